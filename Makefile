@@ -1,0 +1,51 @@
+# `make demo` shows the whole pipeline on this machine; `make test` runs everything.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve check test format clean build
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(READY): requirements.txt replicator/requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or later is needed, and $(PYTHON) is older. Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	  { echo "$(PYTHON) cannot make a virtual environment. Try: apt-get install python3-venv"; exit 1; }
+	@echo "Installing what requirements.txt pins into $(VENV) (once)…"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+# What a user can say: make demo ITEMS=… MIN_CHANGES=… DATA=file KEY=pk[:S],sk[:S]
+DEMO_ARGS = $(if $(ITEMS),--items $(ITEMS)) $(if $(MIN_CHANGES),--min-changes $(MIN_CHANGES)) \
+            $(if $(DATA),--data "$(DATA)") $(if $(KEY),--key "$(KEY)")
+
+demo: $(READY)  ## replicate a live table between two emulated accounts, and compare
+	@$(BIN)/python -m infra.local demo $(DEMO_ARGS)
+
+serve: $(READY)  ## keep the local cloud with the deployed stack running
+	@$(BIN)/python -m infra.local serve
+
+build: $(READY)  ## build the Lambda archive that `pulumi up` deploys
+	@$(BIN)/python -m infra.package
+
+format: $(READY)  ## format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+check: $(READY)  ## format, lint, types, layers and the fast tests: about a minute
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow"
+
+test: check  ## everything
+	$(BIN)/pytest -q -m slow
+
+clean:  ## remove what was built and installed
+	rm -rf build $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
