@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-import datetime
-
 #: 2026-01-01T00:00:00Z. Any moment would do; a round one reads better in a trace.
-START = 1_767_225_600.0
+START_MICROS = 1_767_225_600_000_000
 
 
 class VirtualClock:
-    """Epoch seconds that move only when told to. Calling it reads it, like ``time.time``."""
+    """Time that moves only when told to, in whole microseconds. Calling it reads epoch seconds."""
 
-    def __init__(self, start: float = START) -> None:
-        self._now = start
+    def __init__(self, start_micros: int = START_MICROS) -> None:
+        self._micros = start_micros
 
     def __call__(self) -> float:
-        return self._now
+        return self._micros / 1_000_000
 
-    def now(self) -> float:
-        """Epoch seconds."""
-        return self._now
+    def now_micros(self) -> int:
+        """Microseconds since 1970."""
+        return self._micros
 
     def monotonic(self) -> float:
-        """The same seconds: virtual time never steps back."""
-        return self._now
+        """Seconds that never go back: virtual time does not."""
+        return self._micros / 1_000_000
 
     def sleep(self, seconds: float) -> None:
-        """Let `seconds` pass at once."""
+        """Lets `seconds` pass at once."""
         self.advance(seconds)
 
     def advance(self, seconds: float) -> None:
         if seconds < 0:
             raise ValueError(f"Time does not run backwards: {seconds} s.")
-        self._now += seconds
-
-    def datetime(self) -> datetime.datetime:
-        return datetime.datetime.fromtimestamp(self._now, datetime.UTC)
+        self._micros += round(seconds * 1_000_000)
