@@ -1,0 +1,58 @@
+"""The stack. Reads like the drawing in the README: what is called first is what the others name."""
+
+import sys
+from pathlib import Path
+
+# Pulumi runs this folder as a script, from inside it; the packages are imported from the project.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import pulumi
+
+from infra import package
+from infra.accounts import connect
+from infra.buffer import Buffer
+from infra.config import Settings
+from infra.consumer import Consumer, ConsumerRole, Ledger
+from infra.operators import Lane, Operators
+from infra.snapshot import Snapshot
+
+settings = Settings.load(pulumi.Config())
+archive = package.require(settings.lambda_archive)
+accounts = connect(settings)
+
+operators = Operators("operators", settings, accounts)
+snapshot = Snapshot("snapshot", settings, accounts, writer=operators.exporter.arn)
+
+lanes = []
+for table in settings.tables:
+    role = ConsumerRole(table, accounts)
+    buffer = Buffer(table, settings, accounts, reader=role.arn)
+    ledger = Ledger(table, settings, accounts)
+    consumer = Consumer(
+        table, settings, accounts, role=role, buffer=buffer, ledger=ledger, archive=archive
+    )
+    lanes.append(Lane(table, buffer, ledger, consumer))
+
+operators.grant(snapshot, lanes)
+
+pulumi.export("project", pulumi.get_project())
+pulumi.export("stack", pulumi.get_stack())
+pulumi.export(
+    "source",
+    {
+        "accountId": settings.source.account_id,
+        "region": settings.source.region,
+        "exporterRoleArn": operators.exporter.arn,
+    },
+)
+pulumi.export(
+    "target",
+    {
+        "accountId": settings.target.account_id,
+        "region": settings.target.region,
+        "importerRoleArn": operators.importer.arn,
+    },
+)
+pulumi.export("journalTable", operators.journal.name)
+pulumi.export("snapshotBucket", snapshot.bucket.name)
+pulumi.export("tables", [lane.consumer.outputs for lane in lanes])

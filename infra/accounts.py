@@ -1,0 +1,51 @@
+"""The two accounts, as two explicit providers: no resource can land in whatever account happens to
+be current.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.config import Account, Settings
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """The providers of both sides. A resource in another Region of its account says `region=`."""
+
+    source: aws.Provider
+    target: aws.Provider
+
+
+def connect(settings: Settings) -> Accounts:
+    tags = {
+        "project": pulumi.get_project(),
+        "stack": pulumi.get_stack(),
+        "managed-by": "pulumi",
+        **settings.tags,
+    }
+    return Accounts(
+        source=_provider("source", settings.source, tags),
+        target=_provider("target", settings.target, tags),
+    )
+
+
+def _provider(name: str, account: Account, tags: Mapping[str, str]) -> aws.Provider:
+    assumed = account.role_arn and aws.ProviderAssumeRoleArgs(
+        role_arn=account.role_arn, session_name=f"pulumi-{pulumi.get_project()}"
+    )
+    return aws.Provider(
+        name,
+        region=account.region,
+        profile=account.profile,
+        # The provider refuses to start with credentials of another account.
+        allowed_account_ids=[account.account_id],
+        # Args classes, not dicts: a provider sends the keys of a dict untranslated, and AWS's
+        # provider then finds no role at all (https://github.com/pulumi/pulumi/issues/18810).
+        assume_roles=[assumed] if assumed else None,
+        default_tags=aws.ProviderDefaultTagsArgs(tags=tags),
+    )

@@ -1,0 +1,115 @@
+"""A bucket that nobody outside can read: the form in which this stack keeps anything in S3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.policies import Statement, document, tls_only
+
+
+@dataclass(frozen=True)
+class Expiry:
+    """Objects under `prefix` go after `days`."""
+
+    prefix: str
+    days: int
+
+
+class PrivateBucket(pulumi.ComponentResource):
+    """Owned by its account alone (no ACLs), encrypted with SSE-S3, TLS only, no public access, no versions.
+
+    No versions: the buckets of this stack hold objects that are written once; a second copy of each
+    would double what the snapshot costs and would keep what an operator meant to discard.
+    """
+
+    arn: pulumi.Output[str]
+    name: pulumi.Output[str]
+    ready: list[pulumi.Resource]
+    """What has to exist before anybody writes."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        region: str,
+        protect: bool,
+        expiry: Expiry | None = None,
+        statements: Callable[[pulumi.Output[str]], Sequence[Statement]] = lambda arn: (),
+        opts: pulumi.ResourceOptions,
+    ) -> None:
+        super().__init__("replication:storage:PrivateBucket", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        bucket = aws.s3.Bucket(
+            name, region=region, opts=pulumi.ResourceOptions(parent=self, protect=protect)
+        )
+        self.arn, self.name = bucket.arn, bucket.bucket
+        private = aws.s3.BucketPublicAccessBlock(
+            f"{name}-private",
+            bucket=bucket.bucket,
+            region=region,
+            block_public_acls=True,
+            block_public_policy=True,
+            ignore_public_acls=True,
+            restrict_public_buckets=True,
+            opts=child,
+        )
+        ownership = aws.s3.BucketOwnershipControls(
+            f"{name}-ownership",
+            bucket=bucket.bucket,
+            region=region,
+            rule={"object_ownership": "BucketOwnerEnforced"},
+            opts=child,
+        )
+        encryption = aws.s3.BucketServerSideEncryptionConfiguration(
+            f"{name}-encryption",
+            bucket=bucket.bucket,
+            region=region,
+            rules=[{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}],
+            opts=child,
+        )
+        aws.s3.BucketLifecycleConfiguration(
+            f"{name}-lifecycle",
+            bucket=bucket.bucket,
+            region=region,
+            rules=_lifecycle(expiry),
+            opts=child,
+        )
+        policy = aws.s3.BucketPolicy(
+            f"{name}-policy",
+            bucket=bucket.bucket,
+            region=region,
+            policy=document(tls_only(bucket.arn), *statements(bucket.arn)),
+            opts=child,
+        )
+        self.ready = [private, ownership, encryption, policy]
+        self.register_outputs({"arn": self.arn, "name": self.name})
+
+
+def _lifecycle(expiry: Expiry | None) -> list[aws.s3.BucketLifecycleConfigurationRuleArgs]:
+    """Parts of an upload that never ended go after a week, everywhere; objects only where asked."""
+    rules = [
+        aws.s3.BucketLifecycleConfigurationRuleArgs(
+            id="abandoned-uploads",
+            status="Enabled",
+            filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=""),
+            abort_incomplete_multipart_upload=(
+                aws.s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
+                    days_after_initiation=7
+                )
+            ),
+        )
+    ]
+    if expiry:
+        rules.append(
+            aws.s3.BucketLifecycleConfigurationRuleArgs(
+                id="expiry",
+                status="Enabled",
+                filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=expiry.prefix),
+                expiration=aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(days=expiry.days),
+            )
+        )
+    return rules

@@ -1,0 +1,143 @@
+"""Source account: the stream that buffers the changes of one table, and what feeds it."""
+
+from __future__ import annotations
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.accounts import Accounts
+from infra.config import Account, Settings, Table
+from infra.policies import Text, allow, document
+
+MAX_RECORD_KIB = 10 * 1024
+"""DynamoDB skips, for good, a change record that is larger than the stream's limit. 10 MiB is
+Kinesis's most.
+"""
+
+READING_ACTIONS = (
+    # DescribeStream is absent from Kinesis's table of shareable actions, yet Lambda's page on
+    # cross-account mappings insists on it ("Make sure to include the action
+    # kinesis:DescribeStream").
+    "kinesis:DescribeStream",
+    "kinesis:DescribeStreamSummary",
+    "kinesis:GetRecords",
+    "kinesis:GetShardIterator",
+    "kinesis:ListShards",
+)
+"""What a Lambda mapping with shared throughput reads a stream with; both accounts have to allow it.
+"""
+
+KEY_ADMINISTRATION = (
+    "kms:CancelKeyDeletion",
+    "kms:DescribeKey",
+    "kms:DisableKey",
+    "kms:DisableKeyRotation",
+    "kms:EnableKey",
+    "kms:EnableKeyRotation",
+    "kms:GetKeyPolicy",
+    "kms:GetKeyRotationStatus",
+    "kms:ListGrants",
+    "kms:ListKeyPolicies",
+    "kms:ListResourceTags",
+    "kms:PutKeyPolicy",
+    "kms:RevokeGrant",
+    "kms:ScheduleKeyDeletion",
+    "kms:TagResource",
+    "kms:UntagResource",
+    "kms:UpdateKeyDescription",
+)
+"""Everything but the use of the key: its administrators need not read what it encrypts."""
+
+
+class Buffer(pulumi.ComponentResource):
+    """Key, stream, stream policy and streaming destination.
+
+    The stream keeps USER_PARTITION_KEY, which is Kinesis's default and the only value under which a
+    partition key or an explicit hash key decides the shard (probes rely on it). The provider has no
+    argument for it (pulumi-aws 7.51), so it is not said here; the operator's tool checks it.
+    """
+
+    stream_arn: pulumi.Output[str]
+    stream_name: pulumi.Output[str]
+    key_arn: pulumi.Output[str]
+    ready: list[pulumi.Resource]
+    """What has to exist before a mapping may read."""
+
+    def __init__(
+        self, table: Table, settings: Settings, accounts: Accounts, *, reader: pulumi.Output[str]
+    ) -> None:
+        name = f"{table.slug}-buffer"
+        super().__init__(
+            "replication:index:Buffer",
+            name,
+            None,
+            pulumi.ResourceOptions(providers=[accounts.source]),
+        )
+        durable = pulumi.ResourceOptions(parent=self, protect=settings.protect)
+        # The AWS-managed key cannot be used from another account.
+        key = aws.kms.Key(
+            f"{name}-key",
+            description=f"Change records of {table.source}",
+            enable_key_rotation=True,
+            deletion_window_in_days=30,
+            policy=key_policy(settings.source, reader),
+            opts=durable,
+        )
+        stream = aws.kinesis.Stream(
+            f"{name}-stream",
+            stream_mode_details={"stream_mode": table.stream_mode},
+            shard_count=table.shards,
+            retention_period=settings.retention_hours,
+            max_record_size_in_kib=MAX_RECORD_KIB,
+            encryption_type="KMS",
+            kms_key_id=key.arn,
+            opts=durable,
+        )
+        self.stream_arn, self.stream_name, self.key_arn = stream.arn, stream.name, key.arn
+        sharing = aws.kinesis.ResourcePolicy(
+            f"{name}-sharing",
+            resource_arn=stream.arn,
+            policy=document(
+                allow("ConsumerReads", READING_ACTIONS, [stream.arn], principal=reader)
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        destination = aws.dynamodb.KinesisStreamingDestination(
+            f"{name}-destination",
+            table_name=table.source,
+            stream_arn=stream.arn,
+            # Milliseconds would leave many changes of a hot key with one timestamp.
+            approximate_creation_date_time_precision="MICROSECOND",
+            # Every input replaces it, a table has only one, and changes made while there is none
+            # are lost: never delete_before_replace here, and protected, so that replacing it is a
+            # deliberate act.
+            opts=durable,
+        )
+        self.ready = [sharing, destination]
+        self.register_outputs({"streamArn": self.stream_arn})
+
+
+def key_policy(source: Account, reader: Text) -> pulumi.Output[str]:
+    """Who may do what with the stream's key.
+
+    DynamoDB writes through its service-linked role, which does not exist before the first
+    destination of an account, so the policy cannot name it. Its own managed policy
+    (DynamoDBKinesisReplicationServiceRolePolicy) has kms:GenerateDataKey through Kinesis; the
+    account root admits that, and the exporter's probes, and no more.
+    """
+    return document(
+        allow("AccountAdministers", KEY_ADMINISTRATION, ["*"], principal=source.root_arn),
+        allow(
+            "AccountWritesThroughKinesis",
+            ["kms:GenerateDataKey"],
+            ["*"],
+            principal=source.root_arn,
+            when={
+                "StringEquals": {
+                    "kms:ViaService": f"kinesis.{source.region}.amazonaws.com",
+                    "kms:CallerAccount": source.account_id,
+                }
+            },
+        ),
+        allow("ConsumerReads", ["kms:Decrypt"], ["*"], principal=reader),
+    )

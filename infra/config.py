@@ -1,0 +1,363 @@
+"""The stack configuration: read once, checked whole, before any resource exists."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from pulumi.runtime.config import CONFIG, get_config_env
+
+from infra.mistakes import ConfigError, Mistakes, Section
+
+__all__ = ["Account", "ConfigError", "Operators", "Settings", "Table"]
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+ORDERINGS = ("ledger",)
+STREAM_MODES = ("ON_DEMAND", "PROVISIONED")
+LONGEST_RETENTION_HOURS = 8760  # 365 days, the most that Kinesis offers
+
+ACCOUNT_ID = r"[0-9]{12}"
+REGION = r"[a-z]{2}(-[a-z]+)+-[0-9]"
+TABLE_NAME = r"[A-Za-z0-9_.-]{3,255}"
+ROLE_ARN = r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+"
+PRINCIPAL_ARN = r"arn:aws[a-z-]*:iam::[0-9]{12}:(root|role/[\w+=,.@/-]+|user/[\w+=,.@/-]+)"
+
+
+@dataclass(frozen=True)
+class Account:
+    """One side of the replication: where it is, and how Pulumi gets in."""
+
+    account_id: str
+    """Twelve digits. A string: YAML would read 012345678901 as a number and drop the zero."""
+    region: str
+    profile: str | None = None
+    """A profile of the AWS configuration file. None: the credentials of the environment."""
+    role_arn: str | None = None
+    """A role to assume from those credentials. None: they are used as they are."""
+
+    @property
+    def partition(self) -> str:
+        if self.region.startswith("cn-"):
+            return "aws-cn"
+        return "aws-us-gov" if self.region.startswith("us-gov-") else "aws"
+
+    @property
+    def root_arn(self) -> str:
+        """The account itself as a principal: whoever its own IAM policies let."""
+        return f"arn:{self.partition}:iam::{self.account_id}:root"
+
+    def table_arn(self, name: str) -> str:
+        return f"arn:{self.partition}:dynamodb:{self.region}:{self.account_id}:table/{name}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table that is replicated, and how."""
+
+    source: str
+    """Name of the existing table in the source account. It is never scanned and never written."""
+    target: str
+    """Name that the import will create in the target account. The table must not exist before."""
+    ordering: str = "ledger"
+    """How the newer of two changes is told. `ledger`: items in the target are identical to the
+    source's.
+    """
+    stream_mode: str = "ON_DEMAND"
+    """ON_DEMAND follows the load; PROVISIONED is cheaper under a steady one, and needs `shards`."""
+    shards: int | None = None
+    """Shards of a PROVISIONED stream. None for ON_DEMAND."""
+    parallelization_factor: int = 1
+    """Invocations per shard at a time. 1: more costs more probes, and is needed only when lag
+    grows.
+    """
+    batch_size: int = 500
+    """Most records per invocation. 500: large enough to fold several changes of a hot key into one
+    write.
+    """
+    batch_window: int = 0
+    """Seconds to wait for a fuller batch. 0: lag before price."""
+    memory: int = 1769
+    """MiB of the function. 1769: what AWS documents as one full vCPU; decoding is bound by it."""
+    reserved_concurrency: int | None = None
+    """Concurrent invocations kept for this table and not exceeded. None: the account's shared pool.
+    """
+    ledger_retention_days: int = 30
+    """Days an entry outlives its change. Never under 8: DynamoDB retries a delivery for up to seven
+    days.
+    """
+
+    @property
+    def slug(self) -> str:
+        """A name for this table's resources that every AWS service accepts (S3 is the strictest)."""
+        plain = re.sub(r"[^a-z0-9]+", "-", self.source.lower()).strip("-")[:24].strip("-")
+        if plain == self.source:
+            return plain
+        return f"{plain or 'table'}-{hashlib.sha256(self.source.encode()).hexdigest()[:6]}"
+
+
+@dataclass(frozen=True)
+class Operators:
+    """Who may assume the exporter role (source) and the importer role (target)."""
+
+    source: tuple[str, ...]
+    target: tuple[str, ...]
+    external_id: str | None = None
+    """Shared word that an assuming caller must present. None: not asked for."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A whole stack: one pair of accounts and the tables replicated between them."""
+
+    source: Account
+    target: Account
+    tables: tuple[Table, ...]
+    operators: Operators
+    retention_hours: int = LONGEST_RETENTION_HOURS
+    """How long the stream keeps a change. 8760 (365 days): an export and an outage may take their
+    time.
+    """
+    lambda_archive: Path = PROJECT_ROOT / "build" / "lambda"
+    """Folder that `python -m infra.package` built."""
+    protect: bool = True
+    """Whether Pulumi and AWS refuse to delete what holds data. False only to tear a test stack
+    down.
+    """
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Put on every resource that takes tags."""
+
+    @classmethod
+    def load(cls, config: pulumi.Config) -> Settings:
+        """Reads the running stack's configuration.
+
+        Raises:
+            ConfigError: naming every mistake at once.
+        """
+        return cls.parse(_values_of(config))
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> Settings:
+        """Checks plain values, as a YAML or JSON reader returns them.
+
+        Raises:
+            ConfigError: naming every mistake at once.
+        """
+        mistakes = Mistakes()
+        top = Section("", values, mistakes)
+        source, target = _account(top, "source"), _account(top, "target")
+        settings = cls(
+            source=source,
+            target=target,
+            tables=_tables(top),
+            operators=_operators(top, source, target),
+            retention_hours=top.whole_number(
+                "retentionHours", 24, LONGEST_RETENTION_HOURS, "hours", default=cls.retention_hours
+            ),
+            lambda_archive=PROJECT_ROOT
+            / top.text(
+                "lambdaArchive",
+                r".+",
+                "a folder, absolute or relative to the project",
+                "leave it out, and run: make build",
+                default="build/lambda",
+            ),
+            protect=top.flag("protect", default=cls.protect),
+            tags=_tags(top),
+        )
+        top.refuse_unknown_keys()
+        _refuse_clashes(settings, mistakes)
+        mistakes.raise_if_any()
+        return settings
+
+
+def _values_of(config: pulumi.Config) -> dict[str, Any]:
+    """Every value of the project, unknown ones included. Pulumi hands over strings; objects are
+    JSON in them.
+    """
+    prefix = f"{config.name}:"
+    texts = {**get_config_env(), **CONFIG.get()}
+    return {
+        key.removeprefix(prefix): _json_or_text(value)
+        for key, value in texts.items()
+        if key.startswith(prefix)
+    }
+
+
+def _json_or_text(value: Any) -> Any:
+    try:
+        return json.loads(value)
+    except (TypeError, ValueError):
+        return value
+
+
+def _account(top: Section, name: str) -> Account:
+    section = top.section(
+        name,
+        f'write {name}: {{accountId: "111111111111", region: eu-west-1}}, with your own values',
+    )
+    account = Account(
+        account_id=section.text(
+            "accountId",
+            ACCOUNT_ID,
+            "a quoted string of 12 digits",
+            'put the number in quotes: YAML drops a leading zero. accountId: "111111111111"',
+        ),
+        region=section.text(
+            "region", REGION, "the name of an AWS Region", "use a name such as eu-west-1"
+        ),
+        profile=section.optional_text(
+            "profile",
+            r"\S+",
+            "the name of a profile in the AWS configuration file",
+            "use a name that `aws configure list-profiles` shows, or leave it out",
+        ),
+        role_arn=section.optional_text(
+            "roleArn",
+            ROLE_ARN,
+            "the ARN of a role",
+            "use arn:aws:iam::ACCOUNT:role/NAME, or leave it out",
+        ),
+    )
+    section.refuse_unknown_keys()
+    return account
+
+
+def _tables(top: Section) -> tuple[Table, ...]:
+    mend = "list each table as: - {source: orders, target: orders}"
+    return tuple(
+        _table(top.as_section(f"tables[{n}]", value, mend))
+        for n, value in enumerate(top.sequence("tables", mend, required=True))
+    )
+
+
+def _table(section: Section) -> Table:
+    names = "3 to 255 letters, digits, underscores, hyphens and dots"
+    source = section.text(
+        "source", TABLE_NAME, names, "name the existing table (the name, not the ARN)"
+    )
+    table = Table(
+        source=source,
+        target=section.text(
+            "target",
+            TABLE_NAME,
+            names,
+            "name the table that the import shall create (the name, not the ARN)",
+            default=source,
+        ),
+        ordering=section.choice("ordering", ORDERINGS, default=Table.ordering),
+        stream_mode=section.choice("streamMode", STREAM_MODES, default=Table.stream_mode),
+        shards=section.optional_number("shards", 1, 10_000, "shards"),
+        parallelization_factor=section.whole_number(
+            "parallelizationFactor", 1, 10, "invocations", default=Table.parallelization_factor
+        ),
+        batch_size=section.whole_number(
+            "batchSize", 1, 10_000, "records", default=Table.batch_size
+        ),
+        batch_window=section.whole_number(
+            "batchWindow", 0, 300, "seconds", default=Table.batch_window
+        ),
+        memory=section.whole_number("memory", 128, 10_240, "MiB", default=Table.memory),
+        reserved_concurrency=section.optional_number(
+            "reservedConcurrency", 1, 10_000, "invocations"
+        ),
+        ledger_retention_days=section.whole_number(
+            "ledgerRetentionDays", 8, 3650, "days", default=Table.ledger_retention_days
+        ),
+    )
+    if table.stream_mode == "PROVISIONED" and table.shards is None:
+        section.mistakes.add(
+            section.key("shards"),
+            None,
+            "a whole number of shards, for a PROVISIONED stream",
+            "set shards, or leave streamMode out",
+        )
+    if table.stream_mode == "ON_DEMAND" and table.shards is not None:
+        section.mistakes.add(
+            section.key("shards"),
+            table.shards,
+            "nothing, for an ON_DEMAND stream",
+            "remove shards, or set streamMode to PROVISIONED",
+        )
+    section.refuse_unknown_keys()
+    return table
+
+
+def _operators(top: Section, source: Account, target: Account) -> Operators:
+    section = top.section(
+        "operators", "write operators: {source: [role ARN], target: [role ARN]}", required=False
+    )
+    operators = Operators(
+        source=_principals(section, "source", source),
+        target=_principals(section, "target", target),
+        external_id=section.optional_text(
+            "externalId",
+            r"[\w+=,.@:/-]{2,1224}",
+            "2 to 1224 letters, digits and +=,.@:/-",
+            "use a word of those characters, or leave it out",
+        ),
+    )
+    section.refuse_unknown_keys()
+    return operators
+
+
+def _principals(section: Section, side: str, account: Account) -> tuple[str, ...]:
+    mend = "use arn:aws:iam::ACCOUNT:role/NAME; leave the list out to trust the whole account"
+    given = section.sequence(side, mend)
+    for n, value in enumerate(given):
+        if not (isinstance(value, str) and re.fullmatch(PRINCIPAL_ARN, value)):
+            section.mistakes.add(
+                f"{section.key(side)}[{n}]",
+                value,
+                "the ARN of a role, a user or an account root",
+                mend,
+            )
+    return tuple(str(value) for value in given) or (account.root_arn,)
+
+
+def _tags(top: Section) -> dict[str, str]:
+    section = top.section("tags", "write tags: {team: payments}", required=False)
+    for key, value in section.values.items():
+        legal = re.fullmatch(r"(?!aws:)[\w .:/=+@-]{1,128}", key)
+        if not legal or not (isinstance(value, str) and len(value) <= 256):
+            section.mistakes.add(
+                section.key(key),
+                value,
+                "a key that does not begin with aws:, and a quoted string of up to 256 characters",
+                "put the value in quotes, and choose another key if it begins with aws:",
+            )
+    return {key: str(value) for key, value in section.values.items()}
+
+
+def _refuse_clashes(settings: Settings, mistakes: Mistakes) -> None:
+    """What no value is guilty of alone."""
+    sides: Sequence[tuple[str, str]] = (
+        ("source", "a table streams its changes to one stream only, so it is replicated once"),
+        ("target", "two tables cannot share a target"),
+    )
+    for side, why in sides:
+        names = [getattr(table, side) for table in settings.tables]
+        for name, count in Counter(names).items():
+            if count > 1 and name:
+                last = len(names) - 1 - names[::-1].index(name)
+                mistakes.add(
+                    f"tables[{last}].{side}", name, f"each name once: {why}", "remove the duplicate"
+                )
+    here, there = settings.source, settings.target
+    if not here.account_id or (here.account_id, here.region) != (there.account_id, there.region):
+        return
+    for n, table in enumerate(settings.tables):
+        if table.source and table.source == table.target:
+            mistakes.add(
+                f"tables[{n}].target",
+                table.target,
+                "another account, Region or name than the source's: this is the source table itself",
+                "mend target.accountId or target.region, or give the target another name",
+            )

@@ -1,0 +1,34 @@
+"""How each type of resource in the program is created on the local cloud, for real, through boto3."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from infra.local.bindings import dynamodb, iam, kinesis, lambda_, s3
+from infra.local.bindings.inputs import BindingError, Inputs
+from infra.local.bindings.request import Binding, Created, Request
+
+__all__ = ["BINDINGS", "Binding", "BindingError", "Created", "Inputs", "Request"]
+
+BINDINGS: Mapping[str, Binding] = {
+    "aws:cloudwatch/logGroup:LogGroup": lambda_.log_group,
+    "aws:dynamodb/kinesisStreamingDestination:KinesisStreamingDestination": (
+        dynamodb.streaming_destination
+    ),
+    "aws:dynamodb/table:Table": dynamodb.table,
+    "aws:iam/role:Role": iam.role,
+    "aws:iam/rolePolicy:RolePolicy": iam.role_policy,
+    "aws:kinesis/resourcePolicy:ResourcePolicy": kinesis.resource_policy,
+    "aws:kinesis/stream:Stream": kinesis.stream,
+    "aws:kms/key:Key": kinesis.key,
+    "aws:lambda/eventSourceMapping:EventSourceMapping": lambda_.event_source_mapping,
+    "aws:lambda/function:Function": lambda_.function,
+    "aws:s3/bucket:Bucket": s3.bucket,
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": s3.lifecycle,
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": s3.ownership_controls,
+    "aws:s3/bucketPolicy:BucketPolicy": s3.policy,
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": s3.public_access_block,
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": (
+        s3.encryption
+    ),
+}

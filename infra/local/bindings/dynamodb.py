@@ -1,0 +1,71 @@
+"""Tables, and the destination of a table's changes."""
+
+from __future__ import annotations
+
+from infra.local.bindings.request import Created, Request
+
+
+def table(request: Request) -> Created:
+    inputs, dynamodb = request.inputs, request.client("dynamodb")
+    name = request.physical_name("name")
+    schema = [{"AttributeName": inputs.text("hashKey"), "KeyType": "HASH"}]
+    range_key = inputs.get("rangeKey")
+    if range_key:
+        schema.append({"AttributeName": range_key, "KeyType": "RANGE"})
+    arn = dynamodb.create_table(
+        TableName=name,
+        BillingMode=inputs.text("billingMode"),
+        KeySchema=schema,
+        AttributeDefinitions=[
+            {"AttributeName": attribute.text("name"), "AttributeType": attribute.text("type")}
+            for attribute in inputs.objects("attributes")
+        ],
+        DeletionProtectionEnabled=inputs.flag("deletionProtectionEnabled"),
+    )["TableDescription"]["TableArn"]
+    request.wait_until(
+        f"table {name} becoming ACTIVE",
+        lambda: dynamodb.describe_table(TableName=name)["Table"]["TableStatus"] == "ACTIVE",
+    )
+    _settings_after_creation(request, name)
+    return Created(name, {"arn": arn, "name": name})
+
+
+def _settings_after_creation(request: Request, name: str) -> None:
+    """What CreateTable does not take."""
+    inputs, dynamodb = request.inputs, request.client("dynamodb")
+    ttl = inputs.object("ttl")
+    if ttl.values and ttl.flag("enabled"):
+        dynamodb.update_time_to_live(
+            TableName=name,
+            TimeToLiveSpecification={"Enabled": True, "AttributeName": ttl.text("attributeName")},
+        )
+    recovery = inputs.object("pointInTimeRecovery")
+    if recovery.values and recovery.flag("enabled"):
+        dynamodb.update_continuous_backups(
+            TableName=name,
+            PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
+        )
+
+
+def streaming_destination(request: Request) -> Created:
+    inputs, dynamodb = request.inputs, request.client("dynamodb")
+    name, stream = inputs.text("tableName"), inputs.text("streamArn")
+    dynamodb.enable_kinesis_streaming_destination(
+        TableName=name,
+        StreamArn=stream,
+        EnableKinesisStreamingConfiguration={
+            "ApproximateCreationDateTimePrecision": inputs.text(
+                "approximateCreationDateTimePrecision"
+            )
+        },
+    )
+
+    def active() -> bool:
+        described = dynamodb.describe_kinesis_streaming_destination(TableName=name)
+        return any(
+            destination["StreamArn"] == stream and destination["DestinationStatus"] == "ACTIVE"
+            for destination in described["KinesisDataStreamDestinations"]
+        )
+
+    request.wait_until(f"the destination of table {name} becoming ACTIVE", active)
+    return Created(f"{name},{stream}")

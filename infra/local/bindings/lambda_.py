@@ -1,0 +1,104 @@
+"""Functions, event source mappings and log groups."""
+
+from __future__ import annotations
+
+import functools
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pulumi
+
+from infra.local.bindings.inputs import BindingError
+from infra.local.bindings.request import Created, Request
+
+
+def function(request: Request) -> Created:
+    inputs, lambda_ = request.inputs, request.client("lambda")
+    name = request.physical_name("name")
+    logging = inputs.object("loggingConfig")
+    inputs.not_emulated("architectures", "the function runs on this machine's interpreter")
+    arn = lambda_.create_function(
+        FunctionName=name,
+        Description=inputs.text("description"),
+        # Checked, stored and shown; the local cloud runs every Python on its own interpreter.
+        Runtime=inputs.text("runtime"),
+        Handler=inputs.text("handler"),
+        Role=inputs.text("role"),
+        Timeout=inputs.number("timeout"),
+        MemorySize=inputs.number("memorySize"),
+        Environment={"Variables": dict(inputs.object("environment").get("variables") or {})},
+        LoggingConfig={
+            "LogFormat": logging.text("logFormat"),
+            "LogGroup": logging.text("logGroup"),
+        },
+        Code={"ZipFile": _zipped(inputs.get("code"))},
+    )["FunctionArn"]
+    concurrency = inputs.optional_number("reservedConcurrentExecutions")
+    if concurrency is not None:
+        lambda_.put_function_concurrency(
+            FunctionName=name, ReservedConcurrentExecutions=concurrency
+        )
+    request.wait_until(
+        f"function {name} becoming Active",
+        lambda: lambda_.get_function_configuration(FunctionName=name)["State"] == "Active",
+    )
+    return Created(name, {"arn": arn, "name": name})
+
+
+def _zipped(code: object) -> bytes:
+    if not isinstance(code, pulumi.FileArchive):
+        raise BindingError(f"code is a {type(code).__name__}, and only a FileArchive is known")
+    return zip_folder(Path(code.path))
+
+
+@functools.cache
+def zip_folder(folder: Path) -> bytes:
+    """The folder as a zip file, the same bytes for the same files. Every function of a stack shares
+    it.
+    """
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), (1980, 1, 1, 0, 0, 0))
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                entry.external_attr = 0o644 << 16
+                archive.writestr(entry, path.read_bytes())
+    return zipped.getvalue()
+
+
+def event_source_mapping(request: Request) -> Created:
+    inputs = request.inputs
+    failures = inputs.object("destinationConfig").object("onFailure")
+    created: dict[str, Any] = request.client("lambda").create_event_source_mapping(
+        EventSourceArn=inputs.text("eventSourceArn"),
+        FunctionName=inputs.text("functionName"),
+        Enabled=inputs.flag("enabled"),
+        StartingPosition=inputs.text("startingPosition"),
+        BatchSize=inputs.number("batchSize"),
+        MaximumBatchingWindowInSeconds=inputs.number("maximumBatchingWindowInSeconds"),
+        ParallelizationFactor=inputs.number("parallelizationFactor"),
+        BisectBatchOnFunctionError=inputs.flag("bisectBatchOnFunctionError"),
+        MaximumRetryAttempts=inputs.number("maximumRetryAttempts"),
+        MaximumRecordAgeInSeconds=inputs.number("maximumRecordAgeInSeconds"),
+        FunctionResponseTypes=list(inputs.get("functionResponseTypes") or []),
+        DestinationConfig={"OnFailure": {"Destination": failures.text("destinationArn")}},
+    )
+    mapping = created["UUID"]
+    place = f"{request.region}:{request.account_id}"
+    arn = created.get("EventSourceMappingArn") or (
+        f"arn:aws:lambda:{place}:event-source-mapping:{mapping}"
+    )
+    return Created(mapping, {"uuid": mapping, "arn": arn})
+
+
+def log_group(request: Request) -> Created:
+    name, logs = request.physical_name("name"), request.client("logs")
+    logs.create_log_group(logGroupName=name)
+    logs.put_retention_policy(
+        logGroupName=name, retentionInDays=request.inputs.number("retentionInDays")
+    )
+    place = f"{request.region}:{request.account_id}"
+    return Created(name, {"name": name, "arn": f"arn:aws:logs:{place}:log-group:{name}"})

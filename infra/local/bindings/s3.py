@@ -1,0 +1,92 @@
+"""Buckets and what is set on them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from infra.local.bindings.inputs import Inputs
+from infra.local.bindings.request import Created, Request
+
+
+def bucket(request: Request) -> Created:
+    name = request.physical_name("bucket")
+    # us-east-1 is the one Region that S3 does not accept as a location constraint.
+    place: dict[str, Any] = (
+        {}
+        if request.region == "us-east-1"
+        else {"CreateBucketConfiguration": {"LocationConstraint": request.region}}
+    )
+    request.client("s3").create_bucket(Bucket=name, **place)
+    return Created(name, {"arn": f"arn:aws:s3:::{name}", "bucket": name})
+
+
+def public_access_block(request: Request) -> Created:
+    inputs, name = request.inputs, request.inputs.text("bucket")
+    request.client("s3").put_public_access_block(
+        Bucket=name,
+        PublicAccessBlockConfiguration={
+            "BlockPublicAcls": inputs.flag("blockPublicAcls"),
+            "BlockPublicPolicy": inputs.flag("blockPublicPolicy"),
+            "IgnorePublicAcls": inputs.flag("ignorePublicAcls"),
+            "RestrictPublicBuckets": inputs.flag("restrictPublicBuckets"),
+        },
+    )
+    return Created(name)
+
+
+def ownership_controls(request: Request) -> Created:
+    name = request.inputs.text("bucket")
+    ownership = request.inputs.object("rule").text("objectOwnership")
+    request.client("s3").put_bucket_ownership_controls(
+        Bucket=name, OwnershipControls={"Rules": [{"ObjectOwnership": ownership}]}
+    )
+    return Created(name)
+
+
+def encryption(request: Request) -> Created:
+    name = request.inputs.text("bucket")
+    rules = [
+        {
+            "ApplyServerSideEncryptionByDefault": {
+                "SSEAlgorithm": rule.object("applyServerSideEncryptionByDefault").text(
+                    "sseAlgorithm"
+                )
+            }
+        }
+        for rule in request.inputs.objects("rules")
+    ]
+    request.client("s3").put_bucket_encryption(
+        Bucket=name, ServerSideEncryptionConfiguration={"Rules": rules}
+    )
+    return Created(name)
+
+
+def lifecycle(request: Request) -> Created:
+    name = request.inputs.text("bucket")
+    request.client("s3").put_bucket_lifecycle_configuration(
+        Bucket=name,
+        LifecycleConfiguration={"Rules": [_rule(rule) for rule in request.inputs.objects("rules")]},
+    )
+    return Created(name)
+
+
+def _rule(rule: Inputs) -> dict[str, Any]:
+    said: dict[str, Any] = {
+        "ID": rule.text("id"),
+        "Status": rule.text("status"),
+        "Filter": {"Prefix": rule.object("filter").text("prefix")},
+    }
+    expiration = rule.object("expiration")
+    if expiration.values:
+        said["Expiration"] = {"Days": expiration.number("days")}
+    abandoned = rule.object("abortIncompleteMultipartUpload")
+    if abandoned.values:
+        days = abandoned.number("daysAfterInitiation")
+        said["AbortIncompleteMultipartUpload"] = {"DaysAfterInitiation": days}
+    return said
+
+
+def policy(request: Request) -> Created:
+    name = request.inputs.text("bucket")
+    request.client("s3").put_bucket_policy(Bucket=name, Policy=request.inputs.document("policy"))
+    return Created(name)

@@ -1,0 +1,36 @@
+"""`pulumi up`, for the local cloud: the real program, a provider that creates everything through
+boto3, no CLI.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from infra import package
+from infra.local.program import run
+from infra.local.provider import Cloud, LocalProvider
+
+
+def deploy(cloud: Cloud, config: Mapping[str, Any], *, stack: str = "local") -> dict[str, Any]:
+    """Applies the program to `cloud` and returns the stack's outputs, in a few seconds.
+
+    `config` is what a stack file would say. The source tables have to exist. Without
+    `lambdaArchive` the archive is built for this interpreter, if it is not there yet. Creates only:
+    to deploy other settings, start another cloud.
+
+    Raises:
+        ConfigError: the configuration is wrong; every mistake is named.
+        PackageError: the archive could not be built, or the given one is stale.
+        BindingError: a resource could not be created, or the program asks for something that the
+            local cloud does not know.
+    """
+    if "lambdaArchive" not in config:
+        config = {**config, "lambdaArchive": str(package.build("local").folder)}
+    provider = LocalProvider(cloud, stack)
+    try:
+        return run(provider, config, stack=stack)
+    except Exception:
+        if provider.failure:
+            raise provider.failure from None
+        raise

@@ -1,0 +1,88 @@
+"""Runs the Pulumi program without the Pulumi CLI, as Pulumi's Python language host would run it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import runpy
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from pulumi.runtime import mocks, settings
+from pulumi.runtime.stack import run_pulumi_func
+
+PROGRAM = Path(__file__).resolve().parent.parent
+PROJECT = "dynamodb-replication"
+
+
+def run(
+    provider: pulumi.runtime.Mocks,
+    config: Mapping[str, Any],
+    *,
+    stack: str,
+    monitor: mocks.MockMonitor | None = None,
+) -> dict[str, Any]:
+    """Runs `infra/` to its end with `provider` in AWS's place, and returns the stack's outputs.
+
+    `config` holds the stack's values under their plain names. May be called again in the same
+    process, from a thread that runs no event loop; what it changes of the process is put back.
+
+    Raises:
+        Whatever the program or the provider raised first.
+    """
+
+    async def main() -> dict[str, Any]:
+        asyncio.get_running_loop().set_exception_handler(_only_the_first_failure_counts)
+        # A run before this one left its stack behind, and there can be only one.
+        settings.set_root_resource(None)  # type: ignore[arg-type]
+        # Within the loop: this makes the root stack, whose calls are awaited on the loop they began
+        # on.
+        pulumi.runtime.set_mocks(
+            provider, project=PROJECT, stack=stack, preview=False, monitor=monitor
+        )
+        pulumi.runtime.set_all_config(
+            {
+                f"{PROJECT}:{key}": value if isinstance(value, str) else json.dumps(value)
+                for key, value in config.items()
+            }
+        )
+        await run_pulumi_func(_program)
+        root = settings.get_root_resource()
+        assert root is not None
+        outputs = pulumi.Output.all(**root.outputs)  # type: ignore[attr-defined]
+        known: dict[str, Any] = await outputs.future()
+        return known
+
+    with _as_the_language_host():
+        return asyncio.run(main())
+
+
+async def _program() -> None:
+    runpy.run_path(".", run_name="__main__")
+
+
+@contextmanager
+def _as_the_language_host() -> Iterator[None]:
+    """Working directory `infra/`, and the program not on the import path unless it puts itself
+    there.
+    """
+    directory, path = Path.cwd(), list(sys.path)
+    environment = {key: os.environ.pop(key) for key in list(os.environ) if key == "PULUMI_CONFIG"}
+    os.chdir(PROGRAM)
+    try:
+        yield
+    finally:
+        os.chdir(directory)
+        sys.path[:] = path
+        os.environ.update(environment)
+
+
+def _only_the_first_failure_counts(
+    loop: asyncio.AbstractEventLoop, context: dict[str, Any]
+) -> None:
+    """Everything that waited for what failed fails as well, and asyncio would print each one."""

@@ -1,0 +1,147 @@
+"""Stands where AWS's Pulumi provider would: creates what the program declares, on the local cloud."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pulumi
+
+from infra.local.bindings import BINDINGS, Binding, BindingError, Inputs, Request
+
+SECRET_SIGNATURE = "4dabf18193072939515e22adb298388d"
+
+
+class Cloud(Protocol):
+    """What this provider needs of the local cloud."""
+
+    def client(self, service: str, account: Any, region: str | None = None) -> Any:
+        """A boto3 client with root credentials of that account."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """A configured AWS provider: the account that it is allowed to act in, and its Region."""
+
+    account_id: str
+    region: str
+
+
+class LocalProvider(pulumi.runtime.Mocks):
+    """Creates each resource once, for real. There is no state: no diff, no update, no delete.
+
+    Called from several threads at a time: independent resources are created in parallel.
+    """
+
+    def __init__(
+        self, cloud: Cloud, stack: str, bindings: Mapping[str, Binding] = BINDINGS
+    ) -> None:
+        self._cloud, self._stack, self._bindings = cloud, stack, bindings
+        self._sides: dict[str, Side] = {}
+        self._clients: dict[tuple[str, str, str], Any] = {}
+        self._lock = threading.Lock()
+        self.failure: BindingError | None = None
+        """The first thing that went wrong. Pulumi reports its consequences too, in no useful order.
+        """
+
+    def new_resource(
+        self, args: pulumi.runtime.MockResourceArgs
+    ) -> tuple[str | None, dict[str, Any]]:
+        try:
+            return self._new_resource(args)
+        except Exception as error:
+            failure = error if isinstance(error, BindingError) else _explain(args, error)
+            with self._lock:
+                self.failure = self.failure or failure
+            raise failure from error
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], None]:
+        raise BindingError(
+            f"The program looks something up ({args.token}), and the local cloud answers no look-ups.\n"
+            "Try: pass the value in, or add the look-up to infra/local/provider.py"
+        )
+
+    def _new_resource(
+        self, args: pulumi.runtime.MockResourceArgs
+    ) -> tuple[str | None, dict[str, Any]]:
+        inputs = Inputs(_without_secrets(args.inputs))
+        if args.typ == "pulumi:providers:aws":
+            self._sides[args.name] = _side(inputs)
+            _refuse_unused(args, inputs)
+            return args.name, dict(inputs.values)
+        if not args.custom:
+            return "", {}
+        binding = self._bindings.get(args.typ)
+        if binding is None:
+            raise BindingError(
+                f"{args.name} is of type {args.typ}, and the local cloud has no binding for it.\n"
+                "Try: add one to infra/local/bindings"
+            )
+        created = binding(self._request(args, inputs))
+        _refuse_unused(args, inputs)
+        return created.id, {**inputs.values, **created.outputs}
+
+    def _request(self, args: pulumi.runtime.MockResourceArgs, inputs: Inputs) -> Request:
+        # A provider reference is "<urn>::<id>", and the id is what this class returned.
+        side = self._sides.get((args.provider or "").rpartition("::")[2])
+        if side is None:
+            raise BindingError(
+                f"{args.name} ({args.typ}) names no provider, so it would land in whatever account is "
+                "current.\nTry: pass opts with provider=, or parent= of a component that has one"
+            )
+        region = inputs.get("region") or side.region
+        return Request(
+            name=args.name,
+            inputs=inputs,
+            stack=self._stack,
+            account_id=side.account_id,
+            region=region,
+            client=lambda service: self._client(service, side, region),
+        )
+
+    def _client(self, service: str, side: Side, region: str) -> Any:
+        key = (service, side.account_id, region)
+        with self._lock:  # making a client is not thread-safe, using one is
+            if key not in self._clients:
+                self._clients[key] = self._cloud.client(service, side, region)
+            return self._clients[key]
+
+
+def _side(inputs: Inputs) -> Side:
+    inputs.not_emulated("defaultTags", "tags change nothing that the local cloud does")
+    inputs.not_emulated("profile", "the local cloud's accounts need no credentials file")
+    inputs.not_emulated("assumeRoles", "the deployment acts as the account's root")
+    inputs.not_emulated("skipCredentialsValidation", "said by the SDK itself")
+    inputs.not_emulated("skipRegionValidation", "said by the SDK itself")
+    # Inputs of providers arrive as JSON.
+    [account_id] = json.loads(inputs.text("allowedAccountIds"))
+    return Side(account_id, inputs.text("region"))
+
+
+def _refuse_unused(args: pulumi.runtime.MockResourceArgs, inputs: Inputs) -> None:
+    unused = inputs.unused()
+    if unused:
+        raise BindingError(
+            f"{args.name} ({args.typ}) sets {', '.join(sorted(unused))}, and its binding does nothing with "
+            "it.\nTry: use the input in infra/local/bindings, or declare there with not_emulated() why not"
+        )
+
+
+def _explain(args: pulumi.runtime.MockResourceArgs, error: Exception) -> BindingError:
+    return BindingError(
+        f"The local cloud could not create {args.name} ({args.typ}): {type(error).__name__}: {error}"
+    )
+
+
+def _without_secrets(value: Any) -> Any:
+    """The values as the program wrote them: Pulumi wraps what is marked secret."""
+    if isinstance(value, dict):
+        if SECRET_SIGNATURE in value and "value" in value:
+            return _without_secrets(value["value"])
+        return {key: _without_secrets(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_secrets(inner) for inner in value]
+    return value

@@ -1,0 +1,186 @@
+"""Reading a mapping of settings while collecting every mistake in it, instead of stopping at the
+first.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
+NOT_GIVEN: Final = object()
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One value that can never deploy: where it is, what it is, what it may be, how to mend it."""
+
+    key: str
+    got: str
+    allowed: str
+    mend: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: got {self.got}; allowed: {self.allowed}.\n    Try: {self.mend}"
+
+
+class ConfigError(ValueError):
+    """The stack configuration cannot deploy. `mistakes` holds every reason, not only the first."""
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        self.mistakes = tuple(mistakes)
+        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        lines = "\n".join(f"  - {mistake}" for mistake in mistakes)
+        super().__init__(f"The stack configuration has {count}:\n{lines}")
+
+
+@dataclass
+class Mistakes:
+    """What was found so far."""
+
+    found: list[Mistake] = field(default_factory=list)
+
+    def add(self, key: str, got: object, allowed: str, mend: str) -> None:
+        shown = "nothing" if got is NOT_GIVEN else json.dumps(got, default=str)
+        self.found.append(Mistake(key, shown, allowed, mend))
+
+    def raise_if_any(self) -> None:
+        if self.found:
+            raise ConfigError(self.found)
+
+
+@dataclass
+class Section:
+    """One mapping of the configuration. Each read checks a value and remembers that the key is known.
+
+    A read that finds a mistake notes it and returns a stand-in of the right type, so that reading
+    goes on; the stand-in is never used, because the mistakes are raised before anything is built.
+    """
+
+    path: str
+    values: Mapping[str, Any]
+    mistakes: Mistakes
+    known: set[str] = field(default_factory=set)
+
+    def key(self, name: str) -> str:
+        return f"{self.path}.{name}" if self.path else name
+
+    def raw(self, name: str) -> Any:
+        self.known.add(name)
+        value = self.values.get(name)
+        return NOT_GIVEN if value is None else value
+
+    def text(
+        self, name: str, pattern: str, allowed: str, mend: str, *, default: str | None = None
+    ) -> str:
+        """A string that matches `pattern` whole. Without a default it is required."""
+        value = self.raw(name)
+        if value is NOT_GIVEN and default is not None:
+            return default
+        if not (isinstance(value, str) and re.fullmatch(pattern, value)):
+            self.mistakes.add(self.key(name), value, allowed, mend)
+            return default or ""
+        return value
+
+    def optional_text(self, name: str, pattern: str, allowed: str, mend: str) -> str | None:
+        return self.text(name, pattern, allowed, mend, default="") or None
+
+    def whole_number(self, name: str, low: int, high: int, unit: str, *, default: int) -> int:
+        value = self.raw(name)
+        if value is NOT_GIVEN:
+            return default
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            self.mistakes.add(
+                self.key(name),
+                value,
+                f"a whole number of {unit} from {low} to {high}",
+                f"set {name} to a number in that range, or leave it out for the default, {default}",
+            )
+            return default
+        return value
+
+    def optional_number(self, name: str, low: int, high: int, unit: str) -> int | None:
+        if self.raw(name) is NOT_GIVEN:
+            return None
+        return self.whole_number(name, low, high, unit, default=low)
+
+    def choice(self, name: str, among: Sequence[str], *, default: str) -> str:
+        value = self.raw(name)
+        if value is NOT_GIVEN:
+            return default
+        if value not in among:
+            self.mistakes.add(
+                self.key(name),
+                value,
+                " or ".join(among),
+                f"set {name} to {nearest(str(value), among) or default}",
+            )
+            return default
+        return str(value)
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        value = self.raw(name)
+        if value is NOT_GIVEN:
+            return default
+        if not isinstance(value, bool):
+            self.mistakes.add(
+                self.key(name), value, "true or false", f"set {name} to true or false, unquoted"
+            )
+            return default
+        return value
+
+    def section(self, name: str, mend: str, *, required: bool = True) -> Section:
+        """A nested mapping; an empty one where it is optional and absent, or a mistake."""
+        value = self.raw(name)
+        if value is NOT_GIVEN and not required:
+            value = {}
+        return self.as_section(self.key(name), value, mend)
+
+    def as_section(self, path: str, value: object, mend: str) -> Section:
+        if isinstance(value, Mapping):
+            return Section(path, value, self.mistakes)
+        self.mistakes.add(path, value, "a mapping of settings", mend)
+        return Unreadable(path, {}, self.mistakes)
+
+    def sequence(self, name: str, mend: str, *, required: bool = False) -> list[Any]:
+        value = self.raw(name)
+        if value is NOT_GIVEN and not required:
+            return []
+        if not isinstance(value, list) or (required and not value):
+            allowed = "a list of at least one entry" if required else "a list"
+            self.mistakes.add(self.key(name), value, allowed, mend)
+            return []
+        return value
+
+    def refuse_unknown_keys(self) -> None:
+        """To be called after every known key has been read."""
+        for name in self.values.keys() - self.known:
+            guess = nearest(name, self.known)
+            self.mistakes.add(
+                self.key(name),
+                self.values[name],
+                "one of " + ", ".join(sorted(self.known)),
+                f"rename it to {guess}" if guess else "remove it",
+            )
+
+
+class Unreadable(Section):
+    """Stands in for a mapping that was no mapping: it has been reported, so its keys are not missed
+    as well.
+    """
+
+    def text(
+        self, name: str, pattern: str, allowed: str, mend: str, *, default: str | None = None
+    ) -> str:
+        return default or ""
+
+
+def nearest(name: str, among: Iterable[str]) -> str | None:
+    """The known name that `name` was probably meant to be."""
+    by_lower = {known.lower(): known for known in among}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    return by_lower[close[0]] if close else None

@@ -1,0 +1,209 @@
+"""The two roles that the operator's tool assumes, the journal it keeps, and every permission it
+has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.accounts import Accounts
+from infra.buffer import Buffer
+from infra.config import Account, Settings, Table
+from infra.consumer import Consumer, Ledger
+from infra.policies import Statement, Text, allow, assumed_by, document
+from infra.snapshot import Snapshot
+
+INLINE_POLICY_LIMIT = 10_240
+"""Characters, without white space, of all inline policies of a role together (IAM quota, not
+adjustable).
+"""
+
+# --- the exporter, in the source account: it describes, exports and probes; it never reads or writes an item.
+
+SOURCE_TABLE_ACTIONS = (
+    "dynamodb:DescribeContinuousBackups",
+    "dynamodb:DescribeKinesisStreamingDestination",
+    "dynamodb:DescribeTable",
+    "dynamodb:ExportTableToPointInTime",
+    "dynamodb:UpdateContinuousBackups",
+)
+EXPORT_ACTIONS = ("dynamodb:DescribeExport",)
+STREAM_ACTIONS = ("kinesis:DescribeStreamSummary", "kinesis:ListShards", "kinesis:PutRecords")
+STREAM_KEY_ACTIONS = ("kms:GenerateDataKey",)
+SNAPSHOT_WRITE_ACTIONS = ("s3:AbortMultipartUpload", "s3:PutObject", "s3:PutObjectAcl")
+EXPORTER_ACTIONS_WITHOUT_ARN = (
+    "cloudwatch:GetMetricData",
+    "cloudwatch:GetMetricStatistics",
+    "dynamodb:ListExports",
+)
+
+# --- the importer, in the target account: it imports, configures the new table, and runs the consumer.
+
+TARGET_TABLE_ACTIONS = (
+    "dynamodb:DescribeContinuousBackups",
+    "dynamodb:DescribeTable",
+    "dynamodb:DescribeTimeToLive",
+    "dynamodb:ImportTable",
+    "dynamodb:UpdateContinuousBackups",
+    "dynamodb:UpdateTable",
+    "dynamodb:UpdateTimeToLive",
+)
+IMPORT_ACTIONS = ("dynamodb:DescribeImport", "dynamodb:ImportTable")
+LEDGER_ACTIONS = (
+    "dynamodb:DescribeTable",
+    "dynamodb:DescribeTimeToLive",
+    "dynamodb:GetItem",
+    "dynamodb:UpdateItem",
+    "dynamodb:UpdateTimeToLive",
+)
+JOURNAL_ACTIONS = (
+    "dynamodb:DeleteItem",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:Query",
+    "dynamodb:UpdateItem",
+)
+MAPPING_ACTIONS = ("lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping")
+# ImportTable writes its error log with its caller's permissions: Amazon DynamoDB Developer Guide,
+# "Requesting a table import". DescribeLogGroups has no ARN there either.
+IMPORT_LOG_ACTIONS = (
+    "logs:CreateLogGroup",
+    "logs:CreateLogStream",
+    "logs:DescribeLogStreams",
+    "logs:PutLogEvents",
+    "logs:PutRetentionPolicy",
+)
+IMPORTER_ACTIONS_WITHOUT_ARN = ("dynamodb:ListImports", "logs:DescribeLogGroups")
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One table's parts, for the grants."""
+
+    table: Table
+    buffer: Buffer
+    ledger: Ledger
+    consumer: Consumer
+
+
+class Operators(pulumi.ComponentResource):
+    """Exporter role (source account), importer role and journal (target account).
+
+    The roles come without grants: the snapshot bucket's policy names the exporter before the
+    bucket's ARN can be in the exporter's own policy. `grant` closes the circle.
+    """
+
+    exporter: aws.iam.Role
+    importer: aws.iam.Role
+    journal: aws.dynamodb.Table
+
+    def __init__(self, name: str, settings: Settings, accounts: Accounts) -> None:
+        super().__init__("replication:index:Operators", name)
+        self._name, self._settings, self._accounts = name, settings, accounts
+        who = settings.operators
+        self.exporter = aws.iam.Role(
+            f"{name}-exporter",
+            description="Takes the snapshot and watches the buffer",
+            assume_role_policy=assumed_by(who.source, who.external_id),
+            opts=pulumi.ResourceOptions(parent=self, provider=accounts.source),
+        )
+        self.importer = aws.iam.Role(
+            f"{name}-importer",
+            description="Imports the snapshot and runs the consumer",
+            assume_role_policy=assumed_by(who.target, who.external_id),
+            opts=pulumi.ResourceOptions(parent=self, provider=accounts.target),
+        )
+        self.journal = aws.dynamodb.Table(
+            f"{name}-journal",
+            region=settings.target.region,
+            billing_mode="PAY_PER_REQUEST",
+            hash_key="pk",
+            range_key="sk",
+            attributes=[{"name": "pk", "type": "S"}, {"name": "sk", "type": "S"}],
+            # No TTL: what has been paid for and what is irreversible is known from here alone.
+            point_in_time_recovery={"enabled": True},
+            deletion_protection_enabled=settings.protect,
+            opts=pulumi.ResourceOptions(
+                parent=self, provider=accounts.target, protect=settings.protect
+            ),
+        )
+        self.register_outputs({"journal": self.journal.name})
+
+    def grant(self, snapshot: Snapshot, lanes: Sequence[Lane]) -> None:
+        """Gives both roles what they need for these tables, and nothing else."""
+        sides = (
+            ("exporter", self.exporter, self._accounts.source, self._exporter(snapshot, lanes)),
+            ("importer", self.importer, self._accounts.target, self._importer(snapshot, lanes)),
+        )
+        for side, role, provider, statements in sides:
+            policy = document(*statements).apply(fits_into_a_role)
+            aws.iam.RolePolicy(
+                f"{self._name}-{side}-grants",
+                role=role.name,
+                policy=policy,
+                opts=pulumi.ResourceOptions(parent=self, provider=provider),
+            )
+
+    def _exporter(self, snapshot: Snapshot, lanes: Sequence[Lane]) -> list[Statement]:
+        tables = [self._settings.source.table_arn(lane.table.source) for lane in lanes]
+        streams = [lane.buffer.stream_arn for lane in lanes]
+        keys = [lane.buffer.key_arn for lane in lanes]
+        bucket = snapshot.bucket.arn
+        return [
+            allow("SourceTables", SOURCE_TABLE_ACTIONS, tables),
+            allow("Exports", EXPORT_ACTIONS, [f"{table}/export/*" for table in tables]),
+            allow("Streams", STREAM_ACTIONS, streams),
+            # A probe is encrypted like every other record.
+            allow("StreamKeys", STREAM_KEY_ACTIONS, keys),
+            # DynamoDB writes the export with its caller's permissions, into the other account.
+            allow("Snapshot", SNAPSHOT_WRITE_ACTIONS, [pulumi.Output.concat(bucket, "/*")]),
+            allow("NoArn", EXPORTER_ACTIONS_WITHOUT_ARN, ["*"]),
+        ]
+
+    def _importer(self, snapshot: Snapshot, lanes: Sequence[Lane]) -> list[Statement]:
+        target = self._settings.target
+        tables = [target.table_arn(lane.table.target) for lane in lanes]
+        quarantines = [lane.consumer.quarantine.arn for lane in lanes]
+        mappings = [lane.consumer.mapping_arn for lane in lanes]
+        bucket = snapshot.bucket.arn
+        readable: list[Text] = [bucket, *quarantines]
+        return [
+            allow("TargetTables", TARGET_TABLE_ACTIONS, tables),
+            allow("Imports", IMPORT_ACTIONS, [f"{table}/import/*" for table in tables]),
+            allow("Ledgers", LEDGER_ACTIONS, [lane.ledger.arn for lane in lanes]),
+            allow("Journal", JOURNAL_ACTIONS, [self.journal.arn]),
+            allow("Mappings", MAPPING_ACTIONS, mappings),
+            allow("ListObjects", ["s3:ListBucket"], readable),
+            allow(
+                "ReadObjects",
+                ["s3:GetObject"],
+                [pulumi.Output.concat(arn, "/*") for arn in readable],
+            ),
+            allow("ImportLog", IMPORT_LOG_ACTIONS, [import_log_arn(target)]),
+            allow("NoArn", IMPORTER_ACTIONS_WITHOUT_ARN, ["*"]),
+        ]
+
+
+def import_log_arn(target: Account) -> str:
+    """The log groups that ImportTable writes to, and their streams. Their names are AWS's."""
+    place = f"{target.partition}:logs:{target.region}:{target.account_id}"
+    return f"arn:{place}:log-group:/aws-dynamodb/*"
+
+
+def fits_into_a_role(policy: str) -> str:
+    """Passes a policy on, unless IAM would refuse it for its size (JSON here has no white space but in ARNs: none).
+
+    Raises:
+        ValueError: with what to do about it.
+    """
+    size = len("".join(policy.split()))
+    if size > INLINE_POLICY_LIMIT:
+        raise ValueError(
+            f"The operators' roles would need a policy of {size} characters for this many tables, and IAM "
+            f"allows {INLINE_POLICY_LIMIT}.\nTry: move some of the tables to a second stack."
+        )
+    return policy

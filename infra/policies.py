@@ -1,0 +1,67 @@
+"""Policy documents as plain values. Every grant of the stack goes through `allow`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pulumi
+
+Statement = dict[str, Any]
+Text = str | pulumi.Output[str]
+
+
+def allow(
+    sid: str,
+    actions: Sequence[str],
+    resources: Sequence[Text],
+    *,
+    principal: Text | Sequence[Text] | None = None,
+    when: Mapping[str, Mapping[str, Text]] | None = None,
+) -> Statement:
+    """One Allow statement. `principal` (ARNs) makes it one of a resource's policy; `when` is its
+    Condition.
+    """
+    statement: Statement = {"Sid": sid, "Effect": "Allow"}
+    if principal is not None:
+        statement["Principal"] = {"AWS": principal}
+    statement |= {"Action": list(actions), "Resource": list(resources)}
+    if when:
+        statement["Condition"] = dict(when)
+    return statement
+
+
+def document(*statements: Statement) -> pulumi.Output[str]:
+    """The JSON text of a policy, once the ARNs in it are known."""
+    return pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def assumed_by_service(service: str) -> pulumi.Output[str]:
+    """A trust policy for an AWS service, such as lambda.amazonaws.com."""
+    return document(
+        {"Effect": "Allow", "Action": ["sts:AssumeRole"], "Principal": {"Service": service}}
+    )
+
+
+def assumed_by(principals: Sequence[str], external_id: str | None) -> pulumi.Output[str]:
+    """A trust policy for people and pipelines, who may have to present an external id."""
+    statement: Statement = {
+        "Effect": "Allow",
+        "Action": ["sts:AssumeRole"],
+        "Principal": {"AWS": list(principals)},
+    }
+    if external_id:
+        statement["Condition"] = {"StringEquals": {"sts:ExternalId": external_id}}
+    return document(statement)
+
+
+def tls_only(bucket_arn: Text) -> Statement:
+    """Refuses plain HTTP, to everybody. A Deny may be wide: it takes away."""
+    return {
+        "Sid": "TlsOnly",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [bucket_arn, pulumi.Output.concat(bucket_arn, "/*")],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
