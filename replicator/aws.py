@@ -1,0 +1,160 @@
+"""The edge to AWS: clients with time-outs chosen on purpose, and what their errors mean here.
+
+This is the only module that knows botocore. It is imported when the first client is made or the
+first call fails, not with the function: it is most of a cold start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+CONNECT_SECONDS = 2
+READ_SECONDS = 5
+
+
+class Kind(Enum):
+    """What a failed call says about trying again."""
+
+    THROTTLED = "not executed: too fast"
+    CONFLICT = "not executed: another transaction holds the item"
+    CANCELLED = "not executed: one of the transaction's actions was refused"
+    INVALID = "not executed, and never will be as it is"
+    UNKNOWN = "executed or not: nobody knows"
+    SYSTEMATIC = "not executed: permission, missing resource, key, credentials"
+
+
+@dataclass(frozen=True, slots=True)
+class CancellationReason:
+    """Why one action of a cancelled transaction was refused; `item` is what stood there."""
+
+    code: str
+    item: Mapping[str, Any] | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A call that did not succeed. `message` may quote content unless the kind is SYSTEMATIC."""
+
+    kind: Kind
+    code: str
+    message: str
+    reasons: tuple[CancellationReason, ...] = ()
+
+
+_THROTTLED = frozenset(
+    {
+        "ProvisionedThroughputExceeded",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingError",
+        "ThrottlingException",
+        "ThrottledException",
+        "TooManyRequestsException",
+        "BandwidthLimitExceeded",
+    }
+)
+_CONFLICT = frozenset(
+    {"TransactionConflict", "TransactionConflictException", "ReplicatedWriteConflictException"}
+)
+_INVALID = frozenset(
+    {
+        "ValidationException",
+        "ValidationError",
+        "SerializationException",
+        "ItemCollectionSizeLimitExceeded",
+        "ItemCollectionSizeLimitExceededException",
+        "RequestEntityTooLarge",
+        "RequestTooLargeException",
+    }
+)
+# A transaction with this token is still running, or ran with other contents: ask again.
+_UNKNOWN = frozenset({"TransactionInProgressException", "IdempotentParameterMismatchException"})
+
+
+def classify(code: str, status: int = 400) -> Kind:
+    """The kind of an error code of DynamoDB or S3, or of a cancellation reason."""
+    if code in _THROTTLED:
+        return Kind.THROTTLED
+    if code in _CONFLICT:
+        return Kind.CONFLICT
+    if code in _INVALID:
+        return Kind.INVALID
+    if code == "TransactionCanceledException":
+        return Kind.CANCELLED
+    if code in _UNKNOWN or status >= 500:
+        return Kind.UNKNOWN
+    return Kind.SYSTEMATIC
+
+
+def call(method: Callable[..., Any], request: Mapping[str, Any]) -> dict[str, Any] | Failure:
+    """Calls a client's method; what botocore raises comes back as a `Failure`."""
+    try:
+        answer: dict[str, Any] = method(**request)
+    except Exception as error:
+        return _failure(error)
+    return answer
+
+
+def _failure(error: Exception) -> Failure:
+    from botocore import exceptions
+
+    if isinstance(error, exceptions.ClientError):
+        return _from_response(error.response)
+    name = type(error).__name__
+    if isinstance(error, exceptions.ParamValidationError):
+        return Failure(Kind.INVALID, name, str(error))
+    # Some of these come before anything is sent; which, is not worth knowing.
+    if isinstance(error, (exceptions.HTTPClientError, exceptions.ConnectionError)):
+        return Failure(Kind.UNKNOWN, name, "")
+    if type(error).__module__ == "botocore.parsers":
+        return Failure(Kind.UNKNOWN, name, "")  # an answer came, and was not readable
+    if isinstance(error, exceptions.BotoCoreError):
+        return Failure(Kind.SYSTEMATIC, name, str(error))
+    raise error
+
+
+def _from_response(response: Mapping[str, Any]) -> Failure:
+    error = response.get("Error", {})
+    code = str(error.get("Code", "Unknown"))
+    status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400))
+    reasons = tuple(
+        CancellationReason(
+            code=str(reason.get("Code") or "None"),
+            item=reason.get("Item"),
+            message=str(reason.get("Message") or ""),
+        )
+        for reason in response.get("CancellationReasons", ())
+    )
+    return Failure(classify(code, status), code, str(error.get("Message", "")), reasons)
+
+
+def clients(region: str, threads: int) -> tuple[Any, Any]:
+    """A DynamoDB and an S3 client for a Region, safe to share between threads.
+
+    Retries are off: the guard and the store retry by their own rules, until a deadline that
+    botocore does not know, and a transaction is sent again with the same token only if it is the
+    same. Parameter validation is off: DynamoDB validates, and what it rejects is isolated and
+    quarantined.
+    """
+    import botocore.session
+    from botocore.config import Config
+
+    session = botocore.session.get_session()
+    config = Config(
+        region_name=region,
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        max_pool_connections=threads,
+        retries={"mode": "standard", "total_max_attempts": 1},
+        parameter_validation=False,
+        tcp_keepalive=True,
+    )
+    return session.create_client("dynamodb", config=config), session.create_client(
+        "s3", config=config
+    )

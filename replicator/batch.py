@@ -1,0 +1,308 @@
+"""One invocation: an event's records to outcomes, and the outcomes to a report.
+
+The report is what Lambda goes by: everything before the lowest sequence number in it is never
+delivered again. So a record counts as failed until it is known how it ended.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+from replicator import decode
+from replicator.change import Change, Probe
+from replicator.decode import EnvelopeError, Foreign, Record, Unusable
+from replicator.effects import Deadline, Effects
+from replicator.guard import Guard, Terms
+from replicator.ledger import LedgerGuard
+from replicator.line import Candidate, Line, Slot
+from replicator.metrics import (
+    APPLIED,
+    BREAKER,
+    QUARANTINED,
+    RECEIVED,
+    RETRIED,
+    SUPERSEDED,
+    Tally,
+)
+from replicator.outcome import Applied, Outcome, Quarantined, Reason, Retry, Superseded
+from replicator.probes import ProbeRows
+from replicator.quarantine import QuarantineStore
+from replicator.settings import Config, Settings, SettingsRow
+
+Report = dict[str, Any]
+"""`batchItemFailures`, as Lambda reads it: the sequence number from which to deliver again."""
+
+
+class Emitter(Protocol):
+    def emit(self, tally: Tally) -> None: ...
+
+
+@dataclass
+class Consumer:
+    """Handles events of one table's stream; lives as long as its container, keeps only caches."""
+
+    config: Config
+    guard: Guard
+    store: QuarantineStore
+    settings: SettingsRow
+    probes: ProbeRows
+    effects: Effects
+    logger: Any
+    meter: Emitter
+    _recent: deque[frozenset[str]] = field(default_factory=partial(deque, maxlen=20))
+
+    @classmethod
+    def build(
+        cls,
+        config: Config,
+        *,
+        dynamodb: Any,
+        s3: Any,
+        effects: Effects,
+        logger: Any,
+        meter: Emitter,
+    ) -> Consumer:
+        """A consumer on two clients with boto3's methods."""
+        guard = LedgerGuard(
+            dynamodb,
+            target_table=config.target_table,
+            ledger_table=config.ledger_table,
+            effects=effects,
+            retention_days=config.ledger_retention_days,
+        )
+        return cls(
+            config=config,
+            guard=guard,
+            store=QuarantineStore(
+                s3, config.quarantine_bucket, config.stack, config.source_table, effects
+            ),
+            settings=SettingsRow(dynamodb, config.ledger_table, effects.clock),
+            probes=ProbeRows(dynamodb, config.ledger_table, effects.clock),
+            effects=effects,
+            logger=logger,
+            meter=meter,
+        )
+
+    def handle(self, event: Any, remaining_millis: float) -> Report:
+        """Applies an event's records. Never raises for what they hold, and never returns None.
+
+        `remaining_millis` is what is left of the invocation's time.
+        """
+        tally = Tally(self.logger)
+        deadline = Deadline(self.effects, remaining_millis)
+        try:
+            records = decode.envelope(event)
+        except EnvelopeError as error:
+            tally.failed(f"Not an event of a Kinesis mapping: {error}")
+            return _everything()
+        if len(records) == 1:
+            tally.single(records[0])
+        terms = Terms(deadline, tally.trouble, redelivered=self._seen(records))
+        settings = self.settings.read(terms)
+        if settings is None:
+            report = self._fail(records, tally, "The settings row cannot be read")
+        else:
+            terms.expire = settings.expire
+            report = _Batch(self, records, settings, terms, tally).run()
+        tally.ended()
+        self.meter.emit(tally)
+        return report
+
+    def _seen(self, records: Sequence[Record]) -> bool:
+        """Whether this container was given these records before: then look before writing."""
+        numbers = frozenset(record.sequence_number for record in records)
+        seen = any(not numbers.isdisjoint(earlier) for earlier in self._recent)
+        self._recent.append(numbers)
+        return seen
+
+    def _fail(self, records: Sequence[Record], tally: Tally, why: str) -> Report:
+        tally.counts[RECEIVED] = tally.counts[RETRIED] = len(records)
+        tally.failed(why, records=len(records))
+        return report_from(record.sequence_number for record in records)
+
+
+class _Batch:
+    """The records of one invocation on their way."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        records: Sequence[Record],
+        settings: Settings,
+        terms: Terms,
+        tally: Tally,
+    ) -> None:
+        self._consumer = consumer
+        self._settings = settings
+        self._terms = terms
+        self._tally = tally
+        self._slots = [slot for record in records for slot in self._unpack(record)]
+        self._lines: list[Line] = []
+        self._parked: list[Candidate] = []
+        self._suspects: list[Candidate] = []
+        self._suspected = 0
+        self._tripped = False
+        self._sort()
+
+    def run(self) -> Report:
+        self._round()
+        while not self._tripped and any(line.attempt() for line in self._lines):
+            self._round()
+        if self._tripped:
+            self._refuse_all()
+        else:
+            self._prove()
+        self._count()
+        return report_from(slot.record.sequence_number for slot in self._slots if not slot.ended)
+
+    # Reading.
+
+    def _unpack(self, record: Record) -> list[Slot]:
+        if f"{record.shard_id}:{record.sequence_number}" in self._settings.parks:
+            return [Slot(record, Unusable(Reason.PARKED, "parked by an operator"))]
+        found = decode.user_records(record)
+        if isinstance(found, Unusable):
+            return [Slot(record, found)]
+        table = self._consumer.config.source_table
+        return [Slot(user_record, decode.content(user_record, table)) for user_record in found]
+
+    def _sort(self) -> None:
+        """Gives each slot its way: to quarantine, to a line, or an outcome at once."""
+        keys: dict[bytes, list[tuple[Slot, Change]]] = {}
+        floor, fence = self._settings.floor, self._settings.fence
+        for slot in self._slots:
+            content = slot.content
+            if isinstance(content, Change):
+                if fence is not None and content.version.micros > fence:
+                    slot.outcome = Retry("behind the fence")
+                elif floor is not None and content.version.micros < floor:
+                    slot.outcome = Superseded()  # the snapshot has it, or something newer
+                else:
+                    keys.setdefault(content.key, []).append((slot, content))
+            elif isinstance(content, Foreign):
+                slot.outcome = Retry("a change of another table")
+                self._tally.trouble(
+                    "Reading the stream",
+                    "ForeignTable",
+                    f"a change of table {content.table!r} in the stream of "
+                    f"{self._consumer.config.source_table!r}",
+                )
+            elif isinstance(content, Unusable):
+                candidate = Candidate(slot, content.reason, content.detail)
+                parked = content.reason is Reason.PARKED
+                (self._parked if parked else self._suspects).append(candidate)
+        self._lines = [Line(changes) for changes in keys.values()]
+        self._check_burst()
+
+    # Writing.
+
+    def _round(self) -> None:
+        """One attempt for every waiting line, then the quarantine of what cannot be applied."""
+        if self._tripped:
+            return
+        waiting = [line for line in self._lines if line.attempt()]
+        attempts = [attempt for line in waiting if (attempt := line.attempt())]
+        results = self._consumer.guard.apply(attempts, self._terms) if attempts else []
+        for line, result in zip(waiting, results, strict=True):
+            candidate = line.settle(result)
+            if candidate is not None:
+                self._suspects.append(candidate)
+        self._check_burst()
+        if not self._tripped:
+            self._quarantine()
+
+    def _check_burst(self) -> None:
+        """Too many to be exceptions: a systematic fault, and the stream keeps records better."""
+        self._suspected_now = self._suspected + len(self._suspects)
+        burst = self._consumer.config.quarantine_burst
+        if self._suspected_now > burst and 10 * self._suspected_now > len(self._slots):
+            self._tripped = True
+
+    def _quarantine(self) -> None:
+        candidates = self._parked + self._suspects
+        self._suspected += len(self._suspects)
+        self._parked, self._suspects = [], []
+        if not candidates:
+            return
+        stored = self._consumer.effects.executor.run_all(
+            [partial(self._store, candidate) for candidate in candidates]
+        )
+        for candidate, kept in zip(candidates, stored, strict=True):
+            line = candidate.line
+            if not kept:
+                retry = Retry("quarantine cannot be written")
+                if line is None:
+                    candidate.slot.outcome = retry
+                else:
+                    line.block(retry)
+                continue
+            self._tally.quarantined(candidate.slot.record, candidate.reason.value)
+            if line is None:
+                candidate.slot.outcome = Quarantined(candidate.reason)
+            else:
+                line.quarantined(candidate)
+
+    def _store(self, candidate: Candidate) -> bool:
+        record, reason = candidate.slot.record, candidate.reason
+        return self._consumer.store.put(record, reason, candidate.detail, self._terms)
+
+    def _refuse_all(self) -> None:
+        self._tally.counts[BREAKER] = self._suspected_now
+        self._tally.failed(
+            "Too many records for quarantine: nothing more is quarantined, the batch failed.\n"
+            "Try: find the common cause; if each is bad in its own way, raise QUARANTINE_BURST.",
+            records=self._suspected_now,
+            reasons=sorted({candidate.reason.value for candidate in self._suspects}),
+        )
+        for slot in self._slots:
+            slot.outcome = Retry("too many for quarantine")
+
+    # Proving and reporting.
+
+    def _prove(self) -> None:
+        """Writes the rows of probes, each only if every record before it in the batch has ended."""
+        for slot in self._slots:
+            if isinstance(slot.content, Probe):
+                written = self._consumer.probes.write(slot.content, self._terms)
+                slot.outcome = Superseded() if written else Retry("probe row not written")
+            if not slot.ended:
+                break
+
+    def _count(self) -> None:
+        counts = self._tally.counts
+        for slot in self._slots:
+            if isinstance(slot.content, Probe):
+                continue
+            counts[RECEIVED] += 1
+            counts[_counter(slot.outcome)] += 1
+            if isinstance(slot.outcome, Applied) and isinstance(slot.content, Change):
+                lag = slot.outcome.micros - slot.content.version.micros
+                self._tally.lags.append(lag / 1000)
+
+
+def _counter(outcome: Outcome | None) -> str:
+    if isinstance(outcome, Applied):
+        return APPLIED
+    if isinstance(outcome, Superseded):
+        return SUPERSEDED
+    if isinstance(outcome, Quarantined):
+        return QUARANTINED
+    return RETRIED
+
+
+def report_from(failed: Any) -> Report:
+    """What Lambda is told: the lowest failed sequence number; it redelivers from there.
+
+    As text "9…" would come after "10…", and what lies between would be lost.
+    """
+    lowest = min(failed, key=int, default=None)
+    return {"batchItemFailures": [] if lowest is None else [{"itemIdentifier": lowest}]}
+
+
+def _everything() -> Report:
+    """The whole batch failed, where no sequence number can be named."""
+    return {"batchItemFailures": [{"itemIdentifier": ""}]}

@@ -1,0 +1,52 @@
+"""What stands between a change and the target: admits it only if it is newer, atomically."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from replicator.change import Change, Entry
+from replicator.effects import Deadline
+from replicator.outcome import Result
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One change to write. `pin`: apply only while the key's entry is exactly this one."""
+
+    change: Change
+    pin: Entry | None = None
+
+
+class Trouble(Protocol):
+    """Where a guard tells what goes wrong on the way; called from several threads."""
+
+    def __call__(self, operation: str, code: str, message: str) -> None:
+        """`message` is empty, or names actions and resources; never content of items."""
+
+
+@dataclass(slots=True)
+class Terms:
+    """What holds for one call of a guard.
+
+    `expire`: entries may carry an expiry (the table is replicating). `redelivered`: most of these
+    changes are expected to have been applied; look before writing.
+    """
+
+    deadline: Deadline
+    trouble: Trouble
+    expire: bool = False
+    redelivered: bool = False
+
+
+class Guard(Protocol):
+    """Applies changes under any delivery: duplicated, reordered, by several callers at once.
+
+    `apply` takes attempts on *different* keys and returns their results in the same order. It
+    writes a change if the key has no version, an older one, or one of the same timestamp that the
+    change continues from; or, pinned, exactly the pinned one. It tries again, with jitter, until
+    the deadline; what has not ended by then is `Retry`. It raises nothing for what AWS answers.
+    """
+
+    def apply(self, attempts: Sequence[Attempt], terms: Terms) -> list[Result]: ...

@@ -1,0 +1,40 @@
+"""The Lambda's entry point; what lives as long as its container is built by its first call."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from replicator.batch import Consumer
+from replicator.effects import Effects, Threads
+from replicator.settings import Config
+
+THREADS = 16
+
+_consumer: Consumer | None = None
+
+
+def handler(event: Any, context: Any) -> dict[str, Any]:
+    """Applies a batch of change records; returns what failed, for Lambda to deliver again."""
+    return _built().handle(event, context.get_remaining_time_in_millis())
+
+
+def _built() -> Consumer:
+    global _consumer
+    if _consumer is None:
+        from replicator import aws
+        from replicator.metrics import Meter
+
+        config = Config.from_environment(os.environ)
+        dynamodb, s3 = aws.clients(config.target_region, THREADS)
+        _consumer = Consumer.build(
+            config,
+            dynamodb=dynamodb,
+            s3=s3,
+            effects=Effects(executor=Threads(THREADS)),
+            logger=Logger(service="replicator"),
+            meter=Meter(config.stack, config.source_table),
+        )
+    return _consumer

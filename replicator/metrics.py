@@ -1,0 +1,114 @@
+"""What the consumer says about itself: metrics (EMF on stdout) and log lines.
+
+Neither ever holds content of an item: digests of keys, counts, codes and reasons only.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections import Counter
+from typing import Any
+
+from replicator.aws import Kind, classify
+from replicator.decode import Record
+
+NAMESPACE = "DynamoDBReplication"
+
+RECEIVED = "ChangesReceived"
+APPLIED = "ChangesApplied"
+SUPERSEDED = "ChangesSuperseded"
+QUARANTINED = "ChangesQuarantined"
+RETRIED = "ChangesRetried"
+LAG = "ReplicationLag"
+THROTTLES = "TargetThrottles"
+BREAKER = "QuarantineRefused"
+"""Records that would have gone to quarantine in an invocation where they were too many."""
+
+_VALUES_PER_LINE = 100  # EMF: no metric takes more values than this at once
+
+
+class Tally:
+    """Counts of one invocation; `trouble` may be called from several threads."""
+
+    def __init__(self, logger: Any) -> None:
+        self.counts: Counter[str] = Counter()
+        self.lags: list[float] = []
+        self._logger = logger
+        self._troubles: Counter[tuple[str, str]] = Counter()
+        self._lock = threading.Lock()
+
+    def trouble(self, operation: str, code: str, message: str) -> None:
+        """A call failed. The first of its kind is logged at once, the others are counted."""
+        with self._lock:
+            self._troubles[operation, code] += 1
+            first = self._troubles[operation, code] == 1
+            if classify(code) is Kind.THROTTLED:
+                self.counts[THROTTLES] += 1
+        if not first:
+            return
+        if message:
+            self._logger.error(f"{operation} failed: {code}: {message}\n{_advice(code)}")
+        else:
+            self._logger.warning(f"{operation} failed: {code}; trying again")
+
+    def quarantined(self, record: Record, reason: str) -> None:
+        self._logger.warning("Quarantined a record", extra=_place(record) | {"reason": reason})
+
+    def single(self, record: Record) -> None:
+        """Named before it is decoded: if it kills the function, this line tells what to park."""
+        self._logger.info("A batch of one record", extra=_place(record))
+
+    def failed(self, what: str, **numbers: Any) -> None:
+        self._logger.error(what, extra=numbers)
+
+    def ended(self) -> None:
+        troubles = {f"{operation} {code}": n for (operation, code), n in self._troubles.items()}
+        if troubles or self.counts[RETRIED] or self.counts[QUARANTINED]:
+            self._logger.info("Ended", extra={"counts": dict(self.counts), "troubles": troubles})
+
+
+def _place(record: Record) -> dict[str, Any]:
+    return {"shardId": record.shard_id, "sequenceNumber": record.sequence_number}
+
+
+def _advice(code: str) -> str:
+    if "AccessDenied" in code or "NotAuthorized" in code:
+        return "Try: deploy the stack again; the consumer's role lacks what the message names."
+    if "ResourceNotFound" in code or "NoSuchBucket" in code:
+        return "Try: see that the target, ledger and quarantine of this stack still exist."
+    return "Try: mend what the message names; the stream keeps the changes meanwhile."
+
+
+class Meter:
+    """Emits an invocation's tally as embedded metrics, with the dimensions Stack and Table."""
+
+    def __init__(self, stack: str, table: str) -> None:
+        from aws_lambda_powertools.metrics import EphemeralMetrics
+
+        self._metrics = EphemeralMetrics(namespace=NAMESPACE)
+        self._metrics.service = ""  # would add a dimension that no alarm knows
+        self._dimensions = {"Stack": stack, "Table": table}
+
+    def emit(self, tally: Tally) -> None:
+        counts = {name: [float(tally.counts[name])] for name in _COUNTED}
+        if tally.counts[BREAKER]:
+            counts[BREAKER] = [float(tally.counts[BREAKER])]
+        metrics = {name: _metric("Count", values) for name, values in counts.items()}
+        for start in range(0, max(1, len(tally.lags)), _VALUES_PER_LINE):
+            lags = tally.lags[start : start + _VALUES_PER_LINE]
+            if lags:
+                metrics[LAG] = _metric("Milliseconds", lags)
+            line = self._metrics.serialize_metric_set(
+                metrics=metrics, dimensions=self._dimensions, metadata={}
+            )
+            sys.stdout.write(json.dumps(line) + "\n")
+            metrics = {}
+
+
+_COUNTED = (RECEIVED, APPLIED, SUPERSEDED, QUARANTINED, RETRIED, THROTTLES)
+
+
+def _metric(unit: str, values: list[float]) -> dict[str, Any]:
+    return {"Unit": unit, "StorageResolution": 60, "Value": values}

@@ -1,0 +1,86 @@
+"""Which change is newer: the rule on which every promise rests. No AWS call is made here.
+
+Kinesis Data Streams for DynamoDB delivers unordered and more than once, so the order is made at the
+target: a change is judged against the ledger entry of its key, atomically with the write. The
+timestamp decides. Two changes of a key may carry the same timestamp, and then the images tell them
+apart: each says what it found and what it left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Protocol, TypeVar
+
+from replicator.change import Entry, Version, compare
+
+
+class Verdict(Enum):
+    """What is to be done with a change, given the entry of its key."""
+
+    NEWER = "no entry, or an older one: apply"
+    SUCCESSOR = "same timestamp, and it continues from the entry's image: apply"
+    OLDER = "a newer change has been applied: superseded"
+    SAME = "this very change has been applied: superseded, or applied if the attempt was one's own"
+    PREDECESSOR = "same timestamp, and the entry continues from its image: superseded"
+    DOUBTFUL = (
+        "same timestamp, back to the image before: note it first, then apply to this entry only"
+    )
+    AMBIGUOUS = "same timestamp, and no image connects the two: quarantine, apply nothing"
+
+    @property
+    def applies(self) -> bool:
+        return self in (Verdict.NEWER, Verdict.SUCCESSOR)
+
+
+def decide(entry: Entry | None, change: Entry) -> Verdict:
+    """Judges a change (in the form of the entry it would leave) against the entry of its key."""
+    if entry is None:
+        return Verdict.NEWER
+    order = compare(change.version, entry.version)
+    if order > 0:
+        return Verdict.NEWER
+    if order < 0:
+        return Verdict.OLDER
+    if entry.image == change.image and entry.previous == change.previous:
+        return Verdict.SAME
+    if entry.image == change.previous:
+        # An item that went back to what it was within one timestamp, and a late duplicate of the
+        # first of the two changes, look exactly alike.
+        return Verdict.DOUBTFUL if entry.previous == change.image else Verdict.SUCCESSOR
+    if entry.previous == change.image:
+        return Verdict.PREDECESSOR
+    return Verdict.AMBIGUOUS
+
+
+class Ordered(Protocol):
+    """What `schedule` needs to know of a change."""
+
+    @property
+    def version(self) -> Version: ...
+
+
+C = TypeVar("C", bound=Ordered)
+
+
+def schedule(changes: Sequence[C]) -> tuple[list[C], list[C]]:
+    """Splits a batch's changes of one key (in order of delivery) into `(newest, older)`.
+
+    `newest` is what has to be attempted, one after the other, in order of delivery: the changes of
+    the newest timestamp, nearly always one. They are not folded into one write: only the sequence
+    of writes meets an entry of the same timestamp exactly as unbatched delivery would. `older`,
+    in order of delivery, is what may be skipped: superseded as soon as one of `newest` is applied
+    or superseded, and scheduled in its turn if all of those are quarantined.
+
+    Where precisions mix in the newest millisecond no change in it is known to be the newest: all of
+    them are attempted.
+    """
+    if len(changes) == 1:
+        return [changes[0]], []
+    last = max(change.version.millisecond for change in changes)
+    newest = [change for change in changes if change.version.millisecond == last]
+    if len({change.version.precision for change in newest}) == 1:
+        micros = max(change.version.micros for change in newest)
+        newest = [change for change in newest if change.version.micros == micros]
+    chosen = {id(change) for change in newest}
+    return newest, [change for change in changes if id(change) not in chosen]

@@ -1,0 +1,78 @@
+"""How a record can end, and how an attempt to write a change can. Outcomes are values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from replicator.change import Entry
+
+
+class Reason(StrEnum):
+    """Why a record is in quarantine; part of the object's key."""
+
+    UNREADABLE = "unreadable"
+    NOT_A_CHANGE = "not-a-change"
+    MISSING_IMAGE = "missing-image"
+    BINARY = "binary-not-base64"
+    REJECTED = "rejected-by-target"
+    AMBIGUOUS = "ambiguous-order"
+    PARKED = "parked"
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The target's item is what this change says. `micros`: when that was known."""
+
+    micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """A newer change of the key has been applied, or this one has been already.
+
+    `mixed`: judged by an entry of the same timestamp and of the other precision.
+    """
+
+    mixed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Not ended: the record is reported failed and will be delivered again."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """Whole in the quarantine bucket."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The target refuses this item for what it is."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Doubtful:
+    """Not written: it may be applied to exactly this entry, once that has been noted."""
+
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Ambiguous:
+    """Not written: neither this change nor the entry is known to be the newer."""
+
+    entry: Entry
+    mixed: bool = False
+
+
+Outcome: TypeAlias = Applied | Superseded | Retry | Quarantined
+Result: TypeAlias = Applied | Superseded | Retry | Rejected | Doubtful | Ambiguous

@@ -1,0 +1,74 @@
+"""The quarantine: records that cannot be applied, whole as they were received, one object each.
+
+Keys are deterministic, so that a redelivery writes the same object again instead of another one.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from dataclasses import dataclass
+from typing import Any
+
+from replicator import aws
+from replicator.aws import Failure, Kind
+from replicator.decode import Record
+from replicator.effects import Effects
+from replicator.guard import Terms
+from replicator.outcome import Reason
+
+OPEN = "open/"
+
+
+def object_key(record: Record, reason: Reason) -> str:
+    """Where a record lies until it is resolved."""
+    name = f"{record.sequence_number}-{record.sub_sequence}.json"
+    return f"{OPEN}{reason.value}/{record.shard_id}/{name}"
+
+
+@dataclass(frozen=True)
+class QuarantineStore:
+    """Writes to the quarantine bucket. `s3` is a client with boto3's method `put_object`."""
+
+    s3: Any
+    bucket: str
+    stack: str
+    table: str
+    effects: Effects
+
+    def put(self, record: Record, reason: Reason, detail: str, terms: Terms) -> bool:
+        """Stores a record with its reason; False if that could not be done before the deadline."""
+        request = {
+            "Bucket": self.bucket,
+            "Key": object_key(record, reason),
+            "Body": self._body(record, reason, detail),
+            "ContentType": "application/json",
+        }
+        failures = 0
+        while terms.deadline.allows_call():
+            answer = aws.call(self.s3.put_object, request)
+            if not isinstance(answer, Failure):
+                return True
+            safe = answer.message if answer.kind is Kind.SYSTEMATIC else ""
+            terms.trouble("PutObject", answer.code, safe)
+            failures += 1
+            if not terms.deadline.wait(failures):
+                break
+        return False
+
+    def _body(self, record: Record, reason: Reason, detail: str) -> bytes:
+        body = {
+            "reason": reason.value,
+            "detail": detail,
+            "stack": self.stack,
+            "table": self.table,
+            "shardId": record.shard_id,
+            "sequenceNumber": record.sequence_number,
+            "subSequence": record.sub_sequence,
+            "arrival": record.arrival,
+            "partitionKey": record.partition_key,
+            "quarantinedAt": self.effects.clock.now_micros(),
+            "aggregated": record.aggregated,
+            "data": b64encode(record.data).decode("ascii"),
+        }
+        return json.dumps(body).encode()
