@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import pulumi
 
 from infra.local.bindings import BINDINGS, Binding, BindingError, Inputs, Request
+from infra.local.cloud import LocalAccount
 
 SECRET_SIGNATURE = "4dabf18193072939515e22adb298388d"
 
@@ -18,16 +18,8 @@ SECRET_SIGNATURE = "4dabf18193072939515e22adb298388d"
 class Cloud(Protocol):
     """What this provider needs of the local cloud."""
 
-    def client(self, service: str, account: Any, region: str | None = None) -> Any:
+    def client(self, service: str, account: LocalAccount, region: str | None = None) -> Any:
         """A boto3 client with root credentials of that account."""
-
-
-@dataclass(frozen=True)
-class Side:
-    """A configured AWS provider: the account that it is allowed to act in, and its Region."""
-
-    account_id: str
-    region: str
 
 
 class LocalProvider(pulumi.runtime.Mocks):
@@ -40,7 +32,7 @@ class LocalProvider(pulumi.runtime.Mocks):
         self, cloud: Cloud, stack: str, bindings: Mapping[str, Binding] = BINDINGS
     ) -> None:
         self._cloud, self._stack, self._bindings = cloud, stack, bindings
-        self._sides: dict[str, Side] = {}
+        self._sides: dict[str, LocalAccount] = {}
         self._clients: dict[tuple[str, str, str], Any] = {}
         self._lock = threading.Lock()
         self.failure: BindingError | None = None
@@ -102,7 +94,7 @@ class LocalProvider(pulumi.runtime.Mocks):
             client=lambda service: self._client(service, side, region),
         )
 
-    def _client(self, service: str, side: Side, region: str) -> Any:
+    def _client(self, service: str, side: LocalAccount, region: str) -> Any:
         key = (service, side.account_id, region)
         with self._lock:  # making a client is not thread-safe, using one is
             if key not in self._clients:
@@ -110,7 +102,7 @@ class LocalProvider(pulumi.runtime.Mocks):
             return self._clients[key]
 
 
-def _side(inputs: Inputs) -> Side:
+def _side(inputs: Inputs) -> LocalAccount:
     inputs.not_emulated("defaultTags", "tags change nothing that the local cloud does")
     inputs.not_emulated("profile", "the local cloud's accounts need no credentials file")
     inputs.not_emulated("assumeRoles", "the deployment acts as the account's root")
@@ -118,7 +110,7 @@ def _side(inputs: Inputs) -> Side:
     inputs.not_emulated("skipRegionValidation", "said by the SDK itself")
     # Inputs of providers arrive as JSON.
     [account_id] = json.loads(inputs.text("allowedAccountIds"))
-    return Side(account_id, inputs.text("region"))
+    return LocalAccount(account_id, inputs.text("region"))
 
 
 def _refuse_unused(args: pulumi.runtime.MockResourceArgs, inputs: Inputs) -> None:
