@@ -94,23 +94,28 @@ class Consumer:
         """
         tally = Tally(self.logger)
         deadline = Deadline(self.effects, remaining_millis)
+        if (place := decode.single(event)) is not None:
+            tally.single(place)
         try:
-            records = decode.envelope(event)
+            report = self._applied(event, deadline, tally)
+            tally.ended()
+            self.meter.emit(tally)
         except EnvelopeError as error:
             tally.failed(f"Not an event of a Kinesis mapping: {error}")
             return _everything()
-        if len(records) == 1:
-            tally.single(records[0])
+        except Exception as error:
+            tally.crashed(error)
+            return _everything()
+        return report
+
+    def _applied(self, event: Any, deadline: Deadline, tally: Tally) -> Report:
+        records = decode.envelope(event)
         terms = Terms(deadline, tally.trouble, redelivered=self._seen(records))
         settings = self.settings.read(terms)
         if settings is None:
-            report = self._fail(records, tally, "The settings row cannot be read")
-        else:
-            terms.expire = settings.expire
-            report = _Batch(self, records, settings, terms, tally).run()
-        tally.ended()
-        self.meter.emit(tally)
-        return report
+            return self._fail(records, tally, "The settings row cannot be read")
+        terms.expire = settings.expire
+        return _Batch(self, records, settings, terms, tally).run()
 
     def _seen(self, records: Sequence[Record]) -> bool:
         """Whether this container was given these records before: then look before writing."""
@@ -152,12 +157,11 @@ class _Batch:
         self._round()
         while not self._tripped and any(line.attempt() for line in self._lines):
             self._round()
-        if self._tripped:
-            self._refuse_all()
-        else:
+        if not self._tripped:
             self._prove()
         self._count()
-        return report_from(slot.record.sequence_number for slot in self._slots if not slot.ended)
+        failed = [slot for slot in self._slots if self._tripped or not slot.ended]
+        return report_from(slot.record.sequence_number for slot in failed)
 
     # Reading.
 
@@ -217,10 +221,11 @@ class _Batch:
 
     def _check_burst(self) -> None:
         """Too many to be exceptions: a systematic fault, and the stream keeps records better."""
-        self._suspected_now = self._suspected + len(self._suspects)
+        suspected = self._suspected + len(self._suspects)
         burst = self._consumer.config.quarantine_burst
-        if self._suspected_now > burst and 10 * self._suspected_now > len(self._slots):
+        if suspected > burst and 10 * suspected > len(self._slots):
             self._tripped = True
+            self._tell_burst(suspected)
 
     def _quarantine(self) -> None:
         candidates = self._parked + self._suspects
@@ -250,16 +255,14 @@ class _Batch:
         record, reason = candidate.slot.record, candidate.reason
         return self._consumer.store.put(record, reason, candidate.detail, self._terms)
 
-    def _refuse_all(self) -> None:
-        self._tally.counts[BREAKER] = self._suspected_now
+    def _tell_burst(self, suspected: int) -> None:
+        self._tally.counts[BREAKER] = suspected
         self._tally.failed(
             "Too many records for quarantine: nothing more is quarantined, the batch failed.\n"
             "Try: find the common cause; if each is bad in its own way, raise QUARANTINE_BURST.",
-            records=self._suspected_now,
+            records=suspected,
             reasons=sorted({candidate.reason.value for candidate in self._suspects}),
         )
-        for slot in self._slots:
-            slot.outcome = Retry("too many for quarantine")
 
     # Proving and reporting.
 

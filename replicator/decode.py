@@ -80,6 +80,15 @@ def envelope(event: Any) -> list[Record]:
         raise EnvelopeError(type(error).__name__) from None
 
 
+def single(event: Any) -> str | None:
+    """`shard:sequence number` of an event's only record, without touching its data."""
+    try:
+        (raw,) = event["Records"]
+        return str(raw["eventID"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
 def _record(raw: Mapping[str, Any]) -> Record:
     kinesis = raw["kinesis"]
     sequence_number = str(kinesis["sequenceNumber"])

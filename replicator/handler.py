@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from aws_lambda_powertools import Logger
-
 from replicator.batch import Consumer
 from replicator.effects import Effects, Threads
 from replicator.settings import Config
@@ -24,6 +22,8 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
 def _built() -> Consumer:
     global _consumer
     if _consumer is None:
+        from aws_lambda_powertools import Logger
+
         from replicator import aws
         from replicator.metrics import Meter
 

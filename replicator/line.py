@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from replicator.change import Change, Entry, Version
 from replicator.decode import Content, Record
@@ -58,6 +57,7 @@ class _Place:
 
     slot: Slot
     change: Change
+    index: int
 
     @property
     def version(self) -> Version:
@@ -68,7 +68,8 @@ class Line:
     """One key's changes, attempted one at a time until each has an outcome."""
 
     def __init__(self, slots: list[tuple[Slot, Change]]) -> None:
-        newest, self._older = schedule([_Place(slot, change) for slot, change in slots])
+        places = [_Place(slot, change, index) for index, (slot, change) in enumerate(slots)]
+        newest, self._older = schedule(places)
         self._newest = deque(newest)
         self._pin: Entry | None = None
         self._reached = False  # the key's entry is known to be at or past one of the newest
@@ -148,16 +149,5 @@ class Line:
         self._spread = True
         kept = {id(place) for place in skipped}
         self._older = [place for place in self._older if id(place) not in kept]
-        self._newest = deque(
-            sorted(
-                [*skipped, *self._newest],
-                key=lambda place: (
-                    int(place.slot.record.sequence_number),
-                    place.slot.record.sub_sequence,
-                ),
-            )
-        )
+        self._newest = deque(sorted([*skipped, *self._newest], key=lambda place: place.index))
         return True
-
-
-Lines: TypeAlias = list[Line]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import traceback
 from collections import Counter
 from typing import Any
 
@@ -56,9 +57,23 @@ class Tally:
     def quarantined(self, record: Record, reason: str) -> None:
         self._logger.warning("Quarantined a record", extra=_place(record) | {"reason": reason})
 
-    def single(self, record: Record) -> None:
+    def single(self, place: str) -> None:
         """Named before it is decoded: if it kills the function, this line tells what to park."""
-        self._logger.info("A batch of one record", extra=_place(record))
+        shard_id, _, sequence_number = place.partition(":")
+        self._logger.info(
+            "A batch of one record",
+            extra={"shardId": shard_id, "sequenceNumber": sequence_number},
+        )
+
+    def crashed(self, error: Exception) -> None:
+        """A bug. Its message may quote what it stumbled over, so only type and places are told."""
+        frames = traceback.extract_tb(error.__traceback__)
+        where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+        self._logger.error(
+            f"The consumer failed on a bug of its own: {type(error).__name__}. The batch failed.\n"
+            "Try: if a batch of one record does this, park that record and report its type.",
+            extra={"where": where},
+        )
 
     def failed(self, what: str, **numbers: Any) -> None:
         self._logger.error(what, extra=numbers)
