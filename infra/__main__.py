@@ -12,7 +12,8 @@ from infra import package
 from infra.accounts import connect
 from infra.buffer import Buffer
 from infra.config import Settings
-from infra.consumer import Consumer, ConsumerRole, Ledger
+from infra.consumer import Consumer, ConsumerRole
+from infra.ledger import Ledger
 from infra.operators import Lane, Operators
 from infra.snapshot import Snapshot
 
@@ -20,8 +21,8 @@ settings = Settings.load(pulumi.Config())
 archive = package.require(settings.lambda_archive)
 accounts = connect(settings)
 
-operators = Operators("operators", settings, accounts)
-snapshot = Snapshot("snapshot", settings, accounts, writer=operators.exporter.arn)
+operators = Operators("replication", settings, accounts)
+snapshot = Snapshot("replication-snapshot", settings, accounts, writer=operators.exporter.arn)
 
 lanes = []
 for table in settings.tables:

@@ -20,7 +20,7 @@ class Expiry:
 
 
 class PrivateBucket(pulumi.ComponentResource):
-    """Owned by its account alone (no ACLs), encrypted with SSE-S3, TLS only, no public access, no versions.
+    """Owned by its account alone (no ACLs), SSE-S3, TLS only, no public access, no versions.
 
     No versions: the buckets of this stack hold objects that are written once; a second copy of each
     would double what the snapshot costs and would keep what an operator meant to discard.

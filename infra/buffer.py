@@ -66,7 +66,7 @@ class Buffer(pulumi.ComponentResource):
     def __init__(
         self, table: Table, settings: Settings, accounts: Accounts, *, reader: pulumi.Output[str]
     ) -> None:
-        name = f"{table.slug}-buffer"
+        name = f"{table.prefix}-buffer"
         super().__init__(
             "replication:index:Buffer",
             name,

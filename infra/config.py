@@ -36,7 +36,7 @@ class Account:
     """One side of the replication: where it is, and how Pulumi gets in."""
 
     account_id: str
-    """Twelve digits. A string: YAML would read 012345678901 as a number and drop the zero."""
+    """Twelve digits. A string: YAML reads 012345678901 as a number, without the zero."""
     region: str
     profile: str | None = None
     """A profile of the AWS configuration file. None: the credentials of the environment."""
@@ -96,11 +96,17 @@ class Table:
 
     @property
     def slug(self) -> str:
-        """A name for this table's resources that every AWS service accepts (S3 is the strictest)."""
+        """A name for this table's resources that every service accepts (S3 is the strictest)."""
         plain = re.sub(r"[^a-z0-9]+", "-", self.source.lower()).strip("-")[:24].strip("-")
         if plain == self.source:
             return plain
+        # Shortened or changed, so two tables could share it: the name's own digest keeps them apart.
         return f"{plain or 'table'}-{hashlib.sha256(self.source.encode()).hexdigest()[:6]}"
+
+    @property
+    def prefix(self) -> str:
+        """How the names of this table's resources begin. With it, the longest fit into 64 letters."""
+        return f"replicate-{self.slug}"
 
 
 @dataclass(frozen=True)
@@ -358,6 +364,6 @@ def _refuse_clashes(settings: Settings, mistakes: Mistakes) -> None:
             mistakes.add(
                 f"tables[{n}].target",
                 table.target,
-                "another account, Region or name than the source's: this is the source table itself",
+                "another account, Region or name than the source's: this is the source itself",
                 "mend target.accountId or target.region, or give the target another name",
             )

@@ -1,6 +1,4 @@
-"""Target account: the function that applies the changes of one table, its ledger, and where
-failures are kept.
-"""
+"""Target account: the function that applies the changes of one table, and where failures go."""
 
 from __future__ import annotations
 
@@ -13,12 +11,18 @@ from infra.accounts import Accounts
 from infra.buckets import Expiry, PrivateBucket
 from infra.buffer import READING_ACTIONS, Buffer
 from infra.config import Settings, Table
+from infra.ledger import Ledger
 from infra.package import Archive
 from infra.policies import allow, assumed_by_service, document
 
 TIMEOUT_SECONDS = 120
 LOG_RETENTION_DAYS = 90
 RESOLVED_DAYS = 90
+"""How long a quarantined record is kept after somebody has redriven or discarded it."""
+
+# What TransactWriteItems is authorised by: there is no action of that name.
+TARGET_ACTIONS = ("dynamodb:DeleteItem", "dynamodb:PutItem")
+LEDGER_ACTIONS = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem")
 
 
 class ConsumerRole(pulumi.ComponentResource):
@@ -32,7 +36,7 @@ class ConsumerRole(pulumi.ComponentResource):
     name: pulumi.Output[str]
 
     def __init__(self, table: Table, accounts: Accounts) -> None:
-        name = f"{table.slug}-consumer-role"
+        name = f"{table.prefix}-consumer-role"
         super().__init__("replication:index:ConsumerRole", name)
         role = aws.iam.Role(
             name,
@@ -42,37 +46,6 @@ class ConsumerRole(pulumi.ComponentResource):
         )
         self.arn, self.name = role.arn, role.name
         self.register_outputs({"arn": self.arn})
-
-
-class Ledger(pulumi.ComponentResource):
-    """What has been applied: one entry per key, and the consumer's settings row."""
-
-    arn: pulumi.Output[str]
-    name: pulumi.Output[str]
-
-    def __init__(self, table: Table, settings: Settings, accounts: Accounts) -> None:
-        name = f"{table.slug}-ledger"
-        super().__init__("replication:index:Ledger", name)
-        ledger = aws.dynamodb.Table(
-            name,
-            region=settings.target.region,
-            billing_mode="PAY_PER_REQUEST",
-            hash_key="k",
-            attributes=[{"name": "k", "type": "B"}],
-            ttl={"attribute_name": "x", "enabled": True},
-            point_in_time_recovery={"enabled": True},
-            deletion_protection_enabled=settings.protect,
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                provider=accounts.target,
-                protect=settings.protect,
-                # Both belong to the operator's tool: a paused table must not lose ledger entries
-                # while changes wait for it, and warm throughput, once raised, cannot be lowered.
-                ignore_changes=["ttl", "warmThroughput"],
-            ),
-        )
-        self.arn, self.name = ledger.arn, ledger.name
-        self.register_outputs({"name": self.name})
 
 
 class Consumer(pulumi.ComponentResource):
@@ -99,69 +72,102 @@ class Consumer(pulumi.ComponentResource):
         ledger: Ledger,
         archive: Archive,
     ) -> None:
-        name = f"{table.slug}-consumer"
+        self._name = f"{table.prefix}-consumer"
         super().__init__(
             "replication:index:Consumer",
-            name,
+            self._name,
             None,
             pulumi.ResourceOptions(providers=[accounts.target]),
         )
-        here, target = settings.source.region, settings.target
-        child = pulumi.ResourceOptions(parent=self)
+        self._table, self._settings, self._here = table, settings, settings.source.region
+        self._child = pulumi.ResourceOptions(parent=self)
         self.quarantine = PrivateBucket(
-            f"{table.slug}-quarantine",
-            region=target.region,
+            f"{table.prefix}-quarantine",
+            region=settings.target.region,
             protect=settings.protect,
             # What is open stays until somebody resolves it.
             expiry=Expiry(prefix="resolved/", days=RESOLVED_DAYS),
-            opts=child,
+            opts=self._child,
         )
         failures = PrivateBucket(
-            f"{table.slug}-on-failure", region=here, protect=settings.protect, opts=child
+            f"{table.prefix}-on-failure",
+            region=self._here,
+            protect=settings.protect,
+            opts=self._child,
         )
         logs = aws.cloudwatch.LogGroup(
-            f"{name}-logs", region=here, retention_in_days=LOG_RETENTION_DAYS, opts=child
+            f"{self._name}-logs",
+            region=self._here,
+            retention_in_days=LOG_RETENTION_DAYS,
+            opts=self._child,
         )
-        grants = aws.iam.RolePolicy(
-            f"{name}-grants",
+        grants = self._grants(role, buffer, ledger, failures, logs)
+        function = self._function(role, archive, ledger, logs, grants)
+        mapping = self._mapping(buffer, failures, function, [grants, *buffer.ready])
+        self.mapping_arn = mapping.arn
+        self.outputs = {
+            "sourceTable": table.source,
+            "sourceTableArn": settings.source.table_arn(table.source),
+            "targetTable": table.target,
+            "ordering": table.ordering,
+            "streamName": buffer.stream_name,
+            "streamArn": buffer.stream_arn,
+            "consumerRegion": self._here,
+            "functionName": function.name,
+            "functionArn": function.arn,
+            "logGroup": logs.name,
+            "mappingUuid": mapping.uuid,
+            "parallelizationFactor": table.parallelization_factor,
+            "ledgerTable": ledger.name,
+            "ledgerRetentionDays": table.ledger_retention_days,
+            "quarantineBucket": self.quarantine.name,
+            "onFailureBucket": failures.name,
+            "snapshotPrefix": table.slug,
+        }
+        self.register_outputs({"mappingUuid": mapping.uuid})
+
+    def _grants(
+        self,
+        role: ConsumerRole,
+        buffer: Buffer,
+        ledger: Ledger,
+        failures: PrivateBucket,
+        logs: aws.cloudwatch.LogGroup,
+    ) -> aws.iam.RolePolicy:
+        """Everything the function may do."""
+        target = self._settings.target.table_arn(self._table.target)
+        open_quarantine = pulumi.Output.concat(self.quarantine.arn, "/open/*")
+        log_streams = pulumi.Output.concat(logs.arn, ":*")
+        return aws.iam.RolePolicy(
+            f"{self._name}-grants",
             role=role.name,
             policy=document(
                 allow("ReadStream", READING_ACTIONS, [buffer.stream_arn]),
                 allow("DecryptStream", ["kms:Decrypt"], [buffer.key_arn]),
-                # What TransactWriteItems is authorised by: there is no action of that name.
-                allow(
-                    "WriteTarget",
-                    ["dynamodb:PutItem", "dynamodb:DeleteItem"],
-                    [target.table_arn(table.target)],
-                ),
-                allow(
-                    "KeepLedger",
-                    ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem"],
-                    [ledger.arn],
-                ),
-                allow(
-                    "Quarantine",
-                    ["s3:PutObject"],
-                    [pulumi.Output.concat(self.quarantine.arn, "/open/*")],
-                ),
-                # The two actions of Lambda's page "Retaining discarded batch records".
-                allow("KeepOversizedEvents", ["s3:ListBucket"], [failures.arn]),
-                allow(
-                    "KeepOversizedEventObjects",
-                    ["s3:PutObject"],
-                    [pulumi.Output.concat(failures.arn, "/*")],
-                ),
-                allow(
-                    "Log",
-                    ["logs:CreateLogStream", "logs:PutLogEvents"],
-                    [pulumi.Output.concat(logs.arn, ":*")],
-                ),
+                allow("WriteTarget", TARGET_ACTIONS, [target]),
+                allow("KeepLedger", LEDGER_ACTIONS, [ledger.arn]),
+                allow("Quarantine", ["s3:PutObject"], [open_quarantine]),
+                # Lambda puts what it gives up into the on-failure bucket as this role: AWS Lambda
+                # Developer Guide, "Configuring destinations for discarded batches", has both.
+                allow("FindFailures", ["s3:ListBucket"], [failures.arn]),
+                allow("KeepFailures", ["s3:PutObject"], [pulumi.Output.concat(failures.arn, "/*")]),
+                allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"], [log_streams]),
             ),
-            opts=child,
+            opts=self._child,
         )
-        function = aws.lambda_.Function(
-            f"{name}",
-            region=here,
+
+    def _function(
+        self,
+        role: ConsumerRole,
+        archive: Archive,
+        ledger: Ledger,
+        logs: aws.cloudwatch.LogGroup,
+        grants: pulumi.Resource,
+    ) -> aws.lambda_.Function:
+        table = self._table
+        return aws.lambda_.Function(
+            self._name,
+            region=self._here,
             description=f"Applies the changes of {table.source} to {table.target}",
             role=role.arn,
             runtime=aws.lambda_.Runtime.PYTHON3D13,
@@ -176,24 +182,33 @@ class Consumer(pulumi.ComponentResource):
                     "STACK": pulumi.get_stack(),
                     "SOURCE_TABLE": table.source,
                     "TARGET_TABLE": table.target,
-                    "TARGET_REGION": target.region,
+                    "TARGET_REGION": self._settings.target.region,
                     "LEDGER_TABLE": ledger.name,
+                    "LEDGER_RETENTION_DAYS": str(table.ledger_retention_days),
                     "QUARANTINE_BUCKET": self.quarantine.name,
                     "ORDERING": table.ordering,
-                    "LEDGER_RETENTION_DAYS": str(table.ledger_retention_days),
                 }
             },
             logging_config={"log_format": "JSON", "log_group": logs.name},
             opts=pulumi.ResourceOptions(parent=self, depends_on=[grants]),
         )
-        mapping = aws.lambda_.EventSourceMapping(
-            f"{name}-mapping",
-            region=here,
+
+    def _mapping(
+        self,
+        buffer: Buffer,
+        failures: PrivateBucket,
+        function: aws.lambda_.Function,
+        needed: list[pulumi.Resource],
+    ) -> aws.lambda_.EventSourceMapping:
+        table = self._table
+        return aws.lambda_.EventSourceMapping(
+            f"{self._name}-mapping",
+            region=self._here,
             event_source_arn=buffer.stream_arn,
             function_name=function.arn,
             # Born disabled, and from the oldest record: the operator's tool enables it after the
-            # import, and what the stream has buffered since before the export is replayed over the
-            # snapshot.
+            # import, and what was buffered since before the export is replayed over the snapshot.
+            # Enabled earlier, it would write into a table that does not exist yet.
             enabled=False,
             starting_position="TRIM_HORIZON",
             batch_size=table.batch_size,
@@ -208,32 +223,11 @@ class Consumer(pulumi.ComponentResource):
             destination_config={"on_failure": {"destination_arn": failures.arn}},
             opts=pulumi.ResourceOptions(
                 parent=self,
-                # On and off belong to the operator's tool, for as long as the mapping lives.
+                # On and off belong to the operator's tool for as long as the mapping lives.
                 ignore_changes=["enabled"],
-                # There can be only one mapping of a stream to a function.
+                # A stream and a function can have only one mapping with each other.
                 delete_before_replace=True,
-                protect=settings.protect,
-                depends_on=[grants, *buffer.ready, *failures.ready],
+                protect=self._settings.protect,
+                depends_on=[*needed, *failures.ready],
             ),
         )
-        self.mapping_arn = mapping.arn
-        self.outputs = {
-            "sourceTable": table.source,
-            "sourceTableArn": settings.source.table_arn(table.source),
-            "targetTable": table.target,
-            "ordering": table.ordering,
-            "streamName": buffer.stream_name,
-            "streamArn": buffer.stream_arn,
-            "consumerRegion": here,
-            "functionName": function.name,
-            "functionArn": function.arn,
-            "logGroup": logs.name,
-            "mappingUuid": mapping.uuid,
-            "parallelizationFactor": table.parallelization_factor,
-            "ledgerTable": ledger.name,
-            "ledgerRetentionDays": table.ledger_retention_days,
-            "quarantineBucket": self.quarantine.name,
-            "onFailureBucket": failures.name,
-            "snapshotPrefix": table.slug,
-        }
-        self.register_outputs({"mappingUuid": mapping.uuid})

@@ -55,7 +55,7 @@ class Mistakes:
 
 @dataclass
 class Section:
-    """One mapping of the configuration. Each read checks a value and remembers that the key is known.
+    """One mapping of the configuration. Each read checks a value and marks its key as known.
 
     A read that finds a mistake notes it and returns a stand-in of the right type, so that reading
     goes on; the stand-in is never used, because the mistakes are raised before anything is built.

@@ -13,7 +13,8 @@ import pulumi_aws as aws
 from infra.accounts import Accounts
 from infra.buffer import Buffer
 from infra.config import Account, Settings, Table
-from infra.consumer import Consumer, Ledger
+from infra.consumer import Consumer
+from infra.ledger import Ledger
 from infra.policies import Statement, Text, allow, assumed_by, document
 from infra.snapshot import Snapshot
 
@@ -22,7 +23,7 @@ INLINE_POLICY_LIMIT = 10_240
 adjustable).
 """
 
-# --- the exporter, in the source account: it describes, exports and probes; it never reads or writes an item.
+# --- The exporter, in the source account: it describes, exports and probes, and sees no item.
 
 SOURCE_TABLE_ACTIONS = (
     "dynamodb:DescribeContinuousBackups",
@@ -41,7 +42,7 @@ EXPORTER_ACTIONS_WITHOUT_ARN = (
     "dynamodb:ListExports",
 )
 
-# --- the importer, in the target account: it imports, configures the new table, and runs the consumer.
+# --- The importer, in the target account: it imports, configures the table, runs the consumer.
 
 TARGET_TABLE_ACTIONS = (
     "dynamodb:DescribeContinuousBackups",
@@ -195,7 +196,7 @@ def import_log_arn(target: Account) -> str:
 
 
 def fits_into_a_role(policy: str) -> str:
-    """Passes a policy on, unless IAM would refuse it for its size (JSON here has no white space but in ARNs: none).
+    """Passes a policy on, unless IAM would refuse it for its size.
 
     Raises:
         ValueError: with what to do about it.
@@ -203,7 +204,7 @@ def fits_into_a_role(policy: str) -> str:
     size = len("".join(policy.split()))
     if size > INLINE_POLICY_LIMIT:
         raise ValueError(
-            f"The operators' roles would need a policy of {size} characters for this many tables, and IAM "
+            f"For this many tables an operators' role needs a policy of {size} characters, and IAM "
             f"allows {INLINE_POLICY_LIMIT}.\nTry: move some of the tables to a second stack."
         )
     return policy

@@ -1,4 +1,4 @@
-"""Builds the folder that becomes the Lambda archive: the consumer and what it imports, and nothing else.
+"""Builds the folder that becomes the Lambda archive: the consumer and what it imports, no more.
 
 `python -m infra.package` builds for Lambda (arm64, Python 3.13), `--for local` for the local cloud,
 whose functions run on this interpreter. Next to the folder lies a manifest with a hash of
@@ -84,7 +84,7 @@ def require(folder: Path) -> Archive:
         ) from None
     if archive.inputs != inputs_hash(archive.platform):
         raise PackageError(
-            f"The Lambda archive in {folder} was built from other sources than replicator/ holds now.\n"
+            f"The Lambda archive in {folder} is stale: replicator/ has changed since it was built.\n"
             f"Try: {command}"
         )
     if archive.contents != tree_hash(folder):
@@ -144,8 +144,8 @@ def _install(platform: Platform, folder: Path) -> None:
     if ran.returncode:
         raise PackageError(
             f"pip could not install {requirements} for {platform}:\n{ran.stderr.strip()}\n"
-            "Try: check that the package index can be reached, and that every pinned release exists for "
-            "that platform"
+            "Try: check that the package index can be reached, and that every pinned release exists "
+            "for that platform"
         )
 
 

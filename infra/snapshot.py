@@ -13,7 +13,7 @@ from infra.policies import allow
 
 
 class Snapshot(pulumi.ComponentResource):
-    """In the target account and Region: ImportTable's caller lives there, and the copy must outlive the source.
+    """In the target's account and Region: ImportTable's caller is there, and the copy must last.
 
     Nothing in it expires by age. An export and its import may take days, an object that changes or
     goes while they last fails the import, and the age at which a run is over is not known to S3:
@@ -28,7 +28,7 @@ class Snapshot(pulumi.ComponentResource):
     ) -> None:
         super().__init__("replication:index:Snapshot", name)
         self.bucket = PrivateBucket(
-            f"{name}-bucket",
+            name,
             region=settings.target.region,
             protect=settings.protect,
             # The three actions that AWS asks for when the bucket belongs to another account, for

@@ -55,8 +55,7 @@ def run(
         root = settings.get_root_resource()
         assert root is not None
         outputs = pulumi.Output.all(**root.outputs)  # type: ignore[attr-defined]
-        known: dict[str, Any] = await outputs.future()
-        return known
+        return await outputs.future() or {}
 
     with _as_the_language_host():
         return asyncio.run(main())

@@ -1,4 +1,4 @@
-"""Stands where AWS's Pulumi provider would: creates what the program declares, on the local cloud."""
+"""Stands where AWS's Pulumi provider would: creates on the local cloud what is declared."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class LocalProvider(pulumi.runtime.Mocks):
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], None]:
         raise BindingError(
-            f"The program looks something up ({args.token}), and the local cloud answers no look-ups.\n"
+            f"The program looks something up ({args.token}); the local cloud answers no look-ups.\n"
             "Try: pass the value in, or add the look-up to infra/local/provider.py"
         )
 
@@ -81,7 +81,7 @@ class LocalProvider(pulumi.runtime.Mocks):
         side = self._sides.get((args.provider or "").rpartition("::")[2])
         if side is None:
             raise BindingError(
-                f"{args.name} ({args.typ}) names no provider, so it would land in whatever account is "
+                f"{args.name} ({args.typ}) names no provider: it would land in whatever account is "
                 "current.\nTry: pass opts with provider=, or parent= of a component that has one"
             )
         region = inputs.get("region") or side.region
@@ -117,14 +117,17 @@ def _refuse_unused(args: pulumi.runtime.MockResourceArgs, inputs: Inputs) -> Non
     unused = inputs.unused()
     if unused:
         raise BindingError(
-            f"{args.name} ({args.typ}) sets {', '.join(sorted(unused))}, and its binding does nothing with "
-            "it.\nTry: use the input in infra/local/bindings, or declare there with not_emulated() why not"
+            f"{args.name} ({args.typ}) sets {', '.join(sorted(unused))}, and its binding does "
+            "nothing with that.\nTry: use the input in infra/local/bindings, or say there with "
+            "not_emulated() why it makes no difference"
         )
 
 
 def _explain(args: pulumi.runtime.MockResourceArgs, error: Exception) -> BindingError:
     return BindingError(
-        f"The local cloud could not create {args.name} ({args.typ}): {type(error).__name__}: {error}"
+        f"The local cloud could not create {args.name} ({args.typ}): "
+        f"{type(error).__name__}: {error}\n"
+        "Try: read the end of emulator.log in the local cloud's directory"
     )
 
 

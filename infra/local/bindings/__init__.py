@@ -1,4 +1,4 @@
-"""How each type of resource in the program is created on the local cloud, for real, through boto3."""
+"""How each type of resource is created on the local cloud, for real, through boto3."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ class BindingError(RuntimeError):
 
 @dataclass
 class Inputs:
-    """What the program says about a resource. A binding has to read every input, or say why it does not.
+    """What the program says about a resource. A binding reads every input or says why it does not.
 
     That is what keeps program and bindings together: a setting that is added to the program and to
     nothing else stops the local deployment, instead of passing every test and meaning something

@@ -1,0 +1,40 @@
+"""Target account and Region: which version of each key has been applied."""
+
+from __future__ import annotations
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.accounts import Accounts
+from infra.config import Settings, Table
+
+
+class Ledger(pulumi.ComponentResource):
+    """One entry per key, and the consumer's settings row. Deletes leave an entry too."""
+
+    arn: pulumi.Output[str]
+    name: pulumi.Output[str]
+
+    def __init__(self, table: Table, settings: Settings, accounts: Accounts) -> None:
+        name = f"{table.prefix}-ledger"
+        super().__init__("replication:index:Ledger", name)
+        ledger = aws.dynamodb.Table(
+            name,
+            region=settings.target.region,
+            billing_mode="PAY_PER_REQUEST",
+            hash_key="k",
+            attributes=[{"name": "k", "type": "B"}],
+            ttl={"attribute_name": "x", "enabled": True},
+            point_in_time_recovery={"enabled": True},
+            deletion_protection_enabled=settings.protect,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                provider=accounts.target,
+                protect=settings.protect,
+                # Both belong to the operator's tool: a paused table must not lose entries while
+                # changes wait for it, and warm throughput, once raised, cannot be lowered.
+                ignore_changes=["ttl", "warmThroughput"],
+            ),
+        )
+        self.arn, self.name = ledger.arn, ledger.name
+        self.register_outputs({"name": self.name})

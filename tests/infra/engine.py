@@ -1,0 +1,156 @@
+"""A Pulumi engine that deploys nothing and remembers everything that the program asks for."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from pulumi.runtime import mocks, rpc
+
+from infra import package
+from infra.local import program
+
+SOURCE = {"accountId": "111111111111", "region": "eu-west-1"}
+TARGET = {"accountId": "222222222222", "region": "eu-west-1"}
+CONFIG: Mapping[str, Any] = {
+    "source": SOURCE,
+    "target": TARGET,
+    "tables": [{"source": "orders", "target": "orders-replica"}],
+}
+
+
+@dataclass(frozen=True)
+class Registered:
+    """One resource, with the options that only the engine sees."""
+
+    type: str
+    name: str
+    inputs: Mapping[str, Any]
+    custom: bool
+    parent: str
+    provider: str
+    protect: bool
+    retain_on_delete: bool
+    delete_before_replace: bool
+    ignore_changes: tuple[str, ...]
+    depends_on: tuple[str, ...]
+
+    @property
+    def kind(self) -> str:
+        """The last part of the type: Bucket, Stream …"""
+        return self.type.rpartition(":")[2]
+
+    @property
+    def side(self) -> str:
+        """`source` or `target`: which account's provider creates it; empty when none is named."""
+        return self.provider.rpartition("::")[0].rpartition("::")[2]
+
+
+@dataclass
+class Deployment:
+    """What one run of the program asked for."""
+
+    resources: list[Registered] = field(default_factory=list)
+    outputs: dict[str, Any] = field(default_factory=dict)
+
+    def of(self, kind: str) -> list[Registered]:
+        return [resource for resource in self.resources if resource.kind == kind]
+
+    def one(self, kind: str, name: str = "") -> Registered:
+        [found] = [resource for resource in self.of(kind) if name in resource.name]
+        return found
+
+    @property
+    def aws(self) -> list[Registered]:
+        return [resource for resource in self.resources if resource.type.startswith("aws:")]
+
+    def region(self, resource: Registered) -> str:
+        """Where a resource lands: its own `region`, or its provider's."""
+        [provider] = [p for p in self.of("aws") if p.name == resource.side]
+        return str(resource.inputs.get("region") or provider.inputs["region"])
+
+    def arn(self, resource: Registered) -> str:
+        return arn(resource.kind, resource.name)
+
+
+def arn(kind: str, name: str) -> str:
+    """The ARN that this engine gives to a resource."""
+    return f"arn:aws:{kind.lower()}:::{name}"
+
+
+class _Answers(pulumi.runtime.Mocks):
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        kind = args.typ.rpartition(":")[2]
+        known = {"arn": arn(kind, args.name), "name": args.name, "bucket": args.name}
+        known["uuid"] = f"uuid-of-{args.name}"
+        return f"{args.name}-id", {**known, **args.inputs}
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], None]:
+        raise AssertionError(f"the program looks up {args.token}")
+
+
+class _Monitor(mocks.MockMonitor):
+    """Mocks see only inputs; a resource's options are on the request to the engine."""
+
+    def __init__(self, answers: pulumi.runtime.Mocks) -> None:
+        super().__init__(answers)
+        self.registered: list[Registered] = []
+        self._lock = threading.Lock()
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 (gRPC's name)
+        # The parent class does the same: reading inputs needs an event loop on this thread.
+        mocks._ensure_event_loop()
+        resource = Registered(
+            type=request.type,
+            name=request.name,
+            inputs=rpc.deserialize_properties(request.object),
+            custom=request.custom,
+            parent=request.parent.rpartition("::")[2],
+            provider=request.provider,
+            protect=request.protect,
+            retain_on_delete=request.retainOnDelete,
+            delete_before_replace=request.deleteBeforeReplace,
+            ignore_changes=tuple(request.ignoreChanges),
+            depends_on=tuple(urn.rpartition("::")[2] for urn in request.dependencies),
+        )
+        with self._lock:
+            self.registered.append(resource)
+        return super().RegisterResource(request)
+
+
+def record(config: Mapping[str, Any], archive: Path, *, stack: str = "test") -> Deployment:
+    """Runs the program with this configuration. `archive` is a folder for a stand-in archive."""
+    stand_in_archive(archive)
+    answers = _Answers()
+    monitor = _Monitor(answers)
+    values = {"lambdaArchive": str(archive), **config}
+    outputs = program.run(answers, values, stack=stack, monitor=monitor)
+    return Deployment([r for r in monitor.registered if r.kind != "Stack"], outputs)
+
+
+def stand_in_archive(folder: Path) -> None:
+    """A folder that passes for a current build, without the seconds that a build takes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "handler.py").write_text("")
+    manifest = {
+        "folder": str(folder),
+        "platform": "lambda",
+        "inputs": package.inputs_hash("lambda"),
+        "contents": package.tree_hash(folder),
+    }
+    folder.with_name(f"{folder.name}.manifest.json").write_text(json.dumps(manifest))
+
+
+def statements(policy: str) -> list[dict[str, Any]]:
+    """The statements of a policy, with Action and Resource as lists."""
+    found: list[dict[str, Any]] = json.loads(policy)["Statement"]
+    for statement in found:
+        for key in ("Action", "Resource"):
+            if isinstance(statement.get(key), str):
+                statement[key] = [statement[key]]
+    return found
