@@ -1,0 +1,236 @@
+"""IAM where ministack checks too little or refuses what AWS allows.
+
+ministack decides who may call what; the corrections concern cross-account bucket policies that name
+a role, trust policies, and the permissions that AWS needs behind a call (an export's writes, an
+import's reads, a mapping's reads).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from infra.local.emulator import iterators
+from infra.local.emulator.patching import Json, Ministack
+
+STREAM_READS = (
+    "kinesis:DescribeStream",
+    "kinesis:DescribeStreamSummary",
+    "kinesis:GetRecords",
+    "kinesis:GetShardIterator",
+    "kinesis:ListShards",
+)
+
+EXPORT_WRITES = ("s3:AbortMultipartUpload", "s3:PutObject", "s3:PutObjectAcl")
+IMPORT_READS = ("s3:GetObject", "s3:ListBucket")
+
+
+@dataclass(frozen=True)
+class ResourcePolicy:
+    """A resource's own policy; `required` where even the owner's principals need it (KMS keys)."""
+
+    text: str
+    owner: str
+    required: bool = False
+
+
+class Access:
+    """Decides with ministack's evaluator; everything is allowed when AUTH is off."""
+
+    def __init__(self, ministack: Ministack) -> None:
+        self._ministack = ministack
+        self._iam = ministack.iam_evaluator
+        self._bucket_allows: Callable[..., bool] = lambda *args: False
+        self._arn_of: Callable[..., str] = lambda *args: "*"
+        self._matches: Callable[..., bool] = lambda *args: False
+        self._checks: Callable[..., list[tuple[str, str]]] = lambda *args: []
+
+    def install(self) -> None:
+        """Take the place of ministack's functions."""
+        replace = self._ministack.replace
+        self._bucket_allows = replace("s3", "_foreign_bucket_allows", self.foreign_bucket_allows)
+        self._matches = replace("iam_evaluator", "_principal_matches", self.principal_matches)
+        self._arn_of = replace("iam_actions", "extract_resource_arn", self.resource_arn)
+        self._checks = replace(
+            "iam_actions", "dynamodb_transaction_checks", self.transaction_checks
+        )
+
+    # -- corrections of the dispatcher's check ---------------------------------------------------
+
+    def foreign_bucket_allows(
+        self,
+        owner: str,
+        bucket: str,
+        key: str,
+        method: str,
+        query: Mapping[str, Any],
+        caller: str,
+        headers: Mapping[str, str] | None = None,
+    ) -> bool:
+        """Whether another account's bucket admits the request; its policy may name a role."""
+        allowed = self._bucket_allows(owner, bucket, key, method, query, caller, headers)
+        policy = self._ministack.s3._bucket_policies.get_scoped(owner, None, bucket)
+        if not policy or not caller or ":assumed-role/" not in self.caller():
+            return allowed
+        actions = self._ministack.iam_actions
+        path = f"/{bucket}/{key}" if key else f"/{bucket}"
+        action = f"s3:{actions._s3_action(method, path, query)}"
+        with self._ministack.responses.request_scope(owner, self._ministack.responses.get_region()):
+            keys = actions.s3_service_context(action, query, path, headers or {})
+        context = self._context(self.caller(), caller, action, f"arn:aws:s3:::{path[1:]}", keys)
+        decision = self._iam.evaluate_resource_policy(policy, context).decision
+        return bool(decision != "Deny" and (allowed or decision == "Allow"))
+
+    def principal_matches(self, principal: Any, caller_arn: str) -> bool:
+        """Whether a Principal names the caller; a Service never names an account's root."""
+        if isinstance(principal, dict):
+            principal = {"AWS": principal.get("AWS", [])}
+        return self._matches(principal, caller_arn)
+
+    def resource_arn(
+        self,
+        service: str,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        query: Mapping[str, Any],
+        region: str,
+        account: str,
+    ) -> str:
+        """The ARN a request is about, also where its body names it otherwise than by TableName."""
+        arn = self._arn_of(service, method, path, headers, body, query, region, account)
+        if arn != "*" or service not in ("dynamodb", "kinesis"):
+            return arn
+        return named_resource(body, region, account) or arn
+
+    def transaction_checks(
+        self, action: str, body: bytes, region: str, account: str
+    ) -> list[tuple[str, str]]:
+        """The distinct checks of a transaction: a hundred items of one table need no hundred."""
+        return list(dict.fromkeys(self._checks(action, body, region, account)))
+
+    # -- permissions behind a call ---------------------------------------------------------------
+
+    def caller(self) -> str:
+        """The ARN of the current request's caller."""
+        return str(self._iam.caller_arn())
+
+    def caller_key(self) -> str:
+        """The verified access key of the current request, or the account's root key."""
+        return str(self._iam._verified_key.get() or self._ministack.responses.get_account_id())
+
+    def stream_policy_allows(self, arn: str, action: str) -> bool:
+        """Whether the stream's policy lets the current caller, of another account, do this."""
+        if not self._ministack.app.AUTH:
+            return True
+        found = self._ministack.kinesis.stream_policy_for_arn(arn)
+        account = self._ministack.responses.get_account_id()
+        context = self._context(self.caller(), account, action, arn)
+        policy = found[0] if found else ""
+        return bool(self._iam.evaluate_resource_policy(policy, context).decision == "Allow")
+
+    def bucket_refusal(
+        self, key: str, account: str, bucket: str, actions: Iterable[str], path: str = "*"
+    ) -> str | None:
+        """The first of these actions that the access key may not do in the bucket."""
+        owner = self._ministack.s3._bucket_owner_account(bucket)
+        text = self._ministack.s3._bucket_policies.get_scoped(owner, None, bucket) or ""
+        policy = ResourcePolicy(text, owner or account)
+        for action in actions:
+            arn = f"arn:aws:s3:::{bucket}"
+            if action != "s3:ListBucket":
+                arn = f"{arn}/{path}"
+            if not self.permits(key, account, action, arn, policy):
+                return action
+        return None
+
+    def mapping_refusal(self, function: Json, stream: Json) -> str | None:
+        """What a mapping's function may not do that it must: "kinesis:GetRecords on arn:…"."""
+        if not self._ministack.app.AUTH:
+            return None
+        key = self._ministack.lambda_runtime.execution_credentials(function)["AWS_ACCESS_KEY_ID"]
+        account = function["FunctionArn"].split(":")[4]
+        arn = stream["StreamARN"]
+        text, owner = self._ministack.kinesis.stream_policy_for_arn(arn) or ("", arn.split(":")[4])
+        for action in STREAM_READS:
+            if not self.permits(key, account, action, arn, ResourcePolicy(text, owner)):
+                return f"{action} on resource: {arn}"
+        encryption_key = self._key_of(stream)
+        if encryption_key:
+            arn, policy = encryption_key
+            if not self.permits(key, account, "kms:Decrypt", arn, policy):
+                return f"kms:Decrypt on resource: {arn}"
+        return None
+
+    def permits(
+        self, key: str, account: str, action: str, arn: str, policy: ResourcePolicy | None = None
+    ) -> bool:
+        """Whether this access key may do this, by its own policies and the resource's."""
+        if not self._ministack.app.AUTH:
+            return True
+        principal = self._iam.resolve_principal(key, account)
+        if isinstance(principal, self._iam.AuthError):
+            return False
+        context = self._context(principal.arn, principal.account, action, arn)
+        if principal.policies is None:  # an account's root
+            result = self._iam.EvalResult("Allow", principal.arn)
+        else:
+            result = self._iam.evaluate(context, principal.policies, *principal.limits)
+        if policy is not None:
+            result = self._iam.combine_resource_policy(
+                result,
+                context,
+                policy.text,
+                policy.owner,
+                required=policy.required,
+                limits=tuple(principal.limits),
+            )
+        return bool(result.decision == "Allow")
+
+    def _key_of(self, stream: Json) -> tuple[str, ResourcePolicy] | None:
+        if stream.get("EncryptionType") != "KMS" or stream.get("KeyId") == "alias/aws/kinesis":
+            return None
+        owner, region = stream["StreamARN"].split(":")[4], stream["StreamARN"].split(":")[3]
+        with self._ministack.responses.request_scope(owner, region):
+            record = self._ministack.kms._resolve_key(stream.get("KeyId"))
+        if record is None:
+            return None
+        return record["Arn"], ResourcePolicy(record.get("Policy") or "", owner, required=True)
+
+    def _context(
+        self,
+        principal: str,
+        account: str,
+        action: str,
+        arn: str,
+        keys: Mapping[str, Any] | None = None,
+    ) -> Any:
+        kind = "AssumedRole" if ":assumed-role/" in principal else "Root"
+        return self._iam.EvalContext(
+            principal_arn=principal,
+            principal_type=kind,
+            principal_account=account,
+            action=action,
+            resource_arn=arn,
+            region=self._ministack.responses.get_region(),
+            service_context={name.lower(): value for name, value in (keys or {}).items()},
+        )
+
+
+def named_resource(body: bytes, region: str, account: str) -> str | None:
+    """The ARN that a DynamoDB or Kinesis request names in a field ministack does not look at."""
+    try:
+        data = json.loads(body or b"{}")
+    except ValueError:
+        return None
+    for name in ("TableArn", "ExportArn", "ImportArn", "ResourceArn", "ResourceARN", "StreamARN"):
+        if isinstance(data.get(name), str):
+            return str(data[name])
+    table = (data.get("TableCreationParameters") or {}).get("TableName")
+    if table:
+        return f"arn:aws:dynamodb:{region}:{account}:table/{table}"
+    state = iterators.decoded(data.get("ShardIterator"))
+    return state["arn"] if state else None

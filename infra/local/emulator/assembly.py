@@ -1,0 +1,52 @@
+"""Puts the corrections together: the one place that knows which part needs which."""
+
+from __future__ import annotations
+
+from infra.local.emulator.access import Access
+from infra.local.emulator.changes import ChangeCapture
+from infra.local.emulator.delivery import Invoker
+from infra.local.emulator.destinations import Destinations
+from infra.local.emulator.expiry import Expiry
+from infra.local.emulator.exports import Exports
+from infra.local.emulator.history import ChangeHistory
+from infra.local.emulator.imports import Imports
+from infra.local.emulator.logs import Logs
+from infra.local.emulator.mappings import Mappings
+from infra.local.emulator.metrics import ReplicationMetrics, start
+from infra.local.emulator.numbers import Numbers
+from infra.local.emulator.outlet import DirectOutlet
+from infra.local.emulator.patching import Ministack
+from infra.local.emulator.recovery import Recovery
+from infra.local.emulator.settings import Settings
+from infra.local.emulator.shards import Shards
+from infra.local.emulator.streams import Streams
+from infra.local.emulator.workers import Workers
+
+
+def assemble(ministack: Ministack, settings: Settings) -> None:
+    """Install every correction and start what runs in the background."""
+    history = ChangeHistory()
+    access = Access(ministack)
+    shards = Shards(ministack)
+    metrics = ReplicationMetrics(ministack, settings)
+    outlet = DirectOutlet(shards, metrics)
+    capture = ChangeCapture(ministack, history, outlet, metrics)
+    recovery = Recovery(ministack, history, settings)
+    exports = Exports(ministack, capture, history, recovery, access, settings)
+    mappings = Mappings(ministack, shards, access, Invoker(ministack), settings)
+
+    access.install()
+    Numbers(ministack).install()
+    Streams(ministack, shards, access).install()
+    Destinations(ministack, settings).install()
+    capture.install()
+    recovery.install()
+    exports.install()
+    Imports(ministack, access, settings).install()
+    Workers(ministack).install()
+    Logs(ministack, access).install()
+    mappings.install()
+
+    start(metrics.run, "local-metrics")
+    start(Expiry(ministack, capture, settings).run, "local-expiry")
+    start(mappings.run, "local-mappings")

@@ -1,0 +1,109 @@
+"""What Lambda makes of a shard's records: events, batches, and how it reads the answer.
+
+Pure functions. Shapes: developer guide, with-kinesis.html and
+services-kinesis-batchfailurereporting.html.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from infra.local.emulator.patching import Json
+
+PAYLOAD_BYTES = 6 * 1024 * 1024  # synchronous invocation payload, fixed
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the records of an event come from, as the event names it."""
+
+    stream_arn: str
+    shard_id: str
+    region: str
+    role_arn: str
+
+
+def event_record(source: Source, record: Record) -> Json:
+    """One record of a Kinesis event."""
+    return {
+        "kinesis": {
+            "kinesisSchemaVersion": "1.0",
+            "partitionKey": record["PartitionKey"],
+            "sequenceNumber": record["SequenceNumber"],
+            "data": record["Data"],
+            "approximateArrivalTimestamp": record["ApproximateArrivalTimestamp"],
+        },
+        "eventSource": "aws:kinesis",
+        "eventVersion": "1.0",
+        "eventID": f"{source.shard_id}:{record['SequenceNumber']}",
+        "eventName": "aws:kinesis:record",
+        "invokeIdentityArn": source.role_arn,
+        "awsRegion": source.region,
+        "eventSourceARN": source.stream_arn,
+    }
+
+
+def event(source: Source, records: Iterable[Record]) -> Json:
+    """The event of these records."""
+    return {"Records": [event_record(source, record) for record in records]}
+
+
+def payload_size(source: Source, record: Record) -> int:
+    """The bytes that a record takes of an event's payload."""
+    bare = event_record(source, {**record, "Data": ""})
+    return len(json.dumps(bare, separators=(",", ":"))) + len(record["Data"]) + 1
+
+
+def fitting(source: Source, records: Sequence[Record], size: int) -> list[Record]:
+    """The longest beginning of the records that is a batch: `size` records and 6 MB at most.
+
+    A first record that is too large on its own is returned alone.
+    """
+    batch: list[Record] = []
+    room = PAYLOAD_BYTES - len('{"Records":[]}')
+    for record in records[:size]:
+        room -= payload_size(source, record)
+        if room < 0:
+            break
+        batch.append(record)
+    return batch or list(records[:1])
+
+
+def is_too_large(source: Source, batch: Sequence[Record]) -> bool:
+    """Whether the batch is one record that no invocation can take."""
+    return len(batch) == 1 and payload_size(source, batch[0]) > PAYLOAD_BYTES - 14
+
+
+def lane_of(record: Record, factor: int) -> int:
+    """The lane, of `factor` many, that keeps a partition key's records in order."""
+    if factor == 1:
+        return 0
+    digest = hashlib.sha256(record["PartitionKey"].encode()).digest()
+    return int.from_bytes(digest[:4], "big") % factor
+
+
+def failed_from(answer: Any, batch: Sequence[Record]) -> int | None:
+    """The index of the first record to come again by a partial batch response; None for success.
+
+    The lowest sequence number, compared as a number, is the checkpoint. Nothing, null and an empty
+    list are success; an identifier that is empty, null or not of this batch fails the whole batch.
+    """
+    if answer in (None, "", {}):
+        return None
+    if not isinstance(answer, dict) or "batchItemFailures" not in answer:
+        return None if isinstance(answer, dict) else 0
+    failures = answer["batchItemFailures"]
+    if not failures:
+        return None
+    indexes = {int(record["SequenceNumber"]): index for index, record in enumerate(batch)}
+    try:
+        numbers = [int(failure["itemIdentifier"]) for failure in failures]
+        return min(indexes[number] for number in numbers)
+    except (KeyError, TypeError, ValueError):
+        return 0

@@ -1,0 +1,183 @@
+"""Change data capture: Kinesis Data Streams for DynamoDB, in AWS's record format.
+
+A write and its change record are made under one lock, so that the order of the records of a key is
+the order of its writes, and the history that exports read is never between the two.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Protocol
+
+from infra.local.emulator.destinations import active_destinations
+from infra.local.emulator.history import ChangeHistory
+from infra.local.emulator.images import Image, key_of, partition_key, same_image, twice_encoded
+from infra.local.emulator.metrics import ReplicationMetrics, TableOf
+from infra.local.emulator.patching import Json, Ministack, Response
+
+log = logging.getLogger("local.changes")
+
+WRITES = (
+    "_put_item",
+    "_update_item",
+    "_delete_item",
+    "_batch_write_item",
+    "_transact_write_items",
+    "_execute_statement",
+    "_batch_execute_statement",
+    "_execute_transaction",
+)
+
+# Who deletes expired items (developer guide, time-to-live-ttl-streams.html).
+EXPIRY_IDENTITY = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
+
+
+class MicrosecondClock:
+    """Timestamps of changes: microseconds since the epoch, strictly increasing."""
+
+    def __init__(self, now: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
+        self._now = now
+        self._last = 0
+
+    def tick(self) -> int:
+        """The next timestamp. The caller holds the write lock."""
+        self._last = max(self._last + 1, self._now())
+        return self._last
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change of one item: images are DynamoDB JSON with binary in base64 once."""
+
+    at: int
+    table: TableOf
+    event: str
+    keys: Image
+    old: Image | None
+    new: Image | None
+    identity: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Handover:
+    """A change record on its way into a stream."""
+
+    change: Change
+    stream_arn: str
+    partition_key: str
+    data: bytes
+
+
+class Outlet(Protocol):
+    """Takes change records to their stream: at once, or as chaos has it."""
+
+    def hand_over(self, handover: Handover) -> None: ...
+
+
+def change_record(change: Change, precision: str, size_of: Callable[[Image], int]) -> Json:
+    """The JSON of a change record (captured records: reference in the test of this module).
+
+    INSERT has no OldImage, REMOVE no NewImage; the precision stands inside `dynamodb`; userIdentity
+    is null but for expiries.
+    """
+    at = change.at if precision == "MICROSECOND" else change.at // 1000
+    images = {"NewImage": change.new, "OldImage": change.old}
+    body: Json = {"ApproximateCreationDateTime": at, "Keys": twice_encoded(change.keys)}
+    body |= {name: twice_encoded(image) for name, image in images.items() if image is not None}
+    sizes = (change.keys, change.new, change.old)
+    body["SizeBytes"] = sum(size_of(image) for image in sizes if image is not None)
+    body["ApproximateCreationDateTimePrecision"] = precision
+    return {
+        "awsRegion": change.table.region,
+        "eventID": str(uuid.uuid4()),
+        "eventName": change.event,
+        "userIdentity": dict(change.identity) if change.identity else None,
+        "recordFormat": "application/json",
+        "tableName": change.table.name,
+        "dynamodb": body,
+        "eventSource": "aws:dynamodb",
+    }
+
+
+class ChangeCapture:
+    """Replaces ministack's emission of change records, and serialises the writes with it."""
+
+    def __init__(
+        self,
+        ministack: Ministack,
+        history: ChangeHistory,
+        outlet: Outlet,
+        metrics: ReplicationMetrics,
+        clock: MicrosecondClock | None = None,
+    ) -> None:
+        self.lock = threading.RLock()
+        self._ministack = ministack
+        self._history = history
+        self._outlet = outlet
+        self._metrics = metrics
+        self._clock = clock or MicrosecondClock()
+        self._emit_to_dynamodb_streams: Callable[..., None] = lambda *args: None
+
+    def install(self) -> None:
+        """Take the place of ministack's functions."""
+        for name in WRITES:
+            original = getattr(self._ministack.dynamodb, name)
+            self._ministack.replace("dynamodb", name, locked(self.lock, original))
+        self._emit_to_dynamodb_streams = self._ministack.replace(
+            "dynamodb", "_emit_stream_event", self.emit
+        )
+        self._ministack.replace("dynamodb", "_fan_out_to_kinesis", lambda table_name, record: None)
+
+    def emit(
+        self,
+        table_name: str,
+        event: str,
+        old: Image | None,
+        new: Image | None,
+        replicate: bool = True,
+        *,
+        identity: Mapping[str, str] | None = None,
+    ) -> None:
+        """Record a write that has just been made; called under the write lock."""
+        dynamodb, responses = self._ministack.dynamodb, self._ministack.responses
+        table = dynamodb._tables.get(table_name)
+        # "A PutItem that changes nothing writes no stream record": taken to hold for Kinesis too.
+        if table is None or (event == "MODIFY" and same_image(old, new)):
+            return
+        of = TableOf(responses.get_account_id(), responses.get_region(), table_name)
+        keys = key_of(table, new or old or {})
+        change = Change(self._clock.tick(), of, event, keys, old, new, identity)
+        self._history.note(of, change.at, keys, old, new)
+        if table.get("StreamSpecification", {}) or dynamodb._replica_group(table):
+            self._emit_to_dynamodb_streams(table_name, event, old, new, replicate)
+        for destination in active_destinations(dynamodb._kinesis_destinations.get(table_name)):
+            self._replicate(change, destination)
+
+    def _replicate(self, change: Change, destination: Mapping[str, Any]) -> None:
+        precision = destination["ApproximateCreationDateTimePrecision"]
+        record = change_record(change, precision, self._ministack.dynamodb._item_size_bytes)
+        data = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
+        self._metrics.waiting(change.table, change.at)
+        key = partition_key(change.table.name, change.keys)
+        self._outlet.hand_over(Handover(change, destination["StreamArn"], key, data))
+
+
+def locked(
+    lock: AbstractContextManager[Any], handler: Callable[[Json], Response]
+) -> Callable[[Json], Response]:
+    """The handler under the lock."""
+
+    @wraps(handler)
+    def under_lock(data: Json) -> Response:
+        with lock:
+            return handler(data)
+
+    return under_lock

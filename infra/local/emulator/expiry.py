@@ -1,0 +1,68 @@
+"""Time to live: expired items are deleted by DynamoDB itself, with a change record that says so."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from infra.local.emulator.changes import EXPIRY_IDENTITY, ChangeCapture
+from infra.local.emulator.images import Value
+from infra.local.emulator.patching import Json, Ministack
+from infra.local.emulator.settings import Settings
+
+log = logging.getLogger("local.expiry")
+
+# Items whose time lies further back are not deleted (developer guide, howitworks-ttl.html).
+FIVE_YEARS = 5 * 365.25 * 86400
+
+
+def is_expired(value: Value | None, now: float) -> bool:
+    """Whether a time-to-live attribute lies in the past: a number of epoch seconds, not too old."""
+    if not value or "N" not in value:
+        return False
+    return now - FIVE_YEARS < float(value["N"]) <= now
+
+
+class Expiry:
+    """Sweeps the tables whose time to live is enabled."""
+
+    def __init__(self, ministack: Ministack, capture: ChangeCapture, settings: Settings) -> None:
+        self._ministack = ministack
+        self._capture = capture
+        self._interval = settings.expiry_interval
+
+    def run(self) -> None:
+        """Sweep for ever."""
+        while True:
+            time.sleep(self._interval)
+            try:
+                self.sweep(time.time())
+            except Exception:
+                log.exception("The sweep for expired items failed and will be repeated")
+
+    def sweep(self, now: float) -> None:
+        """Delete what has expired by `now` (epoch seconds)."""
+        for (account, region, name), setting in list(
+            self._ministack.dynamodb._ttl_settings.all_items()
+        ):
+            table = self._ministack.dynamodb._tables.get_scoped(account, region, name)
+            if table is None or setting.get("TimeToLiveStatus") != "ENABLED":
+                continue
+            with self._ministack.responses.request_scope(account, region):
+                self._sweep_table(name, table, setting["AttributeName"], now)
+
+    def _sweep_table(self, name: str, table: Json, attribute: str, now: float) -> None:
+        with self._capture.lock:
+            partitions = [(pk, list(rows.items())) for pk, rows in table["items"].items()]
+        for pk, rows in partitions:
+            for sk, item in rows:
+                if is_expired(item.get(attribute), now):
+                    self._delete(name, table, pk, sk, attribute, now)
+
+    def _delete(self, name: str, table: Json, pk: str, sk: str, attribute: str, now: float) -> None:
+        with self._capture.lock:
+            item = table["items"].get(pk, {}).get(sk)
+            if item is None or not is_expired(item.get(attribute), now):
+                return  # it was written again since the sweep looked at it
+            self._ministack.dynamodb._remove_item(table, pk, sk)
+            self._capture.emit(name, "REMOVE", item, None, identity=EXPIRY_IDENTITY)

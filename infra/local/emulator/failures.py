@@ -1,0 +1,140 @@
+"""On-failure destinations of event source mappings: where a batch goes that Lambda gives up on.
+
+Shapes and key: developer guide, kinesis-on-failure-destination.html.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from infra.local.emulator.access import Access
+from infra.local.emulator.batches import Record, Source, event
+from infra.local.emulator.patching import Json, Ministack
+
+log = logging.getLogger("local.mappings")
+
+S3_WRITES = ("s3:PutObject", "s3:ListBucket")
+
+
+@dataclass(frozen=True)
+class GivenUp:
+    """A batch that will not be tried again, and why."""
+
+    mapping: Json
+    source: Source
+    batch: Sequence[Record]
+    condition: str
+    attempts: int
+    function_error: bool
+
+
+class OnFailure:
+    """Delivers what was given up to S3 (the whole event) or SQS (metadata only)."""
+
+    def __init__(self, ministack: Ministack, access: Access) -> None:
+        self._ministack = ministack
+        self._access = access
+
+    def deliver(self, given_up: GivenUp, function: Json) -> None:
+        """Deliver, or log the loss: a mapping without destination discards, as on AWS."""
+        mapping = given_up.mapping
+        destination = (mapping.get("DestinationConfig") or {}).get("OnFailure") or {}
+        arn = destination.get("Destination", "")
+        first = given_up.batch[0]["SequenceNumber"]
+        log.warning(
+            "Gave up %d records of %s from %s (%s); destination: %s",
+            len(given_up.batch),
+            given_up.source.shard_id,
+            first,
+            given_up.condition,
+            arn or "none, they are lost",
+        )
+        if ":s3:::" in arn:
+            self._to_bucket(arn.partition(":::")[2], given_up, function)
+        elif ":sqs:" in arn:
+            self._to_queue(arn, invocation_record(given_up))
+
+    def _to_bucket(self, bucket: str, given_up: GivenUp, function: Json) -> None:
+        runtime = self._ministack.lambda_runtime
+        account = function["FunctionArn"].split(":")[4]
+        key = runtime.execution_credentials(function)["AWS_ACCESS_KEY_ID"]
+        denied = self._access.bucket_refusal(key, account, bucket, S3_WRITES, "aws/lambda/any")
+        owner = self._ministack.s3._bucket_owner_account(bucket)
+        if denied or owner is None:
+            log.error("Lost a batch: %s refuses %s", bucket, denied or "everything: no such bucket")
+            return
+        now = datetime.now(UTC)
+        path = (
+            f"aws/lambda/{given_up.mapping['UUID']}/{given_up.source.shard_id}/"
+            f"{now:%Y/%m/%d}/{now:%Y-%m-%dT%H.%M.%S}-{uuid.uuid4()}"
+        )
+        body = invocation_record(given_up)
+        body["payload"] = json.dumps(event(given_up.source, given_up.batch))
+        with self._ministack.responses.request_scope(owner, given_up.source.region):
+            self._ministack.s3._put_object(bucket, path, json.dumps(body).encode(), {})
+
+    def _to_queue(self, arn: str, body: Json) -> None:
+        queue = self._ministack.sqs._queue_by_arn(arn)
+        if queue is None:
+            log.error("Lost a batch: no queue %s", arn)
+            return
+        text, now = json.dumps(body), time.time()
+        queue["messages"].append(
+            {
+                "id": str(uuid.uuid4()),
+                "body": text,
+                "md5_body": hashlib.md5(text.encode(), usedforsecurity=False).hexdigest(),
+                "md5_attrs": "",
+                "receipt_handle": None,
+                "sent_at": now,
+                "visible_at": now,
+                "receive_count": 0,
+                "first_receive_at": None,
+                "message_attributes": {},
+                "sys": {"SenderId": arn.split(":")[4], "SentTimestamp": str(int(now * 1000))},
+                "group_id": None,
+                "dedup_id": None,
+                "dedup_cache_key": None,
+                "seq": None,
+            }
+        )
+
+
+def invocation_record(given_up: GivenUp) -> Json:
+    """What a destination is told of a batch."""
+    batch, source = given_up.batch, given_up.source
+    return {
+        "requestContext": {
+            "requestId": str(uuid.uuid4()),
+            "functionArn": given_up.mapping["FunctionArn"],
+            "condition": given_up.condition,
+            "approximateInvokeCount": given_up.attempts,
+        },
+        "responseContext": {
+            "statusCode": 200,
+            "executedVersion": "$LATEST",
+            "functionError": "Unhandled" if given_up.function_error else None,
+        },
+        "version": "1.0",
+        "timestamp": _instant(time.time()),
+        "KinesisBatchInfo": {
+            "shardId": source.shard_id,
+            "startSequenceNumber": batch[0]["SequenceNumber"],
+            "endSequenceNumber": batch[-1]["SequenceNumber"],
+            "approximateArrivalOfFirstRecord": _instant(batch[0]["ApproximateArrivalTimestamp"]),
+            "approximateArrivalOfLastRecord": _instant(batch[-1]["ApproximateArrivalTimestamp"]),
+            "batchSize": len(batch),
+            "streamArn": source.stream_arn,
+        },
+    }
+
+
+def _instant(epoch: float) -> str:
+    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"

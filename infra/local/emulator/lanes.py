@@ -1,0 +1,184 @@
+"""A lane: one shard's records, or a part of them by partition key, going in order to a function."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from infra.local.emulator.batches import (
+    Record,
+    Source,
+    failed_from,
+    fitting,
+    is_too_large,
+    lane_of,
+)
+from infra.local.emulator.delivery import Answer, Delivery, Invocation
+from infra.local.emulator.failures import GivenUp, OnFailure
+from infra.local.emulator.patching import Json
+from infra.local.emulator.progress import ShardProgress
+from infra.local.emulator.shards import Shards, sequence
+
+log = logging.getLogger("local.mappings")
+
+POLL_SECONDS = 0.05
+SCAN = 10_000
+LONGEST_BACKOFF = 5.0
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a lane needs of the world; the callables look at it afresh each time."""
+
+    mapping: Json
+    stream: Json
+    shard_id: str
+    number: int
+    factor: int
+    function: Callable[[], Json | None]
+    refusal: Callable[[], str | None]
+    is_enabled: Callable[[], bool]
+
+
+class Lane:
+    """Reads batches, delivers them, retries, bisects, gives up: until disabled or drained."""
+
+    def __init__(
+        self,
+        reading: Reading,
+        progress: ShardProgress,
+        shards: Shards,
+        delivery: Delivery,
+        on_failure: OnFailure,
+    ) -> None:
+        self._reading = reading
+        self._mapping = reading.mapping
+        self._progress = progress
+        self._shards = shards
+        self._delivery = delivery
+        self._on_failure = on_failure
+        self._shard = reading.stream["shards"][reading.shard_id]
+
+    def run(self) -> None:
+        """Deliver until the mapping is disabled, changes its number of lanes, or the shard ends."""
+        while self._goes_on():
+            function = self._reading.function()
+            refusal = self._reading.refusal()
+            if function is None or refusal:
+                self._mapping["LastProcessingResult"] = (
+                    f"PROBLEM: the function's role is not authorized to perform: {refusal}"
+                    if refusal
+                    else "PROBLEM: the function does not exist"
+                )
+                time.sleep(POLL_SECONDS * 4)
+                continue
+            source = self._source(function)
+            batch = self._next_batch(source)
+            if batch:
+                self._process(function, source, batch)
+            elif self._shard.get("closed"):
+                self._progress.drained.add(self._reading.number)
+                return
+            else:
+                time.sleep(POLL_SECONDS)
+
+    def _goes_on(self) -> bool:
+        factor = int(self._mapping.get("ParallelizationFactor") or 1)
+        return self._reading.is_enabled() and factor == self._reading.factor
+
+    def _source(self, function: Json) -> Source:
+        arn = self._reading.stream["StreamARN"]
+        role = function["config"].get("Role", "")
+        return Source(arn, self._reading.shard_id, arn.split(":")[3], role)
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def _next_batch(self, source: Source) -> list[Record]:
+        """A batch as soon as there are records, or when the batching window has passed."""
+        size = int(self._mapping.get("BatchSize") or 100)
+        batch = fitting(source, self._mine(size), size)
+        window = float(self._mapping.get("MaximumBatchingWindowInSeconds") or 0)
+        end = time.time() + window
+        while batch and len(batch) < size and time.time() < end and not self._shard.get("closed"):
+            time.sleep(POLL_SECONDS)
+            available = self._mine(size)
+            batch = fitting(source, available, size)
+            if len(batch) < len(available) or not self._goes_on():
+                break
+        return batch
+
+    def _mine(self, limit: int) -> list[Record]:
+        """The lane's next records; those of other lanes at the front are passed over."""
+        number, factor = self._reading.number, self._reading.factor
+        while True:
+            position = self._progress.lanes[number]
+            found = self._shards.after(self._shard, position, limit if factor == 1 else SCAN)
+            mine = [record for record in found if lane_of(record, factor) == number]
+            if mine or not found:
+                return list(mine[:limit])
+            self._progress.lanes[number] = sequence(found[-1])
+
+    # -- delivering ------------------------------------------------------------------------------
+
+    def _process(self, function: Json, source: Source, batch: Sequence[Record]) -> None:
+        """Bring the batch to its end, in order; a disabled mapping leaves the rest where it is."""
+        pending, attempts, backoffs = [list(batch)], 0, 0
+        while pending:
+            current = pending[0]
+            give_up = self._reason_to_give_up(source, current, attempts)
+            if give_up:
+                given = GivenUp(self._mapping, source, current, give_up, attempts, attempts > 0)
+                self._on_failure.deliver(given, function["config"])
+                self._checkpoint(pending.pop(0))
+                attempts = 0
+                continue
+            if not self._goes_on():
+                return
+            answer = self._delivery.deliver(Invocation(function, self._mapping, source, current))
+            failed = self._failed_from(answer, current)
+            if failed is None:
+                self._mapping["LastProcessingResult"] = "OK"
+                self._checkpoint(pending.pop(0))
+                attempts = backoffs = 0
+                continue
+            self._mapping["LastProcessingResult"] = "PROBLEM: Function call failed"
+            attempts += not answer.throttled
+            if failed:  # a partial batch response: the checkpoint is the lowest that failed
+                self._checkpoint(current[:failed])
+                pending[0] = current[failed:]
+                attempts = backoffs = 0
+            elif self._mapping.get("BisectBatchOnFunctionError") and len(current) > 1:
+                half = len(current) // 2
+                pending[:1] = [current[:half], current[half:]]
+                attempts = 0
+            backoffs += 1
+            time.sleep(min(POLL_SECONDS * 2 ** min(backoffs, 10), LONGEST_BACKOFF))
+            function = self._reading.function() or function
+
+    def _failed_from(self, answer: Answer, batch: Sequence[Record]) -> int | None:
+        if answer.failed:
+            return 0
+        if "ReportBatchItemFailures" in (self._mapping.get("FunctionResponseTypes") or ()):
+            return failed_from(answer.body, batch)
+        return None
+
+    def _reason_to_give_up(
+        self, source: Source, batch: Sequence[Record], attempts: int
+    ) -> str | None:
+        if is_too_large(source, batch):
+            return "PayloadSizeExceeded"
+        oldest = float(batch[0]["ApproximateArrivalTimestamp"])
+        age = int(self._mapping.get("MaximumRecordAgeInSeconds") or -1)
+        if age > 0 and time.time() - oldest > age:
+            return "MaxRecordAgeExceeded"
+        if time.time() - oldest > self._reading.stream["RetentionPeriodHours"] * 3600:
+            return "RecordExpired"
+        retries = self._mapping.get("MaximumRetryAttempts")
+        if retries is not None and 0 <= retries < attempts:
+            return "RetryAttemptsExhausted"
+        return None
+
+    def _checkpoint(self, done: Sequence[Record]) -> None:
+        self._progress.lanes[self._reading.number] = sequence(done[-1])

@@ -1,0 +1,284 @@
+"""Event source mappings on Kinesis: their states, and a lane for each shard and part of it.
+
+States and limits: developer guide, services-kinesis-parameters.html; API reference,
+CreateEventSourceMapping.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+
+from infra.local.emulator.access import Access
+from infra.local.emulator.delivery import Delivery
+from infra.local.emulator.failures import OnFailure
+from infra.local.emulator.lanes import Lane, Reading
+from infra.local.emulator.patching import Json, Ministack, Response
+from infra.local.emulator.progress import Progress
+from infra.local.emulator.settings import Settings
+from infra.local.emulator.shards import Shards
+
+log = logging.getLogger("local.mappings")
+
+LOOK_SECONDS = 0.1
+ACCESS_SECONDS = 1.0
+
+DEFAULTS: Json = {
+    "BatchSize": 100,
+    "ParallelizationFactor": 1,
+    "MaximumRetryAttempts": -1,
+    "MaximumRecordAgeInSeconds": -1,
+    "BisectBatchOnFunctionError": False,
+    "TumblingWindowInSeconds": 0,
+    "DestinationConfig": {"OnFailure": {}},
+}
+
+
+class Mappings:
+    """Replaces ministack's mapping calls and its poller for Kinesis."""
+
+    def __init__(
+        self,
+        ministack: Ministack,
+        shards: Shards,
+        access: Access,
+        delivery: Delivery,
+        settings: Settings,
+    ) -> None:
+        self._ministack = ministack
+        self._shards = shards
+        self._access = access
+        self._delivery = delivery
+        self._on_failure = OnFailure(ministack, access)
+        self._transition = settings.mapping_seconds
+        self._progress: dict[str, Progress] = {}
+        self._running: set[tuple[str, str, int]] = set()
+        self._refusals: dict[str, tuple[float, str | None]] = {}
+        self._create: Callable[[Json], Response]
+        self._update: Callable[[str, Json], Response]
+        self._delete: Callable[[str], Response]
+        self._response: Callable[[Json], Json]
+
+    def install(self) -> None:
+        """Take the place of ministack's functions."""
+        replace = self._ministack.replace
+        self._create = replace("lambda_svc", "_create_esm", self.create)
+        self._update = replace("lambda_svc", "_update_esm", self.update)
+        self._delete = replace("lambda_svc", "_delete_esm", self.delete)
+        self._response = replace("lambda_svc", "_esm_response", self.shown)
+        replace("lambda_svc", "_poll_kinesis", lambda: False)
+
+    # -- operations ------------------------------------------------------------------------------
+
+    def create(self, data: Json) -> Response:
+        """CreateEventSourceMapping, which checks that the function's role may read the stream."""
+        arn = data.get("EventSourceArn", "")
+        if ":kinesis:" not in arn:
+            return self._create(data)
+        refusal = self._bad_settings(data) or self._unreadable(data.get("FunctionName", ""), arn)
+        if refusal:
+            return refusal
+        response = self._create({**DEFAULTS, **data})
+        if response[0] != 202:
+            return response
+        mapping = self._ministack.lambda_svc._esms[json.loads(response[2])["UUID"]]
+        for name in ("StartingPositionTimestamp", "TumblingWindowInSeconds"):
+            if name in data:
+                mapping[name] = data[name]
+        mapping["StateTransitionReason"] = "User action"
+        return self._begin(mapping, "Creating", 202)
+
+    def update(self, uuid: str, data: Json) -> Response:
+        """UpdateEventSourceMapping. Where it starts cannot be changed."""
+        mapping = self._ministack.lambda_svc._esms.get(uuid)
+        if mapping is None or ":kinesis:" not in mapping["EventSourceArn"]:
+            return self._update(uuid, data)
+        refusal = self._bad_settings(data)
+        if refusal:
+            return refusal
+        if mapping.get("_until", 0) > time.time():
+            return self._error(
+                "ResourceInUseException",
+                "Cannot update the event source mapping because it is in use.",
+                400,
+            )
+        was = mapping["Enabled"]
+        response = self._update(uuid, data)
+        if response[0] >= 300:
+            return response
+        changed = "Enabling" if mapping["Enabled"] else "Disabling"
+        return self._begin(mapping, changed if mapping["Enabled"] != was else "Updating", 202)
+
+    def delete(self, uuid: str) -> Response:
+        """DeleteEventSourceMapping: its positions are forgotten."""
+        response = self._delete(uuid)
+        self._progress.pop(uuid, None)
+        return response
+
+    def shown(self, mapping: Json) -> Json:
+        """A mapping as the API shows it, with the state of this moment."""
+        body = self._response(mapping)
+        body = {name: value for name, value in body.items() if not name.startswith("_")}
+        if mapping.get("_until", 0) > time.time():
+            body["State"] = mapping["_state"]
+        return body
+
+    def _begin(self, mapping: Json, state: str, status: int) -> Response:
+        mapping["_state"], mapping["_until"] = state, time.time() + self._transition
+        response: Response = self._ministack.responses.json_response(
+            self.shown(mapping), status, content_type="application/json"
+        )
+        return response
+
+    def _bad_settings(self, data: Json) -> Response | None:
+        age = data.get("MaximumRecordAgeInSeconds", -1)
+        limits = [
+            ("BatchSize", 1, 10_000),
+            ("MaximumBatchingWindowInSeconds", 0, 300),
+            ("ParallelizationFactor", 1, 10),
+            ("MaximumRetryAttempts", -1, 10_000),
+            ("MaximumRecordAgeInSeconds", -1, 604_800),
+        ]
+        for name, low, high in limits:
+            if name in data and not low <= data[name] <= high:
+                return self._error(
+                    "InvalidParameterValueException", f"{name}: {low} to {high}", 400
+                )
+        if -1 < age < 60:
+            return self._error(
+                "InvalidParameterValueException",
+                "MaximumRecordAgeInSeconds: -1, or 60 and more",
+                400,
+            )
+        if (
+            data.get("StartingPosition") == "AT_TIMESTAMP"
+            and data.get("StartingPositionTimestamp") is None
+        ):
+            return self._error(
+                "InvalidParameterValueException",
+                "AT_TIMESTAMP needs StartingPositionTimestamp",
+                400,
+            )
+        return None
+
+    def _unreadable(self, function_name: str, arn: str) -> Response | None:
+        service = self._ministack.lambda_svc
+        name, qualifier = service._resolve_request_scoped_name_and_qualifier(function_name)
+        function, _config = service._get_func_record_for_qualifier(name, qualifier)
+        stream = self._shards.stream(arn)
+        if function is None or stream is None:
+            return None  # ministack's own refusal says which
+        refusal = self._access.mapping_refusal(function["config"], stream)
+        if refusal is None:
+            return None
+        return self._error(
+            "InvalidParameterValueException",
+            f"Cannot access stream {arn}. Please ensure the role can perform the GetRecords, "
+            "GetShardIterator, DescribeStream, DescribeStreamSummary and ListShards actions on "
+            f"your stream in IAM, and kms:Decrypt on its key. It may not perform: {refusal}",
+            400,
+        )
+
+    def _error(self, code: str, message: str, status: int) -> Response:
+        response: Response = self._ministack.responses.error_response_json(
+            code, message, status, content_type="application/json"
+        )
+        return response
+
+    # -- lanes -----------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Start the lanes that are due, for ever."""
+        while True:
+            time.sleep(LOOK_SECONDS)
+            try:
+                self.look()
+            except Exception:
+                log.exception("Looking after the event source mappings failed and will be repeated")
+
+    def look(self) -> None:
+        """Start each lane that may run and does not."""
+        for (account, region, uuid), mapping in self._ministack.lambda_svc._esms.all_items():
+            if ":kinesis:" not in mapping["EventSourceArn"] or not self._is_enabled(uuid, mapping):
+                continue
+            stream = self._shards.stream(mapping["EventSourceArn"])
+            if stream is None or stream["StreamStatus"] != "ACTIVE":
+                continue
+            progress = self._progress.setdefault(uuid, Progress(mapping))
+            progress.look(stream, self._shards)
+            factor = int(mapping.get("ParallelizationFactor") or 1)
+            for shard_id in progress.ready(stream):
+                lanes = {key for key in self._running if key[:2] == (uuid, shard_id)}
+                if not lanes:
+                    progress.shards[shard_id].resize(factor)
+                for number in range(len(progress.shards[shard_id].lanes)):
+                    if number not in progress.shards[shard_id].drained:
+                        self._start(account, region, mapping, stream, shard_id, number)
+
+    def _start(
+        self, account: str, region: str, mapping: Json, stream: Json, shard_id: str, number: int
+    ) -> None:
+        uuid = mapping["UUID"]
+        key = (uuid, shard_id, number)
+        if key in self._running:
+            return
+        shard_progress = self._progress[uuid].shards[shard_id]
+        reading = Reading(
+            mapping=mapping,
+            stream=stream,
+            shard_id=shard_id,
+            number=number,
+            factor=len(shard_progress.lanes),
+            function=partial(self._function, mapping),
+            refusal=partial(self._refusal, mapping, stream),
+            is_enabled=partial(self._is_enabled, uuid, mapping),
+        )
+        lane = Lane(reading, shard_progress, self._shards, self._delivery, self._on_failure)
+
+        def run_in_scope() -> None:
+            try:
+                with self._ministack.responses.request_scope(account, region):
+                    lane.run()
+            except Exception:
+                log.exception("A lane of mapping %s failed and is started again", uuid)
+            finally:
+                self._running.discard(key)
+
+        self._running.add(key)
+        context = contextvars.Context()
+        name = f"lane-{shard_id[-4:]}-{number}"
+        threading.Thread(target=context.run, args=(run_in_scope,), name=name, daemon=True).start()
+
+    def _is_enabled(self, uuid: str, mapping: Json) -> bool:
+        region_account = mapping["FunctionArn"].split(":")
+        found = self._ministack.lambda_svc._esms.get_scoped(
+            region_account[4], region_account[3], uuid
+        )
+        settled = mapping.get("_until", 0) <= time.time() or mapping.get("_state") == "Updating"
+        return found is mapping and bool(mapping["Enabled"]) and settled
+
+    def _function(self, mapping: Json) -> Json | None:
+        found: tuple[Json | None, Json | None] = (
+            self._ministack.lambda_svc._get_func_record_for_qualifier(
+                mapping["FunctionName"], mapping.get("Qualifier")
+            )
+        )
+        return found[0]
+
+    def _refusal(self, mapping: Json, stream: Json) -> str | None:
+        """What the role may not do, looked at once a second: the policies may change meanwhile."""
+        uuid, now = mapping["UUID"], time.time()
+        at, refusal = self._refusals.get(uuid, (0.0, None))
+        if now - at < ACCESS_SECONDS:
+            return refusal
+        function = self._function(mapping)
+        new = self._access.mapping_refusal(function["config"], stream) if function else None
+        if new and new != refusal:
+            log.error("Mapping %s cannot read its stream: not authorized to perform %s", uuid, new)
+        self._refusals[uuid] = (now, new)
+        return new

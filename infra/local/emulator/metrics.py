@@ -1,0 +1,135 @@
+"""CloudWatch's side: what DynamoDB reports about its replication to Kinesis, and Lambda's lag.
+
+Metrics, dimensions and meaning: developer guide, kds_using-shards-and-metrics.html and
+metrics-dimensions.html.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from infra.local.emulator.patching import Ministack
+from infra.local.emulator.settings import Settings
+
+
+@dataclass(frozen=True)
+class TableOf:
+    """A table and where it is."""
+
+    account_id: str
+    region: str
+    name: str
+
+
+@dataclass
+class _Tally:
+    waiting: dict[int, int] = field(default_factory=dict)  # creation time µs -> records
+    oldest_ms: float | None = None
+    failed: int = 0
+    throttled: int = 0
+
+
+class ReplicationMetrics:
+    """Tallies replication per table and publishes it once a period.
+
+    AgeOfOldestUnreplicatedRecord has a datapoint only in a period that had records to replicate,
+    the counters only where they are not zero.
+    """
+
+    def __init__(self, ministack: Ministack, settings: Settings) -> None:
+        self._ministack = ministack
+        self._period = settings.metric_period
+        self._lock = threading.Lock()
+        self._tallies: dict[TableOf, _Tally] = {}
+
+    def waiting(self, table: TableOf, created_us: int) -> None:
+        """A record of this creation time (µs) is to be replicated."""
+        with self._lock:
+            tally = self._tallies.setdefault(table, _Tally())
+            tally.waiting[created_us] = tally.waiting.get(created_us, 0) + 1
+
+    def replicated(self, table: TableOf, created_us: int) -> None:
+        """A record has entered the stream."""
+        age_ms = max(0.0, time.time() * 1000 - created_us / 1000)
+        with self._lock:
+            tally = self._tallies.setdefault(table, _Tally())
+            tally.oldest_ms = max(age_ms, tally.oldest_ms or 0.0)
+            self._done(tally, created_us)
+
+    def failed(self, table: TableOf, created_us: int | None = None) -> None:
+        """A record was skipped for good."""
+        with self._lock:
+            tally = self._tallies.setdefault(table, _Tally())
+            tally.failed += 1
+            self._done(tally, created_us)
+
+    def throttled(self, table: TableOf) -> None:
+        """Kinesis throttled a record, which DynamoDB will put again."""
+        with self._lock:
+            self._tallies.setdefault(table, _Tally()).throttled += 1
+
+    @staticmethod
+    def _done(tally: _Tally, created_us: int | None) -> None:
+        if created_us is None:
+            return
+        left = tally.waiting.get(created_us, 0) - 1
+        if left > 0:
+            tally.waiting[created_us] = left
+        else:
+            tally.waiting.pop(created_us, None)
+
+    def run(self) -> None:
+        """Publish once a period, for ever; a datapoint carries the beginning of its period."""
+        while True:
+            begin = time.time() // self._period * self._period
+            time.sleep(begin + self._period - time.time())
+            self.publish(begin, time.time())
+
+    def publish(self, begin: float, now: float) -> None:
+        """Publish the period that began at `begin` (seconds) and start the next tally."""
+        with self._lock:
+            tallies = list(self._tallies.items())
+            snapshot = []
+            for table, tally in tallies:
+                oldest = tally.oldest_ms
+                if tally.waiting:
+                    oldest = max(oldest or 0.0, now * 1000 - min(tally.waiting) / 1000)
+                snapshot.append((table, oldest, tally.failed, tally.throttled))
+                tally.oldest_ms, tally.failed, tally.throttled = None, 0, 0
+        for table, oldest, failed, throttled in snapshot:
+            if oldest is not None:
+                self._put(table, "AgeOfOldestUnreplicatedRecord", oldest, "Milliseconds", begin)
+            if failed:
+                self._put(table, "FailedToReplicateRecordCount", failed, "Count", begin)
+            if throttled:
+                self._put(table, "ThrottledPutRecordCount", throttled, "Count", begin)
+
+    def _put(self, table: TableOf, name: str, value: float, unit: str, at: float) -> None:
+        dimensions = {"TableName": table.name, "DelegatedOperation": "KinesisDataStream"}
+        with self._ministack.responses.request_scope(table.account_id, table.region):
+            put_metric(self._ministack, "AWS/DynamoDB", name, value, unit, dimensions, at)
+
+
+def put_metric(
+    ministack: Ministack,
+    namespace: str,
+    name: str,
+    value: float,
+    unit: str,
+    dimensions: Mapping[str, str],
+    at: float,
+) -> None:
+    """Store one datapoint of the current account and Region."""
+    cloudwatch = ministack.cloudwatch
+    bucket = cloudwatch._metric_bucket((namespace, name, cloudwatch._dims_key(dict(dimensions))))
+    bucket.append(
+        {"Timestamp": at, "Value": float(value), "Unit": unit, "Dimensions": dict(dimensions)}
+    )
+
+
+def start(run: Callable[[], None], name: str) -> None:
+    """Run in the background until the process ends."""
+    threading.Thread(target=run, name=name, daemon=True).start()

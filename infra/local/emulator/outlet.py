@@ -1,0 +1,36 @@
+"""The way of a change record into its stream, as DynamoDB's replication takes it."""
+
+from __future__ import annotations
+
+import logging
+
+from infra.local.emulator.changes import Handover
+from infra.local.emulator.metrics import ReplicationMetrics
+from infra.local.emulator.shards import RecordTooLargeError, Shards, StreamGoneError
+
+log = logging.getLogger("local.changes")
+
+
+class DirectOutlet:
+    """Puts each record into the stream at once.
+
+    "DynamoDB skips change data records that exceed your stream's maximum record size, and
+    automatically continues": developer guide, kds_using-shards-and-metrics.html.
+    """
+
+    def __init__(self, shards: Shards, metrics: ReplicationMetrics) -> None:
+        self._shards = shards
+        self._metrics = metrics
+
+    def hand_over(self, handover: Handover) -> None:
+        table = handover.change.table
+        try:
+            self._shards.append(handover.stream_arn, handover.partition_key, handover.data)
+        except RecordTooLargeError as error:
+            self._metrics.failed(table, handover.change.at)
+            log.warning("Skipped a change record of %s: %s", table.name, error)
+        except StreamGoneError as error:
+            self._metrics.failed(table, handover.change.at)
+            log.warning("Could not replicate a change of %s: %s", table.name, error)
+        else:
+            self._metrics.replicated(table, handover.change.at)

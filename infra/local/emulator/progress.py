@@ -1,0 +1,68 @@
+"""How far each event source mapping has come in each shard, by sequence number."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from infra.local.emulator.patching import Json
+from infra.local.emulator.shards import Shards, parents
+
+
+@dataclass
+class ShardProgress:
+    """The position of each lane (a sequence number it goes on after) and which are `drained`."""
+
+    lanes: list[str]
+    drained: set[int] = field(default_factory=set)
+
+    @property
+    def done(self) -> bool:
+        """Whether every lane has reached the end of a closed shard."""
+        return len(self.drained) == len(self.lanes)
+
+    def resize(self, factor: int) -> None:
+        """Take another number of lanes: all go on where the last of the old ones is.
+
+        What the faster lanes had done comes again; nothing is left out.
+        """
+        if factor != len(self.lanes):
+            self.lanes = [min(self.lanes)] * factor
+            self.drained = set()
+
+
+class Progress:
+    """The shards that a mapping knows. It is kept while the mapping is disabled."""
+
+    def __init__(self, mapping: Mapping[str, Any]) -> None:
+        self._mapping = mapping
+        self._begun = False
+        self._lock = threading.Lock()
+        self.shards: dict[str, ShardProgress] = {}
+
+    def look(self, stream: Json, shards: Shards) -> None:
+        """Take up the shards that are new; a mapping's first look decides where it starts."""
+        factor = int(self._mapping.get("ParallelizationFactor") or 1)
+        with self._lock:
+            for shard_id, shard in list(stream["shards"].items()):
+                if shard_id not in self.shards:
+                    position = "" if self._begun else self._start(shard, shards)
+                    self.shards[shard_id] = ShardProgress([position] * factor)
+            self._begun = True
+
+    def _start(self, shard: Json, shards: Shards) -> str:
+        kind = self._mapping.get("StartingPosition", "LATEST")
+        return shards.position(shard, kind, self._mapping.get("StartingPositionTimestamp")) or ""
+
+    def ready(self, stream: Json) -> list[str]:
+        """The shards to read now: not done, and their parents done (or long gone)."""
+        known = self.shards
+        return [
+            shard_id
+            for shard_id, shard in stream["shards"].items()
+            if shard_id in known
+            and not known[shard_id].done
+            and all(known[p].done for p in parents(shard) if p in known and p in stream["shards"])
+        ]

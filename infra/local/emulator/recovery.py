@@ -1,0 +1,100 @@
+"""Point-in-time recovery: switched on and off, with the window that exports may ask for.
+
+LatestRestorableDateTime lies "typically five minutes before the current time" (developer guide,
+PointInTimeRecovery); the lag is scaled.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from infra.local.emulator.history import ChangeHistory
+from infra.local.emulator.metrics import TableOf
+from infra.local.emulator.patching import Json, Ministack, Response
+from infra.local.emulator.settings import Settings
+
+
+class Recovery:
+    """Replaces ministack's continuous backups, whose window is always "now"."""
+
+    def __init__(self, ministack: Ministack, history: ChangeHistory, settings: Settings) -> None:
+        self._ministack = ministack
+        self._history = history
+        self._lag = settings.restorable_lag
+        self._delete: Callable[[Json], Response]
+
+    def install(self) -> None:
+        """Take the place of ministack's functions."""
+        self._ministack.replace("dynamodb", "_describe_continuous_backups", self.describe)
+        self._ministack.replace("dynamodb", "_update_continuous_backups", self.update)
+        self._delete = self._ministack.replace("dynamodb", "_delete_table", self.delete_table)
+
+    def delete_table(self, data: Json) -> Response:
+        """DeleteTable: a later table of the same name has no past."""
+        response = self._delete(data)
+        if response[0] == 200:
+            name = self._ministack.dynamodb._normalize_table_name(data.get("TableName"))
+            self._history.end(self.table_of(name))
+        return response
+
+    def window(self, table: TableOf) -> tuple[float, float] | None:
+        """The earliest and latest restorable time (epoch seconds), or None while it is off."""
+        since = self._history.since(table)
+        if since is None:
+            return None
+        earliest = since / 1e6
+        return earliest, max(earliest, time.time() - self._lag)
+
+    def update(self, data: Json) -> Response:
+        """UpdateContinuousBackups: off and on again resets the window's start."""
+        name, refusal = self._table(data)
+        if refusal:
+            return refusal
+        specification = data.get("PointInTimeRecoverySpecification") or {}
+        enabled = bool(specification.get("PointInTimeRecoveryEnabled"))
+        table = self.table_of(name)
+        was_on = self._history.since(table) is not None
+        days = specification.get("RecoveryPeriodInDays") or 35
+        self._ministack.dynamodb._pitr_settings[name] = {"days": days} if enabled else False
+        if enabled and not was_on:
+            self._history.begin(table, time.time_ns() // 1000)
+        elif was_on and not enabled:
+            self._history.end(table)
+        return self._answer(name)
+
+    def describe(self, data: Json) -> Response:
+        """DescribeContinuousBackups."""
+        name, refusal = self._table(data)
+        return refusal or self._answer(name)
+
+    def table_of(self, name: str) -> TableOf:
+        """The table of this name in the current account and Region."""
+        responses = self._ministack.responses
+        return TableOf(responses.get_account_id(), responses.get_region(), name)
+
+    def _table(self, data: Json) -> tuple[str, Response | None]:
+        name = self._ministack.dynamodb._normalize_table_name(data.get("TableName"))
+        if name in self._ministack.dynamodb._tables:
+            return name, None
+        refusal: Response = self._ministack.responses.error_response_json(
+            "TableNotFoundException", f"Table not found: {name}", 400
+        )
+        return name, refusal
+
+    def _answer(self, name: str) -> Response:
+        window = self.window(self.table_of(name))
+        recovery: Json = {"PointInTimeRecoveryStatus": "ENABLED" if window else "DISABLED"}
+        if window:
+            recovery["EarliestRestorableDateTime"] = round(window[0], 3)
+            recovery["LatestRestorableDateTime"] = round(window[1], 3)
+            setting = self._ministack.dynamodb._pitr_settings.get(name)
+            recovery["RecoveryPeriodInDays"] = setting["days"]
+        body = {
+            "ContinuousBackupsDescription": {
+                "ContinuousBackupsStatus": "ENABLED",
+                "PointInTimeRecoveryDescription": recovery,
+            }
+        }
+        response: Response = self._ministack.responses.json_response(body)
+        return response

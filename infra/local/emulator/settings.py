@@ -1,0 +1,70 @@
+"""What the emulator is told from outside: the time scale and the chaos to cause."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of one emulator process.
+
+    `time_scale` multiplies AWS's own delays (1: as long as AWS takes; the demo uses 0.01).
+    `chaos` is the text of LOCAL_CHAOS; empty means AWS on a good day.
+    """
+
+    time_scale: float = 1.0
+    chaos: str = ""
+
+    def scaled(self, seconds: float, floor: float = 0.0) -> float:
+        """AWS's delay on this clock, never under `floor` (seconds)."""
+        return max(floor, seconds * self.time_scale)
+
+    @property
+    def restorable_lag(self) -> float:
+        """How far LatestRestorableDateTime lies behind now: "typically five minutes" on AWS."""
+        return self.scaled(300)
+
+    @property
+    def export_seconds(self) -> float:
+        """How long an export is IN_PROGRESS; AWS takes minutes."""
+        return self.scaled(60, floor=0.2)
+
+    @property
+    def import_seconds(self) -> float:
+        """How long an import takes before its first item."""
+        return self.scaled(60, floor=0.2)
+
+    @property
+    def enabling_seconds(self) -> float:
+        """How long a streaming destination is ENABLING, UPDATING or DISABLING."""
+        return self.scaled(60, floor=0.3)
+
+    @property
+    def mapping_seconds(self) -> float:
+        """How long an event source mapping is Creating, Enabling, Disabling or Updating."""
+        return self.scaled(30, floor=0.2)
+
+    @property
+    def metric_period(self) -> float:
+        """The period of DynamoDB's own metrics: a minute on AWS."""
+        return self.scaled(60, floor=1.0)
+
+    @property
+    def expiry_interval(self) -> float:
+        """How often expired items are looked for; AWS promises no more than "within a few days"."""
+        return self.scaled(300, floor=2.0)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """Read REPLICATION_TIME_SCALE and LOCAL_CHAOS. Raises ValueError for a wrong scale."""
+        values = os.environ if environment is None else environment
+        scale = float(values.get("REPLICATION_TIME_SCALE") or 1)
+        if not 0 < scale <= 1:
+            raise ValueError(
+                f"REPLICATION_TIME_SCALE is {scale}: the local cloud runs between 0 and 1 times "
+                "AWS's delays.\nTry: REPLICATION_TIME_SCALE=0.01"
+            )
+        return cls(time_scale=scale, chaos=values.get("LOCAL_CHAOS", ""))
