@@ -100,12 +100,12 @@ class Table:
         plain = re.sub(r"[^a-z0-9]+", "-", self.source.lower()).strip("-")[:24].strip("-")
         if plain == self.source:
             return plain
-        # Shortened or changed, so two tables could share it: the name's own digest keeps them apart.
+        # Two names may shorten to the same: a digest of the whole one keeps them apart.
         return f"{plain or 'table'}-{hashlib.sha256(self.source.encode()).hexdigest()[:6]}"
 
     @property
     def prefix(self) -> str:
-        """How the names of this table's resources begin. With it, the longest fit into 64 letters."""
+        """How this table's resources are named. The longest still fits into IAM's 64 letters."""
         return f"replicate-{self.slug}"
 
 

@@ -84,7 +84,7 @@ def require(folder: Path) -> Archive:
         ) from None
     if archive.inputs != inputs_hash(archive.platform):
         raise PackageError(
-            f"The Lambda archive in {folder} is stale: replicator/ has changed since it was built.\n"
+            f"The Lambda archive in {folder} is stale: replicator/ has changed since then.\n"
             f"Try: {command}"
         )
     if archive.contents != tree_hash(folder):
@@ -144,8 +144,8 @@ def _install(platform: Platform, folder: Path) -> None:
     if ran.returncode:
         raise PackageError(
             f"pip could not install {requirements} for {platform}:\n{ran.stderr.strip()}\n"
-            "Try: check that the package index can be reached, and that every pinned release exists "
-            "for that platform"
+            "Try: check that the package index can be reached, and that every pinned release "
+            "exists for that platform"
         )
 
 

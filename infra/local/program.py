@@ -8,6 +8,7 @@ import os
 import runpy
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,12 @@ def run(
         Whatever the program or the provider raised first.
     """
 
+    workers = _Workers()
+
     async def main() -> dict[str, Any]:
-        asyncio.get_running_loop().set_exception_handler(_only_the_first_failure_counts)
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(workers.executor)
+        loop.set_exception_handler(_only_the_first_failure_counts)
         # A run before this one left its stack behind, and there can be only one.
         settings.set_root_resource(None)  # type: ignore[arg-type]
         # Within the loop: this makes the root stack, whose calls are awaited on the loop they began
@@ -58,11 +63,35 @@ def run(
         return await outputs.future() or {}
 
     with _as_the_language_host():
-        return asyncio.run(main())
+        try:
+            return asyncio.run(main())
+        finally:
+            workers.close()
 
 
 async def _program() -> None:
     runpy.run_path(".", run_name="__main__")
+
+
+class _Workers:
+    """The threads in which the provider is called, each with an event loop of its own.
+
+    Pulumi needs a loop in each such thread, and would make them without ever closing them.
+    """
+
+    def __init__(self) -> None:
+        self._loops: list[asyncio.AbstractEventLoop] = []
+        self.executor = ThreadPoolExecutor(16, "resource", initializer=self._begin)
+
+    def _begin(self) -> None:
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        self._loops.append(loop)
+
+    def close(self) -> None:
+        self.executor.shutdown()
+        for loop in self._loops:
+            loop.close()
 
 
 @contextmanager
