@@ -9,19 +9,17 @@ transaction, an empty key refuses the whole request).
 
 from __future__ import annotations
 
-import functools
 import math
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-import botocore.session
-from botocore.exceptions import ClientError, ParamValidationError
-from botocore.validate import ParamValidator
+from botocore.exceptions import ClientError
 
 from tests.fakes import expressions
 from tests.fakes.errors import EXCEPTIONS, REASON_MESSAGES, Call, Faults, client_error
-from tests.fakes.tables import Index, InvalidItemError, InvalidRequestError, Table
+from tests.fakes.requests import Paginator, check_shape
+from tests.fakes.tables import Index, InvalidItemError, InvalidRequestError, Key, Table
 from tests.fakes.values import InvalidValueError, Item, item_size, normalised_item, order
 from tests.fakes.writes import PLACEHOLDERS, Write, checked, scope_of, store
 
@@ -61,6 +59,8 @@ class FakeDynamoDB:
         self.transaction_validation: Literal["reason", "request"] = "reason"
         self.tables: dict[str, Table] = {}
         self.calls = 0
+        #: Told of each item that changes: table, item before, item after.
+        self.watchers: list[Callable[[str, Item | None, Item | None], None]] = []
         self._tokens: dict[str, tuple[float, Any]] = {}
         self._lock = threading.RLock()
 
@@ -124,7 +124,7 @@ class FakeDynamoDB:
         def work() -> dict[str, Any]:
             table = self._table(request)
             key = table.key_of(request["Key"])
-            item = table.items.get(key)
+            item = self._seen(table, key, request)
             project = self._projection(request)
             return {} if item is None else {"Item": project(item)}
 
@@ -164,8 +164,8 @@ class FakeDynamoDB:
 
         return self._call("Query", request, work)
 
-    def get_paginator(self, operation: str) -> _Paginator:
-        return _Paginator(getattr(self, operation))
+    def get_paginator(self, operation: str) -> Paginator:
+        return Paginator(getattr(self, operation))
 
     # How a call is made ---------------------------------------------------------------------
 
@@ -244,6 +244,16 @@ class FakeDynamoDB:
             )
         return self.tables[name]
 
+    def _seen(self, table: Table, key: Key, request: Mapping[str, Any]) -> Item | None:
+        """What a read finds: possibly the state before the last write, unless it is consistent."""
+        if (
+            key in table.previous
+            and not request.get("ConsistentRead", False)
+            and self.faults.stale(self._current)
+        ):
+            return table.previous[key]
+        return table.items.get(key)
+
     def _projection(self, request: Mapping[str, Any]) -> Callable[[Item], Item]:
         scope = scope_of(request)
         if "ProjectionExpression" not in request:
@@ -265,7 +275,7 @@ class FakeDynamoDB:
                 "The conditional request failed",
                 **members,
             )
-        store(write)
+        self._store(write)
         wanted = request.get("ReturnValues", "NONE")
         response: dict[str, Any] = {}
         returned = {"ALL_OLD": write.old, "ALL_NEW": write.new}.get(wanted)
@@ -283,6 +293,12 @@ class FakeDynamoDB:
                 "CapacityUnits": float(write.units),
             }
         return response
+
+    def _store(self, write: Write) -> None:
+        store(write)
+        if write.changes:
+            for watcher in self.watchers:
+                watcher(write.table.name, write.old, write.new)
 
     # Transactions ---------------------------------------------------------------------------
 
@@ -317,7 +333,7 @@ class FakeDynamoDB:
         units: dict[str, int] = {}
         for write in writes:
             assert write is not None
-            store(write)
+            self._store(write)
             units[write.table.name] = units.get(write.table.name, 0) + 2 * write.units
         if token is not None:
             self._tokens[token] = (self.now(), request["TransactItems"])
@@ -423,7 +439,7 @@ class FakeDynamoDB:
         for index, (name, attributes) in enumerate(asked):
             table = self._table({"TableName": name})
             wanted = request["RequestItems"][name]
-            item = table.items.get(table.key_of(attributes))
+            item = self._seen(table, table.key_of(attributes), wanted)
             total += item_size(item) if item is not None else 0
             if index in left or total > BATCH_BYTES:
                 others = {member: value for member, value in wanted.items() if member != "Keys"}
@@ -467,32 +483,3 @@ class FakeDynamoDB:
         if len(page) < len(items):
             response["LastEvaluatedKey"] = normalised_item(table.key_attributes(page[-1]))
         return response
-
-
-class _Paginator:
-    """`client.get_paginator("scan" | "query").paginate(…)`."""
-
-    def __init__(self, method: Callable[..., dict[str, Any]]) -> None:
-        self._method = method
-
-    def paginate(self, **request: Any) -> Iterator[dict[str, Any]]:
-        request.pop("PaginationConfig", None)
-        while True:
-            page = self._method(**request)
-            yield page
-            if "LastEvaluatedKey" not in page:
-                return
-            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-
-
-@functools.lru_cache(maxsize=4)
-def _model(service: str) -> Any:
-    return botocore.session.get_session().get_service_model(service)
-
-
-def check_shape(service: str, operation: str, request: Mapping[str, Any]) -> None:
-    """Raise what boto3 raises for a request that does not fit the service's model."""
-    shape = _model(service).operation_model(operation).input_shape
-    report = ParamValidator().validate(dict(request), shape)
-    if report.has_errors():
-        raise ParamValidationError(report=report.generate_report())

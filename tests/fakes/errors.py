@@ -63,6 +63,10 @@ class Faults:
         """BatchGetItem: indexes (over all tables, in request order) left in UnprocessedKeys."""
         return ()
 
+    def stale(self, call: Call) -> bool:
+        """A read without ConsistentRead: does it show what was there before the last write?"""
+        return False
+
 
 class ScriptedFaults(Faults):
     """Faults for unit tests, each used once, in the order they were added."""

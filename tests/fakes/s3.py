@@ -11,8 +11,8 @@ from typing import Any
 
 from botocore.response import StreamingBody
 
-from tests.fakes.dynamodb import check_shape
 from tests.fakes.errors import EXCEPTIONS, Call, Faults, client_error
+from tests.fakes.requests import check_shape
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +43,8 @@ class FakeS3:
         self.check_shapes = check_shapes
         self.buckets: dict[str, dict[str, StoredObject]] = {}
         self.calls = 0
+        #: Told of each object that is put: key and body.
+        self.watchers: list[Callable[[str, bytes], None]] = []
 
     def create_bucket(self, **request: Any) -> dict[str, Any]:
         def work() -> dict[str, Any]:
@@ -67,6 +69,8 @@ class FakeS3:
                 body = body.read()
             content = body.encode() if isinstance(body, str) else bytes(body)
             bucket[key] = StoredObject(content, self.now(), dict(request.get("Metadata", {})))
+            for watcher in self.watchers:
+                watcher(key, content)
             return {"ETag": bucket[key].etag}
 
         return self._call("PutObject", request, work)

@@ -40,6 +40,8 @@ class Table:
     indexes: list[Index]
     items: dict[Key, Item] = dataclasses.field(default_factory=dict)
     ttl_attribute: str | None = None
+    #: What stood under a key before its last write: what an eventually consistent read may show.
+    previous: dict[Key, Item | None] = dataclasses.field(default_factory=dict)
 
     def key_of(self, attributes: Mapping[str, Mapping[str, Any]]) -> Key:
         """The key of a `Key` parameter, which must hold the key attributes and no others."""

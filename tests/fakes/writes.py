@@ -116,6 +116,7 @@ def checked(table: Table, kind: str, request: Mapping[str, Any]) -> Write:
 def store(write: Write) -> None:
     if not write.changes:
         return
+    write.table.previous[write.key] = write.old
     if write.new is None:
         write.table.items.pop(write.key, None)
     else:

@@ -1,0 +1,10 @@
+"""What things are called in a simulated stack."""
+
+from __future__ import annotations
+
+SOURCE_TABLE = "orders"
+TARGET_TABLE = "orders-replica"
+LEDGER_TABLE = "orders-ledger"
+QUARANTINE_BUCKET = "orders-quarantine"
+SETTINGS_KEY = {"k": {"B": b"settings"}}
+PROBE = b"probe:"

@@ -1,0 +1,154 @@
+"""What people do meanwhile: redrive quarantined records, park what kills, lift the fence."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tests.simulation.history import DAY, SECOND, SourceChange
+from tests.simulation.names import (
+    LEDGER_TABLE,
+    QUARANTINE_BUCKET,
+    SETTINGS_KEY,
+    TARGET_TABLE,
+)
+from tests.simulation.records import Part
+from tests.simulation.world import World
+
+OPEN, RESOLVED = "open/", "resolved/"
+
+
+class Operator:
+    """The people of `World.run`."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.changes: Mapping[bytes, SourceChange] = world.parts
+        self.scheduler = world.scheduler
+        self.chance = world.chance
+        self.stopped = False
+
+    def start(self) -> None:
+        plan = self.world.plan
+        if plan.redrive:
+            self.world.start(self._redrive_sometimes, "redrive")
+        if plan.lethal:
+            self._background(self._park_what_kills, "park")
+        if plan.fence:
+            self._background(self._lift_the_fence, "fence")
+        if plan.expiry != "none":
+            self._background(self._sweep, "expiry")
+
+    def _background(self, work: Any, name: str) -> None:
+        self.world.trouble.spared.add(self.scheduler.spawn(name, work))
+
+    def stop(self) -> None:
+        self.stopped = True
+
+    # Quarantine -----------------------------------------------------------------------------
+
+    def _objects(self) -> dict[str, dict[str, Any]]:
+        bucket = self.world.s3.buckets[QUARANTINE_BUCKET]
+        return {
+            key: json.loads(stored.body) for key, stored in bucket.items() if key.startswith(OPEN)
+        }
+
+    def open_changes(self) -> list[SourceChange]:
+        """The changes that the target would not take, and that still wait for someone."""
+        return [
+            change
+            for body in self._objects().values()
+            if body["reason"] != "ambiguous-order"
+            and (change := self.changes.get(base64.b64decode(body["data"]))) is not None
+        ]
+
+    def _redrive_sometimes(self) -> None:
+        for _ in range(self.chance.randint(1, 4)):
+            self.scheduler.pause(self.chance.choice((0.5, 3.0, 30.0, 600.0, 3600.0)))
+            self._redrive(0.7)
+
+    def mend(self) -> None:
+        """The target takes everything from now on, and what waited is sent again."""
+        self.world.dynamodb.tables[TARGET_TABLE].indexes.clear()
+        if self.world.plan.redrive:
+            self.world.log("the target is mended")
+            self.world.start(lambda: self._redrive(1.0), "redrive")
+
+    def _redrive(self, share: float) -> None:
+        parts: list[Part] = []
+        names: list[str] = []
+        for name, body in sorted(self._objects().items()):
+            data = base64.b64decode(body["data"])
+            change = self.changes.get(data)
+            if change is None or self._forgotten(change) or self.chance.random() >= share:
+                continue
+            parts.append(Part(data, change))
+            names.append(name)
+            if self.chance.random() < 0.6:
+                self._send(parts, names)
+                parts, names = [], []
+        if parts:
+            self._send(parts, names)
+
+    def _forgotten(self, change: SourceChange) -> bool:
+        """The ledger may have forgotten what was newer; while lanes wait nothing is redriven."""
+        now = self.world.clock.now_micros()
+        kept = self.world.plan.retention_days * DAY
+        waiting = any(
+            lane.closed_from - kept < now < lane.closed_until for lane in self.world.lanes()
+        )
+        expiring = self.world.plan.expiry != "none"
+        return waiting or (expiring and now > change.stamp + kept - DAY)
+
+    def _send(self, parts: list[Part], names: list[str]) -> None:
+        """Resolved only once the stream has it: dying in between sends it twice."""
+        world = self.world
+        aggregated = len(parts) > 1 or self.chance.random() < 0.5
+        world.service.put(
+            parts,
+            f"redrive {self.chance.randrange(9)}",
+            self.chance.randrange(world.plan.shards),
+            aggregated=aggregated,
+        )
+        world.redriven += len(parts)
+        self.scheduler.pause(self.chance.choice((0.0, 0.1, 5.0)))
+        bucket = world.s3.buckets[QUARANTINE_BUCKET]
+        for name in names:
+            bucket[RESOLVED + name[len(OPEN) :]] = bucket.pop(name)
+
+    # Settings -------------------------------------------------------------------------------
+
+    def _park_what_kills(self) -> None:
+        while not self.stopped:
+            self.scheduler.pause(45.0)
+            for lane in self.world.lanes():
+                record = lane.records[lane.position] if lane.position < len(lane.records) else None
+                if record is not None and record.lethal and lane.attempts > 2:
+                    self.world.dynamodb.update_item(
+                        TableName=LEDGER_TABLE,
+                        Key=SETTINGS_KEY,
+                        UpdateExpression="ADD parks :place",
+                        ExpressionAttributeValues={":place": {"SS": [record.place]}},
+                    )
+                    self.world.service.parked_at.setdefault(record.place, self.world.clock())
+                    self.world.log(f"parked {record.place}")
+
+    def _lift_the_fence(self) -> None:
+        last = self.world.history.changes[-1].made
+        wait = max(0, last - self.world.clock.now_micros()) / SECOND
+        self.scheduler.pause(wait + self.chance.choice((1.0, 60.0, 600.0)))
+        self.world.dynamodb.update_item(
+            TableName=LEDGER_TABLE, Key=SETTINGS_KEY, UpdateExpression="REMOVE fence"
+        )
+        self.world.witness.fence = None
+        self.world.log("the fence is lifted")
+
+    def _sweep(self) -> None:
+        """Expired entries go within hours here; AWS may take days, which only makes it easier."""
+        while not self.stopped:
+            self.scheduler.pause(self.chance.choice((3, 6, 20)) * 3600.0)
+            gone = self.world.dynamodb.expire()
+            if gone:
+                self.world.log(f"{gone} ledger entries expired")

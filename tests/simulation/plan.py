@@ -1,0 +1,165 @@
+"""Everything that a seed decides before a history begins: its kind, and how hard AWS makes it."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from typing import Literal
+
+from tests.simulation.history import DAY, HOUR, MILLISECOND, MINUTE, SECOND, Taste
+
+Expiry = Literal["none", "replicating", "blackout"]
+
+TIED = (0, 0)
+SAME_MILLISECOND = (1, 400)
+MOMENTS = (1 * MILLISECOND, 900 * MILLISECOND)
+SECONDS = (1 * SECOND, 40 * SECOND)
+MINUTES = (1 * MINUTE, 20 * MINUTE)
+DAYS = (1 * HOUR, 4 * DAY)
+
+
+@dataclasses.dataclass(frozen=True)
+class Faults:
+    """Chances per AWS call, and how many faults there may be in all: they end some time."""
+
+    throttled: float = 0.0
+    cancelled: float = 0.0
+    failed_before: float = 0.0
+    failed_after: float = 0.0
+    late: float = 0.0
+    unprocessed: float = 0.0
+    stale: float = 0.0
+    denied: float = 0.0
+    most: int = 40
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """One history's circumstances. `strict`: delivered in order, once, to one invocation at a time.
+
+    Chances are per batch unless said otherwise. `delays`: how late a record enters the stream, in
+    microseconds, with weights. `unusable`: chance per change of a broken record beside it.
+    """
+
+    seed: int
+    taste: Taste
+    faults: Faults
+    shards: int
+    lanes_per_shard: int
+    batch: int
+    width: int
+    burst: int
+    retention_days: int
+    strict: bool
+    sticky: bool
+    delays: tuple[tuple[int, int, int], ...]
+    duplicates: float
+    overlap: float
+    kill: float
+    unusable: float
+    aggregated: float
+    lethal: bool
+    probes: int
+    redrive: bool
+    heal: bool
+    snapshot: bool
+    fence: bool
+    expiry: Expiry
+
+
+def plan(seed: int) -> Plan:
+    chance = random.Random(f"plan {seed}")
+
+    def happens(probability: float) -> bool:
+        return chance.random() < probability
+
+    expiry: Expiry = chance.choices(("none", "replicating", "blackout"), (72, 14, 14))[0]
+    snapshot = expiry == "none" and happens(0.3)
+    crowded = happens(0.12)
+    strict = happens(0.6) if crowded else happens(0.06)
+    redrive = not strict and happens(0.3)
+    rejecting = redrive or (not strict and happens(0.15))
+    faulty = happens(0.6)
+    long = happens(0.15)
+    taste = Taste(
+        changes=chance.randint(6, 10) + (chance.randint(0, 14) if long else 0),
+        keys=chance.choice((1, 1, 2, 2, 3)),
+        steps=_steps(chance, snapshot, expiry),
+        precisions=chance.choice(("u", "u", "u", "m", "um")),
+        most_in_one_timestamp=chance.choice((3, 4)) if crowded else 2,
+        returns=chance.choice((0.0, 0.3, 0.6)),
+        deletes=chance.choice((0.1, 0.3, 0.5)),
+        rejects=chance.choice((0.1, 0.3)) if rejecting and not snapshot else 0.0,
+        existing=chance.choice((0.0, 0.5)) if snapshot else 0.0,
+    )
+    return Plan(
+        seed=seed,
+        taste=taste,
+        faults=_faults(chance, strict) if faulty else Faults(),
+        shards=1 if strict else chance.choice((1, 1, 2, 3)),
+        lanes_per_shard=1 if strict else chance.choice((1, 1, 1, 2)),
+        batch=chance.choice((1, 3, 6, 12)),
+        width=1 if strict else chance.choice((1, 1, 3)),
+        burst=chance.choice((10, 10, 1)),
+        retention_days=8,
+        strict=strict,
+        sticky=happens(0.5),
+        delays=((1, MILLISECOND, 2),) if strict else _delays(chance, expiry),
+        duplicates=0.0 if strict else chance.choice((0.0, 0.2, 0.5)),
+        overlap=0.0 if strict else chance.choice((0.0, 0.4, 0.8)),
+        kill=0.0 if strict else chance.choice((0.0, 0.3, 0.6)),
+        unusable=0.1 if happens(0.2) or redrive else 0.0,
+        aggregated=chance.choice((0.0, 0.3)) if not strict else 0.0,
+        lethal=not strict and happens(0.04),
+        probes=chance.choice((0, 1, 3)),
+        redrive=redrive,
+        heal=happens(0.5),
+        snapshot=snapshot,
+        fence=not strict and expiry == "none" and happens(0.05),
+        expiry=expiry,
+    )
+
+
+def _steps(chance: random.Random, snapshot: bool, expiry: Expiry) -> tuple[tuple[int, int], ...]:
+    steps = [MOMENTS]
+    if chance.random() < 0.5:
+        steps.append(TIED)
+    if chance.random() < 0.4:
+        steps.append(SAME_MILLISECOND)
+    if snapshot or chance.random() < 0.3:
+        steps.append(SECONDS)
+    if snapshot:
+        steps.append(MINUTES)
+    if expiry == "replicating":
+        steps.append(DAYS)
+    return tuple(steps)
+
+
+def _delays(chance: random.Random, expiry: Expiry) -> tuple[tuple[int, int, int], ...]:
+    """(low, high, weight): mostly quick and nearly in order, sometimes anything but."""
+    delays = [(10 * MILLISECOND, 30 * MILLISECOND, 10)]
+    disorder = chance.choice(("none", "mild", "wild"))
+    if disorder != "none":
+        delays.append((30 * MILLISECOND, 3 * SECOND, 6))
+    if disorder == "wild":
+        delays.append((SECOND, 5 * MINUTE, 6))
+        if expiry == "replicating":
+            delays.append((HOUR, 6 * DAY, 4))
+    return tuple(delays)
+
+
+def _faults(chance: random.Random, strict: bool) -> Faults:
+    def rate() -> float:
+        return chance.choice((0.0, 0.02, 0.1))
+
+    return Faults(
+        throttled=rate(),
+        cancelled=rate(),
+        failed_before=rate(),
+        failed_after=rate(),
+        late=0.0 if strict else rate(),
+        unprocessed=rate(),
+        stale=chance.choice((0.0, 0.3)),
+        denied=chance.choice((0.0, 0.0, 0.05)),
+        most=chance.choice((5, 15, 40)),
+    )

@@ -1,0 +1,185 @@
+"""Change records as DynamoDB puts them on a stream, and Lambda events as they arrive.
+
+Written from the documentation and from captured records, and not with the consumer's own code.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import json
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from tests.simulation.history import Image, Schema, SourceChange
+from tests.simulation.names import SOURCE_TABLE
+
+_EVENTS = {(False, True): "INSERT", (True, True): "MODIFY", (True, False): "REMOVE"}
+_AGGREGATE_MAGIC = b"\xf3\x89\x9a\xc2"
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One user record. `change` is None for what is no change: a probe, or something unusable."""
+
+    data: bytes
+    change: SourceChange | None = None
+    probe: tuple[str, int] | None = None
+
+    @property
+    def label(self) -> str:
+        if self.change is not None:
+            return f"change {self.change.number} (key {self.change.key})"
+        return f"probe {self.probe}" if self.probe else "unusable record"
+
+
+@dataclasses.dataclass(frozen=True)
+class StreamRecord:
+    """One Kinesis record: one part, or several packed by the producer's library.
+
+    `lethal`: decoding it ends the function. `delivery` counts the records of a history.
+    """
+
+    delivery: int
+    shard: str
+    sequence: str
+    arrival: float
+    partition_key: str
+    parts: tuple[Part, ...]
+    data: bytes
+    lethal: bool = False
+
+    @property
+    def place(self) -> str:
+        return f"{self.shard}:{self.sequence}"
+
+    @property
+    def label(self) -> str:
+        return " + ".join(part.label for part in self.parts)
+
+
+def _double_base64(image: Any) -> Any:
+    """DynamoDB JSON as it stands in a change record: binary is base64 of base64."""
+    if isinstance(image, bytes):
+        return base64.b64encode(base64.b64encode(image)).decode()
+    if isinstance(image, list):
+        return [_double_base64(each) for each in image]
+    if isinstance(image, dict):
+        return {name: _double_base64(each) for name, each in image.items()}
+    return image
+
+
+def _any_order(chance: random.Random, image: Image) -> Image:
+    """Sets come back in no particular order."""
+    shuffled = dict(image)
+    for name, value in image.items():
+        for kind in ("SS", "NS", "BS"):
+            if kind in value:
+                shuffled[name] = {kind: chance.sample(value[kind], len(value[kind]))}
+    return shuffled
+
+
+def document(chance: random.Random, schema: Schema, change: SourceChange) -> dict[str, Any]:
+    """The change record of a change."""
+    image = change.new if change.new is not None else change.old
+    assert image is not None
+    exact = change.precision == "u"
+    body: dict[str, Any] = {
+        "ApproximateCreationDateTime": change.stamp if exact else change.stamp // 1000,
+        "Keys": _double_base64(schema.keys_of(image)),
+        "SizeBytes": 100,
+    }
+    for name, each in (("NewImage", change.new), ("OldImage", change.old)):
+        if each is not None:
+            body[name] = _double_base64(_any_order(chance, each))
+    if exact or chance.random() < 0.5:
+        body["ApproximateCreationDateTimePrecision"] = "MICROSECOND" if exact else "MILLISECOND"
+    return {
+        "awsRegion": "eu-west-1",
+        "eventID": f"{chance.getrandbits(128):032x}",
+        "eventName": _EVENTS[change.old is not None, change.new is not None],
+        "userIdentity": None,
+        "recordFormat": "application/json",
+        "tableName": SOURCE_TABLE,
+        "dynamodb": body,
+        "eventSource": "aws:dynamodb",
+    }
+
+
+def change_part(chance: random.Random, schema: Schema, change: SourceChange) -> Part:
+    return Part(json.dumps(document(chance, schema, change)).encode(), change)
+
+
+def probe_part(probe: str, number: int) -> Part:
+    body = {"probe": probe, "tableName": SOURCE_TABLE, "n": number}
+    return Part(json.dumps(body).encode(), probe=(probe, number))
+
+
+def unusable_part(chance: random.Random, schema: Schema, change: SourceChange) -> Part:
+    """A record that can only be kept: a change record broken in one of several ways."""
+    whole = document(chance, schema, change)
+    kind = chance.randrange(5)
+    if kind == 0:
+        return Part(json.dumps(whole).encode()[:-20])
+    if kind == 1:
+        whole["eventName"] = "TRUNCATE"
+    elif kind == 2:
+        whole["dynamodb"].pop("NewImage" if change.new is not None else "OldImage")
+    elif kind == 3:
+        image = whole["dynamodb"]["NewImage" if change.new is not None else "OldImage"]
+        image["broken"] = {"B": base64.b64encode(b"once").decode()[:-1]}
+    else:
+        return Part(b"\xff\xfe not a change at all")
+    return Part(json.dumps(whole).encode())
+
+
+def aggregate(parts: Sequence[Part]) -> bytes:
+    """The parts packed as the Kinesis producer's library packs them.
+
+    Format: https://github.com/awslabs/kinesis-aggregation (magic, protobuf message, MD5 of it).
+    """
+
+    def field(number: int, content: bytes) -> bytes:
+        return bytes([number << 3 | 2]) + _varint(len(content)) + content
+
+    message = field(1, b"partition-key")
+    for part in parts:
+        message += field(3, b"\x08\x00" + field(3, part.data))
+    digest = hashlib.md5(message, usedforsecurity=False).digest()
+    return _AGGREGATE_MAGIC + message + digest
+
+
+def _varint(number: int) -> bytes:
+    encoded = bytearray()
+    while number > 0x7F:
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)
+
+
+def event(records: Sequence[StreamRecord]) -> dict[str, Any]:
+    """The event that Lambda calls the function with."""
+    return {
+        "Records": [
+            {
+                "kinesis": {
+                    "kinesisSchemaVersion": "1.0",
+                    "partitionKey": record.partition_key,
+                    "sequenceNumber": record.sequence,
+                    "data": base64.b64encode(record.data).decode(),
+                    "approximateArrivalTimestamp": round(record.arrival, 3),
+                },
+                "eventSource": "aws:kinesis",
+                "eventVersion": "1.0",
+                "eventID": record.place,
+                "eventName": "aws:kinesis:record",
+                "invokeIdentityArn": "arn:aws:iam::222222222222:role/consumer",
+                "awsRegion": "eu-west-1",
+                "eventSourceARN": "arn:aws:kinesis:eu-west-1:111111111111:stream/orders",
+            }
+            for record in records
+        ]
+    }

@@ -1,0 +1,157 @@
+"""Runs seeds: builds the real consumer into a world, and tells how it went."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from replicator.batch import Consumer
+from replicator.effects import Effects
+from replicator.settings import Config
+from tests.simulation.names import LEDGER_TABLE, QUARANTINE_BUCKET, SOURCE_TABLE, TARGET_TABLE
+from tests.simulation.operator import Operator
+from tests.simulation.plan import plan
+from tests.simulation.scheduler import StuckError
+from tests.simulation.service import Handler
+from tests.simulation.witness import ViolationError
+from tests.simulation.world import Build, Place, World
+
+
+class _Silent:
+    """Takes log lines and metrics, and keeps nothing."""
+
+    def emit(self, tally: Any) -> None: ...
+
+    def _nothing(self, *args: Any, **kwargs: Any) -> None: ...
+
+    info = warning = error = _nothing
+
+
+def consumer(place: Place) -> Handler:
+    """The consumer as it is."""
+    config = Config(
+        stack="simulation",
+        source_table=SOURCE_TABLE,
+        target_table=TARGET_TABLE,
+        target_region="eu-west-1",
+        ledger_table=LEDGER_TABLE,
+        quarantine_bucket=QUARANTINE_BUCKET,
+        ledger_retention_days=place.retention_days,
+        quarantine_burst=place.burst,
+    )
+    return Consumer.build(
+        config,
+        dynamodb=place.dynamodb,
+        s3=place.s3,
+        effects=Effects(clock=place.clock, random=place.random, executor=place.executor),
+        logger=_Silent(),
+        meter=_Silent(),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Story:
+    """How one history went. `features` is what it really contained, for the mix."""
+
+    seed: int
+    failure: str | None
+    features: tuple[str, ...]
+    invocations: int
+    changes: int
+
+
+def play(seed: int, build: Build = consumer, trace: list[str] | None = None) -> Story:
+    """One history, from its seed alone."""
+    world = World(plan(seed), build, trace)
+    failure = None
+    try:
+        world.run(Operator(world))
+    except (ViolationError, StuckError) as violation:
+        failure = f"{type(violation).__name__}: {violation}"
+    except Exception as error:
+        failure = f"The consumer raised {type(error).__name__}: {error}"
+        if trace is not None:
+            raise
+    return Story(
+        seed,
+        failure,
+        tuple(_features(world)),
+        world.service.counts.invocations,
+        len(world.history.changes),
+    )
+
+
+def _features(world: World) -> Iterable[str]:
+    planned, counts = world.plan, world.service.counts
+    crowded = any(
+        life.crowded(position)
+        for life in world.history.lives
+        for position in range(1, life.last + 1)
+    )
+    yield from (
+        name
+        for name, present in {
+            "overlap": counts.overlaps > 0,
+            "kill": world.trouble.kills > 0,
+            "overlap and kill": counts.overlaps > 0 and world.trouble.kills > 0,
+            "tie": world.history.ties > 0,
+            "tie of three or more": crowded,
+            "redrive": world.redriven > 0,
+            "noted as ambiguous": bool(world.witness.noted),
+            "partial failure": counts.partial > 0,
+            "AWS faults": world.trouble.left < planned.faults.most,
+            "quarantine": bool(world.witness.kept),
+            "probe": bool(world.witness.proved),
+            "snapshot and floor": planned.snapshot,
+            "mixed precision": planned.taste.precisions == "um",
+            "strictly in order": planned.strict,
+            "ledger expiry": planned.expiry == "replicating",
+            "days without a reader": planned.expiry == "blackout",
+            "fence": planned.fence,
+            "park": bool(world.service.parked_at),
+            "aggregated": planned.aggregated > 0,
+        }.items()
+        if present
+    )
+
+
+@dataclasses.dataclass
+class Summary:
+    """Many histories together."""
+
+    histories: int = 0
+    invocations: int = 0
+    changes: int = 0
+    features: Counter[str] = dataclasses.field(default_factory=Counter)
+    failures: list[Story] = dataclasses.field(default_factory=list)
+
+    def add(self, story: Story) -> None:
+        self.histories += 1
+        self.invocations += story.invocations
+        self.changes += story.changes
+        self.features.update(story.features)
+        if story.failure is not None:
+            self.failures.append(story)
+
+    def merge(self, other: Summary) -> None:
+        self.histories += other.histories
+        self.invocations += other.invocations
+        self.changes += other.changes
+        self.features.update(other.features)
+        self.failures.extend(other.failures)
+
+    def share(self, feature: str) -> float:
+        return self.features[feature] / max(1, self.histories)
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.histories} histories, {self.changes} changes, {self.invocations} invocations, "
+            f"{len(self.failures)} failures"
+        ]
+        lines += [
+            f"  {100 * count / self.histories:5.1f} %  {name}"
+            for name, count in self.features.most_common()
+        ]
+        return "\n".join(lines)

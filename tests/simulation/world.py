@@ -1,0 +1,361 @@
+"""One history from its seed to its end: source, AWS, operator, and the consumer under test."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from tests.fakes.clock import START_MICROS, VirtualClock
+from tests.fakes.dynamodb import FakeDynamoDB
+from tests.fakes.s3 import FakeS3
+from tests.simulation import history
+from tests.simulation.history import DAY, HOUR, MINUTE, SECOND, History, Image, SourceChange
+from tests.simulation.names import (
+    LEDGER_TABLE,
+    PROBE,
+    QUARANTINE_BUCKET,
+    SETTINGS_KEY,
+    TARGET_TABLE,
+)
+from tests.simulation.plan import Plan
+from tests.simulation.records import Part, change_part, probe_part, unusable_part
+from tests.simulation.scheduler import Scheduler, Task, TaskClock, TaskExecutor
+from tests.simulation.service import Handler, Lane, Service
+from tests.simulation.trouble import Trouble
+from tests.simulation.witness import Witness
+
+INDEX = "by_g"
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where a consumer works: what its environment and its clients are."""
+
+    dynamodb: Any
+    s3: Any
+    clock: Any
+    random: random.Random
+    executor: Any
+    retention_days: int
+    burst: int
+
+
+class Build(Protocol):
+    """Makes a consumer, as a new container does."""
+
+    def __call__(self, place: Place) -> Handler: ...
+
+
+class People(Protocol):
+    """Who looks after the stack."""
+
+    def start(self) -> None: ...
+
+    def mend(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def open_changes(self) -> list[SourceChange]: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Arrival:
+    """What enters the stream at a moment (microseconds since 1970)."""
+
+    moment: int
+    parts: tuple[Part, ...]
+    partition_key: str
+    shard: int
+    aggregated: bool = False
+    lethal: bool = False
+
+
+class World:
+    """Everything of one history. `trace` takes a line for each thing that happens."""
+
+    def __init__(self, plan: Plan, build: Build, trace: list[str] | None = None) -> None:
+        self.plan = plan
+        self.trace = trace
+        self.chance = random.Random(f"world {plan.seed}")
+        self.clock = VirtualClock()
+        self.scheduler = Scheduler(self.clock, self.chance)
+        self.trouble = Trouble(plan.faults, self.scheduler, self.chance, self.log)
+        self.dynamodb = FakeDynamoDB(self.clock, faults=self.trouble, check_shapes=False)
+        self.s3 = FakeS3(self.clock, faults=self.trouble, check_shapes=False)
+        self.trouble.clients = {"dynamodb": self.dynamodb, "s3": self.s3}
+        self.history, self.gaps = self._history()
+        self.witness = Witness(self.history, TARGET_TABLE, plan.strict, self.log)
+        self.service = Service(
+            plan,
+            self.scheduler,
+            self.chance,
+            self.trouble,
+            self.witness,
+            lambda: build(self._place()),
+            self.log,
+        )
+        self.redriven = 0
+        self.parts: dict[bytes, SourceChange] = {}
+        self._director: Task | None = None
+        self._busy = 0
+        self._create()
+
+    def log(self, line: str) -> None:
+        if self.trace is not None:
+            moment = (self.clock.now_micros() - START_MICROS) / 1_000_000
+            self.trace.append(f"{moment:16.6f} {line}")
+
+    # Setting the scene ----------------------------------------------------------------------
+
+    def _history(self) -> tuple[History, list[int]]:
+        """The source's history; for a black-out, in parts that lie days apart."""
+        taste, start = self.plan.taste, START_MICROS + HOUR
+        if self.plan.expiry != "blackout":
+            return history.draw(self.chance, taste, start), []
+        gaps = [self.chance.randint(9, 12) * DAY, self.chance.randint(6, 40) * DAY]
+        first = self.chance.randint(1, taste.changes - 3)
+        jumps = {first: gaps[0]}
+        second = self.chance.randint(first + 2, taste.changes)
+        jumps[second] = gaps[1]
+        return history.draw(self.chance, taste, start, jumps), [first, second]
+
+    def _place(self) -> Place:
+        return Place(
+            self.dynamodb,
+            self.s3,
+            TaskClock(self.scheduler),
+            random.Random(self.chance.random()),
+            TaskExecutor(self.scheduler, self.plan.width),
+            self.plan.retention_days,
+            self.plan.burst,
+        )
+
+    def _create(self) -> None:
+        plan, types = self.plan, self.history.schema.types
+        self.s3.create_bucket(Bucket=QUARANTINE_BUCKET)
+        self._create_table(LEDGER_TABLE, {"k": "B"})
+        indexed = plan.taste.rejects > 0
+        self._create_table(TARGET_TABLE, types, {"g": "S"} if indexed else {})
+        settings: Image = dict(SETTINGS_KEY)
+        if plan.expiry != "none":
+            settings["expire"] = {"BOOL": True}
+            self.dynamodb.update_time_to_live(
+                TableName=LEDGER_TABLE,
+                TimeToLiveSpecification={"Enabled": True, "AttributeName": "x"},
+            )
+        if plan.snapshot:
+            settings["floor"] = {"N": str(self._import_snapshot() - 5 * MINUTE)}
+        if plan.fence:
+            fence = self.chance.choice(self.history.changes).stamp
+            settings["fence"] = {"N": str(fence)}
+            self.witness.fence = fence
+        self.dynamodb.put_item(TableName=LEDGER_TABLE, Item=settings)
+        if plan.expiry == "blackout":
+            self._close_lanes()
+        self.dynamodb.watchers.append(self._table_changed)
+
+    def _create_table(
+        self, name: str, keys: dict[str, str], index: dict[str, str] | None = None
+    ) -> None:
+        more: dict[str, Any] = {}
+        if index:
+            more["GlobalSecondaryIndexes"] = [
+                {"IndexName": INDEX, "KeySchema": _schema(index), "Projection": {}}
+            ]
+        self.dynamodb.create_table(
+            TableName=name,
+            KeySchema=_schema(keys),
+            AttributeDefinitions=[
+                {"AttributeName": attribute, "AttributeType": kind}
+                for attribute, kind in {**keys, **(index or {})}.items()
+            ],
+            **more,
+        )
+
+    def _import_snapshot(self) -> int:
+        """Fills the target as of an export time, give or take a minute per key; returns the time.
+
+        No consumer works before the import is done.
+        """
+        exported = self.chance.choice(self.history.changes).made + self.chance.randint(
+            -MINUTE, MINUTE
+        )
+        for number, life in enumerate(self.history.lives):
+            seen = exported + self.chance.randint(-MINUTE, MINUTE)
+            position = sum(change.made <= seen for change in life.changes)
+            image = life.image(position)
+            if image is not None:
+                self.dynamodb.put_item(TableName=TARGET_TABLE, Item=image)
+            self.witness.begin(number, image)
+            self.log(f"snapshot: key {number} is as after change {position}")
+        for lane in self.service.lanes.values():
+            lane.closed_until = exported + self.chance.randint(6, 60) * MINUTE
+        return exported
+
+    def _close_lanes(self) -> None:
+        """Nobody reads the stream for days, and then the lanes open one by one.
+
+        It begins and ends in quiet: no change that is still on its way is older than one that has
+        been applied within a day of its arrival.
+        """
+        first, second = self.gaps
+        changes = self.history.changes
+        begin = changes[first].made - HOUR
+        settled = changes[second - 1].made + 27 * HOUR
+        end = changes[second].made - 2 * HOUR if second < len(changes) else settled + 40 * DAY
+        for lane in self.service.lanes.values():
+            lane.closed_from = begin
+            lane.closed_until = self.chance.randint(settled, max(settled, end))
+
+    # What enters the stream -----------------------------------------------------------------
+
+    def _arrivals(self) -> list[Arrival]:
+        plan, arrivals = self.plan, list[Arrival]()
+        late = 0
+        for change in self.history.changes:
+            part = change_part(self.chance, self.history.schema, change)
+            self.parts[part.data] = change
+            copies = 1 + (self.chance.random() < plan.duplicates)
+            copies += copies > 1 and self.chance.random() < 0.2
+            for _ in range(copies):
+                moment = change.made + self._delay()
+                if plan.strict:
+                    moment = late = max(moment, late)
+                arrivals.append(self._arrival(moment, part, change))
+            if self.chance.random() < plan.unusable:
+                broken = unusable_part(self.chance, self.history.schema, change)
+                arrivals.append(self._arrival(change.made + self._delay(), broken, change))
+        if plan.lethal:
+            change = self.chance.choice(self.history.changes)
+            poison = Part(b"a record that ends whoever reads it")
+            arrival = self._arrival(change.made + self._delay(), poison, change)
+            arrivals.append(dataclasses.replace(arrival, lethal=True))
+        arrivals.extend(self._probes())
+        arrivals.sort(key=lambda arrival: arrival.moment)
+        return self._packed(arrivals)
+
+    def _delay(self) -> int:
+        weights = [weight for _, _, weight in self.plan.delays]
+        low, high, _ = self.chance.choices(self.plan.delays, weights)[0]
+        return self.chance.randint(low, high)
+
+    def _arrival(self, moment: int, part: Part, change: SourceChange) -> Arrival:
+        """AWS does not say how keys are spread over shards, nor that they stay where they are."""
+        if self.plan.sticky:
+            return Arrival(moment, (part,), f"key {change.key}", change.key % self.plan.shards)
+        key = f"partition {self.chance.randrange(100)}"
+        return Arrival(moment, (part,), key, self.chance.randrange(self.plan.shards))
+
+    def _probes(self) -> list[Arrival]:
+        """Rounds of probes, one for each lane."""
+        arrivals = []
+        for turn in range(self.plan.probes):
+            moment = self.chance.choice(self.history.changes).made + self._delay()
+            for number, (shard, lane) in enumerate(self.service.lanes):
+                key = next(
+                    key
+                    for key in map("probe {}".format, range(1000))
+                    if self.service.lane_number(key) == lane
+                )
+                part = probe_part(f"round-{turn}", number)
+                arrivals.append(Arrival(moment, (part,), key, shard))
+        return arrivals
+
+    def _packed(self, arrivals: list[Arrival]) -> list[Arrival]:
+        """Some records come packed with the ones that follow them in their shard."""
+        if self.plan.aggregated == 0.0:
+            return arrivals
+        packed: list[Arrival] = []
+        for arrival in arrivals:
+            last = packed[-1] if packed else None
+            if (
+                last is not None
+                and (last.shard, last.partition_key) == (arrival.shard, arrival.partition_key)
+                and not (last.lethal or arrival.lethal)
+                and arrival.moment - last.moment < HOUR
+                and self.chance.random() < self.plan.aggregated
+            ):
+                # The earlier one waits for the later: it is the packing that delays it.
+                packed[-1] = dataclasses.replace(
+                    arrival, parts=last.parts + arrival.parts, aggregated=True
+                )
+            else:
+                packed.append(arrival)
+        return packed
+
+    def _feed(self, arrivals: Sequence[Arrival]) -> None:
+        for arrival in arrivals:
+            now = self.clock.now_micros()
+            if arrival.moment > now:
+                self.scheduler.pause((arrival.moment - now) / SECOND)
+            self.service.put(
+                arrival.parts,
+                arrival.partition_key,
+                arrival.shard,
+                aggregated=arrival.aggregated,
+                lethal=arrival.lethal,
+            )
+
+    # What the world sees --------------------------------------------------------------------
+
+    def _table_changed(self, table: str, old: Image | None, new: Image | None) -> None:
+        if table == TARGET_TABLE:
+            self.witness.item_changed(old, new)
+        elif new is not None and new["k"]["B"].startswith(PROBE):
+            name = new["k"]["B"]
+            identity, _, number = name[len(PROBE) :].decode().rpartition(":")
+            lane = self.service.lane_of((identity, int(number)))
+            self.witness.probe_written(name, lane.records)
+
+    # Running --------------------------------------------------------------------------------
+
+    def run(self, people: People) -> None:
+        """Plays the history. Raises ViolationError when a promise is broken."""
+        self.s3.watchers.append(self.witness.object_kept)
+        self.service.on_idle = self._wake_director
+        arrivals = self._arrivals()
+        self.start(lambda: self._feed(arrivals), "feeder")
+        self.service.start()
+        people.start()
+        self._director = self.scheduler.spawn("director", lambda: self._direct(people))
+        self.scheduler.run()
+        self.witness.check_end(people.open_changes())
+
+    def start(self, work: Callable[[], None], name: str) -> None:
+        """A task that has to end before the history does."""
+        self._busy += 1
+
+        def body() -> None:
+            work()
+            self._busy -= 1
+            self._wake_director()
+
+        self.trouble.spared.add(self.scheduler.spawn(name, body))
+
+    def _wake_director(self) -> None:
+        if self._director is not None and not self._director.done:
+            self.scheduler.wake(self._director)
+
+    def _wait_for_quiet(self) -> None:
+        while self._busy or not self.service.drained:
+            self.scheduler.block()
+
+    def _direct(self, people: People) -> None:
+        self._wait_for_quiet()
+        if self.plan.heal:
+            people.mend()
+            self._wait_for_quiet()
+        people.stop()
+        self.service.close()
+
+    def lanes(self) -> list[Lane]:
+        return list(self.service.lanes.values())
+
+
+def _schema(keys: dict[str, str]) -> list[dict[str, str]]:
+    return [
+        {"AttributeName": name, "KeyType": "RANGE" if number else "HASH"}
+        for number, name in enumerate(keys)
+    ]
