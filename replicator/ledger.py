@@ -284,7 +284,8 @@ class _Run:
                 return
             why = answer.code
             if answer.kind is Kind.CANCELLED:
-                self._cancelled(pack, answer.reasons)
+                if self._cancelled(pack, answer.reasons):
+                    continue
                 return
             self._report(answer)
             if answer.kind is Kind.INVALID:
@@ -326,8 +327,8 @@ class _Run:
         safe = failure.message if failure.kind is Kind.SYSTEMATIC else ""
         self._terms.trouble("TransactWriteItems", failure.code, safe)
 
-    def _cancelled(self, pack: _Pack, reasons: Sequence[CancellationReason]) -> None:
-        """Takes out what has ended, and sends the rest again."""
+    def _cancelled(self, pack: _Pack, reasons: Sequence[CancellationReason]) -> bool:
+        """Takes out what has ended and lines up the rest; True: the same pack may go again."""
         again: list[_Work] = []
         slowed = refused = 0
         if len(reasons) != 2 * len(pack.works):
@@ -354,8 +355,11 @@ class _Run:
                 work.failures += 1
             if not self._terms.deadline.wait(max(work.failures for work in again)):
                 self._give_up(again, "TransactionCanceledException")
-                return
+                return False
+        if len(again) == len(pack.works) <= self._guard.pace.size:
+            return True
         self._again(again, isolated=pack.isolated)
+        return False
 
     def _judge(self, work: _Work, item: Mapping[str, Any] | None) -> Verdict:
         """Gives a change the result that the entry of its key makes of it, if it makes one."""
