@@ -1,0 +1,182 @@
+"""The stack configuration: what is accepted, and what each mistake is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+
+from infra.config import ConfigError, Settings, Table
+from tests.infra.engine import CONFIG, SOURCE, TARGET, record
+
+
+def parse(**changes: Any) -> Settings:
+    return Settings.parse({**CONFIG, **changes})
+
+
+def table(**settings: Any) -> dict[str, Any]:
+    return {"tables": [{"source": "orders", **settings}]}
+
+
+ROLE = "arn:aws:iam::111111111111:role/dba"
+
+# What is wrong -> (the key it is told under, a piece of what is allowed, a piece of the mend).
+MISTAKES: list[tuple[Mapping[str, Any], str, str, str]] = [
+    ({"source": None}, "source", "a mapping", "accountId"),
+    ({"source": "111111111111"}, "source", "a mapping", "accountId"),
+    ({"source": {"region": "eu-west-1"}}, "source.accountId", "quoted string", "quotes"),
+    (
+        {"source": {**SOURCE, "accountId": 111111111111}},
+        "source.accountId",
+        "quoted string of 12 digits",
+        "quotes",
+    ),
+    ({"target": {**TARGET, "accountId": "2222"}}, "target.accountId", "12 digits", "quotes"),
+    ({"target": {**TARGET, "region": "Ireland"}}, "target.region", "Region", "eu-west-1"),
+    ({"source": {**SOURCE, "roleArn": "deploy"}}, "source.roleArn", "ARN", "role/NAME"),
+    ({"source": {**SOURCE, "profile": "a b"}}, "source.profile", "profile", "list-profiles"),
+    ({"source": {**SOURCE, "acountId": "1"}}, "source.acountId", "accountId", "accountId"),
+    ({"tables": None}, "tables", "at least one", "- {source"),
+    ({"tables": []}, "tables", "at least one", "- {source"),
+    ({"tables": ["orders"]}, "tables[0]", "a mapping", "- {source"),
+    ({"tables": [{}]}, "tables[0].source", "3 to 255", "not the ARN"),
+    (
+        {"tables": [{"source": "arn:aws:dynamodb:eu-west-1:111111111111:table/orders"}]},
+        "tables[0].source",
+        "3 to 255",
+        "not the ARN",
+    ),
+    (table(target="no"), "tables[0].target", "3 to 255", "not the ARN"),
+    (table(ordering="market"), "tables[0].ordering", "ledger", "ledger"),
+    (table(streamMode="ondemand"), "tables[0].streamMode", "ON_DEMAND", "ON_DEMAND"),
+    (table(streamMode="PROVISIONED"), "tables[0].shards", "PROVISIONED", "set shards"),
+    (table(shards=4), "tables[0].shards", "ON_DEMAND", "remove shards"),
+    (table(streamMode="PROVISIONED", shards=0), "tables[0].shards", "from 1", "shards"),
+    (table(parallelizationFactor=11), "tables[0].parallelizationFactor", "1 to 10", "default, 1"),
+    (table(batchSize=20_000), "tables[0].batchSize", "1 to 10000", "default, 500"),
+    (table(batchSize="100"), "tables[0].batchSize", "a whole number", "default, 500"),
+    (table(batchSize=True), "tables[0].batchSize", "a whole number", "default, 500"),
+    (table(batchWindow=301), "tables[0].batchWindow", "0 to 300", "default, 0"),
+    (table(memory=64), "tables[0].memory", "128 to 10240", "default, 1769"),
+    (table(reservedConcurrency=0), "tables[0].reservedConcurrency", "from 1", "range"),
+    (table(ledgerRetentionDays=7), "tables[0].ledgerRetentionDays", "8 to 3650", "default, 30"),
+    (table(batchsize=5), "tables[0].batchsize", "batchSize", "rename it to batchSize"),
+    (
+        {"tables": [{"source": "orders", "target": "one"}, {"source": "orders", "target": "two"}]},
+        "tables[1].source",
+        "each name once",
+        "duplicate",
+    ),
+    (
+        {"tables": [{"source": "one", "target": "two"}, {"source": "two", "target": "two"}]},
+        "tables[1].target",
+        "each name once",
+        "duplicate",
+    ),
+    ({"retentionHours": 23}, "retentionHours", "24 to 8760", "default, 8760"),
+    ({"retentionHours": 8761}, "retentionHours", "24 to 8760", "default, 8760"),
+    ({"protect": "yes"}, "protect", "true or false", "unquoted"),
+    ({"lambdaArchive": 5}, "lambdaArchive", "a folder", "make build"),
+    ({"tags": {"aws:team": "x"}}, "tags.aws:team", "aws:", "another key"),
+    ({"tags": {"team": 5}}, "tags.team", "quoted string", "quotes"),
+    ({"tags": "team"}, "tags", "a mapping", "team: payments"),
+    ({"operators": {"source": "me"}}, "operators.source", "a list", "role/NAME"),
+    ({"operators": {"target": [ROLE, "me"]}}, "operators.target[1]", "the ARN", "role/NAME"),
+    ({"operators": {"externalId": "x y"}}, "operators.externalId", "letters", "leave it out"),
+    ({"operators": {"sauce": [ROLE]}}, "operators.sauce", "source", "rename it to source"),
+    ({"retention": 24}, "retention", "retentionHours", "rename it to retentionHours"),
+    ({"colour": "red"}, "colour", "protect", "remove it"),
+]
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "allowed", "mend"),
+    MISTAKES,
+    ids=[f"{m[1]}-{n}" for n, m in enumerate(MISTAKES)],
+)
+def test_a_mistake_is_told_with_its_key_what_is_allowed_and_how_to_mend_it(
+    changes: Mapping[str, Any], key: str, allowed: str, mend: str
+) -> None:
+    with pytest.raises(ConfigError) as raised:
+        Settings.parse({**CONFIG, **changes})
+    [mistake] = raised.value.mistakes
+    assert mistake.key == key
+    assert allowed in mistake.allowed
+    assert mend in mistake.mend
+    assert mistake.got in str(raised.value)
+    assert "Try: " in str(raised.value)
+
+
+def test_all_mistakes_of_a_file_are_told_at_once() -> None:
+    with pytest.raises(ConfigError) as raised:
+        parse(
+            source={"accountId": 111111111111, "region": "Ireland"},
+            tables=[{"source": "orders", "batchSize": 0, "memroy": 512}],
+            retentionHours=1,
+        )
+    assert {mistake.key for mistake in raised.value.mistakes} == {
+        "source.accountId",
+        "source.region",
+        "tables[0].batchSize",
+        "tables[0].memroy",
+        "retentionHours",
+    }
+    assert str(raised.value).startswith("The stack configuration has 5 mistakes:")
+
+
+def test_the_source_table_cannot_be_its_own_target() -> None:
+    here = {"accountId": "111111111111", "region": "eu-west-1"}
+    with pytest.raises(ConfigError) as raised:
+        parse(source=here, target=here, tables=[{"source": "orders"}])
+    [mistake] = raised.value.mistakes
+    assert mistake.key == "tables[0].target"
+    assert "the source itself" in mistake.allowed
+
+
+def test_the_same_name_elsewhere_is_no_clash() -> None:
+    assert parse(tables=[{"source": "orders"}]).tables[0].target == "orders"
+    here = {"accountId": "111111111111", "region": "eu-west-1"}
+    there = {**here, "region": "us-east-1"}
+    assert parse(source=here, target=there, tables=[{"source": "orders"}]).tables
+    assert parse(source=here, target=here, tables=[{"source": "orders", "target": "copy"}]).tables
+
+
+def test_without_settings_a_table_gets_the_documented_defaults() -> None:
+    settings = parse(tables=[{"source": "orders", "target": "copy"}])
+    assert settings.tables == (Table("orders", "copy"),)
+    assert (settings.retention_hours, settings.protect) == (8760, True)
+    assert settings.lambda_archive.parts[-2:] == ("build", "lambda")
+    assert settings.operators.source == ("arn:aws:iam::111111111111:root",)
+
+
+def test_arns_are_of_the_regions_partition() -> None:
+    source = {"accountId": "111111111111", "region": "cn-north-1"}
+    target = {"accountId": "222222222222", "region": "us-gov-west-1"}
+    settings = parse(source=source, target=target)
+    assert settings.source.root_arn == "arn:aws-cn:iam::111111111111:root"
+    assert settings.target.table_arn("x").startswith("arn:aws-us-gov:dynamodb:us-gov-west-1:")
+
+
+def test_the_running_stacks_values_are_read_unknown_ones_included() -> None:
+    values = {**CONFIG, "protect": False, "retentionHours": 48, "colour": "red"}
+    pulumi.runtime.set_all_config(
+        {
+            **{
+                f"dynamodb-replication:{key}": v if isinstance(v, str) else json.dumps(v)
+                for key, v in values.items()
+            },
+            "aws:region": "eu-west-1",
+        }
+    )
+    with pytest.raises(ConfigError) as raised:
+        Settings.load(pulumi.Config("dynamodb-replication"))
+    assert [mistake.key for mistake in raised.value.mistakes] == ["colour"]
+
+
+def test_a_wrong_configuration_deploys_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="retentionHours: got 1;"):
+        record({**CONFIG, "retentionHours": 1}, tmp_path / "archive")

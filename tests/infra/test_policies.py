@@ -1,0 +1,246 @@
+"""Least privilege (C8): who may do what, read off the policies that the program declares."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.operators import INLINE_POLICY_LIMIT, fits_into_a_role
+from tests.infra.engine import CONFIG, Deployment, record, statements
+
+WITHOUT_AN_ARN = {
+    # AWS's authorization reference lists no resource for these.
+    "cloudwatch:GetMetricData",
+    "cloudwatch:GetMetricStatistics",
+    "dynamodb:ListExports",
+    "dynamodb:ListImports",
+    "logs:DescribeLogGroups",
+}
+READING = {
+    "kinesis:DescribeStream",
+    "kinesis:DescribeStreamSummary",
+    "kinesis:GetRecords",
+    "kinesis:GetShardIterator",
+    "kinesis:ListShards",
+}
+ITEM_ACTIONS = {
+    "dynamodb:BatchGetItem",
+    "dynamodb:BatchWriteItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:Query",
+    "dynamodb:Scan",
+    "dynamodb:UpdateItem",
+}
+
+
+def policies(stack: Deployment) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Every statement of every policy: (kind of the resource, its name, statement)."""
+    for resource in stack.aws:
+        for key in ("policy", "assumeRolePolicy"):
+            if key in resource.inputs:
+                for statement in statements(resource.inputs[key]):
+                    yield resource.kind, resource.name, statement
+
+
+def grants(stack: Deployment, role: str) -> dict[str, set[str]]:
+    """What a role may do: action -> resources."""
+    found: dict[str, set[str]] = {}
+    policy = stack.one("RolePolicy", f"{role}-grants").inputs["policy"]
+    for statement in statements(policy):
+        assert statement["Effect"] == "Allow"
+        for action in statement["Action"]:
+            found.setdefault(action, set()).update(statement["Resource"])
+    return found
+
+
+def test_no_statement_allows_an_action_by_wildcard(stack: Deployment) -> None:
+    allowed = [s for _, _, s in policies(stack) if s["Effect"] == "Allow"]
+    assert len(allowed) > 20
+    assert not [s for s in allowed for action in s["Action"] if "*" in action]
+    assert not [s for s in allowed if "NotAction" in s or "NotResource" in s]
+
+
+def test_no_role_may_act_on_everything_where_aws_knows_an_arn(stack: Deployment) -> None:
+    for kind, _, statement in policies(stack):
+        if kind == "RolePolicy" and "*" in statement["Resource"]:
+            assert set(statement["Action"]) <= WITHOUT_AN_ARN
+
+
+def test_a_wildcard_in_an_arn_stands_only_at_its_end(stack: Deployment) -> None:
+    for kind, _, statement in policies(stack):
+        for resource in statement.get("Resource", []):
+            if kind == "RolePolicy" and resource != "*":
+                assert "*" not in resource[:-1]
+                assert not resource.endswith("*") or resource[-2] in "/:"
+
+
+def test_nobody_is_a_principal_by_wildcard_but_in_a_refusal(stack: Deployment) -> None:
+    for _, _, statement in policies(stack):
+        if "*" in json.dumps(statement.get("Principal", "")):
+            assert statement["Effect"] == "Deny"
+
+
+def test_the_stream_is_read_by_the_consumer_alone_and_only_read(stack: Deployment) -> None:
+    stream = stack.one("Stream")
+    policy = stack.one("ResourcePolicy").inputs
+    assert policy["resourceArn"] == stack.arn(stream)
+    [statement] = statements(policy["policy"])
+    assert statement["Principal"] == {"AWS": stack.arn(stack.one("Role", "consumer"))}
+    assert set(statement["Action"]) == READING
+    assert statement["Resource"] == [stack.arn(stream)]
+
+
+def test_both_accounts_let_the_consumer_read_the_stream_and_use_its_key(stack: Deployment) -> None:
+    allowed = grants(stack, "consumer")
+    assert {a for a in allowed if a.startswith("kinesis:")} == READING
+    assert all(allowed[action] == {stack.arn(stack.one("Stream"))} for action in READING)
+    assert allowed["kms:Decrypt"] == {stack.arn(stack.one("Key"))}
+
+
+def test_the_consumer_may_write_its_target_and_keep_its_books_and_nothing_else(
+    stack: Deployment,
+) -> None:
+    target = "arn:aws:dynamodb:eu-west-1:222222222222:table/orders-replica"
+    ledger = stack.arn(stack.one("Table", "ledger"))
+    quarantine = stack.arn(stack.one("Bucket", "quarantine"))
+    failures = stack.arn(stack.one("Bucket", "on-failure"))
+    logs = stack.arn(stack.one("LogGroup"))
+    elsewhere = {
+        action: resources
+        for action, resources in grants(stack, "consumer").items()
+        if action not in READING | {"kms:Decrypt"}
+    }
+    assert elsewhere == {
+        "dynamodb:BatchGetItem": {ledger},
+        "dynamodb:DeleteItem": {target},
+        "dynamodb:GetItem": {ledger},
+        "dynamodb:PutItem": {target, ledger},
+        "logs:CreateLogStream": {f"{logs}:*"},
+        "logs:PutLogEvents": {f"{logs}:*"},
+        "s3:ListBucket": {failures},
+        "s3:PutObject": {f"{quarantine}/open/*", f"{failures}/*"},
+    }
+
+
+def test_nobody_in_the_source_account_sees_or_writes_an_item(stack: Deployment) -> None:
+    """C5: the exporter describes and exports."""
+    assert not ITEM_ACTIONS & grants(stack, "exporter").keys()
+
+
+def test_the_exporter_writes_into_the_snapshot_bucket_and_both_accounts_say_so(
+    stack: Deployment,
+) -> None:
+    objects = f"{stack.arn(stack.one('Bucket', 'snapshot'))}/*"
+    needed = {"s3:PutObject", "s3:PutObjectAcl", "s3:AbortMultipartUpload"}
+    mine = grants(stack, "exporter")
+    assert {a: mine[a] for a in mine if a.startswith("s3:")} == {a: {objects} for a in needed}
+    policy = stack.one("BucketPolicy", "snapshot").inputs["policy"]
+    [theirs] = [s for s in statements(policy) if s["Effect"] == "Allow"]
+    assert theirs["Principal"] == {"AWS": stack.arn(stack.one("Role", "exporter"))}
+    assert (set(theirs["Action"]), theirs["Resource"]) == (needed, [objects])
+
+
+def test_no_other_bucket_admits_anybody_from_outside(stack: Deployment) -> None:
+    for policy in stack.of("BucketPolicy"):
+        allowed = [s for s in statements(policy.inputs["policy"]) if s["Effect"] == "Allow"]
+        assert not allowed or "snapshot" in policy.name
+
+
+def test_every_bucket_refuses_plain_http(stack: Deployment) -> None:
+    for bucket in stack.of("Bucket"):
+        policy = stack.one("BucketPolicy", bucket.name).inputs["policy"]
+        [refusal] = [s for s in statements(policy) if s["Effect"] == "Deny"]
+        assert refusal["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        assert refusal["Resource"] == [stack.arn(bucket), f"{stack.arn(bucket)}/*"]
+        assert (refusal["Principal"], refusal["Action"]) == ("*", ["s3:*"])
+
+
+def test_the_streams_key_is_written_with_only_through_kinesis_and_read_by_the_consumer_alone(
+    stack: Deployment,
+) -> None:
+    use = {"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:CreateGrant"}
+    by_action = {
+        action: statement
+        for statement in statements(stack.one("Key").inputs["policy"])
+        for action in statement["Action"]
+        if action in use
+    }
+    assert set(by_action) == {"kms:Decrypt", "kms:GenerateDataKey"}
+    assert by_action["kms:Decrypt"]["Principal"] == {
+        "AWS": stack.arn(stack.one("Role", "consumer"))
+    }
+    # DynamoDB's own role does not exist before the first destination, so no policy may name it.
+    writers = by_action["kms:GenerateDataKey"]
+    assert writers["Principal"] == {"AWS": "arn:aws:iam::111111111111:root"}
+    assert writers["Condition"]["StringEquals"] == {
+        "kms:ViaService": "kinesis.eu-west-1.amazonaws.com",
+        "kms:CallerAccount": "111111111111",
+    }
+
+
+def test_the_key_can_still_be_administered(stack: Deployment) -> None:
+    """AWS refuses a key policy under which its own author could not change it again."""
+    policy = statements(stack.one("Key").inputs["policy"])
+    administered = {a for s in policy if "root" in s["Principal"]["AWS"] for a in s["Action"]}
+    assert {"kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:DescribeKey"} <= administered
+
+
+def test_the_importer_touches_only_what_belongs_to_the_stack(stack: Deployment) -> None:
+    target = "arn:aws:dynamodb:eu-west-1:222222222222:table/orders-replica"
+    allowed = grants(stack, "importer")
+    assert allowed["dynamodb:ImportTable"] == {target, f"{target}/import/*"}
+    assert allowed["dynamodb:DescribeImport"] == {f"{target}/import/*"}
+    mapping = stack.arn(stack.one("EventSourceMapping"))
+    assert allowed["lambda:UpdateEventSourceMapping"] == {mapping}
+    journal = stack.arn(stack.one("Table", "journal"))
+    ledger = stack.arn(stack.one("Table", "ledger"))
+    for action in ITEM_ACTIONS & allowed.keys():
+        assert allowed[action] <= {journal, ledger}
+    assert "lambda:InvokeFunction" not in allowed
+    assert not [action for action in allowed if action.startswith("kinesis:")]
+
+
+def test_the_importer_cannot_assume_the_exporter_nor_the_reverse(stack: Deployment) -> None:
+    for side, account in (("exporter", "111111111111"), ("importer", "222222222222")):
+        [trust] = statements(stack.one("Role", side).inputs["assumeRolePolicy"])
+        assert trust["Principal"] == {"AWS": [f"arn:aws:iam::{account}:root"]}
+        assert "sts:AssumeRole" not in grants(stack, side)
+
+
+def test_only_lambda_becomes_the_consumer(stack: Deployment) -> None:
+    [trust] = statements(stack.one("Role", "consumer").inputs["assumeRolePolicy"])
+    assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
+
+
+def test_operators_are_those_the_configuration_names_and_present_the_external_id(
+    tmp_path: Path,
+) -> None:
+    dba = "arn:aws:iam::111111111111:role/dba"
+    operators = {"source": [dba], "externalId": "replication"}
+    deployed = record({**CONFIG, "operators": operators}, tmp_path / "archive")
+    [exporter] = statements(deployed.one("Role", "exporter").inputs["assumeRolePolicy"])
+    [importer] = statements(deployed.one("Role", "importer").inputs["assumeRolePolicy"])
+    assert exporter["Principal"] == {"AWS": [dba]}
+    assert importer["Principal"] == {"AWS": ["arn:aws:iam::222222222222:root"]}
+    for trust in (exporter, importer):
+        assert trust["Condition"] == {"StringEquals": {"sts:ExternalId": "replication"}}
+
+
+def test_ten_tables_still_fit_into_the_operators_roles(tmp_path: Path) -> None:
+    tables = [{"source": f"production-table-{n}", "target": f"replica-{n}"} for n in range(10)]
+    deployed = record({**CONFIG, "tables": tables}, tmp_path / "archive")
+    for side in ("exporter", "importer"):
+        policy = deployed.one("RolePolicy", f"{side}-grants").inputs["policy"]
+        assert len("".join(policy.split())) < INLINE_POLICY_LIMIT
+
+
+def test_a_policy_that_iam_would_refuse_for_its_size_says_what_to_do() -> None:
+    assert fits_into_a_role(" " * 20_000 + "x" * INLINE_POLICY_LIMIT)
+    with pytest.raises(ValueError, match=r"(?s)10241 characters.*Try: .*second stack"):
+        fits_into_a_role("x" * (INLINE_POLICY_LIMIT + 1))
