@@ -1,0 +1,276 @@
+"""What the bootstrap asks of the two accounts, and what it sees there.
+
+The protocols are all that steps know of AWS. Moments are epoch seconds unless a name says
+otherwise. Every method may raise `AccessDeniedError`, `UnavailableError` and `AccountError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class TableFacts:
+    """What DescribeTable says about a table."""
+
+    arn: str
+    table_id: str
+    """Changes when a table is deleted and made again under the same name."""
+    status: str
+    items: int
+    """DynamoDB counts every six hours or so: a hint, never a measure."""
+    size_bytes: int
+    deletion_protection: bool
+    keys: Sequence[Json] = ()
+    attributes: Sequence[Json] = ()
+    global_indexes: Sequence[Json] = ()
+    local_indexes: Sequence[str] = ()
+    encryption: str | None = None
+    """KMS, or None for the key that DynamoDB owns."""
+    key_arn: str | None = None
+    """The KMS key, where encryption is KMS."""
+
+
+@dataclass(frozen=True)
+class Destination:
+    """A stream that a table's changes go to, or went to."""
+
+    stream_arn: str
+    status: str
+    """ENABLING, ACTIVE, UPDATING, DISABLING, DISABLED or ENABLE_FAILED."""
+    precision: str | None
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Destinations:
+    """All destinations of a table, and when AWS said so by its own clock."""
+
+    all: tuple[Destination, ...]
+    at: float
+
+    def to(self, stream_arn: str) -> Destination | None:
+        return next((each for each in self.all if each.stream_arn == stream_arn), None)
+
+    def elsewhere(self, stream_arn: str) -> Destination | None:
+        """Another stream that the table's changes go to: a table has one destination."""
+        busy = ("ENABLING", "ACTIVE", "UPDATING", "DISABLING")
+        return next(
+            (each for each in self.all if each.stream_arn != stream_arn and each.status in busy),
+            None,
+        )
+
+
+@dataclass(frozen=True)
+class Backups:
+    """Point-in-time recovery of a table. The window is None while it is off."""
+
+    enabled: bool
+    earliest: float | None = None
+    latest: float | None = None
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """A full export, in DynamoDB JSON."""
+
+    table_arn: str
+    export_time: int
+    """Whole seconds: the API takes no finer ones. Not optional here: without it DynamoDB takes the
+    latest restorable time, which may lie before the buffer was active.
+    """
+    token: str
+    bucket: str
+    bucket_owner: str
+    prefix: str
+
+
+@dataclass(frozen=True)
+class ExportFacts:
+    """What DescribeExport says."""
+
+    arn: str
+    status: str
+    """IN_PROGRESS, COMPLETED or FAILED."""
+    prefix: str
+    export_time: float | None = None
+    items: int | None = None
+    size_bytes: int | None = None
+    started: float | None = None
+    ended: float | None = None
+    failure: str = ""
+
+    @property
+    def export_id(self) -> str:
+        return self.arn.rsplit("/", 1)[-1]
+
+
+@dataclass(frozen=True)
+class ImportRequest:
+    """An import of gzipped DynamoDB JSON into a new table."""
+
+    token: str
+    bucket: str
+    bucket_owner: str
+    prefix: str
+    table: Json
+    """TableCreationParameters."""
+
+
+@dataclass(frozen=True)
+class ImportFacts:
+    """What DescribeImport says."""
+
+    arn: str
+    status: str
+    """IN_PROGRESS, COMPLETED, CANCELLING, CANCELLED or FAILED."""
+    prefix: str
+    processed_items: int = 0
+    imported_items: int = 0
+    processed_bytes: int = 0
+    errors: int = 0
+    started: float | None = None
+    ended: float | None = None
+    failure_code: str = ""
+    failure: str = ""
+    log_group: str = ""
+
+
+@dataclass(frozen=True)
+class EventSource:
+    """The consumer's event source mapping."""
+
+    uuid: str
+    state: str
+    """Creating, Enabling, Enabled, Disabling, Disabled, Updating or Deleting."""
+    stream_arn: str
+    starting_position: str
+
+    @property
+    def running(self) -> bool:
+        return self.state in ("Enabled", "Enabling")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """An open shard and the first hash key that leads to it."""
+
+    shard_id: str
+    first_hash_key: str
+
+
+@dataclass(frozen=True)
+class OpenShards:
+    """The shards that records can enter, and when AWS said so by its own clock."""
+
+    shards: tuple[Shard, ...]
+    at: float
+
+
+@dataclass(frozen=True)
+class ProbeRecord:
+    """A record for the stream. `partition_key` chooses the lane within a shard."""
+
+    hash_key: str
+    partition_key: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Datapoint:
+    """A metric's value in the period that begins at `begin`."""
+
+    begin: float
+    value: float
+
+
+@dataclass(frozen=True)
+class LedgerSettings:
+    """The settings row of a ledger, as far as the bootstrap owns it. Microseconds."""
+
+    floor: int | None = None
+    snapshot: str | None = None
+    expire: bool = False
+
+
+class SourceAccount(Protocol):
+    """The source account. Nothing here reads or writes an item (C5)."""
+
+    def table(self, name: str) -> TableFacts | None: ...
+
+    def destinations(self, table: str) -> Destinations: ...
+
+    def stream_retention_hours(self, stream_name: str) -> int: ...
+
+    def backups(self, table: str) -> Backups: ...
+
+    def enable_backups(self, table: str) -> None: ...
+
+    def export(self, request: ExportRequest) -> ExportFacts | None:
+        """Starts an export, or finds the one of this token. None: the time is not accepted yet."""
+
+    def describe_export(self, arn: str) -> ExportFacts | None: ...
+
+    def find_export(self, table_arn: str, prefix: str) -> ExportFacts | None:
+        """The export under this very prefix."""
+
+    def open_shards(self, stream_name: str) -> OpenShards: ...
+
+    def put_probes(self, stream_name: str, records: Sequence[ProbeRecord]) -> Sequence[ProbeRecord]:
+        """Puts up to 500 records; returns those that Kinesis did not take."""
+
+    def oldest_unreplicated(
+        self, table: str, since: float, until: float, period: int
+    ) -> Sequence[Datapoint]:
+        """AgeOfOldestUnreplicatedRecord, maximum, in ms, for periods that begin in the span."""
+
+    def consumed_writes(
+        self, table: str, since: float, until: float, period: int
+    ) -> Sequence[Datapoint]:
+        """ConsumedWriteCapacityUnits, sum, for periods that begin in the span."""
+
+    def failed_to_replicate(self, table: str, since: float, until: float) -> int:
+        """How many records DynamoDB gave up on, in all."""
+
+
+class TargetAccount(Protocol):
+    """The target account: control plane."""
+
+    def table(self, name: str) -> TableFacts | None: ...
+
+    def import_table(self, request: ImportRequest) -> ImportFacts: ...
+
+    def describe_import(self, arn: str) -> ImportFacts | None: ...
+
+    def find_import(self, table_arn: str, prefix: str) -> ImportFacts | None:
+        """The newest import of this very prefix into this table."""
+
+    def protect(self, table: str) -> None:
+        """Deletion protection on."""
+
+    def backups(self, table: str) -> Backups: ...
+
+    def enable_backups(self, table: str) -> None: ...
+
+    def mapping(self, uuid: str) -> EventSource | None: ...
+
+    def enable_mapping(self, uuid: str) -> None: ...
+
+
+class Ledger(Protocol):
+    """The ledger table, as far as the bootstrap reads and writes it."""
+
+    def settings(self) -> LedgerSettings: ...
+
+    def store_floor(self, floor: int, snapshot: str) -> LedgerSettings:
+        """Stores the floor unless a lower one stands; returns what stands then. Never raises it."""
+
+    def start_expiry(self) -> None:
+        """Entries carry an expiry from now on."""
+
+    def probes_through(self, probe: str, count: int) -> int:
+        """How many of the probe's `count` records have left their row."""

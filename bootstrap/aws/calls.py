@@ -1,0 +1,161 @@
+"""One call to AWS: what comes before it, and what its failure means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from botocore import exceptions
+
+from bootstrap.errors import AccessDeniedError, AccountError, BootstrapError, Side, UnavailableError
+
+DENIED = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "KMS.AccessDeniedException",
+        "KMSAccessDeniedException",
+        "NotAuthorized",
+        "UnauthorizedOperation",
+    }
+)
+CREDENTIALS = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+# What passes with time. LimitExceeded: too many exports, imports or table operations at once.
+PASSING = frozenset(
+    {
+        "ContinuousBackupsUnavailableException",
+        "LimitExceededException",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+    }
+)
+_LOGIN = (
+    exceptions.NoCredentialsError,
+    exceptions.PartialCredentialsError,
+    exceptions.CredentialRetrievalError,
+    exceptions.SSOError,
+    exceptions.TokenRetrievalError,
+    exceptions.ProfileNotFound,
+    exceptions.ConfigParseError,
+)
+
+
+class Calls:
+    """Calls in one account under one role.
+
+    `before` runs before each: it stops a process whose lease is gone.
+    """
+
+    def __init__(self, side: Side, role: str, before: Callable[[], None] | None = None) -> None:
+        self.side = side
+        self.role = role
+        self._before = before
+
+    def __call__(
+        self, service: str, method: Callable[..., Any], resource: str, **request: Any
+    ) -> dict[str, Any]:
+        """Calls a client's method on a resource (an ARN or a name, for the message).
+
+        Raises:
+            AccessDeniedError, UnavailableError, AccountError: in place of whatever botocore raises.
+        """
+        if self._before is not None:
+            self._before()
+        try:
+            answer: dict[str, Any] = method(**request)
+        except exceptions.ClientError as error:
+            raise self._refused(service, resource, error) from error
+        except _LOGIN as error:
+            raise self.no_credentials(str(error)) from error
+        except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:
+            raise UnavailableError(
+                self.side,
+                f"{service} in the {self.side.account} does not answer: {error}",
+                fix="check the network, and run again: it goes on from where it was",
+            ) from error
+        except exceptions.NoRegionError as error:
+            raise self.no_credentials(str(error)) from error
+        return answer
+
+    def no_credentials(self, why: str) -> AccountError:
+        """There is nothing to sign a call with."""
+        flag = f"--{self.side.name.lower()}-profile"
+        return AccountError(
+            self.side,
+            f"There are no usable credentials for the {self.side.account}: {why}",
+            fix=f"aws sts get-caller-identity --profile NAME, and pass that profile: {flag} NAME",
+        )
+
+    def _refused(
+        self, service: str, resource: str, error: exceptions.ClientError
+    ) -> BootstrapError:
+        details: Mapping[str, Any] = error.response.get("Error", {})
+        code = str(details.get("Code", "Unknown"))
+        message = str(details.get("Message", ""))
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400))
+        action = f"{service}:{error.operation_name}"
+        if code in DENIED:
+            return AccessDeniedError(
+                self.side,
+                f"{self.role} may not {action} on {resource} in the {self.side.account}. "
+                f"AWS says: {message}",
+                fix=self._denied_fix(service, action),
+                code=code,
+            )
+        if code in CREDENTIALS:
+            return self.no_credentials(f"{action} was refused with {code}: {message}")
+        if code in PASSING or status >= 500:
+            return UnavailableError(
+                self.side,
+                f"{action} on {resource} in the {self.side.account} is refused for now, with "
+                f"{code}: "
+                f"{message}",
+                fix="run again in a while: it goes on from where it was",
+                code=code,
+            )
+        return AccountError(
+            self.side,
+            f"{action} on {resource} in the {self.side.account} failed with {code}: {message}",
+            fix="mend what it names, and run again: it goes on from where it was",
+            code=code,
+        )
+
+    def _denied_fix(self, service: str, action: str) -> str:
+        if service == "sts":
+            return (
+                f"pass --{self.side.name.lower()}-profile with credentials of that account, and "
+                "see that "
+                "`operators` in the stack configuration names them (and --external-id, if it asks "
+                "for one)"
+            )
+        return (
+            f"pulumi up --refresh, which grants {action}; if it is granted, look for an "
+            "organisation's "
+            "policy, a permissions boundary or a key policy that denies it"
+        )
+
+
+def answered_at(answer: Mapping[str, Any]) -> float:
+    """AWS's time: the Date header of an answer, in whole seconds."""
+    headers = answer["ResponseMetadata"]["HTTPHeaders"]
+    return parsedate_to_datetime(headers["date"]).timestamp()

@@ -1,0 +1,104 @@
+"""The ledger table on AWS: its settings row and the probes' rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bootstrap.accounts import LedgerSettings
+from bootstrap.aws.calls import Calls
+from bootstrap.errors import AccountError
+
+SETTINGS_KEY = {"k": {"B": b"settings"}}
+KEYS_PER_READ = 100
+
+# The states of the settings row in which this snapshot's floor may be stored:
+FLOOR_MAY_BE_STORED = " OR ".join(
+    (
+        "attribute_not_exists(#floor)",  # no snapshot has a floor yet
+        "#floor > :floor",  # another snapshot's is higher: it would hide changes that ours lacks
+    )
+)
+
+
+def probe_key(probe: str, n: int) -> dict[str, Any]:
+    """The key of a probe's row, as the consumer writes it."""
+    return {"k": {"B": b"probe:" + probe.encode() + b":" + str(n).encode()}}
+
+
+class AwsLedger:
+    """`Ledger` through the importer role."""
+
+    def __init__(self, calls: Calls, dynamodb: Any, table: str) -> None:
+        self._calls = calls
+        self._dynamodb = dynamodb
+        self._table = table
+
+    def settings(self) -> LedgerSettings:
+        answer = self._calls(
+            "dynamodb",
+            self._dynamodb.get_item,
+            self._table,
+            TableName=self._table,
+            Key=SETTINGS_KEY,
+            ConsistentRead=True,
+        )
+        row = answer.get("Item", {})
+        return LedgerSettings(
+            floor=int(row["floor"]["N"]) if "floor" in row else None,
+            snapshot=row["snapshot"]["S"] if "snapshot" in row else None,
+            expire=row.get("expire", {}).get("BOOL", False),
+        )
+
+    def store_floor(self, floor: int, snapshot: str) -> LedgerSettings:
+        try:
+            self._update(
+                UpdateExpression="SET #floor = :floor, #snapshot = :snapshot",
+                ConditionExpression=FLOOR_MAY_BE_STORED,
+                ExpressionAttributeNames={"#floor": "floor", "#snapshot": "snapshot"},
+                ExpressionAttributeValues={
+                    ":floor": {"N": str(floor)},
+                    ":snapshot": {"S": snapshot},
+                },
+            )
+        except AccountError as error:
+            if error.code != "ConditionalCheckFailedException":
+                raise
+        return self.settings()
+
+    def start_expiry(self) -> None:
+        self._update(
+            UpdateExpression="SET #expire = :true",
+            ExpressionAttributeNames={"#expire": "expire"},
+            ExpressionAttributeValues={":true": {"BOOL": True}},
+        )
+
+    def _update(self, **request: Any) -> None:
+        self._calls(
+            "dynamodb",
+            self._dynamodb.update_item,
+            self._table,
+            TableName=self._table,
+            Key=SETTINGS_KEY,
+            **request,
+        )
+
+    def probes_through(self, probe: str, count: int) -> int:
+        through = 0
+        for start in range(0, count, KEYS_PER_READ):
+            numbers = range(start, min(start + KEYS_PER_READ, count))
+            # What is left unprocessed counts as not yet through: the next look asks again.
+            answer = self._calls(
+                "dynamodb",
+                self._dynamodb.batch_get_item,
+                self._table,
+                RequestItems={
+                    self._table: {
+                        "Keys": [probe_key(probe, n) for n in numbers],
+                        "ConsistentRead": True,
+                        "ProjectionExpression": "#k",
+                        "ExpressionAttributeNames": {"#k": "k"},
+                    }
+                },
+            )
+            through += len(answer["Responses"].get(self._table, []))
+        return through

@@ -1,0 +1,106 @@
+"""Credentials: the role that the stack made in each account, assumed again before it expires."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import botocore.session
+from botocore import exceptions
+from botocore.config import Config
+from botocore.credentials import DeferredRefreshableCredentials
+
+from bootstrap.aws.calls import Calls
+from bootstrap.errors import Side, UsageError
+from bootstrap.outputs import AccountOutputs
+from bootstrap.timing import SCALE_VARIABLE, Timing, is_loopback
+
+SESSION_NAME = "dynamodb-replication-bootstrap"
+SESSION_SECONDS = 3600
+"""The default maximum of a role. botocore assumes it again a quarter of an hour before the end."""
+
+# Control-plane calls are few and slow to recover: more attempts than the default, no adaptive mode.
+CONFIG = Config(
+    connect_timeout=5,
+    read_timeout=30,
+    retries={"mode": "standard", "total_max_attempts": 6},
+    tcp_keepalive=True,
+)
+
+
+class Session:
+    """Clients in one account, under the role of its outputs.
+
+    `profile` names the credentials that may assume the role; None takes botocore's default chain.
+    """
+
+    def __init__(
+        self,
+        side: Side,
+        account: AccountOutputs,
+        timing: Timing,
+        *,
+        profile: str | None = None,
+        external_id: str | None = None,
+    ) -> None:
+        self.side = side
+        self.account = account
+        self._timing = timing
+        self._profile = profile
+        self._external_id = external_id
+        self._sts: Any = None
+        who = f"Profile {profile}" if profile else "The default credentials"
+        self._calls = Calls(side, who)
+        self._session = botocore.session.get_session()
+        # The role is assumed with the first call; nothing here reaches AWS.
+        self._session._credentials = DeferredRefreshableCredentials(
+            refresh_using=self._assume, method="assume-role"
+        )
+
+    def client(self, service: str, region: str | None = None) -> Any:
+        """A client in the account's Region, or another.
+
+        Raises:
+            UsageError: for a scaled clock and a client that would leave this machine.
+        """
+        client = self._session.create_client(
+            service, region_name=region or self.account.region, config=CONFIG
+        )
+        return self._checked(client)
+
+    def _checked(self, client: Any) -> Any:
+        endpoint = client.meta.endpoint_url
+        if self._timing.scale != 1 and not is_loopback(endpoint):
+            raise UsageError(
+                f"{SCALE_VARIABLE} is {self._timing.scale}, and calls would go to {endpoint}. On "
+                "AWS a "
+                "margin shrunk by it would lose changes.",
+                fix=f"unset {SCALE_VARIABLE}",
+            )
+        return client
+
+    def _assume(self) -> dict[str, str]:
+        if self._sts is None:
+            self._sts = self._base_client()
+        request = {
+            "RoleArn": self.account.role_arn,
+            "RoleSessionName": SESSION_NAME,
+            "DurationSeconds": SESSION_SECONDS,
+        }
+        if self._external_id:
+            request["ExternalId"] = self._external_id
+        answer = self._calls("sts", self._sts.assume_role, self.account.role_arn, **request)
+        credentials = answer["Credentials"]
+        return {
+            "access_key": credentials["AccessKeyId"],
+            "secret_key": credentials["SecretAccessKey"],
+            "token": credentials["SessionToken"],
+            "expiry_time": credentials["Expiration"].isoformat(),
+        }
+
+    def _base_client(self) -> Any:
+        try:
+            session = botocore.session.Session(profile=self._profile)
+            client = session.create_client("sts", region_name=self.account.region, config=CONFIG)
+        except exceptions.BotoCoreError as error:
+            raise self._calls.no_credentials(str(error)) from error
+        return self._checked(client)

@@ -1,0 +1,234 @@
+"""The source account on AWS."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from typing import Any
+
+from bootstrap.accounts import (
+    Backups,
+    Datapoint,
+    Destination,
+    Destinations,
+    ExportFacts,
+    ExportRequest,
+    OpenShards,
+    ProbeRecord,
+    Shard,
+    TableFacts,
+)
+from bootstrap.aws.calls import Calls, answered_at
+from bootstrap.aws.tables import Tables, timestamp
+from bootstrap.errors import AccountError
+
+REPLICATION = "KinesisDataStream"
+"""Value of the dimension DelegatedOperation (developer guide, metrics-dimensions)."""
+LONG_PERIOD = 86_400
+"""A day: CloudWatch answers at most 1,440 datapoints, and drops finer ones after 15 and 63 days."""
+
+
+class AwsSource:
+    """`SourceAccount` through the exporter role. Control plane and metrics only."""
+
+    def __init__(self, calls: Calls, dynamodb: Any, kinesis: Any, cloudwatch: Any) -> None:
+        self._calls = calls
+        self._dynamodb = dynamodb
+        self._kinesis = kinesis
+        self._cloudwatch = cloudwatch
+        self._tables = Tables(calls, dynamodb)
+
+    def table(self, name: str) -> TableFacts | None:
+        return self._tables.describe(name)
+
+    def backups(self, table: str) -> Backups:
+        return self._tables.backups(table)
+
+    def enable_backups(self, table: str) -> None:
+        self._tables.enable_backups(table)
+
+    def destinations(self, table: str) -> Destinations:
+        answer = self._calls(
+            "dynamodb",
+            self._dynamodb.describe_kinesis_streaming_destination,
+            table,
+            TableName=table,
+        )
+        found = tuple(
+            Destination(
+                stream_arn=each["StreamArn"],
+                status=each["DestinationStatus"],
+                precision=each.get("ApproximateCreationDateTimePrecision"),
+                detail=each.get("DestinationStatusDescription", ""),
+            )
+            for each in answer.get("KinesisDataStreamDestinations", [])
+        )
+        return Destinations(found, answered_at(answer))
+
+    # -- the export ------------------------------------------------------------------------------
+
+    def export(self, request: ExportRequest) -> ExportFacts | None:
+        moment = datetime.datetime.fromtimestamp(request.export_time, datetime.UTC)
+        try:
+            answer = self._calls(
+                "dynamodb",
+                self._dynamodb.export_table_to_point_in_time,
+                request.table_arn,
+                TableArn=request.table_arn,
+                ExportTime=moment,
+                ClientToken=request.token,
+                S3Bucket=request.bucket,
+                S3BucketOwner=request.bucket_owner,
+                S3Prefix=request.prefix,
+                ExportFormat="DYNAMODB_JSON",
+                ExportType="FULL_EXPORT",
+            )
+        except AccountError as error:
+            if error.code == "InvalidExportTimeException":
+                return None
+            raise
+        return _export_facts(answer["ExportDescription"])
+
+    def describe_export(self, arn: str) -> ExportFacts | None:
+        try:
+            answer = self._calls("dynamodb", self._dynamodb.describe_export, arn, ExportArn=arn)
+        except AccountError as error:
+            if error.code == "ExportNotFoundException":
+                return None
+            raise
+        return _export_facts(answer["ExportDescription"])
+
+    def find_export(self, table_arn: str, prefix: str) -> ExportFacts | None:
+        request: dict[str, Any] = {"TableArn": table_arn, "MaxResults": 25}
+        while True:
+            answer = self._calls("dynamodb", self._dynamodb.list_exports, table_arn, **request)
+            for summary in answer.get("ExportSummaries", []):
+                facts = self.describe_export(summary["ExportArn"])
+                if facts is not None and facts.prefix == prefix:
+                    return facts
+            if "NextToken" not in answer:
+                return None
+            request["NextToken"] = answer["NextToken"]
+
+    # -- the stream ------------------------------------------------------------------------------
+
+    def stream_retention_hours(self, stream_name: str) -> int:
+        answer = self._calls(
+            "kinesis",
+            self._kinesis.describe_stream_summary,
+            stream_name,
+            StreamName=stream_name,
+        )
+        return int(answer["StreamDescriptionSummary"]["RetentionPeriodHours"])
+
+    def open_shards(self, stream_name: str) -> OpenShards:
+        # With a token no other parameter is allowed: API reference, ListShards.
+        request: dict[str, Any] = {
+            "StreamName": stream_name,
+            "ShardFilter": {"Type": "AT_LATEST"},
+        }
+        shards: list[Shard] = []
+        at: float | None = None
+        while True:
+            answer = self._calls("kinesis", self._kinesis.list_shards, stream_name, **request)
+            at = answered_at(answer) if at is None else at
+            shards += [
+                Shard(each["ShardId"], each["HashKeyRange"]["StartingHashKey"])
+                for each in answer["Shards"]
+                if "EndingSequenceNumber" not in each["SequenceNumberRange"]
+            ]
+            if not answer.get("NextToken"):
+                return OpenShards(tuple(sorted(shards, key=lambda shard: shard.shard_id)), at)
+            request = {"NextToken": answer["NextToken"]}
+
+    def put_probes(self, stream_name: str, records: Sequence[ProbeRecord]) -> Sequence[ProbeRecord]:
+        answer = self._calls(
+            "kinesis",
+            self._kinesis.put_records,
+            stream_name,
+            StreamName=stream_name,
+            Records=[
+                {
+                    "Data": record.data,
+                    "PartitionKey": record.partition_key,
+                    "ExplicitHashKey": record.hash_key,
+                }
+                for record in records
+            ],
+        )
+        results = zip(records, answer["Records"], strict=True)
+        return [record for record, result in results if result.get("ErrorCode")]
+
+    # -- metrics ---------------------------------------------------------------------------------
+
+    def oldest_unreplicated(
+        self, table: str, since: float, until: float, period: int
+    ) -> Sequence[Datapoint]:
+        return self._metric(
+            "AgeOfOldestUnreplicatedRecord", "Maximum", _replication(table), since, until, period
+        )
+
+    def consumed_writes(
+        self, table: str, since: float, until: float, period: int
+    ) -> Sequence[Datapoint]:
+        return self._metric(
+            "ConsumedWriteCapacityUnits", "Sum", {"TableName": table}, since, until, period
+        )
+
+    def failed_to_replicate(self, table: str, since: float, until: float) -> int:
+        begin = since // LONG_PERIOD * LONG_PERIOD
+        points = self._metric(
+            "FailedToReplicateRecordCount",
+            "Sum",
+            _replication(table),
+            begin,
+            until + LONG_PERIOD,
+            LONG_PERIOD,
+        )
+        return round(sum(point.value for point in points))
+
+    def _metric(
+        self,
+        name: str,
+        statistic: str,
+        dimensions: dict[str, str],
+        since: float,
+        until: float,
+        period: int,
+    ) -> list[Datapoint]:
+        answer = self._calls(
+            "cloudwatch",
+            self._cloudwatch.get_metric_statistics,
+            f"metric {name} of table {dimensions['TableName']}",
+            Namespace="AWS/DynamoDB",
+            MetricName=name,
+            Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
+            StartTime=datetime.datetime.fromtimestamp(since, datetime.UTC),
+            EndTime=datetime.datetime.fromtimestamp(until, datetime.UTC),
+            Period=period,
+            Statistics=[statistic],
+        )
+        points = (
+            Datapoint(each["Timestamp"].timestamp(), float(each[statistic]))
+            for each in answer["Datapoints"]
+        )
+        return sorted(points, key=lambda point: point.begin)
+
+
+def _replication(table: str) -> dict[str, str]:
+    return {"TableName": table, "DelegatedOperation": REPLICATION}
+
+
+def _export_facts(export: dict[str, Any]) -> ExportFacts:
+    why = f"{export.get('FailureCode', '')} {export.get('FailureMessage', '')}".strip()
+    return ExportFacts(
+        arn=export["ExportArn"],
+        status=export["ExportStatus"],
+        prefix=export.get("S3Prefix", ""),
+        export_time=timestamp(export.get("ExportTime")),
+        items=export.get("ItemCount"),
+        size_bytes=export.get("BilledSizeBytes"),
+        started=timestamp(export.get("StartTime")),
+        ended=timestamp(export.get("EndTime")),
+        failure=why,
+    )

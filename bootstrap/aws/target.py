@@ -1,0 +1,127 @@
+"""The target account on AWS: imports, the new table, the consumer's mapping."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bootstrap.accounts import Backups, EventSource, ImportFacts, ImportRequest, TableFacts
+from bootstrap.aws.calls import Calls
+from bootstrap.aws.tables import Tables, timestamp
+from bootstrap.errors import AccountError
+
+
+class AwsTarget:
+    """`TargetAccount` through the importer role. `lambda_` is a client in the consumer's Region."""
+
+    def __init__(self, calls: Calls, dynamodb: Any, lambda_: Any) -> None:
+        self._calls = calls
+        self._dynamodb = dynamodb
+        self._lambda = lambda_
+        self._tables = Tables(calls, dynamodb)
+
+    def table(self, name: str) -> TableFacts | None:
+        return self._tables.describe(name)
+
+    def backups(self, table: str) -> Backups:
+        return self._tables.backups(table)
+
+    def enable_backups(self, table: str) -> None:
+        self._tables.enable_backups(table)
+
+    def protect(self, table: str) -> None:
+        self._calls(
+            "dynamodb",
+            self._dynamodb.update_table,
+            table,
+            TableName=table,
+            DeletionProtectionEnabled=True,
+        )
+
+    # -- the import ------------------------------------------------------------------------------
+
+    def import_table(self, request: ImportRequest) -> ImportFacts:
+        answer = self._calls(
+            "dynamodb",
+            self._dynamodb.import_table,
+            str(request.table["TableName"]),
+            ClientToken=request.token,
+            S3BucketSource={
+                "S3Bucket": request.bucket,
+                "S3BucketOwner": request.bucket_owner,
+                "S3KeyPrefix": request.prefix,
+            },
+            InputFormat="DYNAMODB_JSON",
+            InputCompressionType="GZIP",
+            TableCreationParameters=request.table,
+        )
+        return _import_facts(answer["ImportTableDescription"])
+
+    def describe_import(self, arn: str) -> ImportFacts | None:
+        try:
+            answer = self._calls("dynamodb", self._dynamodb.describe_import, arn, ImportArn=arn)
+        except AccountError as error:
+            if error.code == "ImportNotFoundException":
+                return None
+            raise
+        return _import_facts(answer["ImportTableDescription"])
+
+    def find_import(self, table_arn: str, prefix: str) -> ImportFacts | None:
+        request: dict[str, Any] = {"TableArn": table_arn, "PageSize": 25}
+        found: list[tuple[float, str]] = []
+        while True:
+            answer = self._calls("dynamodb", self._dynamodb.list_imports, table_arn, **request)
+            found += [
+                (timestamp(each.get("StartTime")) or 0, each["ImportArn"])
+                for each in answer.get("ImportSummaryList", [])
+                if each.get("S3BucketSource", {}).get("S3KeyPrefix") == prefix
+            ]
+            if "NextToken" not in answer:
+                return self.describe_import(max(found)[1]) if found else None
+            request["NextToken"] = answer["NextToken"]
+
+    # -- the consumer ----------------------------------------------------------------------------
+
+    def mapping(self, uuid: str) -> EventSource | None:
+        try:
+            answer = self._calls("lambda", self._lambda.get_event_source_mapping, uuid, UUID=uuid)
+        except AccountError as error:
+            if error.code == "ResourceNotFoundException":
+                return None
+            raise
+        return EventSource(
+            uuid=answer["UUID"],
+            state=answer["State"],
+            stream_arn=answer["EventSourceArn"],
+            starting_position=answer.get("StartingPosition", ""),
+        )
+
+    def enable_mapping(self, uuid: str) -> None:
+        try:
+            self._calls(
+                "lambda",
+                self._lambda.update_event_source_mapping,
+                uuid,
+                UUID=uuid,
+                Enabled=True,
+            )
+        except AccountError as error:
+            # It is being changed right now, by this very call if its answer was lost: look again.
+            if error.code not in ("ResourceInUseException", "ResourceConflictException"):
+                raise
+
+
+def _import_facts(found: dict[str, Any]) -> ImportFacts:
+    return ImportFacts(
+        arn=found["ImportArn"],
+        status=found["ImportStatus"],
+        prefix=found.get("S3BucketSource", {}).get("S3KeyPrefix", ""),
+        processed_items=int(found.get("ProcessedItemCount", 0)),
+        imported_items=int(found.get("ImportedItemCount", 0)),
+        processed_bytes=int(found.get("ProcessedSizeBytes", 0)),
+        errors=int(found.get("ErrorCount", 0)),
+        started=timestamp(found.get("StartTime")),
+        ended=timestamp(found.get("EndTime")),
+        failure_code=found.get("FailureCode", ""),
+        failure=found.get("FailureMessage", ""),
+        log_group=found.get("CloudWatchLogGroupArn", ""),
+    )

@@ -1,0 +1,230 @@
+"""Runs steps until the world is as the plan wants it. Decides nothing itself."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from types import ModuleType
+
+from bootstrap import plan, progress
+from bootstrap.accounts import EventSource
+from bootstrap.context import Context, Done, Measure, Outcome, Pending
+from bootstrap.errors import (
+    AccountError,
+    BlockedError,
+    BootstrapError,
+    LeaseLostError,
+    UnavailableError,
+)
+from bootstrap.journal import Event, Journal, Store, Waiting
+from bootstrap.lease import Lease
+from bootstrap.plan import Plan
+from bootstrap.states import Buffered, Exported, State
+from bootstrap.steps import STEPS
+from bootstrap.timing import Clock
+
+SLICE_SECONDS = 5.0
+"""The longest sleep between two looks at the lease and the screen."""
+
+Report = Callable[[Sequence[progress.Snapshot]], None]
+
+
+class TableRun:
+    """One table's run in this process."""
+
+    def __init__(self, context: Context, store: Store, lease: Lease, command: str) -> None:
+        self.context = context
+        self._store = store
+        self._lease = lease
+        self._command = command
+        self._pending: Pending | None = None
+        self._pending_since = 0.0
+        self._trouble_since: float | None = None
+        self._history: Sequence[Event] = ()
+        self._mapping: EventSource | None = None
+        self._held = False
+
+    @property
+    def journal(self) -> Journal:
+        return self.context.journal
+
+    def start(self, take_over: bool = False) -> Plan | None:
+        """Takes the lease, looks at both sides, begins or resumes.
+
+        Returns the plan, as long as no export has begun.
+
+        Raises:
+            LeaseHeldError: when another process works on the table.
+            BlockedError: when the plan is blocked; nothing has been done then.
+        """
+        self._lease.acquire(take_over)
+        self._held = True
+        self.journal.refresh()
+        exported = self.journal.get(Exported)
+        made: Plan | None = None
+        if exported is None or not exported.begun:
+            observed = plan.observe(self.context.source, self.context.target, self.context.table)
+            made = plan.make(observed, self.context.table)
+            made.refuse_blocked()
+        else:
+            self._refuse_another_table()
+        if not self.journal.run_id:
+            self.journal.begin(new_run_id(self.journal.now()))
+        return made
+
+    def _refuse_another_table(self) -> None:
+        buffered = self.journal.get(Buffered)
+        name = self.context.table.source_table
+        facts = self.context.source.table(name)
+        if buffered is None or facts is None or facts.table_id == buffered.table_id:
+            return
+        raise BlockedError(
+            f"The source table {name} was deleted and made again since this run began "
+            f"({buffered.table_id} then, {facts.table_id} now): the snapshot is of another table.",
+            fix="a new stack with a new target table, for a new snapshot",
+        )
+
+    def tick(self) -> Outcome:
+        """Advances the first step that is not done, by one act.
+
+        Raises:
+            BootstrapError: when it cannot go on. The journal says FAILED then, and why.
+        """
+        step: ModuleType | None = None
+        try:
+            self.journal.refresh()
+            for step in STEPS:
+                outcome: Outcome = step.advance(self.context)
+                if not isinstance(outcome, Done):
+                    self._enter(step)
+                    break
+            else:
+                self.journal.enter(State.REPLICATING)
+                outcome = Done()
+            if isinstance(outcome, Pending):
+                self.journal.waits(outcome.what)
+            self._trouble_since = None
+        except UnavailableError as error:
+            outcome = self._bear(error, step)
+        except LeaseLostError:
+            self._held = False
+            raise
+        except BootstrapError as error:
+            self._fail(step, error)
+            raise
+        self._look(outcome)
+        return outcome
+
+    def _enter(self, step: ModuleType) -> None:
+        # A replica stays one while another round of probes measures it.
+        measuring = self.journal.row.state is State.REPLICATING and step is STEPS[-1]
+        if not measuring:
+            self.journal.enter(step.state)
+
+    def _bear(self, error: UnavailableError, step: ModuleType | None) -> Pending:
+        """Waits a trouble out that may pass, for a while."""
+        timing, now = self.context.timing, self.context.clock.monotonic()
+        if self._trouble_since is None:
+            self._trouble_since = now
+        if now - self._trouble_since > timing.patience:
+            self._fail(step, error)
+            raise error
+        return Pending(f"the {error.side.account} to answer: {error.what}", timing.poll(10))
+
+    def _fail(self, step: ModuleType | None, error: BootstrapError) -> None:
+        # Where the journal cannot be written either, the first error is the one to show.
+        with contextlib.suppress(BootstrapError):
+            self.journal.fail(step.name if step else "journal", error)
+
+    def _look(self, outcome: Outcome) -> None:
+        pending = outcome if isinstance(outcome, Pending) else None
+        if pending and (self._pending is None or self._pending.what != pending.what):
+            self._pending_since = self.journal.now()
+        self._pending = pending
+
+    def keep_lease(self) -> None:
+        """Renews while nothing else is called. What may pass is the next tick's business."""
+        with contextlib.suppress(UnavailableError):
+            self._lease.check()
+
+    def snapshot(self, final: bool = False) -> progress.Snapshot:
+        """Where the table stands, as far as this process knows; `final` asks AWS once more."""
+        context, row = self.context, self.journal.row
+        if final:
+            with contextlib.suppress(AccountError):
+                self._history = self._store.history(context.table.source_table, row.run_id)
+                self._mapping = context.target.mapping(context.table.mapping_uuid)
+        pending = self._pending
+        measure: Measure | None = pending.measure if pending else None
+        return progress.snapshot(
+            context.table.source_table,
+            context.table.target_table,
+            row,
+            self._history,
+            at=self.journal.now(),
+            holder="" if final else "this process",
+            command=self._command,
+            mapping=self._mapping,
+            measure=measure,
+            waiting=Waiting(pending.what, self._pending_since) if pending else None,
+        )
+
+    def stop(self) -> None:
+        """Gives the lease back, if it is still held."""
+        if self._held:
+            self._held = False
+            with contextlib.suppress(BootstrapError):
+                self._lease.release()
+
+
+def new_run_id(now: float) -> str:
+    """Sorts by time, and is part of S3 keys and client tokens."""
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now)) + "-" + secrets.token_hex(3)
+
+
+def drive(
+    runs: Sequence[TableRun], clock: Clock, report: Report
+) -> list[tuple[TableRun, BootstrapError]]:
+    """Advances all runs, in turn, until each is done or has failed; returns the failed ones.
+
+    The runs have been started. Their leases are given back, whatever happens.
+    """
+    going = list(runs)
+    failed: list[tuple[TableRun, BootstrapError]] = []
+    try:
+        while going:
+            polls: list[float] = []
+            for run in list(going):
+                try:
+                    outcome = run.tick()
+                except BootstrapError as error:
+                    failed.append((run, error))
+                    going.remove(run)
+                    continue
+                if isinstance(outcome, Done):
+                    going.remove(run)
+                polls.append(outcome.poll if isinstance(outcome, Pending) else 0)
+            report([run.snapshot() for run in runs])
+            if going and polls:
+                _sleep(going, min(polls), clock, report, runs)
+    finally:
+        for run in runs:
+            run.stop()
+    return failed
+
+
+def _sleep(
+    going: Sequence[TableRun],
+    seconds: float,
+    clock: Clock,
+    report: Report,
+    runs: Sequence[TableRun],
+) -> None:
+    end = clock.monotonic() + seconds
+    while (left := end - clock.monotonic()) > 0:
+        clock.sleep(min(left, SLICE_SECONDS))
+        for run in going:
+            run.keep_lease()
+        report([run.snapshot() for run in runs])

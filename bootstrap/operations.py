@@ -1,0 +1,199 @@
+"""What the commands do once their command line is understood."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TextIO
+
+from bootstrap import status as status_view
+from bootstrap.accounts import Ledger, SourceAccount, TargetAccount
+from bootstrap.aws.calls import Calls
+from bootstrap.aws.journal_table import AwsJournal
+from bootstrap.aws.ledger import AwsLedger
+from bootstrap.aws.sessions import Session
+from bootstrap.aws.source import AwsSource
+from bootstrap.aws.target import AwsTarget
+from bootstrap.context import Context
+from bootstrap.errors import BootstrapError, Side
+from bootstrap.executor import TableRun, drive
+from bootstrap.journal import Journal, Store
+from bootstrap.lease import Lease, Machine
+from bootstrap.outputs import Outputs, TableOutputs
+from bootstrap.plan import Plan
+from bootstrap.progress import as_json
+from bootstrap.render import page, screen
+from bootstrap.timing import Clock, Timing
+
+
+class Gateways:
+    """Both accounts of a stack. `before` runs before each call of what it makes."""
+
+    def __init__(
+        self,
+        outputs: Outputs,
+        timing: Timing,
+        *,
+        source_profile: str | None,
+        target_profile: str | None,
+        external_id: str | None,
+    ) -> None:
+        self._outputs = outputs
+        self._source = Session(
+            Side.SOURCE,
+            outputs.source,
+            timing,
+            profile=source_profile,
+            external_id=external_id,
+        )
+        self._target = Session(
+            Side.TARGET,
+            outputs.target,
+            timing,
+            profile=target_profile,
+            external_id=external_id,
+        )
+
+    def source(self, before: Callable[[], None] | None = None) -> SourceAccount:
+        calls = Calls(Side.SOURCE, f"Role {self._outputs.source.role_arn}", before)
+        clients = [self._source.client(name) for name in ("dynamodb", "kinesis", "cloudwatch")]
+        return AwsSource(calls, *clients)
+
+    def target(
+        self, table: TableOutputs, before: Callable[[], None] | None = None
+    ) -> TargetAccount:
+        lambda_ = self._target.client("lambda", table.consumer_region)
+        return AwsTarget(self._target_calls(before), self._target.client("dynamodb"), lambda_)
+
+    def ledger(self, table: TableOutputs, before: Callable[[], None] | None = None) -> Ledger:
+        calls = self._target_calls(before)
+        return AwsLedger(calls, self._target.client("dynamodb"), table.ledger_table)
+
+    def journal(self) -> Store:
+        """Without `before`: the lease itself is kept here."""
+        calls = self._target_calls(None)
+        return AwsJournal(calls, self._target.client("dynamodb"), self._outputs.journal_table)
+
+    def _target_calls(self, before: Callable[[], None] | None) -> Calls:
+        return Calls(Side.TARGET, f"Role {self._outputs.target.role_arn}", before)
+
+
+@dataclass(frozen=True)
+class Process:
+    """This process's place in the world."""
+
+    clock: Clock
+    machine: Machine
+    timing: Timing
+    out: TextIO = sys.stdout
+    err: TextIO = sys.stderr
+
+
+def run(
+    outputs: Outputs,
+    tables: Sequence[TableOutputs],
+    gateways: Gateways,
+    process: Process,
+    command: Mapping[str, str],
+    *,
+    take_over: bool,
+    as_lines: bool,
+) -> list[BootstrapError]:
+    """Brings every table to REPLICATING; returns why the others are not."""
+    runs = [
+        prepare(outputs, table, gateways, process, command[table.source_table]) for table in tables
+    ]
+    errors: list[BootstrapError] = []
+    started: list[TableRun] = []
+    try:
+        for each in runs:
+            try:
+                made = each.start(take_over)
+                started.append(each)
+            except BootstrapError as error:
+                each.stop()
+                errors.append(error)
+                continue
+            if made is not None and not as_lines:
+                _announce(made, process.out)
+        view = screen(
+            process.out,
+            process.clock,
+            process.timing,
+            several=len(tables) > 1,
+            as_lines=as_lines,
+        )
+        try:
+            errors += [error for _, error in drive(started, process.clock, view.show)]
+            view.show([each.snapshot(final=True) for each in started])
+        finally:
+            view.close()
+    finally:
+        for each in started:
+            each.stop()
+    return errors
+
+
+def prepare(
+    outputs: Outputs,
+    table: TableOutputs,
+    gateways: Gateways,
+    process: Process,
+    command: str,
+) -> TableRun:
+    """A run that every call to AWS asks first whether its lease still stands."""
+    store = gateways.journal()
+    lease = Lease(store, table.source_table, process.clock, process.machine)
+    context = Context(
+        outputs=outputs,
+        table=table,
+        source=gateways.source(lease.check),
+        target=gateways.target(table, lease.check),
+        ledger=gateways.ledger(table, lease.check),
+        journal=Journal(store, table.source_table, lease),
+        timing=process.timing,
+        clock=process.clock,
+    )
+    return TableRun(context, store, lease, command)
+
+
+def _announce(made: Plan, out: TextIO) -> None:
+    print(f"{made.table}: the plan", file=out)
+    for n, action in enumerate(made.actions, 1):
+        print(f"  {n}. {action.step:10} {action.what}", file=out)
+    for note in made.notes:
+        print(f"  note: {note}", file=out)
+    out.flush()
+
+
+def status(
+    tables: Sequence[TableOutputs],
+    gateways: Gateways,
+    process: Process,
+    command: Mapping[str, str],
+    *,
+    as_json_text: bool,
+) -> None:
+    """Prints where each table stands. Changes nothing."""
+    store, source = gateways.journal(), gateways.source()
+    shown = [
+        status_view.look(
+            table,
+            store,
+            source,
+            gateways.target(table),
+            process.machine,
+            command[table.source_table],
+        )
+        for table in tables
+    ]
+    if not as_json_text:
+        print("\n\n".join(page(each) for each in shown), file=process.out)
+        return
+    values = [as_json(each) for each in shown]
+    print(
+        json.dumps(values[0] if len(values) == 1 else {"tables": values}, indent=2),
+        file=process.out,
+    )

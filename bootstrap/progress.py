@@ -1,0 +1,196 @@
+"""Where a table stands: one value, computed once, that every rendering shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bootstrap.accounts import EventSource
+from bootstrap.context import Measure
+from bootstrap.journal import Event, Failure, Row, Waiting
+from bootstrap.states import CaughtUp, Configured, Enabled, Exported, Imported, State
+from bootstrap.wording import instant
+
+RUN = "run"
+STATUS = "status"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A table at a moment. Moments are epoch seconds by AWS's clock."""
+
+    table: str
+    target_table: str
+    at: float
+    state: State
+    since: float | None
+    run_id: str
+    holder: str
+    """The process that works on it; empty if none does."""
+    history: tuple[tuple[State, float], ...]
+    steps: tuple[tuple[str, bool], ...]
+    """Each step and whether it is done."""
+    waiting: Waiting | None
+    measure: Measure | None
+    mapping: str
+    """State of the event source mapping; empty if it is unknown."""
+    next: str | None
+    """The command to type; None if there is nothing to do."""
+    export: Exported | None
+    import_: Imported | None
+    caught_up: CaughtUp | None
+    failure: Failure | None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def mapping_enabled(self) -> bool:
+        return self.mapping == "Enabled"
+
+
+def snapshot(
+    table: str,
+    target_table: str,
+    row: Row,
+    history: Sequence[Event],
+    *,
+    at: float,
+    holder: str,
+    command: str,
+    mapping: EventSource | None = None,
+    measure: Measure | None = None,
+    waiting: Waiting | None = None,
+) -> Snapshot:
+    """Puts a snapshot together from the journal's row and what was observed beside it.
+
+    `command` is the command line up to the sub-command's options, with {} for the sub-command.
+    """
+    state = row.state
+    return Snapshot(
+        table=table,
+        target_table=target_table,
+        at=at,
+        state=state,
+        since=row.since or None,
+        run_id=row.run_id,
+        holder=holder,
+        history=_states(history),
+        steps=_steps(row),
+        waiting=waiting or (row.waiting if holder else None),
+        measure=measure,
+        mapping=mapping.state if mapping else "",
+        next=_next(state, holder, mapping, command),
+        export=row.record(Exported),
+        import_=row.record(Imported),
+        caught_up=row.record(CaughtUp),
+        failure=row.failure,
+        warnings=_warnings(row, mapping),
+    )
+
+
+def _states(history: Sequence[Event]) -> tuple[tuple[State, float], ...]:
+    """The changes of state among the events."""
+    changes: list[tuple[State, float]] = []
+    for event in history:
+        if not changes or changes[-1][0] is not event.state:
+            changes.append((event.state, event.at))
+    return tuple(changes)
+
+
+def _steps(row: Row) -> tuple[tuple[str, bool], ...]:
+    exported, imported = row.record(Exported), row.record(Imported)
+    return (
+        ("buffer", exported is not None and exported.begun),
+        ("export", exported is not None and exported.done),
+        ("import", imported is not None and imported.done),
+        ("settings", row.record(Configured) is not None),
+        ("enable", row.record(Enabled) is not None),
+        ("catch-up", row.record(CaughtUp) is not None),
+    )
+
+
+def _next(state: State, holder: str, mapping: EventSource | None, command: str) -> str | None:
+    if holder:
+        return command.format(STATUS)
+    stopped = mapping is not None and not mapping.running
+    if state is State.REPLICATING and not stopped:
+        return None
+    return command.format(RUN)
+
+
+def _warnings(row: Row, mapping: EventSource | None) -> tuple[str, ...]:
+    warnings = []
+    exported, imported = row.record(Exported), row.record(Imported)
+    counted = exported.items if exported else None
+    if imported and imported.done and counted is not None and imported.items != counted:
+        warnings.append(
+            f"the export holds {counted} items, and {imported.items} were imported: compare the "
+            "tables"
+        )
+    if row.state is State.REPLICATING and mapping is not None and not mapping.running:
+        warnings.append(f"the consumer is off: its event source mapping is {mapping.state}")
+    return tuple(warnings)
+
+
+def as_json(shown: Snapshot) -> dict[str, Any]:
+    """The snapshot for machines. Members may be added; none changes its meaning."""
+    export, load = shown.export, shown.import_
+    return {
+        "table": shown.table,
+        "targetTable": shown.target_table,
+        "at": instant(shown.at),
+        "state": shown.state,
+        "since": _moment(shown.since),
+        "runId": shown.run_id or None,
+        "holder": shown.holder or None,
+        "history": [{"state": state, "at": instant(at)} for state, at in shown.history],
+        "steps": [{"step": name, "done": done} for name, done in shown.steps],
+        "progress": _measure_json(shown),
+        "waitingFor": (
+            {"what": shown.waiting.what, "since": instant(shown.waiting.since)}
+            if shown.waiting
+            else None
+        ),
+        "mappingEnabled": shown.mapping_enabled,
+        "mappingState": shown.mapping or None,
+        "exportArn": (export.arn if export else "") or None,
+        "exportTime": _moment(export.export_time if export else None),
+        "exportedItems": export.items if export else None,
+        "exportedBytes": export.size_bytes if export else None,
+        "importArn": (load.arn if load else "") or None,
+        "importedItems": load.items if load else None,
+        "caughtUpTo": _moment(shown.caught_up.moment if shown.caught_up else None),
+        "probeSeconds": round(shown.caught_up.round_trip, 3) if shown.caught_up else None,
+        "failure": (
+            {
+                "step": shown.failure.step,
+                "what": shown.failure.what,
+                "try": shown.failure.fix,
+                "resumable": shown.failure.resumable,
+            }
+            if shown.failure
+            else None
+        ),
+        "warnings": list(shown.warnings),
+        "next": shown.next,
+    }
+
+
+def _measure_json(shown: Snapshot) -> dict[str, Any] | None:
+    measure = shown.measure
+    if measure is None:
+        return None
+    since = measure.since
+    return {
+        "unit": measure.unit,
+        "items": measure.items,
+        "ofItems": measure.of_items,
+        "bytes": measure.size_bytes,
+        "ofBytes": measure.of_bytes,
+        "since": _moment(since),
+        "elapsedSeconds": None if since is None else round(max(0.0, shown.at - since), 1),
+    }
+
+
+def _moment(at: float | None) -> str | None:
+    return instant(at) if at else None

@@ -1,0 +1,210 @@
+"""How a snapshot is shown: live on a terminal, as lines in a pipe, as JSON to machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Protocol, TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from bootstrap.progress import Snapshot, as_json
+from bootstrap.states import State
+from bootstrap.timing import Clock, Timing
+from bootstrap.wording import duration, moment, number, size
+
+
+class Screen(Protocol):
+    """Where the progress of a run goes."""
+
+    def show(self, shown: Sequence[Snapshot]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def sentence(shown: Snapshot) -> str:
+    """What is waited for, how far it is and since when; empty if nothing is waited for."""
+    if shown.waiting is None:
+        return ""
+    parts = [f"waiting for {shown.waiting.what}"]
+    measured = measured_text(shown)
+    if measured:
+        parts.append(measured)
+    parts.append(f"for {duration(shown.at - shown.waiting.since)}")
+    return ", ".join(parts)
+
+
+def measured_text(shown: Snapshot) -> str:
+    """Items and bytes, as far as they are known."""
+    measure = shown.measure
+    if measure is None:
+        return ""
+    parts = []
+    if measure.items is not None:
+        of = f" of {number(measure.of_items)}" if measure.of_items is not None else ""
+        parts.append(f"{number(measure.items)}{of} {measure.unit}")
+    if measure.size_bytes:
+        of = f" of {size(measure.of_bytes)}" if measure.of_bytes else ""
+        parts.append(f"{size(measure.size_bytes)}{of}")
+    return ", ".join(parts)
+
+
+class Lines:
+    """A line per change, and one at an interval that says that it still goes on."""
+
+    def __init__(self, out: TextIO, clock: Clock, timing: Timing, several: bool) -> None:
+        self._out = out
+        self._clock = clock
+        self._interval = timing.line_interval
+        self._several = several
+        self._last: dict[str, tuple[State, str, int]] = {}
+        self._at: dict[str, float] = {}
+
+    def show(self, shown: Sequence[Snapshot]) -> None:
+        for each in shown:
+            self._show(each)
+
+    def _show(self, shown: Snapshot) -> None:
+        waiting = shown.waiting.what if shown.waiting else ""
+        done = sum(done for _, done in shown.steps)
+        before = self._last.get(shown.table)
+        if before is None or before[0] is not shown.state:
+            self._line(shown, shown.state)
+        if waiting and (before is None or before[1] != waiting):
+            self._line(shown, f"  waiting for {waiting}")
+        elif waiting and self._clock.monotonic() - self._at[shown.table] >= self._interval:
+            self._line(shown, f"  {sentence(shown)}")
+        self._last[shown.table] = (shown.state, waiting or (before[1] if before else ""), done)
+
+    def _line(self, shown: Snapshot, text: str) -> None:
+        self._at[shown.table] = self._clock.monotonic()
+        name = f"{shown.table}  " if self._several else ""
+        print(f"{moment(shown.at)}  {name}{text}", file=self._out, flush=True)
+
+    def close(self) -> None:
+        pass
+
+
+class JsonLines:
+    """A JSON object per change: for scripts that follow a run."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._last: dict[str, tuple[State, str]] = {}
+
+    def show(self, shown: Sequence[Snapshot]) -> None:
+        for each in shown:
+            key = (each.state, each.waiting.what if each.waiting else "")
+            if self._last.get(each.table) != key:
+                self._last[each.table] = key
+                print(json.dumps(as_json(each)), file=self._out, flush=True)
+
+    def close(self) -> None:
+        pass
+
+
+class Terminal:
+    """A view that is drawn over again, a block per table."""
+
+    def __init__(self, console: Console) -> None:
+        self._live = Live(console=console, auto_refresh=False, transient=False)
+        self._live.start()
+
+    def show(self, shown: Sequence[Snapshot]) -> None:
+        self._live.update(Group(*(block(each) for each in shown)), refresh=True)
+
+    def close(self) -> None:
+        self._live.stop()
+
+
+MARKS = {True: ("✓", "green"), False: ("·", "dim")}
+
+
+def block(shown: Snapshot) -> RenderableType:
+    """A table's screen: its steps, and what is waited for."""
+    text = Text()
+    text.append(f"{shown.table}", style="bold")
+    text.append(f" → {shown.target_table}   ")
+    text.append(f"{shown.state}", style=_style(shown.state))
+    if shown.since:
+        text.append(f" for {duration(shown.at - shown.since)}", style="dim")
+    current = next((name for name, done in shown.steps if not done), "")
+    for name, done in shown.steps:
+        mark, style = MARKS[done]
+        text.append(f"\n  {mark} {name:10}", style=style)
+        if name == current and shown.holder:
+            text.append(sentence(shown))
+    if not current and shown.waiting and shown.holder:
+        text.append(f"\n    {sentence(shown)}")
+    return text
+
+
+def _style(state: State) -> str:
+    return {State.FAILED: "bold red", State.REPLICATING: "bold green"}.get(state, "bold yellow")
+
+
+def screen(out: TextIO, clock: Clock, timing: Timing, *, several: bool, as_lines: bool) -> Screen:
+    """A live view on a terminal, lines elsewhere, JSON where it is asked for."""
+    if as_lines:
+        return JsonLines(out)
+    console = Console(file=out)
+    if console.is_terminal and not console.is_dumb_terminal:
+        return Terminal(console)
+    return Lines(out, clock, timing, several)
+
+
+def page(shown: Snapshot) -> str:
+    """What `status` prints for a table."""
+    rows: list[tuple[str, str]] = [
+        ("table", f"{shown.table} → {shown.target_table}"),
+        ("state", f"{shown.state}{_since(shown)}"),
+    ]
+    rows += [("run", shown.run_id)] if shown.run_id else []
+    rows += [("worked on by", shown.holder or "nobody")]
+    rows += [("waiting", sentence(shown))] if shown.waiting else []
+    if shown.export and shown.export.begun:
+        rows.append(("export", _export_text(shown)))
+    if shown.import_ and shown.import_.arn:
+        rows.append(("import", _import_text(shown)))
+    rows.append(("consumer", shown.mapping or "unknown"))
+    if shown.caught_up:
+        rows.append(
+            (
+                "caught up",
+                f"to {moment(shown.caught_up.moment)}; probes took "
+                f"{shown.caught_up.round_trip:.1f} s",
+            )
+        )
+    if shown.failure:
+        rows.append(("failed in", f"{shown.failure.step}: {shown.failure.what}"))
+        rows.append(("Try", shown.failure.fix))
+    rows += [("warning", warning) for warning in shown.warnings]
+    rows.append(("next", shown.next or "nothing: it replicates"))
+    return "\n".join(f"{name:13} {value}" for name, value in rows)
+
+
+def _since(shown: Snapshot) -> str:
+    if not shown.since:
+        return ""
+    return f" since {moment(shown.since)} ({duration(shown.at - shown.since)})"
+
+
+def _export_text(shown: Snapshot) -> str:
+    export = shown.export
+    assert export is not None
+    text = f"as of {moment(export.export_time)}"
+    if export.done:
+        return (
+            f"{text}, {number(export.items or 0)} items, {size(export.size_bytes or 0)}: complete"
+        )
+    return f"{text}: {measured_text(shown) or 'running, its size is known at the end'}"
+
+
+def _import_text(shown: Snapshot) -> str:
+    load = shown.import_
+    assert load is not None
+    if load.done:
+        return f"{number(load.items or 0)} items: complete"
+    return measured_text(shown) or "running"

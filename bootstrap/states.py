@@ -1,0 +1,143 @@
+"""The states of a run, and the records that its steps keep in the journal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, Protocol
+
+
+class State(StrEnum):
+    """Where a table stands. Each is entered before its first act."""
+
+    PLANNED = "PLANNED"
+    BUFFERING = "BUFFERING"
+    EXPORTING = "EXPORTING"
+    IMPORTING = "IMPORTING"
+    CONFIGURING = "CONFIGURING"
+    CATCHING_UP = "CATCHING_UP"
+    REPLICATING = "REPLICATING"
+    FAILED = "FAILED"
+
+    @property
+    def order(self) -> int:
+        return list(State).index(self)
+
+
+class Record(Protocol):
+    """A dataclass that survives as JSON under its key. Fields may be added, never redefined."""
+
+    key: ClassVar[str]
+
+
+@dataclass(frozen=True)
+class Buffered:
+    """The observation that everything rests on: the stream's destination was ACTIVE."""
+
+    key: ClassVar[str] = "buffered"
+
+    active_at: float
+    """By AWS's clock."""
+    stream_arn: str
+    table_id: str
+    """The source table's. Another one later means that the table was made again."""
+    generation: int
+    """Of the lease under which it was observed: it says nothing of the time between two processes."""
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """Point-in-time recovery of the source was off, and this run switched it on."""
+
+    key: ClassVar[str] = "recovery"
+
+    switched_on_at: float
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The export: intended (`token`), begun (`arn`), complete (`done`)."""
+
+    key: ClassVar[str] = "export"
+
+    attempt: int = 1
+    token: str = ""
+    export_time: int = 0
+    """Whole epoch seconds."""
+    prefix: str = ""
+    intended_at: float = 0
+    arn: str = ""
+    done: bool = False
+    items: int | None = None
+    size_bytes: int | None = None
+    started: float | None = None
+    ended: float | None = None
+    failure: str = ""
+    failed_generation: int = 0
+    """Of the lease under which the failure was reported; a later run makes another attempt."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether the call may have been made."""
+        return bool(self.token)
+
+    @property
+    def data_prefix(self) -> str:
+        """Where the data files are. The folder above holds manifests, which an import chokes on."""
+        return f"{self.prefix}/AWSDynamoDB/{self.arn.rsplit('/', 1)[-1]}/data/"
+
+
+@dataclass(frozen=True)
+class Imported:
+    """The import: intended (`token`), begun (`arn`), complete (`done`)."""
+
+    key: ClassVar[str] = "import"
+
+    attempt: int = 1
+    token: str = ""
+    prefix: str = ""
+    table: str = ""
+    """TableCreationParameters as JSON: a repeated call must be the same call."""
+    intended_at: float = 0
+    arn: str = ""
+    done: bool = False
+    table_id: str = ""
+    items: int | None = None
+    size_bytes: int | None = None
+    started: float | None = None
+    ended: float | None = None
+    failure: str = ""
+    failed_generation: int = 0
+    failed_arns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Configured:
+    """Floor stored, target protected."""
+
+    key: ClassVar[str] = "configured"
+
+    floor: int
+    """Microseconds. The one that stands in the ledger, which may be lower than this snapshot's."""
+
+
+@dataclass(frozen=True)
+class Enabled:
+    """The consumer was switched on."""
+
+    key: ClassVar[str] = "enabled"
+
+    at: float
+
+
+@dataclass(frozen=True)
+class CaughtUp:
+    """Everything written to the source before `moment` has been applied."""
+
+    key: ClassVar[str] = "caught-up"
+
+    moment: float
+    probe: str
+    probes: int
+    round_trip: float
+    """Seconds from the put of the probes until the last was seen through: the lag is below."""

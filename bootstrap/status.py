@@ -1,0 +1,72 @@
+"""What `status` shows: the journal, and what AWS says beside it. Reads only."""
+
+from __future__ import annotations
+
+import contextlib
+
+from bootstrap import progress
+from bootstrap.accounts import SourceAccount, TargetAccount
+from bootstrap.context import Measure
+from bootstrap.errors import AccountError
+from bootstrap.journal import Row, Store
+from bootstrap.lease import Holder, Machine
+from bootstrap.outputs import TableOutputs
+from bootstrap.states import Exported, Imported, State
+from bootstrap.steps import snapshot as export_step
+
+
+def look(
+    table: TableOutputs,
+    store: Store,
+    source: SourceAccount,
+    target: TargetAccount,
+    machine: Machine,
+    command: str,
+) -> progress.Snapshot:
+    """A snapshot from outside the run, by whoever may read."""
+    found, at = store.read(table.source_table)
+    row = found or Row()
+    return progress.snapshot(
+        table.source_table,
+        table.target_table,
+        row,
+        store.history(table.source_table, row.run_id) if row.run_id else (),
+        at=at,
+        holder=_live_holder(row, at, machine),
+        command=command,
+        mapping=target.mapping(table.mapping_uuid),
+        measure=_measure(row, source, target),
+    )
+
+
+def _live_holder(row: Row, at: float, machine: Machine) -> str:
+    """Who works on the table, as far as can be seen from here."""
+    holder = Holder.parse(row.holder)
+    if holder is None or row.expires <= at:
+        return ""
+    if holder.machine == machine.me.machine and not machine.alive(holder):
+        return ""
+    return str(holder)
+
+
+def _measure(row: Row, source: SourceAccount, target: TargetAccount) -> Measure | None:
+    exported, imported = row.record(Exported), row.record(Imported)
+    # The export is the source's to tell; that its account cannot be reached must not end `status`.
+    with contextlib.suppress(AccountError):
+        if exported is not None and exported.arn and not exported.done:
+            facts = source.describe_export(exported.arn)
+            return export_step.measure(facts) if facts else None
+    if imported is not None and imported.arn and not imported.done:
+        load = target.describe_import(imported.arn)
+        if load is None:
+            return None
+        return Measure(
+            items=load.processed_items,
+            size_bytes=load.processed_bytes,
+            of_items=exported.items if exported else None,
+            since=load.started,
+        )
+    if exported is not None and exported.done and row.state is not State.PLANNED:
+        done = imported if imported is not None and imported.done else exported
+        return Measure(items=done.items, size_bytes=done.size_bytes)
+    return None

@@ -1,0 +1,104 @@
+"""The buffer: the table's changes go to our stream, seen ACTIVE with microsecond precision.
+
+Pulumi made the destination; this step only watches it, and goes on watching it as long as the run
+lasts: a destination that stops after ExportTime has lost changes for good.
+"""
+
+from __future__ import annotations
+
+from bootstrap.accounts import Destination, Destinations
+from bootstrap.context import Acted, Context, Done, Outcome, Pending
+from bootstrap.errors import AccountError, BlockedError, Side
+from bootstrap.states import Buffered, Exported, State
+
+name = "buffer"
+state = State.BUFFERING
+
+PRECISION = "MICROSECOND"
+
+
+def advance(context: Context) -> Outcome:
+    """Observes the destination, and records the first moment it was seen ACTIVE by this process."""
+    table, journal = context.table, context.journal
+    seen = context.source.destinations(table.source_table)
+    destination = seen.to(table.stream_arn)
+    if journal.get(Exported) is not None and _export_begun(context):
+        return _still_flowing(context, destination)
+    buffered = journal.get(Buffered)
+    if destination is None or destination.status != "ACTIVE":
+        if buffered is not None:
+            # What was ACTIVE is not any more: an ExportTime that rests on it would leave a hole.
+            journal.forget(Buffered, "the stream's destination is not ACTIVE any more")
+        return _not_yet(context, seen, destination)
+    if destination.precision != PRECISION:
+        raise BlockedError(
+            f"Table {table.source_table} streams to {table.stream_name} with precision "
+            f"{destination.precision}, and changes can only be told apart by {PRECISION}.",
+            fix=f"aws dynamodb update-kinesis-streaming-destination --table-name "
+            f"{table.source_table} --stream-arn {table.stream_arn} "
+            "--update-kinesis-streaming-configuration "
+            f"ApproximateCreationDateTimePrecision={PRECISION}",
+        )
+    if buffered is None or buffered.generation != journal.generation:
+        # Seen by an earlier process is not enough: nobody watched between that one and this, and
+        # the destination may have been off meanwhile. Looking again costs minutes; a hole costs
+        # changes.
+        facts = context.source.table(table.source_table)
+        journal.put(
+            Buffered(
+                active_at=seen.at,
+                stream_arn=table.stream_arn,
+                table_id=facts.table_id if facts else "",
+                generation=journal.generation,
+            ),
+            "the stream's destination is ACTIVE",
+        )
+        return Acted()
+    return Done()
+
+
+def _export_begun(context: Context) -> bool:
+    exported = context.journal.get(Exported)
+    return exported is not None and exported.begun
+
+
+def _still_flowing(context: Context, destination: Destination | None) -> Outcome:
+    # UPDATING is a change of precision; records flow on.
+    if destination is not None and destination.status in ("ACTIVE", "UPDATING"):
+        return Done()
+    status = destination.status if destination else "gone"
+    raise AccountError(
+        Side.SOURCE,
+        f"The streaming destination of table {context.table.source_table} to stream "
+        f"{context.table.stream_name} is {status}. Changes since it stopped are in neither the "
+        "stream "
+        "nor the snapshot.",
+        fix="pulumi up --refresh to switch it on again, and take a new snapshot into a new target "
+        "table",
+    )
+
+
+def _not_yet(context: Context, seen: Destinations, destination: Destination | None) -> Outcome:
+    table = context.table
+    if destination is not None and destination.status in ("ENABLING", "UPDATING", "DISABLING"):
+        return Pending(
+            f"the stream's destination to become ACTIVE (it is {destination.status})",
+            context.timing.poll(5),
+        )
+    elsewhere = seen.elsewhere(table.stream_arn)
+    if elsewhere is not None:
+        raise BlockedError(
+            f"Table {table.source_table} streams its changes to {elsewhere.stream_arn}, and a "
+            "table has "
+            f"one destination.",
+            fix="aws dynamodb disable-kinesis-streaming-destination --table-name "
+            f"{table.source_table} "
+            f"--stream-arn {elsewhere.stream_arn}, if nobody needs it; then pulumi up --refresh",
+        )
+    status = f"{destination.status} {destination.detail}".strip() if destination else "missing"
+    raise AccountError(
+        Side.SOURCE,
+        f"The streaming destination of table {table.source_table} to stream {table.stream_name} is "
+        f"{status}.",
+        fix="pulumi up --refresh",
+    )

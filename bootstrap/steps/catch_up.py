@@ -1,0 +1,144 @@
+"""Caught up: every change made before a moment has been applied.
+
+Two things, never one of them alone, and in this order. First DynamoDB must have nothing left to
+hand over from before the moment: probes overtake what is still on its way into the stream. Then
+probes, put after that, must come through: they prove that what is in the stream has been applied,
+while a metric of DynamoDB's says nothing about the consumer.
+"""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Sequence
+
+from bootstrap.accounts import ProbeRecord
+from bootstrap.context import Acted, Context, Done, Measure, Outcome, Pending
+from bootstrap.errors import AccountError, Side, UnavailableError
+from bootstrap.probes import records
+from bootstrap.states import Buffered, CaughtUp, State
+
+name = "catch-up"
+state = State.CATCHING_UP
+
+HANDED_OVER_MS = 1000.0
+"""A second: AgeOfOldestUnreplicatedRecord is normally in the milliseconds."""
+PROBES_PER_CALL = 500
+PUT_ATTEMPTS = 8
+
+
+def advance(context: Context) -> Outcome:
+    """Puts a round of probes at the right time, and waits for it."""
+    memory = context.memory
+    if memory.caught_up:
+        return Done()
+    if memory.moment is None:
+        memory.moment = context.source.open_shards(context.table.stream_name).at
+    if not memory.handed_over:
+        waiting = _handing_over(context, memory.moment)
+        if waiting is not None:
+            return waiting
+        memory.handed_over = True
+    if not memory.probe:
+        return _put_round(context)
+    through = context.ledger.probes_through(memory.probe, memory.probes)
+    if through < memory.probes:
+        return Pending(
+            "the consumer to work through the stream (probes)",
+            context.timing.poll(5),
+            Measure(items=through, of_items=memory.probes, since=memory.put_at, unit="probes"),
+        )
+    took = context.journal.now() - memory.put_at
+    if took > context.timing.round_expiry:
+        # It was the backlog that took so long. What came in meanwhile takes another, shorter round.
+        _start_over(context)
+        return Acted()
+    return _caught_up(context, memory.moment, took)
+
+
+def _handing_over(context: Context, moment: float) -> Outcome | None:
+    """None once DynamoDB has nothing left from before `moment`, by its own metrics."""
+    table, timing, source = context.table.source_table, context.timing, context.source
+    period, now = timing.metric_period, context.journal.now()
+    # The age may be just under a second, so the period begins a second after the moment.
+    begin = math.ceil((moment + HANDED_OVER_MS / 1000) / period) * period
+    until = now + period
+    ages = source.oldest_unreplicated(table, begin, until, period)
+    if any(point.value < HANDED_OVER_MS for point in ages):
+        return None
+    if ages:
+        what = "DynamoDB to hand over older changes (AgeOfOldestUnreplicatedRecord)"
+        return Pending(what, timing.poll(15), Measure(since=moment))
+    if now >= begin + timing.metric_settling:
+        writes = source.consumed_writes(table, begin, until, period)
+        if not any(point.value for point in writes):
+            return None
+    what = "DynamoDB's report on what it has yet to hand over"
+    return Pending(what, timing.poll(15), Measure(since=moment))
+
+
+def _put_round(context: Context) -> Outcome:
+    memory, table, source = context.memory, context.table, context.source
+    before = source.open_shards(table.stream_name)
+    probe = uuid.uuid4().hex
+    batch = records(probe, table.source_table, before.shards, table.parallelization_factor)
+    for start in range(0, len(batch), PROBES_PER_CALL):
+        _put(context, batch[start : start + PROBES_PER_CALL])
+    if source.open_shards(table.stream_name).shards != before.shards:
+        # A shard that was opened while the probes were put has none of its own.
+        return Pending("the stream's shards to settle", context.timing.poll(5))
+    memory.probe, memory.probes, memory.put_at = probe, len(batch), before.at
+    memory.rounds += 1
+    return Acted()
+
+
+def _put(context: Context, batch: Sequence[ProbeRecord]) -> None:
+    left = batch
+    for attempt in range(PUT_ATTEMPTS):
+        left = context.source.put_probes(context.table.stream_name, left)
+        if not left:
+            return
+        context.clock.sleep(context.timing.poll(2**attempt))
+    raise UnavailableError(
+        Side.SOURCE,
+        f"Stream {context.table.stream_name} did not take {len(left)} of {len(batch)} probe "
+        "records "
+        f"in {PUT_ATTEMPTS} attempts.",
+        fix="look at the stream's WriteProvisionedThroughputExceeded metric, and run again",
+    )
+
+
+def _start_over(context: Context) -> None:
+    memory = context.memory
+    memory.moment, memory.handed_over, memory.probe, memory.probes = None, False, "", 0
+
+
+def _caught_up(context: Context, moment: float, took: float) -> Outcome:
+    journal, memory = context.journal, context.memory
+    _refuse_lost_records(context)
+    if not context.ledger.settings().expire:
+        # Not before: an entry that expires while changes wait lets an old one in over a newer one.
+        context.ledger.start_expiry()
+    journal.put(
+        CaughtUp(moment, memory.probe, memory.probes, took),
+        f"caught up: {memory.probes} probes came through in {took:.1f} s",
+    )
+    memory.caught_up = True
+    return Done()
+
+
+def _refuse_lost_records(context: Context) -> None:
+    buffered = context.journal.get(Buffered)
+    table = context.table.source_table
+    if buffered is None:
+        raise AssertionError("The buffer step comes first.")
+    lost = context.source.failed_to_replicate(table, buffered.active_at, context.journal.now())
+    if lost:
+        raise AccountError(
+            Side.SOURCE,
+            f"DynamoDB did not put {lost} change records of table {table} into stream "
+            f"{context.table.stream_name} (FailedToReplicateRecordCount): they were larger than "
+            "the "
+            "stream takes, or were refused. The replica lacks those changes.",
+            fix="raise the stream's maximum record size (up to 10 MiB), and compare the tables",
+        )

@@ -1,0 +1,55 @@
+"""The consumer is switched on. It was deployed off, at the beginning of the stream."""
+
+from __future__ import annotations
+
+from bootstrap.accounts import EventSource
+from bootstrap.context import Acted, Context, Done, Outcome, Pending
+from bootstrap.errors import AccountError, BlockedError, Side
+from bootstrap.states import Configured, Enabled, Imported, State
+
+name = "enable"
+state = State.CONFIGURING
+
+
+def advance(context: Context) -> Outcome:
+    """Observes the mapping, and enables it if it is off."""
+    journal, table = context.journal, context.table
+    mapping = context.target.mapping(table.mapping_uuid)
+    if mapping is None:
+        raise AccountError(
+            Side.TARGET,
+            f"The event source mapping {table.mapping_uuid} of function {table.function_name} in "
+            f"{table.consumer_region} is gone.",
+            fix="pulumi up --refresh",
+        )
+    _refuse_wrong_source(context, mapping)
+    if mapping.state == "Enabled":
+        return Done()
+    if mapping.state != "Disabled":
+        return Pending(
+            f"the event source mapping to settle (it is {mapping.state})", context.timing.poll(5)
+        )
+    # Only on a complete import with its settings: a change that were applied to a table that the
+    # import still fills would be overwritten by the snapshot's older item, with nothing to say so.
+    imported, configured = journal.get(Imported), journal.get(Configured)
+    if imported is None or not imported.done or configured is None:
+        raise AssertionError("Import and settings come first.")
+    journal.put(Enabled(journal.now()), "switching the consumer on")
+    context.target.enable_mapping(table.mapping_uuid)
+    return Acted()
+
+
+def _refuse_wrong_source(context: Context, mapping: EventSource) -> None:
+    expected = context.table.stream_arn
+    if mapping.stream_arn != expected:
+        raise BlockedError(
+            f"The event source mapping {mapping.uuid} reads {mapping.stream_arn}, not {expected}.",
+            fix="pulumi up --refresh",
+        )
+    if mapping.starting_position == "LATEST":
+        raise BlockedError(
+            f"The event source mapping {mapping.uuid} starts at LATEST: what has been buffered "
+            "since the "
+            "snapshot would be skipped.",
+            fix="pulumi up --refresh, so that it is made again at TRIM_HORIZON",
+        )

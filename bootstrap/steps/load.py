@@ -1,0 +1,208 @@
+"""The import: the snapshot becomes a new table in the target account."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+from bootstrap.accounts import ImportFacts, ImportRequest
+from bootstrap.context import Acted, Context, Done, Measure, Outcome, Pending
+from bootstrap.errors import AccountError, BlockedError, Side
+from bootstrap.plan import creation_parameters
+from bootstrap.states import Exported, Imported, State
+from bootstrap.steps.snapshot import TOKEN_SECONDS
+
+name = "import"
+state = State.IMPORTING
+
+
+def advance(context: Context) -> Outcome:
+    """From a complete export to a complete import, one act at a time."""
+    imported = context.journal.get(Imported)
+    if imported is None or not imported.token:
+        return _intend(context, imported or Imported())
+    if imported.done:
+        return _still_there(context, imported)
+    if not imported.arn:
+        return _begin(context, imported)
+    return _follow(context, imported)
+
+
+def _intend(context: Context, imported: Imported) -> Outcome:
+    table, journal = context.table, context.journal
+    exported = journal.get(Exported)
+    if exported is None or not exported.done:
+        raise AssertionError("The export step comes first.")
+    _refuse_running_consumer(context)
+    if context.target.table(table.target_table) is not None:
+        raise _taken(context)
+    facts = context.source.table(table.source_table)
+    if facts is None:
+        raise AccountError(
+            Side.SOURCE,
+            f"Table {table.source_table} is gone; its keys and indexes are needed to import into "
+            f"{table.target_table}.",
+            fix="aws dynamodb describe-table with the source account's credentials",
+        )
+    journal.put(
+        dataclasses.replace(
+            imported,
+            token=f"{journal.run_id}-import-{imported.attempt}",
+            prefix=exported.data_prefix,
+            table=json.dumps(creation_parameters(facts, table.target_table), sort_keys=True),
+            intended_at=journal.now(),
+            arn="",
+            failure="",
+            failed_generation=0,
+        ),
+        f"importing {exported.data_prefix} into {table.target_table}",
+    )
+    return Acted()
+
+
+def _refuse_running_consumer(context: Context) -> None:
+    # A consumer that is on before the import is complete meets the new table the moment it becomes
+    # ACTIVE, before the settings row says what the snapshot holds.
+    mapping = context.target.mapping(context.table.mapping_uuid)
+    if mapping is not None and mapping.running:
+        raise BlockedError(
+            f"The consumer of table {context.table.source_table} is switched on (event source "
+            "mapping "
+            f"{mapping.uuid} is {mapping.state}), and there is no snapshot for it to build on.",
+            fix=f"aws lambda update-event-source-mapping --uuid {mapping.uuid} --no-enabled "
+            "--region "
+            f"{context.table.consumer_region}, with the target account's credentials",
+        )
+
+
+def _taken(context: Context) -> BlockedError:
+    return BlockedError(
+        f"A table {context.table.target_table} exists already in the target account, and this run "
+        "did "
+        "not make it. An import makes a new table; nothing here deletes one.",
+        fix="delete that table yourself if it is not needed, or choose another target name in the "
+        "stack",
+    )
+
+
+def _begin(context: Context, imported: Imported) -> Outcome:
+    """Calls, unless the world already has the import."""
+    journal, outputs = context.journal, context.outputs
+    facts = _ours(context, imported)
+    if facts is None:
+        if journal.now() - imported.intended_at > TOKEN_SECONDS:
+            again = dataclasses.replace(imported, attempt=imported.attempt + 1, token="")
+            journal.put(again, "the import that was intended never began: another one is prepared")
+            return Acted()
+        facts = _call(
+            context,
+            ImportRequest(
+                token=imported.token,
+                bucket=outputs.snapshot_bucket,
+                bucket_owner=outputs.target.account_id,
+                prefix=imported.prefix,
+                table=json.loads(imported.table),
+            ),
+        )
+    journal.put(dataclasses.replace(imported, arn=facts.arn), "the import runs")
+    return Acted()
+
+
+def _ours(context: Context, imported: Imported) -> ImportFacts | None:
+    target = context.outputs.target
+    partition = context.table.source_table_arn.split(":")[1]
+    arn = (
+        f"arn:{partition}:dynamodb:{target.region}:{target.account_id}:"
+        f"table/{context.table.target_table}"
+    )
+    facts = context.target.find_import(arn, imported.prefix)
+    return None if facts is None or facts.arn in imported.failed_arns else facts
+
+
+def _call(context: Context, request: ImportRequest) -> ImportFacts:
+    try:
+        return context.target.import_table(request)
+    except AccountError as error:
+        if error.code == "ResourceInUseException":
+            raise _taken(context) from error
+        raise
+
+
+def _follow(context: Context, imported: Imported) -> Outcome:
+    facts = context.target.describe_import(imported.arn)
+    if facts is None:
+        raise AccountError(
+            Side.TARGET,
+            f"DynamoDB does not know the import {imported.arn} any more (it forgets them after 90 "
+            "days).",
+            fix="start over with a new stack, whose journal is empty",
+        )
+    if facts.status in ("FAILED", "CANCELLED"):
+        return _failed(context, imported, facts)
+    if facts.status != "COMPLETED":
+        return Pending("the import", context.timing.poll(20), measure(facts, context))
+    table = context.target.table(context.table.target_table)
+    if table is None or table.status != "ACTIVE":
+        return Pending("the imported table to become ACTIVE", context.timing.poll(5))
+    context.journal.put(
+        dataclasses.replace(
+            imported,
+            done=True,
+            table_id=table.table_id,
+            items=facts.imported_items,
+            size_bytes=facts.processed_bytes,
+            started=facts.started,
+            ended=facts.ended,
+        ),
+        f"{facts.imported_items} items are imported",
+    )
+    return Acted()
+
+
+def measure(facts: ImportFacts, context: Context) -> Measure:
+    """How far an import is, out of what the export counted."""
+    exported = context.journal.get(Exported)
+    return Measure(
+        items=facts.processed_items,
+        size_bytes=facts.processed_bytes,
+        of_items=exported.items if exported else None,
+        since=facts.started,
+    )
+
+
+def _failed(context: Context, imported: Imported, facts: ImportFacts) -> Outcome:
+    journal, table = context.journal, context.table.target_table
+    reported_before = imported.failed_generation not in (0, journal.generation)
+    if reported_before and context.target.table(table) is None:
+        again = Imported(
+            attempt=imported.attempt + 1, failed_arns=(*imported.failed_arns, imported.arn)
+        )
+        journal.put(again, "the import failed, and the operator ran again")
+        return Acted()
+    why = f"{facts.failure_code} {facts.failure}".strip() or facts.status
+    journal.put(
+        dataclasses.replace(imported, failure=why, failed_generation=journal.generation),
+        "the import failed",
+    )
+    raise AccountError(
+        Side.TARGET,
+        f"The import {facts.arn} into table {table} failed: {why}. {facts.imported_items} of "
+        f"{facts.processed_items} items were imported, {facts.errors} were refused.",
+        fix=f"read why in the log group {facts.log_group or '/aws-dynamodb/imports'}; then delete "
+        "the "
+        f"table {table} if the import left one, and run again: that starts another import, which "
+        "is "
+        "paid for",
+    )
+
+
+def _still_there(context: Context, imported: Imported) -> Outcome:
+    table = context.target.table(context.table.target_table)
+    if table is not None and table.table_id == imported.table_id:
+        return Done()
+    became = "gone" if table is None else "another table than the one that was imported"
+    raise AccountError(
+        Side.TARGET,
+        f"The target table {context.table.target_table} is {became}.",
+        fix="find out who deleted it; a new snapshot needs a new stack, whose journal is empty",
+    )
