@@ -344,8 +344,17 @@ def test_data_that_is_not_base64_is_kept_as_it_is(data: Any) -> None:
 
 @pytest.mark.parametrize(
     "bad",
-    [None, [], {}, {"Records": None}, {"Records": [{}]}, {"Records": [{"kinesis": {}}]}, "x"]
-    + [{"Records": [{"kinesis": {"sequenceNumber": "x", "data": ""}}]}, {"Records": ["x"]}],
+    [
+        None,
+        [],
+        {},
+        {"Records": None},
+        {"Records": [{}]},
+        {"Records": [{"kinesis": {}}]},
+        {"Records": [{"kinesis": {"sequenceNumber": "x", "data": ""}}]},
+        {"Records": ["x"]},
+        "x",
+    ],
 )
 def test_an_event_without_sequence_numbers_is_no_event(bad: Any) -> None:
     with pytest.raises(EnvelopeError):

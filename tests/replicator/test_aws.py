@@ -1,0 +1,107 @@
+"""botocore stops at `replicator.aws`, and its errors mean something there."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import (
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+)
+from botocore.parsers import ResponseParserError
+
+from replicator import aws
+from replicator.aws import Failure, Kind
+from tests.fakes import errors
+
+PACKAGE = Path(aws.__file__).parent
+
+
+def failing(error: Exception) -> Failure:
+    def method(**_: Any) -> Any:
+        raise error
+
+    failure = aws.call(method, {})
+    assert isinstance(failure, Failure)
+    return failure
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (errors.throttled(), Kind.THROTTLED),
+        (errors.throttling_exception(), Kind.THROTTLED),
+        (errors.request_limit_exceeded(), Kind.THROTTLED),
+        (errors.client_error("PutObject", "SlowDown", "", status=503), Kind.THROTTLED),
+        (errors.transaction_conflict(), Kind.CONFLICT),
+        (errors.transaction_in_progress(), Kind.UNKNOWN),
+        (errors.server_error(), Kind.UNKNOWN),
+        (errors.unavailable(), Kind.UNKNOWN),
+        (errors.read_timeout(), Kind.UNKNOWN),
+        (errors.connect_timeout(), Kind.UNKNOWN),
+        (errors.connection_reset(), Kind.UNKNOWN),
+        (EndpointConnectionError(endpoint_url="x"), Kind.UNKNOWN),
+        (ResponseParserError("not XML"), Kind.UNKNOWN),
+        (errors.client_error("X", "ValidationException", "no"), Kind.INVALID),
+        (errors.client_error("X", "SerializationException", "no"), Kind.INVALID),
+        (errors.item_collection_too_large(), Kind.INVALID),
+        (ParamValidationError(report="no"), Kind.INVALID),
+        (errors.access_denied(), Kind.SYSTEMATIC),
+        (errors.expired_credentials(), Kind.SYSTEMATIC),
+        (NoCredentialsError(), Kind.SYSTEMATIC),
+        (errors.client_error("X", "ResourceNotFoundException", "no"), Kind.SYSTEMATIC),
+        (errors.client_error("X", "KMSDisabledException", "no"), Kind.SYSTEMATIC),
+        (errors.client_error("X", "BrandNewException", "?"), Kind.SYSTEMATIC),
+    ],
+)
+def test_what_an_error_says_about_trying_again(error: Exception, kind: Kind) -> None:
+    assert failing(error).kind is kind
+
+
+def test_the_reasons_of_a_cancellation_are_kept_in_order() -> None:
+    error = ClientError(
+        {
+            "Error": {"Code": "TransactionCanceledException", "Message": "…"},
+            "CancellationReasons": [
+                {"Code": "None"},
+                {"Code": "ConditionalCheckFailed", "Message": "m", "Item": {"k": {"B": b"1"}}},
+            ],
+        },
+        "TransactWriteItems",
+    )
+    failure = failing(error)
+    assert failure.kind is Kind.CANCELLED
+    assert [reason.code for reason in failure.reasons] == ["None", "ConditionalCheckFailed"]
+    assert failure.reasons[1].item == {"k": {"B": b"1"}}
+
+
+def test_a_bug_is_not_taken_for_a_failed_call() -> None:
+    with pytest.raises(ZeroDivisionError):
+        failing(ZeroDivisionError())
+
+
+def test_no_other_module_knows_botocore() -> None:
+    for path in PACKAGE.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            if any(name.split(".")[0] in ("boto3", "botocore") for name in names):
+                assert path.name == "aws.py"
+
+
+def test_clients_have_time_outs_and_retries_chosen_on_purpose(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    for client in aws.clients("eu-central-1", 16):
+        config = client.meta.config
+        assert (config.connect_timeout, config.read_timeout) == (2, 5)
+        assert config.max_pool_connections == 16
+        assert config.retries["total_max_attempts"] == 1
+        assert client.meta.region_name == "eu-central-1"

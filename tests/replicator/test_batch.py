@@ -1,0 +1,597 @@
+"""One invocation from event to report: C1 to C4 as far as one consumer is concerned."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from replicator.metrics import BREAKER
+from tests.fakes import errors
+from tests.fakes.errors import Call, Faults
+from tests.replicator.test_ordering import deliveries
+from tests.replicator.world import (
+    LEDGER,
+    SHARD,
+    START,
+    World,
+    aggregate,
+    as_bytes,
+    document,
+    event,
+    failed,
+    item,
+    probe,
+    spread,
+)
+
+TOO_BIG = {"S": "x" * 420_000}
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+class Watch(Faults):
+    """Keeps the operations of several fakes in the order in which they are called."""
+
+    def __init__(self, *services: Any) -> None:
+        self.operations: list[str] = []
+        for service in services:
+            service.faults = self
+
+    def before(self, call: Call) -> None:
+        self.operations.append(call.operation)
+
+
+class FailWrites(Faults):
+    """No transaction that writes one of these keys is executed."""
+
+    def __init__(self, *keys: str) -> None:
+        self._keys = set(keys)
+
+    def before(self, call: Call) -> None:
+        if call.operation == "TransactWriteItems":
+            written = json.dumps(call.request["TransactItems"], default=repr)
+            if any(f'"S": "{key}"' in written for key in self._keys):
+                raise errors.access_denied("TransactWriteItems")
+
+
+# What happens to records of one batch.
+
+
+def test_changes_are_applied_and_nothing_is_reported(world: World) -> None:
+    report = world.consumer.handle(event(*spread([1, 2, 3])), 60_000)
+    assert report == {"batchItemFailures": []}
+    assert [world.value(f"k{n}") for n in range(3)] == ["1", "2", "3"]
+    assert world.meter.last == {"ChangesReceived": 3, "ChangesApplied": 3}
+
+
+def test_only_the_newest_change_of_a_key_is_written(world: World) -> None:
+    watch = Watch(world.dynamodb)
+    steps = [document(item("a", n), item("a", n + 1), START + n) for n in range(5)]
+    assert world.handle(steps[3], steps[0], steps[4], steps[1], steps[2]) is None
+    assert world.value("a") == "5"
+    assert watch.operations.count("TransactWriteItems") == 1
+    assert world.meter.last == {
+        "ChangesReceived": 5,
+        "ChangesApplied": 1,
+        "ChangesSuperseded": 4,
+    }
+
+
+def test_when_the_newest_is_quarantined_the_next_newest_takes_its_place(world: World) -> None:
+    assert (
+        world.handle(
+            document(None, item("a", 1), START),
+            document(item("a", 1), item("a", 2), START + 1),
+            document(item("a", 2), item("a", 3, big=TOO_BIG), START + 2),
+        )
+        is None
+    )
+    assert world.value("a") == "2"
+    assert world.reasons() == ["rejected-by-target"]
+    assert world.meter.last == {
+        "ChangesReceived": 3,
+        "ChangesApplied": 1,
+        "ChangesSuperseded": 1,
+        "ChangesQuarantined": 1,
+    }
+
+
+def test_when_all_newer_ones_are_quarantined_the_oldest_is_applied(world: World) -> None:
+    world.handle(
+        document(item("a", 2), item("a", 3, big=TOO_BIG), START + 2),
+        document(None, item("a", 1), START),
+        document(item("a", 1), item("a", 2, big=TOO_BIG), START + 1),
+    )
+    assert world.value("a") == "1"
+    assert len(world.quarantine()) == 2
+
+
+def test_an_older_change_has_not_ended_while_the_newer_one_has_not(world: World) -> None:
+    """Were it reported superseded, and the newer one rejected later, it would be lost."""
+    world.dynamodb.faults = FailWrites("a")
+    batch = [document(None, item("a", 1)), document(item("a", 1), item("a", 2), START + 1)]
+    assert world.handle(document(None, item("b")), *batch, millis=20_000) == "1001"
+    assert world.meter.last["ChangesRetried"] == 2
+
+
+def test_a_failed_record_is_reported_and_the_others_are_applied(world: World) -> None:
+    world.dynamodb.faults = FailWrites("k2")
+    assert world.handle(*spread([1, 1, 1, 1]), millis=20_000) == "1002"
+    world.dynamodb.faults = Faults()
+    assert [world.value(f"k{n}") for n in range(4)] == ["1", "1", None, "1"]
+    assert world.handle(*spread([1, 1, 1, 1])[2:], first=1002) is None
+    assert world.value("k2") == "1"
+    assert world.meter.last == {
+        "ChangesReceived": 2,
+        "ChangesApplied": 1,
+        "ChangesSuperseded": 1,
+    }
+
+
+def test_the_lowest_failed_sequence_number_is_found_as_a_number(world: World) -> None:
+    world.dynamodb.faults = FailWrites("k1", "k3")
+    assert world.handle(*spread([1] * 5), first=98, millis=20_000) == "99"
+
+
+def test_a_failed_record_fails_its_aggregate(world: World) -> None:
+    world.dynamodb.faults = FailWrites("k3")
+    docs = spread([1] * 5)
+    assert world.handle(docs[0], aggregate(*docs[1:4]), docs[4], millis=20_000) == "1001"
+    assert world.meter.last["ChangesRetried"] == 1
+
+
+def test_aggregated_and_plain_records_mix(world: World) -> None:
+    docs = spread([1] * 5)
+    assert world.handle(docs[0], aggregate(*docs[1:4]), docs[4]) is None
+    assert all(world.value(f"k{n}") == "1" for n in range(5))
+
+
+def test_the_same_record_twice_in_a_batch_is_applied_once(world: World) -> None:
+    watch = Watch(world.dynamodb)
+    twice = document(None, item("a"))
+    assert world.handle(twice, twice, twice) is None
+    assert world.meter.last == {
+        "ChangesReceived": 3,
+        "ChangesApplied": 1,
+        "ChangesSuperseded": 2,
+    }
+    assert watch.operations.count("TransactWriteItems") == 1
+
+
+def test_an_empty_event_succeeds(world: World) -> None:
+    assert world.consumer.handle({"Records": []}, 60_000) == {"batchItemFailures": []}
+
+
+@pytest.mark.parametrize("bad", [None, {}, {"Records": [{}]}, [], "text"])
+def test_an_event_that_is_none_fails_as_a_whole(world: World, bad: Any) -> None:
+    assert failed(world.consumer.handle(bad, 60_000)) == ""
+
+
+def test_a_bug_fails_the_batch_and_quotes_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bug(*_: Any) -> Any:
+        raise KeyError("secret-content")
+
+    monkeypatch.setattr(world.consumer.guard, "apply", bug)
+    assert world.handle(document(None, item("a"))) == ""
+    assert "KeyError" in world.output.getvalue()
+    assert "secret" not in world.output.getvalue()
+
+
+def test_nothing_is_written_when_too_little_time_is_left(world: World) -> None:
+    watch = Watch(world.dynamodb, world.s3)
+    assert world.handle(*spread([1]), b"garbage", millis=7_000) == "1000"
+    assert watch.operations == []
+
+
+# What is kept instead of applied.
+
+
+def test_an_unreadable_record_is_kept_whole_and_the_others_are_applied(world: World) -> None:
+    assert world.handle(b"gar\xffbage", document(None, item("a"))) is None
+    (key, kept) = next(iter(world.quarantine().items()))
+    assert key == f"open/unreadable/{SHARD}/1000-0.json"
+    assert kept["data"] == "Z2Fy/2JhZ2U="
+    assert world.value("a") == "1"
+
+
+def test_a_bad_record_inside_an_aggregate_is_kept_alone(world: World) -> None:
+    good = spread([1, 1])
+    assert world.handle(aggregate(good[0], b"garbage", good[1])) is None
+    assert list(world.quarantine()) == [f"open/unreadable/{SHARD}/1000-1.json"]
+    assert world.value("k0") == world.value("k1") == "1"
+
+
+def test_a_redelivered_record_is_kept_once(world: World) -> None:
+    world.handle(b"garbage")
+    world.handle(b"garbage")
+    assert len(world.quarantine()) == 1
+
+
+def test_a_record_that_cannot_be_kept_is_reported_failed(world: World) -> None:
+    world.s3_faults.fail(errors.access_denied("PutObject"), times=1_000)
+    assert world.handle(document(None, item("a")), b"garbage", millis=20_000) == "1001"
+    world.s3.faults = Faults()
+    assert world.handle(b"garbage", first=1001) is None
+    assert world.reasons() == ["unreadable"]
+
+
+def test_while_a_rejected_change_cannot_be_kept_nothing_of_its_key_has_ended(
+    world: World,
+) -> None:
+    world.s3_faults.fail(errors.unavailable("PutObject"), times=1_000)
+    older, newer = (
+        document(None, item("a")),
+        document(item("a"), item("a", 2, b=TOO_BIG), START + 1),
+    )
+    assert world.handle(older, newer, millis=20_000) == "1000"
+    world.s3.faults = Faults()
+    assert world.handle(older, newer) is None
+    assert world.value("a") == "1"
+
+
+def test_passing_trouble_with_the_quarantine_is_sat_out(world: World) -> None:
+    world.s3_faults.fail(errors.unavailable("PutObject"), times=3)
+    assert world.handle(b"garbage") is None
+    assert world.reasons() == ["unreadable"]
+
+
+# The burst breaker.
+
+
+@pytest.mark.parametrize(("bad", "good", "trips"), [(10, 0, False), (11, 0, True), (11, 99, False)])
+def test_too_many_bad_records_are_left_in_the_stream(
+    world: World, bad: int, good: int, trips: bool
+) -> None:
+    batch = [*spread([1] * good), *([b"garbage"] * bad)]
+    report = world.handle(*batch)
+    if trips:
+        assert report == "1000"
+        assert world.quarantine() == {}
+        assert world.meter.last[BREAKER] == bad
+    else:
+        assert report is None
+        assert len(world.quarantine()) == bad
+
+
+def test_too_many_rejections_are_left_in_the_stream(world: World) -> None:
+    bad = [document(None, item(f"bad{n}", "not a number")) for n in range(11)]
+    assert world.handle(*spread([1] * 5), *bad) == "1000"
+    assert world.quarantine() == {}
+    assert world.handle(*spread([1] * 5), *bad[:10]) is None
+    assert len(world.quarantine()) == 10
+
+
+def test_unreadable_and_rejected_records_trip_the_breaker_together(world: World) -> None:
+    bad = [document(None, item(f"bad{n}", "not a number")) for n in range(6)]
+    assert world.handle(*bad, *([b"garbage"] * 6)) == "1000"
+    assert world.quarantine() == {}
+
+
+def test_the_breaker_is_set_by_the_environment(world: World) -> None:
+    world.consumer = world.container(quarantine_burst=2)
+    assert world.handle(b"1", b"2", b"3") == "1000"
+    assert world.handle(b"1", b"2") is None
+
+
+def test_no_probe_passes_when_the_breaker_trips(world: World) -> None:
+    world.handle(probe(), *([b"garbage"] * 11))
+    assert world.rows() == []
+
+
+# Systematic faults.
+
+
+def test_changes_of_another_table_stay_in_the_stream(world: World) -> None:
+    foreign = [document(None, item("x"), table="invoices")] * 20
+    assert world.handle(document(None, item("a")), *foreign) == "1001"
+    assert world.quarantine() == {}
+    assert world.value("a") == "1"
+    assert "invoices" in world.output.getvalue()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.access_denied,
+        errors.expired_credentials,
+        lambda operation: errors.client_error(operation, "ResourceNotFoundException", "no table"),
+        lambda operation: errors.client_error(operation, "KMSDisabledException", "key disabled"),
+        lambda operation: errors.client_error(operation, "SomethingNewException", "?"),
+    ],
+)
+def test_a_systematic_fault_quarantines_nothing(world: World, error: Any) -> None:
+    world.faults.fail(error("TransactWriteItems"), operation="TransactWriteItems", times=10_000)
+    assert world.handle(*spread([1] * 3), millis=20_000) == "1000"
+    assert world.quarantine() == {}
+
+
+def test_a_missing_permission_is_named(world: World) -> None:
+    world.faults.fail(errors.access_denied("TransactWriteItems"), operation="TransactWriteItems")
+    world.handle(*spread([1]))
+    assert "dynamodb:TransactWriteItems" in world.output.getvalue()
+    assert "\nTry: " in world.output.getvalue()
+
+
+# Two changes of one time.
+
+
+def test_an_ambiguous_order_is_noted_before_the_doubtful_write(world: World) -> None:
+    world.handle(document(item("a", 1), item("a", 2)))
+    watch = Watch(world.dynamodb, world.s3)
+    assert world.handle(document(item("a", 2), item("a", 1)), first=2000) is None
+    tail = watch.operations[-3:]
+    assert tail == ["TransactWriteItems", "PutObject", "TransactWriteItems"]
+    assert world.value("a") == "1"
+    assert list(world.quarantine()) == [f"open/ambiguous-order/{SHARD}/2000-0.json"]
+    assert world.meter.last["ChangesApplied"] == 1
+
+
+def test_without_the_note_the_doubtful_write_is_not_made(world: World) -> None:
+    world.handle(document(item("a", 1), item("a", 2)))
+    world.s3_faults.fail(errors.access_denied("PutObject"), times=1_000)
+    doubtful = document(item("a", 2), item("a", 1))
+    assert world.handle(doubtful, first=2000, millis=20_000) == "2000"
+    assert world.value("a") == "2"
+
+
+def test_unrelated_images_of_one_time_are_kept_and_not_applied(world: World) -> None:
+    world.handle(document(None, item("a", 2)))
+    assert world.handle(document(None, item("a", 3))) is None
+    assert world.value("a") == "2"
+    assert world.reasons() == ["ambiguous-order"]
+
+
+Step = tuple[int, str]
+
+
+def times(length: int) -> Iterator[list[Step]]:
+    """Times that never decrease, in one precision or both, up to four in a millisecond."""
+    same = [(START, "u")] * length
+    yield same
+    yield [(START + step, "u") for step in range(length)]
+    yield [(START + step // 2, "u") for step in range(length)]
+    yield [(START, "m")] * length
+    for switch in range(1, length):
+        yield [(START, "m")] * switch + [(START + 100 * n, "u") for n in range(length - switch)]
+        yield [(START + 100 * n, "u") for n in range(switch)] + [(START, "m")] * (length - switch)
+    yield [(START + 100, "u"), (START, "m"), (START + 200, "u"), (START, "m")][:length]
+
+
+def histories(length: int) -> Iterator[list[dict[str, Any]]]:
+    for images in itertools.product([None, 1, 2], repeat=length + 1):
+        if any(before == after for before, after in itertools.pairwise(images)):
+            continue
+        for when in times(length):
+            yield [
+                document(
+                    None if images[n] is None else item("KEY", images[n]),
+                    None if images[n + 1] is None else item("KEY", images[n + 1]),
+                    micros,
+                    precision="m" if precision == "m" else "u",
+                )
+                for n, (micros, precision) in enumerate(when)
+            ]
+
+
+def renamed(history: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
+    made: list[dict[str, Any]] = json.loads(json.dumps(history).replace('"KEY"', f'"{key}"'))
+    return made
+
+
+def last_value(history: list[dict[str, Any]]) -> str | None:
+    new = history[-1]["dynamodb"].get("NewImage")
+    return None if new is None else new["value"]["N"]
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, pytest.param(4, marks=pytest.mark.slow)])
+def test_in_order_delivery_in_batches_of_any_size_is_right(length: int) -> None:
+    """Up to four changes in one timestamp or millisecond, precisions mixed."""
+    world = World()
+    world.dynamodb.check_shapes = False
+    for number, history in enumerate(histories(length)):
+        for cuts in itertools.product([False, True], repeat=length - 1):
+            key = f"k{number}-{cuts}"
+            batch: list[Any] = []
+            for step, cut in zip(renamed(history, key), [*cuts, True], strict=True):
+                batch.append(step)
+                if cut:
+                    world.handle(*batch)
+                    batch = []
+            assert world.value(key) == last_value(history), (history, cuts)
+
+
+def test_any_delivery_in_one_batch_of_two_changes_of_one_time_is_right_or_noted() -> None:
+    for length in (2, 3):
+        for number, history in enumerate(histories(length)):
+            micros = [step["dynamodb"]["ApproximateCreationDateTime"] for step in history]
+            if len({len(str(each)) for each in micros}) > 1 or micros.count(micros[0]) > 2:
+                continue
+            world = World()
+            world.dynamodb.check_shapes = False
+            for delivery in list(deliveries(length))[number % 7 :: 7]:
+                key = f"k{delivery}"
+                steps = renamed(history, key)
+                before = set(world.quarantine())
+                first = 1000 + 100 * len(before)
+                world.handle(*(steps[step] for step in delivery), first=first)
+                noted = set(world.quarantine()) - before
+                assert world.value(key) == last_value(history) or noted, (history, delivery)
+
+
+# Floor, fence, parks.
+
+
+def test_what_is_older_than_the_floor_is_in_the_snapshot_already(world: World) -> None:
+    world.settings(floor={"N": str(START)})
+    watch = Watch(world.dynamodb)
+    assert world.handle(document(None, item("old"), START - 1)) is None
+    assert "TransactWriteItems" not in watch.operations
+    assert world.meter.last == {"ChangesReceived": 1, "ChangesSuperseded": 1}
+    world.handle(document(None, item("new"), START))
+    assert world.value("new") == "1"
+
+
+def test_what_is_newer_than_the_fence_stays_in_the_stream(world: World) -> None:
+    world.settings(fence={"N": str(START)})
+    inside, outside = document(None, item("a"), START), document(None, item("b"), START + 1)
+    assert world.handle(inside, outside) == "1001"
+    assert (world.value("a"), world.value("b")) == ("1", None)
+    assert world.quarantine() == {}
+
+
+def test_a_parked_record_is_kept_without_being_decoded(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.settings(parks={"SS": [f"{SHARD}:1001", "shardId-000000000009:1000"]})
+    killer = aggregate(document(None, item("killer")))
+    from replicator import decode
+
+    for name in ("user_records", "content"):
+        original = getattr(decode, name)
+
+        def guarded(record: Any, *more: Any, original: Any = original) -> Any:
+            assert record.sequence_number != "1001"
+            return original(record, *more)
+
+        monkeypatch.setattr(decode, name, guarded)
+    assert world.handle(document(None, item("a")), killer) is None
+    assert list(world.quarantine()) == [f"open/parked/{SHARD}/1001-0.json"]
+    assert world.value("a") == "1"
+
+
+def test_parked_records_do_not_trip_the_breaker(world: World) -> None:
+    world.settings(parks={"SS": [f"{SHARD}:{n}" for n in range(1000, 1020)]})
+    assert world.handle(*spread([1] * 20)) is None
+    assert len(world.quarantine()) == 20
+
+
+def test_settings_are_not_older_than_thirty_seconds(world: World) -> None:
+    world.handle(document(None, item("a")))
+    world.settings(fence={"N": "1"})
+    assert world.handle(document(None, item("b"))) == "1000"
+
+
+@pytest.mark.parametrize("row", [{"floor": {"S": "yesterday"}}, {"parks": {"S": "x"}}])
+def test_settings_that_cannot_be_understood_stop_the_lane(world: World, row: Any) -> None:
+    world.settings(**row)
+    assert world.handle(*spread([1]), millis=20_000) == "1000"
+    assert world.value("k0") is None
+
+
+def test_while_settings_cannot_be_read_nothing_is_applied(world: World) -> None:
+    world.handle(*spread([1]))
+    world.clock.advance(31)
+    world.faults.fail(errors.access_denied("GetItem"), operation="GetItem", times=1_000)
+    assert world.handle(*spread([1, 2]), first=3000, millis=20_000) == "3000"
+    world.dynamodb.faults = Faults()
+    assert world.value("k1") is None
+
+
+def test_entries_expire_once_the_settings_say_so(world: World) -> None:
+    world.handle(document(None, item("a")), arrival=START / 1e6)
+    world.settings(expire={"BOOL": True})
+    world.handle(document(None, item("b")), arrival=START / 1e6)
+    rows = world.dynamodb.scan(TableName=LEDGER)["Items"]
+    assert sum("x" in row for row in rows) == 1
+
+
+# Probes.
+
+
+def test_a_probe_is_answered_when_everything_before_it_has_ended(world: World) -> None:
+    assert world.handle(document(None, item("a")), b"garbage", probe(3), first=1000) is None
+    (row,) = [row for row in world.rows() if row.startswith(b"probe:")]
+    assert row == b"probe:probe-1:3"
+    found = world.dynamodb.get_item(TableName=LEDGER, Key={"k": {"B": row}})["Item"]
+    assert found["at"] == {"N": str(world.clock.now_micros())}
+    assert found["x"] == {"N": str(world.clock.now_micros() // 1_000_000 + 86_400)}
+
+
+def test_a_probe_is_written_after_the_changes_before_it(world: World) -> None:
+    watch = Watch(world.dynamodb, world.s3)
+    world.handle(*spread([1]), b"garbage", probe())
+    assert watch.operations[-1] == "PutItem"
+
+
+@pytest.mark.parametrize("broken", ["write", "quarantine", "foreign"])
+def test_a_probe_is_not_answered_while_a_record_before_it_has_not_ended(
+    world: World, broken: str
+) -> None:
+    before = {
+        "write": document(None, item("bad")),
+        "quarantine": b"garbage",
+        "foreign": document(None, item("a"), table="invoices"),
+    }[broken]
+    if broken == "quarantine":
+        world.s3_faults.fail(errors.access_denied("PutObject"), times=1_000)
+    world.dynamodb.faults = FailWrites("bad")
+    assert world.handle(probe(1), before, probe(2), millis=20_000) == "1001"
+    assert [row for row in world.rows() if b"probe" in row] == [b"probe:probe-1:1"]
+
+
+def test_a_probe_is_answered_though_a_record_after_it_fails(world: World) -> None:
+    world.dynamodb.faults = FailWrites("bad")
+    assert world.handle(probe(), document(None, item("bad")), millis=20_000) == "1001"
+    assert b"probe:probe-1:0" in world.rows()
+
+
+def test_a_probe_whose_row_cannot_be_written_comes_again(world: World) -> None:
+    world.faults.fail(errors.throttled("PutItem"), operation="PutItem", times=1_000)
+    assert world.handle(*spread([1]), probe(), probe(1), millis=20_000) == "1001"
+
+
+def test_every_number_of_a_probe_has_its_own_row(world: World) -> None:
+    assert world.handle(*(probe(n) for n in range(128))) is None
+    assert len([row for row in world.rows() if b"probe" in row]) == 128
+
+
+def test_probes_are_not_changes(world: World) -> None:
+    world.handle(probe())
+    assert world.meter.last == {}
+
+
+def test_a_probe_of_another_table_stays_in_the_stream(world: World) -> None:
+    assert world.handle(probe(table="invoices")) == "1000"
+    assert world.rows() == []
+
+
+# Redelivery.
+
+
+def test_a_redelivered_batch_is_looked_up_by_the_container_that_had_it(world: World) -> None:
+    batch = spread([1] * 300)
+    world.handle(*batch)
+    watch = Watch(world.dynamodb)
+    world.handle(*batch)
+    assert "TransactWriteItems" not in watch.operations
+    world.consumer = world.container()
+    world.handle(*batch)
+    assert watch.operations.count("TransactWriteItems") == 1
+
+
+def test_a_batch_of_one_is_named_before_it_is_touched(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Dead(BaseException):
+        pass
+
+    def die(*_: Any, **__: Any) -> Any:
+        raise Dead
+
+    from replicator import decode
+
+    monkeypatch.setattr(decode, "a2b_base64", die)
+    logged: list[Any] = []
+    monkeypatch.setattr(world.consumer.logger, "info", lambda *a, **k: logged.append((a, k)))
+    with pytest.raises(Dead):
+        world.handle(as_bytes(document(None, item("a"))), first=4711)
+    assert logged[0][1]["extra"] == {"shardId": SHARD, "sequenceNumber": "4711"}

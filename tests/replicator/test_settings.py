@@ -1,0 +1,59 @@
+"""The environment and the settings row."""
+
+from __future__ import annotations
+
+import pytest
+
+from replicator.settings import Config, ConfigurationError, Settings, from_item
+
+ENVIRONMENT = {
+    "STACK": "prod",
+    "SOURCE_TABLE": "orders",
+    "TARGET_TABLE": "orders-replica",
+    "TARGET_REGION": "eu-west-1",
+    "LEDGER_TABLE": "ledger",
+    "QUARANTINE_BUCKET": "quarantine",
+    "ORDERING": "ledger",
+}
+
+
+def test_defaults() -> None:
+    config = Config.from_environment(ENVIRONMENT)
+    assert (config.ledger_retention_days, config.quarantine_burst) == (30, 10)
+
+
+@pytest.mark.parametrize("name", [name for name in ENVIRONMENT if name != "ORDERING"])
+def test_a_missing_variable_is_named(name: str) -> None:
+    rest = {key: value for key, value in ENVIRONMENT.items() if key != name}
+    with pytest.raises(ConfigurationError, match=rf"{name}(?s:.)*\nTry: "):
+        Config.from_environment(rest)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"ORDERING": "none"},
+        {"LEDGER_RETENTION_DAYS": "7"},
+        {"LEDGER_RETENTION_DAYS": "month"},
+        {"QUARANTINE_BURST": ""},
+    ],
+)
+def test_what_would_break_the_ordering_is_refused(bad: dict[str, str]) -> None:
+    with pytest.raises(ConfigurationError, match="Try: "):
+        Config.from_environment(ENVIRONMENT | bad)
+
+
+def test_an_empty_row_means_nothing_special() -> None:
+    assert from_item({}) == Settings(None, None, frozenset(), False)
+
+
+def test_a_row_is_read() -> None:
+    row = {
+        "k": {"B": b"settings"},
+        "floor": {"N": "5"},
+        "fence": {"N": "6"},
+        "parks": {"SS": ["s:1"]},
+        "expire": {"BOOL": True},
+        "snapshot": {"S": "arn"},
+    }
+    assert from_item(row) == Settings(5, 6, frozenset({"s:1"}), True)
