@@ -43,8 +43,10 @@ def run(
         loop = asyncio.get_running_loop()
         loop.set_default_executor(workers.executor)
         loop.set_exception_handler(_only_the_first_failure_counts)
-        # A run before this one left its stack behind, and there can be only one.
+        # A run before this one left its stack behind, and if it failed, calls on its closed loop.
         settings.set_root_resource(None)  # type: ignore[arg-type]
+        settings.SETTINGS.rpc_manager.clear()
+        settings.SETTINGS.outputs.clear()
         # Within the loop: this makes the root stack, whose calls are awaited on the loop they began
         # on.
         pulumi.runtime.set_mocks(

@@ -72,7 +72,8 @@ def zip_folder(folder: Path) -> bytes:
 def event_source_mapping(request: Request) -> Created:
     inputs = request.inputs
     failures = inputs.object("destinationConfig").object("onFailure")
-    created: dict[str, Any] = request.client("lambda").create_event_source_mapping(
+    lambda_ = request.client("lambda")
+    created: dict[str, Any] = lambda_.create_event_source_mapping(
         EventSourceArn=inputs.text("eventSourceArn"),
         FunctionName=inputs.text("functionName"),
         Enabled=inputs.flag("enabled"),
@@ -87,6 +88,12 @@ def event_source_mapping(request: Request) -> Created:
         DestinationConfig={"OnFailure": {"Destination": failures.text("destinationArn")}},
     )
     mapping = created["UUID"]
+    request.wait_until(
+        f"the mapping of {request.name} being created",
+        lambda: (
+            lambda_.get_event_source_mapping(UUID=mapping)["State"] in ("Enabled", "Disabled")
+        ),
+    )
     place = f"{request.region}:{request.account_id}"
     arn = created.get("EventSourceMappingArn") or (
         f"arn:aws:lambda:{place}:event-source-mapping:{mapping}"

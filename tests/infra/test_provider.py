@@ -1,0 +1,161 @@
+"""The local cloud's provider: it cannot drift from the program without anybody noticing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pulumi
+import pytest
+
+from infra.local import deploy as deploy_module
+from infra.local.bindings import BINDINGS, BindingError, Created, Inputs, Request
+from infra.local.cloud import LocalAccount
+from infra.local.provider import LocalProvider
+from tests.infra.engine import CONFIG, Deployment, stand_in_archive
+
+
+class NoCloud:
+    """Remembers which clients were asked for, and has nothing behind them."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, str | None]] = []
+
+    def client(self, service: str, account: LocalAccount, region: str | None = None) -> Any:
+        self.asked.append((service, account.account_id, region))
+        return object()
+
+
+THING = "aws:made/up:Thing"
+
+
+def resource(
+    inputs: dict[str, Any], *, type_: str = THING, provider: str = "urn:x::source::source"
+) -> pulumi.runtime.MockResourceArgs:
+    return pulumi.runtime.MockResourceArgs(
+        type_, "thing", inputs, provider=provider, resource_id="", custom=True
+    )
+
+
+def provider(cloud: NoCloud, binding: Callable[[Request], Created]) -> LocalProvider:
+    made = LocalProvider(cloud, "local", {THING: binding})
+    region = {"allowedAccountIds": '["111111111111"]', "region": "eu-west-1"}
+    made.new_resource(
+        pulumi.runtime.MockResourceArgs("pulumi:providers:aws", "source", region, custom=True)
+    )
+    return made
+
+
+def test_every_type_in_the_program_has_a_binding_and_every_binding_a_use(stack: Deployment) -> None:
+    assert {r.type for r in stack.aws} == set(BINDINGS)
+
+
+def test_a_type_without_a_binding_is_an_error_that_names_it() -> None:
+    made = provider(NoCloud(), lambda request: Created("id"))
+    with pytest.raises(BindingError, match=r"(?s)aws:sqs/queue:Queue.*Try: add one"):
+        made.new_resource(resource({}, type_="aws:sqs/queue:Queue"))
+
+
+def test_an_input_that_no_binding_uses_is_an_error_that_names_it() -> None:
+    def binding(request: Request) -> Created:
+        request.inputs.text("used")
+        request.inputs.object("nested").text("known")
+        request.inputs.not_emulated("tags", "they change nothing here")
+        return Created("id")
+
+    inputs = {"used": "x", "tags": {}, "nested": {"known": "x", "new": 1}, "colour": "red"}
+    made = provider(NoCloud(), binding)
+    with pytest.raises(BindingError, match=r"(?s)sets colour, nested\.new,.*Try: "):
+        made.new_resource(resource(inputs))
+    assert made.new_resource(resource({"used": "x", "nested": {"known": "x"}}))
+
+
+def test_a_resource_without_an_account_is_an_error() -> None:
+    made = provider(NoCloud(), lambda request: Created("id"))
+    with pytest.raises(BindingError, match="names no provider"):
+        made.new_resource(resource({}, provider=""))
+
+
+def test_a_look_up_is_an_error() -> None:
+    made = provider(NoCloud(), lambda request: Created("id"))
+    with pytest.raises(BindingError, match="aws:index/getCallerIdentity"):
+        made.call(pulumi.runtime.MockCallArgs("aws:index/getCallerIdentity", {}, ""))
+
+
+def test_a_binding_works_in_its_resources_account_and_region() -> None:
+    cloud = NoCloud()
+    made = provider(cloud, lambda request: Created(str(id(request.client("s3")))))
+    first, _ = made.new_resource(resource({}))
+    again, _ = made.new_resource(resource({"region": "us-east-1"}))
+    third, _ = made.new_resource(resource({}))
+    assert cloud.asked == [
+        ("s3", "111111111111", "eu-west-1"),
+        ("s3", "111111111111", "us-east-1"),
+    ]
+    assert first == third != again
+
+
+def test_outputs_are_what_was_given_and_what_aws_adds() -> None:
+    made = provider(
+        NoCloud(),
+        lambda request: Created("id", {"arn": "arn:1", **{"of": request.inputs.get("of")}}),
+    )
+    assert made.new_resource(resource({"of": "x"})) == ("id", {"of": "x", "arn": "arn:1"})
+
+
+def test_a_secret_reaches_the_binding_as_its_value() -> None:
+    secret = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "value": "x"}
+    seen = []
+    made = provider(
+        NoCloud(), lambda request: Created(str(seen.append(request.inputs.get("word"))))
+    )
+    made.new_resource(resource({"word": secret}))
+    assert seen == ["x"]
+
+
+def test_what_failed_is_told_with_the_resource_and_the_cause() -> None:
+    def binding(request: Request) -> Created:
+        raise RuntimeError("no such bucket")
+
+    made = provider(NoCloud(), binding)
+    with pytest.raises(
+        BindingError, match=rf"(?s)could not create thing \({THING}\).*no such bucket"
+    ):
+        made.new_resource(resource({}))
+    assert made.failure
+
+
+def test_an_absent_input_and_one_of_another_form_are_told_by_their_path() -> None:
+    inputs = Inputs({"nested": {}, "kind": "AES"})
+    with pytest.raises(BindingError, match=r"nested\.name is missing"):
+        inputs.object("nested").text("name")
+    with pytest.raises(BindingError, match="kind is 'AES'"):
+        inputs.must_be("kind", "KMS")
+
+
+def test_physical_names_are_stable_and_differ_between_stacks_regions_and_accounts() -> None:
+    def name(stack: str = "local", account: str = "1", region: str = "eu-west-1") -> str:
+        request = Request("orders", Inputs({}), stack, account, region, lambda service: None)
+        return request.physical_name("name")
+
+    assert name() == name()
+    assert len({name(), name(stack="two"), name(account="2"), name(region="us-east-1")}) == 4
+    assert name().startswith("orders-")
+    assert len(name()) == len("orders-") + 7
+
+
+def test_a_deployment_that_fails_says_what_failed_first(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pulumi reports everything that waited for it as well; what is raised is the cause."""
+
+    class Broken:
+        def client(self, service: str, account: LocalAccount, region: str | None = None) -> Any:
+            raise ConnectionError("the emulator is gone")
+
+    stand_in_archive(tmp_path / "archive")
+    config = {**CONFIG, "lambdaArchive": str(tmp_path / "archive")}
+    with pytest.raises(BindingError, match="the emulator is gone"):
+        deploy_module.deploy(Broken(), config)
+    assert not [t for t in threading.enumerate() if t.name.startswith("resource")]
