@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -97,26 +97,29 @@ class Consumption:
                     self.counts[metric["Name"]] += int(sum(values))
 
     def _take_refusals(self, line: str) -> None:
-        for action, resource in _REFUSAL.findall(line.replace('\\"', '"')):
-            refusal = Refusal(action, resource.strip('".,') or "its resource")
-            if refusal not in self.refusals:
-                self.refusals.append(refusal)
+        self.refusals += [each for each in refusals_in(line) if each not in self.refusals]
 
 
-def read(logs: Any, log_group: str) -> Consumption:
-    """Everything in the log group so far; `logs` is a boto3 client of its account and Region."""
+def refusals_in(text: str, resource: str = "its resource") -> list[Refusal]:
+    """Permissions that a text says are missing; `resource` is told where the text names none."""
+    found = _REFUSAL.findall(text)
+    return [Refusal(action, named.strip("\"'.,\\") or resource) for action, named in found]
+
+
+def read(logs: Any, log_group: str, since: int = 0) -> Consumption:
+    """The log group from a time (epoch milliseconds) on.
+
+    `logs` is a boto3 client of its account and Region.
+    """
     consumption = Consumption()
-    for message in _messages(logs, log_group):
-        for line in message.splitlines():
-            consumption.take(line)
-    return consumption
-
-
-def _messages(logs: Any, log_group: str) -> Iterator[str]:
-    pages = logs.get_paginator("filter_log_events").paginate(logGroupName=log_group)
+    pages = logs.get_paginator("filter_log_events").paginate(
+        logGroupName=log_group, startTime=since
+    )
     for page in pages:
         for event in page["events"]:
-            yield event["message"]
+            for line in event["message"].splitlines():
+                consumption.take(line)
+    return consumption
 
 
 def _rank(ranked: list[float], share: float) -> float:

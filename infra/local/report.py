@@ -105,8 +105,8 @@ class Report:
             )
         if self.consumption.ended < self.capture.total <= self.received:
             yield (
-                f"{self.capture.total - self.consumption.ended:,} changes were received and neither "
-                "applied nor superseded nor quarantined."
+                f"{self.capture.total - self.consumption.ended:,} changes were received and "
+                "neither applied nor superseded nor quarantined."
             )
         if self.leftovers.quarantined or self.consumption.counts[QUARANTINED]:
             reasons = ", ".join(sorted(set(self.leftovers.quarantined))) or "reason not found"
@@ -125,8 +125,8 @@ class Report:
         made = self._made_while_captured()
         if made is not None and not made[0] <= self.capture.by_users <= made[1]:
             yield (
-                f"The counts are not consistent: the writers made {made[0]:,} to {made[1]:,} changes "
-                f"while the stream was active, and {self.capture.by_users:,} are on it."
+                f"The counts are not consistent: the writers made {made[0]:,} to {made[1]:,} "
+                f"changes while the stream was active, and {self.capture.by_users:,} are on it."
             )
         if self.received > self.capture.total:
             yield f"{self.received - self.capture.total:,} changes were delivered more than once."

@@ -1,0 +1,171 @@
+"""`python -m infra.local demo` and `python -m infra.local serve`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from infra.local.bindings.inputs import BindingError
+from infra.local.bootstrapping import BootstrapFailedError
+from infra.local.cloud import LocalCloudError
+from infra.local.datafile import DataFileError
+from infra.local.demo import Options
+from infra.local.demo import run as run_demo
+from infra.local.interruption import InterruptionError, interruptible
+from infra.local.serve import run as run_serve
+from infra.local.stage import StageError, short
+from infra.local.watch import PermissionMissingError, refusals_in_log
+from infra.local.writers import WritersError
+from infra.mistakes import ConfigError
+from infra.package import PackageError
+
+FAILED, USAGE = 1, 2
+TAIL = 8
+
+DEFAULT = Options()
+EXPECTED = (
+    BindingError,
+    BootstrapFailedError,
+    ConfigError,
+    LocalCloudError,
+    PackageError,
+    PermissionMissingError,
+    StageError,
+    WritersError,
+)
+"""Failures that explain themselves. Any other is a bug of the local cloud's, with its traceback."""
+
+
+def outcome(
+    action: Callable[[Console], bool], directory: Path, console: Console | None = None
+) -> int:
+    """Runs a command; returns its exit status, and tells what stopped it and where to look."""
+    console = console or Console(highlight=False, soft_wrap=True)
+    try:
+        with interruptible():
+            return 0 if action(console) else FAILED
+    except InterruptionError as interruption:
+        console.print(f"Interrupted ({interruption}); everything that was started is stopped.")
+        return interruption.exit_status
+    except DataFileError as error:
+        _tell(error, console)
+        return USAGE
+    except EXPECTED as error:
+        _tell(error, console)
+        _tell_logs(directory, console)
+        return FAILED
+
+
+def _tell(error: Exception, console: Console) -> None:
+    for line in str(error).splitlines():
+        console.print(Text(line, style="" if line.startswith("Try: ") else "bold red"))
+
+
+def _tell_logs(directory: Path, console: Console) -> None:
+    log = directory / "emulator.log"
+    if not log.exists():
+        return
+    for refusal in refusals_in_log(log):
+        console.print(Text(f"Refused by the local cloud: {refusal}", style="red"))
+    lines = log.read_text(errors="replace").splitlines()[-TAIL:]
+    console.print(f"Logs: {short(log)}, {short(directory / 'writers.log')}. The end of the first:")
+    for line in lines:
+        console.print(Text(f"  {line[:300]}", style="dim"))
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Two AWS accounts on this machine, and the replication between them."""
+
+
+@main.command()
+@click.option(
+    "--items",
+    type=click.IntRange(min=50),
+    default=DEFAULT.items,
+    show_default=True,
+    help="Generated items in the source table.",
+)
+@click.option(
+    "--min-changes",
+    type=click.IntRange(min=0),
+    default=DEFAULT.min_changes,
+    show_default=True,
+    help="Changes that have to fall into the run.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help='Your own items instead: lines of {"Item": …}, plain or gzipped.',
+)
+@click.option(
+    "--key",
+    metavar="PK[:S][,SK[:S]]",
+    help="Key of your items. Default: pk, and sk if the first item has one; types as in "
+    "the first item.",
+)
+@click.option(
+    "--directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=DEFAULT.directory,
+    show_default=True,
+    help="Where outputs, logs and the report go.",
+)
+@click.option(
+    "--seed",
+    type=int,
+    default=DEFAULT.seed,
+    show_default=True,
+    help="Other items and other writes for another seed.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=1),
+    default=DEFAULT.rate,
+    show_default=True,
+    help="Writes per second.",
+)
+@click.option(
+    "--steady",
+    type=click.FloatRange(min=0),
+    default=DEFAULT.steady,
+    show_default=True,
+    help="Seconds of writing once everything is replicating.",
+)
+@click.option(
+    "--patience",
+    type=click.FloatRange(min=1),
+    default=DEFAULT.patience,
+    show_default=True,
+    help="Seconds that the bootstrap may take.",
+)
+def demo(**options: Any) -> None:
+    """Replicate a live table from one emulated account to another, and compare."""
+    if options["key"] and not options["data"]:
+        raise click.UsageError("--key is the key of the items in --data FILE")
+    chosen = Options(**options)
+    sys.exit(outcome(lambda console: run_demo(chosen, console), chosen.directory))
+
+
+@main.command()
+@click.option(
+    "--directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("build/serve"),
+    show_default=True,
+    help="Where outputs and logs go.",
+)
+def serve(directory: Path) -> None:
+    """Keep both accounts with a replicated table running, to try things out."""
+    sys.exit(outcome(lambda console: run_serve(directory, console), directory))
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m infra.local")

@@ -1,0 +1,127 @@
+"""The operator at the keyboard: runs `python -m bootstrap` as he would, and watches it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from infra.local.cloud import REPOSITORY, LocalCloud
+
+POLL_SECONDS = 0.25
+STOP_SECONDS = 10
+
+MEANING = {
+    1: "blocked by its plan",
+    2: "wrong use",
+    3: "something is wrong in the source account",
+    4: "something is wrong in the target account",
+    5: "verification found differences",
+    6: "still running",
+    70: "a bug in it",
+}
+
+
+class BootstrapFailedError(Exception):
+    """The bootstrap did not finish; has a line that begins `Try: `."""
+
+
+class Operator:
+    """Commands of the bootstrap against one stack on the local cloud."""
+
+    def __init__(self, cloud: LocalCloud, outputs: Path) -> None:
+        self._outputs = outputs
+        self._environment = cloud.environment()
+        self._log = cloud.log
+
+    def command(self, name: str, *options: str) -> list[str]:
+        """A command as it is typed, but for the interpreter."""
+        return [
+            *("-m", "bootstrap", name, "--outputs", str(self._outputs)),
+            *("--source-profile", "source", "--target-profile", "target", *options),
+        ]
+
+    def run(self, watch: Callable[[], None], patience: float) -> None:
+        """Runs `bootstrap run` on this terminal until it ends.
+
+        `watch` is called a few times a second and raises what should end the run early.
+
+        Raises:
+            BootstrapFailedError: it failed, or took longer than `patience` seconds.
+        """
+        # A session of its own: Ctrl-C reaches it through the demo, once.
+        process = subprocess.Popen(
+            [sys.executable, *self.command("run")],
+            cwd=REPOSITORY,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            self._wait(process, watch, time.monotonic() + patience)
+        finally:
+            _stop(process)
+        if process.returncode:
+            meaning = MEANING.get(process.returncode, "see above")
+            raise BootstrapFailedError(
+                f"`python {' '.join(self.command('run'))}` ended with exit status "
+                f"{process.returncode}: {meaning}.\n"
+                f"Try: what it said above; the local cloud's side of it is in {self._log}"
+            )
+
+    def _wait(
+        self, process: subprocess.Popen[bytes], watch: Callable[[], None], deadline: float
+    ) -> None:
+        while True:
+            try:
+                process.wait(POLL_SECONDS)
+                return
+            except subprocess.TimeoutExpired:
+                watch()
+            if time.monotonic() > deadline:
+                raise BootstrapFailedError(
+                    "The bootstrap did not finish in the time that was allowed.\n"
+                    f"Try: see what it waits for above, and in {self._log}"
+                )
+
+    def history(self) -> list[tuple[str, float]]:
+        """The table's states, and when each was entered (epoch seconds)."""
+        command = [sys.executable, *self.command("status", "--json")]
+        ran = subprocess.run(
+            command, cwd=REPOSITORY, env=self._environment, capture_output=True, check=False
+        )
+        try:
+            status = _of_one_table(json.loads(ran.stdout))
+            return [(each["state"], _epoch(each["at"])) for each in status["history"]]
+        except (ValueError, KeyError, TypeError):
+            raise BootstrapFailedError(
+                f"`python {' '.join(self.command('status', '--json'))}` did not tell the history "
+                f"(exit status {ran.returncode}): {ran.stderr.decode(errors='replace').strip()}\n"
+                f"Try: run it by hand with the environment of {self._outputs.parent}"
+            ) from None
+
+
+def _of_one_table(status: Any) -> Mapping[str, Any]:
+    tables = status.get("tables", [status]) if isinstance(status, dict) else status
+    (table,) = tables
+    return dict(table)
+
+
+def _epoch(at: str | float) -> float:
+    return datetime.fromisoformat(at).timestamp() if isinstance(at, str) else float(at)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

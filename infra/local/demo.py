@@ -1,0 +1,251 @@
+"""The whole pipeline between two accounts on this machine, with writers running all the time.
+
+The comparison at the end is made by code of its own from tables read with root credentials: nothing
+that is judged takes part in the judgement.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from infra.local import capture, datafile, judge, stage, summary
+from infra.local.bootstrapping import Operator
+from infra.local.cloud import LocalCloud
+from infra.local.consumption import Consumption
+from infra.local.datafile import DataFile, KeyOption
+from infra.local.items import Item
+from infra.local.material import Generated, Material, Sampled
+from infra.local.report import Phase, Report, phases_of
+from infra.local.watch import Watch, refusals_in_log
+from infra.local.writers import Writers, WriterSettings
+
+PATIENCE = 600.0
+"""Seconds that one command of the bootstrap may take."""
+LOG_SECONDS = 20
+"""Seconds until the last lines of the function's log must be there."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user can say."""
+
+    items: int = 20_000
+    """Generated items; without meaning for a data file."""
+    min_changes: int = 2_000
+    """Changes that have to fall into the run for it to count."""
+    data: Path | None = None
+    key: str | None = None
+    """`pk[:S][,sk[:S]]` of the data file. None: `pk`, and `sk` if the first item has one."""
+    directory: Path = Path("build/demo")
+    seed: int = 1
+    rate: float = 150.0
+    """Writes per second: what a local cloud on two cores keeps up with."""
+    steady: float = 15.0
+    """Seconds of writing once everything is replicating, over which the lag is measured."""
+    patience: float = PATIENCE
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the table is seeded with."""
+
+    material: Material
+    items: int
+    file: DataFile | None = None
+
+    def read(self) -> Iterable[Item]:
+        """Every item, as it is to be seeded."""
+        if self.file:
+            return datafile.read(self.file.path)
+        return map(self.material.item, range(self.items))
+
+    def __str__(self) -> str:
+        if self.file is None:
+            return f"{self.items:,} generated items of every type; key {self.material.shape.keys}"
+        twice = f" ({self.file.duplicates:,} lines have a key that comes again)"
+        return (
+            f"{self.file.path}: {self.items:,} items, {self.file.size / 1e6:,.1f} MB; "
+            f"key {self.file.keys}{twice if self.file.duplicates else ''}"
+        )
+
+
+def choose_data(options: Options) -> Data:
+    """Generated items, or the user's file after it has been checked from end to end.
+
+    Raises:
+        DataFileError: the first line that is no good.
+    """
+    if options.data is None:
+        return Data(Generated(options.seed, int(time.time()), options.items), options.items)
+    key = KeyOption.parse(options.key) if options.key else None
+    file = datafile.check(options.data.resolve(), key)
+    return Data(Sampled.load(file.path, file.keys), file.items, file)
+
+
+def run(options: Options, console: Console) -> bool:
+    """Runs the demo and returns whether everything was as it should be.
+
+    Raises:
+        Whatever stopped it, after everything that was started has been stopped.
+    """
+    began = time.monotonic()
+    data = choose_data(options)
+    with ExitStack() as stack:
+        directory = stack.enter_context(stage.directory_of_one(options.directory.resolve()))
+        (directory / "report.json").unlink(missing_ok=True)
+        demo = Demo(options, data, directory, stack, console)
+        report = demo.play(began)
+    report.write(directory / "report.json")
+    summary.show(report, console)
+    console.print(f"Report: {stage.short(directory / 'report.json')}")
+    if not report.ok:
+        for refusal in refusals_in_log(directory / "emulator.log"):
+            console.print(Text(f"Refused by the local cloud: {refusal}", style="red"))
+        console.print(f"Logs: {stage.short(directory)}/emulator.log, writers.log")
+    return report.ok
+
+
+class Demo:
+    """One run; what it starts is put on the stack, to be stopped in reverse order."""
+
+    def __init__(
+        self, options: Options, data: Data, directory: Path, stack: ExitStack, console: Console
+    ) -> None:
+        self._options = options
+        self._data = data
+        self._shape = data.material.shape
+        self._directory = directory
+        self._stack = stack
+        self._console = console
+
+    def play(self, began: float) -> Report:
+        """Everything from an empty machine to the verdict."""
+        self._say("Data", str(self._data))
+        archive = stage.build_archive()
+        cloud = self._stack.enter_context(LocalCloud(self._directory))
+        sides = (
+            f"accounts {cloud.source.account_id} (source) and {cloud.target.account_id} (target)"
+        )
+        self._say("Local cloud", f"{cloud.endpoint}, {sides}")
+        self._seed(cloud)
+        writers = self._start_writers(cloud)
+        started = time.time()
+        outputs_file = self._directory / "outputs.json"
+        lane = stage.deploy_stack(cloud, self._shape.name, archive, outputs_file)["tables"][0]
+        took = f"in {time.time() - started:.1f} s"
+        self._say("Deployed", f"the Pulumi program, {took}; outputs in {stage.short(outputs_file)}")
+        watch = Watch(cloud, lane, writers.check)
+        operator = Operator(cloud, outputs_file)
+        self._bootstrap(operator, watch)
+        history = operator.history()
+        self._write_on(writers, watch, _buffered_since(history))
+        stopped = self._stop_writers(writers, cloud)
+        self._bootstrap(operator, watch)
+        phases = phases_of(started, history, stopped, time.time())
+        return self._verdict(cloud, lane, watch, writers, phases, began)
+
+    def _seed(self, cloud: LocalCloud) -> None:
+        dynamodb = cloud.client("dynamodb", cloud.source)
+        stage.create_table(dynamodb, self._shape)
+        began = time.monotonic()
+        data = self._data
+        in_order = data.file is not None  # a key may occur in it twice, and the last one counts
+        stage.seed(dynamodb, self._shape.name, data.read(), self._shape.keys, in_order=in_order)
+        took = f"{time.monotonic() - began:.1f} s"
+        index = f"index {self._shape.index_name}, time to live on {self._shape.expiry}"
+        self._say("Source table", f"{self._shape.name}, {data.items:,} items in {took}; {index}")
+
+    def _start_writers(self, cloud: LocalCloud) -> Writers:
+        settings = WriterSettings(
+            table=self._shape.name,
+            material=self._data.material.as_json(),
+            tally=str(self._directory / "tally.jsonl"),
+            seed=self._options.seed,
+            rate=self._options.rate,
+        )
+        writers = Writers(settings, self._directory, cloud.environment())
+        self._stack.callback(writers.close)
+        self._say("Writers", f"about {self._options.rate:g} writes a second from now on")
+        return writers
+
+    def _bootstrap(self, operator: Operator, watch: Watch) -> None:
+        self._say("Bootstrap", f"python {' '.join(operator.command('run'))}")
+        operator.run(watch, self._options.patience)
+
+    def _write_on(self, writers: Writers, watch: Watch, since: float) -> None:
+        """Writes on for the steady stretch, and until enough changes have been buffered."""
+        seconds = self._options.steady
+        self._say("Replicating", f"writing on for {seconds:g} s to measure the lag")
+        began = time.monotonic()
+        while time.monotonic() < began + self._options.patience:
+            enough = writers.tally().between(since).total >= self._options.min_changes
+            if enough and time.monotonic() >= began + seconds:
+                return
+            watch()
+            time.sleep(0.25)
+
+    def _stop_writers(self, writers: Writers, cloud: LocalCloud) -> float:
+        """Returns when the source came to rest: nothing is written, nothing expires any more."""
+        writers.stop()
+        stage.switch_expiry(cloud.client("dynamodb", cloud.source), self._shape, on=False)
+        self._say("Draining", f"the writers have stopped after {writers.tally().total:,} changes")
+        return time.time()
+
+    def _verdict(
+        self,
+        cloud: LocalCloud,
+        lane: Mapping[str, Any],
+        watch: Watch,
+        writers: Writers,
+        phases: Sequence[Phase],
+        began: float,
+    ) -> Report:
+        self._say("Comparing", "both tables, read from the local cloud with root credentials")
+        jury = judge.Judge(
+            judge.Place(cloud.client("dynamodb", cloud.source), self._shape.name),
+            judge.Place(cloud.client("dynamodb", cloud.target), lane["targetTable"]),
+            self._shape,
+        )
+        comparison = jury.compare()
+        captured = capture.read(cloud.client("kinesis", cloud.source), lane["streamName"])
+        s3 = cloud.client("s3", cloud.target)
+        there = cloud.client("s3", cloud.target, lane["consumerRegion"])
+        return Report(
+            items_seeded=self._data.items,
+            min_changes=self._options.min_changes,
+            tally=writers.tally(),
+            phases=phases,
+            capture=captured,
+            consumption=_consumption(watch, captured.total),
+            comparison=comparison,
+            leftovers=judge.leftovers(s3, there, lane),
+            index=jury.check_index(),
+            healed=jury.healed(comparison),
+            seconds=time.monotonic() - began,
+        )
+
+    def _say(self, label: str, text: str) -> None:
+        self._console.print(Text.assemble((f"{label:<13} ", "bold cyan"), text))
+
+
+def _buffered_since(history: Sequence[tuple[str, float]]) -> float:
+    """From when on every change is certain to be on the stream: the step after buffering began."""
+    return next((at for state, at in history if state == "EXPORTING"), history[-1][1])
+
+
+def _consumption(watch: Watch, changes: int) -> Consumption:
+    """The function's log, once it tells of so many changes, or after some seconds."""
+    deadline = time.monotonic() + LOG_SECONDS
+    while True:
+        consumption = watch.consumption()
+        if consumption.ended >= changes or time.monotonic() > deadline:
+            return consumption
+        time.sleep(0.5)

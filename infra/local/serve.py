@@ -1,0 +1,152 @@
+"""The local cloud with an example table and its replica, kept running to try things out."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from infra.local import stage
+from infra.local.bootstrapping import Operator
+from infra.local.cloud import SECRET, LocalCloud
+from infra.local.items import Item, KeyAttribute, KeySchema, TableShape
+from infra.local.watch import Watch
+
+PATIENCE = 600.0
+CHECK_SECONDS = 1.0
+
+# A key that can be typed on a command line.
+ORDERS = TableShape(
+    name="orders",
+    keys=KeySchema(KeyAttribute("id", "S")),
+    index_name="by-status",
+    index=KeySchema(KeyAttribute("status", "S"), KeyAttribute("placed_at", "N")),
+    expiry="expires_at",
+)
+EXAMPLES = 200
+EXAMPLE_KEY = {"id": {"S": "hello"}}
+
+
+def run(directory: Path, console: Console) -> bool:
+    """Sets everything up, tells how to use it, and waits until interrupted.
+
+    Raises:
+        Whatever stopped it, after everything that was started has been stopped.
+    """
+    with ExitStack() as stack:
+        place = stack.enter_context(stage.directory_of_one(directory.resolve()))
+        archive = stage.build_archive()
+        cloud = stack.enter_context(LocalCloud(place))
+        dynamodb = cloud.client("dynamodb", cloud.source)
+        stage.create_table(dynamodb, ORDERS)
+        stage.seed(dynamodb, ORDERS.name, examples(), ORDERS.keys)
+        outputs_file = place / "outputs.json"
+        lane = stage.deploy_stack(cloud, ORDERS.name, archive, outputs_file)["tables"][0]
+        Operator(cloud, outputs_file).run(Watch(cloud, lane), PATIENCE)
+        environment = write_environment(cloud, place / "env.sh")
+        _tell(cloud, lane, outputs_file, environment, console)
+        while True:
+            time.sleep(CHECK_SECONDS)
+            cloud.check()
+
+
+def examples() -> Iterator[Item]:
+    """A few orders to begin with."""
+    for n in range(EXAMPLES):
+        yield {
+            "id": {"S": f"order-{n:04d}"},
+            "status": {"S": ("placed", "paid", "sent")[n % 3]},
+            "placed_at": {"N": str(1_700_000_000 + n * 60)},
+            "total": {"N": f"{n * 7 % 100}.50"},
+        }
+
+
+def write_environment(cloud: LocalCloud, path: Path) -> Path:
+    """A file to source in a shell: profiles `source` and `target`, this endpoint, no other AWS."""
+    values = {
+        name: value
+        for name, value in cloud.environment({}).items()
+        # Whose credentials are meant is said with --profile.
+        if name not in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    }
+    unwanted = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    lines = [f"unset {' '.join(unwanted)}"]
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in sorted(values.items())]
+    lines += ["export AWS_PAGER="]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def commands(lane: Mapping[str, Any], outputs: Path) -> list[tuple[str, str]]:
+    """What one may want to type, and the command for it."""
+    item = {**EXAMPLE_KEY, "status": {"S": "placed"}, "total": {"N": "9.99"}}
+    source, target = lane["sourceTable"], lane["targetTable"]
+    key = shlex.quote(json.dumps(EXAMPLE_KEY))
+    aws = "aws --profile {} dynamodb"
+    return [
+        (
+            "write into the source",
+            f"{aws.format('source')} put-item --table-name {source} "
+            f"--item {shlex.quote(json.dumps(item))}",
+        ),
+        (
+            "see it in the target",
+            f"{aws.format('target')} get-item --table-name {target} --key {key}",
+        ),
+        (
+            "delete it from the source",
+            f"{aws.format('source')} delete-item --table-name {source} --key {key}",
+        ),
+        (
+            "count both tables",
+            f"{aws.format('source')} scan --table-name {source} --select COUNT && "
+            f"{aws.format('target')} scan --table-name {target} --select COUNT",
+        ),
+        (
+            "how the replication stands",
+            f".venv/bin/python -m bootstrap status --outputs {shlex.quote(stage.short(outputs))} "
+            "--source-profile source --target-profile target",
+        ),
+    ]
+
+
+def _tell(
+    cloud: LocalCloud,
+    lane: Mapping[str, Any],
+    outputs: Path,
+    environment: Path,
+    console: Console,
+) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("profile", "account", "Region", "access key id", "secret access key", "table"):
+        table.add_column(heading, no_wrap=True)
+    for name, account, replicated in (
+        ("source", cloud.source, lane["sourceTable"]),
+        ("target", cloud.target, lane["targetTable"]),
+    ):
+        table.add_row(
+            name, account.account_id, account.region, account.account_id, SECRET, replicated
+        )
+    console.print()
+    console.print(Text(f"Running at {cloud.endpoint}", style="bold green"))
+    console.print(f"Outputs of the stack: {stage.short(outputs)}")
+    console.print()
+    console.print(table)
+    console.print()
+    console.print(Text("In another shell, in this folder:", style="bold"))
+    console.print()
+    console.print(Text(f"  . {stage.short(environment)}", style="cyan"))
+    for purpose, command in commands(lane, outputs):
+        console.print()
+        console.print(Text(f"  # {purpose}", style="dim"))
+        console.print(Text(f"  {command}", style="cyan"))
+    console.print()
+    console.print("Ctrl-C stops it; nothing is kept.")

@@ -1,0 +1,120 @@
+"""What is there before anything is replicated: the user's table, and the stack beside it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from infra import package
+from infra.local.cloud import LocalCloud
+from infra.local.compare import fingerprint
+from infra.local.deploy import deploy
+from infra.local.items import Item, KeySchema, TableShape
+from infra.local.writing import write_batch
+
+BATCH = 25
+"""Items in a BatchWriteItem, at most."""
+SEEDERS = 3
+
+
+class StageError(Exception):
+    """Something could not be set up; has a line that begins `Try: `."""
+
+
+@contextmanager
+def directory_of_one(directory: Path) -> Iterator[Path]:
+    """Makes the directory and keeps it for this process.
+
+    Raises:
+        StageError: another process has it.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StageError(
+                f"{directory} is in use by another local cloud.\n"
+                "Try: stop that one, or choose another place with --directory"
+            ) from None
+        (directory / "emulator.log").unlink(missing_ok=True)
+        yield directory
+
+
+def create_table(dynamodb: Any, shape: TableShape) -> None:
+    """The user's existing table: on demand, an index, time to live switched on."""
+    dynamodb.create_table(**shape.creation())
+    dynamodb.get_waiter("table_exists").wait(
+        TableName=shape.name, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+    )
+    switch_expiry(dynamodb, shape, on=True)
+
+
+def switch_expiry(dynamodb: Any, shape: TableShape, *, on: bool) -> None:
+    """Switches the table's time to live on or off."""
+    dynamodb.update_time_to_live(
+        TableName=shape.name,
+        TimeToLiveSpecification={"Enabled": on, "AttributeName": shape.expiry},
+    )
+
+
+def seed(
+    dynamodb: Any, table: str, items: Iterable[Item], keys: KeySchema, *, in_order: bool = False
+) -> None:
+    """Writes all items; `in_order` where a key may occur twice and the last one counts."""
+    with ThreadPoolExecutor(1 if in_order else SEEDERS) as pool:
+        running: set[Future[None]] = set()
+        for batch in batches(items, keys):
+            requests = [{"PutRequest": {"Item": item}} for item in batch]
+            running.add(pool.submit(write_batch, dynamodb, table, requests))
+            if len(running) > 2 * SEEDERS:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for each in done:
+                    each.result()
+        for each in running:
+            each.result()
+
+
+def batches(items: Iterable[Item], keys: KeySchema) -> Iterator[list[Item]]:
+    """Up to 25 items each; no key twice in one, which BatchWriteItem refuses."""
+    batch: dict[bytes, Item] = {}
+    for item in items:
+        key = fingerprint(keys.key_of(item))
+        if len(batch) == BATCH or key in batch:
+            yield list(batch.values())
+            batch = {}
+        batch[key] = item
+    if batch:
+        yield list(batch.values())
+
+
+def build_archive() -> Path:
+    """The Lambda archive for this machine, built if it is not there or stale."""
+    return package.build("local").folder
+
+
+def deploy_stack(cloud: LocalCloud, table: str, archive: Path, outputs: Path) -> dict[str, Any]:
+    """Applies the Pulumi program for one table and writes the outputs file; returns the outputs."""
+    sides = {
+        name: {"accountId": account.account_id, "region": account.region}
+        for name, account in (("source", cloud.source), ("target", cloud.target))
+    }
+    config = {
+        **sides,
+        "tables": [{"source": table, "target": f"{table}-replica"}],
+        "lambdaArchive": str(archive),
+    }
+    values = deploy(cloud, config)
+    outputs.write_text(json.dumps(values, indent=2) + "\n")
+    return values
+
+
+def short(path: Path) -> str:
+    """A path as the user would write it here."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -1,0 +1,74 @@
+"""Looks, while the bootstrap waits, for what it would wait for in vain."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from infra.local.cloud import LocalCloud
+from infra.local.consumption import Consumption, Refusal, read, refusals_in
+
+EVERY_SECONDS = 2.0
+
+
+class PermissionMissingError(Exception):
+    """The consumer's role lacks a permission; has a line that begins `Try: `."""
+
+    def __init__(self, refusals: Sequence[Refusal]) -> None:
+        listed = "\n".join(f"  {refusal}" for refusal in refusals)
+        super().__init__(
+            f"The consumer's role was refused, so changes wait on the stream:\n{listed}\n"
+            "Try: grant it in infra/consumer.py"
+        )
+
+
+class Watch:
+    """Called a few times a second; raises what should end the run."""
+
+    def __init__(
+        self,
+        cloud: LocalCloud,
+        lane: Mapping[str, Any],
+        also: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._cloud = cloud
+        self._lane = lane
+        self._also = also
+        region = lane["consumerRegion"]
+        self._logs = cloud.client("logs", cloud.target, region)
+        self._lambda = cloud.client("lambda", cloud.target, region)
+        self._next = 0.0
+        self._seen_until = 0
+
+    def __call__(self) -> None:
+        """Raises PermissionMissingError, and what a dead emulator or dead writers raise."""
+        self._cloud.check()
+        self._also()
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + EVERY_SECONDS
+        refusals = self.refusals()
+        if refusals:
+            raise PermissionMissingError(refusals)
+
+    def consumption(self) -> Consumption:
+        """The function's whole log, read again."""
+        return read(self._logs, self._lane["logGroup"])
+
+    def refusals(self) -> list[Refusal]:
+        """Permissions that were refused since the last look: to the function, or to its mapping."""
+        now = int(time.time() * 1000)
+        log = read(self._logs, self._lane["logGroup"], since=self._seen_until)
+        self._seen_until = now - 1000
+        mapping = self._lambda.get_event_source_mapping(UUID=self._lane["mappingUuid"])
+        result = mapping.get("LastProcessingResult", "")
+        return [*log.refusals, *refusals_in(result, self._lane["streamArn"])]
+
+
+def refusals_in_log(log: Path) -> list[Refusal]:
+    """Permissions that the emulator refused to anybody, by its own log."""
+    if not log.exists():
+        return []
+    return list(dict.fromkeys(refusals_in(log.read_text(errors="replace"))))
