@@ -44,6 +44,7 @@ class Access:
         self._iam = ministack.iam_evaluator
         self._bucket_allows: Callable[..., bool] = lambda *args: False
         self._arn_of: Callable[..., str] = lambda *args: "*"
+        self._lambda_action: Callable[..., str | None] = lambda *args: None
         self._matches: Callable[..., bool] = lambda *args: False
         self._checks: Callable[..., list[tuple[str, str]]] = lambda *args: []
 
@@ -53,6 +54,7 @@ class Access:
         self._bucket_allows = replace("s3", "_foreign_bucket_allows", self.foreign_bucket_allows)
         self._matches = replace("iam_evaluator", "_principal_matches", self.principal_matches)
         self._arn_of = replace("iam_actions", "extract_resource_arn", self.resource_arn)
+        self._lambda_action = replace("iam_actions", "_lambda_action", self.lambda_action)
         self._checks = replace(
             "iam_actions", "dynamodb_transaction_checks", self.transaction_checks
         )
@@ -105,6 +107,14 @@ class Access:
         if arn != "*" or service not in ("dynamodb", "kinesis"):
             return arn
         return named_resource(body, region, account) or arn
+
+    def lambda_action(self, method: str, path: str) -> str | None:
+        """Lambda's action behind a REST call; one mapping is read and changed by its own actions."""
+        parts = [part for part in path.split("/") if part]
+        if "functions" not in parts and parts[-2:-1] == ["event-source-mappings"]:
+            verb = {"GET": "Get", "PUT": "Update", "DELETE": "Delete"}.get(method)
+            return f"{verb}EventSourceMapping" if verb else None
+        return self._lambda_action(method, path)
 
     def transaction_checks(
         self, action: str, body: bytes, region: str, account: str

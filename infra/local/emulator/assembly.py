@@ -15,6 +15,7 @@ from infra.local.emulator.mappings import Mappings
 from infra.local.emulator.metrics import ReplicationMetrics, start
 from infra.local.emulator.numbers import Numbers
 from infra.local.emulator.outlet import DirectOutlet
+from infra.local.emulator.partiql import PartiQL
 from infra.local.emulator.patching import Ministack
 from infra.local.emulator.recovery import Recovery
 from infra.local.emulator.settings import Settings
@@ -40,6 +41,7 @@ def assemble(ministack: Ministack, settings: Settings) -> None:
     Streams(ministack, shards, access).install()
     Destinations(ministack, settings).install()
     capture.install()
+    PartiQL(ministack, capture).install()
     recovery.install()
     exports.install()
     Imports(ministack, access, settings).install()

@@ -37,7 +37,7 @@ MODULES: Mapping[str, str] = {
 }
 
 REPLACED: Mapping[str, tuple[str, ...]] = {
-    "iam_actions": ("extract_resource_arn", "dynamodb_transaction_checks"),
+    "iam_actions": ("extract_resource_arn", "_lambda_action", "dynamodb_transaction_checks"),
     "iam_evaluator": ("_principal_matches",),
     "lambda_runtime": ("_PYTHON_WORKER_SCRIPT",),
     "dynamodb": (
@@ -50,6 +50,8 @@ REPLACED: Mapping[str, tuple[str, ...]] = {
         "_execute_statement",
         "_batch_execute_statement",
         "_execute_transaction",
+        "_set_item",
+        "_remove_item",
         # reads of a table that is still being imported
         "_get_item",
         "_query",
@@ -144,7 +146,6 @@ RELIED_ON: Mapping[str, tuple[str, ...]] = {
         "_validate_kinesis_destination_request",
         "_VALID_PRECISIONS",
         "_item_size_bytes",
-        "_remove_item",
         "_normalize_table_name",
         "_table_name_from_arn",
         "_extract_key_val",
