@@ -24,7 +24,7 @@ STREAM_READS = [
 ]
 
 
-def until(look: Callable[[], T], what: str, seconds: float = 20) -> T:
+def until(look: Callable[[], T | None], what: str, seconds: float = 20) -> T:
     """What `look` returns, as soon as it is true."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

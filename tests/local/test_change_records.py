@@ -307,7 +307,7 @@ def datapoints(cloud: LocalCloud, table: str, metric: str) -> list[dict[str, Any
 
 
 def total(cloud: LocalCloud, table: str, metric: str) -> float:
-    return sum(point["Sum"] for point in datapoints(cloud, table, metric))
+    return float(sum(point["Sum"] for point in datapoints(cloud, table, metric)))
 
 
 def test_the_records_of_one_item_are_in_the_order_of_its_writes_under_concurrency(

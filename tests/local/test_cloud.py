@@ -17,7 +17,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.local.cloud import REPOSITORY, SOURCE, TARGET, LocalCloud, LocalCloudError
-from tests.local.clouds import make_table, until
+from tests.local.clouds import as_role, make_role, make_table, policy, until
 
 pytestmark = pytest.mark.slow
 
@@ -83,14 +83,18 @@ def test_a_subprocess_inherits_no_aws_settings_and_finds_both_profiles(
     assert answer.stdout.split() == [SOURCE.account_id, SOURCE.account_id, TARGET.account_id]
 
 
-def test_a_wrong_secret_is_refused(tmp_path: Path) -> None:
+def test_a_roles_wrong_secret_is_refused(tmp_path: Path) -> None:
     with LocalCloud(tmp_path) as cloud:
+        role = make_role(cloud, SOURCE, "lister", policy((["dynamodb:ListTables"], ["*"])))
+        assert as_role(cloud, SOURCE, role, "dynamodb").list_tables()["TableNames"] == []
+        session = cloud.client("sts", SOURCE).assume_role(RoleArn=role, RoleSessionName="test")
         client = boto3.client(
             "dynamodb",
             region_name=SOURCE.region,
             endpoint_url=cloud.endpoint,
-            aws_access_key_id=SOURCE.account_id,
+            aws_access_key_id=session["Credentials"]["AccessKeyId"],
             aws_secret_access_key="wrong",
+            aws_session_token=session["Credentials"]["SessionToken"],
         )
         with pytest.raises(ClientError, match="signature"):
             client.list_tables()

@@ -70,7 +70,7 @@ def finished(dynamodb: Any, arn: str) -> dict[str, Any]:
         found: dict[str, Any] = dynamodb.describe_export(ExportArn=arn)["ExportDescription"]
         return found if found["ExportStatus"] != "IN_PROGRESS" else None
 
-    return until(look, "the export's end")  # type: ignore[return-value]
+    return until(look, "the export's end")
 
 
 def exported(s3: Any, description: dict[str, Any]) -> list[dict[str, Any]]:

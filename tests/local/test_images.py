@@ -44,7 +44,7 @@ def test_other_values_are_another_item(one: Image, other: Image) -> None:
 
 
 def test_binary_is_encoded_twice_at_any_depth_and_in_sets() -> None:
-    image = {
+    image: Image = {
         "b": {"B": ONCE},
         "set": {"BS": [ONCE, ONCE]},
         "deep": {"M": {"list": {"L": [{"M": {"b": {"B": ONCE}}}]}}},

@@ -67,7 +67,7 @@ def finished(dynamodb: Any, arn: str) -> dict[str, Any]:
         found: dict[str, Any] = dynamodb.describe_import(ImportArn=arn)["ImportTableDescription"]
         return found if found["ImportStatus"] != "IN_PROGRESS" else None
 
-    return until(look, "the import's end")  # type: ignore[return-value]
+    return until(look, "the import's end")
 
 
 def test_binary_in_an_export_is_base64_once(cloud: LocalCloud, dynamodb: Any) -> None:
