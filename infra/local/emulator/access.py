@@ -45,6 +45,7 @@ class Access:
         self._bucket_allows: Callable[..., bool] = lambda *args: False
         self._arn_of: Callable[..., str] = lambda *args: "*"
         self._lambda_action: Callable[..., str | None] = lambda *args: None
+        self._pin: Callable[..., None] = lambda *args: None
         self._matches: Callable[..., bool] = lambda *args: False
         self._checks: Callable[..., list[tuple[str, str]]] = lambda *args: []
 
@@ -55,6 +56,7 @@ class Access:
         self._matches = replace("iam_evaluator", "_principal_matches", self.principal_matches)
         self._arn_of = replace("iam_actions", "extract_resource_arn", self.resource_arn)
         self._lambda_action = replace("iam_actions", "_lambda_action", self.lambda_action)
+        self._pin = replace("app", "pin_request_origin", self.pin_request_origin)
         self._checks = replace(
             "iam_actions", "dynamodb_transaction_checks", self.transaction_checks
         )
@@ -108,8 +110,12 @@ class Access:
             return arn
         return named_resource(body, region, account) or arn
 
+    def pin_request_origin(self, source_ip: str, secure_transport: bool) -> None:
+        """A request on the loopback interface counts as TLS: AWS is reached through nothing else."""
+        self._pin(source_ip, True)
+
     def lambda_action(self, method: str, path: str) -> str | None:
-        """Lambda's action behind a REST call; one mapping is read and changed by its own actions."""
+        """Lambda's action behind a REST call; a mapping is read and changed by its own actions."""
         parts = [part for part in path.split("/") if part]
         if "functions" not in parts and parts[-2:-1] == ["event-source-mappings"]:
             verb = {"GET": "Get", "PUT": "Update", "DELETE": "Delete"}.get(method)
@@ -226,6 +232,7 @@ class Access:
             action=action,
             resource_arn=arn,
             region=self._ministack.responses.get_region(),
+            secure_transport=True,
             service_context={name.lower(): value for name, value in (keys or {}).items()},
         )
 

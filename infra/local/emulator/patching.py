@@ -37,6 +37,7 @@ MODULES: Mapping[str, str] = {
 }
 
 REPLACED: Mapping[str, tuple[str, ...]] = {
+    "app": ("pin_request_origin",),
     "iam_actions": ("extract_resource_arn", "_lambda_action", "dynamodb_transaction_checks"),
     "iam_evaluator": ("_principal_matches",),
     "lambda_runtime": ("_PYTHON_WORKER_SCRIPT",),
