@@ -15,7 +15,7 @@ from infra.buffer import Buffer
 from infra.config import Account, Settings, Table
 from infra.consumer import Consumer
 from infra.ledger import Ledger
-from infra.policies import Statement, Text, allow, assumed_by, document
+from infra.policies import Statement, allow, assumed_by, document
 from infra.snapshot import Snapshot
 
 INLINE_POLICY_LIMIT = 10_240
@@ -36,33 +36,20 @@ EXPORT_ACTIONS = ("dynamodb:DescribeExport",)
 STREAM_ACTIONS = ("kinesis:DescribeStreamSummary", "kinesis:ListShards", "kinesis:PutRecords")
 STREAM_KEY_ACTIONS = ("kms:GenerateDataKey",)
 SNAPSHOT_WRITE_ACTIONS = ("s3:AbortMultipartUpload", "s3:PutObject", "s3:PutObjectAcl")
-EXPORTER_ACTIONS_WITHOUT_ARN = (
-    "cloudwatch:GetMetricData",
-    "cloudwatch:GetMetricStatistics",
-    "dynamodb:ListExports",
-)
+EXPORTER_ACTIONS_WITHOUT_ARN = ("cloudwatch:GetMetricStatistics", "dynamodb:ListExports")
 
 # --- The importer, in the target account: it imports, configures the table, runs the consumer.
 
 TARGET_TABLE_ACTIONS = (
     "dynamodb:DescribeContinuousBackups",
     "dynamodb:DescribeTable",
-    "dynamodb:DescribeTimeToLive",
     "dynamodb:ImportTable",
     "dynamodb:UpdateContinuousBackups",
     "dynamodb:UpdateTable",
-    "dynamodb:UpdateTimeToLive",
 )
 IMPORT_ACTIONS = ("dynamodb:DescribeImport", "dynamodb:ImportTable")
-LEDGER_ACTIONS = (
-    "dynamodb:DescribeTable",
-    "dynamodb:DescribeTimeToLive",
-    "dynamodb:GetItem",
-    "dynamodb:UpdateItem",
-    "dynamodb:UpdateTimeToLive",
-)
+LEDGER_ACTIONS = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem")
 JOURNAL_ACTIONS = (
-    "dynamodb:DeleteItem",
     "dynamodb:GetItem",
     "dynamodb:PutItem",
     "dynamodb:Query",
@@ -168,22 +155,17 @@ class Operators(pulumi.ComponentResource):
     def _importer(self, snapshot: Snapshot, lanes: Sequence[Lane]) -> list[Statement]:
         target = self._settings.target
         tables = [target.table_arn(lane.table.target) for lane in lanes]
-        quarantines = [lane.consumer.quarantine.arn for lane in lanes]
         mappings = [lane.consumer.mapping_arn for lane in lanes]
         bucket = snapshot.bucket.arn
-        readable: list[Text] = [bucket, *quarantines]
         return [
             allow("TargetTables", TARGET_TABLE_ACTIONS, tables),
             allow("Imports", IMPORT_ACTIONS, [f"{table}/import/*" for table in tables]),
             allow("Ledgers", LEDGER_ACTIONS, [lane.ledger.arn for lane in lanes]),
             allow("Journal", JOURNAL_ACTIONS, [self.journal.arn]),
             allow("Mappings", MAPPING_ACTIONS, mappings),
-            allow("ListObjects", ["s3:ListBucket"], readable),
-            allow(
-                "ReadObjects",
-                ["s3:GetObject"],
-                [pulumi.Output.concat(arn, "/*") for arn in readable],
-            ),
+            # Like the export, the import reads with its caller's permissions.
+            allow("ListSnapshot", ["s3:ListBucket"], [bucket]),
+            allow("ReadSnapshot", ["s3:GetObject"], [pulumi.Output.concat(bucket, "/*")]),
             allow("ImportLog", IMPORT_LOG_ACTIONS, [import_log_arn(target)]),
             allow("NoArn", IMPORTER_ACTIONS_WITHOUT_ARN, ["*"]),
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from infra import package
 from infra.operators import INLINE_POLICY_LIMIT, fits_into_a_role
 from tests.infra.engine import CONFIG, Deployment, record, statements
 
 WITHOUT_AN_ARN = {
     # AWS's authorization reference lists no resource for these.
-    "cloudwatch:GetMetricData",
     "cloudwatch:GetMetricStatistics",
     "dynamodb:ListExports",
     "dynamodb:ListImports",
@@ -244,3 +245,52 @@ def test_a_policy_that_iam_would_refuse_for_its_size_says_what_to_do() -> None:
     assert fits_into_a_role(" " * 20_000 + "x" * INLINE_POLICY_LIMIT)
     with pytest.raises(ValueError, match=r"(?s)10241 characters.*Try: .*second stack"):
         fits_into_a_role("x" * (INLINE_POLICY_LIMIT + 1))
+
+
+# What no call of the operator's tool shows, and why it is needed all the same.
+BEHIND_A_CALL = {
+    "dynamodb:PutItem": "the journal's transactions are authorised by what they do",
+    "kms:GenerateDataKey": "PutRecords into an encrypted stream",
+    "logs:CreateLogGroup": "ImportTable logs with its caller's permissions",
+    "logs:CreateLogStream": "ImportTable logs with its caller's permissions",
+    "logs:DescribeLogGroups": "ImportTable logs with its caller's permissions",
+    "logs:DescribeLogStreams": "ImportTable logs with its caller's permissions",
+    "logs:PutLogEvents": "ImportTable logs with its caller's permissions",
+    "logs:PutRetentionPolicy": "ImportTable logs with its caller's permissions",
+    "s3:AbortMultipartUpload": "ExportTableToPointInTime writes with its caller's permissions",
+    "s3:GetObject": "ImportTable reads with its caller's permissions",
+    "s3:ListBucket": "ImportTable reads with its caller's permissions",
+    "s3:PutObject": "ExportTableToPointInTime writes with its caller's permissions",
+    "s3:PutObjectAcl": "ExportTableToPointInTime writes with its caller's permissions",
+}
+WITHOUT_A_PERMISSION = {"dynamodb:TransactWriteItems", "sts:AssumeRole"}
+BOTH_SIDES = {"tables.py", "sessions.py", "calls.py"}
+
+
+def calls_of_the_operators_tool(side: str) -> set[str]:
+    """The actions behind every `self._<service>.<operation>` in bootstrap/aws, by account."""
+    mine = {"source.py"} if side == "exporter" else {"target.py", "ledger.py", "journal_table.py"}
+    actions = set()
+    for path in (package.PROJECT_ROOT / "bootstrap" / "aws").glob("*.py"):
+        assert path.name in BOTH_SIDES | {"source.py", "target.py", "ledger.py"} | {
+            "journal_table.py",
+            "__init__.py",
+        }, f"which account does {path.name} act in?"
+        if path.name not in mine | BOTH_SIDES:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute):
+                service = node.value.attr.removeprefix("_")
+                operation = node.attr.title().replace("_", "")
+                if service in ("cloudwatch", "dynamodb", "kinesis", "lambda", "logs", "s3"):
+                    actions.add(f"{service}:{operation}")
+    return actions - WITHOUT_A_PERMISSION
+
+
+@pytest.mark.parametrize("side", ["exporter", "importer"])
+def test_the_operators_tool_may_call_what_it_calls_and_nothing_more(
+    stack: Deployment, side: str
+) -> None:
+    allowed, called = set(grants(stack, side)), calls_of_the_operators_tool(side)
+    assert called - allowed == set(), "called, and not allowed"
+    assert allowed - called - BEHIND_A_CALL.keys() == set(), "allowed, and never called"
