@@ -111,7 +111,7 @@ class Access:
         return named_resource(body, region, account) or arn
 
     def pin_request_origin(self, source_ip: str, secure_transport: bool) -> None:
-        """A request on the loopback interface counts as TLS: AWS is reached through nothing else."""
+        """A request over loopback counts as TLS: AWS is reached through nothing else."""
         self._pin(source_ip, True)
 
     def lambda_action(self, method: str, path: str) -> str | None:
