@@ -1,0 +1,101 @@
+"""Whatever is valid deploys, and whatever is broken in one place is told as one mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from infra.config import ConfigError, Settings
+from tests.infra.engine import record
+
+REGIONS = st.sampled_from(["eu-west-1", "us-east-1", "ap-southeast-2", "us-gov-west-1"])
+NAMES = st.from_regex(r"[A-Za-z0-9_.-]{3,255}", fullmatch=True)
+ACCOUNTS = st.fixed_dictionaries(
+    {"accountId": st.from_regex(r"[0-9]{12}", fullmatch=True), "region": REGIONS},
+    optional={"profile": st.just("deploy")},
+)
+TABLE_SETTINGS: dict[str, st.SearchStrategy[Any]] = {
+    "ordering": st.just("ledger"),
+    "parallelizationFactor": st.integers(1, 10),
+    "batchSize": st.integers(1, 10_000),
+    "batchWindow": st.integers(0, 300),
+    "memory": st.integers(128, 10_240),
+    "reservedConcurrency": st.integers(1, 1000),
+    "ledgerRetentionDays": st.integers(8, 3650),
+}
+STREAMS: st.SearchStrategy[dict[str, Any]] = st.one_of(
+    st.just({}),
+    st.just({"streamMode": "ON_DEMAND"}),
+    st.fixed_dictionaries({"streamMode": st.just("PROVISIONED"), "shards": st.integers(1, 100)}),
+)
+# None of these is valid anywhere in a configuration.
+NONSENSE: list[Any] = [-1, "", {"a": 1}, ["x"], 3.5, "not this!", 10**9]
+
+
+@st.composite
+def configurations(draw: st.DrawFn) -> dict[str, Any]:
+    count = draw(st.integers(1, 3))
+    sources = draw(st.lists(NAMES, min_size=count, max_size=count, unique=True))
+    targets = draw(st.lists(NAMES, min_size=count, max_size=count, unique=True))
+    config: dict[str, Any] = {"source": draw(ACCOUNTS), "target": draw(ACCOUNTS), "tables": []}
+    assume(config["source"]["accountId"] != config["target"]["accountId"])
+    for source, target in zip(sources, targets, strict=True):
+        chosen = draw(st.fixed_dictionaries({}, optional=TABLE_SETTINGS))
+        config["tables"].append({"source": source, "target": target, **chosen, **draw(STREAMS)})
+    return config | draw(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "protect": st.booleans(),
+                "retentionHours": st.integers(24, 8760),
+                "tags": st.just({"team": "payments"}),
+            },
+        )
+    )
+
+
+# The stand-in archive is made anew by each run, so that examples may share its folder.
+SHARES_A_FOLDER = [HealthCheck.function_scoped_fixture]
+
+
+@pytest.mark.slow
+@settings(max_examples=25, deadline=None, suppress_health_check=SHARES_A_FOLDER)
+@given(config=configurations())
+def test_any_valid_configuration_deploys(config: dict[str, Any], tmp_path: Path) -> None:
+    deployed = record(config, tmp_path / "archive")
+    assert len(deployed.outputs["tables"]) == len(config["tables"])
+    assert all(resource.side for resource in deployed.aws)
+    assert len({(r.kind, r.name) for r in deployed.resources}) == len(deployed.resources)
+
+
+@settings(max_examples=150, deadline=None)
+@given(config=configurations(), nonsense=st.sampled_from(NONSENSE), data=st.data())
+def test_any_one_broken_value_is_told_as_one_mistake_under_its_own_key(
+    config: dict[str, Any], nonsense: Any, data: st.DataObject
+) -> None:
+    Settings.parse(config)
+    places = [
+        ((side, key), f"{side}.{key}") for side in ("source", "target") for key in config[side]
+    ]
+    places += [
+        (("tables", n, key), f"tables[{n}].{key}")
+        for n, table in enumerate(config["tables"])
+        for key in table
+    ]
+    places += [((key,), key) for key in ("protect", "retentionHours") if key in config]
+    path, key = data.draw(st.sampled_from(places))
+    inner: Any = config
+    for part in path[:-1]:
+        inner = inner[part]
+    inner[path[-1]] = nonsense
+    with pytest.raises(ConfigError) as raised:
+        Settings.parse(config)
+    told = {mistake.key for mistake in raised.value.mistakes}
+    # A stream whose mode is unreadable is taken for one on demand, which has no shards.
+    also = {key.replace("streamMode", "shards")} if "streamMode" in key else set()
+    assert key in told
+    assert told <= {key} | also

@@ -1,0 +1,77 @@
+"""Pulumi.yaml and the example stack file: what an operator starts from."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from infra.config import PROJECT_ROOT, Settings
+from infra.local import program
+from tests.infra.engine import CONFIG, record
+
+PREFIX = f"{program.PROJECT}:"
+EXAMPLE = PROJECT_ROOT / "infra" / "Pulumi.example.yaml"
+KEYS = {
+    *("source", "target", "tables", "operators", "retentionHours", "protect", "lambdaArchive"),
+    "tags",
+}
+
+
+def project() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((PROJECT_ROOT / "Pulumi.yaml").read_text())
+    return loaded
+
+
+def example(text: str) -> dict[str, Any]:
+    config = yaml.safe_load(text)["config"]
+    return {
+        key.removeprefix(PREFIX): value for key, value in config.items() if key.startswith(PREFIX)
+    }
+
+
+def test_the_project_is_the_one_that_the_program_and_the_local_cloud_speak_of() -> None:
+    assert project()["name"] == program.PROJECT
+    assert (PROJECT_ROOT / project()["main"]).resolve() == program.PROGRAM
+    assert project()["runtime"]["options"]["virtualenv"] == ".venv"
+
+
+def test_the_defaults_that_pulumi_shows_are_those_that_the_program_uses() -> None:
+    shown = {key: value["default"] for key, value in project()["config"].items()}
+    settings = Settings.parse(CONFIG)
+    assert shown == {
+        "protect": settings.protect,
+        "retentionHours": settings.retention_hours,
+        "lambdaArchive": str(settings.lambda_archive.relative_to(PROJECT_ROOT)),
+    }
+
+
+def test_pulumi_installs_what_the_project_pins() -> None:
+    """`pulumi install` reads the requirements of the program's folder, not the project's."""
+    assert (program.PROGRAM / "requirements.txt").read_text().strip() == "-r ../requirements.txt"
+
+
+def test_the_example_deploys_as_it_stands(tmp_path: Path) -> None:
+    deployed = record(example(EXAMPLE.read_text()), tmp_path / "archive")
+    assert [table["sourceTable"] for table in deployed.outputs["tables"]] == ["orders"]
+
+
+def test_the_example_shows_every_key_and_each_works_when_it_is_uncommented(tmp_path: Path) -> None:
+    text = EXAMPLE.read_text()
+    head, _, body = text.partition("config:\n")
+    assert head.startswith("#")
+    settings = re.sub(r"(?m)^( *)# (?=\s*[\w.:-]+:( |$))", r"\1", body)
+    settings = settings.replace("# or PROVISIONED, with shards: 4", "")
+    values = example(f"config:\n{settings}")
+    assert set(values) == KEYS
+    assert len(values["tables"][0]) == 10
+    assert {*values["source"]} == {"accountId", "region", "profile", "roleArn"}
+    deployed = record({**values, "lambdaArchive": str(tmp_path / "archive")}, tmp_path / "archive")
+    assert deployed.outputs["tables"]
+
+
+def test_the_example_forbids_resources_without_an_account() -> None:
+    config = yaml.safe_load(EXAMPLE.read_text())["config"]
+    assert config["pulumi:disable-default-providers"] == ["aws"]
