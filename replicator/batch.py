@@ -110,19 +110,24 @@ class Consumer:
 
     def _applied(self, event: Any, deadline: Deadline, tally: Tally) -> Report:
         records = decode.envelope(event)
-        terms = Terms(deadline, tally.trouble, redelivered=self._seen(records))
+        terms = Terms(deadline, tally.trouble)
+        seen = self._seen(records)
         settings = self.settings.read(terms)
         if settings is None:
             return self._fail(records, tally, "The settings row cannot be read")
         terms.expire = settings.expire
-        return _Batch(self, records, settings, terms, tally).run()
+        return _Batch(self, records, settings, terms, tally, seen).run()
 
-    def _seen(self, records: Sequence[Record]) -> bool:
-        """Whether this container was given these records before: then look before writing."""
+    def _seen(self, records: Sequence[Record]) -> frozenset[str]:
+        """The sequence numbers of those records that this container was given before."""
         numbers = frozenset(record.sequence_number for record in records)
-        seen = any(not numbers.isdisjoint(earlier) for earlier in self._recent)
+        seen: set[str] = set()
+        for earlier in self._recent:
+            # Lambda redelivers from a record that it has delivered, so the first one tells.
+            if records and records[0].sequence_number in earlier:
+                seen |= numbers & earlier
         self._recent.append(numbers)
-        return seen
+        return frozenset(seen)
 
     def _fail(self, records: Sequence[Record], tally: Tally, why: str) -> Report:
         tally.counts[RECEIVED] = tally.counts[RETRIED] = len(records)
@@ -140,11 +145,13 @@ class _Batch:
         settings: Settings,
         terms: Terms,
         tally: Tally,
+        seen: frozenset[str],
     ) -> None:
         self._consumer = consumer
         self._settings = settings
         self._terms = terms
         self._tally = tally
+        self._seen = seen
         self._slots = [slot for record in records for slot in self._unpack(record)]
         self._lines: list[Line] = []
         self._parked: list[Candidate] = []
@@ -199,7 +206,7 @@ class _Batch:
                 candidate = Candidate(slot, content.reason, content.detail)
                 parked = content.reason is Reason.PARKED
                 (self._parked if parked else self._suspects).append(candidate)
-        self._lines = [Line(changes) for changes in keys.values()]
+        self._lines = [Line(changes, self._seen) for changes in keys.values()]
         self._check_burst()
 
     # Writing.

@@ -13,10 +13,15 @@ from replicator.outcome import Result
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One change to write. `pin`: apply only while the key's entry is exactly this one."""
+    """One change to write.
+
+    `pin`: apply only while the key's entry is exactly this one. `redelivered`: this record has been
+    here before and may have been applied; where there are many, it pays to look before writing.
+    """
 
     change: Change
     pin: Entry | None = None
+    redelivered: bool = False
 
 
 class Trouble(Protocol):
@@ -30,14 +35,12 @@ class Trouble(Protocol):
 class Terms:
     """What holds for one call of a guard.
 
-    `expire`: entries may carry an expiry (the table is replicating). `redelivered`: most of these
-    changes are expected to have been applied; look before writing.
+    `expire`: entries may carry an expiry, because the table is replicating.
     """
 
     deadline: Deadline
     trouble: Trouble
     expire: bool = False
-    redelivered: bool = False
 
 
 class Guard(Protocol):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ CHANGES_PER_CALL = 50
 BYTES_PER_CALL = 3_900_000
 ENTRY_BYTES = 200
 KEYS_PER_READ = 100
+WORTH_READING = 10  # fewer changes than this are written without looking first
 
 DAY_SECONDS = 86_400
 
@@ -196,18 +197,21 @@ class _Run:
         self._clock = guard.effects.clock
         self._works = [_Work(attempt) for attempt in attempts]
         self._waiting = deque(self._works)
+        self._unread: deque[_Work] = deque()
         self._isolated: deque[list[_Work]] = deque()
-        self._reading = terms.redelivered
         self._lock = threading.Lock()
+        known = sum(attempt.redelivered for attempt in attempts)
+        if known >= WORTH_READING:
+            self._read_first(lambda work: work.attempt.redelivered)
 
     def results(self) -> list[Result]:
-        if len(self._waiting) > 4 * CHANGES_PER_CALL and not self._reading:
+        if len(self._waiting) > 4 * CHANGES_PER_CALL:
             # One call ahead of the others tells whether most of this has been applied before.
             pack = self._next()
             if pack is not None:
                 self._finish(pack)
-        size = KEYS_PER_READ if self._reading else self._guard.pace.size
-        calls = -(-len(self._waiting) // size)
+        size = self._guard.pace.size
+        calls = -(-len(self._waiting) // size) + -(-len(self._unread) // KEYS_PER_READ)
         executor = self._guard.effects.executor
         executor.run_all([self._work] * max(1, min(calls, executor.width)))
         return [work.result or Retry("not attempted") for work in self._works]
@@ -220,28 +224,29 @@ class _Run:
         with self._lock:
             if self._isolated:
                 return self._pack(self._isolated.popleft(), isolated=True)
-            if not self._waiting:
-                return None
-            if self._reading and not self._waiting[0].looked:
+            if self._unread:
                 return self._pack(self._take_unread(), read=True)
-            return self._pack(self._take())
+            return self._pack(self._take()) if self._waiting else None
+
+    def _read_first(self, which: Callable[[_Work], bool]) -> None:
+        """Has these looked up before they are written."""
+        moved = [work for work in self._waiting if not work.looked and which(work)]
+        chosen = set(moved)
+        self._waiting = deque(work for work in self._waiting if work not in chosen)
+        self._unread.extend(moved)
 
     def _pack(self, works: list[_Work], *, isolated: bool = False, read: bool = False) -> _Pack:
         token = f"{self._guard.effects.random.getrandbits(128):032x}"
         return _Pack(works, token, isolated, read)
 
     def _take_unread(self) -> list[_Work]:
-        works: list[_Work] = []
-        while self._waiting and len(works) < KEYS_PER_READ and not self._waiting[0].looked:
-            works.append(self._waiting.popleft())
-        return works
+        count = min(KEYS_PER_READ, len(self._unread))
+        return [self._unread.popleft() for _ in range(count)]
 
     def _take(self) -> list[_Work]:
         works: list[_Work] = []
         size = 0
         while self._waiting and len(works) < self._guard.pace.size:
-            if self._reading and not self._waiting[0].looked:
-                break
             size += self._waiting[0].attempt.change.size + ENTRY_BYTES
             if works and size > BYTES_PER_CALL:
                 break
@@ -348,7 +353,8 @@ class _Run:
             if work.result is None:
                 again.append(work)
         if 10 * refused > len(pack.works) and len(self._waiting) > CHANGES_PER_CALL:
-            self._reading = True
+            with self._lock:
+                self._read_first(lambda work: True)
         if again and (slowed or len(again) == len(pack.works)):
             self._guard.pace.slower()
             for work in again:
@@ -428,8 +434,7 @@ class _Run:
             if isinstance(answer, Failure):
                 self._report_read(answer)
                 if answer.kind in (Kind.SYSTEMATIC, Kind.INVALID):
-                    self._reading = False  # writing tells the same, at a price
-                    break
+                    break  # writing tells the same, at a price
             else:
                 for item in answer.get("Responses", {}).get(table, ()):
                     self._learn(by_key[bytes(item["k"]["B"])], item)

@@ -67,10 +67,13 @@ class _Place:
 class Line:
     """One key's changes, attempted one at a time until each has an outcome."""
 
-    def __init__(self, slots: list[tuple[Slot, Change]]) -> None:
+    def __init__(
+        self, slots: list[tuple[Slot, Change]], seen: frozenset[str] = frozenset()
+    ) -> None:
         places = [_Place(slot, change, index) for index, (slot, change) in enumerate(slots)]
         newest, self._older = schedule(places)
         self._newest = deque(newest)
+        self._seen = seen
         self._pin: Entry | None = None
         self._reached = False  # the key's entry is known to be at or past one of the newest
         self._spread = False
@@ -79,7 +82,8 @@ class Line:
         """The next change to write; None when all have ended, or none may be tried any more."""
         if not self._newest:
             return None
-        return Attempt(self._newest[0].change, self._pin)
+        place = self._newest[0]
+        return Attempt(place.change, self._pin, place.slot.record.sequence_number in self._seen)
 
     def settle(self, result: Result) -> Candidate | None:
         """Takes in the result of the last attempt; returns what has to be quarantined first."""

@@ -52,8 +52,11 @@ class Harness(Protocol):
 class GuardConformance:
     """The tests; `harness` is a fixture of the subclass, fresh for each test."""
 
-    def apply(self, harness: Harness, *changes: Change, **terms: Any) -> list[Result]:
-        return harness.guard.apply([Attempt(each) for each in changes], harness.terms(**terms))
+    def apply(
+        self, harness: Harness, *changes: Change, redelivered: bool = False, **terms: Any
+    ) -> list[Result]:
+        attempts = [Attempt(each, redelivered=redelivered) for each in changes]
+        return harness.guard.apply(attempts, harness.terms(**terms))
 
     def one(self, harness: Harness, change: Change, pin: Entry | None = None) -> Result:
         (result,) = harness.guard.apply([Attempt(change, pin)], harness.terms())

@@ -88,8 +88,11 @@ def calls(harness: LedgerHarness) -> Calls:
     return calls
 
 
-def apply(harness: LedgerHarness, *changes: Change, **terms: Any) -> list[Result]:
-    return harness.guard.apply([Attempt(each) for each in changes], harness.terms(**terms))
+def apply(
+    harness: LedgerHarness, *changes: Change, redelivered: bool = False, **terms: Any
+) -> list[Result]:
+    attempts = [Attempt(each, redelivered=redelivered) for each in changes]
+    return harness.guard.apply(attempts, harness.terms(**terms))
 
 
 def inserts(count: int, **more: Any) -> list[Change]:
@@ -299,13 +302,18 @@ def test_a_stale_read_never_ends_a_change_that_should_be_applied(harness: Ledger
         def stale(self, call: Call) -> bool:
             return True
 
-    apply(harness, change(None, item("a", 1), START))
-    apply(harness, change(item("a", 1), item("a", 2), START + 1))
+    def step(old: int | None, new: int, micros: int) -> list[Change]:
+        return [
+            change(None if old is None else item(f"k{n}", old), item(f"k{n}", new), micros)
+            for n in range(20)
+        ]
+
+    apply(harness, *step(None, 1, START))
+    apply(harness, *step(1, 2, START + 1))
     harness.set_faults(Stale())
-    again = change(item("a", 2), item("a", 3), START + 2)
-    assert isinstance(apply(harness, again, redelivered=True)[0], Applied)
-    tie = change(item("a", 3), item("a", 4), START + 2)
-    assert isinstance(apply(harness, tie, redelivered=True)[0], Applied)
+    for newer in (step(2, 3, START + 2), step(3, 4, START + 2)):
+        results = apply(harness, *newer, redelivered=True)
+        assert all(isinstance(result, Applied) for result in results)
 
 
 def test_an_entry_that_cannot_be_read_is_waited_for(harness: LedgerHarness) -> None:
