@@ -53,6 +53,7 @@ class Imports:
         self._run: Callable[[str, str], None]
         self._finish: Callable[..., None]
         self._objects: Callable[..., tuple[str, list[tuple[str, bytes]]]]
+        self._items: Callable[[bytes], Any]
 
     def install(self) -> None:
         """Take the place of ministack's functions."""
@@ -62,6 +63,7 @@ class Imports:
         self._run = replace("dynamodb", "_run_import", self.run)
         self._finish = replace("dynamodb", "_finish_import", self.finish)
         self._objects = replace("dynamodb", "_import_source_objects", self.source_objects)
+        self._items = replace("dynamodb", "_import_dynamodb_json_items", self.items)
         for name in DATA_PLANE:
             handler = getattr(self._ministack.dynamodb, name)
             replace("dynamodb", name, self._unless_importing(handler))
@@ -106,6 +108,13 @@ class Imports:
             table["TableStatus"] = "ACTIVE"
         self._running -= 1
         self._finish(description, status, code, message)
+
+    def items(self, blob: bytes) -> Any:
+        """The items of an object: a line ends at a newline, not at every Unicode separator."""
+        text = blob.decode("utf-8", errors="replace")
+        for separator in "\x85\u2028\u2029":
+            text = text.replace(separator, f"\\u{ord(separator):04x}")
+        return self._items(text.encode())
 
     def source_objects(self, source: Json, compression: str) -> tuple[str, list[tuple[str, bytes]]]:
         """The source's objects, read from the account that S3BucketOwner names, if it may be."""

@@ -80,6 +80,7 @@ REPLACED: Mapping[str, tuple[str, ...]] = {
         "_run_import",
         "_finish_import",
         "_import_source_objects",
+        "_import_dynamodb_json_items",
         "_IMPORT_COMPLETE_AFTER_SEC",
     ),
     "kinesis": (
