@@ -96,9 +96,11 @@ class TableRun:
         try:
             self.journal.refresh()
             for step in STEPS:
+                state = self._state_of(step)
+                self.journal.works_in(state)
                 outcome: Outcome = step.advance(self.context)
                 if not isinstance(outcome, Done):
-                    self._enter(step)
+                    self.journal.enter(state)
                     break
             else:
                 self.journal.enter(State.REPLICATING)
@@ -117,11 +119,11 @@ class TableRun:
         self._look(outcome)
         return outcome
 
-    def _enter(self, step: ModuleType) -> None:
+    def _state_of(self, step: ModuleType) -> State:
         # A replica stays one while another round of probes measures it.
         measuring = self.journal.row.state is State.REPLICATING and step is STEPS[-1]
-        if not measuring:
-            self.journal.enter(step.state)
+        state: State = State.REPLICATING if measuring else step.state
+        return state
 
     def _bear(self, error: UnavailableError, step: ModuleType | None) -> Pending:
         """Waits a trouble out that may pass, for a while."""

@@ -110,6 +110,7 @@ class Journal:
         self._table = table
         self._lease = lease
         self._row = Row()
+        self._at_work: State | None = None
 
     @property
     def row(self) -> Row:
@@ -149,12 +150,23 @@ class Journal:
         event = Event(now, State.PLANNED, f"run {run_id}")
         self._write(Change(State.PLANNED, now, run_id, event=event))
 
+    def works_in(self, state: State | None) -> None:
+        """The state that the next `put` enters with its record. None: the current one stays."""
+        self._at_work = state
+
     def put(self, record: Record, text: str) -> None:
         """Notes what a step is about to do, or has seen done."""
-        self._write(Change(records={record.key: _to_json(record)}, event=self._event(text)))
+        self._note({record.key: _to_json(record)}, text)
 
     def forget(self, kind: type[Record], text: str) -> None:
-        self._write(Change(records={kind.key: None}, event=self._event(text)))
+        """Takes a note back that the world has overtaken."""
+        self._note({kind.key: None}, text)
+
+    def _note(self, records: Mapping[str, str | None], text: str) -> None:
+        now, before = self.now(), self._row.state
+        state = self._at_work or before
+        since = None if state is before else now
+        self._write(Change(state, since, records=records, event=Event(now, state, text)))
 
     def enter(self, state: State) -> None:
         """Enters a state, unless it is the current one."""
@@ -173,9 +185,6 @@ class Journal:
         self._write(
             Change(State.FAILED, now, failure=Failure(step, error.what, error.fix), event=event)
         )
-
-    def _event(self, text: str) -> Event:
-        return Event(self.now(), self._row.state, text)
 
     def _write(self, change: Change) -> None:
         self._lease.check()

@@ -42,7 +42,7 @@ class Buffered:
     table_id: str
     """The source table's. Another one later means that the table was made again."""
     generation: int
-    """Of the lease under which it was observed: it says nothing of the time between two processes."""
+    """Of the lease under which it was observed: between two processes nobody watched."""
 
 
 @dataclass(frozen=True)

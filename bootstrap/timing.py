@@ -18,9 +18,6 @@ ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL"
 class Clock(Protocol):
     """The machine's time. Never compared with AWS's: that comes from AWS's answers."""
 
-    def now(self) -> float:
-        """Epoch seconds."""
-
     def monotonic(self) -> float:
         """Seconds that never step back, and that go on while the process or the machine sleeps."""
 
@@ -29,9 +26,6 @@ class Clock(Protocol):
 
 class SystemClock:
     """The real one."""
-
-    def now(self) -> float:
-        return time.time()
 
     def monotonic(self) -> float:
         # Python's own stands still while a laptop sleeps, and a lease does not.

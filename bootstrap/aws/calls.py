@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -115,6 +116,7 @@ class Calls:
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400))
         action = f"{service}:{error.operation_name}"
         if code in DENIED:
+            action, resource = _named(message, action, resource)
             return AccessDeniedError(
                 self.side,
                 f"{self.role} may not {action} on {resource} in the {self.side.account}. "
@@ -153,6 +155,14 @@ class Calls:
             "organisation's "
             "policy, a permissions boundary or a key policy that denies it"
         )
+
+
+def _named(message: str, action: str, resource: str) -> tuple[str, str]:
+    """Action and resource as AWS names them: what is missing may be another action than was called."""
+    named = re.search(r"perform: ([\w-]+:\w+)(?: on resource: (\S+))?", message)
+    if named is None:
+        return action, resource
+    return named[1], named[2] or resource
 
 
 def answered_at(answer: Mapping[str, Any]) -> float:

@@ -1,0 +1,133 @@
+"""One writer per table: the lease and its generation."""
+
+from __future__ import annotations
+
+import pytest
+
+from bootstrap.errors import LeaseHeldError, LeaseLostError
+from bootstrap.lease import LEASE_SECONDS, this_machine
+from tests.bootstrap.world import Process, World
+
+
+def working(world: World, pid: int = 1, host: str = "laptop") -> Process:
+    """A process in the middle of its run."""
+    process = Process(world, pid=pid, host=host)
+    process.start()
+    process.until(lambda: bool(world.exports))
+    return process
+
+
+def test_a_second_run_says_who_holds_the_lease() -> None:
+    world = World()
+    working(world, pid=4711)
+    with pytest.raises(LeaseHeldError, match="process 4711 on laptop") as refusal:
+        Process(world, pid=2).go()
+    assert refusal.value.exit_code == 1
+    assert "--take-over" in refusal.value.fix
+
+
+def test_a_holder_that_died_on_this_machine_is_replaced_at_once() -> None:
+    world = World()
+    working(world, pid=1)
+    world.alive.discard(1)
+    before = world.clock()
+    Process(world, pid=2).start()
+    assert world.clock() == before
+
+
+def test_a_holder_on_another_machine_is_replaced_when_its_lease_has_expired() -> None:
+    world = World()
+    working(world, pid=1, host="elsewhere")
+    world.alive.discard(1)
+    with pytest.raises(LeaseHeldError):
+        Process(world, pid=2).start()
+    world.clock.advance(LEASE_SECONDS + 1)
+    Process(world, pid=2).start()
+
+
+def test_a_live_holder_is_replaced_only_when_told_to() -> None:
+    world = World()
+    first = working(world, pid=1)
+    Process(world, pid=2).start(take_over=True)
+    with pytest.raises(LeaseLostError):
+        first.run.tick()
+
+
+@pytest.mark.parametrize("silence", [LEASE_SECONDS + 1, 7_200])
+def test_a_process_that_slept_past_its_lease_stops_before_its_next_call(silence: float) -> None:
+    world = World()
+    first = working(world, pid=1, host="elsewhere")
+    world.clock.advance(silence)
+    second = Process(world, pid=2)
+    second.start()
+    before = len(world.seen)
+    with pytest.raises(LeaseLostError, match="process 2 on laptop"):
+        first.run.context.source.destinations("orders")
+    after = {seen.name for seen in world.seen[before:]}
+    assert after <= {"UpdateItem", "GetItem"}, "only the lease was asked about"
+
+
+def test_a_process_that_lost_its_lease_cannot_write_the_journal() -> None:
+    world = World()
+    first = working(world, pid=1)
+    Process(world, pid=2).start(take_over=True)
+    from bootstrap.states import Recovery
+
+    with pytest.raises(LeaseLostError):
+        first.run.journal.put(Recovery(1.0), "too late")
+
+
+def test_a_process_that_slept_past_its_lease_goes_on_if_nobody_took_it() -> None:
+    world = World()
+    first = working(world, pid=1)
+    world.clock.advance(7_200)
+    first.until(lambda: bool(world.imports))
+
+
+def test_the_lease_is_kept_through_a_wait_of_hours() -> None:
+    world = World()
+    world.export_seconds = 3 * 3_600
+    first = Process(world, pid=1, host="elsewhere")
+    refused: list[bool] = []
+
+    def watch(number: int, name: str, after: bool) -> None:
+        if name == "describe_export" and not after and len(refused) < 3 and number % 100 == 0:
+            world.on_call = lambda number, name, after: None
+            with pytest.raises(LeaseHeldError):
+                Process(world, pid=2).start()
+            refused.append(True)
+            world.on_call = watch
+
+    world.on_call = watch
+    first.go()
+    assert refused
+
+
+def test_a_run_that_ends_gives_its_lease_back() -> None:
+    world = World()
+    Process(world, pid=1, host="elsewhere").go()
+    Process(world, pid=2).start()
+
+
+def test_a_claim_whose_answer_was_lost_is_recognised_as_ones_own() -> None:
+    world = World()
+    process = Process(world)
+    real, lost = process.store.claim, []
+
+    def claim(table: str, seen: int, holder: str, expires: float) -> bool:
+        real(table, seen, holder, expires)
+        lost.append(True)
+        return real(table, seen, holder, expires)  # the SDK repeats the call, and meets itself
+
+    process.store.claim = claim  # type: ignore[method-assign]
+    process.start()
+    assert lost
+
+
+def test_this_process_is_alive_and_a_stranger_with_its_number_is_not() -> None:
+    import dataclasses
+
+    machine = this_machine()
+    assert machine.alive(machine.me)
+    assert not machine.alive(dataclasses.replace(machine.me, born="1"))
+    assert not machine.alive(dataclasses.replace(machine.me, pid=2**22 + 1))
