@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import Any
 
@@ -27,6 +28,9 @@ def _built() -> Consumer:
         from replicator import aws
         from replicator.metrics import Meter
 
+        # A batch is hundreds of thousands of small objects without a cycle, and all of them live
+        # until its end: the collector would walk them again and again for nothing.
+        gc.set_threshold(500_000, 20, 100)
         config = Config.from_environment(os.environ)
         dynamodb, s3 = aws.clients(config.target_region, THREADS)
         _consumer = Consumer.build(

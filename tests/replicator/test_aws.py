@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import ast
+import json
+import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
+import botocore.session
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config
 from botocore.exceptions import (
     ClientError,
     EndpointConnectionError,
@@ -14,10 +21,13 @@ from botocore.exceptions import (
     ParamValidationError,
 )
 from botocore.parsers import ResponseParserError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from replicator import aws
 from replicator.aws import Failure, Kind
 from tests.fakes import errors
+from tests.replicator.test_canonical import images
 
 PACKAGE = Path(aws.__file__).parent
 
@@ -92,6 +102,54 @@ def test_no_other_module_knows_botocore() -> None:
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             if any(name.split(".")[0] in ("boto3", "botocore") for name in names):
                 assert path.name == "aws.py"
+
+
+def sent(client: Any, request: dict[str, Any]) -> tuple[bytes, dict[str, str]]:
+    """Body and headers of the request that a client would send."""
+    kept: list[Any] = []
+
+    def keep(request: Any, **_: Any) -> AWSResponse:
+        kept.append(request)
+        raw = SimpleNamespace(stream=lambda *_, **__: iter([b"{}"]))
+        return AWSResponse(request.url, 200, {}, raw)
+
+    client.meta.events.register("before-send.dynamodb.TransactWriteItems", keep)
+    client.transact_write_items(**request)
+    return kept[0].body, dict(kept[0].headers)
+
+
+@pytest.fixture(scope="module")
+def clients() -> tuple[Any, Any]:
+    """A client of botocore's own making, and one of ours."""
+    plain = botocore.session.get_session().create_client(
+        "dynamodb",
+        region_name="eu-west-1",
+        aws_access_key_id="x",
+        aws_secret_access_key="x",
+        config=Config(parameter_validation=False),
+    )
+    with mock.patch.dict(os.environ, {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}):
+        own, _ = aws.clients("eu-west-1", 1)
+    return plain, own
+
+
+@settings(max_examples=50, deadline=None)
+@given(found=st.lists(images, min_size=1, max_size=3))
+def test_a_transaction_is_sent_as_botocore_would_send_it(
+    clients: tuple[Any, Any], found: list[Any]
+) -> None:
+    request = {
+        "TransactItems": [
+            {"Put": {"TableName": "t", "Item": image, "ConditionExpression": "i = :o"}}
+            for image in found
+        ],
+        "ClientRequestToken": "token",
+    }
+    theirs, ours = (sent(client, request) for client in clients)
+    assert json.loads(ours[0]) == json.loads(theirs[0])
+    for name in ("X-Amz-Target", "Content-Type"):
+        assert ours[1][name] == theirs[1][name]
+    assert request["TransactItems"]
 
 
 def test_clients_have_time_outs_and_retries_chosen_on_purpose(
