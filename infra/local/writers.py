@@ -61,6 +61,7 @@ class Writers:
         self._tally = Path(settings.tally)
         self._tally.unlink(missing_ok=True)
         self._log = directory / "writers.log"
+        self._stopped = False
         command = [sys.executable, "-m", "infra.local.writers", json.dumps(asdict(settings))]
         with self._log.open("wb") as log:
             # A session of its own: Ctrl-C goes to the demo, which stops everything in order.
@@ -79,8 +80,9 @@ class Writers:
         return Tally.read(self._tally)
 
     def check(self) -> None:
-        """Raises WritersError if they have ended by themselves."""
-        if self._process.poll() is None:
+        """Raises WritersError if they have ended although nobody stopped them, or badly."""
+        ended = self._process.poll()
+        if ended is None or (self._stopped and not ended):
             return
         lines = self._log.read_text(errors="replace").strip().splitlines()
         raise WritersError(
@@ -93,11 +95,11 @@ class Writers:
         """Lets the writes that are under way end; raises WritersError if they had ended before."""
         self.check()
         self.close()
-        if self._process.returncode:
-            self.check()
+        self.check()
 
     def close(self) -> None:
         """Ends the process, one way or the other."""
+        self._stopped = True
         if self._process.stdin:
             with suppress(BrokenPipeError):
                 self._process.stdin.close()
