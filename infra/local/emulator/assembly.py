@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from infra.local.emulator.access import Access
-from infra.local.emulator.changes import ChangeCapture
-from infra.local.emulator.delivery import Invoker
+from infra.local.emulator.changes import ChangeCapture, Outlet
+from infra.local.emulator.chaos.delivery import ChaosDelivery
+from infra.local.emulator.chaos.faults import Faults
+from infra.local.emulator.chaos.outlet import ChaosOutlet
+from infra.local.emulator.chaos.rates import Chaos
+from infra.local.emulator.chaos.tally import ChaosTally
+from infra.local.emulator.delivery import Delivery, Invoker
 from infra.local.emulator.destinations import Destinations
 from infra.local.emulator.expiry import Expiry
 from infra.local.emulator.exports import Exports
@@ -30,11 +35,13 @@ def assemble(ministack: Ministack, settings: Settings) -> None:
     access = Access(ministack)
     shards = Shards(ministack)
     metrics = ReplicationMetrics(ministack, settings)
-    outlet = DirectOutlet(shards, metrics)
+    tally = ChaosTally(ministack)
+    outlet = _outlet(settings.chaos, DirectOutlet(shards, metrics), tally)
+    delivery = _delivery(settings.chaos, Invoker(ministack), tally)
     capture = ChangeCapture(ministack, history, outlet, metrics)
     recovery = Recovery(ministack, history, settings)
     exports = Exports(ministack, capture, history, recovery, access, settings)
-    mappings = Mappings(ministack, shards, access, Invoker(ministack), settings)
+    mappings = Mappings(ministack, shards, access, delivery, settings)
 
     access.install()
     Numbers(ministack).install()
@@ -48,7 +55,23 @@ def assemble(ministack: Ministack, settings: Settings) -> None:
     Workers(ministack).install()
     Logs(ministack, access).install()
     mappings.install()
+    if settings.chaos.throttle or settings.chaos.lost:
+        Faults(ministack, access, settings.chaos, tally.count).install()
 
     start(metrics.run, "local-metrics")
     start(Expiry(ministack, capture, settings).run, "local-expiry")
     start(mappings.run, "local-mappings")
+
+
+def _outlet(chaos: Chaos, direct: DirectOutlet, tally: ChaosTally) -> Outlet:
+    if not (chaos.duplicate or chaos.delay or chaos.scatter or chaos.poison):
+        return direct
+    chaotic = ChaosOutlet(chaos, direct, direct.again, tally.count)
+    start(chaotic.run, "local-chaos")
+    return chaotic
+
+
+def _delivery(chaos: Chaos, direct: Invoker, tally: ChaosTally) -> Delivery:
+    if not (chaos.overlap or chaos.redeliver or chaos.kill):
+        return direct
+    return ChaosDelivery(chaos, direct, tally.count)

@@ -11,6 +11,7 @@ from typing import Any
 from infra.local.emulator.access import EXPORT_WRITES, Access
 from infra.local.emulator.changes import ChangeCapture
 from infra.local.emulator.export_files import (
+    PARTITIONS,
     Line,
     S3Object,
     data_files,
@@ -58,6 +59,8 @@ class Exports:
         access: Access,
         settings: Settings,
     ) -> None:
+        self._skew = settings.scaled(60) * settings.chaos.export_skew
+        self._random = settings.chaos.random()
         self._ministack = ministack
         self._capture = capture
         self._history = history
@@ -231,20 +234,28 @@ class Exports:
     def _parts(self, table: TableOf, description: Json) -> list[list[Line]]:
         stored = self._ministack.dynamodb._tables.get(table.name)
         names = tuple(name for name in (stored["pk_name"], stored["sk_name"]) if name)
-        lines: Sequence[Line]
         if description["ExportType"] == "FULL_EXPORT":
-            moment = int(description["ExportTime"] * 1e6)
-            with self._capture.lock:
-                items = [item for rows in stored["items"].values() for item in rows.values()]
-                later = self._history.after(table, moment)
-            lines = full_lines(as_of(items, later, names))
-        else:
-            window = description["IncrementalExportSpecification"]
-            begin, end = (int(window[n] * 1e6) for n in ("ExportFromTime", "ExportToTime"))
-            with self._capture.lock:
-                steps = [s for s in self._history.after(table, begin - 1) if s.at < end]
-            lines = incremental_lines(steps, names, window["ExportViewType"])
+            return self._full_parts(table, stored, description["ExportTime"], names)
+        window = description["IncrementalExportSpecification"]
+        begin, end = (int(window[n] * 1e6) for n in ("ExportFromTime", "ExportToTime"))
+        with self._capture.lock:
+            steps = [s for s in self._history.after(table, begin - 1) if s.at < end]
+        lines = incremental_lines(steps, names, window["ExportViewType"])
         return partitioned(lines, names[0])
+
+    def _full_parts(
+        self, table: TableOf, stored: Json, at: float, names: tuple[str, ...]
+    ) -> list[list[Line]]:
+        with self._capture.lock:
+            items = [item for rows in stored["items"].values() for item in rows.values()]
+            later = self._history.after(table, int((at - self._skew) * 1e6))
+        parts = []
+        for number in range(PARTITIONS):
+            # "Time periods … can vary by one minute": S3DataExport.HowItWorks.html.
+            moment = int((at + self._random.uniform(-self._skew, self._skew)) * 1e6)
+            state = as_of(items, [step for step in later if step.at > moment], names)
+            parts.append(partitioned(full_lines(state), names[0])[number])
+        return parts
 
     def _check_bucket(self, table: TableOf, description: Json, caller: str) -> None:
         bucket = description["S3Bucket"]

@@ -25,7 +25,7 @@ log = logging.getLogger("local.mappings")
 
 POLL_SECONDS = 0.05
 SCAN = 10_000
-LONGEST_BACKOFF = 5.0
+LONGEST_BACKOFF = 2.0
 
 
 @dataclass(frozen=True)

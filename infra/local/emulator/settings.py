@@ -6,17 +6,19 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from infra.local.emulator.chaos.rates import GOOD_DAY, Chaos, parse
+
 
 @dataclass(frozen=True)
 class Settings:
     """Settings of one emulator process.
 
     `time_scale` multiplies AWS's own delays (1: as long as AWS takes; the demo uses 0.01).
-    `chaos` is the text of LOCAL_CHAOS; empty means AWS on a good day.
+    `chaos` is what LOCAL_CHAOS asks for; by default AWS has a good day.
     """
 
     time_scale: float = 1.0
-    chaos: str = ""
+    chaos: Chaos = GOOD_DAY
 
     def scaled(self, seconds: float, floor: float = 0.0) -> float:
         """AWS's delay on this clock, never under `floor` (seconds)."""
@@ -59,12 +61,16 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
-        """Read REPLICATION_TIME_SCALE and LOCAL_CHAOS. Raises ValueError for a wrong scale."""
+        """Read REPLICATION_TIME_SCALE and LOCAL_CHAOS. Raises ValueError for what is wrong."""
         values = os.environ if environment is None else environment
-        scale = float(values.get("REPLICATION_TIME_SCALE") or 1)
+        text = values.get("REPLICATION_TIME_SCALE") or "1"
+        try:
+            scale = float(text)
+        except ValueError:
+            scale = 0.0
         if not 0 < scale <= 1:
             raise ValueError(
-                f"REPLICATION_TIME_SCALE is {scale}: the local cloud runs between 0 and 1 times "
+                f"REPLICATION_TIME_SCALE is {text!r}: the local cloud runs between 0 and 1 times "
                 "AWS's delays.\nTry: REPLICATION_TIME_SCALE=0.01"
             )
-        return cls(time_scale=scale, chaos=values.get("LOCAL_CHAOS", ""))
+        return cls(time_scale=scale, chaos=parse(values.get("LOCAL_CHAOS", "")))

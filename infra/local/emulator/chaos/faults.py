@@ -1,0 +1,133 @@
+"""DynamoDB's passing refusals, and answers that are lost after the call took effect.
+
+Only functions meet them: what the operator's tool and the tests do is not disturbed.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from functools import partial
+
+from infra.local.emulator.access import Access
+from infra.local.emulator.chaos.rates import Chaos
+from infra.local.emulator.patching import Json, Ministack, Response
+
+SINGLE = ("_put_item", "_update_item", "_delete_item", "_get_item", "_query")
+BATCHES = {"_batch_get_item": "UnprocessedKeys", "_batch_write_item": "UnprocessedItems"}
+TRANSACTIONS = ("_transact_write_items", "_transact_get_items")
+
+REFUSALS = (
+    (
+        "ProvisionedThroughputExceededException",
+        "The level of configured throughput is exceeded",
+        400,
+    ),
+    ("ThrottlingException", "Throughput exceeds the current capacity of your table or index", 400),
+    ("RequestLimitExceeded", "Throughput exceeds the current throughput limit of the account", 400),
+    ("InternalServerError", "Internal server error", 500),
+)
+REASONS = (
+    ("TransactionConflict", "Transaction is ongoing for the item"),
+    ("ThrottlingError", "Throughput exceeds the current capacity of your table or index"),
+    ("ProvisionedThroughputExceeded", "The level of configured throughput is exceeded"),
+)
+
+
+class Faults:
+    """Refuses calls of functions at the rates of `Chaos`."""
+
+    def __init__(
+        self, ministack: Ministack, access: Access, chaos: Chaos, tally: Callable[[str], None]
+    ) -> None:
+        self._ministack = ministack
+        self._access = access
+        self._chaos = chaos
+        self._tally = tally
+        self._random = chaos.random()
+        self._lock = threading.Lock()
+
+    def install(self) -> None:
+        """Take the place of the handlers, in front of all other corrections."""
+        for name in SINGLE:
+            self._wrap(name, self._refuse_call)
+        for name, member in BATCHES.items():
+            self._wrap(name, partial(self._leave_unprocessed, member))
+        for name in TRANSACTIONS:
+            self._wrap(name, self._cancel)
+
+    def _wrap(self, name: str, refuse: Callable[[Json], Response]) -> None:
+        handler: Callable[[Json], Response] = getattr(self._ministack.dynamodb, name)
+
+        def faulty(data: Json) -> Response:
+            if not self._is_function():
+                return handler(data)
+            with self._lock:
+                draw = self._random.random()
+            if draw < self._chaos.throttle:
+                self._tally("Throttled")
+                return refuse(data)
+            response = handler(data)
+            if draw < self._chaos.throttle + self._chaos.lost:
+                self._tally("Lost")
+                return self._error(*REFUSALS[-1])
+            return response
+
+        self._ministack.replace("dynamodb", name, faulty)
+
+    def _is_function(self) -> bool:
+        """Whether the caller is a function: its session is named after it."""
+        caller = self._access.caller()
+        session = caller.rpartition("/")[2]
+        if ":assumed-role/" not in caller:
+            return False
+        account = caller.split(":")[4]
+        functions = self._ministack.lambda_svc._functions.to_dict()
+        return any(key[0] == account and key[-1] == session for key in functions)
+
+    # -- refusals --------------------------------------------------------------------------------
+
+    def _refuse_call(self, data: Json) -> Response:
+        with self._lock:
+            refusal = self._random.choice(REFUSALS)
+        return self._error(*refusal)
+
+    def _leave_unprocessed(self, member: str, data: Json) -> Response:
+        """Nothing was done: the whole request comes back as unprocessed, or is refused."""
+        with self._lock:
+            refuse = self._random.random() < 0.5
+        if refuse:
+            return self._refuse_call(data)
+        answer: Json = {member: data["RequestItems"]}
+        if member == "UnprocessedKeys":
+            answer["Responses"] = {table: [] for table in data["RequestItems"]}
+        response: Response = self._ministack.responses.json_response(answer)
+        return response
+
+    def _cancel(self, data: Json) -> Response:
+        """A cancelled transaction: some of its items have a passing reason, the others none."""
+        members = data.get("TransactItems") or []
+        with self._lock:
+            if self._random.random() < 0.3:
+                return self._error(*self._random.choice(REFUSALS))
+            hit = {i for i in range(len(members)) if self._random.random() < 0.2}
+            hit = hit or {self._random.randrange(max(1, len(members)))}
+            chosen = {index: self._random.choice(REASONS) for index in hit}
+        reasons = [
+            {"Code": chosen[i][0], "Message": chosen[i][1]} if i in chosen else {"Code": "None"}
+            for i in range(len(members))
+        ]
+        codes = ", ".join(reason["Code"] for reason in reasons)
+        name = "TransactionCanceledException"
+        message = (
+            "Transaction cancelled, please refer cancellation reasons for specific reasons "
+            f"[{codes}]"
+        )
+        body = {"__type": name, "Message": message, "CancellationReasons": reasons}
+        headers = {"Content-Type": "application/x-amz-json-1.0", "x-amzn-errortype": name}
+        return 400, headers, json.dumps(body).encode()
+
+    def _error(self, code: str, message: str, status: int) -> Response:
+        response: Response = self._ministack.responses.error_response_json(code, message, status)
+        return response

@@ -1,0 +1,97 @@
+"""Change records that arrive twice, late, elsewhere, or in company of rubbish."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
+from random import Random
+
+from infra.local.emulator.changes import Handover, Outlet
+from infra.local.emulator.chaos.rates import Chaos
+
+log = logging.getLogger("local.chaos")
+
+
+class ChaosOutlet:
+    """Stands before the true outlet.
+
+    `again` puts a record a second time, which DynamoDB's metrics do not count. Its caller holds the
+    write lock, so the random numbers are drawn in the order of the writes.
+    """
+
+    def __init__(
+        self,
+        chaos: Chaos,
+        outlet: Outlet,
+        again: Callable[[Handover], None],
+        tally: Callable[[str], None],
+    ) -> None:
+        self._chaos = chaos
+        self._outlet = outlet
+        self._again = again
+        self._tally = tally
+        self._random = chaos.random()
+        self._held: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = count()
+        self._changed = threading.Condition()
+
+    def hand_over(self, handover: Handover) -> None:
+        """Deliver now, later, twice, somewhere else, or followed by something broken."""
+        chaos, random = self._chaos, self._random
+        if random.random() < chaos.scatter:
+            self._tally("Scattered")
+            handover = replace(handover, partition_key=f"{random.getrandbits(128):032X}")
+        if random.random() < chaos.duplicate:
+            self._tally("Duplicated")
+            copy = handover
+            self._later(lambda: self._again(copy))
+        if random.random() < chaos.poison:
+            self._tally("Poisoned")
+            self._again(replace(handover, data=broken(handover.data, random)))
+        if random.random() < chaos.delay:
+            self._tally("Delayed")
+            late = handover
+            self._later(lambda: self._outlet.hand_over(late))
+        else:
+            self._outlet.hand_over(handover)
+
+    def _later(self, act: Callable[[], None]) -> None:
+        due = time.monotonic() + self._random.uniform(0, self._chaos.delay_seconds)
+        with self._changed:
+            heapq.heappush(self._held, (due, next(self._numbers), act))
+            self._changed.notify()
+
+    def run(self) -> None:
+        """Deliver what is held back, when it is due, for ever."""
+        while True:
+            with self._changed:
+                while not self._held or self._held[0][0] > time.monotonic():
+                    wait = self._held[0][0] - time.monotonic() if self._held else None
+                    self._changed.wait(wait)
+                _due, _number, act = heapq.heappop(self._held)
+            try:
+                act()
+            except Exception:
+                log.exception("A change record that was held back could not be delivered")
+
+
+def broken(data: bytes, random: Random) -> bytes:
+    """Something that looks less and less like the change record, and is not one."""
+    kind = random.randrange(4)
+    if kind == 0:
+        return data[: len(data) // 2]
+    if kind == 1:
+        return b"\xff\xfe not JSON"
+    record = json.loads(data)
+    if kind == 2:
+        record["dynamodb"].pop("NewImage", None)
+        record["dynamodb"].pop("OldImage", None)
+    else:
+        record["eventName"] = "UPSERT"
+    return json.dumps(record).encode()

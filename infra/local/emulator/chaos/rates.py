@@ -1,0 +1,106 @@
+"""LOCAL_CHAOS: how often what goes wrong."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Chaos:
+    """Rates between 0 and 1, of change records, invocations or calls. All zero: a good day.
+
+    duplicate: change records that enter the stream a second time, up to `delay_seconds` later.
+    delay: change records that are held back for up to `delay_seconds`, and so overtaken.
+    scatter: change records with a random partition key, and so on any shard.
+    poison: change records followed by something unreadable.
+    overlap: batches that two invocations work on at once.
+    redeliver: batches that come again, up to `delay_seconds` after they succeeded.
+    kill: invocations whose process ends before one of its first `kill_calls` AWS calls.
+    throttle: DynamoDB calls of functions that are refused for a passing reason.
+    lost: DynamoDB calls of functions that take effect and are answered with an error.
+    export_skew: how far a partition of an export may lie from ExportTime, in AWS's minutes.
+    seed: of the random numbers; 0 for another one each time.
+    """
+
+    duplicate: float = 0.0
+    delay: float = 0.0
+    delay_seconds: float = 2.0
+    scatter: float = 0.0
+    poison: float = 0.0
+    overlap: float = 0.0
+    redeliver: float = 0.0
+    kill: float = 0.0
+    kill_calls: int = 6
+    throttle: float = 0.0
+    lost: float = 0.0
+    export_skew: float = 0.0
+    seed: int = 0
+
+    def random(self) -> random.Random:
+        """A source of random numbers for one part of the emulator."""
+        return random.Random(self.seed or None)
+
+
+GOOD_DAY = Chaos()
+
+ON = Chaos(
+    duplicate=0.1,
+    delay=0.2,
+    scatter=0.3,
+    overlap=0.1,
+    redeliver=0.05,
+    kill=0.05,
+    throttle=0.05,
+    lost=0.02,
+    export_skew=1.0,
+)
+
+NOT_RATES = {"delay_seconds", "kill_calls", "seed"}
+
+
+def parse(text: str) -> Chaos:
+    """Read "on", "" or "off", a JSON object, or a list like "on,kill=0.2,delay=0".
+
+    Raises ValueError, with a line that begins "Try: ", for an unknown name or a wrong value.
+    """
+    chaos = GOOD_DAY
+    for name, value in _pairs(text.strip()):
+        if name == "on" and value is None:
+            chaos = ON
+        elif name == "off" and value is None:
+            chaos = GOOD_DAY
+        else:
+            change: dict[str, Any] = {name: _number(name, value)}
+            chaos = replace(chaos, **change)
+    return chaos
+
+
+def _pairs(text: str) -> Iterable[tuple[str, Any]]:
+    if text.startswith("{"):
+        try:
+            return list(json.loads(text).items())
+        except ValueError as error:
+            raise _wrong(f"is not JSON: {error}") from None
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    return [(part.partition("=")[0], part.partition("=")[2] or None) for part in parts]
+
+
+def _number(name: str, value: Any) -> float | int:
+    known = {field.name for field in fields(Chaos)}
+    if name not in known:
+        raise _wrong(f"has no {name!r}, only {', '.join(sorted(known))}")
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise _wrong(f"{name} is {value!r}, not a number") from None
+    if number < 0 or (name not in NOT_RATES and number > 1):
+        raise _wrong(f"{name} is {value}, not a rate between 0 and 1")
+    return int(number) if name in ("kill_calls", "seed") else number
+
+
+def _wrong(what: str) -> ValueError:
+    return ValueError(f"LOCAL_CHAOS {what}\nTry: LOCAL_CHAOS=on,kill=0.1,delay_seconds=3")
