@@ -53,7 +53,7 @@ class Consumer:
     effects: Effects
     logger: Any
     meter: Emitter
-    _recent: deque[frozenset[str]] = field(default_factory=partial(deque, maxlen=20))
+    _recent: deque[frozenset[str]] = field(default_factory=partial(deque, maxlen=8))
 
     @classmethod
     def build(
@@ -156,7 +156,8 @@ class _Batch:
         self._lines: list[Line] = []
         self._parked: list[Candidate] = []
         self._suspects: list[Candidate] = []
-        self._suspected = 0
+        self._suspected: set[str] = set()
+        self._received = len(records)
         self._tripped = False
         self._sort()
 
@@ -227,16 +228,24 @@ class _Batch:
             self._quarantine()
 
     def _check_burst(self) -> None:
-        """Too many to be exceptions: a systematic fault, and the stream keeps records better."""
-        suspected = self._suspected + len(self._suspects)
+        """Too many to be exceptions: a systematic fault, and the stream keeps records better.
+
+        What counts is Kinesis records, each once however often it is a candidate and however many
+        user records it holds: Lambda's batches get no smaller than one, and one that were too many
+        by itself would stand in its lane for ever.
+        """
+        suspected = len(self._suspected | self._now_suspected())
         burst = self._consumer.config.quarantine_burst
-        if suspected > burst and 10 * suspected > len(self._slots):
+        if suspected > burst and 10 * suspected > self._received:
             self._tripped = True
             self._tell_burst(suspected)
 
+    def _now_suspected(self) -> set[str]:
+        return {candidate.slot.record.sequence_number for candidate in self._suspects}
+
     def _quarantine(self) -> None:
         candidates = self._parked + self._suspects
-        self._suspected += len(self._suspects)
+        self._suspected |= self._now_suspected()
         self._parked, self._suspects = [], []
         if not candidates:
             return

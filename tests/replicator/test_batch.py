@@ -244,6 +244,44 @@ def test_passing_trouble_with_the_quarantine_is_sat_out(world: World) -> None:
     assert world.reasons() == ["unreadable"]
 
 
+@pytest.mark.parametrize("depth", [32, 150, 320, 990])
+def test_no_depth_of_nesting_stops_the_lane(world: World, depth: int) -> None:
+    deep: dict[str, Any] = {"N": "1"}
+    for _ in range(depth):
+        deep = {"L": [{"M": {"x": deep}}]} if depth < 990 else {"L": [deep]}
+    text = json.dumps(document(None, item("a", deep="DEEP")))
+    record = text.replace('"DEEP"', _nested(deep)).encode()
+    assert world.handle(record, document(None, item("b"))) is None
+    assert world.value("b") == "1"
+    assert len(world.quarantine()) == 1
+
+
+def _nested(value: Any) -> str:
+    """JSON of a value that is too deep for `json.dumps`."""
+    parts, closing = [], []
+    while True:
+        ((tag, held),) = value.items()
+        if tag == "N":
+            return "".join(parts) + '{"N":"1"}' + "".join(reversed(closing))
+        parts.append('{"L":[')
+        closing.append("]}")
+        value = held[0]
+        if "M" in value:
+            parts.append('{"M":{"x":')
+            closing.append("}}")
+            value = value["M"]["x"]
+
+
+# Keys and texts that are not Unicode, such as DynamoDB would not have written.
+
+
+def test_a_lone_surrogate_is_no_reason_to_stop(world: World) -> None:
+    odd = json.dumps(document(None, item("a", text={"S": "\ud800"}))).encode()
+    report = world.handle(odd, document(None, item("b")))
+    assert report is None
+    assert world.value("b") == "1"
+
+
 # The burst breaker.
 
 
@@ -280,6 +318,13 @@ def test_the_breaker_is_set_by_the_environment(world: World) -> None:
     world.consumer = world.container(quarantine_burst=2)
     assert world.handle(b"1", b"2", b"3") == "1000"
     assert world.handle(b"1", b"2") is None
+
+
+def test_one_record_never_trips_the_breaker_by_itself(world: World) -> None:
+    """Lambda cannot split it: it would stand in its lane for ever."""
+    packed = aggregate(*(document(None, item(f"bad{n}", "not a number")) for n in range(12)))
+    assert world.handle(packed) is None
+    assert len(world.quarantine()) == 12
 
 
 def test_no_probe_passes_when_the_breaker_trips(world: World) -> None:
