@@ -39,6 +39,7 @@ class Plan:
 
     Chances are per batch unless said otherwise. `delays`: how late a record enters the stream, in
     microseconds, with weights. `unusable`: chance per change of a broken record beside it.
+    `pack`: how many changes the consumer may put into one call (AWS's own limit is never reached).
     """
 
     seed: int
@@ -48,6 +49,7 @@ class Plan:
     lanes_per_shard: int
     batch: int
     width: int
+    pack: int
     burst: int
     retention_days: int
     strict: bool
@@ -77,14 +79,14 @@ def plan(seed: int) -> Plan:
     snapshot = expiry == "none" and happens(0.3)
     crowded = happens(0.12)
     strict = happens(0.6) if crowded else happens(0.06)
-    redrive = not strict and happens(0.3)
+    redrive = not strict and not snapshot and happens(0.5)
     rejecting = redrive or (not strict and happens(0.15))
     faulty = happens(0.6)
     long = happens(0.15)
     taste = Taste(
         changes=chance.randint(6, 10) + (chance.randint(0, 14) if long else 0),
-        keys=chance.choice((1, 1, 2, 2, 3)),
-        steps=_steps(chance, snapshot, expiry),
+        keys=chance.choice((1, 1, 1, 2, 2, 3, 8)),
+        steps=_steps(chance, snapshot, expiry, crowded),
         precisions=chance.choice(("u", "u", "u", "m", "um")),
         most_in_one_timestamp=chance.choice((3, 4)) if crowded else 2,
         returns=chance.choice((0.0, 0.3, 0.6)),
@@ -100,6 +102,7 @@ def plan(seed: int) -> Plan:
         lanes_per_shard=1 if strict else chance.choice((1, 1, 1, 2)),
         batch=chance.choice((1, 3, 6, 12)),
         width=1 if strict else chance.choice((1, 1, 3)),
+        pack=chance.choice((50, 50, 2)),
         burst=chance.choice((10, 10, 1)),
         retention_days=8,
         strict=strict,
@@ -120,10 +123,12 @@ def plan(seed: int) -> Plan:
     )
 
 
-def _steps(chance: random.Random, snapshot: bool, expiry: Expiry) -> tuple[tuple[int, int], ...]:
+def _steps(
+    chance: random.Random, snapshot: bool, expiry: Expiry, crowded: bool
+) -> tuple[tuple[int, int], ...]:
     steps = [MOMENTS]
-    if chance.random() < 0.5:
-        steps.append(TIED)
+    if crowded or chance.random() < 0.5:
+        steps.extend([TIED] * (3 if crowded else 1))
     if chance.random() < 0.4:
         steps.append(SAME_MILLISECOND)
     if snapshot or chance.random() < 0.3:
@@ -161,5 +166,5 @@ def _faults(chance: random.Random, strict: bool) -> Faults:
         unprocessed=rate(),
         stale=chance.choice((0.0, 0.3)),
         denied=chance.choice((0.0, 0.0, 0.05)),
-        most=chance.choice((5, 15, 40)),
+        most=chance.choice((5, 15, 60)),
     )

@@ -6,7 +6,9 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
+from unittest import mock
 
+from replicator import ledger
 from replicator.batch import Consumer
 from replicator.effects import Effects
 from replicator.settings import Config
@@ -64,10 +66,14 @@ class Story:
 
 def play(seed: int, build: Build = consumer, trace: list[str] | None = None) -> Story:
     """One history, from its seed alone."""
-    world = World(plan(seed), build, trace)
+    planned = plan(seed)
+    world = World(planned, build, trace)
     failure = None
     try:
-        world.run(Operator(world))
+        with mock.patch.multiple(
+            ledger, CHANGES_PER_CALL=planned.pack, KEYS_PER_READ=2 * planned.pack
+        ):
+            world.run(Operator(world))
     except (ViolationError, StuckError) as violation:
         failure = f"{type(violation).__name__}: {violation}"
     except Exception as error:
@@ -112,6 +118,7 @@ def _features(world: World) -> Iterable[str]:
             "fence": planned.fence,
             "park": bool(world.service.parked_at),
             "aggregated": planned.aggregated > 0,
+            "small packs": planned.pack < 50,
         }.items()
         if present
     )

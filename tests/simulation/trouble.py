@@ -129,7 +129,7 @@ class Trouble(errors.Faults):
     def _deny(self, call: Call) -> None:
         """Permissions, once gone, are gone for a while."""
         if not self._denied.get(call.operation) and self._happens(self.rates.denied):
-            self._denied[call.operation] = self.chance.randint(1, 12)
+            self._denied[call.operation] = self.chance.choice((2, 12, 40))
         if self._denied.get(call.operation):
             self._denied[call.operation] -= 1
             self.log("    denied")

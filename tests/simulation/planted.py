@@ -1,0 +1,264 @@
+"""Faults that a consumer could have, planted into the real one: the simulation must find each.
+
+Each is a context manager that changes one thing in `replicator` while it lasts. None comes with a
+history of its own: the same seeds that the consumer passes have to show it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+from unittest import mock
+
+from botocore.exceptions import ClientError
+
+from replicator import batch, decode, ledger, line, settings
+from replicator.change import Change, Entry, Probe
+from replicator.decode import Record
+from replicator.guard import Attempt, Terms
+from replicator.ledger import LedgerGuard
+from replicator.line import Candidate, Line
+from replicator.ordering import Verdict, decide
+from replicator.outcome import Doubtful, Result, Superseded
+from replicator.settings import Settings, SettingsRow
+
+Plant = Callable[[], contextlib.AbstractContextManager[Any]]
+FAULTS: dict[str, Plant] = {}
+
+#: Holds whatever the entry is.
+ALWAYS = "attribute_exists(k) OR attribute_not_exists(k)"
+
+
+def fault(name: str) -> Callable[[Plant], Plant]:
+    def register(plant: Plant) -> Plant:
+        FAULTS[name] = plant
+        return plant
+
+    return register
+
+
+@fault("an equal timestamp counts as older")
+def equal_is_older() -> Any:
+    looser = ledger.NEWER.replace("t < :t", "t <= :t")
+    assert looser != ledger.NEWER
+    return mock.patch.object(ledger, "NEWER", looser)
+
+
+@fault("ties are ignored")
+@contextlib.contextmanager
+def ties_ignored() -> Iterator[None]:
+    only_older = f"{ledger.NONE} OR ({ledger.OLDER}) OR ({ledger.OLDER_COARSELY})"
+    condition = ledger.condition
+
+    def by_time(change: Entry, pin: Entry | None) -> dict[str, Any]:
+        values = condition(change, pin)["ExpressionAttributeValues"]
+        used = {name: values[name] for name in (":p", ":q", ":t", ":first")}
+        return {"ConditionExpression": only_older, "ExpressionAttributeValues": used}
+
+    def by_time_alone(entry: Entry | None, change: Entry) -> Verdict:
+        verdict = decide(entry, change)
+        return verdict if verdict is Verdict.NEWER else Verdict.OLDER
+
+    with (
+        mock.patch.object(ledger, "condition", by_time),
+        mock.patch.object(ledger, "decide", by_time_alone),
+    ):
+        yield
+
+
+class _EntryAfterItem:
+    """A client that checks the entries with the items, and writes them in calls of their own."""
+
+    def __init__(self, dynamodb: Any, ledger_table: str) -> None:
+        self._dynamodb = dynamodb
+        self._ledger_table = ledger_table
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._dynamodb, name)
+
+    def transact_write_items(self, **request: Any) -> Any:
+        actions: list[dict[str, Any]] = []
+        entries: list[dict[str, Any]] = []
+        for action in request["TransactItems"]:
+            put = action.get("Put", {})
+            if put.get("TableName") != self._ledger_table:
+                actions.append(action)
+                continue
+            entries.append(put["Item"])
+            check = {name: value for name, value in put.items() if name != "Item"}
+            actions.append({"ConditionCheck": {**check, "Key": {"k": put["Item"]["k"]}}})
+        answer = self._dynamodb.transact_write_items(**{**request, "TransactItems": actions})
+        for entry in entries:
+            self._dynamodb.put_item(TableName=self._ledger_table, Item=entry)
+        return answer
+
+
+@fault("the ledger is written after the item instead of with it")
+def entry_after_item() -> Any:
+    made = LedgerGuard.__init__
+
+    def init(self: LedgerGuard, dynamodb: Any, **named: Any) -> None:
+        made(self, _EntryAfterItem(dynamodb, named["ledger_table"]), **named)
+
+    return mock.patch.object(LedgerGuard, "__init__", init)
+
+
+@fault("the ledger's expiry counts from the version")
+def expiry_from_version() -> Any:
+    def expiry(self: LedgerGuard, change: Change) -> int:
+        return change.version.micros // 1_000_000 + self.retention_seconds
+
+    return mock.patch.object(LedgerGuard, "_expiry", expiry)
+
+
+@fault("the ledger's expiry runs while a lane waits")
+def expiry_while_waiting() -> Any:
+    def expiry(self: LedgerGuard, change: Change) -> int:
+        return self.effects.clock.now_micros() // 1_000_000 + self.retention_seconds
+
+    return mock.patch.object(LedgerGuard, "_expiry", expiry)
+
+
+@fault("the floor is raised")
+def floor_raised() -> Any:
+    read = SettingsRow.read
+
+    def raised(self: SettingsRow, terms: Terms) -> Settings | None:
+        found = read(self, terms)
+        if found is None or found.floor is None:
+            return found
+        five_minutes_ago = self._clock.now_micros() - 300_000_000
+        return dataclasses.replace(found, floor=max(found.floor, five_minutes_ago))
+
+    return mock.patch.object(settings.SettingsRow, "read", raised)
+
+
+@fault("sequence numbers are compared as text")
+def compared_as_text() -> Any:
+    def report_from(failed: Iterable[str]) -> batch.Report:
+        lowest = min(failed, default=None)
+        return {"batchItemFailures": [] if lowest is None else [{"itemIdentifier": lowest}]}
+
+    return mock.patch.object(batch, "report_from", report_from)
+
+
+@fault("a failed record is left out of the report")
+def left_out() -> Any:
+    report = batch.report_from
+
+    def report_from(failed: Iterable[str]) -> batch.Report:
+        return report(list(failed)[1:])
+
+    return mock.patch.object(batch, "report_from", report_from)
+
+
+@fault("the batch-mate of a quarantined change is dropped")
+def batch_mate_dropped() -> Any:
+    quarantined = Line.quarantined
+
+    def dropping(self: Line, candidate: Candidate) -> None:
+        self._reached = self._reached or candidate.then is None
+        quarantined(self, candidate)
+
+    return mock.patch.object(line.Line, "quarantined", dropping)
+
+
+@fault("a redriven change is applied though it is stale")
+@contextlib.contextmanager
+def stale_redrive() -> Iterator[None]:
+    content, actions = decode.content, LedgerGuard.actions
+
+    def marked(record: Record, table: str) -> decode.Content:
+        found = content(record, table)
+        if isinstance(found, Change) and record.partition_key.startswith("redrive"):
+            found.__dict__["redriven"] = True
+        return found
+
+    def unconditional(self: LedgerGuard, attempt: Attempt, expire: bool) -> Any:
+        entry, item = actions(self, attempt, expire)
+        if "redriven" in attempt.change.__dict__:
+            entry["Put"].pop("ExpressionAttributeValues")
+            entry["Put"]["ConditionExpression"] = ALWAYS
+        return entry, item
+
+    with (
+        mock.patch.object(decode, "content", marked),
+        mock.patch.object(LedgerGuard, "actions", unconditional),
+    ):
+        yield
+
+
+@fault("a probe is confirmed before its predecessors have ended")
+def hasty_probe() -> Any:
+    def prove(self: batch._Batch) -> None:
+        for slot in self._slots:
+            if isinstance(slot.content, Probe):
+                self._consumer.probes.write(slot.content, self._terms)
+                slot.outcome = Superseded()
+
+    return mock.patch.object(batch._Batch, "_prove", prove)
+
+
+@fault("a doubtful write is not noted first")
+def not_noted() -> Any:
+    settle = Line.settle
+
+    def careless(self: Line, result: Result) -> Candidate | None:
+        candidate = settle(self, result)
+        if candidate is not None and isinstance(result, Doubtful):
+            self.quarantined(candidate)
+            return None
+        return candidate
+
+    return mock.patch.object(line.Line, "settle", careless)
+
+
+@fault("what the target rejects is not kept")
+def rejected_dropped() -> Any:
+    def stored(self: batch._Batch, candidate: Candidate) -> bool:
+        return True
+
+    return mock.patch.object(batch._Batch, "_store", stored)
+
+
+class _CheckThenWrite:
+    """A client that reads the entries first, and then writes without a condition."""
+
+    def __init__(self, dynamodb: Any) -> None:
+        self._dynamodb = dynamodb
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._dynamodb, name)
+
+    def transact_write_items(self, **request: Any) -> Any:
+        checks: list[dict[str, Any]] = []
+        writes: list[dict[str, Any]] = []
+        for action in request["TransactItems"]:
+            put = action.get("Put", {})
+            if "ConditionExpression" not in put:
+                writes.append(action)
+                continue
+            check = {name: value for name, value in put.items() if name != "Item"}
+            checks.append({"ConditionCheck": {**check, "Key": {"k": put["Item"]["k"]}}})
+            writes.append({"Put": {"TableName": put["TableName"], "Item": put["Item"]}})
+        try:
+            self._dynamodb.transact_write_items(TransactItems=checks)
+        except ClientError as error:
+            reasons = error.response.get("CancellationReasons")
+            if reasons:  # as the caller expects them: the entry's and the item's in turn
+                spread = [each for reason in reasons for each in (reason, {"Code": "None"})]
+                error.response["CancellationReasons"] = spread
+            raise
+        return self._dynamodb.transact_write_items(**{**request, "TransactItems": writes})
+
+
+@fault("a check before the write stands for the condition")
+def check_then_write() -> Any:
+    made = LedgerGuard.__init__
+
+    def init(self: LedgerGuard, dynamodb: Any, **named: Any) -> None:
+        made(self, _CheckThenWrite(dynamodb), **named)
+
+    return mock.patch.object(LedgerGuard, "__init__", init)
