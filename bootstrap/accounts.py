@@ -233,8 +233,8 @@ class SourceAccount(Protocol):
     ) -> Sequence[Datapoint]:
         """ConsumedWriteCapacityUnits, sum, for periods that begin in the span."""
 
-    def failed_to_replicate(self, table: str, since: float, until: float) -> int:
-        """How many records DynamoDB gave up on, in all."""
+    def failed_to_replicate(self, table: str, since: float, until: float, period: int) -> int:
+        """FailedToReplicateRecordCount, sum over periods that begin in the span."""
 
 
 class TargetAccount(Protocol):

@@ -127,7 +127,7 @@ def run(
         )
         try:
             errors += [error for _, error in drive(started, process.clock, view.show)]
-            view.show([each.snapshot(final=True) for each in started])
+            view.finish([each.snapshot(final=True) for each in started])
         finally:
             view.close()
     finally:

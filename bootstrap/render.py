@@ -21,6 +21,9 @@ class Screen(Protocol):
 
     def show(self, shown: Sequence[Snapshot]) -> None: ...
 
+    def finish(self, shown: Sequence[Snapshot]) -> None:
+        """The last view: of what the run leaves behind."""
+
     def close(self) -> None: ...
 
 
@@ -34,6 +37,17 @@ def sentence(shown: Snapshot) -> str:
         parts.append(measured)
     parts.append(f"for {duration(shown.at - shown.waiting.since)}")
     return ", ".join(parts)
+
+
+def summary(shown: Snapshot) -> str:
+    """How a run ended, in a line."""
+    to = f"{shown.table} → {shown.target_table}"
+    if shown.state is not State.REPLICATING or shown.caught_up is None:
+        return f"{to}: {shown.state}"
+    items = shown.import_.items if shown.import_ else None
+    imported = f", {number(items)} items imported" if items is not None else ""
+    applied = f"every change before {moment(shown.caught_up.moment)} applied"
+    return f"{to}: {shown.state}{imported}, {applied}"
 
 
 def measured_text(shown: Snapshot) -> str:
@@ -83,6 +97,11 @@ class Lines:
         name = f"{shown.table}  " if self._several else ""
         print(f"{moment(shown.at)}  {name}{text}", file=self._out, flush=True)
 
+    def finish(self, shown: Sequence[Snapshot]) -> None:
+        self.show(shown)
+        for each in shown:
+            print(summary(each), file=self._out, flush=True)
+
     def close(self) -> None:
         pass
 
@@ -99,7 +118,14 @@ class JsonLines:
             key = (each.state, each.waiting.what if each.waiting else "")
             if self._last.get(each.table) != key:
                 self._last[each.table] = key
-                print(json.dumps(as_json(each)), file=self._out, flush=True)
+                self._print(each)
+
+    def _print(self, shown: Snapshot) -> None:
+        print(json.dumps(as_json(shown)), file=self._out, flush=True)
+
+    def finish(self, shown: Sequence[Snapshot]) -> None:
+        for each in shown:
+            self._print(each)
 
     def close(self) -> None:
         pass
@@ -114,6 +140,12 @@ class Terminal:
 
     def show(self, shown: Sequence[Snapshot]) -> None:
         self._live.update(Group(*(block(each) for each in shown)), refresh=True)
+
+    def finish(self, shown: Sequence[Snapshot]) -> None:
+        self.show(shown)
+        self._live.stop()
+        for each in shown:
+            self._live.console.print(summary(each), highlight=False)
 
     def close(self) -> None:
         self._live.stop()

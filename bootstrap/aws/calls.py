@@ -158,7 +158,7 @@ class Calls:
 
 
 def _named(message: str, action: str, resource: str) -> tuple[str, str]:
-    """Action and resource as AWS names them: what is missing may be another action than was called."""
+    """Action and resource as AWS names them: it may miss another action than was called."""
     named = re.search(r"perform: ([\w-]+:\w+)(?: on resource: (\S+))?", message)
     if named is None:
         return action, resource

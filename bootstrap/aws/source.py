@@ -24,8 +24,6 @@ from bootstrap.errors import AccountError
 
 REPLICATION = "KinesisDataStream"
 """Value of the dimension DelegatedOperation (developer guide, metrics-dimensions)."""
-LONG_PERIOD = 86_400
-"""A day: CloudWatch answers at most 1,440 datapoints, and drops finer ones after 15 and 63 days."""
 
 
 class AwsSource:
@@ -175,15 +173,9 @@ class AwsSource:
             "ConsumedWriteCapacityUnits", "Sum", {"TableName": table}, since, until, period
         )
 
-    def failed_to_replicate(self, table: str, since: float, until: float) -> int:
-        begin = since // LONG_PERIOD * LONG_PERIOD
+    def failed_to_replicate(self, table: str, since: float, until: float, period: int) -> int:
         points = self._metric(
-            "FailedToReplicateRecordCount",
-            "Sum",
-            _replication(table),
-            begin,
-            until + LONG_PERIOD,
-            LONG_PERIOD,
+            "FailedToReplicateRecordCount", "Sum", _replication(table), since, until, period
         )
         return round(sum(point.value for point in points))
 

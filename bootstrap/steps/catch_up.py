@@ -16,7 +16,7 @@ from bootstrap.accounts import ProbeRecord
 from bootstrap.context import Acted, Context, Done, Measure, Outcome, Pending
 from bootstrap.errors import AccountError, Side, UnavailableError
 from bootstrap.probes import records
-from bootstrap.states import Buffered, CaughtUp, State
+from bootstrap.states import CaughtUp, Exported, State
 
 name = "catch-up"
 state = State.CATCHING_UP
@@ -128,11 +128,14 @@ def _caught_up(context: Context, moment: float, took: float) -> Outcome:
 
 
 def _refuse_lost_records(context: Context) -> None:
-    buffered = context.journal.get(Buffered)
-    table = context.table.source_table
-    if buffered is None:
-        raise AssertionError("The buffer step comes first.")
-    lost = context.source.failed_to_replicate(table, buffered.active_at, context.journal.now())
+    exported, table = context.journal.get(Exported), context.table.source_table
+    if exported is None or not exported.done:
+        raise AssertionError("The export step comes first.")
+    # What was lost before the export time is in the snapshot.
+    since, now = exported.export_time, context.journal.now()
+    period = _period(context.timing.metric_period, now - since)
+    begin = since // period * period
+    lost = context.source.failed_to_replicate(table, begin, now + 1, period)
     if lost:
         raise AccountError(
             Side.SOURCE,
@@ -140,5 +143,12 @@ def _refuse_lost_records(context: Context) -> None:
             f"{context.table.stream_name} (FailedToReplicateRecordCount): they were larger than "
             "the "
             "stream takes, or were refused. The replica lacks those changes.",
-            fix="raise the stream's maximum record size (up to 10 MiB), and compare the tables",
+            fix="see why (developer guide: Kinesis Data Streams for DynamoDB, shards and metrics), "
+            "then take a new snapshot with a new stack",
         )
+
+
+def _period(finest: int, span: float) -> int:
+    """CloudWatch answers 1,440 datapoints a call; after 15 days it has no minutes left."""
+    periods = (finest, 3_600, 86_400)
+    return next((period for period in periods if span / period < 1_400), periods[-1])

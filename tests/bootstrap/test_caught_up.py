@@ -1,4 +1,4 @@
-"""Caught up: probes through, and DynamoDB has nothing left to hand over. Never one of them alone."""
+"""Caught up: probes through, and nothing left to hand over. Never one of them alone."""
 
 from __future__ import annotations
 

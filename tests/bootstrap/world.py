@@ -1,7 +1,7 @@
 """Both accounts in memory, on a virtual clock, with AWS's delays, refusals and idempotency.
 
-Journal and ledger are the real gateways on the fake DynamoDB; the control planes are fakes. Every call
-of either passes `World.around`, where a test watches it, fails it or kills the process.
+Journal and ledger are the real gateways on the fake DynamoDB; the control planes are fakes. Every
+call of either passes `World.around`, where a test watches it, fails it or kills the process.
 """
 
 from __future__ import annotations
@@ -148,7 +148,6 @@ class World:
         self.retention_hours = 8760
         self.exports: dict[str, tuple[ExportRequest, float]] = {}
         self.export_seconds = 600.0
-        self.export_failure = ""
         self.shards = (Shard("shard-0", "0"), Shard("shard-1", str(2**127)))
         self.rejected_probes = 0
         self.probes: list[tuple[ProbeRecord, float]] = []
@@ -160,7 +159,8 @@ class World:
         self.target_recovery = False
         self.imports: dict[str, tuple[ImportRequest, float]] = {}
         self.import_seconds = 900.0
-        self.import_failure = ""
+        self.failures: dict[str, str] = {}
+        """Why an export or import fails, by the end of its ARN: export/0001, import/0001."""
         self.mapping_enabled_at: float | None = None
         self.mapping_exists = True
         self.mapping_position = "TRIM_HORIZON"
@@ -270,6 +270,10 @@ class World:
                         TableName=LEDGER, Item={**key, "at": {"N": str(int(now * 1e6))}}
                     )
 
+    def failure(self, arn: str) -> str:
+        """Why this export or import fails; empty if it does not."""
+        return self.failures.get("/".join(arn.split("/")[-2:]), "")
+
     def ledger_settings(self) -> dict[str, Any]:
         """The settings row as it stands."""
         with self.unwatched():
@@ -326,7 +330,7 @@ class FakeSource:
             window = world.restorable()
             if window is None or not window[0] <= request.export_time <= window[1]:
                 return None
-            arn = f"{request.table_arn}/export/{len(world.exports) + 1:04d}-abcd"
+            arn = f"{request.table_arn}/export/{len(world.exports) + 1:04d}"
             world.exports[arn] = (request, world.clock())
             return self._facts(arn)
 
@@ -346,7 +350,7 @@ class FakeSource:
         over = self._world.clock() >= began + self._world.export_seconds
         status = "IN_PROGRESS"
         if over:
-            status = "FAILED" if self._world.export_failure else "COMPLETED"
+            status = "FAILED" if self._world.failure(arn) else "COMPLETED"
         done = status == "COMPLETED"
         return ExportFacts(
             arn=arn,
@@ -356,7 +360,7 @@ class FakeSource:
             items=3 if done else None,
             size_bytes=300 if done else None,
             started=began,
-            failure=self._world.export_failure if status == "FAILED" else "",
+            failure=self._world.failure(arn) if status == "FAILED" else "",
         )
 
     def open_shards(self, stream_name: str) -> OpenShards:
@@ -387,8 +391,9 @@ class FakeSource:
             begins = range(int(since), int(until), period)
             return [Datapoint(float(begin), world.writes(begin)) for begin in begins]
 
-    def failed_to_replicate(self, table: str, since: float, until: float) -> int:
-        with self._call("failed_to_replicate") as world:
+    def failed_to_replicate(self, table: str, since: float, until: float, period: int) -> int:
+        with self._call("failed_to_replicate", (since, period)) as world:
+            assert (until - since) / period <= 1440, "CloudWatch answers no more datapoints"
             return world.lost_records
 
 
@@ -432,7 +437,7 @@ class FakeTarget:
                 size_bytes=0,
                 deletion_protection=False,
             )
-            import_arn = f"{arn}/import/{len(world.imports) + 1:04d}-abcd"
+            import_arn = f"{arn}/import/{len(world.imports) + 1:04d}"
             world.imports[import_arn] = (request, world.clock())
             return self._facts(import_arn)
 
@@ -458,7 +463,7 @@ class FakeTarget:
         over = self._world.clock() >= began + self._world.import_seconds
         status = "IN_PROGRESS"
         if over:
-            status = "FAILED" if self._world.import_failure else "COMPLETED"
+            status = "FAILED" if self._world.failure(arn) else "COMPLETED"
         return ImportFacts(
             arn=arn,
             status=status,
@@ -467,7 +472,7 @@ class FakeTarget:
             imported_items=3 if status == "COMPLETED" else 1,
             errors=0 if status != "FAILED" else 2,
             started=began,
-            failure_code=self._world.import_failure if status == "FAILED" else "",
+            failure_code=self._world.failure(arn) if status == "FAILED" else "",
         )
 
     def protect(self, table: str) -> None:
