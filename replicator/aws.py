@@ -39,12 +39,17 @@ class CancellationReason:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A call that did not succeed. `message` may quote content unless the kind is SYSTEMATIC."""
+    """A call that did not succeed. `message` may quote content of items."""
 
     kind: Kind
     code: str
     message: str
     reasons: tuple[CancellationReason, ...] = ()
+
+    @property
+    def loggable(self) -> str:
+        """The message where it names actions, resources and principals only; otherwise empty."""
+        return self.message if any(word in self.code for word in _ABOUT_ACCESS) else ""
 
 
 _THROTTLED = frozenset(
@@ -79,6 +84,21 @@ _INVALID = frozenset(
 _UNKNOWN = frozenset({"TransactionInProgressException", "IdempotentParameterMismatchException"})
 
 
+# Codes whose messages say who may do what to which resource, and are needed to mend it.
+_ABOUT_ACCESS = (
+    "AccessDenied",
+    "Credential",
+    "ExpiredToken",
+    "InvalidSignature",
+    "KMS",
+    "NoSuchBucket",
+    "NotAuthorized",
+    "ResourceNotFound",
+    "SecurityToken",
+    "UnrecognizedClient",
+)
+
+
 def classify(code: str, status: int = 400) -> Kind:
     """The kind of an error code of DynamoDB or S3, or of a cancellation reason."""
     if code in _THROTTLED:
@@ -111,13 +131,14 @@ def _failure(error: Exception) -> Failure:
     name = type(error).__name__
     if isinstance(error, exceptions.ParamValidationError):
         return Failure(Kind.INVALID, name, str(error))
-    # Some of these come before anything is sent; which, is not worth knowing.
-    if isinstance(error, (exceptions.HTTPClientError, exceptions.ConnectionError)):
+    if isinstance(error, exceptions.BotoCoreError):
+        if "Credential" in name or "Token" in name:
+            return Failure(Kind.SYSTEMATIC, name, str(error))
+        # Time-outs, resets, answers cut short. Some come before anything is sent; which ones is
+        # not worth knowing, as to call it unknown is always safe.
         return Failure(Kind.UNKNOWN, name, "")
     if type(error).__module__ == "botocore.parsers":
         return Failure(Kind.UNKNOWN, name, "")  # an answer came, and was not readable
-    if isinstance(error, exceptions.BotoCoreError):
-        return Failure(Kind.SYSTEMATIC, name, str(error))
     raise error
 
 

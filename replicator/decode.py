@@ -177,6 +177,9 @@ def _content(record: Record, table: str) -> Content:
         raise _UnusableError(Reason.UNREADABLE, f"not JSON: {error.msg} at {error.pos}") from None
     if type(document) is not dict:
         raise _not_a_change("not a JSON object")
+    if b"\\ud" in record.data or b"\\uD" in record.data:
+        # Half a character, escaped: JSON allows it, no table holds it, no request can carry it.
+        json.dumps(document, ensure_ascii=False).encode()
     name = document.get("tableName")
     if type(name) is not str:
         raise _not_a_change("no tableName")
@@ -194,10 +197,15 @@ def _not_a_change(detail: str) -> _UnusableError:
     return _UnusableError(Reason.NOT_A_CHANGE, detail)
 
 
+_PROBE_LENGTH = 200
+
+
 def _probe(document: Mapping[str, Any]) -> Probe:
     probe, n = document["probe"], document.get("n")
     if type(probe) is not str or not probe or type(n) is not int:
         raise _not_a_change("a probe without id or number")
+    if len(probe) > _PROBE_LENGTH or not probe.isascii() or not 0 <= n < 2**31:
+        raise _not_a_change("a probe whose row no table would take")
     return Probe(probe, n)
 
 
@@ -275,7 +283,12 @@ def _image(
     return found
 
 
-def image(raw: dict[str, Any]) -> dict[str, Any]:
+# DynamoDB nests 32 levels deep (Developer Guide, quotas). What is far deeper came from elsewhere,
+# and would exhaust the stack somewhere further on.
+_DEEPEST = 64
+
+
+def image(raw: dict[str, Any], depth: int = 0) -> dict[str, Any]:
     """DynamoDB JSON as the stream has it, changed in place: binary values become `bytes`.
 
     Binary values are base64 twice: DynamoDB encodes them as it does in JSON, and again on the way
@@ -288,6 +301,10 @@ def image(raw: dict[str, Any]) -> dict[str, Any]:
         if tag == "S" or tag == "N":
             if type(held) is not str:
                 raise _not_a_change(f"a value of type {tag} that is not text")
+        elif tag == "M" or tag == "L":
+            if depth == _DEEPEST:
+                raise _not_a_change("nested deeper than any item")
+            (_map if tag == "M" else _list)(held, depth + 1)
         else:
             value[tag] = _reader(tag)(held)
     return raw
@@ -320,20 +337,19 @@ def _null(held: Any) -> bool:
     return True
 
 
-def _map(held: Any) -> dict[str, Any]:
+def _map(held: Any, depth: int) -> None:
     if type(held) is not dict:
         raise _not_a_change("a value of type M that is not an object")
-    return image(held)
+    image(held, depth)
 
 
-def _list(held: Any) -> list[Any]:
+def _list(held: Any, depth: int) -> None:
     if type(held) is not list:
         raise _not_a_change("a value of type L that is not an array")
     for element in held:
         if type(element) is not dict:
             raise _not_a_change("an element of a list that is not an attribute value")
-        image({"": element})
-    return held
+        image({"": element}, depth)
 
 
 def _texts(held: Any) -> list[str]:
@@ -350,8 +366,6 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "B": binary,
     "BOOL": _boolean,
     "NULL": _null,
-    "M": _map,
-    "L": _list,
     "SS": _texts,
     "NS": _texts,
     "BS": _binaries,

@@ -329,8 +329,7 @@ class _Run:
         return {"TransactItems": actions, "ClientRequestToken": pack.token}
 
     def _report(self, failure: Failure) -> None:
-        safe = failure.message if failure.kind is Kind.SYSTEMATIC else ""
-        self._terms.trouble("TransactWriteItems", failure.code, safe)
+        self._terms.trouble("TransactWriteItems", failure.code, failure.loggable)
 
     def _cancelled(self, pack: _Pack, reasons: Sequence[CancellationReason]) -> bool:
         """Takes out what has ended and lines up the rest; True: the same pack may go again."""
@@ -453,5 +452,4 @@ class _Run:
             work.result = None
 
     def _report_read(self, failure: Failure) -> None:
-        safe = failure.message if failure.kind is Kind.SYSTEMATIC else ""
-        self._terms.trouble("BatchGetItem", failure.code, safe)
+        self._terms.trouble("BatchGetItem", failure.code, failure.loggable)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from replicator import aws
-from replicator.aws import Failure, Kind
+from replicator.aws import Failure
 from replicator.change import Probe
 from replicator.effects import Clock
 from replicator.guard import Terms
@@ -45,8 +45,7 @@ class ProbeRows:
             answer = aws.call(self.dynamodb.put_item, request)
             if not isinstance(answer, Failure):
                 return True
-            safe = answer.message if answer.kind is Kind.SYSTEMATIC else ""
-            terms.trouble("PutItem", answer.code, safe)
+            terms.trouble("PutItem", answer.code, answer.loggable)
             failures += 1
             if not terms.deadline.wait(failures):
                 break

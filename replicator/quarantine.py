@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from replicator import aws
-from replicator.aws import Failure, Kind
+from replicator.aws import Failure
 from replicator.decode import Record
 from replicator.effects import Effects
 from replicator.guard import Terms
@@ -49,8 +49,7 @@ class QuarantineStore:
             answer = aws.call(self.s3.put_object, request)
             if not isinstance(answer, Failure):
                 return True
-            safe = answer.message if answer.kind is Kind.SYSTEMATIC else ""
-            terms.trouble("PutObject", answer.code, safe)
+            terms.trouble("PutObject", answer.code, answer.loggable)
             failures += 1
             if not terms.deadline.wait(failures):
                 break

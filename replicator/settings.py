@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from replicator import aws
-from replicator.aws import Failure, Kind
+from replicator.aws import Failure
 from replicator.effects import Clock
 from replicator.guard import Terms
 
@@ -126,8 +126,7 @@ class SettingsRow:
             asked_at = self._clock.monotonic()
             answer = aws.call(self._dynamodb.get_item, self._request)
             if isinstance(answer, Failure):
-                safe = answer.message if answer.kind is Kind.SYSTEMATIC else ""
-                terms.trouble("GetItem", answer.code, safe)
+                terms.trouble("GetItem", answer.code, answer.loggable)
             else:
                 try:
                     self._known = from_item(answer.get("Item", {}))

@@ -73,6 +73,12 @@ def test_what_an_error_says_about_trying_again(error: Exception, kind: Kind) -> 
     assert failing(error).kind is kind
 
 
+def test_only_messages_about_access_may_be_logged() -> None:
+    assert "dynamodb:PutItem" in failing(errors.access_denied()).loggable
+    assert failing(errors.client_error("X", "ValidationException", "content")).loggable == ""
+    assert failing(errors.client_error("X", "BrandNewException", "content")).loggable == ""
+
+
 def test_the_reasons_of_a_cancellation_are_kept_in_order() -> None:
     error = ClientError(
         {

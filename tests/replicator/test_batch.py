@@ -277,9 +277,11 @@ def _nested(value: Any) -> str:
 
 def test_a_lone_surrogate_is_no_reason_to_stop(world: World) -> None:
     odd = json.dumps(document(None, item("a", text={"S": "\ud800"}))).encode()
-    report = world.handle(odd, document(None, item("b")))
-    assert report is None
-    assert world.value("b") == "1"
+    pair = json.dumps(document(None, item("c", text={"S": "\U0001f600"}))).encode()
+    assert b"\\ud83d" in pair
+    assert world.handle(odd, document(None, item("b")), pair) is None
+    assert world.value("b") == world.value("c") == "1"
+    assert world.reasons() == ["unreadable"]
 
 
 # The burst breaker.
