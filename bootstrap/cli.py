@@ -2,66 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 import subprocess
 import sys
-import traceback
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from bootstrap import operations
-from bootstrap import outputs as stack_outputs
-from bootstrap.errors import EXIT_BUG, EXIT_INTERRUPTED, BootstrapError, UsageError
-from bootstrap.lease import this_machine
-from bootstrap.outputs import Outputs, TableOutputs
-from bootstrap.timing import SystemClock, timing_from
-
-PROGRAM = "python -m bootstrap"
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def common_options(function: F) -> F:
-    """What every command about a stack takes."""
-    options = (
-        click.option(
-            "--stack",
-            metavar="NAME",
-            help="Pulumi stack; its outputs are read with the Pulumi CLI.",
-        ),
-        click.option(
-            "--outputs",
-            metavar="FILE",
-            type=click.Path(dir_okay=False, path_type=Path),
-            help="What `pulumi stack output --json` printed, instead of --stack.",
-        ),
-        click.option(
-            "--table", metavar="NAME", help="One table, by its name in the source. Default: all."
-        ),
-        click.option(
-            "--source-profile",
-            metavar="P",
-            help="AWS profile that may assume the exporter role. Default: the usual credentials.",
-        ),
-        click.option(
-            "--target-profile",
-            metavar="P",
-            help="AWS profile that may assume the importer role. Default: the usual credentials.",
-        ),
-        click.option(
-            "--external-id",
-            metavar="ID",
-            envvar="REPLICATION_EXTERNAL_ID",
-            help="The word that the roles ask for, if the stack configuration sets one.",
-        ),
-        click.option("--debug", is_flag=True, help="Show the traceback of an error."),
-    )
-    for option in reversed(options):
-        function = option(function)
-    return function
+from bootstrap.errors import EXIT_INTERRUPTED
+from bootstrap.invocation import chosen, common_options, gateways, guarded, process
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -88,13 +38,13 @@ def run(take_over: bool, as_lines: bool, debug: bool, **given: Any) -> None:
     """
 
     def work() -> int:
-        outputs, tables, command = _chosen(given)
-        process = _process()
+        outputs, tables, command = chosen(given)
+        this = process()
         errors = operations.run(
             outputs,
             tables,
-            _gateways(outputs, process, given),
-            process,
+            gateways(outputs, this, given),
+            this,
             command,
             take_over=take_over,
             as_lines=as_lines,
@@ -103,7 +53,7 @@ def run(take_over: bool, as_lines: bool, debug: bool, **given: Any) -> None:
             click.echo(str(error), err=True)
         return max((error.exit_code for error in errors), default=0)
 
-    _guarded(work, debug, "The same command goes on from here.")
+    guarded(work, debug, "The same command goes on from here.")
 
 
 @main.command()
@@ -118,18 +68,18 @@ def status(as_json: bool, debug: bool, **given: Any) -> None:
     """
 
     def work() -> int:
-        outputs, tables, command = _chosen(given)
-        process = _process()
+        outputs, tables, command = chosen(given)
+        this = process()
         operations.status(
             tables,
-            _gateways(outputs, process, given),
-            process,
+            gateways(outputs, this, given),
+            this,
             command,
             as_json_text=as_json,
         )
         return 0
 
-    _guarded(work, debug)
+    guarded(work, debug)
 
 
 @main.command(
@@ -152,77 +102,3 @@ def demo(arguments: tuple[str, ...]) -> None:
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
     sys.exit(done.returncode)
-
-
-def _process() -> operations.Process:
-    return operations.Process(SystemClock(), this_machine(), timing_from(os.environ))
-
-
-def _gateways(
-    outputs: Outputs, process: operations.Process, given: Mapping[str, Any]
-) -> operations.Gateways:
-    return operations.Gateways(
-        outputs,
-        process.timing,
-        source_profile=given["source_profile"],
-        target_profile=given["target_profile"],
-        external_id=given["external_id"],
-    )
-
-
-def _chosen(
-    given: Mapping[str, Any],
-) -> tuple[Outputs, Sequence[TableOutputs], Mapping[str, str]]:
-    """The stack, its tables that are meant, and the command line that means each of them."""
-    stack, path = given["stack"], given["outputs"]
-    if (stack is None) == (path is None):
-        raise UsageError(
-            "Which stack is meant is said by either --stack NAME or --outputs FILE.",
-            fix=f"{PROGRAM} status --stack NAME",
-        )
-    outputs = stack_outputs.from_stack(stack) if stack else stack_outputs.from_file(path)
-    name = given["table"]
-    tables = (outputs.table(name),) if name else outputs.tables
-    options = [
-        part
-        for option in ("stack", "outputs", "source_profile", "target_profile", "external_id")
-        if given[option]
-        for part in (f"--{option.replace('_', '-')}", str(given[option]))
-    ]
-    several = len(outputs.tables) > 1
-    command = {
-        table.source_table: " ".join(
-            [
-                PROGRAM,
-                "{}",
-                shlex.join([*options, *(["--table", table.source_table] if several else [])])
-                .replace("{", "{{")
-                .replace("}", "}}"),
-            ]
-        )
-        for table in tables
-    }
-    return outputs, tables, command
-
-
-def _guarded(work: Callable[[], int], debug: bool, interrupted: str = "") -> None:
-    """Runs a command; turns what ends it into a message and an exit code."""
-    try:
-        code = work()
-    except BootstrapError as error:
-        if debug:
-            traceback.print_exc()
-        click.echo(str(error), err=True)
-        code = error.exit_code
-    except KeyboardInterrupt:
-        click.echo(f"Interrupted. {interrupted}".strip(), err=True)
-        code = EXIT_INTERRUPTED
-    except Exception:
-        traceback.print_exc()
-        click.echo(
-            "This is a bug: please report it with the lines above.\n"
-            "Try: the same command again; what was done is in the journal.",
-            err=True,
-        )
-        code = EXIT_BUG
-    sys.exit(code)
