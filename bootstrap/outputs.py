@@ -40,6 +40,12 @@ class TableOutputs:
     mapping_uuid: str
     parallelization_factor: int
     ledger_table: str
+    ledger_retention_days: int
+    """How long a ledger entry outlives the last change of its key."""
+    quarantine_bucket: str
+    """Target account, target Region."""
+    on_failure_bucket: str
+    """Target account, the consumer's Region: whole events that Lambda gave up on."""
     snapshot_prefix: str
 
 
@@ -228,5 +234,8 @@ def _table(members: _Members) -> TableOutputs:
         mapping_uuid=members.text("mappingUuid"),
         parallelization_factor=members.number("parallelizationFactor"),
         ledger_table=members.text("ledgerTable"),
+        ledger_retention_days=members.number("ledgerRetentionDays"),
+        quarantine_bucket=members.text("quarantineBucket"),
+        on_failure_bucket=members.text("onFailureBucket"),
         snapshot_prefix=members.text("snapshotPrefix"),
     )

@@ -1,7 +1,8 @@
-"""The ledger table on AWS: its settings row and the probes' rows."""
+"""The ledger table on AWS: its settings row, the probes' rows and what it knows of keys."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from bootstrap.accounts import LedgerSettings
@@ -33,7 +34,7 @@ class AwsLedger:
         self._dynamodb = dynamodb
         self._table = table
 
-    def settings(self) -> LedgerSettings:
+    def _row(self) -> dict[str, Any]:
         answer = self._calls(
             "dynamodb",
             self._dynamodb.get_item,
@@ -42,7 +43,11 @@ class AwsLedger:
             Key=SETTINGS_KEY,
             ConsistentRead=True,
         )
-        row = answer.get("Item", {})
+        row: dict[str, Any] = answer.get("Item", {})
+        return row
+
+    def settings(self) -> LedgerSettings:
+        row = self._row()
         return LedgerSettings(
             floor=int(row["floor"]["N"]) if "floor" in row else None,
             snapshot=row["snapshot"]["S"] if "snapshot" in row else None,
@@ -71,6 +76,46 @@ class AwsLedger:
             ExpressionAttributeNames={"#expire": "expire"},
             ExpressionAttributeValues={":true": {"BOOL": True}},
         )
+
+    # -- parked records --------------------------------------------------------------------------
+
+    def parks(self) -> frozenset[str]:
+        """`shard:sequence number` of the records that are quarantined undecoded."""
+        return frozenset(self._row().get("parks", {}).get("SS", ()))
+
+    def park(self, place: str) -> None:
+        self._change_parks("ADD", place)
+
+    def unpark(self, place: str) -> None:
+        self._change_parks("DELETE", place)
+
+    def _change_parks(self, how: str, place: str) -> None:
+        """ADD and DELETE of a set's member: neither disturbs what others write to the row."""
+        self._update(
+            UpdateExpression=f"{how} #parks :place",
+            ExpressionAttributeNames={"#parks": "parks"},
+            ExpressionAttributeValues={":place": {"SS": [place]}},
+        )
+
+    # -- what the ledger knows of keys -----------------------------------------------------------
+
+    def entries(self, keys: Sequence[bytes]) -> dict[bytes, dict[str, Any]]:
+        """The ledger items of these keys (digests), as they are; without those that have none."""
+        found: dict[bytes, dict[str, Any]] = {}
+        waiting = [{"k": {"B": key}} for key in dict.fromkeys(keys)]
+        while waiting:
+            now, later = waiting[:KEYS_PER_READ], waiting[KEYS_PER_READ:]
+            answer = self._calls(
+                "dynamodb",
+                self._dynamodb.batch_get_item,
+                self._table,
+                RequestItems={self._table: {"Keys": now, "ConsistentRead": True}},
+            )
+            for item in answer["Responses"].get(self._table, []):
+                found[bytes(item["k"]["B"])] = item
+            left = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
+            waiting = [*left, *later]
+        return found
 
     def _update(self, **request: Any) -> None:
         self._calls(

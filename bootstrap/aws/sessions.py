@@ -56,14 +56,14 @@ class Session:
             refresh_using=self._assume, method="assume-role"
         )
 
-    def client(self, service: str, region: str | None = None) -> Any:
+    def client(self, service: str, region: str | None = None, config: Config = CONFIG) -> Any:
         """A client in the account's Region, or another.
 
         Raises:
             UsageError: for a scaled clock and a client that would leave this machine.
         """
         client = self._session.create_client(
-            service, region_name=region or self.account.region, config=CONFIG
+            service, region_name=region or self.account.region, config=config
         )
         return self._checked(client)
 
