@@ -1,6 +1,4 @@
-"""The two accounts, as two explicit providers: no resource can land in whatever account happens to
-be current.
-"""
+"""The two accounts, as two explicit providers: no resource lands in whichever is current."""
 
 from __future__ import annotations
 

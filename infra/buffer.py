@@ -10,9 +10,7 @@ from infra.config import Account, Settings, Table
 from infra.policies import Text, allow, document
 
 MAX_RECORD_KIB = 10 * 1024
-"""DynamoDB skips, for good, a change record that is larger than the stream's limit. 10 MiB is
-Kinesis's most.
-"""
+"""10 MiB, Kinesis's most: DynamoDB skips, for good, what is larger than the stream's limit."""
 
 READING_ACTIONS = (
     # DescribeStream is absent from Kinesis's table of shareable actions, yet Lambda's page on

@@ -67,32 +67,23 @@ class Table:
     target: str
     """Name that the import will create in the target account. The table must not exist before."""
     ordering: str = "ledger"
-    """How the newer of two changes is told. `ledger`: items in the target are identical to the
-    source's.
-    """
+    """How the newer of two changes is told. `ledger`: target items equal the source's."""
     stream_mode: str = "ON_DEMAND"
     """ON_DEMAND follows the load; PROVISIONED is cheaper under a steady one, and needs `shards`."""
     shards: int | None = None
     """Shards of a PROVISIONED stream. None for ON_DEMAND."""
     parallelization_factor: int = 1
-    """Invocations per shard at a time. 1: more costs more probes, and is needed only when lag
-    grows.
-    """
+    """Invocations per shard at a time. 1: more costs more probes; only growing lag needs it."""
     batch_size: int = 500
-    """Most records per invocation. 500: large enough to fold several changes of a hot key into one
-    write.
-    """
+    """Most records per invocation. 500: enough to fold changes of a hot key into one write."""
     batch_window: int = 0
     """Seconds to wait for a fuller batch. 0: lag before price."""
     memory: int = 1769
     """MiB of the function. 1769: what AWS documents as one full vCPU; decoding is bound by it."""
     reserved_concurrency: int | None = None
-    """Concurrent invocations kept for this table and not exceeded. None: the account's shared pool.
-    """
+    """Concurrent invocations, kept for this table and its most. None: the account's shared pool."""
     ledger_retention_days: int = 30
-    """Days an entry outlives its change. Never under 8: DynamoDB retries a delivery for up to seven
-    days.
-    """
+    """Days an entry outlives its change. Never under 8: DynamoDB retries a delivery for 168 h."""
 
     @property
     def slug(self) -> str:
@@ -128,15 +119,11 @@ class Settings:
     tables: tuple[Table, ...]
     operators: Operators
     retention_hours: int = LONGEST_RETENTION_HOURS
-    """How long the stream keeps a change. 8760 (365 days): an export and an outage may take their
-    time.
-    """
+    """How long the stream keeps a change. 8760 (365 days): exports and outages may take long."""
     lambda_archive: Path = PROJECT_ROOT / "build" / "lambda"
     """Folder that `python -m infra.package` built."""
     protect: bool = True
-    """Whether Pulumi and AWS refuse to delete what holds data. False only to tear a test stack
-    down.
-    """
+    """Whether Pulumi and AWS refuse to delete what holds data. False only to tear a stack down."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Put on every resource that takes tags."""
 
@@ -185,9 +172,7 @@ class Settings:
 
 
 def _values_of(config: pulumi.Config) -> dict[str, Any]:
-    """Every value of the project, unknown ones included. Pulumi hands over strings; objects are
-    JSON in them.
-    """
+    """Every value of the project, unknown ones included. Pulumi hands over strings, of JSON."""
     prefix = f"{config.name}:"
     texts = {**get_config_env(), **CONFIG.get()}
     return {

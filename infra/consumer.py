@@ -60,6 +60,8 @@ class Consumer(pulumi.ComponentResource):
     """This table's entry in the stack's outputs."""
     mapping_arn: pulumi.Output[str]
     quarantine: PrivateBucket
+    failures: PrivateBucket
+    """Whole events that Lambda gave up on."""
 
     def __init__(
         self,
@@ -89,7 +91,7 @@ class Consumer(pulumi.ComponentResource):
             expiry=Expiry(prefix="resolved/", days=RESOLVED_DAYS),
             opts=self._child,
         )
-        failures = PrivateBucket(
+        self.failures = failures = PrivateBucket(
             f"{table.prefix}-on-failure",
             region=self._here,
             protect=settings.protect,

@@ -1,6 +1,4 @@
-"""Reading a mapping of settings while collecting every mistake in it, instead of stopping at the
-first.
-"""
+"""Reads a mapping of settings and collects every mistake in it, not only the first."""
 
 from __future__ import annotations
 
@@ -169,9 +167,7 @@ class Section:
 
 
 class Unreadable(Section):
-    """Stands in for a mapping that was no mapping: it has been reported, so its keys are not missed
-    as well.
-    """
+    """Stands in for what was no mapping: that is reported, and its keys are not missed too."""
 
     def text(
         self, name: str, pattern: str, allowed: str, mend: str, *, default: str | None = None

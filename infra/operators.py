@@ -1,6 +1,4 @@
-"""The two roles that the operator's tool assumes, the journal it keeps, and every permission it
-has.
-"""
+"""The operator's tool: the two roles it assumes, the journal it keeps, all that it may do."""
 
 from __future__ import annotations
 
@@ -13,6 +11,7 @@ import pulumi_aws as aws
 from infra.accounts import Accounts
 from infra.buffer import Buffer
 from infra.config import Account, Settings, Table
+from infra.consumer import TARGET_ACTIONS as GUARD_ACTIONS
 from infra.consumer import Consumer
 from infra.ledger import Ledger
 from infra.policies import Statement, allow, assumed_by, document
@@ -46,9 +45,21 @@ TARGET_TABLE_ACTIONS = (
     "dynamodb:ImportTable",
     "dynamodb:UpdateContinuousBackups",
     "dynamodb:UpdateTable",
+    # `quarantine redrive --direct` runs the consumer's guard in the operator's process.
+    *GUARD_ACTIONS,
 )
 IMPORT_ACTIONS = ("dynamodb:DescribeImport", "dynamodb:ImportTable")
-LEDGER_ACTIONS = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem")
+LEDGER_ACTIONS = (
+    "dynamodb:BatchGetItem",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+)
+# What is open is read and taken away once its resolved copy stands. `--direct` may put a record
+# back under another reason, as the consumer does.
+OPEN_ACTIONS = ("s3:DeleteObject", "s3:GetObject", "s3:PutObject")
+RESOLVED_ACTIONS = ("s3:PutObject",)
+FAILURE_ACTIONS = ("s3:DeleteObject", "s3:GetObject")
 JOURNAL_ACTIONS = (
     "dynamodb:GetItem",
     "dynamodb:PutItem",
@@ -156,6 +167,8 @@ class Operators(pulumi.ComponentResource):
         target = self._settings.target
         tables = [target.table_arn(lane.table.target) for lane in lanes]
         mappings = [lane.consumer.mapping_arn for lane in lanes]
+        quarantines = [lane.consumer.quarantine.arn for lane in lanes]
+        failures = [lane.consumer.failures.arn for lane in lanes]
         bucket = snapshot.bucket.arn
         return [
             allow("TargetTables", TARGET_TABLE_ACTIONS, tables),
@@ -166,9 +179,18 @@ class Operators(pulumi.ComponentResource):
             # Like the export, the import reads with its caller's permissions.
             allow("ListSnapshot", ["s3:ListBucket"], [bucket]),
             allow("ReadSnapshot", ["s3:GetObject"], [pulumi.Output.concat(bucket, "/*")]),
+            allow("ListKept", ["s3:ListBucket"], [*quarantines, *failures]),
+            allow("OpenQuarantine", OPEN_ACTIONS, [objects(arn, "open/") for arn in quarantines]),
+            allow("Resolved", RESOLVED_ACTIONS, [objects(arn, "resolved/") for arn in quarantines]),
+            allow("Failures", FAILURE_ACTIONS, [objects(arn) for arn in failures]),
             allow("ImportLog", IMPORT_LOG_ACTIONS, [import_log_arn(target)]),
             allow("NoArn", IMPORTER_ACTIONS_WITHOUT_ARN, ["*"]),
         ]
+
+
+def objects(bucket_arn: pulumi.Output[str], prefix: str = "") -> pulumi.Output[str]:
+    """The objects of a bucket under a prefix."""
+    return pulumi.Output.concat(bucket_arn, f"/{prefix}*")
 
 
 def import_log_arn(target: Account) -> str:

@@ -35,9 +35,7 @@ LAMBDA_PIP_OPTIONS = (
 )
 NOT_SHIPPED = ("__pycache__", "bin", "tests")
 PIP_BOOKKEEPING = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
-"""What pip notes about itself in each .dist-info: it says how the folder was made, so it differs by
-machine.
-"""
+"""What pip notes about the installation in each .dist-info: it differs by machine."""
 
 
 class PackageError(RuntimeError):

@@ -19,9 +19,7 @@ def allow(
     principal: Text | Sequence[Text] | None = None,
     when: Mapping[str, Mapping[str, Text]] | None = None,
 ) -> Statement:
-    """One Allow statement. `principal` (ARNs) makes it one of a resource's policy; `when` is its
-    Condition.
-    """
+    """One Allow statement; `principal` (ARNs) for a resource's policy, `when` for a Condition."""
     statement: Statement = {"Sid": sid, "Effect": "Allow"}
     if principal is not None:
         statement["Principal"] = {"AWS": principal}

@@ -1,6 +1,4 @@
-"""The bucket through which the native snapshot travels: the source account exports into it, the
-target imports.
-"""
+"""The bucket of the native snapshot: the source account exports into it, the target imports."""
 
 from __future__ import annotations
 

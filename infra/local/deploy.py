@@ -1,6 +1,4 @@
-"""`pulumi up`, for the local cloud: the real program, a provider that creates everything through
-boto3, no CLI.
-"""
+"""`pulumi up` for the local cloud: the real program, a provider on boto3, and no CLI."""
 
 from __future__ import annotations
 

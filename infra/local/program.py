@@ -47,8 +47,7 @@ def run(
         settings.set_root_resource(None)  # type: ignore[arg-type]
         settings.SETTINGS.rpc_manager.clear()
         settings.SETTINGS.outputs.clear()
-        # Within the loop: this makes the root stack, whose calls are awaited on the loop they began
-        # on.
+        # Within the loop: this makes the root stack, and its calls belong to the loop.
         pulumi.runtime.set_mocks(
             provider, project=PROJECT, stack=stack, preview=False, monitor=monitor
         )
@@ -98,9 +97,7 @@ class _Workers:
 
 @contextmanager
 def _as_the_language_host() -> Iterator[None]:
-    """Working directory `infra/`, and the program not on the import path unless it puts itself
-    there.
-    """
+    """Working directory `infra/`, no configuration but the given one; all put back at the end."""
     directory, path = Path.cwd(), list(sys.path)
     environment = {key: os.environ.pop(key) for key in list(os.environ) if key == "PULUMI_CONFIG"}
     os.chdir(PROGRAM)

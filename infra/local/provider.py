@@ -36,8 +36,7 @@ class LocalProvider(pulumi.runtime.Mocks):
         self._clients: dict[tuple[str, str, str], Any] = {}
         self._lock = threading.Lock()
         self.failure: BindingError | None = None
-        """The first thing that went wrong. Pulumi reports its consequences too, in no useful order.
-        """
+        """What went wrong first. Pulumi reports the consequences too, in no useful order."""
 
     def new_resource(
         self, args: pulumi.runtime.MockResourceArgs

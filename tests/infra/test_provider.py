@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import threading
+import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -11,6 +14,7 @@ import pytest
 
 from infra.local import deploy as deploy_module
 from infra.local.bindings import BINDINGS, BindingError, Created, Inputs, Request
+from infra.local.bindings.lambda_ import zipped
 from infra.local.cloud import LocalAccount
 from infra.local.provider import LocalProvider
 from tests.infra.engine import CONFIG, Deployment, stand_in_archive
@@ -146,7 +150,7 @@ def test_physical_names_are_stable_and_differ_between_stacks_regions_and_account
 
 
 def test_a_deployment_that_fails_says_what_failed_first(
-    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pulumi reports everything that waited for it as well; what is raised is the cause."""
 
@@ -159,3 +163,16 @@ def test_a_deployment_that_fails_says_what_failed_first(
     with pytest.raises(BindingError, match="the emulator is gone"):
         deploy_module.deploy(Broken(), config)
     assert not [t for t in threading.enumerate() if t.name.startswith("resource")]
+
+
+def test_a_rebuilt_archive_is_what_the_next_deployment_ships(tmp_path: Path) -> None:
+    """One process deploys several times, in tests and while somebody works on the consumer."""
+
+    def shipped() -> bytes:
+        code = zipped(pulumi.FileArchive(str(tmp_path)))
+        return zipfile.ZipFile(io.BytesIO(code)).read("handler.py")
+
+    (tmp_path / "handler.py").write_text("old")
+    assert shipped() == b"old"
+    (tmp_path / "handler.py").write_text("new")
+    assert shipped() == b"new"

@@ -70,9 +70,7 @@ class Inputs:
             )
 
     def not_emulated(self, key: str, because: str) -> None:
-        """An input that makes no difference on the local cloud. The reason is for whoever reads the
-        binding.
-        """
+        """An input that makes no difference on the local cloud, and why, for the reader."""
         assert because
         self.used.add(key)
 

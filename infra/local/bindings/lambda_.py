@@ -12,6 +12,7 @@ import pulumi
 
 from infra.local.bindings.inputs import BindingError
 from infra.local.bindings.request import Created, Request
+from infra.package import tree_hash
 
 
 def function(request: Request) -> Created:
@@ -33,7 +34,7 @@ def function(request: Request) -> Created:
             "LogFormat": logging.text("logFormat"),
             "LogGroup": logging.text("logGroup"),
         },
-        Code={"ZipFile": _zipped(inputs.get("code"))},
+        Code={"ZipFile": zipped(inputs.get("code"))},
     )["FunctionArn"]
     concurrency = inputs.optional_number("reservedConcurrentExecutions")
     if concurrency is not None:
@@ -47,26 +48,28 @@ def function(request: Request) -> Created:
     return Created(name, {"arn": arn, "name": name})
 
 
-def _zipped(code: object) -> bytes:
+def zipped(code: object) -> bytes:
     if not isinstance(code, pulumi.FileArchive):
         raise BindingError(f"code is a {type(code).__name__}, and only a FileArchive is known")
-    return zip_folder(Path(code.path))
+    folder = Path(code.path)
+    return zip_folder(folder, tree_hash(folder))
 
 
 @functools.cache
-def zip_folder(folder: Path) -> bytes:
-    """The folder as a zip file, the same bytes for the same files. Every function of a stack shares
-    it.
+def zip_folder(folder: Path, contents: str) -> bytes:
+    """The folder as a zip file, the same bytes for the same files.
+
+    Made once for all functions of a stack, and anew when `contents`, the files' hash, is another.
     """
-    zipped = io.BytesIO()
-    with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
                 entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), (1980, 1, 1, 0, 0, 0))
                 entry.compress_type = zipfile.ZIP_DEFLATED
                 entry.external_attr = 0o644 << 16
                 archive.writestr(entry, path.read_bytes())
-    return zipped.getvalue()
+    return file.getvalue()
 
 
 def event_source_mapping(request: Request) -> Created:
@@ -90,9 +93,7 @@ def event_source_mapping(request: Request) -> Created:
     mapping = created["UUID"]
     request.wait_until(
         f"the mapping of {request.name} being created",
-        lambda: (
-            lambda_.get_event_source_mapping(UUID=mapping)["State"] in ("Enabled", "Disabled")
-        ),
+        lambda: lambda_.get_event_source_mapping(UUID=mapping)["State"] in ("Enabled", "Disabled"),
     )
     place = f"{request.region}:{request.account_id}"
     arn = created.get("EventSourceMappingArn") or (

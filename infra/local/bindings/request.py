@@ -23,9 +23,7 @@ class Created:
 
 @dataclass(frozen=True)
 class Request:
-    """One resource to create. `client(service)` is a boto3 client of the resource's account and
-    Region.
-    """
+    """One resource to create. `client(service)` is of the resource's account and Region."""
 
     name: str
     inputs: Inputs
@@ -35,9 +33,7 @@ class Request:
     client: Callable[[str], Any]
 
     def physical_name(self, key: str) -> str:
-        """The name that the program gives, or one made as Pulumi makes them: unique to stack and
-        resource.
-        """
+        """The name that the program gives, or one as Pulumi makes them, but always the same."""
         given = self.inputs.get(key)
         if given:
             return str(given)
