@@ -1,0 +1,138 @@
+"""What the function's log and the stream tell."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from infra.local import capture
+from infra.local.consumption import Consumption, Refusal, refusals_in
+
+AT = 1_800_000_000
+
+
+def metrics(at: float = AT, **values: Any) -> str:
+    names = [{"Name": name, "Unit": "Count"} for name in values]
+    directive = {
+        "Namespace": "DynamoDBReplication",
+        "Dimensions": [["Stack", "Table"]],
+        "Metrics": names,
+    }
+    head = {"Timestamp": int(at * 1000), "CloudWatchMetrics": [directive]}
+    return json.dumps({"_aws": head, "Stack": "local", "Table": "orders", **values})
+
+
+def test_counts_are_summed_and_lags_collected_with_their_time() -> None:
+    consumption = Consumption()
+    consumption.take(metrics(ChangesReceived=[3.0], ChangesApplied=[2.0], ReplicationLag=[10, 30]))
+    consumption.take(metrics(AT + 60, ChangesReceived=4, ChangesSuperseded=[1.0]))
+    consumption.take(metrics(AT + 60, ReplicationLag=20))
+
+    assert consumption.counts["ChangesReceived"] == 7
+    assert consumption.ended == 3
+    assert consumption.lags == [(AT, 10), (AT, 30), (AT + 60, 20)]
+    since = consumption.lag(AT + 1)
+    assert since is not None
+    assert since.max == 20
+
+
+def test_lines_that_are_no_metrics_are_no_trouble() -> None:
+    consumption = Consumption()
+    for line in ("START RequestId: 1", "{broken", "[]", '"text"', '{"level": "INFO"}', ""):
+        consumption.take(line)
+
+    assert consumption.counts == {}
+    assert consumption.complaints == consumption.refusals == []
+
+
+def test_a_refused_permission_is_told_once_with_action_and_resource() -> None:
+    message = (
+        "TransactWriteItems failed: AccessDeniedException: User: arn:aws:sts::222222222222:"
+        "assumed-role/consumer/fn is not authorized to perform: dynamodb:PutItem on resource: "
+        "arn:aws:dynamodb:eu-west-1:222222222222:table/orders-replica because no identity-based "
+        "policy allows the dynamodb:PutItem action\nTry: deploy the stack again"
+    )
+    consumption = Consumption()
+    consumption.take(json.dumps({"level": "ERROR", "message": message}))
+    consumption.take(json.dumps({"level": "ERROR", "message": message}))
+
+    table = "arn:aws:dynamodb:eu-west-1:222222222222:table/orders-replica"
+    assert consumption.refusals == [Refusal("dynamodb:PutItem", table)]
+    assert consumption.complaints[0].startswith("TransactWriteItems failed")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("not authorized to perform: kinesis:GetRecords", "kinesis:GetRecords on the stream"),
+        ("not authorized to perform: kms:Decrypt on resource: arn:x", "kms:Decrypt on arn:x"),
+        (
+            'not authorized to perform: s3:PutObject on resource: \\"arn:b\\".',
+            "s3:PutObject on arn:b",
+        ),
+    ],
+)
+def test_a_resource_is_told_however_it_is_written(text: str, told: str) -> None:
+    assert [str(each) for each in refusals_in(text, "the stream")] == [told]
+
+
+def test_a_time_out_is_a_complaint() -> None:
+    consumption = Consumption()
+    consumption.take("2026-11-23T10:00:00Z abc Task timed out after 120.00 seconds")
+
+    assert "timed out" in consumption.complaints[0]
+
+
+class Stream:
+    """Two shards; the second was closed by a split."""
+
+    def __init__(self, **shards: list[dict[str, Any]]) -> None:
+        self._shards = shards
+
+    def get_paginator(self, name: str) -> Any:
+        return self
+
+    def paginate(self, **_: Any) -> list[dict[str, Any]]:
+        return [{"Shards": [{"ShardId": shard} for shard in self._shards]}]
+
+    def get_shard_iterator(self, ShardId: str, **_: Any) -> dict[str, str]:  # noqa: N803
+        return {"ShardIterator": f"{ShardId}/0"}
+
+    def get_records(self, ShardIterator: str, Limit: int) -> dict[str, Any]:  # noqa: N803
+        shard, start = ShardIterator.split("/")
+        records = self._shards[shard][int(start) : int(start) + 2]
+        after = int(start) + len(records)
+        answer: dict[str, Any] = {"Records": [{"Data": json.dumps(each)} for each in records]}
+        behind = len(self._shards[shard]) - after
+        answer["MillisBehindLatest"] = behind
+        if shard != "closed" or behind:
+            answer["NextShardIterator"] = f"{shard}/{after}"
+        return answer
+
+
+def change(name: str, at: float = AT, precision: str = "MICROSECOND", **more: Any) -> Any:
+    unit = {"MICROSECOND": 1e6, "MILLISECOND": 1e3}[precision]
+    body = {
+        "ApproximateCreationDateTime": int(at * unit),
+        "ApproximateCreationDateTimePrecision": precision,
+    }
+    return {"eventID": name, "dynamodb": body, "userIdentity": None, **more}
+
+
+def test_each_change_on_the_stream_counts_once_and_probes_do_not() -> None:
+    expired = {"userIdentity": {"type": "Service", "principalId": "dynamodb.amazonaws.com"}}
+    stream = Stream(
+        open=[change("a", AT + 9), change("b"), {"probe": "p", "n": 1}, change("a", AT + 9)],
+        closed=[change("c", AT + 1), change("d", AT - 1, "MILLISECOND", **expired), change("b")],
+    )
+
+    found = capture.read(stream, "stream")
+
+    assert (found.by_users, found.by_expiry, found.total) == (3, 1, 4)
+    assert found.first == AT - 1
+
+
+def test_an_empty_stream_has_no_first_change() -> None:
+    assert capture.read(Stream(open=[], closed=[]), "stream") == capture.Capture()

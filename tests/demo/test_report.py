@@ -1,0 +1,166 @@
+"""The report: what the counts add up to, and what makes a run a failure."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from infra.local import summary
+from infra.local.capture import Capture
+from infra.local.compare import Comparison, Difference
+from infra.local.consumption import Consumption, Lags
+from infra.local.report import IndexCheck, Leftovers, Phase, Report, phases_of
+from infra.local.tally import Tally, TallyWriter, Window
+
+BEGAN = 1_800_000_000.0
+
+
+def window(second: float, **changes: int) -> Window:
+    return Window(BEGAN + second, changes, changes)
+
+
+def consumed(received: int = 100, applied: int = 80, superseded: int = 20) -> Consumption:
+    counts = {
+        "ChangesReceived": received,
+        "ChangesApplied": applied,
+        "ChangesSuperseded": superseded,
+        "ChangesQuarantined": 0,
+    }
+    return Consumption(Counter(counts), [(BEGAN + 1, 9000.0), (BEGAN + 25, 40.0)])
+
+
+def report(**changes: Any) -> Report:
+    good = Report(
+        items_seeded=10,
+        min_changes=50,
+        tally=Tally((window(1, insert=10), window(12, update=60), window(21, update=35))),
+        phases=phases_of(
+            BEGAN, [("PLANNED", BEGAN + 10), ("REPLICATING", BEGAN + 20)], BEGAN + 30, BEGAN + 32
+        ),
+        capture=Capture(by_users=95, by_expiry=5, first=BEGAN + 10.5),
+        consumption=consumed(),
+        comparison=Comparison(12, 12),
+        leftovers=Leftovers(),
+        index=IndexCheck("by-status", 9),
+    )
+    return dataclasses.replace(good, **changes)
+
+
+def test_a_good_run_is_ok_and_says_everything_that_is_promised() -> None:
+    told = report().as_json()
+
+    assert told["ok"] is True
+    assert told["problems"] == told["remarks"] == []
+    assert told["items_seeded"] == 10
+    assert told["changes_made"] == 105
+    assert told["changes_received"] == 100
+    assert told["changes_applied"] == 80
+    assert told["changes_superseded"] == 20
+    assert told["changes_quarantined"] == 0
+    assert told["lag_ms"] == {"p50": 9000.0, "p99": 9000.0, "max": 9000.0}
+    assert told["lag_ms_replicating"] == {"p50": 40.0, "p99": 40.0, "max": 40.0}
+    assert told["differences"] == 0
+    assert told["phases"] == {
+        "DEPLOYING": {"seconds": 10.0, "changes_made": 10},
+        "PLANNED": {"seconds": 10.0, "changes_made": 60},
+        "REPLICATING": {"seconds": 10.0, "changes_made": 35},
+        "DRAINING": {"seconds": 2.0, "changes_made": 0},
+    }
+
+
+DIFFERENT = Comparison(12, 12, (Difference("missing", {"pk": {"S": "a"}}),))
+
+FAILURES: list[tuple[dict[str, Any], str]] = [
+    ({"comparison": DIFFERENT}, "1 of 12 items differ"),
+    ({"comparison": DIFFERENT, "healed": 1}, "not caught up when the bootstrap said so"),
+    ({"comparison": Comparison(0, 0)}, "nothing was compared"),
+    ({"min_changes": 96}, "Only 95 changes fell into the run"),
+    ({"consumption": consumed(received=99)}, "1 of 100 changes on the stream are not among"),
+    ({"consumption": consumed(applied=79)}, "1 changes were received and neither applied"),
+    ({"leftovers": Leftovers(quarantined=["unreadable"])}, "in quarantine: unreadable"),
+    ({"leftovers": Leftovers(failures=2)}, "2 objects are in the on-failure bucket"),
+    ({"index": IndexCheck("by-status", 9, wrong_values=1)}, "by-status does not answer"),
+]
+
+
+@pytest.mark.parametrize(("changes", "problem"), FAILURES)
+def test_a_bad_run_is_not_ok_and_says_why(changes: dict[str, Any], problem: str) -> None:
+    bad = report(**changes)
+
+    assert not bad.ok
+    assert problem in " ".join(bad.problems())
+
+
+def test_counts_that_do_not_agree_with_the_writers_are_remarked_on() -> None:
+    few = report(capture=Capture(by_users=70, by_expiry=30, first=BEGAN + 10.5))
+
+    assert "not consistent" in " ".join(few.remarks())
+
+
+def test_changes_that_came_more_than_once_are_remarked_on_and_no_failure() -> None:
+    again = report(consumption=consumed(received=103, applied=83))
+
+    assert again.ok
+    assert "3 changes were delivered more than once" in " ".join(again.remarks())
+
+
+def test_the_report_file_is_json(tmp_path: Path) -> None:
+    report(consumption=Consumption()).write(tmp_path / "report.json")
+
+    told = json.loads((tmp_path / "report.json").read_text())
+    assert told["lag_ms"] == {"p50": None, "p99": None, "max": None}
+
+
+@pytest.mark.parametrize("width", [60, 160])
+def test_the_summary_shows_the_figures_and_the_verdict_at_any_width(width: int) -> None:
+    out = io.StringIO()
+    summary.show(report(comparison=DIFFERENT), Console(file=out, width=width))
+    text = " ".join(out.getvalue().split())
+
+    for figure in ("REPLICATING", "100 received", "p50 40 ms", "9.0 s", "1 of 12 items differ"):
+        assert figure in text
+    assert DIFFERENT.differences[0].key_digest in text
+
+
+def test_a_phase_that_was_entered_twice_is_told_once() -> None:
+    phases = [
+        Phase("DEPLOYING", BEGAN, BEGAN + 1),
+        Phase("EXPORTING", BEGAN + 1, BEGAN + 2),
+        Phase("EXPORTING", BEGAN + 2, BEGAN + 5),
+    ]
+
+    assert report(phases=phases).as_json()["phases"]["EXPORTING"]["seconds"] == 4.0
+
+
+def test_percentiles_are_values_that_occurred() -> None:
+    lags = Lags.of(float(n) for n in range(1, 101))
+
+    assert lags == Lags(p50=51.0, p99=100.0, max=100.0)
+    assert Lags.of([]) is None
+
+
+def test_what_the_writers_count_is_read_back_while_they_write(tmp_path: Path) -> None:
+    path = tmp_path / "tally.jsonl"
+    writer = TallyWriter(path)
+    assert Tally.read(path).total == 0
+
+    writer.add(BEGAN + 0.01, "insert", 2, 2)
+    writer.add(BEGAN + 0.02, "unchanged", 1, 0)
+    writer.add(BEGAN + 5.55, "insert", 3, 3)
+    writer.flush()
+    writer.add(BEGAN + 5.56, "insert", 1, 1)
+    writer.flush()
+    path.write_text(path.read_text() + '{"at": 18')
+
+    tally = Tally.read(path)
+    assert tally.by_kind == {"insert": 6, "unchanged": 0}
+    assert tally.writes_by_kind == {"insert": 6, "unchanged": 1}
+    assert tally.between(BEGAN + 1).total == 4
+    assert tally.between(BEGAN, BEGAN + 1).total == 2
