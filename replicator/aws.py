@@ -28,7 +28,7 @@ class Kind(Enum):
     SYSTEMATIC = "not executed: permission, missing resource, key, credentials"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CancellationReason:
     """Why one action of a cancelled transaction was refused; `item` is what stood there."""
 
@@ -37,7 +37,7 @@ class CancellationReason:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Failure:
     """A call that did not succeed. `message` may quote content of items."""
 

@@ -14,7 +14,7 @@ MICROSECOND: Precision = "u"
 MILLISECOND: Precision = "m"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Version:
     """When DynamoDB says that a change was made.
 
@@ -41,7 +41,7 @@ def compare(one: Version, other: Version) -> int:
     return one.millisecond - other.millisecond
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Entry:
     """What the ledger knows of a key: the version it stands at, and two digests of images.
 
@@ -91,7 +91,7 @@ class Change:
         return max(self._new[1], self._old[1]) if self.new is None else self._new[1]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Probe:
     """A marker on the stream, put there to see whether all that came before it is through."""
 

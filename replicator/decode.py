@@ -26,7 +26,7 @@ class EnvelopeError(Exception):
     """The event is not what Lambda's Kinesis mapping sends: there is nothing to report by."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Record:
     """A user record as received, and where it lies in the stream.
 
@@ -44,7 +44,7 @@ class Record:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Unusable:
     """A record that cannot be a change, for what it is."""
 
@@ -52,7 +52,7 @@ class Unusable:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Foreign:
     """A change of another table: somebody wired the wrong stream, which is no record's fault."""
 

@@ -11,7 +11,7 @@ from replicator.effects import Deadline
 from replicator.outcome import Result
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Attempt:
     """One change to write.
 
@@ -31,7 +31,7 @@ class Trouble(Protocol):
         """`message` is empty, or names actions and resources; never content of items."""
 
 
-@dataclass(slots=True)
+@dataclass
 class Terms:
     """What holds for one call of a guard.
 

@@ -178,7 +178,7 @@ class _Work:
         self.result: Result | None = None
 
 
-@dataclass(slots=True)
+@dataclass
 class _Pack:
     """Changes that go in one call. `isolated`: split off on purpose, not to be mixed again."""
 

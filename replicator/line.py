@@ -27,7 +27,7 @@ from replicator.outcome import (
 )
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False)
 class Slot:
     """A user record of the batch, what it says (None while unknown), and how it ended."""
 
@@ -40,7 +40,7 @@ class Slot:
         return self.outcome is not None and not isinstance(self.outcome, Retry)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Candidate:
     """A record that belongs in quarantine. `then` is the entry it may be applied to afterwards."""
 
@@ -51,7 +51,7 @@ class Candidate:
     then: Entry | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Place:
     """A change in the line, with the slot whose outcome it decides."""
 

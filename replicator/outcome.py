@@ -21,14 +21,14 @@ class Reason(StrEnum):
     PARKED = "parked"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Applied:
     """The target's item is what this change says. `micros`: when that was known."""
 
     micros: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Superseded:
     """A newer change of the key has been applied, or this one has been already.
 
@@ -38,35 +38,35 @@ class Superseded:
     mixed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Retry:
     """Not ended: the record is reported failed and will be delivered again."""
 
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Quarantined:
     """Whole in the quarantine bucket."""
 
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rejected:
     """The target refuses this item for what it is."""
 
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Doubtful:
     """Not written: it may be applied to exactly this entry, once that has been noted."""
 
     entry: Entry
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ambiguous:
     """Not written: neither this change nor the entry is known to be the newer."""
 
