@@ -40,6 +40,8 @@ class Operator:
             self._background(self._lift_the_fence, "fence")
         if plan.expiry != "none":
             self._background(self._sweep, "expiry")
+        if plan.expiry == "replicating":
+            self._background(self._replicating, "replicating")
 
     def _background(self, work: Any, name: str) -> None:
         self.world.trouble.spared.add(self.scheduler.spawn(name, work))
@@ -144,6 +146,16 @@ class Operator:
         )
         self.world.witness.fence = None
         self.world.log("the fence is lifted")
+
+    def _replicating(self) -> None:
+        """The bootstrap is through: from now on entries may expire."""
+        self.scheduler.pause(self.chance.choice((3600.0, 86_400.0)))
+        self.world.dynamodb.update_item(
+            TableName=LEDGER_TABLE,
+            Key=SETTINGS_KEY,
+            UpdateExpression="SET expire = :yes",
+            ExpressionAttributeValues={":yes": {"BOOL": True}},
+        )
 
     def _sweep(self) -> None:
         """Expired entries go within hours here; AWS may take days, which only makes it easier."""

@@ -165,6 +165,6 @@ def _faults(chance: random.Random, strict: bool) -> Faults:
         late=0.0 if strict else rate(),
         unprocessed=rate(),
         stale=chance.choice((0.0, 0.3)),
-        denied=chance.choice((0.0, 0.0, 0.05)),
+        denied=chance.choice((0.0, 0.05, 0.1)),
         most=chance.choice((5, 15, 60)),
     )

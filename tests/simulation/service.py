@@ -210,7 +210,7 @@ class Service:
         self.counts.invocations += 1
         if self.counts.invocations > MOST_INVOCATIONS:
             raise StuckError(f"Lane {lane.name} gets no further than {lane.records[lane.position]}")
-        seconds = self.chance.choice((20.0, 60.0, 120.0, 900.0))
+        seconds = self.chance.choice((15.0, 20.0, 60.0, 900.0))
         index = self.chance.randrange(len(self._free) + 1) if self._free else 0
         container = self._free.pop(index - 1) if index else self._build()
         name = f"invocation {self.counts.invocations}"

@@ -140,7 +140,8 @@ class World:
         self._create_table(TARGET_TABLE, types, {"g": "S"} if indexed else {})
         settings: Image = dict(SETTINGS_KEY)
         if plan.expiry != "none":
-            settings["expire"] = {"BOOL": True}
+            if plan.expiry == "blackout" or self.chance.random() < 0.5:
+                settings["expire"] = {"BOOL": True}
             self.dynamodb.update_time_to_live(
                 TableName=LEDGER_TABLE,
                 TimeToLiveSpecification={"Enabled": True, "AttributeName": "x"},
