@@ -1,0 +1,141 @@
+"""The demo as a user runs it, with small numbers: everything real, from program to verdict."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import re
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.local.steps import KINDS
+from tests.end_to_end.commands import copy_with, listens, running
+
+pytestmark = pytest.mark.slow
+
+SMALL = ("--items", "600", "--min-changes", "300", "--steady", "3", "--patience", "180")
+
+
+def report(directory: Path) -> dict[str, Any]:
+    return dict(json.loads((directory / "report.json").read_text()))
+
+
+def endpoint(output: str) -> str:
+    found = re.search(r"http://127\.0\.0\.1:\d+", output)
+    assert found, output
+    return found.group()
+
+
+def test_c1_the_target_equals_the_source_after_everything_with_writers_all_the_time(
+    tmp_path: Path,
+) -> None:
+    with running("demo", *SMALL, "--directory", str(tmp_path)) as demo:
+        status = demo.wait()
+    assert status == 0, demo.output
+
+    told = report(tmp_path)
+    assert told["ok"] is True
+    assert told["differences"] == 0
+    assert told["items_seeded"] == 600
+    assert told["items_compared"] > 600
+    assert set(told["changes_by_kind"]) == set(KINDS)
+    assert told["changes_by_expiry"] > 0
+    assert told["changes_received"] >= told["changes_captured"] >= 300
+    done = told["changes_applied"] + told["changes_superseded"]
+    assert done >= told["changes_captured"]
+    assert told["changes_quarantined"] == 0
+    for phase in ("EXPORTING", "IMPORTING", "CATCHING_UP", "REPLICATING"):
+        assert told["phases"][phase]["changes_made"] > 0, f"nothing was written while {phase}"
+    assert told["phases"]["DRAINING"]["changes_made"] == 0
+    lag = told["lag_ms_replicating"]
+    assert 0 < lag["p50"] <= lag["p99"] <= lag["max"]
+    assert demo.left_behind() == []
+    assert not listens(endpoint(demo.output))
+
+
+def test_the_users_own_data_is_replicated_too(tmp_path: Path) -> None:
+    data = tmp_path / "export.json.gz"
+    lines = []
+    for n in range(300):
+        # The last one comes twice; its second line is what the table holds.
+        key = {"customer": {"N": str(n % 299)}, "at": {"B": base64.b64encode(b"\xff").decode()}}
+        lines.append(json.dumps({"Item": {**key, "name": {"S": f"é{n}"}, "line": {"N": str(n)}}}))
+    data.write_bytes(gzip.compress("\n".join(lines).encode()))
+
+    directory = tmp_path / "demo"
+    options = ("--data", str(data), "--key", "customer,at", "--directory", str(directory))
+    with running("demo", *SMALL, *options) as demo:
+        status = demo.wait()
+    assert status == 0, demo.output
+
+    told = report(directory)
+    assert told["items_seeded"] == 299
+    assert told["differences"] == 0
+    assert set(told["changes_by_kind"]) == set(KINDS) - {"large"}
+    assert "1 lines have a key that comes again" in demo.output
+
+
+def test_a_malformed_line_stops_the_demo_before_anything_starts(tmp_path: Path) -> None:
+    data = tmp_path / "data.json"
+    data.write_text('{"Item": {"pk": {"S": "a"}}}\n{"Item": {"pk": {"S": 1}}}\n')
+    directory = tmp_path / "demo"
+
+    with running("demo", "--data", str(data), "--directory", str(directory)) as demo:
+        status = demo.wait(30)
+
+    assert status == 2
+    assert f"{data}, line 2: attribute pk (S) is a number" in demo.output
+    assert "Try: " in demo.output
+    assert not directory.exists()
+
+
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [
+        ("Local cloud", signal.SIGINT),
+        ("Writers", signal.SIGTERM),
+        ("EXPORTING", signal.SIGINT),
+        ("Replicating", signal.SIGINT),
+    ],
+)
+def test_an_interrupted_demo_leaves_no_process_and_no_listening_port(
+    tmp_path: Path, moment: str, number: signal.Signals
+) -> None:
+    with running("demo", *SMALL, "--directory", str(tmp_path)) as demo:
+        demo.wait_for(moment)
+        assert listens(endpoint(demo.output))
+        demo.signal(number)
+        status = demo.wait(60)
+
+    assert status == 128 + number, demo.output
+    assert demo.left_behind() == []
+    assert not listens(endpoint(demo.output))
+    assert "everything that was started is stopped" in demo.output
+
+
+REMOVED = [
+    ("infra/consumer.py", '"dynamodb:DeleteItem", ', "dynamodb:DeleteItem", "table/orders-replica"),
+    ("infra/consumer.py", '["kms:Decrypt"]', "kms:Decrypt", ":key/"),
+]
+
+
+@pytest.mark.parametrize(("file", "text", "action", "resource"), REMOVED)
+def test_c8_a_permission_taken_from_the_consumers_role_is_named(
+    tmp_path: Path, file: str, text: str, action: str, resource: str
+) -> None:
+    replaced = text.replace(action, "dynamodb:DescribeTable")
+    tree = copy_with(tmp_path / "copy", file, text, replaced)
+
+    with running("demo", *SMALL, "--directory", str(tmp_path / "demo"), tree=tree) as demo:
+        status = demo.wait()
+
+    assert status == 1, demo.output
+    named = [line for line in demo.output.splitlines() if f"{action} on " in line]
+    assert named, demo.output
+    assert resource in named[0]
+    assert "Try: grant it in infra/consumer.py" in demo.output
+    assert demo.left_behind() == []
