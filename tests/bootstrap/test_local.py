@@ -1,0 +1,217 @@
+"""The real command, as a process, between the two accounts of the local cloud."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.local.cloud import REPOSITORY, SOURCE, TARGET, LocalCloud
+from infra.local.deploy import deploy
+
+pytestmark = pytest.mark.slow
+
+ITEMS = 200
+PATIENCE = 120.0
+
+
+@dataclass
+class Stack:
+    """A deployed stack of two tables, and the operator's command line for it."""
+
+    cloud: LocalCloud
+    outputs: Path
+    values: dict[str, Any]
+
+    def command(self, name: str, *options: str) -> list[str]:
+        profiles = ("--source-profile", "source", "--target-profile", "target")
+        return [
+            *(sys.executable, "-m", "bootstrap", name, "--outputs", str(self.outputs)),
+            *(*profiles, *options),
+        ]
+
+    def start(self, name: str, *options: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.command(name, *options),
+            cwd=REPOSITORY,
+            env=self.cloud.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def end(self, name: str, *options: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(name, *options),
+            cwd=REPOSITORY,
+            env=self.cloud.environment(),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+
+    def status(self, table: str) -> dict[str, Any]:
+        ended = self.end("status", "--json", "--table", table)
+        assert ended.returncode == 0, ended.stderr
+        value: dict[str, Any] = json.loads(ended.stdout)
+        return value
+
+    def killed_at(self, words: str, *options: str) -> None:
+        """Runs until a line with these words is printed, and kills the process at once."""
+        process = self.start("run", *options)
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                if words in line:
+                    break
+            else:
+                pytest.fail(f"No line said {words!r}: {process.stderr and process.stderr.read()}")
+            process.send_signal(signal.SIGKILL)
+        finally:
+            process.kill()
+            process.communicate()
+
+    def items(self, account: Any, table: str) -> dict[str, Any]:
+        pages = self.cloud.client("dynamodb", account).get_paginator("scan")
+        found = pages.paginate(TableName=table, ConsistentRead=True)
+        return {item["pk"]["S"]: item for page in found for item in page["Items"]}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    directory = tmp_path_factory.mktemp("cloud")
+    with LocalCloud(directory) as cloud:
+        dynamodb = cloud.client("dynamodb", SOURCE)
+        tables = ("orders", "customers")
+        for table in tables:
+            dynamodb.create_table(
+                TableName=table,
+                KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+                AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+                BillingMode="PAY_PER_REQUEST",
+            )
+            for n in range(ITEMS):
+                dynamodb.put_item(TableName=table, Item={"pk": {"S": f"{n}"}, "v": {"N": "0"}})
+        values = deploy(
+            cloud,
+            {
+                "source": {"accountId": SOURCE.account_id, "region": SOURCE.region},
+                "target": {"accountId": TARGET.account_id, "region": TARGET.region},
+                "tables": [{"source": name, "target": f"{name}-replica"} for name in tables],
+                "protect": False,
+            },
+        )
+        outputs = directory / "outputs.json"
+        outputs.write_text(json.dumps(values))
+        yield Stack(cloud, outputs, values)
+
+
+class Writer(threading.Thread):
+    """Writes to the source until it is stopped."""
+
+    def __init__(self, stack: Stack, table: str) -> None:
+        super().__init__(daemon=True)
+        self._dynamodb = stack.cloud.client("dynamodb", SOURCE)
+        self._table = table
+        self._stop_asked = threading.Event()
+
+    def run(self) -> None:
+        n = 0
+        while not self._stop_asked.wait(0.02):
+            n += 1
+            key = {"pk": {"S": f"{n % (ITEMS + 50)}"}}
+            if n % 7 == 0:
+                self._dynamodb.delete_item(TableName=self._table, Key=key)
+            else:
+                item = {**key, "v": {"N": f"{n}"}}
+                self._dynamodb.put_item(TableName=self._table, Item=item)
+
+    def __exit__(self, *_: object) -> None:
+        self._stop_asked.set()
+        self.join()
+
+    def __enter__(self) -> Writer:
+        self.start()
+        return self
+
+
+def test_killed_in_every_state_the_same_command_replicates_with_one_export_and_one_import(
+    stack: Stack,
+) -> None:
+    table = ("--table", "orders")
+    with Writer(stack, "orders"):
+        for words in ("waiting for point-in-time", "waiting for the export", "IMPORTING"):
+            stack.killed_at(words, *table)
+        shown = stack.status("orders")
+        assert (shown["holder"], shown["mappingEnabled"]) == (None, False)
+        assert "bootstrap run" in shown["next"]
+        stack.killed_at("CATCHING_UP", *table)
+        ended = stack.end("run", *table)
+        assert ended.returncode == 0, ended.stderr
+    assert stack.end("run", *table).returncode == 0, "what the writer did last is through as well"
+    shown = stack.status("orders")
+    assert (shown["state"], shown["mappingEnabled"], shown["next"]) == ("REPLICATING", True, None)
+    source = stack.cloud.client("dynamodb", SOURCE)
+    target = stack.cloud.client("dynamodb", TARGET)
+    arn = next(t["sourceTableArn"] for t in stack.values["tables"] if t["sourceTable"] == "orders")
+    assert len(source.list_exports(TableArn=arn)["ExportSummaries"]) == 1
+    assert len(target.list_imports()["ImportSummaryList"]) == 1
+    assert stack.items(TARGET, "orders-replica") == stack.items(SOURCE, "orders")
+    assert target.describe_table(TableName="orders-replica")["Table"]["DeletionProtectionEnabled"]
+
+
+def test_a_missing_permission_ends_the_run_naming_it_and_granted_the_run_goes_on(
+    stack: Stack,
+) -> None:
+    table = ("--table", "customers")
+    iam = stack.cloud.client("iam", SOURCE)
+    role = stack.values["source"]["exporterRoleArn"].rsplit("/", 1)[1]
+    (name,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    granted = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+    denied = json.loads(json.dumps(granted).replace("dynamodb:ExportTable", "dynamodb:DenyTable"))
+
+    def grant(document: Any) -> None:
+        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
+
+    grant(denied)
+    try:
+        ended = stack.end("run", *table)
+    finally:
+        grant(granted)
+    assert ended.returncode == 3
+    assert f"role/{role} may not dynamodb:ExportTableToPointInTime on arn:aws:" in ended.stderr
+    assert "\nTry: " in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert stack.status("customers")["failure"]["step"] == "export"
+    ended = stack.end("run", *table)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_of_two_runs_at_once_one_works_and_the_other_says_who_does(stack: Stack) -> None:
+    first = stack.start("run", "--table", "customers")
+    assert first.stdout is not None
+    first.stdout.readline()
+    second = stack.end("run", "--table", "customers")
+    assert second.returncode == 1
+    assert f"process {first.pid} on " in second.stderr
+    assert "--take-over" in second.stderr
+    _, said = first.communicate(timeout=PATIENCE)
+    assert first.returncode == 0, said
+
+
+def test_a_stack_of_two_tables_is_shown_and_run_as_a_whole(stack: Stack) -> None:
+    ended = stack.end("run")
+    assert ended.returncode == 0, ended.stderr
+    assert "orders → orders-replica: REPLICATING" in ended.stdout
+    assert "customers → customers-replica: REPLICATING" in ended.stdout
+    shown = json.loads(stack.end("status", "--json").stdout)
+    assert [each["state"] for each in shown["tables"]] == ["REPLICATING", "REPLICATING"]
