@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -87,7 +88,8 @@ class LocalCloud:
         """Start the emulator and wait until it answers. Raises `LocalCloudError`."""
         if self._process is not None:
             return self
-        (self.directory / "tmp").mkdir(parents=True, exist_ok=True)
+        self._clear_temporary_files()
+        (self.directory / "tmp").mkdir(parents=True)
         ready = self.directory / "endpoint"
         ready.unlink(missing_ok=True)
         command = [sys.executable, "-m", "infra.local.emulator"]
@@ -130,6 +132,7 @@ class LocalCloud:
         if process.stdin is not None:
             with contextlib.suppress(OSError):
                 process.stdin.close()
+        self._clear_temporary_files()
 
     def check(self) -> None:
         """Raise `LocalCloudError` unless the emulator runs."""
@@ -191,6 +194,9 @@ class LocalCloud:
         }
 
     # -- helpers ---------------------------------------------------------------------------------
+
+    def _clear_temporary_files(self) -> None:
+        shutil.rmtree(self.directory / "tmp", ignore_errors=True)
 
     def _emulator_environment(self) -> dict[str, str]:
         values = _without_aws(os.environ)

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from infra.local.cloud import SOURCE, LocalCloud
 from tests.local.clouds import (
@@ -23,6 +24,8 @@ from tests.local.clouds import (
 )
 
 pytestmark = pytest.mark.slow
+
+BULK = b"x" * 390_000
 
 
 @pytest.fixture(scope="module")
@@ -268,7 +271,7 @@ def test_a_record_over_the_streams_maximum_is_skipped_and_counted(
     cloud: LocalCloud, dynamodb: Any, kinesis: Any
 ) -> None:
     arn = stream_of(cloud, "large")
-    bulk = {"b": {"B": b"x" * 390_000}}
+    bulk = {"b": {"B": BULK}}
     dynamodb.put_item(TableName="large", Item={"pk": {"S": "a"}} | bulk)
     dynamodb.put_item(TableName="large", Item={"pk": {"S": "a"}} | bulk | {"v": {"N": "2"}})
     dynamodb.put_item(TableName="large", Item={"pk": {"S": "b"}})
@@ -365,6 +368,22 @@ def test_arithmetic_keeps_38_digits_in_canonical_text(
         ]
     )
     assert changes(kinesis, arn)[-1]["dynamodb"]["NewImage"]["n"] == {"N": "0.5"}
+
+
+def test_a_transaction_is_measured_by_its_items_not_by_its_text(dynamodb: Any) -> None:
+    make_table(dynamodb, "sizes")
+
+    def put(count: int) -> None:
+        dynamodb.transact_write_items(
+            TransactItems=[
+                {"Put": {"TableName": "sizes", "Item": {"pk": {"S": str(n)}, "b": {"B": BULK}}}}
+                for n in range(count)
+            ]
+        )
+
+    put(10)  # 3.9 MB of items, 5.2 MB of text
+    with pytest.raises(ClientError, match="4MB"):
+        put(11)
 
 
 def test_the_partition_key_looks_like_dynamodbs_and_an_item_keeps_its_shard(

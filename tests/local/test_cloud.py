@@ -131,6 +131,7 @@ def test_stopping_is_idempotent_and_leaves_no_process(tmp_path: Path) -> None:
     cloud.stop()
     cloud.stop()
     assert process.returncode == 0
+    assert not (tmp_path / "tmp").exists()
     with pytest.raises(LocalCloudError, match="not running"):
         cloud.check()
 

@@ -26,6 +26,7 @@ from infra.local.emulator.recovery import Recovery
 from infra.local.emulator.settings import Settings
 from infra.local.emulator.shards import Shards
 from infra.local.emulator.streams import Streams
+from infra.local.emulator.transactions import Transactions
 from infra.local.emulator.workers import Workers
 
 
@@ -47,6 +48,7 @@ def assemble(ministack: Ministack, settings: Settings) -> None:
     Numbers(ministack).install()
     Streams(ministack, shards, access).install()
     Destinations(ministack, settings).install()
+    Transactions(ministack).install()
     capture.install()
     PartiQL(ministack, capture).install()
     recovery.install()

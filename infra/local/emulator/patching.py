@@ -68,6 +68,8 @@ REPLACED: Mapping[str, tuple[str, ...]] = {
         "_disable_kinesis_streaming_destination",
         "_describe_kinesis_streaming_destination",
         "_update_kinesis_streaming_destination",
+        # limits
+        "_DDB_TXN_MAX_BYTES",
         # arithmetic
         "_apply_update_expression",
         # point-in-time recovery, export, import

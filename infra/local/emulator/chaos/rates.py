@@ -28,7 +28,7 @@ class Chaos:
 
     duplicate: float = 0.0
     delay: float = 0.0
-    delay_seconds: float = 2.0
+    delay_seconds: float = 0.5
     scatter: float = 0.0
     poison: float = 0.0
     overlap: float = 0.0
