@@ -66,6 +66,15 @@ class Destinations:
 
 
 @dataclass(frozen=True)
+class StreamFacts:
+    """What DescribeStreamSummary says."""
+
+    retention_hours: int
+    distribution: str = "USER_PARTITION_KEY"
+    """AUTO ignores partition keys and explicit hash keys; AWS says so of on-demand streams only."""
+
+
+@dataclass(frozen=True)
 class Backups:
     """Point-in-time recovery of a table. The window is None while it is off."""
 
@@ -204,7 +213,7 @@ class SourceAccount(Protocol):
 
     def destinations(self, table: str) -> Destinations: ...
 
-    def stream_retention_hours(self, stream_name: str) -> int: ...
+    def stream(self, stream_name: str) -> StreamFacts: ...
 
     def backups(self, table: str) -> Backups: ...
 

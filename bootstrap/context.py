@@ -51,8 +51,10 @@ Outcome = Done | Acted | Pending
 
 @dataclass
 class Memory:
-    """What a process need not survive: a round of probes is simply put again."""
+    """What need not survive the process: watching starts anew, a round of probes is put again."""
 
+    active_seen_at: float | None = None
+    """When the stream's destination was last seen ACTIVE."""
     moment: float | None = None
     handed_over: bool = False
     probe: str = ""

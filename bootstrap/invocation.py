@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -116,6 +118,8 @@ def chosen(
 
 def guarded(work: Callable[[], int], debug: bool, interrupted: str = "") -> None:
     """Runs a command; turns what ends it into a message and an exit code."""
+    with contextlib.suppress(ValueError):  # not the main thread: its signals are not ours
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = work()
     except BootstrapError as error:

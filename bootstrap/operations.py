@@ -184,6 +184,7 @@ def status(
             store,
             source,
             gateways.target(table),
+            gateways.ledger(table),
             process.machine,
             command[table.source_table],
         )

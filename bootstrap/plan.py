@@ -11,6 +11,7 @@ from bootstrap.accounts import (
     Destinations,
     EventSource,
     SourceAccount,
+    StreamFacts,
     TableFacts,
     TargetAccount,
 )
@@ -27,7 +28,7 @@ class Observed:
 
     source: TableFacts | None
     destinations: Destinations
-    retention_hours: int
+    stream: StreamFacts
     backups: Backups | None
     target: TableFacts | None
     mapping: EventSource | None
@@ -82,7 +83,7 @@ def observe(source: SourceAccount, target: TargetAccount, table: TableOutputs) -
     return Observed(
         source=facts,
         destinations=source.destinations(table.source_table) if facts else Destinations((), 0),
-        retention_hours=source.stream_retention_hours(table.stream_name),
+        stream=source.stream(table.stream_name),
         backups=source.backups(table.source_table) if facts else None,
         target=target.table(table.target_table),
         mapping=target.mapping(table.mapping_uuid),
@@ -124,13 +125,18 @@ def _blockers(observed: Observed, table: TableOutputs) -> list[Blocker]:
             "has one destination.",
             "disable that one if nobody needs it, then: pulumi up --refresh",
         )
-    if observed.retention_hours < LEAST_RETENTION_HOURS:
+    if observed.stream.retention_hours < LEAST_RETENTION_HOURS:
         block(
-            f"Stream {table.stream_name} forgets changes after {observed.retention_hours} hours, "
-            "which "
-            "an export and its import may outlast.",
+            f"Stream {table.stream_name} forgets changes after {observed.stream.retention_hours} "
+            "hours, which an export and its import may outlast.",
             "set retentionHours in the stack configuration (8760 is 365 days), then: pulumi up "
             "--refresh",
+        )
+    if observed.stream.distribution == "AUTO":
+        block(
+            f"Stream {table.stream_name} distributes records by itself (AUTO): probes could not be "
+            "put where they belong, and changes of one item would be dealt out at random.",
+            "pulumi up --refresh, which sets USER_PARTITION_KEY",
         )
     if observed.target is not None:
         block(

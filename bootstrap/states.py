@@ -41,8 +41,6 @@ class Buffered:
     stream_arn: str
     table_id: str
     """The source table's. Another one later means that the table was made again."""
-    generation: int
-    """Of the lease under which it was observed: between two processes nobody watched."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +126,17 @@ class Enabled:
     key: ClassVar[str] = "enabled"
 
     at: float
+
+
+@dataclass(frozen=True)
+class Probing:
+    """A round of probes that is about to be put."""
+
+    key: ClassVar[str] = "probing"
+
+    probe: str
+    probes: int
+    put_at: float
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 
 from bootstrap import progress
-from bootstrap.accounts import SourceAccount, TargetAccount
+from bootstrap.accounts import Ledger, SourceAccount, TargetAccount
 from bootstrap.context import Measure
 from bootstrap.errors import AccountError
 from bootstrap.journal import Row, Store
 from bootstrap.lease import Holder, Machine
 from bootstrap.outputs import TableOutputs
-from bootstrap.states import Exported, Imported, State
+from bootstrap.states import Exported, Imported, Probing, State
 from bootstrap.steps import snapshot as export_step
 
 
@@ -20,6 +20,7 @@ def look(
     store: Store,
     source: SourceAccount,
     target: TargetAccount,
+    ledger: Ledger,
     machine: Machine,
     command: str,
 ) -> progress.Snapshot:
@@ -35,7 +36,7 @@ def look(
         holder=_live_holder(row, at, machine),
         command=command,
         mapping=target.mapping(table.mapping_uuid),
-        measure=_measure(row, source, target),
+        measure=_measure(row, source, target, ledger),
     )
 
 
@@ -49,7 +50,9 @@ def _live_holder(row: Row, at: float, machine: Machine) -> str:
     return str(holder)
 
 
-def _measure(row: Row, source: SourceAccount, target: TargetAccount) -> Measure | None:
+def _measure(
+    row: Row, source: SourceAccount, target: TargetAccount, ledger: Ledger
+) -> Measure | None:
     exported, imported = row.record(Exported), row.record(Imported)
     # The export is the source's to tell; that its account cannot be reached must not end `status`.
     with contextlib.suppress(AccountError):
@@ -66,7 +69,11 @@ def _measure(row: Row, source: SourceAccount, target: TargetAccount) -> Measure 
             of_items=exported.items if exported else None,
             since=load.started,
         )
-    if exported is not None and exported.done and row.state is not State.PLANNED:
+    probing = row.record(Probing)
+    if probing is not None and row.state is State.CATCHING_UP:
+        through = ledger.probes_through(probing.probe, probing.probes)
+        return Measure(through, of_items=probing.probes, since=probing.put_at, unit="probes")
+    if exported is not None and exported.done:
         done = imported if imported is not None and imported.done else exported
         return Measure(items=done.items, size_bytes=done.size_bytes)
     return None

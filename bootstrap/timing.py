@@ -51,6 +51,13 @@ class Timing:
         return 120 * self.scale
 
     @property
+    def watch_gap(self) -> float:
+        """Between two looks at the buffer, at most: after a longer one it is observed anew. Five
+        minutes, many times the usual interval; enabling a destination again takes minutes as well.
+        """
+        return max(30.0, 300 * self.scale)
+
+    @property
     def floor_margin(self) -> float:
         """From ExportTime back to the floor below which changes count as being in the snapshot."""
         return 300 * self.scale

@@ -16,6 +16,7 @@ from bootstrap.accounts import (
     OpenShards,
     ProbeRecord,
     Shard,
+    StreamFacts,
     TableFacts,
 )
 from bootstrap.aws.calls import Calls, answered_at
@@ -110,14 +111,18 @@ class AwsSource:
 
     # -- the stream ------------------------------------------------------------------------------
 
-    def stream_retention_hours(self, stream_name: str) -> int:
+    def stream(self, stream_name: str) -> StreamFacts:
         answer = self._calls(
             "kinesis",
             self._kinesis.describe_stream_summary,
             stream_name,
             StreamName=stream_name,
         )
-        return int(answer["StreamDescriptionSummary"]["RetentionPeriodHours"])
+        summary = answer["StreamDescriptionSummary"]
+        return StreamFacts(
+            retention_hours=int(summary["RetentionPeriodHours"]),
+            distribution=summary.get("RecordDistributionStrategy", StreamFacts.distribution),
+        )
 
     def open_shards(self, stream_name: str) -> OpenShards:
         # With a token no other parameter is allowed: API reference, ListShards.

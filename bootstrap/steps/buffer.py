@@ -29,6 +29,7 @@ def advance(context: Context) -> Outcome:
         if buffered is not None:
             # What was ACTIVE is not any more: an ExportTime that rests on it would leave a hole.
             journal.forget(Buffered, "the stream's destination is not ACTIVE any more")
+            context.memory.active_seen_at = None
         return _not_yet(context, seen, destination)
     if destination.precision != PRECISION:
         raise BlockedError(
@@ -39,9 +40,10 @@ def advance(context: Context) -> Outcome:
             "--update-kinesis-streaming-configuration "
             f"ApproximateCreationDateTimePrecision={PRECISION}",
         )
-    if buffered is None or buffered.generation != journal.generation:
-        # Seen by an earlier process is not enough: nobody watched between that one and this, and
-        # the destination may have been off meanwhile. Looking again costs minutes; a hole costs
+    watched, context.memory.active_seen_at = _watched(context, seen.at), seen.at
+    if buffered is None or not watched:
+        # Seen by an earlier process, or before the laptop slept, is not enough: nobody watched
+        # since, and the destination may have been off. Looking again costs minutes; a hole costs
         # changes.
         facts = context.source.table(table.source_table)
         journal.put(
@@ -49,12 +51,17 @@ def advance(context: Context) -> Outcome:
                 active_at=seen.at,
                 stream_arn=table.stream_arn,
                 table_id=facts.table_id if facts else "",
-                generation=journal.generation,
             ),
             "the stream's destination is ACTIVE",
         )
         return Acted()
     return Done()
+
+
+def _watched(context: Context, now: float) -> bool:
+    """Whether this process has had its eye on the destination up to now."""
+    before = context.memory.active_seen_at
+    return before is not None and now - before <= context.timing.watch_gap
 
 
 def _export_begun(context: Context) -> bool:

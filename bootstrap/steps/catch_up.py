@@ -16,7 +16,7 @@ from bootstrap.accounts import ProbeRecord
 from bootstrap.context import Acted, Context, Done, Measure, Outcome, Pending
 from bootstrap.errors import AccountError, Side, UnavailableError
 from bootstrap.probes import records
-from bootstrap.states import CaughtUp, Exported, State
+from bootstrap.states import CaughtUp, Exported, Probing, State
 
 name = "catch-up"
 state = State.CATCHING_UP
@@ -82,6 +82,7 @@ def _put_round(context: Context) -> Outcome:
     before = source.open_shards(table.stream_name)
     probe = uuid.uuid4().hex
     batch = records(probe, table.source_table, before.shards, table.parallelization_factor)
+    context.journal.put(Probing(probe, len(batch), before.at), f"putting {len(batch)} probes")
     for start in range(0, len(batch), PROBES_PER_CALL):
         _put(context, batch[start : start + PROBES_PER_CALL])
     if source.open_shards(table.stream_name).shards != before.shards:

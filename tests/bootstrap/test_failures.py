@@ -51,6 +51,12 @@ def forgetful() -> World:
     return world
 
 
+def automatic() -> World:
+    world = World()
+    world.distribution = "AUTO"
+    return world
+
+
 def enabled_early() -> World:
     world = World()
     world.mapping_enabled_at = world.clock()
@@ -69,6 +75,7 @@ def without_mapping() -> World:
         (existing_target(), "orders-replica exists already"),
         (streaming_elsewhere(), "streams its changes to arn:other"),
         (forgetful(), "forgets changes after 24 hours"),
+        (automatic(), "(AUTO)"),
         (enabled_early(), "switched on already"),
         (without_mapping(), "is gone"),
         (source_with(local_indexes=["by-date"]), "local secondary indexes"),

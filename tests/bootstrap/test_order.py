@@ -107,6 +107,18 @@ def test_the_observation_is_made_anew_by_a_process_that_resumes_before_the_expor
     assert request.export_time >= resumed + 120
 
 
+def test_the_observation_is_made_anew_by_a_process_that_slept_before_the_export() -> None:
+    world = World()
+    process = Process(world)
+    process.start()
+    process.until(lambda: len(world.times("source_backups")) > 3)
+    world.clock.advance(3_600)
+    woke = world.clock()
+    process.until(lambda: bool(world.exports))
+    request, _ = export_of(world)
+    assert request.export_time >= woke + 120
+
+
 def test_a_destination_that_stops_before_the_export_is_observed_again() -> None:
     world = World()
     process = Process(world)

@@ -7,12 +7,15 @@ import json
 import pytest
 
 from bootstrap import status
+from bootstrap.aws.calls import Calls
+from bootstrap.aws.ledger import AwsLedger
 from bootstrap.errors import AccountError, BlockedError, Side
 from bootstrap.progress import Snapshot, as_json
 from bootstrap.render import page
 from bootstrap.states import State
 from tests.bootstrap.world import (
     COMMAND,
+    LEDGER,
     FakeSource,
     FakeTarget,
     Process,
@@ -32,21 +35,22 @@ def look(world: World, pid: int = 99) -> Snapshot:
         watcher.store,
         FakeSource(world, lambda: None),
         FakeTarget(world, lambda: None),
+        AwsLedger(Calls(Side.TARGET, "Role importer"), world.dynamodb, LEDGER),
         watcher.machine,
         COMMAND,
     )
 
 
-READS = {"GetItem", "Query", "mapping", "describe_export", "describe_import"}
+READS = {"GetItem", "BatchGetItem", "Query", "mapping", "describe_export", "describe_import"}
 
 
-@pytest.mark.parametrize("exports", [0, 1])
-@pytest.mark.parametrize("imports", [0, 1])
-def test_status_only_reads(exports: int, imports: int) -> None:
+@pytest.mark.parametrize("state", [State.PLANNED, State.EXPORTING, *list(State)[3:7]])
+def test_status_only_reads(state: State) -> None:
     world = World()
     process = Process(world)
     process.start()
-    process.until(lambda: (len(world.exports), len(world.imports)) >= (exports, imports))
+    process.until(lambda: process.run.journal.row.state is state)
+    process.run.tick()
     before = len(world.seen)
     look(world)
     assert {seen.name for seen in world.seen[before:]} <= READS
@@ -78,6 +82,18 @@ def test_while_a_run_works_status_says_who_and_what_it_waits_for_since_when() ->
     waiting = look(world).waiting
     assert waiting is not None
     assert abs(waiting.since - waiting_since) <= 1
+
+
+def test_while_it_catches_up_status_counts_the_probes_that_are_through() -> None:
+    world = World()
+    process = Process(world)
+    process.start()
+    process.until(lambda: bool(world.probes))
+    world.probes.pop()
+    world.clock.advance(60)
+    process.run.tick()
+    progress = as_json(look(world))["progress"]
+    assert (progress["items"], progress["ofItems"], progress["unit"]) == (1, 2, "probes")
 
 
 def test_when_the_run_has_died_the_next_command_is_run() -> None:

@@ -26,6 +26,7 @@ from bootstrap.accounts import (
     OpenShards,
     ProbeRecord,
     Shard,
+    StreamFacts,
     TableFacts,
 )
 from bootstrap.aws.calls import Calls
@@ -146,6 +147,7 @@ class World:
         self.recovery_since: float | None = None
         self.restorable_lag = 300.0
         self.retention_hours = 8760
+        self.distribution = "USER_PARTITION_KEY"
         self.exports: dict[str, tuple[ExportRequest, float]] = {}
         self.export_seconds = 600.0
         self.shards = (Shard("shard-0", "0"), Shard("shard-1", str(2**127)))
@@ -304,9 +306,9 @@ class FakeSource:
         with self._call("destinations") as world:
             return Destinations(tuple(world.destination()), float(int(world.clock())))
 
-    def stream_retention_hours(self, stream_name: str) -> int:
-        with self._call("stream_retention") as world:
-            return world.retention_hours
+    def stream(self, stream_name: str) -> StreamFacts:
+        with self._call("stream") as world:
+            return StreamFacts(world.retention_hours, world.distribution)
 
     def backups(self, table: str) -> Backups:
         with self._call("source_backups") as world:
