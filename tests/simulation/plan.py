@@ -39,7 +39,8 @@ class Plan:
 
     Chances are per batch unless said otherwise. `delays`: how late a record enters the stream, in
     microseconds, with weights. `unusable`: chance per change of a broken record beside it.
-    `pack`: how many changes the consumer may put into one call (AWS's own limit is never reached).
+    `sticky`: a key keeps to its shard. `pack`: how many changes go into a call, and
+    `worth_reading`: how many redelivered ones are looked up first; small, because batches are.
     """
 
     seed: int
@@ -50,6 +51,7 @@ class Plan:
     batch: int
     width: int
     pack: int
+    worth_reading: int
     burst: int
     retention_days: int
     strict: bool
@@ -76,6 +78,7 @@ def plan(seed: int) -> Plan:
         return chance.random() < probability
 
     expiry: Expiry = chance.choices(("none", "replicating", "blackout"), (72, 14, 14))[0]
+    blackout = expiry == "blackout"
     snapshot = expiry == "none" and happens(0.3)
     crowded = happens(0.12)
     strict = happens(0.6) if crowded else happens(0.06)
@@ -85,7 +88,7 @@ def plan(seed: int) -> Plan:
     long = happens(0.15)
     taste = Taste(
         changes=chance.randint(6, 10) + (chance.randint(0, 14) if long else 0),
-        keys=chance.choice((1, 1, 1, 2, 2, 3, 8)),
+        keys=chance.choice((1, 1, 2) if blackout else (1, 1, 1, 2, 2, 3, 8)),
         steps=_steps(chance, snapshot, expiry, crowded),
         precisions=chance.choice(("u", "u", "u", "m", "um")),
         most_in_one_timestamp=chance.choice((3, 4)) if crowded else 2,
@@ -98,15 +101,16 @@ def plan(seed: int) -> Plan:
         seed=seed,
         taste=taste,
         faults=_faults(chance, strict) if faulty else Faults(),
-        shards=1 if strict else chance.choice((1, 1, 2, 3)),
+        shards=1 if strict else chance.choice((2, 3) if blackout else (1, 1, 2, 3)),
         lanes_per_shard=1 if strict else chance.choice((1, 1, 1, 2)),
         batch=chance.choice((1, 3, 6, 12)),
         width=1 if strict else chance.choice((1, 1, 3)),
         pack=chance.choice((50, 50, 2)),
+        worth_reading=chance.choice((1, 10)),
         burst=chance.choice((10, 10, 1)),
         retention_days=8,
         strict=strict,
-        sticky=happens(0.5),
+        sticky=not blackout and happens(0.5),
         delays=((1, MILLISECOND, 2),) if strict else _delays(chance, expiry),
         duplicates=0.0 if strict else chance.choice((0.0, 0.2, 0.5)),
         overlap=0.0 if strict else chance.choice((0.0, 0.4, 0.8)),

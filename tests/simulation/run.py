@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -22,13 +23,22 @@ from tests.simulation.world import Build, Place, World
 
 
 class _Silent:
-    """Takes log lines and metrics, and keeps nothing."""
+    """Takes log lines and metrics and keeps nothing; a bug that was caught comes out again."""
 
     def emit(self, tally: Any) -> None: ...
 
     def _nothing(self, *args: Any, **kwargs: Any) -> None: ...
 
-    info = warning = error = _nothing
+    info = warning = _nothing
+
+    def error(self, *args: Any, **kwargs: Any) -> None:
+        bug = sys.exception()
+        if bug is not None:
+            raise CrashError(f"{type(bug).__name__}: {bug}") from bug
+
+
+class CrashError(Exception):
+    """The consumer met a bug of its own."""
 
 
 def consumer(place: Place) -> Handler:
@@ -71,7 +81,10 @@ def play(seed: int, build: Build = consumer, trace: list[str] | None = None) -> 
     failure = None
     try:
         with mock.patch.multiple(
-            ledger, CHANGES_PER_CALL=planned.pack, KEYS_PER_READ=2 * planned.pack
+            ledger,
+            CHANGES_PER_CALL=planned.pack,
+            KEYS_PER_READ=2 * planned.pack,
+            WORTH_READING=planned.worth_reading,
         ):
             world.run(Operator(world))
     except (ViolationError, StuckError) as violation:

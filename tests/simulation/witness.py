@@ -17,8 +17,8 @@ from tests.simulation.names import PROBE
 from tests.simulation.records import Part, StreamRecord
 
 
-class ViolationError(AssertionError):
-    """A promise was broken."""
+class ViolationError(BaseException):
+    """A promise was broken. Not an Exception: it is found inside the consumer's own calls."""
 
 
 def fingerprint(image: Image | None) -> Any:

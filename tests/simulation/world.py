@@ -114,7 +114,7 @@ class World:
         taste, start = self.plan.taste, START_MICROS + HOUR
         if self.plan.expiry != "blackout":
             return history.draw(self.chance, taste, start), []
-        gaps = [self.chance.randint(9, 12) * DAY, self.chance.randint(6, 40) * DAY]
+        gaps = [self.chance.randint(9, 12) * DAY, self.chance.randint(12, 60) * DAY]
         first = self.chance.randint(1, taste.changes - 3)
         jumps = {first: gaps[0]}
         second = self.chance.randint(first + 2, taste.changes)
