@@ -21,7 +21,7 @@ from replicator.guard import Attempt, Terms
 from replicator.ledger import LedgerGuard
 from replicator.line import Candidate, Line
 from replicator.ordering import Verdict, decide
-from replicator.outcome import Doubtful, Result, Superseded
+from replicator.outcome import Doubtful, Result, Retry, Superseded
 from replicator.settings import Settings, SettingsRow
 
 Plant = Callable[[], contextlib.AbstractContextManager[Any]]
@@ -195,8 +195,8 @@ def hasty_probe() -> Any:
     def prove(self: batch._Batch) -> None:
         for slot in self._slots:
             if isinstance(slot.content, Probe):
-                self._consumer.probes.write(slot.content, self._terms)
-                slot.outcome = Superseded()
+                written = self._consumer.probes.write(slot.content, self._terms)
+                slot.outcome = Superseded() if written else Retry("not written")
 
     return mock.patch.object(batch._Batch, "_prove", prove)
 

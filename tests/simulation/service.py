@@ -165,7 +165,7 @@ class Service:
             now = self.scheduler.clock.now_micros()
             if lane.closed_from <= now < lane.closed_until:
                 self.scheduler.pause((lane.closed_until - now) / 1_000_000)
-            self.scheduler.pause(self.chance.choice((0.0, 0.05, 1.0)))
+            self.scheduler.pause(self.chance.choice((0.0, 0.05, 1.0, 5.0)))
             self._next_batch(lane)
 
     def _next_batch(self, lane: Lane) -> None:
