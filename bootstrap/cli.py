@@ -12,6 +12,7 @@ import click
 from bootstrap import operations
 from bootstrap.errors import EXIT_INTERRUPTED
 from bootstrap.invocation import chosen, common_options, gateways, guarded, process
+from bootstrap.quarantine import commands as quarantine_commands
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -102,3 +103,7 @@ def demo(arguments: tuple[str, ...]) -> None:
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
     sys.exit(done.returncode)
+
+
+for _command in quarantine_commands.COMMANDS:
+    main.add_command(_command)

@@ -1,0 +1,59 @@
+"""A bucket of the target account that keeps what could not be applied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from bootstrap.aws.calls import Calls
+from bootstrap.errors import AccountError
+from bootstrap.quarantine.objects import Listed
+
+_MISSING = frozenset({"404", "NoSuchKey"})
+
+
+class AwsBucket:
+    """`Bucket` through the importer role. `s3` is a client in the bucket's Region."""
+
+    def __init__(self, calls: Calls, s3: Any, name: str) -> None:
+        self._calls = calls
+        self._s3 = s3
+        self._name = name
+
+    def listed(self, prefix: str = "") -> Iterator[Listed]:
+        request: dict[str, Any] = {"Bucket": self._name, "Prefix": prefix}
+        while True:
+            answer = self._calls("s3", self._s3.list_objects_v2, self._name, **request)
+            for each in answer.get("Contents", []):
+                yield Listed(each["Key"], int(each["Size"]), each["LastModified"].timestamp())
+            if not answer.get("IsTruncated"):
+                return
+            request["ContinuationToken"] = answer["NextContinuationToken"]
+
+    def get(self, key: str) -> bytes | None:
+        try:
+            answer = self._calls(
+                "s3", self._s3.get_object, f"{self._name}/{key}", Bucket=self._name, Key=key
+            )
+        except AccountError as error:
+            if error.code in _MISSING:
+                return None
+            raise
+        # The body comes after the answer: a connection that breaks in the middle of it is a call
+        # that failed.
+        body: bytes = self._calls("s3", lambda: {"read": answer["Body"].read()}, key)["read"]
+        return body
+
+    def put(self, key: str, body: bytes) -> None:
+        self._calls(
+            "s3",
+            self._s3.put_object,
+            f"{self._name}/{key}",
+            Bucket=self._name,
+            Key=key,
+            Body=body,
+            ContentType="application/json",
+        )
+
+    def remove(self, key: str) -> None:
+        self._calls("s3", self._s3.delete_object, f"{self._name}/{key}", Bucket=self._name, Key=key)

@@ -1,0 +1,159 @@
+"""Redriving past the stream: the consumer itself, in the operator's process.
+
+The same guard and the same decoding as in the Lambda. What differs is where a record is kept that
+still cannot be applied, that nothing is parked, and that a probe proves nothing here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+from bootstrap.quarantine.objects import Holding, Kept
+from replicator.batch import Consumer
+from replicator.change import Probe
+from replicator.decode import Record
+from replicator.effects import Effects
+from replicator.guard import Terms
+from replicator.metrics import APPLIED, QUARANTINED, SUPERSEDED, Tally
+from replicator.outcome import Reason
+from replicator.probes import ProbeRows
+from replicator.quarantine import QuarantineStore, object_key
+from replicator.settings import Config, Settings, SettingsRow
+
+CALL_MILLIS = 120_000
+"""As long as the Lambda has for a batch."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Every record of the object has ended somewhere else than in this object."""
+
+    how: str
+
+
+@dataclass(frozen=True)
+class Stays:
+    """The object stays open. `passing`: the same command may succeed later."""
+
+    why: str
+    passing: bool
+
+
+class DirectConsumer:
+    """Runs what was kept through a `Consumer`, one object at a time."""
+
+    def __init__(self, config: Config, *, dynamodb: Any, s3: Any, effects: Effects) -> None:
+        self._heard = _Heard()
+        self._counted = _Counted()
+        built = Consumer.build(
+            config,
+            dynamodb=dynamodb,
+            s3=s3,
+            effects=effects,
+            logger=self._heard.logger,
+            meter=self._counted,
+        )
+        store = built.store
+        self._store = _Store(store.s3, store.bucket, store.stack, store.table, store.effects)
+        self._consumer = dataclasses.replace(
+            built,
+            store=self._store,
+            settings=_Unparked(dynamodb, config.ledger_table, effects.clock),
+            probes=_NoProof(dynamodb, config.ledger_table, effects.clock),
+        )
+
+    def run(self, kept: Kept, holding: Holding) -> Ended | Stays:
+        """Has the guard judge an object's records, and says what became of them."""
+        self._heard.lines.clear()
+        subject = self._store.subject
+        subject.kept, subject.keys = kept, []
+        subject.record = None if kept.is_event else holding.records[0]
+        report = self._consumer.handle(holding.event, CALL_MILLIS)
+        if report["batchItemFailures"]:
+            heard = "; ".join(self._heard.lines) or "it did not end in time"
+            return Stays(f"the guard could not end it: {heard}", passing=True)
+        counts = self._counted.tally.counts
+        if kept.key in subject.keys:
+            if counts[APPLIED]:
+                return Stays("applied to a tie that it leaves in doubt: it stays as a note", False)
+            return Stays(f"it still cannot be applied ({kept.reason})", passing=False)
+        words = (
+            (APPLIED, "applied"),
+            (SUPERSEDED, "superseded"),
+            (QUARANTINED, "quarantined one by one"),
+        )
+        how = ", ".join(f"{counts[name]} {word}" for name, word in words if counts[name])
+        return Ended(how or "nothing in it")
+
+
+class _Subject:
+    """The object that is being run, and the keys under which its records are kept (again)."""
+
+    def __init__(self) -> None:
+        self.kept: Kept | None = None
+        self.record: Record | None = None
+        self.keys: list[str] = []
+
+
+@dataclass(frozen=True)
+class _Store(QuarantineStore):
+    """Keeps what comes from an object under its own name, and does not write that object again."""
+
+    subject: _Subject = field(default_factory=_Subject)
+
+    def put(self, record: Record, reason: Reason, detail: str, terms: Terms) -> bool:
+        known = self.subject.record
+        if known is not None and not record.aggregated:
+            # The event cannot say that this was part of an aggregate; under sub-sequence 0 it would
+            # overwrite another part.
+            record = dataclasses.replace(
+                record, sub_sequence=known.sub_sequence, aggregated=known.aggregated
+            )
+        key = object_key(record, reason)
+        self.subject.keys.append(key)
+        if self.subject.kept is not None and key == self.subject.kept.key:
+            return True
+        return super().put(record, reason, detail, terms)
+
+
+class _Unparked(SettingsRow):
+    """The operator has asked for this very record: whether it is parked does not matter."""
+
+    def read(self, terms: Terms) -> Settings | None:
+        settings = super().read(terms)
+        return None if settings is None else dataclasses.replace(settings, parks=frozenset())
+
+
+class _NoProof(ProbeRows):
+    """A probe proves that everything before it in its shard is through, and here nothing is."""
+
+    def write(self, probe: Probe, terms: Terms) -> bool:
+        return True
+
+
+class _Counted:
+    """A meter that emits nothing: these changes were counted when they came the first time."""
+
+    def __init__(self) -> None:
+        self.tally = Tally(None)
+
+    def emit(self, tally: Tally) -> None:
+        self.tally = tally
+
+
+class _Heard(logging.Handler):
+    """Keeps what the consumer warns of. It never says anything of an item's content."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+        self.logger = logging.Logger("direct")
+        self.logger.addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage().replace("\n", " ")
+        if text not in self.lines:
+            self.lines.append(text)

@@ -1,0 +1,185 @@
+"""Redriving: through the stream, or past it through the guard in this process.
+
+An object is marked resolved only after the stream has accepted its record, or the guard has ended
+it. Killed in between, it is open still, and is redriven again: the guard finds the change applied
+and calls it superseded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from bootstrap.errors import BootstrapError, Side, UnavailableError
+from bootstrap.quarantine.desk import Desk
+from bootstrap.quarantine.direct import Ended
+from bootstrap.quarantine.judgement import Refused, Send, Settled, judge
+from bootstrap.quarantine.objects import Holding, Kept
+from bootstrap.quarantine.packing import Parcel, calls, parcels
+from replicator.decode import Record
+from replicator.outcome import Reason
+
+ATTEMPTS = 10
+"""Answers in a row in which the stream takes nothing, before this gives up."""
+FIRST_WAIT, LONGEST_WAIT = 0.2, 10.0
+_AGGREGATE_MAGIC = b"\\xf3\\x89\\x9a\\xc2"
+
+
+@dataclass(frozen=True)
+class Left:
+    """An object that stays open, and why. `passing`: the same command may succeed later."""
+
+    kept: Kept
+    why: str
+    fix: str
+    passing: bool = False
+
+
+@dataclass
+class Outcome:
+    """What a redrive has done, as far as it came."""
+
+    sent: int = 0
+    """Objects whose record the stream has accepted."""
+    records: int = 0
+    """Kinesis records that took."""
+    ended: list[tuple[Kept, str]] = field(default_factory=list)
+    """Objects that the guard has ended, or that the ledger showed to be superseded."""
+    left: list[Left] = field(default_factory=list)
+    gone: int = 0
+    """Resolved by somebody else meanwhile."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """An object to redrive, and what it holds."""
+
+    kept: Kept
+    holding: Holding
+
+
+def redrive(
+    desk: Desk, chosen: Sequence[Kept], outcome: Outcome, *, direct: bool, named: bool
+) -> None:
+    """Redrives these objects. `outcome` is kept up to date, also when this ends by an error.
+
+    Raises:
+        AccountError and its kin: when an account refuses; what was accepted until then is resolved.
+    """
+    judged = _judged(desk, chosen, outcome, direct, named)
+    if direct:
+        _through_the_guard(desk, judged, outcome)
+    else:
+        _through_the_stream(desk, judged, outcome)
+
+
+def _judged(
+    desk: Desk, chosen: Sequence[Kept], outcome: Outcome, direct: bool, named: bool
+) -> Iterator[Item]:
+    """Those that the guard may judge, one after the other; the others go into the outcome."""
+    memory = desk.memory()
+    for kept in chosen:
+        try:
+            holding = desk.shelf.content(kept)
+        except BootstrapError as error:
+            if isinstance(error, UnavailableError):
+                raise
+            outcome.left.append(Left(kept, error.what, error.fix))
+            continue
+        if holding is None:
+            outcome.gone += 1
+            continue
+        judgement = judge(
+            kept,
+            holding,
+            desk.table.source_table,
+            memory,
+            desk.ledger.entries,
+            direct=direct,
+            named=named,
+        )
+        if isinstance(judgement, Send):
+            yield Item(kept, holding)
+        elif isinstance(judgement, Settled):
+            note = desk.note("superseded", detail=judgement.why)
+            desk.shelf.resolve(kept, holding.document, note)
+            outcome.ended.append((kept, f"superseded: {judgement.why}"))
+        elif isinstance(judgement, Refused):
+            outcome.left.append(Left(kept, judgement.why, judgement.fix))
+
+
+# -- past the stream ---------------------------------------------------------------------------
+
+
+def _through_the_guard(desk: Desk, items: Iterator[Item], outcome: Outcome) -> None:
+    consumer = desk.consumer()
+    for item in items:
+        result = consumer.run(item.kept, item.holding)
+        if isinstance(result, Ended):
+            note = desk.note("direct", detail=result.how)
+            desk.shelf.resolve(item.kept, item.holding.document, note)
+            outcome.ended.append((item.kept, result.how))
+            continue
+        fix = "run the same command again" if result.passing else "mend what refuses it, or discard"
+        outcome.left.append(Left(item.kept, result.why, fix, result.passing))
+
+
+# -- through the stream ------------------------------------------------------------------------
+
+
+def _through_the_stream(desk: Desk, items: Iterator[Item], outcome: Outcome) -> None:
+    to_pack = ((item, record, _alone(item.kept, record)) for item, record in _records(items))
+    stream = desk.stream()
+    for batch in calls(parcels(to_pack)):
+        waiting, failures = batch, 0
+        while waiting:
+            try:
+                codes = stream.put([parcel.record for parcel in waiting])
+            except UnavailableError as error:
+                # Taken or not, nobody knows: put again, as a duplicate changes nothing.
+                codes = [error.code or "no answer"] * len(waiting)
+            refused: list[Parcel[Item]] = []
+            for parcel, code in zip(waiting, codes, strict=True):
+                if code:
+                    refused.append(parcel)
+                else:
+                    _accepted(desk, parcel, outcome)
+            failures = failures + 1 if len(refused) == len(waiting) else 1
+            waiting = refused
+            if waiting:
+                _wait(desk, failures, codes, outcome)
+
+
+def _records(items: Iterator[Item]) -> Iterator[tuple[Item, Record]]:
+    for item in items:
+        (record,) = item.holding.records  # events never come here
+        yield item, record
+
+
+def _alone(kept: Kept, record: Record) -> bool:
+    return kept.reason == Reason.PARKED or record.data.startswith(_AGGREGATE_MAGIC)
+
+
+def _accepted(desk: Desk, parcel: Parcel[Item], outcome: Outcome) -> None:
+    outcome.records += 1
+    for item in parcel.owners:
+        desk.shelf.resolve(item.kept, item.holding.document, desk.note("redriven"))
+        outcome.sent += 1
+
+
+def _wait(desk: Desk, failures: int, codes: Sequence[str], outcome: Outcome) -> None:
+    """Backs off with full jitter, or gives up.
+
+    Raises:
+        UnavailableError: when the stream has taken nothing for a while.
+    """
+    if failures >= ATTEMPTS:
+        told = ", ".join(sorted({code for code in codes if code}))
+        raise UnavailableError(
+            Side.SOURCE,
+            f"The stream {desk.table.stream_name} takes no more records ({told}); "
+            f"{outcome.sent} objects went through, and the others are open still.",
+            fix="run the same command again in a while",
+        )
+    longest = min(LONGEST_WAIT, FIRST_WAIT * 2**failures)
+    desk.clock.sleep(desk.chance.uniform(0, longest))
