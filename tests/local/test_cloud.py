@@ -137,14 +137,27 @@ def test_stopping_is_idempotent_and_leaves_no_process(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_the_emulator_ends_with_its_parent_however_that_ends(
-    tmp_path: Path, number: signal.Signals
+@pytest.mark.parametrize("start", ["cloud.start()", "in_a_thread(cloud.start)"])
+def test_the_emulator_ends_with_its_parent_and_not_before(
+    tmp_path: Path, start: str, number: signal.Signals
 ) -> None:
-    code = (
-        "import sys, time\nfrom pathlib import Path\nfrom infra.local.cloud import LocalCloud\n"
-        "cloud = LocalCloud(Path(sys.argv[1])).start()\n"
-        "print(cloud._process.pid, flush=True)\ntime.sleep(60)\n"
-    )
+    code = f"""
+import sys, threading, time
+from pathlib import Path
+from infra.local.cloud import LocalCloud
+
+def in_a_thread(run):
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+
+cloud = LocalCloud(Path(sys.argv[1]))
+{start}
+time.sleep(0.2)
+cloud.check()
+print(cloud._process.pid, flush=True)
+time.sleep(60)
+"""
     parent = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path)],
         cwd=REPOSITORY,

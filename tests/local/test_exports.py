@@ -16,12 +16,15 @@ from tests.local.clouds import as_role, make_bucket, make_role, make_table, poli
 
 pytestmark = pytest.mark.slow
 
+SCALE = 0.002
+LAG = 300 * SCALE  # of LatestRestorableDateTime, in seconds
+
 WRITES = ["s3:PutObject", "s3:PutObjectAcl", "s3:AbortMultipartUpload"]
 
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    with LocalCloud(tmp_path_factory.mktemp("cloud")) as running:
+    with LocalCloud(tmp_path_factory.mktemp("cloud"), time_scale=SCALE) as running:
         make_bucket(running, SOURCE, "own-bucket")
         yield running
 
@@ -115,8 +118,9 @@ def test_an_export_holds_the_state_as_of_export_time(dynamodb: Any, s3: Any) -> 
 def test_without_export_time_the_export_lies_in_the_past(dynamodb: Any, s3: Any) -> None:
     arn = recoverable(dynamodb, "default")
     put(dynamodb, "default", "old", 1)
-    until(lambda: window(dynamodb, "default")[1] > time.time() - 3.05, "the lag")
-    time.sleep(3.2)
+    time.sleep(LAG + 0.5)
+    begin, latest = window(dynamodb, "default")
+    assert begin < latest < time.time() - LAG / 2
     put(dynamodb, "default", "young", 1)
     begun = dynamodb.export_table_to_point_in_time(TableArn=arn, S3Bucket="own-bucket")
     description = finished(dynamodb, begun["ExportDescription"]["ExportArn"])
@@ -157,7 +161,10 @@ def test_a_time_outside_the_window_is_refused(dynamodb: Any, shift: int) -> None
 
 def test_a_time_between_latest_restorable_and_now_is_refused(dynamodb: Any) -> None:
     arn = recoverable(dynamodb, "tooearly")
-    moment = whole_second()
+    time.sleep(LAG + 1)
+    moment = time.time() // 1 + 1  # requests carry whole seconds
+    time.sleep(max(0.0, moment + 0.1 - time.time()))
+    assert window(dynamodb, "tooearly")[0] < moment < time.time()
     with pytest.raises(dynamodb.exceptions.InvalidExportTimeException):
         dynamodb.export_table_to_point_in_time(
             TableArn=arn, S3Bucket="own-bucket", ExportTime=moment

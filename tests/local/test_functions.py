@@ -20,7 +20,10 @@ LOGS = (["logs:PutLogEvents", "logs:CreateLogStream"], ["arn:aws:logs:*:*:*"])
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    with LocalCloud(tmp_path_factory.mktemp("cloud")) as running:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("USERS_OWN_SETTING", "secret")
+        running = LocalCloud(tmp_path_factory.mktemp("cloud")).start()
+    with running:
         yield running
 
 
@@ -49,9 +52,7 @@ def handler(event, context):
     assert refusal == "AccessDeniedException"
 
 
-def test_a_function_sees_its_own_environment_only(
-    cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_function_sees_its_own_environment_only(cloud: LocalCloud) -> None:
     code = "import os\ndef handler(event, context):\n    return dict(os.environ)\n"
     name, _role = make_function(
         cloud, "environment", code, policy(LOGS), Environment={"Variables": {"STACK": "local"}}
@@ -62,7 +63,7 @@ def test_a_function_sees_its_own_environment_only(
     assert seen["AWS_REGION"] == TARGET.region
     assert seen["AWS_LAMBDA_FUNCTION_NAME"] == name
     assert "AWS_CONFIG_FILE" not in seen
-    assert "VIRTUAL_ENV" not in seen
+    assert "USERS_OWN_SETTING" not in seen
 
 
 def test_only_lambdas_own_packages_can_be_imported(cloud: LocalCloud) -> None:

@@ -46,7 +46,7 @@ LOGS = (["logs:PutLogEvents", "logs:CreateLogStream"], ["arn:aws:logs:*:*:*"])
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    with LocalCloud(tmp_path_factory.mktemp("cloud")) as running:
+    with LocalCloud(tmp_path_factory.mktemp("cloud"), time_scale=0.002) as running:
         yield running
 
 

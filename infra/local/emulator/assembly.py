@@ -23,6 +23,7 @@ from infra.local.emulator.outlet import DirectOutlet
 from infra.local.emulator.partiql import PartiQL
 from infra.local.emulator.patching import Ministack
 from infra.local.emulator.recovery import Recovery
+from infra.local.emulator.refusals import Refusals
 from infra.local.emulator.settings import Settings
 from infra.local.emulator.shards import Shards
 from infra.local.emulator.streams import Streams
@@ -45,6 +46,7 @@ def assemble(ministack: Ministack, settings: Settings) -> None:
     mappings = Mappings(ministack, shards, access, delivery, settings)
 
     access.install()
+    Refusals(ministack).install()
     Numbers(ministack).install()
     Streams(ministack, shards, access).install()
     Destinations(ministack, settings).install()
@@ -68,7 +70,7 @@ def assemble(ministack: Ministack, settings: Settings) -> None:
 def _outlet(chaos: Chaos, direct: DirectOutlet, tally: ChaosTally) -> Outlet:
     if not (chaos.duplicate or chaos.delay or chaos.scatter or chaos.poison):
         return direct
-    chaotic = ChaosOutlet(chaos, direct, direct.again, tally.count)
+    chaotic = ChaosOutlet(chaos, direct, direct.again, direct.held, tally.count)
     start(chaotic.run, "local-chaos")
     return chaotic
 

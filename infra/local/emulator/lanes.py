@@ -144,6 +144,8 @@ class Lane:
                 attempts = backoffs = 0
                 continue
             self._mapping["LastProcessingResult"] = "PROBLEM: Function call failed"
+            if answer.failed:
+                self._note_failure(function, answer, len(current))
             attempts += not answer.throttled
             if failed:  # a partial batch response: the checkpoint is the lowest that failed
                 self._checkpoint(current[:failed])
@@ -156,6 +158,12 @@ class Lane:
             backoffs += 1
             time.sleep(min(POLL_SECONDS * 2 ** min(backoffs, 10), LONGEST_BACKOFF))
             function = self._reading.function() or function
+
+    def _note_failure(self, function: Json, answer: Answer, records: int) -> None:
+        """What failed, without the error's message: that may hold an item."""
+        kind = answer.body.get("errorType") if isinstance(answer.body, dict) else None
+        name, shard = function["config"]["FunctionName"], self._reading.shard_id
+        log.warning("%s failed on %d records of %s: %s", name, records, shard, kind or "unknown")
 
     def _failed_from(self, answer: Answer, batch: Sequence[Record]) -> int | None:
         if answer.failed:

@@ -58,7 +58,10 @@ class Logs:
         group_name = group_name or f"/aws/lambda/{config['FunctionName']}"
         if not self._may_write(config, group_name):
             log.warning(
-                "%s may not write to %s: its log is lost", config["FunctionName"], group_name
+                "The role of %s is not authorized to perform: logs:PutLogEvents on resource: %s; "
+                "its log is lost",
+                config["FunctionName"],
+                group_name,
             )
             return
         memory = config.get("MemorySize", 128)

@@ -213,8 +213,8 @@ class Mappings:
             progress.look(stream, self._shards)
             factor = int(mapping.get("ParallelizationFactor") or 1)
             for shard_id in progress.ready(stream):
-                lanes = {key for key in self._running if key[:2] == (uuid, shard_id)}
-                if not lanes:
+                running = tuple(self._running)  # lanes leave it on their own threads
+                if not any(key[:2] == (uuid, shard_id) for key in running):
                     progress.shards[shard_id].resize(factor)
                 for number in range(len(progress.shards[shard_id].lanes)):
                     if number not in progress.shards[shard_id].drained:

@@ -36,6 +36,10 @@ class DirectOutlet:
         else:
             self._metrics.replicated(table, handover.change.at)
 
+    def held(self, handover: Handover) -> None:
+        """A record has to wait, as when Kinesis throttles it and DynamoDB puts it again later."""
+        self._metrics.throttled(handover.change.table)
+
     def again(self, handover: Handover) -> None:
         """Put a record once more, which no metric counts; one that does not fit is left out."""
         with contextlib.suppress(RecordTooLargeError, StreamGoneError):

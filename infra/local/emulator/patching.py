@@ -38,8 +38,13 @@ MODULES: Mapping[str, str] = {
 
 REPLACED: Mapping[str, tuple[str, ...]] = {
     "app": ("pin_request_origin",),
-    "iam_actions": ("extract_resource_arn", "_lambda_action", "dynamodb_transaction_checks"),
-    "iam_evaluator": ("_principal_matches",),
+    "iam_actions": (
+        "extract_resource_arn",
+        "_lambda_action",
+        "dynamodb_transaction_checks",
+        "access_denied_response",
+    ),
+    "iam_evaluator": ("_principal_matches", "enforce"),
     "lambda_runtime": ("_PYTHON_WORKER_SCRIPT",),
     "dynamodb": (
         # writes, made atomic with the change record they emit
@@ -91,7 +96,6 @@ REPLACED: Mapping[str, tuple[str, ...]] = {
         "_expire_iterators",
         "_expire_records",
         "_create_stream",
-        "_stream_desc",
         "_shard_out",
         "_describe_stream",
         "_describe_stream_summary",
@@ -119,7 +123,7 @@ REPLACED: Mapping[str, tuple[str, ...]] = {
 
 RELIED_ON: Mapping[str, tuple[str, ...]] = {
     "app": ("app", "AUTH"),
-    "iam_actions": ("_s3_action", "s3_service_context"),
+    "iam_actions": ("_s3_action", "s3_service_context", "identity_denial_message"),
     "responses": (
         "error_response_json",
         "get_account_id",

@@ -61,7 +61,7 @@ class Progress:
         known = self.shards
         return [
             shard_id
-            for shard_id, shard in stream["shards"].items()
+            for shard_id, shard in list(stream["shards"].items())
             if shard_id in known
             and not known[shard_id].done
             and all(known[p].done for p in parents(shard) if p in known and p in stream["shards"])

@@ -40,7 +40,6 @@ class Streams:
         self._shards = shards
         self._access = access
         self._create: Handler = lambda data: (500, {}, b"")
-        self._describe: Callable[..., Json] = dict
         self._handle: Callable[..., Awaitable[Response]]
 
     def install(self) -> None:
@@ -51,7 +50,6 @@ class Streams:
         replace("kinesis", "_expire_iterators", lambda: None)
         replace("kinesis", "put_record_internal", self._put_record_internal)
         self._create = replace("kinesis", "_create_stream", self.create)
-        self._describe = replace("kinesis", "_stream_desc", self.description)
         shared: dict[str, tuple[str, Handler]] = {
             "_describe_stream": ("DescribeStream", self._ministack.kinesis._describe_stream),
             "_describe_stream_summary": ("DescribeStreamSummary", self.summary),
@@ -194,10 +192,6 @@ class Streams:
             return refusal
         tags = sorted(stream["tags"].items())
         return self._ok({"Tags": [{"Key": key, "Value": value} for key, value in tags]})
-
-    def description(self, stream: Json, shard_ids: list[str] | None = None) -> Json:
-        """DescribeStream's answer about a stream."""
-        return {**self._describe(stream, shard_ids), "StreamStatus": stream["StreamStatus"]}
 
     def summary(self, data: Json) -> Response:
         """DescribeStreamSummary: open shards only, with the record size and the strategy."""

@@ -21,8 +21,8 @@ log = logging.getLogger("local.chaos")
 class ChaosOutlet:
     """Stands before the true outlet.
 
-    `again` puts a record a second time, which DynamoDB's metrics do not count. Its caller holds the
-    write lock, so the random numbers are drawn in the order of the writes.
+    `again` puts a record a second time, which DynamoDB's metrics do not count; `held` is told of
+    one that has to wait. The caller holds the write lock: random numbers are drawn in order.
     """
 
     def __init__(
@@ -30,11 +30,13 @@ class ChaosOutlet:
         chaos: Chaos,
         outlet: Outlet,
         again: Callable[[Handover], None],
+        held: Callable[[Handover], None],
         tally: Callable[[str], None],
     ) -> None:
         self._chaos = chaos
         self._outlet = outlet
         self._again = again
+        self._hold = held
         self._tally = tally
         self._random = chaos.random()
         self._held: list[tuple[float, int, Callable[[], None]]] = []
@@ -56,6 +58,7 @@ class ChaosOutlet:
             self._again(replace(handover, data=broken(handover.data, random)))
         if random.random() < chaos.delay:
             self._tally("Delayed")
+            self._hold(handover)
             late = handover
             self._later(lambda: self._outlet.hand_over(late))
         else:
