@@ -125,7 +125,7 @@ def _features(world: World) -> Iterable[str]:
             "probe": bool(world.witness.proved),
             "snapshot and floor": planned.snapshot,
             "mixed precision": planned.taste.precisions == "um",
-            "strictly in order": planned.strict,
+            "strictly in order": planned.strict and not world.witness.repeated,
             "ledger expiry": planned.expiry == "replicating",
             "days without a reader": planned.expiry == "blackout",
             "fence": planned.fence,

@@ -179,6 +179,7 @@ class Service:
             lane.attempts = 0
         else:
             lane.attempts += 1
+            self.witness.repeated = True
             self.scheduler.pause(min(60.0, 0.1 * 2 ** min(lane.attempts, 12)))
         lane.position = start + ended
 

@@ -40,7 +40,8 @@ def _frozen(value: Any) -> Any:
 
 
 class Witness:
-    """Follows one history. `strict`: delivered in order, so nothing excuses a wrong state.
+    """Follows one history. `strict`: delivered in order; unless something is then delivered again
+    (`repeated`) nothing excuses a wrong state.
 
     Where several changes have the same content the most lenient reading counts: a state is taken
     for the earliest change that it could stand for without a step back.
@@ -52,6 +53,7 @@ class Witness:
         self.history = history
         self.target = target
         self.strict = strict
+        self.repeated = False
         self.log = log
         self.prints = [
             [fingerprint(life.image(position)) for position in range(life.last + 1)]
@@ -70,7 +72,7 @@ class Witness:
 
     def excused(self, key: int, group: int) -> bool:
         """Whether the order within this group of changes of one timestamp is not promised."""
-        if self.strict:
+        if self.strict and not self.repeated:
             return False
         crowded = len(self.history.lives[key].members(group)) > 2
         return crowded or (key, group) in self.noted
@@ -120,13 +122,11 @@ class Witness:
             raise ViolationError(
                 f"C1: key {key} was given an item that no change of it made: {seen}"
             )
-        ahead = [position for position in fitting if position >= before]
-        if ahead:
-            return ahead[0]
-        group = life.group[before]
-        aside = [position for position in fitting if life.group[position] == group]
-        if aside and self.excused(key, group):
-            return aside[0]
+        possible = [
+            position for position in fitting if before < 0 or self._not_older(key, position, before)
+        ]
+        if possible:
+            return possible[0]
         raise ViolationError(
             f"C2: key {key} stepped back from its change {before} to its change {fitting[-1]}"
         )
