@@ -41,6 +41,7 @@ class Watch:
         self._lambda = cloud.client("lambda", cloud.target, region)
         self._next = 0.0
         self._seen_until = 0
+        self._emulator_log = LogTail(cloud.log)
 
     def __call__(self) -> None:
         """Raises PermissionMissingError, and what a dead emulator or dead writers raise."""
@@ -60,11 +61,40 @@ class Watch:
     def refusals(self) -> list[Refusal]:
         """Permissions that were refused since the last look: to the function, or to its mapping."""
         now = int(time.time() * 1000)
+        # The function's own log is written when an invocation ends, which may take minutes.
+        told = [line for line in self._emulator_log.new_lines() if self._is_ours(line)]
         log = read(self._logs, self._lane["logGroup"], since=self._seen_until)
         self._seen_until = now - 1000
         mapping = self._lambda.get_event_source_mapping(UUID=self._lane["mappingUuid"])
         result = mapping.get("LastProcessingResult", "")
-        return [*log.refusals, *refusals_in(result, self._lane["streamArn"])]
+        found = [
+            *(refusal for line in told for refusal in refusals_in(line)),
+            *refusals_in(result, self._lane["streamArn"]),
+            *log.refusals,
+        ]
+        return list(dict.fromkeys(found))
+
+    def _is_ours(self, line: str) -> bool:
+        # A role's session carries the function's name, which IAM cuts at 64 characters.
+        name = self._lane["functionName"]
+        return f"/{name[:64]} is not authorized" in line or f"The role of {name} is not" in line
+
+
+class LogTail:
+    """A log file that is read as it grows."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read = 0
+
+    def new_lines(self) -> list[str]:
+        """The whole lines that came since the last call."""
+        with self._path.open("rb") as file:
+            file.seek(self._read)
+            text = file.read()
+        whole = text[: text.rfind(b"\n") + 1]
+        self._read += len(whole)
+        return whole.decode(errors="replace").splitlines()
 
 
 def refusals_in_log(log: Path) -> list[Refusal]:
