@@ -184,11 +184,15 @@ def test_the_importer_can_do_its_work_and_no_more(deployed: Deployed) -> None:
         TableName=deployed.outputs["journalTable"], Item={"pk": {"S": "a"}, "sk": {"S": "b"}}
     )
     dynamodb.get_item(TableName=table["ledgerTable"], Key={"k": {"B": b"settings"}})
+    importer("s3").list_objects_v2(Bucket=table["quarantineBucket"])
+    importer("s3").list_objects_v2(Bucket=table["onFailureBucket"])
+    importer("s3").put_object(Bucket=table["quarantineBucket"], Key="resolved/a", Body=b"{}")
     for forbidden in (
-        lambda: dynamodb.put_item(TableName=table["ledgerTable"], Item={"k": {"B": b"x"}}),
         lambda: dynamodb.scan(TableName=deployed.outputs["journalTable"]),
         lambda: importer("s3").put_object(Bucket=bucket, Key="a", Body=b""),
-        lambda: importer("s3").list_objects_v2(Bucket=table["quarantineBucket"]),
+        lambda: dynamodb.get_item(TableName="orders-replica", Key={"pk": {"S": "a"}}),
+        lambda: importer("s3").get_object(Bucket=table["quarantineBucket"], Key="resolved/a"),
+        lambda: importer("s3").put_object(Bucket=table["onFailureBucket"], Key="a", Body=b""),
         lambda: importer("lambda").invoke(FunctionName=table["functionName"]),
         lambda: importer("sts").assume_role(
             RoleArn=deployed.outputs["source"]["exporterRoleArn"], RoleSessionName="no"

@@ -202,9 +202,26 @@ def test_the_importer_touches_only_what_belongs_to_the_stack(stack: Deployment) 
     journal = stack.arn(stack.one("Table", "journal"))
     ledger = stack.arn(stack.one("Table", "ledger"))
     for action in ITEM_ACTIONS & allowed.keys():
-        assert allowed[action] <= {journal, ledger}
+        assert allowed[action] <= {journal, ledger, target}
+    writes = {action for action, on in allowed.items() if action in ITEM_ACTIONS and target in on}
+    assert writes == {"dynamodb:DeleteItem", "dynamodb:PutItem"}, "what the guard writes, unread"
     assert "lambda:InvokeFunction" not in allowed
     assert not [action for action in allowed if action.startswith("kinesis:")]
+
+
+def test_the_importer_resolves_what_is_kept_and_reads_nothing_that_is_resolved(
+    stack: Deployment,
+) -> None:
+    allowed = grants(stack, "importer")
+    quarantine = stack.arn(stack.one("Bucket", "quarantine"))
+    failures = stack.arn(stack.one("Bucket", "on-failure"))
+    snapshot = stack.arn(stack.one("Bucket", "snapshot"))
+    assert {action: on for action, on in allowed.items() if action.startswith("s3:")} == {
+        "s3:ListBucket": {quarantine, failures, snapshot},
+        "s3:GetObject": {f"{quarantine}/open/*", f"{failures}/*", f"{snapshot}/*"},
+        "s3:PutObject": {f"{quarantine}/open/*", f"{quarantine}/resolved/*"},
+        "s3:DeleteObject": {f"{quarantine}/open/*", f"{failures}/*"},
+    }
 
 
 def test_the_importer_cannot_assume_the_exporter_nor_the_reverse(stack: Deployment) -> None:
@@ -249,7 +266,8 @@ def test_a_policy_that_iam_would_refuse_for_its_size_says_what_to_do() -> None:
 
 # What no call of the operator's tool shows, and why it is needed all the same.
 BEHIND_A_CALL = {
-    "dynamodb:PutItem": "the journal's transactions are authorised by what they do",
+    "dynamodb:DeleteItem": "the guard's transactions, in `quarantine redrive --direct`",
+    "dynamodb:PutItem": "transactions, the journal's and the guard's, are authorised by their acts",
     "kms:GenerateDataKey": "PutRecords into an encrypted stream",
     "logs:CreateLogGroup": "ImportTable logs with its caller's permissions",
     "logs:CreateLogStream": "ImportTable logs with its caller's permissions",
@@ -264,26 +282,29 @@ BEHIND_A_CALL = {
     "s3:PutObjectAcl": "ExportTableToPointInTime writes with its caller's permissions",
 }
 WITHOUT_A_PERMISSION = {"dynamodb:TransactWriteItems", "sts:AssumeRole"}
-BOTH_SIDES = {"tables.py", "sessions.py", "calls.py"}
+UNDER_ANOTHER_NAME = {"s3:ListObjectsV2": "s3:ListBucket"}
+MODULES = {
+    "exporter": {"source.py", "stream.py"},
+    "importer": {"journal_table.py", "ledger.py", "quarantine.py", "target.py"},
+}
+BOTH_SIDES = {"__init__.py", "calls.py", "sessions.py", "tables.py"}
 
 
 def calls_of_the_operators_tool(side: str) -> set[str]:
     """The actions behind every `self._<service>.<operation>` in bootstrap/aws, by account."""
-    mine = {"source.py"} if side == "exporter" else {"target.py", "ledger.py", "journal_table.py"}
     actions = set()
     for path in (package.PROJECT_ROOT / "bootstrap" / "aws").glob("*.py"):
-        assert path.name in BOTH_SIDES | {"source.py", "target.py", "ledger.py"} | {
-            "journal_table.py",
-            "__init__.py",
-        }, f"which account does {path.name} act in?"
-        if path.name not in mine | BOTH_SIDES:
+        known = BOTH_SIDES.union(*MODULES.values())
+        assert path.name in known, f"which account does {path.name} act in?"
+        if path.name not in MODULES[side] | BOTH_SIDES:
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute):
                 service = node.value.attr.removeprefix("_")
                 operation = node.attr.title().replace("_", "")
                 if service in ("cloudwatch", "dynamodb", "kinesis", "lambda", "logs", "s3"):
-                    actions.add(f"{service}:{operation}")
+                    action = f"{service}:{operation}"
+                    actions.add(UNDER_ANOTHER_NAME.get(action, action))
     return actions - WITHOUT_A_PERMISSION
 
 
