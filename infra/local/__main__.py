@@ -27,6 +27,7 @@ from infra.package import PackageError
 
 FAILED, USAGE = 1, 2
 TAIL = 8
+PIPE_WIDTH = 110
 
 DEFAULT = Options()
 EXPECTED = (
@@ -46,7 +47,7 @@ def outcome(
     action: Callable[[Console], bool], directory: Path, console: Console | None = None
 ) -> int:
     """Runs a command; returns its exit status, and tells what stopped it and where to look."""
-    console = console or Console(highlight=False, soft_wrap=True)
+    console = console or _console()
     try:
         with interruptible():
             return 0 if action(console) else FAILED
@@ -60,6 +61,14 @@ def outcome(
         _tell(error, console)
         _tell_logs(directory, console)
         return FAILED
+
+
+def _console() -> Console:
+    """The terminal; in a pipe, lines of a width at which tables stand side by side."""
+    console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = max(console.width, PIPE_WIDTH)
+    return console
 
 
 def _tell(error: Exception, console: Console) -> None:

@@ -31,6 +31,16 @@ MEANING = {
 class BootstrapFailedError(Exception):
     """The bootstrap did not finish; has a line that begins `Try: `."""
 
+    def __init__(self, what: str, mend: str) -> None:
+        super().__init__(f"{what}\nTry: {mend}")
+        self._what, self._mend = what, mend
+
+    def with_complaint(self, complaint: str) -> BootstrapFailedError:
+        """The same, with what the consumer said last."""
+        return BootstrapFailedError(
+            f"{self._what}\nThe consumer's log says: {complaint}", self._mend
+        )
+
 
 class Operator:
     """Commands of the bootstrap against one stack on the local cloud."""
@@ -71,8 +81,8 @@ class Operator:
             meaning = MEANING.get(process.returncode, "see above")
             raise BootstrapFailedError(
                 f"`python {' '.join(self.command('run'))}` ended with exit status "
-                f"{process.returncode}: {meaning}.\n"
-                f"Try: what it said above; the local cloud's side of it is in {self._log}"
+                f"{process.returncode}: {meaning}.",
+                f"what it said above; the local cloud's side of it is in {self._log}",
             )
 
     def _wait(
@@ -86,8 +96,8 @@ class Operator:
                 watch()
             if time.monotonic() > deadline:
                 raise BootstrapFailedError(
-                    "The bootstrap did not finish in the time that was allowed.\n"
-                    f"Try: see what it waits for above, and in {self._log}"
+                    "The bootstrap did not finish in the time that was allowed.",
+                    f"see what it waits for above, and in {self._log}; --patience allows more",
                 )
 
     def history(self) -> list[tuple[str, float]]:
@@ -102,8 +112,8 @@ class Operator:
         except (ValueError, KeyError, TypeError):
             raise BootstrapFailedError(
                 f"`python {' '.join(self.command('status', '--json'))}` did not tell the history "
-                f"(exit status {ran.returncode}): {ran.stderr.decode(errors='replace').strip()}\n"
-                f"Try: run it by hand with the environment of {self._outputs.parent}"
+                f"(exit status {ran.returncode}): {ran.stderr.decode(errors='replace').strip()}",
+                f"see {self._log}",
             ) from None
 
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from infra.local import capture, datafile, judge, stage, summary
-from infra.local.bootstrapping import Operator
+from infra.local.bootstrapping import BootstrapFailedError, Operator
 from infra.local.cloud import LocalCloud
 from infra.local.consumption import Consumption
 from infra.local.datafile import DataFile, KeyOption
@@ -69,12 +69,14 @@ class Data:
 
     def __str__(self) -> str:
         if self.file is None:
-            return f"{self.items:,} generated items of every type; key {self.material.shape.keys}"
-        twice = f" ({self.file.duplicates:,} lines have a key that comes again)"
-        return (
-            f"{self.file.path}: {self.items:,} items, {self.file.size / 1e6:,.1f} MB; "
-            f"key {self.file.keys}{twice if self.file.duplicates else ''}"
+            return f"{self.items:,} generated items of every type, key {self.material.shape.keys}"
+        text = (
+            f"{self.file.path}: {self.items:,} items of {self.file.size / 1e6:,.1f} MB in all, "
+            f"key {self.file.keys}"
         )
+        if self.file.duplicates:
+            text += f"; {self.file.duplicates:,} lines have a key that comes again further down"
+        return text
 
 
 def choose_data(options: Options) -> Data:
@@ -129,7 +131,8 @@ class Demo:
     def play(self, began: float) -> Report:
         """Everything from an empty machine to the verdict."""
         self._say("Data", str(self._data))
-        archive = stage.build_archive()
+        with self._console.status("Building the Lambda archive for this machine (once)"):
+            archive = stage.build_archive()
         cloud = self._stack.enter_context(LocalCloud(self._directory))
         sides = (
             f"accounts {cloud.source.account_id} (source) and {cloud.target.account_id} (target)"
@@ -157,8 +160,10 @@ class Demo:
         stage.create_table(dynamodb, self._shape)
         began = time.monotonic()
         data = self._data
-        in_order = data.file is not None  # a key may occur in it twice, and the last one counts
-        stage.seed(dynamodb, self._shape.name, data.read(), self._shape.keys, in_order=in_order)
+        # Of a key that occurs twice the last item stands.
+        in_order = data.file is not None and data.file.duplicates > 0
+        with self._console.status(f"Writing {data.items:,} items into the source table"):
+            stage.seed(dynamodb, self._shape.name, data.read(), self._shape.keys, in_order=in_order)
         took = f"{time.monotonic() - began:.1f} s"
         index = f"index {self._shape.index_name}, time to live on {self._shape.expiry}"
         self._say("Source table", f"{self._shape.name}, {data.items:,} items in {took}; {index}")
@@ -178,19 +183,25 @@ class Demo:
 
     def _bootstrap(self, operator: Operator, watch: Watch) -> None:
         self._say("Bootstrap", f"python {' '.join(operator.command('run'))}")
-        operator.run(watch, self._options.patience)
+        try:
+            operator.run(watch, self._options.patience)
+        except BootstrapFailedError as error:
+            complaints = watch.consumption().complaints
+            raise error.with_complaint(complaints[-1]) if complaints else error from None
 
     def _write_on(self, writers: Writers, watch: Watch, since: float) -> None:
         """Writes on for the steady stretch, and until enough changes have been buffered."""
         seconds = self._options.steady
         self._say("Replicating", f"writing on for {seconds:g} s to measure the lag")
         began = time.monotonic()
-        while time.monotonic() < began + self._options.patience:
-            enough = writers.tally().between(since).total >= self._options.min_changes
-            if enough and time.monotonic() >= began + seconds:
-                return
-            watch()
-            time.sleep(0.25)
+        with self._console.status("") as status:
+            while (passed := time.monotonic() - began) < self._options.patience:
+                changes = writers.tally().between(since).total
+                if passed >= seconds and changes >= self._options.min_changes:
+                    return
+                status.update(f"{passed:.0f} s, {changes:,} changes since the export began")
+                watch()
+                time.sleep(0.25)
 
     def _stop_writers(self, writers: Writers, cloud: LocalCloud) -> float:
         """Returns when the source came to rest: nothing is written, nothing expires any more."""

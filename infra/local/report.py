@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from infra.local.consumption import APPLIED, QUARANTINED, RECEIVED, SUPERSEDED, 
 from infra.local.tally import WINDOW, Tally
 
 SHOWN_DIFFERENCES = 5
+SHOWN_COMPLAINTS = 3
 
 # A change is counted when its call has ended, and calls of several writes once: seconds by which a
 # count may miss the moment at which the stream became active.
@@ -64,7 +65,6 @@ class Report:
     healed: int = 0
     """Differences that were gone when they were looked at again a little later."""
     seconds: float = 0.0
-    notes: Sequence[str] = field(default=())
 
     @property
     def ok(self) -> bool:
@@ -119,7 +119,7 @@ class Report:
 
     def remarks(self) -> list[str]:
         """What is worth saying and no failure."""
-        return [*self._remarks(), *self.notes]
+        return list(self._remarks())
 
     def _remarks(self) -> Iterator[str]:
         made = self._made_while_captured()
@@ -130,6 +130,8 @@ class Report:
             )
         if self.received > self.capture.total:
             yield f"{self.received - self.capture.total:,} changes were delivered more than once."
+        for complaint in list(dict.fromkeys(self.consumption.complaints))[:SHOWN_COMPLAINTS]:
+            yield f"The consumer's log says: {complaint}"
 
     def _made_while_captured(self) -> tuple[int, int] | None:
         """At least and at most so many changes were made since the stream became active."""

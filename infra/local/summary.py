@@ -10,6 +10,7 @@ from rich.text import Text
 from infra.local.consumption import APPLIED, QUARANTINED, SUPERSEDED, Lags
 from infra.local.report import SHOWN_DIFFERENCES, Report
 
+# In the order of the table: every kind of step, and what it is to the reader.
 WORDS = {
     "insert": "inserted",
     "update": "updated",
@@ -52,9 +53,10 @@ def _phases(report: Report) -> Table:
 
 def _kinds(report: Report) -> Table:
     table = _table("kind of write", "writes", "changes")
-    writes = report.tally.writes_by_kind
-    for kind, changes in report.tally.by_kind.items():
-        table.add_row(WORDS.get(kind, kind), f"{writes.get(kind, changes):,}", f"{changes:,}")
+    writes, changes = report.tally.writes_by_kind, report.tally.by_kind
+    for kind, words in WORDS.items():
+        if kind in writes:
+            table.add_row(words, f"{writes[kind]:,}", f"{changes[kind]:,}")
     table.add_row("deleted by time to live", "", f"{report.capture.by_expiry:,}")
     return table
 
@@ -91,7 +93,7 @@ def _figures(report: Report) -> Table:
     since = report.replicating_since
     steady = report.consumption.lag(since) if since is not None else None
     table.add_row("Lag", f"{_lag(steady)} while REPLICATING")
-    table.add_row("", f"{_lag(report.consumption.lag())} over the whole run, waiting included")
+    table.add_row("", f"{_lag(report.consumption.lag())} over the whole run, export included")
     table.add_row("Index", f"{report.index.name} answers for {report.index.items:,} items")
     table.add_row("Differences", f"{len(report.comparison.differences):,}")
     return table

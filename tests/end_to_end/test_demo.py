@@ -76,7 +76,7 @@ def test_the_users_own_data_is_replicated_too(tmp_path: Path) -> None:
     assert told["items_seeded"] == 299
     assert told["differences"] == 0
     assert set(told["changes_by_kind"]) == set(KINDS) - {"large"}
-    assert "1 lines have a key that comes again" in demo.output
+    assert "1 lines have a key that comes again further down" in demo.output
 
 
 def test_a_malformed_line_stops_the_demo_before_anything_starts(tmp_path: Path) -> None:
