@@ -232,6 +232,7 @@ def handler(event, context):
     assert max(received().values()) > 1, "nothing came twice"
     for what in ("Overlapped", "Redelivered", "Killed", "Throttled", "Lost"):
         assert caused(cloud, what, TARGET), what
+    assert f"{name} failed on" in cloud.log.read_text(), "no process died within an invocation"
     codes = {
         line.split()[1] for line in messages(cloud, f"/aws/lambda/{name}") if "refused" in line
     }
