@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -253,26 +254,54 @@ def _shown(path: Path) -> str:
 def _fail_key(path: Path, what: str) -> NoReturn:
     """Says which attributes could be the key: those in every item, most telling first."""
     candidates = _candidates(path)
-    listed = "\n".join(
-        f"  {name} ({kind}, {distinct:,} different values in {items:,} items)"
-        for name, kind, distinct, items in candidates[:SUGGESTIONS]
-    )
+    listed = "\n".join(f"  {each}" for each in candidates[:SUGGESTIONS])
     if not candidates:
         _fail(
             f"{path}: {what}.\nNo attribute is in every item with one type that a key can have",
             "check that the file is an export of one table",
         )
-    unique = [each for each in candidates if each[2] == each[3]]
-    name, kind, *_ = (unique or candidates)[0]
-    mend = f"--key {name}:{kind}" + ("" if unique else ",…")
+    key = _telling_key(path, candidates)
     _fail(
         f"{path}: {what}.\nIn every item, and of a type that a key can have:\n{listed}",
-        f"{mend}   (make demo DATA={path} KEY={mend.removeprefix('--key ')})",
+        f"--key {key}   (make demo DATA={path} KEY={key})",
     )
 
 
-def _candidates(path: Path) -> list[tuple[str, str, int, int]]:
-    """Name, type, number of different values, and number of items, of what is in every item."""
+def _telling_key(path: Path, candidates: list[Candidate]) -> str:
+    """An attribute that tells all items apart, or two that do, or else the most telling one."""
+    alone = [each for each in candidates if each.values == each.items]
+    if alone:
+        return f"{alone[0].name}:{alone[0].type}"
+    # The one with fewer values groups the items: it is the partition key.
+    pairs = [(two, one) for one, two in combinations(candidates[:SUGGESTIONS], 2)]
+    told: dict[int, set[bytes]] = {index: set() for index in range(len(pairs))}
+    with suppress(DataFileError):
+        for _, item in _items(path):
+            for index, (one, two) in enumerate(pairs):
+                told[index].add(fingerprint({name: item[name] for name in (one.name, two.name)}))
+    for index, (one, two) in enumerate(pairs):
+        if len(told[index]) == candidates[0].items:
+            return f"{one.name}:{one.type},{two.name}:{two.type}"
+    return f"{candidates[0].name}:{candidates[0].type},…"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An attribute that every item has, of one type, which a key can have."""
+
+    name: str
+    type: str
+    values: int
+    items: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name} ({self.type}, {self.values:,} different values in {self.items:,} items)"
+        )
+
+
+def _candidates(path: Path) -> list[Candidate]:
+    """Most telling first; strings before the others."""
     values: dict[tuple[str, str], set[bytes]] | None = None
     items = 0
     with suppress(DataFileError):  # a line further down may be broken: one mistake at a time
@@ -284,5 +313,5 @@ def _candidates(path: Path) -> list[tuple[str, str, int, int]]:
             values = {each: known for each, known in values.items() if each in kinds}
             for (name, _), known in values.items():
                 known.add(fingerprint({name: item[name]}))
-    found = [(name, kind, len(known), items) for (name, kind), known in (values or {}).items()]
-    return sorted(found, key=lambda each: (-each[2], each[1] != "S", each[0]))
+    found = [Candidate(*each, len(known), items) for each, known in (values or {}).items()]
+    return sorted(found, key=lambda each: (each.type != "S", -each.values, each.name))

@@ -199,6 +199,19 @@ def test_a_missing_key_lists_what_could_be_the_key(path: Path) -> None:
     assert "Try: --key order:S" in message
 
 
+def test_two_attributes_are_proposed_where_none_alone_tells_all_items_apart(path: Path) -> None:
+    write(
+        path,
+        *(
+            {"shop": {"S": shop}, "order": {"S": order}}
+            for shop in "ab"
+            for order in ("1", "2", "3")
+        ),
+    )
+
+    assert "Try: --key shop:S,order:S" in refusal(path)
+
+
 def test_a_key_of_another_type_than_was_said_is_told(path: Path) -> None:
     assert "'sk' is N in line 1, not S" in refusal(write(path, GOOD), "pk:S,sk:S")
 
