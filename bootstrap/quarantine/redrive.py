@@ -16,13 +16,13 @@ from bootstrap.quarantine.direct import Ended
 from bootstrap.quarantine.judgement import Refused, Send, Settled, judge
 from bootstrap.quarantine.objects import Holding, Kept
 from bootstrap.quarantine.packing import Parcel, calls, parcels
+from replicator import decode
 from replicator.decode import Record
 from replicator.outcome import Reason
 
 ATTEMPTS = 10
 """Answers in a row in which the stream takes nothing, before this gives up."""
 FIRST_WAIT, LONGEST_WAIT = 0.2, 10.0
-_AGGREGATE_MAGIC = b"\\xf3\\x89\\x9a\\xc2"
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def _records(items: Iterator[Item]) -> Iterator[tuple[Item, Record]]:
 
 
 def _alone(kept: Kept, record: Record) -> bool:
-    return kept.reason == Reason.PARKED or record.data.startswith(_AGGREGATE_MAGIC)
+    return kept.reason == Reason.PARKED or decode.user_records(record) != [record]
 
 
 def _accepted(desk: Desk, parcel: Parcel[Item], outcome: Outcome) -> None:
