@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve check test format clean build
+.PHONY: help demo serve check test soak format clean build
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -46,6 +46,9 @@ check: $(READY)  ## format, lint, types, layers and the fast tests: about a minu
 
 test: check  ## everything
 	$(BIN)/pytest -q -m slow
+
+soak: $(READY)  ## simulate on and on: make soak MINUTES=30 [SEED=…]
+	@$(BIN)/python -m tests.simulation.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 clean:  ## remove what was built and installed
 	rm -rf build $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
