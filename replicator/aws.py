@@ -184,6 +184,29 @@ def clients(region: str, threads: int) -> tuple[Any, Any]:
     return dynamodb, session.create_client("s3", config=config)
 
 
+def client(service: str, region: str, credentials: Mapping[str, str] | None = None) -> Any:
+    """A client that tries a failed call again by itself, for what no guard times.
+
+    `credentials` are those of an assumed role, as STS answers them; None: the function's own.
+    """
+    import botocore.session
+    from botocore.config import Config
+
+    given = credentials or {}
+    return botocore.session.get_session().create_client(
+        service,
+        config=Config(
+            region_name=region,
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=READ_SECONDS,
+            retries={"mode": "standard", "total_max_attempts": 3},
+        ),
+        aws_access_key_id=given.get("AccessKeyId"),
+        aws_secret_access_key=given.get("SecretAccessKey"),
+        aws_session_token=given.get("SessionToken"),
+    )
+
+
 _BODY = "replicator_body"
 
 

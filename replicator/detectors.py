@@ -1,0 +1,411 @@
+"""The loss detectors (C7): what was read of both accounts, judged. No AWS here.
+
+The watchdog and `status` read each in its own way and judge alike, with this module; the alarms on
+the watchdog's gauges take their words from it. A reading that could not be made is `Unread`, and
+what follows from it is unknown: never healthy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+T = TypeVar("T")
+
+HOUR = 3600.0
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A reading that could not be made. `why` is an error's code, never content."""
+
+    why: str
+
+
+class Level(StrEnum):
+    FINE = "fine"
+    WARNING = "warning"
+    """Nothing is lost yet."""
+    LOSS = "loss"
+    """Changes are lost, or will be before anybody notices otherwise."""
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Detector:
+    """One way to lose changes. `metric` is the gauge that an alarm stands on."""
+
+    metric: str
+    level: Level
+    """What it is when it strikes."""
+    means: str
+    first: str
+    """What to do first."""
+
+
+MAPPING = Detector(
+    "MappingAsIntended",
+    Level.WARNING,
+    "The consumer's event source mapping is off or gone although nobody paused it: changes wait in "
+    "the stream, and are lost once it forgets them.",
+    "bootstrap status; if the mapping is there, bootstrap run switches it on again.",
+)
+DESTINATION = Detector(
+    "DestinationActive",
+    Level.LOSS,
+    "The source table's changes no longer go to this stack's stream: each one made meanwhile is "
+    "lost to the replica.",
+    "see who disabled or redirected it (CloudTrail: DisableKinesisStreamingDestination), enable it "
+    "again, then take a new snapshot: what was lost does not come back by itself.",
+)
+PRECISION = Detector(
+    "DestinationPrecise",
+    Level.WARNING,
+    "Change records no longer carry microseconds: many changes of one key get the same timestamp, "
+    "and end in quarantine (ambiguous-order).",
+    "set the destination's ApproximateCreationDateTimePrecision back to MICROSECOND.",
+)
+STREAM = Detector(
+    "StreamHealthy",
+    Level.WARNING,
+    "The stream is gone or not active, keeps changes for less long or takes smaller records than "
+    "the stack says, or deals records out by itself, so that probes prove nothing.",
+    "pulumi up --refresh, which puts its settings back; if its retention was lower for a while, "
+    "verify the tables.",
+)
+SOURCE = Detector(
+    "SourceTableChanged",
+    Level.LOSS,
+    "The source table was deleted, or made again under its name: the replica is of another table.",
+    "stop what reads the replica, and find out who did it; a new source needs a new stack and a "
+    "new snapshot.",
+)
+TARGET = Detector(
+    "TargetTableChanged",
+    Level.LOSS,
+    "The target table was deleted, or made again under its name: what was applied before is gone.",
+    "bootstrap pause, then take a new snapshot with a new stack.",
+)
+QUARANTINE = Detector(
+    "QuarantineObjects",
+    Level.LOSS,
+    "Records lie in quarantine: their changes are not in the target.",
+    "bootstrap quarantine list, then show, and redrive or discard each.",
+)
+FAILURES = Detector(
+    "OnFailureObjects",
+    Level.LOSS,
+    "Lambda gave up on whole batches (too large for it) and put them into the on-failure bucket: "
+    "their changes are not in the target.",
+    "bootstrap quarantine list, then redrive --direct.",
+)
+SKIPPED = Detector(
+    "RecordsNeverReplicated",
+    Level.LOSS,
+    "DynamoDB gave up on change records since the snapshot (FailedToReplicateRecordCount: larger "
+    "than the stream takes, or refused): the replica lacks them, and they do not come again.",
+    "compare the tables (verify) and repair; the gauge counts two weeks back.",
+)
+BUFFER = Detector(
+    "BufferUsed",
+    Level.WARNING,
+    "Changes have waited for a good part of the stream's retention; at all of it they are lost.",
+    "bootstrap status: resume the consumer if it is paused, else see why it is behind (its log, "
+    "errors, throttles).",
+)
+PROBES = Detector(
+    "ProbeAge",
+    Level.WARNING,
+    "No round of probes has come through for a while: the consumer is behind or stuck, in at least "
+    "one lane.",
+    "see the consumer's log; a batch of one record that fails again and again names what to park.",
+)
+UNREPLICATED = Detector(
+    "UnreplicatedAge",
+    Level.WARNING,
+    "DynamoDB does not get its changes into the stream. After 168 hours it gives up for good.",
+    "see the stream's write throttles and its key; then AWS Support.",
+)
+
+HEARTBEAT = "WatchdogRan"
+MISSED = "ReadingsMissed"
+"""How many readings of a round could not be made."""
+MAPPING_ENABLED = "MappingEnabled"
+PROBE_LAG = "ProbeLag"
+"""Seconds that the probes measured last took from the stream to the ledger."""
+
+ALL = (
+    DESTINATION,
+    SOURCE,
+    SKIPPED,
+    QUARANTINE,
+    FAILURES,
+    TARGET,
+    STREAM,
+    PRECISION,
+    MAPPING,
+    BUFFER,
+    PROBES,
+    UNREPLICATED,
+)
+
+BUFFER_SHARE = 0.25
+PROBES_LATE_SECONDS = 1800.0
+UNREPLICATED_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What the settings row says should be. Moments are epoch seconds."""
+
+    replicating: bool = False
+    """Caught up once: from then on the consumer should be on."""
+    paused: bool = False
+    """Somebody switched it off on purpose."""
+    counted_from: float | None = None
+    """Losses before this are in the snapshot, or were settled by a verification."""
+
+    @property
+    def consumer_on(self) -> bool:
+        return self.replicating and not self.paused
+
+
+@dataclass(frozen=True)
+class Destination:
+    """One stream that the table's changes go to, or went to."""
+
+    stream_arn: str
+    status: str
+    precision: str | None
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What DescribeStreamSummary says."""
+
+    status: str
+    retention_hours: int
+    record_kib: int
+    distribution: str
+    """AUTO ignores partition keys and explicit hash keys."""
+    created: float
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A table's id, now and when it was first seen. None: there is no such table."""
+
+    now: str | None
+    first: str | None
+
+    @property
+    def changed(self) -> bool:
+        return self.first is not None and self.now != self.first
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What is known of the probes. Moments are epoch seconds."""
+
+    through: float | None
+    """When the newest round that has come through was put."""
+    waiting_since: float | None
+    """When the oldest of the rounds still under way was put."""
+    lag: float | None = None
+    """Seconds that the round took which came through last."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the stack was deployed with."""
+
+    stream_arn: str
+    retention_hours: int
+    record_kib: int
+
+
+@dataclass(frozen=True)
+class Readings:
+    """Both accounts at a moment (epoch seconds)."""
+
+    at: float
+    intent: Intent | Unread
+    mapping: str | Unread | None
+    """Its state; None: it is gone."""
+    destinations: Sequence[Destination] | Unread
+    stream: Stream | Unread | None
+    source: Identity | Unread
+    target: Identity | Unread
+    quarantine: int | Unread
+    failures: int | Unread
+    skipped: int | Unread
+    unreplicated: float | Unread
+    """Seconds; 0 while DynamoDB has nothing to hand over."""
+    probed: Probed | Unread
+
+    @property
+    def missed(self) -> dict[str, str]:
+        """The readings that could not be made, and why."""
+        return {name: value.why for name, value in vars(self).items() if isinstance(value, Unread)}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A detector's verdict. `value` is its gauge; None: unknown, or it does not apply now."""
+
+    detector: Detector
+    level: Level
+    value: float | None
+    detail: str = ""
+
+
+def judge(readings: Readings, expected: Expected) -> tuple[Finding, ...]:
+    """One finding per detector, in the order of `ALL`: the worst kinds of loss first."""
+    return (
+        _destination(readings, expected),
+        _identity(SOURCE, readings.source),
+        _count(SKIPPED, readings.skipped),
+        _count(QUARANTINE, readings.quarantine),
+        _count(FAILURES, readings.failures),
+        _identity(TARGET, readings.target),
+        _stream(readings.stream, expected),
+        _precision(readings, expected),
+        _mapping(readings),
+        _buffer(readings),
+        _probes(readings),
+        _unreplicated(readings.unreplicated),
+    )
+
+
+def gauges(readings: Readings, findings: Sequence[Finding]) -> dict[str, float]:
+    """The metrics of a round. What is unknown has none."""
+    values = {
+        finding.detector.metric: finding.value for finding in findings if finding.value is not None
+    }
+    values[MISSED] = float(len(readings.missed))
+    if not isinstance(readings.mapping, Unread):
+        values[MAPPING_ENABLED] = float(readings.mapping in _ON)
+    if isinstance(readings.probed, Probed) and readings.probed.lag is not None:
+        values[PROBE_LAG] = readings.probed.lag
+    return values
+
+
+_ON = ("Enabled", "Enabling", "Updating")
+_FLOWING = ("ACTIVE", "UPDATING")
+
+
+def _unknown(detector: Detector, *readings: object) -> Finding | None:
+    for reading in readings:
+        if isinstance(reading, Unread):
+            return Finding(detector, Level.UNKNOWN, None, f"could not be read: {reading.why}")
+    return None
+
+
+def _flag(detector: Detector, good: bool, detail: str) -> Finding:
+    """A gauge that is 1 while all is well."""
+    return Finding(detector, Level.FINE if good else detector.level, float(good), detail)
+
+
+def _destination(readings: Readings, expected: Expected) -> Finding:
+    found = readings.destinations
+    if isinstance(found, Unread):
+        return Finding(DESTINATION, Level.UNKNOWN, None, f"could not be read: {found.why}")
+    here = [each.status for each in found if each.stream_arn == expected.stream_arn]
+    elsewhere = any(
+        each.status in _FLOWING for each in found if each.stream_arn != expected.stream_arn
+    )
+    status = here[0] if here else "none"
+    return _flag(
+        DESTINATION,
+        status in _FLOWING,
+        f"{status}, and another stream gets them" if elsewhere else status,
+    )
+
+
+def _precision(readings: Readings, expected: Expected) -> Finding:
+    found = readings.destinations
+    if isinstance(found, Unread):
+        return Finding(PRECISION, Level.UNKNOWN, None, f"could not be read: {found.why}")
+    precisions = [
+        each.precision or "MILLISECOND" for each in found if each.stream_arn == expected.stream_arn
+    ]
+    # No destination has no precision: another detector tells that.
+    good = all(precision == "MICROSECOND" for precision in precisions)
+    return _flag(PRECISION, good, ", ".join(precisions))
+
+
+def _identity(detector: Detector, identity: Identity | Unread) -> Finding:
+    if isinstance(identity, Unread):
+        return Finding(detector, Level.UNKNOWN, None, f"could not be read: {identity.why}")
+    level = detector.level if identity.changed else Level.FINE
+    return Finding(detector, level, float(identity.changed), identity.now or "no such table")
+
+
+def _count(detector: Detector, count: int | Unread) -> Finding:
+    if isinstance(count, Unread):
+        return Finding(detector, Level.UNKNOWN, None, f"could not be read: {count.why}")
+    return Finding(detector, detector.level if count else Level.FINE, float(count), str(count))
+
+
+def _stream(stream: Stream | Unread | None, expected: Expected) -> Finding:
+    if isinstance(stream, Unread):
+        return Finding(STREAM, Level.UNKNOWN, None, f"could not be read: {stream.why}")
+    if stream is None:
+        return _flag(STREAM, False, "there is no such stream")
+    wrong = []
+    if stream.status not in _FLOWING:
+        wrong.append(stream.status)
+    if stream.retention_hours < expected.retention_hours:
+        wrong.append(f"keeps {stream.retention_hours} h, not {expected.retention_hours} h")
+    if stream.record_kib < expected.record_kib:
+        wrong.append(f"takes {stream.record_kib} KiB, not {expected.record_kib} KiB")
+    if stream.distribution == "AUTO":
+        wrong.append("ignores partition keys")
+    return _flag(STREAM, not wrong, "; ".join(wrong) or stream.status)
+
+
+def _mapping(readings: Readings) -> Finding:
+    mapping, intent = readings.mapping, readings.intent
+    if isinstance(mapping, Unread):
+        return Finding(MAPPING, Level.UNKNOWN, None, f"could not be read: {mapping.why}")
+    if mapping in _ON:
+        return _flag(MAPPING, True, mapping or "")
+    # While nobody knows whether it should be on, it should.
+    wanted = isinstance(intent, Unread) or intent.consumer_on
+    return _flag(MAPPING, mapping is not None and not wanted, mapping or "gone")
+
+
+def _buffer(readings: Readings) -> Finding:
+    probed, stream = readings.probed, readings.stream
+    if unknown := _unknown(BUFFER, probed, stream):
+        return unknown
+    assert isinstance(probed, Probed)
+    if not isinstance(stream, Stream):
+        return Finding(BUFFER, Level.UNKNOWN, None, "there is no such stream")
+    # Everything put before a probe that is through is through.
+    oldest = probed.through if probed.through is not None else stream.created
+    share = max(0.0, readings.at - oldest) / (stream.retention_hours * HOUR)
+    level = BUFFER.level if share >= BUFFER_SHARE else Level.FINE
+    return Finding(BUFFER, level, share, f"{share:.1%} of {stream.retention_hours} h")
+
+
+def _probes(readings: Readings) -> Finding:
+    probed, intent = readings.probed, readings.intent
+    if unknown := _unknown(PROBES, probed):
+        return unknown
+    assert isinstance(probed, Probed)
+    if isinstance(intent, Intent) and not intent.consumer_on:
+        return Finding(PROBES, Level.FINE, None, "the consumer is off on purpose")
+    since = probed.through if probed.through is not None else probed.waiting_since
+    age = 0.0 if since is None else max(0.0, readings.at - since)
+    level = PROBES.level if age >= PROBES_LATE_SECONDS else Level.FINE
+    return Finding(PROBES, level, age, f"{age:.0f} s")
+
+
+def _unreplicated(age: float | Unread) -> Finding:
+    if isinstance(age, Unread):
+        return Finding(UNREPLICATED, Level.UNKNOWN, None, f"could not be read: {age.why}")
+    level = UNREPLICATED.level if age >= UNREPLICATED_SECONDS else Level.FINE
+    return Finding(UNREPLICATED, level, age, f"{age:.0f} s")

@@ -1,0 +1,285 @@
+"""What the watchdog reads of AWS. Each method is one reading, and raises `UnreadableError` alone.
+
+In the source account it acts as the observer role: neither DescribeKinesisStreamingDestination nor
+GetMetricStatistics can be allowed to another account by a resource's policy.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from replicator import aws
+from replicator.aws import Failure
+from replicator.change import Probe
+from replicator.detectors import Destination, Intent, Stream
+from replicator.probes import probe_key
+from replicator.rounds import Book, ProbeRecord, Round, Shard
+from replicator.settings import SETTINGS_KEY
+
+BOOK_KEY = b"watchdog"
+PROBES_PER_PUT = 500
+KEYS_PER_READ = 100
+PUT_ATTEMPTS = 4
+PAGES_COUNTED = 10
+"""Of 1,000 objects. Whether there are more than 10,000 makes no difference to anybody."""
+
+MINUTE = 60
+HOUR = 3600
+LOOK_BACK = 14 * 24 * HOUR
+"""CloudWatch keeps minutes for 15 days."""
+RECENT = 15 * MINUTE
+
+_NO_TABLE = ("ResourceNotFoundException", "TableNotFoundException")
+
+
+class UnreadableError(Exception):
+    """A reading could not be made; the message is the error's code."""
+
+
+def ask(method: Callable[..., Any], **request: Any) -> dict[str, Any]:
+    """Raises UnreadableError for whatever AWS answers instead."""
+    answer = aws.call(method, request)
+    if isinstance(answer, Failure):
+        raise UnreadableError(answer.code)
+    return answer
+
+
+class SourceSide:
+    """The source account. `client` gives a client of its Region as the observer role."""
+
+    def __init__(self, client: Callable[[str], Any], table: str, stream: str) -> None:
+        self._client = client
+        self._table = table
+        self._stream = stream
+
+    def table_id(self) -> str | None:
+        return _table_id(self._client("dynamodb"), self._table)
+
+    def destinations(self) -> list[Destination]:
+        method = self._client("dynamodb").describe_kinesis_streaming_destination
+        try:
+            answer = ask(method, TableName=self._table)
+        except UnreadableError as error:
+            if str(error) in _NO_TABLE:
+                return []  # no table, no destination
+            raise
+        return [
+            Destination(
+                stream_arn=each["StreamArn"],
+                status=each["DestinationStatus"],
+                precision=each.get("ApproximateCreationDateTimePrecision"),
+            )
+            for each in answer["KinesisDataStreamDestinations"]
+        ]
+
+    def stream(self) -> Stream | None:
+        method = self._client("kinesis").describe_stream_summary
+        try:
+            found = ask(method, StreamName=self._stream)["StreamDescriptionSummary"]
+        except UnreadableError as error:
+            if str(error) == "ResourceNotFoundException":
+                return None
+            raise
+        return Stream(
+            status=found["StreamStatus"],
+            retention_hours=int(found["RetentionPeriodHours"]),
+            record_kib=int(found.get("MaxRecordSizeInKiB", 1024)),
+            distribution=found.get("RecordDistributionStrategy", "USER_PARTITION_KEY"),
+            created=found["StreamCreationTimestamp"].timestamp(),
+        )
+
+    def skipped(self, since: float, now: float) -> int:
+        """Records that DynamoDB gave up on. By minutes up to the next hour, then by hours."""
+        since = max(since, now - LOOK_BACK)
+        hour = (since // HOUR + 1) * HOUR
+        first, later = (since // MINUTE * MINUTE, min(hour, now)), (hour, now)
+        values = self._metric("FailedToReplicateRecordCount", "Sum", *first, MINUTE)
+        if hour < now:
+            values += self._metric("FailedToReplicateRecordCount", "Sum", *later, HOUR)
+        return round(sum(values))
+
+    def unreplicated(self, now: float) -> float:
+        """Seconds that the oldest change has waited for the stream; 0 if none waits."""
+        name = "AgeOfOldestUnreplicatedRecord"
+        values = self._metric(name, "Maximum", now - RECENT, now, MINUTE)
+        return max(values, default=0.0) / 1000
+
+    def _metric(
+        self, name: str, statistic: str, since: float, until: float, period: int
+    ) -> list[float]:
+        answer = ask(
+            self._client("cloudwatch").get_metric_statistics,
+            Namespace="AWS/DynamoDB",
+            MetricName=name,
+            Dimensions=[
+                {"Name": "TableName", "Value": self._table},
+                {"Name": "DelegatedOperation", "Value": "KinesisDataStream"},
+            ],
+            StartTime=datetime.datetime.fromtimestamp(since, datetime.UTC),
+            EndTime=datetime.datetime.fromtimestamp(until, datetime.UTC),
+            Period=period,
+            Statistics=[statistic],
+        )
+        return [float(each[statistic]) for each in answer["Datapoints"]]
+
+    def open_shards(self) -> list[Shard]:
+        # With a token no other parameter is allowed: API reference, ListShards.
+        request: dict[str, Any] = {
+            "StreamName": self._stream,
+            "ShardFilter": {"Type": "AT_LATEST"},
+        }
+        shards: list[Shard] = []
+        while True:
+            answer = ask(self._client("kinesis").list_shards, **request)
+            shards += [
+                Shard(each["ShardId"], each["HashKeyRange"]["StartingHashKey"])
+                for each in answer["Shards"]
+                if "EndingSequenceNumber" not in each["SequenceNumberRange"]
+            ]
+            if not answer.get("NextToken"):
+                return shards
+            request = {"NextToken": answer["NextToken"]}
+
+    def put_probes(self, records: Sequence[ProbeRecord]) -> None:
+        for start in range(0, len(records), PROBES_PER_PUT):
+            left = records[start : start + PROBES_PER_PUT]
+            for _ in range(PUT_ATTEMPTS):
+                left = self._put(left)
+                if not left:
+                    break
+            else:
+                raise UnreadableError("ProbesNotTaken")
+
+    def _put(self, records: Sequence[ProbeRecord]) -> list[ProbeRecord]:
+        """Returns those that Kinesis did not take."""
+        answer = ask(
+            self._client("kinesis").put_records,
+            StreamName=self._stream,
+            Records=[
+                {
+                    "Data": each.data,
+                    "PartitionKey": each.partition_key,
+                    "ExplicitHashKey": each.hash_key,
+                }
+                for each in records
+            ],
+        )
+        results = zip(records, answer["Records"], strict=True)
+        return [record for record, result in results if result.get("ErrorCode")]
+
+
+class TargetSide:
+    """The target account, as the watchdog's own role."""
+
+    def __init__(self, *, dynamodb: Any, lambda_: Any, table: str, mapping: str) -> None:
+        self._dynamodb = dynamodb
+        self._lambda = lambda_
+        self._table = table
+        self._mapping = mapping
+
+    def table_id(self) -> str | None:
+        return _table_id(self._dynamodb, self._table)
+
+    def mapping(self) -> str | None:
+        """The state of the event source mapping; None if it is gone."""
+        try:
+            answer = ask(self._lambda.get_event_source_mapping, UUID=self._mapping)
+        except UnreadableError as error:
+            if str(error) == "ResourceNotFoundException":
+                return None
+            raise
+        return str(answer["State"])
+
+
+def count_objects(s3: Any, bucket: str, prefix: str = "") -> int:
+    """How many objects there are under a prefix; at least so many, if there are very many."""
+    count = 0
+    request = {"Bucket": bucket, "Prefix": prefix}
+    for _ in range(PAGES_COUNTED):
+        answer = ask(s3.list_objects_v2, **request)
+        count += len(answer.get("Contents", ()))
+        if not answer.get("IsTruncated"):
+            break
+        request["ContinuationToken"] = answer["NextContinuationToken"]
+    return count
+
+
+class LedgerRows:
+    """The rows of the ledger table that are no entries: settings, probes, the watchdog's book."""
+
+    def __init__(self, dynamodb: Any, ledger_table: str) -> None:
+        self._dynamodb = dynamodb
+        self._table = ledger_table
+
+    def intent(self) -> Intent:
+        row = self._row(SETTINGS_KEY)
+        try:
+            moments = [int(row[key]["N"]) / 1e6 for key in ("floor", "settled") if key in row]
+            return Intent(
+                replicating=_flag(row, "expire"),
+                paused=_flag(row, "paused"),
+                counted_from=max(moments, default=None),
+            )
+        except (KeyError, TypeError, ValueError):
+            raise UnreadableError("SettingsUnreadable") from None
+
+    def book(self) -> Book:
+        row = self._row(BOOK_KEY)
+        if not row:
+            return Book()
+        try:
+            return Book.from_text(row["book"]["S"])
+        except (KeyError, ValueError):
+            raise UnreadableError("BookUnreadable") from None
+
+    def keep(self, book: Book) -> None:
+        item = {"k": {"B": BOOK_KEY}, "book": {"S": book.as_text()}}
+        ask(self._dynamodb.put_item, TableName=self._table, Item=item)
+
+    def came_through(self, probes: Round) -> float | None:
+        """When the last probe of a round came through (epoch seconds); None while one has not."""
+        latest = 0.0
+        for start in range(0, probes.count, KEYS_PER_READ):
+            numbers = range(start, min(start + KEYS_PER_READ, probes.count))
+            answer = ask(
+                self._dynamodb.batch_get_item,
+                RequestItems={
+                    self._table: {
+                        "Keys": [{"k": {"B": probe_key(Probe(probes.probe, n))}} for n in numbers],
+                        "ConsistentRead": True,
+                    }
+                },
+            )
+            # What is left unprocessed counts as not yet through: the next round looks again.
+            rows = answer["Responses"].get(self._table, [])
+            if len(rows) < len(numbers):
+                return None
+            latest = max([latest, *(int(row["at"]["N"]) / 1e6 for row in rows)])
+        return latest
+
+    def _row(self, key: bytes) -> Mapping[str, Any]:
+        answer = ask(
+            self._dynamodb.get_item,
+            TableName=self._table,
+            Key={"k": {"B": key}},
+            ConsistentRead=True,
+        )
+        row: Mapping[str, Any] = answer.get("Item", {})
+        return row
+
+
+def _flag(row: Mapping[str, Any], name: str) -> bool:
+    return name in row and row[name]["BOOL"] is True
+
+
+def _table_id(dynamodb: Any, table: str) -> str | None:
+    """A table's id, which changes when it is made again; None if there is no such table."""
+    try:
+        answer = ask(dynamodb.describe_table, TableName=table)
+    except UnreadableError as error:
+        if str(error) in _NO_TABLE:
+            return None
+        raise
+    return str(answer["Table"]["TableId"])

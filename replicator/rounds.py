@@ -1,0 +1,125 @@
+"""Rounds of probes: one record for each lane of the stream, and what has become of them.
+
+A lane takes its records in order, so a probe that is through proves that all before it in its lane
+is through. A round that is through in every lane proves it of every older round.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+LANES_PROBED = 128
+"""Partition keys per shard when a shard is read in parallel. Lambda deals partition keys out to up
+to ten lanes; 128 random ones leave one of ten lanes out with a probability of 10 × 0.9^128 ≈ 10⁻⁵.
+"""
+MOST_WAITING = 6
+"""Rounds that are waited for. When there are more, the newest gives way: the oldest measure how far
+behind the consumer is, and the latest tells when it has caught up."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """An open shard and the first hash key that leads to it."""
+
+    shard_id: str
+    first_hash_key: str
+
+
+@dataclass(frozen=True)
+class ProbeRecord:
+    """A record for the stream: the hash key chooses the shard, the partition key the lane."""
+
+    hash_key: str
+    partition_key: str
+    data: bytes
+
+
+def probe_records(
+    probe: str, source_table: str, shards: Sequence[Shard], factor: int
+) -> list[ProbeRecord]:
+    """One record per shard, or 128 where a shard has several lanes that cannot be addressed."""
+    per_shard = LANES_PROBED if factor > 1 else 1
+    places = [(shard, lane) for shard in shards for lane in range(per_shard)]
+    return [
+        ProbeRecord(
+            hash_key=shard.first_hash_key,
+            partition_key=f"probe-{probe}-{lane}",
+            data=json.dumps({"probe": probe, "tableName": source_table, "n": n}).encode(),
+        )
+        for n, (shard, lane) in enumerate(places)
+    ]
+
+
+@dataclass(frozen=True)
+class Round:
+    """Probes that were put together. `at` is when, in epoch seconds."""
+
+    probe: str
+    count: int
+    at: float
+
+
+@dataclass(frozen=True)
+class Book:
+    """What the watchdog remembers from one round to the next: a row of the ledger table."""
+
+    waiting: tuple[Round, ...] = ()
+    """Rounds that were not through when last looked at, oldest first."""
+    through: float | None = None
+    """When the newest round that is through was put."""
+    lag: float | None = None
+    """Seconds that it took."""
+    tables: Mapping[str, str] = field(default_factory=dict)
+    """The id under which each side's table was first seen."""
+
+    def put(self, latest: Round) -> Book:
+        """With another round under way."""
+        kept = self.waiting if len(self.waiting) < MOST_WAITING else self.waiting[:-1]
+        return replace(self, waiting=(*kept, latest))
+
+    def came_through(self, done: Round, last_row_at: float) -> Book:
+        """Without this round and all that were put before it."""
+        left = tuple(each for each in self.waiting if each.at > done.at)
+        return replace(self, waiting=left, through=done.at, lag=max(0.0, last_row_at - done.at))
+
+    def saw(self, side: str, table_id: str) -> Book:
+        """Remembers the first id that a side's table was seen with."""
+        if side in self.tables:
+            return self
+        return replace(self, tables={**self.tables, side: table_id})
+
+    def as_text(self) -> str:
+        return json.dumps(
+            {
+                "waiting": [[each.probe, each.count, each.at] for each in self.waiting],
+                "through": self.through,
+                "lag": self.lag,
+                "tables": dict(self.tables),
+            }
+        )
+
+    @classmethod
+    def from_text(cls, text: str) -> Book:
+        """Raises ValueError for what is no such text."""
+        try:
+            values: Mapping[str, Any] = json.loads(text)
+            waiting = _rounds(values["waiting"])
+            return cls(
+                waiting=tuple(sorted(waiting, key=lambda each: each.at)),
+                through=_number(values["through"]),
+                lag=_number(values["lag"]),
+                tables={str(side): str(each) for side, each in values["tables"].items()},
+            )
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"watchdog row: {type(error).__name__}") from None
+
+
+def _rounds(values: Iterable[Any]) -> list[Round]:
+    return [Round(str(probe), int(count), float(at)) for probe, count, at in values]
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
