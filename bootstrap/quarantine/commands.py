@@ -235,8 +235,12 @@ def _gone(key: str) -> UsageError:
     )
 
 
+def _can_answer() -> bool:
+    return sys.stdin.isatty()
+
+
 def _confirm(table: str, wanted: Sequence[Kept]) -> None:
-    if not sys.stdin.isatty():
+    if not _can_answer():
         raise UsageError(
             "Discarding is asked about, and nobody can answer here.", fix="the same with --yes"
         )

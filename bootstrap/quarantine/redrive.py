@@ -39,6 +39,7 @@ class Left:
 class Outcome:
     """What a redrive has done, as far as it came."""
 
+    asked: int = 0
     sent: int = 0
     """Objects whose record the stream has accepted."""
     records: int = 0
@@ -66,6 +67,7 @@ def redrive(
     Raises:
         AccountError and its kin: when an account refuses; what was accepted until then is resolved.
     """
+    outcome.asked = len(chosen)
     judged = _judged(desk, chosen, outcome, direct, named)
     if direct:
         _through_the_guard(desk, judged, outcome)

@@ -179,7 +179,8 @@ def told(table: str, outcome: Outcome, direct: bool) -> str:
         parts.append(f"{number(outcome.gone)} resolved by somebody else")
     if outcome.left:
         parts.append(f"{number(len(outcome.left))} left open")
-    lines = [f"{table}: {', '.join(parts) or 'nothing to redrive'}"]
+    nothing = "nothing was redriven" if outcome.asked else "nothing is in quarantine"
+    lines = [f"{table}: {', '.join(parts) or nothing}"]
     if direct:
         lines += [f"  {kept.key}: {how}" for kept, how in outcome.ended[:LINES]]
     for left in outcome.left[:LINES]:
