@@ -17,6 +17,7 @@ from infra.local.cloud import LocalCloudError
 from infra.local.datafile import DataFileError
 from infra.local.demo import Options
 from infra.local.demo import run as run_demo
+from infra.local.emulator.chaos.rates import parse as parse_chaos
 from infra.local.interruption import InterruptionError, interruptible
 from infra.local.serve import run as run_serve
 from infra.local.stage import StageError, short
@@ -155,10 +156,20 @@ def main() -> None:
     show_default=True,
     help="Seconds that the bootstrap may take.",
 )
+@click.option(
+    "--chaos",
+    metavar="WHAT",
+    default=DEFAULT.chaos,
+    help="What AWS rarely does, often: on, or a list such as duplicate=0.2,delay=0.3,kill=0.05.",
+)
 def demo(**options: Any) -> None:
     """Replicate a live table from one emulated account to another, and compare."""
     if options["key"] and not options["data"]:
         raise click.UsageError("--key is the key of the items in --data FILE")
+    try:
+        parse_chaos(options["chaos"])
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
     chosen = Options(**options)
     sys.exit(outcome(lambda console: run_demo(chosen, console), chosen.directory))
 

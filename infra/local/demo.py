@@ -51,6 +51,8 @@ class Options:
     steady: float = 15.0
     """Seconds of writing once everything is replicating, over which the lag is measured."""
     patience: float = PATIENCE
+    chaos: str = ""
+    """What AWS rarely does, done often: see infra/local/emulator/chaos. Empty: a good day."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ class Demo:
         self._say("Data", str(self._data))
         with self._console.status("Building the Lambda archive for this machine (once)"):
             archive = stage.build_archive()
-        cloud = self._stack.enter_context(LocalCloud(self._directory))
+        cloud = self._stack.enter_context(LocalCloud(self._directory, chaos=self._options.chaos))
         sides = (
             f"accounts {cloud.source.account_id} (source) and {cloud.target.account_id} (target)"
         )

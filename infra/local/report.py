@@ -129,7 +129,7 @@ class Report:
                 f"changes while the stream was active, and {self.capture.by_users:,} are on it."
             )
         if self.received > self.capture.total:
-            yield f"{self.received - self.capture.total:,} changes were delivered more than once."
+            yield f"{self.received - self.capture.total:,} deliveries were repetitions."
         for complaint in list(dict.fromkeys(self.consumption.complaints))[:SHOWN_COMPLAINTS]:
             yield f"The consumer's log says: {complaint}"
 

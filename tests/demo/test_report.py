@@ -108,7 +108,7 @@ def test_changes_that_came_more_than_once_are_remarked_on_and_no_failure() -> No
     again = report(consumption=consumed(received=103, applied=83))
 
     assert again.ok
-    assert "3 changes were delivered more than once" in " ".join(again.remarks())
+    assert "3 deliveries were repetitions" in " ".join(again.remarks())
 
 
 def test_the_report_file_is_json(tmp_path: Path) -> None:

@@ -93,6 +93,17 @@ def test_a_malformed_line_stops_the_demo_before_anything_starts(tmp_path: Path) 
     assert not directory.exists()
 
 
+def test_c4_duplicates_disorder_overlap_throttling_and_kills_change_nothing(tmp_path: Path) -> None:
+    with running("demo", *SMALL, "--chaos", "on", "--directory", str(tmp_path)) as demo:
+        status = demo.wait()
+    assert status == 0, demo.output
+
+    told = report(tmp_path)
+    assert told["differences"] == 0
+    assert told["changes_received"] > told["changes_captured"], "nothing was delivered twice"
+    assert "deliveries were repetitions" in demo.output
+
+
 @pytest.mark.parametrize(
     ("moment", "number"),
     [
@@ -117,8 +128,11 @@ def test_an_interrupted_demo_leaves_no_process_and_no_listening_port(
     assert "everything that was started is stopped" in demo.output
 
 
+# Some permissions are needed only once something goes wrong, so something does.
+TROUBLE = ("--chaos", "redeliver=0.5")
 REMOVED = [
     ("infra/consumer.py", '"dynamodb:DeleteItem", ', "dynamodb:DeleteItem", "table/orders-replica"),
+    ("infra/consumer.py", '"dynamodb:BatchGetItem", ', "dynamodb:BatchGetItem", "ledger"),
     ("infra/consumer.py", '["kms:Decrypt"]', "kms:Decrypt", ":key/"),
 ]
 
@@ -130,7 +144,8 @@ def test_c8_a_permission_taken_from_the_consumers_role_is_named(
     replaced = text.replace(action, "dynamodb:DescribeTable")
     tree = copy_with(tmp_path / "copy", file, text, replaced)
 
-    with running("demo", *SMALL, "--directory", str(tmp_path / "demo"), tree=tree) as demo:
+    options = (*SMALL, *TROUBLE, "--directory", str(tmp_path / "demo"))
+    with running("demo", *options, tree=tree) as demo:
         status = demo.wait()
 
     assert status == 1, demo.output
