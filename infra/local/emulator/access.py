@@ -14,6 +14,7 @@ from typing import Any
 
 from infra.local.emulator import iterators
 from infra.local.emulator.patching import Json, Ministack
+from infra.local.emulator.recording import BEHIND, Recording
 
 STREAM_READS = (
     "kinesis:DescribeStream",
@@ -39,8 +40,9 @@ class ResourcePolicy:
 class Access:
     """Decides with ministack's evaluator; everything is allowed when AUTH is off."""
 
-    def __init__(self, ministack: Ministack) -> None:
+    def __init__(self, ministack: Ministack, recording: Recording) -> None:
         self._ministack = ministack
+        self._recording = recording
         self._iam = ministack.iam_evaluator
         self._bucket_allows: Callable[..., bool] = lambda *args: False
         self._arn_of: Callable[..., str] = lambda *args: "*"
@@ -204,7 +206,10 @@ class Access:
                 required=policy.required,
                 limits=tuple(principal.limits),
             )
-        return bool(result.decision == "Allow")
+        allowed = bool(result.decision == "Allow")
+        if allowed:  # one that is refused stops what it belongs to, which is seen there
+            self._recording.note(BEHIND, principal.arn, action, arn)
+        return allowed
 
     def _key_of(self, stream: Json) -> tuple[str, ResourcePolicy] | None:
         if stream.get("EncryptionType") != "KMS" or stream.get("KeyId") == "alias/aws/kinesis":

@@ -22,6 +22,7 @@ from infra.local.emulator.numbers import Numbers
 from infra.local.emulator.outlet import DirectOutlet
 from infra.local.emulator.partiql import PartiQL
 from infra.local.emulator.patching import Ministack
+from infra.local.emulator.recording import Recording
 from infra.local.emulator.recovery import Recovery
 from infra.local.emulator.refusals import Refusals
 from infra.local.emulator.settings import Settings
@@ -34,7 +35,8 @@ from infra.local.emulator.workers import Workers
 def assemble(ministack: Ministack, settings: Settings) -> None:
     """Install every correction and start what runs in the background."""
     history = ChangeHistory()
-    access = Access(ministack)
+    recording = Recording(ministack, settings.recording)
+    access = Access(ministack, recording)
     shards = Shards(ministack)
     metrics = ReplicationMetrics(ministack, settings)
     tally = ChaosTally(ministack)
@@ -47,6 +49,7 @@ def assemble(ministack: Ministack, settings: Settings) -> None:
 
     access.install()
     Refusals(ministack).install()
+    recording.install()
     Numbers(ministack).install()
     Streams(ministack, shards, access).install()
     Destinations(ministack, settings).install()

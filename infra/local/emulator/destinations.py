@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from infra.local.emulator.patching import Json, Ministack, Response
 from infra.local.emulator.settings import Settings
@@ -65,7 +64,7 @@ class Destinations:
             return refusal
         known = self._of(table)
         if any(each["DestinationStatus"] in ("ACTIVE", "ENABLING", "UPDATING") for each in known):
-            return self._error(
+            return self._ministack.error(
                 "ResourceInUseException",
                 f"Table {table} already has an active Kinesis streaming destination",
             )
@@ -113,13 +112,13 @@ class Destinations:
         """DescribeKinesisStreamingDestination, past destinations included."""
         table = self._ministack.dynamodb._normalize_table_name(data.get("TableName"))
         if not table or table not in self._ministack.dynamodb._tables:
-            return self._error("ResourceNotFoundException", f"Table not found: {table}")
+            return self._ministack.error("ResourceNotFoundException", f"Table not found: {table}")
         shown = [
             {name: value for name, value in each.items() if not name.startswith("_")}
             for each in self._of(table)
         ]
         body = {"TableName": table, "KinesisDataStreamDestinations": shown}
-        return self._ok(body)
+        return self._ministack.ok(body)
 
     def _request(self, data: Json) -> tuple[str, str, Response | None]:
         table, arn, refusal = self._ministack.dynamodb._validate_kinesis_destination_request(data)
@@ -141,7 +140,7 @@ class Destinations:
     def _bad_precision(self, precision: str | None) -> Response | None:
         if precision in self._ministack.dynamodb._VALID_PRECISIONS:
             return None
-        return self._error(
+        return self._ministack.error(
             "ValidationException",
             "ApproximateCreationDateTimePrecision must be one of MICROSECOND, MILLISECOND",
         )
@@ -151,13 +150,13 @@ class Destinations:
         if stream is not None:
             return None
         # "You can only stream data … in the same AWS account and AWS Region as your table."
-        return self._error(
+        return self._ministack.error(
             "ResourceNotFoundException",
             f"Stream {stream_arn} was not found in the table's account and Region",
         )
 
     def _not_active(self, table: str, stream_arn: str) -> Response:
-        return self._error(
+        return self._ministack.error(
             "ResourceNotFoundException",
             f"No active Kinesis streaming destination for {stream_arn} on {table}",
         )
@@ -169,12 +168,4 @@ class Destinations:
             "DestinationStatus": entry["DestinationStatus"],
             field: {"ApproximateCreationDateTimePrecision": precision},
         }
-        return self._ok(body)
-
-    def _ok(self, body: Json) -> Response:
-        response: Response = self._ministack.responses.json_response(body)
-        return response
-
-    def _error(self, code: str, message: str, **extra: Any) -> Response:
-        response: Response = self._ministack.responses.error_response_json(code, message, 400)
-        return response
+        return self._ministack.ok(body)

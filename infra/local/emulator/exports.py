@@ -81,7 +81,7 @@ class Exports:
         try:
             description = self._known(data) or self._begin(data)
         except _RefusedError as refusal:
-            return self._error(*refusal.args)
+            return self._ministack.error(*refusal.args)
         return self._answer(description)
 
     def describe(self, data: Json) -> Response:
@@ -89,7 +89,7 @@ class Exports:
         arn = data.get("ExportArn", "")
         description = self._ministack.dynamodb._exports.get(arn)
         if description is None:
-            return self._error("ExportNotFoundException", f"Export not found: {arn}")
+            return self._ministack.error("ExportNotFoundException", f"Export not found: {arn}")
         return self._answer(description)
 
     def list_exports(self, data: Json) -> Response:
@@ -103,8 +103,7 @@ class Exports:
         body: Json = {"ExportSummaries": [{name: each[name] for name in names} for each in page]}
         if start + size < len(found):
             body["NextToken"] = str(start + size)
-        response: Response = self._ministack.responses.json_response(body)
-        return response
+        return self._ministack.ok(body)
 
     # -- starting --------------------------------------------------------------------------------
 
@@ -287,12 +286,7 @@ class Exports:
         shown = {name: value for name, value in description.items() if not name.startswith("_")}
         if shown["ExportStatus"] == "IN_PROGRESS":
             shown.pop("EndTime", None)
-        response: Response = self._ministack.responses.json_response({"ExportDescription": shown})
-        return response
-
-    def _error(self, code: str, message: str) -> Response:
-        response: Response = self._ministack.responses.error_response_json(code, message, 400)
-        return response
+        return self._ministack.ok({"ExportDescription": shown})
 
 
 def _shared_root(description: dict[str, Any]) -> str:

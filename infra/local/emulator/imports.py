@@ -79,13 +79,13 @@ class Imports:
             ):
                 continue
             if description["_request"] != data:
-                return self._error(
+                return self._ministack.error(
                     "ImportConflictException",
                     "There was a conflict when importing from the specified S3 source: the client "
                     "token is in use for an import with other parameters",
                 )
             shown = self._ministack.dynamodb._import_description(description)
-            return self._ok({"ImportTableDescription": shown})
+            return self._ministack.ok({"ImportTableDescription": shown})
         known = set(imports.keys())
         response = self._start(data)
         for arn in set(imports.keys()) - known:
@@ -165,20 +165,12 @@ class Imports:
                 for name in table_names(data):
                     table = tables.get(self._ministack.dynamodb._normalize_table_name(name))
                     if table is not None and table["TableStatus"] == "CREATING":
-                        return self._error(
+                        return self._ministack.error(
                             "ResourceNotFoundException", "Requested resource not found"
                         )
             return handler(data)
 
         return guarded
-
-    def _ok(self, body: Json) -> Response:
-        response: Response = self._ministack.responses.json_response(body)
-        return response
-
-    def _error(self, code: str, message: str) -> Response:
-        response: Response = self._ministack.responses.error_response_json(code, message, 400)
-        return response
 
 
 @contextmanager

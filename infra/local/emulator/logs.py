@@ -142,7 +142,7 @@ class Logs:
         service = self._ministack.cloudwatch_logs
         group_name = service._resolve_log_group_name(data)
         if group_name not in service._log_groups:
-            return self._error(
+            return self._ministack.error(
                 "ResourceNotFoundException", f"The specified log group does not exist: {group_name}"
             )
         streams = service._log_groups[group_name]["streams"]
@@ -153,7 +153,9 @@ class Logs:
             token = data.get("nextToken")
             at: dict[str, int] = json.loads(base64.b64decode(token)) if token else {}
         except ValueError:
-            return self._error("InvalidParameterException", "The specified nextToken is invalid.")
+            return self._ministack.error(
+                "InvalidParameterException", "The specified nextToken is invalid."
+            )
         with service._log_events_lock:
             histories = {name: streams[name]["events"][:] for name in names if name in streams}
         matches = service._compile_filter_pattern(data.get("filterPattern") or "")
@@ -164,20 +166,14 @@ class Logs:
         for event, name, index in _merged(histories, at):
             if len(page) >= limit or room < 0:
                 encoded = base64.b64encode(json.dumps(at).encode()).decode()
-                return self._ok({"events": page, "searchedLogStreams": [], "nextToken": encoded})
+                return self._ministack.ok(
+                    {"events": page, "searchedLogStreams": [], "nextToken": encoded}
+                )
             at[name] = index + 1
             if start <= event["timestamp"] <= end and matches(event["message"]):
                 room -= len(event["message"]) + 26
                 page.append({**event, "logStreamName": name, "eventId": f"{name}:{index}"})
-        return self._ok({"events": page, "searchedLogStreams": []})
-
-    def _ok(self, body: Json) -> Response:
-        response: Response = self._ministack.responses.json_response(body)
-        return response
-
-    def _error(self, code: str, message: str) -> Response:
-        response: Response = self._ministack.responses.error_response_json(code, message, 400)
-        return response
+        return self._ministack.ok({"events": page, "searchedLogStreams": []})
 
 
 def _merged(

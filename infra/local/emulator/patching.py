@@ -218,6 +218,16 @@ class Ministack:
         except KeyError:
             raise AttributeError(name) from None
 
+    def ok(self, body: Json) -> Response:
+        """A successful answer of a JSON service."""
+        response: Response = self.responses.json_response(body)
+        return response
+
+    def error(self, code: str, message: str, status: int = 400) -> Response:
+        """An error of a JSON service."""
+        response: Response = self.responses.error_response_json(code, message, status)
+        return response
+
     def replace(self, module: str, name: str, new: Any) -> Any:
         """Put `new` in the place of `module.name` and return what was there.
 

@@ -96,5 +96,4 @@ class Recovery:
                 "PointInTimeRecoveryDescription": recovery,
             }
         }
-        response: Response = self._ministack.responses.json_response(body)
-        return response
+        return self._ministack.ok(body)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from infra.local.emulator.chaos.rates import GOOD_DAY, Chaos, parse
 
@@ -15,10 +16,12 @@ class Settings:
 
     `time_scale` multiplies AWS's own delays (1: as long as AWS takes; the demo uses 0.01).
     `chaos` is what LOCAL_CHAOS asks for; by default AWS has a good day.
+    `recording` is the file that LOCAL_RECORDING names: who called what; None records nothing.
     """
 
     time_scale: float = 1.0
     chaos: Chaos = GOOD_DAY
+    recording: Path | None = None
 
     def scaled(self, seconds: float, floor: float = 0.0) -> float:
         """AWS's delay on this clock, never under `floor` (seconds)."""
@@ -61,7 +64,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
-        """Read REPLICATION_TIME_SCALE and LOCAL_CHAOS. Raises ValueError for what is wrong."""
+        """Read the settings from the environment. Raises ValueError for what is wrong."""
         values = os.environ if environment is None else environment
         text = values.get("REPLICATION_TIME_SCALE") or "1"
         try:
@@ -73,4 +76,9 @@ class Settings:
                 f"REPLICATION_TIME_SCALE is {text!r}: the local cloud runs between 0 and 1 times "
                 "AWS's delays.\nTry: REPLICATION_TIME_SCALE=0.01"
             )
-        return cls(time_scale=scale, chaos=parse(values.get("LOCAL_CHAOS", "")))
+        recording = values.get("LOCAL_RECORDING")
+        return cls(
+            time_scale=scale,
+            chaos=parse(values.get("LOCAL_CHAOS", "")),
+            recording=Path(recording) if recording else None,
+        )

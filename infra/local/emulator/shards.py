@@ -238,3 +238,23 @@ def parents(shard: Mapping[str, Any]) -> Iterable[str]:
     """The ids of the shards that this one came from."""
     names = (shard.get("parent_shard_id"), shard.get("adjacent_parent_shard_id"))
     return tuple(name for name in names if name)
+
+
+def shard_out(shard_id: str, shard: Json) -> Json:
+    """A shard as ListShards shows it, with the end of a closed one."""
+    numbers = {"StartingSequenceNumber": shard["starting_sequence_number"]}
+    if shard.get("closed"):
+        numbers["EndingSequenceNumber"] = shard["closed"]
+    body: Json = {
+        "ShardId": shard_id,
+        "HashKeyRange": {
+            "StartingHashKey": shard["starting_hash_key"],
+            "EndingHashKey": shard["ending_hash_key"],
+        },
+        "SequenceNumberRange": numbers,
+    }
+    for name, value in zip(
+        ("ParentShardId", "AdjacentParentShardId"), parents(shard), strict=False
+    ):
+        body[name] = value
+    return body

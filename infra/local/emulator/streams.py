@@ -1,4 +1,4 @@
-"""Kinesis's API over `shards`: sizes, modes, cross-account calls by ARN, iterators that last.
+"""Kinesis's streams: sizes, modes, resharding, and cross-account calls by ARN.
 
 What a resource policy may share across accounts: developer guide, controlling-access.html.
 """
@@ -6,7 +6,6 @@ What a resource policy may share across accounts: developer guide, controlling-a
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
 from typing import Any
@@ -14,19 +13,15 @@ from typing import Any
 from infra.local.emulator import iterators
 from infra.local.emulator.access import Access
 from infra.local.emulator.patching import Json, Ministack, Response
+from infra.local.emulator.records import Records
 from infra.local.emulator.shards import (
     DEFAULT_RECORD_KIB,
-    RecordTooLargeError,
     Shards,
-    arrival,
     open_shards,
     parents,
-    record_limit,
-    sequence,
+    shard_out,
 )
 
-PAGE_BYTES = 10 * 2**20
-REQUEST_BYTES = 10 * 2**20
 ON_DEMAND_SHARDS = 4  # "starts 4 MB/s write" (developer guide, how-do-i-size-a-stream.html)
 
 Handler = Callable[[Json], Response]
@@ -39,6 +34,7 @@ class Streams:
         self._ministack = ministack
         self._shards = shards
         self._access = access
+        self._records = Records(ministack, shards, self._found)
         self._create: Handler = lambda data: (500, {}, b"")
         self._handle: Callable[..., Awaitable[Response]]
 
@@ -48,16 +44,16 @@ class Streams:
         replace("kinesis", "_next_sequence_number", self._shards.next_sequence_number)
         replace("kinesis", "_expire_records", self._shards.expire)
         replace("kinesis", "_expire_iterators", lambda: None)
-        replace("kinesis", "put_record_internal", self._put_record_internal)
+        replace("kinesis", "put_record_internal", self._records.put_internal)
         self._create = replace("kinesis", "_create_stream", self.create)
         shared: dict[str, tuple[str, Handler]] = {
             "_describe_stream": ("DescribeStream", self._ministack.kinesis._describe_stream),
             "_describe_stream_summary": ("DescribeStreamSummary", self.summary),
             "_list_shards": ("ListShards", self.list_shards),
-            "_put_record": ("PutRecord", self.put_record),
-            "_put_records": ("PutRecords", self.put_records),
-            "_get_shard_iterator": ("GetShardIterator", self.get_shard_iterator),
-            "_get_records": ("GetRecords", self.get_records),
+            "_put_record": ("PutRecord", self._records.put_record),
+            "_put_records": ("PutRecords", self._records.put_records),
+            "_get_shard_iterator": ("GetShardIterator", self._records.get_shard_iterator),
+            "_get_records": ("GetRecords", self._records.get_records),
         }
         for name, (action, handler) in shared.items():
             replace("kinesis", name, self._in_the_owners_account(action, handler))
@@ -101,7 +97,7 @@ class Streams:
             if len(parts) != 6 or parts[4] == responses.get_account_id():
                 return handler(data)
             if not self._access.stream_policy_allows(arn, f"kinesis:{action}"):
-                return self._error(
+                return self._ministack.error(
                     "AccessDeniedException",
                     f"User: {self._access.caller()} is not authorized to perform: kinesis:{action} "
                     f"on resource: {arn} because no resource-based policy allows the "
@@ -121,7 +117,7 @@ class Streams:
         size = data.get("MaxRecordSizeInKiB", DEFAULT_RECORD_KIB)
         refusal = self._bad_size(size)
         if refusal is None and strategy is not None and mode != "ON_DEMAND":
-            refusal = self._error(
+            refusal = self._ministack.error(
                 "InvalidArgumentException",
                 "RecordDistributionStrategy is supported for on-demand streams only",
             )
@@ -145,7 +141,7 @@ class Streams:
         if refusal:
             return refusal
         stream["MaxRecordSizeInKiB"] = data["MaxRecordSizeInKiB"]
-        return self._ok({})
+        return self._ministack.ok({})
 
     def update_stream_mode(self, data: Json) -> Response:
         """UpdateStreamMode: the shards stay."""
@@ -158,7 +154,7 @@ class Streams:
             stream.setdefault("RecordDistributionStrategy", "USER_PARTITION_KEY")
         else:
             stream.pop("RecordDistributionStrategy", None)
-        return self._ok({})
+        return self._ministack.ok({})
 
     def update_distribution(self, data: Json) -> Response:
         """UpdateStreamRecordDistributionStrategy."""
@@ -166,7 +162,7 @@ class Streams:
         if refusal:
             return refusal
         stream["RecordDistributionStrategy"] = data["RecordDistributionStrategy"]
-        return self._ok({})
+        return self._ministack.ok({})
 
     def tag_resource(self, data: Json) -> Response:
         """TagResource."""
@@ -174,7 +170,7 @@ class Streams:
         if refusal:
             return refusal
         stream["tags"].update(data.get("Tags") or {})
-        return self._ok({})
+        return self._ministack.ok({})
 
     def untag_resource(self, data: Json) -> Response:
         """UntagResource."""
@@ -183,7 +179,7 @@ class Streams:
             return refusal
         for key in data.get("TagKeys") or ():
             stream["tags"].pop(key, None)
-        return self._ok({})
+        return self._ministack.ok({})
 
     def list_tags_for_resource(self, data: Json) -> Response:
         """ListTagsForResource."""
@@ -191,7 +187,7 @@ class Streams:
         if refusal:
             return refusal
         tags = sorted(stream["tags"].items())
-        return self._ok({"Tags": [{"Key": key, "Value": value} for key, value in tags]})
+        return self._ministack.ok({"Tags": [{"Key": key, "Value": value} for key, value in tags]})
 
     def summary(self, data: Json) -> Response:
         """DescribeStreamSummary: open shards only, with the record size and the strategy."""
@@ -212,7 +208,7 @@ class Streams:
         for name in ("KeyId", "RecordDistributionStrategy"):
             if stream.get(name):
                 body[name] = stream[name]
-        return self._ok({"StreamDescriptionSummary": body})
+        return self._ministack.ok({"StreamDescriptionSummary": body})
 
     def list_shards(self, data: Json) -> Response:
         """ListShards with its filter, closed shards included where the filter keeps them."""
@@ -221,7 +217,9 @@ class Streams:
         if token:
             after, failure = self._ministack.kinesis._decode_list_shards_token(token)
             if failure or after is None:
-                return self._error(failure or "InvalidArgumentException", "Invalid NextToken")
+                return self._ministack.error(
+                    failure or "InvalidArgumentException", "Invalid NextToken"
+                )
         stream, refusal = self._found(data)
         if refusal:
             return refusal
@@ -232,103 +230,7 @@ class Streams:
         body: Json = {"Shards": [shard_out(s, stream["shards"][s]) for s in page]}
         if len(kept) > len(page):
             body["NextToken"] = self._ministack.kinesis._encode_list_shards_token(page[-1])
-        return self._ok(body)
-
-    # -- records ---------------------------------------------------------------------------------
-
-    def put_record(self, data: Json) -> Response:
-        """PutRecord, up to the stream's maximum record size."""
-        stream, refusal = self._found(data)
-        refusal = refusal or self._bad_record(stream, data)
-        if refusal:
-            return refusal
-        shard_id, number = self._shards.append_encoded(
-            stream, data["PartitionKey"], data.get("Data", ""), data.get("ExplicitHashKey")
-        )
-        encryption = stream["EncryptionType"]
-        return self._ok(
-            {"ShardId": shard_id, "SequenceNumber": number, "EncryptionType": encryption}
-        )
-
-    def put_records(self, data: Json) -> Response:
-        """PutRecords: up to 500 records and 10 MiB a request."""
-        stream, refusal = self._found(data)
-        if refusal:
-            return refusal
-        records: list[Json] = data.get("Records") or []
-        sizes = [_size(record) + len(record["PartitionKey"].encode()) for record in records]
-        if not 1 <= len(records) <= 500 or sum(sizes) > REQUEST_BYTES:
-            return self._error(
-                "InvalidArgumentException", "A request takes 1 to 500 records and 10 MiB"
-            )
-        refusals = (self._bad_record(stream, record) for record in records)
-        refusal = next((each for each in refusals if each), None)
-        if refusal:
-            return refusal
-        results = []
-        for record in records:
-            shard_id, number = self._shards.append_encoded(
-                stream,
-                record["PartitionKey"],
-                record.get("Data", ""),
-                record.get("ExplicitHashKey"),
-            )
-            results.append({"ShardId": shard_id, "SequenceNumber": number})
-        encryption = stream["EncryptionType"]
-        return self._ok({"FailedRecordCount": 0, "Records": results, "EncryptionType": encryption})
-
-    def _put_record_internal(self, stream_arn: str, partition_key: str, data: bytes) -> bool:
-        try:
-            self._shards.append(stream_arn, partition_key, data)
-        except (LookupError, RecordTooLargeError):
-            return False
-        return True
-
-    def get_shard_iterator(self, data: Json) -> Response:
-        """GetShardIterator: a token with a sequence number, which expiry cannot shift."""
-        stream, refusal = self._found(data)
-        if refusal:
-            return refusal
-        shard_id = data.get("ShardId", "")
-        shard = stream["shards"].get(shard_id)
-        if shard is None:
-            return self._error("ResourceNotFoundException", f"Shard {shard_id} not found")
-        kind = data.get("ShardIteratorType", "")
-        at = data.get("Timestamp" if kind == "AT_TIMESTAMP" else "StartingSequenceNumber")
-        if kind.endswith(("_SEQUENCE_NUMBER", "_TIMESTAMP")) and at is None:
-            return self._error("InvalidArgumentException", f"{kind} needs a starting point")
-        position = self._shards.position(shard, kind, at)
-        if position is None:
-            return self._error("InvalidArgumentException", f"Unknown ShardIteratorType: {kind}")
-        return self._ok(
-            {"ShardIterator": iterators.encoded(stream["StreamARN"], shard_id, position)}
-        )
-
-    def get_records(self, data: Json) -> Response:
-        """GetRecords: up to 10,000 records and 10 MiB; null after the end of a closed shard."""
-        token = iterators.decoded(data.get("ShardIterator"))
-        if token is None:
-            return self._error("InvalidArgumentException", "Invalid ShardIterator")
-        if iterators.expired(token):
-            return self._error("ExpiredIteratorException", "The iterator has expired")
-        stream, refusal = self._found({"StreamARN": token["arn"]})
-        if refusal:
-            return refusal
-        shard = stream["shards"][token["shard"]]
-        self._shards.expire(stream)
-        found = self._shards.after(shard, token["after"], min(data.get("Limit", 10000), 10000))
-        page = _within(found, PAGE_BYTES)
-        position = sequence(page[-1]) if page else token["after"]
-        rest = self._shards.after(shard, position, 1)
-        behind = max(0, int((time.time() - arrival(rest[0])) * 1000)) if rest else 0
-        body: Json = {"Records": page, "MillisBehindLatest": behind}
-        if shard.get("closed") and not rest:
-            body["ChildShards"] = _children(stream, token["shard"])
-        else:
-            body["NextShardIterator"] = iterators.encoded(
-                stream["StreamARN"], token["shard"], position
-            )
-        return self._ok(body)
+        return self._ministack.ok(body)
 
     # -- resharding ------------------------------------------------------------------------------
 
@@ -339,12 +241,16 @@ class Streams:
             return refusal
         shard_id, at = data.get("ShardToSplit", ""), int(data.get("NewStartingHashKey") or 0)
         if shard_id not in open_shards(stream):
-            return self._error("ResourceNotFoundException", f"Shard {shard_id} is not open")
+            return self._ministack.error(
+                "ResourceNotFoundException", f"Shard {shard_id} is not open"
+            )
         shard = stream["shards"][shard_id]
         if not int(shard["starting_hash_key"]) < at <= int(shard["ending_hash_key"]):
-            return self._error("InvalidArgumentException", "NewStartingHashKey is out of range")
+            return self._ministack.error(
+                "InvalidArgumentException", "NewStartingHashKey is out of range"
+            )
         self._shards.split(stream, shard_id, at)
-        return self._ok({})
+        return self._ministack.ok({})
 
     def merge_shards(self, data: Json) -> Response:
         """MergeShards: the parents close and keep their records."""
@@ -353,9 +259,11 @@ class Streams:
             return refusal
         pair = [data.get("ShardToMerge", ""), data.get("AdjacentShardToMerge", "")]
         if not set(pair) <= set(open_shards(stream)):
-            return self._error("ResourceNotFoundException", f"Shards {pair} are not both open")
+            return self._ministack.error(
+                "ResourceNotFoundException", f"Shards {pair} are not both open"
+            )
         self._shards.merge(stream, *pair)
-        return self._ok({})
+        return self._ministack.ok({})
 
     def update_shard_count(self, data: Json) -> Response:
         """UpdateShardCount: at most double, at least half."""
@@ -364,11 +272,11 @@ class Streams:
             return refusal
         current, target = len(open_shards(stream)), int(data.get("TargetShardCount") or 0)
         if not current / 2 <= target <= current * 2 or target < 1:
-            return self._error(
+            return self._ministack.error(
                 "LimitExceededException", f"{current} shards cannot become {target} in one step"
             )
         self._shards.resize(stream, target)
-        return self._ok(
+        return self._ministack.ok(
             {
                 "StreamName": stream["StreamName"],
                 "StreamARN": stream["StreamARN"],
@@ -383,7 +291,7 @@ class Streams:
         name, stream = self._ministack.kinesis._resolve_stream(data)
         if stream is None:
             account = self._ministack.responses.get_account_id()
-            refusal = self._error(
+            refusal = self._ministack.error(
                 "ResourceNotFoundException", f"Stream {name} under account {account} not found."
             )
             return {}, refusal
@@ -392,46 +300,9 @@ class Streams:
     def _bad_size(self, size: Any) -> Response | None:
         if isinstance(size, int) and 1024 <= size <= 10240:
             return None
-        return self._error("InvalidArgumentException", "MaxRecordSizeInKiB is 1024 to 10240")
-
-    def _bad_record(self, stream: Json, record: Json) -> Response | None:
-        if not 1 <= len(record.get("PartitionKey", "")) <= 256:
-            return self._error("ValidationException", "PartitionKey has 1 to 256 characters")
-        if _size(record) > record_limit(stream):
-            return self._error(
-                "ValidationException",
-                "1 validation error detected: Value at 'data' failed to satisfy constraint: Member "
-                f"must have length less than or equal to {record_limit(stream)}",
-            )
-        return None
-
-    def _ok(self, body: Json) -> Response:
-        response: Response = self._ministack.responses.json_response(body)
-        return response
-
-    def _error(self, code: str, message: str) -> Response:
-        response: Response = self._ministack.responses.error_response_json(code, message, 400)
-        return response
-
-
-def shard_out(shard_id: str, shard: Json) -> Json:
-    """A shard as ListShards shows it, with the end of a closed one."""
-    numbers = {"StartingSequenceNumber": shard["starting_sequence_number"]}
-    if shard.get("closed"):
-        numbers["EndingSequenceNumber"] = shard["closed"]
-    body: Json = {
-        "ShardId": shard_id,
-        "HashKeyRange": {
-            "StartingHashKey": shard["starting_hash_key"],
-            "EndingHashKey": shard["ending_hash_key"],
-        },
-        "SequenceNumberRange": numbers,
-    }
-    for name, value in zip(
-        ("ParentShardId", "AdjacentParentShardId"), parents(shard), strict=False
-    ):
-        body[name] = value
-    return body
+        return self._ministack.error(
+            "InvalidArgumentException", "MaxRecordSizeInKiB is 1024 to 10240"
+        )
 
 
 def _listed(stream: Json, shard_id: str, shard_filter: Json | None) -> bool:
@@ -444,30 +315,3 @@ def _listed(stream: Json, shard_id: str, shard_filter: Json | None) -> bool:
     if kind == "AT_TRIM_HORIZON":
         return not [p for p in parents(stream["shards"][shard_id]) if p in stream["shards"]]
     return True
-
-
-def _children(stream: Json, shard_id: str) -> list[Json]:
-    return [
-        {
-            "ShardId": child,
-            "ParentShards": list(parents(shard)),
-            "HashKeyRange": shard_out(child, shard)["HashKeyRange"],
-        }
-        for child, shard in stream["shards"].items()
-        if shard_id in parents(shard)
-    ]
-
-
-def _size(record: Json) -> int:
-    data: str = record.get("Data", "")
-    return len(data) // 4 * 3 - data[-2:].count("=")
-
-
-def _within(records: list[Json], budget: int) -> list[Json]:
-    page: list[Json] = []
-    for record in records:
-        budget -= _size(record)
-        if page and budget < 0:
-            break
-        page.append(record)
-    return page

@@ -71,7 +71,7 @@ class Faults:
             response = handler(data)
             if draw < self._chaos.throttle + self._chaos.lost:
                 self._tally("Lost")
-                return self._error(*REFUSALS[-1])
+                return self._ministack.error(*REFUSALS[-1])
             return response
 
         self._ministack.replace("dynamodb", name, faulty)
@@ -91,7 +91,7 @@ class Faults:
     def _refuse_call(self, data: Json) -> Response:
         with self._lock:
             refusal = self._random.choice(REFUSALS)
-        return self._error(*refusal)
+        return self._ministack.error(*refusal)
 
     def _leave_unprocessed(self, member: str, data: Json) -> Response:
         """Nothing was done: the whole request comes back as unprocessed, or is refused."""
@@ -102,15 +102,14 @@ class Faults:
         answer: Json = {member: data["RequestItems"]}
         if member == "UnprocessedKeys":
             answer["Responses"] = {table: [] for table in data["RequestItems"]}
-        response: Response = self._ministack.responses.json_response(answer)
-        return response
+        return self._ministack.ok(answer)
 
     def _cancel(self, data: Json) -> Response:
         """A cancelled transaction: some of its items have a passing reason, the others none."""
         members = data.get("TransactItems") or []
         with self._lock:
             if self._random.random() < 0.3:
-                return self._error(*self._random.choice(REFUSALS))
+                return self._ministack.error(*self._random.choice(REFUSALS))
             hit = {i for i in range(len(members)) if self._random.random() < 0.2}
             hit = hit or {self._random.randrange(max(1, len(members)))}
             chosen = {index: self._random.choice(REASONS) for index in hit}
@@ -127,7 +126,3 @@ class Faults:
         body = {"__type": name, "Message": message, "CancellationReasons": reasons}
         headers = {"Content-Type": "application/x-amz-json-1.0", "x-amzn-errortype": name}
         return 400, headers, json.dumps(body).encode()
-
-    def _error(self, code: str, message: str, status: int) -> Response:
-        response: Response = self._ministack.responses.error_response_json(code, message, status)
-        return response
