@@ -10,7 +10,8 @@ from bootstrap.accounts import OpenShards, ProbeRecord, Shard
 from bootstrap.errors import AccountError
 from bootstrap.probes import LANES_PROBED, records
 from bootstrap.states import CaughtUp, State
-from tests.bootstrap.world import Process, World, outputs
+from tests.bootstrap.process import Process
+from tests.bootstrap.world import World, outputs
 
 
 def catching_up(world: World) -> Process:

@@ -17,7 +17,8 @@ from bootstrap.errors import (
     UnavailableError,
 )
 from bootstrap.states import State
-from tests.bootstrap.world import STREAM_ARN, Process, World, replicated
+from tests.bootstrap.process import Process, replicated
+from tests.bootstrap.world import STREAM_ARN, World
 
 
 def failure_of(world: World, pid: int = 1) -> BootstrapError:

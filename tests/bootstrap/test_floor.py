@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.bootstrap.world import LEDGER, Process, World, replicated
+from tests.bootstrap.process import Process, replicated
+from tests.bootstrap.world import LEDGER, World
 
 
 def floor_of(world: World) -> int:

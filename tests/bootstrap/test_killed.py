@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from bootstrap.states import Exported, State
-from tests.bootstrap.world import Process, World
+from tests.bootstrap.process import Process
+from tests.bootstrap.world import World
 from tests.fakes.errors import Killed
 
 READS = ("GetItem", "Query", "BatchGetItem", "describe_", "find_", "destinations", "mapping")

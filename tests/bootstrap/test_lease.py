@@ -6,7 +6,8 @@ import pytest
 
 from bootstrap.errors import LeaseHeldError, LeaseLostError
 from bootstrap.lease import LEASE_SECONDS, this_machine
-from tests.bootstrap.world import Process, World
+from tests.bootstrap.process import Process
+from tests.bootstrap.world import World
 
 
 def working(world: World, pid: int = 1, host: str = "laptop") -> Process:

@@ -7,7 +7,9 @@ import pytest
 from bootstrap.accounts import Destination, ExportRequest
 from bootstrap.errors import AccountError, BlockedError
 from bootstrap.states import State
-from tests.bootstrap.world import STREAM_ARN, Process, World, replicated
+from bootstrap.steps import enable
+from tests.bootstrap.process import Process, replicated
+from tests.bootstrap.world import STREAM_ARN, World
 
 
 def export_of(world: World) -> tuple[ExportRequest, float]:
@@ -209,3 +211,13 @@ def test_a_consumer_that_was_switched_off_is_switched_on_by_the_next_run() -> No
     world.mapping_enabled_at = None
     Process(world, pid=2).go()
     assert len(world.times("enable_mapping")) == 2
+
+
+def test_the_step_that_enables_does_not_trust_the_order_of_the_steps() -> None:
+    world = World()
+    process = Process(world)
+    process.start()
+    process.until(lambda: bool(world.exports))
+    with pytest.raises(AssertionError, match="come first"):
+        enable.advance(process.run.context)
+    assert world.mapping_enabled_at is None

@@ -13,16 +13,9 @@ from bootstrap.errors import AccountError, BlockedError, Side
 from bootstrap.progress import Snapshot, as_json
 from bootstrap.render import page
 from bootstrap.states import State
-from tests.bootstrap.world import (
-    COMMAND,
-    LEDGER,
-    FakeSource,
-    FakeTarget,
-    Process,
-    World,
-    outputs,
-    replicated,
-)
+from tests.bootstrap.gateways import FakeSource, FakeTarget
+from tests.bootstrap.process import Process, replicated
+from tests.bootstrap.world import COMMAND, LEDGER, World, outputs
 
 RUN = COMMAND.format("run")
 

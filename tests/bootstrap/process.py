@@ -1,0 +1,90 @@
+"""A process that runs the bootstrap in a `World`, and may be killed there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bootstrap.aws.calls import Calls
+from bootstrap.aws.journal_table import AwsJournal
+from bootstrap.aws.ledger import AwsLedger
+from bootstrap.context import Context, Done
+from bootstrap.errors import BootstrapError, Side
+from bootstrap.executor import TableRun, drive
+from bootstrap.journal import Journal
+from bootstrap.lease import Holder, Lease, Machine
+from bootstrap.outputs import Outputs
+from bootstrap.progress import Snapshot
+from bootstrap.timing import Timing
+from tests.bootstrap.gateways import FakeSource, FakeTarget
+from tests.bootstrap.world import COMMAND, JOURNAL, LEDGER, World, outputs
+from tests.fakes.errors import Killed
+
+
+class Process:
+    """A process that runs `bootstrap run`."""
+
+    def __init__(
+        self, world: World, pid: int = 100, *, host: str = "laptop", chosen: Outputs | None = None
+    ) -> None:
+        self.world = world
+        self.pid = pid
+        self.machine = Machine(
+            Holder(host, host, pid, "born"), lambda other: other.pid in world.alive
+        )
+        self.outputs = chosen or outputs()
+        (table,) = self.outputs.tables
+        calls = Calls(Side.TARGET, "Role importer")
+        self.store = AwsJournal(calls, world.dynamodb, JOURNAL)
+        lease = Lease(self.store, table.source_table, world.clock, self.machine)
+        guarded = Calls(Side.TARGET, "Role importer", lease.check)
+        context = Context(
+            outputs=self.outputs,
+            table=table,
+            source=FakeSource(world, lease.check),
+            target=FakeTarget(world, lease.check),
+            ledger=AwsLedger(guarded, world.dynamodb, LEDGER),
+            journal=Journal(self.store, table.source_table, lease),
+            timing=Timing(),
+            clock=world.clock,
+        )
+        self.run = TableRun(context, self.store, lease, COMMAND)
+        self.shown: list[Snapshot] = []
+
+    def start(self, take_over: bool = False) -> None:
+        self.world.alive.add(self.pid)
+        self.run.start(take_over)
+
+    def go(self, take_over: bool = False) -> None:
+        """From the start to REPLICATING.
+
+        Raises:
+            BootstrapError: why it is not.
+            Killed: as the test ordered.
+        """
+        try:
+            self.start(take_over)
+            failed = drive([self.run], self.world.clock, self.shown.extend)
+        except (Killed, BootstrapError):
+            self.world.alive.discard(self.pid)
+            raise
+        self.world.alive.discard(self.pid)
+        for _, error in failed:
+            raise error
+
+    def until(self, condition: Callable[[], bool], ticks: int = 500) -> None:
+        """Ticks, sleeping as the executor would, until the condition holds."""
+        for _ in range(ticks):
+            if condition():
+                return
+            outcome = self.run.tick()
+            if isinstance(outcome, Done):
+                return
+            self.world.clock.sleep(getattr(outcome, "poll", 0))
+        raise AssertionError("The condition never held.")
+
+
+def replicated(world: World | None = None) -> World:
+    """A world in which a run has ended well."""
+    world = world or World()
+    Process(world).go()
+    return world
