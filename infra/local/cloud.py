@@ -47,7 +47,8 @@ class LocalCloud:
 
     `directory` receives its log, its temporary files and the AWS configuration of its accounts
     (profiles `source` and `target`). `time_scale` multiplies AWS's delays; `chaos` is the text of
-    LOCAL_CHAOS. The child ends with this process, however that ends.
+    LOCAL_CHAOS; `recording` is a file that gets a line for each distinct call. The child ends with
+    this process, however that ends.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class LocalCloud:
         time_scale: float = 0.01,
         auth: bool = True,
         chaos: str = "",
+        recording: Path | None = None,
         port: int = 0,
     ) -> None:
         self.directory = directory.resolve()
@@ -67,6 +69,7 @@ class LocalCloud:
         self.time_scale = time_scale
         self._auth = auth
         self._chaos = chaos
+        self._recording = recording
         self._port = port
         self._endpoint = ""
         self._process: subprocess.Popen[bytes] | None = None
@@ -204,6 +207,7 @@ class LocalCloud:
             "AUTH": "true" if self._auth else "false",
             "REPLICATION_TIME_SCALE": str(self.time_scale),
             "LOCAL_CHAOS": self._chaos,
+            "LOCAL_RECORDING": str(self._recording.resolve()) if self._recording else "",
             "TMPDIR": str(self.directory / "tmp"),
             "PYTHONUNBUFFERED": "1",
         }
@@ -238,7 +242,9 @@ class LocalCloud:
 
 
 def _without_aws(environment: Mapping[str, str]) -> dict[str, str]:
-    unwanted = re.compile(r"AWS_|MINISTACK_|LOCAL_CHAOS$|REPLICATION_TIME_SCALE$|GATEWAY_PORT$")
+    unwanted = re.compile(
+        r"AWS_|MINISTACK_|LOCAL_(CHAOS|RECORDING)$|REPLICATION_TIME_SCALE$|GATEWAY_PORT$"
+    )
     return {name: value for name, value in environment.items() if not unwanted.match(name)}
 
 
