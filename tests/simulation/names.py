@@ -6,5 +6,6 @@ SOURCE_TABLE = "orders"
 TARGET_TABLE = "orders-replica"
 LEDGER_TABLE = "orders-ledger"
 QUARANTINE_BUCKET = "orders-quarantine"
+FAILURES_BUCKET = "orders-failures"
 SETTINGS_KEY = {"k": {"B": b"settings"}}
 PROBE = b"probe:"

@@ -7,6 +7,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from bootstrap.errors import BootstrapError
+from bootstrap.quarantine.redrive import Outcome, redrive
+from tests.simulation.desk import desk
 from tests.simulation.history import DAY, SECOND, SourceChange
 from tests.simulation.names import (
     LEDGER_TABLE,
@@ -14,10 +17,10 @@ from tests.simulation.names import (
     SETTINGS_KEY,
     TARGET_TABLE,
 )
-from tests.simulation.records import Part
+from tests.simulation.trouble import Fate
 from tests.simulation.world import World
 
-OPEN, RESOLVED = "open/", "resolved/"
+OPEN = "open/"
 
 
 class Operator:
@@ -79,46 +82,37 @@ class Operator:
             self.world.start(lambda: self._redrive(1.0), "redrive")
 
     def _redrive(self, share: float) -> None:
-        parts: list[Part] = []
-        names: list[str] = []
-        for name, body in sorted(self._objects().items()):
-            data = base64.b64decode(body["data"])
-            change = self.changes.get(data)
-            if change is None or self._forgotten(change) or self.chance.random() >= share:
-                continue
-            parts.append(Part(data, change))
-            names.append(name)
-            if self.chance.random() < 0.6:
-                self._send(parts, names)
-                parts, names = [], []
-        if parts:
-            self._send(parts, names)
+        """The operator's command, which may be killed half-way, and run again."""
+        if self._reading_stands_still():
+            return
+        command = self.scheduler.spawn("redrive", lambda: self._command(share), watched=True)
+        dies = self.chance.random() < self.world.plan.kill
+        after = self.chance.random() < 0.5
+        self.world.trouble.fates[command] = Fate(
+            self.chance.randint(1, 12) if dies else None, after
+        )
+        self.scheduler.join([command])
+        if command.error is not None and not command.killed:
+            raise command.error
 
-    def _forgotten(self, change: SourceChange) -> bool:
-        """The ledger may have forgotten what was newer; while lanes wait nothing is redriven."""
+    def _command(self, share: float) -> None:
+        direct = self.chance.random() < 0.3
+        outcome = Outcome()
+        working = desk(self.world, self.world.place)
+        try:
+            chosen = [kept for kept in working.shelf.kept() if self.chance.random() < share]
+            redrive(working, chosen, outcome, direct=direct, named=self.chance.random() < 0.5)
+        except BootstrapError as error:
+            self.world.log(f"  redrive: {error}")
+        self.world.direct += len(outcome.ended)
+
+    def _reading_stands_still(self) -> bool:
+        """A record that is put on the stream now might wait there for longer than alarms allow."""
         now = self.world.clock.now_micros()
-        kept = self.world.plan.retention_days * DAY
-        waiting = any(
-            lane.closed_from - kept < now < lane.closed_until for lane in self.world.lanes()
+        lanes = self.world.lanes()
+        return any(lane.closed_from - DAY < now < lane.closed_from for lane in lanes) or all(
+            lane.closed_from <= now < lane.closed_until for lane in lanes
         )
-        expiring = self.world.plan.expiry != "none"
-        return waiting or (expiring and now > change.stamp + kept - DAY)
-
-    def _send(self, parts: list[Part], names: list[str]) -> None:
-        """Resolved only once the stream has it: dying in between sends it twice."""
-        world = self.world
-        aggregated = len(parts) > 1 or self.chance.random() < 0.5
-        world.service.put(
-            parts,
-            f"redrive {self.chance.randrange(9)}",
-            self.chance.randrange(world.plan.shards),
-            aggregated=aggregated,
-        )
-        world.redriven += len(parts)
-        self.scheduler.pause(self.chance.choice((0.0, 0.1, 5.0)))
-        bucket = world.s3.buckets[QUARANTINE_BUCKET]
-        for name in names:
-            bucket[RESOLVED + name[len(OPEN) :]] = bucket.pop(name)
 
     # Settings -------------------------------------------------------------------------------
 

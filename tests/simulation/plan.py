@@ -82,7 +82,7 @@ def plan(seed: int) -> Plan:
     snapshot = expiry == "none" and happens(0.3)
     crowded = happens(0.12)
     strict = happens(0.6) if crowded else happens(0.06)
-    redrive = not strict and not snapshot and happens(0.5)
+    redrive = not strict and not snapshot and happens(0.65)
     rejecting = redrive or (not strict and happens(0.15))
     faulty = happens(0.6)
     long = happens(0.15)

@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tests.simulation.history import Image, Schema, SourceChange
@@ -149,6 +149,41 @@ def aggregate(parts: Sequence[Part]) -> bytes:
         message += field(3, b"\x08\x00" + field(3, part.data))
     digest = hashlib.md5(message, usedforsecurity=False).digest()
     return _AGGREGATE_MAGIC + message + digest
+
+
+def unpacked(data: bytes) -> list[bytes]:
+    """The user records of a Kinesis record, aggregated or not."""
+    if not data.startswith(_AGGREGATE_MAGIC):
+        return [data]
+    message = data[len(_AGGREGATE_MAGIC) : -16]
+    return [_only(record, 3) for number, record in _fields(message) if number == 3]
+
+
+def _only(message: bytes, wanted: int) -> bytes:
+    (found,) = [content for number, content in _fields(message) if number == wanted]
+    return found
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
+    """The length-delimited fields of a protobuf message; numbers are skipped."""
+    at = 0
+    while at < len(message):
+        tag, at = _read_varint(message, at)
+        length, at = _read_varint(message, at)
+        if tag & 7 == 2:
+            yield tag >> 3, message[at : at + length]
+            at += length
+
+
+def _read_varint(message: bytes, at: int) -> tuple[int, int]:
+    number = shift = 0
+    while True:
+        byte = message[at]
+        at += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return number, at
+        shift += 7
 
 
 def _varint(number: int) -> bytes:

@@ -11,9 +11,7 @@ from unittest import mock
 
 from replicator import ledger
 from replicator.batch import Consumer
-from replicator.effects import Effects
-from replicator.settings import Config
-from tests.simulation.names import LEDGER_TABLE, QUARANTINE_BUCKET, SOURCE_TABLE, TARGET_TABLE
+from tests.simulation.desk import config, effects
 from tests.simulation.operator import Operator
 from tests.simulation.plan import plan
 from tests.simulation.scheduler import StuckError
@@ -43,21 +41,11 @@ class CrashError(Exception):
 
 def consumer(place: Place) -> Handler:
     """The consumer as it is."""
-    config = Config(
-        stack="simulation",
-        source_table=SOURCE_TABLE,
-        target_table=TARGET_TABLE,
-        target_region="eu-west-1",
-        ledger_table=LEDGER_TABLE,
-        quarantine_bucket=QUARANTINE_BUCKET,
-        ledger_retention_days=place.retention_days,
-        quarantine_burst=place.burst,
-    )
     return Consumer.build(
-        config,
+        config(place),
         dynamodb=place.dynamodb,
         s3=place.s3,
-        effects=Effects(clock=place.clock, random=place.random, executor=place.executor),
+        effects=effects(place),
         logger=_Silent(),
         meter=_Silent(),
     )
@@ -117,7 +105,8 @@ def _features(world: World) -> Iterable[str]:
             "overlap and kill": counts.overlaps > 0 and world.trouble.kills > 0,
             "tie": world.history.ties > 0,
             "tie of three or more": crowded,
-            "redrive": world.redriven > 0,
+            "redrive": world.redriven + world.direct > 0,
+            "direct redrive": world.direct > 0,
             "noted as ambiguous": bool(world.witness.noted),
             "partial failure": counts.partial > 0,
             "AWS faults": world.trouble.left < planned.faults.most,

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from tests.simulation.plan import Plan
-from tests.simulation.records import Part, StreamRecord, aggregate, event
+from tests.simulation.records import Part, StreamRecord, event
 from tests.simulation.scheduler import Scheduler, StuckError, Task
 from tests.simulation.trouble import Fate, Trouble
 from tests.simulation.witness import ViolationError, Witness
@@ -98,10 +98,10 @@ class Service:
         partition_key: str,
         shard: int,
         *,
-        aggregated: bool = False,
+        data: bytes | None = None,
         lethal: bool = False,
     ) -> StreamRecord:
-        """A record enters the stream now."""
+        """A record enters the stream now. `data`: the parts aggregated, if they are."""
         self._next[shard] += self.chance.choice((1, 1, 1, 2, 7))
         self._deliveries += 1
         record = StreamRecord(
@@ -111,7 +111,7 @@ class Service:
             arrival=self.scheduler.clock(),
             partition_key=partition_key,
             parts=tuple(parts),
-            data=aggregate(parts) if aggregated else parts[0].data,
+            data=parts[0].data if data is None else data,
             lethal=lethal,
         )
         self.counts.records += 1
@@ -134,6 +134,16 @@ class Service:
                 if any(part.probe == probe for part in record.parts):
                     return lane
         raise ViolationError(f"C3: probe {probe} was confirmed and never sent.")
+
+    def open_shards(self) -> list[int]:
+        """The shards that are being read."""
+        now = self.scheduler.clock.now_micros()
+        closed = {
+            shard
+            for (shard, _), lane in self.lanes.items()
+            if lane.closed_from <= now < lane.closed_until
+        }
+        return [shard for shard in range(self.plan.shards) if shard not in closed]
 
     @property
     def drained(self) -> bool:

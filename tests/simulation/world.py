@@ -13,6 +13,7 @@ from tests.fakes.s3 import FakeS3
 from tests.simulation import history
 from tests.simulation.history import DAY, HOUR, MINUTE, SECOND, History, Image, SourceChange
 from tests.simulation.names import (
+    FAILURES_BUCKET,
     LEDGER_TABLE,
     PROBE,
     QUARANTINE_BUCKET,
@@ -20,7 +21,7 @@ from tests.simulation.names import (
     TARGET_TABLE,
 )
 from tests.simulation.plan import Plan
-from tests.simulation.records import Part, change_part, probe_part, unusable_part
+from tests.simulation.records import Part, aggregate, change_part, probe_part, unusable_part
 from tests.simulation.scheduler import Scheduler, Task, TaskClock, TaskExecutor
 from tests.simulation.service import Handler, Lane, Service
 from tests.simulation.trouble import Trouble
@@ -87,16 +88,17 @@ class World:
         self.trouble.clients = {"dynamodb": self.dynamodb, "s3": self.s3}
         self.history, self.gaps = self._history()
         self.witness = Witness(self.history, TARGET_TABLE, plan.strict, self.log)
+        self.redriven = 0
+        self.direct = 0
         self.service = Service(
             plan,
             self.scheduler,
             self.chance,
             self.trouble,
             self.witness,
-            lambda: build(self._place()),
+            lambda: build(self.place()),
             self.log,
         )
-        self.redriven = 0
         self.parts: dict[bytes, SourceChange] = {}
         self._director: Task | None = None
         self._busy = 0
@@ -121,7 +123,7 @@ class World:
         jumps[second] = gaps[1]
         return history.draw(self.chance, taste, start, jumps), [first, second]
 
-    def _place(self) -> Place:
+    def place(self) -> Place:
         return Place(
             self.dynamodb,
             self.s3,
@@ -135,6 +137,7 @@ class World:
     def _create(self) -> None:
         plan, types = self.plan, self.history.schema.types
         self.s3.create_bucket(Bucket=QUARANTINE_BUCKET)
+        self.s3.create_bucket(Bucket=FAILURES_BUCKET)
         self._create_table(LEDGER_TABLE, {"k": "B"})
         indexed = plan.taste.rejects > 0
         self._create_table(TARGET_TABLE, types, {"g": "S"} if indexed else {})
@@ -295,7 +298,7 @@ class World:
                 arrival.parts,
                 arrival.partition_key,
                 arrival.shard,
-                aggregated=arrival.aggregated,
+                data=aggregate(arrival.parts) if arrival.aggregated else None,
                 lethal=arrival.lethal,
             )
 
