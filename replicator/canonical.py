@@ -27,7 +27,8 @@ DIGEST_BYTES = 16
 _AS_IT_IS = frozenset({"S", "B", "BOOL", "NULL"})
 
 # Numbers that are in their normal form: what DynamoDB hands out nearly always.
-_NORMAL_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,39}|-?(?:0|[1-9][0-9]*)\.[0-9]{0,39}[1-9]").fullmatch
+NORMAL_NUMBER = r"0|-?[1-9][0-9]{0,39}|-?(?:0|[1-9][0-9]*)\.[0-9]{0,39}[1-9]"
+_NORMAL_NUMBER = re.compile(NORMAL_NUMBER).fullmatch
 _NUMBER = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?(?:[eE]([+-]?[0-9]{1,9}))?").fullmatch
 _PLAIN_DIGITS = 40  # a longer integer, or more decimals, are written with an exponent
 

@@ -1,0 +1,107 @@
+"""Work on all cores, in processes that start afresh and end with the one that started them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import connection
+from typing import Any, TypeVar
+
+from bootstrap.errors import BlockedError, BootstrapError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+MOST_WORKERS = 4
+"""More would take more memory than the whole is allowed; `workers` says otherwise."""
+
+
+def cores() -> int:
+    """Workers where nobody says how many."""
+    return min(
+        MOST_WORKERS,
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+    )
+
+
+class _Failure:
+    """A BootstrapError on its way home: exceptions with keyword arguments do not pickle."""
+
+    def __init__(self, error: BootstrapError) -> None:
+        self.kind, self.args, self.fields = type(error), error.args, dict(vars(error))
+
+    def error(self) -> BootstrapError:
+        error = self.kind.__new__(self.kind)
+        error.args = self.args
+        vars(error).update(self.fields)
+        return error
+
+
+class _Task:
+    """A picklable call that returns its failure."""
+
+    def __init__(self, function: Callable[[T], R]) -> None:
+        self._function = function
+
+    def __call__(self, argument: Any) -> Any:
+        try:
+            return self._function(argument)
+        except BootstrapError as error:
+            return _Failure(error)
+
+
+def each(function: Callable[[T], R], arguments: Iterable[T], workers: int) -> Iterator[R]:
+    """The results, as they come, of a picklable function over arguments; in order with one worker.
+
+    The first error ends the others. Raises what the function raised, or BlockedError where a
+    worker was killed (by the system, out of memory).
+    """
+    todo = list(arguments)
+    if workers <= 1 or len(todo) <= 1:
+        yield from map(function, todo)
+        return
+    before = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(
+        min(workers, len(todo)), multiprocessing.get_context("spawn"), initializer=_begin
+    )
+    ended = False
+    try:
+        task = _Task(function)
+        pending = {pool.submit(task, argument) for argument in todo}
+        while pending:
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                result = future.result()
+                if isinstance(result, _Failure):
+                    raise result.error()
+                yield result
+        ended = True
+    except BrokenProcessPool as error:
+        raise BlockedError(
+            "A worker process of the verification was killed.",
+            fix="see whether the machine ran out of memory, and run again with the same --spool: "
+            "what was finished is kept",
+        ) from error
+    finally:
+        pool.shutdown(wait=ended, cancel_futures=True)
+        if not ended:
+            for process in set(multiprocessing.active_children()) - before:
+                process.terminate()
+
+
+def _begin() -> None:
+    """In a new worker. Ctrl-C is the parent's to answer, and the worker ends with its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)
