@@ -132,7 +132,7 @@ class World:
         self.distribution = "USER_PARTITION_KEY"
         self.exports: dict[str, tuple[ExportRequest, float]] = {}
         self.export_seconds = 600.0
-        self.shards = (Shard("shard-0", "0"), Shard("shard-1", str(2**127)))
+        self.shards: tuple[Shard, ...] = (Shard("shard-0", "0"), Shard("shard-1", str(2**127)))
         self.rejected_probes = 0
         self.probes: list[tuple[ProbeRecord, float]] = []
         self.ages: Callable[[float], float | None] = lambda begin: None

@@ -1,0 +1,211 @@
+"""What is asked of AWS, held against botocore's model of its API."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bootstrap.accounts import ExportRequest, ImportRequest, ProbeRecord, TableFacts
+from bootstrap.aws.calls import Calls
+from bootstrap.aws.source import AwsSource
+from bootstrap.aws.target import AwsTarget
+from bootstrap.errors import Side
+from bootstrap.plan import creation_parameters
+from tests.bootstrap.world import SOURCE_ARN
+from tests.fakes.dynamodb import check_shape
+
+NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+EXPORT = {"ExportArn": f"{SOURCE_ARN}/export/1", "ExportStatus": "IN_PROGRESS", "S3Prefix": "p/1"}
+IMPORT = {"ImportArn": f"{SOURCE_ARN}/import/1", "ImportStatus": "IN_PROGRESS"}
+TABLE = {"TableArn": SOURCE_ARN, "TableStatus": "ACTIVE"}
+SHARD = {"HashKeyRange": {"StartingHashKey": "0"}}
+OPEN = {"ShardId": "b", **SHARD, "SequenceNumberRange": {}}
+CLOSED = {"ShardId": "a", **SHARD, "SequenceNumberRange": {"EndingSequenceNumber": "9"}}
+
+ANSWERS: dict[str, Any] = {
+    "describe_table": {"Table": TABLE},
+    "describe_continuous_backups": {"ContinuousBackupsDescription": {}},
+    "export_table_to_point_in_time": {"ExportDescription": EXPORT},
+    "describe_export": {"ExportDescription": EXPORT},
+    "list_exports": {"ExportSummaries": [{"ExportArn": EXPORT["ExportArn"]}]},
+    "describe_stream_summary": {"StreamDescriptionSummary": {"RetentionPeriodHours": 8760}},
+    "list_shards": {"Shards": [OPEN, CLOSED]},
+    "put_records": {"Records": [{"ErrorCode": "ProvisionedThroughputExceededException"}, {}]},
+    "get_metric_statistics": {"Datapoints": [{"Timestamp": NOW, "Maximum": 3.0, "Sum": 3.0}]},
+    "import_table": {"ImportTableDescription": IMPORT},
+    "describe_import": {"ImportTableDescription": IMPORT},
+    "list_imports": {
+        "ImportSummaryList": [
+            {
+                "ImportArn": f"{SOURCE_ARN}/import/1",
+                "StartTime": NOW,
+                "S3BucketSource": {"S3KeyPrefix": "p/"},
+            }
+        ]
+    },
+}
+DATE = {"ResponseMetadata": {"HTTPHeaders": {"date": "Thu, 01 Jan 2026 00:00:00 GMT"}}}
+
+
+class Recorder:
+    """A client that answers from the table above, and keeps what it was asked."""
+
+    def __init__(self, service: str, asked: list[tuple[str, dict[str, Any]]]) -> None:
+        self._service = service
+        self._asked = asked
+
+    def __getattr__(self, method: str) -> Callable[..., dict[str, Any]]:
+        def call(**request: Any) -> dict[str, Any]:
+            operation = "".join(part.capitalize() for part in method.split("_"))
+            check_shape(self._service, operation, request)
+            self._asked.append((operation, request))
+            return {**ANSWERS.get(method, {}), **DATE}
+
+        return call
+
+
+@pytest.fixture
+def asked() -> list[tuple[str, dict[str, Any]]]:
+    return []
+
+
+@pytest.fixture
+def source(asked: list[tuple[str, dict[str, Any]]]) -> AwsSource:
+    clients = [Recorder(name, asked) for name in ("dynamodb", "kinesis", "cloudwatch")]
+    return AwsSource(Calls(Side.SOURCE, "Role exporter"), *clients)
+
+
+@pytest.fixture
+def target(asked: list[tuple[str, dict[str, Any]]]) -> AwsTarget:
+    clients = [Recorder(name, asked) for name in ("dynamodb", "lambda")]
+    return AwsTarget(Calls(Side.TARGET, "Role importer"), *clients)
+
+
+def the_export() -> ExportRequest:
+    return ExportRequest(SOURCE_ARN, 1_767_225_600, "token", "bucket", "222222222222", "p/1")
+
+
+def test_the_export_is_asked_for_with_its_time_token_and_the_buckets_owner(
+    source: AwsSource, asked: list[tuple[str, dict[str, Any]]]
+) -> None:
+    source.export(the_export())
+    ((operation, request),) = asked
+    assert operation == "ExportTableToPointInTime"
+    assert request["ExportTime"] == datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    assert request["ClientToken"] == "token"
+    assert request["S3BucketOwner"] == "222222222222"
+    assert request["ExportType"] == "FULL_EXPORT"
+
+
+def test_nothing_reads_or_writes_an_item_of_the_source(
+    source: AwsSource, asked: list[tuple[str, dict[str, Any]]]
+) -> None:
+    """C5, by what every method of the gateway asks for."""
+    record = ProbeRecord("0", "probe", b"{}")
+    calls: dict[str, Callable[[], object]] = {
+        "table": lambda: source.table("orders"),
+        "destinations": lambda: source.destinations("orders"),
+        "stream": lambda: source.stream("stream"),
+        "backups": lambda: source.backups("orders"),
+        "enable_backups": lambda: source.enable_backups("orders"),
+        "export": lambda: source.export(the_export()),
+        "describe_export": lambda: source.describe_export("arn:" + "x" * 40),
+        "find_export": lambda: source.find_export(SOURCE_ARN, "p/1"),
+        "open_shards": lambda: source.open_shards("stream"),
+        "put_probes": lambda: source.put_probes("stream", [record, record]),
+        "oldest_unreplicated": lambda: source.oldest_unreplicated("orders", 0, 60, 60),
+        "consumed_writes": lambda: source.consumed_writes("orders", 0, 60, 60),
+        "failed_to_replicate": lambda: source.failed_to_replicate("orders", 0, 60, 60),
+    }
+    methods = {name for name in vars(AwsSource) if not name.startswith("_")}
+    assert methods == set(calls), "a new method of the gateway belongs here as well"
+    for call in calls.values():
+        call()
+    allowed = (
+        r"Describe\w+|List(Exports|Shards)|UpdateContinuousBackups|ExportTableToPointInTime"
+        r"|PutRecords|GetMetricStatistics"
+    )
+    assert [name for name, _ in asked if not re.fullmatch(allowed, name)] == []
+
+
+def test_only_open_shards_are_probed_and_only_rejected_probes_come_back(source: AwsSource) -> None:
+    shards = source.open_shards("stream")
+    assert [shard.shard_id for shard in shards.shards] == ["b"]
+    assert shards.at == NOW.timestamp()
+    first, second = (ProbeRecord("0", key, b"{}") for key in "ab")
+    assert source.put_probes("stream", [first, second]) == [first]
+
+
+def test_an_export_is_found_by_its_very_prefix(source: AwsSource) -> None:
+    assert source.find_export(SOURCE_ARN, "p/1") is not None
+    assert source.find_export(SOURCE_ARN, "p") is None
+
+
+def test_the_import_is_asked_for_with_the_data_as_an_export_writes_it(
+    target: AwsTarget, asked: list[tuple[str, dict[str, Any]]]
+) -> None:
+    table = creation_parameters(facts(), "orders-replica")
+    target.import_table(ImportRequest("token", "bucket", "222222222222", "p/data/", table))
+    ((_, request),) = asked
+    assert (request["InputFormat"], request["InputCompressionType"]) == ("DYNAMODB_JSON", "GZIP")
+    assert request["S3BucketSource"]["S3KeyPrefix"] == "p/data/"
+    assert request["ClientToken"] == "token"
+
+
+def test_an_import_is_found_by_its_very_prefix(target: AwsTarget) -> None:
+    assert target.find_import(SOURCE_ARN, "p/") is not None
+    assert target.find_import(SOURCE_ARN, "p/1") is None
+
+
+def facts(**changes: Any) -> TableFacts:
+    values: dict[str, Any] = {
+        "arn": SOURCE_ARN,
+        "table_id": "1",
+        "status": "ACTIVE",
+        "items": 0,
+        "size_bytes": 0,
+        "deletion_protection": True,
+        "keys": [{"AttributeName": "pk", "KeyType": "HASH"}],
+        "attributes": [
+            {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "day", "left-over")
+        ],
+        "global_indexes": [
+            {
+                "IndexName": "by-day",
+                "KeySchema": [{"AttributeName": "day", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "ALL"},
+                "IndexStatus": "ACTIVE",
+                "ProvisionedThroughput": {"ReadCapacityUnits": 5, "WriteCapacityUnits": 5},
+                "OnDemandThroughput": {"MaxWriteRequestUnits": 10},
+            }
+        ],
+    }
+    return TableFacts(**{**values, **changes})
+
+
+def test_the_target_has_the_sources_keys_and_indexes_on_demand_without_a_maximum() -> None:
+    assert creation_parameters(facts(), "orders-replica") == {
+        "TableName": "orders-replica",
+        "AttributeDefinitions": [
+            {"AttributeName": "pk", "AttributeType": "S"},
+            {"AttributeName": "day", "AttributeType": "S"},
+        ],
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+        "BillingMode": "PAY_PER_REQUEST",
+        "GlobalSecondaryIndexes": [
+            {
+                "IndexName": "by-day",
+                "KeySchema": [{"AttributeName": "day", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    }
+
+
+def test_the_target_is_encrypted_with_kms_when_the_source_is_and_not_with_the_sources_key() -> None:
+    made = creation_parameters(facts(encryption="KMS", key_arn="arn:theirs"), "orders-replica")
+    assert made["SSESpecification"] == {"Enabled": True, "SSEType": "KMS"}
