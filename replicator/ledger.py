@@ -144,9 +144,13 @@ class LedgerGuard:
         return {"Put": entry}, {"Put": {"TableName": self.target_table, "Item": change.new}}
 
     def _expiry(self, change: Change) -> int | None:
-        """When the entry may go; never, while the lane lags: older changes may still be waiting."""
+        """When the entry may go; never, while a lane lags: older changes may still be waiting.
+
+        A redriven record has just arrived, however long its change and its lane's neighbours have
+        been waiting; so both the arrival and the version have to be of today.
+        """
         now = self.effects.clock.now_micros() // 1_000_000
-        if now - change.arrival > DAY_SECONDS:
+        if now - min(change.arrival, change.version.micros / 1_000_000) > DAY_SECONDS:
             return None
         return now + self.retention_seconds
 
