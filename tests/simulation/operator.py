@@ -70,16 +70,24 @@ class Operator:
         ]
 
     def _redrive_sometimes(self) -> None:
-        for _ in range(self.chance.randint(1, 4)):
-            self.scheduler.pause(self.chance.choice((0.5, 3.0, 30.0, 600.0, 3600.0)))
+        pauses = [0.5, 3.0, 30.0, 600.0, 3600.0]
+        if self.world.plan.expiry != "none":
+            pauses += [0.5 * 86_400, 3 * 86_400, 12 * 86_400]
+        for _ in range(self.chance.randint(1, 5)):
+            self.scheduler.pause(self.chance.choice(pauses))
+            if self.world.plan.heal and self.chance.random() < 0.3:
+                self._mend_target()
             self._redrive(0.7)
 
     def mend(self) -> None:
         """The target takes everything from now on, and what waited is sent again."""
-        self.world.dynamodb.tables[TARGET_TABLE].indexes.clear()
+        self._mend_target()
         if self.world.plan.redrive:
-            self.world.log("the target is mended")
             self.world.start(lambda: self._redrive(1.0), "redrive")
+
+    def _mend_target(self) -> None:
+        self.world.dynamodb.tables[TARGET_TABLE].indexes.clear()
+        self.world.log("the target is mended")
 
     def _redrive(self, share: float) -> None:
         """The operator's command, which may be killed half-way, and run again."""

@@ -143,7 +143,9 @@ class Witness:
             raise ViolationError(f"A change of key {key} from behind the fence was applied.")
 
     def object_kept(self, name: str, body: bytes) -> None:
-        """A quarantine object was written."""
+        """An object was written to the quarantine bucket."""
+        if not name.startswith("open/"):
+            return
         found = json.loads(body)
         place = f"{found['shardId']}:{found['sequenceNumber']}"
         record = self.places.get(place)
