@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import click
@@ -195,14 +196,17 @@ def discard(keys: Sequence[str], all_: bool, yes: bool, debug: bool, **given: An
             name = desk.table.source_table
             if wanted and not yes:
                 _confirm(name, wanted)
-            for kept in wanted:
-                document = desk.shelf.document(kept)
-                if document is not None:
-                    desk.shelf.resolve(kept, document, desk.note("discarded"))
+            desk.executor.run_all([partial(_discard, desk, kept) for kept in wanted])
             click.echo(f"{name}: {len(wanted)} discarded")
         return 0
 
     guarded(work, debug, "What was not discarded is open still.")
+
+
+def _discard(desk: Desk, kept: Kept) -> None:
+    document = desk.shelf.document(kept)
+    if document is not None:
+        desk.shelf.resolve(kept, document, desk.note("discarded"))
 
 
 def _check_choice(keys: Sequence[str], all_: bool, command: str) -> None:

@@ -14,7 +14,7 @@ from bootstrap.quarantine.judgement import Memory
 from bootstrap.quarantine.objects import Shelf
 from bootstrap.quarantine.packing import StreamRecord
 from bootstrap.wording import moment
-from replicator.effects import Clock
+from replicator.effects import Clock, Executor, Inline
 
 
 class Stream(Protocol):
@@ -51,6 +51,8 @@ class Desk:
     clock: Clock
     who: str
     chance: random.Random = field(default_factory=random.Random)
+    executor: Executor = field(default_factory=Inline)
+    """For the calls about single objects, which wait for the network and for nothing else."""
 
     def now(self) -> float:
         """Seconds since 1970."""

@@ -71,6 +71,7 @@ class Desks:
             stream=partial(self._stream, table),
             consumer=partial(self._consumer, table),
             clock=SystemClock(),
+            executor=Threads(THREADS),
             who=f"{getpass.getuser()}@{socket.gethostname()}",
         )
 

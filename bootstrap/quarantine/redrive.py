@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
-from bootstrap.errors import BootstrapError, Side, UnavailableError
+from bootstrap.errors import BlockedError, Side, UnavailableError
 from bootstrap.quarantine.desk import Desk
 from bootstrap.quarantine.direct import Ended
 from bootstrap.quarantine.judgement import Refused, Send, Settled, judge
@@ -22,6 +23,8 @@ from replicator.outcome import Reason
 
 ATTEMPTS = 10
 """Answers in a row in which the stream takes nothing, before this gives up."""
+READ_AT_ONCE = 32
+"""Objects; each may hold 10 MiB of records."""
 FIRST_WAIT, LONGEST_WAIT = 0.2, 10.0
 
 
@@ -80,13 +83,9 @@ def _judged(
 ) -> Iterator[Item]:
     """Those that the guard may judge, one after the other; the others go into the outcome."""
     memory = desk.memory()
-    for kept in chosen:
-        try:
-            holding = desk.shelf.content(kept)
-        except BootstrapError as error:
-            if isinstance(error, UnavailableError):
-                raise
-            outcome.left.append(Left(kept, error.what, error.fix))
+    for kept, holding in _read(desk, chosen):
+        if isinstance(holding, BlockedError):
+            outcome.left.append(Left(kept, holding.what, holding.fix))
             continue
         if holding is None:
             outcome.gone += 1
@@ -108,6 +107,23 @@ def _judged(
             outcome.ended.append((kept, f"superseded: {judgement.why}"))
         elif isinstance(judgement, Refused):
             outcome.left.append(Left(kept, judgement.why, judgement.fix))
+
+
+def _read(
+    desk: Desk, chosen: Sequence[Kept]
+) -> Iterator[tuple[Kept, Holding | BlockedError | None]]:
+    """The objects with what they hold, some at a time."""
+
+    def content(kept: Kept) -> Holding | BlockedError | None:
+        try:
+            return desk.shelf.content(kept)
+        except BlockedError as error:
+            return error
+
+    for start in range(0, len(chosen), READ_AT_ONCE):
+        some = chosen[start : start + READ_AT_ONCE]
+        found = desk.executor.run_all([partial(content, kept) for kept in some])
+        yield from zip(some, found, strict=True)
 
 
 # -- past the stream ---------------------------------------------------------------------------
@@ -164,9 +180,16 @@ def _alone(kept: Kept, record: Record) -> bool:
 
 def _accepted(desk: Desk, parcel: Parcel[Item], outcome: Outcome) -> None:
     outcome.records += 1
-    for item in parcel.owners:
+    marked: list[Item] = []
+
+    def mark(item: Item) -> None:
         desk.shelf.resolve(item.kept, item.holding.document, desk.note("redriven"))
-        outcome.sent += 1
+        marked.append(item)
+
+    try:
+        desk.executor.run_all([partial(mark, item) for item in parcel.owners])
+    finally:
+        outcome.sent += len(marked)
 
 
 def _wait(desk: Desk, failures: int, codes: Sequence[str], outcome: Outcome) -> None:

@@ -206,6 +206,15 @@ def test_an_aggregate_that_was_kept_whole_goes_as_it_was_received(world: World) 
     assert (world.value("a"), world.value("b")) == ("1", "2")
 
 
+def test_a_part_that_looks_like_an_aggregate_itself_is_none(world: World) -> None:
+    """On the stream by itself it would be unpacked, and applied as what it never was."""
+    part = aggregate(document(None, item("a", 1)))
+    key = world.keep(part, Reason.UNREADABLE, sub=1, aggregated=True)
+    for direct in (False, True):
+        assert len(world.redrive(direct=direct).left) == 1
+    assert (world.open(), world.target("a")) == ([key], None)
+
+
 def test_an_aggregate_is_not_packed_into_another(world: World) -> None:
     world.keep(document(None, item("x", 9)))
     whole = aggregate(document(None, item("a", 1)), document(None, item("b", 2)))
