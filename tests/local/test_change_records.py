@@ -35,6 +35,13 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
 
 
 @pytest.fixture(scope="module")
+def unhurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+    """A cloud whose transitions take three seconds."""
+    with LocalCloud(tmp_path_factory.mktemp("unhurried"), time_scale=0.05) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 def dynamodb(cloud: LocalCloud) -> Any:
     return cloud.client("dynamodb", SOURCE)
 
@@ -104,10 +111,9 @@ def test_millisecond_precision_is_milliseconds(
     assert record["dynamodb"]["ApproximateCreationDateTimePrecision"] == "MILLISECOND"
 
 
-def test_a_changed_precision_applies_once_the_update_has_passed(
-    cloud: LocalCloud, dynamodb: Any, kinesis: Any
-) -> None:
-    arn = stream_of(cloud, "precision")
+def test_a_changed_precision_applies_once_the_update_has_passed(unhurried: LocalCloud) -> None:
+    dynamodb, kinesis = unhurried.client("dynamodb", SOURCE), unhurried.client("kinesis", SOURCE)
+    arn = stream_of(unhurried, "precision")
     dynamodb.update_kinesis_streaming_destination(
         TableName="precision",
         StreamArn=arn,
@@ -237,8 +243,9 @@ def test_an_expired_item_is_removed_by_dynamodb_itself(
 
 
 def test_a_change_made_before_the_destination_is_active_is_not_in_the_stream(
-    dynamodb: Any, kinesis: Any
+    unhurried: LocalCloud,
 ) -> None:
+    dynamodb, kinesis = unhurried.client("dynamodb", SOURCE), unhurried.client("kinesis", SOURCE)
     make_table(dynamodb, "early")
     arn = make_stream(kinesis, "early-changes")
     enabled = dynamodb.enable_kinesis_streaming_destination(TableName="early", StreamArn=arn)

@@ -27,7 +27,7 @@ LOGS = [
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    with LocalCloud(tmp_path_factory.mktemp("cloud")) as running:
+    with LocalCloud(tmp_path_factory.mktemp("cloud"), time_scale=0.03) as running:
         make_bucket(running, TARGET, "imports")
         yield running
 

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -380,8 +381,12 @@ def test_an_encrypted_stream_needs_the_key_from_both_sides(cloud: LocalCloud, ki
     made.create()
 
 
-def test_states_pass_through_their_transitions(cloud: LocalCloud) -> None:
-    made = pipeline(cloud, "states")
+def test_states_pass_through_their_transitions(tmp_path: Path) -> None:
+    with LocalCloud(tmp_path, time_scale=0.1) as cloud:
+        _pass_through_the_states(pipeline(cloud, "states"))
+
+
+def _pass_through_the_states(made: Pipeline) -> None:
     made.create(Enabled=False)
     enabling = made.functions.update_event_source_mapping(UUID=made.mapping, Enabled=True)
     assert enabling["State"] == "Enabling"
