@@ -14,7 +14,7 @@ from rich.text import Text
 from infra.local.bindings.inputs import BindingError
 from infra.local.bootstrapping import BootstrapFailedError
 from infra.local.cloud import LocalCloudError
-from infra.local.datafile import DataFileError
+from infra.local.data.datafile import DataFileError
 from infra.local.demo import Options
 from infra.local.demo import run as run_demo
 from infra.local.emulator.chaos.rates import parse as parse_chaos
@@ -22,7 +22,7 @@ from infra.local.interruption import InterruptionError, interruptible
 from infra.local.serve import run as run_serve
 from infra.local.stage import StageError, short
 from infra.local.watch import PermissionMissingError, refusals_in_log
-from infra.local.writers import WritersError
+from infra.local.writing.writers import WritersError
 from infra.mistakes import ConfigError
 from infra.package import PackageError
 

@@ -16,16 +16,18 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from infra.local import capture, datafile, judge, stage, summary
+from infra.local import stage
 from infra.local.bootstrapping import BootstrapFailedError, Operator
 from infra.local.cloud import LocalCloud
-from infra.local.consumption import Consumption
-from infra.local.datafile import DataFile, KeyOption
-from infra.local.items import Item
-from infra.local.material import Generated, Material, Sampled
-from infra.local.report import Phase, Report, phases_of
+from infra.local.data import datafile
+from infra.local.data.datafile import DataFile, KeyOption
+from infra.local.data.items import Item
+from infra.local.data.material import Generated, Material, Sampled
+from infra.local.verdict import capture, judge, summary
+from infra.local.verdict.consumption import Consumption
+from infra.local.verdict.report import Phase, Report, phases_of
 from infra.local.watch import Watch, refusals_in_log
-from infra.local.writers import Writers, WriterSettings
+from infra.local.writing.writers import Writers, WriterSettings
 
 PATIENCE = 600.0
 """Seconds that one command of the bootstrap may take."""

@@ -17,7 +17,7 @@ from rich.text import Text
 from infra.local import stage
 from infra.local.bootstrapping import Operator
 from infra.local.cloud import SECRET, LocalCloud
-from infra.local.items import Item, KeyAttribute, KeySchema, TableShape
+from infra.local.data.items import Item, KeyAttribute, KeySchema, TableShape
 from infra.local.watch import Watch
 
 PATIENCE = 600.0

@@ -12,10 +12,10 @@ from typing import Any
 
 from infra import package
 from infra.local.cloud import LocalCloud
-from infra.local.compare import fingerprint
+from infra.local.data.compare import fingerprint
+from infra.local.data.items import Item, KeySchema, TableShape
 from infra.local.deploy import deploy
-from infra.local.items import Item, KeySchema, TableShape
-from infra.local.writing import write_batch
+from infra.local.writing.calls import write_batch
 
 BATCH = 25
 """Items in a BatchWriteItem, at most."""

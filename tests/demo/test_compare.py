@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from infra.local.compare import compare, describe, fingerprint, same
-from infra.local.items import KeyAttribute, KeySchema
+from infra.local.data.compare import compare, describe, fingerprint, same
+from infra.local.data.items import KeyAttribute, KeySchema
 
 KEYS = KeySchema(KeyAttribute("pk", "S"))
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from infra.local import capture
-from infra.local.consumption import Consumption, Refusal, refusals_in
+from infra.local.verdict import capture
+from infra.local.verdict.consumption import Consumption, Refusal, refusals_in
 
 AT = 1_800_000_000
 

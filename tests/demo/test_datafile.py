@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from infra.local import datafile
-from infra.local.datafile import DataFileError, KeyOption
+from infra.local.data import datafile
+from infra.local.data.datafile import DataFileError, KeyOption
 
 GOOD = {"pk": {"S": "a"}, "sk": {"N": "1"}}
 

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from infra.local import summary
-from infra.local.capture import Capture
-from infra.local.compare import Comparison, Difference
-from infra.local.consumption import Consumption, Lags
-from infra.local.report import IndexCheck, Leftovers, Phase, Report, phases_of
-from infra.local.tally import Tally, TallyWriter, Window
+from infra.local.data.compare import Comparison, Difference
+from infra.local.verdict import summary
+from infra.local.verdict.capture import Capture
+from infra.local.verdict.consumption import Consumption, Lags
+from infra.local.verdict.report import IndexCheck, Leftovers, Phase, Report, phases_of
+from infra.local.writing.tally import Tally, TallyWriter, Window
 
 BEGAN = 1_800_000_000.0
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from infra.local.data.items import KeyAttribute, KeySchema
 from infra.local.interruption import InterruptionError, interruptible
-from infra.local.items import KeyAttribute, KeySchema
 from infra.local.stage import StageError, batches, directory_of_one, seed
 
 KEYS = KeySchema(KeyAttribute("pk", "N"))

@@ -9,11 +9,11 @@ from random import Random
 
 import pytest
 
-from infra.local.compare import fingerprint, same
-from infra.local.items import Item, KeyAttribute, KeySchema, item_size
-from infra.local.material import Generated, Material, Sampled, from_json
-from infra.local.steps import HOT_KEYS, KINDS, LEAVE_EXPIRED, Plan, Step
-from infra.local.writing import update_expression
+from infra.local.data.compare import fingerprint, same
+from infra.local.data.items import Item, KeyAttribute, KeySchema, item_size
+from infra.local.data.material import Generated, Material, Sampled, from_json
+from infra.local.writing.calls import update_expression
+from infra.local.writing.steps import HOT_KEYS, KINDS, LEAVE_EXPIRED, Plan, Step
 
 STARTED = 1_800_000_000
 WRITERS = 3

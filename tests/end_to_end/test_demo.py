@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from infra.local.steps import KINDS
+from infra.local.writing.steps import KINDS
 from tests.end_to_end.commands import copy_with, listens, running
 
 pytestmark = pytest.mark.slow

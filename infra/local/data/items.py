@@ -1,0 +1,129 @@
+"""Items in DynamoDB JSON with binary as bytes: their key, their size, the shape of their table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+Value = Mapping[str, Any]
+Item = Mapping[str, Value]
+
+KEY_TYPES = ("S", "N", "B")
+
+MAX_ITEM_BYTES = 400 * 1024
+"""The largest item, attribute names included (developer guide, ServiceQuotas: 400 KB)."""
+MAX_PARTITION_KEY_BYTES = 2048
+MAX_SORT_KEY_BYTES = 1024
+
+
+@dataclass(frozen=True)
+class KeyAttribute:
+    """An attribute of a key."""
+
+    name: str
+    type: str
+    """S, N or B."""
+
+
+@dataclass(frozen=True)
+class KeySchema:
+    """A table's or an index's key."""
+
+    partition: KeyAttribute
+    sort: KeyAttribute | None = None
+
+    @property
+    def attributes(self) -> tuple[KeyAttribute, ...]:
+        return (self.partition,) if self.sort is None else (self.partition, self.sort)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(attribute.name for attribute in self.attributes)
+
+    def key_of(self, item: Item) -> dict[str, Value]:
+        """The item's key attributes.
+
+        Raises:
+            KeyError: the item lacks one.
+        """
+        return {name: item[name] for name in self.names}
+
+    def as_request(self) -> list[dict[str, str]]:
+        """The KeySchema of a CreateTable request."""
+        kinds = ("HASH", "RANGE")
+        return [
+            {"AttributeName": name, "KeyType": kind}
+            for name, kind in zip(self.names, kinds, strict=False)
+        ]
+
+    def __str__(self) -> str:
+        return ",".join(f"{each.name}:{each.type}" for each in self.attributes)
+
+
+@dataclass(frozen=True)
+class TableShape:
+    """The user's existing table: what CreateTable and UpdateTimeToLive need."""
+
+    name: str
+    keys: KeySchema
+    index_name: str
+    index: KeySchema
+    expiry: str
+    """The time-to-live attribute."""
+
+    def creation(self) -> dict[str, Any]:
+        """Arguments of CreateTable: on demand, with a global secondary index of all attributes."""
+        attributes = dict.fromkeys((*self.keys.attributes, *self.index.attributes))
+        return {
+            "TableName": self.name,
+            "BillingMode": "PAY_PER_REQUEST",
+            "KeySchema": self.keys.as_request(),
+            "AttributeDefinitions": [
+                {"AttributeName": each.name, "AttributeType": each.type} for each in attributes
+            ],
+            "GlobalSecondaryIndexes": [
+                {
+                    "IndexName": self.index_name,
+                    "KeySchema": self.index.as_request(),
+                    "Projection": {"ProjectionType": "ALL"},
+                }
+            ],
+        }
+
+
+def item_size(item: Item) -> int:
+    """Bytes that DynamoDB counts for an item (developer guide, CapacityUnitCalculations)."""
+    return sum(len(name.encode()) + value_size(value) for name, value in item.items())
+
+
+def value_size(value: Value) -> int:
+    """Bytes that DynamoDB counts for a value, without its attribute's name."""
+    ((tag, content),) = value.items()
+    if tag == "S":
+        return len(content.encode())
+    if tag == "N":
+        return _number_size(content)
+    if tag == "B":
+        return len(content)
+    if tag in ("BOOL", "NULL"):
+        return 1
+    if tag == "SS":
+        return sum(len(member.encode()) for member in content)
+    if tag == "NS":
+        return sum(map(_number_size, content))
+    if tag == "BS":
+        return sum(map(len, content))
+    # "3 bytes of overhead", and one more for each element.
+    if tag == "L":
+        return 3 + sum(1 + value_size(element) for element in content)
+    return 3 + sum(
+        1 + len(name.encode()) + value_size(element) for name, element in content.items()
+    )
+
+
+def _number_size(text: str) -> int:
+    # "Approximately: 1 byte per two significant digits, plus 1"; and one more for the sign.
+    digits = "".join(map(str, Decimal(text).as_tuple().digits)).strip("0")
+    return 2 + (len(digits) + 1) // 2 + text.startswith("-")

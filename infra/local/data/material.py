@@ -1,0 +1,159 @@
+"""What writers write: items of the generated table, or variations on the user's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any, Protocol
+
+from infra.local.data import datafile
+from infra.local.data.compare import fingerprint
+from infra.local.data.dataset import BIG_ITEMS, Orders
+from infra.local.data.items import (
+    MAX_ITEM_BYTES,
+    Item,
+    KeyAttribute,
+    KeySchema,
+    TableShape,
+    Value,
+    item_size,
+)
+
+
+class Material(Protocol):
+    """A seeded table whose items can be told again, and new ones like them."""
+
+    @property
+    def shape(self) -> TableShape: ...
+
+    @property
+    def count(self) -> int:
+        """How many items `item` knows."""
+
+    @property
+    def big(self) -> range:
+        """Those of them that are very large."""
+
+    def item(self, n: int) -> Item:
+        """The n-th item as it was seeded."""
+
+    def expires(self, n: int) -> bool:
+        """Whether its time to live ends while the demo runs."""
+
+    def new(self, n: int) -> Item:
+        """An item that was not seeded: another one for each n >= count, and always the same."""
+
+    def altered(self, item: Item, random: Random) -> Item:
+        """The same key with other content."""
+
+    def expiring(self, item: Item, at: int) -> Item:
+        """The same item with a time to live (epoch seconds)."""
+
+    def as_json(self) -> dict[str, Any]:
+        """What `from_json` needs in another process."""
+
+
+class Generated(Orders):
+    """The generated table as material."""
+
+    @property
+    def big(self) -> range:
+        return range(min(BIG_ITEMS, self.count))
+
+    def as_json(self) -> dict[str, Any]:
+        return {"seed": self.seed, "started": self.started, "count": self.count}
+
+
+SAMPLE = 2000
+"""Items of the user's file that writers know and change; the others stay as they are."""
+# Room for what `altered` adds.
+LARGEST_SAMPLE = MAX_ITEM_BYTES - 1024
+
+INDEX_NAME = "demo-by-status"
+INDEX = KeySchema(KeyAttribute("demo.status", "S"), KeyAttribute("demo.placed_at", "N"))
+EXPIRY = "demo.expires_at"
+REVISION = "demo.revision"
+
+
+def shape_of(keys: KeySchema) -> TableShape:
+    """The table for the user's data: their key; an index and a time to live of our own."""
+    return TableShape("orders", keys, INDEX_NAME, INDEX, EXPIRY)
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """The user's data as material: it adds `demo.…` attributes and copies items under new keys."""
+
+    path: Path
+    keys: KeySchema
+    items: tuple[Item, ...]
+
+    @classmethod
+    def load(cls, path: Path, keys: KeySchema) -> Sampled:
+        """Reads a file that has been checked; of a key that occurs twice the last line counts."""
+        known: dict[bytes, Item] = {}
+        for item in datafile.read(path):
+            key = fingerprint(keys.key_of(item))
+            if len(known) < SAMPLE or key in known:
+                known[key] = item
+        items = tuple(item for item in known.values() if item_size(item) <= LARGEST_SAMPLE)
+        return cls(path, keys, items)
+
+    @property
+    def shape(self) -> TableShape:
+        return shape_of(self.keys)
+
+    @property
+    def count(self) -> int:
+        return len(self.items)
+
+    @property
+    def big(self) -> range:
+        return range(0)
+
+    def item(self, n: int) -> Item:
+        return self.items[n]
+
+    def expires(self, n: int) -> bool:
+        return False
+
+    def new(self, n: int) -> Item:
+        like = self.items[n % len(self.items)] if self.items else {}
+        key = {self.keys.partition.name: _new_key(self.keys.partition, n)}
+        if self.keys.sort and self.keys.sort.name not in like:
+            key[self.keys.sort.name] = _new_key(self.keys.sort, n)
+        return {**like, **key, **self._indexed(Random(n))}
+
+    def altered(self, item: Item, random: Random) -> Item:
+        revision = {REVISION: {"N": str(random.randrange(10**12))}}
+        if random.random() < 0.3:
+            return {**item, **revision}
+        return {**item, **self._indexed(random), **revision}
+
+    def expiring(self, item: Item, at: int) -> Item:
+        return {**item, EXPIRY: {"N": str(at)}}
+
+    def as_json(self) -> dict[str, Any]:
+        keys = [[each.name, each.type] for each in self.keys.attributes]
+        return {"path": str(self.path), "keys": keys}
+
+    def _indexed(self, random: Random) -> dict[str, Value]:
+        return {
+            "demo.status": {"S": random.choice(("new", "seen", "done"))},
+            "demo.placed_at": {"N": str(random.randrange(10**9))},
+        }
+
+
+def from_json(text: dict[str, Any]) -> Material:
+    """The material that another process described with `as_json`."""
+    if "path" not in text:
+        return Generated(**text)
+    attributes = [KeyAttribute(name, kind) for name, kind in text["keys"]]
+    return Sampled.load(Path(text["path"]), KeySchema(*attributes))
+
+
+def _new_key(attribute: KeyAttribute, n: int) -> Value:
+    if attribute.type == "N":
+        return {"N": str(10**30 + n)}
+    return {"S": f"demo-{n}"} if attribute.type == "S" else {"B": f"demo-{n}".encode()}

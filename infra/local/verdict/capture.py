@@ -1,0 +1,66 @@
+"""Which changes DynamoDB handed to the stream, read from the stream itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+EXPIRY_PRINCIPAL = "dynamodb.amazonaws.com"
+
+
+@dataclass(frozen=True)
+class Capture:
+    """The change records of a stream; each counts once, however often it was delivered."""
+
+    by_users: int = 0
+    by_expiry: int = 0
+    """Deletes by the time to live."""
+    first: float | None = None
+    """When the first change was made (epoch seconds): replication had become active by then."""
+
+    @property
+    def total(self) -> int:
+        return self.by_users + self.by_expiry
+
+
+def read(kinesis: Any, stream: str) -> Capture:
+    """Reads every shard from its oldest record; `kinesis` is a client of the stream's account."""
+    seen: set[str] = set()
+    expired = 0
+    first: float | None = None
+    for record in _records(kinesis, stream):
+        change = json.loads(record)
+        if "dynamodb" not in change or change["eventID"] in seen:
+            continue  # a probe; or a record that came twice
+        seen.add(change["eventID"])
+        expired += _is_expiry(change)
+        at = _created(change["dynamodb"])
+        first = at if first is None else min(first, at)
+    return Capture(len(seen) - expired, expired, first)
+
+
+def _records(kinesis: Any, stream: str) -> Iterator[bytes]:
+    shards = kinesis.get_paginator("list_shards").paginate(StreamName=stream)
+    for shard in (shard for page in shards for shard in page["Shards"]):
+        iterator = kinesis.get_shard_iterator(
+            StreamName=stream, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+        )["ShardIterator"]
+        while iterator:
+            answer = kinesis.get_records(ShardIterator=iterator, Limit=1000)
+            yield from (record["Data"] for record in answer["Records"])
+            # An open shard has no last iterator: its end is where it is no longer behind.
+            at_end = not answer["Records"] and not answer.get("MillisBehindLatest")
+            iterator = None if at_end else answer.get("NextShardIterator")
+
+
+def _is_expiry(change: Mapping[str, Any]) -> bool:
+    identity = change.get("userIdentity") or {}
+    return bool(identity.get("principalId") == EXPIRY_PRINCIPAL)
+
+
+def _created(change: Mapping[str, Any]) -> float:
+    unit = {"MICROSECOND": 1e6, "MILLISECOND": 1e3}
+    precision = change.get("ApproximateCreationDateTimePrecision", "MILLISECOND")
+    return float(change["ApproximateCreationDateTime"]) / unit[precision]

@@ -1,0 +1,204 @@
+"""The result of a demo: one value, shown on the terminal and written as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra.local.data.compare import Comparison
+from infra.local.verdict.capture import Capture
+from infra.local.verdict.consumption import APPLIED, QUARANTINED, RECEIVED, SUPERSEDED, Consumption
+from infra.local.writing.tally import WINDOW, Tally
+
+SHOWN_DIFFERENCES = 5
+SHOWN_COMPLAINTS = 3
+
+# A change is counted when its call has ended, and calls of several writes once: seconds by which a
+# count may miss the moment at which the stream became active.
+SLACK_BEFORE, SLACK_AFTER = 2 * WINDOW, 1.0
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of the run; times in epoch seconds."""
+
+    name: str
+    since: float
+    until: float
+
+
+@dataclass(frozen=True)
+class Leftovers:
+    """Objects that should not be there at the end."""
+
+    quarantined: Sequence[str] = ()
+    """Reasons, one per object."""
+    failures: int = 0
+    """Objects in Lambda's on-failure bucket."""
+
+
+@dataclass(frozen=True)
+class IndexCheck:
+    """Whether the target's global secondary index answers as the source's items say."""
+
+    name: str
+    items: int
+    wrong_values: int = 0
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that was found out, and what follows from it."""
+
+    items_seeded: int
+    min_changes: int
+    tally: Tally
+    phases: Sequence[Phase]
+    capture: Capture
+    consumption: Consumption
+    comparison: Comparison
+    leftovers: Leftovers
+    index: IndexCheck
+    healed: int = 0
+    """Differences that were gone when they were looked at again a little later."""
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems()
+
+    @property
+    def received(self) -> int:
+        return self.consumption.counts[RECEIVED]
+
+    @property
+    def replicating_since(self) -> float | None:
+        return next((phase.since for phase in self.phases if phase.name == "REPLICATING"), None)
+
+    def problems(self) -> list[str]:
+        """Why the run is not a success; a sentence each."""
+        return list(self._problems())
+
+    def _problems(self) -> Iterator[str]:
+        differences = len(self.comparison.differences)
+        if differences:
+            yield f"{differences:,} of {self.comparison.source_items:,} items differ."
+        if self.healed:
+            yield (
+                f"{self.healed:,} of them were equal when read again: it was not caught up when "
+                "the bootstrap said so."
+            )
+        if self.comparison.source_items == 0:
+            yield "The source table is empty: nothing was compared."
+        if self.capture.by_users < self.min_changes:
+            yield (
+                f"Only {self.capture.by_users:,} changes fell into the run; "
+                f"{self.min_changes:,} were asked for."
+            )
+        if self.received < self.capture.total:
+            yield (
+                f"{self.capture.total - self.received:,} of {self.capture.total:,} changes on the "
+                "stream are not among those that the consumer received."
+            )
+        if self.consumption.ended < self.capture.total <= self.received:
+            yield (
+                f"{self.capture.total - self.consumption.ended:,} changes were received and "
+                "neither applied nor superseded nor quarantined."
+            )
+        if self.leftovers.quarantined or self.consumption.counts[QUARANTINED]:
+            reasons = ", ".join(sorted(set(self.leftovers.quarantined))) or "reason not found"
+            count = max(len(self.leftovers.quarantined), self.consumption.counts[QUARANTINED])
+            yield f"{count:,} changes are in quarantine: {reasons}."
+        if self.leftovers.failures:
+            yield f"{self.leftovers.failures:,} objects are in the on-failure bucket."
+        if self.index.wrong_values:
+            yield f"The target's index {self.index.name} does not answer as the source would."
+
+    def remarks(self) -> list[str]:
+        """What is worth saying and no failure."""
+        return list(self._remarks())
+
+    def _remarks(self) -> Iterator[str]:
+        made = self._made_while_captured()
+        if made is not None and not made[0] <= self.capture.by_users <= made[1]:
+            yield (
+                f"The counts are not consistent: the writers made {made[0]:,} to {made[1]:,} "
+                f"changes while the stream was active, and {self.capture.by_users:,} are on it."
+            )
+        if self.received > self.capture.total:
+            yield f"{self.received - self.capture.total:,} deliveries were repetitions."
+        for complaint in list(dict.fromkeys(self.consumption.complaints))[:SHOWN_COMPLAINTS]:
+            yield f"The consumer's log says: {complaint}"
+
+    def _made_while_captured(self) -> tuple[int, int] | None:
+        """At least and at most so many changes were made since the stream became active."""
+        first = self.capture.first
+        if first is None:
+            return None
+        return (
+            self.tally.between(first + SLACK_AFTER).total,
+            self.tally.between(first - SLACK_BEFORE).total,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        counts = self.consumption.counts
+        since = self.replicating_since
+        whole = self.consumption.lag()
+        steady = self.consumption.lag(since) if since is not None else None
+        nothing = {"p50": None, "p99": None, "max": None}
+        return {
+            "ok": self.ok,
+            "problems": self.problems(),
+            "remarks": self.remarks(),
+            "seconds": round(self.seconds, 1),
+            "items_seeded": self.items_seeded,
+            "items_compared": self.comparison.source_items,
+            "changes_made": self.tally.total,
+            "changes_by_kind": self.tally.by_kind,
+            "writes_by_kind": self.tally.writes_by_kind,
+            "changes_captured": self.capture.total,
+            "changes_by_expiry": self.capture.by_expiry,
+            "changes_received": counts[RECEIVED],
+            "changes_applied": counts[APPLIED],
+            "changes_superseded": counts[SUPERSEDED],
+            "changes_quarantined": counts[QUARANTINED],
+            "lag_ms": whole.as_json() if whole else nothing,
+            "lag_ms_replicating": steady.as_json() if steady else nothing,
+            "phases": self._phases_as_json(),
+            "differences": len(self.comparison.differences),
+            "difference_samples": [
+                {"kind": each.kind, "key": each.key_digest, "attributes": list(each.attributes)}
+                for each in self.comparison.differences[:SHOWN_DIFFERENCES]
+            ],
+            "quarantine_objects": len(self.leftovers.quarantined),
+            "on_failure_objects": self.leftovers.failures,
+            "index_items": self.index.items,
+        }
+
+    def _phases_as_json(self) -> dict[str, dict[str, float]]:
+        told: dict[str, dict[str, float]] = {}
+        for phase in self.phases:
+            entry = told.setdefault(phase.name, {"seconds": 0.0, "changes_made": 0})
+            entry["seconds"] = round(entry["seconds"] + phase.until - phase.since, 2)
+            entry["changes_made"] += self.tally.between(phase.since, phase.until).total
+        return told
+
+    def write(self, path: Path) -> None:
+        """Writes the JSON form."""
+        path.write_text(json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n")
+
+
+def phases_of(
+    started: float, history: Sequence[tuple[str, float]], stopped: float, ended: float
+) -> list[Phase]:
+    """The run in phases without a gap.
+
+    `started`: the writers began and the program was applied; `history`: the bootstrap's states and
+    when each was entered; `stopped`: the writers ended; `ended`: it was caught up again.
+    """
+    entries = [("DEPLOYING", started), *history, ("DRAINING", stopped)]
+    ends = [*(at for _, at in entries[1:]), ended]
+    return [Phase(name, at, end) for (name, at), end in zip(entries, ends, strict=True)]

@@ -1,0 +1,120 @@
+"""A report on the terminal."""
+
+from __future__ import annotations
+
+from rich.columns import Columns
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from infra.local.verdict.consumption import APPLIED, QUARANTINED, SUPERSEDED, Lags
+from infra.local.verdict.report import SHOWN_DIFFERENCES, Report
+
+# In the order of the table: every kind of step, and what it is to the reader.
+WORDS = {
+    "insert": "inserted",
+    "update": "updated",
+    "hot update": "updated, hot keys",
+    "delete": "deleted",
+    "re-insert": "inserted again",
+    "unchanged": "same item again",
+    "return": "there and back again",
+    "transaction": "in transactions",
+    "batch": "in batches",
+    "expiring": "inserted to expire",
+    "large": "updated, 300 KB",
+}
+
+
+def show(report: Report, console: Console) -> None:
+    """Prints the whole report."""
+    console.print()
+    console.print(Columns([_phases(report), _kinds(report)], padding=(0, 4)))
+    console.print()
+    console.print(_figures(report))
+    _show_differences(report, console)
+    console.print()
+    for remark in report.remarks():
+        console.print(Text(f"Note: {remark}", style="yellow"))
+    problems = report.problems()
+    for problem in problems:
+        console.print(Text(problem, style="bold red"))
+    if not problems:
+        words = f"The target equals the source, item by item. ({report.seconds:,.0f} s in all)"
+        console.print(Text(words, style="bold green"))
+
+
+def _phases(report: Report) -> Table:
+    table = _table("phase", "seconds", "changes made")
+    for name, figures in report.as_json()["phases"].items():
+        table.add_row(name, f"{figures['seconds']:,.1f}", f"{figures['changes_made']:,}")
+    return table
+
+
+def _kinds(report: Report) -> Table:
+    table = _table("kind of write", "writes", "changes")
+    writes, changes = report.tally.writes_by_kind, report.tally.by_kind
+    for kind, words in WORDS.items():
+        if kind in writes:
+            table.add_row(words, f"{writes[kind]:,}", f"{changes[kind]:,}")
+    table.add_row("deleted by time to live", "", f"{report.capture.by_expiry:,}")
+    return table
+
+
+def _table(first: str, *numbers: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(first)
+    for name in numbers:
+        table.add_column(name, justify="right")
+    return table
+
+
+def _figures(report: Report) -> Table:
+    counts = report.consumption.counts
+    capture = report.capture
+    table = Table.grid(padding=(0, 3))
+    table.add_column(style="bold")
+    table.add_column()
+    table.add_row(
+        "Items",
+        f"{report.items_seeded:,} seeded; {report.comparison.source_items:,} in the source and "
+        f"{report.comparison.target_items:,} in the target at the end",
+    )
+    table.add_row(
+        "Changes",
+        f"{report.tally.total:,} made; {capture.total:,} on the stream since it became active, "
+        f"{capture.by_expiry:,} of them deletes by time to live",
+    )
+    table.add_row(
+        "Consumer",
+        f"{report.received:,} received: {counts[APPLIED]:,} applied, "
+        f"{counts[SUPERSEDED]:,} superseded, {counts[QUARANTINED]:,} quarantined",
+    )
+    since = report.replicating_since
+    steady = report.consumption.lag(since) if since is not None else None
+    table.add_row("Lag", f"{_lag(steady)} while REPLICATING")
+    table.add_row("", f"{_lag(report.consumption.lag())} over the whole run, export included")
+    table.add_row("Index", f"{report.index.name} answers for {report.index.items:,} items")
+    table.add_row("Differences", f"{len(report.comparison.differences):,}")
+    return table
+
+
+def _lag(lags: Lags | None) -> str:
+    if lags is None:
+        return "none measured"
+    parts = (("p50", lags.p50), ("p99", lags.p99), ("max", lags.max))
+    return ", ".join(f"{name} {_duration(value)}" for name, value in parts)
+
+
+def _duration(milliseconds: float) -> str:
+    if milliseconds < 1000:
+        return f"{milliseconds:.0f} ms"
+    return f"{milliseconds / 1000:.1f} s"
+
+
+def _show_differences(report: Report, console: Console) -> None:
+    differences = report.comparison.differences
+    for difference in differences[:SHOWN_DIFFERENCES]:
+        console.print(Text(f"  {difference}", style="red"))
+    if len(differences) > SHOWN_DIFFERENCES:
+        console.print(Text(f"  and {len(differences) - SHOWN_DIFFERENCES:,} more", style="red"))

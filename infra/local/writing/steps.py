@@ -1,0 +1,229 @@
+"""What a writer does next: a plan that knows what it has written, and makes no call itself.
+
+Every writer owns the keys whose number leaves its own remainder, so it knows their content; the hot
+keys belong to nobody and are written by all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from random import Random
+from typing import Literal
+
+from infra.local.data.compare import same
+from infra.local.data.items import Item
+from infra.local.data.material import Material
+
+HOT_KEYS = 6
+
+Way = Literal["single", "update", "count", "transaction", "batch"]
+"""How writes are sent: one by one (PutItem, DeleteItem), UpdateItem, an UpdateItem that adds to a
+counter, TransactWriteItems, BatchWriteItem."""
+
+WEIGHTS = {
+    "insert": 16,
+    "update": 24,
+    "hot update": 18,
+    "delete": 8,
+    "re-insert": 8,
+    "unchanged": 6,
+    "return": 6,
+    "transaction": 4,
+    "batch": 3,
+    "expiring": 3,
+    "large": 0.4,
+}
+KINDS = tuple(WEIGHTS)
+
+COUNTER = "demo.count"
+EXPIRES_AFTER = (2, 20)
+"""Seconds until an item of the kind `expiring` may be deleted by its time to live."""
+LEAVE_EXPIRED = 8
+"""Seconds after its expiry at which such an item is written again, deleted by then or not."""
+
+
+@dataclass(frozen=True)
+class Write:
+    """A key's content before and after; None is absence. `before` is what the plan believes."""
+
+    key: Item
+    before: Item | None
+    after: Item | None
+
+    @property
+    def is_change(self) -> bool:
+        return not same(self.before, self.after)
+
+
+@dataclass(frozen=True)
+class Step:
+    """Writes that belong together, and the name under which their changes are counted."""
+
+    kind: str
+    way: Way
+    writes: tuple[Write, ...]
+
+
+@dataclass
+class Plan:
+    """One writer's plan: `next` says what to do, and counts on it being done."""
+
+    material: Material
+    writer: int
+    writers: int
+    random: Random
+    _live: list[int] = field(default_factory=list)
+    _deleted: list[int] = field(default_factory=list)
+    _expiring: list[tuple[int, int]] = field(default_factory=list)
+    _content: dict[int, Item | None] = field(default_factory=dict)
+    _made: int = 0
+
+    def __post_init__(self) -> None:
+        free = (n for n in range(self.material.count) if not self.material.expires(n))
+        usable = [n for n in free if n not in self.material.big]
+        self._hot = usable[:HOT_KEYS]
+        self._live = [n for n in usable[HOT_KEYS:] if n % self.writers == self.writer]
+        self._big = [n for n in self.material.big if n % self.writers == self.writer]
+
+    def next(self, now: float) -> Step:
+        """The next step; `now` in epoch seconds."""
+        kinds = [kind for kind in KINDS if self._possible(kind, now)]
+        (kind,) = self.random.choices(kinds, [WEIGHTS[kind] for kind in kinds])
+        return self._step(kind, now)
+
+    def _possible(self, kind: str, now: float) -> bool:
+        if kind in ("insert", "expiring"):
+            return True
+        if kind == "hot update":
+            return bool(self._hot)
+        if kind == "large":
+            return bool(self._big)
+        if kind == "re-insert":
+            return bool(self._deleted) or self._expired(now) is not None
+        return len(self._live) >= 40
+
+    def _step(self, kind: str, now: float) -> Step:
+        if kind == "hot update":
+            return self._hot_step()
+        if kind == "update" and self.random.random() < 0.5:
+            return Step(kind, "update", (self._alter(self._pick()),))
+        if kind == "large":
+            return Step(kind, "update", (self._revise(self.random.choice(self._big)),))
+        if kind == "transaction":
+            return Step(kind, "transaction", self._several(self.random.randint(2, 10)))
+        if kind == "batch":
+            return Step(kind, "batch", self._several(self.random.randint(2, 25)))
+        return Step(kind, "single", self._single(kind, now))
+
+    def _single(self, kind: str, now: float) -> tuple[Write, ...]:
+        if kind == "insert":
+            return (self._insert(),)
+        if kind == "delete":
+            return (self._delete(self._pick()),)
+        if kind == "re-insert":
+            return (self._insert_again(now),)
+        if kind == "expiring":
+            return (self._insert_expiring(now),)
+        n = self._pick()
+        if kind == "unchanged":
+            return (self._write(n, self._item(n)),)
+        if kind == "return":
+            before = self._item(n)
+            return (self._alter(n), self._write(n, before))
+        return (self._alter(n),)
+
+    def _hot_step(self) -> Step:
+        seeded = self.material.item(self.random.choice(self._hot))
+        key = self.material.shape.keys.key_of(seeded)
+        # What is there now is anybody's guess: the answer to the call tells.
+        unknown = Write(key, None, seeded)
+        chance = self.random.random()
+        if chance < 0.5:
+            return Step("hot update", "count", (unknown,))
+        if chance < 0.85:
+            altered = self.material.altered(seeded, self.random)
+            return Step("hot update", "single", (Write(key, None, altered),))
+        return Step("hot update", "single", (Write(key, seeded, None), unknown))
+
+    def _several(self, count: int) -> tuple[Write, ...]:
+        return tuple(self._distinct(count))
+
+    def _distinct(self, count: int) -> Iterator[Write]:
+        # Neither a transaction nor a batch takes one key twice.
+        for n in self.random.sample(self._live, count):
+            chance = self.random.random()
+            if chance < 0.2:
+                yield self._delete(n)
+            elif chance < 0.4:
+                yield self._insert()
+            else:
+                yield self._alter(n)
+
+    def _pick(self) -> int:
+        return self.random.choice(self._live)
+
+    def _item(self, n: int) -> Item | None:
+        """What the table holds under number n."""
+        if n not in self._content:
+            return self._first(n) if n < self.material.count else None
+        return self._content[n]
+
+    def _first(self, n: int) -> Item:
+        """What number n held first."""
+        if n < self.material.count:
+            return self.material.item(n)
+        return self.material.new(n)
+
+    def _write(self, n: int, after: Item | None) -> Write:
+        before = self._item(n)
+        self._content[n] = after
+        return Write(self.material.shape.keys.key_of(self._first(n)), before, after)
+
+    def _alter(self, n: int) -> Write:
+        item = self._item(n)
+        assert item is not None
+        return self._write(n, self.material.altered(item, self.random))
+
+    def _revise(self, n: int) -> Write:
+        item = self._item(n)
+        assert item is not None
+        return self._write(n, {**item, COUNTER: {"N": str(self.random.randrange(10**9))}})
+
+    def _insert(self) -> Write:
+        n, item = self._new()
+        self._live.append(n)
+        return self._write(n, item)
+
+    def _insert_expiring(self, now: float) -> Write:
+        n, item = self._new()
+        at = int(now) + self.random.randint(*EXPIRES_AFTER)
+        self._expiring.append((at, n))
+        return self._write(n, self.material.expiring(item, at))
+
+    def _insert_again(self, now: float) -> Write:
+        expired = self._expired(now)
+        if expired is not None:
+            self._expiring.remove(expired)
+            n = expired[1]
+        else:
+            n = self._deleted.pop(self.random.randrange(len(self._deleted)))
+        self._live.append(n)
+        first = self._first(n)
+        same_again = self.random.random() < 0.25
+        return self._write(n, first if same_again else self.material.altered(first, self.random))
+
+    def _delete(self, n: int) -> Write:
+        self._live.remove(n)
+        self._deleted.append(n)
+        return self._write(n, None)
+
+    def _expired(self, now: float) -> tuple[int, int] | None:
+        due = (each for each in self._expiring if each[0] + LEAVE_EXPIRED < now)
+        return next(due, None)
+
+    def _new(self) -> tuple[int, Item]:
+        """A number that is nobody's, and its item."""
+        n = self.material.count + self._made * self.writers + self.writer
+        self._made += 1
+        return n, self._first(n)

@@ -1,0 +1,193 @@
+"""Writers that keep changing the source table while it is being replicated.
+
+They are a process of their own, so that they and the demo do not wait for each other:
+`python -m infra.local.writing.writers SETTINGS` writes until its standard input ends, which it also
+does when the demo dies.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from infra.local.cloud import REPOSITORY
+from infra.local.data.material import Material, from_json
+from infra.local.writing.calls import Executor
+from infra.local.writing.steps import Plan
+from infra.local.writing.tally import Tally, TallyWriter
+
+MODULE = "infra.local.writing.writers"
+FLUSH_SECONDS = 0.5
+STOP_SECONDS = 30
+
+
+class WritersError(Exception):
+    """The writers ended although they should write on; has a line that begins `Try: `."""
+
+
+@dataclass(frozen=True)
+class WriterSettings:
+    """What the writers' process needs to know."""
+
+    table: str
+    material: dict[str, Any]
+    tally: str
+    """The file that changes are counted in."""
+    seed: int
+    rate: float
+    """Writes per second, all writers together."""
+    threads: int = 4
+
+
+class Writers:
+    """The running process, as the demo sees it."""
+
+    def __init__(
+        self, settings: WriterSettings, directory: Path, environment: Mapping[str, str]
+    ) -> None:
+        self._tally = Path(settings.tally)
+        self._tally.unlink(missing_ok=True)
+        self._log = directory / "writers.log"
+        self._stopped = False
+        command = [
+            sys.executable,
+            "-m",
+            "infra.local.writing.writers",
+            json.dumps(asdict(settings)),
+        ]
+        with self._log.open("wb") as log:
+            # A session of its own: Ctrl-C goes to the demo, which stops everything in order.
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=REPOSITORY,
+                env=dict(environment),
+                start_new_session=True,
+            )
+
+    def tally(self) -> Tally:
+        """What has been written so far."""
+        return Tally.read(self._tally)
+
+    def check(self) -> None:
+        """Raises WritersError if they have ended although nobody stopped them, or badly."""
+        ended = self._process.poll()
+        if ended is None or (self._stopped and not ended):
+            return
+        lines = self._log.read_text(errors="replace").strip().splitlines()
+        raise WritersError(
+            f"The writers to the source table ended by themselves (exit status "
+            f"{self._process.returncode}): {lines[-1] if lines else 'no reason given'}\n"
+            f"Try: read {self._log}"
+        )
+
+    def stop(self) -> None:
+        """Lets the writes that are under way end; raises WritersError if they had ended before."""
+        self.check()
+        self.close()
+        self.check()
+
+    def close(self) -> None:
+        """Ends the process, one way or the other."""
+        self._stopped = True
+        if self._process.stdin:
+            with suppress(BrokenPipeError):
+                self._process.stdin.close()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+class Pace:
+    """Spreads writes evenly over time; time that was lost is not made up for by a burst."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._next = time.monotonic()
+
+    def wait(self, writes: int, stop: threading.Event) -> None:
+        """Waits as long as these writes may take."""
+        now = time.monotonic()
+        self._next = max(self._next, now - 0.5) + writes / self._rate
+        stop.wait(max(0.0, self._next - now))
+
+
+class Threads:
+    """The writers, each with its plan, in this process."""
+
+    def __init__(self, settings: WriterSettings, material: Material) -> None:
+        self._settings = settings
+        self._tally = TallyWriter(Path(settings.tally))
+        self._stop = threading.Event()
+        self._failures: list[BaseException] = []
+        self._threads = [
+            threading.Thread(target=self._write, args=(self._plan(material, n),), daemon=True)
+            for n in range(settings.threads)
+        ]
+
+    def run(self) -> None:
+        """Writes until standard input ends. Raises what a writer raised."""
+        for thread in self._threads:
+            thread.start()
+        while not self._failures:
+            readable, _, _ = select.select([sys.stdin], [], [], FLUSH_SECONDS)
+            self._tally.flush()
+            if readable and not os.read(sys.stdin.fileno(), 1):
+                break
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(STOP_SECONDS)
+        self._tally.flush()
+        if self._failures:
+            raise self._failures[0]
+
+    def _plan(self, material: Material, n: int) -> Plan:
+        random = Random(f"{self._settings.seed}/writer/{n}")
+        return Plan(material, n, self._settings.threads, random)
+
+    def _write(self, plan: Plan) -> None:
+        try:
+            executor = Executor(_dynamodb(), self._settings.table)
+            pace = Pace(self._settings.rate / self._settings.threads)
+            while not self._stop.is_set():
+                step = plan.next(time.time())
+                changes = executor.run(step)
+                self._tally.add(time.time(), step.kind, len(step.writes), changes)
+                pace.wait(len(step.writes), self._stop)
+        except BaseException as error:
+            self._failures.append(error)
+
+
+def _dynamodb() -> Any:
+    """A client of the account that the environment names; every thread has its own."""
+    config = Config(retries={"total_max_attempts": 8, "mode": "standard"})
+    return boto3.session.Session().client("dynamodb", config=config)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The writers' process."""
+    values: Mapping[str, Any] = json.loads(arguments[0])
+    settings = WriterSettings(**values)
+    Threads(settings, from_json(settings.material)).run()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
