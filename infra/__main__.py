@@ -14,8 +14,10 @@ from infra.buffer import Buffer
 from infra.config import Settings
 from infra.consumer import Consumer, ConsumerRole
 from infra.ledger import Ledger
+from infra.observability import Alarms, Notifications, show
 from infra.operators import Lane, Operators
 from infra.snapshot import Snapshot
+from infra.watchdog import Watchdog
 
 settings = Settings.load(pulumi.Config())
 archive = package.require(settings.lambda_archive)
@@ -23,8 +25,9 @@ accounts = connect(settings)
 
 operators = Operators("replication", settings, accounts)
 snapshot = Snapshot("replication-snapshot", settings, accounts, writer=operators.exporter.arn)
+notifications = Notifications("replication-alarms", settings, accounts)
 
-lanes = []
+lanes, alarms = [], []
 for table in settings.tables:
     role = ConsumerRole(table, accounts)
     buffer = Buffer(table, settings, accounts, reader=role.arn)
@@ -32,9 +35,30 @@ for table in settings.tables:
     consumer = Consumer(
         table, settings, accounts, role=role, buffer=buffer, ledger=ledger, archive=archive
     )
+    Watchdog(
+        table,
+        settings,
+        accounts,
+        buffer=buffer,
+        ledger=ledger,
+        consumer=consumer,
+        archive=archive,
+    )
+    alarms.append(
+        Alarms(
+            table,
+            settings,
+            accounts,
+            buffer=buffer,
+            ledger=ledger,
+            consumer=consumer,
+            topics=notifications.topics,
+        )
+    )
     lanes.append(Lane(table, buffer, ledger, consumer))
 
 operators.grant(snapshot, lanes)
+show("replication-dashboard", settings, accounts, alarms)
 
 pulumi.export("project", pulumi.get_project())
 pulumi.export("stack", pulumi.get_stack())

@@ -14,6 +14,8 @@ from typing import Any
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
 
+from infra import alarm_settings
+from infra.alarm_settings import AlarmSettings
 from infra.mistakes import ConfigError, Mistakes, Section
 
 __all__ = ["Account", "ConfigError", "Operators", "Settings", "Table"]
@@ -126,6 +128,8 @@ class Settings:
     """Whether Pulumi and AWS refuse to delete what holds data. False only to tear a stack down."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Put on every resource that takes tags."""
+    alarms: AlarmSettings = field(default_factory=AlarmSettings)
+    """Who hears of alarms, and from when on they fire."""
 
     @classmethod
     def load(cls, config: pulumi.Config) -> Settings:
@@ -164,6 +168,10 @@ class Settings:
             ),
             protect=top.flag("protect", default=cls.protect),
             tags=_tags(top),
+            alarms=alarm_settings.read(
+                top,
+                {"source": source.region, "consumer": source.region, "target": target.region},
+            ),
         )
         top.refuse_unknown_keys()
         _refuse_clashes(settings, mistakes)

@@ -111,7 +111,7 @@ def test_the_consumer_may_write_its_target_and_keep_its_books_and_nothing_else(
     ledger = stack.arn(stack.one("Table", "ledger"))
     quarantine = stack.arn(stack.one("Bucket", "quarantine"))
     failures = stack.arn(stack.one("Bucket", "on-failure"))
-    logs = stack.arn(stack.one("LogGroup"))
+    logs = stack.arn(stack.one("LogGroup", "consumer"))
     elsewhere = {
         action: resources
         for action, resources in grants(stack, "consumer").items()

@@ -27,6 +27,9 @@ IN_THE_SOURCE_ACCOUNT = {
     "replicate-orders-buffer-key",
     "replicate-orders-buffer-sharing",
     "replicate-orders-buffer-stream",
+    "replicate-orders-observer",
+    "replicate-orders-observer-grants",
+    "replication-alarms-source",
     "replication-exporter",
     "replication-exporter-grants",
 }
@@ -48,7 +51,8 @@ def test_tables_refuse_to_be_deleted_by_anybody_while_protected(
 
 def test_every_resource_names_its_account(stack: Deployment) -> None:
     assert [r.name for r in stack.aws if r.side not in ("source", "target")] == []
-    assert {r.name for r in stack.aws if r.side == "source"} == IN_THE_SOURCE_ACCOUNT
+    alarms = {r.name for r in stack.of("MetricAlarm")}
+    assert {r.name for r in stack.aws if r.side == "source"} - alarms == IN_THE_SOURCE_ACCOUNT
 
 
 def test_each_provider_refuses_any_account_but_its_own(stack: Deployment) -> None:
@@ -151,13 +155,14 @@ def test_only_resolved_quarantine_objects_expire(stack: Deployment) -> None:
 
 
 def test_logs_do_not_grow_for_ever(stack: Deployment) -> None:
-    function, group = stack.one("Function"), stack.one("LogGroup")
-    assert function.inputs["loggingConfig"]["logGroup"] == group.name
-    assert group.inputs["retentionInDays"] == 90
+    for name in ("consumer", "watchdog"):
+        function, group = stack.one("Function", name), stack.one("LogGroup", name)
+        assert function.inputs["loggingConfig"]["logGroup"] == group.name
+        assert group.inputs["retentionInDays"] == 90
 
 
 def test_the_function_is_the_consumer_with_everything_it_has_to_be_told(stack: Deployment) -> None:
-    function = stack.one("Function")
+    function = stack.one("Function", "consumer")
     assert function.inputs["handler"] == "replicator.handler.handler"
     assert function.inputs["runtime"] == "python3.13"
     assert function.inputs["architectures"] == ["arm64"]
@@ -192,7 +197,7 @@ def test_the_settings_of_a_table_reach_its_resources(tmp_path: Path) -> None:
     assert stream["streamModeDetails"] == {"streamMode": "PROVISIONED"}
     assert (mapping["parallelizationFactor"], mapping["batchSize"]) == (2, 50)
     assert mapping["maximumBatchingWindowInSeconds"] == 3
-    function = deployed.one("Function").inputs
+    function = deployed.one("Function", "consumer").inputs
     assert (function["memorySize"], function["reservedConcurrentExecutions"]) == (512, 20)
     assert function["environment"]["variables"]["LEDGER_RETENTION_DAYS"] == "60"
     assert function["environment"]["variables"]["TARGET_TABLE"] == "orders"
@@ -217,16 +222,22 @@ def test_across_regions_lambda_stands_with_the_source_and_what_it_keeps_with_the
     }
     with_the_source = {name for name, place in places.items() if place == ("target", "eu-west-1")}
     on_failure = {name for name in places if "on-failure" in name}
-    assert with_the_source == on_failure | {
+    watching = {name for name in places if "-watchdog" in name}
+    alarms = {r.name for r in deployed.of("MetricAlarm")}
+    assert with_the_source - alarms == (on_failure | watching) - alarms | {
         "replicate-orders-consumer",
         "replicate-orders-consumer-logs",
         "replicate-orders-consumer-mapping",
+        "replication-alarms-consumer",
+        "replication-dashboard",
     }
+    assert places["replication-alarms-target"] == ("target", "us-east-1")
+    assert places["replicate-orders-alarm-target-throttled"] == ("target", "us-east-1")
     assert places["replicate-orders-buffer-stream"] == ("source", "eu-west-1")
     for name in ("replicate-orders-ledger", "replication-journal", "replicate-orders-quarantine"):
         assert places[name] == ("target", "us-east-1")
     assert places["replication-snapshot"] == ("target", "us-east-1")
-    function = deployed.one("Function").inputs
+    function = deployed.one("Function", "consumer").inputs
     assert function["environment"]["variables"]["TARGET_REGION"] == "us-east-1"
     assert deployed.outputs["tables"][0]["consumerRegion"] == "eu-west-1"
     assert deployed.outputs["target"]["region"] == "us-east-1"
@@ -258,7 +269,7 @@ def test_the_outputs_carry_all_that_the_operators_tool_needs(stack: Deployment) 
                 "streamArn": stack.arn(stack.one("Stream")),
                 "consumerRegion": "eu-west-1",
                 "functionName": "replicate-orders-consumer",
-                "functionArn": stack.arn(stack.one("Function")),
+                "functionArn": stack.arn(stack.one("Function", "consumer")),
                 "logGroup": "replicate-orders-consumer-logs",
                 "mappingUuid": "uuid-of-replicate-orders-consumer-mapping",
                 "parallelizationFactor": 1,
@@ -275,8 +286,13 @@ def test_the_outputs_carry_all_that_the_operators_tool_needs(stack: Deployment) 
 def test_a_second_table_touches_nothing_of_the_first(stack: Deployment, tmp_path: Path) -> None:
     tables = [*CONFIG["tables"], {"source": "customers"}]
     both = record({**CONFIG, "tables": tables}, tmp_path / "archive")
-    shared = {"replication-exporter-grants", "replication-importer-grants"}
-    archives = {"replicate-orders-consumer"}  # only the path of the stand-in archive differs
+    shared = {
+        "replication-dashboard",
+        "replication-exporter-grants",
+        "replication-importer-grants",
+    }
+    # Only the path of the stand-in archive differs.
+    archives = {"replicate-orders-consumer", "replicate-orders-watchdog"}
     first = {r.name: r for r in stack.resources if r.name not in shared | archives}
     second = {(r.kind, r.name): r for r in both.resources}
     for name, resource in first.items():

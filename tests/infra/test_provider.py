@@ -17,7 +17,7 @@ from infra.local.bindings import BINDINGS, BindingError, Created, Inputs, Reques
 from infra.local.bindings.lambda_ import zipped
 from infra.local.cloud import LocalAccount
 from infra.local.provider import LocalProvider
-from tests.infra.engine import CONFIG, Deployment, stand_in_archive
+from tests.infra.engine import CONFIG, record, stand_in_archive
 
 
 class NoCloud:
@@ -51,7 +51,9 @@ def provider(cloud: NoCloud, binding: Callable[[Request], Created]) -> LocalProv
     return made
 
 
-def test_every_type_in_the_program_has_a_binding_and_every_binding_a_use(stack: Deployment) -> None:
+def test_every_type_in_the_program_has_a_binding_and_every_binding_a_use(tmp_path: Path) -> None:
+    emails = {"alarms": {"emails": ["team@example.com"]}}
+    stack = record({**CONFIG, **emails}, tmp_path / "archive")
     assert {r.type for r in stack.aws} == set(BINDINGS)
 
 

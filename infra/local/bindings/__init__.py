@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from infra.local.bindings import dynamodb, iam, kinesis, lambda_, s3
+from infra.local.bindings import dynamodb, events, iam, kinesis, lambda_, monitoring, s3
 from infra.local.bindings.inputs import BindingError, Inputs
 from infra.local.bindings.request import Binding, Created, Request
 
 __all__ = ["BINDINGS", "Binding", "BindingError", "Created", "Inputs", "Request"]
 
 BINDINGS: Mapping[str, Binding] = {
+    "aws:cloudwatch/dashboard:Dashboard": monitoring.dashboard,
+    "aws:cloudwatch/eventRule:EventRule": events.rule,
+    "aws:cloudwatch/eventTarget:EventTarget": events.target,
     "aws:cloudwatch/logGroup:LogGroup": lambda_.log_group,
+    "aws:cloudwatch/metricAlarm:MetricAlarm": monitoring.alarm,
     "aws:dynamodb/kinesisStreamingDestination:KinesisStreamingDestination": (
         dynamodb.streaming_destination
     ),
@@ -23,6 +27,7 @@ BINDINGS: Mapping[str, Binding] = {
     "aws:kms/key:Key": kinesis.key,
     "aws:lambda/eventSourceMapping:EventSourceMapping": lambda_.event_source_mapping,
     "aws:lambda/function:Function": lambda_.function,
+    "aws:lambda/permission:Permission": lambda_.permission,
     "aws:s3/bucket:Bucket": s3.bucket,
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": s3.lifecycle,
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls": s3.ownership_controls,
@@ -31,4 +36,6 @@ BINDINGS: Mapping[str, Binding] = {
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": (
         s3.encryption
     ),
+    "aws:sns/topic:Topic": monitoring.topic,
+    "aws:sns/topicSubscription:TopicSubscription": monitoring.subscription,
 }

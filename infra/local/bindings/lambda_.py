@@ -102,6 +102,19 @@ def event_source_mapping(request: Request) -> Created:
     return Created(mapping, {"uuid": mapping, "arn": arn})
 
 
+def permission(request: Request) -> Created:
+    """Who else may invoke a function."""
+    inputs, name = request.inputs, request.physical_name("statementId")
+    request.client("lambda").add_permission(
+        FunctionName=inputs.text("function"),
+        StatementId=name,
+        Action=inputs.text("action"),
+        Principal=inputs.text("principal"),
+        SourceArn=inputs.text("sourceArn"),
+    )
+    return Created(name)
+
+
 def log_group(request: Request) -> Created:
     name, logs = request.physical_name("name"), request.client("logs")
     logs.create_log_group(logGroupName=name)

@@ -1,0 +1,155 @@
+"""The `alarms` section of the stack configuration: who is told, and from when on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+
+from infra.mistakes import NOT_GIVEN, Section
+
+EMAIL = r"[^@\s]+@[^@\s]+\.[^@\s]+"
+TOPIC_ARN = r"arn:aws[a-z-]*:sns:([a-z0-9-]+):[0-9]{12}:[A-Za-z0-9_-]{1,256}"
+
+PLACES = ("source", "consumer", "target")
+"""Where alarms live: an alarm can stand only where its metric is, and tell only a topic there."""
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """From when on an alarm fires. Whole numbers, in the unit that the name ends with."""
+
+    replication_lag_seconds: int = 60
+    """p99 of the time from a change to its being applied. 60: normally it is well under a second,
+    and a burst that is worked off within minutes need not wake anybody."""
+    iterator_age_minutes: int = 60
+    """How old the records are that the consumer is given. 60: far from any loss, and longer than
+    a deployment or a burst takes."""
+    retention_used_percent: int = 25
+    """Share of the stream's retention that the oldest unapplied change has used. 25: three
+    quarters are left to mend what is wrong."""
+    ledger_used_percent: int = 25
+    """Iterator age as a share of the ledger's retention. 25: an entry that expires while a change
+    waits lets that change in over a newer one, so this must be early."""
+    unreplicated_warning_hours: int = 1
+    """Age of the oldest change that DynamoDB has not put into the stream. 1: normally it is
+    milliseconds."""
+    unreplicated_critical_hours: int = 24
+    """The same, when it gets urgent: at 168 hours DynamoDB switches the destination off."""
+    throttled_puts_count: int = 0
+    """Puts into the stream throttled in five minutes, three times in a row. 0: DynamoDB puts them
+    again, but lag grows."""
+    stream_throttles_count: int = 0
+    """The same as Kinesis counts it, for writes and for reads. 0: one reader and one writer should
+    fit."""
+    function_errors_count: int = 0
+    """Failed invocations in five minutes, three times in a row. 0: a batch that fails comes again
+    until it succeeds, so errors that go on stop a lane."""
+    function_throttles_count: int = 0
+    """Throttled invocations in five minutes, three times in a row. 0: the function's concurrency is
+    needed for every shard."""
+    duration_used_percent: int = 90
+    """Share of the time-out that an invocation takes. 90: the consumer stops by itself before the
+    end, which shows as a longest duration near it."""
+    target_throttles_count: int = 10
+    """Throttled writes in five minutes, three times in a row. 10: an on-demand table that grows
+    throttles a few."""
+    probe_age_minutes: int = 30
+    """Since when no round of probes has come through. 30: a healthy round takes one turn of the
+    watchdog, five minutes."""
+
+
+_RANGES: Mapping[str, tuple[int, int, str]] = {
+    "seconds": (1, 86_400, "seconds"),
+    "minutes": (1, 10_080, "minutes"),
+    "hours": (1, 167, "hours"),
+    "percent": (1, 99, "percent"),
+    "count": (0, 1_000_000, "events"),
+}
+
+
+@dataclass(frozen=True)
+class AlarmSettings:
+    """Who hears of alarms. Without e-mail addresses and topics the stack makes topics all the same,
+    for subscriptions that are made elsewhere."""
+
+    emails: tuple[str, ...] = ()
+    """Subscribed to the topics that the stack makes. Each has to be confirmed by its reader."""
+    topics: Mapping[str, str] = field(default_factory=dict)
+    """Topics of one's own instead, by place. None: the stack makes one in each place."""
+    thresholds: Thresholds = field(default_factory=Thresholds)
+
+
+def read(top: Section, regions: Mapping[str, str]) -> AlarmSettings:
+    """The section, checked. `regions` says in which Region each place is."""
+    section = top.section("alarms", "write alarms: {emails: [team@example.com]}", required=False)
+    settings = AlarmSettings(
+        emails=_emails(section),
+        topics=_topics(section, regions),
+        thresholds=_thresholds(section),
+    )
+    if settings.emails and settings.topics:
+        section.mistakes.add(
+            section.key("emails"),
+            list(settings.emails),
+            "nothing, beside topics of one's own",
+            "subscribe the addresses to those topics, or remove alarms.topics",
+        )
+    section.refuse_unknown_keys()
+    return settings
+
+
+def _emails(section: Section) -> tuple[str, ...]:
+    mend = "write emails: [team@example.com]"
+    given = section.sequence("emails", mend)
+    for n, value in enumerate(given):
+        if not (isinstance(value, str) and re.fullmatch(EMAIL, value)):
+            section.mistakes.add(f"{section.key('emails')}[{n}]", value, "an e-mail address", mend)
+    return tuple(str(value) for value in given)
+
+
+def _topics(section: Section, regions: Mapping[str, str]) -> dict[str, str]:
+    if section.raw("topics") is NOT_GIVEN:
+        return {}
+    topics = section.section("topics", "write topics: {source: ARN, consumer: ARN, target: ARN}")
+    found = {}
+    for place in PLACES:
+        region = regions[place]
+        arn = topics.text(
+            place,
+            TOPIC_ARN.replace("([a-z0-9-]+)", re.escape(region) if region else "[a-z0-9-]+"),
+            f"the ARN of an SNS topic in {region}, where these alarms live",
+            f"use arn:aws:sns:{region}:ACCOUNT:NAME, or remove alarms.topics",
+        )
+        if arn:
+            found[place] = arn
+    topics.refuse_unknown_keys()
+    return found
+
+
+def _thresholds(section: Section) -> Thresholds:
+    given = section.section(
+        "thresholds", "write thresholds: {replicationLagSeconds: 60}", required=False
+    )
+    values = {}
+    for each in fields(Thresholds):
+        low, high, unit = _RANGES[each.name.rpartition("_")[2]]
+        values[each.name] = given.whole_number(
+            key_of(each.name), low, high, unit, default=int(getattr(Thresholds, each.name))
+        )
+    given.refuse_unknown_keys()
+    thresholds = Thresholds(**values)
+    if thresholds.unreplicated_warning_hours >= thresholds.unreplicated_critical_hours:
+        given.mistakes.add(
+            given.key("unreplicatedWarningHours"),
+            thresholds.unreplicated_warning_hours,
+            f"less than unreplicatedCriticalHours, {thresholds.unreplicated_critical_hours}",
+            "lower it, or raise the other",
+        )
+    return thresholds
+
+
+def key_of(name: str) -> str:
+    """A field's key in the stack file: replication_lag_seconds -> replicationLagSeconds."""
+    first, *others = name.split("_")
+    return first + "".join(part.title() for part in others)

@@ -1,0 +1,566 @@
+"""Every alarm of a table, as plain values: what it stands on, when it fires, what to do then.
+
+Where nothing is said of it, `missing` follows one rule: a gauge of the watchdog that is not there
+is as bad as a bad one, because what cannot be read is never healthy; a metric that counts events,
+or that exists only while changes flow, is fine when it is not there, because the watchdog's probes
+find a consumer that does nothing at all.
+
+CloudWatch "always ignores missing data" of metrics in AWS/DynamoDB, whatever an alarm says (API
+reference, PutMetricAlarm): such an alarm keeps its state until there is another value. They say
+`ignore` here, and those that would stay on for ever say so in their description.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from infra.alarm_settings import Thresholds
+from replicator import detectors
+from replicator.detectors import Detector
+
+Place = Literal["source", "consumer", "target"]
+Missing = Literal["breaching", "notBreaching", "ignore"]
+Comparison = Literal["GreaterThanThreshold", "GreaterThanOrEqualToThreshold", "LessThanThreshold"]
+
+NAMESPACE = "DynamoDBReplication"
+MINUTE, ROUND, HOUR = 60, 300, 3600
+"""Seconds; a round is the watchdog's."""
+MILLISECONDS = 1000
+DAY = 24 * HOUR
+
+DESCRIPTION_LIMIT = 1024
+"""Characters (API reference, PutMetricAlarm)."""
+
+
+@dataclass(frozen=True)
+class Lane:
+    """What of a table the alarms' dimensions and limits are made of.
+
+    Names that Pulumi makes up may be Outputs.
+    """
+
+    stack: str
+    source_table: str
+    target_table: str
+    ledger_retention_days: int
+    timeout_seconds: int
+    stream: object = "STREAM"
+    function: object = "FUNCTION"
+    ledger: object = "LEDGER"
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """One alarm. Times in seconds, `threshold` in the metric's unit."""
+
+    name: str
+    place: Place
+    namespace: str
+    metric: str
+    dimensions: Mapping[str, object]
+    statistic: str
+    """Sum, Maximum, Minimum or a percentile such as p99."""
+    comparison: Comparison
+    threshold: float
+    missing: Missing
+    fires: str
+    """When it fires, for a reader."""
+    means: str
+    first: str
+    """What to do first."""
+    period: int = ROUND
+    periods: int = 1
+    datapoints: int = 1
+    """So many of the periods have to be bad."""
+    critical: bool = False
+    """Changes are lost, or will be: not one for the morning."""
+
+    @property
+    def description(self) -> str:
+        """What a person reads who is woken up by it."""
+        grade = "CRITICAL" if self.critical else "WARNING"
+        return f"{grade}. {self.means} First: {self.first}"[:DESCRIPTION_LIMIT]
+
+
+STAYS = (
+    " This alarm keeps its state until AWS reports the metric again; when it is mended, set it "
+    "back with `aws cloudwatch set-alarm-state`."
+)
+
+
+def alarms(lane: Lane, limits: Thresholds) -> tuple[Alarm, ...]:
+    """All alarms of a table, the worst first."""
+    return (
+        *_losses(lane),
+        *_watchdog(lane),
+        *_machinery(lane),
+        *_lag(lane, limits),
+        *_source(lane, limits),
+        *_function(lane, limits),
+        *_throttles(lane, limits),
+    )
+
+
+def _gauge(
+    lane: Lane,
+    name: str,
+    detector: Detector,
+    comparison: Comparison,
+    threshold: float,
+    fires: str,
+    *,
+    statistic: str = "Maximum",
+    missing: Missing = "breaching",
+    critical: bool = False,
+) -> Alarm:
+    """An alarm on a gauge of the watchdog: one bad value is enough, as it is a state."""
+    return Alarm(
+        name=name,
+        place="consumer",
+        namespace=NAMESPACE,
+        metric=detector.metric,
+        dimensions={"Stack": lane.stack, "Table": lane.source_table},
+        statistic=statistic,
+        comparison=comparison,
+        threshold=threshold,
+        missing=missing,
+        fires=fires,
+        means=detector.means,
+        first=detector.first,
+        critical=critical,
+    )
+
+
+def _above(lane: Lane, name: str, detector: Detector, fires: str) -> Alarm:
+    return _gauge(lane, name, detector, "GreaterThanThreshold", 0, fires, critical=True)
+
+
+def _below(
+    lane: Lane, name: str, detector: Detector, fires: str, *, critical: bool = False
+) -> Alarm:
+    return _gauge(
+        lane,
+        name,
+        detector,
+        "LessThanThreshold",
+        1,
+        fires,
+        statistic="Minimum",
+        critical=critical,
+    )
+
+
+def _losses(lane: Lane) -> Sequence[Alarm]:
+    return (
+        _below(
+            lane,
+            "destination-gone",
+            detectors.DESTINATION,
+            "the streaming destination is not active, or another stream's",
+            critical=True,
+        ),
+        _above(
+            lane, "source-changed", detectors.SOURCE, "the source table's id is not the first one"
+        ),
+        _above(
+            lane, "target-changed", detectors.TARGET, "the target table's id is not the first one"
+        ),
+        _above(
+            lane,
+            "records-skipped",
+            detectors.SKIPPED,
+            "DynamoDB skipped a record in the last two weeks",
+        ),
+        Alarm(
+            name="replication-failed",
+            place="source",
+            namespace="AWS/DynamoDB",
+            metric="FailedToReplicateRecordCount",
+            dimensions=_replication(lane),
+            statistic="Sum",
+            comparison="GreaterThanThreshold",
+            threshold=0,
+            missing="ignore",
+            fires="DynamoDB skips a record (at once, in the source account)",
+            means="DynamoDB did not put a change record into the stream: too large, or refused. "
+            "The replica lacks that change.",
+            first="see the stream's record size and key; then compare the tables (verify)." + STAYS,
+            period=MINUTE,
+            critical=True,
+        ),
+        _above(
+            lane,
+            "quarantine-not-empty",
+            detectors.QUARANTINE,
+            "a record lies in quarantine",
+        ),
+        _above(
+            lane,
+            "on-failure-objects",
+            detectors.FAILURES,
+            "an object lies in the on-failure bucket",
+        ),
+    )
+
+
+def _watchdog(lane: Lane) -> Sequence[Alarm]:
+    dimensions = {"Stack": lane.stack, "Table": lane.source_table}
+    return (
+        Alarm(
+            name="watchdog-silent",
+            place="consumer",
+            namespace=NAMESPACE,
+            metric=detectors.HEARTBEAT,
+            dimensions=dimensions,
+            statistic="Sum",
+            comparison="LessThanThreshold",
+            threshold=1,
+            # Its absence is what this is about.
+            missing="breaching",
+            fires="no sign of life for three rounds",
+            means="The watchdog does not run: nobody looks for lost changes.",
+            first="see the watchdog's log group and its schedule (EventBridge rule).",
+            periods=3,
+            datapoints=3,
+            critical=True,
+        ),
+        Alarm(
+            name="watchdog-blind",
+            place="consumer",
+            namespace=NAMESPACE,
+            metric=detectors.MISSED,
+            dimensions=dimensions,
+            statistic="Minimum",
+            comparison="GreaterThanThreshold",
+            threshold=0,
+            # The alarm on its silence fires for that.
+            missing="ignore",
+            fires="it cannot make a reading, three rounds in a row",
+            means="The watchdog runs, and cannot read something: that may be lost or not, nobody "
+            "knows.",
+            first="its log names the readings and the errors; pulumi up --refresh mends roles.",
+            periods=3,
+            datapoints=3,
+        ),
+    )
+
+
+def _machinery(lane: Lane) -> Sequence[Alarm]:
+    return (
+        _below(
+            lane,
+            "mapping-off",
+            detectors.MAPPING,
+            "the mapping is off or gone, after the bootstrap and without a pause",
+            critical=True,
+        ),
+        _below(
+            lane,
+            "stream-unhealthy",
+            detectors.STREAM,
+            "status, retention or record size is not as deployed",
+            critical=True,
+        ),
+        _below(lane, "precision-lost", detectors.PRECISION, "records no longer carry microseconds"),
+        Alarm(
+            name="burst-breaker",
+            place="consumer",
+            namespace=NAMESPACE,
+            metric="QuarantineRefused",
+            dimensions={"Stack": lane.stack, "Table": lane.source_table},
+            statistic="Sum",
+            comparison="GreaterThanThreshold",
+            threshold=0,
+            missing="notBreaching",
+            fires="too many records of one invocation would go to quarantine",
+            means="So many records cannot be applied that the cause is no property of a record: "
+            "nothing is quarantined, and the lane waits.",
+            first="the consumer's log names the reasons; if each is bad in its own way, raise "
+            "QUARANTINE_BURST.",
+            # A batch that fails comes again, at longer and longer intervals.
+            periods=3,
+        ),
+    )
+
+
+def _lag(lane: Lane, limits: Thresholds) -> Sequence[Alarm]:
+    age = limits.iterator_age_minutes
+    ledger_seconds = lane.ledger_retention_days * DAY * limits.ledger_used_percent / 100
+    return (
+        Alarm(
+            name="replication-lag",
+            place="consumer",
+            namespace=NAMESPACE,
+            metric="ReplicationLag",
+            dimensions={"Stack": lane.stack, "Table": lane.source_table},
+            statistic="p99",
+            comparison="GreaterThanThreshold",
+            threshold=limits.replication_lag_seconds * MILLISECONDS,
+            # No changes, no lag.
+            missing="notBreaching",
+            fires=f"p99 over {limits.replication_lag_seconds} s, five minutes in a row",
+            means="Changes reach the target late.",
+            first="the dashboard: iterator age says whether the consumer is behind, throttles why.",
+            period=MINUTE,
+            periods=5,
+            datapoints=5,
+        ),
+        _iterator_age(
+            lane,
+            "iterator-age",
+            age * 60,
+            f"records are over {age} min old when the consumer gets them",
+            "The consumer is behind, in at least one shard.",
+            "its errors, throttles and duration; a record that blocks a shard is named in the log, "
+            "and bootstrap park takes it out.",
+        ),
+        _gauge(
+            lane,
+            "retention-used",
+            detectors.BUFFER,
+            "GreaterThanOrEqualToThreshold",
+            limits.retention_used_percent / 100,
+            f"the oldest unapplied change has used {limits.retention_used_percent} % of the "
+            "stream's retention",
+            critical=True,
+        ),
+        _iterator_age(
+            lane,
+            "ledger-expiring",
+            ledger_seconds,
+            f"iterator age reaches {limits.ledger_used_percent} % of the ledger's retention",
+            "Ledger entries may soon expire while changes still wait: a late old change would then "
+            "be applied over a newer one.",
+            "bootstrap pause, which stops the ledger's expiry; then find out why it is behind.",
+            critical=True,
+        ),
+        _gauge(
+            lane,
+            "probes-late",
+            detectors.PROBES,
+            "GreaterThanOrEqualToThreshold",
+            limits.probe_age_minutes * 60,
+            f"no probe through for {limits.probe_age_minutes} min",
+            # Not measured while the consumer is off on purpose; that probes cannot be read is told
+            # by the alarm on missed readings.
+            missing="notBreaching",
+        ),
+    )
+
+
+def _iterator_age(
+    lane: Lane,
+    name: str,
+    seconds: float,
+    fires: str,
+    means: str,
+    first: str,
+    *,
+    critical: bool = False,
+) -> Alarm:
+    return Alarm(
+        name=name,
+        place="consumer",
+        namespace="AWS/Lambda",
+        metric="IteratorAge",
+        dimensions={"FunctionName": lane.function},
+        statistic="Maximum",
+        comparison="GreaterThanOrEqualToThreshold",
+        threshold=seconds * MILLISECONDS,
+        # Lambda has no value while nothing is read: the mapping's own alarm, and probes, see that.
+        missing="notBreaching",
+        fires=fires,
+        means=means,
+        first=first,
+        periods=3,
+        datapoints=3,
+        critical=critical,
+    )
+
+
+def _source(lane: Lane, limits: Thresholds) -> Sequence[Alarm]:
+    return (
+        *(
+            Alarm(
+                name=f"unreplicated-{grade}",
+                place="source",
+                namespace="AWS/DynamoDB",
+                metric="AgeOfOldestUnreplicatedRecord",
+                dimensions=_replication(lane),
+                statistic="Maximum",
+                comparison="GreaterThanOrEqualToThreshold",
+                threshold=hours * HOUR * MILLISECONDS,
+                missing="ignore",
+                fires=f"DynamoDB's oldest change has waited {hours} h for the stream",
+                means="DynamoDB does not get its changes into the stream. At 168 hours it switches "
+                "the destination off, and what waited is lost.",
+                first="the stream's write throttles and status; that its key is enabled and its "
+                "policy unchanged; then AWS Support." + STAYS,
+                critical=grade == "critical",
+            )
+            for grade, hours in (
+                ("warning", limits.unreplicated_warning_hours),
+                ("critical", limits.unreplicated_critical_hours),
+            )
+        ),
+        Alarm(
+            name="puts-throttled",
+            place="source",
+            namespace="AWS/DynamoDB",
+            metric="ThrottledPutRecordCount",
+            dimensions=_replication(lane),
+            statistic="Sum",
+            comparison="GreaterThanThreshold",
+            threshold=limits.throttled_puts_count,
+            missing="ignore",
+            fires="DynamoDB's puts into the stream are throttled, 15 minutes in a row",
+            means="The stream is too small for the table's changes. DynamoDB tries again; lag "
+            "grows.",
+            first="more shards (or streamMode ON_DEMAND); an on-demand stream doubles by itself."
+            + STAYS,
+            periods=3,
+            datapoints=3,
+        ),
+        *(
+            Alarm(
+                name=f"stream-{verb}-throttled",
+                place="source",
+                namespace="AWS/Kinesis",
+                metric=metric,
+                dimensions={"StreamName": lane.stream},
+                statistic="Sum",
+                comparison="GreaterThanThreshold",
+                threshold=limits.stream_throttles_count,
+                missing="notBreaching",
+                fires=f"Kinesis throttles {verb}s, 15 minutes in a row",
+                means=means,
+                first=first,
+                periods=3,
+                datapoints=3,
+            )
+            for verb, metric, means, first in (
+                (
+                    "write",
+                    "WriteProvisionedThroughputExceeded",
+                    "The stream takes less than the table's changes: they reach it late.",
+                    "more shards; if one shard alone is hot, split it.",
+                ),
+                (
+                    "read",
+                    "ReadProvisionedThroughputExceeded",
+                    "The stream is read faster than a shard allows: changes reach the consumer "
+                    "late.",
+                    "see who else reads the stream (CloudTrail); more shards.",
+                ),
+            )
+        ),
+    )
+
+
+def _function(lane: Lane, limits: Thresholds) -> Sequence[Alarm]:
+    longest = lane.timeout_seconds * limits.duration_used_percent / 100
+    rows: Sequence[tuple[str, str, str, Comparison, float, str, str, str]] = (
+        (
+            "function-errors",
+            "Errors",
+            "Sum",
+            "GreaterThanThreshold",
+            limits.function_errors_count,
+            "invocations fail, 15 minutes in a row",
+            "Batches fail as a whole: a bug, a role, a time-out. They come again, and their lanes "
+            "wait.",
+            "the consumer's log; a batch of one record that does it names what to park.",
+        ),
+        (
+            "function-throttled",
+            "Throttles",
+            "Sum",
+            "GreaterThanThreshold",
+            limits.function_throttles_count,
+            "invocations are throttled, 15 minutes in a row",
+            "The function lacks concurrency: shards wait.",
+            "the account's concurrency quota; raise or remove reservedConcurrency.",
+        ),
+        (
+            "function-slow",
+            "Duration",
+            "Maximum",
+            "GreaterThanOrEqualToThreshold",
+            longest * MILLISECONDS,
+            f"invocations take {limits.duration_used_percent} % of their time-out, 15 minutes in a "
+            "row",
+            "Invocations work until their time is up: the target does not take what comes.",
+            "target and ledger throttles; else a smaller batchSize.",
+        ),
+    )
+    return [
+        Alarm(
+            name=name,
+            place="consumer",
+            namespace="AWS/Lambda",
+            metric=metric,
+            dimensions={"FunctionName": lane.function},
+            statistic=statistic,
+            comparison=comparison,
+            threshold=threshold,
+            missing="notBreaching",
+            fires=fires,
+            means=means,
+            first=first,
+            periods=3,
+            datapoints=3,
+        )
+        for name, metric, statistic, comparison, threshold, fires, means, first in rows
+    ]
+
+
+def _throttles(lane: Lane, limits: Thresholds) -> Sequence[Alarm]:
+    first = (
+        "the table's maximum throughput and the account's quota; a hot key: no partition takes "
+        "more than 1,000 write units a second, and each write costs double here."
+    )
+    return (
+        Alarm(
+            name="writes-throttled",
+            place="consumer",
+            namespace=NAMESPACE,
+            metric="TargetThrottles",
+            dimensions={"Stack": lane.stack, "Table": lane.source_table},
+            statistic="Sum",
+            comparison="GreaterThanThreshold",
+            threshold=limits.target_throttles_count,
+            missing="notBreaching",
+            fires=f"over {limits.target_throttles_count} of the consumer's calls throttled in 5 "
+            "min, 15 minutes in a row",
+            means="Target or ledger do not take the changes as fast as they come: lag grows.",
+            first=first,
+            periods=3,
+            datapoints=3,
+        ),
+        *(
+            Alarm(
+                name=f"{side}-throttled",
+                place="target",
+                namespace="AWS/DynamoDB",
+                metric="WriteThrottleEvents",
+                dimensions={"TableName": table},
+                statistic="Sum",
+                comparison="GreaterThanThreshold",
+                threshold=limits.target_throttles_count,
+                missing="ignore",
+                fires=f"over {limits.target_throttles_count} throttled writes in 5 min, 15 minutes "
+                "in a row",
+                means=f"DynamoDB throttles writes to the {side} table, whoever makes them.",
+                first=first + STAYS,
+                periods=3,
+                datapoints=3,
+            )
+            for side, table in (("target", lane.target_table), ("ledger", lane.ledger))
+        ),
+    )
+
+
+def _replication(lane: Lane) -> dict[str, object]:
+    return {"TableName": lane.source_table, "DelegatedOperation": "KinesisDataStream"}

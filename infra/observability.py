@@ -1,0 +1,210 @@
+"""Who is told (topics), of what (alarms), and what there is to look at (dashboard).
+
+`python -m infra.observability` prints the README's section about alarms.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from infra import dashboard
+from infra.accounts import Accounts
+from infra.alarm_settings import PLACES, Thresholds
+from infra.alarms import Alarm, Lane, alarms
+from infra.buffer import Buffer
+from infra.config import Settings, Table
+from infra.consumer import TIMEOUT_SECONDS, Consumer
+from infra.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where alarms stand: an account and a Region."""
+
+    side: str
+    region: str
+    provider: aws.Provider
+
+
+def places(settings: Settings, accounts: Accounts) -> dict[str, Place]:
+    """Consumer and target are one place where source and target share their Region."""
+    here, there = settings.source.region, settings.target.region
+    return {
+        "source": Place("source", here, accounts.source),
+        "consumer": Place("target", here, accounts.target),
+        "target": Place("target", there, accounts.target),
+    }
+
+
+class Notifications(pulumi.ComponentResource):
+    """A topic in each place, unless the configuration names topics of its own.
+
+    They are not encrypted with a key of one's own: CloudWatch cannot publish through the key that
+    SNS owns, a customer's costs a key and a policy per place, and an alarm says names and numbers,
+    never content of an item. Who needs one names topics in the configuration.
+    """
+
+    topics: Mapping[str, pulumi.Input[str]]
+
+    def __init__(self, name: str, settings: Settings, accounts: Accounts) -> None:
+        super().__init__("replication:index:Notifications", name)
+        given = settings.alarms.topics
+        where = places(settings, accounts)
+        made: dict[Place, pulumi.Output[str]] = {}
+        topics: dict[str, pulumi.Input[str]] = {}
+        for place in PLACES:
+            if place in given:
+                topics[place] = given[place]
+                continue
+            if where[place] not in made:
+                made[where[place]] = self._topic(f"{name}-{place}", where[place], settings)
+            topics[place] = made[where[place]]
+        self.topics = topics
+        self.register_outputs({"topics": dict(topics)})
+
+    def _topic(self, name: str, place: Place, settings: Settings) -> pulumi.Output[str]:
+        opts = pulumi.ResourceOptions(parent=self, provider=place.provider)
+        # SNS's own default policy lets the account publish, and CloudWatch on its behalf.
+        topic = aws.sns.Topic(name, region=place.region, opts=opts)
+        for n, address in enumerate(settings.alarms.emails):
+            aws.sns.TopicSubscription(
+                f"{name}-email-{n}",
+                region=place.region,
+                topic=topic.arn,
+                protocol="email",
+                endpoint=address,
+                opts=opts,
+            )
+        return topic.arn
+
+
+class Alarms(pulumi.ComponentResource):
+    """All alarms of one table, each where its metric is."""
+
+    lane: Lane
+    shown: list[pulumi.Output[str]]
+    """ARNs of the alarms that the dashboard shows: those of its own place."""
+
+    def __init__(
+        self,
+        table: Table,
+        settings: Settings,
+        accounts: Accounts,
+        *,
+        buffer: Buffer,
+        ledger: Ledger,
+        consumer: Consumer,
+        topics: Mapping[str, pulumi.Input[str]],
+    ) -> None:
+        name = f"{table.prefix}-alarm"
+        super().__init__("replication:index:Alarms", name)
+        self.lane = Lane(
+            stack=pulumi.get_stack(),
+            source_table=table.source,
+            target_table=table.target,
+            ledger_retention_days=table.ledger_retention_days,
+            timeout_seconds=TIMEOUT_SECONDS,
+            stream=buffer.stream_name,
+            function=consumer.outputs["functionName"],
+            ledger=ledger.name,
+        )
+        self.shown = []
+        where = places(settings, accounts)
+        for alarm in alarms(self.lane, settings.alarms.thresholds):
+            made = self._alarm(f"{name}-{alarm.name}", alarm, where[alarm.place], topics)
+            if alarm.place == "consumer":
+                self.shown.append(made.arn)
+        self.register_outputs({})
+
+    def _alarm(
+        self, name: str, alarm: Alarm, place: Place, topics: Mapping[str, pulumi.Input[str]]
+    ) -> aws.cloudwatch.MetricAlarm:
+        percentile = alarm.statistic.startswith("p")
+        return aws.cloudwatch.MetricAlarm(
+            name,
+            region=place.region,
+            alarm_description=alarm.description,
+            namespace=alarm.namespace,
+            metric_name=alarm.metric,
+            dimensions=dict(alarm.dimensions),  # type: ignore[arg-type]  # names may be Outputs
+            statistic=None if percentile else alarm.statistic,
+            extended_statistic=alarm.statistic if percentile else None,
+            comparison_operator=alarm.comparison,
+            threshold=alarm.threshold,
+            period=alarm.period,
+            evaluation_periods=alarm.periods,
+            datapoints_to_alarm=alarm.datapoints,
+            treat_missing_data=alarm.missing,
+            alarm_actions=[topics[alarm.place]],
+            ok_actions=[topics[alarm.place]],
+            opts=pulumi.ResourceOptions(parent=self, provider=place.provider),
+        )
+
+
+def show(name: str, settings: Settings, accounts: Accounts, tables: Sequence[Alarms]) -> None:
+    """The stack's dashboard."""
+    body = dashboard.body(
+        [each.lane for each in tables],
+        {each.lane.source_table: each.shown for each in tables},
+        region=settings.source.region,
+        target_region=settings.target.region,
+    )
+    aws.cloudwatch.Dashboard(
+        name,
+        region=settings.source.region,
+        dashboard_name=f"{pulumi.get_project()}-{pulumi.get_stack()}",
+        dashboard_body=pulumi.Output.json_dumps(body),
+        opts=pulumi.ResourceOptions(provider=accounts.target),
+    )
+
+
+WHERE = {
+    "source": "source account",
+    "consumer": "target account, source Region",
+    "target": "target account and Region",
+}
+MISSING = {"breaching": "fires", "notBreaching": "is fine", "ignore": "changes nothing"}
+
+
+def readme() -> str:
+    """The README's section about alarms, with the defaults."""
+    lane = Lane(
+        stack="STACK",
+        source_table="SOURCE",
+        target_table="TARGET",
+        ledger_retention_days=Table.ledger_retention_days,
+        timeout_seconds=TIMEOUT_SECONDS,
+    )
+    rows = [
+        f"| {'**' if each.critical else ''}`{each.name}`{'**' if each.critical else ''} "
+        f"| {WHERE[each.place]} | {each.fires} | {MISSING[each.missing]} "
+        f"| {each.means} | {each.first} |"
+        for each in alarms(lane, Thresholds())
+    ]
+    return "\n".join([*_INTRODUCTION, *rows, ""])
+
+
+_INTRODUCTION = (
+    "## Alarms",
+    "",
+    "Every alarm says in its description what it means and what to do first. Each stands in the",
+    "account and Region of its metric, and tells a topic there (`alarms` in the stack file: e-mail",
+    "addresses, or topics of your own; thresholds). In bold: changes are lost, or will be. The",
+    "watchdog's gauges say how things are, not what has happened, so such an alarm lasts as long",
+    "as its cause; a gauge that cannot be read fires as well. On a new stack these alarms may fire",
+    "until the watchdog has run for the first time, within five minutes.",
+    "",
+    "This table is printed by `python -m infra.observability`.",
+    "",
+    "| alarm | where | fires when | no data | it means | do first |",
+    "| --- | --- | --- | --- | --- | --- |",
+)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(readme())

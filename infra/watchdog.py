@@ -1,0 +1,201 @@
+"""The scheduled function that looks for lost changes, and the role it observes the source with."""
+
+from __future__ import annotations
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.accounts import Accounts
+from infra.buffer import MAX_RECORD_KIB, Buffer
+from infra.config import Settings, Table
+from infra.consumer import LOG_RETENTION_DAYS, Consumer
+from infra.ledger import Ledger
+from infra.package import Archive
+from infra.policies import allow, assumed_by_service, document
+
+INTERVAL_MINUTES = 5
+TIMEOUT_SECONDS = 240
+"""Under the interval, so that no two rounds overlap."""
+MEMORY_MIB = 512
+
+OBSERVED_TABLE_ACTIONS = (
+    # A table's resource policy cannot allow the first to another account ("Resource-based policy
+    # supported API operations", Amazon DynamoDB Developer Guide): hence the observer.
+    "dynamodb:DescribeKinesisStreamingDestination",
+    "dynamodb:DescribeTable",
+)
+OBSERVED_STREAM_ACTIONS = ("kinesis:DescribeStreamSummary", "kinesis:ListShards")
+PROBE_ACTIONS = ("kinesis:PutRecords",)
+LEDGER_ACTIONS = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem")
+
+
+class Watchdog(pulumi.ComponentResource):
+    """Observer role (source account); role, function, schedule and log (target account).
+
+    Like the consumer, the function stands in the source's Region.
+    """
+
+    function_name: pulumi.Output[str]
+
+    def __init__(
+        self,
+        table: Table,
+        settings: Settings,
+        accounts: Accounts,
+        *,
+        buffer: Buffer,
+        ledger: Ledger,
+        consumer: Consumer,
+        archive: Archive,
+    ) -> None:
+        self._name = f"{table.prefix}-watchdog"
+        super().__init__(
+            "replication:index:Watchdog",
+            self._name,
+            None,
+            pulumi.ResourceOptions(providers=[accounts.target]),
+        )
+        self._table, self._settings, self._accounts = table, settings, accounts
+        self._here = settings.source.region
+        self._child = pulumi.ResourceOptions(parent=self)
+        role = aws.iam.Role(
+            f"{self._name}-role",
+            description=f"Watches over the replication of {table.source}",
+            assume_role_policy=assumed_by_service("lambda.amazonaws.com"),
+            opts=self._child,
+        )
+        observer = self._observer(role, buffer)
+        logs = aws.cloudwatch.LogGroup(
+            f"{self._name}-logs",
+            region=self._here,
+            retention_in_days=LOG_RETENTION_DAYS,
+            opts=self._child,
+        )
+        grants = self._grants(role, observer, ledger, consumer, logs)
+        function = aws.lambda_.Function(
+            self._name,
+            region=self._here,
+            description=f"Watches over the replication of {table.source}",
+            role=role.arn,
+            runtime=aws.lambda_.Runtime.PYTHON3D13,
+            architectures=["arm64"],
+            handler="replicator.watchdog.handler",
+            code=pulumi.FileArchive(str(archive.folder)),
+            timeout=TIMEOUT_SECONDS,
+            memory_size=MEMORY_MIB,
+            environment={"variables": self._environment(observer, buffer, ledger, consumer)},
+            logging_config={"log_format": "JSON", "log_group": logs.name},
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[grants]),
+        )
+        self._schedule(function)
+        self.function_name = function.name
+        self.register_outputs({"functionName": function.name})
+
+    def _observer(self, role: aws.iam.Role, buffer: Buffer) -> aws.iam.Role:
+        """Sees no item: it describes, reads DynamoDB's own metrics, and puts probes."""
+        here = pulumi.ResourceOptions(parent=self, provider=self._accounts.source)
+        observer = aws.iam.Role(
+            f"{self._table.prefix}-observer",
+            description=f"What the watchdog of {self._table.source} may do in this account",
+            assume_role_policy=document(
+                {
+                    "Effect": "Allow",
+                    "Action": ["sts:AssumeRole"],
+                    "Principal": {"AWS": [role.arn]},
+                }
+            ),
+            opts=here,
+        )
+        source = self._settings.source.table_arn(self._table.source)
+        aws.iam.RolePolicy(
+            f"{self._table.prefix}-observer-grants",
+            role=observer.name,
+            policy=document(
+                allow("SeeTable", OBSERVED_TABLE_ACTIONS, [source]),
+                allow("SeeStream", OBSERVED_STREAM_ACTIONS, [buffer.stream_arn]),
+                allow("PutProbes", PROBE_ACTIONS, [buffer.stream_arn]),
+                allow("EncryptProbes", ["kms:GenerateDataKey"], [buffer.key_arn]),
+                allow("NoArn", ["cloudwatch:GetMetricStatistics"], ["*"]),
+            ),
+            opts=here,
+        )
+        return observer
+
+    def _grants(
+        self,
+        role: aws.iam.Role,
+        observer: aws.iam.Role,
+        ledger: Ledger,
+        consumer: Consumer,
+        logs: aws.cloudwatch.LogGroup,
+    ) -> aws.iam.RolePolicy:
+        target = self._settings.target.table_arn(self._table.target)
+        return aws.iam.RolePolicy(
+            f"{self._name}-grants",
+            role=role.name,
+            policy=document(
+                allow("Observe", ["sts:AssumeRole"], [observer.arn]),
+                allow("SeeMapping", ["lambda:GetEventSourceMapping"], [consumer.mapping_arn]),
+                allow("SeeTarget", ["dynamodb:DescribeTable"], [target]),
+                allow("KeepItsBook", LEDGER_ACTIONS, [ledger.arn]),
+                allow(
+                    "CountKept",
+                    ["s3:ListBucket"],
+                    [consumer.quarantine.arn, consumer.failures.arn],
+                ),
+                allow(
+                    "Log",
+                    ["logs:CreateLogStream", "logs:PutLogEvents"],
+                    [pulumi.Output.concat(logs.arn, ":*")],
+                ),
+            ),
+            opts=self._child,
+        )
+
+    def _environment(
+        self, observer: aws.iam.Role, buffer: Buffer, ledger: Ledger, consumer: Consumer
+    ) -> dict[str, pulumi.Input[str]]:
+        table, settings = self._table, self._settings
+        return {
+            "STACK": pulumi.get_stack(),
+            "SOURCE_TABLE": table.source,
+            "SOURCE_REGION": settings.source.region,
+            "TARGET_TABLE": table.target,
+            "TARGET_REGION": settings.target.region,
+            "LEDGER_TABLE": ledger.name,
+            "QUARANTINE_BUCKET": consumer.quarantine.name,
+            "ON_FAILURE_BUCKET": consumer.failures.name,
+            "STREAM_NAME": buffer.stream_name,
+            "STREAM_ARN": buffer.stream_arn,
+            "MAPPING_UUID": consumer.outputs["mappingUuid"],
+            "OBSERVER_ROLE_ARN": observer.arn,
+            "PARALLELIZATION_FACTOR": str(table.parallelization_factor),
+            "RETENTION_HOURS": str(settings.retention_hours),
+            "MAX_RECORD_KIB": str(MAX_RECORD_KIB),
+        }
+
+    def _schedule(self, function: aws.lambda_.Function) -> None:
+        rule = aws.cloudwatch.EventRule(
+            f"{self._name}-schedule",
+            region=self._here,
+            description=f"Lets the watchdog of {self._table.source} look",
+            schedule_expression=f"rate({INTERVAL_MINUTES} minutes)",
+            opts=self._child,
+        )
+        permission = aws.lambda_.Permission(
+            f"{self._name}-wake",
+            region=self._here,
+            action="lambda:InvokeFunction",
+            function=function.name,
+            principal="events.amazonaws.com",
+            # Amazon EventBridge User Guide, "Using resource-based policies": this very condition.
+            source_arn=rule.arn,
+            opts=self._child,
+        )
+        aws.cloudwatch.EventTarget(
+            f"{self._name}-target",
+            region=self._here,
+            rule=rule.name,
+            arn=function.arn,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[permission]),
+        )
