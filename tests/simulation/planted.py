@@ -14,6 +14,9 @@ from unittest import mock
 
 from botocore.exceptions import ClientError
 
+from bootstrap.quarantine import redrive as redriving
+from bootstrap.quarantine.judgement import Judgement, judge
+from bootstrap.quarantine.objects import Holding, Kept
 from replicator import batch, decode, ledger, line, settings
 from replicator.change import Change, Entry, Probe
 from replicator.decode import Record
@@ -169,10 +172,15 @@ def batch_mate_dropped() -> Any:
 @contextlib.contextmanager
 def stale_redrive() -> Iterator[None]:
     content, actions = decode.content, LedgerGuard.actions
+    redriven: set[bytes] = set()
+
+    def remembered(kept: Kept, holding: Holding, *rest: Any, **named: Any) -> Judgement:
+        redriven.update(record.data for record in holding.records)
+        return judge(kept, holding, *rest, **named)
 
     def marked(record: Record, table: str) -> decode.Content:
         found = content(record, table)
-        if isinstance(found, Change) and record.partition_key.startswith("redrive"):
+        if isinstance(found, Change) and record.data in redriven:
             found.__dict__["redriven"] = True
         return found
 
@@ -184,6 +192,7 @@ def stale_redrive() -> Iterator[None]:
         return entry, item
 
     with (
+        mock.patch.object(redriving, "judge", remembered),
         mock.patch.object(decode, "content", marked),
         mock.patch.object(LedgerGuard, "actions", unconditional),
     ):
