@@ -8,6 +8,7 @@ import pulumi_aws as aws
 from infra.accounts import Accounts
 from infra.config import Account, Settings, Table
 from infra.policies import Text, allow, document
+from infra.reasons import KEY_ADMINISTRATION
 
 MAX_RECORD_KIB = 10 * 1024
 """10 MiB, Kinesis's most: DynamoDB skips, for good, what is larger than the stream's limit."""
@@ -24,27 +25,6 @@ READING_ACTIONS = (
 )
 """What a Lambda mapping with shared throughput reads a stream with; both accounts have to allow it.
 """
-
-KEY_ADMINISTRATION = (
-    "kms:CancelKeyDeletion",
-    "kms:DescribeKey",
-    "kms:DisableKey",
-    "kms:DisableKeyRotation",
-    "kms:EnableKey",
-    "kms:EnableKeyRotation",
-    "kms:GetKeyPolicy",
-    "kms:GetKeyRotationStatus",
-    "kms:ListGrants",
-    "kms:ListKeyPolicies",
-    "kms:ListResourceTags",
-    "kms:PutKeyPolicy",
-    "kms:RevokeGrant",
-    "kms:ScheduleKeyDeletion",
-    "kms:TagResource",
-    "kms:UntagResource",
-    "kms:UpdateKeyDescription",
-)
-"""Everything but the use of the key: its administrators need not read what it encrypts."""
 
 
 class Buffer(pulumi.ComponentResource):

@@ -1,0 +1,131 @@
+"""What has to be allowed: the recorded calls, and what stands behind them or beside them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra import reasons
+from tests.infra.proof.declared import RESOURCE, TRUST, Declared, Policy
+
+LAMBDA = "lambda.amazonaws.com"
+
+
+@dataclass(frozen=True, order=True)
+class Need:
+    """A call that has to be allowed, or (`refused`) one that must not be."""
+
+    caller: str
+    action: str
+    resource: str
+    keys: tuple[tuple[str, str], ...] = ()
+    """Condition keys of the request."""
+    plain: bool = False
+    """Over HTTP instead of TLS."""
+    refused: bool = False
+    why: str = "called"
+
+    def __str__(self) -> str:
+        word = "must be refused" if self.refused else "is not allowed"
+        return f"{self.action} on {self.resource} {word} for {self.caller} ({self.why})"
+
+
+def of_recording(file: Path) -> tuple[Need, ...]:
+    """The distinct calls of roles. Accounts' roots stand for the deployer and the test itself."""
+    needs = set()
+    for line in file.read_text().splitlines():
+        call = json.loads(line)
+        if ":assumed-role/" in call["caller"]:
+            needs.add(Need(call["caller"], call["action"], call["resource"]))
+    return tuple(sorted(needs))
+
+
+def all_needs(recorded: Iterable[Need], declared: Declared, external_id: str) -> tuple[Need, ...]:
+    """The recorded calls, completed."""
+    needs = {_as_an_operator(need, external_id) for need in recorded}
+    needs |= set(_behind(needs, declared.keys))
+    needs |= set(_standing(declared))
+    needs |= set(_trusted(needs, declared))
+    needs |= set(_refused(declared))
+    return tuple(sorted(needs))
+
+
+def _as_an_operator(need: Need, external_id: str) -> Need:
+    if need.action == "sts:AssumeRole" and ":assumed-role/dba/" in need.caller:
+        return Need(need.caller, need.action, need.resource, (("sts:ExternalId", external_id),))
+    return need
+
+
+def _behind(needs: Iterable[Need], keys: Mapping[str, str]) -> Iterator[Need]:
+    for need in needs:
+        for behind in reasons.BEHIND:
+            if need.action != behind.call:
+                continue
+            resource = {
+                reasons.SAME: need.resource,
+                reasons.IMPORT: f"{need.resource}/import/any",
+                reasons.KEY: keys.get(need.resource, ""),
+            }[behind.on]
+            for action in behind.needs:
+                through = _through(resource, need.caller) if behind.on == reasons.KEY else ()
+                yield Need(need.caller, action, resource, through, why=f"behind {behind.call}")
+
+
+def _through(key: str, caller: str) -> tuple[tuple[str, str], ...]:
+    """What KMS sees of a call that Kinesis makes for somebody."""
+    return (
+        ("kms:ViaService", f"kinesis.{key.split(':')[3]}.amazonaws.com"),
+        ("kms:CallerAccount", caller.split(":")[4]),
+    )
+
+
+def _standing(declared: Declared) -> Iterator[Need]:
+    stream_keys = set(declared.keys.values())
+    every = [policy for policy in declared.policies if ":kms:" in policy.on]
+    for reason in reasons.STANDING:
+        for policy in every:
+            if reason.on == reasons.STREAM_KEYS and policy.on not in stream_keys:
+                continue
+            account = policy.account
+            linked = "AWSServiceRoleForDynamoDBKinesisDataStreamsReplication"
+            caller = f"arn:aws:iam::{account}:root"
+            through: tuple[tuple[str, str], ...] = ()
+            if reason.who == reasons.REPLICATION_OF_DYNAMODB:
+                caller = f"arn:aws:sts::{account}:assumed-role/{linked}/dynamodb"
+                through = _through(policy.on, caller)
+            for action in reason.needs:
+                yield Need(caller, action, policy.on, through, why=reason.who)
+
+
+def _trusted(needs: Iterable[Need], declared: Declared) -> Iterator[Need]:
+    """A function's role is assumed by Lambda before it can call anything."""
+    called = {
+        (found[1], found[2])
+        for need in needs
+        if (found := re.fullmatch(r"arn:aws:sts::(\d+):assumed-role/([^/]+)/.+", need.caller))
+    }
+    for policy in declared.policies:
+        if policy.kind != TRUST or (policy.account, policy.on.rpartition("/")[2]) not in called:
+            continue
+        if any("Service" in statement["Principal"] for statement in policy.statements):
+            yield Need(LAMBDA, "sts:AssumeRole", policy.on)
+
+
+def _refused(declared: Declared) -> Iterator[Need]:
+    """What must not be possible: plain HTTP into a bucket, by its own account's root even."""
+    for policy in declared.policies:
+        if policy.kind == RESOURCE and policy.on.startswith("arn:aws:s3:::"):
+            yield from _over_http(policy)
+
+
+def _over_http(policy: Policy) -> Iterator[Need]:
+    root = f"arn:aws:iam::{policy.account}:root"
+    for action, resource in (
+        ("s3:ListBucket", policy.on),
+        ("s3:GetObject", f"{policy.on}/any"),
+        ("s3:PutObject", f"{policy.on}/any"),
+    ):
+        yield Need(root, action, resource, plain=True, refused=True, why="TLS only")
