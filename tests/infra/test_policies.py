@@ -285,7 +285,13 @@ WITHOUT_A_PERMISSION = {"dynamodb:TransactWriteItems", "sts:AssumeRole"}
 UNDER_ANOTHER_NAME = {"s3:ListObjectsV2": "s3:ListBucket"}
 MODULES = {
     "exporter": {"source.py", "stream.py"},
-    "importer": {"journal_table.py", "ledger.py", "quarantine.py", "target.py"},
+    "importer": {
+        "export_objects.py",
+        "journal_table.py",
+        "ledger.py",
+        "quarantine.py",
+        "target.py",
+    },
 }
 BOTH_SIDES = {"__init__.py", "calls.py", "sessions.py", "tables.py"}
 
