@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from botocore import exceptions
+
 from bootstrap.aws.calls import Calls
-from bootstrap.errors import AccountError
+from bootstrap.errors import AccountError, UnavailableError
 from bootstrap.quarantine.objects import Listed
 
 _MISSING = frozenset({"404", "NoSuchKey"})
@@ -41,7 +43,14 @@ class AwsBucket:
             raise
         # The body comes after the answer: a connection that breaks in the middle of it is a call
         # that failed.
-        body: bytes = self._calls("s3", lambda: {"read": answer["Body"].read()}, key)["read"]
+        try:
+            body: bytes = self._calls("s3", lambda: {"read": answer["Body"].read()}, key)["read"]
+        except exceptions.IncompleteReadError as error:
+            raise UnavailableError(
+                self._calls.side,
+                f"The content of {self._name}/{key} came incomplete: {error}",
+                fix="run the same command again",
+            ) from error
         return body
 
     def put(self, key: str, body: bytes) -> None:
