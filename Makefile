@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve check test soak format clean build
+.PHONY: help demo serve check test soak bench format clean build
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -20,9 +20,10 @@ $(READY): requirements.txt replicator/requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-# What a user can say: make demo ITEMS=… MIN_CHANGES=… DATA=file KEY=pk[:S],sk[:S]
+# What a user can say: make demo ITEMS=… MIN_CHANGES=… DATA=file KEY=pk[:S],sk[:S] CHAOS=on[,name=rate…]
 DEMO_ARGS = $(if $(ITEMS),--items $(ITEMS)) $(if $(MIN_CHANGES),--min-changes $(MIN_CHANGES)) \
-            $(if $(DATA),--data "$(DATA)") $(if $(KEY),--key "$(KEY)")
+            $(if $(DATA),--data "$(DATA)") $(if $(KEY),--key "$(KEY)") \
+            $(if $(CHAOS),--chaos "$(CHAOS)")
 
 demo: $(READY)  ## replicate a live table between two emulated accounts, and compare
 	@$(BIN)/python -m infra.local demo $(DEMO_ARGS)
@@ -46,6 +47,9 @@ check: $(READY)  ## format, lint, types, layers and the fast tests: about a minu
 
 test: check  ## everything
 	$(BIN)/pytest -q -m slow
+
+bench: $(READY)  ## measure the consumer and the verification beside the usual ways
+	@$(BIN)/python -m tests.bench
 
 soak: $(READY)  ## simulate on and on: make soak MINUTES=30 [SEED=…]
 	@$(BIN)/python -m tests.simulation.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
