@@ -77,7 +77,7 @@ class Operator:
             self.scheduler.pause(self.chance.choice(pauses))
             if self.world.plan.heal and self.chance.random() < 0.3:
                 self._mend_target()
-            self._redrive(0.7)
+            self._redrive(0.9)
 
     def mend(self) -> None:
         """The target takes everything from now on, and what waited is sent again."""

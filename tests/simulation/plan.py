@@ -82,7 +82,7 @@ def plan(seed: int) -> Plan:
     snapshot = expiry == "none" and happens(0.3)
     crowded = happens(0.12)
     strict = happens(0.6) if crowded else happens(0.06)
-    redrive = not strict and not snapshot and happens(0.65)
+    redrive = not strict and not snapshot and happens(0.75)
     rejecting = redrive or (not strict and happens(0.15))
     faulty = happens(0.6)
     long = happens(0.15)
@@ -94,7 +94,7 @@ def plan(seed: int) -> Plan:
         most_in_one_timestamp=chance.choice((3, 4)) if crowded else 2,
         returns=chance.choice((0.0, 0.3, 0.6)),
         deletes=chance.choice((0.1, 0.3, 0.5)),
-        rejects=chance.choice((0.1, 0.3)) if rejecting and not snapshot else 0.0,
+        rejects=chance.choice((0.2, 0.4)) if rejecting and not snapshot else 0.0,
         existing=chance.choice((0.0, 0.5)) if snapshot else 0.0,
     )
     return Plan(
