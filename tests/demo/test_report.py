@@ -78,7 +78,7 @@ def test_a_good_run_is_ok_and_says_everything_that_is_promised() -> None:
 DIFFERENT = Comparison(12, 12, (Difference("missing", {"pk": {"S": "a"}}),))
 
 FAILURES: list[tuple[dict[str, Any], str]] = [
-    ({"comparison": DIFFERENT}, "1 of 12 items differ"),
+    ({"comparison": DIFFERENT}, "1 difference among 12 items"),
     ({"comparison": DIFFERENT, "healed": 1}, "not caught up when the bootstrap said so"),
     ({"comparison": Comparison(0, 0)}, "nothing was compared"),
     ({"min_changes": 96}, "Only 95 changes fell into the run"),
@@ -124,7 +124,13 @@ def test_the_summary_shows_the_figures_and_the_verdict_at_any_width(width: int) 
     summary.show(report(comparison=DIFFERENT), Console(file=out, width=width))
     text = " ".join(out.getvalue().split())
 
-    for figure in ("REPLICATING", "100 received", "p50 40 ms", "9.0 s", "1 of 12 items differ"):
+    for figure in (
+        "REPLICATING",
+        "100 received",
+        "p50 40 ms",
+        "9.0 s",
+        "1 difference among 12 items",
+    ):
         assert figure in text
     assert DIFFERENT.differences[0].key_digest in text
 

@@ -85,11 +85,12 @@ class Report:
     def _problems(self) -> Iterator[str]:
         differences = len(self.comparison.differences)
         if differences:
-            yield f"{differences:,} of {self.comparison.source_items:,} items differ."
+            noun = "difference" if differences == 1 else "differences"
+            yield f"{differences:,} {noun} among {self.comparison.source_items:,} items."
         if self.healed:
             yield (
-                f"{self.healed:,} of them were equal when read again: it was not caught up when "
-                "the bootstrap said so."
+                f"{self.healed:,} of them were equal when read again a little later: it was not "
+                "caught up when the bootstrap said so."
             )
         if self.comparison.source_items == 0:
             yield "The source table is empty: nothing was compared."
