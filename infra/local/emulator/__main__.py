@@ -102,7 +102,8 @@ def _announce(path: Path, endpoint: str) -> None:
 
 
 def _die_with_stdin() -> None:
-    while sys.stdin.buffer.read(4096):
+    # Not through sys.stdin: its lock, held here, would abort an interpreter that is going down.
+    while os.read(sys.stdin.fileno(), 4096):
         pass
     os._exit(0)
 
