@@ -103,7 +103,7 @@ class Consumption:
 def refusals_in(text: str, resource: str = "its resource") -> list[Refusal]:
     """Permissions that a text says are missing; `resource` is told where the text names none."""
     found = _REFUSAL.findall(text)
-    return [Refusal(action, named.strip("\"'.,\\") or resource) for action, named in found]
+    return [Refusal(action, named.strip("\"'.,;\\") or resource) for action, named in found]
 
 
 def read(logs: Any, log_group: str, since: int = 0) -> Consumption:
