@@ -125,7 +125,7 @@ def _digest_file(spool: Spool, opener: Opener, buffer: int, work: tuple[str, str
         for lines in blocks(opener(), bucket, file):
             pairs: list[bytes | None] = []
             try:
-                pairs.extend(map(digest, lines))
+                digest.extend(pairs, lines)
             except ValueError as error:
                 damaged(file, f"line {line + len(pairs) + 1} is unreadable ({error})")
             run.add(pairs, file.number, line)

@@ -16,8 +16,6 @@ from typing import Any
 
 import orjson
 
-from replicator.canonical import NORMAL_NUMBER
-
 MOST_VALUES = 120
 """Values in a shape, nested ones included; above, parsing is as good."""
 
@@ -25,9 +23,14 @@ MOST_VALUES = 120
 # second takes those escapes that are the canonical spelling of what they stand for.
 _PLAIN = rb'[^"]*+'
 _ESCAPED = rb'[^"\\]*+(?:\\["\\nrtbf][^"\\]*+)*+'
-_BASE64 = rb"[A-Za-z0-9+/]*(?:[AQgw]==|[AEIMQUYcgkosw048]=)?"
-_NUMBER = NORMAL_NUMBER.encode()
-_number = re.compile(_NUMBER).fullmatch
+_UNESCAPED = rb'[^"\\]*+'  # a member of a set, in such a line
+# `replicator.canonical.NORMAL_NUMBER` before a quote, written so that nothing is read twice.
+_NUMBER = rb'0|-?[1-9][0-9]{0,39}+(?=")|-?(?:0|[1-9][0-9]*+)\.[0-9]{0,39}[1-9]'
+# Canonical base64: no bits left over at the end. Group by group is exact; for long values it is
+# faster to accept the characters and look at the length afterwards.
+_BASE64 = rb"(?:[A-Za-z0-9+/]{4})*+(?:[A-Za-z0-9+/](?:[AQgw]=|[A-Za-z0-9+/][AEIMQUYcgkosw048])=)?"
+_BASE64_CHARACTERS = rb"[A-Za-z0-9+/]*(?:[AQgw]==|[AEIMQUYcgkosw048]=)?"
+_LONG_BINARY = 128
 
 Normal = Callable[[bytes], bytes | None]
 """What a captured value still needs; None: it is not canonical after all."""
@@ -47,64 +50,56 @@ class Shape:
 
     def __init__(self, item: dict[str, Any], key: tuple[str, ...]) -> None:
         self._normal: dict[int, Normal] = {}
-        plain = self._compile(item, _PLAIN)
-        self._plain = re.compile(_line(plain.accepts)).fullmatch
-        escaped = None if self._has_sets else self._compile(item, _ESCAPED).accepts
+        escaped = self._compile(item, _ESCAPED, _UNESCAPED)
         # Compiled when the first line with a backslash comes.
-        self._escaped_source = escaped
+        self._escaped_source = escaped.accepts
         self._escaped: Callable[[bytes], re.Match[bytes] | None] | None = None
-        self._template, self._slots = plain.template, plain.slots
-        chosen = self._chosen(item, key)
-        self._key_template, self._key_slots = chosen.template, chosen.slots
-        self._fixes = [
-            (n, self._normal[slot]) for n, slot in enumerate(self._slots) if slot in self._normal
-        ]
-        self._key_fixes = [
-            (n, self._normal[slot])
-            for n, slot in enumerate(self._key_slots)
-            if slot in self._normal
-        ]
+        form = self._compile(item, _PLAIN, _PLAIN)
+        # What the digester's innermost loop uses by itself: calls cost as much as the work there.
+        self.plain = re.compile(_line(form.accepts)).fullmatch
+        self.template, self.slots = form.template, form.slots
+        chosen = [(name, self._places[name]) for name in sorted(key)]
+        self.key_template, self.key_slots = _object(chosen, template=True), _slots(chosen)
+        self.fixes = self._fixes(self.slots)
+        self.key_fixes = self._fixes(self.key_slots)
+
+    def _fixes(self, slots: tuple[int, ...]) -> list[tuple[int, Normal]]:
+        return [(n, self._normal[slot]) for n, slot in enumerate(slots) if slot in self._normal]
 
     def match(self, line: bytes, escapes: bool) -> re.Match[bytes] | None:
         """The captures of a line of this shape; `escapes`: it holds a backslash."""
         if not escapes:
-            return self._plain(line)
+            return self.plain(line)
         if self._escaped is None:
-            if self._escaped_source is None:
-                return None
             self._escaped = re.compile(_line(self._escaped_source)).fullmatch
         return self._escaped(line)
 
     def key(self, found: re.Match[bytes]) -> bytes | None:
         """The canonical form of the key attributes; None if parsing has to say."""
-        values = found.group(*self._key_slots)
-        if self._key_fixes:
-            return _filled(self._key_template, values, self._key_fixes)
-        return self._key_template % values
+        values = found.group(*self.key_slots)
+        if self.key_fixes:
+            values = fixed(values, self.key_fixes)
+        return self.key_template % values if values is not None else None
 
     def image(self, found: re.Match[bytes]) -> bytes | None:
         """The canonical form of the item; None if parsing has to say."""
-        values = found.group(*self._slots)
-        if self._fixes:
-            return _filled(self._template, values, self._fixes)
-        return self._template % values
+        values = found.group(*self.slots)
+        if self.fixes:
+            values = fixed(values, self.fixes)
+        return self.template % values if values is not None else None
 
     # -- making ----------------------------------------------------------------------------------
 
-    def _compile(self, item: dict[str, Any], text: bytes) -> _Form:
+    def _compile(self, item: dict[str, Any], text: bytes, member: bytes) -> _Form:
         self._count = 0
-        self._has_sets = False
+        self._text, self._member = text, member
         self._places: dict[str, _Form] = {}
-        return self._attributes(item, text, self._places)
-
-    def _chosen(self, item: dict[str, Any], key: tuple[str, ...]) -> _Form:
-        chosen = [(name, self._places[name]) for name in sorted(key)]
-        return _Form(b"", _object(chosen, template=True), _slots(chosen))
+        return self._attributes(item, self._places)
 
     def _attributes(
-        self, attributes: dict[str, Any], text: bytes, places: dict[str, _Form] | None = None
+        self, attributes: dict[str, Any], places: dict[str, _Form] | None = None
     ) -> _Form:
-        made = [(name, self._value(value, text)) for name, value in attributes.items()]
+        made = [(name, self._value(value)) for name, value in attributes.items()]
         if places is not None:
             places.update(made)
         ordered = sorted(made, key=lambda each: each[0])
@@ -112,14 +107,14 @@ class Shape:
             _object(made, template=False), _object(ordered, template=True), _slots(ordered)
         )
 
-    def _value(self, value: dict[str, Any], text: bytes) -> _Form:
+    def _value(self, value: dict[str, Any]) -> _Form:
         ((tag, held),) = value.items()
         name = tag.encode()
         if tag == "M":
-            inner = self._attributes(held, text)
+            inner = self._attributes(held)
             return _wrapped(name, inner.accepts, inner.template, inner.slots)
         if tag == "L":
-            parts = [self._value(each, text) for each in held]
+            parts = [self._value(each) for each in held]
             return _wrapped(
                 name,
                 rb"\[" + b",".join(part.accepts for part in parts) + rb"\]",
@@ -129,15 +124,16 @@ class Shape:
         self._count += 1
         slot = self._count
         if tag in _SETS:
-            self._has_sets = True
             member, self._normal[slot] = _SETS[tag]
-            inside = b'((?:"' + member + b'")(?:,"' + member + b'")*+)'
-            return _wrapped(name, rb"\[" + inside + rb"\]", b"[%b]", (slot,))
+            member = b'"' + (member or self._member) + b'"'
+            return _wrapped(
+                name, rb"\[(" + member + b"(?:," + member + rb")*+)\]", b"[%b]", (slot,)
+            )
         if tag in ("BOOL", "NULL"):
             return _wrapped(name, b"(true|false)", b"%b", (slot,))
-        if tag == "B":
-            self._normal[slot] = _whole_base64
-        pattern = {"S": text, "N": _NUMBER, "B": _BASE64}[tag]
+        pattern = {"S": self._text, "N": _NUMBER, "B": _BASE64}[tag]
+        if tag == "B" and len(held) > _LONG_BINARY:
+            pattern, self._normal[slot] = _BASE64_CHARACTERS, _whole_base64
         return _wrapped(name, b'"(' + pattern + b')"', b'"%b"', (slot,))
 
 
@@ -190,26 +186,36 @@ def _slots(parts: list[tuple[str, _Form]]) -> tuple[int, ...]:
     return tuple(slot for _, part in parts for slot in part.slots)
 
 
-def _filled(template: bytes, values: Any, fixes: list[tuple[int, Normal]]) -> bytes | None:
-    filled = [values] if isinstance(values, bytes) else list(values)
+def fixed(values: Any, fixes: list[tuple[int, Normal]]) -> Any:
+    """The captures with what they still need; always a tuple; None if one is not canonical."""
+    whole: Any = (values,) if isinstance(values, bytes) else values
     for place, normal in fixes:
-        fixed = normal(filled[place])
-        if fixed is None:
+        value = normal(whole[place])
+        if value is None:
             return None
-        filled[place] = fixed
-    return template % tuple(filled)
+        if value != whole[place]:
+            whole = (*whole[:place], value, *whole[place + 1 :])
+    return whole
 
 
 def _whole_base64(value: bytes) -> bytes | None:
     return value if len(value) % 4 == 0 else None
 
 
-def _texts(inside: bytes) -> bytes:
-    return b'"' + b'","'.join(sorted(set(inside[1:-1].split(b'","')))) + b'"'
+def _members(inside: bytes) -> bytes:
+    known = _ordered.get(inside)
+    if known is not None:
+        return known
+    ordered = b'"' + b'","'.join(sorted(set(inside[1:-1].split(b'","')))) + b'"'
+    if len(inside) <= 80:
+        if len(_ordered) >= 4096:
+            _ordered.clear()
+        _ordered[inside] = ordered
+    return ordered
 
 
-def _numbers(inside: bytes) -> bytes | None:
-    return _texts(inside)
+_ordered: dict[bytes, bytes] = {}
+"""Short sets and their order: many tables have a few that come back in every item."""
 
 
 def _binaries(inside: bytes) -> bytes | None:
@@ -223,8 +229,9 @@ def _binaries(inside: bytes) -> bytes | None:
     return b'"' + b'","'.join(written) + b'"'
 
 
-_SETS: dict[str, tuple[bytes, Normal]] = {
-    "SS": (_PLAIN, _texts),
-    "NS": (b"(?:" + _NUMBER + b")", _numbers),
+# What a member looks like (None: a text), and how the set is brought into order.
+_SETS: dict[str, tuple[bytes | None, Normal]] = {
+    "SS": (None, _members),
+    "NS": (b"(?:" + _NUMBER + b")", _members),
     "BS": (b"[A-Za-z0-9+/=]*+", _binaries),
 }

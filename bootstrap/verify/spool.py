@@ -97,6 +97,8 @@ class Spool:
         spool._check_space(source, target)
         for name in (*SIDES, "results"):
             (directory / name).mkdir(parents=True, exist_ok=True)
+            for unfinished in (directory / name).glob("*.part"):
+                unfinished.unlink(missing_ok=True)
         if not state.exists():
             with whole_file(state) as file:
                 file.write(json.dumps(asdict(plan), indent=2).encode() + b"\n")
