@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from infra.local.emulator.access import Access
+from infra.local.emulator.alarms import Alarms
 from infra.local.emulator.changes import ChangeCapture, Outlet
 from infra.local.emulator.chaos.delivery import ChaosDelivery
 from infra.local.emulator.chaos.faults import Faults
@@ -25,6 +26,7 @@ from infra.local.emulator.patching import Ministack
 from infra.local.emulator.recording import Recording
 from infra.local.emulator.recovery import Recovery
 from infra.local.emulator.refusals import Refusals
+from infra.local.emulator.schedules import Schedules
 from infra.local.emulator.settings import Settings
 from infra.local.emulator.shards import Shards
 from infra.local.emulator.streams import Streams
@@ -62,12 +64,16 @@ def assemble(ministack: Ministack, settings: Settings) -> None:
     Workers(ministack).install()
     Logs(ministack, access).install()
     mappings.install()
+    alarms = Alarms(ministack, settings)
+    alarms.install()
+    Schedules(ministack, settings).install()
     if settings.chaos.throttle or settings.chaos.lost:
         Faults(ministack, access, settings.chaos, tally.count).install()
 
     start(metrics.run, "local-metrics")
     start(Expiry(ministack, capture, settings).run, "local-expiry")
     start(mappings.run, "local-mappings")
+    start(alarms.run, "local-alarms")
 
 
 def _outlet(chaos: Chaos, direct: DirectOutlet, tally: ChaosTally) -> Outlet:

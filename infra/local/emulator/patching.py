@@ -34,6 +34,7 @@ MODULES: Mapping[str, str] = {
     "sqs": "ministack.services.sqs",
     "cloudwatch": "ministack.services.cloudwatch",
     "cloudwatch_logs": "ministack.services.cloudwatch_logs",
+    "eventbridge": "ministack.services.eventbridge",
 }
 
 REPLACED: Mapping[str, tuple[str, ...]] = {
@@ -118,7 +119,9 @@ REPLACED: Mapping[str, tuple[str, ...]] = {
         "_emit_lambda_logs",
     ),
     "s3": ("_foreign_bucket_allows",),
+    "cloudwatch": ("_evaluate_alarm", "_evaluate_all_alarms"),
     "cloudwatch_logs": ("_filter_log_events",),
+    "eventbridge": ("_parse_rate_seconds", "_SCHEDULER_TICK_INTERVAL"),
 }
 
 RELIED_ON: Mapping[str, tuple[str, ...]] = {
@@ -182,7 +185,18 @@ RELIED_ON: Mapping[str, tuple[str, ...]] = {
     ),
     "s3": ("_put_object", "_bucket_owner_account", "_bucket_policies"),
     "sqs": ("_queue_by_arn",),
-    "cloudwatch": ("_metric_bucket", "_dims_key", "_store_datum"),
+    "cloudwatch": (
+        "_metric_bucket",
+        "_dims_key",
+        "_store_datum",
+        "_alarms",
+        "_metrics",
+        "_calc_stats",
+        "_stat_value",
+        "_record_history",
+        "_dispatch_alarm_actions",
+        "_evaluate_parent_alarms",
+    ),
     "cloudwatch_logs": (
         "_log_groups",
         "_make_group_arn",

@@ -27,6 +27,10 @@ class Settings:
         """AWS's delay on this clock, never under `floor` (seconds)."""
         return max(floor, seconds * self.time_scale)
 
+    def watched(self, seconds: float) -> float:
+        """A schedule's or an alarm's interval: a minute is never under a second."""
+        return max(seconds * self.time_scale, seconds / 60)
+
     @property
     def restorable_lag(self) -> float:
         """How far LatestRestorableDateTime lies behind now: "typically five minutes" on AWS."""
