@@ -7,87 +7,27 @@ find a consumer that does nothing at all.
 
 CloudWatch "always ignores missing data" of metrics in AWS/DynamoDB, whatever an alarm says (API
 reference, PutMetricAlarm): such an alarm keeps its state until there is another value. They say
-`ignore` here, and those that would stay on for ever say so in their description.
+`ignore` here, and say so in their description.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
 
+from infra.alarm import (
+    DAY,
+    HOUR,
+    MILLISECONDS,
+    MINUTE,
+    NAMESPACE,
+    Alarm,
+    Comparison,
+    Lane,
+    Missing,
+)
 from infra.alarm_settings import Thresholds
 from replicator import detectors
 from replicator.detectors import Detector
-
-Place = Literal["source", "consumer", "target"]
-Missing = Literal["breaching", "notBreaching", "ignore"]
-Comparison = Literal["GreaterThanThreshold", "GreaterThanOrEqualToThreshold", "LessThanThreshold"]
-
-NAMESPACE = "DynamoDBReplication"
-MINUTE, ROUND, HOUR = 60, 300, 3600
-"""Seconds; a round is the watchdog's."""
-MILLISECONDS = 1000
-DAY = 24 * HOUR
-
-DESCRIPTION_LIMIT = 1024
-"""Characters (API reference, PutMetricAlarm)."""
-
-
-@dataclass(frozen=True)
-class Lane:
-    """What of a table the alarms' dimensions and limits are made of.
-
-    Names that Pulumi makes up may be Outputs.
-    """
-
-    stack: str
-    source_table: str
-    target_table: str
-    ledger_retention_days: int
-    timeout_seconds: int
-    stream: object = "STREAM"
-    function: object = "FUNCTION"
-    ledger: object = "LEDGER"
-
-
-@dataclass(frozen=True)
-class Alarm:
-    """One alarm. Times in seconds, `threshold` in the metric's unit."""
-
-    name: str
-    place: Place
-    namespace: str
-    metric: str
-    dimensions: Mapping[str, object]
-    statistic: str
-    """Sum, Maximum, Minimum or a percentile such as p99."""
-    comparison: Comparison
-    threshold: float
-    missing: Missing
-    fires: str
-    """When it fires, for a reader."""
-    means: str
-    first: str
-    """What to do first."""
-    period: int = ROUND
-    periods: int = 1
-    datapoints: int = 1
-    """So many of the periods have to be bad."""
-    critical: bool = False
-    """Changes are lost, or will be: not one for the morning."""
-
-    @property
-    def description(self) -> str:
-        """What a person reads who is woken up by it."""
-        grade = "CRITICAL" if self.critical else "WARNING"
-        return f"{grade}. {self.means} First: {self.first}"[:DESCRIPTION_LIMIT]
-
-
-STAYS = (
-    " This alarm keeps its state until AWS reports the metric again; when it is mended, set it "
-    "back with `aws cloudwatch set-alarm-state`."
-)
 
 
 def alarms(lane: Lane, limits: Thresholds) -> tuple[Alarm, ...]:
@@ -186,21 +126,13 @@ def _losses(lane: Lane) -> Sequence[Alarm]:
             fires="DynamoDB skips a record (at once, in the source account)",
             means="DynamoDB did not put a change record into the stream: too large, or refused. "
             "The replica lacks that change.",
-            first="see the stream's record size and key; then compare the tables (verify)." + STAYS,
+            first="see the stream's record size and key; then compare the tables (verify).",
             period=MINUTE,
             critical=True,
         ),
+        _above(lane, "quarantine-not-empty", detectors.QUARANTINE, "a record lies in quarantine"),
         _above(
-            lane,
-            "quarantine-not-empty",
-            detectors.QUARANTINE,
-            "a record lies in quarantine",
-        ),
-        _above(
-            lane,
-            "on-failure-objects",
-            detectors.FAILURES,
-            "an object lies in the on-failure bucket",
+            lane, "on-failure-objects", detectors.FAILURES, "an object lies in the failures bucket"
         ),
     )
 
@@ -397,7 +329,7 @@ def _source(lane: Lane, limits: Thresholds) -> Sequence[Alarm]:
                 means="DynamoDB does not get its changes into the stream. At 168 hours it switches "
                 "the destination off, and what waited is lost.",
                 first="the stream's write throttles and status; that its key is enabled and its "
-                "policy unchanged; then AWS Support." + STAYS,
+                "policy unchanged; then AWS Support.",
                 critical=grade == "critical",
             )
             for grade, hours in (
@@ -418,8 +350,7 @@ def _source(lane: Lane, limits: Thresholds) -> Sequence[Alarm]:
             fires="DynamoDB's puts into the stream are throttled, 15 minutes in a row",
             means="The stream is too small for the table's changes. DynamoDB tries again; lag "
             "grows.",
-            first="more shards (or streamMode ON_DEMAND); an on-demand stream doubles by itself."
-            + STAYS,
+            first="more shards (or streamMode ON_DEMAND); an on-demand stream doubles by itself.",
             periods=3,
             datapoints=3,
         ),
@@ -553,7 +484,7 @@ def _throttles(lane: Lane, limits: Thresholds) -> Sequence[Alarm]:
                 fires=f"over {limits.target_throttles_count} throttled writes in 5 min, 15 minutes "
                 "in a row",
                 means=f"DynamoDB throttles writes to the {side} table, whoever makes them.",
-                first=first + STAYS,
+                first=first,
                 periods=3,
                 datapoints=3,
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from infra.alarms import NAMESPACE, Lane
+from infra.alarm import NAMESPACE, Lane
 from replicator import detectors
 
 WIDTH = 24

@@ -14,8 +14,9 @@ import pulumi_aws as aws
 
 from infra import dashboard
 from infra.accounts import Accounts
+from infra.alarm import Alarm, Lane
 from infra.alarm_settings import PLACES, Thresholds
-from infra.alarms import Alarm, Lane, alarms
+from infra.alarms import alarms
 from infra.buffer import Buffer
 from infra.config import Settings, Table
 from infra.consumer import TIMEOUT_SECONDS, Consumer
@@ -197,7 +198,9 @@ _INTRODUCTION = (
     "addresses, or topics of your own; thresholds). In bold: changes are lost, or will be. The",
     "watchdog's gauges say how things are, not what has happened, so such an alarm lasts as long",
     "as its cause; a gauge that cannot be read fires as well. On a new stack these alarms may fire",
-    "until the watchdog has run for the first time, within five minutes.",
+    "until the watchdog has run for the first time, within five minutes. Where missing data",
+    "changes nothing, CloudWatch gives no choice: once mended, set such an alarm back by hand",
+    "(`aws cloudwatch set-alarm-state`).",
     "",
     "This table is printed by `python -m infra.observability`.",
     "",
