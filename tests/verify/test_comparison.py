@@ -59,6 +59,7 @@ def b64(value: bytes) -> str:
     return base64.b64encode(value).decode()
 
 
+NIL = {"NULL": True}
 BLOB = bytes(range(256)) * 3
 PAIRS: list[tuple[str, Any, Any, bool]] = [
     ("one bit of binary", {"B": b64(BLOB)}, {"B": b64(BLOB[:-1] + b"\xfe")}, False),
@@ -71,7 +72,7 @@ PAIRS: list[tuple[str, Any, Any, bool]] = [
     ("binary set", {"BS": [b64(b"\xfb"), b64(b"a")]}, {"BS": [b64(b"a"), b64(b"\xfb")]}, True),
     ("list order", {"L": [{"S": "a"}, {"S": "b"}]}, {"L": [{"S": "b"}, {"S": "a"}]}, False),
     ("nested type", {"M": {"a": {"L": [{"N": "1"}]}}}, {"M": {"a": {"L": [{"S": "1"}]}}}, False),
-    ("map", {"M": {"a": {"N": "1"}, "b": {"S": ""}}}, {"M": {"b": {"S": ""}, "a": {"N": "1"}}}, True),
+    ("map", {"M": {"a": {"N": "1"}, "b": NIL}}, {"M": {"b": NIL, "a": {"N": "1"}}}, True),
     ("empty text against missing", {"S": ""}, None, False),
     ("null against missing", {"NULL": True}, None, False),
     ("empty map against empty list", {"M": {}}, {"L": []}, False),
