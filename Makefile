@@ -50,6 +50,7 @@ test: check  ## everything
 
 bench: $(READY)  ## measure the consumer and the verification beside the usual ways
 	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench.verification $(if $(LARGEST),--largest $(LARGEST))
 
 soak: $(READY)  ## simulate on and on: make soak MINUTES=30 [SEED=…]
 	@$(BIN)/python -m tests.simulation.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
