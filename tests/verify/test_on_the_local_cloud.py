@@ -1,0 +1,76 @@
+"""`verify` as a process, on the deployed stack with its roles enforced, while writes go on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.verify.stack import Stack, order, replicating, writing
+
+pytestmark = pytest.mark.slow
+
+PRESENT = {
+    "missing": order("missing"),
+    "binary": order("binary", b={"B": b"\x00\x01"}),
+    "nested": order("nested", m={"M": {"a": {"N": "1"}}}),
+    "empty": order("empty", s={"S": ""}),
+    "large": order("large", s={"S": "x" * 300_000}),
+    "scale": order("scale", v={"N": "1.0"}),
+    "set": order("set", v={"SS": ["a", "b"]}),
+}
+WRONG: dict[str, Any] = {
+    "binary": order("binary", b={"B": b"\x00\x03"}),
+    "nested": order("nested", m={"M": {"a": {"S": "1"}}}),
+    "empty": order("empty"),
+    "large": order("large", s={"S": "x" * 299_999 + "y"}),
+    "scale": order("scale", v={"N": "1"}),
+    "set": order("set", v={"SS": ["b", "a"]}),
+    "extra": order("extra"),
+}
+DIFFER = {"binary": ["b"], "nested": ["m"], "empty": ["s"], "large": ["s"]}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with replicating(tmp_path_factory.mktemp("stack")) as stack:
+        yield stack
+
+
+def plant(stack: Stack) -> None:
+    """Writes to the target what no consumer wrote there."""
+    stack.verify()  # what was put before is through
+    table = stack.lane["targetTable"]
+    stack.target.delete_item(TableName=table, Key={"pk": {"S": "missing"}})
+    for item in WRONG.values():
+        stack.target.put_item(TableName=table, Item=item)
+
+
+def lines(report: str) -> dict[str, dict[str, Any]]:
+    found = [json.loads(line) for line in Path(report).read_text().splitlines()]
+    return {each["key"]["pk"]["S"]: each for each in found}
+
+
+def test_planted_differences_of_every_kind_are_found_while_a_writer_runs_and_no_others(
+    stack: Stack,
+) -> None:
+    """C1, C5."""
+    for item in PRESENT.values():
+        stack.put(item)
+    with writing(stack):
+        plant(stack)
+        found = stack.verify(code=5)
+        said = lines(found["report"])
+        assert set(said) == {*DIFFER, "missing", "extra"}
+        assert {name: said[name]["attributes"] for name in DIFFER} == DIFFER
+        assert said["missing"]["kind"] == "missing"
+        assert said["extra"]["kind"] == "extra"
+        assert all(said[name]["foreign"] for name in (*DIFFER, "missing"))
+        assert "source" not in said["binary"]
+        assert found["counts"]["changedSince"] > 0
+        assert found["judged"] > 0.5
+    shown = stack.run("status")
+    assert "6 differences" in shown.stdout, shown.stdout
