@@ -33,6 +33,21 @@ class TableFacts:
     """KMS, or None for the key that DynamoDB owns."""
     key_arn: str | None = None
     """The KMS key, where encryption is KMS."""
+    billing_mode: str = "PAY_PER_REQUEST"
+    read_capacity: int = 0
+    write_capacity: int = 0
+    """Units a second; 0 on demand."""
+    max_reads: int | None = None
+    max_writes: int | None = None
+    """On-demand maximums; None for none."""
+    warm_reads: int = 0
+    warm_writes: int = 0
+    """Units a second that the table can take at once; 0 if AWS does not say."""
+    table_class: str = "STANDARD"
+    stream_view: str | None = None
+    """StreamViewType of DynamoDB Streams, or None while that is off."""
+    replicas: Sequence[str] = ()
+    """Regions of a global table's other replicas."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +99,23 @@ class Backups:
 
 
 @dataclass(frozen=True)
+class Expiry:
+    """Time to live of a table."""
+
+    enabled: bool
+    """Also while it is being switched on; not while it is being switched off."""
+    attribute: str | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an account may have in a Region (DescribeLimits), in units a second."""
+
+    table_writes: int
+    table_reads: int
+
+
+@dataclass(frozen=True)
 class ExportRequest:
     """A full export, in DynamoDB JSON."""
 
@@ -96,6 +128,8 @@ class ExportRequest:
     bucket: str
     bucket_owner: str
     prefix: str
+    key: str = ""
+    """The bucket's customer-managed key; empty for S3's own."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +181,13 @@ class ImportFacts:
     failure_code: str = ""
     failure: str = ""
     log_group: str = ""
+    table_id: str = ""
+    """Of the table that it made; empty if AWS does not say."""
+
+    @property
+    def log_stream(self) -> str:
+        """Where refused items are named: `<import id>/error` (developer guide, S3DataImport)."""
+        return f"{self.arn.rsplit('/', 1)[-1]}/error"
 
 
 @dataclass(frozen=True)
@@ -219,6 +260,10 @@ class SourceAccount(Protocol):
 
     def enable_backups(self, table: str) -> None: ...
 
+    def tags(self, table_arn: str) -> Mapping[str, str]: ...
+
+    def expiry(self, table: str) -> Expiry: ...
+
     def export(self, request: ExportRequest) -> ExportFacts | None:
         """Starts an export, or finds the one of this token. None: the time is not accepted yet."""
 
@@ -260,6 +305,25 @@ class TargetAccount(Protocol):
 
     def protect(self, table: str) -> None:
         """Deletion protection on."""
+
+    def set_class(self, table: str, table_class: str) -> None: ...
+
+    def warm(self, table: str, reads: int, writes: int) -> None:
+        """Raises the warm throughput (units a second). AWS never lowers it."""
+
+    def limits(self) -> Limits: ...
+
+    def tags(self, table_arn: str) -> Mapping[str, str]: ...
+
+    def tag(self, table_arn: str, tags: Mapping[str, str]) -> None: ...
+
+    def expiry(self, table: str) -> Expiry: ...
+
+    def set_expiry(self, table: str, attribute: str, on: bool) -> None:
+        """Time to live on or off. AWS takes one such change of a table in an hour."""
+
+    def drop(self, table: str) -> None:
+        """Deletes a table."""
 
     def backups(self, table: str) -> Backups: ...
 

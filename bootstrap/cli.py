@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from bootstrap import operations
-from bootstrap.errors import EXIT_INTERRUPTED
+from bootstrap.errors import EXIT_INTERRUPTED, EXIT_STILL_RUNNING, BootstrapError
 from bootstrap.invocation import chosen, common_options, gateways, guarded, process
+from bootstrap.orders import STOPS, Orders, TtlPolicy
 from bootstrap.quarantine import commands as quarantine_commands
+from bootstrap.states import State
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -20,7 +23,7 @@ def main() -> None:
     """Replicates a DynamoDB table into another AWS account.
 
     Exit codes: 0 done, 1 blocked, 2 usage, 3 the source account's turn, 4 the target
-    account's turn, 70 a bug.
+    account's turn, 5 differences, 6 still running, 70 a bug.
     """
 
 
@@ -28,10 +31,49 @@ def main() -> None:
 @common_options
 @click.option("--take-over", is_flag=True, help="Replace a run that is alive elsewhere.")
 @click.option("--json", "as_lines", is_flag=True, help="Progress as a JSON object per line.")
-def run(take_over: bool, as_lines: bool, debug: bool, **given: Any) -> None:
+@click.option(
+    "--no-wait",
+    is_flag=True,
+    help="Do not wait for export, import and backlog, which go on by themselves: exit with 6.",
+)
+@click.option(
+    "--until",
+    type=click.Choice([str(state) for state in STOPS]),
+    default=str(State.REPLICATING),
+    show_default=True,
+    help="Stop when this state is reached, before its work begins.",
+)
+@click.option(
+    "--ttl",
+    type=click.Choice([str(policy) for policy in TtlPolicy]),
+    help="When the target expires items by itself. Default: as told before, or at-switch.",
+)
+@click.option(
+    "--discard-failed-import",
+    is_flag=True,
+    help="Delete the table that a failed import of this run left, and import again.",
+)
+@click.option(
+    "--accept-import-errors",
+    is_flag=True,
+    help="Go on without the items that an import refused: the replica is DEGRADED.",
+)
+def run(
+    take_over: bool,
+    as_lines: bool,
+    no_wait: bool,
+    until: str,
+    ttl: str | None,
+    discard_failed_import: bool,
+    accept_import_errors: bool,
+    debug: bool,
+    **given: Any,
+) -> None:
     """Starts the replication, or goes on with it, until the replica has caught up.
 
     Killed or interrupted at any moment, the same command goes on from where the world is.
+    What has to be watched without a break is waited for even with --no-wait: the buffer, until
+    the export has begun, which takes some six minutes.
 
     \b
     Example:
@@ -49,12 +91,27 @@ def run(take_over: bool, as_lines: bool, debug: bool, **given: Any) -> None:
             command,
             take_over=take_over,
             as_lines=as_lines,
+            orders=Orders(
+                until=State(until),
+                wait=not no_wait,
+                ttl=TtlPolicy(ttl) if ttl else None,
+                discard_failed_import=discard_failed_import,
+                accept_import_errors=accept_import_errors,
+            ),
         )
-        for error in errors:
-            click.echo(str(error), err=True)
-        return max((error.exit_code for error in errors), default=0)
+        return ended(errors)
 
     guarded(work, debug, "The same command goes on from here.")
+
+
+def ended(errors: Sequence[BootstrapError]) -> int:
+    """Says what kept tables from getting there; returns the worst exit code."""
+    for error in errors:
+        click.echo(str(error), err=True)
+    codes = [error.exit_code for error in errors]
+    # That a table is still on its way is no failure, and must not hide another table's.
+    failures = [code for code in codes if code != EXIT_STILL_RUNNING]
+    return max(failures or codes, default=0)
 
 
 @main.command()

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from bootstrap.accounts import Ledger, SourceAccount, TargetAccount
 from bootstrap.journal import Journal
+from bootstrap.orders import Orders
 from bootstrap.outputs import Outputs, TableOutputs
 from bootstrap.states import State
 from bootstrap.timing import Clock, Timing
@@ -44,6 +45,8 @@ class Pending:
     poll: float
     """Seconds until it is worth looking again."""
     measure: Measure | None = None
+    outlasts: bool = False
+    """Whether the world goes on with it while nobody looks: `--no-wait` ends here."""
 
 
 Outcome = Done | Acted | Pending
@@ -76,6 +79,7 @@ class Context:
     journal: Journal
     timing: Timing
     clock: Clock
+    orders: Orders = field(default_factory=Orders)
     memory: Memory = field(default_factory=Memory)
 
 

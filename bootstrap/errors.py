@@ -57,6 +57,12 @@ class LeaseLostError(BlockedError):
     """Another run has taken this one's place: nothing more may be done."""
 
 
+class StillRunningError(BootstrapError):
+    """Nothing is wrong: AWS works, and the operator did not want to wait for it."""
+
+    exit_code = EXIT_STILL_RUNNING
+
+
 class UsageError(BootstrapError):
     """The command line, the environment or the outputs make no sense."""
 

@@ -16,13 +16,24 @@ from bootstrap.errors import (
     BlockedError,
     BootstrapError,
     LeaseLostError,
+    StillRunningError,
     UnavailableError,
 )
 from bootstrap.journal import Event, Journal, Store, Waiting
 from bootstrap.lease import Lease
+from bootstrap.orders import STOPS
 from bootstrap.plan import Plan
-from bootstrap.states import Buffered, Exported, State
-from bootstrap.steps import STEPS
+from bootstrap.states import (
+    REPLICAS,
+    Buffered,
+    CaughtUp,
+    Enabled,
+    Exported,
+    Imported,
+    State,
+    Wanted,
+)
+from bootstrap.steps import STEPS, catch_up
 from bootstrap.timing import Clock
 
 SLICE_SECONDS = 5.0
@@ -45,6 +56,11 @@ class TableRun:
         self._history: Sequence[Event] = ()
         self._mapping: EventSource | None = None
         self._held = False
+        self._beyond = False
+
+    @property
+    def waits(self) -> bool:
+        return self.context.orders.wait
 
     @property
     def journal(self) -> Journal:
@@ -63,15 +79,34 @@ class TableRun:
         self._held = True
         self.journal.refresh()
         exported = self.journal.get(Exported)
+        until = self.context.orders.until
+        self._beyond = (
+            STOPS.index(until)
+            < max(
+                STOPS.index(state)
+                for state in (self.journal.row.state, self._reached(), STOPS[0])
+                if state in STOPS
+            )
+            and until is not State.REPLICATING
+        )
         made: Plan | None = None
         if exported is None or not exported.begun:
-            observed = plan.observe(self.context.source, self.context.target, self.context.table)
+            observed = plan.observe(
+                self.context.source,
+                self.context.target,
+                self.context.table,
+                self.context.timing,
+                self.journal.now(),
+            )
             made = plan.make(observed, self.context.table)
             made.refuse_blocked()
         else:
             self._refuse_another_table()
         if not self.journal.run_id:
             self.journal.begin(new_run_id(self.journal.now()))
+        if made is not None and self.journal.get(Wanted) != made.wanted:
+            # Before the first act: CONFIGURING does what the plan said, days later.
+            self.journal.put(made.wanted, "the plan is made")
         return made
 
     def _refuse_another_table(self) -> None:
@@ -95,15 +130,22 @@ class TableRun:
         step: ModuleType | None = None
         try:
             self.journal.refresh()
+            if self._beyond:
+                return Done()
             for step in STEPS:
                 state = self._state_of(step)
+                if self._stops_before(state):
+                    self.journal.enter(state)
+                    return Done()
                 self.journal.works_in(state)
                 outcome: Outcome = step.advance(self.context)
                 if not isinstance(outcome, Done):
                     self.journal.enter(state)
                     break
             else:
-                self.journal.enter(State.REPLICATING)
+                imported = self.journal.get(Imported)
+                lacking = imported is not None and imported.refused > 0
+                self.journal.enter(State.DEGRADED if lacking else State.REPLICATING)
                 outcome = Done()
             if isinstance(outcome, Pending):
                 self.journal.waits(outcome.what)
@@ -121,9 +163,30 @@ class TableRun:
 
     def _state_of(self, step: ModuleType) -> State:
         # A replica stays one while another round of probes measures it.
-        measuring = self.journal.row.state is State.REPLICATING and step is STEPS[-1]
-        state: State = State.REPLICATING if measuring else step.state
+        state: State = step.state
+        if self.journal.row.state in REPLICAS and step is catch_up:
+            state = self.journal.row.state
         return state
+
+    def _stops_before(self, state: State) -> bool:
+        """Whether the operator wants the run to stop where it would enter this state."""
+        until = self.context.orders.until
+        return until is not State.REPLICATING and (
+            state in STOPS and STOPS.index(state) >= STOPS.index(until)
+        )
+
+    def _reached(self) -> State:
+        """The furthest state that the records speak of, whatever the current one."""
+        exported, imported = self.journal.get(Exported), self.journal.get(Imported)
+        if self.journal.get(CaughtUp) is not None:
+            return State.REPLICATING
+        if self.journal.get(Enabled) is not None:
+            return State.CATCHING_UP
+        if imported is not None and imported.done:
+            return State.CONFIGURING
+        if exported is not None and exported.done:
+            return State.IMPORTING
+        return State.EXPORTING if exported is not None and exported.begun else State.PLANNED
 
     def _bear(self, error: UnavailableError, step: ModuleType | None) -> Pending:
         """Waits a trouble out that may pass, for a while."""
@@ -145,6 +208,14 @@ class TableRun:
         if pending and (self._pending is None or self._pending.what != pending.what):
             self._pending_since = self.journal.now()
         self._pending = pending
+
+    def still_running(self, pending: Pending) -> StillRunningError:
+        """What to say of a wait that goes on without this process."""
+        table = self.context.table.source_table
+        return StillRunningError(
+            f"Table {table}: still waiting for {pending.what}, which goes on by itself.",
+            fix=f"the same command later, or {self._command.format('status')}",
+        )
 
     def keep_lease(self) -> None:
         """Renews while nothing else is called. What may pass is the next tick's business."""
@@ -189,7 +260,8 @@ def new_run_id(now: float) -> str:
 def drive(
     runs: Sequence[TableRun], clock: Clock, report: Report
 ) -> list[tuple[TableRun, BootstrapError]]:
-    """Advances all runs, in turn, until each is done or has failed; returns the failed ones.
+    """Advances all runs, in turn, until each is done or has failed; returns the failed ones,
+    and those that need not be waited for.
 
     The runs have been started. Their leases are given back, whatever happens.
     """
@@ -207,6 +279,9 @@ def drive(
                     continue
                 if isinstance(outcome, Done):
                     going.remove(run)
+                if isinstance(outcome, Pending) and outcome.outlasts and not run.waits:
+                    going.remove(run)
+                    failed.append((run, run.still_running(outcome)))
                 polls.append(outcome.poll if isinstance(outcome, Pending) else 0)
             report([run.snapshot() for run in runs])
             if going and polls:

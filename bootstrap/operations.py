@@ -21,6 +21,7 @@ from bootstrap.errors import BootstrapError, Side
 from bootstrap.executor import TableRun, drive
 from bootstrap.journal import Journal, Store
 from bootstrap.lease import Lease, Machine
+from bootstrap.orders import Orders
 from bootstrap.outputs import Outputs, TableOutputs
 from bootstrap.plan import Plan
 from bootstrap.progress import as_json
@@ -100,10 +101,12 @@ def run(
     *,
     take_over: bool,
     as_lines: bool,
+    orders: Orders | None = None,
 ) -> list[BootstrapError]:
-    """Brings every table to REPLICATING; returns why the others are not."""
+    """Brings every table to where it is wanted; returns why the others are not there."""
     runs = [
-        prepare(outputs, table, gateways, process, command[table.source_table]) for table in tables
+        prepare(outputs, table, gateways, process, command[table.source_table], orders or Orders())
+        for table in tables
     ]
     errors: list[BootstrapError] = []
     started: list[TableRun] = []
@@ -142,6 +145,7 @@ def prepare(
     gateways: Gateways,
     process: Process,
     command: str,
+    orders: Orders,
 ) -> TableRun:
     """A run that every call to AWS asks first whether its lease still stands."""
     store = gateways.journal()
@@ -155,6 +159,7 @@ def prepare(
         journal=Journal(store, table.source_table, lease),
         timing=process.timing,
         clock=process.clock,
+        orders=orders,
     )
     return TableRun(context, store, lease, command)
 

@@ -10,6 +10,8 @@ from bootstrap.accounts import (
     Backups,
     Destinations,
     EventSource,
+    Expiry,
+    Limits,
     SourceAccount,
     StreamFacts,
     TableFacts,
@@ -17,6 +19,9 @@ from bootstrap.accounts import (
 )
 from bootstrap.errors import BlockedError
 from bootstrap.outputs import TableOutputs
+from bootstrap.parity import WRITE_FACTOR, wanted
+from bootstrap.states import Wanted
+from bootstrap.timing import Timing
 
 LEAST_RETENTION_HOURS = 168
 """A week. Export and import may take a day or more each, and the consumer reads only then."""
@@ -32,6 +37,13 @@ class Observed:
     backups: Backups | None
     target: TableFacts | None
     mapping: EventSource | None
+    tags: Mapping[str, str]
+    expiry: Expiry
+    """The source's time to live."""
+    limits: Limits
+    """The target account's."""
+    peak_writes: float
+    """The source's, in units a second: its busiest minute of the last day."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +70,7 @@ class Plan:
     blockers: tuple[Blocker, ...]
     actions: tuple[Action, ...]
     notes: tuple[str, ...]
+    wanted: Wanted
 
     def refuse_blocked(self) -> None:
         """Raises:
@@ -77,9 +90,22 @@ class Plan:
         )
 
 
-def observe(source: SourceAccount, target: TargetAccount, table: TableOutputs) -> Observed:
-    """Looks at both sides. Changes nothing."""
+DATAPOINTS = 1_400
+"""CloudWatch answers 1,440 a call: a day of minutes, nearly."""
+
+
+def observe(
+    source: SourceAccount,
+    target: TargetAccount,
+    table: TableOutputs,
+    timing: Timing,
+    now: float,
+) -> Observed:
+    """Looks at both sides. Changes nothing. `now` is AWS's time."""
     facts = source.table(table.source_table)
+    period = timing.metric_period
+    since = now // period * period - DATAPOINTS * period
+    writes = source.consumed_writes(table.source_table, since, now, period) if facts else ()
     return Observed(
         source=facts,
         destinations=source.destinations(table.source_table) if facts else Destinations((), 0),
@@ -87,6 +113,10 @@ def observe(source: SourceAccount, target: TargetAccount, table: TableOutputs) -
         backups=source.backups(table.source_table) if facts else None,
         target=target.table(table.target_table),
         mapping=target.mapping(table.mapping_uuid),
+        tags=source.tags(facts.arn) if facts else {},
+        expiry=source.expiry(table.source_table) if facts else Expiry(False),
+        limits=target.limits(),
+        peak_writes=max((point.value for point in writes), default=0.0) / period,
     )
 
 
@@ -97,6 +127,15 @@ def make(observed: Observed, table: TableOutputs) -> Plan:
         blockers=tuple(_blockers(observed, table)),
         actions=tuple(_actions(observed, table)),
         notes=tuple(_notes(observed)),
+        wanted=wanted(
+            observed.source,
+            observed.tags,
+            observed.expiry,
+            observed.peak_writes,
+            observed.limits,
+        )
+        if observed.source
+        else Wanted(),
     )
 
 
@@ -121,16 +160,15 @@ def _blockers(observed: Observed, table: TableOutputs) -> list[Blocker]:
     if elsewhere is not None:
         block(
             f"Table {table.source_table} streams its changes to {elsewhere.stream_arn}, and a "
-            "table "
-            "has one destination.",
+            "table has one destination.",
             "disable that one if nobody needs it, then: pulumi up --refresh",
         )
     if observed.stream.retention_hours < LEAST_RETENTION_HOURS:
         block(
             f"Stream {table.stream_name} forgets changes after {observed.stream.retention_hours} "
             "hours, which an export and its import may outlast.",
-            "set retentionHours in the stack configuration (8760 is 365 days), then: pulumi up "
-            "--refresh",
+            "set retentionHours in the stack configuration (8760 is 365 days), then: "
+            "pulumi up --refresh",
         )
     if observed.stream.distribution == "AUTO":
         block(
@@ -141,9 +179,18 @@ def _blockers(observed: Observed, table: TableOutputs) -> list[Blocker]:
     if observed.target is not None:
         block(
             f"A table {table.target_table} exists already in the target account, and an import "
-            "makes a "
-            "new one.",
+            "makes a new one.",
             "delete it yourself if it is not needed, or choose another target name in the stack",
+        )
+    needed = round(observed.peak_writes * WRITE_FACTOR)
+    if needed > observed.limits.table_writes:
+        block(
+            f"Table {table.source_table} takes up to {observed.peak_writes:.0f} write units a "
+            f"second, which cost {needed} in the target, and a table there may take "
+            f"{observed.limits.table_writes} (quota of the account).",
+            "raise the quota: aws service-quotas request-service-quota-increase "
+            "--service-code dynamodb --quota-code L-CF0CBE56 --desired-value N, "
+            "with the target account's credentials",
         )
     blockers += _mapping_blockers(observed, table)
     return blockers
@@ -154,9 +201,8 @@ def _mapping_blockers(observed: Observed, table: TableOutputs) -> list[Blocker]:
     if mapping is None:
         return [
             Blocker(
-                f"The event source mapping {table.mapping_uuid} of function {table.function_name} "
-                "is "
-                "gone.",
+                f"The event source mapping {table.mapping_uuid} of function "
+                f"{table.function_name} is gone.",
                 "pulumi up --refresh",
             )
         ]
@@ -191,15 +237,17 @@ def _notes(observed: Observed) -> list[str]:
     notes = []
     if observed.source is not None and observed.source.encryption == "KMS":
         notes.append(
-            "The source is encrypted with a KMS key, which stays in its account: the target gets "
-            "the "
-            "key that AWS manages for DynamoDB there (aws/dynamodb)."
+            "The source is encrypted with a KMS key, which stays in its account: the target "
+            "gets the key that AWS manages for DynamoDB there (aws/dynamodb)."
         )
     return notes
 
 
-def creation_parameters(source: TableFacts, name: str) -> Mapping[str, Any]:
+def creation_parameters(source: TableFacts, name: str, key: str = "") -> Mapping[str, Any]:
     """TableCreationParameters of the target (API reference, ImportTable).
+
+    `key` is the customer-managed key for it; without one it is encrypted with a key of AWS's, and
+    never with the source's, which stays in its account.
 
     On demand and without a maximum, whatever the source has: while it replicates, each change costs
     double in a transaction, and the source's capacity would throttle the replica for ever.
@@ -220,6 +268,12 @@ def creation_parameters(source: TableFacts, name: str) -> Mapping[str, Any]:
             {name: index[name] for name in ("IndexName", "KeySchema", "Projection")}
             for index in source.global_indexes
         ]
-    if source.encryption == "KMS":
+    if key:
+        parameters["SSESpecification"] = {
+            "Enabled": True,
+            "SSEType": "KMS",
+            "KMSMasterKeyId": key,
+        }
+    elif source.encryption == "KMS":
         parameters["SSESpecification"] = {"Enabled": True, "SSEType": "KMS"}
     return parameters

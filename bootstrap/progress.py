@@ -9,7 +9,7 @@ from typing import Any
 from bootstrap.accounts import EventSource
 from bootstrap.context import Measure
 from bootstrap.journal import Event, Failure, Row, Waiting
-from bootstrap.states import CaughtUp, Configured, Enabled, Exported, Imported, State
+from bootstrap.states import REPLICAS, CaughtUp, Configured, Enabled, Exported, Imported, State
 from bootstrap.wording import instant
 
 RUN = "run"
@@ -113,7 +113,7 @@ def _next(state: State, holder: str, mapping: EventSource | None, command: str) 
     if holder:
         return command.format(STATUS)
     stopped = mapping is not None and not mapping.running
-    if state is State.REPLICATING and not stopped:
+    if state in REPLICAS and not stopped:
         return None
     return command.format(RUN)
 
@@ -122,12 +122,17 @@ def _warnings(row: Row, mapping: EventSource | None) -> tuple[str, ...]:
     warnings = []
     exported, imported = row.record(Exported), row.record(Imported)
     counted = exported.items if exported else None
-    if imported and imported.done and counted is not None and imported.items != counted:
+    if imported and imported.refused:
+        warnings.append(
+            f"the import refused {imported.refused} items, and the replica goes on without them: "
+            "compare the tables"
+        )
+    elif imported and imported.done and counted is not None and imported.items != counted:
         warnings.append(
             f"the export holds {counted} items, and {imported.items} were imported: compare the "
             "tables"
         )
-    if row.state is State.REPLICATING and mapping is not None and not mapping.running:
+    if row.state in REPLICAS and mapping is not None and not mapping.running:
         warnings.append(f"the consumer is off: its event source mapping is {mapping.state}")
     return tuple(warnings)
 

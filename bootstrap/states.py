@@ -17,6 +17,8 @@ class State(StrEnum):
     CONFIGURING = "CONFIGURING"
     CATCHING_UP = "CATCHING_UP"
     REPLICATING = "REPLICATING"
+    DEGRADED = "DEGRADED"
+    """It replicates, and it is known that something is missing."""
     FAILED = "FAILED"
 
     @property
@@ -41,6 +43,21 @@ class Buffered:
     stream_arn: str
     table_id: str
     """The source table's. Another one later means that the table was made again."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the target is to have beside what its import gives it, as the plan said."""
+
+    key: ClassVar[str] = "wanted"
+
+    table_class: str = "STANDARD"
+    tags: str = "{}"
+    """JSON object: the source's tags."""
+    ttl_attribute: str = ""
+    """The source's time-to-live attribute; empty while it has none."""
+    warm_writes: int = 0
+    """Units a second for target and ledger; 0: what a new table takes is enough."""
 
 
 @dataclass(frozen=True)
@@ -107,16 +124,20 @@ class Imported:
     failure: str = ""
     failed_generation: int = 0
     failed_arns: tuple[str, ...] = ()
+    refused: int = 0
+    """Items that the import refused, and that the operator accepted to be without."""
 
 
 @dataclass(frozen=True)
 class Configured:
-    """Floor stored, target protected."""
+    """Floor stored, target protected and set up as the plan said."""
 
     key: ClassVar[str] = "configured"
 
     floor: int
     """Microseconds. The one that stands in the ledger, which may be lower than this snapshot's."""
+    ttl: str = "at-switch"
+    """`orders.TtlPolicy`."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +147,8 @@ class Enabled:
     key: ClassVar[str] = "enabled"
 
     at: float
+    by_us: bool = True
+    """False: it was found switched on."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +160,10 @@ class Probing:
     probe: str
     probes: int
     put_at: float
+    moment: float = 0
+    """What the round proves once it is through: all that was written before this is applied."""
+    complete: bool = False
+    """Whether every probe of it is in the stream."""
 
 
 @dataclass(frozen=True)
@@ -150,3 +177,7 @@ class CaughtUp:
     probes: int
     round_trip: float
     """Seconds from the put of the probes until the last was seen through: the lag is below."""
+
+
+REPLICAS = (State.REPLICATING, State.DEGRADED)
+"""The states in which the target follows the source."""

@@ -28,7 +28,9 @@ SOURCE_TABLE_ACTIONS = (
     "dynamodb:DescribeContinuousBackups",
     "dynamodb:DescribeKinesisStreamingDestination",
     "dynamodb:DescribeTable",
+    "dynamodb:DescribeTimeToLive",
     "dynamodb:ExportTableToPointInTime",
+    "dynamodb:ListTagsOfResource",
     "dynamodb:UpdateContinuousBackups",
 )
 EXPORT_ACTIONS = ("dynamodb:DescribeExport",)
@@ -40,20 +42,30 @@ EXPORTER_ACTIONS_WITHOUT_ARN = ("cloudwatch:GetMetricStatistics", "dynamodb:List
 # --- The importer, in the target account: it imports, configures the table, runs the consumer.
 
 TARGET_TABLE_ACTIONS = (
+    # What a failed import left, and only where the operator says so.
+    "dynamodb:DeleteTable",
     "dynamodb:DescribeContinuousBackups",
     "dynamodb:DescribeTable",
+    "dynamodb:DescribeTimeToLive",
     "dynamodb:ImportTable",
+    "dynamodb:ListTagsOfResource",
+    "dynamodb:TagResource",
     "dynamodb:UpdateContinuousBackups",
     "dynamodb:UpdateTable",
+    "dynamodb:UpdateTimeToLive",
     # `quarantine redrive --direct` runs the consumer's guard in the operator's process.
     *GUARD_ACTIONS,
 )
 IMPORT_ACTIONS = ("dynamodb:DescribeImport", "dynamodb:ImportTable")
 LEDGER_ACTIONS = (
     "dynamodb:BatchGetItem",
+    "dynamodb:DescribeTable",
+    "dynamodb:DescribeTimeToLive",
     "dynamodb:GetItem",
     "dynamodb:PutItem",
     "dynamodb:UpdateItem",
+    "dynamodb:UpdateTable",
+    "dynamodb:UpdateTimeToLive",
 )
 # What is open is read and taken away once its resolved copy stands. `--direct` may put a record
 # back under another reason, as the consumer does.
@@ -76,7 +88,11 @@ IMPORT_LOG_ACTIONS = (
     "logs:PutLogEvents",
     "logs:PutRetentionPolicy",
 )
-IMPORTER_ACTIONS_WITHOUT_ARN = ("dynamodb:ListImports", "logs:DescribeLogGroups")
+IMPORTER_ACTIONS_WITHOUT_ARN = (
+    "dynamodb:DescribeLimits",
+    "dynamodb:ListImports",
+    "logs:DescribeLogGroups",
+)
 
 
 @dataclass(frozen=True)

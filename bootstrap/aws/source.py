@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bootstrap.accounts import (
@@ -11,6 +11,7 @@ from bootstrap.accounts import (
     Datapoint,
     Destination,
     Destinations,
+    Expiry,
     ExportFacts,
     ExportRequest,
     OpenShards,
@@ -46,6 +47,12 @@ class AwsSource:
     def enable_backups(self, table: str) -> None:
         self._tables.enable_backups(table)
 
+    def tags(self, table_arn: str) -> Mapping[str, str]:
+        return self._tables.tags(table_arn)
+
+    def expiry(self, table: str) -> Expiry:
+        return self._tables.expiry(table)
+
     def destinations(self, table: str) -> Destinations:
         answer = self._calls(
             "dynamodb",
@@ -68,6 +75,7 @@ class AwsSource:
 
     def export(self, request: ExportRequest) -> ExportFacts | None:
         moment = datetime.datetime.fromtimestamp(request.export_time, datetime.UTC)
+        encryption = {"S3SseAlgorithm": "KMS", "S3SseKmsKeyId": request.key} if request.key else {}
         try:
             answer = self._calls(
                 "dynamodb",
@@ -81,6 +89,7 @@ class AwsSource:
                 S3Prefix=request.prefix,
                 ExportFormat="DYNAMODB_JSON",
                 ExportType="FULL_EXPORT",
+                **encryption,
             )
         except AccountError as error:
             if error.code == "InvalidExportTimeException":

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from bootstrap.accounts import Backups, TableFacts
+from bootstrap.accounts import Backups, Expiry, TableFacts
 from bootstrap.aws.calls import Calls
 from bootstrap.errors import AccountError
 
@@ -12,7 +13,7 @@ MISSING = frozenset({"ResourceNotFoundException", "TableNotFoundException"})
 
 
 class Tables:
-    """DescribeTable and point-in-time recovery of one account and Region."""
+    """What both accounts are asked about tables, in one account and Region."""
 
     def __init__(self, calls: Calls, dynamodb: Any) -> None:
         self._calls = calls
@@ -52,6 +53,24 @@ class Tables:
             PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
         )
 
+    def tags(self, arn: str) -> Mapping[str, str]:
+        """The table's tags, without those that AWS keeps for itself."""
+        request: dict[str, Any] = {"ResourceArn": arn}
+        tags: dict[str, str] = {}
+        while True:
+            answer = self._calls("dynamodb", self._dynamodb.list_tags_of_resource, arn, **request)
+            tags |= {tag["Key"]: tag["Value"] for tag in answer.get("Tags", [])}
+            if not answer.get("NextToken"):
+                return {key: tags[key] for key in sorted(tags) if not key.startswith("aws:")}
+            request["NextToken"] = answer["NextToken"]
+
+    def expiry(self, name: str) -> Expiry:
+        """Time to live."""
+        answer = self._calls("dynamodb", self._dynamodb.describe_time_to_live, name, TableName=name)
+        found = answer.get("TimeToLiveDescription", {})
+        on = found.get("TimeToLiveStatus") in ("ENABLED", "ENABLING")
+        return Expiry(on, found.get("AttributeName"))
+
 
 def timestamp(moment: Any) -> float | None:
     """Epoch seconds of what botocore made of a time."""
@@ -61,6 +80,10 @@ def timestamp(moment: Any) -> float | None:
 def facts_of(table: dict[str, Any]) -> TableFacts:
     """TableFacts of a TableDescription."""
     encryption = table.get("SSEDescription", {})
+    capacity = table.get("ProvisionedThroughput", {})
+    on_demand = table.get("OnDemandThroughput", {})
+    warm = table.get("WarmThroughput", {})
+    stream = table.get("StreamSpecification", {})
     encrypted = encryption.get("Status") in ("ENABLED", "ENABLING", "UPDATING")
     return TableFacts(
         arn=table["TableArn"],
@@ -75,4 +98,20 @@ def facts_of(table: dict[str, Any]) -> TableFacts:
         local_indexes=[index["IndexName"] for index in table.get("LocalSecondaryIndexes", [])],
         encryption=encryption.get("SSEType") if encrypted else None,
         key_arn=encryption.get("KMSMasterKeyArn") if encrypted else None,
+        # A table that was never anything but provisioned has no summary.
+        billing_mode=table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED"),
+        read_capacity=int(capacity.get("ReadCapacityUnits", 0)),
+        write_capacity=int(capacity.get("WriteCapacityUnits", 0)),
+        max_reads=_maximum(on_demand.get("MaxReadRequestUnits")),
+        max_writes=_maximum(on_demand.get("MaxWriteRequestUnits")),
+        warm_reads=int(warm.get("ReadUnitsPerSecond", 0)),
+        warm_writes=int(warm.get("WriteUnitsPerSecond", 0)),
+        table_class=table.get("TableClassSummary", {}).get("TableClass", "STANDARD"),
+        stream_view=stream.get("StreamViewType") if stream.get("StreamEnabled") else None,
+        replicas=tuple(each["RegionName"] for each in table.get("Replicas", ())),
     )
+
+
+def _maximum(value: int | None) -> int | None:
+    """On-demand maximums: -1 means none (API reference, OnDemandThroughput)."""
+    return None if value is None or value < 0 else int(value)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from bootstrap.accounts import Backups, EventSource, ImportFacts, ImportRequest, TableFacts
+from bootstrap.accounts import (
+    Backups,
+    EventSource,
+    Expiry,
+    ImportFacts,
+    ImportRequest,
+    Limits,
+    TableFacts,
+)
 from bootstrap.aws.calls import Calls
-from bootstrap.aws.tables import Tables, timestamp
+from bootstrap.aws.tables import MISSING, Tables, timestamp
 from bootstrap.errors import AccountError
 
 
@@ -29,13 +38,55 @@ class AwsTarget:
         self._tables.enable_backups(table)
 
     def protect(self, table: str) -> None:
+        self._update(table, DeletionProtectionEnabled=True)
+
+    def set_class(self, table: str, table_class: str) -> None:
+        self._update(table, TableClass=table_class)
+
+    def warm(self, table: str, reads: int, writes: int) -> None:
+        warm = {"ReadUnitsPerSecond": reads, "WriteUnitsPerSecond": writes}
+        self._update(table, WarmThroughput=warm)
+
+    def _update(self, table: str, **changes: Any) -> None:
+        self._calls("dynamodb", self._dynamodb.update_table, table, TableName=table, **changes)
+
+    def limits(self) -> Limits:
+        answer = self._calls("dynamodb", self._dynamodb.describe_limits, "the account's limits")
+        return Limits(
+            table_writes=int(answer["TableMaxWriteCapacityUnits"]),
+            table_reads=int(answer["TableMaxReadCapacityUnits"]),
+        )
+
+    def tags(self, table_arn: str) -> Mapping[str, str]:
+        return self._tables.tags(table_arn)
+
+    def tag(self, table_arn: str, tags: Mapping[str, str]) -> None:
         self._calls(
             "dynamodb",
-            self._dynamodb.update_table,
+            self._dynamodb.tag_resource,
+            table_arn,
+            ResourceArn=table_arn,
+            Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+        )
+
+    def expiry(self, table: str) -> Expiry:
+        return self._tables.expiry(table)
+
+    def set_expiry(self, table: str, attribute: str, on: bool) -> None:
+        self._calls(
+            "dynamodb",
+            self._dynamodb.update_time_to_live,
             table,
             TableName=table,
-            DeletionProtectionEnabled=True,
+            TimeToLiveSpecification={"Enabled": on, "AttributeName": attribute},
         )
+
+    def drop(self, table: str) -> None:
+        try:
+            self._calls("dynamodb", self._dynamodb.delete_table, table, TableName=table)
+        except AccountError as error:
+            if error.code not in MISSING:
+                raise
 
     # -- the import ------------------------------------------------------------------------------
 
@@ -124,4 +175,5 @@ def _import_facts(found: dict[str, Any]) -> ImportFacts:
         failure_code=found.get("FailureCode", ""),
         failure=found.get("FailureMessage", ""),
         log_group=found.get("CloudWatchLogGroupArn", ""),
+        table_id=found.get("TableId", ""),
     )

@@ -78,8 +78,7 @@ def _still_flowing(context: Context, destination: Destination | None) -> Outcome
         Side.SOURCE,
         f"The streaming destination of table {context.table.source_table} to stream "
         f"{context.table.stream_name} is {status}. Changes since it stopped are in neither the "
-        "stream "
-        "nor the snapshot.",
+        "stream nor the snapshot.",
         fix="pulumi up --refresh to switch it on again, and take a new snapshot into a new target "
         "table",
     )
@@ -96,11 +95,10 @@ def _not_yet(context: Context, seen: Destinations, destination: Destination | No
     if elsewhere is not None:
         raise BlockedError(
             f"Table {table.source_table} streams its changes to {elsewhere.stream_arn}, and a "
-            "table has "
-            f"one destination.",
-            fix="aws dynamodb disable-kinesis-streaming-destination --table-name "
-            f"{table.source_table} "
-            f"--stream-arn {elsewhere.stream_arn}, if nobody needs it; then pulumi up --refresh",
+            "table has one destination.",
+            fix="aws dynamodb disable-kinesis-streaming-destination "
+            f"--table-name {table.source_table} --stream-arn {elsewhere.stream_arn}, "
+            "if nobody needs it; then pulumi up --refresh",
         )
     status = f"{destination.status} {destination.detail}".strip() if destination else "missing"
     raise AccountError(

@@ -32,6 +32,7 @@ def advance(context: Context) -> Outcome:
     memory = context.memory
     if memory.caught_up:
         return Done()
+    _take_up_round(context)
     if memory.moment is None:
         memory.moment = context.source.open_shards(context.table.stream_name).at
     if not memory.handed_over:
@@ -47,6 +48,7 @@ def advance(context: Context) -> Outcome:
             "the consumer to work through the stream (probes)",
             context.timing.poll(5),
             Measure(items=through, of_items=memory.probes, since=memory.put_at, unit="probes"),
+            outlasts=_backlog(context),
         )
     took = context.journal.now() - memory.put_at
     if took > context.timing.round_expiry:
@@ -54,6 +56,26 @@ def advance(context: Context) -> Outcome:
         _start_over(context)
         return Acted()
     return _caught_up(context, memory.moment, took)
+
+
+def _take_up_round(context: Context) -> None:
+    """Goes on with a round that an earlier process put, as long as it has not come through: a
+    backlog need not be watched."""
+    memory, probing = context.memory, context.journal.get(Probing)
+    if memory.moment is not None or memory.rounds or probing is None or not probing.complete:
+        return
+    done = context.journal.get(CaughtUp)
+    if done is not None and (done.probe == probing.probe or done.moment >= probing.moment):
+        return
+    memory.moment, memory.handed_over, memory.rounds = probing.moment, True, 1
+    memory.probe, memory.probes, memory.put_at = probing.probe, probing.probes, probing.put_at
+
+
+def _backlog(context: Context) -> bool:
+    """Whether the round waits for a backlog: the first one does, and one that takes long."""
+    memory = context.memory
+    waited = context.journal.now() - memory.put_at
+    return memory.rounds <= 1 or waited > context.timing.round_expiry
 
 
 def _handing_over(context: Context, moment: float) -> Outcome | None:
@@ -90,6 +112,9 @@ def _put_round(context: Context) -> Outcome:
         return Pending("the stream's shards to settle", context.timing.poll(5))
     memory.probe, memory.probes, memory.put_at = probe, len(batch), before.at
     memory.rounds += 1
+    moment = memory.moment or before.at
+    put = Probing(probe, len(batch), before.at, moment, complete=True)
+    context.journal.put(put, f"{len(batch)} probes are in the stream")
     return Acted()
 
 
@@ -103,8 +128,7 @@ def _put(context: Context, batch: Sequence[ProbeRecord]) -> None:
     raise UnavailableError(
         Side.SOURCE,
         f"Stream {context.table.stream_name} did not take {len(left)} of {len(batch)} probe "
-        "records "
-        f"in {PUT_ATTEMPTS} attempts.",
+        f"records in {PUT_ATTEMPTS} attempts.",
         fix="look at the stream's WriteProvisionedThroughputExceeded metric, and run again",
     )
 
@@ -142,8 +166,7 @@ def _refuse_lost_records(context: Context) -> None:
             Side.SOURCE,
             f"DynamoDB did not put {lost} change records of table {table} into stream "
             f"{context.table.stream_name} (FailedToReplicateRecordCount): they were larger than "
-            "the "
-            "stream takes, or were refused. The replica lacks those changes.",
+            "the stream takes, or were refused. The replica lacks those changes.",
             fix="see why (developer guide: Kinesis Data Streams for DynamoDB, shards and metrics), "
             "then take a new snapshot with a new stack",
         )

@@ -15,6 +15,10 @@ from bootstrap.steps.snapshot import TOKEN_SECONDS
 name = "import"
 state = State.IMPORTING
 
+REFUSED_ITEMS = "ItemValidationError"
+"""FailureCode of an import that made its table with all items but some."""
+IMPORT_LOG_GROUP = "/aws-dynamodb/imports"
+
 
 def advance(context: Context) -> Outcome:
     """From a complete export to a complete import, one act at a time."""
@@ -49,7 +53,10 @@ def _intend(context: Context, imported: Imported) -> Outcome:
             imported,
             token=f"{journal.run_id}-import-{imported.attempt}",
             prefix=exported.data_prefix,
-            table=json.dumps(creation_parameters(facts, table.target_table), sort_keys=True),
+            table=json.dumps(
+                creation_parameters(facts, table.target_table, table.target_key_arn),
+                sort_keys=True,
+            ),
             intended_at=journal.now(),
             arn="",
             failure="",
@@ -67,19 +74,17 @@ def _refuse_running_consumer(context: Context) -> None:
     if mapping is not None and mapping.running:
         raise BlockedError(
             f"The consumer of table {context.table.source_table} is switched on (event source "
-            "mapping "
-            f"{mapping.uuid} is {mapping.state}), and there is no snapshot for it to build on.",
+            f"mapping {mapping.uuid} is {mapping.state}), and there is no snapshot for it to "
+            "build on.",
             fix=f"aws lambda update-event-source-mapping --uuid {mapping.uuid} --no-enabled "
-            "--region "
-            f"{context.table.consumer_region}, with the target account's credentials",
+            f"--region {context.table.consumer_region}, with the target account's credentials",
         )
 
 
 def _taken(context: Context) -> BlockedError:
     return BlockedError(
-        f"A table {context.table.target_table} exists already in the target account, and this run "
-        "did "
-        "not make it. An import makes a new table; nothing here deletes one.",
+        f"A table {context.table.target_table} exists already in the target account, and this "
+        "run did not make it. An import makes a new table; nothing here deletes another's.",
         fix="delete that table yourself if it is not needed, or choose another target name in the "
         "stack",
     )
@@ -133,14 +138,20 @@ def _follow(context: Context, imported: Imported) -> Outcome:
     if facts is None:
         raise AccountError(
             Side.TARGET,
-            f"DynamoDB does not know the import {imported.arn} any more (it forgets them after 90 "
-            "days).",
+            f"DynamoDB does not know the import {imported.arn} any more (it forgets them after "
+            "90 days).",
             fix="start over with a new stack, whose journal is empty",
         )
     if facts.status in ("FAILED", "CANCELLED"):
         return _failed(context, imported, facts)
     if facts.status != "COMPLETED":
-        return Pending("the import", context.timing.poll(20), measure(facts, context))
+        return Pending("the import", context.timing.poll(20), measure(facts, context), True)
+    return _complete(context, imported, facts)
+
+
+def _complete(
+    context: Context, imported: Imported, facts: ImportFacts, refused: int = 0
+) -> Outcome:
     table = context.target.table(context.table.target_table)
     if table is None or table.status != "ACTIVE":
         return Pending("the imported table to become ACTIVE", context.timing.poll(5))
@@ -153,8 +164,10 @@ def _follow(context: Context, imported: Imported) -> Outcome:
             size_bytes=facts.processed_bytes,
             started=facts.started,
             ended=facts.ended,
+            refused=refused,
         ),
-        f"{facts.imported_items} items are imported",
+        f"{facts.imported_items} items are imported"
+        + (f", {refused} were refused and are accepted to be missing" if refused else ""),
     )
     return Acted()
 
@@ -171,28 +184,50 @@ def measure(facts: ImportFacts, context: Context) -> Measure:
 
 
 def _failed(context: Context, imported: Imported, facts: ImportFacts) -> Outcome:
-    journal, table = context.journal, context.table.target_table
-    reported_before = imported.failed_generation not in (0, journal.generation)
-    if reported_before and context.target.table(table) is None:
+    journal, orders, name = context.journal, context.orders, context.table.target_table
+    left = context.target.table(name)
+    # A name says little: only a table with the import's own id is what the import left.
+    ours = left is not None and facts.table_id in ("", left.table_id)
+    if facts.failure_code == REFUSED_ITEMS and ours and orders.accept_import_errors:
+        return _complete(context, imported, facts, refused=facts.errors)
+    told_before = imported.failed_generation not in (0, journal.generation)
+    if left is None and (told_before or orders.discard_failed_import):
         again = Imported(
             attempt=imported.attempt + 1, failed_arns=(*imported.failed_arns, imported.arn)
         )
-        journal.put(again, "the import failed, and the operator ran again")
+        why = f"{facts.failure_code} {facts.failure}".strip()
+        journal.put(again, f"the import failed ({why}): another one is prepared")
         return Acted()
+    if left is not None and ours and orders.discard_failed_import:
+        if left.status != "DELETING":
+            journal.put(imported, f"deleting table {name}, which the failed import left")
+            context.target.drop(name)
+        return Pending("the table of the failed import to be gone", context.timing.poll(5))
+    raise _failure(context, imported, facts, left is not None and ours)
+
+
+def _failure(context: Context, imported: Imported, facts: ImportFacts, left: bool) -> AccountError:
+    """Says why an import failed, and what can be done about it."""
+    name = context.table.target_table
     why = f"{facts.failure_code} {facts.failure}".strip() or facts.status
-    journal.put(
-        dataclasses.replace(imported, failure=why, failed_generation=journal.generation),
+    context.journal.put(
+        dataclasses.replace(imported, failure=why, failed_generation=context.journal.generation),
         "the import failed",
     )
-    raise AccountError(
+    log = f"log group {facts.log_group or IMPORT_LOG_GROUP}, stream {facts.log_stream}"
+    fix = f"read why in {log}; then run again, which starts another import that is paid for"
+    if left:
+        fix = (
+            f"read why in {log}; then run again with --discard-failed-import, which deletes the "
+            f"table {name} that the import left and starts another import that is paid for"
+        )
+    if left and facts.failure_code == REFUSED_ITEMS:
+        fix += "; or with --accept-import-errors, which goes on without the refused items"
+    return AccountError(
         Side.TARGET,
-        f"The import {facts.arn} into table {table} failed: {why}. {facts.imported_items} of "
+        f"The import {facts.arn} into table {name} failed: {why}. {facts.imported_items} of "
         f"{facts.processed_items} items were imported, {facts.errors} were refused.",
-        fix=f"read why in the log group {facts.log_group or '/aws-dynamodb/imports'}; then delete "
-        "the "
-        f"table {table} if the import left one, and run again: that starts another import, which "
-        "is "
-        "paid for",
+        fix=fix,
     )
 
 

@@ -88,6 +88,7 @@ def _begin(context: Context, exported: Exported) -> Outcome:
                 bucket=outputs.snapshot_bucket,
                 bucket_owner=outputs.target.account_id,
                 prefix=exported.prefix,
+                key=outputs.snapshot_key_arn,
             )
         )
     if facts is None:
@@ -114,15 +115,14 @@ def _follow(context: Context, exported: Exported) -> Outcome:
     if facts is None:
         raise AccountError(
             Side.SOURCE,
-            f"DynamoDB does not know the export {exported.arn} any more (it forgets them after 90 "
-            "days), "
-            "and its import has not begun.",
+            f"DynamoDB does not know the export {exported.arn} any more (it forgets them after "
+            "90 days), and its import has not begun.",
             fix="start over with a new stack, whose journal is empty",
         )
     if facts.status == "FAILED":
         return _failed(context, exported, facts)
     if facts.status != "COMPLETED":
-        return Pending("the export", context.timing.poll(20), measure(facts))
+        return Pending("the export", context.timing.poll(20), measure(facts), True)
     if facts.export_time is not None and facts.export_time < exported.export_time:
         raise BlockedError(
             f"The export {facts.export_id} is as of {moment(facts.export_time)}, before "
@@ -152,7 +152,8 @@ def measure(facts: ExportFacts) -> Measure:
 def _failed(context: Context, exported: Exported, facts: ExportFacts) -> Outcome:
     journal = context.journal
     if exported.failed_generation not in (0, journal.generation):
-        return _again(context, exported, "the export failed, and the operator ran again")
+        why = f"the export failed ({facts.failure or 'without a reason'})"
+        return _again(context, exported, why)
     journal.put(
         dataclasses.replace(exported, failure=facts.failure, failed_generation=journal.generation),
         f"export {facts.export_id} failed",
@@ -160,7 +161,6 @@ def _failed(context: Context, exported: Exported, facts: ExportFacts) -> Outcome
     raise AccountError(
         Side.SOURCE,
         f"The export {facts.arn} to s3://{context.outputs.snapshot_bucket}/{exported.prefix}/ "
-        "failed: "
-        f"{facts.failure or 'without a reason'}.",
+        f"failed: {facts.failure or 'without a reason'}.",
         fix="mend what it names, and run again: that starts another export, which is paid for",
     )

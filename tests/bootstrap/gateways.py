@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bootstrap.accounts import (
@@ -12,17 +12,19 @@ from bootstrap.accounts import (
     Datapoint,
     Destinations,
     EventSource,
+    Expiry,
     ExportFacts,
     ExportRequest,
     ImportFacts,
     ImportRequest,
+    Limits,
     OpenShards,
     ProbeRecord,
     StreamFacts,
     TableFacts,
 )
 from bootstrap.errors import AccountError, Side
-from tests.bootstrap.world import STREAM_ARN, TOKEN_SECONDS, World
+from tests.bootstrap.world import LEDGER, STREAM_ARN, TOKEN_SECONDS, World
 
 
 class FakeSource:
@@ -59,6 +61,14 @@ class FakeSource:
         with self._call("enable_source_backups") as world:
             if world.recovery_since is None:
                 world.recovery_since = world.clock()
+
+    def tags(self, table_arn: str) -> Mapping[str, str]:
+        with self._call("source_tags") as world:
+            return world.source_tags
+
+    def expiry(self, table: str) -> Expiry:
+        with self._call("source_expiry") as world:
+            return world.source_expiry
 
     def export(self, request: ExportRequest) -> ExportFacts | None:
         with self._call("export", request) as world:
@@ -154,9 +164,12 @@ class FakeTarget:
 
     def table(self, name: str) -> TableFacts | None:
         with self._call("describe_target") as world:
+            if name == LEDGER:
+                warm = world.warmed.get(LEDGER, 4_000)
+                return TableFacts("ledger-arn", "ledger-1", "ACTIVE", 0, 0, True, warm_writes=warm)
             if world.target is not None and world.target.status == "CREATING":
                 for arn in world.imports:
-                    if self._facts(arn).status == "COMPLETED":
+                    if self._facts(arn).status != "IN_PROGRESS":
                         world.target = dataclasses.replace(world.target, status="ACTIVE")
             return world.target
 
@@ -215,12 +228,49 @@ class FakeTarget:
             errors=0 if status != "FAILED" else 2,
             started=began,
             failure_code=self._world.failure(arn) if status == "FAILED" else "",
+            table_id=f"target-{list(self._world.imports).index(arn) + 1}",
         )
 
     def protect(self, table: str) -> None:
         with self._call("protect") as world:
             assert world.target is not None
             world.target = dataclasses.replace(world.target, deletion_protection=True)
+
+    def set_class(self, table: str, table_class: str) -> None:
+        with self._call("set_class") as world:
+            assert world.target is not None
+            world.target = dataclasses.replace(world.target, table_class=table_class)
+
+    def warm(self, table: str, reads: int, writes: int) -> None:
+        with self._call("warm", (table, writes)) as world:
+            world.warmed[table] = writes
+            if table != LEDGER:
+                assert world.target is not None
+                world.target = dataclasses.replace(world.target, warm_writes=writes)
+
+    def limits(self) -> Limits:
+        with self._call("limits") as world:
+            return Limits(world.table_writes, world.table_writes)
+
+    def tags(self, table_arn: str) -> Mapping[str, str]:
+        with self._call("target_tags") as world:
+            return dict(world.target_tags)
+
+    def tag(self, table_arn: str, tags: Mapping[str, str]) -> None:
+        with self._call("tag", dict(tags)) as world:
+            world.target_tags |= tags
+
+    def expiry(self, table: str) -> Expiry:
+        with self._call("target_expiry") as world:
+            return world.expiries.get(table, Expiry(False))
+
+    def set_expiry(self, table: str, attribute: str, on: bool) -> None:
+        with self._call("set_expiry", (table, on)) as world:
+            world.expiries[table] = Expiry(on, attribute)
+
+    def drop(self, table: str) -> None:
+        with self._call("drop", table) as world:
+            world.target = None
 
     def backups(self, table: str) -> Backups:
         with self._call("target_backups") as world:

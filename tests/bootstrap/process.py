@@ -12,6 +12,7 @@ from bootstrap.errors import BootstrapError, Side
 from bootstrap.executor import TableRun, drive
 from bootstrap.journal import Journal
 from bootstrap.lease import Holder, Lease, Machine
+from bootstrap.orders import Orders
 from bootstrap.outputs import Outputs
 from bootstrap.progress import Snapshot
 from bootstrap.timing import Timing
@@ -24,7 +25,13 @@ class Process:
     """A process that runs `bootstrap run`."""
 
     def __init__(
-        self, world: World, pid: int = 100, *, host: str = "laptop", chosen: Outputs | None = None
+        self,
+        world: World,
+        pid: int = 100,
+        *,
+        host: str = "laptop",
+        chosen: Outputs | None = None,
+        orders: Orders | None = None,
     ) -> None:
         self.world = world
         self.pid = pid
@@ -46,6 +53,7 @@ class Process:
             journal=Journal(self.store, table.source_table, lease),
             timing=Timing(),
             clock=world.clock,
+            orders=orders or Orders(),
         )
         self.run = TableRun(context, self.store, lease, COMMAND)
         self.shown: list[Snapshot] = []

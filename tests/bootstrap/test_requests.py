@@ -112,6 +112,8 @@ def test_nothing_reads_or_writes_an_item_of_the_source(
         "stream": lambda: source.stream("stream"),
         "backups": lambda: source.backups("orders"),
         "enable_backups": lambda: source.enable_backups("orders"),
+        "tags": lambda: source.tags(SOURCE_ARN),
+        "expiry": lambda: source.expiry("orders"),
         "export": lambda: source.export(the_export()),
         "describe_export": lambda: source.describe_export("arn:" + "x" * 40),
         "find_export": lambda: source.find_export(SOURCE_ARN, "p/1"),
@@ -126,7 +128,7 @@ def test_nothing_reads_or_writes_an_item_of_the_source(
     for call in calls.values():
         call()
     allowed = (
-        r"Describe\w+|List(Exports|Shards)|UpdateContinuousBackups|ExportTableToPointInTime"
+        r"Describe\w+|List(Exports|Shards|TagsOfResource)|UpdateContinuousBackups|ExportTableToPointInTime"
         r"|PutRecords|GetMetricStatistics"
     )
     assert [name for name, _ in asked if not re.fullmatch(allowed, name)] == []
@@ -154,6 +156,29 @@ def test_the_import_is_asked_for_with_the_data_as_an_export_writes_it(
     assert (request["InputFormat"], request["InputCompressionType"]) == ("DYNAMODB_JSON", "GZIP")
     assert request["S3BucketSource"]["S3KeyPrefix"] == "p/data/"
     assert request["ClientToken"] == "token"
+
+
+def test_what_is_set_on_the_target_is_asked_for_as_the_api_takes_it(
+    target: AwsTarget, asked: list[tuple[str, dict[str, Any]]]
+) -> None:
+    target.protect("orders-replica")
+    target.set_class("orders-replica", "STANDARD_INFREQUENT_ACCESS")
+    target.warm("orders-replica", 12_000, 9_000)
+    target.tag(SOURCE_ARN, {"team": "shop"})
+    target.set_expiry("orders-replica", "expires", True)
+    target.drop("orders-replica")
+    asked_for = [{k: v for k, v in request.items() if k != "TableName"} for _, request in asked]
+    assert [name for name, _ in asked] == [
+        *["UpdateTable"] * 3,
+        *("TagResource", "UpdateTimeToLive", "DeleteTable"),
+    ]
+    assert asked_for[2] == {
+        "WarmThroughput": {"ReadUnitsPerSecond": 12_000, "WriteUnitsPerSecond": 9_000}
+    }
+    assert asked_for[4]["TimeToLiveSpecification"] == {
+        "Enabled": True,
+        "AttributeName": "expires",
+    }
 
 
 def test_an_import_is_found_by_its_very_prefix(target: AwsTarget) -> None:

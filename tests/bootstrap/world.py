@@ -15,6 +15,7 @@ from typing import Any
 
 from bootstrap.accounts import (
     Destination,
+    Expiry,
     ExportRequest,
     ImportRequest,
     ProbeRecord,
@@ -138,9 +139,16 @@ class World:
         self.ages: Callable[[float], float | None] = lambda begin: None
         self.writes: Callable[[float], float] = lambda begin: 0.0
         self.lost_records = 0
+        self.source_tags: dict[str, str] = {}
+        self.source_expiry = Expiry(False)
 
         self.target: TableFacts | None = None
         self.target_recovery = False
+        self.target_tags: dict[str, str] = {}
+        self.expiries: dict[str, Expiry] = {LEDGER: Expiry(True, "x")}
+        """By table, in the target account."""
+        self.warmed: dict[str, int] = {}
+        self.table_writes = 40_000
         self.imports: dict[str, tuple[ImportRequest, float]] = {}
         self.import_seconds = 900.0
         self.failures: dict[str, str] = {}

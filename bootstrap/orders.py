@@ -1,0 +1,44 @@
+"""What the operator told a run to do beside the usual."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bootstrap.states import State
+
+
+class TtlPolicy(StrEnum):
+    """When time to live is switched on in the target."""
+
+    AT_SWITCH = "at-switch"
+    """The default: while both sides expire items they race, and the source's expiries arrive as
+    deletes anyway."""
+    NOW = "now"
+    NEVER = "never"
+
+
+STOPS = (
+    State.EXPORTING,
+    State.IMPORTING,
+    State.CONFIGURING,
+    State.CATCHING_UP,
+    State.REPLICATING,
+)
+"""Where a run can be told to stop: the work of such a state has not begun then."""
+
+
+@dataclass(frozen=True)
+class Orders:
+    """The options of `run`."""
+
+    until: State = State.REPLICATING
+    """One of `STOPS`."""
+    wait: bool = True
+    """False: do not wait for what goes on at AWS while nobody looks."""
+    ttl: TtlPolicy | None = None
+    """None: as told before, or at the switch."""
+    discard_failed_import: bool = False
+    """Delete the table that a failed import of this run left behind, and import again."""
+    accept_import_errors: bool = False
+    """Go on without the items that an import refused; the replica is DEGRADED then."""

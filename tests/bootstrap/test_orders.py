@@ -1,0 +1,172 @@
+"""What `run` can be told: where to stop, what not to wait for, what to do about a bad import."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from bootstrap.accounts import TableFacts
+from bootstrap.errors import AccountError, StillRunningError
+from bootstrap.orders import STOPS, Orders
+from bootstrap.states import Imported, State
+from tests.bootstrap.process import Process
+from tests.bootstrap.world import World
+
+NO_WAIT = Orders(wait=False)
+
+
+def test_no_wait_ends_where_aws_works_by_itself_and_the_same_command_gets_there_at_last() -> None:
+    world = World()
+    world.backlog_seconds = 7_200
+    waited: list[str] = []
+    for pid in range(1, 200):
+        try:
+            Process(world, pid=pid, orders=NO_WAIT).go()
+            break
+        except StillRunningError as error:
+            assert error.exit_code == 6
+            what = error.what.split("waiting for ")[1].split(",")[0]
+            waited += [what] if waited[-1:] != [what] else []
+        world.clock.advance(300)
+    assert waited == [
+        "the export",
+        "the import",
+        "the consumer to work through the stream (probes)",
+    ]
+    assert len(world.exports) == len(world.imports) == 1
+
+
+def test_a_round_of_probes_put_by_an_earlier_process_is_not_put_again() -> None:
+    world = World()
+    world.backlog_seconds = 3_000
+    for pid in range(1, 100):
+        world.clock.advance(100)
+        try:
+            Process(world, pid=pid, orders=NO_WAIT).go()
+            break
+        except StillRunningError:
+            continue
+    rounds = len(world.times("put_probes"))
+    # One for the backlog, which took too long to speak of the present, and one for the present.
+    assert rounds == 2
+
+
+def test_no_wait_still_watches_the_buffer_until_the_export_has_begun() -> None:
+    world = World()
+    with pytest.raises(StillRunningError):
+        Process(world, orders=NO_WAIT).go()
+    ((request, began),) = world.exports.values()
+    assert began >= request.export_time + world.restorable_lag
+
+
+@pytest.mark.parametrize("stop", STOPS)
+def test_until_stops_when_the_state_is_reached_and_before_its_work(stop: State) -> None:
+    world = World()
+    process = Process(world, orders=Orders(until=stop))
+    process.go()
+    assert process.run.journal.row.state is stop
+    done = [bool(world.exports), bool(world.imports), bool(world.times("protect"))]
+    assert done == [stop is not STOPS[0], stop in STOPS[2:], stop in STOPS[3:]]
+    assert bool(world.times("put_probes")) is (stop is State.REPLICATING)
+    Process(world, pid=2).go()
+    assert len(world.exports) == len(world.imports) == 1
+
+
+@pytest.mark.parametrize("stop", STOPS[:-1])
+def test_until_a_state_that_lies_behind_changes_nothing(stop: State) -> None:
+    world = World()
+    Process(world).go()
+    again = Process(world, pid=2, orders=Orders(until=stop))
+    again.go()
+    assert again.run.journal.row.state is State.REPLICATING
+
+
+def failed_import(code: str = "ItemValidationError") -> World:
+    world = World()
+    world.failures["import/0001"] = code
+    with pytest.raises(AccountError):
+        Process(world).go()
+    return world
+
+
+def failure_of(world: World, orders: Orders) -> AccountError:
+    with pytest.raises(AccountError) as caught:
+        Process(world, pid=2, orders=orders).go()
+    return caught.value
+
+
+def test_a_partly_failed_import_says_where_the_refused_items_are_named() -> None:
+    failure = failure_of(failed_import(), Orders())
+    assert "2 were refused" in failure.what
+    assert "log group /aws-dynamodb/imports, stream 0001/error" in failure.fix
+    assert "--discard-failed-import" in failure.fix
+    assert "--accept-import-errors" in failure.fix
+
+
+def test_accepted_import_errors_make_a_replica_that_is_degraded_and_says_so() -> None:
+    world = failed_import()
+    process = Process(world, pid=2, orders=Orders(accept_import_errors=True))
+    process.go()
+    assert process.run.journal.row.state is State.DEGRADED
+    imported = process.run.journal.get(Imported)
+    assert imported is not None
+    assert imported.refused == 2
+    (shown,) = process.shown[-1:]
+    assert "refused 2 items" in shown.warnings[0]
+    assert len(world.imports) == 1
+    again = Process(world, pid=3)
+    again.go()
+    assert again.run.journal.row.state is State.DEGRADED, "the next run does not forget it"
+
+
+def test_an_import_that_failed_entirely_cannot_be_accepted() -> None:
+    failure = failure_of(failed_import("S3AccessDenied"), Orders(accept_import_errors=True))
+    assert "S3AccessDenied" in failure.what
+    assert "--accept-import-errors" not in failure.fix
+
+
+def test_the_table_of_a_failed_import_is_deleted_only_when_told_and_then_imported_again() -> None:
+    world = failed_import()
+    failure_of(world, Orders())
+    assert not world.times("drop")
+    Process(world, pid=3, orders=Orders(discard_failed_import=True)).go()
+    assert len(world.times("drop")) == 1
+    assert (len(world.exports), len(world.imports)) == (1, 2)
+
+
+def test_a_table_that_is_not_the_failed_imports_is_never_deleted() -> None:
+    world = failed_import()
+    assert world.target is not None
+    world.target = dataclasses.replace(world.target, table_id="theirs")
+    failure = failure_of(world, Orders(discard_failed_import=True))
+    assert not world.times("drop")
+    assert "--discard-failed-import" not in failure.fix
+    world.target = TableFacts("arn", "theirs", "ACTIVE", 1, 1, False)
+
+
+def test_the_second_export_says_why_the_first_one_failed() -> None:
+    world = World()
+    world.failures["export/0001"] = "S3NoSuchBucket"
+    with pytest.raises(AccountError, match="S3NoSuchBucket"):
+        Process(world).go()
+    process = Process(world, pid=2)
+    process.go()
+    first, second = (request for request, _ in world.exports.values())
+    assert first.token != second.token
+    with world.unwatched():
+        events = process.store.history("orders", process.run.journal.run_id)
+    assert any("the export failed (S3NoSuchBucket)" in event.text for event in events)
+
+
+def test_a_consumer_that_someone_switched_on_during_the_import_is_noted_not_switched_on() -> None:
+    world = World()
+    process = Process(world)
+    process.start()
+    process.until(lambda: bool(world.imports))
+    world.mapping_enabled_at = world.clock()
+    process.until(lambda: process.run.journal.row.state is State.REPLICATING)
+    assert not world.times("enable_mapping")
+    with world.unwatched():
+        events = process.store.history("orders", process.run.journal.run_id)
+    assert "the consumer was found switched on" in [event.text for event in events]
