@@ -32,6 +32,20 @@ STREAMS: st.SearchStrategy[dict[str, Any]] = st.one_of(
     st.just({"streamMode": "ON_DEMAND"}),
     st.fixed_dictionaries({"streamMode": st.just("PROVISIONED"), "shards": st.integers(1, 100)}),
 )
+ALARMS = st.fixed_dictionaries(
+    {},
+    optional={
+        "emails": st.just(["team@example.com"]),
+        "thresholds": st.fixed_dictionaries(
+            {},
+            optional={
+                "replicationLagSeconds": st.integers(1, 3600),
+                "retentionUsedPercent": st.integers(1, 99),
+                "throttledPutsCount": st.integers(0, 1000),
+            },
+        ),
+    },
+)
 # None of these is valid anywhere in a configuration.
 NONSENSE: list[Any] = [-1, "", {"a": 1}, ["x"], 3.5, "not this!", 10**9]
 
@@ -53,6 +67,7 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
                 "protect": st.booleans(),
                 "retentionHours": st.integers(24, 8760),
                 "tags": st.just({"team": "payments"}),
+                "alarms": ALARMS,
             },
         )
     )
@@ -87,6 +102,10 @@ def test_any_one_broken_value_is_told_as_one_mistake_under_its_own_key(
         for key in table
     ]
     places += [((key,), key) for key in ("protect", "retentionHours") if key in config]
+    places += [
+        (("alarms", "thresholds", key), f"alarms.thresholds.{key}")
+        for key in config.get("alarms", {}).get("thresholds", {})
+    ]
     path, key = data.draw(st.sampled_from(places))
     inner: Any = config
     for part in path[:-1]:

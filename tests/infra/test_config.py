@@ -22,7 +22,18 @@ def table(**settings: Any) -> dict[str, Any]:
     return {"tables": [{"source": "orders", **settings}]}
 
 
+def alarms(**settings: Any) -> dict[str, Any]:
+    return {"alarms": settings}
+
+
+def thresholds(**settings: Any) -> dict[str, Any]:
+    return alarms(thresholds=settings)
+
+
 ROLE = "arn:aws:iam::111111111111:role/dba"
+TOPIC = "arn:aws:sns:eu-west-1:222222222222:ops"
+TOPICS = {"source": TOPIC, "consumer": TOPIC, "target": TOPIC}
+FAR_TOPIC = "arn:aws:sns:us-east-1:222222222222:ops"
 
 # What is wrong -> (the key it is told under, a piece of what is allowed, a piece of the mend).
 MISTAKES: list[tuple[Mapping[str, Any], str, str, str]] = [
@@ -88,6 +99,56 @@ MISTAKES: list[tuple[Mapping[str, Any], str, str, str]] = [
     ({"operators": {"target": [ROLE, "me"]}}, "operators.target[1]", "the ARN", "role/NAME"),
     ({"operators": {"externalId": "x y"}}, "operators.externalId", "letters", "leave it out"),
     ({"operators": {"sauce": [ROLE]}}, "operators.sauce", "source", "rename it to source"),
+    ({"alarms": "me"}, "alarms", "a mapping", "emails"),
+    (alarms(emails="me@example.com"), "alarms.emails", "a list", "emails: ["),
+    (alarms(emails=["a@example.com", "me"]), "alarms.emails[1]", "an e-mail address", "emails: ["),
+    (alarms(topics=TOPIC), "alarms.topics", "a mapping", "topics: {source"),
+    (alarms(topics={**TOPICS, "target": None}), "alarms.topics.target", "SNS topic", "remove"),
+    (alarms(topics={**TOPICS, "consumer": "ops"}), "alarms.topics.consumer", "ARN", "arn:aws:sns"),
+    (
+        alarms(topics={**TOPICS, "source": FAR_TOPIC}),
+        "alarms.topics.source",
+        "in eu-west-1, where these alarms live",
+        "arn:aws:sns:eu-west-1",
+    ),
+    (alarms(topics={**TOPICS, "tarket": TOPIC}), "alarms.topics.tarket", "target", "rename it"),
+    (
+        alarms(topics=TOPICS, emails=["me@example.com"]),
+        "alarms.emails",
+        "nothing, beside topics",
+        "subscribe",
+    ),
+    (alarms(threshold={}), "alarms.threshold", "thresholds", "rename it to thresholds"),
+    (
+        thresholds(replicationLagSeconds=0),
+        "alarms.thresholds.replicationLagSeconds",
+        "seconds from 1",
+        "default, 60",
+    ),
+    (
+        thresholds(retentionUsedPercent=100),
+        "alarms.thresholds.retentionUsedPercent",
+        "1 to 99",
+        "default, 25",
+    ),
+    (
+        thresholds(unreplicatedCriticalHours=168),
+        "alarms.thresholds.unreplicatedCriticalHours",
+        "1 to 167",
+        "default, 24",
+    ),
+    (
+        thresholds(unreplicatedWarningHours=24),
+        "alarms.thresholds.unreplicatedWarningHours",
+        "less than unreplicatedCriticalHours, 24",
+        "lower it",
+    ),
+    (
+        thresholds(replicationLag=5),
+        "alarms.thresholds.replicationLag",
+        "replicationLagSeconds",
+        "rename it to replicationLagSeconds",
+    ),
     ({"retention": 24}, "retention", "retentionHours", "rename it to retentionHours"),
     ({"colour": "red"}, "colour", "protect", "remove it"),
 ]

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from infra.alarm_settings import Thresholds, key_of
 from infra.config import PROJECT_ROOT, Settings
 from infra.local import program
 from tests.infra.engine import CONFIG, record
@@ -16,7 +17,7 @@ PREFIX = f"{program.PROJECT}:"
 EXAMPLE = PROJECT_ROOT / "infra" / "Pulumi.example.yaml"
 KEYS = {
     *("source", "target", "tables", "operators", "retentionHours", "protect", "lambdaArchive"),
-    "tags",
+    *("alarms", "tags"),
 }
 
 
@@ -68,6 +69,9 @@ def test_the_example_shows_every_key_and_each_works_when_it_is_uncommented(tmp_p
     assert set(values) == KEYS
     assert len(values["tables"][0]) == 10
     assert {*values["source"]} == {"accountId", "region", "profile", "roleArn"}
+    assert values["alarms"]["thresholds"] == {
+        key_of(name): value for name, value in vars(Thresholds()).items()
+    }
     deployed = record({**values, "lambdaArchive": str(tmp_path / "archive")}, tmp_path / "archive")
     assert deployed.outputs["tables"]
 

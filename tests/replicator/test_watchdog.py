@@ -9,7 +9,7 @@ import pytest
 
 from replicator import detectors, watchdog
 from replicator.detectors import Level, Readings, Unread
-from replicator.rounds import Book, Round
+from replicator.rounds import MOST_WAITING, Book, Round
 from replicator.settings import ConfigurationError
 from tests.replicator.watched import CONFIG, World
 
@@ -303,6 +303,7 @@ def test_a_backlog_that_is_worked_off_is_measured_from_its_oldest_probe_on() -> 
     for _ in range(30):
         world.clock.advance(300)
         world.round()
+    assert len(world.book().waiting) == MOST_WAITING
     behind = list(world.probes)
     world.probes = behind[: len(behind) // 10]
     world.consume()

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from replicator.change import Probe
+from replicator.observation import BOOK_KEY
 from replicator.probes import probe_key
+from replicator.rounds import Book
 from replicator.watchdog import Config, Watchdog
 from tests.fakes.clock import VirtualClock
 from tests.fakes.dynamodb import FakeDynamoDB
@@ -132,6 +134,10 @@ class World:
         self.consume()
         self.clock.advance(seconds - 1)
         return self.round()
+
+    def book(self) -> Book:
+        row = self.target.get_item(TableName="ledger", Key={"k": {"B": BOOK_KEY}})
+        return Book.from_text(row["Item"]["book"]["S"])
 
     def moment(self, at: float) -> datetime.datetime:
         return datetime.datetime.fromtimestamp(at, datetime.UTC)
