@@ -245,6 +245,8 @@ class LedgerSettings:
     floor: int | None = None
     snapshot: str | None = None
     expire: bool = False
+    paused: bool = False
+    """The consumer is off on purpose: no detector complains of it."""
 
 
 class SourceAccount(Protocol):
@@ -333,6 +335,8 @@ class TargetAccount(Protocol):
 
     def enable_mapping(self, uuid: str) -> None: ...
 
+    def disable_mapping(self, uuid: str) -> None: ...
+
 
 class Ledger(Protocol):
     """The ledger table, as far as the bootstrap reads and writes it."""
@@ -344,6 +348,9 @@ class Ledger(Protocol):
 
     def start_expiry(self) -> None:
         """Entries carry an expiry from now on."""
+
+    def set_paused(self, paused: bool) -> None:
+        """Says in the settings row whether the consumer is off on purpose."""
 
     def probes_through(self, probe: str, count: int) -> int:
         """How many of the probe's `count` records have left their row."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from bootstrap import operations
-from bootstrap.errors import EXIT_INTERRUPTED, EXIT_STILL_RUNNING, BootstrapError
+from bootstrap import commands, operations
+from bootstrap.ending import ended
+from bootstrap.errors import EXIT_INTERRUPTED
 from bootstrap.invocation import chosen, common_options, gateways, guarded, process
 from bootstrap.orders import STOPS, Orders, TtlPolicy
 from bootstrap.quarantine import commands as quarantine_commands
@@ -104,16 +104,6 @@ def run(
     guarded(work, debug, "The same command goes on from here.")
 
 
-def ended(errors: Sequence[BootstrapError]) -> int:
-    """Says what kept tables from getting there; returns the worst exit code."""
-    for error in errors:
-        click.echo(str(error), err=True)
-    codes = [error.exit_code for error in errors]
-    # That a table is still on its way is no failure, and must not hide another table's.
-    failures = [code for code in codes if code != EXIT_STILL_RUNNING]
-    return max(failures or codes, default=0)
-
-
 @main.command()
 @common_options
 @click.option("--json", "as_json", is_flag=True, help="Everything, for machines.")
@@ -162,5 +152,8 @@ def demo(arguments: tuple[str, ...]) -> None:
     sys.exit(done.returncode)
 
 
-for _command in quarantine_commands.COMMANDS:
+for _command in (
+    *commands.COMMANDS,
+    *quarantine_commands.COMMANDS,
+):
     main.add_command(_command)

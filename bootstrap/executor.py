@@ -21,7 +21,7 @@ from bootstrap.errors import (
 )
 from bootstrap.journal import Event, Journal, Store, Waiting
 from bootstrap.lease import Lease
-from bootstrap.orders import STOPS
+from bootstrap.orders import STOPS, Course
 from bootstrap.plan import Plan
 from bootstrap.states import (
     REPLICAS,
@@ -30,11 +30,13 @@ from bootstrap.states import (
     Enabled,
     Exported,
     Imported,
+    Paused,
     State,
     Wanted,
 )
-from bootstrap.steps import STEPS, catch_up
+from bootstrap.steps import STEPS, catch_up, enable, expiry, pause
 from bootstrap.timing import Clock
+from bootstrap.wording import moment
 
 SLICE_SECONDS = 5.0
 """The longest sleep between two looks at the lease and the screen."""
@@ -57,6 +59,8 @@ class TableRun:
         self._mapping: EventSource | None = None
         self._held = False
         self._beyond = False
+        self._course = context.orders.course
+        self._steps = (pause,) if self._course is Course.PAUSE else STEPS
 
     @property
     def waits(self) -> bool:
@@ -78,6 +82,9 @@ class TableRun:
         self._lease.acquire(take_over)
         self._held = True
         self.journal.refresh()
+        if self._course is Course.PAUSE:
+            pause.refuse_without_consumer(self.context, self.journal.get(Enabled) is not None)
+            return None
         exported = self.journal.get(Exported)
         until = self.context.orders.until
         self._beyond = (
@@ -102,12 +109,24 @@ class TableRun:
             made.refuse_blocked()
         else:
             self._refuse_another_table()
+            self._end_pause()
         if not self.journal.run_id:
             self.journal.begin(new_run_id(self.journal.now()))
         if made is not None and self.journal.get(Wanted) != made.wanted:
             # Before the first act: CONFIGURING does what the plan said, days later.
             self.journal.put(made.wanted, "the plan is made")
         return made
+
+    def _end_pause(self) -> None:
+        paused, table = self.journal.get(Paused), self.context.table.source_table
+        if paused is None or paused.resumed:
+            return
+        if self._course is not Course.RESUME:
+            raise BlockedError(
+                f"Table {table} is paused since {moment(paused.at)}, on purpose.",
+                fix=self._command.format("resume"),
+            )
+        self.journal.put(Paused(paused.at, self.journal.now()), "resuming")
 
     def _refuse_another_table(self) -> None:
         buffered = self.journal.get(Buffered)
@@ -132,7 +151,7 @@ class TableRun:
             self.journal.refresh()
             if self._beyond:
                 return Done()
-            for step in STEPS:
+            for step in self._steps:
                 state = self._state_of(step)
                 if self._stops_before(state):
                     self.journal.enter(state)
@@ -143,9 +162,7 @@ class TableRun:
                     self.journal.enter(state)
                     break
             else:
-                imported = self.journal.get(Imported)
-                lacking = imported is not None and imported.refused > 0
-                self.journal.enter(State.DEGRADED if lacking else State.REPLICATING)
+                self.journal.enter(self._end())
                 outcome = Done()
             if isinstance(outcome, Pending):
                 self.journal.waits(outcome.what)
@@ -164,9 +181,18 @@ class TableRun:
     def _state_of(self, step: ModuleType) -> State:
         # A replica stays one while another round of probes measures it.
         state: State = step.state
-        if self.journal.row.state in REPLICAS and step is catch_up:
+        if self.journal.row.state in REPLICAS and step in (catch_up, expiry):
             state = self.journal.row.state
+        if step is enable and self.journal.get(Paused) is not None:
+            state = State.CATCHING_UP
         return state
+
+    def _end(self) -> State:
+        if self._course is Course.PAUSE:
+            return State.PAUSED
+        imported = self.journal.get(Imported)
+        lacking = imported is not None and imported.refused > 0
+        return State.DEGRADED if lacking else State.REPLICATING
 
     def _stops_before(self, state: State) -> bool:
         """Whether the operator wants the run to stop where it would enter this state."""

@@ -8,6 +8,17 @@ from enum import StrEnum
 from bootstrap.states import State
 
 
+class Course(StrEnum):
+    """Where a run leads."""
+
+    REPLICATE = "run"
+    """To a replica that has caught up. A paused one stays paused."""
+    RESUME = "resume"
+    """The same, and the end of a pause."""
+    PAUSE = "pause"
+    """The consumer off, and what changes waits in the stream."""
+
+
 class TtlPolicy(StrEnum):
     """When time to live is switched on in the target."""
 
@@ -32,6 +43,7 @@ STOPS = (
 class Orders:
     """The options of `run`."""
 
+    course: Course = Course.REPLICATE
     until: State = State.REPLICATING
     """One of `STOPS`."""
     wait: bool = True

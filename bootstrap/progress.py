@@ -9,10 +9,21 @@ from typing import Any
 from bootstrap.accounts import EventSource
 from bootstrap.context import Measure
 from bootstrap.journal import Event, Failure, Row, Waiting
-from bootstrap.states import REPLICAS, CaughtUp, Configured, Enabled, Exported, Imported, State
+from bootstrap.states import (
+    REPLICAS,
+    CaughtUp,
+    Configured,
+    Enabled,
+    Exported,
+    Imported,
+    Paused,
+    State,
+)
 from bootstrap.wording import instant
 
 RUN = "run"
+RESUME = "resume"
+PAUSE = "pause"
 STATUS = "status"
 
 
@@ -41,6 +52,9 @@ class Snapshot:
     import_: Imported | None
     caught_up: CaughtUp | None
     failure: Failure | None
+    paused: Paused | None = None
+    covered_until: float | None = None
+    """While it is paused: when the stream forgets the first change that waits."""
     warnings: tuple[str, ...] = ()
 
     @property
@@ -60,12 +74,16 @@ def snapshot(
     mapping: EventSource | None = None,
     measure: Measure | None = None,
     waiting: Waiting | None = None,
+    retention_hours: int | None = None,
 ) -> Snapshot:
     """Puts a snapshot together from the journal's row and what was observed beside it.
 
     `command` is the command line up to the sub-command's options, with {} for the sub-command.
     """
-    state = row.state
+    state, paused = row.state, row.record(Paused)
+    covered = None
+    if paused is not None and not paused.resumed and retention_hours is not None:
+        covered = paused.at + 3600 * retention_hours
     return Snapshot(
         table=table,
         target_table=target_table,
@@ -79,11 +97,13 @@ def snapshot(
         waiting=waiting or (row.waiting if holder else None),
         measure=measure,
         mapping=mapping.state if mapping else "",
-        next=_next(state, holder, mapping, command),
+        next=_next(row, holder, mapping, command),
         export=row.record(Exported),
         import_=row.record(Imported),
         caught_up=row.record(CaughtUp),
         failure=row.failure,
+        paused=paused,
+        covered_until=covered,
         warnings=_warnings(row, mapping),
     )
 
@@ -109,9 +129,13 @@ def _steps(row: Row) -> tuple[tuple[str, bool], ...]:
     )
 
 
-def _next(state: State, holder: str, mapping: EventSource | None, command: str) -> str | None:
+def _next(row: Row, holder: str, mapping: EventSource | None, command: str) -> str | None:
+    state, paused = row.state, row.record(Paused)
     if holder:
         return command.format(STATUS)
+    if paused is not None:
+        half_way = row.failure is not None and row.failure.step == PAUSE
+        return command.format(PAUSE if half_way else RESUME)
     stopped = mapping is not None and not mapping.running
     if state in REPLICAS and not stopped:
         return None
@@ -166,6 +190,8 @@ def as_json(shown: Snapshot) -> dict[str, Any]:
         "importedItems": load.items if load else None,
         "caughtUpTo": _moment(shown.caught_up.moment if shown.caught_up else None),
         "probeSeconds": round(shown.caught_up.round_trip, 3) if shown.caught_up else None,
+        "pausedSince": _moment(shown.paused.at if shown.paused else None),
+        "bufferCoversUntil": _moment(shown.covered_until),
         "failure": (
             {
                 "step": shown.failure.step,

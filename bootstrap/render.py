@@ -201,6 +201,7 @@ def page(shown: Snapshot) -> str:
     if shown.import_ and shown.import_.arn:
         rows.append(("import", _import_text(shown)))
     rows.append(("consumer", shown.mapping or "unknown"))
+    rows += [("paused", _paused_text(shown))] if shown.paused else []
     if shown.caught_up:
         rows.append(
             (
@@ -221,6 +222,22 @@ def _since(shown: Snapshot) -> str:
     if not shown.since:
         return ""
     return f" since {moment(shown.since)} ({duration(shown.at - shown.since)})"
+
+
+def _paused_text(shown: Snapshot) -> str:
+    assert shown.paused is not None
+    since = f"since {moment(shown.paused.at)}"
+    if shown.paused.resumed:
+        return f"{since}, resumed {moment(shown.paused.resumed_at)}: the ledger keeps its entries"
+    if shown.covered_until is None:
+        return f"{since}; how long the stream keeps what waits could not be read"
+    left = shown.covered_until - shown.at
+    if left <= 0:
+        return f"{since}: longer than the stream keeps changes. The first ones are lost: compare"
+    return (
+        f"{since}; the stream keeps what waits until {moment(shown.covered_until)} "
+        f"({duration(left)} more)"
+    )
 
 
 def _export_text(shown: Snapshot) -> str:

@@ -19,6 +19,7 @@ class State(StrEnum):
     REPLICATING = "REPLICATING"
     DEGRADED = "DEGRADED"
     """It replicates, and it is known that something is missing."""
+    PAUSED = "PAUSED"
     FAILED = "FAILED"
 
     @property
@@ -149,6 +150,21 @@ class Enabled:
     at: float
     by_us: bool = True
     """False: it was found switched on."""
+
+
+@dataclass(frozen=True)
+class Paused:
+    """The operator switched the consumer off on purpose."""
+
+    key: ClassVar[str] = "paused"
+
+    at: float
+    resumed_at: float = 0
+    """0: it is to stay off. The note goes once the ledger's entries may expire again."""
+
+    @property
+    def resumed(self) -> bool:
+        return self.resumed_at > 0
 
 
 @dataclass(frozen=True)

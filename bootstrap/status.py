@@ -11,7 +11,7 @@ from bootstrap.errors import AccountError
 from bootstrap.journal import Row, Store
 from bootstrap.lease import Holder, Machine
 from bootstrap.outputs import TableOutputs
-from bootstrap.states import Exported, Imported, Probing, State
+from bootstrap.states import Exported, Imported, Paused, Probing, State
 from bootstrap.steps import snapshot as export_step
 
 
@@ -37,7 +37,18 @@ def look(
         command=command,
         mapping=target.mapping(table.mapping_uuid),
         measure=_measure(row, source, target, ledger),
+        retention_hours=_retention(table, row, source),
     )
+
+
+def _retention(table: TableOutputs, row: Row, source: SourceAccount) -> int | None:
+    """How long the stream keeps changes, where that is what the operator has to know."""
+    if row.record(Paused) is None:
+        return None
+    # Unknown where the source account cannot be reached: that must not end `status`.
+    with contextlib.suppress(AccountError):
+        return source.stream(table.stream_name).retention_hours
+    return None
 
 
 def _live_holder(row: Row, at: float, machine: Machine) -> str:

@@ -52,6 +52,7 @@ class AwsLedger:
             floor=int(row["floor"]["N"]) if "floor" in row else None,
             snapshot=row["snapshot"]["S"] if "snapshot" in row else None,
             expire=row.get("expire", {}).get("BOOL", False),
+            paused=row.get("paused", {}).get("BOOL", False),
         )
 
     def store_floor(self, floor: int, snapshot: str) -> LedgerSettings:
@@ -75,6 +76,13 @@ class AwsLedger:
             UpdateExpression="SET #expire = :true",
             ExpressionAttributeNames={"#expire": "expire"},
             ExpressionAttributeValues={":true": {"BOOL": True}},
+        )
+
+    def set_paused(self, paused: bool) -> None:
+        self._update(
+            UpdateExpression="SET #paused = :paused",
+            ExpressionAttributeNames={"#paused": "paused"},
+            ExpressionAttributeValues={":paused": {"BOOL": paused}},
         )
 
     # -- parked records --------------------------------------------------------------------------

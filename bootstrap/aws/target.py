@@ -147,13 +147,19 @@ class AwsTarget:
         )
 
     def enable_mapping(self, uuid: str) -> None:
+        self._switch(uuid, True)
+
+    def disable_mapping(self, uuid: str) -> None:
+        self._switch(uuid, False)
+
+    def _switch(self, uuid: str, on: bool) -> None:
         try:
             self._calls(
                 "lambda",
                 self._lambda.update_event_source_mapping,
                 uuid,
                 UUID=uuid,
-                Enabled=True,
+                Enabled=on,
             )
         except AccountError as error:
             # It is being changed right now, by this very call if its answer was lost: look again.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from bootstrap.steps import buffer, catch_up, enable, load, settings, snapshot
+from bootstrap.steps import buffer, catch_up, enable, expiry, load, settings, snapshot
 
 # Why each is where it is:
 # - buffer before snapshot: what changes while the snapshot is taken is caught, or it is lost;
@@ -12,5 +12,6 @@ from bootstrap.steps import buffer, catch_up, enable, load, settings, snapshot
 # - load before enable: an import makes its table, and would overwrite what a consumer had applied;
 # - settings before enable: the first change that the consumer meets is judged by the floor, and the
 #   first mistake of a human by the deletion protection;
-# - catch_up last: it is what turns a copy into a replica.
-STEPS: tuple[ModuleType, ...] = (buffer, snapshot, load, settings, enable, catch_up)
+# - catch_up at the end: it is what turns a copy into a replica;
+# - expiry after it, and only after a pause: while changes wait, no ledger entry may expire.
+STEPS: tuple[ModuleType, ...] = (buffer, snapshot, load, settings, enable, catch_up, expiry)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bootstrap.accounts import EventSource
 from bootstrap.context import Acted, Context, Done, Outcome, Pending
 from bootstrap.errors import AccountError, BlockedError, Side
-from bootstrap.states import Configured, Enabled, Imported, State
+from bootstrap.states import Configured, Enabled, Imported, Paused, State
 
 name = "enable"
 state = State.CONFIGURING
@@ -33,6 +33,10 @@ def advance(context: Context) -> Outcome:
         return Pending(
             f"the event source mapping to settle (it is {mapping.state})", context.timing.poll(5)
         )
+    if journal.get(Paused) is not None and context.ledger.settings().paused:
+        # From here on it is a loss that nobody wanted if the consumer is off.
+        context.ledger.set_paused(False)
+        return Acted()
     # Only on a complete import with its settings: a change that were applied to a table that the
     # import still fills would be overwritten by the snapshot's older item, with nothing to say so.
     imported, configured = journal.get(Imported), journal.get(Configured)

@@ -266,6 +266,14 @@ class FakeTarget:
 
     def set_expiry(self, table: str, attribute: str, on: bool) -> None:
         with self._call("set_expiry", (table, on)) as world:
+            if world.clock() < world.expiry_changed.get(table, -3600.0) + 3600:
+                raise AccountError(
+                    Side.TARGET,
+                    "Time to live has been modified multiple times within a fixed interval.",
+                    fix="-",
+                    code="ValidationException",
+                )
+            world.expiry_changed[table] = world.clock()
             world.expiries[table] = Expiry(on, attribute)
 
     def drop(self, table: str) -> None:
@@ -294,3 +302,7 @@ class FakeTarget:
         with self._call("enable_mapping") as world:
             if world.mapping_enabled_at is None:
                 world.mapping_enabled_at = world.clock()
+
+    def disable_mapping(self, uuid: str) -> None:
+        with self._call("disable_mapping") as world:
+            world.mapping_enabled_at = None

@@ -147,6 +147,8 @@ class World:
         self.target_tags: dict[str, str] = {}
         self.expiries: dict[str, Expiry] = {LEDGER: Expiry(True, "x")}
         """By table, in the target account."""
+        self.expiry_changed: dict[str, float] = {}
+        """When; AWS takes one change of a table an hour."""
         self.warmed: dict[str, int] = {}
         self.table_writes = 40_000
         self.imports: dict[str, tuple[ImportRequest, float]] = {}
