@@ -111,7 +111,10 @@ def _fetch(
         first = 0
         for block in blocks(objects, export.bucket, file):
             for line in sorted(n for n in lines if first <= n < first + len(block)):
-                item = full_item(block[line - first])
+                try:
+                    item = full_item(block[line - first])
+                except ValueError as error:
+                    damaged(file, f"line {line + 1} is unreadable ({error})")
                 if digest(item) != lines[line].image:
                     damaged(file, f"line {line + 1} is not the item that was compared")
                 seen[number, line] = _seen(item, key, values)
