@@ -59,7 +59,7 @@ CASES: Mapping[str, Case] = {
     "watchdog-silent": Case(ONES, GONE, 5, ALARM),
     "watchdog-blind": Case([0.0, 1.0, 0.0] * 4, [2.0] * 12, 3, "as before"),
     # Events that go on as long as their cause: a batch that fails comes again.
-    "burst-breaker": Case(GONE, [40.0, None, None] * 4, 1, OK),
+    "burst-breaker": Case(GONE, [40.0, None, None, None] * 3, 1, OK),
     "function-errors": Case([0.0, 1.0, 0.0] * 4, [3.0] * 12, 3, OK),
     "function-throttled": Case(ZEROS, [5.0] * 12, 3, OK),
     "function-slow": Case([20 * SECOND] * 12, [112 * SECOND] * 12, 3, OK),

@@ -178,6 +178,7 @@ def test_the_people_in_the_topic_are_told(stack: Stack) -> None:
     policy = json.dumps({"Version": "2012-10-17", "Statement": [admits]})
     sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    stack.wait_for("on-failure-objects", "OK")
     stack.target("s3").put_object(
         Bucket=stack.table["onFailureBucket"], Key="aws/lambda/a/b/c", Body=b"{}"
     )
