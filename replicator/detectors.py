@@ -10,9 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeVar
-
-T = TypeVar("T")
 
 HOUR = 3600.0
 
@@ -296,11 +293,8 @@ _ON = ("Enabled", "Enabling", "Updating")
 _FLOWING = ("ACTIVE", "UPDATING")
 
 
-def _unknown(detector: Detector, *readings: object) -> Finding | None:
-    for reading in readings:
-        if isinstance(reading, Unread):
-            return Finding(detector, Level.UNKNOWN, None, f"could not be read: {reading.why}")
-    return None
+def _blind(detector: Detector, reading: Unread) -> Finding:
+    return Finding(detector, Level.UNKNOWN, None, f"could not be read: {reading.why}")
 
 
 def _flag(detector: Detector, good: bool, detail: str) -> Finding:
@@ -311,15 +305,15 @@ def _flag(detector: Detector, good: bool, detail: str) -> Finding:
 def _destination(readings: Readings, expected: Expected) -> Finding:
     found = readings.destinations
     if isinstance(found, Unread):
-        return Finding(DESTINATION, Level.UNKNOWN, None, f"could not be read: {found.why}")
+        return _blind(DESTINATION, found)
+    # AWS lists what was as well: what flows counts, wherever it stands.
+    flowing = [each.stream_arn for each in found if each.status in _FLOWING]
     here = [each.status for each in found if each.stream_arn == expected.stream_arn]
-    elsewhere = any(
-        each.status in _FLOWING for each in found if each.stream_arn != expected.stream_arn
-    )
-    status = here[0] if here else "none"
+    status = ", ".join(here) or "none"
+    elsewhere = any(arn != expected.stream_arn for arn in flowing)
     return _flag(
         DESTINATION,
-        status in _FLOWING,
+        expected.stream_arn in flowing,
         f"{status}, and another stream gets them" if elsewhere else status,
     )
 
@@ -327,9 +321,11 @@ def _destination(readings: Readings, expected: Expected) -> Finding:
 def _precision(readings: Readings, expected: Expected) -> Finding:
     found = readings.destinations
     if isinstance(found, Unread):
-        return Finding(PRECISION, Level.UNKNOWN, None, f"could not be read: {found.why}")
+        return _blind(PRECISION, found)
     precisions = [
-        each.precision or "MILLISECOND" for each in found if each.stream_arn == expected.stream_arn
+        each.precision or "MILLISECOND"
+        for each in found
+        if each.stream_arn == expected.stream_arn and each.status in _FLOWING
     ]
     # No destination has no precision: another detector tells that.
     good = all(precision == "MICROSECOND" for precision in precisions)
@@ -338,20 +334,20 @@ def _precision(readings: Readings, expected: Expected) -> Finding:
 
 def _identity(detector: Detector, identity: Identity | Unread) -> Finding:
     if isinstance(identity, Unread):
-        return Finding(detector, Level.UNKNOWN, None, f"could not be read: {identity.why}")
+        return _blind(detector, identity)
     level = detector.level if identity.changed else Level.FINE
     return Finding(detector, level, float(identity.changed), identity.now or "no such table")
 
 
 def _count(detector: Detector, count: int | Unread) -> Finding:
     if isinstance(count, Unread):
-        return Finding(detector, Level.UNKNOWN, None, f"could not be read: {count.why}")
+        return _blind(detector, count)
     return Finding(detector, detector.level if count else Level.FINE, float(count), str(count))
 
 
 def _stream(stream: Stream | Unread | None, expected: Expected) -> Finding:
     if isinstance(stream, Unread):
-        return Finding(STREAM, Level.UNKNOWN, None, f"could not be read: {stream.why}")
+        return _blind(STREAM, stream)
     if stream is None:
         return _flag(STREAM, False, "there is no such stream")
     wrong = []
@@ -369,7 +365,7 @@ def _stream(stream: Stream | Unread | None, expected: Expected) -> Finding:
 def _mapping(readings: Readings) -> Finding:
     mapping, intent = readings.mapping, readings.intent
     if isinstance(mapping, Unread):
-        return Finding(MAPPING, Level.UNKNOWN, None, f"could not be read: {mapping.why}")
+        return _blind(MAPPING, mapping)
     if mapping in _ON:
         return _flag(MAPPING, True, mapping or "")
     # While nobody knows whether it should be on, it should.
@@ -379,10 +375,11 @@ def _mapping(readings: Readings) -> Finding:
 
 def _buffer(readings: Readings) -> Finding:
     probed, stream = readings.probed, readings.stream
-    if unknown := _unknown(BUFFER, probed, stream):
-        return unknown
-    assert isinstance(probed, Probed)
-    if not isinstance(stream, Stream):
+    if isinstance(probed, Unread):
+        return _blind(BUFFER, probed)
+    if isinstance(stream, Unread):
+        return _blind(BUFFER, stream)
+    if stream is None:
         return Finding(BUFFER, Level.UNKNOWN, None, "there is no such stream")
     # Everything put before a probe that is through is through.
     oldest = probed.through if probed.through is not None else stream.created
@@ -393,9 +390,8 @@ def _buffer(readings: Readings) -> Finding:
 
 def _probes(readings: Readings) -> Finding:
     probed, intent = readings.probed, readings.intent
-    if unknown := _unknown(PROBES, probed):
-        return unknown
-    assert isinstance(probed, Probed)
+    if isinstance(probed, Unread):
+        return _blind(PROBES, probed)
     if isinstance(intent, Intent) and not intent.consumer_on:
         return Finding(PROBES, Level.FINE, None, "the consumer is off on purpose")
     since = probed.through if probed.through is not None else probed.waiting_since
@@ -406,6 +402,6 @@ def _probes(readings: Readings) -> Finding:
 
 def _unreplicated(age: float | Unread) -> Finding:
     if isinstance(age, Unread):
-        return Finding(UNREPLICATED, Level.UNKNOWN, None, f"could not be read: {age.why}")
+        return _blind(UNREPLICATED, age)
     level = UNREPLICATED.level if age >= UNREPLICATED_SECONDS else Level.FINE
     return Finding(UNREPLICATED, level, age, f"{age:.0f} s")
