@@ -107,7 +107,8 @@ def run(
 @main.command()
 @common_options
 @click.option("--json", "as_json", is_flag=True, help="Everything, for machines.")
-def status(as_json: bool, debug: bool, **given: Any) -> None:
+@click.option("--operator", is_flag=True, help="Assume the stack's roles that can change nothing.")
+def status(as_json: bool, operator: bool, debug: bool, **given: Any) -> None:
     """Shows where the replication stands, and the next command. Changes nothing.
 
     \b
@@ -120,7 +121,7 @@ def status(as_json: bool, debug: bool, **given: Any) -> None:
         this = process()
         operations.status(
             tables,
-            gateways(outputs, this, given),
+            gateways(outputs.for_looking() if operator else outputs, this, given),
             this,
             command,
             as_json_text=as_json,

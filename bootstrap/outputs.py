@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ class AccountOutputs:
     account_id: str
     region: str
     role_arn: str
+    operator_role_arn: str = ""
+    """A role that may only look; empty in the outputs of an older program."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class TableOutputs:
     on_failure_bucket: str
     """Target account, the consumer's Region: whole events that Lambda gave up on."""
     snapshot_prefix: str
+    target_key_arn: str = ""
+    """The customer-managed key for the target table; empty for AWS's."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,22 @@ class Outputs:
     journal_table: str
     snapshot_bucket: str
     tables: tuple[TableOutputs, ...]
+    snapshot_key_arn: str = ""
+    """The customer-managed key of the snapshot bucket; empty for S3's own."""
+
+    def for_looking(self) -> Outputs:
+        """The same stack through the roles that change nothing.
+
+        Raises:
+            UsageError: when the stack has none.
+        """
+        sides = (self.source, self.target)
+        if not all(side.operator_role_arn for side in sides):
+            raise UsageError(
+                f"The stack {self.stack} has no operator roles.", fix="pulumi up --refresh"
+            )
+        source, target = (replace(side, role_arn=side.operator_role_arn) for side in sides)
+        return replace(self, source=source, target=target)
 
     def table(self, name: str) -> TableOutputs:
         """One table by its name in the source account.
@@ -147,6 +167,7 @@ def parse(text: str, origin: str, fix: str = STALE) -> Outputs:
         journal_table=top.text("journalTable"),
         snapshot_bucket=top.text("snapshotBucket"),
         tables=tuple(_table(each) for each in top.several("tables")),
+        snapshot_key_arn=top.optional("snapshotKeyArn"),
     )
     if mistakes:
         shown = mistakes[:SHOWN_MISTAKES]
@@ -182,6 +203,9 @@ class _Members:
             return value
         return ""
 
+    def optional(self, key: str) -> str:
+        return self.text(key) if self._value.get(key) is not None else ""
+
     def number(self, key: str) -> int:
         value = self._value.get(key)
         # A boolean is an int to Python.
@@ -214,7 +238,9 @@ def _account(members: _Members, role_key: str) -> AccountOutputs:
     )
     if role_arn and account_id and f"::{account_id}:" not in role_arn:
         members.wrong(role_key, f"is {role_arn}, a role of another account than {account_id}")
-    return AccountOutputs(account_id, members.text("region"), role_arn)
+    return AccountOutputs(
+        account_id, members.text("region"), role_arn, members.optional("operatorRoleArn")
+    )
 
 
 def _table(members: _Members) -> TableOutputs:
@@ -238,4 +264,5 @@ def _table(members: _Members) -> TableOutputs:
         quarantine_bucket=members.text("quarantineBucket"),
         on_failure_bucket=members.text("onFailureBucket"),
         snapshot_prefix=members.text("snapshotPrefix"),
+        target_key_arn=members.optional("targetKeyArn"),
     )

@@ -24,7 +24,13 @@ archive = package.require(settings.lambda_archive)
 accounts = connect(settings)
 
 operators = Operators("replication", settings, accounts)
-snapshot = Snapshot("replication-snapshot", settings, accounts, writer=operators.exporter.arn)
+snapshot = Snapshot(
+    "replication-snapshot",
+    settings,
+    accounts,
+    writer=operators.exporter.arn,
+    reader=operators.importer.arn,
+)
 notifications = Notifications("replication-alarms", settings, accounts)
 
 lanes, alarms = [], []
@@ -68,6 +74,7 @@ pulumi.export(
         "accountId": settings.source.account_id,
         "region": settings.source.region,
         "exporterRoleArn": operators.exporter.arn,
+        "operatorRoleArn": operators.source_reader.arn,
     },
 )
 pulumi.export(
@@ -76,8 +83,11 @@ pulumi.export(
         "accountId": settings.target.account_id,
         "region": settings.target.region,
         "importerRoleArn": operators.importer.arn,
+        "operatorRoleArn": operators.target_reader.arn,
     },
 )
 pulumi.export("journalTable", operators.journal.name)
 pulumi.export("snapshotBucket", snapshot.bucket.name)
+if snapshot.key_arn is not None:
+    pulumi.export("snapshotKeyArn", snapshot.key_arn)
 pulumi.export("tables", [lane.consumer.outputs for lane in lanes])

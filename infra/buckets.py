@@ -20,7 +20,9 @@ class Expiry:
 
 
 class PrivateBucket(pulumi.ComponentResource):
-    """Owned by its account alone (no ACLs), SSE-S3, TLS only, no public access, no versions.
+    """Owned by its account alone (no ACLs), encrypted, TLS only, no public access, no versions.
+
+    With SSE-S3, unless a key is given.
 
     No versions: the buckets of this stack hold objects that are written once; a second copy of each
     would double what the snapshot costs and would keep what an operator meant to discard.
@@ -38,6 +40,7 @@ class PrivateBucket(pulumi.ComponentResource):
         region: str,
         protect: bool,
         expiry: Expiry | None = None,
+        key: pulumi.Output[str] | None = None,
         statements: Callable[[pulumi.Output[str]], Sequence[Statement]] = lambda arn: (),
         opts: pulumi.ResourceOptions,
     ) -> None:
@@ -68,7 +71,7 @@ class PrivateBucket(pulumi.ComponentResource):
             f"{name}-encryption",
             bucket=bucket.bucket,
             region=region,
-            rules=[{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}],
+            rules=[_encryption(key)],
             opts=child,
         )
         aws.s3.BucketLifecycleConfiguration(
@@ -87,6 +90,22 @@ class PrivateBucket(pulumi.ComponentResource):
         )
         self.ready = [private, ownership, encryption, policy]
         self.register_outputs({"arn": self.arn, "name": self.name})
+
+
+def _encryption(
+    key: pulumi.Output[str] | None,
+) -> aws.s3.BucketServerSideEncryptionConfigurationRuleArgs:
+    algorithm = "AES256" if key is None else "aws:kms"
+    default = (
+        aws.s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs
+    )
+    return aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(
+        apply_server_side_encryption_by_default=default(
+            sse_algorithm=algorithm, kms_master_key_id=key
+        ),
+        # One data key for many objects: a call to KMS for each would cost more than the storage.
+        bucket_key_enabled=None if key is None else True,
+    )
 
 
 def _lifecycle(expiry: Expiry | None) -> list[aws.s3.BucketLifecycleConfigurationRuleArgs]:

@@ -29,6 +29,7 @@ LONGEST_RETENTION_HOURS = 8760  # 365 days, the most that Kinesis offers
 ACCOUNT_ID = r"[0-9]{12}"
 REGION = r"[a-z]{2}(-[a-z]+)+-[0-9]"
 TABLE_NAME = r"[A-Za-z0-9_.-]{3,255}"
+KEY_ARN = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[\w-]+"
 ROLE_ARN = r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+"
 PRINCIPAL_ARN = r"arn:aws[a-z-]*:iam::[0-9]{12}:(root|role/[\w+=,.@/-]+|user/[\w+=,.@/-]+)"
 
@@ -86,6 +87,14 @@ class Table:
     """Concurrent invocations, kept for this table and its most. None: the account's shared pool."""
     ledger_retention_days: int = 30
     """Days an entry outlives its change. Never under 8: DynamoDB retries a delivery for 168 h."""
+    source_key: str | None = None
+    """ARN of the customer-managed key of the source table, which the exporter decrypts with. None:
+    AWS's own key. The target never needs it.
+    """
+    target_key: str | None = None
+    """ARN of the customer-managed key that the import shall encrypt the target table with. None: as
+    the source where that is AWS's key.
+    """
 
     @property
     def slug(self) -> str:
@@ -126,6 +135,8 @@ class Settings:
     """Folder that `python -m infra.package` built."""
     protect: bool = True
     """Whether Pulumi and AWS refuse to delete what holds data. False only to tear a stack down."""
+    snapshot_key: bool = False
+    """Whether the stack makes a customer-managed key for the snapshot bucket. False: SSE-S3."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Put on every resource that takes tags."""
     alarms: AlarmSettings = field(default_factory=AlarmSettings)
@@ -167,6 +178,7 @@ class Settings:
                 default="build/lambda",
             ),
             protect=top.flag("protect", default=cls.protect),
+            snapshot_key=top.flag("snapshotKey", default=cls.snapshot_key),
             tags=_tags(top),
             alarms=alarm_settings.read(
                 top,
@@ -270,6 +282,8 @@ def _table(section: Section) -> Table:
         ledger_retention_days=section.whole_number(
             "ledgerRetentionDays", 8, 3650, "days", default=Table.ledger_retention_days
         ),
+        source_key=_key(section, "sourceKeyArn"),
+        target_key=_key(section, "targetKeyArn"),
     )
     if table.stream_mode == "PROVISIONED" and table.shards is None:
         section.mistakes.add(
@@ -287,6 +301,15 @@ def _table(section: Section) -> Table:
         )
     section.refuse_unknown_keys()
     return table
+
+
+def _key(section: Section, name: str) -> str | None:
+    return section.optional_text(
+        name,
+        KEY_ARN,
+        "the ARN of a KMS key",
+        "use arn:aws:kms:REGION:ACCOUNT:key/ID (the key's, not an alias's), or leave it out",
+    )
 
 
 def _operators(top: Section, source: Account, target: Account) -> Operators:
@@ -350,6 +373,17 @@ def _refuse_clashes(settings: Settings, mistakes: Mistakes) -> None:
                     f"tables[{last}].{side}", name, f"each name once: {why}", "remove the duplicate"
                 )
     here, there = settings.source, settings.target
+    for n, table in enumerate(settings.tables):
+        keys = (("sourceKeyArn", table.source_key, here), ("targetKeyArn", table.target_key, there))
+        for name, arn, account in keys:
+            place = f":kms:{account.region}:{account.account_id}:"
+            if arn and account.account_id and account.region and place not in arn:
+                mistakes.add(
+                    f"tables[{n}].{name}",
+                    arn,
+                    f"a key of {account.account_id} in {account.region}, where the table is",
+                    "name the key of the table's own account and Region",
+                )
     if not here.account_id or (here.account_id, here.region) != (there.account_id, there.region):
         return
     for n, table in enumerate(settings.tables):

@@ -13,7 +13,7 @@ from infra.buffer import READING_ACTIONS, Buffer
 from infra.config import Settings, Table
 from infra.ledger import Ledger
 from infra.package import Archive
-from infra.policies import allow, assumed_by_service, document
+from infra.policies import Statement, allow, assumed_by_service, document, through
 
 TIMEOUT_SECONDS = 120
 LOG_RETENTION_DAYS = 90
@@ -22,6 +22,9 @@ RESOLVED_DAYS = 90
 
 # What TransactWriteItems is authorised by: there is no action of that name.
 TARGET_ACTIONS = ("dynamodb:DeleteItem", "dynamodb:PutItem")
+# "How DynamoDB uses AWS KMS": DynamoDB decrypts the table's key on behalf of whoever accesses the
+# table.
+TARGET_KEY_ACTIONS = ("kms:Decrypt",)
 LEDGER_ACTIONS = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem")
 
 
@@ -126,6 +129,8 @@ class Consumer(pulumi.ComponentResource):
             "onFailureBucket": failures.name,
             "snapshotPrefix": table.slug,
         }
+        if table.target_key:
+            self.outputs["targetKeyArn"] = table.target_key
         self.register_outputs({"mappingUuid": mapping.uuid})
 
     def _grants(
@@ -147,6 +152,7 @@ class Consumer(pulumi.ComponentResource):
                 allow("ReadStream", READING_ACTIONS, [buffer.stream_arn]),
                 allow("DecryptStream", ["kms:Decrypt"], [buffer.key_arn]),
                 allow("WriteTarget", TARGET_ACTIONS, [target]),
+                *self._target_key(),
                 allow("KeepLedger", LEDGER_ACTIONS, [ledger.arn]),
                 allow("Quarantine", ["s3:PutObject"], [open_quarantine]),
                 # Lambda puts what it gives up into the on-failure bucket as this role: AWS Lambda
@@ -157,6 +163,11 @@ class Consumer(pulumi.ComponentResource):
             ),
             opts=self._child,
         )
+
+    def _target_key(self) -> list[Statement]:
+        key = self._table.target_key
+        by_dynamodb = through("dynamodb", self._settings.target.region)
+        return [allow("TargetKey", TARGET_KEY_ACTIONS, [key], when=by_dynamodb)] if key else []
 
     def _function(
         self,

@@ -1,4 +1,4 @@
-"""The operator's tool: the two roles it assumes, the journal it keeps, all that it may do."""
+"""The operator's tool: the roles it assumes, the journal it keeps, all that it may do."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from infra.config import Account, Settings, Table
 from infra.consumer import TARGET_ACTIONS as GUARD_ACTIONS
 from infra.consumer import Consumer
 from infra.ledger import Ledger
-from infra.policies import Statement, allow, assumed_by, document
-from infra.snapshot import Snapshot
+from infra.policies import Condition, Statement, Text, allow, assumed_by, document, through
+from infra.snapshot import KEY_WRITE_ACTIONS, Snapshot
 
 INLINE_POLICY_LIMIT = 10_240
 """Characters, without white space, of all inline policies of a role together (IAM quota, not
@@ -37,6 +37,9 @@ EXPORT_ACTIONS = ("dynamodb:DescribeExport",)
 STREAM_ACTIONS = ("kinesis:DescribeStreamSummary", "kinesis:ListShards", "kinesis:PutRecords")
 STREAM_KEY_ACTIONS = ("kms:GenerateDataKey",)
 SNAPSHOT_WRITE_ACTIONS = ("s3:AbortMultipartUpload", "s3:PutObject", "s3:PutObjectAcl")
+# "If the table … you're exporting … is encrypted with customer managed keys, … this permission is
+# given through the IAM User/Role that triggers the export job" ("Requesting a table export").
+SOURCE_KEY_ACTIONS = ("kms:Decrypt", "kms:DescribeKey")
 EXPORTER_ACTIONS_WITHOUT_ARN = ("cloudwatch:GetMetricStatistics", "dynamodb:ListExports")
 
 # --- The importer, in the target account: it imports, configures the table, runs the consumer.
@@ -88,11 +91,32 @@ IMPORT_LOG_ACTIONS = (
     "logs:PutLogEvents",
     "logs:PutRetentionPolicy",
 )
+# What DynamoDB "requires at a minimum" of the principal that selects the key for a table ("How
+# DynamoDB uses AWS KMS"); there with wildcards, here with what it says that they stand for.
+TARGET_KEY_ACTIONS = (
+    "kms:CreateGrant",
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+)
 IMPORTER_ACTIONS_WITHOUT_ARN = (
     "dynamodb:DescribeLimits",
     "dynamodb:ListImports",
     "logs:DescribeLogGroups",
 )
+
+
+# --- The reader, one in each account: `status --operator`, which changes nothing.
+
+READ_EXPORT_ACTIONS = ("dynamodb:DescribeExport",)
+READ_IMPORT_ACTIONS = ("dynamodb:DescribeImport",)
+READ_LEDGER_ACTIONS = ("dynamodb:BatchGetItem",)
+READ_JOURNAL_ACTIONS = ("dynamodb:GetItem", "dynamodb:Query")
+READ_MAPPING_ACTIONS = ("lambda:GetEventSourceMapping",)
 
 
 @dataclass(frozen=True)
@@ -106,7 +130,8 @@ class Lane:
 
 
 class Operators(pulumi.ComponentResource):
-    """Exporter role (source account), importer role and journal (target account).
+    """Exporter role (source account), importer role and journal (target account), and in each
+    account a role that may only look.
 
     The roles come without grants: the snapshot bucket's policy names the exporter before the
     bucket's ARN can be in the exporter's own policy. `grant` closes the circle.
@@ -114,6 +139,8 @@ class Operators(pulumi.ComponentResource):
 
     exporter: aws.iam.Role
     importer: aws.iam.Role
+    source_reader: aws.iam.Role
+    target_reader: aws.iam.Role
     journal: aws.dynamodb.Table
 
     def __init__(self, name: str, settings: Settings, accounts: Accounts) -> None:
@@ -132,6 +159,8 @@ class Operators(pulumi.ComponentResource):
             assume_role_policy=assumed_by(who.target, who.external_id),
             opts=pulumi.ResourceOptions(parent=self, provider=accounts.target),
         )
+        self.source_reader = self._reader("source", who.source)
+        self.target_reader = self._reader("target", who.target)
         self.journal = aws.dynamodb.Table(
             f"{name}-journal",
             region=settings.target.region,
@@ -148,11 +177,23 @@ class Operators(pulumi.ComponentResource):
         )
         self.register_outputs({"journal": self.journal.name})
 
+    def _reader(self, side: str, who: Sequence[str]) -> aws.iam.Role:
+        provider = self._accounts.source if side == "source" else self._accounts.target
+        return aws.iam.Role(
+            f"{self._name}-operator-{side}",
+            description="Sees where the replication stands, and changes nothing",
+            assume_role_policy=assumed_by(who, self._settings.operators.external_id),
+            opts=pulumi.ResourceOptions(parent=self, provider=provider),
+        )
+
     def grant(self, snapshot: Snapshot, lanes: Sequence[Lane]) -> None:
-        """Gives both roles what they need for these tables, and nothing else."""
+        """Gives each role what it needs for these tables, and nothing else."""
+        here, there = self._accounts.source, self._accounts.target
         sides = (
-            ("exporter", self.exporter, self._accounts.source, self._exporter(snapshot, lanes)),
-            ("importer", self.importer, self._accounts.target, self._importer(snapshot, lanes)),
+            ("exporter", self.exporter, here, self._exporter(snapshot, lanes)),
+            ("importer", self.importer, there, self._importer(snapshot, lanes)),
+            ("operator-source", self.source_reader, here, self._reads_source(lanes)),
+            ("operator-target", self.target_reader, there, self._reads_target(lanes)),
         )
         for side, role, provider, statements in sides:
             policy = document(*statements).apply(fits_into_a_role)
@@ -162,6 +203,19 @@ class Operators(pulumi.ComponentResource):
                 policy=policy,
                 opts=pulumi.ResourceOptions(parent=self, provider=provider),
             )
+
+    def _reads_source(self, lanes: Sequence[Lane]) -> list[Statement]:
+        tables = [self._settings.source.table_arn(lane.table.source) for lane in lanes]
+        return [allow("Exports", READ_EXPORT_ACTIONS, [f"{table}/export/*" for table in tables])]
+
+    def _reads_target(self, lanes: Sequence[Lane]) -> list[Statement]:
+        tables = [self._settings.target.table_arn(lane.table.target) for lane in lanes]
+        return [
+            allow("Imports", READ_IMPORT_ACTIONS, [f"{table}/import/*" for table in tables]),
+            allow("Ledgers", READ_LEDGER_ACTIONS, [lane.ledger.arn for lane in lanes]),
+            allow("Journal", READ_JOURNAL_ACTIONS, [self.journal.arn]),
+            allow("Mappings", READ_MAPPING_ACTIONS, [lane.consumer.mapping_arn for lane in lanes]),
+        ]
 
     def _exporter(self, snapshot: Snapshot, lanes: Sequence[Lane]) -> list[Statement]:
         tables = [self._settings.source.table_arn(lane.table.source) for lane in lanes]
@@ -176,6 +230,18 @@ class Operators(pulumi.ComponentResource):
             allow("StreamKeys", STREAM_KEY_ACTIONS, keys),
             # DynamoDB writes the export with its caller's permissions, into the other account.
             allow("Snapshot", SNAPSHOT_WRITE_ACTIONS, [pulumi.Output.concat(bucket, "/*")]),
+            *used(
+                "SourceTableKeys",
+                SOURCE_KEY_ACTIONS,
+                [lane.table.source_key for lane in lanes],
+                through("dynamodb", self._settings.source.region),
+            ),
+            *used(
+                "SnapshotKey",
+                KEY_WRITE_ACTIONS,
+                [snapshot.key_arn],
+                through("s3", self._settings.target.region),
+            ),
             allow("NoArn", EXPORTER_ACTIONS_WITHOUT_ARN, ["*"]),
         ]
 
@@ -192,9 +258,16 @@ class Operators(pulumi.ComponentResource):
             allow("Ledgers", LEDGER_ACTIONS, [lane.ledger.arn for lane in lanes]),
             allow("Journal", JOURNAL_ACTIONS, [self.journal.arn]),
             allow("Mappings", MAPPING_ACTIONS, mappings),
-            # Like the export, the import reads with its caller's permissions.
+            # Like the export, the import reads with its caller's permissions. A key of the bucket
+            # names the importer in its own policy: within one account that suffices.
             allow("ListSnapshot", ["s3:ListBucket"], [bucket]),
             allow("ReadSnapshot", ["s3:GetObject"], [pulumi.Output.concat(bucket, "/*")]),
+            *used(
+                "TargetTableKeys",
+                TARGET_KEY_ACTIONS,
+                [lane.table.target_key for lane in lanes],
+                through("dynamodb", target.region),
+            ),
             allow("ListKept", ["s3:ListBucket"], [*quarantines, *failures]),
             allow("OpenQuarantine", OPEN_ACTIONS, [objects(arn, "open/") for arn in quarantines]),
             allow("Resolved", RESOLVED_ACTIONS, [objects(arn, "resolved/") for arn in quarantines]),
@@ -202,6 +275,15 @@ class Operators(pulumi.ComponentResource):
             allow("ImportLog", IMPORT_LOG_ACTIONS, [import_log_arn(target)]),
             allow("NoArn", IMPORTER_ACTIONS_WITHOUT_ARN, ["*"]),
         ]
+
+
+def used(
+    sid: str, actions: Sequence[str], keys: Sequence[Text | None], when: Condition
+) -> list[Statement]:
+    """The use of customer-managed keys through a service; nothing where there is none."""
+    arns = sorted({key for key in keys if isinstance(key, str)})
+    outputs = [key for key in keys if isinstance(key, pulumi.Output)]
+    return [allow(sid, actions, [*arns, *outputs], when=when)] if arns or outputs else []
 
 
 def objects(bucket_arn: pulumi.Output[str], prefix: str = "") -> pulumi.Output[str]:

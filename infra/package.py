@@ -31,7 +31,6 @@ LAMBDA_PIP_OPTIONS = (
     *("--platform", "manylinux2014_aarch64"),
     *("--implementation", "cp"),
     *("--python-version", "3.13"),
-    *("--only-binary", ":all:"),
 )
 NOT_SHIPPED = ("__pycache__", "bin", "tests")
 PIP_BOOKKEEPING = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
@@ -56,7 +55,7 @@ def build(platform: Platform, *, folder: Path | None = None) -> Archive:
     """Builds `build/<platform>` unless it is there and current; takes a few seconds when not.
 
     Raises:
-        PackageError: pip could not install what `replicator/requirements.txt` pins.
+        PackageError: pip could not install what `replicator/requirements.hashed.txt` pins.
     """
     folder = folder or BUILDS / platform
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -132,9 +131,10 @@ def _build(platform: Platform, folder: Path) -> Archive:
 
 def _install(platform: Platform, folder: Path) -> None:
     options = LAMBDA_PIP_OPTIONS if platform == "lambda" else ()
-    requirements = SOURCES / "requirements.txt"
-    # No dependencies: the requirements name, and pin, every package that ships.
+    requirements = SOURCES / "requirements.hashed.txt"
+    # No dependencies: the requirements name every package that ships, and pin each by its hash.
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    command += ["--require-hashes", "--only-binary", ":all:"]
     command += ["--no-deps", "--no-compile", *options, "--target", str(folder)]
     ran = subprocess.run(
         [*command, "--requirement", str(requirements)], capture_output=True, text=True, check=False
@@ -143,7 +143,7 @@ def _install(platform: Platform, folder: Path) -> None:
         raise PackageError(
             f"pip could not install {requirements} for {platform}:\n{ran.stderr.strip()}\n"
             "Try: check that the package index can be reached, and that every pinned release "
-            "exists for that platform"
+            "exists for that platform with a hash in replicator/requirements.hashed.txt"
         )
 
 

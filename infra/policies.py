@@ -9,6 +9,7 @@ import pulumi
 
 Statement = dict[str, Any]
 Text = str | pulumi.Output[str]
+Condition = Mapping[str, Mapping[str, Text]]
 
 
 def allow(
@@ -17,7 +18,7 @@ def allow(
     resources: Sequence[Text],
     *,
     principal: Text | Sequence[Text] | None = None,
-    when: Mapping[str, Mapping[str, Text]] | None = None,
+    when: Condition | None = None,
 ) -> Statement:
     """One Allow statement; `principal` (ARNs) for a resource's policy, `when` for a Condition."""
     statement: Statement = {"Sid": sid, "Effect": "Allow"}
@@ -27,6 +28,11 @@ def allow(
     if when:
         statement["Condition"] = dict(when)
     return statement
+
+
+def through(service: str, region: str) -> Condition:
+    """A Condition: the key is used by a service on the caller's behalf, never by the caller."""
+    return {"StringEquals": {"kms:ViaService": f"{service}.{region}.amazonaws.com"}}
 
 
 def document(*statements: Statement) -> pulumi.Output[str]:

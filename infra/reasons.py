@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SAME = "the resource of the call"
-KEY = "the key that the resource of the call is encrypted with"
+KEY = "the customer-managed key of the resource of the call, if it has one"
 IMPORT = "an import into the table of the call"
 
 
@@ -49,6 +49,52 @@ BEHIND = (
         ("kms:Decrypt",),
         KEY,
         "Kinesis Data Streams Developer Guide, permissions-user-key-KMS: a consumer's permissions",
+    ),
+    *(
+        Behind(
+            call,
+            ("kms:Decrypt",),
+            KEY,
+            "AWS KMS Developer Guide, services-dynamodb: DynamoDB decrypts the table's key on "
+            "behalf of the principal that accesses the table",
+        )
+        for call in ("dynamodb:PutItem", "dynamodb:DeleteItem")
+    ),
+    Behind(
+        "dynamodb:ExportTableToPointInTime",
+        ("kms:Decrypt", "kms:DescribeKey"),
+        KEY,
+        "Amazon DynamoDB Developer Guide, S3DataExport_Requesting: permission to use the table's "
+        "key is given through the role that triggers the export",
+    ),
+    Behind(
+        "dynamodb:ImportTable",
+        (
+            "kms:CreateGrant",
+            "kms:Decrypt",
+            "kms:DescribeKey",
+            "kms:Encrypt",
+            "kms:GenerateDataKey",
+            "kms:GenerateDataKeyWithoutPlaintext",
+            "kms:ReEncryptFrom",
+            "kms:ReEncryptTo",
+        ),
+        KEY,
+        "AWS KMS Developer Guide, services-dynamodb: what DynamoDB requires at a minimum of the "
+        "principal that selects a customer-managed key for a table",
+    ),
+    Behind(
+        "s3:PutObject",
+        ("kms:Decrypt", "kms:GenerateDataKey"),
+        KEY,
+        "Amazon S3 User Guide, UsingKMSEncryption: an upload generates a data key, and one in "
+        "several parts decrypts it as well",
+    ),
+    Behind(
+        "s3:GetObject",
+        ("kms:Decrypt",),
+        KEY,
+        "Amazon S3 User Guide, UsingKMSEncryption: a download decrypts the data key",
     ),
     Behind(
         "dynamodb:ImportTable",

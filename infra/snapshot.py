@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import pulumi
+import pulumi_aws as aws
 
 from infra.accounts import Accounts
 from infra.buckets import PrivateBucket
 from infra.config import Settings
-from infra.policies import allow
+from infra.policies import allow, document, through
+from infra.reasons import KEY_ADMINISTRATION
+
+# Amazon S3 User Guide, "Using server-side encryption with AWS KMS keys": an upload generates a data
+# key, and one in several parts decrypts it as well; a download decrypts it.
+KEY_WRITE_ACTIONS = ("kms:Decrypt", "kms:GenerateDataKey")
 
 
 class Snapshot(pulumi.ComponentResource):
@@ -20,15 +26,27 @@ class Snapshot(pulumi.ComponentResource):
     """
 
     bucket: PrivateBucket
+    key_arn: pulumi.Output[str] | None
+    """None where the bucket is encrypted with S3's own key."""
 
     def __init__(
-        self, name: str, settings: Settings, accounts: Accounts, *, writer: pulumi.Output[str]
+        self,
+        name: str,
+        settings: Settings,
+        accounts: Accounts,
+        *,
+        writer: pulumi.Output[str],
+        reader: pulumi.Output[str],
     ) -> None:
         super().__init__("replication:index:Snapshot", name)
+        self.key_arn = None
+        if settings.snapshot_key:
+            self.key_arn = self._key(name, settings, accounts, writer, reader)
         self.bucket = PrivateBucket(
             name,
             region=settings.target.region,
             protect=settings.protect,
+            key=self.key_arn,
             # The three actions that AWS asks for when the bucket belongs to another account, for
             # the role that calls ExportTableToPointInTime: Amazon DynamoDB Developer Guide,
             # "Requesting a table export".
@@ -43,3 +61,34 @@ class Snapshot(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, providers=[accounts.target]),
         )
         self.register_outputs({"bucket": self.bucket.name})
+
+    def _key(
+        self,
+        name: str,
+        settings: Settings,
+        accounts: Accounts,
+        writer: pulumi.Output[str],
+        reader: pulumi.Output[str],
+    ) -> pulumi.Output[str]:
+        """In the bucket's account and Region, as an export requires ("Requesting a table export").
+
+        Export and import use it with their callers' permissions, and both callers are known.
+        """
+        target = settings.target
+        by_s3 = through("s3", target.region)
+        key = aws.kms.Key(
+            f"{name}-key",
+            region=target.region,
+            description="Snapshots on their way into this account",
+            enable_key_rotation=True,
+            deletion_window_in_days=30,
+            policy=document(
+                allow("AccountAdministers", KEY_ADMINISTRATION, ["*"], principal=target.root_arn),
+                allow("ExporterWrites", KEY_WRITE_ACTIONS, ["*"], principal=writer, when=by_s3),
+                allow("ImporterReads", ["kms:Decrypt"], ["*"], principal=reader, when=by_s3),
+            ),
+            opts=pulumi.ResourceOptions(
+                parent=self, provider=accounts.target, protect=settings.protect
+            ),
+        )
+        return key.arn

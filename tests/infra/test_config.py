@@ -75,6 +75,20 @@ MISTAKES: list[tuple[Mapping[str, Any], str, str, str]] = [
     (table(memory=64), "tables[0].memory", "128 to 10240", "default, 1769"),
     (table(reservedConcurrency=0), "tables[0].reservedConcurrency", "from 1", "range"),
     (table(ledgerRetentionDays=7), "tables[0].ledgerRetentionDays", "8 to 3650", "default, 30"),
+    (table(sourceKeyArn="alias/orders"), "tables[0].sourceKeyArn", "KMS key", "not an alias"),
+    (
+        table(target="copy", sourceKeyArn="arn:aws:kms:eu-west-1:222222222222:key/a"),
+        "tables[0].sourceKeyArn",
+        "111111111111 in eu-west-1",
+        "own account and Region",
+    ),
+    (
+        table(target="copy", targetKeyArn="arn:aws:kms:us-east-1:222222222222:key/a"),
+        "tables[0].targetKeyArn",
+        "222222222222 in eu-west-1",
+        "own account and Region",
+    ),
+    ({"snapshotKey": "yes"}, "snapshotKey", "true or false", "unquoted"),
     (table(batchsize=5), "tables[0].batchsize", "batchSize", "rename it to batchSize"),
     (
         {"tables": [{"source": "orders", "target": "one"}, {"source": "orders", "target": "two"}]},

@@ -21,14 +21,15 @@ from tests.infra.proof.rehearsal import EXTERNAL_ID, Rehearsal, rehearse
 
 pytestmark = pytest.mark.slow
 
-TABLES: dict[str, Any] = {"tables": CONFIG["tables"]}
 SIDES = ("source", "target")
+SETTINGS: dict[str, Any] = {"tables": CONFIG["tables"], "snapshotKey": True}
+KEYS = {side: f"arn:aws:kms:eu-west-1:{CONFIG[side]['accountId']}:key/a" for side in SIDES}
 
 
 @pytest.fixture(scope="session")
 def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
     directory = tmp_path_factory.mktemp("rehearsal")
-    return rehearse(directory, TABLES, directory / "calls.jsonl")
+    return rehearse(directory, SETTINGS, directory / "calls.jsonl")
 
 
 @pytest.fixture(scope="session")
@@ -39,10 +40,11 @@ def needs(rehearsal: Rehearsal) -> tuple[Need, ...]:
 @functools.cache
 def grants() -> tuple[Grant, ...]:
     """Every action of every policy, read off a program that deploys nothing."""
+    [table] = SETTINGS["tables"]
+    with_keys = table | {f"{side}KeyArn": KEYS[side] for side in SIDES}
+    values = {**CONFIG, **SETTINGS, "tables": [with_keys]}
     with tempfile.TemporaryDirectory() as directory:
-        deployed = record(
-            TABLES | {side: CONFIG[side] for side in SIDES}, Path(directory) / "archive"
-        )
+        deployed = record(values, Path(directory) / "archive")
     created = [
         (r.type, r.name, r.side, {"arn": deployed.arn(r), "bucket": r.name, **r.inputs})
         for r in deployed.resources

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import hashlib
 import importlib.util
 import json
 import os
@@ -11,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -153,6 +155,32 @@ def test_a_release_that_does_not_exist_is_told_with_what_pip_said(
         package.build("local", folder=tmp_path / "local")
 
 
+def test_every_release_that_ships_is_pinned_by_hash_and_is_the_one_that_is_tested() -> None:
+    plain = (package.SOURCES / "requirements.txt").read_text()
+    hashed = (package.SOURCES / "requirements.hashed.txt").read_text()
+    assert pins(hashed) == pins(plain)
+    for requirement in hashed.replace("\\\n", " ").splitlines():
+        assert requirement.startswith("#") or "--hash=sha256:" in requirement
+
+
+def test_a_package_whose_hash_is_another_does_not_ship(
+    sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the real pip; the release is a file of this test's own."""
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    digest = wheel(tmp_path / "six-1.17.0-py3-none-any.whl")
+    hashed = sources / "requirements.hashed.txt"
+    hashed.write_text(f"six==1.17.0 --hash=sha256:{'0' * 64}\n")
+    with pytest.raises(PackageError, match=r"(?s)DO NOT MATCH THE HASHES.*Try: "):
+        package.build("local", folder=tmp_path / "local")
+    hashed.write_text("six==1.17.0\n")
+    with pytest.raises(PackageError, match="Hashes are required"):
+        package.build("local", folder=tmp_path / "local")
+    hashed.write_text(f"six==1.17.0 --hash=sha256:{digest}\n")
+    assert (package.build("local", folder=tmp_path / "local").folder / "six.py").exists()
+
+
 @pytest.mark.slow
 def test_the_archive_for_lambda_holds_arm_binaries_only() -> None:
     folder = package.build("lambda").folder
@@ -261,6 +289,21 @@ def copy_runtime_packages(folder: Path) -> None:
             shutil.copytree(origin.parent, folder / name, ignore=lambda *_: ["__pycache__"])
         else:
             shutil.copyfile(origin, folder / origin.name)
+
+
+def pins(requirements: str) -> set[str]:
+    return {line.split()[0] for line in requirements.splitlines() if line[:1].isalpha()}
+
+
+def wheel(path: Path) -> str:
+    """Writes a package of one empty module; returns the file's SHA-256."""
+    info = "six-1.17.0.dist-info"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("six.py", "")
+        file.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: six\nVersion: 1.17.0\n")
+        file.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        file.writestr(f"{info}/RECORD", "")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @contextmanager

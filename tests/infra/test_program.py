@@ -32,6 +32,8 @@ IN_THE_SOURCE_ACCOUNT = {
     "replication-alarms-source",
     "replication-exporter",
     "replication-exporter-grants",
+    "replication-operator-source",
+    "replication-operator-source-grants",
 }
 
 
@@ -251,11 +253,13 @@ def test_the_outputs_carry_all_that_the_operators_tool_needs(stack: Deployment) 
             "accountId": "111111111111",
             "region": "eu-west-1",
             "exporterRoleArn": stack.arn(stack.one("Role", "exporter")),
+            "operatorRoleArn": stack.arn(stack.one("Role", "operator-source")),
         },
         "target": {
             "accountId": "222222222222",
             "region": "eu-west-1",
             "importerRoleArn": stack.arn(stack.one("Role", "importer")),
+            "operatorRoleArn": stack.arn(stack.one("Role", "operator-target")),
         },
         "journalTable": "replication-journal",
         "snapshotBucket": "replication-snapshot",
@@ -290,6 +294,8 @@ def test_a_second_table_touches_nothing_of_the_first(stack: Deployment, tmp_path
         "replication-dashboard",
         "replication-exporter-grants",
         "replication-importer-grants",
+        "replication-operator-source-grants",
+        "replication-operator-target-grants",
     }
     # Only the path of the stand-in archive differs.
     archives = {"replicate-orders-consumer", "replicate-orders-watchdog"}

@@ -45,20 +45,23 @@ def ownership_controls(request: Request) -> Created:
 
 def encryption(request: Request) -> Created:
     name = request.inputs.text("bucket")
-    rules = [
-        {
-            "ApplyServerSideEncryptionByDefault": {
-                "SSEAlgorithm": rule.object("applyServerSideEncryptionByDefault").text(
-                    "sseAlgorithm"
-                )
-            }
-        }
-        for rule in request.inputs.objects("rules")
-    ]
+    rules = [_encryption_rule(rule) for rule in request.inputs.objects("rules")]
     request.client("s3").put_bucket_encryption(
         Bucket=name, ServerSideEncryptionConfiguration={"Rules": rules}
     )
     return Created(name)
+
+
+def _encryption_rule(rule: Inputs) -> dict[str, Any]:
+    default = rule.object("applyServerSideEncryptionByDefault")
+    said = {"SSEAlgorithm": default.text("sseAlgorithm")}
+    key = default.get("kmsMasterKeyId")
+    if key is None:
+        return {"ApplyServerSideEncryptionByDefault": said}
+    return {
+        "ApplyServerSideEncryptionByDefault": {**said, "KMSMasterKeyID": key},
+        "BucketKeyEnabled": rule.flag("bucketKeyEnabled"),
+    }
 
 
 def lifecycle(request: Request) -> Created:

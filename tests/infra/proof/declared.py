@@ -133,15 +133,19 @@ def from_resources(created: Iterable[tuple[str, str, str, Mapping[str, Any]]]) -
             buckets[f"arn:aws:s3:::{values['bucket']}"] = accounts[side]
         if type_.startswith("aws:kinesis/stream:"):
             keys[str(values["arn"])] = str(values["kmsKeyId"])
+        for rule in values.get("rules", ()) if "Encryption" in type_ else ():
+            key = rule["applyServerSideEncryptionByDefault"].get("kmsMasterKeyId")
+            if key:
+                keys[f"arn:aws:s3:::{values['bucket']}"] = str(key)
         held = [key for key in POLICIES if key in values]
         if not held:
             continue
         assert type_ in HOLDERS, f"{name}: where does a policy of {type_} apply?"
-        key, kind, on = HOLDERS[type_]
+        member, kind, on = HOLDERS[type_]
         about = str(values[on])
         if type_.startswith("aws:s3/"):
             about = f"arn:aws:s3:::{about}"
-        policies.append(Policy(name, kind, accounts[side], about, str(values[key])))
+        policies.append(Policy(name, kind, accounts[side], about, str(values[member])))
     names = [policy.name for policy in policies]
     assert len(names) == len(set(names)), "two policies of one name"
     return Declared(tuple(policies), buckets, keys)

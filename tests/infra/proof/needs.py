@@ -64,26 +64,39 @@ def _behind(needs: Iterable[Need], keys: Mapping[str, str]) -> Iterator[Need]:
         for behind in reasons.BEHIND:
             if need.action != behind.call:
                 continue
-            resource = {
-                reasons.SAME: need.resource,
-                reasons.IMPORT: f"{need.resource}/import/any",
-                reasons.KEY: keys.get(need.resource, ""),
-            }[behind.on]
-            for action in behind.needs:
-                through = _through(resource, need.caller) if behind.on == reasons.KEY else ()
+            through: tuple[tuple[str, str], ...] = ()
+            resource = need.resource
+            if behind.on == reasons.IMPORT:
+                resource = f"{need.resource}/import/any"
+            elif behind.on == reasons.KEY:
+                resource = keys.get(_whole(need.resource), "")
+                service = need.resource.split(":")[2]
+                through = _through(service, resource, need.caller) if resource else ()
+            for action in behind.needs if resource else ():
                 yield Need(need.caller, action, resource, through, why=f"behind {behind.call}")
 
 
-def _through(key: str, caller: str) -> tuple[tuple[str, str], ...]:
-    """What KMS sees of a call that Kinesis makes for somebody."""
+def _whole(arn: str) -> str:
+    """The bucket of an object, the table of an import: what has a key."""
     return (
-        ("kms:ViaService", f"kinesis.{key.split(':')[3]}.amazonaws.com"),
+        "/".join(arn.split("/")[:2])
+        if ":dynamodb:" in arn
+        else arn.partition("/")[0]
+        if (":s3:" in arn)
+        else arn
+    )
+
+
+def _through(service: str, key: str, caller: str) -> tuple[tuple[str, str], ...]:
+    """What KMS sees of a call that a service makes for somebody."""
+    return (
+        ("kms:ViaService", f"{service}.{key.split(':')[3]}.amazonaws.com"),
         ("kms:CallerAccount", caller.split(":")[4]),
     )
 
 
 def _standing(declared: Declared) -> Iterator[Need]:
-    stream_keys = set(declared.keys.values())
+    stream_keys = {key for arn, key in declared.keys.items() if ":kinesis:" in arn}
     every = [policy for policy in declared.policies if ":kms:" in policy.on]
     for reason in reasons.STANDING:
         for policy in every:
@@ -95,7 +108,7 @@ def _standing(declared: Declared) -> Iterator[Need]:
             through: tuple[tuple[str, str], ...] = ()
             if reason.who == reasons.REPLICATION_OF_DYNAMODB:
                 caller = f"arn:aws:sts::{account}:assumed-role/{linked}/dynamodb"
-                through = _through(policy.on, caller)
+                through = _through("kinesis", policy.on, caller)
             for action in reason.needs:
                 yield Need(caller, action, policy.on, through, why=reason.who)
 

@@ -12,10 +12,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pulumi
 
 from infra import package
@@ -65,6 +66,8 @@ class Stage:
     cloud: LocalCloud
     directory: Path
     outputs: dict[str, Any] = field(default_factory=dict)
+    dba: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The operators' own credentials, by side."""
 
     @property
     def lane(self) -> dict[str, Any]:
@@ -101,8 +104,7 @@ def rehearse(directory: Path, config: dict[str, Any], recording: Path) -> Rehear
     with LocalCloud(directory / "cloud", recording=recording) as cloud:
         stage = Stage(cloud, directory)
         operators = {side: [_operator(stage, side, account)] for side, account in SIDES.items()}
-        for table in config["tables"]:
-            _source_table(cloud, table["source"])
+        tables, keys = _tables_with_keys(cloud, config["tables"])
         provider = NotingProvider(cloud, "local")
         values = {
             **{
@@ -112,11 +114,14 @@ def rehearse(directory: Path, config: dict[str, Any], recording: Path) -> Rehear
             "operators": {**operators, "externalId": EXTERNAL_ID},
             "lambdaArchive": str(package.build("local").folder),
             **config,
+            "tables": tables,
         }
         stage.outputs = run(provider, values, stack="local")
         (directory / "outputs.json").write_text(json.dumps(stage.outputs))
         _live(stage)
-        return Rehearsal(from_resources(provider.created), of_recording(recording))
+        declared = from_resources(provider.created)
+        declared = replace(declared, keys={**declared.keys, **keys})
+        return Rehearsal(declared, of_recording(recording))
 
 
 SIDES = {"source": SOURCE, "target": TARGET}
@@ -132,12 +137,15 @@ def _operator(stage: Stage, side: str, account: LocalAccount) -> str:
     iam.put_role_policy(RoleName=DBA, PolicyName="assume", PolicyDocument=_document(may))
     sts = stage.cloud.client("sts", account)
     keys = sts.assume_role(RoleArn=arn, RoleSessionName="anna")["Credentials"]
+    mine = {
+        "aws_access_key_id": keys["AccessKeyId"],
+        "aws_secret_access_key": keys["SecretAccessKey"],
+        "aws_session_token": keys["SessionToken"],
+    }
+    stage.dba[side] = {**mine, "region_name": account.region}
     with (stage.directory / "operators").open("a") as file:
-        file.write(
-            f"[{DBA}-{side}]\naws_access_key_id = {keys['AccessKeyId']}\n"
-            f"aws_secret_access_key = {keys['SecretAccessKey']}\n"
-            f"aws_session_token = {keys['SessionToken']}\n\n"
-        )
+        lines = [f"{name} = {value}" for name, value in mine.items()]
+        file.write("\n".join([f"[{DBA}-{side}]", *lines, "", ""]))
     with (stage.directory / "operators-config").open("a") as file:
         file.write(f"[profile {DBA}-{side}]\nregion = {account.region}\n\n")
     return arn
@@ -145,6 +153,23 @@ def _operator(stage: Stage, side: str, account: LocalAccount) -> str:
 
 def _document(statement: dict[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def _tables_with_keys(
+    cloud: LocalCloud, tables: list[dict[str, str]]
+) -> tuple[list[dict[str, str]], dict[str, str]]:
+    """Source tables under keys of their own, and keys for the targets; with the key of each ARN."""
+    settings, keys = [], {}
+    for table in tables:
+        found = dict(table)
+        for side, account in SIDES.items():
+            key = cloud.client("kms", account).create_key()["KeyMetadata"]["Arn"]
+            found[f"{side}KeyArn"] = key
+            place = f"{account.region}:{account.account_id}"
+            keys[f"arn:aws:dynamodb:{place}:table/{table[side]}"] = key
+        _source_table(cloud, table["source"])
+        settings.append(found)
+    return settings, keys
 
 
 def _source_table(cloud: LocalCloud, name: str) -> None:
@@ -168,13 +193,40 @@ def _item(key: str) -> dict[str, Any]:
 
 def _live(stage: Stage) -> None:
     stage.bootstrap("run")
+    _look_at_the_snapshot(stage)
     _replicate(stage)
     _deliver_twice(stage)
     stage.bootstrap("status")
-    stage.bootstrap("status", "--json")
+    stage.bootstrap("status", "--json", "--operator")
     stage.bootstrap("run")  # once more, as an operator does: fresh probes
     _quarantine(stage)
     _scheduled(stage)
+
+
+def _look_at_the_snapshot(stage: Stage) -> None:
+    """What `status --operator` asks while an export or an import runs, whenever that was."""
+    shown = json.loads(stage.bootstrap("status", "--json", "--operator"))
+    _as_reader(stage, "source").describe_export(ExportArn=shown["exportArn"])
+    target = _as_reader(stage, "target")
+    target.describe_import(ImportArn=shown["importArn"])
+    probe = {"Keys": [{"k": {"B": b"probe:none:0"}}]}
+    target.batch_get_item(RequestItems={stage.lane["ledgerTable"]: probe})
+
+
+def _as_reader(stage: Stage, side: str) -> Any:
+    """DynamoDB, as the role of the stack that may only look."""
+    account, role = SIDES[side], stage.outputs[side]["operatorRoleArn"]
+    sts = boto3.client("sts", **stage.dba[side], endpoint_url=stage.cloud.endpoint)
+    keys = sts.assume_role(RoleArn=role, RoleSessionName="look", ExternalId=EXTERNAL_ID)
+    session = keys["Credentials"]
+    return boto3.client(
+        "dynamodb",
+        region_name=account.region,
+        endpoint_url=stage.cloud.endpoint,
+        aws_access_key_id=session["AccessKeyId"],
+        aws_secret_access_key=session["SecretAccessKey"],
+        aws_session_token=session["SessionToken"],
+    )
 
 
 def _replicate(stage: Stage) -> None:
