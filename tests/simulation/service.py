@@ -251,7 +251,7 @@ class Service:
             known = self.parked_at.get(record.place)
             # The consumer may go by settings that it read 30 seconds ago.
             if record.lethal and (known is None or now - known < 31):
-                return Fate(1, self.chance.random() < 0.5)
+                return Fate(1, after_the_work=False)
         if self.trouble.left > 0 and self.chance.random() < self.plan.kill:
             self.trouble.left -= 1
             return Fate(self.chance.randint(1, 6), self.chance.random() < 0.5)

@@ -151,6 +151,8 @@ class Witness:
         record = self.places.get(place)
         if record is None or f"/{found['reason']}/{found['shardId']}/" not in name:
             raise ViolationError(f"C3: quarantine object {name} is of no record.")
+        if record.lethal and found["reason"] != "parked":
+            raise ViolationError(f"C3: {place} was parked, and was read all the same.")
         data = base64.b64decode(found["data"])
         self.kept.setdefault(place, []).append(data)
         self.log(f"  quarantine: {found['reason']}: {place} ({record.label})")
