@@ -164,6 +164,12 @@ def test_nesting_deeper_than_32_levels_is_refused(path: Path) -> None:
     assert "32 levels" in refusal(write(path, nested(33)))
 
 
+def test_a_line_that_breaks_off_is_told_with_the_column_where_it_does(path: Path) -> None:
+    write(path, GOOD, '{"Item": {"pk": {"S": "a"}')
+
+    assert "line 2: it is not JSON: Expecting ',' delimiter (column 27)" in refusal(path)
+
+
 def test_a_line_that_is_not_utf_8_is_told_with_its_number(path: Path) -> None:
     path.write_bytes(json.dumps({"Item": GOOD}).encode() + b'\n{"Item": {"pk": {"S": "\xff"}}}\n')
 
@@ -210,6 +216,16 @@ def test_two_attributes_are_proposed_where_none_alone_tells_all_items_apart(path
     )
 
     assert "Try: --key shop:S,order:S" in refusal(path)
+
+
+def test_the_key_that_is_proposed_can_be_typed_though_nothing_tells_the_items_apart(
+    path: Path,
+) -> None:
+    write(path, {"id": {"S": "a"}}, {"id": {"S": "a"}, "v": {"S": "b"}})
+
+    proposed = refusal(path).splitlines()[-1].split()[2]
+
+    assert datafile.check(path, KeyOption.parse(proposed)).items == 1
 
 
 def test_a_key_of_another_type_than_was_said_is_told(path: Path) -> None:

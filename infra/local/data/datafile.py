@@ -129,7 +129,7 @@ def _items(path: Path) -> Iterator[tuple[int, Item]]:
         if not line.strip():
             continue
         try:
-            item = read_item(_unwrapped(line))
+            item = read_item(_unwrapped(line.rstrip(b"\r\n")))
             size = item_size(item)
             if size > MAX_ITEM_BYTES:
                 raise InvalidValueError(
@@ -282,7 +282,7 @@ def _telling_key(path: Path, candidates: list[Candidate]) -> str:
     for index, (one, two) in enumerate(pairs):
         if len(told[index]) == candidates[0].items:
             return f"{one.name}:{one.type},{two.name}:{two.type}"
-    return f"{candidates[0].name}:{candidates[0].type},…"
+    return f"{candidates[0].name}:{candidates[0].type}"
 
 
 @dataclass(frozen=True)
