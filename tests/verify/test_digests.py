@@ -73,7 +73,7 @@ items = st.builds(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(items, st.booleans(), st.booleans())
 def test_any_line_has_the_digests_of_the_consumer(
     item: Any, ascii_only: bool, spaced: bool
@@ -82,7 +82,7 @@ def test_any_line_has_the_digests_of_the_consumer(
     assert Digester(KEY)(text) == expected(item)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(items, st.randoms(use_true_random=False), st.booleans())
 def test_a_line_of_a_known_shape_has_the_digests_of_the_consumer(
     item: Any, chance: Any, ascii_only: bool
