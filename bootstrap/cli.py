@@ -16,6 +16,7 @@ from bootstrap.invocation import chosen, common_options, gateways, guarded, proc
 from bootstrap.orders import STOPS, Orders, TtlPolicy
 from bootstrap.quarantine import commands as quarantine_commands
 from bootstrap.states import State
+from bootstrap.verify import commands as verify_commands
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -156,5 +157,6 @@ def demo(arguments: tuple[str, ...]) -> None:
 for _command in (
     *commands.COMMANDS,
     *quarantine_commands.COMMANDS,
+    *verify_commands.COMMANDS,
 ):
     main.add_command(_command)

@@ -27,6 +27,7 @@ from bootstrap.plan import Plan
 from bootstrap.progress import as_json
 from bootstrap.render import page, screen
 from bootstrap.timing import Clock, Timing
+from bootstrap.verify import records as verification
 
 
 class Gateways:
@@ -195,10 +196,15 @@ def status(
         )
         for table in tables
     ]
+    verified = [verification.last(store, table.source_table) for table in tables]
     if not as_json_text:
-        print("\n\n".join(page(each) for each in shown), file=process.out)
+        pages = (f"{page(each)}\n{last.line}" for each, last in zip(shown, verified, strict=True))
+        print("\n\n".join(pages), file=process.out)
         return
-    values = [as_json(each) for each in shown]
+    values = [
+        as_json(each) | {"verification": last.json}
+        for each, last in zip(shown, verified, strict=True)
+    ]
     print(
         json.dumps(values[0] if len(values) == 1 else {"tables": values}, indent=2),
         file=process.out,

@@ -50,6 +50,8 @@ TARGET_TABLE_ACTIONS = (
     "dynamodb:DescribeContinuousBackups",
     "dynamodb:DescribeTable",
     "dynamodb:DescribeTimeToLive",
+    # `verify` exports the target as well.
+    "dynamodb:ExportTableToPointInTime",
     "dynamodb:ImportTable",
     "dynamodb:ListTagsOfResource",
     "dynamodb:TagResource",
@@ -105,6 +107,7 @@ TARGET_KEY_ACTIONS = (
 )
 IMPORTER_ACTIONS_WITHOUT_ARN = (
     "dynamodb:DescribeLimits",
+    "dynamodb:ListExports",
     "dynamodb:ListImports",
     "logs:DescribeLogGroups",
 )
@@ -255,6 +258,7 @@ class Operators(pulumi.ComponentResource):
         return [
             allow("TargetTables", TARGET_TABLE_ACTIONS, tables),
             allow("Imports", IMPORT_ACTIONS, [f"{table}/import/*" for table in tables]),
+            allow("Exports", EXPORT_ACTIONS, [f"{table}/export/*" for table in tables]),
             allow("Ledgers", LEDGER_ACTIONS, [lane.ledger.arn for lane in lanes]),
             allow("Journal", JOURNAL_ACTIONS, [self.journal.arn]),
             allow("Mappings", MAPPING_ACTIONS, mappings),
@@ -262,6 +266,8 @@ class Operators(pulumi.ComponentResource):
             # names the importer in its own policy: within one account that suffices.
             allow("ListSnapshot", ["s3:ListBucket"], [bucket]),
             allow("ReadSnapshot", ["s3:GetObject"], [pulumi.Output.concat(bucket, "/*")]),
+            # DynamoDB writes an export of the target, too, with its caller's permissions.
+            allow("Verify", SNAPSHOT_WRITE_ACTIONS, [objects(bucket, "verify/")]),
             *used(
                 "TargetTableKeys",
                 TARGET_KEY_ACTIONS,

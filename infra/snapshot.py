@@ -85,7 +85,8 @@ class Snapshot(pulumi.ComponentResource):
             policy=document(
                 allow("AccountAdministers", KEY_ADMINISTRATION, ["*"], principal=target.root_arn),
                 allow("ExporterWrites", KEY_WRITE_ACTIONS, ["*"], principal=writer, when=by_s3),
-                allow("ImporterReads", ["kms:Decrypt"], ["*"], principal=reader, when=by_s3),
+                # It reads snapshots, and exports the target for `verify`.
+                allow("ImporterUses", KEY_WRITE_ACTIONS, ["*"], principal=reader, when=by_s3),
             ),
             opts=pulumi.ResourceOptions(
                 parent=self, provider=accounts.target, protect=settings.protect

@@ -199,6 +199,7 @@ def _live(stage: Stage) -> None:
     stage.bootstrap("status")
     stage.bootstrap("status", "--json", "--operator")
     stage.bootstrap("run")  # once more, as an operator does: fresh probes
+    stage.bootstrap("verify", "--spool", str(stage.directory / "spool"))
     _quarantine(stage)
     _scheduled(stage)
 

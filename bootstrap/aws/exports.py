@@ -1,0 +1,138 @@
+"""Exports of one table to the snapshot bucket, in either account."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from typing import Any
+
+from bootstrap.accounts import Backups, ExportFacts, TableFacts
+from bootstrap.aws.calls import Calls
+from bootstrap.aws.tables import Tables, timestamp
+from bootstrap.errors import AccountError, Side
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An export that is to be. Moments are whole epoch seconds: the API takes no finer ones.
+
+    `window` None: a full export as of `time`. Otherwise an incremental one of [from, to).
+    """
+
+    token: str
+    prefix: str
+    time: int = 0
+    window: tuple[int, int] | None = None
+
+
+class AwsExports:
+    """One table's exports, through the role of its own account: AWS takes no other's."""
+
+    def __init__(
+        self, calls: Calls, dynamodb: Any, table: str, *, bucket: str, bucket_owner: str
+    ) -> None:
+        self.name = table
+        self._calls = calls
+        self._dynamodb = dynamodb
+        self._tables = Tables(calls, dynamodb)
+        self._bucket = bucket
+        self._owner = bucket_owner
+
+    @property
+    def side(self) -> Side:
+        return self._calls.side
+
+    def table(self) -> TableFacts | None:
+        return self._tables.describe(self.name)
+
+    def backups(self) -> Backups:
+        return self._tables.backups(self.name)
+
+    def switch_backups(self, on: bool) -> None:
+        """Point-in-time recovery on or off. Switched off, its window is gone for good."""
+        self._calls(
+            "dynamodb",
+            self._dynamodb.update_continuous_backups,
+            self.name,
+            TableName=self.name,
+            PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": on},
+        )
+
+    def start(self, table_arn: str, wanted: Wanted) -> ExportFacts | None:
+        """Starts an export, or finds the one of this token. None: the time is not accepted yet."""
+        if wanted.window is None:
+            times: dict[str, Any] = {
+                "ExportTime": _moment(wanted.time),
+                "ExportType": "FULL_EXPORT",
+            }
+        else:
+            begin, end = wanted.window
+            times = {
+                "ExportType": "INCREMENTAL_EXPORT",
+                "IncrementalExportSpecification": {
+                    "ExportFromTime": _moment(begin),
+                    "ExportToTime": _moment(end),
+                    "ExportViewType": "NEW_AND_OLD_IMAGES",
+                },
+            }
+        try:
+            answer = self._calls(
+                "dynamodb",
+                self._dynamodb.export_table_to_point_in_time,
+                table_arn,
+                TableArn=table_arn,
+                ClientToken=wanted.token,
+                S3Bucket=self._bucket,
+                S3BucketOwner=self._owner,
+                S3Prefix=wanted.prefix,
+                ExportFormat="DYNAMODB_JSON",
+                **times,
+            )
+        except AccountError as error:
+            if error.code == "InvalidExportTimeException":
+                return None
+            raise
+        return _facts(answer["ExportDescription"])
+
+    def describe(self, arn: str) -> ExportFacts | None:
+        """None for an export that DynamoDB does not know, or has forgotten after 90 days."""
+        try:
+            answer = self._calls("dynamodb", self._dynamodb.describe_export, arn, ExportArn=arn)
+        except AccountError as error:
+            if error.code == "ExportNotFoundException":
+                return None
+            raise
+        return _facts(answer["ExportDescription"])
+
+    def find(self, table_arn: str, prefix: str) -> ExportFacts | None:
+        """The export under this very prefix."""
+        request: dict[str, Any] = {"TableArn": table_arn, "MaxResults": 25}
+        while True:
+            answer = self._calls("dynamodb", self._dynamodb.list_exports, table_arn, **request)
+            for summary in answer.get("ExportSummaries", []):
+                facts = self.describe(summary["ExportArn"])
+                if facts is not None and facts.prefix == prefix:
+                    return facts
+            if "NextToken" not in answer:
+                return None
+            request["NextToken"] = answer["NextToken"]
+
+
+def _moment(at: int) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(at, datetime.UTC)
+
+
+def _facts(found: dict[str, Any]) -> ExportFacts:
+    return ExportFacts(
+        arn=found["ExportArn"],
+        status=found["ExportStatus"],
+        prefix=found.get("S3Prefix", ""),
+        export_time=timestamp(found.get("ExportTime")),
+        items=found.get("ItemCount"),
+        size_bytes=found.get("BilledSizeBytes"),
+        started=timestamp(found.get("StartTime")),
+        ended=timestamp(found.get("EndTime")),
+        failure=": ".join(
+            found[name] for name in ("FailureCode", "FailureMessage") if found.get(name)
+        ),
+    )

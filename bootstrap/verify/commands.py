@@ -1,0 +1,168 @@
+"""`verify`: parses, calls and tells."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bootstrap.errors import UsageError
+from bootstrap.invocation import chosen, common_options, guarded, process
+from bootstrap.verify.gateways import Desks
+from bootstrap.verify.records import as_json
+from bootstrap.verify.verification import Found, Options, Verification
+from bootstrap.wording import instant, number
+
+EXIT_DIFFERENCES = 5
+DIRECTORY = Path("build/verify")
+
+
+@click.command()
+@common_options
+@click.option("--source-export", metavar="ARN", help="A full export of the source that is there.")
+@click.option("--target-export", metavar="ARN", help="A later one of the target.")
+@click.option(
+    "--enable-target-pitr",
+    "enable_target_recovery",
+    is_flag=True,
+    help="Switch the target's point-in-time recovery on for this, and off again.",
+)
+@click.option(
+    "--sample",
+    metavar="FRACTION",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=1.0,
+    help="Compare this share of the keys, the same on both sides. Default: all.",
+)
+@click.option(
+    "--until-judged",
+    metavar="FRACTION",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    help="Repeat with later exports until this share of the keys is judged.",
+)
+@click.option(
+    "--spool",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where digests are kept, 40 bytes per item and side. Default: build/verify/TABLE.",
+)
+@click.option(
+    "--report",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where the keys that differ are written. Default: beside the spool.",
+)
+@click.option("--show-values", is_flag=True, help="Write the items into the report, too.")
+@click.option("--workers", type=click.IntRange(1), help="Processes. Default: cores, up to 4.")
+@click.option("--fresh", is_flag=True, help="Take new exports where a verification was stopped.")
+@click.option("--take-over", is_flag=True, help="Replace a verification that is alive elsewhere.")
+@click.option("--json", "as_json_text", is_flag=True, help="The result for machines.")
+def verify(
+    spool: Path | None, report: Path | None, as_json_text: bool, debug: bool, **given: Any
+) -> None:
+    """Proves source and target equal, item by item, while writes go on.
+
+    Both tables are exported by DynamoDB, which costs no capacity; no item of the source is
+    read. What differs is judged by the ledger: a key that was changed after the source's
+    export cannot be judged by it, and is counted apart. What is reported as a difference
+    is one; what somebody else than the consumer wrote is named as foreign. An export
+    that is not what its manifest says is an error, never equal.
+
+    Killed at any moment, the same command goes on with the same exports and spool.
+    Exits with 5 when it found differences.
+
+    \b
+    Examples:
+      python -m bootstrap verify --stack prod
+      python -m bootstrap verify --stack prod --sample 0.01 --json
+    """
+
+    def work() -> int:
+        outputs, tables, _ = chosen(given)
+        if (given["source_export"] is None) != (given["target_export"] is None):
+            raise UsageError(
+                "Exports that are there are named in pairs.",
+                fix="both --source-export ARN and --target-export ARN",
+            )
+        if len(tables) > 1 and (spool or report or given["source_export"]):
+            raise UsageError(
+                "The stack has several tables, and a spool, a report and exports belong to one.",
+                fix="--table NAME",
+            )
+        desks = Desks(outputs, process(), given, lambda text: click.echo(text, err=True))
+        results = []
+        for table in tables:
+            options = Options(
+                spool=spool or DIRECTORY / table.source_table,
+                report=report,
+                **{name: given[name] for name in _PASSED_ON},
+            )
+            found = Verification(desks.desk(table), options).run()
+            results.append(found)
+            if not as_json_text:
+                click.echo(page(table.source_table, found))
+        if as_json_text:
+            values = [
+                {"table": table.source_table, **result_json(found)}
+                for table, found in zip(tables, results, strict=True)
+            ]
+            value = values[0] if len(values) == 1 else {"tables": values}
+            click.echo(json.dumps(value, indent=2))
+        differ = any(found.verified.differences for found in results)
+        return EXIT_DIFFERENCES if differ else 0
+
+    guarded(work, debug, "The same command goes on from here.")
+
+
+_PASSED_ON = (
+    "source_export",
+    "target_export",
+    "enable_target_recovery",
+    "sample",
+    "until_judged",
+    "show_values",
+    "workers",
+    "fresh",
+    "take_over",
+)
+
+
+def page(table: str, found: Found) -> str:
+    """The result for people."""
+    done = found.verified
+    verdict = f"{number(done.differences)} differences" if done.differences else "equal"
+    share = "" if done.sample >= 1 else f", a sample of {done.sample:.2%} of the keys"
+    rows = [
+        ("source", f"as of {instant(done.source_time)}, {number(done.source_items)} items{share}"),
+        ("target", f"as of {instant(done.target_time)}, {number(done.target_items)} items"),
+        ("equal", f"{number(done.equal)} keys"),
+        (
+            "changed since",
+            f"{number(done.changed_since)} keys, not judged by these exports "
+            f"({done.judged:.2%} are)",
+        ),
+        ("missing", f"{number(done.missing)} in the target"),
+        ("extra", f"{number(done.extra)} in the target"),
+        ("different", f"{number(done.different)}"),
+        ("foreign", f"{number(done.foreign)} written to the target by somebody else"),
+    ]
+    if done.differences:
+        rows.append(("report", f"{found.report} (keys and the attributes that differ)"))
+    lines = [f"{table}: {verdict}", *(f"  {name:14} {text}" for name, text in rows)]
+    return "\n".join(lines)
+
+
+def result_json(found: Found) -> dict[str, Any]:
+    """The result for machines."""
+    done = found.verified
+    return {
+        **as_json(done, done.at),
+        "rounds": found.rounds,
+        "report": str(found.report) if done.differences else None,
+    }
+
+
+COMMANDS: tuple[click.Command, ...] = (verify,)

@@ -1,0 +1,172 @@
+"""What a verification keeps in the journal, in a row of its own beside the table's run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from bootstrap.wording import instant
+
+if TYPE_CHECKING:
+    from bootstrap.journal import Store
+
+STALE_SECONDS = 7 * 86_400
+"""After a week: as long as DynamoDB tries to deliver a record, so that by then one may be lost that
+had not been given up when the verification was made."""
+
+
+def row_name(table: str) -> str:
+    """The row's key. No table's name has a slash, so it meets no run's."""
+    return f"verify/{table}"
+
+
+@dataclass(frozen=True)
+class Taken:
+    """An export for a verification: intended (`token`), begun (`arn`), complete (`done`)."""
+
+    key: ClassVar[str]
+
+    round: str
+    """The run id of its round; a record of another round means nothing."""
+    attempt: int = 1
+    token: str = ""
+    export_time: int = 0
+    """Whole epoch seconds."""
+    prefix: str = ""
+    intended_at: float = 0
+    arn: str = ""
+    done: bool = False
+    size_bytes: int | None = None
+    failed_generation: int = 0
+    """Of the lease under which its failure was reported; a later run makes another attempt."""
+
+
+@dataclass(frozen=True)
+class SourceTaken(Taken):
+    key: ClassVar[str] = "verify-source"
+
+
+@dataclass(frozen=True)
+class TargetTaken(Taken):
+    key: ClassVar[str] = "verify-target"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Every change made up to `moment` had been applied at `at`. Epoch seconds."""
+
+    key: ClassVar[str] = "verify-proof"
+
+    round: str
+    moment: float
+    at: float
+
+
+@dataclass(frozen=True)
+class GivenProof(Proof):
+    """The same for exports that were there before, which belong to no round."""
+
+    key: ClassVar[str] = "verify-given-proof"
+
+
+@dataclass(frozen=True)
+class RecoverySwitched:
+    """A verification is about to switch the target's point-in-time recovery on, for itself."""
+
+    key: ClassVar[str] = "verify-recovery"
+
+    at: float
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What the last finished verification found. Epoch seconds; keys and items are counted."""
+
+    key: ClassVar[str] = "verified"
+
+    round: str
+    at: float
+    source_time: float
+    target_time: float
+    sample: float
+    source_items: int
+    target_items: int
+    equal: int
+    changed_since: int
+    missing: int
+    extra: int
+    different: int
+    foreign: int
+    repaired: int = 0
+
+    @property
+    def differences(self) -> int:
+        """Keys that differ, by whomever it was."""
+        return self.missing + self.extra + self.different + self.foreign
+
+    @property
+    def judged(self) -> float:
+        """The share of the keys compared of which it is known whether they are equal."""
+        keys = self.equal + self.changed_since + self.differences
+        return 1.0 if keys == 0 else 1 - self.changed_since / keys
+
+    def stale(self, now: float) -> bool:
+        """Whether it says little about the replica of today."""
+        return now - self.at > STALE_SECONDS
+
+
+def as_json(done: Verified, now: float) -> dict[str, Any]:
+    """For machines. Members may be added; none changes its meaning."""
+    return {
+        "at": instant(done.at),
+        "equal": done.differences == 0,
+        "sourceTime": instant(done.source_time),
+        "targetTime": instant(done.target_time),
+        "sample": done.sample,
+        "judged": round(done.judged, 6),
+        "counts": {
+            "sourceItems": done.source_items,
+            "targetItems": done.target_items,
+            "equal": done.equal,
+            "changedSince": done.changed_since,
+            "missing": done.missing,
+            "extra": done.extra,
+            "different": done.different,
+            "foreign": done.foreign,
+            "repaired": done.repaired,
+        },
+        "stale": done.stale(now),
+    }
+
+
+def in_a_line(done: Verified, now: float) -> str:
+    """For people, in `status`."""
+    found = f"{done.differences:,} differences" if done.differences else "equal"
+    if done.repaired:
+        found += f", {done.repaired:,} repaired"
+    share = "" if done.sample >= 1 else f" of a sample of {done.sample:.0%}"
+    text = f"{found}, {done.judged:.1%} of the keys judged{share}, as of {instant(done.at)}"
+    return f"{text}; stale: verify again" if done.stale(now) else text
+
+
+@dataclass(frozen=True)
+class Last:
+    """The last verification, for `status`. None: there was none."""
+
+    verified: Verified | None
+    now: float
+
+    @property
+    def line(self) -> str:
+        done = self.verified
+        return f"verified      {in_a_line(done, self.now) if done else 'never'}"
+
+    @property
+    def json(self) -> dict[str, Any] | None:
+        return as_json(self.verified, self.now) if self.verified else None
+
+
+def last(store: Store, table: str) -> Last:
+    """Reads the journal."""
+    row, at = store.read(row_name(table))
+    return Last(row.record(Verified) if row else None, at)

@@ -1,0 +1,136 @@
+"""What a comparison comes to: each differing key judged by the ledger, and the report of it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from base64 import b64encode
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from bootstrap.verify.attributes import BATCH, Explained, explain
+from bootstrap.verify.comparison import Comparison
+from bootstrap.verify.judging import Judgement, Moments, judge
+from bootstrap.verify.objects import Objects
+from bootstrap.verify.partitions import Difference
+from replicator.ledger import from_item
+
+KEYS_PER_READ = 1_000
+MEMORY_BYTES = 64 << 20
+"""Items held at once where their values are wanted, at their average size."""
+
+
+class Entries(Protocol):
+    """The ledger, as far as keys are judged by it."""
+
+    def entries(self, keys: Sequence[bytes]) -> dict[bytes, dict[str, Any]]: ...
+
+
+@dataclass
+class Verdict:
+    """What became of the keys that differ. `unjudged` holds key digests."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    unjudged: set[bytes] = field(default_factory=set)
+
+    @property
+    def differences(self) -> int:
+        return self.counts.total()
+
+
+def judged(
+    comparison: Comparison, ledger: Entries, moments: Moments
+) -> Iterator[tuple[Difference, Judgement]]:
+    """Every differing key with its judgement. Reads the ledger as it goes."""
+    remaining = comparison.differences()
+    while some := list(itertools.islice(remaining, KEYS_PER_READ)):
+        found = ledger.entries([each.key for each in some])
+        for each in some:
+            item = found.get(each.key)
+            entry = None if item is None else from_item(item)
+            yield each, judge(each, entry, moments)
+
+
+def told(
+    objects: Objects,
+    comparison: Comparison,
+    ledger: Entries,
+    moments: Moments,
+    verdict: Verdict,
+    *,
+    values: bool = False,
+    batch: int = BATCH,
+    wanted: Callable[[bytes], bool] = lambda key: True,
+) -> Iterator[tuple[Explained, Judgement]]:
+    """The keys that do differ, with the names of the attributes that do; `verdict` fills up.
+
+    `wanted` chooses among them by their key digests.
+    """
+    waiting: deque[Judgement] = deque()
+
+    def differing() -> Iterator[Difference]:
+        for difference, judgement in judged(comparison, ledger, moments):
+            if judgement is Judgement.CHANGED_SINCE:
+                verdict.unjudged.add(difference.key)
+            elif wanted(difference.key):
+                foreign = judgement is Judgement.FOREIGN
+                verdict.counts["foreign" if foreign else difference.kind.value] += 1
+                waiting.append(judgement)
+                yield difference
+
+    both = (comparison.source, comparison.target)
+    key = comparison.spool.plan.key
+    for each in explain(objects, *both, key, differing(), values=values, batch=batch):
+        yield each, waiting.popleft()
+
+
+def batch_of(comparison: Comparison, size_bytes: int | None) -> int:
+    """How many items with their values fit into memory, by the average of an export's size."""
+    items = max(1, comparison.source.items)
+    average = max(1, (size_bytes or 400_000 * items) // items)
+    return max(50, min(BATCH, MEMORY_BYTES // average))
+
+
+class Report:
+    """The report file: a JSON object for each key that differs, one a line."""
+
+    def __init__(self, file: IO[str], *, values: bool) -> None:
+        self._file = file
+        self._values = values
+
+    def add(self, each: Explained, judgement: Judgement, **more: Any) -> None:
+        """`more` says what became of it."""
+        line: dict[str, Any] = {
+            "key": shown(each.key),
+            "kind": each.difference.kind.value,
+            "foreign": judgement is Judgement.FOREIGN,
+            "attributes": list(each.attributes),
+            "keyDigest": each.difference.key.hex(),
+            **more,
+        }
+        if self._values:
+            line["source"] = None if each.source is None else shown(each.source)
+            line["target"] = None if each.target is None else shown(each.target)
+        self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def open_report(path: Path) -> IO[str]:
+    """A new report, readable by its owner alone: it names keys."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    return path.open("w", encoding="utf-8")
+
+
+def shown(value: Any) -> Any:
+    """Attributes as DynamoDB's JSON has them: binary in base64."""
+    if isinstance(value, bytes):
+        return b64encode(value).decode("ascii")
+    if isinstance(value, Mapping):
+        return {name: shown(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [shown(each) for each in value]
+    return value

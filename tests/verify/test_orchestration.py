@@ -1,0 +1,249 @@
+"""Taking exports and proof, in an order that makes differences judgeable; killed anywhere (C6)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bootstrap.errors import AccountError, BlockedError, UsageError
+from bootstrap.states import State
+from bootstrap.verify.errors import DamagedExportError
+from bootstrap.verify.records import STALE_SECONDS, SourceTaken, TargetTaken, last
+from bootstrap.verify.verification import Found
+from replicator.canonical import digest, key_digest
+from replicator.change import Entry, Version
+from replicator.ledger import to_item
+from tests.bootstrap.world import LEDGER
+from tests.fakes.errors import Killed
+from tests.verify.world import Item, Twin, item
+
+
+@pytest.fixture
+def twin(tmp_path: Path) -> Twin:
+    return Twin(tmp_path)
+
+
+def report(found: Found) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in found.report.read_text().splitlines()]
+
+
+def entry(twin: Twin, name: str, image: Item | None, at: float) -> None:
+    """What the consumer leaves when it applies a change of that moment."""
+    made = Entry(Version(int(at * 1e6), "u"), image=digest(image), previous=digest(None))
+    with twin.world.unwatched():
+        key = key_digest({"pk": {"S": name}})
+        twin.world.dynamodb.put_item(TableName=LEDGER, Item=to_item(key, made))
+
+
+def test_two_equal_tables_are_equal_and_status_says_since_when(twin: Twin) -> None:
+    found = twin.verify().verified
+    assert (found.differences, found.equal, found.changed_since) == (0, 20, 0)
+    assert found.judged == 1
+    desk = twin.desk()
+    told = last(desk.store, "orders")
+    assert "equal, 100.0% of the keys judged" in told.line
+    assert "stale" not in told.line
+    twin.world.clock.advance(STALE_SECONDS + 1)
+    assert "stale" in last(desk.store, "orders").line
+    assert "never" in last(desk.store, "others").line
+
+
+def test_differences_are_named_with_key_kind_and_attributes_and_without_values(twin: Twin) -> None:
+    del twin.target.items["k1"]
+    twin.target.items["x"] = item("x")
+    twin.target.items["k2"] = item("k2", v={"S": "1"}, more={"S": "secret"})
+    found = twin.verify()
+    done = found.verified
+    assert (done.missing, done.extra, done.different, done.foreign) == (1, 1, 1, 0)
+    assert (done.equal, done.differences) == (18, 3)
+    by_key = {each["key"]["pk"]["S"]: each for each in report(found)}
+    assert by_key["k2"]["attributes"] == ["more", "v"]
+    assert by_key["k1"]["kind"] == "missing"
+    assert "secret" not in found.report.read_text()
+    assert found.report.stat().st_mode & 0o077 == 0
+
+
+def test_values_are_written_only_when_they_are_asked_for(twin: Twin) -> None:
+    twin.target.items["k2"] = item("k2", b={"B": "AAE="})
+    (line,) = report(twin.verify(show_values=True))
+    assert line["source"] == item("k2")
+    assert line["target"] == item("k2", b={"B": "AAE="})
+
+
+def test_the_target_is_exported_after_the_proof_that_the_sources_changes_are_applied(
+    twin: Twin,
+) -> None:
+    twin.verify()
+    desk = twin.desk()
+    desk.lease.acquire()
+    desk.journal.refresh()
+    source, target = desk.journal.get(SourceTaken), desk.journal.get(TargetTaken)
+    assert source is not None and target is not None
+    put = max(twin.world.times("put_probes"))
+    assert source.export_time + 60 <= put
+    assert target.export_time >= put + 60
+
+
+def test_a_key_that_was_changed_since_is_counted_and_not_reported(twin: Twin) -> None:
+    twin.source.items["k1"] = item("k1", v={"N": "2"})
+    entry(twin, "k1", item("k1", v={"N": "3"}), twin.world.clock() + 10_000)
+    found = twin.verify()
+    assert (found.verified.differences, found.verified.changed_since) == (0, 1)
+    assert found.verified.judged == 0.95
+    assert report(found) == []
+
+
+def test_a_foreign_write_is_named_as_such(twin: Twin) -> None:
+    entry(twin, "k1", item("k1"), twin.world.clock() - 5_000)
+    twin.target.items["k1"] = item("k1", v={"N": "666"})
+    found = twin.verify()
+    assert found.verified.foreign == 1
+    assert report(found)[0]["foreign"] is True
+
+
+def test_until_enough_is_judged_later_exports_judge_what_was_changed_since(twin: Twin) -> None:
+    twin.source.items["k1"] = item("k1", v={"N": "2"})
+    twin.target.items["k2"] = item("k2", v={"N": "0"})
+    entry(twin, "k1", item("k1", v={"N": "2"}), twin.world.clock() + 300)
+    original = twin.target.start
+
+    def start(*arguments: Any) -> Any:
+        if len(twin.source.exports) == 2:
+            twin.target.items["k1"] = item("k1", v={"N": "2"})
+        return original(*arguments)
+
+    twin.target.start = start  # type: ignore[method-assign, assignment]
+    found = twin.verify(until_judged=1.0)
+    assert found.rounds == 2
+    assert (found.verified.differences, found.verified.changed_since) == (1, 0)
+    assert found.verified.equal == 19
+    assert [line["key"] for line in report(found)] == [{"pk": {"S": "k2"}}]
+
+
+# -- refusals ------------------------------------------------------------------------------------
+
+
+def test_recovery_of_the_target_is_switched_on_only_when_asked_and_off_again(twin: Twin) -> None:
+    twin.target.recovery = False
+    with pytest.raises(BlockedError, match=r"\$0\.60 a month"):
+        twin.verify()
+    assert twin.target.switches == []
+    assert twin.verify(enable_target_recovery=True).verified.differences == 0
+    assert twin.target.switches == [True, False]
+    assert any("$0.60 a month" in each for each in twin.said)
+
+
+def test_recovery_that_was_on_before_stays_on(twin: Twin) -> None:
+    twin.verify(enable_target_recovery=True)
+    assert twin.target.switches == []
+
+
+def test_a_source_without_recovery_is_refused_before_anything_is_done(twin: Twin) -> None:
+    twin.source.recovery = False
+    with pytest.raises(BlockedError, match="source table orders is off"):
+        twin.verify()
+    assert twin.source.exports == twin.target.exports == {}
+
+
+def test_a_table_that_does_not_replicate_is_not_verified(twin: Twin) -> None:
+    desk = twin.desk()
+    row, _ = desk.store.read("orders")
+    assert row is not None
+    assert row.state is State.REPLICATING
+    with twin.world.unwatched():
+        twin.world.dynamodb.update_item(
+            TableName="journal",
+            Key={"pk": {"S": "orders"}, "sk": {"S": "run"}},
+            UpdateExpression="SET #s = :s",
+            ExpressionAttributeNames={"#s": "state"},
+            ExpressionAttributeValues={":s": {"S": "IMPORTING"}},
+        )
+    with pytest.raises(BlockedError, match="is IMPORTING"):
+        twin.verify()
+
+
+def test_a_damaged_export_is_an_error_and_the_result_before_it_stands(twin: Twin) -> None:
+    twin.verify()
+    original = twin.objects.put
+
+    def spoil(made: Any) -> None:
+        original(made)
+        if "/data/" in made.key:
+            (twin.objects.root / "snapshots" / made.key).write_bytes(made.body[:-4])
+
+    object.__setattr__(twin.objects, "put", spoil)
+    with pytest.raises(DamagedExportError):
+        twin.verify()
+    assert "equal" in last(twin.desk().store, "orders").line
+
+
+def test_a_failed_export_is_reported_and_the_next_verify_takes_another(twin: Twin) -> None:
+    twin.source.fails = 1
+    with pytest.raises(AccountError, match="failed"):
+        twin.verify()
+    assert twin.verify(pid=201).verified.differences == 0
+    assert len(twin.source.exports) == 2
+
+
+# -- exports that are there ----------------------------------------------------------------------
+
+
+def test_exports_that_are_there_are_compared_and_none_is_taken(twin: Twin) -> None:
+    twin.target.items["x"] = item("x")
+    twin.verify()
+    found = twin.verify(
+        source_export=next(iter(twin.source.exports)), target_export=next(iter(twin.target.exports))
+    ).verified
+    assert (found.extra, found.differences) == (1, 1)
+    assert len(twin.source.exports) == len(twin.target.exports) == 1
+
+
+def test_exports_in_the_wrong_order_or_too_old_are_refused(twin: Twin) -> None:
+    twin.verify()
+    twin.verify()
+    early, late = next(iter(twin.target.exports)), list(twin.source.exports)[1]
+    with pytest.raises(UsageError, match="from before the source's"):
+        twin.verify(source_export=late, target_export=early)
+    twin.world.clock.advance(40 * 86_400)
+    first = next(iter(twin.source.exports))
+    with pytest.raises(UsageError, match="forgets"):
+        twin.verify(source_export=first, target_export=early)
+
+
+# -- killed --------------------------------------------------------------------------------------
+
+
+def calls(tmp_path: Path) -> tuple[int, int]:
+    """The first and the last call of a verification."""
+    twin = Twin(tmp_path / "counted")
+    before = twin.world.calls
+    twin.verify(enable_target_recovery=True)
+    return before + 1, twin.world.calls
+
+
+@pytest.mark.parametrize("step", [11, pytest.param(1, marks=pytest.mark.slow)])
+def test_killed_at_any_call_the_next_one_goes_on_with_the_same_exports(
+    tmp_path: Path, step: int
+) -> None:
+    """C6."""
+    first, end = calls(tmp_path)
+    moments = [(n, after) for n in range(first, end + 1) for after in (False, True)]
+    for number, after in moments[::step]:
+        when = f"killed {'after' if after else 'before'} call {number}"
+        twin = Twin(tmp_path / f"{number}-{after}")
+        del twin.target.items["k3"]
+        twin.target.recovery = False
+        twin.kill_at(number, after)
+        with pytest.raises(Killed):
+            twin.verify(enable_target_recovery=True)
+        twin.live_again()
+        over = last(twin.desk(202).store, "orders").verified is not None
+        found = twin.verify(pid=201, enable_target_recovery=True).verified
+        assert (found.missing, found.differences) == (1, 1), when
+        # Only where the result had been noted does the second one begin anew.
+        taken = (len(twin.source.exports), len(twin.target.exports))
+        assert taken == ((2, 2) if over else (1, 1)), when
+        assert twin.target.recovery is False, when

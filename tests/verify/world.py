@@ -1,0 +1,214 @@
+"""Both tables as exports see them, on the bootstrap's world, and a process that verifies them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bootstrap.accounts import Backups, ExportFacts, TableFacts
+from bootstrap.aws.calls import Calls
+from bootstrap.aws.exports import Wanted
+from bootstrap.aws.journal_table import AwsJournal
+from bootstrap.aws.ledger import AwsLedger
+from bootstrap.context import Context
+from bootstrap.errors import Side
+from bootstrap.journal import Journal
+from bootstrap.lease import Holder, Lease, Machine
+from bootstrap.timing import Timing
+from bootstrap.verify.records import row_name
+from bootstrap.verify.verification import Desk, Found, Options, Verification
+from infra.local.emulator.export_files import (
+    S3Object,
+    data_files,
+    full_lines,
+    manifests,
+    partitioned,
+)
+from tests.bootstrap.gateways import FakeSource, FakeTarget
+from tests.bootstrap.process import replicated
+from tests.bootstrap.world import JOURNAL, LEDGER, SOURCE_ARN, TOKEN_SECONDS, World, outputs
+from tests.fakes.errors import Killed
+from tests.verify.exports import BUCKET, Directory
+
+TARGET_ARN = "arn:aws:dynamodb:eu-west-1:222222222222:table/orders-replica"
+Item = dict[str, Any]
+
+
+class Table:
+    """`taking.Exports` of one table; an export is written when it is started."""
+
+    def __init__(self, world: World, side: Side, objects: Directory) -> None:
+        self.world, self._side, self.objects = world, side, objects
+        self.name = "orders" if side is Side.SOURCE else "orders-replica"
+        self.arn = SOURCE_ARN if side is Side.SOURCE else TARGET_ARN
+        self.items: dict[str, Item] = {}
+        self.recovery = True
+        self.seconds = 25.0
+        self.exports: dict[str, tuple[Wanted, float]] = {}
+        self.switches: list[bool] = []
+        self.fails = 0
+
+    @property
+    def side(self) -> Side:
+        return self._side
+
+    @contextlib.contextmanager
+    def _call(self, name: str) -> Iterator[None]:
+        with self.world.around(f"{self._side.name.lower()}_{name}"):
+            yield
+
+    def table(self) -> TableFacts | None:
+        with self._call("table"):
+            keys = [{"AttributeName": "pk", "KeyType": "HASH"}]
+            return TableFacts(self.arn, "id", "ACTIVE", 3, 3 * 10**9, True, keys=keys)
+
+    def backups(self) -> Backups:
+        with self._call("backups"):
+            if not self.recovery:
+                return Backups(False)
+            return Backups(True, 0, self.world.clock() - self.world.restorable_lag)
+
+    def switch_backups(self, on: bool) -> None:
+        with self._call("switch_backups"):
+            self.recovery = on
+            self.switches.append(on)
+
+    def start(self, table_arn: str, wanted: Wanted) -> ExportFacts | None:
+        with self._call("start"):
+            for arn, (known, began) in self.exports.items():
+                if known.token == wanted.token and self.world.clock() - began < TOKEN_SECONDS:
+                    assert known == wanted
+                    return self._facts(arn)
+            assert self.recovery
+            assert wanted.time <= self.world.clock() - self.world.restorable_lag
+            arn = f"{table_arn}/export/{len(self.exports) + 1:04d}"
+            self.exports[arn] = (wanted, self.world.clock())
+            self._write(arn, wanted)
+            return self._facts(arn)
+
+    def describe(self, arn: str) -> ExportFacts | None:
+        with self._call("describe"):
+            return self._facts(arn) if arn in self.exports else None
+
+    def find(self, table_arn: str, prefix: str) -> ExportFacts | None:
+        with self._call("find"):
+            for arn, (wanted, _) in self.exports.items():
+                if wanted.prefix == prefix:
+                    return self._facts(arn)
+            return None
+
+    def _facts(self, arn: str) -> ExportFacts:
+        wanted, began = self.exports[arn]
+        failed = list(self.exports).index(arn) < self.fails
+        done = self.world.clock() >= began + self.seconds
+        status = ("FAILED" if failed else "COMPLETED") if done else "IN_PROGRESS"
+        return ExportFacts(
+            arn, status, wanted.prefix, float(wanted.time), len(self.items), 1000, began
+        )
+
+    def _write(self, arn: str, wanted: Wanted) -> None:
+        root = f"{wanted.prefix}/AWSDynamoDB/{arn.rsplit('/', 1)[1]}/"
+        parts = partitioned(full_lines(self.items.values()), "pk")
+        made, entries = data_files(parts, root)
+        about = {
+            "ExportArn": arn,
+            "TableArn": self.arn,
+            "TableId": "id",
+            "StartTime": self.world.clock(),
+            "EndTime": self.world.clock(),
+            "ExportTime": wanted.time,
+            "ExportType": "FULL_EXPORT",
+            "S3Bucket": BUCKET,
+            "S3Prefix": wanted.prefix,
+        }
+        for each in (*manifests(root, about, entries, 1), *made):
+            self.objects.put(S3Object(each.key, each.body))
+
+
+@dataclass
+class Twin:
+    """A replicating table in a world whose waits are short."""
+
+    directory: Path
+    world: World = field(default_factory=World)
+
+    def __post_init__(self) -> None:
+        world = self.world
+        world.restorable_lag, world.export_seconds, world.import_seconds = 60, 25, 25
+        world.dynamodb.check_shapes = False
+        replicated(world)
+        objects = Directory(self.directory / "s3")
+        self.source = Table(world, Side.SOURCE, objects)
+        self.target = Table(world, Side.TARGET, objects)
+        self.objects = objects
+        self.said: list[str] = []
+        for n in range(20):
+            self.source.items[f"k{n}"] = self.target.items[f"k{n}"] = item(f"k{n}")
+
+    def options(self, **more: Any) -> Options:
+        defaults = {"spool": self.directory / "spool", "report": self.directory / "report.jsonl"}
+        return Options(**{**defaults, "workers": 1, **more})
+
+    def desk(self, pid: int = 200) -> Desk:
+        world = self.world
+        world.alive = {pid}
+        machine = Machine(
+            Holder("laptop", "laptop", pid, "born"), lambda other: other.pid in world.alive
+        )
+        store = AwsJournal(Calls(Side.TARGET, "Role importer"), world.dynamodb, JOURNAL)
+        stack = outputs()
+        (table,) = stack.tables
+        name = row_name(table.source_table)
+        lease = Lease(store, name, world.clock, machine)
+        journal = Journal(store, name, lease)
+        guarded = Calls(Side.TARGET, "Role importer", lease.check)
+        ledger = AwsLedger(guarded, world.dynamodb, LEDGER)
+        return Desk(
+            outputs=stack,
+            table=table,
+            source=self.source,
+            target=self.target,
+            ledger=ledger,
+            store=store,
+            journal=journal,
+            lease=lease,
+            opener=self.objects,
+            context=lambda: Context(
+                outputs=stack,
+                table=table,
+                source=FakeSource(world, lease.check),
+                target=FakeTarget(world, lease.check),
+                ledger=ledger,
+                journal=journal,
+                timing=Timing(),
+                clock=world.clock,
+            ),
+            timing=Timing(),
+            clock=world.clock,
+            say=self.said.append,
+        )
+
+    def verify(self, pid: int = 200, **options: Any) -> Found:
+        return Verification(self.desk(pid), self.options(**options)).run()
+
+    def kill_at(self, number: int, after_the_work: bool) -> None:
+        """From that call on, nothing of the process gets through: it is gone."""
+        gone = False
+
+        def watch(call: int, name: str, after: bool) -> None:
+            nonlocal gone
+            gone = gone or (call, after) == (number, after_the_work)
+            if gone:
+                raise Killed(f"at {name}, call {call}")
+
+        self.world.on_call = watch
+
+    def live_again(self) -> None:
+        self.world.on_call = lambda number, name, after: None
+
+
+def item(name: str, **more: Any) -> Item:
+    return {"pk": {"S": name}, "v": {"N": "1"}, **more}
