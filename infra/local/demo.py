@@ -23,6 +23,7 @@ from infra.local.data import datafile
 from infra.local.data.datafile import DataFile, KeyOption
 from infra.local.data.items import Item
 from infra.local.data.material import Generated, Material, Sampled
+from infra.local.emulator.chaos.rates import parse as parse_chaos
 from infra.local.verdict import capture, judge, summary
 from infra.local.verdict.consumption import Consumption
 from infra.local.verdict.report import Phase, Report, phases_of
@@ -239,11 +240,12 @@ class Demo:
             tally=writers.tally(),
             phases=phases,
             capture=captured,
-            consumption=_consumption(watch, captured.total),
+            consumption=_consumption(watch, captured.records),
             comparison=comparison,
             leftovers=judge.leftovers(s3, there, lane),
             index=jury.check_index(),
             healed=jury.healed(comparison),
+            poisoned=parse_chaos(self._options.chaos).poison > 0,
             seconds=time.monotonic() - began,
         )
 

@@ -104,7 +104,7 @@ class Stream:
         shard, start = ShardIterator.split("/")
         records = self._shards[shard][int(start) : int(start) + 2]
         after = int(start) + len(records)
-        answer: dict[str, Any] = {"Records": [{"Data": json.dumps(each)} for each in records]}
+        answer: dict[str, Any] = {"Records": [{"Data": _data(each)} for each in records]}
         behind = len(self._shards[shard]) - after
         answer["MillisBehindLatest"] = behind
         if shard != "closed" or behind:
@@ -118,7 +118,13 @@ def change(name: str, at: float = AT, precision: str = "MICROSECOND", **more: An
         "ApproximateCreationDateTime": int(at * unit),
         "ApproximateCreationDateTimePrecision": precision,
     }
-    return {"eventID": name, "dynamodb": body, "userIdentity": None, **more}
+    body["NewImage"] = {"pk": {"S": name}}
+    made = {"eventID": name, "eventName": "INSERT", "dynamodb": body, "userIdentity": None}
+    return made | more
+
+
+def _data(record: Any) -> bytes:
+    return record if isinstance(record, bytes) else json.dumps(record).encode()
 
 
 def test_each_change_on_the_stream_counts_once_and_probes_do_not() -> None:
@@ -132,6 +138,20 @@ def test_each_change_on_the_stream_counts_once_and_probes_do_not() -> None:
 
     assert (found.by_users, found.by_expiry, found.total) == (3, 1, 4)
     assert found.first == AT - 1
+
+
+def test_what_is_no_change_is_counted_apart_and_hides_no_change() -> None:
+    """Poison comes before the change that it was made of, and carries its id."""
+    without_images = change("a")
+    del without_images["dynamodb"]["NewImage"]
+    stream = Stream(
+        open=[b"\xff\xfe not JSON", without_images, change("a"), change("b", eventName="UPSERT")],
+        closed=[json.dumps(change("b")).encode()[:40], change("b")],
+    )
+
+    found = capture.read(stream, "stream")
+
+    assert (found.total, found.broken, found.records) == (2, 4, 6)
 
 
 def test_an_empty_stream_has_no_first_change() -> None:

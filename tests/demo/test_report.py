@@ -111,6 +111,34 @@ def test_changes_that_came_more_than_once_are_remarked_on_and_no_failure() -> No
     assert "3 deliveries were repetitions" in " ".join(again.remarks())
 
 
+POISON = Capture(by_users=95, by_expiry=5, first=BEGAN + 10.5, broken=3)
+KEPT = ("missing-image", "not-a-change", "unreadable")
+
+
+def with_poison(**changes: Any) -> Report:
+    consumption = consumed(received=103)
+    consumption.counts["ChangesQuarantined"] = 3
+    kept = Leftovers(quarantined=KEPT)
+    good = report(capture=POISON, consumption=consumption, leftovers=kept, poisoned=True)
+    return dataclasses.replace(good, **changes)
+
+
+def test_poison_on_purpose_is_no_failure_when_all_of_it_is_kept() -> None:
+    assert with_poison().problems() == []
+    assert "3 records were poisoned on purpose" in " ".join(with_poison().remarks())
+
+
+@pytest.mark.parametrize("kept", [KEPT[:2], (*KEPT, "unreadable"), (*KEPT[:2], "ambiguous-order")])
+def test_poison_on_purpose_excuses_nothing_else(kept: tuple[str, ...]) -> None:
+    bad = with_poison(leftovers=Leftovers(quarantined=kept))
+
+    assert "3 records on the stream are no changes" in " ".join(bad.problems())
+
+
+def test_poison_that_nobody_asked_for_is_a_failure() -> None:
+    assert "in quarantine" in " ".join(with_poison(poisoned=False).problems())
+
+
 def test_the_report_file_is_json(tmp_path: Path) -> None:
     report(consumption=Consumption()).write(tmp_path / "report.json")
 

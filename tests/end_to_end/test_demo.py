@@ -93,14 +93,18 @@ def test_a_malformed_line_stops_the_demo_before_anything_starts(tmp_path: Path) 
     assert not directory.exists()
 
 
-def test_c4_duplicates_disorder_overlap_throttling_and_kills_change_nothing(tmp_path: Path) -> None:
-    with running("demo", *SMALL, "--chaos", "on", "--directory", str(tmp_path)) as demo:
+def test_c4_duplicates_disorder_overlap_throttling_kills_and_poison_change_nothing(
+    tmp_path: Path,
+) -> None:
+    chaos = ("--chaos", "on,poison=0.01")
+    with running("demo", *SMALL, *chaos, "--directory", str(tmp_path)) as demo:
         status = demo.wait()
     assert status == 0, demo.output
 
     told = report(tmp_path)
     assert told["differences"] == 0
     assert told["changes_received"] > told["changes_captured"], "nothing was delivered twice"
+    assert told["quarantine_objects"] == told["records_poisoned"] > 0
     assert "deliveries were repetitions" in demo.output
 
 

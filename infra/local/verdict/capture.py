@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 EXPIRY_PRINCIPAL = "dynamodb.amazonaws.com"
+KINDS = ("INSERT", "MODIFY", "REMOVE")
+IMAGES = {"NewImage", "OldImage"}
 
 
 @dataclass(frozen=True)
@@ -19,26 +21,48 @@ class Capture:
     """Deletes by the time to live."""
     first: float | None = None
     """When the first change was made (epoch seconds): replication had become active by then."""
+    broken: int = 0
+    """Records that are no change and no probe: there only if somebody puts them on purpose."""
 
     @property
     def total(self) -> int:
         return self.by_users + self.by_expiry
 
+    @property
+    def records(self) -> int:
+        """What the consumer has to account for, however it ends."""
+        return self.total + self.broken
+
 
 def read(kinesis: Any, stream: str) -> Capture:
     """Reads every shard from its oldest record; `kinesis` is a client of the stream's account."""
     seen: set[str] = set()
-    expired = 0
+    expired = broken = 0
     first: float | None = None
     for record in _records(kinesis, stream):
-        change = json.loads(record)
-        if "dynamodb" not in change or change["eventID"] in seen:
-            continue  # a probe; or a record that came twice
+        change = _content(record)
+        if change is None:
+            broken += 1
+            continue
+        if "probe" in change or change["eventID"] in seen:
+            continue  # a record that came twice counts once
         seen.add(change["eventID"])
         expired += _is_expiry(change)
         at = _created(change["dynamodb"])
         first = at if first is None else min(first, at)
-    return Capture(len(seen) - expired, expired, first)
+    return Capture(len(seen) - expired, expired, first, broken)
+
+
+def _content(record: bytes) -> dict[str, Any] | None:
+    """A change or a probe; None for what is neither."""
+    try:
+        content: dict[str, Any] = json.loads(record)
+    except ValueError:
+        return None
+    if "probe" in content:
+        return content
+    whole = content["eventName"] in KINDS and IMAGES & content["dynamodb"].keys()
+    return content if whole else None
 
 
 def _records(kinesis: Any, stream: str) -> Iterator[bytes]:

@@ -15,6 +15,7 @@ from infra.local.writing.tally import WINDOW, Tally
 
 SHOWN_DIFFERENCES = 5
 SHOWN_COMPLAINTS = 3
+REASONS_FOR_POISON = {"missing-image", "not-a-change", "unreadable"}
 
 # A change is counted when its call has ended, and calls of several writes once: seconds by which a
 # count may miss the moment at which the stream became active.
@@ -32,7 +33,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Leftovers:
-    """Objects that should not be there at the end."""
+    """Objects that should not be there at the end, unless records were poisoned."""
 
     quarantined: Sequence[str] = ()
     """Reasons, one per object."""
@@ -64,6 +65,8 @@ class Report:
     index: IndexCheck
     healed: int = 0
     """Differences that were gone when they were looked at again a little later."""
+    poisoned: bool = False
+    """Records that are no change were put on the stream on purpose: the quarantine holds them."""
     seconds: float = 0.0
 
     @property
@@ -99,24 +102,35 @@ class Report:
                 f"Only {self.capture.by_users:,} changes fell into the run; "
                 f"{self.min_changes:,} were asked for."
             )
-        if self.received < self.capture.total:
+        there = self.capture.records
+        if self.received < there:
             yield (
-                f"{self.capture.total - self.received:,} of {self.capture.total:,} changes on the "
-                "stream are not among those that the consumer received."
+                f"{there - self.received:,} of {there:,} changes on the stream are not among "
+                "those that the consumer received."
             )
-        if self.consumption.ended < self.capture.total <= self.received:
+        if self.consumption.ended < there <= self.received:
             yield (
-                f"{self.capture.total - self.consumption.ended:,} changes were received and "
-                "neither applied nor superseded nor quarantined."
+                f"{there - self.consumption.ended:,} changes were received and neither applied "
+                "nor superseded nor quarantined."
             )
-        if self.leftovers.quarantined or self.consumption.counts[QUARANTINED]:
-            reasons = ", ".join(sorted(set(self.leftovers.quarantined))) or "reason not found"
-            count = max(len(self.leftovers.quarantined), self.consumption.counts[QUARANTINED])
-            yield f"{count:,} changes are in quarantine: {reasons}."
+        yield from self._problems_in_quarantine()
         if self.leftovers.failures:
             yield f"{self.leftovers.failures:,} objects are in the on-failure bucket."
         if self.index.wrong_values:
             yield f"The target's index {self.index.name} does not answer as the source would."
+
+    def _problems_in_quarantine(self) -> Iterator[str]:
+        kept = self.leftovers.quarantined
+        reasons = ", ".join(sorted(set(kept))) or "reason not found"
+        if not self.poisoned:
+            if kept or self.consumption.counts[QUARANTINED]:
+                count = max(len(kept), self.consumption.counts[QUARANTINED])
+                yield f"{count:,} changes are in quarantine: {reasons}."
+        elif len(kept) != self.capture.broken or not REASONS_FOR_POISON.issuperset(kept):
+            yield (
+                f"{self.capture.broken:,} records on the stream are no changes, and "
+                f"{len(kept):,} records are in quarantine: {reasons}."
+            )
 
     def remarks(self) -> list[str]:
         """What is worth saying and no failure."""
@@ -129,8 +143,10 @@ class Report:
                 f"The counts are not consistent: the writers made {made[0]:,} to {made[1]:,} "
                 f"changes while the stream was active, and {self.capture.by_users:,} are on it."
             )
-        if self.received > self.capture.total:
-            yield f"{self.received - self.capture.total:,} deliveries were repetitions."
+        if self.received > self.capture.records:
+            yield f"{self.received - self.capture.records:,} deliveries were repetitions."
+        if self.poisoned:
+            yield f"{self.capture.broken:,} records were poisoned on purpose."
         for complaint in list(dict.fromkeys(self.consumption.complaints))[:SHOWN_COMPLAINTS]:
             yield f"The consumer's log says: {complaint}"
 
@@ -162,6 +178,7 @@ class Report:
             "writes_by_kind": self.tally.writes_by_kind,
             "changes_captured": self.capture.total,
             "changes_by_expiry": self.capture.by_expiry,
+            "records_poisoned": self.capture.broken,
             "changes_received": counts[RECEIVED],
             "changes_applied": counts[APPLIED],
             "changes_superseded": counts[SUPERSEDED],
