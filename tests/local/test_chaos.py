@@ -52,7 +52,7 @@ def test_json_is_read_too() -> None:
 
 @pytest.mark.parametrize("text", ["kil=1", "kill=2", "kill=often", "kill=-1", "{nonsense"])
 def test_what_cannot_be_read_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(ValueError, match=r"(?m)^Try: LOCAL_CHAOS="):
+    with pytest.raises(ValueError, match=r"(?m)^Try: on,"):
         parse(text)
 
 
@@ -134,7 +134,7 @@ def test_a_broken_record_is_never_a_change_that_could_be_applied() -> None:
 
 
 def test_chaos_that_cannot_be_read_stops_the_start(tmp_path: Path) -> None:
-    with pytest.raises(LocalCloudError, match=r"(?m)^Try: LOCAL_CHAOS="):
+    with pytest.raises(LocalCloudError, match=r"(?m)^Try: on,"):
         LocalCloud(tmp_path, chaos="mayhem").start()
 
 

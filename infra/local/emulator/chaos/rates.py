@@ -16,7 +16,8 @@ class Chaos:
     duplicate: change records that enter the stream a second time, up to `delay_seconds` later.
     delay: change records that are held back for up to `delay_seconds`, and so overtaken.
     scatter: change records with a random partition key, and so on any shard.
-    poison: change records followed by something unreadable.
+    poison: change records in company of something unreadable. More than a tenth of an invocation
+    is a systematic fault to the consumer: it then quarantines nothing, and the stream stands.
     overlap: batches that two invocations work on at once.
     redeliver: batches that come again, up to `delay_seconds` after they succeeded.
     kill: invocations whose process ends before one of its first `kill_calls` AWS calls.
@@ -84,7 +85,7 @@ def _pairs(text: str) -> Iterable[tuple[str, Any]]:
         try:
             return list(json.loads(text).items())
         except ValueError as error:
-            raise _wrong(f"is not JSON: {error}") from None
+            raise _wrong(f"it is not JSON: {error}") from None
     parts = [part.strip() for part in text.split(",") if part.strip()]
     return [(part.partition("=")[0], part.partition("=")[2] or None) for part in parts]
 
@@ -92,7 +93,7 @@ def _pairs(text: str) -> Iterable[tuple[str, Any]]:
 def _number(name: str, value: Any) -> float | int:
     known = {field.name for field in fields(Chaos)}
     if name not in known:
-        raise _wrong(f"has no {name!r}, only {', '.join(sorted(known))}")
+        raise _wrong(f"there is no {name!r}, only {', '.join(sorted(known))}")
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -103,4 +104,5 @@ def _number(name: str, value: Any) -> float | int:
 
 
 def _wrong(what: str) -> ValueError:
-    return ValueError(f"LOCAL_CHAOS {what}\nTry: LOCAL_CHAOS=on,kill=0.1,delay_seconds=3")
+    # The words of the environment variable and of the demo's option alike.
+    return ValueError(f"The chaos that was asked for: {what}.\nTry: on,kill=0.1,delay_seconds=3")
