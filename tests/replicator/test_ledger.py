@@ -230,6 +230,16 @@ def test_mixed_reasons_are_each_taken_for_what_they_are(
     assert kinds == [Superseded, Rejected, Rejected, Applied, Applied, Applied, Applied]
 
 
+def test_a_cancellation_that_gives_no_reasons_ends_nothing(
+    harness: LedgerHarness, calls: Calls
+) -> None:
+    operation, code = "TransactWriteItems", "TransactionCanceledException"
+    calls.fail(errors.client_error(operation, code, "cancelled"), operation=operation)
+    results = apply(harness, *inserts(3))
+    assert [type(result) for result in results] == [Applied] * 3
+    assert calls.sizes() == [3, 3]
+
+
 def test_what_the_ledger_refuses_is_no_fault_of_a_record(
     harness: LedgerHarness, calls: Calls
 ) -> None:
@@ -318,7 +328,8 @@ def test_a_stale_read_never_ends_a_change_that_should_be_applied(harness: Ledger
     apply(harness, *step(None, 1, START))
     apply(harness, *step(1, 2, START + 1))
     harness.set_faults(Stale())
-    for newer in (step(2, 3, START + 2), step(3, 4, START + 2)):
+    # What is read before the last of these is of its timestamp, and does not connect with it.
+    for newer in (step(2, 3, START + 2), step(3, 4, START + 2), step(4, 5, START + 2)):
         results = apply(harness, *newer, redelivered=True)
         assert all(isinstance(result, Applied) for result in results)
 
