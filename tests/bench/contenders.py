@@ -12,7 +12,7 @@ import base64
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
@@ -127,10 +127,12 @@ def ledger() -> Apply:
 CONTENDERS: dict[str, Callable[[], Apply]] = {"blog": blog, "threads": threads, "ledger": ledger}
 
 
-def write_units(contender: str, item_bytes: int) -> float:
-    """Write request units of one put: 1 KB each, double in a transaction, plus the ledger's entry.
+def write_units(contender: str, item_bytes: int, counts: Mapping[str, int]) -> float:
+    """Write request units of the actions that were sent, as DynamoDB charges them.
 
-    Source: DynamoDB developer guide, "Capacity unit consumption" and "TransactWriteItems".
+    One for each KB of the item, double in a transaction, and a ledger entry is 1 KB. The deleted
+    items are as large as the others. Source: DynamoDB Developer Guide, "Capacity unit consumption".
     """
     units = max(1, math.ceil(item_bytes / 1024))
-    return 2 * units + 2 if contender == "ledger" else units
+    each = 2 if contender == "ledger" else 1
+    return each * (units * counts["bench-replica"] + counts.get("bench-ledger", 0))

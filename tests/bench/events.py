@@ -1,7 +1,8 @@
 """Lambda events as the mapping delivers them, of a chosen size and shape.
 
-The changes are those of a table with a composite key: 45 % inserts, 45 % modifications (both images
-in the record) and 10 % deletes, of items that hold strings, numbers, a nested map, a list and a binary.
+The changes are those of a table with a composite key: 45 % inserts, 45 % modifications (both
+images in the record) and 10 % deletes, of items that hold strings, numbers, a nested map, a list
+and a binary.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import base64
 import hashlib
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from aws_kinesis_agg.aggregator import RecordAggregator
 STREAM_ARN = "arn:aws:kinesis:eu-west-1:111111111111:stream/bench"
 SOURCE_TABLE = "bench"
 
-# Lambda's synchronous payload, which a batch may fill (bytes of the event's JSON), and a batch's most.
+# Lambda's synchronous payload, which a batch may fill (bytes of its JSON), and a batch's most.
 PAYLOAD = 6 * 1024 * 1024
 MOST_RECORDS = 10_000
 
@@ -144,8 +145,8 @@ def _aggregates(source: Iterator[bytes], limit: int | None) -> Iterator[tuple[by
         yield rest.get_contents()[2], held
 
 
-def event(shape: Shape, seed: int = 1) -> tuple[dict[str, Any], int]:
-    """An event of that shape and the number of changes it holds."""
+def event(shape: Shape, seed: int = 1, first: int = 0) -> tuple[dict[str, Any], int]:
+    """An event of that shape and the number of changes it holds; `first` numbers its records."""
     source = changes(shape, seed)
     parts: Iterator[tuple[bytes, int]]
     parts = (
@@ -154,7 +155,7 @@ def event(shape: Shape, seed: int = 1) -> tuple[dict[str, Any], int]:
     records: list[dict[str, Any]] = []
     size, held = 0, 0
     for data, count in parts:
-        record = _lambda_record(data, len(records))
+        record = _lambda_record(data, first + len(records))
         size += len(json.dumps(record)) + 1
         full = size > PAYLOAD - 32 or len(records) == MOST_RECORDS
         if full or (shape.changes is not None and held >= shape.changes):
@@ -162,6 +163,3 @@ def event(shape: Shape, seed: int = 1) -> tuple[dict[str, Any], int]:
         records.append(record)
         held += count
     return {"Records": records}, held
-
-
-EventMaker = Callable[[Shape], tuple[dict[str, Any], int]]

@@ -1,8 +1,9 @@
 """A DynamoDB that stores nothing and answers after a chosen time: `python -m tests.bench.stub`.
 
-It speaks enough HTTP/1.1 for botocore (keep-alive, Content-Length), in a process of its own, so that
-the client's CPU time is the client's alone. It prints its port. The latency travels in the request's
-path, so that one server serves every row of the table.
+It speaks enough HTTP/1.1 for botocore (keep-alive, Content-Length), in a process of its own, so
+that the client's CPU time is the client's alone. It prints its port. The latency travels in the
+request's path, so that one server serves every row of the table. `GET /counts` tells the requests
+and the actions on each table since it was asked last.
 """
 
 from __future__ import annotations
@@ -10,12 +11,24 @@ from __future__ import annotations
 import asyncio
 import json
 import zlib
+from collections import Counter
 
-LARGEST = 64 * 1024 * 1024
+TABLES = (b"bench-replica", b"bench-ledger")
+COUNTS = "/counts"
+
+_counts: Counter[str] = Counter()
+
+
+def count(operation: str, body: bytes) -> None:
+    """Notes a request, and how many actions of a write name each table."""
+    _counts["requests"] += 1
+    if operation in ("PutItem", "DeleteItem", "TransactWriteItems"):
+        for table in TABLES:
+            _counts[table.decode()] += body.count(b'"' + table + b'"')
 
 
 def answer(operation: str, body: bytes) -> bytes:
-    """What an empty table would say: writes succeed, reads find nothing, everything asked is done."""
+    """What an empty table would say: writes succeed, and reads find nothing."""
     if operation == "BatchGetItem":
         tables = json.loads(body)["RequestItems"]
         return json.dumps(
@@ -25,7 +38,7 @@ def answer(operation: str, body: bytes) -> bytes:
 
 
 class Connection(asyncio.Protocol):
-    """One keep-alive connection; requests are answered one after the other, each after its latency."""
+    """A keep-alive connection: requests are answered in turn, each after its latency."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -55,7 +68,13 @@ class Connection(asyncio.Protocol):
             self.respond(head[0].split(" ")[1], headers.get("x-amz-target", ""), body)
 
     def respond(self, path: str, target: str, body: bytes) -> None:
-        content = answer(target.rpartition(".")[2], body)
+        if path == COUNTS:
+            content, path = json.dumps(_counts).encode(), "/0"
+            _counts.clear()
+        else:
+            operation = target.rpartition(".")[2]
+            count(operation, body)
+            content = answer(operation, body)
         response = (
             b"HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\n"
             b"x-amzn-RequestId: bench\r\nx-amz-crc32: %d\r\nContent-Length: %d\r\n\r\n"
