@@ -52,8 +52,9 @@ bench: $(READY)  ## measure the consumer and the verification beside the usual w
 	@$(BIN)/python -m tests.bench
 	@$(BIN)/python -m tests.bench.verification $(if $(LARGEST),--largest $(LARGEST))
 
-soak: $(READY)  ## simulate on and on: make soak MINUTES=30 [SEED=…]
-	@$(BIN)/python -m tests.simulation.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+soak: $(READY)  ## simulate on and on: make soak MINUTES=30 [SEED=…], or again: make soak REPLAY=seed
+	@$(BIN)/python -m tests.simulation.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(REPLAY),--replay $(REPLAY))
 
 clean:  ## remove what was built and installed
 	rm -rf build $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

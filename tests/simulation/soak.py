@@ -29,10 +29,7 @@ def soak(minutes: float, first: int) -> int:
             break
     print(f"{summary}\n{summary.histories / (time.monotonic() - started):.0f} histories a second")
     for story in summary.failures:
-        print(
-            f"Seed {story.seed}: {story.failure}\n"
-            f"Try: python -m tests.simulation.soak --replay {story.seed}"
-        )
+        print(f"Seed {story.seed}: {story.failure}\nTry: make soak REPLAY={story.seed}")
     return 1 if summary.failures else 0
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
 import pytest
 
+from tests.simulation import soak
 from tests.simulation.many import play_many, play_range
 from tests.simulation.plan import plan
-from tests.simulation.run import Summary, play
+from tests.simulation.run import Story, Summary, play
 from tests.simulation.soak import replay
 
 FEW, MANY = 200, 10_000
@@ -72,6 +74,22 @@ def test_a_seed_replays_exactly() -> None:
         play(seed, trace=first)
         play(seed, trace=second)
         assert first == second
+
+
+def test_a_failing_seed_is_told_with_the_command_that_replays_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failed = Story(4711, "ViolationError: C1", (), invocations=1, changes=6)
+    summary = Summary()
+    summary.add(failed)
+    monkeypatch.setattr(soak, "play_many", lambda *_: iter([summary]))
+
+    assert soak.soak(1, 0) == 1
+    (command,) = re.findall(r"Try: (.+)", capsys.readouterr().out)
+    asked = subprocess.run(["make", "-n", *command.split()[1:]], capture_output=True, text=True)
+
+    assert "tests.simulation.soak" in asked.stdout
+    assert "--replay 4711" in asked.stdout
 
 
 def test_a_seed_replays_exactly_in_another_process(capsys: pytest.CaptureFixture[str]) -> None:
