@@ -13,6 +13,7 @@ from infra.accounts import connect
 from infra.buffer import Buffer
 from infra.config import Settings
 from infra.consumer import Consumer, ConsumerRole
+from infra.fence import WriteFence
 from infra.ledger import Ledger
 from infra.observability import Alarms, Notifications, show
 from infra.operators import Lane, Operators
@@ -61,6 +62,8 @@ for table in settings.tables:
             topics=notifications.topics,
         )
     )
+    if table.deny_other_writers:
+        WriteFence(table, settings, accounts, consumer=role, importer=operators.importer.arn)
     lanes.append(Lane(table, buffer, ledger, consumer))
 
 operators.grant(snapshot, lanes)

@@ -29,6 +29,8 @@ LONGEST_RETENTION_HOURS = 8760  # 365 days, the most that Kinesis offers
 ACCOUNT_ID = r"[0-9]{12}"
 REGION = r"[a-z]{2}(-[a-z]+)+-[0-9]"
 TABLE_NAME = r"[A-Za-z0-9_.-]{3,255}"
+TRIM_HORIZON = "TRIM_HORIZON"
+START = rf"{TRIM_HORIZON}|20[0-9]{{2}}-[0-9]{{2}}-[0-9]{{2}}T[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}Z"
 KEY_ARN = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[\w-]+"
 ROLE_ARN = r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+"
 PRINCIPAL_ARN = r"arn:aws[a-z-]*:iam::[0-9]{12}:(root|role/[\w+=,.@/-]+|user/[\w+=,.@/-]+)"
@@ -87,6 +89,14 @@ class Table:
     """Concurrent invocations, kept for this table and its most. None: the account's shared pool."""
     ledger_retention_days: int = 30
     """Days an entry outlives its change. Never under 8: DynamoDB retries a delivery for 168 h."""
+    start_at: str = TRIM_HORIZON
+    """Where a new mapping begins to read: the oldest record, or the records that arrived since a
+    moment (UTC, 2026-11-23T10:00:00Z). Changing it replaces the mapping: see the README's runbook.
+    """
+    deny_other_writers: bool = False
+    """Whether a policy on the target table keeps out all writers but this stack. It needs the
+    table, so it is set once the import has made it.
+    """
     source_key: str | None = None
     """ARN of the customer-managed key of the source table, which the exporter decrypts with. None:
     AWS's own key. The target never needs it.
@@ -282,6 +292,14 @@ def _table(section: Section) -> Table:
         ledger_retention_days=section.whole_number(
             "ledgerRetentionDays", 8, 3650, "days", default=Table.ledger_retention_days
         ),
+        start_at=section.text(
+            "startAt",
+            START,
+            "TRIM_HORIZON, or a moment in UTC such as 2026-11-23T10:00:00Z",
+            "leave it out, unless a runbook of the README tells you to set it",
+            default=Table.start_at,
+        ),
+        deny_other_writers=section.flag("denyOtherWriters", default=Table.deny_other_writers),
         source_key=_key(section, "sourceKeyArn"),
         target_key=_key(section, "targetKeyArn"),
     )

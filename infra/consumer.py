@@ -10,7 +10,7 @@ import pulumi_aws as aws
 from infra.accounts import Accounts
 from infra.buckets import Expiry, PrivateBucket
 from infra.buffer import READING_ACTIONS, Buffer
-from infra.config import Settings, Table
+from infra.config import TRIM_HORIZON, Settings, Table
 from infra.ledger import Ledger
 from infra.package import Archive
 from infra.policies import Statement, allow, assumed_by_service, document, through
@@ -223,7 +223,10 @@ class Consumer(pulumi.ComponentResource):
             # import, and what was buffered since before the export is replayed over the snapshot.
             # Enabled earlier, it would write into a table that does not exist yet.
             enabled=False,
-            starting_position="TRIM_HORIZON",
+            starting_position=(TRIM_HORIZON if table.start_at == TRIM_HORIZON else "AT_TIMESTAMP"),
+            starting_position_timestamp=(
+                None if table.start_at == TRIM_HORIZON else table.start_at
+            ),
             batch_size=table.batch_size,
             maximum_batching_window_in_seconds=table.batch_window,
             parallelization_factor=table.parallelization_factor,

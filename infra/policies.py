@@ -59,6 +59,26 @@ def assumed_by(principals: Sequence[str], external_id: str | None) -> pulumi.Out
     return document(statement)
 
 
+def deny_to_all_but(
+    roles: Sequence[Text], actions: Sequence[str], resources: Sequence[Text]
+) -> pulumi.Output[str]:
+    """Refuses these actions to everybody else, whatever else allows them.
+
+    With `aws:PrincipalArn`, which is the role's ARN for each of its sessions, because NotPrincipal
+    would have to name the sessions (IAM User Guide, reference_policies_elements_notprincipal).
+    """
+    return document(
+        {
+            "Sid": "OthersDoNotWrite",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": list(actions),
+            "Resource": list(resources),
+            "Condition": {"ArnNotEquals": {"aws:PrincipalArn": list(roles)}},
+        }
+    )
+
+
 def tls_only(bucket_arn: Text) -> Statement:
     """Refuses plain HTTP, to everybody. A Deny may be wide: it takes away."""
     return {

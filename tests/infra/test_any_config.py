@@ -26,6 +26,8 @@ TABLE_SETTINGS: dict[str, st.SearchStrategy[Any]] = {
     "memory": st.integers(128, 10_240),
     "reservedConcurrency": st.integers(1, 1000),
     "ledgerRetentionDays": st.integers(8, 3650),
+    "startAt": st.sampled_from(["TRIM_HORIZON", "2026-11-23T10:00:00Z"]),
+    "denyOtherWriters": st.booleans(),
 }
 STREAMS: st.SearchStrategy[dict[str, Any]] = st.one_of(
     st.just({}),
@@ -66,6 +68,7 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
             optional={
                 "protect": st.booleans(),
                 "retentionHours": st.integers(24, 8760),
+                "snapshotKey": st.booleans(),
                 "tags": st.just({"team": "payments"}),
                 "alarms": ALARMS,
             },
@@ -101,7 +104,9 @@ def test_any_one_broken_value_is_told_as_one_mistake_under_its_own_key(
         for n, table in enumerate(config["tables"])
         for key in table
     ]
-    places += [((key,), key) for key in ("protect", "retentionHours") if key in config]
+    places += [
+        ((key,), key) for key in ("protect", "retentionHours", "snapshotKey") if key in config
+    ]
     places += [
         (("alarms", "thresholds", key), f"alarms.thresholds.{key}")
         for key in config.get("alarms", {}).get("thresholds", {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import zipfile
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +77,14 @@ def event_source_mapping(request: Request) -> Created:
     inputs = request.inputs
     failures = inputs.object("destinationConfig").object("onFailure")
     lambda_ = request.client("lambda")
+    since = inputs.get("startingPositionTimestamp")
+    position = {"StartingPositionTimestamp": datetime.fromisoformat(since)} if since else {}
     created: dict[str, Any] = lambda_.create_event_source_mapping(
         EventSourceArn=inputs.text("eventSourceArn"),
         FunctionName=inputs.text("functionName"),
         Enabled=inputs.flag("enabled"),
         StartingPosition=inputs.text("startingPosition"),
+        **position,
         BatchSize=inputs.number("batchSize"),
         MaximumBatchingWindowInSeconds=inputs.number("maximumBatchingWindowInSeconds"),
         ParallelizationFactor=inputs.number("parallelizationFactor"),

@@ -199,6 +199,8 @@ def _live(stage: Stage) -> None:
     stage.bootstrap("status")
     stage.bootstrap("status", "--json", "--operator")
     stage.bootstrap("run")  # once more, as an operator does: fresh probes
+    stage.bootstrap("pause")
+    stage.bootstrap("resume")
     stage.bootstrap("verify", "--spool", str(stage.directory / "spool"))
     _quarantine(stage)
     _scheduled(stage)

@@ -1,0 +1,51 @@
+"""Keeps everybody else's writes out of a target table, where the configuration asks for it."""
+
+from __future__ import annotations
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.accounts import Accounts
+from infra.config import Settings, Table
+from infra.consumer import ConsumerRole
+from infra.policies import Text, deny_to_all_but
+
+WRITES = (
+    "dynamodb:BatchWriteItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:PartiQLDelete",
+    "dynamodb:PartiQLInsert",
+    "dynamodb:PartiQLUpdate",
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+)
+"""All that changes an item; a transaction is authorised by what it does to each."""
+
+
+class WriteFence(pulumi.ComponentResource):
+    """A resource policy on the target table, which the import has to have made before.
+
+    It denies, and so binds administrators of the account too; taking it away is what a switch to
+    the replica does. The importer is let through for `quarantine redrive --direct`.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        settings: Settings,
+        accounts: Accounts,
+        *,
+        consumer: ConsumerRole,
+        importer: Text,
+    ) -> None:
+        name = f"{table.prefix}-write-fence"
+        super().__init__("replication:index:WriteFence", name)
+        arn = settings.target.table_arn(table.target)
+        aws.dynamodb.ResourcePolicy(
+            name,
+            region=settings.target.region,
+            resource_arn=arn,
+            policy=deny_to_all_but([consumer.arn, importer], WRITES, [arn]),
+            opts=pulumi.ResourceOptions(parent=self, provider=accounts.target),
+        )
+        self.register_outputs({})

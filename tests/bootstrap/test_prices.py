@@ -1,0 +1,53 @@
+"""What a replication costs, and that the README says the same."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from bootstrap import prices
+from bootstrap.prices import EXAMPLE, PRICES
+from infra.local.cloud import REPOSITORY
+
+
+def test_the_readme_shows_the_bill_and_its_date() -> None:
+    readme = (REPOSITORY / "README.md").read_text()
+    _, _, section = readme.partition("## What it costs")
+    section = section.partition("\n## ")[0]
+    assert prices.table() in section
+    assert prices.AS_OF in section
+    assert f"about {prices.stream_gb_per_day(EXAMPLE):.0f} GB a day" in " ".join(section.split())
+
+
+@pytest.mark.parametrize(("size", "units"), [(1, 4), (1024, 4), (1025, 6), (400 * 1024, 802)])
+def test_a_change_costs_two_write_units_for_each_kilobyte_and_two_for_the_ledger(
+    size: int, units: int
+) -> None:
+    assert prices.ledger_write_units(size) == units
+
+
+def test_retention_costs_only_after_the_first_day_and_less_after_the_seventh() -> None:
+    daily = prices.stream_gb_per_day(EXAMPLE)
+    for days, extended, long_term in ((1, 0, 0), (7, 6, 0), (8, 6, 1), (365, 6, 358)):
+        load = dataclasses.replace(EXAMPLE, retention_days=days)
+        assert prices.retained_gb(load) == pytest.approx((extended * daily, long_term * daily))
+
+
+def test_a_record_is_no_larger_than_the_rule_says_that_sizes_the_stream() -> None:
+    """The shape that DynamoDB writes, for an item of twenty strings: both images of an update."""
+    image = {f"attribute{n:02}": {"S": "x" * 40} for n in range(20)}
+    size = sum(len(name) + len(value["S"]) for name, value in image.items())
+    change = {"Keys": {}, "OldImage": image, "NewImage": image}
+    envelope = 600
+    record = len(json.dumps(change, separators=(",", ":"))) + envelope
+    assert 2 * size < record < prices.record_bytes(size, update_share=1)
+
+
+def test_another_price_changes_the_bill() -> None:
+    cheaper = dataclasses.replace(PRICES, long_term_gb_month=0.0)
+    bills = [
+        sum(line.monthly or 0 for line in prices.bill(EXAMPLE, each)) for each in (PRICES, cheaper)
+    ]
+    assert bills[0] - bills[1] == pytest.approx(prices.retained_gb(EXAMPLE)[1] * 0.023)

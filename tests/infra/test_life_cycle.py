@@ -1,0 +1,98 @@
+"""What a change of the configuration may not do by itself: replace what holds data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.infra.engine import CONFIG, Deployment, Registered, record
+
+# The inputs whose change replaces a resource, as the provider's schema has them (ForceNew). Of the
+# destination that is all of them; of a table, its keys.
+REPLACING: dict[str, set[str]] = {
+    "Stream": {"name", "region"},
+    "KinesisStreamingDestination": {
+        "approximateCreationDateTimePrecision",
+        "region",
+        "streamArn",
+        "tableName",
+    },
+    "EventSourceMapping": {
+        "eventSourceArn",
+        "region",
+        "startingPosition",
+        "startingPositionTimestamp",
+    },
+    "Table": {"hashKey", "name", "rangeKey", "region"},
+    "Bucket": {"bucket", "region"},
+    "Key": {"region"},
+}
+TABLE = CONFIG["tables"][0]
+
+
+def with_table(**settings: Any) -> dict[str, Any]:
+    return {**CONFIG, "tables": [{**TABLE, **settings}]}
+
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "startAt": with_table(startAt="2026-11-23T10:00:00Z"),
+    "source": with_table(source="customers"),
+    "streamMode": with_table(streamMode="PROVISIONED", shards=4),
+    "retentionHours": {**CONFIG, "retentionHours": 24},
+    "batchSize": with_table(batchSize=100),
+    "source Region": {**CONFIG, "source": {**CONFIG["source"], "region": "eu-central-1"}},
+    "target Region": {**CONFIG, "target": {**CONFIG["target"], "region": "us-east-1"}},
+    "snapshotKey": {**CONFIG, "snapshotKey": True},
+}
+# What each change would replace, or take away: Pulumi refuses both while it is protected.
+TAKEN: dict[str, set[str]] = {
+    "startAt": {"EventSourceMapping"},
+    "source": {"Bucket", "EventSourceMapping", "Key", "KinesisStreamingDestination", "Stream"},
+    "source Region": {"Bucket", "EventSourceMapping"},
+    "target Region": {"Bucket", "Table"},
+}
+
+
+def taken(before: Deployment, after: Deployment) -> list[Registered]:
+    """What is in one deployment and not, or not without being replaced, in the other."""
+    found = {(r.kind, r.name): r for r in after.resources}
+    return [
+        resource
+        for resource in before.resources
+        if resource.kind in REPLACING
+        and not _stays(resource, found.get((resource.kind, resource.name)))
+    ]
+
+
+def _stays(resource: Registered, again: Registered | None) -> bool:
+    replacing = REPLACING[resource.kind]
+    return again is not None and all(
+        resource.inputs.get(key) == again.inputs.get(key) for key in replacing
+    )
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_pulumi_refuses_every_change_that_would_replace_what_holds_data(
+    change: str, stack: Deployment, tmp_path: Path
+) -> None:
+    gone = taken(stack, record(CHANGES[change], tmp_path / "archive"))
+    assert {resource.kind for resource in gone} >= TAKEN.get(change, set())
+    assert bool(gone) is (change in TAKEN)
+    assert [resource.name for resource in gone if not resource.protect] == []
+
+
+def test_whatever_a_change_could_replace_at_a_loss_is_protected(stack: Deployment) -> None:
+    for resource in stack.resources:
+        assert resource.protect or resource.kind not in REPLACING, resource.name
+
+
+def test_a_new_mapping_begins_where_the_configuration_says(tmp_path: Path) -> None:
+    moment = "2026-11-23T10:00:00Z"
+    inputs = (
+        record(with_table(startAt=moment), tmp_path / "archive").one("EventSourceMapping").inputs
+    )
+    assert inputs["startingPosition"] == "AT_TIMESTAMP"
+    assert inputs["startingPositionTimestamp"] == moment
+    assert inputs["enabled"] is False
