@@ -56,6 +56,9 @@ DIRECTORY = Path("build/verify")
     help="Where the keys that differ are written. Default: beside the spool.",
 )
 @click.option("--show-values", is_flag=True, help="Write the items into the report, too.")
+@click.option("--repair", is_flag=True, help="Mend what differs, through the consumer's guard.")
+@click.option("--dry-run", is_flag=True, help="With --repair: only show what differs.")
+@click.option("--yes", is_flag=True, help="With --repair: also more than 1,000 keys.")
 @click.option("--workers", type=click.IntRange(1), help="Processes. Default: cores, up to 4.")
 @click.option("--fresh", is_flag=True, help="Take new exports where a verification was stopped.")
 @click.option("--take-over", is_flag=True, help="Replace a verification that is alive elsewhere.")
@@ -71,17 +74,24 @@ def verify(
     is one; what somebody else than the consumer wrote is named as foreign. An export
     that is not what its manifest says is an error, never equal.
 
+    --repair applies the source's item, or its absence, where they differ: with the version
+    of the export's time less two minutes, so that any change since stays. More than 1,000
+    keys are only shown unless --yes is given.
+
     Killed at any moment, the same command goes on with the same exports and spool.
-    Exits with 5 when it found differences.
+    Exits with 5 when it found differences, and did not mend all of them.
 
     \b
     Examples:
       python -m bootstrap verify --stack prod
       python -m bootstrap verify --stack prod --sample 0.01 --json
+      python -m bootstrap verify --stack prod --table orders --repair
     """
 
     def work() -> int:
         outputs, tables, _ = chosen(given)
+        if (given["dry_run"] or given["yes"]) and not given["repair"]:
+            raise UsageError("--dry-run and --yes say how to repair.", fix="--repair with them")
         if (given["source_export"] is None) != (given["target_export"] is None):
             raise UsageError(
                 "Exports that are there are named in pairs.",
@@ -111,7 +121,7 @@ def verify(
             ]
             value = values[0] if len(values) == 1 else {"tables": values}
             click.echo(json.dumps(value, indent=2))
-        differ = any(found.verified.differences for found in results)
+        differ = any(found.verified.differences > found.verified.repaired for found in results)
         return EXIT_DIFFERENCES if differ else 0
 
     guarded(work, debug, "The same command goes on from here.")
@@ -127,6 +137,9 @@ _PASSED_ON = (
     "workers",
     "fresh",
     "take_over",
+    "repair",
+    "dry_run",
+    "yes",
 )
 
 
@@ -149,6 +162,10 @@ def page(table: str, found: Found) -> str:
         ("different", f"{number(done.different)}"),
         ("foreign", f"{number(done.foreign)} written to the target by somebody else"),
     ]
+    if found.dry_run:
+        rows.append(("repaired", "none: this is what --repair --yes would mend"))
+    elif done.repaired:
+        rows.append(("repaired", f"{number(done.repaired)} of {number(done.differences)}"))
     if done.differences:
         rows.append(("report", f"{found.report} (keys and the attributes that differ)"))
     lines = [f"{table}: {verdict}", *(f"  {name:14} {text}" for name, text in rows)]
@@ -161,6 +178,7 @@ def result_json(found: Found) -> dict[str, Any]:
     return {
         **as_json(done, done.at),
         "rounds": found.rounds,
+        "dryRun": found.dry_run,
         "report": str(found.report) if done.differences else None,
     }
 

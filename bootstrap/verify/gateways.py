@@ -19,8 +19,12 @@ from bootstrap.journal import Journal
 from bootstrap.lease import Lease
 from bootstrap.operations import Process
 from bootstrap.outputs import Outputs, TableOutputs
+from bootstrap.quarantine.gateways import GUARD_CLIENT, THREADS
 from bootstrap.verify.records import row_name
+from bootstrap.verify.repair import Mender
 from bootstrap.verify.verification import Desk
+from replicator.effects import Effects, Threads
+from replicator.ledger import LedgerGuard
 
 
 class Desks:
@@ -76,6 +80,7 @@ class Desks:
                 external_id=self._external_id,
             ),
             context=partial(self._context, table, journal, lease),
+            mender=partial(self._mender, table, lease),
             timing=process.timing,
             clock=process.clock,
             say=self._say,
@@ -93,6 +98,18 @@ class Desks:
             timing=self._process.timing,
             clock=self._process.clock,
         )
+
+    def _mender(self, table: TableOutputs, lease: Lease) -> Mender:
+        effects = Effects(executor=Threads(THREADS))
+        guard = LedgerGuard(
+            self._sessions[Side.TARGET].client("dynamodb", config=GUARD_CLIENT),
+            target_table=table.target_table,
+            ledger_table=table.ledger_table,
+            effects=effects,
+            retention_days=table.ledger_retention_days,
+        )
+        ledger = self._gateways.ledger(table, lease.check)
+        return Mender(guard, effects, lambda: ledger.settings().expire)
 
     def _exports(self, side: Side, table: str, lease: Lease) -> AwsExports:
         return AwsExports(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,8 +11,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from bootstrap.accounts import ExportFacts
-from bootstrap.context import Context, Done, Outcome, Pending
-from bootstrap.errors import BlockedError, LeaseHeldError, UnavailableError, UsageError
+from bootstrap.context import Context, Done, Outcome
+from bootstrap.errors import BlockedError, LeaseHeldError, UsageError
 from bootstrap.executor import new_run_id
 from bootstrap.journal import Journal, Row, Store
 from bootstrap.lease import Lease
@@ -22,7 +23,7 @@ from bootstrap.verify import spool as spools
 from bootstrap.verify.attributes import BATCH
 from bootstrap.verify.comparison import Comparison, compare
 from bootstrap.verify.comparison import Progress as Compared
-from bootstrap.verify.judging import FUZZ, MARGIN, Moments
+from bootstrap.verify.judging import FUZZ, MARGIN, Judgement, Moments
 from bootstrap.verify.manifest import Export, read_export, summary_key
 from bootstrap.verify.objects import Opener
 from bootstrap.verify.records import (
@@ -32,12 +33,21 @@ from bootstrap.verify.records import (
     TargetTaken,
     Verified,
 )
+from bootstrap.verify.repair import APPLIED, MOST_UNASKED, Mender, mended
 from bootstrap.verify.spool import Spool
 from bootstrap.verify.taking import Exports, Taking, recovery_price, refuse_without_recovery
-from bootstrap.verify.verdict import Entries, Report, Verdict, batch_of, open_report, told
-from bootstrap.wording import duration, moment, number, size
+from bootstrap.verify.verdict import (
+    Entries,
+    Report,
+    Verdict,
+    batch_of,
+    judged,
+    open_report,
+    told,
+)
+from bootstrap.verify.waiting import Patience
+from bootstrap.wording import duration, number, size
 
-SLICE_SECONDS = 5.0
 MOST_ROUNDS = 10
 READY = (State.REPLICATING, State.DEGRADED)
 
@@ -58,6 +68,9 @@ class Options:
     show_values: bool = False
     fresh: bool = False
     take_over: bool = False
+    repair: bool = False
+    dry_run: bool = False
+    yes: bool = False
     workers: int | None = None
 
 
@@ -68,6 +81,8 @@ class Found:
     verified: Verified
     report: Path
     rounds: int
+    dry_run: bool = False
+    """Repair was asked for, and is only shown: `--dry-run`, or too many to mend unasked."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +100,7 @@ class Desk:
     opener: Opener
     context: Callable[[], Context]
     """Of one proof that everything is applied; over this verification's own journal."""
+    mender: Callable[[], Mender]
     timing: Timing
     clock: Clock
     say: Callable[[str], None]
@@ -105,8 +121,9 @@ class Verification:
     def __init__(self, desk: Desk, options: Options) -> None:
         self._desk = desk
         self._options = options
-        self._said: tuple[str, float] = ("", 0.0)
-        self._trouble_since: float | None = None
+        self._patience = Patience(desk.lease, desk.clock, desk.timing, desk.say)
+        self._repaired = 0
+        self._dry_run = False
 
     def run(self) -> Found:
         """From wherever the last one was stopped to its result.
@@ -161,13 +178,13 @@ class Verification:
                         "--until-judged asks for more.",
                         fix="the same without --source-export and --target-export",
                     )
-                self._say_now(f"{found.judged:.1%} of the keys are judged: later exports follow")
+                self._desk.say(f"{found.judged:.1%} of the keys are judged: later exports follow")
                 self._note(found)
                 last.comparison.spool.remove()
         self._restore_recovery()
         self._note(found)
         last.comparison.spool.remove()
-        return Found(found, report, rounds)
+        return Found(found, report, rounds, self._dry_run)
 
     def _round(self) -> Round:
         options = self._options
@@ -179,29 +196,52 @@ class Verification:
         self, last: Round, before: Verdict, reported: set[bytes], writer: Report, *, first: bool
     ) -> Verdict:
         """Judges one round. A key is unjudged as long as no round could judge it."""
-        desk, options = self._desk, self._options
+        desk = self._desk
         verdict = Verdict(counts=before.counts)
-        for each, judgement in told(
+        mends = self._mends(last)
+        values = mends or self._options.show_values
+        differing = told(
             desk.opener(),
             last.comparison,
             desk.ledger,
             last.moments,
             verdict,
-            values=options.show_values,
-            batch=self._batch(last),
+            values=values,
+            batch=batch_of(last.comparison, last.size_bytes) if values else BATCH,
             wanted=lambda key: key not in reported,
-        ):
-            desk.lease.check()
-            reported.add(each.difference.key)
-            writer.add(each, judgement)
+        )
+        if mends:
+            for each, judgement, outcome in mended(differing, desk.mender(), last.moments):
+                desk.lease.check()
+                reported.add(each.difference.key)
+                self._repaired += outcome == APPLIED
+                writer.add(each, judgement, repair=outcome)
+        else:
+            for each, judgement in differing:
+                desk.lease.check()
+                reported.add(each.difference.key)
+                writer.add(each, judgement)
         if not first:
             verdict.unjudged &= before.unjudged
         return verdict
 
-    def _batch(self, last: Round) -> int:
-        if not self._options.show_values:
-            return BATCH
-        return batch_of(last.comparison, last.size_bytes)
+    def _mends(self, last: Round) -> bool:
+        """Whether this round's differences are mended, and not only shown."""
+        options = self._options
+        if not options.repair:
+            return False
+        if options.dry_run:
+            self._dry_run = True
+        elif not options.yes:
+            differing = (
+                each
+                for each, judgement in judged(last.comparison, self._desk.ledger, last.moments)
+                if judgement is not Judgement.CHANGED_SINCE
+            )
+            # One more than allowed is enough to know.
+            count = sum(1 for _ in itertools.islice(differing, MOST_UNASKED + 1))
+            self._dry_run = count > MOST_UNASKED
+        return not self._dry_run
 
     def _verified(self, last: Round, verdict: Verdict) -> Verified:
         counts, moments = last.comparison.counts, last.moments
@@ -220,6 +260,7 @@ class Verification:
             extra=verdict.counts["extra"],
             different=verdict.counts["different"],
             foreign=verdict.counts["foreign"],
+            repaired=self._repaired,
         )
 
     def _finished_round(self) -> str:
@@ -231,7 +272,10 @@ class Verification:
         return done.round if done is not None else ""
 
     def _note(self, found: Verified) -> None:
-        what = f"verified: {found.differences} differences, {found.changed_since} not judged"
+        what = (
+            f"verified: {found.differences} differences, {found.repaired} repaired, "
+            f"{found.changed_since} not judged"
+        )
         self._desk.journal.put(found, what)
 
     def _default_report(self) -> Path:
@@ -251,12 +295,12 @@ class Verification:
                 refuse_without_recovery(desk.target, desk.target.backups())
             journal.begin(new_run_id(journal.now()))
         else:
-            self._say_now(f"Going on with verification {journal.run_id}.")
+            self._desk.say(f"Going on with verification {journal.run_id}.")
         taking = self._taking()
         begun = taking.taken(TargetTaken)
         if begun is None or not begun.arn:
             self._ensure_target_recovery()
-        self._wait(taking.advance)
+        self._patience.wait(taking.advance)
         source, target, proof = taking.taken(SourceTaken), taking.taken(TargetTaken), taking.proof()
         assert source is not None and target is not None and proof is not None
         moments = self._moments(source.export_time, target.export_time, proof.moment)
@@ -296,7 +340,7 @@ class Verification:
             # Somebody has switched it off, maybe this very verification after its export.
             refuse_without_recovery(desk.target, backups)
         facts = desk.target.table()
-        self._say_now(
+        self._desk.say(
             f"Switching on point-in-time recovery of the target table {desk.target.name}, until "
             f"this verification is over. {recovery_price(facts.size_bytes if facts else 0)}"
         )
@@ -310,7 +354,7 @@ class Verification:
             return
         desk.target.switch_backups(False)
         desk.journal.forget(RecoverySwitched, "the target's recovery is off again")
-        self._say_now("Point-in-time recovery of the target table is off again.")
+        self._desk.say("Point-in-time recovery of the target table is off again.")
 
     # -- exports that are there ------------------------------------------------------------------
 
@@ -328,7 +372,7 @@ class Verification:
         taking = self._taking()
         needed = ours.time / 1e6 + taking.fuzz
         since = desk.journal.now()
-        self._wait(lambda: _until_proved(taking, max(needed, since)))
+        self._patience.wait(lambda: _until_proved(taking, max(needed, since)))
         caught = _proved(taking)
         moments = self._moments(ours.time / 1e6, theirs.time / 1e6, caught)
         return self._compared(ours, theirs, moments, source.size_bytes)
@@ -390,7 +434,7 @@ class Verification:
         key = tuple(str(each["AttributeName"]) for each in facts.keys)
         plan = spools.plan(source, target, key, options.sample)
         needed = size(spools.size(source, target, options.sample))
-        self._say_now(f"Comparing in {options.spool}, which takes {needed}.")
+        self._desk.say(f"Comparing in {options.spool}, which takes {needed}.")
         spool = Spool.open(options.spool, source, target, plan)
         comparison = compare(
             source,
@@ -411,51 +455,7 @@ class Verification:
             )
         else:
             text = f"compared {progress.partitions} of {progress.of_partitions} partitions"
-        self._say(text, same="comparing")
-
-    # -- waiting ---------------------------------------------------------------------------------
-
-    def _wait(self, advance: Callable[[], Outcome]) -> None:
-        desk = self._desk
-        while True:
-            try:
-                outcome = advance()
-                self._trouble_since = None
-            except UnavailableError as error:
-                outcome = self._bear(error)
-            if isinstance(outcome, Done):
-                return
-            if isinstance(outcome, Pending):
-                self._say(f"waiting for {outcome.what}", same=outcome.what)
-                self._sleep(outcome.poll)
-            else:
-                desk.lease.check()
-
-    def _bear(self, error: UnavailableError) -> Pending:
-        now = self._desk.clock.monotonic()
-        if self._trouble_since is None:
-            self._trouble_since = now
-        if now - self._trouble_since > self._desk.timing.patience:
-            raise error
-        return Pending(f"the {error.side.account} to answer", self._desk.timing.poll(10))
-
-    def _sleep(self, seconds: float) -> None:
-        desk = self._desk
-        end = desk.clock.monotonic() + seconds
-        while (left := end - desk.clock.monotonic()) > 0:
-            desk.clock.sleep(min(left, SLICE_SECONDS))
-            desk.lease.check()
-
-    def _say_now(self, text: str) -> None:
-        self._desk.say(text)
-
-    def _say(self, text: str, same: str) -> None:
-        """Says what changed at once, and what stays the same once in a while."""
-        said, at = self._said
-        now = self._desk.clock.monotonic()
-        if said != same or now - at >= self._desk.timing.line_interval:
-            self._said = (same, now)
-            self._desk.say(f"{moment(self._desk.journal.now())} {text}")
+        self._patience.say(text, same="comparing")
 
 
 def _until_proved(taking: Taking, needed: float) -> Outcome:

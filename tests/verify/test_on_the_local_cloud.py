@@ -42,7 +42,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 def plant(stack: Stack) -> None:
     """Writes to the target what no consumer wrote there."""
-    stack.verify()  # what was put before is through
+    for item in PRESENT.values():
+        stack.put(item)
+    stack.run("verify", "--spool", str(stack.directory / "spool"))  # it is through by then
     table = stack.lane["targetTable"]
     stack.target.delete_item(TableName=table, Key={"pk": {"S": "missing"}})
     for item in WRONG.values():
@@ -58,8 +60,6 @@ def test_planted_differences_of_every_kind_are_found_while_a_writer_runs_and_no_
     stack: Stack,
 ) -> None:
     """C1, C5."""
-    for item in PRESENT.values():
-        stack.put(item)
     with writing(stack):
         plant(stack)
         found = stack.verify(code=5)
@@ -74,3 +74,17 @@ def test_planted_differences_of_every_kind_are_found_while_a_writer_runs_and_no_
         assert found["judged"] > 0.5
     shown = stack.run("status")
     assert "6 differences" in shown.stdout, shown.stdout
+
+
+def test_repair_converges_while_a_writer_runs(stack: Stack) -> None:
+    """C1, C2: and a second verification finds nothing."""
+    with writing(stack):
+        plant(stack)
+        found = stack.verify("--repair")
+        assert found["counts"]["repaired"] == 6
+        assert stack.verify()["equal"] is True
+    assert stack.verify()["judged"] == 1
+    missing = stack.target.get_item(
+        TableName=stack.lane["targetTable"], Key={"pk": {"S": "missing"}}
+    )
+    assert missing["Item"] == PRESENT["missing"]

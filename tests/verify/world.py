@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from bootstrap.accounts import Backups, ExportFacts, TableFacts
@@ -19,6 +20,8 @@ from bootstrap.journal import Journal
 from bootstrap.lease import Holder, Lease, Machine
 from bootstrap.timing import Timing
 from bootstrap.verify.records import row_name
+from bootstrap.verify.repair import Mender
+from bootstrap.verify.verdict import shown
 from bootstrap.verify.verification import Desk, Found, Options, Verification
 from infra.local.emulator.export_files import (
     S3Object,
@@ -27,6 +30,8 @@ from infra.local.emulator.export_files import (
     manifests,
     partitioned,
 )
+from replicator.effects import Effects
+from replicator.ledger import LedgerGuard
 from tests.bootstrap.gateways import FakeSource, FakeTarget
 from tests.bootstrap.process import replicated
 from tests.bootstrap.world import JOURNAL, LEDGER, SOURCE_ARN, TOKEN_SECONDS, World, outputs
@@ -34,6 +39,7 @@ from tests.fakes.errors import Killed
 from tests.verify.exports import BUCKET, Directory
 
 TARGET_ARN = "arn:aws:dynamodb:eu-west-1:222222222222:table/orders-replica"
+REPLICA = "orders-replica"
 Item = dict[str, Any]
 
 
@@ -128,6 +134,25 @@ class Table:
             self.objects.put(S3Object(each.key, each.body))
 
 
+class Applying:
+    """The fake DynamoDB, with the replica's items where exports see them."""
+
+    def __init__(self, twin: Twin) -> None:
+        self._twin = twin
+
+    def transact_write_items(self, **request: Any) -> dict[str, Any]:
+        with self._twin.world.unwatched():
+            answer: dict[str, Any] = self._twin.world.dynamodb.transact_write_items(**request)
+        items = self._twin.target.items
+        for each in request["TransactItems"]:
+            ((what, action),) = each.items()
+            if action["TableName"] == REPLICA and what == "Delete":
+                items.pop(action["Key"]["pk"]["S"], None)
+            elif action["TableName"] == REPLICA:
+                items[action["Item"]["pk"]["S"]] = shown(action["Item"])
+        return answer
+
+
 @dataclass
 class Twin:
     """A replicating table in a world whose waits are short."""
@@ -140,6 +165,13 @@ class Twin:
         world.restorable_lag, world.export_seconds, world.import_seconds = 60, 25, 25
         world.dynamodb.check_shapes = False
         replicated(world)
+        with world.unwatched():
+            world.dynamodb.create_table(
+                TableName=REPLICA,
+                KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+                AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+                BillingMode="PAY_PER_REQUEST",
+            )
         objects = Directory(self.directory / "s3")
         self.source = Table(world, Side.SOURCE, objects)
         self.target = Table(world, Side.TARGET, objects)
@@ -186,10 +218,22 @@ class Twin:
                 timing=Timing(),
                 clock=world.clock,
             ),
+            mender=self.mender,
             timing=Timing(),
             clock=world.clock,
             say=self.said.append,
         )
+
+    def mender(self) -> Mender:
+        """The consumer's guard on the ledger of this world and a target of its own."""
+        effects = Effects(clock=self.world.clock, random=Random(1))
+        guard = LedgerGuard(
+            Applying(self),
+            target_table=REPLICA,
+            ledger_table=LEDGER,
+            effects=effects,
+        )
+        return Mender(guard, effects, lambda: True)
 
     def verify(self, pid: int = 200, **options: Any) -> Found:
         return Verification(self.desk(pid), self.options(**options)).run()

@@ -1,0 +1,87 @@
+"""Mends what differs: the source's item, or its absence, through the consumer's guard.
+
+The version is the export's time less two minutes: whatever the consumer has applied since is newer
+and stays. A later version could mask a change that is still on its way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from bootstrap.verify.attributes import Explained
+from bootstrap.verify.judging import Judgement, Moments
+from replicator.change import MICROSECOND, Change, Version
+from replicator.effects import Deadline, Effects
+from replicator.guard import Attempt, Guard, Terms
+from replicator.outcome import Applied, Rejected, Result, Retry, Superseded
+
+AT_ONCE = 100
+BYTES_AT_ONCE = 8 << 20
+CALL_MILLIS = 120_000
+"""As long as the Lambda has for a batch."""
+MOST_UNASKED = 1_000
+"""More differences than this are a sign of something else than gaps: they are mended on request."""
+
+APPLIED = "applied"
+
+
+@dataclass(frozen=True)
+class Mender:
+    """The guard, in the operator's process. `expire`: whether ledger entries may expire."""
+
+    guard: Guard
+    effects: Effects
+    expire: Callable[[], bool]
+
+    def apply(self, changes: Sequence[Change]) -> list[str]:
+        """What became of each change, in words."""
+        heard: list[str] = []
+
+        def trouble(operation: str, code: str, message: str) -> None:
+            heard.append(f"{operation}: {code} {message}".strip())
+
+        terms = Terms(Deadline(self.effects, CALL_MILLIS), trouble, self.expire())
+        results = self.guard.apply([Attempt(change) for change in changes], terms)
+        return [_told(result, heard) for result in results]
+
+
+def mended(
+    told: Iterable[tuple[Explained, Judgement]], mender: Mender, moments: Moments
+) -> Iterator[tuple[Explained, Judgement, str]]:
+    """Applies the source's items, some at a time; says what became of each.
+
+    The items have to be there: `told` with values.
+    """
+    version = Version(moments.source - moments.margin, MICROSECOND)
+    group: list[tuple[Explained, Judgement, Change]] = []
+    size = 0
+    for each, judgement in told:
+        change = Change(each.key, each.target, each.source, version, version.micros / 1e6)
+        group.append((each, judgement, change))
+        size += change.size
+        if len(group) >= AT_ONCE or size >= BYTES_AT_ONCE:
+            yield from _apply(mender, group)
+            group, size = [], 0
+    if group:
+        yield from _apply(mender, group)
+
+
+def _apply(
+    mender: Mender, group: list[tuple[Explained, Judgement, Change]]
+) -> Iterator[tuple[Explained, Judgement, str]]:
+    outcomes = mender.apply([change for _, _, change in group])
+    for (each, judgement, _), outcome in zip(group, outcomes, strict=True):
+        yield each, judgement, outcome
+
+
+def _told(result: Result, heard: Sequence[str]) -> str:
+    if isinstance(result, Applied):
+        return APPLIED
+    if isinstance(result, Superseded):
+        return "not applied: the key was changed since; a later verification mends it"
+    if isinstance(result, Rejected):
+        return "not applied: the target refuses the item"
+    if isinstance(result, Retry):
+        return f"not applied: {result.why}; {'; '.join(dict.fromkeys(heard))}".rstrip("; ")
+    return "not applied: a change of the very same time; a later verification mends it"
