@@ -160,6 +160,7 @@ STANDING = (
 
 WITHOUT_AN_ARN = {
     "cloudwatch:GetMetricStatistics": "Service Authorization Reference, list_amazoncloudwatch",
+    "dynamodb:DescribeLimits": "Service Authorization Reference, list_amazondynamodb",
     "dynamodb:ListExports": "Service Authorization Reference, list_amazondynamodb",
     "dynamodb:ListImports": "Service Authorization Reference, list_amazondynamodb",
     "logs:DescribeLogGroups": "Amazon DynamoDB Developer Guide, S3DataImport.Requesting",

@@ -16,7 +16,10 @@ REGIONS = st.sampled_from(["eu-west-1", "us-east-1", "ap-southeast-2", "us-gov-w
 NAMES = st.from_regex(r"[A-Za-z0-9_.-]{3,255}", fullmatch=True)
 ACCOUNTS = st.fixed_dictionaries(
     {"accountId": st.from_regex(r"[0-9]{12}", fullmatch=True), "region": REGIONS},
-    optional={"profile": st.just("deploy")},
+    optional={
+        "profile": st.just("deploy"),
+        "roleArn": st.just("arn:aws:iam::111111111111:role/deploy"),
+    },
 )
 TABLE_SETTINGS: dict[str, st.SearchStrategy[Any]] = {
     "ordering": st.just("ledger"),
@@ -48,6 +51,14 @@ ALARMS = st.fixed_dictionaries(
         ),
     },
 )
+OPERATORS = st.fixed_dictionaries(
+    {},
+    optional={
+        "source": st.just(["arn:aws:iam::111111111111:role/dba"]),
+        "target": st.just(["arn:aws:iam::222222222222:role/dba"]),
+        "externalId": st.just("replication"),
+    },
+)
 # None of these is valid anywhere in a configuration.
 NONSENSE: list[Any] = [-1, "", {"a": 1}, ["x"], 3.5, "not this!", 10**9]
 
@@ -61,6 +72,10 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
     assume(config["source"]["accountId"] != config["target"]["accountId"])
     for source, target in zip(sources, targets, strict=True):
         chosen = draw(st.fixed_dictionaries({}, optional=TABLE_SETTINGS))
+        for side in ("source", "target"):
+            if draw(st.booleans()):
+                place = f"{config[side]['region']}:{config[side]['accountId']}"
+                chosen[f"{side}KeyArn"] = f"arn:aws:kms:{place}:key/1234abcd"
         config["tables"].append({"source": source, "target": target, **chosen, **draw(STREAMS)})
     return config | draw(
         st.fixed_dictionaries(
@@ -69,6 +84,7 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
                 "protect": st.booleans(),
                 "retentionHours": st.integers(24, 8760),
                 "snapshotKey": st.booleans(),
+                "operators": OPERATORS,
                 "tags": st.just({"team": "payments"}),
                 "alarms": ALARMS,
             },
@@ -111,11 +127,15 @@ def test_any_one_broken_value_is_told_as_one_mistake_under_its_own_key(
         (("alarms", "thresholds", key), f"alarms.thresholds.{key}")
         for key in config.get("alarms", {}).get("thresholds", {})
     ]
+    places += [
+        (("operators", key), f"operators.{key}{'' if key == 'externalId' else '[0]'}")
+        for key in config.get("operators", {})
+    ]
     path, key = data.draw(st.sampled_from(places))
     inner: Any = config
     for part in path[:-1]:
         inner = inner[part]
-    inner[path[-1]] = nonsense
+    inner[path[-1]] = [nonsense] if key.endswith("[0]") else nonsense
     with pytest.raises(ConfigError) as raised:
         Settings.parse(config)
     told = {mistake.key for mistake in raised.value.mistakes}

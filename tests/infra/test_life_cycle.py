@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.infra.engine import CONFIG, Deployment, Registered, record
+from tests.infra.engine import CONFIG, Deployment, Registered, record, statements
 
 # The inputs whose change replaces a resource, as the provider's schema has them (ForceNew). Of the
 # destination that is all of them; of a table, its keys.
@@ -30,6 +32,14 @@ REPLACING: dict[str, set[str]] = {
     "Key": {"region"},
 }
 TABLE = CONFIG["tables"][0]
+EMPTY = '{"Statement": []}'
+SHARED = {
+    "replication-dashboard",
+    "replication-exporter-grants",
+    "replication-importer-grants",
+    "replication-operator-source-grants",
+    "replication-operator-target-grants",
+}
 
 
 def with_table(**settings: Any) -> dict[str, Any]:
@@ -86,6 +96,43 @@ def test_pulumi_refuses_every_change_that_would_replace_what_holds_data(
 def test_whatever_a_change_could_replace_at_a_loss_is_protected(stack: Deployment) -> None:
     for resource in stack.resources:
         assert resource.protect or resource.kind not in REPLACING, resource.name
+
+
+def grants(deployed: Deployment) -> set[str]:
+    """Every action on every resource that any policy of the stack speaks of, with its terms."""
+    found = set()
+    for resource in deployed.aws:
+        for statement in statements(str(resource.inputs.get("policy", EMPTY))):
+            actions, resources = statement.pop("Action"), statement.pop("Resource")
+            terms = json.dumps(statement, sort_keys=True)
+            found |= {f"{resource.name} {a} on {r} {terms}" for a in actions for r in resources}
+    return found
+
+
+def told(resource: Registered) -> Registered:
+    """A resource as the engine compares it: an archive by its path, dependencies in no order."""
+    inputs = {**resource.inputs, "code": getattr(resource.inputs.get("code"), "path", None)}
+    return replace(resource, inputs=inputs, depends_on=tuple(sorted(resource.depends_on)))
+
+
+def test_one_table_more_or_less_leaves_the_others_and_their_grants_as_they_are(
+    tmp_path: Path,
+) -> None:
+    names = ["customers", "invoices", "orders"]
+    three, two = (
+        record({**CONFIG, "tables": [{"source": name} for name in some]}, tmp_path / "archive")
+        for some in (names, [name for name in names if name != "invoices"])
+    )
+    left = {(r.kind, r.name): r for r in three.resources}
+    for resource in two.resources:
+        if resource.name in SHARED:
+            continue
+        again = left.pop((resource.kind, resource.name))
+        assert told(again) == told(resource)
+    assert {name for _, name in left if "invoices" not in name} == SHARED
+    gone = grants(three) - grants(two)
+    assert grants(two) < grants(three)
+    assert [grant for grant in gone if "invoices" not in grant] == []
 
 
 def test_a_new_mapping_begins_where_the_configuration_says(tmp_path: Path) -> None:

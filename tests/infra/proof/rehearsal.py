@@ -18,6 +18,7 @@ from typing import Any
 
 import boto3
 import pulumi
+import pytest
 
 from infra import package
 from infra.local.cloud import REPOSITORY, SOURCE, TARGET, LocalAccount, LocalCloud
@@ -180,6 +181,10 @@ def _source_table(cloud: LocalCloud, name: str) -> None:
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
     )
+    expiry = {"Enabled": True, "AttributeName": "expires"}
+    dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=expiry)
+    arn = dynamodb.describe_table(TableName=name)["Table"]["TableArn"]
+    dynamodb.tag_resource(ResourceArn=arn, Tags=[{"Key": "team", "Value": "shop"}])
     for n in range(20):
         dynamodb.put_item(TableName=name, Item=_item(f"seed-{n}"))
 
@@ -192,16 +197,17 @@ def _item(key: str) -> dict[str, Any]:
 
 
 def _live(stage: Stage) -> None:
-    stage.bootstrap("run")
+    stage.bootstrap("run", "--ttl", "now")
     _look_at_the_snapshot(stage)
+    _what_few_runs_do(stage)
     _replicate(stage)
+    stage.bootstrap("verify", "--spool", str(stage.directory / "spool"))
     _deliver_twice(stage)
     stage.bootstrap("status")
     stage.bootstrap("status", "--json", "--operator")
     stage.bootstrap("run")  # once more, as an operator does: fresh probes
     stage.bootstrap("pause")
     stage.bootstrap("resume")
-    stage.bootstrap("verify", "--spool", str(stage.directory / "spool"))
     _quarantine(stage)
     _scheduled(stage)
 
@@ -216,9 +222,24 @@ def _look_at_the_snapshot(stage: Stage) -> None:
     target.batch_get_item(RequestItems={stage.lane["ledgerTable"]: probe})
 
 
+def _what_few_runs_do(stage: Stage) -> None:
+    """What `run` asks for after a failed import, and before a backlog of many writes a second."""
+    importer = _as_role(stage, "target", "importerRoleArn")
+    with pytest.raises(importer.exceptions.ClientError, match="protect"):
+        importer.delete_table(TableName=stage.lane["targetTable"])
+    warm = {"ReadUnitsPerSecond": 12_000, "WriteUnitsPerSecond": 4_000}
+    for table in (stage.lane["targetTable"], stage.lane["ledgerTable"]):
+        importer.describe_table(TableName=table)
+        importer.update_table(TableName=table, WarmThroughput=warm)
+
+
 def _as_reader(stage: Stage, side: str) -> Any:
     """DynamoDB, as the role of the stack that may only look."""
-    account, role = SIDES[side], stage.outputs[side]["operatorRoleArn"]
+    return _as_role(stage, side, "operatorRoleArn")
+
+
+def _as_role(stage: Stage, side: str, output: str) -> Any:
+    account, role = SIDES[side], stage.outputs[side][output]
     sts = boto3.client("sts", **stage.dba[side], endpoint_url=stage.cloud.endpoint)
     keys = sts.assume_role(RoleArn=role, RoleSessionName="look", ExternalId=EXTERNAL_ID)
     session = keys["Credentials"]
