@@ -18,9 +18,10 @@ from replicator.effects import Deadline, Effects, Executor, Inline
 from replicator.guard import Terms
 from replicator.metrics import Tally
 from replicator.settings import Config
+from tests.fakes import errors
 from tests.fakes.clock import VirtualClock
 from tests.fakes.dynamodb import FakeDynamoDB
-from tests.fakes.errors import ScriptedFaults
+from tests.fakes.errors import Call, Faults, ScriptedFaults
 from tests.fakes.s3 import FakeS3
 
 TABLE, TARGET, LEDGER, BUCKET = "orders", "orders-replica", "ledger", "quarantine"
@@ -239,3 +240,28 @@ class World:
 def spread(values: Sequence[Any]) -> list[dict[str, Any]]:
     """Inserts of distinct keys `k0`, `k1`, … with these values."""
     return [document(None, item(f"k{n}", value)) for n, value in enumerate(values)]
+
+
+class Watch(Faults):
+    """Keeps the operations of several fakes in the order in which they are called."""
+
+    def __init__(self, *services: Any) -> None:
+        self.operations: list[str] = []
+        for service in services:
+            service.faults = self
+
+    def before(self, call: Call) -> None:
+        self.operations.append(call.operation)
+
+
+class FailWrites(Faults):
+    """No transaction that writes one of these keys is executed."""
+
+    def __init__(self, *keys: str) -> None:
+        self._keys = set(keys)
+
+    def before(self, call: Call) -> None:
+        if call.operation == "TransactWriteItems":
+            written = json.dumps(call.request["TransactItems"], default=repr)
+            if any(f'"S": "{key}"' in written for key in self._keys):
+                raise errors.access_denied("TransactWriteItems")
