@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from infra.local.cloud import REPOSITORY, LocalCloud
 
+EXIT_DIFFERENCES = 5
 POLL_SECONDS = 0.25
 STOP_SECONDS = 10
 
@@ -65,9 +66,36 @@ class Operator:
         Raises:
             BootstrapFailedError: it failed, or took longer than `patience` seconds.
         """
+        self._watched(self.command("run"), (0,), watch, patience)
+
+    def verify(self, watch: Callable[[], None], patience: float, spool: Path) -> Mapping[str, Any]:
+        """Runs `bootstrap verify` on this terminal; returns what `status` then says of it.
+
+        That it found differences is no failure of the command.
+
+        Raises:
+            BootstrapFailedError: it failed, or took longer than `patience` seconds.
+        """
+        command = self.command("verify", "--spool", str(spool))
+        self._watched(command, (0, EXIT_DIFFERENCES), watch, patience)
+        try:
+            return dict(self._status()["verification"])
+        except (ValueError, KeyError, TypeError):
+            raise BootstrapFailedError(
+                "`bootstrap status --json` does not tell of the verification that was made.",
+                f"see {self._log}",
+            ) from None
+
+    def _watched(
+        self,
+        command: Sequence[str],
+        allowed: Sequence[int],
+        watch: Callable[[], None],
+        patience: float,
+    ) -> None:
         # A session of its own: Ctrl-C reaches it through the demo, once.
         process = subprocess.Popen(
-            [sys.executable, *self.command("run")],
+            [sys.executable, *command],
             cwd=REPOSITORY,
             env=self._environment,
             stdin=subprocess.DEVNULL,
@@ -77,10 +105,10 @@ class Operator:
             self._wait(process, watch, time.monotonic() + patience)
         finally:
             _stop(process)
-        if process.returncode:
+        if process.returncode not in allowed:
             meaning = MEANING.get(process.returncode, "see above")
             raise BootstrapFailedError(
-                f"`python {' '.join(self.command('run'))}` ended with exit status "
+                f"`python {' '.join(command)}` ended with exit status "
                 f"{process.returncode}: {meaning}.",
                 f"what it said above; the local cloud's side of it is in {self._log}",
             )
@@ -102,16 +130,24 @@ class Operator:
 
     def history(self) -> list[tuple[str, float]]:
         """The table's states, and when each was entered (epoch seconds)."""
+        try:
+            return [(each["state"], _epoch(each["at"])) for each in self._status()["history"]]
+        except (ValueError, KeyError, TypeError):
+            raise BootstrapFailedError(
+                f"`python {' '.join(self.command('status', '--json'))}` did not tell the history.",
+                f"see {self._log}",
+            ) from None
+
+    def _status(self) -> Mapping[str, Any]:
         command = [sys.executable, *self.command("status", "--json")]
         ran = subprocess.run(
             command, cwd=REPOSITORY, env=self._environment, capture_output=True, check=False
         )
         try:
-            status = _of_one_table(json.loads(ran.stdout))
-            return [(each["state"], _epoch(each["at"])) for each in status["history"]]
-        except (ValueError, KeyError, TypeError):
+            return _of_one_table(json.loads(ran.stdout))
+        except (ValueError, TypeError):
             raise BootstrapFailedError(
-                f"`python {' '.join(self.command('status', '--json'))}` did not tell the history "
+                f"`python {' '.join(self.command('status', '--json'))}` said nothing readable "
                 f"(exit status {ran.returncode}): {ran.stderr.decode(errors='replace').strip()}",
                 f"see {self._log}",
             ) from None

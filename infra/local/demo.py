@@ -158,7 +158,8 @@ class Demo:
         stopped = self._stop_writers(writers, cloud)
         self._bootstrap(operator, watch)
         phases = phases_of(started, history, stopped, time.time())
-        return self._verdict(cloud, lane, watch, writers, phases, began)
+        verified = self._verify(operator, watch)
+        return self._verdict(cloud, lane, watch, writers, phases, verified, began)
 
     def _seed(self, cloud: LocalCloud) -> None:
         dynamodb = cloud.client("dynamodb", cloud.source)
@@ -194,6 +195,13 @@ class Demo:
             complaints = watch.consumption().complaints
             raise error.with_complaint(complaints[-1]) if complaints else error from None
 
+    def _verify(self, operator: Operator, watch: Watch) -> Mapping[str, Any]:
+        """What the operator's own verification finds: the comparison after it is its judge."""
+        spool = self._directory / "verify"
+        typed = " ".join(operator.command("verify", "--spool", stage.short(spool)))
+        self._say("Verifying", f"python {typed}")
+        return operator.verify(watch, self._options.patience, spool)
+
     def _write_on(self, writers: Writers, watch: Watch, since: float) -> None:
         """Writes on for the steady stretch, and until enough changes have been buffered."""
         seconds = self._options.steady
@@ -222,6 +230,7 @@ class Demo:
         watch: Watch,
         writers: Writers,
         phases: Sequence[Phase],
+        verified: Mapping[str, Any],
         began: float,
     ) -> Report:
         self._say("Comparing", "both tables, read from the local cloud with root credentials")
@@ -245,6 +254,7 @@ class Demo:
             leftovers=judge.leftovers(s3, there, lane),
             index=jury.check_index(),
             healed=jury.healed(comparison),
+            verification=verified,
             poisoned=parse_chaos(self._options.chaos).poison > 0,
             seconds=time.monotonic() - began,
         )

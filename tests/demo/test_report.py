@@ -198,3 +198,36 @@ def test_what_the_writers_count_is_read_back_while_they_write(tmp_path: Path) ->
     assert tally.writes_by_kind == {"insert": 6, "unchanged": 1}
     assert tally.between(BEGAN + 1).total == 4
     assert tally.between(BEGAN, BEGAN + 1).total == 2
+
+
+def verification(**counts: int) -> dict[str, Any]:
+    nothing = {"missing": 0, "extra": 0, "different": 0, "foreign": 0}
+    return {"judged": 1.0, "counts": {"sourceItems": 12, **nothing, **counts}}
+
+
+def test_a_verification_that_agrees_is_no_problem_and_is_told() -> None:
+    good = report(verification=verification())
+    assert good.problems() == []
+    assert good.as_json()["verification"] == verification()
+
+
+@pytest.mark.parametrize(
+    ("found", "sentence"),
+    [
+        (verification(missing=1), "`verify` found 1 differences, and this comparison 0."),
+        (verification(sourceItems=11), "`verify` saw 11 items in the source"),
+        ({**verification(), "judged": 0.5}, "`verify` judged 50.00% of the keys, at rest."),
+    ],
+)
+def test_a_verification_that_says_something_else_than_the_comparison_fails_the_run(
+    found: dict[str, Any], sentence: str
+) -> None:
+    assert any(sentence in each for each in report(verification=found).problems())
+
+
+def test_a_difference_that_the_verification_overlooks_fails_the_run_twice() -> None:
+    difference = Difference("missing", {"pk": {"S": "a"}})
+    overlooked = report(
+        comparison=Comparison(12, 11, (difference,)), verification=verification()
+    ).problems()
+    assert len(overlooked) == 2

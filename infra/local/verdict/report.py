@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,8 @@ class Report:
     index: IndexCheck
     healed: int = 0
     """Differences that were gone when they were looked at again a little later."""
+    verification: Mapping[str, Any] | None = None
+    """What `status` says of the verification that the operator made just before."""
     poisoned: bool = False
     """Records that are no change were put on the stream on purpose: the quarantine holds them."""
     seconds: float = 0.0
@@ -95,6 +97,7 @@ class Report:
                 f"{self.healed:,} of them were equal when read again a little later: it was not "
                 "caught up when the bootstrap said so."
             )
+        yield from self._problems_of_verification()
         if self.comparison.source_items == 0:
             yield "The source table is empty: nothing was compared."
         if self.capture.by_users < self.min_changes:
@@ -118,6 +121,23 @@ class Report:
             yield f"{self.leftovers.failures:,} objects are in the on-failure bucket."
         if self.index.wrong_values:
             yield f"The target's index {self.index.name} does not answer as the source would."
+
+    def _problems_of_verification(self) -> Iterator[str]:
+        """The operator's verification is held against this comparison, which is made otherwise."""
+        if self.verification is None:
+            return
+        counts = self.verification["counts"]
+        found = sum(counts[kind] for kind in ("missing", "extra", "different", "foreign"))
+        here = len(self.comparison.differences)
+        if found != here:
+            yield f"`verify` found {found:,} differences, and this comparison {here:,}."
+        if counts["sourceItems"] != self.comparison.source_items:
+            yield (
+                f"`verify` saw {counts['sourceItems']:,} items in the source, and this comparison "
+                f"{self.comparison.source_items:,}."
+            )
+        if self.verification["judged"] < 1:
+            yield f"`verify` judged {self.verification['judged']:.2%} of the keys, at rest."
 
     def _problems_in_quarantine(self) -> Iterator[str]:
         kept = self.leftovers.quarantined
@@ -194,6 +214,7 @@ class Report:
             "quarantine_objects": len(self.leftovers.quarantined),
             "on_failure_objects": self.leftovers.failures,
             "index_items": self.index.items,
+            "verification": self.verification,
         }
 
     def _phases_as_json(self) -> dict[str, dict[str, float]]:
