@@ -87,6 +87,10 @@ class StreamFacts:
     retention_hours: int
     distribution: str = "USER_PARTITION_KEY"
     """AUTO ignores partition keys and explicit hash keys; AWS says so of on-demand streams only."""
+    record_kib: int = 10_240
+    """The largest record that it takes."""
+    status: str = "ACTIVE"
+    created: float = 0
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,16 @@ class Limits:
 
     table_writes: int
     table_reads: int
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Settings of a table that other APIs know. None: they could not be read."""
+
+    autoscaling: Sequence[str] | None = None
+    """Dimensions that are scaled."""
+    insights: bool | None = None
+    policy: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -266,6 +280,11 @@ class SourceAccount(Protocol):
 
     def expiry(self, table: str) -> Expiry: ...
 
+    def surroundings(self, table: str, table_arn: str) -> Surroundings: ...
+
+    def running_exports(self) -> int:
+        """Exports under way in the account and Region."""
+
     def export(self, request: ExportRequest) -> ExportFacts | None:
         """Starts an export, or finds the one of this token. None: the time is not accepted yet."""
 
@@ -314,6 +333,12 @@ class TargetAccount(Protocol):
         """Raises the warm throughput (units a second). AWS never lowers it."""
 
     def limits(self) -> Limits: ...
+
+    def running_imports(self) -> int:
+        """Imports under way in the account and Region."""
+
+    def concurrency(self) -> int | None:
+        """Invocations at once that the account has for functions without a share of their own."""
 
     def tags(self, table_arn: str) -> Mapping[str, str]: ...
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+from time import time
 from typing import Any
 
 import click
 
-from bootstrap import operations
+from bootstrap import operations, planning, stack_file
 from bootstrap.ending import ended
+from bootstrap.errors import UsageError
 from bootstrap.invocation import chosen, common_options, gateways, guarded, process
 from bootstrap.orders import Course, Orders
+from bootstrap.outputs import Outputs, TableOutputs
 
 TAKE_OVER = click.option("--take-over", is_flag=True, help="Replace a run that is alive elsewhere.")
 AS_LINES = click.option(
@@ -78,4 +83,74 @@ def resume(take_over: bool, as_lines: bool, no_wait: bool, debug: bool, **given:
     )
 
 
-COMMANDS = (pause, resume)
+def _stack(given: dict[str, Any], config: Path | None) -> tuple[Outputs, Sequence[TableOutputs]]:
+    """The stack that is meant, deployed or only described; and its profiles, into `given`."""
+    if config is None:
+        outputs, tables, _ = chosen(given)
+        return outputs, tables
+    if given["stack"] or given["outputs"]:
+        raise UsageError(
+            "--config describes a stack that is not deployed; --stack and --outputs, one that is.",
+            fix=f"python -m bootstrap plan --config {config}",
+        )
+    described = stack_file.read(config)
+    given["source_profile"] = given["source_profile"] or described.source_profile
+    given["target_profile"] = given["target_profile"] or described.target_profile
+    name, outputs = given["table"], described.outputs
+    return outputs, (outputs.table(name),) if name else outputs.tables
+
+
+@click.command()
+@common_options
+@click.option(
+    "--config",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Pulumi.STACK.yaml of a stack that is not deployed yet, instead of --stack.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Everything, for machines.")
+def plan(config: Path | None, as_json: bool, debug: bool, **given: Any) -> None:
+    """Shows what `run` would do, what blocks it, how long it takes and what it costs.
+
+    Changes nothing. Exits with 1 if something blocks, and says what removes it.
+
+    \b
+    Examples:
+      python -m bootstrap plan --stack prod --table orders
+      python -m bootstrap plan --config Pulumi.prod.yaml
+    """
+
+    def work() -> int:
+        outputs, tables = _stack(given, config)
+        this = process()
+        return planning.show_plans(
+            outputs, tables, gateways(outputs, this, given), this, now=time(), as_json=as_json
+        )
+
+    guarded(work, debug)
+
+
+@click.command()
+@common_options
+@click.option("--json", "as_json", is_flag=True, help="Everything, for machines.")
+def parity(as_json: bool, debug: bool, **given: Any) -> None:
+    """Compares the settings of source and target. Changes nothing.
+
+    Exits with 1 if the target has drifted from what it is to have while it replicates.
+
+    \b
+    Example:
+      python -m bootstrap parity --stack prod --table orders
+    """
+
+    def work() -> int:
+        outputs, tables, _ = chosen(given)
+        this = process()
+        return planning.show_parity(
+            outputs, tables, gateways(outputs, this, given), this, now=time(), as_json=as_json
+        )
+
+    guarded(work, debug)
+
+
+COMMANDS = (plan, pause, resume, parity)

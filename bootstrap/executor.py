@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from types import ModuleType
 
-from bootstrap import plan, progress
+from bootstrap import observing, plan, progress
 from bootstrap.accounts import EventSource
 from bootstrap.context import Context, Done, Measure, Outcome, Pending
 from bootstrap.errors import (
@@ -98,12 +98,13 @@ class TableRun:
         )
         made: Plan | None = None
         if exported is None or not exported.begun:
-            observed = plan.observe(
+            observed = observing.observe(
                 self.context.source,
                 self.context.target,
                 self.context.table,
                 self.context.timing,
                 self.journal.now(),
+                region=self.context.outputs.target.region,
             )
             made = plan.make(observed, self.context.table)
             made.refuse_blocked()

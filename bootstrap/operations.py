@@ -22,12 +22,14 @@ from bootstrap.executor import TableRun, drive
 from bootstrap.journal import Journal, Store
 from bootstrap.lease import Lease, Machine
 from bootstrap.orders import Orders
-from bootstrap.outputs import Outputs, TableOutputs
+from bootstrap.outputs import AccountOutputs, Outputs, TableOutputs
 from bootstrap.plan import Plan
 from bootstrap.progress import as_json
 from bootstrap.render import page, screen
 from bootstrap.timing import Clock, Timing
 from bootstrap.verify import records as verification
+
+SOURCE_SERVICES = ("dynamodb", "kinesis", "cloudwatch", "application-autoscaling")
 
 
 class Gateways:
@@ -59,8 +61,8 @@ class Gateways:
         )
 
     def source(self, before: Callable[[], None] | None = None) -> SourceAccount:
-        calls = Calls(Side.SOURCE, f"Role {self._outputs.source.role_arn}", before)
-        clients = [self._source.client(name) for name in ("dynamodb", "kinesis", "cloudwatch")]
+        calls = Calls(Side.SOURCE, _who(self._outputs.source), before)
+        clients = [self._source.client(name) for name in SOURCE_SERVICES]
         return AwsSource(calls, *clients)
 
     def target(
@@ -79,7 +81,11 @@ class Gateways:
         return AwsJournal(calls, self._target.client("dynamodb"), self._outputs.journal_table)
 
     def _target_calls(self, before: Callable[[], None] | None) -> Calls:
-        return Calls(Side.TARGET, f"Role {self._outputs.target.role_arn}", before)
+        return Calls(Side.TARGET, _who(self._outputs.target), before)
+
+
+def _who(account: AccountOutputs) -> str:
+    return f"Role {account.role_arn}" if account.role_arn else "Whoever the credentials are of"
 
 
 @dataclass(frozen=True)

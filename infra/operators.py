@@ -26,10 +26,12 @@ adjustable).
 
 SOURCE_TABLE_ACTIONS = (
     "dynamodb:DescribeContinuousBackups",
+    "dynamodb:DescribeContributorInsights",
     "dynamodb:DescribeKinesisStreamingDestination",
     "dynamodb:DescribeTable",
     "dynamodb:DescribeTimeToLive",
     "dynamodb:ExportTableToPointInTime",
+    "dynamodb:GetResourcePolicy",
     "dynamodb:ListTagsOfResource",
     "dynamodb:UpdateContinuousBackups",
 )
@@ -40,7 +42,11 @@ SNAPSHOT_WRITE_ACTIONS = ("s3:AbortMultipartUpload", "s3:PutObject", "s3:PutObje
 # "If the table … you're exporting … is encrypted with customer managed keys, … this permission is
 # given through the IAM User/Role that triggers the export job" ("Requesting a table export").
 SOURCE_KEY_ACTIONS = ("kms:Decrypt", "kms:DescribeKey")
-EXPORTER_ACTIONS_WITHOUT_ARN = ("cloudwatch:GetMetricStatistics", "dynamodb:ListExports")
+EXPORTER_ACTIONS_WITHOUT_ARN = (
+    "application-autoscaling:DescribeScalableTargets",
+    "cloudwatch:GetMetricStatistics",
+    "dynamodb:ListExports",
+)
 
 # --- The importer, in the target account: it imports, configures the table, runs the consumer.
 
@@ -109,6 +115,7 @@ IMPORTER_ACTIONS_WITHOUT_ARN = (
     "dynamodb:DescribeLimits",
     "dynamodb:ListExports",
     "dynamodb:ListImports",
+    "lambda:GetAccountSettings",
     "logs:DescribeLogGroups",
 )
 

@@ -159,10 +159,14 @@ STANDING = (
 )
 
 WITHOUT_AN_ARN = {
+    "application-autoscaling:DescribeScalableTargets": (
+        "Service Authorization Reference, list_applicationautoscaling"
+    ),
     "cloudwatch:GetMetricStatistics": "Service Authorization Reference, list_amazoncloudwatch",
     "dynamodb:DescribeLimits": "Service Authorization Reference, list_amazondynamodb",
     "dynamodb:ListExports": "Service Authorization Reference, list_amazondynamodb",
     "dynamodb:ListImports": "Service Authorization Reference, list_amazondynamodb",
+    "lambda:GetAccountSettings": "Service Authorization Reference, list_awslambda",
     "logs:DescribeLogGroups": "Amazon DynamoDB Developer Guide, S3DataImport.Requesting",
 }
 """Actions that AWS authorises on no resource, or that its page asks for on `*`."""

@@ -50,6 +50,10 @@ class Session:
         self._sts: Any = None
         who = f"Profile {profile}" if profile else "The default credentials"
         self._calls = Calls(side, who)
+        if not account.role_arn:
+            # Before the first deployment there is no role yet, and nothing but `plan` works.
+            self._session = self._base_session()
+            return
         self._session = botocore.session.get_session()
         # The role is assumed with the first call; nothing here reaches AWS.
         self._session._credentials = DeferredRefreshableCredentials(
@@ -72,8 +76,7 @@ class Session:
         if self._timing.scale != 1 and not is_loopback(endpoint):
             raise UsageError(
                 f"{SCALE_VARIABLE} is {self._timing.scale}, and calls would go to {endpoint}. On "
-                "AWS a "
-                "margin shrunk by it would lose changes.",
+                "AWS a margin shrunk by it would lose changes.",
                 fix=f"unset {SCALE_VARIABLE}",
             )
         return client
@@ -98,9 +101,17 @@ class Session:
         }
 
     def _base_client(self) -> Any:
+        session = self._base_session()
         try:
-            session = botocore.session.Session(profile=self._profile)
             client = session.create_client("sts", region_name=self.account.region, config=CONFIG)
         except exceptions.BotoCoreError as error:
             raise self._calls.no_credentials(str(error)) from error
         return self._checked(client)
+
+    def _base_session(self) -> botocore.session.Session:
+        session = botocore.session.Session(profile=self._profile)
+        try:
+            session.get_scoped_config()
+        except exceptions.BotoCoreError as error:
+            raise self._calls.no_credentials(str(error)) from error
+        return session

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from bootstrap.accounts import (
     ProbeRecord,
     Shard,
     StreamFacts,
+    Surroundings,
     TableFacts,
 )
 from bootstrap.aws.calls import Calls, answered_at
@@ -31,11 +33,14 @@ REPLICATION = "KinesisDataStream"
 class AwsSource:
     """`SourceAccount` through the exporter role. Control plane and metrics only."""
 
-    def __init__(self, calls: Calls, dynamodb: Any, kinesis: Any, cloudwatch: Any) -> None:
+    def __init__(
+        self, calls: Calls, dynamodb: Any, kinesis: Any, cloudwatch: Any, scaling: Any = None
+    ) -> None:
         self._calls = calls
         self._dynamodb = dynamodb
         self._kinesis = kinesis
         self._cloudwatch = cloudwatch
+        self._scaling = scaling
         self._tables = Tables(calls, dynamodb)
 
     def table(self, name: str) -> TableFacts | None:
@@ -70,6 +75,35 @@ class AwsSource:
             for each in answer.get("KinesisDataStreamDestinations", [])
         )
         return Destinations(found, answered_at(answer))
+
+    def surroundings(self, table: str, table_arn: str) -> Surroundings:
+        # Each may be denied or unknown without harm: parity says then that it could not be read.
+        scaled: list[str] | None = None
+        insights: bool | None = None
+        policy: bool | None = None
+        if self._scaling is not None:
+            with contextlib.suppress(AccountError):
+                answer = self._calls(
+                    "application-autoscaling",
+                    self._scaling.describe_scalable_targets,
+                    table,
+                    ServiceNamespace="dynamodb",
+                    ResourceIds=[f"table/{table}"],
+                )
+                scaled = [each["ScalableDimension"] for each in answer["ScalableTargets"]]
+        with contextlib.suppress(AccountError):
+            answer = self._calls(
+                "dynamodb", self._dynamodb.describe_contributor_insights, table, TableName=table
+            )
+            insights = answer["ContributorInsightsStatus"] in ("ENABLED", "ENABLING")
+        try:
+            self._calls(
+                "dynamodb", self._dynamodb.get_resource_policy, table_arn, ResourceArn=table_arn
+            )
+            policy = True
+        except AccountError as error:
+            policy = False if error.code == "PolicyNotFoundException" else None
+        return Surroundings(scaled, insights, policy)
 
     # -- the export ------------------------------------------------------------------------------
 
@@ -118,6 +152,19 @@ class AwsSource:
                 return None
             request["NextToken"] = answer["NextToken"]
 
+    def running_exports(self) -> int:
+        request: dict[str, Any] = {"MaxResults": 25}
+        running = 0
+        while True:
+            answer = self._calls(
+                "dynamodb", self._dynamodb.list_exports, "the account's exports", **request
+            )
+            found = answer.get("ExportSummaries", [])
+            running += len([each for each in found if each.get("ExportStatus") == "IN_PROGRESS"])
+            if "NextToken" not in answer:
+                return running
+            request["NextToken"] = answer["NextToken"]
+
     # -- the stream ------------------------------------------------------------------------------
 
     def stream(self, stream_name: str) -> StreamFacts:
@@ -131,6 +178,9 @@ class AwsSource:
         return StreamFacts(
             retention_hours=int(summary["RetentionPeriodHours"]),
             distribution=summary.get("RecordDistributionStrategy", StreamFacts.distribution),
+            record_kib=int(summary.get("MaxRecordSizeInKiB", 1024)),
+            status=summary.get("StreamStatus", StreamFacts.status),
+            created=timestamp(summary.get("StreamCreationTimestamp")) or 0,
         )
 
     def open_shards(self, stream_name: str) -> OpenShards:

@@ -57,6 +57,26 @@ class AwsTarget:
             table_reads=int(answer["TableMaxReadCapacityUnits"]),
         )
 
+    def running_imports(self) -> int:
+        request: dict[str, Any] = {"PageSize": 25}
+        running = 0
+        while True:
+            answer = self._calls(
+                "dynamodb", self._dynamodb.list_imports, "the account's imports", **request
+            )
+            found = answer.get("ImportSummaryList", [])
+            running += len([each for each in found if each.get("ImportStatus") == "IN_PROGRESS"])
+            if "NextToken" not in answer:
+                return running
+            request["NextToken"] = answer["NextToken"]
+
+    def concurrency(self) -> int | None:
+        try:
+            answer = self._calls("lambda", self._lambda.get_account_settings, "the account")
+        except AccountError:
+            return None  # a hint is not worth a failure
+        return int(answer["AccountLimit"]["UnreservedConcurrentExecutions"])
+
     def tags(self, table_arn: str) -> Mapping[str, str]:
         return self._tables.tags(table_arn)
 

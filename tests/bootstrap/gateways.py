@@ -21,10 +21,11 @@ from bootstrap.accounts import (
     OpenShards,
     ProbeRecord,
     StreamFacts,
+    Surroundings,
     TableFacts,
 )
 from bootstrap.errors import AccountError, Side
-from tests.bootstrap.world import LEDGER, STREAM_ARN, TOKEN_SECONDS, World
+from tests.bootstrap.world import LEDGER, TOKEN_SECONDS, World
 
 
 class FakeSource:
@@ -50,7 +51,7 @@ class FakeSource:
 
     def stream(self, stream_name: str) -> StreamFacts:
         with self._call("stream") as world:
-            return StreamFacts(world.retention_hours, world.distribution)
+            return StreamFacts(world.retention_hours, world.distribution, world.record_kib)
 
     def backups(self, table: str) -> Backups:
         with self._call("source_backups") as world:
@@ -69,6 +70,14 @@ class FakeSource:
     def expiry(self, table: str) -> Expiry:
         with self._call("source_expiry") as world:
             return world.source_expiry
+
+    def surroundings(self, table: str, table_arn: str) -> Surroundings:
+        with self._call("surroundings") as world:
+            return world.surroundings
+
+    def running_exports(self) -> int:
+        with self._call("running_exports") as world:
+            return world.running_exports
 
     def export(self, request: ExportRequest) -> ExportFacts | None:
         with self._call("export", request) as world:
@@ -248,6 +257,14 @@ class FakeTarget:
                 assert world.target is not None
                 world.target = dataclasses.replace(world.target, warm_writes=writes)
 
+    def running_imports(self) -> int:
+        with self._call("running_imports") as world:
+            return world.running_imports
+
+    def concurrency(self) -> int | None:
+        with self._call("concurrency") as world:
+            return world.concurrency
+
     def limits(self) -> Limits:
         with self._call("limits") as world:
             return Limits(world.table_writes, world.table_writes)
@@ -296,7 +313,7 @@ class FakeTarget:
             state = "Disabled"
             if enabled is not None:
                 state = "Enabled" if world.clock() >= enabled + 15 else "Enabling"
-            return EventSource(uuid, state, STREAM_ARN, world.mapping_position)
+            return EventSource(uuid, state, world.mapping_stream, world.mapping_position)
 
     def enable_mapping(self, uuid: str) -> None:
         with self._call("enable_mapping") as world:

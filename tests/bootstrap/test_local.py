@@ -215,3 +215,44 @@ def test_a_stack_of_two_tables_is_shown_and_run_as_a_whole(stack: Stack) -> None
     assert "customers → customers-replica: REPLICATING" in ended.stdout
     shown = json.loads(stack.end("status", "--json").stdout)
     assert [each["state"] for each in shown["tables"]] == ["REPLICATING", "REPLICATING"]
+
+
+def test_a_paused_table_waits_in_the_stream_and_catches_up_when_it_is_resumed(
+    stack: Stack,
+) -> None:
+    table = ("--table", "orders")
+    lane = next(each for each in stack.values["tables"] if each["sourceTable"] == "orders")
+    target = stack.cloud.client("dynamodb", TARGET)
+
+    def keeps() -> bool:
+        found = target.describe_time_to_live(TableName=lane["ledgerTable"])
+        return str(found["TimeToLiveDescription"]["TimeToLiveStatus"]) == "DISABLED"
+
+    ended = stack.end("pause", *table)
+    assert ended.returncode == 0, ended.stderr
+    shown = stack.status("orders")
+    assert (shown["state"], shown["mappingEnabled"]) == ("PAUSED", False)
+    assert "bootstrap resume" in shown["next"]
+    assert shown["bufferCoversUntil"] is not None
+    assert keeps()
+    item = {"pk": {"S": "while paused"}, "v": {"N": "1"}}
+    stack.cloud.client("dynamodb", SOURCE).put_item(TableName="orders", Item=item)
+    assert stack.end("run", *table).returncode == 1, "a paused table stays paused"
+    ended = stack.end("resume", *table)
+    assert ended.returncode == 0, ended.stderr
+    assert not keeps()
+    assert stack.items(TARGET, "orders-replica") == stack.items(SOURCE, "orders")
+
+
+def test_a_plan_of_what_is_there_already_says_so_and_its_settings_have_not_drifted(
+    stack: Stack,
+) -> None:
+    ended = stack.end("plan", "--table", "orders")
+    assert ended.returncode == 1, "the target table exists, the consumer is on"
+    assert "orders-replica exists already" in ended.stdout
+    assert "Estimate:" in ended.stdout
+    value = json.loads(stack.end("parity", "--table", "orders", "--json").stdout)
+    drifted = [each["setting"] for each in value["settings"] if each["drifted"]]
+    unread = [each["setting"] for each in value["settings"] if "not be read" in each["source"]]
+    # The local cloud has no Application Auto Scaling, which keeps nobody from reading the rest.
+    assert (drifted, unread) == ([], ["autoscaling"])

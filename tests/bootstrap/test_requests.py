@@ -28,6 +28,8 @@ CLOSED = {"ShardId": "a", **SHARD, "SequenceNumberRange": {"EndingSequenceNumber
 
 ANSWERS: dict[str, Any] = {
     "describe_table": {"Table": TABLE},
+    "describe_scalable_targets": {"ScalableTargets": []},
+    "describe_contributor_insights": {"ContributorInsightsStatus": "DISABLED"},
     "describe_continuous_backups": {"ContinuousBackupsDescription": {}},
     "export_table_to_point_in_time": {"ExportDescription": EXPORT},
     "describe_export": {"ExportDescription": EXPORT},
@@ -75,7 +77,10 @@ def asked() -> list[tuple[str, dict[str, Any]]]:
 
 @pytest.fixture
 def source(asked: list[tuple[str, dict[str, Any]]]) -> AwsSource:
-    clients = [Recorder(name, asked) for name in ("dynamodb", "kinesis", "cloudwatch")]
+    clients = [
+        Recorder(name, asked)
+        for name in ("dynamodb", "kinesis", "cloudwatch", "application-autoscaling")
+    ]
     return AwsSource(Calls(Side.SOURCE, "Role exporter"), *clients)
 
 
@@ -114,6 +119,8 @@ def test_nothing_reads_or_writes_an_item_of_the_source(
         "enable_backups": lambda: source.enable_backups("orders"),
         "tags": lambda: source.tags(SOURCE_ARN),
         "expiry": lambda: source.expiry("orders"),
+        "surroundings": lambda: source.surroundings("orders", SOURCE_ARN),
+        "running_exports": lambda: source.running_exports(),
         "export": lambda: source.export(the_export()),
         "describe_export": lambda: source.describe_export("arn:" + "x" * 40),
         "find_export": lambda: source.find_export(SOURCE_ARN, "p/1"),
@@ -128,7 +135,7 @@ def test_nothing_reads_or_writes_an_item_of_the_source(
     for call in calls.values():
         call()
     allowed = (
-        r"Describe\w+|List(Exports|Shards|TagsOfResource)|UpdateContinuousBackups|ExportTableToPointInTime"
+        r"Describe\w+|GetResourcePolicy|List(Exports|Shards|TagsOfResource)|UpdateContinuousBackups|ExportTableToPointInTime"
         r"|PutRecords|GetMetricStatistics"
     )
     assert [name for name, _ in asked if not re.fullmatch(allowed, name)] == []

@@ -20,6 +20,7 @@ from bootstrap.accounts import (
     ImportRequest,
     ProbeRecord,
     Shard,
+    Surroundings,
     TableFacts,
 )
 from bootstrap.aws.ledger import probe_key
@@ -139,6 +140,9 @@ class World:
         self.ages: Callable[[float], float | None] = lambda begin: None
         self.writes: Callable[[float], float] = lambda begin: 0.0
         self.lost_records = 0
+        self.record_kib = 10_240
+        self.surroundings = Surroundings(autoscaling=(), insights=False, policy=False)
+        self.running_exports = 0
         self.source_tags: dict[str, str] = {}
         self.source_expiry = Expiry(False)
 
@@ -157,6 +161,9 @@ class World:
         """Why an export or import fails, by the end of its ARN: export/0001, import/0001."""
         self.mapping_enabled_at: float | None = None
         self.mapping_exists = True
+        self.mapping_stream = STREAM_ARN
+        self.running_imports = 0
+        self.concurrency: int | None = 1_000
         self.mapping_position = "TRIM_HORIZON"
         self.backlog_seconds = 20.0
         self.consumer_works = True

@@ -16,9 +16,12 @@ from tests.infra.engine import CONFIG, Deployment, record, statements
 
 WITHOUT_AN_ARN = {
     # AWS's authorization reference lists no resource for these.
+    "application-autoscaling:DescribeScalableTargets",
     "cloudwatch:GetMetricStatistics",
+    "dynamodb:DescribeLimits",
     "dynamodb:ListExports",
     "dynamodb:ListImports",
+    "lambda:GetAccountSettings",
     "logs:DescribeLogGroups",
 }
 READING = {
@@ -293,7 +296,11 @@ MODULES = {
         "target.py",
     },
 }
-BOTH_SIDES = {"__init__.py", "calls.py", "sessions.py", "tables.py"}
+SERVICES = (
+    *("application-autoscaling", "cloudwatch", "dynamodb"),
+    *("kinesis", "lambda", "logs", "s3"),
+)
+BOTH_SIDES = {"__init__.py", "calls.py", "exports.py", "sessions.py", "tables.py"}
 
 
 def calls_of_the_operators_tool(side: str) -> set[str]:
@@ -307,8 +314,9 @@ def calls_of_the_operators_tool(side: str) -> set[str]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute):
                 service = node.value.attr.removeprefix("_")
+                service = {"scaling": "application-autoscaling"}.get(service, service)
                 operation = node.attr.title().replace("_", "")
-                if service in ("cloudwatch", "dynamodb", "kinesis", "lambda", "logs", "s3"):
+                if service in SERVICES:
                     action = f"{service}:{operation}"
                     actions.add(UNDER_ANOTHER_NAME.get(action, action))
     return actions - WITHOUT_A_PERMISSION

@@ -1,0 +1,247 @@
+"""What keeps a run from starting, each with what removes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bootstrap.estimate import Estimate
+from bootstrap.observing import Observed
+from bootstrap.outputs import TableOutputs
+from bootstrap.parity import WRITE_FACTOR
+from bootstrap.wording import duration, size
+
+LEAST_RETENTION_HOURS = 168
+"""A week. Export and import may take a day or more each, and the consumer reads only then."""
+LARGEST_RECORD_KIB = 4_096
+"""Both images of a 400 KB item as JSON, where a byte may take several."""
+LEDGER_PARTITION_UNITS = 500
+"""Write units a second of one partition that can be followed: in transactions they cost double."""
+
+# Quotas: Amazon DynamoDB Developer Guide, S3DataImport.Validation and ServiceQuotas.
+CONCURRENT_IMPORTS = 50
+CONCURRENT_EXPORTS = 300
+IMPORT_BYTES = 10**12
+LARGE_IMPORT_BYTES = 15 * 10**12
+LARGE_IMPORT_REGIONS = ("us-east-1", "us-west-2", "eu-west-1")
+COMPRESSION = 10
+"""How far an export may shrink at best: a quota of compressed bytes is certainly too small where
+the table is more than so many times as large."""
+
+
+@dataclass(frozen=True)
+class Blocker:
+    """A reason not to start, and what removes it."""
+
+    what: str
+    fix: str
+
+
+def blockers(observed: Observed, table: TableOutputs, expected: Estimate) -> Iterator[Blocker]:
+    """All that stands in the way, at once."""
+    yield from _source(observed, table)
+    yield from _destination(observed, table)
+    yield from _stream(observed, table, expected)
+    yield from _target(observed, table)
+    yield from _quotas(observed, table)
+    yield from _mapping(observed, table)
+
+
+def _source(observed: Observed, table: TableOutputs) -> Iterator[Blocker]:
+    source = observed.source
+    if source is None:
+        yield Blocker(
+            f"There is no table {table.source_table} in the source account.",
+            "check the table's name, account and Region in the stack configuration",
+        )
+        return
+    if table.source_table_arn and source.arn != table.source_table_arn:
+        yield Blocker(
+            f"The source credentials lead to {source.arn}, and the stack replicates "
+            f"{table.source_table_arn}.",
+            "pass --source-profile with credentials of the source account",
+        )
+    if source.status not in ("ACTIVE", "UPDATING"):
+        yield Blocker(
+            f"Table {table.source_table} is {source.status}.",
+            "wait until it is ACTIVE, and see what is done to it",
+        )
+    if source.local_indexes:
+        yield Blocker(
+            f"Table {table.source_table} has local secondary indexes "
+            f"({', '.join(source.local_indexes)}), and an import cannot make them.",
+            "replicate it with global tables, or turn them into global secondary indexes first",
+        )
+
+
+def _destination(observed: Observed, table: TableOutputs) -> Iterator[Blocker]:
+    elsewhere = observed.destinations.elsewhere(table.stream_arn)
+    if elsewhere is not None:
+        yield Blocker(
+            f"Table {table.source_table} streams its changes to {elsewhere.stream_arn}, and a "
+            "table has one destination.",
+            "disable that one if nobody needs it, then: pulumi up --refresh",
+        )
+    ours = observed.destinations.to(table.stream_arn)
+    if ours is not None and ours.status == "ACTIVE" and ours.precision != "MICROSECOND":
+        yield Blocker(
+            f"Table {table.source_table} streams to {table.stream_name} with precision "
+            f"{ours.precision}, and changes can only be told apart by MICROSECOND.",
+            f"aws dynamodb update-kinesis-streaming-destination --table-name {table.source_table} "
+            f"--stream-arn {table.stream_arn} --update-kinesis-streaming-configuration "
+            "ApproximateCreationDateTimePrecision=MICROSECOND",
+        )
+
+
+def _stream(observed: Observed, table: TableOutputs, expected: Estimate) -> Iterator[Blocker]:
+    stream = observed.stream
+    if stream is None:
+        return
+    needed = max(LEAST_RETENTION_HOURS, 2 * expected.until_read.most / 3600)
+    if stream.retention_hours < needed:
+        yield Blocker(
+            f"Stream {table.stream_name} forgets changes after {stream.retention_hours} hours, "
+            "which an export, its import and the catch-up may outlast (estimated at up to "
+            f"{duration(expected.until_read.most)}; twice that, and a week at least, is safe).",
+            "set retentionHours in the stack configuration (8760 is 365 days), then: "
+            "pulumi up --refresh",
+        )
+    if stream.distribution == "AUTO":
+        yield Blocker(
+            f"Stream {table.stream_name} distributes records by itself (AUTO): probes could not be "
+            "put where they belong, and changes of one item would be dealt out at random.",
+            "pulumi up --refresh, which sets USER_PARTITION_KEY",
+        )
+    if stream.record_kib < LARGEST_RECORD_KIB:
+        yield Blocker(
+            f"Stream {table.stream_name} takes records of up to {stream.record_kib} KiB, and a "
+            f"change of a large item may need {LARGEST_RECORD_KIB}: DynamoDB would skip it.",
+            "pulumi up --refresh, which sets the stream's maximum record size",
+        )
+    if expected.catch_up is None:
+        yield Blocker(
+            f"Table {table.source_table} changes faster than {observed.shards} shards of stream "
+            f"{table.stream_name} can be read: the replica would never catch up.",
+            "more shards (streamMode and shards in the stack configuration), then: "
+            "pulumi up --refresh",
+        )
+
+
+def _target(observed: Observed, table: TableOutputs) -> Iterator[Blocker]:
+    if observed.target is not None:
+        yield Blocker(
+            f"A table {table.target_table} exists already in the target account, and an import "
+            "makes a new one.",
+            "delete it yourself if it is not needed, or choose another target name in the stack",
+        )
+
+
+def _quotas(observed: Observed, table: TableOutputs) -> Iterator[Blocker]:
+    needed = round(observed.peak_writes * WRITE_FACTOR)
+    if needed > observed.limits.table_writes:
+        yield Blocker(
+            f"Table {table.source_table} takes up to {observed.peak_writes:.0f} write units a "
+            f"second, which cost {needed} in the target, and a table there may take "
+            f"{observed.limits.table_writes} (quota of the account).",
+            _raise_quota("the write units of a table"),
+        )
+    if observed.running_imports >= CONCURRENT_IMPORTS:
+        yield Blocker(
+            f"{observed.running_imports} imports run in the target account, and no more than "
+            f"{CONCURRENT_IMPORTS} may at once.",
+            "wait until some are done: aws dynamodb list-imports",
+        )
+    if observed.running_exports >= CONCURRENT_EXPORTS:
+        yield Blocker(
+            f"{observed.running_exports} exports run in the source account, and no more than "
+            f"{CONCURRENT_EXPORTS} may at once.",
+            "wait until some are done: aws dynamodb list-exports",
+        )
+    large = observed.target_region in LARGE_IMPORT_REGIONS
+    most = LARGE_IMPORT_BYTES if large else IMPORT_BYTES
+    held = observed.source.size_bytes if observed.source else 0
+    if held > most * COMPRESSION:
+        yield Blocker(
+            f"Table {table.source_table} holds {size(held)}, and the imports of Region "
+            f"{observed.target_region} may read {size(most)} (compressed) at once.",
+            _raise_quota("the source size of imports"),
+        )
+    lanes = observed.shards * table.parallelization_factor
+    if observed.concurrency is not None and observed.concurrency < lanes:
+        yield Blocker(
+            f"The consumer reads {observed.shards} shards in {lanes} lanes, and the target account "
+            f"runs {observed.concurrency} functions at once that have no share of their own.",
+            "raise the quota of concurrent executions (aws service-quotas, service lambda, "
+            "L-B99A9384), or lower parallelizationFactor in the stack configuration",
+        )
+
+
+def _raise_quota(what: str) -> str:
+    return (
+        f"raise the quota for {what}: aws service-quotas list-service-quotas "
+        "--service-code dynamodb, then request-service-quota-increase, with the target account's "
+        "credentials"
+    )
+
+
+def _mapping(observed: Observed, table: TableOutputs) -> Iterator[Blocker]:
+    mapping = observed.mapping
+    if not observed.deployed:
+        return
+    if mapping is None:
+        yield Blocker(
+            f"The event source mapping {table.mapping_uuid} of function {table.function_name} is "
+            "gone.",
+            "pulumi up --refresh",
+        )
+        return
+    if mapping.running:
+        yield Blocker(
+            f"The consumer of table {table.source_table} is switched on already (event source "
+            f"mapping {mapping.uuid} is {mapping.state}); it may start only after the import.",
+            f"aws lambda update-event-source-mapping --uuid {mapping.uuid} --no-enabled "
+            f"--region {table.consumer_region}, with the target account's credentials",
+        )
+    if mapping.stream_arn != table.stream_arn:
+        yield Blocker(
+            f"The event source mapping {mapping.uuid} reads {mapping.stream_arn}, not "
+            f"{table.stream_arn}.",
+            "pulumi up --refresh",
+        )
+    if mapping.starting_position == "LATEST":
+        yield Blocker(
+            f"The event source mapping {mapping.uuid} starts at LATEST: what is buffered before "
+            "it is switched on would be skipped.",
+            "pulumi up --refresh, so that it is made again at TRIM_HORIZON",
+        )
+
+
+def notes(observed: Observed, table: TableOutputs) -> Iterator[str]:
+    """What is worth knowing, and keeps nobody from starting."""
+    source = observed.source
+    if source is None:
+        return
+    if not observed.deployed:
+        yield "The stack is not deployed: stream and consumer are not part of this plan yet."
+    if observed.backups is not None and not observed.backups.enabled:
+        yield (
+            "Point-in-time recovery of the source is off: `run` switches it on, and it stays on "
+            "until `abandon --disable-source-pitr`."
+        )
+    if source.encryption == "KMS":
+        key = table.target_key_arn or "the one that AWS manages for DynamoDB there (aws/dynamodb)"
+        yield (
+            "The source is encrypted with a KMS key, which stays in its account: the target gets "
+            f"{key}, as targetKeyArn in the stack configuration says."
+        )
+    if source.replicas:
+        yield (
+            f"The source is a global table (also in {', '.join(source.replicas)}). Changes made in "
+            "its other Regions, expiries among them, reach the stream as writes of this replica."
+        )
+    if observed.peak_writes > LEDGER_PARTITION_UNITS:
+        yield (
+            f"The source takes up to {observed.peak_writes:.0f} write units a second. Where more "
+            f"than {LEDGER_PARTITION_UNITS} of them go to one partition, the replica cannot "
+            "follow: CloudWatch Contributor Insights of the table shows the busiest keys."
+        )

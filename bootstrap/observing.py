@@ -1,0 +1,107 @@
+"""Both sides as they are before anything is done. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bootstrap.accounts import (
+    Backups,
+    Destinations,
+    EventSource,
+    Expiry,
+    Limits,
+    SourceAccount,
+    StreamFacts,
+    Surroundings,
+    TableFacts,
+    TargetAccount,
+)
+from bootstrap.outputs import TableOutputs
+from bootstrap.timing import Timing
+
+DATAPOINTS = 1_400
+"""CloudWatch answers 1,440 a call: a day of minutes, nearly."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What was seen of a table and of what belongs to it."""
+
+    source: TableFacts | None
+    destinations: Destinations
+    stream: StreamFacts | None
+    """None before the stack is deployed."""
+    backups: Backups | None
+    target: TableFacts | None
+    mapping: EventSource | None
+    tags: Mapping[str, str]
+    expiry: Expiry
+    """The source's time to live."""
+    limits: Limits
+    """The target account's."""
+    peak_writes: float
+    """The source's, in units a second: its busiest minute of the last day."""
+    mean_writes: float = 0
+    """The same, over the whole day."""
+    deployed: bool = True
+    shards: int = 0
+    """Open ones."""
+    concurrency: int | None = None
+    """Invocations at once; None if it could not be read."""
+    running_exports: int = 0
+    running_imports: int = 0
+    target_region: str = ""
+    target_backups: Backups | None = None
+    target_tags: Mapping[str, str] = field(default_factory=dict)
+    target_expiry: Expiry = field(default_factory=lambda: Expiry(False))
+    surroundings: Surroundings = field(default_factory=Surroundings)
+
+
+def observe(
+    source: SourceAccount,
+    target: TargetAccount,
+    table: TableOutputs,
+    timing: Timing,
+    now: float,
+    *,
+    region: str = "",
+    whole: bool = False,
+) -> Observed:
+    """Looks at both sides. Changes nothing. `now` is AWS's time; `region` the target's.
+
+    `whole` also looks at settings that no blocker depends on.
+    """
+    facts = source.table(table.source_table)
+    made = target.table(table.target_table)
+    period = timing.metric_period
+    since = now // period * period - DATAPOINTS * period
+    writes = source.consumed_writes(table.source_table, since, now, period) if facts else ()
+    deployed = bool(table.stream_name)
+    return Observed(
+        source=facts,
+        destinations=source.destinations(table.source_table) if facts else Destinations((), 0),
+        stream=source.stream(table.stream_name) if deployed else None,
+        backups=source.backups(table.source_table) if facts else None,
+        target=made,
+        mapping=target.mapping(table.mapping_uuid) if deployed else None,
+        tags=source.tags(facts.arn) if facts else {},
+        expiry=source.expiry(table.source_table) if facts else Expiry(False),
+        limits=target.limits(),
+        peak_writes=max((point.value for point in writes), default=0.0) / period,
+        mean_writes=sum(point.value for point in writes) / (DATAPOINTS * period),
+        deployed=deployed,
+        shards=len(source.open_shards(table.stream_name).shards) if deployed else 0,
+        concurrency=target.concurrency(),
+        running_exports=source.running_exports(),
+        running_imports=target.running_imports(),
+        target_region=region,
+        target_backups=target.backups(table.target_table) if made and whole else None,
+        target_tags=target.tags(made.arn) if made and whole else {},
+        target_expiry=target.expiry(table.target_table) if made and whole else Expiry(False),
+        surroundings=(
+            source.surroundings(table.source_table, facts.arn)
+            if facts and whole
+            else Surroundings()
+        ),
+    )
