@@ -53,7 +53,8 @@ def provider(cloud: NoCloud, binding: Callable[[Request], Created]) -> LocalProv
 
 def test_every_type_in_the_program_has_a_binding_and_every_binding_a_use(tmp_path: Path) -> None:
     emails = {"alarms": {"emails": ["team@example.com"]}}
-    stack = record({**CONFIG, **emails}, tmp_path / "archive")
+    fenced = {"tables": [{**CONFIG["tables"][0], "denyOtherWriters": True}]}
+    stack = record({**CONFIG, **emails, **fenced}, tmp_path / "archive")
     assert {r.type for r in stack.aws} == set(BINDINGS)
 
 

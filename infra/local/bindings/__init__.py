@@ -19,6 +19,7 @@ BINDINGS: Mapping[str, Binding] = {
     "aws:dynamodb/kinesisStreamingDestination:KinesisStreamingDestination": (
         dynamodb.streaming_destination
     ),
+    "aws:dynamodb/resourcePolicy:ResourcePolicy": dynamodb.resource_policy,
     "aws:dynamodb/table:Table": dynamodb.table,
     "aws:iam/role:Role": iam.role,
     "aws:iam/rolePolicy:RolePolicy": iam.role_policy,

@@ -69,3 +69,12 @@ def streaming_destination(request: Request) -> Created:
 
     request.wait_until(f"the destination of table {name} becoming ACTIVE", active)
     return Created(f"{name},{stream}")
+
+
+def resource_policy(request: Request) -> Created:
+    """Kept and shown; the local cloud enforces the policies of roles, streams, buckets and keys."""
+    arn = request.inputs.text("resourceArn")
+    request.client("dynamodb").put_resource_policy(
+        ResourceArn=arn, Policy=request.inputs.document("policy")
+    )
+    return Created(arn)

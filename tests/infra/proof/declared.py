@@ -70,6 +70,8 @@ class Declared:
     buckets: Mapping[str, str]
     keys: Mapping[str, str]
     """The key of each encrypted resource, by ARN."""
+    schedules: tuple[tuple[str, str], ...] = ()
+    """Each rule that invokes a function, and the function; both ARNs."""
     looked_at: str | None = None
     """The one policy whose grants are looked through; None for all."""
 
@@ -127,7 +129,8 @@ def from_resources(created: Iterable[tuple[str, str, str, Mapping[str, Any]]]) -
         for type_, name, _, values in created
         if type_ == "pulumi:providers:aws"
     }
-    policies, buckets, keys = [], {}, {}
+    arns = {str(values.get("name", name)): str(values.get("arn")) for _, name, _, values in created}
+    policies, buckets, keys, schedules = [], {}, {}, []
     for type_, name, side, values in created:
         if type_.startswith("aws:s3/bucket:"):
             buckets[f"arn:aws:s3:::{values['bucket']}"] = accounts[side]
@@ -137,6 +140,10 @@ def from_resources(created: Iterable[tuple[str, str, str, Mapping[str, Any]]]) -
             key = rule["applyServerSideEncryptionByDefault"].get("kmsMasterKeyId")
             if key:
                 keys[f"arn:aws:s3:::{values['bucket']}"] = str(key)
+        if type_.startswith("aws:cloudwatch/eventTarget:"):
+            schedules.append((arns[values["rule"]], str(values["arn"])))
+        if type_.startswith("aws:lambda/permission:"):
+            policies.append(_permission(name, accounts[side], arns[values["function"]], values))
         held = [key for key in POLICIES if key in values]
         if not held:
             continue
@@ -148,4 +155,17 @@ def from_resources(created: Iterable[tuple[str, str, str, Mapping[str, Any]]]) -
         policies.append(Policy(name, kind, accounts[side], about, str(values[member])))
     names = [policy.name for policy in policies]
     assert len(names) == len(set(names)), "two policies of one name"
-    return Declared(tuple(policies), buckets, keys)
+    return Declared(tuple(policies), buckets, keys, tuple(schedules))
+
+
+def _permission(name: str, account: str, function: str, values: Mapping[str, Any]) -> Policy:
+    """A permission as the statement that Lambda adds to the function's own policy."""
+    statement = {
+        "Sid": name,
+        "Effect": "Allow",
+        "Principal": {"Service": values["principal"]},
+        "Action": [values["action"]],
+        "Resource": [function],
+        "Condition": {"ArnLike": {"AWS:SourceArn": values["sourceArn"]}},
+    }
+    return Policy(name, RESOURCE, account, function, json.dumps({"Statement": [statement]}))

@@ -59,6 +59,11 @@ class Judge:
         if need.action == "sts:AssumeRole" and need.caller.endswith(".amazonaws.com"):
             return self._trusts_service(need)
         context = _context(need)
+        if need.caller.endswith(".amazonaws.com"):
+            mine = self._resource_policy(need.resource)
+            document = mine.document if mine else None
+            by_service = iam.evaluate_resource_policy(document, context, service=need.caller)
+            return bool(by_service.decision == "Allow")
         identity = self._identity(need, context)
         if need.action == "sts:AssumeRole":
             trust = self._trusts[need.resource]
@@ -112,7 +117,7 @@ class Judge:
 
 def _context(need: Need) -> Any:
     session = SESSION.fullmatch(need.caller)
-    account = session.group(1) if session else need.caller.split(":")[4]
+    account = session.group(1) if session else (need.caller.split(":") + 5 * [""])[4]
     # A session is its role to every policy: IAM User Guide, aws:PrincipalArn.
     role = session and f"arn:aws:iam::{session.group(1)}:role/{session.group(2)}"
     return iam.EvalContext(

@@ -12,6 +12,7 @@ from infra import reasons
 from tests.infra.proof.declared import RESOURCE, TRUST, Declared, Policy
 
 LAMBDA = "lambda.amazonaws.com"
+EVENTS = "events.amazonaws.com"
 
 
 @dataclass(frozen=True, order=True)
@@ -49,6 +50,7 @@ def all_needs(recorded: Iterable[Need], declared: Declared, external_id: str) ->
     needs |= set(_behind(needs, declared.keys))
     needs |= set(_standing(declared))
     needs |= set(_trusted(needs, declared))
+    needs |= set(_scheduled(declared))
     needs |= set(_refused(declared))
     return tuple(sorted(needs))
 
@@ -125,6 +127,14 @@ def _trusted(needs: Iterable[Need], declared: Declared) -> Iterator[Need]:
             continue
         if any("Service" in statement["Principal"] for statement in policy.statements):
             yield Need(LAMBDA, "sts:AssumeRole", policy.on)
+
+
+def _scheduled(declared: Declared) -> Iterator[Need]:
+    """A rule wakes its function, and no other rule does."""
+    for rule, function in declared.schedules:
+        for arn, refused in ((rule, False), (f"{rule}-of-another", True)):
+            keys = (("aws:SourceArn", arn),)
+            yield Need(EVENTS, "lambda:InvokeFunction", function, keys, refused=refused)
 
 
 def _refused(declared: Declared) -> Iterator[Need]:
