@@ -29,7 +29,7 @@ class Behind:
 
 @dataclass(frozen=True)
 class Standing:
-    """What somebody may do who makes no call in a run of the stack."""
+    """What somebody may do whose call no run of the stack on the local cloud shows."""
 
     who: str
     needs: tuple[str, ...]
@@ -118,6 +118,9 @@ REPLICATION_OF_DYNAMODB = (
 )
 STREAM_KEYS = "the keys of streams"
 ALL_KEYS = "every key of the stack"
+NO_ARN = "*"
+EXPORTER = "replication-exporter"
+IMPORTER = "replication-importer"
 
 KEY_ADMINISTRATION = (
     "kms:CancelKeyDeletion",
@@ -155,6 +158,19 @@ STANDING = (
         STREAM_KEYS,
         "Amazon DynamoDB Developer Guide, kds_iam: the service-linked role generates data keys to "
         "write into an encrypted stream",
+    ),
+    # `plan` calls both; the local cloud answers them without asking who may.
+    Standing(
+        EXPORTER,
+        ("application-autoscaling:DescribeScalableTargets",),
+        NO_ARN,
+        "Application Auto Scaling API Reference, DescribeScalableTargets",
+    ),
+    Standing(
+        IMPORTER,
+        ("lambda:GetAccountSettings",),
+        NO_ARN,
+        "AWS Lambda API Reference, GetAccountSettings",
     ),
 )
 

@@ -101,6 +101,12 @@ def _standing(declared: Declared) -> Iterator[Need]:
     stream_keys = {key for arn, key in declared.keys.items() if ":kinesis:" in arn}
     every = [policy for policy in declared.policies if ":kms:" in policy.on]
     for reason in reasons.STANDING:
+        if reason.on == reasons.NO_ARN:
+            role = declared.policy(f"{reason.who}-grants")
+            caller = f"arn:aws:sts::{role.account}:assumed-role/{role.on}/session"
+            for action in reason.needs:
+                yield Need(caller, action, "*", why=reason.page)
+            continue
         for policy in every:
             if reason.on == reasons.STREAM_KEYS and policy.on not in stream_keys:
                 continue

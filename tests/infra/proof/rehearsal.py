@@ -197,6 +197,7 @@ def _item(key: str) -> dict[str, Any]:
 
 
 def _live(stage: Stage) -> None:
+    stage.bootstrap("plan")
     stage.bootstrap("run", "--ttl", "now")
     _look_at_the_snapshot(stage)
     _what_few_runs_do(stage)
