@@ -16,7 +16,9 @@ from infra.consumer import Consumer, ConsumerRole
 from infra.fence import WriteFence
 from infra.ledger import Ledger
 from infra.observability import Alarms, Notifications, show
-from infra.operators import Lane, Operators
+from infra.operators import Operators
+from infra.outputs import outputs
+from infra.parts import Parts
 from infra.snapshot import Snapshot
 from infra.watchdog import Watchdog
 
@@ -25,16 +27,11 @@ archive = package.require(settings.lambda_archive)
 accounts = connect(settings)
 
 operators = Operators("replication", settings, accounts)
-snapshot = Snapshot(
-    "replication-snapshot",
-    settings,
-    accounts,
-    writer=operators.exporter.arn,
-    reader=operators.importer.arn,
-)
+exporter, importer = operators.exporter.arn, operators.importer.arn
+snapshot = Snapshot("replication-snapshot", settings, accounts, writer=exporter, reader=importer)
 notifications = Notifications("replication-alarms", settings, accounts)
 
-lanes, alarms = [], []
+tables, alarms = [], []
 for table in settings.tables:
     role = ConsumerRole(table, accounts)
     buffer = Buffer(table, settings, accounts, reader=role.arn)
@@ -42,55 +39,15 @@ for table in settings.tables:
     consumer = Consumer(
         table, settings, accounts, role=role, buffer=buffer, ledger=ledger, archive=archive
     )
-    Watchdog(
-        table,
-        settings,
-        accounts,
-        buffer=buffer,
-        ledger=ledger,
-        consumer=consumer,
-        archive=archive,
-    )
-    alarms.append(
-        Alarms(
-            table,
-            settings,
-            accounts,
-            buffer=buffer,
-            ledger=ledger,
-            consumer=consumer,
-            topics=notifications.topics,
-        )
-    )
+    parts = Parts(table, buffer, ledger, consumer)
+    Watchdog(parts, settings, accounts, archive)
+    alarms.append(Alarms(parts, settings, accounts, notifications.topics))
     if table.deny_other_writers:
-        WriteFence(table, settings, accounts, consumer=role, importer=operators.importer.arn)
-    lanes.append(Lane(table, buffer, ledger, consumer))
+        WriteFence(table, settings, accounts, consumer=role, importer=importer)
+    tables.append(parts)
 
-operators.grant(snapshot, lanes)
+operators.grant(snapshot, tables)
 show("replication-dashboard", settings, accounts, alarms)
 
-pulumi.export("project", pulumi.get_project())
-pulumi.export("stack", pulumi.get_stack())
-pulumi.export(
-    "source",
-    {
-        "accountId": settings.source.account_id,
-        "region": settings.source.region,
-        "exporterRoleArn": operators.exporter.arn,
-        "operatorRoleArn": operators.source_reader.arn,
-    },
-)
-pulumi.export(
-    "target",
-    {
-        "accountId": settings.target.account_id,
-        "region": settings.target.region,
-        "importerRoleArn": operators.importer.arn,
-        "operatorRoleArn": operators.target_reader.arn,
-    },
-)
-pulumi.export("journalTable", operators.journal.name)
-pulumi.export("snapshotBucket", snapshot.bucket.name)
-if snapshot.key_arn is not None:
-    pulumi.export("snapshotKeyArn", snapshot.key_arn)
-pulumi.export("tables", [lane.consumer.outputs for lane in lanes])
+for name, value in outputs(settings, operators, snapshot, tables).items():
+    pulumi.export(name, value)

@@ -17,10 +17,9 @@ from infra.accounts import Accounts
 from infra.alarm import Alarm, Lane
 from infra.alarm_settings import PLACES, Thresholds
 from infra.alarms import alarms
-from infra.buffer import Buffer
 from infra.config import Settings, Table
-from infra.consumer import TIMEOUT_SECONDS, Consumer
-from infra.ledger import Ledger
+from infra.consumer import TIMEOUT_SECONDS
+from infra.parts import Parts
 
 
 @dataclass(frozen=True)
@@ -93,15 +92,12 @@ class Alarms(pulumi.ComponentResource):
 
     def __init__(
         self,
-        table: Table,
+        parts: Parts,
         settings: Settings,
         accounts: Accounts,
-        *,
-        buffer: Buffer,
-        ledger: Ledger,
-        consumer: Consumer,
         topics: Mapping[str, pulumi.Input[str]],
     ) -> None:
+        table = parts.table
         name = f"{table.prefix}-alarm"
         super().__init__("replication:index:Alarms", name)
         self.lane = Lane(
@@ -110,9 +106,9 @@ class Alarms(pulumi.ComponentResource):
             target_table=table.target,
             ledger_retention_days=table.ledger_retention_days,
             timeout_seconds=TIMEOUT_SECONDS,
-            stream=buffer.stream_name,
-            function=consumer.outputs["functionName"],
-            ledger=ledger.name,
+            stream=parts.buffer.stream_name,
+            function=parts.consumer.outputs["functionName"],
+            ledger=parts.ledger.name,
         )
         self.shown = []
         where = places(settings, accounts)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
 
 from infra.accounts import Accounts
-from infra.buffer import Buffer
-from infra.config import Account, Settings, Table
+from infra.config import Account, Settings
 from infra.consumer import TARGET_ACTIONS as GUARD_ACTIONS
-from infra.consumer import Consumer
-from infra.ledger import Ledger
+from infra.parts import Parts
 from infra.policies import Condition, Statement, Text, allow, assumed_by, document, through
 from infra.snapshot import KEY_WRITE_ACTIONS, Snapshot
 
@@ -124,19 +121,18 @@ IMPORTER_ACTIONS_WITHOUT_ARN = (
 
 READ_EXPORT_ACTIONS = ("dynamodb:DescribeExport",)
 READ_IMPORT_ACTIONS = ("dynamodb:DescribeImport",)
-READ_LEDGER_ACTIONS = ("dynamodb:BatchGetItem",)
+READ_LEDGER_ACTIONS = ("dynamodb:BatchGetItem", "dynamodb:GetItem")
+# The loss detectors'. Nothing here reads an item, but for the ledger's own rows.
+READ_SOURCE_TABLE_ACTIONS = (
+    "dynamodb:DescribeKinesisStreamingDestination",
+    "dynamodb:DescribeTable",
+)
+READ_STREAM_ACTIONS = ("kinesis:DescribeStreamSummary",)
+READ_METRIC_ACTIONS = ("cloudwatch:GetMetricStatistics",)
+READ_TARGET_TABLE_ACTIONS = ("dynamodb:DescribeTable",)
+READ_KEPT_ACTIONS = ("s3:ListBucket",)
 READ_JOURNAL_ACTIONS = ("dynamodb:GetItem", "dynamodb:Query")
 READ_MAPPING_ACTIONS = ("lambda:GetEventSourceMapping",)
-
-
-@dataclass(frozen=True)
-class Lane:
-    """One table's parts, for the grants."""
-
-    table: Table
-    buffer: Buffer
-    ledger: Ledger
-    consumer: Consumer
 
 
 class Operators(pulumi.ComponentResource):
@@ -196,7 +192,7 @@ class Operators(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, provider=provider),
         )
 
-    def grant(self, snapshot: Snapshot, lanes: Sequence[Lane]) -> None:
+    def grant(self, snapshot: Snapshot, lanes: Sequence[Parts]) -> None:
         """Gives each role what it needs for these tables, and nothing else."""
         here, there = self._accounts.source, self._accounts.target
         sides = (
@@ -214,20 +210,33 @@ class Operators(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self, provider=provider),
             )
 
-    def _reads_source(self, lanes: Sequence[Lane]) -> list[Statement]:
+    def _reads_source(self, lanes: Sequence[Parts]) -> list[Statement]:
         tables = [self._settings.source.table_arn(lane.table.source) for lane in lanes]
-        return [allow("Exports", READ_EXPORT_ACTIONS, [f"{table}/export/*" for table in tables])]
+        streams = [lane.buffer.stream_arn for lane in lanes]
+        return [
+            allow("Exports", READ_EXPORT_ACTIONS, [f"{table}/export/*" for table in tables]),
+            allow("SourceTables", READ_SOURCE_TABLE_ACTIONS, tables),
+            allow("Streams", READ_STREAM_ACTIONS, streams),
+            allow("NoArn", READ_METRIC_ACTIONS, ["*"]),
+        ]
 
-    def _reads_target(self, lanes: Sequence[Lane]) -> list[Statement]:
+    def _reads_target(self, lanes: Sequence[Parts]) -> list[Statement]:
         tables = [self._settings.target.table_arn(lane.table.target) for lane in lanes]
+        kept = [
+            arn
+            for lane in lanes
+            for arn in (lane.consumer.quarantine.arn, lane.consumer.failures.arn)
+        ]
         return [
             allow("Imports", READ_IMPORT_ACTIONS, [f"{table}/import/*" for table in tables]),
+            allow("TargetTables", READ_TARGET_TABLE_ACTIONS, tables),
+            allow("Kept", READ_KEPT_ACTIONS, kept),
             allow("Ledgers", READ_LEDGER_ACTIONS, [lane.ledger.arn for lane in lanes]),
             allow("Journal", READ_JOURNAL_ACTIONS, [self.journal.arn]),
             allow("Mappings", READ_MAPPING_ACTIONS, [lane.consumer.mapping_arn for lane in lanes]),
         ]
 
-    def _exporter(self, snapshot: Snapshot, lanes: Sequence[Lane]) -> list[Statement]:
+    def _exporter(self, snapshot: Snapshot, lanes: Sequence[Parts]) -> list[Statement]:
         tables = [self._settings.source.table_arn(lane.table.source) for lane in lanes]
         streams = [lane.buffer.stream_arn for lane in lanes]
         keys = [lane.buffer.key_arn for lane in lanes]
@@ -255,7 +264,7 @@ class Operators(pulumi.ComponentResource):
             allow("NoArn", EXPORTER_ACTIONS_WITHOUT_ARN, ["*"]),
         ]
 
-    def _importer(self, snapshot: Snapshot, lanes: Sequence[Lane]) -> list[Statement]:
+    def _importer(self, snapshot: Snapshot, lanes: Sequence[Parts]) -> list[Statement]:
         target = self._settings.target
         tables = [target.table_arn(lane.table.target) for lane in lanes]
         mappings = [lane.consumer.mapping_arn for lane in lanes]

@@ -7,10 +7,11 @@ import pulumi_aws as aws
 
 from infra.accounts import Accounts
 from infra.buffer import MAX_RECORD_KIB, Buffer
-from infra.config import Settings, Table
+from infra.config import Settings
 from infra.consumer import LOG_RETENTION_DAYS, Consumer
 from infra.ledger import Ledger
 from infra.package import Archive
+from infra.parts import Parts
 from infra.policies import allow, assumed_by_service, document
 
 INTERVAL_MINUTES = 5
@@ -39,15 +40,12 @@ class Watchdog(pulumi.ComponentResource):
 
     def __init__(
         self,
-        table: Table,
+        parts: Parts,
         settings: Settings,
         accounts: Accounts,
-        *,
-        buffer: Buffer,
-        ledger: Ledger,
-        consumer: Consumer,
         archive: Archive,
     ) -> None:
+        table, buffer, ledger, consumer = parts.table, parts.buffer, parts.ledger, parts.consumer
         self._name = f"{table.prefix}-watchdog"
         super().__init__(
             "replication:index:Watchdog",

@@ -1,0 +1,41 @@
+"""What the operator's tool needs to know of the stack, so that nothing is typed in twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pulumi
+
+from infra.config import Settings
+from infra.operators import Operators
+from infra.parts import Parts
+from infra.snapshot import Snapshot
+
+
+def outputs(
+    settings: Settings, operators: Operators, snapshot: Snapshot, tables: Sequence[Parts]
+) -> dict[str, Any]:
+    """The stack's outputs by name; `bootstrap/outputs.py` reads them."""
+    found = {
+        "project": pulumi.get_project(),
+        "stack": pulumi.get_stack(),
+        "source": {
+            "accountId": settings.source.account_id,
+            "region": settings.source.region,
+            "exporterRoleArn": operators.exporter.arn,
+            "operatorRoleArn": operators.source_reader.arn,
+        },
+        "target": {
+            "accountId": settings.target.account_id,
+            "region": settings.target.region,
+            "importerRoleArn": operators.importer.arn,
+            "operatorRoleArn": operators.target_reader.arn,
+        },
+        "journalTable": operators.journal.name,
+        "snapshotBucket": snapshot.bucket.name,
+        "tables": [parts.consumer.outputs for parts in tables],
+    }
+    if snapshot.key_arn is not None:
+        found["snapshotKeyArn"] = snapshot.key_arn
+    return found

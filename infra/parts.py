@@ -1,0 +1,20 @@
+"""What one table's replication is made of, for those who need several of its parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from infra.buffer import Buffer
+from infra.config import Table
+from infra.consumer import Consumer
+from infra.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class Parts:
+    """One table's boxes of the drawing."""
+
+    table: Table
+    buffer: Buffer
+    ledger: Ledger
+    consumer: Consumer
