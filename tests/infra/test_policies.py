@@ -222,7 +222,13 @@ def test_the_importer_resolves_what_is_kept_and_reads_nothing_that_is_resolved(
     assert {action: on for action, on in allowed.items() if action.startswith("s3:")} == {
         "s3:ListBucket": {quarantine, failures, snapshot},
         "s3:GetObject": {f"{quarantine}/open/*", f"{failures}/*", f"{snapshot}/*"},
-        "s3:PutObject": {f"{quarantine}/open/*", f"{quarantine}/resolved/*"},
+        "s3:PutObject": {
+            f"{quarantine}/open/*",
+            f"{quarantine}/resolved/*",
+            f"{snapshot}/verify/*",  # the target's export, when both tables are compared
+        },
+        "s3:PutObjectAcl": {f"{snapshot}/verify/*"},
+        "s3:AbortMultipartUpload": {f"{snapshot}/verify/*"},
         "s3:DeleteObject": {f"{quarantine}/open/*", f"{failures}/*"},
     }
 

@@ -80,3 +80,8 @@ def test_the_example_shows_every_key_and_each_works_when_it_is_uncommented(tmp_p
 def test_the_example_forbids_resources_without_an_account() -> None:
     config = yaml.safe_load(EXAMPLE.read_text())["config"]
     assert config["pulumi:disable-default-providers"] == ["aws"]
+
+
+def test_the_program_is_short_enough_to_be_read_beside_the_drawing() -> None:
+    program = (PROJECT_ROOT / "infra" / "__main__.py").read_text()
+    assert len(program.splitlines()) < 60
