@@ -27,6 +27,18 @@ CONFIG = Config(
 )
 
 
+def single_attempt(*, connect_seconds: float, read_seconds: float, connections: int) -> Config:
+    """For a caller that retries by its own rules, and whose mistakes DynamoDB is to refuse."""
+    return Config(
+        connect_timeout=connect_seconds,
+        read_timeout=read_seconds,
+        max_pool_connections=connections,
+        retries={"mode": "standard", "total_max_attempts": 1},
+        parameter_validation=False,
+        tcp_keepalive=True,
+    )
+
+
 class Session:
     """Clients in one account, under the role of its outputs.
 

@@ -6,12 +6,10 @@ import getpass
 import socket
 from functools import partial
 
-from botocore.config import Config as ClientConfig
-
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.ledger import AwsLedger
 from bootstrap.aws.quarantine import AwsBucket
-from bootstrap.aws.sessions import Session
+from bootstrap.aws.sessions import Session, single_attempt
 from bootstrap.aws.stream import AwsStream
 from bootstrap.errors import Side
 from bootstrap.outputs import Outputs, TableOutputs
@@ -26,13 +24,8 @@ from replicator.settings import Config
 THREADS = 8
 
 # The guard retries by its own rules, and isolates what DynamoDB does not take: as in the Lambda.
-GUARD_CLIENT = ClientConfig(
-    connect_timeout=CONNECT_SECONDS,
-    read_timeout=READ_SECONDS,
-    max_pool_connections=THREADS,
-    retries={"mode": "standard", "total_max_attempts": 1},
-    parameter_validation=False,
-    tcp_keepalive=True,
+GUARD_CLIENT = single_attempt(
+    connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS, connections=THREADS
 )
 
 
