@@ -108,8 +108,9 @@ def run(
 @main.command()
 @common_options
 @click.option("--json", "as_json", is_flag=True, help="Everything, for machines.")
+@click.option("--watch", is_flag=True, help="Look again every ten seconds, until Ctrl-C.")
 @click.option("--operator", is_flag=True, help="Assume the stack's roles that can change nothing.")
-def status(as_json: bool, operator: bool, debug: bool, **given: Any) -> None:
+def status(as_json: bool, watch: bool, operator: bool, debug: bool, **given: Any) -> None:
     """Shows where the replication stands, and the next command. Changes nothing.
 
     \b
@@ -126,6 +127,7 @@ def status(as_json: bool, operator: bool, debug: bool, **given: Any) -> None:
             this,
             command,
             as_json_text=as_json,
+            watch=watch,
         )
         return 0
 

@@ -17,6 +17,7 @@ from bootstrap.aws.sessions import Session
 from bootstrap.aws.source import AwsSource
 from bootstrap.aws.target import AwsTarget
 from bootstrap.context import Context
+from bootstrap.detecting import Looks
 from bootstrap.errors import BootstrapError, Side
 from bootstrap.executor import TableRun, drive
 from bootstrap.journal import Journal, Store
@@ -28,6 +29,7 @@ from bootstrap.progress import as_json
 from bootstrap.render import page, screen
 from bootstrap.timing import Clock, Timing
 from bootstrap.verify import records as verification
+from replicator.observation import LedgerRows, SourceSide, TargetSide, count_objects
 
 SOURCE_SERVICES = ("dynamodb", "kinesis", "cloudwatch", "application-autoscaling")
 
@@ -74,6 +76,24 @@ class Gateways:
     def ledger(self, table: TableOutputs, before: Callable[[], None] | None = None) -> Ledger:
         calls = self._target_calls(before)
         return AwsLedger(calls, self._target.client("dynamodb"), table.ledger_table)
+
+    def looks(self, table: TableOutputs) -> Looks:
+        """The loss detectors' readings of a table."""
+        source, target = self._source, self._target
+        dynamodb = target.client("dynamodb")
+        kept, given_up = target.client("s3"), target.client("s3", table.consumer_region)
+        return Looks(
+            SourceSide(source.client, table.source_table, table.stream_name),
+            TargetSide(
+                dynamodb=dynamodb,
+                lambda_=target.client("lambda", table.consumer_region),
+                table=table.target_table,
+                mapping=table.mapping_uuid,
+            ),
+            LedgerRows(dynamodb, table.ledger_table),
+            lambda: count_objects(kept, table.quarantine_bucket, "open/"),
+            lambda: count_objects(given_up, table.on_failure_bucket),
+        )
 
     def journal(self) -> Store:
         """Without `before`: the lease itself is kept here."""
@@ -187,8 +207,29 @@ def status(
     command: Mapping[str, str],
     *,
     as_json_text: bool,
+    watch: bool = False,
 ) -> None:
-    """Prints where each table stands. Changes nothing."""
+    """Prints where each table stands, once or until it is interrupted. Changes nothing."""
+    while True:
+        _show(tables, gateways, process, command, as_json_text=as_json_text, watch=watch)
+        if not watch:
+            return
+        process.clock.sleep(process.timing.poll(WATCH_SECONDS))
+
+
+CLEAR = "\x1b[H\x1b[2J"
+WATCH_SECONDS = 10.0
+
+
+def _show(
+    tables: Sequence[TableOutputs],
+    gateways: Gateways,
+    process: Process,
+    command: Mapping[str, str],
+    *,
+    as_json_text: bool,
+    watch: bool,
+) -> None:
     store, source = gateways.journal(), gateways.source()
     shown = [
         status_view.look(
@@ -199,19 +240,21 @@ def status(
             gateways.ledger(table),
             process.machine,
             command[table.source_table],
+            gateways.looks(table),
         )
         for table in tables
     ]
     verified = [verification.last(store, table.source_table) for table in tables]
+    if watch and not as_json_text and process.out.isatty():
+        process.out.write(CLEAR)
     if not as_json_text:
         pages = (f"{page(each)}\n{last.line}" for each, last in zip(shown, verified, strict=True))
-        print("\n\n".join(pages), file=process.out)
+        print("\n\n".join(pages), file=process.out, flush=True)
         return
     values = [
         as_json(each) | {"verification": last.json}
         for each, last in zip(shown, verified, strict=True)
     ]
-    print(
-        json.dumps(values[0] if len(values) == 1 else {"tables": values}, indent=2),
-        file=process.out,
-    )
+    value = values[0] if len(values) == 1 else {"tables": values}
+    # Watched, a line per look: for scripts that follow it.
+    print(json.dumps(value, indent=None if watch else 2), file=process.out, flush=True)

@@ -20,6 +20,16 @@ from bootstrap.states import (
     State,
 )
 from bootstrap.wording import instant
+from replicator.detectors import (
+    BUFFER,
+    FAILURES,
+    QUARANTINE,
+    UNREPLICATED,
+    Finding,
+    Level,
+    Probed,
+    Readings,
+)
 
 RUN = "run"
 RESUME = "resume"
@@ -56,10 +66,44 @@ class Snapshot:
     covered_until: float | None = None
     """While it is paused: when the stream forgets the first change that waits."""
     warnings: tuple[str, ...] = ()
+    readings: Readings | None = None
+    """What the loss detectors judged; None where they were not read."""
+    findings: tuple[Finding, ...] = ()
 
     @property
     def mapping_enabled(self) -> bool:
         return self.mapping == "Enabled"
+
+    @property
+    def safe_to_switch(self) -> bool | None:
+        """Whether nothing known stands against a switch; None where the detectors were not read."""
+        return None if self.readings is None else not self.unsafe
+
+    @property
+    def unsafe(self) -> tuple[str, ...]:
+        """Why a switch would not be safe now."""
+        reasons = []
+        if self.state is not State.REPLICATING:
+            reasons.append(f"the table is {self.state}, not {State.REPLICATING}")
+        if self.mapping != "Enabled":
+            reasons.append(f"the consumer is {self.mapping or 'unknown'}, not Enabled")
+        reasons += [
+            f"{each.detector.metric}: {each.detail}"
+            for each in self.findings
+            if each.level is not Level.FINE
+        ]
+        return tuple(reasons)
+
+    def gauge(self, metric: str) -> float | None:
+        """What a detector reads; None where it is unknown or does not apply."""
+        values = (each.value for each in self.findings if each.detector.metric == metric)
+        return next(values, None)
+
+    @property
+    def probe_lag(self) -> float | None:
+        """Seconds that the watchdog's latest probes took."""
+        probed = self.readings.probed if self.readings else None
+        return probed.lag if isinstance(probed, Probed) else None
 
 
 def snapshot(
@@ -75,6 +119,8 @@ def snapshot(
     measure: Measure | None = None,
     waiting: Waiting | None = None,
     retention_hours: int | None = None,
+    readings: Readings | None = None,
+    findings: Sequence[Finding] = (),
 ) -> Snapshot:
     """Puts a snapshot together from the journal's row and what was observed beside it.
 
@@ -105,6 +151,8 @@ def snapshot(
         paused=paused,
         covered_until=covered,
         warnings=_warnings(row, mapping),
+        readings=readings,
+        findings=tuple(findings),
     )
 
 
@@ -203,6 +251,25 @@ def as_json(shown: Snapshot) -> dict[str, Any]:
             else None
         ),
         "warnings": list(shown.warnings),
+        "detectors": [
+            {
+                "metric": each.detector.metric,
+                "level": each.level,
+                "value": each.value,
+                "detail": each.detail,
+                "try": each.detector.first if each.level is not Level.FINE else None,
+            }
+            for each in shown.findings
+        ],
+        "quarantined": shown.gauge(QUARANTINE.metric),
+        "onFailureObjects": shown.gauge(FAILURES.metric),
+        "bufferUsed": shown.gauge(BUFFER.metric),
+        "lag": {
+            "probeSeconds": shown.probe_lag,
+            "unreplicatedSeconds": shown.gauge(UNREPLICATED.metric),
+        },
+        "safeToSwitch": shown.safe_to_switch,
+        "notSafeBecause": list(shown.unsafe) if shown.readings else None,
         "next": shown.next,
     }
 

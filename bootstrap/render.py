@@ -14,6 +14,7 @@ from bootstrap.progress import Snapshot, as_json
 from bootstrap.states import State
 from bootstrap.timing import Clock, Timing
 from bootstrap.wording import duration, moment, number, size
+from replicator.detectors import Level
 
 
 class Screen(Protocol):
@@ -214,6 +215,7 @@ def page(shown: Snapshot) -> str:
         rows.append(("failed in", f"{shown.failure.step}: {shown.failure.what}"))
         rows.append(("Try", shown.failure.fix))
     rows += [("warning", warning) for warning in shown.warnings]
+    rows += _detected(shown)
     rows.append(("next", shown.next or "nothing: it replicates"))
     return "\n".join(f"{name:13} {value}" for name, value in rows)
 
@@ -222,6 +224,24 @@ def _since(shown: Snapshot) -> str:
     if not shown.since:
         return ""
     return f" since {moment(shown.since)} ({duration(shown.at - shown.since)})"
+
+
+def _detected(shown: Snapshot) -> list[tuple[str, str]]:
+    if shown.readings is None:
+        return []
+    rows = []
+    if shown.probe_lag is not None:
+        rows.append(("lag", f"{shown.probe_lag:.1f} s, by the watchdog's latest probes"))
+    for each in shown.findings:
+        mark = "✓" if each.level is Level.FINE else str(each.level).upper()
+        rows.append(("detector", f"{mark:7} {each.detector.metric}: {each.detail}"))
+        if each.level is not Level.FINE:
+            rows.append(("", f"        Try: {each.detector.first}"))
+    if shown.unsafe:
+        rows.append(("switch", f"not safe, because {'; '.join(shown.unsafe)}"))
+    else:
+        rows.append(("switch", "nothing known stands against it; compare the tables first"))
+    return rows
 
 
 def _paused_text(shown: Snapshot) -> str:

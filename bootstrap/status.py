@@ -7,12 +7,14 @@ import contextlib
 from bootstrap import progress
 from bootstrap.accounts import Ledger, SourceAccount, TargetAccount
 from bootstrap.context import Measure
+from bootstrap.detecting import Looks, expected
 from bootstrap.errors import AccountError
 from bootstrap.journal import Row, Store
 from bootstrap.lease import Holder, Machine
 from bootstrap.outputs import TableOutputs
 from bootstrap.states import Exported, Imported, Paused, Probing, State
 from bootstrap.steps import snapshot as export_step
+from replicator.detectors import judge
 
 
 def look(
@@ -23,10 +25,13 @@ def look(
     ledger: Ledger,
     machine: Machine,
     command: str,
+    looks: Looks | None = None,
 ) -> progress.Snapshot:
     """A snapshot from outside the run, by whoever may read."""
     found, at = store.read(table.source_table)
     row = found or Row()
+    # Before there is a run there is nothing to lose.
+    readings = looks.readings(row, at) if looks is not None and row.run_id else None
     return progress.snapshot(
         table.source_table,
         table.target_table,
@@ -38,6 +43,8 @@ def look(
         mapping=target.mapping(table.mapping_uuid),
         measure=_measure(row, source, target, ledger),
         retention_hours=_retention(table, row, source),
+        readings=readings,
+        findings=judge(readings, expected(table)) if readings else (),
     )
 
 

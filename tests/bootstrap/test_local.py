@@ -256,3 +256,22 @@ def test_a_plan_of_what_is_there_already_says_so_and_its_settings_have_not_drift
     unread = [each["setting"] for each in value["settings"] if "not be read" in each["source"]]
     # The local cloud has no Application Auto Scaling, which keeps nobody from reading the rest.
     assert (drifted, unread) == ([], ["autoscaling"])
+
+
+def test_a_second_terminal_that_may_only_read_sees_every_detector_look_after_look(
+    stack: Stack,
+) -> None:
+    assert stack.end("run", "--table", "orders").returncode == 0
+    watcher = stack.start("status", "--watch", "--json", "--operator", "--table", "orders")
+    assert watcher.stdout is not None
+    try:
+        looks = [json.loads(watcher.stdout.readline()) for _ in range(2)]
+    finally:
+        watcher.send_signal(signal.SIGINT)
+        _, said = watcher.communicate(timeout=PATIENCE)
+    assert "Traceback" not in said
+    assert looks[0]["at"] <= looks[1]["at"]
+    levels = {each["metric"]: each["level"] for each in looks[1]["detectors"]}
+    assert len(levels) == 12
+    assert set(levels.values()) == {"fine"}, looks[1]["detectors"]
+    assert looks[1]["safeToSwitch"] is True

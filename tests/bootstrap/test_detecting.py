@@ -1,0 +1,196 @@
+"""`status` and the loss detectors (C7): what it reads, and what it says of a switch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bootstrap import status
+from bootstrap.aws.calls import Calls
+from bootstrap.aws.ledger import AwsLedger
+from bootstrap.detecting import Looks
+from bootstrap.errors import AccountError, Side
+from bootstrap.journal import Row
+from bootstrap.progress import Snapshot, as_json
+from bootstrap.render import page
+from replicator.detectors import (
+    ALL,
+    Destination,
+    Identity,
+    Intent,
+    Probed,
+    Readings,
+    Stream,
+    Unread,
+)
+from replicator.observation import UnreadableError
+from replicator.rounds import Book
+from tests.bootstrap.gateways import FakeSource, FakeTarget
+from tests.bootstrap.process import Process, replicated
+from tests.bootstrap.world import COMMAND, LEDGER, STREAM_ARN, World, outputs
+
+NOW = 2_000_000_000.0
+
+
+class Answers:
+    """Either side, with answers for every reading; what is an exception is raised."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = answers
+
+    def __getattr__(self, name: str) -> Any:
+        def read(*given: Any) -> Any:
+            answer = self.answers[name]
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return read
+
+
+def healthy(at: float = NOW, **changes: Any) -> Readings:
+    values: dict[str, Any] = {
+        "at": at,
+        "intent": Intent(replicating=True),
+        "mapping": "Enabled",
+        "destinations": [Destination(STREAM_ARN, "ACTIVE", "MICROSECOND")],
+        "stream": Stream("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", at - 9_000),
+        "source": Identity("source-1", "source-1"),
+        "target": Identity("target-1", "target-1"),
+        "quarantine": 0,
+        "failures": 0,
+        "skipped": 0,
+        "unreplicated": 0.0,
+        "probed": Probed(at - 60, None, 2.5),
+    }
+    return Readings(**{**values, **changes})
+
+
+class Given:
+    """Looks that see what a test says."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.changes = changes
+
+    def readings(self, row: Row, at: float) -> Readings:
+        return healthy(at, **self.changes)
+
+
+def look(world: World, looks: Any) -> Snapshot:
+    watcher = Process(world, pid=99)
+    (table,) = outputs().tables
+    return status.look(
+        table,
+        watcher.store,
+        FakeSource(world, lambda: None),
+        FakeTarget(world, lambda: None),
+        AwsLedger(Calls(Side.TARGET, "Role importer"), world.dynamodb, LEDGER),
+        watcher.machine,
+        COMMAND,
+        looks,
+    )
+
+
+@pytest.fixture(scope="module")
+def replica() -> World:
+    return replicated()
+
+
+def test_every_detector_is_shown_with_its_reading(replica: World) -> None:
+    shown = as_json(look(replica, Given()))
+    assert [each["metric"] for each in shown["detectors"]] == [each.metric for each in ALL]
+    assert {each["level"] for each in shown["detectors"]} == {"fine"}
+    assert shown["lag"] == {"probeSeconds": 2.5, "unreplicatedSeconds": 0.0}
+    assert shown["quarantined"] == 0
+    assert shown["bufferUsed"] < 0.001
+
+
+def test_with_nothing_against_it_a_switch_is_safe(replica: World) -> None:
+    shown = look(replica, Given())
+    assert as_json(shown)["safeToSwitch"] is True
+    assert as_json(shown)["notSafeBecause"] == []
+    assert "nothing known stands against it" in page(shown)
+
+
+LOSSES: list[tuple[dict[str, Any], str]] = [
+    ({"quarantine": 3}, "QuarantineObjects: 3"),
+    ({"failures": 1}, "OnFailureObjects: 1"),
+    ({"skipped": 2}, "RecordsNeverReplicated: 2"),
+    ({"destinations": []}, "DestinationActive: none"),
+    ({"source": Identity("source-2", "source-1")}, "SourceTableChanged: source-2"),
+    ({"target": Identity(None, "target-1")}, "TargetTableChanged: no such table"),
+    ({"stream": Stream("ACTIVE", 24, 10_240, "AUTO", 0)}, "StreamHealthy: keeps 24 h"),
+    ({"mapping": "Disabled"}, "MappingAsIntended: Disabled"),
+    ({"unreplicated": 7_200.0}, "UnreplicatedAge: 7200 s"),
+    ({"quarantine": Unread("AccessDenied")}, "could not be read: AccessDenied"),
+]
+
+
+@pytest.mark.parametrize(("changes", "words"), LOSSES)
+def test_each_known_loss_and_each_blind_eye_stands_against_a_switch(
+    replica: World, changes: dict[str, Any], words: str
+) -> None:
+    shown = look(replica, Given(**changes))
+    value = as_json(shown)
+    assert value["safeToSwitch"] is False
+    assert any(words in reason for reason in value["notSafeBecause"])
+    text = page(shown)
+    assert "not safe, because" in text
+    assert "Try: " in text
+
+
+def test_a_table_that_is_not_replicating_is_not_safe_to_switch_to() -> None:
+    world = World()
+    process = Process(world)
+    process.start()
+    process.until(lambda: bool(world.exports))
+    reasons = as_json(look(world, Given()))["notSafeBecause"]
+    assert "the table is EXPORTING, not REPLICATING" in reasons
+
+
+def test_before_a_run_nothing_is_looked_for() -> None:
+    shown = as_json(look(World(), Given()))
+    assert (shown["detectors"], shown["safeToSwitch"]) == ([], None)
+
+
+def looks(source: dict[str, Any] | None = None, target: dict[str, Any] | None = None) -> Looks:
+    good = healthy()
+    ok_source = {
+        "table_id": "source-1",
+        "destinations": good.destinations,
+        "stream": good.stream,
+        "skipped": 0,
+        "unreplicated": 0.0,
+    }
+    ok_target = {"table_id": "target-1", "mapping": "Enabled"}
+    ledger = {"intent": good.intent, "book": Book(through=NOW - 60, lag=2.5)}
+    sides: list[Any] = [
+        Answers(**{**ok_source, **(source or {})}),
+        Answers(**{**ok_target, **(target or {})}),
+        Answers(**ledger),
+    ]
+    return Looks(*sides, lambda: 0, lambda: 0)
+
+
+def test_a_reading_that_is_denied_keeps_nobody_from_the_others() -> None:
+    denied = UnreadableError("AccessDeniedException")
+    lost = AccountError(Side.SOURCE, "no such role", fix="-")
+    read = looks({"destinations": denied, "stream": lost}).readings(Row(), NOW)
+    assert read.missed == {"destinations": "AccessDeniedException", "stream": "AccountError"}
+    whole = looks().readings(Row(), NOW)
+    assert whole.missed == {}
+
+
+def test_tables_are_held_against_the_ids_in_the_journal(replica: World) -> None:
+    row, _ = Process(replica, pid=98).store.read("orders")
+    assert row is not None
+    same = looks().readings(row, NOW)
+    other = looks({"table_id": "source-2"}, {"table_id": None}).readings(row, NOW)
+    assert [isinstance(each, Identity) and each.changed for each in (same.source, same.target)] == [
+        False,
+        False,
+    ]
+    assert [
+        isinstance(each, Identity) and each.changed for each in (other.source, other.target)
+    ] == [True, True]
