@@ -1,0 +1,36 @@
+"""The README's command reference is the code's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bootstrap import cli, reference
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REPLICATION_EXTERNAL_ID", raising=False)
+
+
+def test_the_readme_says_of_every_command_what_its_help_says() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert reference.section() in text, "Try: python -m bootstrap.reference README.md"
+
+
+def test_every_command_has_its_place() -> None:
+    shown = reference.section()
+    for name in cli.main.commands:
+        assert f"### `python -m bootstrap {name}`" in shown
+
+
+def test_renewing_changes_nothing_but_the_section() -> None:
+    text = f"a\n\n{reference.HEAD}\nold\n{reference.NEXT}\nb\n"
+    once = reference.renewed(text)
+    assert once == reference.renewed(once)
+    assert once.startswith("a\n")
+    assert once.endswith(f"{reference.NEXT}\nb\n")
+    assert "\nold\n" not in once
