@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -25,19 +26,22 @@ def section() -> str:
         "`python -m bootstrap.reference README.md`).",
         "",
     ]
-    for context in _contexts(main, click.Context(main, info_name=PROGRAM, max_content_width=WIDTH)):
+    for context in _contexts(main, PROGRAM):
         help_text = context.command.get_help(context).rstrip()
         parts += [f"### `{context.command_path}`", "", "```", help_text, "```", ""]
     return "\n".join(parts)
 
 
-def _contexts(command: click.Command, context: click.Context) -> Iterator[click.Context]:
+def _contexts(
+    command: click.Command, name: str, parent: click.Context | None = None
+) -> Iterator[click.Context]:
+    # As `main` makes them: a command's own settings decide how its help is asked for.
+    settings: dict[str, Any] = {**command.context_settings, "terminal_width": WIDTH}
+    context = click.Context(command, info_name=name, parent=parent, **settings)
     yield context
     if isinstance(command, click.Group):
-        for name, each in sorted(command.commands.items()):
-            inner = click.Context(each, info_name=name, parent=context, max_content_width=WIDTH)
-            inner.terminal_width = WIDTH
-            yield from _contexts(each, inner)
+        for inner, each in sorted(command.commands.items()):
+            yield from _contexts(each, inner, context)
 
 
 def renewed(readme: str) -> str:
