@@ -1,8 +1,9 @@
-"""`verify`: parses, calls and tells."""
+"""`verify` and `backfill`: parses, calls and tells."""
 
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import click
 
 from bootstrap.errors import UsageError
 from bootstrap.invocation import chosen, common_options, guarded, process
+from bootstrap.verify.backfill import OUTCOMES, Backfill
 from bootstrap.verify.gateways import Desks
 from bootstrap.verify.records import as_json
 from bootstrap.verify.verification import Found, Options, Verification
@@ -183,4 +185,92 @@ def result_json(found: Found) -> dict[str, Any]:
     }
 
 
-COMMANDS: tuple[click.Command, ...] = (verify,)
+@click.command()
+@common_options
+@click.option("--from", "begin", metavar="TIME", help="Begin of the gap, ISO 8601 with a zone.")
+@click.option("--to", "end", metavar="TIME", help="Its end.")
+@click.option("--from-export", metavar="ARN", help="Apply this full export of the source instead.")
+@click.option(
+    "--spool",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="For the verification at the end: as for verify.",
+)
+@click.option("--take-over", is_flag=True, help="Replace a backfill that is alive elsewhere.")
+@click.option("--json", "as_json_text", is_flag=True, help="The result for machines.")
+def backfill(
+    begin: str | None,
+    end: str | None,
+    from_export: str | None,
+    spool: Path | None,
+    take_over: bool,
+    as_json_text: bool,
+    debug: bool,
+    **given: Any,
+) -> None:
+    """Closes a known gap in the changes: streaming was off, or records were lost.
+
+    DynamoDB exports what was written to the source from --from to --to, in windows of 15
+    minutes to 24 hours one after the other, and every key's last write goes through the
+    consumer's guard with the time of that write: what is newer in the target stays. The
+    source's point-in-time recovery has to reach back to the beginning. Where a write lies within two seconds
+    of the last one applied, and they differ, neither wins: it is kept in quarantine as
+    `ambiguous-order`, and the verification settles it.
+
+    --from-export applies a whole export with its time less two minutes. It mends no delete.
+
+    Ends by verifying the table. Killed at any moment, the same command goes on.
+
+    \b
+    Example:
+      python -m bootstrap backfill --stack prod --table orders \\
+        --from 2026-03-01T10:00Z --to 2026-03-01T16:30Z
+    """
+
+    def work() -> int:
+        outputs, tables, _ = chosen(given)
+        if len(tables) > 1:
+            raise UsageError("A gap is one table's.", fix="--table NAME")
+        if (begin is None) != (end is None) or (begin is None) == (from_export is None):
+            raise UsageError(
+                "What to apply is said by either a time or an export.",
+                fix="--from TIME --to TIME, or --from-export ARN",
+            )
+        desks = Desks(outputs, process(), given, lambda text: click.echo(text, err=True))
+        name = tables[0].source_table
+        options = Options(spool=spool or DIRECTORY / name)
+        verification = Verification(desks.desk(tables[0]), options)
+        verification.refuse_unready()
+        filling = Backfill(desks.filling(tables[0]))
+        if from_export is not None:
+            filling.full(from_export, take_over)
+        else:
+            filling.gap(_instant("--from", begin), _instant("--to", end), take_over)
+        counts = {what: filling.counts[what] for what in OUTCOMES}
+        if not as_json_text:
+            words = ", ".join(f"{number(count)} {what}" for what, count in counts.items())
+            click.echo(f"{name}: backfilled: {words}")
+        found = verification.run()
+        if as_json_text:
+            value = {"table": name, "backfill": counts, "verification": result_json(found)}
+            click.echo(json.dumps(value, indent=2))
+        else:
+            click.echo(page(name, found))
+        return EXIT_DIFFERENCES if found.verified.differences else 0
+
+    guarded(work, debug, "The same command goes on from here.")
+
+
+def _instant(option: str, text: str | None) -> float:
+    try:
+        moment = datetime.fromisoformat(text or "")
+        if moment.tzinfo is None:
+            raise ValueError
+    except ValueError:
+        raise UsageError(
+            f"{option} {text} is no time with a zone.", fix=f"{option} 2026-03-01T10:00:00Z"
+        ) from None
+    return moment.timestamp()
+
+
+COMMANDS: tuple[click.Command, ...] = (verify, backfill)

@@ -20,11 +20,16 @@ from bootstrap.lease import Lease
 from bootstrap.operations import Process
 from bootstrap.outputs import Outputs, TableOutputs
 from bootstrap.quarantine.gateways import GUARD_CLIENT, THREADS
+from bootstrap.verify.backfill import Desk as FillingDesk
+from bootstrap.verify.backfill import row_name as backfill_row
+from bootstrap.verify.quarantining import Quarantine
 from bootstrap.verify.records import row_name
 from bootstrap.verify.repair import Mender
 from bootstrap.verify.verification import Desk
+from bootstrap.verify.waiting import Patience
 from replicator.effects import Effects, Threads
 from replicator.ledger import LedgerGuard
+from replicator.quarantine import QuarantineStore
 
 
 class Desks:
@@ -85,6 +90,40 @@ class Desks:
             clock=process.clock,
             say=self._say,
         )
+
+    def filling(self, table: TableOutputs) -> FillingDesk:
+        """The desk of a table's backfill."""
+        process, outputs = self._process, self._outputs
+        target = self._sessions[Side.TARGET].client("dynamodb")
+        store = AwsJournal(self._calls(Side.TARGET, None), target, outputs.journal_table)
+        name = backfill_row(table.source_table)
+        lease = Lease(store, name, process.clock, process.machine)
+        verifying = self.desk(table)
+        return FillingDesk(
+            outputs=outputs,
+            table=table,
+            source=self._exports(Side.SOURCE, table.source_table, lease),
+            ledger=AwsLedger(self._calls(Side.TARGET, lease), target, table.ledger_table),
+            journal=Journal(store, name, lease),
+            lease=lease,
+            opener=verifying.opener,
+            mender=partial(self._mender, table, lease),
+            notes=partial(self._notes, table),
+            timing=process.timing,
+            patience=Patience(lease, process.clock, process.timing, self._say),
+            say=self._say,
+        )
+
+    def _notes(self, table: TableOutputs) -> Quarantine:
+        effects = Effects()
+        store = QuarantineStore(
+            self._sessions[Side.TARGET].client("s3", config=GUARD_CLIENT),
+            table.quarantine_bucket,
+            self._outputs.stack,
+            table.source_table,
+            effects,
+        )
+        return Quarantine(store, table.source_table, effects)
 
     def _context(self, table: TableOutputs, journal: Journal, lease: Lease) -> Context:
         made = self._gateways

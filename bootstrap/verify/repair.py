@@ -24,6 +24,9 @@ MOST_UNASKED = 1_000
 """More differences than this are a sign of something else than gaps: they are mended on request."""
 
 APPLIED = "applied"
+CHANGED = "not applied: the key was changed since; a later verification mends it"
+REFUSED = "not applied: the target refuses the item"
+SAME_TIME = "not applied: a change of the very same time; a later verification mends it"
 
 
 @dataclass(frozen=True)
@@ -79,9 +82,9 @@ def _told(result: Result, heard: Sequence[str]) -> str:
     if isinstance(result, Applied):
         return APPLIED
     if isinstance(result, Superseded):
-        return "not applied: the key was changed since; a later verification mends it"
+        return CHANGED
     if isinstance(result, Rejected):
-        return "not applied: the target refuses the item"
+        return REFUSED
     if isinstance(result, Retry):
         return f"not applied: {result.why}; {'; '.join(dict.fromkeys(heard))}".rstrip("; ")
-    return "not applied: a change of the very same time; a later verification mends it"
+    return SAME_TIME

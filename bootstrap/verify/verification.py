@@ -141,19 +141,20 @@ class Verification:
             ) from error
         try:
             desk.journal.refresh()
-            self._refuse_unready()
+            self.refuse_unready()
             return self._rounds()
         finally:
             desk.lease.release()
 
-    def _refuse_unready(self) -> None:
+    def refuse_unready(self) -> None:
+        """Raises BlockedError for a table that does not replicate."""
         table = self._desk.table.source_table
         row, _ = self._desk.store.read(table)
         state = (row or Row()).state
         if state not in READY:
             raise BlockedError(
                 f"Table {table} is {state}: a verification compares what is replicating.",
-                fix="python -m bootstrap run, and verify once it is REPLICATING",
+                fix="python -m bootstrap status, which says how to go on; then verify",
             )
 
     # -- rounds ----------------------------------------------------------------------------------

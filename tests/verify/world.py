@@ -19,17 +19,23 @@ from bootstrap.errors import Side
 from bootstrap.journal import Journal
 from bootstrap.lease import Holder, Lease, Machine
 from bootstrap.timing import Timing
+from bootstrap.verify.backfill import Backfill
+from bootstrap.verify.backfill import Desk as FillingDesk
+from bootstrap.verify.backfill import row_name as backfill_row
 from bootstrap.verify.records import row_name
 from bootstrap.verify.repair import Mender
 from bootstrap.verify.verdict import shown
 from bootstrap.verify.verification import Desk, Found, Options, Verification
+from bootstrap.verify.waiting import Patience
 from infra.local.emulator.export_files import (
+    Line,
     S3Object,
     data_files,
     full_lines,
     manifests,
     partitioned,
 )
+from replicator.change import Change
 from replicator.effects import Effects
 from replicator.ledger import LedgerGuard
 from tests.bootstrap.gateways import FakeSource, FakeTarget
@@ -56,6 +62,8 @@ class Table:
         self.exports: dict[str, tuple[Wanted, float]] = {}
         self.switches: list[bool] = []
         self.fails = 0
+        self.written: list[tuple[float, str, Item | None]] = []
+        """The last write of keys: when, which key, and the item; for incremental exports."""
 
     @property
     def side(self) -> Side:
@@ -115,9 +123,24 @@ class Table:
             arn, status, wanted.prefix, float(wanted.time), len(self.items), 1000, began
         )
 
+    def _lines(self, wanted: Wanted) -> list[Line]:
+        """What `written` holds of an incremental export's window."""
+        assert wanted.window is not None
+        begin, end = wanted.window
+        return [
+            {
+                "Metadata": {"WriteTimestampMicros": str(round(at * 1e6))},
+                "Keys": {"pk": {"S": name}},
+                **({} if new is None else {"NewImage": new}),
+            }
+            for at, name, new in self.written
+            if begin <= at < end
+        ]
+
     def _write(self, arn: str, wanted: Wanted) -> None:
         root = f"{wanted.prefix}/AWSDynamoDB/{arn.rsplit('/', 1)[1]}/"
-        parts = partitioned(full_lines(self.items.values()), "pk")
+        lines = full_lines(self.items.values()) if wanted.window is None else self._lines(wanted)
+        parts = partitioned(lines, "pk")
         made, entries = data_files(parts, root)
         about = {
             "ExportArn": arn,
@@ -126,7 +149,12 @@ class Table:
             "StartTime": self.world.clock(),
             "EndTime": self.world.clock(),
             "ExportTime": wanted.time,
-            "ExportType": "FULL_EXPORT",
+            "ExportType": "INCREMENTAL_EXPORT" if wanted.window else "FULL_EXPORT",
+            "IncrementalExportSpecification": {
+                "ExportFromTime": (wanted.window or (0, 0))[0],
+                "ExportToTime": (wanted.window or (0, 0))[1],
+                "ExportViewType": "NEW_AND_OLD_IMAGES",
+            },
             "S3Bucket": BUCKET,
             "S3Prefix": wanted.prefix,
         }
@@ -177,6 +205,7 @@ class Twin:
         self.target = Table(world, Side.TARGET, objects)
         self.objects = objects
         self.said: list[str] = []
+        self.noted: list[str] = []
         for n in range(20):
             self.source.items[f"k{n}"] = self.target.items[f"k{n}"] = item(f"k{n}")
 
@@ -237,6 +266,33 @@ class Twin:
 
     def verify(self, pid: int = 200, **options: Any) -> Found:
         return Verification(self.desk(pid), self.options(**options)).run()
+
+    def filling(self, pid: int = 300) -> Backfill:
+        """A backfill; its notes are kept in `noted`."""
+        desk = self.desk(pid)
+        name = backfill_row(desk.table.source_table)
+        lease = Lease(desk.store, name, self.world.clock, desk.lease._machine)
+        guarded = Calls(Side.TARGET, "Role importer", lease.check)
+        return Backfill(
+            FillingDesk(
+                outputs=desk.outputs,
+                table=desk.table,
+                source=self.source,
+                ledger=AwsLedger(guarded, self.world.dynamodb, LEDGER),
+                journal=Journal(desk.store, name, lease),
+                lease=lease,
+                opener=self.objects,
+                mender=lambda: self.mender(),
+                notes=lambda: self,
+                timing=Timing(),
+                patience=Patience(lease, self.world.clock, Timing(), self.said.append),
+                say=self.said.append,
+            )
+        )
+
+    def ambiguous(self, change: Change, place: str, line: int) -> bool:
+        self.noted.append(change.keys["pk"]["S"])
+        return True
 
     def kill_at(self, number: int, after_the_work: bool) -> None:
         """From that call on, nothing of the process gets through: it is gone."""

@@ -1,0 +1,316 @@
+"""`backfill`: closes a known gap from exports, through the consumer's guard.
+
+Each line of an incremental export is the last write of a key in its window, with its time: a change
+like any other, and applied only where nothing newer has been. Whether that time is on the very same
+clock as the stream's is undocumented; so where both lie close together and say different things,
+neither wins: that is noted as `ambiguous-order`, and a verification settles it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Protocol
+
+from bootstrap.accounts import ExportFacts
+from bootstrap.aws.exports import Wanted
+from bootstrap.context import Acted, Done, Outcome, Pending
+from bootstrap.errors import AccountError, BlockedError, Side, UnavailableError, UsageError
+from bootstrap.executor import new_run_id
+from bootstrap.journal import Journal
+from bootstrap.lease import Lease
+from bootstrap.outputs import Outputs, TableOutputs
+from bootstrap.timing import Timing
+from bootstrap.verify.files import blocks
+from bootstrap.verify.judging import MARGIN
+from bootstrap.verify.lines import full_item, written
+from bootstrap.verify.manifest import DataFile, Export, read_export, summary_key
+from bootstrap.verify.objects import Objects, Opener
+from bootstrap.verify.repair import (
+    APPLIED,
+    AT_ONCE,
+    BYTES_AT_ONCE,
+    CHANGED,
+    REFUSED,
+    SAME_TIME,
+    Mender,
+)
+from bootstrap.verify.taking import TOKEN_SECONDS, Exports, refuse_without_recovery
+from bootstrap.verify.verdict import Entries
+from bootstrap.verify.waiting import Patience
+from bootstrap.verify.windows import windows
+from bootstrap.wording import moment
+from replicator.change import MICROSECOND, Change, Version
+from replicator.ledger import from_item
+
+NEAR_MICROS = 2_000_000
+"""Two times closer together than this are not known to be in their order."""
+
+SUPERSEDED, AMBIGUOUS, THERE = "superseded", "ambiguous-order", "there already"
+REFUSED_BY_TARGET = "refused by the target"
+OUTCOMES = (APPLIED, SUPERSEDED, THERE, AMBIGUOUS, REFUSED_BY_TARGET)
+
+# A change of the very same time has been applied since the ledger was read: it goes on from there.
+_ENDED = {
+    APPLIED: APPLIED,
+    CHANGED: SUPERSEDED,
+    SAME_TIME: SUPERSEDED,
+    REFUSED: REFUSED_BY_TARGET,
+}
+
+
+def row_name(table: str) -> str:
+    """The journal's row of a table's backfill."""
+    return f"backfill/{table}"
+
+
+@dataclass(frozen=True)
+class Filling:
+    """A backfill on its way: windows are done in turn; `arn` is the export of the next one."""
+
+    key: ClassVar[str] = "backfill"
+
+    run: str
+    begin: float
+    end: float
+    window: int = 0
+    attempt: int = 1
+    token: str = ""
+    intended_at: float = 0
+    arn: str = ""
+    over: bool = False
+
+
+class Notes(Protocol):
+    """The quarantine."""
+
+    def ambiguous(self, change: Change, place: str, line: int) -> bool:
+        """Keeps a change whose order is unknown; False if that could not be done."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What a backfill of one table works with."""
+
+    outputs: Outputs
+    table: TableOutputs
+    source: Exports
+    ledger: Entries
+    journal: Journal
+    lease: Lease
+    opener: Opener
+    mender: Callable[[], Mender]
+    notes: Callable[[], Notes]
+    timing: Timing
+    patience: Patience
+    say: Callable[[str], None]
+
+
+class Backfill:
+    """Applies exports of the source; what came of each line is in `counts`."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self.counts: Counter[str] = Counter()
+
+    # -- a gap -----------------------------------------------------------------------------------
+
+    def gap(self, begin: float, end: float, take_over: bool = False) -> None:
+        """Closes the gap [begin, end), or goes on where this was stopped. Epoch seconds."""
+        desk, journal = self._desk, self._desk.journal
+        desk.lease.acquire(take_over)
+        try:
+            journal.refresh()
+            noted = journal.get(Filling)
+            same = noted is not None and not noted.over and (noted.begin, noted.end) == (begin, end)
+            if not same:
+                self._refuse_unreachable(begin, end)
+                journal.begin(new_run_id(journal.now()))
+                journal.put(Filling(journal.run_id, begin, end), "a backfill begins")
+            desk.patience.wait(self._advance)
+        finally:
+            desk.lease.release()
+
+    def _refuse_unreachable(self, begin: float, end: float) -> None:
+        desk = self._desk
+        backups = desk.source.backups()
+        refuse_without_recovery(desk.source, backups)
+        if end > desk.journal.now() + 1:
+            raise UsageError(f"{moment(end)} is yet to come.", fix="--to with a time in the past")
+        first = windows(begin, end, desk.timing.scale)[0][0]
+        if backups.earliest is not None and first < backups.earliest:
+            raise BlockedError(
+                f"The gap begins at {moment(first)}, and point-in-time recovery of the source "
+                f"reaches back to {moment(backups.earliest)} only.",
+                fix="python -m bootstrap verify --repair, which needs no past",
+            )
+
+    def _advance(self) -> Outcome:
+        """One act of the window that is next."""
+        desk, journal = self._desk, self._desk.journal
+        noted = journal.get(Filling)
+        assert noted is not None
+        cut = windows(noted.begin, noted.end, desk.timing.scale)
+        if noted.window >= len(cut):
+            journal.put(replace(noted, over=True), "the backfill is over")
+            return Done()
+        window = cut[noted.window]
+        prefix = f"verify/{desk.table.snapshot_prefix}/{noted.run}/{noted.window}-{noted.attempt}"
+        if not noted.token:
+            token = f"{noted.run}-fill-{noted.window}-{noted.attempt}"
+            intended = replace(noted, token=token, intended_at=journal.now())
+            journal.put(intended, f"exporting what was written from {moment(window[0])}")
+            return Acted()
+        if not noted.arn:
+            return self._begin(noted, window, prefix)
+        return self._follow(noted, window)
+
+    def _begin(self, noted: Filling, window: tuple[int, int], prefix: str) -> Outcome:
+        desk, journal = self._desk, self._desk.journal
+        if (desk.source.backups().latest or 0) < window[1]:
+            what = f"point-in-time recovery of the source to reach {moment(window[1])}"
+            return Pending(what, desk.timing.poll(10))
+        arn = desk.table.source_table_arn
+        facts = desk.source.find(arn, prefix)
+        if facts is None and journal.now() - noted.intended_at > TOKEN_SECONDS:
+            journal.put(_again(noted), "the export that was intended never began")
+            return Acted()
+        if facts is None:
+            facts = desk.source.start(arn, Wanted(noted.token, prefix, window=window))
+        if facts is None:
+            return Pending("DynamoDB to accept the window", desk.timing.poll(10))
+        journal.put(replace(noted, arn=facts.arn), f"export {facts.export_id} runs")
+        return Acted()
+
+    def _follow(self, noted: Filling, window: tuple[int, int]) -> Outcome:
+        desk, journal = self._desk, self._desk.journal
+        facts = desk.source.describe(noted.arn)
+        if facts is None or facts.status == "FAILED":
+            journal.put(_again(noted), "the export failed")
+            why = facts.failure if facts else "DynamoDB does not know it any more"
+            raise AccountError(
+                desk.source.side,
+                f"The export {noted.arn} failed: {why or 'without a reason'}.",
+                fix="mend what it names, and run again: that starts another export",
+            )
+        if facts.status != "COMPLETED":
+            return Pending("the source's incremental export", desk.timing.poll(20))
+        self._apply(facts)
+        done = Filling(noted.run, noted.begin, noted.end, noted.window + 1)
+        journal.put(done, f"applied what was written until {moment(window[1])}")
+        return Acted()
+
+    # -- a full export ---------------------------------------------------------------------------
+
+    def full(self, arn: str, take_over: bool = False) -> None:
+        """Applies a full export as of its time less two minutes. It knows of no deletes."""
+        desk = self._desk
+        desk.lease.acquire(take_over)
+        try:
+            desk.journal.refresh()
+            facts = desk.source.describe(arn)
+            of_ours = arn.startswith(f"{desk.table.source_table_arn}/export/")
+            if facts is None or facts.status != "COMPLETED" or not of_ours:
+                raise UsageError(
+                    f"{arn} is no complete export of {desk.table.source_table}.",
+                    fix="aws dynamodb list-exports, and name one that is COMPLETED",
+                )
+            self._apply(facts)
+        finally:
+            desk.lease.release()
+
+    # -- applying --------------------------------------------------------------------------------
+
+    def _apply(self, facts: ExportFacts) -> None:
+        desk = self._desk
+        objects, bucket = desk.opener(), desk.outputs.snapshot_bucket
+        export = read_export(objects, bucket, summary_key(facts.arn, facts.prefix or None))
+        desk.say(f"Applying the {export.items:,} lines of export {facts.export_id}.")
+        key = _key(desk.source)
+        mender, notes = desk.mender(), desk.notes()
+        for file in export.files:
+            # Nothing of a file is applied before all of it is proven.
+            for _ in blocks(objects, bucket, file):
+                desk.lease.check()
+            changes = _changes(objects, export, file, key, round(MARGIN * desk.timing.scale))
+            for group in _groups(changes):
+                desk.lease.check()
+                self._apply_group(group, mender, notes, f"{facts.export_id}-{file.number}")
+
+    def _apply_group(
+        self, group: Sequence[tuple[int, Change]], mender: Mender, notes: Notes, place: str
+    ) -> None:
+        found = self._desk.ledger.entries([change.key for _, change in group])
+        todo: list[Change] = []
+        for line, change in group:
+            what = self._near(found.get(change.key), change)
+            if what is None:
+                todo.append(change)
+                continue
+            if what == AMBIGUOUS and not notes.ambiguous(change, place, line):
+                raise _unfinished("keep a change of unknown order in quarantine", self._desk)
+            self.counts[what] += 1
+        for outcome in mender.apply(todo) if todo else ():
+            if outcome not in _ENDED:
+                raise _unfinished(outcome, self._desk)
+            self.counts[_ENDED[outcome]] += 1
+
+    def _near(self, item: Mapping[str, Any] | None, change: Change) -> str | None:
+        """What is to become of a change close to its key's entry; None: the guard decides."""
+        if item is None:
+            return None
+        entry = from_item(item)
+        distance = abs(entry.version.micros - change.version.micros)
+        if distance > NEAR_MICROS * self._desk.timing.scale:
+            return None
+        return THERE if entry.image == change.entry.image else AMBIGUOUS
+
+
+def _again(noted: Filling) -> Filling:
+    return replace(noted, attempt=noted.attempt + 1, token="", arn="", intended_at=0)
+
+
+def _unfinished(what: str, desk: Desk) -> UnavailableError:
+    return UnavailableError(
+        Side.TARGET,
+        f"The backfill of {desk.table.source_table} could not end a change: {what}.",
+        fix="run again: what was applied is superseded",
+    )
+
+
+def _key(source: Exports) -> tuple[str, ...]:
+    facts = source.table()
+    assert facts is not None
+    return tuple(str(each["AttributeName"]) for each in facts.keys)
+
+
+def _changes(
+    objects: Objects, export: Export, file: DataFile, key: Sequence[str], margin: int
+) -> Iterator[tuple[int, Change]]:
+    """The lines of a file as changes, each with its number."""
+    lines = itertools.chain.from_iterable(blocks(objects, export.bucket, file))
+    for number, line in enumerate(lines):
+        if export.time is None:
+            found = written(line)
+            version = Version(found.micros, MICROSECOND)
+            yield number, Change(found.keys, found.old, found.new, version, version.micros / 1e6)
+        else:
+            item = full_item(line)
+            version = Version(export.time - margin, MICROSECOND)
+            keys = {name: item[name] for name in key}
+            yield number, Change(keys, None, item, version, version.micros / 1e6)
+
+
+def _groups(changes: Iterator[tuple[int, Change]]) -> Iterator[list[tuple[int, Change]]]:
+    group: list[tuple[int, Change]] = []
+    size = 0
+    for number, change in changes:
+        group.append((number, change))
+        size += change.size
+        if len(group) >= AT_ONCE or size >= BYTES_AT_ONCE:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group

@@ -1,0 +1,69 @@
+"""Keeps a change of unknown order where the consumer would: it blocks a switch until settled."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from replicator.change import Change
+from replicator.decode import Record
+from replicator.effects import Deadline, Effects
+from replicator.guard import Terms
+from replicator.outcome import Reason
+from replicator.quarantine import QuarantineStore
+
+CALL_MILLIS = 120_000
+
+
+@dataclass(frozen=True)
+class Quarantine:
+    """`backfill.Notes` in the table's quarantine bucket."""
+
+    store: QuarantineStore
+    table: str
+    effects: Effects
+
+    def ambiguous(self, change: Change, place: str, line: int) -> bool:
+        """The same line gives the same object: a repetition writes it again."""
+        record = Record(
+            shard_id=f"backfill-{place}",
+            sequence_number=str(line),
+            sub_sequence=0,
+            partition_key="",
+            arrival=change.arrival,
+            aggregated=False,
+            data=record_of(self.table, change),
+        )
+        terms = Terms(Deadline(self.effects, CALL_MILLIS), lambda *told: None)
+        detail = "a backfill found it close in time to what was applied, and different"
+        return self.store.put(record, Reason.AMBIGUOUS, detail, terms)
+
+
+def record_of(table: str, change: Change) -> bytes:
+    """A change as the stream would have had it, so that the quarantine's tools can read it."""
+    images = {"Keys": change.keys, "OldImage": change.old, "NewImage": change.new}
+    kind = "REMOVE" if change.new is None else "INSERT" if change.old is None else "MODIFY"
+    body = {
+        "eventName": kind,
+        "tableName": table,
+        "dynamodb": {
+            "ApproximateCreationDateTime": change.version.micros,
+            "ApproximateCreationDateTimePrecision": "MICROSECOND",
+            **{name: _twice(image) for name, image in images.items() if image is not None},
+        },
+    }
+    return json.dumps(body, ensure_ascii=False).encode()
+
+
+def _twice(value: Any) -> Any:
+    """Binary is base64 twice in a change record."""
+    if isinstance(value, bytes):
+        return b64encode(b64encode(value)).decode("ascii")
+    if isinstance(value, Mapping):
+        return {name: _twice(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_twice(each) for each in value]
+    return value
