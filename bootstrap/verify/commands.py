@@ -213,9 +213,9 @@ def backfill(
     DynamoDB exports what was written to the source from --from to --to, in windows of 15
     minutes to 24 hours one after the other, and every key's last write goes through the
     consumer's guard with the time of that write: what is newer in the target stays. The
-    source's point-in-time recovery has to reach back to the beginning. Where a write lies within two seconds
-    of the last one applied, and they differ, neither wins: it is kept in quarantine as
-    `ambiguous-order`, and the verification settles it.
+    source's point-in-time recovery has to reach back to the beginning. Where a write lies
+    within two seconds of the last one applied, and they differ, neither wins: it is kept in
+    quarantine as `ambiguous-order`, and the verification settles it.
 
     --from-export applies a whole export with its time less two minutes. It mends no delete.
 
