@@ -226,7 +226,7 @@ def notes(observed: Observed, table: TableOutputs) -> Iterator[str]:
     if observed.backups is not None and not observed.backups.enabled:
         yield (
             "Point-in-time recovery of the source is off: `run` switches it on, and it stays on "
-            "until `abandon --disable-source-pitr`."
+            "until you switch it off."
         )
     if source.encryption == "KMS":
         key = table.target_key_arn or "the one that AWS manages for DynamoDB there (aws/dynamodb)"
