@@ -46,7 +46,7 @@ check: $(READY)  ## format, lint, types, layers and the fast tests: about a minu
 	$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow"
 
 test: check  ## everything
-	$(BIN)/pytest -q -m slow
+	$(BIN)/pytest -q -n 2 --dist loadfile -m slow
 
 bench: $(READY)  ## measure the consumer and the verification beside the usual ways
 	@$(BIN)/python -m tests.bench
