@@ -46,7 +46,8 @@ check: $(READY)  ## format, lint, types, layers and the fast tests: about a minu
 	$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow"
 
 test: check  ## everything
-	$(BIN)/pytest -q -n 2 --dist loadfile -m slow
+	$(BIN)/pytest -q -m slow tests/simulation
+	$(BIN)/pytest -q -n 2 --dist loadfile -m slow --ignore tests/simulation
 
 bench: $(READY)  ## measure the consumer and the verification beside the usual ways
 	@$(BIN)/python -m tests.bench
