@@ -83,7 +83,7 @@ def _actions(observed: Observed, table: TableOutputs) -> list[Action]:
         Action("buffer", f"see stream {table.stream_name} catch the changes"),
         Action("export", f"{before}export {table.source_table} as of two minutes later"),
         Action("import", f"import it into a new table {table.target_table}"),
-        Action("settings", "store the floor; set the target table up as listed below"),
+        Action("settings", "store the floor; set the target table up as `plan` lists it"),
         Action("enable", f"switch the consumer {table.function_name} on"),
         Action("catch-up", "wait until all that was buffered has been applied"),
     ]
