@@ -55,7 +55,8 @@ def grants() -> tuple[Grant, ...]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "grant" in metafunc.fixturenames:
-        metafunc.parametrize("grant", grants(), ids=str)
+        # Resources are registered in any order; the processes of a run must agree on one.
+        metafunc.parametrize("grant", sorted(grants(), key=str), ids=str)
 
 
 def test_everything_that_is_called_is_allowed(
