@@ -25,68 +25,21 @@ class Wanted:
     window: tuple[int, int] | None = None
 
 
-class AwsExports:
-    """One table's exports, through the role of its own account: AWS takes no other's."""
+class Exports:
+    """The calls about exports that both accounts' gateways make, each under its own role."""
 
-    def __init__(
-        self, calls: Calls, dynamodb: Any, table: str, *, bucket: str, bucket_owner: str
-    ) -> None:
-        self.name = table
+    def __init__(self, calls: Calls, dynamodb: Any) -> None:
         self._calls = calls
         self._dynamodb = dynamodb
-        self._tables = Tables(calls, dynamodb)
-        self._bucket = bucket
-        self._owner = bucket_owner
 
-    @property
-    def side(self) -> Side:
-        return self._calls.side
-
-    def table(self) -> TableFacts | None:
-        return self._tables.describe(self.name)
-
-    def backups(self) -> Backups:
-        return self._tables.backups(self.name)
-
-    def switch_backups(self, on: bool) -> None:
-        """Point-in-time recovery on or off. Switched off, its window is gone for good."""
-        self._calls(
-            "dynamodb",
-            self._dynamodb.update_continuous_backups,
-            self.name,
-            TableName=self.name,
-            PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": on},
-        )
-
-    def start(self, table_arn: str, wanted: Wanted) -> ExportFacts | None:
+    def start(self, **request: Any) -> ExportFacts | None:
         """Starts an export, or finds the one of this token. None: the time is not accepted yet."""
-        if wanted.window is None:
-            times: dict[str, Any] = {
-                "ExportTime": _moment(wanted.time),
-                "ExportType": "FULL_EXPORT",
-            }
-        else:
-            begin, end = wanted.window
-            times = {
-                "ExportType": "INCREMENTAL_EXPORT",
-                "IncrementalExportSpecification": {
-                    "ExportFromTime": _moment(begin),
-                    "ExportToTime": _moment(end),
-                    "ExportViewType": "NEW_AND_OLD_IMAGES",
-                },
-            }
         try:
             answer = self._calls(
                 "dynamodb",
                 self._dynamodb.export_table_to_point_in_time,
-                table_arn,
-                TableArn=table_arn,
-                ClientToken=wanted.token,
-                S3Bucket=self._bucket,
-                S3BucketOwner=self._owner,
-                S3Prefix=wanted.prefix,
-                ExportFormat="DYNAMODB_JSON",
-                **times,
+                request["TableArn"],
+                **request,
             )
         except AccountError as error:
             if error.code == "InvalidExportTimeException":
@@ -118,7 +71,76 @@ class AwsExports:
             request["NextToken"] = answer["NextToken"]
 
 
-def _moment(at: int) -> datetime.datetime:
+class AwsExports:
+    """One table's exports, through the role of its own account: AWS takes no other's."""
+
+    def __init__(
+        self, calls: Calls, dynamodb: Any, table: str, *, bucket: str, bucket_owner: str
+    ) -> None:
+        self.name = table
+        self._calls = calls
+        self._dynamodb = dynamodb
+        self._tables = Tables(calls, dynamodb)
+        self._exports = Exports(calls, dynamodb)
+        self._bucket = bucket
+        self._owner = bucket_owner
+
+    @property
+    def side(self) -> Side:
+        return self._calls.side
+
+    def table(self) -> TableFacts | None:
+        return self._tables.describe(self.name)
+
+    def backups(self) -> Backups:
+        return self._tables.backups(self.name)
+
+    def switch_backups(self, on: bool) -> None:
+        """Point-in-time recovery on or off. Switched off, its window is gone for good."""
+        self._calls(
+            "dynamodb",
+            self._dynamodb.update_continuous_backups,
+            self.name,
+            TableName=self.name,
+            PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": on},
+        )
+
+    def start(self, table_arn: str, wanted: Wanted) -> ExportFacts | None:
+        """Starts an export, or finds the one of this token. None: the time is not accepted yet."""
+        if wanted.window is None:
+            times: dict[str, Any] = {
+                "ExportTime": moment_of(wanted.time),
+                "ExportType": "FULL_EXPORT",
+            }
+        else:
+            begin, end = wanted.window
+            times = {
+                "ExportType": "INCREMENTAL_EXPORT",
+                "IncrementalExportSpecification": {
+                    "ExportFromTime": moment_of(begin),
+                    "ExportToTime": moment_of(end),
+                    "ExportViewType": "NEW_AND_OLD_IMAGES",
+                },
+            }
+        return self._exports.start(
+            TableArn=table_arn,
+            ClientToken=wanted.token,
+            S3Bucket=self._bucket,
+            S3BucketOwner=self._owner,
+            S3Prefix=wanted.prefix,
+            ExportFormat="DYNAMODB_JSON",
+            **times,
+        )
+
+    def describe(self, arn: str) -> ExportFacts | None:
+        return self._exports.describe(arn)
+
+    def find(self, table_arn: str, prefix: str) -> ExportFacts | None:
+        return self._exports.find(table_arn, prefix)
+
+
+def moment_of(at: float) -> datetime.datetime:
+    """Epoch seconds, as boto3 takes a time."""
     return datetime.datetime.fromtimestamp(at, datetime.UTC)
 
 

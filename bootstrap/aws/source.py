@@ -23,6 +23,7 @@ from bootstrap.accounts import (
     TableFacts,
 )
 from bootstrap.aws.calls import Calls, answered_at
+from bootstrap.aws.exports import Exports, moment_of
 from bootstrap.aws.tables import Tables, timestamp
 from bootstrap.errors import AccountError
 
@@ -42,6 +43,7 @@ class AwsSource:
         self._cloudwatch = cloudwatch
         self._scaling = scaling
         self._tables = Tables(calls, dynamodb)
+        self._exports = Exports(calls, dynamodb)
 
     def table(self, name: str) -> TableFacts | None:
         return self._tables.describe(name)
@@ -108,49 +110,24 @@ class AwsSource:
     # -- the export ------------------------------------------------------------------------------
 
     def export(self, request: ExportRequest) -> ExportFacts | None:
-        moment = datetime.datetime.fromtimestamp(request.export_time, datetime.UTC)
         encryption = {"S3SseAlgorithm": "KMS", "S3SseKmsKeyId": request.key} if request.key else {}
-        try:
-            answer = self._calls(
-                "dynamodb",
-                self._dynamodb.export_table_to_point_in_time,
-                request.table_arn,
-                TableArn=request.table_arn,
-                ExportTime=moment,
-                ClientToken=request.token,
-                S3Bucket=request.bucket,
-                S3BucketOwner=request.bucket_owner,
-                S3Prefix=request.prefix,
-                ExportFormat="DYNAMODB_JSON",
-                ExportType="FULL_EXPORT",
-                **encryption,
-            )
-        except AccountError as error:
-            if error.code == "InvalidExportTimeException":
-                return None
-            raise
-        return _export_facts(answer["ExportDescription"])
+        return self._exports.start(
+            TableArn=request.table_arn,
+            ExportTime=moment_of(request.export_time),
+            ClientToken=request.token,
+            S3Bucket=request.bucket,
+            S3BucketOwner=request.bucket_owner,
+            S3Prefix=request.prefix,
+            ExportFormat="DYNAMODB_JSON",
+            ExportType="FULL_EXPORT",
+            **encryption,
+        )
 
     def describe_export(self, arn: str) -> ExportFacts | None:
-        try:
-            answer = self._calls("dynamodb", self._dynamodb.describe_export, arn, ExportArn=arn)
-        except AccountError as error:
-            if error.code == "ExportNotFoundException":
-                return None
-            raise
-        return _export_facts(answer["ExportDescription"])
+        return self._exports.describe(arn)
 
     def find_export(self, table_arn: str, prefix: str) -> ExportFacts | None:
-        request: dict[str, Any] = {"TableArn": table_arn, "MaxResults": 25}
-        while True:
-            answer = self._calls("dynamodb", self._dynamodb.list_exports, table_arn, **request)
-            for summary in answer.get("ExportSummaries", []):
-                facts = self.describe_export(summary["ExportArn"])
-                if facts is not None and facts.prefix == prefix:
-                    return facts
-            if "NextToken" not in answer:
-                return None
-            request["NextToken"] = answer["NextToken"]
+        return self._exports.find(table_arn, prefix)
 
     def running_exports(self) -> int:
         request: dict[str, Any] = {"MaxResults": 25}
@@ -273,18 +250,3 @@ class AwsSource:
 
 def _replication(table: str) -> dict[str, str]:
     return {"TableName": table, "DelegatedOperation": REPLICATION}
-
-
-def _export_facts(export: dict[str, Any]) -> ExportFacts:
-    why = f"{export.get('FailureCode', '')} {export.get('FailureMessage', '')}".strip()
-    return ExportFacts(
-        arn=export["ExportArn"],
-        status=export["ExportStatus"],
-        prefix=export.get("S3Prefix", ""),
-        export_time=timestamp(export.get("ExportTime")),
-        items=export.get("ItemCount"),
-        size_bytes=export.get("BilledSizeBytes"),
-        started=timestamp(export.get("StartTime")),
-        ended=timestamp(export.get("EndTime")),
-        failure=why,
-    )
