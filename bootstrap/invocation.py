@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shlex
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
-from bootstrap import operations
+from bootstrap import interruption, operations
 from bootstrap import outputs as stack_outputs
 from bootstrap.errors import EXIT_BUG, EXIT_INTERRUPTED, BootstrapError, UsageError
 from bootstrap.lease import this_machine
@@ -118,8 +116,7 @@ def chosen(
 
 def guarded(work: Callable[[], int], debug: bool, interrupted: str = "") -> None:
     """Runs a command; turns what ends it into a message and an exit code."""
-    with contextlib.suppress(ValueError):  # not the main thread: its signals are not ours
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interruption.listen()
     try:
         code = work()
     except BootstrapError as error:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from bootstrap import interruption
 from bootstrap.errors import UsageError
 
 SCALE_VARIABLE = "REPLICATION_TIME_SCALE"
@@ -32,6 +33,7 @@ class SystemClock:
         return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
     def sleep(self, seconds: float) -> None:
+        interruption.check()
         time.sleep(seconds)
 
 

@@ -1,0 +1,32 @@
+"""Ctrl-C and SIGTERM end a command, wherever they find it."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from types import FrameType
+
+_asked = False
+
+
+def listen() -> None:
+    """From here on, SIGINT and SIGTERM raise KeyboardInterrupt, and are remembered."""
+    global _asked
+    _asked = False
+    with contextlib.suppress(ValueError):  # not the main thread: its signals are not ours
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _interrupt)
+
+
+def check() -> None:
+    """Raises KeyboardInterrupt if it was asked for. Before a wait, as the first may have been lost:
+    Python drops an exception that a signal raises within a finalizer ("Exception ignored in").
+    """
+    if _asked:
+        raise KeyboardInterrupt
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    global _asked
+    _asked = True
+    raise KeyboardInterrupt

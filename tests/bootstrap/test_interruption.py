@@ -1,0 +1,49 @@
+"""An interruption ends a command, even one that Python drops on its way."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import sys
+import weakref
+from collections.abc import Iterator
+
+import pytest
+
+from bootstrap import interruption
+from bootstrap.timing import SystemClock
+
+
+@pytest.fixture(autouse=True)
+def _listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: None)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    interruption.listen()
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+class Something:
+    pass
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_that_a_finalizer_swallows_ends_the_next_wait(number: int) -> None:
+    something = Something()
+    weakref.finalize(something, signal.raise_signal, number)
+    del something  # the signal's exception is raised in the finalizer, where nobody sees it
+    gc.collect()
+    with pytest.raises(KeyboardInterrupt):
+        SystemClock().sleep(0)
+
+
+def test_without_an_interruption_a_wait_only_waits() -> None:
+    SystemClock().sleep(0)
+
+
+def test_an_interruption_of_an_earlier_command_does_not_end_this_one() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    interruption.listen()
+    SystemClock().sleep(0)
