@@ -83,8 +83,19 @@ def measure(contender: str, shape: Shape, latency: int, port: int) -> Row:
         write_units_per_change=round(
             contenders.write_units(contender, shape.item_bytes, counts) / changes, 2
         ),
-        peak_memory_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        peak_memory_mb=peak_memory_mb(),
     )
+
+
+def peak_memory_mb() -> float:
+    """Of this process since it was executed. Not getrusage's: Linux counts there what the process
+    was before, a copy of its parent, and the parent may be a test run of any size.
+    """
+    status = Path("/proc/self/status")
+    if not status.exists():  # not Linux: the best there is; bytes on macOS
+        return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 1)
+    peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+    return round(int(peak.split()[1]) / 1024, 1)
 
 
 def _counts(port: int) -> dict[str, int]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from tests.bench.contenders import write_units
 from tests.bench.decoding import changes
 from tests.bench.events import PAYLOAD, Shape, event
-from tests.bench.rows import in_a_process, running_stub
+from tests.bench.rows import ROOT, in_a_process, running_stub
 
 
 @pytest.mark.parametrize("aggregated", [False, True])
@@ -42,3 +45,13 @@ def test_the_consumer_is_an_order_of_magnitude_ahead_of_one_put_after_the_other(
     assert ledger.peak_memory_mb < 256
     assert (blog.write_units_per_change, ledger.write_units_per_change) == (1, 4)
     assert folded.write_units_per_change < 0.7 * ledger.write_units_per_change
+
+
+def test_peak_memory_is_not_that_of_the_process_that_started_the_measurement() -> None:
+    hoard = bytearray(b"x") * 400_000_000
+    command = "from tests.bench.rows import peak_memory_mb; print(peak_memory_mb())"
+    measured = subprocess.run(
+        [sys.executable, "-c", command], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    del hoard
+    assert 5 < float(measured.stdout) < 300
