@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 from types import FrameType
 
 _asked = False
+_usual = sys.unraisablehook
 
 
 def listen() -> None:
     """From here on, SIGINT and SIGTERM raise KeyboardInterrupt, and are remembered."""
-    global _asked
+    global _asked, _usual
     _asked = False
+    if sys.unraisablehook is not _report:
+        _usual, sys.unraisablehook = sys.unraisablehook, _report
     with contextlib.suppress(ValueError):  # not the main thread: its signals are not ours
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _interrupt)
@@ -30,3 +34,9 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     global _asked
     _asked = True
     raise KeyboardInterrupt
+
+
+def _report(unraisable: sys.UnraisableHookArgs) -> None:
+    """What Python could not raise, except for the interruption, which `check` raises again."""
+    if not (_asked and unraisable.exc_type is KeyboardInterrupt):
+        _usual(unraisable)

@@ -16,7 +16,7 @@ from bootstrap.timing import SystemClock
 
 @pytest.fixture(autouse=True)
 def _listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: None)
+    monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     interruption.listen()
     yield
@@ -29,13 +29,24 @@ class Something:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption_that_a_finalizer_swallows_ends_the_next_wait(number: int) -> None:
+def test_an_interruption_that_a_finalizer_swallows_ends_the_next_wait(
+    number: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     something = Something()
     weakref.finalize(something, signal.raise_signal, number)
     del something  # the signal's exception is raised in the finalizer, where nobody sees it
     gc.collect()
     with pytest.raises(KeyboardInterrupt):
         SystemClock().sleep(0)
+    assert capsys.readouterr().err == ""
+
+
+def test_what_else_a_finalizer_raises_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    something = Something()
+    weakref.finalize(something, int, "of ours")
+    del something
+    gc.collect()
+    assert "of ours" in capsys.readouterr().err
 
 
 def test_without_an_interruption_a_wait_only_waits() -> None:
