@@ -308,6 +308,9 @@ class SourceAccount(Protocol):
     ) -> Sequence[Datapoint]:
         """ConsumedWriteCapacityUnits, sum, for periods that begin in the span."""
 
+    def throttled_partitions(self, table: str, since: float, until: float, period: int) -> int:
+        """WriteKeyRangeThroughputThrottleEvents, sum over periods that begin in the span."""
+
     def failed_to_replicate(self, table: str, since: float, until: float, period: int) -> int:
         """FailedToReplicateRecordCount, sum over periods that begin in the span."""
 

@@ -44,6 +44,8 @@ class Observed:
     """The source's, in units a second: its busiest minute of the last day."""
     mean_writes: float = 0
     """The same, over the whole day."""
+    throttled_partitions: int = 0
+    """Writes of that day that a partition of the source refused because it was too busy."""
     deployed: bool = True
     shards: int = 0
     """Open ones."""
@@ -77,6 +79,7 @@ def observe(
     period = timing.metric_period
     since = now // period * period - DATAPOINTS * period
     writes = source.consumed_writes(table.source_table, since, now, period) if facts else ()
+    throttled = source.throttled_partitions(table.source_table, since, now, period) if facts else 0
     deployed = bool(table.stream_name)
     return Observed(
         source=facts,
@@ -90,6 +93,7 @@ def observe(
         limits=target.limits(),
         peak_writes=max((point.value for point in writes), default=0.0) / period,
         mean_writes=sum(point.value for point in writes) / (DATAPOINTS * period),
+        throttled_partitions=throttled,
         deployed=deployed,
         shards=len(source.open_shards(table.stream_name).shards) if deployed else 0,
         concurrency=target.concurrency(),

@@ -33,7 +33,7 @@ def page(plan: Plan) -> str:
 def table(settings: Sequence[Setting]) -> list[str]:
     """The settings as rows under a head, with what has drifted."""
     rows = [("", "source", "target", "when")]
-    rows += [(each.name, each.source, _target(each), each.when) for each in settings]
+    rows += [(each.name, each.source, _target(each), _when(each)) for each in settings]
     widths = [min(40, max(len(row[n]) for row in rows)) for n in range(3)]
     return [
         "  "
@@ -42,6 +42,10 @@ def table(settings: Sequence[Setting]) -> list[str]:
         )
         for row in rows
     ]
+
+
+def _when(setting: Setting) -> str:
+    return f"{setting.when}: {setting.why}" if setting.why else str(setting.when)
 
 
 def _target(setting: Setting) -> str:

@@ -214,6 +214,19 @@ class AwsSource:
             "ConsumedWriteCapacityUnits", "Sum", {"TableName": table}, since, until, period
         )
 
+    def throttled_partitions(self, table: str, since: float, until: float, period: int) -> int:
+        # Writes refused because they exceed what one partition takes, whatever the table may take
+        # (developer guide, TroubleshootingThrottling-cloudwatch).
+        points = self._metric(
+            "WriteKeyRangeThroughputThrottleEvents",
+            "Sum",
+            {"TableName": table},
+            since,
+            until,
+            period,
+        )
+        return round(sum(point.value for point in points))
+
     def failed_to_replicate(self, table: str, since: float, until: float, period: int) -> int:
         points = self._metric(
             "FailedToReplicateRecordCount", "Sum", _replication(table), since, until, period

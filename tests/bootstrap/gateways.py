@@ -152,6 +152,10 @@ class FakeSource:
             begins = range(int(since), int(until), period)
             return [Datapoint(float(begin), world.writes(begin)) for begin in begins]
 
+    def throttled_partitions(self, table: str, since: float, until: float, period: int) -> int:
+        with self._call("throttled_partitions") as world:
+            return world.throttled_partitions
+
     def failed_to_replicate(self, table: str, since: float, until: float, period: int) -> int:
         with self._call("failed_to_replicate", (since, period)) as world:
             assert (until - since) / period <= 1440, "CloudWatch answers no more datapoints"

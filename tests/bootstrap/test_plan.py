@@ -105,6 +105,18 @@ BLOCKED: dict[str, tuple[Callable[[World], None], str, str]] = {
     ),
     "imports": (having(running_imports=50), "50 imports run", "list-imports"),
     "exports": (having(running_exports=300), "300 exports run", "list-exports"),
+    "export size": (source(size_bytes=101 * TB), "may be at", "exports in flight"),
+    "import objects, by size": (
+        source(size_bytes=600 * TB),
+        "at least 60,000 objects",
+        "source objects",
+    ),
+    "import objects, by writes": (
+        source(warm_writes=50_001_000),
+        "at least 50,001 objects",
+        "source objects",
+    ),
+    "busy partition": (having(throttled_partitions=7), "7 writes of the last day", "spread"),
     "import size": (source(size_bytes=200 * TB), "may read", "source size of imports"),
     "concurrency": (having(concurrency=1), "in 2 lanes", "concurrent executions"),
     "mapping gone": (having(mapping_exists=False), "is gone", "pulumi up"),
@@ -137,6 +149,7 @@ NOTES = [
     (source(encryption="KMS", key_arn="arn:key"), "aws/dynamodb"),
     (source(replicas=("us-east-1",)), "global table (also in us-east-1)"),
     (writes(600), "Contributor Insights"),
+    (source(warm_reads=3 * 5_001_000), "has 5,001 objects or more"),
 ]
 
 
@@ -152,7 +165,14 @@ def test_what_is_worth_knowing_blocks_nobody(change: Callable[[World], None], wo
 READS = {
     *("describe_source", "describe_target", "destinations", "stream", "open_shards", "mapping"),
     *("source_backups", "target_backups", "source_tags", "target_tags", "source_expiry"),
-    *("target_expiry", "consumed_writes", "limits", "concurrency", "surroundings"),
+    *(
+        "target_expiry",
+        "consumed_writes",
+        "throttled_partitions",
+        "limits",
+        "concurrency",
+        "surroundings",
+    ),
     *("running_exports", "running_imports"),
 }
 
@@ -183,12 +203,26 @@ def test_every_setting_says_when_the_target_gets_it_or_why_not() -> None:
         write_capacity=7,
         stream_view="NEW_IMAGE",
         max_writes=100,
+        global_indexes=[
+            {
+                "IndexName": "by-day",
+                "KeySchema": [],
+                "ProvisionedThroughput": {"ReadCapacityUnits": 3, "WriteCapacityUnits": 4},
+                "WarmThroughput": {"ReadUnitsPerSecond": 3, "WriteUnitsPerSecond": 40},
+            },
+            {
+                "IndexName": "by-age",
+                "KeySchema": [],
+                "ProvisionedThroughput": {"ReadCapacityUnits": 0, "WriteCapacityUnits": 0},
+                "OnDemandThroughput": {"MaxReadRequestUnits": -1, "MaxWriteRequestUnits": 9},
+            },
+        ],
     )(world)
     found = parity_of(world)
     assert set(found) == {
         *("keys", "global secondary indexes", "billing mode", "encryption", "table class", "tags"),
         *("deletion protection", "point-in-time recovery", "warm throughput", "time to live"),
-        *("capacity", "on-demand maximums", "autoscaling", "DynamoDB stream"),
+        *("capacity", "index throughput", "on-demand maximums", "autoscaling", "DynamoDB stream"),
         *("global table replicas", "contributor insights", "resource policy"),
     }
     assert (found["tags"].target, found["tags"].when) == ("team=shop", When.SETTINGS)
@@ -197,11 +231,16 @@ def test_every_setting_says_when_the_target_gets_it_or_why_not() -> None:
         "PAY_PER_REQUEST",
     )
     assert found["capacity"].source == "5 reads, 7 writes a second"
+    assert found["index throughput"].source == (
+        "by-age: at most 9 writes; by-day: 3 reads, 4 writes, warm for 40 writes"
+    )
     assert found["time to live"].when is When.SWITCH
     assert found["on-demand maximums"].source == "100 writes"
     assert found["autoscaling"].source == "dynamodb:table:WriteCapacityUnits"
     assert found["resource policy"].when is When.NEVER
     assert all(each.why for each in found.values() if each.when is When.NEVER)
+    lines = plan_view.table(tuple(found.values()))
+    assert any("not carried: it names principals of the source's account" in line for line in lines)
 
 
 def test_a_fresh_replica_has_not_drifted() -> None:

@@ -140,6 +140,7 @@ class World:
         self.ages: Callable[[float], float | None] = lambda begin: None
         self.writes: Callable[[float], float] = lambda begin: 0.0
         self.lost_records = 0
+        self.throttled_partitions = 0
         self.record_kib = 10_240
         self.surroundings = Surroundings(autoscaling=(), insights=False, policy=False)
         self.running_exports = 0
