@@ -285,6 +285,11 @@ def notes(observed: Observed, table: TableOutputs) -> Iterator[str]:
             "The source is encrypted with a KMS key, which stays in its account: the target gets "
             f"{key}, as targetKeyArn in the stack configuration says."
         )
+    if source.encryption == "KMS" and observed.keys.source_is_awss is None:
+        yield (
+            "Whether that key of the source is AWS's or a customer's could not be told: with a "
+            "customer's, the export needs sourceKeyArn in the stack configuration."
+        )
     if source.replicas:
         yield (
             f"The source is a global table (also in {', '.join(source.replicas)}). Changes made in "

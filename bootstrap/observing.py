@@ -10,6 +10,7 @@ from bootstrap.accounts import (
     Destinations,
     EventSource,
     Expiry,
+    KeyFacts,
     Limits,
     SourceAccount,
     StreamFacts,
@@ -17,11 +18,27 @@ from bootstrap.accounts import (
     TableFacts,
     TargetAccount,
 )
-from bootstrap.outputs import TableOutputs
+from bootstrap.outputs import Outputs, TableOutputs
 from bootstrap.timing import Timing
 
 DATAPOINTS = 1_400
 """CloudWatch answers 1,440 a call: a day of minutes, nearly."""
+
+
+@dataclass(frozen=True)
+class ObservedKeys:
+    """The customer-managed keys that the stack names, and who is to use them. None: no such key."""
+
+    exporter_arn: str = ""
+    importer_arn: str = ""
+    """Empty before the stack is deployed."""
+    source_account: str = ""
+    target_account: str = ""
+    source: KeyFacts | None = None
+    source_is_awss: bool | None = None
+    """Whether the source is encrypted with the key that AWS manages; None if that is unknown."""
+    target: KeyFacts | None = None
+    snapshot: KeyFacts | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +75,7 @@ class Observed:
     target_tags: Mapping[str, str] = field(default_factory=dict)
     target_expiry: Expiry = field(default_factory=lambda: Expiry(False))
     surroundings: Surroundings = field(default_factory=Surroundings)
+    keys: ObservedKeys = field(default_factory=ObservedKeys)
 
 
 def observe(
@@ -67,10 +85,13 @@ def observe(
     timing: Timing,
     now: float,
     *,
+    stack: Outputs | None = None,
     region: str = "",
     whole: bool = False,
 ) -> Observed:
     """Looks at both sides. Changes nothing. `now` is AWS's time; `region` the target's.
+
+    `stack` says whose keys are to be looked at.
 
     `whole` also looks at settings that no blocker depends on.
     """
@@ -108,4 +129,33 @@ def observe(
             if facts and whole
             else Surroundings()
         ),
+        keys=_keys(source, target, table, facts, stack) if stack else ObservedKeys(),
+    )
+
+
+def _keys(
+    source: SourceAccount,
+    target: TargetAccount,
+    table: TableOutputs,
+    facts: TableFacts | None,
+    stack: Outputs,
+) -> ObservedKeys:
+    used = facts.key_arn if facts else None
+    deployed = bool(table.stream_name)
+
+    def look(side: SourceAccount | TargetAccount, arn: str) -> KeyFacts | None:
+        found = side.key(arn) if arn else None
+        # Before there are roles, the operator's own credentials ask, and their refusal says nothing
+        # of the roles to come.
+        return None if found and found.refused and not deployed else found
+
+    return ObservedKeys(
+        exporter_arn=stack.source.role_arn if deployed else "",
+        importer_arn=stack.target.role_arn if deployed else "",
+        source_account=stack.source.account_id,
+        target_account=stack.target.account_id,
+        source=look(source, table.source_key_arn),
+        source_is_awss=source.awss_own_key(used) if used else None,
+        target=look(target, table.target_key_arn),
+        snapshot=look(target, stack.snapshot_key_arn),
     )

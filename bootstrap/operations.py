@@ -31,7 +31,7 @@ from bootstrap.timing import Clock, Timing
 from bootstrap.verify import records as verification
 from replicator.observation import LedgerRows, SourceSide, TargetSide, count_objects
 
-SOURCE_SERVICES = ("dynamodb", "kinesis", "cloudwatch", "application-autoscaling")
+SOURCE_SERVICES = ("dynamodb", "kinesis", "cloudwatch", "application-autoscaling", "kms")
 
 
 class Gateways:
@@ -71,7 +71,8 @@ class Gateways:
         self, table: TableOutputs, before: Callable[[], None] | None = None
     ) -> TargetAccount:
         lambda_ = self._target.client("lambda", table.consumer_region)
-        return AwsTarget(self._target_calls(before), self._target.client("dynamodb"), lambda_)
+        dynamodb, kms = self._target.client("dynamodb"), self._target.client("kms")
+        return AwsTarget(self._target_calls(before), dynamodb, lambda_, kms)
 
     def ledger(self, table: TableOutputs, before: Callable[[], None] | None = None) -> Ledger:
         calls = self._target_calls(before)

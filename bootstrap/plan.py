@@ -10,6 +10,7 @@ from bootstrap.accounts import TableFacts
 from bootstrap.blockers import Blocker, blockers, notes
 from bootstrap.errors import BlockedError
 from bootstrap.estimate import Estimate, estimate
+from bootstrap.keys import key_blockers
 from bootstrap.observing import Observed
 from bootstrap.outputs import TableOutputs
 from bootstrap.parity import Setting, settings, wanted
@@ -67,7 +68,7 @@ def make(observed: Observed, table: TableOutputs) -> Plan:
     return Plan(
         table=table.source_table,
         target_table=table.target_table,
-        blockers=tuple(blockers(observed, table, expected)),
+        blockers=(*blockers(observed, table, expected), *key_blockers(observed, table)),
         actions=tuple(_actions(observed, table)),
         notes=tuple(notes(observed, table)),
         wanted=wants,

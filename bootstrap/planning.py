@@ -79,6 +79,7 @@ def observe(
         table,
         process.timing,
         now,
+        stack=outputs,
         region=outputs.target.region,
         whole=True,
     )

@@ -25,10 +25,11 @@ GB, TB = 10**9, 10**12
 
 
 def observed(world: World, **table: Any) -> tuple[Observed, TableOutputs]:
-    (meant,) = outputs(**table).tables
+    stack = outputs(**table)
+    (meant,) = stack.tables
     source, target = FakeSource(world, lambda: None), FakeTarget(world, lambda: None)
-    now = world.clock()
-    seen = observe(source, target, meant, Timing(), now, region="eu-west-1", whole=True)
+    now, region = world.clock(), stack.target.region
+    seen = observe(source, target, meant, Timing(), now, stack=stack, region=region, whole=True)
     return seen, meant
 
 
@@ -173,7 +174,7 @@ READS = {
         "concurrency",
         "surroundings",
     ),
-    *("running_exports", "running_imports"),
+    *("running_exports", "running_imports", "source_key", "target_key", "awss_own_key"),
 }
 
 
