@@ -114,6 +114,7 @@ TARGET_KEY_ACTIONS = (
     "kms:ReEncryptTo",
 )
 IMPORTER_ACTIONS_WITHOUT_ARN = (
+    "cloudwatch:GetMetricStatistics",
     "dynamodb:DescribeLimits",
     "dynamodb:ListExports",
     "dynamodb:ListImports",
@@ -239,6 +240,8 @@ class Operators(pulumi.ComponentResource):
             allow("Ledgers", READ_LEDGER_ACTIONS, [lane.ledger.arn for lane in lanes]),
             allow("Journal", READ_JOURNAL_ACTIONS, [self.journal.arn]),
             allow("Mappings", READ_MAPPING_ACTIONS, [lane.consumer.mapping_arn for lane in lanes]),
+            # The lag that the consumer measures.
+            allow("NoArn", READ_METRIC_ACTIONS, ["*"]),
         ]
 
     def _exporter(self, snapshot: Snapshot, lanes: Sequence[Parts]) -> list[Statement]:

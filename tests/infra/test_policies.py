@@ -308,7 +308,15 @@ SERVICES = (
     *("application-autoscaling", "cloudwatch", "dynamodb"),
     *("kinesis", "lambda", "logs", "s3"),
 )
-BOTH_SIDES = {"__init__.py", "calls.py", "exports.py", "keys.py", "sessions.py", "tables.py"}
+BOTH_SIDES = {
+    "__init__.py",
+    "calls.py",
+    "exports.py",
+    "keys.py",
+    "sessions.py",
+    "tables.py",
+    "usage.py",
+}
 
 
 def calls_of_the_operators_tool(side: str) -> set[str]:
