@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap import plan, plan_view, stack_file
+from bootstrap import plan, plan_view, price_file, stack_file
 from bootstrap.accounts import Destination, Expiry, Surroundings, TableFacts
 from bootstrap.errors import UsageError
 from bootstrap.observing import Observed, observe
@@ -292,6 +292,39 @@ def test_a_backlog_is_read_at_twice_the_pace_that_a_shard_fills_at() -> None:
     behind = made.export + made.load
     assert made.catch_up is not None
     assert made.catch_up.least == pytest.approx(60 + behind.least / 3, rel=0.05)
+
+
+def test_the_estimate_goes_by_the_prices_of_a_file(tmp_path: Path) -> None:
+    world = World()
+    source(items=10**6, size_bytes=GB)(world)
+    path = tmp_path / "prices.yaml"
+    path.write_text("export_gb: 1.10\nimport_gb: 0\n")
+    made = plan.make(*observed(world), price_file.read(path))
+    assert made.estimate.once == pytest.approx(1.10)
+    assert f"(2 prices of {path}, the others list prices" in plan_view.page(made)
+    assert "(list prices of us-east-1 as of" in plan_view.page(planned(world))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[1]", "holds no prices"),
+        ("{", "cannot be read"),
+        ("exports: 1", "what is no price: exports"),
+        ("export_gb: much", "what is no price: export_gb"),
+        ("export_gb: -1", "what is no price: export_gb"),
+        ("export_gb: true", "what is no price: export_gb"),
+        ("export_gb: .nan", "what is no price: export_gb"),
+    ],
+)
+def test_a_price_file_that_holds_no_prices_is_told_the_names(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    path = tmp_path / "prices.yaml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=r"Try: .*long_term_gb_month") as caught:
+        price_file.read(path)
+    assert words in caught.value.what
 
 
 def test_a_plan_is_shown_as_text_and_as_json() -> None:
