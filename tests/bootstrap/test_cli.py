@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-from bootstrap import cli, operations
+from bootstrap import cli, operations, reference
 from bootstrap.errors import BlockedError, BootstrapError
 from tests.bootstrap.world import OUTPUTS_JSON
 
@@ -31,11 +32,21 @@ def invoke(*arguments: str) -> Result:
     return CliRunner().invoke(cli.main, arguments)
 
 
-@pytest.mark.parametrize("command", ["run", "status", "pause", "resume", "plan", "parity"])
+PARTS = re.split(r"^### `(.+)`$", reference.section(), flags=re.MULTILINE)[1:]
+HELP = dict(zip(PARTS[::2], PARTS[1::2], strict=True))
+GROUPS = (reference.PROGRAM, f"{reference.PROGRAM} quarantine")
+
+
+@pytest.mark.parametrize("command", sorted(HELP.keys() - set(GROUPS)))
 def test_each_command_has_help_with_an_example(command: str) -> None:
-    shown = invoke(command, "--help")
+    assert re.search(rf"\n  Examples?:\n    {command} (.|\n)*?--\w+ ", HELP[command])
+
+
+@pytest.mark.parametrize("command", ["run", "status", "plan"])
+def test_help_is_shown_without_a_stack(command: str) -> None:
+    shown = invoke(command, "-h")
     assert shown.exit_code == 0
-    assert f"python -m bootstrap {command} --stack" in shown.output
+    assert "Example" in shown.output
 
 
 def test_the_demo_is_among_the_commands() -> None:
