@@ -89,14 +89,16 @@ def observe(
     region: str = "",
     whole: bool = False,
 ) -> Observed:
-    """Looks at both sides. Changes nothing. `now` is AWS's time; `region` the target's.
+    """Looks at both sides. Changes nothing. `now` is about the time: AWS says it exactly.
 
-    `stack` says whose keys are to be looked at.
+    `stack` says whose keys are to be looked at; `region` is the target's.
 
     `whole` also looks at settings that no blocker depends on.
     """
     facts = source.table(table.source_table)
     made = target.table(table.target_table)
+    destinations = source.destinations(table.source_table) if facts else Destinations((), now)
+    now = destinations.at  # AWS's own: this machine's clock may be hours off
     period = timing.metric_period
     since = now // period * period - DATAPOINTS * period
     writes = source.consumed_writes(table.source_table, since, now, period) if facts else ()
@@ -104,7 +106,7 @@ def observe(
     deployed = bool(table.stream_name)
     return Observed(
         source=facts,
-        destinations=source.destinations(table.source_table) if facts else Destinations((), 0),
+        destinations=destinations,
         stream=source.stream(table.stream_name) if deployed else None,
         backups=source.backups(table.source_table) if facts else None,
         target=made,
