@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from bootstrap.prices import EXTENDED_DAYS, PRICES, STANDARD_DAYS, Prices
 
 GB = 1e9
-DAY = 86_400.0
+HOUR = 3_600.0
+DAY = 24 * HOUR
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,10 @@ class Retention:
 def retention(
     hours: int, age_seconds: float, stream_bytes: float, price: Prices = PRICES
 ) -> Retention:
-    """The costs of a stream of this age that keeps `hours` and takes so much a day."""
-    daily, days = stream_bytes / GB, hours / 24
-    kept = min(days, max(0.0, age_seconds) / DAY)
+    """The costs of a stream of this age that keeps `hours` and took so much in its last day."""
+    # A stream that is younger than a day took all of it since it was made.
+    age, days = max(HOUR, age_seconds) / DAY, hours / 24
+    daily, kept = stream_bytes / GB / min(1.0, age), min(days, age)
     return Retention(hours, daily, daily * _rate(kept, price), daily * _rate(days, price))
 
 

@@ -7,12 +7,11 @@ from typing import Any
 
 from bootstrap.aws.calls import Calls
 from bootstrap.errors import BootstrapError
-from bootstrap.usage import DAY, Lag, Usage
+from bootstrap.usage import DAY, HOUR, Lag, Usage
 
 OURS = "DynamoDBReplication"
 LAG_PERIOD = 300
 LAG_LOOKS_BACK = 3600
-HOUR = 3600
 
 
 class Metrics:
@@ -51,7 +50,7 @@ class Metrics:
             {"StreamName": stream},
             until - DAY,
             until,
-            HOUR,
+            int(HOUR),
             Statistics=["Sum"],
         )
         return None if not points else float(sum(point["Sum"] for point in points))

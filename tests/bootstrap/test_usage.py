@@ -88,6 +88,8 @@ def test_retention_costs_what_lies_in_the_stream_beyond_its_first_day() -> None:
     assert kept.full == pytest.approx(10 * (6 * 0.10 + 358 * 0.023))
     assert retention(168, 500 * DAY, 10 * GB).now == pytest.approx(10 * 6 * 0.10)
     assert retention(24, 5 * DAY, 10 * GB).full == 0
+    assert retention(8760, DAY / 4, 10 * GB).gb_per_day == 40
+    assert retention(8760, 0, 10 * GB).gb_per_day == 240
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +98,9 @@ def replica() -> World:
 
 
 def shown(world: World, found: Usage, **readings: Any) -> Snapshot:
+    at = look(world, Given()).at
+    two_days = Stream("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", at - 2 * DAY)
+    readings = {"stream": two_days, **readings}
     return dataclasses.replace(look(world, Given(**readings)), usage=found)
 
 
@@ -108,7 +113,7 @@ def test_status_shows_both_lags_and_the_cost_of_retention(replica: World) -> Non
     assert "p50 0.12 s, p99 0.90 s, by the consumer's metric from 2026-01-01T01:00:30Z on" in text
     assert "2.5 s, by the watchdog's latest probes" in text
     assert "keeps changes for 365 d, of which the oldest unapplied one has used 0.0 %" in text
-    assert "10.00 GB a day cost $0.00 a month to keep by now, $88.34 once it is full" in text
+    assert "10.00 GB a day cost $1.00 a month to keep by now, $88.34 once it is full" in text
     value = as_json(seen)
     assert (value["lag"]["probeSeconds"], value["lag"]["metricP99Seconds"]) == (2.5, 0.9)
     assert (value["retention"]["hours"], value["retention"]["monthlyUsdFull"]) == (8760, 88.34)
