@@ -65,6 +65,11 @@ class Gateways:
             external_id=external_id,
         )
 
+    def refuse_other_accounts(self) -> None:
+        """Raises AccountError for credentials of other accounts than the stack names."""
+        for session in (self._source, self._target):
+            session.refuse_another_account()
+
     def source(self, before: Callable[[], None] | None = None) -> SourceAccount:
         calls = Calls(Side.SOURCE, _who(self._outputs.source), before)
         clients = [self._source.client(name) for name in SOURCE_SERVICES]

@@ -160,9 +160,10 @@ def _waiting(source: TableFacts, observed: Observed) -> Iterator[Setting]:
     yield Setting(
         "time to live",
         expiry.attribute or "on" if expiry.enabled else "off",
-        "off until the switch, unless run --ttl says otherwise",
+        "off until the switch",
         When.SWITCH,
-        "while both sides expire items they race; the source's expiries arrive as deletes",
+        "unless run --ttl says otherwise; while both sides expire items they race, and the "
+        "source's expiries arrive as deletes anyway",
     )
     yield Setting(
         "capacity",

@@ -26,6 +26,7 @@ def show_plans(
     prices: PriceList,
 ) -> int:
     """Prints the plan of each table; returns the exit code."""
+    gateways.refuse_other_accounts()
     plans = [
         plan.make(observe(outputs, table, gateways, process, now), table, prices)
         for table in tables

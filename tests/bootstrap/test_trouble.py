@@ -92,6 +92,9 @@ class Sts:
     def __init__(self, minutes: float) -> None:
         self.minutes, self.assumed = minutes, 0
 
+    def get_caller_identity(self) -> dict[str, Any]:
+        return {"Account": "999999999999"}
+
     def assume_role(self, **request: Any) -> dict[str, Any]:
         self.assumed += 1
         end = datetime.datetime.now(tzlocal()) + datetime.timedelta(minutes=self.minutes)
@@ -136,3 +139,20 @@ def test_a_plan_goes_by_awss_clock_and_not_by_this_machines(hours: float) -> Non
     ((since, until),) = asked
     assert abs(until - world.clock()) < 1
     assert 80_000 < until - since < 90_000
+
+
+@pytest.mark.parametrize(("side", "code"), [(Side.SOURCE, 3), (Side.TARGET, 4)])
+def test_before_there_are_roles_credentials_of_another_account_are_refused(
+    side: Side, code: int
+) -> None:
+    def refuse(account: str, role: str = "") -> None:
+        session = Session(side, AccountOutputs(account, "eu-west-1", role), Timing())
+        session._sts = Sts(60)
+        session.refuse_another_account()
+
+    refuse("999999999999")
+    refuse("111111111111", "arn:aws:iam::111111111111:role/exporter")
+    with pytest.raises(AccountError, match="of account 999999999999") as caught:
+        refuse("111111111111")
+    assert caught.value.exit_code == code
+    assert f"--{side.name.lower()}-profile" in caught.value.fix
