@@ -83,8 +83,11 @@ def _tables(config: Any, source: Mapping[str, str], mistakes: list[str]) -> list
             mistakes.append(f"{PROJECT}:tables[{n}].source is missing")
             continue
         factor = each.get("parallelizationFactor", 1)
+        if not isinstance(factor, int):
+            mistakes.append(f"{PROJECT}:tables[{n}].parallelizationFactor is no whole number")
+            continue
         keys = (str(each.get("sourceKeyArn") or ""), str(each.get("targetKeyArn") or ""))
-        tables.append(_table(str(name), str(each.get("target", name)), source, int(factor), keys))
+        tables.append(_table(str(name), str(each.get("target", name)), source, factor, keys))
     return tables
 
 

@@ -377,6 +377,7 @@ def test_a_stack_that_is_not_deployed_is_planned_from_its_configuration(tmp_path
         ("[", "cannot be read"),
         (CONFIG.replace("- source: orders\n", "- name: orders\n"), "tables[0].source is missing"),
         (CONFIG.replace("region: eu-central-1", "profile: x"), "target.region is missing"),
+        (CONFIG + "      parallelizationFactor: two\n", "parallelizationFactor is no whole number"),
     ],
 )
 def test_a_configuration_that_lacks_something_is_told_what(
