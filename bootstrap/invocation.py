@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import shlex
 import signal
@@ -16,7 +17,13 @@ import click
 
 from bootstrap import operations
 from bootstrap import outputs as stack_outputs
-from bootstrap.errors import EXIT_BUG, EXIT_INTERRUPTED, BootstrapError, UsageError
+from bootstrap.errors import (
+    EXIT_BUG,
+    EXIT_INTERRUPTED,
+    EXIT_PIPE_CLOSED,
+    BootstrapError,
+    UsageError,
+)
 from bootstrap.lease import this_machine
 from bootstrap.outputs import Outputs, TableOutputs
 from bootstrap.timing import SystemClock, timing_from
@@ -118,6 +125,9 @@ def chosen(
 
 def guarded(work: Callable[[], int], debug: bool, interrupted: str = "") -> None:
     """Runs a command; turns what ends it into a message and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # arrows and bars, where the locale has none
     with contextlib.suppress(ValueError):  # not the main thread: its signals are not ours
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -127,6 +137,11 @@ def guarded(work: Callable[[], int], debug: bool, interrupted: str = "") -> None
             traceback.print_exc()
         click.echo(str(error), err=True)
         code = error.exit_code
+    except BrokenPipeError:
+        # Whoever read has seen enough (`| head`). What the interpreter flushes at its end goes
+        # nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_PIPE_CLOSED
     except KeyboardInterrupt:
         click.echo(f"Interrupted. {interrupted}".strip(), err=True)
         code = EXIT_INTERRUPTED
