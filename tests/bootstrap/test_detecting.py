@@ -77,7 +77,7 @@ class Given:
         return healthy(at, **self.changes)
 
 
-def look(world: World, looks: Any) -> Snapshot:
+def look(world: World, looks: Any, usage: Any = None) -> Snapshot:
     watcher = Process(world, pid=99)
     (table,) = outputs().tables
     return status.look(
@@ -89,6 +89,7 @@ def look(world: World, looks: Any) -> Snapshot:
         watcher.machine,
         COMMAND,
         looks,
+        usage,
     )
 
 

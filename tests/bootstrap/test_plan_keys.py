@@ -14,12 +14,13 @@ from bootstrap import plan
 from bootstrap.accounts import KeyFacts
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.keys import Keys
-from bootstrap.errors import Side, UnavailableError
+from bootstrap.errors import BlockedError, Side, UnavailableError
 from bootstrap.keys import allows
 from bootstrap.observing import observe
 from bootstrap.outputs import parse
 from bootstrap.timing import Timing
 from tests.bootstrap.gateways import FakeSource, FakeTarget
+from tests.bootstrap.process import Process
 from tests.bootstrap.world import OUTPUTS_JSON, World
 
 SOURCE_KEY = "arn:aws:kms:eu-west-1:111111111111:key/source"
@@ -124,6 +125,15 @@ def test_a_key_that_will_refuse_blocks_and_says_who_is_to_be_allowed_what(name: 
     found = {said: mended for said, mended in blockers(world).items() if what in said}
     assert len(found) == 1, blockers(world)
     assert fix in next(iter(found.values()))
+
+
+def test_a_run_is_blocked_by_a_key_before_anything_is_done() -> None:
+    world = with_key(BUCKET_KEY, policy=policy(IMPORTER))
+    value = copy.deepcopy(OUTPUTS_JSON) | {"snapshotKeyArn": BUCKET_KEY}
+    value["tables"][0] |= {"sourceKeyArn": SOURCE_KEY, "targetKeyArn": TARGET_KEY}
+    with pytest.raises(BlockedError, match="snapshot bucket does not allow"):
+        Process(world, chosen=parse(json.dumps(value), "test")).go()
+    assert not {"export", "enable_source_backups"} & {seen.name for seen in world.seen}
 
 
 def test_a_source_key_that_the_exporter_is_not_granted_blocks() -> None:

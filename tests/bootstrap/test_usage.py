@@ -129,6 +129,20 @@ def test_status_says_what_is_not_known_of_lag_and_retention(replica: World) -> N
     assert as_json(shown(replica, Usage()))["lag"]["metricP50Seconds"] is None
 
 
+def test_the_metrics_are_asked_as_of_awss_time_and_only_of_a_run(replica: World) -> None:
+    asked: list[float] = []
+
+    def measured(at: float) -> Usage:
+        asked.append(at)
+        return MEASURED
+
+    assert look(World(), Given(), measured).usage == Usage()
+    assert asked == []
+    seen = look(replica, Given(), measured)
+    assert seen.usage == MEASURED
+    assert asked == [seen.at]
+
+
 def test_an_old_stream_costs_by_what_it_has_kept(replica: World) -> None:
     at = look(replica, Given()).at
     stream = Stream("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", at - 7 * DAY)
