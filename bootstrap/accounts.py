@@ -103,6 +103,19 @@ class Backups:
 
 
 @dataclass(frozen=True)
+class KeyFacts:
+    """A customer-managed key, as its account describes it."""
+
+    arn: str
+    state: str
+    """KeyState: Enabled, Disabled, PendingDeletion and others."""
+    policy: str
+    """Its key policy, JSON."""
+    refused: str = ""
+    """AWS's error code, where the key could not be looked at: then nothing else is known."""
+
+
+@dataclass(frozen=True)
 class Expiry:
     """Time to live of a table."""
 
@@ -282,6 +295,11 @@ class SourceAccount(Protocol):
 
     def surroundings(self, table: str, table_arn: str) -> Surroundings: ...
 
+    def key(self, arn: str) -> KeyFacts: ...
+
+    def awss_own_key(self, arn: str) -> bool | None:
+        """Whether it is the key that AWS manages for DynamoDB; None if it cannot be told."""
+
     def running_exports(self) -> int:
         """Exports under way in the account and Region."""
 
@@ -308,6 +326,9 @@ class SourceAccount(Protocol):
     ) -> Sequence[Datapoint]:
         """ConsumedWriteCapacityUnits, sum, for periods that begin in the span."""
 
+    def throttled_partitions(self, table: str, since: float, until: float, period: int) -> int:
+        """WriteKeyRangeThroughputThrottleEvents, sum over periods that begin in the span."""
+
     def failed_to_replicate(self, table: str, since: float, until: float, period: int) -> int:
         """FailedToReplicateRecordCount, sum over periods that begin in the span."""
 
@@ -333,6 +354,8 @@ class TargetAccount(Protocol):
         """Raises the warm throughput (units a second). AWS never lowers it."""
 
     def limits(self) -> Limits: ...
+
+    def key(self, arn: str) -> KeyFacts: ...
 
     def running_imports(self) -> int:
         """Imports under way in the account and Region."""

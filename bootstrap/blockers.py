@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from bootstrap.accounts import TableFacts
 from bootstrap.estimate import Estimate
 from bootstrap.observing import Observed
 from bootstrap.outputs import TableOutputs
@@ -15,12 +17,19 @@ LEAST_RETENTION_HOURS = 168
 """A week. Export and import may take a day or more each, and the consumer reads only then."""
 LARGEST_RECORD_KIB = 4_096
 """Both images of a 400 KB item as JSON, where a byte may take several."""
+PARTITION_BYTES = 10 * 10**9
+PARTITION_WRITES, PARTITION_READS = 1_000, 3_000
+"""What one partition holds and takes a second (developer guide, bp-partition-key-design): a table
+has at least as many as that needs, and an export writes at least one object for each."""
 LEDGER_PARTITION_UNITS = 500
 """Write units a second of one partition that can be followed: in transactions they cost double."""
 
 # Quotas: Amazon DynamoDB Developer Guide, S3DataImport.Validation and ServiceQuotas.
 CONCURRENT_IMPORTS = 50
 CONCURRENT_EXPORTS = 300
+EXPORT_BYTES = 100 * 10**12
+"""Of all exports in flight, as the tables hold it."""
+IMPORT_OBJECTS = 50_000
 IMPORT_BYTES = 10**12
 LARGE_IMPORT_BYTES = 15 * 10**12
 LARGE_IMPORT_REGIONS = ("us-east-1", "us-west-2", "eu-west-1")
@@ -43,6 +52,7 @@ def blockers(observed: Observed, table: TableOutputs, expected: Estimate) -> Ite
     yield from _destination(observed, table)
     yield from _stream(observed, table, expected)
     yield from _target(observed, table)
+    yield from _partitions(observed, table)
     yield from _quotas(observed, table)
     yield from _mapping(observed, table)
 
@@ -136,6 +146,32 @@ def _target(observed: Observed, table: TableOutputs) -> Iterator[Blocker]:
         )
 
 
+def _partitions(observed: Observed, table: TableOutputs) -> Iterator[Blocker]:
+    if observed.throttled_partitions:
+        yield Blocker(
+            f"{observed.throttled_partitions} writes of the last day were refused because one "
+            f"partition of {table.source_table} took all that it can, {PARTITION_WRITES} write "
+            f"units a second. The replica can follow {LEDGER_PARTITION_UNITS}: its writes cost "
+            "double.",
+            "spread the busiest keys (CloudWatch Contributor Insights of the table shows them), "
+            "and run again a day after the last of it",
+        )
+
+
+def least_partitions(source: TableFacts | None) -> int:
+    """How many partitions a table has at least. How many more is AWS's own affair."""
+    if source is None:
+        return 0
+    return math.ceil(
+        max(
+            1,
+            source.size_bytes / PARTITION_BYTES,
+            max(source.warm_writes, source.write_capacity) / PARTITION_WRITES,
+            max(source.warm_reads, source.read_capacity) / PARTITION_READS,
+        )
+    )
+
+
 def _quotas(observed: Observed, table: TableOutputs) -> Iterator[Blocker]:
     needed = round(observed.peak_writes * WRITE_FACTOR)
     if needed > observed.limits.table_writes:
@@ -157,9 +193,24 @@ def _quotas(observed: Observed, table: TableOutputs) -> Iterator[Blocker]:
             f"{CONCURRENT_EXPORTS} may at once.",
             "wait until some are done: aws dynamodb list-exports",
         )
+    held = observed.source.size_bytes if observed.source else 0
+    if held > EXPORT_BYTES:
+        yield Blocker(
+            f"Table {table.source_table} holds {size(held)}, and the exports of an account may be "
+            f"at {size(EXPORT_BYTES)} at once.",
+            "raise the quota for exports in flight with the source account's credentials: "
+            "aws service-quotas list-service-quotas --service-code dynamodb, then "
+            "request-service-quota-increase",
+        )
+    objects = least_partitions(observed.source)
+    if objects > IMPORT_OBJECTS:
+        yield Blocker(
+            f"An export of {table.source_table} has at least {objects:,} objects, one for each "
+            f"partition, and an import reads {IMPORT_OBJECTS:,}.",
+            _raise_quota("the source objects of an import"),
+        )
     large = observed.target_region in LARGE_IMPORT_REGIONS
     most = LARGE_IMPORT_BYTES if large else IMPORT_BYTES
-    held = observed.source.size_bytes if observed.source else 0
     if held > most * COMPRESSION:
         yield Blocker(
             f"Table {table.source_table} holds {size(held)}, and the imports of Region "
@@ -234,14 +285,28 @@ def notes(observed: Observed, table: TableOutputs) -> Iterator[str]:
             "The source is encrypted with a KMS key, which stays in its account: the target gets "
             f"{key}, as targetKeyArn in the stack configuration says."
         )
+    if source.encryption == "KMS" and observed.keys.source_is_awss is None:
+        yield (
+            "Whether that key of the source is AWS's or a customer's could not be told: with a "
+            "customer's, the export needs sourceKeyArn in the stack configuration."
+        )
     if source.replicas:
         yield (
             f"The source is a global table (also in {', '.join(source.replicas)}). Changes made in "
             "its other Regions, expiries among them, reach the stream as writes of this replica."
         )
-    if observed.peak_writes > LEDGER_PARTITION_UNITS:
+    objects = least_partitions(source)
+    if IMPORT_OBJECTS / 10 < objects <= IMPORT_OBJECTS:
         yield (
-            f"The source takes up to {observed.peak_writes:.0f} write units a second. Where more "
-            f"than {LEDGER_PARTITION_UNITS} of them go to one partition, the replica cannot "
-            "follow: CloudWatch Contributor Insights of the table shows the busiest keys."
+            f"An export of the source has {objects:,} objects or more, at least one for each "
+            "partition. How many is known once it is complete (its manifest-files.json); an "
+            f"import reads {IMPORT_OBJECTS:,}."
+        )
+    if observed.peak_writes > LEDGER_PARTITION_UNITS and not observed.throttled_partitions:
+        yield (
+            f"The source takes up to {observed.peak_writes:.0f} write units a second (its busiest "
+            f"minute of the last day). Where more than {LEDGER_PARTITION_UNITS} of them go to one "
+            "partition, the replica cannot follow. Looked for and not found: a partition so busy "
+            "that it refused writes. One between that and this shows in CloudWatch Contributor "
+            "Insights of the table alone, which names the busiest keys."
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from bootstrap import operations, planning, stack_file
+from bootstrap import operations, planning, price_file, stack_file
 from bootstrap.ending import ended
 from bootstrap.errors import UsageError
 from bootstrap.invocation import chosen, common_options, gateways, guarded, process
@@ -108,8 +108,16 @@ def _stack(given: dict[str, Any], config: Path | None) -> tuple[Outputs, Sequenc
     type=click.Path(dir_okay=False, path_type=Path),
     help="Pulumi.STACK.yaml of a stack that is not deployed yet, instead of --stack.",
 )
+@click.option(
+    "--prices",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Your own prices for the estimate (YAML, `name: US dollars`). Default: list prices.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Everything, for machines.")
-def plan(config: Path | None, as_json: bool, debug: bool, **given: Any) -> None:
+def plan(
+    config: Path | None, prices: Path | None, as_json: bool, debug: bool, **given: Any
+) -> None:
     """Shows what `run` would do, what blocks it, how long it takes and what it costs.
 
     Changes nothing. Exits with 1 if something blocks, and says what removes it.
@@ -124,7 +132,13 @@ def plan(config: Path | None, as_json: bool, debug: bool, **given: Any) -> None:
         outputs, tables = _stack(given, config)
         this = process()
         return planning.show_plans(
-            outputs, tables, gateways(outputs, this, given), this, now=time(), as_json=as_json
+            outputs,
+            tables,
+            gateways(outputs, this, given),
+            this,
+            now=time(),
+            as_json=as_json,
+            prices=price_file.read(prices) if prices else price_file.PriceList(),
         )
 
     guarded(work, debug)

@@ -14,6 +14,9 @@ EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
 """What a shell reports for a process ended by Ctrl-C. AWS goes on; `run` picks it up again."""
 
+EXIT_PIPE_CLOSED = 141
+"""What a shell reports for a process whose output nobody reads any more."""
+
 
 class Side(Enum):
     """An account of the pair, with the exit code that says it is that account's turn."""

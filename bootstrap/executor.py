@@ -104,6 +104,7 @@ class TableRun:
                 self.context.table,
                 self.context.timing,
                 self.journal.now(),
+                stack=self.context.outputs,
                 region=self.context.outputs.target.region,
             )
             made = plan.make(observed, self.context.table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import sys
@@ -14,7 +15,13 @@ import click
 
 from bootstrap import interruption, operations
 from bootstrap import outputs as stack_outputs
-from bootstrap.errors import EXIT_BUG, EXIT_INTERRUPTED, BootstrapError, UsageError
+from bootstrap.errors import (
+    EXIT_BUG,
+    EXIT_INTERRUPTED,
+    EXIT_PIPE_CLOSED,
+    BootstrapError,
+    UsageError,
+)
 from bootstrap.lease import this_machine
 from bootstrap.outputs import Outputs, TableOutputs
 from bootstrap.timing import SystemClock, timing_from
@@ -117,6 +124,9 @@ def chosen(
 def guarded(work: Callable[[], int], debug: bool, interrupted: str = "") -> None:
     """Runs a command; turns what ends it into a message and an exit code."""
     interruption.listen()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # arrows and bars, where the locale has none
     try:
         code = work()
     except BootstrapError as error:
@@ -124,6 +134,11 @@ def guarded(work: Callable[[], int], debug: bool, interrupted: str = "") -> None
             traceback.print_exc()
         click.echo(str(error), err=True)
         code = error.exit_code
+    except BrokenPipeError:
+        # Whoever read has seen enough (`| head`). What the interpreter flushes at its end goes
+        # nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_PIPE_CLOSED
     except KeyboardInterrupt:
         click.echo(f"Interrupted. {interrupted}".strip(), err=True)
         code = EXIT_INTERRUPTED

@@ -6,10 +6,12 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TextIO
 
 from bootstrap import status as status_view
 from bootstrap.accounts import Ledger, SourceAccount, TargetAccount
+from bootstrap.aws import usage as metrics
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.journal_table import AwsJournal
 from bootstrap.aws.ledger import AwsLedger
@@ -28,10 +30,11 @@ from bootstrap.plan import Plan
 from bootstrap.progress import as_json
 from bootstrap.render import page, screen
 from bootstrap.timing import Clock, Timing
+from bootstrap.usage import Usage
 from bootstrap.verify import records as verification
 from replicator.observation import LedgerRows, SourceSide, TargetSide, count_objects
 
-SOURCE_SERVICES = ("dynamodb", "kinesis", "cloudwatch", "application-autoscaling")
+SOURCE_SERVICES = ("dynamodb", "kinesis", "cloudwatch", "application-autoscaling", "kms")
 
 
 class Gateways:
@@ -62,6 +65,11 @@ class Gateways:
             external_id=external_id,
         )
 
+    def refuse_other_accounts(self) -> None:
+        """Raises AccountError for credentials of other accounts than the stack names."""
+        for session in (self._source, self._target):
+            session.refuse_another_account()
+
     def source(self, before: Callable[[], None] | None = None) -> SourceAccount:
         calls = Calls(Side.SOURCE, _who(self._outputs.source), before)
         clients = [self._source.client(name) for name in SOURCE_SERVICES]
@@ -71,7 +79,8 @@ class Gateways:
         self, table: TableOutputs, before: Callable[[], None] | None = None
     ) -> TargetAccount:
         lambda_ = self._target.client("lambda", table.consumer_region)
-        return AwsTarget(self._target_calls(before), self._target.client("dynamodb"), lambda_)
+        dynamodb, kms = self._target.client("dynamodb"), self._target.client("kms")
+        return AwsTarget(self._target_calls(before), dynamodb, lambda_, kms)
 
     def ledger(self, table: TableOutputs, before: Callable[[], None] | None = None) -> Ledger:
         calls = self._target_calls(before)
@@ -93,6 +102,21 @@ class Gateways:
             LedgerRows(dynamodb, table.ledger_table),
             lambda: count_objects(kept, table.quarantine_bucket, "open/"),
             lambda: count_objects(given_up, table.on_failure_bucket),
+        )
+
+    def usage(self, table: TableOutputs, now: float) -> Usage:
+        """What the metrics say of a table. `now`: epoch seconds."""
+        calls = Calls(Side.SOURCE, _who(self._outputs.source))
+        return metrics.usage(
+            metrics.Metrics(calls, self._source.client("cloudwatch")),
+            metrics.Metrics(
+                self._target_calls(None),
+                self._target.client("cloudwatch", table.consumer_region),
+            ),
+            stack=self._outputs.stack,
+            table=table.source_table,
+            stream=table.stream_name,
+            now=now,
         )
 
     def journal(self) -> Store:
@@ -241,6 +265,7 @@ def _show(
             process.machine,
             command[table.source_table],
             gateways.looks(table),
+            partial(gateways.usage, table),
         )
         for table in tables
     ]
@@ -248,7 +273,11 @@ def _show(
     if watch and not as_json_text and process.out.isatty():
         process.out.write(CLEAR)
     if not as_json_text:
-        pages = (f"{page(each)}\n{last.line}" for each, last in zip(shown, verified, strict=True))
+        bars = process.out.isatty()
+        pages = (
+            f"{page(each, bars=bars)}\n{last.line}"
+            for each, last in zip(shown, verified, strict=True)
+        )
         print("\n\n".join(pages), file=process.out, flush=True)
         return
     values = [

@@ -49,6 +49,8 @@ class TableOutputs:
     on_failure_bucket: str
     """Target account, the consumer's Region: whole events that Lambda gave up on."""
     snapshot_prefix: str
+    source_key_arn: str = ""
+    """The customer-managed key of the source that the exporter may use; empty for none."""
     target_key_arn: str = ""
     """The customer-managed key for the target table; empty for AWS's."""
 
@@ -264,5 +266,6 @@ def _table(members: _Members) -> TableOutputs:
         quarantine_bucket=members.text("quarantineBucket"),
         on_failure_bucket=members.text("onFailureBucket"),
         snapshot_prefix=members.text("snapshotPrefix"),
+        source_key_arn=members.optional("sourceKeyArn"),
         target_key_arn=members.optional("targetKeyArn"),
     )

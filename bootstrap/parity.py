@@ -160,9 +160,10 @@ def _waiting(source: TableFacts, observed: Observed) -> Iterator[Setting]:
     yield Setting(
         "time to live",
         expiry.attribute or "on" if expiry.enabled else "off",
-        "off until the switch, unless run --ttl says otherwise",
+        "off until the switch",
         When.SWITCH,
-        "while both sides expire items they race; the source's expiries arrive as deletes",
+        "unless run --ttl says otherwise; while both sides expire items they race, and the "
+        "source's expiries arrive as deletes anyway",
     )
     yield Setting(
         "capacity",
@@ -171,6 +172,13 @@ def _waiting(source: TableFacts, observed: Observed) -> Iterator[Setting]:
         else "on demand",
         "on demand",
         When.SWITCH,
+    )
+    yield Setting(
+        "index throughput",
+        _index_throughput(source),
+        "as the table: on demand, no maximum",
+        When.SWITCH,
+        "an index that takes less than its table throttles the writes to it",
     )
     most = [
         f"{n} {what}"
@@ -225,6 +233,29 @@ def _keys(table: TableFacts) -> str:
 
 def _indexes(table: TableFacts) -> str:
     return ", ".join(sorted(index["IndexName"] for index in table.global_indexes)) or "none"
+
+
+def _index_throughput(table: TableFacts) -> str:
+    """What each index has of its own; nothing where it has what DynamoDB gives it."""
+    found = []
+    for index in sorted(table.global_indexes, key=lambda index: str(index["IndexName"])):
+        given = index.get("ProvisionedThroughput", {})
+        most = index.get("OnDemandThroughput", {})
+        warm = index.get("WarmThroughput", {})
+        parts = [
+            f"{given.get(f'{kind}CapacityUnits')} {what}"
+            for kind, what in (("Read", "reads"), ("Write", "writes"))
+            if given.get(f"{kind}CapacityUnits")
+        ]
+        parts += [
+            f"at most {most[f'Max{kind}RequestUnits']} {what}"
+            for kind, what in (("Read", "reads"), ("Write", "writes"))
+            if most.get(f"Max{kind}RequestUnits", -1) > 0
+        ]
+        if warm.get("WriteUnitsPerSecond"):
+            parts.append(f"warm for {warm['WriteUnitsPerSecond']} writes")
+        found += [f"{index['IndexName']}: {', '.join(parts)}"] if parts else []
+    return "; ".join(found) or ("on demand" if table.global_indexes else "none")
 
 
 def _billing(table: TableFacts) -> str:

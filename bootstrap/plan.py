@@ -10,10 +10,14 @@ from bootstrap.accounts import TableFacts
 from bootstrap.blockers import Blocker, blockers, notes
 from bootstrap.errors import BlockedError
 from bootstrap.estimate import Estimate, estimate
+from bootstrap.keys import key_blockers
 from bootstrap.observing import Observed
 from bootstrap.outputs import TableOutputs
 from bootstrap.parity import Setting, settings, wanted
+from bootstrap.price_file import PriceList
 from bootstrap.states import Wanted
+
+LIST_PRICES = PriceList()
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Plan:
     wanted: Wanted
     settings: tuple[Setting, ...]
     estimate: Estimate
+    priced_by: str
+    """Where the prices of the estimate come from."""
 
     def refuse_blocked(self) -> None:
         """Raises:
@@ -55,7 +61,7 @@ class Plan:
         )
 
 
-def make(observed: Observed, table: TableOutputs) -> Plan:
+def make(observed: Observed, table: TableOutputs, prices: PriceList = LIST_PRICES) -> Plan:
     """The plan for a table of which no export has begun."""
     source = observed.source
     wants = Wanted()
@@ -63,16 +69,17 @@ def make(observed: Observed, table: TableOutputs) -> Plan:
         wants = wanted(
             source, observed.tags, observed.expiry, observed.peak_writes, observed.limits
         )
-    expected = estimate(observed)
+    expected = estimate(observed, prices.prices)
     return Plan(
         table=table.source_table,
         target_table=table.target_table,
-        blockers=tuple(blockers(observed, table, expected)),
+        blockers=(*blockers(observed, table, expected), *key_blockers(observed, table)),
         actions=tuple(_actions(observed, table)),
         notes=tuple(notes(observed, table)),
         wanted=wants,
         settings=settings(observed, wants) if source is not None else (),
         estimate=expected,
+        priced_by=prices.origin,
     )
 
 

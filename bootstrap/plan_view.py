@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bootstrap.estimate import Estimate, Span
+from bootstrap.estimate import Span
 from bootstrap.parity import Setting
 from bootstrap.plan import Plan
-from bootstrap.prices import AS_OF, REGION
+from bootstrap.prices import AS_OF
 from bootstrap.wording import duration, number, size
 
 
@@ -25,7 +25,7 @@ def page(plan: Plan) -> str:
     lines += [f"  {n}. {act.step:10} {act.what}" for n, act in enumerate(plan.actions, 1)]
     if plan.settings:
         lines += ["", "Settings:", *table(plan.settings)]
-    lines += ["", "Estimate:", *_estimate(plan.estimate)]
+    lines += ["", "Estimate:", *_estimate(plan)]
     lines += ["", *(f"note: {note}" for note in plan.notes)] if plan.notes else []
     return "\n".join(lines)
 
@@ -33,7 +33,7 @@ def page(plan: Plan) -> str:
 def table(settings: Sequence[Setting]) -> list[str]:
     """The settings as rows under a head, with what has drifted."""
     rows = [("", "source", "target", "when")]
-    rows += [(each.name, each.source, _target(each), each.when) for each in settings]
+    rows += [(each.name, each.source, _target(each), _when(each)) for each in settings]
     widths = [min(40, max(len(row[n]) for row in rows)) for n in range(3)]
     return [
         "  "
@@ -44,13 +44,18 @@ def table(settings: Sequence[Setting]) -> list[str]:
     ]
 
 
+def _when(setting: Setting) -> str:
+    return f"{setting.when}: {setting.why}" if setting.why else str(setting.when)
+
+
 def _target(setting: Setting) -> str:
     if setting.drifted:
         return f"{setting.actual}, DRIFTED from {setting.target}"
     return setting.target
 
 
-def _estimate(expected: Estimate) -> list[str]:
+def _estimate(plan: Plan) -> list[str]:
+    expected = plan.estimate
     catch_up = _span(expected.catch_up) if expected.catch_up else "never: it changes too fast"
     costs = ", ".join(f"${cost:,.2f} at {days} days" for days, cost in expected.monthly)
     return [
@@ -62,7 +67,7 @@ def _estimate(expected: Estimate) -> list[str]:
         f"  catch-up   {catch_up}",
         f"  cost once  ${expected.once:,.2f}",
         f"  a month    {costs} of retention",
-        f"             (list prices of {REGION} as of {AS_OF}; AWS's price pages count)",
+        f"             ({plan.priced_by})",
     ]
 
 
@@ -90,6 +95,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
             "onceUsd": round(expected.once, 2),
             "monthlyUsd": {str(days): round(cost, 2) for days, cost in expected.monthly},
             "pricesAsOf": AS_OF,
+            "prices": plan.priced_by,
         },
     }
 

@@ -10,6 +10,7 @@ from bootstrap import observing, parity, plan, plan_view
 from bootstrap.errors import BlockedError
 from bootstrap.operations import Gateways, Process
 from bootstrap.outputs import Outputs, TableOutputs
+from bootstrap.price_file import PriceList
 
 BLOCKED = 1
 
@@ -22,9 +23,14 @@ def show_plans(
     *,
     now: float,
     as_json: bool,
+    prices: PriceList,
 ) -> int:
     """Prints the plan of each table; returns the exit code."""
-    plans = [plan.make(observe(outputs, table, gateways, process, now), table) for table in tables]
+    gateways.refuse_other_accounts()
+    plans = [
+        plan.make(observe(outputs, table, gateways, process, now), table, prices)
+        for table in tables
+    ]
     if as_json:
         _print_json([plan_view.as_json(made) for made in plans], process)
     else:
@@ -79,6 +85,7 @@ def observe(
         table,
         process.timing,
         now,
+        stack=outputs,
         region=outputs.target.region,
         whole=True,
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bootstrap.accounts import EventSource
+from bootstrap.bars import remaining, share
 from bootstrap.context import Measure
 from bootstrap.journal import Event, Failure, Row, Waiting
+from bootstrap.prices import AS_OF
 from bootstrap.states import (
     REPLICAS,
     CaughtUp,
@@ -19,6 +21,7 @@ from bootstrap.states import (
     Paused,
     State,
 )
+from bootstrap.usage import Retention, Usage, retention
 from bootstrap.wording import instant
 from replicator.detectors import (
     BUFFER,
@@ -29,6 +32,7 @@ from replicator.detectors import (
     Level,
     Probed,
     Readings,
+    Stream,
 )
 
 RUN = "run"
@@ -69,6 +73,7 @@ class Snapshot:
     readings: Readings | None = None
     """What the loss detectors judged; None where they were not read."""
     findings: tuple[Finding, ...] = ()
+    usage: Usage = field(default_factory=Usage)
 
     @property
     def mapping_enabled(self) -> bool:
@@ -105,6 +110,15 @@ class Snapshot:
         probed = self.readings.probed if self.readings else None
         return probed.lag if isinstance(probed, Probed) else None
 
+    @property
+    def retention(self) -> Retention | None:
+        """What the stream keeps and costs; None where that is unknown."""
+        stream = self.readings.stream if self.readings else None
+        if not isinstance(stream, Stream) or self.usage.stream_bytes is None:
+            return None
+        age = self.at - stream.created
+        return retention(stream.retention_hours, age, self.usage.stream_bytes)
+
 
 def snapshot(
     table: str,
@@ -121,6 +135,7 @@ def snapshot(
     retention_hours: int | None = None,
     readings: Readings | None = None,
     findings: Sequence[Finding] = (),
+    usage: Usage | None = None,
 ) -> Snapshot:
     """Puts a snapshot together from the journal's row and what was observed beside it.
 
@@ -153,6 +168,7 @@ def snapshot(
         warnings=_warnings(row, mapping),
         readings=readings,
         findings=tuple(findings),
+        usage=usage or Usage(),
     )
 
 
@@ -212,6 +228,7 @@ def _warnings(row: Row, mapping: EventSource | None) -> tuple[str, ...]:
 def as_json(shown: Snapshot) -> dict[str, Any]:
     """The snapshot for machines. Members may be added; none changes its meaning."""
     export, load = shown.export, shown.import_
+    lag, kept = shown.usage.lag, shown.retention
     return {
         "table": shown.table,
         "targetTable": shown.target_table,
@@ -266,8 +283,22 @@ def as_json(shown: Snapshot) -> dict[str, Any]:
         "bufferUsed": shown.gauge(BUFFER.metric),
         "lag": {
             "probeSeconds": shown.probe_lag,
+            "metricP50Seconds": lag.p50 if lag else None,
+            "metricP99Seconds": lag.p99 if lag else None,
+            "metricSince": _moment(lag.begin if lag else None),
             "unreplicatedSeconds": shown.gauge(UNREPLICATED.metric),
         },
+        "retention": (
+            {
+                "hours": kept.hours,
+                "gbPerDay": round(kept.gb_per_day, 3),
+                "monthlyUsdNow": round(kept.now, 2),
+                "monthlyUsdFull": round(kept.full, 2),
+                "pricesAsOf": AS_OF,
+            }
+            if kept
+            else None
+        ),
         "safeToSwitch": shown.safe_to_switch,
         "notSafeBecause": list(shown.unsafe) if shown.readings else None,
         "next": shown.next,
@@ -285,6 +316,8 @@ def _measure_json(shown: Snapshot) -> dict[str, Any] | None:
         "ofItems": measure.of_items,
         "bytes": measure.size_bytes,
         "ofBytes": measure.of_bytes,
+        "share": share(measure),
+        "secondsLeft": remaining(measure, shown.at),
         "since": _moment(since),
         "elapsedSeconds": None if since is None else round(max(0.0, shown.at - since), 1),
     }

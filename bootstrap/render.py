@@ -10,11 +10,13 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from bootstrap.bars import bar, remaining
+from bootstrap.prices import AS_OF
 from bootstrap.progress import Snapshot, as_json
 from bootstrap.states import State
 from bootstrap.timing import Clock, Timing
 from bootstrap.wording import duration, moment, number, size
-from replicator.detectors import Level
+from replicator.detectors import BUFFER, Level, Stream
 
 
 class Screen(Protocol):
@@ -37,6 +39,9 @@ def sentence(shown: Snapshot) -> str:
     if measured:
         parts.append(measured)
     parts.append(f"for {duration(shown.at - shown.waiting.since)}")
+    left = remaining(shown.measure, shown.at)
+    if left is not None:
+        parts.append(f"about {duration(left)} more at this pace")
     return ", ".join(parts)
 
 
@@ -169,6 +174,8 @@ def block(shown: Snapshot) -> RenderableType:
         text.append(f"\n  {mark} {name:10}", style=style)
         if name == current and shown.holder:
             text.append(sentence(shown))
+            if bar(shown.measure):
+                text.append(f"\n    {bar(shown.measure)}", style="green")
     if not current and shown.waiting and shown.holder:
         text.append(f"\n    {sentence(shown)}")
     return text
@@ -188,8 +195,8 @@ def screen(out: TextIO, clock: Clock, timing: Timing, *, several: bool, as_lines
     return Lines(out, clock, timing, several)
 
 
-def page(shown: Snapshot) -> str:
-    """What `status` prints for a table."""
+def page(shown: Snapshot, *, bars: bool = False) -> str:
+    """What `status` prints for a table. `bars`: for a terminal."""
     rows: list[tuple[str, str]] = [
         ("table", f"{shown.table} → {shown.target_table}"),
         ("state", f"{shown.state}{_since(shown)}"),
@@ -197,6 +204,8 @@ def page(shown: Snapshot) -> str:
     rows += [("run", shown.run_id)] if shown.run_id else []
     rows += [("worked on by", shown.holder or "nobody")]
     rows += [("waiting", sentence(shown))] if shown.waiting else []
+    if bars and shown.waiting and bar(shown.measure):
+        rows.append(("", bar(shown.measure)))
     if shown.export and shown.export.begun:
         rows.append(("export", _export_text(shown)))
     if shown.import_ and shown.import_.arn:
@@ -229,9 +238,7 @@ def _since(shown: Snapshot) -> str:
 def _detected(shown: Snapshot) -> list[tuple[str, str]]:
     if shown.readings is None:
         return []
-    rows = []
-    if shown.probe_lag is not None:
-        rows.append(("lag", f"{shown.probe_lag:.1f} s, by the watchdog's latest probes"))
+    rows = [("lag", _lag_text(shown)), ("buffer", _buffer_text(shown))]
     for each in shown.findings:
         mark = "✓" if each.level is Level.FINE else str(each.level).upper()
         rows.append(("detector", f"{mark:7} {each.detector.metric}: {each.detail}"))
@@ -242,6 +249,36 @@ def _detected(shown: Snapshot) -> list[tuple[str, str]]:
     else:
         rows.append(("switch", "nothing known stands against it; compare the tables first"))
     return rows
+
+
+def _lag_text(shown: Snapshot) -> str:
+    lag, probes = shown.usage.lag, shown.probe_lag
+    by_metric = "nothing in the last hour, by the consumer's metric"
+    if lag is not None:
+        by_metric = (
+            f"p50 {lag.p50:.2f} s, p99 {lag.p99:.2f} s, by the consumer's metric from "
+            f"{moment(lag.begin)} on"
+        )
+    by_probe = "no probes through yet"
+    if probes is not None:
+        by_probe = f"{probes:.1f} s, by the watchdog's latest probes"
+    return f"{by_metric}; {by_probe}"
+
+
+def _buffer_text(shown: Snapshot) -> str:
+    stream = shown.readings.stream if shown.readings else None
+    if not isinstance(stream, Stream):
+        return "could not be read"
+    used, kept = shown.gauge(BUFFER.metric), shown.retention
+    text = f"keeps changes for {duration(3600 * stream.retention_hours)}"
+    if used is not None:
+        text += f", of which the oldest unapplied one has used {100 * used:.1f} %"
+    if kept is None:
+        return f"{text}; what it takes is not measured yet, nor what that costs"
+    return (
+        f"{text}; {kept.gb_per_day:,.2f} GB a day cost ${kept.now:,.2f} a month to keep by now, "
+        f"${kept.full:,.2f} once it is full (list prices as of {AS_OF})"
+    )
 
 
 def _paused_text(shown: Snapshot) -> str:

@@ -83,11 +83,17 @@ def _tables(config: Any, source: Mapping[str, str], mistakes: list[str]) -> list
             mistakes.append(f"{PROJECT}:tables[{n}].source is missing")
             continue
         factor = each.get("parallelizationFactor", 1)
-        tables.append(_table(str(name), str(each.get("target", name)), source, int(factor)))
+        if not isinstance(factor, int):
+            mistakes.append(f"{PROJECT}:tables[{n}].parallelizationFactor is no whole number")
+            continue
+        keys = (str(each.get("sourceKeyArn") or ""), str(each.get("targetKeyArn") or ""))
+        tables.append(_table(str(name), str(each.get("target", name)), source, factor, keys))
     return tables
 
 
-def _table(name: str, target: str, source: Mapping[str, str], factor: int) -> TableOutputs:
+def _table(
+    name: str, target: str, source: Mapping[str, str], factor: int, keys: tuple[str, str]
+) -> TableOutputs:
     region, account = source["region"], source["accountId"]
     partition = "aws-cn" if region.startswith("cn-") else "aws"
     return TableOutputs(
@@ -105,4 +111,6 @@ def _table(name: str, target: str, source: Mapping[str, str], factor: int) -> Ta
         quarantine_bucket="",
         on_failure_bucket="",
         snapshot_prefix=name,
+        source_key_arn=keys[0],
+        target_key_arn=keys[1],
     )

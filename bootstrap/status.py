@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 
 from bootstrap import progress
 from bootstrap.accounts import Ledger, SourceAccount, TargetAccount
@@ -14,6 +15,7 @@ from bootstrap.lease import Holder, Machine
 from bootstrap.outputs import TableOutputs
 from bootstrap.states import Exported, Imported, Paused, Probing, State
 from bootstrap.steps import snapshot as export_step
+from bootstrap.usage import Usage
 from replicator.detectors import judge
 
 
@@ -26,8 +28,9 @@ def look(
     machine: Machine,
     command: str,
     looks: Looks | None = None,
+    usage: Callable[[float], Usage] | None = None,
 ) -> progress.Snapshot:
-    """A snapshot from outside the run, by whoever may read."""
+    """A snapshot from outside the run, by whoever may read. `usage` is asked as of a moment."""
     found, at = store.read(table.source_table)
     row = found or Row()
     # Before there is a run there is nothing to lose.
@@ -45,6 +48,7 @@ def look(
         retention_hours=_retention(table, row, source),
         readings=readings,
         findings=judge(readings, expected(table)) if readings else (),
+        usage=usage(at) if usage is not None and row.run_id else Usage(),
     )
 
 

@@ -129,6 +129,8 @@ class Consumer(pulumi.ComponentResource):
             "onFailureBucket": failures.name,
             "snapshotPrefix": table.slug,
         }
+        if table.source_key:
+            self.outputs["sourceKeyArn"] = table.source_key
         if table.target_key:
             self.outputs["targetKeyArn"] = table.target_key
         self.register_outputs({"mappingUuid": mapping.uuid})

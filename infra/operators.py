@@ -38,11 +38,16 @@ STREAM_KEY_ACTIONS = ("kms:GenerateDataKey",)
 SNAPSHOT_WRITE_ACTIONS = ("s3:AbortMultipartUpload", "s3:PutObject", "s3:PutObjectAcl")
 # "If the table … you're exporting … is encrypted with customer managed keys, … this permission is
 # given through the IAM User/Role that triggers the export job" ("Requesting a table export").
-SOURCE_KEY_ACTIONS = ("kms:Decrypt", "kms:DescribeKey")
+# DescribeKey is among KEY_LOOK_ACTIONS.
+SOURCE_KEY_ACTIONS = ("kms:Decrypt",)
+# `plan` says before the export is paid for whether a key will refuse it.
+KEY_LOOK_ACTIONS = ("kms:DescribeKey", "kms:GetKeyPolicy")
 EXPORTER_ACTIONS_WITHOUT_ARN = (
     "application-autoscaling:DescribeScalableTargets",
     "cloudwatch:GetMetricStatistics",
     "dynamodb:ListExports",
+    # Which key is AWS's own is known by its alias alone.
+    "kms:ListAliases",
 )
 
 # --- The importer, in the target account: it imports, configures the table, runs the consumer.
@@ -98,10 +103,10 @@ IMPORT_LOG_ACTIONS = (
 )
 # What DynamoDB "requires at a minimum" of the principal that selects the key for a table ("How
 # DynamoDB uses AWS KMS"); there with wildcards, here with what it says that they stand for.
+# DescribeKey is among KEY_LOOK_ACTIONS.
 TARGET_KEY_ACTIONS = (
     "kms:CreateGrant",
     "kms:Decrypt",
-    "kms:DescribeKey",
     "kms:Encrypt",
     "kms:GenerateDataKey",
     "kms:GenerateDataKeyWithoutPlaintext",
@@ -109,6 +114,7 @@ TARGET_KEY_ACTIONS = (
     "kms:ReEncryptTo",
 )
 IMPORTER_ACTIONS_WITHOUT_ARN = (
+    "cloudwatch:GetMetricStatistics",
     "dynamodb:DescribeLimits",
     "dynamodb:ListExports",
     "dynamodb:ListImports",
@@ -234,6 +240,8 @@ class Operators(pulumi.ComponentResource):
             allow("Ledgers", READ_LEDGER_ACTIONS, [lane.ledger.arn for lane in lanes]),
             allow("Journal", READ_JOURNAL_ACTIONS, [self.journal.arn]),
             allow("Mappings", READ_MAPPING_ACTIONS, [lane.consumer.mapping_arn for lane in lanes]),
+            # The lag that the consumer measures.
+            allow("NoArn", READ_METRIC_ACTIONS, ["*"]),
         ]
 
     def _exporter(self, snapshot: Snapshot, lanes: Sequence[Parts]) -> list[Statement]:
@@ -255,6 +263,7 @@ class Operators(pulumi.ComponentResource):
                 [lane.table.source_key for lane in lanes],
                 through("dynamodb", self._settings.source.region),
             ),
+            *used("SeeKeys", KEY_LOOK_ACTIONS, [lane.table.source_key for lane in lanes]),
             *used(
                 "SnapshotKey",
                 KEY_WRITE_ACTIONS,
@@ -290,6 +299,11 @@ class Operators(pulumi.ComponentResource):
                 [lane.table.target_key for lane in lanes],
                 through("dynamodb", target.region),
             ),
+            *used(
+                "SeeKeys",
+                KEY_LOOK_ACTIONS,
+                [*(lane.table.target_key for lane in lanes), snapshot.key_arn],
+            ),
             allow("ListKept", ["s3:ListBucket"], [*quarantines, *failures]),
             allow("OpenQuarantine", OPEN_ACTIONS, [objects(arn, "open/") for arn in quarantines]),
             allow("Resolved", RESOLVED_ACTIONS, [objects(arn, "resolved/") for arn in quarantines]),
@@ -300,9 +314,12 @@ class Operators(pulumi.ComponentResource):
 
 
 def used(
-    sid: str, actions: Sequence[str], keys: Sequence[Text | None], when: Condition
+    sid: str,
+    actions: Sequence[str],
+    keys: Sequence[Text | None],
+    when: Condition | None = None,
 ) -> list[Statement]:
-    """The use of customer-managed keys through a service; nothing where there is none."""
+    """The use of customer-managed keys, `when` through a service; nothing where there is none."""
     arns = sorted({key for key in keys if isinstance(key, str)})
     outputs = [key for key in keys if isinstance(key, pulumi.Output)]
     return [allow(sid, actions, [*arns, *outputs], when=when)] if arns or outputs else []

@@ -166,6 +166,13 @@ STANDING = (
         NO_ARN,
         "Application Auto Scaling API Reference, DescribeScalableTargets",
     ),
+    # `plan` asks it of a source table that is encrypted with a KMS key.
+    Standing(
+        EXPORTER,
+        ("kms:ListAliases",),
+        NO_ARN,
+        "AWS KMS API Reference, ListAliases",
+    ),
     Standing(
         IMPORTER,
         ("lambda:GetAccountSettings",),
@@ -182,6 +189,7 @@ WITHOUT_AN_ARN = {
     "dynamodb:DescribeLimits": "Service Authorization Reference, list_amazondynamodb",
     "dynamodb:ListExports": "Service Authorization Reference, list_amazondynamodb",
     "dynamodb:ListImports": "Service Authorization Reference, list_amazondynamodb",
+    "kms:ListAliases": "AWS KMS API Reference, ListAliases: an IAM policy alone allows it",
     "lambda:GetAccountSettings": "Service Authorization Reference, list_awslambda",
     "logs:DescribeLogGroups": "Amazon DynamoDB Developer Guide, S3DataImport.Requesting",
 }

@@ -32,6 +32,11 @@ CREDENTIALS = frozenset(
         "UnrecognizedClientException",
     }
 )
+# What AWS answers to a call that was signed minutes ago or ahead, by its own clock.
+SKEWED = re.compile(
+    "RequestTimeTooSkewed|RequestExpired|RequestInTheFuture|Signature (expired|not yet current)",
+    re.IGNORECASE,
+)
 # What passes with time. LimitExceeded: too many exports, imports or table operations at once.
 PASSING = frozenset(
     {
@@ -122,6 +127,14 @@ class Calls:
                 f"{self.role} may not {action} on {resource} in the {self.side.account}. "
                 f"AWS says: {message}",
                 fix=self._denied_fix(service, action),
+                code=code,
+            )
+        if SKEWED.search(f"{code}: {message}"):
+            return AccountError(
+                self.side,
+                f"{action} was refused with {code}: {message}. This machine's clock is wrong.",
+                fix="set the clock (timedatectl set-ntp true, or your system's own way), and run "
+                "again: it goes on from where it was",
                 code=code,
             )
         if code in CREDENTIALS:

@@ -10,7 +10,7 @@ from botocore.config import Config
 from botocore.credentials import DeferredRefreshableCredentials
 
 from bootstrap.aws.calls import Calls
-from bootstrap.errors import Side, UsageError
+from bootstrap.errors import AccountError, Side, UsageError
 from bootstrap.outputs import AccountOutputs
 from bootstrap.timing import SCALE_VARIABLE, Timing, is_loopback
 
@@ -82,6 +82,25 @@ class Session:
             service, region_name=region or self.account.region, config=config
         )
         return self._checked(client)
+
+    def refuse_another_account(self) -> None:
+        """A role says in its ARN whose it is; before there is one, AWS says whose the caller is.
+
+        Raises:
+            AccountError: for credentials of another account than the stack names.
+        """
+        if self.account.role_arn:
+            return
+        client = self._sts or self._base_client()
+        answer = self._calls("sts", client.get_caller_identity, "the caller")
+        if answer["Account"] != self.account.account_id:
+            raise AccountError(
+                self.side,
+                f"{self._calls.role}: of account {answer['Account']}, and the stack's "
+                f"{self.side.account} is {self.account.account_id}.",
+                fix=f"--{self.side.name.lower()}-profile with credentials of that account, or "
+                "another accountId in the stack configuration",
+            )
 
     def _checked(self, client: Any) -> Any:
         endpoint = client.meta.endpoint_url

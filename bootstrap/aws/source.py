@@ -15,6 +15,7 @@ from bootstrap.accounts import (
     Expiry,
     ExportFacts,
     ExportRequest,
+    KeyFacts,
     OpenShards,
     ProbeRecord,
     Shard,
@@ -24,6 +25,7 @@ from bootstrap.accounts import (
 )
 from bootstrap.aws.calls import Calls, answered_at
 from bootstrap.aws.exports import Exports, moment_of
+from bootstrap.aws.keys import Keys
 from bootstrap.aws.tables import Tables, timestamp
 from bootstrap.errors import AccountError
 
@@ -35,7 +37,13 @@ class AwsSource:
     """`SourceAccount` through the exporter role. Control plane and metrics only."""
 
     def __init__(
-        self, calls: Calls, dynamodb: Any, kinesis: Any, cloudwatch: Any, scaling: Any = None
+        self,
+        calls: Calls,
+        dynamodb: Any,
+        kinesis: Any,
+        cloudwatch: Any,
+        scaling: Any = None,
+        kms: Any = None,
     ) -> None:
         self._calls = calls
         self._dynamodb = dynamodb
@@ -44,6 +52,7 @@ class AwsSource:
         self._scaling = scaling
         self._tables = Tables(calls, dynamodb)
         self._exports = Exports(calls, dynamodb)
+        self._keys = Keys(calls, kms)
 
     def table(self, name: str) -> TableFacts | None:
         return self._tables.describe(name)
@@ -77,6 +86,12 @@ class AwsSource:
             for each in answer.get("KinesisDataStreamDestinations", [])
         )
         return Destinations(found, answered_at(answer))
+
+    def key(self, arn: str) -> KeyFacts:
+        return self._keys.look(arn)
+
+    def awss_own_key(self, arn: str) -> bool | None:
+        return self._keys.awss_own(arn)
 
     def surroundings(self, table: str, table_arn: str) -> Surroundings:
         # Each may be denied or unknown without harm: parity says then that it could not be read.
@@ -213,6 +228,19 @@ class AwsSource:
         return self._metric(
             "ConsumedWriteCapacityUnits", "Sum", {"TableName": table}, since, until, period
         )
+
+    def throttled_partitions(self, table: str, since: float, until: float, period: int) -> int:
+        # Writes refused because they exceed what one partition takes, whatever the table may take
+        # (developer guide, TroubleshootingThrottling-cloudwatch).
+        points = self._metric(
+            "WriteKeyRangeThroughputThrottleEvents",
+            "Sum",
+            {"TableName": table},
+            since,
+            until,
+            period,
+        )
+        return round(sum(point.value for point in points))
 
     def failed_to_replicate(self, table: str, since: float, until: float, period: int) -> int:
         points = self._metric(

@@ -11,10 +11,12 @@ from bootstrap.accounts import (
     Expiry,
     ImportFacts,
     ImportRequest,
+    KeyFacts,
     Limits,
     TableFacts,
 )
 from bootstrap.aws.calls import Calls
+from bootstrap.aws.keys import Keys
 from bootstrap.aws.tables import MISSING, Tables, timestamp
 from bootstrap.errors import AccountError
 
@@ -22,11 +24,12 @@ from bootstrap.errors import AccountError
 class AwsTarget:
     """`TargetAccount` through the importer role. `lambda_` is a client in the consumer's Region."""
 
-    def __init__(self, calls: Calls, dynamodb: Any, lambda_: Any) -> None:
+    def __init__(self, calls: Calls, dynamodb: Any, lambda_: Any, kms: Any = None) -> None:
         self._calls = calls
         self._dynamodb = dynamodb
         self._lambda = lambda_
         self._tables = Tables(calls, dynamodb)
+        self._keys = Keys(calls, kms)
 
     def table(self, name: str) -> TableFacts | None:
         return self._tables.describe(name)
@@ -69,6 +72,9 @@ class AwsTarget:
             if "NextToken" not in answer:
                 return running
             request["NextToken"] = answer["NextToken"]
+
+    def key(self, arn: str) -> KeyFacts:
+        return self._keys.look(arn)
 
     def concurrency(self) -> int | None:
         try:

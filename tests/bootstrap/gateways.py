@@ -17,6 +17,7 @@ from bootstrap.accounts import (
     ExportRequest,
     ImportFacts,
     ImportRequest,
+    KeyFacts,
     Limits,
     OpenShards,
     ProbeRecord,
@@ -74,6 +75,14 @@ class FakeSource:
     def surroundings(self, table: str, table_arn: str) -> Surroundings:
         with self._call("surroundings") as world:
             return world.surroundings
+
+    def key(self, arn: str) -> KeyFacts:
+        with self._call("source_key") as world:
+            return world.keys[arn]
+
+    def awss_own_key(self, arn: str) -> bool | None:
+        with self._call("awss_own_key") as world:
+            return world.awss_own_key
 
     def running_exports(self) -> int:
         with self._call("running_exports") as world:
@@ -151,6 +160,10 @@ class FakeSource:
         with self._call("consumed_writes") as world:
             begins = range(int(since), int(until), period)
             return [Datapoint(float(begin), world.writes(begin)) for begin in begins]
+
+    def throttled_partitions(self, table: str, since: float, until: float, period: int) -> int:
+        with self._call("throttled_partitions") as world:
+            return world.throttled_partitions
 
     def failed_to_replicate(self, table: str, since: float, until: float, period: int) -> int:
         with self._call("failed_to_replicate", (since, period)) as world:
@@ -256,6 +269,10 @@ class FakeTarget:
             if table != LEDGER:
                 assert world.target is not None
                 world.target = dataclasses.replace(world.target, warm_writes=writes)
+
+    def key(self, arn: str) -> KeyFacts:
+        with self._call("target_key") as world:
+            return world.keys[arn]
 
     def running_imports(self) -> int:
         with self._call("running_imports") as world:

@@ -93,6 +93,24 @@ def test_credentials_that_do_not_work_say_which_profile_to_pass(error: Exception
     assert "--target-profile" in failure.fix
 
 
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("InvalidSignatureException", "Signature expired: 20260101T000000Z is now earlier than …"),
+        ("SignatureDoesNotMatch", "Signature not yet current: 20260101T010000Z is still later …"),
+        ("RequestTimeTooSkewed", "The difference between the request time and … is too large."),
+        ("RequestExpired", "Request has expired."),
+    ],
+)
+def test_a_clock_that_is_wrong_is_named_and_not_the_credentials(code: str, message: str) -> None:
+    failure = failure_of(client_error("DescribeTable", code, message))
+    assert "This machine's clock is wrong" in failure.what
+    assert "set the clock" in failure.fix
+    assert "profile" not in failure.fix
+    forged = failure_of(client_error("DescribeTable", "SignatureDoesNotMatch", "of another key"))
+    assert "clock" not in forged.what
+
+
 def test_a_bug_of_ours_is_not_dressed_up_as_awss() -> None:
     def method(**request: Any) -> NoReturn:
         raise exceptions.ParamValidationError(report="our mistake")

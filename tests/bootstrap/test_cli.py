@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-from bootstrap import cli, operations
+from bootstrap import cli, operations, reference
 from bootstrap.errors import BlockedError, BootstrapError
 from tests.bootstrap.world import OUTPUTS_JSON
 
@@ -31,11 +35,21 @@ def invoke(*arguments: str) -> Result:
     return CliRunner().invoke(cli.main, arguments)
 
 
-@pytest.mark.parametrize("command", ["run", "status", "pause", "resume", "plan", "parity"])
+PARTS = re.split(r"^### `(.+)`$", reference.section(), flags=re.MULTILINE)[1:]
+HELP = dict(zip(PARTS[::2], PARTS[1::2], strict=True))
+GROUPS = (reference.PROGRAM, f"{reference.PROGRAM} quarantine")
+
+
+@pytest.mark.parametrize("command", sorted(HELP.keys() - set(GROUPS)))
 def test_each_command_has_help_with_an_example(command: str) -> None:
-    shown = invoke(command, "--help")
+    assert re.search(rf"\n  Examples?:\n    {command} (.|\n)*?--\w+ ", HELP[command])
+
+
+@pytest.mark.parametrize("command", ["run", "status", "plan"])
+def test_help_is_shown_without_a_stack(command: str) -> None:
+    shown = invoke(command, "-h")
     assert shown.exit_code == 0
-    assert f"python -m bootstrap {command} --stack" in shown.output
+    assert "Example" in shown.output
 
 
 def test_the_demo_is_among_the_commands() -> None:
@@ -114,6 +128,42 @@ def test_an_interrupted_run_says_how_to_go_on(file: str, monkeypatch: pytest.Mon
     ended = invoke("run", "--outputs", file)
     assert ended.exit_code == 130
     assert "goes on from here" in ended.output
+
+
+WITHOUT_A_READER = """
+import sys
+from bootstrap.invocation import guarded
+
+def work():
+    while True:
+        print("orders → orders-replica")
+
+guarded(work, False)
+"""
+
+
+def test_a_reader_that_has_seen_enough_gets_no_traceback() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", WITHOUT_A_READER], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(30) == 141
+
+
+def test_a_terminal_without_arrows_gets_no_traceback() -> None:
+    program = WITHOUT_A_READER.replace("while True", "for _ in range(1)") + "\n"
+    shown = subprocess.run(
+        [sys.executable, "-c", program.replace("guarded(work", "guarded(lambda: work() or 0")],
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        capture_output=True,
+        check=False,
+    )
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    assert shown.stdout == b"orders ? orders-replica\n"
 
 
 def test_a_bug_exits_70_and_shows_where(file: str, monkeypatch: pytest.MonkeyPatch) -> None:

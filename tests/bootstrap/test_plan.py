@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap import plan, plan_view, stack_file
+from bootstrap import plan, plan_view, price_file, stack_file
 from bootstrap.accounts import Destination, Expiry, Surroundings, TableFacts
 from bootstrap.errors import UsageError
 from bootstrap.observing import Observed, observe
@@ -25,10 +25,11 @@ GB, TB = 10**9, 10**12
 
 
 def observed(world: World, **table: Any) -> tuple[Observed, TableOutputs]:
-    (meant,) = outputs(**table).tables
+    stack = outputs(**table)
+    (meant,) = stack.tables
     source, target = FakeSource(world, lambda: None), FakeTarget(world, lambda: None)
-    now = world.clock()
-    seen = observe(source, target, meant, Timing(), now, region="eu-west-1", whole=True)
+    now, region = world.clock(), stack.target.region
+    seen = observe(source, target, meant, Timing(), now, stack=stack, region=region, whole=True)
     return seen, meant
 
 
@@ -105,6 +106,18 @@ BLOCKED: dict[str, tuple[Callable[[World], None], str, str]] = {
     ),
     "imports": (having(running_imports=50), "50 imports run", "list-imports"),
     "exports": (having(running_exports=300), "300 exports run", "list-exports"),
+    "export size": (source(size_bytes=101 * TB), "may be at", "exports in flight"),
+    "import objects, by size": (
+        source(size_bytes=600 * TB),
+        "at least 60,000 objects",
+        "source objects",
+    ),
+    "import objects, by writes": (
+        source(warm_writes=50_001_000),
+        "at least 50,001 objects",
+        "source objects",
+    ),
+    "busy partition": (having(throttled_partitions=7), "7 writes of the last day", "spread"),
     "import size": (source(size_bytes=200 * TB), "may read", "source size of imports"),
     "concurrency": (having(concurrency=1), "in 2 lanes", "concurrent executions"),
     "mapping gone": (having(mapping_exists=False), "is gone", "pulumi up"),
@@ -137,6 +150,7 @@ NOTES = [
     (source(encryption="KMS", key_arn="arn:key"), "aws/dynamodb"),
     (source(replicas=("us-east-1",)), "global table (also in us-east-1)"),
     (writes(600), "Contributor Insights"),
+    (source(warm_reads=3 * 5_001_000), "has 5,001 objects or more"),
 ]
 
 
@@ -152,8 +166,15 @@ def test_what_is_worth_knowing_blocks_nobody(change: Callable[[World], None], wo
 READS = {
     *("describe_source", "describe_target", "destinations", "stream", "open_shards", "mapping"),
     *("source_backups", "target_backups", "source_tags", "target_tags", "source_expiry"),
-    *("target_expiry", "consumed_writes", "limits", "concurrency", "surroundings"),
-    *("running_exports", "running_imports"),
+    *(
+        "target_expiry",
+        "consumed_writes",
+        "throttled_partitions",
+        "limits",
+        "concurrency",
+        "surroundings",
+    ),
+    *("running_exports", "running_imports", "source_key", "target_key", "awss_own_key"),
 }
 
 
@@ -183,12 +204,26 @@ def test_every_setting_says_when_the_target_gets_it_or_why_not() -> None:
         write_capacity=7,
         stream_view="NEW_IMAGE",
         max_writes=100,
+        global_indexes=[
+            {
+                "IndexName": "by-day",
+                "KeySchema": [],
+                "ProvisionedThroughput": {"ReadCapacityUnits": 3, "WriteCapacityUnits": 4},
+                "WarmThroughput": {"ReadUnitsPerSecond": 3, "WriteUnitsPerSecond": 40},
+            },
+            {
+                "IndexName": "by-age",
+                "KeySchema": [],
+                "ProvisionedThroughput": {"ReadCapacityUnits": 0, "WriteCapacityUnits": 0},
+                "OnDemandThroughput": {"MaxReadRequestUnits": -1, "MaxWriteRequestUnits": 9},
+            },
+        ],
     )(world)
     found = parity_of(world)
     assert set(found) == {
         *("keys", "global secondary indexes", "billing mode", "encryption", "table class", "tags"),
         *("deletion protection", "point-in-time recovery", "warm throughput", "time to live"),
-        *("capacity", "on-demand maximums", "autoscaling", "DynamoDB stream"),
+        *("capacity", "index throughput", "on-demand maximums", "autoscaling", "DynamoDB stream"),
         *("global table replicas", "contributor insights", "resource policy"),
     }
     assert (found["tags"].target, found["tags"].when) == ("team=shop", When.SETTINGS)
@@ -197,11 +232,16 @@ def test_every_setting_says_when_the_target_gets_it_or_why_not() -> None:
         "PAY_PER_REQUEST",
     )
     assert found["capacity"].source == "5 reads, 7 writes a second"
+    assert found["index throughput"].source == (
+        "by-age: at most 9 writes; by-day: 3 reads, 4 writes, warm for 40 writes"
+    )
     assert found["time to live"].when is When.SWITCH
     assert found["on-demand maximums"].source == "100 writes"
     assert found["autoscaling"].source == "dynamodb:table:WriteCapacityUnits"
     assert found["resource policy"].when is When.NEVER
     assert all(each.why for each in found.values() if each.when is When.NEVER)
+    lines = plan_view.table(tuple(found.values()))
+    assert any("not carried: it names principals of the source's account" in line for line in lines)
 
 
 def test_a_fresh_replica_has_not_drifted() -> None:
@@ -254,6 +294,39 @@ def test_a_backlog_is_read_at_twice_the_pace_that_a_shard_fills_at() -> None:
     assert made.catch_up.least == pytest.approx(60 + behind.least / 3, rel=0.05)
 
 
+def test_the_estimate_goes_by_the_prices_of_a_file(tmp_path: Path) -> None:
+    world = World()
+    source(items=10**6, size_bytes=GB)(world)
+    path = tmp_path / "prices.yaml"
+    path.write_text("export_gb: 1.10\nimport_gb: 0\n")
+    made = plan.make(*observed(world), price_file.read(path))
+    assert made.estimate.once == pytest.approx(1.10)
+    assert f"(2 prices of {path}, the others list prices" in plan_view.page(made)
+    assert "(list prices of us-east-1 as of" in plan_view.page(planned(world))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[1]", "holds no prices"),
+        ("{", "cannot be read"),
+        ("exports: 1", "what is no price: exports"),
+        ("export_gb: much", "what is no price: export_gb"),
+        ("export_gb: -1", "what is no price: export_gb"),
+        ("export_gb: true", "what is no price: export_gb"),
+        ("export_gb: .nan", "what is no price: export_gb"),
+    ],
+)
+def test_a_price_file_that_holds_no_prices_is_told_the_names(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    path = tmp_path / "prices.yaml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=r"Try: .*long_term_gb_month") as caught:
+        price_file.read(path)
+    assert words in caught.value.what
+
+
 def test_a_plan_is_shown_as_text_and_as_json() -> None:
     world = World()
     BLOCKED["target exists"][0](world)
@@ -304,6 +377,7 @@ def test_a_stack_that_is_not_deployed_is_planned_from_its_configuration(tmp_path
         ("[", "cannot be read"),
         (CONFIG.replace("- source: orders\n", "- name: orders\n"), "tables[0].source is missing"),
         (CONFIG.replace("region: eu-central-1", "profile: x"), "target.region is missing"),
+        (CONFIG + "      parallelizationFactor: two\n", "parallelizationFactor is no whole number"),
     ],
 )
 def test_a_configuration_that_lacks_something_is_told_what(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 
@@ -10,7 +11,7 @@ from rich.console import Console
 from bootstrap.context import Measure
 from bootstrap.journal import Row, Waiting
 from bootstrap.progress import Snapshot, snapshot
-from bootstrap.render import JsonLines, Lines, Terminal, block, screen, sentence
+from bootstrap.render import JsonLines, Lines, Terminal, block, page, screen, sentence
 from bootstrap.states import State
 from bootstrap.timing import Timing
 from bootstrap.wording import duration, moment, size
@@ -68,6 +69,37 @@ def test_a_wait_names_items_and_bytes_as_far_as_they_are_known() -> None:
     measure = Measure(items=1_200, of_items=20_000, size_bytes=3 * 1024**2)
     text = sentence(shown(measure=measure, at=START + 65))
     assert text == "waiting for the export, 1,200 of 20,000 items, 3.0 MiB, for 1 min 5 s"
+
+
+HALF = Measure(items=1_000, of_items=4_000, size_bytes=7, since=START)
+
+
+def test_there_is_no_estimate_of_what_is_left_before_there_is_evidence() -> None:
+    assert "more at this pace" not in sentence(shown(measure=HALF, at=START + 30))
+    barely = dataclasses.replace(HALF, items=10)
+    assert "more at this pace" not in sentence(shown(measure=barely, at=START + 600))
+    probes = dataclasses.replace(HALF, unit="probes")
+    assert "more at this pace" not in sentence(shown(measure=probes, at=START + 600))
+    assert sentence(shown(measure=HALF, at=START + 600)).endswith("about 30 min more at this pace")
+
+
+def test_a_terminal_gets_a_bar_and_a_pipe_gets_none() -> None:
+    seen = shown(State.IMPORTING, what="the import", measure=HALF, at=START + 600)
+    row = "              ██████░░░░░░░░░░░░░░░░░░ 25 %"
+    assert row in page(seen, bars=True).splitlines()
+    assert "█" not in page(seen)
+    assert "░" not in "".join(lines(seen))
+    assert "█" not in page(shown(measure=dataclasses.replace(HALF, of_items=None)), bars=True)
+    full = dataclasses.replace(HALF, items=4_000)
+    assert "█" * 24 + " 100 %" in page(shown(measure=full), bars=True)
+
+
+def test_the_live_view_has_a_bar_at_the_step_that_is_under_way() -> None:
+    out = io.StringIO()
+    view = Terminal(Console(file=out, force_terminal=True, width=120, color_system=None))
+    view.show([shown(measure=dataclasses.replace(HALF, items=3_000))])
+    view.close()
+    assert "██████████████████░░░░░░ 75 %" in out.getvalue()
 
 
 def test_several_tables_are_named_on_their_lines() -> None:

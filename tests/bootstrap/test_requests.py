@@ -39,6 +39,9 @@ ANSWERS: dict[str, Any] = {
     "put_records": {"Records": [{"ErrorCode": "ProvisionedThroughputExceededException"}, {}]},
     "get_metric_statistics": {"Datapoints": [{"Timestamp": NOW, "Maximum": 3.0, "Sum": 3.0}]},
     "import_table": {"ImportTableDescription": IMPORT},
+    "describe_key": {"KeyMetadata": {"KeyState": "Enabled"}},
+    "get_key_policy": {"Policy": "{}"},
+    "list_aliases": {"Aliases": [{"AliasName": "alias/aws/dynamodb"}]},
     "describe_import": {"ImportTableDescription": IMPORT},
     "list_imports": {
         "ImportSummaryList": [
@@ -79,14 +82,14 @@ def asked() -> list[tuple[str, dict[str, Any]]]:
 def source(asked: list[tuple[str, dict[str, Any]]]) -> AwsSource:
     clients = [
         Recorder(name, asked)
-        for name in ("dynamodb", "kinesis", "cloudwatch", "application-autoscaling")
+        for name in ("dynamodb", "kinesis", "cloudwatch", "application-autoscaling", "kms")
     ]
     return AwsSource(Calls(Side.SOURCE, "Role exporter"), *clients)
 
 
 @pytest.fixture
 def target(asked: list[tuple[str, dict[str, Any]]]) -> AwsTarget:
-    clients = [Recorder(name, asked) for name in ("dynamodb", "lambda")]
+    clients = [Recorder(name, asked) for name in ("dynamodb", "lambda", "kms")]
     return AwsTarget(Calls(Side.TARGET, "Role importer"), *clients)
 
 
@@ -128,6 +131,9 @@ def test_nothing_reads_or_writes_an_item_of_the_source(
         "put_probes": lambda: source.put_probes("stream", [record, record]),
         "oldest_unreplicated": lambda: source.oldest_unreplicated("orders", 0, 60, 60),
         "consumed_writes": lambda: source.consumed_writes("orders", 0, 60, 60),
+        "throttled_partitions": lambda: source.throttled_partitions("orders", 0, 60, 60),
+        "key": lambda: source.key("arn:key"),
+        "awss_own_key": lambda: source.awss_own_key("arn:key"),
         "failed_to_replicate": lambda: source.failed_to_replicate("orders", 0, 60, 60),
     }
     methods = {name for name in vars(AwsSource) if not name.startswith("_")}
@@ -135,8 +141,8 @@ def test_nothing_reads_or_writes_an_item_of_the_source(
     for call in calls.values():
         call()
     allowed = (
-        r"Describe\w+|GetResourcePolicy|List(Exports|Shards|TagsOfResource)|UpdateContinuousBackups|ExportTableToPointInTime"
-        r"|PutRecords|GetMetricStatistics"
+        r"Describe\w+|GetResourcePolicy|List(Aliases|Exports|Shards|TagsOfResource)|UpdateContinuousBackups|ExportTableToPointInTime"
+        r"|GetKeyPolicy|PutRecords|GetMetricStatistics"
     )
     assert [name for name, _ in asked if not re.fullmatch(allowed, name)] == []
 

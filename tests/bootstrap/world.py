@@ -18,6 +18,7 @@ from bootstrap.accounts import (
     Expiry,
     ExportRequest,
     ImportRequest,
+    KeyFacts,
     ProbeRecord,
     Shard,
     Surroundings,
@@ -140,9 +141,13 @@ class World:
         self.ages: Callable[[float], float | None] = lambda begin: None
         self.writes: Callable[[float], float] = lambda begin: 0.0
         self.lost_records = 0
+        self.throttled_partitions = 0
         self.record_kib = 10_240
         self.surroundings = Surroundings(autoscaling=(), insights=False, policy=False)
         self.running_exports = 0
+        self.awss_own_key: bool | None = True
+        self.keys: dict[str, KeyFacts] = {}
+        """Of both accounts, by ARN."""
         self.source_tags: dict[str, str] = {}
         self.source_expiry = Expiry(False)
 

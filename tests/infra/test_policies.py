@@ -21,6 +21,7 @@ WITHOUT_AN_ARN = {
     "dynamodb:DescribeLimits",
     "dynamodb:ListExports",
     "dynamodb:ListImports",
+    "kms:ListAliases",
     "lambda:GetAccountSettings",
     "logs:DescribeLogGroups",
 }
@@ -278,6 +279,7 @@ BEHIND_A_CALL = {
     "dynamodb:DeleteItem": "the guard's transactions, in `quarantine redrive --direct`",
     "dynamodb:PutItem": "transactions, the journal's and the guard's, are authorised by their acts",
     "kms:GenerateDataKey": "PutRecords into an encrypted stream",
+    "kms:ListAliases": "both accounts' code for keys, which `plan` asks about the source's alone",
     "logs:CreateLogGroup": "ImportTable logs with its caller's permissions",
     "logs:CreateLogStream": "ImportTable logs with its caller's permissions",
     "logs:DescribeLogGroups": "ImportTable logs with its caller's permissions",
@@ -306,7 +308,15 @@ SERVICES = (
     *("application-autoscaling", "cloudwatch", "dynamodb"),
     *("kinesis", "lambda", "logs", "s3"),
 )
-BOTH_SIDES = {"__init__.py", "calls.py", "exports.py", "sessions.py", "tables.py"}
+BOTH_SIDES = {
+    "__init__.py",
+    "calls.py",
+    "exports.py",
+    "keys.py",
+    "sessions.py",
+    "tables.py",
+    "usage.py",
+}
 
 
 def calls_of_the_operators_tool(side: str) -> set[str]:

@@ -1,0 +1,65 @@
+"""How late the replica is and how much the stream takes, by their metrics; what retention costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bootstrap.prices import EXTENDED_DAYS, PRICES, STANDARD_DAYS, Prices
+
+GB = 1e9
+HOUR = 3_600.0
+DAY = 24 * HOUR
+
+
+@dataclass(frozen=True)
+class Lag:
+    """ReplicationLag, as the consumer measured it at each apply, over the newest period with one.
+
+    Seconds. No value at all is no lag: nothing was applied.
+    """
+
+    begin: float
+    seconds: float
+    """The period's length."""
+    p50: float
+    p99: float
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What the metrics of both accounts say. None: it could not be read, or there is none."""
+
+    lag: Lag | None = None
+    stream_bytes: float | None = None
+    """What the stream took in the last whole day."""
+
+
+@dataclass(frozen=True)
+class Retention:
+    """What the stream keeps, at the pace of the last day, and what that costs beyond a stream that
+    keeps nothing longer than a day. US dollars a month.
+    """
+
+    hours: int
+    gb_per_day: float
+    now: float
+    """For what it keeps since it was made."""
+    full: float
+    """Once it is as old as its retention."""
+
+
+def retention(
+    hours: int, age_seconds: float, stream_bytes: float, price: Prices = PRICES
+) -> Retention:
+    """The costs of a stream of this age that keeps `hours` and took so much in its last day."""
+    # A stream that is younger than a day took all of it since it was made.
+    age, days = max(HOUR, age_seconds) / DAY, hours / 24
+    daily, kept = stream_bytes / GB / min(1.0, age), min(days, age)
+    return Retention(hours, daily, daily * _rate(kept, price), daily * _rate(days, price))
+
+
+def _rate(days: float, price: Prices) -> float:
+    """A month's cost of a GB a day that is kept for so many days."""
+    extended = max(0.0, min(days, EXTENDED_DAYS) - STANDARD_DAYS)
+    long_term = max(0.0, days - EXTENDED_DAYS)
+    return extended * price.extended_gb_month + long_term * price.long_term_gb_month
