@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from infra import package
+from infra import package, reasons
 from infra.operators import INLINE_POLICY_LIMIT, fits_into_a_role
+from infra.policies import KEY_ADMINISTRATION
 from tests.infra.engine import CONFIG, Deployment, record, statements
 
 WITHOUT_AN_ARN = {
@@ -335,3 +336,10 @@ def test_the_operators_tool_may_call_what_it_calls_and_nothing_more(
     allowed, called = set(grants(stack, side)), calls_of_the_operators_tool(side)
     assert called - allowed == set(), "called, and not allowed"
     assert allowed - called - BEHIND_A_CALL.keys() == set(), "allowed, and never called"
+
+
+def test_a_keys_administrators_may_do_what_they_need_and_no_more() -> None:
+    needed = {a for r in reasons.STANDING if r.who == reasons.DEPLOYER for a in r.needs}
+    granted = set(KEY_ADMINISTRATION)
+    assert needed - granted == set()
+    assert granted - needed == set()
