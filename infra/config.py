@@ -14,7 +14,7 @@ from typing import Any
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
 
-from infra import alarm_settings
+from infra import alarm_settings, limits
 from infra.alarm_settings import AlarmSettings
 from infra.mistakes import ConfigError, Mistakes, Section
 
@@ -197,6 +197,8 @@ class Settings:
         )
         top.refuse_unknown_keys()
         _refuse_clashes(settings, mistakes)
+        if not mistakes.found:  # a size is told of what can be deployed otherwise
+            _refuse_too_many(settings, mistakes)
         mistakes.raise_if_any()
         return settings
 
@@ -412,3 +414,34 @@ def _refuse_clashes(settings: Settings, mistakes: Mistakes) -> None:
                 "another account, Region or name than the source's: this is the source itself",
                 "mend target.accountId or target.region, or give the target another name",
             )
+
+
+def _refuse_too_many(settings: Settings, mistakes: Mistakes) -> None:
+    """As many tables as the operators' roles can name; which depends on how long the names are."""
+    count = len(settings.tables)
+    while count > 1 and max(policy_sizes(settings, count)) > limits.INLINE_POLICY_LIMIT:
+        count -= 1
+    if count < len(settings.tables):
+        mistakes.add(
+            "tables",
+            len(settings.tables),
+            f"up to {count} tables with names as long as these: an operators' role names what each "
+            f"is made of, and IAM allows its policies {limits.INLINE_POLICY_LIMIT} characters",
+            f"move tables[{count}] and those after it to a second stack",
+        )
+
+
+def policy_sizes(settings: Settings, count: int | None = None) -> tuple[int, int]:
+    """Characters of the exporter's and the importer's policy, for the first tables or for all."""
+    lanes = [
+        limits.Lane(table.prefix, table.source, table.target, table.source_key, table.target_key)
+        for table in settings.tables[:count]
+    ]
+    source, target = (
+        limits.Place(account.partition, account.account_id, account.region)
+        for account in (settings.source, settings.target)
+    )
+    return (
+        limits.exporter_policy_size(source, target, lanes, snapshot_key=settings.snapshot_key),
+        limits.importer_policy_size(source, target, lanes),
+    )

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 import pulumi
 
@@ -24,16 +25,18 @@ from tests.infra.proof.needs import Need
 SIDES = ("source", "target")
 SESSION = re.compile(r"arn:aws:sts::(\d{12}):assumed-role/([^/]+)/(.+)")
 
-# How AWS names what has an ARN; {} is Region, account and name.
+SUFFIX = "-0a1b2c3"
+"""Pulumi's own is seven random hexadecimal digits."""
+# How AWS names what has an ARN.
 ARNS = {
     "aws:iam/role:Role": "arn:aws:iam::{account}:role/{name}",
     "aws:s3/bucket:Bucket": "arn:aws:s3:::{name}",
     "aws:kinesis/stream:Stream": "arn:aws:kinesis:{region}:{account}:stream/{name}",
     "aws:dynamodb/table:Table": "arn:aws:dynamodb:{region}:{account}:table/{name}",
-    "aws:kms/key:Key": "arn:aws:kms:{region}:{account}:key/{name}",
+    "aws:kms/key:Key": "arn:aws:kms:{region}:{account}:key/{uuid}",
     "aws:lambda/function:Function": "arn:aws:lambda:{region}:{account}:function:{name}",
     "aws:lambda/eventSourceMapping:EventSourceMapping": (
-        "arn:aws:lambda:{region}:{account}:event-source-mapping:{name}"
+        "arn:aws:lambda:{region}:{account}:event-source-mapping:{uuid}"
     ),
     "aws:cloudwatch/logGroup:LogGroup": "arn:aws:logs:{region}:{account}:log-group:{name}",
     "aws:cloudwatch/eventRule:EventRule": "arn:aws:events:{region}:{account}:rule/{name}",
@@ -51,13 +54,15 @@ class _Engine(pulumi.runtime.Mocks):
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         side = (args.provider or "").rpartition("::")[2]
-        values = {"name": args.name, "bucket": args.name, "uuid": args.name, **args.inputs}
+        name, uuid = f"{args.name}{SUFFIX}", str(uuid5(NAMESPACE_URL, args.name))
+        values = {"name": name, "bucket": name, "uuid": uuid, **args.inputs}
         if args.typ in ARNS:
             place = self._config[side]
             values["arn"] = ARNS[args.typ].format(
                 region=args.inputs.get("region") or place["region"],
                 account=place["accountId"],
                 name=values["name"],
+                uuid=uuid,
             )
         self.created.append((args.typ, args.name, side, values))
         return args.name, values
@@ -75,7 +80,7 @@ class Elsewhere:
 
 
 def declare(config: Mapping[str, Any], directory: Path) -> Elsewhere:
-    """Runs the program with this configuration; every table of it has customer-managed keys."""
+    """Runs the program with this configuration."""
     stand_in_archive(directory / "archive")
     engine = _Engine(config)
     program.run(engine, {"lambdaArchive": str(directory / "archive"), **config}, stack="local")
@@ -86,6 +91,7 @@ def declare(config: Mapping[str, Any], directory: Path) -> Elsewhere:
         pair[side]: table[f"{side}KeyArn"]
         for pair, table in zip(pairs, config["tables"], strict=True)
         for side in SIDES
+        if f"{side}KeyArn" in table
     }
     tables = tuple((pair["source"], pair["target"]) for pair in pairs)
     return Elsewhere(from_resources(engine.created).replicating(tables, keys), config)
