@@ -157,15 +157,21 @@ UNREPLICATED_SECONDS = 3600.0
 class Intent:
     """What the settings row says should be. Moments are epoch seconds."""
 
+    consuming: bool = False
+    """Switched on once: from then on the mapping should be on, through the whole catch-up."""
     replicating: bool = False
-    """Caught up once: from then on the consumer should be on."""
+    """Caught up once: from then on the probes should come through in time."""
     paused: bool = False
     """Somebody switched it off on purpose."""
     counted_from: float | None = None
     """Losses before this are in the snapshot, or were settled by a verification."""
 
     @property
-    def consumer_on(self) -> bool:
+    def mapping_on(self) -> bool:
+        return (self.consuming or self.replicating) and not self.paused
+
+    @property
+    def caught_up(self) -> bool:
         return self.replicating and not self.paused
 
 
@@ -369,7 +375,7 @@ def _mapping(readings: Readings) -> Finding:
     if mapping in _ON:
         return _flag(MAPPING, True, mapping or "")
     # While nobody knows whether it should be on, it should.
-    wanted = isinstance(intent, Unread) or intent.consumer_on
+    wanted = isinstance(intent, Unread) or intent.mapping_on
     return _flag(MAPPING, mapping is not None and not wanted, mapping or "gone")
 
 
@@ -392,7 +398,7 @@ def _probes(readings: Readings) -> Finding:
     probed, intent = readings.probed, readings.intent
     if isinstance(probed, Unread):
         return _blind(PROBES, probed)
-    if isinstance(intent, Intent) and not intent.consumer_on:
+    if isinstance(intent, Intent) and not intent.caught_up:
         return Finding(PROBES, Level.FINE, None, "the consumer is off on purpose")
     since = probed.through if probed.through is not None else probed.waiting_since
     age = 0.0 if since is None else max(0.0, readings.at - since)
