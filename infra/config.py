@@ -33,7 +33,10 @@ TRIM_HORIZON = "TRIM_HORIZON"
 START = rf"{TRIM_HORIZON}|20[0-9]{{2}}-[0-9]{{2}}-[0-9]{{2}}T[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}Z"
 KEY_ARN = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[\w-]+"
 ROLE_ARN = r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+"
-PRINCIPAL_ARN = r"arn:aws[a-z-]*:iam::[0-9]{12}:(root|role/[\w+=,.@/-]+|user/[\w+=,.@/-]+)"
+WHOLE_ACCOUNT = "account"
+PRINCIPAL = (
+    rf"{WHOLE_ACCOUNT}|arn:aws[a-z-]*:iam::[0-9]{{12}}:(root|role/[\w+=,.@/-]+|user/[\w+=,.@/-]+)"
+)
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Operators:
-    """Who may assume the exporter role (source) and the importer role (target)."""
+    """Who may assume the operators' roles of a side: its exporter or importer, and its reader.
+
+    There is no default: a role that an operator did not think of should be nobody's.
+    """
 
     source: tuple[str, ...]
     target: tuple[str, ...]
@@ -351,17 +357,20 @@ def _operators(top: Section, source: Account, target: Account) -> Operators:
 
 
 def _principals(section: Section, side: str, account: Account) -> tuple[str, ...]:
-    mend = "use arn:aws:iam::ACCOUNT:role/NAME; leave the list out to trust the whole account"
-    given = section.sequence(side, mend)
+    mend = (
+        f"list roles: [arn:aws:iam::ACCOUNT:role/NAME]; or [{WHOLE_ACCOUNT}], which trusts whoever "
+        "the account's own IAM policies let"
+    )
+    given = section.sequence(side, mend, required=True)
     for n, value in enumerate(given):
-        if not (isinstance(value, str) and re.fullmatch(PRINCIPAL_ARN, value)):
+        if not (isinstance(value, str) and re.fullmatch(PRINCIPAL, value)):
             section.mistakes.add(
                 f"{section.key(side)}[{n}]",
                 value,
-                "the ARN of a role, a user or an account root",
+                f"the ARN of a role, a user or an account root, or {WHOLE_ACCOUNT}",
                 mend,
             )
-    return tuple(str(value) for value in given) or (account.root_arn,)
+    return tuple(account.root_arn if value == WHOLE_ACCOUNT else str(value) for value in given)
 
 
 def _tags(top: Section) -> dict[str, str]:

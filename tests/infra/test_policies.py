@@ -254,7 +254,7 @@ def test_operators_are_those_the_configuration_names_and_present_the_external_id
     tmp_path: Path,
 ) -> None:
     dba = "arn:aws:iam::111111111111:role/dba"
-    operators = {"source": [dba], "externalId": "replication"}
+    operators = {"source": [dba], "target": ["account"], "externalId": "replication"}
     deployed = record({**CONFIG, "operators": operators}, tmp_path / "archive")
     [exporter] = statements(deployed.one("Role", "exporter").inputs["assumeRolePolicy"])
     [importer] = statements(deployed.one("Role", "importer").inputs["assumeRolePolicy"])
