@@ -73,17 +73,19 @@ class _Engine(pulumi.runtime.Mocks):
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """What the program declares for a configuration, and the ARNs of what is in it."""
+    """What the program declares for a configuration, and its outputs."""
 
     declared: Declared
     config: Mapping[str, Any]
+    outputs: Mapping[str, Any]
 
 
 def declare(config: Mapping[str, Any], directory: Path) -> Elsewhere:
     """Runs the program with this configuration."""
     stand_in_archive(directory / "archive")
     engine = _Engine(config)
-    program.run(engine, {"lambdaArchive": str(directory / "archive"), **config}, stack="local")
+    values = {"lambdaArchive": str(directory / "archive"), **config}
+    outputs = program.run(engine, values, stack="local")
     pairs = [
         {side: table_arn(config, side, table[side]) for side in SIDES} for table in config["tables"]
     ]
@@ -94,7 +96,7 @@ def declare(config: Mapping[str, Any], directory: Path) -> Elsewhere:
         if f"{side}KeyArn" in table
     }
     tables = tuple((pair["source"], pair["target"]) for pair in pairs)
-    return Elsewhere(from_resources(engine.created).replicating(tables, keys), config)
+    return Elsewhere(from_resources(engine.created).replicating(tables, keys), config, outputs)
 
 
 def table_arn(config: Mapping[str, Any], side: str, name: str) -> str:
