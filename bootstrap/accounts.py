@@ -271,6 +271,8 @@ class LedgerSettings:
 
     floor: int | None = None
     snapshot: str | None = None
+    consume: bool = False
+    """The consumer has been switched on: from then on it is a fault if it is off."""
     expire: bool = False
     paused: bool = False
     """The consumer is off on purpose: no detector complains of it."""
@@ -396,6 +398,9 @@ class Ledger(Protocol):
 
     def start_expiry(self) -> None:
         """Entries carry an expiry from now on."""
+
+    def expect_consumer(self) -> None:
+        """Says in the settings row that the consumer has been switched on."""
 
     def set_paused(self, paused: bool) -> None:
         """Says in the settings row whether the consumer is off on purpose."""

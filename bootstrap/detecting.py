@@ -19,7 +19,15 @@ T = TypeVar("T")
 
 def expected(table: TableOutputs) -> Expected:
     """What is held against the stream: the least that a replication can live with."""
-    return Expected(table.stream_arn, LEAST_RETENTION_HOURS, LARGEST_RECORD_KIB)
+    limits = table.limits
+    return Expected(
+        table.stream_arn,
+        LEAST_RETENTION_HOURS,
+        LARGEST_RECORD_KIB,
+        buffer_share=limits.retention_used_percent / 100,
+        probes_late_seconds=limits.probe_age_minutes * 60,
+        unreplicated_seconds=limits.unreplicated_warning_hours * 3600,
+    )
 
 
 class Looks:

@@ -28,6 +28,15 @@ class AccountOutputs:
 
 
 @dataclass(frozen=True)
+class AlarmLimits:
+    """From when on the stack's alarms fire, as far as `status` judges the same things."""
+
+    retention_used_percent: int = 25
+    probe_age_minutes: int = 30
+    unreplicated_warning_hours: int = 1
+
+
+@dataclass(frozen=True)
 class TableOutputs:
     """One replicated table: its names in both accounts and the machinery in between."""
 
@@ -53,6 +62,8 @@ class TableOutputs:
     """The customer-managed key of the source that the exporter may use; empty for none."""
     target_key_arn: str = ""
     """The customer-managed key for the target table; empty for AWS's."""
+    limits: AlarmLimits = AlarmLimits()
+    """Those of an older program, which does not say them, are the defaults."""
 
 
 @dataclass(frozen=True)
@@ -205,8 +216,11 @@ class _Members:
             return value
         return ""
 
+    def has(self, key: str) -> bool:
+        return self._value.get(key) is not None
+
     def optional(self, key: str) -> str:
-        return self.text(key) if self._value.get(key) is not None else ""
+        return self.text(key) if self.has(key) else ""
 
     def number(self, key: str) -> int:
         value = self._value.get(key)
@@ -268,4 +282,15 @@ def _table(members: _Members) -> TableOutputs:
         snapshot_prefix=members.text("snapshotPrefix"),
         source_key_arn=members.optional("sourceKeyArn"),
         target_key_arn=members.optional("targetKeyArn"),
+        limits=_limits(members.inner("alarmLimits"))
+        if members.has("alarmLimits")
+        else AlarmLimits(),
+    )
+
+
+def _limits(members: _Members) -> AlarmLimits:
+    return AlarmLimits(
+        retention_used_percent=members.number("retentionUsedPercent"),
+        probe_age_minutes=members.number("probeAgeMinutes"),
+        unreplicated_warning_hours=members.number("unreplicatedWarningHours"),
     )

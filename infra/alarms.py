@@ -185,7 +185,7 @@ def _machinery(lane: Lane) -> Sequence[Alarm]:
             lane,
             "mapping-off",
             detectors.MAPPING,
-            "the mapping is off or gone, after the bootstrap and without a pause",
+            "the mapping is off or gone, once the bootstrap has switched it on and without a pause",
             critical=True,
         ),
         _below(

@@ -7,8 +7,7 @@ import pulumi_aws as aws
 
 from infra.accounts import Accounts
 from infra.config import Account, Settings, Table
-from infra.policies import Text, allow, document
-from infra.reasons import KEY_ADMINISTRATION
+from infra.policies import KEY_ADMINISTRATION, Text, allow, document
 
 MAX_RECORD_KIB = 10 * 1024
 """10 MiB, Kinesis's most: DynamoDB skips, for good, what is larger than the stream's limit."""

@@ -14,7 +14,7 @@ from typing import Any
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
 
-from infra import alarm_settings
+from infra import alarm_settings, limits
 from infra.alarm_settings import AlarmSettings
 from infra.mistakes import ConfigError, Mistakes, Section
 
@@ -33,7 +33,10 @@ TRIM_HORIZON = "TRIM_HORIZON"
 START = rf"{TRIM_HORIZON}|20[0-9]{{2}}-[0-9]{{2}}-[0-9]{{2}}T[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}Z"
 KEY_ARN = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[\w-]+"
 ROLE_ARN = r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+"
-PRINCIPAL_ARN = r"arn:aws[a-z-]*:iam::[0-9]{12}:(root|role/[\w+=,.@/-]+|user/[\w+=,.@/-]+)"
+WHOLE_ACCOUNT = "account"
+PRINCIPAL = (
+    rf"{WHOLE_ACCOUNT}|arn:aws[a-z-]*:iam::[0-9]{{12}}:(root|role/[\w+=,.@/-]+|user/[\w+=,.@/-]+)"
+)
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Operators:
-    """Who may assume the exporter role (source) and the importer role (target)."""
+    """Who may assume the operators' roles of a side: its exporter or importer, and its reader.
+
+    There is no default: a role that an operator did not think of should be nobody's.
+    """
 
     source: tuple[str, ...]
     target: tuple[str, ...]
@@ -197,6 +203,8 @@ class Settings:
         )
         top.refuse_unknown_keys()
         _refuse_clashes(settings, mistakes)
+        if not mistakes.found:  # a size is told of what can be deployed otherwise
+            _refuse_too_many(settings, mistakes)
         mistakes.raise_if_any()
         return settings
 
@@ -349,17 +357,20 @@ def _operators(top: Section, source: Account, target: Account) -> Operators:
 
 
 def _principals(section: Section, side: str, account: Account) -> tuple[str, ...]:
-    mend = "use arn:aws:iam::ACCOUNT:role/NAME; leave the list out to trust the whole account"
-    given = section.sequence(side, mend)
+    mend = (
+        f"list roles: [arn:aws:iam::ACCOUNT:role/NAME]; or [{WHOLE_ACCOUNT}], which trusts whoever "
+        "the account's own IAM policies let"
+    )
+    given = section.sequence(side, mend, required=True)
     for n, value in enumerate(given):
-        if not (isinstance(value, str) and re.fullmatch(PRINCIPAL_ARN, value)):
+        if not (isinstance(value, str) and re.fullmatch(PRINCIPAL, value)):
             section.mistakes.add(
                 f"{section.key(side)}[{n}]",
                 value,
-                "the ARN of a role, a user or an account root",
+                f"the ARN of a role, a user or an account root, or {WHOLE_ACCOUNT}",
                 mend,
             )
-    return tuple(str(value) for value in given) or (account.root_arn,)
+    return tuple(account.root_arn if value == WHOLE_ACCOUNT else str(value) for value in given)
 
 
 def _tags(top: Section) -> dict[str, str]:
@@ -412,3 +423,34 @@ def _refuse_clashes(settings: Settings, mistakes: Mistakes) -> None:
                 "another account, Region or name than the source's: this is the source itself",
                 "mend target.accountId or target.region, or give the target another name",
             )
+
+
+def _refuse_too_many(settings: Settings, mistakes: Mistakes) -> None:
+    """As many tables as the operators' roles can name; which depends on how long the names are."""
+    count = len(settings.tables)
+    while count > 1 and max(policy_sizes(settings, count)) > limits.INLINE_POLICY_LIMIT:
+        count -= 1
+    if count < len(settings.tables):
+        mistakes.add(
+            "tables",
+            len(settings.tables),
+            f"up to {count} tables with names as long as these: an operators' role names what each "
+            f"is made of, and IAM allows its policies {limits.INLINE_POLICY_LIMIT} characters",
+            f"move tables[{count}] and those after it to a second stack",
+        )
+
+
+def policy_sizes(settings: Settings, count: int | None = None) -> tuple[int, int]:
+    """Characters of the exporter's and the importer's policy, for the first tables or for all."""
+    lanes = [
+        limits.Lane(table.prefix, table.source, table.target, table.source_key, table.target_key)
+        for table in settings.tables[:count]
+    ]
+    source, target = (
+        limits.Place(account.partition, account.account_id, account.region)
+        for account in (settings.source, settings.target)
+    )
+    return (
+        limits.exporter_policy_size(source, target, lanes, snapshot_key=settings.snapshot_key),
+        limits.importer_policy_size(source, target, lanes),
+    )

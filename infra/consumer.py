@@ -110,6 +110,7 @@ class Consumer(pulumi.ComponentResource):
         function = self._function(role, archive, ledger, logs, grants)
         mapping = self._mapping(buffer, failures, function, [grants, *buffer.ready])
         self.mapping_arn = mapping.arn
+        limits = settings.alarms.thresholds
         self.outputs = {
             "sourceTable": table.source,
             "sourceTableArn": settings.source.table_arn(table.source),
@@ -128,6 +129,11 @@ class Consumer(pulumi.ComponentResource):
             "quarantineBucket": self.quarantine.name,
             "onFailureBucket": failures.name,
             "snapshotPrefix": table.slug,
+            "alarmLimits": {
+                "retentionUsedPercent": limits.retention_used_percent,
+                "probeAgeMinutes": limits.probe_age_minutes,
+                "unreplicatedWarningHours": limits.unreplicated_warning_hours,
+            },
         }
         if table.source_key:
             self.outputs["sourceKeyArn"] = table.source_key

@@ -1,7 +1,8 @@
 """The dashboard of a stack, as a plain value: four questions from top to bottom.
 
 It stands with the consumers, in the target account. What the source account knows is there as
-gauges of the watchdog: a dashboard does not see another account's metrics.
+gauges of the watchdog: a dashboard does not see another account's metrics. Nor does a widget list
+alarms of another account or Region, so a text names those, and where they are.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from replicator import detectors
 WIDTH = 24
 """Columns of a dashboard."""
 HEIGHT = 6
+NOTE_HEIGHT = 3
 LOST, BEHIND, FLOW, USE = (
     "Is data being lost?",
     "How far behind are we?",
@@ -30,14 +32,19 @@ def body(
     lanes: Sequence[Lane],
     alarm_arns: Mapping[str, Sequence[object]],
     *,
+    elsewhere: Mapping[str, Sequence[str]],
     region: str,
     target_region: str,
 ) -> Json:
-    """The body of a dashboard; `alarm_arns` by source table. Values may be Outputs."""
+    """The body of a dashboard; `alarm_arns` by source table. Values may be Outputs.
+
+    `elsewhere`: the alarms that cannot be listed here, by where they are.
+    """
     page = _Page()
     page.headline(LOST)
     for lane in lanes:
         page.row(_alarms(lane, alarm_arns[lane.source_table]), _losses(lane, region))
+    page.note(_elsewhere(elsewhere))
     page.headline(BEHIND)
     for lane in lanes:
         page.row(_lag(lane, region), _ages(lane, region), _buffer(lane, region))
@@ -60,6 +67,10 @@ class _Page:
     def headline(self, text: str) -> None:
         self._add("text", {"markdown": f"# {text}"}, 0, WIDTH, 1)
         self._y += 1
+
+    def note(self, text: str) -> None:
+        self._add("text", {"markdown": text}, 0, WIDTH, NOTE_HEIGHT)
+        self._y += NOTE_HEIGHT
 
     def row(self, *widgets: Json) -> None:
         width = WIDTH // len(widgets)
@@ -92,6 +103,12 @@ def _ours(lane: Lane, metric: str, statistic: str, label: str = "") -> Series:
 
 def _lambda(lane: Lane, metric: str, statistic: str) -> Series:
     return ["AWS/Lambda", metric, "FunctionName", lane.function, {"stat": statistic}]
+
+
+def _elsewhere(names: Mapping[str, Sequence[str]]) -> str:
+    lines = ["Each table has alarms that CloudWatch lists only where they stand:", ""]
+    lines += [f"- {where}: {', '.join(each)}" for where, each in names.items()]
+    return "\n".join(lines)
 
 
 def _alarms(lane: Lane, arns: Sequence[object]) -> Json:
@@ -153,11 +170,16 @@ def _function(lane: Lane, region: str) -> Json:
 
 
 def _writes(lane: Lane, region: str) -> Json:
-    series = [
+    series: list[Series] = [
         ["AWS/DynamoDB", "ConsumedWriteCapacityUnits", "TableName", table, {"stat": "Sum"}]
         for table in (lane.target_table, lane.ledger)
     ]
-    return _graph(f"{lane.source_table}: write units a minute", region, series)
+    # What the alarms `target-throttled` and `ledger-throttled` stand on, wherever the target is.
+    series += [
+        ["AWS/DynamoDB", "WriteThrottleEvents", "TableName", table, {"stat": "Sum"}]
+        for table in (lane.target_table, lane.ledger)
+    ]
+    return _graph(f"{lane.source_table}: write units and throttled a minute", region, series)
 
 
 def _throttles(lane: Lane, region: str) -> Json:

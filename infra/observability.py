@@ -88,7 +88,9 @@ class Alarms(pulumi.ComponentResource):
 
     lane: Lane
     shown: list[pulumi.Output[str]]
-    """ARNs of the alarms that the dashboard shows: those of its own place."""
+    """ARNs of the alarms that the dashboard shows: those of its own account and Region."""
+    elsewhere: dict[str, list[str]]
+    """Names of the others, by where they are."""
 
     def __init__(
         self,
@@ -110,12 +112,17 @@ class Alarms(pulumi.ComponentResource):
             function=parts.consumer.outputs["functionName"],
             ledger=parts.ledger.name,
         )
-        self.shown = []
+        self.shown, self.elsewhere = [], {}
         where = places(settings, accounts)
         for alarm in alarms(self.lane, settings.alarms.thresholds):
             made = self._alarm(f"{name}-{alarm.name}", alarm, where[alarm.place], topics)
-            if alarm.place == "consumer":
+            there = where[alarm.place]
+            if there == where["consumer"]:
                 self.shown.append(made.arn)
+            else:
+                account = getattr(settings, there.side).account_id
+                place = f"{there.side} account {account}, {there.region}"
+                self.elsewhere.setdefault(place, []).append(alarm.name)
         self.register_outputs({})
 
     def _alarm(
@@ -148,6 +155,7 @@ def show(name: str, settings: Settings, accounts: Accounts, tables: Sequence[Ala
     body = dashboard.body(
         [each.lane for each in tables],
         {each.lane.source_table: each.shown for each in tables},
+        elsewhere=tables[0].elsewhere,
         region=settings.source.region,
         target_region=settings.target.region,
     )

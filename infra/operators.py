@@ -10,14 +10,10 @@ import pulumi_aws as aws
 from infra.accounts import Accounts
 from infra.config import Account, Settings
 from infra.consumer import TARGET_ACTIONS as GUARD_ACTIONS
+from infra.limits import INLINE_POLICY_LIMIT
 from infra.parts import Parts
 from infra.policies import Condition, Statement, Text, allow, assumed_by, document, through
 from infra.snapshot import KEY_WRITE_ACTIONS, Snapshot
-
-INLINE_POLICY_LIMIT = 10_240
-"""Characters, without white space, of all inline policies of a role together (IAM quota, not
-adjustable).
-"""
 
 # --- The exporter, in the source account: it describes, exports and probes, and sees no item.
 

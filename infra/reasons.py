@@ -119,38 +119,57 @@ REPLICATION_OF_DYNAMODB = (
 STREAM_KEYS = "the keys of streams"
 ALL_KEYS = "every key of the stack"
 NO_ARN = "*"
+SOURCE_EXPORTS = "the exports of every source table"
+TARGETS = "every target table"
+TARGET_IMPORTS = "the imports into every target table"
+LEDGERS = "every ledger"
 EXPORTER = "replication-exporter"
 IMPORTER = "replication-importer"
-
-KEY_ADMINISTRATION = (
-    "kms:CancelKeyDeletion",
-    "kms:DescribeKey",
-    "kms:DisableKey",
-    "kms:DisableKeyRotation",
-    "kms:EnableKey",
-    "kms:EnableKeyRotation",
-    "kms:GetKeyPolicy",
-    "kms:GetKeyRotationStatus",
-    "kms:ListGrants",
-    "kms:ListKeyPolicies",
-    "kms:ListResourceTags",
-    "kms:PutKeyPolicy",
-    "kms:RevokeGrant",
-    "kms:ScheduleKeyDeletion",
-    "kms:TagResource",
-    "kms:UntagResource",
-    "kms:UpdateKeyDescription",
-)
-"""Everything but the use of a key: its administrators need not read what it encrypts."""
+SOURCE_READER = "replication-operator-source"
+TARGET_READER = "replication-operator-target"
 
 STANDING = (
+    # What a key's administrators need, by what they do. It is written here a second time, and not
+    # taken from the list that is granted: each checks the other.
     Standing(
         DEPLOYER,
-        KEY_ADMINISTRATION,
+        (
+            "kms:DescribeKey",
+            "kms:GetKeyPolicy",
+            "kms:GetKeyRotationStatus",
+            "kms:ListResourceTags",
+        ),
         ALL_KEYS,
-        "AWS KMS Developer Guide, key-policy-default: what a key's administrators are allowed, as "
-        "far as the provider and an operator use it; AWS refuses a policy that locks its author "
-        "out",
+        "Terraform AWS Provider, aws_kms_key: what each refresh reads (Pulumi's is a bridge to it)",
+    ),
+    Standing(
+        DEPLOYER,
+        (
+            "kms:DisableKey",
+            "kms:DisableKeyRotation",
+            "kms:EnableKey",
+            "kms:EnableKeyRotation",
+            "kms:PutKeyPolicy",
+            "kms:ScheduleKeyDeletion",
+            "kms:TagResource",
+            "kms:UntagResource",
+            "kms:UpdateKeyDescription",
+        ),
+        ALL_KEYS,
+        "Terraform AWS Provider, aws_kms_key: a call for each argument that may change, and for "
+        "the key's end. KMS refuses a policy that keeps its author from PutKeyPolicy",
+    ),
+    Standing(
+        DEPLOYER,
+        (
+            "kms:CancelKeyDeletion",
+            "kms:ListGrants",
+            "kms:ListKeyPolicies",
+            "kms:RevokeGrant",
+        ),
+        ALL_KEYS,
+        "AWS KMS Developer Guide, key-policy-default (key administrators): to save a key that was "
+        "deleted by mistake, and to see and end what others were granted",
     ),
     Standing(
         REPLICATION_OF_DYNAMODB,
@@ -178,6 +197,49 @@ STANDING = (
         ("lambda:GetAccountSettings",),
         NO_ARN,
         "AWS Lambda API Reference, GetAccountSettings",
+    ),
+    # What `status --operator` asks while an export, an import or probes are under way.
+    Standing(
+        SOURCE_READER,
+        ("dynamodb:DescribeExport",),
+        SOURCE_EXPORTS,
+        "Amazon DynamoDB API Reference, DescribeExport: how far it is",
+    ),
+    Standing(
+        TARGET_READER,
+        ("dynamodb:DescribeImport",),
+        TARGET_IMPORTS,
+        "Amazon DynamoDB API Reference, DescribeImport: how far it is",
+    ),
+    Standing(
+        TARGET_READER,
+        ("dynamodb:BatchGetItem",),
+        LEDGERS,
+        "Amazon DynamoDB API Reference, BatchGetItem: which probes have come through",
+    ),
+    # What `run` does where it has to, in a life that went less smoothly or had more to do.
+    Standing(
+        IMPORTER,
+        ("dynamodb:DeleteTable",),
+        TARGETS,
+        "Amazon DynamoDB Developer Guide, S3DataImport.Requesting: a table that a failed import "
+        "made is left there; `run --discard-failed-import` removes it",
+    ),
+    *(
+        Standing(
+            IMPORTER,
+            ("dynamodb:UpdateTable",),
+            on,
+            "Amazon DynamoDB Developer Guide, warm-throughput: UpdateTable raises it, for a "
+            "backlog of more writes a second than a new table takes",
+        )
+        for on in (TARGETS, LEDGERS)
+    ),
+    Standing(
+        IMPORTER,
+        ("dynamodb:DescribeTable",),
+        LEDGERS,
+        "Amazon DynamoDB API Reference, DescribeTable: the warm throughput that the ledger has",
     ),
 )
 

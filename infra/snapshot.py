@@ -8,8 +8,7 @@ import pulumi_aws as aws
 from infra.accounts import Accounts
 from infra.buckets import PrivateBucket
 from infra.config import Settings
-from infra.policies import allow, document, through
-from infra.reasons import KEY_ADMINISTRATION
+from infra.policies import KEY_ADMINISTRATION, allow, document, through
 
 # Amazon S3 User Guide, "Using server-side encryption with AWS KMS keys": an upload generates a data
 # key, and one in several parts decrypts it as well; a download decrypts it.

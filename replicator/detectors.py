@@ -157,15 +157,21 @@ UNREPLICATED_SECONDS = 3600.0
 class Intent:
     """What the settings row says should be. Moments are epoch seconds."""
 
+    consuming: bool = False
+    """Switched on once: from then on the mapping should be on, through the whole catch-up."""
     replicating: bool = False
-    """Caught up once: from then on the consumer should be on."""
+    """Caught up once: from then on the probes should come through in time."""
     paused: bool = False
     """Somebody switched it off on purpose."""
     counted_from: float | None = None
     """Losses before this are in the snapshot, or were settled by a verification."""
 
     @property
-    def consumer_on(self) -> bool:
+    def mapping_on(self) -> bool:
+        return (self.consuming or self.replicating) and not self.paused
+
+    @property
+    def caught_up(self) -> bool:
         return self.replicating and not self.paused
 
 
@@ -221,6 +227,10 @@ class Expected:
     stream_arn: str
     retention_hours: int
     record_kib: int
+    # From when on waiting is a warning.
+    buffer_share: float = BUFFER_SHARE
+    probes_late_seconds: float = PROBES_LATE_SECONDS
+    unreplicated_seconds: float = UNREPLICATED_SECONDS
 
 
 @dataclass(frozen=True)
@@ -270,9 +280,9 @@ def judge(readings: Readings, expected: Expected) -> tuple[Finding, ...]:
         _stream(readings.stream, expected),
         _precision(readings, expected),
         _mapping(readings),
-        _buffer(readings),
-        _probes(readings),
-        _unreplicated(readings.unreplicated),
+        _buffer(readings, expected),
+        _probes(readings, expected),
+        _unreplicated(readings.unreplicated, expected),
     )
 
 
@@ -369,11 +379,11 @@ def _mapping(readings: Readings) -> Finding:
     if mapping in _ON:
         return _flag(MAPPING, True, mapping or "")
     # While nobody knows whether it should be on, it should.
-    wanted = isinstance(intent, Unread) or intent.consumer_on
+    wanted = isinstance(intent, Unread) or intent.mapping_on
     return _flag(MAPPING, mapping is not None and not wanted, mapping or "gone")
 
 
-def _buffer(readings: Readings) -> Finding:
+def _buffer(readings: Readings, expected: Expected) -> Finding:
     probed, stream = readings.probed, readings.stream
     if isinstance(probed, Unread):
         return _blind(BUFFER, probed)
@@ -384,24 +394,24 @@ def _buffer(readings: Readings) -> Finding:
     # Everything put before a probe that is through is through.
     oldest = probed.through if probed.through is not None else stream.created
     share = max(0.0, readings.at - oldest) / (stream.retention_hours * HOUR)
-    level = BUFFER.level if share >= BUFFER_SHARE else Level.FINE
+    level = BUFFER.level if share >= expected.buffer_share else Level.FINE
     return Finding(BUFFER, level, share, f"{share:.1%} of {stream.retention_hours} h")
 
 
-def _probes(readings: Readings) -> Finding:
+def _probes(readings: Readings, expected: Expected) -> Finding:
     probed, intent = readings.probed, readings.intent
     if isinstance(probed, Unread):
         return _blind(PROBES, probed)
-    if isinstance(intent, Intent) and not intent.consumer_on:
+    if isinstance(intent, Intent) and not intent.caught_up:
         return Finding(PROBES, Level.FINE, None, "the consumer is off on purpose")
     since = probed.through if probed.through is not None else probed.waiting_since
     age = 0.0 if since is None else max(0.0, readings.at - since)
-    level = PROBES.level if age >= PROBES_LATE_SECONDS else Level.FINE
+    level = PROBES.level if age >= expected.probes_late_seconds else Level.FINE
     return Finding(PROBES, level, age, f"{age:.0f} s")
 
 
-def _unreplicated(age: float | Unread) -> Finding:
+def _unreplicated(age: float | Unread, expected: Expected) -> Finding:
     if isinstance(age, Unread):
         return _blind(UNREPLICATED, age)
-    level = UNREPLICATED.level if age >= UNREPLICATED_SECONDS else Level.FINE
+    level = UNREPLICATED.level if age >= expected.unreplicated_seconds else Level.FINE
     return Finding(UNREPLICATED, level, age, f"{age:.0f} s")

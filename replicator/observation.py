@@ -218,6 +218,7 @@ class LedgerRows:
         try:
             moments = [int(row[key]["N"]) / 1e6 for key in ("floor", "settled") if key in row]
             return Intent(
+                consuming=_flag(row, "consume"),
                 replicating=_flag(row, "expire"),
                 paused=_flag(row, "paused"),
                 counted_from=max(moments, default=None),

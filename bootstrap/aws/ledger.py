@@ -51,6 +51,7 @@ class AwsLedger:
         return LedgerSettings(
             floor=int(row["floor"]["N"]) if "floor" in row else None,
             snapshot=row["snapshot"]["S"] if "snapshot" in row else None,
+            consume=row.get("consume", {}).get("BOOL", False),
             expire=row.get("expire", {}).get("BOOL", False),
             paused=row.get("paused", {}).get("BOOL", False),
         )
@@ -75,6 +76,13 @@ class AwsLedger:
         self._update(
             UpdateExpression="SET #expire = :true",
             ExpressionAttributeNames={"#expire": "expire"},
+            ExpressionAttributeValues={":true": {"BOOL": True}},
+        )
+
+    def expect_consumer(self) -> None:
+        self._update(
+            UpdateExpression="SET #consume = :true",
+            ExpressionAttributeNames={"#consume": "consume"},
             ExpressionAttributeValues={":true": {"BOOL": True}},
         )
 

@@ -28,6 +28,10 @@ def advance(context: Context) -> Outcome:
             # No harm: what it met before the table was there it has tried again and again. But
             # who looks into the journal should not search for an act of ours.
             journal.put(Enabled(journal.now(), by_us=False), "the consumer was found switched on")
+        if not context.ledger.settings().consume:
+            # Now that it is on, and not before: the watchdog would find it off, and say so.
+            context.ledger.expect_consumer()
+            return Acted()
         return Done()
     if mapping.state != "Disabled":
         return Pending(

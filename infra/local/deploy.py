@@ -14,8 +14,9 @@ def deploy(cloud: Cloud, config: Mapping[str, Any], *, stack: str = "local") -> 
     """Applies the program to `cloud` and returns the stack's outputs, in a few seconds.
 
     `config` is what a stack file would say. The source tables have to exist. Without
-    `lambdaArchive` the archive is built for this interpreter, if it is not there yet. Creates only:
-    to deploy other settings, start another cloud.
+    `lambdaArchive` the archive is built for this interpreter, if it is not there yet; without
+    `operators` both accounts are trusted whole. Creates only: to deploy other settings, start
+    another cloud.
 
     Raises:
         ConfigError: the configuration is wrong; every mistake is named.
@@ -23,6 +24,8 @@ def deploy(cloud: Cloud, config: Mapping[str, Any], *, stack: str = "local") -> 
         BindingError: a resource could not be created, or the program asks for something that the
             local cloud does not know.
     """
+    # On this machine everybody is the accounts' root.
+    config = {"operators": {"source": ["account"], "target": ["account"]}, **config}
     if "lambdaArchive" not in config:
         config = {**config, "lambdaArchive": str(package.build("local").folder)}
     provider = LocalProvider(cloud, stack)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,9 +12,10 @@ import pytest
 from bootstrap import status
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.ledger import AwsLedger
-from bootstrap.detecting import Looks
+from bootstrap.detecting import Looks, expected
 from bootstrap.errors import AccountError, Side
 from bootstrap.journal import Row
+from bootstrap.outputs import AlarmLimits, parse
 from bootstrap.progress import Snapshot, as_json
 from bootstrap.render import page
 from replicator.detectors import (
@@ -19,16 +23,20 @@ from replicator.detectors import (
     Destination,
     Identity,
     Intent,
+    Level,
     Probed,
     Readings,
     Stream,
     Unread,
+    judge,
 )
 from replicator.observation import UnreadableError
 from replicator.rounds import Book
 from tests.bootstrap.gateways import FakeSource, FakeTarget
 from tests.bootstrap.process import Process, replicated
 from tests.bootstrap.world import COMMAND, LEDGER, STREAM_ARN, World, outputs
+from tests.infra.engine import CONFIG
+from tests.infra.proof import paper
 
 NOW = 2_000_000_000.0
 
@@ -106,6 +114,18 @@ def test_every_detector_is_shown_with_its_reading(replica: World) -> None:
     assert (lag["probeSeconds"], lag["unreplicatedSeconds"]) == (2.5, 0.0)
     assert shown["quarantined"] == 0
     assert shown["bufferUsed"] < 0.001
+
+
+def test_the_thresholds_of_the_stack_file_are_those_that_status_judges_by(tmp_path: Path) -> None:
+    alarms = {"retentionUsedPercent": 50, "probeAgeMinutes": 60, "unreplicatedWarningHours": 3}
+    deployed = paper.declare({**CONFIG, "alarms": {"thresholds": alarms}}, tmp_path)
+    (table,) = parse(json.dumps(deployed.outputs), "test").tables
+    half = Stream("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", NOW - 0.4 * 8760 * 3600)
+    late = {"probed": Probed(None, NOW - 3000, None), "unreplicated": 7200.0, "stream": half}
+    by_default = {"BufferUsed", "ProbeAge", "UnreplicatedAge"}
+    for limits, warned in ((table.limits, set()), (AlarmLimits(), by_default)):
+        judged = judge(healthy(**late), expected(replace(outputs().tables[0], limits=limits)))
+        assert {each.detector.metric for each in judged if each.level != Level.FINE} == warned
 
 
 def test_with_nothing_against_it_a_switch_is_safe(replica: World) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,13 +87,21 @@ class Stack:
         return {item["pk"]["S"]: item for page in found for item in page["Items"]}
 
 
+TABLES = ("orders", "customers")
+
+
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    directory = tmp_path_factory.mktemp("cloud")
+    with deployed(tmp_path_factory.mktemp("cloud")) as stack:
+        yield stack
+
+
+@contextmanager
+def deployed(directory: Path) -> Iterator[Stack]:
+    """Both tables with their first items, and the stack beside them."""
     with LocalCloud(directory) as cloud:
         dynamodb = cloud.client("dynamodb", SOURCE)
-        tables = ("orders", "customers")
-        for table in tables:
+        for table in TABLES:
             dynamodb.create_table(
                 TableName=table,
                 KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
@@ -106,7 +115,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             {
                 "source": {"accountId": SOURCE.account_id, "region": SOURCE.region},
                 "target": {"accountId": TARGET.account_id, "region": TARGET.region},
-                "tables": [{"source": name, "target": f"{name}-replica"} for name in tables],
+                "tables": [{"source": name, "target": f"{name}-replica"} for name in TABLES],
                 "protect": False,
             },
         )
@@ -132,7 +141,7 @@ class Writer(threading.Thread):
             if n % 7 == 0:
                 self._dynamodb.delete_item(TableName=self._table, Key=key)
             else:
-                item = {**key, "v": {"N": f"{n}"}}
+                item = {**key, "v": {"N": f"{n}"}, "of": {"S": self._table}}
                 self._dynamodb.put_item(TableName=self._table, Item=item)
 
     def __exit__(self, *_: object) -> None:
@@ -275,3 +284,25 @@ def test_a_second_terminal_that_may_only_read_sees_every_detector_look_after_loo
     assert len(levels) == 12
     assert set(levels.values()) == {"fine"}, looks[1]["detectors"]
     assert looks[1]["safeToSwitch"] is True
+
+
+def test_one_run_replicates_two_tables_of_a_stack_from_the_first_export_on(tmp_path: Path) -> None:
+    with deployed(tmp_path) as stack:
+        with Writer(stack, "orders"), Writer(stack, "customers"):
+            ended = stack.end("run")
+            assert ended.returncode == 0, ended.stderr
+        assert stack.end("run").returncode == 0, "what the writers did last is through as well"
+        shown = json.loads(stack.end("status", "--json").stdout)
+        assert [each["state"] for each in shown["tables"]] == ["REPLICATING", "REPLICATING"]
+        for table in TABLES:
+            there = stack.items(SOURCE, table)
+            assert len(there) > ITEMS / 2
+            assert {item["of"]["S"] for item in there.values() if "of" in item} == {table}
+            assert stack.items(TARGET, f"{table}-replica") == there
+        target = stack.cloud.client("dynamodb", TARGET)
+        assert len(target.list_imports()["ImportSummaryList"]) == len(TABLES)
+        ledgers = {each["ledgerTable"]: each for each in stack.values["tables"]}
+        assert len(ledgers) == len(TABLES)
+        for ledger in ledgers:
+            entries = stack.cloud.client("dynamodb", TARGET).scan(TableName=ledger, Select="COUNT")
+            assert entries["Count"] > 1, f"{ledger} knows of no change"

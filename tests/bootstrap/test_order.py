@@ -186,6 +186,17 @@ def test_the_mapping_is_enabled_only_when_import_and_settings_are_complete() -> 
     assert seen == [True]
 
 
+def test_a_consumer_that_is_off_is_a_fault_from_the_catch_up_on_and_not_before() -> None:
+    world = World()
+    process = Process(world)
+    process.start()
+    process.until(lambda: "consume" in world.ledger_settings())
+    assert world.mapping_enabled_at is not None
+    assert not world.probes
+    process.until(lambda: bool(world.probes))
+    assert world.ledger_settings()["consume"] == {"BOOL": True}
+
+
 def test_entries_expire_only_once_the_replica_has_caught_up() -> None:
     world = World()
     process = Process(world)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
 from bootstrap import prices
 from bootstrap.prices import EXAMPLE, PRICES
 from infra.local.cloud import REPOSITORY
+from replicator import metrics
+from tests.infra.engine import CONFIG, record
+from tests.replicator.test_watchdog import steady
 
 
 def test_the_readme_shows_the_bill_and_its_date() -> None:
@@ -19,6 +23,16 @@ def test_the_readme_shows_the_bill_and_its_date() -> None:
     assert prices.table() in section
     assert prices.AS_OF in section
     assert f"about {prices.stream_gb_per_day(EXAMPLE):.0f} GB a day" in " ".join(section.split())
+
+
+def test_the_bill_counts_the_alarms_and_metrics_that_a_table_has(tmp_path: Path) -> None:
+    assert len(record(CONFIG, tmp_path / "archive").of("MetricAlarm")) == prices.ALARMS
+    by_consumer = {
+        *(metrics.RECEIVED, metrics.APPLIED, metrics.SUPERSEDED, metrics.QUARANTINED),
+        *(metrics.RETRIED, metrics.LAG, metrics.THROTTLES, metrics.BREAKER),
+    }
+    by_watchdog = set(steady().after())
+    assert len(by_consumer | by_watchdog) == prices.METRICS
 
 
 @pytest.mark.parametrize(("size", "units"), [(1, 4), (1024, 4), (1025, 6), (400 * 1024, 802)])

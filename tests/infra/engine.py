@@ -20,6 +20,7 @@ TARGET = {"accountId": "222222222222", "region": "eu-west-1"}
 CONFIG: Mapping[str, Any] = {
     "source": SOURCE,
     "target": TARGET,
+    "operators": {"source": ["account"], "target": ["account"]},
     "tables": [{"source": "orders", "target": "orders-replica"}],
 }
 

@@ -52,12 +52,11 @@ ALARMS = st.fixed_dictionaries(
     },
 )
 OPERATORS = st.fixed_dictionaries(
-    {},
-    optional={
+    {
         "source": st.just(["arn:aws:iam::111111111111:role/dba"]),
-        "target": st.just(["arn:aws:iam::222222222222:role/dba"]),
-        "externalId": st.just("replication"),
+        "target": st.sampled_from([["account"], ["arn:aws:iam::222222222222:role/dba"]]),
     },
+    optional={"externalId": st.just("replication")},
 )
 # None of these is valid anywhere in a configuration.
 NONSENSE: list[Any] = [-1, "", {"a": 1}, ["x"], 3.5, "not this!", 10**9]
@@ -79,12 +78,11 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
         config["tables"].append({"source": source, "target": target, **chosen, **draw(STREAMS)})
     return config | draw(
         st.fixed_dictionaries(
-            {},
+            {"operators": OPERATORS},
             optional={
                 "protect": st.booleans(),
                 "retentionHours": st.integers(24, 8760),
                 "snapshotKey": st.booleans(),
-                "operators": OPERATORS,
                 "tags": st.just({"team": "payments"}),
                 "alarms": ALARMS,
             },
@@ -129,7 +127,7 @@ def test_any_one_broken_value_is_told_as_one_mistake_under_its_own_key(
     ]
     places += [
         (("operators", key), f"operators.{key}{'' if key == 'externalId' else '[0]'}")
-        for key in config.get("operators", {})
+        for key in config["operators"]
     ]
     path, key = data.draw(st.sampled_from(places))
     inner: Any = config

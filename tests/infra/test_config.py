@@ -26,6 +26,10 @@ def alarms(**settings: Any) -> dict[str, Any]:
     return {"alarms": settings}
 
 
+def operators(**settings: Any) -> dict[str, Any]:
+    return {"operators": {"source": ["account"], "target": ["account"], **settings}}
+
+
 def thresholds(**settings: Any) -> dict[str, Any]:
     return alarms(thresholds=settings)
 
@@ -111,10 +115,12 @@ MISTAKES: list[tuple[Mapping[str, Any], str, str, str]] = [
     ({"tags": {"aws:team": "x"}}, "tags.aws:team", "aws:", "another key"),
     ({"tags": {"team": 5}}, "tags.team", "quoted string", "quotes"),
     ({"tags": "team"}, "tags", "a mapping", "team: payments"),
-    ({"operators": {"source": "me"}}, "operators.source", "a list", "role/NAME"),
-    ({"operators": {"target": [ROLE, "me"]}}, "operators.target[1]", "the ARN", "role/NAME"),
-    ({"operators": {"externalId": "x y"}}, "operators.externalId", "letters", "leave it out"),
-    ({"operators": {"sauce": [ROLE]}}, "operators.sauce", "source", "rename it to source"),
+    (operators(source="me"), "operators.source", "a list", "role/NAME"),
+    (operators(source=None), "operators.source", "at least one", "[account]"),
+    (operators(target=[]), "operators.target", "at least one", "[account]"),
+    (operators(target=[ROLE, "me"]), "operators.target[1]", "the ARN", "role/NAME"),
+    (operators(externalId="x y"), "operators.externalId", "letters", "leave it out"),
+    (operators(sauce=[ROLE]), "operators.sauce", "source", "rename it to source"),
     ({"alarms": "me"}, "alarms", "a mapping", "emails"),
     (alarms(emails="me@example.com"), "alarms.emails", "a list", "emails: ["),
     (alarms(emails=["a@example.com", "me"]), "alarms.emails[1]", "an e-mail address", "emails: ["),
@@ -227,7 +233,16 @@ def test_without_settings_a_table_gets_the_documented_defaults() -> None:
     assert settings.tables == (Table("orders", "copy"),)
     assert (settings.retention_hours, settings.protect) == (8760, True)
     assert settings.lambda_archive.parts[-2:] == ("build", "lambda")
+
+
+def test_nobody_is_an_operator_unless_the_configuration_says_so() -> None:
+    with pytest.raises(ConfigError) as raised:
+        parse(operators=None)
+    told = {mistake.key for mistake in raised.value.mistakes}
+    assert told == {"operators.source", "operators.target"}
+    settings = parse(operators={"source": ["account"], "target": [ROLE]})
     assert settings.operators.source == ("arn:aws:iam::111111111111:root",)
+    assert settings.operators.target == (ROLE,)
 
 
 def test_arns_are_of_the_regions_partition() -> None:

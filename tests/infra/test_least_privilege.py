@@ -1,22 +1,24 @@
 """C8, proved: what the roles of a stack do in a whole life is all that they may do.
 
 A life on the local cloud is recorded once; its calls are then evaluated against the policies that
-the program declares, as they are and with every one of their actions taken away.
+the program declares, as they are and with every one of their actions taken away. The same calls are
+then evaluated against what it declares for two tables in two Regions, one with a write fence.
 """
 
 from __future__ import annotations
 
 import functools
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.infra.engine import CONFIG, record
-from tests.infra.proof import judge
-from tests.infra.proof.declared import Grant, from_resources
-from tests.infra.proof.needs import Need, all_needs
+from tests.infra.proof import judge, paper
+from tests.infra.proof.declared import Declared, Grant, from_resources
+from tests.infra.proof.needs import WRITES, Need, all_needs
 from tests.infra.proof.rehearsal import EXTERNAL_ID, Rehearsal, rehearse
 
 pytestmark = pytest.mark.slow
@@ -35,6 +37,40 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
 @pytest.fixture(scope="session")
 def needs(rehearsal: Rehearsal) -> tuple[Need, ...]:
     return all_needs(rehearsal.needs, rehearsal.declared, EXTERNAL_ID)
+
+
+FAR = "eu-central-1"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Policies, and what they have to allow."""
+
+    declared: Declared
+    needs: tuple[Need, ...]
+
+
+@pytest.fixture(scope="session")
+def wide_stack(rehearsal: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """Two tables under keys of their own, in two Regions, one target with a fence."""
+
+    def table(name: str, **more: Any) -> dict[str, Any]:
+        return {
+            "source": name,
+            "target": f"{name}-replica",
+            "sourceKeyArn": f"arn:aws:kms:eu-west-1:{CONFIG['source']['accountId']}:key/{name}",
+            "targetKeyArn": f"arn:aws:kms:{FAR}:{CONFIG['target']['accountId']}:key/{name}",
+            **more,
+        }
+
+    config = {
+        **rehearsal.config,
+        "target": {**CONFIG["target"], "region": FAR},
+        "tables": [table("orders", denyOtherWriters=True), table("customers")],
+    }
+    there = paper.declare(config, tmp_path_factory.mktemp("wide"))
+    calls = paper.moved(rehearsal.needs, rehearsal.declared, rehearsal.config, there)
+    return Pair(there.declared, all_needs(calls, there.declared, EXTERNAL_ID))
 
 
 @functools.cache
@@ -132,3 +168,78 @@ def test_operators_without_the_external_id_and_anybody_else_are_refused(
             f"arn:aws:iam::{other}:root",
         ):
             assert not asks.allows(Need(caller, need.action, need.resource, need.keys))
+
+
+def test_two_tables_in_two_regions_with_a_fence_allow_what_is_needed_and_no_more(
+    wide_stack: Pair,
+) -> None:
+    declared, needs = wide_stack.declared, wide_stack.needs
+    assert len({need.resource for need in needs if ":table/customers" in need.resource}) >= 2
+    assert [str(need) for need in judge.broken(declared, needs)] == []
+    assert list(judge.superfluous(declared, needs)) == []
+    assert list(judge.wide(declared)) == []
+
+
+def test_a_key_that_may_be_used_through_the_wrong_region_only_is_found(wide_stack: Pair) -> None:
+    overlooked, conditions = [], 0
+    for policy in wide_stack.declared.policies:
+        for here, there in (("eu-west-1", FAR), (FAR, "eu-west-1")):
+            for service in ("dynamodb", "kinesis", "s3"):
+                right, wrong = f"{service}.{here}.amazonaws", f"{service}.{there}.amazonaws"
+                if right not in policy.document:
+                    continue
+                conditions += 1
+                changed = wide_stack.declared.with_text(policy.name, right, wrong)
+                failed = judge.broken(changed, wide_stack.needs)
+                if not any(need.action.startswith("kms:") for need in failed):
+                    overlooked.append(f"{policy.name}: {right}")
+    assert overlooked == []
+    # Both streams' keys, the snapshot's, both consumers', the exporter's two and the importer's.
+    assert conditions == 8
+
+
+def test_a_reach_into_the_other_table_is_found_in_any_policy(wide_stack: Pair) -> None:
+    declared, needs = wide_stack.declared, wide_stack.needs
+    overlooked = []
+    for policy in declared.policies:
+        if not policy.name.startswith("replicate-orders-"):
+            continue
+        for n, statement in enumerate(policy.statements):
+            for resource in statement.get("Resource", ()):
+                other = _of_customers(declared, resource)
+                if statement["Effect"] == "Deny" or other is None:
+                    continue
+                reaching = declared.reaching(policy.name, n, other)
+                found = judge.superfluous(reaching.looking_at(policy.name), needs)
+                if not any(finding.endswith(other) for finding in found):
+                    overlooked.append(f"{policy.name}/{statement.get('Sid')}: {other}")
+    assert overlooked == []
+
+
+def _of_customers(declared: Declared, resource: str) -> str | None:
+    """The same part of the other table, or None where it is no table's."""
+    other = resource.replace("replicate-orders-", "replicate-customers-")
+    for mine, its in zip(*declared.tables, strict=True):
+        other = its if resource == mine else other
+    return other if other != resource else None
+
+
+@pytest.mark.parametrize("action", WRITES)
+def test_without_this_action_a_write_fence_has_a_hole_that_names_it(
+    action: str, wide_stack: Pair
+) -> None:
+    [fence] = [
+        g for g in wide_stack.declared.grants() if "fence" in g.policy and action == g.action
+    ]
+    failed = judge.broken(wide_stack.declared.without(fence), wide_stack.needs)
+    assert {(need.action, need.why) for need in failed} == {(action, "write fence")}
+
+
+@pytest.mark.parametrize("role", ["consumer-role", "replication-importer"])
+def test_a_write_fence_that_keeps_its_own_writers_out_is_found(role: str, wide_stack: Pair) -> None:
+    [name] = [p.name for p in wide_stack.declared.policies if "fence" in p.name]
+    changed = wide_stack.declared.with_text(name, f"{role}-", f"{role}-of-old-")
+    assert changed != wide_stack.declared
+    failed = judge.broken(changed, wide_stack.needs)
+    assert {need.action for need in failed} == {"dynamodb:DeleteItem", "dynamodb:PutItem"}
+    assert all(f"{role}-" in need.caller for need in failed)

@@ -7,12 +7,17 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 
-from infra import package
-from infra.operators import INLINE_POLICY_LIMIT, fits_into_a_role
-from tests.infra.engine import CONFIG, Deployment, record, statements
+from infra import package, reasons
+from infra.config import ConfigError, Settings, policy_sizes
+from infra.limits import INLINE_POLICY_LIMIT
+from infra.operators import fits_into_a_role
+from infra.policies import KEY_ADMINISTRATION
+from tests.infra.engine import CONFIG, SOURCE, Deployment, record, statements
+from tests.infra.proof import paper
 
 WITHOUT_AN_ARN = {
     # AWS's authorization reference lists no resource for these.
@@ -250,7 +255,7 @@ def test_operators_are_those_the_configuration_names_and_present_the_external_id
     tmp_path: Path,
 ) -> None:
     dba = "arn:aws:iam::111111111111:role/dba"
-    operators = {"source": [dba], "externalId": "replication"}
+    operators = {"source": [dba], "target": ["account"], "externalId": "replication"}
     deployed = record({**CONFIG, "operators": operators}, tmp_path / "archive")
     [exporter] = statements(deployed.one("Role", "exporter").inputs["assumeRolePolicy"])
     [importer] = statements(deployed.one("Role", "importer").inputs["assumeRolePolicy"])
@@ -266,6 +271,50 @@ def test_ten_tables_still_fit_into_the_operators_roles(tmp_path: Path) -> None:
     for side in ("exporter", "importer"):
         policy = deployed.one("RolePolicy", f"{side}-grants").inputs["policy"]
         assert len("".join(policy.split())) < INLINE_POLICY_LIMIT
+
+
+def tables(count: int, *, keys: bool = False, length: int = 12) -> list[dict[str, Any]]:
+    """With names of that many letters, the tables under keys of their own."""
+    made = []
+    for n in range(count):
+        table = {side: f"{n:02}-{side}-".ljust(length, "x") for side in ("source", "target")}
+        for side in ("source", "target") if keys else ():
+            place = f"{CONFIG[side]['region']}:{CONFIG[side]['accountId']}"
+            table[f"{side}KeyArn"] = f"arn:aws:kms:{place}:key/{uuid5(NAMESPACE_URL, table[side])}"
+        made.append(table)
+    return made
+
+
+@pytest.mark.parametrize("far", ["eu-west-1", "ap-southeast-2"])
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("keys", [False, True])
+def test_the_sizes_that_the_configuration_is_judged_by_are_those_of_the_policies(
+    count: int, keys: bool, far: str, tmp_path: Path
+) -> None:
+    config = {**CONFIG, "source": {**SOURCE, "region": far}, "snapshotKey": count == 3}
+    config["tables"] = json.loads(
+        json.dumps(tables(count, keys=keys)).replace("eu-west-1:1", f"{far}:1")
+    )
+    declared = paper.declare(config, tmp_path).declared
+    sizes = [
+        len("".join(declared.policy(f"replication-{role}-grants").document.split()))
+        for role in ("exporter", "importer", "operator-source", "operator-target")
+    ]
+    assert policy_sizes(Settings.parse(config)) == tuple(sizes[:2])
+    assert max(sizes[2:]) < max(sizes[:2])
+
+
+@pytest.mark.parametrize(("length", "fits"), [(12, 11), (60, 8), (255, 5)])
+def test_more_tables_than_iam_lets_a_role_name_are_a_mistake_of_the_configuration(
+    length: int, fits: int
+) -> None:
+    Settings.parse({**CONFIG, "tables": tables(fits, length=length)})
+    with pytest.raises(ConfigError) as raised:
+        Settings.parse({**CONFIG, "tables": tables(fits + 1, length=length)})
+    [mistake] = raised.value.mistakes
+    assert (mistake.key, mistake.got) == ("tables", str(fits + 1))
+    assert f"up to {fits} tables" in mistake.allowed
+    assert f"tables[{fits}] and those after it to a second stack" in mistake.mend
 
 
 def test_a_policy_that_iam_would_refuse_for_its_size_says_what_to_do() -> None:
@@ -345,3 +394,10 @@ def test_the_operators_tool_may_call_what_it_calls_and_nothing_more(
     allowed, called = set(grants(stack, side)), calls_of_the_operators_tool(side)
     assert called - allowed == set(), "called, and not allowed"
     assert allowed - called - BEHIND_A_CALL.keys() == set(), "allowed, and never called"
+
+
+def test_a_keys_administrators_may_do_what_they_need_and_no_more() -> None:
+    needed = {a for r in reasons.STANDING if r.who == reasons.DEPLOYER for a in r.needs}
+    granted = set(KEY_ADMINISTRATION)
+    assert needed - granted == set()
+    assert granted - needed == set()

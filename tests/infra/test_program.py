@@ -282,6 +282,11 @@ def test_the_outputs_carry_all_that_the_operators_tool_needs(stack: Deployment) 
                 "quarantineBucket": "replicate-orders-quarantine",
                 "onFailureBucket": "replicate-orders-on-failure",
                 "snapshotPrefix": "orders",
+                "alarmLimits": {
+                    "retentionUsedPercent": 25,
+                    "probeAgeMinutes": 30,
+                    "unreplicatedWarningHours": 1,
+                },
             }
         ],
     }

@@ -192,13 +192,31 @@ def test_what_it_has_seen_is_said_before_its_time_is_up() -> None:
 # -- what should be ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("settings", [{}, {"expire": False}, {"expire": True, "paused": True}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"expire": False},
+        {"consume": True, "paused": True},
+        {"consume": True, "expire": True, "paused": True},
+    ],
+)
 def test_a_consumer_that_is_off_on_purpose_is_as_intended(settings: dict[str, bool]) -> None:
     world = World(mapping="Disabled")
     world.settle(**settings)
     gauges = world.round()
     assert (gauges["MappingAsIntended"], gauges["MappingEnabled"]) == (1.0, 0.0)
     assert "ProbeAge" not in gauges, "nobody takes them, on purpose"
+
+
+def test_a_consumer_that_is_switched_off_while_it_catches_up_is_a_fault_at_once() -> None:
+    world = World(mapping="Enabled")
+    world.settle(consume=True)
+    assert world.round()["MappingAsIntended"] == 1.0
+    world.mapping = "Disabled"
+    gauges = world.round()
+    assert (gauges["MappingAsIntended"], gauges["MappingEnabled"]) == (0.0, 0.0)
+    assert "ProbeAge" not in gauges, "a backlog of days makes probes late, and is no fault"
 
 
 def test_a_mapping_that_is_gone_is_never_intended() -> None:

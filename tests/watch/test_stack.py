@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from infra import dashboard
 from infra.buffer import MAX_RECORD_KIB
 from infra.watchdog import INTERVAL_MINUTES
@@ -120,7 +122,7 @@ def test_the_dashboard_answers_four_questions_from_top_to_bottom(stack: Deployme
     texts = [
         (widget["y"], widget["properties"]["markdown"])
         for widget in widgets(stack)
-        if widget["type"] == "text"
+        if widget["type"] == "text" and widget["properties"]["markdown"].startswith("# ")
     ]
     asked = (dashboard.LOST, dashboard.BEHIND, dashboard.FLOW, dashboard.USE)
     assert [text for _, text in sorted(texts)] == [f"# {question}" for question in asked]
@@ -149,13 +151,42 @@ def test_no_widget_lies_on_another_or_beyond_the_edge(stack: Deployment) -> None
 
 def test_the_dashboard_shows_every_alarm_of_its_account_and_region(stack: Deployment) -> None:
     [shown] = [w["properties"]["alarms"] for w in widgets(stack) if w["type"] == "alarm"]
-    there = [
-        stack.arn(alarm)
-        for alarm in stack.of("MetricAlarm")
-        if "TableName" not in alarm.inputs["dimensions"]
-        and "StreamName" not in alarm.inputs["dimensions"]
-    ]
+    there = [stack.arn(each) for each in stack.of("MetricAlarm") if each.side == "target"]
     assert set(shown) == set(there)
+
+
+@pytest.mark.parametrize("region", ["eu-west-1", "us-east-1"])
+def test_an_alarm_that_the_dashboard_cannot_list_is_named_there_with_its_place(
+    region: str, tmp_path: Path
+) -> None:
+    stack = record({**CONFIG, "target": {**TARGET, "region": region}}, tmp_path / "archive")
+    [listed] = [w["properties"]["alarms"] for w in widgets(stack) if w["type"] == "alarm"]
+    [note] = [
+        widget["properties"]["markdown"]
+        for widget in widgets(stack)
+        if widget["type"] == "text" and not widget["properties"]["markdown"].startswith("# ")
+    ]
+    named = 0
+    for alarm in stack.of("MetricAlarm"):
+        account = {"source": "111111111111", "target": "222222222222"}[alarm.side]
+        place = f"{alarm.side} account {account}, {stack.region(alarm)}: "
+        name = alarm.name.removeprefix("replicate-orders-alarm-")
+        lines = [line for line in note.splitlines() if place in line]
+        assert (stack.arn(alarm) in listed) is not any(name in line for line in lines), name
+        named += stack.arn(alarm) not in listed
+    assert named == (6 if region == "eu-west-1" else 8)
+
+
+def test_throttles_of_a_far_target_are_shown_although_their_alarms_are_not(tmp_path: Path) -> None:
+    far = {**TARGET, "region": "us-east-1"}
+    stack = record({**CONFIG, "target": far}, tmp_path / "archive")
+    shown = {
+        series[3]
+        for widget in widgets(stack)
+        for series in widget["properties"].get("metrics", ())
+        if series[1] == "WriteThrottleEvents" and widget["properties"]["region"] == "us-east-1"
+    }
+    assert shown == {"orders-replica", "replicate-orders-ledger"}
 
 
 def test_the_writes_are_looked_up_where_the_target_is(tmp_path: Path) -> None:

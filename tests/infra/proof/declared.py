@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 ROLE, TRUST, RESOURCE = "role", "trust", "resource"
@@ -21,6 +21,9 @@ HOLDERS = {
     "aws:sns/topic:Topic": ("policy", RESOURCE, "arn"),
 }
 POLICIES = ("policy", "assumeRolePolicy")
+
+Created = tuple[str, str, str, Mapping[str, Any]]
+"""(type, name, side, properties) of a resource."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,10 @@ class Declared:
     """The key of each encrypted resource, by ARN."""
     schedules: tuple[tuple[str, str], ...] = ()
     """Each rule that invokes a function, and the function; both ARNs."""
+    arns: Mapping[str, str] = field(default_factory=dict)
+    """Of all that has an ARN, by the name that the program gives it."""
+    tables: tuple[tuple[str, str], ...] = ()
+    """Source and target table of each lane, which the program does not create; ARNs."""
     looked_at: str | None = None
     """The one policy whose grants are looked through; None for all."""
 
@@ -109,17 +116,33 @@ class Declared:
         statements[statement]["Action"].append(action)
         return self._with(policy.rewritten(statements))
 
+    def reaching(self, name: str, statement: int, resource: str) -> Declared:
+        """With one more resource in a statement."""
+        policy = self.policy(name)
+        statements = policy.statements
+        statements[statement]["Resource"].append(resource)
+        return self._with(policy.rewritten(statements))
+
+    def with_text(self, name: str, old: str, new: str) -> Declared:
+        """With another text in one policy."""
+        policy = self.policy(name)
+        return self._with(replace(policy, document=policy.document.replace(old, new)))
+
     def looking_at(self, name: str) -> Declared:
         """The same policies, of which the grants of one are looked through."""
         return replace(self, looked_at=name)
+
+    def replicating(self, tables: tuple[tuple[str, str], ...], keys: Mapping[str, str]) -> Declared:
+        """With the tables beside the stack, and the key of each."""
+        return replace(self, tables=tables, keys={**self.keys, **keys})
 
     def _with(self, policy: Policy) -> Declared:
         policies = [policy if one.name == policy.name else one for one in self.policies]
         return replace(self, policies=tuple(policies))
 
 
-def from_resources(created: Iterable[tuple[str, str, str, Mapping[str, Any]]]) -> Declared:
-    """From (type, name, side, properties) of everything that was created.
+def from_resources(created: Iterable[Created]) -> Declared:
+    """From everything that was created.
 
     A resource with a policy whose type is not known here is an error, not an oversight.
     """
@@ -155,7 +178,8 @@ def from_resources(created: Iterable[tuple[str, str, str, Mapping[str, Any]]]) -
         policies.append(Policy(name, kind, accounts[side], about, str(values[member])))
     names = [policy.name for policy in policies]
     assert len(names) == len(set(names)), "two policies of one name"
-    return Declared(tuple(policies), buckets, keys, tuple(schedules))
+    named = {name: str(values["arn"]) for _, name, _, values in created if "arn" in values}
+    return Declared(tuple(policies), buckets, keys, tuple(schedules), named)
 
 
 def _permission(name: str, account: str, function: str, values: Mapping[str, Any]) -> Policy:

@@ -101,11 +101,8 @@ def _standing(declared: Declared) -> Iterator[Need]:
     stream_keys = {key for arn, key in declared.keys.items() if ":kinesis:" in arn}
     every = [policy for policy in declared.policies if ":kms:" in policy.on]
     for reason in reasons.STANDING:
-        if reason.on == reasons.NO_ARN:
-            role = declared.policy(f"{reason.who}-grants")
-            caller = f"arn:aws:sts::{role.account}:assumed-role/{role.on}/session"
-            for action in reason.needs:
-                yield Need(caller, action, "*", why=reason.page)
+        if reason.on not in (reasons.ALL_KEYS, reasons.STREAM_KEYS):
+            yield from _of_a_role(reason, declared)
             continue
         for policy in every:
             if reason.on == reasons.STREAM_KEYS and policy.on not in stream_keys:
@@ -119,6 +116,24 @@ def _standing(declared: Declared) -> Iterator[Need]:
                 through = _through("kinesis", policy.on, caller)
             for action in reason.needs:
                 yield Need(caller, action, policy.on, through, why=reason.who)
+
+
+def _of_a_role(reason: reasons.Standing, declared: Declared) -> Iterator[Need]:
+    """What one of the operators' roles needs beyond what a run shows."""
+    ledgers = [arn for name, arn in declared.arns.items() if name.endswith("-ledger")]
+    resources = {
+        reasons.NO_ARN: ["*"],
+        reasons.SOURCE_EXPORTS: [f"{source}/export/any" for source, _ in declared.tables],
+        reasons.TARGETS: [target for _, target in declared.tables],
+        reasons.TARGET_IMPORTS: [f"{target}/import/any" for _, target in declared.tables],
+        reasons.LEDGERS: ledgers,
+    }[reason.on]
+    assert resources, f"there are none of {reason.on}"
+    role = declared.policy(f"{reason.who}-grants")
+    caller = f"arn:aws:sts::{role.account}:assumed-role/{role.on}/session"
+    for action in reason.needs:
+        for resource in resources:
+            yield Need(caller, action, resource, why=reason.page)
 
 
 def _trusted(needs: Iterable[Need], declared: Declared) -> Iterator[Need]:
@@ -143,11 +158,29 @@ def _scheduled(declared: Declared) -> Iterator[Need]:
             yield Need(EVENTS, "lambda:InvokeFunction", function, keys, refused=refused)
 
 
+WRITES = (
+    "dynamodb:BatchWriteItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:PartiQLDelete",
+    "dynamodb:PartiQLInsert",
+    "dynamodb:PartiQLUpdate",
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+)
+"""All that changes an item: Service Authorization Reference, list_amazondynamodb."""
+
+
 def _refused(declared: Declared) -> Iterator[Need]:
-    """What must not be possible: plain HTTP into a bucket, by its own account's root even."""
+    """What must not be possible, by its own account's root even: plain HTTP into a bucket, writes
+    into a table with a fence."""
+    targets = {target for _, target in declared.tables}
     for policy in declared.policies:
         if policy.kind == RESOURCE and policy.on.startswith("arn:aws:s3:::"):
             yield from _over_http(policy)
+        if policy.kind == RESOURCE and policy.on in targets:
+            root = f"arn:aws:iam::{policy.account}:root"
+            for action in WRITES:
+                yield Need(root, action, policy.on, refused=True, why="write fence")
 
 
 def _over_http(policy: Policy) -> Iterator[Need]:

@@ -11,14 +11,12 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pulumi
-import pytest
 
 from infra import package
 from infra.local.cloud import REPOSITORY, SOURCE, TARGET, LocalAccount, LocalCloud
@@ -26,6 +24,7 @@ from infra.local.program import run
 from infra.local.provider import LocalProvider
 from tests.infra.proof.declared import Declared, from_resources
 from tests.infra.proof.needs import Need, of_recording
+from tests.infra.proof.paper import table_arn
 
 EXTERNAL_ID = "replication"
 DBA = "dba"
@@ -42,6 +41,9 @@ class Rehearsal:
 
     declared: Declared
     needs: tuple[Need, ...]
+    """The calls of roles, and nothing else."""
+    config: Mapping[str, Any]
+    """What the program was told."""
 
 
 class NotingProvider(LocalProvider):
@@ -67,8 +69,6 @@ class Stage:
     cloud: LocalCloud
     directory: Path
     outputs: dict[str, Any] = field(default_factory=dict)
-    dba: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """The operators' own credentials, by side."""
 
     @property
     def lane(self) -> dict[str, Any]:
@@ -120,9 +120,11 @@ def rehearse(directory: Path, config: dict[str, Any], recording: Path) -> Rehear
         stage.outputs = run(provider, values, stack="local")
         (directory / "outputs.json").write_text(json.dumps(stage.outputs))
         _live(stage)
-        declared = from_resources(provider.created)
-        declared = replace(declared, keys={**declared.keys, **keys})
-        return Rehearsal(declared, of_recording(recording))
+        [(source, target)] = [
+            tuple(table_arn(values, side, table[side]) for side in SIDES) for table in tables
+        ]
+        declared = from_resources(provider.created).replicating(((source, target),), keys)
+        return Rehearsal(declared, of_recording(recording), values)
 
 
 SIDES = {"source": SOURCE, "target": TARGET}
@@ -143,7 +145,6 @@ def _operator(stage: Stage, side: str, account: LocalAccount) -> str:
         "aws_secret_access_key": keys["SecretAccessKey"],
         "aws_session_token": keys["SessionToken"],
     }
-    stage.dba[side] = {**mine, "region_name": account.region}
     with (stage.directory / "operators").open("a") as file:
         lines = [f"{name} = {value}" for name, value in mine.items()]
         file.write("\n".join([f"[{DBA}-{side}]", *lines, "", ""]))
@@ -199,8 +200,6 @@ def _item(key: str) -> dict[str, Any]:
 def _live(stage: Stage) -> None:
     stage.bootstrap("plan")
     stage.bootstrap("run", "--ttl", "now")
-    _look_at_the_snapshot(stage)
-    _what_few_runs_do(stage)
     _replicate(stage)
     stage.bootstrap("verify", "--spool", str(stage.directory / "spool"))
     _deliver_twice(stage)
@@ -211,47 +210,6 @@ def _live(stage: Stage) -> None:
     stage.bootstrap("resume")
     _quarantine(stage)
     _scheduled(stage)
-
-
-def _look_at_the_snapshot(stage: Stage) -> None:
-    """What `status --operator` asks while an export or an import runs, whenever that was."""
-    shown = json.loads(stage.bootstrap("status", "--json", "--operator"))
-    _as_reader(stage, "source").describe_export(ExportArn=shown["exportArn"])
-    target = _as_reader(stage, "target")
-    target.describe_import(ImportArn=shown["importArn"])
-    probe = {"Keys": [{"k": {"B": b"probe:none:0"}}]}
-    target.batch_get_item(RequestItems={stage.lane["ledgerTable"]: probe})
-
-
-def _what_few_runs_do(stage: Stage) -> None:
-    """What `run` asks for after a failed import, and before a backlog of many writes a second."""
-    importer = _as_role(stage, "target", "importerRoleArn")
-    with pytest.raises(importer.exceptions.ClientError, match="protect"):
-        importer.delete_table(TableName=stage.lane["targetTable"])
-    warm = {"ReadUnitsPerSecond": 12_000, "WriteUnitsPerSecond": 4_000}
-    for table in (stage.lane["targetTable"], stage.lane["ledgerTable"]):
-        importer.describe_table(TableName=table)
-        importer.update_table(TableName=table, WarmThroughput=warm)
-
-
-def _as_reader(stage: Stage, side: str) -> Any:
-    """DynamoDB, as the role of the stack that may only look."""
-    return _as_role(stage, side, "operatorRoleArn")
-
-
-def _as_role(stage: Stage, side: str, output: str) -> Any:
-    account, role = SIDES[side], stage.outputs[side][output]
-    sts = boto3.client("sts", **stage.dba[side], endpoint_url=stage.cloud.endpoint)
-    keys = sts.assume_role(RoleArn=role, RoleSessionName="look", ExternalId=EXTERNAL_ID)
-    session = keys["Credentials"]
-    return boto3.client(
-        "dynamodb",
-        region_name=account.region,
-        endpoint_url=stage.cloud.endpoint,
-        aws_access_key_id=session["AccessKeyId"],
-        aws_secret_access_key=session["SecretAccessKey"],
-        aws_session_token=session["SessionToken"],
-    )
 
 
 def _replicate(stage: Stage) -> None:
