@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from bootstrap import commands, operations
+from bootstrap import abandoning, commands, operations
 from bootstrap.ending import ended
 from bootstrap.errors import EXIT_INTERRUPTED
 from bootstrap.invocation import chosen, common_options, gateways, guarded, process
@@ -158,6 +158,7 @@ def demo(arguments: tuple[str, ...]) -> None:
 
 for _command in (
     *commands.COMMANDS,
+    *abandoning.COMMANDS,
     *quarantine_commands.COMMANDS,
     *verify_commands.COMMANDS,
 ):

@@ -31,7 +31,9 @@ def invoke(*arguments: str) -> Result:
     return CliRunner().invoke(cli.main, arguments)
 
 
-@pytest.mark.parametrize("command", ["run", "status", "pause", "resume", "plan", "parity"])
+@pytest.mark.parametrize(
+    "command", ["run", "status", "pause", "resume", "plan", "parity", "abandon"]
+)
 def test_each_command_has_help_with_an_example(command: str) -> None:
     shown = invoke(command, "--help")
     assert shown.exit_code == 0

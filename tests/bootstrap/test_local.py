@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -88,10 +89,15 @@ class Stack:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    directory = tmp_path_factory.mktemp("cloud")
+    with deployed(tmp_path_factory.mktemp("cloud"), "orders", "customers") as stack:
+        yield stack
+
+
+@contextlib.contextmanager
+def deployed(directory: Path, *tables: str) -> Iterator[Stack]:
+    """A local cloud of its own, with these tables filled and the stack deployed."""
     with LocalCloud(directory) as cloud:
         dynamodb = cloud.client("dynamodb", SOURCE)
-        tables = ("orders", "customers")
         for table in tables:
             dynamodb.create_table(
                 TableName=table,

@@ -211,6 +211,7 @@ def _live(stage: Stage) -> None:
     stage.bootstrap("resume")
     _quarantine(stage)
     _scheduled(stage)
+    stage.bootstrap("abandon", "--yes", "--drop-target", "--disable-source-pitr")
 
 
 def _look_at_the_snapshot(stage: Stage) -> None:
