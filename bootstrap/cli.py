@@ -12,6 +12,7 @@ import click
 from bootstrap import abandoning, commands, operations
 from bootstrap.ending import ended
 from bootstrap.errors import EXIT_INTERRUPTED
+from bootstrap.explain import commands as explain_commands
 from bootstrap.invocation import chosen, common_options, gateways, guarded, process
 from bootstrap.orders import STOPS, Orders, TtlPolicy
 from bootstrap.quarantine import commands as quarantine_commands
@@ -159,6 +160,7 @@ def demo(arguments: tuple[str, ...]) -> None:
 for _command in (
     *commands.COMMANDS,
     *abandoning.COMMANDS,
+    *explain_commands.COMMANDS,
     *quarantine_commands.COMMANDS,
     *verify_commands.COMMANDS,
 ):

@@ -11,6 +11,7 @@ from typing import TextIO
 from bootstrap import status as status_view
 from bootstrap.accounts import Ledger, Snapshots, SourceAccount, TargetAccount
 from bootstrap.aws.calls import Calls
+from bootstrap.aws.items import AwsItems
 from bootstrap.aws.journal_table import AwsJournal
 from bootstrap.aws.ledger import AwsLedger
 from bootstrap.aws.sessions import Session
@@ -77,6 +78,11 @@ class Gateways:
     def ledger(self, table: TableOutputs, before: Callable[[], None] | None = None) -> Ledger:
         calls = self._target_calls(before)
         return AwsLedger(calls, self._target.client("dynamodb"), table.ledger_table)
+
+    def items(self, table: TableOutputs) -> AwsItems:
+        """Single items of the target."""
+        dynamodb = self._target.client("dynamodb")
+        return AwsItems(self._target_calls(None), dynamodb, table.target_table)
 
     def snapshots(self, before: Callable[[], None] | None = None) -> Snapshots:
         calls = self._target_calls(before)

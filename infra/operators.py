@@ -55,6 +55,8 @@ TARGET_TABLE_ACTIONS = (
     "dynamodb:DescribeTimeToLive",
     # `verify` exports the target as well.
     "dynamodb:ExportTableToPointInTime",
+    # `explain` reads the one item that it is asked about.
+    "dynamodb:GetItem",
     "dynamodb:ImportTable",
     "dynamodb:ListTagsOfResource",
     "dynamodb:TagResource",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -63,8 +64,16 @@ def test_an_abandoned_run_leaves_nothing_and_the_next_one_replicates(stack: Stac
 
         ended = stack.end("run")
         assert ended.returncode == 0, ended.stderr
+    item = {"pk": {"S": "explained"}, "v": {"N": "1"}}
+    stack.cloud.client("dynamodb", SOURCE).put_item(TableName="orders", Item=item)
     assert stack.end("run").returncode == 0, "what the writer did last is through as well"
     shown = stack.status("orders")
     assert shown["state"] == "REPLICATING"
     assert shown["runId"] != first
     assert stack.items(TARGET, "orders-replica") == stack.items(SOURCE, "orders")
+    told = stack.end("explain", "pk=explained", "--json")
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout)["asTheLedgerSays"] is True
+    told = stack.end("explain", "nonsense")
+    assert told.returncode == 2
+    assert "The table's key is pk (S)" in told.stderr

@@ -303,6 +303,7 @@ MODULES = {
     "exporter": {"source.py", "stream.py"},
     "importer": {
         "export_objects.py",
+        "items.py",
         "journal_table.py",
         "ledger.py",
         "quarantine.py",
