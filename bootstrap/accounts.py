@@ -291,6 +291,8 @@ class SourceAccount(Protocol):
 
     def enable_backups(self, table: str) -> None: ...
 
+    def disable_backups(self, table: str) -> None: ...
+
     def tags(self, table_arn: str) -> Mapping[str, str]: ...
 
     def expiry(self, table: str) -> Expiry: ...
@@ -350,6 +352,9 @@ class TargetAccount(Protocol):
     def protect(self, table: str) -> None:
         """Deletion protection on."""
 
+    def unprotect(self, table: str) -> None:
+        """Deletion protection off."""
+
     def set_class(self, table: str, table_class: str) -> None: ...
 
     def warm(self, table: str, reads: int, writes: int) -> None:
@@ -405,5 +410,15 @@ class Ledger(Protocol):
     def set_paused(self, paused: bool) -> None:
         """Says in the settings row whether the consumer is off on purpose."""
 
+    def forget_target(self) -> None:
+        """Has the watchdog take the target table that it sees next for the first one."""
+
     def probes_through(self, probe: str, count: int) -> int:
         """How many of the probe's `count` records have left their row."""
+
+
+class Snapshots(Protocol):
+    """The snapshot bucket, as far as the bootstrap itself has business there."""
+
+    def remove(self, prefix: str) -> int:
+        """Deletes up to 1,000 objects under a prefix; returns how many it found."""

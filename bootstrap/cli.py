@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
-from bootstrap import commands, operations
+from bootstrap import abandoning, commands, operations
 from bootstrap.ending import ended
 from bootstrap.errors import EXIT_INTERRUPTED
+from bootstrap.explain import commands as explain_commands
 from bootstrap.invocation import chosen, common_options, gateways, guarded, process
 from bootstrap.orders import STOPS, Orders, TtlPolicy
 from bootstrap.quarantine import commands as quarantine_commands
@@ -158,6 +159,8 @@ def demo(arguments: tuple[str, ...]) -> None:
 
 for _command in (
     *commands.COMMANDS,
+    *abandoning.COMMANDS,
+    *explain_commands.COMMANDS,
     *quarantine_commands.COMMANDS,
     *verify_commands.COMMANDS,
 ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from bootstrap.accounts import Ledger, SourceAccount, TargetAccount
+from bootstrap.accounts import Ledger, Snapshots, SourceAccount, TargetAccount
 from bootstrap.journal import Journal
 from bootstrap.orders import Orders
 from bootstrap.outputs import Outputs, TableOutputs
@@ -76,6 +76,7 @@ class Context:
     source: SourceAccount
     target: TargetAccount
     ledger: Ledger
+    snapshots: Snapshots
     journal: Journal
     timing: Timing
     clock: Clock

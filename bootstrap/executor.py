@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 
 from bootstrap import observing, plan, progress
@@ -25,6 +25,7 @@ from bootstrap.orders import STOPS, Course
 from bootstrap.plan import Plan
 from bootstrap.states import (
     REPLICAS,
+    Abandoning,
     Buffered,
     CaughtUp,
     Enabled,
@@ -34,12 +35,18 @@ from bootstrap.states import (
     State,
     Wanted,
 )
-from bootstrap.steps import STEPS, catch_up, enable, expiry, pause
+from bootstrap.steps import STEPS, abandon, catch_up, enable, expiry, pause
 from bootstrap.timing import Clock
 from bootstrap.wording import moment
 
 SLICE_SECONDS = 5.0
 """The longest sleep between two looks at the lease and the screen."""
+
+OTHER_COURSES: Mapping[Course, Sequence[ModuleType]] = {
+    Course.PAUSE: (pause,),
+    Course.ABANDON: (abandon,),
+}
+"""Those that do not lead to a replica."""
 
 Report = Callable[[Sequence[progress.Snapshot]], None]
 
@@ -60,7 +67,7 @@ class TableRun:
         self._held = False
         self._beyond = False
         self._course = context.orders.course
-        self._steps = (pause,) if self._course is Course.PAUSE else STEPS
+        self._steps = OTHER_COURSES.get(self._course, STEPS)
 
     @property
     def waits(self) -> bool:
@@ -83,8 +90,13 @@ class TableRun:
         self._held = True
         self.journal.refresh()
         if self._course is Course.PAUSE:
+            self._refuse_half_abandoned()
             pause.refuse_without_consumer(self.context, self.journal.get(Enabled) is not None)
             return None
+        if self._course is Course.ABANDON:
+            abandon.refuse(self.context)
+            return None
+        self._refuse_half_abandoned()
         exported = self.journal.get(Exported)
         until = self.context.orders.until
         self._beyond = (
@@ -112,12 +124,21 @@ class TableRun:
         else:
             self._refuse_another_table()
             self._end_pause()
-        if not self.journal.run_id:
+        if not self.journal.run_id or self.journal.row.state is State.ABANDONED:
             self.journal.begin(new_run_id(self.journal.now()))
         if made is not None and self.journal.get(Wanted) != made.wanted:
             # Before the first act: CONFIGURING does what the plan said, days later.
             self.journal.put(made.wanted, "the plan is made")
         return made
+
+    def _refuse_half_abandoned(self) -> None:
+        abandoning = self.journal.get(Abandoning)
+        if abandoning is not None:
+            raise BlockedError(
+                f"The run of table {self.context.table.source_table} is being abandoned since "
+                f"{moment(abandoning.at)}, and some of what it made may be gone already.",
+                fix=f"{self._command.format('abandon')}, which ends it; then run begins another",
+            )
 
     def _end_pause(self) -> None:
         paused, table = self.journal.get(Paused), self.context.table.source_table
@@ -192,6 +213,8 @@ class TableRun:
     def _end(self) -> State:
         if self._course is Course.PAUSE:
             return State.PAUSED
+        if self._course is Course.ABANDON:
+            return State.ABANDONED
         imported = self.journal.get(Imported)
         lacking = imported is not None and imported.refused > 0
         return State.DEGRADED if lacking else State.REPLICATING

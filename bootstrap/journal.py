@@ -150,6 +150,14 @@ class Journal:
         event = Event(now, State.PLANNED, f"run {run_id}")
         self._write(Change(State.PLANNED, now, run_id, event=event))
 
+    def close(self, kept: Sequence[Record], text: str) -> None:
+        """The run is over for good: of its notes, only `kept` are left for the next one."""
+        now = self.now()
+        records: dict[str, str | None] = dict.fromkeys(self._row.records)
+        records |= {record.key: _to_json(record) for record in kept}
+        event = Event(now, State.ABANDONED, text)
+        self._write(Change(State.ABANDONED, now, records=records, event=event))
+
     def works_in(self, state: State | None) -> None:
         """The state that the next `put` enters with its record. None: the current one stays."""
         self._at_work = state

@@ -169,7 +169,7 @@ class Lease:
             f"Another run works on table {self._table}: {holder or 'an unknown process'} holds its "
             f"lease, which it renews while it lives and which expires {left} s from now.",
             fix="wait for it (python -m bootstrap status shows what it does); or, if it is stuck: "
-            "python -m bootstrap run --take-over",
+            "the same command with --take-over",
         )
 
     def lost(self, row: Row | None) -> LeaseLostError:

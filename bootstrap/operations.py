@@ -10,12 +10,14 @@ from functools import partial
 from typing import TextIO
 
 from bootstrap import status as status_view
-from bootstrap.accounts import Ledger, SourceAccount, TargetAccount
+from bootstrap.accounts import Ledger, Snapshots, SourceAccount, TargetAccount
 from bootstrap.aws import usage as metrics
 from bootstrap.aws.calls import Calls
+from bootstrap.aws.items import AwsItems
 from bootstrap.aws.journal_table import AwsJournal
 from bootstrap.aws.ledger import AwsLedger
 from bootstrap.aws.sessions import Session
+from bootstrap.aws.snapshots import AwsSnapshots
 from bootstrap.aws.source import AwsSource
 from bootstrap.aws.target import AwsTarget
 from bootstrap.context import Context
@@ -85,6 +87,15 @@ class Gateways:
     def ledger(self, table: TableOutputs, before: Callable[[], None] | None = None) -> Ledger:
         calls = self._target_calls(before)
         return AwsLedger(calls, self._target.client("dynamodb"), table.ledger_table)
+
+    def items(self, table: TableOutputs) -> AwsItems:
+        """Single items of the target."""
+        dynamodb = self._target.client("dynamodb")
+        return AwsItems(self._target_calls(None), dynamodb, table.target_table)
+
+    def snapshots(self, before: Callable[[], None] | None = None) -> Snapshots:
+        calls = self._target_calls(before)
+        return AwsSnapshots(calls, self._target.client("s3"), self._outputs.snapshot_bucket)
 
     def looks(self, table: TableOutputs) -> Looks:
         """The loss detectors' readings of a table."""
@@ -207,6 +218,7 @@ def prepare(
         source=gateways.source(lease.check),
         target=gateways.target(table, lease.check),
         ledger=gateways.ledger(table, lease.check),
+        snapshots=gateways.snapshots(lease.check),
         journal=Journal(store, table.source_table, lease),
         timing=process.timing,
         clock=process.clock,

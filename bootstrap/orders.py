@@ -17,6 +17,8 @@ class Course(StrEnum):
     """The same, and the end of a pause."""
     PAUSE = "pause"
     """The consumer off, and what changes waits in the stream."""
+    ABANDON = "abandon"
+    """The consumer off for good, and what the run made gone as far as the operator says so."""
 
 
 class TtlPolicy(StrEnum):
@@ -54,3 +56,7 @@ class Orders:
     """Delete the table that a failed import of this run left behind, and import again."""
     accept_import_errors: bool = False
     """Go on without the items that an import refused; the replica is DEGRADED then."""
+    drop_target: bool = False
+    """Abandoning: delete the table that the run imported, too."""
+    disable_source_pitr: bool = False
+    """Abandoning: switch the source's point-in-time recovery off, which the run switched on."""

@@ -13,6 +13,7 @@ from bootstrap.journal import Event, Failure, Row, Waiting
 from bootstrap.prices import AS_OF
 from bootstrap.states import (
     REPLICAS,
+    Abandoning,
     CaughtUp,
     Configured,
     Enabled,
@@ -39,6 +40,7 @@ RUN = "run"
 RESUME = "resume"
 PAUSE = "pause"
 STATUS = "status"
+ABANDON = "abandon"
 
 
 @dataclass(frozen=True)
@@ -197,6 +199,8 @@ def _next(row: Row, holder: str, mapping: EventSource | None, command: str) -> s
     state, paused = row.state, row.record(Paused)
     if holder:
         return command.format(STATUS)
+    if row.record(Abandoning) is not None:
+        return command.format(ABANDON)
     if paused is not None:
         half_way = row.failure is not None and row.failure.step == PAUSE
         return command.format(PAUSE if half_way else RESUME)

@@ -21,6 +21,10 @@ class State(StrEnum):
     """It replicates, and it is known that something is missing."""
     PAUSED = "PAUSED"
     FAILED = "FAILED"
+    ABANDONING = "ABANDONING"
+    """What the run made is being undone; only `abandon` goes on from here."""
+    ABANDONED = "ABANDONED"
+    """The run is over for good. `run` begins another one."""
 
     @property
     def order(self) -> int:
@@ -165,6 +169,34 @@ class Paused:
     @property
     def resumed(self) -> bool:
         return self.resumed_at > 0
+
+
+@dataclass(frozen=True)
+class Abandoning:
+    """The operator gave the run up: what is to go beside consumer and snapshot."""
+
+    key: ClassVar[str] = "abandoning"
+
+    at: float
+    drop_target: bool = False
+    disable_source_pitr: bool = False
+    target_table_id: str = ""
+    """Of the table that this run imported; empty while it is not known to have made one."""
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A run of this table was abandoned. The note outlives it, until the next one has caught up.
+
+    The ledger's entries stay and stay true: each says which change of a key was applied last, and
+    a later snapshot holds that change, or a newer one. They may expire again only then.
+    """
+
+    key: ClassVar[str] = "earlier"
+
+    at: float
+    target_table_id: str = ""
+    """Of the table that the run had imported."""
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,9 @@ def look(
     """A snapshot from outside the run, by whoever may read. `usage` is asked as of a moment."""
     found, at = store.read(table.source_table)
     row = found or Row()
-    # Before there is a run there is nothing to lose.
-    readings = looks.readings(row, at) if looks is not None and row.run_id else None
+    # Before there is a run there is nothing to lose, nor once it is given up.
+    lost = row.run_id and row.state not in (State.ABANDONING, State.ABANDONED)
+    readings = looks.readings(row, at) if looks is not None and lost else None
     return progress.snapshot(
         table.source_table,
         table.target_table,

@@ -49,13 +49,15 @@ EXPORTER_ACTIONS_WITHOUT_ARN = (
 # --- The importer, in the target account: it imports, configures the table, runs the consumer.
 
 TARGET_TABLE_ACTIONS = (
-    # What a failed import left, and only where the operator says so.
+    # What a failed import left, or an abandoned run; and only where the operator says so.
     "dynamodb:DeleteTable",
     "dynamodb:DescribeContinuousBackups",
     "dynamodb:DescribeTable",
     "dynamodb:DescribeTimeToLive",
     # `verify` exports the target as well.
     "dynamodb:ExportTableToPointInTime",
+    # `explain` reads the one item that it is asked about.
+    "dynamodb:GetItem",
     "dynamodb:ImportTable",
     "dynamodb:ListTagsOfResource",
     "dynamodb:TagResource",
@@ -287,6 +289,13 @@ class Operators(pulumi.ComponentResource):
             # names the importer in its own policy: within one account that suffices.
             allow("ListSnapshot", ["s3:ListBucket"], [bucket]),
             allow("ReadSnapshot", ["s3:GetObject"], [pulumi.Output.concat(bucket, "/*")]),
+            # `abandon` takes away what was exported. AWS authorises the deletion of many objects at
+            # once by each of them.
+            allow(
+                "RemoveSnapshot",
+                ["s3:DeleteObject"],
+                [objects(bucket, f"{lane.table.slug}/") for lane in lanes],
+            ),
             # DynamoDB writes an export of the target, too, with its caller's permissions.
             allow("Verify", SNAPSHOT_WRITE_ACTIONS, [objects(bucket, "verify/")]),
             *used(

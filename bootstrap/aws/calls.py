@@ -112,6 +112,24 @@ class Calls:
             fix=f"aws sts get-caller-identity --profile NAME, and pass that profile: {flag} NAME",
         )
 
+    def kept(self, action: str, resource: str, error: Mapping[str, Any]) -> BootstrapError:
+        """Why one of many objects of a call was not dealt with, which had an answer otherwise."""
+        code, message = str(error.get("Code", "Unknown")), str(error.get("Message", ""))
+        if code in DENIED:
+            return AccessDeniedError(
+                self.side,
+                f"{self.role} may not {action} on {resource} in the {self.side.account}. "
+                f"AWS says: {message}",
+                fix=self._denied_fix("s3", action),
+                code=code,
+            )
+        return UnavailableError(
+            self.side,
+            f"{action} on {resource} in the {self.side.account} failed with {code}: {message}",
+            fix="run again in a while: it goes on from where it was",
+            code=code,
+        )
+
     def _refused(
         self, service: str, resource: str, error: exceptions.ClientError
     ) -> BootstrapError:

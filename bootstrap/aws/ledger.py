@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from bootstrap.accounts import LedgerSettings
 from bootstrap.aws.calls import Calls
 from bootstrap.errors import AccountError
+from replicator.observation import BOOK_KEY
+from replicator.rounds import Book
 
+BOOK = {"k": {"B": BOOK_KEY}}
+"""Of the watchdog's row."""
+TARGET = "target"
+"""The side under which it remembers the target table."""
 SETTINGS_KEY = {"k": {"B": b"settings"}}
 KEYS_PER_READ = 100
 
@@ -91,6 +98,31 @@ class AwsLedger:
             UpdateExpression="SET #paused = :paused",
             ExpressionAttributeNames={"#paused": "paused"},
             ExpressionAttributeValues={":paused": {"BOOL": paused}},
+        )
+
+    def forget_target(self) -> None:
+        answer = self._calls(
+            "dynamodb",
+            self._dynamodb.get_item,
+            self._table,
+            TableName=self._table,
+            Key=BOOK,
+            ConsistentRead=True,
+        )
+        text = answer.get("Item", {}).get("book", {}).get("S")
+        book = None if text is None else Book.from_text(text)
+        if book is None or TARGET not in book.tables:
+            return
+        tables = {side: id_ for side, id_ in book.tables.items() if side != TARGET}
+        self._calls(
+            "dynamodb",
+            self._dynamodb.update_item,
+            self._table,
+            TableName=self._table,
+            Key=BOOK,
+            UpdateExpression="SET #book = :book",
+            ExpressionAttributeNames={"#book": "book"},
+            ExpressionAttributeValues={":book": {"S": replace(book, tables=tables).as_text()}},
         )
 
     # -- parked records --------------------------------------------------------------------------

@@ -63,6 +63,9 @@ class AwsSource:
     def enable_backups(self, table: str) -> None:
         self._tables.enable_backups(table)
 
+    def disable_backups(self, table: str) -> None:
+        self._tables.disable_backups(table)
+
     def tags(self, table_arn: str) -> Mapping[str, str]:
         return self._tables.tags(table_arn)
 

@@ -45,12 +45,19 @@ class Tables:
 
     def enable_backups(self, name: str) -> None:
         """Switches point-in-time recovery on. Its window begins then."""
+        self._switch_backups(name, True)
+
+    def disable_backups(self, name: str) -> None:
+        """Switches point-in-time recovery off. Its window is lost."""
+        self._switch_backups(name, False)
+
+    def _switch_backups(self, name: str, on: bool) -> None:
         self._calls(
             "dynamodb",
             self._dynamodb.update_continuous_backups,
             name,
             TableName=name,
-            PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
+            PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": on},
         )
 
     def tags(self, arn: str) -> Mapping[str, str]:

@@ -43,6 +43,9 @@ class AwsTarget:
     def protect(self, table: str) -> None:
         self._update(table, DeletionProtectionEnabled=True)
 
+    def unprotect(self, table: str) -> None:
+        self._update(table, DeletionProtectionEnabled=False)
+
     def set_class(self, table: str, table_class: str) -> None:
         self._update(table, TableClass=table_class)
 

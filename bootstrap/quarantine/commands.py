@@ -37,7 +37,7 @@ def desks(given: Mapping[str, Any]) -> list[Desk]:
     return [made.desk(table) for table in tables]
 
 
-def _only(given: Mapping[str, Any]) -> Desk:
+def only(given: Mapping[str, Any]) -> Desk:
     """The one table that a key, or a record of a shard, belongs to."""
     found = desks(given)
     if len(found) > 1:
@@ -104,7 +104,7 @@ def show(key: str, show_values: bool, as_json: bool, debug: bool, **given: Any) 
     """
 
     def work() -> int:
-        desk = _only(given)
+        desk = only(given)
         kept = _find(desk, key)
         holding = desk.shelf.content(kept)
         if holding is None:
@@ -159,7 +159,7 @@ def redrive(keys: Sequence[str], all_: bool, direct: bool, debug: bool, **given:
     def work() -> int:
         _check_choice(keys, all_, "redrive")
         failed = False
-        for desk in [_only(given)] if keys else desks(given):
+        for desk in [only(given)] if keys else desks(given):
             outcome = Outcome()
             try:
                 wanted = _wanted(desk, keys)
@@ -191,7 +191,7 @@ def discard(keys: Sequence[str], all_: bool, yes: bool, debug: bool, **given: An
 
     def work() -> int:
         _check_choice(keys, all_, "discard")
-        for desk in [_only(given)] if keys else desks(given):
+        for desk in [only(given)] if keys else desks(given):
             wanted = _wanted(desk, keys)
             name = desk.table.source_table
             if wanted and not yes:
@@ -290,7 +290,7 @@ def park(
             for desk in desks(given):
                 _tell_parks(desk)
             return 0
-        desk, where = _only(given), _place(shard, sequence, "park")
+        desk, where = only(given), _place(shard, sequence, "park")
         desk.ledger.park(where)
         click.echo(f"{desk.table.source_table}: parked {where}. {parks.TAKES_EFFECT}")
         click.echo("Then: quarantine list shows it as `parked`; unpark it once it does.")
@@ -313,7 +313,7 @@ def unpark(shard: str, sequence: str, debug: bool, **given: Any) -> None:
     """
 
     def work() -> int:
-        desk, where = _only(given), _place(shard, sequence, "unpark")
+        desk, where = only(given), _place(shard, sequence, "unpark")
         if where not in desk.ledger.parks():
             raise UsageError(f"{where} is not parked.", fix="park --list, which shows what is")
         desk.ledger.unpark(where)

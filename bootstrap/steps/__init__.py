@@ -13,5 +13,6 @@ from bootstrap.steps import buffer, catch_up, enable, expiry, load, settings, sn
 # - settings before enable: the first change that the consumer meets is judged by the floor, and the
 #   first mistake of a human by the deletion protection;
 # - catch_up at the end: it is what turns a copy into a replica;
-# - expiry after it, and only after a pause: while changes wait, no ledger entry may expire.
+# - expiry after it, and only after a pause or an abandoned run: while changes wait, no ledger entry
+#   may expire.
 STEPS: tuple[ModuleType, ...] = (buffer, snapshot, load, settings, enable, catch_up, expiry)

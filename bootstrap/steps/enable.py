@@ -5,7 +5,7 @@ from __future__ import annotations
 from bootstrap.accounts import EventSource
 from bootstrap.context import Acted, Context, Done, Outcome, Pending
 from bootstrap.errors import AccountError, BlockedError, Side
-from bootstrap.states import Configured, Enabled, Imported, Paused, State
+from bootstrap.states import Configured, Earlier, Enabled, Imported, Paused, State
 
 name = "enable"
 state = State.CONFIGURING
@@ -37,7 +37,11 @@ def advance(context: Context) -> Outcome:
         return Pending(
             f"the event source mapping to settle (it is {mapping.state})", context.timing.poll(5)
         )
-    if journal.get(Paused) is not None and context.ledger.settings().paused:
+    earlier = journal.get(Earlier)
+    if (journal.get(Paused) or earlier) and context.ledger.settings().paused:
+        if earlier:
+            # The watchdog would take the new table for a stranger in the place of the first.
+            context.ledger.forget_target()
         # From here on it is a loss that nobody wanted if the consumer is off.
         context.ledger.set_paused(False)
         return Acted()

@@ -1,10 +1,12 @@
-"""After a pause, and after all that waited has been applied: the ledger's entries expire again."""
+"""After a pause or an earlier run, and after all that waited has been applied: the ledger's entries
+expire again.
+"""
 
 from __future__ import annotations
 
 from bootstrap.context import Acted, Context, Done, Outcome, Pending
 from bootstrap.errors import AccountError
-from bootstrap.states import Paused, State
+from bootstrap.states import Earlier, Paused, State
 from bootstrap.steps.pause import EXPIRY_ATTRIBUTE
 
 name = "ledger-expiry"
@@ -13,7 +15,8 @@ state = State.CATCHING_UP
 
 def advance(context: Context) -> Outcome:
     """Only after the catch-up: before it, a change that waits might meet no entry."""
-    if context.journal.get(Paused) is None:
+    journal = context.journal
+    if journal.get(Paused) is None and journal.get(Earlier) is None:
         return Done()
     ledger = context.table.ledger_table
     if not context.target.expiry(ledger).enabled:
@@ -28,5 +31,8 @@ def advance(context: Context) -> Outcome:
                 outlasts=True,
             )
         return Acted()
-    context.journal.forget(Paused, "the pause is over: ledger entries expire again")
+    if journal.get(Paused) is not None:
+        journal.forget(Paused, "the pause is over: ledger entries expire again")
+    else:
+        journal.forget(Earlier, "ledger entries expire again, those of an earlier run among them")
     return Acted()

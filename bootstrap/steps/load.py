@@ -93,7 +93,7 @@ def _taken(context: Context) -> BlockedError:
 def _begin(context: Context, imported: Imported) -> Outcome:
     """Calls, unless the world already has the import."""
     journal, outputs = context.journal, context.outputs
-    facts = _ours(context, imported)
+    facts = begun(context, imported)
     if facts is None:
         if journal.now() - imported.intended_at > TOKEN_SECONDS:
             again = dataclasses.replace(imported, attempt=imported.attempt + 1, token="")
@@ -113,7 +113,8 @@ def _begin(context: Context, imported: Imported) -> Outcome:
     return Acted()
 
 
-def _ours(context: Context, imported: Imported) -> ImportFacts | None:
+def begun(context: Context, imported: Imported) -> ImportFacts | None:
+    """The import that this intention has begun, if its answer was lost."""
     target = context.outputs.target
     partition = context.table.source_table_arn.split(":")[1]
     arn = (

@@ -133,6 +133,7 @@ class Desks:
             source=made.source(lease.check),
             target=made.target(table, lease.check),
             ledger=made.ledger(table, lease.check),
+            snapshots=made.snapshots(lease.check),
             journal=journal,
             timing=self._process.timing,
             clock=self._process.clock,

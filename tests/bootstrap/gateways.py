@@ -64,6 +64,10 @@ class FakeSource:
             if world.recovery_since is None:
                 world.recovery_since = world.clock()
 
+    def disable_backups(self, table: str) -> None:
+        with self._call("disable_source_backups") as world:
+            world.recovery_since = None
+
     def tags(self, table_arn: str) -> Mapping[str, str]:
         with self._call("source_tags") as world:
             return world.source_tags
@@ -101,6 +105,7 @@ class FakeSource:
             if window is None or not window[0] <= request.export_time <= window[1]:
                 return None
             arn = f"{request.table_arn}/export/{len(world.exports) + 1:04d}"
+            world.objects |= {f"{request.prefix}/AWSDynamoDB/{n}" for n in range(3)}
             world.exports[arn] = (request, world.clock())
             return self._facts(arn)
 
@@ -258,6 +263,11 @@ class FakeTarget:
             assert world.target is not None
             world.target = dataclasses.replace(world.target, deletion_protection=True)
 
+    def unprotect(self, table: str) -> None:
+        with self._call("unprotect", table) as world:
+            assert world.target is not None
+            world.target = dataclasses.replace(world.target, deletion_protection=False)
+
     def set_class(self, table: str, table_class: str) -> None:
         with self._call("set_class") as world:
             assert world.target is not None
@@ -312,6 +322,8 @@ class FakeTarget:
 
     def drop(self, table: str) -> None:
         with self._call("drop", table) as world:
+            assert world.target is not None
+            assert not world.target.deletion_protection, "AWS refuses"
             world.target = None
 
     def backups(self, table: str) -> Backups:
@@ -340,3 +352,18 @@ class FakeTarget:
     def disable_mapping(self, uuid: str) -> None:
         with self._call("disable_mapping") as world:
             world.mapping_enabled_at = None
+
+
+class FakeSnapshots:
+    """`Snapshots`."""
+
+    def __init__(self, world: World, before: Callable[[], None]) -> None:
+        self._world = world
+        self._before = before
+
+    def remove(self, prefix: str) -> int:
+        self._before()
+        with self._world.around("remove_objects", prefix):
+            found = sorted(key for key in self._world.objects if key.startswith(prefix))[:2]
+            self._world.objects -= set(found)
+            return len(found)

@@ -16,7 +16,7 @@ from bootstrap.orders import Orders
 from bootstrap.outputs import Outputs
 from bootstrap.progress import Snapshot
 from bootstrap.timing import Timing
-from tests.bootstrap.gateways import FakeSource, FakeTarget
+from tests.bootstrap.gateways import FakeSnapshots, FakeSource, FakeTarget
 from tests.bootstrap.world import COMMAND, JOURNAL, LEDGER, World, outputs
 from tests.fakes.errors import Killed
 
@@ -50,6 +50,7 @@ class Process:
             source=FakeSource(world, lease.check),
             target=FakeTarget(world, lease.check),
             ledger=AwsLedger(guarded, world.dynamodb, LEDGER),
+            snapshots=FakeSnapshots(world, lease.check),
             journal=Journal(self.store, table.source_table, lease),
             timing=Timing(),
             clock=world.clock,

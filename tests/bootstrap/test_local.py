@@ -92,16 +92,16 @@ TABLES = ("orders", "customers")
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with deployed(tmp_path_factory.mktemp("cloud")) as stack:
+    with deployed(tmp_path_factory.mktemp("cloud"), *TABLES) as stack:
         yield stack
 
 
 @contextmanager
-def deployed(directory: Path) -> Iterator[Stack]:
-    """Both tables with their first items, and the stack beside them."""
+def deployed(directory: Path, *tables: str) -> Iterator[Stack]:
+    """A local cloud of its own, with these tables filled and the stack deployed."""
     with LocalCloud(directory) as cloud:
         dynamodb = cloud.client("dynamodb", SOURCE)
-        for table in TABLES:
+        for table in tables:
             dynamodb.create_table(
                 TableName=table,
                 KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
@@ -115,7 +115,7 @@ def deployed(directory: Path) -> Iterator[Stack]:
             {
                 "source": {"accountId": SOURCE.account_id, "region": SOURCE.region},
                 "target": {"accountId": TARGET.account_id, "region": TARGET.region},
-                "tables": [{"source": name, "target": f"{name}-replica"} for name in TABLES],
+                "tables": [{"source": name, "target": f"{name}-replica"} for name in tables],
                 "protect": False,
             },
         )
@@ -287,7 +287,7 @@ def test_a_second_terminal_that_may_only_read_sees_every_detector_look_after_loo
 
 
 def test_one_run_replicates_two_tables_of_a_stack_from_the_first_export_on(tmp_path: Path) -> None:
-    with deployed(tmp_path) as stack:
+    with deployed(tmp_path, *TABLES) as stack:
         with Writer(stack, "orders"), Writer(stack, "customers"):
             ended = stack.end("run")
             assert ended.returncode == 0, ended.stderr

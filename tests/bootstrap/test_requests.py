@@ -11,12 +11,15 @@ import pytest
 
 from bootstrap.accounts import ExportRequest, ImportRequest, ProbeRecord, TableFacts
 from bootstrap.aws.calls import Calls
+from bootstrap.aws.snapshots import AwsSnapshots
 from bootstrap.aws.source import AwsSource
 from bootstrap.aws.target import AwsTarget
-from bootstrap.errors import Side
+from bootstrap.errors import AccessDeniedError, Side, UnavailableError
 from bootstrap.plan import creation_parameters
 from tests.bootstrap.world import SOURCE_ARN
+from tests.fakes.clock import VirtualClock
 from tests.fakes.dynamodb import check_shape
+from tests.fakes.s3 import FakeS3
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 EXPORT = {"ExportArn": f"{SOURCE_ARN}/export/1", "ExportStatus": "IN_PROGRESS", "S3Prefix": "p/1"}
@@ -120,6 +123,7 @@ def test_nothing_reads_or_writes_an_item_of_the_source(
         "stream": lambda: source.stream("stream"),
         "backups": lambda: source.backups("orders"),
         "enable_backups": lambda: source.enable_backups("orders"),
+        "disable_backups": lambda: source.disable_backups("orders"),
         "tags": lambda: source.tags(SOURCE_ARN),
         "expiry": lambda: source.expiry("orders"),
         "surroundings": lambda: source.surroundings("orders", SOURCE_ARN),
@@ -180,11 +184,13 @@ def test_what_is_set_on_the_target_is_asked_for_as_the_api_takes_it(
     target.tag(SOURCE_ARN, {"team": "shop"})
     target.set_expiry("orders-replica", "expires", True)
     target.drop("orders-replica")
+    target.unprotect("orders-replica")
     asked_for = [{k: v for k, v in request.items() if k != "TableName"} for _, request in asked]
     assert [name for name, _ in asked] == [
         *["UpdateTable"] * 3,
-        *("TagResource", "UpdateTimeToLive", "DeleteTable"),
+        *("TagResource", "UpdateTimeToLive", "DeleteTable", "UpdateTable"),
     ]
+    assert [asked_for[n]["DeletionProtectionEnabled"] for n in (0, 6)] == [True, False]
     assert asked_for[2] == {
         "WarmThroughput": {"ReadUnitsPerSecond": 12_000, "WriteUnitsPerSecond": 9_000}
     }
@@ -192,6 +198,32 @@ def test_what_is_set_on_the_target_is_asked_for_as_the_api_takes_it(
         "Enabled": True,
         "AttributeName": "expires",
     }
+
+
+def test_a_snapshot_is_removed_by_its_prefix_a_thousand_objects_at_a_time() -> None:
+    s3 = FakeS3(VirtualClock())
+    s3.create_bucket(Bucket="snapshots")
+    for key in ("orders/run-1/1/a", "orders/run-1/2/b", "orders/run-10/c", "customers/run-1/d"):
+        s3.put_object(Bucket="snapshots", Key=key, Body=b"")
+    snapshots = AwsSnapshots(Calls(Side.TARGET, "Role importer"), s3, "snapshots")
+    assert (snapshots.remove("orders/run-1/"), snapshots.remove("orders/run-1/")) == (2, 0)
+    assert sorted(s3.buckets["snapshots"]) == ["customers/run-1/d", "orders/run-10/c"]
+
+
+@pytest.mark.parametrize(
+    ("code", "error"), [("AccessDenied", AccessDeniedError), ("InternalError", UnavailableError)]
+)
+def test_objects_that_s3_keeps_are_not_taken_for_removed(code: str, error: type[Exception]) -> None:
+    class Refusing:
+        def list_objects_v2(self, **_: Any) -> dict[str, Any]:
+            return {"Contents": [{"Key": "orders/run-1/1/a"}]}
+
+        def delete_objects(self, **_: Any) -> dict[str, Any]:
+            return {"Errors": [{"Key": "orders/run-1/1/a", "Code": code, "Message": "no"}]}
+
+    snapshots = AwsSnapshots(Calls(Side.TARGET, "Role importer"), Refusing(), "snapshots")
+    with pytest.raises(error, match="s3:DeleteObject on snapshots/orders/run-1/1/a"):
+        snapshots.remove("orders/run-1/")
 
 
 def test_an_import_is_found_by_its_very_prefix(target: AwsTarget) -> None:

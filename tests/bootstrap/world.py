@@ -135,6 +135,8 @@ class World:
         self.distribution = "USER_PARTITION_KEY"
         self.exports: dict[str, tuple[ExportRequest, float]] = {}
         self.export_seconds = 600.0
+        self.objects: set[str] = set()
+        """Of the snapshot bucket."""
         self.shards: tuple[Shard, ...] = (Shard("shard-0", "0"), Shard("shard-1", str(2**127)))
         self.rejected_probes = 0
         self.probes: list[tuple[ProbeRecord, float]] = []

@@ -38,7 +38,7 @@ from infra.local.emulator.export_files import (
 from replicator.change import Change
 from replicator.effects import Effects
 from replicator.ledger import LedgerGuard
-from tests.bootstrap.gateways import FakeSource, FakeTarget
+from tests.bootstrap.gateways import FakeSnapshots, FakeSource, FakeTarget
 from tests.bootstrap.process import replicated
 from tests.bootstrap.world import JOURNAL, LEDGER, SOURCE_ARN, TOKEN_SECONDS, World, outputs
 from tests.fakes.errors import Killed
@@ -243,6 +243,7 @@ class Twin:
                 source=FakeSource(world, lease.check),
                 target=FakeTarget(world, lease.check),
                 ledger=ledger,
+                snapshots=FakeSnapshots(world, lease.check),
                 journal=journal,
                 timing=Timing(),
                 clock=world.clock,

@@ -210,6 +210,8 @@ def _live(stage: Stage) -> None:
     stage.bootstrap("resume")
     _quarantine(stage)
     _scheduled(stage)
+    stage.bootstrap("explain", "pk=last")
+    stage.bootstrap("abandon", "--yes", "--drop-target", "--disable-source-pitr")
 
 
 def _replicate(stage: Stage) -> None:

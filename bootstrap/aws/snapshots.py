@@ -1,0 +1,43 @@
+"""The snapshot bucket on AWS: what a run exported goes when the run is abandoned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bootstrap.aws.calls import Calls
+
+OBJECTS_PER_CALL = 1_000
+"""What a listing answers and DeleteObjects takes at once (API reference, DeleteObjects)."""
+
+
+class AwsSnapshots:
+    """`Snapshots` through the importer role."""
+
+    def __init__(self, calls: Calls, s3: Any, bucket: str) -> None:
+        self._calls = calls
+        self._s3 = s3
+        self._bucket = bucket
+
+    def remove(self, prefix: str) -> int:
+        """Raises UnavailableError where S3 keeps some of them: the next call tries again."""
+        listed = self._calls(
+            "s3",
+            self._s3.list_objects_v2,
+            self._bucket,
+            Bucket=self._bucket,
+            Prefix=prefix,
+            MaxKeys=OBJECTS_PER_CALL,
+        )
+        keys = [each["Key"] for each in listed.get("Contents", [])]
+        if not keys:
+            return 0
+        answer = self._calls(
+            "s3",
+            self._s3.delete_objects,
+            f"{self._bucket}/{prefix}",
+            Bucket=self._bucket,
+            Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True},
+        )
+        for error in answer.get("Errors", ()):
+            raise self._calls.kept("s3:DeleteObject", f"{self._bucket}/{error['Key']}", error)
+        return len(keys)

@@ -1,0 +1,35 @@
+"""What is known of an item, as lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def page(shown: Mapping[str, Any]) -> str:
+    """What `--json` prints, for people."""
+    entry, target = shown["ledger"], shown["target"]
+    rows = [("table", shown["table"]), ("key digest", shown["keyDigest"])]
+    rows += [("key", json.dumps(shown["key"]))] if "key" in shown else []
+    if entry is None:
+        rows.append(("ledger", "no entry"))
+    else:
+        image = "the item is deleted" if entry["imageIsAbsence"] else entry["imageDigest"]
+        rows += [
+            ("ledger", f"change of {entry['made']} ({entry['micros']}, {entry['precision']})"),
+            ("  image", image),
+            ("  before it", entry["previousDigest"]),
+            ("  expires", entry["expires"] or "never, as far as is known now"),
+        ]
+    rows.append(("target", target["digest"] if target["present"] else "no such item"))
+    rows += [("item", json.dumps(shown["item"]))] if "item" in shown else []
+    rows.append(("verdict", shown["verdict"]))
+    rows += [
+        ("quarantine", f"{hit['reason']} since {hit['since']}: {hit['key']}")
+        for hit in shown["quarantine"]
+    ] or [("quarantine", "nothing of this key")]
+    if shown["quarantineUnreadable"]:
+        count = shown["quarantineUnreadable"]
+        rows.append(("", f"{count} objects hold what cannot be read, and may be about it as well"))
+    return "\n".join(f"{name:13} {value}" for name, value in rows)
