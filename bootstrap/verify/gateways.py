@@ -157,6 +157,7 @@ class Desks:
             table,
             bucket=self._outputs.snapshot_bucket,
             bucket_owner=self._outputs.target.account_id,
+            key=self._outputs.snapshot_key_arn,
         )
 
     def _calls(self, side: Side, lease: Lease | None) -> Calls:
