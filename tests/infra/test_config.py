@@ -114,6 +114,7 @@ MISTAKES: list[tuple[Mapping[str, Any], str, str, str]] = [
     ({"operators": {"source": "me"}}, "operators.source", "a list", "role/NAME"),
     ({"operators": {"target": [ROLE, "me"]}}, "operators.target[1]", "the ARN", "role/NAME"),
     ({"operators": {"externalId": "x y"}}, "operators.externalId", "letters", "leave it out"),
+    ({"operators": {"readItems": "x"}}, "operators.readItems", "true or false", "true"),
     ({"operators": {"sauce": [ROLE]}}, "operators.sauce", "source", "rename it to source"),
     ({"alarms": "me"}, "alarms", "a mapping", "emails"),
     (alarms(emails="me@example.com"), "alarms.emails", "a list", "emails: ["),
