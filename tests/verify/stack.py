@@ -76,9 +76,9 @@ def order(name: str, **more: Any) -> Item:
 
 
 @contextmanager
-def replicating(directory: Path, items: int = 300) -> Iterator[Stack]:
-    """Deployed, bootstrapped and caught up."""
-    with LocalCloud(directory / "cloud") as cloud:
+def replicating(directory: Path, items: int = 300, chaos: str = "") -> Iterator[Stack]:
+    """Deployed, bootstrapped and caught up. `chaos`: as in LOCAL_CHAOS."""
+    with LocalCloud(directory / "cloud", chaos=chaos) as cloud:
         source = cloud.client("dynamodb", SOURCE)
         make_table(source, "orders", "pk:S")
         for n in range(items):
