@@ -34,6 +34,7 @@ from bootstrap.render import page, screen
 from bootstrap.timing import Clock, Timing
 from bootstrap.usage import Usage
 from bootstrap.verify import records as verification
+from bootstrap.verify.gap import gap
 from replicator.observation import LedgerRows, SourceSide, TargetSide, count_objects
 
 SOURCE_SERVICES = ("dynamodb", "kinesis", "cloudwatch", "application-autoscaling", "kms")
@@ -282,19 +283,23 @@ def _show(
         for table in tables
     ]
     verified = [verification.last(store, table.source_table) for table in tables]
+    gaps = [
+        gap(each, last.verified, command[each.table])
+        for each, last in zip(shown, verified, strict=True)
+    ]
     if watch and not as_json_text and process.out.isatty():
         process.out.write(CLEAR)
     if not as_json_text:
         bars = process.out.isatty()
-        pages = (
-            f"{page(each, bars=bars)}\n{last.line}"
-            for each, last in zip(shown, verified, strict=True)
-        )
+        pages = [
+            "\n".join([page(each, bars=bars), last.line, *([lost.line] if lost else [])])
+            for each, last, lost in zip(shown, verified, gaps, strict=True)
+        ]
         print("\n\n".join(pages), file=process.out, flush=True)
         return
     values = [
-        as_json(each) | {"verification": last.json}
-        for each, last in zip(shown, verified, strict=True)
+        as_json(each) | {"verification": last.json, "gap": lost.json if lost else None}
+        for each, last, lost in zip(shown, verified, gaps, strict=True)
     ]
     value = values[0] if len(values) == 1 else {"tables": values}
     # Watched, a line per look: for scripts that follow it.

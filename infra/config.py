@@ -135,6 +135,9 @@ class Operators:
     target: tuple[str, ...]
     external_id: str | None = None
     """Shared word that an assuming caller must present. None: not asked for."""
+    read_items: bool = False
+    """Whether both roles may read single items, for `verify --read-source`. False: the exporter
+    sees no item of the source (C5)."""
 
 
 @dataclass(frozen=True)
@@ -351,6 +354,7 @@ def _operators(top: Section, source: Account, target: Account) -> Operators:
             "2 to 1224 letters, digits and +=,.@:/-",
             "use a word of those characters, or leave it out",
         ),
+        read_items=section.flag("readItems", default=Operators.read_items),
     )
     section.refuse_unknown_keys()
     return operators

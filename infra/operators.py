@@ -15,6 +15,10 @@ from infra.parts import Parts
 from infra.policies import Condition, Statement, Text, allow, assumed_by, document, through
 from infra.snapshot import KEY_WRITE_ACTIONS, Snapshot
 
+# --- Both, and only where `operators.readItems` says so: `verify --read-source`.
+
+READ_ITEM_ACTIONS = ("dynamodb:GetItem",)
+
 # --- The exporter, in the source account: it describes, exports and probes, and sees no item.
 
 SOURCE_TABLE_ACTIONS = (
@@ -268,8 +272,14 @@ class Operators(pulumi.ComponentResource):
                 [snapshot.key_arn],
                 through("s3", self._settings.target.region),
             ),
+            *self._reads_items(tables),
             allow("NoArn", EXPORTER_ACTIONS_WITHOUT_ARN, ["*"]),
         ]
+
+    def _reads_items(self, tables: Sequence[str]) -> list[Statement]:
+        if not self._settings.operators.read_items:
+            return []
+        return [allow("Items", READ_ITEM_ACTIONS, tables)]
 
     def _importer(self, snapshot: Snapshot, lanes: Sequence[Parts]) -> list[Statement]:
         target = self._settings.target
@@ -314,6 +324,7 @@ class Operators(pulumi.ComponentResource):
             allow("Resolved", RESOLVED_ACTIONS, [objects(arn, "resolved/") for arn in quarantines]),
             allow("Failures", FAILURE_ACTIONS, [objects(arn) for arn in failures]),
             allow("ImportLog", IMPORT_LOG_ACTIONS, [import_log_arn(target)]),
+            *self._reads_items(tables),
             allow("NoArn", IMPORTER_ACTIONS_WITHOUT_ARN, ["*"]),
         ]
 

@@ -75,8 +75,9 @@ class AwsExports:
     """One table's exports, through the role of its own account: AWS takes no other's."""
 
     def __init__(
-        self, calls: Calls, dynamodb: Any, table: str, *, bucket: str, bucket_owner: str
+        self, calls: Calls, dynamodb: Any, table: str, *, bucket: str, bucket_owner: str, key: str
     ) -> None:
+        """`key`: the customer-managed key of the bucket; empty for S3's own."""
         self.name = table
         self._calls = calls
         self._dynamodb = dynamodb
@@ -84,6 +85,7 @@ class AwsExports:
         self._exports = Exports(calls, dynamodb)
         self._bucket = bucket
         self._owner = bucket_owner
+        self._encryption = encrypted(key)
 
     @property
     def side(self) -> Side:
@@ -129,6 +131,7 @@ class AwsExports:
             S3BucketOwner=self._owner,
             S3Prefix=wanted.prefix,
             ExportFormat="DYNAMODB_JSON",
+            **self._encryption,
             **times,
         )
 
@@ -137,6 +140,11 @@ class AwsExports:
 
     def find(self, table_arn: str, prefix: str) -> ExportFacts | None:
         return self._exports.find(table_arn, prefix)
+
+
+def encrypted(key: str) -> dict[str, Any]:
+    """How objects are encrypted: with a key, or (empty) as the bucket does by itself."""
+    return {"S3SseAlgorithm": "KMS", "S3SseKmsKeyId": key} if key else {}
 
 
 def moment_of(at: float) -> datetime.datetime:

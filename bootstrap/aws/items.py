@@ -1,15 +1,19 @@
-"""Single items of the target table on AWS, for whom an operator asks about one."""
+"""Single items of one table: `explain` and `verify --read-source` read some, and nothing else."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from bootstrap.aws.calls import Calls
+from bootstrap.aws.calls import Calls, answered_at
+from bootstrap.errors import AccessDeniedError
+from bootstrap.verify.reading import Read
 
 
 class AwsItems:
-    """Reads through the importer role."""
+    """Consistent reads through the role of the table's own account; items are DynamoDB JSON with
+    binary as bytes.
+    """
 
     def __init__(self, calls: Calls, dynamodb: Any, table: str) -> None:
         self._calls = calls
@@ -17,8 +21,30 @@ class AwsItems:
         self._table = table
 
     def get(self, key: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """The item as DynamoDB JSON with binary as bytes; None if there is none."""
-        answer = self._calls(
+        """The item; None if there is none."""
+        item: Mapping[str, Any] | None = self._answer(key).get("Item")
+        return item
+
+    def read(self, key: Mapping[str, Any]) -> Read:
+        """The item, and when it was read.
+
+        Raises:
+            AccessDeniedError: also where the stack's configuration does not allow it.
+        """
+        try:
+            answer = self._answer(key)
+        except AccessDeniedError as error:
+            raise AccessDeniedError(
+                error.side,
+                error.what,
+                fix="operators: {readItems: true} in the stack configuration, then pulumi up; the "
+                "same command goes on with the exports it has",
+                code=error.code,
+            ) from error
+        return Read(answer.get("Item"), round(answered_at(answer) * 1e6))
+
+    def _answer(self, key: Mapping[str, Any]) -> Mapping[str, Any]:
+        answer: Mapping[str, Any] = self._calls(
             "dynamodb",
             self._dynamodb.get_item,
             self._table,
@@ -26,5 +52,4 @@ class AwsItems:
             Key=key,
             ConsistentRead=True,
         )
-        item: Mapping[str, Any] | None = answer.get("Item")
-        return item
+        return answer

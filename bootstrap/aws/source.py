@@ -24,7 +24,7 @@ from bootstrap.accounts import (
     TableFacts,
 )
 from bootstrap.aws.calls import Calls, answered_at
-from bootstrap.aws.exports import Exports, moment_of
+from bootstrap.aws.exports import Exports, encrypted, moment_of
 from bootstrap.aws.keys import Keys
 from bootstrap.aws.tables import Tables, timestamp
 from bootstrap.errors import AccountError
@@ -128,7 +128,6 @@ class AwsSource:
     # -- the export ------------------------------------------------------------------------------
 
     def export(self, request: ExportRequest) -> ExportFacts | None:
-        encryption = {"S3SseAlgorithm": "KMS", "S3SseKmsKeyId": request.key} if request.key else {}
         return self._exports.start(
             TableArn=request.table_arn,
             ExportTime=moment_of(request.export_time),
@@ -138,7 +137,7 @@ class AwsSource:
             S3Prefix=request.prefix,
             ExportFormat="DYNAMODB_JSON",
             ExportType="FULL_EXPORT",
-            **encryption,
+            **encrypted(request.key),
         )
 
     def describe_export(self, arn: str) -> ExportFacts | None:

@@ -58,6 +58,9 @@ DIRECTORY = Path("build/verify")
     help="Where the keys that differ are written. Default: beside the spool.",
 )
 @click.option("--show-values", is_flag=True, help="Write the items into the report, too.")
+@click.option(
+    "--read-source", is_flag=True, help="Read single keys that were changed since from the source."
+)
 @click.option("--repair", is_flag=True, help="Mend what differs, through the consumer's guard.")
 @click.option("--dry-run", is_flag=True, help="With --repair: only show what differs.")
 @click.option("--yes", is_flag=True, help="With --repair: also more than 1,000 keys.")
@@ -75,6 +78,10 @@ def verify(
     export cannot be judged by it, and is counted apart. What is reported as a difference
     is one; what somebody else than the consumer wrote is named as foreign. An export
     that is not what its manifest says is an error, never equal.
+
+    --read-source judges those keys too, by consistent reads of the source and the target,
+    one key at a time: one read unit per 4 KB. The stack has to allow it, with
+    `operators: {readItems: true}`.
 
     --repair applies the source's item, or its absence, where they differ: with the version
     of the export's time less two minutes, so that any change since stays. More than 1,000
@@ -139,6 +146,7 @@ _PASSED_ON = (
     "workers",
     "fresh",
     "take_over",
+    "read_source",
     "repair",
     "dry_run",
     "yes",
@@ -164,6 +172,8 @@ def page(table: str, found: Found) -> str:
         ("different", f"{number(done.different)}"),
         ("foreign", f"{number(done.foreign)} written to the target by somebody else"),
     ]
+    if found.read:
+        rows.insert(3, ("read", f"{number(found.read)} keys, one by one from the source"))
     if found.dry_run:
         rows.append(("repaired", "none: this is what --repair --yes would mend"))
     elif done.repaired:
@@ -181,6 +191,7 @@ def result_json(found: Found) -> dict[str, Any]:
         **as_json(done, done.at),
         "rounds": found.rounds,
         "dryRun": found.dry_run,
+        "read": found.read,
         "report": str(found.report) if done.differences else None,
     }
 

@@ -9,6 +9,7 @@ from typing import Any
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.export_objects import S3Opener
 from bootstrap.aws.exports import AwsExports
+from bootstrap.aws.items import AwsItems
 from bootstrap.aws.journal_table import AwsJournal
 from bootstrap.aws.ledger import AwsLedger
 from bootstrap.aws.sessions import Session
@@ -73,6 +74,8 @@ class Desks:
             table=table,
             source=self._exports(Side.SOURCE, table.source_table, lease),
             target=self._exports(Side.TARGET, table.target_table, lease),
+            source_items=self._items(Side.SOURCE, table.source_table, lease),
+            target_items=self._items(Side.TARGET, table.target_table, lease),
             ledger=AwsLedger(self._calls(Side.TARGET, lease), target, table.ledger_table),
             store=store,
             journal=journal,
@@ -158,7 +161,11 @@ class Desks:
             table,
             bucket=self._outputs.snapshot_bucket,
             bucket_owner=self._outputs.target.account_id,
+            key=self._outputs.snapshot_key_arn,
         )
+
+    def _items(self, side: Side, table: str, lease: Lease) -> AwsItems:
+        return AwsItems(self._calls(side, lease), self._sessions[side].client("dynamodb"), table)
 
     def _calls(self, side: Side, lease: Lease | None) -> Calls:
         account = self._outputs.source if side is Side.SOURCE else self._outputs.target

@@ -70,6 +70,13 @@ class GivenProof(Proof):
 
 
 @dataclass(frozen=True)
+class ReadProof(Proof):
+    """The same for single reads of the source."""
+
+    key: ClassVar[str] = "verify-read-proof"
+
+
+@dataclass(frozen=True)
 class RecoverySwitched:
     """A verification is about to switch the target's point-in-time recovery on, for itself."""
 

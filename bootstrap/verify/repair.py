@@ -1,7 +1,7 @@
 """Mends what differs: the source's item, or its absence, through the consumer's guard.
 
-The version is the export's time less two minutes: whatever the consumer has applied since is newer
-and stays. A later version could mask a change that is still on its way.
+The version is the export's time less two minutes, or that of a read less one: whatever the consumer
+has applied since is newer and stays. A later version could mask a change that is still on its way.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bootstrap.verify.attributes import Explained
-from bootstrap.verify.judging import Judgement, Moments
+from bootstrap.verify.judging import Judgement
 from replicator.change import MICROSECOND, Change, Version
 from replicator.effects import Deadline, Effects
 from replicator.guard import Attempt, Guard, Terms
@@ -50,16 +50,17 @@ class Mender:
 
 
 def mended(
-    told: Iterable[tuple[Explained, Judgement]], mender: Mender, moments: Moments
+    told: Iterable[tuple[Explained, Judgement, int]], mender: Mender
 ) -> Iterator[tuple[Explained, Judgement, str]]:
-    """Applies the source's items, some at a time; says what became of each.
+    """Applies the source's items, some at a time, each with a version in µs; says what became of
+    each.
 
     The items have to be there: `told` with values.
     """
-    version = Version(moments.source - moments.margin, MICROSECOND)
     group: list[tuple[Explained, Judgement, Change]] = []
     size = 0
-    for each, judgement in told:
+    for each, judgement, micros in told:
+        version = Version(micros, MICROSECOND)
         change = Change(each.key, each.target, each.source, version, version.micros / 1e6)
         group.append((each, judgement, change))
         size += change.size

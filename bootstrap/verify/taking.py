@@ -107,6 +107,15 @@ class Taking:
 
     # -- the proof -------------------------------------------------------------------------------
 
+    def until(self, needed: float, kind: type[Proof]) -> Outcome:
+        """Done once there is a proof of this kind, of whatever round, that reaches `needed`."""
+        return Done() if self.proved(kind) >= needed else self.prove(needed, kind)
+
+    def proved(self, kind: type[Proof]) -> float:
+        """Up to when all changes are known to be applied. Epoch seconds."""
+        found = self.journal.get(kind)
+        return 0.0 if found is None else found.moment
+
     def prove(self, needed: float, kind: type[Proof] = Proof) -> Outcome:
         """Waits until every change made up to `needed` has been applied, and notes it."""
         journal = self.journal

@@ -6,7 +6,7 @@ import itertools
 import json
 from base64 import b64encode
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -39,6 +39,19 @@ class Verdict:
     @property
     def differences(self) -> int:
         return self.counts.total()
+
+    def count(self, difference: Difference, judgement: Judgement) -> None:
+        foreign = judgement is Judgement.FOREIGN
+        self.counts["foreign" if foreign else difference.kind.value] += 1
+
+    def counted(
+        self, found: Iterable[tuple[Explained, Judgement, int]], reported: set[bytes]
+    ) -> Iterator[tuple[Explained, Judgement, int]]:
+        """Counts what passes, and notes it as reported: a later round leaves it alone."""
+        for each, judgement, at in found:
+            self.count(each.difference, judgement)
+            reported.add(each.difference.key)
+            yield each, judgement, at
 
 
 def judged(
@@ -76,8 +89,7 @@ def told(
             if judgement is Judgement.CHANGED_SINCE:
                 verdict.unjudged.add(difference.key)
             elif wanted(difference.key):
-                foreign = judgement is Judgement.FOREIGN
-                verdict.counts["foreign" if foreign else difference.kind.value] += 1
+                verdict.count(difference, judgement)
                 waiting.append(judgement)
                 yield difference
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from bootstrap.accounts import ExportFacts
-from bootstrap.context import Context, Done, Outcome
+from bootstrap.context import Context
 from bootstrap.errors import BlockedError, LeaseHeldError, UsageError
 from bootstrap.executor import new_run_id
 from bootstrap.journal import Journal, Row, Store
@@ -20,14 +20,16 @@ from bootstrap.outputs import Outputs, TableOutputs
 from bootstrap.states import State
 from bootstrap.timing import Clock, Timing
 from bootstrap.verify import spool as spools
-from bootstrap.verify.attributes import BATCH
+from bootstrap.verify.attributes import BATCH, explain
 from bootstrap.verify.comparison import Comparison, compare
 from bootstrap.verify.comparison import Progress as Compared
 from bootstrap.verify.judging import FUZZ, MARGIN, Judgement, Moments
 from bootstrap.verify.manifest import Export, read_export, summary_key
 from bootstrap.verify.objects import Opener
+from bootstrap.verify.reading import Items, Reading
 from bootstrap.verify.records import (
     GivenProof,
+    ReadProof,
     RecoverySwitched,
     SourceTaken,
     TargetTaken,
@@ -68,6 +70,7 @@ class Options:
     show_values: bool = False
     fresh: bool = False
     take_over: bool = False
+    read_source: bool = False
     repair: bool = False
     dry_run: bool = False
     yes: bool = False
@@ -83,6 +86,8 @@ class Found:
     rounds: int
     dry_run: bool = False
     """Repair was asked for, and is only shown: `--dry-run`, or too many to mend unasked."""
+    read: int = 0
+    """Keys that were read from the source."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,8 @@ class Desk:
     table: TableOutputs
     source: Exports
     target: Exports
+    source_items: Items
+    target_items: Items
     ledger: Entries
     store: Store
     journal: Journal
@@ -123,6 +130,7 @@ class Verification:
         self._options = options
         self._patience = Patience(desk.lease, desk.clock, desk.timing, desk.say)
         self._repaired = 0
+        self._reads = 0
         self._dry_run = False
 
     def run(self) -> Found:
@@ -185,7 +193,7 @@ class Verification:
         self._restore_recovery()
         self._note(found)
         last.comparison.spool.remove()
-        return Found(found, report, rounds, self._dry_run)
+        return Found(found, report, rounds, self._dry_run, self._reads)
 
     def _round(self) -> Round:
         options = self._options
@@ -212,7 +220,9 @@ class Verification:
             wanted=lambda key: key not in reported,
         )
         if mends:
-            for each, judgement, outcome in mended(differing, desk.mender(), last.moments):
+            version = last.moments.source - last.moments.margin
+            versioned = ((*each, version) for each in differing)
+            for each, judgement, outcome in mended(versioned, desk.mender()):
                 desk.lease.check()
                 reported.add(each.difference.key)
                 self._repaired += outcome == APPLIED
@@ -224,7 +234,37 @@ class Verification:
                 writer.add(each, judgement)
         if not first:
             verdict.unjudged &= before.unjudged
+        if self._options.read_source and verdict.unjudged:
+            self._read_source(last.comparison, verdict, reported, writer, mends)
         return verdict
+
+    def _read_source(
+        self, compared: Comparison, verdict: Verdict, reported: set[bytes], to: Report, mends: bool
+    ) -> None:
+        """Judges by single reads what this round's exports could not."""
+        desk, taking = self._desk, self._taking()
+        self._reads += len(verdict.unjudged)
+        desk.say(f"Reading {number(len(verdict.unjudged))} keys from the source, one by one")
+
+        def prove(needed: float) -> None:
+            self._patience.wait(lambda: taking.until(needed, ReadProof))
+
+        fuzz = round(FUZZ * desk.timing.scale)
+        reading = Reading(desk.source_items, desk.target_items, desk.ledger, prove, fuzz)
+        unjudged = (d for d in compared.differences() if d.key in verdict.unjudged)
+        sides = (compared.source, compared.target)
+        keys = explain(desk.opener(), *sides, compared.spool.plan.key, unjudged)
+        found = verdict.counted(reading.differences(each.key for each in keys), reported)
+        if mends:
+            # Each with the time of its read less the fuzz; the first ones where nobody said --yes.
+            some = itertools.islice(found, None if self._options.yes else MOST_UNASKED)
+            versioned = ((each, judgement, at - fuzz) for each, judgement, at in some)
+            for each, judgement, outcome in mended(versioned, desk.mender()):
+                self._repaired += outcome == APPLIED
+                to.add(each, judgement, repair=outcome)
+        for each, judgement, _ in found:
+            to.add(each, judgement)
+        verdict.unjudged = reading.unjudged
 
     def _mends(self, last: Round) -> bool:
         """Whether this round's differences are mended, and not only shown."""
@@ -373,8 +413,8 @@ class Verification:
         taking = self._taking()
         needed = ours.time / 1e6 + taking.fuzz
         since = desk.journal.now()
-        self._patience.wait(lambda: _until_proved(taking, max(needed, since)))
-        caught = _proved(taking)
+        self._patience.wait(lambda: taking.until(max(needed, since), GivenProof))
+        caught = taking.proved(GivenProof)
         moments = self._moments(ours.time / 1e6, theirs.time / 1e6, caught)
         return self._compared(ours, theirs, moments, source.size_bytes)
 
@@ -457,13 +497,3 @@ class Verification:
         else:
             text = f"compared {progress.partitions} of {progress.of_partitions} partitions"
         self._patience.say(text, same="comparing")
-
-
-def _until_proved(taking: Taking, needed: float) -> Outcome:
-    """For exports that were there before, whose proof is of no round."""
-    return Done() if _proved(taking) >= needed else taking.prove(needed, GivenProof)
-
-
-def _proved(taking: Taking) -> float:
-    found = taking.journal.get(GivenProof)
-    return 0.0 if found is None else found.moment

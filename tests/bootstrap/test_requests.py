@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from bootstrap.accounts import ExportRequest, ImportRequest, ProbeRecord, TableFacts
 from bootstrap.aws.calls import Calls
+from bootstrap.aws.exports import AwsExports, Wanted
 from bootstrap.aws.snapshots import AwsSnapshots
 from bootstrap.aws.source import AwsSource
 from bootstrap.aws.target import AwsTarget
@@ -110,6 +112,27 @@ def test_the_export_is_asked_for_with_its_time_token_and_the_buckets_owner(
     assert request["ClientToken"] == "token"
     assert request["S3BucketOwner"] == "222222222222"
     assert request["ExportType"] == "FULL_EXPORT"
+
+
+@pytest.mark.parametrize("wanted", [Wanted("t", "p", time=1), Wanted("t", "p", window=(1, 901))])
+@pytest.mark.parametrize("key", ["arn:aws:kms:eu-west-1:222222222222:key/1", ""])
+def test_every_export_names_the_snapshot_buckets_key_if_it_has_one(
+    source: AwsSource, asked: list[tuple[str, dict[str, Any]]], wanted: Wanted, key: str
+) -> None:
+    """`run`'s as well as those of `verify` (full) and `backfill` (incremental)."""
+    exports = AwsExports(
+        Calls(Side.TARGET, "Role importer"),
+        Recorder("dynamodb", asked),
+        "orders",
+        bucket="bucket",
+        bucket_owner="222222222222",
+        key=key,
+    )
+    exports.start(SOURCE_ARN, wanted)
+    source.export(replace(the_export(), key=key))
+    for _, request in asked:
+        assert request.get("S3SseKmsKeyId", "") == key
+        assert request.get("S3SseAlgorithm") == ("KMS" if key else None)
 
 
 def test_nothing_reads_or_writes_an_item_of_the_source(

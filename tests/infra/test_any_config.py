@@ -56,7 +56,7 @@ OPERATORS = st.fixed_dictionaries(
         "source": st.just(["arn:aws:iam::111111111111:role/dba"]),
         "target": st.sampled_from([["account"], ["arn:aws:iam::222222222222:role/dba"]]),
     },
-    optional={"externalId": st.just("replication")},
+    optional={"externalId": st.just("replication"), "readItems": st.booleans()},
 )
 # None of these is valid anywhere in a configuration.
 NONSENSE: list[Any] = [-1, "", {"a": 1}, ["x"], 3.5, "not this!", 10**9]
@@ -126,7 +126,10 @@ def test_any_one_broken_value_is_told_as_one_mistake_under_its_own_key(
         for key in config.get("alarms", {}).get("thresholds", {})
     ]
     places += [
-        (("operators", key), f"operators.{key}{'' if key == 'externalId' else '[0]'}")
+        (
+            ("operators", key),
+            f"operators.{key}{'' if key in ('externalId', 'readItems') else '[0]'}",
+        )
         for key in config["operators"]
     ]
     path, key = data.draw(st.sampled_from(places))

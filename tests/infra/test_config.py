@@ -121,6 +121,7 @@ MISTAKES: list[tuple[Mapping[str, Any], str, str, str]] = [
     (operators(target=[ROLE, "me"]), "operators.target[1]", "the ARN", "role/NAME"),
     (operators(externalId="x y"), "operators.externalId", "letters", "leave it out"),
     (operators(sauce=[ROLE]), "operators.sauce", "source", "rename it to source"),
+    (operators(readItems="x"), "operators.readItems", "true or false", "true"),
     ({"alarms": "me"}, "alarms", "a mapping", "emails"),
     (alarms(emails="me@example.com"), "alarms.emails", "a list", "emails: ["),
     (alarms(emails=["a@example.com", "me"]), "alarms.emails[1]", "an e-mail address", "emails: ["),

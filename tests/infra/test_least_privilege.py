@@ -25,6 +25,7 @@ pytestmark = pytest.mark.slow
 
 SIDES = ("source", "target")
 SETTINGS: dict[str, Any] = {"tables": CONFIG["tables"], "snapshotKey": True}
+READS = {"operators": {"readItems": True}}
 KEYS = {side: f"arn:aws:kms:eu-west-1:{CONFIG[side]['accountId']}:key/a" for side in SIDES}
 
 
@@ -78,7 +79,7 @@ def grants() -> tuple[Grant, ...]:
     """Every action of every policy, read off a program that deploys nothing."""
     [table] = SETTINGS["tables"]
     with_keys = table | {f"{side}KeyArn": KEYS[side] for side in SIDES}
-    values = {**CONFIG, **SETTINGS, "tables": [with_keys]}
+    values = {**CONFIG, **SETTINGS, **READS, "tables": [with_keys]}
     with tempfile.TemporaryDirectory() as directory:
         deployed = record(values, Path(directory) / "archive")
     created = [

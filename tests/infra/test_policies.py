@@ -269,6 +269,24 @@ def test_operators_are_those_the_configuration_names_and_present_the_external_id
         assert trust["Condition"] == {"StringEquals": {"sts:ExternalId": "replication"}}
 
 
+def test_single_items_may_be_read_only_where_the_configuration_says_so(
+    stack: Deployment, tmp_path: Path
+) -> None:
+    """C5, C8: `verify --read-source` needs this, and nothing else does."""
+    operators = {"operators": {"readItems": True}}
+    asked = record({**CONFIG, **operators}, tmp_path / "archive")
+    for role, side, name in (
+        ("exporter", "source", "orders"),
+        ("importer", "target", "orders-replica"),
+    ):
+        before, after = grants(stack, role), grants(asked, role)
+        [table] = after["dynamodb:GetItem"] - before.get("dynamodb:GetItem", set())
+        assert table.endswith(f":{CONFIG[side]['accountId']}:table/{name}")
+        assert {action for action in after if after[action] != before.get(action)} == {
+            "dynamodb:GetItem"
+        }
+
+
 def test_ten_tables_still_fit_into_the_operators_roles(tmp_path: Path) -> None:
     tables = [{"source": f"production-table-{n}", "target": f"replica-{n}"} for n in range(10)]
     deployed = record({**CONFIG, "tables": tables}, tmp_path / "archive")
@@ -366,6 +384,8 @@ SERVICES = (
     *("application-autoscaling", "cloudwatch", "dynamodb"),
     *("kinesis", "lambda", "logs", "s3"),
 )
+ON_REQUEST = {"items.py"}
+"""Needs what `operators.readItems` grants, on the source's side."""
 BOTH_SIDES = {
     "__init__.py",
     "calls.py",
@@ -381,7 +401,7 @@ def calls_of_the_operators_tool(side: str) -> set[str]:
     """The actions behind every `self._<service>.<operation>` in bootstrap/aws, by account."""
     actions = set()
     for path in (package.PROJECT_ROOT / "bootstrap" / "aws").glob("*.py"):
-        known = BOTH_SIDES.union(*MODULES.values())
+        known = BOTH_SIDES.union(ON_REQUEST, *MODULES.values())
         assert path.name in known, f"which account does {path.name} act in?"
         if path.name not in MODULES[side] | BOTH_SIDES:
             continue

@@ -76,9 +76,9 @@ def order(name: str, **more: Any) -> Item:
 
 
 @contextmanager
-def replicating(directory: Path, items: int = 300) -> Iterator[Stack]:
-    """Deployed, bootstrapped and caught up."""
-    with LocalCloud(directory / "cloud") as cloud:
+def replicating(directory: Path, items: int = 300, chaos: str = "") -> Iterator[Stack]:
+    """Deployed, bootstrapped and caught up. `chaos`: as in LOCAL_CHAOS."""
+    with LocalCloud(directory / "cloud", chaos=chaos) as cloud:
         source = cloud.client("dynamodb", SOURCE)
         make_table(source, "orders", "pk:S")
         for n in range(items):
@@ -87,6 +87,7 @@ def replicating(directory: Path, items: int = 300) -> Iterator[Stack]:
             "source": {"accountId": SOURCE.account_id, "region": SOURCE.region},
             "target": {"accountId": TARGET.account_id, "region": TARGET.region},
             "tables": [{"source": "orders", "target": "orders-replica"}],
+            "operators": {"readItems": True},
         }
         outputs = deploy(cloud, config)
         (directory / "outputs.json").write_text(json.dumps(outputs))

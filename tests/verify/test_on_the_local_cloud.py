@@ -115,3 +115,16 @@ def test_backfill_closes_a_gap_made_by_switching_the_streaming_destination_off_a
     assert told["backfill"]["applied"] == 40
     assert told["verification"]["equal"] is True
     assert stack.verify()["judged"] == 1
+
+
+def test_keys_changed_since_are_read_from_the_source_where_it_is_asked_for(stack: Stack) -> None:
+    """C5: with the permission that the configuration gives; and a lost change is found."""
+    stack.put(order("quiet"))
+    stack.verify()  # it is through by then
+    with writing(stack):
+        stack.target.delete_item(TableName=stack.lane["targetTable"], Key={"pk": {"S": "quiet"}})
+        found = stack.verify("--read-source", code=5)
+    assert found["read"] > 0
+    assert found["judged"] > 0.99
+    assert set(lines(found["report"])) == {"quiet"}
+    assert stack.verify("--repair")["counts"]["repaired"] == 1

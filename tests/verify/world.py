@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -22,6 +22,7 @@ from bootstrap.timing import Timing
 from bootstrap.verify.backfill import Backfill
 from bootstrap.verify.backfill import Desk as FillingDesk
 from bootstrap.verify.backfill import row_name as backfill_row
+from bootstrap.verify.reading import Read
 from bootstrap.verify.records import row_name
 from bootstrap.verify.repair import Mender
 from bootstrap.verify.verdict import shown
@@ -62,6 +63,7 @@ class Table:
         self.exports: dict[str, tuple[Wanted, float]] = {}
         self.switches: list[bool] = []
         self.fails = 0
+        self.reads: list[int] = []
         self.written: list[tuple[float, str, Item | None]] = []
         """The last write of keys: when, which key, and the item; for incremental exports."""
 
@@ -78,6 +80,12 @@ class Table:
         with self._call("table"):
             keys = [{"AttributeName": "pk", "KeyType": "HASH"}]
             return TableFacts(self.arn, "id", "ACTIVE", 3, 3 * 10**9, True, keys=keys)
+
+    def read(self, key: Mapping[str, Any]) -> Read:
+        """`reading.Items`: as AWS tells the time, in whole seconds."""
+        with self._call("read"):
+            self.reads.append(int(self.world.clock()) * 1_000_000)
+            return Read(self.items.get(key["pk"]["S"]), self.reads[-1])
 
     def backups(self) -> Backups:
         with self._call("backups"):
@@ -232,6 +240,8 @@ class Twin:
             table=table,
             source=self.source,
             target=self.target,
+            source_items=self.source,
+            target_items=self.target,
             ledger=ledger,
             store=store,
             journal=journal,

@@ -10,6 +10,7 @@ import base64
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -112,7 +113,7 @@ def rehearse(directory: Path, config: dict[str, Any], recording: Path) -> Rehear
                 side: {"accountId": account.account_id, "region": account.region}
                 for side, account in SIDES.items()
             },
-            "operators": {**operators, "externalId": EXTERNAL_ID},
+            "operators": {**operators, "externalId": EXTERNAL_ID, "readItems": True},
             "lambdaArchive": str(package.build("local").folder),
             **config,
             "tables": tables,
@@ -201,7 +202,7 @@ def _live(stage: Stage) -> None:
     stage.bootstrap("plan")
     stage.bootstrap("run", "--ttl", "now")
     _replicate(stage)
-    stage.bootstrap("verify", "--spool", str(stage.directory / "spool"))
+    _verify(stage)
     _deliver_twice(stage)
     stage.bootstrap("status")
     stage.bootstrap("status", "--json", "--operator")
@@ -229,6 +230,23 @@ def _replicate(stage: Stage) -> None:
             in target.get_item(TableName=stage.lane["targetTable"], Key={"pk": {"S": "last"}})
         ),
     )
+
+
+def _verify(stage: Stage) -> None:
+    """While a key is written, so that there is one to read from the source."""
+    over = threading.Event()
+
+    def write() -> None:
+        source = stage.cloud.client("dynamodb", SOURCE)
+        while not over.wait(0.2):
+            item = _item("written") | {"at": {"N": str(time.time_ns())}}
+            source.put_item(TableName=stage.lane["sourceTable"], Item=item)
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    stage.bootstrap("verify", "--read-source", "--spool", str(stage.directory / "spool"))
+    over.set()
+    writer.join()
 
 
 def _deliver_twice(stage: Stage) -> None:
