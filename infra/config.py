@@ -447,7 +447,9 @@ def _refuse_too_many(settings: Settings, mistakes: Mistakes) -> None:
 def policy_sizes(settings: Settings, count: int | None = None) -> tuple[int, int]:
     """Characters of the exporter's and the importer's policy, for the first tables or for all."""
     lanes = [
-        limits.Lane(table.prefix, table.source, table.target, table.source_key, table.target_key)
+        limits.Lane(
+            table.slug, table.prefix, table.source, table.target, table.source_key, table.target_key
+        )
         for table in settings.tables[:count]
     ]
     source, target = (
@@ -455,6 +457,12 @@ def policy_sizes(settings: Settings, count: int | None = None) -> tuple[int, int
         for account in (settings.source, settings.target)
     )
     return (
-        limits.exporter_policy_size(source, target, lanes, snapshot_key=settings.snapshot_key),
-        limits.importer_policy_size(source, target, lanes),
+        limits.exporter_policy_size(
+            source,
+            target,
+            lanes,
+            snapshot_key=settings.snapshot_key,
+            reads_items=settings.operators.read_items,
+        ),
+        limits.importer_policy_size(source, target, lanes, snapshot_key=settings.snapshot_key),
     )

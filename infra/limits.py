@@ -15,8 +15,12 @@ adjustable).
 """
 
 # Characters of each policy that are the same in every stack, without its Regions and partitions.
-IMPORTER, TARGET_KEYS = 2407, 303
-EXPORTER, SOURCE_KEYS, SNAPSHOT_KEY = 1041, 173, 233
+IMPORTER, TARGET_KEYS = 2543, 285
+EXPORTER, SOURCE_KEYS, SNAPSHOT_KEY = 1059, 155, 233
+SEE_KEYS = 96
+READ_ITEMS = len('"dynamodb:GetItem",')
+
+SNAPSHOTS = "replication-snapshot"
 
 SUFFIX = "-0a1b2c3"
 """Pulumi appends seven hexadecimal digits to a name."""
@@ -37,6 +41,8 @@ class Place:
 class Lane:
     """What of a table the sizes depend on."""
 
+    slug: str
+    """What its exports in the snapshot bucket are under."""
     prefix: str
     """How its resources are named."""
     source: str
@@ -45,9 +51,12 @@ class Lane:
     target_key: str | None
 
 
-def importer_policy_size(source: Place, target: Place, lanes: Sequence[Lane]) -> int:
+def importer_policy_size(
+    source: Place, target: Place, lanes: Sequence[Lane], *, snapshot_key: bool
+) -> int:
     """Characters of the importer's policy, without white space."""
     texts, here = [], Place(target.partition, target.account, source.region)
+    snapshots = f"arn:{target.partition}:s3:::{SNAPSHOTS}{SUFFIX}"
     for lane in lanes:
         table = target.arn("dynamodb", f"table/{lane.target}")
         texts += [table, f"{table}/import/*", f"{table}/export/*"]
@@ -59,14 +68,22 @@ def importer_policy_size(source: Place, target: Place, lanes: Sequence[Lane]) ->
         )
         texts += [quarantine, f"{quarantine}/open/*", f"{quarantine}/resolved/*"]
         texts += [failures, f"{failures}/*"]
+        texts += [f"{snapshots}/{lane.slug}/*"]
     keys = {lane.target_key for lane in lanes if lane.target_key}
     once = TARGET_KEYS + len(target.region) if keys else 0
+    seen = [*keys, target.arn("kms", f"key/{UUID}")] if snapshot_key else [*keys]
+    once += SEE_KEYS if seen else 0
     places = 5 * len(target.partition) + 2 * len(target.region)
-    return IMPORTER + places + once + _quoted([*texts, *keys])
+    return IMPORTER + places + once + _quoted([*texts, *keys, *seen])
 
 
 def exporter_policy_size(
-    source: Place, target: Place, lanes: Sequence[Lane], *, snapshot_key: bool
+    source: Place,
+    target: Place,
+    lanes: Sequence[Lane],
+    *,
+    snapshot_key: bool,
+    reads_items: bool,
 ) -> int:
     """Characters of the exporter's policy, without white space."""
     texts = []
@@ -76,10 +93,11 @@ def exporter_policy_size(
         texts += [source.arn("kinesis", f"stream/{lane.prefix}-buffer-stream{SUFFIX}")]
         texts += [source.arn("kms", f"key/{UUID}")]
     keys = {lane.source_key for lane in lanes if lane.source_key}
-    once = SOURCE_KEYS + len(source.region) if keys else 0
+    once = SOURCE_KEYS + SEE_KEYS + len(source.region) if keys else 0
+    once += READ_ITEMS if reads_items else 0
     if snapshot_key:
         once += SNAPSHOT_KEY + len(target.partition) + 2 * len(target.region)
-    return EXPORTER + len(target.partition) + once + _quoted([*texts, *keys])
+    return EXPORTER + len(target.partition) + once + _quoted([*texts, *keys, *keys])
 
 
 def _quoted(texts: Sequence[str]) -> int:

@@ -15,12 +15,10 @@ from infra.parts import Parts
 from infra.policies import Condition, Statement, Text, allow, assumed_by, document, through
 from infra.snapshot import KEY_WRITE_ACTIONS, Snapshot
 
-# --- Both, and only where `operators.readItems` says so: `verify --read-source`.
-
-READ_ITEM_ACTIONS = ("dynamodb:GetItem",)
-
 # --- The exporter, in the source account: it describes, exports and probes, and sees no item.
 
+# But where `operators.readItems` says so: `verify --read-source`.
+READ_ITEM_ACTIONS = ("dynamodb:GetItem",)
 SOURCE_TABLE_ACTIONS = (
     "dynamodb:DescribeContinuousBackups",
     "dynamodb:DescribeContributorInsights",
@@ -60,7 +58,7 @@ TARGET_TABLE_ACTIONS = (
     "dynamodb:DescribeTimeToLive",
     # `verify` exports the target as well.
     "dynamodb:ExportTableToPointInTime",
-    # `explain` reads the one item that it is asked about.
+    # `explain` reads the one item that it is asked about, `verify --read-source` those in flight.
     "dynamodb:GetItem",
     "dynamodb:ImportTable",
     "dynamodb:ListTagsOfResource",
@@ -251,8 +249,9 @@ class Operators(pulumi.ComponentResource):
         streams = [lane.buffer.stream_arn for lane in lanes]
         keys = [lane.buffer.key_arn for lane in lanes]
         bucket = snapshot.bucket.arn
+        items = READ_ITEM_ACTIONS if self._settings.operators.read_items else ()
         return [
-            allow("SourceTables", SOURCE_TABLE_ACTIONS, tables),
+            allow("SourceTables", [*SOURCE_TABLE_ACTIONS, *items], tables),
             allow("Exports", EXPORT_ACTIONS, [f"{table}/export/*" for table in tables]),
             allow("Streams", STREAM_ACTIONS, streams),
             # A probe is encrypted like every other record.
@@ -272,14 +271,8 @@ class Operators(pulumi.ComponentResource):
                 [snapshot.key_arn],
                 through("s3", self._settings.target.region),
             ),
-            *self._reads_items(tables),
             allow("NoArn", EXPORTER_ACTIONS_WITHOUT_ARN, ["*"]),
         ]
-
-    def _reads_items(self, tables: Sequence[str]) -> list[Statement]:
-        if not self._settings.operators.read_items:
-            return []
-        return [allow("Items", READ_ITEM_ACTIONS, tables)]
 
     def _importer(self, snapshot: Snapshot, lanes: Sequence[Parts]) -> list[Statement]:
         target = self._settings.target
@@ -324,7 +317,6 @@ class Operators(pulumi.ComponentResource):
             allow("Resolved", RESOLVED_ACTIONS, [objects(arn, "resolved/") for arn in quarantines]),
             allow("Failures", FAILURE_ACTIONS, [objects(arn) for arn in failures]),
             allow("ImportLog", IMPORT_LOG_ACTIONS, [import_log_arn(target)]),
-            *self._reads_items(tables),
             allow("NoArn", IMPORTER_ACTIONS_WITHOUT_ARN, ["*"]),
         ]
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 SIDES = ("source", "target")
 SETTINGS: dict[str, Any] = {"tables": CONFIG["tables"], "snapshotKey": True}
-READS = {"operators": {"readItems": True}}
+READS = {"operators": {**CONFIG["operators"], "readItems": True}}
 KEYS = {side: f"arn:aws:kms:eu-west-1:{CONFIG[side]['accountId']}:key/a" for side in SIDES}
 
 
