@@ -212,8 +212,9 @@ def test_the_importer_touches_only_what_belongs_to_the_stack(stack: Deployment) 
     ledger = stack.arn(stack.one("Table", "ledger"))
     for action in ITEM_ACTIONS & allowed.keys():
         assert allowed[action] <= {journal, ledger, target}
-    writes = {action for action, on in allowed.items() if action in ITEM_ACTIONS and target in on}
-    assert writes == {"dynamodb:DeleteItem", "dynamodb:PutItem"}, "what the guard writes, unread"
+    # What the guard writes, and the one item that `explain` is asked about.
+    items = {action for action, on in allowed.items() if action in ITEM_ACTIONS and target in on}
+    assert items == {"dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem"}
     assert "lambda:InvokeFunction" not in allowed
     assert not [action for action in allowed if action.startswith("kinesis:")]
 
@@ -284,8 +285,8 @@ def test_single_items_may_be_read_only_where_the_configuration_says_so(
     assert grants(asked, "importer") == grants(stack, "importer")
 
 
-def test_ten_tables_still_fit_into_the_operators_roles(tmp_path: Path) -> None:
-    tables = [{"source": f"production-table-{n}", "target": f"replica-{n}"} for n in range(10)]
+def test_nine_tables_still_fit_into_the_operators_roles(tmp_path: Path) -> None:
+    tables = [{"source": f"production-table-{n}", "target": f"replica-{n}"} for n in range(9)]
     deployed = record({**CONFIG, "tables": tables}, tmp_path / "archive")
     for side in ("exporter", "importer"):
         policy = deployed.one("RolePolicy", f"{side}-grants").inputs["policy"]
@@ -323,7 +324,7 @@ def test_the_sizes_that_the_configuration_is_judged_by_are_those_of_the_policies
     assert max(sizes[2:]) < max(sizes[:2])
 
 
-@pytest.mark.parametrize(("length", "fits"), [(12, 11), (60, 8), (255, 5)])
+@pytest.mark.parametrize(("length", "fits"), [(12, 10), (60, 7), (255, 4)])
 def test_more_tables_than_iam_lets_a_role_name_are_a_mistake_of_the_configuration(
     length: int, fits: int
 ) -> None:
