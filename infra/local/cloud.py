@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -132,6 +133,9 @@ class LocalCloud:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        # Functions that are at work outlive the emulator: they are of its process group.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         if process.stdin is not None:
             with contextlib.suppress(OSError):
                 process.stdin.close()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,6 +66,30 @@ def test_a_function_sees_its_own_environment_only(cloud: LocalCloud) -> None:
     assert seen["AWS_LAMBDA_FUNCTION_NAME"] == name
     assert "AWS_CONFIG_FILE" not in seen
     assert "USERS_OWN_SETTING" not in seen
+
+
+def test_a_function_at_work_ends_with_its_cloud(tmp_path: Path) -> None:
+    code = "import time\ndef handler(event, context):\n    time.sleep(100)\n"
+    cloud = LocalCloud(tmp_path).start()
+    try:
+        name, _role = make_function(cloud, "sleeper", code, policy(LOGS), Timeout=120)
+        cloud.client("lambda", TARGET).invoke(FunctionName=name, InvocationType="Event")
+        until(lambda: commands_naming(tmp_path / "tmp"), "the function's process")
+        time.sleep(1)  # it has read its event: one that waits for none ends by itself
+    finally:
+        cloud.stop()
+    until(lambda: not commands_naming(tmp_path / "tmp"), "the end of its process", seconds=5)
+
+
+def commands_naming(path: Path) -> list[str]:
+    """The command lines of this machine's processes that name something below a directory."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            command = (process / "cmdline").read_text().replace("\0", " ")
+            if f"{path}/" in command:
+                found.append(command)
+    return found
 
 
 def test_only_lambdas_own_packages_can_be_imported(cloud: LocalCloud) -> None:
