@@ -121,8 +121,10 @@ def moved(
 
 
 def _tables(config: Mapping[str, Any], table: Mapping[str, str]) -> dict[str, str]:
-    """The two tables, which the program does not create, under names as if it did."""
-    return {f"the {side} table": table_arn(config, side, table[side]) for side in SIDES}
+    """The two tables and their keys, which the program does not create, named as if it did."""
+    tables = {f"the {side} table": table_arn(config, side, table[side]) for side in SIDES}
+    keys = {f"the {side} key": table[f"{side}KeyArn"] for side in SIDES if f"{side}KeyArn" in table}
+    return tables | keys
 
 
 @dataclass(frozen=True)
