@@ -115,6 +115,7 @@ def moved(
             {**declared.arns, **_tables(config, mine)},
             {**there.declared.arns, **_tables(there.config, table)},
             (Table(mine["source"], "").prefix, Table(table["source"], "").prefix),
+            (Table(mine["source"], "").slug, Table(table["source"], "").slug),
             there.config["target"]["region"],
         )
         yield from (lane.moved(need) for need in recorded)
@@ -134,6 +135,8 @@ class _Lane:
     there: Mapping[str, str]
     prefixes: tuple[str, str]
     """How the resources of the table are named, here and there."""
+    slugs: tuple[str, str]
+    """What its exports are under."""
     target_region: str
 
     def moved(self, need: Need) -> Need:
@@ -154,7 +157,10 @@ class _Lane:
         if within:
             name, whole = max(within, key=lambda each: len(each[1]))
             counterpart = self.there[name.replace(*self.prefixes)]
-            return counterpart + arn.removeprefix(whole)
+            inside = arn.removeprefix(whole)
+            if arn.startswith(f"{whole}/{self.slugs[0]}/"):  # the table's own part of the snapshots
+                inside = inside.replace(*self.slugs, 1)
+            return counterpart + inside
         if ":log-group:/aws-dynamodb/" in arn:  # imports write it, where the target is
             return ":".join([*arn.split(":")[:3], self.target_region, *arn.split(":")[4:]])
         # What has no ARN, and the operators' own roles, are the same everywhere.
