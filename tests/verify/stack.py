@@ -87,7 +87,7 @@ def replicating(directory: Path, items: int = 300, chaos: str = "") -> Iterator[
             "source": {"accountId": SOURCE.account_id, "region": SOURCE.region},
             "target": {"accountId": TARGET.account_id, "region": TARGET.region},
             "tables": [{"source": "orders", "target": "orders-replica"}],
-            "operators": {"readItems": True},
+            "operators": {"source": ["account"], "target": ["account"], "readItems": True},
         }
         outputs = deploy(cloud, config)
         (directory / "outputs.json").write_text(json.dumps(outputs))
