@@ -7,6 +7,7 @@ reason, and the caller keeps the record whole. No AWS call is made here.
 from __future__ import annotations
 
 import json
+import re
 from binascii import a2b_base64
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -181,7 +182,7 @@ def _content(record: Record, table: str) -> Content:
         # Half a character, escaped: JSON allows it, no table holds it, no request can carry it.
         json.dumps(document, ensure_ascii=False).encode()
     name = document.get("tableName")
-    if type(name) is not str:
+    if type(name) is not str or not _TABLE_NAME.fullmatch(name):
         raise _not_a_change("no tableName")
     if "probe" in document and "dynamodb" not in document:
         return Foreign(name) if name != table else _probe(document)
@@ -191,6 +192,10 @@ def _content(record: Record, table: str) -> Content:
     if name != table:
         return Foreign(name)
     return _change(document["eventName"], body, record.arrival)
+
+
+# DynamoDB's rule for table names. What is no such name may be anything, and is not to be logged.
+_TABLE_NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 
 
 def _not_a_change(detail: str) -> _UnusableError:
@@ -216,7 +221,7 @@ _IMAGES = {"INSERT": (False, True), "MODIFY": (True, True), "REMOVE": (True, Fal
 def _change(event: str, body: Mapping[str, Any], arrival: float) -> Change:
     if event not in _IMAGES:
         raise _not_a_change("unknown eventName")
-    version = _version(body)
+    version = _version(body, arrival)
     keys = _keys(body.get("Keys"))
     expects_old, expects_new = _IMAGES[event]
     return Change(
@@ -228,25 +233,30 @@ def _change(event: str, body: Mapping[str, Any], arrival: float) -> Change:
     )
 
 
-def _version(body: Mapping[str, Any]) -> Version:
+def _version(body: Mapping[str, Any], arrival: float) -> Version:
     moment = body.get("ApproximateCreationDateTime")
     if type(moment) is not int or moment <= 0:
         raise _not_a_change("ApproximateCreationDateTime is not a positive integer")
     precision = body.get("ApproximateCreationDateTimePrecision")
     if precision == "MICROSECOND":
-        return _plausible(moment, MICROSECOND)
+        return _plausible(moment, MICROSECOND, arrival)
     if precision is None or precision == "MILLISECOND":
-        return _plausible(moment * 1000, MILLISECOND)
+        return _plausible(moment * 1000, MILLISECOND, arrival)
     raise _not_a_change("unknown precision")
 
 
-# The year 2200. Microseconds that are taken for milliseconds lie far behind it, and such a version
-# would supersede every later change of its key.
+# DynamoDB is there since January 2012, and no record arrives before its change is made. A time that
+# is read in the wrong unit lies far outside: too early, its change would be taken for superseded;
+# too late, it would supersede every later change of its key.
+_DYNAMODB_BEGAN = 1_325_376_000_000_000
 _END_OF_TIME = 7_258_118_400_000_000
+"""The year 2200, where it is not known when the record arrived."""
+_CLOCKS_DIFFER = 3_600_000_000
 
 
-def _plausible(micros: int, precision: Precision) -> Version:
-    if micros > _END_OF_TIME:
+def _plausible(micros: int, precision: Precision, arrival: float) -> Version:
+    latest = int(arrival * 1e6) + _CLOCKS_DIFFER if arrival > 0 else _END_OF_TIME
+    if not _DYNAMODB_BEGAN <= micros <= latest:
         raise _not_a_change("ApproximateCreationDateTime does not fit its precision")
     return Version(micros, precision)
 

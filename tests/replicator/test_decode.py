@@ -197,6 +197,11 @@ NOT_CHANGES: list[Any] = [
     document(None, item("a"), ApproximateCreationDateTime=str(START)),
     document(None, item("a"), ApproximateCreationDateTimePrecision="NANOSECOND"),
     document(None, item("a"), ApproximateCreationDateTimePrecision=None),  # microseconds as milli
+    document(None, item("a"), ApproximateCreationDateTime=START // 1000),  # milli as microseconds
+    document(None, item("a"), ApproximateCreationDateTime=START + 3_600_000_001),  # not yet made
+    document(None, item("a"), table="no table's name"),
+    document(None, item("a"), table="t" * 256),
+    {"probe": "p", "tableName": "no table's name", "n": 1},
     *(
         document(None, item("a", b=bad))
         for bad in [
@@ -220,6 +225,21 @@ NOT_CHANGES: list[Any] = [
         ]
     ),
 ]
+
+
+def test_seconds_that_are_taken_for_milliseconds_are_no_change() -> None:
+    seconds = document(
+        None,
+        item("a"),
+        ApproximateCreationDateTime=START // 1_000_000,
+        ApproximateCreationDateTimePrecision="MILLISECOND",
+    )
+    assert reason(seconds) is Reason.NOT_A_CHANGE
+
+
+def test_a_clock_that_is_minutes_off_makes_no_change_unreadable() -> None:
+    ahead = document(None, item("a"), ApproximateCreationDateTime=START + 600_000_000)
+    assert read_change(ahead).version.micros == START + 600_000_000
 
 
 @pytest.mark.parametrize("value", NOT_CHANGES, ids=range(len(NOT_CHANGES)))
