@@ -37,6 +37,10 @@ Report = dict[str, Any]
 """`batchItemFailures`, as Lambda reads it: the sequence number from which to deliver again."""
 
 
+class BatchFailedError(Exception):
+    """The whole batch failed; nothing is known of how its records ended."""
+
+
 class Emitter(Protocol):
     def emit(self, tally: Tally) -> None: ...
 
@@ -88,9 +92,15 @@ class Consumer:
         )
 
     def handle(self, event: Any, remaining_millis: float) -> Report:
-        """Applies an event's records. Never raises for what they hold, and never returns None.
+        """Applies an event's records; never returns None.
 
         `remaining_millis` is what is left of the invocation's time.
+
+        Raises:
+            BatchFailedError: the event is none, or a bug was met. Lambda halves the batch of an
+                invocation that failed, down to the record that does it, and counts an error; of a
+                report that names no record it promises neither (Lambda Developer Guide,
+                services-kinesis-batchfailurereporting).
         """
         tally = Tally(self.logger)
         deadline = Deadline(self.effects, remaining_millis)
@@ -100,13 +110,15 @@ class Consumer:
             report = self._applied(event, deadline, tally)
             tally.ended()
             self.meter.emit(tally)
+            return report
         except EnvelopeError as error:
             tally.failed(f"Not an event of a Kinesis mapping: {error}")
-            return _everything()
+            failure = "not an event of a Kinesis mapping"
         except Exception as error:
             tally.crashed(error)
-            return _everything()
-        return report
+            failure = type(error).__name__
+        # Out here it has no context: Lambda logs it, and the cause's message may hold an item.
+        raise BatchFailedError(failure)
 
     def _applied(self, event: Any, deadline: Deadline, tally: Tally) -> Report:
         records = decode.envelope(event)
@@ -169,7 +181,15 @@ class _Batch:
             self._prove()
         self._count()
         failed = [slot for slot in self._slots if self._tripped or not slot.ended]
+        if failed:
+            first = min(failed, key=lambda slot: int(slot.record.sequence_number))
+            self._tally.waits(first.record, self._why(first))
         return report_from(slot.record.sequence_number for slot in failed)
+
+    def _why(self, slot: Slot) -> str:
+        if self._tripped:
+            return "too many records for quarantine"
+        return slot.outcome.why if isinstance(slot.outcome, Retry) else "a record before it waits"
 
     # Reading.
 
@@ -320,8 +340,3 @@ def report_from(failed: Any) -> Report:
     """
     lowest = min(failed, key=int, default=None)
     return {"batchItemFailures": [] if lowest is None else [{"itemIdentifier": lowest}]}
-
-
-def _everything() -> Report:
-    """The whole batch failed, where no sequence number can be named."""
-    return {"batchItemFailures": [{"itemIdentifier": ""}]}

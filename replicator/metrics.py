@@ -38,6 +38,7 @@ class Tally:
         self.lags: list[float] = []
         self._logger = logger
         self._troubles: Counter[tuple[str, str]] = Counter()
+        self._first: dict[str, Any] = {}
         self._lock = threading.Lock()
 
     def trouble(self, operation: str, code: str, message: str) -> None:
@@ -78,10 +79,15 @@ class Tally:
     def failed(self, what: str, **numbers: Any) -> None:
         self._logger.error(what, extra=numbers)
 
+    def waits(self, record: Record, why: str) -> None:
+        """From here on the batch comes again: what to look at, or to park, if it always does."""
+        self._first = _place(record) | {"why": why}
+
     def ended(self) -> None:
         troubles = {f"{operation} {code}": n for (operation, code), n in self._troubles.items()}
         if troubles or self.counts[RETRIED] or self.counts[QUARANTINED]:
-            self._logger.info("Ended", extra={"counts": dict(self.counts), "troubles": troubles})
+            counts = {"counts": dict(self.counts), "troubles": troubles}
+            self._logger.info("Ended", extra=counts | self._first)
 
 
 def _place(record: Record) -> dict[str, Any]:

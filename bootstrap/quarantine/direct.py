@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bootstrap.quarantine.objects import Holding, Kept
-from replicator.batch import Consumer
+from replicator.batch import BatchFailedError, Consumer
 from replicator.change import Probe
 from replicator.decode import Record
 from replicator.effects import Effects
@@ -71,7 +71,11 @@ class DirectConsumer:
         subject = self._store.subject
         subject.kept, subject.keys = kept, []
         subject.record = None if kept.is_event else holding.records[0]
-        report = self._consumer.handle(holding.event, CALL_MILLIS)
+        try:
+            report = self._consumer.handle(holding.event, CALL_MILLIS)
+        except BatchFailedError:
+            heard = "; ".join(self._heard.lines)
+            return Stays(f"the guard could not end it: {heard}", passing=False)
         if report["batchItemFailures"]:
             heard = "; ".join(self._heard.lines) or "it did not end in time"
             return Stays(f"the guard could not end it: {heard}", passing=True)

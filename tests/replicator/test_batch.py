@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from replicator.batch import BatchFailedError
 from replicator.metrics import BREAKER
 from tests.fakes import errors
 from tests.fakes.errors import Faults
@@ -23,7 +25,6 @@ from tests.replicator.world import (
     as_bytes,
     document,
     event,
-    failed,
     item,
     probe,
     spread,
@@ -146,20 +147,37 @@ def test_an_empty_event_succeeds(world: World) -> None:
 
 
 @pytest.mark.parametrize("bad", [None, {}, {"Records": [{}]}, [], "text"])
-def test_an_event_that_is_none_fails_as_a_whole(world: World, bad: Any) -> None:
-    assert failed(world.consumer.handle(bad, 60_000)) == ""
+def test_an_event_that_is_none_fails_the_invocation(world: World, bad: Any) -> None:
+    with pytest.raises(BatchFailedError):
+        world.consumer.handle(bad, 60_000)
 
 
-def test_a_bug_fails_the_batch_and_quotes_nothing(
+def test_a_bug_fails_the_invocation_so_that_lambda_halves_the_batch_and_quotes_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def bug(*_: Any) -> Any:
         raise KeyError("secret-content")
 
     monkeypatch.setattr(world.consumer.guard, "apply", bug)
-    assert world.handle(document(None, item("a"))) == ""
-    assert "KeyError" in world.output.getvalue()
-    assert "secret" not in world.output.getvalue()
+    with pytest.raises(BatchFailedError) as raised:
+        world.handle(document(None, item("a")))
+    shown = "".join(traceback.format_exception(raised.value)) + world.output.getvalue()
+    assert "KeyError" in shown
+    assert "secret" not in shown
+
+
+def test_the_record_that_a_batch_waits_for_is_named_with_the_reason(world: World) -> None:
+    foreign = document(None, item("b"), table="invoices")
+    assert world.handle(document(None, item("a")), foreign, document(None, item("c"))) == "1001"
+    [ended] = [entry for entry in world.log if entry.getMessage() == "Ended"]
+    assert (ended.shardId, ended.sequenceNumber) == (SHARD, "1001")
+    assert ended.why == "a change of another table"
+
+
+def test_a_tripped_breaker_names_the_first_record_of_the_batch(world: World) -> None:
+    assert world.handle(*[b"garbage"] * 11) == "1000"
+    [ended] = [entry for entry in world.log if entry.getMessage() == "Ended"]
+    assert (ended.sequenceNumber, ended.why) == ("1000", "too many records for quarantine")
 
 
 def test_nothing_is_written_when_too_little_time_is_left(world: World) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import io
 import json
+import traceback
 from typing import Any
 
 import pytest
 from aws_lambda_powertools import Logger
 
-from replicator.batch import Consumer
+from replicator.batch import BatchFailedError, Consumer
 from replicator.metrics import BREAKER, Meter, Tally
 from replicator.settings import Config
 from tests.fakes import errors
@@ -122,6 +123,7 @@ def test_no_content_of_an_item_is_ever_printed(capfd: pytest.CaptureFixture[str]
     world.handle(SECRET.encode())
     world.handle(json.dumps({"tableName": TABLE, SECRET: SECRET}).encode()[:-3])
     world.handle({"tableName": TABLE, SECRET: SECRET})
+    world.handle(document(None, secret, table=f"{SECRET} and more"))
     world.handle(document(secret, None), document(None, secret, START + 5))
     for operation, code in (
         ("TransactWriteItems", "ValidationException"),
@@ -134,7 +136,9 @@ def test_no_content_of_an_item_is_ever_printed(capfd: pytest.CaptureFixture[str]
         faults.fail(fault, operation=operation, times=3)
         world.handle(document(None, item(f"{SECRET}{code}")), SECRET.encode())
     world.consumer.guard.apply = lambda *_: {}[SECRET]  # type: ignore[method-assign]
-    world.handle(document(None, secret, START + 9))
+    with pytest.raises(BatchFailedError) as raised:
+        world.handle(document(None, secret, START + 9))
+    traceback.print_exception(raised.value)
     printed = output.getvalue() + "".join(capfd.readouterr())
     assert "ambiguous-order" in printed
     assert "rejected-by-target" in printed

@@ -166,6 +166,7 @@ class World:
         self.effects = Effects(self.clock, random.Random(seed), executor or Inline())
         self.meter = Emitted()
         self.output = io.StringIO()
+        self.log: list[logging.LogRecord] = []
         self.calls: list[str] = []
         self._create()
         self.consumer = self.container()
@@ -194,6 +195,9 @@ class World:
     def logger(self) -> logging.Logger:
         logger = logging.Logger("test")
         logger.addHandler(logging.StreamHandler(self.output))
+        keeper = logging.Handler()
+        keeper.emit = self.log.append  # type: ignore[method-assign]
+        logger.addHandler(keeper)
         return logger
 
     def handle(self, *documents: Any, millis: float = 60_000, **where: Any) -> str | None:
