@@ -207,6 +207,15 @@ def test_a_failing_batch_is_repeated_without_end_by_default(cloud: LocalCloud) -
     assert made.result().startswith("PROBLEM")
 
 
+def test_an_answer_that_names_the_first_record_halves_nothing(cloud: LocalCloud) -> None:
+    """C3: so a batch that the consumer fails on purpose, for too many bad records, stays whole."""
+    made = pipeline(cloud, "whole", environment={"POISON": "0"})
+    made.put(*range(8), key="k")
+    made.create(BisectBatchOnFunctionError=True)
+    until(lambda: len(made.batches()) >= 5, "several attempts")
+    assert set(map(tuple, made.batches())) == {tuple(str(n) for n in range(8))}
+
+
 def test_bisection_isolates_a_poison_record_and_s3_gets_it_whole(cloud: LocalCloud) -> None:
     s3 = make_bucket(cloud, TARGET, "given-up")
     may_put = (

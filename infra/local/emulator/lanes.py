@@ -75,10 +75,12 @@ class Lane:
                 time.sleep(POLL_SECONDS * 4)
                 continue
             source = self._source(function)
+            # Asked before reading: what is put before a split is read before the shard is left.
+            closed = self._shard.get("closed")
             batch = self._next_batch(source)
             if batch:
                 self._process(function, source, batch)
-            elif self._shard.get("closed"):
+            elif closed:
                 self._progress.drained.add(self._reading.number)
                 return
             else:
@@ -151,13 +153,19 @@ class Lane:
                 self._checkpoint(current[:failed])
                 pending[0] = current[failed:]
                 attempts = backoffs = 0
-            elif self._mapping.get("BisectBatchOnFunctionError") and len(current) > 1:
+            # An answer that names the first record leaves the batch whole: it is "bisected at the
+            # returned sequence number" (Lambda Developer Guide, services-kinesis-
+            # batchfailurereporting). An invocation that failed has its batch cut in halves.
+            elif answer.failed and self._bisects() and len(current) > 1:
                 half = len(current) // 2
                 pending[:1] = [current[:half], current[half:]]
                 attempts = 0
             backoffs += 1
             time.sleep(min(POLL_SECONDS * 2 ** min(backoffs, 10), LONGEST_BACKOFF))
             function = self._reading.function() or function
+
+    def _bisects(self) -> bool:
+        return bool(self._mapping.get("BisectBatchOnFunctionError"))
 
     def _note_failure(self, function: Json, answer: Answer, records: int) -> None:
         """What failed, without the error's message: that may hold an item."""
