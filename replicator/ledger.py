@@ -378,6 +378,9 @@ class _Run:
             self._terms.trouble("TransactWriteItems", "LedgerEntryUnreadable", str(error))
             return Verdict.NEWER
         verdict = decide(entry, work.attempt.change.entry)
+        if work.attempt.pin is not None and verdict.applies:
+            # Its own condition can never hold again: it has to be judged, and perhaps noted, anew.
+            work.result = Retry("the noted entry has moved")
         if entry is not None and not verdict.applies:
             mixed = entry.version.precision != work.attempt.change.version.precision
             work.result = self._result(verdict, entry, mixed, work)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from replicator.change import Change
+from replicator.effects import Deadline
 from replicator.guard import Attempt, Guard, Terms
 from replicator.ledger import LedgerGuard
 from replicator.outcome import Applied, Rejected, Result, Retry, Superseded
@@ -339,3 +340,18 @@ def test_an_entry_that_cannot_be_read_is_waited_for(harness: LedgerHarness) -> N
     harness.world.dynamodb.put_item(TableName=LEDGER, Item={"k": {"B": made.key}})
     assert isinstance(apply(harness, made)[0], Retry)
     assert harness.image("a") is None
+
+
+def test_a_pinned_write_whose_entry_has_moved_is_given_back_at_once() -> None:
+    """Its condition can never hold again: the record comes back and is judged anew."""
+    world = World()
+    first = change(None, item("a", 1))
+    newer = change(item("a", 2), item("a", 3), START + 1)
+    guard, terms = world.consumer.guard, Terms(Deadline(world.effects, 60_000), lambda *_: None)
+    (applied,) = guard.apply([Attempt(first)], terms)
+    assert isinstance(applied, Applied)
+    before = world.clock.monotonic()
+    (result,) = guard.apply([Attempt(newer, change(None, item("a", 9)).entry)], terms)
+    assert result == Retry("the noted entry has moved")
+    assert world.clock.monotonic() == before
+    assert world.value("a") == "1"
