@@ -1,36 +1,43 @@
 """A line of a full export to two digests: the same as the consumer's, several times as fast.
 
-Three routes to the same bytes. A line of a known shape is not parsed at all; others are read and
-written by orjson; what that does not take (half surrogates, what is no JSON) goes through
-`replicator.canonical` itself, which also says what is wrong with it.
+Three routes to the same bytes. A line of the table's usual shape is decoded into a type that was
+made for it; others into a type that takes every item; what neither takes (half surrogates, what is
+no JSON) goes through `replicator.canonical` itself, which also says what is wrong with it.
 """
 
 from __future__ import annotations
 
-import binascii
+import re
 from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Any
 
-import orjson
+import msgspec
 
 from bootstrap.verify.lines import full_item
-from bootstrap.verify.shapes import MOST_VALUES, Shape, fixed, signature, values_in
+from bootstrap.verify.shapes import (
+    SINGLE_NUMBER,
+    Study,
+    any_shape,
+    encode,
+    encode_into,
+    no_type,
+    odd_number,
+    two_types,
+)
 from replicator.canonical import DIGEST_BYTES, digest, key_digest, normal_number
 
 PAIR_BYTES = 2 * DIGEST_BYTES
 
-_KNOWN_SHAPES = 8
-_EAGER = 64  # parsed lines that are all studied; after them, one in sixteen
-_SEEN_BEFORE_MADE = 2
-_REVIEW = 4096  # lines between two looks at whether shapes pay
-_PAUSE = 16 * _REVIEW
+_FIRST_LOOK = 64  # items that are studied before the first shape is made
+_EAGER = 1024  # unusual items that are all studied; after them, one in sixteen
+_REVIEW = 4096  # unusual items, after which a shape has to have paid
 
+_EMPTY = blake2b(digest_size=DIGEST_BYTES)  # a copy is made in half the time
 _WHOLE_RANGE = 1 << 64
 
 
 class Digester:
-    """Digests the lines of a table with this key schema. One per process: it learns shapes.
+    """Digests the lines of a table with this key schema. One per process: it learns their shape.
 
     `sample` is the share of keys wanted, by their digests: the same keys whatever the table.
     """
@@ -38,11 +45,13 @@ class Digester:
     def __init__(self, key: tuple[str, ...], sample: float = 1.0) -> None:
         self._key = key
         self._limit = None if sample >= 1 else int(sample * _WHOLE_RANGE)
-        self._shapes: list[Shape] = []
-        self._seen: dict[tuple[Any, ...], int] = {}
-        self._parsed = 0
+        self._any = any_shape(key)
+        self._usual = self._any
+        self._study = Study(key)
+        self._learning = True
+        self._unusual = 0
         self._lines = 0
-        self._pause = 0
+        self._next = _FIRST_LOOK
 
     def __call__(self, line: bytes) -> bytes | None:
         """Key digest and image digest, 32 bytes; None for a key outside the sample.
@@ -56,79 +65,64 @@ class Digester:
     def extend(self, pairs: list[bytes | None], lines: Sequence[bytes]) -> None:
         """Appends what each line comes to; after a ValueError, those of the lines before it.
 
-        One loop without calls, because for a line of the shape that was seen last there is less to
-        do than calling would cost.
+        One loop with few calls: a call costs as much as a good part of the work on a line.
         """
         self._lines += len(lines)
-        shapes, limit, add = self._shapes, self._limit, pairs.append
+        limit, add, fresh = self._limit, pairs.append, _EMPTY.copy
+        form, image = bytearray(), bytearray()
+        usual, learning = self._usual, self._learning
+        decode, key_of, loose = usual.decode, usual.key, usual.loose
         for line in lines:
-            if not shapes or b"\\" in line or not line.isascii():
+            try:
+                if learning:
+                    raise ValueError
+                item = decode(line).Item
+                encode_into(key_of(item), form)
+            except (ValueError, KeyError, RecursionError):
                 add(self._seldom(line))
+                usual, learning = self._usual, self._learning
+                decode, key_of, loose = usual.decode, usual.key, usual.loose
                 continue
-            shape = shapes[0]
-            found = shape.plain(line)
-            if found is None or shape.key_fixes:
-                add(self._seldom(line))
+            encode_into(item, image)
+            if odd_number(image) or (loose and (two_types(image) or no_type(image))):
+                add(self._carefully(line, loose, bytes(form), bytes(image)))
                 continue
-            values = found.group(*shape.slots)
-            if shape.fixes:
-                values = fixed(values, shape.fixes)
-                if values is None:
-                    add(self._parse(line))
-                    continue
-            key = shape.key_template % found.group(*shape.key_slots)
-            head = blake2b(key, digest_size=DIGEST_BYTES).digest()
+            hashed = fresh()
+            hashed.update(form)
+            head = hashed.digest()
             if limit is not None and int.from_bytes(head[8:16], "big") >= limit:
                 add(None)
                 continue
-            image = shape.template % values
-            add(head + blake2b(image, digest_size=DIGEST_BYTES).digest())
+            hashed = fresh()
+            hashed.update(image)
+            add(head + hashed.digest())
 
     def _seldom(self, line: bytes) -> bytes | None:
-        """Any shape, escapes, letters beyond ASCII: what does not pass the fast loop."""
-        escapes = b"\\" in line
-        for place, shape in enumerate(self._shapes):
-            found = shape.match(line, escapes)
-            if found is None:
-                continue
-            if place:
-                self._shapes[place - 1 : place + 1] = shape, self._shapes[place - 1]
-            try:
-                line.decode()
-            except UnicodeDecodeError:
-                break
-            key, image = shape.key(found), shape.image(found)
-            if key is None or image is None:
-                break
-            head = blake2b(key, digest_size=DIGEST_BYTES).digest()
-            if not self._wanted(head):
-                return None
-            return head + blake2b(image, digest_size=DIGEST_BYTES).digest()
-        return self._parse(line)
-
-    def _wanted(self, head: bytes) -> bool:
-        # The last bytes: the first ones choose the partition.
-        return self._limit is None or int.from_bytes(head[8:16], "big") < self._limit
-
-    def _parse(self, line: bytes) -> bytes | None:
+        """A line that is not of the usual shape, or that comes before there is one."""
         try:
-            (item,) = orjson.loads(line).values()
-            normalise(item)
-            keys = {name: item[name] for name in self._key}
-            form = orjson.dumps(keys, option=orjson.OPT_SORT_KEYS)
-            image = orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
-            known = line.startswith(b'{"Item":')
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            known = False
-        if not known:
+            item = self._any.decode(line).Item
+            form = encode(self._any.key(item))
+        except (ValueError, KeyError, RecursionError):
             return self._exactly(line)
-        self._parsed += 1
-        if self._parsed <= _EAGER or self._parsed % 16 == 0:
-            self._study(item)
+        pair = self._carefully(line, True, form, encode(item))
+        self._learn(line)
+        return pair
+
+    def _carefully(self, line: bytes, loose: bool, form: bytes, image: bytes) -> bytes | None:
+        if loose and (two_types(image) or no_type(image)):
+            return self._exactly(line)
+        if odd_number(image):
+            form, image = (SINGLE_NUMBER.sub(_normal, each) for each in (form, image))
+            if odd_number(image):  # in a set, which may come into another order
+                return self._exactly(line)
         head = blake2b(form, digest_size=DIGEST_BYTES).digest()
         if not self._wanted(head):
             return None
         return head + blake2b(image, digest_size=DIGEST_BYTES).digest()
+
+    def _wanted(self, head: bytes) -> bool:
+        # The last bytes: the first ones choose the partition.
+        return self._limit is None or int.from_bytes(head[8:16], "big") < self._limit
 
     def _exactly(self, line: bytes) -> bytes | None:
         try:
@@ -140,85 +134,21 @@ class Digester:
             raise ValueError("the item is nested too deeply") from error
         return head + digest(item) if self._wanted(head) else None
 
-    def _study(self, item: dict[str, Any]) -> None:
-        """Makes a shape of what keeps coming back, and forgets all of them where none does."""
-        if self._lines < self._pause:
+    def _learn(self, line: bytes) -> None:
+        """Makes a shape of what keeps coming, and gives up where hardly two items are alike."""
+        self._unusual += 1
+        if self._unusual > _REVIEW and self._unusual * 4 > self._lines * 3:
+            self._usual, self._learning = self._any, False
             return
-        if self._parsed > _REVIEW and self._parsed * 4 > self._lines * 3:
-            self._shapes.clear()
-            self._seen.clear()
-            self._parsed = self._lines = 0
-            self._pause = _PAUSE
-            return
-        if len(self._seen) > 256:
-            self._seen.clear()
-        name = signature(item)
-        seen = self._seen[name] = self._seen.get(name, 0) + 1
-        if seen == _SEEN_BEFORE_MADE and values_in(name) <= 2 * MOST_VALUES:
-            self._shapes.insert(0, Shape(item, self._key))
-            del self._shapes[_KNOWN_SHAPES:]
+        if self._unusual <= _EAGER or self._unusual % 16 == 0:
+            self._study.add(msgspec.json.decode(line)["Item"])
+        if self._unusual >= self._next:
+            # Making a shape takes as long as some thousand lines.
+            self._next *= 2
+            made = self._study.shape()
+            if made is not None:
+                self._usual, self._learning = made, False
 
 
-def normalise(attributes: dict[str, Any]) -> None:
-    """Brings parsed attributes into canonical form, in place; binary stays base64.
-
-    Raises ValueError, KeyError or TypeError for what may be no DynamoDB JSON.
-    """
-    for value in attributes.values():
-        (tag,) = value
-        held: Any = value[tag]
-        kind: Any = type(held)
-        if kind is not _PYTHON[tag]:
-            raise TypeError
-        if tag == "S":
-            continue
-        if tag == "N":
-            # Nearly all numbers are short whole ones; other digits than 0-9 are left alone anyway.
-            if held.isdigit() and held[0] != "0" and len(held) < 39:
-                continue
-            value[tag] = normal_number(held)
-        elif tag in _NORMAL:
-            value[tag] = _NORMAL[tag](held)
-
-
-def _map(held: dict[str, Any]) -> dict[str, Any]:
-    normalise(held)
-    return held
-
-
-def _list(held: list[Any]) -> list[Any]:
-    for each in held:
-        normalise({"": each})
-    return held
-
-
-def _numbers(members: list[str]) -> list[str]:
-    return sorted({normal_number(member) for member in members})
-
-
-def _texts(members: list[str]) -> list[str]:
-    if not all(type(member) is str for member in members):
-        raise TypeError
-    return sorted(set(members))
-
-
-def _bytes(text: str) -> bytes:
-    return binascii.a2b_base64(text, strict_mode=True)
-
-
-def _base64(value: bytes) -> str:
-    return binascii.b2a_base64(value, newline=False).decode()
-
-
-_PYTHON: dict[str, type] = {
-    "S": str, "N": str, "B": str, "BOOL": bool, "NULL": bool,
-    "M": dict, "L": list, "SS": list, "NS": list, "BS": list,
-}  # fmt: skip
-_NORMAL: dict[str, Any] = {
-    "B": lambda text: _base64(_bytes(text)),
-    "M": _map,
-    "L": _list,
-    "SS": _texts,
-    "NS": _numbers,
-    "BS": lambda members: [_base64(value) for value in sorted({*map(_bytes, members)})],
-}
+def _normal(number: re.Match[bytes]) -> bytes:
+    return b'N":"' + normal_number(number[1].decode()).encode() + b'"'

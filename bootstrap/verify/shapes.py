@@ -1,237 +1,304 @@
-"""Shapes of lines: most items of a table have the same attributes, in the same order.
+"""What the items of a table look like, as types that msgspec reads and writes.
 
-For a shape that keeps coming back a regular expression is made that accepts only lines whose every
-value is spelled canonically already. What it captures goes into a template with the names sorted:
-the canonical form, without parsing. Whatever it does not accept is parsed. Python's regular
-expressions run in C, so this is several times faster than building objects and writing them again.
+A type's fields stand in the order of the canonical form. So a line is decoded straight into them,
+whatever order it has, checked on the way, and written again canonically, all of it in C: sets and
+names sorted, base64 and escapes respelled. What a type cannot tell is told from what was written
+afterwards: numbers that are not normal, and values that have no type or two.
 """
 
 from __future__ import annotations
 
-import binascii
+import operator
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
+import msgspec
+from msgspec import UNSET, Struct, UnsetType, defstruct
 
-MOST_VALUES = 120
-"""Values in a shape, nested ones included; above, parsing is as good."""
+MOST_NAMES = 256
+"""Attributes of an item that get a field: a name is looked for among them one by one."""
+_MOST_INNER = 32  # of a map; one with more is a dictionary, whose names are data
+_MOST_IN_ROW = 8
+_MOST_DEPTH = 6
+_RARE = 1 / 32  # of the items; an attribute that is rarer has no field
 
-# A text between quotes. The first is for lines without a backslash, where nothing is escaped. The
-# second takes those escapes that are the canonical spelling of what they stand for.
-_PLAIN = rb'[^"]*+'
-_ESCAPED = rb'[^"\\]*+(?:\\["\\nrtbf][^"\\]*+)*+'
-_UNESCAPED = rb'[^"\\]*+'  # a member of a set, in such a line
-# `replicator.canonical.NORMAL_NUMBER` before a quote, written so that nothing is read twice.
-_NUMBER = rb'0|-?[1-9][0-9]{0,39}+(?=")|-?(?:0|[1-9][0-9]*+)\.[0-9]{0,39}[1-9]'
-# Canonical base64: no bits left over at the end. Group by group is exact; for long values it is
-# faster to accept the characters and look at the length afterwards.
-_BASE64 = rb"(?:[A-Za-z0-9+/]{4})*+(?:[A-Za-z0-9+/](?:[AQgw]=|[A-Za-z0-9+/][AEIMQUYcgkosw048])=)?"
-_BASE64_CHARACTERS = rb"[A-Za-z0-9+/]*(?:[AQgw]==|[AEIMQUYcgkosw048]=)?"
-_LONG_BINARY = 128
+_encoder = msgspec.json.Encoder(order="deterministic")
+encode: Callable[[Any], bytes] = _encoder.encode
+encode_into: Callable[[Any, bytearray], None] = _encoder.encode_into
 
-Normal = Callable[[bytes], bytes | None]
-"""What a captured value still needs; None: it is not canonical after all."""
+# M first: see `two_types`.
+_TYPES: dict[str, Any] = {
+    "M": None, "L": None, "BOOL": bool, "NULL": bool, "SS": set[str], "NS": set[str],
+    "BS": set[bytes], "S": str, "N": str, "B": bytes,
+}  # fmt: skip
+
+# These look at what `encode` wrote, where a quote within a text has a backslash before it.
+# `replicator.canonical.NORMAL_NUMBER` and no more than that, so that hardly a digit is read twice.
+_NORMAL = rb"-?(?:[1-9][0-9]{0,38}+|0)(?:\.[0-9]{0,39}[1-9])?+(?<!-0)"
+odd_number = re.compile(
+    rb'N(?:":"(?!%b")|S":\[(?!(?:"%b"(?:,"%b")*)?\]))' % (_NORMAL, _NORMAL, _NORMAL)
+).search
+"""Finds a number that is not spelled normally."""
+SINGLE_NUMBER = re.compile(rb'N":"([^"\\]*)"')
+
+# A comma comes before an attribute's name, which is followed by an object; before a type it comes
+# only where a value has two. M is followed by an object, too; but nothing is written before it.
+# An empty map may be right, and is not told from a value without a type.
+two_types = re.compile(rb',"[BLNS](?:OOL|ULL|S)?":[^{]').search
+"""Finds a value of two types."""
+no_type = re.compile(rb"\{\}").search
+"""Finds a value that may have no type."""
+
+
+class Value(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, gc=False):
+    """An attribute's value of which nothing is known."""
+
+    M: dict[str, Value] | UnsetType = UNSET
+    L: list[Value] | UnsetType = UNSET
+    BOOL: bool | UnsetType = UNSET
+    NULL: bool | UnsetType = UNSET
+    SS: set[str] | UnsetType = UNSET
+    NS: set[str] | UnsetType = UNSET
+    BS: set[bytes] | UnsetType = UNSET
+    S: str | UnsetType = UNSET
+    N: str | UnsetType = UNSET
+    B: bytes | UnsetType = UNSET
+
+
+class AnyLine(Struct, forbid_unknown_fields=True, gc=False):
+    """A line of a full export."""
+
+    Item: dict[str, Value]
+
+
+@dataclass
+class Seen:
+    """What was seen of the values at one place of the items."""
+
+    types: set[str] = field(default_factory=set)
+    names: dict[str, Seen] = field(default_factory=dict)
+    """Of the attributes of its maps."""
+    many: Seen | None = None
+    """In place of `names`, once there are too many of them."""
+    elements: Seen | None = None
+    """Of its lists, all of them together."""
+    row: list[Seen] | None = None
+    """Of its lists one by one, as long as all of them have the same few elements."""
+    lists: int = 0
+
+    def add(self, value: dict[str, Any]) -> None:
+        """Takes in a value of an item; DynamoDB JSON."""
+        for name, held in value.items():
+            self.types.add(name)
+            if name == "L":
+                self._list(held)
+            elif name == "M":
+                self._map(held)
+
+    def _list(self, held: list[Any]) -> None:
+        self.elements = self.elements or Seen()
+        self.lists += 1
+        if self.lists == 1 and len(held) <= _MOST_IN_ROW:
+            self.row = [Seen() for _ in held]
+        if self.row is not None and len(self.row) != len(held):
+            self.row = None
+        for place, each in enumerate(held):
+            self.elements.add(each)
+            if self.row is not None:
+                self.row[place].add(each)
+
+    def _map(self, held: dict[str, Any]) -> None:
+        if self.many is None:
+            for name, each in held.items():
+                self.names.setdefault(name, Seen()).add(each)
+            if len(self.names) <= _MOST_INNER and not any(map(_unwritable, held)):
+                return
+            self.many = Seen()
+            for seen in self.names.values():
+                self.many.merge(seen)
+            self.names.clear()
+        else:
+            for each in held.values():
+                self.many.add(each)
+
+    def merge(self, other: Seen) -> None:
+        """Takes in what was seen at another place."""
+        self.types |= other.types
+        if other.elements:
+            self.elements = self.elements or Seen()
+            self.elements.merge(other.elements)
+            self.row, self.lists = None, self.lists + other.lists
+        if other.many or self.many:
+            self.many = self.many or Seen()
+            for seen in (*self.names.values(), *other.names.values(), other.many or Seen()):
+                self.many.merge(seen)
+            self.names.clear()
+        else:
+            for name, seen in other.names.items():
+                self.names.setdefault(name, Seen()).merge(seen)
 
 
 @dataclass(frozen=True)
-class _Form:
-    """A part of a shape: what accepts it, its canonical template and the captures in that."""
-
-    accepts: bytes
-    template: bytes
-    slots: tuple[int, ...]
-
-
 class Shape:
-    """Recognises lines like one that was parsed, and writes their canonical forms."""
+    """A type for the lines of a table, and what to do with what it decodes.
 
-    def __init__(self, item: dict[str, Any], key: tuple[str, ...]) -> None:
-        self._normal: dict[int, Normal] = {}
-        escaped = self._compile(item, _ESCAPED, _UNESCAPED)
-        # Compiled when the first line with a backslash comes.
-        self._escaped_source = escaped.accepts
-        self._escaped: Callable[[bytes], re.Match[bytes] | None] | None = None
-        form = self._compile(item, _PLAIN, _PLAIN)
-        # What the digester's innermost loop uses by itself: calls cost as much as the work there.
-        self.plain = re.compile(_line(form.accepts)).fullmatch
-        self.template, self.slots = form.template, form.slots
-        chosen = [(name, self._places[name]) for name in sorted(key)]
-        self.key_template, self.key_slots = _object(chosen, template=True), _slots(chosen)
-        self.fixes = self._fixes(self.slots)
-        self.key_fixes = self._fixes(self.key_slots)
+    `decode` raises ValueError, or RecursionError, for any line that is not of this shape. The
+    canonical forms of what it returns are `encode(line.Item)` and `encode(key(line.Item))`, unless
+    `odd_number` finds something in the former, or `two_types` or `no_type` if the shape is `loose`.
+    """
 
-    def _fixes(self, slots: tuple[int, ...]) -> list[tuple[int, Normal]]:
-        return [(n, self._normal[slot]) for n, slot in enumerate(slots) if slot in self._normal]
+    decode: Callable[[bytes], Any]
+    key: Callable[[Any], Any]
+    loose: bool
 
-    def match(self, line: bytes, escapes: bool) -> re.Match[bytes] | None:
-        """The captures of a line of this shape; `escapes`: it holds a backslash."""
-        if not escapes:
-            return self.plain(line)
-        if self._escaped is None:
-            self._escaped = re.compile(_line(self._escaped_source)).fullmatch
-        return self._escaped(line)
 
-    def key(self, found: re.Match[bytes]) -> bytes | None:
-        """The canonical form of the key attributes; None if parsing has to say."""
-        values = found.group(*self.key_slots)
-        if self.key_fixes:
-            values = fixed(values, self.key_fixes)
-        return self.key_template % values if values is not None else None
+def any_shape(key: tuple[str, ...]) -> Shape:
+    """The shape of every item."""
+    names = sorted(key)
 
-    def image(self, found: re.Match[bytes]) -> bytes | None:
-        """The canonical form of the item; None if parsing has to say."""
-        values = found.group(*self.slots)
-        if self.fixes:
-            values = fixed(values, self.fixes)
-        return self.template % values if values is not None else None
+    def chosen(item: dict[str, Value]) -> dict[str, Value]:
+        return {name: item[name] for name in names}
 
-    # -- making ----------------------------------------------------------------------------------
+    return Shape(msgspec.json.Decoder(AnyLine).decode, chosen, loose=True)
 
-    def _compile(self, item: dict[str, Any], text: bytes, member: bytes) -> _Form:
-        self._count = 0
-        self._text, self._member = text, member
-        self._places: dict[str, _Form] = {}
-        return self._attributes(item, self._places)
 
-    def _attributes(
-        self, attributes: dict[str, Any], places: dict[str, _Form] | None = None
-    ) -> _Form:
-        made = [(name, self._value(value)) for name, value in attributes.items()]
-        if places is not None:
-            places.update(made)
-        ordered = sorted(made, key=lambda each: each[0])
-        return _Form(
-            _object(made, template=False), _object(ordered, template=True), _slots(ordered)
+class Study:
+    """Learns the shape of a table's items from some of them."""
+
+    def __init__(self, key: tuple[str, ...]) -> None:
+        self._key = tuple(sorted(key))
+        self._items = 0
+        self._count: Counter[str] = Counter()
+        self._seen: dict[str, Seen] = {}
+
+    def add(self, item: dict[str, Any]) -> None:
+        """Takes in an item; DynamoDB JSON."""
+        self._items += 1
+        self._count.update(item.keys())
+        for name, value in item.items():
+            self._seen.setdefault(name, Seen()).add(value)
+        if len(self._seen) > 4 * MOST_NAMES:
+            kept = dict(self._count.most_common(MOST_NAMES))
+            self._count = Counter(kept)
+            self._seen = {name: self._seen[name] for name in kept}
+
+    def shape(self) -> Shape | None:
+        """A shape of what came often; None where the key itself cannot be a field."""
+        often = [
+            name
+            for name, count in self._count.most_common(MOST_NAMES)
+            if count >= _RARE * self._items and not _unwritable(name)
+        ]
+        if not set(self._key) <= set(often):
+            return None
+        makes = _Makes()
+        item = makes.attributes(((name, self._seen[name]) for name in often), self._key)
+        fields = {name: place for place, name in enumerate(sorted(often))}
+        places = [f"f{fields[name]}" for name in self._key]
+        chosen = defstruct(
+            "Key",
+            [(place, Any) for place in places],
+            rename=dict(zip(places, self._key, strict=True)),
+            gc=False,
+        )
+        line = defstruct("Line", [("Item", item)], forbid_unknown_fields=True, gc=False)
+        return Shape(msgspec.json.Decoder(line).decode, _picked(chosen, places), makes.loose)
+
+
+def _picked(chosen: Any, places: list[str]) -> Callable[[Any], Any]:
+    if len(places) == 1:
+        (only,) = places
+        return lambda item: chosen(getattr(item, only))
+    one, other = places
+    return lambda item: chosen(getattr(item, one), getattr(item, other))
+
+
+class _Makes:
+    """Makes the types of one shape. `loose`: they admit values without a type, or with two."""
+
+    def __init__(self) -> None:
+        self.loose = False
+        self._known: dict[str, Any] = {}
+
+    def attributes(self, seen: Iterable[tuple[str, Seen]], key: tuple[str, ...] = ()) -> Any:
+        """Of an item or of a map."""
+        return self._attributes(seen, key, _MOST_DEPTH)
+
+    def _attributes(self, seen: Iterable[tuple[str, Seen]], key: tuple[str, ...], left: int) -> Any:
+        fields: list[Any] = []
+        names: dict[str, str] = {}
+        for place, (name, each) in enumerate(sorted(seen, key=lambda pair: pair[0])):
+            made = self._value(each, left)
+            names[f"f{place}"] = name
+            fields.append(
+                (f"f{place}", made) if name in key else (f"f{place}", made | UnsetType, UNSET)
+            )
+        return defstruct(
+            "Attributes",
+            fields,
+            rename=names,
+            forbid_unknown_fields=True,
+            omit_defaults=True,
+            kw_only=True,
+            gc=False,
         )
 
-    def _value(self, value: dict[str, Any]) -> _Form:
-        ((tag, held),) = value.items()
-        name = tag.encode()
-        if tag == "M":
-            inner = self._attributes(held)
-            return _wrapped(name, inner.accepts, inner.template, inner.slots)
-        if tag == "L":
-            parts = [self._value(each) for each in held]
-            return _wrapped(
-                name,
-                rb"\[" + b",".join(part.accepts for part in parts) + rb"\]",
-                b"[" + b",".join(part.template for part in parts) + b"]",
-                tuple(slot for part in parts for slot in part.slots),
-            )
-        self._count += 1
-        slot = self._count
-        if tag in _SETS:
-            member, self._normal[slot] = _SETS[tag]
-            member = b'"' + (member or self._member) + b'"'
-            return _wrapped(
-                name, rb"\[(" + member + b"(?:," + member + rb")*+)\]", b"[%b]", (slot,)
-            )
-        if tag in ("BOOL", "NULL"):
-            return _wrapped(name, b"(true|false)", b"%b", (slot,))
-        pattern = {"S": self._text, "N": _NUMBER, "B": _BASE64}[tag]
-        if tag == "B" and len(held) > _LONG_BINARY:
-            pattern, self._normal[slot] = _BASE64_CHARACTERS, _whole_base64
-        return _wrapped(name, b'"(' + pattern + b')"', b'"%b"', (slot,))
+    def _value(self, seen: Seen, left: int) -> Any:
+        if not left:
+            self.loose = True
+            return Value
+        fields = [(name, self._held(name, seen, left - 1)) for name in _TYPES if name in seen.types]
+        if len(fields) == 1:
+            ((name, _),) = fields
+            # Those that hold no others are the same wherever they are.
+            one = _typed(fields) if _TYPES[name] is None else self._known.get(name)
+            return one or self._known.setdefault(name, _typed(fields))
+        several = [(name, held | UnsetType, UNSET) for name, held in fields]
+        return _typed(several, {"__post_init__": _exactly_one([name for name, _ in fields])})
+
+    def _held(self, name: str, seen: Seen, left: int) -> Any:
+        if name == "L":
+            elements = seen.elements or Seen()
+            if len(elements.types) > 1 and seen.row is not None:
+                return tuple[tuple(self._value(each, left) for each in seen.row)]  # type: ignore[misc]
+            inner: Any = self._value(elements, left)
+            return list[inner]
+        if name == "M":
+            if seen.many is None:
+                return self._attributes(seen.names.items(), (), left)
+            each: Any = self._value(seen.many, left)
+            return dict[str, each]
+        return _TYPES[name]
 
 
-def signature(item: dict[str, Any]) -> tuple[Any, ...]:
-    """What items of one shape have in common: names, types and structure, in order."""
-    return tuple(_signature(item))
-
-
-def values_in(part: tuple[Any, ...]) -> int:
-    """How many values a signature has."""
-    return sum(values_in(each) if isinstance(each, tuple) else 1 for each in part)
-
-
-def _signature(attributes: dict[str, Any]) -> Iterator[Any]:
-    for name, value in attributes.items():
-        yield name
-        yield _kind(value)
-
-
-def _kind(value: dict[str, Any]) -> Any:
-    ((tag, held),) = value.items()
-    if tag == "M":
-        return ("M", *_signature(held))
-    if tag == "L":
-        return ("L", *map(_kind, held))
-    return tag
-
-
-def _line(accepts: bytes) -> bytes:
-    return rb'\{"Item":' + accepts + rb"\}"
-
-
-def _wrapped(tag: bytes, accepts: bytes, template: bytes, slots: tuple[int, ...]) -> _Form:
-    return _Form(
-        rb'\{"' + tag + b'":' + accepts + rb"\}", b'{"' + tag + b'":' + template + b"}", slots
+def _typed(fields: list[Any], namespace: dict[str, Any] | None = None) -> Any:
+    return defstruct(
+        "Typed",
+        fields,
+        namespace=namespace,
+        forbid_unknown_fields=True,
+        omit_defaults=True,
+        kw_only=True,
+        gc=False,
     )
 
 
-def _object(parts: list[tuple[str, _Form]], *, template: bool) -> bytes:
-    if template:
-        written = (
-            orjson.dumps(name).replace(b"%", b"%%") + b":" + part.template for name, part in parts
-        )
-        return b"{" + b",".join(written) + b"}"
-    accepted = (re.escape(orjson.dumps(name)) + b":" + part.accepts for name, part in parts)
-    return rb"\{" + b",".join(accepted) + rb"\}"
+def _exactly_one(names: list[str]) -> Callable[[Any], None]:
+    """What a type of several fields does with what it decoded. No names: nothing is right."""
+
+    held = operator.attrgetter(*names) if names else None
+    others = len(names) - 1
+
+    def check(value: Any) -> None:
+        if held is None or held(value).count(UNSET) != others:
+            raise ValueError("a value has not exactly one type")
+
+    return check
 
 
-def _slots(parts: list[tuple[str, _Form]]) -> tuple[int, ...]:
-    return tuple(slot for _, part in parts for slot in part.slots)
-
-
-def fixed(values: Any, fixes: list[tuple[int, Normal]]) -> Any:
-    """The captures with what they still need; always a tuple; None if one is not canonical."""
-    whole: Any = (values,) if isinstance(values, bytes) else values
-    for place, normal in fixes:
-        value = normal(whole[place])
-        if value is None:
-            return None
-        if value != whole[place]:
-            whole = (*whole[:place], value, *whole[place + 1 :])
-    return whole
-
-
-def _whole_base64(value: bytes) -> bytes | None:
-    return value if len(value) % 4 == 0 else None
-
-
-def _members(inside: bytes) -> bytes:
-    known = _ordered.get(inside)
-    if known is not None:
-        return known
-    ordered = b'"' + b'","'.join(sorted(set(inside[1:-1].split(b'","')))) + b'"'
-    if len(inside) <= 80:
-        if len(_ordered) >= 4096:
-            _ordered.clear()
-        _ordered[inside] = ordered
-    return ordered
-
-
-_ordered: dict[bytes, bytes] = {}
-"""Short sets and their order: many tables have a few that come back in every item."""
-
-
-def _binaries(inside: bytes) -> bytes | None:
-    try:
-        members = {
-            binascii.a2b_base64(each, strict_mode=True) for each in inside[1:-1].split(b'","')
-        }
-    except binascii.Error:
-        return None
-    written = (binascii.b2a_base64(each, newline=False) for each in sorted(members))
-    return b'"' + b'","'.join(written) + b'"'
-
-
-# What a member looks like (None: a text), and how the set is brought into order.
-_SETS: dict[str, tuple[bytes | None, Normal]] = {
-    "SS": (None, _members),
-    "NS": (b"(?:" + _NUMBER + b")", _members),
-    "BS": (b"[A-Za-z0-9+/=]*+", _binaries),
-}
+def _unwritable(name: str) -> bool:
+    """Whether msgspec takes no such name for a field: those that JSON escapes."""
+    return any(character in '"\\' or character < " " for character in name)

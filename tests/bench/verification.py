@@ -14,7 +14,6 @@ import gzip
 import hashlib
 import json
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -32,86 +31,16 @@ from bootstrap.verify import spool as spools
 from bootstrap.verify.comparison import compare
 from bootstrap.verify.digests import Digester
 from bootstrap.verify.manifest import read_export
+from tests.bench.exported import CASES, KEY, Maker, item, line
 from tests.verify.exports import BUCKET, Directory, description
 from tests.verify.exports import write as write_manifests
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RESULTS = ROOT / "build" / "bench" / "verify.json"
-KEY = ("pk", "sk")
 FILES = 8  # a side
 PIECE = 50_000  # items written at a time
 GROWTH = (100_000, 300_000, 1_000_000, 3_000_000)
 ROUNDS = 7
-
-
-def item(key: int, size: int) -> dict[str, Any]:
-    """An item of about `size` bytes: strings, numbers, a map, a list, a binary, a set."""
-    chance = random.Random(key)
-    made: dict[str, Any] = {
-        "pk": {"S": f"customer-{key:08d}"},
-        "sk": {"N": str(key % 97)},
-        "revision": {"N": str(key)},
-        "price": {
-            "N": f"{chance.randrange(10**6)}.{chance.randrange(10)}{chance.randrange(1, 10)}"
-        },
-        "digest": {"B": base64.b64encode(chance.randbytes(32)).decode()},
-        "address": {"M": {"city": {"S": "Zaragoza"}, "zip": {"S": "50001"}, "ok": {"BOOL": True}}},
-        "tags": {"L": [{"S": "a"}, {"N": "7"}, {"NULL": True}]},
-        "colours": {"SS": ["blue", "red"]},
-    }
-    filler = max(size - 220, 0)
-    for part in range(0, filler, 200):
-        length = min(200, filler - part)
-        made[f"text{part // 200:02d}"] = {"S": chance.randbytes(length // 2).hex()}
-    return made
-
-
-def line(made: dict[str, Any]) -> bytes:
-    return json.dumps({"Item": made}, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def alike(size: int) -> Callable[[int], bytes]:
-    return lambda key: line(item(key, size))
-
-
-def unlike(size: int) -> Callable[[int], bytes]:
-    """Items of which hardly two have the same attributes: each line has to be parsed."""
-
-    def made(key: int) -> bytes:
-        whole = item(key, size)
-        kept = {
-            n: v for n, v in whole.items() if n in KEY or random.Random(f"{key}{n}").random() < 0.8
-        }
-        return line({**kept, f"extra{key % 977}": {"S": "x" * (size // 5)}})
-
-    return made
-
-
-def escaped(size: int) -> Callable[[int], bytes]:
-    """Items whose texts hold line ends, quotes and letters beyond ASCII."""
-    return lambda key: line({**item(key, size - 60), "note": {"S": f'first\nsecond "é" {key} …'}})
-
-
-def one_text(size: int) -> Callable[[int], bytes]:
-    """A key and one long text."""
-    return lambda key: line(
-        {
-            "pk": {"S": f"customer-{key:08d}"},
-            "sk": {"N": str(key % 97)},
-            "text": {"S": random.Random(key).randbytes((size - 60) // 2).hex()},
-        }
-    )
-
-
-CASES: list[tuple[str, int, Callable[[int], Callable[[int], bytes]]]] = [
-    ("1 KB, alike", 1024, alike),
-    ("1 KB, alike, with escapes", 1024, escaped),
-    ("1 KB, one long text", 1024, one_text),
-    ("1 KB, hardly two alike", 1024, unlike),
-    ("200 B, alike", 200, alike),
-    ("10 KB, alike", 10 * 1024, alike),
-    ("100 KB, one long text", 100 * 1024, one_text),
-]
 
 
 @dataclass(frozen=True)
@@ -153,7 +82,7 @@ def plain(text: bytes) -> bytes:
     return hashlib.blake2b(form, digest_size=16).digest()
 
 
-def rate(case: str, size: int, kind: Callable[[int], Callable[[int], bytes]]) -> Rate:
+def rate(case: str, size: int, kind: Callable[[int], Maker]) -> Rate:
     """Both routes over the same lines, turn by turn; the best round of each counts."""
     make = kind(size)
     count = max(50, 4_000_000 // size)
