@@ -12,9 +12,10 @@ import click
 from bootstrap.errors import UsageError
 from bootstrap.invocation import chosen, common_options, guarded, process
 from bootstrap.verify.backfill import OUTCOMES, Backfill
+from bootstrap.verify.desk import Options
 from bootstrap.verify.gateways import Desks
 from bootstrap.verify.records import as_json
-from bootstrap.verify.verification import Found, Options, Verification
+from bootstrap.verify.verification import Found, Verification
 from bootstrap.wording import instant, number
 
 EXIT_DIFFERENCES = 5

@@ -23,10 +23,10 @@ from bootstrap.outputs import Outputs, TableOutputs
 from bootstrap.quarantine.gateways import GUARD_CLIENT, THREADS
 from bootstrap.verify.backfill import Desk as FillingDesk
 from bootstrap.verify.backfill import row_name as backfill_row
+from bootstrap.verify.desk import Desk
 from bootstrap.verify.quarantining import Quarantine
 from bootstrap.verify.records import row_name
 from bootstrap.verify.repair import Mender
-from bootstrap.verify.verification import Desk
 from bootstrap.verify.waiting import Patience
 from replicator.effects import Effects, Threads
 from replicator.ledger import LedgerGuard

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 
 from infra.local.cloud import REPOSITORY, SOURCE, TARGET, LocalCloud
 from infra.local.deploy import deploy
-from tests.local.clouds import make_table
+from tests.local.clouds import make_table, until
 
 Item = dict[str, Any]
 
@@ -69,6 +69,21 @@ class Stack:
 
     def put(self, item: Item) -> None:
         self.source.put_item(TableName="orders", Item=item)
+
+    def arrived(self, names: Iterable[str]) -> None:
+        """Waits until the target has items that it did not have before."""
+        missing = set(names)
+
+        def all_there() -> bool:
+            for name in list(missing):
+                found = self.target.get_item(
+                    TableName=self.lane["targetTable"], Key={"pk": {"S": name}}
+                )
+                if "Item" in found:
+                    missing.discard(name)
+            return not missing
+
+        until(all_there, f"{missing} in the target", seconds=120)
 
 
 def order(name: str, **more: Any) -> Item:

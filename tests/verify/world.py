@@ -22,11 +22,12 @@ from bootstrap.timing import Timing
 from bootstrap.verify.backfill import Backfill
 from bootstrap.verify.backfill import Desk as FillingDesk
 from bootstrap.verify.backfill import row_name as backfill_row
+from bootstrap.verify.desk import Desk, Options
 from bootstrap.verify.reading import Read
 from bootstrap.verify.records import row_name
 from bootstrap.verify.repair import Mender
 from bootstrap.verify.verdict import shown
-from bootstrap.verify.verification import Desk, Found, Options, Verification
+from bootstrap.verify.verification import Found, Verification
 from bootstrap.verify.waiting import Patience
 from infra.local.emulator.export_files import (
     Line,
