@@ -126,7 +126,8 @@ def _losses(lane: Lane) -> Sequence[Alarm]:
             fires="DynamoDB skips a record (at once, in the source account)",
             means="DynamoDB did not put a change record into the stream: too large, or refused. "
             "The replica lacks that change.",
-            first="see the stream's record size and key; then compare the tables (verify).",
+            first="see the stream's record size and key; then run the backfill that bootstrap "
+            "status names, or verify --repair.",
             period=MINUTE,
             critical=True,
         ),

@@ -55,7 +55,8 @@ DESTINATION = Detector(
     "The source table's changes no longer go to this stack's stream: each one made meanwhile is "
     "lost to the replica.",
     "see who disabled or redirected it (CloudTrail: DisableKinesisStreamingDestination), enable it "
-    "again, then take a new snapshot: what was lost does not come back by itself.",
+    "again, then run the backfill that bootstrap status names: what was lost does not come back by "
+    "itself.",
 )
 PRECISION = Detector(
     "DestinationPrecise",
@@ -103,7 +104,8 @@ SKIPPED = Detector(
     Level.LOSS,
     "DynamoDB gave up on change records since the snapshot (FailedToReplicateRecordCount: larger "
     "than the stream takes, or refused): the replica lacks them, and they do not come again.",
-    "compare the tables (verify) and repair; the gauge counts two weeks back.",
+    "run the backfill that bootstrap status names, or verify --repair; the gauge counts two weeks "
+    "back.",
 )
 BUFFER = Detector(
     "BufferUsed",
