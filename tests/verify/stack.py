@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,12 @@ class Stack:
     def lane(self) -> dict[str, Any]:
         return dict(self.outputs["tables"][0])
 
-    @property
+    # Making a client takes as long as dozens of calls.
+    @cached_property
     def source(self) -> Any:
         return self.cloud.client("dynamodb", SOURCE)
 
-    @property
+    @cached_property
     def target(self) -> Any:
         return self.cloud.client("dynamodb", TARGET)
 
