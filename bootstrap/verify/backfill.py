@@ -23,7 +23,7 @@ from bootstrap.journal import Journal
 from bootstrap.lease import Lease
 from bootstrap.outputs import Outputs, TableOutputs
 from bootstrap.timing import Timing
-from bootstrap.verify.files import blocks
+from bootstrap.verify.files import blocks, damaged
 from bootstrap.verify.judging import MARGIN
 from bootstrap.verify.lines import full_item, written
 from bootstrap.verify.manifest import DataFile, Export, read_export, summary_key
@@ -41,7 +41,7 @@ from bootstrap.verify.taking import TOKEN_SECONDS, Exports, refuse_without_recov
 from bootstrap.verify.verdict import Entries
 from bootstrap.verify.waiting import Patience
 from bootstrap.verify.windows import windows
-from bootstrap.wording import moment
+from bootstrap.wording import duration, moment
 from replicator.change import MICROSECOND, Change, Version
 from replicator.ledger import from_item
 
@@ -127,6 +127,7 @@ class Backfill:
             same = noted is not None and not noted.over and (noted.begin, noted.end) == (begin, end)
             if not same:
                 self._refuse_unreachable(begin, end)
+                self._refuse_forgotten(begin)
                 journal.begin(new_run_id(journal.now()))
                 journal.put(Filling(journal.run_id, begin, end), "a backfill begins")
             desk.patience.wait(self._advance)
@@ -144,6 +145,19 @@ class Backfill:
             raise BlockedError(
                 f"The gap begins at {moment(first)}, and point-in-time recovery of the source "
                 f"reaches back to {moment(backups.earliest)} only.",
+                fix="python -m bootstrap verify --repair, which needs no past",
+            )
+
+    def _refuse_forgotten(self, since: float) -> None:
+        """The guard needs the ledger's entries of all that was changed since: without them an old
+        write would be applied over a newer one, or over a delete.
+        """
+        desk = self._desk
+        kept = desk.table.ledger_retention_days * 86_400
+        if desk.journal.now() - since > kept:
+            raise BlockedError(
+                f"What was written at {moment(since)} cannot be told from what came after it: the "
+                f"ledger forgets what it knows of a key after {duration(kept)}.",
                 fix="python -m bootstrap verify --repair, which needs no past",
             )
 
@@ -227,6 +241,8 @@ class Backfill:
         desk = self._desk
         objects, bucket = desk.opener(), desk.outputs.snapshot_bucket
         export = read_export(objects, bucket, summary_key(facts.arn, facts.prefix or None))
+        since = export.time if export.window is None else export.window[0]
+        self._refuse_forgotten((since or 0) / 1e6)
         desk.say(f"Applying the {export.items:,} lines of export {facts.export_id}.")
         key = _key(desk.source)
         mender, notes = desk.mender(), desk.notes()
@@ -292,15 +308,24 @@ def _changes(
     """The lines of a file as changes, each with its number."""
     lines = itertools.chain.from_iterable(blocks(objects, export.bucket, file))
     for number, line in enumerate(lines):
-        if export.time is None:
-            found = written(line)
-            version = Version(found.micros, MICROSECOND)
-            yield number, Change(found.keys, found.old, found.new, version, version.micros / 1e6)
-        else:
-            item = full_item(line)
-            version = Version(export.time - margin, MICROSECOND)
-            keys = {name: item[name] for name in key}
-            yield number, Change(keys, None, item, version, version.micros / 1e6)
+        try:
+            change = _change(line, export, key, margin)
+        except ValueError as error:
+            damaged(file, f"line {number + 1} is unreadable ({error})")
+        yield number, change
+
+
+def _change(line: bytes, export: Export, key: Sequence[str], margin: int) -> Change:
+    if export.time is None:
+        found = written(line)
+        version = Version(found.micros, MICROSECOND)
+        return Change(found.keys, found.old, found.new, version, version.micros / 1e6)
+    item = full_item(line)
+    if not item.keys() >= set(key):
+        raise ValueError("the item has not all key attributes")
+    version = Version(export.time - margin, MICROSECOND)
+    keys = {name: item[name] for name in key}
+    return Change(keys, None, item, version, version.micros / 1e6)
 
 
 def _groups(changes: Iterator[tuple[int, Change]]) -> Iterator[list[tuple[int, Change]]]:

@@ -65,6 +65,10 @@ class Rounds:
         desk, journal = self._desk, self._desk.journal
         done = journal.get(Verified)
         over = not journal.run_id or (done is not None and done.round == journal.run_id)
+        begun = self.taking().taken(SourceTaken)
+        if not over and begun is not None and self._forgotten(begun.export_time):
+            over = True
+            desk.say(f"Verification {journal.run_id} was stopped too long ago to be judged.")
         if over or self._options.fresh:
             self._options = dataclasses.replace(self._options, fresh=False)
             refuse_without_recovery(desk.source, desk.source.backups())
@@ -179,13 +183,18 @@ class Rounds:
                 fix="name an export of the target that is later than the source's",
             )
         age = self._desk.journal.now() - source / 1e6
-        kept = self._desk.table.ledger_retention_days * 86_400
-        if age > kept:
+        if self._forgotten(source / 1e6):
+            kept = self._desk.table.ledger_retention_days * 86_400
             raise UsageError(
                 f"The source's export is {duration(age)} old, and the ledger forgets what it knows "
                 f"of a key after {duration(kept)}: it could not say what was changed since.",
                 fix="name a later export, or none, and they are taken",
             )
+
+    def _forgotten(self, since: float) -> bool:
+        """Whether the ledger may have lost entries of changes made after this epoch second."""
+        kept = self._desk.table.ledger_retention_days * 86_400
+        return self._desk.journal.now() - since > kept
 
     # -- comparing -------------------------------------------------------------------------------
 
@@ -223,6 +232,12 @@ class Rounds:
             workers=options.workers,
             on_progress=self._compared_so_far,
         )
+        if self._forgotten(moments.source / 1e6):
+            raise BlockedError(
+                "Comparing took so long that the ledger no longer knows of all that was changed "
+                "since the source's export.",
+                fix="python -m bootstrap verify --fresh with more --workers, or with --sample",
+            )
         return Round(comparison, moments, size_bytes)
 
     def _compared_so_far(self, progress: Compared) -> None:

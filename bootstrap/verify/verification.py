@@ -115,6 +115,11 @@ class Verification:
                 self._desk.say(f"{found.judged:.1%} of the keys are judged: later exports follow")
                 self._note(found)
                 last.comparison.spool.remove()
+        if found.judged < options.until_judged:
+            self._desk.say(
+                f"{found.judged:.2%} of the keys are judged after {rounds} rounds, and "
+                "--until-judged asks for more: --read-source judges keys that never rest for long"
+            )
         self._series.restore_recovery()
         self._note(found)
         last.comparison.spool.remove()

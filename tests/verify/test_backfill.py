@@ -9,6 +9,7 @@ import pytest
 
 from bootstrap.errors import BlockedError, UsageError
 from bootstrap.verify.backfill import AMBIGUOUS, SUPERSEDED, THERE, Filling, row_name
+from bootstrap.verify.errors import DamagedExportError
 from bootstrap.verify.quarantining import record_of
 from bootstrap.verify.repair import APPLIED
 from bootstrap.verify.windows import LONGEST, SHORTEST, windows
@@ -118,6 +119,30 @@ def test_what_cannot_be_exported_is_refused_before_anything_is_paid_for(twin: Tw
     with pytest.raises(UsageError, match="no complete export"):
         twin.filling().full("arn:aws:dynamodb:eu-west-1:1:table/other/export/1")
     assert twin.source.exports == {}
+
+
+def test_what_the_ledger_may_have_forgotten_is_not_filled(twin: Twin) -> None:
+    """C2: a newer change whose entry has expired would be undone, and a deleted item come back."""
+    twin.verify()
+    arn = next(iter(twin.source.exports))
+    begin = twin.world.clock()
+    twin.world.clock.advance(31 * 86_400)
+    before = dict(twin.target.items)
+    write(twin, "k1", item("k1", v={"N": "2"}), begin + 1)
+    with pytest.raises(BlockedError, match="forgets"):
+        twin.filling().gap(begin, begin + HOUR)
+    with pytest.raises(BlockedError, match="forgets"):
+        twin.filling(301).full(arn)
+    assert twin.target.items == before
+    assert len(twin.source.exports) == 1
+
+
+def test_a_line_that_is_none_is_an_error_that_names_file_and_line(twin: Twin) -> None:
+    twin.source.items["k1"] = {"v": {"N": "1"}, "pk": {"S": "k1"}, "x": {"Y": "z"}}
+    with pytest.raises(DamagedExportError):
+        twin.verify()
+    with pytest.raises(DamagedExportError, match=r"line \d+ is unreadable"):
+        twin.filling().full(next(iter(twin.source.exports)))
 
 
 @pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.slow)])

@@ -123,6 +123,14 @@ def test_until_enough_is_judged_later_exports_judge_what_was_changed_since(twin:
     assert [line["key"] for line in report(found)] == [{"pk": {"S": "k2"}}]
 
 
+def test_a_key_that_never_rests_ends_the_rounds_and_is_told(twin: Twin) -> None:
+    twin.source.items["k1"] = item("k1", v={"N": "2"})
+    entry(twin, "k1", item("k1", v={"N": "3"}), twin.world.clock() + 1_000_000)
+    found = twin.verify(until_judged=1.0)
+    assert found.verified.changed_since == 1
+    assert any("95.00% of the keys are judged after 10 rounds" in each for each in twin.said)
+
+
 # -- refusals ------------------------------------------------------------------------------------
 
 
@@ -211,6 +219,21 @@ def test_exports_in_the_wrong_order_or_too_old_are_refused(twin: Twin) -> None:
     first = next(iter(twin.source.exports))
     with pytest.raises(UsageError, match="forgets"):
         twin.verify(source_export=first, target_export=early)
+
+
+def test_a_verification_that_was_stopped_for_longer_than_the_ledger_remembers_begins_anew(
+    twin: Twin,
+) -> None:
+    """C2: its exports could no longer tell what was changed since from what differs."""
+    with pytest.raises(Killed):
+        twin.kill_at(twin.world.calls + 60, True)
+        twin.verify()
+    twin.live_again()
+    assert len(twin.source.exports) == 1
+    twin.world.clock.advance(31 * 86_400)
+    twin.source.items["k1"] = twin.target.items["k1"] = item("k1", v={"N": "2"})
+    assert twin.verify(pid=201).verified.differences == 0
+    assert len(twin.source.exports) == 2
 
 
 # -- killed --------------------------------------------------------------------------------------
