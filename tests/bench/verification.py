@@ -279,6 +279,7 @@ def exports(count: int, directory: Path | None) -> Iterator[tuple[Path, list[str
     try:
         objects = Directory(root)
         made = [write_export(objects, number, count, 1024) for number in (1, 2)]
+        os.sync()  # or the spool would wait for gigabytes that the exports still owe the disk
         yield root, [summary for summary, _ in made], sum(text for _, text in made)
     finally:
         shutil.rmtree(root)
