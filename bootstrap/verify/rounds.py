@@ -74,6 +74,9 @@ class Rounds:
             refuse_without_recovery(desk.source, desk.source.backups())
             if not self._options.enable_target_recovery:
                 refuse_without_recovery(desk.target, desk.target.backups())
+            # Before anything is paid for: what a stopped one has left is of no use now.
+            before = (journal.get(SourceTaken), journal.get(TargetTaken))
+            spools.clear(self._options.spool, *(each.arn if each else "" for each in before))
             journal.begin(new_run_id(journal.now()))
         else:
             self._desk.say(f"Going on with verification {journal.run_id}.")

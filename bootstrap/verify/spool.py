@@ -129,11 +129,7 @@ class Spool:
             self.directory.rmdir()
 
     def _recognise(self, state: Path) -> None:
-        try:
-            stored: Any = json.loads(state.read_bytes())
-            known = Plan(**{**stored, "key": tuple(stored["key"])})
-        except (ValueError, TypeError, KeyError):
-            known = None
+        known = _stored(state)
         if known == self.plan:
             return
         theirs = f"{known.source} with {known.target}" if known else "something unreadable"
@@ -160,6 +156,31 @@ class Spool:
                 "free there.",
                 fix="--spool DIR on a larger disk, or --sample FRACTION",
             )
+
+
+def clear(directory: Path, source: str, target: str) -> None:
+    """Makes room for another comparison than that of these two exports, which is over.
+
+    Raises:
+        OtherSpoolError: the directory holds something else.
+    """
+    known = _stored(directory / _STATE)
+    if known and (known.source, known.target) == (source, target):
+        Spool(directory, known).remove()
+    if directory.exists() and any(directory.iterdir()):
+        theirs = f"that of {known.source} with {known.target}" if known else "other files"
+        raise OtherSpoolError(
+            f"{directory} is to be the spool, and holds {theirs}.",
+            fix=f"name another --spool DIR, or delete {directory} if that comparison is over",
+        )
+
+
+def _stored(state: Path) -> Plan | None:
+    try:
+        stored: Any = json.loads(state.read_bytes())
+        return Plan(**{**stored, "key": tuple(stored["key"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 class RunWriter:

@@ -10,7 +10,8 @@ import pytest
 
 from bootstrap.errors import AccountError, BlockedError, UsageError
 from bootstrap.states import State
-from bootstrap.verify.errors import DamagedExportError
+from bootstrap.verify import rounds
+from bootstrap.verify.errors import DamagedExportError, OtherSpoolError
 from bootstrap.verify.records import STALE_SECONDS, SourceTaken, TargetTaken, last
 from bootstrap.verify.verification import Found
 from replicator.canonical import digest, key_digest
@@ -234,6 +235,28 @@ def test_a_verification_that_was_stopped_for_longer_than_the_ledger_remembers_be
     twin.source.items["k1"] = twin.target.items["k1"] = item("k1", v={"N": "2"})
     assert twin.verify(pid=201).verified.differences == 0
     assert len(twin.source.exports) == 2
+
+
+def test_new_exports_take_the_place_of_what_a_stopped_comparison_has_left(
+    twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*arguments: Any, **options: Any) -> Any:
+        raise Killed("while it compared")
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(rounds, "compare", stopped)
+        twin.verify()
+    assert (twin.directory / "spool" / "state.json").exists()
+    assert twin.verify(pid=201, fresh=True).verified.differences == 0
+    assert len(twin.source.exports) == 2
+
+
+def test_a_spool_that_is_somebody_elses_is_refused_before_anything_is_exported(twin: Twin) -> None:
+    (twin.directory / "spool").mkdir()
+    (twin.directory / "spool" / "mine").touch()
+    with pytest.raises(OtherSpoolError, match="other files"):
+        twin.verify()
+    assert twin.source.exports == {}
 
 
 # -- killed --------------------------------------------------------------------------------------
