@@ -18,8 +18,8 @@ from bootstrap.verify.objects import MissingObjectError, Objects
 
 FOLDER = "AWSDynamoDB/"
 TAKE_ANOTHER = (
-    "see who changed the bucket, then export again or name another export. Nothing was compared: a "
-    "damaged export proves nothing"
+    "see who changed the bucket, then verify with --fresh, which exports again, or name another. "
+    "Nothing was compared: a damaged export proves nothing"
 )
 
 
