@@ -23,6 +23,7 @@ MOST_NAMES = 256
 _MOST_INNER = 32  # of a map; one with more is a dictionary, whose names are data
 _MOST_IN_ROW = 8
 _MOST_DEPTH = 6
+_MOST_VALUES = 2_000  # that get a type of their own; one takes as long as a hundred lines
 _RARE = 1 / 32  # of the items; an attribute that is rarer has no field
 
 _encoder = msgspec.json.Encoder(order="deterministic")
@@ -46,10 +47,11 @@ SINGLE_NUMBER = re.compile(rb'N":"([^"\\]*)"')
 
 # A comma comes before an attribute's name, which is followed by an object; before a type it comes
 # only where a value has two. M is followed by an object, too; but nothing is written before it.
-# An empty map may be right, and is not told from a value without a type.
 two_types = re.compile(rb',"[BLNS](?:OOL|ULL|S)?":[^{]').search
 """Finds a value of two types."""
-no_type = re.compile(rb"\{\}").search
+# Empty braces are an empty map, or a value without a type. After an attribute's colon or in a list
+# stands a value; only within `"M":{"M":{}` nobody knows whether the second M is a name.
+no_type = re.compile(rb'\{\}(?:(?<![:\[,]\{"M":\{\})|(?<="M":\{"M":\{\}))').search
 """Finds a value that may have no type."""
 
 
@@ -221,6 +223,7 @@ class _Makes:
 
     def __init__(self) -> None:
         self.loose = False
+        self._made = 0
         self._known: dict[str, Any] = {}
 
     def attributes(self, seen: Iterable[tuple[str, Seen]], key: tuple[str, ...] = ()) -> Any:
@@ -247,7 +250,8 @@ class _Makes:
         )
 
     def _value(self, seen: Seen, left: int) -> Any:
-        if not left:
+        self._made += 1
+        if not left or self._made > _MOST_VALUES:
             self.loose = True
             return Value
         fields = [(name, self._held(name, seen, left - 1)) for name in _TYPES if name in seen.types]
@@ -288,7 +292,6 @@ def _typed(fields: list[Any], namespace: dict[str, Any] | None = None) -> Any:
 
 def _exactly_one(names: list[str]) -> Callable[[Any], None]:
     """What a type of several fields does with what it decoded. No names: nothing is right."""
-
     held = operator.attrgetter(*names) if names else None
     others = len(names) - 1
 

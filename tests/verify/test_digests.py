@@ -39,7 +39,8 @@ def expected(item: Any) -> bytes:
 
 # Texts that JSON, regular expressions, templates and UTF-8 each trip over.
 awkward = st.sampled_from(
-    ["", '"', "\\", '\\"', '","', "%", "%b", "\n", "\x00", "\x1f", "\x7f", "\u2028", "é", "😀",
+    ["", "M", "S", "L",
+     '"', "\\", '\\"', '","', "%", "%b", "\n", "\x00", "\x1f", "\x7f", "\u2028", "é", "😀",
      "\ud800", "\\u0041", "{", "}]", ".*", "/", "\\/", "N", "\ufeff"]
 )  # fmt: skip
 texts = st.one_of(awkward, st.lists(awkward, max_size=4).map("".join), st.text(max_size=12))
@@ -161,6 +162,31 @@ def test_a_value_of_no_type_or_of_two_is_an_error_wherever_it_is(item: Any, data
     assert by(digester, json.dumps(held).encode()) == exactly(json.dumps(held).encode())
     data.draw(st.sampled_from(places)).clear()
     assert by(digester, json.dumps(held).encode()) is None
+
+
+@pytest.mark.parametrize(
+    ("attributes", "right"),
+    [
+        ({"x": {"M": {}}}, True),
+        ({"x": {"L": [{"M": {}}, {"M": {}}]}}, True),
+        ({"M": {"M": {}}}, True),
+        ({"x": {"M": {"M": {"M": {}}}}}, True),
+        ({"x": {"S": "{}"}}, True),
+        ({"x": {}}, False),
+        ({"M": {}}, False),
+        ({"x": {"M": {"M": {}}}}, False),
+        ({"x": {"M": {"M": {}, "n": {"S": ""}}}}, False),
+        ({"x": {"L": [{}]}}, False),
+        ({"x": {"L": [{"M": {}}, {}]}}, False),
+        ({"x": {"M": {}, "S": "a"}}, False),
+        ({"x": {"M": {}, "L": []}}, False),
+    ],
+)
+def test_an_empty_map_is_told_from_a_value_without_a_type(attributes: Any, right: bool) -> None:
+    item = {"pk": {"S": "k"}, **attributes}
+    found = by(Digester(KEY), line(item))
+    assert found == exactly(line(item))
+    assert (found is not None) is right
 
 
 def typed(attributes: Any) -> Any:
