@@ -30,7 +30,7 @@ from replicator.canonical import DIGEST_BYTES, digest
 
 ABSENT = digest(None)
 
-_HEAD = 2 * DIGEST_BYTES
+_PAIR = struct.Struct(f"{DIGEST_BYTES}s{DIGEST_BYTES}s{RECORD_BYTES - 2 * DIGEST_BYTES}x")
 _NOWHERE = bytes(RECORD_BYTES)
 _DIFFERENCE = struct.Struct(">16sB24s24s")  # key, which sides have it, image and place of both
 _TAIL = struct.Struct(">I")
@@ -109,10 +109,8 @@ def compare_partition(spool: Spool, partition: int, source: Export, target: Expo
     counts = Counts()
     with whole_file(spool.result(partition)) as file:
         for turn in range(passes):
-            ours = list(_records(spool, SOURCE, source, partition, turn, passes))
-            theirs = list(_records(spool, TARGET, target, partition, turn, passes))
-            _refuse_duplicates(ours, source)
-            _refuse_duplicates(theirs, target)
+            ours = _Part(spool, SOURCE, source, partition, turn, passes)
+            theirs = _Part(spool, TARGET, target, partition, turn, passes)
             counts += _compare(ours, theirs, file)
         tail = json.dumps(asdict(counts)).encode()
         file.write(tail + _TAIL.pack(len(tail)))
@@ -137,51 +135,80 @@ def differences_in(result: Path) -> Iterator[Difference]:
             )
 
 
-def _records(
-    spool: Spool, side: str, export: Export, partition: int, turn: int, passes: int
-) -> Iterator[bytes]:
-    for data in export.files:
-        for piece in pieces(spool.run(side, data.number), partition, spool.plan.partitions):
-            cut = (piece[n : n + RECORD_BYTES] for n in range(0, len(piece), RECORD_BYTES))
-            if passes == 1:
-                yield from cut
-            else:
-                # Two bytes of the key that did not choose the partition.
-                yield from (r for r in cut if (r[2] << 8 | r[3]) * passes >> 16 == turn)
+@dataclass(frozen=True)
+class _Part:
+    """What one side has of a partition in one of its passes."""
+
+    spool: Spool
+    side: str
+    export: Export
+    partition: int
+    turn: int
+    passes: int
+
+    def images(self) -> dict[bytes, bytes]:
+        """The digests of the images, by those of their keys. All of it in C: records are many."""
+        found: dict[bytes, bytes] = {}
+        count = 0
+        for piece in self._pieces():
+            found.update(_PAIR.iter_unpack(piece))
+            count += len(piece) // RECORD_BYTES
+        if len(found) != count:
+            self._refuse_duplicates()
+        return found
+
+    def records(self) -> Iterator[bytes]:
+        for piece in self._pieces():
+            yield from _cut(piece)
+
+    def _pieces(self) -> Iterator[bytes]:
+        partitions = self.spool.plan.partitions
+        for data in self.export.files:
+            for piece in pieces(self.spool.run(self.side, data.number), self.partition, partitions):
+                if self.passes == 1:
+                    yield piece
+                else:
+                    yield b"".join(record for record in _cut(piece) if self._in_turn(record))
+
+    def _in_turn(self, record: bytes) -> bool:
+        # Two bytes of the key that did not choose the partition.
+        return (record[2] << 8 | record[3]) * self.passes >> 16 == self.turn
+
+    def _refuse_duplicates(self) -> None:
+        seen: dict[bytes, bytes] = {}
+        for record in self.records():
+            before = seen.setdefault(record[:DIGEST_BYTES], record)
+            if before is not record:
+                (one, line), (two, other) = place(before), place(record)
+                files = self.export.files
+                raise DuplicateKeyError(
+                    f"The export {self.export.arn} holds one key twice: in line {line + 1} of "
+                    f"{files[one].key} and in line {other + 1} of {files[two].key}.",
+                    fix=TAKE_ANOTHER,
+                )
 
 
-def _compare(ours: list[bytes], theirs: list[bytes], file: BinaryIO) -> Counts:
-    heads, others = {r[:_HEAD] for r in ours}, {r[:_HEAD] for r in theirs}
-    equal = len(heads) if heads == others else len(heads & others)
-    missing = extra = different = 0
-    if equal < len(heads) or equal < len(others):
-        odd = heads ^ others
-        left = {r[:DIGEST_BYTES]: r for r in ours if r[:_HEAD] in odd}
-        right = {r[:DIGEST_BYTES]: r for r in theirs if r[:_HEAD] in odd}
-        for key in sorted(left.keys() | right.keys()):
-            one, other = left.get(key), right.get(key)
-            present = (one is not None) + 2 * (other is not None)
-            missing += present == 1
-            extra += present == 2
-            different += present == 3
-            one, other = ((r or _NOWHERE)[DIGEST_BYTES:] for r in (one, other))
-            file.write(_DIFFERENCE.pack(key, present, one, other))
-    return Counts(len(ours), len(theirs), equal, missing, extra, different)
+def _cut(piece: bytes) -> Iterator[bytes]:
+    return (piece[n : n + RECORD_BYTES] for n in range(0, len(piece), RECORD_BYTES))
 
 
-def _refuse_duplicates(records: list[bytes], export: Export) -> None:
-    if len({r[:DIGEST_BYTES] for r in records}) == len(records):
-        return
-    seen: dict[bytes, bytes] = {}
-    for record in records:
-        before = seen.setdefault(record[:DIGEST_BYTES], record)
-        if before is not record:
-            (one, line), (two, other) = place(before), place(record)
-            raise DuplicateKeyError(
-                f"The export {export.arn} holds one key twice: in line {line + 1} of "
-                f"{export.files[one].key} and in line {other + 1} of {export.files[two].key}.",
-                fix=TAKE_ANOTHER,
-            )
+def _compare(ours: _Part, theirs: _Part, file: BinaryIO) -> Counts:
+    left, right = ours.images(), theirs.images()
+    counts = Counts(len(left), len(right), len(left))
+    if left == right:
+        return counts
+    odd = {key for key, _ in left.items() ^ right.items()}
+    kinds = [(key in left) + 2 * (key in right) for key in sorted(odd)]
+    left, right = (
+        {r[:DIGEST_BYTES]: r for r in each.records() if r[:DIGEST_BYTES] in odd}
+        for each in (ours, theirs)
+    )
+    for key, present in zip(sorted(odd), kinds, strict=True):
+        one, other = (each.get(key, _NOWHERE)[DIGEST_BYTES:] for each in (left, right))
+        file.write(_DIFFERENCE.pack(key, present, one, other))
+    missing, extra, different = (kinds.count(present) for present in (1, 2, 3))
+    equal = counts.source - missing - different
+    return Counts(counts.source, counts.target, equal, missing, extra, different)
 
 
 def _found(rest: bytes) -> Found:
