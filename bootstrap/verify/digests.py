@@ -16,7 +16,6 @@ import msgspec
 from bootstrap.verify.lines import full_item
 from bootstrap.verify.shapes import (
     SINGLE_NUMBER,
-    Study,
     any_shape,
     encode,
     encode_into,
@@ -24,6 +23,7 @@ from bootstrap.verify.shapes import (
     odd_number,
     two_types,
 )
+from bootstrap.verify.study import Study
 from replicator.canonical import DIGEST_BYTES, digest, key_digest, normal_number
 
 PAIR_BYTES = 2 * DIGEST_BYTES

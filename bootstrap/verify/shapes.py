@@ -8,30 +8,20 @@ afterwards: numbers that are not normal, and values that have no type or two.
 
 from __future__ import annotations
 
-import operator
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType, defstruct
-
-MOST_NAMES = 256
-"""Attributes of an item that get a field: a name is looked for among them one by one."""
-_MOST_INNER = 32  # of a map; one with more is a dictionary, whose names are data
-_MOST_IN_ROW = 8
-_MOST_DEPTH = 6
-_MOST_VALUES = 2_000  # that get a type of their own; one takes as long as a hundred lines
-_RARE = 1 / 32  # of the items; an attribute that is rarer has no field
+from msgspec import UNSET, Struct, UnsetType
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 encode: Callable[[Any], bytes] = _encoder.encode
 encode_into: Callable[[Any, bytearray], None] = _encoder.encode_into
 
 # M first: see `two_types`.
-_TYPES: dict[str, Any] = {
+TYPES: dict[str, Any] = {
     "M": None, "L": None, "BOOL": bool, "NULL": bool, "SS": set[str], "NS": set[str],
     "BS": set[bytes], "S": str, "N": str, "B": bytes,
 }  # fmt: skip
@@ -76,73 +66,6 @@ class AnyLine(Struct, forbid_unknown_fields=True, gc=False):
     Item: dict[str, Value]
 
 
-@dataclass
-class Seen:
-    """What was seen of the values at one place of the items."""
-
-    types: set[str] = field(default_factory=set)
-    names: dict[str, Seen] = field(default_factory=dict)
-    """Of the attributes of its maps."""
-    many: Seen | None = None
-    """In place of `names`, once there are too many of them."""
-    elements: Seen | None = None
-    """Of its lists, all of them together."""
-    row: list[Seen] | None = None
-    """Of its lists one by one, as long as all of them have the same few elements."""
-    lists: int = 0
-
-    def add(self, value: dict[str, Any]) -> None:
-        """Takes in a value of an item; DynamoDB JSON."""
-        for name, held in value.items():
-            self.types.add(name)
-            if name == "L":
-                self._list(held)
-            elif name == "M":
-                self._map(held)
-
-    def _list(self, held: list[Any]) -> None:
-        self.elements = self.elements or Seen()
-        self.lists += 1
-        if self.lists == 1 and len(held) <= _MOST_IN_ROW:
-            self.row = [Seen() for _ in held]
-        if self.row is not None and len(self.row) != len(held):
-            self.row = None
-        for place, each in enumerate(held):
-            self.elements.add(each)
-            if self.row is not None:
-                self.row[place].add(each)
-
-    def _map(self, held: dict[str, Any]) -> None:
-        if self.many is None:
-            for name, each in held.items():
-                self.names.setdefault(name, Seen()).add(each)
-            if len(self.names) <= _MOST_INNER and not any(map(_unwritable, held)):
-                return
-            self.many = Seen()
-            for seen in self.names.values():
-                self.many.merge(seen)
-            self.names.clear()
-        else:
-            for each in held.values():
-                self.many.add(each)
-
-    def merge(self, other: Seen) -> None:
-        """Takes in what was seen at another place."""
-        self.types |= other.types
-        if other.elements:
-            self.elements = self.elements or Seen()
-            self.elements.merge(other.elements)
-            self.row, self.lists = None, self.lists + other.lists
-        if other.many or self.many:
-            self.many = self.many or Seen()
-            for seen in (*self.names.values(), *other.names.values(), other.many or Seen()):
-                self.many.merge(seen)
-            self.names.clear()
-        else:
-            for name, seen in other.names.items():
-                self.names.setdefault(name, Seen()).merge(seen)
-
-
 @dataclass(frozen=True)
 class Shape:
     """A type for the lines of a table, and what to do with what it decodes.
@@ -165,143 +88,3 @@ def any_shape(key: tuple[str, ...]) -> Shape:
         return {name: item[name] for name in names}
 
     return Shape(msgspec.json.Decoder(AnyLine).decode, chosen, loose=True)
-
-
-class Study:
-    """Learns the shape of a table's items from some of them."""
-
-    def __init__(self, key: tuple[str, ...]) -> None:
-        self._key = tuple(sorted(key))
-        self._items = 0
-        self._count: Counter[str] = Counter()
-        self._seen: dict[str, Seen] = {}
-
-    def add(self, item: dict[str, Any]) -> None:
-        """Takes in an item; DynamoDB JSON."""
-        self._items += 1
-        self._count.update(item.keys())
-        for name, value in item.items():
-            self._seen.setdefault(name, Seen()).add(value)
-        if len(self._seen) > 4 * MOST_NAMES:
-            kept = dict(self._count.most_common(MOST_NAMES))
-            self._count = Counter(kept)
-            self._seen = {name: self._seen[name] for name in kept}
-
-    def shape(self) -> Shape | None:
-        """A shape of what came often; None where the key itself cannot be a field."""
-        often = [
-            name
-            for name, count in self._count.most_common(MOST_NAMES)
-            if count >= _RARE * self._items and not _unwritable(name)
-        ]
-        if not set(self._key) <= set(often):
-            return None
-        makes = _Makes()
-        item = makes.attributes(((name, self._seen[name]) for name in often), self._key)
-        fields = {name: place for place, name in enumerate(sorted(often))}
-        places = [f"f{fields[name]}" for name in self._key]
-        chosen = defstruct(
-            "Key",
-            [(place, Any) for place in places],
-            rename=dict(zip(places, self._key, strict=True)),
-            gc=False,
-        )
-        line = defstruct("Line", [("Item", item)], forbid_unknown_fields=True, gc=False)
-        return Shape(msgspec.json.Decoder(line).decode, _picked(chosen, places), makes.loose)
-
-
-def _picked(chosen: Any, places: list[str]) -> Callable[[Any], Any]:
-    if len(places) == 1:
-        (only,) = places
-        return lambda item: chosen(getattr(item, only))
-    one, other = places
-    return lambda item: chosen(getattr(item, one), getattr(item, other))
-
-
-class _Makes:
-    """Makes the types of one shape. `loose`: they admit values without a type, or with two."""
-
-    def __init__(self) -> None:
-        self.loose = False
-        self._made = 0
-        self._known: dict[str, Any] = {}
-
-    def attributes(self, seen: Iterable[tuple[str, Seen]], key: tuple[str, ...] = ()) -> Any:
-        """Of an item or of a map."""
-        return self._attributes(seen, key, _MOST_DEPTH)
-
-    def _attributes(self, seen: Iterable[tuple[str, Seen]], key: tuple[str, ...], left: int) -> Any:
-        fields: list[Any] = []
-        names: dict[str, str] = {}
-        for place, (name, each) in enumerate(sorted(seen, key=lambda pair: pair[0])):
-            made = self._value(each, left)
-            names[f"f{place}"] = name
-            fields.append(
-                (f"f{place}", made) if name in key else (f"f{place}", made | UnsetType, UNSET)
-            )
-        return defstruct(
-            "Attributes",
-            fields,
-            rename=names,
-            forbid_unknown_fields=True,
-            omit_defaults=True,
-            kw_only=True,
-            gc=False,
-        )
-
-    def _value(self, seen: Seen, left: int) -> Any:
-        self._made += 1
-        if not left or self._made > _MOST_VALUES:
-            self.loose = True
-            return Value
-        fields = [(name, self._held(name, seen, left - 1)) for name in _TYPES if name in seen.types]
-        if len(fields) == 1:
-            ((name, _),) = fields
-            # Those that hold no others are the same wherever they are.
-            one = _typed(fields) if _TYPES[name] is None else self._known.get(name)
-            return one or self._known.setdefault(name, _typed(fields))
-        several = [(name, held | UnsetType, UNSET) for name, held in fields]
-        return _typed(several, {"__post_init__": _exactly_one([name for name, _ in fields])})
-
-    def _held(self, name: str, seen: Seen, left: int) -> Any:
-        if name == "L":
-            elements = seen.elements or Seen()
-            if len(elements.types) > 1 and seen.row is not None:
-                return tuple[tuple(self._value(each, left) for each in seen.row)]  # type: ignore[misc]
-            inner: Any = self._value(elements, left)
-            return list[inner]
-        if name == "M":
-            if seen.many is None:
-                return self._attributes(seen.names.items(), (), left)
-            each: Any = self._value(seen.many, left)
-            return dict[str, each]
-        return _TYPES[name]
-
-
-def _typed(fields: list[Any], namespace: dict[str, Any] | None = None) -> Any:
-    return defstruct(
-        "Typed",
-        fields,
-        namespace=namespace,
-        forbid_unknown_fields=True,
-        omit_defaults=True,
-        kw_only=True,
-        gc=False,
-    )
-
-
-def _exactly_one(names: list[str]) -> Callable[[Any], None]:
-    """What a type of several fields does with what it decoded. No names: nothing is right."""
-    held = operator.attrgetter(*names) if names else None
-    others = len(names) - 1
-
-    def check(value: Any) -> None:
-        if held is None or held(value).count(UNSET) != others:
-            raise ValueError("a value has not exactly one type")
-
-    return check
-
-
-def _unwritable(name: str) -> bool:
-    """Whether msgspec takes no such name for a field: those that JSON escapes."""
-    return any(character in '"\\' or character < " " for character in name)
