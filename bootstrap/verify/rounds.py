@@ -142,6 +142,14 @@ class Rounds:
         desk.journal.forget(RecoverySwitched, "the target's recovery is off again")
         self._desk.say("Point-in-time recovery of the target table is off again.")
 
+    def tell_recovery(self) -> None:
+        """Says what a verification that ends without a result leaves on, and costs."""
+        if self._desk.journal.get(RecoverySwitched) is not None:
+            self._desk.say(
+                f"Point-in-time recovery of the target table {self._desk.target.name} stays on "
+                "until a verification is over: verify again, or switch it off yourself."
+            )
+
     # -- exports that are there ------------------------------------------------------------------
 
     def _given_round(self, source_arn: str, target_arn: str) -> Round:

@@ -76,6 +76,9 @@ class Verification:
             desk.journal.refresh()
             self.refuse_unready()
             return self._rounds()
+        except BaseException:
+            self._series.tell_recovery()
+            raise
         finally:
             desk.lease.release()
 

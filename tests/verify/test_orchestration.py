@@ -174,7 +174,9 @@ def test_a_table_that_does_not_replicate_is_not_verified(twin: Twin) -> None:
         twin.verify()
 
 
-def test_a_damaged_export_is_an_error_and_the_result_before_it_stands(twin: Twin) -> None:
+def test_a_damaged_export_is_an_error_the_result_before_it_stands_and_what_it_leaves_on_is_told(
+    twin: Twin,
+) -> None:
     twin.verify()
     original = twin.objects.put
 
@@ -184,9 +186,12 @@ def test_a_damaged_export_is_an_error_and_the_result_before_it_stands(twin: Twin
             (twin.objects.root / "snapshots" / made.key).write_bytes(made.body[:-4])
 
     object.__setattr__(twin.objects, "put", spoil)
+    twin.target.recovery = False
     with pytest.raises(DamagedExportError):
-        twin.verify()
+        twin.verify(enable_target_recovery=True)
     assert "equal" in last(twin.desk().store, "orders").line
+    assert twin.target.recovery
+    assert "stays on until a verification is over" in twin.said[-1]
 
 
 def test_a_failed_export_is_reported_and_the_next_verify_takes_another(twin: Twin) -> None:
