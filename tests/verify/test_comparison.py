@@ -145,7 +145,7 @@ def test_many_partitions_and_several_passes_come_to_the_same(
     theirs[700]["total"] = {"N": "-5"}
     monkeypatch.setattr(spools, "ITEMS_PER_PARTITION", per_partition)
     monkeypatch.setattr(spools, "MOST_PARTITIONS", 64)
-    monkeypatch.setattr(partitions, "ITEMS_PER_PARTITION", per_partition)
+    monkeypatch.setattr(partitions, "MOST_AT_ONCE", per_partition)
     monkeypatch.setattr(comparison, "BUFFER_BYTES", 2000)  # many blocks in a run
     made = compared(tmp_path, objects, ours, theirs)
     assert made.counts == Counts(996, 997, 992, 3, 4, 1)
