@@ -220,10 +220,8 @@ def test_a_mapping_that_is_gone_keeps_nobody_from_abandoning() -> None:
 
 
 def test_killed_at_any_call_the_same_command_ends_it() -> None:
-    def prepare() -> World:
-        return replicated(world_with_others())
-
-    world = prepare()
+    prepared = replicated(world_with_others())
+    world = prepared.copied()
     world.seen.clear()
     Process(world, pid=50, orders=WHOLLY).go()
     names = [each.name for each in world.seen]
@@ -232,7 +230,7 @@ def test_killed_at_any_call_the_same_command_ends_it() -> None:
         for after in (False, True):
             telling.setdefault((after, *names[max(0, number - 1) : number + 2]), (number, after))
     for number, after in telling.values():
-        world = prepare()
+        world = prepared.copied()
         world.on_call = _killer(world.calls + number + 1, after)
         with pytest.raises(Killed):
             Process(world, pid=50, orders=WHOLLY).go()

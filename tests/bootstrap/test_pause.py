@@ -156,8 +156,7 @@ def test_resuming_what_is_not_paused_measures_it_once_more() -> None:
     assert resume(world).run.journal.row.state is State.REPLICATING
 
 
-def calls_of(orders: Orders, prepare: Callable[[], World]) -> list[str]:
-    world = prepare()
+def calls_of(orders: Orders, world: World) -> list[str]:
     world.seen.clear()
     Process(world, pid=50, orders=orders).go()
     return [each.name for each in world.seen]
@@ -179,19 +178,22 @@ def waiting() -> World:
 
 @pytest.mark.parametrize(
     ("orders", "prepare", "end"),
-    [(PAUSE, busy, State.PAUSED), (RESUME, waiting, State.REPLICATING)],
-    ids=["pause", "resume"],
+    [
+        pytest.param(PAUSE, busy, State.PAUSED, id="pause"),
+        pytest.param(RESUME, waiting, State.REPLICATING, id="resume", marks=pytest.mark.slow),
+    ],
 )
 def test_killed_at_any_call_the_same_command_ends_it(
     orders: Orders, prepare: Callable[[], World], end: State
 ) -> None:
-    names = calls_of(orders, prepare)
+    prepared = prepare()
+    names = calls_of(orders, prepared.copied())
     telling: dict[tuple[object, ...], tuple[int, bool]] = {}
     for number in range(len(names)):
         for after in (False, True):
             telling.setdefault((after, *names[max(0, number - 1) : number + 2]), (number, after))
     for number, after in telling.values():
-        world = prepare()
+        world = prepared.copied()
         base = world.calls
 
         def kill(

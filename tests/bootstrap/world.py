@@ -7,8 +7,10 @@ call of either passes `World.around`, where a test watches it, fails it or kills
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import json
+import threading
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from typing import Any
@@ -184,6 +186,11 @@ class World:
         for table, keys in ((JOURNAL, "pk:S,sk:S"), (LEDGER, "k:B")):
             self._create(table, keys)
         self._quiet = False
+
+    def copied(self) -> World:
+        """Another world in the same state, without the run that led there."""
+        apart = {id(self.dynamodb.lock): threading.RLock(), id(self.seen): list(self.seen)}
+        return copy.deepcopy(self, apart)
 
     def _create(self, table: str, keys: str) -> None:
         pairs = [key.split(":") for key in keys.split(",")]

@@ -314,6 +314,7 @@ def test_a_second_table_touches_nothing_of_the_first(stack: Deployment, tmp_path
     assert all(name.startswith("replicate-customers-") for name in added)
 
 
+@pytest.mark.slow
 def test_any_table_name_makes_names_that_every_service_accepts(tmp_path: Path) -> None:
     names = ["Orders", "orders", "My_Table.v2", "a" * 255, "a" * 254, "...", "ends-in-a-hyphen-"]
     tables = [{"source": name} for name in names]
