@@ -163,7 +163,7 @@ def main() -> None:
     help="What AWS rarely does, often: on, or a list such as duplicate=0.2,delay=0.3,kill=0.05.",
 )
 @click.pass_context
-def demo(context: click.Context, **options: Any) -> None:
+def demo(context: click.Context, /, **options: Any) -> None:
     """Replicate a live table from one emulated account to another, and compare."""
     given = context.get_parameter_source("items") is click.core.ParameterSource.COMMANDLINE
     if given and options["data"]:
