@@ -43,11 +43,11 @@ check: $(READY)  ## format, lint, types, layers and the fast tests: about a minu
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow"
+	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test: check  ## everything
 	$(BIN)/pytest -q -m slow tests/simulation
-	$(BIN)/pytest -q -n 2 --dist loadfile -m slow --ignore tests/simulation
+	$(BIN)/pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m slow --ignore tests/simulation
 
 bench: $(READY)  ## measure the consumer and the verification beside the usual ways
 	@$(BIN)/python -m tests.bench
