@@ -252,7 +252,9 @@ class _Batch:
 
         What counts is Kinesis records, each once however often it is a candidate and however many
         user records it holds: Lambda's batches get no smaller than one, and one that were too many
-        by itself would stand in its lane for ever.
+        by itself would stand in its lane for ever. So would a batch whose items went back within
+        one timestamp, or one of ties that comes again: an ambiguous order is no fault that somebody
+        could mend, so it never counts.
         """
         suspected = len(self._suspected | self._now_suspected())
         burst = self._consumer.config.quarantine_burst
@@ -261,7 +263,10 @@ class _Batch:
             self._tell_burst(suspected)
 
     def _now_suspected(self) -> set[str]:
-        return {candidate.slot.record.sequence_number for candidate in self._suspects}
+        return {candidate.slot.record.sequence_number for candidate in self._faulty()}
+
+    def _faulty(self) -> list[Candidate]:
+        return [each for each in self._suspects if each.reason is not Reason.AMBIGUOUS]
 
     def _quarantine(self) -> None:
         candidates = self._parked + self._suspects
@@ -297,7 +302,7 @@ class _Batch:
             "Too many records for quarantine: nothing more is quarantined, the batch failed.\n"
             "Try: find the common cause; if each is bad in its own way, raise QUARANTINE_BURST.",
             records=suspected,
-            reasons=sorted({candidate.reason.value for candidate in self._suspects}),
+            reasons=sorted({candidate.reason.value for candidate in self._faulty()}),
         )
 
     # Proving and reporting.

@@ -323,6 +323,43 @@ def test_one_record_never_trips_the_breaker_by_itself(world: World) -> None:
     assert len(world.quarantine()) == 12
 
 
+def test_doubtful_writes_however_many_never_stop_a_lane(world: World) -> None:
+    """C3: in-order delivery of items that go back within one timestamp; no wait would settle it."""
+    there = [document(None, item(f"k{n}", 2)) for n in range(12)]
+    back = [document(item(f"k{n}", 2), None) for n in range(12)]
+    assert world.handle(*there, *back) is None
+    assert [world.value(f"k{n}") for n in range(12)] == [None] * 12
+    assert world.reasons() == ["ambiguous-order"] * 12
+
+
+def test_a_redelivery_of_many_ties_never_stops_a_lane(world: World) -> None:
+    """C3: the first of three changes of one millisecond says nothing about the third."""
+    steps = itertools.pairwise([None, 1, 2, 3])
+    batch = [
+        document(
+            old and item(f"k{n}", old), item(f"k{n}", new), START + n * 1000, precision="m"
+        )
+        for old, new in steps
+        for n in range(12)
+    ]
+    assert world.handle(*batch) is None
+    assert world.reasons() == []
+    assert world.handle(*batch) is None
+    assert [world.value(f"k{n}") for n in range(12)] == ["3"] * 12
+    assert set(world.reasons()) == {"ambiguous-order"}
+
+
+def test_notes_on_order_are_no_part_of_a_burst(world: World) -> None:
+    """C3: they neither trip the breaker for others nor keep it from tripping."""
+    there = [document(None, item(f"k{n}", 2)) for n in range(12)]
+    back = [document(item(f"k{n}", 2), None) for n in range(12)]
+    bad = [document(None, item(f"bad{n}", "not a number")) for n in range(11)]
+    assert world.handle(*there, *back, *bad[:10]) is None
+    assert len(world.quarantine()) == 22
+    assert world.handle(*there, *back, *bad, first=3000) == "3000"
+    assert len(world.quarantine()) == 22
+
+
 def test_no_probe_passes_when_the_breaker_trips(world: World) -> None:
     world.handle(probe(), *([b"garbage"] * 11))
     assert world.rows() == []
