@@ -210,7 +210,7 @@ def _machinery(lane: Lane) -> Sequence[Alarm]:
             means="So many records cannot be applied that the cause is no property of a record: "
             "nothing is quarantined, and the lane waits.",
             first="the consumer's log names the reasons; if each is bad in its own way, raise "
-            "QUARANTINE_BURST.",
+            "quarantineBurst.",
             # A batch that fails comes again, at longer and longer intervals.
             periods=3,
         ),

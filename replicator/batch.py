@@ -300,7 +300,8 @@ class _Batch:
         self._tally.counts[BREAKER] = suspected
         self._tally.failed(
             "Too many records for quarantine: nothing more is quarantined, the batch failed.\n"
-            "Try: find the common cause; if each is bad in its own way, raise QUARANTINE_BURST.",
+            "Try: find the common cause; if each is bad in its own way, raise the table's "
+            "quarantineBurst in the stack file and run pulumi up.",
             records=suspected,
             reasons=sorted({candidate.reason.value for candidate in self._faulty()}),
         )
