@@ -165,9 +165,13 @@ def clients(region: str, threads: int) -> tuple[Any, Any]:
     same. Parameter validation is off: DynamoDB validates, and what it rejects is isolated and
     quarantined.
     """
+    import logging
+
     import botocore.session
     from botocore.config import Config
 
+    # At DEBUG, which whoever may configure the function may set, it logs whole requests.
+    logging.getLogger("botocore").setLevel(logging.INFO)
     session = botocore.session.get_session()
     config = Config(
         region_name=region,
