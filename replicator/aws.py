@@ -105,7 +105,9 @@ def classify(code: str, status: int = 400) -> Kind:
         return Kind.THROTTLED
     if code in _CONFLICT:
         return Kind.CONFLICT
-    if code in _INVALID:
+    # A request that is too large may be refused on the way, by its status alone; sent again and
+    # again, its record would hold up its lane for ever.
+    if code in _INVALID or status == 413:
         return Kind.INVALID
     if code == "TransactionCanceledException":
         return Kind.CANCELLED

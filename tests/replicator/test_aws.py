@@ -61,6 +61,7 @@ def failing(error: Exception) -> Failure:
         (errors.client_error("X", "ValidationException", "no"), Kind.INVALID),
         (errors.client_error("X", "SerializationException", "no"), Kind.INVALID),
         (errors.item_collection_too_large(), Kind.INVALID),
+        (errors.client_error("X", "413", "", status=413), Kind.INVALID),
         (ParamValidationError(report="no"), Kind.INVALID),
         (errors.access_denied(), Kind.SYSTEMATIC),
         (errors.expired_credentials(), Kind.SYSTEMATIC),
