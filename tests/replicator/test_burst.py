@@ -1,4 +1,4 @@
-"""The burst breaker: many bad records at once are no exceptions, and the stream keeps them better."""
+"""The burst breaker: many bad records at once are no exceptions, and stay in the stream."""
 
 from __future__ import annotations
 
