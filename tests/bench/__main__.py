@@ -123,17 +123,39 @@ def targets(rows: list[Row], imports: dict[str, float]) -> list[Target]:
     ]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="1 KB items at 5 ms only")
-    quick = parser.parse_args().quick
-    sizes, latencies = ((1024,), (5,)) if quick else (SIZES, LATENCIES)
+def measured(sizes: tuple[int, ...], latencies: tuple[int, ...], rounds: int) -> list[Row]:
+    """The rows of the table. All of a latency are measured before the next round begins."""
     rows: list[Row] = []
     with running_stub() as port:
         for latency in latencies:
-            for contender, shape in shapes(sizes):
-                print(f"  {contender:8} {shape.name:28} {latency:4} ms", flush=True)
-                rows.append(in_a_process(contender, shape, latency, port))
+            best: dict[tuple[str, str], Row] = {}
+            for number in range(rounds):
+                for contender, shape in shapes(sizes):
+                    print(
+                        f"  {contender:8} {shape.name:28} {latency:4} ms  {number + 1}", flush=True
+                    )
+                    row = in_a_process(contender, shape, latency, port)
+                    known = best.setdefault((contender, shape.name), row)
+                    if row.changes_per_second > known.changes_per_second:
+                        best[contender, shape.name] = row
+            rows += best.values()
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="1 KB items only, at 5 ms")
+    parser.add_argument("--aim", action="store_true", help="at 5 ms only")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=1,
+        help="on a busy machine: how often; the best of each counts",
+    )
+    asked = parser.parse_args()
+    sizes = (1024,) if asked.quick else SIZES
+    latencies = (5,) if asked.quick or asked.aim else LATENCIES
+    rows = measured(sizes, latencies, asked.rounds)
     decode, imports = decoding.rates(sizes), import_times()
     aims = targets(rows, imports)
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
