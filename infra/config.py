@@ -93,8 +93,8 @@ class Table:
     ledger_retention_days: int = 30
     """Days an entry outlives its change. Never under 8: DynamoDB retries a delivery for 168 h."""
     quarantine_burst: int = 10
-    """Records of an invocation that may go to quarantine whatever their share. More, and more than
-    a tenth of it, are a systematic fault: none goes, and the lane waits. 10: exceptions are few."""
+    """Records of an invocation, or of ten minutes, that may go to quarantine whatever their share.
+    More, and more than a tenth, are a systematic fault: the lane waits. 10: exceptions are few."""
     start_at: str = TRIM_HORIZON
     """Where a new mapping begins to read: the oldest record, or the records that arrived since a
     moment (UTC, 2026-11-23T10:00:00Z). Changing it replaces the mapping: see the README's runbook.

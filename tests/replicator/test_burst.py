@@ -50,6 +50,41 @@ def test_the_breaker_is_set_by_the_environment(world: World) -> None:
     assert world.handle(b"1", b"2") is None
 
 
+def test_a_fault_that_hits_every_change_of_a_quiet_table_drains_nothing_either(
+    world: World,
+) -> None:
+    """C3: a batch of one or two is never a burst by itself."""
+    bad = [document(None, item(f"bad{n}", "not a number")) for n in range(40)]
+    told = [world.handle(each, first=2000 + n) for n, each in enumerate(bad)]
+    assert told == [None] * 10 + [str(n) for n in range(2010, 2040)]
+    assert len(world.quarantine()) == 10
+    assert world.handle(document(None, item("good")), first=3000) is None
+    assert world.meter.last["ChangesApplied"] == 1
+
+
+def test_a_lane_that_waits_for_what_came_before_it_goes_on_after_minutes(world: World) -> None:
+    """C3: a dozen records of a quiet table that are each bad in their own way make it late only."""
+    for n in range(11):
+        world.handle(b"garbage", first=2000 + n)
+    assert world.handle(b"garbage", first=2010) == "2010"
+    world.clock.advance(601)
+    assert world.handle(b"garbage", first=2010) is None
+    assert len(world.quarantine()) == 11
+
+
+def test_bad_records_of_a_busy_table_stay_exceptions(world: World) -> None:
+    for n in range(30):
+        batch = [document(None, item(f"k{n}-{m}")) for m in range(20)]
+        assert world.handle(b"garbage", *batch, first=10_000 + 100 * n) is None
+    assert len(world.quarantine()) == 30
+
+
+def test_a_bad_record_that_is_delivered_again_counts_once(world: World) -> None:
+    for _ in range(20):
+        assert world.handle(b"garbage", b"garbage") is None
+    assert len(world.quarantine()) == 2
+
+
 def test_one_record_never_trips_the_breaker_by_itself(world: World) -> None:
     """Lambda cannot split it: it would stand in its lane for ever."""
     packed = aggregate(*(document(None, item(f"bad{n}", "not a number")) for n in range(12)))

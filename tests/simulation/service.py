@@ -248,16 +248,15 @@ class Service:
         return report
 
     def tripped(self) -> None:
-        """The consumer says of the batch at hand that too many of its records are at fault."""
+        """The consumer says that too many records are at fault: it keeps the batch at hand out of
+        quarantine, for the sake of some of its own.
+        """
         task = self.trouble.root()
         records = self._handled.get(task) if task is not None else None
         if records is None:
             return
-        at_fault = sum(any(part.at_fault for part in record.parts) for record in records)
-        if at_fault <= self.plan.burst:
-            raise ViolationError(
-                f"C3: a lane waits for a burst of bad records, and {at_fault} of {len(records)} are"
-            )
+        if not any(part.at_fault for record in records for part in record.parts):
+            raise ViolationError(f"C3: {records[0].place} waits for bad records, and there is none")
 
     def _fate(self, records: Sequence[StreamRecord]) -> Fate:
         now = self.scheduler.clock()
