@@ -207,6 +207,7 @@ class Consumer(pulumi.ComponentResource):
                     "LEDGER_TABLE": ledger.name,
                     "LEDGER_RETENTION_DAYS": str(table.ledger_retention_days),
                     "QUARANTINE_BUCKET": self.quarantine.name,
+                    "QUARANTINE_BURST": str(table.quarantine_burst),
                     "ORDERING": table.ordering,
                 }
             },
