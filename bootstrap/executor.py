@@ -193,7 +193,7 @@ class TableRun:
         except UnavailableError as error:
             outcome = self._bear(error, step)
         except LeaseLostError:
-            self._held = False
+            self._gone()
             raise
         except BootstrapError as error:
             self._fail(step, error)
@@ -249,7 +249,12 @@ class TableRun:
             raise error
         return Pending(f"the {error.side.account} to answer: {error.what}", timing.poll(10))
 
+    def _gone(self) -> None:
+        """Another run has the lease: there is none to give back, and nothing is waited for."""
+        self._held, self._pending = False, None
+
     def _fail(self, step: ModuleType | None, error: BootstrapError) -> None:
+        self._pending = None
         # Where the journal cannot be written either, the first error is the one to show.
         with contextlib.suppress(BootstrapError):
             self.journal.fail(step.name if step else "journal", error)
@@ -269,9 +274,18 @@ class TableRun:
         )
 
     def keep_lease(self) -> None:
-        """Renews while nothing else is called. What may pass is the next tick's business."""
-        with contextlib.suppress(UnavailableError):
+        """Renews while nothing else is called. That an account refuses is the next tick's business.
+
+        Raises:
+            LeaseLostError: when another run has taken over.
+        """
+        try:
             self._lease.check()
+        except AccountError:
+            return
+        except LeaseLostError:
+            self._gone()
+            raise
 
     def snapshot(self, final: bool = False) -> progress.Snapshot:
         """Where the table stands, as far as this process knows; `final` asks AWS once more."""
@@ -288,7 +302,7 @@ class TableRun:
             row,
             self._history,
             at=self.journal.now(),
-            holder="" if final else "this process",
+            holder="this process" if self._held and not final else "",
             command=self._command,
             mapping=self._mapping,
             measure=measure,
@@ -318,6 +332,14 @@ def drive(
     """
     going = list(runs)
     failed: list[tuple[TableRun, BootstrapError]] = []
+
+    def end(run: TableRun, error: BootstrapError | None = None) -> None:
+        # At once, and not with the last table: who looks sees that nobody works on this one.
+        going.remove(run)
+        run.stop()
+        if error is not None:
+            failed.append((run, error))
+
     try:
         while going:
             polls: list[float] = []
@@ -325,18 +347,17 @@ def drive(
                 try:
                     outcome = run.tick()
                 except BootstrapError as error:
-                    failed.append((run, error))
-                    going.remove(run)
+                    end(run, error)
                     continue
                 if isinstance(outcome, Done):
-                    going.remove(run)
-                if isinstance(outcome, Pending) and outcome.outlasts and not run.waits:
-                    going.remove(run)
-                    failed.append((run, run.still_running(outcome)))
-                polls.append(outcome.poll if isinstance(outcome, Pending) else 0)
+                    end(run)
+                elif isinstance(outcome, Pending) and outcome.outlasts and not run.waits:
+                    end(run, run.still_running(outcome))
+                else:
+                    polls.append(outcome.poll if isinstance(outcome, Pending) else 0)
             report([run.snapshot() for run in runs])
-            if going and polls:
-                _sleep(going, min(polls), clock, report, runs)
+            if going:
+                _sleep(going, min(polls), clock, report, runs, end)
     finally:
         for run in runs:
             run.stop()
@@ -349,10 +370,14 @@ def _sleep(
     clock: Clock,
     report: Report,
     runs: Sequence[TableRun],
+    end: Callable[[TableRun, BootstrapError], None],
 ) -> None:
-    end = clock.monotonic() + seconds
-    while (left := end - clock.monotonic()) > 0:
+    until = clock.monotonic() + seconds
+    while going and (left := until - clock.monotonic()) > 0:
         clock.sleep(min(left, SLICE_SECONDS))
-        for run in going:
-            run.keep_lease()
+        for run in list(going):
+            try:
+                run.keep_lease()
+            except LeaseLostError as error:
+                end(run, error)  # that table's, and no other's
         report([run.snapshot() for run in runs])

@@ -115,8 +115,8 @@ class _Hook(Faults):
 class World:
     """Everything that outlives a process."""
 
-    def __init__(self) -> None:
-        self.clock = VirtualClock()
+    def __init__(self, clock: VirtualClock | None = None) -> None:
+        self.clock = clock or VirtualClock()
         self.source = TableFacts(
             arn=SOURCE_ARN,
             table_id="source-1",
