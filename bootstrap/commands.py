@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from time import time
@@ -10,6 +11,7 @@ from typing import Any
 import click
 
 from bootstrap import operations, planning, price_file, stack_file
+from bootstrap.commandline import PROGRAM
 from bootstrap.ending import ended
 from bootstrap.errors import UsageError
 from bootstrap.invocation import chosen, common_options, gateways, guarded, process
@@ -91,7 +93,7 @@ def _stack(given: dict[str, Any], config: Path | None) -> tuple[Outputs, Sequenc
     if given["stack"] or given["outputs"]:
         raise UsageError(
             "--config describes a stack that is not deployed; --stack and --outputs, one that is.",
-            fix=f"python -m bootstrap plan --config {config}",
+            fix=f"{PROGRAM} plan {shlex.join(['--config', str(config)])}",
         )
     described = stack_file.read(config)
     given["source_profile"] = given["source_profile"] or described.source_profile

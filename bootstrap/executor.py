@@ -58,7 +58,7 @@ class TableRun:
         self.context = context
         self._store = store
         self._lease = lease
-        self._command = command
+        self.command = command
         self._pending: Pending | None = None
         self._pending_since = 0.0
         self._trouble_since: float | None = None
@@ -137,7 +137,7 @@ class TableRun:
             raise BlockedError(
                 f"The run of table {self.context.table.source_table} is being abandoned since "
                 f"{moment(abandoning.at)}, and some of what it made may be gone already.",
-                fix=f"{self._command.format('abandon')}, which ends it; then run begins another",
+                fix="python -m bootstrap abandon, which ends it; then run begins another",
             )
 
     def _end_pause(self) -> None:
@@ -147,7 +147,7 @@ class TableRun:
         if self._course is not Course.RESUME:
             raise BlockedError(
                 f"Table {table} is paused since {moment(paused.at)}, on purpose.",
-                fix=self._command.format("resume"),
+                fix="python -m bootstrap resume",
             )
         self.journal.put(Paused(paused.at, self.journal.now()), "resuming")
 
@@ -270,7 +270,7 @@ class TableRun:
         table = self.context.table.source_table
         return StillRunningError(
             f"Table {table}: still waiting for {pending.what}, which goes on by itself.",
-            fix=f"the same command later, or {self._command.format('status')}",
+            fix="the same command later, or python -m bootstrap status",
         )
 
     def keep_lease(self) -> None:
@@ -303,7 +303,7 @@ class TableRun:
             self._history,
             at=self.journal.now(),
             holder="this process" if self._held and not final else "",
-            command=self._command,
+            command=self.command,
             mapping=self._mapping,
             measure=measure,
             waiting=Waiting(pending.what, self._pending_since) if pending else None,

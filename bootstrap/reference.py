@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from bootstrap.cli import main
-from bootstrap.invocation import PROGRAM
+from bootstrap.commandline import PROGRAM
 
 HEAD = "## Commands"
 NEXT = "## The local cloud"

@@ -141,7 +141,10 @@ def _follow(context: Context, imported: Imported) -> Outcome:
             Side.TARGET,
             f"DynamoDB does not know the import {imported.arn} any more (it forgets them after "
             "90 days).",
-            fix="start over with a new stack, whose journal is empty",
+            fix=f"delete the table {context.table.target_table}, if it is there and nobody needs "
+            "it; then python -m bootstrap abandon, and python -m bootstrap run, for another "
+            "snapshot",
+            resumable=False,
         )
     if facts.status in ("FAILED", "CANCELLED"):
         return _failed(context, imported, facts)
@@ -191,20 +194,22 @@ def _failed(context: Context, imported: Imported, facts: ImportFacts) -> Outcome
     ours = left is not None and facts.table_id in ("", left.table_id)
     if facts.failure_code == REFUSED_ITEMS and ours and orders.accept_import_errors:
         return _complete(context, imported, facts, refused=facts.errors)
+    # What fails in this run is told first, whatever its orders: the next attempt is paid for, too.
     told_before = imported.failed_generation not in (0, journal.generation)
-    if left is None and (told_before or orders.discard_failed_import):
+    if left is None and told_before:
         again = Imported(
             attempt=imported.attempt + 1, failed_arns=(*imported.failed_arns, imported.arn)
         )
         why = f"{facts.failure_code} {facts.failure}".strip()
         journal.put(again, f"the import failed ({why}): another one is prepared")
         return Acted()
-    if left is not None and ours and orders.discard_failed_import:
+    if left is not None and ours and told_before and orders.discard_failed_import:
         if left.status != "DELETING":
             journal.put(imported, f"deleting table {name}, which the failed import left")
             context.target.drop(name)
         return Pending("the table of the failed import to be gone", context.timing.poll(5))
-    raise _failure(context, imported, facts, left is not None and ours)
+    failure = _failure(context, imported, facts, ours)
+    raise _taken(context) if left is not None and not ours else failure
 
 
 def _failure(context: Context, imported: Imported, facts: ImportFacts, left: bool) -> AccountError:
@@ -216,14 +221,15 @@ def _failure(context: Context, imported: Imported, facts: ImportFacts, left: boo
         "the import failed",
     )
     log = f"log group {facts.log_group or IMPORT_LOG_GROUP}, stream {facts.log_stream}"
-    fix = f"read why in {log}; then run again, which starts another import that is paid for"
+    run = "python -m bootstrap run"
+    fix = f"read why in {log}; then {run}, which starts another import that is paid for"
     if left:
         fix = (
-            f"read why in {log}; then run again with --discard-failed-import, which deletes the "
-            f"table {name} that the import left and starts another import that is paid for"
+            f"read why in {log}; then {run} --discard-failed-import, which deletes the table "
+            f"{name} that the import left and starts another import that is paid for"
         )
     if left and facts.failure_code == REFUSED_ITEMS:
-        fix += "; or with --accept-import-errors, which goes on without the refused items"
+        fix += f"; or {run} --accept-import-errors, which goes on without the refused items"
     return AccountError(
         Side.TARGET,
         f"The import {facts.arn} into table {name} failed: {why}. {facts.imported_items} of "
@@ -240,5 +246,7 @@ def _still_there(context: Context, imported: Imported) -> Outcome:
     raise AccountError(
         Side.TARGET,
         f"The target table {context.table.target_table} is {became}.",
-        fix="find out who deleted it; a new snapshot needs a new stack, whose journal is empty",
+        fix="find out who deleted it; then for another snapshot: python -m bootstrap abandon, and "
+        "python -m bootstrap run",
+        resumable=False,
     )

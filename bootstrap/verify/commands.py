@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from bootstrap.commandline import telling
 from bootstrap.errors import UsageError
 from bootstrap.invocation import chosen, common_options, guarded, process
 from bootstrap.verify.backfill import OUTCOMES, Backfill
@@ -98,7 +99,7 @@ def verify(
     """
 
     def work() -> int:
-        outputs, tables, _ = chosen(given)
+        outputs, tables, command = chosen(given)
         if (given["dry_run"] or given["yes"]) and not given["repair"]:
             raise UsageError("--dry-run and --yes say how to repair.", fix="--repair with them")
         if (given["source_export"] is None) != (given["target_export"] is None):
@@ -119,7 +120,8 @@ def verify(
                 report=report,
                 **{name: given[name] for name in _PASSED_ON},
             )
-            found = Verification(desks.desk(table), options).run()
+            with telling(command[table.source_table]):
+                found = Verification(desks.desk(table), options).run()
             results.append(found)
             if not as_json_text:
                 click.echo(page(table.source_table, found))

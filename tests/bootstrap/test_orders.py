@@ -6,8 +6,7 @@ import dataclasses
 
 import pytest
 
-from bootstrap.accounts import TableFacts
-from bootstrap.errors import AccountError, StillRunningError
+from bootstrap.errors import AccountError, BlockedError, StillRunningError
 from bootstrap.orders import STOPS, Orders
 from bootstrap.states import Imported, State
 from tests.bootstrap.process import Process
@@ -135,14 +134,23 @@ def test_the_table_of_a_failed_import_is_deleted_only_when_told_and_then_importe
     assert (len(world.exports), len(world.imports)) == (1, 2)
 
 
+def test_an_import_that_fails_again_under_the_same_orders_is_told_before_a_third_is_paid_for() -> (
+    None
+):
+    world = failed_import()
+    world.failures["import/0002"] = "ItemValidationError"
+    failure_of(world, Orders(discard_failed_import=True))
+    assert len(world.imports) == 2
+
+
 def test_a_table_that_is_not_the_failed_imports_is_never_deleted() -> None:
     world = failed_import()
     assert world.target is not None
     world.target = dataclasses.replace(world.target, table_id="theirs")
-    failure = failure_of(world, Orders(discard_failed_import=True))
+    with pytest.raises(BlockedError, match="did not make it") as refusal:
+        Process(world, pid=2, orders=Orders(discard_failed_import=True)).go()
     assert not world.times("drop")
-    assert "--discard-failed-import" not in failure.fix
-    world.target = TableFacts("arn", "theirs", "ACTIVE", 1, 1, False)
+    assert "--discard-failed-import" not in refusal.value.fix
 
 
 def test_the_second_export_says_why_the_first_one_failed() -> None:

@@ -86,7 +86,7 @@ def test_a_paused_table_is_not_resumed_by_run() -> None:
     world = paused()
     with pytest.raises(BlockedError, match="paused since") as caught:
         Process(world, pid=3).go()
-    assert caught.value.fix == COMMAND.format("resume")
+    assert caught.value.fix == "python -m bootstrap resume"
     assert world.mapping_enabled_at is None
 
 
