@@ -305,6 +305,8 @@ def _show(
         as_json(each) | {"verification": last.json, "gap": lost.json if lost else None}
         for each, last, lost in zip(shown, verified, gaps, strict=True)
     ]
-    value = values[0] if len(values) == 1 else {"tables": values}
+    value = values[0]
+    if len(values) > 1:
+        value = {"tables": values, "next": status_view.next_of(shown)}
     # Watched, a line per look: for scripts that follow it.
     print(json.dumps(value, indent=None if watch else 2), file=process.out, flush=True)

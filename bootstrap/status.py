@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from bootstrap import progress
 from bootstrap.accounts import Ledger, SourceAccount, TargetAccount
@@ -51,6 +51,13 @@ def look(
         findings=judge(readings, expected(table)) if readings else (),
         usage=usage(at) if usage is not None and row.run_id else Usage(),
     )
+
+
+def next_of(shown: Sequence[progress.Snapshot]) -> str | None:
+    """The next command of a stack of several tables: one that does something, if there is one."""
+    commands = [each.next for each in shown if each.next is not None]
+    doing = [each.next for each in shown if each.next is not None and not each.holder]
+    return next(iter([*doing, *commands]), None)
 
 
 def _retention(table: TableOutputs, row: Row, source: SourceAccount) -> int | None:

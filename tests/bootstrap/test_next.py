@@ -19,6 +19,7 @@ from bootstrap.orders import Course, Orders
 from bootstrap.progress import as_json
 from bootstrap.render import page
 from bootstrap.states import State
+from bootstrap.status import next_of as next_of_all
 from tests.bootstrap.process import Process, replicated
 from tests.bootstrap.test_failures import failure_of
 from tests.bootstrap.test_status import look
@@ -115,6 +116,17 @@ def test_while_another_process_works_the_next_command_is_to_look_again() -> None
     process.start()
     process.until(lambda: bool(world.exports))
     assert next_of(world) == COMMAND.format("status")
+
+
+def test_of_several_tables_the_next_command_is_one_that_does_something() -> None:
+    fresh, going, done = World(), World(), replicated()
+    process = Process(going)
+    process.start()
+    process.until(lambda: bool(going.exports))
+    looks = [look(world) for world in (done, going, fresh)]
+    assert next_of_all(looks) == COMMAND.format("run")
+    assert next_of_all(looks[:2]) == COMMAND.format("status")
+    assert next_of_all(looks[:1]) is None
 
 
 def test_a_blocked_plan_leaves_run_as_the_next_command() -> None:
