@@ -53,12 +53,13 @@ def main() -> None:
 @click.option(
     "--discard-failed-import",
     is_flag=True,
-    help="Delete the table that a failed import of this run left, and import again.",
+    help="Delete the table that an import left whose failure was told before, and import again.",
 )
 @click.option(
     "--accept-import-errors",
     is_flag=True,
-    help="Go on without the items that an import refused: the replica is DEGRADED.",
+    help="Go on without the items that an import left out: the replica is DEGRADED until "
+    "`verify --repair` has put them in.",
 )
 def run(
     take_over: bool,

@@ -37,6 +37,7 @@ from bootstrap.states import (
 )
 from bootstrap.steps import STEPS, abandon, catch_up, enable, expiry, pause
 from bootstrap.timing import Clock
+from bootstrap.verify import records as verification
 from bootstrap.wording import moment
 
 SLICE_SECONDS = 5.0
@@ -215,9 +216,16 @@ class TableRun:
             return State.PAUSED
         if self._course is Course.ABANDON:
             return State.ABANDONED
-        imported = self.journal.get(Imported)
-        lacking = imported is not None and imported.refused > 0
-        return State.DEGRADED if lacking else State.REPLICATING
+        return State.DEGRADED if self._lacks_items() else State.REPLICATING
+
+    def _lacks_items(self) -> bool:
+        """Whether the import was accepted with items missing, and nobody has put them in since."""
+        exported, imported = self.journal.get(Exported), self.journal.get(Imported)
+        if exported is None or imported is None or not imported.refused:
+            return False
+        # A key that a verification could not judge has been written since by the consumer, whole.
+        done = verification.last(self._store, self.context.table.source_table).verified
+        return done is None or not done.mended or done.source_time <= exported.export_time
 
     def _stops_before(self, state: State) -> bool:
         """Whether the operator wants the run to stop where it would enter this state."""

@@ -180,7 +180,7 @@ def snapshot(
         failure=row.failure,
         paused=paused,
         covered_until=covered,
-        warnings=_warnings(row, mapping),
+        warnings=tuple(completed(each, command) for each in _warnings(row, mapping)),
         readings=readings,
         findings=tuple(findings),
         usage=usage or Usage(),
@@ -250,13 +250,14 @@ def _warnings(row: Row, mapping: EventSource | None) -> tuple[str, ...]:
     counted = exported.items if exported else None
     if imported and imported.refused:
         warnings.append(
-            f"the import refused {imported.refused} items, and the replica goes on without them: "
-            "compare the tables"
+            f"the import is {imported.refused} items short of its export, and the replica goes on "
+            "without them: python -m bootstrap verify --repair puts them in, and "
+            "python -m bootstrap run then takes note of it"
         )
     elif imported and imported.done and counted is not None and imported.items != counted:
         warnings.append(
-            f"the export holds {counted} items, and {imported.items} were imported: compare the "
-            "tables"
+            f"the export holds {counted} items, and {imported.items} were imported: "
+            "python -m bootstrap verify --repair"
         )
     if row.state in REPLICAS and mapping is not None and not mapping.running:
         warnings.append(f"the consumer is off: its event source mapping is {mapping.state}")

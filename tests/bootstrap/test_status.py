@@ -163,24 +163,6 @@ def test_status_works_when_the_source_account_is_lost() -> None:
     assert look(world).state is State.EXPORTING
 
 
-def test_fewer_items_imported_than_exported_is_a_warning() -> None:
-    world = World()
-    real = FakeTarget._facts
-
-    def short(self: FakeTarget, arn: str) -> object:
-        import dataclasses
-
-        return dataclasses.replace(real(self, arn), imported_items=2)
-
-    FakeTarget._facts = short  # type: ignore[method-assign,assignment]
-    try:
-        replicated(world)
-    finally:
-        FakeTarget._facts = real  # type: ignore[method-assign]
-    (warning,) = as_json(look(world))["warnings"]
-    assert "the export holds 3 items, and 2 were imported" in warning
-
-
 def test_a_page_fits_its_snapshot() -> None:
     text = page(look(replicated()))
     assert "REPLICATING since" in text
