@@ -62,6 +62,8 @@ class TableOutputs:
     """The customer-managed key of the source that the exporter may use; empty for none."""
     target_key_arn: str = ""
     """The customer-managed key for the target table; empty for AWS's."""
+    reserved_concurrency: int | None = None
+    """The function's own share of the account's concurrency; None: it takes from what is left."""
     limits: AlarmLimits = AlarmLimits()
     """Those of an older program, which does not say them, are the defaults."""
 
@@ -282,6 +284,9 @@ def _table(members: _Members) -> TableOutputs:
         snapshot_prefix=members.text("snapshotPrefix"),
         source_key_arn=members.optional("sourceKeyArn"),
         target_key_arn=members.optional("targetKeyArn"),
+        reserved_concurrency=(
+            members.number("reservedConcurrency") if members.has("reservedConcurrency") else None
+        ),
         limits=_limits(members.inner("alarmLimits"))
         if members.has("alarmLimits")
         else AlarmLimits(),
