@@ -40,7 +40,7 @@ def _drive(given: dict[str, Any], orders: Orders, take_over: bool, as_lines: boo
     return ended(errors)
 
 
-@click.command()
+@click.command(short_help="Switches the consumer off: nothing is lost.")
 @common_options
 @TAKE_OVER
 @AS_LINES
@@ -61,7 +61,7 @@ def pause(take_over: bool, as_lines: bool, debug: bool, **given: Any) -> None:
     )
 
 
-@click.command()
+@click.command(short_help="Ends a pause.")
 @common_options
 @TAKE_OVER
 @AS_LINES
@@ -102,7 +102,7 @@ def _stack(given: dict[str, Any], config: Path | None) -> tuple[Outputs, Sequenc
     return outputs, (outputs.table(name),) if name else outputs.tables
 
 
-@click.command()
+@click.command(short_help="Shows what `run` would do, and what blocks it.")
 @common_options
 @click.option(
     "--config",
@@ -146,7 +146,7 @@ def plan(
     guarded(work, debug)
 
 
-@click.command()
+@click.command(short_help="Compares the settings of source and target.")
 @common_options
 @click.option("--json", "as_json", is_flag=True, help="Everything, for machines.")
 def parity(as_json: bool, debug: bool, **given: Any) -> None:

@@ -98,6 +98,8 @@ class TableRun:
             abandon.refuse(self.context)
             return None
         self._refuse_half_abandoned()
+        if self._course is Course.RESUME:
+            pause.refuse_unpaused(self.context, self.journal.get(Enabled) is not None)
         exported = self.journal.get(Exported)
         until = self.context.orders.until
         self._beyond = (

@@ -15,6 +15,7 @@ from bootstrap.prices import AS_OF
 from bootstrap.progress import Snapshot, as_json
 from bootstrap.states import REPLICAS, State
 from bootstrap.timing import Clock, Timing
+from bootstrap.usage import YOUNG
 from bootstrap.wording import duration, moment, number, size
 from replicator.detectors import BUFFER, Level, Stream
 
@@ -283,7 +284,9 @@ def _buffer_text(shown: Snapshot) -> str:
     if used is not None:
         text += f", of which the oldest unapplied one has used {100 * used:.1f} %"
     if kept is None:
-        return f"{text}; what it takes is not measured yet, nor what that costs"
+        if shown.at - stream.created < YOUNG:
+            return f"{text}; what that costs is told once the stream is {duration(YOUNG)} old"
+        return f"{text}; what it takes, and so what that costs, could not be read"
     return (
         f"{text}; {kept.gb_per_day:,.2f} GB a day cost ${kept.now:,.2f} a month to keep by now, "
         f"${kept.full:,.2f} once it is full (list prices as of {AS_OF})"

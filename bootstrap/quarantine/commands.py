@@ -116,7 +116,7 @@ def show(key: str, show_values: bool, as_json: bool, debug: bool, **given: Any) 
     guarded(work, debug)
 
 
-@quarantine.command()
+@quarantine.command(short_help="Has it judged again, once its cause is mended.")
 @common_options
 @click.argument("keys", metavar="[KEY]...", nargs=-1)
 @click.option("--all", "all_", is_flag=True, help="Everything that is open.")
@@ -172,7 +172,7 @@ def redrive(keys: Sequence[str], all_: bool, direct: bool, debug: bool, **given:
     guarded(work, debug, NOTHING_LOST)
 
 
-@quarantine.command()
+@quarantine.command(short_help="Resolves without applying.")
 @common_options
 @click.argument("keys", metavar="[KEY]...", nargs=-1)
 @click.option("--all", "all_", is_flag=True, help="Everything that is open.")
@@ -262,7 +262,7 @@ def _confirm(table: str, wanted: Sequence[Kept]) -> None:
 # -- parks ---------------------------------------------------------------------------------------
 
 
-@click.command()
+@click.command(short_help="Has a record quarantined without reading it.")
 @common_options
 @click.argument("shard", required=False)
 @click.argument("sequence", required=False)
@@ -300,7 +300,7 @@ def park(
     guarded(work, debug)
 
 
-@click.command()
+@click.command(short_help="Takes a park back.")
 @common_options
 @click.argument("shard")
 @click.argument("sequence")

@@ -22,7 +22,7 @@ EXIT_DIFFERENCES = 5
 DIRECTORY = Path("build/verify")
 
 
-@click.command()
+@click.command(short_help="Proves source and target equal, item by item.")
 @common_options
 @click.option("--source-export", metavar="ARN", help="A full export of the source that is there.")
 @click.option("--target-export", metavar="ARN", help="A later one of the target.")
@@ -198,7 +198,7 @@ def result_json(found: Found) -> dict[str, Any]:
     }
 
 
-@click.command()
+@click.command(short_help="Closes a known gap in the changes.")
 @common_options
 @click.option("--from", "begin", metavar="TIME", help="Begin of the gap, ISO 8601 with a zone.")
 @click.option("--to", "end", metavar="TIME", help="Its end.")

@@ -151,6 +151,13 @@ def test_status_says_paused_how_long_the_stream_covers_it_and_how_to_go_on() -> 
     assert "longer than the stream keeps changes" in page(look(world))
 
 
+def test_resuming_what_never_ran_begins_nothing() -> None:
+    world = World()
+    with pytest.raises(BlockedError, match="no pause to end"):
+        resume(world)
+    assert not world.times("export")
+
+
 def test_resuming_what_is_not_paused_measures_it_once_more() -> None:
     world = replicated()
     assert resume(world).run.journal.row.state is State.REPLICATING
