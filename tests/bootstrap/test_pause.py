@@ -151,6 +151,13 @@ def test_status_says_paused_how_long_the_stream_covers_it_and_how_to_go_on() -> 
     assert "longer than the stream keeps changes" in page(look(world))
 
 
+def test_a_pause_whose_consumer_somebody_switched_on_by_hand_ends_for_the_detectors_too() -> None:
+    world = paused()
+    world.mapping_enabled_at = world.clock()
+    resume(world)
+    assert world.ledger_settings()["paused"] == {"BOOL": False}
+
+
 def test_resuming_what_never_ran_begins_nothing() -> None:
     world = World()
     with pytest.raises(BlockedError, match="no pause to end"):
