@@ -149,7 +149,9 @@ def guarded(work: Callable[[], int], debug: bool, interrupted: str = "") -> None
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_PIPE_CLOSED
     except KeyboardInterrupt:
-        click.echo(f"Interrupted. {interrupted}".strip(), err=True)
+        # How to go on is for whoever may type it: a program that ends this one knows better.
+        how = interrupted if interruption.by_hand() else ""
+        click.echo(f"Interrupted. {how}".strip(), err=True)
         code = EXIT_INTERRUPTED
     except Exception:
         traceback.print_exc()
