@@ -103,7 +103,8 @@ def _measure(
     if probing is not None and row.state is State.CATCHING_UP:
         through = ledger.probes_through(probing.probe, probing.probes)
         return Measure(through, of_items=probing.probes, since=probing.put_at, unit="probes")
-    if exported is not None and exported.done:
+    # Beside a wait it would look as if the wait were so far.
+    if exported is not None and exported.done and row.waiting is None:
         done = imported if imported is not None and imported.done else exported
         return Measure(items=done.items, size_bytes=done.size_bytes)
     return None

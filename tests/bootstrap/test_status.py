@@ -77,6 +77,17 @@ def test_while_a_run_works_status_says_who_and_what_it_waits_for_since_when() ->
     assert abs(waiting.since - waiting_since) <= 1
 
 
+def test_a_wait_that_nothing_measures_is_not_told_the_size_of_the_import() -> None:
+    world = World()
+    process = Process(world)
+    process.start()
+    process.until(lambda: bool(world.times("oldest_unreplicated")))
+    process.run.tick()
+    text = page(look(world))
+    assert "DynamoDB's report on what it has yet to hand over, for" in text
+    assert as_json(look(world))["progress"] is None
+
+
 def test_while_it_catches_up_status_counts_the_probes_that_are_through() -> None:
     world = World()
     process = Process(world)
