@@ -25,9 +25,11 @@ _COMMANDS = (
     "(?:quarantine (?:list|show|redrive|discard)|abandon|backfill|explain|parity|park|pause|plan|"
     "resume|run|status|unpark|verify)"
 )
-# The detectors' texts, which stand in alarms as well, leave `python -m` out.
+_ARGUMENTS = r"(?: (?:--[a-z-]+|'[^']*'|[A-Z]{3,}))*"
 _WRITTEN = re.compile(
-    rf"(?<![\w/-])(?:python -m )?bootstrap ({_COMMANDS})\b(?! --(?:stack|outputs|config)\b)"
+    # The detectors' texts, which stand in alarms as well, leave `python -m` out.
+    r"(?<![`\w/-])(?:python -m |(?<!python -m ))bootstrap "
+    rf"({_COMMANDS})\b(?! --(?:stack|outputs|config)\b)({_ARGUMENTS})"
 )
 
 
@@ -38,8 +40,14 @@ def template(options: Sequence[str]) -> str:
 
 
 def completed(text: str, command: str) -> str:
-    """The text, in which every command has the options of a template."""
-    return _WRITTEN.sub(lambda found: command.format(found[1]), text)
+    """The text, in which every command has the options of a template.
+
+    A command that is not the whole text stands in backticks: where it ends has to be seen.
+    """
+    alone = _WRITTEN.fullmatch(text)
+    return _WRITTEN.sub(
+        lambda found: ("{}" if alone else "`{}`").format(command.format(found[1]) + found[2]), text
+    )
 
 
 @contextmanager

@@ -141,7 +141,8 @@ def guarded(work: Callable[[], int], debug: bool, interrupted: str = "") -> None
     except BootstrapError as error:
         if debug:
             traceback.print_exc()
-        click.echo(completed(str(error), _as_given()), err=True)
+        error.fix = completed(error.fix, _as_given())
+        click.echo(str(error), err=True)
         code = error.exit_code
     except BrokenPipeError:
         # Whoever read has seen enough (`| head`). What the interpreter flushes at its end goes

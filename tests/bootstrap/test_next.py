@@ -154,8 +154,11 @@ PROD = "python -m bootstrap {} --stack prod --table orders"
     ("written", "typed"),
     [
         ("python -m bootstrap status", PROD.format("status")),
-        ("first python -m bootstrap run --take-over; then", f"first {PROD.format('run')} --take-"),
-        ("bootstrap quarantine list, then show", f"{PROD.format('quarantine list')}, then show"),
+        (
+            "first python -m bootstrap run --take-over; then",
+            f"first `{PROD.format('run')} --take-over`; then",
+        ),
+        ("bootstrap quarantine list, then show", f"`{PROD.format('quarantine list')}`, then show"),
         ("the bootstrap does not run", "the bootstrap does not run"),
         ("python -m bootstrap running", "python -m bootstrap running"),
         (PROD.format("status"), PROD.format("status")),
@@ -163,6 +166,8 @@ PROD = "python -m bootstrap {} --stack prod --table orders"
 )
 def test_a_command_in_a_text_gets_the_options_that_mean_its_stack(written: str, typed: str) -> None:
     assert completed(written, PROD).startswith(typed)
+    generic = completed(written, "python -m bootstrap {}")
+    assert completed(generic, "python -m bootstrap {}") == generic
     assert completed(completed(written, PROD), PROD) == completed(written, PROD)
 
 
