@@ -286,7 +286,9 @@ def _buffer_text(shown: Snapshot) -> str:
     if kept is None:
         if shown.at - stream.created < YOUNG:
             return f"{text}; what that costs is told once the stream is {duration(YOUNG)} old"
-        return f"{text}; what it takes, and so what that costs, could not be read"
+        return (
+            f"{text}; what that costs is unknown: CloudWatch tells no IncomingBytes of the stream"
+        )
     return (
         f"{text}; {kept.gb_per_day:,.2f} GB a day cost ${kept.now:,.2f} a month to keep by now, "
         f"${kept.full:,.2f} once it is full (list prices as of {AS_OF})"

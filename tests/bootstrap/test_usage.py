@@ -128,7 +128,7 @@ def test_status_shows_both_lags_and_the_cost_of_retention(replica: World) -> Non
 def test_status_says_what_is_not_known_of_lag_and_retention(replica: World) -> None:
     text = page(shown(replica, Usage(), probed=Probed(None, None, None)))
     assert "nothing in the last hour, by the consumer's metric; no probes through yet" in text
-    assert "what it takes, and so what that costs, could not be read" in text
+    assert "what that costs is unknown: CloudWatch tells no IncomingBytes" in text
     young = Stream("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", look(replica, Given()).at - 60)
     assert "told once the stream is 15 min old" in page(shown(replica, MEASURED, stream=young))
     dark = shown(replica, MEASURED, stream=Unread("AccessDenied"))
