@@ -19,6 +19,18 @@ EXIT_DIFFERENCES = 5
 POLL_SECONDS = 0.25
 STOP_SECONDS = 10
 
+# What it works on is gone with this process, even with one that is killed; by itself it would try
+# again for minutes. 1: PR_SET_PDEATHSIG, which outlives an execve (prctl(2), Linux).
+LEASH = (
+    (
+        "-c",
+        f"import ctypes, os, sys; ctypes.CDLL(None).prctl(1, {int(signal.SIGKILL)}); "
+        "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])",
+    )
+    if sys.platform == "linux"
+    else ()
+)
+
 MEANING = {
     1: "blocked by its plan",
     2: "wrong use",
@@ -103,7 +115,7 @@ class Operator:
     ) -> None:
         # A session of its own: Ctrl-C reaches it through the demo, once.
         process = subprocess.Popen(
-            [sys.executable, *command],
+            [sys.executable, *LEASH, *command],
             cwd=REPOSITORY,
             env=self._environment,
             stdin=subprocess.DEVNULL,
