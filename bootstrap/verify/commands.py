@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import click
 from bootstrap.commandline import telling
 from bootstrap.errors import UsageError
 from bootstrap.invocation import chosen, common_options, guarded, process
+from bootstrap.outputs import TableOutputs
 from bootstrap.verify.backfill import OUTCOMES, Backfill
 from bootstrap.verify.gateways import Desks
 from bootstrap.verify.records import as_json
@@ -110,7 +112,7 @@ def verify(
         if len(tables) > 1 and (spool or report or given["source_export"]):
             raise UsageError(
                 "The stack has several tables, and a spool, a report and exports belong to one.",
-                fix="--table NAME",
+                fix=_one_of(tables),
             )
         desks = Desks(outputs, process(), given, lambda text: click.echo(text, err=True))
         results = []
@@ -136,6 +138,10 @@ def verify(
         return EXIT_DIFFERENCES if differ else 0
 
     guarded(work, debug, "The same command goes on from here.")
+
+
+def _one_of(tables: Sequence[TableOutputs]) -> str:
+    return f"--table with one of: {', '.join(table.source_table for table in tables)}"
 
 
 _PASSED_ON = (
@@ -243,7 +249,7 @@ def backfill(
     def work() -> int:
         outputs, tables, _ = chosen(given)
         if len(tables) > 1:
-            raise UsageError("A gap is one table's.", fix="--table NAME")
+            raise UsageError("A gap is one table's.", fix=_one_of(tables))
         if (begin is None) != (end is None) or (begin is None) == (from_export is None):
             raise UsageError(
                 "What to apply is said by either a time or an export.",
