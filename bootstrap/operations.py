@@ -20,6 +20,7 @@ from bootstrap.aws.sessions import Session
 from bootstrap.aws.snapshots import AwsSnapshots
 from bootstrap.aws.source import AwsSource
 from bootstrap.aws.target import AwsTarget
+from bootstrap.commandline import completed, telling
 from bootstrap.context import Context
 from bootstrap.detecting import Looks
 from bootstrap.errors import BootstrapError, Side
@@ -176,7 +177,8 @@ def run(
     try:
         for each in runs:
             try:
-                made = each.start(take_over)
+                with telling(each.command):
+                    made = each.start(take_over)
                 started.append(each)
             except BootstrapError as error:
                 each.stop()
@@ -192,7 +194,9 @@ def run(
             as_lines=as_lines,
         )
         try:
-            errors += [error for _, error in drive(started, process.clock, view.show)]
+            for each, why in drive(started, process.clock, view.show):
+                why.fix = completed(why.fix, each.command)
+                errors.append(why)
             view.finish([each.snapshot(final=True) for each in started])
         finally:
             view.close()
@@ -301,6 +305,8 @@ def _show(
         as_json(each) | {"verification": last.json, "gap": lost.json if lost else None}
         for each, last, lost in zip(shown, verified, gaps, strict=True)
     ]
-    value = values[0] if len(values) == 1 else {"tables": values}
+    value = values[0]
+    if len(values) > 1:
+        value = {"tables": values, "next": status_view.next_of(shown)}
     # Watched, a line per look: for scripts that follow it.
     print(json.dumps(value, indent=None if watch else 2), file=process.out, flush=True)

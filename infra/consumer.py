@@ -135,6 +135,8 @@ class Consumer(pulumi.ComponentResource):
                 "unreplicatedWarningHours": limits.unreplicated_warning_hours,
             },
         }
+        if table.reserved_concurrency is not None:
+            self.outputs["reservedConcurrency"] = table.reserved_concurrency
         if table.source_key:
             self.outputs["sourceKeyArn"] = table.source_key
         if table.target_key:

@@ -143,7 +143,10 @@ def test_objects_stay_until_an_export_or_import_has_ended(call: str) -> None:
         abandoned(world, dataclasses.replace(WHOLLY, wait=False))
     assert world.objects > BEFORE
     shown = look(world)
-    assert (shown.state, shown.next) == (State.ABANDONING, COMMAND.format("abandon"))
+    assert (shown.state, shown.next) == (
+        State.ABANDONING,
+        COMMAND.format("abandon") + " --yes",
+    )
     with pytest.raises(BlockedError, match="is being abandoned"):
         Process(world, pid=3).go()
     process = abandoned(world)  # what was told before holds

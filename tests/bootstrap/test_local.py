@@ -229,6 +229,7 @@ def test_a_stack_of_two_tables_is_shown_and_run_as_a_whole(stack: Stack) -> None
     assert "customers → customers-replica: REPLICATING" in ended.stdout
     shown = json.loads(stack.end("status", "--json").stdout)
     assert [each["state"] for each in shown["tables"]] == ["REPLICATING", "REPLICATING"]
+    assert shown["next"] is None
 
 
 def test_a_paused_table_waits_in_the_stream_and_catches_up_when_it_is_resumed(

@@ -86,7 +86,7 @@ def test_a_paused_table_is_not_resumed_by_run() -> None:
     world = paused()
     with pytest.raises(BlockedError, match="paused since") as caught:
         Process(world, pid=3).go()
-    assert caught.value.fix == COMMAND.format("resume")
+    assert caught.value.fix == "python -m bootstrap resume"
     assert world.mapping_enabled_at is None
 
 
@@ -149,6 +149,20 @@ def test_status_says_paused_how_long_the_stream_covers_it_and_how_to_go_on() -> 
     assert "(364 d" in page(shown)
     world.clock.advance(365 * 24 * HOUR)
     assert "longer than the stream keeps changes" in page(look(world))
+
+
+def test_a_pause_whose_consumer_somebody_switched_on_by_hand_ends_for_the_detectors_too() -> None:
+    world = paused()
+    world.mapping_enabled_at = world.clock()
+    resume(world)
+    assert world.ledger_settings()["paused"] == {"BOOL": False}
+
+
+def test_resuming_what_never_ran_begins_nothing() -> None:
+    world = World()
+    with pytest.raises(BlockedError, match="no pause to end"):
+        resume(world)
+    assert not world.times("export")
 
 
 def test_resuming_what_is_not_paused_measures_it_once_more() -> None:

@@ -117,8 +117,8 @@ class _Hook(Faults):
 class World:
     """Everything that outlives a process."""
 
-    def __init__(self) -> None:
-        self.clock = VirtualClock()
+    def __init__(self, clock: VirtualClock | None = None) -> None:
+        self.clock = clock or VirtualClock()
         self.source = TableFacts(
             arn=SOURCE_ARN,
             table_id="source-1",
@@ -166,6 +166,8 @@ class World:
         self.table_writes = 40_000
         self.imports: dict[str, tuple[ImportRequest, float]] = {}
         self.import_seconds = 900.0
+        self.left_out: dict[str, int] = {}
+        """Items that an import (by the end of its ARN) leaves out, and says nothing of."""
         self.failures: dict[str, str] = {}
         """Why an export or import fails, by the end of its ARN: export/0001, import/0001."""
         self.mapping_enabled_at: float | None = None

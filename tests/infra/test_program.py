@@ -206,6 +206,8 @@ def test_the_settings_of_a_table_reach_its_resources(tmp_path: Path) -> None:
     assert function["environment"]["variables"]["LEDGER_RETENTION_DAYS"] == "60"
     assert function["environment"]["variables"]["QUARANTINE_BURST"] == "25"
     assert function["environment"]["variables"]["TARGET_TABLE"] == "orders"
+    (lane,) = deployed.outputs["tables"]
+    assert lane["reservedConcurrency"] == 20, "`plan` holds it against the shards"
 
 
 def test_tags_reach_both_accounts(tmp_path: Path) -> None:
