@@ -176,7 +176,7 @@ def run(
     try:
         for each in runs:
             try:
-                made = each.start(take_over)
+                made = each.start(take_over, partial(print, file=process.err, flush=True))
                 started.append(each)
             except BootstrapError as error:
                 each.stop()

@@ -38,6 +38,8 @@ SKEWED = re.compile(
     re.IGNORECASE,
 )
 # What passes with time. LimitExceeded: too many exports, imports or table operations at once.
+# ResourceInUse: a change is under way; of this very call, if its answer was lost and the SDK made
+# it again.
 PASSING = frozenset(
     {
         "ContinuousBackupsUnavailableException",
@@ -47,6 +49,7 @@ PASSING = frozenset(
         "RequestLimitExceeded",
         "RequestTimeout",
         "RequestTimeoutException",
+        "ResourceInUseException",
         "SlowDown",
         "Throttling",
         "ThrottlingException",

@@ -69,6 +69,7 @@ def test_the_action_that_aws_names_is_the_one_that_is_missing() -> None:
         throttling_exception(),
         server_error(),
         client_error("ExportTableToPointInTime", "LimitExceededException", "too many exports"),
+        client_error("UpdateTable", "ResourceInUseException", "Table is being updated"),
         connect_timeout(),
         read_timeout(),
         exceptions.EndpointConnectionError(endpoint_url="https://x"),

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import json
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.local.cloud import REPOSITORY, SOURCE, TARGET, LocalCloud
+from infra.local.cloud import SOURCE, TARGET, LocalCloud
 from infra.local.deploy import deploy
-from tests.crash.hooks import Line, read
 from tests.crash.moments import Case
+from tests.crash.nursery import Child, Ended, Nursery
 
 SCALE = 0.002
 """Of AWS's delays: an export takes 0.2 seconds, and the margins before it half a second."""
 KEYS = 30
 WRITE_SECONDS = 0.12
-PATIENCE = 120.0
 SETTLE_SECONDS = 30.0
 TAGS = {"team": "shop", "cost": "replica"}
 TTL_ATTRIBUTE = "expires"
@@ -31,26 +27,17 @@ RUN = ("--ttl", "now")
 """So that a run sets every setting that the local cloud can keep: tags, class, time to live."""
 
 
-@dataclass(frozen=True)
-class Ended:
-    """A process that is over."""
-
-    code: int
-    out: str
-    err: str
-    calls: tuple[Line, ...]
-
-
 class Lane:
     """One table and all that replicates it."""
 
-    def __init__(self, cloud: LocalCloud, outputs: Path, values: Mapping[str, Any]) -> None:
+    def __init__(
+        self, cloud: LocalCloud, nursery: Nursery, outputs: Path, values: Mapping[str, Any]
+    ) -> None:
         self.name: str = values["sourceTable"]
         self.replica: str = values["targetTable"]
         self.values = values
+        self._nursery = nursery
         self._outputs = outputs
-        self._directory = outputs.parent
-        self._environment = cloud.environment()
         self.source = cloud.client("dynamodb", SOURCE)
         self.target = cloud.client("dynamodb", TARGET)
         self.s3 = cloud.client("s3", TARGET)
@@ -59,7 +46,6 @@ class Lane:
         self._journal_table: str = stack["journalTable"]
         self.bucket: str = stack["snapshotBucket"]
         self.roles = (stack["source"]["exporterRoleArn"], stack["target"]["importerRoleArn"])
-        self._started = 0
 
     # -- processes -------------------------------------------------------------------------------
 
@@ -69,42 +55,17 @@ class Lane:
         options = RUN if command == "run" else ()
         return [command, "--outputs", str(self._outputs), "--table", self.name, *profiles, *options]
 
-    def start(self, case: Case | None) -> tuple[subprocess.Popen[str], Path]:
-        """A run that something is done to, and the list of its calls."""
-        self._started += 1
-        calls = self._directory / f"calls-{self.name}-{self._started}"
-        program = ("tests.crash.launcher", str(calls), str(case or "none"))
-        return self._open(*program, *self.arguments("run")), calls
+    def start(self, case: Case | None) -> Child:
+        """A run whose calls are listed, and that something is done to."""
+        return self._nursery.start(self.arguments("run"), listed=True, case=case)
 
     def launch(self, case: Case | None) -> Ended:
         """Such a run to its end."""
-        process, calls = self.start(case)
-        return self.wait(process, calls)
+        return self.start(case).wait()
 
     def run(self) -> Ended:
         """The command as an operator types it."""
-        return self.wait(self._open("bootstrap", *self.arguments("run")))
-
-    def wait(self, process: subprocess.Popen[str], calls: Path | None = None) -> Ended:
-        """Waits for it; one that takes too long is killed, which its code and words say."""
-        try:
-            out, err = process.communicate(timeout=PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            out, err = process.communicate()
-            err += f"\nIt had not ended after {PATIENCE:g} seconds."
-        return Ended(process.returncode, out, err, tuple(read(calls)) if calls else ())
-
-    def _open(self, module: str, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
-            cwd=REPOSITORY,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return self._nursery.start(self.arguments("run"), listed=False).wait()
 
     # -- the world, with root credentials --------------------------------------------------------
 
@@ -264,7 +225,8 @@ def lanes(directory: Path, count: int) -> Iterator[list[Lane]]:
         _quiet(cloud)
         outputs = directory / "outputs.json"
         outputs.write_text(json.dumps(values))
-        yield [Lane(cloud, outputs, each) for each in values["tables"]]
+        with Nursery(directory / "runs", cloud.environment()) as nursery:
+            yield [Lane(cloud, nursery, outputs, each) for each in values["tables"]]
 
 
 def _make(dynamodb: Any, name: str) -> None:
