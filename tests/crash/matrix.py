@@ -20,9 +20,16 @@ def recording(runs: Iterable[Sequence[Line]]) -> Recording:
     """What every one of these clean runs made, as often as the one that made it least: how often
     is polled is chance.
     """
-    counts = [Counter((line.step, line.operation) for line in run) for run in runs]
+    counts = [
+        Counter((step, operation) for step, operation, _ in {_call(line) for line in run})
+        for run in runs
+    ]
     common = set.intersection(*(set(each) for each in counts))
     return {key: min(each[key] for each in counts) for key in sorted(common)}
+
+
+def _call(line: Line) -> tuple[str, str, int]:
+    return line.step, line.operation, line.nth
 
 
 def moments(step: str, operation: str, count: int) -> list[Moment]:

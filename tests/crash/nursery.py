@@ -71,6 +71,7 @@ class Nursery:
         self._ends: dict[int, int] = {}
         self._number = 0
         self._process: subprocess.Popen[str]
+        self._listener: threading.Thread
 
     def __enter__(self) -> Self:
         self._directory.mkdir(parents=True, exist_ok=True)
@@ -82,7 +83,8 @@ class Nursery:
             stdout=subprocess.PIPE,
             text=True,
         )
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
         return self
 
     def __exit__(
@@ -99,6 +101,9 @@ class Nursery:
             time.sleep(0.05)  # the launcher sees them die
             self._process.stdin.close()
             self._process.wait(10)
+        self._listener.join(10)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
 
     def start(self, arguments: list[str], *, listed: bool, case: Case | None = None) -> Child:
         """A run; with its calls listed, and something done to it, or as an operator runs it."""
