@@ -58,6 +58,16 @@ PASSING = frozenset(
         "TransactionInProgressException",
     }
 )
+# Reasons of a cancelled transaction that pass, where there are no others (API reference,
+# TransactWriteItems).
+PASSING_REASONS = frozenset(
+    {
+        "None",
+        "ProvisionedThroughputExceeded",
+        "ThrottlingError",
+        "TransactionConflict",
+    }
+)
 _LOGIN = (
     exceptions.NoCredentialsError,
     exceptions.PartialCredentialsError,
@@ -160,7 +170,7 @@ class Calls:
             )
         if code in CREDENTIALS:
             return self.no_credentials(f"{action} was refused with {code}: {message}")
-        if code in PASSING or status >= 500:
+        if code in PASSING or status >= 500 or _cancelled_for_now(code, message):
             return UnavailableError(
                 self.side,
                 f"{action} on {resource} in the {self.side.account} is refused for now, with "
@@ -189,6 +199,13 @@ class Calls:
             "organisation's "
             "policy, a permissions boundary or a key policy that denies it"
         )
+
+
+def _cancelled_for_now(code: str, message: str) -> bool:
+    reasons = re.search(r"\[([\w, ]+)\]", message)
+    if code != "TransactionCanceledException" or reasons is None:
+        return False
+    return set(reasons[1].split(", ")) <= PASSING_REASONS
 
 
 def _named(message: str, action: str, resource: str) -> tuple[str, str]:

@@ -80,6 +80,24 @@ def test_what_may_pass_is_told_from_what_stays(error: Exception) -> None:
 
 
 @pytest.mark.parametrize(
+    ("reasons", "passes"),
+    [
+        ("[TransactionConflict, None]", True),
+        ("[None, ThrottlingError]", True),
+        ("[ProvisionedThroughputExceeded, None]", True),
+        ("[ConditionalCheckFailed, TransactionConflict]", False),
+        ("[ValidationError, None]", False),
+    ],
+)
+def test_a_transaction_that_met_another_one_is_made_again(reasons: str, passes: bool) -> None:
+    said = (
+        f"Transaction cancelled, please refer cancellation reasons for specific reasons {reasons}"
+    )
+    failure = failure_of(client_error("TransactWriteItems", "TransactionCanceledException", said))
+    assert isinstance(failure, UnavailableError) is passes
+
+
+@pytest.mark.parametrize(
     "error",
     [
         expired_credentials(),
