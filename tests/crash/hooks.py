@@ -17,7 +17,8 @@ from typing import Any
 from botocore.endpoint import Endpoint
 from botocore.retries.standard import ExponentialBackoff
 
-from bootstrap import executor
+from bootstrap import executor, lease
+from bootstrap.aws.journal_table import AwsJournal
 from bootstrap.steps import STEPS, abandon, pause
 from tests.crash.answers import BUSY, answer, refusal
 from tests.crash.moments import Case, Deed, Moment
@@ -26,9 +27,12 @@ START = "start"
 """Taking the lease, looking at both accounts, beginning or resuming."""
 JOURNAL = "journal"
 """What a look at the steps notes, whichever step is at work."""
-WAIT = "wait"
+LEASE = "lease"
+"""Renewing it, before whichever call or in whichever wait that falls."""
 END = "end"
 """The last look, and giving the lease back."""
+RENEW_AFTER = 1.0
+"""Seconds. A run is over here before the fifteen have passed after which it renews its lease."""
 RESOURCE = "arn:aws:test:::something"
 """What a denied call is said to be about."""
 ALWAYS = (Deed.THROTTLE, Deed.LOST, Deed.FAIL)
@@ -74,10 +78,11 @@ class Hooks:
         """Takes the place of botocore's sending, and of what marks the steps."""
         for module in (*STEPS, pause, abandon):
             self._mark_step(module)
-        self._mark(executor.TableRun, "start", lambda args: START)
-        self._mark(executor.TableRun, "keep_lease", lambda args: WAIT)
-        self._mark(executor.TableRun, "stop", lambda args: END)
-        self._mark(executor.TableRun, "snapshot", lambda args: END)
+        self._mark(executor.TableRun, "start", START)
+        self._mark(AwsJournal, "renew", LEASE)
+        lease.RENEW_AFTER = RENEW_AFTER
+        self._mark(executor.TableRun, "stop", END)
+        self._mark(executor.TableRun, "snapshot", END)
         send, attempt = Endpoint._send_request, Endpoint._do_get_response
         hooks = self
 
@@ -105,12 +110,12 @@ class Hooks:
 
         module.advance = marked  # type: ignore[attr-defined]
 
-    def _mark(self, owner: type, name: str, step: Callable[[Any], str]) -> None:
+    def _mark(self, owner: type, name: str, step: str) -> None:
         method = getattr(owner, name)
 
         @functools.wraps(method)
         def marked(*args: Any, **kwargs: Any) -> Any:
-            with self._in(step(args)):
+            with self._in(step):
                 return method(*args, **kwargs)
 
         setattr(owner, name, marked)
