@@ -30,11 +30,12 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Lane]]:
 
 
 def test_killed_refused_or_misled_at_any_call_the_same_command_replicates_in_the_end(
-    three: list[Lane], tmp_path: Path
+    three: list[Lane], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seed = int(os.environ.get(SEED_VARIABLE) or random.SystemRandom().randrange(10**6))
     again = f"Try: {SEED_VARIABLE}={seed} .venv/bin/pytest -m slow {Path(__file__).name}"
-    print(again)
+    with capsys.disabled():
+        print(f"\n{CASES} ways to crash the bootstrap. {again}")
     chosen = sample(cases(record_on(three[0])), seed, CASES)
     assert {case.deed for case in chosen} == set(MATRIX)
     campaign = Campaign(tmp_path, chosen, len(three))

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tests.crash.hooks import RESOURCE
+from bootstrap.aws.sessions import CONFIG
+from tests.crash.hooks import ALWAYS, RESOURCE
 from tests.crash.lanes import SCALE, TAGS, TTL_ATTRIBUTE, Lane, Writer
 from tests.crash.moments import Case, Deed
 from tests.crash.nursery import Ended
@@ -18,6 +19,8 @@ from tests.crash.nursery import Ended
 SHIFTS = 4
 """How often a case is tried again whose call a run did not make so often: it polled less."""
 
+ATTEMPTS: int = CONFIG.retries["total_max_attempts"]
+"""Of one call, by botocore."""
 GIVING_BACK = "end/dynamodb:UpdateItem"
 """The lease."""
 
@@ -105,6 +108,9 @@ def _judged(lane: Lane, ended: Ended, case: Case) -> Iterator[str]:
         if ended.code != -signal.SIGKILL:
             yield f"was not killed: {_words(ended)}"
         return
+    done = [line for line in ended.calls if line.deed == case.deed]
+    if len(done) != (ATTEMPTS if case.deed in ALWAYS else 1):
+        yield f"was done {len(done)} times"
     hint = f"{case.moment.step}/{case.moment.operation}" in HINTS
     if not case.deed.refuses or hint:
         if ended.code != 0:
