@@ -7,10 +7,13 @@ that a child could have part in.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import functools
 import json
 import os
 import select
+import signal
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +28,7 @@ from tests.crash.hooks import Hooks
 from tests.crash.moments import Case
 
 SERVICES = (*SOURCE_SERVICES, "lambda", "s3", "sts")
+PR_SET_PDEATHSIG = 1
 LOOK_SECONDS = 0.02
 
 
@@ -32,6 +36,8 @@ LOOK_SECONDS = 0.02
 class Order:
     """A line of stdin: what to run, and where its words go."""
 
+    number: int
+    """What its answers begin with."""
     arguments: list[str]
     out: str
     err: str
@@ -54,9 +60,16 @@ def read_models() -> None:
         )
 
 
+def die_with_parent() -> None:
+    """A frozen run is not to stay for ever behind a harness that was killed. Linux only."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def work(order: Order) -> NoReturn:
     """In the child."""
     code: Any = 0
+    die_with_parent()
     try:
         for path, number in ((os.devnull, 0), (order.out, 1), (order.err, 2)):
             flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
@@ -75,7 +88,7 @@ def work(order: Order) -> NoReturn:
 
 def serve() -> None:
     """Until stdin ends. Answers with the pid of a child, and with its code when it has died."""
-    children: set[int] = set()
+    children: dict[int, int] = {}
     text = b""
     while True:
         ready, _, _ = select.select([0], [], [], LOOK_SECONDS)
@@ -85,17 +98,17 @@ def serve() -> None:
                 return
             *lines, text = (text + more).split(b"\n")
             for line in lines:
+                order = Order(**json.loads(line))
                 pid = os.fork()
                 if pid == 0:
-                    work(Order(**json.loads(line)))
-                children.add(pid)
-                print(json.dumps({"pid": pid}), flush=True)
+                    work(order)
+                children[pid] = order.number
+                print(json.dumps({"number": order.number, "pid": pid}), flush=True)
         for pid in list(children):
             found, status = os.waitpid(pid, os.WNOHANG)
             if found:
-                children.discard(pid)
-                code = os.waitstatus_to_exitcode(status)
-                print(json.dumps({"pid": pid, "code": code}), flush=True)
+                number, code = children.pop(pid), os.waitstatus_to_exitcode(status)
+                print(json.dumps({"number": number, "code": code}), flush=True)
 
 
 if __name__ == "__main__":

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import queue
 import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +20,7 @@ from tests.crash.launcher import Order
 from tests.crash.moments import Case
 
 PATIENCE = 120.0
+BIRTH_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,10 @@ class Ended:
 class Child:
     """A run under way."""
 
-    pid: int
     order: Order
+    pid: int = 0
     code: int | None = None
+    born: threading.Event = field(default_factory=threading.Event)
     over: threading.Event = field(default_factory=threading.Event)
 
     def calls(self) -> list[Line]:
@@ -66,10 +66,7 @@ class Nursery:
         self._directory = directory
         self._environment = environment
         self._lock = threading.Lock()
-        self._born: queue.Queue[int] = queue.Queue()
-        self._children: dict[int, Child] = {}
-        self._ends: dict[int, int] = {}
-        self._number = 0
+        self._children: list[Child] = []
         self._process: subprocess.Popen[str]
         self._listener: threading.Thread
 
@@ -93,14 +90,13 @@ class Nursery:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with self._lock:
-            for child in self._children.values():
-                if not child.over.is_set():
-                    os.kill(child.pid, signal.SIGKILL)
-            assert self._process.stdin is not None
-            time.sleep(0.05)  # the launcher sees them die
-            self._process.stdin.close()
-            self._process.wait(10)
+        for child in self._children:
+            if child.born.is_set() and not child.over.is_set():
+                os.kill(child.pid, signal.SIGKILL)
+                child.over.wait(BIRTH_SECONDS)
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(10)
         self._listener.join(10)
         assert self._process.stdout is not None
         self._process.stdout.close()
@@ -108,41 +104,36 @@ class Nursery:
     def start(self, arguments: list[str], *, listed: bool, case: Case | None = None) -> Child:
         """A run; with its calls listed, and something done to it, or as an operator runs it."""
         with self._lock:
-            self._number += 1
-            name = str(self._directory / f"{self._number}")
+            number = len(self._children)
+            name = str(self._directory / f"{number}")
             order = Order(
+                number,
                 arguments,
                 f"{name}.out",
                 f"{name}.err",
                 f"{name}.calls" if listed else "",
                 str(case or ""),
             )
+            child = Child(order)
+            self._children.append(child)
             assert self._process.stdin is not None
             self._process.stdin.write(order.as_line())
             self._process.stdin.flush()
-            child = Child(self._born.get(timeout=30), order)
-            self._children[child.pid] = child
-            if child.pid in self._ends:
-                self._end(child, self._ends.pop(child.pid))
+        if not child.born.wait(BIRTH_SECONDS):
+            raise TimeoutError("The launcher starts nothing.")
         return child
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             told = json.loads(line)
-            if "code" not in told:
-                self._born.put(told["pid"])
-                continue
-            with self._lock:
-                child = self._children.get(told["pid"])
-                if child is None:
-                    self._ends[told["pid"]] = told["code"]
-                else:
-                    self._end(child, told["code"])
-
-    def _end(self, child: Child, code: int) -> None:
-        child.code = code
-        child.over.set()
+            child = self._children[told["number"]]
+            if "pid" in told:
+                child.pid = told["pid"]
+                child.born.set()
+            else:
+                child.code = told["code"]
+                child.over.set()
 
 
 def _text(path: Path) -> str:
