@@ -78,16 +78,38 @@ class TableRun:
     def journal(self) -> Journal:
         return self.context.journal
 
-    def start(self, take_over: bool = False) -> Plan | None:
+    def start(
+        self, take_over: bool = False, tell: Callable[[str], None] = lambda words: None
+    ) -> Plan | None:
         """Takes the lease, looks at both sides, begins or resumes.
 
-        Returns the plan, as long as no export has begun.
+        Returns the plan, as long as no export has begun. Bears what AWS refuses for now, for a
+        while, and tells of it.
 
         Raises:
             LeaseHeldError: when another process works on the table.
             BlockedError: when the plan is blocked; nothing has been done then.
+            UnavailableError: an account does not answer at all, or goes on refusing.
         """
-        self._lease.acquire(take_over)
+        clock, timing = self.context.clock, self.context.timing
+        end, told = clock.monotonic() + timing.patience, ""
+        while True:
+            try:
+                return self._start(take_over)
+            except UnavailableError as error:
+                # Without a code nobody answered: whoever has just typed the command is still there
+                # to mend the network.
+                if not error.code or clock.monotonic() > end:
+                    raise
+                if error.what != told:
+                    told = error.what
+                    table, side = self.context.table.source_table, error.side.account
+                    tell(f"Table {table}: waiting for the {side} to answer: {told}")
+                clock.sleep(timing.poll(10))
+
+    def _start(self, take_over: bool) -> Plan | None:
+        if not self._held:
+            self._lease.acquire(take_over)
         self._held = True
         self.journal.refresh()
         if self._course is Course.PAUSE:

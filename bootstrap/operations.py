@@ -178,7 +178,7 @@ def run(
         for each in runs:
             try:
                 with telling(each.command):
-                    made = each.start(take_over)
+                    made = each.start(take_over, partial(print, file=process.err, flush=True))
                 started.append(each)
             except BootstrapError as error:
                 each.stop()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
-from bootstrap.errors import LeaseHeldError, LeaseLostError
+from bootstrap.errors import LeaseHeldError, LeaseLostError, Side, UnavailableError
 from bootstrap.executor import drive
 from bootstrap.lease import LEASE_SECONDS, this_machine
 from bootstrap.progress import Snapshot
@@ -128,6 +129,26 @@ def test_a_claim_whose_answer_was_lost_is_recognised_as_ones_own() -> None:
     process.store.claim = claim  # type: ignore[method-assign]
     process.start()
     assert lost
+
+
+def test_a_claim_whose_answer_never_came_is_claimed_again_by_the_same_process() -> None:
+    world = World()
+    process = Process(world)
+    claim, lost = process.store.claim, []
+
+    def never_answered(*given: Any) -> bool:
+        claim(*given)
+        if not lost:
+            lost.append(True)
+            raise UnavailableError(Side.TARGET, "no answer", fix="later")
+        return True
+
+    process.store.claim = never_answered  # type: ignore[method-assign]
+    with pytest.raises(UnavailableError):
+        process.start()
+    process.store.claim = claim  # type: ignore[method-assign]
+    process.start()
+    process.until(lambda: bool(world.exports))
 
 
 def test_this_process_is_alive_and_a_stranger_with_its_number_is_not() -> None:
