@@ -79,12 +79,15 @@ class TableRun:
         return self.context.journal
 
     def start(
-        self, take_over: bool = False, tell: Callable[[str], None] = lambda words: None
+        self,
+        take_over: bool = False,
+        tell: Callable[[str], None] = lambda words: None,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> Plan | None:
         """Takes the lease, looks at both sides, begins or resumes.
 
         Returns the plan, as long as no export has begun. Bears what AWS refuses for now, for a
-        while, and tells of it.
+        while, and tells of it; `meanwhile` is called every few seconds of it.
 
         Raises:
             LeaseHeldError: when another process works on the table.
@@ -106,6 +109,7 @@ class TableRun:
                     table, side = self.context.table.source_table, error.side.account
                     tell(f"Table {table}: waiting for the {side} to answer: {told}")
                 clock.sleep(timing.poll(10))
+                meanwhile()
 
     def _start(self, take_over: bool) -> Plan | None:
         if not self._held:

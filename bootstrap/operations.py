@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TextIO
@@ -23,7 +24,7 @@ from bootstrap.aws.target import AwsTarget
 from bootstrap.commandline import completed, telling
 from bootstrap.context import Context
 from bootstrap.detecting import Looks
-from bootstrap.errors import BootstrapError, Side
+from bootstrap.errors import BootstrapError, LeaseLostError, Side
 from bootstrap.executor import TableRun, drive
 from bootstrap.journal import Journal, Store
 from bootstrap.lease import Lease, Machine
@@ -178,7 +179,11 @@ def run(
         for each in runs:
             try:
                 with telling(each.command):
-                    made = each.start(take_over, partial(print, file=process.err, flush=True))
+                    made = each.start(
+                        take_over,
+                        tell=partial(print, file=process.err, flush=True),
+                        meanwhile=partial(_keep_leases, started),
+                    )
                 started.append(each)
             except BootstrapError as error:
                 each.stop()
@@ -204,6 +209,12 @@ def run(
         for each in started:
             each.stop()
     return errors
+
+
+def _keep_leases(runs: Sequence[TableRun]) -> None:
+    for each in runs:
+        with suppress(LeaseLostError):  # its next tick says so
+            each.keep_lease()
 
 
 def prepare(

@@ -68,8 +68,12 @@ def test_a_start_bears_what_passes_at_any_of_its_calls(number: int, answer_lost:
     world.on_call = trouble
     process = Process(world)
     world.alive.add(process.pid)
-    process.run.start(tell=told.append)
+    leases_of_others: list[float] = []
+    process.run.start(
+        tell=told.append, meanwhile=lambda: leases_of_others.append(world.clock.monotonic())
+    )
     assert troubles
+    assert leases_of_others, "what waits renews the leases of the tables that do not"
     assert told == ["Table orders: waiting for the source account to answer: throttled"]
     process.until(lambda: process.run.journal.row.state is State.REPLICATING)
     check(world, process, f"call {number} in trouble")
