@@ -43,19 +43,24 @@ check: $(READY)  ## format, lint, types, layers and the fast tests: about a minu
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow"
+	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test: check  ## everything
 	$(BIN)/pytest -q -m slow tests/simulation
-	$(BIN)/pytest -q -n 2 --dist loadfile -m slow --ignore tests/simulation
+	$(BIN)/pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m slow --ignore tests/simulation
 
 bench: $(READY)  ## measure the consumer and the verification beside the usual ways
 	@$(BIN)/python -m tests.bench
 	@$(BIN)/python -m tests.bench.verification $(if $(LARGEST),--largest $(LARGEST))
 
-soak: $(READY)  ## simulate on and on: make soak MINUTES=30 [SEED=…], or again: make soak REPLAY=seed
+soak: $(READY)  ## simulate on and on, then crash the bootstrap at each of its calls: make soak MINUTES=30 [SEED=…]; again: REPLAY=seed, CRASH=case
+ifdef CRASH
+	@$(BIN)/python -m tests.crash --case "$(CRASH)"
+else
 	@$(BIN)/python -m tests.simulation.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) \
 	  $(if $(REPLAY),--replay $(REPLAY))
+	@$(if $(REPLAY),:,$(BIN)/python -m tests.crash --all $(if $(SEED),--seed $(SEED)))
+endif
 
 clean:  ## remove what was built and installed
 	rm -rf build $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

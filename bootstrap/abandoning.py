@@ -18,7 +18,7 @@ from bootstrap.outputs import Outputs, TableOutputs
 from bootstrap.undoing import undoing
 
 
-@click.command()
+@click.command(short_help="Gives a run up, and undoes what it made.")
 @common_options
 @click.option(
     "--drop-target", is_flag=True, help="Delete the target table, too, if this run imported it."

@@ -22,7 +22,14 @@ PARTITION_WRITES, PARTITION_READS = 1_000, 3_000
 """What one partition holds and takes a second (developer guide, bp-partition-key-design): a table
 has at least as many as that needs, and an export writes at least one object for each."""
 LEDGER_PARTITION_UNITS = 500
-"""Write units a second of one partition that can be followed: in transactions they cost double."""
+"""Write units a second of one partition that can be followed: in transactions they cost double.
+
+What blocks is a partition that refused writes, at 1,000. Between the two it cannot be known: AWS
+reports what a table takes and what a partition refuses, and never what a partition takes; to block
+every table that takes 500 as a whole would be wrong for nearly all of them. So `notes` says it, and
+nothing is lost where it strikes: the consumer falls behind, and alarms and `status` say so long
+before the stream forgets anything.
+"""
 
 # Quotas: Amazon DynamoDB Developer Guide, S3DataImport.Validation and ServiceQuotas.
 CONCURRENT_IMPORTS = 50
@@ -209,22 +216,37 @@ def _quotas(observed: Observed, table: TableOutputs) -> Iterator[Blocker]:
             f"partition, and an import reads {IMPORT_OBJECTS:,}.",
             _raise_quota("the source objects of an import"),
         )
-    large = observed.target_region in LARGE_IMPORT_REGIONS
-    most = LARGE_IMPORT_BYTES if large else IMPORT_BYTES
+    most = _import_bytes(observed)
     if held > most * COMPRESSION:
         yield Blocker(
             f"Table {table.source_table} holds {size(held)}, and the imports of Region "
             f"{observed.target_region} may read {size(most)} (compressed) at once.",
             _raise_quota("the source size of imports"),
         )
-    lanes = observed.shards * table.parallelization_factor
-    if observed.concurrency is not None and observed.concurrency < lanes:
+    yield from _concurrency(observed, table)
+
+
+def _concurrency(observed: Observed, table: TableOutputs) -> Iterator[Blocker]:
+    lanes, own = observed.shards * table.parallelization_factor, table.reserved_concurrency
+    if own is not None and own < lanes:
+        yield Blocker(
+            f"The consumer reads {observed.shards} shards in {lanes} lanes, and its function is "
+            f"given {own} invocations at once: lanes would wait for each other.",
+            f"set reservedConcurrency to {lanes} or more in the stack configuration, or leave it "
+            "out; then: pulumi up",
+        )
+    if own is None and observed.concurrency is not None and observed.concurrency < lanes:
         yield Blocker(
             f"The consumer reads {observed.shards} shards in {lanes} lanes, and the target account "
             f"runs {observed.concurrency} functions at once that have no share of their own.",
             "raise the quota of concurrent executions (aws service-quotas, service lambda, "
             "L-B99A9384), or lower parallelizationFactor in the stack configuration",
         )
+
+
+def _import_bytes(observed: Observed) -> int:
+    large = observed.target_region in LARGE_IMPORT_REGIONS
+    return LARGE_IMPORT_BYTES if large else IMPORT_BYTES
 
 
 def _raise_quota(what: str) -> str:
@@ -294,6 +316,19 @@ def notes(observed: Observed, table: TableOutputs) -> Iterator[str]:
         yield (
             f"The source is a global table (also in {', '.join(source.replicas)}). Changes made in "
             "its other Regions, expiries among them, reach the stream as writes of this replica."
+        )
+    if observed.running_exports and source.size_bytes > EXPORT_BYTES / 10:
+        # The exporter sees no other table, and DynamoDB tells an export's size at its end alone.
+        yield (
+            f"{observed.running_exports} exports run in the source account. How much they hold is "
+            f"not known here; together with this one's {size(source.size_bytes)} they may be at "
+            f"{size(EXPORT_BYTES)}. Beyond that DynamoDB refuses the export, and nothing is lost."
+        )
+    if observed.running_imports and source.size_bytes > LARGE_IMPORT_BYTES / 10:
+        yield (
+            f"{observed.running_imports} imports run in the target account. How much they read is "
+            f"not known here, and it counts towards the {size(_import_bytes(observed))} "
+            "(compressed) that its imports may read at once."
         )
     objects = least_partitions(source)
     if IMPORT_OBJECTS / 10 < objects <= IMPORT_OBJECTS:

@@ -24,12 +24,14 @@ from bootstrap.verify import commands as verify_commands
 def main() -> None:
     """Replicates a DynamoDB table into another AWS account.
 
+    `plan` says what would be done, `run` does it, and `status` says at any time what comes next.
+
     Exit codes: 0 done, 1 blocked, 2 usage, 3 the source account's turn, 4 the target
     account's turn, 5 differences, 6 still running, 70 a bug.
     """
 
 
-@main.command()
+@main.command(short_help="Starts the replication, or goes on with it.")
 @common_options
 @click.option("--take-over", is_flag=True, help="Replace a run that is alive elsewhere.")
 @click.option("--json", "as_lines", is_flag=True, help="Progress as a JSON object per line.")
@@ -53,12 +55,13 @@ def main() -> None:
 @click.option(
     "--discard-failed-import",
     is_flag=True,
-    help="Delete the table that a failed import of this run left, and import again.",
+    help="Delete the table that an import left whose failure was told before, and import again.",
 )
 @click.option(
     "--accept-import-errors",
     is_flag=True,
-    help="Go on without the items that an import refused: the replica is DEGRADED.",
+    help="Go on without the items that an import left out: the replica is DEGRADED until "
+    "`verify --repair` has put them in.",
 )
 def run(
     take_over: bool,
@@ -106,7 +109,7 @@ def run(
     guarded(work, debug, "The same command goes on from here.")
 
 
-@main.command()
+@main.command(short_help="Shows where it stands, and the next command.")
 @common_options
 @click.option("--json", "as_json", is_flag=True, help="Everything, for machines.")
 @click.option("--watch", is_flag=True, help="Look again every ten seconds, until Ctrl-C.")
@@ -136,6 +139,7 @@ def status(as_json: bool, watch: bool, operator: bool, debug: bool, **given: Any
 
 
 @main.command(
+    short_help="Shows the whole pipeline on this machine.",
     context_settings={"ignore_unknown_options": True, "help_option_names": []},
     add_help_option=False,
 )

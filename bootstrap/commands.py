@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from time import time
@@ -10,6 +11,7 @@ from typing import Any
 import click
 
 from bootstrap import operations, planning, price_file, stack_file
+from bootstrap.commandline import PROGRAM
 from bootstrap.ending import ended
 from bootstrap.errors import UsageError
 from bootstrap.invocation import chosen, common_options, gateways, guarded, process
@@ -38,7 +40,7 @@ def _drive(given: dict[str, Any], orders: Orders, take_over: bool, as_lines: boo
     return ended(errors)
 
 
-@click.command()
+@click.command(short_help="Switches the consumer off: nothing is lost.")
 @common_options
 @TAKE_OVER
 @AS_LINES
@@ -59,7 +61,7 @@ def pause(take_over: bool, as_lines: bool, debug: bool, **given: Any) -> None:
     )
 
 
-@click.command()
+@click.command(short_help="Ends a pause.")
 @common_options
 @TAKE_OVER
 @AS_LINES
@@ -91,7 +93,7 @@ def _stack(given: dict[str, Any], config: Path | None) -> tuple[Outputs, Sequenc
     if given["stack"] or given["outputs"]:
         raise UsageError(
             "--config describes a stack that is not deployed; --stack and --outputs, one that is.",
-            fix=f"python -m bootstrap plan --config {config}",
+            fix=f"{PROGRAM} plan {shlex.join(['--config', str(config)])}",
         )
     described = stack_file.read(config)
     given["source_profile"] = given["source_profile"] or described.source_profile
@@ -100,7 +102,7 @@ def _stack(given: dict[str, Any], config: Path | None) -> tuple[Outputs, Sequenc
     return outputs, (outputs.table(name),) if name else outputs.tables
 
 
-@click.command()
+@click.command(short_help="Shows what `run` would do, and what blocks it.")
 @common_options
 @click.option(
     "--config",
@@ -144,7 +146,7 @@ def plan(
     guarded(work, debug)
 
 
-@click.command()
+@click.command(short_help="Compares the settings of source and target.")
 @common_options
 @click.option("--json", "as_json", is_flag=True, help="Everything, for machines.")
 def parity(as_json: bool, debug: bool, **given: Any) -> None:

@@ -37,10 +37,13 @@ class BootstrapError(Exception):
 
     exit_code = EXIT_BUG
 
-    def __init__(self, what: str, *, fix: str) -> None:
+    def __init__(self, what: str, *, fix: str, resumable: bool = True) -> None:
         super().__init__(what)
         self.what = what
         self.fix = fix
+        """A command in it is written without options: `commandline` adds them."""
+        self.resumable = resumable
+        """Whether running again helps, once `fix` is done. False: this run can never go on."""
 
     def __str__(self) -> str:
         return f"{self.what}\nTry: {self.fix}"
@@ -75,8 +78,10 @@ class UsageError(BootstrapError):
 class AccountError(BootstrapError):
     """An account refused, or ended something that it had accepted."""
 
-    def __init__(self, side: Side, what: str, *, fix: str, code: str = "") -> None:
-        super().__init__(what, fix=fix)
+    def __init__(
+        self, side: Side, what: str, *, fix: str, code: str = "", resumable: bool = True
+    ) -> None:
+        super().__init__(what, fix=fix, resumable=resumable)
         self.side = side
         self.code = code
         """AWS's error code; empty where no call failed."""

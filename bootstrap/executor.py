@@ -37,6 +37,7 @@ from bootstrap.states import (
 )
 from bootstrap.steps import STEPS, abandon, catch_up, enable, expiry, pause
 from bootstrap.timing import Clock
+from bootstrap.verify import records as verification
 from bootstrap.wording import moment
 
 SLICE_SECONDS = 5.0
@@ -58,7 +59,7 @@ class TableRun:
         self.context = context
         self._store = store
         self._lease = lease
-        self._command = command
+        self.command = command
         self._pending: Pending | None = None
         self._pending_since = 0.0
         self._trouble_since: float | None = None
@@ -77,16 +78,42 @@ class TableRun:
     def journal(self) -> Journal:
         return self.context.journal
 
-    def start(self, take_over: bool = False) -> Plan | None:
+    def start(
+        self,
+        take_over: bool = False,
+        tell: Callable[[str], None] = lambda words: None,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> Plan | None:
         """Takes the lease, looks at both sides, begins or resumes.
 
-        Returns the plan, as long as no export has begun.
+        Returns the plan, as long as no export has begun. Bears what AWS refuses for now, for a
+        while, and tells of it; `meanwhile` is called every few seconds of it.
 
         Raises:
             LeaseHeldError: when another process works on the table.
             BlockedError: when the plan is blocked; nothing has been done then.
+            UnavailableError: an account does not answer at all, or goes on refusing.
         """
-        self._lease.acquire(take_over)
+        clock, timing = self.context.clock, self.context.timing
+        end, told = clock.monotonic() + timing.patience, ""
+        while True:
+            try:
+                return self._start(take_over)
+            except UnavailableError as error:
+                # Without a code nobody answered: whoever has just typed the command is still there
+                # to mend the network.
+                if not error.code or clock.monotonic() > end:
+                    raise
+                if error.what != told:
+                    told = error.what
+                    table, side = self.context.table.source_table, error.side.account
+                    tell(f"Table {table}: waiting for the {side} to answer: {told}")
+                clock.sleep(timing.poll(10))
+                meanwhile()
+
+    def _start(self, take_over: bool) -> Plan | None:
+        if not self._held:
+            self._lease.acquire(take_over)
         self._held = True
         self.journal.refresh()
         if self._course is Course.PAUSE:
@@ -97,6 +124,8 @@ class TableRun:
             abandon.refuse(self.context)
             return None
         self._refuse_half_abandoned()
+        if self._course is Course.RESUME:
+            pause.refuse_unpaused(self.context, self.journal.get(Enabled) is not None)
         exported = self.journal.get(Exported)
         until = self.context.orders.until
         self._beyond = (
@@ -137,7 +166,7 @@ class TableRun:
             raise BlockedError(
                 f"The run of table {self.context.table.source_table} is being abandoned since "
                 f"{moment(abandoning.at)}, and some of what it made may be gone already.",
-                fix=f"{self._command.format('abandon')}, which ends it; then run begins another",
+                fix="python -m bootstrap abandon, which ends it; then run begins another",
             )
 
     def _end_pause(self) -> None:
@@ -147,7 +176,7 @@ class TableRun:
         if self._course is not Course.RESUME:
             raise BlockedError(
                 f"Table {table} is paused since {moment(paused.at)}, on purpose.",
-                fix=self._command.format("resume"),
+                fix="python -m bootstrap resume",
             )
         self.journal.put(Paused(paused.at, self.journal.now()), "resuming")
 
@@ -193,7 +222,7 @@ class TableRun:
         except UnavailableError as error:
             outcome = self._bear(error, step)
         except LeaseLostError:
-            self._held = False
+            self._gone()
             raise
         except BootstrapError as error:
             self._fail(step, error)
@@ -215,9 +244,16 @@ class TableRun:
             return State.PAUSED
         if self._course is Course.ABANDON:
             return State.ABANDONED
-        imported = self.journal.get(Imported)
-        lacking = imported is not None and imported.refused > 0
-        return State.DEGRADED if lacking else State.REPLICATING
+        return State.DEGRADED if self._lacks_items() else State.REPLICATING
+
+    def _lacks_items(self) -> bool:
+        """Whether the import was accepted with items missing, and nobody has put them in since."""
+        exported, imported = self.journal.get(Exported), self.journal.get(Imported)
+        if exported is None or imported is None or not imported.refused:
+            return False
+        # A key that a verification could not judge has been written since by the consumer, whole.
+        done = verification.last(self._store, self.context.table.source_table).verified
+        return done is None or not done.mended or done.source_time <= exported.export_time
 
     def _stops_before(self, state: State) -> bool:
         """Whether the operator wants the run to stop where it would enter this state."""
@@ -249,7 +285,12 @@ class TableRun:
             raise error
         return Pending(f"the {error.side.account} to answer: {error.what}", timing.poll(10))
 
+    def _gone(self) -> None:
+        """Another run has the lease: there is none to give back, and nothing is waited for."""
+        self._held, self._pending = False, None
+
     def _fail(self, step: ModuleType | None, error: BootstrapError) -> None:
+        self._pending = None
         # Where the journal cannot be written either, the first error is the one to show.
         with contextlib.suppress(BootstrapError):
             self.journal.fail(step.name if step else "journal", error)
@@ -265,13 +306,22 @@ class TableRun:
         table = self.context.table.source_table
         return StillRunningError(
             f"Table {table}: still waiting for {pending.what}, which goes on by itself.",
-            fix=f"the same command later, or {self._command.format('status')}",
+            fix="the same command later, or python -m bootstrap status",
         )
 
     def keep_lease(self) -> None:
-        """Renews while nothing else is called. What may pass is the next tick's business."""
-        with contextlib.suppress(UnavailableError):
+        """Renews while nothing else is called. That an account refuses is the next tick's business.
+
+        Raises:
+            LeaseLostError: when another run has taken over.
+        """
+        try:
             self._lease.check()
+        except AccountError:
+            return
+        except LeaseLostError:
+            self._gone()
+            raise
 
     def snapshot(self, final: bool = False) -> progress.Snapshot:
         """Where the table stands, as far as this process knows; `final` asks AWS once more."""
@@ -288,8 +338,8 @@ class TableRun:
             row,
             self._history,
             at=self.journal.now(),
-            holder="" if final else "this process",
-            command=self._command,
+            holder="this process" if self._held and not final else "",
+            command=self.command,
             mapping=self._mapping,
             measure=measure,
             waiting=Waiting(pending.what, self._pending_since) if pending else None,
@@ -318,6 +368,14 @@ def drive(
     """
     going = list(runs)
     failed: list[tuple[TableRun, BootstrapError]] = []
+
+    def end(run: TableRun, error: BootstrapError | None = None) -> None:
+        # At once, and not with the last table: who looks sees that nobody works on this one.
+        going.remove(run)
+        run.stop()
+        if error is not None:
+            failed.append((run, error))
+
     try:
         while going:
             polls: list[float] = []
@@ -325,18 +383,17 @@ def drive(
                 try:
                     outcome = run.tick()
                 except BootstrapError as error:
-                    failed.append((run, error))
-                    going.remove(run)
+                    end(run, error)
                     continue
                 if isinstance(outcome, Done):
-                    going.remove(run)
-                if isinstance(outcome, Pending) and outcome.outlasts and not run.waits:
-                    going.remove(run)
-                    failed.append((run, run.still_running(outcome)))
-                polls.append(outcome.poll if isinstance(outcome, Pending) else 0)
+                    end(run)
+                elif isinstance(outcome, Pending) and outcome.outlasts and not run.waits:
+                    end(run, run.still_running(outcome))
+                else:
+                    polls.append(outcome.poll if isinstance(outcome, Pending) else 0)
             report([run.snapshot() for run in runs])
-            if going and polls:
-                _sleep(going, min(polls), clock, report, runs)
+            if going:
+                _sleep(going, min(polls), clock, report, runs, end)
     finally:
         for run in runs:
             run.stop()
@@ -349,10 +406,14 @@ def _sleep(
     clock: Clock,
     report: Report,
     runs: Sequence[TableRun],
+    end: Callable[[TableRun, BootstrapError], None],
 ) -> None:
-    end = clock.monotonic() + seconds
-    while (left := end - clock.monotonic()) > 0:
+    until = clock.monotonic() + seconds
+    while going and (left := until - clock.monotonic()) > 0:
         clock.sleep(min(left, SLICE_SECONDS))
-        for run in going:
-            run.keep_lease()
+        for run in list(going):
+            try:
+                run.keep_lease()
+            except LeaseLostError as error:
+                end(run, error)  # that table's, and no other's
         report([run.snapshot() for run in runs])

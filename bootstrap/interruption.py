@@ -7,14 +7,15 @@ import signal
 import sys
 from types import FrameType
 
-_asked = False
+_asked: int | None = None
+"""The signal."""
 _usual = sys.unraisablehook
 
 
 def listen() -> None:
     """From here on, SIGINT and SIGTERM raise KeyboardInterrupt, and are remembered."""
     global _asked, _usual
-    _asked = False
+    _asked = None
     if sys.unraisablehook is not _report:
         _usual, sys.unraisablehook = sys.unraisablehook, _report
     with contextlib.suppress(ValueError):  # not the main thread: its signals are not ours
@@ -30,9 +31,14 @@ def check() -> None:
         raise KeyboardInterrupt
 
 
+def by_hand() -> bool:
+    """Whether somebody at the keyboard asked for it, and not another program."""
+    return _asked in (None, signal.SIGINT)
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
     global _asked
-    _asked = True
+    _asked = number
     raise KeyboardInterrupt
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shlex
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -12,9 +11,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from bootstrap import interruption, operations
 from bootstrap import outputs as stack_outputs
+from bootstrap.commandline import completed, template
 from bootstrap.errors import (
     EXIT_BUG,
     EXIT_INTERRUPTED,
@@ -26,7 +27,6 @@ from bootstrap.lease import this_machine
 from bootstrap.outputs import Outputs, TableOutputs
 from bootstrap.timing import SystemClock, timing_from
 
-PROGRAM = "python -m bootstrap"
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -94,31 +94,40 @@ def chosen(
     if (stack is None) == (path is None):
         raise UsageError(
             "Which stack is meant is said by either --stack NAME or --outputs FILE.",
-            fix=f"{PROGRAM} status --stack NAME",
+            fix=f"{click.get_current_context().command_path} --stack NAME",
         )
     outputs = stack_outputs.from_stack(stack) if stack else stack_outputs.from_file(path)
     name = given["table"]
     tables = (outputs.table(name),) if name else outputs.tables
-    options = [
-        part
-        for option in ("stack", "outputs", "source_profile", "target_profile", "external_id")
-        if given[option]
-        for part in (f"--{option.replace('_', '-')}", str(given[option]))
-    ]
     several = len(outputs.tables) > 1
     command = {
-        table.source_table: " ".join(
-            [
-                PROGRAM,
-                "{}",
-                shlex.join([*options, *(["--table", table.source_table] if several else [])])
-                .replace("{", "{{")
-                .replace("}", "}}"),
-            ]
-        )
+        table.source_table: template(_repeated(given, table.source_table if several else None))
         for table in tables
     }
     return outputs, tables, command
+
+
+def _repeated(given: Mapping[str, Any], table: str | None) -> list[str]:
+    """The options that mean the same stack and credentials again, and a table of it."""
+    names = ["stack", "outputs", "source_profile", "target_profile"]
+    # What the environment has need not be shown to whoever sees the screen.
+    context = click.get_current_context()
+    if context.get_parameter_source("external_id") is ParameterSource.COMMANDLINE:
+        names.append("external_id")
+    options = [
+        part
+        for name in names
+        if given.get(name)
+        for part in (f"--{name.replace('_', '-')}", str(given[name]))
+    ]
+    return [*options, "--table", table] if table else options
+
+
+def _as_given() -> str:
+    """The command line as it was typed, as far as it says which stack and table are meant."""
+    context = click.get_current_context(silent=True)
+    given = context.params if context else {}
+    return template(_repeated(given, given.get("table")) if given else [])
 
 
 def guarded(work: Callable[[], int], debug: bool, interrupted: str = "") -> None:
@@ -132,6 +141,7 @@ def guarded(work: Callable[[], int], debug: bool, interrupted: str = "") -> None
     except BootstrapError as error:
         if debug:
             traceback.print_exc()
+        error.fix = completed(error.fix, _as_given())
         click.echo(str(error), err=True)
         code = error.exit_code
     except BrokenPipeError:
@@ -140,7 +150,9 @@ def guarded(work: Callable[[], int], debug: bool, interrupted: str = "") -> None
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_PIPE_CLOSED
     except KeyboardInterrupt:
-        click.echo(f"Interrupted. {interrupted}".strip(), err=True)
+        # How to go on is for whoever may type it: a program that ends this one knows better.
+        how = interrupted if interruption.by_hand() else ""
+        click.echo(f"Interrupted. {how}".strip(), err=True)
         code = EXIT_INTERRUPTED
     except Exception:
         traceback.print_exc()

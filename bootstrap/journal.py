@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from bootstrap.errors import BootstrapError, LeaseLostError
+from bootstrap.errors import BootstrapError
 from bootstrap.lease import Lease
 from bootstrap.states import Record, State
 
@@ -191,18 +191,19 @@ class Journal:
         now = self.now()
         event = Event(now, State.FAILED, f"{step}: {error.what}")
         self._write(
-            Change(State.FAILED, now, failure=Failure(step, error.what, error.fix), event=event)
+            Change(
+                State.FAILED,
+                now,
+                failure=Failure(step, error.what, error.fix, error.resumable),
+                event=event,
+            )
         )
 
     def _write(self, change: Change) -> None:
         self._lease.check()
         row, expires = self._row, self._lease.extended()
         if not self._store.write(self._table, row, change, expires):
-            raise LeaseLostError(
-                f"Another run took over table {self._table}: this one stopped before its next "
-                "call.",
-                fix="python -m bootstrap status",
-            )
+            raise self._lease.lost(None)
         self._lease.renewed(expires)
         self._row = applied(row, change)
 

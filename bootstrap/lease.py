@@ -158,6 +158,8 @@ class Lease:
         holder = Holder.parse(row.holder)
         if holder is None or row.expires <= self.now():
             return
+        if holder == self._machine.me:
+            return  # a claim of this process, whose answer never came
         if holder.machine == self._machine.me.machine and not self._machine.alive(holder):
             return
         raise self._held(row)

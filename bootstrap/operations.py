@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TextIO
@@ -20,9 +21,10 @@ from bootstrap.aws.sessions import Session
 from bootstrap.aws.snapshots import AwsSnapshots
 from bootstrap.aws.source import AwsSource
 from bootstrap.aws.target import AwsTarget
+from bootstrap.commandline import completed, telling
 from bootstrap.context import Context
 from bootstrap.detecting import Looks
-from bootstrap.errors import BootstrapError, Side
+from bootstrap.errors import BootstrapError, LeaseLostError, Side
 from bootstrap.executor import TableRun, drive
 from bootstrap.journal import Journal, Store
 from bootstrap.lease import Lease, Machine
@@ -176,7 +178,12 @@ def run(
     try:
         for each in runs:
             try:
-                made = each.start(take_over)
+                with telling(each.command):
+                    made = each.start(
+                        take_over,
+                        tell=partial(print, file=process.err, flush=True),
+                        meanwhile=partial(_keep_leases, started),
+                    )
                 started.append(each)
             except BootstrapError as error:
                 each.stop()
@@ -192,7 +199,9 @@ def run(
             as_lines=as_lines,
         )
         try:
-            errors += [error for _, error in drive(started, process.clock, view.show)]
+            for each, why in drive(started, process.clock, view.show):
+                why.fix = completed(why.fix, each.command)
+                errors.append(why)
             view.finish([each.snapshot(final=True) for each in started])
         finally:
             view.close()
@@ -200,6 +209,12 @@ def run(
         for each in started:
             each.stop()
     return errors
+
+
+def _keep_leases(runs: Sequence[TableRun]) -> None:
+    for each in runs:
+        with suppress(LeaseLostError):  # its next tick says so
+            each.keep_lease()
 
 
 def prepare(
@@ -301,6 +316,8 @@ def _show(
         as_json(each) | {"verification": last.json, "gap": lost.json if lost else None}
         for each, last, lost in zip(shown, verified, gaps, strict=True)
     ]
-    value = values[0] if len(values) == 1 else {"tables": values}
+    value = values[0]
+    if len(values) > 1:
+        value = {"tables": values, "next": status_view.next_of(shown)}
     # Watched, a line per look: for scripts that follow it.
     print(json.dumps(value, indent=None if watch else 2), file=process.out, flush=True)

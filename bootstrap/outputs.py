@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
+import shlex
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -62,6 +64,8 @@ class TableOutputs:
     """The customer-managed key of the source that the exporter may use; empty for none."""
     target_key_arn: str = ""
     """The customer-managed key for the target table; empty for AWS's."""
+    reserved_concurrency: int | None = None
+    """The function's own share of the account's concurrency; None: it takes from what is left."""
     limits: AlarmLimits = AlarmLimits()
     """Those of an older program, which does not say them, are the defaults."""
 
@@ -151,13 +155,21 @@ def from_file(path: Path) -> Outputs:
         UsageError: for a file that cannot be read, or that holds something else.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = _decoded(path.read_bytes())
     except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
         raise UsageError(
-            f"The outputs file {path} cannot be read: {error}",
-            fix=f"pulumi stack output --json > {path}",
+            f"The outputs file {path} cannot be read: {why}.",
+            fix=f"pulumi stack output --json > {shlex.quote(str(path))}",
         ) from None
     return parse(text, str(path), STALE)
+
+
+def _decoded(content: bytes) -> str:
+    # PowerShell's > begins a file with a byte order mark, and its older versions write UTF-16.
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    return content.decode("utf-8-sig")
 
 
 def parse(text: str, origin: str, fix: str = STALE) -> Outputs:
@@ -282,6 +294,9 @@ def _table(members: _Members) -> TableOutputs:
         snapshot_prefix=members.text("snapshotPrefix"),
         source_key_arn=members.optional("sourceKeyArn"),
         target_key_arn=members.optional("targetKeyArn"),
+        reserved_concurrency=(
+            members.number("reservedConcurrency") if members.has("reservedConcurrency") else None
+        ),
         limits=_limits(members.inner("alarmLimits"))
         if members.has("alarmLimits")
         else AlarmLimits(),

@@ -8,6 +8,7 @@ from typing import Any
 
 from bootstrap.accounts import EventSource
 from bootstrap.bars import remaining, share
+from bootstrap.commandline import GENERIC, completed
 from bootstrap.context import Measure
 from bootstrap.journal import Event, Failure, Row, Waiting
 from bootstrap.prices import AS_OF
@@ -41,6 +42,11 @@ RESUME = "resume"
 PAUSE = "pause"
 STATUS = "status"
 ABANDON = "abandon"
+EXPORT, IMPORT = "export", "import"
+"""Steps that are paid for."""
+PAID_ATTEMPTS = 2
+"""Unasked, as many exports or imports are tried as this."""
+DISCARD = "--discard-failed-import"
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,8 @@ class Snapshot:
     mapping: str
     """State of the event source mapping; empty if it is unknown."""
     next: str | None
-    """The command to type; None if there is nothing to do."""
+    """The command that brings the table further; None if it is where it is to be, or if it takes a
+    decision."""
     export: Exported | None
     import_: Imported | None
     caught_up: CaughtUp | None
@@ -76,6 +83,12 @@ class Snapshot:
     """What the loss detectors judged; None where they were not read."""
     findings: tuple[Finding, ...] = ()
     usage: Usage = field(default_factory=Usage)
+    command: str = GENERIC
+    """The template of command lines about this table."""
+
+    def typed(self, text: str) -> str:
+        """A text whose commands can be typed as they stand."""
+        return completed(text, self.command)
 
     @property
     def mapping_enabled(self) -> bool:
@@ -167,10 +180,11 @@ def snapshot(
         failure=row.failure,
         paused=paused,
         covered_until=covered,
-        warnings=_warnings(row, mapping),
+        warnings=tuple(completed(each, command) for each in _warnings(row, mapping)),
         readings=readings,
         findings=tuple(findings),
         usage=usage or Usage(),
+        command=command,
     )
 
 
@@ -200,13 +214,33 @@ def _next(row: Row, holder: str, mapping: EventSource | None, command: str) -> s
     if holder:
         return command.format(STATUS)
     if row.record(Abandoning) is not None:
-        return command.format(ABANDON)
+        # It was agreed to when it began, and nothing else goes on from here.
+        return f"{command.format(ABANDON)} --yes"
     if paused is not None:
         half_way = row.failure is not None and row.failure.step == PAUSE
         return command.format(PAUSE if half_way else RESUME)
     stopped = mapping is not None and not mapping.running
     if state in REPLICAS and not stopped:
         return None
+    return _mending(row, command) if row.failure is not None else command.format(RUN)
+
+
+def _mending(row: Row, command: str) -> str | None:
+    """What goes on from a failure and loses nothing; None where it takes a decision.
+
+    A failed import is made again from the same export, its table deleted: what that table held is
+    in the snapshot. To go on without what an import refused is for a human to decide, and so is it
+    to pay once more for what has failed twice.
+    """
+    failure = row.failure
+    assert failure is not None
+    if not failure.resumable:
+        return None
+    for step, tried in ((EXPORT, row.record(Exported)), (IMPORT, row.record(Imported))):
+        if failure.step == step and tried is not None and tried.failure:
+            if tried.attempt >= PAID_ATTEMPTS:
+                return None
+            return command.format(RUN) + (f" {DISCARD}" if step == IMPORT else "")
     return command.format(RUN)
 
 
@@ -216,13 +250,14 @@ def _warnings(row: Row, mapping: EventSource | None) -> tuple[str, ...]:
     counted = exported.items if exported else None
     if imported and imported.refused:
         warnings.append(
-            f"the import refused {imported.refused} items, and the replica goes on without them: "
-            "compare the tables"
+            f"the import is {imported.refused} items short of its export, and the replica goes on "
+            "without them: python -m bootstrap verify --repair puts them in, and "
+            "python -m bootstrap run then takes note of it"
         )
     elif imported and imported.done and counted is not None and imported.items != counted:
         warnings.append(
-            f"the export holds {counted} items, and {imported.items} were imported: compare the "
-            "tables"
+            f"the export holds {counted} items, and {imported.items} were imported: "
+            "python -m bootstrap verify --repair"
         )
     if row.state in REPLICAS and mapping is not None and not mapping.running:
         warnings.append(f"the consumer is off: its event source mapping is {mapping.state}")
@@ -265,7 +300,7 @@ def as_json(shown: Snapshot) -> dict[str, Any]:
             {
                 "step": shown.failure.step,
                 "what": shown.failure.what,
-                "try": shown.failure.fix,
+                "try": shown.typed(shown.failure.fix),
                 "resumable": shown.failure.resumable,
             }
             if shown.failure
@@ -278,7 +313,7 @@ def as_json(shown: Snapshot) -> dict[str, Any]:
                 "level": each.level,
                 "value": each.value,
                 "detail": each.detail,
-                "try": each.detector.first if each.level is not Level.FINE else None,
+                "try": shown.typed(each.detector.first) if each.level is not Level.FINE else None,
             }
             for each in shown.findings
         ],

@@ -13,8 +13,9 @@ from rich.text import Text
 from bootstrap.bars import bar, remaining
 from bootstrap.prices import AS_OF
 from bootstrap.progress import Snapshot, as_json
-from bootstrap.states import State
+from bootstrap.states import REPLICAS, State
 from bootstrap.timing import Clock, Timing
+from bootstrap.usage import YOUNG
 from bootstrap.wording import duration, moment, number, size
 from replicator.detectors import BUFFER, Level, Stream
 
@@ -222,11 +223,20 @@ def page(shown: Snapshot, *, bars: bool = False) -> str:
         )
     if shown.failure:
         rows.append(("failed in", f"{shown.failure.step}: {shown.failure.what}"))
-        rows.append(("Try", shown.failure.fix))
+        rows.append(("Try", shown.typed(shown.failure.fix)))
     rows += [("warning", warning) for warning in shown.warnings]
     rows += _detected(shown)
-    rows.append(("next", shown.next or "nothing: it replicates"))
+    rows.append(("next", shown.next or _nothing(shown)))
     return "\n".join(f"{name:13} {value}" for name, value in rows)
+
+
+def _nothing(shown: Snapshot) -> str:
+    """Why there is no command to type."""
+    if shown.state not in REPLICAS:
+        return "a decision, which no command takes for you: see Try above"
+    if shown.unsafe or shown.warnings:
+        return "nothing: it replicates, and what is said above needs somebody's eyes"
+    return "nothing: it replicates"
 
 
 def _since(shown: Snapshot) -> str:
@@ -243,7 +253,7 @@ def _detected(shown: Snapshot) -> list[tuple[str, str]]:
         mark = "✓" if each.level is Level.FINE else str(each.level).upper()
         rows.append(("detector", f"{mark:7} {each.detector.metric}: {each.detail}"))
         if each.level is not Level.FINE:
-            rows.append(("", f"        Try: {each.detector.first}"))
+            rows.append(("", f"        Try: {shown.typed(each.detector.first)}"))
     if shown.unsafe:
         rows.append(("switch", f"not safe, because {'; '.join(shown.unsafe)}"))
     else:
@@ -274,7 +284,11 @@ def _buffer_text(shown: Snapshot) -> str:
     if used is not None:
         text += f", of which the oldest unapplied one has used {100 * used:.1f} %"
     if kept is None:
-        return f"{text}; what it takes is not measured yet, nor what that costs"
+        if shown.at - stream.created < YOUNG:
+            return f"{text}; what that costs is told once the stream is {duration(YOUNG)} old"
+        return (
+            f"{text}; what that costs is unknown: CloudWatch tells no IncomingBytes of the stream"
+        )
     return (
         f"{text}; {kept.gb_per_day:,.2f} GB a day cost ${kept.now:,.2f} a month to keep by now, "
         f"${kept.full:,.2f} once it is full (list prices as of {AS_OF})"

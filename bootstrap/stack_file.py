@@ -34,7 +34,8 @@ def read(path: Path) -> Described:
     try:
         value = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"The stack file {path} cannot be read: {error}", fix=FIX) from None
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"The stack file {path} cannot be read: {why}.", fix=FIX) from None
     config = value.get("config") if isinstance(value, dict) else None
     mistakes: list[str] = []
     sides = {side: _side(config, side, mistakes) for side in ("source", "target")}

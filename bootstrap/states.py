@@ -130,7 +130,8 @@ class Imported:
     failed_generation: int = 0
     failed_arns: tuple[str, ...] = ()
     refused: int = 0
-    """Items that the import refused, and that the operator accepted to be without."""
+    """Items that the import is short of its export, and that the operator accepted to be missing.
+    """
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from bootstrap import progress
 from bootstrap.accounts import Ledger, SourceAccount, TargetAccount
@@ -53,6 +53,13 @@ def look(
     )
 
 
+def next_of(shown: Sequence[progress.Snapshot]) -> str | None:
+    """The next command of a stack of several tables: one that does something, if there is one."""
+    commands = [each.next for each in shown if each.next is not None]
+    doing = [each.next for each in shown if each.next is not None and not each.holder]
+    return next(iter([*doing, *commands]), None)
+
+
 def _retention(table: TableOutputs, row: Row, source: SourceAccount) -> int | None:
     """How long the stream keeps changes, where that is what the operator has to know."""
     if row.record(Paused) is None:
@@ -96,7 +103,8 @@ def _measure(
     if probing is not None and row.state is State.CATCHING_UP:
         through = ledger.probes_through(probing.probe, probing.probes)
         return Measure(through, of_items=probing.probes, since=probing.put_at, unit="probes")
-    if exported is not None and exported.done:
+    # Beside a wait it would look as if the wait were so far.
+    if exported is not None and exported.done and row.waiting is None:
         done = imported if imported is not None and imported.done else exported
         return Measure(items=done.items, size_bytes=done.size_bytes)
     return None

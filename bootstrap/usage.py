@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from bootstrap.prices import EXTENDED_DAYS, PRICES, STANDARD_DAYS, Prices
 
 GB = 1e9
-HOUR = 3_600.0
-DAY = 24 * HOUR
+DAY = 86_400.0
+YOUNG = 900.0
+"""Seconds. Of a stream that is younger, three datapoints at most would speak for a year."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Usage:
 
     lag: Lag | None = None
     stream_bytes: float | None = None
-    """What the stream took in the last whole day."""
+    """What the stream took in the last day."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,15 @@ class Retention:
 
 def retention(
     hours: int, age_seconds: float, stream_bytes: float, price: Prices = PRICES
-) -> Retention:
-    """The costs of a stream of this age that keeps `hours` and took so much in its last day."""
+) -> Retention | None:
+    """The costs of a stream of this age that keeps `hours` and took so much in its last day.
+
+    None for one that is too young to tell.
+    """
+    if age_seconds < YOUNG:
+        return None
     # A stream that is younger than a day took all of it since it was made.
-    age, days = max(HOUR, age_seconds) / DAY, hours / 24
+    age, days = age_seconds / DAY, hours / 24
     daily, kept = stream_bytes / GB / min(1.0, age), min(days, age)
     return Retention(hours, daily, daily * _rate(kept, price), daily * _rate(days, price))
 

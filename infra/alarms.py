@@ -207,11 +207,11 @@ def _machinery(lane: Lane) -> Sequence[Alarm]:
             comparison="GreaterThanThreshold",
             threshold=0,
             missing="notBreaching",
-            fires="too many records of one invocation would go to quarantine",
+            fires="too many records of an invocation, or of ten minutes, would go to quarantine",
             means="So many records cannot be applied that the cause is no property of a record: "
             "nothing is quarantined, and the lane waits.",
             first="the consumer's log names the reasons; if each is bad in its own way, raise "
-            "QUARANTINE_BURST.",
+            "quarantineBurst.",
             # A batch that fails comes again, at longer and longer intervals.
             periods=3,
         ),

@@ -92,6 +92,9 @@ class Table:
     """Concurrent invocations, kept for this table and its most. None: the account's shared pool."""
     ledger_retention_days: int = 30
     """Days an entry outlives its change. Never under 8: DynamoDB retries a delivery for 168 h."""
+    quarantine_burst: int = 10
+    """Records of an invocation, or of ten minutes, that may go to quarantine whatever their share.
+    More, and more than a tenth, are a systematic fault: the lane waits. 10: exceptions are few."""
     start_at: str = TRIM_HORIZON
     """Where a new mapping begins to read: the oldest record, or the records that arrived since a
     moment (UTC, 2026-11-23T10:00:00Z). Changing it replaces the mapping: see the README's runbook.
@@ -302,6 +305,9 @@ def _table(section: Section) -> Table:
         ),
         ledger_retention_days=section.whole_number(
             "ledgerRetentionDays", 8, 3650, "days", default=Table.ledger_retention_days
+        ),
+        quarantine_burst=section.whole_number(
+            "quarantineBurst", 1, 10_000, "records", default=Table.quarantine_burst
         ),
         start_at=section.text(
             "startAt",

@@ -135,6 +135,8 @@ class Consumer(pulumi.ComponentResource):
                 "unreplicatedWarningHours": limits.unreplicated_warning_hours,
             },
         }
+        if table.reserved_concurrency is not None:
+            self.outputs["reservedConcurrency"] = table.reserved_concurrency
         if table.source_key:
             self.outputs["sourceKeyArn"] = table.source_key
         if table.target_key:
@@ -207,6 +209,7 @@ class Consumer(pulumi.ComponentResource):
                     "LEDGER_TABLE": ledger.name,
                     "LEDGER_RETENTION_DAYS": str(table.ledger_retention_days),
                     "QUARANTINE_BUCKET": self.quarantine.name,
+                    "QUARANTINE_BURST": str(table.quarantine_burst),
                     "ORDERING": table.ordering,
                 }
             },

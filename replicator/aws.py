@@ -105,7 +105,9 @@ def classify(code: str, status: int = 400) -> Kind:
         return Kind.THROTTLED
     if code in _CONFLICT:
         return Kind.CONFLICT
-    if code in _INVALID:
+    # A request that is too large may be refused on the way, by its status alone; sent again and
+    # again, its record would hold up its lane for ever.
+    if code in _INVALID or status == 413:
         return Kind.INVALID
     if code == "TransactionCanceledException":
         return Kind.CANCELLED
@@ -165,9 +167,13 @@ def clients(region: str, threads: int) -> tuple[Any, Any]:
     same. Parameter validation is off: DynamoDB validates, and what it rejects is isolated and
     quarantined.
     """
+    import logging
+
     import botocore.session
     from botocore.config import Config
 
+    # At DEBUG, which whoever may configure the function may set, it logs whole requests.
+    logging.getLogger("botocore").setLevel(logging.INFO)
     session = botocore.session.get_session()
     config = Config(
         region_name=region,

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from replicator import decode
+from replicator.burst import Breaker
 from replicator.change import Change, Probe
 from replicator.decode import EnvelopeError, Foreign, Record, Unusable
 from replicator.effects import Deadline, Effects
@@ -57,6 +58,7 @@ class Consumer:
     effects: Effects
     logger: Any
     meter: Emitter
+    breaker: Breaker
     _recent: deque[frozenset[str]] = field(default_factory=partial(deque, maxlen=8))
 
     @classmethod
@@ -89,6 +91,7 @@ class Consumer:
             effects=effects,
             logger=logger,
             meter=meter,
+            breaker=Breaker(effects.clock, config.quarantine_burst),
         )
 
     def handle(self, event: Any, remaining_millis: float) -> Report:
@@ -179,6 +182,8 @@ class _Batch:
             self._round()
         if not self._tripped:
             self._prove()
+            ended = {slot.record.sequence_number for slot in self._slots if slot.ended}
+            self._consumer.breaker.ended(len(ended), self._suspected)
         self._count()
         failed = [slot for slot in self._slots if self._tripped or not slot.ended]
         if failed:
@@ -250,18 +255,20 @@ class _Batch:
     def _check_burst(self) -> None:
         """Too many to be exceptions: a systematic fault, and the stream keeps records better.
 
-        What counts is Kinesis records, each once however often it is a candidate and however many
-        user records it holds: Lambda's batches get no smaller than one, and one that were too many
-        by itself would stand in its lane for ever.
+        An ambiguous order is no fault that somebody could mend, so it never counts: a batch whose
+        items went back within one timestamp, or one of ties that comes again, would stand in its
+        lane for ever.
         """
-        suspected = len(self._suspected | self._now_suspected())
-        burst = self._consumer.config.quarantine_burst
-        if suspected > burst and 10 * suspected > self._received:
+        suspected = self._suspected | self._now_suspected()
+        if self._consumer.breaker.trips(self._received, suspected):
             self._tripped = True
-            self._tell_burst(suspected)
+            self._tell_burst(len(suspected))
 
     def _now_suspected(self) -> set[str]:
-        return {candidate.slot.record.sequence_number for candidate in self._suspects}
+        return {candidate.slot.record.sequence_number for candidate in self._faulty()}
+
+    def _faulty(self) -> list[Candidate]:
+        return [each for each in self._suspects if each.reason is not Reason.AMBIGUOUS]
 
     def _quarantine(self) -> None:
         candidates = self._parked + self._suspects
@@ -295,9 +302,10 @@ class _Batch:
         self._tally.counts[BREAKER] = suspected
         self._tally.failed(
             "Too many records for quarantine: nothing more is quarantined, the batch failed.\n"
-            "Try: find the common cause; if each is bad in its own way, raise QUARANTINE_BURST.",
+            "Try: find the common cause; if each is bad in its own way, raise the table's "
+            "quarantineBurst in the stack file and run pulumi up.",
             records=suspected,
-            reasons=sorted({candidate.reason.value for candidate in self._suspects}),
+            reasons=sorted({candidate.reason.value for candidate in self._faulty()}),
         )
 
     # Proving and reporting.

@@ -405,7 +405,8 @@ def _probes(readings: Readings, expected: Expected) -> Finding:
     if isinstance(probed, Unread):
         return _blind(PROBES, probed)
     if isinstance(intent, Intent) and not intent.caught_up:
-        return Finding(PROBES, Level.FINE, None, "the consumer is off on purpose")
+        why = "the consumer is off on purpose" if intent.paused else "judged once it has caught up"
+        return Finding(PROBES, Level.FINE, None, why)
     since = probed.through if probed.through is not None else probed.waiting_since
     age = 0.0 if since is None else max(0.0, readings.at - since)
     level = PROBES.level if age >= expected.probes_late_seconds else Level.FINE

@@ -34,8 +34,8 @@ class Config:
     """How long an entry outlives the last change of its key. Never under 8: DynamoDB goes on trying
     to deliver a record for 168 hours, and a late one must still meet the entry."""
     quarantine_burst: int = 10
-    """More records than this (and than a tenth of the invocation) are a systematic fault: the
-    stream keeps them better than the quarantine."""
+    """More records than this, of an invocation or of ten minutes (and more than a tenth of them),
+    are a systematic fault: the stream keeps them better than the quarantine."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Config:

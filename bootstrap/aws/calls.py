@@ -38,6 +38,8 @@ SKEWED = re.compile(
     re.IGNORECASE,
 )
 # What passes with time. LimitExceeded: too many exports, imports or table operations at once.
+# ResourceInUse: a change is under way; of this very call, if its answer was lost and the SDK made
+# it again.
 PASSING = frozenset(
     {
         "ContinuousBackupsUnavailableException",
@@ -47,12 +49,23 @@ PASSING = frozenset(
         "RequestLimitExceeded",
         "RequestTimeout",
         "RequestTimeoutException",
+        "ResourceInUseException",
         "SlowDown",
         "Throttling",
         "ThrottlingException",
         "TooManyRequestsException",
         "TransactionConflictException",
         "TransactionInProgressException",
+    }
+)
+# Reasons of a cancelled transaction that pass, where there are no others (API reference,
+# TransactWriteItems).
+PASSING_REASONS = frozenset(
+    {
+        "None",
+        "ProvisionedThroughputExceeded",
+        "ThrottlingError",
+        "TransactionConflict",
     }
 )
 _LOGIN = (
@@ -157,7 +170,7 @@ class Calls:
             )
         if code in CREDENTIALS:
             return self.no_credentials(f"{action} was refused with {code}: {message}")
-        if code in PASSING or status >= 500:
+        if code in PASSING or status >= 500 or _cancelled_for_now(code, message):
             return UnavailableError(
                 self.side,
                 f"{action} on {resource} in the {self.side.account} is refused for now, with "
@@ -186,6 +199,13 @@ class Calls:
             "organisation's "
             "policy, a permissions boundary or a key policy that denies it"
         )
+
+
+def _cancelled_for_now(code: str, message: str) -> bool:
+    reasons = re.search(r"\[([\w, ]+)\]", message)
+    if code != "TransactionCanceledException" or reasons is None:
+        return False
+    return set(reasons[1].split(", ")) <= PASSING_REASONS
 
 
 def _named(message: str, action: str, resource: str) -> tuple[str, str]:

@@ -102,13 +102,21 @@ class AwsTarget:
         return self._tables.expiry(table)
 
     def set_expiry(self, table: str, attribute: str, on: bool) -> None:
-        self._calls(
-            "dynamodb",
-            self._dynamodb.update_time_to_live,
-            table,
-            TableName=table,
-            TimeToLiveSpecification={"Enabled": on, "AttributeName": attribute},
-        )
+        try:
+            self._calls(
+                "dynamodb",
+                self._dynamodb.update_time_to_live,
+                table,
+                TableName=table,
+                TimeToLiveSpecification={"Enabled": on, "AttributeName": attribute},
+            )
+        except AccountError as error:
+            if error.code != "ValidationException":
+                raise
+            # It is so already: by this very call, if its answer was lost and the SDK made it again.
+            there = self.expiry(table)
+            if there.enabled != on or (on and there.attribute != attribute):
+                raise
 
     def drop(self, table: str) -> None:
         try:

@@ -7,10 +7,10 @@ from typing import Any
 
 from bootstrap.aws.calls import Calls
 from bootstrap.errors import BootstrapError
-from bootstrap.usage import DAY, HOUR, Lag, Usage
+from bootstrap.usage import DAY, Lag, Usage
 
 OURS = "DynamoDBReplication"
-LAG_PERIOD = 300
+PERIOD = 300
 LAG_LOOKS_BACK = 3600
 
 
@@ -29,7 +29,7 @@ class Metrics:
             {"Stack": stack, "Table": table},
             now - LAG_LOOKS_BACK,
             now,
-            LAG_PERIOD,
+            PERIOD,
             ExtendedStatistics=["p50", "p99"],
         )
         if not points:
@@ -39,18 +39,18 @@ class Metrics:
         if not {"p50", "p99"} <= found.keys():
             return None
         begin = newest["Timestamp"].timestamp()
-        return Lag(begin, LAG_PERIOD, found["p50"] / 1000, found["p99"] / 1000)
+        return Lag(begin, PERIOD, found["p50"] / 1000, found["p99"] / 1000)
 
     def stream_bytes(self, stream: str, now: float) -> float | None:
-        """IncomingBytes of the last 24 whole hours."""
-        until = now // HOUR * HOUR
+        """IncomingBytes of a day, up to the last five minutes."""
+        until = now // PERIOD * PERIOD
         points = self._points(
             "AWS/Kinesis",
             "IncomingBytes",
             {"StreamName": stream},
             until - DAY,
             until,
-            int(HOUR),
+            PERIOD,
             Statistics=["Sum"],
         )
         return None if not points else float(sum(point["Sum"] for point in points))

@@ -79,6 +79,6 @@ def _wrong(why: str, types: Mapping[str, str]) -> UsageError:
     whole = json.dumps({name: {tag: "…"} for name, tag in types.items()}, ensure_ascii=False)
     return UsageError(
         f"The KEY {why}. The table's key is {told}.",
-        fix=f"explain '{pairs}'; or, where a value holds a comma, explain '{whole}' (binary values "
-        "in base64)",
+        fix=f"python -m bootstrap explain '{pairs}'; or, where a value holds a comma, "
+        f"python -m bootstrap explain '{whole}' (binary values in base64)",
     )

@@ -116,7 +116,7 @@ def show(key: str, show_values: bool, as_json: bool, debug: bool, **given: Any) 
     guarded(work, debug)
 
 
-@quarantine.command()
+@quarantine.command(short_help="Has it judged again, once its cause is mended.")
 @common_options
 @click.argument("keys", metavar="[KEY]...", nargs=-1)
 @click.option("--all", "all_", is_flag=True, help="Everything that is open.")
@@ -172,7 +172,7 @@ def redrive(keys: Sequence[str], all_: bool, direct: bool, debug: bool, **given:
     guarded(work, debug, NOTHING_LOST)
 
 
-@quarantine.command()
+@quarantine.command(short_help="Resolves without applying.")
 @common_options
 @click.argument("keys", metavar="[KEY]...", nargs=-1)
 @click.option("--all", "all_", is_flag=True, help="Everything that is open.")
@@ -213,7 +213,7 @@ def _check_choice(keys: Sequence[str], all_: bool, command: str) -> None:
     if bool(keys) == all_:
         raise UsageError(
             f"What to {command} is said by either keys or --all.",
-            fix=f"quarantine {command} KEY, with a key that quarantine list shows",
+            fix="python -m bootstrap quarantine list, which shows the keys; or the same with --all",
         )
 
 
@@ -235,7 +235,8 @@ def _find(desk: Desk, key: str) -> Kept:
 
 def _gone(key: str) -> UsageError:
     return UsageError(
-        f"Nothing of the key {key} is open.", fix="quarantine list, which shows what is"
+        f"Nothing of the key {key} is open.",
+        fix="python -m bootstrap quarantine list, which shows what is",
     )
 
 
@@ -261,7 +262,7 @@ def _confirm(table: str, wanted: Sequence[Kept]) -> None:
 # -- parks ---------------------------------------------------------------------------------------
 
 
-@click.command()
+@click.command(short_help="Has a record quarantined without reading it.")
 @common_options
 @click.argument("shard", required=False)
 @click.argument("sequence", required=False)
@@ -286,7 +287,7 @@ def park(
     def work() -> int:
         if list_parks:
             if shard is not None:
-                raise UsageError("--list takes no SHARD.", fix="park --list")
+                raise UsageError("--list takes no SHARD.", fix="python -m bootstrap park --list")
             for desk in desks(given):
                 _tell_parks(desk)
             return 0
@@ -299,7 +300,7 @@ def park(
     guarded(work, debug)
 
 
-@click.command()
+@click.command(short_help="Takes a park back.")
 @common_options
 @click.argument("shard")
 @click.argument("sequence")
@@ -315,7 +316,10 @@ def unpark(shard: str, sequence: str, debug: bool, **given: Any) -> None:
     def work() -> int:
         desk, where = only(given), _place(shard, sequence, "unpark")
         if where not in desk.ledger.parks():
-            raise UsageError(f"{where} is not parked.", fix="park --list, which shows what is")
+            raise UsageError(
+                f"{where} is not parked.",
+                fix="python -m bootstrap park --list, which shows what is",
+            )
         desk.ledger.unpark(where)
         click.echo(f"{desk.table.source_table}: unparked {where}. {parks.TAKES_EFFECT}")
         return 0
@@ -327,7 +331,7 @@ def _place(shard: str | None, sequence: str | None, command: str) -> str:
     if shard is None or sequence is None:
         raise UsageError(
             "A record is named by its shard and its sequence number.",
-            fix=f"{command} SHARD SEQUENCE, or park --list",
+            fix=f"python -m bootstrap {command} SHARD SEQUENCE, or python -m bootstrap park --list",
         )
     return parks.place(shard, sequence)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import sys
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +47,8 @@ class DirectConsumer:
     """Runs what was kept through a `Consumer`, one object at a time."""
 
     def __init__(self, config: Config, *, dynamodb: Any, s3: Any, effects: Effects) -> None:
+        # The operator asked for each object, and there is no stream to leave it in.
+        config = dataclasses.replace(config, quarantine_burst=sys.maxsize)
         self._heard = _Heard()
         self._counted = _Counted()
         built = Consumer.build(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import socket
-import sys
 from functools import partial
 
 from bootstrap.aws.calls import Calls
@@ -82,8 +81,6 @@ class Desks:
             ledger_table=table.ledger_table,
             quarantine_bucket=table.quarantine_bucket,
             ledger_retention_days=table.ledger_retention_days,
-            # The operator asked for each object, and there is no stream to leave it in.
-            quarantine_burst=sys.maxsize,
         )
         return DirectConsumer(
             config,

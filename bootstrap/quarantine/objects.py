@@ -191,7 +191,8 @@ class Shelf:
             raise BlockedError(
                 f"{kept.key} is not what the consumer or Lambda writes there: "
                 f"{type(error).__name__}.",
-                fix="quarantine discard that key, once you know who put it there",
+                fix=f"python -m bootstrap quarantine discard '{kept.key}', once you know who "
+                "put it there",
             ) from None
         return Holding(document, tuple(records))
 

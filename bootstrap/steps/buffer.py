@@ -79,8 +79,9 @@ def _still_flowing(context: Context, destination: Destination | None) -> Outcome
         f"The streaming destination of table {context.table.source_table} to stream "
         f"{context.table.stream_name} is {status}. Changes since it stopped are in neither the "
         "stream nor the snapshot.",
-        fix="pulumi up --refresh to switch it on again, and take a new snapshot into a new target "
-        "table",
+        fix="pulumi up --refresh to switch it on again; then for a new snapshot: "
+        "python -m bootstrap abandon --drop-target, and python -m bootstrap run",
+        resumable=False,
     )
 
 

@@ -168,7 +168,9 @@ def _refuse_lost_records(context: Context) -> None:
             f"{context.table.stream_name} (FailedToReplicateRecordCount): they were larger than "
             "the stream takes, or were refused. The replica lacks those changes.",
             fix="see why (developer guide: Kinesis Data Streams for DynamoDB, shards and metrics), "
-            "then take a new snapshot with a new stack",
+            "then for a new snapshot: python -m bootstrap abandon --drop-target, and "
+            "python -m bootstrap run",
+            resumable=False,
         )
 
 

@@ -28,9 +28,15 @@ def advance(context: Context) -> Outcome:
             # No harm: what it met before the table was there it has tried again and again. But
             # who looks into the journal should not search for an act of ours.
             journal.put(Enabled(journal.now(), by_us=False), "the consumer was found switched on")
-        if not context.ledger.settings().consume:
-            # Now that it is on, and not before: the watchdog would find it off, and say so.
+        settings = context.ledger.settings()
+        if not settings.consume:
+            # The first time only now that it is on: nothing is missed by a consumer that has never
+            # been on, and the watchdog would complain of it until then.
             context.ledger.expect_consumer()
+            return Acted()
+        if settings.paused:
+            # Somebody else switched it on. Its next stop would be taken for a wanted one.
+            context.ledger.set_paused(False)
             return Acted()
         return Done()
     if mapping.state != "Disabled":
@@ -42,7 +48,8 @@ def advance(context: Context) -> Outcome:
         if earlier:
             # The watchdog would take the new table for a stranger in the place of the first.
             context.ledger.forget_target()
-        # From here on it is a loss that nobody wanted if the consumer is off.
+        # After a pause before it is on: if this process dies in between, changes wait and nobody is
+        # at work on it, and the watchdog has to say so.
         context.ledger.set_paused(False)
         return Acted()
     # Only on a complete import with its settings: a change that were applied to a table that the

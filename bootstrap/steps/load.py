@@ -141,13 +141,30 @@ def _follow(context: Context, imported: Imported) -> Outcome:
             Side.TARGET,
             f"DynamoDB does not know the import {imported.arn} any more (it forgets them after "
             "90 days).",
-            fix="start over with a new stack, whose journal is empty",
+            fix=f"delete the table {context.table.target_table}, if it is there and nobody needs "
+            "it; then python -m bootstrap abandon, and python -m bootstrap run, for another "
+            "snapshot",
+            resumable=False,
         )
     if facts.status in ("FAILED", "CANCELLED"):
         return _failed(context, imported, facts)
     if facts.status != "COMPLETED":
         return Pending("the import", context.timing.poll(20), measure(facts, context), True)
+    # DynamoDB counts what it exports and what it imports, and an export has each key once.
+    # Whatever is the reason for another number (an object that was removed, an error that it did
+    # not report): the floor has the consumer pass over what the snapshot is taken to hold.
+    if _lacking(context, facts):
+        return _failed(context, imported, facts)
     return _complete(context, imported, facts)
+
+
+def _lacking(context: Context, facts: ImportFacts) -> int:
+    """How many items the import and its export differ by."""
+    exported = context.journal.get(Exported)
+    counted = exported.items if exported is not None else None
+    if counted is None:
+        return facts.errors
+    return max(abs(counted - facts.imported_items), facts.errors)
 
 
 def _complete(
@@ -168,7 +185,7 @@ def _complete(
             refused=refused,
         ),
         f"{facts.imported_items} items are imported"
-        + (f", {refused} were refused and are accepted to be missing" if refused else ""),
+        + (f", {refused} others are accepted to be missing" if refused else ""),
     )
     return Acted()
 
@@ -189,47 +206,66 @@ def _failed(context: Context, imported: Imported, facts: ImportFacts) -> Outcome
     left = context.target.table(name)
     # A name says little: only a table with the import's own id is what the import left.
     ours = left is not None and facts.table_id in ("", left.table_id)
-    if facts.failure_code == REFUSED_ITEMS and ours and orders.accept_import_errors:
-        return _complete(context, imported, facts, refused=facts.errors)
+    if _partly(facts) and ours and orders.accept_import_errors:
+        return _complete(context, imported, facts, refused=_lacking(context, facts))
+    # What fails in this run is told first, whatever its orders: the next attempt is paid for, too.
     told_before = imported.failed_generation not in (0, journal.generation)
-    if left is None and (told_before or orders.discard_failed_import):
+    if left is None and told_before:
         again = Imported(
             attempt=imported.attempt + 1, failed_arns=(*imported.failed_arns, imported.arn)
         )
-        why = f"{facts.failure_code} {facts.failure}".strip()
-        journal.put(again, f"the import failed ({why}): another one is prepared")
+        journal.put(again, f"the import failed ({_reason(facts)}): another one is prepared")
         return Acted()
-    if left is not None and ours and orders.discard_failed_import:
+    if left is not None and ours and told_before and orders.discard_failed_import:
         if left.status != "DELETING":
             journal.put(imported, f"deleting table {name}, which the failed import left")
             context.target.drop(name)
         return Pending("the table of the failed import to be gone", context.timing.poll(5))
-    raise _failure(context, imported, facts, left is not None and ours)
+    failure = _failure(context, imported, facts, ours)
+    raise _taken(context) if left is not None and not ours else failure
 
 
 def _failure(context: Context, imported: Imported, facts: ImportFacts, left: bool) -> AccountError:
     """Says why an import failed, and what can be done about it."""
     name = context.table.target_table
-    why = f"{facts.failure_code} {facts.failure}".strip() or facts.status
+    why = _reason(facts)
     context.journal.put(
         dataclasses.replace(imported, failure=why, failed_generation=context.journal.generation),
         "the import failed",
     )
     log = f"log group {facts.log_group or IMPORT_LOG_GROUP}, stream {facts.log_stream}"
-    fix = f"read why in {log}; then run again, which starts another import that is paid for"
+    run = "python -m bootstrap run"
+    fix = f"read why in {log}; then {run}, which starts another import that is paid for"
     if left:
         fix = (
-            f"read why in {log}; then run again with --discard-failed-import, which deletes the "
-            f"table {name} that the import left and starts another import that is paid for"
+            f"read why in {log}; then {run} --discard-failed-import, which deletes the table "
+            f"{name} that the import left and starts another import that is paid for"
         )
-    if left and facts.failure_code == REFUSED_ITEMS:
-        fix += "; or with --accept-import-errors, which goes on without the refused items"
+    if left and _partly(facts):
+        fix += (
+            f"; or {run} --accept-import-errors, which goes on without what is missing: the "
+            "replica is DEGRADED then"
+        )
+    exported = context.journal.get(Exported)
+    held = exported.items if exported is not None else None
+    of = f" The export holds {held}." if held is not None else ""
     return AccountError(
         Side.TARGET,
         f"The import {facts.arn} into table {name} failed: {why}. {facts.imported_items} of "
-        f"{facts.processed_items} items were imported, {facts.errors} were refused.",
+        f"{facts.processed_items} items were imported, {facts.errors} were refused.{of}",
         fix=fix,
     )
+
+
+def _partly(facts: ImportFacts) -> bool:
+    """Whether the import made its table, with all items but some."""
+    return facts.failure_code == REFUSED_ITEMS or facts.status == "COMPLETED"
+
+
+def _reason(facts: ImportFacts) -> str:
+    if facts.status == "COMPLETED":
+        return "it ended as complete, with another number of items than its export holds"
+    return f"{facts.failure_code} {facts.failure}".strip() or facts.status
 
 
 def _still_there(context: Context, imported: Imported) -> Outcome:
@@ -240,5 +276,7 @@ def _still_there(context: Context, imported: Imported) -> Outcome:
     raise AccountError(
         Side.TARGET,
         f"The target table {context.table.target_table} is {became}.",
-        fix="find out who deleted it; a new snapshot needs a new stack, whose journal is empty",
+        fix="find out who deleted it; then for another snapshot: python -m bootstrap abandon, and "
+        "python -m bootstrap run",
+        resumable=False,
     )

@@ -76,3 +76,16 @@ def refuse_without_consumer(context: Context, enabled: bool) -> None:
             fix="end the run instead, if one is going (Ctrl-C): AWS goes on with what it began, "
             "and `run` picks it up again",
         )
+
+
+def refuse_unpaused(context: Context, enabled: bool) -> None:
+    """Raises:
+    BlockedError: when the run has not come as far as to have been paused. A resumption that began
+        a run would pay for a snapshot that nobody ordered.
+    """
+    if not enabled:
+        raise BlockedError(
+            f"The consumer of table {context.table.source_table} has not been switched on yet: "
+            "there is no pause to end.",
+            fix="python -m bootstrap run, which starts the replication or goes on with it",
+        )

@@ -117,7 +117,8 @@ def _follow(context: Context, exported: Exported) -> Outcome:
             Side.SOURCE,
             f"DynamoDB does not know the export {exported.arn} any more (it forgets them after "
             "90 days), and its import has not begun.",
-            fix="start over with a new stack, whose journal is empty",
+            fix="python -m bootstrap abandon; then python -m bootstrap run, for another snapshot",
+            resumable=False,
         )
     if facts.status == "FAILED":
         return _failed(context, exported, facts)
@@ -128,6 +129,7 @@ def _follow(context: Context, exported: Exported) -> Outcome:
             f"The export {facts.export_id} is as of {moment(facts.export_time)}, before "
             f"{moment(exported.export_time)}: the buffer may not have been active then.",
             fix="report this: DynamoDB did not keep to the ExportTime that it was given",
+            resumable=False,
         )
     journal = context.journal
     journal.put(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
+from bootstrap.commandline import telling
 from bootstrap.errors import UsageError
 from bootstrap.invocation import chosen, common_options, guarded, process
+from bootstrap.outputs import TableOutputs
 from bootstrap.verify.backfill import OUTCOMES, Backfill
 from bootstrap.verify.desk import Options
 from bootstrap.verify.gateways import Desks
@@ -22,7 +25,7 @@ EXIT_DIFFERENCES = 5
 DIRECTORY = Path("build/verify")
 
 
-@click.command()
+@click.command(short_help="Proves source and target equal, item by item.")
 @common_options
 @click.option("--source-export", metavar="ARN", help="A full export of the source that is there.")
 @click.option("--target-export", metavar="ARN", help="A later one of the target.")
@@ -99,7 +102,7 @@ def verify(
     """
 
     def work() -> int:
-        outputs, tables, _ = chosen(given)
+        outputs, tables, command = chosen(given)
         if (given["dry_run"] or given["yes"]) and not given["repair"]:
             raise UsageError("--dry-run and --yes say how to repair.", fix="--repair with them")
         if (given["source_export"] is None) != (given["target_export"] is None):
@@ -110,7 +113,7 @@ def verify(
         if len(tables) > 1 and (spool or report or given["source_export"]):
             raise UsageError(
                 "The stack has several tables, and a spool, a report and exports belong to one.",
-                fix="--table NAME",
+                fix=_one_of(tables),
             )
         desks = Desks(outputs, process(), given, lambda text: click.echo(text, err=True))
         results = []
@@ -120,7 +123,8 @@ def verify(
                 report=report,
                 **{name: given[name] for name in _PASSED_ON},
             )
-            found = Verification(desks.desk(table), options).run()
+            with telling(command[table.source_table]):
+                found = Verification(desks.desk(table), options).run()
             results.append(found)
             if not as_json_text:
                 click.echo(page(table.source_table, found))
@@ -135,6 +139,10 @@ def verify(
         return EXIT_DIFFERENCES if differ else 0
 
     guarded(work, debug, "The same command goes on from here.")
+
+
+def _one_of(tables: Sequence[TableOutputs]) -> str:
+    return f"--table with one of: {', '.join(table.source_table for table in tables)}"
 
 
 _PASSED_ON = (
@@ -197,7 +205,7 @@ def result_json(found: Found) -> dict[str, Any]:
     }
 
 
-@click.command()
+@click.command(short_help="Closes a known gap in the changes.")
 @common_options
 @click.option("--from", "begin", metavar="TIME", help="Begin of the gap, ISO 8601 with a zone.")
 @click.option("--to", "end", metavar="TIME", help="Its end.")
@@ -242,7 +250,7 @@ def backfill(
     def work() -> int:
         outputs, tables, _ = chosen(given)
         if len(tables) > 1:
-            raise UsageError("A gap is one table's.", fix="--table NAME")
+            raise UsageError("A gap is one table's.", fix=_one_of(tables))
         if (begin is None) != (end is None) or (begin is None) == (from_export is None):
             raise UsageError(
                 "What to apply is said by either a time or an export.",

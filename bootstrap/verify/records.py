@@ -117,6 +117,11 @@ class Verified:
         keys = self.equal + self.changed_since + self.differences
         return 1.0 if keys == 0 else 1 - self.changed_since / keys
 
+    @property
+    def mended(self) -> bool:
+        """Whether it compared every key, and no difference that it found is left."""
+        return self.sample >= 1 and self.differences <= self.repaired
+
     def stale(self, now: float) -> bool:
         """Whether it says little about the replica of today."""
         return now - self.at > STALE_SECONDS

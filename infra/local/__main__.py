@@ -162,8 +162,15 @@ def main() -> None:
     default=DEFAULT.chaos,
     help="What AWS rarely does, often: on, or a list such as duplicate=0.2,delay=0.3,kill=0.05.",
 )
-def demo(**options: Any) -> None:
+@click.pass_context
+def demo(context: click.Context, /, **options: Any) -> None:
     """Replicate a live table from one emulated account to another, and compare."""
+    given = context.get_parameter_source("items") is click.core.ParameterSource.COMMANDLINE
+    if given and options["data"]:
+        raise click.UsageError(
+            "--items (ITEMS=…) is the number of generated items, and --data (DATA=…) takes the "
+            "place of these: leave out one of them"
+        )
     if options["key"] and not options["data"]:
         raise click.UsageError("--key is the key of the items in --data FILE")
     try:

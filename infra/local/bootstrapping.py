@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -18,6 +19,18 @@ EXIT_DIFFERENCES = 5
 POLL_SECONDS = 0.25
 STOP_SECONDS = 10
 
+# What it works on is gone with this process, even with one that is killed; by itself it would try
+# again for minutes. 1: PR_SET_PDEATHSIG, which outlives an execve (prctl(2), Linux).
+LEASH = (
+    (
+        "-c",
+        f"import ctypes, os, sys; ctypes.CDLL(None).prctl(1, {int(signal.SIGKILL)}); "
+        "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])",
+    )
+    if sys.platform == "linux"
+    else ()
+)
+
 MEANING = {
     1: "blocked by its plan",
     2: "wrong use",
@@ -27,6 +40,13 @@ MEANING = {
     6: "still running",
     70: "a bug in it",
 }
+
+
+def typed(path: Path) -> str:
+    """A path as it is typed where the commands run: in the project's folder."""
+    whole = path.resolve()
+    inside = whole.is_relative_to(REPOSITORY)
+    return str(whole.relative_to(REPOSITORY) if inside else whole)
 
 
 class BootstrapFailedError(Exception):
@@ -54,7 +74,7 @@ class Operator:
     def command(self, name: str, *options: str) -> list[str]:
         """A command as it is typed, but for the interpreter."""
         return [
-            *("-m", "bootstrap", name, "--outputs", str(self._outputs)),
+            *("-m", "bootstrap", name, "--outputs", typed(self._outputs)),
             *("--source-profile", "source", "--target-profile", "target", *options),
         ]
 
@@ -76,7 +96,7 @@ class Operator:
         Raises:
             BootstrapFailedError: it failed, or took longer than `patience` seconds.
         """
-        command = self.command("verify", "--spool", str(spool))
+        command = self.command("verify", "--spool", typed(spool))
         self._watched(command, (0, EXIT_DIFFERENCES), watch, patience)
         try:
             return dict(self._status()["verification"])
@@ -95,7 +115,7 @@ class Operator:
     ) -> None:
         # A session of its own: Ctrl-C reaches it through the demo, once.
         process = subprocess.Popen(
-            [sys.executable, *command],
+            [sys.executable, *LEASH, *command],
             cwd=REPOSITORY,
             env=self._environment,
             stdin=subprocess.DEVNULL,
@@ -108,7 +128,7 @@ class Operator:
         if process.returncode not in allowed:
             meaning = MEANING.get(process.returncode, "see above")
             raise BootstrapFailedError(
-                f"`python {' '.join(command)}` ended with exit status "
+                f"`python {shlex.join(command)}` ended with exit status "
                 f"{process.returncode}: {meaning}.",
                 f"what it said above; the local cloud's side of it is in {self._log}",
             )
@@ -134,7 +154,7 @@ class Operator:
             return [(each["state"], _epoch(each["at"])) for each in self._status()["history"]]
         except (ValueError, KeyError, TypeError):
             raise BootstrapFailedError(
-                f"`python {' '.join(self.command('status', '--json'))}` did not tell the history.",
+                f"`python {shlex.join(self.command('status', '--json'))}` tells no history.",
                 f"see {self._log}",
             ) from None
 
@@ -147,7 +167,7 @@ class Operator:
             return _of_one_table(json.loads(ran.stdout))
         except (ValueError, TypeError):
             raise BootstrapFailedError(
-                f"`python {' '.join(self.command('status', '--json'))}` said nothing readable "
+                f"`python {shlex.join(self.command('status', '--json'))}` said nothing readable "
                 f"(exit status {ran.returncode}): {ran.stderr.decode(errors='replace').strip()}",
                 f"see {self._log}",
             ) from None
@@ -165,7 +185,8 @@ def _epoch(at: str | float) -> float:
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
-        process.send_signal(signal.SIGINT)
+        # Not SIGINT: to go on with the same command, as it says then, there is no cloud any more.
+        process.send_signal(signal.SIGTERM)
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:

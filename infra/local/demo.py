@@ -6,6 +6,7 @@ that is judged takes part in the judgement.
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -17,7 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 from infra.local import stage
-from infra.local.bootstrapping import BootstrapFailedError, Operator
+from infra.local.bootstrapping import BootstrapFailedError, Operator, typed
 from infra.local.cloud import LocalCloud
 from infra.local.data import datafile
 from infra.local.data.datafile import DataFile, KeyOption
@@ -188,7 +189,7 @@ class Demo:
         return writers
 
     def _bootstrap(self, operator: Operator, watch: Watch) -> None:
-        self._say("Bootstrap", f"python {' '.join(operator.command('run'))}")
+        self._say("Bootstrap", f"python {shlex.join(operator.command('run'))}")
         try:
             operator.run(watch, self._options.patience)
         except BootstrapFailedError as error:
@@ -198,8 +199,8 @@ class Demo:
     def _verify(self, operator: Operator, watch: Watch) -> Mapping[str, Any]:
         """What the operator's own verification finds: the comparison after it is its judge."""
         spool = self._directory / "verify"
-        typed = " ".join(operator.command("verify", "--spool", stage.short(spool)))
-        self._say("Verifying", f"python {typed}")
+        command = operator.command("verify", "--spool", typed(spool))
+        self._say("Verifying", f"python {shlex.join(command)}")
         return operator.verify(watch, self._options.patience, spool)
 
     def _write_on(self, writers: Writers, watch: Watch, since: float) -> None:

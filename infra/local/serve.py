@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import botocore
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -85,37 +88,66 @@ def write_environment(cloud: LocalCloud, path: Path) -> Path:
     return path
 
 
-def commands(lane: Mapping[str, Any], outputs: Path) -> list[tuple[str, str]]:
-    """What one may want to type, and the command for it."""
+@dataclass(frozen=True)
+class Call:
+    """A DynamoDB call to try out, for a shell with the AWS CLI, or for one without."""
+
+    side: str
+    operation: str
+    """As boto3 spells it."""
+    request: Mapping[str, Any]
+
+    def for_the_cli(self) -> str:
+        """For `aws`, whichever version is installed."""
+        options = [
+            f"--{botocore.xform_name(name, '-')} "
+            f"{value if isinstance(value, str) else shlex.quote(json.dumps(value))}"
+            for name, value in self.request.items()
+        ]
+        operation = self.operation.replace("_", "-")
+        return f"aws --profile {self.side} dynamodb {operation} {' '.join(options)}"
+
+    def for_python(self) -> str:
+        """For the boto3 of this project."""
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.request.items())
+        session = f"boto3.Session(profile_name={self.side!r})"
+        code = f"import boto3; print({session}.client('dynamodb').{self.operation}({arguments}))"
+        return f".venv/bin/python -c {_in_double_quotes(code)}"
+
+
+def _in_double_quotes(text: str) -> str:
+    assert not set(text) & set('"$`\\!'), text
+    return f'"{text}"'
+
+
+def calls(lane: Mapping[str, Any]) -> list[tuple[str, Sequence[Call]]]:
+    """What one may want to try, and the calls for it."""
     item = {**EXAMPLE_KEY, "status": {"S": "placed"}, "total": {"N": "9.99"}}
-    source, target = lane["sourceTable"], lane["targetTable"]
-    key = shlex.quote(json.dumps(EXAMPLE_KEY))
-    aws = "aws --profile {} dynamodb"
+    source, target = ({"TableName": lane[f"{side}Table"]} for side in ("source", "target"))
+    key = {"Key": EXAMPLE_KEY}
+    count = {"Select": "COUNT"}
     return [
-        (
-            "write into the source",
-            f"{aws.format('source')} put-item --table-name {source} "
-            f"--item {shlex.quote(json.dumps(item))}",
-        ),
-        (
-            "see it in the target",
-            f"{aws.format('target')} get-item --table-name {target} --key {key}",
-        ),
-        (
-            "delete it from the source",
-            f"{aws.format('source')} delete-item --table-name {source} --key {key}",
-        ),
+        ("write into the source", [Call("source", "put_item", {**source, "Item": item})]),
+        ("see it in the target", [Call("target", "get_item", {**target, **key})]),
+        ("delete it from the source", [Call("source", "delete_item", {**source, **key})]),
         (
             "count both tables",
-            f"{aws.format('source')} scan --table-name {source} --select COUNT && "
-            f"{aws.format('target')} scan --table-name {target} --select COUNT",
-        ),
-        (
-            "how the replication stands",
-            f".venv/bin/python -m bootstrap status --outputs {shlex.quote(stage.short(outputs))} "
-            "--source-profile source --target-profile target",
+            [Call("source", "scan", {**source, **count}), Call("target", "scan", target | count)],
         ),
     ]
+
+
+def commands(lane: Mapping[str, Any], outputs: Path, *, with_cli: bool) -> list[tuple[str, str]]:
+    """What one may want to type, and the command for it; `with_cli` where `aws` is installed."""
+    typed = [
+        (purpose, " && ".join(c.for_the_cli() if with_cli else c.for_python() for c in made))
+        for purpose, made in calls(lane)
+    ]
+    status = (
+        f".venv/bin/python -m bootstrap status --outputs {shlex.quote(stage.short(outputs))} "
+        "--source-profile source --target-profile target"
+    )
+    return [*typed, ("how the replication stands", status)]
 
 
 def _tell(
@@ -144,7 +176,7 @@ def _tell(
     console.print(Text("In another shell, in this folder:", style="bold"))
     console.print()
     console.print(Text(f"  . {stage.short(environment)}", style="cyan"))
-    for purpose, command in commands(lane, outputs):
+    for purpose, command in commands(lane, outputs, with_cli=shutil.which("aws") is not None):
         console.print()
         console.print(Text(f"  # {purpose}", style="dim"))
         console.print(Text(f"  {command}", style="cyan"))

@@ -10,10 +10,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
+import resource
 import subprocess
 import sys
-import time
 from dataclasses import asdict, dataclass
 
 from tests.bench import contenders, decoding
@@ -50,8 +49,12 @@ def shapes(sizes: tuple[int, ...]) -> list[tuple[str, Shape]]:
     return pairs
 
 
-def import_times(rounds: int = 7) -> dict[str, float]:
-    """Seconds to import the handler, and boto3 with powertools as their guides do; medians."""
+def import_times(rounds: int = 11) -> dict[str, float]:
+    """Seconds of CPU to import the handler, and boto3 with powertools as their guides do.
+
+    The best of the rounds, after one that does not count: it leaves the bytecode of the one where
+    that of the others is, which installing them has compiled.
+    """
     statements = {
         HANDLER: f"import {HANDLER}",
         DEFAULTS: (
@@ -62,15 +65,22 @@ def import_times(rounds: int = 7) -> dict[str, float]:
     }
     taken: dict[str, list[float]] = {name: [] for name in statements}
     surroundings = {**os.environ, **contenders.CREDENTIALS, **contenders.CONSUMER}
-    for _ in range(rounds):
+    surroundings.pop("PYTHONDONTWRITEBYTECODE", None)
+    for _ in range(1 + rounds):
         for name, statement in statements.items():
-            started = time.perf_counter()
+            before = _children_seconds()
             subprocess.run(
                 [sys.executable, "-c", statement], cwd=ROOT, env=surroundings, check=True
             )
-            taken[name].append(time.perf_counter() - started)
-    medians = {name: statistics.median(values) for name, values in taken.items()}
-    return {name: round(value - medians["nothing"], 4) for name, value in medians.items()}
+            taken[name].append(_children_seconds() - before)
+    best = {name: min(values[1:]) for name, values in taken.items()}
+    return {name: round(value - best["nothing"], 4) for name, value in best.items()}
+
+
+def _children_seconds() -> float:
+    """CPU of processes that have ended; how busy the machine is does not matter to it."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def table(rows: list[Row]) -> str:
@@ -113,17 +123,39 @@ def targets(rows: list[Row], imports: dict[str, float]) -> list[Target]:
     ]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="1 KB items at 5 ms only")
-    quick = parser.parse_args().quick
-    sizes, latencies = ((1024,), (5,)) if quick else (SIZES, LATENCIES)
+def measured(sizes: tuple[int, ...], latencies: tuple[int, ...], rounds: int) -> list[Row]:
+    """The rows of the table. All of a latency are measured before the next round begins."""
     rows: list[Row] = []
     with running_stub() as port:
         for latency in latencies:
-            for contender, shape in shapes(sizes):
-                print(f"  {contender:8} {shape.name:28} {latency:4} ms", flush=True)
-                rows.append(in_a_process(contender, shape, latency, port))
+            best: dict[tuple[str, str], Row] = {}
+            for number in range(rounds):
+                for contender, shape in shapes(sizes):
+                    print(
+                        f"  {contender:8} {shape.name:28} {latency:4} ms  {number + 1}", flush=True
+                    )
+                    row = in_a_process(contender, shape, latency, port)
+                    known = best.setdefault((contender, shape.name), row)
+                    if row.changes_per_second > known.changes_per_second:
+                        best[contender, shape.name] = row
+            rows += best.values()
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="1 KB items only, at 5 ms")
+    parser.add_argument("--aim", action="store_true", help="at 5 ms only")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=1,
+        help="on a busy machine: how often; the best of each counts",
+    )
+    asked = parser.parse_args()
+    sizes = (1024,) if asked.quick else SIZES
+    latencies = (5,) if asked.quick or asked.aim else LATENCIES
+    rows = measured(sizes, latencies, asked.rounds)
     decode, imports = decoding.rates(sizes), import_times()
     aims = targets(rows, imports)
     RESULTS.parent.mkdir(parents=True, exist_ok=True)

@@ -251,7 +251,9 @@ class FakeTarget:
             status=status,
             prefix=request.prefix,
             processed_items=3 if over else 1,
-            imported_items=3 if status == "COMPLETED" else 1,
+            imported_items=3 - self._world.left_out.get(arn[-11:], 0)
+            if status == "COMPLETED"
+            else 1,
             errors=0 if status != "FAILED" else 2,
             started=began,
             failure_code=self._world.failure(arn) if status == "FAILED" else "",

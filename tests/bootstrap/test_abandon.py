@@ -143,7 +143,10 @@ def test_objects_stay_until_an_export_or_import_has_ended(call: str) -> None:
         abandoned(world, dataclasses.replace(WHOLLY, wait=False))
     assert world.objects > BEFORE
     shown = look(world)
-    assert (shown.state, shown.next) == (State.ABANDONING, COMMAND.format("abandon"))
+    assert (shown.state, shown.next) == (
+        State.ABANDONING,
+        COMMAND.format("abandon") + " --yes",
+    )
     with pytest.raises(BlockedError, match="is being abandoned"):
         Process(world, pid=3).go()
     process = abandoned(world)  # what was told before holds
@@ -220,10 +223,8 @@ def test_a_mapping_that_is_gone_keeps_nobody_from_abandoning() -> None:
 
 
 def test_killed_at_any_call_the_same_command_ends_it() -> None:
-    def prepare() -> World:
-        return replicated(world_with_others())
-
-    world = prepare()
+    prepared = replicated(world_with_others())
+    world = prepared.copied()
     world.seen.clear()
     Process(world, pid=50, orders=WHOLLY).go()
     names = [each.name for each in world.seen]
@@ -232,7 +233,7 @@ def test_killed_at_any_call_the_same_command_ends_it() -> None:
         for after in (False, True):
             telling.setdefault((after, *names[max(0, number - 1) : number + 2]), (number, after))
     for number, after in telling.values():
-        world = prepare()
+        world = prepared.copied()
         world.on_call = _killer(world.calls + number + 1, after)
         with pytest.raises(Killed):
             Process(world, pid=50, orders=WHOLLY).go()

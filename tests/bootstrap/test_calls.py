@@ -69,6 +69,7 @@ def test_the_action_that_aws_names_is_the_one_that_is_missing() -> None:
         throttling_exception(),
         server_error(),
         client_error("ExportTableToPointInTime", "LimitExceededException", "too many exports"),
+        client_error("UpdateTable", "ResourceInUseException", "Table is being updated"),
         connect_timeout(),
         read_timeout(),
         exceptions.EndpointConnectionError(endpoint_url="https://x"),
@@ -76,6 +77,24 @@ def test_the_action_that_aws_names_is_the_one_that_is_missing() -> None:
 )
 def test_what_may_pass_is_told_from_what_stays(error: Exception) -> None:
     assert isinstance(failure_of(error), UnavailableError)
+
+
+@pytest.mark.parametrize(
+    ("reasons", "passes"),
+    [
+        ("[TransactionConflict, None]", True),
+        ("[None, ThrottlingError]", True),
+        ("[ProvisionedThroughputExceeded, None]", True),
+        ("[ConditionalCheckFailed, TransactionConflict]", False),
+        ("[ValidationError, None]", False),
+    ],
+)
+def test_a_transaction_that_met_another_one_is_made_again(reasons: str, passes: bool) -> None:
+    said = (
+        f"Transaction cancelled, please refer cancellation reasons for specific reasons {reasons}"
+    )
+    failure = failure_of(client_error("TransactWriteItems", "TransactionCanceledException", said))
+    assert isinstance(failure, UnavailableError) is passes
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,12 @@ def test_help_is_shown_without_a_stack(command: str) -> None:
     assert "Example" in shown.output
 
 
+@pytest.mark.parametrize("group", [(), ("quarantine",)])
+def test_what_a_command_does_is_told_whole_in_the_list_of_commands(group: tuple[str, ...]) -> None:
+    listed = invoke(*group, "--help").output.split("Commands:\n")[1]
+    assert "..." not in listed
+
+
 def test_the_demo_is_among_the_commands() -> None:
     assert "demo" in invoke("--help").output
 

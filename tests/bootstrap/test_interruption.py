@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from bootstrap import interruption
+from bootstrap.invocation import guarded
 from bootstrap.timing import SystemClock
 
 
@@ -47,6 +48,16 @@ def test_what_else_a_finalizer_raises_is_shown(capsys: pytest.CaptureFixture[str
     del something
     gc.collect()
     assert "of ours" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("number", "by_hand"), [(signal.SIGINT, True), (signal.SIGTERM, False)])
+def test_how_to_go_on_is_said_to_whoever_sits_at_the_keyboard(
+    number: int, by_hand: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        guarded(lambda: signal.raise_signal(number) or 0, False, "The same command goes on.")
+    assert ended.value.code == 130
+    assert ("The same command goes on." in capsys.readouterr().err) is by_hand
 
 
 def test_without_an_interruption_a_wait_only_waits() -> None:

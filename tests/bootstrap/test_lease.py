@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
-from bootstrap.errors import LeaseHeldError, LeaseLostError
+from bootstrap.errors import LeaseHeldError, LeaseLostError, Side, UnavailableError
+from bootstrap.executor import drive
 from bootstrap.lease import LEASE_SECONDS, this_machine
+from bootstrap.progress import Snapshot
+from bootstrap.states import State
 from tests.bootstrap.process import Process
 from tests.bootstrap.world import World
 
@@ -125,6 +131,26 @@ def test_a_claim_whose_answer_was_lost_is_recognised_as_ones_own() -> None:
     assert lost
 
 
+def test_a_claim_whose_answer_never_came_is_claimed_again_by_the_same_process() -> None:
+    world = World()
+    process = Process(world)
+    claim, lost = process.store.claim, []
+
+    def never_answered(*given: Any) -> bool:
+        claim(*given)
+        if not lost:
+            lost.append(True)
+            raise UnavailableError(Side.TARGET, "no answer", fix="later")
+        return True
+
+    process.store.claim = never_answered  # type: ignore[method-assign]
+    with pytest.raises(UnavailableError):
+        process.start()
+    process.store.claim = claim  # type: ignore[method-assign]
+    process.start()
+    process.until(lambda: bool(world.exports))
+
+
 def test_this_process_is_alive_and_a_stranger_with_its_number_is_not() -> None:
     import dataclasses
 
@@ -132,3 +158,36 @@ def test_this_process_is_alive_and_a_stranger_with_its_number_is_not() -> None:
     assert machine.alive(machine.me)
     assert not machine.alive(dataclasses.replace(machine.me, born="1"))
     assert not machine.alive(dataclasses.replace(machine.me, pid=2**22 + 1))
+
+
+def test_a_lease_lost_while_the_process_sleeps_ends_that_table_alone() -> None:
+    lost = World()
+    kept = World(lost.clock)
+    first, other = working(lost, pid=1), working(kept, pid=1)
+    thief = Process(lost, pid=2)
+
+    def steal(shown: Sequence[Snapshot]) -> None:
+        if not thief.run.journal.generation:
+            thief.start(take_over=True)
+
+    failed = drive([first.run, other.run], lost.clock, steal)
+    assert [(run, type(error)) for run, error in failed] == [(first.run, LeaseLostError)]
+    assert other.run.journal.row.state is State.REPLICATING
+
+
+def test_a_table_that_is_through_gives_its_lease_back_while_others_go_on() -> None:
+    early = World()
+    late = World(early.clock)
+    late.export_seconds = 4 * 3600
+    first, other = working(early, pid=1), working(late, pid=1)
+    held: list[str] = []
+
+    def watch(shown: Sequence[Snapshot]) -> None:
+        if shown[0].state is State.REPLICATING and shown[1].state is State.EXPORTING:
+            with early.unwatched():
+                row, _ = first.store.read("orders")
+            assert row is not None
+            held.append(row.holder)
+
+    assert drive([first.run, other.run], early.clock, watch) == []
+    assert set(held) == {""}

@@ -6,12 +6,16 @@ import dataclasses
 
 import pytest
 
-from bootstrap.accounts import TableFacts
-from bootstrap.errors import AccountError, StillRunningError
+from bootstrap.errors import AccountError, BlockedError, StillRunningError
+from bootstrap.journal import Journal
+from bootstrap.lease import Lease
 from bootstrap.orders import STOPS, Orders
+from bootstrap.progress import as_json
 from bootstrap.states import Imported, State
+from bootstrap.verify.records import Verified, row_name
 from tests.bootstrap.process import Process
-from tests.bootstrap.world import World
+from tests.bootstrap.test_status import look
+from tests.bootstrap.world import COMMAND, World
 
 NO_WAIT = Orders(wait=False)
 
@@ -113,11 +117,63 @@ def test_accepted_import_errors_make_a_replica_that_is_degraded_and_says_so() ->
     assert imported is not None
     assert imported.refused == 2
     (shown,) = process.shown[-1:]
-    assert "refused 2 items" in shown.warnings[0]
+    assert "2 items short" in shown.warnings[0]
     assert len(world.imports) == 1
     again = Process(world, pid=3)
     again.go()
     assert again.run.journal.row.state is State.DEGRADED, "the next run does not forget it"
+
+
+def short_import() -> World:
+    world = World()
+    world.left_out["import/0001"] = 1
+    return world
+
+
+def test_an_import_that_ends_well_with_fewer_items_than_its_export_is_not_taken_for_whole() -> None:
+    world = short_import()
+    failure = failure_of(world, Orders())
+    assert "another number of items" in failure.what
+    assert "2 of 3 items were imported, 0 were refused. The export holds 3." in failure.what
+    assert "--discard-failed-import" in failure.fix
+    assert world.mapping_enabled_at is None
+    process = Process(world, pid=3, orders=Orders(discard_failed_import=True))
+    process.go()
+    assert process.run.journal.row.state is State.REPLICATING
+    assert (len(world.exports), len(world.imports)) == (1, 2)
+
+
+def test_a_short_import_that_is_accepted_is_degraded_until_a_verification_has_mended_it() -> None:
+    world = short_import()
+    failure_of(world, Orders())
+    process = Process(world, pid=3, orders=Orders(accept_import_errors=True))
+    process.go()
+    assert process.run.journal.row.state is State.DEGRADED
+    (warning,) = as_json(look(world))["warnings"]
+    assert "1 items short of its export" in warning
+    assert COMMAND.format("verify") + " --repair" in warning
+
+    def state_after(found: Verified) -> State:
+        with world.unwatched():
+            lease = Lease(process.store, row_name("orders"), world.clock, process.machine)
+            lease.acquire(take_over=True)
+            journal = Journal(process.store, row_name("orders"), lease)
+            journal.refresh()
+            journal.put(found, "verified")
+        again = Process(world, pid=4)
+        again.go()
+        return again.run.journal.row.state
+
+    now = world.clock()
+    counts = {"source_items": 3, "target_items": 2, "equal": 2, "changed_since": 0, "extra": 0}
+    counts |= {"missing": 1, "different": 0, "foreign": 0}
+    seen = Verified("r", now, now, now, 1.0, **counts)
+    assert state_after(seen) is State.DEGRADED, "seen, and not mended"
+    sample = dataclasses.replace(seen, sample=0.5, repaired=1)
+    assert state_after(sample) is State.DEGRADED, "a sample says nothing of the other keys"
+    before = dataclasses.replace(seen, source_time=1.0, repaired=1)
+    assert state_after(before) is State.DEGRADED, "of another replica"
+    assert state_after(dataclasses.replace(seen, repaired=1)) is State.REPLICATING
 
 
 def test_an_import_that_failed_entirely_cannot_be_accepted() -> None:
@@ -135,14 +191,23 @@ def test_the_table_of_a_failed_import_is_deleted_only_when_told_and_then_importe
     assert (len(world.exports), len(world.imports)) == (1, 2)
 
 
+def test_an_import_that_fails_again_under_the_same_orders_is_told_before_a_third_is_paid_for() -> (
+    None
+):
+    world = failed_import()
+    world.failures["import/0002"] = "ItemValidationError"
+    failure_of(world, Orders(discard_failed_import=True))
+    assert len(world.imports) == 2
+
+
 def test_a_table_that_is_not_the_failed_imports_is_never_deleted() -> None:
     world = failed_import()
     assert world.target is not None
     world.target = dataclasses.replace(world.target, table_id="theirs")
-    failure = failure_of(world, Orders(discard_failed_import=True))
+    with pytest.raises(BlockedError, match="did not make it") as refusal:
+        Process(world, pid=2, orders=Orders(discard_failed_import=True)).go()
     assert not world.times("drop")
-    assert "--discard-failed-import" not in failure.fix
-    world.target = TableFacts("arn", "theirs", "ACTIVE", 1, 1, False)
+    assert "--discard-failed-import" not in refusal.value.fix
 
 
 def test_the_second_export_says_why_the_first_one_failed() -> None:

@@ -36,6 +36,13 @@ def test_outputs_are_read_from_a_file(tmp_path: Path) -> None:
     assert from_file(file).table("orders").mapping_uuid == "mapping-uuid"
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_file_as_powershell_writes_it_is_read(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "outputs.json"
+    path.write_bytes(json.dumps(OUTPUTS_JSON).encode(encoding))
+    assert from_file(path).stack == "local"
+
+
 def test_members_that_a_newer_program_adds_are_ignored() -> None:
     parse(changed("somethingNew", {"a": 1}), "test")
 

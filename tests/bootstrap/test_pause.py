@@ -86,7 +86,7 @@ def test_a_paused_table_is_not_resumed_by_run() -> None:
     world = paused()
     with pytest.raises(BlockedError, match="paused since") as caught:
         Process(world, pid=3).go()
-    assert caught.value.fix == COMMAND.format("resume")
+    assert caught.value.fix == "python -m bootstrap resume"
     assert world.mapping_enabled_at is None
 
 
@@ -151,13 +151,26 @@ def test_status_says_paused_how_long_the_stream_covers_it_and_how_to_go_on() -> 
     assert "longer than the stream keeps changes" in page(look(world))
 
 
+def test_a_pause_whose_consumer_somebody_switched_on_by_hand_ends_for_the_detectors_too() -> None:
+    world = paused()
+    world.mapping_enabled_at = world.clock()
+    resume(world)
+    assert world.ledger_settings()["paused"] == {"BOOL": False}
+
+
+def test_resuming_what_never_ran_begins_nothing() -> None:
+    world = World()
+    with pytest.raises(BlockedError, match="no pause to end"):
+        resume(world)
+    assert not world.times("export")
+
+
 def test_resuming_what_is_not_paused_measures_it_once_more() -> None:
     world = replicated()
     assert resume(world).run.journal.row.state is State.REPLICATING
 
 
-def calls_of(orders: Orders, prepare: Callable[[], World]) -> list[str]:
-    world = prepare()
+def calls_of(orders: Orders, world: World) -> list[str]:
     world.seen.clear()
     Process(world, pid=50, orders=orders).go()
     return [each.name for each in world.seen]
@@ -179,19 +192,22 @@ def waiting() -> World:
 
 @pytest.mark.parametrize(
     ("orders", "prepare", "end"),
-    [(PAUSE, busy, State.PAUSED), (RESUME, waiting, State.REPLICATING)],
-    ids=["pause", "resume"],
+    [
+        pytest.param(PAUSE, busy, State.PAUSED, id="pause"),
+        pytest.param(RESUME, waiting, State.REPLICATING, id="resume", marks=pytest.mark.slow),
+    ],
 )
 def test_killed_at_any_call_the_same_command_ends_it(
     orders: Orders, prepare: Callable[[], World], end: State
 ) -> None:
-    names = calls_of(orders, prepare)
+    prepared = prepare()
+    names = calls_of(orders, prepared.copied())
     telling: dict[tuple[object, ...], tuple[int, bool]] = {}
     for number in range(len(names)):
         for after in (False, True):
             telling.setdefault((after, *names[max(0, number - 1) : number + 2]), (number, after))
     for number, after in telling.values():
-        world = prepare()
+        world = prepared.copied()
         base = world.calls
 
         def kill(

@@ -65,6 +65,8 @@ def both(*changes: Callable[[World], None]) -> Callable[[World], None]:
     return change
 
 
+# Each blocker, and what provokes it. Those of keys: test_plan_keys.py; credentials of another
+# account before there are roles: test_trouble.py.
 THEIRS = TableFacts("arn", "theirs", "ACTIVE", 1, 1, False)
 BLOCKED: dict[str, tuple[Callable[[World], None], str, str]] = {
     "table missing": (having(source=None), "There is no table orders", "check the table's name"),
@@ -138,6 +140,17 @@ def test_what_blocks_is_named_with_what_removes_it(name: str) -> None:
     assert fix in found[0].fix
 
 
+@pytest.mark.parametrize(("given", "factor", "blocks"), [(3, 2, True), (4, 2, False), (1, 1, True)])
+def test_a_function_that_is_given_less_than_its_lanes_blocks_whatever_the_account_has_left(
+    given: int, factor: int, blocks: bool
+) -> None:
+    world = World()
+    world.concurrency = 0
+    made = planned(world, reservedConcurrency=given, parallelizationFactor=factor)
+    assert [f"given {given} invocations" in each.what for each in made.blockers] == [True] * blocks
+    assert all(f"reservedConcurrency to {2 * factor}" in each.fix for each in made.blockers)
+
+
 def test_everything_that_blocks_is_told_at_once() -> None:
     world = World()
     for name in ("retention", "target exists", "mapping on"):
@@ -151,6 +164,8 @@ NOTES = [
     (source(replicas=("us-east-1",)), "global table (also in us-east-1)"),
     (writes(600), "Contributor Insights"),
     (source(warm_reads=3 * 5_001_000), "has 5,001 objects or more"),
+    (both(source(size_bytes=11 * TB), having(running_exports=2)), "2 exports run"),
+    (both(source(size_bytes=2 * TB), having(running_imports=2)), "2 imports run"),
 ]
 
 

@@ -6,7 +6,7 @@ import datetime
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -16,11 +16,12 @@ from bootstrap.aws.exports import AwsExports, Wanted
 from bootstrap.aws.snapshots import AwsSnapshots
 from bootstrap.aws.source import AwsSource
 from bootstrap.aws.target import AwsTarget
-from bootstrap.errors import AccessDeniedError, Side, UnavailableError
+from bootstrap.errors import AccessDeniedError, AccountError, Side, UnavailableError
 from bootstrap.plan import creation_parameters
 from tests.bootstrap.world import SOURCE_ARN
 from tests.fakes.clock import VirtualClock
 from tests.fakes.dynamodb import check_shape
+from tests.fakes.errors import client_error
 from tests.fakes.s3 import FakeS3
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -247,6 +248,35 @@ def test_objects_that_s3_keeps_are_not_taken_for_removed(code: str, error: type[
     snapshots = AwsSnapshots(Calls(Side.TARGET, "Role importer"), Refusing(), "snapshots")
     with pytest.raises(error, match="s3:DeleteObject on snapshots/orders/run-1/1/a"):
         snapshots.remove("orders/run-1/")
+
+
+class SwitchedAlready:
+    """DynamoDB after a change of time to live whose answer was lost, as the SDK meets it again."""
+
+    def __init__(self, status: str) -> None:
+        self.status = status
+
+    def update_time_to_live(self, **_: Any) -> NoReturn:
+        raise client_error("UpdateTimeToLive", "ValidationException", "TimeToLive is already so")
+
+    def describe_time_to_live(self, **_: Any) -> dict[str, Any]:
+        return {"TimeToLiveDescription": {"TimeToLiveStatus": self.status, "AttributeName": "x"}}
+
+
+@pytest.mark.parametrize(
+    ("status", "on"),
+    [("ENABLED", True), ("ENABLING", True), ("DISABLED", False), ("DISABLING", False)],
+)
+def test_a_change_of_time_to_live_that_meets_its_own_work_is_no_failure(
+    status: str, on: bool
+) -> None:
+    target = AwsTarget(Calls(Side.TARGET, "Role importer"), SwitchedAlready(status), None)
+    target.set_expiry("ledger", "x", on)
+    with pytest.raises(AccountError, match="already so"):
+        target.set_expiry("ledger", "x", not on)
+    if on:
+        with pytest.raises(AccountError, match="already so"):
+            target.set_expiry("ledger", "another attribute", on)
 
 
 def test_an_import_is_found_by_its_very_prefix(target: AwsTarget) -> None:

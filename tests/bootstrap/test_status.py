@@ -77,6 +77,17 @@ def test_while_a_run_works_status_says_who_and_what_it_waits_for_since_when() ->
     assert abs(waiting.since - waiting_since) <= 1
 
 
+def test_a_wait_that_nothing_measures_is_not_told_the_size_of_the_import() -> None:
+    world = World()
+    process = Process(world)
+    process.start()
+    process.until(lambda: bool(world.times("oldest_unreplicated")))
+    process.run.tick()
+    text = page(look(world))
+    assert "DynamoDB's report on what it has yet to hand over, for" in text
+    assert as_json(look(world))["progress"] is None
+
+
 def test_while_it_catches_up_status_counts_the_probes_that_are_through() -> None:
     world = World()
     process = Process(world)
@@ -161,24 +172,6 @@ def test_status_works_when_the_source_account_is_lost() -> None:
 
     world.on_call = lost
     assert look(world).state is State.EXPORTING
-
-
-def test_fewer_items_imported_than_exported_is_a_warning() -> None:
-    world = World()
-    real = FakeTarget._facts
-
-    def short(self: FakeTarget, arn: str) -> object:
-        import dataclasses
-
-        return dataclasses.replace(real(self, arn), imported_items=2)
-
-    FakeTarget._facts = short  # type: ignore[method-assign,assignment]
-    try:
-        replicated(world)
-    finally:
-        FakeTarget._facts = real  # type: ignore[method-assign]
-    (warning,) = as_json(look(world))["warnings"]
-    assert "the export holds 3 items, and 2 were imported" in warning
 
 
 def test_a_page_fits_its_snapshot() -> None:

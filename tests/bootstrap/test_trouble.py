@@ -47,6 +47,52 @@ def test_a_call_that_is_throttled_or_fails_after_its_work_is_made_again(
     check(world, process, f"{name} in trouble")
 
 
+def calls_of_a_start() -> list[str]:
+    world = quick()
+    Process(world).start()
+    return [seen.name for seen in world.seen]
+
+
+@pytest.mark.parametrize("answer_lost", [False, True], ids=["refused", "answer lost"])
+@pytest.mark.parametrize("number", range(1, len(calls_of_a_start()) + 1))
+def test_a_start_bears_what_passes_at_any_of_its_calls(number: int, answer_lost: bool) -> None:
+    world = quick()
+    told: list[str] = []
+    troubles: list[str] = []
+
+    def trouble(call: int, called: str, after: bool) -> None:
+        if not troubles and call >= number and after is answer_lost:
+            troubles.append(called)
+            raise UnavailableError(Side.SOURCE, "throttled", fix="later", code="Throttling")
+
+    world.on_call = trouble
+    process = Process(world)
+    world.alive.add(process.pid)
+    leases_of_others: list[float] = []
+    process.run.start(
+        tell=told.append, meanwhile=lambda: leases_of_others.append(world.clock.monotonic())
+    )
+    assert troubles
+    assert leases_of_others, "what waits renews the leases of the tables that do not"
+    assert told == ["Table orders: waiting for the source account to answer: throttled"]
+    process.until(lambda: process.run.journal.row.state is State.REPLICATING)
+    check(world, process, f"call {number} in trouble")
+
+
+def test_a_start_gives_up_on_what_does_not_pass_and_on_a_network_that_is_not_there() -> None:
+    for code, patience in (("Throttling", 900), ("", 0)):
+        world = quick()
+
+        def trouble(call: int, called: str, after: bool, code: str = code) -> None:
+            raise UnavailableError(Side.SOURCE, "nothing", fix="later", code=code)
+
+        world.on_call = trouble
+        began = world.clock()
+        with pytest.raises(UnavailableError):
+            Process(world).start()
+        assert patience <= world.clock() - began <= patience + 60
+
+
 def refusal(side: Side) -> BootstrapError:
     """What a call becomes whose credentials have expired."""
 

@@ -14,7 +14,7 @@ from bootstrap.aws.usage import Metrics, usage
 from bootstrap.errors import Side
 from bootstrap.progress import Snapshot, as_json
 from bootstrap.render import page
-from bootstrap.usage import Lag, Usage, retention
+from bootstrap.usage import Lag, Retention, Usage, retention
 from replicator.detectors import Probed, Stream, Unread
 from tests.bootstrap.process import replicated
 from tests.bootstrap.test_detecting import Given, look
@@ -59,7 +59,7 @@ def test_the_lag_is_the_newest_that_the_consumer_measured() -> None:
     }
 
 
-def test_the_stream_is_measured_over_whole_hours_of_a_day() -> None:
+def test_the_stream_is_measured_over_a_day_up_to_the_last_five_minutes() -> None:
     cloudwatch = CloudWatch({"Sum": 2 * GB}, {"Sum": GB})
     assert metrics(cloudwatch).stream_bytes("orders-stream", NOW) == 3 * GB
     asked = cloudwatch.asked[-1]
@@ -80,16 +80,22 @@ def test_metrics_without_a_datapoint_are_unknown_and_not_zero() -> None:
     assert found == Usage(None, None)
 
 
+def costs(hours: int, age: float) -> Retention:
+    found = retention(hours, age, 10 * GB)
+    assert found is not None
+    return found
+
+
 def test_retention_costs_what_lies_in_the_stream_beyond_its_first_day() -> None:
     # $0.10 a GB-month from the second to the seventh day, $0.023 from then on.
-    kept = retention(8760, 3 * DAY, 10 * GB)
+    kept = costs(8760, 3 * DAY)
     assert (kept.gb_per_day, kept.hours) == (10, 8760)
     assert kept.now == pytest.approx(10 * 2 * 0.10)
     assert kept.full == pytest.approx(10 * (6 * 0.10 + 358 * 0.023))
-    assert retention(168, 500 * DAY, 10 * GB).now == pytest.approx(10 * 6 * 0.10)
-    assert retention(24, 5 * DAY, 10 * GB).full == 0
-    assert retention(8760, DAY / 4, 10 * GB).gb_per_day == 40
-    assert retention(8760, 0, 10 * GB).gb_per_day == 240
+    assert costs(168, 500 * DAY).now == pytest.approx(10 * 6 * 0.10)
+    assert costs(24, 5 * DAY).full == 0
+    assert costs(8760, DAY / 4).gb_per_day == 40
+    assert retention(8760, 899, 10 * GB) is None, "too young to tell"
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +128,9 @@ def test_status_shows_both_lags_and_the_cost_of_retention(replica: World) -> Non
 def test_status_says_what_is_not_known_of_lag_and_retention(replica: World) -> None:
     text = page(shown(replica, Usage(), probed=Probed(None, None, None)))
     assert "nothing in the last hour, by the consumer's metric; no probes through yet" in text
-    assert "what it takes is not measured yet" in text
+    assert "what that costs is unknown: CloudWatch tells no IncomingBytes" in text
+    young = Stream("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", look(replica, Given()).at - 60)
+    assert "told once the stream is 15 min old" in page(shown(replica, MEASURED, stream=young))
     dark = shown(replica, MEASURED, stream=Unread("AccessDenied"))
     assert "buffer        could not be read" in page(dark)
     assert as_json(dark)["retention"] is None

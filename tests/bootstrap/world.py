@@ -7,8 +7,10 @@ call of either passes `World.around`, where a test watches it, fails it or kills
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import json
+import threading
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from typing import Any
@@ -115,8 +117,8 @@ class _Hook(Faults):
 class World:
     """Everything that outlives a process."""
 
-    def __init__(self) -> None:
-        self.clock = VirtualClock()
+    def __init__(self, clock: VirtualClock | None = None) -> None:
+        self.clock = clock or VirtualClock()
         self.source = TableFacts(
             arn=SOURCE_ARN,
             table_id="source-1",
@@ -164,6 +166,8 @@ class World:
         self.table_writes = 40_000
         self.imports: dict[str, tuple[ImportRequest, float]] = {}
         self.import_seconds = 900.0
+        self.left_out: dict[str, int] = {}
+        """Items that an import (by the end of its ARN) leaves out, and says nothing of."""
         self.failures: dict[str, str] = {}
         """Why an export or import fails, by the end of its ARN: export/0001, import/0001."""
         self.mapping_enabled_at: float | None = None
@@ -184,6 +188,11 @@ class World:
         for table, keys in ((JOURNAL, "pk:S,sk:S"), (LEDGER, "k:B")):
             self._create(table, keys)
         self._quiet = False
+
+    def copied(self) -> World:
+        """Another world in the same state, without the run that led there."""
+        apart = {id(self.dynamodb.lock): threading.RLock(), id(self.seen): list(self.seen)}
+        return copy.deepcopy(self, apart)
 
     def _create(self, table: str, keys: str) -> None:
         pairs = [key.split(":") for key in keys.split(",")]

@@ -38,6 +38,11 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "data.json"
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_line(path: Path) -> None:
+    path.write_text(json.dumps({"Item": GOOD}) + "\n", encoding="utf-8-sig")
+    assert datafile.check(path, None).items == 1
+
+
 def test_every_type_is_read_with_binary_as_bytes(path: Path) -> None:
     blob = base64.b64encode(b"\x00\xff").decode()
     item = {

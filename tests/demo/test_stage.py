@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from infra.local.bootstrapping import typed
+from infra.local.cloud import REPOSITORY
 from infra.local.data.items import KeyAttribute, KeySchema
 from infra.local.interruption import InterruptionError, interruptible
 from infra.local.stage import StageError, batches, directory_of_one, seed
@@ -18,6 +20,11 @@ KEYS = KeySchema(KeyAttribute("pk", "N"))
 
 def item(key: str, **more: Any) -> Any:
     return {"pk": {"N": key}, **more}
+
+
+def test_a_path_in_the_project_is_typed_from_the_projects_folder(tmp_path: Path) -> None:
+    assert typed(REPOSITORY / "build" / "demo" / "outputs.json") == "build/demo/outputs.json"
+    assert typed(tmp_path / "outputs.json") == str(tmp_path.resolve() / "outputs.json")
 
 
 def test_a_batch_holds_up_to_25_items_and_no_key_twice() -> None:

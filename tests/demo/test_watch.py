@@ -159,5 +159,5 @@ def test_the_history_is_read_from_status(tmp_path: Path) -> None:
     text = '{"history": [{"state": "PLANNED", "at": "2026-11-23T10:00:00.500Z"}]}'
 
     assert Bootstrap(tmp_path, f"print('{text}')").history() == [("PLANNED", 1795428000.5)]
-    with pytest.raises(BootstrapFailedError, match="did not tell the history"):
+    with pytest.raises(BootstrapFailedError, match="tells no history"):
         Bootstrap(tmp_path, "print('{}')").history()

@@ -7,6 +7,8 @@ import gzip
 import json
 import re
 import signal
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +132,20 @@ def test_an_interrupted_demo_leaves_no_process_and_no_listening_port(
     assert demo.left_behind() == []
     assert not listens(endpoint(demo.output))
     assert "everything that was started is stopped" in demo.output
+    assert "goes on from here" not in demo.output, "the cloud that it would go on in is gone"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system ends children so")
+def test_a_killed_demo_takes_everything_along(tmp_path: Path) -> None:
+    with running("demo", *SMALL, "--directory", str(tmp_path)) as demo:
+        demo.wait_for("EXPORTING")
+        assert any("bootstrap run" in each for each in demo.left_behind())
+        demo.signal(signal.SIGKILL)
+        demo.wait(10)
+        deadline = time.monotonic() + 60
+        while demo.left_behind() and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert demo.left_behind() == []
 
 
 REMOVED = [

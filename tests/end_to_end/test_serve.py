@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import shutil
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from typing import Any
 import boto3
 import pytest
 
+from infra.local.serve import commands
 from tests.end_to_end.commands import REPOSITORY, Command, listens, running
 
 pytestmark = pytest.mark.slow
@@ -66,28 +66,6 @@ def client(service: str, side: str, endpoint: str) -> Any:
     )
 
 
-def by_boto3(command: str, endpoint: str) -> dict[str, Any]:
-    """What the `aws` command does, where there is no `aws`."""
-    words = shlex.split(command)
-    options = dict(zip(words[1::2], words[2::2], strict=False))
-    assert words[0] == "aws"
-    operation = words[4].replace("-", "_")
-    names = {"--table-name": "TableName", "--item": "Item", "--key": "Key"}
-    found = {names[word]: words[index + 1] for index, word in enumerate(words) if word in names}
-    arguments = {
-        name: json.loads(value) if value.startswith("{") else value for name, value in found.items()
-    }
-    dynamodb = client("dynamodb", options["--profile"], endpoint)
-    return dict(getattr(dynamodb, operation)(**arguments))
-
-
-def call(place: Path, command: str, endpoint: str) -> dict[str, Any]:
-    if shutil.which("aws"):
-        text = typed(place, command)
-        return dict(json.loads(text)) if text.strip() else {}
-    return by_boto3(command, endpoint)
-
-
 def until(condition: Any, seconds: float = 20) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := condition()):
@@ -96,19 +74,31 @@ def until(condition: Any, seconds: float = 20) -> Any:
     return found
 
 
-def test_an_item_written_with_the_printed_command_arrives_in_the_target(
-    serve: Command, place: Path, endpoint: str
+def test_what_is_printed_is_for_the_cli_only_where_there_is_one(serve: Command) -> None:
+    there = shutil.which("aws") is not None
+    assert ("aws --profile source dynamodb put-item" in serve.output) == there
+    assert (".put_item(" in serve.output) != there
+
+
+CLI = pytest.param(
+    True, id="aws", marks=pytest.mark.skipif(not shutil.which("aws"), reason="no AWS CLI here")
+)
+
+
+@pytest.mark.parametrize("with_cli", [CLI, pytest.param(False, id="python")])
+def test_an_item_written_with_the_command_arrives_in_the_target(
+    serve: Command, place: Path, with_cli: bool
 ) -> None:
-    put, get = printed(serve, "put-item"), printed(serve, "get-item")
-    delete = printed(serve, "delete-item")
+    outputs = place / "outputs.json"
+    (lane,) = json.loads(outputs.read_text())["tables"]
+    put, get, delete, count, _ = (made for _, made in commands(lane, outputs, with_cli=with_cli))
 
-    call(place, put, endpoint)
-    item = until(lambda: call(place, get, endpoint).get("Item"))
-    assert item["id"] == {"S": "hello"}
-    assert item["total"] == {"N": "9.99"}
-
-    call(place, delete, endpoint)
-    until(lambda: "Item" not in call(place, get, endpoint))
+    typed(place, put)
+    until(lambda: "9.99" in typed(place, get))
+    typed(place, delete)
+    until(lambda: "9.99" not in typed(place, get))
+    before, after = re.findall(r"\bCount\W+(\d+)", typed(place, count))
+    assert before == after == "200"
 
 
 def test_the_printed_status_command_works(serve: Command, place: Path) -> None:

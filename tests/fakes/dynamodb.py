@@ -62,7 +62,7 @@ class FakeDynamoDB:
         #: Told of each item that changes: table, item before, item after.
         self.watchers: list[Callable[[str, Item | None, Item | None], None]] = []
         self._tokens: dict[str, tuple[float, Any]] = {}
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
 
     # Tables ---------------------------------------------------------------------------------
 
@@ -180,7 +180,7 @@ class FakeDynamoDB:
         self.faults.before(call)
         error: ClientError | None = None
         response: dict[str, Any] = {}
-        with self._lock:
+        with self.lock:
             self._current = call
             try:
                 response = work()

@@ -29,6 +29,7 @@ TABLE_SETTINGS: dict[str, st.SearchStrategy[Any]] = {
     "memory": st.integers(128, 10_240),
     "reservedConcurrency": st.integers(1, 1000),
     "ledgerRetentionDays": st.integers(8, 3650),
+    "quarantineBurst": st.integers(1, 10_000),
     "startAt": st.sampled_from(["TRIM_HORIZON", "2026-11-23T10:00:00Z"]),
     "denyOtherWriters": st.booleans(),
 }

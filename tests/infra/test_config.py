@@ -79,6 +79,7 @@ MISTAKES: list[tuple[Mapping[str, Any], str, str, str]] = [
     (table(memory=64), "tables[0].memory", "128 to 10240", "default, 1769"),
     (table(reservedConcurrency=0), "tables[0].reservedConcurrency", "from 1", "range"),
     (table(ledgerRetentionDays=7), "tables[0].ledgerRetentionDays", "8 to 3650", "default, 30"),
+    (table(quarantineBurst=0), "tables[0].quarantineBurst", "1 to 10000", "default, 10"),
     (table(startAt="yesterday"), "tables[0].startAt", "TRIM_HORIZON", "leave it out"),
     (table(denyOtherWriters="yes"), "tables[0].denyOtherWriters", "true or false", "unquoted"),
     (table(sourceKeyArn="alias/orders"), "tables[0].sourceKeyArn", "KMS key", "not an alias"),

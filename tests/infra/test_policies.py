@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -285,6 +286,7 @@ def test_single_items_may_be_read_only_where_the_configuration_says_so(
     assert grants(asked, "importer") == grants(stack, "importer")
 
 
+@pytest.mark.slow
 def test_nine_tables_still_fit_into_the_operators_roles(tmp_path: Path) -> None:
     tables = [{"source": f"production-table-{n}", "target": f"replica-{n}"} for n in range(9)]
     deployed = record({**CONFIG, "tables": tables}, tmp_path / "archive")
@@ -305,9 +307,15 @@ def tables(count: int, *, keys: bool = False, length: int = 12) -> list[dict[str
     return made
 
 
-@pytest.mark.parametrize("far", ["eu-west-1", "ap-southeast-2"])
-@pytest.mark.parametrize("count", [1, 3])
-@pytest.mark.parametrize("keys", [False, True])
+SIZES = list(itertools.product([1, 3], [False, True], ["eu-west-1", "ap-southeast-2"]))
+TELLING = [(1, False, "eu-west-1"), (3, True, "ap-southeast-2")]
+"""Those that differ in everything."""
+
+
+@pytest.mark.parametrize(
+    ("count", "keys", "far"),
+    [pytest.param(*each, marks=[] if each in TELLING else pytest.mark.slow) for each in SIZES],
+)
 def test_the_sizes_that_the_configuration_is_judged_by_are_those_of_the_policies(
     count: int, keys: bool, far: str, tmp_path: Path
 ) -> None:

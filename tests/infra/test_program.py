@@ -176,6 +176,7 @@ def test_the_function_is_the_consumer_with_everything_it_has_to_be_told(stack: D
         "LEDGER_TABLE": "replicate-orders-ledger",
         "LEDGER_RETENTION_DAYS": "30",
         "QUARANTINE_BUCKET": "replicate-orders-quarantine",
+        "QUARANTINE_BURST": "10",
         "ORDERING": "ledger",
     }
 
@@ -191,6 +192,7 @@ def test_the_settings_of_a_table_reach_its_resources(tmp_path: Path) -> None:
         "memory": 512,
         "reservedConcurrency": 20,
         "ledgerRetentionDays": 60,
+        "quarantineBurst": 25,
     }
     config = {**CONFIG, "tables": [table], "retentionHours": 48}
     deployed = record(config, tmp_path / "archive")
@@ -202,7 +204,10 @@ def test_the_settings_of_a_table_reach_its_resources(tmp_path: Path) -> None:
     function = deployed.one("Function", "consumer").inputs
     assert (function["memorySize"], function["reservedConcurrentExecutions"]) == (512, 20)
     assert function["environment"]["variables"]["LEDGER_RETENTION_DAYS"] == "60"
+    assert function["environment"]["variables"]["QUARANTINE_BURST"] == "25"
     assert function["environment"]["variables"]["TARGET_TABLE"] == "orders"
+    (lane,) = deployed.outputs["tables"]
+    assert lane["reservedConcurrency"] == 20, "`plan` holds it against the shards"
 
 
 def test_tags_reach_both_accounts(tmp_path: Path) -> None:
@@ -314,6 +319,7 @@ def test_a_second_table_touches_nothing_of_the_first(stack: Deployment, tmp_path
     assert all(name.startswith("replicate-customers-") for name in added)
 
 
+@pytest.mark.slow
 def test_any_table_name_makes_names_that_every_service_accepts(tmp_path: Path) -> None:
     names = ["Orders", "orders", "My_Table.v2", "a" * 255, "a" * 254, "...", "ends-in-a-hyphen-"]
     tables = [{"source": name} for name in names]

@@ -66,6 +66,7 @@ def test_a_function_sees_its_own_environment_only(cloud: LocalCloud) -> None:
     assert seen["AWS_LAMBDA_FUNCTION_NAME"] == name
     assert "AWS_CONFIG_FILE" not in seen
     assert "USERS_OWN_SETTING" not in seen
+    assert "LOG_LEVEL" not in seen, "the emulator's own: a function would log less than on AWS"
 
 
 def test_a_function_at_work_ends_with_its_cloud(tmp_path: Path) -> None:

@@ -155,3 +155,22 @@ def test_the_action_itself_is_checked_on_the_table_to_be_made(cloud: LocalCloud)
     role = make_role(cloud, TARGET, "elsewhere", policy((["dynamodb:ImportTable"], [other])))
     with pytest.raises(ClientError, match="AccessDenied"):
         as_role(cloud, TARGET, role, "dynamodb").import_table(**request("not-allowed"))
+
+
+def test_the_list_of_imports_has_pages(cloud: LocalCloud, dynamodb: Any) -> None:
+    begun = set()
+    for name in ("page-1", "page-2", "page-3"):
+        offer(cloud, name, {"pk": {"S": "a"}})
+        description = dynamodb.import_table(**request(name))["ImportTableDescription"]
+        begun.add(description["ImportArn"])
+        finished(dynamodb, description["ImportArn"])
+    asked: dict[str, Any] = {"PageSize": 1}
+    found = set()
+    while True:
+        answer = dynamodb.list_imports(**asked)
+        (summary,) = answer["ImportSummaryList"]
+        found.add(summary["ImportArn"])
+        if "NextToken" not in answer:
+            break
+        asked["NextToken"] = answer["NextToken"]
+    assert begun <= found

@@ -142,7 +142,7 @@ def test_a_key_that_is_not_open_is_a_usage_error_that_says_where_to_look(run: Ru
     for command in ("show", "redrive", "discard"):
         ended = run("quarantine", command, "open/unreadable/x/1-0.json")
         assert ended.exit_code == 2
-        assert "Try: quarantine list" in ended.output
+        assert "Try: `python -m bootstrap quarantine list`" in ended.output
 
 
 # -- redrive ---------------------------------------------------------------------------------------

@@ -180,8 +180,12 @@ def test_an_event_that_does_not_end_stays_whole(world: World) -> None:
     assert world.dynamodb.scan(TableName=LEDGER)["Items"] == []
 
 
-def test_an_event_of_bad_records_trips_the_breaker_and_stays(world: World) -> None:
-    key = world.fail(*[unfit(f"{n}") for n in range(40)], document(None, item("a")))
-    (left,) = world.redrive(direct=True).left
-    assert "Too many records for quarantine" in left.why
-    assert world.open() == [key]
+def test_no_event_is_too_bad_to_be_resolved(world: World) -> None:
+    """C3: there is no stream to leave it in, so however many are bad, each is kept by itself."""
+    key = world.fail(*[unfit(f"{n}") for n in range(40)], document(None, item("a", 7)))
+    assert how(world.redrive(direct=True)) == ["1 applied, 40 quarantined one by one"]
+    assert world.open() == sorted(
+        f"open/rejected-by-target/{SHARD}/{9000 + n}-0.json" for n in range(40)
+    )
+    assert list(world.resolved()) == [f"resolved/{key}"]
+    assert world.value("a") == "7"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -145,3 +146,54 @@ def test_the_whole_life_of_what_cannot_be_applied(stack: Stack) -> None:
         Bucket=table["quarantineBucket"], Prefix="resolved/"
     )
     assert resolved["KeyCount"] == 4
+
+
+def test_a_batch_that_lambda_gave_up_on_is_listed_and_redriven_from_its_event(
+    stack: Stack,
+) -> None:
+    """C3, C7: what a mapping of other settings gives up after its retries is still all there."""
+    table, functions = stack.table, stack.cloud.client("lambda", TARGET)
+    functions.update_event_source_mapping(UUID=table["mappingUuid"], MaximumRetryAttempts=1)
+    batch = [document(None, item(f"k{n:02}", n)) for n in range(12)]
+    stack.cloud.client("kinesis", SOURCE).put_records(
+        StreamName=table["streamName"],
+        Records=[{"Data": json.dumps(each).encode(), "PartitionKey": "k"} for each in batch],
+    )
+    until(lambda: mapping_state(stack) == "Disabled", "the mapping's update")
+    functions.update_event_source_mapping(UUID=table["mappingUuid"], Enabled=True)
+
+    kept = until(stack.kept, "the event that was given up", 60)
+    (key,) = kept
+    assert kept[key] == "on-failure"
+    assert re.fullmatch(
+        rf"on-failure/aws/lambda/{table['mappingUuid']}/shardId-\d{{12}}/\d{{4}}/\d\d/\d\d/"
+        r"\d{4}-\d\d-\d\dT\d\d\.\d\d\.\d\d-[0-9a-f-]{36}",
+        key,
+    )
+    s3 = stack.cloud.client("s3", TARGET)
+    stored = s3.get_object(Bucket=table["onFailureBucket"], Key=key.removeprefix("on-failure/"))
+    told = json.loads(stored["Body"].read())
+    assert told["requestContext"]["condition"] == "RetryAttemptsExhausted"
+    assert told["requestContext"]["approximateInvokeCount"] == 2
+    assert told["KinesisBatchInfo"]["batchSize"] == 12
+    numbers = [each["kinesis"]["sequenceNumber"] for each in json.loads(told["payload"])["Records"]]
+    info = told["KinesisBatchInfo"]
+    assert (info["startSequenceNumber"], info["endSequenceNumber"]) == (numbers[0], numbers[-1])
+    shown = json.loads(stack.run("quarantine", "show", key, "--json").stdout)
+    assert (shown["detail"], len(shown["records"])) == ("RetryAttemptsExhausted", 12)
+
+    stack.mend_the_target()
+    through_the_stream = stack.run("quarantine", "redrive", "--all")
+    assert through_the_stream.returncode == 1
+    assert "--direct" in through_the_stream.stdout
+    direct = stack.run("quarantine", "redrive", "--all", "--direct")
+    assert "1 through the guard" in direct.stdout, direct.stderr
+    assert "12 applied" in direct.stdout
+    assert stack.target("k11") == item("k11", 11)
+    assert stack.kept() == {}
+
+
+def mapping_state(stack: Stack) -> str:
+    functions = stack.cloud.client("lambda", TARGET)
+    found = functions.get_event_source_mapping(UUID=stack.table["mappingUuid"])
+    return str(found["State"])

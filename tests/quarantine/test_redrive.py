@@ -107,6 +107,30 @@ def test_a_call_of_unknown_outcome_is_made_again_and_changes_nothing_twice(world
     assert (world.value("a"), world.meter.last["ChangesReceived"]) == ("3", 2)
 
 
+@pytest.mark.parametrize("unmentioned", [1, 3])
+def test_an_answer_that_does_not_speak_of_every_record_accepts_none(
+    world: World, unmentioned: int
+) -> None:
+    """C3: which of its results belong to which records is a guess."""
+    for n in range(3):
+        world.keep(padded(f"k{n}", 5 * MIB // 4))
+    world.kinesis.unmentioned = unmentioned
+    seen: list[int] = []
+    put = world.kinesis.put_records
+
+    def watched(**request: object) -> object:
+        seen.append(len(world.open()))
+        return put(**request)
+
+    world.kinesis.put_records = watched  # type: ignore[method-assign, assignment]
+    assert world.redrive().sent == 3
+    assert seen == [3, 3]
+    assert (len(world.kinesis.taken), world.open()) == (6, [])
+    assert world.deliver() is None
+    assert world.meter.last["ChangesReceived"] == 6
+    assert all(world.target(f"k{n}") for n in range(3))
+
+
 @pytest.mark.parametrize("operation", ["PutObject", "DeleteObject"])
 def test_killed_between_accept_and_mark_it_is_redriven_again_and_superseded(
     world: World, operation: str

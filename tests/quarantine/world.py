@@ -56,6 +56,8 @@ class FakeKinesis:
         self.taken: list[dict[str, Any]] = []
         self.answers: list[Sequence[str]] = []
         """Error codes for the records of the next calls; empty takes the record."""
+        self.unmentioned = 0
+        """How many of its results the next answer leaves out."""
         self.calls = 0
 
     def put_records(self, **request: Any) -> dict[str, Any]:
@@ -78,7 +80,8 @@ class FakeKinesis:
                 self.taken.append(record)
                 results.append({"SequenceNumber": str(len(self.taken)), "ShardId": SHARD})
         self.faults.after(call)
-        return {"Records": results, "FailedRecordCount": sum(map(bool, codes))}
+        told, self.unmentioned = max(0, len(results) - self.unmentioned), 0
+        return {"Records": results[:told], "FailedRecordCount": sum(map(bool, codes))}
 
 
 class World(replicas.World):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import logging
 import os
 from pathlib import Path
 from types import SimpleNamespace
@@ -60,6 +61,7 @@ def failing(error: Exception) -> Failure:
         (errors.client_error("X", "ValidationException", "no"), Kind.INVALID),
         (errors.client_error("X", "SerializationException", "no"), Kind.INVALID),
         (errors.item_collection_too_large(), Kind.INVALID),
+        (errors.client_error("X", "413", "", status=413), Kind.INVALID),
         (ParamValidationError(report="no"), Kind.INVALID),
         (errors.access_denied(), Kind.SYSTEMATIC),
         (errors.expired_credentials(), Kind.SYSTEMATIC),
@@ -110,7 +112,9 @@ def test_no_other_module_knows_botocore() -> None:
                 assert path.name == "aws.py"
 
 
-def sent(client: Any, request: dict[str, Any]) -> tuple[bytes, dict[str, str]]:
+def sent(
+    client: Any, request: dict[str, Any], method: str = "transact_write_items"
+) -> tuple[bytes, dict[str, str]]:
     """Body and headers of the request that a client would send."""
     kept: list[Any] = []
 
@@ -119,8 +123,9 @@ def sent(client: Any, request: dict[str, Any]) -> tuple[bytes, dict[str, str]]:
         raw = SimpleNamespace(stream=lambda *_, **__: iter([b"{}"]))
         return AWSResponse(request.url, 200, {}, raw)
 
-    client.meta.events.register("before-send.dynamodb.TransactWriteItems", keep)
-    client.transact_write_items(**request)
+    operation = client.meta.method_to_api_mapping[method]
+    client.meta.events.register(f"before-send.dynamodb.{operation}", keep)
+    getattr(client, method)(**request)
     return kept[0].body, dict(kept[0].headers)
 
 
@@ -169,3 +174,16 @@ def test_clients_have_time_outs_and_retries_chosen_on_purpose(
         assert config.max_pool_connections == 16
         assert config.retries["total_max_attempts"] == 1
         assert client.meta.region_name == "eu-central-1"
+
+
+def test_nothing_of_an_item_is_logged_even_where_everything_is(
+    clients: tuple[Any, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The SDK writes whole requests at DEBUG, a level that Lambda lets anybody set."""
+    put = {"TableName": "t", "Item": {"pk": {"S": "hunter2"}}}
+    batch = {"RequestItems": {"t": {"Keys": [{"pk": {"S": "hunter2"}}]}}}
+    with caplog.at_level(logging.DEBUG):
+        sent(clients[1], {"TransactItems": [{"Put": put}]})
+        for method, request in (("put_item", put), ("batch_get_item", batch)):
+            sent(clients[1], request, method)
+    assert "hunter2" not in caplog.text

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from replicator.batch import BatchFailedError
-from replicator.metrics import BREAKER
 from tests.fakes import errors
 from tests.fakes.errors import Faults
 from tests.replicator.test_ordering import deliveries
@@ -26,7 +25,6 @@ from tests.replicator.world import (
     document,
     event,
     item,
-    probe,
     spread,
 )
 
@@ -174,12 +172,6 @@ def test_the_record_that_a_batch_waits_for_is_named_with_the_reason(world: World
     assert ended.why == "a change of another table"
 
 
-def test_a_tripped_breaker_names_the_first_record_of_the_batch(world: World) -> None:
-    assert world.handle(*[b"garbage"] * 11) == "1000"
-    [ended] = [entry for entry in world.log if entry.getMessage() == "Ended"]
-    assert (ended.sequenceNumber, ended.why) == ("1000", "too many records for quarantine")
-
-
 def test_nothing_is_written_when_too_little_time_is_left(world: World) -> None:
     watch = Watch(world.dynamodb, world.s3)
     assert world.handle(*spread([1]), b"garbage", millis=7_000) == "1000"
@@ -276,56 +268,6 @@ def test_a_lone_surrogate_is_no_reason_to_stop(world: World) -> None:
     assert world.handle(odd, document(None, item("b")), pair) is None
     assert world.value("b") == world.value("c") == "1"
     assert world.reasons() == ["unreadable"]
-
-
-# The burst breaker.
-
-
-@pytest.mark.parametrize(("bad", "good", "trips"), [(10, 0, False), (11, 0, True), (11, 99, False)])
-def test_too_many_bad_records_are_left_in_the_stream(
-    world: World, bad: int, good: int, trips: bool
-) -> None:
-    batch = [*spread([1] * good), *([b"garbage"] * bad)]
-    report = world.handle(*batch)
-    if trips:
-        assert report == "1000"
-        assert world.quarantine() == {}
-        assert world.meter.last[BREAKER] == bad
-    else:
-        assert report is None
-        assert len(world.quarantine()) == bad
-
-
-def test_too_many_rejections_are_left_in_the_stream(world: World) -> None:
-    bad = [document(None, item(f"bad{n}", "not a number")) for n in range(11)]
-    assert world.handle(*spread([1] * 5), *bad) == "1000"
-    assert world.quarantine() == {}
-    assert world.handle(*spread([1] * 5), *bad[:10]) is None
-    assert len(world.quarantine()) == 10
-
-
-def test_unreadable_and_rejected_records_trip_the_breaker_together(world: World) -> None:
-    bad = [document(None, item(f"bad{n}", "not a number")) for n in range(6)]
-    assert world.handle(*bad, *([b"garbage"] * 6)) == "1000"
-    assert world.quarantine() == {}
-
-
-def test_the_breaker_is_set_by_the_environment(world: World) -> None:
-    world.consumer = world.container(quarantine_burst=2)
-    assert world.handle(b"1", b"2", b"3") == "1000"
-    assert world.handle(b"1", b"2") is None
-
-
-def test_one_record_never_trips_the_breaker_by_itself(world: World) -> None:
-    """Lambda cannot split it: it would stand in its lane for ever."""
-    packed = aggregate(*(document(None, item(f"bad{n}", "not a number")) for n in range(12)))
-    assert world.handle(packed) is None
-    assert len(world.quarantine()) == 12
-
-
-def test_no_probe_passes_when_the_breaker_trips(world: World) -> None:
-    world.handle(probe(), *([b"garbage"] * 11))
-    assert world.rows() == []
 
 
 # Systematic faults.

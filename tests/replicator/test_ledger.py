@@ -197,6 +197,28 @@ def test_the_same_transaction_is_sent_with_the_same_token_and_another_with_a_new
         assert (one["ClientRequestToken"] == other["ClientRequestToken"]) == same_items
 
 
+@pytest.mark.parametrize("count", [1, 40])
+def test_a_token_that_stands_for_another_transaction_is_given_up(
+    harness: LedgerHarness, calls: Calls, count: int
+) -> None:
+    """C3: repeated under the same token, it would be refused until the end of time."""
+    operation, code = "TransactWriteItems", "IdempotentParameterMismatchException"
+    calls.fail(errors.client_error(operation, code, "?"), operation=operation, times=3)
+    results = apply(harness, *inserts(count))
+    assert {type(result) for result in results} == {Applied}
+    assert len(set(calls.tokens())) == len(calls.tokens()) >= 4
+
+
+def test_a_transaction_that_is_still_running_is_asked_for_by_its_token(
+    harness: LedgerHarness, calls: Calls
+) -> None:
+    operation, code = "TransactWriteItems", "TransactionInProgressException"
+    calls.fail(errors.client_error(operation, code, "?"), operation=operation, times=2)
+    assert isinstance(apply(harness, *inserts(1))[0], Applied)
+    assert len(calls.tokens()) == 3
+    assert len(set(calls.tokens())) == 1
+
+
 def test_a_token_is_at_most_36_characters(harness: LedgerHarness, calls: Calls) -> None:
     apply(harness, *inserts(1))
     assert 1 <= len(calls.tokens()[0]) <= 36

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 from aws_lambda_powertools import Logger
+from botocore.exceptions import ClientError
 
 from replicator.batch import BatchFailedError, Consumer
+from replicator.effects import Threads
 from replicator.metrics import BREAKER, Meter, Tally
 from replicator.settings import Config
 from tests.fakes import errors
@@ -25,6 +27,7 @@ from tests.replicator.world import (
     document,
     event,
     item,
+    probe,
     spread,
 )
 
@@ -125,27 +128,79 @@ def test_no_content_of_an_item_is_ever_printed(capfd: pytest.CaptureFixture[str]
     world.handle({"tableName": TABLE, SECRET: SECRET})
     world.handle(document(None, secret, table=f"{SECRET} and more"))
     world.handle(document(secret, None), document(None, secret, START + 5))
+    world.handle(*[document(None, item(f"{SECRET}{n}", SECRET)) for n in range(120)])
+    known = [document(None, item(f"{SECRET}-{n}")) for n in range(20)]
+    world.handle(*known, first=5000)
     for operation, code in (
         ("TransactWriteItems", "ValidationException"),
         ("TransactWriteItems", "InternalServerError"),
         ("TransactWriteItems", "ThrottlingException"),
+        ("BatchGetItem", "ValidationException"),
+        ("BatchGetItem", "InternalServerError"),
+        ("PutItem", "ValidationException"),
+        ("PutItem", "InternalServerError"),
+        ("GetItem", "InternalServerError"),
         ("PutObject", "InternalError"),
     ):
         fault = errors.client_error(operation, code, f"{SECRET} is not a number", status=500)
         faults = world.s3_faults if operation == "PutObject" else world.faults
         faults.fail(fault, operation=operation, times=3)
-        world.handle(document(None, item(f"{SECRET}{code}")), SECRET.encode())
-    world.consumer.guard.apply = lambda *_: {}[SECRET]  # type: ignore[method-assign]
-    with pytest.raises(BatchFailedError) as raised:
-        world.handle(document(None, secret, START + 9))
-    traceback.print_exception(raised.value)
+        world.clock.advance(31)  # the settings are read again
+        batch = [document(None, item(f"{SECRET}{code}")), document(None, rejected)]
+        world.handle(*batch, SECRET.encode(), probe())
+        world.handle(*known, first=5000)
+    world.handle(document(None, rejected), probe())
+    # What a rejection asks of the ledger, and a probe writes, is refused with the item in hand.
+    refused = errors.client_error("PutItem", "InternalServerError", SECRET, status=500)
+    for _ in range(2):
+        world.faults.fail(refused, operation="PutItem", times=1_000)
+        world.handle(document(None, rejected), probe(), millis=20_000)
+    refused = errors.client_error("PutObject", "InternalError", SECRET, status=500)
+    world.s3_faults.fail(refused, operation="PutObject", times=1_000)
+    world.handle(SECRET.encode(), millis=20_000)
+    for bug in (_stumble, _refuse, _refuse_in_a_thread):
+        world.consumer.guard.apply = bug  # type: ignore[method-assign]
+        with pytest.raises(BatchFailedError) as raised:
+            world.handle(document(None, secret, START + 9))
+        traceback.print_exception(raised.value)
+        logger.exception("as Lambda's own runtime would", exc_info=raised.value)
     printed = output.getvalue() + "".join(capfd.readouterr())
     assert "ambiguous-order" in printed
     assert "rejected-by-target" in printed
-    assert "KeyError" in printed
+    for told in (
+        "KeyError",
+        "RuntimeError",
+        "ValidationException",
+        "BatchGetItem",
+        "PutItem",
+        "GetItem",
+    ):
+        assert told in printed
+    assert "too many records for quarantine" in printed
+    assert "quarantine cannot be written" in printed
     encoded = base64.b64encode(SECRET.encode()).decode().rstrip("=")
     for form in (SECRET, encoded, _twice(SECRET)[:12], SECRET.encode().hex()):
         assert form not in printed
+
+
+def _stumble(*_: Any) -> Any:
+    return {}[SECRET]
+
+
+def _refuse(*_: Any) -> Any:
+    """As a library would that wraps what botocore raised: in chains of causes and contexts."""
+    quoted = f"Type mismatch: {SECRET}"
+    try:
+        raise errors.client_error("TransactWriteItems", "ValidationException", quoted)
+    except ClientError as error:
+        raise RuntimeError(f"{SECRET} was not written") from error
+
+
+def _refuse_in_a_thread(*_: Any) -> Any:
+    def refused() -> None:
+        raise errors.client_error("TransactWriteItems", "ValidationException", SECRET)
+
+    return Threads(2).run_all([refused, refused])
 
 
 def _twice(text: str) -> str:

@@ -18,7 +18,7 @@ from bootstrap.quarantine import redrive as redriving
 from bootstrap.quarantine.judgement import Judgement, judge
 from bootstrap.quarantine.objects import Holding, Kept
 from replicator import batch, decode, ledger, line, settings
-from replicator.change import Change, Entry, Probe
+from replicator.change import Change, Entry, Precision, Probe, Version
 from replicator.decode import Record
 from replicator.guard import Attempt, Terms
 from replicator.ledger import LedgerGuard
@@ -230,6 +230,38 @@ def rejected_dropped() -> Any:
         return True
 
     return mock.patch.object(batch._Batch, "_store", stored)
+
+
+@fault("a time in the wrong unit is taken for a change's")
+def any_time() -> Any:
+    def believed(micros: int, precision: Precision, arrival: float) -> Version:
+        return Version(micros, precision)
+
+    return mock.patch.object(decode, "_plausible", believed)
+
+
+@fault("an ambiguous order counts towards the burst breaker")
+def order_counts() -> Any:
+    return mock.patch.object(batch._Batch, "_faulty", lambda self: self._suspects)
+
+
+@fault("an image of another key is written")
+def any_image() -> Any:
+    image = decode._image
+
+    def unchecked(body: Any, name: str, expected: bool, keys: Any, event: str) -> Any:
+        return image(body, name, expected, {}, event)
+
+    return mock.patch.object(decode, "_image", unchecked)
+
+
+@fault("what goes back within one timestamp is taken for a duplicate")
+def never_back() -> Any:
+    def decided(entry: Entry | None, change: Entry) -> Verdict:
+        verdict = decide(entry, change)
+        return Verdict.PREDECESSOR if verdict is Verdict.DOUBTFUL else verdict
+
+    return mock.patch.object(ledger, "decide", decided)
 
 
 class _CheckThenWrite:

@@ -29,6 +29,11 @@ class Part:
     probe: tuple[str, int] | None = None
 
     @property
+    def at_fault(self) -> bool:
+        """It cannot be applied for what it is, not for when it comes."""
+        return self.probe is None and (self.change is None or not self.change.fits)
+
+    @property
     def label(self) -> str:
         if self.change is not None:
             return f"change {self.change.number} (key {self.change.key})"
@@ -120,7 +125,7 @@ def probe_part(probe: str, number: int) -> Part:
 def unusable_part(chance: random.Random, schema: Schema, change: SourceChange) -> Part:
     """A record that can only be kept: a change record broken in one of several ways."""
     whole = document(chance, schema, change)
-    kind = chance.randrange(5)
+    kind = chance.randrange(7)
     if kind == 0:
         return Part(json.dumps(whole).encode()[:-20])
     if kind == 1:
@@ -130,6 +135,14 @@ def unusable_part(chance: random.Random, schema: Schema, change: SourceChange) -
     elif kind == 3:
         image = whole["dynamodb"]["NewImage" if change.new is not None else "OldImage"]
         image["broken"] = {"B": base64.b64encode(b"once").decode()[:-1]}
+    elif kind == 4:
+        body = whole["dynamodb"]
+        exact = body.pop("ApproximateCreationDateTimePrecision", None) == "MICROSECOND"
+        if not exact:  # microseconds without their name are read as milliseconds, and so far ahead
+            body["ApproximateCreationDateTime"] *= 1000
+    elif kind == 5:
+        (name, value), *_ = whole["dynamodb"]["Keys"].items()
+        whole["dynamodb"]["Keys"][name] = {tag: f"{text}1" for tag, text in value.items()}
     else:
         return Part(b"\xff\xfe not a change at all")
     return Part(json.dumps(whole).encode())

@@ -11,6 +11,7 @@ from unittest import mock
 
 from replicator import ledger
 from replicator.batch import Consumer
+from replicator.metrics import BREAKER
 from tests.simulation.desk import config, effects
 from tests.simulation.operator import Operator
 from tests.simulation.plan import plan
@@ -21,9 +22,7 @@ from tests.simulation.world import Build, Place, World
 
 
 class _Silent:
-    """Takes log lines and metrics and keeps nothing; a bug that was caught comes out again."""
-
-    def emit(self, tally: Any) -> None: ...
+    """Takes log lines and keeps nothing; a bug that was caught comes out again."""
 
     def _nothing(self, *args: Any, **kwargs: Any) -> None: ...
 
@@ -33,6 +32,17 @@ class _Silent:
         bug = sys.exception()
         if bug is not None:
             raise CrashError(f"{type(bug).__name__}: {bug}") from bug
+
+
+@dataclasses.dataclass(frozen=True)
+class _Meter:
+    """Takes metrics, and tells of the one that says that a lane waits."""
+
+    place: Place
+
+    def emit(self, tally: Any) -> None:
+        if tally.counts[BREAKER]:
+            self.place.tripped()
 
 
 class CrashError(Exception):
@@ -47,7 +57,7 @@ def consumer(place: Place) -> Handler:
         s3=place.s3,
         effects=effects(place),
         logger=_Silent(),
-        meter=_Silent(),
+        meter=_Meter(place),
     )
 
 

@@ -79,6 +79,7 @@ class Service:
         }
         self._build = build
         self._free: list[Handler] = []
+        self._handled: dict[Task, list[StreamRecord]] = {}
         self._busy = 0
         self._deliveries = 0
         # AWS's numbers have 56 digits; a length that changes on the way is rare, and legal.
@@ -230,6 +231,7 @@ class Service:
             name, lambda: container.handle(event(records), seconds * 1000), watched=True
         )
         self.trouble.fates[task] = self._fate(records)
+        self._handled[task] = records
         self._busy += 1
         self.counts.overlaps += self._busy > 1
         on_time = self.scheduler.join([task], timeout=seconds)
@@ -244,6 +246,17 @@ class Service:
         self._free.append(container)
         report: dict[str, Any] = task.result
         return report
+
+    def tripped(self) -> None:
+        """The consumer says that too many records are at fault: it keeps the batch at hand out of
+        quarantine, for the sake of some of its own.
+        """
+        task = self.trouble.root()
+        records = self._handled.get(task) if task is not None else None
+        if records is None:
+            return
+        if not any(part.at_fault for record in records for part in record.parts):
+            raise ViolationError(f"C3: {records[0].place} waits for bad records, and there is none")
 
     def _fate(self, records: Sequence[StreamRecord]) -> Fate:
         now = self.scheduler.clock()

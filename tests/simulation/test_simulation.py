@@ -48,6 +48,7 @@ def test_no_delivery_breaks_a_promise() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)  # minutes, where nothing else runs
 def test_no_delivery_breaks_a_promise_in_ten_thousand_histories(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

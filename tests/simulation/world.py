@@ -41,6 +41,8 @@ class Place:
     executor: Any
     retention_days: int
     burst: int
+    tripped: Callable[[], None]
+    """To be told when the consumer keeps a batch out of quarantine."""
 
 
 class Build(Protocol):
@@ -132,6 +134,7 @@ class World:
             TaskExecutor(self.scheduler, self.plan.width),
             self.plan.retention_days,
             self.plan.burst,
+            self.service.tripped,
         )
 
     def _create(self) -> None:

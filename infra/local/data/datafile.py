@@ -6,6 +6,7 @@ has run for a minute.
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
 import zlib
@@ -147,7 +148,8 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
             zipped = raw.read(2) == GZIP_MAGIC
         with gzip.open(path) if zipped else path.open("rb") as file:
             for number, line in enumerate(file, start=1):
-                yield number, line
+                # Editors on Windows begin a file with a byte order mark.
+                yield number, line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         _fail(
             f"{path} is not a whole gzip file: it breaks off after line {number:,} ({error})",

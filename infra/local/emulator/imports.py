@@ -7,6 +7,7 @@ import is done; the caller reads the bucket and writes the log group itself.
 from __future__ import annotations
 
 import contextvars
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from infra.local.emulator.patching import Json, Ministack, Response
 from infra.local.emulator.settings import Settings
 
 TOKEN_SECONDS = 8 * 3600
+TOKEN_LENGTH = 112
+"""Of ListImports' NextToken, at least (API reference); botocore sends no shorter one back."""
 ACCOUNTS_LOGS = (
     "logs:CreateLogGroup",
     "logs:CreateLogStream",
@@ -50,6 +53,7 @@ class Imports:
         self._settings = settings
         self._running = 0
         self._start: Callable[[Json], Response]
+        self._list: Callable[[Json], Response]
         self._run: Callable[[str, str], None]
         self._finish: Callable[..., None]
         self._objects: Callable[..., tuple[str, list[tuple[str, bytes]]]]
@@ -60,6 +64,7 @@ class Imports:
         replace = self._ministack.replace
         replace("dynamodb", "_IMPORT_COMPLETE_AFTER_SEC", self._settings.import_seconds)
         self._start = replace("dynamodb", "_import_table", self.start)
+        self._list = replace("dynamodb", "_list_imports", self.listed)
         self._run = replace("dynamodb", "_run_import", self.run)
         self._finish = replace("dynamodb", "_finish_import", self.finish)
         self._objects = replace("dynamodb", "_import_source_objects", self.source_objects)
@@ -93,6 +98,16 @@ class Imports:
             self._running += 1
             self._ministack.dynamodb._tables[_table_of(arn)]["TableStatus"] = "CREATING"
         return response
+
+    def listed(self, data: Json) -> Response:
+        """ListImports: its token, a number, as long as AWS's."""
+        status, headers, body = self._list(data)
+        answer = json.loads(body)
+        if "NextToken" not in answer:
+            return status, headers, body
+        return self._ministack.ok(
+            answer | {"NextToken": answer["NextToken"].rjust(TOKEN_LENGTH, "0")}
+        )
 
     def run(self, import_arn: str, table_name: str) -> None:
         """The import itself, on its own thread: it alone may write into the table."""

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from infra.local.emulator.batches import (
     Record,
@@ -131,9 +132,14 @@ class Lane:
             current = pending[0]
             give_up = self._reason_to_give_up(source, current, attempts)
             if give_up:
-                given = GivenUp(self._mapping, source, current, give_up, attempts, attempts > 0)
+                # Only what is too old itself: the batch goes on with the first that is not.
+                old = self._too_old(current) or len(current)
+                given = GivenUp(
+                    self._mapping, source, current[:old], give_up, attempts, attempts > 0
+                )
                 self._on_failure.deliver(given, function["config"])
-                self._checkpoint(pending.pop(0))
+                self._checkpoint(current[:old])
+                pending[:1] = [current[old:]] if old < len(current) else []
                 attempts = 0
                 continue
             if not self._goes_on():
@@ -185,16 +191,21 @@ class Lane:
     ) -> str | None:
         if is_too_large(source, batch):
             return "PayloadSizeExceeded"
-        oldest = float(batch[0]["ApproximateArrivalTimestamp"])
-        age = int(self._mapping.get("MaximumRecordAgeInSeconds") or -1)
-        if age > 0 and time.time() - oldest > age:
-            return "MaxRecordAgeExceeded"
-        if time.time() - oldest > self._reading.stream["RetentionPeriodHours"] * 3600:
-            return "RecordExpired"
+        if self._too_old(batch):
+            return "RecordAgeExceeded"
         retries = self._mapping.get("MaximumRetryAttempts")
         if retries is not None and 0 <= retries < attempts:
             return "RetryAttemptsExhausted"
         return None
+
+    def _too_old(self, batch: Sequence[Record]) -> int:
+        """How many records at the front are older than the mapping or the stream allows."""
+        oldest = time.time() - self._reading.stream["RetentionPeriodHours"] * 3600
+        age = int(self._mapping.get("MaximumRecordAgeInSeconds") or -1)
+        if age > 0:
+            oldest = max(oldest, time.time() - age)
+        arrivals = (float(record["ApproximateArrivalTimestamp"]) for record in batch)
+        return sum(1 for _ in takewhile(lambda arrival: arrival < oldest, arrivals))
 
     def _checkpoint(self, done: Sequence[Record]) -> None:
         self._progress.lanes[self._reading.number] = sequence(done[-1])

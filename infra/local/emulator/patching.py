@@ -85,6 +85,7 @@ REPLACED: Mapping[str, tuple[str, ...]] = {
         "_describe_export",
         "_list_exports",
         "_import_table",
+        "_list_imports",
         "_run_import",
         "_finish_import",
         "_import_source_objects",

@@ -33,6 +33,8 @@ import http.client as _local_http
 import os as _local_os
 import sys as _local_sys
 
+_local_os.environ.pop("LOG_LEVEL", None)  # the emulator's own, and powertools would go by it
+
 _local_left = None
 _local_putrequest = _local_http.HTTPConnection.putrequest
 

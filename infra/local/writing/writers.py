@@ -153,8 +153,10 @@ class Threads:
             if readable and not os.read(sys.stdin.fileno(), 1):
                 break
         self._stop.set()
+        # Together no longer than one may take: where the cloud is gone, a call is tried for long.
+        deadline = time.monotonic() + STOP_SECONDS
         for thread in self._threads:
-            thread.join(STOP_SECONDS)
+            thread.join(max(0.0, deadline - time.monotonic()))
         self._tally.flush()
         if self._failures:
             raise self._failures[0]

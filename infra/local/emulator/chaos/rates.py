@@ -16,8 +16,8 @@ class Chaos:
     duplicate: change records that enter the stream a second time, up to `delay_seconds` later.
     delay: change records that are held back for up to `delay_seconds`, and so overtaken.
     scatter: change records with a random partition key, and so on any shard.
-    poison: change records in company of something unreadable. More than a tenth of an invocation
-    is a systematic fault to the consumer: it then quarantines nothing, and the stream stands.
+    poison: change records in company of something unreadable. More than a tenth of an invocation,
+    or of ten minutes, is a systematic fault to the consumer: the stream then stands.
     overlap: batches that two invocations work on at once.
     redeliver: batches that come again, up to `delay_seconds` after they succeeded.
     kill: invocations whose process ends before one of its first `kill_calls` AWS calls.

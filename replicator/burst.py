@@ -1,0 +1,61 @@
+"""The burst breaker: bad records that are too many to be exceptions are left in the stream.
+
+What counts is Kinesis records, each once however often it is delivered and however many user
+records it holds: Lambda's batches get no smaller than one, and one that were too many by itself
+would stand in its lane for ever.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Set
+from dataclasses import dataclass, field
+
+from replicator.effects import Clock
+
+SECONDS = 600.0
+"""How long a container remembers. A lane that waits for what others have let through goes on then,
+so a quiet table with a dozen bad records of its own is late, and never stuck."""
+_MOST = 10_000
+
+
+@dataclass
+class Breaker:
+    """Judges batches by themselves, and with what this container has lately let through.
+
+    A batch by itself is not enough: on a quiet table it is a record or two, and a fault that hits
+    every change would drain the stream into quarantine, a few at a time.
+    """
+
+    clock: Clock
+    limit: int
+    _bad: dict[str, float] = field(default_factory=dict)
+    _received: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=_MOST))
+
+    def trips(self, received: int, bad: Set[str]) -> bool:
+        """Whether the batch's bad records (sequence numbers) may not go to quarantine."""
+        if not bad:
+            return False
+        if self._too_many(len(bad), received):
+            return True
+        self._forget()
+        lately = sum(count for _, count in self._received)
+        return self._too_many(len(bad | self._bad.keys()), received + lately)
+
+    def ended(self, received: int, bad: Set[str]) -> None:
+        """A batch was let through: `received` of its records have ended."""
+        now = self.clock.monotonic()
+        self._received.append((now, received))
+        for number in bad:
+            self._bad.setdefault(number, now)
+        while len(self._bad) > _MOST:
+            del self._bad[next(iter(self._bad))]
+
+    def _too_many(self, bad: int, received: int) -> bool:
+        return bad > self.limit and 10 * bad > received
+
+    def _forget(self) -> None:
+        since = self.clock.monotonic() - SECONDS
+        while self._received and self._received[0][0] < since:
+            self._received.popleft()
+        self._bad = {number: at for number, at in self._bad.items() if at >= since}

@@ -1,0 +1,27 @@
+"""What is typed behind `make demo`, before anything is started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from infra.local.__main__ import USAGE, main
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--items", "500", "--data", "orders.json"), "leave out one of them"),
+        (("--key", "pk:S"), "the key of the items in --data FILE"),
+        (("--chaos", "tornado"), "tornado"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused_before_anything_starts(
+    options: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    ran = CliRunner().invoke(main, ["demo", "--directory", str(tmp_path / "demo"), *options])
+    assert ran.exit_code == USAGE
+    assert said in ran.output
+    assert not (tmp_path / "demo").exists()
