@@ -84,7 +84,12 @@ class Consumer:
             config=config,
             guard=guard,
             store=QuarantineStore(
-                s3, config.quarantine_bucket, config.stack, config.source_table, effects
+                s3,
+                config.quarantine_bucket,
+                config.stack,
+                config.source_table,
+                config.ledger_retention_days,
+                effects,
             ),
             settings=SettingsRow(dynamodb, config.ledger_table, effects.clock),
             probes=ProbeRows(dynamodb, config.ledger_table, effects.clock),
@@ -172,7 +177,13 @@ class _Batch:
         self._parked: list[Candidate] = []
         self._suspects: list[Candidate] = []
         self._suspected: set[str] = set()
-        self._received = len(records)
+        self._received = len(
+            {
+                slot.record.sequence_number
+                for slot in self._slots
+                if not isinstance(slot.content, Probe)
+            }
+        )
         self._tripped = False
         self._sort()
 
@@ -182,8 +193,12 @@ class _Batch:
             self._round()
         if not self._tripped:
             self._prove()
-            ended = {slot.record.sequence_number for slot in self._slots if slot.ended}
-            self._consumer.breaker.ended(len(ended), self._suspected)
+            ended = dict.fromkeys(
+                slot.record.sequence_number
+                for slot in self._slots
+                if slot.ended and not isinstance(slot.content, Probe)
+            )
+            self._consumer.breaker.ended(ended, self._suspected)
         self._count()
         failed = [slot for slot in self._slots if self._tripped or not slot.ended]
         if failed:

@@ -34,6 +34,7 @@ class QuarantineStore:
     bucket: str
     stack: str
     table: str
+    ledger_retention_days: int
     effects: Effects
 
     def put(self, record: Record, reason: Reason, detail: str, terms: Terms) -> bool:
@@ -66,6 +67,8 @@ class QuarantineStore:
             "subSequence": record.sub_sequence,
             "arrival": record.arrival,
             "partitionKey": record.partition_key,
+            # The entries of this time were written to last so long, whatever the setting becomes.
+            "ledgerRetentionDays": self.ledger_retention_days,
             "quarantinedAt": self.effects.clock.now_micros(),
             "aggregated": record.aggregated,
             "data": b64encode(record.data).decode("ascii"),

@@ -60,7 +60,7 @@ class DirectConsumer:
             meter=self._counted,
         )
         store = built.store
-        self._store = _Store(store.s3, store.bucket, store.stack, store.table, store.effects)
+        self._store = _Store(**vars(store))
         self._consumer = dataclasses.replace(
             built,
             store=self._store,

@@ -8,6 +8,7 @@ newer one, for good. And a tie that the images could not decide is not decided b
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +46,16 @@ class Memory:
     @property
     def retention(self) -> float:
         return float(self.retention_days * DAY)
+
+    def as_of(self, document: Mapping[str, Any]) -> Memory:
+        """For what was kept when entries were written to last for less long.
+
+        A newer change's entry may be from before the setting was raised. What Lambda keeps does
+        not tell, and is judged by the setting of today.
+        """
+        then = document.get("ledgerRetentionDays")
+        days = then if isinstance(then, int) else self.retention_days
+        return dataclasses.replace(self, retention_days=min(days, self.retention_days))
 
     def margin(self, direct: bool) -> float:
         """How long before the end of the retention a change is too old.
@@ -105,7 +116,7 @@ def judge(
         return refusal
     if kept.reason == Reason.AMBIGUOUS:
         return _tie(changes, entries(_keys(changes)))
-    return _age(changes, memory, entries, direct)
+    return _age(changes, memory.as_of(holding.document), entries, direct)
 
 
 def _keys(changes: Sequence[Change]) -> list[bytes]:

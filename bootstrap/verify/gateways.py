@@ -124,6 +124,7 @@ class Desks:
             table.quarantine_bucket,
             self._outputs.stack,
             table.source_table,
+            table.ledger_retention_days,
             effects,
         )
         return Quarantine(store, table.source_table, effects)

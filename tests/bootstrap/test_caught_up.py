@@ -46,6 +46,22 @@ def test_one_probe_missing_is_not_caught_up() -> None:
     assert go_on(process, 1_800) is State.CATCHING_UP
 
 
+def test_lanes_that_come_through_days_apart_are_asked_again_all_at_once() -> None:
+    """The rows of those that were first have expired by the time the last one has its own."""
+    world = World()
+    process = catching_up(world)
+    process.until(lambda: bool(world.probes))
+    (last, _) = world.probes.pop()
+    first = json.loads(last.data)["probe"]
+    assert go_on(process, 3_600) is State.CATCHING_UP
+    process.until(lambda: False, ticks=50_000)
+    assert process.run.journal.row.state is State.REPLICATING
+    caught_up = process.run.journal.get(CaughtUp)
+    assert caught_up is not None
+    assert caught_up.probe != first
+    assert caught_up.round_trip < 600
+
+
 def test_old_changes_that_dynamodb_still_holds_are_not_caught_up_whatever_probes_say() -> None:
     world = World()
     world.ages = lambda begin: 60_000.0

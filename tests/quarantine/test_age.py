@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 
 from bootstrap.quarantine.judgement import Memory
 from replicator.outcome import Reason
+from tests.quarantine import world as worlds
 from tests.quarantine.world import DAY, World
 from tests.replicator.world import START, aggregate, change, document, item
 
@@ -39,6 +41,22 @@ def test_a_change_older_than_the_ledger_remembers_would_undo_a_newer_one_and_is_
         assert "forgotten" in left.why
         assert "write it again in the source" in left.fix
     assert (world.open(), world.kinesis.calls, world.value("a")) == ([key], 0, "2")
+
+
+def test_a_change_is_judged_by_how_long_entries_were_kept_when_it_was_set_aside(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C2: raising `ledgerRetentionDays` brings no forgotten entry back."""
+    old, new = item("a", 1), item("a", 2)
+    world.keep(document(None, old, START))
+    world.handle(document(old, new, START + 5), arrival=world.clock())
+    later(world, 32)
+    raised = dataclasses.replace(worlds.OUTPUTS, ledger_retention_days=90)
+    monkeypatch.setattr(worlds, "OUTPUTS", raised)
+    for direct in (False, True):
+        (left,) = world.redrive(direct=direct).left
+        assert "the ledger keeps a key for 30 days" in left.why
+    assert (world.kinesis.calls, world.value("a")) == (0, "2")
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,9 @@ class World(replicas.World):
         self.stream_faults = ScriptedFaults()
         self.kinesis = FakeKinesis(self.stream_faults)
         self.numbers = itertools.count(5000)
-        self.store = QuarantineStore(self.s3, BUCKET, "test", TABLE, self.effects)
+        self.store = QuarantineStore(
+            self.s3, BUCKET, "test", TABLE, self.consumer.config.ledger_retention_days, self.effects
+        )
 
     def desk(self) -> Desk:
         calls = Calls(Side.TARGET, "Role importer")

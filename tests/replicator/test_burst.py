@@ -72,6 +72,39 @@ def test_a_lane_that_waits_for_what_came_before_it_goes_on_after_minutes(world: 
     assert len(world.quarantine()) == 11
 
 
+def test_what_other_lanes_let_through_keeps_a_batch_waiting_for_minutes_and_not_longer(
+    world: World,
+) -> None:
+    """C3: ten by themselves are no burst, and one elsewhere every five minutes is no reason."""
+    bad = [b"garbage"] * 10
+    world.handle(b"garbage", first=2000)
+    assert world.handle(*bad, first=3000) == "3000"
+    for n in (1, 2):
+        world.clock.advance(301)
+        world.handle(b"garbage", first=2000 + n)
+        told = world.handle(*bad, first=3000)
+    assert told is None
+    assert len(world.quarantine()) == 13
+
+
+def test_good_records_that_come_again_do_not_make_room_for_bad_ones(world: World) -> None:
+    """C3: a lane that redelivers must not let a systematic fault drain another one."""
+    behind = [*spread([1] * 100), document(None, item("x"), table="another")]
+    told = []
+    for n in range(40):
+        world.handle(*behind, first=9000)
+        told.append(world.handle(document(None, item(f"b{n}", "no number")), first=2000 + n))
+    assert sum(each is None for each in told) <= 20
+    assert len(world.quarantine()) <= 20
+
+
+def test_probes_do_not_make_room_for_bad_records(world: World) -> None:
+    many = [probe(n) for n in range(128)]
+    bad = [document(None, item(f"bad{n}", "not a number")) for n in range(12)]
+    assert world.handle(*many, *bad) == "1000"
+    assert world.quarantine() == {}
+
+
 def test_bad_records_of_a_busy_table_stay_exceptions(world: World) -> None:
     for n in range(30):
         batch = [document(None, item(f"k{n}-{m}")) for m in range(20)]

@@ -34,6 +34,7 @@ def test_an_object_holds_the_record_as_received_and_where_it_came_from() -> None
         "subSequence": 7,
         "arrival": 1_767_225_599.25,
         "partitionKey": "partition",
+        "ledgerRetentionDays": 30,
         "quarantinedAt": START,
         "aggregated": True,
         "data": base64.b64encode(b"\x00as received\xff").decode(),
@@ -45,7 +46,7 @@ def test_an_object_is_written_through_a_real_client() -> None:
     s3 = boto3.client("s3", region_name="us-east-1")
     s3.create_bucket(Bucket="real")
     world = World()
-    store = QuarantineStore(s3, "real", "test", "orders", world.effects)
+    store = QuarantineStore(s3, "real", "test", "orders", 30, world.effects)
     assert store.put(RECORD, Reason.UNREADABLE, "", world.terms())
     body = s3.get_object(Bucket="real", Key=object_key(RECORD, Reason.UNREADABLE))["Body"]
     assert json.loads(body.read())["sequenceNumber"] == "4961"

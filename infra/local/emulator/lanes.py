@@ -162,7 +162,7 @@ class Lane:
             # An answer that names the first record leaves the batch whole: it is "bisected at the
             # returned sequence number" (Lambda Developer Guide, services-kinesis-
             # batchfailurereporting). An invocation that failed has its batch cut in halves.
-            elif answer.failed and self._bisects() and len(current) > 1:
+            elif answer.failed and not answer.throttled and self._bisects() and len(current) > 1:
                 half = len(current) // 2
                 pending[:1] = [current[:half], current[half:]]
                 attempts = 0
