@@ -141,8 +141,9 @@ def redrive(keys: Sequence[str], all_: bool, direct: bool, debug: bool, **given:
     \b
     - a change that is older than the ledger remembers, of a key that the ledger has
       forgotten: it could be applied over a newer one. Nor does --direct know better.
-      (The age is judged by today's ledgerRetentionDays: after raising that, wait for
-      the difference before you redrive what is older than the former value.)
+      (The age is judged by the ledgerRetentionDays of when it was set aside, or today's
+      if that is less. Events of the on-failure bucket do not tell: after raising it, wait
+      for the difference before you redrive those that are older than the former value.)
     - `ambiguous-order`: two changes of one timestamp, applied or not. As long as no later
       change of the key has been applied, another delivery tells nothing about which of
       the two came last, and could turn the item from the right one to the wrong one.
