@@ -6,7 +6,6 @@ A sample of the matrix; `python -m tests.crash --all` does the whole.
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +20,8 @@ pytestmark = pytest.mark.slow
 
 CASES = 20
 SEED_VARIABLE = "CRASH_SEED"
+SEED = 1
+"""The same sample each time; `make soak` leaves none out."""
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Lane]]:
 def test_killed_refused_or_misled_at_any_call_the_same_command_replicates_in_the_end(
     three: list[Lane], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    seed = int(os.environ.get(SEED_VARIABLE) or random.SystemRandom().randrange(10**6))
+    seed = int(os.environ.get(SEED_VARIABLE) or SEED)
     again = f"Try: {SEED_VARIABLE}={seed} .venv/bin/pytest -m slow {Path(__file__).name}"
     with capsys.disabled():
         print(f"\n{CASES} ways to crash the bootstrap. {again}")

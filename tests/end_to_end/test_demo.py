@@ -19,7 +19,8 @@ from tests.end_to_end.commands import copy_with, listens, running
 
 pytestmark = pytest.mark.slow
 
-SMALL = ("--items", "600", "--min-changes", "300", "--steady", "3", "--patience", "180")
+QUICK = ("--min-changes", "300", "--steady", "3", "--patience", "180")
+SMALL = ("--items", "600", *QUICK)
 
 
 def report(directory: Path) -> dict[str, Any]:
@@ -70,7 +71,7 @@ def test_the_users_own_data_is_replicated_too(tmp_path: Path) -> None:
 
     directory = tmp_path / "demo"
     options = ("--data", str(data), "--key", "customer,at", "--directory", str(directory))
-    with running("demo", *SMALL, *options) as demo:
+    with running("demo", *QUICK, *options) as demo:
         status = demo.wait()
     assert status == 0, demo.output
 
