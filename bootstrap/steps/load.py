@@ -205,7 +205,7 @@ def _failed(context: Context, imported: Imported, facts: ImportFacts) -> Outcome
     journal, orders, name = context.journal, context.orders, context.table.target_table
     left = context.target.table(name)
     # A name says little: only a table with the import's own id is what the import left.
-    ours = left is not None and facts.table_id in ("", left.table_id)
+    ours = left is not None and bool(facts.table_id) and facts.table_id == left.table_id
     if _partly(facts) and ours and orders.accept_import_errors:
         return _complete(context, imported, facts, refused=_lacking(context, facts))
     # What fails in this run is told first, whatever its orders: the next attempt is paid for, too.

@@ -37,16 +37,22 @@ class Seen:
     """Of its lists one by one, as long as all of them have the same few elements."""
     lists: int = 0
 
-    def add(self, value: dict[str, Any]) -> None:
-        """Takes in a value of an item; DynamoDB JSON."""
+    def add(self, value: dict[str, Any], left: int = _MOST_DEPTH) -> None:
+        """Takes in a value of an item; DynamoDB JSON. `left`: levels that get a type of their own.
+
+        An element is seen twice, as one of all and as one of a row, so that without an end the work
+        would double with each list in a list.
+        """
+        if not left:
+            return
         for name, held in value.items():
             self.types.add(name)
             if name == "L":
-                self._list(held)
+                self._list(held, left - 1)
             elif name == "M":
-                self._map(held)
+                self._map(held, left - 1)
 
-    def _list(self, held: list[Any]) -> None:
+    def _list(self, held: list[Any], left: int) -> None:
         self.elements = self.elements or Seen()
         self.lists += 1
         if self.lists == 1 and len(held) <= _MOST_IN_ROW:
@@ -54,14 +60,14 @@ class Seen:
         if self.row is not None and len(self.row) != len(held):
             self.row = None
         for place, each in enumerate(held):
-            self.elements.add(each)
+            self.elements.add(each, left)
             if self.row is not None:
-                self.row[place].add(each)
+                self.row[place].add(each, left)
 
-    def _map(self, held: dict[str, Any]) -> None:
+    def _map(self, held: dict[str, Any], left: int) -> None:
         if self.many is None:
             for name, each in held.items():
-                self.names.setdefault(name, Seen()).add(each)
+                self.names.setdefault(name, Seen()).add(each, left)
             if len(self.names) <= _MOST_INNER and not any(map(_unwritable, held)):
                 return
             self.many = Seen()
@@ -70,7 +76,7 @@ class Seen:
             self.names.clear()
         else:
             for each in held.values():
-                self.many.add(each)
+                self.many.add(each, left)
 
     def merge(self, other: Seen) -> None:
         """Takes in what was seen at another place."""

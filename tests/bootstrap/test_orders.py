@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from bootstrap.accounts import ImportFacts
 from bootstrap.errors import AccountError, BlockedError, StillRunningError
 from bootstrap.journal import Journal
 from bootstrap.lease import Lease
@@ -13,6 +14,7 @@ from bootstrap.orders import STOPS, Orders
 from bootstrap.progress import as_json
 from bootstrap.states import Imported, State
 from bootstrap.verify.records import Verified, row_name
+from tests.bootstrap.gateways import FakeTarget
 from tests.bootstrap.process import Process
 from tests.bootstrap.test_status import look
 from tests.bootstrap.world import COMMAND, World
@@ -208,6 +210,23 @@ def test_a_table_that_is_not_the_failed_imports_is_never_deleted() -> None:
         Process(world, pid=2, orders=Orders(discard_failed_import=True)).go()
     assert not world.times("drop")
     assert "--discard-failed-import" not in refusal.value.fix
+
+
+def test_a_table_of_an_import_that_names_none_is_never_deleted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """C6: a name alone may be somebody else's by now."""
+    world = failed_import()
+    told = FakeTarget.describe_import
+
+    def nameless(self: FakeTarget, arn: str) -> ImportFacts | None:
+        facts = told(self, arn)
+        return facts and dataclasses.replace(facts, table_id="")
+
+    monkeypatch.setattr(FakeTarget, "describe_import", nameless)
+    with pytest.raises(BlockedError, match="did not make it"):
+        Process(world, pid=2, orders=Orders(discard_failed_import=True)).go()
+    assert not world.times("drop")
 
 
 def test_the_second_export_says_why_the_first_one_failed() -> None:

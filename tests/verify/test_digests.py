@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bootstrap.verify.digests import Digester
 from bootstrap.verify.lines import full_item
+from bootstrap.verify.study import Seen
 from replicator.canonical import digest, key_digest
 from tests.replicator.test_canonical import digits, images, numbers, small_numbers
 
@@ -323,3 +324,22 @@ def test_a_shape_is_given_up_where_hardly_two_items_are_alike() -> None:
         item = {"pk": {"S": str(n)}, f"a{n % 3000}": {"S": "x"}}
         assert digester(line(item)) == expected(item)
     assert digester._usual is digester._any
+
+
+def test_what_is_learnt_of_lists_in_lists_does_not_double_with_each_level() -> None:
+    def nested(levels: int) -> Any:
+        return {"S": "x"} if levels == 0 else {"L": [nested(levels - 1)]}
+
+    def size(seen: Seen | None) -> int:
+        if seen is None:
+            return 0
+        return 1 + size(seen.elements) + sum(map(size, seen.row or ()))
+
+    sizes = []
+    for levels in (8, 14):
+        seen = Seen()
+        seen.add(nested(levels))
+        sizes.append(size(seen))
+    assert sizes[0] == sizes[1]
+    item = {"pk": {"S": "a"}, "deep": nested(31)}
+    assert learnt(item)(line(item)) == expected(item)
