@@ -239,7 +239,9 @@ def backfill(
 
     --from-export applies a whole export with its time less two minutes. It mends no delete.
 
-    Ends by verifying the table. Killed at any moment, the same command goes on.
+    Ends by verifying the table, always by exports of its own: those of a verification that was
+    stopped may be of before the gap. Killed at any moment, the same command goes on. Killed only
+    while it verifies, `verify` goes on with its exports.
 
     \b
     Example:
@@ -258,7 +260,8 @@ def backfill(
             )
         desks = Desks(outputs, process(), given, lambda text: click.echo(text, err=True))
         name = tables[0].source_table
-        options = Options(spool=spool or DIRECTORY / name)
+        # What a stopped verification has exported may be of before the gap: that proves nothing.
+        options = Options(spool=spool or DIRECTORY / name, fresh=True)
         verification = Verification(desks.desk(tables[0]), options)
         verification.refuse_unready()
         filling = Backfill(desks.filling(tables[0]))
