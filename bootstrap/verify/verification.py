@@ -111,16 +111,16 @@ class Verification:
                     break
                 if options.source_export:
                     raise UsageError(
-                        f"{found.judged:.1%} of the keys could be judged by these exports, and "
+                        f"{found.percentage} of the keys could be judged by these exports, and "
                         "--until-judged asks for more.",
                         fix="the same without --source-export and --target-export",
                     )
-                self._desk.say(f"{found.judged:.1%} of the keys are judged: later exports follow")
+                self._desk.say(f"{found.percentage} of the keys are judged: later exports follow")
                 self._note(found)
                 last.comparison.spool.remove()
         if found.judged < options.until_judged:
             self._desk.say(
-                f"{found.judged:.2%} of the keys are judged after {rounds} rounds, and "
+                f"{found.percentage} of the keys are judged after {rounds} rounds, and "
                 "--until-judged asks for more: --read-source judges keys that never rest for long"
             )
         self._series.restore_recovery()
