@@ -77,6 +77,15 @@ class ReadProof(Proof):
 
 
 @dataclass(frozen=True)
+class Repairing:
+    """A repair by this round's exports is about to begin; whoever goes on finds its entries."""
+
+    key: ClassVar[str] = "verify-repairing"
+
+    round: str
+
+
+@dataclass(frozen=True)
 class RecoverySwitched:
     """A verification is about to switch the target's point-in-time recovery on, for itself."""
 

@@ -147,8 +147,8 @@ class Verification:
             wanted=lambda key: key not in reported,
         )
         if mends:
-            version = last.moments.source - last.moments.margin
-            versioned = ((*each, version) for each in differing)
+            self._series.begin_repair()
+            versioned = ((*each, last.moments.repair_version) for each in differing)
             for each, judgement, outcome in mended(versioned, desk.mender()):
                 desk.lease.check()
                 reported.add(each.difference.key)
@@ -159,6 +159,10 @@ class Verification:
                 desk.lease.check()
                 reported.add(each.difference.key)
                 writer.add(each, judgement)
+        if verdict.mended:
+            desk.say(
+                f"{number(verdict.mended)} keys were mended before by these exports: equal now"
+            )
         if not first:
             verdict.unjudged &= before.unjudged
         if self._options.read_source and verdict.unjudged:
@@ -204,7 +208,7 @@ class Verification:
             differing = (
                 each
                 for each, judgement in judged(last.comparison, self._desk.ledger, last.moments)
-                if judgement is not Judgement.CHANGED_SINCE
+                if judgement not in (Judgement.CHANGED_SINCE, Judgement.MENDED)
             )
             # One more than allowed is enough to know.
             count = sum(1 for _ in itertools.islice(differing, MOST_UNASKED + 1))
