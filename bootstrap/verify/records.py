@@ -114,6 +114,8 @@ class Verified:
     different: int
     foreign: int
     repaired: int = 0
+    mended_before: float = 0
+    """`mended_until` of the verification before. 0: there was none."""
 
     @property
     def differences(self) -> int:
@@ -156,6 +158,11 @@ class Verified:
     def mended(self) -> bool:
         """Whether it compared every key, and no difference that it found is left."""
         return self.sample >= 1 and self.differences <= self.repaired
+
+    @property
+    def mended_until(self) -> float:
+        """The latest time of a source's export by which some verification was `mended`. 0: none."""
+        return max(self.mended_before, self.source_time if self.mended else 0)
 
     def stale(self, now: float) -> bool:
         """Whether it says little about the replica of today."""

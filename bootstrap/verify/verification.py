@@ -218,6 +218,7 @@ class Verification:
     def _verified(self, last: Round, verdict: Verdict) -> Verified:
         counts, moments = last.comparison.counts, last.moments
         unjudged, differing = len(verdict.unjudged), verdict.differences
+        before = self._desk.journal.get(Verified)
         return Verified(
             round=self._series.finished(),
             at=self._desk.journal.now(),
@@ -233,6 +234,7 @@ class Verification:
             different=verdict.counts["different"],
             foreign=verdict.counts["foreign"],
             repaired=self._repaired,
+            mended_before=before.mended_until if before is not None else 0,
         )
 
     def _note(self, found: Verified) -> None:

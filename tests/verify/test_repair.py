@@ -113,6 +113,18 @@ def test_many_differences_are_mended_only_with_yes(
     assert found.verified.repaired == 3
 
 
+def test_a_later_verification_of_less_does_not_forget_that_all_was_mended(twin: Twin) -> None:
+    assert twin.verify().verified.mended_until == 0
+    mended = twin.verify(repair=True).verified
+    assert mended.mended_until == mended.source_time > 0
+    sample = twin.verify(sample=0.5).verified
+    del twin.target.items["k3"]
+    unmended = twin.verify().verified
+    assert sample.mended_until == unmended.mended_until == mended.source_time
+    whole = twin.verify(repair=True).verified
+    assert whole.mended_until == whole.source_time > mended.source_time
+
+
 def killed_in_the_repair(twin: Twin, *, after: int | None = None) -> None:
     """A repair whose process dies once its guard has applied the first `after` keys, or all."""
     made = twin.mender()
