@@ -253,7 +253,7 @@ class TableRun:
             return False
         # A key that a verification could not judge has been written since by the consumer, whole.
         done = verification.last(self._store, self.context.table.source_table).verified
-        return done is None or not done.mended or done.source_time <= exported.export_time
+        return done is None or done.mended_until <= exported.export_time
 
     def _stops_before(self, state: State) -> bool:
         """Whether the operator wants the run to stop where it would enter this state."""

@@ -92,7 +92,14 @@ def verify(
     keys are only shown unless --yes is given.
 
     Killed at any moment, the same command goes on with the same exports and spool.
-    Exits with 5 when it found differences, and did not mend all of them.
+
+    It says "equal" only where every key was compared and judged and none differs. In --json,
+    `equal` is true then, false where keys differ (also where they are mended now), and null where
+    nobody knows: in a sample, or while keys are not judged.
+
+    Exits with 5 when it found differences, and did not mend all of them; otherwise with 0, though
+    keys, or even all of them, could not be judged: that is no failure, and a later one or
+    --until-judged judges more. What needs proof has to look at `equal`.
 
     \b
     Examples:
@@ -165,7 +172,6 @@ _PASSED_ON = (
 def page(table: str, found: Found) -> str:
     """The result for people."""
     done = found.verified
-    verdict = f"{number(done.differences)} differences" if done.differences else "equal"
     share = "" if done.sample >= 1 else f", a sample of {done.sample:.2%} of the keys"
     rows = [
         ("source", f"as of {instant(done.source_time)}, {number(done.source_items)} items{share}"),
@@ -174,7 +180,7 @@ def page(table: str, found: Found) -> str:
         (
             "changed since",
             f"{number(done.changed_since)} keys, not judged by these exports "
-            f"({done.judged:.2%} are)",
+            f"({done.percentage} are)",
         ),
         ("missing", f"{number(done.missing)} in the target"),
         ("extra", f"{number(done.extra)} in the target"),
@@ -189,7 +195,7 @@ def page(table: str, found: Found) -> str:
         rows.append(("repaired", f"{number(done.repaired)} of {number(done.differences)}"))
     if done.differences:
         rows.append(("report", f"{found.report} (keys and the attributes that differ)"))
-    lines = [f"{table}: {verdict}", *(f"  {name:14} {text}" for name, text in rows)]
+    lines = [f"{table}: {done.verdict}", *(f"  {name:14} {text}" for name, text in rows)]
     return "\n".join(lines)
 
 
@@ -239,7 +245,9 @@ def backfill(
 
     --from-export applies a whole export with its time less two minutes. It mends no delete.
 
-    Ends by verifying the table. Killed at any moment, the same command goes on.
+    Ends by verifying the table, always by exports of its own: those of a verification that was
+    stopped may be of before the gap. Killed at any moment, the same command goes on. Killed only
+    while it verifies, `verify` goes on with its exports.
 
     \b
     Example:
@@ -258,7 +266,8 @@ def backfill(
             )
         desks = Desks(outputs, process(), given, lambda text: click.echo(text, err=True))
         name = tables[0].source_table
-        options = Options(spool=spool or DIRECTORY / name)
+        # What a stopped verification has exported may be of before the gap: that proves nothing.
+        options = Options(spool=spool or DIRECTORY / name, fresh=True)
         verification = Verification(desks.desk(tables[0]), options)
         verification.refuse_unready()
         filling = Backfill(desks.filling(tables[0]))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from bootstrap.verify.partitions import Difference
-from replicator.change import Entry
+from replicator.change import MICROSECOND, Entry, Version
 
 FUZZ = 60_000_000
 """µs by which an export may reach beyond or fall short of its time: "can vary by one minute"
@@ -30,6 +30,8 @@ class Judgement(Enum):
     """These exports cannot say: it was, or may have been, changed after them. A later one can."""
     FOREIGN = "foreign"
     """The target's item is not what the consumer wrote there: somebody else wrote it."""
+    MENDED = "mended"
+    """A repair by these very exports, which was stopped, has put the source's item there."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,13 @@ class Moments:
     applied_by_now: int
     fuzz: int = FUZZ
     margin: int = MARGIN
+    repairing: bool = False
+    """Whether a repair by these exports has begun before. It is later than both of them."""
+
+    @property
+    def repair_version(self) -> int:
+        """The version of what a repair by these exports applies."""
+        return self.source - self.margin
 
     @property
     def judgeable(self) -> bool:
@@ -63,6 +72,7 @@ def judge(difference: Difference, entry: Entry | None, moments: Moments) -> Judg
     - Not caught up past the source's export: the missing change may be on its way.
     - Changed after the source's export, less the margin: that export cannot judge it. Its item has
       to be what its entry says, though, if that was applied before the target's export.
+    - Its entry is exactly what a repair by these exports writes, and one has begun: mended.
     - Not changed since, and applied before the target's export: it differs. Where the entry says
       what the source says, the consumer did its part, and somebody else wrote to the target.
     """
@@ -76,6 +86,10 @@ def judge(difference: Difference, entry: Entry | None, moments: Moments) -> Judg
     if not applied:
         # The target's export may be from before this change, or from after it.
         return Judgement.CHANGED_SINCE
+    # To the microsecond: no change has that time but by an odd chance, and then its image, too.
+    ours = moments.repairing and entry.version == Version(moments.repair_version, MICROSECOND)
+    if ours and difference.source_image == entry.image:
+        return Judgement.MENDED
     if difference.target_image == entry.image:
         changed = micros > moments.source - moments.margin
         return Judgement.CHANGED_SINCE if changed else Judgement.DIFFERENCE

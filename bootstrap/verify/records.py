@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bootstrap.wording import instant
+from bootstrap.wording import instant, number
 
 if TYPE_CHECKING:
     from bootstrap.journal import Store
@@ -77,6 +77,15 @@ class ReadProof(Proof):
 
 
 @dataclass(frozen=True)
+class Repairing:
+    """A repair by this round's exports is about to begin; whoever goes on finds its entries."""
+
+    key: ClassVar[str] = "verify-repairing"
+
+    round: str
+
+
+@dataclass(frozen=True)
 class RecoverySwitched:
     """A verification is about to switch the target's point-in-time recovery on, for itself."""
 
@@ -105,6 +114,8 @@ class Verified:
     different: int
     foreign: int
     repaired: int = 0
+    mended_before: float = 0
+    """`mended_until` of the verification before. 0: there was none."""
 
     @property
     def differences(self) -> int:
@@ -118,9 +129,40 @@ class Verified:
         return 1.0 if keys == 0 else 1 - self.changed_since / keys
 
     @property
+    def percentage(self) -> str:
+        """`judged` for people. What rounds to all of them is not all of them."""
+        return f"{min(self.judged, 0.9999) if self.changed_since else self.judged:.2%}"
+
+    @property
+    def proves_equal(self) -> bool | None:
+        """Whether both tables were equal. None: not every key was compared and judged."""
+        if self.differences:
+            return False
+        return True if self.sample >= 1 and not self.changed_since else None
+
+    @property
+    def verdict(self) -> str:
+        """What it comes to, for people; never more than what is proven."""
+        if self.differences:
+            return f"{number(self.differences)} differences"
+        if self.proves_equal:
+            return "equal"
+        where = "" if self.sample >= 1 else f" in a sample of {self.sample:.2%} of the keys"
+        unjudged = f" ({number(self.changed_since)} not judged)" if self.changed_since else ""
+        if not self.equal:
+            return f"nothing judged{where}{unjudged}"
+        among = " among the keys judged" if unjudged else ""
+        return f"no difference{among}{where}{unjudged}"
+
+    @property
     def mended(self) -> bool:
         """Whether it compared every key, and no difference that it found is left."""
         return self.sample >= 1 and self.differences <= self.repaired
+
+    @property
+    def mended_until(self) -> float:
+        """The latest time of a source's export by which some verification was `mended`. 0: none."""
+        return max(self.mended_before, self.source_time if self.mended else 0)
 
     def stale(self, now: float) -> bool:
         """Whether it says little about the replica of today."""
@@ -131,11 +173,11 @@ def as_json(done: Verified, now: float) -> dict[str, Any]:
     """For machines. Members may be added; none changes its meaning."""
     return {
         "at": instant(done.at),
-        "equal": done.differences == 0,
+        "equal": done.proves_equal,
         "sourceTime": instant(done.source_time),
         "targetTime": instant(done.target_time),
         "sample": done.sample,
-        "judged": round(done.judged, 6),
+        "judged": min(round(done.judged, 6), 0.999999 if done.changed_since else 1.0),
         "counts": {
             "sourceItems": done.source_items,
             "targetItems": done.target_items,
@@ -153,11 +195,11 @@ def as_json(done: Verified, now: float) -> dict[str, Any]:
 
 def in_a_line(done: Verified, now: float) -> str:
     """For people, in `status`."""
-    found = f"{done.differences:,} differences" if done.differences else "equal"
+    found = done.verdict
     if done.repaired:
         found += f", {done.repaired:,} repaired"
-    share = "" if done.sample >= 1 else f" of a sample of {done.sample:.0%}"
-    text = f"{found}, {done.judged:.1%} of the keys judged{share}, as of {instant(done.at)}"
+    share = "" if done.sample >= 1 else f" of a sample of {done.sample:.2%}"
+    text = f"{found}, {done.percentage} of the keys judged{share}, as of {instant(done.at)}"
     return f"{text}; stale: verify again" if done.stale(now) else text
 
 

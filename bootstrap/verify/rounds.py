@@ -17,6 +17,7 @@ from bootstrap.verify.manifest import Export, read_export, summary_key
 from bootstrap.verify.records import (
     GivenProof,
     RecoverySwitched,
+    Repairing,
     SourceTaken,
     TargetTaken,
     Verified,
@@ -88,13 +89,26 @@ class Rounds:
         source, target, proof = taking.taken(SourceTaken), taking.taken(TargetTaken), taking.proof()
         assert source is not None and target is not None and proof is not None
         moments = self._moments(source.export_time, target.export_time, proof.moment)
-        moments = dataclasses.replace(moments, applied_by_target=moments.applied_by_now)
+        moments = dataclasses.replace(
+            moments, applied_by_target=moments.applied_by_now, repairing=self._repairing()
+        )
         return self._compared(
             self._read(source.arn, source.prefix),
             self._read(target.arn, target.prefix),
             moments,
             source.size_bytes,
         )
+
+    def _repairing(self) -> bool:
+        begun = self._desk.journal.get(Repairing)
+        return begun is not None and begun.round == self._desk.journal.run_id
+
+    def begin_repair(self) -> None:
+        """Notes the intention: a key mended by a process that dies must not look foreign later."""
+        # With exports that were there before, no key that has an entry is judged.
+        if self._options.source_export is None and not self._repairing():
+            journal = self._desk.journal
+            journal.put(Repairing(journal.run_id), "mending what differs")
 
     def taking(self) -> Taking:
         """What takes this round's exports and its proofs."""

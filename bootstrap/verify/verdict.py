@@ -31,10 +31,13 @@ class Entries(Protocol):
 
 @dataclass
 class Verdict:
-    """What became of the keys that differ. `unjudged` holds key digests."""
+    """What became of the keys that differ. `unjudged` holds key digests; `mended` counts the keys
+    that a stopped repair by the same exports has mended: they are equal now.
+    """
 
     counts: Counter[str] = field(default_factory=Counter)
     unjudged: set[bytes] = field(default_factory=set)
+    mended: int = 0
 
     @property
     def differences(self) -> int:
@@ -88,6 +91,8 @@ def told(
         for difference, judgement in judged(comparison, ledger, moments):
             if judgement is Judgement.CHANGED_SINCE:
                 verdict.unjudged.add(difference.key)
+            elif judgement is Judgement.MENDED:
+                verdict.mended += 1
             elif wanted(difference.key):
                 verdict.count(difference, judgement)
                 waiting.append(judgement)

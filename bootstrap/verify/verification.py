@@ -111,16 +111,16 @@ class Verification:
                     break
                 if options.source_export:
                     raise UsageError(
-                        f"{found.judged:.1%} of the keys could be judged by these exports, and "
+                        f"{found.percentage} of the keys could be judged by these exports, and "
                         "--until-judged asks for more.",
                         fix="the same without --source-export and --target-export",
                     )
-                self._desk.say(f"{found.judged:.1%} of the keys are judged: later exports follow")
+                self._desk.say(f"{found.percentage} of the keys are judged: later exports follow")
                 self._note(found)
                 last.comparison.spool.remove()
         if found.judged < options.until_judged:
             self._desk.say(
-                f"{found.judged:.2%} of the keys are judged after {rounds} rounds, and "
+                f"{found.percentage} of the keys are judged after {rounds} rounds, and "
                 "--until-judged asks for more: --read-source judges keys that never rest for long"
             )
         self._series.restore_recovery()
@@ -147,8 +147,8 @@ class Verification:
             wanted=lambda key: key not in reported,
         )
         if mends:
-            version = last.moments.source - last.moments.margin
-            versioned = ((*each, version) for each in differing)
+            self._series.begin_repair()
+            versioned = ((*each, last.moments.repair_version) for each in differing)
             for each, judgement, outcome in mended(versioned, desk.mender()):
                 desk.lease.check()
                 reported.add(each.difference.key)
@@ -159,6 +159,10 @@ class Verification:
                 desk.lease.check()
                 reported.add(each.difference.key)
                 writer.add(each, judgement)
+        if verdict.mended:
+            desk.say(
+                f"{number(verdict.mended)} keys were mended before by these exports: equal now"
+            )
         if not first:
             verdict.unjudged &= before.unjudged
         if self._options.read_source and verdict.unjudged:
@@ -204,7 +208,7 @@ class Verification:
             differing = (
                 each
                 for each, judgement in judged(last.comparison, self._desk.ledger, last.moments)
-                if judgement is not Judgement.CHANGED_SINCE
+                if judgement not in (Judgement.CHANGED_SINCE, Judgement.MENDED)
             )
             # One more than allowed is enough to know.
             count = sum(1 for _ in itertools.islice(differing, MOST_UNASKED + 1))
@@ -214,6 +218,7 @@ class Verification:
     def _verified(self, last: Round, verdict: Verdict) -> Verified:
         counts, moments = last.comparison.counts, last.moments
         unjudged, differing = len(verdict.unjudged), verdict.differences
+        before = self._desk.journal.get(Verified)
         return Verified(
             round=self._series.finished(),
             at=self._desk.journal.now(),
@@ -229,6 +234,7 @@ class Verification:
             different=verdict.counts["different"],
             foreign=verdict.counts["foreign"],
             repaired=self._repaired,
+            mended_before=before.mended_until if before is not None else 0,
         )
 
     def _note(self, found: Verified) -> None:

@@ -175,7 +175,10 @@ def test_a_short_import_that_is_accepted_is_degraded_until_a_verification_has_me
     assert state_after(sample) is State.DEGRADED, "a sample says nothing of the other keys"
     before = dataclasses.replace(seen, source_time=1.0, repaired=1)
     assert state_after(before) is State.DEGRADED, "of another replica"
-    assert state_after(dataclasses.replace(seen, repaired=1)) is State.REPLICATING
+    mended = dataclasses.replace(seen, repaired=1)
+    assert state_after(mended) is State.REPLICATING
+    later = dataclasses.replace(sample, mended_before=mended.mended_until)
+    assert state_after(later) is State.REPLICATING, "a later sample takes nothing out again"
 
 
 def test_an_import_that_failed_entirely_cannot_be_accepted() -> None:

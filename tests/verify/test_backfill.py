@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import json
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from click.testing import CliRunner
 
+from bootstrap.cli import main
 from bootstrap.errors import BlockedError, UsageError
+from bootstrap.verify import commands, rounds
 from bootstrap.verify.backfill import AMBIGUOUS, SUPERSEDED, THERE, Filling, row_name
 from bootstrap.verify.errors import DamagedExportError
 from bootstrap.verify.quarantining import record_of
@@ -67,6 +73,37 @@ def test_a_gap_of_days_is_closed_with_puts_and_deletes(twin: Twin) -> None:
     assert filling.counts == {APPLIED: 3}
     assert twin.target.items == twin.source.items
     assert twin.verify().verified.differences == 0
+
+
+def test_a_backfill_is_verified_by_exports_of_after_it_not_by_those_of_a_stopped_verification(
+    twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C1: exports of before the gap would call tables equal that differ since."""
+
+    def stopped(*_: object, **__: object) -> None:
+        raise Killed("with both exports taken")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rounds, "compare", stopped)
+        with pytest.raises(Killed):
+            twin.verify()
+    twin.world.clock.advance(24 * HOUR)
+    end = float(int(twin.world.clock()))
+    write(twin, "k1", item("k1", v={"N": "2"}), end - HOUR + 5)
+    twin.source.items["k2"] = item("k2", v={"N": "99"})  # got lost, too, and is in no window
+    desk, filling = twin.desk(), twin.filling(200)
+    made = SimpleNamespace(desk=lambda _: desk, filling=lambda _: filling._desk)
+    monkeypatch.setattr(commands, "chosen", lambda _: (desk.outputs, desk.outputs.tables, {}))
+    monkeypatch.setattr(commands, "Desks", lambda *_: made)
+    times = [datetime.fromtimestamp(at, UTC).isoformat() for at in (end - HOUR, end)]
+    spool = str(twin.directory / "spool")
+    options = ["--json", "--from", times[0], "--to", times[1], "--spool", spool]
+    ended = CliRunner().invoke(main, ["backfill", "--outputs", "none.json", *options])
+    assert ended.exit_code == commands.EXIT_DIFFERENCES, ended.output
+    told = json.loads(ended.stdout)
+    assert told["backfill"][APPLIED] == 1
+    assert told["verification"]["counts"]["different"] == 1
+    assert datetime.fromisoformat(told["verification"]["sourceTime"]).timestamp() >= end
 
 
 def test_what_is_newer_in_the_target_stays(twin: Twin) -> None:

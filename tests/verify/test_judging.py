@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,22 @@ def test_with_a_target_export_of_unknown_lag_only_keys_without_an_entry_are_judg
     unknown = Moments(TS, TS, applied_by_target=None, applied_by_now=TS + FUZZ)
     assert judge(DIFFERENT, None, unknown) is Judgement.DIFFERENCE
     assert judge(DIFFERENT, entry(LONG_BEFORE, OURS), unknown) is Judgement.CHANGED_SINCE
+
+
+def test_the_entry_of_a_repair_of_the_same_exports_is_told_from_a_foreign_write() -> None:
+    repairing = replace(NOW, repairing=True)
+    assert judge(DIFFERENT, entry(NOW.repair_version, OURS), repairing) is Judgement.MENDED
+    assert judge(EXTRA, entry(NOW.repair_version, ABSENT), repairing) is Judgement.MENDED
+    assert judge(MISSING, entry(NOW.repair_version, OURS), repairing) is Judgement.MENDED
+    for other in (
+        entry(NOW.repair_version - 1, OURS),
+        entry(NOW.repair_version + 1, OURS),
+        entry(NOW.repair_version // 1000 * 1000, OURS, "m"),
+    ):
+        assert judge(DIFFERENT, other, repairing) is Judgement.FOREIGN
+    overwritten = judge(DIFFERENT, entry(NOW.repair_version, OTHER), repairing)
+    assert overwritten is Judgement.DIFFERENCE
+    assert judge(DIFFERENT, entry(NOW.repair_version, OURS), NOW) is Judgement.FOREIGN
 
 
 moments = st.builds(

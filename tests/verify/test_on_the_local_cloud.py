@@ -77,7 +77,8 @@ def test_planted_differences_of_every_kind_are_found_and_no_others_and_mended_wh
         shown = stack.run("status")
         assert "6 differences" in shown.stdout, shown.stdout
         assert stack.verify("--repair")["counts"]["repaired"] == 6
-        assert stack.verify()["equal"] is True
+        assert stack.verify()["equal"] is not False, "a writer runs: not every key is judged"
+    assert stack.verify()["equal"] is True
     missing = stack.target.get_item(
         TableName=stack.lane["targetTable"], Key={"pk": {"S": "missing"}}
     )
@@ -105,8 +106,8 @@ def test_backfill_closes_a_gap_made_by_switching_the_streaming_destination_off_a
     assert ran.returncode == 0, ran.stdout + ran.stderr
     told = json.loads(ran.stdout)
     assert told["backfill"]["applied"] == 40
-    assert told["verification"]["equal"] is True
-    assert stack.verify()["judged"] == 1
+    assert told["verification"]["equal"] is not False, "a writer ran: not every key is judged"
+    assert stack.verify()["equal"] is True
 
 
 def test_keys_changed_since_are_read_from_the_source_where_it_is_asked_for(stack: Stack) -> None:

@@ -11,8 +11,17 @@ import pytest
 from bootstrap.errors import AccountError, BlockedError, UsageError
 from bootstrap.states import State
 from bootstrap.verify import rounds
+from bootstrap.verify.commands import page, result_json
 from bootstrap.verify.errors import DamagedExportError, OtherSpoolError
-from bootstrap.verify.records import STALE_SECONDS, SourceTaken, TargetTaken, last
+from bootstrap.verify.records import (
+    STALE_SECONDS,
+    SourceTaken,
+    TargetTaken,
+    Verified,
+    as_json,
+    in_a_line,
+    last,
+)
 from bootstrap.verify.verification import Found
 from replicator.canonical import digest, key_digest
 from replicator.change import Entry, Version
@@ -45,7 +54,8 @@ def test_two_equal_tables_are_equal_and_status_says_since_when(twin: Twin) -> No
     assert found.judged == 1
     desk = twin.desk()
     told = last(desk.store, "orders")
-    assert "equal, 100.0% of the keys judged" in told.line
+    assert "equal, 100.00% of the keys judged" in told.line
+    assert told.json is not None and told.json["equal"] is True
     assert "stale" not in told.line
     twin.world.clock.advance(STALE_SECONDS + 1)
     assert "stale" in last(desk.store, "orders").line
@@ -95,6 +105,44 @@ def test_a_key_that_was_changed_since_is_counted_and_not_reported(twin: Twin) ->
     assert (found.verified.differences, found.verified.changed_since) == (0, 1)
     assert found.verified.judged == 0.95
     assert report(found) == []
+    assert result_json(found)["equal"] is None
+    first = page("orders", found).splitlines()[0]
+    assert first == "orders: no difference among the keys judged (1 not judged)"
+    line = last(twin.desk().store, "orders").line
+    assert "no difference among the keys judged (1 not judged), 95.00% of the keys judged" in line
+
+
+def test_a_sample_proves_no_table_equal(twin: Twin) -> None:
+    found = twin.verify(sample=0.5)
+    assert found.verified.differences == 0 < found.verified.equal < 20
+    assert result_json(found)["equal"] is None
+    first = page("orders", found).splitlines()[0]
+    assert first == "orders: no difference in a sample of 50.00% of the keys"
+
+
+def test_where_nothing_is_judged_it_is_not_called_equal(twin: Twin) -> None:
+    for n in range(20):
+        twin.source.items[f"k{n}"] = item(f"k{n}", v={"N": "2"})
+        entry(twin, f"k{n}", item(f"k{n}", v={"N": "3"}), twin.world.clock() + 10_000)
+    found = twin.verify()
+    assert (found.verified.equal, found.verified.changed_since) == (0, 20)
+    assert (result_json(found)["equal"], result_json(found)["judged"]) == (None, 0)
+    assert page("orders", found).splitlines()[0] == "orders: nothing judged (20 not judged)"
+
+
+def test_differences_are_never_equal_though_they_are_mended(twin: Twin) -> None:
+    del twin.target.items["k1"]
+    assert result_json(twin.verify())["equal"] is False
+    assert result_json(twin.verify(repair=True))["equal"] is False
+    assert result_json(twin.verify())["equal"] is True
+
+
+def test_one_key_of_millions_that_is_not_judged_is_no_share_of_all() -> None:
+    done = Verified("r", 0, 0, 0, 1.0, 10**8, 10**8, 10**8 - 1, 1, 0, 0, 0, 0)
+    told = as_json(done, 0)
+    assert told["equal"] is None
+    assert told["judged"] < 1
+    assert "99.99% of the keys judged" in in_a_line(done, 0)
 
 
 def test_a_foreign_write_is_named_as_such(twin: Twin) -> None:

@@ -14,6 +14,7 @@ from replicator.canonical import digest, key_digest
 from replicator.change import Entry, Version
 from replicator.ledger import from_item, to_item
 from tests.bootstrap.world import LEDGER
+from tests.fakes.errors import Killed
 from tests.verify.world import Item, Twin, item
 
 
@@ -110,3 +111,54 @@ def test_many_differences_are_mended_only_with_yes(
     found = twin.verify(repair=True, yes=True)
     assert not found.dry_run
     assert found.verified.repaired == 3
+
+
+def test_a_later_verification_of_less_does_not_forget_that_all_was_mended(twin: Twin) -> None:
+    assert twin.verify().verified.mended_until == 0
+    mended = twin.verify(repair=True).verified
+    assert mended.mended_until == mended.source_time > 0
+    sample = twin.verify(sample=0.5).verified
+    del twin.target.items["k3"]
+    unmended = twin.verify().verified
+    assert sample.mended_until == unmended.mended_until == mended.source_time
+    whole = twin.verify(repair=True).verified
+    assert whole.mended_until == whole.source_time > mended.source_time
+
+
+def killed_in_the_repair(twin: Twin, *, after: int | None = None) -> None:
+    """A repair whose process dies once its guard has applied the first `after` keys, or all."""
+    made = twin.mender()
+
+    class Dying:
+        def apply(self, attempts: Any, terms: Any) -> Any:
+            made.guard.apply(attempts[:after], terms)
+            raise Killed("applied, and nobody was told")
+
+    mender = twin.mender
+    twin.mender = lambda: replace(made, guard=Dying())  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        twin.verify(repair=True)
+    twin.mender = mender  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("repair", [True, False])
+def test_what_a_killed_repair_has_mended_is_no_foreign_write(twin: Twin, repair: bool) -> None:
+    killed_in_the_repair(twin)
+    assert twin.target.items == twin.source.items
+    found = twin.verify(pid=201, repair=repair).verified
+    assert len(twin.source.exports) == 1, "it goes on with the same exports"
+    assert (found.foreign, found.differences, found.repaired) == (0, 0, 0)
+    assert (found.equal, found.proves_equal, found.mended) == (21, True, True)
+    assert lines(twin) == {}
+    again = twin.verify(pid=202).verified
+    assert (again.proves_equal, again.equal) == (True, 20)
+
+
+def test_a_repair_that_was_killed_in_its_middle_mends_the_rest(twin: Twin) -> None:
+    killed_in_the_repair(twin, after=1)
+    seen = twin.verify(pid=201, repair=True, dry_run=True).verified
+    assert (seen.foreign, seen.differences) == (0, 2)
+    killed_in_the_repair(twin, after=1)
+    found = twin.verify(pid=202, repair=True).verified
+    assert (found.foreign, found.differences, found.repaired) == (0, 1, 1)
+    assert twin.target.items == twin.source.items
