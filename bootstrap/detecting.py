@@ -49,6 +49,7 @@ class Looks:
         intent = _read(self._ledger.intent)
         since = intent.counted_from if isinstance(intent, Intent) else None
         buffered, imported = row.record(Buffered), row.record(Imported)
+        book = _read(self._ledger.book)
         return Readings(
             at=at,
             intent=intent,
@@ -61,7 +62,8 @@ class Looks:
             failures=_read(self._failures),
             skipped=_read(lambda: self._source.skipped(since or 0.0, at)),
             unreplicated=_read(lambda: self._source.unreplicated(at)),
-            probed=_probed(_read(self._ledger.book)),
+            probed=_probed(book),
+            outage=None if isinstance(book, Unread) else book.outage,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from bootstrap import progress
 from bootstrap.accounts import Ledger, SourceAccount, TargetAccount
@@ -16,6 +17,8 @@ from bootstrap.outputs import TableOutputs
 from bootstrap.states import Exported, Imported, Paused, Probing, State
 from bootstrap.steps import snapshot as export_step
 from bootstrap.usage import Usage
+from bootstrap.verify import records as verification
+from bootstrap.verify.gap import mended
 from replicator.detectors import judge
 
 
@@ -36,6 +39,10 @@ def look(
     # Before there is a run there is nothing to lose, nor once it is given up.
     lost = row.run_id and row.state not in (State.ABANDONING, State.ABANDONED)
     readings = looks.readings(row, at) if looks is not None and lost else None
+    if readings is not None and readings.outage is not None:
+        verified = verification.last(store, table.source_table).verified
+        if mended(readings.outage, row.record(Exported), verified):
+            readings = replace(readings, outage=None)
     return progress.snapshot(
         table.source_table,
         table.target_table,

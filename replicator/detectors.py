@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 
 HOUR = 3600.0
@@ -56,7 +57,7 @@ DESTINATION = Detector(
     "lost to the replica.",
     "see who disabled or redirected it (CloudTrail: DisableKinesisStreamingDestination), enable it "
     "again, then run the backfill that bootstrap status names: what was lost does not come back by "
-    "itself.",
+    "itself. status goes on telling of it until verify --repair has mended all keys.",
 )
 PRECISION = Detector(
     "DestinationPrecise",
@@ -187,6 +188,19 @@ class Destination:
 
 
 @dataclass(frozen=True)
+class Outage:
+    """The table's changes did not go to this stack's stream, as the watchdog saw it. Epoch seconds.
+
+    It outlasts its end: what was lost does not come back when the destination does.
+    """
+
+    begin: float
+    """Everything made before this had been put into the stream."""
+    end: float | None = None
+    """When it was first seen on again; None: it has not been."""
+
+
+@dataclass(frozen=True)
 class Stream:
     """What DescribeStreamSummary says."""
 
@@ -253,6 +267,8 @@ class Readings:
     unreplicated: float | Unread
     """Seconds; 0 while DynamoDB has nothing to hand over."""
     probed: Probed | Unread
+    outage: Outage | None = None
+    """The one that nothing has settled yet. The watchdog's gauges tell of the present alone."""
 
     @property
     def missed(self) -> dict[str, str]:
@@ -318,16 +334,32 @@ def _destination(readings: Readings, expected: Expected) -> Finding:
     found = readings.destinations
     if isinstance(found, Unread):
         return _blind(DESTINATION, found)
-    # AWS lists what was as well: what flows counts, wherever it stands.
-    flowing = [each.stream_arn for each in found if each.status in _FLOWING]
+    flowing = _flowing(found)
     here = [each.status for each in found if each.stream_arn == expected.stream_arn]
     status = ", ".join(here) or "none"
-    elsewhere = any(arn != expected.stream_arn for arn in flowing)
-    return _flag(
-        DESTINATION,
-        expected.stream_arn in flowing,
-        f"{status}, and another stream gets them" if elsewhere else status,
-    )
+    if any(arn != expected.stream_arn for arn in flowing):
+        status += ", and another stream gets them"
+    now = expected.stream_arn in flowing
+    if now and readings.outage is not None:
+        over = readings.outage
+        until = readings.at if over.end is None else over.end
+        detail = f"{status}, but it was not between {_told(over.begin)} and {_told(until)}"
+        return Finding(DESTINATION, DESTINATION.level, float(now), detail)
+    return _flag(DESTINATION, now, status)
+
+
+def flows(destinations: Sequence[Destination], stream_arn: str) -> bool:
+    """Whether a table's changes go to this stream now."""
+    return stream_arn in _flowing(destinations)
+
+
+def _flowing(destinations: Sequence[Destination]) -> list[str]:
+    # AWS lists what was as well: what flows counts, wherever it stands.
+    return [each.stream_arn for each in destinations if each.status in _FLOWING]
+
+
+def _told(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
 
 
 def _precision(readings: Readings, expected: Expected) -> Finding:

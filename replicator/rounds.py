@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from replicator.detectors import Outage
+
 LANES_PROBED = 128
 """Partition keys per shard when a shard is read in parallel. Lambda deals partition keys out to up
 to ten lanes; 128 random ones leave one of ten lanes out with a probability of 10 × 0.9^128 ≈ 10⁻⁵.
@@ -74,6 +76,11 @@ class Book:
     """Seconds that it took."""
     tables: Mapping[str, str] = field(default_factory=dict)
     """The id under which each side's table was first seen."""
+    flowed: float | None = None
+    """Up to when all changes are known to have gone into the stream, as of when its destination was
+    last seen on; None: it never was."""
+    outage: Outage | None = None
+    """When it was seen off. One for all: from before the first to the end of the last."""
 
     def put(self, latest: Round) -> Book:
         """With another round under way."""
@@ -91,6 +98,23 @@ class Book:
             return self
         return replace(self, tables={**self.tables, side: table_id})
 
+    def saw_flow(self, on: bool, at: float, waiting: float | None) -> Book:
+        """Remembers whether changes went into the stream. `waiting`: seconds that the oldest change
+        has waited for that, which is lost when the destination goes off; None: unknown."""
+        delivered = None if waiting is None else at - waiting
+        if on:
+            known = self.flowed if self.flowed is not None else at
+            outage = self.outage
+            if outage is not None and outage.end is None:
+                outage = replace(outage, end=at)
+            return replace(self, flowed=known if delivered is None else delivered, outage=outage)
+        if self.flowed is None or (self.outage is not None and self.outage.end is None):
+            return self
+        begins = [self.flowed]
+        begins += [] if delivered is None else [delivered]
+        begins += [] if self.outage is None else [self.outage.begin]
+        return replace(self, outage=Outage(min(begins)))
+
     def as_text(self) -> str:
         return json.dumps(
             {
@@ -98,6 +122,8 @@ class Book:
                 "through": self.through,
                 "lag": self.lag,
                 "tables": dict(self.tables),
+                "flowed": self.flowed,
+                "outage": [self.outage.begin, self.outage.end] if self.outage else None,
             }
         )
 
@@ -112,6 +138,9 @@ class Book:
                 through=_number(values["through"]),
                 lag=_number(values["lag"]),
                 tables={str(side): str(each) for side, each in values["tables"].items()},
+                # A book of an earlier version has neither.
+                flowed=_number(values.get("flowed")),
+                outage=_outage(values.get("outage")),
             )
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"watchdog row: {type(error).__name__}") from None
@@ -119,6 +148,13 @@ class Book:
 
 def _rounds(values: Iterable[Any]) -> list[Round]:
     return [Round(str(probe), int(count), float(at)) for probe, count, at in values]
+
+
+def _outage(value: Any) -> Outage | None:
+    if value is None:
+        return None
+    begin, end = value
+    return Outage(float(begin), _number(end))
 
 
 def _number(value: Any) -> float | None:

@@ -11,12 +11,13 @@ import json
 import os
 import sys
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from replicator import detectors
 from replicator.detectors import (
+    Destination,
     Expected,
     Finding,
     Identity,
@@ -189,6 +190,7 @@ class _Look:
         failures = self._read(lambda: count_objects(dog._failures_s3, config.on_failure_bucket))
         skipped = self._read(lambda: dog._source.skipped(counted_from or 0.0, now))
         unreplicated = self._read(lambda: dog._source.unreplicated(now))
+        book = self._with_flow(book, destinations, unreplicated)
         source, target, probed = self._with_book(book, intent, mapping, source_id, target_id)
         return Readings(
             at=now,
@@ -215,6 +217,19 @@ class _Look:
         except Exception as error:
             # A bug in one reading must not blind the others. Its message may quote what it read.
             return Unread(type(error).__name__)
+
+    def _with_flow(
+        self,
+        book: Book | Unread,
+        destinations: Sequence[Destination] | Unread,
+        unreplicated: float | Unread,
+    ) -> Book | Unread:
+        """Off and on again shows nowhere but here once it is over."""
+        if isinstance(book, Unread) or isinstance(destinations, Unread):
+            return book
+        on = detectors.flows(destinations, self._config.stream_arn)
+        waiting = None if isinstance(unreplicated, Unread) else unreplicated
+        return book.saw_flow(on, self._now, waiting)
 
     def _with_book(
         self,

@@ -5,10 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from bootstrap.progress import Snapshot
+from bootstrap.progress import STATUS, Snapshot
+from bootstrap.states import Exported
 from bootstrap.verify.records import Verified
 from bootstrap.wording import instant
-from replicator.detectors import BUFFER, DESTINATION, SKIPPED, Detector, Finding, Level
+from replicator.detectors import (
+    BUFFER,
+    DESTINATION,
+    SKIPPED,
+    Detector,
+    Finding,
+    Level,
+    Outage,
+)
 
 BACKFILL = "backfill"
 MARGIN_SECONDS = 60.0
@@ -23,7 +32,8 @@ class Gap:
     end: float
     detectors: tuple[Detector, ...]
     open: bool
-    """It still grows: the streaming destination has to be switched on before it is closed."""
+    """It still grows: the streaming destination has to be switched on before it is closed, and
+    before anybody knows until when it reaches."""
     command: str
 
     @property
@@ -31,9 +41,10 @@ class Gap:
         """For people."""
         why = ", ".join(each.metric for each in self.detectors)
         first = "enable the streaming destination again, then " if self.open else ""
+        last = ", which then names the backfill" if self.open else ""
         return (
             f"gap           changes from {instant(self.begin)} on may be missing ({why})\n"
-            f"              Try: {first}{self.command}"
+            f"              Try: {first}{self.command}{last}"
         )
 
     @property
@@ -52,18 +63,43 @@ def gap(shown: Snapshot, verified: Verified | None, command: str) -> Gap | None:
     """What a loss detector has fired for, if an export of the source can close it.
 
     It begins at the last moment up to which every change is known to be in the target: a detector
-    tells that something was lost, and not when. `command` is the command line with {} for the
-    sub-command.
+    tells that something was lost, and not when. Of an outage the watchdog has kept both ends.
+    `command` is the command line with {} for the sub-command.
     """
-    fired = tuple(each.detector for each in shown.findings if _lost(each))
-    known = [shown.caught_up.moment] if shown.caught_up else []
-    if verified is not None and _proves(verified):
-        known.append(verified.source_time)
-    if not fired or not known:
+    lost = [each for each in shown.findings if _lost(each)]
+    if not lost or shown.caught_up is None:
         return None
-    begin, end = max(known) - MARGIN_SECONDS, shown.at
+    fired = tuple(each.detector for each in lost)
+    open_ = any(each.detector is DESTINATION and not each.value for each in lost)
+    begins: list[float] = []
+    ends = [shown.at]
+    proven = [verified.source_time] if verified is not None and _proves(verified) else []
+    outage = shown.readings.outage if shown.readings and DESTINATION in fired else None
+    if outage is not None:
+        # A replica catches up, by its probes, with its destination off as well: what it had caught
+        # up with says nothing here.
+        snapshot = [shown.export.export_time] if shown.export else []
+        begins.append(max([outage.begin, *snapshot, *proven]))
+    if outage is None or len(fired) > 1:
+        begins.append(max([shown.caught_up.moment, *proven]))
+    elif outage.end is not None and not open_:
+        ends.append(outage.end)
+    begin, end = min(begins) - MARGIN_SECONDS, min(ends)
     times = f"--from {instant(begin)} --to {instant(end)}"
-    return Gap(begin, end, fired, DESTINATION in fired, f"{command.format(BACKFILL)} {times}")
+    # While it grows, a command with an end would leave out what is lost until it is stopped.
+    closing = command.format(STATUS) if open_ else f"{command.format(BACKFILL)} {times}"
+    return Gap(begin, end, fired, open_, closing)
+
+
+def mended(outage: Outage, exported: Exported | None, verified: Verified | None) -> bool:
+    """Whether a snapshot or a whole verification of after its end holds all that it lost."""
+    if outage.end is None:
+        return False
+    exports = [float(exported.export_time)] if exported is not None and exported.done else []
+    if verified is not None and _proves(verified):
+        exports.append(verified.source_time)
+    # An export may fall short of its time by a minute.
+    return max(exports, default=0.0) - MARGIN_SECONDS >= outage.end
 
 
 def _lost(finding: Finding) -> bool:

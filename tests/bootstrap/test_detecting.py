@@ -14,16 +14,20 @@ from bootstrap.aws.calls import Calls
 from bootstrap.aws.ledger import AwsLedger
 from bootstrap.detecting import Looks, expected
 from bootstrap.errors import AccountError, Side
-from bootstrap.journal import Row
+from bootstrap.journal import Journal, Row
+from bootstrap.lease import Lease
 from bootstrap.outputs import AlarmLimits, parse
 from bootstrap.progress import Snapshot, as_json
 from bootstrap.render import page
+from bootstrap.verify.gap import gap
+from bootstrap.verify.records import Verified, row_name
 from replicator.detectors import (
     ALL,
     Destination,
     Identity,
     Intent,
     Level,
+    Outage,
     Probed,
     Readings,
     Stream,
@@ -176,7 +180,11 @@ def test_before_a_run_nothing_is_looked_for() -> None:
     assert (shown["detectors"], shown["safeToSwitch"]) == ([], None)
 
 
-def looks(source: dict[str, Any] | None = None, target: dict[str, Any] | None = None) -> Looks:
+def looks(
+    source: dict[str, Any] | None = None,
+    target: dict[str, Any] | None = None,
+    book: Book | None = None,
+) -> Looks:
     good = healthy()
     ok_source = {
         "table_id": "source-1",
@@ -186,7 +194,7 @@ def looks(source: dict[str, Any] | None = None, target: dict[str, Any] | None = 
         "unreplicated": 0.0,
     }
     ok_target = {"table_id": "target-1", "mapping": "Enabled"}
-    ledger = {"intent": good.intent, "book": Book(through=NOW - 60, lag=2.5)}
+    ledger = {"intent": good.intent, "book": book or Book(through=NOW - 60, lag=2.5)}
     sides: list[Any] = [
         Answers(**{**ok_source, **(source or {})}),
         Answers(**{**ok_target, **(target or {})}),
@@ -216,3 +224,51 @@ def test_tables_are_held_against_the_ids_in_the_journal(replica: World) -> None:
     assert [
         isinstance(each, Identity) and each.changed for each in (other.source, other.target)
     ] == [True, True]
+
+
+def verified_as_of(world: World, at: float) -> None:
+    """A whole verification that found the tables equal, of an export of the source at this time."""
+    counts = dict.fromkeys(("changed_since", "missing", "extra", "different", "foreign"), 0)
+    found = Verified("r", at, at, at, 1.0, source_items=3, target_items=3, equal=3, **counts)
+    process = Process(world, pid=97)
+    with world.unwatched():
+        lease = Lease(process.store, row_name("orders"), world.clock, process.machine)
+        lease.acquire(take_over=True)
+        journal = Journal(process.store, row_name("orders"), lease)
+        journal.refresh()
+        journal.put(found, "verified")
+
+
+def test_an_outage_of_an_hour_stands_against_a_switch_until_a_whole_verification() -> None:
+    world = replicated()
+    off, on = world.clock() + 600, world.clock() + 4200
+    world.clock.advance(9000)
+
+    def shown(outage: Outage, **source: Any) -> Snapshot:
+        found = looks(source, book=Book(through=world.clock() - 60, lag=2.5, outage=outage))
+        return look(world, found)
+
+    nowhere = [Destination(STREAM_ARN, "DISABLED", "MICROSECOND")]
+    while_off = gap(shown(Outage(off), destinations=nowhere), None, COMMAND)
+    assert while_off is not None
+    assert (while_off.begin, while_off.open) == (off - 60, True)
+    assert while_off.command == COMMAND.format("status")
+
+    again = shown(Outage(off, on))
+    assert as_json(again)["safeToSwitch"] is False
+    assert "DestinationActive: ACTIVE, but it was not between" in page(again)
+    named = gap(again, None, COMMAND)
+    assert named is not None
+    assert (named.begin, named.end, named.open) == (off - 60, on, False)
+    assert COMMAND.format("backfill") in named.line
+
+    unseen_by_the_watchdog = gap(shown(Outage(off)), None, COMMAND)
+    assert unseen_by_the_watchdog is not None
+    assert unseen_by_the_watchdog.end >= on
+
+    verified_as_of(world, on - 100)
+    assert "but it was not between" in page(shown(Outage(off, on)))
+    verified_as_of(world, on + 100)
+    mended = shown(Outage(off, on))
+    assert "but it was not between" not in page(mended)
+    assert gap(mended, None, COMMAND) is None

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from replicator import detectors, watchdog
-from replicator.detectors import Level, Readings, Unread
+from replicator.detectors import Level, Outage, Readings, Unread
 from replicator.rounds import MOST_WAITING, Book, Round
 from replicator.settings import ConfigurationError
 from tests.replicator.watched import CONFIG, World
@@ -372,6 +372,54 @@ def test_a_round_that_could_not_be_put_whole_is_not_waited_for() -> None:
     assert world.after()["ReadingsMissed"] == 0
 
 
+# -- off, and on again -----------------------------------------------------------------------------
+
+
+def test_an_outage_is_remembered_with_both_its_ends_by_any_container() -> None:
+    world = steady()
+    was_on = world.clock()
+    set_destination(DestinationStatus="DISABLED")(world)
+    for _ in range(12):
+        world.after()
+        assert world.book().outage == Outage(was_on)
+        world.dog = world.another_container()
+    set_destination(DestinationStatus="ACTIVE")(world)
+    assert world.after()["DestinationActive"] == 1.0
+    is_on = world.clock()
+    world.after()
+    assert world.book().outage == Outage(was_on, is_on)
+    set_destination(StreamArn=OTHER)(world)
+    world.after()
+    assert world.book().outage == Outage(was_on)
+
+
+def test_what_had_not_reached_the_stream_when_it_went_off_belongs_to_the_outage() -> None:
+    world = steady()
+    world.waiting_ms = 1_200_000.0
+    world.after()
+    had = world.clock() - 1200
+    set_destination(DestinationStatus="DISABLED")(world)
+    world.waiting_ms = None
+    world.after()
+    assert world.book().outage == Outage(had)
+
+
+def test_a_destination_that_was_never_on_or_cannot_be_read_is_no_outage() -> None:
+    world = World()
+    set_destination(DestinationStatus="DISABLED")(world)
+    world.round()
+    set_destination(DestinationStatus="ACTIVE")(world)
+    world.after()
+    world.broken.add("DescribeKinesisStreamingDestination")
+    world.after()
+    assert world.book().outage is None
+
+
+def test_a_book_of_before_outages_were_kept_is_read() -> None:
+    text = '{"waiting": [], "through": 3.0, "lag": null, "tables": {}}'
+    assert Book.from_text(text) == Book(through=3.0)
+
+
 # -- the small print -----------------------------------------------------------------------------
 
 
@@ -385,6 +433,9 @@ def test_the_observers_credentials_are_renewed_before_they_end() -> None:
 def test_a_book_survives_as_text() -> None:
     book = Book((Round("a", 2, 5.0), Round("b", 1, 9.0)), 3.0, None, {"source": "id"})
     assert Book.from_text(book.as_text()) == book
+    for outage in (Outage(1.0), Outage(1.0, 2.0)):
+        off = dataclasses.replace(book, flowed=0.5, outage=outage)
+        assert Book.from_text(off.as_text()) == off
     with pytest.raises(ValueError, match="watchdog row"):
         Book.from_text('{"waiting": 5}')
 

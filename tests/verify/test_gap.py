@@ -9,9 +9,10 @@ import pytest
 
 from bootstrap.journal import Row
 from bootstrap.progress import Snapshot, snapshot
-from bootstrap.states import CaughtUp, State
-from bootstrap.verify.gap import Gap, gap
+from bootstrap.states import CaughtUp, Exported, State
+from bootstrap.verify.gap import Gap, gap, mended
 from bootstrap.verify.records import Verified
+from bootstrap.wording import instant
 from replicator.detectors import (
     ALL,
     BUFFER,
@@ -21,6 +22,9 @@ from replicator.detectors import (
     Detector,
     Finding,
     Level,
+    Outage,
+    Readings,
+    Unread,
 )
 
 NOW = 1_767_225_600.0
@@ -78,7 +82,7 @@ def test_a_verification_that_left_something_open_does_not_shorten_a_gap(
 
 
 def test_the_command_can_be_typed_as_it_stands() -> None:
-    made = found(lost(DESTINATION))
+    made = found(lost(SKIPPED, 3))
     words = made.command.split()
     assert words[:4] == ["python", "-m", "bootstrap", "backfill"]
     for option, moment in (("--from", made.begin), ("--to", made.end)):
@@ -88,7 +92,10 @@ def test_the_command_can_be_typed_as_it_stands() -> None:
 
 
 def test_a_gap_that_still_grows_is_stopped_first() -> None:
-    assert "enable the streaming destination again, then" in found(lost(DESTINATION)).line
+    made = found(lost(DESTINATION))
+    assert "enable the streaming destination again, then" in made.line
+    assert made.command.split()[3] == "status"
+    assert "--to" not in made.line
     assert "enable" not in found(lost(SKIPPED, 3)).line
 
 
@@ -100,3 +107,66 @@ def test_what_is_fine_unknown_or_kept_elsewhere_is_no_gap() -> None:
     assert gap(shown(lost(QUARANTINE, 3)), EQUAL, COMMAND) is None
     assert gap(shown(lost(BUFFER, 0.99)), EQUAL, COMMAND) is None
     assert found(lost(BUFFER, 1.0)).detectors == (BUFFER,)
+
+
+BEGAN, ENDED = NOW - 5000, NOW - 1400
+"""Within what is known to be applied otherwise, and later than it."""
+
+
+def after(outage: Outage, *findings: Finding, exported: float = NOW - 9000) -> Snapshot:
+    """It is on again."""
+    nothing = [Unread("-")] * 11
+    readings = Readings(NOW, *nothing, outage=outage)  # type: ignore[arg-type]
+    on = Finding(DESTINATION, Level.LOSS, 1.0)
+    export = Exported(export_time=int(exported), done=True)
+    return replace(shown(on, *findings), readings=readings, export=export)
+
+
+def test_the_gap_of_an_outage_that_is_over_has_both_its_ends() -> None:
+    made = gap(after(Outage(BEGAN, ENDED)), None, COMMAND)
+    assert made is not None
+    assert (made.begin, made.end, made.open) == (BEGAN - 60, ENDED, False)
+    assert "enable" not in made.line
+    assert f"backfill --stack prod --table orders --from {instant(BEGAN - 60)} --to" in made.line
+
+
+def test_an_outage_from_before_the_replica_had_caught_up_is_not_cut_short() -> None:
+    made = gap(after(Outage(NOW - 8000, NOW - 7500)), None, COMMAND)
+    assert made is not None
+    assert (made.begin, made.end) == (NOW - 8060, NOW - 7500)
+
+
+def test_what_a_snapshot_or_a_verification_holds_is_cut_off_an_outage() -> None:
+    by_snapshot = gap(after(Outage(NOW - 9999, ENDED)), None, COMMAND)
+    assert by_snapshot is not None
+    assert by_snapshot.begin == NOW - 9060
+    by_verification = gap(after(Outage(BEGAN, ENDED)), EQUAL, COMMAND)
+    assert by_verification is not None
+    assert by_verification.begin == NOW - 1860
+
+
+def test_beside_another_loss_the_gap_of_an_outage_reaches_up_to_now() -> None:
+    made = gap(after(Outage(BEGAN, ENDED), lost(SKIPPED, 3)), None, COMMAND)
+    assert made is not None
+    assert (made.begin, made.end) == (NOW - 7260, NOW)
+
+
+@pytest.mark.parametrize(
+    ("outage", "verified", "exported", "is_mended"),
+    [
+        (Outage(BEGAN, NOW - 1900), EQUAL, None, True),
+        (Outage(BEGAN, NOW - 1850), EQUAL, None, False),  # an export may fall short of its time
+        (Outage(BEGAN), EQUAL, None, False),
+        (Outage(BEGAN, NOW - 1900), replace(EQUAL, sample=0.5), None, False),
+        (Outage(BEGAN, NOW - 1900), replace(EQUAL, missing=2, repaired=1), None, False),
+        (Outage(BEGAN, NOW - 1900), replace(EQUAL, missing=2, repaired=2), None, True),
+        (Outage(BEGAN, NOW - 1900), replace(EQUAL, changed_since=1), None, False),
+        (Outage(BEGAN, NOW - 1900), None, Exported(export_time=int(NOW), done=True), True),
+        (Outage(BEGAN, NOW - 1900), None, Exported(export_time=int(NOW)), False),
+        (Outage(BEGAN, NOW - 1900), None, Exported(export_time=int(NOW - 2000), done=True), False),
+    ],
+)
+def test_only_a_whole_look_from_after_its_end_ends_an_outage(
+    outage: Outage, verified: Verified | None, exported: Exported | None, is_mended: bool
+) -> None:
+    assert mended(outage, exported, verified) is is_mended
