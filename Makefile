@@ -38,7 +38,7 @@ format: $(READY)  ## format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-check: $(READY)  ## format, lint, types, layers and the fast tests: about a minute
+check: $(READY)  ## format, lint, types, layers and the fast tests: a minute or two
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
