@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
+from itertools import islice
 
 from replicator.effects import Clock
 
@@ -62,7 +63,7 @@ class Breaker:
             self._bad.setdefault(number, now)
             self._refused.pop(number, None)
         for known in (self._bad, self._refused, self._counted):
-            for oldest in list(known)[: max(0, len(known) - _MOST)]:
+            for oldest in list(islice(known, max(0, len(known) - _MOST))):
                 del known[oldest]
 
     def _too_many(self, bad: int, received: int) -> bool:

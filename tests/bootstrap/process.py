@@ -16,6 +16,7 @@ from bootstrap.orders import Orders
 from bootstrap.outputs import Outputs
 from bootstrap.progress import Snapshot
 from bootstrap.timing import Timing
+from bootstrap.verify.records import Verified, row_name
 from tests.bootstrap.gateways import FakeSnapshots, FakeSource, FakeTarget
 from tests.bootstrap.world import COMMAND, JOURNAL, LEDGER, World, outputs
 from tests.fakes.errors import Killed
@@ -97,3 +98,14 @@ def replicated(world: World | None = None) -> World:
     world = world or World()
     Process(world).go()
     return world
+
+
+def journal_verified(world: World, found: Verified) -> None:
+    """As a verification that ended with this leaves it in the journal."""
+    process = Process(world, pid=97)
+    with world.unwatched():
+        lease = Lease(process.store, row_name("orders"), world.clock, process.machine)
+        lease.acquire(take_over=True)
+        journal = Journal(process.store, row_name("orders"), lease)
+        journal.refresh()
+        journal.put(found, "verified")

@@ -14,13 +14,12 @@ from bootstrap.aws.calls import Calls
 from bootstrap.aws.ledger import AwsLedger
 from bootstrap.detecting import Looks, expected
 from bootstrap.errors import AccountError, Side
-from bootstrap.journal import Journal, Row
-from bootstrap.lease import Lease
+from bootstrap.journal import Row
 from bootstrap.outputs import AlarmLimits, parse
 from bootstrap.progress import Snapshot, as_json
 from bootstrap.render import page
 from bootstrap.verify.gap import gap
-from bootstrap.verify.records import Verified, row_name
+from bootstrap.verify.records import Verified
 from replicator.detectors import (
     ALL,
     Destination,
@@ -37,7 +36,7 @@ from replicator.detectors import (
 from replicator.observation import UnreadableError
 from replicator.rounds import Book
 from tests.bootstrap.gateways import FakeSource, FakeTarget
-from tests.bootstrap.process import Process, replicated
+from tests.bootstrap.process import Process, journal_verified, replicated
 from tests.bootstrap.world import COMMAND, LEDGER, STREAM_ARN, World, outputs
 from tests.infra.engine import CONFIG
 from tests.infra.proof import paper
@@ -230,13 +229,7 @@ def verified_as_of(world: World, at: float) -> None:
     """A whole verification that found the tables equal, of an export of the source at this time."""
     counts = dict.fromkeys(("changed_since", "missing", "extra", "different", "foreign"), 0)
     found = Verified("r", at, at, at, 1.0, source_items=3, target_items=3, equal=3, **counts)
-    process = Process(world, pid=97)
-    with world.unwatched():
-        lease = Lease(process.store, row_name("orders"), world.clock, process.machine)
-        lease.acquire(take_over=True)
-        journal = Journal(process.store, row_name("orders"), lease)
-        journal.refresh()
-        journal.put(found, "verified")
+    journal_verified(world, found)
 
 
 def test_an_outage_of_an_hour_stands_against_a_switch_until_a_whole_verification() -> None:

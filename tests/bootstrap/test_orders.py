@@ -8,14 +8,12 @@ import pytest
 
 from bootstrap.accounts import ImportFacts
 from bootstrap.errors import AccountError, BlockedError, StillRunningError
-from bootstrap.journal import Journal
-from bootstrap.lease import Lease
 from bootstrap.orders import STOPS, Orders
 from bootstrap.progress import as_json
 from bootstrap.states import Imported, State
-from bootstrap.verify.records import Verified, row_name
+from bootstrap.verify.records import Verified
 from tests.bootstrap.gateways import FakeTarget
-from tests.bootstrap.process import Process
+from tests.bootstrap.process import Process, journal_verified
 from tests.bootstrap.test_status import look
 from tests.bootstrap.world import COMMAND, World
 
@@ -156,12 +154,7 @@ def test_a_short_import_that_is_accepted_is_degraded_until_a_verification_has_me
     assert COMMAND.format("verify") + " --repair" in warning
 
     def state_after(found: Verified) -> State:
-        with world.unwatched():
-            lease = Lease(process.store, row_name("orders"), world.clock, process.machine)
-            lease.acquire(take_over=True)
-            journal = Journal(process.store, row_name("orders"), lease)
-            journal.refresh()
-            journal.put(found, "verified")
+        journal_verified(world, found)
         again = Process(world, pid=4)
         again.go()
         return again.run.journal.row.state
