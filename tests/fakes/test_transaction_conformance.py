@@ -168,6 +168,34 @@ def test_a_repeated_token_does_the_work_once(dynamodb: Any, orders: str) -> None
     assert code == "IdempotentParameterMismatchException"
 
 
+def test_a_repeated_token_does_the_work_once_however_its_numbers_are_written(
+    dynamodb: Any, orders: str
+) -> None:
+    def add() -> None:
+        dynamodb.transact_write_items(
+            ClientRequestToken=f"{orders}-numbers",
+            TransactItems=[
+                {"Put": {"TableName": orders, "Item": {**key(), "price": {"N": "1.50"}}}},
+                {
+                    "Update": {
+                        "TableName": orders,
+                        "Key": key("other"),
+                        "UpdateExpression": "ADD n :one SET prices = :prices",
+                        "ExpressionAttributeValues": {
+                            ":one": {"N": "1.0"},
+                            ":prices": {"L": [{"N": "1.50"}]},
+                        },
+                    }
+                },
+            ],
+        )
+
+    add()
+    add()
+
+    assert dynamodb.get_item(TableName=orders, Key=key("other"))["Item"]["n"] == {"N": "1"}
+
+
 def test_a_refused_transaction_can_be_tried_again_with_its_token(
     dynamodb: Any, orders: str
 ) -> None:

@@ -1,11 +1,14 @@
-"""The size limit of a transaction: 4 MB of items, where ministack counts the request's text.
+"""Transactions: their size limit, and what the repetition of a token is compared with.
 
 "The aggregate size of the items in the transaction cannot exceed 4 MB": API reference,
-TransactWriteItems. In the request binary is a third larger, in base64.
+TransactWriteItems. ministack counts the request's text, where binary is a third larger in base64.
+It also rewrites the numbers of a request in place (1.50 becomes 1.5) before it keeps the request
+for its token, so that the same request made again would count as another.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 from infra.local.emulator.patching import Json, Ministack, Response
@@ -15,7 +18,7 @@ REQUEST_BYTES = 16 * 1024 * 1024
 
 
 class Transactions:
-    """Measures a transaction by its items: what is put, and the keys of the others."""
+    """Measures a transaction by its items, and keeps it for its token as it was asked."""
 
     def __init__(self, ministack: Ministack) -> None:
         self._ministack = ministack
@@ -35,7 +38,24 @@ class Transactions:
                 400,
             )
             return response
-        return self._write(data)
+        token = data.get("ClientRequestToken")
+        if not token:
+            return self._write(data)
+        asked = copy.deepcopy(data)
+        del asked["ClientRequestToken"]
+        answer = self._write(data)
+        done = self._ministack.dynamodb._txn_token_lookup(token)
+        if done is not None and answer[0] == 200:
+            done["signature"] = self._by_name(asked)
+        return answer
+
+    def _by_name(self, request: Json) -> Json:
+        """With the names of its tables in place of their ARNs, as ministack compares it."""
+        name_of = self._ministack.dynamodb._normalize_table_name
+        for member in request["TransactItems"]:
+            for action in member.values():
+                action["TableName"] = name_of(action["TableName"])
+        return request
 
     def _size(self, data: Json) -> int:
         size_of = self._ministack.dynamodb._item_size_bytes
