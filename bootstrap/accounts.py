@@ -276,6 +276,8 @@ class LedgerSettings:
     expire: bool = False
     paused: bool = False
     """The consumer is off on purpose: no detector complains of it."""
+    settled: int | None = None
+    """By a verification: no change of before this is missing in the target."""
 
 
 class SourceAccount(Protocol):

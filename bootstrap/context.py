@@ -57,7 +57,9 @@ class Memory:
     """What need not survive the process: watching starts anew, a round of probes is put again."""
 
     active_seen_at: float | None = None
-    """When the stream's destination was last seen ACTIVE."""
+    """When the stream's destination was last seen ACTIVE, before the export."""
+    flowing_at: float | None = None
+    """When it was last seen on, after that."""
     moment: float | None = None
     handed_over: bool = False
     probe: str = ""

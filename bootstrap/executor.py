@@ -31,7 +31,9 @@ from bootstrap.states import (
     Enabled,
     Exported,
     Imported,
+    Interrupted,
     Paused,
+    Skipped,
     State,
     Wanted,
 )
@@ -244,16 +246,23 @@ class TableRun:
             return State.PAUSED
         if self._course is Course.ABANDON:
             return State.ABANDONED
-        return State.DEGRADED if self._lacks_items() else State.REPLICATING
+        return State.DEGRADED if self._lacks_changes() else State.REPLICATING
 
-    def _lacks_items(self) -> bool:
-        """Whether the import was accepted with items missing, and nobody has put them in since."""
+    def _lacks_changes(self) -> bool:
+        """Whether it is known that something is missing, and nobody has put it in since: items that
+        an import has left out, or changes that never got into the stream.
+        """
         exported, imported = self.journal.get(Exported), self.journal.get(Imported)
-        if exported is None or imported is None or not imported.refused:
+        skipped, interrupted = self.journal.get(Skipped), self.journal.get(Interrupted)
+        missing = [skipped.end] if skipped is not None else []
+        if exported is not None and imported is not None and imported.refused:
+            missing.append(exported.export_time)
+        if interrupted is not None:
+            missing.append(interrupted.end)
+        if not missing:
             return False
-        # A key that a verification could not judge has been written since by the consumer, whole.
         done = verification.last(self._store, self.context.table.source_table).verified
-        return done is None or done.mended_until <= exported.export_time
+        return done is None or done.complete_until <= max(missing)
 
     def _stops_before(self, state: State) -> bool:
         """Whether the operator wants the run to stop where it would enter this state."""

@@ -20,7 +20,9 @@ from bootstrap.states import (
     Enabled,
     Exported,
     Imported,
+    Interrupted,
     Paused,
+    Skipped,
     State,
 )
 from bootstrap.usage import Retention, Usage, retention
@@ -47,6 +49,10 @@ EXPORT, IMPORT = "export", "import"
 PAID_ATTEMPTS = 2
 """Unasked, as many exports or imports are tried as this."""
 DISCARD = "--discard-failed-import"
+_CLOSING = (
+    "once it replicates, python -m bootstrap status names the backfill, or "
+    "python -m bootstrap verify --repair puts it in; python -m bootstrap run then takes note of it"
+)
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,7 @@ class Snapshot:
     import_: Imported | None
     caught_up: CaughtUp | None
     failure: Failure | None
+    skipped: Skipped | None = None
     paused: Paused | None = None
     covered_until: float | None = None
     """While it is paused: when the stream forgets the first change that waits."""
@@ -178,6 +185,7 @@ def snapshot(
         import_=row.record(Imported),
         caught_up=row.record(CaughtUp),
         failure=row.failure,
+        skipped=row.record(Skipped),
         paused=paused,
         covered_until=covered,
         warnings=tuple(completed(each, command) for each in _warnings(row, mapping)),
@@ -248,16 +256,37 @@ def _warnings(row: Row, mapping: EventSource | None) -> tuple[str, ...]:
     warnings = []
     exported, imported = row.record(Exported), row.record(Imported)
     counted = exported.items if exported else None
-    if imported and imported.refused:
+    mended = row.state is State.REPLICATING
+    short = imported.refused if imported else 0
+    if short and not mended:
         warnings.append(
-            f"the import is {imported.refused} items short of its export, and the replica goes on "
+            f"the import is {short} items short of its export, and the replica goes on "
             "without them: python -m bootstrap verify --repair puts them in, and "
             "python -m bootstrap run then takes note of it"
         )
-    elif imported and imported.done and counted is not None and imported.items != counted:
+    elif (
+        imported
+        and imported.done
+        and not short
+        and counted is not None
+        and imported.items != counted
+    ):
         warnings.append(
             f"the export holds {counted} items, and {imported.items} were imported: "
             "python -m bootstrap verify --repair"
+        )
+    skipped, interrupted = row.record(Skipped), row.record(Interrupted)
+    if skipped and not mended:
+        warnings.append(
+            f"DynamoDB did not put {skipped.count} change records into the stream "
+            "(FailedToReplicateRecordCount: larger than it takes, or refused), and the replica "
+            f"lacks them: {_CLOSING}"
+        )
+    if interrupted and not mended:
+        again = f" until {instant(interrupted.end)}" if interrupted.end else ""
+        warnings.append(
+            f"the stream's destination was off from {instant(interrupted.begin)}{again} at the "
+            f"latest, and the replica lacks what was changed meanwhile: {_CLOSING}"
         )
     if row.state in REPLICAS and mapping is not None and not mapping.running:
         warnings.append(f"the consumer is off: its event source mapping is {mapping.state}")

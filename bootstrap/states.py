@@ -228,5 +228,31 @@ class CaughtUp:
     """Seconds from the put of the probes until the last was seen through: the lag is below."""
 
 
+@dataclass(frozen=True)
+class Interrupted:
+    """The stream's destination was seen off after the export had begun: what was changed meanwhile
+    is in neither. The note outlasts the end: it does not come back by itself.
+    """
+
+    key: ClassVar[str] = "interrupted"
+
+    begin: float
+    """Everything made before had been put into the stream, or is in the snapshot."""
+    end: float = 0
+    """When it was first seen on again; 0: it has not been."""
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """DynamoDB gave up on change records: they are not in the stream, and do not come again."""
+
+    key: ClassVar[str] = "skipped"
+
+    count: int
+    begin: float
+    end: float
+    """They were counted from `begin` to `end`."""
+
+
 REPLICAS = (State.REPLICATING, State.DEGRADED)
 """The states in which the target follows the source."""

@@ -14,11 +14,11 @@ from bootstrap.errors import AccountError
 from bootstrap.journal import Row, Store
 from bootstrap.lease import Holder, Machine
 from bootstrap.outputs import TableOutputs
-from bootstrap.states import Exported, Imported, Paused, Probing, State
+from bootstrap.states import Exported, Imported, Interrupted, Paused, Probing, State
 from bootstrap.steps import snapshot as export_step
 from bootstrap.usage import Usage
 from bootstrap.verify import records as verification
-from bootstrap.verify.gap import mended
+from bootstrap.verify.gap import mended, outage
 from replicator.detectors import judge
 
 
@@ -39,10 +39,11 @@ def look(
     # Before there is a run there is nothing to lose, nor once it is given up.
     lost = row.run_id and row.state not in (State.ABANDONING, State.ABANDONED)
     readings = looks.readings(row, at) if looks is not None and lost else None
-    if readings is not None and readings.outage is not None:
+    off = outage(readings.outage, row.record(Interrupted)) if readings is not None else None
+    if readings is not None and off is not None:
         verified = verification.last(store, table.source_table).verified
-        if mended(readings.outage, row.record(Exported), verified):
-            readings = replace(readings, outage=None)
+        over = mended(off, row.record(Exported), verified)
+        readings = replace(readings, outage=None if over else off)
     return progress.snapshot(
         table.source_table,
         table.target_table,

@@ -111,7 +111,7 @@ def _losses(lane: Lane) -> Sequence[Alarm]:
             lane,
             "records-skipped",
             detectors.SKIPPED,
-            "DynamoDB skipped a record in the last two weeks",
+            "DynamoDB skipped a record since the snapshot or the last whole verification",
         ),
         Alarm(
             name="replication-failed",

@@ -105,8 +105,8 @@ SKIPPED = Detector(
     Level.LOSS,
     "DynamoDB gave up on change records since the snapshot (FailedToReplicateRecordCount: larger "
     "than the stream takes, or refused): the replica lacks them, and they do not come again.",
-    "run the backfill that bootstrap status names, or verify --repair; the gauge counts two weeks "
-    "back.",
+    "run the backfill that bootstrap status names, or verify --repair; the gauge counts until a "
+    "verification of all keys has left nothing to mend.",
 )
 BUFFER = Detector(
     "BufferUsed",

@@ -27,8 +27,12 @@ PAGES_COUNTED = 10
 
 MINUTE = 60
 HOUR = 3600
-LOOK_BACK = 14 * 24 * HOUR
-"""CloudWatch keeps minutes for 15 days."""
+DAY = 24 * HOUR
+FINEST = ((14 * DAY, MINUTE), (62 * DAY, 5 * MINUTE), (450 * DAY, HOUR))
+"""Up to which age CloudWatch has datapoints of which period: minutes for 15 days, five minutes for
+63 days, hours for 455 days (API reference, GetMetricStatistics). It answers 1,440 of them a call.
+"""
+LOOK_BACK = FINEST[-1][0]
 RECENT = 15 * MINUTE
 
 _NO_TABLE = ("ResourceNotFoundException", "TableNotFoundException")
@@ -91,13 +95,20 @@ class SourceSide:
         )
 
     def skipped(self, since: float, now: float) -> int:
-        """Records that DynamoDB gave up on. By minutes up to the next hour, then by hours."""
+        """Records that DynamoDB gave up on: by minutes up to the next hour, by hours up to the next
+        day, then by days. What is longer ago begins with a coarser period, a little too early:
+        rather counted though it was mended than missed.
+        """
         since = max(since, now - LOOK_BACK)
+        fine = next(period for age, period in FINEST if now - since <= age)
+        begin = since // fine * fine
         hour = (since // HOUR + 1) * HOUR
-        first, later = (since // MINUTE * MINUTE, min(hour, now)), (hour, now)
-        values = self._metric("FailedToReplicateRecordCount", "Sum", *first, MINUTE)
-        if hour < now:
-            values += self._metric("FailedToReplicateRecordCount", "Sum", *later, HOUR)
+        day = (since // DAY + 1) * DAY
+        values: list[float] = []
+        for first, until, period in ((begin, hour, fine), (hour, day, HOUR), (day, now, DAY)):
+            if first < min(until, now):
+                name = "FailedToReplicateRecordCount"
+                values += self._metric(name, "Sum", first, min(until, now), period)
         return round(sum(values))
 
     def unreplicated(self, now: float) -> float:

@@ -61,6 +61,7 @@ class AwsLedger:
             consume=row.get("consume", {}).get("BOOL", False),
             expire=row.get("expire", {}).get("BOOL", False),
             paused=row.get("paused", {}).get("BOOL", False),
+            settled=int(row["settled"]["N"]) if "settled" in row else None,
         )
 
     def store_floor(self, floor: int, snapshot: str) -> LedgerSettings:
@@ -99,6 +100,19 @@ class AwsLedger:
             ExpressionAttributeNames={"#paused": "paused"},
             ExpressionAttributeValues={":paused": {"BOOL": paused}},
         )
+
+    def settle(self, until: int) -> None:
+        """Says in the settings row that nothing of before this moment (µs) is missing."""
+        try:
+            self._update(
+                UpdateExpression="SET #settled = :until",
+                ConditionExpression="attribute_not_exists(#settled) OR #settled < :until",
+                ExpressionAttributeNames={"#settled": "settled"},
+                ExpressionAttributeValues={":until": {"N": str(until)}},
+            )
+        except AccountError as error:
+            if error.code != "ConditionalCheckFailedException":
+                raise
 
     def forget_target(self) -> None:
         answer = self._calls(

@@ -1,20 +1,26 @@
 """The buffer: the table's changes go to our stream, seen ACTIVE with microsecond precision.
 
 Pulumi made the destination; this step only watches it, and goes on watching it as long as the run
-lasts: a destination that stops after ExportTime has lost changes for good.
+lasts: a destination that stops after ExportTime has lost changes, and that is noted.
 """
 
 from __future__ import annotations
 
+import math
+
 from bootstrap.accounts import Destination, Destinations
 from bootstrap.context import Acted, Context, Done, Outcome, Pending
 from bootstrap.errors import AccountError, BlockedError, Side
-from bootstrap.states import Buffered, Exported, State
+from bootstrap.states import Buffered, Exported, Interrupted, State
+from bootstrap.wording import moment
 
 name = "buffer"
 state = State.BUFFERING
 
 PRECISION = "MICROSECOND"
+
+DEAF_PERIODS = 15
+"""Of DynamoDB's metrics that are looked at for what had waited when the destination went off."""
 
 
 def advance(context: Context) -> Outcome:
@@ -23,7 +29,7 @@ def advance(context: Context) -> Outcome:
     seen = context.source.destinations(table.source_table)
     destination = seen.to(table.stream_arn)
     if journal.get(Exported) is not None and _export_begun(context):
-        return _still_flowing(context, destination)
+        return _still_flowing(context, seen, destination)
     buffered = journal.get(Buffered)
     if destination is None or destination.status != "ACTIVE":
         if buffered is not None:
@@ -69,20 +75,53 @@ def _export_begun(context: Context) -> bool:
     return exported is not None and exported.begun
 
 
-def _still_flowing(context: Context, destination: Destination | None) -> Outcome:
+def _still_flowing(
+    context: Context, seen: Destinations, destination: Destination | None
+) -> Outcome:
+    journal = context.journal
+    known = journal.get(Interrupted)
     # UPDATING is a change of precision; records flow on.
     if destination is not None and destination.status in ("ACTIVE", "UPDATING"):
-        return Done()
+        context.memory.flowing_at = seen.at
+        if known is None or known.end:
+            return Done()
+        journal.put(
+            Interrupted(known.begin, seen.at),
+            f"the stream's destination is on again: changes since {moment(known.begin)} may be "
+            "missing",
+        )
+        return Acted()
+    if known is None or known.end:
+        begin = min(_delivered(context, seen.at), known.begin if known else seen.at)
+        journal.put(Interrupted(begin), "the stream's destination is not ACTIVE any more")
+    if destination is not None and destination.status == "ENABLING":
+        return Pending("the stream's destination to become ACTIVE again", context.timing.poll(5))
     status = destination.status if destination else "gone"
     raise AccountError(
         Side.SOURCE,
         f"The streaming destination of table {context.table.source_table} to stream "
         f"{context.table.stream_name} is {status}. Changes since it stopped are in neither the "
         "stream nor the snapshot.",
-        fix="pulumi up --refresh to switch it on again; then for a new snapshot: "
-        "python -m bootstrap abandon --drop-target, and python -m bootstrap run",
-        resumable=False,
+        fix="pulumi up --refresh to switch it on again; then python -m bootstrap run, which goes "
+        "on, to a replica that is DEGRADED until what is missing has been put in: "
+        "python -m bootstrap status names the backfill",
     )
+
+
+def _delivered(context: Context, now: float) -> float:
+    """Up to when everything is known to have been put into the stream: when the destination was
+    last seen on, less what had waited then.
+    """
+    exported, active = context.journal.get(Exported), context.memory.flowing_at
+    assert exported is not None
+    if active is None:
+        return exported.export_time
+    timing, table = context.timing, context.table.source_table
+    period = timing.metric_period
+    since = math.floor((active - timing.metric_settling - DEAF_PERIODS * period) / period) * period
+    ages = context.source.oldest_unreplicated(table, since, now + 1, period)
+    waited = max((point.value / 1000 for point in ages), default=0.0)
+    return max(float(exported.export_time), active - timing.metric_settling - waited)
 
 
 def _not_yet(context: Context, seen: Destinations, destination: Destination | None) -> Outcome:

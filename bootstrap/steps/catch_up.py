@@ -4,6 +4,8 @@ Two things, never one of them alone, and in this order. First DynamoDB must have
 hand over from before the moment: probes overtake what is still on its way into the stream. Then
 probes, put after that, must come through: they prove that what is in the stream has been applied,
 while a metric of DynamoDB's says nothing about the consumer.
+
+Records that DynamoDB has given up on meanwhile are noted: the replica is DEGRADED then.
 """
 
 from __future__ import annotations
@@ -14,9 +16,9 @@ from collections.abc import Sequence
 
 from bootstrap.accounts import ProbeRecord
 from bootstrap.context import Acted, Context, Done, Measure, Outcome, Pending
-from bootstrap.errors import AccountError, Side, UnavailableError
+from bootstrap.errors import Side, UnavailableError
 from bootstrap.probes import records
-from bootstrap.states import CaughtUp, Exported, Probing, State
+from bootstrap.states import CaughtUp, Exported, Probing, Skipped, State
 from replicator.probes import KEPT_SECONDS
 
 name = "catch-up"
@@ -145,7 +147,7 @@ def _start_over(context: Context) -> None:
 
 def _caught_up(context: Context, moment: float, took: float) -> Outcome:
     journal, memory = context.journal, context.memory
-    _refuse_lost_records(context)
+    _note_lost_records(context)
     if not context.ledger.settings().expire:
         # Not before: an entry that expires while changes wait lets an old one in over a newer one.
         context.ledger.start_expiry()
@@ -157,26 +159,34 @@ def _caught_up(context: Context, moment: float, took: float) -> Outcome:
     return Done()
 
 
-def _refuse_lost_records(context: Context) -> None:
-    exported, table = context.journal.get(Exported), context.table.source_table
-    if exported is None or not exported.done:
-        raise AssertionError("The export step comes first.")
-    # What was lost before the export time is in the snapshot.
-    since, now = exported.export_time, context.journal.now()
+def _note_lost_records(context: Context) -> None:
+    """What DynamoDB gave up on is nowhere in the stream: no probe and no age tells of it."""
+    journal, table = context.journal, context.table.source_table
+    since, now = _lost_since(context), journal.now()
     period = _period(context.timing.metric_period, now - since)
-    begin = since // period * period
+    begin = math.floor(since / period) * period
     lost = context.source.failed_to_replicate(table, begin, now + 1, period)
     if lost:
-        raise AccountError(
-            Side.SOURCE,
-            f"DynamoDB did not put {lost} change records of table {table} into stream "
-            f"{context.table.stream_name} (FailedToReplicateRecordCount): they were larger than "
-            "the stream takes, or were refused. The replica lacks those changes.",
-            fix="see why (developer guide: Kinesis Data Streams for DynamoDB, shards and metrics), "
-            "then for a new snapshot: python -m bootstrap abandon --drop-target, and "
-            "python -m bootstrap run",
-            resumable=False,
+        journal.put(
+            Skipped(lost, since, now),
+            f"DynamoDB gave up on {lost} change records: the replica lacks them",
         )
+
+
+def _lost_since(context: Context) -> float:
+    """From when on a lost record would be missing: what was lost before is in the snapshot, was put
+    in by a verification, or was counted and found to be nothing.
+    """
+    journal = context.journal
+    exported = journal.get(Exported)
+    if exported is None or not exported.done:
+        raise AssertionError("The export step comes first.")
+    whole = max(float(exported.export_time), (context.ledger.settings().settled or 0) / 1e6)
+    skipped, before = journal.get(Skipped), journal.get(CaughtUp)
+    if skipped is not None and skipped.end > whole:
+        return max(whole, skipped.begin)
+    counted = before.moment - context.timing.metric_settling if before is not None else 0.0
+    return max(whole, counted)
 
 
 def _period(finest: int, span: float) -> int:

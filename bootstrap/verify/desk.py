@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from bootstrap.context import Context
 from bootstrap.journal import Journal, Store
@@ -39,6 +40,13 @@ class Options:
     workers: int | None = None
 
 
+class Ledger(Entries, Protocol):
+    """The ledger, as far as a verification reads and writes it itself."""
+
+    def settle(self, until: int) -> None:
+        """No change of before this moment (µs) is missing: no loss detector counts it any more."""
+
+
 @dataclass(frozen=True)
 class Desk:
     """One table's verification: what it works with in both accounts."""
@@ -49,7 +57,7 @@ class Desk:
     target: Exports
     source_items: Items
     target_items: Items
-    ledger: Entries
+    ledger: Ledger
     store: Store
     journal: Journal
     lease: Lease

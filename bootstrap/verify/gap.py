@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bootstrap.progress import STATUS, Snapshot
-from bootstrap.states import Exported
+from bootstrap.states import Exported, Interrupted
 from bootstrap.verify.records import Verified
 from bootstrap.wording import instant
 from replicator.detectors import (
@@ -73,17 +73,19 @@ def gap(shown: Snapshot, verified: Verified | None, command: str) -> Gap | None:
     open_ = any(each.detector is DESTINATION and not each.value for each in lost)
     begins: list[float] = []
     ends = [shown.at]
-    proven = [verified.source_time] if verified is not None and _proves(verified) else []
-    outage = shown.readings.outage if shown.readings and DESTINATION in fired else None
-    if outage is not None:
+    proven = [verified.complete_until] if verified is not None else []
+    off = shown.readings.outage if shown.readings and DESTINATION in fired else None
+    if off is not None:
         # A replica catches up, by its probes, with its destination off as well: what it had caught
         # up with says nothing here.
         snapshot = [shown.export.export_time] if shown.export else []
-        begins.append(max([outage.begin, *snapshot, *proven]))
-    if outage is None or len(fired) > 1:
-        begins.append(max([shown.caught_up.moment, *proven]))
-    elif outage.end is not None and not open_:
-        ends.append(outage.end)
+        begins.append(max([off.begin, *snapshot, *proven]))
+    if off is None or len(fired) > 1:
+        # It caught up with what was in the stream. What was counted as lost then is from before.
+        known = [shown.caught_up.moment] + ([shown.skipped.begin] if shown.skipped else [])
+        begins.append(max([min(known), *proven]))
+    elif off.end is not None and not open_:
+        ends.append(off.end)
     begin, end = min(begins) - MARGIN_SECONDS, min(ends)
     times = f"--from {instant(begin)} --to {instant(end)}"
     # While it grows, a command with an end would leave out what is lost until it is stopped.
@@ -91,23 +93,32 @@ def gap(shown: Snapshot, verified: Verified | None, command: str) -> Gap | None:
     return Gap(begin, end, fired, open_, closing)
 
 
-def mended(outage: Outage, exported: Exported | None, verified: Verified | None) -> bool:
+def outage(seen: Outage | None, noted: Interrupted | None) -> Outage | None:
+    """One of what the watchdog has seen and what a run has noted. Where both tell of the same, the
+    watchdog's word stands for when it began: it looks more often.
+    """
+    if noted is None:
+        return seen
+    end = noted.end or None
+    if seen is None:
+        return Outage(noted.begin, end)
+    same = (end is None or seen.begin <= end) and (seen.end is None or noted.begin <= seen.end)
+    begin = seen.begin if same else min(seen.begin, noted.begin)
+    return Outage(begin, None if end is None or seen.end is None else max(end, seen.end))
+
+
+def mended(over: Outage, exported: Exported | None, verified: Verified | None) -> bool:
     """Whether a snapshot or a whole verification of after its end holds all that it lost."""
-    if outage.end is None:
+    if over.end is None:
         return False
-    exports = [float(exported.export_time)] if exported is not None and exported.done else []
-    if verified is not None and _proves(verified):
-        exports.append(verified.source_time)
+    if verified is not None and verified.complete_until >= over.end:
+        return True
     # An export may fall short of its time by a minute.
-    return max(exports, default=0.0) - MARGIN_SECONDS >= outage.end
+    snapshot = exported.export_time if exported is not None and exported.done else 0
+    return snapshot - MARGIN_SECONDS >= over.end
 
 
 def _lost(finding: Finding) -> bool:
     if finding.detector is BUFFER:
         return (finding.value or 0) >= 1  # the stream has begun to forget what waits
     return finding.detector in (DESTINATION, SKIPPED) and finding.level is Level.LOSS
-
-
-def _proves(verified: Verified) -> bool:
-    """Whether everything up to the source's export was in the target, or was mended."""
-    return verified.mended and verified.changed_since == 0

@@ -65,6 +65,20 @@ class Moments:
         """Whether the consumer was caught up past all that the source's export can hold."""
         return self.applied_by_now >= self.source + self.fuzz
 
+    def complete_until(self, *, all_judged: bool) -> int:
+        """Up to when (µs) no change is missing in the target, once no difference is left; 0: it
+        cannot be said.
+
+        A key that was changed since has an entry of after that: what it lacked from before, that
+        newer change has replaced.
+        """
+        certain = self.source - self.margin
+        if all_judged:
+            return certain
+        if self.applied_by_target is None or not self.judgeable:
+            return 0
+        return min(certain, self.applied_by_target, self.target - self.fuzz)
+
 
 def judge(difference: Difference, entry: Entry | None, moments: Moments) -> Judgement:
     """Judges a key that differs by its ledger entry (None: it has none).

@@ -114,8 +114,9 @@ class Verified:
     different: int
     foreign: int
     repaired: int = 0
-    mended_before: float = 0
-    """`mended_until` of the verification before. 0: there was none."""
+    complete_until: float = 0
+    """Up to when some verification, this or an earlier one, has proved that no change is missing in
+    the target, or has put in what was. 0: none has."""
 
     @property
     def differences(self) -> int:
@@ -158,11 +159,6 @@ class Verified:
     def mended(self) -> bool:
         """Whether it compared every key, and no difference that it found is left."""
         return self.sample >= 1 and self.differences <= self.repaired
-
-    @property
-    def mended_until(self) -> float:
-        """The latest time of a source's export by which some verification was `mended`. 0: none."""
-        return max(self.mended_before, self.source_time if self.mended else 0)
 
     def stale(self, now: float) -> bool:
         """Whether it says little about the replica of today."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bootstrap.errors import BlockedError, LeaseHeldError, UsageError
@@ -13,7 +13,7 @@ from bootstrap.states import State
 from bootstrap.verify.attributes import BATCH, explain
 from bootstrap.verify.comparison import Comparison
 from bootstrap.verify.desk import Desk, Options
-from bootstrap.verify.judging import FUZZ, Judgement
+from bootstrap.verify.judging import FUZZ, Judgement, Moments
 from bootstrap.verify.reading import Reading
 from bootstrap.verify.records import ReadProof, Verified
 from bootstrap.verify.repair import APPLIED, MOST_UNASKED, mended
@@ -99,6 +99,7 @@ class Verification:
         options = self._options
         report = options.report or self._default_report()
         verdict, rounds, last = Verdict(), 0, None
+        first: Moments | None = None
         reported: set[bytes] = set()
         with open_report(report) as file:
             writer = Report(file, values=options.show_values)
@@ -106,7 +107,9 @@ class Verification:
                 rounds += 1
                 last = self._series.next()
                 verdict = self._judge(last, verdict, reported, writer, first=rounds == 1)
-                found = self._verified(last, verdict)
+                # What a later round finds says nothing of the keys that an earlier one reported.
+                first = first or last.moments
+                found = self._verified(last, verdict, first)
                 if found.judged >= options.until_judged or rounds >= MOST_ROUNDS:
                     break
                 if options.source_export:
@@ -215,11 +218,11 @@ class Verification:
             self._dry_run = count > MOST_UNASKED
         return not self._dry_run
 
-    def _verified(self, last: Round, verdict: Verdict) -> Verified:
+    def _verified(self, last: Round, verdict: Verdict, first: Moments) -> Verified:
         counts, moments = last.comparison.counts, last.moments
         unjudged, differing = len(verdict.unjudged), verdict.differences
         before = self._desk.journal.get(Verified)
-        return Verified(
+        found = Verified(
             round=self._series.finished(),
             at=self._desk.journal.now(),
             source_time=moments.source / 1e6,
@@ -234,10 +237,17 @@ class Verification:
             different=verdict.counts["different"],
             foreign=verdict.counts["foreign"],
             repaired=self._repaired,
-            mended_before=before.mended_until if before is not None else 0,
+            complete_until=before.complete_until if before is not None else 0,
         )
+        if not found.mended:
+            return found
+        until = first.complete_until(all_judged=not unjudged) / 1e6
+        return replace(found, complete_until=max(found.complete_until, until))
 
     def _note(self, found: Verified) -> None:
+        # First: it is true already, and whoever dies in between has not said so yet.
+        if found.complete_until:
+            self._desk.ledger.settle(round(found.complete_until * 1e6))
         what = (
             f"verified: {found.differences} differences, {found.repaired} repaired, "
             f"{found.changed_since} not judged"

@@ -173,7 +173,7 @@ class FakeSource:
     def failed_to_replicate(self, table: str, since: float, until: float, period: int) -> int:
         with self._call("failed_to_replicate", (since, period)) as world:
             assert (until - since) / period <= 1440, "CloudWatch answers no more datapoints"
-            return world.lost_records
+            return sum(count for at, count in world.lost_records if since <= at < until)
 
 
 class FakeTarget:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from bootstrap.accounts import OpenShards, ProbeRecord, Shard
-from bootstrap.errors import AccountError
 from bootstrap.probes import LANES_PROBED, records
 from bootstrap.states import CaughtUp, State
 from tests.bootstrap.process import Process
@@ -125,15 +122,6 @@ def test_a_round_that_took_the_backlogs_time_is_followed_by_a_fresh_one() -> Non
     caught_up = process.run.journal.get(CaughtUp)
     assert caught_up is not None
     assert caught_up.round_trip < 600
-
-
-def test_records_that_dynamodb_gave_up_on_are_never_caught_up() -> None:
-    world = World()
-    world.lost_records = 2
-    with pytest.raises(AccountError, match=r"did not put 2 change records") as failure:
-        Process(world).go()
-    assert failure.value.exit_code == 3
-    assert "expire" not in world.ledger_settings()
 
 
 def test_probes_that_kinesis_rejects_are_put_again() -> None:

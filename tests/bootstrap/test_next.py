@@ -12,7 +12,6 @@ import pytest
 from click.testing import CliRunner
 
 from bootstrap import cli, operations
-from bootstrap.accounts import Destination
 from bootstrap.commandline import completed, template
 from bootstrap.errors import BlockedError, BootstrapError
 from bootstrap.orders import Course, Orders
@@ -23,7 +22,7 @@ from bootstrap.status import next_of as next_of_all
 from tests.bootstrap.process import Process, replicated
 from tests.bootstrap.test_failures import failure_of
 from tests.bootstrap.test_status import look
-from tests.bootstrap.world import COMMAND, OUTPUTS_JSON, STREAM_ARN, World
+from tests.bootstrap.world import COMMAND, OUTPUTS_JSON, World
 
 PARTLY, WHOLLY = "ItemValidationError", "S3AccessDenied"
 
@@ -99,15 +98,15 @@ def test_of_a_run_that_can_never_go_on_no_command_is_typed_blindly() -> None:
     world = World()
     process = Process(world)
     process.start()
-    process.until(lambda: bool(world.exports))
-    world.destinations = [Destination(STREAM_ARN, "DISABLED", "MICROSECOND")]
+    process.until(lambda: process.run.journal.row.state is State.CONFIGURING)
+    world.target = None
     with pytest.raises(BootstrapError):
         process.until(lambda: False)
     process.run.stop()
     shown = as_json(look(world))
     assert (shown["state"], shown["next"]) == ("FAILED", None)
     assert shown["failure"]["resumable"] is False
-    assert COMMAND.format("abandon") + " --drop-target" in shown["failure"]["try"]
+    assert COMMAND.format("abandon") in shown["failure"]["try"]
 
 
 def test_while_another_process_works_the_next_command_is_to_look_again() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from bootstrap.accounts import Destination, ExportRequest
 from bootstrap.errors import AccountError, BlockedError
-from bootstrap.states import State
+from bootstrap.states import Interrupted, State
 from bootstrap.steps import enable
 from tests.bootstrap.process import Process, replicated
 from tests.bootstrap.world import STREAM_ARN, World
@@ -145,6 +145,7 @@ def test_a_destination_that_stops_after_the_export_began_fails_the_run_loudly() 
     with pytest.raises(AccountError, match=r"is DISABLED.*neither the stream nor the snapshot"):
         process.until(lambda: False)
     assert process.run.journal.row.state is State.FAILED
+    assert process.run.journal.get(Interrupted) is not None
 
 
 def test_milliseconds_are_refused() -> None:

@@ -144,7 +144,8 @@ class World:
         self.probes: list[tuple[ProbeRecord, float]] = []
         self.ages: Callable[[float], float | None] = lambda begin: None
         self.writes: Callable[[float], float] = lambda begin: 0.0
-        self.lost_records = 0
+        self.lost_records: list[tuple[float, int]] = []
+        """When DynamoDB gave up on how many."""
         self.throttled_partitions = 0
         self.record_kib = 10_240
         self.surroundings = Surroundings(autoscaling=(), insights=False, policy=False)

@@ -265,11 +265,16 @@ def test_records_skipped_before_the_snapshot_are_in_it() -> None:
     assert world.round()["RecordsNeverReplicated"] == 0
 
 
-def test_a_skipped_record_shows_for_two_weeks() -> None:
-    world = World()
-    world.skipped = [(world.clock(), 1.0)]
-    world.clock.advance(13 * DAY)
+@pytest.mark.parametrize("days", [13, 40, 400])
+def test_a_skipped_record_shows_until_a_verification_has_settled_it(days: int) -> None:
+    world = steady()
+    at = world.clock()
+    world.settle(expire=True, floor=round((at - 600) * 1e6))
+    world.skipped = [(at, 1.0)]
+    world.clock.advance(days * DAY)
     assert world.round()["RecordsNeverReplicated"] == 1
+    world.settle(expire=True, floor=round((at - 600) * 1e6), settled=round((at + 3600) * 1e6))
+    assert world.round()["RecordsNeverReplicated"] == 0
 
 
 def test_resolved_records_are_not_counted() -> None:

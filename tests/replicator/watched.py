@@ -269,6 +269,9 @@ class _CloudWatch:
     def get_metric_statistics(self, **request: Any) -> dict[str, Any]:
         begin, end = request["StartTime"].timestamp(), request["EndTime"].timestamp()
         assert (end - begin) / request["Period"] <= 1440, "CloudWatch answers no more"
+        age = self.world.clock() - begin
+        kept = {60: 15 * 86_400, 300: 63 * 86_400}.get(request["Period"], 455 * 86_400)
+        assert age <= kept, "CloudWatch has no datapoints of this period any more"
         assert {"Name": "DelegatedOperation", "Value": "KinesisDataStream"} in request["Dimensions"]
         if request["MetricName"] == "AgeOfOldestUnreplicatedRecord":
             age = self.world.waiting_ms

@@ -94,6 +94,26 @@ def test_the_entry_of_a_repair_of_the_same_exports_is_told_from_a_foreign_write(
     assert judge(DIFFERENT, entry(NOW.repair_version, OURS), NOW) is Judgement.FOREIGN
 
 
+@pytest.mark.parametrize(
+    ("known", "target", "expected"),
+    [
+        (TS + MARGIN, TS + MARGIN, TS - MARGIN),
+        (TS - 2 * MARGIN, TS + MARGIN, TS - 2 * MARGIN),  # it lagged by so much
+        (TS + MARGIN, TS - 3 * MARGIN, TS - 3 * MARGIN - FUZZ),
+        (None, TS + MARGIN, 0),
+    ],
+)
+def test_keys_changed_since_take_little_from_what_is_known_to_be_complete(
+    known: int | None, target: int, expected: int
+) -> None:
+    """What such a key lacked from before, its newer change has replaced."""
+    busy = replace(NOW, applied_by_target=known, target=target)
+    assert busy.complete_until(all_judged=False) == expected
+    assert busy.complete_until(all_judged=True) == TS - MARGIN
+    behind = replace(busy, applied_by_now=TS)
+    assert behind.complete_until(all_judged=False) == 0
+
+
 moments = st.builds(
     lambda target, by_target, by_now: Moments(TS, TS + target, TS + by_target, TS + by_now),
     *[st.integers(-20 * FUZZ, 20 * FUZZ)] * 3,
@@ -105,6 +125,15 @@ entries = st.builds(
     digests,
     st.sampled_from(["u", "m"]),
 )
+
+
+@given(st.sampled_from([DIFFERENT, MISSING, EXTRA]), entries, moments)
+def test_a_key_that_is_not_judged_was_changed_after_what_is_complete(
+    difference: Difference, found: Entry, when: Moments
+) -> None:
+    if judge(difference, found, when) is Judgement.CHANGED_SINCE:
+        until = when.complete_until(all_judged=False)
+        assert until == 0 or found.version.micros > until
 
 
 @given(st.sampled_from([DIFFERENT, MISSING, EXTRA]), entries, moments)

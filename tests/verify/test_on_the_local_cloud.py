@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -85,10 +86,26 @@ def test_planted_differences_of_every_kind_are_found_and_no_others_and_mended_wh
     assert missing["Item"] == PRESENT["missing"]
 
 
-def test_backfill_closes_a_gap_made_by_switching_the_streaming_destination_off_and_on(
+def remembered(stack: Stack) -> Any:
+    """The outage in the watchdog's book: when it began, and when it was over."""
+    key = {"k": {"B": b"watchdog"}}
+    row = stack.target.get_item(TableName=stack.lane["ledgerTable"], Key=key)
+    return json.loads(row.get("Item", {}).get("book", {}).get("S", "{}")).get("outage")
+
+
+def status(stack: Stack) -> dict[str, Any]:
+    ran = stack.run("status", "--json")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    (shown,) = json.loads(ran.stdout)["tables"]
+    return dict(shown)
+
+
+def test_status_names_the_backfill_of_a_gap_made_by_switching_the_streaming_destination_off_and_on(
     stack: Stack,
 ) -> None:
     """C7: what DynamoDB never handed over is in its own history."""
+    assert stack.verify("--repair")["equal"] is True
+    assert status(stack)["gap"] is None
     begin = datetime.now(UTC)
     stream = {"TableName": "orders", "StreamArn": stack.lane["streamArn"]}
     stack.source.disable_kinesis_streaming_destination(**stream)
@@ -96,17 +113,31 @@ def test_backfill_closes_a_gap_made_by_switching_the_streaming_destination_off_a
     for n in range(20):
         stack.put(order(f"seed-{n}", b={"B": b"\x00\xff"}))
         stack.source.delete_item(TableName="orders", Key={"pk": {"S": f"seed-{n + 20}"}})
+    until(lambda: remembered(stack), "the watchdog to see that it is off")
+    assert status(stack)["gap"]["open"] is True
     capture(stack.cloud, "orders", stack.lane["streamArn"])
+    until(lambda: remembered(stack)[1], "the watchdog to see that it is on again")
     end = datetime.now(UTC)
+    shown = status(stack)
+    assert shown["safeToSwitch"] is False
+    named = shlex.split(shown["gap"]["try"])
+    assert named[:4] == ["python", "-m", "bootstrap", "backfill"]
+    since, to = (
+        datetime.fromisoformat(named[named.index(option) + 1]) for option in ("--from", "--to")
+    )
+    assert begin - timedelta(seconds=90) <= since <= begin
+    assert begin <= to <= end
     with writing(stack):
         ran = stack.run(
-            *("backfill", "--json", "--from", begin.isoformat(), "--to", end.isoformat()),
+            *("backfill", "--json", "--from", since.isoformat(), "--to", to.isoformat()),
             *("--spool", str(stack.directory / "spool")),
         )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     told = json.loads(ran.stdout)
     assert told["backfill"]["applied"] == 40
     assert told["verification"]["equal"] is not False, "a writer ran: not every key is judged"
+    assert told["verification"]["counts"]["changedSince"] > 0
+    assert status(stack)["gap"] is None, "whatever changed since, nothing of the outage is missing"
     assert stack.verify()["equal"] is True
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bootstrap.verify import verification
+from bootstrap.verify.judging import MARGIN
 from replicator.canonical import digest, key_digest
 from replicator.change import Entry, Version
 from replicator.ledger import from_item, to_item
@@ -114,15 +115,19 @@ def test_many_differences_are_mended_only_with_yes(
 
 
 def test_a_later_verification_of_less_does_not_forget_that_all_was_mended(twin: Twin) -> None:
-    assert twin.verify().verified.mended_until == 0
+    def settled() -> float:
+        item = twin.world.ledger_settings()
+        return int(item["settled"]["N"]) / 1e6 if "settled" in item else 0.0
+
+    assert twin.verify().verified.complete_until == settled() == 0
     mended = twin.verify(repair=True).verified
-    assert mended.mended_until == mended.source_time > 0
+    assert mended.complete_until == settled() == mended.source_time - MARGIN / 1e6
     sample = twin.verify(sample=0.5).verified
     del twin.target.items["k3"]
     unmended = twin.verify().verified
-    assert sample.mended_until == unmended.mended_until == mended.source_time
+    assert sample.complete_until == unmended.complete_until == settled() == mended.complete_until
     whole = twin.verify(repair=True).verified
-    assert whole.mended_until == whole.source_time > mended.source_time
+    assert whole.complete_until == settled() == whole.source_time - MARGIN / 1e6
 
 
 def killed_in_the_repair(twin: Twin, *, after: int | None = None) -> None:

@@ -1,0 +1,225 @@
+"""Changes that never got into the stream: noted, told, and mended without a new snapshot (C7)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bootstrap.accounts import Destination
+from bootstrap.aws.calls import Calls
+from bootstrap.aws.ledger import AwsLedger
+from bootstrap.errors import AccountError, Side
+from bootstrap.progress import Snapshot, as_json
+from bootstrap.states import CaughtUp, Exported, Interrupted, Skipped, State
+from bootstrap.verify.gap import Gap, gap
+from replicator.detectors import Unread
+from tests.bootstrap.process import Process, replicated
+from tests.bootstrap.test_detecting import look, looks, verified_as_of
+from tests.bootstrap.test_pause import PAUSE, RESUME
+from tests.bootstrap.world import COMMAND, LEDGER, STREAM_ARN, World
+
+OFF = [Destination(STREAM_ARN, "DISABLED", "MICROSECOND")]
+ON = [Destination(STREAM_ARN, "ACTIVE", "MICROSECOND")]
+
+
+def state_of(world: World) -> State:
+    return shown(world).state
+
+
+def shown(world: World, **source: Any) -> Snapshot:
+    return look(world, looks(source))
+
+
+def named(world: World, **source: Any) -> Gap:
+    made = gap(shown(world, **source), None, COMMAND)
+    assert made is not None
+    return made
+
+
+def settle(world: World, until: float) -> None:
+    """As a verification does that leaves nothing missing of what was changed before."""
+    verified_as_of(world, until)
+    with world.unwatched():
+        ledger = AwsLedger(Calls(Side.TARGET, "Role importer"), world.dynamodb, LEDGER)
+        ledger.settle(round(until * 1e6))
+
+
+def run(world: World, pid: int) -> Process:
+    process = Process(world, pid=pid)
+    process.go()
+    return process
+
+
+# -- records that DynamoDB gave up on ------------------------------------------------------------
+
+
+def lossy() -> tuple[World, float]:
+    """Two records were given up while the snapshot was taken."""
+    world = World()
+    process = Process(world)
+    process.start()
+    process.until(lambda: bool(world.exports))
+    exported = process.run.journal.get(Exported)
+    assert exported is not None
+    process.run.stop()
+    world.lost_records = [(exported.export_time + 30.0, 2)]
+    run(world, pid=2)
+    return world, exported.export_time
+
+
+def test_records_that_dynamodb_gave_up_on_make_a_degraded_replica_and_no_new_snapshot() -> None:
+    world, export_time = lossy()
+    assert state_of(world) is State.DEGRADED
+    (warning,) = as_json(shown(world))["warnings"]
+    assert "did not put 2 change records into the stream" in warning
+    made = named(world, skipped=2)
+    assert made.begin == export_time - 60, "before the catch-up, which knows nothing of them"
+    assert COMMAND.format("backfill") in made.line
+    assert len(world.exports) == 1
+
+
+def test_what_a_verification_has_put_in_is_forgotten_by_run_and_by_detectors() -> None:
+    world, export_time = lossy()
+    run(world, pid=3)
+    assert state_of(world) is State.DEGRADED, "nobody has put it in"
+    settle(world, export_time + 20)
+    run(world, pid=4)
+    assert state_of(world) is State.DEGRADED, "the verification was of before"
+    settle(world, world.clock() + 60)
+    run(world, pid=5)
+    assert state_of(world) is State.REPLICATING
+    assert not as_json(shown(world))["warnings"]
+    Process(world, pid=6, orders=PAUSE).go()
+    Process(world, pid=7, orders=RESUME).go()
+    assert state_of(world) is State.REPLICATING, "CloudWatch remembers them for a year"
+
+
+def test_what_was_lost_after_a_catch_up_is_found_by_the_next() -> None:
+    world = replicated()
+    world.clock.advance(90 * 86_400)
+    world.lost_records = [(world.clock() - 40 * 86_400, 1)]
+    process = run(world, pid=2)
+    skipped = process.run.journal.get(Skipped)
+    assert skipped is not None
+    assert skipped.count == 1
+    assert skipped.begin < world.clock() - 80 * 86_400
+    assert state_of(world) is State.DEGRADED
+
+
+def test_a_replica_of_a_year_counts_only_what_was_lost_since_it_last_caught_up() -> None:
+    world = replicated()
+    first = world.times("failed_to_replicate")
+    process = run(world, pid=2)
+    before = process.run.journal.get(CaughtUp)
+    world.clock.advance(365 * 86_400)
+    run(world, pid=3)
+    asked = [seen.detail[0] for seen in world.seen if seen.name == "failed_to_replicate"]
+    assert len(asked) > len(first)
+    assert before is not None
+    assert before.moment - 86_400 - 180 <= asked[-1] <= before.moment
+
+
+# -- a destination that was off ------------------------------------------------------------------
+
+
+def interrupted(world: World) -> tuple[Process, float]:
+    """It goes off while the export runs. Returns when it was last seen on."""
+    process = Process(world)
+    process.start()
+    process.until(lambda: bool(world.exports))
+    process.run.tick()
+    on = world.times("destinations")[-1]
+    world.clock.advance(20)
+    world.destinations = OFF
+    with pytest.raises(AccountError, match=r"is DISABLED.*neither the stream nor the snapshot"):
+        process.until(lambda: False)
+    process.run.stop()
+    return process, on
+
+
+def test_a_destination_that_was_off_for_a_while_costs_a_backfill_and_no_new_snapshot() -> None:
+    world = World()
+    _, on = interrupted(world)
+    failed = as_json(shown(world, destinations=OFF))
+    assert (failed["state"], failed["next"]) == ("FAILED", COMMAND.format("run"))
+    assert "names the backfill" in failed["failure"]["try"]
+    world.clock.advance(100)
+    world.destinations = ON
+    again = world.clock()
+    run(world, pid=2)
+    assert state_of(world) is State.DEGRADED
+    assert len(world.exports) == 1
+
+    snapshot = shown(world)
+    assert as_json(snapshot)["safeToSwitch"] is False
+    assert "the stream's destination was off from" in snapshot.warnings[0]
+    made = named(world)
+    # Up to three minutes earlier: what it then had waiting is told by metrics that lag.
+    assert on - 180 - 60 <= made.begin <= on - 60
+    assert again <= made.end <= again + 30
+    assert not made.open
+
+    settle(world, made.end + 1)
+    assert gap(shown(world), None, COMMAND) is None
+    run(world, pid=3)
+    assert state_of(world) is State.REPLICATING
+    assert as_json(shown(world))["safeToSwitch"] is True
+
+
+def test_what_had_waited_when_the_destination_went_off_is_lost_as_well() -> None:
+    world = World()
+    process = Process(world)
+    process.start()
+    process.until(lambda: bool(world.exports))
+    exported = process.run.journal.get(Exported)
+    assert exported is not None
+    world.clock.advance(7200)
+    process.run.tick()
+    on = world.clock()
+    world.ages = lambda begin: 1_800_000.0
+    world.destinations = OFF
+    with pytest.raises(AccountError):
+        process.until(lambda: False)
+    noted = process.run.journal.get(Interrupted)
+    assert noted is not None
+    assert on - 1800 - 200 <= noted.begin <= on - 1800
+
+
+def test_a_process_that_never_saw_it_on_knows_of_the_snapshot_alone() -> None:
+    world = World()
+    process = Process(world)
+    process.start()
+    process.until(lambda: bool(world.exports))
+    exported = process.run.journal.get(Exported)
+    assert exported is not None
+    process.run.stop()
+    world.destinations = OFF
+    with pytest.raises(AccountError):
+        run(world, pid=2)
+    row, _ = process.store.read("orders")
+    assert row is not None
+    assert row.record(Interrupted) == Interrupted(exported.export_time)
+
+
+def test_a_destination_that_is_being_switched_on_again_is_waited_for() -> None:
+    world = World()
+    interrupted(world)
+    world.destinations = [Destination(STREAM_ARN, "ENABLING", "MICROSECOND")]
+    world.active_from = world.clock() + 300
+    process = run(world, pid=2)
+    noted = process.run.journal.get(Interrupted)
+    assert noted is not None
+    assert noted.end >= world.active_from
+    assert state_of(world) is State.DEGRADED
+
+
+def test_the_watchdog_s_word_and_a_run_s_are_one_gap_in_status() -> None:
+    world = World()
+    interrupted(world)
+    world.destinations = ON
+    run(world, pid=2)
+    unread = shown(world, skipped=Unread("AccessDenied"))
+    assert unread.readings is not None
+    assert unread.readings.outage is not None
+    assert "DestinationActive" in " ".join(unread.unsafe)
