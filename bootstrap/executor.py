@@ -16,6 +16,7 @@ from bootstrap.errors import (
     BlockedError,
     BootstrapError,
     LeaseLostError,
+    Side,
     StillRunningError,
     UnavailableError,
 )
@@ -253,16 +254,33 @@ class TableRun:
         an import has left out, or changes that never got into the stream.
         """
         exported, imported = self.journal.get(Exported), self.journal.get(Imported)
+        refused = exported is not None and imported is not None and imported.refused
+        missing = [float(exported.export_time)] if exported is not None and refused else []
+        return self._unmended([*missing, *self._lost()])
+
+    def _lost(self) -> list[float]:
+        """Until when changes were lost on their way into the stream, each time that is noted."""
         skipped, interrupted = self.journal.get(Skipped), self.journal.get(Interrupted)
-        missing = [skipped.end] if skipped is not None else []
-        if exported is not None and imported is not None and imported.refused:
-            missing.append(exported.export_time)
-        if interrupted is not None:
-            missing.append(interrupted.end)
+        return [each.end for each in (skipped, interrupted) if each is not None]
+
+    def _unmended(self, missing: Sequence[float]) -> bool:
         if not missing:
             return False
         done = verification.last(self._store, self.context.table.source_table).verified
         return done is None or done.complete_until <= max(missing)
+
+    def shortfall(self) -> AccountError | None:
+        """What a run that has ended well still has to say: nobody chose to go on without."""
+        if self.journal.row.state is not State.DEGRADED or not self._unmended(self._lost()):
+            return None
+        table = self.context.table
+        return AccountError(
+            Side.SOURCE,
+            f"Table {table.source_table} replicates, but lacks changes that DynamoDB did not put "
+            f"into stream {table.stream_name}.",
+            fix="python -m bootstrap status, which names what was lost and the backfill that puts "
+            "it in; then python -m bootstrap run, which takes note of it",
+        )
 
     def _stops_before(self, state: State) -> bool:
         """Whether the operator wants the run to stop where it would enter this state."""
@@ -391,11 +409,12 @@ def drive(
             for run in list(going):
                 try:
                     outcome = run.tick()
+                    short = run.shortfall() if isinstance(outcome, Done) else None
                 except BootstrapError as error:
                     end(run, error)
                     continue
                 if isinstance(outcome, Done):
-                    end(run)
+                    end(run, short)
                 elif isinstance(outcome, Pending) and outcome.outlasts and not run.waits:
                     end(run, run.still_running(outcome))
                 else:

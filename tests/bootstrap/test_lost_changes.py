@@ -51,6 +51,16 @@ def run(world: World, pid: int) -> Process:
     return process
 
 
+def degraded(world: World, pid: int) -> Process:
+    """A run that replicates, and says that changes were lost: with the source's exit code."""
+    process = Process(world, pid=pid)
+    with pytest.raises(AccountError, match="replicates, but lacks changes") as told:
+        process.go()
+    assert told.value.exit_code == 3
+    assert state_of(world) is State.DEGRADED
+    return process
+
+
 # -- records that DynamoDB gave up on ------------------------------------------------------------
 
 
@@ -64,7 +74,7 @@ def lossy() -> tuple[World, float]:
     assert exported is not None
     process.run.stop()
     world.lost_records = [(exported.export_time + 30.0, 2)]
-    run(world, pid=2)
+    degraded(world, pid=2)
     return world, exported.export_time
 
 
@@ -81,11 +91,9 @@ def test_records_that_dynamodb_gave_up_on_make_a_degraded_replica_and_no_new_sna
 
 def test_what_a_verification_has_put_in_is_forgotten_by_run_and_by_detectors() -> None:
     world, export_time = lossy()
-    run(world, pid=3)
-    assert state_of(world) is State.DEGRADED, "nobody has put it in"
+    degraded(world, pid=3)
     settle(world, export_time + 20)
-    run(world, pid=4)
-    assert state_of(world) is State.DEGRADED, "the verification was of before"
+    degraded(world, pid=4)
     settle(world, world.clock() + 60)
     run(world, pid=5)
     assert state_of(world) is State.REPLICATING
@@ -99,12 +107,11 @@ def test_what_was_lost_after_a_catch_up_is_found_by_the_next() -> None:
     world = replicated()
     world.clock.advance(90 * 86_400)
     world.lost_records = [(world.clock() - 40 * 86_400, 1)]
-    process = run(world, pid=2)
+    process = degraded(world, pid=2)
     skipped = process.run.journal.get(Skipped)
     assert skipped is not None
     assert skipped.count == 1
     assert skipped.begin < world.clock() - 80 * 86_400
-    assert state_of(world) is State.DEGRADED
 
 
 def test_a_replica_of_a_year_counts_only_what_was_lost_since_it_last_caught_up() -> None:
@@ -147,8 +154,7 @@ def test_a_destination_that_was_off_for_a_while_costs_a_backfill_and_no_new_snap
     world.clock.advance(100)
     world.destinations = ON
     again = world.clock()
-    run(world, pid=2)
-    assert state_of(world) is State.DEGRADED
+    degraded(world, pid=2)
     assert len(world.exports) == 1
 
     snapshot = shown(world)
@@ -207,18 +213,17 @@ def test_a_destination_that_is_being_switched_on_again_is_waited_for() -> None:
     interrupted(world)
     world.destinations = [Destination(STREAM_ARN, "ENABLING", "MICROSECOND")]
     world.active_from = world.clock() + 300
-    process = run(world, pid=2)
+    process = degraded(world, pid=2)
     noted = process.run.journal.get(Interrupted)
     assert noted is not None
     assert noted.end >= world.active_from
-    assert state_of(world) is State.DEGRADED
 
 
 def test_the_watchdog_s_word_and_a_run_s_are_one_gap_in_status() -> None:
     world = World()
     interrupted(world)
     world.destinations = ON
-    run(world, pid=2)
+    degraded(world, pid=2)
     unread = shown(world, skipped=Unread("AccessDenied"))
     assert unread.readings is not None
     assert unread.readings.outage is not None
