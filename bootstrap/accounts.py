@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from replicator.rounds import Book
+
 Json = Mapping[str, Any]
 
 
@@ -411,6 +413,12 @@ class Ledger(Protocol):
 
     def set_paused(self, paused: bool) -> None:
         """Says in the settings row whether the consumer is off on purpose."""
+
+    def settle(self, until: int) -> None:
+        """Says in the settings row that no change of before this moment (µs) is missing."""
+
+    def book(self) -> Book:
+        """What the watchdog remembers. Raises ValueError for a row that is none of its."""
 
     def forget_target(self) -> None:
         """Has the watchdog take the target table that it sees next for the first one."""

@@ -64,6 +64,7 @@ class Looks:
             unreplicated=_read(lambda: self._source.unreplicated(at)),
             probed=_probed(book),
             outage=None if isinstance(book, Unread) else book.outage,
+            overrun=None if isinstance(book, Unread) else book.overrun,
         )
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 
-from bootstrap import observing, plan, progress
+from bootstrap import losses, observing, plan, progress
 from bootstrap.accounts import EventSource
 from bootstrap.context import Context, Done, Measure, Outcome, Pending
 from bootstrap.errors import (
@@ -32,9 +32,7 @@ from bootstrap.states import (
     Enabled,
     Exported,
     Imported,
-    Interrupted,
     Paused,
-    Skipped,
     State,
     Wanted,
 )
@@ -70,6 +68,7 @@ class TableRun:
         self._mapping: EventSource | None = None
         self._held = False
         self._beyond = False
+        self._lost: losses.Losses | None = None
         self._course = context.orders.course
         self._steps = OTHER_COURSES.get(self._course, STEPS)
 
@@ -247,37 +246,20 @@ class TableRun:
             return State.PAUSED
         if self._course is Course.ABANDON:
             return State.ABANDONED
-        return State.DEGRADED if self._lacks_changes() else State.REPLICATING
-
-    def _lacks_changes(self) -> bool:
-        """Whether it is known that something is missing, and nobody has put it in since: items that
-        an import has left out, or changes that never got into the stream.
-        """
-        exported, imported = self.journal.get(Exported), self.journal.get(Imported)
-        refused = exported is not None and imported is not None and imported.refused
-        missing = [float(exported.export_time)] if exported is not None and refused else []
-        return self._unmended([*missing, *self._lost()])
-
-    def _lost(self) -> list[float]:
-        """Until when changes were lost on their way into the stream, each time that is noted."""
-        skipped, interrupted = self.journal.get(Skipped), self.journal.get(Interrupted)
-        return [each.end for each in (skipped, interrupted) if each is not None]
-
-    def _unmended(self, missing: Sequence[float]) -> bool:
-        if not missing:
-            return False
-        done = verification.last(self._store, self.context.table.source_table).verified
-        return done is None or done.complete_until <= max(missing)
+        noted = losses.known(self.journal.get, self.context.ledger.book())
+        verified = verification.last(self._store, self.context.table.source_table).verified
+        self._lost = noted.left(self.journal.get(Exported), verified)
+        return State.DEGRADED if self._lost.any else State.REPLICATING
 
     def shortfall(self) -> AccountError | None:
         """What a run that has ended well still has to say: nobody chose to go on without."""
-        if self.journal.row.state is not State.DEGRADED or not self._unmended(self._lost()):
+        if self._lost is None or not self._lost.unasked:
             return None
         table = self.context.table
         return AccountError(
             Side.SOURCE,
-            f"Table {table.source_table} replicates, but lacks changes that DynamoDB did not put "
-            f"into stream {table.stream_name}.",
+            f"Table {table.source_table} replicates, but lacks changes that did not get through "
+            f"stream {table.stream_name}.",
             fix="python -m bootstrap status, which names what was lost and the backfill that puts "
             "it in; then python -m bootstrap run, which takes note of it",
         )
@@ -370,6 +352,7 @@ class TableRun:
             mapping=self._mapping,
             measure=measure,
             waiting=Waiting(pending.what, self._pending_since) if pending else None,
+            lost=self._lost,
         )
 
     def stop(self) -> None:
@@ -409,12 +392,11 @@ def drive(
             for run in list(going):
                 try:
                     outcome = run.tick()
-                    short = run.shortfall() if isinstance(outcome, Done) else None
                 except BootstrapError as error:
                     end(run, error)
                     continue
                 if isinstance(outcome, Done):
-                    end(run, short)
+                    end(run, run.shortfall())
                 elif isinstance(outcome, Pending) and outcome.outlasts and not run.waits:
                     end(run, run.still_running(outcome))
                 else:

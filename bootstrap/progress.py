@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bootstrap import losses
 from bootstrap.accounts import EventSource
 from bootstrap.bars import remaining, share
 from bootstrap.commandline import GENERIC, completed
 from bootstrap.context import Measure
 from bootstrap.journal import Event, Failure, Row, Waiting
+from bootstrap.losses import Losses
 from bootstrap.prices import AS_OF
 from bootstrap.states import (
     REPLICAS,
@@ -20,7 +22,6 @@ from bootstrap.states import (
     Enabled,
     Exported,
     Imported,
-    Interrupted,
     Paused,
     Skipped,
     State,
@@ -38,6 +39,7 @@ from replicator.detectors import (
     Readings,
     Stream,
 )
+from replicator.rounds import Book
 
 RUN = "run"
 RESUME = "resume"
@@ -49,10 +51,6 @@ EXPORT, IMPORT = "export", "import"
 PAID_ATTEMPTS = 2
 """Unasked, as many exports or imports are tried as this."""
 DISCARD = "--discard-failed-import"
-_CLOSING = (
-    "once it replicates, python -m bootstrap status names the backfill, or "
-    "python -m bootstrap verify --repair puts it in; python -m bootstrap run then takes note of it"
-)
 
 
 @dataclass(frozen=True)
@@ -158,11 +156,16 @@ def snapshot(
     readings: Readings | None = None,
     findings: Sequence[Finding] = (),
     usage: Usage | None = None,
+    lost: Losses | None = None,
 ) -> Snapshot:
     """Puts a snapshot together from the journal's row and what was observed beside it.
 
     `command` is the command line up to the sub-command's options, with {} for the sub-command.
+    `lost` None: nobody has asked whether what was lost has been put in.
     """
+    asked = lost is not None
+    if lost is None:
+        lost = losses.known(row.record, Book())
     state, paused = row.state, row.record(Paused)
     covered = None
     if paused is not None and not paused.resumed and retention_hours is not None:
@@ -180,7 +183,7 @@ def snapshot(
         waiting=waiting or (row.waiting if holder else None),
         measure=measure,
         mapping=mapping.state if mapping else "",
-        next=_next(row, holder, mapping, command),
+        next=_next(row, holder, mapping, command, mended=asked and not lost.any),
         export=row.record(Exported),
         import_=row.record(Imported),
         caught_up=row.record(CaughtUp),
@@ -188,7 +191,7 @@ def snapshot(
         skipped=row.record(Skipped),
         paused=paused,
         covered_until=covered,
-        warnings=tuple(completed(each, command) for each in _warnings(row, mapping)),
+        warnings=tuple(completed(each, command) for each in _warnings(row, mapping, lost)),
         readings=readings,
         findings=tuple(findings),
         usage=usage or Usage(),
@@ -217,7 +220,9 @@ def _steps(row: Row) -> tuple[tuple[str, bool], ...]:
     )
 
 
-def _next(row: Row, holder: str, mapping: EventSource | None, command: str) -> str | None:
+def _next(
+    row: Row, holder: str, mapping: EventSource | None, command: str, *, mended: bool
+) -> str | None:
     state, paused = row.state, row.record(Paused)
     if holder:
         return command.format(STATUS)
@@ -229,7 +234,8 @@ def _next(row: Row, holder: str, mapping: EventSource | None, command: str) -> s
         return command.format(PAUSE if half_way else RESUME)
     stopped = mapping is not None and not mapping.running
     if state in REPLICAS and not stopped:
-        return None
+        # What was missing has been put in: a run takes note of it.
+        return command.format(RUN) if state is State.DEGRADED and mended else None
     return _mending(row, command) if row.failure is not None else command.format(RUN)
 
 
@@ -252,41 +258,15 @@ def _mending(row: Row, command: str) -> str | None:
     return command.format(RUN)
 
 
-def _warnings(row: Row, mapping: EventSource | None) -> tuple[str, ...]:
-    warnings = []
+def _warnings(row: Row, mapping: EventSource | None, lost: Losses) -> tuple[str, ...]:
+    warnings = list(lost.warnings)
     exported, imported = row.record(Exported), row.record(Imported)
     counted = exported.items if exported else None
-    mended = row.state is State.REPLICATING
-    short = imported.refused if imported else 0
-    if short and not mended:
+    loaded = imported.items if imported and imported.done and not imported.refused else counted
+    if counted is not None and loaded != counted:
         warnings.append(
-            f"the import is {short} items short of its export, and the replica goes on "
-            "without them: python -m bootstrap verify --repair puts them in, and "
-            "python -m bootstrap run then takes note of it"
-        )
-    elif (
-        imported
-        and imported.done
-        and not short
-        and counted is not None
-        and imported.items != counted
-    ):
-        warnings.append(
-            f"the export holds {counted} items, and {imported.items} were imported: "
+            f"the export holds {counted} items, and {loaded} were imported: "
             "python -m bootstrap verify --repair"
-        )
-    skipped, interrupted = row.record(Skipped), row.record(Interrupted)
-    if skipped and not mended:
-        warnings.append(
-            f"DynamoDB did not put {skipped.count} change records into the stream "
-            "(FailedToReplicateRecordCount: larger than it takes, or refused), and the replica "
-            f"lacks them: {_CLOSING}"
-        )
-    if interrupted and not mended:
-        again = f" until {instant(interrupted.end)}" if interrupted.end else ""
-        warnings.append(
-            f"the stream's destination was off from {instant(interrupted.begin)}{again} at the "
-            f"latest, and the replica lacks what was changed meanwhile: {_CLOSING}"
         )
     if row.state in REPLICAS and mapping is not None and not mapping.running:
         warnings.append(f"the consumer is off: its event source mapping is {mapping.state}")

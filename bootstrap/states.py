@@ -243,6 +243,18 @@ class Interrupted:
 
 
 @dataclass(frozen=True)
+class Overran:
+    """The consumer was off for longer than the stream keeps changes."""
+
+    key: ClassVar[str] = "overran"
+
+    begin: float
+    """Everything made before had been applied, or is in the snapshot."""
+    end: float
+    """When the consumer was switched on again."""
+
+
+@dataclass(frozen=True)
 class Skipped:
     """DynamoDB gave up on change records: they are not in the stream, and do not come again."""
 

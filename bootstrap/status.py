@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from bootstrap import progress
+from bootstrap import losses, progress
 from bootstrap.accounts import Ledger, SourceAccount, TargetAccount
 from bootstrap.context import Measure
 from bootstrap.detecting import Looks, expected
@@ -14,12 +14,12 @@ from bootstrap.errors import AccountError
 from bootstrap.journal import Row, Store
 from bootstrap.lease import Holder, Machine
 from bootstrap.outputs import TableOutputs
-from bootstrap.states import Exported, Imported, Interrupted, Paused, Probing, State
+from bootstrap.states import Exported, Imported, Paused, Probing, State
 from bootstrap.steps import snapshot as export_step
 from bootstrap.usage import Usage
 from bootstrap.verify import records as verification
-from bootstrap.verify.gap import mended, outage
 from replicator.detectors import judge
+from replicator.rounds import Book
 
 
 def look(
@@ -39,11 +39,11 @@ def look(
     # Before there is a run there is nothing to lose, nor once it is given up.
     lost = row.run_id and row.state not in (State.ABANDONING, State.ABANDONED)
     readings = looks.readings(row, at) if looks is not None and lost else None
-    off = outage(readings.outage, row.record(Interrupted)) if readings is not None else None
-    if readings is not None and off is not None:
-        verified = verification.last(store, table.source_table).verified
-        over = mended(off, row.record(Exported), verified)
-        readings = replace(readings, outage=None if over else off)
+    book = Book(outage=readings.outage, overrun=readings.overrun) if readings else Book()
+    verified = verification.last(store, table.source_table).verified if row.run_id else None
+    left = losses.known(row.record, book).left(row.record(Exported), verified)
+    if readings is not None:
+        readings = replace(readings, outage=left.outage, overrun=left.overrun)
     return progress.snapshot(
         table.source_table,
         table.target_table,
@@ -58,6 +58,7 @@ def look(
         readings=readings,
         findings=judge(readings, expected(table)) if readings else (),
         usage=usage(at) if usage is not None and row.run_id else Usage(),
+        lost=left,
     )
 
 

@@ -65,6 +65,11 @@ class Timing:
         return 300 * self.scale
 
     @property
+    def export_fuzz(self) -> float:
+        """By how much what an export holds may be off its time: "can vary by one minute"."""
+        return 60 * self.scale
+
+    @property
     def metric_period(self) -> int:
         """DynamoDB reports to CloudWatch once a minute."""
         return max(1, round(60 * self.scale))

@@ -269,6 +269,8 @@ class Readings:
     probed: Probed | Unread
     outage: Outage | None = None
     """The one that nothing has settled yet. The watchdog's gauges tell of the present alone."""
+    overrun: Outage | None = None
+    """The same of changes that waited for longer than the stream keeps them."""
 
     @property
     def missed(self) -> dict[str, str]:
@@ -425,11 +427,25 @@ def _buffer(readings: Readings, expected: Expected) -> Finding:
         return _blind(BUFFER, stream)
     if stream is None:
         return Finding(BUFFER, Level.UNKNOWN, None, "there is no such stream")
-    # Everything put before a probe that is through is through.
-    oldest = probed.through if probed.through is not None else stream.created
-    share = max(0.0, readings.at - oldest) / (stream.retention_hours * HOUR)
+    share = (readings.at - oldest(readings.intent, probed, stream)) / (
+        stream.retention_hours * HOUR
+    )
     level = BUFFER.level if share >= expected.buffer_share else Level.FINE
-    return Finding(BUFFER, level, share, f"{share:.1%} of {stream.retention_hours} h")
+    detail = f"{share:.1%} of {stream.retention_hours} h"
+    over = readings.overrun
+    if over is not None:
+        level = Level.LOSS
+        until = "now" if over.end is None else _told(over.end)
+        detail += f", and all of it at some time between {_told(over.begin)} and {until}"
+    return Finding(BUFFER, level, share, detail)
+
+
+def oldest(intent: Intent | Unread, probed: Probed, stream: Stream) -> float:
+    """Since when changes may wait: what is older has been applied, or is in the snapshot."""
+    # Everything put before a probe that is through is through.
+    since = probed.through if probed.through is not None else stream.created
+    known = intent.counted_from if isinstance(intent, Intent) else None
+    return max(since, known or 0.0)
 
 
 def _probes(readings: Readings, expected: Expected) -> Finding:

@@ -7,6 +7,8 @@ GetMetricStatistics can be allowed to another account by a resource's policy.
 from __future__ import annotations
 
 import datetime
+import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -34,6 +36,28 @@ FINEST = ((14 * DAY, MINUTE), (62 * DAY, 5 * MINUTE), (450 * DAY, HOUR))
 """
 LOOK_BACK = FINEST[-1][0]
 RECENT = 15 * MINUTE
+
+
+def counted(since: float, until: float, finest: int = MINUTE) -> list[tuple[float, float, int]]:
+    """The stretches (begin, end, period) in which a metric is summed up: from fine to coarse, each
+    up to where the next coarser period begins. What is so long ago that CloudWatch has forgotten
+    the finest begins a little too early: rather counted though it was mended than missed.
+    """
+    age = until - since
+    fine = (
+        finest if age <= FINEST[0][0] else next(p for most, p in FINEST if age <= most or p == HOUR)
+    )
+    begin, stretches = since // fine * fine, []
+    for period in sorted({fine, MINUTE, HOUR, DAY}):
+        if period < fine:
+            continue
+        coarser = next((each for each in (MINUTE, HOUR, DAY) if each > period), None)
+        end = until if coarser is None else min(until, math.ceil(begin / coarser) * coarser)
+        if begin < end:
+            stretches.append((begin, end, period))
+            begin = end
+    return stretches
+
 
 _NO_TABLE = ("ResourceNotFoundException", "TableNotFoundException")
 
@@ -95,21 +119,11 @@ class SourceSide:
         )
 
     def skipped(self, since: float, now: float) -> int:
-        """Records that DynamoDB gave up on: by minutes up to the next hour, by hours up to the next
-        day, then by days. What is longer ago begins with a coarser period, a little too early:
-        rather counted though it was mended than missed.
-        """
-        since = max(since, now - LOOK_BACK)
-        fine = next(period for age, period in FINEST if now - since <= age)
-        begin = since // fine * fine
-        hour = (since // HOUR + 1) * HOUR
-        day = (since // DAY + 1) * DAY
-        values: list[float] = []
-        for first, until, period in ((begin, hour, fine), (hour, day, HOUR), (day, now, DAY)):
-            if first < min(until, now):
-                name = "FailedToReplicateRecordCount"
-                values += self._metric(name, "Sum", first, min(until, now), period)
-        return round(sum(values))
+        """Records that DynamoDB gave up on. `since` 0: nobody knows yet from when on they count."""
+        since = max(since, now - (LOOK_BACK if since else FINEST[0][0]))
+        name = "FailedToReplicateRecordCount"
+        values = [self._metric(name, "Sum", *each) for each in counted(since, now)]
+        return round(sum(itertools.chain.from_iterable(values)))
 
     def unreplicated(self, now: float) -> float:
         """Seconds that the oldest change has waited for the stream; 0 if none waits."""

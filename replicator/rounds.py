@@ -79,6 +79,8 @@ class Book:
     flowed: float | None = None
     """Up to when all changes are known to have gone into the stream, as of when its destination was
     last seen on; None: it never was."""
+    overrun: Outage | None = None
+    """When the stream had begun to forget what waited. One for all, likewise."""
     outage: Outage | None = None
     """When it was seen off. One for all: from before the first to the end of the last."""
 
@@ -115,6 +117,17 @@ class Book:
         begins += [] if self.outage is None else [self.outage.begin]
         return replace(self, outage=Outage(min(begins)))
 
+    def saw_age(self, since: float, at: float, kept: float) -> Book:
+        """Remembers whether changes waited for longer than the stream keeps them (`kept`, seconds).
+        `since`: everything made before has been applied.
+        """
+        known = self.overrun
+        open_ = known is not None and known.end is None
+        if at - since >= kept:
+            begin = since if known is None else min(known.begin, since)
+            return self if open_ else replace(self, overrun=Outage(begin))
+        return replace(self, overrun=replace(known, end=at)) if known and open_ else self
+
     def as_text(self) -> str:
         return json.dumps(
             {
@@ -124,6 +137,7 @@ class Book:
                 "tables": dict(self.tables),
                 "flowed": self.flowed,
                 "outage": [self.outage.begin, self.outage.end] if self.outage else None,
+                "overrun": [self.overrun.begin, self.overrun.end] if self.overrun else None,
             }
         )
 
@@ -138,9 +152,10 @@ class Book:
                 through=_number(values["through"]),
                 lag=_number(values["lag"]),
                 tables={str(side): str(each) for side, each in values["tables"].items()},
-                # A book of an earlier version has neither.
+                # A book of an earlier version has none of them.
                 flowed=_number(values.get("flowed")),
                 outage=_outage(values.get("outage")),
+                overrun=_outage(values.get("overrun")),
             )
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"watchdog row: {type(error).__name__}") from None

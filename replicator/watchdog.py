@@ -25,6 +25,7 @@ from replicator.detectors import (
     Level,
     Probed,
     Readings,
+    Stream,
     Unread,
 )
 from replicator.effects import Clock, SystemClock
@@ -191,7 +192,9 @@ class _Look:
         skipped = self._read(lambda: dog._source.skipped(counted_from or 0.0, now))
         unreplicated = self._read(lambda: dog._source.unreplicated(now))
         book = self._with_flow(book, destinations, unreplicated)
-        source, target, probed = self._with_book(book, intent, mapping, source_id, target_id)
+        source, target, probed = self._with_book(
+            book, intent, mapping, stream, source_id, target_id
+        )
         return Readings(
             at=now,
             intent=intent,
@@ -236,6 +239,7 @@ class _Look:
         book: Book | Unread,
         intent: Intent | Unread,
         mapping: str | Unread | None,
+        stream: Stream | Unread | None,
         source_id: str | Unread | None,
         target_id: str | Unread | None,
     ) -> tuple[Identity | Unread, Identity | Unread, Probed | Unread]:
@@ -248,7 +252,7 @@ class _Look:
         if isinstance(target_id, str) and isinstance(intent, Intent) and intent.replicating:
             book = book.saw("target", target_id)
         measured = self._read(lambda: self._measure(book))
-        known = book if isinstance(measured, Unread) else measured
+        known = book if isinstance(measured, Unread) else self._with_age(measured, intent, stream)
         put = self._read(lambda: self._put(known, mapping))
         latest = known if isinstance(put, Unread) else put
         kept = self._read(lambda: self._dog._ledger.keep(latest))
@@ -259,6 +263,19 @@ class _Look:
             target_id if isinstance(target_id, Unread) else _identity(latest, "target", target_id),
             trouble or Probed(latest.through, waiting, latest.lag),
         )
+
+    def _with_age(
+        self, book: Book, intent: Intent | Unread, stream: Stream | Unread | None
+    ) -> Book:
+        """That the stream forgot what waited shows nowhere but here once the consumer has caught
+        up with the rest. Before there is a snapshot nothing waits that it will not hold.
+        """
+        if not isinstance(stream, Stream) or not isinstance(intent, Intent):
+            return book
+        if intent.counted_from is None:
+            return book
+        since = detectors.oldest(intent, Probed(book.through, None), stream)
+        return book.saw_age(since, self._now, stream.retention_hours * detectors.HOUR)
 
     def _measure(self, book: Book) -> Book:
         """Newest first: a round that is through in every lane answers for all before it."""

@@ -114,7 +114,7 @@ class AwsLedger:
             if error.code != "ConditionalCheckFailedException":
                 raise
 
-    def forget_target(self) -> None:
+    def book(self) -> Book:
         answer = self._calls(
             "dynamodb",
             self._dynamodb.get_item,
@@ -124,8 +124,11 @@ class AwsLedger:
             ConsistentRead=True,
         )
         text = answer.get("Item", {}).get("book", {}).get("S")
-        book = None if text is None else Book.from_text(text)
-        if book is None or TARGET not in book.tables:
+        return Book() if text is None else Book.from_text(text)
+
+    def forget_target(self) -> None:
+        book = self.book()
+        if TARGET not in book.tables:
             return
         tables = {side: id_ for side, id_ in book.tables.items() if side != TARGET}
         self._calls(

@@ -6,6 +6,7 @@ lasts: a destination that stops after ExportTime has lost changes, and that is n
 
 from __future__ import annotations
 
+import contextlib
 import math
 
 from bootstrap.accounts import Destination, Destinations
@@ -92,8 +93,7 @@ def _still_flowing(
         )
         return Acted()
     if known is None or known.end:
-        begin = min(_delivered(context, seen.at), known.begin if known else seen.at)
-        journal.put(Interrupted(begin), "the stream's destination is not ACTIVE any more")
+        _note_interruption(context, known, seen.at)
     if destination is not None and destination.status == "ENABLING":
         return Pending("the stream's destination to become ACTIVE again", context.timing.poll(5))
     status = destination.status if destination else "gone"
@@ -108,20 +108,35 @@ def _still_flowing(
     )
 
 
-def _delivered(context: Context, now: float) -> float:
-    """Up to when everything is known to have been put into the stream: when the destination was
-    last seen on, less what had waited then.
+def _note_interruption(context: Context, known: Interrupted | None, now: float) -> None:
+    """At once with what is certain, and then as narrowly as can be told: whatever fails in between,
+    the destination may be on again when somebody looks next.
     """
-    exported, active = context.journal.get(Exported), context.memory.flowing_at
+    journal, exported = context.journal, context.journal.get(Exported)
     assert exported is not None
+    earlier = known.begin if known is not None else now
+    begin = min(float(exported.export_time), earlier)
+    journal.put(Interrupted(begin), "the stream's destination is not ACTIVE any more")
+    with contextlib.suppress(AccountError, ValueError):
+        narrower = min(max(begin, _delivered(context)), earlier)
+        if narrower > begin:
+            journal.put(Interrupted(narrower), f"it was last seen ACTIVE at {moment(narrower)}")
+
+
+def _delivered(context: Context) -> float:
+    """Up to when everything is known to have been put into the stream: when the destination was
+    last seen on, less what had waited then. The watchdog looks where no run does.
+    """
+    active, timing = context.memory.flowing_at, context.timing
     if active is None:
-        return exported.export_time
-    timing, table = context.timing, context.table.source_table
-    period = timing.metric_period
+        book = context.ledger.book()
+        off = book.outage if book.outage is not None and book.outage.end is None else None
+        return off.begin if off is not None else book.flowed or 0.0
+    table, period = context.table.source_table, timing.metric_period
     since = math.floor((active - timing.metric_settling - DEAF_PERIODS * period) / period) * period
-    ages = context.source.oldest_unreplicated(table, since, now + 1, period)
+    ages = context.source.oldest_unreplicated(table, since, active + timing.metric_settling, period)
     waited = max((point.value / 1000 for point in ages), default=0.0)
-    return max(float(exported.export_time), active - timing.metric_settling - waited)
+    return active - timing.metric_settling - waited
 
 
 def _not_yet(context: Context, seen: Destinations, destination: Destination | None) -> Outcome:

@@ -18,7 +18,17 @@ from bootstrap.accounts import ProbeRecord
 from bootstrap.context import Acted, Context, Done, Measure, Outcome, Pending
 from bootstrap.errors import Side, UnavailableError
 from bootstrap.probes import records
-from bootstrap.states import CaughtUp, Exported, Probing, Skipped, State
+from bootstrap.states import (
+    CaughtUp,
+    Enabled,
+    Exported,
+    Overran,
+    Paused,
+    Probing,
+    Skipped,
+    State,
+)
+from replicator.observation import counted
 from replicator.probes import KEPT_SECONDS
 
 name = "catch-up"
@@ -28,6 +38,8 @@ HANDED_OVER_MS = 1000.0
 """A second: AgeOfOldestUnreplicatedRecord is normally in the milliseconds."""
 PROBES_PER_CALL = 500
 PUT_ATTEMPTS = 8
+LEAST_RETENTION = 86_400
+"""No stream keeps changes for less than a day."""
 
 
 def advance(context: Context) -> Outcome:
@@ -148,6 +160,7 @@ def _start_over(context: Context) -> None:
 def _caught_up(context: Context, moment: float, took: float) -> Outcome:
     journal, memory = context.journal, context.memory
     _note_lost_records(context)
+    _note_overrun(context)
     if not context.ledger.settings().expire:
         # Not before: an entry that expires while changes wait lets an old one in over a newer one.
         context.ledger.start_expiry()
@@ -162,34 +175,56 @@ def _caught_up(context: Context, moment: float, took: float) -> Outcome:
 def _note_lost_records(context: Context) -> None:
     """What DynamoDB gave up on is nowhere in the stream: no probe and no age tells of it."""
     journal, table = context.journal, context.table.source_table
-    since, now = _lost_since(context), journal.now()
-    period = _period(context.timing.metric_period, now - since)
-    begin = math.floor(since / period) * period
-    lost = context.source.failed_to_replicate(table, begin, now + 1, period)
+    skipped, now = journal.get(Skipped), journal.now()
+    since = _lost_since(context, skipped)
+    lost = sum(
+        context.source.failed_to_replicate(table, begin, end, period)
+        for begin, end, period in counted(since, now + 1, context.timing.metric_period)
+    )
     if lost:
         journal.put(
             Skipped(lost, since, now),
             f"DynamoDB gave up on {lost} change records: the replica lacks them",
         )
+    elif skipped is not None and skipped.begin < since:
+        journal.forget(Skipped, "a verification has put in what DynamoDB gave up on")
 
 
-def _lost_since(context: Context) -> float:
+def _lost_since(context: Context, skipped: Skipped | None) -> float:
     """From when on a lost record would be missing: what was lost before is in the snapshot, was put
     in by a verification, or was counted and found to be nothing.
     """
-    journal = context.journal
-    exported = journal.get(Exported)
+    journal, timing = context.journal, context.timing
+    exported, before = journal.get(Exported), journal.get(CaughtUp)
     if exported is None or not exported.done:
         raise AssertionError("The export step comes first.")
-    whole = max(float(exported.export_time), (context.ledger.settings().settled or 0) / 1e6)
-    skipped, before = journal.get(Skipped), journal.get(CaughtUp)
-    if skipped is not None and skipped.end > whole:
+    settled = (context.ledger.settings().settled or 0) / 1e6
+    whole = max(exported.export_time - timing.export_fuzz, settled)
+    if skipped is not None:
         return max(whole, skipped.begin)
-    counted = before.moment - context.timing.metric_settling if before is not None else 0.0
-    return max(whole, counted)
+    counted_to = before.moment - timing.metric_settling if before is not None else 0.0
+    return max(whole, counted_to)
 
 
-def _period(finest: int, span: float) -> int:
-    """CloudWatch answers 1,440 datapoints a call; after 15 days it has no minutes left."""
-    periods = (finest, 3_600, 86_400)
-    return next((period for period in periods if span / period < 1_400), periods[-1])
+def _note_overrun(context: Context) -> None:
+    """Whether the consumer was off for longer than the stream keeps what waits for it: before it
+    was first switched on, or in a pause. What it is late by while it is on, the watchdog sees.
+    """
+    journal = context.journal
+    paused, enabled = journal.get(Paused), journal.get(Enabled)
+    before, exported = journal.get(CaughtUp), journal.get(Exported)
+    if paused is not None and paused.resumed and before is not None:
+        off, begin, on = paused.at, before.moment, paused.resumed_at
+    elif before is None and enabled is not None and exported is not None:
+        off = begin = exported.export_time - context.timing.export_fuzz
+        on = enabled.at
+    else:
+        return
+    if on - off < LEAST_RETENTION or journal.get(Overran) is not None:
+        return
+    hours = context.source.stream(context.table.stream_name).retention_hours
+    if on - off >= 3_600 * hours:
+        journal.put(
+            Overran(begin, on),
+            f"the consumer was off for longer than the {hours} hours that the stream keeps changes",
+        )

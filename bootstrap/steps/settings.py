@@ -36,6 +36,7 @@ def advance(context: Context) -> Outcome:
         or _expiring(context, wanted, policy, configured)
     ):
         return Acted()
+    _settle(context)
     journal.put(Configured(floor, policy), "the target table is set up, the floor is stored")
     return Acted()
 
@@ -101,6 +102,15 @@ def _expiring(
         return False
     context.target.set_expiry(name, there.attribute or wanted.ttl_attribute, on)
     return True
+
+
+def _settle(context: Context) -> None:
+    """What was lost before the snapshot is in it. The floor does not say so: it is never raised."""
+    exported, settled = context.journal.get(Exported), context.ledger.settings().settled
+    assert exported is not None
+    ours = round((exported.export_time - context.timing.export_fuzz) * 1_000_000)
+    if settled is None or settled < ours:
+        context.ledger.settle(ours)
 
 
 def _floor(context: Context) -> int:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from bootstrap.progress import STATUS, Snapshot
-from bootstrap.states import Exported, Interrupted
 from bootstrap.verify.records import Verified
 from bootstrap.wording import instant
 from replicator.detectors import (
@@ -66,59 +65,35 @@ def gap(shown: Snapshot, verified: Verified | None, command: str) -> Gap | None:
     tells that something was lost, and not when. Of an outage the watchdog has kept both ends.
     `command` is the command line with {} for the sub-command.
     """
-    lost = [each for each in shown.findings if _lost(each)]
-    if not lost or shown.caught_up is None:
+    fired = tuple(each.detector for each in shown.findings if _lost(each))
+    if not fired or shown.caught_up is None:
         return None
-    fired = tuple(each.detector for each in lost)
-    open_ = any(each.detector is DESTINATION and not each.value for each in lost)
-    begins: list[float] = []
-    ends = [shown.at]
-    proven = [verified.complete_until] if verified is not None else []
-    off = shown.readings.outage if shown.readings and DESTINATION in fired else None
-    if off is not None:
-        # A replica catches up, by its probes, with its destination off as well: what it had caught
-        # up with says nothing here.
-        snapshot = [shown.export.export_time] if shown.export else []
-        begins.append(max([off.begin, *snapshot, *proven]))
-    if off is None or len(fired) > 1:
+    open_ = any(each.detector is DESTINATION and not each.value for each in shown.findings)
+    whole = [float(shown.export.export_time)] if shown.export else []
+    if verified is not None:
+        whole.append(verified.complete_until)
+    caught_up = [shown.caught_up.moment, *whole]
+    begins, ends = [], []
+    if SKIPPED in fired:
         # It caught up with what was in the stream. What was counted as lost then is from before.
-        known = [shown.caught_up.moment] + ([shown.skipped.begin] if shown.skipped else [])
-        begins.append(max([min(known), *proven]))
-    elif off.end is not None and not open_:
-        ends.append(off.end)
-    begin, end = min(begins) - MARGIN_SECONDS, min(ends)
+        known = [shown.skipped.begin] if shown.skipped else []
+        begins.append(max([min([shown.caught_up.moment, *known]), *whole]))
+        ends.append(shown.at)
+    for detector, reading in ((DESTINATION, "outage"), (BUFFER, "overrun")):
+        if detector in fired:
+            over: Outage | None = getattr(shown.readings, reading, None)
+            # A replica catches up, by its probes, with what is in the stream: that says nothing of
+            # what never was, or is not any more.
+            begins.append(max(caught_up) if over is None else max([over.begin, *whole]))
+            ends.append(shown.at if over is None or over.end is None or open_ else over.end)
+    begin, end = min(begins) - MARGIN_SECONDS, max(ends)
     times = f"--from {instant(begin)} --to {instant(end)}"
     # While it grows, a command with an end would leave out what is lost until it is stopped.
     closing = command.format(STATUS) if open_ else f"{command.format(BACKFILL)} {times}"
     return Gap(begin, end, fired, open_, closing)
 
 
-def outage(seen: Outage | None, noted: Interrupted | None) -> Outage | None:
-    """One of what the watchdog has seen and what a run has noted. Where both tell of the same, the
-    watchdog's word stands for when it began: it looks more often.
-    """
-    if noted is None:
-        return seen
-    end = noted.end or None
-    if seen is None:
-        return Outage(noted.begin, end)
-    same = (end is None or seen.begin <= end) and (seen.end is None or noted.begin <= seen.end)
-    begin = seen.begin if same else min(seen.begin, noted.begin)
-    return Outage(begin, None if end is None or seen.end is None else max(end, seen.end))
-
-
-def mended(over: Outage, exported: Exported | None, verified: Verified | None) -> bool:
-    """Whether a snapshot or a whole verification of after its end holds all that it lost."""
-    if over.end is None:
-        return False
-    if verified is not None and verified.complete_until >= over.end:
-        return True
-    # An export may fall short of its time by a minute.
-    snapshot = exported.export_time if exported is not None and exported.done else 0
-    return snapshot - MARGIN_SECONDS >= over.end
-
-
 def _lost(finding: Finding) -> bool:
-    if finding.detector is BUFFER:
-        return (finding.value or 0) >= 1  # the stream has begun to forget what waits
-    return finding.detector in (DESTINATION, SKIPPED) and finding.level is Level.LOSS
+    if finding.detector is BUFFER and (finding.value or 0) >= 1:
+        return True  # the stream has begun to forget what waits
+    return finding.detector in (DESTINATION, SKIPPED, BUFFER) and finding.level is Level.LOSS

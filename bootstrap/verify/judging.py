@@ -70,13 +70,14 @@ class Moments:
         cannot be said.
 
         A key that was changed since has an entry of after that: what it lacked from before, that
-        newer change has replaced.
+        newer change has replaced. Where it is not known what the target's export can hold, even
+        equal keys say nothing: both sides may lack the same, and a change be on its way.
         """
         certain = self.source - self.margin
-        if all_judged:
-            return certain
         if self.applied_by_target is None or not self.judgeable:
             return 0
+        if all_judged:
+            return certain
         return min(certain, self.applied_by_target, self.target - self.fuzz)
 
 

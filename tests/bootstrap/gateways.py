@@ -154,6 +154,7 @@ class FakeSource:
         self, table: str, since: float, until: float, period: int
     ) -> Sequence[Datapoint]:
         with self._call("oldest_unreplicated") as world:
+            assert (until - since) / period <= 1440, "CloudWatch answers no more datapoints"
             now = world.clock()
             begins = range(int(since), int(until), period)
             ages = [(begin, world.ages(begin)) for begin in begins if begin + period <= now]

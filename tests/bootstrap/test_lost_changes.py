@@ -13,7 +13,9 @@ from bootstrap.errors import AccountError, Side
 from bootstrap.progress import Snapshot, as_json
 from bootstrap.states import CaughtUp, Exported, Interrupted, Skipped, State
 from bootstrap.verify.gap import Gap, gap
-from replicator.detectors import Unread
+from replicator.detectors import Outage
+from replicator.observation import BOOK_KEY
+from replicator.rounds import Book
 from tests.bootstrap.process import Process, replicated
 from tests.bootstrap.test_detecting import look, looks, verified_as_of
 from tests.bootstrap.test_pause import PAUSE, RESUME
@@ -159,7 +161,7 @@ def test_a_destination_that_was_off_for_a_while_costs_a_backfill_and_no_new_snap
 
     snapshot = shown(world)
     assert as_json(snapshot)["safeToSwitch"] is False
-    assert "the stream's destination was off from" in snapshot.warnings[0]
+    assert "the stream's destination was off at some time" in snapshot.warnings[0]
     made = named(world)
     # Up to three minutes earlier: what it then had waiting is told by metrics that lag.
     assert on - 180 - 60 <= made.begin <= on - 60
@@ -219,12 +221,153 @@ def test_a_destination_that_is_being_switched_on_again_is_waited_for() -> None:
     assert noted.end >= world.active_from
 
 
-def test_the_watchdog_s_word_and_a_run_s_are_one_gap_in_status() -> None:
+@pytest.mark.parametrize("code", ["ThrottlingException", "AccessDenied"])
+def test_an_outage_is_noted_whatever_fails_while_it_is_looked_into(code: str) -> None:
+    world = World()
+    process = Process(world)
+    process.start()
+    process.until(lambda: bool(world.exports))
+    process.run.tick()
+    exported = process.run.journal.get(Exported)
+    assert exported is not None
+
+    def refuse(number: int, name: str, after: bool) -> None:
+        if name == "oldest_unreplicated":
+            raise AccountError(Side.SOURCE, "refused", fix="-", code=code)
+
+    world.on_call = refuse
+    world.destinations = OFF
+    with pytest.raises(AccountError, match="is DISABLED"):
+        process.until(lambda: False)
+    world.on_call = lambda number, name, after: None
+    process.run.stop()
+    world.destinations = ON
+    told = degraded(world, pid=2).run.journal.get(Interrupted)
+    assert told is not None
+    assert told.begin == exported.export_time
+
+
+def remembered(world: World, book: Book) -> None:
+    """As the watchdog does."""
+    item = {"k": {"B": BOOK_KEY}, "book": {"S": book.as_text()}}
+    with world.unwatched():
+        world.dynamodb.put_item(TableName=LEDGER, Item=item)
+
+
+def test_an_outage_that_only_the_watchdog_saw_makes_the_next_run_degraded() -> None:
+    world = replicated()
+    off, on = world.clock() + 600, world.clock() + 1200
+    world.clock.advance(86_400)
+    remembered(world, Book(flowed=world.clock() - 60, outage=Outage(off, on)))
+    degraded(world, pid=2)
+    settle(world, on)
+    run(world, pid=3)
+    assert state_of(world) is State.REPLICATING
+
+
+def test_what_the_watchdog_last_saw_arrive_narrows_what_a_run_finds_off() -> None:
+    world = replicated()
+    world.clock.advance(90 * 86_400)
+    flowed = world.clock() - 300
+    remembered(world, Book(flowed=flowed))
+    world.destinations = OFF
+    with pytest.raises(AccountError, match="is DISABLED"):
+        run(world, pid=2)
+    world.destinations = ON
+    told = degraded(world, pid=3).run.journal.get(Interrupted)
+    assert told is not None
+    assert told.begin == flowed
+
+
+# -- changes that waited for too long ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("hours", "lost"), [(200, True), (160, False)])
+def test_a_pause_of_longer_than_the_retention_has_lost_changes(hours: int, lost: bool) -> None:
+    world = World()
+    world.retention_hours = 168
+    replicated(world)
+    caught_up = Process(world, pid=9).store.read("orders")[0]
+    assert caught_up is not None
+    before = caught_up.record(CaughtUp)
+    assert before is not None
+    Process(world, pid=2, orders=PAUSE).go()
+    world.clock.advance(3600 * hours)
+    resuming = Process(world, pid=3, orders=RESUME)
+    if not lost:
+        resuming.go()
+        assert state_of(world) is State.REPLICATING
+        return
+    with pytest.raises(AccountError, match="lacks changes"):
+        resuming.go()
+    told = shown(world)
+    assert told.state is State.DEGRADED
+    assert "waited for longer than the stream keeps them" in told.warnings[0]
+    made = gap(told, None, COMMAND)
+    assert made is not None
+    assert made.begin == before.moment - 60
+    settle(world, world.clock())
+    run(world, pid=4)
+    assert state_of(world) is State.REPLICATING
+
+
+def test_a_snapshot_of_longer_than_the_retention_has_lost_changes() -> None:
+    world = World()
+    world.retention_hours = 168
+    process = Process(world)
+    process.start()
+    process.until(lambda: bool(world.imports))
+    process.run.stop()
+    world.clock.advance(3600 * 169)
+    degraded(world, pid=2)
+
+
+# -- and once it is put in -----------------------------------------------------------------------
+
+
+def test_once_mended_the_next_command_is_the_run_that_takes_note_of_it() -> None:
+    world, _ = lossy()
+    assert shown(world).next is None
+    settle(world, world.clock() + 60)
+    told = shown(world)
+    assert (told.state, told.next) == (State.DEGRADED, COMMAND.format("run"))
+    assert not told.warnings
+    Process(world, pid=5).go()
+    Process(world, pid=6, orders=PAUSE).go()
+    assert not shown(world).warnings, "paused, and mended all the same"
+
+
+def test_a_run_beside_the_verification_does_not_keep_the_loss_alive() -> None:
+    world, _ = lossy()
+    world.clock.advance(600)
+    until = world.clock()
+    world.clock.advance(600)
+    degraded(world, pid=3)
+    settle(world, until)
+    process = Process(world, pid=4)
+    process.go()
+    assert process.run.journal.get(Skipped) is None
+    assert state_of(world) is State.REPLICATING
+
+
+def test_what_was_lost_before_the_snapshot_of_another_export_is_in_that() -> None:
     world = World()
     interrupted(world)
     world.destinations = ON
-    degraded(world, pid=2)
-    unread = shown(world, skipped=Unread("AccessDenied"))
-    assert unread.readings is not None
-    assert unread.readings.outage is not None
-    assert "DestinationActive" in " ".join(unread.unsafe)
+    world.failures["export/0001"] = "InternalError"
+    with pytest.raises(AccountError):
+        run(world, pid=2)
+    world.clock.advance(700)
+    run(world, pid=3)
+    assert state_of(world) is State.REPLICATING
+    assert not shown(world).warnings
+
+
+def test_the_snapshot_settles_what_was_lost_before_it() -> None:
+    world = World()
+    process = Process(world)
+    process.go()
+    exported = process.run.journal.get(Exported)
+    assert exported is not None
+    settled = int(world.ledger_settings()["settled"]["N"]) / 1e6
+    assert settled == exported.export_time - 60

@@ -277,6 +277,38 @@ def test_a_skipped_record_shows_until_a_verification_has_settled_it(days: int) -
     assert world.round()["RecordsNeverReplicated"] == 0
 
 
+def test_what_the_stream_has_forgotten_is_remembered_once_the_consumer_has_caught_up() -> None:
+    world = steady()
+    world.settle(expire=True, floor=1, settled=world.clock.now_micros())
+    began, kept = world.clock(), world.config.retention_hours * 3600
+    world.clock.advance(kept - 900)
+    world.round()
+    assert world.book().overrun is None
+    world.clock.advance(1200)
+    world.round()
+    over = world.book().overrun
+    assert over is not None
+    assert began - 600 <= over.begin <= began
+    assert over.end is None
+    world.after()
+    world.after()
+    ended = world.book().overrun
+    assert ended is not None
+    assert ended.begin == over.begin
+    assert ended.end is not None
+    assert world.clock() - 600 <= ended.end <= world.clock()
+
+
+def test_a_stream_that_stood_idle_before_the_snapshot_has_forgotten_nothing() -> None:
+    world = World()
+    world.clock.advance(world.config.retention_hours * 3600 * 2)
+    world.round()
+    assert world.book().overrun is None
+    world.settle(expire=True, floor=1, settled=world.clock.now_micros())
+    assert world.after(600)["BufferUsed"] < 0.1
+    assert world.book().overrun is None
+
+
 def test_resolved_records_are_not_counted() -> None:
     world = steady()
     put("quarantine", "resolved/unreadable/a.json")(world)

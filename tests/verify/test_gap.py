@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-import pytest
-
 from bootstrap.journal import Row
 from bootstrap.progress import Snapshot, snapshot
-from bootstrap.states import CaughtUp, Exported, Interrupted, Skipped, State
-from bootstrap.verify.gap import Gap, gap, mended, outage
+from bootstrap.states import CaughtUp, Exported, Skipped, State
+from bootstrap.verify.gap import Gap, gap
 from bootstrap.verify.records import Verified
 from bootstrap.wording import instant
 from replicator.detectors import (
@@ -149,43 +147,3 @@ def test_beside_another_loss_the_gap_of_an_outage_reaches_up_to_now() -> None:
     made = gap(after(Outage(BEGAN, ENDED), lost(SKIPPED, 3)), None, COMMAND)
     assert made is not None
     assert (made.begin, made.end) == (NOW - 7260, NOW)
-
-
-@pytest.mark.parametrize(
-    ("outage", "verified", "exported", "is_mended"),
-    [
-        (Outage(BEGAN, NOW - 1920), EQUAL, None, True),
-        (Outage(BEGAN, NOW - 1919), EQUAL, None, False),
-        (Outage(BEGAN), EQUAL, None, False),
-        (Outage(BEGAN, NOW - 1900), None, Exported(export_time=int(NOW), done=True), True),
-        (Outage(BEGAN, NOW - 1900), None, Exported(export_time=int(NOW)), False),
-        (Outage(BEGAN, NOW - 1900), None, Exported(export_time=int(NOW - 2000), done=True), False),
-    ],
-)
-def test_only_a_whole_look_from_after_its_end_ends_an_outage(
-    outage: Outage, verified: Verified | None, exported: Exported | None, is_mended: bool
-) -> None:
-    assert mended(outage, exported, verified) is is_mended
-
-
-@pytest.mark.parametrize(
-    ("seen", "noted", "expected"),
-    [
-        (None, None, None),
-        (Outage(10, 20), None, Outage(10, 20)),
-        (None, Interrupted(10), Outage(10)),
-        (None, Interrupted(10, 20), Outage(10, 20)),
-        # The same one: the watchdog knows better when it began.
-        (Outage(15, 20), Interrupted(5, 25), Outage(15, 25)),
-        (Outage(15), Interrupted(5, 25), Outage(15)),
-        (Outage(15, 20), Interrupted(5), Outage(15)),
-        # Two: one gap for both.
-        (Outage(30, 40), Interrupted(10, 20), Outage(10, 40)),
-        (Outage(10, 20), Interrupted(30, 40), Outage(10, 40)),
-        (Outage(10, 20), Interrupted(30), Outage(10)),
-    ],
-)
-def test_what_a_run_noted_and_what_the_watchdog_saw_become_one_outage(
-    seen: Outage | None, noted: Interrupted | None, expected: Outage | None
-) -> None:
-    assert outage(seen, noted) == expected

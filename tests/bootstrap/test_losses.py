@@ -1,0 +1,84 @@
+"""What is missing stays known until a snapshot or a verification of afterwards has it (C7)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bootstrap.losses import Losses, known
+from bootstrap.states import Exported, Imported, Interrupted, Overran, Skipped
+from bootstrap.verify.records import Verified
+from replicator.detectors import Outage
+from replicator.rounds import Book
+
+COUNTS = dict.fromkeys(("changed_since", "missing", "extra", "different", "foreign"), 0)
+COUNTS |= dict.fromkeys(("source_items", "target_items", "equal"), 3)
+VERIFIED = Verified("r", 9000, 8900, 8950, 1.0, **COUNTS, complete_until=8000)
+EXPORT = Exported(export_time=1000, done=True)
+
+
+def noted(*records: Any, book: Book | None = None) -> Losses:
+    by_kind = {type(each): each for each in records}
+    return known(by_kind.get, book or Book())
+
+
+@pytest.mark.parametrize(
+    ("seen", "run", "expected"),
+    [
+        (None, None, None),
+        (Outage(10, 20), None, Outage(10, 20)),
+        (None, Interrupted(10), Outage(10)),
+        (None, Interrupted(10, 20), Outage(10, 20)),
+        (Outage(15, 20), Interrupted(5, 25), Outage(5, 25)),
+        (Outage(15), Interrupted(5, 25), Outage(5)),
+        (Outage(15, 20), Interrupted(5), Outage(5)),
+        (Outage(30, 40), Interrupted(10, 20), Outage(10, 40)),
+        (Outage(10, 20), Interrupted(30, 40), Outage(10, 40)),
+    ],
+)
+def test_what_a_run_noted_and_what_the_watchdog_saw_become_one_outage(
+    seen: Outage | None, run: Interrupted | None, expected: Outage | None
+) -> None:
+    assert noted(*([run] if run else []), book=Book(outage=seen)).outage == expected
+
+
+def test_an_overrun_is_known_from_both_as_well() -> None:
+    both = noted(Overran(30, 40), book=Book(overrun=Outage(10, 20)))
+    assert both.overrun == Outage(10, 40)
+
+
+OFF, LATE = Losses(outage=Outage(2000, 7900)), Losses(overrun=Outage(2000, 7900))
+GIVEN_UP = Losses(skipped=Skipped(1, 2000, 7900))
+
+
+@pytest.mark.parametrize("lost", [OFF, LATE, GIVEN_UP])
+def test_a_loss_is_over_by_what_is_complete_until_after_its_end(lost: Losses) -> None:
+    assert lost.unasked
+    assert lost.left(EXPORT, None) == lost
+    assert not lost.left(EXPORT, VERIFIED).any
+    assert lost.left(EXPORT, replace(VERIFIED, complete_until=7899)) == lost
+    assert not lost.left(Exported(export_time=7960, done=True), None).any, "another snapshot"
+    assert lost.left(Exported(export_time=7959, done=True), None) == lost
+    assert lost.left(Exported(export_time=7960), None) == lost, "it may still fail"
+
+
+@pytest.mark.parametrize("lost", [Losses(outage=Outage(2000)), Losses(overrun=Outage(2000))])
+def test_a_loss_that_goes_on_is_not_over(lost: Losses) -> None:
+    assert lost.left(EXPORT, VERIFIED) == lost
+
+
+def test_items_that_an_import_left_out_are_nobody_s_surprise() -> None:
+    lost = noted(Imported(done=True, refused=2))
+    assert lost.any
+    assert not lost.unasked
+    assert lost.left(EXPORT, replace(VERIFIED, complete_until=1000)) == lost
+    assert not lost.left(EXPORT, VERIFIED).any
+
+
+def test_each_loss_is_told_with_what_ends_it() -> None:
+    told = Losses(2, Skipped(3, 1, 2), Outage(10), Outage(10, 20)).warnings
+    assert len(told) == 4
+    assert all("python -m bootstrap verify --repair" in each for each in told)
+    assert "between 1970-01-01T00:00:10.000Z and now" in told[2]
