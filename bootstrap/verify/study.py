@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType, defstruct
 
-from bootstrap.verify.shapes import TYPES, Shape, Value
+from bootstrap.verify.shapes import TYPES, Doubts, Shape, Value, picked, unwritable
 
 MOST_NAMES = 256
 """Attributes of an item that get a field: a name is looked for among them one by one."""
@@ -68,7 +68,7 @@ class Seen:
         if self.many is None:
             for name, each in held.items():
                 self.names.setdefault(name, Seen()).add(each, left)
-            if len(self.names) <= _MOST_INNER and not any(map(_unwritable, held)):
+            if len(self.names) <= _MOST_INNER and not any(map(unwritable, held)):
                 return
             self.many = Seen()
             for seen in self.names.values():
@@ -96,10 +96,14 @@ class Seen:
 
 
 class Study:
-    """Learns the shape of a table's items from some of them."""
+    """Learns the shape of a table's items from some of them.
 
-    def __init__(self, key: tuple[str, ...]) -> None:
+    `doubts` is where its shapes leave what they cannot judge.
+    """
+
+    def __init__(self, key: tuple[str, ...], doubts: Doubts) -> None:
         self._key = tuple(sorted(key))
+        self._doubts = doubts
         self._items = 0
         self._count: Counter[str] = Counter()
         self._seen: dict[str, Seen] = {}
@@ -120,37 +124,22 @@ class Study:
         often = [
             name
             for name, count in self._count.most_common(MOST_NAMES)
-            if count >= _RARE * self._items and not _unwritable(name)
+            if count >= _RARE * self._items and not unwritable(name)
         ]
         if not set(self._key) <= set(often):
             return None
-        makes = _Makes()
+        makes = _Makes(self._doubts)
         item = makes.attributes(((name, self._seen[name]) for name in often), self._key)
-        fields = {name: place for place, name in enumerate(sorted(often))}
-        places = [f"f{fields[name]}" for name in self._key]
-        chosen = defstruct(
-            "Key",
-            [(place, Any) for place in places],
-            rename=dict(zip(places, self._key, strict=True)),
-            gc=False,
-        )
         line = defstruct("Line", [("Item", item)], forbid_unknown_fields=True, gc=False)
-        return Shape(msgspec.json.Decoder(line).decode, _picked(chosen, places), makes.loose)
-
-
-def _picked(chosen: Any, places: list[str]) -> Callable[[Any], Any]:
-    if len(places) == 1:
-        (only,) = places
-        return lambda item: chosen(getattr(item, only))
-    one, other = places
-    return lambda item: chosen(getattr(item, one), getattr(item, other))
+        return Shape(msgspec.json.Decoder(line).decode, picked(self._key), makes.loose)
 
 
 class _Makes:
     """Makes the types of one shape. `loose`: they admit values without a type, or with two."""
 
-    def __init__(self) -> None:
+    def __init__(self, doubts: Doubts) -> None:
         self.loose = False
+        self._doubts = doubts
         self._made = 0
         self._known: dict[str, Any] = {}
 
@@ -163,16 +152,18 @@ class _Makes:
         names: dict[str, str] = {}
         for place, (name, each) in enumerate(sorted(seen, key=lambda pair: pair[0])):
             made = self._value(each, left)
-            names[f"f{place}"] = name
-            fields.append(
-                (f"f{place}", made) if name in key else (f"f{place}", made | UnsetType, UNSET)
-            )
+            if name in key:
+                field = f"key{key.index(name)}"
+                fields.append((field, made))
+            else:
+                field = f"f{place}"
+                fields.append((field, made | UnsetType, UNSET))
+            names[field] = name
         return defstruct(
             "Attributes",
             fields,
             rename=names,
             forbid_unknown_fields=True,
-            omit_defaults=True,
             kw_only=True,
             gc=False,
         )
@@ -186,10 +177,9 @@ class _Makes:
         if len(fields) == 1:
             ((name, _),) = fields
             # Those that hold no others are the same wherever they are.
-            one = _typed(fields) if TYPES[name] is None else self._known.get(name)
-            return one or self._known.setdefault(name, _typed(fields))
-        several = [(name, held | UnsetType, UNSET) for name, held in fields]
-        return _typed(several, {"__post_init__": _exactly_one([name for name, _ in fields])})
+            one = self._typed(fields) if TYPES[name] is None else self._known.get(name)
+            return one or self._known.setdefault(name, self._typed(fields))
+        return self._typed([(name, held | UnsetType, UNSET) for name, held in fields])
 
     def _held(self, name: str, seen: Seen, left: int) -> Any:
         if name == "L":
@@ -205,31 +195,38 @@ class _Makes:
             return dict[str, each]
         return TYPES[name]
 
+    def _typed(self, fields: list[Any]) -> Any:
+        names = [name for name, *_ in fields]
+        looks = _looks(names, self._doubts)
+        return defstruct(
+            "Typed",
+            [(f"f{place}", *rest) for place, (_, *rest) in enumerate(fields)],
+            namespace={"__post_init__": looks} if looks else None,
+            rename={f"f{place}": name for place, name in enumerate(names)},
+            forbid_unknown_fields=True,
+            kw_only=True,
+            gc=False,
+        )
 
-def _typed(fields: list[Any], namespace: dict[str, Any] | None = None) -> Any:
-    return defstruct(
-        "Typed",
-        fields,
-        namespace=namespace,
-        forbid_unknown_fields=True,
-        omit_defaults=True,
-        kw_only=True,
-        gc=False,
-    )
 
+def _looks(names: list[str], doubts: Doubts) -> Callable[[Any], None] | None:
+    """What a type with these fields does with what it has decoded."""
+    if names == ["N"]:
+        return doubts.numbers.append
+    if len(names) == 1:
+        return (lambda value: doubts.texts.extend(value.f0)) if names == ["NS"] else None
+    places = [(f"f{names.index(name)}", name) for name in ("N", "NS") if name in names]
+    if len(names) == 2 and not places:
+        return doubts.twofold.append
+    held = operator.attrgetter(*(f"f{place}" for place in range(len(names)))) if names else None
 
-def _exactly_one(names: list[str]) -> Callable[[Any], None]:
-    """What a type of several fields does with what it decoded. No names: nothing is right."""
-    held = operator.attrgetter(*names) if names else None
-    others = len(names) - 1
-
-    def check(value: Any) -> None:
-        if held is None or held(value).count(UNSET) != others:
+    def look(value: Any) -> None:
+        # Of no names nothing is right.
+        if held is None or held(value).count(UNSET) != len(names) - 1:
             raise ValueError("a value has not exactly one type")
+        for place, name in places:
+            number = getattr(value, place)
+            if number is not UNSET:
+                doubts.texts.extend([number] if name == "N" else number)
 
-    return check
-
-
-def _unwritable(name: str) -> bool:
-    """Whether msgspec takes no such name for a field: those that JSON escapes."""
-    return any(character in '"\\' or character < " " for character in name)
+    return look
