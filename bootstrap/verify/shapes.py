@@ -2,8 +2,9 @@
 
 A type's fields stand in the order of the canonical form. So a line is decoded straight into them,
 whatever order it has, checked on the way, and written again canonically, all of it in C: sets and
-names sorted, base64 and escapes respelled. What a type cannot tell is told from what was written
-afterwards: numbers that are not normal, and values that have no type or two.
+names sorted, base64 and escapes respelled. What a type cannot tell is told afterwards, from what it
+decoded (`Doubts`) or from what was written: numbers that are not normal, and values that have no
+type or two.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ class Doubts:
 
         May be true where nothing is wrong; never false where something is.
         """
-        # A text with a comma in it is no number, and stays as it is.
+        # A text with a comma in it is no number, and stays as it is, whatever its parts look like.
         row = ",".join(["", *map(_first, self.numbers), *self.texts, ""])
         wrong = [(each.f0 is UNSET) is (each.f1 is UNSET) for each in self.twofold]
         self.forget()
@@ -100,6 +101,7 @@ class Doubts:
 
 
 _first = operator.attrgetter("f0")
+# A comma that no normal number follows; as with `_NORMAL`, some that are normal count as odd.
 _odd_in_row = re.compile(
     r",(?!-?[1-9][0-9]{0,38}(?:\.[0-9]{0,39}[1-9])?,|-?0\.[0-9]{0,39}[1-9],|0,|\Z)"
 ).search

@@ -9,16 +9,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, UnsetType, defstruct
+from msgspec import UNSET, Raw, UnsetType, defstruct
 
 from bootstrap.verify.shapes import TYPES, Doubts, Shape, Value, picked, unwritable
 
 MOST_NAMES = 256
 """Attributes of an item that get a field: a name is looked for among them one by one."""
+_QUOTE = ord('"')
 _MOST_INNER = 32  # of a map; one with more is a dictionary, whose names are data
 _MOST_IN_ROW = 8
 _MOST_DEPTH = 6
 _MOST_VALUES = 2_000  # that get a type of their own; one takes as long as a hundred lines
+_LONG = 1_024  # letters; texts that have as many on average are not read and written again
 _RARE = 1 / 32  # of the items; an attribute that is rarer has no field
 
 
@@ -36,6 +38,8 @@ class Seen:
     row: list[Seen] | None = None
     """Of its lists one by one, as long as all of them have the same few elements."""
     lists: int = 0
+    texts: int = 0
+    letters: int = 0
 
     def add(self, value: dict[str, Any], left: int = _MOST_DEPTH) -> None:
         """Takes in a value of an item; DynamoDB JSON. `left`: levels that get a type of their own.
@@ -47,7 +51,10 @@ class Seen:
             return
         for name, held in value.items():
             self.types.add(name)
-            if name == "L":
+            if name == "S":
+                self.texts += 1
+                self.letters += len(held)
+            elif name == "L":
                 self._list(held, left - 1)
             elif name == "M":
                 self._map(held, left - 1)
@@ -81,6 +88,8 @@ class Seen:
     def merge(self, other: Seen) -> None:
         """Takes in what was seen at another place."""
         self.types |= other.types
+        self.texts += other.texts
+        self.letters += other.letters
         if other.elements:
             self.elements = self.elements or Seen()
             self.elements.merge(other.elements)
@@ -104,6 +113,8 @@ class Study:
     def __init__(self, key: tuple[str, ...], doubts: Doubts) -> None:
         self._key = tuple(sorted(key))
         self._doubts = doubts
+        self.long = _LONG
+        """Letters from which on, on average, texts are left alone."""
         self._items = 0
         self._count: Counter[str] = Counter()
         self._seen: dict[str, Seen] = {}
@@ -128,18 +139,54 @@ class Study:
         ]
         if not set(self._key) <= set(often):
             return None
-        makes = _Makes(self._doubts)
-        item = makes.attributes(((name, self._seen[name]) for name in often), self._key)
+        makes = _Makes(self._doubts, self.long)
+        decode, loose = self._decode(makes, often), makes.loose
+        if makes.raw:
+            makes = _Makes(self._doubts, None)
+            decode = _left_alone(decode, self._decode(makes, often))
+            loose |= makes.loose
+        return Shape(decode, picked(self._key), loose)
+
+    def _decode(self, makes: _Makes, names: list[str]) -> Callable[[bytes], Any]:
+        item = makes.attributes(((name, self._seen[name]) for name in names), self._key)
         line = defstruct("Line", [("Item", item)], forbid_unknown_fields=True, gc=False)
-        return Shape(msgspec.json.Decoder(line).decode, picked(self._key), makes.loose)
+        return msgspec.json.Decoder(line).decode
+
+
+def _left_alone(
+    raw: Callable[[bytes], Any], read: Callable[[bytes], Any]
+) -> Callable[[bytes], Any]:
+    """Decodes with `raw`, which leaves texts alone, where they stand as they would be written."""
+
+    def decode(line: bytes) -> Any:
+        # What is left alone is JSON to the last quote, and has no control characters: that much
+        # msgspec makes sure of. `_a_text` looks for the first quote.
+        return (raw if b"\\" not in line and _is_utf8(line) else read)(line)
+
+    return decode
+
+
+def _is_utf8(line: bytes) -> bool:
+    if line.isascii():
+        return True
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 class _Makes:
-    """Makes the types of one shape. `loose`: they admit values without a type, or with two."""
+    """Makes the types of one shape. `loose`: they admit values without a type, or with two.
 
-    def __init__(self, doubts: Doubts) -> None:
+    `raw`: they leave texts alone, where those have `long` letters or more on average.
+    """
+
+    def __init__(self, doubts: Doubts, long: int | None) -> None:
         self.loose = False
+        self.raw = False
         self._doubts = doubts
+        self._long = long
         self._made = 0
         self._known: dict[str, Any] = {}
 
@@ -176,6 +223,9 @@ class _Makes:
         fields = [(name, self._held(name, seen, left - 1)) for name in TYPES if name in seen.types]
         if len(fields) == 1:
             ((name, _),) = fields
+            if name == "S" and self._long is not None and seen.letters >= self._long * seen.texts:
+                self.raw = True
+                return self._typed([("S", Raw)])
             # Those that hold no others are the same wherever they are.
             one = self._typed(fields) if TYPES[name] is None else self._known.get(name)
             return one or self._known.setdefault(name, self._typed(fields))
@@ -197,7 +247,7 @@ class _Makes:
 
     def _typed(self, fields: list[Any]) -> Any:
         names = [name for name, *_ in fields]
-        looks = _looks(names, self._doubts)
+        looks = _a_text if fields == [("S", Raw)] else _looks(names, self._doubts)
         return defstruct(
             "Typed",
             [(f"f{place}", *rest) for place, (_, *rest) in enumerate(fields)],
@@ -230,3 +280,8 @@ def _looks(names: list[str], doubts: Doubts) -> Callable[[Any], None] | None:
                 doubts.texts.extend([number] if name == "N" else number)
 
     return look
+
+
+def _a_text(value: Any) -> None:
+    if memoryview(value.f0)[0] != _QUOTE:
+        raise ValueError("a text is not a JSON string")

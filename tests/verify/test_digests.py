@@ -19,6 +19,9 @@ from tests.replicator.test_canonical import digits, images, numbers, small_numbe
 KEY = ("pk",)
 
 
+longs = st.sampled_from([0, 10**6])
+
+
 def in_file(value: Any) -> Any:
     """An image as a file of an export holds it: binary is base64, once."""
     if isinstance(value, dict):
@@ -84,9 +87,11 @@ def test_any_line_has_the_digests_of_the_consumer(
     assert Digester(KEY)(text) == expected(item)
 
 
-def learnt(*seen: Any) -> Digester:
-    """A digester that has made its shape of these items."""
+def learnt(*seen: Any, long: int | None = None) -> Digester:
+    """A digester that has made its shape of these items. `long` 0: for it every text is long."""
     digester = Digester(KEY)
+    if long is not None:
+        digester._study.long = long
     digester._next = len(seen)
     for item in seen:
         digester(line(item))
@@ -109,14 +114,14 @@ def by(digester: Digester, text: bytes) -> bytes | None:
 
 
 @settings(max_examples=250, deadline=None)
-@given(items, st.randoms(use_true_random=False), st.booleans())
+@given(items, st.randoms(use_true_random=False), st.booleans(), longs)
 def test_a_line_of_a_known_shape_has_the_digests_of_the_consumer(
-    item: Any, chance: Any, ascii_only: bool
+    item: Any, chance: Any, ascii_only: bool, long: int
 ) -> None:
     """The digester learns from one item, and then meets others with the same names and types, in
     whatever order, and some without some of them.
     """
-    digester = learnt(item)
+    digester = learnt(item, long=long)
     alike = [redrawn(item, chance) for _ in range(4)]
     for other in (item, *alike):
         assert digester(line(other, ascii_only=ascii_only)) == expected(other)
@@ -140,9 +145,9 @@ PIECES = [
 
 
 @settings(max_examples=600, deadline=None)
-@given(items, st.data())
+@given(items, longs, st.data())
 def test_of_a_damaged_line_a_known_shape_makes_what_the_consumer_makes_of_it(
-    item: Any, data: Any
+    item: Any, long: int, data: Any
 ) -> None:
     """An error where it is an error there, and else the same digests."""
     text = line(item)
@@ -150,7 +155,7 @@ def test_of_a_damaged_line_a_known_shape_makes_what_the_consumer_makes_of_it(
         start = data.draw(st.integers(0, len(text)))
         stop = start + data.draw(st.sampled_from([0, 0, 1, 2, 6]))
         text = text[:start] + data.draw(st.sampled_from([b"", *PIECES])) + text[stop:]
-    assert by(learnt(item), text) == by(Digester(KEY), text) == exactly(text)
+    assert by(learnt(item, long=long), text) == by(Digester(KEY), text) == exactly(text)
 
 
 @settings(max_examples=250, deadline=None)
@@ -240,117 +245,6 @@ def _redrawn(tag: str, held: Any, chance: Any) -> Any:
     if tag in POOL:
         return chance.choice(POOL[tag])
     return chance.random() < 0.5 if tag == "BOOL" else held
-
-
-@settings(max_examples=80, deadline=None)
-@given(items, st.randoms(use_true_random=False), st.integers(2, 70))
-def test_many_lines_at_once_have_the_digests_that_each_has_alone(
-    item: Any, chance: Any, count: int
-) -> None:
-    """Numbers are looked at for many lines together; some here are spelled oddly."""
-    other = item | {name: chance.choice(OTHERS) for name in item if name not in KEY}
-    digester = learnt(item, other)
-    many = [redrawn(chance.choice([item, other]), chance) for _ in range(count)]
-    pairs: list[bytes | None] = []
-    digester.extend(pairs, [line(each) for each in many])
-    assert pairs == [expected(each) for each in many]
-
-
-OTHERS: list[Any] = [{"NULL": True}, {"S": "x"}, {"N": "5"}, {"NS": ["5"]}, {"M": {}}]
-ODD = ["1.0", "-0", "007", "+1", "1E3", "1e0", ".5", "5.", "00", "", "1" + "0" * 45, "1,1.0", ",1"]
-
-
-def in_places(number: str) -> list[list[Any]]:
-    """Where a number may be: values of one place; the last one is to hold an odd number."""
-    n, null, text = {"N": number}, {"NULL": True}, {"S": "x"}
-    names = {f"n{each}": {"N": "1"} for each in range(40)}
-    return [
-        [n],
-        [null, n],
-        [text, n],
-        [null, text, n],
-        [null, {"NS": ["1"]}, n],
-        [{"NS": ["3", number]}],
-        [null, {"NS": ["3", number]}],
-        [{"L": [text, n]}],
-        [{"L": [null]}, {"L": [n, n, text]}],
-        [{"M": {"inner": n}}],
-        [{"M": {"inner": null}}, {"M": {"inner": n}}],
-        [{"M": names | {"n7": n}}],
-        [{"L": [{"M": {"inner": {"L": [{"NS": ["1", number]}]}}}]}],
-    ]
-
-
-@pytest.mark.parametrize("place", range(len(in_places("1"))))
-def test_one_odd_number_among_many_lines_is_found_wherever_it_is(
-    place: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    usual = [{"pk": {"S": "k"}, "x": value} for value in in_places("1")[place]] * 40
-    digester = learnt(*usual[:4])
-    monkeypatch.setattr(digester, "_seldom", lambda line: pytest.fail("not of the shape"))
-    fast = [expected(each) for each in usual]
-    for number in ODD:
-        odd = {"pk": {"S": "k"}, "x": in_places(number)[place][-1]}
-        for before in (0, len(usual) - 1):
-            many = [*usual[:before], odd, *usual[before:]]
-            digester._wary = 0
-            pairs: list[bytes | None] = []
-            digester.extend(pairs, [line(each) for each in many])
-            assert pairs == [*fast[:before], expected(odd), *fast[before:]]
-
-
-def test_an_odd_number_in_the_key_is_found_among_many_lines() -> None:
-    usual = [{"pk": {"N": str(n)}, "x": {"S": "y"}} for n in range(1, 100)]
-    digester = learnt(*usual[:3])
-    many = [*usual, {"pk": {"N": "7.0"}, "x": {"S": "y"}}]
-    pairs: list[bytes | None] = []
-    digester.extend(pairs, [line(each) for each in many])
-    assert pairs == [expected(each) for each in many]
-    assert pairs[-1] == pairs[6]
-
-
-@pytest.mark.parametrize("number", ["1", "1.0"])
-@pytest.mark.parametrize("before", [0, 63, 64, 70])
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        b'{"Item":{"pk":{"S":"k"},"x":{}}}',
-        b'{"Item":{"pk":{"S":"k"},"x":{"NULL":true,"S":"a"}}}',
-        b'{"Item":{"pk":{"S":"k"},"m":{"M":{"y":{"L":[{"S":"a","NULL":false}]}}}}}',
-        b'{"Item":{"pk":{"S":"k"},"m":{"M":{"y":{"L":[{"S":"a"},{}]}}}}}',
-        b'{"Item":{"pk":{"S":"k"},"x":{"S":"a"}}',
-        b'{"Item":{"x":{"S":"a"}}}',
-        b"",
-    ],
-)
-def test_an_error_among_many_lines_leaves_the_digests_of_those_before_it(
-    wrong: bytes, before: int, number: str
-) -> None:
-    """Whether or not one of the others has an odd number, for which all are looked at anew."""
-    kinds: list[Any] = [{"S": "a"}, {"NULL": True}] * 80
-    usual: list[Any] = [
-        {"pk": {"S": "k"}, "x": each, "m": {"M": {"y": {"L": [each]}}}, "n": {"N": "1"}}
-        for each in kinds
-    ]
-    digester = learnt(*usual[:2])
-    usual[3]["n"] = {"N": number}
-    lines = [line(each) for each in usual]
-    pairs: list[bytes | None] = []
-    with pytest.raises(ValueError):
-        digester.extend(pairs, [*lines[:before], wrong, *lines[before:]])
-    assert pairs == [expected(each) for each in usual[:before]]
-
-
-def test_after_an_odd_number_lines_are_looked_at_one_by_one_and_later_together_again() -> None:
-    usual = {"pk": {"S": "k"}, "x": {"N": "1"}}
-    digester = learnt(usual)
-    for _ in range(2):
-        pairs: list[bytes | None] = []
-        digester.extend(pairs, [line(usual | {"x": {"N": "1.0"}})])
-        assert digester._wary
-        digester.extend(pairs, [line(usual)] * 10_000)
-        assert not digester._wary
-        assert set(pairs) == {expected(usual)}
 
 
 @given(images)
