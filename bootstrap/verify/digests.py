@@ -16,6 +16,7 @@ import msgspec
 from bootstrap.verify.lines import full_item
 from bootstrap.verify.shapes import (
     SINGLE_NUMBER,
+    Doubts,
     any_shape,
     encode,
     encode_into,
@@ -32,6 +33,9 @@ _FIRST_LOOK = 64  # items that are studied before the first shape is made
 _EAGER = 1024  # unusual items that are all studied; after them, one in sixteen
 _REVIEW = 4096  # unusual items, after which a shape has to have paid
 
+_AT_ONCE = 64  # lines whose doubts are looked at together
+_WARY = 64  # times as many that are looked at one by one, after a doubt that was justified
+
 _EMPTY = blake2b(digest_size=DIGEST_BYTES)  # a copy is made in half the time
 _WHOLE_RANGE = 1 << 64
 
@@ -47,7 +51,9 @@ class Digester:
         self._limit = None if sample >= 1 else int(sample * _WHOLE_RANGE)
         self._any = any_shape(key)
         self._usual = self._any
-        self._study = Study(key)
+        self._doubts = Doubts()
+        self._study = Study(key, self._doubts)
+        self._wary = 0
         self._learning = True
         self._unusual = 0
         self._lines = 0
@@ -63,15 +69,39 @@ class Digester:
         return pairs[0]
 
     def extend(self, pairs: list[bytes | None], lines: Sequence[bytes]) -> None:
-        """Appends what each line comes to; after a ValueError, those of the lines before it.
-
-        One loop with few calls: a call costs as much as a good part of the work on a line.
-        """
+        """Appends what each line comes to; after a ValueError, those of the lines before it."""
         self._lines += len(lines)
+        for start in range(0, len(lines), _AT_ONCE):
+            some = lines[start : start + _AT_ONCE]
+            before = len(pairs)
+            if self._wary:
+                self._wary -= 1
+            elif self._trustingly(pairs, some):
+                continue
+            else:
+                self._wary = _WARY
+                del pairs[before:]
+            self._append(pairs, some, wary=True)
+            self._doubts.forget()
+
+    def _trustingly(self, pairs: list[bytes | None], lines: Sequence[bytes]) -> bool:
+        """Whether what was appended is right: there was no error, and no doubt is justified."""
+        try:
+            self._append(pairs, lines, wary=False)
+        except ValueError:
+            self._doubts.forget()
+            return False
+        return not self._doubts.justified()
+
+    def _append(self, pairs: list[bytes | None], lines: Sequence[bytes], wary: bool) -> None:
+        """One loop with few calls: a call costs as much as a good part of the work on a line.
+
+        `wary`: looks at each line by itself; else its doubts are left to the caller.
+        """
         limit, add, fresh = self._limit, pairs.append, _EMPTY.copy
         form, image = bytearray(), bytearray()
         usual, learning = self._usual, self._learning
-        decode, key_of, loose = usual.decode, usual.key, usual.loose
+        decode, key_of, look = usual.decode, usual.key, wary or usual.loose
         for line in lines:
             try:
                 if learning:
@@ -81,11 +111,11 @@ class Digester:
             except (ValueError, KeyError, RecursionError):
                 add(self._seldom(line))
                 usual, learning = self._usual, self._learning
-                decode, key_of, loose = usual.decode, usual.key, usual.loose
+                decode, key_of, look = usual.decode, usual.key, wary or usual.loose
                 continue
             encode_into(item, image)
-            if odd_number(image) or (loose and (two_types(image) or no_type(image))):
-                add(self._carefully(line, loose, bytes(form), bytes(image)))
+            if look and (odd_number(image) or two_types(image) or no_type(image)):
+                add(self._carefully(line, bytes(form), bytes(image)))
                 continue
             hashed = fresh()
             hashed.update(form)
@@ -104,12 +134,12 @@ class Digester:
             form = encode(self._any.key(item))
         except (ValueError, KeyError, RecursionError):
             return self._exactly(line)
-        pair = self._carefully(line, True, form, encode(item))
+        pair = self._carefully(line, form, encode(item))
         self._learn(line)
         return pair
 
-    def _carefully(self, line: bytes, loose: bool, form: bytes, image: bytes) -> bytes | None:
-        if loose and (two_types(image) or no_type(image)):
+    def _carefully(self, line: bytes, form: bytes, image: bytes) -> bytes | None:
+        if two_types(image) or no_type(image):
             return self._exactly(line)
         if odd_number(image):
             form, image = (SINGLE_NUMBER.sub(_normal, each) for each in (form, image))

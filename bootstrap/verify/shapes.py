@@ -2,19 +2,21 @@
 
 A type's fields stand in the order of the canonical form. So a line is decoded straight into them,
 whatever order it has, checked on the way, and written again canonically, all of it in C: sets and
-names sorted, base64 and escapes respelled. What a type cannot tell is told from what was written
-afterwards: numbers that are not normal, and values that have no type or two.
+names sorted, base64 and escapes respelled. What a type cannot tell is told afterwards, from what it
+decoded (`Doubts`) or from what was written: numbers that are not normal, and values that have no
+type or two.
 """
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, defstruct
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 encode: Callable[[Any], bytes] = _encoder.encode
@@ -45,7 +47,7 @@ no_type = re.compile(rb'\{\}(?:(?<![:\[,]\{"M":\{\})|(?<="M":\{"M":\{\}))').sear
 """Finds a value that may have no type."""
 
 
-class Value(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, gc=False):
+class Value(Struct, forbid_unknown_fields=True, kw_only=True, gc=False):
     """An attribute's value of which nothing is known."""
 
     M: dict[str, Value] | UnsetType = UNSET
@@ -66,13 +68,53 @@ class AnyLine(Struct, forbid_unknown_fields=True, gc=False):
     Item: dict[str, Value]
 
 
+class Doubts:
+    """What the types of a shape have decoded and could not judge, to be looked at many at once.
+
+    A type hands over what it has made, and hardly any Python is run for it. To look for it in what
+    was written would take as long as to write it.
+    """
+
+    def __init__(self) -> None:
+        self.numbers: list[Any] = []
+        """Values whose `f0` is a number."""
+        self.texts: list[str] = []
+        """Numbers, too."""
+        self.twofold: list[Any] = []
+        """Values that have one of `f0` and `f1`, or are wrong."""
+
+    def justified(self) -> bool:
+        """Whether a number is not spelled normally, or a value has not one type; and forgets them.
+
+        May be true where nothing is wrong; never false where something is.
+        """
+        # A text with a comma in it is no number, and stays as it is, whatever its parts look like.
+        row = ",".join(["", *map(_first, self.numbers), *self.texts, ""])
+        wrong = [(each.f0 is UNSET) is (each.f1 is UNSET) for each in self.twofold]
+        self.forget()
+        return _odd_in_row(row) is not None or any(wrong)
+
+    def forget(self) -> None:
+        self.numbers.clear()
+        self.texts.clear()
+        self.twofold.clear()
+
+
+_first = operator.attrgetter("f0")
+# A comma that no normal number follows; as with `_NORMAL`, some that are normal count as odd.
+_odd_in_row = re.compile(
+    r",(?!-?[1-9][0-9]{0,38}(?:\.[0-9]{0,39}[1-9])?,|-?0\.[0-9]{0,39}[1-9],|0,|\Z)"
+).search
+
+
 @dataclass(frozen=True)
 class Shape:
     """A type for the lines of a table, and what to do with what it decodes.
 
     `decode` raises ValueError, or RecursionError, for any line that is not of this shape. The
     canonical forms of what it returns are `encode(line.Item)` and `encode(key(line.Item))`, unless
-    `odd_number` finds something in the former, or `two_types` or `no_type` if the shape is `loose`.
+    the `Doubts` that it left are justified; or, if the shape is `loose` and leaves none, unless
+    `odd_number`, `two_types` or `no_type` find something in the former.
     """
 
     decode: Callable[[bytes], Any]
@@ -82,9 +124,33 @@ class Shape:
 
 def any_shape(key: tuple[str, ...]) -> Shape:
     """The shape of every item."""
-    names = sorted(key)
+    return Shape(msgspec.json.Decoder(AnyLine).decode, _chosen(tuple(sorted(key))), loose=True)
 
-    def chosen(item: dict[str, Value]) -> dict[str, Value]:
-        return {name: item[name] for name in names}
 
-    return Shape(msgspec.json.Decoder(AnyLine).decode, chosen, loose=True)
+def _chosen(names: tuple[str, ...]) -> Callable[[Any], Any]:
+    if any(map(unwritable, names)):
+        return lambda item: {name: item[name] for name in names}
+    made = _key_type(names)
+    if len(names) == 1:
+        (only,) = names
+        return lambda item: made(item[only])
+    one, other = names
+    return lambda item: made(item[one], item[other])
+
+
+def picked(names: tuple[str, ...]) -> Callable[[Any], Any]:
+    """Takes the key, of these sorted names, from a type's fields `key0` and `key1`."""
+    made = _key_type(names)
+    if len(names) == 1:
+        return lambda item: made(item.key0)
+    return lambda item: made(item.key0, item.key1)
+
+
+def _key_type(names: tuple[str, ...]) -> Any:
+    fields = {f"key{place}": name for place, name in enumerate(names)}
+    return defstruct("Key", [(field, Any) for field in fields], rename=fields, gc=False)
+
+
+def unwritable(name: str) -> bool:
+    """Whether msgspec takes no such name for a field: those that JSON escapes."""
+    return any(character in '"\\' or character < " " for character in name)

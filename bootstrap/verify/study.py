@@ -9,16 +9,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, UnsetType, defstruct
+from msgspec import UNSET, Raw, UnsetType, defstruct
 
-from bootstrap.verify.shapes import TYPES, Shape, Value
+from bootstrap.verify.shapes import TYPES, Doubts, Shape, Value, picked, unwritable
 
 MOST_NAMES = 256
 """Attributes of an item that get a field: a name is looked for among them one by one."""
+_QUOTE = ord('"')
 _MOST_INNER = 32  # of a map; one with more is a dictionary, whose names are data
 _MOST_IN_ROW = 8
 _MOST_DEPTH = 6
 _MOST_VALUES = 2_000  # that get a type of their own; one takes as long as a hundred lines
+_LONG = 1_024  # letters; texts that have as many on average are not read and written again
 _RARE = 1 / 32  # of the items; an attribute that is rarer has no field
 
 
@@ -36,6 +38,8 @@ class Seen:
     row: list[Seen] | None = None
     """Of its lists one by one, as long as all of them have the same few elements."""
     lists: int = 0
+    texts: int = 0
+    letters: int = 0
 
     def add(self, value: dict[str, Any], left: int = _MOST_DEPTH) -> None:
         """Takes in a value of an item; DynamoDB JSON. `left`: levels that get a type of their own.
@@ -47,7 +51,10 @@ class Seen:
             return
         for name, held in value.items():
             self.types.add(name)
-            if name == "L":
+            if name == "S":
+                self.texts += 1
+                self.letters += len(held)
+            elif name == "L":
                 self._list(held, left - 1)
             elif name == "M":
                 self._map(held, left - 1)
@@ -68,7 +75,7 @@ class Seen:
         if self.many is None:
             for name, each in held.items():
                 self.names.setdefault(name, Seen()).add(each, left)
-            if len(self.names) <= _MOST_INNER and not any(map(_unwritable, held)):
+            if len(self.names) <= _MOST_INNER and not any(map(unwritable, held)):
                 return
             self.many = Seen()
             for seen in self.names.values():
@@ -81,6 +88,8 @@ class Seen:
     def merge(self, other: Seen) -> None:
         """Takes in what was seen at another place."""
         self.types |= other.types
+        self.texts += other.texts
+        self.letters += other.letters
         if other.elements:
             self.elements = self.elements or Seen()
             self.elements.merge(other.elements)
@@ -96,10 +105,16 @@ class Seen:
 
 
 class Study:
-    """Learns the shape of a table's items from some of them."""
+    """Learns the shape of a table's items from some of them.
 
-    def __init__(self, key: tuple[str, ...]) -> None:
+    `doubts` is where its shapes leave what they cannot judge.
+    """
+
+    def __init__(self, key: tuple[str, ...], doubts: Doubts) -> None:
         self._key = tuple(sorted(key))
+        self._doubts = doubts
+        self.long = _LONG
+        """Letters from which on, on average, texts are left alone."""
         self._items = 0
         self._count: Counter[str] = Counter()
         self._seen: dict[str, Seen] = {}
@@ -120,37 +135,58 @@ class Study:
         often = [
             name
             for name, count in self._count.most_common(MOST_NAMES)
-            if count >= _RARE * self._items and not _unwritable(name)
+            if count >= _RARE * self._items and not unwritable(name)
         ]
         if not set(self._key) <= set(often):
             return None
-        makes = _Makes()
-        item = makes.attributes(((name, self._seen[name]) for name in often), self._key)
-        fields = {name: place for place, name in enumerate(sorted(often))}
-        places = [f"f{fields[name]}" for name in self._key]
-        chosen = defstruct(
-            "Key",
-            [(place, Any) for place in places],
-            rename=dict(zip(places, self._key, strict=True)),
-            gc=False,
-        )
+        makes = _Makes(self._doubts, self.long)
+        decode, loose = self._decode(makes, often), makes.loose
+        if makes.raw:
+            makes = _Makes(self._doubts, None)
+            decode = _left_alone(decode, self._decode(makes, often))
+            loose |= makes.loose
+        return Shape(decode, picked(self._key), loose)
+
+    def _decode(self, makes: _Makes, names: list[str]) -> Callable[[bytes], Any]:
+        item = makes.attributes(((name, self._seen[name]) for name in names), self._key)
         line = defstruct("Line", [("Item", item)], forbid_unknown_fields=True, gc=False)
-        return Shape(msgspec.json.Decoder(line).decode, _picked(chosen, places), makes.loose)
+        return msgspec.json.Decoder(line).decode
 
 
-def _picked(chosen: Any, places: list[str]) -> Callable[[Any], Any]:
-    if len(places) == 1:
-        (only,) = places
-        return lambda item: chosen(getattr(item, only))
-    one, other = places
-    return lambda item: chosen(getattr(item, one), getattr(item, other))
+def _left_alone(
+    raw: Callable[[bytes], Any], read: Callable[[bytes], Any]
+) -> Callable[[bytes], Any]:
+    """Decodes with `raw`, which leaves texts alone, where they stand as they would be written."""
+
+    def decode(line: bytes) -> Any:
+        # What is left alone is JSON to the last quote, and has no control characters: that much
+        # msgspec makes sure of. `_a_text` looks for the first quote.
+        return (raw if b"\\" not in line and _is_utf8(line) else read)(line)
+
+    return decode
+
+
+def _is_utf8(line: bytes) -> bool:
+    if line.isascii():
+        return True
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 class _Makes:
-    """Makes the types of one shape. `loose`: they admit values without a type, or with two."""
+    """Makes the types of one shape. `loose`: they admit values without a type, or with two.
 
-    def __init__(self) -> None:
+    `raw`: they leave texts alone, where those have `long` letters or more on average.
+    """
+
+    def __init__(self, doubts: Doubts, long: int | None) -> None:
         self.loose = False
+        self.raw = False
+        self._doubts = doubts
+        self._long = long
         self._made = 0
         self._known: dict[str, Any] = {}
 
@@ -163,16 +199,18 @@ class _Makes:
         names: dict[str, str] = {}
         for place, (name, each) in enumerate(sorted(seen, key=lambda pair: pair[0])):
             made = self._value(each, left)
-            names[f"f{place}"] = name
-            fields.append(
-                (f"f{place}", made) if name in key else (f"f{place}", made | UnsetType, UNSET)
-            )
+            if name in key:
+                field = f"key{key.index(name)}"
+                fields.append((field, made))
+            else:
+                field = f"f{place}"
+                fields.append((field, made | UnsetType, UNSET))
+            names[field] = name
         return defstruct(
             "Attributes",
             fields,
             rename=names,
             forbid_unknown_fields=True,
-            omit_defaults=True,
             kw_only=True,
             gc=False,
         )
@@ -185,11 +223,13 @@ class _Makes:
         fields = [(name, self._held(name, seen, left - 1)) for name in TYPES if name in seen.types]
         if len(fields) == 1:
             ((name, _),) = fields
+            if name == "S" and self._long is not None and seen.letters >= self._long * seen.texts:
+                self.raw = True
+                return self._typed([("S", Raw)])
             # Those that hold no others are the same wherever they are.
-            one = _typed(fields) if TYPES[name] is None else self._known.get(name)
-            return one or self._known.setdefault(name, _typed(fields))
-        several = [(name, held | UnsetType, UNSET) for name, held in fields]
-        return _typed(several, {"__post_init__": _exactly_one([name for name, _ in fields])})
+            one = self._typed(fields) if TYPES[name] is None else self._known.get(name)
+            return one or self._known.setdefault(name, self._typed(fields))
+        return self._typed([(name, held | UnsetType, UNSET) for name, held in fields])
 
     def _held(self, name: str, seen: Seen, left: int) -> Any:
         if name == "L":
@@ -205,31 +245,43 @@ class _Makes:
             return dict[str, each]
         return TYPES[name]
 
+    def _typed(self, fields: list[Any]) -> Any:
+        names = [name for name, *_ in fields]
+        looks = _a_text if fields == [("S", Raw)] else _looks(names, self._doubts)
+        return defstruct(
+            "Typed",
+            [(f"f{place}", *rest) for place, (_, *rest) in enumerate(fields)],
+            namespace={"__post_init__": looks} if looks else None,
+            rename={f"f{place}": name for place, name in enumerate(names)},
+            forbid_unknown_fields=True,
+            kw_only=True,
+            gc=False,
+        )
 
-def _typed(fields: list[Any], namespace: dict[str, Any] | None = None) -> Any:
-    return defstruct(
-        "Typed",
-        fields,
-        namespace=namespace,
-        forbid_unknown_fields=True,
-        omit_defaults=True,
-        kw_only=True,
-        gc=False,
-    )
 
+def _looks(names: list[str], doubts: Doubts) -> Callable[[Any], None] | None:
+    """What a type with these fields does with what it has decoded."""
+    if names == ["N"]:
+        return doubts.numbers.append
+    if len(names) == 1:
+        return (lambda value: doubts.texts.extend(value.f0)) if names == ["NS"] else None
+    places = [(f"f{names.index(name)}", name) for name in ("N", "NS") if name in names]
+    if len(names) == 2 and not places:
+        return doubts.twofold.append
+    held = operator.attrgetter(*(f"f{place}" for place in range(len(names)))) if names else None
 
-def _exactly_one(names: list[str]) -> Callable[[Any], None]:
-    """What a type of several fields does with what it decoded. No names: nothing is right."""
-    held = operator.attrgetter(*names) if names else None
-    others = len(names) - 1
-
-    def check(value: Any) -> None:
-        if held is None or held(value).count(UNSET) != others:
+    def look(value: Any) -> None:
+        # Of no names nothing is right.
+        if held is None or held(value).count(UNSET) != len(names) - 1:
             raise ValueError("a value has not exactly one type")
+        for place, name in places:
+            number = getattr(value, place)
+            if number is not UNSET:
+                doubts.texts.extend([number] if name == "N" else number)
 
-    return check
+    return look
 
 
-def _unwritable(name: str) -> bool:
-    """Whether msgspec takes no such name for a field: those that JSON escapes."""
-    return any(character in '"\\' or character < " " for character in name)
+def _a_text(value: Any) -> None:
+    if memoryview(value.f0)[0] != _QUOTE:
+        raise ValueError("a text is not a JSON string")

@@ -19,6 +19,9 @@ from tests.replicator.test_canonical import digits, images, numbers, small_numbe
 KEY = ("pk",)
 
 
+longs = st.sampled_from([0, 10**6])
+
+
 def in_file(value: Any) -> Any:
     """An image as a file of an export holds it: binary is base64, once."""
     if isinstance(value, dict):
@@ -84,9 +87,11 @@ def test_any_line_has_the_digests_of_the_consumer(
     assert Digester(KEY)(text) == expected(item)
 
 
-def learnt(*seen: Any) -> Digester:
-    """A digester that has made its shape of these items."""
+def learnt(*seen: Any, long: int | None = None) -> Digester:
+    """A digester that has made its shape of these items. `long` 0: for it every text is long."""
     digester = Digester(KEY)
+    if long is not None:
+        digester._study.long = long
     digester._next = len(seen)
     for item in seen:
         digester(line(item))
@@ -109,14 +114,14 @@ def by(digester: Digester, text: bytes) -> bytes | None:
 
 
 @settings(max_examples=250, deadline=None)
-@given(items, st.randoms(use_true_random=False), st.booleans())
+@given(items, st.randoms(use_true_random=False), st.booleans(), longs)
 def test_a_line_of_a_known_shape_has_the_digests_of_the_consumer(
-    item: Any, chance: Any, ascii_only: bool
+    item: Any, chance: Any, ascii_only: bool, long: int
 ) -> None:
     """The digester learns from one item, and then meets others with the same names and types, in
     whatever order, and some without some of them.
     """
-    digester = learnt(item)
+    digester = learnt(item, long=long)
     alike = [redrawn(item, chance) for _ in range(4)]
     for other in (item, *alike):
         assert digester(line(other, ascii_only=ascii_only)) == expected(other)
@@ -140,9 +145,9 @@ PIECES = [
 
 
 @settings(max_examples=600, deadline=None)
-@given(items, st.data())
+@given(items, longs, st.data())
 def test_of_a_damaged_line_a_known_shape_makes_what_the_consumer_makes_of_it(
-    item: Any, data: Any
+    item: Any, long: int, data: Any
 ) -> None:
     """An error where it is an error there, and else the same digests."""
     text = line(item)
@@ -150,7 +155,7 @@ def test_of_a_damaged_line_a_known_shape_makes_what_the_consumer_makes_of_it(
         start = data.draw(st.integers(0, len(text)))
         stop = start + data.draw(st.sampled_from([0, 0, 1, 2, 6]))
         text = text[:start] + data.draw(st.sampled_from([b"", *PIECES])) + text[stop:]
-    assert by(learnt(item), text) == by(Digester(KEY), text) == exactly(text)
+    assert by(learnt(item, long=long), text) == by(Digester(KEY), text) == exactly(text)
 
 
 @settings(max_examples=250, deadline=None)
