@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import itertools
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bootstrap.errors import BlockedError, LeaseHeldError, UsageError
 from bootstrap.journal import Row
 from bootstrap.states import State
-from bootstrap.verify.attributes import BATCH, explain
+from bootstrap.verify.attributes import explain
 from bootstrap.verify.comparison import Comparison
 from bootstrap.verify.desk import Desk, Options
 from bootstrap.verify.judging import FUZZ, Judgement
+from bootstrap.verify.partitions import Difference
 from bootstrap.verify.reading import Reading
 from bootstrap.verify.records import ReadProof, Verified
 from bootstrap.verify.repair import APPLIED, MOST_UNASKED, mended
 from bootstrap.verify.rounds import Round, Rounds
+from bootstrap.verify.sorting import Keys
 from bootstrap.verify.verdict import (
     Report,
     Verdict,
-    batch_of,
     judged,
     open_report,
     told,
@@ -98,14 +99,15 @@ class Verification:
     def _rounds(self) -> Found:
         options = self._options
         report = options.report or self._default_report()
-        verdict, rounds, last = Verdict(), 0, None
-        reported: set[bytes] = set()
+        verdict: Verdict | None = None
+        rounds = 0
+        reported = Keys(options.spool)
         with open_report(report) as file:
             writer = Report(file, values=options.show_values)
             while True:
                 rounds += 1
                 last = self._series.next()
-                verdict = self._judge(last, verdict, reported, writer, first=rounds == 1)
+                verdict = self._judge(last, verdict, reported, writer)
                 found = self._verified(last, verdict)
                 if found.judged >= options.until_judged or rounds >= MOST_ROUNDS:
                     break
@@ -129,22 +131,23 @@ class Verification:
         return Found(found, report, rounds, self._dry_run, self._reads)
 
     def _judge(
-        self, last: Round, before: Verdict, reported: set[bytes], writer: Report, *, first: bool
+        self, last: Round, before: Verdict | None, reported: Keys, writer: Report
     ) -> Verdict:
         """Judges one round. A key is unjudged as long as no round could judge it."""
         desk = self._desk
-        verdict = Verdict(counts=before.counts)
+        verdict = Verdict(Keys(self._options.spool))
+        if before is not None:
+            verdict.counts = before.counts
         mends = self._mends(last)
-        values = mends or self._options.show_values
         differing = told(
             desk.opener(),
             last.comparison,
             desk.ledger,
             last.moments,
             verdict,
-            values=values,
-            batch=batch_of(last.comparison, last.size_bytes) if values else BATCH,
-            wanted=lambda key: key not in reported,
+            reported,
+            values=self._options.show_values,
+            check=desk.lease.check,
         )
         if mends:
             self._series.begin_repair()
@@ -163,14 +166,15 @@ class Verification:
             desk.say(
                 f"{number(verdict.mended)} keys were mended before by these exports: equal now"
             )
-        if not first:
-            verdict.unjudged &= before.unjudged
+        if before is not None:
+            verdict.unjudged = verdict.unjudged.kept(before.unjudged)
+            before.unjudged.close()
         if self._options.read_source and verdict.unjudged:
             self._read_source(last.comparison, verdict, reported, writer, mends)
         return verdict
 
     def _read_source(
-        self, compared: Comparison, verdict: Verdict, reported: set[bytes], to: Report, mends: bool
+        self, compared: Comparison, verdict: Verdict, reported: Keys, to: Report, mends: bool
     ) -> None:
         """Judges by single reads what this round's exports could not."""
         desk, taking = self._desk, self._series.taking()
@@ -181,21 +185,24 @@ class Verification:
             self._patience.wait(lambda: taking.until(needed, ReadProof))
 
         fuzz = round(FUZZ * desk.timing.scale)
-        reading = Reading(desk.source_items, desk.target_items, desk.ledger, prove, fuzz)
-        unjudged = (d for d in compared.differences() if d.key in verdict.unjudged)
-        sides = (compared.source, compared.target)
-        keys = explain(desk.opener(), *sides, compared.spool.plan.key, unjudged)
-        found = verdict.counted(reading.differences(each.key for each in keys), reported)
+        left = Keys(self._options.spool)
+        reading = Reading(desk.source_items, desk.target_items, desk.ledger, prove, fuzz, left)
+        unjudged = verdict.unjudged.among(compared.differences(), lambda each: each.key)
+        some = ((_one_side(d), Judgement.CHANGED_SINCE) for d, known in unjudged if known)
+        explained = explain(desk.opener(), compared, some, check=desk.lease.check)
+        keys = (each.key for each, _ in explained)
+        found = verdict.counted(reading.differences(keys), reported)
         if mends:
             # Each with the time of its read less the fuzz; the first ones where nobody said --yes.
-            some = itertools.islice(found, None if self._options.yes else MOST_UNASKED)
-            versioned = ((each, judgement, at - fuzz) for each, judgement, at in some)
+            allowed = itertools.islice(found, None if self._options.yes else MOST_UNASKED)
+            versioned = ((each, judgement, at - fuzz) for each, judgement, at in allowed)
             for each, judgement, outcome in mended(versioned, desk.mender()):
                 self._repaired += outcome == APPLIED
                 to.add(each, judgement, repair=outcome)
         for each, judgement, _ in found:
             to.add(each, judgement)
-        verdict.unjudged = reading.unjudged
+        verdict.unjudged.close()
+        verdict.unjudged = left
 
     def _mends(self, last: Round) -> bool:
         """Whether this round's differences are mended, and not only shown."""
@@ -247,3 +254,8 @@ class Verification:
     def _default_report(self) -> Path:
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._desk.journal.now()))
         return self._options.spool.parent / f"{self._desk.table.source_table}-{stamp}.jsonl"
+
+
+def _one_side(difference: Difference) -> Difference:
+    """Enough to look up the key."""
+    return difference if difference.source is None else replace(difference, target=None)

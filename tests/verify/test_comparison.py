@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import pytest
 
 from bootstrap.verify import comparison, partitions
 from bootstrap.verify import spool as spools
-from bootstrap.verify.attributes import explain
+from bootstrap.verify.attributes import Explained, explain
 from bootstrap.verify.comparison import Comparison, Progress, compare
 from bootstrap.verify.errors import (
     DamagedExportError,
@@ -27,10 +27,11 @@ from bootstrap.verify.errors import (
     OtherSpoolError,
     SpoolSpaceError,
 )
+from bootstrap.verify.judging import Judgement
 from bootstrap.verify.lines import image
 from bootstrap.verify.manifest import Export
 from bootstrap.verify.objects import Objects
-from bootstrap.verify.partitions import Counts, Kind
+from bootstrap.verify.partitions import Counts, Difference, Kind
 from bootstrap.verify.spool import Spool
 from replicator.canonical import digest, key_digest
 from tests.verify.exports import BUCKET, KEY, Directory, Item, export, orders
@@ -53,6 +54,13 @@ def compared(
 ) -> Comparison:
     source, target = export(objects, 1, ours), export(objects, 2, theirs)
     return compare(source, target, opened(tmp_path, source, target), objects, workers=1)
+
+
+def explained(
+    objects: Objects, made: Comparison, differences: Iterable[Difference], **more: Any
+) -> Iterator[Explained]:
+    judged = ((each, Judgement.DIFFERENCE) for each in differences)
+    return (each for each, _ in explain(objects, made, judged, **more))
 
 
 def b64(value: bytes) -> str:
@@ -105,7 +113,7 @@ def test_every_kind_of_difference_is_found_and_nothing_else(
     made = compared(tmp_path, objects, ours, theirs)
     found = {
         e.difference.key: (e.difference.kind, e.attributes)
-        for e in explain(objects, made.source, made.target, KEY, made.differences(), batch=3)
+        for e in explained(objects, made, made.differences(), batch_bytes=3_000)
     }
     assert found == expected
     assert made.counts == Counts(300, 300, 300 - len(expected) + 1, 1, 1, len(expected) - 2)
@@ -121,9 +129,9 @@ def test_a_difference_names_its_digests_and_on_request_its_items(
     assert difference.key == key_digest({"pk": ours[4]["pk"]})
     assert difference.source_image == digest(image(ours[4]))
     assert difference.target_image == digest(image(theirs[4]))
-    (bare,) = explain(objects, made.source, made.target, KEY, [difference])
-    assert (bare.key, bare.source, bare.target) == ({"pk": ours[4]["pk"]}, None, None)
-    (full,) = explain(objects, made.source, made.target, KEY, [difference], values=True)
+    (bare,) = explained(objects, made, [difference])
+    assert (bare.key, bare.target) == ({"pk": ours[4]["pk"]}, None)
+    (full,) = explained(objects, made, [difference], values=True)
     assert (full.source, full.target) == (image(ours[4]), image(theirs[4]))
 
 
@@ -292,7 +300,7 @@ def test_a_file_that_changed_between_the_passes_is_noticed(
     assert difference.target is not None
     other = replace(difference, target=replace(difference.target, image=bytes(16)))
     with pytest.raises(DamagedExportError, match="not the item that was compared"):
-        list(explain(objects, made.source, made.target, KEY, [other]))
+        list(explained(objects, made, [other]))
 
 
 @pytest.mark.slow
