@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -19,55 +20,71 @@ T = TypeVar("T")
 
 AT_ONCE = 100_000
 """Records in memory before they are written: some 10 MB."""
-MOST_RUNS = 500
-"""Sorted runs that are merged at once."""
-MERGE_BYTES = 8 << 20
-"""Read ahead by a merge, all its runs together."""
+MERGE_BYTES = 16 << 20
+"""Read ahead where runs are merged, all together."""
 
 
 class Sorted:
-    """Records of `size` bytes. `directory` has to be there by the time that AT_ONCE are added.
+    """Records of `size` bytes: runs of them, each in order, one after the other in one file.
 
-    Nothing may be added while it is iterated over.
+    `directory` has to be there by the time that AT_ONCE are added. Nothing may be added while it is
+    iterated over.
     """
 
     def __init__(self, directory: Path, size: int) -> None:
         self._directory = directory
         self._size = size
         self._held: list[bytes] = []
-        self._levels: list[_Runs] = []
+        self._file: IO[bytes] | None = None
+        self._ends: list[int] = []
+        self._last = b""
         self._count = 0
 
     def add(self, record: bytes) -> None:
         self._held.append(record)
         self._count += 1
         if len(self._held) >= AT_ONCE:
-            held, self._held = sorted(self._held), []
-            self._write(0, held)
+            self._write()
 
     def __len__(self) -> int:
         return self._count
 
     def __iter__(self) -> Iterator[bytes]:
         self._held.sort()
-        runs = itertools.chain.from_iterable(level.runs for level in self._levels)
-        return heapq.merge(*_opened(list(runs), self._size), self._held)
+        begins = [0, *self._ends]
+        ahead = min(1 << 18, MERGE_BYTES // len(begins)) // self._size * self._size
+        runs = [
+            self._run(begin, end, max(self._size, ahead))
+            for begin, end in itertools.pairwise(begins)
+        ]
+        return heapq.merge(*runs, self._held)
 
     def close(self) -> None:
         """Frees the disk. What was added is gone."""
-        for level in self._levels:
-            level.file.close()
-        self._held, self._levels, self._count = [], [], 0
+        if self._file is not None:
+            self._file.close()
+        self._file, self._held, self._ends, self._count = None, [], [], 0
 
-    def _write(self, level: int, records: Iterable[bytes]) -> None:
-        if level == len(self._levels):
-            self._levels.append(_Runs(self._directory))
-        runs = self._levels[level]
-        runs.append(records)
-        if len(runs.runs) >= MOST_RUNS:
-            # Each record is written again only once in MOST_RUNS as many.
-            self._write(level + 1, heapq.merge(*_opened(runs.runs, self._size)))
-            runs.clear()
+    def _write(self) -> None:
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(dir=self._directory)  # noqa: SIM115, until `close`
+        self._held.sort()
+        if self._ends and self._last <= self._held[0]:
+            self._ends.pop()  # the last run goes on: what comes in order is one run
+        self._last = self._held[-1]
+        self._file.seek(0, os.SEEK_END)
+        self._file.write(b"".join(self._held))
+        self._ends.append(self._file.tell())
+        self._held = []
+
+    def _run(self, begin: int, end: int, ahead: int) -> Iterator[bytes]:
+        assert self._file is not None
+        while begin < end:
+            self._file.seek(begin)
+            piece = self._file.read(min(ahead, end - begin))
+            begin += len(piece)
+            for n in range(0, len(piece), self._size):
+                yield piece[n : n + self._size]
 
 
 class Keys(Sorted):
@@ -86,52 +103,8 @@ class Keys(Sorted):
                 next_ = next(known, None)
             yield one, next_ == wanted
 
-    def kept(self, others: Keys) -> Keys:
-        """Those that are in both, in place of these."""
-        both = Keys(self._directory)
-        for key, there in others.among(self, bytes):
+    def add_common(self, one: Keys, other: Keys) -> None:
+        """Adds what both of them have."""
+        for key, there in other.among(one, bytes):
             if there:
-                both.add(key)
-        self.close()
-        return both
-
-
-class _Runs:
-    """Runs of sorted records in one file, one after the other."""
-
-    def __init__(self, directory: Path) -> None:
-        self.file: IO[bytes] = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115, until `close`
-        self.runs: list[tuple[IO[bytes], int, int]] = []
-        self._last = b""
-
-    def append(self, records: Iterable[bytes]) -> None:
-        """A run more, or the last one goes on, where these come after it."""
-        remaining = iter(records)
-        begin = end = self.file.seek(0, 2)
-        first = True
-        while block := list(itertools.islice(remaining, 4096)):
-            if first and self.runs and self._last <= block[0]:
-                _, begin, _ = self.runs.pop()
-            first = False
-            end += self.file.write(b"".join(block))
-            self._last = block[-1]
-        self.runs.append((self.file, begin, end))
-
-    def clear(self) -> None:
-        self.file.seek(0)
-        self.file.truncate()
-        self.runs, self._last = [], b""
-
-
-def _opened(runs: list[tuple[IO[bytes], int, int]], size: int) -> list[Iterator[bytes]]:
-    ahead = max(1, min(1 << 20, MERGE_BYTES // max(1, len(runs))) // size) * size
-    return [_records(*run, size, ahead) for run in runs]
-
-
-def _records(file: IO[bytes], begin: int, end: int, size: int, ahead: int) -> Iterator[bytes]:
-    while begin < end:
-        file.seek(begin)
-        piece = file.read(min(ahead, end - begin))
-        begin += len(piece)
-        for n in range(0, len(piece), size):
-            yield piece[n : n + size]
+                self.add(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
 from dataclasses import dataclass, replace
@@ -58,6 +59,7 @@ class Verification:
         self._repaired = 0
         self._reads = 0
         self._dry_run = False
+        self._kept = contextlib.ExitStack()
 
     def run(self) -> Found:
         """From wherever the last one was stopped to its result.
@@ -81,6 +83,7 @@ class Verification:
             self._series.tell_recovery()
             raise
         finally:
+            self._kept.close()
             desk.lease.release()
 
     def refuse_unready(self) -> None:
@@ -101,7 +104,7 @@ class Verification:
         report = options.report or self._default_report()
         verdict: Verdict | None = None
         rounds = 0
-        reported = Keys(options.spool)
+        reported = self._keys()
         with open_report(report) as file:
             writer = Report(file, values=options.show_values)
             while True:
@@ -127,6 +130,7 @@ class Verification:
             )
         self._series.restore_recovery()
         self._note(found)
+        self._kept.close()
         last.comparison.spool.remove()
         return Found(found, report, rounds, self._dry_run, self._reads)
 
@@ -135,7 +139,7 @@ class Verification:
     ) -> Verdict:
         """Judges one round. A key is unjudged as long as no round could judge it."""
         desk = self._desk
-        verdict = Verdict(Keys(self._options.spool))
+        verdict = Verdict(self._keys())
         if before is not None:
             verdict.counts = before.counts
         mends = self._mends(last)
@@ -167,7 +171,9 @@ class Verification:
                 f"{number(verdict.mended)} keys were mended before by these exports: equal now"
             )
         if before is not None:
-            verdict.unjudged = verdict.unjudged.kept(before.unjudged)
+            now, verdict.unjudged = verdict.unjudged, self._keys()
+            verdict.unjudged.add_common(now, before.unjudged)
+            now.close()
             before.unjudged.close()
         if self._options.read_source and verdict.unjudged:
             self._read_source(last.comparison, verdict, reported, writer, mends)
@@ -185,7 +191,7 @@ class Verification:
             self._patience.wait(lambda: taking.until(needed, ReadProof))
 
         fuzz = round(FUZZ * desk.timing.scale)
-        left = Keys(self._options.spool)
+        left = self._keys()
         reading = Reading(desk.source_items, desk.target_items, desk.ledger, prove, fuzz, left)
         unjudged = verdict.unjudged.among(compared.differences(), lambda each: each.key)
         some = ((_one_side(d), Judgement.CHANGED_SINCE) for d, known in unjudged if known)
@@ -203,6 +209,10 @@ class Verification:
             to.add(each, judgement)
         verdict.unjudged.close()
         verdict.unjudged = left
+
+    def _keys(self) -> Keys:
+        """A set of key digests, as long as this process runs: another one judges anew."""
+        return self._kept.enter_context(contextlib.closing(Keys(self._options.spool)))
 
     def _mends(self, last: Round) -> bool:
         """Whether this round's differences are mended, and not only shown."""
