@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.verify import comparison, partitions
+from bootstrap.verify import comparison, partitions, sorting
 from bootstrap.verify import spool as spools
 from bootstrap.verify.attributes import Explained, explain
 from bootstrap.verify.comparison import Comparison, Progress, compare
@@ -157,8 +157,37 @@ def test_many_partitions_and_several_passes_come_to_the_same(
     monkeypatch.setattr(comparison, "BUFFER_BYTES", 2000)  # many blocks in a run
     made = compared(tmp_path, objects, ours, theirs)
     assert made.counts == Counts(996, 997, 992, 3, 4, 1)
-    assert len(list(made.differences())) == 8
+    differing = [each.key for each in made.differences()]
+    assert len(differing) == 8 and differing == sorted(differing)
     assert made.spool.plan.partitions > 1
+
+
+@pytest.mark.parametrize("at_once", [1, 30, 1000])
+def test_where_nothing_is_alike_the_places_come_some_at_a_time(
+    tmp_path: Path, objects: Directory, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(partitions, "DIFFERENCES_AT_ONCE", at_once)
+    ours, theirs = orders(60), orders(90)[30:]
+    for each in theirs:
+        each["x"] = {"N": "1"}
+    made = compared(tmp_path, objects, ours, theirs)
+    assert made.counts == Counts(60, 60, 0, 30, 30, 30)
+    kinds = {key_digest({"pk": each["pk"]}): Kind.MISSING for each in ours[:30]}
+    kinds |= {key_digest({"pk": each["pk"]}): Kind.DIFFERENT for each in ours[30:]}
+    kinds |= {key_digest({"pk": each["pk"]}): Kind.EXTRA for each in theirs[30:]}
+    found = list(explained(objects, made, made.differences(), values=True))
+    assert {each.difference.key: each.difference.kind for each in found} == kinds
+    assert all(key_digest(each.key) == each.difference.key for each in found)
+
+
+def test_results_that_are_not_in_order_are_refused(tmp_path: Path, objects: Directory) -> None:
+    made = compared(tmp_path, objects, orders(2), [])
+    result = made.spool.result(0)
+    whole, size = result.read_bytes(), partitions.DIFFERENCE_BYTES
+    result.write_bytes(whole[size : 2 * size] + whole[:size] + whole[2 * size :])
+    with pytest.raises(OtherSpoolError, match="not in the order") as caught:
+        list(made.differences())
+    assert caught.value.fix.startswith("delete it")
 
 
 def test_a_key_that_an_export_holds_twice_is_an_error_that_names_both_places(
@@ -301,6 +330,52 @@ def test_a_file_that_changed_between_the_passes_is_noticed(
     other = replace(difference, target=replace(difference.target, image=bytes(16)))
     with pytest.raises(DamagedExportError, match="not the item that was compared"):
         list(explained(objects, made, [other]))
+
+
+@pytest.mark.parametrize(("batch_bytes", "times"), [(10**9, 1), (30_000, 3)])
+def test_however_many_keys_differ_each_file_is_read_once_or_a_few_times(
+    tmp_path: Path, objects: Directory, batch_bytes: int, times: int
+) -> None:
+    ours, theirs = orders(400), orders(500)[100:]
+    for each in theirs:
+        each["x"] = {"N": "1"}
+    random.Random(3).shuffle(theirs)
+    made = compared(tmp_path, objects, ours, theirs)
+    read: list[str] = []
+    checked: list[None] = []
+    found = explained(
+        Watched(objects, read),  # type: ignore[arg-type]
+        made,
+        made.differences(),
+        batch_bytes=batch_bytes,
+        check=lambda: checked.append(None),
+    )
+    assert len(list(found)) == 500
+    counts = {
+        side: [read.count(file.key) for file in side.files] for side in (made.source, made.target)
+    }
+    assert set(counts[made.target]) == {1}
+    assert 1 <= max(counts[made.source]) <= times
+    assert len(checked) >= len(read)
+
+
+def test_nothing_that_differs_is_written_where_it_can_be_found(
+    tmp_path: Path, objects: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sorting, "AT_ONCE", 1)
+    made = compared(tmp_path, objects, orders(50), orders(40))
+    before = set(made.spool.directory.rglob("*"))
+    for _ in explained(objects, made, made.differences()):
+        assert set(made.spool.directory.rglob("*")) == before
+
+
+def test_a_line_that_is_gone_is_noticed(tmp_path: Path, objects: Directory) -> None:
+    made = compared(tmp_path, objects, orders(5), [])
+    each = next(made.differences())
+    assert each.source is not None
+    far = replace(each, source=replace(each.source, line=10**6))
+    with pytest.raises(DamagedExportError, match="no line 1000001"):
+        list(explained(objects, made, [far]))
 
 
 @pytest.mark.slow
