@@ -187,17 +187,27 @@ class _Part:
 
     def _pieces(self) -> Iterator[bytes]:
         partitions = self.spool.plan.partitions
+        least, after = self._turn()
         for data in self.export.files:
             for piece in pieces(self.spool.run(self.side, data.number), self.partition, partitions):
                 if self.passes == 1:
                     yield piece
                 else:
-                    yield b"".join(record for record in _cut(piece) if self._in_turn(record))
+                    yield b"".join(record for record in _cut(piece) if least <= record < after)
 
-    def _in_turn(self, record: bytes) -> bool:
-        # By the 16 bits after those that chose the partition: so turns are in the order of keys.
-        bits = int.from_bytes(record[:4], "big") * self.spool.plan.partitions & 0xFFFFFFFF
-        return (bits >> 16) * self.passes >> 16 == self.turn
+    def _turn(self) -> tuple[bytes, bytes]:
+        """How keys of this pass begin, and how those of after it do.
+
+        Cut by the 16 bits after those that chose the partition: so passes are in the order of keys.
+        """
+        of = 1 << 16
+        least, after = (
+            (self.partition * of + -(-turn * of // self.passes))
+            * (of // self.spool.plan.partitions)
+            for turn in (self.turn, self.turn + 1)
+        )
+        beyond = b"\xff" * (RECORD_BYTES + 1)
+        return least.to_bytes(4, "big"), after.to_bytes(4, "big") if after < 1 << 32 else beyond
 
     def _refuse_duplicates(self) -> None:
         seen: dict[bytes, bytes] = {}

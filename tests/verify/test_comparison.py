@@ -144,7 +144,7 @@ def test_equal_tables_are_equal_and_empty_ones_too(tmp_path: Path, objects: Dire
     assert made.counts == Counts(100, 100, 100)
 
 
-@pytest.mark.parametrize("per_partition", [1, 7, 90])
+@pytest.mark.parametrize("per_partition", [1, 7, 90, 350])
 def test_many_partitions_and_several_passes_come_to_the_same(
     tmp_path: Path, objects: Directory, monkeypatch: pytest.MonkeyPatch, per_partition: int
 ) -> None:
