@@ -215,6 +215,19 @@ class Rounds:
                 fix="name a later export, or none, and they are taken",
             )
 
+    def refuse_forgotten(self, moments: Moments) -> None:
+        """A key without an entry has not been changed since only as long as none is forgotten.
+
+        Raises:
+            BlockedError: when the ledger may have lost entries that are needed.
+        """
+        if self._forgotten(moments.source / 1e6):
+            raise BlockedError(
+                "This took so long that the ledger no longer knows of all that was changed since "
+                "the source's export.",
+                fix="python -m bootstrap verify --fresh with more --workers, or with --sample",
+            )
+
     def _forgotten(self, since: float) -> bool:
         """Whether the ledger may have lost entries of changes made after this epoch second."""
         kept = self._desk.table.ledger_retention_days * 86_400
@@ -257,12 +270,7 @@ class Rounds:
             workers=options.workers,
             on_progress=self._compared_so_far,
         )
-        if self._forgotten(moments.source / 1e6):
-            raise BlockedError(
-                "Comparing took so long that the ledger no longer knows of all that was changed "
-                "since the source's export.",
-                fix="python -m bootstrap verify --fresh with more --workers, or with --sample",
-            )
+        self.refuse_forgotten(moments)
         spool.check_space(comparison.counts.differing * JUDGING_BYTES)
         return Round(comparison, moments)
 

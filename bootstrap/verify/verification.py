@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bootstrap.errors import BlockedError, LeaseHeldError, UsageError
 from bootstrap.journal import Row
@@ -22,6 +25,7 @@ from bootstrap.verify.repair import APPLIED, MOST_UNASKED, mended
 from bootstrap.verify.rounds import Round, Rounds
 from bootstrap.verify.sorting import Keys
 from bootstrap.verify.verdict import (
+    Entries,
     Report,
     Verdict,
     judged,
@@ -33,6 +37,19 @@ from bootstrap.wording import number
 
 MOST_ROUNDS = 10
 READY = (State.REPLICATING, State.DEGRADED)
+
+
+@dataclass(frozen=True)
+class Remembering:
+    """The ledger, held after each read against how long it remembers."""
+
+    ledger: Entries
+    refuse_forgotten: Callable[[], None]
+
+    def entries(self, keys: Sequence[bytes]) -> dict[bytes, dict[str, Any]]:
+        found = self.ledger.entries(keys)
+        self.refuse_forgotten()
+        return found
 
 
 @dataclass(frozen=True)
@@ -142,11 +159,13 @@ class Verification:
         verdict = Verdict(self._keys())
         if before is not None:
             verdict.counts = before.counts
-        mends = self._mends(last)
+        refuse_forgotten = partial(self._series.refuse_forgotten, last.moments)
+        ledger = Remembering(desk.ledger, refuse_forgotten)
+        mends = self._mends(last, ledger)
         differing = told(
             desk.opener(),
             last.comparison,
-            desk.ledger,
+            ledger,
             last.moments,
             verdict,
             reported,
@@ -158,6 +177,7 @@ class Verification:
             versioned = ((*each, last.moments.repair_version) for each in differing)
             for each, judgement, outcome in mended(versioned, desk.mender()):
                 desk.lease.check()
+                refuse_forgotten()  # the guard has to know of what is newer
                 reported.add(each.difference.key)
                 self._repaired += outcome == APPLIED
                 writer.add(each, judgement, repair=outcome)
@@ -214,7 +234,7 @@ class Verification:
         """A set of key digests, as long as this process runs: another one judges anew."""
         return self._kept.enter_context(contextlib.closing(Keys(self._options.spool)))
 
-    def _mends(self, last: Round) -> bool:
+    def _mends(self, last: Round, ledger: Entries) -> bool:
         """Whether this round's differences are mended, and not only shown."""
         options = self._options
         if not options.repair:
@@ -224,7 +244,7 @@ class Verification:
         elif not options.yes:
             differing = (
                 each
-                for each, judgement in judged(last.comparison, self._desk.ledger, last.moments)
+                for each, judgement in judged(last.comparison, ledger, last.moments)
                 if judgement not in (Judgement.CHANGED_SINCE, Judgement.MENDED)
             )
             # One more than allowed is enough to know.

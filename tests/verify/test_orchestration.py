@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -379,6 +380,26 @@ def test_killed_while_it_judges_it_leaves_nothing_of_what_it_judged(
     found = twin.verify(pid=201)
     assert (found.verified.missing, len(report(found))) == (3, 3)
     assert len(twin.source.exports) == 1
+
+
+@pytest.mark.parametrize("repair", [False, True])
+def test_what_the_ledger_forgets_while_it_judges_is_not_taken_for_unchanged(
+    twin: Twin, repair: bool
+) -> None:
+    """C2: without its entry, a key that was changed since would look like a difference."""
+    twin.source.items["k1"] = item("k1", v={"N": "2"})
+    desk = twin.desk()
+
+    class Forgetting:
+        def entries(self, keys: Any) -> Any:
+            twin.world.clock.advance(31 * 86_400)
+            return {}
+
+    forgetful = replace(desk, ledger=Forgetting())
+    with pytest.raises(BlockedError, match="no longer knows"):
+        verification.Verification(forgetful, twin.options(repair=repair)).run()
+    assert not (twin.directory / "report.jsonl").read_text()
+    assert twin.target.items["k1"] == item("k1")
 
 
 # -- killed --------------------------------------------------------------------------------------
