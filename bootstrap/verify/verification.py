@@ -177,10 +177,10 @@ class Verification:
             versioned = ((*each, last.moments.repair_version) for each in differing)
             for each, judgement, outcome in mended(versioned, desk.mender()):
                 desk.lease.check()
-                refuse_forgotten()  # the guard has to know of what is newer
                 reported.add(each.difference.key)
                 self._repaired += outcome == APPLIED
                 writer.add(each, judgement, repair=outcome)
+                refuse_forgotten()  # the guard has to know of what is newer
         else:
             for each, judgement in differing:
                 desk.lease.check()

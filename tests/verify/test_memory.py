@@ -8,13 +8,19 @@ import random
 import subprocess
 import sys
 import tracemalloc
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from bootstrap.verify import sorting
+from bootstrap.verify.attributes import explain
+from bootstrap.verify.comparison import compare
+from bootstrap.verify.judging import Judgement
 from bootstrap.verify.manifest import DataFile, Export
-from bootstrap.verify.partitions import Counts, compare_partition
-from bootstrap.verify.spool import SIDES, Plan, RunWriter, Spool, whole_file
+from bootstrap.verify.partitions import Counts, Kind, compare_partition
+from bootstrap.verify.spool import SIDES, Plan, RunWriter, Spool, plan, whole_file
+from tests.verify.exports import KEY, Directory, export, orders
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -85,6 +91,33 @@ def test_keys_that_no_round_can_judge_take_disk_and_no_memory(tmp_path: Path) ->
     assert (unjudged, rounds) == (count, 2)
     # A set of them in memory takes more than 100 bytes a key.
     assert grown < 50e6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("values", [False, True])
+def test_many_differences_are_explained_in_the_memory_of_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: bool
+) -> None:
+    monkeypatch.setattr(sorting, "AT_ONCE", 1_000)
+    objects = Directory(tmp_path / "s3", chunk=1 << 14)
+    ours, theirs = orders(16_000), orders(20_000)[4_000:]
+    for each in theirs[:-4_000]:
+        each["note"] = {"S": "another" * 20}
+    source, target = export(objects, 1, ours), export(objects, 2, theirs)
+    del ours, theirs
+    spool = Spool.open(tmp_path / "spool", source, target, plan(source, target, KEY))
+    made = compare(source, target, spool, objects, workers=1)
+    judged = ((each, Judgement.DIFFERENCE) for each in made.differences())
+    tracemalloc.start()
+    try:
+        found = explain(objects, made, judged, values=values, batch_bytes=1 << 20)
+        kinds = Counter(each.difference.kind for each, _ in found)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kinds == {Kind.MISSING: 4_000, Kind.DIFFERENT: 12_000, Kind.EXTRA: 4_000}
+    # A megabyte of them, of each stream of lines a megabyte and its list, and what is read ahead.
+    assert peak < 8e6
 
 
 @pytest.mark.slow
