@@ -1,21 +1,39 @@
-"""The second pass: fetches only lines that differ, to name the attributes that do."""
+"""The second pass: fetches only lines that differ, to name the attributes that do.
+
+However many they are, memory is bounded and files are read a few times: what differs is put in
+order by its place, so that the target's files are read once, and the source's once for each
+BATCH_BYTES of digests of the target's items. Items stay off the disk here too.
+"""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+import heapq
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from operator import attrgetter
 
+from bootstrap.verify.comparison import Comparison
 from bootstrap.verify.files import blocks, damaged
+from bootstrap.verify.judging import Judgement
 from bootstrap.verify.lines import Item, full_item
 from bootstrap.verify.manifest import Export
 from bootstrap.verify.objects import Objects
-from bootstrap.verify.partitions import Difference, Found
-from replicator.canonical import digest, key_digest
+from bootstrap.verify.partitions import DIFFERENCE_BYTES, Difference, packed, unpacked
+from bootstrap.verify.sorting import Sorted
+from replicator.canonical import DIGEST_BYTES, digest, key_digest
 
-BATCH = 2_000
-"""Differences explained at a time. Each batch reads every file once in which one of them lies."""
+BATCH_BYTES = 128 << 20
+"""Digests of attributes in memory at once (some 300 bytes a key), and items where their values are
+wanted of both sides."""
+
+_PLACE = struct.Struct(">II")
+_HEAD = struct.Struct(f">IIB{DIFFERENCE_BYTES}s")  # place, judgement, difference
+_SHAPE = struct.Struct(">I")
+_OBJECT_BYTES = 56
+"""What Python takes for bytes in a list beside their length."""
+_JUDGEMENTS = tuple(Judgement)
 
 
 @dataclass(frozen=True)
@@ -23,7 +41,8 @@ class Explained:
     """A difference with its key and the names of the attributes that differ.
 
     `attributes` is sorted; for a key that one side does not have it holds all names of the other.
-    `source` and `target` are the whole items, only where they were asked for.
+    `source` and `target` are the whole items, with one exception: the target's item of a key that
+    both have is there only where values were asked for.
     """
 
     difference: Difference
@@ -33,99 +52,167 @@ class Explained:
     target: Item | None = None
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """What is kept of an item: digests, so that a batch of large items stays small."""
-
-    key: Item
-    attributes: Mapping[str, bytes]
-    item: Item | None
-
-
 def explain(
     objects: Objects,
-    source: Export,
-    target: Export,
-    key: Sequence[str],
-    differences: Iterable[Difference],
+    comparison: Comparison,
+    differences: Iterable[tuple[Difference, Judgement]],
     *,
     values: bool = False,
-    batch: int = BATCH,
-) -> Iterator[Explained]:
-    """Explains differences in the order in which they come.
+    batch_bytes: int = BATCH_BYTES,
+    check: Callable[[], None] = lambda: None,
+) -> Iterator[tuple[Explained, Judgement]]:
+    """Explains differences in the order of their places. `check` is called all along.
 
-    `values`: keep the items themselves too; that is the operator's to ask for, and with items of
-    400 KB a smaller `batch` is better.
+    An item is handed out once it has the digest that was compared; whether the rest of its file is
+    still the same is known only later.
 
     Raises:
         DamagedExportError: a file is no longer what was compared.
     """
-    remaining = iter(differences)
-    while some := list(itertools.islice(remaining, batch)):
-        ours = _fetch(objects, source, key, [d.source for d in some], values)
-        theirs = _fetch(objects, target, key, [d.target for d in some], values)
-        for difference in some:
-            yield _explained(
-                difference, _at(ours, difference.source), _at(theirs, difference.target)
+    plan, directory = comparison.spool.plan, comparison.spool.directory
+    source = partial(_lines, objects, comparison.source, attrgetter("source_image"))
+    target = partial(_lines, objects, comparison.target, attrgetter("target_image"))
+    of_source, of_target = (Sorted(directory, _HEAD.size) for _ in range(2))
+    try:
+        for difference, judgement in differences:
+            found = difference.target or difference.source
+            assert found is not None  # a difference has at least one side
+            by = of_source if difference.target is None else of_target
+            how = _JUDGEMENTS.index(judgement)
+            by.add(_HEAD.pack(found.file, found.line, how, packed(difference)))
+        held = _Held(values)
+        for line in target(of_target, check):
+            if line.difference.source is None:
+                yield line.alone(plan.key), line.judgement
+                continue
+            held.add(line)
+            if held.size >= batch_bytes:
+                for ours in source(held.by_source(), check):
+                    yield held.explained(ours, plan.key), ours.judgement
+                held = _Held(values)
+        rest = heapq.merge(held.by_source(), of_source)
+        for ours in source(rest, check):
+            one = ours.difference.target is None
+            yield ours.alone(plan.key) if one else held.explained(ours, plan.key), ours.judgement
+    finally:
+        of_source.close()
+        of_target.close()
+
+
+@dataclass(frozen=True)
+class _Line:
+    """An item that was wanted, and what it was wanted for."""
+
+    record: bytes
+    difference: Difference
+    judgement: Judgement
+    text: bytes
+    item: Item
+
+    def alone(self, key: Sequence[str]) -> Explained:
+        """Of a key that only one side has."""
+        ours, theirs = (self.item, None) if self.difference.target is None else (None, self.item)
+        names = tuple(sorted(self.item))
+        return Explained(
+            self.difference, {name: self.item[name] for name in key}, names, ours, theirs
+        )
+
+
+@dataclass
+class _Held:
+    """The target's items of keys that both sides have: their digests, until the source's are read.
+
+    A record is that of the difference, placed anew; then the number of the item's shape (its
+    names), the digests of its attributes in that order, and its line where values are wanted.
+    """
+
+    values: bool
+    size: int = 0
+    records: list[bytes] = field(default_factory=list)
+    shapes: list[tuple[str, ...]] = field(default_factory=list)
+    numbers: dict[tuple[str, ...], int] = field(default_factory=dict)
+
+    def add(self, line: _Line) -> None:
+        shape = tuple(line.item)
+        number = self.numbers.get(shape)
+        if number is None:
+            number = self.numbers[shape] = len(self.shapes)
+            self.shapes.append(shape)
+            self.size += sum(len(name) + 2 * _OBJECT_BYTES for name in ("", *shape))
+        source = line.difference.source
+        assert source is not None
+        record = b"".join(
+            (
+                _PLACE.pack(source.file, source.line),
+                line.record[_PLACE.size :],
+                _SHAPE.pack(number),
+                *(key_digest({name: value}) for name, value in line.item.items()),
+                line.text if self.values else b"",
             )
+        )
+        self.records.append(record)
+        self.size += len(record) + _OBJECT_BYTES
+
+    def by_source(self) -> list[bytes]:
+        self.records.sort()
+        return self.records
+
+    def explained(self, ours: _Line, key: Sequence[str]) -> Explained:
+        """The source's item beside what is held of the target's."""
+        (number,) = _SHAPE.unpack_from(ours.record, _HEAD.size)
+        start = _HEAD.size + _SHAPE.size
+        theirs: dict[str, bytes] = {}
+        for name in self.shapes[number]:
+            theirs[name] = ours.record[start : start + DIGEST_BYTES]
+            start += DIGEST_BYTES
+        return Explained(
+            ours.difference,
+            {name: ours.item[name] for name in key},
+            _differing(ours.item, theirs),
+            ours.item,
+            full_item(ours.record[start:]) if self.values else None,
+        )
 
 
-_Place = tuple[int, int]
-
-
-def _at(seen: Mapping[_Place, _Seen], found: Found | None) -> _Seen | None:
-    return None if found is None else seen[found.file, found.line]
-
-
-def _explained(difference: Difference, one: _Seen | None, other: _Seen | None) -> Explained:
-    left = {} if one is None else one.attributes
-    right = {} if other is None else other.attributes
-    known = one or other
-    assert known is not None  # a difference has at least one side
-    return Explained(
-        difference,
-        key=known.key,
-        attributes=tuple(
-            sorted(name for name in left.keys() | right.keys() if left.get(name) != right.get(name))
-        ),
-        source=one.item if one else None,
-        target=other.item if other else None,
+def _differing(ours: Item, theirs: Mapping[str, bytes]) -> tuple[str, ...]:
+    return tuple(
+        sorted(
+            name
+            for name in ours.keys() | theirs.keys()
+            if name not in ours
+            or name not in theirs
+            or key_digest({name: ours[name]}) != theirs[name]
+        )
     )
 
 
-def _fetch(
+def _lines(
     objects: Objects,
     export: Export,
-    key: Sequence[str],
-    wanted: Iterable[Found | None],
-    values: bool,
-) -> dict[_Place, _Seen]:
-    """The items at these places, each file read once and checked to its end."""
-    by_file: dict[int, dict[int, Found]] = {}
-    for found in wanted:
-        if found is not None:
-            by_file.setdefault(found.file, {})[found.line] = found
-    seen: dict[_Place, _Seen] = {}
-    for number, lines in sorted(by_file.items()):
-        file = export.files[number]
-        first = 0
+    image: Callable[[Difference], bytes],
+    records: Iterable[bytes],
+    check: Callable[[], None],
+) -> Iterator[_Line]:
+    """The items at the places with which records begin: in order, each file read to its end."""
+    remaining = iter(records)
+    wanted = next(remaining, None)
+    while wanted is not None:
+        number, line, how, about = _HEAD.unpack_from(wanted)
+        file, at, first = export.files[number], number, 0
         for block in blocks(objects, export.bucket, file):
-            for line in sorted(n for n in lines if first <= n < first + len(block)):
+            check()
+            while wanted is not None and at == number and line < first + len(block):
+                text, difference = block[line - first], unpacked(about)
                 try:
-                    item = full_item(block[line - first])
+                    item = full_item(text)
                 except ValueError as error:
                     damaged(file, f"line {line + 1} is unreadable ({error})")
-                if digest(item) != lines[line].image:
+                if digest(item) != image(difference):
                     damaged(file, f"line {line + 1} is not the item that was compared")
-                seen[number, line] = _seen(item, key, values)
+                yield _Line(wanted, difference, _JUDGEMENTS[how], text, item)
+                wanted = next(remaining, None)
+                if wanted is not None:
+                    at, line, how, about = _HEAD.unpack_from(wanted)
             first += len(block)
-    return seen
-
-
-def _seen(item: Item, key: Sequence[str], values: bool) -> _Seen:
-    names: dict[str, Any] = {name: item[name] for name in key}
-    return _Seen(
-        key=names,
-        attributes={name: key_digest({name: value}) for name, value in item.items()},
-        item=item if values else None,
-    )
+        if wanted is not None and at == number:
+            damaged(file, f"it has no line {line + 1}, which was compared")

@@ -54,9 +54,18 @@ class Comparison:
     counts: Counts
 
     def differences(self) -> Iterator[Difference]:
-        """The keys that differ, by key digest; read from the spool as they are asked for."""
+        """The keys that differ, in order of key digests; read from the spool when asked for."""
+        last = b""
         for partition in range(self.spool.plan.partitions):
-            yield from differences_in(self.spool.result(partition))
+            result = self.spool.result(partition)
+            for difference in differences_in(result):
+                if difference.key <= last:
+                    raise OtherSpoolError(
+                        f"The differences in {result} are not in the order of their keys.",
+                        fix="delete it, and run again: that partition is compared again",
+                    )
+                last = difference.key
+                yield difference
 
 
 def compare(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import md5
@@ -23,7 +23,7 @@ TAKE_ANOTHER = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class DataFile:
     """One data file. `number` is its place in the manifest; `md5` is base64 of the object's."""
 
@@ -69,7 +69,7 @@ def read_export(objects: Objects, bucket: str, summary: str) -> Export:
     Raises:
         DamagedExportError: a manifest is missing, unreadable, altered or contradicts the other.
     """
-    about = _lines(summary, _checked(objects, bucket, summary))
+    about = list(_lines(summary, _checked(objects, bucket, summary)))
     if len(about) != 1:
         _damaged(summary, f"it holds {len(about)} values where one is expected")
     fields = about[0]
@@ -128,14 +128,17 @@ def _checked(objects: Objects, bucket: str, key: str) -> bytes:
     return body
 
 
-def _lines(key: str, body: bytes) -> list[Mapping[str, Any]]:
-    try:
-        values = [json.loads(line) for line in body.split(b"\n") if line.strip()]
-    except ValueError:
-        _damaged(key, "it is not JSON")
-    if not all(isinstance(value, dict) for value in values):
-        _damaged(key, "it holds something else than JSON objects")
-    return values
+def _lines(key: str, body: bytes) -> Iterator[Mapping[str, Any]]:
+    for line in body.split(b"\n"):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except ValueError:
+            _damaged(key, "it is not JSON")
+        if not isinstance(value, dict):
+            _damaged(key, "it holds something else than JSON objects")
+        yield value
 
 
 def _placed(root: str, key: str) -> str:

@@ -9,7 +9,7 @@ import json
 import math
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
@@ -32,11 +32,16 @@ from replicator.canonical import DIGEST_BYTES, digest
 MOST_AT_ONCE = ITEMS_PER_PARTITION * 3 // 2
 """Keys of a side in memory: four workers at it stay within 400 MB together."""
 
+DIFFERENCES_AT_ONCE = 100_000
+"""Keys that differ whose places are in memory: each further so many read the partition again."""
+
 ABSENT = digest(None)
 
 _PAIR = struct.Struct(f"{DIGEST_BYTES}s{DIGEST_BYTES}s{RECORD_BYTES - 2 * DIGEST_BYTES}x")
-_NOWHERE = bytes(RECORD_BYTES)
 _DIFFERENCE = struct.Struct(">16sB24s24s")  # key, which sides have it, image and place of both
+_FOUND = struct.Struct(">16sII")
+_NOWHERE = bytes(_FOUND.size)
+DIFFERENCE_BYTES = _DIFFERENCE.size
 _TAIL = struct.Struct(">I")
 
 
@@ -131,12 +136,27 @@ def differences_in(result: Path) -> Iterator[Difference]:
     _, size = _open(result)
     with result.open("rb") as file:
         for _ in range(size // _DIFFERENCE.size):
-            key, present, ours, theirs = _DIFFERENCE.unpack(file.read(_DIFFERENCE.size))
-            yield Difference(
-                key,
-                source=_found(ours) if present & 1 else None,
-                target=_found(theirs) if present & 2 else None,
-            )
+            yield unpacked(file.read(_DIFFERENCE.size))
+
+
+def packed(difference: Difference) -> bytes:
+    """DIFFERENCE_BYTES of it."""
+    ours, theirs = (
+        _NOWHERE if found is None else _FOUND.pack(found.image, found.file, found.line)
+        for found in (difference.source, difference.target)
+    )
+    present = (difference.source is not None) + 2 * (difference.target is not None)
+    return _DIFFERENCE.pack(difference.key, present, ours, theirs)
+
+
+def unpacked(record: bytes) -> Difference:
+    """What `packed` made bytes of."""
+    key, present, ours, theirs = _DIFFERENCE.unpack(record)
+    return Difference(
+        key,
+        source=Found(*_FOUND.unpack(ours)) if present & 1 else None,
+        target=Found(*_FOUND.unpack(theirs)) if present & 2 else None,
+    )
 
 
 @dataclass(frozen=True)
@@ -167,16 +187,27 @@ class _Part:
 
     def _pieces(self) -> Iterator[bytes]:
         partitions = self.spool.plan.partitions
+        least, after = self._turn()
         for data in self.export.files:
             for piece in pieces(self.spool.run(self.side, data.number), self.partition, partitions):
                 if self.passes == 1:
                     yield piece
                 else:
-                    yield b"".join(record for record in _cut(piece) if self._in_turn(record))
+                    yield b"".join(record for record in _cut(piece) if least <= record < after)
 
-    def _in_turn(self, record: bytes) -> bool:
-        # Two bytes of the key that did not choose the partition.
-        return (record[2] << 8 | record[3]) * self.passes >> 16 == self.turn
+    def _turn(self) -> tuple[bytes, bytes]:
+        """How keys of this pass begin, and how those of after it do.
+
+        Cut by the 16 bits after those that chose the partition: so passes are in the order of keys.
+        """
+        of = 1 << 16
+        least, after = (
+            (self.partition * of + -(-turn * of // self.passes))
+            * (of // self.spool.plan.partitions)
+            for turn in (self.turn, self.turn + 1)
+        )
+        beyond = b"\xff" * (RECORD_BYTES + 1)
+        return least.to_bytes(4, "big"), after.to_bytes(4, "big") if after < 1 << 32 else beyond
 
     def _refuse_duplicates(self) -> None:
         seen: dict[bytes, bytes] = {}
@@ -201,23 +232,32 @@ def _compare(ours: _Part, theirs: _Part, file: BinaryIO) -> Counts:
     counts = Counts(len(left), len(right), len(left))
     if left == right:
         return counts
-    odd = {key for key, _ in left.items() ^ right.items()}
-    kinds = [(key in left) + 2 * (key in right) for key in sorted(odd)]
-    left, right = (
-        {r[:DIGEST_BYTES]: r for r in each.records() if r[:DIGEST_BYTES] in odd}
-        for each in (ours, theirs)
-    )
-    for key, present in zip(sorted(odd), kinds, strict=True):
-        one, other = (each.get(key, _NOWHERE)[DIGEST_BYTES:] for each in (left, right))
-        file.write(_DIFFERENCE.pack(key, present, one, other))
+    odd = [key for key, image in left.items() if right.get(key) != image]
+    odd += [key for key in right if key not in left]
+    odd.sort()
+    kinds = bytes((key in left) + 2 * (key in right) for key in odd)
+    # All keys may differ: their images make room before their places are looked up.
+    del left, right
+    for begin in range(0, len(odd), DIFFERENCES_AT_ONCE):
+        some = slice(begin, begin + DIFFERENCES_AT_ONCE)
+        _write(file, odd[some], kinds[some], ours, theirs)
     missing, extra, different = (kinds.count(present) for present in (1, 2, 3))
     equal = counts.source - missing - different
     return Counts(counts.source, counts.target, equal, missing, extra, different)
 
 
-def _found(rest: bytes) -> Found:
-    file, line = place(bytes(DIGEST_BYTES) + rest)
-    return Found(rest[:DIGEST_BYTES], file, line)
+def _write(file: BinaryIO, keys: Sequence[bytes], kinds: bytes, ours: _Part, theirs: _Part) -> None:
+    numbers = {key: n for n, key in enumerate(keys)}
+    both = []
+    for part in (ours, theirs):
+        found = [_NOWHERE] * len(keys)
+        for record in part.records():
+            number = numbers.get(record[:DIGEST_BYTES])
+            if number is not None:
+                found[number] = record[DIGEST_BYTES:]
+        both.append(found)
+    for each in zip(keys, kinds, *both, strict=True):
+        file.write(_DIFFERENCE.pack(*each))
 
 
 def _open(result: Path) -> tuple[Counts, int]:

@@ -17,7 +17,7 @@ from bootstrap.verify.attributes import Explained
 from bootstrap.verify.judging import Judgement
 from bootstrap.verify.partitions import Difference, Found
 from bootstrap.verify.verdict import Entries
-from replicator.canonical import digest, key_digest
+from replicator.canonical import canonical, digest, key_digest
 from replicator.change import Entry
 from replicator.ledger import from_item
 
@@ -25,8 +25,10 @@ T = TypeVar("T")
 
 AT_ONCE = 100
 ROUNDS = 3
-MOST_WAITING = 100_000
-"""Keys in flight that are kept in memory for the proof; more than these stay unjudged."""
+WAITING_BYTES = 64 << 20
+"""Keys in flight that are kept in memory for the proof (some 80,000); more stay unjudged."""
+_WAITING_BYTES = 700
+"""What Python takes for one of them beside the key's own text."""
 NOWHERE = -1
 """In place of an export's file and line: the item was read."""
 
@@ -47,6 +49,12 @@ class Items(Protocol):
     """Consistent reads of one table."""
 
     def read(self, key: Mapping[str, Any]) -> Read: ...
+
+
+class Unjudged(Protocol):
+    """A set of key digests."""
+
+    def add(self, key: bytes, /) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -103,8 +111,8 @@ class Reading:
     ledger: Entries
     prove: Callable[[float], None]
     fuzz: int
-    unjudged: set[bytes] = field(default_factory=set)
-    """Digests of the keys that even reads could not judge."""
+    unjudged: Unjudged = field(default_factory=set[bytes])
+    """Takes the digests of the keys that even reads could not judge."""
     read: int = 0
     """Reads of the source."""
 
@@ -122,19 +130,22 @@ class Reading:
             for some in _some(waiting):
                 yield from self._second_look(some, moving)
             if last:
-                self.unjudged.update(key_digest(each.key) for each in moving)
+                for each in moving:
+                    self.unjudged.add(key_digest(each.key))
                 return
             waiting = self._first_look(each.key for each in moving)
 
     def _first_look(self, keys: Iterable[Mapping[str, Any]]) -> list[Waiting]:
         """The keys that do not agree at once: with writes in flight, few."""
         waiting: list[Waiting] = []
+        room = WAITING_BYTES
         for some in _some(keys):
             reads = [self._source(key) for key in some]
             for key, read, seen in zip(some, reads, self._targets(some), strict=True):
                 if seen.read.image == read.image:
                     continue
-                if len(waiting) < MOST_WAITING:
+                room -= _WAITING_BYTES + len(canonical(key))
+                if room >= 0:
                     waiting.append(Waiting(key, read.image, read.at))
                 else:
                     self.unjudged.add(key_digest(key))

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from bootstrap.verify.attributes import Explained
 from bootstrap.verify.judging import Judgement
-from replicator.change import MICROSECOND, Change, Version
+from bootstrap.verify.partitions import Difference
+from replicator.change import MICROSECOND, Change, Entry, Version
 from replicator.effects import Deadline, Effects
 from replicator.guard import Attempt, Guard, Terms
 from replicator.outcome import Applied, Rejected, Result, Retry, Superseded
@@ -27,6 +29,19 @@ APPLIED = "applied"
 CHANGED = "not applied: the key was changed since; a later verification mends it"
 REFUSED = "not applied: the target refuses the item"
 SAME_TIME = "not applied: a change of the very same time; a later verification mends it"
+
+
+@dataclass(eq=False)
+class Mend(Change):
+    """A change to the source's item. Of the target's item, only the digest has to be there."""
+
+    difference: Difference
+
+    @cached_property
+    def entry(self) -> Entry:
+        """With the images that were compared."""
+        ours, theirs = self.difference.source_image, self.difference.target_image
+        return Entry(self.version, image=ours, previous=theirs)
 
 
 @dataclass(frozen=True)
@@ -55,13 +70,13 @@ def mended(
     """Applies the source's items, some at a time, each with a version in µs; says what became of
     each.
 
-    The items have to be there: `told` with values.
     """
     group: list[tuple[Explained, Judgement, Change]] = []
     size = 0
     for each, judgement, micros in told:
         version = Version(micros, MICROSECOND)
-        change = Change(each.key, each.target, each.source, version, version.micros / 1e6)
+        images = (each.target, each.source)
+        change = Mend(each.key, *images, version, version.micros / 1e6, each.difference)
         group.append((each, judgement, change))
         size += change.size
         if len(group) >= AT_ONCE or size >= BYTES_AT_ONCE:

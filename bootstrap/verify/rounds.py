@@ -14,6 +14,7 @@ from bootstrap.verify.comparison import Progress as Compared
 from bootstrap.verify.desk import Desk, Options
 from bootstrap.verify.judging import FUZZ, MARGIN, Moments
 from bootstrap.verify.manifest import Export, read_export, summary_key
+from bootstrap.verify.partitions import DIFFERENCE_BYTES
 from bootstrap.verify.records import (
     GivenProof,
     RecoverySwitched,
@@ -22,7 +23,7 @@ from bootstrap.verify.records import (
     TargetTaken,
     Verified,
 )
-from bootstrap.verify.spool import Spool
+from bootstrap.verify.spool import JUDGING_BYTES, Spool
 from bootstrap.verify.taking import Exports, Taking, recovery_price, refuse_without_recovery
 from bootstrap.verify.waiting import Patience
 from bootstrap.wording import duration, number, size
@@ -34,7 +35,6 @@ class Round:
 
     comparison: Comparison
     moments: Moments
-    size_bytes: int | None
 
 
 class Rounds:
@@ -96,7 +96,6 @@ class Rounds:
             self._read(source.arn, source.prefix),
             self._read(target.arn, target.prefix),
             moments,
-            source.size_bytes,
         )
 
     def _repairing(self) -> bool:
@@ -183,7 +182,7 @@ class Rounds:
         self._patience.wait(lambda: taking.until(max(needed, since), GivenProof))
         caught = taking.proved(GivenProof)
         moments = self._moments(ours.time / 1e6, theirs.time / 1e6, caught)
-        return self._compared(ours, theirs, moments, source.size_bytes)
+        return self._compared(ours, theirs, moments)
 
     def _complete(self, account: Exports, arn: str) -> ExportFacts:
         facts = account.describe(arn)
@@ -216,6 +215,19 @@ class Rounds:
                 fix="name a later export, or none, and they are taken",
             )
 
+    def refuse_forgotten(self, moments: Moments) -> None:
+        """A key without an entry has not been changed since only as long as none is forgotten.
+
+        Raises:
+            BlockedError: when the ledger may have lost entries that are needed.
+        """
+        if self._forgotten(moments.source / 1e6):
+            raise BlockedError(
+                "This took so long that the ledger no longer knows of all that was changed since "
+                "the source's export.",
+                fix="python -m bootstrap verify --fresh with more --workers, or with --sample",
+            )
+
     def _forgotten(self, since: float) -> bool:
         """Whether the ledger may have lost entries of changes made after this epoch second."""
         kept = self._desk.table.ledger_retention_days * 86_400
@@ -238,16 +250,17 @@ class Rounds:
         bucket = self._desk.outputs.snapshot_bucket
         return read_export(self._desk.opener(), bucket, summary_key(arn, prefix or None))
 
-    def _compared(
-        self, source: Export, target: Export, moments: Moments, size_bytes: int | None
-    ) -> Round:
+    def _compared(self, source: Export, target: Export, moments: Moments) -> Round:
         desk, options = self._desk, self._options
         facts = desk.source.table()
         assert facts is not None
         key = tuple(str(each["AttributeName"]) for each in facts.keys)
         plan = spools.plan(source, target, key, options.sample)
         needed = size(spools.size(source, target, options.sample))
-        self._desk.say(f"Comparing in {options.spool}, which takes {needed}.")
+        self._desk.say(
+            f"Comparing in {options.spool}, which takes {needed}, and "
+            f"{DIFFERENCE_BYTES + JUDGING_BYTES} bytes more for each key that differs."
+        )
         spool = Spool.open(options.spool, source, target, plan)
         comparison = compare(
             source,
@@ -257,13 +270,9 @@ class Rounds:
             workers=options.workers,
             on_progress=self._compared_so_far,
         )
-        if self._forgotten(moments.source / 1e6):
-            raise BlockedError(
-                "Comparing took so long that the ledger no longer knows of all that was changed "
-                "since the source's export.",
-                fix="python -m bootstrap verify --fresh with more --workers, or with --sample",
-            )
-        return Round(comparison, moments, size_bytes)
+        self.refuse_forgotten(moments)
+        spool.check_space(comparison.counts.differing * JUDGING_BYTES)
+        return Round(comparison, moments)
 
     def _compared_so_far(self, progress: Compared) -> None:
         self._desk.lease.check()

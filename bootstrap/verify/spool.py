@@ -31,6 +31,9 @@ ITEMS_PER_PARTITION = 100_000
 """Per side, about: two workers at it stay within 150 MB together."""
 MOST_PARTITIONS = 4096
 
+JUDGING_BYTES = 110
+"""For each key that differs, while it is judged: its place, and what became of it."""
+
 _VERSION = 1
 _STATE = "state.json"
 _END = struct.Struct("<8sQ")
@@ -89,12 +92,12 @@ class Spool:
         state = directory / _STATE
         if state.exists():
             spool._recognise(state)
-        elif directory.exists() and any(directory.iterdir()):
+        elif not _empty(directory):
             raise OtherSpoolError(
                 f"{directory} is to be the spool, and holds other files.",
                 fix="name an empty or a new directory: --spool DIR",
             )
-        spool._check_space(source, target)
+        spool._check_runs(source, target)
         for name in (*SIDES, "results"):
             (directory / name).mkdir(parents=True, exist_ok=True)
             for unfinished in (directory / name).glob("*.part"):
@@ -125,8 +128,9 @@ class Spool:
         for name in (*SIDES, "results"):
             shutil.rmtree(self.directory / name, ignore_errors=True)
         (self.directory / _STATE).unlink(missing_ok=True)
-        if self.directory.exists() and not any(self.directory.iterdir()):
-            self.directory.rmdir()
+        if self.directory.exists() and _empty(self.directory):
+            with contextlib.suppress(OSError):
+                self.directory.rmdir()
 
     def _recognise(self, state: Path) -> None:
         known = _stored(state)
@@ -141,11 +145,14 @@ class Spool:
             fix=f"name another --spool DIR, or delete {self.directory} if that comparison is over",
         )
 
-    def _check_space(self, source: Export, target: Export) -> None:
+    def _check_runs(self, source: Export, target: Export) -> None:
         there = sum(
             path.stat().st_size for side in SIDES for path in self.directory.glob(f"{side}/*.run")
         )
-        needed = size(source, target, self.plan.sample) - there
+        self.check_space(size(source, target, self.plan.sample) - there)
+
+    def check_space(self, needed: int) -> None:
+        """Refuses to begin what would fill the disk."""
         exists = next(
             each for each in (self.directory, *self.directory.absolute().parents) if each.exists()
         )
@@ -167,12 +174,19 @@ def clear(directory: Path, source: str, target: str) -> None:
     known = _stored(directory / _STATE)
     if known and (known.source, known.target) == (source, target):
         Spool(directory, known).remove()
-    if directory.exists() and any(directory.iterdir()):
+    if not _empty(directory):
         theirs = f"that of {known.source} with {known.target}" if known else "other files"
         raise OtherSpoolError(
             f"{directory} is to be the spool, and holds {theirs}.",
             fix=f"name another --spool DIR, or delete {directory} if that comparison is over",
         )
+
+
+def _empty(directory: Path) -> bool:
+    """Whether nothing of anybody's is there. NFS shows removed files as long as they are open."""
+    return not directory.exists() or all(
+        each.name.startswith(".nfs") for each in directory.iterdir()
+    )
 
 
 def _stored(state: Path) -> Plan | None:

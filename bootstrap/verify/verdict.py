@@ -5,22 +5,21 @@ from __future__ import annotations
 import itertools
 import json
 from base64 import b64encode
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from bootstrap.verify.attributes import BATCH, Explained, explain
+from bootstrap.verify.attributes import Explained, explain
 from bootstrap.verify.comparison import Comparison
 from bootstrap.verify.judging import Judgement, Moments, judge
 from bootstrap.verify.objects import Objects
 from bootstrap.verify.partitions import Difference
+from bootstrap.verify.sorting import Keys
 from replicator.ledger import from_item
 
 KEYS_PER_READ = 1_000
-MEMORY_BYTES = 64 << 20
-"""Items held at once where their values are wanted, at their average size."""
 
 
 class Entries(Protocol):
@@ -31,12 +30,12 @@ class Entries(Protocol):
 
 @dataclass
 class Verdict:
-    """What became of the keys that differ. `unjudged` holds key digests; `mended` counts the keys
-    that a stopped repair by the same exports has mended: they are equal now.
+    """What became of the keys that differ. `mended` counts the keys that a stopped repair by the
+    same exports has mended: they are equal now.
     """
 
+    unjudged: Keys
     counts: Counter[str] = field(default_factory=Counter)
-    unjudged: set[bytes] = field(default_factory=set)
     mended: int = 0
 
     @property
@@ -48,7 +47,7 @@ class Verdict:
         self.counts["foreign" if foreign else difference.kind.value] += 1
 
     def counted(
-        self, found: Iterable[tuple[Explained, Judgement, int]], reported: set[bytes]
+        self, found: Iterable[tuple[Explained, Judgement, int]], reported: Keys
     ) -> Iterator[tuple[Explained, Judgement, int]]:
         """Counts what passes, and notes it as reported: a later round leaves it alone."""
         for each, judgement, at in found:
@@ -76,39 +75,29 @@ def told(
     ledger: Entries,
     moments: Moments,
     verdict: Verdict,
+    reported: Keys,
     *,
     values: bool = False,
-    batch: int = BATCH,
-    wanted: Callable[[bytes], bool] = lambda key: True,
+    check: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[Explained, Judgement]]:
-    """The keys that do differ, with the names of the attributes that do; `verdict` fills up.
+    """The keys that do differ, with the names of the attributes that do.
 
-    `wanted` chooses among them by their key digests.
+    All are judged before the first one comes: `verdict` is complete by then. What was `reported`
+    before is left out.
     """
-    waiting: deque[Judgement] = deque()
 
-    def differing() -> Iterator[Difference]:
-        for difference, judgement in judged(comparison, ledger, moments):
+    def differing() -> Iterator[tuple[Difference, Judgement]]:
+        each_judged = judged(comparison, ledger, moments)
+        for (difference, judgement), known in reported.among(each_judged, lambda it: it[0].key):
             if judgement is Judgement.CHANGED_SINCE:
                 verdict.unjudged.add(difference.key)
             elif judgement is Judgement.MENDED:
                 verdict.mended += 1
-            elif wanted(difference.key):
+            elif not known:
                 verdict.count(difference, judgement)
-                waiting.append(judgement)
-                yield difference
+                yield difference, judgement
 
-    both = (comparison.source, comparison.target)
-    key = comparison.spool.plan.key
-    for each in explain(objects, *both, key, differing(), values=values, batch=batch):
-        yield each, waiting.popleft()
-
-
-def batch_of(comparison: Comparison, size_bytes: int | None) -> int:
-    """How many items with their values fit into memory, by the average of an export's size."""
-    items = max(1, comparison.source.items)
-    average = max(1, (size_bytes or 400_000 * items) // items)
-    return max(50, min(BATCH, MEMORY_BYTES // average))
+    return explain(objects, comparison, differing(), values=values, check=check)
 
 
 class Report:

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bootstrap.errors import BlockedError, LeaseHeldError, UsageError
 from bootstrap.journal import Row
 from bootstrap.states import State
-from bootstrap.verify.attributes import BATCH, explain
+from bootstrap.verify.attributes import explain
 from bootstrap.verify.comparison import Comparison
 from bootstrap.verify.desk import Desk, Options
 from bootstrap.verify.judging import FUZZ, Judgement, Moments
+from bootstrap.verify.partitions import Difference
 from bootstrap.verify.reading import Reading
 from bootstrap.verify.records import ReadProof, Verified
 from bootstrap.verify.repair import APPLIED, MOST_UNASKED, mended
 from bootstrap.verify.rounds import Round, Rounds
+from bootstrap.verify.sorting import Keys
 from bootstrap.verify.verdict import (
+    Entries,
     Report,
     Verdict,
-    batch_of,
     judged,
     open_report,
     told,
@@ -31,6 +37,19 @@ from bootstrap.wording import number
 
 MOST_ROUNDS = 10
 READY = (State.REPLICATING, State.DEGRADED)
+
+
+@dataclass(frozen=True)
+class Remembering:
+    """The ledger, held after each read against how long it remembers."""
+
+    ledger: Entries
+    refuse_forgotten: Callable[[], None]
+
+    def entries(self, keys: Sequence[bytes]) -> dict[bytes, dict[str, Any]]:
+        found = self.ledger.entries(keys)
+        self.refuse_forgotten()
+        return found
 
 
 @dataclass(frozen=True)
@@ -57,6 +76,7 @@ class Verification:
         self._repaired = 0
         self._reads = 0
         self._dry_run = False
+        self._kept = contextlib.ExitStack()
 
     def run(self) -> Found:
         """From wherever the last one was stopped to its result.
@@ -80,6 +100,7 @@ class Verification:
             self._series.tell_recovery()
             raise
         finally:
+            self._kept.close()
             desk.lease.release()
 
     def refuse_unready(self) -> None:
@@ -98,15 +119,16 @@ class Verification:
     def _rounds(self) -> Found:
         options = self._options
         report = options.report or self._default_report()
-        verdict, rounds, last = Verdict(), 0, None
+        verdict: Verdict | None = None
         first: Moments | None = None
-        reported: set[bytes] = set()
+        rounds = 0
+        reported = self._keys()
         with open_report(report) as file:
             writer = Report(file, values=options.show_values)
             while True:
                 rounds += 1
                 last = self._series.next()
-                verdict = self._judge(last, verdict, reported, writer, first=rounds == 1)
+                verdict = self._judge(last, verdict, reported, writer)
                 # What a later round finds says nothing of the keys that an earlier one reported.
                 first = first or last.moments
                 found = self._verified(last, verdict, first)
@@ -128,26 +150,30 @@ class Verification:
             )
         self._series.restore_recovery()
         self._note(found)
+        self._kept.close()
         last.comparison.spool.remove()
         return Found(found, report, rounds, self._dry_run, self._reads)
 
     def _judge(
-        self, last: Round, before: Verdict, reported: set[bytes], writer: Report, *, first: bool
+        self, last: Round, before: Verdict | None, reported: Keys, writer: Report
     ) -> Verdict:
         """Judges one round. A key is unjudged as long as no round could judge it."""
         desk = self._desk
-        verdict = Verdict(counts=before.counts)
-        mends = self._mends(last)
-        values = mends or self._options.show_values
+        verdict = Verdict(self._keys())
+        if before is not None:
+            verdict.counts = before.counts
+        refuse_forgotten = partial(self._series.refuse_forgotten, last.moments)
+        ledger = Remembering(desk.ledger, refuse_forgotten)
+        mends = self._mends(last, ledger)
         differing = told(
             desk.opener(),
             last.comparison,
-            desk.ledger,
+            ledger,
             last.moments,
             verdict,
-            values=values,
-            batch=batch_of(last.comparison, last.size_bytes) if values else BATCH,
-            wanted=lambda key: key not in reported,
+            reported,
+            values=self._options.show_values,
+            check=desk.lease.check,
         )
         if mends:
             self._series.begin_repair()
@@ -157,6 +183,7 @@ class Verification:
                 reported.add(each.difference.key)
                 self._repaired += outcome == APPLIED
                 writer.add(each, judgement, repair=outcome)
+                refuse_forgotten()  # the guard has to know of what is newer
         else:
             for each, judgement in differing:
                 desk.lease.check()
@@ -166,14 +193,17 @@ class Verification:
             desk.say(
                 f"{number(verdict.mended)} keys were mended before by these exports: equal now"
             )
-        if not first:
-            verdict.unjudged &= before.unjudged
+        if before is not None:
+            now, verdict.unjudged = verdict.unjudged, self._keys()
+            verdict.unjudged.add_common(now, before.unjudged)
+            now.close()
+            before.unjudged.close()
         if self._options.read_source and verdict.unjudged:
             self._read_source(last.comparison, verdict, reported, writer, mends)
         return verdict
 
     def _read_source(
-        self, compared: Comparison, verdict: Verdict, reported: set[bytes], to: Report, mends: bool
+        self, compared: Comparison, verdict: Verdict, reported: Keys, to: Report, mends: bool
     ) -> None:
         """Judges by single reads what this round's exports could not."""
         desk, taking = self._desk, self._series.taking()
@@ -184,23 +214,30 @@ class Verification:
             self._patience.wait(lambda: taking.until(needed, ReadProof))
 
         fuzz = round(FUZZ * desk.timing.scale)
-        reading = Reading(desk.source_items, desk.target_items, desk.ledger, prove, fuzz)
-        unjudged = (d for d in compared.differences() if d.key in verdict.unjudged)
-        sides = (compared.source, compared.target)
-        keys = explain(desk.opener(), *sides, compared.spool.plan.key, unjudged)
-        found = verdict.counted(reading.differences(each.key for each in keys), reported)
+        left = self._keys()
+        reading = Reading(desk.source_items, desk.target_items, desk.ledger, prove, fuzz, left)
+        unjudged = verdict.unjudged.among(compared.differences(), lambda each: each.key)
+        some = ((_one_side(d), Judgement.CHANGED_SINCE) for d, known in unjudged if known)
+        explained = explain(desk.opener(), compared, some, check=desk.lease.check)
+        keys = (each.key for each, _ in explained)
+        found = verdict.counted(reading.differences(keys), reported)
         if mends:
             # Each with the time of its read less the fuzz; the first ones where nobody said --yes.
-            some = itertools.islice(found, None if self._options.yes else MOST_UNASKED)
-            versioned = ((each, judgement, at - fuzz) for each, judgement, at in some)
+            allowed = itertools.islice(found, None if self._options.yes else MOST_UNASKED)
+            versioned = ((each, judgement, at - fuzz) for each, judgement, at in allowed)
             for each, judgement, outcome in mended(versioned, desk.mender()):
                 self._repaired += outcome == APPLIED
                 to.add(each, judgement, repair=outcome)
         for each, judgement, _ in found:
             to.add(each, judgement)
-        verdict.unjudged = reading.unjudged
+        verdict.unjudged.close()
+        verdict.unjudged = left
 
-    def _mends(self, last: Round) -> bool:
+    def _keys(self) -> Keys:
+        """A set of key digests, as long as this process runs: another one judges anew."""
+        return self._kept.enter_context(contextlib.closing(Keys(self._options.spool)))
+
+    def _mends(self, last: Round, ledger: Entries) -> bool:
         """Whether this round's differences are mended, and not only shown."""
         options = self._options
         if not options.repair:
@@ -210,7 +247,7 @@ class Verification:
         elif not options.yes:
             differing = (
                 each
-                for each, judgement in judged(last.comparison, self._desk.ledger, last.moments)
+                for each, judgement in judged(last.comparison, ledger, last.moments)
                 if judgement not in (Judgement.CHANGED_SINCE, Judgement.MENDED)
             )
             # One more than allowed is enough to know.
@@ -257,3 +294,8 @@ class Verification:
     def _default_report(self) -> Path:
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._desk.journal.now()))
         return self._options.spool.parent / f"{self._desk.table.source_table}-{stamp}.jsonl"
+
+
+def _one_side(difference: Difference) -> Difference:
+    """Enough to look up the key."""
+    return difference if difference.source is None else replace(difference, target=None)

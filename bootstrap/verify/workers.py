@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import signal
@@ -55,6 +56,15 @@ class _Task:
             return _Failure(error)
 
 
+_task: _Task | None = None
+"""In a worker: what it does. It comes once, for it may hold the manifests of all files."""
+
+
+def _do(argument: Any) -> Any:
+    assert _task is not None
+    return _task(argument)
+
+
 def each(function: Callable[[T], R], arguments: Iterable[T], workers: int) -> Iterator[R]:
     """The results, as they come, of a picklable function over arguments; in order with one worker.
 
@@ -67,14 +77,19 @@ def each(function: Callable[[T], R], arguments: Iterable[T], workers: int) -> It
         return
     before = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(
-        min(workers, len(todo)), multiprocessing.get_context("spawn"), initializer=_begin
+        min(workers, len(todo)),
+        multiprocessing.get_context("spawn"),
+        initializer=_begin,
+        initargs=(_Task(function),),
     )
+    remaining = iter(todo)
     ended = False
     try:
-        task = _Task(function)
-        pending = {pool.submit(task, argument) for argument in todo}
+        # A few ahead and not all: to wait for one looks at each.
+        pending = {pool.submit(_do, each) for each in itertools.islice(remaining, 2 * workers)}
         while pending:
             done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            pending |= {pool.submit(_do, each) for each in itertools.islice(remaining, len(done))}
             for future in done:
                 result = future.result()
                 if isinstance(result, _Failure):
@@ -94,8 +109,10 @@ def each(function: Callable[[T], R], arguments: Iterable[T], workers: int) -> It
                 process.terminate()
 
 
-def _begin() -> None:
+def _begin(task: _Task) -> None:
     """In a new worker. Ctrl-C is the parent's to answer, and the worker ends with its parent."""
+    global _task
+    _task = task
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:

@@ -10,16 +10,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bootstrap.verify import comparison, partitions
+from bootstrap.verify import comparison, partitions, sorting
 from bootstrap.verify import spool as spools
-from bootstrap.verify.attributes import explain
+from bootstrap.verify.attributes import Explained, explain
 from bootstrap.verify.comparison import Comparison, Progress, compare
 from bootstrap.verify.errors import (
     DamagedExportError,
@@ -27,10 +27,11 @@ from bootstrap.verify.errors import (
     OtherSpoolError,
     SpoolSpaceError,
 )
+from bootstrap.verify.judging import Judgement
 from bootstrap.verify.lines import image
 from bootstrap.verify.manifest import Export
 from bootstrap.verify.objects import Objects
-from bootstrap.verify.partitions import Counts, Kind
+from bootstrap.verify.partitions import Counts, Difference, Kind
 from bootstrap.verify.spool import Spool
 from replicator.canonical import digest, key_digest
 from tests.verify.exports import BUCKET, KEY, Directory, Item, export, orders
@@ -53,6 +54,13 @@ def compared(
 ) -> Comparison:
     source, target = export(objects, 1, ours), export(objects, 2, theirs)
     return compare(source, target, opened(tmp_path, source, target), objects, workers=1)
+
+
+def explained(
+    objects: Objects, made: Comparison, differences: Iterable[Difference], **more: Any
+) -> Iterator[Explained]:
+    judged = ((each, Judgement.DIFFERENCE) for each in differences)
+    return (each for each, _ in explain(objects, made, judged, **more))
 
 
 def b64(value: bytes) -> str:
@@ -105,7 +113,7 @@ def test_every_kind_of_difference_is_found_and_nothing_else(
     made = compared(tmp_path, objects, ours, theirs)
     found = {
         e.difference.key: (e.difference.kind, e.attributes)
-        for e in explain(objects, made.source, made.target, KEY, made.differences(), batch=3)
+        for e in explained(objects, made, made.differences(), batch_bytes=3_000)
     }
     assert found == expected
     assert made.counts == Counts(300, 300, 300 - len(expected) + 1, 1, 1, len(expected) - 2)
@@ -121,9 +129,9 @@ def test_a_difference_names_its_digests_and_on_request_its_items(
     assert difference.key == key_digest({"pk": ours[4]["pk"]})
     assert difference.source_image == digest(image(ours[4]))
     assert difference.target_image == digest(image(theirs[4]))
-    (bare,) = explain(objects, made.source, made.target, KEY, [difference])
-    assert (bare.key, bare.source, bare.target) == ({"pk": ours[4]["pk"]}, None, None)
-    (full,) = explain(objects, made.source, made.target, KEY, [difference], values=True)
+    (bare,) = explained(objects, made, [difference])
+    assert (bare.key, bare.target) == ({"pk": ours[4]["pk"]}, None)
+    (full,) = explained(objects, made, [difference], values=True)
     assert (full.source, full.target) == (image(ours[4]), image(theirs[4]))
 
 
@@ -136,7 +144,7 @@ def test_equal_tables_are_equal_and_empty_ones_too(tmp_path: Path, objects: Dire
     assert made.counts == Counts(100, 100, 100)
 
 
-@pytest.mark.parametrize("per_partition", [1, 7, 90])
+@pytest.mark.parametrize("per_partition", [1, 7, 90, 350])
 def test_many_partitions_and_several_passes_come_to_the_same(
     tmp_path: Path, objects: Directory, monkeypatch: pytest.MonkeyPatch, per_partition: int
 ) -> None:
@@ -149,8 +157,37 @@ def test_many_partitions_and_several_passes_come_to_the_same(
     monkeypatch.setattr(comparison, "BUFFER_BYTES", 2000)  # many blocks in a run
     made = compared(tmp_path, objects, ours, theirs)
     assert made.counts == Counts(996, 997, 992, 3, 4, 1)
-    assert len(list(made.differences())) == 8
+    differing = [each.key for each in made.differences()]
+    assert len(differing) == 8 and differing == sorted(differing)
     assert made.spool.plan.partitions > 1
+
+
+@pytest.mark.parametrize("at_once", [1, 30, 1000])
+def test_where_nothing_is_alike_the_places_come_some_at_a_time(
+    tmp_path: Path, objects: Directory, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(partitions, "DIFFERENCES_AT_ONCE", at_once)
+    ours, theirs = orders(60), orders(90)[30:]
+    for each in theirs:
+        each["x"] = {"N": "1"}
+    made = compared(tmp_path, objects, ours, theirs)
+    assert made.counts == Counts(60, 60, 0, 30, 30, 30)
+    kinds = {key_digest({"pk": each["pk"]}): Kind.MISSING for each in ours[:30]}
+    kinds |= {key_digest({"pk": each["pk"]}): Kind.DIFFERENT for each in ours[30:]}
+    kinds |= {key_digest({"pk": each["pk"]}): Kind.EXTRA for each in theirs[30:]}
+    found = list(explained(objects, made, made.differences(), values=True))
+    assert {each.difference.key: each.difference.kind for each in found} == kinds
+    assert all(key_digest(each.key) == each.difference.key for each in found)
+
+
+def test_results_that_are_not_in_order_are_refused(tmp_path: Path, objects: Directory) -> None:
+    made = compared(tmp_path, objects, orders(2), [])
+    result = made.spool.result(0)
+    whole, size = result.read_bytes(), partitions.DIFFERENCE_BYTES
+    result.write_bytes(whole[size : 2 * size] + whole[:size] + whole[2 * size :])
+    with pytest.raises(OtherSpoolError, match="not in the order") as caught:
+        list(made.differences())
+    assert caught.value.fix.startswith("delete it")
 
 
 def test_a_key_that_an_export_holds_twice_is_an_error_that_names_both_places(
@@ -292,7 +329,53 @@ def test_a_file_that_changed_between_the_passes_is_noticed(
     assert difference.target is not None
     other = replace(difference, target=replace(difference.target, image=bytes(16)))
     with pytest.raises(DamagedExportError, match="not the item that was compared"):
-        list(explain(objects, made.source, made.target, KEY, [other]))
+        list(explained(objects, made, [other]))
+
+
+@pytest.mark.parametrize(("batch_bytes", "times"), [(10**9, 1), (30_000, 3)])
+def test_however_many_keys_differ_each_file_is_read_once_or_a_few_times(
+    tmp_path: Path, objects: Directory, batch_bytes: int, times: int
+) -> None:
+    ours, theirs = orders(400), orders(500)[100:]
+    for each in theirs:
+        each["x"] = {"N": "1"}
+    random.Random(3).shuffle(theirs)
+    made = compared(tmp_path, objects, ours, theirs)
+    read: list[str] = []
+    checked: list[None] = []
+    found = explained(
+        Watched(objects, read),  # type: ignore[arg-type]
+        made,
+        made.differences(),
+        batch_bytes=batch_bytes,
+        check=lambda: checked.append(None),
+    )
+    assert len(list(found)) == 500
+    counts = {
+        side: [read.count(file.key) for file in side.files] for side in (made.source, made.target)
+    }
+    assert set(counts[made.target]) == {1}
+    assert 1 <= max(counts[made.source]) <= times
+    assert len(checked) >= len(read)
+
+
+def test_nothing_that_differs_is_written_where_it_can_be_found(
+    tmp_path: Path, objects: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sorting, "AT_ONCE", 1)
+    made = compared(tmp_path, objects, orders(50), orders(40))
+    before = set(made.spool.directory.rglob("*"))
+    for _ in explained(objects, made, made.differences()):
+        assert set(made.spool.directory.rglob("*")) == before
+
+
+def test_a_line_that_is_gone_is_noticed(tmp_path: Path, objects: Directory) -> None:
+    made = compared(tmp_path, objects, orders(5), [])
+    each = next(made.differences())
+    assert each.source is not None
+    far = replace(each, source=replace(each.source, line=10**6))
+    with pytest.raises(DamagedExportError, match="no line 1000001"):
+        list(explained(objects, made, [far]))
 
 
 @pytest.mark.slow

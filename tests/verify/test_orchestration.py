@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import pytest
 
 from bootstrap.errors import AccountError, BlockedError, UsageError
 from bootstrap.states import State
-from bootstrap.verify import rounds
+from bootstrap.verify import rounds, sorting, verification
 from bootstrap.verify.commands import page, result_json
-from bootstrap.verify.errors import DamagedExportError, OtherSpoolError
+from bootstrap.verify.errors import DamagedExportError, OtherSpoolError, SpoolSpaceError
 from bootstrap.verify.records import (
     STALE_SECONDS,
     SourceTaken,
@@ -22,6 +23,7 @@ from bootstrap.verify.records import (
     in_a_line,
     last,
 )
+from bootstrap.verify.verdict import Report
 from bootstrap.verify.verification import Found
 from replicator.canonical import digest, key_digest
 from replicator.change import Entry, Version
@@ -172,6 +174,42 @@ def test_until_enough_is_judged_later_exports_judge_what_was_changed_since(twin:
     assert [line["key"] for line in report(found)] == [{"pk": {"S": "k2"}}]
 
 
+@pytest.mark.parametrize("at_once", [1, 3, 1000])
+def test_rounds_remember_what_they_judged_however_little_of_it_fits_into_memory(
+    twin: Twin, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """Reported once, though every round finds it; judged by a later one, or by none."""
+    monkeypatch.setattr(sorting, "AT_ONCE", at_once)
+    monkeypatch.setattr(verification, "MOST_ROUNDS", 3)
+    for n in range(8):
+        del twin.target.items[f"k{n}"]
+    for n in range(8, 18):
+        twin.source.items[f"k{n}"] = item(f"k{n}", v={"N": "2"})
+        entry(twin, f"k{n}", item(f"k{n}", v={"N": "3"}), twin.world.clock() + 100_000)
+    original = twin.target.start
+
+    def start(*arguments: Any) -> Any:
+        # Of before the second round: eight arrive, one is lost and one goes on to change. A key
+        # that was judged is changed again.
+        if len(twin.source.exports) == 2:
+            for n in range(8, 16):
+                twin.target.items[f"k{n}"] = item(f"k{n}", v={"N": "2"})
+            with twin.world.unwatched():
+                key = key_digest({"pk": {"S": "k16"}})
+                twin.world.dynamodb.delete_item(TableName=LEDGER, Key={"k": {"B": key}})
+            entry(twin, "k0", item("k0", v={"N": "3"}), twin.world.clock() + 100_000)
+        return original(*arguments)
+
+    twin.target.start = start  # type: ignore[method-assign, assignment]
+    found = twin.verify(until_judged=1.0)
+    done = found.verified
+    assert (found.rounds, done.changed_since) == (3, 1)
+    assert (done.missing, done.different, done.equal) == (8, 1, 10)
+    names = [line["key"]["pk"]["S"] for line in report(found)]
+    assert sorted(names) == sorted([*(f"k{n}" for n in range(8)), "k16"])
+    assert not (twin.directory / "spool").exists()
+
+
 def test_a_key_that_never_rests_ends_the_rounds_and_is_told(twin: Twin) -> None:
     twin.source.items["k1"] = item("k1", v={"N": "2"})
     entry(twin, "k1", item("k1", v={"N": "3"}), twin.world.clock() + 1_000_000)
@@ -310,6 +348,58 @@ def test_a_spool_that_is_somebody_elses_is_refused_before_anything_is_exported(t
     with pytest.raises(OtherSpoolError, match="other files"):
         twin.verify()
     assert twin.source.exports == {}
+
+
+def test_differences_that_do_not_fit_on_the_disk_are_not_begun_to_be_judged(
+    twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "JUDGING_BYTES", 10**18)
+    assert twin.verify().verified.equal == 20
+    del twin.target.items["k1"]
+    with pytest.raises(SpoolSpaceError, match="bytes more"):
+        twin.verify()
+    assert any(f"{10**18 + 65} bytes more for each key that differs" in each for each in twin.said)
+
+
+def test_killed_while_it_judges_it_leaves_nothing_of_what_it_judged(
+    twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C6."""
+
+    def killed(*_: Any, **__: Any) -> None:
+        raise Killed("while it writes the report")
+
+    monkeypatch.setattr(sorting, "AT_ONCE", 1)
+    for n in range(3):
+        del twin.target.items[f"k{n}"]
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Report, "add", killed)
+        twin.verify()
+    left = sorted(path.name for path in (twin.directory / "spool").iterdir())
+    assert left == ["results", "source", "state.json", "target"]
+    found = twin.verify(pid=201)
+    assert (found.verified.missing, len(report(found))) == (3, 3)
+    assert len(twin.source.exports) == 1
+
+
+@pytest.mark.parametrize("repair", [False, True])
+def test_what_the_ledger_forgets_while_it_judges_is_not_taken_for_unchanged(
+    twin: Twin, repair: bool
+) -> None:
+    """C2: without its entry, a key that was changed since would look like a difference."""
+    twin.source.items["k1"] = item("k1", v={"N": "2"})
+    desk = twin.desk()
+
+    class Forgetting:
+        def entries(self, keys: Any) -> Any:
+            twin.world.clock.advance(31 * 86_400)
+            return {}
+
+    forgetful = replace(desk, ledger=Forgetting())
+    with pytest.raises(BlockedError, match="no longer knows"):
+        verification.Verification(forgetful, twin.options(repair=repair)).run()
+    assert not (twin.directory / "report.jsonl").read_text()
+    assert twin.target.items["k1"] == item("k1")
 
 
 # -- killed --------------------------------------------------------------------------------------

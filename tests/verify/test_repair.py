@@ -11,6 +11,7 @@ import pytest
 
 from bootstrap.verify import verification
 from bootstrap.verify.judging import MARGIN
+from bootstrap.verify.lines import image
 from replicator.canonical import digest, key_digest
 from replicator.change import Entry, Version
 from replicator.ledger import from_item, to_item
@@ -68,6 +69,18 @@ def test_what_is_mended_has_the_version_of_the_export_less_two_minutes(twin: Twi
         made = entry(twin, name)
         assert made is not None
         assert made.version.micros == (wanted.time - 120) * 1_000_000
+
+
+def test_what_is_mended_leaves_the_entry_that_a_change_from_one_to_the_other_would(
+    twin: Twin,
+) -> None:
+    before = {name: twin.target.items.get(name) for name in ("k1", "k2", "x")}
+    twin.verify(repair=True)
+    for name, theirs in before.items():
+        made, ours = entry(twin, name), twin.source.items.get(name)
+        assert made is not None
+        was, became = (None if each is None else image(each) for each in (theirs, ours))
+        assert (made.previous, made.image) == (digest(was), digest(became))
 
 
 def test_what_the_consumer_has_applied_in_the_meantime_stays(twin: Twin) -> None:
