@@ -40,7 +40,7 @@ def made(name: str, version: int, chance: Random) -> Image:
 
 def _binary(image: Image, chance: Random) -> Image:
     blob = bytearray(image["b"]["B"])
-    bit = chance.randrange(8 * len(blob))
+    bit = chance.choice((0, 8 * len(blob) - 1, chance.randrange(8 * len(blob))))
     blob[bit // 8] ^= 1 << bit % 8
     return image | {"b": {"B": bytes(blob)}}
 

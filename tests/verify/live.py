@@ -189,6 +189,8 @@ class Live(Twin):
         """From when to when a key was not what the consumer would have made it."""
         self.stalls: list[tuple[int, int]] = []
         """When the consumer stands still."""
+        self.streaming = True
+        """Whether changes get into the stream at all."""
         self.trace: list[str] = []
         self._by = "operator"
         self._effects = Effects(world.clock, self.random)
@@ -222,6 +224,7 @@ class Live(Twin):
         history = self.source.histories.get(name)
         if (old is None and image is None) or (history and history[-1][0] // 1000 == now // 1000):
             return
+        lost = lost or not self.streaming
         self.source.record(name, image, "writer")
         self.tell(f"{'lost: ' if lost else ''}{name} {'is written' if image else 'is deleted'}")
         if lost:

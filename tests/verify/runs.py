@@ -1,22 +1,16 @@
-"""Whole verifications under live writes, each from a seed alone: planted, found, mended, killed.
-
-python -m tests.verify.runs --count 200 [--first 0]
-python -m tests.verify.runs --replay SEED
-"""
+"""Whole verifications under live writes, each from a seed alone: planted, found, mended, killed."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
-import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 from unittest import mock
 
 from bootstrap.verify import repair
@@ -73,23 +67,22 @@ class Planned:
     pace: int
     """Changes in a call of its guard."""
     late: int
-    kills: tuple[str, ...]
+    kills: bool
 
     @classmethod
     def of(cls, seed: int) -> Planned:
         chance = Random(f"plan {seed}")
         keys = chance.randrange(60, 110)
         look_first = chance.random() < 0.5
-        kills = tuple(KILLS) if chance.random() < 0.6 else ()
         return cls(
             seed=seed,
             keys=keys,
             hot=chance.randrange(3),
-            warm=keys // 8,
-            interval=chance.choice((15, 30, 60)),
+            warm=keys // 6,
+            interval=chance.choice((6, 12, 25, 50)),
             precision=chance.choice("uuum"),
             large=chance.random() < 0.2,
-            stalls=chance.random() < 0.3,
+            stalls=chance.random() < 0.5,
             look_first=look_first,
             given=look_first and chance.random() < 0.4,
             read_source=chance.random() < 0.35,
@@ -97,13 +90,15 @@ class Planned:
             at_once=chance.choice((1, 3, 100)),
             pace=chance.choice((1, 2, 50)),
             late=chance.randrange(4),
-            kills=kills,
+            kills=chance.random() < 0.6,
         )
 
 
 @dataclass
 class Run:
     """One seed: a table with writers, what is planted in it, and an operator."""
+
+    name: ClassVar[str] = "verify"
 
     planned: Planned
     directory: Path
@@ -117,9 +112,12 @@ class Run:
         self.versions = 0
         self.pids = 1_000
         self.live.world.pace = self._pace
-        if planned.stalls:
-            begin = self.live.now + self.chance.randrange(90) * MINUTE
-            self.live.stalls.append((begin, begin + self.chance.randrange(3, 9) * MINUTE))
+        begin = self.live.now
+        while planned.stalls and len(self.live.stalls) < 12:
+            begin += self.chance.randrange(5 * MINUTE, 20 * MINUTE)
+            end = begin + self.chance.randrange(MINUTE, 8 * MINUTE)
+            self.live.stalls.append((begin, end))
+            begin = end
 
     def _pace(self) -> float:
         return 20.0 if self.chance.random() < 0.01 else self.chance.random() / 2
@@ -193,9 +191,7 @@ class Run:
             when = chance.randrange(30 * MINUTE)
             self.live.later(when, lambda: self.live.foreign(name, self.image(name)))
 
-    def _plant(
-        self, name: str, kind: str, means: str, *, entry: bool, late: bool = False
-    ) -> None:
+    def _plant(self, name: str, kind: str, means: str, *, entry: bool, late: bool = False) -> None:
         """`entry`: the consumer has written the key before. `late`: spoilt while it is verified."""
         chance, live = self.chance, self.live
         absent = (kind, means) == ("missing", "lost") or (kind, means) == ("extra", "foreign")
@@ -244,38 +240,48 @@ class Run:
 
     def command(self, *kills: str, since: int | None = None, **options: Any) -> Command:
         """One command, again and again until it ends well; checked. `since`: of its exports."""
-        live, chance = self.live, self.chance
+        live = self.live
         options = {"show_values": self.planned.values, **options}
         live.tell(f"verify {options}")
         attempts: list[Attempt] = []
-        deaths = [chance.choice(kills) for _ in range(chance.choice((0, 1, 1, 2)))] if kills else []
-        while True:
-            self.pids += 1
-            report = live.directory / f"report-{self.pids}.jsonl"
-            attempt = Attempt(live.now, None)
-            attempts.append(attempt)
-            died = self._doomed(deaths.pop()) if deaths else []
+
+        def attempt(pid: int) -> None:
+            report = live.directory / f"report-{pid}.jsonl"
+            attempts.append(Attempt(live.now, None))
             try:
-                attempt.found = live.verify(self.pids, report=report, **options)
-            except Killed as killed:
-                live.tell(f"killed {killed}")
-                self.features[f"killed: {PHASES.get(died[0], 'exports, proof, journal')}"] += 1
+                attempts[-1].found = live.verify(pid, report=report, **options)
             finally:
-                live.live_again()
-            if report.exists():
-                attempt.lines = [json.loads(line) for line in report.read_text().splitlines()]
-            for line in attempt.lines:
-                shown = ("kind", "foreign", "attributes", "repair")
-                told = {name: line[name] for name in shown if name in line}
-                live.tell(f"found: {line['key']['pk']['S']} {told}")
-            if attempt.found is not None:
-                break
-            self.passes(chance.choice((0.1, 2, 15)))
+                if report.exists():
+                    text = report.read_text()
+                    attempts[-1].lines = [json.loads(line) for line in text.splitlines()]
+                for line in attempts[-1].lines:
+                    shown = ("kind", "foreign", "attributes", "repair")
+                    told = {name: line[name] for name in shown if name in line}
+                    live.tell(f"found: {line['key']['pk']['S']} {told}")
+
+        self.until_it_ends(kills, attempt)
         done = Command(live, options, attempts, since or attempts[0].begun, live.now)
         live.tell(f"{done.found.verified.verdict}, {done.found.rounds} rounds")
         self.features[f"rounds: {min(done.found.rounds, 3)}"] = 1
         check(done)
         return done
+
+    def until_it_ends(self, kills: Sequence[str], attempt: Callable[[int], None]) -> None:
+        """One process after the other, the first ones killed; each gets its process id."""
+        chance, live = self.chance, self.live
+        deaths = [chance.choice(kills) for _ in range(chance.choice((0, 1, 1, 2)))] if kills else []
+        while True:
+            self.pids += 1
+            died = self._doomed(deaths.pop()) if deaths else []
+            try:
+                attempt(self.pids)
+                return
+            except Killed as killed:
+                live.tell(f"killed {killed}")
+                self.features[f"killed: {PHASES.get(died[0], 'exports, proof, journal')}"] += 1
+            finally:
+                live.live_again()
+            self.passes(chance.choice((0.1, 2, 15)))
 
     def _doomed(self, where: str) -> list[str]:
         names, most = KILLS[where]
@@ -292,9 +298,13 @@ class Run:
 
     def verify(self, **more: Any) -> Command:
         """As an operator would who wants to know."""
+        kills = ["anywhere", "comparing", "judging"]
+        if more.get("repair"):
+            kills += 2 * ["repair"]
         if self.planned.read_source:
             more |= {"read_source": True}
-        return self.command(*self.planned.kills, until_judged=0.95, **more)
+            kills += 2 * ["reading"]
+        return self.command(*(kills if self.planned.kills else ()), until_judged=0.95, **more)
 
     def play(self) -> None:
         """The whole story.
@@ -302,7 +312,7 @@ class Run:
         Raises:
             ViolationError: a verification said something wrong.
         """
-        planned, live = self.planned, self.live
+        planned = self.planned
         self.populate()
         self.plant()
         self.passes(BEFORE)
@@ -314,25 +324,32 @@ class Run:
         self.verify(repair=True)
         self.passes(6)
         self.verify()
-        self.writing = False
-        self.passes(LATEST / MINUTE + 10)
-        if self._unequal():
+        self.rests()
+        if self.unequal():
             self.features["mended again"] = 1
             self.verify(repair=True)
             self.passes(6)
-        last = self.verify()
-        if last.found.verified.proves_equal is not True:
-            raise ViolationError(f"at rest it says: {last.found.verified.verdict}")
-        if self._unequal():
-            raise ViolationError(f"at rest these differ: {self._unequal()}")
+        self.proves_equal()
         for name, there in {
             "300 KB": planned.large,
             "milliseconds": planned.precision == "m",
-            "a consumer that stands still": planned.stalls,
+            "a consumer that stands still now and then": planned.stalls,
             "single reads": planned.read_source,
         }.items():
             self.features[name] = int(there)
-        live.tell("equal at rest")
+
+    def rests(self) -> None:
+        """The writers rest, and all that is on its way arrives."""
+        self.writing = False
+        self.passes(LATEST / MINUTE + 10)
+
+    def proves_equal(self) -> None:
+        last = self.verify()
+        if last.found.verified.proves_equal is not True:
+            raise ViolationError(f"at rest it says: {last.found.verified.verdict}")
+        if self.unequal():
+            raise ViolationError(f"at rest these differ: {self.unequal()}")
+        self.live.tell("equal at rest")
 
     def _given(self, since: int) -> None:
         """Exports that are there already."""
@@ -340,7 +357,7 @@ class Run:
         self.features["exports that were there"] = 1
         self.command(since=since, source_export=exports[0], target_export=exports[1])
 
-    def _unequal(self) -> list[str]:
+    def unequal(self) -> list[str]:
         live = self.live
         names = live.source.histories.keys() | live.target.histories.keys()
         return sorted(
@@ -354,6 +371,7 @@ class Run:
 class Story:
     """How one run went."""
 
+    story: str
     seed: int
     failure: str | None
     features: Counter[str]
@@ -366,17 +384,17 @@ def _paced(planned: Planned) -> Iterator[None]:
         yield
 
 
-def play(seed: int) -> Story:
+def play(seed: int, story: type[Run] = Run) -> Story:
     """One run, from its seed alone."""
     planned = Planned.of(seed)
     with tempfile.TemporaryDirectory(prefix="verify-") as root, _paced(planned):
-        run = Run(planned, Path(root))
+        run = story(planned, Path(root))
         failure = None
         try:
             run.play()
         except ViolationError as violation:
             failure = str(violation)
-    return Story(seed, failure, +run.features, run.live.trace)
+    return Story(story.name, seed, failure, +run.features, run.live.trace)
 
 
 @dataclass
@@ -403,37 +421,14 @@ class Summary:
         lines += [f"  {times:5}  times {name}" for name, times in sorted(self.kills.items())]
         lines += [
             f"Seed {story.seed}: {story.failure}\n"
-            f"Try: python -m tests.verify.runs --replay {story.seed}"
+            f"Try: python -m tests.verify.replay {story.story} {story.seed}"
             for story in self.failures
         ]
         return "\n".join(lines)
 
 
-def play_many(first: int, count: int, stop: Callable[[Summary], bool] = lambda _: False) -> Summary:
+def play_many(seeds: Iterable[int], story: type[Run] = Run) -> Summary:
     summary = Summary()
-    for seed in range(first, first + count):
-        summary.add(play(seed))
-        if stop(summary):
-            break
+    for seed in seeds:
+        summary.add(play(seed, story))
     return summary
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--first", type=int, default=0, help="the first seed")
-    parser.add_argument("--count", type=int, default=200, help="how many seeds")
-    parser.add_argument("--replay", type=int, metavar="SEED", help="play this seed with a trace")
-    arguments = parser.parse_args()
-    if arguments.replay is None:
-        summary = play_many(arguments.first, arguments.count)
-        print(summary)
-        return 1 if summary.failures else 0
-    story = play(arguments.replay)
-    print(Planned.of(arguments.replay))
-    print("\n".join(story.trace))
-    print(story.failure or "Nothing failed.")
-    return 1 if story.failure else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
