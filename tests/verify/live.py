@@ -187,6 +187,8 @@ class Live(Twin):
         """What each key's ledger entry stands for."""
         self.spoilt: dict[str, list[tuple[int, int | None]]] = defaultdict(list)
         """From when to when a key was not what the consumer would have made it."""
+        self.masked: list[str] = []
+        """Keys whose change was refused for the sake of an older state."""
         self.stalls: list[tuple[int, int]] = []
         """When the consumer stands still."""
         self.streaming = True
@@ -262,6 +264,15 @@ class Live(Twin):
         assert isinstance(result, Applied | Superseded), result
         if isinstance(result, Applied):
             self._apply(name, change.new, "consumer")
+        elif self._masked(name, change.version.micros):
+            self.masked.append(name)
+            self.tell(f"masked: {name}")
+
+    def _masked(self, name: str, micros: int) -> bool:
+        """Whether a change is refused, and what was applied is no state of its time or later."""
+        there = self.applied[name][-1][1]
+        later = (image for when, image, _ in self.source.histories[name] if when >= micros)
+        return all(differing(image, there) for image in later)
 
     @contextlib.contextmanager
     def _acting(self, by: str) -> Iterator[None]:

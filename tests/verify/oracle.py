@@ -98,6 +98,8 @@ class Command:
 
 def check(command: Command) -> None:
     """Raises ViolationError."""
+    if command.live.masked:
+        raise ViolationError(f"newer changes were refused: {command.live.masked}")
     for attempt in command.attempts:
         for name, line in attempt.by_name.items():
             _check_line(command, attempt, name, line)

@@ -13,12 +13,11 @@ from typing import Any
 from unittest import mock
 
 from bootstrap.context import Done
-from bootstrap.journal import Journal
 from bootstrap.states import CaughtUp
 from bootstrap.verify import attributes, reading, rounds, taking, verdict, verification
 from bootstrap.verify.digests import Digester
 from bootstrap.verify.judging import Judgement, Moments, judge
-from bootstrap.verify.records import Repairing, Verified
+from bootstrap.verify.records import Verified
 from bootstrap.verify.verdict import Verdict
 from replicator import canonical
 from replicator.change import Entry
@@ -127,8 +126,8 @@ def repair_now() -> Any:
     return mock.patch.object(verification, "mended", now)
 
 
-@fault("a repair by reads has the time of the read")
-def read_now() -> Any:
+@fault("a repair is dated two minutes later")
+def repair_later() -> Any:
     mended = verification.mended
 
     def later(told: Iterable[Any], mender: Any) -> Any:
@@ -140,17 +139,6 @@ def read_now() -> Any:
 @fault("a repair is not noted before it begins")
 def not_noted() -> Any:
     return mock.patch.object(rounds.Rounds, "begin_repair", lambda self: None)
-
-
-@fault("a repair is noted after it began")
-def noted_late() -> Any:
-    put = Journal.put
-
-    def late(self: Journal, record: Any, what: str) -> None:
-        if not isinstance(record, Repairing):
-            put(self, record, what)
-
-    return mock.patch.object(Journal, "put", late)
 
 
 @fault("what is not judged counts as equal")

@@ -210,6 +210,11 @@ class Run:
         begin, end = (BEFORE, BEFORE + 15) if late else (10, 15)
         when = chance.randrange(begin * MINUTE, end * MINUTE)
         live.later(when, lambda: spoil[means](name, kind))
+        if chance.random() < 0.25:
+            # It is written again while it is verified, and perhaps while it is mended.
+            again = chance.randrange(BEFORE * MINUTE, (BEFORE + 12) * MINUTE)
+            live.later(again, lambda: live.write(name, self.image(name)))
+            self.features["spoilt, and written again"] = 1
         self.features[f"{kind}, {means}"] = 1
         self.features["foreign over an entry"] |= entry and means == "foreign"
 

@@ -23,6 +23,7 @@ MIX = {
     "foreign over an entry": 200,
     "spoilt while verified": 100,
     "spoilt and healed by writers": 50,
+    "spoilt, and written again": 100,
     "a consumer that stands still now and then": 50,
     "milliseconds": 30,
     "exports that were there": 10,
