@@ -242,7 +242,7 @@ class Live(Twin):
         self.records.append(Record(now, arrived, first))
         again = [first + chance.randrange(LATEST) for _ in range(chance.choice((0, 0, 0, 1, 2)))]
         for when in (first, *again):
-            self.world.ticking.at(when, lambda: self._deliver(name, change))
+            self.world.ticking.at(when, lambda: self._deliver(name, change, now))
 
     def foreign(self, name: str, image: Image | None) -> None:
         """Somebody writes to the target."""
@@ -257,21 +257,21 @@ class Live(Twin):
             else:
                 self.world.dynamodb.put_item(TableName=REPLICA, Item=image)
 
-    def _deliver(self, name: str, change: Change) -> None:
+    def _deliver(self, name: str, change: Change, made: int) -> None:
         terms = Terms(Deadline(self._effects, 60_000), lambda *told: None, expire=True)
         with self._acting("consumer"):
             (result,) = self._consumer.apply([Attempt(change)], terms)
         assert isinstance(result, Applied | Superseded), result
         if isinstance(result, Applied):
             self._apply(name, change.new, "consumer")
-        elif self._masked(name, change.version.micros):
+        elif self._masked(name, made):
             self.masked.append(name)
             self.tell(f"masked: {name}")
 
-    def _masked(self, name: str, micros: int) -> bool:
+    def _masked(self, name: str, made: int) -> bool:
         """Whether a change is refused, and what was applied is no state of its time or later."""
         there = self.applied[name][-1][1]
-        later = (image for when, image, _ in self.source.histories[name] if when >= micros)
+        later = (image for when, image, _ in self.source.histories[name] if when >= made)
         return all(differing(image, there) for image in later)
 
     @contextlib.contextmanager
