@@ -20,6 +20,7 @@ from typing import Any
 from bootstrap.aws.exports import Wanted
 from bootstrap.errors import Side
 from bootstrap.verify.reading import Read
+from bootstrap.verify.repair import Mender
 from infra.local.emulator.export_files import Line, full_lines
 from replicator.change import Change, Precision, Version
 from replicator.effects import Deadline, Effects
@@ -176,6 +177,8 @@ class Live(Twin):
     world: Passing = field(default_factory=Passing)
     seed: int = 0
     precision: Precision = "u"
+    pace: int = 50
+    """Changes in a call of the operator's guard, at first: as throttling leaves it."""
 
     def _fill(self) -> None:
         world, self.random = self.world, Random(self.seed)
@@ -301,6 +304,12 @@ class Live(Twin):
         spans = self.spoilt[name]
         if not spans or spans[-1][1] is not None:
             spans.append((self.now, None))
+
+    def mender(self) -> Mender:
+        mender = super().mender()
+        assert isinstance(mender.guard, LedgerGuard)
+        mender.guard.pace.size = self.pace
+        return mender
 
     def _written(self, request: dict[str, Any]) -> None:
         for each in request["TransactItems"]:

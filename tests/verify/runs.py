@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -106,7 +105,9 @@ class Run:
 
     def __post_init__(self) -> None:
         planned = self.planned
-        self.live = Live(self.directory, seed=planned.seed, precision=planned.precision)
+        self.live = Live(
+            self.directory, seed=planned.seed, precision=planned.precision, pace=planned.pace
+        )
         self.chance = Random(f"run {planned.seed}")
         self.writing = True
         self.versions = 0
@@ -383,16 +384,13 @@ class Story:
     trace: list[str]
 
 
-@contextlib.contextmanager
-def _paced(planned: Planned) -> Iterator[None]:
-    with mock.patch.object(repair, "AT_ONCE", planned.at_once):
-        yield
-
-
 def play(seed: int, story: type[Run] = Run) -> Story:
     """One run, from its seed alone."""
     planned = Planned.of(seed)
-    with tempfile.TemporaryDirectory(prefix="verify-") as root, _paced(planned):
+    with (
+        tempfile.TemporaryDirectory(prefix="verify-") as root,
+        mock.patch.object(repair, "AT_ONCE", planned.at_once),
+    ):
         run = story(planned, Path(root))
         failure = None
         try:
