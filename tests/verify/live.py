@@ -26,7 +26,7 @@ from replicator.change import Change, Precision, Version
 from replicator.effects import Deadline, Effects
 from replicator.guard import Attempt, Terms
 from replicator.ledger import LedgerGuard
-from replicator.outcome import Applied, Superseded
+from replicator.outcome import Ambiguous, Applied, Superseded
 from tests.bootstrap.world import LEDGER, World
 from tests.fakes.clock import VirtualClock
 from tests.fakes.errors import Killed
@@ -192,6 +192,8 @@ class Live(Twin):
         """From when to when a key was not what the consumer would have made it."""
         self.masked: list[str] = []
         """Keys whose change was refused for the sake of an older state."""
+        self.kept: list[str] = []
+        """Keys of which the consumer has quarantined a change, of unknown order."""
         self.stalls: list[tuple[int, int]] = []
         """When the consumer stands still."""
         self.streaming = True
@@ -264,8 +266,11 @@ class Live(Twin):
         terms = Terms(Deadline(self._effects, 60_000), lambda *told: None, expire=True)
         with self._acting("consumer"):
             (result,) = self._consumer.apply([Attempt(change)], terms)
-        assert isinstance(result, Applied | Superseded), result
-        if isinstance(result, Applied):
+        assert isinstance(result, Applied | Superseded | Ambiguous), result
+        if isinstance(result, Ambiguous):
+            self.kept.append(name)
+            self.tell(f"kept: {name}")
+        elif isinstance(result, Applied):
             self._apply(name, change.new, "consumer")
         elif self._masked(name, made):
             self.masked.append(name)

@@ -98,6 +98,8 @@ class Run:
     """One seed: a table with writers, what is planted in it, and an operator."""
 
     name: ClassVar[str] = "verify"
+    keeps: ClassVar[bool] = False
+    """Whether the consumer may find a change whose order it cannot tell."""
 
     planned: Planned
     directory: Path
@@ -355,6 +357,8 @@ class Run:
             raise ViolationError(f"at rest it says: {last.found.verified.verdict}")
         if self.unequal():
             raise ViolationError(f"at rest these differ: {self.unequal()}")
+        if self.live.kept and not self.keeps:
+            raise ViolationError(f"the order of changes became unknown: {self.live.kept}")
         self.live.tell("equal at rest")
 
     def _given(self, since: int) -> None:
