@@ -13,10 +13,6 @@ class Gap(Run):
     """For some time no change gets into the stream; then a backfill brings them."""
 
     name: ClassVar[str] = "backfill"
-    # A line tells what was before its window, and not before its last write. A record of that very
-    # write that comes only now meets an entry of its own time with another image before: it is kept
-    # as `ambiguous-order`, though the item is right.
-    keeps: ClassVar[bool] = True
 
     def play(self) -> None:
         """The whole story.
@@ -47,7 +43,6 @@ class Gap(Run):
             self.verify(repair=True)
             self.passes(6)
         self.proves_equal()
-        self.features["kept by the consumer as ambiguous"] = len(live.kept)
 
     def _backfill(self, begin: float, end: float) -> None:
         live = self.live

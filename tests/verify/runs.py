@@ -98,8 +98,6 @@ class Run:
     """One seed: a table with writers, what is planted in it, and an operator."""
 
     name: ClassVar[str] = "verify"
-    keeps: ClassVar[bool] = False
-    """Whether the consumer may find a change whose order it cannot tell."""
 
     planned: Planned
     directory: Path
@@ -357,7 +355,7 @@ class Run:
             raise ViolationError(f"at rest it says: {last.found.verified.verdict}")
         if self.unequal():
             raise ViolationError(f"at rest these differ: {self.unequal()}")
-        if self.live.kept and not self.keeps:
+        if self.live.kept:
             raise ViolationError(f"the order of changes became unknown: {self.live.kept}")
         self.live.tell("equal at rest")
 
