@@ -385,6 +385,10 @@ class Story:
     features: Counter[str]
     trace: list[str]
 
+    @property
+    def again(self) -> str:
+        return f"Try: python -m tests.verify.replay {self.story} {self.seed}"
+
 
 def play(seed: int, story: type[Run] = Run) -> Story:
     """One run, from its seed alone."""
@@ -424,11 +428,7 @@ class Summary:
         lines = [f"{self.runs} runs, {self.kills.total()} kills, {len(self.failures)} failures"]
         lines += [f"  {times:5}  {name}" for name, times in sorted(self.features.items())]
         lines += [f"  {times:5}  times {name}" for name, times in sorted(self.kills.items())]
-        lines += [
-            f"Seed {story.seed}: {story.failure}\n"
-            f"Try: python -m tests.verify.replay {story.story} {story.seed}"
-            for story in self.failures
-        ]
+        lines += [f"{story.failure}\n{story.again}" for story in self.failures]
         return "\n".join(lines)
 
 

@@ -40,7 +40,7 @@ MIX = {
 
 
 def complaint(summary: Summary) -> str:
-    return "\n".join(f"{story.seed}: {story.failure}" for story in summary.failures)
+    return "\n".join(f"{story.failure}\n{story.again}" for story in summary.failures)
 
 
 def test_all_that_is_planted_is_found_and_nothing_else_and_is_mended() -> None:
