@@ -14,11 +14,10 @@ from unittest import mock
 
 from bootstrap.context import Done
 from bootstrap.states import CaughtUp
-from bootstrap.verify import attributes, reading, rounds, taking, verdict, verification
+from bootstrap.verify import reading, rounds, taking, verdict, verification
 from bootstrap.verify.digests import Digester
 from bootstrap.verify.judging import Judgement, Moments, judge
 from bootstrap.verify.records import Verified
-from bootstrap.verify.verdict import Verdict
 from replicator import canonical
 from replicator.change import Entry
 
@@ -152,30 +151,14 @@ def unjudged_is_equal() -> Any:
     return mock.patch.object(verification.Verification, "_verified", equal)
 
 
-@fault("a later round forgets what no round could judge")
-def forgets_unjudged() -> Any:
-    told = verification.told
+@fault("an attribute that differs is not named")
+def one_unnamed() -> Any:
+    add = verdict.Report.add
 
-    def forgetful(*given: Any, **named: Any) -> Any:
-        found: Verdict = given[4]
-        yield from told(*given, **named)
-        found.unjudged.clear()
+    def silent(self: Any, each: Any, *about: Any, **more: Any) -> None:
+        add(self, replace(each, attributes=each.attributes[1:]), *about, **more)
 
-    return mock.patch.object(verification, "told", forgetful)
-
-
-@fault("an attribute that only one side has is not named")
-def one_sided() -> Any:
-    explained = attributes._explained
-
-    def silent(difference: Any, one: Any, other: Any) -> Any:
-        found = explained(difference, one, other)
-        if one is None or other is None:
-            return found
-        both = one.attributes.keys() & other.attributes.keys()
-        return replace(found, attributes=tuple(each for each in found.attributes if each in both))
-
-    return mock.patch.object(attributes, "_explained", silent)
+    return mock.patch.object(verdict.Report, "add", silent)
 
 
 @fault("a read that moved is judged")
