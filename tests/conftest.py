@@ -9,6 +9,7 @@ LONGEST_FIRST = (
     "tests/verify/test_on_the_local_cloud",
     "tests/crash/",
     "tests/end_to_end/",
+    "tests/verify/test_runs",
     "tests/bootstrap/test_local",
     "tests/local/test_mappings",
     "tests/watch/test_on_the_local_cloud",

@@ -268,7 +268,7 @@ class Backfill:
             if what == AMBIGUOUS and not notes.ambiguous(change, place, line):
                 raise _unfinished("keep a change of unknown order in quarantine", self._desk)
             self.counts[what] += 1
-        for outcome in mender.apply(todo) if todo else ():
+        for outcome in mender.apply([_alone(change) for change in todo]) if todo else ():
             if outcome not in _ENDED:
                 raise _unfinished(outcome, self._desk)
             self.counts[_ENDED[outcome]] += 1
@@ -282,6 +282,15 @@ class Backfill:
         if distance > NEAR_MICROS * self._desk.timing.scale:
             return None
         return THERE if entry.image == change.entry.image else AMBIGUOUS
+
+
+def _alone(change: Change) -> Change:
+    """The change without the item before it, which an export has of before its window only.
+
+    An entry that named that one would leave a record of this very write, where it comes after all,
+    without an order: it would be quarantined. One that is its own predecessor supersedes it.
+    """
+    return replace(change, old=change.new)
 
 
 def _again(noted: Filling) -> Filling:

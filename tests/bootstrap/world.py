@@ -178,6 +178,8 @@ class World:
         self.concurrency: int | None = 1_000
         self.mapping_position = "TRIM_HORIZON"
         self.backlog_seconds = 20.0
+        self.through: Callable[[float], float] = lambda put_at: put_at + 1
+        """When the consumer has applied all that was in the stream at a moment."""
         self.consumer_works = True
 
         self.dynamodb = DatedDynamoDB(self.clock, faults=_Hook(self))
@@ -278,9 +280,9 @@ class World:
             now = self.clock()
             if self.mapping_enabled_at is None or not self.consumer_works:
                 return
-            through = self.mapping_enabled_at + self.backlog_seconds
+            backlog = self.mapping_enabled_at + self.backlog_seconds
             for record, put_at in list(self.probes):
-                if now >= max(through, put_at + 1):
+                if now >= max(backlog, self.through(put_at)):
                     self.probes.remove((record, put_at))
                     body = json.loads(record.data)
                     key = probe_key(body["probe"], body["n"])

@@ -1,291 +1,361 @@
-"""A replicated table under live writes, played in virtual time, with faults planted in it.
+"""A replicated table under live writes, in virtual time, as the process that verifies it sees it.
 
-The source is a list of changes; their records reach the real ledger guard late, twice and out of
-order; exports of either side are taken at any moment, each key up to a minute beside it.
+Writers change the source, and the records of their changes reach the real guard late, twice and out
+of order, while whatever the operator runs goes on: time passes in its calls and in its waits.
+Exports take each key up to a minute beside their time. Some changes get lost, and somebody writes
+to the target behind the guard's back. `spoilt` knows when, by no means of the verification's.
 """
 
 from __future__ import annotations
 
-import base64
-import random
-from collections.abc import Iterator
+import contextlib
+import heapq
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
+from random import Random
 from typing import Any
 
-from bootstrap.verify.judging import FUZZ, MARGIN, Judgement, Moments, judge
-from bootstrap.verify.partitions import Difference, Found
-from replicator.canonical import digest, key_digest
-from replicator.change import Change, Entry, Version
+from bootstrap.aws.exports import Wanted
+from bootstrap.errors import Side
+from bootstrap.verify.reading import Read
+from bootstrap.verify.repair import Mender
+from infra.local.emulator.export_files import Line, full_lines
+from replicator.change import Change, Precision, Version
 from replicator.effects import Deadline, Effects
 from replicator.guard import Attempt, Terms
-from replicator.ledger import LedgerGuard, from_item
-from replicator.outcome import Applied, Superseded
-from tests.fakes.clock import START_MICROS, VirtualClock
-from tests.fakes.dynamodb import FakeDynamoDB
+from replicator.ledger import LedgerGuard
+from replicator.outcome import Ambiguous, Applied, Superseded
+from tests.bootstrap.world import LEDGER, World
+from tests.fakes.clock import VirtualClock
+from tests.fakes.errors import Killed
+from tests.verify.exports import Directory
+from tests.verify.images import Image, as_file, differing, key, reordered, rescaled
+from tests.verify.world import REPLICA, Table, Twin
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
-TARGET, LEDGER = "orders-replica", "ledger"
-KEYS, HOT = 60, 2
-FIRST_EXPORT = START_MICROS + 40 * MINUTE
-END = START_MICROS + 140 * MINUTE
+BESIDE = MINUTE
+"""By which an export may take a key too early or too late."""
+LATEST = 20 * MINUTE
+"""After which no record is delivered again."""
 
-Image = dict[str, Any]
-History = list[tuple[int, Image | None]]
-
-
-def key(n: int) -> Image:
-    return {"pk": {"S": f"order-{n}"}}
+History = list[tuple[int, Image | None, str]]
+"""When a key became what, and by whom: writer, consumer, operator or foreigner."""
 
 
-def at(history: History, moment: int) -> Image | None:
-    """The last state not later than a moment."""
-    return next((image for when, image in reversed(history) if when <= moment), None)
+class Ticking(VirtualClock):
+    """Time in which things happen, each at its moment."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._due: list[tuple[int, int, Callable[[], None]]] = []
+        self._numbers = count()
+
+    def at(self, micros: int, what: Callable[[], None]) -> None:
+        heapq.heappush(self._due, (micros, next(self._numbers), what))
+
+    def advance(self, seconds: float) -> None:
+        end = self._micros + round(seconds * SECOND)
+        while self._due and self._due[0][0] <= end:
+            when, _, what = heapq.heappop(self._due)
+            self._micros = max(self._micros, when)
+            what()
+        self._micros = max(self._micros, end)
 
 
-@dataclass
-class Made:
-    """A change, and when its record is delivered (several times, perhaps; never, if lost)."""
+class Passing(World):
+    """Its calls take time, once there is a `pace`."""
 
-    n: int
-    change: Change
-    deliveries: list[int]
+    def __init__(self) -> None:
+        self.ticking = Ticking()
+        super().__init__(self.ticking)
+        self.pace: Callable[[], float] = lambda: 0.0
+
+    def before(self, name: str, detail: Any = None) -> None:
+        if not self._quiet:
+            self.clock.advance(self.pace())
+        super().before(name, detail)
 
 
-@dataclass
-class Live:
-    """One seeded run. `planted`: what has to be found, by key, and as what."""
+@dataclass(frozen=True)
+class Watched(Directory):
+    """Objects whose reads are calls."""
 
-    seed: int
-    planted: dict[int, set[Judgement]] = field(default_factory=dict)
+    world: World = field(kw_only=True)
 
-    def __post_init__(self) -> None:
-        self.random = random.Random(self.seed)
-        self.clock = VirtualClock(START_MICROS)
-        self.dynamodb = FakeDynamoDB(self.clock, check_shapes=False)
-        for table, name, kind in ((TARGET, "pk", "S"), (LEDGER, "k", "B")):
-            self.dynamodb.create_table(
-                TableName=table,
-                KeySchema=[{"AttributeName": name, "KeyType": "HASH"}],
-                AttributeDefinitions=[{"AttributeName": name, "AttributeType": kind}],
-                BillingMode="PAY_PER_REQUEST",
-            )
-        self.effects = Effects(self.clock, self.random)
-        self.guard = LedgerGuard(
-            self.dynamodb, target_table=TARGET, ledger_table=LEDGER, effects=self.effects
+    def stream(self, bucket: str, key: str) -> Iterator[bytes]:
+        with self.world.around("s3"):
+            chunks = list(super().stream(bucket, key))
+        return iter(chunks)
+
+
+class LiveTable(Table):
+    """A table that remembers what its items were, and exports them as of then."""
+
+    def __init__(self, world: World, side: Side, objects: Directory, chance: Random) -> None:
+        super().__init__(world, side, objects)
+        self.chance = chance
+        self.histories: dict[str, History] = {}
+        self.spellings: dict[str, Callable[[Any], Any]] = {}
+        """How exports write some keys' items."""
+        self.taken: dict[str, dict[str, Image]] = {}
+        """What exports hold, by their prefixes."""
+
+    def record(self, name: str, image: Image | None, by: str) -> None:
+        self.histories.setdefault(name, []).append((self.world.clock.now_micros(), image, by))
+        if image is None:
+            self.items.pop(name, None)
+        else:
+            self.items[name] = image
+
+    def at(self, name: str, moment: int) -> Image | None:
+        """The last state not later than a moment."""
+        history = self.histories.get(name, [])
+        return next((image for when, image, _ in reversed(history) if when <= moment), None)
+
+    def _full(self, wanted: Wanted) -> list[Line]:
+        assert wanted.time is not None
+        taken = {name: self._beside(name, wanted.time * SECOND) for name in self.histories}
+        self.taken[wanted.prefix] = {name: image for name, image in taken.items() if image}
+        return full_lines(
+            self._spelt(name, image) for name, image in self.taken[wanted.prefix].items()
         )
-        self.source: dict[int, History] = {}
-        self.target: dict[int, History] = {n: [] for n in range(KEYS)}
-        self.entries: dict[int, list[tuple[int, Entry]]] = {n: [] for n in range(KEYS)}
-        self.made: list[Made] = []
-        self.foreign: list[tuple[int, int, Image | None]] = []
-        self._write()
-        self._plant()
-        self._play()
+
+    def _beside(self, name: str, moment: int) -> Image | None:
+        chance = self.chance
+        off = chance.choice((-BESIDE, 0, BESIDE, chance.randint(-BESIDE, BESIDE)))
+        return self.at(name, moment + off)
+
+    def _spelt(self, name: str, image: Image) -> Image:
+        """Any item may come with its sets in another order, and now and then with other zeroes."""
+        spelt = self.spellings.get(name)
+        if spelt is None and self.chance.random() < 0.1:
+            spelt = self.chance.choice((rescaled, reordered))
+        return as_file(spelt(image) if spelt else image)
+
+    def _lines(self, wanted: Wanted) -> list[Line]:
+        """The last write of each key in the window, whose ends are as blurred."""
+        assert wanted.window is not None
+        begin, end = (moment * SECOND for moment in wanted.window)
+        lines: list[Line] = []
+        for name, history in self.histories.items():
+            first, last = (at + self.chance.randint(-BESIDE, BESIDE) for at in (begin, end))
+            written = [when for when, _, _ in history if first <= when < last]
+            old, new = self.at(name, first - 1), self.at(name, last - 1)
+            if not written or not differing(old, new):
+                continue
+            line = {
+                "Metadata": {"WriteTimestampMicros": str(written[-1])},
+                "Keys": key(name),
+                **({"OldImage": as_file(old)} if old else {}),
+                **({"NewImage": as_file(new)} if new else {}),
+            }
+            lines.append(line)
+        return lines
+
+    def read(self, key: Any) -> Read:
+        with self._call("read"):
+            self.reads.append(int(self.world.clock()) * SECOND)
+            return Read(self.items.get(key["pk"]["S"]), self.reads[-1])
+
+
+@dataclass(frozen=True)
+class Record:
+    """A change on its way: made, in the stream, and first applied."""
+
+    made: int
+    arrived: int
+    applied: int
+
+
+@dataclass
+class Live(Twin):
+    """The table, its writers and its consumer. Nothing happens but as time passes."""
+
+    world: Passing = field(default_factory=Passing)
+    seed: int = 0
+    precision: Precision = "u"
+    pace: int = 50
+    """Changes in a call of the operator's guard, at first: as throttling leaves it."""
+
+    def _fill(self) -> None:
+        world, self.random = self.world, Random(self.seed)
+        self.objects = Watched(self.directory / "s3", world=world)
+        self.source = LiveTable(world, Side.SOURCE, self.objects, self.random)
+        self.target = LiveTable(world, Side.TARGET, self.objects, self.random)
+        self.records: list[Record] = []
+        self.applied: dict[str, History] = defaultdict(list)
+        """What each key's ledger entry stands for."""
+        self.spoilt: dict[str, list[tuple[int, int | None]]] = defaultdict(list)
+        """From when to when a key was not what the consumer would have made it."""
+        self.masked: list[str] = []
+        """Keys whose change was refused for the sake of an older state."""
+        self.kept: list[str] = []
+        """Keys of which the consumer has quarantined a change, of unknown order."""
+        self.stalls: list[tuple[int, int]] = []
+        """When the consumer stands still."""
+        self.streaming = True
+        """Whether changes get into the stream at all."""
+        self.trace: list[str] = []
+        self._by = "operator"
+        self._effects = Effects(world.clock, self.random)
+        self._consumer = LedgerGuard(
+            world.dynamodb, target_table=REPLICA, ledger_table=LEDGER, effects=self._effects
+        )
+        world.through, world.ages, world.writes = self._through, self._age, self._writes
+        world.dynamodb.watchers.append(self._changed)
 
     # -- what happens ----------------------------------------------------------------------------
 
-    def _image(self, n: int, version: int) -> Image:
-        chance = self.random
-        image = {
-            **key(n),
-            "v": {"N": str(version)},
-            "b": {"B": chance.randbytes(20)},
-            "m": {"M": {"t": chance.choice([{"N": "1"}, {"S": "1"}])}},
-        }
-        if chance.random() < 0.5:
-            image["e"] = {"S": ""}
-        return image
+    @property
+    def now(self) -> int:
+        return self.world.clock.now_micros()
 
-    def _write(self) -> None:
-        """The source's writes: a few a key, and two keys that are written all the time."""
-        chance = self.random
-        for n in range(KEYS):
-            first = self._image(n, 0) if chance.random() < 0.8 else None
-            history: History = [(START_MICROS, first)]
-            if n < HOT:
-                moments = range(START_MICROS + MINUTE, END, 90 * SECOND)
-                times = [moment + chance.randrange(60 * SECOND) for moment in moments]
+    def tell(self, text: str) -> None:
+        self.trace.append(f"{self.now / SECOND % 100_000:12.6f} {text}")
+
+    def later(self, micros: int, what: Callable[[], None]) -> None:
+        self.world.ticking.at(self.now + micros, what)
+
+    def snapshot(self, name: str, image: Image) -> None:
+        """An item that the import brought: no entry of the ledger knows of it."""
+        self.source.record(name, image, "writer")
+        self._put(name, image, "import")
+
+    def write(self, name: str, image: Image | None, *, lost: bool = False) -> None:
+        """A change of the source. Its record comes late; or never, if it is lost."""
+        chance, now = self.random, self.now
+        old = self.source.at(name, now)
+        history = self.source.histories.get(name)
+        if (old is None and image is None) or (history and history[-1][0] // 1000 == now // 1000):
+            return
+        lost = lost or not self.streaming
+        self.source.record(name, image, "writer")
+        self.tell(f"{'lost: ' if lost else ''}{name} {'is written' if image else 'is deleted'}")
+        if lost:
+            self._spoil(name)
+            return
+        arrived = now + chance.choice((50_000, SECOND // 2, SECOND, 40 * SECOND))
+        first = arrived + chance.randrange(chance.choice((SECOND, 20 * SECOND, 2 * MINUTE)))
+        for begin, end in self.stalls:
+            if begin <= first < end:
+                first = end + chance.randrange(SECOND)
+        micros = now if self.precision == "u" else now // 1000 * 1000
+        change = Change(key(name), old, image, Version(micros, self.precision), arrived / 1e6)
+        self.records.append(Record(now, arrived, first))
+        again = [first + chance.randrange(LATEST) for _ in range(chance.choice((0, 0, 0, 1, 2)))]
+        for when in (first, *again):
+            self.world.ticking.at(when, lambda: self._deliver(name, change, now))
+
+    def foreign(self, name: str, image: Image | None) -> None:
+        """Somebody writes to the target."""
+        self.tell(f"foreign: {name} {'is written' if image else 'is deleted'}")
+        self._put(name, image, "foreigner")
+        self._spoil(name)
+
+    def _put(self, name: str, image: Image | None, by: str) -> None:
+        with self._acting(by):
+            if image is None:
+                self.world.dynamodb.delete_item(TableName=REPLICA, Key=key(name))
             else:
-                times = [
-                    chance.randrange(START_MICROS + 1, END) for _ in range(chance.randrange(4))
-                ]
-            for version, when in enumerate(sorted(set(times)), 1):
-                old = history[-1][1]
-                gone = old is not None and chance.random() < 0.25
-                new = None if gone else self._image(n, version)
-                history.append((when, new))
-                arrival = when / 1e6
-                change = Change(key(n), old, new, Version(when, "u"), arrival)
-                self.made.append(Made(n, change, self._deliveries(when)))
-            self.source[n] = history
-            if first is not None:
-                self.dynamodb.put_item(TableName=TARGET, Item=first)
-            self.target[n].append((START_MICROS, first))
+                self.world.dynamodb.put_item(TableName=REPLICA, Item=image)
 
-    def _deliveries(self, when: int) -> list[int]:
-        chance = self.random
-        late = chance.choice([2 * SECOND, 20 * SECOND, 4 * MINUTE])
-        first = when + chance.randrange(SECOND, late)
-        repeated = [
-            first + chance.randrange(30 * MINUTE) for _ in range(chance.choice([0, 0, 1, 2]))
-        ]
-        return [first, *repeated]
+    def _deliver(self, name: str, change: Change, made: int) -> None:
+        terms = Terms(Deadline(self._effects, 60_000), lambda *told: None, expire=True)
+        with self._acting("consumer"):
+            (result,) = self._consumer.apply([Attempt(change)], terms)
+        assert isinstance(result, Applied | Superseded | Ambiguous), result
+        if isinstance(result, Ambiguous):
+            self.kept.append(name)
+            self.tell(f"kept: {name}")
+        elif isinstance(result, Applied):
+            self._apply(name, change.new, "consumer")
+        elif self._masked(name, made):
+            self.masked.append(name)
+            self.tell(f"masked: {name}")
 
-    def _plant(self) -> None:
-        """Loses the last change of some keys, and writes to the target behind the guard's back."""
-        chance = self.random
-        last = {each.n: each for each in self.made}
-        either = {Judgement.DIFFERENCE, Judgement.FOREIGN}
-        quiet = [n for n in range(HOT, KEYS) if self.source[n][-1][0] < FIRST_EXPORT - 8 * MINUTE]
-        chance.shuffle(quiet)
-        for n in quiet[:4]:
-            if n in last and digest(last[n].change.new) != digest(last[n].change.old):
-                last[n].deliveries = []
-                self.planted[n] = {Judgement.DIFFERENCE}
-        for n in quiet[4:8]:
-            image = at(self.source[n], END)
-            wrong = self._wrong(n, image)
-            self.foreign.append((FIRST_EXPORT - 2 * MINUTE, n, wrong))
-            self.planted[n] = {Judgement.FOREIGN} if n in last else {Judgement.DIFFERENCE}
-        # Changed after the first export and then spoilt: that export alone could not tell.
-        busy = [
-            n
-            for n in range(HOT, KEYS)
-            if FIRST_EXPORT - MINUTE < self.source[n][-1][0] < FIRST_EXPORT + 30 * MINUTE
-        ]
-        for n in busy[:2]:
-            when = self.source[n][-1][0] + 8 * MINUTE
-            self.foreign.append((when, n, self._wrong(n, at(self.source[n], END))))
-            self.planted[n] = either
+    def _masked(self, name: str, made: int) -> bool:
+        """Whether a change is refused, and what was applied is no state of its time or later."""
+        there = self.applied[name][-1][1]
+        later = (image for when, image, _ in self.source.histories[name] if when >= made)
+        return all(differing(image, there) for image in later)
 
-    def _wrong(self, n: int, image: Image | None) -> Image | None:
-        if image is None:
-            return self._image(n, 99)
-        kind = self.random.randrange(5)
-        if kind == 0:
+    @contextlib.contextmanager
+    def _acting(self, by: str) -> Iterator[None]:
+        """Who writes to the target meanwhile. It is no call of the operator's."""
+        before, self._by = self._by, by
+        try:
+            with self.world.unwatched():
+                yield
+        finally:
+            self._by = before
+
+    def _changed(self, table: str, before: Image | None, after: Image | None) -> None:
+        image = after or before
+        if table == REPLICA and image is not None:
+            self.target.record(image["pk"]["S"], after, self._by)
+
+    def _apply(self, name: str, image: Image | None, by: str) -> None:
+        """A key is what its entry says; and as it should be, if that is what the source is."""
+        self.applied[name].append((self.now, image, by))
+        spans = self.spoilt.get(name)
+        healed = not differing(image, self.source.at(name, self.now))
+        if spans and spans[-1][1] is None and healed:
+            spans[-1] = (spans[-1][0], self.now)
+
+    def _spoil(self, name: str) -> None:
+        spans = self.spoilt[name]
+        if not spans or spans[-1][1] is not None:
+            spans.append((self.now, None))
+
+    def mender(self) -> Mender:
+        mender = super().mender()
+        assert isinstance(mender.guard, LedgerGuard)
+        mender.guard.pace.size = self.pace
+        return mender
+
+    def _written(self, request: dict[str, Any]) -> None:
+        for each in request["TransactItems"]:
+            ((what, action),) = each.items()
+            if action["TableName"] == REPLICA:
+                image = action["Item"] if what == "Put" else None
+                name = (image or action["Key"])["pk"]["S"]
+                self.tell(f"mended: {name}")
+                self._apply(name, image, "operator")
+
+    # -- what AWS says of it ---------------------------------------------------------------------
+
+    def _through(self, put_at: float) -> float:
+        """When the probes that were put at a moment come through: after all that was before."""
+        before = (each.applied for each in self.records if each.arrived <= put_at * SECOND)
+        return max([put_at + 1, *(when / SECOND for when in before)])
+
+    def _age(self, begin: float) -> float | None:
+        """AgeOfOldestUnreplicatedRecord at the beginning of a minute, in ms."""
+        at = begin * SECOND
+        waiting = [each.made for each in self.records if each.made <= at < each.arrived]
+        if not waiting and not self._writes(begin):
             return None
-        blob = image["b"]["B"]
-        return {
-            **image,
-            **[
-                {"b": {"B": blob[:-1] + bytes([blob[-1] ^ 1])}},
-                {"v": {"S": image["v"]["N"]}},
-                {"extra": {"S": ""}},
-                {"m": {"M": {"t": {"N": "2"}}}},
-            ][kind - 1],
-        }
+        return max([0.0, *((at - made) / 1000 for made in waiting)])
 
-    def _play(self) -> None:
-        """Deliveries and foreign writes in order of time; remembers what both tables held when."""
-        events: list[tuple[int, int, Any]] = [
-            (when, place, made) for place, made in enumerate(self.made) for when in made.deliveries
-        ]
-        events += [(when, -1, (n, image)) for when, n, image in self.foreign]
-        for when, _, what in sorted(events, key=lambda event: event[:2]):
-            self.clock.advance((when - self.clock.now_micros()) / 1e6)
-            if isinstance(what, Made):
-                n = what.n
-                terms = Terms(Deadline(self.effects, 60_000), lambda *about: None)
-                (result,) = self.guard.apply([Attempt(what.change)], terms)
-                assert isinstance(result, Applied | Superseded), result
-                row = self.dynamodb.get_item(
-                    TableName=LEDGER, Key={"k": {"B": what.change.key}}, ConsistentRead=True
-                )["Item"]
-                self.entries[n].append((when, from_item(row)))
-            else:
-                n, image = what
-                if image is None:
-                    self.dynamodb.delete_item(TableName=TARGET, Key=key(n))
-                else:
-                    self.dynamodb.put_item(TableName=TARGET, Item=image)
-            found = self.dynamodb.get_item(TableName=TARGET, Key=key(n), ConsistentRead=True)
-            self.target[n].append((when, found.get("Item")))
+    def _writes(self, begin: float) -> float:
+        end = begin + 60
+        return float(sum(begin <= each.made / SECOND < end for each in self.records))
 
-    # -- what a verification sees ----------------------------------------------------------------
+    # -- killed ----------------------------------------------------------------------------------
 
-    def applied_by(self, moment: int) -> int:
-        """The latest time up to which every change had been delivered by a moment.
+    def kill(self, wanted: Callable[[int, str], bool], after_the_work: bool) -> list[str]:
+        """From the first call that is wanted on, nothing of the process gets through. Returns
+        where the name of that call will be; numbers of calls are counted from now."""
+        start, died = self.world.calls, list[str]()
 
-        A change that got lost is unknown to whoever asks: it is not waited for.
-        """
-        waiting = [
-            each.change.version.micros
-            for each in self.made
-            if each.deliveries and min(each.deliveries) > moment
-        ]
-        return min([moment, *(when - 1 for when in waiting)])
+        def watch(number: int, name: str, after: bool) -> None:
+            if not died and after == after_the_work and wanted(number - start, name):
+                died.append(name)
+            if died:
+                raise Killed(f"{'after' if after else 'before'} {name}")
 
-    def entry(self, n: int, moment: int) -> Entry | None:
-        return next((e for when, e in reversed(self.entries[n]) if when <= moment), None)
-
-    def export(self, side: dict[int, History], moment: int) -> dict[int, Image | None]:
-        """A side as an export has it: each key up to a minute before or after the moment."""
-        return {
-            n: at(history, moment + self.random.randint(-FUZZ, FUZZ)) for n, history in side.items()
-        }
-
-
-def differences(
-    ours: dict[int, Image | None], theirs: dict[int, Image | None]
-) -> Iterator[tuple[int, Difference]]:
-    """What a comparison finds, by another road than the engine's."""
-    for n in ours:
-        one, other = ours[n], theirs[n]
-        if digest(one) != digest(other):
-            left = None if one is None else Found(digest(one), 0, n)
-            right = None if other is None else Found(digest(other), 0, n)
-            yield n, Difference(key_digest(key(n)), left, right)
-
-
-@dataclass
-class Verdict:
-    """What several rounds of verification came to."""
-
-    found: dict[int, Judgement] = field(default_factory=dict)
-    unjudged: set[int] = field(default_factory=lambda: set(range(KEYS)))
-    rounds: int = 0
-
-
-def verify(live: Live, find: Any = differences, rounds: int = 3) -> Verdict:
-    """Rounds of exports. Each looks at every key, and judges what the ones before could not."""
-    chance = live.random
-    verdict = Verdict()
-    moment = FIRST_EXPORT
-    while verdict.rounds < rounds:
-        verdict.rounds += 1
-        source = moment + chance.randrange(MINUTE)
-        # The target's export: before, with or after the source's.
-        target = source + chance.choice([-3 * MINUTE, 0, 2 * MINUTE, 7 * MINUTE])
-        now = max(source, target) + FUZZ
-        while live.applied_by(now) < source + FUZZ:
-            now += MINUTE
-        known = live.applied_by(target - FUZZ)
-        moments = Moments(
-            source,
-            target,
-            applied_by_target=None if verdict.rounds == 1 and chance.random() < 0.2 else known,
-            applied_by_now=live.applied_by(now),
-        )
-        pair = live.export(live.source, source), live.export(live.target, target)
-        differing = dict(find(*pair))
-        for n in range(KEYS):
-            if n not in differing:
-                verdict.unjudged.discard(n)
-                continue
-            judgement = judge(differing[n], live.entry(n, now), moments)
-            if judgement is not Judgement.CHANGED_SINCE:
-                verdict.found[n] = judgement
-                verdict.unjudged.discard(n)
-        moment += 25 * MINUTE
-    return verdict
-
-
-def as_file(image: Any) -> Any:
-    """An image as a file holds it: binary as base64."""
-    if isinstance(image, dict):
-        return {name: as_file(value) for name, value in image.items()}
-    return base64.b64encode(image).decode() if isinstance(image, bytes) else image
-
-
-__all__ = ["FUZZ", "KEYS", "MARGIN", "Live", "Verdict", "as_file", "differences", "key", "verify"]
+        self.world.on_call = watch
+        return died

@@ -20,9 +20,12 @@ from bootstrap.verify.quarantining import record_of
 from bootstrap.verify.repair import APPLIED
 from bootstrap.verify.windows import LONGEST, SHORTEST, windows
 from replicator.canonical import digest, key_digest
-from replicator.change import Change, Entry, Version
+from replicator.change import Change, Entry, Precision, Version
 from replicator.decode import Record, content
+from replicator.effects import Deadline, Effects
+from replicator.guard import Attempt, Terms
 from replicator.ledger import to_item
+from replicator.outcome import Superseded
 from tests.bootstrap.world import LEDGER
 from tests.fakes.errors import Killed
 from tests.verify.world import Item, Twin, item
@@ -132,6 +135,26 @@ def test_close_to_what_was_applied_neither_wins_if_they_differ(twin: Twin) -> No
     assert filling.counts == {AMBIGUOUS: 2, APPLIED: 1, SUPERSEDED: 1, THERE: 1}
     assert twin.target.items["k0"] == item("k0")
     assert twin.target.items["k2"] == item("k2", v={"N": "2"})
+
+
+@pytest.mark.parametrize("new", [item("k1", v={"N": "3"}), None])
+@pytest.mark.parametrize("precision", ["u", "m"])
+def test_a_record_of_the_write_that_was_backfilled_is_superseded_when_it_comes_after_all(
+    twin: Twin, new: Item | None, precision: Precision
+) -> None:
+    """C3: nobody has to settle its order, though the export does not say what it found."""
+    end = twin.world.clock()
+    at = end - HOUR
+    write(twin, "k1", new, at)
+    twin.filling().gap(end - 2 * HOUR, end)
+    micros = round(at * 1e6)
+    version = Version(micros if precision == "u" else micros // 1000 * 1000, precision)
+    between = item("k1", v={"N": "2"})
+    late = Change({"pk": {"S": "k1"}}, between, new, version, twin.world.clock())
+    guard, effects = twin.mender().guard, Effects(twin.world.clock)
+    terms = Terms(Deadline(effects, 60_000), lambda *told: None)
+    (result,) = guard.apply([Attempt(late)], terms)
+    assert isinstance(result, Superseded)
 
 
 def test_a_full_export_is_applied_with_its_time_less_two_minutes(twin: Twin) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -132,6 +132,9 @@ class Table:
             arn, status, wanted.prefix, float(wanted.time), len(self.items), 1000, began
         )
 
+    def _full(self, wanted: Wanted) -> list[Line]:
+        return full_lines(self.items.values())
+
     def _lines(self, wanted: Wanted) -> list[Line]:
         """What `written` holds of an incremental export's window."""
         assert wanted.window is not None
@@ -148,7 +151,7 @@ class Table:
 
     def _write(self, arn: str, wanted: Wanted) -> None:
         root = f"{wanted.prefix}/AWSDynamoDB/{arn.rsplit('/', 1)[1]}/"
-        lines = full_lines(self.items.values()) if wanted.window is None else self._lines(wanted)
+        lines = self._full(wanted) if wanted.window is None else self._lines(wanted)
         parts = partitioned(lines, "pk")
         made, entries = data_files(parts, root)
         about = {
@@ -172,21 +175,23 @@ class Table:
 
 
 class Applying:
-    """The fake DynamoDB, with the replica's items where exports see them."""
+    """The fake DynamoDB as the operator's guard calls it, with what `done` does after a write."""
 
-    def __init__(self, twin: Twin) -> None:
-        self._twin = twin
+    def __init__(self, world: World, done: Callable[[dict[str, Any]], None]) -> None:
+        self._world, self._done = world, done
 
     def transact_write_items(self, **request: Any) -> dict[str, Any]:
-        with self._twin.world.unwatched():
-            answer: dict[str, Any] = self._twin.world.dynamodb.transact_write_items(**request)
-        items = self._twin.target.items
-        for each in request["TransactItems"]:
-            ((what, action),) = each.items()
-            if action["TableName"] == REPLICA and what == "Delete":
-                items.pop(action["Key"]["pk"]["S"], None)
-            elif action["TableName"] == REPLICA:
-                items[action["Item"]["pk"]["S"]] = shown(action["Item"])
+        self._world.before("apply")
+        try:
+            with self._world.unwatched():
+                answer: dict[str, Any] = self._world.dynamodb.transact_write_items(**request)
+            self._done(request)
+        finally:
+            self._world.after("apply")
+        return answer
+
+    def batch_get_item(self, **request: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = self._world.dynamodb.batch_get_item(**request)
         return answer
 
 
@@ -209,12 +214,16 @@ class Twin:
                 AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
                 BillingMode="PAY_PER_REQUEST",
             )
-        objects = Directory(self.directory / "s3")
-        self.source = Table(world, Side.SOURCE, objects)
-        self.target = Table(world, Side.TARGET, objects)
-        self.objects = objects
         self.said: list[str] = []
         self.noted: list[str] = []
+        self.random = Random(1)
+        self._fill()
+
+    def _fill(self) -> None:
+        """The tables and what is in them."""
+        self.objects = Directory(self.directory / "s3")
+        self.source = Table(self.world, Side.SOURCE, self.objects)
+        self.target = Table(self.world, Side.TARGET, self.objects)
         for n in range(20):
             self.source.items[f"k{n}"] = self.target.items[f"k{n}"] = item(f"k{n}")
 
@@ -267,14 +276,24 @@ class Twin:
 
     def mender(self) -> Mender:
         """The consumer's guard on the ledger of this world and a target of its own."""
-        effects = Effects(clock=self.world.clock, random=Random(1))
+        effects = Effects(clock=self.world.clock, random=self.random)
         guard = LedgerGuard(
-            Applying(self),
+            Applying(self.world, self._written),
             target_table=REPLICA,
             ledger_table=LEDGER,
             effects=effects,
         )
         return Mender(guard, effects, lambda: True)
+
+    def _written(self, request: dict[str, Any]) -> None:
+        """Puts the replica's items where exports see them."""
+        items = self.target.items
+        for each in request["TransactItems"]:
+            ((what, action),) = each.items()
+            if action["TableName"] == REPLICA and what == "Delete":
+                items.pop(action["Key"]["pk"]["S"], None)
+            elif action["TableName"] == REPLICA:
+                items[action["Item"]["pk"]["S"]] = shown(action["Item"])
 
     def verify(self, pid: int = 200, **options: Any) -> Found:
         return Verification(self.desk(pid), self.options(**options)).run()

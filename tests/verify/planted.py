@@ -1,0 +1,171 @@
+"""Faults that a verification could have, planted into the real one: the runs must find each.
+
+Each is a context manager that changes one thing in `bootstrap.verify` while it lasts. None comes
+with a run of its own: the same seeds that the verification passes have to show it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+from unittest import mock
+
+from bootstrap.context import Done
+from bootstrap.states import CaughtUp
+from bootstrap.verify import reading, rounds, taking, verdict, verification
+from bootstrap.verify.digests import Digester
+from bootstrap.verify.judging import Judgement, Moments, judge
+from bootstrap.verify.records import Verified
+from replicator import canonical
+from replicator.change import Entry
+
+Plant = Callable[[], contextlib.AbstractContextManager[Any]]
+FAULTS: dict[str, Plant] = {}
+
+
+def fault(name: str) -> Callable[[Plant], Plant]:
+    def register(plant: Plant) -> Plant:
+        FAULTS[name] = plant
+        return plant
+
+    return register
+
+
+@fault("no margin before the source's export")
+def no_margin() -> Any:
+    return mock.patch.object(rounds, "MARGIN", 0)
+
+
+@fault("an export is taken for exact")
+@contextlib.contextmanager
+def no_fuzz() -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        for module in (rounds, taking, verification):
+            stack.enter_context(mock.patch.object(module, "FUZZ", 0))
+        yield
+
+
+@fault("the target is exported without a proof that changes are applied")
+def no_proof() -> Any:
+    def caught_up(context: Any) -> Any:
+        journal = context.journal
+        journal.put(CaughtUp(journal.now(), "none", 0, 0), "caught up")
+        return Done()
+
+    return mock.patch.object(taking.catch_up, "advance", caught_up)
+
+
+@contextlib.contextmanager
+def _normal_form(tag: str, by: Callable[[Any], Any]) -> Iterator[None]:
+    """A fault of the canonical form, which every route to a digest then has."""
+
+    def extend(self: Digester, pairs: list[bytes | None], lines: Any) -> None:
+        pairs.extend(self._exactly(line) for line in lines)
+
+    with (
+        mock.patch.dict(canonical._NORMAL_FORM, {tag: by}),
+        mock.patch.object(canonical, "_AS_IT_IS", canonical._AS_IT_IS - {tag}),
+        mock.patch.object(Digester, "extend", extend),
+    ):
+        yield
+
+
+@fault("a digest leaves out one bit of binary")
+def blind_to_a_bit() -> Any:
+    return _normal_form("B", lambda value: bytes([value[0] & 0xFE]) + value[1:])
+
+
+@fault("a digest takes a number for a text of its digits")
+def numbers_as_text() -> Any:
+    return _normal_form("N", str)
+
+
+@fault("a digest knows of the order of a set")
+def sets_in_order() -> Any:
+    return _normal_form("SS", list)
+
+
+@fault("a foreign write is called a difference")
+def foreign_unnamed() -> Any:
+    def unnamed(difference: Any, entry: Entry | None, moments: Moments) -> Judgement:
+        found = judge(difference, entry, moments)
+        return Judgement.DIFFERENCE if found is Judgement.FOREIGN else found
+
+    return mock.patch.object(verdict, "judge", unnamed)
+
+
+@fault("a key that was changed since is called a difference")
+def changed_differs() -> Any:
+    def hasty(difference: Any, entry: Entry | None, moments: Moments) -> Judgement:
+        found = judge(difference, entry, moments)
+        return Judgement.DIFFERENCE if found is Judgement.CHANGED_SINCE else found
+
+    return mock.patch.object(verdict, "judge", hasty)
+
+
+@fault("what the target's export may not hold yet is judged all the same")
+def applied_whenever() -> Any:
+    def hasty(difference: Any, entry: Entry | None, moments: Moments) -> Judgement:
+        late = replace(moments, applied_by_target=1 << 62, target=1 << 62)
+        return judge(difference, entry, late)
+
+    return mock.patch.object(verdict, "judge", hasty)
+
+
+@fault("a repair has the time at which it is made")
+def repair_now() -> Any:
+    mended = verification.mended
+
+    def now(told: Iterable[Any], mender: Any) -> Any:
+        clock = mender.effects.clock
+        return mended(((each, what, clock.now_micros()) for each, what, _ in told), mender)
+
+    return mock.patch.object(verification, "mended", now)
+
+
+@fault("a repair is dated two minutes later")
+def repair_later() -> Any:
+    mended = verification.mended
+
+    def later(told: Iterable[Any], mender: Any) -> Any:
+        return mended(((each, what, at + 120_000_000) for each, what, at in told), mender)
+
+    return mock.patch.object(verification, "mended", later)
+
+
+@fault("a repair is not noted before it begins")
+def not_noted() -> Any:
+    return mock.patch.object(rounds.Rounds, "begin_repair", lambda self: None)
+
+
+@fault("what is not judged counts as equal")
+def unjudged_is_equal() -> Any:
+    verified = verification.Verification._verified
+
+    def equal(self: Any, *about: Any) -> Verified:
+        found = verified(self, *about)
+        return replace(found, equal=found.equal + found.changed_since, changed_since=0)
+
+    return mock.patch.object(verification.Verification, "_verified", equal)
+
+
+@fault("an attribute that differs is not named")
+def one_unnamed() -> Any:
+    add = verdict.Report.add
+
+    def silent(self: Any, each: Any, *about: Any, **more: Any) -> None:
+        add(self, replace(each, attributes=each.attributes[1:]), *about, **more)
+
+    return mock.patch.object(verdict.Report, "add", silent)
+
+
+@fault("a read that moved is judged")
+def moving_reads() -> Any:
+    def hasty(first: Any, seen: Any, again: Any, margin: int) -> Judgement | None:
+        if seen.read.image == first.image:
+            return None
+        return Judgement.DIFFERENCE
+
+    return mock.patch.object(reading, "judge_read", hasty)
