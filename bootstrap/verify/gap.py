@@ -20,7 +20,9 @@ from replicator.detectors import (
 
 BACKFILL = "backfill"
 MARGIN_SECONDS = 60.0
-"""The gap is taken to begin this much earlier: what was applied already is only superseded."""
+"""The gap is taken to begin this much earlier and to end this much later, as far as an export may
+be off its time: what was applied already is only superseded.
+"""
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,11 @@ def gap(shown: Snapshot, verified: Verified | None, command: str) -> Gap | None:
     tells that something was lost, and not when. Of an outage the watchdog has kept both ends.
     `command` is the command line with {} for the sub-command.
     """
-    fired = tuple(each.detector for each in shown.findings if _lost(each))
+    lost = [each for each in shown.findings if _lost(each)]
+    fired = tuple(each.detector for each in lost)
     if not fired or shown.caught_up is None:
         return None
-    open_ = any(each.detector is DESTINATION and not each.value for each in shown.findings)
+    open_ = any(each.detector is DESTINATION and not each.value for each in lost)
     whole = [float(shown.export.export_time)] if shown.export else []
     if verified is not None:
         whole.append(verified.complete_until)
@@ -85,8 +88,9 @@ def gap(shown: Snapshot, verified: Verified | None, command: str) -> Gap | None:
             # A replica catches up, by its probes, with what is in the stream: that says nothing of
             # what never was, or is not any more.
             begins.append(max(caught_up) if over is None else max([over.begin, *whole]))
-            ends.append(shown.at if over is None or over.end is None or open_ else over.end)
-    begin, end = min(begins) - MARGIN_SECONDS, max(ends)
+            end = over.end if over is not None and not open_ else None
+            ends.append(shown.at if end is None else end + MARGIN_SECONDS)
+    begin, end = min(begins) - MARGIN_SECONDS, min(max(ends), shown.at)
     times = f"--from {instant(begin)} --to {instant(end)}"
     # While it grows, a command with an end would leave out what is lost until it is stopped.
     closing = command.format(STATUS) if open_ else f"{command.format(BACKFILL)} {times}"

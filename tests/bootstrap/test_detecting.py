@@ -253,7 +253,7 @@ def test_an_outage_of_an_hour_stands_against_a_switch_until_a_whole_verification
     assert "DestinationActive: ACTIVE, but it was not between" in page(again)
     named = gap(again, None, COMMAND)
     assert named is not None
-    assert (named.begin, named.end, named.open) == (off - 60, on, False)
+    assert (named.begin, named.end, named.open) == (off - 60, on + 60, False)
     assert COMMAND.format("backfill") in named.line
 
     unseen_by_the_watchdog = gap(shown(Outage(off)), None, COMMAND)

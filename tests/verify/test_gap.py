@@ -123,7 +123,7 @@ def after(outage: Outage, *findings: Finding, exported: float = NOW - 9000) -> S
 def test_the_gap_of_an_outage_that_is_over_has_both_its_ends() -> None:
     made = gap(after(Outage(BEGAN, ENDED)), None, COMMAND)
     assert made is not None
-    assert (made.begin, made.end, made.open) == (BEGAN - 60, ENDED, False)
+    assert (made.begin, made.end, made.open) == (BEGAN - 60, ENDED + 60, False)
     assert "enable" not in made.line
     assert f"backfill --stack prod --table orders --from {instant(BEGAN - 60)} --to" in made.line
 
@@ -131,7 +131,7 @@ def test_the_gap_of_an_outage_that_is_over_has_both_its_ends() -> None:
 def test_an_outage_from_before_the_replica_had_caught_up_is_not_cut_short() -> None:
     made = gap(after(Outage(NOW - 8000, NOW - 7500)), None, COMMAND)
     assert made is not None
-    assert (made.begin, made.end) == (NOW - 8060, NOW - 7500)
+    assert (made.begin, made.end) == (NOW - 8060, NOW - 7440)
 
 
 def test_what_a_snapshot_or_a_verification_holds_is_cut_off_an_outage() -> None:
