@@ -89,8 +89,8 @@ class Losses:
             )
         if self.overrun:
             said.append(
-                f"changes waited for longer than the stream keeps them at some time "
-                f"{_between(self.overrun)}, and the replica may lack some: {_CLOSING}"
+                f"changes made at some time {_between(self.overrun)} waited for longer than the "
+                f"stream keeps them, and the replica may lack some: {_CLOSING}"
             )
         return tuple(said)
 

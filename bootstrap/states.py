@@ -251,7 +251,7 @@ class Overran:
     begin: float
     """Everything made before had been applied, or is in the snapshot."""
     end: float
-    """When the consumer was switched on again."""
+    """What was made later was still in the stream when the consumer had caught up."""
 
 
 @dataclass(frozen=True)

@@ -436,7 +436,7 @@ def _buffer(readings: Readings, expected: Expected) -> Finding:
     if over is not None:
         level = Level.LOSS
         until = "now" if over.end is None else _told(over.end)
-        detail += f", and all of it at some time between {_told(over.begin)} and {until}"
+        detail += f"; forgotten may be what was changed between {_told(over.begin)} and {until}"
     return Finding(BUFFER, level, share, detail)
 
 

@@ -126,7 +126,10 @@ class Book:
         if at - since >= kept:
             begin = since if known is None else min(known.begin, since)
             return self if open_ else replace(self, overrun=Outage(begin))
-        return replace(self, overrun=replace(known, end=at)) if known and open_ else self
+        if known is None or not open_:
+            return self
+        # What is younger than that, the stream has still.
+        return replace(self, overrun=replace(known, end=max(known.begin, at - kept)))
 
     def as_text(self) -> str:
         return json.dumps(

@@ -224,7 +224,8 @@ def _note_overrun(context: Context) -> None:
         return
     hours = context.source.stream(context.table.stream_name).retention_hours
     if on - off >= 3_600 * hours:
+        # What is younger than that, the stream has still.
         journal.put(
-            Overran(begin, on),
+            Overran(begin, journal.now() - 3_600 * hours),
             f"the consumer was off for longer than the {hours} hours that the stream keeps changes",
         )

@@ -303,6 +303,9 @@ def test_a_pause_of_longer_than_the_retention_has_lost_changes(hours: int, lost:
     told = shown(world)
     assert told.state is State.DEGRADED
     assert "waited for longer than the stream keeps them" in told.warnings[0]
+    assert told.readings is not None
+    assert told.readings.overrun is not None
+    assert told.readings.overrun.end == pytest.approx(world.clock() - 168 * 3600, abs=900)
     made = gap(told, None, COMMAND)
     assert made is not None
     assert made.begin == before.moment - 60

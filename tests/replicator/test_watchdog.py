@@ -296,7 +296,22 @@ def test_what_the_stream_has_forgotten_is_remembered_once_the_consumer_has_caugh
     assert ended is not None
     assert ended.begin == over.begin
     assert ended.end is not None
-    assert world.clock() - 600 <= ended.end <= world.clock()
+    assert world.clock() - 600 <= ended.end + kept <= world.clock()
+
+
+def test_an_overrun_of_before_another_snapshot_is_over_before_that() -> None:
+    world = steady()
+    world.settle(expire=True, floor=1, settled=world.clock.now_micros())
+    world.clock.advance(world.config.retention_hours * 3600 * 2)
+    world.round()
+    exported = world.clock()
+    world.settle(expire=True, floor=1, settled=world.clock.now_micros())
+    world.clock.advance(600)
+    world.round()
+    over = world.book().overrun
+    assert over is not None
+    assert over.end is not None
+    assert over.end < exported
 
 
 def test_a_stream_that_stood_idle_before_the_snapshot_has_forgotten_nothing() -> None:
