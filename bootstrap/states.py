@@ -48,6 +48,8 @@ class Buffered:
     stream_arn: str
     table_id: str
     """The source table's. Another one later means that the table was made again."""
+    retention_hours: int = 0
+    """The stream's. Raised later, it does not bring back what was forgotten before."""
 
 
 @dataclass(frozen=True)
@@ -226,6 +228,8 @@ class CaughtUp:
     probes: int
     round_trip: float
     """Seconds from the put of the probes until the last was seen through: the lag is below."""
+    retention_hours: int = 0
+    """The stream's then."""
 
 
 @dataclass(frozen=True)

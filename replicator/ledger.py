@@ -39,7 +39,9 @@ OLDER = "p = :p AND t < :t"  # same precision: the timestamps decide
 OLDER_COARSELY = "p = :q AND t < :first"  # other precision: only an earlier millisecond is older
 SAME_TIME = "(p = :p AND t = :t OR p = :q AND t BETWEEN :first AND :last)"
 CONTINUES = "i = :o"  # the entry's image is what this change found
-NOT_BACK = "o <> :i"  # and it does not go back to the image before: that has to be noted first
+# And it does not go back to the image before, as far as the entry knows it: that has to be noted
+# first.
+NOT_BACK = "o <> :i AND o <> i"
 SUCCESSOR = f"{SAME_TIME} AND {CONTINUES} AND {NOT_BACK}"
 NEWER = f"{NONE} OR ({OLDER}) OR ({OLDER_COARSELY}) OR ({SUCCESSOR})"
 

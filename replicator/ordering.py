@@ -46,8 +46,10 @@ def decide(entry: Entry | None, change: Entry) -> Verdict:
         return Verdict.SAME
     if entry.image == change.previous:
         # An item that went back to what it was within one timestamp, and a late duplicate of the
-        # first of the two changes, look exactly alike.
-        return Verdict.DOUBTFUL if entry.previous == change.image else Verdict.SUCCESSOR
+        # first of the two changes, look exactly alike. So may any, to an entry that does not know
+        # what was before it: a backfill's names its own image.
+        back = entry.previous in (change.image, entry.image)
+        return Verdict.DOUBTFUL if back else Verdict.SUCCESSOR
     if entry.previous == change.image:
         return Verdict.PREDECESSOR
     return Verdict.AMBIGUOUS

@@ -81,6 +81,8 @@ class Book:
     last seen on; None: it never was."""
     overrun: Outage | None = None
     """When the stream had begun to forget what waited. One for all, likewise."""
+    kept: float | None = None
+    """For how long (seconds) the stream kept changes then, at least."""
     outage: Outage | None = None
     """When it was seen off. One for all: from before the first to the end of the last."""
 
@@ -123,9 +125,11 @@ class Book:
         """
         known = self.overrun
         open_ = known is not None and known.end is None
+        if open_ and self.kept is not None:
+            kept = min(kept, self.kept)  # raised meanwhile, it has not brought anything back
         if at - since >= kept:
             begin = since if known is None else min(known.begin, since)
-            return self if open_ else replace(self, overrun=Outage(begin))
+            return replace(self, overrun=known if open_ else Outage(begin), kept=kept)
         if known is None or not open_:
             return self
         # What is younger than that, the stream has still.
@@ -140,6 +144,7 @@ class Book:
                 "tables": dict(self.tables),
                 "flowed": self.flowed,
                 "outage": [self.outage.begin, self.outage.end] if self.outage else None,
+                "kept": self.kept,
                 "overrun": [self.overrun.begin, self.overrun.end] if self.overrun else None,
             }
         )
@@ -158,6 +163,7 @@ class Book:
                 # A book of an earlier version has none of them.
                 flowed=_number(values.get("flowed")),
                 outage=_outage(values.get("outage")),
+                kept=_number(values.get("kept")),
                 overrun=_outage(values.get("overrun")),
             )
         except (AttributeError, KeyError, TypeError) as error:

@@ -58,6 +58,7 @@ def advance(context: Context) -> Outcome:
                 active_at=seen.at,
                 stream_arn=table.stream_arn,
                 table_id=facts.table_id if facts else "",
+                retention_hours=context.source.stream(table.stream_name).retention_hours,
             ),
             "the stream's destination is ACTIVE",
         )

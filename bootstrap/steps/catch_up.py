@@ -19,6 +19,7 @@ from bootstrap.context import Acted, Context, Done, Measure, Outcome, Pending
 from bootstrap.errors import Side, UnavailableError
 from bootstrap.probes import records
 from bootstrap.states import (
+    Buffered,
     CaughtUp,
     Enabled,
     Exported,
@@ -164,8 +165,9 @@ def _caught_up(context: Context, moment: float, took: float) -> Outcome:
     if not context.ledger.settings().expire:
         # Not before: an entry that expires while changes wait lets an old one in over a newer one.
         context.ledger.start_expiry()
+    kept = context.source.stream(context.table.stream_name).retention_hours
     journal.put(
-        CaughtUp(moment, memory.probe, memory.probes, took),
+        CaughtUp(moment, memory.probe, memory.probes, took, kept),
         f"caught up: {memory.probes} probes came through in {took:.1f} s",
     )
     memory.caught_up = True
@@ -210,22 +212,27 @@ def _note_overrun(context: Context) -> None:
     """Whether the consumer was off for longer than the stream keeps what waits for it: before it
     was first switched on, or in a pause. What it is late by while it is on, the watchdog sees.
     """
-    journal = context.journal
-    paused, enabled = journal.get(Paused), journal.get(Enabled)
-    before, exported = journal.get(CaughtUp), journal.get(Exported)
+    journal, known = context.journal, context.journal.get(Overran)
+    paused, before = journal.get(Paused), journal.get(CaughtUp)
+    enabled, buffered = journal.get(Enabled), journal.get(Buffered)
+    exported = journal.get(Exported)
+    if enabled is None or buffered is None or exported is None:
+        return
+    begin, on = exported.export_time - context.timing.export_fuzz, enabled.at
+    off, kept = begin, buffered.retention_hours
     if paused is not None and paused.resumed and before is not None:
-        off, begin, on = paused.at, before.moment, paused.resumed_at
-    elif before is None and enabled is not None and exported is not None:
-        off = begin = exported.export_time - context.timing.export_fuzz
-        on = enabled.at
-    else:
+        begin, off, kept = before.moment, paused.at, before.retention_hours
+        on = max(paused.resumed_at, enabled.at)
+    elif before is not None:
         return
-    if on - off < LEAST_RETENTION or journal.get(Overran) is not None:
+    if on - off < LEAST_RETENTION:
         return
-    hours = context.source.stream(context.table.stream_name).retention_hours
-    if on - off >= 3_600 * hours:
-        # What is younger than that, the stream has still.
+    # Raised meanwhile, the retention has not brought back what was forgotten before.
+    now = context.source.stream(context.table.stream_name).retention_hours
+    hours = min(kept or now, now)
+    if on - off >= 3_600 * hours and (known is None or known.begin != begin):
         journal.put(
-            Overran(begin, journal.now() - 3_600 * hours),
+            # What is younger than the retention, the stream has still.
+            Overran(min(begin, known.begin if known else begin), journal.now() - 3_600 * hours),
             f"the consumer was off for longer than the {hours} hours that the stream keeps changes",
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bootstrap.context import Acted, Context, Done, Outcome, Pending
 from bootstrap.errors import AccountError, BlockedError, Side
 from bootstrap.states import Paused, Probing, State
@@ -21,7 +23,8 @@ def advance(context: Context) -> Outcome:
         if journal.get(Probing) is not None:
             # What a round proves that was put before says nothing of what will wait.
             journal.forget(Probing, "a new round of probes will be needed")
-        journal.put(Paused(journal.now()), "pausing")
+        # A pause that was ended before all that waited had been applied goes on.
+        journal.put(replace(paused, resumed_at=0) if paused else Paused(journal.now()), "pausing")
         return Acted()
     # Before the mapping stops: while changes wait, no entry may expire. A change that waited would
     # find none, and would be applied over a newer one, for good. Switching off may take DynamoDB an

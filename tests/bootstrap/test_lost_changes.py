@@ -325,6 +325,80 @@ def test_a_snapshot_of_longer_than_the_retention_has_lost_changes() -> None:
     degraded(world, pid=2)
 
 
+def test_a_retention_that_is_raised_afterwards_brings_nothing_back() -> None:
+    world = World()
+    world.retention_hours = 168
+    process = Process(world)
+    process.start()
+    process.until(lambda: bool(world.imports))
+    process.run.stop()
+    world.clock.advance(3600 * 200)
+    world.retention_hours = 8760
+    degraded(world, pid=2)
+
+
+def paused_for(world: World, hours: int, pid: int) -> None:
+    Process(world, pid=pid, orders=PAUSE).go()
+    world.clock.advance(3600 * hours)
+
+
+def test_each_pause_that_was_too_long_is_noted() -> None:
+    world = World()
+    world.retention_hours = 168
+    replicated(world)
+    for pid in (10, 20):
+        paused_for(world, 200, pid)
+        with pytest.raises(AccountError, match="lacks changes"):
+            Process(world, pid=pid + 1, orders=RESUME).go()
+        settle(world, world.clock())
+        run(world, pid=pid + 2)
+        assert state_of(world) is State.REPLICATING
+        world.clock.advance(7200)
+
+
+def test_two_pauses_without_a_catch_up_between_them_are_one() -> None:
+    world = World()
+    world.retention_hours = 168
+    replicated(world)
+    world.consumer_works = False
+    paused_for(world, 100, pid=2)
+    resuming = Process(world, pid=3, orders=RESUME)
+    resuming.start()
+    resuming.until(lambda: world.mapping_enabled_at is not None)
+    resuming.run.stop()
+    paused_for(world, 100, pid=4)
+    world.consumer_works = True
+    with pytest.raises(AccountError, match="lacks changes"):
+        Process(world, pid=5, orders=RESUME).go()
+
+
+def test_a_consumer_that_could_be_switched_on_only_later_was_off_until_then() -> None:
+    world = World()
+    world.retention_hours = 168
+    replicated(world)
+    paused_for(world, 100, pid=2)
+
+    def refuse(number: int, name: str, after: bool) -> None:
+        if name == "enable_mapping":
+            raise AccountError(Side.TARGET, "refused", fix="-", code="Refused")
+
+    world.on_call = refuse
+    with pytest.raises(AccountError, match="refused"):
+        Process(world, pid=3, orders=RESUME).go()
+    world.on_call = lambda number, name, after: None
+    world.clock.advance(3600 * 100)
+    degraded(world, pid=4)
+
+
+def test_a_row_of_the_watchdog_s_that_cannot_be_read_is_said_with_what_to_do() -> None:
+    world = replicated()
+    with world.unwatched():
+        world.dynamodb.put_item(TableName=LEDGER, Item={"k": {"B": BOOK_KEY}, "book": {"S": "{}"}})
+    with pytest.raises(AccountError, match="What the watchdog remembers") as told:
+        run(world, pid=2)
+    assert "pulumi up" in told.value.fix
+
+
 # -- and once it is put in -----------------------------------------------------------------------
 
 

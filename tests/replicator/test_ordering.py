@@ -98,6 +98,9 @@ ENTRY = change(5, "A", "B")
         (ENTRY, change(5, None, "A"), Verdict.PREDECESSOR),
         (ENTRY, change(5, None, "B"), Verdict.AMBIGUOUS),
         (change(5, None, "A"), change(5, "B", None), Verdict.PREDECESSOR),
+        # A backfill knows what was left, and not what was found.
+        (change(5, "B", "B"), change(5, "A", "B"), Verdict.PREDECESSOR),
+        (change(5, "B", "B"), change(5, "B", "A"), Verdict.DOUBTFUL),
     ],
 )
 def test_verdicts(entry: Entry | None, new: Entry, verdict: Verdict) -> None:

@@ -299,6 +299,26 @@ def test_what_the_stream_has_forgotten_is_remembered_once_the_consumer_has_caugh
     assert world.clock() - 600 <= ended.end + kept <= world.clock()
 
 
+def test_a_retention_that_is_raised_brings_back_nothing_that_was_forgotten() -> None:
+    world = steady()
+    world.settle(expire=True, floor=1, settled=world.clock.now_micros())
+    began = world.clock()
+    assert world.stream is not None
+    world.stream["RetentionPeriodHours"] = 168
+    world.clock.advance(200 * 3600)
+    world.round()
+    world.stream["RetentionPeriodHours"] = 8760
+    world.clock.advance(600)
+    world.round()
+    over = world.book().overrun
+    assert over == Outage(over.begin if over else 0.0), "what waits has not become younger"
+    world.after()
+    over = world.book().overrun
+    assert over is not None
+    assert over.end is not None
+    assert over.end > began + 30 * 3600
+
+
 def test_an_overrun_of_before_another_snapshot_is_over_before_that() -> None:
     world = steady()
     world.settle(expire=True, floor=1, settled=world.clock.now_micros())
