@@ -116,8 +116,8 @@ def test_status_names_the_backfill_of_a_gap_made_by_switching_the_streaming_dest
     assert status(stack)["gap"]["open"] is True
     capture(stack.cloud, "orders", stack.lane["streamArn"])
     until(lambda: remembered(stack)[1], "the watchdog to see that it is on again")
-    end = datetime.now(UTC)
     shown = status(stack)
+    end = datetime.now(UTC)
     assert shown["safeToSwitch"] is False
     named = shlex.split(shown["gap"]["try"])
     assert named[:4] == ["python", "-m", "bootstrap", "backfill"]
@@ -125,7 +125,7 @@ def test_status_names_the_backfill_of_a_gap_made_by_switching_the_streaming_dest
         datetime.fromisoformat(named[named.index(option) + 1]) for option in ("--from", "--to")
     )
     assert begin - timedelta(seconds=90) <= since <= begin
-    assert begin <= to <= end
+    assert begin <= to <= end, "a minute later than it ended, and not later than now"
     with writing(stack):
         ran = stack.run(
             *("backfill", "--json", "--from", since.isoformat(), "--to", to.isoformat()),
