@@ -63,17 +63,23 @@ def degraded(world: World, pid: int) -> Process:
     return process
 
 
-# -- records that DynamoDB gave up on ------------------------------------------------------------
-
-
-def lossy() -> tuple[World, float]:
-    """Two records were given up while the snapshot was taken."""
+def exporting() -> tuple[World, Process, Exported]:
+    """A run whose export has begun."""
     world = World()
     process = Process(world)
     process.start()
     process.until(lambda: bool(world.exports))
     exported = process.run.journal.get(Exported)
     assert exported is not None
+    return world, process, exported
+
+
+# -- records that DynamoDB gave up on ------------------------------------------------------------
+
+
+def lossy() -> tuple[World, float]:
+    """Two records were given up while the snapshot was taken."""
+    world, process, exported = exporting()
     process.run.stop()
     world.lost_records = [(exported.export_time + 30.0, 2)]
     degraded(world, pid=2)
@@ -176,12 +182,7 @@ def test_a_destination_that_was_off_for_a_while_costs_a_backfill_and_no_new_snap
 
 
 def test_what_had_waited_when_the_destination_went_off_is_lost_as_well() -> None:
-    world = World()
-    process = Process(world)
-    process.start()
-    process.until(lambda: bool(world.exports))
-    exported = process.run.journal.get(Exported)
-    assert exported is not None
+    world, process, exported = exporting()
     world.clock.advance(7200)
     process.run.tick()
     on = world.clock()
@@ -195,12 +196,7 @@ def test_what_had_waited_when_the_destination_went_off_is_lost_as_well() -> None
 
 
 def test_a_process_that_never_saw_it_on_knows_of_the_snapshot_alone() -> None:
-    world = World()
-    process = Process(world)
-    process.start()
-    process.until(lambda: bool(world.exports))
-    exported = process.run.journal.get(Exported)
-    assert exported is not None
+    world, process, exported = exporting()
     process.run.stop()
     world.destinations = OFF
     with pytest.raises(AccountError):
@@ -314,25 +310,25 @@ def test_a_pause_of_longer_than_the_retention_has_lost_changes(hours: int, lost:
     assert state_of(world) is State.REPLICATING
 
 
-def test_a_snapshot_of_longer_than_the_retention_has_lost_changes() -> None:
+def importing(hours: int) -> World:
+    """The import takes this long, and the stream keeps changes for 168 hours."""
     world = World()
     world.retention_hours = 168
     process = Process(world)
     process.start()
     process.until(lambda: bool(world.imports))
     process.run.stop()
-    world.clock.advance(3600 * 169)
+    world.clock.advance(3600 * hours)
+    return world
+
+
+def test_a_snapshot_of_longer_than_the_retention_has_lost_changes() -> None:
+    world = importing(hours=169)
     degraded(world, pid=2)
 
 
 def test_a_retention_that_is_raised_afterwards_brings_nothing_back() -> None:
-    world = World()
-    world.retention_hours = 168
-    process = Process(world)
-    process.start()
-    process.until(lambda: bool(world.imports))
-    process.run.stop()
-    world.clock.advance(3600 * 200)
+    world = importing(hours=200)
     world.retention_hours = 8760
     degraded(world, pid=2)
 
