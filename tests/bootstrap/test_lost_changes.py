@@ -182,7 +182,7 @@ def test_a_destination_that_was_off_for_a_while_costs_a_backfill_and_no_new_snap
 
 
 def test_what_had_waited_when_the_destination_went_off_is_lost_as_well() -> None:
-    world, process, exported = exporting()
+    world, process, _ = exporting()
     world.clock.advance(7200)
     process.run.tick()
     on = world.clock()
