@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
+from infra.local.cloud import REPOSITORY
 from tests.local.clouds import capture, destination, until
 from tests.verify.stack import Stack, order, replicating, writing
 
@@ -151,3 +155,39 @@ def test_keys_changed_since_are_read_from_the_source_where_it_is_asked_for(stack
     assert found["judged"] > 0.99
     assert set(lines(found["report"])) == {"quiet"}
     assert found["counts"]["repaired"] == 1
+
+
+def test_a_repair_whose_process_is_killed_again_and_again_ends_with_equal_tables(
+    stack: Stack,
+) -> None:
+    names = [f"seed-{n}" for n in range(100, 220)]
+    for name in names:
+        stack.put(order(name, b={"B": b"\x00\xff"}))
+    until(lambda: stack.verify()["equal"] is True, "what was written to be applied")
+    table = stack.lane["targetTable"]
+    for n, name in enumerate(names):
+        if n % 2:
+            stack.target.delete_item(TableName=table, Key={"pk": {"S": name}})
+        else:
+            stack.target.put_item(TableName=table, Item=order(name, v={"S": "foreign"}))
+    random, lines_said = Random(7), []
+    for _ in range(5):
+        process = subprocess.Popen(
+            stack.command("verify", "--repair", "--spool", str(stack.directory / "spool")),
+            cwd=REPOSITORY,
+            env=stack.cloud.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(random.uniform(2, 12))
+        process.kill()
+        lines_said.append(process.communicate()[0])
+    assert any("Going on with verification" in said for said in lines_said), lines_said
+    stack.verify("--repair")
+    found = stack.verify()
+    assert found["equal"] is True
+    assert found["counts"]["foreign"] == 0
+    restored = stack.target.get_item(TableName=table, Key={"pk": {"S": names[0]}})["Item"]
+    assert restored == order(names[0], b={"B": b"\x00\xff"})
