@@ -418,7 +418,7 @@ class Ledger(Protocol):
         """Says in the settings row that no change of before this moment (µs) is missing."""
 
     def book(self) -> Book:
-        """What the watchdog remembers. Raises ValueError for a row that is none of its."""
+        """What the watchdog remembers. Raises AccountError for a row that is none of its."""
 
     def forget_target(self) -> None:
         """Has the watchdog take the target table that it sees next for the first one."""

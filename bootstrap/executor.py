@@ -41,7 +41,6 @@ from bootstrap.steps import STEPS, abandon, catch_up, enable, expiry, pause
 from bootstrap.timing import Clock
 from bootstrap.verify import records as verification
 from bootstrap.wording import moment
-from replicator.rounds import Book
 
 SLICE_SECONDS = 5.0
 """The longest sleep between two looks at the lease and the screen."""
@@ -248,22 +247,10 @@ class TableRun:
             return State.PAUSED
         if self._course is Course.ABANDON:
             return State.ABANDONED
-        noted = losses.known(self.journal.get, self._book())
+        noted = losses.known(self.journal.get, self.context.ledger.book())
         verified = verification.last(self._store, self.context.table.source_table).verified
         self._lost = noted.left(self.journal.get(Exported), verified)
         return State.DEGRADED if self._lost.any else State.REPLICATING
-
-    def _book(self) -> Book:
-        try:
-            return self.context.ledger.book()
-        except ValueError as error:
-            raise AccountError(
-                Side.TARGET,
-                "What the watchdog remembers, in a row of table "
-                f"{self.context.table.ledger_table}, cannot be read: {error}.",
-                fix="pulumi up, where the watchdog is of another version than this command; then "
-                "run again",
-            ) from error
 
     def shortfall(self) -> AccountError | None:
         """What a run that has ended well still has to say: nobody chose to go on without."""

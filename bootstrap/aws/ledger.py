@@ -102,7 +102,6 @@ class AwsLedger:
         )
 
     def settle(self, until: int) -> None:
-        """Says in the settings row that nothing of before this moment (µs) is missing."""
         try:
             self._update(
                 UpdateExpression="SET #settled = :until",
@@ -124,7 +123,16 @@ class AwsLedger:
             ConsistentRead=True,
         )
         text = answer.get("Item", {}).get("book", {}).get("S")
-        return Book() if text is None else Book.from_text(text)
+        try:
+            return Book() if text is None else Book.from_text(text)
+        except ValueError as error:
+            raise AccountError(
+                self._calls.side,
+                f"What the watchdog remembers, in a row of table {self._table}, cannot be read: "
+                f"{error}.",
+                fix="pulumi up, where the watchdog is of another version than this command; then "
+                "run again",
+            ) from error
 
     def forget_target(self) -> None:
         book = self.book()

@@ -118,7 +118,7 @@ def _note_interruption(context: Context, known: Interrupted | None, now: float) 
     earlier = known.begin if known is not None else now
     begin = min(float(exported.export_time), earlier)
     journal.put(Interrupted(begin), "the stream's destination is not ACTIVE any more")
-    with contextlib.suppress(AccountError, ValueError):
+    with contextlib.suppress(AccountError):
         narrower = min(max(begin, _delivered(context)), earlier)
         if narrower > begin:
             journal.put(Interrupted(narrower), f"it was last seen ACTIVE at {moment(narrower)}")
