@@ -427,9 +427,8 @@ def _buffer(readings: Readings, expected: Expected) -> Finding:
         return _blind(BUFFER, stream)
     if stream is None:
         return Finding(BUFFER, Level.UNKNOWN, None, "there is no such stream")
-    share = (readings.at - oldest(readings.intent, probed, stream)) / (
-        stream.retention_hours * HOUR
-    )
+    waited = max(0.0, readings.at - oldest(readings.intent, probed, stream))
+    share = waited / (stream.retention_hours * HOUR)
     level = BUFFER.level if share >= expected.buffer_share else Level.FINE
     detail = f"{share:.1%} of {stream.retention_hours} h"
     over = readings.overrun

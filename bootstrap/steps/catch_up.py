@@ -39,8 +39,6 @@ HANDED_OVER_MS = 1000.0
 """A second: AgeOfOldestUnreplicatedRecord is normally in the milliseconds."""
 PROBES_PER_CALL = 500
 PUT_ATTEMPTS = 8
-LEAST_RETENTION = 86_400
-"""No stream keeps changes for less than a day."""
 
 
 def advance(context: Context) -> Outcome:
@@ -161,11 +159,11 @@ def _start_over(context: Context) -> None:
 def _caught_up(context: Context, moment: float, took: float) -> Outcome:
     journal, memory = context.journal, context.memory
     _note_lost_records(context)
-    _note_overrun(context)
+    kept = context.source.stream(context.table.stream_name).retention_hours
+    _note_overrun(context, kept)
     if not context.ledger.settings().expire:
         # Not before: an entry that expires while changes wait lets an old one in over a newer one.
         context.ledger.start_expiry()
-    kept = context.source.stream(context.table.stream_name).retention_hours
     journal.put(
         CaughtUp(moment, memory.probe, memory.probes, took, kept),
         f"caught up: {memory.probes} probes came through in {took:.1f} s",
@@ -208,9 +206,10 @@ def _lost_since(context: Context, skipped: Skipped | None) -> float:
     return max(whole, counted_to)
 
 
-def _note_overrun(context: Context) -> None:
+def _note_overrun(context: Context, kept: int) -> None:
     """Whether the consumer was off for longer than the stream keeps what waits for it: before it
     was first switched on, or in a pause. What it is late by while it is on, the watchdog sees.
+    `kept`: for how many hours the stream keeps them now.
     """
     journal, known = context.journal, context.journal.get(Overran)
     paused, before = journal.get(Paused), journal.get(CaughtUp)
@@ -219,17 +218,14 @@ def _note_overrun(context: Context) -> None:
     if enabled is None or buffered is None or exported is None:
         return
     begin, on = exported.export_time - context.timing.export_fuzz, enabled.at
-    off, kept = begin, buffered.retention_hours
+    off, kept_then = begin, buffered.retention_hours
     if paused is not None and paused.resumed and before is not None:
-        begin, off, kept = before.moment, paused.at, before.retention_hours
+        begin, off, kept_then = before.moment, paused.at, before.retention_hours
         on = max(paused.resumed_at, enabled.at)
     elif before is not None:
         return
-    if on - off < LEAST_RETENTION:
-        return
     # Raised meanwhile, the retention has not brought back what was forgotten before.
-    now = context.source.stream(context.table.stream_name).retention_hours
-    hours = min(kept or now, now)
+    hours = min(kept_then or kept, kept)
     if on - off >= 3_600 * hours and (known is None or known.begin != begin):
         journal.put(
             # What is younger than the retention, the stream has still.

@@ -106,11 +106,9 @@ def _expiring(
 
 def _settle(context: Context) -> None:
     """What was lost before the snapshot is in it. The floor does not say so: it is never raised."""
-    exported, settled = context.journal.get(Exported), context.ledger.settings().settled
+    exported = context.journal.get(Exported)
     assert exported is not None
-    ours = round((exported.export_time - context.timing.export_fuzz) * 1_000_000)
-    if settled is None or settled < ours:
-        context.ledger.settle(ours)
+    context.ledger.settle(round((exported.export_time - context.timing.export_fuzz) * 1_000_000))
 
 
 def _floor(context: Context) -> int:

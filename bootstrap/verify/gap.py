@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bootstrap.progress import STATUS, Snapshot
+from bootstrap.timing import EXPORT_FUZZ
 from bootstrap.verify.records import Verified
 from bootstrap.wording import instant
 from replicator.detectors import (
@@ -15,14 +16,9 @@ from replicator.detectors import (
     Detector,
     Finding,
     Level,
-    Outage,
 )
 
 BACKFILL = "backfill"
-MARGIN_SECONDS = 60.0
-"""The gap is taken to begin this much earlier and to end this much later, as far as an export may
-be off its time: what was applied already is only superseded.
-"""
 
 
 @dataclass(frozen=True)
@@ -82,15 +78,17 @@ def gap(shown: Snapshot, verified: Verified | None, command: str) -> Gap | None:
         known = [shown.skipped.begin] if shown.skipped else []
         begins.append(max([min([shown.caught_up.moment, *known]), *whole]))
         ends.append(shown.at)
-    for detector, reading in ((DESTINATION, "outage"), (BUFFER, "overrun")):
+    read = shown.readings
+    off, late = (read.outage, read.overrun) if read is not None else (None, None)
+    for detector, over in ((DESTINATION, off), (BUFFER, late)):
         if detector in fired:
-            over: Outage | None = getattr(shown.readings, reading, None)
             # A replica catches up, by its probes, with what is in the stream: that says nothing of
             # what never was, or is not any more.
             begins.append(max(caught_up) if over is None else max([over.begin, *whole]))
             end = over.end if over is not None and not open_ else None
-            ends.append(shown.at if end is None else end + MARGIN_SECONDS)
-    begin, end = min(begins) - MARGIN_SECONDS, min(max(ends), shown.at)
+            ends.append(shown.at if end is None else end + EXPORT_FUZZ)
+    # Wider by as much as an export may be off its time: what was applied already is superseded.
+    begin, end = min(begins) - EXPORT_FUZZ, min(max(ends), shown.at)
     times = f"--from {instant(begin)} --to {instant(end)}"
     # While it grows, a command with an end would leave out what is lost until it is stopped.
     closing = command.format(STATUS) if open_ else f"{command.format(BACKFILL)} {times}"
