@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from bootstrap.states import Exported, Imported, Interrupted, Overran, Record, Skipped
+from bootstrap.timing import EXPORT_FUZZ
 from bootstrap.verify.records import Verified
 from bootstrap.wording import instant
 from replicator.detectors import Outage
@@ -18,8 +19,6 @@ from replicator.rounds import Book
 
 R = TypeVar("R", bound=Record)
 
-SNAPSHOT_SECONDS = 60.0
-"""An export may fall short of its time by a minute."""
 _CLOSING = (
     "once it replicates, python -m bootstrap status names the backfill, or "
     "python -m bootstrap verify --repair puts it in; python -m bootstrap run then takes note of it"
@@ -57,7 +56,7 @@ class Losses:
         """Without what a snapshot or a verification of afterwards holds."""
         taken = exported.export_time if exported is not None and exported.done else 0.0
         complete = verified.complete_until if verified is not None else 0.0
-        known = max(complete, taken - SNAPSHOT_SECONDS)
+        known = max(complete, taken - EXPORT_FUZZ)
         return replace(
             self,
             refused=self.refused if complete <= taken else 0,

@@ -12,6 +12,9 @@ from urllib.parse import urlsplit
 from bootstrap import interruption
 from bootstrap.errors import UsageError
 
+EXPORT_FUZZ = 60.0
+"""Seconds by which what an export holds may be off its time: "can vary by one minute" (developer
+guide, S3DataExport.HowItWorks.html)."""
 SCALE_VARIABLE = "REPLICATION_TIME_SCALE"
 ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL"
 
@@ -66,8 +69,8 @@ class Timing:
 
     @property
     def export_fuzz(self) -> float:
-        """By how much what an export holds may be off its time: "can vary by one minute"."""
-        return 60 * self.scale
+        """Seconds by which what an export holds may be off its time."""
+        return EXPORT_FUZZ * self.scale
 
     @property
     def metric_period(self) -> int:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from bootstrap.timing import EXPORT_FUZZ
 from bootstrap.verify.partitions import Difference
 from replicator.change import MICROSECOND, Entry, Version
 
-FUZZ = 60_000_000
-"""µs by which an export may reach beyond or fall short of its time: "can vary by one minute"
-(developer guide, S3DataExport.HowItWorks.html)."""
+FUZZ = round(EXPORT_FUZZ * 1e6)
+"""µs by which an export may reach beyond or fall short of its time."""
 
 MARGIN = 2 * FUZZ
 """An entry later than Ts less this was changed since: the fuzz, and as much again for the distance

@@ -12,7 +12,7 @@ from bootstrap.verify import spool as spools
 from bootstrap.verify.comparison import Comparison, compare
 from bootstrap.verify.comparison import Progress as Compared
 from bootstrap.verify.desk import Desk, Options
-from bootstrap.verify.judging import FUZZ, MARGIN, Moments
+from bootstrap.verify.judging import MARGIN, Moments
 from bootstrap.verify.manifest import Export, read_export, summary_key
 from bootstrap.verify.partitions import DIFFERENCE_BYTES
 from bootstrap.verify.records import (
@@ -242,7 +242,7 @@ class Rounds:
             target=round(target * 1e6),
             applied_by_target=None,
             applied_by_now=int(applied * 1e6),
-            fuzz=round(FUZZ * scale),
+            fuzz=round(self._desk.timing.export_fuzz * 1e6),
             margin=round(MARGIN * scale),
         )
 

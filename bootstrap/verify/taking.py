@@ -22,7 +22,6 @@ from bootstrap.journal import Journal
 from bootstrap.states import CaughtUp, Exported, Probing
 from bootstrap.steps import catch_up
 from bootstrap.timing import Timing
-from bootstrap.verify.judging import FUZZ
 from bootstrap.verify.records import Proof, SourceTaken, Taken, TargetTaken
 from bootstrap.wording import moment
 
@@ -69,7 +68,7 @@ class Taking:
     @property
     def fuzz(self) -> float:
         """Seconds by which an export may be off its time."""
-        return FUZZ / 1e6 * self.timing.scale
+        return self.timing.export_fuzz
 
     def taken(self, kind: type[Taken]) -> Taken | None:
         """What this round noted of an export."""

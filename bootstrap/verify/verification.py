@@ -17,7 +17,7 @@ from bootstrap.states import State
 from bootstrap.verify.attributes import explain
 from bootstrap.verify.comparison import Comparison
 from bootstrap.verify.desk import Desk, Options
-from bootstrap.verify.judging import FUZZ, Judgement, Moments
+from bootstrap.verify.judging import Judgement, Moments
 from bootstrap.verify.partitions import Difference
 from bootstrap.verify.reading import Reading
 from bootstrap.verify.records import ReadProof, Verified
@@ -213,7 +213,7 @@ class Verification:
         def prove(needed: float) -> None:
             self._patience.wait(lambda: taking.until(needed, ReadProof))
 
-        fuzz = round(FUZZ * desk.timing.scale)
+        fuzz = round(desk.timing.export_fuzz * 1e6)
         left = self._keys()
         reading = Reading(desk.source_items, desk.target_items, desk.ledger, prove, fuzz, left)
         unjudged = verdict.unjudged.among(compared.differences(), lambda each: each.key)
