@@ -22,6 +22,7 @@ from tests.fakes.s3 import FakeS3
 STREAM_ARN = "arn:aws:kinesis:eu-west-1:111111111111:stream/changes"
 ROUND = 300.0
 
+OTHER = "arn:aws:kinesis:eu-west-1:111111111111:stream/other"
 CONFIG = Config(
     stack="test",
     source_table="orders",
@@ -277,3 +278,19 @@ class _CloudWatch:
             age = self.world.waiting_ms
             return {"Datapoints": [] if age is None else [{"Maximum": age}]}
         return {"Datapoints": [{"Sum": n} for at, n in self.world.skipped if begin <= at < end]}
+
+
+def steady() -> World:
+    """A world in which a round of probes has come through already."""
+    world = World()
+    world.round()
+    world.after()
+    return world
+
+
+def set_destination(**changes: str) -> Callable[[World], None]:
+    def change(world: World) -> None:
+        assert world.destination is not None
+        world.destination = {**world.destination, **changes}
+
+    return change
