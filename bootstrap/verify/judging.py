@@ -30,8 +30,14 @@ class Judgement(Enum):
     """These exports cannot say: it was, or may have been, changed after them. A later one can."""
     FOREIGN = "foreign"
     """The target's item is not what the consumer wrote there: somebody else wrote it."""
+    FOREIGN_SINCE = "foreign-since"
+    """The same of a key changed after the source's export, which is too old to mend it."""
     MENDED = "mended"
     """A repair by these very exports, which was stopped, has put the source's item there."""
+
+    @property
+    def foreign(self) -> bool:
+        return self in (Judgement.FOREIGN, Judgement.FOREIGN_SINCE)
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,7 @@ def judge(difference: Difference, entry: Entry | None, moments: Moments) -> Judg
 
     - Not caught up past the source's export: the missing change may be on its way.
     - Changed after the source's export, less the margin: that export cannot judge it. Its item has
-      to be what its entry says, though, if that was applied before the target's export.
+      to be what its entry says, though, if that was applied before the target's export: foreign.
     - Its entry is exactly what a repair by these exports writes, and one has begun: mended.
     - Not changed since, and applied before the target's export: it differs. Where the entry says
       what the source says, the consumer did its part, and somebody else wrote to the target.
@@ -109,5 +115,5 @@ def judge(difference: Difference, entry: Entry | None, moments: Moments) -> Judg
         changed = micros > moments.source - moments.margin
         return Judgement.CHANGED_SINCE if changed else Judgement.DIFFERENCE
     if micros > moments.source - moments.margin:
-        return Judgement.FOREIGN
+        return Judgement.FOREIGN_SINCE
     return Judgement.FOREIGN if difference.source_image == entry.image else Judgement.DIFFERENCE

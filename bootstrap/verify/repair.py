@@ -26,7 +26,7 @@ MOST_UNASKED = 1_000
 """More differences than this are a sign of something else than gaps: they are mended on request."""
 
 APPLIED = "applied"
-CHANGED = "not applied: the key was changed since; a later verification mends it"
+CHANGED = "not applied: the key was changed since; a later verification, or --read-source, mends it"
 REFUSED = "not applied: the target refuses the item"
 SAME_TIME = "not applied: a change of the very same time; a later verification mends it"
 

@@ -43,8 +43,7 @@ class Verdict:
         return self.counts.total()
 
     def count(self, difference: Difference, judgement: Judgement) -> None:
-        foreign = judgement is Judgement.FOREIGN
-        self.counts["foreign" if foreign else difference.kind.value] += 1
+        self.counts["foreign" if judgement.foreign else difference.kind.value] += 1
 
     def counted(
         self, found: Iterable[tuple[Explained, Judgement, int]], reported: Keys
@@ -78,18 +77,23 @@ def told(
     reported: Keys,
     *,
     values: bool = False,
+    read_to_mend: bool = False,
     check: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[Explained, Judgement]]:
     """The keys that do differ, with the names of the attributes that do.
 
     All are judged before the first one comes: `verdict` is complete by then. What was `reported`
-    before is left out.
+    before is left out. `read_to_mend`: what these exports are too old to mend counts as unjudged,
+    because it is read and mended next.
     """
+    unjudged = {Judgement.CHANGED_SINCE}
+    if read_to_mend:
+        unjudged.add(Judgement.FOREIGN_SINCE)
 
     def differing() -> Iterator[tuple[Difference, Judgement]]:
         each_judged = judged(comparison, ledger, moments)
         for (difference, judgement), known in reported.among(each_judged, lambda it: it[0].key):
-            if judgement is Judgement.CHANGED_SINCE:
+            if judgement in unjudged:
                 verdict.unjudged.add(difference.key)
             elif judgement is Judgement.MENDED:
                 verdict.mended += 1
@@ -112,7 +116,7 @@ class Report:
         line: dict[str, Any] = {
             "key": shown(each.key),
             "kind": each.difference.kind.value,
-            "foreign": judgement is Judgement.FOREIGN,
+            "foreign": judgement.foreign,
             "attributes": list(each.attributes),
             "keyDigest": each.difference.key.hex(),
             **more,

@@ -173,6 +173,7 @@ class Verification:
             verdict,
             reported,
             values=self._options.show_values,
+            read_to_mend=mends and self._options.read_source,
             check=desk.lease.check,
         )
         if mends:

@@ -14,6 +14,7 @@ from unittest import mock
 
 from bootstrap.context import Done
 from bootstrap.states import CaughtUp
+from bootstrap.timing import Timing
 from bootstrap.verify import reading, rounds, taking, verdict, verification
 from bootstrap.verify.digests import Digester
 from bootstrap.verify.judging import Judgement, Moments, judge
@@ -39,12 +40,8 @@ def no_margin() -> Any:
 
 
 @fault("an export is taken for exact")
-@contextlib.contextmanager
-def no_fuzz() -> Iterator[None]:
-    with contextlib.ExitStack() as stack:
-        for module in (rounds, taking, verification):
-            stack.enter_context(mock.patch.object(module, "FUZZ", 0))
-        yield
+def no_fuzz() -> Any:
+    return mock.patch.object(Timing, "export_fuzz", 0.0)
 
 
 @fault("the target is exported without a proof that changes are applied")
@@ -91,7 +88,7 @@ def sets_in_order() -> Any:
 def foreign_unnamed() -> Any:
     def unnamed(difference: Any, entry: Entry | None, moments: Moments) -> Judgement:
         found = judge(difference, entry, moments)
-        return Judgement.DIFFERENCE if found is Judgement.FOREIGN else found
+        return Judgement.DIFFERENCE if found.foreign else found
 
     return mock.patch.object(verdict, "judge", unnamed)
 

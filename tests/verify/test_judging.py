@@ -43,8 +43,8 @@ LONG_BEFORE, JUST_BEFORE = TS - 10 * MARGIN, TS - MARGIN + 1
         (DIFFERENT, entry(JUST_BEFORE, THEIRS), Judgement.CHANGED_SINCE),
         (DIFFERENT, entry(TS + 5, THEIRS), Judgement.CHANGED_SINCE),
         (MISSING, entry(TS + 5, ABSENT), Judgement.CHANGED_SINCE),
-        (DIFFERENT, entry(TS + 5, OURS), Judgement.FOREIGN),  # not what its own entry says
-        (EXTRA, entry(TS + 5, ABSENT), Judgement.FOREIGN),
+        (DIFFERENT, entry(TS + 5, OURS), Judgement.FOREIGN_SINCE),  # not what its own entry says
+        (EXTRA, entry(TS + 5, ABSENT), Judgement.FOREIGN_SINCE),
         # Applied only after the target's export, perhaps: that may hold the item before.
         (DIFFERENT, entry(TS + 9 * FUZZ, OURS), Judgement.CHANGED_SINCE),
         (DIFFERENT, entry(TS + 15 * FUZZ, OTHER), Judgement.CHANGED_SINCE),
@@ -79,7 +79,7 @@ def test_the_entry_of_a_repair_of_the_same_exports_is_told_from_a_foreign_write(
         entry(NOW.repair_version + 1, OURS),
         entry(NOW.repair_version // 1000 * 1000, OURS, "m"),
     ):
-        assert judge(DIFFERENT, other, repairing) is Judgement.FOREIGN
+        assert judge(DIFFERENT, other, repairing).foreign
     overwritten = judge(DIFFERENT, entry(NOW.repair_version, OTHER), repairing)
     assert overwritten is Judgement.DIFFERENCE
     assert judge(DIFFERENT, entry(NOW.repair_version, OURS), NOW) is Judgement.FOREIGN
@@ -138,7 +138,9 @@ def test_what_is_reported_was_applied_before_the_target_s_export_and_is_not_ther
     assert found.version.micros <= when.target - FUZZ
     assert when.applied_by_target is not None
     assert found.version.micros <= when.applied_by_target
-    if judgement is Judgement.FOREIGN:
+    if judgement.foreign:
         assert difference.target_image != found.image
+    if judgement is Judgement.FOREIGN_SINCE:
+        assert found.version.micros > when.repair_version, "these exports mend it"
     else:
         assert found.version.micros <= TS - MARGIN

@@ -154,8 +154,11 @@ def twin(tmp_path: Path) -> Twin:
     return changed_since(tmp_path)
 
 
-def changed_since(directory: Path) -> Twin:
-    """`k1` and `k2` changed after the source's export, and what they became is not there yet."""
+def changed_since(directory: Path, applied: str = "target") -> Twin:
+    """`k1` and `k2` changed after the source's export, and what they became is not there yet.
+
+    `applied`: whose items the ledger knows of; the source's: they were there, and were overwritten.
+    """
     twin = Twin(directory)
     twin.source.items["k1"] = OURS | {"pk": {"S": "k1"}}
     twin.source.items["k2"] = OURS | {"pk": {"S": "k2"}}
@@ -163,7 +166,7 @@ def changed_since(directory: Path) -> Twin:
     for name in ("k1", "k2"):
         with twin.world.unwatched():
             key = key_digest({"pk": {"S": name}})
-            row = to_item(key, entry(now, twin.target.items[name]))
+            row = to_item(key, entry(now, getattr(twin, applied).items[name]))
             twin.world.dynamodb.put_item(TableName=LEDGER, Item=row)
     return twin
 
@@ -216,6 +219,18 @@ def test_what_a_read_found_is_mended_with_the_time_of_the_read_less_a_minute(twi
         row = twin.world.dynamodb.get_item(TableName=LEDGER, Key=key)["Item"]
     first_look = twin.source.reads[-4:-2]  # of the last round: both keys, twice
     assert int(row["t"]["N"]) in {at - FUZZ for at in first_look}
+
+
+@pytest.mark.parametrize("read_source", [False, True])
+def test_a_foreign_write_to_a_key_changed_since_is_named_and_mended_where_reads_are_allowed(
+    tmp_path: Path, read_source: bool
+) -> None:
+    """The exports are certain of it, and too old to mend it."""
+    twin = changed_since(tmp_path, applied="source")
+    found = twin.verify(repair=True, read_source=read_source).verified
+    assert (found.foreign, found.differences) == (2, 2)
+    assert found.repaired == (2 if read_source else 0)
+    assert (twin.target.items == twin.source.items) is read_source
 
 
 def test_killed_while_it_reads_the_next_one_judges_the_same_keys(tmp_path: Path) -> None:
