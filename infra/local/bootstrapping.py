@@ -88,15 +88,16 @@ class Operator:
         """
         self._watched(self.command("run"), (0,), watch, patience)
 
-    def verify(self, watch: Callable[[], None], patience: float, spool: Path) -> Mapping[str, Any]:
-        """Runs `bootstrap verify` on this terminal; returns what `status` then says of it.
+    def verify(
+        self, command: Sequence[str], watch: Callable[[], None], patience: float
+    ) -> Mapping[str, Any]:
+        """Runs a `bootstrap verify` on this terminal; returns what `status` then says of it.
 
         That it found differences is no failure of the command.
 
         Raises:
             BootstrapFailedError: it failed, or took longer than `patience` seconds.
         """
-        command = self.command("verify", "--spool", typed(spool))
         self._watched(command, (0, EXIT_DIFFERENCES), watch, patience)
         try:
             return dict(self._status()["verification"])

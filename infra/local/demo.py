@@ -198,10 +198,10 @@ class Demo:
 
     def _verify(self, operator: Operator, watch: Watch) -> Mapping[str, Any]:
         """What the operator's own verification finds: the comparison after it is its judge."""
-        spool = self._directory / "verify"
-        command = operator.command("verify", "--spool", typed(spool))
+        report, spool = self._directory / "verify.jsonl", self._directory / "verify"
+        command = operator.command("verify", "--spool", typed(spool), "--report", typed(report))
         self._say("Verifying", f"python {shlex.join(command)}")
-        return operator.verify(watch, self._options.patience, spool)
+        return operator.verify(command, watch, self._options.patience)
 
     def _write_on(self, writers: Writers, watch: Watch, since: float) -> None:
         """Writes on for the steady stretch, and until enough changes have been buffered."""
