@@ -56,6 +56,23 @@ def test_what_cannot_be_read_is_refused_with_an_example(text: str) -> None:
         parse(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["kill=nan", "delay_seconds=inf", "seed=inf", "seed=1.5", "kill_calls=0.5", '{"kill": true}'],
+)
+def test_a_number_that_would_mean_something_else_is_refused(text: str) -> None:
+    """`nan` as a rate is a good day that looks like a bad one, and an endless delay never ends."""
+    with pytest.raises(ValueError, match=r"(?m)^Try: on,"):
+        parse(text)
+
+
+@pytest.mark.parametrize("text", ["throttle=1", "lost=1", "throttle=0.5,lost=0.5"])
+def test_rates_at_which_nothing_can_ever_get_through_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"(?s)get through.*\nTry: on,"):
+        parse(text)
+    assert parse(text.replace("1", "0.9").replace("0.5", "0.49")) != GOOD_DAY
+
+
 # -- change records --------------------------------------------------------------------------------
 
 

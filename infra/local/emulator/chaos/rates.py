@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
@@ -60,7 +61,8 @@ ON = Chaos(
     export_skew=1.0,
 )
 
-NOT_RATES = {"delay_seconds", "kill_calls", "seed"}
+WHOLE = {"kill_calls", "seed"}
+NOT_RATES = {"delay_seconds", *WHOLE}
 
 
 def parse(text: str) -> Chaos:
@@ -77,6 +79,8 @@ def parse(text: str) -> Chaos:
         else:
             change: dict[str, Any] = {name: _number(name, value)}
             chaos = replace(chaos, **change)
+    if chaos.throttle + chaos.lost >= 1:
+        raise _wrong("with throttle and lost at 1 together, no call could ever get through")
     return chaos
 
 
@@ -95,12 +99,18 @@ def _number(name: str, value: Any) -> float | int:
     if name not in known:
         raise _wrong(f"there is no {name!r}, only {', '.join(sorted(known))}")
     try:
-        number = float(value)
+        number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
-        raise _wrong(f"{name} is {value!r}, not a number") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise _wrong(f"{name} is {value!r}, not a number")
     if number < 0 or (name not in NOT_RATES and number > 1):
         raise _wrong(f"{name} is {value}, not a rate between 0 and 1")
-    return int(number) if name in ("kill_calls", "seed") else number
+    if name not in WHOLE:
+        return number
+    if not number.is_integer():
+        raise _wrong(f"{name} is {value}, not a whole number")
+    return int(number)
 
 
 def _wrong(what: str) -> ValueError:
