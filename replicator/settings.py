@@ -110,20 +110,19 @@ class SettingsRow:
             "ConsistentRead": True,
         }
         self._known: Settings | None = None
-        self._read_at = 0.0
+        self._read_at = (0.0, 0.0)
 
     def read(self, terms: Terms) -> Settings | None:
         """The settings, tried for until the deadline; None if they cannot be known.
 
         Never the ones of before: a fence or a park must not be missed because a read failed.
         """
-        began = self._clock.monotonic()
-        if self._known is not None and began - self._read_at < self.CACHE_SECONDS:
+        if self._known is not None and self._age() < self.CACHE_SECONDS:
             return self._known
         self._known = None
         failures = 0
         while terms.deadline.allows_call():
-            asked_at = self._clock.monotonic()
+            asked_at = self._times()
             answer = aws.call(self._dynamodb.get_item, self._request)
             if isinstance(answer, Failure):
                 terms.trouble("GetItem", answer.code, answer.loggable)
@@ -139,3 +138,12 @@ class SettingsRow:
             if not terms.deadline.wait(failures):
                 break
         return None
+
+    def _times(self) -> tuple[float, float]:
+        return self._clock.monotonic(), self._clock.now_micros() / 1_000_000
+
+    def _age(self) -> float:
+        """By the clock that says more: whether the monotonic one runs on while Lambda freezes a
+        container between two invocations is nowhere promised.
+        """
+        return max(now - then for now, then in zip(self._times(), self._read_at, strict=True))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.fakes import errors
-from tests.fakes.errors import Faults
+from tests.fakes.errors import Call, Faults
 from tests.replicator.world import (
     LEDGER,
     SHARD,
@@ -78,6 +78,33 @@ def test_parked_records_do_not_trip_the_breaker(world: World) -> None:
 def test_settings_are_not_older_than_thirty_seconds(world: World) -> None:
     world.handle(document(None, item("a")))
     world.settings(fence={"N": "1"})
+    assert world.handle(document(None, item("b"))) == "1000"
+
+
+def test_settings_age_while_the_container_is_frozen(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fence or a park is not missed by a container whose monotonic clock stood still."""
+    world.handle(document(None, item("a")))
+    stood_still = world.clock.monotonic()
+    world.settings(fence={"N": "1"})
+    monkeypatch.setattr(world.clock, "monotonic", lambda: stood_still)
+    assert world.handle(document(None, item("b"))) == "1000"
+    assert world.value("b") is None
+
+
+def test_settings_age_from_when_they_were_asked_for(world: World) -> None:
+    class Slow(Faults):
+        def after(self, call: Call) -> None:
+            if call.operation == "GetItem" and call.request["TableName"] == LEDGER:
+                world.clock.advance(5)
+
+    world.dynamodb.faults = Slow()
+    world.handle(document(None, item("a")))
+    world.dynamodb.faults = Faults()
+    row = {"k": {"B": b"settings"}, "fence": {"N": "1"}}
+    world.dynamodb.put_item(TableName=LEDGER, Item=row)
+    world.clock.advance(26)
     assert world.handle(document(None, item("b"))) == "1000"
 
 
