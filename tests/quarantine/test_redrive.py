@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from bootstrap.errors import AccessDeniedError, UnavailableError
@@ -283,6 +285,21 @@ def test_a_parked_record_blocks_its_shard_again_only_if_it_is_named(world: World
     assert "--direct" in left.fix
     assert world.open() == [key]
     assert world.redrive(key).sent == 1
+
+
+def test_a_parked_record_shares_its_kinesis_record_with_no_other(world: World) -> None:
+    """It can be parked by itself again."""
+    keys = [world.keep(document(None, item(f"k{n}"))) for n in range(3)]
+    keys.append(world.keep(document(None, item("deadly")), Reason.PARKED))
+    assert world.redrive(*keys).records == 2
+
+
+def test_a_record_without_a_partition_key_is_put_back_under_one(world: World) -> None:
+    """Inside an aggregate a key may be empty; Kinesis takes none by itself."""
+    key = world.keep(padded("a", 2 * MIB))
+    body = {**world.quarantine()[key], "partitionKey": ""}
+    world.s3.put_object(Bucket="quarantine", Key=key, Body=json.dumps(body).encode())
+    assert world.redrive().sent == 1
 
 
 def test_a_foreign_object_in_the_bucket_is_left_alone(world: World) -> None:

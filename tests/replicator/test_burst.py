@@ -15,7 +15,9 @@ def world() -> World:
     return World()
 
 
-@pytest.mark.parametrize(("bad", "good", "trips"), [(10, 0, False), (11, 0, True), (11, 99, False)])
+@pytest.mark.parametrize(
+    ("bad", "good", "trips"), [(10, 0, False), (11, 0, True), (11, 98, True), (11, 99, False)]
+)
 def test_too_many_bad_records_are_left_in_the_stream(
     world: World, bad: int, good: int, trips: bool
 ) -> None:
@@ -116,6 +118,9 @@ def test_a_bad_record_that_is_delivered_again_counts_once(world: World) -> None:
     for _ in range(20):
         assert world.handle(b"garbage", b"garbage") is None
     assert len(world.quarantine()) == 2
+    for _ in range(2):
+        assert world.handle(*[b"garbage"] * 8) is None
+    assert len(world.quarantine()) == 8
 
 
 def test_one_record_never_trips_the_breaker_by_itself(world: World) -> None:

@@ -338,6 +338,14 @@ def test_an_aggregate_that_breaks_in_the_middle_is_kept_whole_and_printed_nowher
     assert "secret" not in "".join(capfd.readouterr())
 
 
+def test_an_aggregate_that_was_changed_on_the_way_is_kept_whole() -> None:
+    """Only the checksum tells: the message can be read, and says something else."""
+    packed = aggregate(b"one", b"two").replace(b"two", b"2wo")
+    found = decode.user_records(replace(RECORD, data=packed))
+    assert isinstance(found, Unusable)
+    assert found.reason is Reason.UNREADABLE
+
+
 def test_an_aggregate_of_nothing_is_kept() -> None:
     assert isinstance(decode.user_records(replace(RECORD, data=aggregate())), Unusable)
 
