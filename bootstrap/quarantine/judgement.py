@@ -128,10 +128,10 @@ def _for_what_it_says(
 ) -> Refused | None:
     foreign = next((each for each in contents if isinstance(each, Foreign)), None)
     if foreign is not None:
-        return Refused(
-            f"it holds a change of table {foreign.table!r}, and this is the stream of {table!r}",
-            "discard it",
-        )
+        why = f"it holds a change of table {foreign.table!r}, and this is the stream of {table!r}"
+        if not changes:
+            return Refused(why, "discard it")
+        return Refused(f"{why}; beside it are {len(changes)} of this table", COMPARE)
     if changes:
         return None
     unusable = next((each for each in contents if isinstance(each, Unusable)), None)

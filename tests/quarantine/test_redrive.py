@@ -272,6 +272,19 @@ def test_what_no_redrive_can_mend_is_left_open_and_says_why(
     assert (world.open(), world.kinesis.calls, world.rows()) == ([key], 0, [])
 
 
+@pytest.mark.parametrize("direct", [False, True])
+def test_what_also_holds_changes_of_this_table_is_not_said_to_be_rubbish(
+    world: World, direct: bool
+) -> None:
+    """C3: discarded on such advice, they would be lost."""
+    whole = aggregate(document(None, item("a"), table="customers"), document(None, item("b")))
+    key = world.keep(whole, Reason.PARKED)
+    (left,) = world.redrive(key, direct=direct).left
+    assert "customers" in left.why
+    assert "write it again in the source" in left.fix
+    assert world.open() == [key]
+
+
 def test_one_that_is_left_open_does_not_stop_the_others(world: World) -> None:
     world.keep(b"garbage", Reason.UNREADABLE)
     world.keep(document(None, item("a")))
