@@ -184,3 +184,11 @@ def test_a_tie_that_the_ledger_has_forgotten_is_left_to_a_comparison(world: Worl
     (left,) = world.redrive().left
     assert "compare the item" in left.fix
     assert world.open() == notes
+
+
+def test_keys_that_the_ledger_leaves_unprocessed_are_asked_for_again(world: World) -> None:
+    """An entry that was not read is not one that was forgotten."""
+    notes = tie(world, document(A, B), document(B, A))
+    world.handle(document(A, C, START + 1), arrival=world.clock())
+    world.faults.leave_unprocessed(range(1), times=1)
+    assert [kept.key for kept, _ in world.redrive().ended] == notes
