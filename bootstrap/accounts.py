@@ -228,6 +228,8 @@ class EventSource:
     """Creating, Enabling, Enabled, Disabling, Disabled, Updating or Deleting."""
     stream_arn: str
     starting_position: str
+    starts_at: float | None = None
+    """The arrival time that AT_TIMESTAMP begins with; None for the other positions."""
 
     @property
     def running(self) -> bool:

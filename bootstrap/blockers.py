@@ -11,7 +11,7 @@ from bootstrap.estimate import Estimate
 from bootstrap.observing import Observed
 from bootstrap.outputs import TableOutputs
 from bootstrap.parity import WRITE_FACTOR
-from bootstrap.wording import duration, size
+from bootstrap.wording import duration, moment, size
 
 LEAST_RETENTION_HOURS = 168
 """A week. Export and import may take a day or more each, and the consumer reads only then."""
@@ -287,6 +287,14 @@ def _mapping(observed: Observed, table: TableOutputs) -> Iterator[Blocker]:
             "it is switched on would be skipped.",
             "pulumi up --refresh, so that it is made again at TRIM_HORIZON",
         )
+    # The export's time is still to come: whatever arrived before now is in it.
+    if mapping.starts_at is not None and mapping.starts_at > observed.destinations.at:
+        yield Blocker(
+            f"The event source mapping {mapping.uuid} starts AT_TIMESTAMP "
+            f"{moment(mapping.starts_at)}, which is still to come: what is buffered before would "
+            "be skipped.",
+            "take startAt out of the stack configuration, then: pulumi up --refresh",
+        )
 
 
 def notes(observed: Observed, table: TableOutputs) -> Iterator[str]:
@@ -324,10 +332,17 @@ def notes(observed: Observed, table: TableOutputs) -> Iterator[str]:
             f"not known here; together with this one's {size(source.size_bytes)} they may be at "
             f"{size(EXPORT_BYTES)}. Beyond that DynamoDB refuses the export, and nothing is lost."
         )
-    if observed.running_imports and source.size_bytes > LARGE_IMPORT_BYTES / 10:
+    most = _import_bytes(observed)
+    if most < source.size_bytes <= most * COMPRESSION:
+        yield (
+            f"The source holds {size(source.size_bytes)}, and the imports of Region "
+            f"{observed.target_region} may read {size(most)} (compressed) at once. How small its "
+            "export is, is known once it is complete; beyond the quota DynamoDB refuses the import."
+        )
+    if observed.running_imports and source.size_bytes > most / 10:
         yield (
             f"{observed.running_imports} imports run in the target account. How much they read is "
-            f"not known here, and it counts towards the {size(_import_bytes(observed))} "
+            f"not known here, and it counts towards the {size(most)} "
             "(compressed) that its imports may read at once."
         )
     objects = least_partitions(source)

@@ -181,6 +181,7 @@ class AwsTarget:
             state=answer["State"],
             stream_arn=answer["EventSourceArn"],
             starting_position=answer.get("StartingPosition", ""),
+            starts_at=timestamp(answer.get("StartingPositionTimestamp")),
         )
 
     def enable_mapping(self, uuid: str) -> None:

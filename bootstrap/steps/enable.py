@@ -5,7 +5,8 @@ from __future__ import annotations
 from bootstrap.accounts import EventSource
 from bootstrap.context import Acted, Context, Done, Outcome, Pending
 from bootstrap.errors import AccountError, BlockedError, Side
-from bootstrap.states import Configured, Earlier, Enabled, Imported, Paused, State
+from bootstrap.states import Configured, Earlier, Enabled, Exported, Imported, Paused, State
+from bootstrap.wording import moment
 
 name = "enable"
 state = State.CONFIGURING
@@ -74,4 +75,16 @@ def _refuse_wrong_source(context: Context, mapping: EventSource) -> None:
             f"The event source mapping {mapping.uuid} starts at LATEST: what has been buffered "
             "since the snapshot would be skipped.",
             fix="pulumi up --refresh, so that it is made again at TRIM_HORIZON",
+        )
+    # Made again at a later time before it was ever on, it would skip what came in during the
+    # export and the import. Once it has been on, where to begin is the operator's to say (README).
+    exported = context.journal.get(Exported)
+    if context.journal.get(Enabled) is not None or exported is None or mapping.starts_at is None:
+        return
+    if mapping.starts_at > exported.export_time - context.timing.export_fuzz:
+        raise BlockedError(
+            f"The event source mapping {mapping.uuid} starts AT_TIMESTAMP "
+            f"{moment(mapping.starts_at)}, and the snapshot is as of "
+            f"{moment(exported.export_time)}: what has been buffered in between would be skipped.",
+            fix="take startAt out of the stack configuration, then: pulumi up --refresh",
         )

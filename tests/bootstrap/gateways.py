@@ -345,7 +345,13 @@ class FakeTarget:
             state = "Disabled"
             if enabled is not None:
                 state = "Enabled" if world.clock() >= enabled + 15 else "Enabling"
-            return EventSource(uuid, state, world.mapping_stream, world.mapping_position)
+            return EventSource(
+                uuid,
+                state,
+                world.mapping_stream,
+                world.mapping_position,
+                world.mapping_starts_at,
+            )
 
     def enable_mapping(self, uuid: str) -> None:
         with self._call("enable_mapping") as world:

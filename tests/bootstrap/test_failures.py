@@ -183,6 +183,21 @@ def test_a_mapping_that_starts_at_latest_is_refused() -> None:
     assert not world.times("enable_mapping")
 
 
+def test_a_mapping_made_again_after_the_snapshot_is_not_switched_on() -> None:
+    world = World()
+    process = Process(world)
+    process.start()
+    process.until(lambda: bool(world.imports))
+    world.mapping_position, world.mapping_starts_at = "AT_TIMESTAMP", world.clock()
+    with pytest.raises(BlockedError, match="in between would be skipped"):
+        process.until(lambda: False)
+    assert not world.times("enable_mapping")
+    world.mapping_starts_at = 1.0
+    process.run.stop()
+    Process(world, pid=2).go()
+    assert world.times("enable_mapping")
+
+
 def test_trouble_that_passes_is_waited_out() -> None:
     world = World()
     until = world.clock() + 400

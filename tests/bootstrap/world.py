@@ -177,6 +177,7 @@ class World:
         self.running_imports = 0
         self.concurrency: int | None = 1_000
         self.mapping_position = "TRIM_HORIZON"
+        self.mapping_starts_at: float | None = None
         self.backlog_seconds = 20.0
         self.through: Callable[[float], float] = lambda put_at: put_at + 1
         """When the consumer has applied all that was in the stream at a moment."""
