@@ -8,9 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bootstrap.accounts import Expiry, Limits, TableFacts
+from bootstrap.accounts import Expiry, KeyFacts, Limits, TableFacts
 from bootstrap.observing import Observed
+from bootstrap.orders import TtlPolicy
 from bootstrap.states import Wanted
+
+DYNAMODBS_KEY = "key of DynamoDB"
 
 BORN_WARM_WRITES = 4_000
 """Units a second that a new on-demand table takes at once (developer guide, on-demand capacity)."""
@@ -65,18 +68,25 @@ class Setting:
         return self.actual is not None and self.actual != self.target
 
 
-def settings(observed: Observed, wants: Wanted) -> tuple[Setting, ...]:
-    """Every setting of the source table. The source must exist."""
+def settings(
+    observed: Observed, wants: Wanted, policy: TtlPolicy = TtlPolicy.AT_SWITCH
+) -> tuple[Setting, ...]:
+    """Every setting of the source table. The source must exist.
+
+    `policy` is when the operator wants the target to expire items by itself.
+    """
     assert observed.source is not None
     return (
-        *_made_by_import(observed.source, observed.target),
+        *_made_by_import(observed.source, observed.target, observed.keys.target),
         *_made_by_us(observed, wants),
-        *_waiting(observed.source, observed),
+        *_waiting(observed.source, observed, policy),
         *_left_out(observed),
     )
 
 
-def _made_by_import(source: TableFacts, target: TableFacts | None) -> Iterator[Setting]:
+def _made_by_import(
+    source: TableFacts, target: TableFacts | None, key: KeyFacts | None
+) -> Iterator[Setting]:
     def seen(text: str) -> str | None:
         return text if target is not None else None
 
@@ -101,11 +111,11 @@ def _made_by_import(source: TableFacts, target: TableFacts | None) -> Iterator[S
     )
     yield Setting(
         "encryption",
-        source.encryption or "key of DynamoDB",
-        source.encryption or "key of DynamoDB",
+        source.encryption or DYNAMODBS_KEY,
+        f"KMS, {key.arn}" if key else source.encryption or DYNAMODBS_KEY,
         When.IMPORT,
         "a key stays in its account" if source.encryption else "",
-        seen((target or source).encryption or "key of DynamoDB"),
+        seen(_encryption(target or source, named=key is not None)),
     )
 
 
@@ -155,15 +165,21 @@ def _made_by_us(observed: Observed, wants: Wanted) -> Iterator[Setting]:
     )
 
 
-def _waiting(source: TableFacts, observed: Observed) -> Iterator[Setting]:
-    expiry = observed.expiry
+def _waiting(source: TableFacts, observed: Observed, policy: TtlPolicy) -> Iterator[Setting]:
+    expiry, target = observed.expiry, observed.target
+    expires = policy is TtlPolicy.NOW and expiry.enabled
+    off = "off" if policy is TtlPolicy.NEVER else "off until the switch"
+    wants = expiry.attribute or "on" if expires else off
+    there = observed.target_expiry
+    has = there.attribute or "on" if there.enabled else ("off" if expires else off)
     yield Setting(
         "time to live",
         expiry.attribute or "on" if expiry.enabled else "off",
-        "off until the switch",
-        When.SWITCH,
+        wants,
+        When.SETTINGS if expires else When.SWITCH,
         "unless run --ttl says otherwise; while both sides expire items they race, and the "
         "source's expiries arrive as deletes anyway",
+        has if target else None,
     )
     yield Setting(
         "capacity",
@@ -180,12 +196,13 @@ def _waiting(source: TableFacts, observed: Observed) -> Iterator[Setting]:
         When.SWITCH,
         "an index that takes less than its table throttles the writes to it",
     )
-    most = [
-        f"{n} {what}"
-        for n, what in ((source.max_reads, "reads"), (source.max_writes, "writes"))
-        if n
-    ]
-    yield Setting("on-demand maximums", ", ".join(most) or "none", "none", When.SWITCH)
+    yield Setting(
+        "on-demand maximums",
+        _maximums(source),
+        "none",
+        When.SWITCH,
+        actual=_maximums(target) if target else None,
+    )
     scaled = observed.surroundings.autoscaling
     text = "could not be read" if scaled is None else ", ".join(scaled) or "none"
     yield Setting("autoscaling", text, "none", When.SWITCH)
@@ -256,6 +273,17 @@ def _index_throughput(table: TableFacts) -> str:
             parts.append(f"warm for {warm['WriteUnitsPerSecond']} writes")
         found += [f"{index['IndexName']}: {', '.join(parts)}"] if parts else []
     return "; ".join(found) or ("on demand" if table.global_indexes else "none")
+
+
+def _maximums(table: TableFacts) -> str:
+    most = ((table.max_reads, "reads"), (table.max_writes, "writes"))
+    return ", ".join(f"{n} {what}" for n, what in most if n) or "none"
+
+
+def _encryption(table: TableFacts, *, named: bool) -> str:
+    """What a table is encrypted with; `named`: which key, too."""
+    kind = table.encryption or DYNAMODBS_KEY
+    return f"{kind}, {table.key_arn}" if named and table.key_arn else kind
 
 
 def _billing(table: TableFacts) -> str:

@@ -9,8 +9,10 @@ from typing import Any
 from bootstrap import observing, parity, plan, plan_view
 from bootstrap.errors import BlockedError
 from bootstrap.operations import Gateways, Process
+from bootstrap.orders import TtlPolicy
 from bootstrap.outputs import Outputs, TableOutputs
 from bootstrap.price_file import PriceList
+from bootstrap.states import Configured
 
 BLOCKED = 1
 
@@ -48,7 +50,7 @@ def show_parity(
     as_json: bool,
 ) -> int:
     """Prints the settings of each table, and what has drifted; returns the exit code."""
-    drifted = False
+    drifted, store = False, gateways.journal()
     shown: list[Any] = []
     for table in tables:
         observed = observe(outputs, table, gateways, process, now)
@@ -64,7 +66,11 @@ def show_parity(
             observed.peak_writes,
             observed.limits,
         )
-        settings = parity.settings(observed, wants)
+        row, _ = store.read(table.source_table)
+        configured = row.record(Configured) if row else None
+        settings = parity.settings(
+            observed, wants, TtlPolicy(configured.ttl if configured else TtlPolicy.AT_SWITCH)
+        )
         drifted = drifted or any(each.drifted for each in settings)
         shown.append({"table": table.source_table, "settings": plan_view.settings_json(settings)})
         if not as_json:

@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from bootstrap import plan, plan_view, price_file, stack_file
-from bootstrap.accounts import Destination, Expiry, Surroundings, TableFacts
+from bootstrap.accounts import Destination, Expiry, KeyFacts, Surroundings, TableFacts
 from bootstrap.errors import UsageError
-from bootstrap.observing import Observed, observe
+from bootstrap.observing import Observed, ObservedKeys, observe
+from bootstrap.orders import TtlPolicy
 from bootstrap.outputs import TableOutputs
 from bootstrap.parity import When, settings, wanted
+from bootstrap.states import Wanted
 from bootstrap.timing import Timing
 from tests.bootstrap.gateways import FakeSource, FakeTarget
 from tests.bootstrap.process import replicated
@@ -125,6 +127,11 @@ BLOCKED: dict[str, tuple[Callable[[World], None], str, str]] = {
     "mapping gone": (having(mapping_exists=False), "is gone", "pulumi up"),
     "mapping on": (having(mapping_enabled_at=0.0), "switched on already", "--no-enabled"),
     "mapping of another stream": (having(mapping_stream="arn:x"), "reads arn:x", "pulumi up"),
+    "mapping at a later time": (
+        having(mapping_position="AT_TIMESTAMP", mapping_starts_at=4e9),
+        "is still to come",
+        "startAt",
+    ),
     "mapping at latest": (having(mapping_position="LATEST"), "at LATEST", "TRIM_HORIZON"),
 }
 
@@ -166,6 +173,7 @@ NOTES = [
     (source(warm_reads=3 * 5_001_000), "has 5,001 objects or more"),
     (both(source(size_bytes=11 * TB), having(running_exports=2)), "2 exports run"),
     (both(source(size_bytes=2 * TB), having(running_imports=2)), "2 imports run"),
+    (source(size_bytes=16 * TB), "known once it is complete"),
 ]
 
 
@@ -266,6 +274,39 @@ def test_a_fresh_replica_has_not_drifted() -> None:
     drifted = {n: s for n, s in parity_of(world).items() if s.drifted}
     # The fake of an import makes a table without keys.
     assert set(drifted) <= {"keys"}
+
+
+def test_a_target_with_the_key_of_the_stack_has_not_drifted_and_with_another_it_has() -> None:
+    world = World()
+    replicated(world)
+    assert world.target is not None
+    ours = "arn:aws:kms:eu-west-1:222222222222:key/ours"
+    keys = ObservedKeys(target=KeyFacts(ours, "Enabled", "{}"))
+    world.target = dataclasses.replace(world.target, encryption="KMS", key_arn=ours)
+    seen = dataclasses.replace(observed(world)[0], keys=keys)
+    (found,) = (s for s in settings(seen, Wanted()) if s.name == "encryption")
+    assert (found.target, found.drifted) == (f"KMS, {ours}", False)
+    other = dataclasses.replace(world.target, key_arn=None)
+    seen = dataclasses.replace(seen, target=other)
+    assert any(s.drifted for s in settings(seen, Wanted()) if s.name == "encryption")
+
+
+def test_a_target_that_expires_items_or_has_a_maximum_has_drifted_unless_told_to() -> None:
+    world = World()
+    world.source_expiry = Expiry(True, "until")
+    replicated(world)
+    assert not parity_of(world)["time to live"].drifted
+    world.expiries["orders-replica"] = Expiry(True, "until")
+    assert world.target is not None
+    world.target = dataclasses.replace(world.target, max_writes=9)
+    found = parity_of(world)
+    assert found["time to live"].drifted
+    assert found["on-demand maximums"].drifted
+    told = settings(observed(world)[0], Wanted(), TtlPolicy.NOW)
+    assert [s.drifted for s in told if s.name == "time to live"] == [False]
+    world.expiries.clear()
+    told = settings(observed(world)[0], Wanted(), TtlPolicy.NOW)
+    assert [s.drifted for s in told if s.name == "time to live"] == [True]
 
 
 def test_what_drifted_is_shown_with_what_it_should_be() -> None:
