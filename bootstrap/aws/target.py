@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from bootstrap.accounts import (
@@ -41,20 +41,30 @@ class AwsTarget:
         self._tables.enable_backups(table)
 
     def protect(self, table: str) -> None:
-        self._update(table, DeletionProtectionEnabled=True)
+        self._update(table, lambda there: there.deletion_protection, DeletionProtectionEnabled=True)
 
     def unprotect(self, table: str) -> None:
-        self._update(table, DeletionProtectionEnabled=False)
+        self._update(
+            table, lambda there: not there.deletion_protection, DeletionProtectionEnabled=False
+        )
 
     def set_class(self, table: str, table_class: str) -> None:
-        self._update(table, TableClass=table_class)
+        self._update(table, lambda there: there.table_class == table_class, TableClass=table_class)
 
     def warm(self, table: str, reads: int, writes: int) -> None:
         warm = {"ReadUnitsPerSecond": reads, "WriteUnitsPerSecond": writes}
-        self._update(table, WarmThroughput=warm)
+        self._update(table, lambda there: there.warm_writes >= writes, WarmThroughput=warm)
 
-    def _update(self, table: str, **changes: Any) -> None:
-        self._calls("dynamodb", self._dynamodb.update_table, table, TableName=table, **changes)
+    def _update(self, table: str, done: Callable[[TableFacts], bool], **changes: Any) -> None:
+        try:
+            self._calls("dynamodb", self._dynamodb.update_table, table, TableName=table, **changes)
+        except AccountError as error:
+            if error.code != "ValidationException":
+                raise
+            # It is so already: by this very call, if its answer was lost and the SDK made it again.
+            there = self.table(table)
+            if there is None or not done(there):
+                raise
 
     def limits(self) -> Limits:
         answer = self._calls("dynamodb", self._dynamodb.describe_limits, "the account's limits")

@@ -279,6 +279,39 @@ def test_a_change_of_time_to_live_that_meets_its_own_work_is_no_failure(
             target.set_expiry("ledger", "another attribute", on)
 
 
+class UpdatedAlready:
+    """DynamoDB after a change of a table whose answer was lost, as the SDK meets it again."""
+
+    def update_table(self, **_: Any) -> NoReturn:
+        raise client_error("UpdateTable", "ValidationException", "it is already so")
+
+    def describe_table(self, **_: Any) -> dict[str, Any]:
+        table = {
+            "TableArn": SOURCE_ARN,
+            "TableId": "1",
+            "TableStatus": "ACTIVE",
+            "DeletionProtectionEnabled": True,
+            "TableClassSummary": {"TableClass": "STANDARD_INFREQUENT_ACCESS"},
+            "WarmThroughput": {"ReadUnitsPerSecond": 12_000, "WriteUnitsPerSecond": 8_000},
+        }
+        return {"Table": table}
+
+
+def test_a_change_of_a_table_that_meets_its_own_work_is_no_failure() -> None:
+    target = AwsTarget(Calls(Side.TARGET, "Role importer"), UpdatedAlready(), None)
+    target.protect("orders")
+    target.set_class("orders", "STANDARD_INFREQUENT_ACCESS")
+    target.warm("orders", 12_000, 8_000)
+    refused: list[Callable[[], None]] = [
+        lambda: target.unprotect("orders"),
+        lambda: target.set_class("orders", "STANDARD"),
+        lambda: target.warm("orders", 12_000, 8_001),
+    ]
+    for each in refused:
+        with pytest.raises(AccountError, match="already so"):
+            each()
+
+
 def test_an_import_is_found_by_its_very_prefix(target: AwsTarget) -> None:
     assert target.find_import(SOURCE_ARN, "p/") is not None
     assert target.find_import(SOURCE_ARN, "p/1") is None
