@@ -52,7 +52,9 @@ class AwsTarget:
         self._update(table, lambda there: there.table_class == table_class, TableClass=table_class)
 
     def warm(self, table: str, reads: int, writes: int) -> None:
-        warm = {"ReadUnitsPerSecond": reads, "WriteUnitsPerSecond": writes}
+        warm = {"WriteUnitsPerSecond": writes}
+        if reads:  # unknown: left as they are, and 0 is refused
+            warm["ReadUnitsPerSecond"] = reads
         self._update(table, lambda there: there.warm_writes >= writes, WarmThroughput=warm)
 
     def _update(self, table: str, done: Callable[[TableFacts], bool], **changes: Any) -> None:

@@ -6,6 +6,7 @@ import datetime
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import pytest
@@ -310,6 +311,29 @@ def test_a_change_of_a_table_that_meets_its_own_work_is_no_failure() -> None:
     for each in refused:
         with pytest.raises(AccountError, match="already so"):
             each()
+
+
+def test_warm_throughput_of_reads_that_nobody_knows_is_left_as_it_is(
+    target: AwsTarget, asked: list[tuple[str, dict[str, Any]]]
+) -> None:
+    """DynamoDB refuses 0."""
+    target.warm("ledger", 0, 9_000)
+    ((_, request),) = asked
+    assert request["WarmThroughput"] == {"WriteUnitsPerSecond": 9_000}
+
+
+def test_it_is_told_from_when_a_mapping_reads() -> None:
+    answer = {
+        "UUID": "u",
+        "State": "Disabled",
+        "EventSourceArn": "arn",
+        "StartingPosition": "AT_TIMESTAMP",
+        "StartingPositionTimestamp": NOW,
+    }
+    client = SimpleNamespace(get_event_source_mapping=lambda **_: answer)
+    found = AwsTarget(Calls(Side.TARGET, "Role importer"), None, client).mapping("u")
+    assert found is not None
+    assert found.starts_at == NOW.timestamp()
 
 
 def test_an_import_is_found_by_its_very_prefix(target: AwsTarget) -> None:
