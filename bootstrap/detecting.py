@@ -74,7 +74,7 @@ def _read(reading: Callable[[], T]) -> T | Unread:
     except UnreadableError as error:
         return Unread(str(error))
     except BootstrapError as error:
-        return Unread(type(error).__name__)  # the role cannot be assumed
+        return Unread(error.what)  # there are no credentials, or the role cannot be assumed
 
 
 def _identity(now: str | Unread | None, first: str) -> Identity | Unread:

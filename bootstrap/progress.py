@@ -322,7 +322,7 @@ def as_json(shown: Snapshot) -> dict[str, Any]:
                 "level": each.level,
                 "value": each.value,
                 "detail": each.detail,
-                "try": shown.typed(each.detector.first) if each.level is not Level.FINE else None,
+                "try": shown.typed(each.first) if each.level is not Level.FINE else None,
             }
             for each in shown.findings
         ],

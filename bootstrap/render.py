@@ -249,16 +249,29 @@ def _detected(shown: Snapshot) -> list[tuple[str, str]]:
     if shown.readings is None:
         return []
     rows = [("lag", _lag_text(shown)), ("buffer", _buffer_text(shown))]
+    blind = [each for each in shown.findings if each.blind]
     for each in shown.findings:
         mark = "✓" if each.level is Level.FINE else str(each.level).upper()
         rows.append(("detector", f"{mark:7} {each.detector.metric}: {each.detail}"))
-        if each.level is not Level.FINE:
-            rows.append(("", f"        Try: {shown.typed(each.detector.first)}"))
+        # For all that could not be read the same helps: it is said once.
+        if each.level is not Level.FINE and each not in blind[:-1]:
+            rows.append(("", f"        Try: {shown.typed(each.first)}"))
     if shown.unsafe:
-        rows.append(("switch", f"not safe, because {'; '.join(shown.unsafe)}"))
+        rows.append(("switch", f"not safe, because {_together(shown.unsafe)}"))
     else:
         rows.append(("switch", "nothing known stands against it; compare the tables first"))
     return rows
+
+
+def _together(reasons: Sequence[str]) -> str:
+    """`name: why` of each; what is so for the same reason is named beside each other."""
+    names: dict[str, list[str]] = {}
+    for each in reasons:
+        name, _, why = each.partition(": ")
+        names.setdefault(why or each, []).append(name)
+    return "; ".join(
+        why if alike == [why] else f"{', '.join(alike)}: {why}" for why, alike in names.items()
+    )
 
 
 def _lag_text(shown: Snapshot) -> str:

@@ -17,7 +17,10 @@ HOUR = 3600.0
 
 @dataclass(frozen=True)
 class Unread:
-    """A reading that could not be made. `why` is an error's code, never content."""
+    """A reading that could not be made.
+
+    `why` is an error's code, or what an operator is told: never content.
+    """
 
     why: str
 
@@ -286,6 +289,19 @@ class Finding:
     level: Level
     value: float | None
     detail: str = ""
+    blind: bool = False
+    """Nothing was found: it could not be read."""
+
+    @property
+    def first(self) -> str:
+        """What to do first."""
+        return BLIND if self.blind else self.detector.first
+
+
+BLIND = (
+    "see that the credentials hold and that the role may read it: bootstrap plan says what is "
+    "missing; pulumi up --refresh gives the roles their rights back."
+)
 
 
 def judge(readings: Readings, expected: Expected) -> tuple[Finding, ...]:
@@ -324,7 +340,8 @@ _FLOWING = ("ACTIVE", "UPDATING")
 
 
 def _blind(detector: Detector, reading: Unread) -> Finding:
-    return Finding(detector, Level.UNKNOWN, None, f"could not be read: {reading.why}")
+    why = f"could not be read: {reading.why}"
+    return Finding(detector, Level.UNKNOWN, None, why, blind=True)
 
 
 def _flag(detector: Detector, good: bool, detail: str) -> Finding:

@@ -156,7 +156,7 @@ class Watchdog:
             if finding.level is not Level.FINE:
                 name = finding.detector
                 self._logger.warning(
-                    f"{name.metric}: {finding.detail}\n{name.means}\nTry: {name.first}",
+                    f"{name.metric}: {finding.detail}\n{name.means}\nTry: {finding.first}",
                     extra={"level_of_loss": finding.level.value},
                 )
         if readings.missed:

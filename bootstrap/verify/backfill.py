@@ -119,6 +119,11 @@ class Backfill:
 
     def gap(self, begin: float, end: float, take_over: bool = False) -> None:
         """Closes the gap [begin, end), or goes on where this was stopped. Epoch seconds."""
+        if begin >= end:
+            raise UsageError(
+                f"A gap from {moment(begin)} to {moment(end)} has no length.",
+                fix="--from with the earlier time, --to with the later one",
+            )
         desk, journal = self._desk, self._desk.journal
         desk.lease.acquire(take_over)
         try:

@@ -206,9 +206,21 @@ def test_a_reading_that_is_denied_keeps_nobody_from_the_others() -> None:
     denied = UnreadableError("AccessDeniedException")
     lost = AccountError(Side.SOURCE, "no such role", fix="-")
     read = looks({"destinations": denied, "stream": lost}).readings(Row(), NOW)
-    assert read.missed == {"destinations": "AccessDeniedException", "stream": "AccountError"}
+    assert read.missed == {"destinations": "AccessDeniedException", "stream": "no such role"}
     whole = looks().readings(Row(), NOW)
     assert whole.missed == {}
+
+
+def test_what_cannot_be_read_for_one_reason_is_told_once_with_what_helps(replica: World) -> None:
+    why = Unread("There are no usable credentials")
+    shown = look(replica, Given(stream=why, skipped=why))
+    named = "RecordsNeverReplicated, StreamHealthy, BufferUsed: could not be read: There are no"
+    text = page(shown)
+    assert f"not safe, because {named}" in " ".join(text.split())
+    assert text.count("Try: ") == 1
+    assert "`python -m bootstrap plan" in text
+    advice = {each["try"] for each in as_json(shown)["detectors"]} - {None}
+    assert len(advice) == 1
 
 
 def test_tables_are_held_against_the_ids_in_the_journal(replica: World) -> None:
