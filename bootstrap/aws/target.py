@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from bootstrap.accounts import (
@@ -58,15 +59,12 @@ class AwsTarget:
         self._update(table, lambda there: there.warm_writes >= writes, WarmThroughput=warm)
 
     def _update(self, table: str, done: Callable[[TableFacts], bool], **changes: Any) -> None:
-        try:
-            self._calls("dynamodb", self._dynamodb.update_table, table, TableName=table, **changes)
-        except AccountError as error:
-            if error.code != "ValidationException":
-                raise
-            # It is so already: by this very call, if its answer was lost and the SDK made it again.
+        def so() -> bool:
             there = self.table(table)
-            if there is None or not done(there):
-                raise
+            return there is not None and done(there)
+
+        with _unless(so):
+            self._calls("dynamodb", self._dynamodb.update_table, table, TableName=table, **changes)
 
     def limits(self) -> Limits:
         answer = self._calls("dynamodb", self._dynamodb.describe_limits, "the account's limits")
@@ -114,7 +112,11 @@ class AwsTarget:
         return self._tables.expiry(table)
 
     def set_expiry(self, table: str, attribute: str, on: bool) -> None:
-        try:
+        def so() -> bool:
+            there = self.expiry(table)
+            return there.enabled == on and (not on or there.attribute == attribute)
+
+        with _unless(so):
             self._calls(
                 "dynamodb",
                 self._dynamodb.update_time_to_live,
@@ -122,13 +124,6 @@ class AwsTarget:
                 TableName=table,
                 TimeToLiveSpecification={"Enabled": on, "AttributeName": attribute},
             )
-        except AccountError as error:
-            if error.code != "ValidationException":
-                raise
-            # It is so already: by this very call, if its answer was lost and the SDK made it again.
-            there = self.expiry(table)
-            if there.enabled != on or (on and there.attribute != attribute):
-                raise
 
     def drop(self, table: str) -> None:
         try:
@@ -215,6 +210,18 @@ class AwsTarget:
             # It is being changed right now, by this very call if its answer was lost: look again.
             if error.code not in ("ResourceInUseException", "ResourceConflictException"):
                 raise
+
+
+@contextlib.contextmanager
+def _unless(so: Callable[[], bool]) -> Iterator[None]:
+    """A refused change is none where it is `so` already: by this very call, if its answer was lost
+    and the SDK made it again.
+    """
+    try:
+        yield
+    except AccountError as error:
+        if error.code != "ValidationException" or not so():
+            raise
 
 
 def _import_facts(found: dict[str, Any]) -> ImportFacts:
