@@ -111,9 +111,9 @@ def judge(difference: Difference, entry: Entry | None, moments: Moments) -> Judg
     ours = moments.repairing and entry.version == Version(moments.repair_version, MICROSECOND)
     if ours and difference.source_image == entry.image:
         return Judgement.MENDED
+    changed = micros > moments.source - moments.margin
     if difference.target_image == entry.image:
-        changed = micros > moments.source - moments.margin
         return Judgement.CHANGED_SINCE if changed else Judgement.DIFFERENCE
-    if micros > moments.source - moments.margin:
+    if changed:
         return Judgement.FOREIGN_SINCE
     return Judgement.FOREIGN if difference.source_image == entry.image else Judgement.DIFFERENCE

@@ -177,7 +177,7 @@ class Rounds:
             )
         self._refuse_unjudgeable(ours.time, theirs.time)
         taking = self.taking()
-        needed = ours.time / 1e6 + taking.fuzz
+        needed = ours.time / 1e6 + desk.timing.export_fuzz
         since = desk.journal.now()
         self._patience.wait(lambda: taking.until(max(needed, since), GivenProof))
         caught = taking.proved(GivenProof)

@@ -65,11 +65,6 @@ class Taking:
     context: Callable[[], Context]
     _proving: Context | None = field(default=None, init=False)
 
-    @property
-    def fuzz(self) -> float:
-        """Seconds by which an export may be off its time."""
-        return self.timing.export_fuzz
-
     def taken(self, kind: type[Taken]) -> Taken | None:
         """What this round noted of an export."""
         found = self.journal.get(kind)
@@ -80,7 +75,7 @@ class Taking:
         found, source = self.journal.get(Proof), self.taken(SourceTaken)
         if found is None or source is None or found.round != self.journal.run_id:
             return None
-        return found if found.moment >= source.export_time + self.fuzz else None
+        return found if found.moment >= source.export_time + self.timing.export_fuzz else None
 
     def advance(self) -> Outcome:
         """One act. Done: both exports are complete, and the proof is made."""
@@ -89,11 +84,11 @@ class Taking:
             return self._intend(SourceTaken, math.ceil(self.journal.now()))
         outcomes = [self._export(self.source, self.source_arn, SourceTaken)]
         if proof is None:
-            outcomes.append(self.prove(source.export_time + self.fuzz))
-        elif target is None or target.export_time < proof.at + self.fuzz:
+            outcomes.append(self.prove(source.export_time + self.timing.export_fuzz))
+        elif target is None or target.export_time < proof.at + self.timing.export_fuzz:
             # One fuzz later than the proof: the export may hold what was a minute earlier.
             attempt = 1 if target is None else target.attempt + 1
-            return self._intend(TargetTaken, math.ceil(proof.at + self.fuzz), attempt)
+            return self._intend(TargetTaken, math.ceil(proof.at + self.timing.export_fuzz), attempt)
         else:
             outcomes.append(self._export(self.target, self.target_arn, TargetTaken))
         if any(isinstance(outcome, Acted) for outcome in outcomes):

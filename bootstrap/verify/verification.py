@@ -15,7 +15,6 @@ from bootstrap.errors import BlockedError, LeaseHeldError, UsageError
 from bootstrap.journal import Row
 from bootstrap.states import State
 from bootstrap.verify.attributes import explain
-from bootstrap.verify.comparison import Comparison
 from bootstrap.verify.desk import Desk, Options
 from bootstrap.verify.judging import Judgement, Moments
 from bootstrap.verify.partitions import Difference
@@ -200,21 +199,21 @@ class Verification:
             now.close()
             before.unjudged.close()
         if self._options.read_source and verdict.unjudged:
-            self._read_source(last.comparison, verdict, reported, writer, mends)
+            self._read_source(last, verdict, reported, writer, mends)
         return verdict
 
     def _read_source(
-        self, compared: Comparison, verdict: Verdict, reported: Keys, to: Report, mends: bool
+        self, last: Round, verdict: Verdict, reported: Keys, to: Report, mends: bool
     ) -> None:
         """Judges by single reads what this round's exports could not."""
         desk, taking = self._desk, self._series.taking()
+        compared, fuzz = last.comparison, last.moments.fuzz
         self._reads += len(verdict.unjudged)
         desk.say(f"Reading {number(len(verdict.unjudged))} keys from the source, one by one")
 
         def prove(needed: float) -> None:
             self._patience.wait(lambda: taking.until(needed, ReadProof))
 
-        fuzz = round(desk.timing.export_fuzz * 1e6)
         left = self._keys()
         reading = Reading(desk.source_items, desk.target_items, desk.ledger, prove, fuzz, left)
         unjudged = verdict.unjudged.among(compared.differences(), lambda each: each.key)

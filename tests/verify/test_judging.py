@@ -74,12 +74,12 @@ def test_the_entry_of_a_repair_of_the_same_exports_is_told_from_a_foreign_write(
     assert judge(DIFFERENT, entry(NOW.repair_version, OURS), repairing) is Judgement.MENDED
     assert judge(EXTRA, entry(NOW.repair_version, ABSENT), repairing) is Judgement.MENDED
     assert judge(MISSING, entry(NOW.repair_version, OURS), repairing) is Judgement.MENDED
-    for other in (
-        entry(NOW.repair_version - 1, OURS),
-        entry(NOW.repair_version + 1, OURS),
-        entry(NOW.repair_version // 1000 * 1000, OURS, "m"),
+    for other, expected in (
+        (entry(NOW.repair_version - 1, OURS), Judgement.FOREIGN),
+        (entry(NOW.repair_version + 1, OURS), Judgement.FOREIGN_SINCE),
+        (entry(NOW.repair_version // 1000 * 1000, OURS, "m"), Judgement.FOREIGN),
     ):
-        assert judge(DIFFERENT, other, repairing).foreign
+        assert judge(DIFFERENT, other, repairing) is expected
     overwritten = judge(DIFFERENT, entry(NOW.repair_version, OTHER), repairing)
     assert overwritten is Judgement.DIFFERENCE
     assert judge(DIFFERENT, entry(NOW.repair_version, OURS), NOW) is Judgement.FOREIGN
