@@ -40,6 +40,7 @@ class Registered:
     delete_before_replace: bool
     ignore_changes: tuple[str, ...]
     depends_on: tuple[str, ...]
+    parent_urn: str = ""
 
     @property
     def kind(self) -> str:
@@ -118,6 +119,7 @@ class _Monitor(mocks.MockMonitor):
             delete_before_replace=request.deleteBeforeReplace,
             ignore_changes=tuple(request.ignoreChanges),
             depends_on=tuple(urn.rpartition("::")[2] for urn in request.dependencies),
+            parent_urn=request.parent,
         )
         with self._lock:
             self.registered.append(resource)
