@@ -1,0 +1,229 @@
+"""Contracts of the JSON that commands print."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+from unittest.mock import patch
+
+from bootstrap import errors, operations, planning, status, timing
+from bootstrap.aws.calls import Calls
+from bootstrap.aws.ledger import AwsLedger
+from bootstrap.explain import commands as explain_commands
+from bootstrap.price_file import PriceList
+from bootstrap.progress import Snapshot
+from bootstrap.quarantine import commands as quarantine_commands
+from bootstrap.render import screen
+from bootstrap.usage import Lag, Usage
+from replicator import detectors
+from replicator.outcome import Reason
+from tests.bootstrap.gateways import FakeSource, FakeTarget
+from tests.bootstrap.process import Process, replicated
+from tests.bootstrap.world import COMMAND, LEDGER, STREAM_ARN, World, outputs
+from tests.contracts.shape import shape
+from tests.contracts.worlds import printed, run, verified, worlds
+from tests.quarantine.world import World as QuarantineWorld
+from tests.replicator.world import TARGET, document, item, probe
+
+IMAGES = ("key", "source", "target")
+"""Members of a report's line that are an operator's data."""
+
+
+class _Looks:
+    """Healthy readings, but for `changes`."""
+
+    def __init__(self, **changes: Any) -> None:
+        self._changes = changes
+
+    def readings(self, row: Any, at: float) -> detectors.Readings:
+        healthy: dict[str, Any] = {
+            "intent": detectors.Intent(replicating=True),
+            "mapping": "Enabled",
+            "destinations": [detectors.Destination(STREAM_ARN, "ACTIVE", "MICROSECOND")],
+            "stream": detectors.Stream("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", at - 9_000),
+            "source": detectors.Identity("source-1", "source-1"),
+            "target": detectors.Identity("target-1", "target-1"),
+            "quarantine": 0,
+            "failures": 0,
+            "skipped": 0,
+            "unreplicated": 0.0,
+            "probed": detectors.Probed(at - 60, None, 2.5),
+        }
+        return detectors.Readings(at=at, **{**healthy, **self._changes})
+
+
+class _Accounts:
+    """Both accounts of a world, for what only looks at them."""
+
+    def __init__(self, world: World, **changes: Any) -> None:
+        self.world, self.changes = world, changes
+
+    def refuse_other_accounts(self) -> None:
+        pass
+
+    def source(self) -> FakeSource:
+        return FakeSource(self.world, lambda: None)
+
+    def target(self, table: Any) -> FakeTarget:
+        return FakeTarget(self.world, lambda: None)
+
+    def ledger(self, table: Any) -> AwsLedger:
+        calls = Calls(errors.Side.TARGET, "Role importer")
+        return AwsLedger(calls, self.world.dynamodb, LEDGER)
+
+    def journal(self) -> Any:
+        return Process(self.world, pid=99).store
+
+    def looks(self, table: Any) -> _Looks:
+        return _Looks(**self.changes)
+
+    def usage(self, table: Any, now: float) -> Usage:
+        return Usage(Lag(now - 300, 300, 0.1, 0.5), 1e9)
+
+
+def _process(world: World) -> tuple[operations.Process, io.StringIO]:
+    out = io.StringIO()
+    machine = Process(world, pid=99).machine
+    return operations.Process(world.clock, machine, timing.Timing(), out, out), out
+
+
+def status_json() -> list[str]:
+    (table,) = outputs().tables
+    told = []
+    for world in worlds().values():
+        for changes in ({}, {"skipped": 3, "quarantine": detectors.Unread("AccessDenied")}):
+            process, out = _process(world)
+            accounts: Any = _Accounts(world, **changes)
+            commands = {table.source_table: COMMAND}
+            operations.status([table], accounts, process, commands, as_json_text=True)
+            told.append(json.loads(out.getvalue()))
+    process, out = _process(world)
+    operations.status([table, table], accounts, process, commands, as_json_text=True)
+    several = json.loads(out.getvalue())
+    return [*shape(*told), *(f"of several tables: {name}" for name in several)]
+
+
+def run_json() -> list[str]:
+    """Members of a line of `run --json`."""
+    out = io.StringIO()
+    for world in worlds().values():
+        lines = screen(out, world.clock, timing.Timing(), several=False, as_lines=True)
+        lines.finish([_snapshot(world)])
+        lines.close()
+    return shape(*map(json.loads, out.getvalue().splitlines()))
+
+
+def _snapshot(world: World) -> Snapshot:
+    (table,) = outputs().tables
+    accounts = _Accounts(world)
+    return status.look(
+        table,
+        accounts.journal(),
+        accounts.source(),
+        accounts.target(table),
+        accounts.ledger(table),
+        Process(world, pid=99).machine,
+        COMMAND,
+    )
+
+
+def plan_json() -> list[str]:
+    return _planned(
+        lambda tables, accounts, process, world: planning.show_plans(
+            outputs(),
+            tables,
+            accounts,
+            process,
+            now=world.clock(),
+            as_json=True,
+            prices=PriceList(),
+        )
+    )
+
+
+def parity_json() -> list[str]:
+    return _planned(
+        lambda tables, accounts, process, world: planning.show_parity(
+            outputs(), tables, accounts, process, now=world.clock(), as_json=True
+        )
+    )
+
+
+def _planned(show: Callable[[Any, Any, Any, World], int]) -> list[str]:
+    (table,) = outputs().tables
+    told = []
+    for world in (World(), replicated()):
+        process, out = _process(world)
+        show([table], _Accounts(world), process, world)
+        told.append(json.loads(out.getvalue()))
+    process, out = _process(world)
+    show([table, table], _Accounts(world), process, world)
+    several = json.loads(out.getvalue())
+    return [*shape(*told), *(f"of several tables: {name}" for name in several)]
+
+
+def quarantine_json() -> list[str]:
+    world = QuarantineWorld()
+    garbage = world.keep(b"garbage", Reason.UNREADABLE, sequence=77)
+    kept = world.keep(document(None, item("a")))
+    other = world.keep(document(None, item("a"), table="other"))
+    probing = world.keep(probe())
+    event = world.fail(document(None, item("a")), b"garbage")
+    desks = [world.desk()]
+    with patch.object(quarantine_commands, "desks", lambda given: desks):
+        listed = printed("quarantine", "list", "--json")
+        shown = [
+            printed("quarantine", "show", key, "--json", *more)
+            for key in (garbage, kept, other, probing, event)
+            for more in ((), ("--show-values",))
+        ]
+        run("quarantine", "discard", kept, "--yes")
+        desks.append(world.desk())
+        several = printed("quarantine", "list", "--json")
+    bodies = world.quarantine()
+    open_, resolved = bodies[garbage], bodies[kept.replace("open/", "resolved/", 1)]
+    return [
+        *(f"list: {line}" for line in shape(listed, opaque=("counts",))),
+        *(f"list of several tables: {name}" for name in several),
+        *(f"show: {line}" for line in shape(*shown)),
+        *(f"open object: {line}" for line in shape(open_)),
+        *(f"resolved object: {line}" for line in shape(resolved)),
+    ]
+
+
+def explain_json() -> list[str]:
+    class Reader:
+        def __init__(self, given: Any, desk: Any) -> None:
+            pass
+
+        def facts(self) -> Any:
+            return World().source
+
+        def item(self, key: Any) -> Any:
+            return world.dynamodb.get_item(TableName=TARGET, Key=key).get("Item")
+
+    world = QuarantineWorld()
+    world.replicating()
+    assert world.handle(document(None, item("a"))) is None
+    world.keep(document(None, item("a")))
+    with (
+        patch.object(quarantine_commands, "desks", lambda given: [world.desk()]),
+        patch.object(explain_commands, "Reader", Reader),
+    ):
+        told = [
+            printed("explain", key, "--json", *more)
+            for key in ("pk=a", "pk=absent")
+            for more in ((), ("--show-values",))
+        ]
+    return shape(*told, opaque=("key", "item"))
+
+
+def verify_json() -> list[str]:
+    return [
+        *(f"verify: {line}" for line in shape(*verified().told)),
+        *(f"verify of several tables: {name}" for name in verified().several),
+        *(f"report: {line}" for line in shape(*verified().report, opaque=IMAGES)),
+        *(f"backfill: {line}" for line in shape(verified().filled)),
+    ]
