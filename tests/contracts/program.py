@@ -143,18 +143,24 @@ def alarms() -> list[str]:
     return lines
 
 
-def stack_outputs() -> list[str]:
-    plain, rich = deployed("example").outputs, deployed("rich").outputs
-    lines = [f"made {line}" for line in shape(plain, rich)]
+def outputs_made() -> list[str]:
+    """Members of the stack's outputs."""
+    return shape(deployed("example").outputs, deployed("rich").outputs)
+
+
+def outputs_read() -> list[str]:
+    """Members that the bootstrap requires, reads where they are, and ignores."""
+    rich = deployed("rich").outputs
+    lines: list[str] = []
     whole = _readable(rich)
     expected = parse_outputs(json.dumps(whole), "contracts")
     for path in _paths(whole):
         with contextlib.suppress(errors.UsageError):
             less = parse_outputs(json.dumps(_without(whole, path)), "contracts")
-            how = "ignores" if less == expected else "optionally reads"
-            lines.append(f"bootstrap {how} {_dotted(path)}")
+            how = "ignored" if less == expected else "optional"
+            lines.append(f"{_dotted(path)} {how}")
             continue
-        lines.append(f"bootstrap requires {_dotted(path)}")
+        lines.append(f"{_dotted(path)} required")
     return list(dict.fromkeys(lines))
 
 

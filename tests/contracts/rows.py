@@ -16,7 +16,7 @@ from bootstrap import errors
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.ledger import AwsLedger
 from bootstrap.quarantine import commands as quarantine_commands
-from replicator import settings
+from replicator import rounds, settings
 from replicator.observation import LedgerRows
 from replicator.outcome import Reason
 from tests.bootstrap.process import Process
@@ -148,14 +148,23 @@ def _ledger_members(rows: Sequence[Mapping[str, Any]], how: str, lines: set[str]
 
 
 def probe_records() -> list[str]:
+    """Records that a run and the watchdog put into the stream to come through every lane."""
     world = World()
     process = Process(world)
     process.start()
     process.until(lambda: bool(world.probes))
-    found, _ = world.probes[0]
-    body = json.loads(found.data)
-    key = found.partition_key.replace(body["probe"], "PROBE")
-    return [f"partition key {key}", *(f"data {line}" for line in shape(body))]
+    put = {
+        "run": [record for record, _ in world.probes],
+        "watchdog": rounds.probe_records("0123", "orders", [rounds.Shard("shard", "0")], 1),
+    }
+    return [line for who, records in put.items() for each in records for line in _probe(who, each)]
+
+
+def _probe(who: str, record: Any) -> Iterator[str]:
+    body = json.loads(record.data)
+    yield f"{who}: partition key {record.partition_key.replace(body['probe'], 'PROBE')}"
+    for line in shape(body):
+        yield f"{who}: data {line}"
 
 
 def object_keys() -> list[str]:
