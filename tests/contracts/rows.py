@@ -153,7 +153,7 @@ def probe_records() -> list[str]:
     process = Process(world)
     process.start()
     process.until(lambda: bool(world.probes))
-    put = {
+    put: dict[str, list[Any]] = {
         "run": [record for record, _ in world.probes],
         "watchdog": rounds.probe_records("0123", "orders", [rounds.Shard("shard", "0")], 1),
     }
