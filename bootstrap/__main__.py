@@ -1,5 +1,5 @@
 """`python -m bootstrap`."""
 
-from bootstrap.cli import main
+from bootstrap.cli.main import main
 
 main(prog_name="python -m bootstrap")

@@ -16,7 +16,7 @@ from infra.snapshot import Snapshot
 def outputs(
     settings: Settings, operators: Operators, snapshot: Snapshot, tables: Sequence[Parts]
 ) -> dict[str, Any]:
-    """The stack's outputs by name; `bootstrap/outputs.py` reads them."""
+    """The stack's outputs by name; `bootstrap/core/stack_outputs.py` reads them."""
     found = {
         "project": pulumi.get_project(),
         "stack": pulumi.get_stack(),

@@ -9,7 +9,13 @@ from typing import Any
 
 from botocore import exceptions
 
-from bootstrap.errors import AccessDeniedError, AccountError, BootstrapError, Side, UnavailableError
+from bootstrap.core.errors import (
+    AccessDeniedError,
+    AccountError,
+    BootstrapError,
+    Side,
+    UnavailableError,
+)
 
 DENIED = frozenset(
     {

@@ -12,10 +12,10 @@ from botocore.exceptions import IncompleteReadError
 
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.sessions import CONFIG, Session
-from bootstrap.errors import AccountError, Side, UnavailableError
-from bootstrap.outputs import AccountOutputs
-from bootstrap.timing import Timing
-from bootstrap.verify.objects import MissingObjectError, Objects
+from bootstrap.core.errors import AccountError, Side, UnavailableError
+from bootstrap.core.stack_outputs import AccountOutputs
+from bootstrap.core.timing import Timing
+from bootstrap.verify.exports.objects import MissingObjectError, Objects
 
 CHUNK_BYTES = 1 << 20
 ATTEMPTS = 6

@@ -6,10 +6,10 @@ import datetime
 from dataclasses import dataclass
 from typing import Any
 
-from bootstrap.accounts import Backups, ExportFacts, TableFacts
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.tables import Tables, timestamp
-from bootstrap.errors import AccountError, Side
+from bootstrap.core.errors import AccountError, Side
+from bootstrap.core.ports import Backups, ExportFacts, TableFacts
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from bootstrap.aws.calls import Calls, answered_at
-from bootstrap.errors import AccessDeniedError
-from bootstrap.verify.reading import Read
+from bootstrap.core.errors import AccessDeniedError
+from bootstrap.verify.judge.point_reads import Read
 
 
 class AwsItems:

@@ -12,9 +12,9 @@ from dataclasses import asdict
 from typing import Any
 
 from bootstrap.aws.calls import Calls, answered_at
-from bootstrap.errors import AccountError
-from bootstrap.journal import Change, Event, Failure, Row, Waiting, applied
-from bootstrap.states import State
+from bootstrap.core.errors import AccountError
+from bootstrap.journal.journal import Change, Event, Failure, Row, Waiting, applied
+from bootstrap.journal.records import State
 
 RECORD = "record:"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from bootstrap.accounts import KeyFacts
 from bootstrap.aws.calls import Calls
-from bootstrap.errors import AccessDeniedError, AccountError, UnavailableError
+from bootstrap.core.errors import AccessDeniedError, AccountError, UnavailableError
+from bootstrap.core.ports import KeyFacts
 
 AWSS_OWN = "alias/aws/dynamodb"
 """The key that AWS manages for DynamoDB in each account (API reference, kms:ListAliases)."""

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from bootstrap.accounts import LedgerSettings
 from bootstrap.aws.calls import Calls
-from bootstrap.errors import AccountError
+from bootstrap.core.errors import AccountError
+from bootstrap.core.ports import LedgerSettings
 from replicator.observation import BOOK_KEY
 from replicator.rounds import Book
 

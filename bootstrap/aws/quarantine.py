@@ -8,8 +8,8 @@ from typing import Any
 from botocore import exceptions
 
 from bootstrap.aws.calls import Calls
-from bootstrap.errors import AccountError, UnavailableError
-from bootstrap.quarantine.objects import Listed
+from bootstrap.core.errors import AccountError, UnavailableError
+from bootstrap.quarantine.store import Listed
 
 _MISSING = frozenset({"404", "NoSuchKey"})
 

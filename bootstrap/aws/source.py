@@ -7,7 +7,12 @@ import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bootstrap.accounts import (
+from bootstrap.aws.calls import Calls, answered_at
+from bootstrap.aws.exports import Exports, encrypted, moment_of
+from bootstrap.aws.keys import Keys
+from bootstrap.aws.tables import Tables, timestamp
+from bootstrap.core.errors import AccountError
+from bootstrap.core.ports import (
     Backups,
     Datapoint,
     Destination,
@@ -23,11 +28,6 @@ from bootstrap.accounts import (
     Surroundings,
     TableFacts,
 )
-from bootstrap.aws.calls import Calls, answered_at
-from bootstrap.aws.exports import Exports, encrypted, moment_of
-from bootstrap.aws.keys import Keys
-from bootstrap.aws.tables import Tables, timestamp
-from bootstrap.errors import AccountError
 
 REPLICATION = "KinesisDataStream"
 """Value of the dimension DelegatedOperation (developer guide, metrics-dimensions)."""

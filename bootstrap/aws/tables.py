@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bootstrap.accounts import Backups, Expiry, TableFacts
 from bootstrap.aws.calls import Calls
-from bootstrap.errors import AccountError
+from bootstrap.core.errors import AccountError
+from bootstrap.core.ports import Backups, Expiry, TableFacts
 
 MISSING = frozenset({"ResourceNotFoundException", "TableNotFoundException"})
 

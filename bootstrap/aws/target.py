@@ -6,7 +6,11 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from bootstrap.accounts import (
+from bootstrap.aws.calls import Calls
+from bootstrap.aws.keys import Keys
+from bootstrap.aws.tables import MISSING, Tables, timestamp
+from bootstrap.core.errors import AccountError
+from bootstrap.core.ports import (
     Backups,
     EventSource,
     Expiry,
@@ -16,10 +20,6 @@ from bootstrap.accounts import (
     Limits,
     TableFacts,
 )
-from bootstrap.aws.calls import Calls
-from bootstrap.aws.keys import Keys
-from bootstrap.aws.tables import MISSING, Tables, timestamp
-from bootstrap.errors import AccountError
 
 
 class AwsTarget:

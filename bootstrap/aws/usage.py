@@ -6,8 +6,8 @@ import datetime
 from typing import Any
 
 from bootstrap.aws.calls import Calls
-from bootstrap.errors import BootstrapError
-from bootstrap.usage import DAY, Lag, Usage
+from bootstrap.core.errors import BootstrapError
+from bootstrap.status.metrics import DAY, Lag, Usage
 
 OURS = "DynamoDBReplication"
 PERIOD = 300

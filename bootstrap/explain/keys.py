@@ -9,8 +9,8 @@ from binascii import Error as NotBase64
 from collections.abc import Mapping
 from typing import Any
 
-from bootstrap.accounts import TableFacts
-from bootstrap.errors import UsageError
+from bootstrap.core.errors import UsageError
+from bootstrap.core.ports import TableFacts
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 

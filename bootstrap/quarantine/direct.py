@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
-from bootstrap.quarantine.objects import Holding, Kept
+from bootstrap.quarantine.store import Holding, Kept
 from replicator.batch import BatchFailedError, Consumer
 from replicator.change import Probe
 from replicator.decode import Record

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bootstrap.errors import UsageError
+from bootstrap.core.errors import UsageError
 
 TAKES_EFFECT = "The consumer goes by it within 30 seconds: it reads its settings no more often."
 

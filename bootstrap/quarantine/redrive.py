@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from bootstrap.errors import BlockedError, Side, UnavailableError
-from bootstrap.quarantine.desk import Desk
+from bootstrap.core.errors import BlockedError, Side, UnavailableError
+from bootstrap.quarantine.context import Desk
 from bootstrap.quarantine.direct import Ended
-from bootstrap.quarantine.judgement import Refused, Send, Settled, judge
-from bootstrap.quarantine.objects import Holding, Kept
 from bootstrap.quarantine.packing import Parcel, calls, parcels
+from bootstrap.quarantine.redrive_policy import Refused, Send, Settled, judge
+from bootstrap.quarantine.store import Holding, Kept
 from replicator import decode
 from replicator.decode import Record
 from replicator.outcome import Reason

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bootstrap.quarantine.objects import Holding, Kept
+from bootstrap.core.formatting import duration, instant, moment, number, size
 from bootstrap.quarantine.redrive import Outcome
-from bootstrap.wording import duration, instant, moment, number, size
+from bootstrap.quarantine.store import Holding, Kept
 from replicator import decode
 from replicator.change import MICROSECOND, Change, Probe
 from replicator.decode import Content, Foreign, Record

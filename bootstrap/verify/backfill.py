@@ -14,20 +14,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
-from bootstrap.accounts import ExportFacts
 from bootstrap.aws.exports import Wanted
-from bootstrap.context import Acted, Done, Outcome, Pending
-from bootstrap.errors import AccountError, BlockedError, Side, UnavailableError, UsageError
-from bootstrap.executor import new_run_id
-from bootstrap.journal import Journal
-from bootstrap.lease import Lease
-from bootstrap.outputs import Outputs, TableOutputs
-from bootstrap.timing import Timing
-from bootstrap.verify.files import blocks, damaged
-from bootstrap.verify.judging import MARGIN
-from bootstrap.verify.lines import full_item, written
-from bootstrap.verify.manifest import DataFile, Export, read_export, summary_key
-from bootstrap.verify.objects import Objects, Opener
+from bootstrap.core.errors import AccountError, BlockedError, Side, UnavailableError, UsageError
+from bootstrap.core.formatting import duration, moment
+from bootstrap.core.ports import ExportFacts
+from bootstrap.core.stack_outputs import Outputs, TableOutputs
+from bootstrap.core.timing import Timing
+from bootstrap.journal.journal import Journal
+from bootstrap.journal.lease import Lease
+from bootstrap.run.runner import new_run_id
+from bootstrap.run.step_context import Acted, Done, Outcome, Pending
+from bootstrap.verify.export_pair import TOKEN_SECONDS, Exports, refuse_without_recovery
+from bootstrap.verify.export_windows import windows
+from bootstrap.verify.exports.files import blocks, damaged
+from bootstrap.verify.exports.lines import full_item, written
+from bootstrap.verify.exports.manifest import DataFile, Export, read_export, summary_key
+from bootstrap.verify.exports.objects import Objects, Opener
+from bootstrap.verify.judge.classify import MARGIN
+from bootstrap.verify.judge.report import Entries
 from bootstrap.verify.repair import (
     APPLIED,
     AT_ONCE,
@@ -37,11 +41,7 @@ from bootstrap.verify.repair import (
     SAME_TIME,
     Mender,
 )
-from bootstrap.verify.taking import TOKEN_SECONDS, Exports, refuse_without_recovery
-from bootstrap.verify.verdict import Entries
-from bootstrap.verify.waiting import Patience
-from bootstrap.verify.windows import windows
-from bootstrap.wording import duration, moment
+from bootstrap.verify.retry import Patience
 from replicator.change import MICROSECOND, Change, Version
 from replicator.ledger import from_item
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bootstrap.errors import BlockedError, UsageError
+from bootstrap.core.errors import BlockedError, UsageError
 
 
 class DamagedExportError(BlockedError):

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from bootstrap.verify.attributes import Explained
-from bootstrap.verify.judging import Judgement
-from bootstrap.verify.partitions import Difference
+from bootstrap.verify.compare.partitions import Difference
+from bootstrap.verify.judge.attributes import Explained
+from bootstrap.verify.judge.classify import Judgement
 from replicator.change import MICROSECOND, Change, Entry, Version
 from replicator.effects import Deadline, Effects
 from replicator.guard import Attempt, Guard, Terms

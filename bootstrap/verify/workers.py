@@ -13,7 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection
 from typing import Any, TypeVar
 
-from bootstrap.errors import BlockedError, BootstrapError
+from bootstrap.core.errors import BlockedError, BootstrapError
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -27,10 +27,10 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from bootstrap.verify import spool as spools
-from bootstrap.verify.comparison import compare
-from bootstrap.verify.digests import Digester
-from bootstrap.verify.manifest import read_export
+from bootstrap.verify.compare import spool as spools
+from bootstrap.verify.compare.comparison import compare
+from bootstrap.verify.exports.digests import Digester
+from bootstrap.verify.exports.manifest import read_export
 from tests.bench.exported import CASES, KEY, Maker, item, line
 from tests.verify.exports import BUCKET, Directory, description
 from tests.verify.exports import write as write_manifests

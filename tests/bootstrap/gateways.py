@@ -7,7 +7,8 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from bootstrap.accounts import (
+from bootstrap.core.errors import AccountError, Side
+from bootstrap.core.ports import (
     Backups,
     Datapoint,
     Destinations,
@@ -25,7 +26,6 @@ from bootstrap.accounts import (
     Surroundings,
     TableFacts,
 )
-from bootstrap.errors import AccountError, Side
 from tests.bootstrap.world import LEDGER, TOKEN_SECONDS, World
 
 

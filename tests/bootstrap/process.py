@@ -7,16 +7,16 @@ from collections.abc import Callable
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.journal_table import AwsJournal
 from bootstrap.aws.ledger import AwsLedger
-from bootstrap.context import Context, Done
-from bootstrap.errors import BootstrapError, Side
-from bootstrap.executor import TableRun, drive
-from bootstrap.journal import Journal
-from bootstrap.lease import Holder, Lease, Machine
-from bootstrap.orders import Orders
-from bootstrap.outputs import Outputs
-from bootstrap.progress import Snapshot
-from bootstrap.timing import Timing
-from bootstrap.verify.records import Verified, row_name
+from bootstrap.core.errors import BootstrapError, Side
+from bootstrap.core.run_options import Orders
+from bootstrap.core.stack_outputs import Outputs
+from bootstrap.core.timing import Timing
+from bootstrap.journal.journal import Journal
+from bootstrap.journal.lease import Holder, Lease, Machine
+from bootstrap.journal.verification_records import Verified, row_name
+from bootstrap.run.runner import TableRun, drive
+from bootstrap.run.step_context import Context, Done
+from bootstrap.status.snapshot import Snapshot
 from tests.bootstrap.gateways import FakeSnapshots, FakeSource, FakeTarget
 from tests.bootstrap.world import COMMAND, JOURNAL, LEDGER, World, outputs
 from tests.fakes.errors import Killed

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from bootstrap.errors import BlockedError, BootstrapError, LeaseHeldError, StillRunningError
-from bootstrap.orders import Course, Orders
-from bootstrap.progress import as_json
-from bootstrap.states import Abandoning, Earlier, Exported, Imported, Recovery, State
-from bootstrap.undoing import undoing
+from bootstrap.core.errors import BlockedError, BootstrapError, LeaseHeldError, StillRunningError
+from bootstrap.core.run_options import Course, Orders
+from bootstrap.journal.records import Abandoning, Earlier, Exported, Imported, Recovery, State
+from bootstrap.plan.abandon_preview import undoing
+from bootstrap.status.snapshot import as_json
 from replicator.observation import BOOK_KEY
 from replicator.rounds import Book
 from tests.bootstrap.process import Process, replicated

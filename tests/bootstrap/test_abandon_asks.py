@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from bootstrap import abandoning, operations
-from bootstrap.cli import main
-from bootstrap.errors import BootstrapError
-from bootstrap.orders import Course, Orders
+from bootstrap.app import operations
+from bootstrap.cli import abandon
+from bootstrap.cli.main import main
+from bootstrap.core.errors import BootstrapError
+from bootstrap.core.run_options import Course, Orders
 from tests.bootstrap.gateways import FakeTarget
 from tests.bootstrap.process import Process, replicated
 from tests.bootstrap.world import OUTPUTS_JSON, World
@@ -48,11 +49,11 @@ def asked() -> Asked:
 def run(asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     path = tmp_path / "outputs.json"
     path.write_text(json.dumps(OUTPUTS_JSON))
-    monkeypatch.setattr(abandoning, "gateways", lambda *_: asked)
+    monkeypatch.setattr(abandon, "gateways", lambda *_: asked)
     monkeypatch.setattr(operations, "run", asked.carry_out)
 
     def run(*options: str, answer: str | None = None) -> Result:
-        monkeypatch.setattr(abandoning, "_can_answer", lambda: answer is not None)
+        monkeypatch.setattr(abandon, "_can_answer", lambda: answer is not None)
         return CliRunner().invoke(main, ["abandon", "--outputs", str(path), *options], input=answer)
 
     return run

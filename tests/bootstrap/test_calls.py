@@ -8,7 +8,7 @@ import pytest
 from botocore import exceptions
 
 from bootstrap.aws.calls import Calls
-from bootstrap.errors import (
+from bootstrap.core.errors import (
     AccessDeniedError,
     AccountError,
     BootstrapError,

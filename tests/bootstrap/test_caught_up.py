@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from bootstrap.accounts import OpenShards, ProbeRecord, Shard
-from bootstrap.probes import LANES_PROBED, records
-from bootstrap.states import CaughtUp, State
+from bootstrap.core.ports import OpenShards, ProbeRecord, Shard
+from bootstrap.journal.records import CaughtUp, State
+from bootstrap.run.probes import LANES_PROBED, records
 from tests.bootstrap.process import Process
 from tests.bootstrap.world import World, outputs
 

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from bootstrap import cli, operations, reference
-from bootstrap.errors import BlockedError, BootstrapError
+from bootstrap.app import operations
+from bootstrap.cli import main, reference
+from bootstrap.core.errors import BlockedError, BootstrapError
 from tests.bootstrap.world import OUTPUTS_JSON
 
 
@@ -32,7 +33,7 @@ def file(tmp_path: Path) -> str:
 
 
 def invoke(*arguments: str) -> Result:
-    return CliRunner().invoke(cli.main, arguments)
+    return CliRunner().invoke(main.main, arguments)
 
 
 PARTS = re.split(r"^### `(.+)`$", reference.section(), flags=re.MULTILINE)[1:]
@@ -138,7 +139,7 @@ def test_an_interrupted_run_says_how_to_go_on(file: str, monkeypatch: pytest.Mon
 
 WITHOUT_A_READER = """
 import sys
-from bootstrap.invocation import guarded
+from bootstrap.cli.options import guarded
 
 def work():
     while True:

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from bootstrap import status
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.ledger import AwsLedger
-from bootstrap.detecting import Looks, expected
-from bootstrap.errors import AccountError, Side
-from bootstrap.journal import Row
-from bootstrap.outputs import AlarmLimits, parse
-from bootstrap.progress import Snapshot, as_json
-from bootstrap.render import page
-from bootstrap.verify.gap import gap
-from bootstrap.verify.records import Verified
+from bootstrap.core.errors import AccountError, Side
+from bootstrap.core.stack_outputs import AlarmLimits, parse
+from bootstrap.journal.journal import Row
+from bootstrap.journal.verification_records import Verified
+from bootstrap.status import status
+from bootstrap.status.backfill_suggestion import gap
+from bootstrap.status.health_checks import Looks, expected
+from bootstrap.status.render import page
+from bootstrap.status.snapshot import Snapshot, as_json
 from replicator.detectors import (
     ALL,
     Destination,

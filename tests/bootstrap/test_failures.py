@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.accounts import Destination, TableFacts
-from bootstrap.errors import (
+from bootstrap.core.errors import (
     AccountError,
     BlockedError,
     BootstrapError,
@@ -16,7 +15,8 @@ from bootstrap.errors import (
     Side,
     UnavailableError,
 )
-from bootstrap.states import State
+from bootstrap.core.ports import Destination, TableFacts
+from bootstrap.journal.records import State
 from tests.bootstrap.process import Process, replicated
 from tests.bootstrap.world import STREAM_ARN, World
 

@@ -10,16 +10,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from bootstrap import interruption
-from bootstrap.invocation import guarded
-from bootstrap.timing import SystemClock
+from bootstrap.cli.options import guarded
+from bootstrap.core import signals
+from bootstrap.core.timing import SystemClock
 
 
 @pytest.fixture(autouse=True)
 def _listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    interruption.listen()
+    signals.listen()
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -67,5 +67,5 @@ def test_without_an_interruption_a_wait_only_waits() -> None:
 def test_an_interruption_of_an_earlier_command_does_not_end_this_one() -> None:
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
-    interruption.listen()
+    signals.listen()
     SystemClock().sleep(0)

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from bootstrap.accounts import ExportRequest, TableFacts
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.source import AwsSource
-from bootstrap.errors import Side, UsageError
-from bootstrap.outputs import parse
-from bootstrap.plan import creation_parameters
+from bootstrap.core.errors import Side, UsageError
+from bootstrap.core.ports import ExportRequest, TableFacts
+from bootstrap.core.stack_outputs import parse
+from bootstrap.plan.plan import creation_parameters
 from tests.bootstrap.test_requests import Recorder
 from tests.bootstrap.world import OUTPUTS_JSON, SOURCE_ARN
 

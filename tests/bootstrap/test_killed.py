@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bootstrap.states import Exported, State
+from bootstrap.journal.records import Exported, State
 from tests.bootstrap.process import Process
 from tests.bootstrap.world import World
 from tests.fakes.errors import Killed

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from bootstrap.errors import LeaseHeldError, LeaseLostError, Side, UnavailableError
-from bootstrap.executor import drive
-from bootstrap.lease import LEASE_SECONDS, this_machine
-from bootstrap.progress import Snapshot
-from bootstrap.states import State
+from bootstrap.core.errors import LeaseHeldError, LeaseLostError, Side, UnavailableError
+from bootstrap.journal.lease import LEASE_SECONDS, this_machine
+from bootstrap.journal.records import State
+from bootstrap.run.runner import drive
+from bootstrap.status.snapshot import Snapshot
 from tests.bootstrap.process import Process
 from tests.bootstrap.world import World
 
@@ -78,7 +78,7 @@ def test_a_process_that_lost_its_lease_cannot_write_the_journal() -> None:
     world = World()
     first = working(world, pid=1)
     Process(world, pid=2).start(take_over=True)
-    from bootstrap.states import Recovery
+    from bootstrap.journal.records import Recovery
 
     with pytest.raises(LeaseLostError):
         first.run.journal.put(Recovery(1.0), "too late")

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bootstrap.losses import Losses, known
-from bootstrap.states import Exported, Imported, Interrupted, Overran, Skipped
-from bootstrap.verify.records import Verified
+from bootstrap.journal.records import Exported, Imported, Interrupted, Overran, Skipped
+from bootstrap.journal.verification_records import Verified
+from bootstrap.status.data_loss import Losses, known
 from replicator.detectors import Outage
 from replicator.rounds import Book
 

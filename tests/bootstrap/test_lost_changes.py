@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from bootstrap.accounts import Destination
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.ledger import AwsLedger
-from bootstrap.errors import AccountError, Side
-from bootstrap.progress import Snapshot, as_json
-from bootstrap.states import CaughtUp, Exported, Interrupted, Skipped, State
-from bootstrap.verify.gap import Gap, gap
+from bootstrap.core.errors import AccountError, Side
+from bootstrap.core.ports import Destination
+from bootstrap.journal.records import CaughtUp, Exported, Interrupted, Skipped, State
+from bootstrap.status.backfill_suggestion import Gap, gap
+from bootstrap.status.snapshot import Snapshot, as_json
 from replicator.detectors import Outage
 from replicator.observation import BOOK_KEY
 from replicator.rounds import Book

@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from bootstrap import cli, operations
-from bootstrap.commandline import completed, template
-from bootstrap.errors import BlockedError, BootstrapError
-from bootstrap.orders import Course, Orders
-from bootstrap.progress import as_json
-from bootstrap.render import page
-from bootstrap.states import State
-from bootstrap.status import next_of as next_of_all
+from bootstrap.app import operations
+from bootstrap.cli import main
+from bootstrap.core.errors import BlockedError, BootstrapError
+from bootstrap.core.run_options import Course, Orders
+from bootstrap.core.suggestions import completed, template
+from bootstrap.journal.records import State
+from bootstrap.status.render import page
+from bootstrap.status.snapshot import as_json
+from bootstrap.status.status import next_of as next_of_all
 from tests.bootstrap.process import Process, replicated
 from tests.bootstrap.test_failures import failure_of
 from tests.bootstrap.test_status import look
@@ -191,7 +192,7 @@ def told(monkeypatch: pytest.MonkeyPatch, *arguments: str, **environment: str) -
         raise BlockedError("no", fix="python -m bootstrap run --take-over")
 
     monkeypatch.setattr(operations, "status", status)
-    return CliRunner().invoke(cli.main, arguments, env=environment).output
+    return CliRunner().invoke(main.main, arguments, env=environment).output
 
 
 def test_what_an_error_says_to_try_has_the_options_that_were_given(
@@ -214,5 +215,5 @@ def test_the_external_id_is_repeated_only_where_it_was_typed(
 
 
 def test_a_command_without_a_stack_is_told_its_own_line() -> None:
-    said = CliRunner().invoke(cli.main, ["pause"]).output
+    said = CliRunner().invoke(main.main, ["pause"]).output
     assert "pause --stack NAME" in said.splitlines()[-1]

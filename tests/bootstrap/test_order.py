@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bootstrap.accounts import Destination, ExportRequest
-from bootstrap.errors import AccountError, BlockedError
-from bootstrap.states import Interrupted, State
-from bootstrap.steps import enable
+from bootstrap.core.errors import AccountError, BlockedError
+from bootstrap.core.ports import Destination, ExportRequest
+from bootstrap.journal.records import Interrupted, State
+from bootstrap.run.steps import enable
 from tests.bootstrap.process import Process, replicated
 from tests.bootstrap.world import STREAM_ARN, World
 

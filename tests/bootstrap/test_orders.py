@@ -6,12 +6,12 @@ import dataclasses
 
 import pytest
 
-from bootstrap.accounts import ImportFacts
-from bootstrap.errors import AccountError, BlockedError, StillRunningError
-from bootstrap.orders import STOPS, Orders
-from bootstrap.progress import as_json
-from bootstrap.states import Imported, State
-from bootstrap.verify.records import Verified
+from bootstrap.core.errors import AccountError, BlockedError, StillRunningError
+from bootstrap.core.ports import ImportFacts
+from bootstrap.core.run_options import STOPS, Orders
+from bootstrap.journal.records import Imported, State
+from bootstrap.journal.verification_records import Verified
+from bootstrap.status.snapshot import as_json
 from tests.bootstrap.gateways import FakeTarget
 from tests.bootstrap.process import Process, journal_verified
 from tests.bootstrap.test_status import look

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from bootstrap.errors import UsageError
-from bootstrap.outputs import from_file, from_stack, parse
+from bootstrap.core.errors import UsageError
+from bootstrap.core.stack_outputs import from_file, from_stack, parse
 from tests.bootstrap.world import OUTPUTS_JSON
 
 

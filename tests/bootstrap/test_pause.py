@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 import pytest
 
-from bootstrap import status
-from bootstrap.accounts import Expiry
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.ledger import AwsLedger
-from bootstrap.errors import BlockedError, Side, StillRunningError
-from bootstrap.orders import Course, Orders
-from bootstrap.progress import Snapshot, as_json
-from bootstrap.render import page
-from bootstrap.states import Paused, State
+from bootstrap.core.errors import BlockedError, Side, StillRunningError
+from bootstrap.core.ports import Expiry
+from bootstrap.core.run_options import Course, Orders
+from bootstrap.journal.records import Paused, State
+from bootstrap.status import status
+from bootstrap.status.render import page
+from bootstrap.status.snapshot import Snapshot, as_json
 from tests.bootstrap.gateways import FakeSource, FakeTarget
 from tests.bootstrap.process import Process, replicated
 from tests.bootstrap.world import COMMAND, LEDGER, World, outputs

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from bootstrap import plan, plan_view, price_file, stack_file
-from bootstrap.accounts import Destination, Expiry, KeyFacts, Surroundings, TableFacts
-from bootstrap.errors import UsageError
-from bootstrap.observing import Observed, ObservedKeys, observe
-from bootstrap.orders import TtlPolicy
-from bootstrap.outputs import TableOutputs
-from bootstrap.parity import When, settings, wanted
-from bootstrap.states import Wanted
-from bootstrap.timing import Timing
+from bootstrap.core.errors import UsageError
+from bootstrap.core.ports import Destination, Expiry, KeyFacts, Surroundings, TableFacts
+from bootstrap.core.run_options import TtlPolicy
+from bootstrap.core.stack_outputs import TableOutputs
+from bootstrap.core.timing import Timing
+from bootstrap.journal.records import Wanted
+from bootstrap.plan import plan, price_list, render, stack_file
+from bootstrap.plan.inspection import Observed, ObservedKeys, observe
+from bootstrap.plan.settings_diff import When, settings, wanted
 from tests.bootstrap.gateways import FakeSource, FakeTarget
 from tests.bootstrap.process import replicated
 from tests.bootstrap.world import STREAM_ARN, World, outputs
@@ -263,7 +263,7 @@ def test_every_setting_says_when_the_target_gets_it_or_why_not() -> None:
     assert found["autoscaling"].source == "dynamodb:table:WriteCapacityUnits"
     assert found["resource policy"].when is When.NEVER
     assert all(each.why for each in found.values() if each.when is When.NEVER)
-    lines = plan_view.table(tuple(found.values()))
+    lines = render.table(tuple(found.values()))
     assert any("not carried: it names principals of the source's account" in line for line in lines)
 
 
@@ -320,7 +320,7 @@ def test_what_drifted_is_shown_with_what_it_should_be() -> None:
     found = parity_of(world)
     drifted = {name for name, each in found.items() if each.drifted}
     assert drifted >= {"deletion protection", "tags", "point-in-time recovery"}
-    lines = "\n".join(plan_view.table(tuple(found.values())))
+    lines = "\n".join(render.table(tuple(found.values())))
     assert "team=other, DRIFTED from team=shop" in lines
 
 
@@ -355,10 +355,10 @@ def test_the_estimate_goes_by_the_prices_of_a_file(tmp_path: Path) -> None:
     source(items=10**6, size_bytes=GB)(world)
     path = tmp_path / "prices.yaml"
     path.write_text("export_gb: 1.10\nimport_gb: 0\n")
-    made = plan.make(*observed(world), price_file.read(path))
+    made = plan.make(*observed(world), price_list.read(path))
     assert made.estimate.once == pytest.approx(1.10)
-    assert f"(2 prices of {path}, the others list prices" in plan_view.page(made)
-    assert "(list prices of us-east-1 as of" in plan_view.page(planned(world))
+    assert f"(2 prices of {path}, the others list prices" in render.page(made)
+    assert "(list prices of us-east-1 as of" in render.page(planned(world))
 
 
 @pytest.mark.parametrize(
@@ -379,7 +379,7 @@ def test_a_price_file_that_holds_no_prices_is_told_the_names(
     path = tmp_path / "prices.yaml"
     path.write_text(text)
     with pytest.raises(UsageError, match=r"Try: .*long_term_gb_month") as caught:
-        price_file.read(path)
+        price_list.read(path)
     assert words in caught.value.what
 
 
@@ -387,11 +387,11 @@ def test_a_plan_is_shown_as_text_and_as_json() -> None:
     world = World()
     BLOCKED["target exists"][0](world)
     made = planned(world)
-    text = plan_view.page(made)
+    text = render.page(made)
     assert "What blocks it (1):" in text
     assert "Try: delete it yourself" in text
     assert "cost once" in text
-    value = json.loads(json.dumps(plan_view.as_json(made)))
+    value = json.loads(json.dumps(render.as_json(made)))
     assert value["blockers"][0]["try"].startswith("delete it yourself")
     assert set(value["estimate"]["monthlyUsd"]) == {"365", "30", "7"}
     assert {each["setting"] for each in value["settings"]} >= {"keys", "tags"}

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from bootstrap import plan
-from bootstrap.accounts import KeyFacts
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.keys import Keys
-from bootstrap.errors import BlockedError, Side, UnavailableError
-from bootstrap.keys import allows
-from bootstrap.observing import observe
-from bootstrap.outputs import parse
-from bootstrap.timing import Timing
+from bootstrap.core.errors import BlockedError, Side, UnavailableError
+from bootstrap.core.ports import KeyFacts
+from bootstrap.core.stack_outputs import parse
+from bootstrap.core.timing import Timing
+from bootstrap.plan import plan
+from bootstrap.plan.inspection import observe
+from bootstrap.plan.key_policies import allows
 from tests.bootstrap.gateways import FakeSource, FakeTarget
 from tests.bootstrap.process import Process
 from tests.bootstrap.world import OUTPUTS_JSON, World

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap import prices
-from bootstrap.prices import EXAMPLE, PRICES
+from bootstrap.plan import cost_model
+from bootstrap.plan.cost_model import EXAMPLE, PRICES
 from infra.local.cloud import REPOSITORY
 from replicator import metrics
 from tests.infra.engine import CONFIG, record
@@ -20,33 +20,35 @@ def test_the_readme_shows_the_bill_and_its_date() -> None:
     readme = (REPOSITORY / "README.md").read_text()
     _, _, section = readme.partition("## What it costs")
     section = section.partition("\n## ")[0]
-    assert prices.table() in section
-    assert prices.AS_OF in section
-    assert f"about {prices.stream_gb_per_day(EXAMPLE):.0f} GB a day" in " ".join(section.split())
+    assert cost_model.table() in section
+    assert cost_model.AS_OF in section
+    assert f"about {cost_model.stream_gb_per_day(EXAMPLE):.0f} GB a day" in " ".join(
+        section.split()
+    )
 
 
 def test_the_bill_counts_the_alarms_and_metrics_that_a_table_has(tmp_path: Path) -> None:
-    assert len(record(CONFIG, tmp_path / "archive").of("MetricAlarm")) == prices.ALARMS
+    assert len(record(CONFIG, tmp_path / "archive").of("MetricAlarm")) == cost_model.ALARMS
     by_consumer = {
         *(metrics.RECEIVED, metrics.APPLIED, metrics.SUPERSEDED, metrics.QUARANTINED),
         *(metrics.RETRIED, metrics.LAG, metrics.THROTTLES, metrics.BREAKER),
     }
     by_watchdog = set(steady().after())
-    assert len(by_consumer | by_watchdog) == prices.METRICS
+    assert len(by_consumer | by_watchdog) == cost_model.METRICS
 
 
 @pytest.mark.parametrize(("size", "units"), [(1, 4), (1024, 4), (1025, 6), (400 * 1024, 802)])
 def test_a_change_costs_two_write_units_for_each_kilobyte_and_two_for_the_ledger(
     size: int, units: int
 ) -> None:
-    assert prices.ledger_write_units(size) == units
+    assert cost_model.ledger_write_units(size) == units
 
 
 def test_retention_costs_only_after_the_first_day_and_less_after_the_seventh() -> None:
-    daily = prices.stream_gb_per_day(EXAMPLE)
+    daily = cost_model.stream_gb_per_day(EXAMPLE)
     for days, extended, long_term in ((1, 0, 0), (7, 6, 0), (8, 6, 1), (365, 6, 358)):
         load = dataclasses.replace(EXAMPLE, retention_days=days)
-        assert prices.retained_gb(load) == pytest.approx((extended * daily, long_term * daily))
+        assert cost_model.retained_gb(load) == pytest.approx((extended * daily, long_term * daily))
 
 
 def test_a_record_is_no_larger_than_the_rule_says_that_sizes_the_stream() -> None:
@@ -56,12 +58,13 @@ def test_a_record_is_no_larger_than_the_rule_says_that_sizes_the_stream() -> Non
     change = {"Keys": {}, "OldImage": image, "NewImage": image}
     envelope = 600
     record = len(json.dumps(change, separators=(",", ":"))) + envelope
-    assert 2 * size < record < prices.record_bytes(size, update_share=1)
+    assert 2 * size < record < cost_model.record_bytes(size, update_share=1)
 
 
 def test_another_price_changes_the_bill() -> None:
     cheaper = dataclasses.replace(PRICES, long_term_gb_month=0.0)
     bills = [
-        sum(line.monthly or 0 for line in prices.bill(EXAMPLE, each)) for each in (PRICES, cheaper)
+        sum(line.monthly or 0 for line in cost_model.bill(EXAMPLE, each))
+        for each in (PRICES, cheaper)
     ]
-    assert bills[0] - bills[1] == pytest.approx(prices.retained_gb(EXAMPLE)[1] * 0.023)
+    assert bills[0] - bills[1] == pytest.approx(cost_model.retained_gb(EXAMPLE)[1] * 0.023)

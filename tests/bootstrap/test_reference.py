@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap import cli, reference
+from bootstrap.cli import main, reference
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
@@ -18,12 +18,12 @@ def _nothing_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_readme_says_of_every_command_what_its_help_says() -> None:
     text = README.read_text(encoding="utf-8")
-    assert text.endswith(reference.section()), "Try: python -m bootstrap.reference README.md"
+    assert text.endswith(reference.section()), "Try: python -m bootstrap.cli.reference README.md"
 
 
 def test_every_command_has_its_place() -> None:
     shown = reference.section()
-    for name in cli.main.commands:
+    for name in main.main.commands:
         assert f"### `python -m bootstrap {name}`" in shown
 
 

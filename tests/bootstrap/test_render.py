@@ -8,13 +8,13 @@ import json
 
 from rich.console import Console
 
-from bootstrap.context import Measure
-from bootstrap.journal import Row, Waiting
-from bootstrap.progress import Snapshot, snapshot
-from bootstrap.render import JsonLines, Lines, Terminal, block, page, screen, sentence
-from bootstrap.states import State
-from bootstrap.timing import Timing
-from bootstrap.wording import duration, moment, size
+from bootstrap.core.formatting import duration, moment, size
+from bootstrap.core.timing import Timing
+from bootstrap.journal.journal import Row, Waiting
+from bootstrap.journal.records import State
+from bootstrap.run.step_context import Measure
+from bootstrap.status.render import JsonLines, Lines, Terminal, block, page, screen, sentence
+from bootstrap.status.snapshot import Snapshot, snapshot
 from tests.fakes.clock import VirtualClock
 
 START = 1_767_225_600.0

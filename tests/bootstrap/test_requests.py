@@ -11,14 +11,14 @@ from typing import Any, NoReturn
 
 import pytest
 
-from bootstrap.accounts import ExportRequest, ImportRequest, ProbeRecord, TableFacts
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.exports import AwsExports, Wanted
 from bootstrap.aws.snapshots import AwsSnapshots
 from bootstrap.aws.source import AwsSource
 from bootstrap.aws.target import AwsTarget
-from bootstrap.errors import AccessDeniedError, AccountError, Side, UnavailableError
-from bootstrap.plan import creation_parameters
+from bootstrap.core.errors import AccessDeniedError, AccountError, Side, UnavailableError
+from bootstrap.core.ports import ExportRequest, ImportRequest, ProbeRecord, TableFacts
+from bootstrap.plan.plan import creation_parameters
 from tests.bootstrap.world import SOURCE_ARN
 from tests.fakes.clock import VirtualClock
 from tests.fakes.dynamodb import check_shape

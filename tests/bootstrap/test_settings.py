@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from bootstrap.accounts import Expiry
-from bootstrap.errors import BlockedError
-from bootstrap.orders import Orders, TtlPolicy
-from bootstrap.states import Configured, Imported, Wanted
+from bootstrap.core.errors import BlockedError
+from bootstrap.core.ports import Expiry
+from bootstrap.core.run_options import Orders, TtlPolicy
+from bootstrap.journal.records import Configured, Imported, Wanted
 from tests.bootstrap.process import Process, replicated
 from tests.bootstrap.world import LEDGER, World
 

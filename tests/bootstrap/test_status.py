@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from bootstrap import status
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.ledger import AwsLedger
-from bootstrap.errors import AccountError, BlockedError, Side
-from bootstrap.progress import Snapshot, as_json
-from bootstrap.render import page
-from bootstrap.states import State
+from bootstrap.core.errors import AccountError, BlockedError, Side
+from bootstrap.journal.records import State
+from bootstrap.status import status
+from bootstrap.status.render import page
+from bootstrap.status.snapshot import Snapshot, as_json
 from tests.bootstrap.gateways import FakeSource, FakeTarget
 from tests.bootstrap.process import Process, replicated
 from tests.bootstrap.world import COMMAND, LEDGER, World, outputs

@@ -10,12 +10,12 @@ from dateutil.tz import tzlocal
 
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.sessions import Session
-from bootstrap.errors import AccountError, BootstrapError, Side, UnavailableError
-from bootstrap.observing import observe
-from bootstrap.outputs import AccountOutputs
-from bootstrap.progress import as_json
-from bootstrap.states import State
-from bootstrap.timing import Timing
+from bootstrap.core.errors import AccountError, BootstrapError, Side, UnavailableError
+from bootstrap.core.stack_outputs import AccountOutputs
+from bootstrap.core.timing import Timing
+from bootstrap.journal.records import State
+from bootstrap.plan.inspection import observe
+from bootstrap.status.snapshot import as_json
 from tests.bootstrap.gateways import FakeSource, FakeTarget
 from tests.bootstrap.process import Process
 from tests.bootstrap.test_killed import calls_of_a_run, check, finish, quick

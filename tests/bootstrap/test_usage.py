@@ -11,10 +11,10 @@ from botocore.exceptions import ClientError
 
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.usage import Metrics, usage
-from bootstrap.errors import Side
-from bootstrap.progress import Snapshot, as_json
-from bootstrap.render import page
-from bootstrap.usage import Lag, Retention, Usage, retention
+from bootstrap.core.errors import Side
+from bootstrap.status.metrics import Lag, Retention, Usage, retention
+from bootstrap.status.render import page
+from bootstrap.status.snapshot import Snapshot, as_json
 from replicator.detectors import Probed, Stream, Unread
 from tests.bootstrap.process import replicated
 from tests.bootstrap.test_detecting import Given, look

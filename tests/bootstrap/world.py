@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from typing import Any
 
-from bootstrap.accounts import (
+from bootstrap.aws.ledger import probe_key
+from bootstrap.core.ports import (
     Destination,
     Expiry,
     ExportRequest,
@@ -26,8 +27,7 @@ from bootstrap.accounts import (
     Surroundings,
     TableFacts,
 )
-from bootstrap.aws.ledger import probe_key
-from bootstrap.outputs import Outputs, parse
+from bootstrap.core.stack_outputs import Outputs, parse
 from tests.fakes.clock import VirtualClock
 from tests.fakes.dynamodb import FakeDynamoDB
 from tests.fakes.errors import Call, Faults

@@ -17,9 +17,10 @@ from typing import Any
 from botocore.endpoint import Endpoint
 from botocore.retries.standard import ExponentialBackoff
 
-from bootstrap import executor, lease
 from bootstrap.aws.journal_table import AwsJournal
-from bootstrap.steps import STEPS, abandon, pause
+from bootstrap.journal import lease
+from bootstrap.run import runner
+from bootstrap.run.steps import STEPS, abandon, pause
 from tests.crash.answers import BUSY, answer, refusal
 from tests.crash.moments import Case, Deed, Moment
 
@@ -78,11 +79,11 @@ class Hooks:
         """Takes the place of botocore's sending, and of what marks the steps."""
         for module in (*STEPS, pause, abandon):
             self._mark_step(module)
-        self._mark(executor.TableRun, "start", START)
+        self._mark(runner.TableRun, "start", START)
         self._mark(AwsJournal, "renew", LEASE)
         lease.RENEW_AFTER = RENEW_AFTER
-        self._mark(executor.TableRun, "stop", END)
-        self._mark(executor.TableRun, "snapshot", END)
+        self._mark(runner.TableRun, "stop", END)
+        self._mark(runner.TableRun, "snapshot", END)
         send, attempt = Endpoint._send_request, Endpoint._do_get_response
         hooks = self
 

@@ -22,8 +22,8 @@ from typing import Any, NoReturn
 import botocore.session
 from botocore.loaders import JSONFileLoader
 
-from bootstrap import cli
-from bootstrap.operations import SOURCE_SERVICES
+from bootstrap.app.operations import SOURCE_SERVICES
+from bootstrap.cli import main
 from tests.crash.hooks import Hooks
 from tests.crash.moments import Case
 
@@ -77,7 +77,7 @@ def work(order: Order) -> NoReturn:
         if order.calls:
             case = Case.parse(order.case) if order.case else None
             Hooks(Path(order.calls), case).install()
-        cli.main(order.arguments, prog_name="bootstrap")
+        main.main(order.arguments, prog_name="bootstrap")
     except SystemExit as exit:
         code = exit.code
     finally:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.lease import LEASE_SECONDS
+from bootstrap.journal.lease import LEASE_SECONDS
 from tests.crash.lanes import Lane, Writer, lanes
 from tests.crash.moments import Case
 from tests.crash.nursery import Child

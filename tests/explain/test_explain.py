@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from bootstrap.accounts import TableFacts
-from bootstrap.cli import main
-from bootstrap.errors import UsageError
-from bootstrap.explain import account, commands, keys
-from bootstrap.quarantine import commands as quarantine
+from bootstrap.cli import explain
+from bootstrap.cli import quarantine as quarantine
+from bootstrap.cli.main import main
+from bootstrap.core.errors import UsageError
+from bootstrap.core.ports import TableFacts
+from bootstrap.explain import explanation, keys
 from replicator.canonical import digest, key_digest
 from replicator.outcome import Reason
 from tests.quarantine.world import World
@@ -52,16 +53,16 @@ def run(world: World, facts: list[TableFacts | None], monkeypatch: pytest.Monkey
         def facts(self) -> TableFacts | None:
             return facts[0]
 
-        def item(self, key: account.Item) -> account.Item | None:
+        def item(self, key: explanation.Item) -> explanation.Item | None:
             return read(world, key)
 
     monkeypatch.setattr(quarantine, "desks", lambda given: [world.desk()])
-    monkeypatch.setattr(commands, "Reader", Reader)
+    monkeypatch.setattr(explain, "Reader", Reader)
     return lambda *arguments: CliRunner().invoke(main, ["explain", *arguments])
 
 
-def read(world: World, key: account.Item) -> account.Item | None:
-    found: account.Item | None = world.dynamodb.get_item(TableName=TARGET, Key=key).get("Item")
+def read(world: World, key: explanation.Item) -> explanation.Item | None:
+    found: explanation.Item | None = world.dynamodb.get_item(TableName=TARGET, Key=key).get("Item")
     return found
 
 
@@ -156,13 +157,13 @@ def test_a_change_between_the_two_readings_is_no_difference(world: World) -> Non
     apply(world, document(None, item("a")))
     late = [document(item("a"), item("a", 2), START + 1)]
 
-    def slow(key: account.Item) -> account.Item | None:
+    def slow(key: explanation.Item) -> explanation.Item | None:
         seen = read(world, key)
         if late:
             apply(world, late.pop())
         return seen
 
-    found = account.account(world.desk(), {"pk": {"S": "a"}}, slow)
+    found = explanation.account(world.desk(), {"pk": {"S": "a"}}, slow)
     assert found.as_entered is True
 
 

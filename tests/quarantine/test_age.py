@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.quarantine.judgement import Memory
+from bootstrap.quarantine.redrive_policy import Memory
 from replicator.outcome import Reason
 from tests.quarantine import world as worlds
 from tests.quarantine.world import DAY, World

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 from click.testing import CliRunner, Result
 
-from bootstrap.cli import main
-from bootstrap.quarantine import commands
+from bootstrap.cli import quarantine
+from bootstrap.cli.main import main
 from replicator.outcome import Reason
 from tests.quarantine.world import MIB, OUTPUTS, World, padded
 from tests.replicator.world import BUCKET, SHARD, START, aggregate, as_bytes, document, item
@@ -26,11 +26,11 @@ def world() -> World:
 
 @pytest.fixture
 def run(world: World, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setattr(commands, "desks", lambda given: [world.desk()])
+    monkeypatch.setattr(quarantine, "desks", lambda given: [world.desk()])
 
     def run(*arguments: str, answer: str | None = None) -> Result:
         if answer is not None:
-            monkeypatch.setattr(commands, "_can_answer", lambda: True)
+            monkeypatch.setattr(quarantine, "_can_answer", lambda: True)
         return CliRunner().invoke(main, arguments, input=answer)
 
     return run
@@ -308,7 +308,7 @@ def test_with_several_tables_a_key_or_a_shard_needs_its_table(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = dataclasses.replace(world.desk(), table=dataclasses.replace(OUTPUTS, source_table="x"))
-    monkeypatch.setattr(commands, "desks", lambda given: [world.desk(), other])
+    monkeypatch.setattr(quarantine, "desks", lambda given: [world.desk(), other])
     for arguments in (
         ("park", SHARD, "1"),
         ("unpark", SHARD, "1"),

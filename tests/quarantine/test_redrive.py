@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from bootstrap.errors import AccessDeniedError, UnavailableError
+from bootstrap.core.errors import AccessDeniedError, UnavailableError
 from bootstrap.quarantine.packing import AGGREGATE_BYTES
 from bootstrap.quarantine.redrive import Outcome
 from replicator.outcome import Reason

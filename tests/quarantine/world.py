@@ -12,12 +12,12 @@ from bootstrap.aws.calls import Calls
 from bootstrap.aws.ledger import AwsLedger
 from bootstrap.aws.quarantine import AwsBucket
 from bootstrap.aws.stream import AwsStream
-from bootstrap.errors import Side
-from bootstrap.outputs import TableOutputs
-from bootstrap.quarantine.desk import Desk
+from bootstrap.core.errors import Side
+from bootstrap.core.stack_outputs import TableOutputs
+from bootstrap.quarantine.context import Desk
 from bootstrap.quarantine.direct import DirectConsumer
-from bootstrap.quarantine.objects import Kept, Shelf
 from bootstrap.quarantine.redrive import Outcome, redrive
+from bootstrap.quarantine.store import Kept, Shelf
 from replicator.decode import Record
 from replicator.outcome import Reason
 from replicator.quarantine import QuarantineStore

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.ledger import AwsLedger
 from bootstrap.aws.quarantine import AwsBucket
-from bootstrap.errors import Side
-from bootstrap.outputs import TableOutputs
-from bootstrap.quarantine.desk import Desk
+from bootstrap.core.errors import Side
+from bootstrap.core.stack_outputs import TableOutputs
+from bootstrap.quarantine.context import Desk
 from bootstrap.quarantine.direct import DirectConsumer
-from bootstrap.quarantine.objects import Shelf
 from bootstrap.quarantine.packing import StreamRecord
+from bootstrap.quarantine.store import Shelf
 from replicator.effects import Effects
 from replicator.settings import Config
 from tests.simulation.names import (

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from bootstrap.errors import BootstrapError
+from bootstrap.core.errors import BootstrapError
 from bootstrap.quarantine.redrive import Outcome, redrive
 from tests.simulation.desk import desk
 from tests.simulation.history import DAY, SECOND, SourceChange

@@ -15,8 +15,8 @@ from unittest import mock
 from botocore.exceptions import ClientError
 
 from bootstrap.quarantine import redrive as redriving
-from bootstrap.quarantine.judgement import Judgement, judge
-from bootstrap.quarantine.objects import Holding, Kept
+from bootstrap.quarantine.redrive_policy import Judgement, judge
+from bootstrap.quarantine.store import Holding, Kept
 from replicator import batch, decode, ledger, line, settings
 from replicator.change import Change, Entry, Precision, Probe, Version
 from replicator.decode import Record

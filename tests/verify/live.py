@@ -18,8 +18,8 @@ from random import Random
 from typing import Any
 
 from bootstrap.aws.exports import Wanted
-from bootstrap.errors import Side
-from bootstrap.verify.reading import Read
+from bootstrap.core.errors import Side
+from bootstrap.verify.judge.point_reads import Read
 from bootstrap.verify.repair import Mender
 from infra.local.emulator.export_files import Line, full_lines
 from replicator.change import Change, Precision, Version

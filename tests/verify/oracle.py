@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bootstrap.verify.repair import APPLIED
-from bootstrap.verify.verification import Found
+from bootstrap.verify.verify import Found
 from tests.verify.images import differing, kind
 from tests.verify.live import MINUTE, Live
 

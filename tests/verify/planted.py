@@ -12,13 +12,14 @@ from dataclasses import replace
 from typing import Any
 from unittest import mock
 
-from bootstrap.context import Done
-from bootstrap.states import CaughtUp
-from bootstrap.timing import Timing
-from bootstrap.verify import reading, rounds, taking, verdict, verification
-from bootstrap.verify.digests import Digester
-from bootstrap.verify.judging import Judgement, Moments, judge
-from bootstrap.verify.records import Verified
+from bootstrap.core.timing import Timing
+from bootstrap.journal.records import CaughtUp
+from bootstrap.journal.verification_records import Verified
+from bootstrap.run.step_context import Done
+from bootstrap.verify import export_pair, export_rounds, verify
+from bootstrap.verify.exports.digests import Digester
+from bootstrap.verify.judge import point_reads, report
+from bootstrap.verify.judge.classify import Judgement, Moments, judge
 from replicator import canonical
 from replicator.change import Entry
 
@@ -36,7 +37,7 @@ def fault(name: str) -> Callable[[Plant], Plant]:
 
 @fault("no margin before the source's export")
 def no_margin() -> Any:
-    return mock.patch.object(rounds, "MARGIN", 0)
+    return mock.patch.object(export_rounds, "MARGIN", 0)
 
 
 @fault("an export is taken for exact")
@@ -51,7 +52,7 @@ def no_proof() -> Any:
         journal.put(CaughtUp(journal.now(), "none", 0, 0), "caught up")
         return Done()
 
-    return mock.patch.object(taking.catch_up, "advance", caught_up)
+    return mock.patch.object(export_pair.catch_up, "advance", caught_up)
 
 
 @contextlib.contextmanager
@@ -90,7 +91,7 @@ def foreign_unnamed() -> Any:
         found = judge(difference, entry, moments)
         return Judgement.DIFFERENCE if found.foreign else found
 
-    return mock.patch.object(verdict, "judge", unnamed)
+    return mock.patch.object(report, "judge", unnamed)
 
 
 @fault("a key that was changed since is called a difference")
@@ -99,7 +100,7 @@ def changed_differs() -> Any:
         found = judge(difference, entry, moments)
         return Judgement.DIFFERENCE if found is Judgement.CHANGED_SINCE else found
 
-    return mock.patch.object(verdict, "judge", hasty)
+    return mock.patch.object(report, "judge", hasty)
 
 
 @fault("what the target's export may not hold yet is judged all the same")
@@ -108,54 +109,54 @@ def applied_whenever() -> Any:
         late = replace(moments, applied_by_target=1 << 62, target=1 << 62)
         return judge(difference, entry, late)
 
-    return mock.patch.object(verdict, "judge", hasty)
+    return mock.patch.object(report, "judge", hasty)
 
 
 @fault("a repair has the time at which it is made")
 def repair_now() -> Any:
-    mended = verification.mended
+    mended = verify.mended
 
     def now(told: Iterable[Any], mender: Any) -> Any:
         clock = mender.effects.clock
         return mended(((each, what, clock.now_micros()) for each, what, _ in told), mender)
 
-    return mock.patch.object(verification, "mended", now)
+    return mock.patch.object(verify, "mended", now)
 
 
 @fault("a repair is dated two minutes later")
 def repair_later() -> Any:
-    mended = verification.mended
+    mended = verify.mended
 
     def later(told: Iterable[Any], mender: Any) -> Any:
         return mended(((each, what, at + 120_000_000) for each, what, at in told), mender)
 
-    return mock.patch.object(verification, "mended", later)
+    return mock.patch.object(verify, "mended", later)
 
 
 @fault("a repair is not noted before it begins")
 def not_noted() -> Any:
-    return mock.patch.object(rounds.Rounds, "begin_repair", lambda self: None)
+    return mock.patch.object(export_rounds.Rounds, "begin_repair", lambda self: None)
 
 
 @fault("what is not judged counts as equal")
 def unjudged_is_equal() -> Any:
-    verified = verification.Verification._verified
+    verified = verify.Verification._verified
 
     def equal(self: Any, *about: Any) -> Verified:
         found = verified(self, *about)
         return replace(found, equal=found.equal + found.changed_since, changed_since=0)
 
-    return mock.patch.object(verification.Verification, "_verified", equal)
+    return mock.patch.object(verify.Verification, "_verified", equal)
 
 
 @fault("an attribute that differs is not named")
 def one_unnamed() -> Any:
-    add = verdict.Report.add
+    add = report.Report.add
 
     def silent(self: Any, each: Any, *about: Any, **more: Any) -> None:
         add(self, replace(each, attributes=each.attributes[1:]), *about, **more)
 
-    return mock.patch.object(verdict.Report, "add", silent)
+    return mock.patch.object(report.Report, "add", silent)
 
 
 @fault("a read that moved is judged")
@@ -165,4 +166,4 @@ def moving_reads() -> Any:
             return None
         return Judgement.DIFFERENCE
 
-    return mock.patch.object(reading, "judge_read", hasty)
+    return mock.patch.object(point_reads, "judge_read", hasty)

@@ -11,14 +11,15 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-from bootstrap.cli import main
-from bootstrap.errors import BlockedError, UsageError
-from bootstrap.verify import commands, rounds
+from bootstrap.cli import verify
+from bootstrap.cli.main import main
+from bootstrap.core.errors import BlockedError, UsageError
+from bootstrap.verify import export_rounds
 from bootstrap.verify.backfill import AMBIGUOUS, SUPERSEDED, THERE, Filling, row_name
 from bootstrap.verify.errors import DamagedExportError
-from bootstrap.verify.quarantining import record_of
+from bootstrap.verify.export_windows import LONGEST, SHORTEST, windows
+from bootstrap.verify.quarantine_writer import record_of
 from bootstrap.verify.repair import APPLIED
-from bootstrap.verify.windows import LONGEST, SHORTEST, windows
 from replicator.canonical import digest, key_digest
 from replicator.change import Change, Entry, Precision, Version
 from replicator.decode import Record, content
@@ -87,7 +88,7 @@ def test_a_backfill_is_verified_by_exports_of_after_it_not_by_those_of_a_stopped
         raise Killed("with both exports taken")
 
     with monkeypatch.context() as patch:
-        patch.setattr(rounds, "compare", stopped)
+        patch.setattr(export_rounds, "compare", stopped)
         with pytest.raises(Killed):
             twin.verify()
     twin.world.clock.advance(24 * HOUR)
@@ -96,13 +97,13 @@ def test_a_backfill_is_verified_by_exports_of_after_it_not_by_those_of_a_stopped
     twin.source.items["k2"] = item("k2", v={"N": "99"})  # got lost, too, and is in no window
     desk, filling = twin.desk(), twin.filling(200)
     made = SimpleNamespace(desk=lambda _: desk, filling=lambda _: filling._desk)
-    monkeypatch.setattr(commands, "chosen", lambda _: (desk.outputs, desk.outputs.tables, {}))
-    monkeypatch.setattr(commands, "Desks", lambda *_: made)
+    monkeypatch.setattr(verify, "chosen", lambda _: (desk.outputs, desk.outputs.tables, {}))
+    monkeypatch.setattr(verify, "Desks", lambda *_: made)
     times = [datetime.fromtimestamp(at, UTC).isoformat() for at in (end - HOUR, end)]
     spool = str(twin.directory / "spool")
     options = ["--json", "--from", times[0], "--to", times[1], "--spool", spool]
     ended = CliRunner().invoke(main, ["backfill", "--outputs", "none.json", *options])
-    assert ended.exit_code == commands.EXIT_DIFFERENCES, ended.output
+    assert ended.exit_code == verify.EXIT_DIFFERENCES, ended.output
     told = json.loads(ended.stdout)
     assert told["backfill"][APPLIED] == 1
     assert told["verification"]["counts"]["different"] == 1

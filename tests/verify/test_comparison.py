@@ -17,22 +17,22 @@ from typing import Any
 
 import pytest
 
-from bootstrap.verify import comparison, partitions, sorting
-from bootstrap.verify import spool as spools
-from bootstrap.verify.attributes import Explained, explain
-from bootstrap.verify.comparison import Comparison, Progress, compare
+from bootstrap.verify.compare import comparison, external_sort, partitions
+from bootstrap.verify.compare import spool as spools
+from bootstrap.verify.compare.comparison import Comparison, Progress, compare
+from bootstrap.verify.compare.partitions import Counts, Difference, Kind
+from bootstrap.verify.compare.spool import Spool
 from bootstrap.verify.errors import (
     DamagedExportError,
     DuplicateKeyError,
     OtherSpoolError,
     SpoolSpaceError,
 )
-from bootstrap.verify.judging import Judgement
-from bootstrap.verify.lines import image
-from bootstrap.verify.manifest import Export
-from bootstrap.verify.objects import Objects
-from bootstrap.verify.partitions import Counts, Difference, Kind
-from bootstrap.verify.spool import Spool
+from bootstrap.verify.exports.lines import image
+from bootstrap.verify.exports.manifest import Export
+from bootstrap.verify.exports.objects import Objects
+from bootstrap.verify.judge.attributes import Explained, explain
+from bootstrap.verify.judge.classify import Judgement
 from replicator.canonical import digest, key_digest
 from tests.verify.exports import BUCKET, KEY, Directory, Item, export, orders
 
@@ -362,7 +362,7 @@ def test_however_many_keys_differ_each_file_is_read_once_or_a_few_times(
 def test_nothing_that_differs_is_written_where_it_can_be_found(
     tmp_path: Path, objects: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sorting, "AT_ONCE", 1)
+    monkeypatch.setattr(external_sort, "AT_ONCE", 1)
     made = compared(tmp_path, objects, orders(50), orders(40))
     before = set(made.spool.directory.rglob("*"))
     for _ in explained(objects, made, made.differences()):
@@ -405,8 +405,8 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from bootstrap.verify import spool as spools
-from bootstrap.verify.comparison import compare
-from bootstrap.verify.manifest import read_export
+from bootstrap.verify.compare.comparison import compare
+from bootstrap.verify.exports.manifest import read_export
 from tests.verify.exports import BUCKET, KEY, Directory, summary_key, ARN
 
 if __name__ == "__main__":

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bootstrap.verify.digests import Digester
-from bootstrap.verify.lines import full_item
-from bootstrap.verify.study import Seen
+from bootstrap.verify.exports.digests import Digester
+from bootstrap.verify.exports.lines import full_item
+from bootstrap.verify.exports.schema_inference import Seen
 from replicator.canonical import digest, key_digest
 from tests.replicator.test_canonical import digits, images, numbers, small_numbers
 

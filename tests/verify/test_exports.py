@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from bootstrap.verify.errors import DamagedExportError
-from bootstrap.verify.files import blocks
-from bootstrap.verify.lines import full_item, written
-from bootstrap.verify.manifest import Export, read_export, summary_key
+from bootstrap.verify.exports.files import blocks
+from bootstrap.verify.exports.lines import full_item, written
+from bootstrap.verify.exports.manifest import Export, read_export, summary_key
 from infra.local.emulator.export_files import S3Object
 from tests.verify.exports import ARN, BUCKET, TIME, Directory, export, orders, write
 

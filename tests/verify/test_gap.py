@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from bootstrap.journal import Row
-from bootstrap.progress import Snapshot, snapshot
-from bootstrap.states import CaughtUp, Exported, Skipped, State
-from bootstrap.verify.gap import Gap, gap
-from bootstrap.verify.records import Verified
-from bootstrap.wording import instant
+from bootstrap.core.formatting import instant
+from bootstrap.journal.journal import Row
+from bootstrap.journal.records import CaughtUp, Exported, Skipped, State
+from bootstrap.journal.verification_records import Verified
+from bootstrap.status.backfill_suggestion import Gap, gap
+from bootstrap.status.snapshot import Snapshot, snapshot
 from replicator.detectors import (
     ALL,
     BUFFER,

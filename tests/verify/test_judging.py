@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bootstrap.verify.judging import FUZZ, MARGIN, Judgement, Moments, judge
-from bootstrap.verify.partitions import ABSENT, Difference, Found
+from bootstrap.verify.compare.partitions import ABSENT, Difference, Found
+from bootstrap.verify.judge.classify import FUZZ, MARGIN, Judgement, Moments, judge
 from replicator.change import Entry, Precision, Version
 
 TS = 1_790_000_000_000_000

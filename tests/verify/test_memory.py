@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.verify import sorting
-from bootstrap.verify.attributes import explain
-from bootstrap.verify.comparison import compare
-from bootstrap.verify.judging import Judgement
-from bootstrap.verify.manifest import DataFile, Export
-from bootstrap.verify.partitions import Counts, Kind, compare_partition
-from bootstrap.verify.spool import SIDES, Plan, RunWriter, Spool, plan, whole_file
+from bootstrap.verify.compare import external_sort
+from bootstrap.verify.compare.comparison import compare
+from bootstrap.verify.compare.partitions import Counts, Kind, compare_partition
+from bootstrap.verify.compare.spool import SIDES, Plan, RunWriter, Spool, plan, whole_file
+from bootstrap.verify.exports.manifest import DataFile, Export
+from bootstrap.verify.judge.attributes import explain
+from bootstrap.verify.judge.classify import Judgement
 from tests.verify.exports import KEY, Directory, export, orders
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -28,10 +28,10 @@ PROGRAM = """
 import dataclasses, json, resource, sys
 from pathlib import Path
 from bootstrap.verify import verification
-from bootstrap.verify.comparison import Comparison
-from bootstrap.verify.partitions import Counts, Difference, Found
-from bootstrap.verify.rounds import Rounds
-from bootstrap.verify.spool import Spool
+from bootstrap.verify.compare.comparison import Comparison
+from bootstrap.verify.compare.partitions import Counts, Difference, Found
+from bootstrap.verify.export_rounds import Rounds
+from bootstrap.verify.compare.spool import Spool
 from tests.verify.world import Twin
 
 KEYS, PARTITIONS = int(sys.argv[2]), 32
@@ -98,7 +98,7 @@ def test_keys_that_no_round_can_judge_take_disk_and_no_memory(tmp_path: Path) ->
 def test_many_differences_are_explained_in_the_memory_of_few(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: bool
 ) -> None:
-    monkeypatch.setattr(sorting, "AT_ONCE", 1_000)
+    monkeypatch.setattr(external_sort, "AT_ONCE", 1_000)
     objects = Directory(tmp_path / "s3", chunk=1 << 14)
     ours, theirs = orders(16_000), orders(20_000)[4_000:]
     for each in theirs[:-4_000]:

@@ -9,12 +9,10 @@ from typing import Any
 
 import pytest
 
-from bootstrap.errors import AccountError, BlockedError, UsageError
-from bootstrap.states import State
-from bootstrap.verify import rounds, sorting, verification
-from bootstrap.verify.commands import page, result_json
-from bootstrap.verify.errors import DamagedExportError, OtherSpoolError, SpoolSpaceError
-from bootstrap.verify.records import (
+from bootstrap.cli.verify import page, result_json
+from bootstrap.core.errors import AccountError, BlockedError, UsageError
+from bootstrap.journal.records import State
+from bootstrap.journal.verification_records import (
     STALE_SECONDS,
     SourceTaken,
     TargetTaken,
@@ -23,8 +21,11 @@ from bootstrap.verify.records import (
     in_a_line,
     last,
 )
-from bootstrap.verify.verdict import Report
-from bootstrap.verify.verification import Found
+from bootstrap.verify import export_rounds, verify
+from bootstrap.verify.compare import external_sort
+from bootstrap.verify.errors import DamagedExportError, OtherSpoolError, SpoolSpaceError
+from bootstrap.verify.judge.report import Report
+from bootstrap.verify.verify import Found
 from replicator.canonical import digest, key_digest
 from replicator.change import Entry, Version
 from replicator.ledger import to_item
@@ -179,8 +180,8 @@ def test_rounds_remember_what_they_judged_however_little_of_it_fits_into_memory(
     twin: Twin, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
     """Reported once, though every round finds it; judged by a later one, or by none."""
-    monkeypatch.setattr(sorting, "AT_ONCE", at_once)
-    monkeypatch.setattr(verification, "MOST_ROUNDS", 3)
+    monkeypatch.setattr(external_sort, "AT_ONCE", at_once)
+    monkeypatch.setattr(verify, "MOST_ROUNDS", 3)
     for n in range(8):
         del twin.target.items[f"k{n}"]
     for n in range(8, 18):
@@ -335,7 +336,7 @@ def test_new_exports_take_the_place_of_what_a_stopped_comparison_has_left(
         raise Killed("while it compared")
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(rounds, "compare", stopped)
+        patch.setattr(export_rounds, "compare", stopped)
         twin.verify()
     assert (twin.directory / "spool" / "state.json").exists()
     assert twin.verify(pid=201, fresh=True).verified.differences == 0
@@ -353,7 +354,7 @@ def test_a_spool_that_is_somebody_elses_is_refused_before_anything_is_exported(t
 def test_differences_that_do_not_fit_on_the_disk_are_not_begun_to_be_judged(
     twin: Twin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rounds, "JUDGING_BYTES", 10**18)
+    monkeypatch.setattr(export_rounds, "JUDGING_BYTES", 10**18)
     assert twin.verify().verified.equal == 20
     del twin.target.items["k1"]
     with pytest.raises(SpoolSpaceError, match="bytes more"):
@@ -369,7 +370,7 @@ def test_killed_while_it_judges_it_leaves_nothing_of_what_it_judged(
     def killed(*_: Any, **__: Any) -> None:
         raise Killed("while it writes the report")
 
-    monkeypatch.setattr(sorting, "AT_ONCE", 1)
+    monkeypatch.setattr(external_sort, "AT_ONCE", 1)
     for n in range(3):
         del twin.target.items[f"k{n}"]
     with monkeypatch.context() as patch, pytest.raises(Killed):
@@ -397,7 +398,7 @@ def test_what_the_ledger_forgets_while_it_judges_is_not_taken_for_unchanged(
 
     forgetful = replace(desk, ledger=Forgetting())
     with pytest.raises(BlockedError, match="no longer knows"):
-        verification.Verification(forgetful, twin.options(repair=repair)).run()
+        verify.Verification(forgetful, twin.options(repair=repair)).run()
     assert not (twin.directory / "report.jsonl").read_text()
     assert twin.target.items["k1"] == item("k1")
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bootstrap.verify.judging import FUZZ, Judgement
-from bootstrap.verify.reading import Read, Reading, Seen, Waiting, judge_read
+from bootstrap.verify.judge.classify import FUZZ, Judgement
+from bootstrap.verify.judge.point_reads import Read, Reading, Seen, Waiting, judge_read
 from replicator.canonical import digest, key_digest
 from replicator.change import Entry, Version
 from replicator.ledger import to_item

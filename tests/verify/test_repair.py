@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from bootstrap.verify import verification
-from bootstrap.verify.judging import MARGIN
-from bootstrap.verify.lines import image
+from bootstrap.verify import verify
+from bootstrap.verify.exports.lines import image
+from bootstrap.verify.judge.classify import MARGIN
 from replicator.canonical import digest, key_digest
 from replicator.change import Entry, Version
 from replicator.ledger import from_item, to_item
@@ -120,7 +120,7 @@ def test_a_dry_run_mends_nothing(twin: Twin) -> None:
 def test_many_differences_are_mended_only_with_yes(
     twin: Twin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verification, "MOST_UNASKED", 2)
+    monkeypatch.setattr(verify, "MOST_UNASKED", 2)
     assert twin.verify(repair=True).dry_run
     found = twin.verify(repair=True, yes=True)
     assert not found.dry_run

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.verify import sorting
-from bootstrap.verify.sorting import Keys, Sorted
+from bootstrap.verify.compare import external_sort
+from bootstrap.verify.compare.external_sort import Keys, Sorted
 
 
 def keys(count: int, seed: int = 1) -> list[bytes]:
@@ -21,8 +21,8 @@ def keys(count: int, seed: int = 1) -> list[bytes]:
 def test_records_come_back_in_order_though_more_are_added_in_between(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int, ahead: int
 ) -> None:
-    monkeypatch.setattr(sorting, "AT_ONCE", at_once)
-    monkeypatch.setattr(sorting, "MERGE_BYTES", ahead)
+    monkeypatch.setattr(external_sort, "AT_ONCE", at_once)
+    monkeypatch.setattr(external_sort, "MERGE_BYTES", ahead)
     added: list[bytes] = []
     held = Sorted(tmp_path, 16)
     assert list(held) == []
@@ -39,7 +39,7 @@ def test_records_come_back_in_order_though_more_are_added_in_between(
 def test_what_comes_in_order_is_written_as_one_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sorting, "AT_ONCE", 10)
+    monkeypatch.setattr(external_sort, "AT_ONCE", 10)
     held = Keys(tmp_path)
     for each in sorted(keys(105)):
         held.add(each)
@@ -51,7 +51,7 @@ def test_what_comes_in_order_is_written_as_one_run(
 def test_nothing_is_left_for_another_process_to_find(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sorting, "AT_ONCE", 1)
+    monkeypatch.setattr(external_sort, "AT_ONCE", 1)
     held = Keys(tmp_path)
     held.add(bytes(16))
     assert list(tmp_path.iterdir()) == []
@@ -62,7 +62,7 @@ def test_nothing_is_left_for_another_process_to_find(
 def test_keys_are_told_from_others_as_a_set_would(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
-    monkeypatch.setattr(sorting, "AT_ONCE", at_once)
+    monkeypatch.setattr(external_sort, "AT_ONCE", at_once)
     all_ = keys(200)
     one, other, both = (Keys(tmp_path) for _ in range(3))
     for each in all_[:120]:

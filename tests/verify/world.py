@@ -9,26 +9,26 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from bootstrap.accounts import Backups, ExportFacts, TableFacts
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.exports import Wanted
 from bootstrap.aws.journal_table import AwsJournal
 from bootstrap.aws.ledger import AwsLedger
-from bootstrap.context import Context
-from bootstrap.errors import Side
-from bootstrap.journal import Journal
-from bootstrap.lease import Holder, Lease, Machine
-from bootstrap.timing import Timing
+from bootstrap.core.errors import Side
+from bootstrap.core.ports import Backups, ExportFacts, TableFacts
+from bootstrap.core.timing import Timing
+from bootstrap.journal.journal import Journal
+from bootstrap.journal.lease import Holder, Lease, Machine
+from bootstrap.journal.verification_records import row_name
+from bootstrap.run.step_context import Context
 from bootstrap.verify.backfill import Backfill
 from bootstrap.verify.backfill import Desk as FillingDesk
 from bootstrap.verify.backfill import row_name as backfill_row
-from bootstrap.verify.desk import Desk, Options
-from bootstrap.verify.reading import Read
-from bootstrap.verify.records import row_name
+from bootstrap.verify.context import Desk, Options
+from bootstrap.verify.judge.point_reads import Read
+from bootstrap.verify.judge.report import shown
 from bootstrap.verify.repair import Mender
-from bootstrap.verify.verdict import shown
-from bootstrap.verify.verification import Found, Verification
-from bootstrap.verify.waiting import Patience
+from bootstrap.verify.retry import Patience
+from bootstrap.verify.verify import Found, Verification
 from infra.local.emulator.export_files import (
     Line,
     S3Object,

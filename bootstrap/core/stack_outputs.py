@@ -1,0 +1,311 @@
+"""What the Pulumi stack says about itself: from a file or the Pulumi CLI, checked whole."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+import shlex
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bootstrap.core.errors import UsageError
+
+STALE = "pulumi up --refresh, then write the file again: pulumi stack output --json > FILE"
+SHOWN_MISTAKES = 10
+
+
+@dataclass(frozen=True)
+class AccountOutputs:
+    """One side of the pair and the role that the bootstrap assumes there."""
+
+    account_id: str
+    region: str
+    role_arn: str
+    operator_role_arn: str = ""
+    """A role that may only look; empty in the outputs of an older program."""
+
+
+@dataclass(frozen=True)
+class AlarmLimits:
+    """From when on the stack's alarms fire, as far as `status` judges the same things."""
+
+    retention_used_percent: int = 25
+    probe_age_minutes: int = 30
+    unreplicated_warning_hours: int = 1
+
+
+@dataclass(frozen=True)
+class TableOutputs:
+    """One replicated table: its names in both accounts and the machinery in between."""
+
+    source_table: str
+    source_table_arn: str
+    target_table: str
+    stream_name: str
+    stream_arn: str
+    consumer_region: str
+    """Where function and mapping are: the source's Region, in the target account."""
+    function_name: str
+    mapping_uuid: str
+    parallelization_factor: int
+    ledger_table: str
+    ledger_retention_days: int
+    """How long a ledger entry outlives the last change of its key."""
+    quarantine_bucket: str
+    """Target account, target Region."""
+    on_failure_bucket: str
+    """Target account, the consumer's Region: whole events that Lambda gave up on."""
+    snapshot_prefix: str
+    source_key_arn: str = ""
+    """The customer-managed key of the source that the exporter may use; empty for none."""
+    target_key_arn: str = ""
+    """The customer-managed key for the target table; empty for AWS's."""
+    reserved_concurrency: int | None = None
+    """The function's own share of the account's concurrency; None: it takes from what is left."""
+    limits: AlarmLimits = AlarmLimits()
+    """Those of an older program, which does not say them, are the defaults."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """A whole stack."""
+
+    project: str
+    stack: str
+    source: AccountOutputs
+    target: AccountOutputs
+    journal_table: str
+    snapshot_bucket: str
+    tables: tuple[TableOutputs, ...]
+    snapshot_key_arn: str = ""
+    """The customer-managed key of the snapshot bucket; empty for S3's own."""
+
+    def for_looking(self) -> Outputs:
+        """The same stack through the roles that change nothing.
+
+        Raises:
+            UsageError: when the stack has none.
+        """
+        sides = (self.source, self.target)
+        if not all(side.operator_role_arn for side in sides):
+            raise UsageError(
+                f"The stack {self.stack} has no operator roles.", fix="pulumi up --refresh"
+            )
+        source, target = (replace(side, role_arn=side.operator_role_arn) for side in sides)
+        return replace(self, source=source, target=target)
+
+    def table(self, name: str) -> TableOutputs:
+        """One table by its name in the source account.
+
+        Raises:
+            UsageError: when the stack does not replicate it.
+        """
+        for table in self.tables:
+            if table.source_table == name:
+                return table
+        known = ", ".join(table.source_table for table in self.tables)
+        raise UsageError(
+            f"The stack {self.stack} does not replicate a table {name!r}.",
+            fix=f"--table with one of: {known}",
+        )
+
+
+Runner = Callable[[Sequence[str]], subprocess.CompletedProcess[str]]
+
+
+def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def from_stack(stack: str, run: Runner = _run) -> Outputs:
+    """The outputs of a Pulumi stack, through the Pulumi CLI.
+
+    Raises:
+        UsageError: without the CLI or such a stack, or for outputs that are not this project's.
+    """
+    command = ["pulumi", "stack", "output", "--json", "--stack", stack]
+    try:
+        done = run(command)
+    except FileNotFoundError:
+        raise UsageError(
+            f"The outputs of stack {stack} are read with the Pulumi CLI, and there is no `pulumi` "
+            "on "
+            "the path.",
+            fix="install it (https://www.pulumi.com/docs/install), or pass --outputs FILE with "
+            "what "
+            f"`pulumi stack output --json --stack {stack}` prints elsewhere",
+        ) from None
+    if done.returncode != 0:
+        said = done.stderr.strip() or f"exit status {done.returncode}"
+        raise UsageError(
+            f"`{' '.join(command)}` failed: {said}",
+            fix="pulumi stack ls, and run the bootstrap where that shows the stack",
+        )
+    return parse(done.stdout, f"stack {stack}", "pulumi up --refresh")
+
+
+def from_file(path: Path) -> Outputs:
+    """The outputs in a file, as `pulumi stack output --json` prints them.
+
+    Raises:
+        UsageError: for a file that cannot be read, or that holds something else.
+    """
+    try:
+        text = _decoded(path.read_bytes())
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(
+            f"The outputs file {path} cannot be read: {why}.",
+            fix=f"pulumi stack output --json > {shlex.quote(str(path))}",
+        ) from None
+    return parse(text, str(path), STALE)
+
+
+def _decoded(content: bytes) -> str:
+    # PowerShell's > begins a file with a byte order mark, and its older versions write UTF-16.
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    return content.decode("utf-8-sig")
+
+
+def parse(text: str, origin: str, fix: str = STALE) -> Outputs:
+    """Outputs from JSON. Unknown members are ignored: a newer program may say more.
+
+    Raises:
+        UsageError: naming every member that is missing or not what it should be.
+    """
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"{origin} is not JSON: {error}", fix=fix) from None
+    mistakes: list[str] = []
+    top = _Members(value, "", mistakes)
+    outputs = Outputs(
+        project=top.text("project"),
+        stack=top.text("stack"),
+        source=_account(top.inner("source"), "exporterRoleArn"),
+        target=_account(top.inner("target"), "importerRoleArn"),
+        journal_table=top.text("journalTable"),
+        snapshot_bucket=top.text("snapshotBucket"),
+        tables=tuple(_table(each) for each in top.several("tables")),
+        snapshot_key_arn=top.optional("snapshotKeyArn"),
+    )
+    if mistakes:
+        shown = mistakes[:SHOWN_MISTAKES]
+        more = [f"and {len(mistakes) - len(shown)} more"] if len(mistakes) > len(shown) else []
+        lines = "\n".join(f"  {mistake}" for mistake in [*shown, *more])
+        raise UsageError(f"{origin} holds no outputs of this project:\n{lines}", fix=fix)
+    return outputs
+
+
+class _Members:
+    """Reads members of a JSON object; collects what is wrong instead of stopping at the first."""
+
+    def __init__(self, value: Any, path: str, mistakes: list[str]) -> None:
+        self._value: Mapping[str, Any] = value if isinstance(value, dict) else {}
+        self._path = path
+        self._mistakes = mistakes
+        if not isinstance(value, dict):
+            mistakes.append(f"{path or 'the whole'} is not an object")
+
+    def _name(self, key: str) -> str:
+        return f"{self._path}.{key}" if self._path else key
+
+    def wrong(self, key: str, why: str) -> None:
+        self._mistakes.append(f"{self._name(key)} {why}")
+
+    def text(self, key: str, pattern: str = r".+", expected: str = "a text") -> str:
+        value = self._value.get(key)
+        if value is None:
+            self.wrong(key, "is missing")
+        elif not isinstance(value, str) or not re.fullmatch(pattern, value):
+            self.wrong(key, f"is {value!r}, expected {expected}")
+        else:
+            return value
+        return ""
+
+    def has(self, key: str) -> bool:
+        return self._value.get(key) is not None
+
+    def optional(self, key: str) -> str:
+        return self.text(key) if self.has(key) else ""
+
+    def number(self, key: str) -> int:
+        value = self._value.get(key)
+        # A boolean is an int to Python.
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and value == int(value):
+            return int(value)
+        self.wrong(key, "is missing" if value is None else f"is {value!r}, expected a whole number")
+        return 1
+
+    def inner(self, key: str) -> _Members:
+        if key not in self._value:
+            self.wrong(key, "is missing")
+            return _Members({}, self._name(key), [])
+        return _Members(self._value[key], self._name(key), self._mistakes)
+
+    def several(self, key: str) -> list[_Members]:
+        value = self._value.get(key)
+        if not isinstance(value, list) or not value:
+            self.wrong(key, "is missing" if value is None else "is no list with a table in it")
+            return []
+        return [
+            _Members(each, f"{self._name(key)}[{n}]", self._mistakes)
+            for n, each in enumerate(value)
+        ]
+
+
+def _account(members: _Members, role_key: str) -> AccountOutputs:
+    account_id = members.text("accountId", r"[0-9]{12}", "12 digits")
+    role_arn = members.text(
+        role_key, r"arn:aws[a-z-]*:iam::[0-9]{12}:role/.+", "the ARN of an IAM role"
+    )
+    if role_arn and account_id and f"::{account_id}:" not in role_arn:
+        members.wrong(role_key, f"is {role_arn}, a role of another account than {account_id}")
+    return AccountOutputs(
+        account_id, members.text("region"), role_arn, members.optional("operatorRoleArn")
+    )
+
+
+def _table(members: _Members) -> TableOutputs:
+    arn = r"arn:aws[a-z-]*:{}:.+"
+    return TableOutputs(
+        source_table=members.text("sourceTable"),
+        source_table_arn=members.text(
+            "sourceTableArn", arn.format("dynamodb"), "the ARN of a DynamoDB table"
+        ),
+        target_table=members.text("targetTable"),
+        stream_name=members.text("streamName"),
+        stream_arn=members.text(
+            "streamArn", arn.format("kinesis"), "the ARN of a Kinesis data stream"
+        ),
+        consumer_region=members.text("consumerRegion"),
+        function_name=members.text("functionName"),
+        mapping_uuid=members.text("mappingUuid"),
+        parallelization_factor=members.number("parallelizationFactor"),
+        ledger_table=members.text("ledgerTable"),
+        ledger_retention_days=members.number("ledgerRetentionDays"),
+        quarantine_bucket=members.text("quarantineBucket"),
+        on_failure_bucket=members.text("onFailureBucket"),
+        snapshot_prefix=members.text("snapshotPrefix"),
+        source_key_arn=members.optional("sourceKeyArn"),
+        target_key_arn=members.optional("targetKeyArn"),
+        reserved_concurrency=(
+            members.number("reservedConcurrency") if members.has("reservedConcurrency") else None
+        ),
+        limits=_limits(members.inner("alarmLimits"))
+        if members.has("alarmLimits")
+        else AlarmLimits(),
+    )
+
+
+def _limits(members: _Members) -> AlarmLimits:
+    return AlarmLimits(
+        retention_used_percent=members.number("retentionUsedPercent"),
+        probe_age_minutes=members.number("probeAgeMinutes"),
+        unreplicated_warning_hours=members.number("unreplicatedWarningHours"),
+    )

@@ -1,0 +1,142 @@
+"""Every duration the bootstrap waits for or adds, and the scale of the local cloud's clock."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from bootstrap.core import signals
+from bootstrap.core.errors import UsageError
+
+EXPORT_FUZZ = 60.0
+"""Seconds by which what an export holds may be off its time: "can vary by one minute" (developer
+guide, S3DataExport.HowItWorks.html)."""
+SCALE_VARIABLE = "REPLICATION_TIME_SCALE"
+ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL"
+
+
+class Clock(Protocol):
+    """The machine's time. Never compared with AWS's: that comes from AWS's answers."""
+
+    def monotonic(self) -> float:
+        """Seconds that never step back, and that go on while the process or the machine sleeps."""
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+class SystemClock:
+    """The real one."""
+
+    def monotonic(self) -> float:
+        # Python's own stands still while a laptop sleeps, and a lease does not.
+        return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+    def sleep(self, seconds: float) -> None:
+        signals.check()
+        time.sleep(seconds)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """AWS's delays on the clock of the cloud that is being used. Seconds, all of them."""
+
+    scale: float = 1.0
+    """1 on AWS. The local cloud runs faster: 0.01 makes five minutes three seconds."""
+
+    @property
+    def export_margin(self) -> float:
+        """From the observation that the buffer is ACTIVE to ExportTime. Two minutes: AWS says that
+        the boundary of an export "can vary by one minute" (developer guide, "Requesting a table
+        export").
+        """
+        return 120 * self.scale
+
+    @property
+    def watch_gap(self) -> float:
+        """Between two looks at the buffer, at most: after a longer one it is observed anew. Five
+        minutes, many times the usual interval; enabling a destination again takes minutes as well.
+        """
+        return max(30.0, 300 * self.scale)
+
+    @property
+    def floor_margin(self) -> float:
+        """From ExportTime back to the floor below which changes count as being in the snapshot."""
+        return 300 * self.scale
+
+    @property
+    def export_fuzz(self) -> float:
+        """Seconds by which what an export holds may be off its time."""
+        return EXPORT_FUZZ * self.scale
+
+    @property
+    def metric_period(self) -> int:
+        """DynamoDB reports to CloudWatch once a minute."""
+        return max(1, round(60 * self.scale))
+
+    @property
+    def metric_settling(self) -> float:
+        """After a moment, how long until the absence of a datapoint for it means something."""
+        return 3.0 * self.metric_period
+
+    @property
+    def round_expiry(self) -> float:
+        """A round of probes that took longer proves the past alone: another one is put."""
+        return max(60.0, 600 * self.scale)
+
+    @property
+    def patience(self) -> float:
+        """How long an account may be unavailable, without a break, before the run gives up."""
+        return max(30.0, 900 * self.scale)
+
+    @property
+    def line_interval(self) -> float:
+        """Between two plain progress lines that say the same."""
+        return max(5.0, 60 * self.scale)
+
+    def poll(self, seconds: float) -> float:
+        """The time between two looks at the world."""
+        return max(0.2, seconds * self.scale)
+
+
+def timing_from(environment: Mapping[str, str]) -> Timing:
+    """Reads the time scale.
+
+    Raises:
+        UsageError: for no number, and for any but 1 unless the endpoint is this machine: on AWS a
+            shrunk margin would put ExportTime before the buffer was active: a silent hole.
+    """
+    text = environment.get(SCALE_VARIABLE) or "1"
+    try:
+        scale = float(text)
+    except ValueError:
+        scale = -1.0
+    if not 0 < scale <= 1:
+        raise UsageError(
+            f"{SCALE_VARIABLE} is {text!r}, which is no number above 0 and up to 1.",
+            fix=f"unset {SCALE_VARIABLE}",
+        )
+    if scale != 1 and not is_loopback(environment.get(ENDPOINT_VARIABLE)):
+        raise UsageError(
+            f"{SCALE_VARIABLE} is {text}, and {ENDPOINT_VARIABLE} is not an address of this "
+            "machine. "
+            "On AWS a margin shrunk by it would lose changes.",
+            fix=f"unset {SCALE_VARIABLE}, or set {ENDPOINT_VARIABLE} to the local cloud's address",
+        )
+    return Timing(scale)
+
+
+def is_loopback(endpoint: str | None) -> bool:
+    """Whether a URL can only lead to this machine."""
+    host = urlsplit(endpoint or "").hostname
+    if host is None:
+        return False
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,237 @@
+"""The durable memory of a run: state, intentions before acts, history; one writer at a time.
+
+One row per table holds the lease and the current truth, so that one condition (the lease's
+generation) guards every write; a row per event holds the history. Both live in the journal table,
+in the target account: losing the source account must not take it along.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from bootstrap.core.errors import BootstrapError
+from bootstrap.journal.lease import Lease
+from bootstrap.journal.records import Record, State
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened, by AWS's clock."""
+
+    at: float
+    state: State
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a run ended in FAILED."""
+
+    step: str
+    what: str
+    fix: str
+    resumable: bool = True
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What the run waits for, and since when (AWS's clock)."""
+
+    what: str
+    since: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """A table's row in the journal."""
+
+    generation: int = 0
+    holder: str = ""
+    """JSON of `lease.Holder`; empty after the lease was given back."""
+    expires: float = 0
+    run_id: str = ""
+    state: State = State.PLANNED
+    since: float = 0
+    failure: Failure | None = None
+    waiting: Waiting | None = None
+    events: int = 0
+    records: Mapping[str, str] = field(default_factory=dict)
+
+    def record(self, kind: type[R]) -> R | None:
+        """What a step noted, if it did."""
+        text = self.records.get(kind.key)
+        return None if text is None else _from_json(kind, text)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one conditional write changes. None leaves a field as it is."""
+
+    state: State | None = None
+    since: float | None = None
+    run_id: str | None = None
+    failure: Failure | None = None
+    waiting: Waiting | None = None
+    records: Mapping[str, str | None] = field(default_factory=dict)
+    """None removes the record."""
+    event: Event | None = None
+
+
+class Store(Protocol):
+    """The journal table. Conditional writes return whether the generation still stood."""
+
+    def read(self, table: str) -> tuple[Row | None, float]:
+        """The row, strongly consistent, and AWS's time."""
+
+    def history(self, table: str, run_id: str) -> Sequence[Event]: ...
+
+    def claim(self, table: str, seen: int, holder: str, expires: float) -> bool:
+        """Generation seen + 1 if it is still `seen` (0: no row)."""
+
+    def renew(self, table: str, generation: int, expires: float) -> bool: ...
+
+    def release(self, table: str, generation: int) -> bool: ...
+
+    def write(self, table: str, row: Row, change: Change, expires: float) -> bool:
+        """Applies a change on condition of `row.generation`."""
+
+
+class Journal:
+    """A table's journal, while this process holds its lease."""
+
+    def __init__(self, store: Store, table: str, lease: Lease) -> None:
+        self._store = store
+        self._table = table
+        self._lease = lease
+        self._row = Row()
+        self._at_work: State | None = None
+
+    @property
+    def row(self) -> Row:
+        """What was last read or written."""
+        return self._row
+
+    @property
+    def generation(self) -> int:
+        return self._lease.generation
+
+    @property
+    def run_id(self) -> str:
+        return self._row.run_id
+
+    def now(self) -> float:
+        """AWS's time, carried forward from its last answer."""
+        return self._lease.now()
+
+    def refresh(self) -> None:
+        """Reads the row again: a write whose answer was lost may have succeeded.
+
+        Raises:
+            LeaseLostError: when the row is another run's by now.
+        """
+        row, at = self._store.read(self._table)
+        self._lease.saw(at)
+        if row is None or row.generation != self._lease.generation:
+            raise self._lease.lost(row)
+        self._row = row
+
+    def get(self, kind: type[R]) -> R | None:
+        return self._row.record(kind)
+
+    def begin(self, run_id: str) -> None:
+        """A run of this table starts."""
+        now = self.now()
+        event = Event(now, State.PLANNED, f"run {run_id}")
+        self._write(Change(State.PLANNED, now, run_id, event=event))
+
+    def close(self, kept: Sequence[Record], text: str) -> None:
+        """The run is over for good: of its notes, only `kept` are left for the next one."""
+        now = self.now()
+        records: dict[str, str | None] = dict.fromkeys(self._row.records)
+        records |= {record.key: _to_json(record) for record in kept}
+        event = Event(now, State.ABANDONED, text)
+        self._write(Change(State.ABANDONED, now, records=records, event=event))
+
+    def works_in(self, state: State | None) -> None:
+        """The state that the next `put` enters with its record. None: the current one stays."""
+        self._at_work = state
+
+    def put(self, record: Record, text: str) -> None:
+        """Notes what a step is about to do, or has seen done."""
+        self._note({record.key: _to_json(record)}, text)
+
+    def forget(self, kind: type[Record], text: str) -> None:
+        """Takes a note back that the world has overtaken."""
+        self._note({kind.key: None}, text)
+
+    def _note(self, records: Mapping[str, str | None], text: str) -> None:
+        now, before = self.now(), self._row.state
+        state = self._at_work or before
+        since = None if state is before else now
+        self._write(Change(state, since, records=records, event=Event(now, state, text)))
+
+    def enter(self, state: State) -> None:
+        """Enters a state, unless it is the current one."""
+        if state is not self._row.state:
+            now = self.now()
+            self._write(Change(state, now, event=Event(now, state)))
+
+    def waits(self, what: str) -> None:
+        """Notes what is waited for, when that changes; `status` shows it from elsewhere."""
+        if self._row.waiting is None or self._row.waiting.what != what:
+            self._write(Change(waiting=Waiting(what, self.now())))
+
+    def fail(self, step: str, error: BootstrapError) -> None:
+        now = self.now()
+        event = Event(now, State.FAILED, f"{step}: {error.what}")
+        self._write(
+            Change(
+                State.FAILED,
+                now,
+                failure=Failure(step, error.what, error.fix, error.resumable),
+                event=event,
+            )
+        )
+
+    def _write(self, change: Change) -> None:
+        self._lease.check()
+        row, expires = self._row, self._lease.extended()
+        if not self._store.write(self._table, row, change, expires):
+            raise self._lease.lost(None)
+        self._lease.renewed(expires)
+        self._row = applied(row, change)
+
+
+def applied(row: Row, change: Change) -> Row:
+    """A row after a change. A new state ends the waiting and the failure of the one before."""
+    entered = change.state is not None and change.state is not row.state
+    records = {**row.records, **change.records}
+    return dataclasses.replace(
+        row,
+        state=change.state or row.state,
+        since=row.since if change.since is None else change.since,
+        run_id=change.run_id or row.run_id,
+        failure=change.failure or (None if entered else row.failure),
+        waiting=change.waiting or (None if entered else row.waiting),
+        events=row.events + (change.event is not None),
+        records={key: text for key, text in records.items() if text is not None},
+    )
+
+
+def _to_json(record: Record) -> str:
+    fields: Mapping[str, Any] = dataclasses.asdict(record)  # type: ignore[call-overload]
+    return json.dumps(fields, separators=(",", ":"), sort_keys=True)
+
+
+def _from_json(kind: type[R], text: str) -> R:
+    """A record as written by this version or a newer one, whose further fields are left out."""
+    known = {each.name for each in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    values = {name: value for name, value in json.loads(text).items() if name in known}
+    values = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+    return kind(**values)

@@ -1,0 +1,82 @@
+"""What `abandon` will do and what it leaves: said before anybody is asked. Data in, lines out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bootstrap.core.formatting import number
+from bootstrap.core.ports import TableFacts
+from bootstrap.core.stack_outputs import TableOutputs
+from bootstrap.journal.journal import Row
+from bootstrap.journal.records import Abandoning, Exported, Imported, Recovery
+
+
+@dataclass(frozen=True)
+class Undoing:
+    """One table's run, and what becomes of what it made."""
+
+    table: str
+    run_id: str
+    does: tuple[str, ...]
+    leaves: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(
+            [
+                f"{self.table}: run {self.run_id} is given up. This will",
+                *(f"  - {what}" for what in self.does),
+                "and leave",
+                *(f"  - {what}" for what in self.leaves),
+            ]
+        )
+
+
+def undoing(
+    table: TableOutputs,
+    row: Row,
+    target: TableFacts | None,
+    bucket: str,
+    *,
+    drop_target: bool,
+    disable_source_pitr: bool,
+) -> Undoing:
+    """`target` is the table that is there now under the target's name."""
+    noted = row.record(Abandoning) or Abandoning(0)
+    drop = drop_target or noted.drop_target
+    disable = disable_source_pitr or noted.disable_source_pitr
+    does = [
+        f"switch the consumer {table.function_name} off (event source mapping "
+        f"{table.mapping_uuid}), and have the ledger keep its entries",
+    ]
+    exported, imported = row.record(Exported), row.record(Imported)
+    if exported is not None and exported.begun and not exported.done:
+        does.append("wait until the export has ended, if it runs: AWS does not cancel it")
+    if imported is not None and imported.token and not imported.done:
+        does.append("wait until the import has ended, if it runs: AWS does not cancel it")
+    does.append(f"delete what was exported: s3://{bucket}/{table.snapshot_prefix}/{row.run_id}/")
+    leaves = [
+        f"stream {table.stream_name}, the streaming destination, consumer, ledger with its "
+        "entries, buckets and journal: they belong to the stack (pulumi destroy)",
+        "what is in quarantine, and what `verify` exported",
+    ]
+    name = table.target_table
+    if drop:
+        count = f", some {number(target.items)} items" if target is not None else ""
+        does.append(
+            f"delete the target table {name}{count}: deletion protection off, then the table. "
+            "DynamoDB keeps a backup of it for 35 days"
+        )
+    elif target is not None:
+        leaves.append(
+            f"the target table {name} (--drop-target deletes it). While it is there, no run begins "
+            "anew"
+        )
+    if disable:
+        does.append(f"switch point-in-time recovery of the source table {table.source_table} off")
+    elif row.record(Recovery) is not None:
+        leaves.append(
+            f"point-in-time recovery of the source table {table.source_table}, which this run "
+            "switched on (--disable-source-pitr switches it off)"
+        )
+    does.append("close the journal: `run` begins another run then, with another snapshot")
+    return Undoing(table.source_table, row.run_id, tuple(does), tuple(leaves))

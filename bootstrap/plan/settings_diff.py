@@ -1,0 +1,298 @@
+"""What the target is to have of the source's settings, and where it has drifted from that."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bootstrap.core.ports import Expiry, KeyFacts, Limits, TableFacts
+from bootstrap.core.run_options import TtlPolicy
+from bootstrap.journal.records import Wanted
+from bootstrap.plan.inspection import Observed
+
+DYNAMODBS_KEY = "key of DynamoDB"
+
+BORN_WARM_WRITES = 4_000
+"""Units a second that a new on-demand table takes at once (developer guide, on-demand capacity)."""
+WRITE_FACTOR = 2.2
+"""A change costs double in a transaction; a tenth on top for changes that are refused."""
+CATCH_UP_PACE = 2
+"""How much faster than the source is written a backlog is to be worked off."""
+
+
+def wanted(
+    source: TableFacts,
+    tags: Mapping[str, str],
+    expiry: Expiry,
+    peak_writes: float,
+    limits: Limits,
+) -> Wanted:
+    """What CONFIGURING will do. `peak_writes` is in units a second."""
+    needed = math.ceil(round(peak_writes * WRITE_FACTOR * CATCH_UP_PACE, 3))
+    units = min(needed, limits.table_writes)
+    return Wanted(
+        table_class=source.table_class,
+        tags=json.dumps(dict(tags), sort_keys=True),
+        ttl_attribute=expiry.attribute or "" if expiry.enabled else "",
+        warm_writes=units if units > BORN_WARM_WRITES else 0,
+    )
+
+
+class When(StrEnum):
+    """When the target gets a setting."""
+
+    IMPORT = "import"
+    SETTINGS = "settings"
+    SWITCH = "switch"
+    NEVER = "not carried"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting on both sides, as text."""
+
+    name: str
+    source: str
+    target: str
+    """What the target is to have while it replicates."""
+    when: When
+    why: str = ""
+    actual: str | None = None
+    """What the target has; None before it exists, and where that is not compared."""
+
+    @property
+    def drifted(self) -> bool:
+        return self.actual is not None and self.actual != self.target
+
+
+def settings(
+    observed: Observed, wants: Wanted, policy: TtlPolicy = TtlPolicy.AT_SWITCH
+) -> tuple[Setting, ...]:
+    """Every setting of the source table. The source must exist.
+
+    `policy` is when the operator wants the target to expire items by itself.
+    """
+    assert observed.source is not None
+    return (
+        *_made_by_import(observed.source, observed.target, observed.keys.target),
+        *_made_by_us(observed, wants),
+        *_waiting(observed.source, observed, policy),
+        *_left_out(observed),
+    )
+
+
+def _made_by_import(
+    source: TableFacts, target: TableFacts | None, key: KeyFacts | None
+) -> Iterator[Setting]:
+    def seen(text: str) -> str | None:
+        return text if target is not None else None
+
+    keys = _keys(source)
+    yield Setting("keys", keys, keys, When.IMPORT, actual=seen(_keys(target or source)))
+    names = _indexes(source)
+    yield Setting(
+        "global secondary indexes",
+        names,
+        names,
+        When.IMPORT,
+        actual=seen(_indexes(target or source)),
+    )
+    yield Setting(
+        "billing mode",
+        _billing(source),
+        "PAY_PER_REQUEST",
+        When.IMPORT,
+        "copied capacity would throttle the replica: its changes cost double; the source's mode "
+        "waits for the switch",
+        seen(_billing(target or source)),
+    )
+    yield Setting(
+        "encryption",
+        source.encryption or DYNAMODBS_KEY,
+        f"KMS, {key.arn}" if key else source.encryption or DYNAMODBS_KEY,
+        When.IMPORT,
+        "a key stays in its account" if source.encryption else "",
+        seen(_encryption(target or source, named=key is not None)),
+    )
+
+
+def _made_by_us(observed: Observed, wants: Wanted) -> Iterator[Setting]:
+    source, target = observed.source, observed.target
+    assert source is not None
+    yield Setting(
+        "table class",
+        source.table_class,
+        wants.table_class,
+        When.SETTINGS,
+        actual=target.table_class if target else None,
+    )
+    tags: dict[str, str] = json.loads(wants.tags)
+    there = {key: observed.target_tags.get(key, "") for key in tags}
+    yield Setting(
+        "tags", _pairs(tags), _pairs(tags), When.SETTINGS, actual=_pairs(there) if target else None
+    )
+    yield Setting(
+        "deletion protection",
+        _on(source.deletion_protection),
+        "on",
+        When.SETTINGS,
+        "always on in the target",
+        _on(target.deletion_protection) if target else None,
+    )
+    recovery = observed.target_backups
+    yield Setting(
+        "point-in-time recovery",
+        _on(observed.backups is not None and observed.backups.enabled),
+        "on",
+        When.SETTINGS,
+        "always on in the target; in the source the export needs it",
+        _on(recovery.enabled) if target and recovery else None,
+    )
+    born = f"at least {wants.warm_writes or BORN_WARM_WRITES} writes/s"
+    enough = target is not None and (
+        target.warm_writes == 0 or target.warm_writes >= (wants.warm_writes or 0)
+    )
+    yield Setting(
+        "warm throughput",
+        f"{source.warm_writes} writes/s" if source.warm_writes else "unknown",
+        born,
+        When.SETTINGS if wants.warm_writes else When.IMPORT,
+        "for the busiest minute of a day, doubled to work off a backlog; the ledger gets the same",
+        (born if enough else f"{target.warm_writes} writes/s") if target else None,
+    )
+
+
+def _waiting(source: TableFacts, observed: Observed, policy: TtlPolicy) -> Iterator[Setting]:
+    expiry, target = observed.expiry, observed.target
+    expires = policy is TtlPolicy.NOW and expiry.enabled
+    off = "off" if policy is TtlPolicy.NEVER else "off until the switch"
+    wants = expiry.attribute or "on" if expires else off
+    there = observed.target_expiry
+    has = there.attribute or "on" if there.enabled else ("off" if expires else off)
+    yield Setting(
+        "time to live",
+        expiry.attribute or "on" if expiry.enabled else "off",
+        wants,
+        When.SETTINGS if expires else When.SWITCH,
+        "unless run --ttl says otherwise; while both sides expire items they race, and the "
+        "source's expiries arrive as deletes anyway",
+        has if target else None,
+    )
+    yield Setting(
+        "capacity",
+        f"{source.read_capacity} reads, {source.write_capacity} writes a second"
+        if source.read_capacity
+        else "on demand",
+        "on demand",
+        When.SWITCH,
+    )
+    yield Setting(
+        "index throughput",
+        _index_throughput(source),
+        "as the table: on demand, no maximum",
+        When.SWITCH,
+        "an index that takes less than its table throttles the writes to it",
+    )
+    yield Setting(
+        "on-demand maximums",
+        _maximums(source),
+        "none",
+        When.SWITCH,
+        actual=_maximums(target) if target else None,
+    )
+    scaled = observed.surroundings.autoscaling
+    text = "could not be read" if scaled is None else ", ".join(scaled) or "none"
+    yield Setting("autoscaling", text, "none", When.SWITCH)
+
+
+def _left_out(observed: Observed) -> Iterator[Setting]:
+    source, seen = observed.source, observed.surroundings
+    assert source is not None
+    yield Setting(
+        "DynamoDB stream",
+        source.stream_view or "off",
+        "off",
+        When.NEVER,
+        "its readers are bound to the source's stream: make them anew at the switch",
+    )
+    yield Setting(
+        "global table replicas",
+        ", ".join(source.replicas) or "none",
+        "none",
+        When.NEVER,
+        "the target has replicas of its own only if somebody adds them",
+    )
+    yield Setting(
+        "contributor insights",
+        "could not be read" if seen.insights is None else _on(seen.insights),
+        "off",
+        When.NEVER,
+        "costs by itself: switch it on where it is wanted",
+    )
+    yield Setting(
+        "resource policy",
+        "could not be read" if seen.policy is None else ("yes" if seen.policy else "none"),
+        "none",
+        When.NEVER,
+        "it names principals of the source's account",
+    )
+
+
+def _keys(table: TableFacts) -> str:
+    kinds = {each["AttributeName"]: each["AttributeType"] for each in table.attributes}
+    return ", ".join(
+        f"{key['AttributeName']} ({kinds.get(key['AttributeName'], '?')})" for key in table.keys
+    )
+
+
+def _indexes(table: TableFacts) -> str:
+    return ", ".join(sorted(index["IndexName"] for index in table.global_indexes)) or "none"
+
+
+def _index_throughput(table: TableFacts) -> str:
+    """What each index has of its own; nothing where it has what DynamoDB gives it."""
+    found = []
+    for index in sorted(table.global_indexes, key=lambda index: str(index["IndexName"])):
+        given = index.get("ProvisionedThroughput", {})
+        most = index.get("OnDemandThroughput", {})
+        warm = index.get("WarmThroughput", {})
+        parts = [
+            f"{given.get(f'{kind}CapacityUnits')} {what}"
+            for kind, what in (("Read", "reads"), ("Write", "writes"))
+            if given.get(f"{kind}CapacityUnits")
+        ]
+        parts += [
+            f"at most {most[f'Max{kind}RequestUnits']} {what}"
+            for kind, what in (("Read", "reads"), ("Write", "writes"))
+            if most.get(f"Max{kind}RequestUnits", -1) > 0
+        ]
+        if warm.get("WriteUnitsPerSecond"):
+            parts.append(f"warm for {warm['WriteUnitsPerSecond']} writes")
+        found += [f"{index['IndexName']}: {', '.join(parts)}"] if parts else []
+    return "; ".join(found) or ("on demand" if table.global_indexes else "none")
+
+
+def _maximums(table: TableFacts) -> str:
+    most = ((table.max_reads, "reads"), (table.max_writes, "writes"))
+    return ", ".join(f"{n} {what}" for n, what in most if n) or "none"
+
+
+def _encryption(table: TableFacts, *, named: bool) -> str:
+    """What a table is encrypted with; `named`: which key, too."""
+    kind = table.encryption or DYNAMODBS_KEY
+    return f"{kind}, {table.key_arn}" if named and table.key_arn else kind
+
+
+def _billing(table: TableFacts) -> str:
+    return table.billing_mode
+
+
+def _pairs(tags: Mapping[str, str]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in sorted(tags.items())) or "none"
+
+
+def _on(value: bool) -> str:
+    return "on" if value else "off"

@@ -1,0 +1,66 @@
+"""What an operator works with to clear one table's quarantine."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from bootstrap.core.formatting import moment
+from bootstrap.core.ports import LedgerSettings
+from bootstrap.core.stack_outputs import TableOutputs
+from bootstrap.quarantine.direct import DirectConsumer
+from bootstrap.quarantine.packing import StreamRecord
+from bootstrap.quarantine.redrive_policy import Memory
+from bootstrap.quarantine.store import Shelf
+from replicator.effects import Clock, Executor, Inline
+
+
+class Stream(Protocol):
+    def put(self, records: Sequence[StreamRecord]) -> list[str]:
+        """One error code for each record, in order; empty for those that the stream has taken."""
+
+
+class Ledger(Protocol):
+    """The ledger table, as far as the quarantine and parks need it."""
+
+    def settings(self) -> LedgerSettings: ...
+
+    def entries(self, keys: Sequence[bytes]) -> dict[bytes, dict[str, Any]]:
+        """The ledger items of these keys (digests); without those that have none."""
+
+    def parks(self) -> frozenset[str]:
+        """`shard:sequence number` of the records that are quarantined undecoded."""
+
+    def park(self, place: str) -> None: ...
+
+    def unpark(self, place: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One table's buckets, stream and ledger. `who` is noted on what is resolved."""
+
+    table: TableOutputs
+    shelf: Shelf
+    ledger: Ledger
+    stream: Callable[[], Stream]
+    """Made when first needed: most commands have no business in the source account."""
+    consumer: Callable[[], DirectConsumer]
+    clock: Clock
+    who: str
+    chance: random.Random = field(default_factory=random.Random)
+    executor: Executor = field(default_factory=Inline)
+    """For the calls about single objects, which wait for the network and for nothing else."""
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return self.clock.now_micros() / 1_000_000
+
+    def memory(self) -> Memory:
+        return Memory(self.table.ledger_retention_days, self.ledger.settings().expire, self.now())
+
+    def note(self, how: str, **more: str) -> Mapping[str, str]:
+        """What is written on a resolved object."""
+        return {"how": how, "by": self.who, "at": moment(self.now()), **more}

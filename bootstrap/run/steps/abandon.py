@@ -1,0 +1,214 @@
+"""The end of a run that is given up: what it made goes, as far as the operator says so.
+
+What it made and where it is told stays: the ledger's entries are true whatever becomes of the
+target, and the next run builds on them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from bootstrap.core.errors import BlockedError
+from bootstrap.core.ports import ImportFacts, TableFacts
+from bootstrap.journal.records import (
+    Abandoning,
+    Earlier,
+    Enabled,
+    Exported,
+    Imported,
+    Record,
+    Recovery,
+    State,
+)
+from bootstrap.run.step_context import Acted, Context, Done, Outcome, Pending
+from bootstrap.run.steps import load
+from bootstrap.run.steps import snapshot as export_step
+from bootstrap.run.steps.pause import keep_entries
+
+name = "abandon"
+state = State.ABANDONING
+
+
+def advance(context: Context) -> Outcome:
+    """One act at a time: the intention first, the journal closed last."""
+    journal, orders = context.journal, context.orders
+    noted = journal.get(Abandoning) or Abandoning(journal.now())
+    wanted = dataclasses.replace(
+        noted,
+        drop_target=noted.drop_target or orders.drop_target,
+        disable_source_pitr=noted.disable_source_pitr or orders.disable_source_pitr,
+        target_table_id=noted.target_table_id or _known_id(context),
+    )
+    if journal.get(Abandoning) != wanted:
+        journal.put(wanted, "abandoning")
+        return Acted()
+    # The consumer first: what follows takes away what it works on. Export and import next: AWS
+    # cancels neither, an export would go on writing what is deleted under its hands, and an import
+    # fails when an object goes that it has yet to read.
+    for act in (_consumer_off, _export_over, _import_over, _objects_gone, _recovery_off, _dropped):
+        outcome = act(context, wanted)
+        if outcome is not None:
+            return outcome
+    recovery = journal.get(Recovery)
+    kept: list[Record] = [Earlier(journal.now(), wanted.target_table_id)]
+    if recovery is not None and not wanted.disable_source_pitr:
+        kept.append(recovery)  # another run may yet be told to switch it off
+    journal.close(kept, "abandoned")
+    return Done()
+
+
+def refuse(context: Context) -> None:
+    """Raises:
+    BlockedError: for what must not be abandoned, before anything is touched.
+    """
+    table, journal, orders = context.table, context.journal, context.orders
+    if not journal.run_id:
+        raise BlockedError(
+            f"No run of table {table.source_table} has begun: there is nothing to abandon.",
+            fix="python -m bootstrap status",
+        )
+    noted = journal.get(Abandoning)
+    if orders.disable_source_pitr or (noted is not None and noted.disable_source_pitr):
+        refuse_foreign_recovery(context)
+    target_id = _known_id(context) or (noted.target_table_id if noted else "")
+    if orders.drop_target and (target_id or journal.get(Imported) is None):
+        facts = context.target.table(table.target_table)
+        if facts is not None:
+            refuse_foreign(table.target_table, facts, target_id)
+
+
+def refuse_foreign(name: str, facts: TableFacts, ours: str) -> None:
+    """Raises BlockedError for a table that no run of this journal imported."""
+    if ours and facts.table_id == ours:
+        return
+    told = f"its id is {ours}" if ours else "none is in the journal"
+    raise BlockedError(
+        f"The table {name} in the target account ({facts.table_id}) is not the one that this run "
+        f"imported ({told}): it is not deleted.",
+        fix="abandon without --drop-target; delete the table yourself if nobody needs it",
+    )
+
+
+def refuse_foreign_recovery(context: Context) -> None:
+    """Raises BlockedError where point-in-time recovery was on before any run."""
+    table = context.table.source_table
+    if context.journal.get(Recovery) is not None:
+        return
+    if context.source.table(table) is not None and context.source.backups(table).enabled:
+        raise BlockedError(
+            f"Point-in-time recovery of the source table {table} was not switched on by this run: "
+            "others rely on it, and it is not switched off.",
+            fix="abandon without --disable-source-pitr; or, if it is certain that nobody needs it, "
+            f"aws dynamodb update-continuous-backups --table-name {table} "
+            "--point-in-time-recovery-specification PointInTimeRecoveryEnabled=false",
+        )
+
+
+def _known_id(context: Context) -> str:
+    """The id of the table that the run imported, as far as the journal has it."""
+    imported, earlier = context.journal.get(Imported), context.journal.get(Earlier)
+    if imported is not None:
+        return imported.table_id
+    return earlier.target_table_id if earlier is not None else ""
+
+
+# Each of these looks before it acts. None: nothing is left of it to do.
+
+
+def _consumer_off(context: Context, noted: Abandoning) -> Outcome | None:
+    table, target = context.table, context.target
+    mapping = target.mapping(table.mapping_uuid)
+    ran = context.journal.get(Enabled) is not None or (mapping is not None and mapping.running)
+    # Before the mapping stops, as in a pause: another run's consumer goes on where this one ends,
+    # and a change that waited until then must find its key's entry.
+    if ran and target.expiry(table.ledger_table).enabled:
+        keep_entries(context)
+        return Acted()
+    if not context.ledger.settings().paused:
+        context.ledger.set_paused(True)
+        return Acted()
+    if mapping is None or mapping.state == "Disabled":
+        return None
+    if mapping.state == "Enabled":
+        target.disable_mapping(table.mapping_uuid)
+        return Acted()
+    return Pending(
+        f"the event source mapping to settle (it is {mapping.state})", context.timing.poll(5)
+    )
+
+
+def _export_over(context: Context, noted: Abandoning) -> Outcome | None:
+    exported, source = context.journal.get(Exported), context.source
+    if exported is None or not exported.begun or exported.done:
+        return None
+    if exported.arn:
+        facts = source.describe_export(exported.arn)
+    else:
+        # Its call may have been made, and its answer lost.
+        facts = source.find_export(context.table.source_table_arn, exported.prefix)
+    if facts is None or facts.status != "IN_PROGRESS":
+        return None
+    what = "the export to end, which AWS does not cancel"
+    return Pending(what, context.timing.poll(20), export_step.measure(facts), outlasts=True)
+
+
+def _import_over(context: Context, noted: Abandoning) -> Outcome | None:
+    imported = context.journal.get(Imported)
+    if imported is None or not imported.token or imported.done:
+        return None
+    facts = _import(context, imported)
+    if facts is None:
+        return None
+    if facts.table_id and facts.table_id != noted.target_table_id:
+        wanted = dataclasses.replace(noted, target_table_id=facts.table_id)
+        context.journal.put(wanted, f"the import made table {facts.table_id}")
+        return Acted()
+    if facts.status not in ("IN_PROGRESS", "CANCELLING"):
+        return None
+    what = "the import to end, which AWS does not cancel"
+    return Pending(what, context.timing.poll(20), load.measure(facts, context), outlasts=True)
+
+
+def _import(context: Context, imported: Imported) -> ImportFacts | None:
+    if imported.arn:
+        return context.target.describe_import(imported.arn)
+    return load.begun(context, imported)
+
+
+def _objects_gone(context: Context, noted: Abandoning) -> Outcome | None:
+    return Acted() if context.snapshots.remove(prefix(context)) else None
+
+
+def prefix(context: Context) -> str:
+    """Of everything that this run exported, in all its attempts, and of nothing else."""
+    return f"{context.table.snapshot_prefix}/{context.journal.run_id}/"
+
+
+def _recovery_off(context: Context, noted: Abandoning) -> Outcome | None:
+    table, source = context.table.source_table, context.source
+    if not noted.disable_source_pitr or source.table(table) is None:
+        return None
+    if not source.backups(table).enabled:
+        return None
+    refuse_foreign_recovery(context)
+    source.disable_backups(table)
+    return Acted()
+
+
+def _dropped(context: Context, noted: Abandoning) -> Outcome | None:
+    if not noted.drop_target:
+        return None
+    target, name = context.target, context.table.target_table
+    facts = target.table(name)
+    if facts is None:
+        context.ledger.forget_target()
+        return None
+    # A name says little: somebody may have made another table under it.
+    refuse_foreign(name, facts, noted.target_table_id)
+    if facts.status != "ACTIVE":
+        return Pending(f"table {name} to settle (it is {facts.status})", context.timing.poll(5))
+    if facts.deletion_protection:
+        target.unprotect(name)
+    else:
+        target.drop(name)
+    return Acted()

@@ -1,0 +1,234 @@
+"""Caught up: every change made before a moment has been applied.
+
+Two things, never one of them alone, and in this order. First DynamoDB must have nothing left to
+hand over from before the moment: probes overtake what is still on its way into the stream. Then
+probes, put after that, must come through: they prove that what is in the stream has been applied,
+while a metric of DynamoDB's says nothing about the consumer.
+
+Records that DynamoDB has given up on meanwhile are noted: the replica is DEGRADED then.
+"""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Sequence
+
+from bootstrap.core.errors import Side, UnavailableError
+from bootstrap.core.ports import ProbeRecord
+from bootstrap.journal.records import (
+    Buffered,
+    CaughtUp,
+    Enabled,
+    Exported,
+    Overran,
+    Paused,
+    Probing,
+    Skipped,
+    State,
+)
+from bootstrap.run.probes import records
+from bootstrap.run.step_context import Acted, Context, Done, Measure, Outcome, Pending
+from replicator.observation import counted
+from replicator.probes import KEPT_SECONDS
+
+name = "catch-up"
+state = State.CATCHING_UP
+
+HANDED_OVER_MS = 1000.0
+"""A second: AgeOfOldestUnreplicatedRecord is normally in the milliseconds."""
+PROBES_PER_CALL = 500
+PUT_ATTEMPTS = 8
+
+
+def advance(context: Context) -> Outcome:
+    """Puts a round of probes at the right time, and waits for it."""
+    memory = context.memory
+    if memory.caught_up:
+        return Done()
+    _take_up_round(context)
+    if memory.moment is None:
+        memory.moment = context.source.open_shards(context.table.stream_name).at
+    if not memory.handed_over:
+        waiting = _handing_over(context, memory.moment)
+        if waiting is not None:
+            return waiting
+        memory.handed_over = True
+    if not memory.probe:
+        return _put_round(context)
+    through = context.ledger.probes_through(memory.probe, memory.probes)
+    if through < memory.probes:
+        if context.journal.now() - memory.put_at > KEPT_SECONDS / 2:
+            # The rows of the lanes that are through expire before the last one's is there.
+            _start_over(context)
+            return Acted()
+        return Pending(
+            "the consumer to work through the stream (probes)",
+            context.timing.poll(5),
+            Measure(items=through, of_items=memory.probes, since=memory.put_at, unit="probes"),
+            outlasts=_backlog(context),
+        )
+    took = context.journal.now() - memory.put_at
+    if took > context.timing.round_expiry:
+        # It was the backlog that took so long. What came in meanwhile takes another, shorter round.
+        _start_over(context)
+        return Acted()
+    return _caught_up(context, memory.moment, took)
+
+
+def _take_up_round(context: Context) -> None:
+    """Goes on with a round that an earlier process put, as long as it has not come through: a
+    backlog need not be watched."""
+    memory, probing = context.memory, context.journal.get(Probing)
+    if memory.moment is not None or memory.rounds or probing is None or not probing.complete:
+        return
+    done = context.journal.get(CaughtUp)
+    if done is not None and (done.probe == probing.probe or done.moment >= probing.moment):
+        return
+    memory.moment, memory.handed_over, memory.rounds = probing.moment, True, 1
+    memory.probe, memory.probes, memory.put_at = probing.probe, probing.probes, probing.put_at
+
+
+def _backlog(context: Context) -> bool:
+    """Whether the round waits for a backlog: the first one does, and one that takes long."""
+    memory = context.memory
+    waited = context.journal.now() - memory.put_at
+    return memory.rounds <= 1 or waited > context.timing.round_expiry
+
+
+def _handing_over(context: Context, moment: float) -> Outcome | None:
+    """None once DynamoDB has nothing left from before `moment`, by its own metrics."""
+    table, timing, source = context.table.source_table, context.timing, context.source
+    period, now = timing.metric_period, context.journal.now()
+    # The age may be just under a second, so the period begins a second after the moment.
+    begin = math.ceil((moment + HANDED_OVER_MS / 1000) / period) * period
+    until = now + period
+    ages = source.oldest_unreplicated(table, begin, until, period)
+    if any(point.value < HANDED_OVER_MS for point in ages):
+        return None
+    if ages:
+        what = "DynamoDB to hand over older changes (AgeOfOldestUnreplicatedRecord)"
+        return Pending(what, timing.poll(15), Measure(since=moment))
+    if now >= begin + timing.metric_settling:
+        writes = source.consumed_writes(table, begin, until, period)
+        if not any(point.value for point in writes):
+            return None
+    what = "DynamoDB's report on what it has yet to hand over"
+    return Pending(what, timing.poll(15), Measure(since=moment))
+
+
+def _put_round(context: Context) -> Outcome:
+    memory, table, source = context.memory, context.table, context.source
+    before = source.open_shards(table.stream_name)
+    probe = uuid.uuid4().hex
+    batch = records(probe, table.source_table, before.shards, table.parallelization_factor)
+    context.journal.put(Probing(probe, len(batch), before.at), f"putting {len(batch)} probes")
+    for start in range(0, len(batch), PROBES_PER_CALL):
+        _put(context, batch[start : start + PROBES_PER_CALL])
+    if source.open_shards(table.stream_name).shards != before.shards:
+        # A shard that was opened while the probes were put has none of its own.
+        return Pending("the stream's shards to settle", context.timing.poll(5))
+    memory.probe, memory.probes, memory.put_at = probe, len(batch), before.at
+    memory.rounds += 1
+    moment = memory.moment or before.at
+    put = Probing(probe, len(batch), before.at, moment, complete=True)
+    context.journal.put(put, f"{len(batch)} probes are in the stream")
+    return Acted()
+
+
+def _put(context: Context, batch: Sequence[ProbeRecord]) -> None:
+    left = batch
+    for attempt in range(PUT_ATTEMPTS):
+        left = context.source.put_probes(context.table.stream_name, left)
+        if not left:
+            return
+        context.clock.sleep(context.timing.poll(2**attempt))
+    raise UnavailableError(
+        Side.SOURCE,
+        f"Stream {context.table.stream_name} did not take {len(left)} of {len(batch)} probe "
+        f"records in {PUT_ATTEMPTS} attempts.",
+        fix="look at the stream's WriteProvisionedThroughputExceeded metric, and run again",
+    )
+
+
+def _start_over(context: Context) -> None:
+    memory = context.memory
+    memory.moment, memory.handed_over, memory.probe, memory.probes = None, False, "", 0
+
+
+def _caught_up(context: Context, moment: float, took: float) -> Outcome:
+    journal, memory = context.journal, context.memory
+    _note_lost_records(context)
+    kept = context.source.stream(context.table.stream_name).retention_hours
+    _note_overrun(context, kept)
+    if not context.ledger.settings().expire:
+        # Not before: an entry that expires while changes wait lets an old one in over a newer one.
+        context.ledger.start_expiry()
+    journal.put(
+        CaughtUp(moment, memory.probe, memory.probes, took, kept),
+        f"caught up: {memory.probes} probes came through in {took:.1f} s",
+    )
+    memory.caught_up = True
+    return Done()
+
+
+def _note_lost_records(context: Context) -> None:
+    """What DynamoDB gave up on is nowhere in the stream: no probe and no age tells of it."""
+    journal, table = context.journal, context.table.source_table
+    skipped, now = journal.get(Skipped), journal.now()
+    since = _lost_since(context, skipped)
+    lost = sum(
+        context.source.failed_to_replicate(table, begin, end, period)
+        for begin, end, period in counted(since, now + 1, context.timing.metric_period)
+    )
+    if lost:
+        journal.put(
+            Skipped(lost, since, now),
+            f"DynamoDB gave up on {lost} change records: the replica lacks them",
+        )
+    elif skipped is not None and skipped.begin < since:
+        journal.forget(Skipped, "a verification has put in what DynamoDB gave up on")
+
+
+def _lost_since(context: Context, skipped: Skipped | None) -> float:
+    """From when on a lost record would be missing: what was lost before is in the snapshot, was put
+    in by a verification, or was counted and found to be nothing.
+    """
+    journal, timing = context.journal, context.timing
+    exported, before = journal.get(Exported), journal.get(CaughtUp)
+    if exported is None or not exported.done:
+        raise AssertionError("The export step comes first.")
+    settled = (context.ledger.settings().settled or 0) / 1e6
+    whole = max(exported.export_time - timing.export_fuzz, settled)
+    if skipped is not None:
+        return max(whole, skipped.begin)
+    counted_to = before.moment - timing.metric_settling if before is not None else 0.0
+    return max(whole, counted_to)
+
+
+def _note_overrun(context: Context, kept: int) -> None:
+    """Whether the consumer was off for longer than the stream keeps what waits for it: before it
+    was first switched on, or in a pause. What it is late by while it is on, the watchdog sees.
+    `kept`: for how many hours the stream keeps them now.
+    """
+    journal, known = context.journal, context.journal.get(Overran)
+    paused, before = journal.get(Paused), journal.get(CaughtUp)
+    enabled, buffered = journal.get(Enabled), journal.get(Buffered)
+    exported = journal.get(Exported)
+    if enabled is None or buffered is None or exported is None:
+        return
+    begin, on = exported.export_time - context.timing.export_fuzz, enabled.at
+    off, kept_then = begin, buffered.retention_hours
+    if paused is not None and paused.resumed and before is not None:
+        begin, off, kept_then = before.moment, paused.at, before.retention_hours
+        on = max(paused.resumed_at, enabled.at)
+    elif before is not None:
+        return
+    # Raised meanwhile, the retention has not brought back what was forgotten before.
+    hours = min(kept_then or kept, kept)
+    if on - off >= 3_600 * hours and (known is None or known.begin != begin):
+        journal.put(
+            # What is younger than the retention, the stream has still.
+            Overran(min(begin, known.begin if known else begin), journal.now() - 3_600 * hours),
+            f"the consumer was off for longer than the {hours} hours that the stream keeps changes",
+        )

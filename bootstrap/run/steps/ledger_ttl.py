@@ -1,0 +1,38 @@
+"""After a pause or an earlier run, and after all that waited has been applied: the ledger's entries
+expire again.
+"""
+
+from __future__ import annotations
+
+from bootstrap.core.errors import AccountError
+from bootstrap.journal.records import Earlier, Paused, State
+from bootstrap.run.step_context import Acted, Context, Done, Outcome, Pending
+from bootstrap.run.steps.pause import EXPIRY_ATTRIBUTE
+
+name = "ledger-expiry"
+state = State.CATCHING_UP
+
+
+def advance(context: Context) -> Outcome:
+    """Only after the catch-up: before it, a change that waits might meet no entry."""
+    journal = context.journal
+    if journal.get(Paused) is None and journal.get(Earlier) is None:
+        return Done()
+    ledger = context.table.ledger_table
+    if not context.target.expiry(ledger).enabled:
+        try:
+            context.target.set_expiry(ledger, EXPIRY_ATTRIBUTE, True)
+        except AccountError as error:
+            if error.code != "ValidationException":
+                raise
+            return Pending(
+                "AWS to take another change of the ledger's time to live (one an hour)",
+                context.timing.poll(300),
+                outlasts=True,
+            )
+        return Acted()
+    if journal.get(Paused) is not None:
+        journal.forget(Paused, "the pause is over: ledger entries expire again")
+    else:
+        journal.forget(Earlier, "ledger entries expire again, those of an earlier run among them")
+    return Acted()

@@ -1,0 +1,282 @@
+"""The import: the snapshot becomes a new table in the target account."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+from bootstrap.core.errors import AccountError, BlockedError, Side
+from bootstrap.core.ports import ImportFacts, ImportRequest
+from bootstrap.journal.records import Exported, Imported, State
+from bootstrap.plan.plan import creation_parameters
+from bootstrap.run.step_context import Acted, Context, Done, Measure, Outcome, Pending
+from bootstrap.run.steps.snapshot import TOKEN_SECONDS
+
+name = "import"
+state = State.IMPORTING
+
+REFUSED_ITEMS = "ItemValidationError"
+"""FailureCode of an import that made its table with all items but some."""
+IMPORT_LOG_GROUP = "/aws-dynamodb/imports"
+
+
+def advance(context: Context) -> Outcome:
+    """From a complete export to a complete import, one act at a time."""
+    imported = context.journal.get(Imported)
+    if imported is None or not imported.token:
+        return _intend(context, imported or Imported())
+    if imported.done:
+        return _still_there(context, imported)
+    if not imported.arn:
+        return _begin(context, imported)
+    return _follow(context, imported)
+
+
+def _intend(context: Context, imported: Imported) -> Outcome:
+    table, journal = context.table, context.journal
+    exported = journal.get(Exported)
+    if exported is None or not exported.done:
+        raise AssertionError("The export step comes first.")
+    _refuse_running_consumer(context)
+    if context.target.table(table.target_table) is not None:
+        raise _taken(context)
+    facts = context.source.table(table.source_table)
+    if facts is None:
+        raise AccountError(
+            Side.SOURCE,
+            f"Table {table.source_table} is gone; its keys and indexes are needed to import into "
+            f"{table.target_table}.",
+            fix="aws dynamodb describe-table with the source account's credentials",
+        )
+    journal.put(
+        dataclasses.replace(
+            imported,
+            token=f"{journal.run_id}-import-{imported.attempt}",
+            prefix=exported.data_prefix,
+            table=json.dumps(
+                creation_parameters(facts, table.target_table, table.target_key_arn),
+                sort_keys=True,
+            ),
+            intended_at=journal.now(),
+            arn="",
+            failure="",
+            failed_generation=0,
+        ),
+        f"importing {exported.data_prefix} into {table.target_table}",
+    )
+    return Acted()
+
+
+def _refuse_running_consumer(context: Context) -> None:
+    # A consumer that is on before the import is complete meets the new table the moment it becomes
+    # ACTIVE, before the settings row says what the snapshot holds.
+    mapping = context.target.mapping(context.table.mapping_uuid)
+    if mapping is not None and mapping.running:
+        raise BlockedError(
+            f"The consumer of table {context.table.source_table} is switched on (event source "
+            f"mapping {mapping.uuid} is {mapping.state}), and there is no snapshot for it to "
+            "build on.",
+            fix=f"aws lambda update-event-source-mapping --uuid {mapping.uuid} --no-enabled "
+            f"--region {context.table.consumer_region}, with the target account's credentials",
+        )
+
+
+def _taken(context: Context) -> BlockedError:
+    return BlockedError(
+        f"A table {context.table.target_table} exists already in the target account, and this "
+        "run did not make it. An import makes a new table; nothing here deletes another's.",
+        fix="delete that table yourself if it is not needed, or choose another target name in the "
+        "stack",
+    )
+
+
+def _begin(context: Context, imported: Imported) -> Outcome:
+    """Calls, unless the world already has the import."""
+    journal, outputs = context.journal, context.outputs
+    facts = begun(context, imported)
+    if facts is None:
+        if journal.now() - imported.intended_at > TOKEN_SECONDS:
+            again = dataclasses.replace(imported, attempt=imported.attempt + 1, token="")
+            journal.put(again, "the import that was intended never began: another one is prepared")
+            return Acted()
+        facts = _call(
+            context,
+            ImportRequest(
+                token=imported.token,
+                bucket=outputs.snapshot_bucket,
+                bucket_owner=outputs.target.account_id,
+                prefix=imported.prefix,
+                table=json.loads(imported.table),
+            ),
+        )
+    journal.put(dataclasses.replace(imported, arn=facts.arn), "the import runs")
+    return Acted()
+
+
+def begun(context: Context, imported: Imported) -> ImportFacts | None:
+    """The import that this intention has begun, if its answer was lost."""
+    target = context.outputs.target
+    partition = context.table.source_table_arn.split(":")[1]
+    arn = (
+        f"arn:{partition}:dynamodb:{target.region}:{target.account_id}:"
+        f"table/{context.table.target_table}"
+    )
+    facts = context.target.find_import(arn, imported.prefix)
+    return None if facts is None or facts.arn in imported.failed_arns else facts
+
+
+def _call(context: Context, request: ImportRequest) -> ImportFacts:
+    try:
+        return context.target.import_table(request)
+    except AccountError as error:
+        if error.code == "ResourceInUseException":
+            raise _taken(context) from error
+        raise
+
+
+def _follow(context: Context, imported: Imported) -> Outcome:
+    facts = context.target.describe_import(imported.arn)
+    if facts is None:
+        raise AccountError(
+            Side.TARGET,
+            f"DynamoDB does not know the import {imported.arn} any more (it forgets them after "
+            "90 days).",
+            fix=f"delete the table {context.table.target_table}, if it is there and nobody needs "
+            "it; then python -m bootstrap abandon, and python -m bootstrap run, for another "
+            "snapshot",
+            resumable=False,
+        )
+    if facts.status in ("FAILED", "CANCELLED"):
+        return _failed(context, imported, facts)
+    if facts.status != "COMPLETED":
+        return Pending("the import", context.timing.poll(20), measure(facts, context), True)
+    # DynamoDB counts what it exports and what it imports, and an export has each key once.
+    # Whatever is the reason for another number (an object that was removed, an error that it did
+    # not report): the floor has the consumer pass over what the snapshot is taken to hold.
+    if _lacking(context, facts):
+        return _failed(context, imported, facts)
+    return _complete(context, imported, facts)
+
+
+def _lacking(context: Context, facts: ImportFacts) -> int:
+    """How many items the import and its export differ by."""
+    exported = context.journal.get(Exported)
+    counted = exported.items if exported is not None else None
+    if counted is None:
+        return facts.errors
+    return max(abs(counted - facts.imported_items), facts.errors)
+
+
+def _complete(
+    context: Context, imported: Imported, facts: ImportFacts, refused: int = 0
+) -> Outcome:
+    table = context.target.table(context.table.target_table)
+    if table is None or table.status != "ACTIVE":
+        return Pending("the imported table to become ACTIVE", context.timing.poll(5))
+    context.journal.put(
+        dataclasses.replace(
+            imported,
+            done=True,
+            table_id=table.table_id,
+            items=facts.imported_items,
+            size_bytes=facts.processed_bytes,
+            started=facts.started,
+            ended=facts.ended,
+            refused=refused,
+        ),
+        f"{facts.imported_items} items are imported"
+        + (f", {refused} others are accepted to be missing" if refused else ""),
+    )
+    return Acted()
+
+
+def measure(facts: ImportFacts, context: Context) -> Measure:
+    """How far an import is, out of what the export counted."""
+    exported = context.journal.get(Exported)
+    return Measure(
+        items=facts.processed_items,
+        size_bytes=facts.processed_bytes,
+        of_items=exported.items if exported else None,
+        since=facts.started,
+    )
+
+
+def _failed(context: Context, imported: Imported, facts: ImportFacts) -> Outcome:
+    journal, orders, name = context.journal, context.orders, context.table.target_table
+    left = context.target.table(name)
+    # A name says little: only a table with the import's own id is what the import left.
+    ours = left is not None and bool(facts.table_id) and facts.table_id == left.table_id
+    if _partly(facts) and ours and orders.accept_import_errors:
+        return _complete(context, imported, facts, refused=_lacking(context, facts))
+    # What fails in this run is told first, whatever its orders: the next attempt is paid for, too.
+    told_before = imported.failed_generation not in (0, journal.generation)
+    if left is None and told_before:
+        again = Imported(
+            attempt=imported.attempt + 1, failed_arns=(*imported.failed_arns, imported.arn)
+        )
+        journal.put(again, f"the import failed ({_reason(facts)}): another one is prepared")
+        return Acted()
+    if left is not None and ours and told_before and orders.discard_failed_import:
+        if left.status != "DELETING":
+            journal.put(imported, f"deleting table {name}, which the failed import left")
+            context.target.drop(name)
+        return Pending("the table of the failed import to be gone", context.timing.poll(5))
+    failure = _failure(context, imported, facts, ours)
+    raise _taken(context) if left is not None and not ours else failure
+
+
+def _failure(context: Context, imported: Imported, facts: ImportFacts, left: bool) -> AccountError:
+    """Says why an import failed, and what can be done about it."""
+    name = context.table.target_table
+    why = _reason(facts)
+    context.journal.put(
+        dataclasses.replace(imported, failure=why, failed_generation=context.journal.generation),
+        "the import failed",
+    )
+    log = f"log group {facts.log_group or IMPORT_LOG_GROUP}, stream {facts.log_stream}"
+    run = "python -m bootstrap run"
+    fix = f"read why in {log}; then {run}, which starts another import that is paid for"
+    if left:
+        fix = (
+            f"read why in {log}; then {run} --discard-failed-import, which deletes the table "
+            f"{name} that the import left and starts another import that is paid for"
+        )
+    if left and _partly(facts):
+        fix += (
+            f"; or {run} --accept-import-errors, which goes on without what is missing: the "
+            "replica is DEGRADED then"
+        )
+    exported = context.journal.get(Exported)
+    held = exported.items if exported is not None else None
+    of = f" The export holds {held}." if held is not None else ""
+    return AccountError(
+        Side.TARGET,
+        f"The import {facts.arn} into table {name} failed: {why}. {facts.imported_items} of "
+        f"{facts.processed_items} items were imported, {facts.errors} were refused.{of}",
+        fix=fix,
+    )
+
+
+def _partly(facts: ImportFacts) -> bool:
+    """Whether the import made its table, with all items but some."""
+    return facts.failure_code == REFUSED_ITEMS or facts.status == "COMPLETED"
+
+
+def _reason(facts: ImportFacts) -> str:
+    if facts.status == "COMPLETED":
+        return "it ended as complete, with another number of items than its export holds"
+    return f"{facts.failure_code} {facts.failure}".strip() or facts.status
+
+
+def _still_there(context: Context, imported: Imported) -> Outcome:
+    table = context.target.table(context.table.target_table)
+    if table is not None and table.table_id == imported.table_id:
+        return Done()
+    became = "gone" if table is None else "another table than the one that was imported"
+    raise AccountError(
+        Side.TARGET,
+        f"The target table {context.table.target_table} is {became}.",
+        fix="find out who deleted it; then for another snapshot: python -m bootstrap abandon, and "
+        "python -m bootstrap run",
+        resumable=False,
+    )

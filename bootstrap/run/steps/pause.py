@@ -1,0 +1,94 @@
+"""The consumer off on purpose: nothing is lost, what changes waits in the stream."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bootstrap.core.errors import AccountError, BlockedError, Side
+from bootstrap.journal.records import Paused, Probing, State
+from bootstrap.run.step_context import Acted, Context, Done, Outcome, Pending
+
+name = "pause"
+state = State.PAUSED
+
+EXPIRY_ATTRIBUTE = "x"
+"""Of ledger entries: epoch seconds."""
+
+
+def advance(context: Context) -> Outcome:
+    """Ledger first, consumer last."""
+    journal, table, target = context.journal, context.table, context.target
+    paused = journal.get(Paused)
+    if paused is None or paused.resumed:
+        if journal.get(Probing) is not None:
+            # What a round proves that was put before says nothing of what will wait.
+            journal.forget(Probing, "a new round of probes will be needed")
+        # A pause that was ended before all that waited had been applied goes on.
+        journal.put(replace(paused, resumed_at=0) if paused else Paused(journal.now()), "pausing")
+        return Acted()
+    # Before the mapping stops: while changes wait, no entry may expire. A change that waited would
+    # find none, and would be applied over a newer one, for good. Switching off may take DynamoDB an
+    # hour; an entry that still goes then had no change waiting for it when the pause began.
+    if target.expiry(table.ledger_table).enabled:
+        keep_entries(context)
+        return Acted()
+    if not context.ledger.settings().paused:
+        context.ledger.set_paused(True)
+        return Acted()
+    mapping = target.mapping(table.mapping_uuid)
+    if mapping is None:
+        raise AccountError(
+            Side.TARGET,
+            f"The event source mapping {table.mapping_uuid} of function {table.function_name} in "
+            f"{table.consumer_region} is gone.",
+            fix="pulumi up --refresh",
+        )
+    if mapping.state == "Disabled":
+        return Done()
+    if mapping.state == "Enabled":
+        target.disable_mapping(table.mapping_uuid)
+        return Acted()
+    return Pending(
+        f"the event source mapping to settle (it is {mapping.state})", context.timing.poll(5)
+    )
+
+
+def keep_entries(context: Context) -> None:
+    """The ledger's time to live off."""
+    try:
+        context.target.set_expiry(context.table.ledger_table, EXPIRY_ATTRIBUTE, False)
+    except AccountError as error:
+        if error.code != "ValidationException":
+            raise
+        raise BlockedError(
+            f"The ledger {context.table.ledger_table} cannot be told yet to keep its entries: "
+            f"{error.what} The consumer has not been stopped.",
+            fix="the same command in an hour: AWS takes one change of a table's time to live in "
+            "an hour",
+        ) from error
+
+
+def refuse_without_consumer(context: Context, enabled: bool) -> None:
+    """Raises:
+    BlockedError: when the run has not come as far as to switch the consumer on.
+    """
+    if not enabled:
+        raise BlockedError(
+            f"The consumer of table {context.table.source_table} has not been switched on yet: "
+            "there is nothing to pause.",
+            fix="end the run instead, if one is going (Ctrl-C): AWS goes on with what it began, "
+            "and `run` picks it up again",
+        )
+
+
+def refuse_unpaused(context: Context, enabled: bool) -> None:
+    """Raises:
+    BlockedError: when the run has not come as far as to have been paused. A resumption that began
+        a run would pay for a snapshot that nobody ordered.
+    """
+    if not enabled:
+        raise BlockedError(
+            f"The consumer of table {context.table.source_table} has not been switched on yet: "
+            "there is no pause to end.",
+            fix="python -m bootstrap run, which starts the replication or goes on with it",
+        )

@@ -1,0 +1,126 @@
+"""What the new table and the ledger need before the consumer may start."""
+
+from __future__ import annotations
+
+import json
+
+from bootstrap.core.ports import TableFacts
+from bootstrap.core.run_options import TtlPolicy
+from bootstrap.journal.records import Configured, Exported, Imported, State, Wanted
+from bootstrap.run.step_context import Acted, Context, Done, Outcome, Pending
+
+name = "settings"
+state = State.CONFIGURING
+
+
+def advance(context: Context) -> Outcome:
+    """Stores the floor, then sets the target up as the plan said, one act at a time."""
+    journal, table = context.journal, context.table
+    configured = journal.get(Configured)
+    policy = _policy(context, configured)
+    if configured is not None and configured.ttl == policy:
+        return Done()
+    floor = _floor(context)
+    target, ledger = context.target.table(table.target_table), None
+    wanted = journal.get(Wanted) or Wanted()
+    if target is None or target.status != "ACTIVE":
+        return Pending("the target table to become ACTIVE", context.timing.poll(5))
+    if wanted.warm_writes:
+        ledger = context.target.table(table.ledger_table)
+        if ledger is None or ledger.status != "ACTIVE":
+            return Pending("the ledger to become ACTIVE", context.timing.poll(5))
+    if (
+        _protected(context, target)
+        or _described(context, target, wanted)
+        or _warmed(context, (target, ledger), wanted)
+        or _expiring(context, wanted, policy, configured)
+    ):
+        return Acted()
+    _settle(context)
+    journal.put(Configured(floor, policy), "the target table is set up, the floor is stored")
+    return Acted()
+
+
+def _policy(context: Context, configured: Configured | None) -> TtlPolicy:
+    if context.orders.ttl is not None:
+        return context.orders.ttl
+    return TtlPolicy(configured.ttl) if configured is not None else TtlPolicy.AT_SWITCH
+
+
+# Each of these looks before it acts, and says whether it acted.
+
+
+def _protected(context: Context, target: TableFacts) -> bool:
+    gateway, name = context.target, context.table.target_table
+    if not target.deletion_protection:
+        gateway.protect(name)
+        return True
+    if not gateway.backups(name).enabled:
+        gateway.enable_backups(name)
+        return True
+    return False
+
+
+def _described(context: Context, target: TableFacts, wanted: Wanted) -> bool:
+    """Tags and table class. What somebody tagged in the target meanwhile stays."""
+    tags: dict[str, str] = json.loads(wanted.tags)
+    if tags:
+        there = context.target.tags(target.arn)
+        missing = {key: value for key, value in tags.items() if there.get(key) != value}
+        if missing:
+            context.target.tag(target.arn, missing)
+            return True
+    if target.table_class != wanted.table_class:
+        context.target.set_class(context.table.target_table, wanted.table_class)
+        return True
+    return False
+
+
+def _warmed(
+    context: Context, tables: tuple[TableFacts | None, TableFacts | None], wanted: Wanted
+) -> bool:
+    """The ledger is born cold, and so is the target: both grow warm before a backlog meets them."""
+    names = (context.table.target_table, context.table.ledger_table)
+    for name, facts in zip(names, tables, strict=True):
+        if wanted.warm_writes and facts is not None and facts.warm_writes < wanted.warm_writes:
+            context.target.warm(name, facts.warm_reads, wanted.warm_writes)
+            return True
+    return False
+
+
+def _expiring(
+    context: Context, wanted: Wanted, policy: TtlPolicy, configured: Configured | None
+) -> bool:
+    """Time to live: only where the operator wants it before the switch."""
+    on = policy is TtlPolicy.NOW and bool(wanted.ttl_attribute)
+    taken_back = configured is not None and configured.ttl == TtlPolicy.NOW
+    if not on and not taken_back:
+        return False
+    name = context.table.target_table
+    there = context.target.expiry(name)
+    if there.enabled == on:
+        return False
+    context.target.set_expiry(name, there.attribute or wanted.ttl_attribute, on)
+    return True
+
+
+def _settle(context: Context) -> None:
+    """What was lost before the snapshot is in it. The floor does not say so: it is never raised."""
+    exported = context.journal.get(Exported)
+    assert exported is not None
+    context.ledger.settle(round((exported.export_time - context.timing.export_fuzz) * 1_000_000))
+
+
+def _floor(context: Context) -> int:
+    """The floor that stands in the ledger: the snapshot holds every change before it."""
+    exported, imported = context.journal.get(Exported), context.journal.get(Imported)
+    if exported is None or not exported.done or imported is None or not imported.done:
+        raise AssertionError("Export and import come first.")
+    ours = round((exported.export_time - context.timing.floor_margin) * 1_000_000)
+    stored = context.ledger.settings().floor
+    if stored is not None and stored <= ours:
+        return stored
+    # Never raised: DynamoDB may deliver a change up to 168 hours late, and one that is newer than
+    # the snapshot must not be taken for part of it. A lower floor costs a few writes, no more.
+    after = context.ledger.store_floor(ours, exported.arn)
+    return ours if after.floor is None else after.floor

@@ -1,0 +1,168 @@
+"""The export: a snapshot as of a moment at which the buffer was already catching changes."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from bootstrap.core.errors import AccountError, BlockedError, Side
+from bootstrap.core.formatting import moment
+from bootstrap.core.ports import ExportFacts, ExportRequest
+from bootstrap.journal.records import Buffered, Exported, Recovery, State
+from bootstrap.run.step_context import Acted, Context, Done, Measure, Outcome, Pending
+
+name = "export"
+state = State.EXPORTING
+
+TOKEN_SECONDS = 7 * 3600
+"""How long a repeated call is trusted to find the first one. AWS: a client token is good for eight
+hours (API reference, ExportTableToPointInTime); one is left for the call itself and for clocks.
+"""
+DATE_RESOLUTION = 1
+"""Seconds. AWS's Date header drops the fraction: the observation was up to this much later."""
+
+
+def advance(context: Context) -> Outcome:
+    """From nothing to a complete export, one act at a time."""
+    exported = context.journal.get(Exported)
+    if exported is None or not exported.begun:
+        return _intend(context, exported or Exported())
+    if exported.done:
+        return Done()
+    if not exported.arn:
+        return _begin(context, exported)
+    return _follow(context, exported)
+
+
+def _intend(context: Context, exported: Exported) -> Outcome:
+    """Chooses ExportTime, and waits until DynamoDB can export as of it."""
+    journal, table, timing = context.journal, context.table, context.timing
+    buffered = journal.get(Buffered)
+    if buffered is None:
+        raise AssertionError("The buffer step comes first.")
+    backups = context.source.backups(table.source_table)
+    if not backups.enabled:
+        journal.put(Recovery(journal.now()), "switching on point-in-time recovery of the source")
+        context.source.enable_backups(table.source_table)
+        return Acted()
+    # The snapshot must not be older than the buffer: a change made before the destination was
+    # ACTIVE is not in the stream, so it has to be in the snapshot. Hence two minutes after the
+    # observation, by AWS's own clock, and never the default of the call, which lies about five
+    # minutes back. A recovery window that was opened only now begins later still.
+    earliest = buffered.active_at + DATE_RESOLUTION + timing.export_margin
+    export_time = math.ceil(max(earliest, backups.earliest or 0))
+    if backups.latest is None or backups.latest < export_time:
+        return Pending(
+            f"point-in-time recovery to reach the export time {moment(export_time)}",
+            timing.poll(10),
+            Measure(since=buffered.active_at),
+        )
+    prefix = f"{table.snapshot_prefix}/{journal.run_id}/{exported.attempt}"
+    # Token and ExportTime before the call: whoever finds this note repeats the same call, or finds
+    # the export that it began. Neither pays for a second one.
+    journal.put(
+        Exported(
+            attempt=exported.attempt,
+            token=f"{journal.run_id}-export-{exported.attempt}",
+            export_time=export_time,
+            prefix=prefix,
+            intended_at=journal.now(),
+        ),
+        f"exporting as of {moment(export_time)} to {prefix}/",
+    )
+    return Acted()
+
+
+def _begin(context: Context, exported: Exported) -> Outcome:
+    """Calls, unless the world already has the export."""
+    journal, table, outputs = context.journal, context.table, context.outputs
+    facts = context.source.find_export(table.source_table_arn, exported.prefix)
+    if facts is None:
+        if journal.now() - exported.intended_at > TOKEN_SECONDS:
+            return _again(context, exported, "the export that was intended never began")
+        facts = context.source.export(
+            ExportRequest(
+                table_arn=table.source_table_arn,
+                export_time=exported.export_time,
+                token=exported.token,
+                bucket=outputs.snapshot_bucket,
+                bucket_owner=outputs.target.account_id,
+                prefix=exported.prefix,
+                key=outputs.snapshot_key_arn,
+            )
+        )
+    if facts is None:
+        backups = context.source.backups(table.source_table)
+        if not backups.enabled or (backups.earliest or 0) > exported.export_time:
+            return _again(
+                context, exported, "point-in-time recovery does not reach the export time"
+            )
+        return Pending(
+            f"DynamoDB to accept the export time {moment(exported.export_time)}",
+            context.timing.poll(10),
+        )
+    journal.put(dataclasses.replace(exported, arn=facts.arn), f"export {facts.export_id} runs")
+    return Acted()
+
+
+def _again(context: Context, exported: Exported, why: str) -> Outcome:
+    context.journal.put(Exported(attempt=exported.attempt + 1), f"{why}: another one is prepared")
+    return Acted()
+
+
+def _follow(context: Context, exported: Exported) -> Outcome:
+    facts = context.source.describe_export(exported.arn)
+    if facts is None:
+        raise AccountError(
+            Side.SOURCE,
+            f"DynamoDB does not know the export {exported.arn} any more (it forgets them after "
+            "90 days), and its import has not begun.",
+            fix="python -m bootstrap abandon; then python -m bootstrap run, for another snapshot",
+            resumable=False,
+        )
+    if facts.status == "FAILED":
+        return _failed(context, exported, facts)
+    if facts.status != "COMPLETED":
+        return Pending("the export", context.timing.poll(20), measure(facts), True)
+    if facts.export_time is not None and facts.export_time < exported.export_time:
+        raise BlockedError(
+            f"The export {facts.export_id} is as of {moment(facts.export_time)}, before "
+            f"{moment(exported.export_time)}: the buffer may not have been active then.",
+            fix="report this: DynamoDB did not keep to the ExportTime that it was given",
+            resumable=False,
+        )
+    journal = context.journal
+    journal.put(
+        dataclasses.replace(
+            exported,
+            done=True,
+            items=facts.items,
+            size_bytes=facts.size_bytes,
+            started=facts.started,
+            ended=facts.ended,
+        ),
+        f"export {facts.export_id} is complete",
+    )
+    return Acted()
+
+
+def measure(facts: ExportFacts) -> Measure:
+    """How far an export is. DynamoDB tells its size only at the end."""
+    return Measure(items=facts.items, size_bytes=facts.size_bytes, since=facts.started)
+
+
+def _failed(context: Context, exported: Exported, facts: ExportFacts) -> Outcome:
+    journal = context.journal
+    if exported.failed_generation not in (0, journal.generation):
+        why = f"the export failed ({facts.failure or 'without a reason'})"
+        return _again(context, exported, why)
+    journal.put(
+        dataclasses.replace(exported, failure=facts.failure, failed_generation=journal.generation),
+        f"export {facts.export_id} failed",
+    )
+    raise AccountError(
+        Side.SOURCE,
+        f"The export {facts.arn} to s3://{context.outputs.snapshot_bucket}/{exported.prefix}/ "
+        f"failed: {facts.failure or 'without a reason'}.",
+        fix="mend what it names, and run again: that starts another export, which is paid for",
+    )

@@ -1,0 +1,88 @@
+"""The loss detectors as `status` reads them: with the watchdog's own code, and no writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from bootstrap.core.errors import BootstrapError
+from bootstrap.core.stack_outputs import TableOutputs
+from bootstrap.journal.journal import Row
+from bootstrap.journal.records import Buffered, Imported
+from bootstrap.plan.preflight import LARGEST_RECORD_KIB, LEAST_RETENTION_HOURS
+from replicator.detectors import Expected, Identity, Intent, Probed, Readings, Unread
+from replicator.observation import LedgerRows, SourceSide, TargetSide, UnreadableError
+from replicator.rounds import Book
+
+T = TypeVar("T")
+
+
+def expected(table: TableOutputs) -> Expected:
+    """What is held against the stream: the least that a replication can live with."""
+    limits = table.limits
+    return Expected(
+        table.stream_arn,
+        LEAST_RETENTION_HOURS,
+        LARGEST_RECORD_KIB,
+        buffer_share=limits.retention_used_percent / 100,
+        probes_late_seconds=limits.probe_age_minutes * 60,
+        unreplicated_seconds=limits.unreplicated_warning_hours * 3600,
+    )
+
+
+class Looks:
+    """Both accounts, one reading at a time: what cannot be read keeps nobody from the rest."""
+
+    def __init__(
+        self,
+        source: SourceSide,
+        target: TargetSide,
+        ledger: LedgerRows,
+        quarantine: Callable[[], int],
+        failures: Callable[[], int],
+    ) -> None:
+        self._source, self._target, self._ledger = source, target, ledger
+        self._quarantine, self._failures = quarantine, failures
+
+    def readings(self, row: Row, at: float) -> Readings:
+        """Everything that the detectors judge. `at`: AWS's time; `row`: the journal's."""
+        intent = _read(self._ledger.intent)
+        since = intent.counted_from if isinstance(intent, Intent) else None
+        buffered, imported = row.record(Buffered), row.record(Imported)
+        book = _read(self._ledger.book)
+        return Readings(
+            at=at,
+            intent=intent,
+            mapping=_read(self._target.mapping),
+            destinations=_read(self._source.destinations),
+            stream=_read(self._source.stream),
+            source=_identity(_read(self._source.table_id), buffered.table_id if buffered else ""),
+            target=_identity(_read(self._target.table_id), imported.table_id if imported else ""),
+            quarantine=_read(self._quarantine),
+            failures=_read(self._failures),
+            skipped=_read(lambda: self._source.skipped(since or 0.0, at)),
+            unreplicated=_read(lambda: self._source.unreplicated(at)),
+            probed=_probed(book),
+            outage=None if isinstance(book, Unread) else book.outage,
+            overrun=None if isinstance(book, Unread) else book.overrun,
+        )
+
+
+def _read(reading: Callable[[], T]) -> T | Unread:
+    try:
+        return reading()
+    except UnreadableError as error:
+        return Unread(str(error))
+    except BootstrapError as error:
+        return Unread(error.what)  # there are no credentials, or the role cannot be assumed
+
+
+def _identity(now: str | Unread | None, first: str) -> Identity | Unread:
+    return now if isinstance(now, Unread) else Identity(now, first or None)
+
+
+def _probed(book: Book | Unread) -> Probed | Unread:
+    if isinstance(book, Unread):
+        return book
+    waiting = book.waiting[0].at if book.waiting else None
+    return Probed(book.through, waiting, book.lag)

@@ -1,0 +1,153 @@
+"""The two passes over two exports: every data file to digests, then partition against partition.
+
+Files do not depend on one another, nor do partitions: each is a task of its own for any process,
+and what is finished stays finished.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache, partial
+
+from bootstrap.verify.compare.partitions import (
+    Counts,
+    Difference,
+    compare_partition,
+    counts_of,
+    differences_in,
+)
+from bootstrap.verify.compare.spool import SOURCE, TARGET, RunWriter, Spool, whole_file
+from bootstrap.verify.errors import OtherSpoolError
+from bootstrap.verify.exports.digests import Digester
+from bootstrap.verify.exports.files import blocks, damaged
+from bootstrap.verify.exports.manifest import DataFile, Export
+from bootstrap.verify.exports.objects import Opener
+from bootstrap.verify.workers import cores, each
+
+BUFFER_BYTES = 64 << 20
+"""Digests in memory before they are written, all workers together."""
+
+SMALL = 20_000
+"""Items on both sides below which other processes would take longer to start than to work."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a comparison is. `items` counts the lines of finished files, of both sides."""
+
+    files: int
+    of_files: int
+    items: int
+    of_items: int
+    partitions: int
+    of_partitions: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came out. Stays readable as long as the spool is there."""
+
+    source: Export
+    target: Export
+    spool: Spool
+    counts: Counts
+
+    def differences(self) -> Iterator[Difference]:
+        """The keys that differ, in order of key digests; read from the spool when asked for."""
+        last = b""
+        for partition in range(self.spool.plan.partitions):
+            result = self.spool.result(partition)
+            for difference in differences_in(result):
+                if difference.key <= last:
+                    raise OtherSpoolError(
+                        f"The differences in {result} are not in the order of their keys.",
+                        fix="delete it, and run again: that partition is compared again",
+                    )
+                last = difference.key
+                yield difference
+
+
+def compare(
+    source: Export,
+    target: Export,
+    spool: Spool,
+    opener: Opener,
+    *,
+    workers: int | None = None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> Comparison:
+    """Compares two full exports, or goes on where a comparison in this spool was stopped.
+
+    `workers` None: as many as there are cores, up to four; one where the tables are small. With
+    more than one, the caller's main module has to be importable without side effects, because
+    processes are spawned.
+
+    Raises:
+        DamagedExportError, DuplicateKeyError: an export is not what it says; names the file.
+        AccountError: S3 refuses or breaks off for good.
+    """
+    both = {SOURCE: source, TARGET: target}
+    if workers is None:
+        workers = 1 if source.items + target.items < SMALL else cores()
+    todo = [(side, n) for side, export in both.items() for n in spool.missing_runs(side, export)]
+    partitions = spool.missing_results()
+    of_files = len(source.files) + len(target.files)
+    of_items = source.items + target.items
+    items = of_items - sum(both[side].files[n].items for side, n in todo)
+
+    def tell(files: int, items: int, left: int) -> None:
+        of = spool.plan.partitions
+        on_progress(Progress(of_files - files, of_files, items, of_items, of - left, of))
+
+    tell(len(todo), items, len(partitions))
+    # The largest first: the last one to end should not be one that began late.
+    todo.sort(key=lambda one: -both[one[0]].files[one[1]].items)
+    work = [(side, both[side].bucket, both[side].files[n]) for side, n in todo]
+    digest = partial(_digest_file, spool, opener, BUFFER_BYTES // max(1, workers))
+    for left, held in enumerate(each(digest, work, workers), 1):
+        items += held
+        tell(len(work) - left, items, len(partitions))
+    one = partial(_compare_one, spool, source, target)
+    for left, _ in enumerate(each(one, partitions, workers), 1):
+        tell(0, items, len(partitions) - left)
+    counts = Counts()
+    for partition in range(spool.plan.partitions):
+        counts += counts_of(spool.result(partition))
+    for export, held in ((source, counts.source), (target, counts.target)):
+        if spool.plan.sample >= 1 and held != export.items:
+            raise OtherSpoolError(
+                f"{spool.directory} holds {held} of the {export.items} digests of {export.arn}.",
+                fix=f"delete {spool.directory} and run again: its disk has lost a part of it",
+            )
+    return Comparison(source, target, spool, counts)
+
+
+def _digest_file(spool: Spool, opener: Opener, buffer: int, work: tuple[str, str, DataFile]) -> int:
+    """Digests one data file into its run; returns how many lines it has."""
+    side, bucket, file = work
+    digest = _digester(spool.plan.key, spool.plan.sample)
+    line = 0
+    # The file is proven only at its end, and so the run appears only then.
+    with whole_file(spool.run(side, file.number)) as out:
+        run = RunWriter(out, spool.plan.partitions, buffer)
+        for lines in blocks(opener(), bucket, file):
+            pairs: list[bytes | None] = []
+            try:
+                digest.extend(pairs, lines)
+            except ValueError as error:
+                damaged(file, f"line {line + len(pairs) + 1} is unreadable ({error})")
+            run.add(pairs, file.number, line)
+            line += len(lines)
+        run.finish()
+    return line
+
+
+@cache
+def _digester(key: tuple[str, ...], sample: float) -> Digester:
+    """One for all files of a process: what it has learnt of a table's lines serves the next."""
+    return Digester(key, sample)
+
+
+def _compare_one(spool: Spool, source: Export, target: Export, partition: int) -> Counts:
+    return compare_partition(spool, partition, source, target)

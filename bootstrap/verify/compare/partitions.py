@@ -1,0 +1,269 @@
+"""One partition of both sides: which keys differ. In memory at once: one partition at most.
+
+A partition that is larger than foreseen is compared in several passes, by further bits of the key.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from enum import Enum
+from pathlib import Path
+from typing import BinaryIO
+
+from bootstrap.verify.compare.spool import (
+    ITEMS_PER_PARTITION,
+    RECORD_BYTES,
+    SOURCE,
+    TARGET,
+    Spool,
+    pieces,
+    place,
+    whole_file,
+)
+from bootstrap.verify.errors import DuplicateKeyError
+from bootstrap.verify.exports.manifest import TAKE_ANOTHER, Export
+from replicator.canonical import DIGEST_BYTES, digest
+
+MOST_AT_ONCE = ITEMS_PER_PARTITION * 3 // 2
+"""Keys of a side in memory: four workers at it stay within 400 MB together."""
+
+DIFFERENCES_AT_ONCE = 100_000
+"""Keys that differ whose places are in memory: each further so many read the partition again."""
+
+ABSENT = digest(None)
+
+_PAIR = struct.Struct(f"{DIGEST_BYTES}s{DIGEST_BYTES}s{RECORD_BYTES - 2 * DIGEST_BYTES}x")
+_DIFFERENCE = struct.Struct(">16sB24s24s")  # key, which sides have it, image and place of both
+_FOUND = struct.Struct(">16sII")
+_NOWHERE = bytes(_FOUND.size)
+DIFFERENCE_BYTES = _DIFFERENCE.size
+_TAIL = struct.Struct(">I")
+
+
+class Kind(Enum):
+    """How a key differs, seen from the target."""
+
+    MISSING = "missing"
+    EXTRA = "extra"
+    DIFFERENT = "different"
+
+
+@dataclass(frozen=True)
+class Found:
+    """An item of one side: the digest of its image, and where it is in that export."""
+
+    image: bytes
+    file: int
+    line: int
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A key whose items differ. `key` is the key's digest; None is absence."""
+
+    key: bytes
+    source: Found | None
+    target: Found | None
+
+    @property
+    def kind(self) -> Kind:
+        if self.target is None:
+            return Kind.MISSING
+        return Kind.EXTRA if self.source is None else Kind.DIFFERENT
+
+    @property
+    def source_image(self) -> bytes:
+        """The digest of the source's image; absence has one too."""
+        return ABSENT if self.source is None else self.source.image
+
+    @property
+    def target_image(self) -> bytes:
+        """The digest of the target's image; absence has one too."""
+        return ABSENT if self.target is None else self.target.image
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many items there are on both sides, and how the keys compare."""
+
+    source: int = 0
+    target: int = 0
+    equal: int = 0
+    missing: int = 0
+    extra: int = 0
+    different: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        theirs = asdict(other)
+        return Counts(**{name: value + theirs[name] for name, value in asdict(self).items()})
+
+    @property
+    def differing(self) -> int:
+        return self.missing + self.extra + self.different
+
+
+def compare_partition(spool: Spool, partition: int, source: Export, target: Export) -> Counts:
+    """Compares a partition and leaves its result in the spool: the differences, then the counts.
+
+    Raises:
+        DuplicateKeyError: one export has a key twice.
+    """
+    expected = max(source.items, target.items) * min(spool.plan.sample, 1.0)
+    passes = max(1, math.ceil(expected / spool.plan.partitions / MOST_AT_ONCE))
+    counts = Counts()
+    with whole_file(spool.result(partition)) as file:
+        for turn in range(passes):
+            ours = _Part(spool, SOURCE, source, partition, turn, passes)
+            theirs = _Part(spool, TARGET, target, partition, turn, passes)
+            counts += _compare(ours, theirs, file)
+        tail = json.dumps(asdict(counts)).encode()
+        file.write(tail + _TAIL.pack(len(tail)))
+    return counts
+
+
+def counts_of(result: Path) -> Counts:
+    """The counts of a finished partition."""
+    return _open(result)[0]
+
+
+def differences_in(result: Path) -> Iterator[Difference]:
+    """The differences of a finished partition, by key digest, read as they are asked for."""
+    _, size = _open(result)
+    with result.open("rb") as file:
+        for _ in range(size // _DIFFERENCE.size):
+            yield unpacked(file.read(_DIFFERENCE.size))
+
+
+def packed(difference: Difference) -> bytes:
+    """DIFFERENCE_BYTES of it."""
+    ours, theirs = (
+        _NOWHERE if found is None else _FOUND.pack(found.image, found.file, found.line)
+        for found in (difference.source, difference.target)
+    )
+    present = (difference.source is not None) + 2 * (difference.target is not None)
+    return _DIFFERENCE.pack(difference.key, present, ours, theirs)
+
+
+def unpacked(record: bytes) -> Difference:
+    """What `packed` made bytes of."""
+    key, present, ours, theirs = _DIFFERENCE.unpack(record)
+    return Difference(
+        key,
+        source=Found(*_FOUND.unpack(ours)) if present & 1 else None,
+        target=Found(*_FOUND.unpack(theirs)) if present & 2 else None,
+    )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one side has of a partition in one of its passes."""
+
+    spool: Spool
+    side: str
+    export: Export
+    partition: int
+    turn: int
+    passes: int
+
+    def images(self) -> dict[bytes, bytes]:
+        """The digests of the images, by those of their keys. All of it in C: records are many."""
+        found: dict[bytes, bytes] = {}
+        count = 0
+        for piece in self._pieces():
+            found.update(_PAIR.iter_unpack(piece))
+            count += len(piece) // RECORD_BYTES
+        if len(found) != count:
+            self._refuse_duplicates()
+        return found
+
+    def records(self) -> Iterator[bytes]:
+        for piece in self._pieces():
+            yield from _cut(piece)
+
+    def _pieces(self) -> Iterator[bytes]:
+        partitions = self.spool.plan.partitions
+        least, after = self._turn()
+        for data in self.export.files:
+            for piece in pieces(self.spool.run(self.side, data.number), self.partition, partitions):
+                if self.passes == 1:
+                    yield piece
+                else:
+                    yield b"".join(record for record in _cut(piece) if least <= record < after)
+
+    def _turn(self) -> tuple[bytes, bytes]:
+        """How keys of this pass begin, and how those of after it do.
+
+        Cut by the 16 bits after those that chose the partition: so passes are in the order of keys.
+        """
+        of = 1 << 16
+        least, after = (
+            (self.partition * of + -(-turn * of // self.passes))
+            * (of // self.spool.plan.partitions)
+            for turn in (self.turn, self.turn + 1)
+        )
+        beyond = b"\xff" * (RECORD_BYTES + 1)
+        return least.to_bytes(4, "big"), after.to_bytes(4, "big") if after < 1 << 32 else beyond
+
+    def _refuse_duplicates(self) -> None:
+        seen: dict[bytes, bytes] = {}
+        for record in self.records():
+            before = seen.setdefault(record[:DIGEST_BYTES], record)
+            if before is not record:
+                (one, line), (two, other) = place(before), place(record)
+                files = self.export.files
+                raise DuplicateKeyError(
+                    f"The export {self.export.arn} holds one key twice: in line {line + 1} of "
+                    f"{files[one].key} and in line {other + 1} of {files[two].key}.",
+                    fix=TAKE_ANOTHER,
+                )
+
+
+def _cut(piece: bytes) -> Iterator[bytes]:
+    return (piece[n : n + RECORD_BYTES] for n in range(0, len(piece), RECORD_BYTES))
+
+
+def _compare(ours: _Part, theirs: _Part, file: BinaryIO) -> Counts:
+    left, right = ours.images(), theirs.images()
+    counts = Counts(len(left), len(right), len(left))
+    if left == right:
+        return counts
+    odd = [key for key, image in left.items() if right.get(key) != image]
+    odd += [key for key in right if key not in left]
+    odd.sort()
+    kinds = bytes((key in left) + 2 * (key in right) for key in odd)
+    # All keys may differ: their images make room before their places are looked up.
+    del left, right
+    for begin in range(0, len(odd), DIFFERENCES_AT_ONCE):
+        some = slice(begin, begin + DIFFERENCES_AT_ONCE)
+        _write(file, odd[some], kinds[some], ours, theirs)
+    missing, extra, different = (kinds.count(present) for present in (1, 2, 3))
+    equal = counts.source - missing - different
+    return Counts(counts.source, counts.target, equal, missing, extra, different)
+
+
+def _write(file: BinaryIO, keys: Sequence[bytes], kinds: bytes, ours: _Part, theirs: _Part) -> None:
+    numbers = {key: n for n, key in enumerate(keys)}
+    both = []
+    for part in (ours, theirs):
+        found = [_NOWHERE] * len(keys)
+        for record in part.records():
+            number = numbers.get(record[:DIGEST_BYTES])
+            if number is not None:
+                found[number] = record[DIGEST_BYTES:]
+        both.append(found)
+    for each in zip(keys, kinds, *both, strict=True):
+        file.write(_DIFFERENCE.pack(*each))
+
+
+def _open(result: Path) -> tuple[Counts, int]:
+    """The counts, and how many bytes of differences come before them."""
+    with result.open("rb") as file:
+        file.seek(-_TAIL.size, os.SEEK_END)
+        (length,) = _TAIL.unpack(file.read(_TAIL.size))
+        size = file.seek(-_TAIL.size - length, os.SEEK_END)
+        return Counts(**json.loads(file.read(length))), size

@@ -1,0 +1,70 @@
+"""What a verification works with, and what the operator asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from bootstrap.core.stack_outputs import Outputs, TableOutputs
+from bootstrap.core.timing import Clock, Timing
+from bootstrap.journal.journal import Journal, Store
+from bootstrap.journal.lease import Lease
+from bootstrap.run.step_context import Context
+from bootstrap.verify.export_pair import Exports
+from bootstrap.verify.exports.objects import Opener
+from bootstrap.verify.judge.point_reads import Items
+from bootstrap.verify.judge.report import Entries
+from bootstrap.verify.repair import Mender
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the operator asked for."""
+
+    spool: Path
+    report: Path | None = None
+    source_export: str | None = None
+    target_export: str | None = None
+    sample: float = 1.0
+    until_judged: float = 0.0
+    enable_target_recovery: bool = False
+    show_values: bool = False
+    fresh: bool = False
+    take_over: bool = False
+    read_source: bool = False
+    repair: bool = False
+    dry_run: bool = False
+    yes: bool = False
+    workers: int | None = None
+
+
+class Ledger(Entries, Protocol):
+    """The ledger, as far as a verification reads and writes it itself."""
+
+    def settle(self, until: int) -> None:
+        """No change of before this moment (µs) is missing: no loss detector counts it any more."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One table's verification: what it works with in both accounts."""
+
+    outputs: Outputs
+    table: TableOutputs
+    source: Exports
+    target: Exports
+    source_items: Items
+    target_items: Items
+    ledger: Ledger
+    store: Store
+    journal: Journal
+    lease: Lease
+    opener: Opener
+    context: Callable[[], Context]
+    """Of one proof that everything is applied; over this verification's own journal."""
+    mender: Callable[[], Mender]
+    timing: Timing
+    clock: Clock
+    say: Callable[[str], None]

@@ -1,0 +1,253 @@
+"""Takes what a verification compares: both exports, and the proof that lies between them.
+
+The order makes what differs judgeable. First the source's time Ts is chosen. Then it is proved that
+every change made up to a moment past Ts has been applied; and the target's time Tt is later than
+that proof. So what the source was at Ts has had its chance to be in the target at Tt, and only
+what was changed in between cannot be judged. Each intention is in the journal before its act.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bootstrap.aws.exports import Wanted
+from bootstrap.core.errors import AccountError, BlockedError, Side
+from bootstrap.core.formatting import moment
+from bootstrap.core.ports import Backups, ExportFacts, TableFacts
+from bootstrap.core.timing import Timing
+from bootstrap.journal.journal import Journal
+from bootstrap.journal.records import CaughtUp, Exported, Probing
+from bootstrap.journal.verification_records import Proof, SourceTaken, Taken, TargetTaken
+from bootstrap.run.step_context import Acted, Context, Done, Outcome, Pending
+from bootstrap.run.steps import catch_up
+
+TOKEN_SECONDS = 7 * 3600
+"""How long a repeated call is trusted to find the first one; AWS's own limit is eight hours (API
+reference, ExportTableToPointInTime)."""
+
+
+class Exports(Protocol):
+    """One table's exports in its own account."""
+
+    name: str
+
+    @property
+    def side(self) -> Side: ...
+
+    def table(self) -> TableFacts | None: ...
+
+    def backups(self) -> Backups: ...
+
+    def switch_backups(self, on: bool) -> None: ...
+
+    def start(self, table_arn: str, wanted: Wanted) -> ExportFacts | None: ...
+
+    def describe(self, arn: str) -> ExportFacts | None: ...
+
+    def find(self, table_arn: str, prefix: str) -> ExportFacts | None: ...
+
+
+@dataclass
+class Taking:
+    """One round's exports and proof. `context` makes the context of one proof, fresh each time."""
+
+    source: Exports
+    target: Exports
+    source_arn: str
+    target_arn: str
+    prefix: str
+    journal: Journal
+    timing: Timing
+    context: Callable[[], Context]
+    _proving: Context | None = field(default=None, init=False)
+
+    def taken(self, kind: type[Taken]) -> Taken | None:
+        """What this round noted of an export."""
+        found = self.journal.get(kind)
+        return found if found is not None and found.round == self.journal.run_id else None
+
+    def proof(self) -> Proof | None:
+        """This round's proof, if it reaches past what the source's export can hold."""
+        found, source = self.journal.get(Proof), self.taken(SourceTaken)
+        if found is None or source is None or found.round != self.journal.run_id:
+            return None
+        return found if found.moment >= source.export_time + self.timing.export_fuzz else None
+
+    def advance(self) -> Outcome:
+        """One act. Done: both exports are complete, and the proof is made."""
+        source, target, proof = self.taken(SourceTaken), self.taken(TargetTaken), self.proof()
+        if source is None:
+            return self._intend(SourceTaken, math.ceil(self.journal.now()))
+        outcomes = [self._export(self.source, self.source_arn, SourceTaken)]
+        if proof is None:
+            outcomes.append(self.prove(source.export_time + self.timing.export_fuzz))
+        elif target is None or target.export_time < proof.at + self.timing.export_fuzz:
+            # One fuzz later than the proof: the export may hold what was a minute earlier.
+            attempt = 1 if target is None else target.attempt + 1
+            return self._intend(TargetTaken, math.ceil(proof.at + self.timing.export_fuzz), attempt)
+        else:
+            outcomes.append(self._export(self.target, self.target_arn, TargetTaken))
+        if any(isinstance(outcome, Acted) for outcome in outcomes):
+            return Acted()
+        pending = [outcome for outcome in outcomes if isinstance(outcome, Pending)]
+        if not pending:
+            return Done() if proof is not None else Acted()
+        what = "; ".join(dict.fromkeys(each.what for each in pending))
+        return Pending(what, min(each.poll for each in pending))
+
+    # -- the proof -------------------------------------------------------------------------------
+
+    def until(self, needed: float, kind: type[Proof]) -> Outcome:
+        """Done once there is a proof of this kind, of whatever round, that reaches `needed`."""
+        return Done() if self.proved(kind) >= needed else self.prove(needed, kind)
+
+    def proved(self, kind: type[Proof]) -> float:
+        """Up to when all changes are known to be applied. Epoch seconds."""
+        found = self.journal.get(kind)
+        return 0.0 if found is None else found.moment
+
+    def prove(self, needed: float, kind: type[Proof] = Proof) -> Outcome:
+        """Waits until every change made up to `needed` has been applied, and notes it."""
+        journal = self.journal
+        if journal.now() < needed:
+            return Pending(f"the clock to reach {moment(needed)}", self.timing.poll(10))
+        if self._proving is None:
+            exported = journal.get(Exported)
+            if exported is None or exported.export_time < int(needed):
+                # What was lost before is in the source's export, and shows as a difference.
+                noted = Exported(token=journal.run_id, export_time=math.ceil(needed), done=True)
+                journal.put(noted, f"proving that changes up to {moment(needed)} are applied")
+            if journal.get(Probing) is not None:
+                journal.forget(Probing, "probes of an earlier proof say nothing of this one")
+            self._proving = self.context()
+        outcome = catch_up.advance(self._proving)
+        if not isinstance(outcome, Done):
+            return outcome
+        self._proving = None
+        caught = journal.get(CaughtUp)
+        if caught is None or caught.moment < needed:
+            return Acted()
+        journal.put(
+            kind(journal.run_id, caught.moment, journal.now()),
+            f"every change made up to {moment(caught.moment)} is applied",
+        )
+        return Acted()
+
+    # -- an export -------------------------------------------------------------------------------
+
+    def _intend(self, kind: type[Taken], at: int, attempt: int = 1) -> Outcome:
+        """Token and time before the call: whoever finds this repeats the same call, or finds what
+        it began. Nobody pays for a second one.
+        """
+        journal, side = self.journal, kind.key.removeprefix("verify-")
+        noted = kind(
+            round=journal.run_id,
+            attempt=attempt,
+            token=f"{journal.run_id}-{kind.key}-{attempt}",
+            export_time=at,
+            prefix=f"verify/{self.prefix}/{journal.run_id}/{side}-{attempt}",
+            intended_at=journal.now(),
+        )
+        journal.put(noted, f"exporting the {side} as of {moment(at)} to {noted.prefix}/")
+        return Acted()
+
+    def _export(self, account: Exports, table_arn: str, kind: type[Taken]) -> Outcome:
+        taken = self.taken(kind)
+        assert taken is not None
+        if taken.done:
+            return Done()
+        return (
+            self._follow(account, kind, taken)
+            if taken.arn
+            else self._begin(account, table_arn, kind, taken)
+        )
+
+    def _begin(self, account: Exports, table_arn: str, kind: type[Taken], taken: Taken) -> Outcome:
+        backups = account.backups()
+        refuse_without_recovery(account, backups)
+        if (backups.earliest or 0) > taken.export_time:
+            # Its window was opened only now.
+            return self._intend(kind, math.ceil(backups.earliest or 0), taken.attempt + 1)
+        if (backups.latest or 0) < taken.export_time:
+            return Pending(
+                f"point-in-time recovery of the {account.side.name.lower()} to reach "
+                f"{moment(taken.export_time)}",
+                self.timing.poll(10),
+            )
+        facts = account.find(table_arn, taken.prefix)
+        if facts is None:
+            if self.journal.now() - taken.intended_at > TOKEN_SECONDS:
+                return self._intend(kind, math.ceil(self.journal.now()), taken.attempt + 1)
+            facts = account.start(
+                table_arn, Wanted(taken.token, taken.prefix, time=taken.export_time)
+            )
+        if facts is None:
+            return Pending("DynamoDB to accept the export time", self.timing.poll(10))
+        self.journal.put(
+            dataclasses.replace(taken, arn=facts.arn), f"export {facts.export_id} runs"
+        )
+        return Acted()
+
+    def _follow(self, account: Exports, kind: type[Taken], taken: Taken) -> Outcome:
+        facts = account.describe(taken.arn)
+        if facts is None or facts.status == "FAILED":
+            if taken.failed_generation not in (0, self.journal.generation):
+                return self._intend(kind, math.ceil(self.journal.now()), taken.attempt + 1)
+            self.journal.put(
+                dataclasses.replace(taken, failed_generation=self.journal.generation),
+                "the export failed",
+            )
+            why = "DynamoDB does not know it any more" if facts is None else facts.failure
+            raise AccountError(
+                account.side,
+                f"The export {taken.arn} failed: {why or 'without a reason'}.",
+                fix="mend what it names, and verify again: that starts another export, which is "
+                "paid for",
+            )
+        if facts.status != "COMPLETED":
+            what = f"the {account.side.name.lower()}'s export"
+            return Pending(what, self.timing.poll(20), outlasts=True)
+        self.journal.put(
+            dataclasses.replace(taken, done=True, size_bytes=facts.size_bytes),
+            f"export {facts.export_id} is complete",
+        )
+        return Acted()
+
+
+def refuse_without_recovery(account: Exports, backups: Backups) -> None:
+    """An export needs point-in-time recovery, which costs by the month.
+
+    Raises:
+        BlockedError: when it is off.
+    """
+    if backups.enabled:
+        return
+    if account.side is Side.SOURCE:
+        raise BlockedError(
+            f"Point-in-time recovery of the source table {account.name} is off, and an export "
+            "needs it.",
+            fix="aws dynamodb update-continuous-backups --table-name "
+            f"{account.name} --point-in-time-recovery-specification "
+            "PointInTimeRecoveryEnabled=true",
+        )
+    facts = account.table()
+    raise BlockedError(
+        f"Point-in-time recovery of the target table {account.name} is off, and an export needs "
+        f"it. {recovery_price(facts.size_bytes if facts else 0)}",
+        fix="the same with --enable-target-pitr, which switches it off again at the end",
+    )
+
+
+def recovery_price(size_bytes: int) -> str:
+    """What point-in-time recovery of a table costs: 0.20 USD per GB and month in us-east-1
+    (DynamoDB pricing page); other Regions differ a little.
+    """
+    gigabytes = size_bytes / 1e9
+    return (
+        f"It costs about ${max(0.01, 0.2 * gigabytes):,.2f} a month for its {gigabytes:,.1f} GB "
+        "while it is on."
+    )

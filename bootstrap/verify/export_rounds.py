@@ -1,0 +1,286 @@
+"""The pairs of exports of a verification: taken for it or there before, and compared."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from bootstrap.core.errors import BlockedError, UsageError
+from bootstrap.core.formatting import duration, number, size
+from bootstrap.core.ports import ExportFacts
+from bootstrap.journal.verification_records import (
+    GivenProof,
+    RecoverySwitched,
+    Repairing,
+    SourceTaken,
+    TargetTaken,
+    Verified,
+)
+from bootstrap.run.runner import new_run_id
+from bootstrap.verify.compare import spool as spools
+from bootstrap.verify.compare.comparison import Comparison, compare
+from bootstrap.verify.compare.comparison import Progress as Compared
+from bootstrap.verify.compare.partitions import DIFFERENCE_BYTES
+from bootstrap.verify.compare.spool import JUDGING_BYTES, Spool
+from bootstrap.verify.context import Desk, Options
+from bootstrap.verify.export_pair import Exports, Taking, recovery_price, refuse_without_recovery
+from bootstrap.verify.exports.manifest import Export, read_export, summary_key
+from bootstrap.verify.judge.classify import MARGIN, Moments
+from bootstrap.verify.retry import Patience
+
+
+@dataclass(frozen=True)
+class Round:
+    """A pair of exports, compared, with what judging its differences needs."""
+
+    comparison: Comparison
+    moments: Moments
+
+
+class Rounds:
+    """One table's rounds in this process, from wherever the last process was stopped."""
+
+    def __init__(self, desk: Desk, options: Options, patience: Patience) -> None:
+        self._desk = desk
+        self._options = options
+        self._patience = patience
+
+    def next(self) -> Round:
+        """A pair of exports, complete and compared."""
+        options = self._options
+        if options.source_export is None or options.target_export is None:
+            return self._taken_round()
+        return self._given_round(options.source_export, options.target_export)
+
+    def finished(self) -> str:
+        """The round that is over now. Exports that were there before end none that is going on."""
+        journal = self._desk.journal
+        if self._options.source_export is None:
+            return journal.run_id
+        done = journal.get(Verified)
+        return done.round if done is not None else ""
+
+    # -- taking the exports ----------------------------------------------------------------------
+
+    def _taken_round(self) -> Round:
+        desk, journal = self._desk, self._desk.journal
+        done = journal.get(Verified)
+        over = not journal.run_id or (done is not None and done.round == journal.run_id)
+        begun = self.taking().taken(SourceTaken)
+        if not over and begun is not None and self._forgotten(begun.export_time):
+            over = True
+            desk.say(f"Verification {journal.run_id} was stopped too long ago to be judged.")
+        if over or self._options.fresh:
+            self._options = dataclasses.replace(self._options, fresh=False)
+            refuse_without_recovery(desk.source, desk.source.backups())
+            if not self._options.enable_target_recovery:
+                refuse_without_recovery(desk.target, desk.target.backups())
+            # Before anything is paid for: what a stopped one has left is of no use now.
+            before = (journal.get(SourceTaken), journal.get(TargetTaken))
+            spools.clear(self._options.spool, *(each.arn if each else "" for each in before))
+            journal.begin(new_run_id(journal.now()))
+        else:
+            self._desk.say(f"Going on with verification {journal.run_id}.")
+        taking = self.taking()
+        begun = taking.taken(TargetTaken)
+        if begun is None or not begun.arn:
+            self._ensure_target_recovery()
+        self._patience.wait(taking.advance)
+        source, target, proof = taking.taken(SourceTaken), taking.taken(TargetTaken), taking.proof()
+        assert source is not None and target is not None and proof is not None
+        moments = self._moments(source.export_time, target.export_time, proof.moment)
+        moments = dataclasses.replace(
+            moments, applied_by_target=moments.applied_by_now, repairing=self._repairing()
+        )
+        return self._compared(
+            self._read(source.arn, source.prefix),
+            self._read(target.arn, target.prefix),
+            moments,
+        )
+
+    def _repairing(self) -> bool:
+        begun = self._desk.journal.get(Repairing)
+        return begun is not None and begun.round == self._desk.journal.run_id
+
+    def begin_repair(self) -> None:
+        """Notes the intention: a key mended by a process that dies must not look foreign later."""
+        # With exports that were there before, no key that has an entry is judged.
+        if self._options.source_export is None and not self._repairing():
+            journal = self._desk.journal
+            journal.put(Repairing(journal.run_id), "mending what differs")
+
+    def taking(self) -> Taking:
+        """What takes this round's exports and its proofs."""
+        desk = self._desk
+        table = desk.target.table()
+        if table is None:
+            raise BlockedError(
+                f"There is no target table {desk.table.target_table}.",
+                fix="python -m bootstrap status",
+            )
+        return Taking(
+            source=desk.source,
+            target=desk.target,
+            source_arn=desk.table.source_table_arn,
+            target_arn=table.arn,
+            prefix=desk.table.snapshot_prefix,
+            journal=desk.journal,
+            timing=desk.timing,
+            context=desk.context,
+        )
+
+    def _ensure_target_recovery(self) -> None:
+        desk = self._desk
+        backups = desk.target.backups()
+        if backups.enabled:
+            return
+        if not self._options.enable_target_recovery:
+            # Somebody has switched it off, maybe this very verification after its export.
+            refuse_without_recovery(desk.target, backups)
+        facts = desk.target.table()
+        self._desk.say(
+            f"Switching on point-in-time recovery of the target table {desk.target.name}, until "
+            f"this verification is over. {recovery_price(facts.size_bytes if facts else 0)}"
+        )
+        # The intention first: whoever goes on with this has to know whom to switch it off for.
+        desk.journal.put(RecoverySwitched(desk.journal.now()), "switching on the target's recovery")
+        desk.target.switch_backups(True)
+
+    def restore_recovery(self) -> None:
+        """Switches the target's recovery off again, if this verification switched it on."""
+        desk = self._desk
+        if desk.journal.get(RecoverySwitched) is None:
+            return
+        desk.target.switch_backups(False)
+        desk.journal.forget(RecoverySwitched, "the target's recovery is off again")
+        self._desk.say("Point-in-time recovery of the target table is off again.")
+
+    def tell_recovery(self) -> None:
+        """Says what a verification that ends without a result leaves on, and costs."""
+        if self._desk.journal.get(RecoverySwitched) is not None:
+            self._desk.say(
+                f"Point-in-time recovery of the target table {self._desk.target.name} stays on "
+                "until a verification is over: verify again, or switch it off yourself."
+            )
+
+    # -- exports that are there ------------------------------------------------------------------
+
+    def _given_round(self, source_arn: str, target_arn: str) -> Round:
+        desk = self._desk
+        source = self._complete(desk.source, source_arn)
+        target = self._complete(desk.target, target_arn)
+        ours, theirs = self._read(source_arn, source.prefix), self._read(target_arn, target.prefix)
+        if ours.time is None or theirs.time is None:
+            raise UsageError(
+                "An incremental export does not hold the whole table.",
+                fix="name two full exports, or none, and they are taken",
+            )
+        self._refuse_unjudgeable(ours.time, theirs.time)
+        taking = self.taking()
+        needed = ours.time / 1e6 + desk.timing.export_fuzz
+        since = desk.journal.now()
+        self._patience.wait(lambda: taking.until(max(needed, since), GivenProof))
+        caught = taking.proved(GivenProof)
+        moments = self._moments(ours.time / 1e6, theirs.time / 1e6, caught)
+        return self._compared(ours, theirs, moments)
+
+    def _complete(self, account: Exports, arn: str) -> ExportFacts:
+        facts = account.describe(arn)
+        if facts is None or facts.status != "COMPLETED":
+            raise UsageError(
+                f"The export {arn} is {facts.status if facts else 'unknown'} in the "
+                f"{account.side.account}.",
+                fix="aws dynamodb list-exports, and name one that is COMPLETED",
+            )
+        if arn.split("/export/")[0].rsplit("/", 1)[-1] != account.name:
+            raise UsageError(
+                f"The export {arn} is not of table {account.name}.",
+                fix=f"name exports of {self._desk.table.source_table} and of its replica",
+            )
+        return facts
+
+    def _refuse_unjudgeable(self, source: int, target: int) -> None:
+        if target < source:
+            raise UsageError(
+                "The target's export is from before the source's: what was changed in between "
+                "would look like a difference.",
+                fix="name an export of the target that is later than the source's",
+            )
+        age = self._desk.journal.now() - source / 1e6
+        if self._forgotten(source / 1e6):
+            kept = self._desk.table.ledger_retention_days * 86_400
+            raise UsageError(
+                f"The source's export is {duration(age)} old, and the ledger forgets what it knows "
+                f"of a key after {duration(kept)}: it could not say what was changed since.",
+                fix="name a later export, or none, and they are taken",
+            )
+
+    def refuse_forgotten(self, moments: Moments) -> None:
+        """A key without an entry has not been changed since only as long as none is forgotten.
+
+        Raises:
+            BlockedError: when the ledger may have lost entries that are needed.
+        """
+        if self._forgotten(moments.source / 1e6):
+            raise BlockedError(
+                "This took so long that the ledger no longer knows of all that was changed since "
+                "the source's export.",
+                fix="python -m bootstrap verify --fresh with more --workers, or with --sample",
+            )
+
+    def _forgotten(self, since: float) -> bool:
+        """Whether the ledger may have lost entries of changes made after this epoch second."""
+        kept = self._desk.table.ledger_retention_days * 86_400
+        return self._desk.journal.now() - since > kept
+
+    # -- comparing -------------------------------------------------------------------------------
+
+    def _moments(self, source: float, target: float, applied: float) -> Moments:
+        scale = self._desk.timing.scale
+        return Moments(
+            source=round(source * 1e6),
+            target=round(target * 1e6),
+            applied_by_target=None,
+            applied_by_now=int(applied * 1e6),
+            fuzz=round(self._desk.timing.export_fuzz * 1e6),
+            margin=round(MARGIN * scale),
+        )
+
+    def _read(self, arn: str, prefix: str) -> Export:
+        bucket = self._desk.outputs.snapshot_bucket
+        return read_export(self._desk.opener(), bucket, summary_key(arn, prefix or None))
+
+    def _compared(self, source: Export, target: Export, moments: Moments) -> Round:
+        desk, options = self._desk, self._options
+        facts = desk.source.table()
+        assert facts is not None
+        key = tuple(str(each["AttributeName"]) for each in facts.keys)
+        plan = spools.plan(source, target, key, options.sample)
+        needed = size(spools.size(source, target, options.sample))
+        self._desk.say(
+            f"Comparing in {options.spool}, which takes {needed}, and "
+            f"{DIFFERENCE_BYTES + JUDGING_BYTES} bytes more for each key that differs."
+        )
+        spool = Spool.open(options.spool, source, target, plan)
+        comparison = compare(
+            source,
+            target,
+            spool,
+            desk.opener,
+            workers=options.workers,
+            on_progress=self._compared_so_far,
+        )
+        self.refuse_forgotten(moments)
+        spool.check_space(comparison.counts.differing * JUDGING_BYTES)
+        return Round(comparison, moments)
+
+    def _compared_so_far(self, progress: Compared) -> None:
+        self._desk.lease.check()
+        if progress.files < progress.of_files:
+            text = (
+                f"digested {number(progress.items)} of {number(progress.of_items)} items, "
+                f"{progress.files} of {progress.of_files} files"
+            )
+        else:
+            text = f"compared {progress.partitions} of {progress.of_partitions} partitions"
+        self._patience.say(text, same="comparing")

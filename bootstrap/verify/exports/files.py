@@ -1,0 +1,77 @@
+"""The lines of a data file, streamed, and the file held against its manifest by the end."""
+
+from __future__ import annotations
+
+import zlib
+from base64 import b64encode
+from collections.abc import Iterator
+from hashlib import md5
+from typing import NoReturn
+
+from bootstrap.verify.errors import DamagedExportError
+from bootstrap.verify.exports.manifest import TAKE_ANOTHER, DataFile
+from bootstrap.verify.exports.objects import MissingObjectError, Objects
+
+_INFLATED = 1 << 20  # bytes of text at a time: an item has 400 KB at most
+_GZIP = 31  # zlib's window bits for a gzip header
+
+
+def blocks(objects: Objects, bucket: str, file: DataFile) -> Iterator[list[bytes]]:
+    """The file's lines in order, in lists of about a megabyte; never all of them at once.
+
+    What has been handed out is proven only when the iterator ends without an error: a caller keeps
+    its results to itself until then.
+
+    Raises:
+        DamagedExportError: the object is missing, truncated, altered or holds another number of
+            lines than the manifest says.
+    """
+    count = 0
+    rest = b""
+    for text in _inflated(objects, bucket, file):
+        lines = (rest + text).split(b"\n")
+        rest = lines.pop()
+        count += len(lines)
+        if count > file.items:
+            damaged(file, f"it holds more than the {file.items} items that the manifest says")
+        if lines:
+            yield lines
+    if rest:
+        count += 1
+        yield [rest]
+    if count != file.items:
+        damaged(file, f"it holds {count} items, and the manifest says {file.items}")
+
+
+def _inflated(objects: Objects, bucket: str, file: DataFile) -> Iterator[bytes]:
+    digest = md5(usedforsecurity=False)
+    gunzip = zlib.decompressobj(_GZIP)
+    fresh = True  # at the start of a member: an empty file has none
+    try:
+        for chunk in objects.stream(bucket, file.key):
+            digest.update(chunk)
+            pending = chunk
+            while pending:
+                text = gunzip.decompress(pending, _INFLATED)
+                fresh = False
+                if text:
+                    yield text
+                pending = gunzip.unconsumed_tail
+                if gunzip.eof:
+                    pending = gunzip.unused_data
+                    gunzip = zlib.decompressobj(_GZIP)
+                    fresh = True
+    except MissingObjectError:
+        damaged(file, "there is no such object")
+    except zlib.error as error:
+        damaged(file, f"it is not whole gzip ({error})")
+    if not fresh:
+        damaged(file, "it ends in the middle of its gzip stream")
+    found = b64encode(digest.digest()).decode()
+    if found != file.md5:
+        damaged(file, f"its MD5 is {found}, and the manifest says {file.md5}")
+
+
+def damaged(file: DataFile, why: str) -> NoReturn:
+    """Raises the error that names the file."""
+    raise DamagedExportError(f"Reading the export's data file {file.key}: {why}.", fix=TAKE_ANOTHER)

@@ -1,0 +1,165 @@
+"""What an export says about itself: manifest-summary.json and manifest-files.json.
+
+Layout and fields: developer guide, S3DataExport.Output.html.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import md5
+from typing import Any, NoReturn
+
+from bootstrap.verify.errors import DamagedExportError
+from bootstrap.verify.exports.objects import MissingObjectError, Objects
+
+FOLDER = "AWSDynamoDB/"
+TAKE_ANOTHER = (
+    "see who changed the bucket, then verify with --fresh, which exports again, or name another. "
+    "Nothing was compared: a damaged export proves nothing"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """One data file. `number` is its place in the manifest; `md5` is base64 of the object's."""
+
+    number: int
+    key: str
+    items: int
+    md5: str
+
+
+@dataclass(frozen=True)
+class Export:
+    """A completed export, as its manifests describe it. Instants are µs since 1970.
+
+    `time` is a full export's ExportTime; `window` is an incremental one's [from, to).
+    """
+
+    arn: str
+    table_arn: str
+    table_id: str
+    bucket: str
+    files: tuple[DataFile, ...]
+    time: int | None = None
+    window: tuple[int, int] | None = None
+
+    @property
+    def items(self) -> int:
+        """How many lines the data files hold together."""
+        return sum(file.items for file in self.files)
+
+
+def summary_key(export_arn: str, prefix: str | None) -> str:
+    """Where the summary of an export lies in its bucket, by ExportArn and S3Prefix.
+
+    Not by DescribeExport's ExportManifest: AWS's examples show keys with and without the prefix.
+    """
+    folder = f"{FOLDER}{export_arn.rsplit('/', 1)[1]}/manifest-summary.json"
+    return f"{prefix}/{folder}" if prefix else folder
+
+
+def read_export(objects: Objects, bucket: str, summary: str) -> Export:
+    """Reads both manifests and holds them against each other.
+
+    Raises:
+        DamagedExportError: a manifest is missing, unreadable, altered or contradicts the other.
+    """
+    about = list(_lines(summary, _checked(objects, bucket, summary)))
+    if len(about) != 1:
+        _damaged(summary, f"it holds {len(about)} values where one is expected")
+    fields = about[0]
+    root = summary[: summary.rindex(FOLDER)] if FOLDER in summary else ""
+    try:
+        if fields["outputFormat"] != "DYNAMODB_JSON":
+            _damaged(summary, f"its format is {fields['outputFormat']}, not DYNAMODB_JSON")
+        list_key = _placed(root, fields["manifestFilesS3Key"])
+        entries = _lines(list_key, _checked(objects, bucket, list_key))
+        files = tuple(
+            DataFile(
+                number=number,
+                key=_placed(root, entry["dataFileS3Key"]),
+                items=int(entry["itemCount"]),
+                md5=str(entry["md5Checksum"]),
+            )
+            for number, entry in enumerate(entries)
+        )
+        export = Export(
+            arn=str(fields["exportArn"]),
+            table_arn=str(fields["tableArn"]),
+            table_id=str(fields["tableId"]),
+            bucket=bucket,
+            files=files,
+            time=_micros(fields.get("exportTime")),
+            window=_window(fields),
+        )
+        expected = int(fields["itemCount"])
+    except (KeyError, TypeError, ValueError) as error:
+        _damaged(summary, f"a field is missing or unreadable ({error!r})")
+    if len({file.key for file in files}) != len(files):
+        _damaged(list_key, "it names a data file twice")
+    if export.items != expected:
+        _damaged(list_key, f"its files add up to {export.items} items, the summary says {expected}")
+    if export.time is None and export.window is None:
+        _damaged(summary, "it says neither exportTime nor a window")
+    return export
+
+
+def _checked(objects: Objects, bucket: str, key: str) -> bytes:
+    """A manifest, held against its own .md5 where there is one.
+
+    AWS's documentation names that object in two ways, so its absence means nothing.
+    """
+    try:
+        body = objects.read(bucket, key)
+    except MissingObjectError:
+        _damaged(key, "there is no such object")
+    try:
+        said = objects.read(bucket, f"{key.removesuffix('.json')}.md5").decode().strip()
+    except (MissingObjectError, UnicodeDecodeError):
+        return body
+    digest = md5(body, usedforsecurity=False)
+    if said not in (b64encode(digest.digest()).decode(), digest.hexdigest()):
+        _damaged(key, "its MD5 is not the one stored beside it")
+    return body
+
+
+def _lines(key: str, body: bytes) -> Iterator[Mapping[str, Any]]:
+    for line in body.split(b"\n"):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except ValueError:
+            _damaged(key, "it is not JSON")
+        if not isinstance(value, dict):
+            _damaged(key, "it holds something else than JSON objects")
+        yield value
+
+
+def _placed(root: str, key: str) -> str:
+    """A key as it is in the bucket: manifests write them with and without the prefix."""
+    return root + key[key.rindex(FOLDER) :] if FOLDER in key else root + key
+
+
+def _window(fields: Mapping[str, Any]) -> tuple[int, int] | None:
+    begin, end = _micros(fields.get("exportFromTime")), _micros(fields.get("exportToTime"))
+    return None if begin is None or end is None else (begin, end)
+
+
+def _micros(instant: str | None) -> int | None:
+    """An instant such as 2020-11-04T07:28:34.028Z."""
+    if instant is None:
+        return None
+    moment = datetime.fromisoformat(instant)
+    if moment.tzinfo is None:
+        raise ValueError(f"{instant} has no time zone")
+    return round(moment.timestamp() * 1_000_000)
+
+
+def _damaged(key: str, why: str) -> NoReturn:
+    raise DamagedExportError(f"Reading the export's manifest {key}: {why}.", fix=TAKE_ANOTHER)

@@ -1,0 +1,287 @@
+"""Learns from some items of a table what they look like, and makes the types for it."""
+
+from __future__ import annotations
+
+import operator
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType, defstruct
+
+from bootstrap.verify.exports.decoders import TYPES, Doubts, Shape, Value, picked, unwritable
+
+MOST_NAMES = 256
+"""Attributes of an item that get a field: a name is looked for among them one by one."""
+_QUOTE = ord('"')
+_MOST_INNER = 32  # of a map; one with more is a dictionary, whose names are data
+_MOST_IN_ROW = 8
+_MOST_DEPTH = 6
+_MOST_VALUES = 2_000  # that get a type of their own; one takes as long as a hundred lines
+_LONG = 1_024  # letters; texts that have as many on average are not read and written again
+_RARE = 1 / 32  # of the items; an attribute that is rarer has no field
+
+
+@dataclass
+class Seen:
+    """What was seen of the values at one place of the items."""
+
+    types: set[str] = field(default_factory=set)
+    names: dict[str, Seen] = field(default_factory=dict)
+    """Of the attributes of its maps."""
+    many: Seen | None = None
+    """In place of `names`, once there are too many of them."""
+    elements: Seen | None = None
+    """Of its lists, all of them together."""
+    row: list[Seen] | None = None
+    """Of its lists one by one, as long as all of them have the same few elements."""
+    lists: int = 0
+    texts: int = 0
+    letters: int = 0
+
+    def add(self, value: dict[str, Any], left: int = _MOST_DEPTH) -> None:
+        """Takes in a value of an item; DynamoDB JSON. `left`: levels that get a type of their own.
+
+        An element is seen twice, as one of all and as one of a row, so that without an end the work
+        would double with each list in a list.
+        """
+        if not left:
+            return
+        for name, held in value.items():
+            self.types.add(name)
+            if name == "S":
+                self.texts += 1
+                self.letters += len(held)
+            elif name == "L":
+                self._list(held, left - 1)
+            elif name == "M":
+                self._map(held, left - 1)
+
+    def _list(self, held: list[Any], left: int) -> None:
+        self.elements = self.elements or Seen()
+        self.lists += 1
+        if self.lists == 1 and len(held) <= _MOST_IN_ROW:
+            self.row = [Seen() for _ in held]
+        if self.row is not None and len(self.row) != len(held):
+            self.row = None
+        for place, each in enumerate(held):
+            self.elements.add(each, left)
+            if self.row is not None:
+                self.row[place].add(each, left)
+
+    def _map(self, held: dict[str, Any], left: int) -> None:
+        if self.many is None:
+            for name, each in held.items():
+                self.names.setdefault(name, Seen()).add(each, left)
+            if len(self.names) <= _MOST_INNER and not any(map(unwritable, held)):
+                return
+            self.many = Seen()
+            for seen in self.names.values():
+                self.many.merge(seen)
+            self.names.clear()
+        else:
+            for each in held.values():
+                self.many.add(each, left)
+
+    def merge(self, other: Seen) -> None:
+        """Takes in what was seen at another place."""
+        self.types |= other.types
+        self.texts += other.texts
+        self.letters += other.letters
+        if other.elements:
+            self.elements = self.elements or Seen()
+            self.elements.merge(other.elements)
+            self.row, self.lists = None, self.lists + other.lists
+        if other.many or self.many:
+            self.many = self.many or Seen()
+            for seen in (*self.names.values(), *other.names.values(), other.many or Seen()):
+                self.many.merge(seen)
+            self.names.clear()
+        else:
+            for name, seen in other.names.items():
+                self.names.setdefault(name, Seen()).merge(seen)
+
+
+class Study:
+    """Learns the shape of a table's items from some of them.
+
+    `doubts` is where its shapes leave what they cannot judge.
+    """
+
+    def __init__(self, key: tuple[str, ...], doubts: Doubts) -> None:
+        self._key = tuple(sorted(key))
+        self._doubts = doubts
+        self.long = _LONG
+        """Letters from which on, on average, texts are left alone."""
+        self._items = 0
+        self._count: Counter[str] = Counter()
+        self._seen: dict[str, Seen] = {}
+
+    def add(self, item: dict[str, Any]) -> None:
+        """Takes in an item; DynamoDB JSON."""
+        self._items += 1
+        self._count.update(item.keys())
+        for name, value in item.items():
+            self._seen.setdefault(name, Seen()).add(value)
+        if len(self._seen) > 4 * MOST_NAMES:
+            kept = dict(self._count.most_common(MOST_NAMES))
+            self._count = Counter(kept)
+            self._seen = {name: self._seen[name] for name in kept}
+
+    def shape(self) -> Shape | None:
+        """A shape of what came often; None where the key itself cannot be a field."""
+        often = [
+            name
+            for name, count in self._count.most_common(MOST_NAMES)
+            if count >= _RARE * self._items and not unwritable(name)
+        ]
+        if not set(self._key) <= set(often):
+            return None
+        makes = _Makes(self._doubts, self.long)
+        decode, loose = self._decode(makes, often), makes.loose
+        if makes.raw:
+            makes = _Makes(self._doubts, None)
+            decode = _left_alone(decode, self._decode(makes, often))
+            loose |= makes.loose
+        return Shape(decode, picked(self._key), loose)
+
+    def _decode(self, makes: _Makes, names: list[str]) -> Callable[[bytes], Any]:
+        item = makes.attributes(((name, self._seen[name]) for name in names), self._key)
+        line = defstruct("Line", [("Item", item)], forbid_unknown_fields=True, gc=False)
+        return msgspec.json.Decoder(line).decode
+
+
+def _left_alone(
+    raw: Callable[[bytes], Any], read: Callable[[bytes], Any]
+) -> Callable[[bytes], Any]:
+    """Decodes with `raw`, which leaves texts alone, where they stand as they would be written."""
+
+    def decode(line: bytes) -> Any:
+        # What is left alone is JSON to the last quote, and has no control characters: that much
+        # msgspec makes sure of. `_a_text` looks for the first quote.
+        return (raw if b"\\" not in line and _is_utf8(line) else read)(line)
+
+    return decode
+
+
+def _is_utf8(line: bytes) -> bool:
+    if line.isascii():
+        return True
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+class _Makes:
+    """Makes the types of one shape. `loose`: they admit values without a type, or with two.
+
+    `raw`: they leave texts alone, where those have `long` letters or more on average.
+    """
+
+    def __init__(self, doubts: Doubts, long: int | None) -> None:
+        self.loose = False
+        self.raw = False
+        self._doubts = doubts
+        self._long = long
+        self._made = 0
+        self._known: dict[str, Any] = {}
+
+    def attributes(self, seen: Iterable[tuple[str, Seen]], key: tuple[str, ...] = ()) -> Any:
+        """Of an item or of a map."""
+        return self._attributes(seen, key, _MOST_DEPTH)
+
+    def _attributes(self, seen: Iterable[tuple[str, Seen]], key: tuple[str, ...], left: int) -> Any:
+        fields: list[Any] = []
+        names: dict[str, str] = {}
+        for place, (name, each) in enumerate(sorted(seen, key=lambda pair: pair[0])):
+            made = self._value(each, left)
+            if name in key:
+                field = f"key{key.index(name)}"
+                fields.append((field, made))
+            else:
+                field = f"f{place}"
+                fields.append((field, made | UnsetType, UNSET))
+            names[field] = name
+        return defstruct(
+            "Attributes",
+            fields,
+            rename=names,
+            forbid_unknown_fields=True,
+            kw_only=True,
+            gc=False,
+        )
+
+    def _value(self, seen: Seen, left: int) -> Any:
+        self._made += 1
+        if not left or self._made > _MOST_VALUES:
+            self.loose = True
+            return Value
+        fields = [(name, self._held(name, seen, left - 1)) for name in TYPES if name in seen.types]
+        if len(fields) == 1:
+            ((name, _),) = fields
+            if name == "S" and self._long is not None and seen.letters >= self._long * seen.texts:
+                self.raw = True
+                return self._typed([("S", Raw)])
+            # Those that hold no others are the same wherever they are.
+            one = self._typed(fields) if TYPES[name] is None else self._known.get(name)
+            return one or self._known.setdefault(name, self._typed(fields))
+        return self._typed([(name, held | UnsetType, UNSET) for name, held in fields])
+
+    def _held(self, name: str, seen: Seen, left: int) -> Any:
+        if name == "L":
+            elements = seen.elements or Seen()
+            if len(elements.types) > 1 and seen.row is not None:
+                return tuple[tuple(self._value(each, left) for each in seen.row)]  # type: ignore[misc]
+            inner: Any = self._value(elements, left)
+            return list[inner]
+        if name == "M":
+            if seen.many is None:
+                return self._attributes(seen.names.items(), (), left)
+            each: Any = self._value(seen.many, left)
+            return dict[str, each]
+        return TYPES[name]
+
+    def _typed(self, fields: list[Any]) -> Any:
+        names = [name for name, *_ in fields]
+        looks = _a_text if fields == [("S", Raw)] else _looks(names, self._doubts)
+        return defstruct(
+            "Typed",
+            [(f"f{place}", *rest) for place, (_, *rest) in enumerate(fields)],
+            namespace={"__post_init__": looks} if looks else None,
+            rename={f"f{place}": name for place, name in enumerate(names)},
+            forbid_unknown_fields=True,
+            kw_only=True,
+            gc=False,
+        )
+
+
+def _looks(names: list[str], doubts: Doubts) -> Callable[[Any], None] | None:
+    """What a type with these fields does with what it has decoded."""
+    if names == ["N"]:
+        return doubts.numbers.append
+    if len(names) == 1:
+        return (lambda value: doubts.texts.extend(value.f0)) if names == ["NS"] else None
+    places = [(f"f{names.index(name)}", name) for name in ("N", "NS") if name in names]
+    if len(names) == 2 and not places:
+        return doubts.twofold.append
+    held = operator.attrgetter(*(f"f{place}" for place in range(len(names)))) if names else None
+
+    def look(value: Any) -> None:
+        # Of no names nothing is right.
+        if held is None or held(value).count(UNSET) != len(names) - 1:
+            raise ValueError("a value has not exactly one type")
+        for place, name in places:
+            number = getattr(value, place)
+            if number is not UNSET:
+                doubts.texts.extend([number] if name == "N" else number)
+
+    return look
+
+
+def _a_text(value: Any) -> None:
+    if memoryview(value.f0)[0] != _QUOTE:
+        raise ValueError("a text is not a JSON string")

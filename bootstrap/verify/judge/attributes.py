@@ -1,0 +1,218 @@
+"""The second pass: fetches only lines that differ, to name the attributes that do.
+
+However many they are, memory is bounded and files are read a few times: what differs is put in
+order by its place, so that the target's files are read once, and the source's once for each
+BATCH_BYTES of digests of the target's items. Items stay off the disk here too.
+"""
+
+from __future__ import annotations
+
+import heapq
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from operator import attrgetter
+
+from bootstrap.verify.compare.comparison import Comparison
+from bootstrap.verify.compare.external_sort import Sorted
+from bootstrap.verify.compare.partitions import DIFFERENCE_BYTES, Difference, packed, unpacked
+from bootstrap.verify.exports.files import blocks, damaged
+from bootstrap.verify.exports.lines import Item, full_item
+from bootstrap.verify.exports.manifest import Export
+from bootstrap.verify.exports.objects import Objects
+from bootstrap.verify.judge.classify import Judgement
+from replicator.canonical import DIGEST_BYTES, digest, key_digest
+
+BATCH_BYTES = 128 << 20
+"""Digests of attributes in memory at once (some 300 bytes a key), and items where their values are
+wanted of both sides."""
+
+_PLACE = struct.Struct(">II")
+_HEAD = struct.Struct(f">IIB{DIFFERENCE_BYTES}s")  # place, judgement, difference
+_SHAPE = struct.Struct(">I")
+_OBJECT_BYTES = 56
+"""What Python takes for bytes in a list beside their length."""
+_JUDGEMENTS = tuple(Judgement)
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A difference with its key and the names of the attributes that differ.
+
+    `attributes` is sorted; for a key that one side does not have it holds all names of the other.
+    `source` and `target` are the whole items, with one exception: the target's item of a key that
+    both have is there only where values were asked for.
+    """
+
+    difference: Difference
+    key: Item
+    attributes: tuple[str, ...]
+    source: Item | None = None
+    target: Item | None = None
+
+
+def explain(
+    objects: Objects,
+    comparison: Comparison,
+    differences: Iterable[tuple[Difference, Judgement]],
+    *,
+    values: bool = False,
+    batch_bytes: int = BATCH_BYTES,
+    check: Callable[[], None] = lambda: None,
+) -> Iterator[tuple[Explained, Judgement]]:
+    """Explains differences in the order of their places. `check` is called all along.
+
+    An item is handed out once it has the digest that was compared; whether the rest of its file is
+    still the same is known only later.
+
+    Raises:
+        DamagedExportError: a file is no longer what was compared.
+    """
+    plan, directory = comparison.spool.plan, comparison.spool.directory
+    source = partial(_lines, objects, comparison.source, attrgetter("source_image"))
+    target = partial(_lines, objects, comparison.target, attrgetter("target_image"))
+    of_source, of_target = (Sorted(directory, _HEAD.size) for _ in range(2))
+    try:
+        for difference, judgement in differences:
+            found = difference.target or difference.source
+            assert found is not None  # a difference has at least one side
+            by = of_source if difference.target is None else of_target
+            how = _JUDGEMENTS.index(judgement)
+            by.add(_HEAD.pack(found.file, found.line, how, packed(difference)))
+        held = _Held(values)
+        for line in target(of_target, check):
+            if line.difference.source is None:
+                yield line.alone(plan.key), line.judgement
+                continue
+            held.add(line)
+            if held.size >= batch_bytes:
+                for ours in source(held.by_source(), check):
+                    yield held.explained(ours, plan.key), ours.judgement
+                held = _Held(values)
+        rest = heapq.merge(held.by_source(), of_source)
+        for ours in source(rest, check):
+            one = ours.difference.target is None
+            yield ours.alone(plan.key) if one else held.explained(ours, plan.key), ours.judgement
+    finally:
+        of_source.close()
+        of_target.close()
+
+
+@dataclass(frozen=True)
+class _Line:
+    """An item that was wanted, and what it was wanted for."""
+
+    record: bytes
+    difference: Difference
+    judgement: Judgement
+    text: bytes
+    item: Item
+
+    def alone(self, key: Sequence[str]) -> Explained:
+        """Of a key that only one side has."""
+        ours, theirs = (self.item, None) if self.difference.target is None else (None, self.item)
+        names = tuple(sorted(self.item))
+        return Explained(
+            self.difference, {name: self.item[name] for name in key}, names, ours, theirs
+        )
+
+
+@dataclass
+class _Held:
+    """The target's items of keys that both sides have: their digests, until the source's are read.
+
+    A record is that of the difference, placed anew; then the number of the item's shape (its
+    names), the digests of its attributes in that order, and its line where values are wanted.
+    """
+
+    values: bool
+    size: int = 0
+    records: list[bytes] = field(default_factory=list)
+    shapes: list[tuple[str, ...]] = field(default_factory=list)
+    numbers: dict[tuple[str, ...], int] = field(default_factory=dict)
+
+    def add(self, line: _Line) -> None:
+        shape = tuple(line.item)
+        number = self.numbers.get(shape)
+        if number is None:
+            number = self.numbers[shape] = len(self.shapes)
+            self.shapes.append(shape)
+            self.size += sum(len(name) + 2 * _OBJECT_BYTES for name in ("", *shape))
+        source = line.difference.source
+        assert source is not None
+        record = b"".join(
+            (
+                _PLACE.pack(source.file, source.line),
+                line.record[_PLACE.size :],
+                _SHAPE.pack(number),
+                *(key_digest({name: value}) for name, value in line.item.items()),
+                line.text if self.values else b"",
+            )
+        )
+        self.records.append(record)
+        self.size += len(record) + _OBJECT_BYTES
+
+    def by_source(self) -> list[bytes]:
+        self.records.sort()
+        return self.records
+
+    def explained(self, ours: _Line, key: Sequence[str]) -> Explained:
+        """The source's item beside what is held of the target's."""
+        (number,) = _SHAPE.unpack_from(ours.record, _HEAD.size)
+        start = _HEAD.size + _SHAPE.size
+        theirs: dict[str, bytes] = {}
+        for name in self.shapes[number]:
+            theirs[name] = ours.record[start : start + DIGEST_BYTES]
+            start += DIGEST_BYTES
+        return Explained(
+            ours.difference,
+            {name: ours.item[name] for name in key},
+            _differing(ours.item, theirs),
+            ours.item,
+            full_item(ours.record[start:]) if self.values else None,
+        )
+
+
+def _differing(ours: Item, theirs: Mapping[str, bytes]) -> tuple[str, ...]:
+    return tuple(
+        sorted(
+            name
+            for name in ours.keys() | theirs.keys()
+            if name not in ours
+            or name not in theirs
+            or key_digest({name: ours[name]}) != theirs[name]
+        )
+    )
+
+
+def _lines(
+    objects: Objects,
+    export: Export,
+    image: Callable[[Difference], bytes],
+    records: Iterable[bytes],
+    check: Callable[[], None],
+) -> Iterator[_Line]:
+    """The items at the places with which records begin: in order, each file read to its end."""
+    remaining = iter(records)
+    wanted = next(remaining, None)
+    while wanted is not None:
+        number, line, how, about = _HEAD.unpack_from(wanted)
+        file, at, first = export.files[number], number, 0
+        for block in blocks(objects, export.bucket, file):
+            check()
+            while wanted is not None and at == number and line < first + len(block):
+                text, difference = block[line - first], unpacked(about)
+                try:
+                    item = full_item(text)
+                except ValueError as error:
+                    damaged(file, f"line {line + 1} is unreadable ({error})")
+                if digest(item) != image(difference):
+                    damaged(file, f"line {line + 1} is not the item that was compared")
+                yield _Line(wanted, difference, _JUDGEMENTS[how], text, item)
+                wanted = next(remaining, None)
+                if wanted is not None:
+                    at, line, how, about = _HEAD.unpack_from(wanted)
+            first += len(block)
+        if wanted is not None and at == number:
+            damaged(file, f"it has no line {line + 1}, which was compared")

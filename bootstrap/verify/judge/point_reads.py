@@ -1,0 +1,204 @@
+"""Judges by single reads what exports cannot judge: keys that were changed since. Only when asked.
+
+The order makes it safe. The source's item is read; then it is proved that every change made up to
+that read has been applied; then the target's item is read, with its ledger entry before and after,
+so that both belong together; then the source's item once more. A key is a difference only where all
+that time nothing moved: everything that is newer than the first read sends it into another round.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from bootstrap.verify.compare.partitions import Difference, Found
+from bootstrap.verify.judge.attributes import Explained
+from bootstrap.verify.judge.classify import Judgement
+from bootstrap.verify.judge.report import Entries
+from replicator.canonical import canonical, digest, key_digest
+from replicator.change import Entry
+from replicator.ledger import from_item
+
+T = TypeVar("T")
+
+AT_ONCE = 100
+ROUNDS = 3
+WAITING_BYTES = 64 << 20
+"""Keys in flight that are kept in memory for the proof (some 80,000); more stay unjudged."""
+_WAITING_BYTES = 700
+"""What Python takes for one of them beside the key's own text."""
+NOWHERE = -1
+"""In place of an export's file and line: the item was read."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """An item (None: absence), and AWS's time of the answer in µs, rounded down to seconds."""
+
+    item: Mapping[str, Any] | None
+    at: int
+
+    @property
+    def image(self) -> bytes:
+        return digest(self.item)
+
+
+class Items(Protocol):
+    """Consistent reads of one table."""
+
+    def read(self, key: Mapping[str, Any]) -> Read: ...
+
+
+class Unjudged(Protocol):
+    """A set of key digests."""
+
+    def add(self, key: bytes, /) -> None: ...
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A key whose items differ for now: what its source's item was, and when."""
+
+    key: Mapping[str, Any]
+    image: bytes
+    at: int
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A key of the target: the entry before its item was read, the item, the entry after."""
+
+    before: Entry | None
+    read: Read
+    after: Entry | None
+
+    @property
+    def together(self) -> bool:
+        """Whether the item is what was there while the entry stood."""
+        return self.before == self.after
+
+
+def judge_read(first: Waiting, seen: Seen, again: Read, margin: int) -> Judgement | None:
+    """Judges a key after the proof that all changes up to its first read are applied.
+
+    `margin`: µs by which a change's timestamp and the time of a read may be apart. None: settled.
+    """
+    if seen.read.image in (first.image, again.image):
+        return None
+    if not seen.together or again.image != first.image:
+        return Judgement.CHANGED_SINCE  # it is moving
+    entry = seen.after
+    if entry is None:
+        return Judgement.DIFFERENCE
+    if entry.version.micros >= first.at - margin:
+        # Perhaps a change of after the read; or the source's next one is on its way.
+        return Judgement.CHANGED_SINCE
+    return Judgement.FOREIGN if entry.image == first.image else Judgement.DIFFERENCE
+
+
+@dataclass
+class Reading:
+    """Reads keys of both tables until they are judged.
+
+    `prove(moment)` returns once every change made up to that epoch second has been applied. `fuzz`
+    is in µs.
+    """
+
+    source: Items
+    target: Items
+    ledger: Entries
+    prove: Callable[[float], None]
+    fuzz: int
+    unjudged: Unjudged = field(default_factory=set[bytes])
+    """Takes the digests of the keys that even reads could not judge."""
+    read: int = 0
+    """Reads of the source."""
+
+    def differences(
+        self, keys: Iterable[Mapping[str, Any]], rounds: int = ROUNDS
+    ) -> Iterator[tuple[Explained, Judgement, int]]:
+        """What does differ, with both items and the moment of the first read in µs."""
+        waiting = self._first_look(keys)
+        for last in (number == rounds for number in range(1, rounds + 1)):
+            if not waiting:
+                return
+            # A second more: the time of a read is rounded down.
+            self.prove(1 + (max(each.at for each in waiting) + self.fuzz) / 1e6)
+            moving: list[Waiting] = []
+            for some in _some(waiting):
+                yield from self._second_look(some, moving)
+            if last:
+                for each in moving:
+                    self.unjudged.add(key_digest(each.key))
+                return
+            waiting = self._first_look(each.key for each in moving)
+
+    def _first_look(self, keys: Iterable[Mapping[str, Any]]) -> list[Waiting]:
+        """The keys that do not agree at once: with writes in flight, few."""
+        waiting: list[Waiting] = []
+        room = WAITING_BYTES
+        for some in _some(keys):
+            reads = [self._source(key) for key in some]
+            for key, read, seen in zip(some, reads, self._targets(some), strict=True):
+                if seen.read.image == read.image:
+                    continue
+                room -= _WAITING_BYTES + len(canonical(key))
+                if room >= 0:
+                    waiting.append(Waiting(key, read.image, read.at))
+                else:
+                    self.unjudged.add(key_digest(key))
+        return waiting
+
+    def _second_look(
+        self, some: Sequence[Waiting], moving: list[Waiting]
+    ) -> Iterator[tuple[Explained, Judgement, int]]:
+        for first, seen in zip(some, self._targets([each.key for each in some]), strict=True):
+            again = self._source(first.key)
+            judgement = judge_read(first, seen, again, self.fuzz)
+            if judgement is Judgement.CHANGED_SINCE:
+                moving.append(first)
+            elif judgement is not None:
+                yield _explained(first.key, again, seen.read), judgement, first.at
+
+    def _source(self, key: Mapping[str, Any]) -> Read:
+        self.read += 1
+        return self.source.read(key)
+
+    def _targets(self, keys: Sequence[Mapping[str, Any]]) -> list[Seen]:
+        before = self._entries(keys)
+        reads = [self.target.read(key) for key in keys]
+        after = self._entries(keys)
+        return [Seen(*each) for each in zip(before, reads, after, strict=True)]
+
+    def _entries(self, keys: Sequence[Mapping[str, Any]]) -> list[Entry | None]:
+        digests = [key_digest(key) for key in keys]
+        found = self.ledger.entries(digests)
+        return [from_item(found[each]) if each in found else None for each in digests]
+
+
+def _some(each: Iterable[T]) -> Iterator[list[T]]:
+    remaining = iter(each)
+    while some := list(itertools.islice(remaining, AT_ONCE)):
+        yield some
+
+
+def _explained(key: Mapping[str, Any], source: Read, target: Read) -> Explained:
+    ours, theirs = dict(source.item or {}), dict(target.item or {})
+    names = ours.keys() | theirs.keys()
+    return Explained(
+        Difference(key_digest(key), _found(source), _found(target)),
+        key=dict(key),
+        attributes=tuple(sorted(n for n in names if _part(ours, n) != _part(theirs, n))),
+        source=None if source.item is None else ours,
+        target=None if target.item is None else theirs,
+    )
+
+
+def _found(read: Read) -> Found | None:
+    return None if read.item is None else Found(read.image, NOWHERE, NOWHERE)
+
+
+def _part(item: Mapping[str, Any], name: str) -> bytes | None:
+    return key_digest({name: item[name]}) if name in item else None

@@ -1,0 +1,146 @@
+"""What a comparison comes to: each differing key judged by the ledger, and the report of it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from bootstrap.verify.compare.comparison import Comparison
+from bootstrap.verify.compare.external_sort import Keys
+from bootstrap.verify.compare.partitions import Difference
+from bootstrap.verify.exports.objects import Objects
+from bootstrap.verify.judge.attributes import Explained, explain
+from bootstrap.verify.judge.classify import Judgement, Moments, judge
+from replicator.ledger import from_item
+
+KEYS_PER_READ = 1_000
+
+
+class Entries(Protocol):
+    """The ledger, as far as keys are judged by it."""
+
+    def entries(self, keys: Sequence[bytes]) -> dict[bytes, dict[str, Any]]: ...
+
+
+@dataclass
+class Verdict:
+    """What became of the keys that differ. `mended` counts the keys that a stopped repair by the
+    same exports has mended: they are equal now.
+    """
+
+    unjudged: Keys
+    counts: Counter[str] = field(default_factory=Counter)
+    mended: int = 0
+
+    @property
+    def differences(self) -> int:
+        return self.counts.total()
+
+    def count(self, difference: Difference, judgement: Judgement) -> None:
+        self.counts["foreign" if judgement.foreign else difference.kind.value] += 1
+
+    def counted(
+        self, found: Iterable[tuple[Explained, Judgement, int]], reported: Keys
+    ) -> Iterator[tuple[Explained, Judgement, int]]:
+        """Counts what passes, and notes it as reported: a later round leaves it alone."""
+        for each, judgement, at in found:
+            self.count(each.difference, judgement)
+            reported.add(each.difference.key)
+            yield each, judgement, at
+
+
+def judged(
+    comparison: Comparison, ledger: Entries, moments: Moments
+) -> Iterator[tuple[Difference, Judgement]]:
+    """Every differing key with its judgement. Reads the ledger as it goes."""
+    remaining = comparison.differences()
+    while some := list(itertools.islice(remaining, KEYS_PER_READ)):
+        found = ledger.entries([each.key for each in some])
+        for each in some:
+            item = found.get(each.key)
+            entry = None if item is None else from_item(item)
+            yield each, judge(each, entry, moments)
+
+
+def told(
+    objects: Objects,
+    comparison: Comparison,
+    ledger: Entries,
+    moments: Moments,
+    verdict: Verdict,
+    reported: Keys,
+    *,
+    values: bool = False,
+    read_to_mend: bool = False,
+    check: Callable[[], None] = lambda: None,
+) -> Iterator[tuple[Explained, Judgement]]:
+    """The keys that do differ, with the names of the attributes that do.
+
+    All are judged before the first one comes: `verdict` is complete by then. What was `reported`
+    before is left out. `read_to_mend`: what these exports are too old to mend counts as unjudged,
+    because it is read and mended next.
+    """
+    unjudged = {Judgement.CHANGED_SINCE}
+    if read_to_mend:
+        unjudged.add(Judgement.FOREIGN_SINCE)
+
+    def differing() -> Iterator[tuple[Difference, Judgement]]:
+        each_judged = judged(comparison, ledger, moments)
+        for (difference, judgement), known in reported.among(each_judged, lambda it: it[0].key):
+            if judgement in unjudged:
+                verdict.unjudged.add(difference.key)
+            elif judgement is Judgement.MENDED:
+                verdict.mended += 1
+            elif not known:
+                verdict.count(difference, judgement)
+                yield difference, judgement
+
+    return explain(objects, comparison, differing(), values=values, check=check)
+
+
+class Report:
+    """The report file: a JSON object for each key that differs, one a line."""
+
+    def __init__(self, file: IO[str], *, values: bool) -> None:
+        self._file = file
+        self._values = values
+
+    def add(self, each: Explained, judgement: Judgement, **more: Any) -> None:
+        """`more` says what became of it."""
+        line: dict[str, Any] = {
+            "key": shown(each.key),
+            "kind": each.difference.kind.value,
+            "foreign": judgement.foreign,
+            "attributes": list(each.attributes),
+            "keyDigest": each.difference.key.hex(),
+            **more,
+        }
+        if self._values:
+            line["source"] = None if each.source is None else shown(each.source)
+            line["target"] = None if each.target is None else shown(each.target)
+        self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def open_report(path: Path) -> IO[str]:
+    """A new report, readable by its owner alone: it names keys."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    return path.open("w", encoding="utf-8")
+
+
+def shown(value: Any) -> Any:
+    """Attributes as DynamoDB's JSON has them: binary in base64."""
+    if isinstance(value, bytes):
+        return b64encode(value).decode("ascii")
+    if isinstance(value, Mapping):
+        return {name: shown(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [shown(each) for each in value]
+    return value

@@ -1,0 +1,301 @@
+"""`verify`: round after round, judges and mends what differs, and remembers what came out."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bootstrap.core.errors import BlockedError, LeaseHeldError, UsageError
+from bootstrap.core.formatting import number
+from bootstrap.journal.journal import Row
+from bootstrap.journal.records import State
+from bootstrap.journal.verification_records import ReadProof, Verified
+from bootstrap.verify.compare.external_sort import Keys
+from bootstrap.verify.compare.partitions import Difference
+from bootstrap.verify.context import Desk, Options
+from bootstrap.verify.export_rounds import Round, Rounds
+from bootstrap.verify.judge.attributes import explain
+from bootstrap.verify.judge.classify import Judgement, Moments
+from bootstrap.verify.judge.point_reads import Reading
+from bootstrap.verify.judge.report import (
+    Entries,
+    Report,
+    Verdict,
+    judged,
+    open_report,
+    told,
+)
+from bootstrap.verify.repair import APPLIED, MOST_UNASKED, mended
+from bootstrap.verify.retry import Patience
+
+MOST_ROUNDS = 10
+READY = (State.REPLICATING, State.DEGRADED)
+
+
+@dataclass(frozen=True)
+class Remembering:
+    """The ledger, held after each read against how long it remembers."""
+
+    ledger: Entries
+    refuse_forgotten: Callable[[], None]
+
+    def entries(self, keys: Sequence[bytes]) -> dict[bytes, dict[str, Any]]:
+        found = self.ledger.entries(keys)
+        self.refuse_forgotten()
+        return found
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came out, and where it is written down."""
+
+    verified: Verified
+    report: Path
+    rounds: int
+    dry_run: bool = False
+    """Repair was asked for, and is only shown: `--dry-run`, or too many to mend unasked."""
+    read: int = 0
+    """Keys that were read from the source."""
+
+
+class Verification:
+    """A verification of one table in this process."""
+
+    def __init__(self, desk: Desk, options: Options) -> None:
+        self._desk = desk
+        self._options = options
+        self._patience = Patience(desk.lease, desk.clock, desk.timing, desk.say)
+        self._series = Rounds(desk, options, self._patience)
+        self._repaired = 0
+        self._reads = 0
+        self._dry_run = False
+        self._kept = contextlib.ExitStack()
+
+    def run(self) -> Found:
+        """From wherever the last one was stopped to its result.
+
+        Raises:
+            BlockedError, AccountError, UsageError: why there is none.
+        """
+        desk = self._desk
+        try:
+            desk.lease.acquire(self._options.take_over)
+        except LeaseHeldError as error:
+            raise LeaseHeldError(
+                error.what,
+                fix="wait for it; or, if it is stuck: python -m bootstrap verify --take-over",
+            ) from error
+        try:
+            desk.journal.refresh()
+            self.refuse_unready()
+            return self._rounds()
+        except BaseException:
+            self._series.tell_recovery()
+            raise
+        finally:
+            self._kept.close()
+            desk.lease.release()
+
+    def refuse_unready(self) -> None:
+        """Raises BlockedError for a table that does not replicate."""
+        table = self._desk.table.source_table
+        row, _ = self._desk.store.read(table)
+        state = (row or Row()).state
+        if state not in READY:
+            raise BlockedError(
+                f"Table {table} is {state}: a verification compares what is replicating.",
+                fix="python -m bootstrap status, which says how to go on; then verify",
+            )
+
+    # -- rounds ----------------------------------------------------------------------------------
+
+    def _rounds(self) -> Found:
+        options = self._options
+        report = options.report or self._default_report()
+        verdict: Verdict | None = None
+        first: Moments | None = None
+        rounds = 0
+        reported = self._keys()
+        with open_report(report) as file:
+            writer = Report(file, values=options.show_values)
+            while True:
+                rounds += 1
+                last = self._series.next()
+                verdict = self._judge(last, verdict, reported, writer)
+                # What a later round finds says nothing of the keys that an earlier one reported.
+                first = first or last.moments
+                found = self._verified(last, verdict, first)
+                if found.judged >= options.until_judged or rounds >= MOST_ROUNDS:
+                    break
+                if options.source_export:
+                    raise UsageError(
+                        f"{found.percentage} of the keys could be judged by these exports, and "
+                        "--until-judged asks for more.",
+                        fix="the same without --source-export and --target-export",
+                    )
+                self._desk.say(f"{found.percentage} of the keys are judged: later exports follow")
+                self._note(found)
+                last.comparison.spool.remove()
+        if found.judged < options.until_judged:
+            self._desk.say(
+                f"{found.percentage} of the keys are judged after {rounds} rounds, and "
+                "--until-judged asks for more: --read-source judges keys that never rest for long"
+            )
+        self._series.restore_recovery()
+        self._note(found)
+        self._kept.close()
+        last.comparison.spool.remove()
+        return Found(found, report, rounds, self._dry_run, self._reads)
+
+    def _judge(
+        self, last: Round, before: Verdict | None, reported: Keys, writer: Report
+    ) -> Verdict:
+        """Judges one round. A key is unjudged as long as no round could judge it."""
+        desk = self._desk
+        verdict = Verdict(self._keys())
+        if before is not None:
+            verdict.counts = before.counts
+        refuse_forgotten = partial(self._series.refuse_forgotten, last.moments)
+        ledger = Remembering(desk.ledger, refuse_forgotten)
+        mends = self._mends(last, ledger)
+        differing = told(
+            desk.opener(),
+            last.comparison,
+            ledger,
+            last.moments,
+            verdict,
+            reported,
+            values=self._options.show_values,
+            read_to_mend=mends and self._options.read_source,
+            check=desk.lease.check,
+        )
+        if mends:
+            self._series.begin_repair()
+            versioned = ((*each, last.moments.repair_version) for each in differing)
+            for each, judgement, outcome in mended(versioned, desk.mender()):
+                desk.lease.check()
+                reported.add(each.difference.key)
+                self._repaired += outcome == APPLIED
+                writer.add(each, judgement, repair=outcome)
+                refuse_forgotten()  # the guard has to know of what is newer
+        else:
+            for each, judgement in differing:
+                desk.lease.check()
+                reported.add(each.difference.key)
+                writer.add(each, judgement)
+        if verdict.mended:
+            desk.say(
+                f"{number(verdict.mended)} keys were mended before by these exports: equal now"
+            )
+        if before is not None:
+            now, verdict.unjudged = verdict.unjudged, self._keys()
+            verdict.unjudged.add_common(now, before.unjudged)
+            now.close()
+            before.unjudged.close()
+        if self._options.read_source and verdict.unjudged:
+            self._read_source(last, verdict, reported, writer, mends)
+        return verdict
+
+    def _read_source(
+        self, last: Round, verdict: Verdict, reported: Keys, to: Report, mends: bool
+    ) -> None:
+        """Judges by single reads what this round's exports could not."""
+        desk, taking = self._desk, self._series.taking()
+        compared, fuzz = last.comparison, last.moments.fuzz
+        self._reads += len(verdict.unjudged)
+        desk.say(f"Reading {number(len(verdict.unjudged))} keys from the source, one by one")
+
+        def prove(needed: float) -> None:
+            self._patience.wait(lambda: taking.until(needed, ReadProof))
+
+        left = self._keys()
+        reading = Reading(desk.source_items, desk.target_items, desk.ledger, prove, fuzz, left)
+        unjudged = verdict.unjudged.among(compared.differences(), lambda each: each.key)
+        some = ((_one_side(d), Judgement.CHANGED_SINCE) for d, known in unjudged if known)
+        explained = explain(desk.opener(), compared, some, check=desk.lease.check)
+        keys = (each.key for each, _ in explained)
+        found = verdict.counted(reading.differences(keys), reported)
+        if mends:
+            # Each with the time of its read less the fuzz; the first ones where nobody said --yes.
+            allowed = itertools.islice(found, None if self._options.yes else MOST_UNASKED)
+            versioned = ((each, judgement, at - fuzz) for each, judgement, at in allowed)
+            for each, judgement, outcome in mended(versioned, desk.mender()):
+                self._repaired += outcome == APPLIED
+                to.add(each, judgement, repair=outcome)
+        for each, judgement, _ in found:
+            to.add(each, judgement)
+        verdict.unjudged.close()
+        verdict.unjudged = left
+
+    def _keys(self) -> Keys:
+        """A set of key digests, as long as this process runs: another one judges anew."""
+        return self._kept.enter_context(contextlib.closing(Keys(self._options.spool)))
+
+    def _mends(self, last: Round, ledger: Entries) -> bool:
+        """Whether this round's differences are mended, and not only shown."""
+        options = self._options
+        if not options.repair:
+            return False
+        if options.dry_run:
+            self._dry_run = True
+        elif not options.yes:
+            differing = (
+                each
+                for each, judgement in judged(last.comparison, ledger, last.moments)
+                if judgement not in (Judgement.CHANGED_SINCE, Judgement.MENDED)
+            )
+            # One more than allowed is enough to know.
+            count = sum(1 for _ in itertools.islice(differing, MOST_UNASKED + 1))
+            self._dry_run = count > MOST_UNASKED
+        return not self._dry_run
+
+    def _verified(self, last: Round, verdict: Verdict, first: Moments) -> Verified:
+        counts, moments = last.comparison.counts, last.moments
+        unjudged, differing = len(verdict.unjudged), verdict.differences
+        before = self._desk.journal.get(Verified)
+        found = Verified(
+            round=self._series.finished(),
+            at=self._desk.journal.now(),
+            source_time=moments.source / 1e6,
+            target_time=moments.target / 1e6,
+            sample=self._options.sample,
+            source_items=counts.source,
+            target_items=counts.target,
+            equal=max(0, counts.equal + counts.differing - unjudged - differing),
+            changed_since=unjudged,
+            missing=verdict.counts["missing"],
+            extra=verdict.counts["extra"],
+            different=verdict.counts["different"],
+            foreign=verdict.counts["foreign"],
+            repaired=self._repaired,
+            complete_until=before.complete_until if before is not None else 0,
+        )
+        if not found.mended:
+            return found
+        until = first.complete_until(all_judged=not unjudged) / 1e6
+        return replace(found, complete_until=max(found.complete_until, until))
+
+    def _note(self, found: Verified) -> None:
+        # First: it is true already, and whoever dies in between has not said so yet.
+        if found.complete_until:
+            self._desk.ledger.settle(round(found.complete_until * 1e6))
+        what = (
+            f"verified: {found.differences} differences, {found.repaired} repaired, "
+            f"{found.changed_since} not judged"
+        )
+        self._desk.journal.put(found, what)
+
+    def _default_report(self) -> Path:
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._desk.journal.now()))
+        return self._options.spool.parent / f"{self._desk.table.source_table}-{stamp}.jsonl"
+
+
+def _one_side(difference: Difference) -> Difference:
+    """Enough to look up the key."""
+    return difference if difference.source is None else replace(difference, target=None)
