@@ -26,8 +26,8 @@ from infra.alarm import (
     Missing,
 )
 from infra.alarm_settings import Thresholds
-from replicator import detectors
-from replicator.detectors import Detector
+from replicator.watchdog import detectors
+from replicator.watchdog.detectors import Detector
 
 
 def alarms(lane: Lane, limits: Thresholds) -> tuple[Alarm, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from infra.alarm import NAMESPACE, Lane
-from replicator import detectors
+from replicator.watchdog import detectors
 
 WIDTH = 24
 """Columns of a dashboard."""

@@ -6,8 +6,8 @@ import gc
 import os
 from typing import Any
 
-from replicator.batch import Consumer
-from replicator.effects import Effects, Threads
+from replicator.consumer.batch import Consumer
+from replicator.runtime import Effects, Threads
 from replicator.settings import Config
 
 THREADS = 16
@@ -26,7 +26,7 @@ def _built() -> Consumer:
         from aws_lambda_powertools import Logger
 
         from replicator import aws
-        from replicator.metrics import Meter
+        from replicator.consumer.metrics import Meter
 
         # A batch is hundreds of thousands of small objects without a cycle, and all of them live
         # until its end: the collector would walk them again and again for nothing.

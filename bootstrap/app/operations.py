@@ -37,7 +37,7 @@ from bootstrap.status.health_checks import Looks
 from bootstrap.status.metrics import Usage
 from bootstrap.status.render import page, screen
 from bootstrap.status.snapshot import as_json
-from replicator.observation import LedgerRows, SourceSide, TargetSide, count_objects
+from replicator.watchdog.aws_readings import LedgerRows, SourceSide, TargetSide, count_objects
 
 SOURCE_SERVICES = ("dynamodb", "kinesis", "cloudwatch", "application-autoscaling", "kms")
 

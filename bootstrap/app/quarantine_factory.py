@@ -18,7 +18,7 @@ from bootstrap.quarantine.context import Desk
 from bootstrap.quarantine.direct import DirectConsumer
 from bootstrap.quarantine.store import Shelf
 from replicator.aws import CONNECT_SECONDS, READ_SECONDS
-from replicator.effects import Effects, SystemClock, Threads
+from replicator.runtime import Effects, SystemClock, Threads
 from replicator.settings import Config
 
 THREADS = 8

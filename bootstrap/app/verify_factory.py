@@ -28,9 +28,9 @@ from bootstrap.verify.context import Desk
 from bootstrap.verify.quarantine_writer import Quarantine
 from bootstrap.verify.repair import Mender
 from bootstrap.verify.retry import Patience
-from replicator.effects import Effects, Threads
-from replicator.ledger import LedgerGuard
-from replicator.quarantine import QuarantineStore
+from replicator.consumer.ledger import LedgerGuard
+from replicator.consumer.quarantine import QuarantineStore
+from replicator.runtime import Effects, Threads
 
 
 class Desks:

@@ -9,8 +9,8 @@ from typing import Any
 from bootstrap.aws.calls import Calls
 from bootstrap.core.errors import AccountError
 from bootstrap.core.ports import LedgerSettings
-from replicator.observation import BOOK_KEY
-from replicator.rounds import Book
+from replicator.watchdog.aws_readings import BOOK_KEY
+from replicator.watchdog.probe_rounds import Book
 
 BOOK = {"k": {"B": BOOK_KEY}}
 """Of the watchdog's row."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from replicator.rounds import Book
+from replicator.watchdog.probe_rounds import Book
 
 Json = Mapping[str, Any]
 

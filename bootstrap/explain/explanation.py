@@ -14,8 +14,8 @@ from bootstrap.quarantine.context import Desk
 from bootstrap.quarantine.store import Kept
 from replicator.canonical import digest, key_digest
 from replicator.change import Change, Entry
-from replicator.decode import Unusable
-from replicator.ledger import from_item
+from replicator.consumer.decode import Unusable
+from replicator.consumer.ledger import from_item
 
 Item = Mapping[str, Any]
 LOOKS = 3

@@ -14,7 +14,7 @@ from bootstrap.quarantine.direct import DirectConsumer
 from bootstrap.quarantine.packing import StreamRecord
 from bootstrap.quarantine.redrive_policy import Memory
 from bootstrap.quarantine.store import Shelf
-from replicator.effects import Clock, Executor, Inline
+from replicator.runtime import Clock, Executor, Inline
 
 
 class Stream(Protocol):

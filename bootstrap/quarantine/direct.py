@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bootstrap.quarantine.store import Holding, Kept
-from replicator.batch import BatchFailedError, Consumer
 from replicator.change import Probe
-from replicator.decode import Record
-from replicator.effects import Effects
-from replicator.guard import Terms
-from replicator.metrics import APPLIED, QUARANTINED, SUPERSEDED, Tally
-from replicator.outcome import Reason
-from replicator.probes import ProbeRows
-from replicator.quarantine import QuarantineStore, object_key
+from replicator.consumer.batch import BatchFailedError, Consumer
+from replicator.consumer.decode import Record
+from replicator.consumer.metrics import APPLIED, QUARANTINED, SUPERSEDED, Tally
+from replicator.consumer.outcome import Reason
+from replicator.consumer.probe_rows import ProbeRows
+from replicator.consumer.quarantine import QuarantineStore, object_key
+from replicator.consumer.writer import Terms
+from replicator.runtime import Effects
 from replicator.settings import Config, Settings, SettingsRow
 
 CALL_MILLIS = 120_000

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from replicator.decode import Record
+from replicator.consumer.decode import Record
 
 AGGREGATE_BYTES = 1024 * 1024
 """What the aggregation library takes for one Kinesis record (aws_kinesis_agg, its limit)."""

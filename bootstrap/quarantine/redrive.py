@@ -17,9 +17,9 @@ from bootstrap.quarantine.direct import Ended
 from bootstrap.quarantine.packing import Parcel, calls, parcels
 from bootstrap.quarantine.redrive_policy import Refused, Send, Settled, judge
 from bootstrap.quarantine.store import Holding, Kept
-from replicator import decode
-from replicator.decode import Record
-from replicator.outcome import Reason
+from replicator.consumer import decode
+from replicator.consumer.decode import Record
+from replicator.consumer.outcome import Reason
 
 ATTEMPTS = 10
 """Answers in a row in which the stream takes nothing, before this gives up."""

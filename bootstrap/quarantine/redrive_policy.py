@@ -16,10 +16,10 @@ from typing import Any
 from bootstrap.core.formatting import duration, moment
 from bootstrap.quarantine.store import Holding, Kept
 from replicator.change import Change
-from replicator.decode import Foreign, Unusable
-from replicator.ledger import from_item
-from replicator.ordering import Verdict, decide
-from replicator.outcome import Reason
+from replicator.consumer.decode import Foreign, Unusable
+from replicator.consumer.ledger import from_item
+from replicator.consumer.ordering import Verdict, decide
+from replicator.consumer.outcome import Reason
 
 DAY = 86_400
 PLAIN_BYTES = 4 * 1024 * 1024

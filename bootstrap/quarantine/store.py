@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bootstrap.core.errors import BlockedError
-from replicator import decode
-from replicator.decode import Content, EnvelopeError, Record, Unusable
-from replicator.quarantine import OPEN
+from replicator.consumer import decode
+from replicator.consumer.decode import Content, EnvelopeError, Record, Unusable
+from replicator.consumer.quarantine import OPEN
 
 RESOLVED = "resolved/"
 FAILED_EVENTS = "on-failure/"

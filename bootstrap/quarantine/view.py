@@ -10,10 +10,10 @@ from typing import Any
 from bootstrap.core.formatting import duration, instant, moment, number, size
 from bootstrap.quarantine.redrive import Outcome
 from bootstrap.quarantine.store import Holding, Kept
-from replicator import decode
 from replicator.change import MICROSECOND, Change, Probe
-from replicator.decode import Content, Foreign, Record
-from replicator.outcome import Reason
+from replicator.consumer import decode
+from replicator.consumer.decode import Content, Foreign, Record
+from replicator.consumer.outcome import Reason
 
 LINES = 20
 """How many objects that stay open are explained; the others are counted."""

@@ -9,7 +9,7 @@ from bootstrap.core.formatting import instant
 from bootstrap.core.timing import EXPORT_FUZZ
 from bootstrap.journal.verification_records import Verified
 from bootstrap.status.snapshot import STATUS, Snapshot
-from replicator.detectors import (
+from replicator.watchdog.detectors import (
     BUFFER,
     DESTINATION,
     SKIPPED,

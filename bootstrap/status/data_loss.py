@@ -14,8 +14,8 @@ from bootstrap.core.formatting import instant
 from bootstrap.core.timing import EXPORT_FUZZ
 from bootstrap.journal.records import Exported, Imported, Interrupted, Overran, Record, Skipped
 from bootstrap.journal.verification_records import Verified
-from replicator.detectors import Outage
-from replicator.rounds import Book
+from replicator.watchdog.detectors import Outage
+from replicator.watchdog.probe_rounds import Book
 
 R = TypeVar("R", bound=Record)
 

@@ -10,9 +10,9 @@ from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.journal.journal import Row
 from bootstrap.journal.records import Buffered, Imported
 from bootstrap.plan.preflight import LARGEST_RECORD_KIB, LEAST_RETENTION_HOURS
-from replicator.detectors import Expected, Identity, Intent, Probed, Readings, Unread
-from replicator.observation import LedgerRows, SourceSide, TargetSide, UnreadableError
-from replicator.rounds import Book
+from replicator.watchdog.aws_readings import LedgerRows, SourceSide, TargetSide, UnreadableError
+from replicator.watchdog.detectors import Expected, Identity, Intent, Probed, Readings, Unread
+from replicator.watchdog.probe_rounds import Book
 
 T = TypeVar("T")
 

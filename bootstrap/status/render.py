@@ -17,7 +17,7 @@ from bootstrap.plan.cost_model import AS_OF
 from bootstrap.status.metrics import YOUNG
 from bootstrap.status.progress_bar import bar, remaining
 from bootstrap.status.snapshot import Snapshot, as_json
-from replicator.detectors import BUFFER, Level, Stream
+from replicator.watchdog.detectors import BUFFER, Level, Stream
 
 
 class Screen(Protocol):

@@ -28,7 +28,7 @@ from bootstrap.status import data_loss
 from bootstrap.status.data_loss import Losses
 from bootstrap.status.metrics import Retention, Usage, retention
 from bootstrap.status.progress_bar import remaining, share
-from replicator.detectors import (
+from replicator.watchdog.detectors import (
     BUFFER,
     FAILURES,
     QUARANTINE,
@@ -39,7 +39,7 @@ from replicator.detectors import (
     Readings,
     Stream,
 )
-from replicator.rounds import Book
+from replicator.watchdog.probe_rounds import Book
 
 RUN = "run"
 RESUME = "resume"

@@ -18,8 +18,8 @@ from bootstrap.run.steps import snapshot as export_step
 from bootstrap.status import data_loss, snapshot
 from bootstrap.status.health_checks import Looks, expected
 from bootstrap.status.metrics import Usage
-from replicator.detectors import judge
-from replicator.rounds import Book
+from replicator.watchdog.detectors import judge
+from replicator.watchdog.probe_rounds import Book
 
 
 def look(

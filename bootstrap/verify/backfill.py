@@ -43,7 +43,7 @@ from bootstrap.verify.repair import (
 )
 from bootstrap.verify.retry import Patience
 from replicator.change import MICROSECOND, Change, Version
-from replicator.ledger import from_item
+from replicator.consumer.ledger import from_item
 
 NEAR_MICROS = 2_000_000
 """Two times closer together than this are not known to be in their order."""

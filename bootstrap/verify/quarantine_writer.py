@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from replicator.change import Change
-from replicator.decode import Record
-from replicator.effects import Deadline, Effects
-from replicator.guard import Terms
-from replicator.outcome import Reason
-from replicator.quarantine import QuarantineStore
+from replicator.consumer.decode import Record
+from replicator.consumer.outcome import Reason
+from replicator.consumer.quarantine import QuarantineStore
+from replicator.consumer.writer import Terms
+from replicator.runtime import Deadline, Effects
 
 CALL_MILLIS = 120_000
 

@@ -14,9 +14,9 @@ from bootstrap.verify.compare.partitions import Difference
 from bootstrap.verify.judge.attributes import Explained
 from bootstrap.verify.judge.classify import Judgement
 from replicator.change import MICROSECOND, Change, Entry, Version
-from replicator.effects import Deadline, Effects
-from replicator.guard import Attempt, Guard, Terms
-from replicator.outcome import Applied, Rejected, Result, Retry, Superseded
+from replicator.consumer.outcome import Applied, Rejected, Result, Retry, Superseded
+from replicator.consumer.writer import Attempt, Guard, Terms
+from replicator.runtime import Deadline, Effects
 
 AT_ONCE = 100
 BYTES_AT_ONCE = 8 << 20

@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from replicator import decode
 from replicator.change import Change
+from replicator.consumer import decode
 from tests.bench.events import SOURCE_TABLE, Shape, event
 
 

@@ -12,8 +12,8 @@ from bootstrap.core.run_options import Course, Orders
 from bootstrap.journal.records import Abandoning, Earlier, Exported, Imported, Recovery, State
 from bootstrap.plan.abandon_preview import undoing
 from bootstrap.status.snapshot import as_json
-from replicator.observation import BOOK_KEY
-from replicator.rounds import Book
+from replicator.watchdog.aws_readings import BOOK_KEY
+from replicator.watchdog.probe_rounds import Book
 from tests.bootstrap.process import Process, replicated
 from tests.bootstrap.test_pause import look, paused
 from tests.bootstrap.world import COMMAND, LEDGER, World, outputs

@@ -20,7 +20,8 @@ from bootstrap.status.backfill_suggestion import gap
 from bootstrap.status.health_checks import Looks, expected
 from bootstrap.status.render import page
 from bootstrap.status.snapshot import Snapshot, as_json
-from replicator.detectors import (
+from replicator.watchdog.aws_readings import UnreadableError
+from replicator.watchdog.detectors import (
     ALL,
     Destination,
     Identity,
@@ -33,8 +34,7 @@ from replicator.detectors import (
     Unread,
     judge,
 )
-from replicator.observation import UnreadableError
-from replicator.rounds import Book
+from replicator.watchdog.probe_rounds import Book
 from tests.bootstrap.gateways import FakeSource, FakeTarget
 from tests.bootstrap.process import Process, journal_verified, replicated
 from tests.bootstrap.world import COMMAND, LEDGER, STREAM_ARN, World, outputs

@@ -10,8 +10,8 @@ import pytest
 from bootstrap.journal.records import Exported, Imported, Interrupted, Overran, Skipped
 from bootstrap.journal.verification_records import Verified
 from bootstrap.status.data_loss import Losses, known
-from replicator.detectors import Outage
-from replicator.rounds import Book
+from replicator.watchdog.detectors import Outage
+from replicator.watchdog.probe_rounds import Book
 
 COUNTS = dict.fromkeys(("changed_since", "missing", "extra", "different", "foreign"), 0)
 COUNTS |= dict.fromkeys(("source_items", "target_items", "equal"), 3)

@@ -13,9 +13,9 @@ from bootstrap.core.ports import Destination
 from bootstrap.journal.records import CaughtUp, Exported, Interrupted, Skipped, State
 from bootstrap.status.backfill_suggestion import Gap, gap
 from bootstrap.status.snapshot import Snapshot, as_json
-from replicator.detectors import Outage
-from replicator.observation import BOOK_KEY
-from replicator.rounds import Book
+from replicator.watchdog.aws_readings import BOOK_KEY
+from replicator.watchdog.detectors import Outage
+from replicator.watchdog.probe_rounds import Book
 from tests.bootstrap.process import Process, replicated
 from tests.bootstrap.test_detecting import look, looks, verified_as_of
 from tests.bootstrap.test_pause import PAUSE, RESUME

@@ -11,7 +11,7 @@ import pytest
 from bootstrap.plan import cost_model
 from bootstrap.plan.cost_model import EXAMPLE, PRICES
 from infra.local.cloud import REPOSITORY
-from replicator import metrics
+from replicator.consumer import metrics
 from tests.infra.engine import CONFIG, record
 from tests.replicator.test_watchdog import steady
 

@@ -15,7 +15,7 @@ from bootstrap.core.errors import Side
 from bootstrap.status.metrics import Lag, Retention, Usage, retention
 from bootstrap.status.render import page
 from bootstrap.status.snapshot import Snapshot, as_json
-from replicator.detectors import Probed, Stream, Unread
+from replicator.watchdog.detectors import Probed, Stream, Unread
 from tests.bootstrap.process import replicated
 from tests.bootstrap.test_detecting import Given, look
 from tests.bootstrap.world import World

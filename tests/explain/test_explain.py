@@ -16,7 +16,7 @@ from bootstrap.core.errors import UsageError
 from bootstrap.core.ports import TableFacts
 from bootstrap.explain import explanation, keys
 from replicator.canonical import digest, key_digest
-from replicator.outcome import Reason
+from replicator.consumer.outcome import Reason
 from tests.quarantine.world import World
 from tests.replicator.world import LEDGER, START, TARGET, document, item
 

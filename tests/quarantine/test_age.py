@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bootstrap.quarantine.redrive_policy import Memory
-from replicator.outcome import Reason
+from replicator.consumer.outcome import Reason
 from tests.quarantine import world as worlds
 from tests.quarantine.world import DAY, World
 from tests.replicator.world import START, aggregate, change, document, item

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from bootstrap.cli import quarantine
 from bootstrap.cli.main import main
-from replicator.outcome import Reason
+from replicator.consumer.outcome import Reason
 from tests.quarantine.world import MIB, OUTPUTS, World, padded
 from tests.replicator.world import BUCKET, SHARD, START, aggregate, as_bytes, document, item
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from replicator.outcome import Reason
+from replicator.consumer.outcome import Reason
 from tests.fakes.errors import client_error
 from tests.quarantine.world import MIB, World, padded
 from tests.replicator.world import (

@@ -9,7 +9,7 @@ import pytest
 from bootstrap.core.errors import AccessDeniedError, UnavailableError
 from bootstrap.quarantine.packing import AGGREGATE_BYTES
 from bootstrap.quarantine.redrive import Outcome
-from replicator.outcome import Reason
+from replicator.consumer.outcome import Reason
 from tests.fakes.errors import Killed, client_error
 from tests.quarantine.world import MIB, World, padded
 from tests.replicator.world import SHARD, START, aggregate, document, item

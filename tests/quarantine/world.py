@@ -18,9 +18,9 @@ from bootstrap.quarantine.context import Desk
 from bootstrap.quarantine.direct import DirectConsumer
 from bootstrap.quarantine.redrive import Outcome, redrive
 from bootstrap.quarantine.store import Kept, Shelf
-from replicator.decode import Record
-from replicator.outcome import Reason
-from replicator.quarantine import QuarantineStore
+from replicator.consumer.decode import Record
+from replicator.consumer.outcome import Reason
+from replicator.consumer.quarantine import QuarantineStore
 from tests.fakes.errors import Call, ScriptedFaults
 from tests.fakes.requests import check_shape
 from tests.replicator import world as replicas

@@ -14,9 +14,8 @@ from typing import Any, Protocol
 import pytest
 
 from replicator.change import Change, Entry
-from replicator.guard import Attempt, Guard, Terms
-from replicator.ordering import Verdict, decide
-from replicator.outcome import (
+from replicator.consumer.ordering import Verdict, decide
+from replicator.consumer.outcome import (
     Ambiguous,
     Applied,
     Doubtful,
@@ -25,6 +24,7 @@ from replicator.outcome import (
     Retry,
     Superseded,
 )
+from replicator.consumer.writer import Attempt, Guard, Terms
 from tests.fakes import errors
 from tests.fakes.errors import Call, Faults, Killed
 from tests.replicator.test_ordering import deliveries

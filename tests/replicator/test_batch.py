@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from replicator.batch import BatchFailedError
+from replicator.consumer.batch import BatchFailedError
 from tests.fakes import errors
 from tests.fakes.errors import Faults
 from tests.replicator.test_ordering import deliveries
@@ -433,7 +433,7 @@ def test_a_batch_of_one_is_named_before_it_is_touched(
     def die(*_: Any, **__: Any) -> Any:
         raise Dead
 
-    from replicator import decode
+    from replicator.consumer import decode
 
     monkeypatch.setattr(decode, "a2b_base64", die)
     logged: list[Any] = []

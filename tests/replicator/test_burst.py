@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from replicator.metrics import BREAKER
+from replicator.consumer.metrics import BREAKER
 from tests.replicator.world import START, World, aggregate, document, item, probe, spread
 
 

@@ -54,7 +54,7 @@ def test_a_parked_record_is_kept_without_being_decoded(
 ) -> None:
     world.settings(parks={"SS": [f"{SHARD}:1001", "shardId-000000000009:1000"]})
     killer = aggregate(document(None, item("killer")))
-    from replicator import decode
+    from replicator.consumer import decode
 
     for name in ("user_records", "content"):
         original = getattr(decode, name)

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from replicator import decode
 from replicator.change import Change, Probe, Version
-from replicator.decode import EnvelopeError, Foreign, Record, Unusable
-from replicator.outcome import Reason
+from replicator.consumer import decode
+from replicator.consumer.decode import EnvelopeError, Foreign, Record, Unusable
+from replicator.consumer.outcome import Reason
 from tests.replicator.world import SHARD, START, TABLE, aggregate, as_bytes, document, event, item
 
 RECORD = Record(SHARD, "1000", 0, "p", START / 1e6, False, b"")

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from replicator.effects import Deadline, Effects, Inline, Threads
+from replicator.runtime import Deadline, Effects, Inline, Threads
 from tests.fakes.clock import VirtualClock
 
 

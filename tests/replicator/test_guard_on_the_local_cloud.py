@@ -11,8 +11,8 @@ import pytest
 
 from infra.local.cloud import TARGET as TARGET_ACCOUNT
 from infra.local.cloud import LocalCloud
-from replicator.guard import Guard, Terms
-from replicator.ledger import LedgerGuard
+from replicator.consumer.ledger import LedgerGuard
+from replicator.consumer.writer import Guard, Terms
 from tests.fakes.errors import Call, Faults
 from tests.replicator.guard_conformance import GuardConformance
 from tests.replicator.world import Item, World

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from replicator.change import Change
-from replicator.effects import Deadline
-from replicator.guard import Attempt, Guard, Terms
-from replicator.ledger import LedgerGuard
-from replicator.outcome import Applied, Rejected, Result, Retry, Superseded
+from replicator.consumer.ledger import LedgerGuard
+from replicator.consumer.outcome import Applied, Rejected, Result, Retry, Superseded
+from replicator.consumer.writer import Attempt, Guard, Terms
+from replicator.runtime import Deadline
 from tests.fakes import errors
 from tests.fakes.errors import Call, Faults, ScriptedFaults
 from tests.replicator.guard_conformance import FailCall, GuardConformance

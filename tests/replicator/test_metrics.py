@@ -12,9 +12,9 @@ import pytest
 from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
-from replicator.batch import BatchFailedError, Consumer
-from replicator.effects import Threads
-from replicator.metrics import BREAKER, Meter, Tally
+from replicator.consumer.batch import BatchFailedError, Consumer
+from replicator.consumer.metrics import BREAKER, Meter, Tally
+from replicator.runtime import Threads
 from replicator.settings import Config
 from tests.fakes import errors
 from tests.replicator.world import (

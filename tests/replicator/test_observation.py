@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicator.observation import DAY, HOUR, LOOK_BACK, MINUTE, counted
+from replicator.watchdog.aws_readings import DAY, HOUR, LOOK_BACK, MINUTE, counted
 
 NOW = 1_790_000_123.0
 

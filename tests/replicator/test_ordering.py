@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from replicator.change import Entry, Version, compare
-from replicator.ordering import Verdict, decide, schedule
+from replicator.consumer.ordering import Verdict, decide, schedule
 
 IMAGES = {None: b"absent", "A": b"A", "B": b"B"}
 

@@ -8,9 +8,9 @@ import json
 import boto3
 from moto import mock_aws
 
-from replicator.decode import Record
-from replicator.outcome import Reason
-from replicator.quarantine import QuarantineStore, object_key
+from replicator.consumer.decode import Record
+from replicator.consumer.outcome import Reason
+from replicator.consumer.quarantine import QuarantineStore, object_key
 from tests.replicator.world import SHARD, START, World
 
 RECORD = Record(SHARD, "4961", 7, "partition", 1_767_225_599.25, True, b"\x00as received\xff")

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from replicator import detectors, watchdog
-from replicator.detectors import Level, Outage, Readings, Unread
-from replicator.rounds import MOST_WAITING, Book, Round
 from replicator.settings import ConfigurationError
+from replicator.watchdog import detectors, watchdog
+from replicator.watchdog.detectors import Level, Outage, Readings, Unread
+from replicator.watchdog.probe_rounds import MOST_WAITING, Book, Round
 from tests.replicator.watched import CONFIG, OTHER, World, set_destination, steady
 
 DAY = 86_400.0

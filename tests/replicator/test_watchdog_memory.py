@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from replicator.detectors import Outage
-from replicator.rounds import Book
+from replicator.watchdog.detectors import Outage
+from replicator.watchdog.probe_rounds import Book
 from tests.replicator.watched import OTHER, World, set_destination, steady
 
 # -- a destination that was off, and is on again -------------------------------------------------

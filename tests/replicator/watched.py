@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from replicator.change import Probe
-from replicator.observation import BOOK_KEY
-from replicator.probes import probe_key
-from replicator.rounds import Book
-from replicator.watchdog import Config, Watchdog
+from replicator.consumer.probe_rows import probe_key
+from replicator.watchdog.aws_readings import BOOK_KEY
+from replicator.watchdog.probe_rounds import Book
+from replicator.watchdog.watchdog import Config, Watchdog
 from tests.fakes.clock import VirtualClock
 from tests.fakes.dynamodb import FakeDynamoDB
 from tests.fakes.errors import client_error

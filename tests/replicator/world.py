@@ -12,11 +12,11 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from replicator.batch import Consumer
 from replicator.change import Change, Precision, Version
-from replicator.effects import Deadline, Effects, Executor, Inline
-from replicator.guard import Terms
-from replicator.metrics import Tally
+from replicator.consumer.batch import Consumer
+from replicator.consumer.metrics import Tally
+from replicator.consumer.writer import Terms
+from replicator.runtime import Deadline, Effects, Executor, Inline
 from replicator.settings import Config
 from tests.fakes import errors
 from tests.fakes.clock import VirtualClock
@@ -81,7 +81,7 @@ def as_bytes(document: Any) -> bytes:
 
 def aggregate(*documents: Any) -> bytes:
     """What the Kinesis Producer Library makes of several records."""
-    from replicator.decode import _aggregated_record
+    from replicator.consumer.decode import _aggregated_record
 
     message = _aggregated_record()
     message.partition_key_table.append("p")

@@ -14,7 +14,7 @@ from bootstrap.quarantine.context import Desk
 from bootstrap.quarantine.direct import DirectConsumer
 from bootstrap.quarantine.packing import StreamRecord
 from bootstrap.quarantine.store import Shelf
-from replicator.effects import Effects
+from replicator.runtime import Effects
 from replicator.settings import Config
 from tests.simulation.names import (
     FAILURES_BUCKET,

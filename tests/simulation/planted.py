@@ -17,14 +17,15 @@ from botocore.exceptions import ClientError
 from bootstrap.quarantine import redrive as redriving
 from bootstrap.quarantine.redrive_policy import Judgement, judge
 from bootstrap.quarantine.store import Holding, Kept
-from replicator import batch, decode, ledger, line, settings
+from replicator import settings
 from replicator.change import Change, Entry, Precision, Probe, Version
-from replicator.decode import Record
-from replicator.guard import Attempt, Terms
-from replicator.ledger import LedgerGuard
-from replicator.line import Candidate, Line
-from replicator.ordering import Verdict, decide
-from replicator.outcome import Doubtful, Result, Retry, Superseded
+from replicator.consumer import batch, decode, key_queue, ledger
+from replicator.consumer.decode import Record
+from replicator.consumer.key_queue import Candidate, Line
+from replicator.consumer.ledger import LedgerGuard
+from replicator.consumer.ordering import Verdict, decide
+from replicator.consumer.outcome import Doubtful, Result, Retry, Superseded
+from replicator.consumer.writer import Attempt, Terms
 from replicator.settings import Settings, SettingsRow
 
 Plant = Callable[[], contextlib.AbstractContextManager[Any]]
@@ -165,7 +166,7 @@ def batch_mate_dropped() -> Any:
         self._reached = self._reached or candidate.then is None
         quarantined(self, candidate)
 
-    return mock.patch.object(line.Line, "quarantined", dropping)
+    return mock.patch.object(key_queue.Line, "quarantined", dropping)
 
 
 @fault("a redriven change is applied though it is stale")
@@ -221,7 +222,7 @@ def not_noted() -> Any:
             return None
         return candidate
 
-    return mock.patch.object(line.Line, "settle", careless)
+    return mock.patch.object(key_queue.Line, "settle", careless)
 
 
 @fault("what the target rejects is not kept")

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from typing import Any
 from unittest import mock
 
-from replicator import ledger
-from replicator.batch import Consumer
-from replicator.metrics import BREAKER
+from replicator.consumer import ledger
+from replicator.consumer.batch import Consumer
+from replicator.consumer.metrics import BREAKER
 from tests.simulation.desk import config, effects
 from tests.simulation.operator import Operator
 from tests.simulation.plan import plan

@@ -23,10 +23,10 @@ from bootstrap.verify.judge.point_reads import Read
 from bootstrap.verify.repair import Mender
 from infra.local.emulator.export_files import Line, full_lines
 from replicator.change import Change, Precision, Version
-from replicator.effects import Deadline, Effects
-from replicator.guard import Attempt, Terms
-from replicator.ledger import LedgerGuard
-from replicator.outcome import Ambiguous, Applied, Superseded
+from replicator.consumer.ledger import LedgerGuard
+from replicator.consumer.outcome import Ambiguous, Applied, Superseded
+from replicator.consumer.writer import Attempt, Terms
+from replicator.runtime import Deadline, Effects
 from tests.bootstrap.world import LEDGER, World
 from tests.fakes.clock import VirtualClock
 from tests.fakes.errors import Killed

@@ -22,11 +22,11 @@ from bootstrap.verify.quarantine_writer import record_of
 from bootstrap.verify.repair import APPLIED
 from replicator.canonical import digest, key_digest
 from replicator.change import Change, Entry, Precision, Version
-from replicator.decode import Record, content
-from replicator.effects import Deadline, Effects
-from replicator.guard import Attempt, Terms
-from replicator.ledger import to_item
-from replicator.outcome import Superseded
+from replicator.consumer.decode import Record, content
+from replicator.consumer.ledger import to_item
+from replicator.consumer.outcome import Superseded
+from replicator.consumer.writer import Attempt, Terms
+from replicator.runtime import Deadline, Effects
 from tests.bootstrap.world import LEDGER
 from tests.fakes.errors import Killed
 from tests.verify.world import Item, Twin, item

@@ -11,7 +11,7 @@ from bootstrap.journal.records import CaughtUp, Exported, Skipped, State
 from bootstrap.journal.verification_records import Verified
 from bootstrap.status.backfill_suggestion import Gap, gap
 from bootstrap.status.snapshot import Snapshot, snapshot
-from replicator.detectors import (
+from replicator.watchdog.detectors import (
     ALL,
     BUFFER,
     DESTINATION,

@@ -28,7 +28,7 @@ from bootstrap.verify.judge.report import Report
 from bootstrap.verify.verify import Found
 from replicator.canonical import digest, key_digest
 from replicator.change import Entry, Version
-from replicator.ledger import to_item
+from replicator.consumer.ledger import to_item
 from tests.bootstrap.world import LEDGER
 from tests.fakes.errors import Killed
 from tests.verify.world import Item, Twin, item

@@ -13,7 +13,7 @@ from bootstrap.verify.judge.classify import FUZZ, Judgement
 from bootstrap.verify.judge.point_reads import Read, Reading, Seen, Waiting, judge_read
 from replicator.canonical import digest, key_digest
 from replicator.change import Entry, Version
-from replicator.ledger import to_item
+from replicator.consumer.ledger import to_item
 from tests.bootstrap.world import LEDGER
 from tests.fakes.errors import Killed
 from tests.verify.world import Twin, item

@@ -14,7 +14,7 @@ from bootstrap.verify.exports.lines import image
 from bootstrap.verify.judge.classify import MARGIN
 from replicator.canonical import digest, key_digest
 from replicator.change import Entry, Version
-from replicator.ledger import from_item, to_item
+from replicator.consumer.ledger import from_item, to_item
 from tests.bootstrap.world import LEDGER
 from tests.fakes.errors import Killed
 from tests.verify.world import Item, Twin, item

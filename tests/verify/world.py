@@ -38,8 +38,8 @@ from infra.local.emulator.export_files import (
     partitioned,
 )
 from replicator.change import Change
-from replicator.effects import Effects
-from replicator.ledger import LedgerGuard
+from replicator.consumer.ledger import LedgerGuard
+from replicator.runtime import Effects
 from tests.bootstrap.gateways import FakeSnapshots, FakeSource, FakeTarget
 from tests.bootstrap.process import replicated
 from tests.bootstrap.world import JOURNAL, LEDGER, SOURCE_ARN, TOKEN_SECONDS, World, outputs

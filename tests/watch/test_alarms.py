@@ -18,7 +18,8 @@ from infra.alarm import DESCRIPTION_LIMIT
 from infra.alarm_settings import Thresholds, key_of
 from infra.local.emulator.alarms import ALARM, OK, rule_of
 from infra.package import PROJECT_ROOT
-from replicator import detectors, metrics
+from replicator.consumer import metrics
+from replicator.watchdog import detectors
 from tests.infra.engine import CONFIG, TARGET, Deployment, Registered, record
 
 Values = Sequence[float | None]

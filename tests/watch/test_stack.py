@@ -11,7 +11,7 @@ import pytest
 from infra import dashboard
 from infra.buffer import MAX_RECORD_KIB
 from infra.watchdog import INTERVAL_MINUTES
-from replicator.watchdog import Config
+from replicator.watchdog.watchdog import Config
 from tests.infra.engine import CONFIG, TARGET, Deployment, record, statements
 
 

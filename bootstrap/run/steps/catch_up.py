@@ -29,8 +29,8 @@ from bootstrap.journal.records import (
 )
 from bootstrap.run.probes import records
 from bootstrap.run.step_context import Acted, Context, Done, Measure, Outcome, Pending
-from replicator.observation import counted
-from replicator.probes import KEPT_SECONDS
+from replicator.consumer.probe_rows import KEPT_SECONDS
+from replicator.watchdog.aws_readings import counted
 
 name = "catch-up"
 state = State.CATCHING_UP

@@ -19,7 +19,7 @@ from bootstrap.verify.judge.classify import Judgement
 from bootstrap.verify.judge.report import Entries
 from replicator.canonical import canonical, digest, key_digest
 from replicator.change import Entry
-from replicator.ledger import from_item
+from replicator.consumer.ledger import from_item
 
 T = TypeVar("T")
 

@@ -17,7 +17,7 @@ from bootstrap.verify.compare.partitions import Difference
 from bootstrap.verify.exports.objects import Objects
 from bootstrap.verify.judge.attributes import Explained, explain
 from bootstrap.verify.judge.classify import Judgement, Moments, judge
-from replicator.ledger import from_item
+from replicator.consumer.ledger import from_item
 
 KEYS_PER_READ = 1_000
 

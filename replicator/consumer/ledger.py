@@ -16,10 +16,18 @@ from typing import Any
 from replicator import aws
 from replicator.aws import CancellationReason, Failure, Kind
 from replicator.change import MICROSECOND, MILLISECOND, Change, Entry, Precision, Version
-from replicator.effects import Effects
-from replicator.guard import Attempt, Terms
-from replicator.ordering import Verdict, decide
-from replicator.outcome import Ambiguous, Applied, Doubtful, Rejected, Result, Retry, Superseded
+from replicator.consumer.ordering import Verdict, decide
+from replicator.consumer.outcome import (
+    Ambiguous,
+    Applied,
+    Doubtful,
+    Rejected,
+    Result,
+    Retry,
+    Superseded,
+)
+from replicator.consumer.writer import Attempt, Terms
+from replicator.runtime import Effects
 
 # TransactWriteItems takes 100 actions and 4 MB; a change is two actions. The size counted here is
 # an upper bound already, and some of the 4 MB is left for what DynamoDB may count beside it.

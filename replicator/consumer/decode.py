@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from replicator.canonical import canonical
 from replicator.change import MICROSECOND, MILLISECOND, Change, Precision, Probe, Version
-from replicator.outcome import Reason
+from replicator.consumer.outcome import Reason
 
 # https://github.com/awslabs/kinesis-aggregation: magic, protobuf message, MD5 of the message.
 _AGGREGATE_MAGIC = b"\xf3\x89\x9a\xc2"

@@ -11,10 +11,9 @@ from collections import deque
 from dataclasses import dataclass
 
 from replicator.change import Change, Entry, Version
-from replicator.decode import Content, Record
-from replicator.guard import Attempt
-from replicator.ordering import schedule
-from replicator.outcome import (
+from replicator.consumer.decode import Content, Record
+from replicator.consumer.ordering import schedule
+from replicator.consumer.outcome import (
     Applied,
     Doubtful,
     Outcome,
@@ -25,6 +24,7 @@ from replicator.outcome import (
     Retry,
     Superseded,
 )
+from replicator.consumer.writer import Attempt
 
 
 @dataclass(eq=False)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from replicator.detectors import Outage
+from replicator.watchdog.detectors import Outage
 
 LANES_PROBED = 128
 """Partition keys per shard when a shard is read in parallel. Lambda deals partition keys out to up

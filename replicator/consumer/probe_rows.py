@@ -8,8 +8,8 @@ from typing import Any
 from replicator import aws
 from replicator.aws import Failure
 from replicator.change import Probe
-from replicator.effects import Clock
-from replicator.guard import Terms
+from replicator.consumer.writer import Terms
+from replicator.runtime import Clock
 
 KEPT_SECONDS = 86_400
 

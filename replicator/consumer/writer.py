@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from replicator.change import Change, Entry
-from replicator.effects import Deadline
-from replicator.outcome import Result
+from replicator.consumer.outcome import Result
+from replicator.runtime import Deadline
 
 
 @dataclass(frozen=True)

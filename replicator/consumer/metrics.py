@@ -13,7 +13,7 @@ from collections import Counter
 from typing import Any
 
 from replicator.aws import Kind, classify
-from replicator.decode import Record
+from replicator.consumer.decode import Record
 
 NAMESPACE = "DynamoDBReplication"
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from replicator import aws
 from replicator.aws import Failure
-from replicator.decode import Record
-from replicator.effects import Effects
-from replicator.guard import Terms
-from replicator.outcome import Reason
+from replicator.consumer.decode import Record
+from replicator.consumer.outcome import Reason
+from replicator.consumer.writer import Terms
+from replicator.runtime import Effects
 
 OPEN = "open/"
 

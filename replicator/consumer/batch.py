@@ -12,15 +12,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
-from replicator import decode
-from replicator.burst import Breaker
 from replicator.change import Change, Probe
-from replicator.decode import EnvelopeError, Foreign, Record, Unusable
-from replicator.effects import Deadline, Effects
-from replicator.guard import Guard, Terms
-from replicator.ledger import LedgerGuard
-from replicator.line import Candidate, Line, Slot
-from replicator.metrics import (
+from replicator.consumer import decode
+from replicator.consumer.circuit_breaker import Breaker
+from replicator.consumer.decode import EnvelopeError, Foreign, Record, Unusable
+from replicator.consumer.key_queue import Candidate, Line, Slot
+from replicator.consumer.ledger import LedgerGuard
+from replicator.consumer.metrics import (
     APPLIED,
     BREAKER,
     QUARANTINED,
@@ -29,9 +27,11 @@ from replicator.metrics import (
     SUPERSEDED,
     Tally,
 )
-from replicator.outcome import Applied, Outcome, Quarantined, Reason, Retry, Superseded
-from replicator.probes import ProbeRows
-from replicator.quarantine import QuarantineStore
+from replicator.consumer.outcome import Applied, Outcome, Quarantined, Reason, Retry, Superseded
+from replicator.consumer.probe_rows import ProbeRows
+from replicator.consumer.quarantine import QuarantineStore
+from replicator.consumer.writer import Guard, Terms
+from replicator.runtime import Deadline, Effects
 from replicator.settings import Config, Settings, SettingsRow
 
 Report = dict[str, Any]

@@ -15,10 +15,10 @@ from typing import Any
 from replicator import aws
 from replicator.aws import Failure
 from replicator.change import Probe
-from replicator.detectors import Destination, Intent, Stream
-from replicator.probes import probe_key
-from replicator.rounds import Book, ProbeRecord, Round, Shard
+from replicator.consumer.probe_rows import probe_key
 from replicator.settings import SETTINGS_KEY
+from replicator.watchdog.detectors import Destination, Intent, Stream
+from replicator.watchdog.probe_rounds import Book, ProbeRecord, Round, Shard
 
 BOOK_KEY = b"watchdog"
 PROBES_PER_PUT = 500

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from replicator.effects import Clock
-from replicator.observation import ask
+from replicator.runtime import Clock
+from replicator.watchdog.aws_readings import ask
 
 MARGIN_SECONDS = 600.0
 """Credentials are renewed so long before they end: a round of the watchdog is shorter."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from itertools import islice
 
-from replicator.effects import Clock
+from replicator.runtime import Clock
 
 SECONDS = 600.0
 """How long a container remembers, and how long it refuses a batch for what others have let through:

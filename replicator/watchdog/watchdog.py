@@ -15,8 +15,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from replicator import detectors
-from replicator.detectors import (
+from replicator.consumer.metrics import NAMESPACE
+from replicator.runtime import Clock, SystemClock
+from replicator.settings import ConfigurationError
+from replicator.watchdog import detectors
+from replicator.watchdog.aws_readings import (
+    LedgerRows,
+    SourceSide,
+    TargetSide,
+    UnreadableError,
+    count_objects,
+)
+from replicator.watchdog.detectors import (
     Destination,
     Expected,
     Finding,
@@ -28,18 +38,8 @@ from replicator.detectors import (
     Stream,
     Unread,
 )
-from replicator.effects import Clock, SystemClock
-from replicator.metrics import NAMESPACE
-from replicator.observation import (
-    LedgerRows,
-    SourceSide,
-    TargetSide,
-    UnreadableError,
-    count_objects,
-)
-from replicator.observer import MakeClient, Observer
-from replicator.rounds import Book, Round, probe_records
-from replicator.settings import ConfigurationError
+from replicator.watchdog.probe_rounds import Book, Round, probe_records
+from replicator.watchdog.source_session import MakeClient, Observer
 
 T = TypeVar("T")
 
