@@ -13,13 +13,13 @@ from infra.accounts import connect
 from infra.buffer import Buffer
 from infra.config import Settings
 from infra.consumer import Consumer, ConsumerRole
-from infra.fence import WriteFence
 from infra.ledger import Ledger
-from infra.observability import Alarms, Notifications, show
+from infra.monitoring.notifications import Alarms, Notifications, show
 from infra.operators import Operators
 from infra.outputs import outputs
-from infra.parts import Parts
 from infra.snapshot import Snapshot
+from infra.table_stack import Parts
+from infra.target_write_deny import WriteFence
 from infra.watchdog import Watchdog
 
 settings = Settings.load(pulumi.Config())

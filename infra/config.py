@@ -14,9 +14,10 @@ from typing import Any
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
 
-from infra import alarm_settings, limits
-from infra.alarm_settings import AlarmSettings
-from infra.mistakes import ConfigError, Mistakes, Section
+from infra import policy_sizes
+from infra.config_validation import ConfigError, Mistakes, Section
+from infra.monitoring import alarm_settings
+from infra.monitoring.alarm_settings import AlarmSettings
 
 __all__ = ["Account", "ConfigError", "Operators", "Settings", "Table"]
 
@@ -438,37 +439,41 @@ def _refuse_clashes(settings: Settings, mistakes: Mistakes) -> None:
 def _refuse_too_many(settings: Settings, mistakes: Mistakes) -> None:
     """As many tables as the operators' roles can name; which depends on how long the names are."""
     count = len(settings.tables)
-    while count > 1 and max(policy_sizes(settings, count)) > limits.INLINE_POLICY_LIMIT:
+    while (
+        count > 1 and max(operator_policy_sizes(settings, count)) > policy_sizes.INLINE_POLICY_LIMIT
+    ):
         count -= 1
     if count < len(settings.tables):
         mistakes.add(
             "tables",
             len(settings.tables),
             f"up to {count} tables with names as long as these: an operators' role names what each "
-            f"is made of, and IAM allows its policies {limits.INLINE_POLICY_LIMIT} characters",
+            f"is made of, and IAM allows {policy_sizes.INLINE_POLICY_LIMIT} characters of it",
             f"move tables[{count}] and those after it to a second stack",
         )
 
 
-def policy_sizes(settings: Settings, count: int | None = None) -> tuple[int, int]:
+def operator_policy_sizes(settings: Settings, count: int | None = None) -> tuple[int, int]:
     """Characters of the exporter's and the importer's policy, for the first tables or for all."""
     lanes = [
-        limits.Lane(
+        policy_sizes.Lane(
             table.slug, table.prefix, table.source, table.target, table.source_key, table.target_key
         )
         for table in settings.tables[:count]
     ]
     source, target = (
-        limits.Place(account.partition, account.account_id, account.region)
+        policy_sizes.Place(account.partition, account.account_id, account.region)
         for account in (settings.source, settings.target)
     )
     return (
-        limits.exporter_policy_size(
+        policy_sizes.exporter_policy_size(
             source,
             target,
             lanes,
             snapshot_key=settings.snapshot_key,
             reads_items=settings.operators.read_items,
         ),
-        limits.importer_policy_size(source, target, lanes, snapshot_key=settings.snapshot_key),
+        policy_sizes.importer_policy_size(
+            source, target, lanes, snapshot_key=settings.snapshot_key
+        ),
     )

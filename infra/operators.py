@@ -10,10 +10,10 @@ import pulumi_aws as aws
 from infra.accounts import Accounts
 from infra.config import Account, Settings
 from infra.consumer import TARGET_ACTIONS as GUARD_ACTIONS
-from infra.limits import INLINE_POLICY_LIMIT
-from infra.parts import Parts
 from infra.policies import Condition, Statement, Text, allow, assumed_by, document, through
+from infra.policy_sizes import INLINE_POLICY_LIMIT
 from infra.snapshot import KEY_WRITE_ACTIONS, Snapshot
+from infra.table_stack import Parts
 
 # --- The exporter, in the source account: it describes, exports and probes, and sees no item.
 

@@ -9,8 +9,8 @@ import pulumi
 
 from infra.config import Settings
 from infra.operators import Operators
-from infra.parts import Parts
 from infra.snapshot import Snapshot
+from infra.table_stack import Parts
 
 
 def outputs(

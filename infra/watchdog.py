@@ -11,8 +11,8 @@ from infra.config import Settings
 from infra.consumer import LOG_RETENTION_DAYS, Consumer
 from infra.ledger import Ledger
 from infra.package import Archive
-from infra.parts import Parts
 from infra.policies import allow, assumed_by_service, document
+from infra.table_stack import Parts
 
 INTERVAL_MINUTES = 5
 TIMEOUT_SECONDS = 240

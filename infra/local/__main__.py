@@ -11,19 +11,19 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from infra.config_validation import ConfigError
 from infra.local.bindings.inputs import BindingError
-from infra.local.bootstrapping import BootstrapFailedError
+from infra.local.bootstrap_process import BootstrapFailedError
 from infra.local.cloud import LocalCloudError
 from infra.local.data.datafile import DataFileError
 from infra.local.demo import Options
 from infra.local.demo import run as run_demo
 from infra.local.emulator.chaos.rates import parse as parse_chaos
-from infra.local.interruption import InterruptionError, interruptible
 from infra.local.serve import run as run_serve
-from infra.local.stage import StageError, short
-from infra.local.watch import PermissionMissingError, refusals_in_log
-from infra.local.writing.writers import WritersError
-from infra.mistakes import ConfigError
+from infra.local.setup import StageError, short
+from infra.local.signals import InterruptionError, interruptible
+from infra.local.stall_detector import PermissionMissingError, refusals_in_log
+from infra.local.workload.writers import WritersError
 from infra.package import PackageError
 
 FAILED, USAGE = 1, 2

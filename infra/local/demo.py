@@ -17,19 +17,19 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from infra.local import stage
-from infra.local.bootstrapping import BootstrapFailedError, Operator, typed
+from infra.local import setup
+from infra.local.bootstrap_process import BootstrapFailedError, Operator, typed
 from infra.local.cloud import LocalCloud
 from infra.local.data import datafile
 from infra.local.data.datafile import DataFile, KeyOption
+from infra.local.data.item_source import Generated, Material, Sampled
 from infra.local.data.items import Item
-from infra.local.data.material import Generated, Material, Sampled
 from infra.local.emulator.chaos.rates import parse as parse_chaos
-from infra.local.verdict import capture, judge, summary
-from infra.local.verdict.consumption import Consumption
-from infra.local.verdict.report import Phase, Report, phases_of
-from infra.local.watch import Watch, refusals_in_log
-from infra.local.writing.writers import Writers, WriterSettings
+from infra.local.results import stream_records, summary, table_check
+from infra.local.results.consumer_logs import Consumption
+from infra.local.results.report import Phase, Report, phases_of
+from infra.local.stall_detector import Watch, refusals_in_log
+from infra.local.workload.writers import Writers, WriterSettings
 
 PATIENCE = 600.0
 """Seconds that one command of the bootstrap may take."""
@@ -107,17 +107,17 @@ def run(options: Options, console: Console) -> bool:
     began = time.monotonic()
     data = choose_data(options)
     with ExitStack() as stack:
-        directory = stack.enter_context(stage.directory_of_one(options.directory.resolve()))
+        directory = stack.enter_context(setup.directory_of_one(options.directory.resolve()))
         (directory / "report.json").unlink(missing_ok=True)
         demo = Demo(options, data, directory, stack, console)
         report = demo.play(began)
     report.write(directory / "report.json")
     summary.show(report, console)
-    console.print(f"Report: {stage.short(directory / 'report.json')}")
+    console.print(f"Report: {setup.short(directory / 'report.json')}")
     if not report.ok:
         for refusal in refusals_in_log(directory / "emulator.log"):
             console.print(Text(f"Refused by the local cloud: {refusal}", style="red"))
-        console.print(f"Logs: {stage.short(directory)}/emulator.log, writers.log")
+        console.print(f"Logs: {setup.short(directory)}/emulator.log, writers.log")
     return report.ok
 
 
@@ -138,7 +138,7 @@ class Demo:
         """Everything from an empty machine to the verdict."""
         self._say("Data", str(self._data))
         with self._console.status("Building the Lambda archive for this machine (once)"):
-            archive = stage.build_archive()
+            archive = setup.build_archive()
         cloud = self._stack.enter_context(LocalCloud(self._directory, chaos=self._options.chaos))
         sides = (
             f"accounts {cloud.source.account_id} (source) and {cloud.target.account_id} (target)"
@@ -148,9 +148,9 @@ class Demo:
         writers = self._start_writers(cloud)
         started = time.time()
         outputs_file = self._directory / "outputs.json"
-        lane = stage.deploy_stack(cloud, self._shape.name, archive, outputs_file)["tables"][0]
+        lane = setup.deploy_stack(cloud, self._shape.name, archive, outputs_file)["tables"][0]
         took = f"in {time.time() - started:.1f} s"
-        self._say("Deployed", f"the Pulumi program, {took}; outputs in {stage.short(outputs_file)}")
+        self._say("Deployed", f"the Pulumi program, {took}; outputs in {setup.short(outputs_file)}")
         watch = Watch(cloud, lane, writers.check)
         operator = Operator(cloud, outputs_file)
         self._bootstrap(operator, watch)
@@ -164,13 +164,13 @@ class Demo:
 
     def _seed(self, cloud: LocalCloud) -> None:
         dynamodb = cloud.client("dynamodb", cloud.source)
-        stage.create_table(dynamodb, self._shape)
+        setup.create_table(dynamodb, self._shape)
         began = time.monotonic()
         data = self._data
         # Of a key that occurs twice the last item stands.
         in_order = data.file is not None and data.file.duplicates > 0
         with self._console.status(f"Writing {data.items:,} items into the source table"):
-            stage.seed(dynamodb, self._shape.name, data.read(), self._shape.keys, in_order=in_order)
+            setup.seed(dynamodb, self._shape.name, data.read(), self._shape.keys, in_order=in_order)
         took = f"{time.monotonic() - began:.1f} s"
         index = f"index {self._shape.index_name}, time to live on {self._shape.expiry}"
         self._say("Source table", f"{self._shape.name}, {data.items:,} items in {took}; {index}")
@@ -220,7 +220,7 @@ class Demo:
     def _stop_writers(self, writers: Writers, cloud: LocalCloud) -> float:
         """Returns when the source came to rest: nothing is written, nothing expires any more."""
         writers.stop()
-        stage.switch_expiry(cloud.client("dynamodb", cloud.source), self._shape, on=False)
+        setup.switch_expiry(cloud.client("dynamodb", cloud.source), self._shape, on=False)
         self._say("Draining", f"the writers have stopped after {writers.tally().total:,} changes")
         return time.time()
 
@@ -235,13 +235,13 @@ class Demo:
         began: float,
     ) -> Report:
         self._say("Comparing", "both tables, read from the local cloud with root credentials")
-        jury = judge.Judge(
-            judge.Place(cloud.client("dynamodb", cloud.source), self._shape.name),
-            judge.Place(cloud.client("dynamodb", cloud.target), lane["targetTable"]),
+        jury = table_check.Judge(
+            table_check.Place(cloud.client("dynamodb", cloud.source), self._shape.name),
+            table_check.Place(cloud.client("dynamodb", cloud.target), lane["targetTable"]),
             self._shape,
         )
         comparison = jury.compare()
-        captured = capture.read(cloud.client("kinesis", cloud.source), lane["streamName"])
+        captured = stream_records.read(cloud.client("kinesis", cloud.source), lane["streamName"])
         s3 = cloud.client("s3", cloud.target)
         there = cloud.client("s3", cloud.target, lane["consumerRegion"])
         return Report(
@@ -252,7 +252,7 @@ class Demo:
             capture=captured,
             consumption=_consumption(watch, captured.records),
             comparison=comparison,
-            leftovers=judge.leftovers(s3, there, lane),
+            leftovers=table_check.leftovers(s3, there, lane),
             index=jury.check_index(),
             healed=jury.healed(comparison),
             verification=verified,

@@ -17,11 +17,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from infra.local import stage
-from infra.local.bootstrapping import Operator
+from infra.local import setup
+from infra.local.bootstrap_process import Operator
 from infra.local.cloud import SECRET, LocalCloud
 from infra.local.data.items import Item, KeyAttribute, KeySchema, TableShape
-from infra.local.watch import Watch
+from infra.local.stall_detector import Watch
 
 PATIENCE = 600.0
 CHECK_SECONDS = 1.0
@@ -45,14 +45,14 @@ def run(directory: Path, console: Console) -> bool:
         Whatever stopped it, after everything that was started has been stopped.
     """
     with ExitStack() as stack:
-        place = stack.enter_context(stage.directory_of_one(directory.resolve()))
-        archive = stage.build_archive()
+        place = stack.enter_context(setup.directory_of_one(directory.resolve()))
+        archive = setup.build_archive()
         cloud = stack.enter_context(LocalCloud(place))
         dynamodb = cloud.client("dynamodb", cloud.source)
-        stage.create_table(dynamodb, ORDERS)
-        stage.seed(dynamodb, ORDERS.name, examples(), ORDERS.keys)
+        setup.create_table(dynamodb, ORDERS)
+        setup.seed(dynamodb, ORDERS.name, examples(), ORDERS.keys)
         outputs_file = place / "outputs.json"
-        lane = stage.deploy_stack(cloud, ORDERS.name, archive, outputs_file)["tables"][0]
+        lane = setup.deploy_stack(cloud, ORDERS.name, archive, outputs_file)["tables"][0]
         Operator(cloud, outputs_file).run(Watch(cloud, lane), PATIENCE)
         environment = write_environment(cloud, place / "env.sh")
         _tell(cloud, lane, outputs_file, environment, console)
@@ -144,7 +144,7 @@ def commands(lane: Mapping[str, Any], outputs: Path, *, with_cli: bool) -> list[
         for purpose, made in calls(lane)
     ]
     status = (
-        f".venv/bin/python -m bootstrap status --outputs {shlex.quote(stage.short(outputs))} "
+        f".venv/bin/python -m bootstrap status --outputs {shlex.quote(setup.short(outputs))} "
         "--source-profile source --target-profile target"
     )
     return [*typed, ("how the replication stands", status)]
@@ -169,13 +169,13 @@ def _tell(
         )
     console.print()
     console.print(Text(f"Running at {cloud.endpoint}", style="bold green"))
-    console.print(f"Outputs of the stack: {stage.short(outputs)}")
+    console.print(f"Outputs of the stack: {setup.short(outputs)}")
     console.print()
     console.print(table)
     console.print()
     console.print(Text("In another shell, in this folder:", style="bold"))
     console.print()
-    console.print(Text(f"  . {stage.short(environment)}", style="cyan"))
+    console.print(Text(f"  . {setup.short(environment)}", style="cyan"))
     for purpose, command in commands(lane, outputs, with_cli=shutil.which("aws") is not None):
         console.print()
         console.print(Text(f"  # {purpose}", style="dim"))

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from infra.local.verdict import capture
-from infra.local.verdict.consumption import Consumption, Refusal, refusals_in
+from infra.local.results import stream_records
+from infra.local.results.consumer_logs import Consumption, Refusal, refusals_in
 
 AT = 1_800_000_000
 
@@ -134,7 +134,7 @@ def test_each_change_on_the_stream_counts_once_and_probes_do_not() -> None:
         closed=[change("c", AT + 1), change("d", AT - 1, "MILLISECOND", **expired), change("b")],
     )
 
-    found = capture.read(stream, "stream")
+    found = stream_records.read(stream, "stream")
 
     assert (found.by_users, found.by_expiry, found.total) == (3, 1, 4)
     assert found.first == AT - 1
@@ -149,10 +149,10 @@ def test_what_is_no_change_is_counted_apart_and_hides_no_change() -> None:
         closed=[json.dumps(change("b")).encode()[:40], change("b")],
     )
 
-    found = capture.read(stream, "stream")
+    found = stream_records.read(stream, "stream")
 
     assert (found.total, found.broken, found.records) == (2, 4, 6)
 
 
 def test_an_empty_stream_has_no_first_change() -> None:
-    assert capture.read(Stream(open=[], closed=[]), "stream") == capture.Capture()
+    assert stream_records.read(Stream(open=[], closed=[]), "stream") == stream_records.Capture()

@@ -10,8 +10,8 @@ import pytest
 
 from infra.local.data.compare import fingerprint
 from infra.local.data.dataset import BIG_BYTES, EXPIRES_AFTER, ORDERS
+from infra.local.data.item_source import Generated
 from infra.local.data.items import MAX_ITEM_BYTES, Item, Value, item_size, value_size
-from infra.local.data.material import Generated
 
 STARTED = 1_800_000_000
 COUNT = 3000

@@ -13,11 +13,11 @@ import pytest
 from rich.console import Console
 
 from infra.local.data.compare import Comparison, Difference
-from infra.local.verdict import summary
-from infra.local.verdict.capture import Capture
-from infra.local.verdict.consumption import Consumption, Lags
-from infra.local.verdict.report import IndexCheck, Leftovers, Phase, Report, phases_of
-from infra.local.writing.tally import Tally, TallyWriter, Window
+from infra.local.results import summary
+from infra.local.results.consumer_logs import Consumption, Lags
+from infra.local.results.report import IndexCheck, Leftovers, Phase, Report, phases_of
+from infra.local.results.stream_records import Capture
+from infra.local.workload.stats import Tally, TallyWriter, Window
 
 BEGAN = 1_800_000_000.0
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from infra.local.bootstrapping import typed
+from infra.local.bootstrap_process import typed
 from infra.local.cloud import REPOSITORY
 from infra.local.data.items import KeyAttribute, KeySchema
-from infra.local.interruption import InterruptionError, interruptible
-from infra.local.stage import StageError, batches, directory_of_one, seed
+from infra.local.setup import StageError, batches, directory_of_one, seed
+from infra.local.signals import InterruptionError, interruptible
 
 KEYS = KeySchema(KeyAttribute("pk", "N"))
 

@@ -10,10 +10,10 @@ from random import Random
 import pytest
 
 from infra.local.data.compare import fingerprint, same
+from infra.local.data.item_source import Generated, Material, Sampled, from_json
 from infra.local.data.items import Item, KeyAttribute, KeySchema, item_size
-from infra.local.data.material import Generated, Material, Sampled, from_json
-from infra.local.writing.calls import update_expression
-from infra.local.writing.steps import HOT_KEYS, KINDS, LEAVE_EXPIRED, Plan, Step
+from infra.local.workload.calls import update_expression
+from infra.local.workload.plan import HOT_KEYS, KINDS, LEAVE_EXPIRED, Plan, Step
 
 STARTED = 1_800_000_000
 WRITERS = 3

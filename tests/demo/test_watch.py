@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from infra.local.bootstrapping import BootstrapFailedError, Operator
-from infra.local.watch import LogTail, PermissionMissingError, Watch, refusals_in_log
-from infra.local.writing.writers import Writers, WritersError, WriterSettings
+from infra.local.bootstrap_process import BootstrapFailedError, Operator
+from infra.local.stall_detector import LogTail, PermissionMissingError, Watch, refusals_in_log
+from infra.local.workload.writers import Writers, WritersError, WriterSettings
 
 LANE = {
     "consumerRegion": "eu-west-1",

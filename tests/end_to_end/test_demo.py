@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from infra.local.writing.steps import KINDS
+from infra.local.workload.plan import KINDS
 from tests.end_to_end.commands import copy_with, listens, running
 
 pytestmark = pytest.mark.slow

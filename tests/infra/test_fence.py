@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.fence import WRITES
+from infra.target_write_deny import WRITES
 from tests.infra.engine import CONFIG, Deployment, record
 from tests.infra.proof.declared import RESOURCE, Declared, Policy
 from tests.infra.proof.judge import Judge

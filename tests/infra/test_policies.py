@@ -12,12 +12,13 @@ from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 
-from infra import package, reasons
-from infra.config import ConfigError, Settings, policy_sizes
-from infra.limits import INLINE_POLICY_LIMIT
+from infra import package
+from infra.config import ConfigError, Settings, operator_policy_sizes
 from infra.operators import fits_into_a_role
 from infra.policies import KEY_ADMINISTRATION
+from infra.policy_sizes import INLINE_POLICY_LIMIT
 from tests.infra.engine import CONFIG, SOURCE, Deployment, record, statements
+from tests.infra.least_privilege import justifications
 from tests.infra.proof import paper
 
 WITHOUT_AN_ARN = {
@@ -328,7 +329,7 @@ def test_the_sizes_that_the_configuration_is_judged_by_are_those_of_the_policies
         len("".join(declared.policy(f"replication-{role}-grants").document.split()))
         for role in ("exporter", "importer", "operator-source", "operator-target")
     ]
-    assert policy_sizes(Settings.parse(config)) == tuple(sizes[:2])
+    assert operator_policy_sizes(Settings.parse(config)) == tuple(sizes[:2])
     assert max(sizes[2:]) < max(sizes[:2])
 
 
@@ -432,7 +433,9 @@ def test_the_operators_tool_may_call_what_it_calls_and_nothing_more(
 
 
 def test_a_keys_administrators_may_do_what_they_need_and_no_more() -> None:
-    needed = {a for r in reasons.STANDING if r.who == reasons.DEPLOYER for a in r.needs}
+    needed = {
+        a for r in justifications.STANDING if r.who == justifications.DEPLOYER for a in r.needs
+    }
     granted = set(KEY_ADMINISTRATION)
     assert needed - granted == set()
     assert granted - needed == set()

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from infra.alarm_settings import Thresholds, key_of
 from infra.config import PROJECT_ROOT, Settings
 from infra.local import program
+from infra.monitoring.alarm_settings import Thresholds, key_of
 from tests.infra.engine import CONFIG, record
 
 PREFIX = f"{program.PROJECT}:"

@@ -14,8 +14,8 @@ import pytest
 
 from infra.local.cloud import SOURCE, TARGET, LocalCloud, LocalCloudError
 from infra.local.emulator.changes import Change, Handover
-from infra.local.emulator.chaos.outlet import ChaosOutlet, broken
 from infra.local.emulator.chaos.rates import GOOD_DAY, ON, Chaos, parse
+from infra.local.emulator.chaos.stream_writer import ChaosOutlet, broken
 from infra.local.emulator.metrics import TableOf
 from tests.local.clouds import (
     STREAM_READS,

@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from infra.local.emulator.images import Image, key_of, same_image, twice_encoded
+from infra.local.emulator.item_images import Image, key_of, same_image, twice_encoded
 
 ONCE = base64.b64encode(b"\x12\x02\x08\x7b").decode()
 TWICE = "RWdJSWV3PT0="  # the same bytes in a captured record: awslabs/amazon-kinesis-client#959

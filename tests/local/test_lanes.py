@@ -11,7 +11,7 @@ import pytest
 from infra.local.emulator.batches import event
 from infra.local.emulator.delivery import Answer, Invocation
 from infra.local.emulator.failures import GivenUp, invocation_record
-from infra.local.emulator.lanes import Lane, Reading
+from infra.local.emulator.pollers import Lane, Reading
 from infra.local.emulator.progress import ShardProgress
 from infra.local.emulator.shards import sequence
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from infra.local.cloud import SOURCE, TARGET, LocalCloud
+from infra.local.emulator.call_log import BEHIND, DIRECT, Recording
 from infra.local.emulator.patching import Ministack
-from infra.local.emulator.recording import BEHIND, DIRECT, Recording
 from infra.local.emulator.settings import Settings
 from tests.local.clouds import as_role, make_role, make_table, policy
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from infra import observability
-from infra.alarm import DESCRIPTION_LIMIT
-from infra.alarm_settings import Thresholds, key_of
 from infra.local.emulator.alarms import ALARM, OK, rule_of
+from infra.monitoring import notifications
+from infra.monitoring.alarm import DESCRIPTION_LIMIT
+from infra.monitoring.alarm_settings import Thresholds, key_of
 from infra.package import PROJECT_ROOT
 from replicator.consumer import metrics
 from replicator.watchdog import detectors
@@ -233,4 +233,4 @@ def test_every_loss_detector_has_an_alarm(stack: Deployment) -> None:
 
 
 def test_the_readme_has_a_row_for_every_alarm_and_says_the_same() -> None:
-    assert observability.readme() in (PROJECT_ROOT / "README.md").read_text()
+    assert notifications.readme() in (PROJECT_ROOT / "README.md").read_text()

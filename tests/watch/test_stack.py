@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from infra import dashboard
 from infra.buffer import MAX_RECORD_KIB
+from infra.monitoring import dashboard
 from infra.watchdog import INTERVAL_MINUTES
 from replicator.watchdog.watchdog import Config
 from tests.infra.engine import CONFIG, TARGET, Deployment, record, statements

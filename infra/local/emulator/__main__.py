@@ -52,14 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     port = listener.getsockname()[1]
     _set_environment(port)
 
-    from infra.local.emulator import numbers, patching
+    from infra.local.emulator import decimal_arithmetic, patching
     from infra.local.emulator.settings import Settings
 
-    numbers.use_38_digits()
+    decimal_arithmetic.use_38_digits()
     try:
         settings = Settings.from_environment()
         ministack = patching.load()
-        from infra.local.emulator.assembly import assemble
+        from infra.local.emulator.wiring import assemble
 
         assemble(ministack, settings)
     except (patching.EmulatorMismatchError, ValueError) as error:

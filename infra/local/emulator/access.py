@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.local.emulator import iterators
+from infra.local.emulator.call_log import BEHIND, Recording
 from infra.local.emulator.patching import Json, Ministack
-from infra.local.emulator.recording import BEHIND, Recording
 
 STREAM_READS = (
     "kinesis:DescribeStream",

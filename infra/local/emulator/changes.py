@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from infra.local.emulator.destinations import active_destinations
 from infra.local.emulator.history import ChangeHistory
-from infra.local.emulator.images import Image, key_of, partition_key, same_image, twice_encoded
+from infra.local.emulator.item_images import Image, key_of, partition_key, same_image, twice_encoded
 from infra.local.emulator.metrics import ReplicationMetrics, TableOf
 from infra.local.emulator.patching import Json, Ministack, Response
 

@@ -6,7 +6,7 @@ import logging
 import time
 
 from infra.local.emulator.changes import EXPIRY_IDENTITY, ChangeCapture
-from infra.local.emulator.images import Value
+from infra.local.emulator.item_images import Value
 from infra.local.emulator.patching import Json, Ministack
 from infra.local.emulator.settings import Settings
 

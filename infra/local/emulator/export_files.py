@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from infra.local.emulator.history import Step, key_text
-from infra.local.emulator.images import Image, same_image
+from infra.local.emulator.item_images import Image, same_image
 
 PARTITIONS = 4
 

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from infra.local.emulator.images import Image, Value
+from infra.local.emulator.item_images import Image, Value
 from infra.local.emulator.metrics import TableOf
 
 KeyText = tuple[str, ...]

@@ -17,8 +17,8 @@ from functools import partial
 from infra.local.emulator.access import Access
 from infra.local.emulator.delivery import Delivery
 from infra.local.emulator.failures import OnFailure
-from infra.local.emulator.lanes import Lane, Reading
 from infra.local.emulator.patching import Json, Ministack, Response
+from infra.local.emulator.pollers import Lane, Reading
 from infra.local.emulator.progress import Progress
 from infra.local.emulator.settings import Settings
 from infra.local.emulator.shards import Shards

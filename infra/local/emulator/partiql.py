@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from infra.local.emulator.changes import ChangeCapture
-from infra.local.emulator.images import Image
+from infra.local.emulator.item_images import Image
 from infra.local.emulator.patching import Json, Ministack, Response
 
 STATEMENTS = ("_execute_statement", "_batch_execute_statement", "_execute_transaction")

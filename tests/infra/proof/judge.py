@@ -13,7 +13,7 @@ from typing import Any
 
 from ministack.core import iam_evaluator as iam
 
-from infra import reasons
+from tests.infra.least_privilege import justifications
 from tests.infra.proof.declared import RESOURCE, ROLE, TRUST, Declared, Policy
 from tests.infra.proof.needs import Need
 
@@ -185,8 +185,8 @@ def _named(policy: Policy, actions: Iterable[str], resource: str) -> bool:
     if resource == "*":
         # In a key's policy it means that key: KMS Developer Guide, key-policy-elements.
         is_key = ":kms:" in policy.on
-        return is_key or all(action in reasons.WITHOUT_AN_ARN for action in actions)
-    ends = sorted(reasons.NAMES_NOT_KNOWN_BEFORE, key=len, reverse=True)
+        return is_key or all(action in justifications.WITHOUT_AN_ARN for action in actions)
+    ends = sorted(justifications.NAMES_NOT_KNOWN_BEFORE, key=len, reverse=True)
     end = next((end for end in ends if resource.endswith(end)), "")
     named = resource.removesuffix(end)
     return "*" not in named and "?" not in named

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra import reasons
+from tests.infra.least_privilege import justifications
 from tests.infra.proof.declared import RESOURCE, TRUST, Declared, Policy
 
 LAMBDA = "lambda.amazonaws.com"
@@ -63,14 +63,14 @@ def _as_an_operator(need: Need, external_id: str) -> Need:
 
 def _behind(needs: Iterable[Need], keys: Mapping[str, str]) -> Iterator[Need]:
     for need in needs:
-        for behind in reasons.BEHIND:
+        for behind in justifications.BEHIND:
             if need.action != behind.call:
                 continue
             through: tuple[tuple[str, str], ...] = ()
             resource = need.resource
-            if behind.on == reasons.IMPORT:
+            if behind.on == justifications.IMPORT:
                 resource = f"{need.resource}/import/any"
-            elif behind.on == reasons.KEY:
+            elif behind.on == justifications.KEY:
                 resource = keys.get(_whole(need.resource), "")
                 service = need.resource.split(":")[2]
                 through = _through(service, resource, need.caller) if resource else ()
@@ -100,33 +100,33 @@ def _through(service: str, key: str, caller: str) -> tuple[tuple[str, str], ...]
 def _standing(declared: Declared) -> Iterator[Need]:
     stream_keys = {key for arn, key in declared.keys.items() if ":kinesis:" in arn}
     every = [policy for policy in declared.policies if ":kms:" in policy.on]
-    for reason in reasons.STANDING:
-        if reason.on not in (reasons.ALL_KEYS, reasons.STREAM_KEYS):
+    for reason in justifications.STANDING:
+        if reason.on not in (justifications.ALL_KEYS, justifications.STREAM_KEYS):
             yield from _of_a_role(reason, declared)
             continue
         for policy in every:
-            if reason.on == reasons.STREAM_KEYS and policy.on not in stream_keys:
+            if reason.on == justifications.STREAM_KEYS and policy.on not in stream_keys:
                 continue
             account = policy.account
             linked = "AWSServiceRoleForDynamoDBKinesisDataStreamsReplication"
             caller = f"arn:aws:iam::{account}:root"
             through: tuple[tuple[str, str], ...] = ()
-            if reason.who == reasons.REPLICATION_OF_DYNAMODB:
+            if reason.who == justifications.REPLICATION_OF_DYNAMODB:
                 caller = f"arn:aws:sts::{account}:assumed-role/{linked}/dynamodb"
                 through = _through("kinesis", policy.on, caller)
             for action in reason.needs:
                 yield Need(caller, action, policy.on, through, why=reason.who)
 
 
-def _of_a_role(reason: reasons.Standing, declared: Declared) -> Iterator[Need]:
+def _of_a_role(reason: justifications.Standing, declared: Declared) -> Iterator[Need]:
     """What one of the operators' roles needs beyond what a run shows."""
     ledgers = [arn for name, arn in declared.arns.items() if name.endswith("-ledger")]
     resources = {
-        reasons.NO_ARN: ["*"],
-        reasons.SOURCE_EXPORTS: [f"{source}/export/any" for source, _ in declared.tables],
-        reasons.TARGETS: [target for _, target in declared.tables],
-        reasons.TARGET_IMPORTS: [f"{target}/import/any" for _, target in declared.tables],
-        reasons.LEDGERS: ledgers,
+        justifications.NO_ARN: ["*"],
+        justifications.SOURCE_EXPORTS: [f"{source}/export/any" for source, _ in declared.tables],
+        justifications.TARGETS: [target for _, target in declared.tables],
+        justifications.TARGET_IMPORTS: [f"{target}/import/any" for _, target in declared.tables],
+        justifications.LEDGERS: ledgers,
     }[reason.on]
     assert resources, f"there are none of {reason.on}"
     role = declared.policy(f"{reason.who}-grants")

@@ -15,7 +15,7 @@ from infra.local.cloud import LocalCloud
 from infra.local.data.compare import fingerprint
 from infra.local.data.items import Item, KeySchema, TableShape
 from infra.local.deploy import deploy
-from infra.local.writing.calls import write_batch
+from infra.local.workload.calls import write_batch
 
 BATCH = 25
 """Items in a BatchWriteItem, at most."""

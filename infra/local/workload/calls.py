@@ -8,7 +8,7 @@ from typing import Any
 
 from infra.local.data.compare import same
 from infra.local.data.items import Item
-from infra.local.writing.steps import COUNTER, Step, Write
+from infra.local.workload.plan import COUNTER, Step, Write
 
 
 class Executor:

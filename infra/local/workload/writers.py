@@ -1,7 +1,7 @@
 """Writers that keep changing the source table while it is being replicated.
 
 They are a process of their own, so that they and the demo do not wait for each other:
-`python -m infra.local.writing.writers SETTINGS` writes until its standard input ends, which it also
+`python -m infra.local.workload.writers SETTINGS` writes until its standard input ends, as it
 does when the demo dies.
 """
 
@@ -25,12 +25,12 @@ import boto3
 from botocore.config import Config
 
 from infra.local.cloud import REPOSITORY
-from infra.local.data.material import Material, from_json
-from infra.local.writing.calls import Executor
-from infra.local.writing.steps import Plan
-from infra.local.writing.tally import Tally, TallyWriter
+from infra.local.data.item_source import Material, from_json
+from infra.local.workload.calls import Executor
+from infra.local.workload.plan import Plan
+from infra.local.workload.stats import Tally, TallyWriter
 
-MODULE = "infra.local.writing.writers"
+MODULE = "infra.local.workload.writers"
 FLUSH_SECONDS = 0.5
 STOP_SECONDS = 30
 
@@ -66,7 +66,7 @@ class Writers:
         command = [
             sys.executable,
             "-m",
-            "infra.local.writing.writers",
+            "infra.local.workload.writers",
             json.dumps(asdict(settings)),
         ]
         with self._log.open("wb") as log:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from infra.alarm import NAMESPACE, Lane
+from infra.monitoring.alarm import NAMESPACE, Lane
 from replicator.watchdog import detectors
 
 WIDTH = 24

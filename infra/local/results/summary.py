@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from infra.local.verdict.consumption import APPLIED, QUARANTINED, SUPERSEDED, Lags
-from infra.local.verdict.report import SHOWN_DIFFERENCES, Report
+from infra.local.results.consumer_logs import APPLIED, QUARANTINED, SUPERSEDED, Lags
+from infra.local.results.report import SHOWN_DIFFERENCES, Report
 
 # In the order of the table: every kind of step, and what it is to the reader.
 WORDS = {

@@ -1,6 +1,6 @@
 """Who is told (topics), of what (alarms), and what there is to look at (dashboard).
 
-`python -m infra.observability` prints the README's section about alarms.
+`python -m infra.monitoring.notifications` prints the README's section about alarms.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from infra import dashboard
 from infra.accounts import Accounts
-from infra.alarm import Alarm, Lane
-from infra.alarm_settings import PLACES, Thresholds
-from infra.alarms import alarms
 from infra.config import Settings, Table
 from infra.consumer import TIMEOUT_SECONDS
-from infra.parts import Parts
+from infra.monitoring import dashboard
+from infra.monitoring.alarm import Alarm, Lane
+from infra.monitoring.alarm_settings import PLACES, Thresholds
+from infra.monitoring.alarms import alarms
+from infra.table_stack import Parts
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ _INTRODUCTION = (
     "changes nothing, CloudWatch gives no choice: once mended, set such an alarm back by hand",
     "(`aws cloudwatch set-alarm-state`).",
     "",
-    "This table is printed by `python -m infra.observability`.",
+    "This table is printed by `python -m infra.monitoring.notifications`.",
     "",
     "| alarm | where | fires when | no data | it means | do first |",
     "| --- | --- | --- | --- | --- | --- |",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from infra.local.emulator.access import Access
+from infra.local.emulator.access_denials import Refusals
 from infra.local.emulator.alarms import Alarms
+from infra.local.emulator.call_log import Recording
 from infra.local.emulator.changes import ChangeCapture, Outlet
-from infra.local.emulator.chaos.delivery import ChaosDelivery
+from infra.local.emulator.chaos.batch_delivery import ChaosDelivery
 from infra.local.emulator.chaos.faults import Faults
-from infra.local.emulator.chaos.outlet import ChaosOutlet
 from infra.local.emulator.chaos.rates import Chaos
+from infra.local.emulator.chaos.stream_writer import ChaosOutlet
 from infra.local.emulator.chaos.tally import ChaosTally
+from infra.local.emulator.decimal_arithmetic import Numbers
 from infra.local.emulator.delivery import Delivery, Invoker
 from infra.local.emulator.destinations import Destinations
 from infra.local.emulator.expiry import Expiry
@@ -19,16 +22,13 @@ from infra.local.emulator.imports import Imports
 from infra.local.emulator.logs import Logs
 from infra.local.emulator.mappings import Mappings
 from infra.local.emulator.metrics import ReplicationMetrics, start
-from infra.local.emulator.numbers import Numbers
-from infra.local.emulator.outlet import DirectOutlet
 from infra.local.emulator.partiql import PartiQL
 from infra.local.emulator.patching import Ministack
-from infra.local.emulator.recording import Recording
 from infra.local.emulator.recovery import Recovery
-from infra.local.emulator.refusals import Refusals
 from infra.local.emulator.schedules import Schedules
 from infra.local.emulator.settings import Settings
 from infra.local.emulator.shards import Shards
+from infra.local.emulator.stream_writer import DirectOutlet
 from infra.local.emulator.streams import Streams
 from infra.local.emulator.transactions import Transactions
 from infra.local.emulator.workers import Workers

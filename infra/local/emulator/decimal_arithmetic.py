@@ -6,7 +6,7 @@ import decimal
 from collections.abc import Callable
 from typing import Any
 
-from infra.local.emulator.images import Image, Value
+from infra.local.emulator.item_images import Image, Value
 from infra.local.emulator.patching import Ministack
 
 DIGITS = 38

@@ -12,8 +12,8 @@ from random import Random
 from typing import Literal
 
 from infra.local.data.compare import same
+from infra.local.data.item_source import Material
 from infra.local.data.items import Item
-from infra.local.data.material import Material
 
 HOT_KEYS = 6
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
-from infra.mistakes import NOT_GIVEN, Section
+from infra.config_validation import NOT_GIVEN, Section
 
 EMAIL = r"[^@\s]+@[^@\s]+\.[^@\s]+"
 TOPIC_ARN = r"arn:aws[a-z-]*:sns:([a-z0-9-]+):[0-9]{12}:[A-Za-z0-9_-]{1,256}"

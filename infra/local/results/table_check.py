@@ -11,7 +11,7 @@ from typing import Any
 
 from infra.local.data.compare import Comparison, Difference, compare, describe, same
 from infra.local.data.items import Item, TableShape
-from infra.local.verdict.report import SHOWN_DIFFERENCES, IndexCheck, Leftovers
+from infra.local.results.report import SHOWN_DIFFERENCES, IndexCheck, Leftovers
 
 HEALING_SECONDS = 3
 REREAD = 200

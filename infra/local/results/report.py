@@ -9,9 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from infra.local.data.compare import Comparison
-from infra.local.verdict.capture import Capture
-from infra.local.verdict.consumption import APPLIED, QUARANTINED, RECEIVED, SUPERSEDED, Consumption
-from infra.local.writing.tally import WINDOW, Tally
+from infra.local.results.consumer_logs import (
+    APPLIED,
+    QUARANTINED,
+    RECEIVED,
+    SUPERSEDED,
+    Consumption,
+)
+from infra.local.results.stream_records import Capture
+from infra.local.workload.stats import WINDOW, Tally
 
 SHOWN_DIFFERENCES = 5
 SHOWN_COMPLAINTS = 3

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.local.cloud import LocalCloud
-from infra.local.verdict.consumption import Consumption, Refusal, read, refusals_in
+from infra.local.results.consumer_logs import Consumption, Refusal, read, refusals_in
 
 EVERY_SECONDS = 2.0
 

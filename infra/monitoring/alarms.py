@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from infra.alarm import (
+from infra.monitoring.alarm import (
     DAY,
     HOUR,
     MILLISECONDS,
@@ -25,7 +25,7 @@ from infra.alarm import (
     Lane,
     Missing,
 )
-from infra.alarm_settings import Thresholds
+from infra.monitoring.alarm_settings import Thresholds
 from replicator.watchdog import detectors
 from replicator.watchdog.detectors import Detector
 
