@@ -50,8 +50,8 @@ test: check  ## everything
 	$(BIN)/pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m slow --ignore tests/simulation
 
 bench: $(READY)  ## measure the consumer and the verification beside the usual ways
-	@$(BIN)/python -m tests.bench
-	@$(BIN)/python -m tests.bench.verification $(if $(LARGEST),--largest $(LARGEST))
+	@$(BIN)/python -m tests.benchmarks
+	@$(BIN)/python -m tests.benchmarks.verification $(if $(LARGEST),--largest $(LARGEST))
 
 soak: $(READY)  ## simulate on and on, then crash the bootstrap at each of its calls: make soak MINUTES=30 [SEED=…]; again: REPLAY=seed, CRASH=case
 ifdef CRASH

@@ -5,15 +5,16 @@ from __future__ import annotations
 import pytest
 
 LONGEST_FIRST = (
-    "tests/verify/test_chaos",
-    "tests/verify/test_on_the_local_cloud",
+    "tests/bootstrap/verify/test_chaos",
+    "tests/bootstrap/verify/test_on_the_local_cloud",
     "tests/crash/",
     "tests/end_to_end/",
-    "tests/verify/test_runs",
-    "tests/bootstrap/test_local",
-    "tests/local/test_mappings",
-    "tests/watch/test_on_the_local_cloud",
-    "tests/bootstrap/test_killed",
+    "tests/bootstrap/verify/test_runs",
+    "tests/bootstrap/test_on_the_local_cloud",
+    "tests/bootstrap/test_abandon_on_the_local_cloud",
+    "tests/infra/local/emulator/test_mappings",
+    "tests/infra/monitoring/test_on_the_local_cloud",
+    "tests/bootstrap/run/test_killed",
     "tests/infra/test_policies",
     "tests/infra/test_program",
 )

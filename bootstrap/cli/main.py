@@ -156,7 +156,7 @@ def demo(arguments: tuple[str, ...]) -> None:
     """
     command = [sys.executable, "-m", "infra.local", "demo", *arguments]
     try:
-        done = subprocess.run(command, cwd=Path(__file__).resolve().parent.parent, check=False)
+        done = subprocess.run(command, cwd=Path(__file__).resolve().parents[2], check=False)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
     sys.exit(done.returncode)

@@ -14,9 +14,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.crash.campaign import Campaign, record
+from tests.crash.crash_points import Case
 from tests.crash.matrix import cases, sample
-from tests.crash.moments import Case
+from tests.crash.run_matrix import Campaign, record
 
 
 def main() -> int:

@@ -21,8 +21,8 @@ from bootstrap.aws.journal_table import AwsJournal
 from bootstrap.journal import lease
 from bootstrap.run import runner
 from bootstrap.run.steps import STEPS, abandon, pause
-from tests.crash.answers import BUSY, answer, refusal
-from tests.crash.moments import Case, Deed, Moment
+from tests.crash.aws_refusals import BUSY, answer, refusal
+from tests.crash.crash_points import Case, Deed, Moment
 
 START = "start"
 """Taking the lease, looking at both accounts, beginning or resuming."""

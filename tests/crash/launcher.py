@@ -24,8 +24,8 @@ from botocore.loaders import JSONFileLoader
 
 from bootstrap.app.operations import SOURCE_SERVICES
 from bootstrap.cli import main
+from tests.crash.crash_points import Case
 from tests.crash.hooks import Hooks
-from tests.crash.moments import Case
 
 SERVICES = (*SOURCE_SERVICES, "lambda", "s3", "sts")
 PR_SET_PDEATHSIG = 1

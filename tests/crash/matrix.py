@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 
+from tests.crash.crash_points import FAULTS, KILLS, MATRIX, Case, Deed, Moment
 from tests.crash.hooks import Line
-from tests.crash.moments import FAULTS, KILLS, MATRIX, Case, Deed, Moment
 
 READING = re.compile(r"\w[\w-]*:(Describe|Get|List|Query|BatchGet|AssumeRole)")
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.campaign import Campaign, record_on
-from tests.crash.lanes import Lane, lanes
+from tests.crash.crash_points import MATRIX, Case
+from tests.crash.emulated_stacks import Lane, lanes
 from tests.crash.matrix import cases, sample
-from tests.crash.moments import MATRIX, Case
+from tests.crash.run_matrix import Campaign, record_on
 
 pytestmark = pytest.mark.slow
 

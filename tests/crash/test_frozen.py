@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from bootstrap.journal.lease import LEASE_SECONDS
-from tests.crash.lanes import Lane, Writer, lanes
-from tests.crash.moments import Case
-from tests.crash.nursery import Child
+from tests.crash.crash_points import Case
+from tests.crash.emulated_stacks import Lane, Writer, lanes
+from tests.crash.process_pool import Child
 
 pytestmark = pytest.mark.slow
 

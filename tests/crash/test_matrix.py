@@ -9,9 +9,9 @@ from collections import Counter
 import pytest
 
 from infra.local.cloud import REPOSITORY
+from tests.crash.crash_points import FAULTS, KILLS, MATRIX, Case, Deed, Moment
 from tests.crash.hooks import Line
 from tests.crash.matrix import cases, recording, sample
-from tests.crash.moments import FAULTS, KILLS, MATRIX, Case, Deed, Moment
 
 
 def run(**counts: int) -> list[Line]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.infra.engine import CONFIG, Deployment, record
+from tests.support.infra.recording_engine import CONFIG, Deployment, record
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from infra.config import ConfigError, Settings
-from tests.infra.engine import record
+from tests.support.infra.recording_engine import record
 
 REGIONS = st.sampled_from(["eu-west-1", "us-east-1", "ap-southeast-2", "us-gov-west-1"])
 NAMES = st.from_regex(r"[A-Za-z0-9_.-]{3,255}", fullmatch=True)

@@ -11,7 +11,7 @@ import pulumi
 import pytest
 
 from infra.config import ConfigError, Settings, Table
-from tests.infra.engine import CONFIG, SOURCE, TARGET, record
+from tests.support.infra.recording_engine import CONFIG, SOURCE, TARGET, record
 
 
 def parse(**changes: Any) -> Settings:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.engine import CONFIG, Deployment, Registered, record, statements
+from tests.support.infra.recording_engine import CONFIG, Deployment, Registered, record, statements
 
 # The inputs whose change replaces a resource. A copy by hand, which nothing here can check: the
 # Python package of pulumi_aws (7.51.1) has no schema in it; the one that says so (ForceNew) is in

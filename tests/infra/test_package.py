@@ -23,7 +23,7 @@ import pytest
 
 from infra import package
 from infra.package import PackageError
-from tests.infra.engine import CONFIG, record, stand_in_archive
+from tests.support.infra.recording_engine import CONFIG, record, stand_in_archive
 
 # Lambda's Python runtimes bring boto3 and what it needs; nothing else may be assumed.
 OF_THE_RUNTIME = ("boto3", "botocore", "s3transfer", "urllib3", "jmespath", "dateutil", "six")

@@ -17,9 +17,8 @@ from infra.config import ConfigError, Settings, operator_policy_sizes
 from infra.operators import fits_into_a_role
 from infra.policies import KEY_ADMINISTRATION
 from infra.policy_sizes import INLINE_POLICY_LIMIT
-from tests.infra.engine import CONFIG, SOURCE, Deployment, record, statements
-from tests.infra.least_privilege import justifications
-from tests.infra.proof import paper
+from tests.infra.least_privilege import dry_run_policies, justifications
+from tests.support.infra.recording_engine import CONFIG, SOURCE, Deployment, record, statements
 
 WITHOUT_AN_ARN = {
     # AWS's authorization reference lists no resource for these.
@@ -324,7 +323,7 @@ def test_the_sizes_that_the_configuration_is_judged_by_are_those_of_the_policies
     config["tables"] = json.loads(
         json.dumps(tables(count, keys=keys)).replace("eu-west-1:1", f"{far}:1")
     )
-    declared = paper.declare(config, tmp_path).declared
+    declared = dry_run_policies.declare(config, tmp_path).declared
     sizes = [
         len("".join(declared.policy(f"replication-{role}-grants").document.split()))
         for role in ("exporter", "importer", "operator-source", "operator-target")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.infra.engine import CONFIG, SOURCE, TARGET, Deployment, record
+from tests.support.infra.recording_engine import CONFIG, SOURCE, TARGET, Deployment, record
 
 HOLDS_DATA = {
     ("Bucket", "replicate-orders-on-failure"),
@@ -357,7 +357,7 @@ async def main():
     print(json.dumps(sorted(settings.get_root_resource().outputs)))
 asyncio.run(main())
 """
-    from tests.infra.engine import stand_in_archive
+    from tests.support.infra.recording_engine import stand_in_archive
 
     archive = tmp_path / "archive"
     stand_in_archive(archive)

@@ -11,7 +11,7 @@ import yaml
 from infra.config import PROJECT_ROOT, Settings
 from infra.local import program
 from infra.monitoring.alarm_settings import Thresholds, key_of
-from tests.infra.engine import CONFIG, record
+from tests.support.infra.recording_engine import CONFIG, record
 
 PREFIX = f"{program.PROJECT}:"
 EXAMPLE = PROJECT_ROOT / "infra" / "Pulumi.example.yaml"

@@ -17,7 +17,7 @@ from infra.local.bindings import BINDINGS, BindingError, Created, Inputs, Reques
 from infra.local.bindings.lambda_ import zipped
 from infra.local.cloud import LocalAccount
 from infra.local.provider import LocalProvider
-from tests.infra.engine import CONFIG, record, stand_in_archive
+from tests.support.infra.recording_engine import CONFIG, record, stand_in_archive
 
 
 class NoCloud:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replicator.canonical import canonical, digest, key_digest, measure, normal_number
-from tests.fakes.values import item_size
+from tests.support.fakes.values import item_size
 
 exact = Context(prec=400, Emin=-100_000, Emax=100_000)
 

@@ -13,7 +13,7 @@ import pytest
 from replicator import handler
 from replicator.settings import ConfigurationError
 from tests.replicator.test_settings import ENVIRONMENT
-from tests.replicator.world import event, spread
+from tests.support.replicator.consumer_world import event, spread
 
 
 class Context:

@@ -12,12 +12,12 @@ from unittest import mock
 from replicator.consumer import ledger
 from replicator.consumer.batch import Consumer
 from replicator.consumer.metrics import BREAKER
-from tests.simulation.desk import config, effects
-from tests.simulation.operator import Operator
+from tests.simulation.invariant_checker import ViolationError
+from tests.simulation.operator_actions import Operator
 from tests.simulation.plan import plan
+from tests.simulation.redrive import config, effects
 from tests.simulation.scheduler import StuckError
 from tests.simulation.service import Handler
-from tests.simulation.witness import ViolationError
 from tests.simulation.world import Build, Place, World
 
 

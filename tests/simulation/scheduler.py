@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
 
-from tests.fakes.clock import VirtualClock
-from tests.fakes.errors import Killed
+from tests.support.fakes.clock import VirtualClock
+from tests.support.fakes.errors import Killed
 
 T = TypeVar("T")
 

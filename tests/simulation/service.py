@@ -14,11 +14,11 @@ import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from tests.simulation.aws_faults import Fate, Trouble
+from tests.simulation.invariant_checker import ViolationError, Witness
 from tests.simulation.plan import Plan
 from tests.simulation.records import Part, StreamRecord, event
 from tests.simulation.scheduler import Scheduler, StuckError, Task
-from tests.simulation.trouble import Fate, Trouble
-from tests.simulation.witness import ViolationError, Witness
 
 MOST_INVOCATIONS = 1_500
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.fakes.clock import VirtualClock
-from tests.fakes.errors import Killed
 from tests.simulation.scheduler import Scheduler, Task, TaskExecutor
+from tests.support.fakes.clock import VirtualClock
+from tests.support.fakes.errors import Killed
 
 
 @pytest.fixture

@@ -7,11 +7,10 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from tests.fakes.clock import START_MICROS, VirtualClock
-from tests.fakes.dynamodb import FakeDynamoDB
-from tests.fakes.s3 import FakeS3
 from tests.simulation import history
+from tests.simulation.aws_faults import Trouble
 from tests.simulation.history import DAY, HOUR, MINUTE, SECOND, History, Image, SourceChange
+from tests.simulation.invariant_checker import Witness
 from tests.simulation.names import (
     FAILURES_BUCKET,
     LEDGER_TABLE,
@@ -24,8 +23,9 @@ from tests.simulation.plan import Plan
 from tests.simulation.records import Part, aggregate, change_part, probe_part, unusable_part
 from tests.simulation.scheduler import Scheduler, Task, TaskClock, TaskExecutor
 from tests.simulation.service import Handler, Lane, Service
-from tests.simulation.trouble import Trouble
-from tests.simulation.witness import Witness
+from tests.support.fakes.clock import START_MICROS, VirtualClock
+from tests.support.fakes.dynamodb import FakeDynamoDB
+from tests.support.fakes.s3 import FakeS3
 
 INDEX = "by_g"
 

@@ -1,0 +1,126 @@
+"""The stack's outputs are checked whole before anything is done with them."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bootstrap.core.errors import UsageError
+from bootstrap.core.stack_outputs import from_file, from_stack, parse
+from tests.support.bootstrap.world import OUTPUTS_JSON
+
+
+def changed(path: str, value: Any) -> str:
+    """The outputs as JSON, with the member at a path such as `tables.0.streamArn` replaced."""
+    whole = copy.deepcopy(OUTPUTS_JSON)
+    place: Any = whole
+    *parents, last = path.split(".")
+    for part in parents:
+        place = place[int(part)] if part.isdigit() else place[part]
+    if value is None:
+        del place[last]
+    else:
+        place[last] = value
+    return json.dumps(whole)
+
+
+def test_outputs_are_read_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "outputs.json"
+    file.write_text(json.dumps(OUTPUTS_JSON))
+    assert from_file(file).table("orders").mapping_uuid == "mapping-uuid"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_file_as_powershell_writes_it_is_read(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "outputs.json"
+    path.write_bytes(json.dumps(OUTPUTS_JSON).encode(encoding))
+    assert from_file(path).stack == "local"
+
+
+def test_members_that_a_newer_program_adds_are_ignored() -> None:
+    parse(changed("somethingNew", {"a": 1}), "test")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("tables.0.streamArn", None, "tables[0].streamArn is missing"),
+        ("tables.0.streamArn", "stream", "tables[0].streamArn is 'stream', expected the ARN"),
+        ("tables.0.parallelizationFactor", "1", "expected a whole number"),
+        ("source.exporterRoleArn", None, "source.exporterRoleArn is missing"),
+        ("target.accountId", 222222222222, "target.accountId is 222222222222, expected 12 digits"),
+        (
+            "target.importerRoleArn",
+            "arn:aws:iam::333333333333:role/importer",
+            "a role of another account than 222222222222",
+        ),
+        ("tables", [], "tables is no list with a table in it"),
+        ("journalTable", "", "journalTable is '', expected a text"),
+        ("source", None, "source is missing"),
+    ],
+)
+def test_a_wrong_member_is_named(path: str, value: Any, said: str) -> None:
+    with pytest.raises(UsageError) as failure:
+        parse(changed(path, value), "outputs.json")
+    assert said in str(failure.value)
+    assert "outputs.json" in str(failure.value)
+    assert "\nTry: pulumi" in str(failure.value)
+
+
+def test_every_mistake_is_named_at_once() -> None:
+    whole = copy.deepcopy(OUTPUTS_JSON)
+    del whole["journalTable"], whole["tables"][0]["ledgerTable"]
+    with pytest.raises(UsageError) as failure:
+        parse(json.dumps(whole), "test")
+    assert "journalTable" in failure.value.what
+    assert "ledgerTable" in failure.value.what
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"text"'])
+def test_what_is_no_outputs_file_is_refused_without_a_traceback(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse(text, "test")
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        from_file(tmp_path / "missing.json")
+
+
+def test_an_unknown_table_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(UsageError, match="orders"):
+        parse(json.dumps(OUTPUTS_JSON), "test").table("order")
+
+
+def test_outputs_of_a_stack_are_read_with_the_pulumi_cli() -> None:
+    commands: list[Sequence[str]] = []
+
+    def pulumi(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 0, json.dumps(OUTPUTS_JSON), "")
+
+    assert from_stack("prod", pulumi).stack == "local"
+    assert commands == [["pulumi", "stack", "output", "--json", "--stack", "prod"]]
+
+
+def test_a_missing_pulumi_cli_is_explained() -> None:
+    def absent(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        raise FileNotFoundError(command[0])
+
+    with pytest.raises(UsageError, match="no `pulumi` on the path") as failure:
+        from_stack("prod", absent)
+    assert "--outputs FILE" in failure.value.fix
+
+
+def test_what_pulumi_says_is_passed_on() -> None:
+    def refuses(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(command, 255, "", "error: no stack named 'prod' found\n")
+
+    with pytest.raises(UsageError, match="no stack named 'prod' found"):
+        from_stack("prod", refuses)

@@ -1,0 +1,210 @@
+"""`plan` says before anything is paid for which key will refuse export or import."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from bootstrap.aws.calls import Calls
+from bootstrap.aws.keys import Keys
+from bootstrap.core.errors import BlockedError, Side, UnavailableError
+from bootstrap.core.ports import KeyFacts
+from bootstrap.core.stack_outputs import parse
+from bootstrap.core.timing import Timing
+from bootstrap.plan import plan
+from bootstrap.plan.inspection import observe
+from bootstrap.plan.key_policies import allows
+from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
+from tests.support.bootstrap.killed_process import Process
+from tests.support.bootstrap.world import OUTPUTS_JSON, World
+
+SOURCE_KEY = "arn:aws:kms:eu-west-1:111111111111:key/source"
+TARGET_KEY = "arn:aws:kms:eu-west-1:222222222222:key/target"
+BUCKET_KEY = "arn:aws:kms:eu-west-1:222222222222:key/bucket"
+EXPORTER = OUTPUTS_JSON["source"]["exporterRoleArn"]
+IMPORTER = OUTPUTS_JSON["target"]["importerRoleArn"]
+
+
+def policy(*principals: str, actions: Any = "kms:*", effect: str = "Allow") -> str:
+    aws = principals[0] if len(principals) == 1 else list(principals)
+    statement = {"Effect": effect, "Principal": {"AWS": aws}, "Action": actions, "Resource": "*"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def root(account: str) -> str:
+    return f"arn:aws:iam::{account}:root"
+
+
+def encrypted() -> World:
+    """A source under a customer's key, and a key for everything else, all in order."""
+    world = World()
+    world.source = dataclasses.replace(world.source, encryption="KMS", key_arn=SOURCE_KEY)
+    world.awss_own_key = False
+    uses = ["kms:Decrypt", "kms:GenerateDataKey"]
+    world.keys = {
+        SOURCE_KEY: KeyFacts(SOURCE_KEY, "Enabled", policy(root("111111111111"))),
+        TARGET_KEY: KeyFacts(TARGET_KEY, "Enabled", policy(root("222222222222"))),
+        BUCKET_KEY: KeyFacts(BUCKET_KEY, "Enabled", policy(EXPORTER, IMPORTER, actions=uses)),
+    }
+    return world
+
+
+def blockers(world: World, deployed: bool = True, **table: str) -> dict[str, str]:
+    """What blocks, and its fix. `table`: members of the table's outputs that are others."""
+    value = copy.deepcopy(OUTPUTS_JSON)
+    value["snapshotKeyArn"] = BUCKET_KEY
+    members = {"sourceKeyArn": SOURCE_KEY, "targetKeyArn": TARGET_KEY, **table}
+    value["tables"][0] |= {name: arn for name, arn in members.items() if arn}
+    stack = parse(json.dumps(value), "test")
+    (meant,) = stack.tables
+    if not deployed:
+        stack = dataclasses.replace(stack, snapshot_key_arn="")
+        meant = dataclasses.replace(meant, stream_name="")
+    sides = FakeSource(world, lambda: None), FakeTarget(world, lambda: None)
+    seen = observe(*sides, meant, Timing(), world.clock(), stack=stack, region="eu-west-1")
+    return {each.what: each.fix for each in plan.make(seen, meant).blockers}
+
+
+def with_key(arn: str, **changes: Any) -> World:
+    world = encrypted()
+    world.keys[arn] = dataclasses.replace(world.keys[arn], **changes)
+    return world
+
+
+def test_keys_that_allow_what_is_needed_block_nothing() -> None:
+    assert blockers(encrypted()) == {}
+
+
+BLOCKED = {
+    "source key names another role": (
+        with_key(SOURCE_KEY, policy=policy("arn:aws:iam::111111111111:role/app")),
+        "source table does not allow kms:Decrypt and kms:DescribeKey to the exporter",
+        f"let its key policy allow kms:Decrypt and kms:DescribeKey to {EXPORTER}",
+    ),
+    "source key lets nobody see it": (
+        with_key(SOURCE_KEY, refused="AccessDeniedException"),
+        "nor be used by the exporter",
+        f"kms:Decrypt and kms:DescribeKey to {EXPORTER}",
+    ),
+    "source key is off": (
+        with_key(SOURCE_KEY, state="Disabled"),
+        "of the source table is Disabled",
+        "enable-key",
+    ),
+    "bucket key without the exporter": (
+        with_key(BUCKET_KEY, policy=policy(IMPORTER)),
+        "snapshot bucket does not allow kms:Decrypt and kms:GenerateDataKey to the exporter",
+        "pulumi up --refresh",
+    ),
+    "bucket key without the importer": (
+        with_key(BUCKET_KEY, policy=policy(EXPORTER)),
+        "snapshot bucket does not allow kms:Decrypt and kms:GenerateDataKey to the importer",
+        "pulumi up --refresh",
+    ),
+    "bucket key that only encrypts": (
+        with_key(BUCKET_KEY, policy=policy(EXPORTER, IMPORTER, actions=["kms:GenerateDataKey"])),
+        "snapshot bucket does not allow kms:Decrypt to the exporter",
+        "pulumi up --refresh",
+    ),
+    "target key without the importer": (
+        with_key(TARGET_KEY, policy=policy(root("111111111111"))),
+        "target table does not allow kms:CreateGrant",
+        f"to {IMPORTER}",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BLOCKED)
+def test_a_key_that_will_refuse_blocks_and_says_who_is_to_be_allowed_what(name: str) -> None:
+    world, what, fix = BLOCKED[name]
+    found = {said: mended for said, mended in blockers(world).items() if what in said}
+    assert len(found) == 1, blockers(world)
+    assert fix in next(iter(found.values()))
+
+
+def test_a_run_is_blocked_by_a_key_before_anything_is_done() -> None:
+    world = with_key(BUCKET_KEY, policy=policy(IMPORTER))
+    value = copy.deepcopy(OUTPUTS_JSON) | {"snapshotKeyArn": BUCKET_KEY}
+    value["tables"][0] |= {"sourceKeyArn": SOURCE_KEY, "targetKeyArn": TARGET_KEY}
+    with pytest.raises(BlockedError, match="snapshot bucket does not allow"):
+        Process(world, chosen=parse(json.dumps(value), "test")).go()
+    assert not {"export", "enable_source_backups"} & {seen.name for seen in world.seen}
+
+
+def test_a_source_key_that_the_exporter_is_not_granted_blocks() -> None:
+    ((what, fix),) = blockers(encrypted(), sourceKeyArn="").items()
+    assert "granted the use of none" in what
+    assert f"set sourceKeyArn: {SOURCE_KEY}" in fix
+
+
+def test_a_source_with_a_key_and_a_target_without_one_block() -> None:
+    ((what, fix),) = blockers(encrypted(), targetKeyArn="").items()
+    assert "no key is configured for orders-replica" in what
+    assert "set targetKeyArn" in fix
+
+
+def test_the_key_that_aws_manages_needs_nothing_configured() -> None:
+    world = encrypted()
+    world.awss_own_key = True
+    assert blockers(world, sourceKeyArn="", targetKeyArn="") == {}
+
+
+def test_before_there_are_roles_the_operators_refusal_says_nothing_of_them() -> None:
+    world = with_key(SOURCE_KEY, refused="AccessDeniedException")
+    assert blockers(world, deployed=False) == {}
+
+
+def test_a_policy_allows_what_a_statement_allows_to_the_principal_alone() -> None:
+    mine = frozenset({EXPORTER})
+    assert allows(policy(EXPORTER, actions=["kms:Encrypt", "kms:decrypt"]), mine, "kms:Decrypt")
+    assert allows(policy(EXPORTER, actions="kms:Gen*"), mine, "kms:GenerateDataKey")
+    assert not allows(policy(EXPORTER, actions="kms:Gen*"), mine, "kms:Decrypt")
+    assert not allows(policy(EXPORTER, effect="Deny"), mine, "kms:Decrypt")
+    assert not allows(policy(IMPORTER), mine, "kms:Decrypt")
+    assert not allows("no JSON", mine, "kms:Decrypt")
+
+
+class Kms:
+    """Answers with an error, or with what AWS says of a key."""
+
+    def __init__(self, code: str = "", aliases: tuple[str, ...] = ()) -> None:
+        self._code, self._aliases = code, aliases
+
+    def _ask(self, operation: str, answer: dict[str, Any]) -> dict[str, Any]:
+        if self._code:
+            raise ClientError({"Error": {"Code": self._code, "Message": "no"}}, operation)
+        return answer
+
+    def describe_key(self, **request: str) -> dict[str, Any]:
+        return self._ask("DescribeKey", {"KeyMetadata": {"KeyState": "PendingDeletion"}})
+
+    def get_key_policy(self, **request: str) -> dict[str, Any]:
+        return self._ask("GetKeyPolicy", {"Policy": "{}"})
+
+    def list_aliases(self, **request: str) -> dict[str, Any]:
+        return self._ask("ListAliases", {"Aliases": [{"AliasName": a} for a in self._aliases]})
+
+
+def keys(kms: Kms) -> Keys:
+    return Keys(Calls(Side.SOURCE, "Role exporter"), kms)
+
+
+def test_what_a_key_refuses_is_an_answer_and_what_passes_is_not() -> None:
+    assert keys(Kms()).look("arn") == KeyFacts("arn", "PendingDeletion", "{}")
+    for code in ("AccessDeniedException", "NotFoundException"):
+        assert keys(Kms(code)).look("arn") == KeyFacts("arn", "", "", refused=code)
+    with pytest.raises(UnavailableError):
+        keys(Kms("ThrottlingException")).look("arn")
+
+
+def test_awss_own_key_is_known_by_its_alias() -> None:
+    assert keys(Kms(aliases=("alias/mine", "alias/aws/dynamodb"))).awss_own("arn") is True
+    assert keys(Kms(aliases=("alias/mine",))).awss_own("arn") is False
+    assert keys(Kms("AccessDeniedException")).awss_own("arn") is None
+    with pytest.raises(UnavailableError):
+        keys(Kms("ThrottlingException")).awss_own("arn")

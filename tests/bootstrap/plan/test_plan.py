@@ -1,0 +1,446 @@
+"""`plan`: what blocks, with its fix; what the target will have; how long and how much."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bootstrap.core.errors import UsageError
+from bootstrap.core.ports import Destination, Expiry, KeyFacts, Surroundings, TableFacts
+from bootstrap.core.run_options import TtlPolicy
+from bootstrap.core.stack_outputs import TableOutputs
+from bootstrap.core.timing import Timing
+from bootstrap.journal.records import Wanted
+from bootstrap.plan import plan, price_list, render, stack_file
+from bootstrap.plan.inspection import Observed, ObservedKeys, observe
+from bootstrap.plan.settings_diff import When, settings, wanted
+from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
+from tests.support.bootstrap.killed_process import replicated
+from tests.support.bootstrap.world import STREAM_ARN, World, outputs
+
+GB, TB = 10**9, 10**12
+
+
+def observed(world: World, **table: Any) -> tuple[Observed, TableOutputs]:
+    stack = outputs(**table)
+    (meant,) = stack.tables
+    source, target = FakeSource(world, lambda: None), FakeTarget(world, lambda: None)
+    now, region = world.clock(), stack.target.region
+    seen = observe(source, target, meant, Timing(), now, stack=stack, region=region, whole=True)
+    return seen, meant
+
+
+def planned(world: World, **table: Any) -> plan.Plan:
+    return plan.make(*observed(world, **table))
+
+
+def source(**changes: Any) -> Callable[[World], None]:
+    def change(world: World) -> None:
+        world.source = dataclasses.replace(world.source, **changes)
+
+    return change
+
+
+def having(**changes: Any) -> Callable[[World], None]:
+    def change(world: World) -> None:
+        for name, value in changes.items():
+            assert hasattr(world, name)
+            setattr(world, name, value)
+
+    return change
+
+
+def writes(units_a_second: float) -> Callable[[World], None]:
+    return having(writes=lambda begin: units_a_second * 60)
+
+
+def both(*changes: Callable[[World], None]) -> Callable[[World], None]:
+    def change(world: World) -> None:
+        for each in changes:
+            each(world)
+
+    return change
+
+
+# Each blocker, and what provokes it. Those of keys: test_plan_keys.py; credentials of another
+# account before there are roles: test_trouble.py.
+THEIRS = TableFacts("arn", "theirs", "ACTIVE", 1, 1, False)
+BLOCKED: dict[str, tuple[Callable[[World], None], str, str]] = {
+    "table missing": (having(source=None), "There is no table orders", "check the table's name"),
+    "wrong account": (
+        source(arn="arn:aws:dynamodb:eu-west-1:999999999999:table/orders"),
+        "credentials lead to arn:aws:dynamodb:eu-west-1:999999999999",
+        "--source-profile",
+    ),
+    "being deleted": (source(status="DELETING"), "is DELETING", "wait"),
+    "local indexes": (source(local_indexes=["by-day"]), "(by-day)", "global secondary indexes"),
+    "streams elsewhere": (
+        having(destinations=[Destination("arn:other", "ACTIVE", "MICROSECOND")]),
+        "to arn:other",
+        "pulumi up",
+    ),
+    "milliseconds": (
+        having(destinations=[Destination(STREAM_ARN, "ACTIVE", "MILLISECOND")]),
+        "MILLISECOND",
+        "update-kinesis-streaming-destination",
+    ),
+    "retention": (having(retention_hours=24), "after 24 hours", "retentionHours"),
+    "retention of a large table": (
+        both(source(size_bytes=80 * TB), having(retention_hours=400)),
+        "after 400 hours",
+        "retentionHours",
+    ),
+    "automatic distribution": (having(distribution="AUTO"), "(AUTO)", "USER_PARTITION_KEY"),
+    "record size": (having(record_kib=1_024), "up to 1024 KiB", "pulumi up"),
+    "too fast to read": (
+        both(writes(2_000), source(items=1_000, size_bytes=1_000_000)),
+        "never catch up",
+        "more shards",
+    ),
+    "target exists": (having(target=THEIRS), "orders-replica exists already", "another target"),
+    "write quota": (
+        both(writes(20_000), having(record_kib=10_240)),
+        "cost 44000",
+        "request-service-quota-increase",
+    ),
+    "imports": (having(running_imports=50), "50 imports run", "list-imports"),
+    "exports": (having(running_exports=300), "300 exports run", "list-exports"),
+    "export size": (source(size_bytes=101 * TB), "may be at", "exports in flight"),
+    "import objects, by size": (
+        source(size_bytes=600 * TB),
+        "at least 60,000 objects",
+        "source objects",
+    ),
+    "import objects, by writes": (
+        source(warm_writes=50_001_000),
+        "at least 50,001 objects",
+        "source objects",
+    ),
+    "busy partition": (having(throttled_partitions=7), "7 writes of the last day", "spread"),
+    "import size": (source(size_bytes=200 * TB), "may read", "source size of imports"),
+    "concurrency": (having(concurrency=1), "in 2 lanes", "concurrent executions"),
+    "mapping gone": (having(mapping_exists=False), "is gone", "pulumi up"),
+    "mapping on": (having(mapping_enabled_at=0.0), "switched on already", "--no-enabled"),
+    "mapping of another stream": (having(mapping_stream="arn:x"), "reads arn:x", "pulumi up"),
+    "mapping at a later time": (
+        having(mapping_position="AT_TIMESTAMP", mapping_starts_at=4e9),
+        "is still to come",
+        "startAt",
+    ),
+    "mapping at latest": (having(mapping_position="LATEST"), "at LATEST", "TRIM_HORIZON"),
+}
+
+
+@pytest.mark.parametrize("name", BLOCKED)
+def test_what_blocks_is_named_with_what_removes_it(name: str) -> None:
+    provoke, what, fix = BLOCKED[name]
+    assert planned(World()).blockers == ()
+    world = World()
+    provoke(world)
+    found = [each for each in planned(world).blockers if what in each.what]
+    assert len(found) == 1, [each.what for each in planned(world).blockers]
+    assert fix in found[0].fix
+
+
+@pytest.mark.parametrize(("given", "factor", "blocks"), [(3, 2, True), (4, 2, False), (1, 1, True)])
+def test_a_function_that_is_given_less_than_its_lanes_blocks_whatever_the_account_has_left(
+    given: int, factor: int, blocks: bool
+) -> None:
+    world = World()
+    world.concurrency = 0
+    made = planned(world, reservedConcurrency=given, parallelizationFactor=factor)
+    assert [f"given {given} invocations" in each.what for each in made.blockers] == [True] * blocks
+    assert all(f"reservedConcurrency to {2 * factor}" in each.fix for each in made.blockers)
+
+
+def test_everything_that_blocks_is_told_at_once() -> None:
+    world = World()
+    for name in ("retention", "target exists", "mapping on"):
+        BLOCKED[name][0](world)
+    assert len(planned(world).blockers) == 3
+
+
+NOTES = [
+    (having(), "Point-in-time recovery of the source is off"),
+    (source(encryption="KMS", key_arn="arn:key"), "aws/dynamodb"),
+    (source(replicas=("us-east-1",)), "global table (also in us-east-1)"),
+    (writes(600), "Contributor Insights"),
+    (source(warm_reads=3 * 5_001_000), "has 5,001 objects or more"),
+    (both(source(size_bytes=11 * TB), having(running_exports=2)), "2 exports run"),
+    (both(source(size_bytes=2 * TB), having(running_imports=2)), "2 imports run"),
+    (source(size_bytes=16 * TB), "known once it is complete"),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), NOTES)
+def test_what_is_worth_knowing_blocks_nobody(change: Callable[[World], None], words: str) -> None:
+    world = World()
+    change(world)
+    made = planned(world)
+    assert made.blockers == ()
+    assert any(words in note for note in made.notes)
+
+
+READS = {
+    *("describe_source", "describe_target", "destinations", "stream", "open_shards", "mapping"),
+    *("source_backups", "target_backups", "source_tags", "target_tags", "source_expiry"),
+    *(
+        "target_expiry",
+        "consumed_writes",
+        "throttled_partitions",
+        "limits",
+        "concurrency",
+        "surroundings",
+    ),
+    *("running_exports", "running_imports", "source_key", "target_key", "awss_own_key"),
+}
+
+
+@pytest.mark.parametrize("prepare", [World, replicated])
+def test_a_plan_only_reads(prepare: Callable[[], World]) -> None:
+    world = prepare()
+    world.seen.clear()
+    planned(world)
+    assert {each.name for each in world.seen} <= READS
+
+
+def parity_of(world: World) -> dict[str, Any]:
+    seen, _ = observed(world)
+    assert seen.source is not None
+    wants = wanted(seen.source, seen.tags, seen.expiry, seen.peak_writes, seen.limits)
+    return {each.name: each for each in settings(seen, wants)}
+
+
+def test_every_setting_says_when_the_target_gets_it_or_why_not() -> None:
+    world = World()
+    world.source_tags = {"team": "shop"}
+    world.source_expiry = Expiry(True, "until")
+    world.surroundings = Surroundings(("dynamodb:table:WriteCapacityUnits",), True, True)
+    source(
+        billing_mode="PROVISIONED",
+        read_capacity=5,
+        write_capacity=7,
+        stream_view="NEW_IMAGE",
+        max_writes=100,
+        global_indexes=[
+            {
+                "IndexName": "by-day",
+                "KeySchema": [],
+                "ProvisionedThroughput": {"ReadCapacityUnits": 3, "WriteCapacityUnits": 4},
+                "WarmThroughput": {"ReadUnitsPerSecond": 3, "WriteUnitsPerSecond": 40},
+            },
+            {
+                "IndexName": "by-age",
+                "KeySchema": [],
+                "ProvisionedThroughput": {"ReadCapacityUnits": 0, "WriteCapacityUnits": 0},
+                "OnDemandThroughput": {"MaxReadRequestUnits": -1, "MaxWriteRequestUnits": 9},
+            },
+        ],
+    )(world)
+    found = parity_of(world)
+    assert set(found) == {
+        *("keys", "global secondary indexes", "billing mode", "encryption", "table class", "tags"),
+        *("deletion protection", "point-in-time recovery", "warm throughput", "time to live"),
+        *("capacity", "index throughput", "on-demand maximums", "autoscaling", "DynamoDB stream"),
+        *("global table replicas", "contributor insights", "resource policy"),
+    }
+    assert (found["tags"].target, found["tags"].when) == ("team=shop", When.SETTINGS)
+    assert (found["billing mode"].source, found["billing mode"].target) == (
+        "PROVISIONED",
+        "PAY_PER_REQUEST",
+    )
+    assert found["capacity"].source == "5 reads, 7 writes a second"
+    assert found["index throughput"].source == (
+        "by-age: at most 9 writes; by-day: 3 reads, 4 writes, warm for 40 writes"
+    )
+    assert found["time to live"].when is When.SWITCH
+    assert found["on-demand maximums"].source == "100 writes"
+    assert found["autoscaling"].source == "dynamodb:table:WriteCapacityUnits"
+    assert found["resource policy"].when is When.NEVER
+    assert all(each.why for each in found.values() if each.when is When.NEVER)
+    lines = render.table(tuple(found.values()))
+    assert any("not carried: it names principals of the source's account" in line for line in lines)
+
+
+def test_a_fresh_replica_has_not_drifted() -> None:
+    world = World()
+    world.source_tags = {"team": "shop"}
+    replicated(world)
+    drifted = {n: s for n, s in parity_of(world).items() if s.drifted}
+    # The fake of an import makes a table without keys.
+    assert set(drifted) <= {"keys"}
+
+
+def test_a_target_with_the_key_of_the_stack_has_not_drifted_and_with_another_it_has() -> None:
+    world = World()
+    replicated(world)
+    assert world.target is not None
+    ours = "arn:aws:kms:eu-west-1:222222222222:key/ours"
+    keys = ObservedKeys(target=KeyFacts(ours, "Enabled", "{}"))
+    world.target = dataclasses.replace(world.target, encryption="KMS", key_arn=ours)
+    seen = dataclasses.replace(observed(world)[0], keys=keys)
+    (found,) = (s for s in settings(seen, Wanted()) if s.name == "encryption")
+    assert (found.target, found.drifted) == (f"KMS, {ours}", False)
+    other = dataclasses.replace(world.target, key_arn=None)
+    seen = dataclasses.replace(seen, target=other)
+    assert any(s.drifted for s in settings(seen, Wanted()) if s.name == "encryption")
+
+
+def test_a_target_that_expires_items_or_has_a_maximum_has_drifted_unless_told_to() -> None:
+    world = World()
+    world.source_expiry = Expiry(True, "until")
+    replicated(world)
+    assert not parity_of(world)["time to live"].drifted
+    world.expiries["orders-replica"] = Expiry(True, "until")
+    assert world.target is not None
+    world.target = dataclasses.replace(world.target, max_writes=9)
+    found = parity_of(world)
+    assert found["time to live"].drifted
+    assert found["on-demand maximums"].drifted
+    told = settings(observed(world)[0], Wanted(), TtlPolicy.NOW)
+    assert [s.drifted for s in told if s.name == "time to live"] == [False]
+    world.expiries.clear()
+    told = settings(observed(world)[0], Wanted(), TtlPolicy.NOW)
+    assert [s.drifted for s in told if s.name == "time to live"] == [True]
+
+
+def test_what_drifted_is_shown_with_what_it_should_be() -> None:
+    world = World()
+    world.source_tags = {"team": "shop"}
+    replicated(world)
+    assert world.target is not None
+    world.target = dataclasses.replace(world.target, deletion_protection=False)
+    world.target_tags = {"team": "other"}
+    world.target_recovery = False
+    found = parity_of(world)
+    drifted = {name for name, each in found.items() if each.drifted}
+    assert drifted >= {"deletion protection", "tags", "point-in-time recovery"}
+    lines = "\n".join(render.table(tuple(found.values())))
+    assert "team=other, DRIFTED from team=shop" in lines
+
+
+def test_the_estimate_grows_with_the_table_the_changes_and_the_retention() -> None:
+    small, large = World(), World()
+    source(items=10**6, size_bytes=GB)(small)
+    source(items=10**9, size_bytes=TB)(large)
+    writes(100)(large)
+    first, second = planned(small).estimate, planned(large).estimate
+    assert second.export.least > first.export.least
+    assert second.load.most > first.load.most
+    assert (first.catch_up is None, second.catch_up is None) == (False, False)
+    assert second.once == pytest.approx(1_000 * first.once)
+    assert [days for days, _ in second.monthly] == [365, 30, 7]
+    costs = [cost for _, cost in second.monthly]
+    assert costs == sorted(costs, reverse=True)
+    assert second.changes_per_second == pytest.approx(100, rel=0.01)
+
+
+def test_a_backlog_is_read_at_twice_the_pace_that_a_shard_fills_at() -> None:
+    world = World()
+    source(items=10**6, size_bytes=GB)(world)
+    writes(235)(world)  # 4.25 KB of record for each KB of item: half a shard's filling, in each
+    made = planned(world).estimate
+    behind = made.export + made.load
+    assert made.catch_up is not None
+    assert made.catch_up.least == pytest.approx(60 + behind.least / 3, rel=0.05)
+
+
+def test_the_estimate_goes_by_the_prices_of_a_file(tmp_path: Path) -> None:
+    world = World()
+    source(items=10**6, size_bytes=GB)(world)
+    path = tmp_path / "prices.yaml"
+    path.write_text("export_gb: 1.10\nimport_gb: 0\n")
+    made = plan.make(*observed(world), price_list.read(path))
+    assert made.estimate.once == pytest.approx(1.10)
+    assert f"(2 prices of {path}, the others list prices" in render.page(made)
+    assert "(list prices of us-east-1 as of" in render.page(planned(world))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[1]", "holds no prices"),
+        ("{", "cannot be read"),
+        ("exports: 1", "what is no price: exports"),
+        ("export_gb: much", "what is no price: export_gb"),
+        ("export_gb: -1", "what is no price: export_gb"),
+        ("export_gb: true", "what is no price: export_gb"),
+        ("export_gb: .nan", "what is no price: export_gb"),
+    ],
+)
+def test_a_price_file_that_holds_no_prices_is_told_the_names(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    path = tmp_path / "prices.yaml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=r"Try: .*long_term_gb_month") as caught:
+        price_list.read(path)
+    assert words in caught.value.what
+
+
+def test_a_plan_is_shown_as_text_and_as_json() -> None:
+    world = World()
+    BLOCKED["target exists"][0](world)
+    made = planned(world)
+    text = render.page(made)
+    assert "What blocks it (1):" in text
+    assert "Try: delete it yourself" in text
+    assert "cost once" in text
+    value = json.loads(json.dumps(render.as_json(made)))
+    assert value["blockers"][0]["try"].startswith("delete it yourself")
+    assert set(value["estimate"]["monthlyUsd"]) == {"365", "30", "7"}
+    assert {each["setting"] for each in value["settings"]} >= {"keys", "tags"}
+
+
+CONFIG = """
+config:
+  dynamodb-replication:source: {accountId: "111111111111", region: eu-west-1, profile: shop}
+  dynamodb-replication:target: {accountId: "222222222222", region: eu-central-1}
+  dynamodb-replication:tables:
+    - source: orders
+      target: orders-replica
+    - source: customers
+"""
+
+
+def test_a_stack_that_is_not_deployed_is_planned_from_its_configuration(tmp_path: Path) -> None:
+    path = tmp_path / "Pulumi.prod.yaml"
+    path.write_text(CONFIG)
+    described = stack_file.read(path)
+    assert (described.source_profile, described.target_profile) == ("shop", None)
+    first, second = described.outputs.tables
+    assert (first.target_table, second.target_table) == ("orders-replica", "customers")
+    world = World()
+    world.destinations = []
+    source_side, target_side = FakeSource(world, lambda: None), FakeTarget(world, lambda: None)
+    seen = observe(source_side, target_side, first, Timing(), world.clock(), region="eu-central-1")
+    made = plan.make(seen, first)
+    assert made.blockers == ()
+    assert any("not deployed" in note for note in made.notes)
+    assert not world.times("stream")
+    assert not world.times("mapping")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("config: {}", "source is missing"),
+        ("[", "cannot be read"),
+        (CONFIG.replace("- source: orders\n", "- name: orders\n"), "tables[0].source is missing"),
+        (CONFIG.replace("region: eu-central-1", "profile: x"), "target.region is missing"),
+        (CONFIG + "      parallelizationFactor: two\n", "parallelizationFactor is no whole number"),
+    ],
+)
+def test_a_configuration_that_lacks_something_is_told_what(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    path = tmp_path / "Pulumi.prod.yaml"
+    path.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        stack_file.read(path)
+    assert words in caught.value.what

@@ -1,0 +1,141 @@
+"""CONFIGURING: the target is set up as the plan said, and the ledger is ready for a backlog."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+
+from bootstrap.core.errors import BlockedError
+from bootstrap.core.ports import Expiry
+from bootstrap.core.run_options import Orders, TtlPolicy
+from bootstrap.journal.records import Configured, Imported, Wanted
+from tests.support.bootstrap.killed_process import Process, replicated
+from tests.support.bootstrap.world import LEDGER, World
+
+
+def busy(units_a_second: float) -> World:
+    world = World()
+    world.writes = lambda begin: units_a_second * 60
+    world.ages = lambda begin: 0.0
+    return world
+
+
+def test_the_target_gets_the_tags_and_the_table_class_of_the_source() -> None:
+    world = World()
+    world.source_tags = {"team": "shop", "cost": "42"}
+    world.source = dataclasses.replace(world.source, table_class="STANDARD_INFREQUENT_ACCESS")
+    replicated(world)
+    assert world.target_tags == world.source_tags
+    assert world.target is not None
+    assert world.target.table_class == "STANDARD_INFREQUENT_ACCESS"
+    assert world.target.deletion_protection
+    assert world.target_recovery
+
+
+def test_settings_are_made_as_planned_when_the_source_has_changed_meanwhile() -> None:
+    world = World()
+    world.source_tags = {"team": "shop"}
+    process = Process(world)
+    process.start()
+    process.until(lambda: bool(world.exports))
+    world.source_tags = {"team": "other"}
+    process.until(lambda: process.run.journal.get(Configured) is not None)
+    assert world.target_tags == {"team": "shop"}
+
+
+def test_a_tag_that_somebody_put_on_the_target_stays() -> None:
+    world = World()
+    world.source_tags = {"team": "shop"}
+    world.target_tags = {"team": "shop", "owner": "ops"}
+    replicated(world)
+    assert world.target_tags == {"team": "shop", "owner": "ops"}
+    assert not world.times("tag")
+
+
+def test_target_and_ledger_are_warm_before_the_consumer_starts_where_the_source_is_busy() -> None:
+    world = busy(3_000)
+    replicated(world)
+    # Twice for transactions and a tenth for refusals, twice to gain on the source.
+    assert world.warmed == {"orders-replica": 13_200, LEDGER: 13_200}
+    assert world.order("warm", "enable_mapping") == ["warm", "enable_mapping"]
+
+
+def test_nothing_is_warmed_that_a_new_table_takes_anyway() -> None:
+    world = busy(500)
+    replicated(world)
+    assert world.warmed == {}
+
+
+def test_warm_throughput_stays_within_what_a_table_of_the_account_may_take() -> None:
+    world = busy(3_000)
+    world.table_writes = 8_000
+    replicated(world)
+    assert set(world.warmed.values()) == {8_000}
+
+
+def test_a_source_that_writes_more_than_a_table_of_the_target_account_takes_blocks() -> None:
+    world = busy(20_000)
+    with pytest.raises(BlockedError, match="cost 44000 in the target"):
+        Process(world).go()
+    assert not world.exports
+
+
+@pytest.mark.parametrize(
+    ("policy", "on"), [(None, False), ("at-switch", False), ("never", False), ("now", True)]
+)
+def test_the_target_expires_items_only_where_the_operator_wants_it_before_the_switch(
+    policy: str | None, on: bool
+) -> None:
+    world = World()
+    world.source_expiry = Expiry(True, "until")
+    Process(world, orders=Orders(ttl=TtlPolicy(policy) if policy else None)).go()
+    assert world.expiries.get("orders-replica", Expiry(False)).enabled is on
+    if on:
+        assert world.expiries["orders-replica"].attribute == "until"
+
+
+def test_now_means_nothing_where_the_source_expires_nothing() -> None:
+    world = World()
+    Process(world, orders=Orders(ttl=TtlPolicy.NOW)).go()
+    assert "orders-replica" not in world.expiries
+
+
+def test_time_to_live_can_be_taken_back_and_is_remembered_by_the_next_run() -> None:
+    world = World()
+    world.source_expiry = Expiry(True, "until")
+    Process(world, orders=Orders(ttl=TtlPolicy.NOW)).go()
+    again = Process(world, pid=2)
+    again.go()
+    assert world.expiries["orders-replica"].enabled
+    world.clock.advance(3_600)  # AWS takes one such change of a table an hour
+    Process(world, pid=3, orders=Orders(ttl=TtlPolicy.NEVER)).go()
+    assert not world.expiries["orders-replica"].enabled
+
+
+def test_the_plan_and_both_tables_ids_are_journaled() -> None:
+    world = World()
+    world.source_tags = {"team": "shop"}
+    process = Process(world)
+    process.go()
+    wanted, imported = process.run.journal.get(Wanted), process.run.journal.get(Imported)
+    assert wanted is not None
+    assert json.loads(wanted.tags) == {"team": "shop"}
+    assert imported is not None
+    assert imported.table_id == "target-1"
+
+
+def test_a_setting_that_stands_already_is_not_made_again() -> None:
+    world = World()
+    world.source_tags = {"team": "shop"}
+    seen: list[Any] = []
+    process = Process(world)
+    process.start()
+    process.until(lambda: bool(world.times("tag")))
+    process.run.stop()
+    Process(world, pid=2).go()
+    seen = world.times("tag")
+    assert len(seen) == 1
+    assert len(world.times("protect")) == 1

@@ -1,0 +1,157 @@
+"""`status` shows the lag by metric and by probe, and what the stream's retention costs."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from bootstrap.aws.calls import Calls
+from bootstrap.aws.usage import Metrics, usage
+from bootstrap.core.errors import Side
+from bootstrap.status.metrics import Lag, Retention, Usage, retention
+from bootstrap.status.render import page
+from bootstrap.status.snapshot import Snapshot, as_json
+from replicator.watchdog.detectors import Probed, Stream, Unread
+from tests.bootstrap.status.test_health_checks import Given, look
+from tests.support.bootstrap.killed_process import replicated
+from tests.support.bootstrap.world import World
+
+NOW = 1_767_229_230.0  # 2026-01-01T01:00:30Z
+GB = 1e9
+DAY = 86_400
+
+
+class CloudWatch:
+    """Answers with datapoints, and keeps what it was asked."""
+
+    def __init__(self, *points: dict[str, Any], code: str = "") -> None:
+        self.points, self.code, self.asked = points, code, [{}]
+
+    def get_metric_statistics(self, **request: Any) -> dict[str, Any]:
+        self.asked.append(request)
+        if self.code:
+            raise ClientError({"Error": {"Code": self.code}}, "GetMetricStatistics")
+        return {"Datapoints": list(self.points)}
+
+
+def metrics(cloudwatch: CloudWatch) -> Metrics:
+    return Metrics(Calls(Side.TARGET, "Role importer"), cloudwatch)
+
+
+def lag_point(minute: int, p50: float, p99: float) -> dict[str, Any]:
+    at = datetime.datetime(2026, 1, 1, 0, minute, tzinfo=datetime.UTC)
+    return {"Timestamp": at, "ExtendedStatistics": {"p50": p50, "p99": p99}}
+
+
+def test_the_lag_is_the_newest_that_the_consumer_measured() -> None:
+    cloudwatch = CloudWatch(lag_point(50, 120, 900), lag_point(40, 1, 2))
+    lag = metrics(cloudwatch).lag("prod", "orders", NOW)
+    assert lag == Lag(NOW - 630, 300, 0.12, 0.9)
+    asked = cloudwatch.asked[-1]
+    assert (asked["Namespace"], asked["MetricName"]) == ("DynamoDBReplication", "ReplicationLag")
+    assert {each["Name"]: each["Value"] for each in asked["Dimensions"]} == {
+        "Stack": "prod",
+        "Table": "orders",
+    }
+
+
+def test_the_stream_is_measured_over_a_day_up_to_the_last_five_minutes() -> None:
+    cloudwatch = CloudWatch({"Sum": 2 * GB}, {"Sum": GB})
+    assert metrics(cloudwatch).stream_bytes("orders-stream", NOW) == 3 * GB
+    asked = cloudwatch.asked[-1]
+    assert (asked["EndTime"] - asked["StartTime"]).total_seconds() == DAY
+    assert asked["EndTime"] == datetime.datetime(2026, 1, 1, 1, tzinfo=datetime.UTC)
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "Throttling", "ExpiredToken"])
+def test_metrics_that_cannot_be_read_end_nothing(code: str) -> None:
+    dark = metrics(CloudWatch(code=code))
+    found = usage(dark, dark, stack="prod", table="orders", stream="s", now=NOW)
+    assert found == Usage(None, None)
+
+
+def test_metrics_without_a_datapoint_are_unknown_and_not_zero() -> None:
+    idle = metrics(CloudWatch())
+    found = usage(idle, idle, stack="prod", table="orders", stream="s", now=NOW)
+    assert found == Usage(None, None)
+
+
+def costs(hours: int, age: float) -> Retention:
+    found = retention(hours, age, 10 * GB)
+    assert found is not None
+    return found
+
+
+def test_retention_costs_what_lies_in_the_stream_beyond_its_first_day() -> None:
+    # $0.10 a GB-month from the second to the seventh day, $0.023 from then on.
+    kept = costs(8760, 3 * DAY)
+    assert (kept.gb_per_day, kept.hours) == (10, 8760)
+    assert kept.now == pytest.approx(10 * 2 * 0.10)
+    assert kept.full == pytest.approx(10 * (6 * 0.10 + 358 * 0.023))
+    assert costs(168, 500 * DAY).now == pytest.approx(10 * 6 * 0.10)
+    assert costs(24, 5 * DAY).full == 0
+    assert costs(8760, DAY / 4).gb_per_day == 40
+    assert retention(8760, 899, 10 * GB) is None, "too young to tell"
+
+
+@pytest.fixture(scope="module")
+def replica() -> World:
+    return replicated()
+
+
+def shown(world: World, found: Usage, **readings: Any) -> Snapshot:
+    at = look(world, Given()).at
+    two_days = Stream("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", at - 2 * DAY)
+    readings = {"stream": two_days, **readings}
+    return dataclasses.replace(look(world, Given(**readings)), usage=found)
+
+
+MEASURED = Usage(Lag(NOW, 300, 0.12, 0.9), 10 * GB)
+
+
+def test_status_shows_both_lags_and_the_cost_of_retention(replica: World) -> None:
+    seen = shown(replica, MEASURED)
+    text = page(seen)
+    assert "p50 0.12 s, p99 0.90 s, by the consumer's metric from 2026-01-01T01:00:30Z on" in text
+    assert "2.5 s, by the watchdog's latest probes" in text
+    assert "keeps changes for 365 d, of which the oldest unapplied one has used 0.0 %" in text
+    assert "10.00 GB a day cost $1.00 a month to keep by now, $88.34 once it is full" in text
+    value = as_json(seen)
+    assert (value["lag"]["probeSeconds"], value["lag"]["metricP99Seconds"]) == (2.5, 0.9)
+    assert (value["retention"]["hours"], value["retention"]["monthlyUsdFull"]) == (8760, 88.34)
+
+
+def test_status_says_what_is_not_known_of_lag_and_retention(replica: World) -> None:
+    text = page(shown(replica, Usage(), probed=Probed(None, None, None)))
+    assert "nothing in the last hour, by the consumer's metric; no probes through yet" in text
+    assert "what that costs is unknown: CloudWatch tells no IncomingBytes" in text
+    young = Stream("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", look(replica, Given()).at - 60)
+    assert "told once the stream is 15 min old" in page(shown(replica, MEASURED, stream=young))
+    dark = shown(replica, MEASURED, stream=Unread("AccessDenied"))
+    assert "buffer        could not be read" in page(dark)
+    assert as_json(dark)["retention"] is None
+    assert as_json(shown(replica, Usage()))["lag"]["metricP50Seconds"] is None
+
+
+def test_the_metrics_are_asked_as_of_awss_time_and_only_of_a_run(replica: World) -> None:
+    asked: list[float] = []
+
+    def measured(at: float) -> Usage:
+        asked.append(at)
+        return MEASURED
+
+    assert look(World(), Given(), measured).usage == Usage()
+    assert asked == []
+    seen = look(replica, Given(), measured)
+    assert seen.usage == MEASURED
+    assert asked == [seen.at]
+
+
+def test_an_old_stream_costs_by_what_it_has_kept(replica: World) -> None:
+    at = look(replica, Given()).at
+    stream = Stream("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", at - 7 * DAY)
+    assert "$6.00 a month to keep by now" in page(shown(replica, MEASURED, stream=stream))

@@ -1,0 +1,274 @@
+"""A local cloud with a stack of several tables, each of which serves one case after the other."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from infra.local.cloud import SOURCE, TARGET, LocalCloud
+from infra.local.deploy import deploy
+from tests.crash.crash_points import Case
+from tests.crash.process_pool import Child, Ended, Nursery
+
+SCALE = 0.002
+"""Of AWS's delays: an export takes 0.2 seconds, and the margins before it half a second."""
+KEYS = 30
+WRITE_SECONDS = 0.12
+SETTLE_SECONDS = 30.0
+TAGS = {"team": "shop", "cost": "replica"}
+TTL_ATTRIBUTE = "expires"
+RUN = ("--ttl", "now")
+"""So that a run sets every setting that the local cloud can keep: tags, class, time to live."""
+
+
+class Lane:
+    """One table and all that replicates it."""
+
+    def __init__(
+        self, cloud: LocalCloud, nursery: Nursery, outputs: Path, values: Mapping[str, Any]
+    ) -> None:
+        self.name: str = values["sourceTable"]
+        self.replica: str = values["targetTable"]
+        self.values = values
+        self._nursery = nursery
+        self._outputs = outputs
+        self.source = cloud.client("dynamodb", SOURCE)
+        self.target = cloud.client("dynamodb", TARGET)
+        self.s3 = cloud.client("s3", TARGET)
+        self._lambda = cloud.client("lambda", TARGET)
+        stack = json.loads(outputs.read_text())
+        self._journal_table: str = stack["journalTable"]
+        self.bucket: str = stack["snapshotBucket"]
+        self.roles = (stack["source"]["exporterRoleArn"], stack["target"]["importerRoleArn"])
+
+    # -- processes -------------------------------------------------------------------------------
+
+    def arguments(self, command: str) -> list[str]:
+        """Of the bootstrap's command line."""
+        profiles = ("--source-profile", "source", "--target-profile", "target")
+        options = RUN if command == "run" else ()
+        return [command, "--outputs", str(self._outputs), "--table", self.name, *profiles, *options]
+
+    def start(self, case: Case | None) -> Child:
+        """A run whose calls are listed, and that something is done to."""
+        return self._nursery.start(self.arguments("run"), listed=True, case=case)
+
+    def launch(self, case: Case | None) -> Ended:
+        """Such a run to its end."""
+        return self.start(case).wait()
+
+    def run(self) -> Ended:
+        """The command as an operator types it."""
+        return self._nursery.start(self.arguments("run"), listed=False).wait()
+
+    # -- the world, with root credentials --------------------------------------------------------
+
+    def exports(self) -> set[str]:
+        request: dict[str, Any] = {"TableArn": self.values["sourceTableArn"], "MaxResults": 25}
+        found: set[str] = set()
+        while True:
+            answer = self.source.list_exports(**request)
+            found |= {each["ExportArn"] for each in answer["ExportSummaries"]}
+            if "NextToken" not in answer:
+                return found
+            request["NextToken"] = answer["NextToken"]
+
+    def imports(self) -> set[str]:
+        request: dict[str, Any] = {"PageSize": 25}
+        found: set[str] = set()
+        while True:
+            answer = self.target.list_imports(**request)
+            found |= {
+                each["ImportArn"]
+                for each in answer["ImportSummaryList"]
+                if each["TableArn"].endswith(f"table/{self.replica}")
+            }
+            if "NextToken" not in answer:
+                return found
+            request["NextToken"] = answer["NextToken"]
+
+    def row(self) -> dict[str, Any]:
+        """The journal's row of the table; empty if there is none."""
+        key = {"pk": {"S": self.name}, "sk": {"S": "run"}}
+        answer = self.target.get_item(TableName=self._journal_table, Key=key, ConsistentRead=True)
+        return dict(answer.get("Item", {}))
+
+    def journal(self) -> list[dict[str, Any]]:
+        """All rows of the table."""
+        return list(
+            self.target.query(
+                TableName=self._journal_table,
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues={":pk": {"S": self.name}},
+            )["Items"]
+        )
+
+    def settings(self) -> dict[str, Any]:
+        """The ledger's settings row."""
+        answer = self.target.get_item(
+            TableName=self.values["ledgerTable"], Key={"k": {"B": b"settings"}}, ConsistentRead=True
+        )
+        return dict(answer.get("Item", {}))
+
+    def mappings(self) -> list[Mapping[str, Any]]:
+        return list(
+            self._lambda.list_event_source_mappings(FunctionName=self.values["functionName"])[
+                "EventSourceMappings"
+            ]
+        )
+
+    def tables(self) -> set[str]:
+        """The target account's tables that belong to this one."""
+        pages = self.target.get_paginator("list_tables").paginate()
+        names = {name for page in pages for name in page["TableNames"]}
+        return {name for name in names if self.name in name}
+
+    def objects(self, bucket: str, prefix: str) -> list[str]:
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return [each["Key"] for page in pages for each in page.get("Contents", ())]
+
+    def differences(self) -> int:
+        """Keys whose items are not equal on both sides."""
+        here, there = _scan(self.source, self.name), _scan(self.target, self.replica)
+        return sum(here.get(key) != there.get(key) for key in {*here, *there})
+
+    def settled(self) -> int:
+        """Waits until both sides are equal; returns how many keys still differ then."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while (left := self.differences()) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        return left
+
+    # -- between two cases -----------------------------------------------------------------------
+
+    def reset(self) -> None:
+        """As it was after the deployment, but for the stream's past and the list of exports."""
+        uuid = self.values["mappingUuid"]
+        self._lambda.update_event_source_mapping(UUID=uuid, Enabled=False)
+        _until(lambda: self._lambda.get_event_source_mapping(UUID=uuid)["State"] == "Disabled")
+        with contextlib.suppress(self.target.exceptions.ResourceNotFoundException):
+            self.target.update_table(TableName=self.replica, DeletionProtectionEnabled=False)
+            self.target.delete_table(TableName=self.replica)
+        _until(lambda: self.replica not in self.tables())
+        off = {"PointInTimeRecoveryEnabled": False}
+        self.source.update_continuous_backups(
+            TableName=self.name, PointInTimeRecoverySpecification=off
+        )
+        for row in self.journal():
+            key = {name: row[name] for name in ("pk", "sk")}
+            self.target.delete_item(TableName=self._journal_table, Key=key)
+        ledger = self.values["ledgerTable"]
+        for key in _scan(self.target, ledger, "k", raw=True).values():
+            self.target.delete_item(TableName=ledger, Key={"k": key["k"]})
+        for key in self.objects(self.bucket, f"{self.values['snapshotPrefix']}/"):
+            self.s3.delete_object(Bucket=self.bucket, Key=key)
+
+
+class Writer(threading.Thread):
+    """Changes the source until it is stopped."""
+
+    def __init__(self, lane: Lane) -> None:
+        super().__init__(daemon=True)
+        self._lane = lane
+        self._asked = threading.Event()
+        self.written = 0
+
+    def run(self) -> None:
+        dynamodb, table = self._lane.source, self._lane.name
+        while not self._asked.wait(WRITE_SECONDS):
+            self.written += 1
+            key = {"pk": {"S": f"{self.written % (KEYS + 7)}"}}
+            if self.written % 5 == 0:
+                dynamodb.delete_item(TableName=table, Key=key)
+            else:
+                value = {"N": f"{time.time_ns()}"}
+                dynamodb.put_item(TableName=table, Item={**key, "v": value})
+
+    def __enter__(self) -> Writer:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._asked.set()
+        self.join()
+
+
+@contextmanager
+def lanes(directory: Path, count: int) -> Iterator[list[Lane]]:
+    """A cloud of its own with so many tables, deployed and filled."""
+    directory.mkdir(parents=True, exist_ok=True)
+    names = [f"lane{n:02}" for n in range(count)]
+    with LocalCloud(directory, time_scale=SCALE) as cloud:
+        source = cloud.client("dynamodb", SOURCE)
+        for name in names:
+            _make(source, name)
+        sides = {
+            side: {"accountId": account.account_id, "region": account.region}
+            for side, account in (("source", SOURCE), ("target", TARGET))
+        }
+        tables = [
+            {
+                "source": name,
+                "target": f"{name}-replica",
+                "streamMode": "PROVISIONED",
+                "shards": 2,
+            }
+            for name in names
+        ]
+        values = deploy(cloud, {**sides, "tables": tables, "protect": False})
+        _quiet(cloud)
+        outputs = directory / "outputs.json"
+        outputs.write_text(json.dumps(values))
+        with Nursery(directory / "runs", cloud.environment()) as nursery:
+            yield [Lane(cloud, nursery, outputs, each) for each in values["tables"]]
+
+
+def _make(dynamodb: Any, name: str) -> None:
+    dynamodb.create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+        TableClass="STANDARD_INFREQUENT_ACCESS",
+        Tags=[{"Key": key, "Value": value} for key, value in TAGS.items()],
+    )
+    dynamodb.update_time_to_live(
+        TableName=name,
+        TimeToLiveSpecification={"Enabled": True, "AttributeName": TTL_ATTRIBUTE},
+    )
+    for n in range(KEYS):
+        dynamodb.put_item(TableName=name, Item={"pk": {"S": f"{n}"}, "v": {"N": "0"}})
+
+
+def _quiet(cloud: LocalCloud) -> None:
+    """Watchdogs and alarms off: a dozen tables' worth takes the machine that the runs need."""
+    events = cloud.client("events", TARGET)
+    for rule in events.list_rules()["Rules"]:
+        events.disable_rule(Name=rule["Name"])
+    cloudwatch = cloud.client("cloudwatch", TARGET)
+    found = cloudwatch.describe_alarms()
+    names = [each["AlarmName"] for each in [*found["MetricAlarms"], *found["CompositeAlarms"]]]
+    for start in range(0, len(names), 50):
+        cloudwatch.delete_alarms(AlarmNames=names[start : start + 50])
+
+
+def _scan(
+    dynamodb: Any, table: str, key: str = "pk", raw: bool = False
+) -> dict[str, Mapping[str, Any]]:
+    pages = dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+    items = (item for page in pages for item in page["Items"])
+    return {str(item[key]) if raw else item[key]["S"]: item for item in items}
+
+
+def _until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while not true():
+        if time.monotonic() > deadline:
+            raise TimeoutError("The local cloud did not settle.")
+        time.sleep(0.05)

@@ -1,0 +1,168 @@
+"""Other configurations: their policies on paper, and the recorded calls as they would be there.
+
+One life on the local cloud is enough. A stack with other Regions, more tables or a write fence is
+declared by the same program, by an engine that deploys nothing; and each recorded call is read as
+the call that the same part of that stack would make, on the part that it was made on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+import pulumi
+
+from infra.config import Table
+from infra.local import program
+from tests.infra.least_privilege.declared import Created, Declared, from_resources
+from tests.infra.least_privilege.needs import Need
+from tests.support.infra.recording_engine import stand_in_archive
+
+SIDES = ("source", "target")
+SESSION = re.compile(r"arn:aws:sts::(\d{12}):assumed-role/([^/]+)/(.+)")
+
+SUFFIX = "-0a1b2c3"
+"""Pulumi's own is seven random hexadecimal digits."""
+# How AWS names what has an ARN.
+ARNS = {
+    "aws:iam/role:Role": "arn:aws:iam::{account}:role/{name}",
+    "aws:s3/bucket:Bucket": "arn:aws:s3:::{name}",
+    "aws:kinesis/stream:Stream": "arn:aws:kinesis:{region}:{account}:stream/{name}",
+    "aws:dynamodb/table:Table": "arn:aws:dynamodb:{region}:{account}:table/{name}",
+    "aws:kms/key:Key": "arn:aws:kms:{region}:{account}:key/{uuid}",
+    "aws:lambda/function:Function": "arn:aws:lambda:{region}:{account}:function:{name}",
+    "aws:lambda/eventSourceMapping:EventSourceMapping": (
+        "arn:aws:lambda:{region}:{account}:event-source-mapping:{uuid}"
+    ),
+    "aws:cloudwatch/logGroup:LogGroup": "arn:aws:logs:{region}:{account}:log-group:{name}",
+    "aws:cloudwatch/eventRule:EventRule": "arn:aws:events:{region}:{account}:rule/{name}",
+    "aws:cloudwatch/metricAlarm:MetricAlarm": "arn:aws:cloudwatch:{region}:{account}:alarm:{name}",
+    "aws:sns/topic:Topic": "arn:aws:sns:{region}:{account}:{name}",
+}
+
+
+class _Engine(pulumi.runtime.Mocks):
+    """Deploys nothing, and gives each resource the ARN that AWS would."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._config = config
+        self.created: list[Created] = []
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        side = (args.provider or "").rpartition("::")[2]
+        name, uuid = f"{args.name}{SUFFIX}", str(uuid5(NAMESPACE_URL, args.name))
+        values = {"name": name, "bucket": name, "uuid": uuid, **args.inputs}
+        if args.typ in ARNS:
+            place = self._config[side]
+            values["arn"] = ARNS[args.typ].format(
+                region=args.inputs.get("region") or place["region"],
+                account=place["accountId"],
+                name=values["name"],
+                uuid=uuid,
+            )
+        self.created.append((args.typ, args.name, side, values))
+        return args.name, values
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], None]:
+        raise AssertionError(f"the program looks up {args.token}")
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """What the program declares for a configuration, and its outputs."""
+
+    declared: Declared
+    config: Mapping[str, Any]
+    outputs: Mapping[str, Any]
+
+
+def declare(config: Mapping[str, Any], directory: Path) -> Elsewhere:
+    """Runs the program with this configuration."""
+    stand_in_archive(directory / "archive")
+    engine = _Engine(config)
+    values = {"lambdaArchive": str(directory / "archive"), **config}
+    outputs = program.run(engine, values, stack="local")
+    pairs = [
+        {side: table_arn(config, side, table[side]) for side in SIDES} for table in config["tables"]
+    ]
+    keys = {
+        pair[side]: table[f"{side}KeyArn"]
+        for pair, table in zip(pairs, config["tables"], strict=True)
+        for side in SIDES
+        if f"{side}KeyArn" in table
+    }
+    tables = tuple((pair["source"], pair["target"]) for pair in pairs)
+    return Elsewhere(from_resources(engine.created).replicating(tables, keys), config, outputs)
+
+
+def table_arn(config: Mapping[str, Any], side: str, name: str) -> str:
+    place = config[side]
+    return f"arn:aws:dynamodb:{place['region']}:{place['accountId']}:table/{name}"
+
+
+def moved(
+    recorded: Iterable[Need], declared: Declared, config: Mapping[str, Any], there: Elsewhere
+) -> Iterator[Need]:
+    """The calls of a stack of one table, as the lanes of another stack make them."""
+    recorded = list(recorded)
+    [mine] = config["tables"]
+    for table in there.config["tables"]:
+        lane = _Lane(
+            {**declared.arns, **_tables(config, mine)},
+            {**there.declared.arns, **_tables(there.config, table)},
+            (Table(mine["source"], "").prefix, Table(table["source"], "").prefix),
+            (Table(mine["source"], "").slug, Table(table["source"], "").slug),
+            there.config["target"]["region"],
+        )
+        yield from (lane.moved(need) for need in recorded)
+
+
+def _tables(config: Mapping[str, Any], table: Mapping[str, str]) -> dict[str, str]:
+    """The two tables and their keys, which the program does not create, named as if it did."""
+    tables = {f"the {side} table": table_arn(config, side, table[side]) for side in SIDES}
+    keys = {f"the {side} key": table[f"{side}KeyArn"] for side in SIDES if f"{side}KeyArn" in table}
+    return tables | keys
+
+
+@dataclass(frozen=True)
+class _Lane:
+    here: Mapping[str, str]
+    """ARNs by resource name."""
+    there: Mapping[str, str]
+    prefixes: tuple[str, str]
+    """How the resources of the table are named, here and there."""
+    slugs: tuple[str, str]
+    """What its exports are under."""
+    target_region: str
+
+    def moved(self, need: Need) -> Need:
+        session = SESSION.fullmatch(need.caller)
+        assert session, f"{need.caller} is no session of a role"
+        account, role, name = session.groups()
+        arn = self._arn(f"arn:aws:iam::{account}:role/{role}")
+        caller = f"arn:aws:sts::{account}:assumed-role/{arn.rpartition('/')[2]}/{name}"
+        return replace(need, caller=caller, resource=self._arn(need.resource))
+
+    def _arn(self, arn: str) -> str:
+        """The counterpart of an ARN, or of what lies in it: an object, an export, a stream."""
+        within = [
+            (name, whole)
+            for name, whole in self.here.items()
+            if arn == whole or arn.startswith((f"{whole}/", f"{whole}:"))
+        ]
+        if within:
+            name, whole = max(within, key=lambda each: len(each[1]))
+            counterpart = self.there[name.replace(*self.prefixes)]
+            inside = arn.removeprefix(whole)
+            if arn.startswith(f"{whole}/{self.slugs[0]}/"):  # the table's own part of the snapshots
+                inside = inside.replace(*self.slugs, 1)
+            return counterpart + inside
+        if ":log-group:/aws-dynamodb/" in arn:  # imports write it, where the target is
+            return ":".join([*arn.split(":")[:3], self.target_region, *arn.split(":")[4:]])
+        # What has no ARN, and the operators' own roles, are the same everywhere.
+        assert arn == "*" or arn.endswith(":role/dba"), f"whose is {arn}?"
+        return arn

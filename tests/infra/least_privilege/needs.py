@@ -1,0 +1,193 @@
+"""What has to be allowed: the recorded calls, and what stands behind them or beside them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.infra.least_privilege import justifications
+from tests.infra.least_privilege.declared import RESOURCE, TRUST, Declared, Policy
+
+LAMBDA = "lambda.amazonaws.com"
+EVENTS = "events.amazonaws.com"
+
+
+@dataclass(frozen=True, order=True)
+class Need:
+    """A call that has to be allowed, or (`refused`) one that must not be."""
+
+    caller: str
+    action: str
+    resource: str
+    keys: tuple[tuple[str, str], ...] = ()
+    """Condition keys of the request."""
+    plain: bool = False
+    """Over HTTP instead of TLS."""
+    refused: bool = False
+    why: str = "called"
+
+    def __str__(self) -> str:
+        word = "must be refused" if self.refused else "is not allowed"
+        return f"{self.action} on {self.resource} {word} for {self.caller} ({self.why})"
+
+
+def of_recording(file: Path) -> tuple[Need, ...]:
+    """The distinct calls of roles. Accounts' roots stand for the deployer and the test itself."""
+    needs = set()
+    for line in file.read_text().splitlines():
+        call = json.loads(line)
+        if ":assumed-role/" in call["caller"]:
+            needs.add(Need(call["caller"], call["action"], call["resource"]))
+    return tuple(sorted(needs))
+
+
+def all_needs(recorded: Iterable[Need], declared: Declared, external_id: str) -> tuple[Need, ...]:
+    """The recorded calls, completed."""
+    needs = {_as_an_operator(need, external_id) for need in recorded}
+    needs |= set(_behind(needs, declared.keys))
+    needs |= set(_standing(declared))
+    needs |= set(_trusted(needs, declared))
+    needs |= set(_scheduled(declared))
+    needs |= set(_refused(declared))
+    return tuple(sorted(needs))
+
+
+def _as_an_operator(need: Need, external_id: str) -> Need:
+    if need.action == "sts:AssumeRole" and ":assumed-role/dba/" in need.caller:
+        return Need(need.caller, need.action, need.resource, (("sts:ExternalId", external_id),))
+    return need
+
+
+def _behind(needs: Iterable[Need], keys: Mapping[str, str]) -> Iterator[Need]:
+    for need in needs:
+        for behind in justifications.BEHIND:
+            if need.action != behind.call:
+                continue
+            through: tuple[tuple[str, str], ...] = ()
+            resource = need.resource
+            if behind.on == justifications.IMPORT:
+                resource = f"{need.resource}/import/any"
+            elif behind.on == justifications.KEY:
+                resource = keys.get(_whole(need.resource), "")
+                service = need.resource.split(":")[2]
+                through = _through(service, resource, need.caller) if resource else ()
+            for action in behind.needs if resource else ():
+                yield Need(need.caller, action, resource, through, why=f"behind {behind.call}")
+
+
+def _whole(arn: str) -> str:
+    """The bucket of an object, the table of an import: what has a key."""
+    return (
+        "/".join(arn.split("/")[:2])
+        if ":dynamodb:" in arn
+        else arn.partition("/")[0]
+        if (":s3:" in arn)
+        else arn
+    )
+
+
+def _through(service: str, key: str, caller: str) -> tuple[tuple[str, str], ...]:
+    """What KMS sees of a call that a service makes for somebody."""
+    return (
+        ("kms:ViaService", f"{service}.{key.split(':')[3]}.amazonaws.com"),
+        ("kms:CallerAccount", caller.split(":")[4]),
+    )
+
+
+def _standing(declared: Declared) -> Iterator[Need]:
+    stream_keys = {key for arn, key in declared.keys.items() if ":kinesis:" in arn}
+    every = [policy for policy in declared.policies if ":kms:" in policy.on]
+    for reason in justifications.STANDING:
+        if reason.on not in (justifications.ALL_KEYS, justifications.STREAM_KEYS):
+            yield from _of_a_role(reason, declared)
+            continue
+        for policy in every:
+            if reason.on == justifications.STREAM_KEYS and policy.on not in stream_keys:
+                continue
+            account = policy.account
+            linked = "AWSServiceRoleForDynamoDBKinesisDataStreamsReplication"
+            caller = f"arn:aws:iam::{account}:root"
+            through: tuple[tuple[str, str], ...] = ()
+            if reason.who == justifications.REPLICATION_OF_DYNAMODB:
+                caller = f"arn:aws:sts::{account}:assumed-role/{linked}/dynamodb"
+                through = _through("kinesis", policy.on, caller)
+            for action in reason.needs:
+                yield Need(caller, action, policy.on, through, why=reason.who)
+
+
+def _of_a_role(reason: justifications.Standing, declared: Declared) -> Iterator[Need]:
+    """What one of the operators' roles needs beyond what a run shows."""
+    ledgers = [arn for name, arn in declared.arns.items() if name.endswith("-ledger")]
+    resources = {
+        justifications.NO_ARN: ["*"],
+        justifications.SOURCE_EXPORTS: [f"{source}/export/any" for source, _ in declared.tables],
+        justifications.TARGETS: [target for _, target in declared.tables],
+        justifications.TARGET_IMPORTS: [f"{target}/import/any" for _, target in declared.tables],
+        justifications.LEDGERS: ledgers,
+    }[reason.on]
+    assert resources, f"there are none of {reason.on}"
+    role = declared.policy(f"{reason.who}-grants")
+    caller = f"arn:aws:sts::{role.account}:assumed-role/{role.on}/session"
+    for action in reason.needs:
+        for resource in resources:
+            yield Need(caller, action, resource, why=reason.page)
+
+
+def _trusted(needs: Iterable[Need], declared: Declared) -> Iterator[Need]:
+    """A function's role is assumed by Lambda before it can call anything."""
+    called = {
+        (found[1], found[2])
+        for need in needs
+        if (found := re.fullmatch(r"arn:aws:sts::(\d+):assumed-role/([^/]+)/.+", need.caller))
+    }
+    for policy in declared.policies:
+        if policy.kind != TRUST or (policy.account, policy.on.rpartition("/")[2]) not in called:
+            continue
+        if any("Service" in statement["Principal"] for statement in policy.statements):
+            yield Need(LAMBDA, "sts:AssumeRole", policy.on)
+
+
+def _scheduled(declared: Declared) -> Iterator[Need]:
+    """A rule wakes its function, and no other rule does."""
+    for rule, function in declared.schedules:
+        for arn, refused in ((rule, False), (f"{rule}-of-another", True)):
+            keys = (("aws:SourceArn", arn),)
+            yield Need(EVENTS, "lambda:InvokeFunction", function, keys, refused=refused)
+
+
+WRITES = (
+    "dynamodb:BatchWriteItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:PartiQLDelete",
+    "dynamodb:PartiQLInsert",
+    "dynamodb:PartiQLUpdate",
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+)
+"""All that changes an item: Service Authorization Reference, list_amazondynamodb."""
+
+
+def _refused(declared: Declared) -> Iterator[Need]:
+    """What must not be possible, by its own account's root even: plain HTTP into a bucket, writes
+    into a table with a fence."""
+    targets = {target for _, target in declared.tables}
+    for policy in declared.policies:
+        if policy.kind == RESOURCE and policy.on.startswith("arn:aws:s3:::"):
+            yield from _over_http(policy)
+        if policy.kind == RESOURCE and policy.on in targets:
+            root = f"arn:aws:iam::{policy.account}:root"
+            for action in WRITES:
+                yield Need(root, action, policy.on, refused=True, why="write fence")
+
+
+def _over_http(policy: Policy) -> Iterator[Need]:
+    root = f"arn:aws:iam::{policy.account}:root"
+    for action, resource in (
+        ("s3:ListBucket", policy.on),
+        ("s3:GetObject", f"{policy.on}/any"),
+        ("s3:PutObject", f"{policy.on}/any"),
+    ):
+        yield Need(root, action, resource, plain=True, refused=True, why="TLS only")

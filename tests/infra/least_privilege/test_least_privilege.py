@@ -1,0 +1,249 @@
+"""C8, proved: what the roles of a stack do in a whole life is all that they may do.
+
+A life on the local cloud is recorded once; its calls are then evaluated against the policies that
+the program declares, as they are and with every one of their actions taken away. The same calls are
+then evaluated against what it declares for two tables in two Regions, one with a write fence.
+"""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.infra.least_privilege import dry_run_policies, evaluate
+from tests.infra.least_privilege.declared import Declared, Grant, from_resources
+from tests.infra.least_privilege.needs import WRITES, Need, all_needs
+from tests.infra.least_privilege.recorded_run import EXTERNAL_ID, Rehearsal, rehearse
+from tests.support.infra.recording_engine import CONFIG, record
+
+pytestmark = pytest.mark.slow
+
+SIDES = ("source", "target")
+SETTINGS: dict[str, Any] = {"tables": CONFIG["tables"], "snapshotKey": True}
+READS = {"operators": {**CONFIG["operators"], "readItems": True}}
+KEYS = {side: f"arn:aws:kms:eu-west-1:{CONFIG[side]['accountId']}:key/a" for side in SIDES}
+
+
+@pytest.fixture(scope="session")
+def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
+    directory = tmp_path_factory.mktemp("rehearsal")
+    return rehearse(directory, SETTINGS, directory / "calls.jsonl")
+
+
+@pytest.fixture(scope="session")
+def needs(rehearsal: Rehearsal) -> tuple[Need, ...]:
+    return all_needs(rehearsal.needs, rehearsal.declared, EXTERNAL_ID)
+
+
+FAR = "eu-central-1"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Policies, and what they have to allow."""
+
+    declared: Declared
+    needs: tuple[Need, ...]
+
+
+@pytest.fixture(scope="session")
+def wide_stack(rehearsal: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """Two tables under keys of their own, in two Regions, one target with a fence."""
+
+    def table(name: str, **more: Any) -> dict[str, Any]:
+        return {
+            "source": name,
+            "target": f"{name}-replica",
+            "sourceKeyArn": f"arn:aws:kms:eu-west-1:{CONFIG['source']['accountId']}:key/{name}",
+            "targetKeyArn": f"arn:aws:kms:{FAR}:{CONFIG['target']['accountId']}:key/{name}",
+            **more,
+        }
+
+    config = {
+        **rehearsal.config,
+        "target": {**CONFIG["target"], "region": FAR},
+        "tables": [table("orders", denyOtherWriters=True), table("customers")],
+    }
+    there = dry_run_policies.declare(config, tmp_path_factory.mktemp("wide"))
+    calls = dry_run_policies.moved(rehearsal.needs, rehearsal.declared, rehearsal.config, there)
+    return Pair(there.declared, all_needs(calls, there.declared, EXTERNAL_ID))
+
+
+@functools.cache
+def grants() -> tuple[Grant, ...]:
+    """Every action of every policy, read off a program that deploys nothing."""
+    [table] = SETTINGS["tables"]
+    with_keys = table | {f"{side}KeyArn": KEYS[side] for side in SIDES}
+    values = {**CONFIG, **SETTINGS, **READS, "tables": [with_keys]}
+    with tempfile.TemporaryDirectory() as directory:
+        deployed = record(values, Path(directory) / "archive")
+    created = [
+        (r.type, r.name, r.side, {"arn": deployed.arn(r), "bucket": r.name, **r.inputs})
+        for r in deployed.resources
+        if r.custom
+    ]
+    return tuple(from_resources(created).grants())
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "grant" in metafunc.fixturenames:
+        # Resources are registered in any order; the processes of a run must agree on one.
+        metafunc.parametrize("grant", sorted(grants(), key=str), ids=str)
+
+
+def test_everything_that_is_called_is_allowed(
+    rehearsal: Rehearsal, needs: tuple[Need, ...]
+) -> None:
+    assert len(needs) > 90
+    assert [str(need) for need in evaluate.broken(rehearsal.declared, needs)] == []
+
+
+def test_nothing_is_allowed_that_no_call_and_no_reason_needs(
+    rehearsal: Rehearsal, needs: tuple[Need, ...]
+) -> None:
+    assert list(evaluate.superfluous(rehearsal.declared, needs)) == []
+
+
+def test_nothing_is_allowed_by_a_wildcard_where_aws_knows_a_name(rehearsal: Rehearsal) -> None:
+    assert list(evaluate.wide(rehearsal.declared)) == []
+
+
+def test_the_actions_that_are_taken_away_one_by_one_are_those_that_are_declared(
+    rehearsal: Rehearsal,
+) -> None:
+    assert set(grants()) == set(rehearsal.declared.grants())
+
+
+def test_without_this_action_something_fails_that_names_it(
+    grant: Grant, rehearsal: Rehearsal, needs: tuple[Need, ...]
+) -> None:
+    statement = rehearsal.declared.statement(grant)
+    concerned = evaluate.touched(needs, statement, grant.action)
+    failed = evaluate.broken(rehearsal.declared.without(grant), concerned)
+    named = [need for need in failed if grant.action in (need.action, "s3:*")]
+    assert named, f"{grant} could go, and nothing would show it"
+
+
+@pytest.mark.parametrize("action", ["dynamodb:*", "dynamodb:Scan", "s3:GetObject", "kms:Decrypt"])
+def test_one_action_more_in_any_policy_is_found(
+    action: str, rehearsal: Rehearsal, needs: tuple[Need, ...]
+) -> None:
+    overlooked = []
+    for policy in rehearsal.declared.policies:
+        for n, statement in enumerate(policy.statements):
+            if action in statement["Action"] or statement["Effect"] == "Deny":
+                continue
+            wider = rehearsal.declared.allowing(policy.name, n, action)
+            added = Grant(policy.name, n, statement.get("Sid", ""), action)
+            found = [
+                *evaluate.wide(wider),
+                *evaluate.superfluous(wider.looking_at(policy.name), needs),
+            ]
+            if not any(action in finding for finding in found):
+                overlooked.append(str(added))
+    assert overlooked == []
+
+
+def test_nobody_hands_a_role_to_anything(rehearsal: Rehearsal) -> None:
+    """`iam:PassRole` belongs to who runs `pulumi up`, and to no role of the stack."""
+    assert [str(g) for g in rehearsal.declared.grants() if g.action.startswith("iam:")] == []
+
+
+def test_operators_without_the_external_id_and_anybody_else_are_refused(
+    rehearsal: Rehearsal, needs: tuple[Need, ...]
+) -> None:
+    admitted = [n for n in needs if n.action == "sts:AssumeRole" and n.keys]
+    assert len(admitted) >= 2
+    asks = evaluate.Judge(rehearsal.declared)
+    for need in admitted:
+        account = need.resource.split(":")[4]
+        other = {"111111111111": "222222222222", "222222222222": "111111111111"}[account]
+        assert asks.allows(need)
+        without = Need(need.caller, need.action, need.resource)
+        assert not asks.allows(without)
+        for caller in (
+            f"arn:aws:sts::{account}:assumed-role/intern/ben",
+            f"arn:aws:sts::{other}:assumed-role/dba/anna",
+            f"arn:aws:iam::{other}:root",
+        ):
+            assert not asks.allows(Need(caller, need.action, need.resource, need.keys))
+
+
+def test_two_tables_in_two_regions_with_a_fence_allow_what_is_needed_and_no_more(
+    wide_stack: Pair,
+) -> None:
+    declared, needs = wide_stack.declared, wide_stack.needs
+    assert len({need.resource for need in needs if ":table/customers" in need.resource}) >= 2
+    assert [str(need) for need in evaluate.broken(declared, needs)] == []
+    assert list(evaluate.superfluous(declared, needs)) == []
+    assert list(evaluate.wide(declared)) == []
+
+
+def test_a_key_that_may_be_used_through_the_wrong_region_only_is_found(wide_stack: Pair) -> None:
+    overlooked, conditions = [], 0
+    for policy in wide_stack.declared.policies:
+        for here, there in (("eu-west-1", FAR), (FAR, "eu-west-1")):
+            for service in ("dynamodb", "kinesis", "s3"):
+                right, wrong = f"{service}.{here}.amazonaws", f"{service}.{there}.amazonaws"
+                if right not in policy.document:
+                    continue
+                conditions += 1
+                changed = wide_stack.declared.with_text(policy.name, right, wrong)
+                failed = evaluate.broken(changed, wide_stack.needs)
+                if not any(need.action.startswith("kms:") for need in failed):
+                    overlooked.append(f"{policy.name}: {right}")
+    assert overlooked == []
+    # Both streams' keys, the snapshot's, both consumers', the exporter's two and the importer's.
+    assert conditions == 8
+
+
+def test_a_reach_into_the_other_table_is_found_in_any_policy(wide_stack: Pair) -> None:
+    declared, needs = wide_stack.declared, wide_stack.needs
+    overlooked = []
+    for policy in declared.policies:
+        if not policy.name.startswith("replicate-orders-"):
+            continue
+        for n, statement in enumerate(policy.statements):
+            for resource in statement.get("Resource", ()):
+                other = _of_customers(declared, resource)
+                if statement["Effect"] == "Deny" or other is None:
+                    continue
+                reaching = declared.reaching(policy.name, n, other)
+                found = evaluate.superfluous(reaching.looking_at(policy.name), needs)
+                if not any(finding.endswith(other) for finding in found):
+                    overlooked.append(f"{policy.name}/{statement.get('Sid')}: {other}")
+    assert overlooked == []
+
+
+def _of_customers(declared: Declared, resource: str) -> str | None:
+    """The same part of the other table, or None where it is no table's."""
+    other = resource.replace("replicate-orders-", "replicate-customers-")
+    for mine, its in zip(*declared.tables, strict=True):
+        other = its if resource == mine else other
+    return other if other != resource else None
+
+
+@pytest.mark.parametrize("action", WRITES)
+def test_without_this_action_a_write_fence_has_a_hole_that_names_it(
+    action: str, wide_stack: Pair
+) -> None:
+    [fence] = [
+        g for g in wide_stack.declared.grants() if "fence" in g.policy and action == g.action
+    ]
+    failed = evaluate.broken(wide_stack.declared.without(fence), wide_stack.needs)
+    assert {(need.action, need.why) for need in failed} == {(action, "write fence")}
+
+
+@pytest.mark.parametrize("role", ["consumer-role", "replication-importer"])
+def test_a_write_fence_that_keeps_its_own_writers_out_is_found(role: str, wide_stack: Pair) -> None:
+    [name] = [p.name for p in wide_stack.declared.policies if "fence" in p.name]
+    changed = wide_stack.declared.with_text(name, f"{role}-", f"{role}-of-old-")
+    assert changed != wide_stack.declared
+    failed = evaluate.broken(changed, wide_stack.needs)
+    assert {need.action for need in failed} == {"dynamodb:DeleteItem", "dynamodb:PutItem"}
+    assert all(f"{role}-" in need.caller for need in failed)

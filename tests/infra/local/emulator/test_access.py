@@ -1,0 +1,107 @@
+"""IAM: cross-account bucket policies that name a role, and what a request is about."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from infra.local.cloud import SOURCE, TARGET, LocalCloud
+from infra.local.emulator import iterators
+from infra.local.emulator.access import named_resource
+from tests.support.infra.clouds import as_role, make_bucket, make_role, policy
+
+TABLE = "arn:aws:dynamodb:eu-west-1:1:table/t"
+STREAM = "arn:aws:kinesis:eu-west-1:1:stream/s"
+
+
+@pytest.mark.parametrize(
+    ("request_body", "arn"),
+    [
+        ({"TableArn": TABLE, "S3Bucket": "b"}, TABLE),
+        ({"ExportArn": f"{TABLE}/export/1"}, f"{TABLE}/export/1"),
+        ({"ImportArn": f"{TABLE}/import/1"}, f"{TABLE}/import/1"),
+        ({"TableCreationParameters": {"TableName": "t"}}, TABLE),
+        ({"ShardIterator": iterators.encoded(STREAM, "shardId-000000000000", "")}, STREAM),
+        ({"ShardIterator": "not one of ours"}, None),
+        ({"Limit": 1}, None),
+    ],
+)
+def test_a_request_is_about_the_resource_that_its_body_names(
+    request_body: dict[str, Any], arn: str | None
+) -> None:
+    assert named_resource(json.dumps(request_body).encode(), "eu-west-1", "1") == arn
+
+
+def test_what_is_not_json_names_nothing() -> None:
+    assert named_resource(b"\xff", "eu-west-1", "1") is None
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+    with LocalCloud(tmp_path_factory.mktemp("cloud")) as running:
+        yield running
+
+
+@pytest.mark.slow
+def test_a_bucket_policy_may_name_a_role_of_another_account(cloud: LocalCloud) -> None:
+    s3 = make_bucket(cloud, TARGET, "shared")
+    may_put = (["s3:PutObject"], ["arn:aws:s3:::shared/*"])
+    named = make_role(cloud, SOURCE, "named", policy(may_put))
+    other = make_role(cloud, SOURCE, "other", policy(may_put))
+    s3.put_bucket_policy(Bucket="shared", Policy=policy(may_put, principal=named))
+    as_role(cloud, SOURCE, named, "s3").put_object(Bucket="shared", Key="a", Body=b"1")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        as_role(cloud, SOURCE, other, "s3").put_object(Bucket="shared", Key="b", Body=b"1")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        as_role(cloud, SOURCE, named, "s3").get_object(Bucket="shared", Key="a")
+    assert s3.get_object(Bucket="shared", Key="a")["Body"].read() == b"1"
+
+
+@pytest.mark.slow
+def test_a_denial_of_one_role_holds_where_its_account_is_allowed(cloud: LocalCloud) -> None:
+    s3 = make_bucket(cloud, TARGET, "denied")
+    action, resource = "s3:PutObject", "arn:aws:s3:::denied/*"
+    role = make_role(cloud, SOURCE, "barred", policy(([action], [resource])))
+    statement = {"Action": action, "Resource": resource}
+    account = f"arn:aws:iam::{SOURCE.account_id}:root"
+    statements = [
+        {"Effect": "Allow", "Principal": {"AWS": account}, **statement},
+        {"Effect": "Deny", "Principal": {"AWS": role}, **statement},
+    ]
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    s3.put_bucket_policy(Bucket="denied", Policy=document)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        as_role(cloud, SOURCE, role, "s3").put_object(Bucket="denied", Key="a", Body=b"1")
+
+
+@pytest.mark.slow
+def test_each_item_of_a_transaction_is_authorized_for_what_it_does(cloud: LocalCloud) -> None:
+    dynamodb = cloud.client("dynamodb", TARGET)
+    for name in ("one", "two"):
+        dynamodb.create_table(
+            TableName=name,
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+    arn = f"arn:aws:dynamodb:eu-west-1:{TARGET.account_id}:table/"
+    role = make_role(
+        cloud,
+        TARGET,
+        "writer",
+        policy((["dynamodb:PutItem"], [f"{arn}one"]), (["dynamodb:DeleteItem"], [f"{arn}two"])),
+    )
+    writer = as_role(cloud, TARGET, role, "dynamodb")
+    item = {"pk": {"S": "a"}}
+
+    def put(table: str) -> dict[str, Any]:
+        return {"Put": {"TableName": table, "Item": item}}
+
+    delete = {"Delete": {"TableName": "two", "Key": item}}
+    writer.transact_write_items(TransactItems=[put("one"), delete])
+    with pytest.raises(ClientError, match="dynamodb:PutItem"):
+        writer.transact_write_items(TransactItems=[put("one"), put("two")])

@@ -1,0 +1,52 @@
+"""Quarantine objects: whole, under a key that a redelivery finds again."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import boto3
+from moto import mock_aws
+
+from replicator.consumer.decode import Record
+from replicator.consumer.outcome import Reason
+from replicator.consumer.quarantine import QuarantineStore, object_key
+from tests.support.replicator.consumer_world import SHARD, START, World
+
+RECORD = Record(SHARD, "4961", 7, "partition", 1_767_225_599.25, True, b"\x00as received\xff")
+
+
+def test_the_key_follows_from_the_record_alone() -> None:
+    assert object_key(RECORD, Reason.BINARY) == f"open/binary-not-base64/{SHARD}/4961-7.json"
+
+
+def test_an_object_holds_the_record_as_received_and_where_it_came_from() -> None:
+    world = World()
+    assert world.consumer.store.put(RECORD, Reason.REJECTED, "too large", world.terms())
+    (kept,) = world.quarantine().values()
+    assert kept == {
+        "reason": "rejected-by-target",
+        "detail": "too large",
+        "stack": "test",
+        "table": "orders",
+        "shardId": SHARD,
+        "sequenceNumber": "4961",
+        "subSequence": 7,
+        "arrival": 1_767_225_599.25,
+        "partitionKey": "partition",
+        "ledgerRetentionDays": 30,
+        "quarantinedAt": START,
+        "aggregated": True,
+        "data": base64.b64encode(b"\x00as received\xff").decode(),
+    }
+
+
+@mock_aws
+def test_an_object_is_written_through_a_real_client() -> None:
+    s3 = boto3.client("s3", region_name="us-east-1")
+    s3.create_bucket(Bucket="real")
+    world = World()
+    store = QuarantineStore(s3, "real", "test", "orders", 30, world.effects)
+    assert store.put(RECORD, Reason.UNREADABLE, "", world.terms())
+    body = s3.get_object(Bucket="real", Key=object_key(RECORD, Reason.UNREADABLE))["Body"]
+    assert json.loads(body.read())["sequenceNumber"] == "4961"

@@ -1,0 +1,30 @@
+"""The simulation finds what it is there for: each planted fault, with the seeds of every other day.
+
+The seeds are not chosen, and only a broken promise counts as found.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.injected_faults import FAULTS
+from tests.simulation.run import play
+
+WITHIN = 2_000
+SEEDS = 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_planted_fault_breaks_a_promise(name: str) -> None:
+    found: list[int] = []
+    tried = 0
+    with FAULTS[name]():
+        while tried < WITHIN and len(found) < SEEDS:
+            story = play(tried)
+            tried += 1
+            if story.failure is not None and story.failure.startswith("ViolationError"):
+                found.append(story.seed)
+
+    print(f"{name}: found by seeds {found} of {tried} histories")
+    assert len(found) == SEEDS

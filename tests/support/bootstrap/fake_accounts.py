@@ -1,0 +1,378 @@
+"""Both accounts as the bootstrap sees them: its protocols, on a `World`."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from bootstrap.core.errors import AccountError, Side
+from bootstrap.core.ports import (
+    Backups,
+    Datapoint,
+    Destinations,
+    EventSource,
+    Expiry,
+    ExportFacts,
+    ExportRequest,
+    ImportFacts,
+    ImportRequest,
+    KeyFacts,
+    Limits,
+    OpenShards,
+    ProbeRecord,
+    StreamFacts,
+    Surroundings,
+    TableFacts,
+)
+from tests.support.bootstrap.world import LEDGER, TOKEN_SECONDS, World
+
+
+class FakeSource:
+    """`SourceAccount`."""
+
+    def __init__(self, world: World, before: Callable[[], None]) -> None:
+        self._world = world
+        self._before = before
+
+    @contextlib.contextmanager
+    def _call(self, name: str, detail: Any = None) -> Iterator[World]:
+        self._before()
+        with self._world.around(name, detail):
+            yield self._world
+
+    def table(self, name: str) -> TableFacts | None:
+        with self._call("describe_source") as world:
+            return world.source
+
+    def destinations(self, table: str) -> Destinations:
+        with self._call("destinations") as world:
+            return Destinations(tuple(world.destination()), float(int(world.clock())))
+
+    def stream(self, stream_name: str) -> StreamFacts:
+        with self._call("stream") as world:
+            return StreamFacts(world.retention_hours, world.distribution, world.record_kib)
+
+    def backups(self, table: str) -> Backups:
+        with self._call("source_backups") as world:
+            window = world.restorable()
+            return Backups(False) if window is None else Backups(True, *window)
+
+    def enable_backups(self, table: str) -> None:
+        with self._call("enable_source_backups") as world:
+            if world.recovery_since is None:
+                world.recovery_since = world.clock()
+
+    def disable_backups(self, table: str) -> None:
+        with self._call("disable_source_backups") as world:
+            world.recovery_since = None
+
+    def tags(self, table_arn: str) -> Mapping[str, str]:
+        with self._call("source_tags") as world:
+            return world.source_tags
+
+    def expiry(self, table: str) -> Expiry:
+        with self._call("source_expiry") as world:
+            return world.source_expiry
+
+    def surroundings(self, table: str, table_arn: str) -> Surroundings:
+        with self._call("surroundings") as world:
+            return world.surroundings
+
+    def key(self, arn: str) -> KeyFacts:
+        with self._call("source_key") as world:
+            return world.keys[arn]
+
+    def awss_own_key(self, arn: str) -> bool | None:
+        with self._call("awss_own_key") as world:
+            return world.awss_own_key
+
+    def running_exports(self) -> int:
+        with self._call("running_exports") as world:
+            return world.running_exports
+
+    def export(self, request: ExportRequest) -> ExportFacts | None:
+        with self._call("export", request) as world:
+            for arn, (known, began) in world.exports.items():
+                if known.token == request.token and world.clock() - began < TOKEN_SECONDS:
+                    if known != request:
+                        raise AccountError(
+                            Side.SOURCE, "conflict", fix="-", code="ExportConflictException"
+                        )
+                    return self._facts(arn)
+            window = world.restorable()
+            if window is None or not window[0] <= request.export_time <= window[1]:
+                return None
+            arn = f"{request.table_arn}/export/{len(world.exports) + 1:04d}"
+            world.objects |= {f"{request.prefix}/AWSDynamoDB/{n}" for n in range(3)}
+            world.exports[arn] = (request, world.clock())
+            return self._facts(arn)
+
+    def describe_export(self, arn: str) -> ExportFacts | None:
+        with self._call("describe_export"):
+            return self._facts(arn)
+
+    def find_export(self, table_arn: str, prefix: str) -> ExportFacts | None:
+        with self._call("find_export") as world:
+            for arn, (request, _) in world.exports.items():
+                if request.prefix == prefix:
+                    return self._facts(arn)
+            return None
+
+    def _facts(self, arn: str) -> ExportFacts:
+        request, began = self._world.exports[arn]
+        over = self._world.clock() >= began + self._world.export_seconds
+        status = "IN_PROGRESS"
+        if over:
+            status = "FAILED" if self._world.failure(arn) else "COMPLETED"
+        done = status == "COMPLETED"
+        return ExportFacts(
+            arn=arn,
+            status=status,
+            prefix=request.prefix,
+            export_time=float(request.export_time),
+            items=3 if done else None,
+            size_bytes=300 if done else None,
+            started=began,
+            failure=self._world.failure(arn) if status == "FAILED" else "",
+        )
+
+    def open_shards(self, stream_name: str) -> OpenShards:
+        with self._call("open_shards") as world:
+            return OpenShards(world.shards, float(int(world.clock())))
+
+    def put_probes(self, stream_name: str, records: Sequence[ProbeRecord]) -> Sequence[ProbeRecord]:
+        with self._call("put_probes", list(records)) as world:
+            rejected = list(records[: world.rejected_probes])
+            world.rejected_probes = max(0, world.rejected_probes - 1)
+            taken = records[len(rejected) :]
+            world.probes += [(record, world.clock()) for record in taken]
+            return rejected
+
+    def oldest_unreplicated(
+        self, table: str, since: float, until: float, period: int
+    ) -> Sequence[Datapoint]:
+        with self._call("oldest_unreplicated") as world:
+            assert (until - since) / period <= 1440, "CloudWatch answers no more datapoints"
+            now = world.clock()
+            begins = range(int(since), int(until), period)
+            ages = [(begin, world.ages(begin)) for begin in begins if begin + period <= now]
+            return [Datapoint(float(begin), age) for begin, age in ages if age is not None]
+
+    def consumed_writes(
+        self, table: str, since: float, until: float, period: int
+    ) -> Sequence[Datapoint]:
+        with self._call("consumed_writes") as world:
+            begins = range(int(since), int(until), period)
+            return [Datapoint(float(begin), world.writes(begin)) for begin in begins]
+
+    def throttled_partitions(self, table: str, since: float, until: float, period: int) -> int:
+        with self._call("throttled_partitions") as world:
+            return world.throttled_partitions
+
+    def failed_to_replicate(self, table: str, since: float, until: float, period: int) -> int:
+        with self._call("failed_to_replicate", (since, period)) as world:
+            assert (until - since) / period <= 1440, "CloudWatch answers no more datapoints"
+            return sum(count for at, count in world.lost_records if since <= at < until)
+
+
+class FakeTarget:
+    """`TargetAccount`."""
+
+    def __init__(self, world: World, before: Callable[[], None]) -> None:
+        self._world = world
+        self._before = before
+
+    @contextlib.contextmanager
+    def _call(self, name: str, detail: Any = None) -> Iterator[World]:
+        self._before()
+        with self._world.around(name, detail):
+            yield self._world
+
+    def table(self, name: str) -> TableFacts | None:
+        with self._call("describe_target") as world:
+            if name == LEDGER:
+                warm = world.warmed.get(LEDGER, 4_000)
+                return TableFacts("ledger-arn", "ledger-1", "ACTIVE", 0, 0, True, warm_writes=warm)
+            if world.target is not None and world.target.status == "CREATING":
+                for arn in world.imports:
+                    if self._facts(arn).status != "IN_PROGRESS":
+                        world.target = dataclasses.replace(world.target, status="ACTIVE")
+            return world.target
+
+    def import_table(self, request: ImportRequest) -> ImportFacts:
+        with self._call("import_table", request) as world:
+            for arn, (known, began) in world.imports.items():
+                if known.token == request.token and world.clock() - began < TOKEN_SECONDS:
+                    assert known == request, "the same token must be the same call"
+                    return self._facts(arn)
+            if world.target is not None:
+                raise AccountError(Side.TARGET, "exists", fix="-", code="ResourceInUseException")
+            self._check_prefix(request.prefix)
+            name = str(request.table["TableName"])
+            arn = f"arn:aws:dynamodb:eu-west-1:222222222222:table/{name}"
+            world.target = TableFacts(
+                arn=arn,
+                table_id=f"target-{len(world.imports) + 1}",
+                status="CREATING",
+                items=0,
+                size_bytes=0,
+                deletion_protection=False,
+            )
+            import_arn = f"{arn}/import/{len(world.imports) + 1:04d}"
+            world.imports[import_arn] = (request, world.clock())
+            return self._facts(import_arn)
+
+    def _check_prefix(self, prefix: str) -> None:
+        complete = [
+            f"{request.prefix}/AWSDynamoDB/{arn.rsplit('/', 1)[1]}/data/"
+            for arn, (request, began) in self._world.exports.items()
+            if self._world.clock() >= began + self._world.export_seconds
+        ]
+        assert prefix in complete, f"{prefix} is not the data folder of a complete export"
+
+    def describe_import(self, arn: str) -> ImportFacts | None:
+        with self._call("describe_import"):
+            return self._facts(arn)
+
+    def find_import(self, table_arn: str, prefix: str) -> ImportFacts | None:
+        with self._call("find_import") as world:
+            found = [arn for arn, (request, _) in world.imports.items() if request.prefix == prefix]
+            return self._facts(found[-1]) if found else None
+
+    def _facts(self, arn: str) -> ImportFacts:
+        request, began = self._world.imports[arn]
+        over = self._world.clock() >= began + self._world.import_seconds
+        status = "IN_PROGRESS"
+        if over:
+            status = "FAILED" if self._world.failure(arn) else "COMPLETED"
+        return ImportFacts(
+            arn=arn,
+            status=status,
+            prefix=request.prefix,
+            processed_items=3 if over else 1,
+            imported_items=3 - self._world.left_out.get(arn[-11:], 0)
+            if status == "COMPLETED"
+            else 1,
+            errors=0 if status != "FAILED" else 2,
+            started=began,
+            failure_code=self._world.failure(arn) if status == "FAILED" else "",
+            table_id=f"target-{list(self._world.imports).index(arn) + 1}",
+        )
+
+    def protect(self, table: str) -> None:
+        with self._call("protect") as world:
+            assert world.target is not None
+            world.target = dataclasses.replace(world.target, deletion_protection=True)
+
+    def unprotect(self, table: str) -> None:
+        with self._call("unprotect", table) as world:
+            assert world.target is not None
+            world.target = dataclasses.replace(world.target, deletion_protection=False)
+
+    def set_class(self, table: str, table_class: str) -> None:
+        with self._call("set_class") as world:
+            assert world.target is not None
+            world.target = dataclasses.replace(world.target, table_class=table_class)
+
+    def warm(self, table: str, reads: int, writes: int) -> None:
+        with self._call("warm", (table, writes)) as world:
+            world.warmed[table] = writes
+            if table != LEDGER:
+                assert world.target is not None
+                world.target = dataclasses.replace(world.target, warm_writes=writes)
+
+    def key(self, arn: str) -> KeyFacts:
+        with self._call("target_key") as world:
+            return world.keys[arn]
+
+    def running_imports(self) -> int:
+        with self._call("running_imports") as world:
+            return world.running_imports
+
+    def concurrency(self) -> int | None:
+        with self._call("concurrency") as world:
+            return world.concurrency
+
+    def limits(self) -> Limits:
+        with self._call("limits") as world:
+            return Limits(world.table_writes, world.table_writes)
+
+    def tags(self, table_arn: str) -> Mapping[str, str]:
+        with self._call("target_tags") as world:
+            return dict(world.target_tags)
+
+    def tag(self, table_arn: str, tags: Mapping[str, str]) -> None:
+        with self._call("tag", dict(tags)) as world:
+            world.target_tags |= tags
+
+    def expiry(self, table: str) -> Expiry:
+        with self._call("target_expiry") as world:
+            return world.expiries.get(table, Expiry(False))
+
+    def set_expiry(self, table: str, attribute: str, on: bool) -> None:
+        with self._call("set_expiry", (table, on)) as world:
+            if world.clock() < world.expiry_changed.get(table, -3600.0) + 3600:
+                raise AccountError(
+                    Side.TARGET,
+                    "Time to live has been modified multiple times within a fixed interval.",
+                    fix="-",
+                    code="ValidationException",
+                )
+            world.expiry_changed[table] = world.clock()
+            world.expiries[table] = Expiry(on, attribute)
+
+    def drop(self, table: str) -> None:
+        with self._call("drop", table) as world:
+            assert world.target is not None
+            assert not world.target.deletion_protection, "AWS refuses"
+            world.target = None
+
+    def backups(self, table: str) -> Backups:
+        with self._call("target_backups") as world:
+            return Backups(world.target_recovery)
+
+    def enable_backups(self, table: str) -> None:
+        with self._call("enable_target_backups") as world:
+            world.target_recovery = True
+
+    def mapping(self, uuid: str) -> EventSource | None:
+        with self._call("mapping") as world:
+            if not world.mapping_exists:
+                return None
+            enabled = world.mapping_enabled_at
+            state = "Disabled"
+            if enabled is not None:
+                state = "Enabled" if world.clock() >= enabled + 15 else "Enabling"
+            return EventSource(
+                uuid,
+                state,
+                world.mapping_stream,
+                world.mapping_position,
+                world.mapping_starts_at,
+            )
+
+    def enable_mapping(self, uuid: str) -> None:
+        with self._call("enable_mapping") as world:
+            if world.mapping_enabled_at is None:
+                world.mapping_enabled_at = world.clock()
+
+    def disable_mapping(self, uuid: str) -> None:
+        with self._call("disable_mapping") as world:
+            world.mapping_enabled_at = None
+
+
+class FakeSnapshots:
+    """`Snapshots`."""
+
+    def __init__(self, world: World, before: Callable[[], None]) -> None:
+        self._world = world
+        self._before = before
+
+    def remove(self, prefix: str) -> int:
+        self._before()
+        with self._world.around("remove_objects", prefix):
+            found = sorted(key for key in self._world.objects if key.startswith(prefix))[:2]
+            self._world.objects -= set(found)
+            return len(found)

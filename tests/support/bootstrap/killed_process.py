@@ -1,0 +1,111 @@
+"""A process that runs the bootstrap in a `World`, and may be killed there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bootstrap.aws.calls import Calls
+from bootstrap.aws.journal_table import AwsJournal
+from bootstrap.aws.ledger import AwsLedger
+from bootstrap.core.errors import BootstrapError, Side
+from bootstrap.core.run_options import Orders
+from bootstrap.core.stack_outputs import Outputs
+from bootstrap.core.timing import Timing
+from bootstrap.journal.journal import Journal
+from bootstrap.journal.lease import Holder, Lease, Machine
+from bootstrap.journal.verification_records import Verified, row_name
+from bootstrap.run.runner import TableRun, drive
+from bootstrap.run.step_context import Context, Done
+from bootstrap.status.snapshot import Snapshot
+from tests.support.bootstrap.fake_accounts import FakeSnapshots, FakeSource, FakeTarget
+from tests.support.bootstrap.world import COMMAND, JOURNAL, LEDGER, World, outputs
+from tests.support.fakes.errors import Killed
+
+
+class Process:
+    """A process that runs `bootstrap run`."""
+
+    def __init__(
+        self,
+        world: World,
+        pid: int = 100,
+        *,
+        host: str = "laptop",
+        chosen: Outputs | None = None,
+        orders: Orders | None = None,
+    ) -> None:
+        self.world = world
+        self.pid = pid
+        self.machine = Machine(
+            Holder(host, host, pid, "born"), lambda other: other.pid in world.alive
+        )
+        self.outputs = chosen or outputs()
+        (table,) = self.outputs.tables
+        calls = Calls(Side.TARGET, "Role importer")
+        self.store = AwsJournal(calls, world.dynamodb, JOURNAL)
+        lease = Lease(self.store, table.source_table, world.clock, self.machine)
+        guarded = Calls(Side.TARGET, "Role importer", lease.check)
+        context = Context(
+            outputs=self.outputs,
+            table=table,
+            source=FakeSource(world, lease.check),
+            target=FakeTarget(world, lease.check),
+            ledger=AwsLedger(guarded, world.dynamodb, LEDGER),
+            snapshots=FakeSnapshots(world, lease.check),
+            journal=Journal(self.store, table.source_table, lease),
+            timing=Timing(),
+            clock=world.clock,
+            orders=orders or Orders(),
+        )
+        self.run = TableRun(context, self.store, lease, COMMAND)
+        self.shown: list[Snapshot] = []
+
+    def start(self, take_over: bool = False) -> None:
+        self.world.alive.add(self.pid)
+        self.run.start(take_over)
+
+    def go(self, take_over: bool = False) -> None:
+        """From the start to REPLICATING.
+
+        Raises:
+            BootstrapError: why it is not.
+            Killed: as the test ordered.
+        """
+        try:
+            self.start(take_over)
+            failed = drive([self.run], self.world.clock, self.shown.extend)
+        except (Killed, BootstrapError):
+            self.world.alive.discard(self.pid)
+            raise
+        self.world.alive.discard(self.pid)
+        for _, error in failed:
+            raise error
+
+    def until(self, condition: Callable[[], bool], ticks: int = 500) -> None:
+        """Ticks, sleeping as the executor would, until the condition holds."""
+        for _ in range(ticks):
+            if condition():
+                return
+            outcome = self.run.tick()
+            if isinstance(outcome, Done):
+                return
+            self.world.clock.sleep(getattr(outcome, "poll", 0))
+        raise AssertionError("The condition never held.")
+
+
+def replicated(world: World | None = None) -> World:
+    """A world in which a run has ended well."""
+    world = world or World()
+    Process(world).go()
+    return world
+
+
+def journal_verified(world: World, found: Verified) -> None:
+    """As a verification that ended with this leaves it in the journal."""
+    process = Process(world, pid=97)
+    with world.unwatched():
+        lease = Lease(process.store, row_name("orders"), world.clock, process.machine)
+        lease.acquire(take_over=True)
+        journal = Journal(process.store, row_name("orders"), lease)
+        journal.refresh()
+        journal.put(found, "verified")

@@ -1,0 +1,304 @@
+"""Both accounts in memory, on a virtual clock, with AWS's delays, refusals and idempotency.
+
+Journal and ledger are the real gateways on the fake DynamoDB; the control planes are fakes. Every
+call of either passes `World.around`, where a test watches it, fails it or kills the process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+import json
+import threading
+from collections.abc import Callable, Iterator
+from email.utils import formatdate
+from typing import Any
+
+from bootstrap.aws.ledger import probe_key
+from bootstrap.core.ports import (
+    Destination,
+    Expiry,
+    ExportRequest,
+    ImportRequest,
+    KeyFacts,
+    ProbeRecord,
+    Shard,
+    Surroundings,
+    TableFacts,
+)
+from bootstrap.core.stack_outputs import Outputs, parse
+from tests.support.fakes.clock import VirtualClock
+from tests.support.fakes.dynamodb import FakeDynamoDB
+from tests.support.fakes.errors import Call, Faults
+
+SOURCE_ARN = "arn:aws:dynamodb:eu-west-1:111111111111:table/orders"
+STREAM_ARN = "arn:aws:kinesis:eu-west-1:111111111111:stream/orders-stream"
+LEDGER, JOURNAL, BUCKET, MAPPING = "orders-ledger", "journal", "snapshots", "mapping-uuid"
+COMMAND = "python -m bootstrap {} --stack local"
+TOKEN_SECONDS = 8 * 3600.0
+
+OUTPUTS_JSON: dict[str, Any] = {
+    "project": "dynamodb-replication",
+    "stack": "local",
+    "source": {
+        "accountId": "111111111111",
+        "region": "eu-west-1",
+        "exporterRoleArn": "arn:aws:iam::111111111111:role/exporter",
+    },
+    "target": {
+        "accountId": "222222222222",
+        "region": "eu-west-1",
+        "importerRoleArn": "arn:aws:iam::222222222222:role/importer",
+    },
+    "journalTable": JOURNAL,
+    "snapshotBucket": BUCKET,
+    "tables": [
+        {
+            "sourceTable": "orders",
+            "sourceTableArn": SOURCE_ARN,
+            "targetTable": "orders-replica",
+            "ordering": "ledger",
+            "streamName": "orders-stream",
+            "streamArn": STREAM_ARN,
+            "consumerRegion": "eu-west-1",
+            "functionName": "orders-consumer",
+            "functionArn": "arn:aws:lambda:eu-west-1:222222222222:function:orders-consumer",
+            "logGroup": "orders-logs",
+            "mappingUuid": MAPPING,
+            "parallelizationFactor": 1,
+            "ledgerTable": LEDGER,
+            "ledgerRetentionDays": 30,
+            "quarantineBucket": "orders-quarantine",
+            "onFailureBucket": "orders-on-failure",
+            "snapshotPrefix": "orders",
+        }
+    ],
+}
+
+
+def outputs(**changes: Any) -> Outputs:
+    """The outputs of a stack with one table; `changes` go into the table's members."""
+    (table,) = OUTPUTS_JSON["tables"]
+    return parse(json.dumps({**OUTPUTS_JSON, "tables": [{**table, **changes}]}), "test")
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """A call that was made, and when."""
+
+    name: str
+    at: float
+    detail: Any = None
+
+
+class DatedDynamoDB(FakeDynamoDB):
+    """The fake with a Date in its answers, as AWS has: the fraction of the second is dropped."""
+
+    def _call(
+        self, operation: str, request: Any, work: Callable[[], dict[str, Any]]
+    ) -> dict[str, Any]:
+        answer = super()._call(operation, request, work)
+        answer["ResponseMetadata"]["HTTPHeaders"]["date"] = formatdate(int(self.now()), usegmt=True)
+        return answer
+
+
+class _Hook(Faults):
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def before(self, call: Call) -> None:
+        self._world.before(call.operation, call.request)
+
+    def after(self, call: Call) -> None:
+        self._world.after(call.operation)
+
+
+class World:
+    """Everything that outlives a process."""
+
+    def __init__(self, clock: VirtualClock | None = None) -> None:
+        self.clock = clock or VirtualClock()
+        self.source = TableFacts(
+            arn=SOURCE_ARN,
+            table_id="source-1",
+            status="ACTIVE",
+            items=3,
+            size_bytes=300,
+            deletion_protection=False,
+            keys=[{"AttributeName": "pk", "KeyType": "HASH"}],
+            attributes=[{"AttributeName": "pk", "AttributeType": "S"}],
+        )
+        self.destinations = [Destination(STREAM_ARN, "ENABLING", "MICROSECOND")]
+        self.active_from = self.clock() + 30
+        self.recovery_since: float | None = None
+        self.restorable_lag = 300.0
+        self.retention_hours = 8760
+        self.distribution = "USER_PARTITION_KEY"
+        self.exports: dict[str, tuple[ExportRequest, float]] = {}
+        self.export_seconds = 600.0
+        self.objects: set[str] = set()
+        """Of the snapshot bucket."""
+        self.shards: tuple[Shard, ...] = (Shard("shard-0", "0"), Shard("shard-1", str(2**127)))
+        self.rejected_probes = 0
+        self.probes: list[tuple[ProbeRecord, float]] = []
+        self.ages: Callable[[float], float | None] = lambda begin: None
+        self.writes: Callable[[float], float] = lambda begin: 0.0
+        self.lost_records: list[tuple[float, int]] = []
+        """When DynamoDB gave up on how many."""
+        self.throttled_partitions = 0
+        self.record_kib = 10_240
+        self.surroundings = Surroundings(autoscaling=(), insights=False, policy=False)
+        self.running_exports = 0
+        self.awss_own_key: bool | None = True
+        self.keys: dict[str, KeyFacts] = {}
+        """Of both accounts, by ARN."""
+        self.source_tags: dict[str, str] = {}
+        self.source_expiry = Expiry(False)
+
+        self.target: TableFacts | None = None
+        self.target_recovery = False
+        self.target_tags: dict[str, str] = {}
+        self.expiries: dict[str, Expiry] = {LEDGER: Expiry(True, "x")}
+        """By table, in the target account."""
+        self.expiry_changed: dict[str, float] = {}
+        """When; AWS takes one change of a table an hour."""
+        self.warmed: dict[str, int] = {}
+        self.table_writes = 40_000
+        self.imports: dict[str, tuple[ImportRequest, float]] = {}
+        self.import_seconds = 900.0
+        self.left_out: dict[str, int] = {}
+        """Items that an import (by the end of its ARN) leaves out, and says nothing of."""
+        self.failures: dict[str, str] = {}
+        """Why an export or import fails, by the end of its ARN: export/0001, import/0001."""
+        self.mapping_enabled_at: float | None = None
+        self.mapping_exists = True
+        self.mapping_stream = STREAM_ARN
+        self.running_imports = 0
+        self.concurrency: int | None = 1_000
+        self.mapping_position = "TRIM_HORIZON"
+        self.mapping_starts_at: float | None = None
+        self.backlog_seconds = 20.0
+        self.through: Callable[[float], float] = lambda put_at: put_at + 1
+        """When the consumer has applied all that was in the stream at a moment."""
+        self.consumer_works = True
+
+        self.dynamodb = DatedDynamoDB(self.clock, faults=_Hook(self))
+        self.alive: set[int] = set()
+        self.seen: list[Seen] = []
+        self.on_call: Callable[[int, str, bool], None] = lambda number, name, after: None
+        self._numbers = 0
+        self._quiet = True
+        for table, keys in ((JOURNAL, "pk:S,sk:S"), (LEDGER, "k:B")):
+            self._create(table, keys)
+        self._quiet = False
+
+    def copied(self) -> World:
+        """Another world in the same state, without the run that led there."""
+        apart = {id(self.dynamodb.lock): threading.RLock(), id(self.seen): list(self.seen)}
+        return copy.deepcopy(self, apart)
+
+    def _create(self, table: str, keys: str) -> None:
+        pairs = [key.split(":") for key in keys.split(",")]
+        self.dynamodb.create_table(
+            TableName=table,
+            KeySchema=[
+                {"AttributeName": name, "KeyType": kind}
+                for (name, _), kind in zip(pairs, ("HASH", "RANGE"), strict=False)
+            ],
+            AttributeDefinitions=[
+                {"AttributeName": name, "AttributeType": kind} for name, kind in pairs
+            ],
+            BillingMode="PAY_PER_REQUEST",
+        )
+
+    # -- calls -----------------------------------------------------------------------------------
+
+    def before(self, name: str, detail: Any = None) -> None:
+        """A call is about to be carried out."""
+        if self._quiet:
+            return
+        self._numbers += 1
+        self.seen.append(Seen(name, self.clock(), detail))
+        self.on_call(self._numbers, name, False)
+        self._settle()
+
+    def after(self, name: str) -> None:
+        """A call was carried out; its answer is on its way."""
+        if not self._quiet:
+            self.on_call(self._numbers, name, True)
+
+    @property
+    def calls(self) -> int:
+        return self._numbers
+
+    @contextlib.contextmanager
+    def around(self, name: str, detail: Any = None) -> Iterator[None]:
+        self.before(name, detail)
+        yield
+        self.after(name)
+
+    @contextlib.contextmanager
+    def unwatched(self) -> Iterator[None]:
+        """For the test's own looks at the world."""
+        self._quiet, before = True, self._quiet
+        try:
+            yield
+        finally:
+            self._quiet = before
+
+    def times(self, name: str) -> list[float]:
+        """When calls of this name were made."""
+        return [each.at for each in self.seen if each.name == name]
+
+    def order(self, *names: str) -> list[str]:
+        """The calls of these names, in order, repetitions in a row left out."""
+        found: list[str] = []
+        for each in self.seen:
+            if each.name in names and found[-1:] != [each.name]:
+                found.append(each.name)
+        return found
+
+    # -- what time does --------------------------------------------------------------------------
+
+    def destination(self) -> list[Destination]:
+        now = self.clock()
+        return [
+            dataclasses.replace(each, status="ACTIVE")
+            if each.status == "ENABLING" and now >= self.active_from
+            else each
+            for each in self.destinations
+        ]
+
+    def restorable(self) -> tuple[float, float] | None:
+        if self.recovery_since is None:
+            return None
+        return self.recovery_since, max(self.recovery_since, self.clock() - self.restorable_lag)
+
+    def _settle(self) -> None:
+        """The consumer acknowledges probes; an import ends."""
+        with self.unwatched():
+            now = self.clock()
+            if self.mapping_enabled_at is None or not self.consumer_works:
+                return
+            backlog = self.mapping_enabled_at + self.backlog_seconds
+            for record, put_at in list(self.probes):
+                if now >= max(backlog, self.through(put_at)):
+                    self.probes.remove((record, put_at))
+                    body = json.loads(record.data)
+                    key = probe_key(body["probe"], body["n"])
+                    self.dynamodb.put_item(
+                        TableName=LEDGER, Item={**key, "at": {"N": str(int(now * 1e6))}}
+                    )
+
+    def failure(self, arn: str) -> str:
+        """Why this export or import fails; empty if it does not."""
+        return self.failures.get("/".join(arn.split("/")[-2:]), "")
+
+    def ledger_settings(self) -> dict[str, Any]:
+        """The settings row as it stands."""
+        with self.unwatched():
+            key = {"k": {"B": b"settings"}}
+            answer = self.dynamodb.get_item(TableName=LEDGER, Key=key)
+        item: dict[str, Any] = answer.get("Item", {})
+        return item
