@@ -10,17 +10,17 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 import click
+from bootstrap.cli.main.main import main
+from bootstrap.journal.journal.records import State
 
-from bootstrap import errors, timing
-from bootstrap.cli import main
-from bootstrap.orders import TtlPolicy
-from bootstrap.states import State
-from bootstrap.verify import commands as verify_commands
-from replicator import detectors
-from replicator.metrics import Meter, Tally
-from replicator.outcome import Reason
+from bootstrap.cli.main import verify as verify_commands
+from bootstrap.core import errors, timing
+from bootstrap.core.run_options import TtlPolicy
+from replicator.consumer.metrics import Meter, Tally
+from replicator.consumer.outcome import Reason
+from replicator.watchdog.watchdog import detectors
 from tests.contracts.shape import Read, Watched
-from tests.replicator import watched
+from tests.support.replicator import watchdog_world
 
 
 def command_line() -> list[str]:
@@ -108,7 +108,7 @@ def metrics() -> list[str]:
     with contextlib.redirect_stdout(out):
         Meter("prod", "orders").emit(tally)
     lines = {line for each in out.getvalue().splitlines() for line in _metrics("consumer", each)}
-    healthy, gone = watched.World(), watched.World(mapping=None)
+    healthy, gone = watchdog_world.World(), watchdog_world.World(mapping=None)
     for world in (healthy, gone):
         world.round()
         world.after()

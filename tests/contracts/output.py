@@ -8,24 +8,27 @@ from collections.abc import Callable
 from typing import Any
 from unittest.mock import patch
 
-from bootstrap import errors, operations, planning, status, timing
+from bootstrap.plan.plan.price_list import PriceList
+from bootstrap.status.status.metrics import Lag, Usage
+from bootstrap.status.status.render import screen
+from bootstrap.status.status.snapshot import Snapshot
+
+from bootstrap.app import operations, show_plan
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.ledger import AwsLedger
-from bootstrap.explain import commands as explain_commands
-from bootstrap.price_file import PriceList
-from bootstrap.progress import Snapshot
-from bootstrap.quarantine import commands as quarantine_commands
-from bootstrap.render import screen
-from bootstrap.usage import Lag, Usage
-from replicator import detectors
-from replicator.outcome import Reason
-from tests.bootstrap.gateways import FakeSource, FakeTarget
-from tests.bootstrap.process import Process, replicated
-from tests.bootstrap.world import COMMAND, LEDGER, STREAM_ARN, World, outputs
+from bootstrap.cli.main import explain as explain_commands
+from bootstrap.cli.main import quarantine as quarantine_commands
+from bootstrap.core import errors, timing
+from bootstrap.status.status import status
+from replicator.consumer.outcome import Reason
+from replicator.watchdog.watchdog import detectors
 from tests.contracts.shape import shape
 from tests.contracts.worlds import printed, run, verified, worlds
-from tests.quarantine.world import World as QuarantineWorld
-from tests.replicator.world import TARGET, document, item, probe
+from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
+from tests.support.bootstrap.killed_process import Process, replicated
+from tests.support.bootstrap.quarantine_world import World as QuarantineWorld
+from tests.support.bootstrap.world import COMMAND, LEDGER, STREAM_ARN, World, outputs
+from tests.support.replicator.consumer_world import TARGET, document, item, probe
 
 IMAGES = ("key", "source", "target")
 """Members of a report's line that are an operator's data."""
@@ -131,7 +134,7 @@ def _snapshot(world: World) -> Snapshot:
 
 def plan_json() -> list[str]:
     return _planned(
-        lambda tables, accounts, process, world: planning.show_plans(
+        lambda tables, accounts, process, world: show_plan.show_plans(
             outputs(),
             tables,
             accounts,
@@ -145,7 +148,7 @@ def plan_json() -> list[str]:
 
 def parity_json() -> list[str]:
     return _planned(
-        lambda tables, accounts, process, world: planning.show_parity(
+        lambda tables, accounts, process, world: show_plan.show_parity(
             outputs(), tables, accounts, process, now=world.clock(), as_json=True
         )
     )

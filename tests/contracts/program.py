@@ -13,11 +13,11 @@ from typing import Any
 
 import yaml
 
-from bootstrap import errors
-from bootstrap.outputs import parse as parse_outputs
+from bootstrap.core import errors
+from bootstrap.core.stack_outputs import parse as parse_outputs
 from infra.config import Settings
 from tests.contracts.shape import Read, Watched, shape
-from tests.infra.engine import Deployment, Registered, record
+from tests.support.infra.recording_engine import Deployment, Registered, record
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 EXAMPLE = ROOT / "infra" / "Pulumi.example.yaml"

@@ -12,22 +12,23 @@ from typing import Any
 from unittest.mock import patch
 
 import bootstrap
-from bootstrap import errors
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.ledger import AwsLedger
-from bootstrap.quarantine import commands as quarantine_commands
-from replicator import rounds, settings
-from replicator.observation import LedgerRows
-from replicator.outcome import Reason
-from tests.bootstrap.process import Process
-from tests.bootstrap.world import JOURNAL, LEDGER, World
+from bootstrap.cli import quarantine as quarantine_commands
+from bootstrap.core import errors
+from replicator import settings
+from replicator.consumer.outcome import Reason
+from replicator.watchdog import probe_rounds
+from replicator.watchdog.aws_readings import LedgerRows
 from tests.contracts.program import deployed
 from tests.contracts.shape import Read, Watched, shape
 from tests.contracts.worlds import printed, run, verified, worlds
-from tests.quarantine.world import World as QuarantineWorld
-from tests.replicator import watched
-from tests.replicator.world import LEDGER as CONSUMERS_LEDGER
-from tests.replicator.world import SHARD, document, item, probe
+from tests.support.bootstrap.killed_process import Process
+from tests.support.bootstrap.quarantine_world import World as QuarantineWorld
+from tests.support.bootstrap.world import JOURNAL, LEDGER, World
+from tests.support.replicator import watchdog_world
+from tests.support.replicator.consumer_world import LEDGER as CONSUMERS_LEDGER
+from tests.support.replicator.consumer_world import SHARD, document, item, probe
 
 
 def journal_records() -> list[str]:
@@ -83,7 +84,7 @@ def ledger_rows() -> list[str]:
     assert consumer.handle(document(None, item("a")), probe()) is None
     _ledger_members(consumer.dynamodb.scan(TableName=CONSUMERS_LEDGER)["Items"], "", lines)
 
-    world = watched.World()
+    world = watchdog_world.World()
     world.settle(expire=True, floor=world.clock.now_micros())
     world.round()
     world.after()
@@ -155,7 +156,9 @@ def probe_records() -> list[str]:
     process.until(lambda: bool(world.probes))
     put: dict[str, list[Any]] = {
         "run": [record for record, _ in world.probes],
-        "watchdog": rounds.probe_records("0123", "orders", [rounds.Shard("shard", "0")], 1),
+        "watchdog": probe_rounds.probe_records(
+            "0123", "orders", [probe_rounds.Shard("shard", "0")], 1
+        ),
     }
     return [line for who, records in put.items() for each in records for line in _probe(who, each)]
 

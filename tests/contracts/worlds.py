@@ -13,16 +13,16 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+from bootstrap.cli.main.main import main
+from bootstrap.journal.journal.verification_records import Verified
 from click.testing import CliRunner
 
-from bootstrap import errors
-from bootstrap.cli import main
-from bootstrap.orders import Course, Orders
-from bootstrap.verify import commands as verify_commands
-from bootstrap.verify.records import Verified
-from tests.bootstrap.process import Process, journal_verified, replicated
-from tests.bootstrap.world import COMMAND, World, outputs
-from tests.verify.world import Twin, item
+from bootstrap.cli.main import verify as verify_commands
+from bootstrap.core import errors
+from bootstrap.core.run_options import Course, Orders
+from tests.support.bootstrap.killed_process import Process, journal_verified, replicated
+from tests.support.bootstrap.world import COMMAND, World, outputs
+from tests.support.verify.world import Twin, item
 
 
 @cache
