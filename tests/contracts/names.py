@@ -10,15 +10,15 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 import click
-from bootstrap.cli.main.main import main
-from bootstrap.journal.journal.records import State
 
-from bootstrap.cli.main import verify as verify_commands
+from bootstrap.cli import verify as verify_commands
+from bootstrap.cli.main import main
 from bootstrap.core import errors, timing
 from bootstrap.core.run_options import TtlPolicy
+from bootstrap.journal.records import State
 from replicator.consumer.metrics import Meter, Tally
 from replicator.consumer.outcome import Reason
-from replicator.watchdog.watchdog import detectors
+from replicator.watchdog import detectors
 from tests.contracts.shape import Read, Watched
 from tests.support.replicator import watchdog_world
 

@@ -8,20 +8,19 @@ from collections.abc import Callable
 from typing import Any
 from unittest.mock import patch
 
-from bootstrap.plan.plan.price_list import PriceList
-from bootstrap.status.status.metrics import Lag, Usage
-from bootstrap.status.status.render import screen
-from bootstrap.status.status.snapshot import Snapshot
-
 from bootstrap.app import operations, show_plan
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.ledger import AwsLedger
-from bootstrap.cli.main import explain as explain_commands
-from bootstrap.cli.main import quarantine as quarantine_commands
+from bootstrap.cli import explain as explain_commands
+from bootstrap.cli import quarantine as quarantine_commands
 from bootstrap.core import errors, timing
-from bootstrap.status.status import status
+from bootstrap.plan.price_list import PriceList
+from bootstrap.status import status
+from bootstrap.status.metrics import Lag, Usage
+from bootstrap.status.render import screen
+from bootstrap.status.snapshot import Snapshot
 from replicator.consumer.outcome import Reason
-from replicator.watchdog.watchdog import detectors
+from replicator.watchdog import detectors
 from tests.contracts.shape import shape
 from tests.contracts.worlds import printed, run, verified, worlds
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget

@@ -13,13 +13,13 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-from bootstrap.cli.main.main import main
-from bootstrap.journal.journal.verification_records import Verified
 from click.testing import CliRunner
 
-from bootstrap.cli.main import verify as verify_commands
+from bootstrap.cli import verify as verify_commands
+from bootstrap.cli.main import main
 from bootstrap.core import errors
 from bootstrap.core.run_options import Course, Orders
+from bootstrap.journal.verification_records import Verified
 from tests.support.bootstrap.killed_process import Process, journal_verified, replicated
 from tests.support.bootstrap.world import COMMAND, World, outputs
 from tests.support.verify.world import Twin, item
