@@ -46,6 +46,7 @@ check: $(READY)  ## format, lint, types, layers and the fast tests: a minute or 
 	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test: check  ## everything
+	$(BIN)/python -m tests.pulumi_engine.cli
 	$(BIN)/pytest -q -m slow tests/simulation
 	$(BIN)/pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m slow --ignore tests/simulation
 
