@@ -1,0 +1,32 @@
+"""One local cloud and one backend a module, and the CLI for all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from infra.local.cloud import LocalCloud
+from tests.local.clouds import make_table
+from tests.pulumi_engine.cli import REQUIRED, PulumiCli, PulumiCliError, find_cli
+from tests.pulumi_engine.engine import Engine
+
+
+@pytest.fixture(scope="session")
+def cli() -> PulumiCli:
+    try:
+        return find_cli()
+    except PulumiCliError as error:
+        if os.environ.get(REQUIRED):
+            pytest.fail(f"The real Pulumi engine is required here. {error}")
+        pytest.skip(f"NOT TESTED with the real Pulumi engine. {error}")
+
+
+@pytest.fixture(scope="module")
+def engine(cli: PulumiCli, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    folder = tmp_path_factory.mktemp("engine")
+    with LocalCloud(folder / "cloud") as cloud:
+        for name in ("orders", "customers"):
+            make_table(cloud.client("dynamodb", cloud.source), name)
+        yield Engine(cli, cloud, folder)

@@ -1,0 +1,250 @@
+"""Stacks of the program, run by the real engine within this process (Pulumi's Automation API)."""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pulumi import automation
+
+from infra import package
+from infra.local.cloud import LocalCloud
+from tests.pulumi_engine import plugin_log
+from tests.pulumi_engine.cli import BUILD, REPOSITORY, PulumiCli
+from tests.pulumi_engine.plugin_log import PluginLog
+
+PROJECT = "dynamodb-replication"
+PLUGINS = Path(__file__).resolve().parent / "plugins"
+UNCHANGED = "same"
+
+
+class RefusedError(AssertionError):
+    """The engine refused a command. The message is what the operator would see."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What a run of the engine did to resources, or would do."""
+
+    by_operation: Mapping[str, frozenset[str]]
+    """Resources, as "Stream replicate-orders-buffer-stream", by operation (create, update …)."""
+    counts: Mapping[str, int]
+    changed: Mapping[str, frozenset[str]]
+    """The properties by which a resource differed."""
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    said: str = ""
+    """The engine's output."""
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether nothing was made, changed or deleted."""
+        return not self.by_operation
+
+
+class Engine:
+    """One backend for states in a folder, one local cloud."""
+
+    def __init__(self, cli: PulumiCli, cloud: LocalCloud, folder: Path) -> None:
+        self.cloud, self.folder = cloud, folder
+        self._cli = cli
+        self.project = folder / "project"
+        for name in ("state", "home", "stand-in", "project"):
+            (folder / name).mkdir(parents=True)
+        self.log = PluginLog(folder / "stand-in")
+        # A copy: the CLI writes stack files beside the project's file.
+        shutil.copy(REPOSITORY / "Pulumi.yaml", self.project)
+        for name in ("infra", ".venv"):
+            (self.project / name).symlink_to(REPOSITORY / name)
+        self.archive = package.build("local").folder
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of an operator's shell: the local cloud, and no other AWS."""
+        folders = [BUILD, PLUGINS / "provider"] if self._is_built else [PLUGINS / "provider"]
+        if not self._cli.python_host:
+            folders.append(PLUGINS / "python_host")
+        folders = [self._cli.executable.parent, REPOSITORY / ".venv" / "bin", *folders]
+        inherited = self.cloud.environment()
+        return {
+            **inherited,
+            "PATH": os.pathsep.join([*map(str, folders), inherited["PATH"]]),
+            "PYTHONPATH": str(REPOSITORY),
+            "PULUMI_BACKEND_URL": f"file://{self.folder}/state",
+            "PULUMI_CONFIG_PASSPHRASE": "local",
+            "PULUMI_HOME": str(self.folder / "home"),
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            plugin_log.VARIABLE: str(self.folder / "stand-in"),
+        }
+
+    @property
+    def _is_built(self) -> bool:
+        return self._cli.executable.parent == BUILD
+
+    def config(self, *tables: Mapping[str, Any], **values: Any) -> dict[str, Any]:
+        """Return a stack's configuration for these tables."""
+        return {
+            "source": {"accountId": "111111111111", "region": "eu-west-1", "profile": "source"},
+            "target": {"accountId": "222222222222", "region": "eu-west-1", "profile": "target"},
+            "operators": {"source": ["account"], "target": ["account"]},
+            "lambdaArchive": str(self.archive),
+            "tables": list(tables),
+            **values,
+        }
+
+    def stack(self, name: str) -> EngineStack:
+        """Make a stack."""
+        with self.as_operator():
+            made = automation.create_stack(
+                name,
+                project_name=PROJECT,
+                program=run_program,
+                opts=automation.LocalWorkspaceOptions(
+                    env_vars=self.environment(), work_dir=str(self.project)
+                ),
+            )
+        return EngineStack(self, made)
+
+    @contextmanager
+    def as_operator(self) -> Iterator[None]:
+        """Give this process an operator's environment and place; put both back."""
+        before, folder = dict(os.environ), Path.cwd()
+        os.environ.update(self.environment())
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+            os.chdir(folder)
+
+
+def run_program() -> None:
+    """Run infra/ as the language host does: from within its folder."""
+    os.chdir(REPOSITORY / "infra")
+    runpy.run_path(".", run_name="__main__")
+
+
+class EngineStack:
+    """One stack, and what an operator does with it."""
+
+    def __init__(self, engine: Engine, stack: automation.Stack) -> None:
+        self.engine, self._stack = engine, stack
+
+    @property
+    def name(self) -> str:
+        """The stack's name."""
+        return self._stack.name
+
+    def configure(self, values: Mapping[str, Any], secret: Mapping[str, str] | None = None) -> None:
+        """Write the stack's file anew. `secret` goes by paths such as operators.externalId."""
+        (self.engine.project / f"Pulumi.{self.name}.yaml").unlink(missing_ok=True)
+        with self.engine.as_operator():
+            self._stack.set_all_config(
+                {
+                    f"{PROJECT}:{key}": automation.ConfigValue(
+                        value if isinstance(value, str) else json.dumps(value)
+                    )
+                    for key, value in values.items()
+                }
+            )
+            for path, text in (secret or {}).items():
+                self._stack.set_config(
+                    f"{PROJECT}:{path}", automation.ConfigValue(text, secret=True), path=True
+                )
+
+    def preview(self, **options: Any) -> Steps:
+        """Run `pulumi preview`. Raises `RefusedError`."""
+        return self._run(self._stack.preview, options)
+
+    def up(self, **options: Any) -> Steps:
+        """Run `pulumi up`. Raises `RefusedError`."""
+        return self._run(self._stack.up, options)
+
+    def destroy(self, **options: Any) -> Steps:
+        """Run `pulumi destroy`. Raises `RefusedError`."""
+        return self._run(self._stack.destroy, options)
+
+    def outputs(self) -> dict[str, Any]:
+        """Return the stack's outputs."""
+        with self.engine.as_operator():
+            return {name: output.value for name, output in self._stack.outputs().items()}
+
+    def state(self) -> dict[str, Any]:
+        """Return the stack's state."""
+        with self.engine.as_operator():
+            return dict(self._stack.export_stack().deployment or {})
+
+    def resources(self) -> list[dict[str, Any]]:
+        """Return the resources of the state."""
+        found: list[dict[str, Any]] = self.state().get("resources", [])
+        return found
+
+    def urn(self, name: str) -> str:
+        """Return the URN of the only resource with this name that AWS has."""
+        ends = f"::{name}"
+        [urn] = [r["urn"] for r in self.resources() if r.get("id") and r["urn"].endswith(ends)]
+        return str(urn)
+
+    def pulumi(self, *arguments: str) -> str:
+        """Run another command of the CLI on this stack; return what it prints."""
+        workspace = self._stack.workspace
+        with self.engine.as_operator():
+            try:
+                ran = workspace.pulumi_command.run(
+                    [*arguments, "--stack", self.name], workspace.work_dir, workspace.env_vars
+                )
+            except automation.CommandError as error:
+                raise RefusedError(str(error)) from None
+        return str(ran.stdout)
+
+    def load(self, deployment: Mapping[str, Any]) -> None:
+        """Take over a state, as `pulumi stack import` does."""
+        with self.engine.as_operator():
+            self._stack.import_stack(automation.Deployment(version=3, deployment=dict(deployment)))
+
+    def _run(self, command: Any, options: Mapping[str, Any]) -> Steps:
+        seen = _Events()
+        with self.engine.as_operator():
+            try:
+                result = command(on_event=seen, color="never", **options)
+            except automation.CommandError as error:
+                raise RefusedError(str(error)) from None
+        outputs = getattr(result, "outputs", None) or {}
+        return Steps(
+            by_operation={op: frozenset(names) for op, names in seen.operations.items()},
+            counts=seen.counts,
+            changed={name: frozenset(keys) for name, keys in seen.changed.items()},
+            outputs={name: output.value for name, output in outputs.items()},
+            said=str(result.stdout),
+        )
+
+
+class _Events:
+    """Collects the engine's events of one run."""
+
+    def __init__(self) -> None:
+        self.operations: dict[str, set[str]] = {}
+        self.changed: dict[str, set[str]] = {}
+        self.counts: dict[str, int] = {}
+
+    def __call__(self, event: automation.EngineEvent) -> None:
+        if event.summary_event is not None:
+            summary = event.summary_event.resource_changes
+            self.counts = {str(getattr(op, "value", op)): n for op, n in summary.items()}
+        if event.resource_pre_event is None:
+            return
+        step = event.resource_pre_event.metadata
+        operation = str(getattr(step.op, "value", step.op))
+        if operation in (UNCHANGED, "refresh", "read"):
+            return
+        kind = step.urn.split("::")[2].rpartition(":")[2]
+        resource = f"{kind} {step.urn.rpartition('::')[2]}"
+        self.operations.setdefault(operation, set()).add(resource)
+        if step.detailed_diff:
+            self.changed.setdefault(resource, set()).update(step.detailed_diff)

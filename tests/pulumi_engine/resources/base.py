@@ -1,0 +1,52 @@
+"""What the stand-in provider knows of a type of resource, apart from its creation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One resource as the state knows it. `client(service)` is of its account and Region."""
+
+    id: str
+    state: Values
+    client: Callable[[str], Any]
+
+
+@dataclass(frozen=True)
+class ResourceType:
+    """How resources of one type are read, changed, deleted and named.
+
+    `read` returns what AWS says in the terms of the program's inputs, or None where the resource is
+    gone; inputs that it leaves out are taken to be unchanged.
+    """
+
+    read: Callable[[Resource], dict[str, Any] | None]
+    delete: Callable[[Resource], None]
+    update: Callable[[Resource, Values], None] | None = None
+    """None: one Put creates and changes it, so that the binding is called again."""
+    replaced_by: frozenset[str] = frozenset()
+    """Inputs of which a change replaces the resource (ForceNew in the AWS provider's source)."""
+    name: str = ""
+    """The input with the physical name, where the provider makes one up."""
+    longest_name: int = 0
+    computed: frozenset[str] = frozenset()
+    """Outputs that are not known before the resource exists."""
+
+
+def document(found: object, known: Values, key: str) -> str:
+    """Return the known text of a policy if AWS's says the same, and AWS's if not."""
+    said = found if isinstance(found, dict) else json.loads(str(found))
+    text = str(known.get(key, ""))
+    return text if text and said == json.loads(text) else json.dumps(said)
+
+
+def never(resource: Resource, new: Values) -> None:
+    """Stand for the change of a resource of which every input replaces it."""
+    raise AssertionError(f"{resource.id} cannot be changed, only replaced: {dict(new)}")

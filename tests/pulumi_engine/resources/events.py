@@ -1,0 +1,51 @@
+"""Schedules: rules and what they invoke."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.pulumi_engine.resources.base import Resource, ResourceType
+
+
+def _read_rule(resource: Resource) -> dict[str, Any]:
+    found = resource.client("events").describe_rule(Name=resource.id)
+    return {
+        "description": found.get("Description", ""),
+        "scheduleExpression": found["ScheduleExpression"],
+    }
+
+
+def _delete_rule(resource: Resource) -> None:
+    resource.client("events").delete_rule(Name=resource.id)
+
+
+def _read_target(resource: Resource) -> dict[str, Any] | None:
+    found = resource.client("events").list_targets_by_rule(Rule=resource.state["rule"])
+    for target in found["Targets"]:
+        if target["Id"] == resource.state["targetId"]:
+            return {"arn": target["Arn"]}
+    return None
+
+
+def _delete_target(resource: Resource) -> None:
+    answer = resource.client("events").remove_targets(
+        Rule=resource.state["rule"], Ids=[resource.state["targetId"]]
+    )
+    assert not answer.get("FailedEntryCount"), answer
+
+
+RULE = ResourceType(
+    read=_read_rule,
+    delete=_delete_rule,
+    replaced_by=frozenset({"name", "region"}),
+    name="name",
+    longest_name=64,
+    computed=frozenset({"arn"}),
+)
+TARGET = ResourceType(
+    read=_read_target,
+    delete=_delete_target,
+    replaced_by=frozenset({"region", "rule", "targetId"}),
+    name="targetId",
+    longest_name=64,
+)
