@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from infra.local.cloud import LocalCloud
-from tests.local.clouds import make_table
+from tests.support.infra.clouds import make_table
 from tests.pulumi_engine.cli import REQUIRED, PulumiCli, PulumiCliError, find_cli
 from tests.pulumi_engine.engine import Engine
 
