@@ -159,8 +159,6 @@ def probe_records() -> list[str]:
         "watchdog": probe_rounds.probe_records(
             "0123", "orders", [probe_rounds.Shard("shard", "0")], 1
         ),
-            "0123", "orders", [probe_rounds.Shard("shard", "0")], 1
-        ),
     }
     return [line for who, records in put.items() for each in records for line in _probe(who, each)]
 
