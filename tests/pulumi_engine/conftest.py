@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from infra.local.cloud import LocalCloud
-from tests.support.infra.clouds import make_table
 from tests.pulumi_engine.cli import REQUIRED, PulumiCli, PulumiCliError, find_cli
 from tests.pulumi_engine.engine import Engine
+from tests.support.infra.clouds import make_table
 
 
 @pytest.fixture(scope="session")
