@@ -11,39 +11,41 @@ import pulumi
 from infra import package
 from infra.accounts import connect
 from infra.buffer import Buffer
-from infra.config import Settings
-from infra.consumer import Consumer, ConsumerRole
-from infra.ledger import Ledger
-from infra.monitoring.notifications import Alarms, Notifications, show
+from infra.config import StackSettings
+from infra.consumer import ConsumerFunction, ConsumerRole
+from infra.ledger import LedgerTable
+from infra.monitoring.notifications import Notifications, TableAlarms, show
 from infra.operators import Operators
 from infra.outputs import outputs
-from infra.snapshot import Snapshot
-from infra.table_stack import Parts
-from infra.target_write_deny import WriteFence
-from infra.watchdog import Watchdog
+from infra.snapshot import SnapshotBucket
+from infra.table_stack import TableStack
+from infra.target_write_deny import TargetWriteDeny
+from infra.watchdog import WatchdogFunction
 
-settings = Settings.load(pulumi.Config())
+settings = StackSettings.load(pulumi.Config())
 archive = package.require(settings.lambda_archive)
 accounts = connect(settings)
 
 operators = Operators("replication", settings, accounts)
 exporter, importer = operators.exporter.arn, operators.importer.arn
-snapshot = Snapshot("replication-snapshot", settings, accounts, writer=exporter, reader=importer)
+snapshot = SnapshotBucket(
+    "replication-snapshot", settings, accounts, writer=exporter, reader=importer
+)
 notifications = Notifications("replication-alarms", settings, accounts)
 
 tables, alarms = [], []
 for table in settings.tables:
     role = ConsumerRole(table, accounts)
     buffer = Buffer(table, settings, accounts, reader=role.arn)
-    ledger = Ledger(table, settings, accounts)
-    consumer = Consumer(
+    ledger = LedgerTable(table, settings, accounts)
+    consumer = ConsumerFunction(
         table, settings, accounts, role=role, buffer=buffer, ledger=ledger, archive=archive
     )
-    parts = Parts(table, buffer, ledger, consumer)
-    Watchdog(parts, settings, accounts, archive)
-    alarms.append(Alarms(parts, settings, accounts, notifications.topics))
+    parts = TableStack(table, buffer, ledger, consumer)
+    WatchdogFunction(parts, settings, accounts, archive)
+    alarms.append(TableAlarms(parts, settings, accounts, notifications.topics))
     if table.deny_other_writers:
-        WriteFence(table, settings, accounts, consumer=role, importer=importer)
+        TargetWriteDeny(table, settings, accounts, consumer=role, importer=importer)
     tables.append(parts)
 
 operators.grant(snapshot, tables)

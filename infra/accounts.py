@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from infra.config import Account, Settings
+from infra.config import AccountConfig, StackSettings
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Accounts:
     target: aws.Provider
 
 
-def connect(settings: Settings) -> Accounts:
+def connect(settings: StackSettings) -> Accounts:
     tags = {
         "project": pulumi.get_project(),
         "stack": pulumi.get_stack(),
@@ -32,7 +32,7 @@ def connect(settings: Settings) -> Accounts:
     )
 
 
-def _provider(name: str, account: Account, tags: Mapping[str, str]) -> aws.Provider:
+def _provider(name: str, account: AccountConfig, tags: Mapping[str, str]) -> aws.Provider:
     assumed = account.role_arn and aws.ProviderAssumeRoleArgs(
         role_arn=account.role_arn, session_name=f"pulumi-{pulumi.get_project()}"
     )

@@ -12,7 +12,7 @@ from infra.policies import Statement, document, tls_only
 
 
 @dataclass(frozen=True)
-class Expiry:
+class ObjectExpiry:
     """Objects under `prefix` go after `days`."""
 
     prefix: str
@@ -39,7 +39,7 @@ class PrivateBucket(pulumi.ComponentResource):
         *,
         region: str,
         protect: bool,
-        expiry: Expiry | None = None,
+        expiry: ObjectExpiry | None = None,
         key: pulumi.Output[str] | None = None,
         statements: Callable[[pulumi.Output[str]], Sequence[Statement]] = lambda arn: (),
         opts: pulumi.ResourceOptions,
@@ -108,7 +108,7 @@ def _encryption(
     )
 
 
-def _lifecycle(expiry: Expiry | None) -> list[aws.s3.BucketLifecycleConfigurationRuleArgs]:
+def _lifecycle(expiry: ObjectExpiry | None) -> list[aws.s3.BucketLifecycleConfigurationRuleArgs]:
     """Parts of an upload that never ended go after a week, everywhere; objects only where asked."""
     rules = [
         aws.s3.BucketLifecycleConfigurationRuleArgs(

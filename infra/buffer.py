@@ -6,7 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.accounts import Accounts
-from infra.config import Account, Settings, Table
+from infra.config import AccountConfig, StackSettings, Table
 from infra.policies import KEY_ADMINISTRATION, Text, allow, document
 
 MAX_RECORD_KIB = 10 * 1024
@@ -41,7 +41,12 @@ class Buffer(pulumi.ComponentResource):
     """What has to exist before a mapping may read."""
 
     def __init__(
-        self, table: Table, settings: Settings, accounts: Accounts, *, reader: pulumi.Output[str]
+        self,
+        table: Table,
+        settings: StackSettings,
+        accounts: Accounts,
+        *,
+        reader: pulumi.Output[str],
     ) -> None:
         name = f"{table.prefix}-buffer"
         super().__init__(
@@ -94,7 +99,7 @@ class Buffer(pulumi.ComponentResource):
         self.register_outputs({"streamArn": self.stream_arn})
 
 
-def key_policy(source: Account, reader: Text) -> pulumi.Output[str]:
+def key_policy(source: AccountConfig, reader: Text) -> pulumi.Output[str]:
     """Who may do what with the stream's key.
 
     DynamoDB writes through its service-linked role, which does not exist before the first

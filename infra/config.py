@@ -15,11 +15,11 @@ import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
 
 from infra import policy_sizes
-from infra.config_validation import ConfigError, Mistakes, Section
+from infra.config_validation import ConfigError, ConfigErrors, ConfigReader
 from infra.monitoring import alarm_settings
 from infra.monitoring.alarm_settings import AlarmSettings
 
-__all__ = ["Account", "ConfigError", "Operators", "Settings", "Table"]
+__all__ = ["AccountConfig", "ConfigError", "OperatorsConfig", "StackSettings", "Table"]
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
@@ -41,7 +41,7 @@ PRINCIPAL = (
 
 
 @dataclass(frozen=True)
-class Account:
+class AccountConfig:
     """One side of the replication: where it is, and how Pulumi gets in."""
 
     account_id: str
@@ -129,7 +129,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Operators:
+class OperatorsConfig:
     """Who may assume the operators' roles of a side: its exporter or importer, and its reader.
 
     There is no default: a role that an operator did not think of should be nobody's.
@@ -145,13 +145,13 @@ class Operators:
 
 
 @dataclass(frozen=True)
-class Settings:
+class StackSettings:
     """A whole stack: one pair of accounts and the tables replicated between them."""
 
-    source: Account
-    target: Account
+    source: AccountConfig
+    target: AccountConfig
     tables: tuple[Table, ...]
-    operators: Operators
+    operators: OperatorsConfig
     retention_hours: int = LONGEST_RETENTION_HOURS
     """How long the stream keeps a change. 8760 (365 days): exports and outages may take long."""
     lambda_archive: Path = PROJECT_ROOT / "build" / "lambda"
@@ -166,7 +166,7 @@ class Settings:
     """Who hears of alarms, and from when on they fire."""
 
     @classmethod
-    def load(cls, config: pulumi.Config) -> Settings:
+    def load(cls, config: pulumi.Config) -> StackSettings:
         """Reads the running stack's configuration.
 
         Raises:
@@ -175,14 +175,14 @@ class Settings:
         return cls.parse(_values_of(config))
 
     @classmethod
-    def parse(cls, values: Mapping[str, Any]) -> Settings:
+    def parse(cls, values: Mapping[str, Any]) -> StackSettings:
         """Checks plain values, as a YAML or JSON reader returns them.
 
         Raises:
             ConfigError: naming every mistake at once.
         """
-        mistakes = Mistakes()
-        top = Section("", values, mistakes)
+        mistakes = ConfigErrors()
+        top = ConfigReader("", values, mistakes)
         source, target = _account(top, "source"), _account(top, "target")
         settings = cls(
             source=source,
@@ -234,12 +234,12 @@ def _json_or_text(value: Any) -> Any:
         return value
 
 
-def _account(top: Section, name: str) -> Account:
+def _account(top: ConfigReader, name: str) -> AccountConfig:
     section = top.section(
         name,
         f'write {name}: {{accountId: "111111111111", region: eu-west-1}}, with your own values',
     )
-    account = Account(
+    account = AccountConfig(
         account_id=section.text(
             "accountId",
             ACCOUNT_ID,
@@ -266,7 +266,7 @@ def _account(top: Section, name: str) -> Account:
     return account
 
 
-def _tables(top: Section) -> tuple[Table, ...]:
+def _tables(top: ConfigReader) -> tuple[Table, ...]:
     mend = "list each table as: - {source: orders, target: orders}"
     return tuple(
         _table(top.as_section(f"tables[{n}]", value, mend))
@@ -274,7 +274,7 @@ def _tables(top: Section) -> tuple[Table, ...]:
     )
 
 
-def _table(section: Section) -> Table:
+def _table(section: ConfigReader) -> Table:
     names = "3 to 255 letters, digits, underscores, hyphens and dots"
     source = section.text(
         "source", TABLE_NAME, names, "name the existing table (the name, not the ARN)"
@@ -339,7 +339,7 @@ def _table(section: Section) -> Table:
     return table
 
 
-def _key(section: Section, name: str) -> str | None:
+def _key(section: ConfigReader, name: str) -> str | None:
     return section.optional_text(
         name,
         KEY_ARN,
@@ -348,11 +348,11 @@ def _key(section: Section, name: str) -> str | None:
     )
 
 
-def _operators(top: Section, source: Account, target: Account) -> Operators:
+def _operators(top: ConfigReader, source: AccountConfig, target: AccountConfig) -> OperatorsConfig:
     section = top.section(
         "operators", "write operators: {source: [role ARN], target: [role ARN]}", required=False
     )
-    operators = Operators(
+    operators = OperatorsConfig(
         source=_principals(section, "source", source),
         target=_principals(section, "target", target),
         external_id=section.optional_text(
@@ -361,13 +361,13 @@ def _operators(top: Section, source: Account, target: Account) -> Operators:
             "2 to 1224 letters, digits and +=,.@:/-",
             "use a word of those characters, or leave it out",
         ),
-        read_items=section.flag("readItems", default=Operators.read_items),
+        read_items=section.flag("readItems", default=OperatorsConfig.read_items),
     )
     section.refuse_unknown_keys()
     return operators
 
 
-def _principals(section: Section, side: str, account: Account) -> tuple[str, ...]:
+def _principals(section: ConfigReader, side: str, account: AccountConfig) -> tuple[str, ...]:
     mend = (
         f"list roles: [arn:aws:iam::ACCOUNT:role/NAME]; or [{WHOLE_ACCOUNT}], which trusts whoever "
         "the account's own IAM policies let"
@@ -384,7 +384,7 @@ def _principals(section: Section, side: str, account: Account) -> tuple[str, ...
     return tuple(account.root_arn if value == WHOLE_ACCOUNT else str(value) for value in given)
 
 
-def _tags(top: Section) -> dict[str, str]:
+def _tags(top: ConfigReader) -> dict[str, str]:
     section = top.section("tags", "write tags: {team: payments}", required=False)
     for key, value in section.values.items():
         legal = re.fullmatch(r"(?!aws:)[\w .:/=+@-]{1,128}", key)
@@ -398,7 +398,7 @@ def _tags(top: Section) -> dict[str, str]:
     return {key: str(value) for key, value in section.values.items()}
 
 
-def _refuse_clashes(settings: Settings, mistakes: Mistakes) -> None:
+def _refuse_clashes(settings: StackSettings, mistakes: ConfigErrors) -> None:
     """What no value is guilty of alone."""
     sides: Sequence[tuple[str, str]] = (
         ("source", "a table streams its changes to one stream only, so it is replicated once"),
@@ -436,7 +436,7 @@ def _refuse_clashes(settings: Settings, mistakes: Mistakes) -> None:
             )
 
 
-def _refuse_too_many(settings: Settings, mistakes: Mistakes) -> None:
+def _refuse_too_many(settings: StackSettings, mistakes: ConfigErrors) -> None:
     """As many tables as the operators' roles can name; which depends on how long the names are."""
     count = len(settings.tables)
     while (
@@ -453,16 +453,16 @@ def _refuse_too_many(settings: Settings, mistakes: Mistakes) -> None:
         )
 
 
-def operator_policy_sizes(settings: Settings, count: int | None = None) -> tuple[int, int]:
+def operator_policy_sizes(settings: StackSettings, count: int | None = None) -> tuple[int, int]:
     """Characters of the exporter's and the importer's policy, for the first tables or for all."""
     lanes = [
-        policy_sizes.Lane(
+        policy_sizes.PolicySizeInputs(
             table.slug, table.prefix, table.source, table.target, table.source_key, table.target_key
         )
         for table in settings.tables[:count]
     ]
     source, target = (
-        policy_sizes.Place(account.partition, account.account_id, account.region)
+        policy_sizes.AccountPlace(account.partition, account.account_id, account.region)
         for account in (settings.source, settings.target)
     )
     return (

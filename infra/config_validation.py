@@ -37,7 +37,7 @@ class ConfigError(ValueError):
 
 
 @dataclass
-class Mistakes:
+class ConfigErrors:
     """What was found so far."""
 
     found: list[Mistake] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Mistakes:
 
 
 @dataclass
-class Section:
+class ConfigReader:
     """One mapping of the configuration. Each read checks a value and marks its key as known.
 
     A read that finds a mistake notes it and returns a stand-in of the right type, so that reading
@@ -61,7 +61,7 @@ class Section:
 
     path: str
     values: Mapping[str, Any]
-    mistakes: Mistakes
+    mistakes: ConfigErrors
     known: set[str] = field(default_factory=set)
 
     def key(self, name: str) -> str:
@@ -131,16 +131,16 @@ class Section:
             return default
         return value
 
-    def section(self, name: str, mend: str, *, required: bool = True) -> Section:
+    def section(self, name: str, mend: str, *, required: bool = True) -> ConfigReader:
         """A nested mapping; an empty one where it is optional and absent, or a mistake."""
         value = self.raw(name)
         if value is NOT_GIVEN and not required:
             value = {}
         return self.as_section(self.key(name), value, mend)
 
-    def as_section(self, path: str, value: object, mend: str) -> Section:
+    def as_section(self, path: str, value: object, mend: str) -> ConfigReader:
         if isinstance(value, Mapping):
-            return Section(path, value, self.mistakes)
+            return ConfigReader(path, value, self.mistakes)
         self.mistakes.add(path, value, "a mapping of settings", mend)
         return Unreadable(path, {}, self.mistakes)
 
@@ -166,7 +166,7 @@ class Section:
             )
 
 
-class Unreadable(Section):
+class Unreadable(ConfigReader):
     """Stands in for what was no mapping: that is reported, and its keys are not missed too."""
 
     def text(

@@ -8,10 +8,10 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.accounts import Accounts
-from infra.buckets import Expiry, PrivateBucket
+from infra.buckets import ObjectExpiry, PrivateBucket
 from infra.buffer import READING_ACTIONS, Buffer
-from infra.config import TRIM_HORIZON, Settings, Table
-from infra.ledger import Ledger
+from infra.config import TRIM_HORIZON, StackSettings, Table
+from infra.ledger import LedgerTable
 from infra.package import Archive
 from infra.policies import Statement, allow, assumed_by_service, document, through
 
@@ -51,7 +51,7 @@ class ConsumerRole(pulumi.ComponentResource):
         self.register_outputs({"arn": self.arn})
 
 
-class Consumer(pulumi.ComponentResource):
+class ConsumerFunction(pulumi.ComponentResource):
     """Function, mapping, log group and both buckets for what cannot be applied.
 
     The function and what Lambda itself needs (mapping, log group, on-failure bucket) stand in the
@@ -69,12 +69,12 @@ class Consumer(pulumi.ComponentResource):
     def __init__(
         self,
         table: Table,
-        settings: Settings,
+        settings: StackSettings,
         accounts: Accounts,
         *,
         role: ConsumerRole,
         buffer: Buffer,
-        ledger: Ledger,
+        ledger: LedgerTable,
         archive: Archive,
     ) -> None:
         self._name = f"{table.prefix}-consumer"
@@ -91,7 +91,7 @@ class Consumer(pulumi.ComponentResource):
             region=settings.target.region,
             protect=settings.protect,
             # What is open stays until somebody resolves it.
-            expiry=Expiry(prefix="resolved/", days=RESOLVED_DAYS),
+            expiry=ObjectExpiry(prefix="resolved/", days=RESOLVED_DAYS),
             opts=self._child,
         )
         self.failures = failures = PrivateBucket(
@@ -147,7 +147,7 @@ class Consumer(pulumi.ComponentResource):
         self,
         role: ConsumerRole,
         buffer: Buffer,
-        ledger: Ledger,
+        ledger: LedgerTable,
         failures: PrivateBucket,
         logs: aws.cloudwatch.LogGroup,
     ) -> aws.iam.RolePolicy:
@@ -183,7 +183,7 @@ class Consumer(pulumi.ComponentResource):
         self,
         role: ConsumerRole,
         archive: Archive,
-        ledger: Ledger,
+        ledger: LedgerTable,
         logs: aws.cloudwatch.LogGroup,
         grants: pulumi.Resource,
     ) -> aws.lambda_.Function:

@@ -6,16 +6,16 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.accounts import Accounts
-from infra.config import Settings, Table
+from infra.config import StackSettings, Table
 
 
-class Ledger(pulumi.ComponentResource):
+class LedgerTable(pulumi.ComponentResource):
     """One entry per key, and the consumer's settings row. Deletes leave an entry too."""
 
     arn: pulumi.Output[str]
     name: pulumi.Output[str]
 
-    def __init__(self, table: Table, settings: Settings, accounts: Accounts) -> None:
+    def __init__(self, table: Table, settings: StackSettings, accounts: Accounts) -> None:
         name = f"{table.prefix}-ledger"
         super().__init__("replication:index:Ledger", name)
         ledger = aws.dynamodb.Table(

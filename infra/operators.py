@@ -8,12 +8,12 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.accounts import Accounts
-from infra.config import Account, Settings
+from infra.config import AccountConfig, StackSettings
 from infra.consumer import TARGET_ACTIONS as GUARD_ACTIONS
 from infra.policies import Condition, Statement, Text, allow, assumed_by, document, through
 from infra.policy_sizes import INLINE_POLICY_LIMIT
-from infra.snapshot import KEY_WRITE_ACTIONS, Snapshot
-from infra.table_stack import Parts
+from infra.snapshot import KEY_WRITE_ACTIONS, SnapshotBucket
+from infra.table_stack import TableStack
 
 # --- The exporter, in the source account: it describes, exports and probes, and sees no item.
 
@@ -155,7 +155,7 @@ class Operators(pulumi.ComponentResource):
     target_reader: aws.iam.Role
     journal: aws.dynamodb.Table
 
-    def __init__(self, name: str, settings: Settings, accounts: Accounts) -> None:
+    def __init__(self, name: str, settings: StackSettings, accounts: Accounts) -> None:
         super().__init__("replication:index:Operators", name)
         self._name, self._settings, self._accounts = name, settings, accounts
         who = settings.operators
@@ -198,7 +198,7 @@ class Operators(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, provider=provider),
         )
 
-    def grant(self, snapshot: Snapshot, lanes: Sequence[Parts]) -> None:
+    def grant(self, snapshot: SnapshotBucket, lanes: Sequence[TableStack]) -> None:
         """Gives each role what it needs for these tables, and nothing else."""
         here, there = self._accounts.source, self._accounts.target
         sides = (
@@ -216,7 +216,7 @@ class Operators(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self, provider=provider),
             )
 
-    def _reads_source(self, lanes: Sequence[Parts]) -> list[Statement]:
+    def _reads_source(self, lanes: Sequence[TableStack]) -> list[Statement]:
         tables = [self._settings.source.table_arn(lane.table.source) for lane in lanes]
         streams = [lane.buffer.stream_arn for lane in lanes]
         return [
@@ -226,7 +226,7 @@ class Operators(pulumi.ComponentResource):
             allow("NoArn", READ_METRIC_ACTIONS, ["*"]),
         ]
 
-    def _reads_target(self, lanes: Sequence[Parts]) -> list[Statement]:
+    def _reads_target(self, lanes: Sequence[TableStack]) -> list[Statement]:
         tables = [self._settings.target.table_arn(lane.table.target) for lane in lanes]
         kept = [
             arn
@@ -244,7 +244,7 @@ class Operators(pulumi.ComponentResource):
             allow("NoArn", READ_METRIC_ACTIONS, ["*"]),
         ]
 
-    def _exporter(self, snapshot: Snapshot, lanes: Sequence[Parts]) -> list[Statement]:
+    def _exporter(self, snapshot: SnapshotBucket, lanes: Sequence[TableStack]) -> list[Statement]:
         tables = [self._settings.source.table_arn(lane.table.source) for lane in lanes]
         streams = [lane.buffer.stream_arn for lane in lanes]
         keys = [lane.buffer.key_arn for lane in lanes]
@@ -274,7 +274,7 @@ class Operators(pulumi.ComponentResource):
             allow("NoArn", EXPORTER_ACTIONS_WITHOUT_ARN, ["*"]),
         ]
 
-    def _importer(self, snapshot: Snapshot, lanes: Sequence[Parts]) -> list[Statement]:
+    def _importer(self, snapshot: SnapshotBucket, lanes: Sequence[TableStack]) -> list[Statement]:
         target = self._settings.target
         tables = [target.table_arn(lane.table.target) for lane in lanes]
         mappings = [lane.consumer.mapping_arn for lane in lanes]
@@ -338,7 +338,7 @@ def objects(bucket_arn: pulumi.Output[str], prefix: str = "") -> pulumi.Output[s
     return pulumi.Output.concat(bucket_arn, f"/{prefix}*")
 
 
-def import_log_arn(target: Account) -> str:
+def import_log_arn(target: AccountConfig) -> str:
     """The log groups that ImportTable writes to, and their streams. Their names are AWS's."""
     place = f"{target.partition}:logs:{target.region}:{target.account_id}"
     return f"arn:{place}:log-group:/aws-dynamodb/*"

@@ -7,14 +7,17 @@ from typing import Any
 
 import pulumi
 
-from infra.config import Settings
+from infra.config import StackSettings
 from infra.operators import Operators
-from infra.snapshot import Snapshot
-from infra.table_stack import Parts
+from infra.snapshot import SnapshotBucket
+from infra.table_stack import TableStack
 
 
 def outputs(
-    settings: Settings, operators: Operators, snapshot: Snapshot, tables: Sequence[Parts]
+    settings: StackSettings,
+    operators: Operators,
+    snapshot: SnapshotBucket,
+    tables: Sequence[TableStack],
 ) -> dict[str, Any]:
     """The stack's outputs by name; `bootstrap/core/stack_outputs.py` reads them."""
     found = {

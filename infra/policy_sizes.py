@@ -28,7 +28,7 @@ UUID = 36 * "0"
 
 
 @dataclass(frozen=True)
-class Place:
+class AccountPlace:
     partition: str
     account: str
     region: str
@@ -38,7 +38,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Lane:
+class PolicySizeInputs:
     """What of a table the sizes depend on."""
 
     slug: str
@@ -52,10 +52,14 @@ class Lane:
 
 
 def importer_policy_size(
-    source: Place, target: Place, lanes: Sequence[Lane], *, snapshot_key: bool
+    source: AccountPlace,
+    target: AccountPlace,
+    lanes: Sequence[PolicySizeInputs],
+    *,
+    snapshot_key: bool,
 ) -> int:
     """Characters of the importer's policy, without white space."""
-    texts, here = [], Place(target.partition, target.account, source.region)
+    texts, here = [], AccountPlace(target.partition, target.account, source.region)
     snapshots = f"arn:{target.partition}:s3:::{SNAPSHOTS}{SUFFIX}"
     for lane in lanes:
         table = target.arn("dynamodb", f"table/{lane.target}")
@@ -78,9 +82,9 @@ def importer_policy_size(
 
 
 def exporter_policy_size(
-    source: Place,
-    target: Place,
-    lanes: Sequence[Lane],
+    source: AccountPlace,
+    target: AccountPlace,
+    lanes: Sequence[PolicySizeInputs],
     *,
     snapshot_key: bool,
     reads_items: bool,

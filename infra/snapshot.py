@@ -7,7 +7,7 @@ import pulumi_aws as aws
 
 from infra.accounts import Accounts
 from infra.buckets import PrivateBucket
-from infra.config import Settings
+from infra.config import StackSettings
 from infra.policies import KEY_ADMINISTRATION, allow, document, through
 
 # Amazon S3 User Guide, "Using server-side encryption with AWS KMS keys": an upload generates a data
@@ -15,7 +15,7 @@ from infra.policies import KEY_ADMINISTRATION, allow, document, through
 KEY_WRITE_ACTIONS = ("kms:Decrypt", "kms:GenerateDataKey")
 
 
-class Snapshot(pulumi.ComponentResource):
+class SnapshotBucket(pulumi.ComponentResource):
     """In the target's account and Region: ImportTable's caller is there, and the copy must last.
 
     Nothing in it expires by age. An export and its import may take days, an object that changes or
@@ -31,7 +31,7 @@ class Snapshot(pulumi.ComponentResource):
     def __init__(
         self,
         name: str,
-        settings: Settings,
+        settings: StackSettings,
         accounts: Accounts,
         *,
         writer: pulumi.Output[str],
@@ -64,7 +64,7 @@ class Snapshot(pulumi.ComponentResource):
     def _key(
         self,
         name: str,
-        settings: Settings,
+        settings: StackSettings,
         accounts: Accounts,
         writer: pulumi.Output[str],
         reader: pulumi.Output[str],

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 from infra.buffer import Buffer
 from infra.config import Table
-from infra.consumer import Consumer
-from infra.ledger import Ledger
+from infra.consumer import ConsumerFunction
+from infra.ledger import LedgerTable
 
 
 @dataclass(frozen=True)
-class Parts:
+class TableStack:
     """One table's boxes of the drawing."""
 
     table: Table
     buffer: Buffer
-    ledger: Ledger
-    consumer: Consumer
+    ledger: LedgerTable
+    consumer: ConsumerFunction

@@ -6,7 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.accounts import Accounts
-from infra.config import Settings, Table
+from infra.config import StackSettings, Table
 from infra.consumer import ConsumerRole
 from infra.policies import Text, deny_to_all_but
 
@@ -22,7 +22,7 @@ WRITES = (
 """All that changes an item; a transaction is authorised by what it does to each."""
 
 
-class WriteFence(pulumi.ComponentResource):
+class TargetWriteDeny(pulumi.ComponentResource):
     """A resource policy on the target table, which the import has to have made before.
 
     It denies, and so binds administrators of the account too; taking it away is what a switch to
@@ -32,7 +32,7 @@ class WriteFence(pulumi.ComponentResource):
     def __init__(
         self,
         table: Table,
-        settings: Settings,
+        settings: StackSettings,
         accounts: Accounts,
         *,
         consumer: ConsumerRole,

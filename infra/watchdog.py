@@ -7,12 +7,12 @@ import pulumi_aws as aws
 
 from infra.accounts import Accounts
 from infra.buffer import MAX_RECORD_KIB, Buffer
-from infra.config import Settings
-from infra.consumer import LOG_RETENTION_DAYS, Consumer
-from infra.ledger import Ledger
+from infra.config import StackSettings
+from infra.consumer import LOG_RETENTION_DAYS, ConsumerFunction
+from infra.ledger import LedgerTable
 from infra.package import Archive
 from infra.policies import allow, assumed_by_service, document
-from infra.table_stack import Parts
+from infra.table_stack import TableStack
 
 INTERVAL_MINUTES = 5
 TIMEOUT_SECONDS = 240
@@ -30,7 +30,7 @@ PROBE_ACTIONS = ("kinesis:PutRecords",)
 LEDGER_ACTIONS = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem")
 
 
-class Watchdog(pulumi.ComponentResource):
+class WatchdogFunction(pulumi.ComponentResource):
     """Observer role (source account); role, function, schedule and log (target account).
 
     Like the consumer, the function stands in the source's Region.
@@ -40,8 +40,8 @@ class Watchdog(pulumi.ComponentResource):
 
     def __init__(
         self,
-        parts: Parts,
-        settings: Settings,
+        parts: TableStack,
+        settings: StackSettings,
         accounts: Accounts,
         archive: Archive,
     ) -> None:
@@ -123,8 +123,8 @@ class Watchdog(pulumi.ComponentResource):
         self,
         role: aws.iam.Role,
         observer: aws.iam.Role,
-        ledger: Ledger,
-        consumer: Consumer,
+        ledger: LedgerTable,
+        consumer: ConsumerFunction,
         logs: aws.cloudwatch.LogGroup,
     ) -> aws.iam.RolePolicy:
         target = self._settings.target.table_arn(self._table.target)
@@ -151,7 +151,11 @@ class Watchdog(pulumi.ComponentResource):
         )
 
     def _environment(
-        self, observer: aws.iam.Role, buffer: Buffer, ledger: Ledger, consumer: Consumer
+        self,
+        observer: aws.iam.Role,
+        buffer: Buffer,
+        ledger: LedgerTable,
+        consumer: ConsumerFunction,
     ) -> dict[str, pulumi.Input[str]]:
         table, settings = self._table, self._settings
         return {

@@ -7,8 +7,8 @@ import os
 from typing import Any
 
 from replicator.consumer.batch import Consumer
-from replicator.runtime import Effects, Threads
-from replicator.settings import Config
+from replicator.runtime import Runtime, ThreadExecutor
+from replicator.settings import ConsumerConfig
 
 THREADS = 16
 
@@ -26,19 +26,19 @@ def _built() -> Consumer:
         from aws_lambda_powertools import Logger
 
         from replicator import aws
-        from replicator.consumer.metrics import Meter
+        from replicator.consumer.metrics import EmfEmitter
 
         # A batch is hundreds of thousands of small objects without a cycle, and all of them live
         # until its end: the collector would walk them again and again for nothing.
         gc.set_threshold(500_000, 20, 100)
-        config = Config.from_environment(os.environ)
+        config = ConsumerConfig.from_environment(os.environ)
         dynamodb, s3 = aws.clients(config.target_region, THREADS)
         _consumer = Consumer.build(
             config,
             dynamodb=dynamodb,
             s3=s3,
-            effects=Effects(executor=Threads(THREADS)),
+            effects=Runtime(executor=ThreadExecutor(THREADS)),
             logger=Logger(service="replicator"),
-            meter=Meter(config.stack, config.source_table),
+            meter=EmfEmitter(config.stack, config.source_table),
         )
     return _consumer

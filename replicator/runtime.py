@@ -43,7 +43,7 @@ class SystemClock:
         time.sleep(seconds)
 
 
-class Inline:
+class SerialExecutor:
     """Calls one after the other in the caller's thread."""
 
     width = 1
@@ -52,7 +52,7 @@ class Inline:
         return [call() for call in calls]
 
 
-class Threads:
+class ThreadExecutor:
     """A pool of threads that lives as long as the container."""
 
     def __init__(self, width: int) -> None:
@@ -74,10 +74,10 @@ class Threads:
 
 
 @dataclass(frozen=True)
-class Effects:
+class Runtime:
     clock: Clock = field(default_factory=SystemClock)
     random: random.Random = field(default_factory=random.Random)
-    executor: Executor = field(default_factory=Inline)
+    executor: Executor = field(default_factory=SerialExecutor)
 
 
 class Deadline:
@@ -94,7 +94,7 @@ class Deadline:
     _FIRST_WAIT = 0.05
     _LONGEST_WAIT = 5.0
 
-    def __init__(self, effects: Effects, remaining_millis: float) -> None:
+    def __init__(self, effects: Runtime, remaining_millis: float) -> None:
         self._effects = effects
         self._end = effects.clock.monotonic() + remaining_millis / 1000
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from replicator import aws
 from replicator.aws import Failure
-from replicator.consumer.writer import Terms
+from replicator.consumer.writer import CallContext
 from replicator.runtime import Clock
 
 SETTINGS_KEY = b"settings"
@@ -19,7 +19,7 @@ class ConfigurationError(Exception):
 
 
 @dataclass(frozen=True)
-class Config:
+class ConsumerConfig:
     """The function's environment."""
 
     stack: str
@@ -38,7 +38,7 @@ class Config:
     are a systematic fault: the stream keeps them better than the quarantine."""
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Config:
+    def from_environment(cls, environment: Mapping[str, str]) -> ConsumerConfig:
         """Raises ConfigurationError if something is missing or out of range."""
         try:
             config = cls(
@@ -69,7 +69,7 @@ def _unusable(what: str) -> ConfigurationError:
 
 
 @dataclass(frozen=True)
-class Settings:
+class ConsumerSettings:
     """The settings row. Times are in microseconds since 1970.
 
     `floor`: older changes are in the snapshot already. `fence`: newer changes are not for the
@@ -83,10 +83,10 @@ class Settings:
     expire: bool = False
 
 
-def from_item(item: Mapping[str, Any]) -> Settings:
+def from_item(item: Mapping[str, Any]) -> ConsumerSettings:
     """Raises ValueError for a row that cannot be understood: guessing could be wrong for good."""
     try:
-        return Settings(
+        return ConsumerSettings(
             floor=int(item["floor"]["N"]) if "floor" in item else None,
             fence=int(item["fence"]["N"]) if "fence" in item else None,
             parks=frozenset(item["parks"]["SS"]) if "parks" in item else frozenset(),
@@ -109,10 +109,10 @@ class SettingsRow:
             "Key": {"k": {"B": SETTINGS_KEY}},
             "ConsistentRead": True,
         }
-        self._known: Settings | None = None
+        self._known: ConsumerSettings | None = None
         self._read_at = (0.0, 0.0)
 
-    def read(self, terms: Terms) -> Settings | None:
+    def read(self, terms: CallContext) -> ConsumerSettings | None:
         """The settings, tried for until the deadline; None if they cannot be known.
 
         Never the ones of before: a fence or a park must not be missed because a read failed.

@@ -21,7 +21,7 @@ from bootstrap.aws.source import AwsSource
 from bootstrap.aws.target import AwsTarget
 from bootstrap.core.errors import BootstrapError, LeaseLostError, Side
 from bootstrap.core.ports import Ledger, Snapshots, SourceAccount, TargetAccount
-from bootstrap.core.run_options import Orders
+from bootstrap.core.run_options import RunOptions
 from bootstrap.core.stack_outputs import AccountOutputs, Outputs, TableOutputs
 from bootstrap.core.suggestions import completed, telling
 from bootstrap.core.timing import Clock, Timing
@@ -29,11 +29,11 @@ from bootstrap.journal import verification_records as verification
 from bootstrap.journal.journal import Journal, Store
 from bootstrap.journal.lease import Lease, Machine
 from bootstrap.plan.plan import Plan
-from bootstrap.run.runner import TableRun, drive
-from bootstrap.run.step_context import Context
+from bootstrap.run.runner import TableRunner, drive
+from bootstrap.run.step_context import StepContext
 from bootstrap.status import status as status_view
 from bootstrap.status.backfill_suggestion import gap
-from bootstrap.status.health_checks import Looks
+from bootstrap.status.health_checks import HealthReader
 from bootstrap.status.metrics import Usage
 from bootstrap.status.render import page, screen
 from bootstrap.status.snapshot import as_json
@@ -100,12 +100,12 @@ class Gateways:
         calls = self._target_calls(before)
         return AwsSnapshots(calls, self._target.client("s3"), self._outputs.snapshot_bucket)
 
-    def looks(self, table: TableOutputs) -> Looks:
+    def looks(self, table: TableOutputs) -> HealthReader:
         """The loss detectors' readings of a table."""
         source, target = self._source, self._target
         dynamodb = target.client("dynamodb")
         kept, given_up = target.client("s3"), target.client("s3", table.consumer_region)
-        return Looks(
+        return HealthReader(
             SourceSide(source.client, table.source_table, table.stream_name),
             TargetSide(
                 dynamodb=dynamodb,
@@ -166,15 +166,17 @@ def run(
     *,
     take_over: bool,
     as_lines: bool,
-    orders: Orders | None = None,
+    orders: RunOptions | None = None,
 ) -> list[BootstrapError]:
     """Brings every table to where it is wanted; returns why the others are not there."""
     runs = [
-        prepare(outputs, table, gateways, process, command[table.source_table], orders or Orders())
+        prepare(
+            outputs, table, gateways, process, command[table.source_table], orders or RunOptions()
+        )
         for table in tables
     ]
     errors: list[BootstrapError] = []
-    started: list[TableRun] = []
+    started: list[TableRunner] = []
     try:
         for each in runs:
             try:
@@ -211,7 +213,7 @@ def run(
     return errors
 
 
-def _keep_leases(runs: Sequence[TableRun]) -> None:
+def _keep_leases(runs: Sequence[TableRunner]) -> None:
     for each in runs:
         with suppress(LeaseLostError):  # its next tick says so
             each.keep_lease()
@@ -223,12 +225,12 @@ def prepare(
     gateways: Gateways,
     process: Process,
     command: str,
-    orders: Orders,
-) -> TableRun:
+    orders: RunOptions,
+) -> TableRunner:
     """A run that every call to AWS asks first whether its lease still stands."""
     store = gateways.journal()
     lease = Lease(store, table.source_table, process.clock, process.machine)
-    context = Context(
+    context = StepContext(
         outputs=outputs,
         table=table,
         source=gateways.source(lease.check),
@@ -240,7 +242,7 @@ def prepare(
         clock=process.clock,
         orders=orders,
     )
-    return TableRun(context, store, lease, command)
+    return TableRunner(context, store, lease, command)
 
 
 def _announce(made: Plan, out: TextIO) -> None:

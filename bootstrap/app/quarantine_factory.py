@@ -14,12 +14,12 @@ from bootstrap.aws.stream import AwsStream
 from bootstrap.core.errors import Side
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.core.timing import Timing
-from bootstrap.quarantine.context import Desk
+from bootstrap.quarantine.context import QuarantineContext
 from bootstrap.quarantine.direct import DirectConsumer
-from bootstrap.quarantine.store import Shelf
+from bootstrap.quarantine.store import QuarantineStoreReader
 from replicator.aws import CONNECT_SECONDS, READ_SECONDS
-from replicator.runtime import Effects, SystemClock, Threads
-from replicator.settings import Config
+from replicator.runtime import Runtime, SystemClock, ThreadExecutor
+from replicator.settings import ConsumerConfig
 
 THREADS = 8
 
@@ -29,7 +29,7 @@ GUARD_CLIENT = single_attempt(
 )
 
 
-class Desks:
+class QuarantineFactory:
     """Makes the desks. Nothing here reaches AWS; a role is assumed with its first call."""
 
     def __init__(
@@ -50,13 +50,13 @@ class Desks:
         )
         self._calls = Calls(Side.TARGET, f"Role {outputs.target.role_arn}")
 
-    def desk(self, table: TableOutputs) -> Desk:
+    def desk(self, table: TableOutputs) -> QuarantineContext:
         s3 = self._target.client("s3")
         s3_of_failures = self._target.client("s3", table.consumer_region)
         dynamodb = self._target.client("dynamodb")
-        return Desk(
+        return QuarantineContext(
             table=table,
-            shelf=Shelf(
+            shelf=QuarantineStoreReader(
                 AwsBucket(self._calls, s3, table.quarantine_bucket),
                 AwsBucket(self._calls, s3_of_failures, table.on_failure_bucket),
             ),
@@ -64,7 +64,7 @@ class Desks:
             stream=partial(self._stream, table),
             consumer=partial(self._consumer, table),
             clock=SystemClock(),
-            executor=Threads(THREADS),
+            executor=ThreadExecutor(THREADS),
             who=f"{getpass.getuser()}@{socket.gethostname()}",
         )
 
@@ -73,7 +73,7 @@ class Desks:
         return AwsStream(calls, self._source.client("kinesis"), table.stream_name)
 
     def _consumer(self, table: TableOutputs) -> DirectConsumer:
-        config = Config(
+        config = ConsumerConfig(
             stack=self._outputs.stack,
             source_table=table.source_table,
             target_table=table.target_table,
@@ -86,5 +86,5 @@ class Desks:
             config,
             dynamodb=self._target.client("dynamodb", config=GUARD_CLIENT),
             s3=self._target.client("s3", config=GUARD_CLIENT),
-            effects=Effects(executor=Threads(THREADS)),
+            effects=Runtime(executor=ThreadExecutor(THREADS)),
         )

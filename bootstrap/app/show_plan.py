@@ -83,7 +83,7 @@ def show_parity(
 
 def observe(
     outputs: Outputs, table: TableOutputs, gateways: Gateways, process: Process, now: float
-) -> inspection.Observed:
+) -> inspection.Inspection:
     """Everything that can be seen of a table. `now`: epoch seconds."""
     return inspection.observe(
         gateways.source(),

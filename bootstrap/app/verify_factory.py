@@ -21,19 +21,19 @@ from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
 from bootstrap.journal.verification_records import row_name
-from bootstrap.run.step_context import Context
-from bootstrap.verify.backfill import Desk as FillingDesk
+from bootstrap.run.step_context import StepContext
+from bootstrap.verify.backfill import BackfillContext as FillingDesk
 from bootstrap.verify.backfill import row_name as backfill_row
-from bootstrap.verify.context import Desk
+from bootstrap.verify.context import VerifyContext
 from bootstrap.verify.quarantine_writer import Quarantine
-from bootstrap.verify.repair import Mender
-from bootstrap.verify.retry import Patience
-from replicator.consumer.ledger import LedgerGuard
+from bootstrap.verify.repair import Repairer
+from bootstrap.verify.retry import Poller
+from replicator.consumer.ledger import LedgerWriter
 from replicator.consumer.quarantine import QuarantineStore
-from replicator.runtime import Effects, Threads
+from replicator.runtime import Runtime, ThreadExecutor
 
 
-class Desks:
+class VerifyFactory:
     """Makes the desks. Nothing here reaches AWS; a role is assumed with its first call."""
 
     def __init__(
@@ -62,14 +62,14 @@ class Desks:
             for side, account in accounts.items()
         }
 
-    def desk(self, table: TableOutputs) -> Desk:
+    def desk(self, table: TableOutputs) -> VerifyContext:
         process, outputs = self._process, self._outputs
         target = self._sessions[Side.TARGET].client("dynamodb")
         store = AwsJournal(self._calls(Side.TARGET, None), target, outputs.journal_table)
         name = row_name(table.source_table)
         lease = Lease(store, name, process.clock, process.machine)
         journal = Journal(store, name, lease)
-        return Desk(
+        return VerifyContext(
             outputs=outputs,
             table=table,
             source=self._exports(Side.SOURCE, table.source_table, lease),
@@ -113,12 +113,12 @@ class Desks:
             mender=partial(self._mender, table, lease),
             notes=partial(self._notes, table),
             timing=process.timing,
-            patience=Patience(lease, process.clock, process.timing, self._say),
+            patience=Poller(lease, process.clock, process.timing, self._say),
             say=self._say,
         )
 
     def _notes(self, table: TableOutputs) -> Quarantine:
-        effects = Effects()
+        effects = Runtime()
         store = QuarantineStore(
             self._sessions[Side.TARGET].client("s3", config=GUARD_CLIENT),
             table.quarantine_bucket,
@@ -129,9 +129,9 @@ class Desks:
         )
         return Quarantine(store, table.source_table, effects)
 
-    def _context(self, table: TableOutputs, journal: Journal, lease: Lease) -> Context:
+    def _context(self, table: TableOutputs, journal: Journal, lease: Lease) -> StepContext:
         made = self._gateways
-        return Context(
+        return StepContext(
             outputs=self._outputs,
             table=table,
             source=made.source(lease.check),
@@ -143,9 +143,9 @@ class Desks:
             clock=self._process.clock,
         )
 
-    def _mender(self, table: TableOutputs, lease: Lease) -> Mender:
-        effects = Effects(executor=Threads(THREADS))
-        guard = LedgerGuard(
+    def _mender(self, table: TableOutputs, lease: Lease) -> Repairer:
+        effects = Runtime(executor=ThreadExecutor(THREADS))
+        guard = LedgerWriter(
             self._sessions[Side.TARGET].client("dynamodb", config=GUARD_CLIENT),
             target_table=table.target_table,
             ledger_table=table.ledger_table,
@@ -153,7 +153,7 @@ class Desks:
             retention_days=table.ledger_retention_days,
         )
         ledger = self._gateways.ledger(table, lease.check)
-        return Mender(guard, effects, lambda: ledger.settings().expire)
+        return Repairer(guard, effects, lambda: ledger.settings().expire)
 
     def _exports(self, side: Side, table: str, lease: Lease) -> AwsExports:
         return AwsExports(

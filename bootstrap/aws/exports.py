@@ -13,7 +13,7 @@ from bootstrap.core.ports import Backups, ExportFacts, TableFacts
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ExportFilter:
     """An export that is to be. Moments are whole epoch seconds: the API takes no finer ones.
 
     `window` None: a full export as of `time`. Otherwise an incremental one of [from, to).
@@ -25,7 +25,7 @@ class Wanted:
     window: tuple[int, int] | None = None
 
 
-class Exports:
+class TableExports:
     """The calls about exports that both accounts' gateways make, each under its own role."""
 
     def __init__(self, calls: Calls, dynamodb: Any) -> None:
@@ -82,7 +82,7 @@ class AwsExports:
         self._calls = calls
         self._dynamodb = dynamodb
         self._tables = Tables(calls, dynamodb)
-        self._exports = Exports(calls, dynamodb)
+        self._exports = TableExports(calls, dynamodb)
         self._bucket = bucket
         self._owner = bucket_owner
         self._encryption = encrypted(key)
@@ -107,7 +107,7 @@ class AwsExports:
             PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": on},
         )
 
-    def start(self, table_arn: str, wanted: Wanted) -> ExportFacts | None:
+    def start(self, table_arn: str, wanted: ExportFilter) -> ExportFacts | None:
         """Starts an export, or finds the one of this token. None: the time is not accepted yet."""
         if wanted.window is None:
             times: dict[str, Any] = {

@@ -13,7 +13,7 @@ from typing import Any
 
 from bootstrap.aws.calls import Calls, answered_at
 from bootstrap.core.errors import AccountError
-from bootstrap.journal.journal import Change, Event, Failure, Row, Waiting, applied
+from bootstrap.journal.journal import Event, Row, RowUpdate, RunFailure, WaitReason, applied
 from bootstrap.journal.records import State
 
 RECORD = "record:"
@@ -89,7 +89,7 @@ class AwsJournal:
         ours = {":generation": {"N": str(generation)}}
         return self._update(table, {"holder": {"S": ""}}, LEASE_IS_OURS, ours)
 
-    def write(self, table: str, row: Row, change: Change, expires: float) -> bool:
+    def write(self, table: str, row: Row, change: RowUpdate, expires: float) -> bool:
         update = _expression(
             {"expires": _n(expires), **_attributes(applied(row, change))},
             [f"{RECORD}{key}" for key, text in change.records.items() if text is None],
@@ -191,8 +191,8 @@ def _row(item: Mapping[str, Any]) -> Row:
         run_id=text("runId"),
         state=State(text("state") or State.PLANNED),
         since=number("since"),
-        failure=Failure(**json.loads(text("failure"))) if text("failure") else None,
-        waiting=Waiting(**json.loads(text("waiting"))) if text("waiting") else None,
+        failure=RunFailure(**json.loads(text("failure"))) if text("failure") else None,
+        waiting=WaitReason(**json.loads(text("waiting"))) if text("waiting") else None,
         events=int(number("events")),
         records={
             name.removeprefix(RECORD): value["S"]

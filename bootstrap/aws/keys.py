@@ -12,7 +12,7 @@ AWSS_OWN = "alias/aws/dynamodb"
 """The key that AWS manages for DynamoDB in each account (API reference, kms:ListAliases)."""
 
 
-class Keys:
+class KeyReader:
     """Metadata and policies alone: nothing is encrypted or decrypted here."""
 
     def __init__(self, calls: Calls, kms: Any) -> None:

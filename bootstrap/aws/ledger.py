@@ -10,7 +10,7 @@ from bootstrap.aws.calls import Calls
 from bootstrap.core.errors import AccountError
 from bootstrap.core.ports import LedgerSettings
 from replicator.watchdog.aws_readings import BOOK_KEY
-from replicator.watchdog.probe_rounds import Book
+from replicator.watchdog.probe_rounds import WatchdogState
 
 BOOK = {"k": {"B": BOOK_KEY}}
 """Of the watchdog's row."""
@@ -113,7 +113,7 @@ class AwsLedger:
             if error.code != "ConditionalCheckFailedException":
                 raise
 
-    def book(self) -> Book:
+    def book(self) -> WatchdogState:
         answer = self._calls(
             "dynamodb",
             self._dynamodb.get_item,
@@ -124,7 +124,7 @@ class AwsLedger:
         )
         text = answer.get("Item", {}).get("book", {}).get("S")
         try:
-            return Book() if text is None else Book.from_text(text)
+            return WatchdogState() if text is None else WatchdogState.from_text(text)
         except ValueError as error:
             raise AccountError(
                 self._calls.side,

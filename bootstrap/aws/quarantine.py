@@ -9,7 +9,7 @@ from botocore import exceptions
 
 from bootstrap.aws.calls import Calls
 from bootstrap.core.errors import AccountError, UnavailableError
-from bootstrap.quarantine.store import Listed
+from bootstrap.quarantine.store import ListedObject
 
 _MISSING = frozenset({"404", "NoSuchKey"})
 
@@ -22,12 +22,12 @@ class AwsBucket:
         self._s3 = s3
         self._name = name
 
-    def listed(self, prefix: str = "") -> Iterator[Listed]:
+    def listed(self, prefix: str = "") -> Iterator[ListedObject]:
         request: dict[str, Any] = {"Bucket": self._name, "Prefix": prefix}
         while True:
             answer = self._calls("s3", self._s3.list_objects_v2, self._name, **request)
             for each in answer.get("Contents", []):
-                yield Listed(each["Key"], int(each["Size"]), each["LastModified"].timestamp())
+                yield ListedObject(each["Key"], int(each["Size"]), each["LastModified"].timestamp())
             if not answer.get("IsTruncated"):
                 return
             request["ContinuationToken"] = answer["NextContinuationToken"]

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bootstrap.aws.calls import Calls, answered_at
-from bootstrap.aws.exports import Exports, encrypted, moment_of
-from bootstrap.aws.keys import Keys
+from bootstrap.aws.exports import TableExports, encrypted, moment_of
+from bootstrap.aws.keys import KeyReader
 from bootstrap.aws.tables import Tables, timestamp
 from bootstrap.core.errors import AccountError
 from bootstrap.core.ports import (
@@ -17,7 +17,6 @@ from bootstrap.core.ports import (
     Datapoint,
     Destination,
     Destinations,
-    Expiry,
     ExportFacts,
     ExportRequest,
     KeyFacts,
@@ -27,6 +26,7 @@ from bootstrap.core.ports import (
     StreamFacts,
     Surroundings,
     TableFacts,
+    TtlStatus,
 )
 
 REPLICATION = "KinesisDataStream"
@@ -51,8 +51,8 @@ class AwsSource:
         self._cloudwatch = cloudwatch
         self._scaling = scaling
         self._tables = Tables(calls, dynamodb)
-        self._exports = Exports(calls, dynamodb)
-        self._keys = Keys(calls, kms)
+        self._exports = TableExports(calls, dynamodb)
+        self._keys = KeyReader(calls, kms)
 
     def table(self, name: str) -> TableFacts | None:
         return self._tables.describe(name)
@@ -69,7 +69,7 @@ class AwsSource:
     def tags(self, table_arn: str) -> Mapping[str, str]:
         return self._tables.tags(table_arn)
 
-    def expiry(self, table: str) -> Expiry:
+    def expiry(self, table: str) -> TtlStatus:
         return self._tables.expiry(table)
 
     def destinations(self, table: str) -> Destinations:

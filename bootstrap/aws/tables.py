@@ -7,7 +7,7 @@ from typing import Any
 
 from bootstrap.aws.calls import Calls
 from bootstrap.core.errors import AccountError
-from bootstrap.core.ports import Backups, Expiry, TableFacts
+from bootstrap.core.ports import Backups, TableFacts, TtlStatus
 
 MISSING = frozenset({"ResourceNotFoundException", "TableNotFoundException"})
 
@@ -71,12 +71,12 @@ class Tables:
                 return {key: tags[key] for key in sorted(tags) if not key.startswith("aws:")}
             request["NextToken"] = answer["NextToken"]
 
-    def expiry(self, name: str) -> Expiry:
+    def expiry(self, name: str) -> TtlStatus:
         """Time to live."""
         answer = self._calls("dynamodb", self._dynamodb.describe_time_to_live, name, TableName=name)
         found = answer.get("TimeToLiveDescription", {})
         on = found.get("TimeToLiveStatus") in ("ENABLED", "ENABLING")
-        return Expiry(on, found.get("AttributeName"))
+        return TtlStatus(on, found.get("AttributeName"))
 
 
 def timestamp(moment: Any) -> float | None:

@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from bootstrap.aws.calls import Calls
-from bootstrap.aws.keys import Keys
+from bootstrap.aws.keys import KeyReader
 from bootstrap.aws.tables import MISSING, Tables, timestamp
 from bootstrap.core.errors import AccountError
 from bootstrap.core.ports import (
     Backups,
     EventSource,
-    Expiry,
     ImportFacts,
     ImportRequest,
     KeyFacts,
     Limits,
     TableFacts,
+    TtlStatus,
 )
 
 
@@ -30,7 +30,7 @@ class AwsTarget:
         self._dynamodb = dynamodb
         self._lambda = lambda_
         self._tables = Tables(calls, dynamodb)
-        self._keys = Keys(calls, kms)
+        self._keys = KeyReader(calls, kms)
 
     def table(self, name: str) -> TableFacts | None:
         return self._tables.describe(name)
@@ -108,7 +108,7 @@ class AwsTarget:
             Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
         )
 
-    def expiry(self, table: str) -> Expiry:
+    def expiry(self, table: str) -> TtlStatus:
         return self._tables.expiry(table)
 
     def set_expiry(self, table: str, attribute: str, on: bool) -> None:

@@ -13,7 +13,7 @@ from bootstrap.app.operations import Gateways
 from bootstrap.cli.exit_codes import ended
 from bootstrap.cli.options import chosen, common_options, gateways, guarded, process
 from bootstrap.core.errors import BlockedError, UsageError
-from bootstrap.core.run_options import Course, Orders
+from bootstrap.core.run_options import Goal, RunOptions
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.plan.abandon_preview import undoing
 
@@ -63,8 +63,8 @@ def abandon(
         outputs, tables, command = chosen(given)
         this = process()
         made = gateways(outputs, this, given)
-        orders = Orders(
-            course=Course.ABANDON,
+        orders = RunOptions(
+            course=Goal.ABANDON,
             wait=not no_wait,
             drop_target=drop_target,
             disable_source_pitr=disable_source_pitr,
@@ -91,7 +91,7 @@ def _told(
     outputs: Outputs,
     tables: Sequence[TableOutputs],
     made: Gateways,
-    orders: Orders,
+    orders: RunOptions,
     *,
     quietly: bool,
 ) -> list[TableOutputs]:

@@ -14,7 +14,7 @@ from bootstrap.app import operations, show_plan
 from bootstrap.cli.exit_codes import ended
 from bootstrap.cli.options import chosen, common_options, gateways, guarded, process
 from bootstrap.core.errors import UsageError
-from bootstrap.core.run_options import Course, Orders
+from bootstrap.core.run_options import Goal, RunOptions
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.core.suggestions import PROGRAM
 from bootstrap.plan import price_list, stack_file
@@ -25,7 +25,7 @@ AS_LINES = click.option(
 )
 
 
-def _drive(given: dict[str, Any], orders: Orders, take_over: bool, as_lines: bool) -> int:
+def _drive(given: dict[str, Any], orders: RunOptions, take_over: bool, as_lines: bool) -> int:
     outputs, tables, command = chosen(given)
     this = process()
     errors = operations.run(
@@ -56,7 +56,7 @@ def pause(take_over: bool, as_lines: bool, debug: bool, **given: Any) -> None:
       python -m bootstrap pause --stack prod --table orders
     """
     guarded(
-        lambda: _drive(given, Orders(course=Course.PAUSE), take_over, as_lines),
+        lambda: _drive(given, RunOptions(course=Goal.PAUSE), take_over, as_lines),
         debug,
         "The same command goes on from here.",
     )
@@ -78,7 +78,7 @@ def resume(take_over: bool, as_lines: bool, no_wait: bool, debug: bool, **given:
     Example:
       python -m bootstrap resume --stack prod --table orders
     """
-    orders = Orders(course=Course.RESUME, wait=not no_wait)
+    orders = RunOptions(course=Goal.RESUME, wait=not no_wait)
     guarded(
         lambda: _drive(given, orders, take_over, as_lines),
         debug,

@@ -13,13 +13,13 @@ from bootstrap.cli.options import chosen, common_options, gateways, guarded, pro
 from bootstrap.core.errors import BlockedError
 from bootstrap.core.ports import TableFacts
 from bootstrap.explain import explanation, keys, view
-from bootstrap.quarantine.context import Desk
+from bootstrap.quarantine.context import QuarantineContext
 
 
 class Reader:
     """The target table: its description, and single items of it."""
 
-    def __init__(self, given: Mapping[str, Any], desk: Desk) -> None:
+    def __init__(self, given: Mapping[str, Any], desk: QuarantineContext) -> None:
         outputs, _, _ = chosen(given)
         self._made = gateways(outputs, process(), given)
         self._table = desk.table

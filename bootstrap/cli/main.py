@@ -17,7 +17,7 @@ from bootstrap.cli import verify as verify_commands
 from bootstrap.cli.exit_codes import ended
 from bootstrap.cli.options import chosen, common_options, gateways, guarded, process
 from bootstrap.core.errors import EXIT_INTERRUPTED
-from bootstrap.core.run_options import STOPS, Orders, TtlPolicy
+from bootstrap.core.run_options import STOPS, RunOptions, TtlPolicy
 from bootstrap.journal.records import State
 
 
@@ -97,7 +97,7 @@ def run(
             command,
             take_over=take_over,
             as_lines=as_lines,
-            orders=Orders(
+            orders=RunOptions(
                 until=State(until),
                 wait=not no_wait,
                 ttl=TtlPolicy(ttl) if ttl else None,

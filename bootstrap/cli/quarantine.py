@@ -11,23 +11,23 @@ from typing import Any
 
 import click
 
-from bootstrap.app.quarantine_factory import Desks
+from bootstrap.app.quarantine_factory import QuarantineFactory
 from bootstrap.cli.options import chosen, common_options, guarded
 from bootstrap.core.errors import BlockedError, UsageError
 from bootstrap.core.timing import timing_from
 from bootstrap.quarantine import parks, view
-from bootstrap.quarantine.context import Desk
+from bootstrap.quarantine.context import QuarantineContext
 from bootstrap.quarantine.redrive import Outcome
 from bootstrap.quarantine.redrive import redrive as redrive_objects
-from bootstrap.quarantine.store import Kept
+from bootstrap.quarantine.store import QuarantinedObject
 
 NOTHING_LOST = "What was accepted is resolved or will be superseded: the same command goes on."
 
 
-def desks(given: Mapping[str, Any]) -> list[Desk]:
+def desks(given: Mapping[str, Any]) -> list[QuarantineContext]:
     """The desks of the tables that a command line means."""
     outputs, tables, _ = chosen(given)
-    made = Desks(
+    made = QuarantineFactory(
         outputs,
         timing_from(os.environ),
         source_profile=given["source_profile"],
@@ -37,7 +37,7 @@ def desks(given: Mapping[str, Any]) -> list[Desk]:
     return [made.desk(table) for table in tables]
 
 
-def only(given: Mapping[str, Any]) -> Desk:
+def only(given: Mapping[str, Any]) -> QuarantineContext:
     """The one table that a key, or a record of a shard, belongs to."""
     found = desks(given)
     if len(found) > 1:
@@ -204,7 +204,7 @@ def discard(keys: Sequence[str], all_: bool, yes: bool, debug: bool, **given: An
     guarded(work, debug, "What was not discarded is open still.")
 
 
-def _discard(desk: Desk, kept: Kept) -> None:
+def _discard(desk: QuarantineContext, kept: QuarantinedObject) -> None:
     document = desk.shelf.document(kept)
     if document is not None:
         desk.shelf.resolve(kept, document, desk.note("discarded"))
@@ -218,7 +218,7 @@ def _check_choice(keys: Sequence[str], all_: bool, command: str) -> None:
         )
 
 
-def _wanted(desk: Desk, keys: Sequence[str]) -> list[Kept]:
+def _wanted(desk: QuarantineContext, keys: Sequence[str]) -> list[QuarantinedObject]:
     """The objects that are meant, all listed before the first is touched: what a redrive brings
     back to the quarantine is not redriven again.
     """
@@ -227,7 +227,7 @@ def _wanted(desk: Desk, keys: Sequence[str]) -> list[Kept]:
     return [_find(desk, key) for key in dict.fromkeys(keys)]
 
 
-def _find(desk: Desk, key: str) -> Kept:
+def _find(desk: QuarantineContext, key: str) -> QuarantinedObject:
     kept = desk.shelf.find(key)
     if kept is None:
         raise _gone(key)
@@ -245,7 +245,7 @@ def _can_answer() -> bool:
     return sys.stdin.isatty()
 
 
-def _confirm(table: str, wanted: Sequence[Kept]) -> None:
+def _confirm(table: str, wanted: Sequence[QuarantinedObject]) -> None:
     if not _can_answer():
         raise UsageError(
             "Discarding is asked about, and nobody can answer here.", fix="the same with --yes"
@@ -337,7 +337,7 @@ def _place(shard: str | None, sequence: str | None, command: str) -> str:
     return parks.place(shard, sequence)
 
 
-def _tell_parks(desk: Desk) -> None:
+def _tell_parks(desk: QuarantineContext) -> None:
     name, found = desk.table.source_table, sorted(desk.ledger.parks())
     click.echo(f"{name}: {len(found)} parked" if found else f"{name}: nothing is parked")
     for where in found:

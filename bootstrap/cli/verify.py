@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from bootstrap.app.verify_factory import Desks
+from bootstrap.app.verify_factory import VerifyFactory
 from bootstrap.cli.options import chosen, common_options, guarded, process
 from bootstrap.core.errors import UsageError
 from bootstrap.core.formatting import instant, number
@@ -18,8 +18,8 @@ from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.core.suggestions import telling
 from bootstrap.journal.verification_records import as_json
 from bootstrap.verify.backfill import OUTCOMES, Backfill
-from bootstrap.verify.context import Options
-from bootstrap.verify.verify import Found, Verification
+from bootstrap.verify.context import VerifyOptions
+from bootstrap.verify.verify import Verification, VerifyResult
 
 EXIT_DIFFERENCES = 5
 DIRECTORY = Path("build/verify")
@@ -122,10 +122,10 @@ def verify(
                 "The stack has several tables, and a spool, a report and exports belong to one.",
                 fix=_one_of(tables),
             )
-        desks = Desks(outputs, process(), given, lambda text: click.echo(text, err=True))
+        desks = VerifyFactory(outputs, process(), given, lambda text: click.echo(text, err=True))
         results = []
         for table in tables:
-            options = Options(
+            options = VerifyOptions(
                 spool=spool or DIRECTORY / table.source_table,
                 report=report,
                 **{name: given[name] for name in _PASSED_ON},
@@ -169,7 +169,7 @@ _PASSED_ON = (
 )
 
 
-def page(table: str, found: Found) -> str:
+def page(table: str, found: VerifyResult) -> str:
     """The result for people."""
     done = found.verified
     share = "" if done.sample >= 1 else f", a sample of {done.sample:.2%} of the keys"
@@ -199,7 +199,7 @@ def page(table: str, found: Found) -> str:
     return "\n".join(lines)
 
 
-def result_json(found: Found) -> dict[str, Any]:
+def result_json(found: VerifyResult) -> dict[str, Any]:
     """The result for machines."""
     done = found.verified
     return {
@@ -264,10 +264,10 @@ def backfill(
                 "What to apply is said by either a time or an export.",
                 fix="--from TIME --to TIME, or --from-export ARN",
             )
-        desks = Desks(outputs, process(), given, lambda text: click.echo(text, err=True))
+        desks = VerifyFactory(outputs, process(), given, lambda text: click.echo(text, err=True))
         name = tables[0].source_table
         # What a stopped verification has exported may be of before the gap: that proves nothing.
-        options = Options(spool=spool or DIRECTORY / name, fresh=True)
+        options = VerifyOptions(spool=spool or DIRECTORY / name, fresh=True)
         verification = Verification(desks.desk(tables[0]), options)
         verification.refuse_unready()
         filling = Backfill(desks.filling(tables[0]))

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from replicator.watchdog.probe_rounds import Book
+from replicator.watchdog.probe_rounds import WatchdogState
 
 Json = Mapping[str, Any]
 
@@ -118,7 +118,7 @@ class KeyFacts:
 
 
 @dataclass(frozen=True)
-class Expiry:
+class TtlStatus:
     """Time to live of a table."""
 
     enabled: bool
@@ -301,7 +301,7 @@ class SourceAccount(Protocol):
 
     def tags(self, table_arn: str) -> Mapping[str, str]: ...
 
-    def expiry(self, table: str) -> Expiry: ...
+    def expiry(self, table: str) -> TtlStatus: ...
 
     def surroundings(self, table: str, table_arn: str) -> Surroundings: ...
 
@@ -380,7 +380,7 @@ class TargetAccount(Protocol):
 
     def tag(self, table_arn: str, tags: Mapping[str, str]) -> None: ...
 
-    def expiry(self, table: str) -> Expiry: ...
+    def expiry(self, table: str) -> TtlStatus: ...
 
     def set_expiry(self, table: str, attribute: str, on: bool) -> None:
         """Time to live on or off. AWS takes one such change of a table in an hour."""
@@ -419,7 +419,7 @@ class Ledger(Protocol):
     def settle(self, until: int) -> None:
         """Says in the settings row that no change of before this moment (µs) is missing."""
 
-    def book(self) -> Book:
+    def book(self) -> WatchdogState:
         """What the watchdog remembers. Raises AccountError for a row that is none of its."""
 
     def forget_target(self) -> None:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from bootstrap.journal.records import State
 
 
-class Course(StrEnum):
+class Goal(StrEnum):
     """Where a run leads."""
 
     REPLICATE = "run"
@@ -42,10 +42,10 @@ STOPS = (
 
 
 @dataclass(frozen=True)
-class Orders:
+class RunOptions:
     """The options of `run`."""
 
-    course: Course = Course.REPLICATE
+    course: Goal = Goal.REPLICATE
     until: State = State.REPLICATING
     """One of `STOPS`."""
     wait: bool = True

@@ -10,8 +10,8 @@ from typing import Any
 
 from bootstrap.core.errors import BlockedError
 from bootstrap.core.formatting import instant, moment
-from bootstrap.quarantine.context import Desk
-from bootstrap.quarantine.store import Kept
+from bootstrap.quarantine.context import QuarantineContext
+from bootstrap.quarantine.store import QuarantinedObject
 from replicator.canonical import digest, key_digest
 from replicator.change import Change, Entry
 from replicator.consumer.decode import Unusable
@@ -23,7 +23,7 @@ LOOKS = 3
 
 
 @dataclass(frozen=True)
-class Hit:
+class QuarantineMatch:
     """Something in quarantine that is about the key."""
 
     key: str
@@ -32,7 +32,7 @@ class Hit:
 
 
 @dataclass(frozen=True)
-class Account:
+class ItemReport:
     """Everything about a key. Digests are those of the ledger and of the consumer's log."""
 
     table: str
@@ -44,7 +44,7 @@ class Account:
     item: Item | None
     image: bytes
     """Digest of the target's item; absence has one too."""
-    hits: tuple[Hit, ...]
+    hits: tuple[QuarantineMatch, ...]
     unread: int
     """Objects in quarantine of which nobody can tell whose they are."""
 
@@ -68,12 +68,12 @@ class Account:
         )
 
 
-def account(desk: Desk, key: Item, read: Callable[[Item], Item | None]) -> Account:
+def account(desk: QuarantineContext, key: Item, read: Callable[[Item], Item | None]) -> ItemReport:
     """Reads all there is. `read` gets an item of the target, strongly consistent."""
     name = key_digest(key)
     row, item = _settled(desk, name, key, read)
     hits, unread = _quarantined(desk, name)
-    return Account(
+    return ItemReport(
         table=desk.table.source_table,
         key=key,
         key_digest=name,
@@ -87,7 +87,7 @@ def account(desk: Desk, key: Item, read: Callable[[Item], Item | None]) -> Accou
 
 
 def _settled(
-    desk: Desk, name: bytes, key: Item, read: Callable[[Item], Item | None]
+    desk: QuarantineContext, name: bytes, key: Item, read: Callable[[Item], Item | None]
 ) -> tuple[Item | None, Item | None]:
     """Entry and item of one moment: they change together, and are read one after the other."""
     row = desk.ledger.entries([name]).get(name)
@@ -100,16 +100,21 @@ def _settled(
     return row, item
 
 
-def _quarantined(desk: Desk, name: bytes) -> tuple[tuple[Hit, ...], int]:
-    found: list[tuple[bool, bool, Kept]] = []
+def _quarantined(desk: QuarantineContext, name: bytes) -> tuple[tuple[QuarantineMatch, ...], int]:
+    found: list[tuple[bool, bool, QuarantinedObject]] = []
     looks = [partial(_look, desk, name, kept, found) for kept in desk.shelf.kept()]
     desk.executor.run_all(looks)
-    hits = [Hit(kept.key, kept.reason, kept.since) for ours, _, kept in found if ours]
+    hits = [QuarantineMatch(kept.key, kept.reason, kept.since) for ours, _, kept in found if ours]
     unread = sum(not told for _, told, _ in found)
     return tuple(sorted(hits, key=lambda hit: (hit.since, hit.key))), unread
 
 
-def _look(desk: Desk, name: bytes, kept: Kept, found: list[tuple[bool, bool, Kept]]) -> None:
+def _look(
+    desk: QuarantineContext,
+    name: bytes,
+    kept: QuarantinedObject,
+    found: list[tuple[bool, bool, QuarantinedObject]],
+) -> None:
     """Notes whether an object is about the key, and whether everything in it can be read."""
     try:
         holding = desk.shelf.content(kept)
@@ -125,7 +130,7 @@ def _look(desk: Desk, name: bytes, kept: Kept, found: list[tuple[bool, bool, Kep
 # -- shown ---------------------------------------------------------------------------------------
 
 
-def as_json(account: Account, *, values: bool) -> dict[str, Any]:
+def as_json(account: ItemReport, *, values: bool) -> dict[str, Any]:
     entry = account.entry
     shown: dict[str, Any] = {
         "table": account.table,

@@ -15,9 +15,9 @@ from typing import Any, Protocol, TypeVar
 
 from bootstrap.core.errors import BootstrapError
 from bootstrap.journal.lease import Lease
-from bootstrap.journal.records import Record, State
+from bootstrap.journal.records import State, StepRecord
 
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound=StepRecord)
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Failure:
+class RunFailure:
     """Why a run ended in FAILED."""
 
     step: str
@@ -40,7 +40,7 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Waiting:
+class WaitReason:
     """What the run waits for, and since when (AWS's clock)."""
 
     what: str
@@ -58,8 +58,8 @@ class Row:
     run_id: str = ""
     state: State = State.PLANNED
     since: float = 0
-    failure: Failure | None = None
-    waiting: Waiting | None = None
+    failure: RunFailure | None = None
+    waiting: WaitReason | None = None
     events: int = 0
     records: Mapping[str, str] = field(default_factory=dict)
 
@@ -70,14 +70,14 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Change:
+class RowUpdate:
     """What one conditional write changes. None leaves a field as it is."""
 
     state: State | None = None
     since: float | None = None
     run_id: str | None = None
-    failure: Failure | None = None
-    waiting: Waiting | None = None
+    failure: RunFailure | None = None
+    waiting: WaitReason | None = None
     records: Mapping[str, str | None] = field(default_factory=dict)
     """None removes the record."""
     event: Event | None = None
@@ -98,7 +98,7 @@ class Store(Protocol):
 
     def release(self, table: str, generation: int) -> bool: ...
 
-    def write(self, table: str, row: Row, change: Change, expires: float) -> bool:
+    def write(self, table: str, row: Row, change: RowUpdate, expires: float) -> bool:
         """Applies a change on condition of `row.generation`."""
 
 
@@ -148,25 +148,25 @@ class Journal:
         """A run of this table starts."""
         now = self.now()
         event = Event(now, State.PLANNED, f"run {run_id}")
-        self._write(Change(State.PLANNED, now, run_id, event=event))
+        self._write(RowUpdate(State.PLANNED, now, run_id, event=event))
 
-    def close(self, kept: Sequence[Record], text: str) -> None:
+    def close(self, kept: Sequence[StepRecord], text: str) -> None:
         """The run is over for good: of its notes, only `kept` are left for the next one."""
         now = self.now()
         records: dict[str, str | None] = dict.fromkeys(self._row.records)
         records |= {record.key: _to_json(record) for record in kept}
         event = Event(now, State.ABANDONED, text)
-        self._write(Change(State.ABANDONED, now, records=records, event=event))
+        self._write(RowUpdate(State.ABANDONED, now, records=records, event=event))
 
     def works_in(self, state: State | None) -> None:
         """The state that the next `put` enters with its record. None: the current one stays."""
         self._at_work = state
 
-    def put(self, record: Record, text: str) -> None:
+    def put(self, record: StepRecord, text: str) -> None:
         """Notes what a step is about to do, or has seen done."""
         self._note({record.key: _to_json(record)}, text)
 
-    def forget(self, kind: type[Record], text: str) -> None:
+    def forget(self, kind: type[StepRecord], text: str) -> None:
         """Takes a note back that the world has overtaken."""
         self._note({kind.key: None}, text)
 
@@ -174,32 +174,32 @@ class Journal:
         now, before = self.now(), self._row.state
         state = self._at_work or before
         since = None if state is before else now
-        self._write(Change(state, since, records=records, event=Event(now, state, text)))
+        self._write(RowUpdate(state, since, records=records, event=Event(now, state, text)))
 
     def enter(self, state: State) -> None:
         """Enters a state, unless it is the current one."""
         if state is not self._row.state:
             now = self.now()
-            self._write(Change(state, now, event=Event(now, state)))
+            self._write(RowUpdate(state, now, event=Event(now, state)))
 
     def waits(self, what: str) -> None:
         """Notes what is waited for, when that changes; `status` shows it from elsewhere."""
         if self._row.waiting is None or self._row.waiting.what != what:
-            self._write(Change(waiting=Waiting(what, self.now())))
+            self._write(RowUpdate(waiting=WaitReason(what, self.now())))
 
     def fail(self, step: str, error: BootstrapError) -> None:
         now = self.now()
         event = Event(now, State.FAILED, f"{step}: {error.what}")
         self._write(
-            Change(
+            RowUpdate(
                 State.FAILED,
                 now,
-                failure=Failure(step, error.what, error.fix, error.resumable),
+                failure=RunFailure(step, error.what, error.fix, error.resumable),
                 event=event,
             )
         )
 
-    def _write(self, change: Change) -> None:
+    def _write(self, change: RowUpdate) -> None:
         self._lease.check()
         row, expires = self._row, self._lease.extended()
         if not self._store.write(self._table, row, change, expires):
@@ -208,7 +208,7 @@ class Journal:
         self._row = applied(row, change)
 
 
-def applied(row: Row, change: Change) -> Row:
+def applied(row: Row, change: RowUpdate) -> Row:
     """A row after a change. A new state ends the waiting and the failure of the one before."""
     entered = change.state is not None and change.state is not row.state
     records = {**row.records, **change.records}
@@ -224,7 +224,7 @@ def applied(row: Row, change: Change) -> Row:
     )
 
 
-def _to_json(record: Record) -> str:
+def _to_json(record: StepRecord) -> str:
     fields: Mapping[str, Any] = dataclasses.asdict(record)  # type: ignore[call-overload]
     return json.dumps(fields, separators=(",", ":"), sort_keys=True)
 

@@ -31,7 +31,7 @@ class State(StrEnum):
         return list(State).index(self)
 
 
-class Record(Protocol):
+class StepRecord(Protocol):
     """A dataclass that survives as JSON under its key. Fields may be added, never redefined."""
 
     key: ClassVar[str]
@@ -68,7 +68,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Recovery:
+class RecoveryRecord:
     """Point-in-time recovery of the source was off, and this run switched it on."""
 
     key: ClassVar[str] = "recovery"

@@ -8,7 +8,7 @@ from bootstrap.core.formatting import number
 from bootstrap.core.ports import TableFacts
 from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.journal.journal import Row
-from bootstrap.journal.records import Abandoning, Exported, Imported, Recovery
+from bootstrap.journal.records import Abandoning, Exported, Imported, RecoveryRecord
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def undoing(
         )
     if disable:
         does.append(f"switch point-in-time recovery of the source table {table.source_table} off")
-    elif row.record(Recovery) is not None:
+    elif row.record(RecoveryRecord) is not None:
         leaves.append(
             f"point-in-time recovery of the source table {table.source_table}, which this run "
             "switched on (--disable-source-pitr switches it off)"

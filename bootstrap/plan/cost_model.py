@@ -121,7 +121,7 @@ def retained_gb(load: Load) -> tuple[float, float]:
 
 
 @dataclass(frozen=True)
-class Line:
+class CostLine:
     """One line of the bill. `monthly` is for a load in a month; None for what is paid once."""
 
     resource: str
@@ -131,7 +131,7 @@ class Line:
     once: float = 0.0
 
 
-def bill(load: Load, prices: Prices = PRICES) -> Sequence[Line]:
+def bill(load: Load, prices: Prices = PRICES) -> Sequence[CostLine]:
     """What a load costs, line by line, the stream having filled up."""
     changes = load.changes_per_second * SECONDS_A_DAY * DAYS_A_MONTH / MILLION
     gb = stream_gb_per_day(load) * DAYS_A_MONTH
@@ -140,20 +140,20 @@ def bill(load: Load, prices: Prices = PRICES) -> Sequence[Line]:
     chunks = math.ceil(load.item_bytes / BILLED_CHUNK)
     table = prices.table_gb_month + prices.recovery_gb_month
     return (
-        Line(
+        CostLine(
             "Target and ledger writes",
             "each applied change: 2n + 2 write units for an item of n KB",
             f"{_usd(million_changes(1024, prices))} per million changes of 1 KB",
             changes * million_changes(load.item_bytes, prices),
         ),
-        Line(
+        CostLine(
             "Stream, retention",
             "changes × size × days kept: **the surprise**, and it grows for the whole retention",
             f"{_usd(prices.extended_gb_month)} a GB-month to day 7, "
             f"{_usd(prices.long_term_gb_month)} from then on",
             kept,
         ),
-        Line(
+        CostLine(
             "Stream, in and out",
             "changes × size",
             f"{_usd(prices.stream_in_gb)} + {_usd(prices.stream_out_gb)} a GB, "
@@ -161,13 +161,13 @@ def bill(load: Load, prices: Prices = PRICES) -> Sequence[Line]:
             gb * (prices.stream_in_gb + prices.stream_out_gb)
             + prices.stream_hour * 24 * DAYS_A_MONTH,
         ),
-        Line(
+        CostLine(
             "Change data capture",
             "changes × KB of the larger image",
             f"{_usd(prices.change_capture_million)} per million units",
             changes * chunks * prices.change_capture_million,
         ),
-        Line(
+        CostLine(
             "Function",
             "changes × time for each, and memory",
             f"{_usd(prices.function_gb_second * 3600)} a GB-hour",
@@ -177,25 +177,25 @@ def bill(load: Load, prices: Prices = PRICES) -> Sequence[Line]:
             * FUNCTION_GB
             * prices.function_gb_second,
         ),
-        Line(
+        CostLine(
             "To another Region",
             "changes × size, where the target is in one",
             f"{_usd(prices.other_region_gb)} a GB",
             None,
         ),
-        Line(
+        CostLine(
             "Target table",
             "its size, with point-in-time recovery",
             f"{_usd(table)} a GB-month",
             load.table_gb * table,
         ),
-        Line(
+        CostLine(
             "Point-in-time recovery of the source",
             "its size, where it was not on before",
             f"{_usd(prices.recovery_gb_month)} a GB-month",
             load.table_gb * prices.recovery_gb_month,
         ),
-        Line(
+        CostLine(
             "Snapshot",
             "the table's size: export and import, once; the bucket until it is removed",
             f"{_usd(prices.export_gb)} + {_usd(prices.import_gb)} a GB, "
@@ -203,7 +203,7 @@ def bill(load: Load, prices: Prices = PRICES) -> Sequence[Line]:
             load.table_gb * prices.bucket_gb_month,
             load.table_gb * (prices.export_gb + prices.import_gb),
         ),
-        Line(
+        CostLine(
             "Keys, alarms, metrics",
             "tables in the stack",
             f"{_usd(prices.key_month)} a key, {_usd(prices.alarm_month)} an alarm, "

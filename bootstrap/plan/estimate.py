@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bootstrap.plan import cost_model
 from bootstrap.plan.cost_model import Load, Prices, bill
-from bootstrap.plan.inspection import Observed
+from bootstrap.plan.inspection import Inspection
 
 GB = 1e9
 RETENTIONS = (365, 30, 7)
@@ -54,7 +54,7 @@ class Estimate:
         return self.export + self.load + (self.catch_up or Span(0, 0))
 
 
-def estimate(observed: Observed, price: Prices = cost_model.PRICES) -> Estimate:
+def estimate(observed: Inspection, price: Prices = cost_model.PRICES) -> Estimate:
     """What can be said before anything is done."""
     source = observed.source
     items = source.items if source else 0

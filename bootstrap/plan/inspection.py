@@ -9,7 +9,6 @@ from bootstrap.core.ports import (
     Backups,
     Destinations,
     EventSource,
-    Expiry,
     KeyFacts,
     Limits,
     SourceAccount,
@@ -17,6 +16,7 @@ from bootstrap.core.ports import (
     Surroundings,
     TableFacts,
     TargetAccount,
+    TtlStatus,
 )
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.core.timing import Timing
@@ -42,7 +42,7 @@ class ObservedKeys:
 
 
 @dataclass(frozen=True)
-class Observed:
+class Inspection:
     """What was seen of a table and of what belongs to it."""
 
     source: TableFacts | None
@@ -53,7 +53,7 @@ class Observed:
     target: TableFacts | None
     mapping: EventSource | None
     tags: Mapping[str, str]
-    expiry: Expiry
+    expiry: TtlStatus
     """The source's time to live."""
     limits: Limits
     """The target account's."""
@@ -73,7 +73,7 @@ class Observed:
     target_region: str = ""
     target_backups: Backups | None = None
     target_tags: Mapping[str, str] = field(default_factory=dict)
-    target_expiry: Expiry = field(default_factory=lambda: Expiry(False))
+    target_expiry: TtlStatus = field(default_factory=lambda: TtlStatus(False))
     surroundings: Surroundings = field(default_factory=Surroundings)
     keys: ObservedKeys = field(default_factory=ObservedKeys)
 
@@ -88,7 +88,7 @@ def observe(
     stack: Outputs | None = None,
     region: str = "",
     whole: bool = False,
-) -> Observed:
+) -> Inspection:
     """Looks at both sides. Changes nothing. `now` is about the time: AWS says it exactly.
 
     `stack` says whose keys are to be looked at; `region` is the target's.
@@ -104,7 +104,7 @@ def observe(
     writes = source.consumed_writes(table.source_table, since, now, period) if facts else ()
     throttled = source.throttled_partitions(table.source_table, since, now, period) if facts else 0
     deployed = bool(table.stream_name)
-    return Observed(
+    return Inspection(
         source=facts,
         destinations=destinations,
         stream=source.stream(table.stream_name) if deployed else None,
@@ -112,7 +112,7 @@ def observe(
         target=made,
         mapping=target.mapping(table.mapping_uuid) if deployed else None,
         tags=source.tags(facts.arn) if facts else {},
-        expiry=source.expiry(table.source_table) if facts else Expiry(False),
+        expiry=source.expiry(table.source_table) if facts else TtlStatus(False),
         limits=target.limits(),
         peak_writes=max((point.value for point in writes), default=0.0) / period,
         mean_writes=sum(point.value for point in writes) / (DATAPOINTS * period),
@@ -125,7 +125,7 @@ def observe(
         target_region=region,
         target_backups=target.backups(table.target_table) if made and whole else None,
         target_tags=target.tags(made.arn) if made and whole else {},
-        target_expiry=target.expiry(table.target_table) if made and whole else Expiry(False),
+        target_expiry=target.expiry(table.target_table) if made and whole else TtlStatus(False),
         surroundings=(
             source.surroundings(table.source_table, facts.arn)
             if facts and whole

@@ -16,7 +16,7 @@ from typing import Any
 
 from bootstrap.core.ports import KeyFacts
 from bootstrap.core.stack_outputs import TableOutputs
-from bootstrap.plan.inspection import Observed
+from bootstrap.plan.inspection import Inspection
 from bootstrap.plan.preflight import Blocker
 
 EXPORT_READS = ("kms:Decrypt", "kms:DescribeKey")
@@ -45,7 +45,7 @@ class User:
         return self.role_arn.split(":")[1] if ":" in self.role_arn else "aws"
 
 
-def key_blockers(observed: Observed, table: TableOutputs) -> Iterator[Blocker]:
+def key_blockers(observed: Inspection, table: TableOutputs) -> Iterator[Blocker]:
     """What keeps export and import from using the keys that they need."""
     yield from _source_key(observed, table)
     exporter, importer = _users(observed)
@@ -56,7 +56,7 @@ def key_blockers(observed: Observed, table: TableOutputs) -> Iterator[Blocker]:
             yield from _usable(observed.keys.snapshot, "snapshot bucket", user, SNAPSHOT_USES)
 
 
-def _users(observed: Observed) -> tuple[User, User]:
+def _users(observed: Inspection) -> tuple[User, User]:
     keys = observed.keys
     return (
         User("exporter", keys.exporter_arn, keys.source_account),
@@ -64,7 +64,7 @@ def _users(observed: Observed) -> tuple[User, User]:
     )
 
 
-def _source_key(observed: Observed, table: TableOutputs) -> Iterator[Blocker]:
+def _source_key(observed: Inspection, table: TableOutputs) -> Iterator[Blocker]:
     source, keys = observed.source, observed.keys
     if source is None or source.key_arn is None or keys.source_is_awss is not False:
         return

@@ -11,7 +11,7 @@ from bootstrap.core.ports import TableFacts
 from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.journal.records import Wanted
 from bootstrap.plan.estimate import Estimate, estimate
-from bootstrap.plan.inspection import Observed
+from bootstrap.plan.inspection import Inspection
 from bootstrap.plan.key_policies import key_blockers
 from bootstrap.plan.preflight import Blocker, blockers, notes
 from bootstrap.plan.price_list import PriceList
@@ -61,7 +61,7 @@ class Plan:
         )
 
 
-def make(observed: Observed, table: TableOutputs, prices: PriceList = LIST_PRICES) -> Plan:
+def make(observed: Inspection, table: TableOutputs, prices: PriceList = LIST_PRICES) -> Plan:
     """The plan for a table of which no export has begun."""
     source = observed.source
     wants = Wanted()
@@ -83,7 +83,7 @@ def make(observed: Observed, table: TableOutputs, prices: PriceList = LIST_PRICE
     )
 
 
-def _actions(observed: Observed, table: TableOutputs) -> list[Action]:
+def _actions(observed: Inspection, table: TableOutputs) -> list[Action]:
     recovery_off = observed.backups is not None and not observed.backups.enabled
     before = "switch point-in-time recovery on, then " if recovery_off else ""
     return [

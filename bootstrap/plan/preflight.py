@@ -10,7 +10,7 @@ from bootstrap.core.formatting import duration, moment, size
 from bootstrap.core.ports import TableFacts
 from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.plan.estimate import Estimate
-from bootstrap.plan.inspection import Observed
+from bootstrap.plan.inspection import Inspection
 from bootstrap.plan.settings_diff import WRITE_FACTOR
 
 LEAST_RETENTION_HOURS = 168
@@ -53,7 +53,7 @@ class Blocker:
     fix: str
 
 
-def blockers(observed: Observed, table: TableOutputs, expected: Estimate) -> Iterator[Blocker]:
+def blockers(observed: Inspection, table: TableOutputs, expected: Estimate) -> Iterator[Blocker]:
     """All that stands in the way, at once."""
     yield from _source(observed, table)
     yield from _destination(observed, table)
@@ -64,7 +64,7 @@ def blockers(observed: Observed, table: TableOutputs, expected: Estimate) -> Ite
     yield from _mapping(observed, table)
 
 
-def _source(observed: Observed, table: TableOutputs) -> Iterator[Blocker]:
+def _source(observed: Inspection, table: TableOutputs) -> Iterator[Blocker]:
     source = observed.source
     if source is None:
         yield Blocker(
@@ -91,7 +91,7 @@ def _source(observed: Observed, table: TableOutputs) -> Iterator[Blocker]:
         )
 
 
-def _destination(observed: Observed, table: TableOutputs) -> Iterator[Blocker]:
+def _destination(observed: Inspection, table: TableOutputs) -> Iterator[Blocker]:
     elsewhere = observed.destinations.elsewhere(table.stream_arn)
     if elsewhere is not None:
         yield Blocker(
@@ -110,7 +110,7 @@ def _destination(observed: Observed, table: TableOutputs) -> Iterator[Blocker]:
         )
 
 
-def _stream(observed: Observed, table: TableOutputs, expected: Estimate) -> Iterator[Blocker]:
+def _stream(observed: Inspection, table: TableOutputs, expected: Estimate) -> Iterator[Blocker]:
     stream = observed.stream
     if stream is None:
         return
@@ -144,7 +144,7 @@ def _stream(observed: Observed, table: TableOutputs, expected: Estimate) -> Iter
         )
 
 
-def _target(observed: Observed, table: TableOutputs) -> Iterator[Blocker]:
+def _target(observed: Inspection, table: TableOutputs) -> Iterator[Blocker]:
     if observed.target is not None:
         yield Blocker(
             f"A table {table.target_table} exists already in the target account, and an import "
@@ -153,7 +153,7 @@ def _target(observed: Observed, table: TableOutputs) -> Iterator[Blocker]:
         )
 
 
-def _partitions(observed: Observed, table: TableOutputs) -> Iterator[Blocker]:
+def _partitions(observed: Inspection, table: TableOutputs) -> Iterator[Blocker]:
     if observed.throttled_partitions:
         yield Blocker(
             f"{observed.throttled_partitions} writes of the last day were refused because one "
@@ -179,7 +179,7 @@ def least_partitions(source: TableFacts | None) -> int:
     )
 
 
-def _quotas(observed: Observed, table: TableOutputs) -> Iterator[Blocker]:
+def _quotas(observed: Inspection, table: TableOutputs) -> Iterator[Blocker]:
     needed = round(observed.peak_writes * WRITE_FACTOR)
     if needed > observed.limits.table_writes:
         yield Blocker(
@@ -226,7 +226,7 @@ def _quotas(observed: Observed, table: TableOutputs) -> Iterator[Blocker]:
     yield from _concurrency(observed, table)
 
 
-def _concurrency(observed: Observed, table: TableOutputs) -> Iterator[Blocker]:
+def _concurrency(observed: Inspection, table: TableOutputs) -> Iterator[Blocker]:
     lanes, own = observed.shards * table.parallelization_factor, table.reserved_concurrency
     if own is not None and own < lanes:
         yield Blocker(
@@ -244,7 +244,7 @@ def _concurrency(observed: Observed, table: TableOutputs) -> Iterator[Blocker]:
         )
 
 
-def _import_bytes(observed: Observed) -> int:
+def _import_bytes(observed: Inspection) -> int:
     large = observed.target_region in LARGE_IMPORT_REGIONS
     return LARGE_IMPORT_BYTES if large else IMPORT_BYTES
 
@@ -257,7 +257,7 @@ def _raise_quota(what: str) -> str:
     )
 
 
-def _mapping(observed: Observed, table: TableOutputs) -> Iterator[Blocker]:
+def _mapping(observed: Inspection, table: TableOutputs) -> Iterator[Blocker]:
     mapping = observed.mapping
     if not observed.deployed:
         return
@@ -297,7 +297,7 @@ def _mapping(observed: Observed, table: TableOutputs) -> Iterator[Blocker]:
         )
 
 
-def notes(observed: Observed, table: TableOutputs) -> Iterator[str]:
+def notes(observed: Inspection, table: TableOutputs) -> Iterator[str]:
     """What is worth knowing, and keeps nobody from starting."""
     source = observed.source
     if source is None:

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bootstrap.core.ports import Expiry, KeyFacts, Limits, TableFacts
+from bootstrap.core.ports import KeyFacts, Limits, TableFacts, TtlStatus
 from bootstrap.core.run_options import TtlPolicy
 from bootstrap.journal.records import Wanted
-from bootstrap.plan.inspection import Observed
+from bootstrap.plan.inspection import Inspection
 
 DYNAMODBS_KEY = "key of DynamoDB"
 
@@ -26,7 +26,7 @@ CATCH_UP_PACE = 2
 def wanted(
     source: TableFacts,
     tags: Mapping[str, str],
-    expiry: Expiry,
+    expiry: TtlStatus,
     peak_writes: float,
     limits: Limits,
 ) -> Wanted:
@@ -69,7 +69,7 @@ class Setting:
 
 
 def settings(
-    observed: Observed, wants: Wanted, policy: TtlPolicy = TtlPolicy.AT_SWITCH
+    observed: Inspection, wants: Wanted, policy: TtlPolicy = TtlPolicy.AT_SWITCH
 ) -> tuple[Setting, ...]:
     """Every setting of the source table. The source must exist.
 
@@ -119,7 +119,7 @@ def _made_by_import(
     )
 
 
-def _made_by_us(observed: Observed, wants: Wanted) -> Iterator[Setting]:
+def _made_by_us(observed: Inspection, wants: Wanted) -> Iterator[Setting]:
     source, target = observed.source, observed.target
     assert source is not None
     yield Setting(
@@ -165,7 +165,7 @@ def _made_by_us(observed: Observed, wants: Wanted) -> Iterator[Setting]:
     )
 
 
-def _waiting(source: TableFacts, observed: Observed, policy: TtlPolicy) -> Iterator[Setting]:
+def _waiting(source: TableFacts, observed: Inspection, policy: TtlPolicy) -> Iterator[Setting]:
     expiry, target = observed.expiry, observed.target
     expires = policy is TtlPolicy.NOW and expiry.enabled
     off = "off" if policy is TtlPolicy.NEVER else "off until the switch"
@@ -208,7 +208,7 @@ def _waiting(source: TableFacts, observed: Observed, policy: TtlPolicy) -> Itera
     yield Setting("autoscaling", text, "none", When.SWITCH)
 
 
-def _left_out(observed: Observed) -> Iterator[Setting]:
+def _left_out(observed: Inspection) -> Iterator[Setting]:
     source, seen = observed.source, observed.surroundings
     assert source is not None
     yield Setting(

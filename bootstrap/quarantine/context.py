@@ -12,9 +12,9 @@ from bootstrap.core.ports import LedgerSettings
 from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.quarantine.direct import DirectConsumer
 from bootstrap.quarantine.packing import StreamRecord
-from bootstrap.quarantine.redrive_policy import Memory
-from bootstrap.quarantine.store import Shelf
-from replicator.runtime import Clock, Executor, Inline
+from bootstrap.quarantine.redrive_policy import RetentionWindow
+from bootstrap.quarantine.store import QuarantineStoreReader
+from replicator.runtime import Clock, Executor, SerialExecutor
 
 
 class Stream(Protocol):
@@ -39,11 +39,11 @@ class Ledger(Protocol):
 
 
 @dataclass(frozen=True)
-class Desk:
+class QuarantineContext:
     """One table's buckets, stream and ledger. `who` is noted on what is resolved."""
 
     table: TableOutputs
-    shelf: Shelf
+    shelf: QuarantineStoreReader
     ledger: Ledger
     stream: Callable[[], Stream]
     """Made when first needed: most commands have no business in the source account."""
@@ -51,15 +51,17 @@ class Desk:
     clock: Clock
     who: str
     chance: random.Random = field(default_factory=random.Random)
-    executor: Executor = field(default_factory=Inline)
+    executor: Executor = field(default_factory=SerialExecutor)
     """For the calls about single objects, which wait for the network and for nothing else."""
 
     def now(self) -> float:
         """Seconds since 1970."""
         return self.clock.now_micros() / 1_000_000
 
-    def memory(self) -> Memory:
-        return Memory(self.table.ledger_retention_days, self.ledger.settings().expire, self.now())
+    def memory(self) -> RetentionWindow:
+        return RetentionWindow(
+            self.table.ledger_retention_days, self.ledger.settings().expire, self.now()
+        )
 
     def note(self, how: str, **more: str) -> Mapping[str, str]:
         """What is written on a resolved object."""

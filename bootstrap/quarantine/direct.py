@@ -12,31 +12,31 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
-from bootstrap.quarantine.store import Holding, Kept
+from bootstrap.quarantine.store import ObjectContent, QuarantinedObject
 from replicator.change import Probe
 from replicator.consumer.batch import BatchFailedError, Consumer
 from replicator.consumer.decode import Record
-from replicator.consumer.metrics import APPLIED, QUARANTINED, SUPERSEDED, Tally
+from replicator.consumer.metrics import APPLIED, QUARANTINED, SUPERSEDED, InvocationStats
 from replicator.consumer.outcome import Reason
 from replicator.consumer.probe_rows import ProbeRows
 from replicator.consumer.quarantine import QuarantineStore, object_key
-from replicator.consumer.writer import Terms
-from replicator.runtime import Effects
-from replicator.settings import Config, Settings, SettingsRow
+from replicator.consumer.writer import CallContext
+from replicator.runtime import Runtime
+from replicator.settings import ConsumerConfig, ConsumerSettings, SettingsRow
 
 CALL_MILLIS = 120_000
 """As long as the Lambda has for a batch."""
 
 
 @dataclass(frozen=True)
-class Ended:
+class Processed:
     """Every record of the object has ended somewhere else than in this object."""
 
     how: str
 
 
 @dataclass(frozen=True)
-class Stays:
+class Unresolved:
     """The object stays open. `passing`: the same command may succeed later."""
 
     why: str
@@ -46,7 +46,7 @@ class Stays:
 class DirectConsumer:
     """Runs what was kept through a `Consumer`, one object at a time."""
 
-    def __init__(self, config: Config, *, dynamodb: Any, s3: Any, effects: Effects) -> None:
+    def __init__(self, config: ConsumerConfig, *, dynamodb: Any, s3: Any, effects: Runtime) -> None:
         # The operator asked for each object, and there is no stream to leave it in.
         config = dataclasses.replace(config, quarantine_burst=sys.maxsize)
         self._heard = _Heard()
@@ -68,7 +68,7 @@ class DirectConsumer:
             probes=_NoProof(dynamodb, config.ledger_table, effects.clock),
         )
 
-    def run(self, kept: Kept, holding: Holding) -> Ended | Stays:
+    def run(self, kept: QuarantinedObject, holding: ObjectContent) -> Processed | Unresolved:
         """Has the guard judge an object's records, and says what became of them."""
         self._heard.lines.clear()
         subject = self._store.subject
@@ -78,29 +78,31 @@ class DirectConsumer:
             report = self._consumer.handle(holding.event, CALL_MILLIS)
         except BatchFailedError:
             heard = "; ".join(self._heard.lines)
-            return Stays(f"the guard could not end it: {heard}", passing=False)
+            return Unresolved(f"the guard could not end it: {heard}", passing=False)
         if report["batchItemFailures"]:
             heard = "; ".join(self._heard.lines) or "it did not end in time"
-            return Stays(f"the guard could not end it: {heard}", passing=True)
+            return Unresolved(f"the guard could not end it: {heard}", passing=True)
         counts = self._counted.tally.counts
         if kept.key in subject.keys:
             if counts[APPLIED]:
-                return Stays("applied to a tie that it leaves in doubt: it stays as a note", False)
-            return Stays(f"it still cannot be applied ({kept.reason})", passing=False)
+                return Unresolved(
+                    "applied to a tie that it leaves in doubt: it stays as a note", False
+                )
+            return Unresolved(f"it still cannot be applied ({kept.reason})", passing=False)
         words = (
             (APPLIED, "applied"),
             (SUPERSEDED, "superseded"),
             (QUARANTINED, "quarantined one by one"),
         )
         how = ", ".join(f"{counts[name]} {word}" for name, word in words if counts[name])
-        return Ended(how or "nothing in it")
+        return Processed(how or "nothing in it")
 
 
 class _Subject:
     """The object that is being run, and the keys under which its records are kept (again)."""
 
     def __init__(self) -> None:
-        self.kept: Kept | None = None
+        self.kept: QuarantinedObject | None = None
         self.record: Record | None = None
         self.keys: list[str] = []
 
@@ -111,7 +113,7 @@ class _Store(QuarantineStore):
 
     subject: _Subject = field(default_factory=_Subject)
 
-    def put(self, record: Record, reason: Reason, detail: str, terms: Terms) -> bool:
+    def put(self, record: Record, reason: Reason, detail: str, terms: CallContext) -> bool:
         known = self.subject.record
         if known is not None and not record.aggregated:
             # The event cannot say that this was part of an aggregate; under sub-sequence 0 it would
@@ -129,7 +131,7 @@ class _Store(QuarantineStore):
 class _Unparked(SettingsRow):
     """The operator has asked for this very record: whether it is parked does not matter."""
 
-    def read(self, terms: Terms) -> Settings | None:
+    def read(self, terms: CallContext) -> ConsumerSettings | None:
         settings = super().read(terms)
         return None if settings is None else dataclasses.replace(settings, parks=frozenset())
 
@@ -137,7 +139,7 @@ class _Unparked(SettingsRow):
 class _NoProof(ProbeRows):
     """A probe proves that everything before it in its shard is through, and here nothing is."""
 
-    def write(self, probe: Probe, terms: Terms) -> bool:
+    def write(self, probe: Probe, terms: CallContext) -> bool:
         return True
 
 
@@ -145,9 +147,9 @@ class _Counted:
     """A meter that emits nothing: these changes were counted when they came the first time."""
 
     def __init__(self) -> None:
-        self.tally = Tally(None)
+        self.tally = InvocationStats(None)
 
-    def emit(self, tally: Tally) -> None:
+    def emit(self, tally: InvocationStats) -> None:
         self.tally = tally
 
 

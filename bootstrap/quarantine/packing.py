@@ -32,14 +32,14 @@ class StreamRecord:
 
 
 @dataclass(frozen=True)
-class Parcel(Generic[K]):
+class PutRecordsBatch(Generic[K]):
     """A Kinesis record, and what is resolved once the stream has taken it."""
 
     record: StreamRecord
     owners: tuple[K, ...]
 
 
-def parcels(records: Iterable[tuple[K, Record, bool]]) -> Iterator[Parcel[K]]:
+def parcels(records: Iterable[tuple[K, Record, bool]]) -> Iterator[PutRecordsBatch[K]]:
     """Packs `(owner, record, alone)` as they come.
 
     `alone`: as it is, whatever its size. An aggregate that is kept whole goes as it was received
@@ -51,7 +51,7 @@ def parcels(records: Iterable[tuple[K, Record, bool]]) -> Iterator[Parcel[K]]:
     for owner, record, alone in records:
         key = record.partition_key or "redriven"  # Kinesis takes no empty one
         if alone or not _fits(record.data, key):
-            yield Parcel(StreamRecord(record.data, key), (owner,))
+            yield PutRecordsBatch(StreamRecord(record.data, key), (owner,))
             continue
         if aggregate is None or not aggregate.add_user_record(key, record.data):
             if aggregate is not None:
@@ -80,14 +80,14 @@ def _aggregate() -> Any:
     return AggRecord(AGGREGATE_BYTES)
 
 
-def _closed(aggregate: Any, owners: Sequence[K]) -> Parcel[K]:
+def _closed(aggregate: Any, owners: Sequence[K]) -> PutRecordsBatch[K]:
     key, _, data = aggregate.get_contents()
-    return Parcel(StreamRecord(data, key), tuple(owners))
+    return PutRecordsBatch(StreamRecord(data, key), tuple(owners))
 
 
-def calls(packed: Iterable[Parcel[K]]) -> Iterator[list[Parcel[K]]]:
+def calls(packed: Iterable[PutRecordsBatch[K]]) -> Iterator[list[PutRecordsBatch[K]]]:
     """Splits into what one PutRecords takes."""
-    batch: list[Parcel[K]] = []
+    batch: list[PutRecordsBatch[K]] = []
     size = 0
     for parcel in packed:
         full = len(batch) == RECORDS_PER_CALL or size + parcel.record.size > BYTES_PER_CALL

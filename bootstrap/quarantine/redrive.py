@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from bootstrap.core.errors import BlockedError, Side, UnavailableError
-from bootstrap.quarantine.context import Desk
-from bootstrap.quarantine.direct import Ended
-from bootstrap.quarantine.packing import Parcel, calls, parcels
-from bootstrap.quarantine.redrive_policy import Refused, Send, Settled, judge
-from bootstrap.quarantine.store import Holding, Kept
+from bootstrap.quarantine.context import QuarantineContext
+from bootstrap.quarantine.direct import Processed
+from bootstrap.quarantine.packing import PutRecordsBatch, calls, parcels
+from bootstrap.quarantine.redrive_policy import Refused, Resolved, Send, judge
+from bootstrap.quarantine.store import ObjectContent, QuarantinedObject
 from replicator.consumer import decode
 from replicator.consumer.decode import Record
 from replicator.consumer.outcome import Reason
@@ -29,10 +29,10 @@ FIRST_WAIT, LONGEST_WAIT = 0.2, 10.0
 
 
 @dataclass(frozen=True)
-class Left:
+class Remaining:
     """An object that stays open, and why. `passing`: the same command may succeed later."""
 
-    kept: Kept
+    kept: QuarantinedObject
     why: str
     fix: str
     passing: bool = False
@@ -47,9 +47,9 @@ class Outcome:
     """Objects whose record the stream has accepted."""
     records: int = 0
     """Kinesis records that took."""
-    ended: list[tuple[Kept, str]] = field(default_factory=list)
+    ended: list[tuple[QuarantinedObject, str]] = field(default_factory=list)
     """Objects that the guard has ended, or that the ledger showed to be superseded."""
-    left: list[Left] = field(default_factory=list)
+    left: list[Remaining] = field(default_factory=list)
     gone: int = 0
     """Resolved by somebody else meanwhile."""
 
@@ -58,12 +58,17 @@ class Outcome:
 class Item:
     """An object to redrive, and what it holds."""
 
-    kept: Kept
-    holding: Holding
+    kept: QuarantinedObject
+    holding: ObjectContent
 
 
 def redrive(
-    desk: Desk, chosen: Sequence[Kept], outcome: Outcome, *, direct: bool, named: bool
+    desk: QuarantineContext,
+    chosen: Sequence[QuarantinedObject],
+    outcome: Outcome,
+    *,
+    direct: bool,
+    named: bool,
 ) -> None:
     """Redrives these objects. `outcome` is kept up to date, also when this ends by an error.
 
@@ -79,13 +84,17 @@ def redrive(
 
 
 def _judged(
-    desk: Desk, chosen: Sequence[Kept], outcome: Outcome, direct: bool, named: bool
+    desk: QuarantineContext,
+    chosen: Sequence[QuarantinedObject],
+    outcome: Outcome,
+    direct: bool,
+    named: bool,
 ) -> Iterator[Item]:
     """Those that the guard may judge, one after the other; the others go into the outcome."""
     memory = desk.memory()
     for kept, holding in _read(desk, chosen):
         if isinstance(holding, BlockedError):
-            outcome.left.append(Left(kept, holding.what, holding.fix))
+            outcome.left.append(Remaining(kept, holding.what, holding.fix))
             continue
         if holding is None:
             outcome.gone += 1
@@ -101,20 +110,20 @@ def _judged(
         )
         if isinstance(judgement, Send):
             yield Item(kept, holding)
-        elif isinstance(judgement, Settled):
+        elif isinstance(judgement, Resolved):
             note = desk.note("superseded", detail=judgement.why)
             desk.shelf.resolve(kept, holding.document, note)
             outcome.ended.append((kept, f"superseded: {judgement.why}"))
         elif isinstance(judgement, Refused):
-            outcome.left.append(Left(kept, judgement.why, judgement.fix))
+            outcome.left.append(Remaining(kept, judgement.why, judgement.fix))
 
 
 def _read(
-    desk: Desk, chosen: Sequence[Kept]
-) -> Iterator[tuple[Kept, Holding | BlockedError | None]]:
+    desk: QuarantineContext, chosen: Sequence[QuarantinedObject]
+) -> Iterator[tuple[QuarantinedObject, ObjectContent | BlockedError | None]]:
     """The objects with what they hold, some at a time."""
 
-    def content(kept: Kept) -> Holding | BlockedError | None:
+    def content(kept: QuarantinedObject) -> ObjectContent | BlockedError | None:
         try:
             return desk.shelf.content(kept)
         except BlockedError as error:
@@ -129,23 +138,23 @@ def _read(
 # -- past the stream ---------------------------------------------------------------------------
 
 
-def _through_the_guard(desk: Desk, items: Iterator[Item], outcome: Outcome) -> None:
+def _through_the_guard(desk: QuarantineContext, items: Iterator[Item], outcome: Outcome) -> None:
     consumer = desk.consumer()
     for item in items:
         result = consumer.run(item.kept, item.holding)
-        if isinstance(result, Ended):
+        if isinstance(result, Processed):
             note = desk.note("direct", detail=result.how)
             desk.shelf.resolve(item.kept, item.holding.document, note)
             outcome.ended.append((item.kept, result.how))
             continue
         fix = "run the same command again" if result.passing else "mend what refuses it, or discard"
-        outcome.left.append(Left(item.kept, result.why, fix, result.passing))
+        outcome.left.append(Remaining(item.kept, result.why, fix, result.passing))
 
 
 # -- through the stream ------------------------------------------------------------------------
 
 
-def _through_the_stream(desk: Desk, items: Iterator[Item], outcome: Outcome) -> None:
+def _through_the_stream(desk: QuarantineContext, items: Iterator[Item], outcome: Outcome) -> None:
     to_pack = ((item, record, _alone(item.kept, record)) for item, record in _records(items))
     stream = desk.stream()
     for batch in calls(parcels(to_pack)):
@@ -156,7 +165,7 @@ def _through_the_stream(desk: Desk, items: Iterator[Item], outcome: Outcome) -> 
             except UnavailableError as error:
                 # Taken or not, nobody knows: put again, as a duplicate changes nothing.
                 codes = [error.code or "no answer"] * len(waiting)
-            refused: list[Parcel[Item]] = []
+            refused: list[PutRecordsBatch[Item]] = []
             for parcel, code in zip(waiting, codes, strict=True):
                 if code:
                     refused.append(parcel)
@@ -174,11 +183,11 @@ def _records(items: Iterator[Item]) -> Iterator[tuple[Item, Record]]:
         yield item, record
 
 
-def _alone(kept: Kept, record: Record) -> bool:
+def _alone(kept: QuarantinedObject, record: Record) -> bool:
     return kept.reason == Reason.PARKED or decode.user_records(record) != [record]
 
 
-def _accepted(desk: Desk, parcel: Parcel[Item], outcome: Outcome) -> None:
+def _accepted(desk: QuarantineContext, parcel: PutRecordsBatch[Item], outcome: Outcome) -> None:
     outcome.records += 1
     marked: list[Item] = []
 
@@ -192,7 +201,7 @@ def _accepted(desk: Desk, parcel: Parcel[Item], outcome: Outcome) -> None:
         outcome.sent += len(marked)
 
 
-def _wait(desk: Desk, failures: int, codes: Sequence[str], outcome: Outcome) -> None:
+def _wait(desk: QuarantineContext, failures: int, codes: Sequence[str], outcome: Outcome) -> None:
     """Backs off with full jitter, or gives up.
 
     Raises:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bootstrap.core.formatting import duration, moment
-from bootstrap.quarantine.store import Holding, Kept
+from bootstrap.quarantine.store import ObjectContent, QuarantinedObject
 from replicator.change import Change
 from replicator.consumer.decode import Foreign, Unusable
 from replicator.consumer.ledger import from_item
@@ -31,7 +31,7 @@ Entries = Callable[[Sequence[bytes]], Mapping[bytes, Mapping[str, Any]]]
 
 
 @dataclass(frozen=True)
-class Memory:
+class RetentionWindow:
     """How far back a table's ledger remembers.
 
     `expires`: entries have an expiry, because the table is replicating. Before that none is ever
@@ -47,7 +47,7 @@ class Memory:
     def retention(self) -> float:
         return float(self.retention_days * DAY)
 
-    def as_of(self, document: Mapping[str, Any]) -> Memory:
+    def as_of(self, document: Mapping[str, Any]) -> RetentionWindow:
         """For what was kept when entries were written to last for less long.
 
         A newer change's entry may be from before the setting was raised. What Lambda keeps does
@@ -72,7 +72,7 @@ class Send:
 
 
 @dataclass(frozen=True)
-class Settled:
+class Resolved:
     """There is nothing left to send: the ledger proves that it is superseded."""
 
     why: str
@@ -86,7 +86,7 @@ class Refused:
     fix: str
 
 
-Judgement = Send | Settled | Refused
+Judgement = Send | Resolved | Refused
 
 COMPARE = (
     "compare the item in both tables; if they differ, write it again in the source (any update: "
@@ -95,10 +95,10 @@ COMPARE = (
 
 
 def judge(
-    kept: Kept,
-    holding: Holding,
+    kept: QuarantinedObject,
+    holding: ObjectContent,
     table: str,
-    memory: Memory,
+    memory: RetentionWindow,
     entries: Entries,
     *,
     direct: bool,
@@ -144,7 +144,7 @@ def _for_what_it_says(
     )
 
 
-def _for_its_kind(kept: Kept, direct: bool, named: bool) -> Refused | None:
+def _for_its_kind(kept: QuarantinedObject, direct: bool, named: bool) -> Refused | None:
     if kept.is_event and not direct:
         return Refused(
             "it is an event that Lambda could not hand to the function, and the stream would lead "
@@ -159,7 +159,7 @@ def _for_its_kind(kept: Kept, direct: bool, named: bool) -> Refused | None:
     return None
 
 
-def _for_its_size(holding: Holding, direct: bool) -> Refused | None:
+def _for_its_size(holding: ObjectContent, direct: bool) -> Refused | None:
     size = max(len(record.data) for record in holding.records)
     if direct or size <= PLAIN_BYTES:
         return None
@@ -189,7 +189,7 @@ def _tie(changes: Sequence[Change], found: Mapping[bytes, Mapping[str, Any]]) ->
             COMPARE,
         )
     if all(verdict in _PAST for verdict in verdicts):
-        return Settled("a later change of the key has been applied")
+        return Resolved("a later change of the key has been applied")
     return Send()
 
 
@@ -198,7 +198,7 @@ _PAST = (Verdict.OLDER, Verdict.PREDECESSOR)
 
 
 def _age(
-    changes: Sequence[Change], memory: Memory, entries: Entries, direct: bool
+    changes: Sequence[Change], memory: RetentionWindow, entries: Entries, direct: bool
 ) -> Send | Refused:
     """Refuses a change that may be older than what the ledger has forgotten of its key.
 

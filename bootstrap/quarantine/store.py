@@ -33,7 +33,7 @@ _FAILED_KEY = re.compile(r"aws/lambda/[^/]+/(?P<shard>[^/]+)/.+")
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedObject:
     """An object of a listing. `size` in bytes, `modified` in seconds since 1970."""
 
     key: str
@@ -44,7 +44,7 @@ class Listed:
 class Bucket(Protocol):
     """A bucket, as far as it is used here. Every method raises `AccountError` and its kin."""
 
-    def listed(self, prefix: str = "") -> Iterator[Listed]:
+    def listed(self, prefix: str = "") -> Iterator[ListedObject]:
         """The objects under a prefix, page by page."""
 
     def get(self, key: str) -> bytes | None:
@@ -57,7 +57,7 @@ class Bucket(Protocol):
 
 
 @dataclass(frozen=True)
-class Kept:
+class QuarantinedObject:
     """One thing that waits for somebody, as far as its name tells."""
 
     key: str
@@ -79,24 +79,28 @@ class Kept:
         return RESOLVED + (self.key if self.is_event else self.key.removeprefix(OPEN))
 
 
-def of_quarantine(listed: Listed) -> Kept:
+def of_quarantine(listed: ListedObject) -> QuarantinedObject:
     """An object of the quarantine bucket. One of a foreign name is shown too, with no reason."""
     named = _OPEN_KEY.fullmatch(listed.key)
     if named is None:
-        return Kept(listed.key, "unknown", "", "", listed.size, listed.modified)
+        return QuarantinedObject(listed.key, "unknown", "", "", listed.size, listed.modified)
     sequence = f"{named['sequence']}-{named['sub']}"
-    return Kept(listed.key, named["reason"], named["shard"], sequence, listed.size, listed.modified)
+    return QuarantinedObject(
+        listed.key, named["reason"], named["shard"], sequence, listed.size, listed.modified
+    )
 
 
-def of_failures(listed: Listed) -> Kept:
+def of_failures(listed: ListedObject) -> QuarantinedObject:
     """An object of the on-failure bucket."""
     named = _FAILED_KEY.fullmatch(listed.key)
     shard = named["shard"] if named else ""
-    return Kept(FAILED_EVENTS + listed.key, ON_FAILURE, shard, "", listed.size, listed.modified)
+    return QuarantinedObject(
+        FAILED_EVENTS + listed.key, ON_FAILURE, shard, "", listed.size, listed.modified
+    )
 
 
 @dataclass(frozen=True)
-class Holding:
+class ObjectContent:
     """What an object holds: its whole document, and the Kinesis records in it as received."""
 
     document: Mapping[str, Any]
@@ -151,18 +155,18 @@ def _of_event(document: Mapping[str, Any]) -> list[Record]:
 
 
 @dataclass(frozen=True)
-class Shelf:
+class QuarantineStoreReader:
     """Both buckets of a table."""
 
     quarantine: Bucket
     failures: Bucket
 
-    def kept(self) -> Iterator[Kept]:
+    def kept(self) -> Iterator[QuarantinedObject]:
         """Everything that is open."""
         yield from (of_quarantine(each) for each in self.quarantine.listed(OPEN))
         yield from (of_failures(each) for each in self.failures.listed())
 
-    def find(self, key: str) -> Kept | None:
+    def find(self, key: str) -> QuarantinedObject | None:
         """The open object of this key. `open/` in front of it may be left out."""
         if key.startswith(FAILED_EVENTS):
             name = key.removeprefix(FAILED_EVENTS)
@@ -174,7 +178,7 @@ class Shelf:
             )
         return next(found, None)
 
-    def content(self, kept: Kept) -> Holding | None:
+    def content(self, kept: QuarantinedObject) -> ObjectContent | None:
         """What it holds; None if it is gone.
 
         Raises:
@@ -194,9 +198,9 @@ class Shelf:
                 fix=f"python -m bootstrap quarantine discard '{kept.key}', once you know who "
                 "put it there",
             ) from None
-        return Holding(document, tuple(records))
+        return ObjectContent(document, tuple(records))
 
-    def document(self, kept: Kept) -> dict[str, Any] | None:
+    def document(self, kept: QuarantinedObject) -> dict[str, Any] | None:
         """The same, whatever it is: what is not a JSON object comes as base64."""
         bucket, name = self._place(kept)
         body = bucket.get(name)
@@ -210,7 +214,9 @@ class Shelf:
             return document
         return {"unparsed": b64encode(body).decode("ascii")}
 
-    def resolve(self, kept: Kept, content: Mapping[str, Any], note: Mapping[str, Any]) -> None:
+    def resolve(
+        self, kept: QuarantinedObject, content: Mapping[str, Any], note: Mapping[str, Any]
+    ) -> None:
         """Moves an object to `resolved/`, with a note of how it ended.
 
         The copy comes first: killed in between, the object is open still and nothing is lost.
@@ -219,7 +225,7 @@ class Shelf:
         bucket, name = self._place(kept)
         bucket.remove(name)
 
-    def _place(self, kept: Kept) -> tuple[Bucket, str]:
+    def _place(self, kept: QuarantinedObject) -> tuple[Bucket, str]:
         if kept.is_event:
             return self.failures, kept.key.removeprefix(FAILED_EVENTS)
         return self.quarantine, kept.key

@@ -9,7 +9,7 @@ from typing import Any
 
 from bootstrap.core.formatting import duration, instant, moment, number, size
 from bootstrap.quarantine.redrive import Outcome
-from bootstrap.quarantine.store import Holding, Kept
+from bootstrap.quarantine.store import ObjectContent, QuarantinedObject
 from replicator.change import MICROSECOND, Change, Probe
 from replicator.consumer import decode
 from replicator.consumer.decode import Content, Foreign, Record
@@ -19,12 +19,12 @@ LINES = 20
 """How many objects that stay open are explained; the others are counted."""
 
 
-def counts(kept: Sequence[Kept]) -> dict[str, int]:
+def counts(kept: Sequence[QuarantinedObject]) -> dict[str, int]:
     """How many there are of each reason."""
     return dict(sorted(Counter(each.reason for each in kept).items()))
 
 
-def as_json(table: str, kept: Sequence[Kept], now: float) -> dict[str, Any]:
+def as_json(table: str, kept: Sequence[QuarantinedObject], now: float) -> dict[str, Any]:
     return {
         "table": table,
         "counts": counts(kept),
@@ -44,7 +44,7 @@ def as_json(table: str, kept: Sequence[Kept], now: float) -> dict[str, Any]:
     }
 
 
-def listing(table: str, kept: Sequence[Kept], now: float) -> str:
+def listing(table: str, kept: Sequence[QuarantinedObject], now: float) -> str:
     """One line for each object. Reason, shard and sequence are what its key is made of."""
     if not kept:
         return f"{table}: nothing is in quarantine"
@@ -76,7 +76,9 @@ def listing(table: str, kept: Sequence[Kept], now: float) -> str:
 # -- one object --------------------------------------------------------------------------------
 
 
-def details(table: str, kept: Kept, holding: Holding, *, values: bool) -> dict[str, Any]:
+def details(
+    table: str, kept: QuarantinedObject, holding: ObjectContent, *, values: bool
+) -> dict[str, Any]:
     """Everything about one object; the content of items only with `values`."""
     known = holding.document
     shown: dict[str, Any] = {
@@ -97,7 +99,7 @@ def details(table: str, kept: Kept, holding: Holding, *, values: bool) -> dict[s
             "arrived": instant(record.arrival),
             "size": len(record.data),
             "partOfAggregate": record.aggregated,
-            "says": [_said(each) for each in Holding({}, (record,)).contents(table)],
+            "says": [_said(each) for each in ObjectContent({}, (record,)).contents(table)],
             **({"content": _text(record)} if values else {}),
         }
         for record in holding.records
@@ -105,7 +107,7 @@ def details(table: str, kept: Kept, holding: Holding, *, values: bool) -> dict[s
     return shown
 
 
-def _detail(kept: Kept, known: Mapping[str, Any], values: bool) -> str:
+def _detail(kept: QuarantinedObject, known: Mapping[str, Any], values: bool) -> str:
     """AWS's words about a rejected item may quote it; its code does not."""
     if kept.is_event:
         return str(known.get("requestContext", {}).get("condition", ""))

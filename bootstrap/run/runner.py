@@ -20,10 +20,10 @@ from bootstrap.core.errors import (
 )
 from bootstrap.core.formatting import moment
 from bootstrap.core.ports import EventSource
-from bootstrap.core.run_options import STOPS, Course
+from bootstrap.core.run_options import STOPS, Goal
 from bootstrap.core.timing import Clock
 from bootstrap.journal import verification_records as verification
-from bootstrap.journal.journal import Event, Journal, Store, Waiting
+from bootstrap.journal.journal import Event, Journal, Store, WaitReason
 from bootstrap.journal.lease import Lease
 from bootstrap.journal.records import (
     REPLICAS,
@@ -39,26 +39,26 @@ from bootstrap.journal.records import (
 )
 from bootstrap.plan import inspection, plan
 from bootstrap.plan.plan import Plan
-from bootstrap.run.step_context import Context, Done, Measure, Outcome, Pending
+from bootstrap.run.step_context import Done, Measure, Outcome, Pending, StepContext
 from bootstrap.run.steps import STEPS, abandon, catch_up, enable, ledger_ttl, pause
 from bootstrap.status import data_loss, snapshot
 
 SLICE_SECONDS = 5.0
 """The longest sleep between two looks at the lease and the screen."""
 
-OTHER_COURSES: Mapping[Course, Sequence[ModuleType]] = {
-    Course.PAUSE: (pause,),
-    Course.ABANDON: (abandon,),
+OTHER_COURSES: Mapping[Goal, Sequence[ModuleType]] = {
+    Goal.PAUSE: (pause,),
+    Goal.ABANDON: (abandon,),
 }
 """Those that do not lead to a replica."""
 
-Report = Callable[[Sequence[snapshot.Snapshot]], None]
+Report = Callable[[Sequence[snapshot.StatusSnapshot]], None]
 
 
-class TableRun:
+class TableRunner:
     """One table's run in this process."""
 
-    def __init__(self, context: Context, store: Store, lease: Lease, command: str) -> None:
+    def __init__(self, context: StepContext, store: Store, lease: Lease, command: str) -> None:
         self.context = context
         self._store = store
         self._lease = lease
@@ -70,7 +70,7 @@ class TableRun:
         self._mapping: EventSource | None = None
         self._held = False
         self._beyond = False
-        self._lost: data_loss.Losses | None = None
+        self._lost: data_loss.KnownLosses | None = None
         self._course = context.orders.course
         self._steps = OTHER_COURSES.get(self._course, STEPS)
 
@@ -120,15 +120,15 @@ class TableRun:
             self._lease.acquire(take_over)
         self._held = True
         self.journal.refresh()
-        if self._course is Course.PAUSE:
+        if self._course is Goal.PAUSE:
             self._refuse_half_abandoned()
             pause.refuse_without_consumer(self.context, self.journal.get(Enabled) is not None)
             return None
-        if self._course is Course.ABANDON:
+        if self._course is Goal.ABANDON:
             abandon.refuse(self.context)
             return None
         self._refuse_half_abandoned()
-        if self._course is Course.RESUME:
+        if self._course is Goal.RESUME:
             pause.refuse_unpaused(self.context, self.journal.get(Enabled) is not None)
         exported = self.journal.get(Exported)
         until = self.context.orders.until
@@ -177,7 +177,7 @@ class TableRun:
         paused, table = self.journal.get(Paused), self.context.table.source_table
         if paused is None or paused.resumed:
             return
-        if self._course is not Course.RESUME:
+        if self._course is not Goal.RESUME:
             raise BlockedError(
                 f"Table {table} is paused since {moment(paused.at)}, on purpose.",
                 fix="python -m bootstrap resume",
@@ -244,9 +244,9 @@ class TableRun:
         return state
 
     def _end(self) -> State:
-        if self._course is Course.PAUSE:
+        if self._course is Goal.PAUSE:
             return State.PAUSED
-        if self._course is Course.ABANDON:
+        if self._course is Goal.ABANDON:
             return State.ABANDONED
         noted = data_loss.known(self.journal.get, self.context.ledger.book())
         verified = verification.last(self._store, self.context.table.source_table).verified
@@ -334,7 +334,7 @@ class TableRun:
             self._gone()
             raise
 
-    def snapshot(self, final: bool = False) -> snapshot.Snapshot:
+    def snapshot(self, final: bool = False) -> snapshot.StatusSnapshot:
         """Where the table stands, as far as this process knows; `final` asks AWS once more."""
         context, row = self.context, self.journal.row
         if final:
@@ -353,7 +353,7 @@ class TableRun:
             command=self.command,
             mapping=self._mapping,
             measure=measure,
-            waiting=Waiting(pending.what, self._pending_since) if pending else None,
+            waiting=WaitReason(pending.what, self._pending_since) if pending else None,
             lost=self._lost,
         )
 
@@ -371,17 +371,17 @@ def new_run_id(now: float) -> str:
 
 
 def drive(
-    runs: Sequence[TableRun], clock: Clock, report: Report
-) -> list[tuple[TableRun, BootstrapError]]:
+    runs: Sequence[TableRunner], clock: Clock, report: Report
+) -> list[tuple[TableRunner, BootstrapError]]:
     """Advances all runs, in turn, until each is done or has failed; returns the failed ones,
     and those that need not be waited for.
 
     The runs have been started. Their leases are given back, whatever happens.
     """
     going = list(runs)
-    failed: list[tuple[TableRun, BootstrapError]] = []
+    failed: list[tuple[TableRunner, BootstrapError]] = []
 
-    def end(run: TableRun, error: BootstrapError | None = None) -> None:
+    def end(run: TableRunner, error: BootstrapError | None = None) -> None:
         # At once, and not with the last table: who looks sees that nobody works on this one.
         going.remove(run)
         run.stop()
@@ -413,12 +413,12 @@ def drive(
 
 
 def _sleep(
-    going: Sequence[TableRun],
+    going: Sequence[TableRunner],
     seconds: float,
     clock: Clock,
     report: Report,
-    runs: Sequence[TableRun],
-    end: Callable[[TableRun, BootstrapError], None],
+    runs: Sequence[TableRunner],
+    end: Callable[[TableRunner, BootstrapError], None],
 ) -> None:
     until = clock.monotonic() + seconds
     while going and (left := until - clock.monotonic()) > 0:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bootstrap.core.ports import Ledger, Snapshots, SourceAccount, TargetAccount
-from bootstrap.core.run_options import Orders
+from bootstrap.core.run_options import RunOptions
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.core.timing import Clock, Timing
 from bootstrap.journal.journal import Journal
@@ -53,7 +53,7 @@ Outcome = Done | Acted | Pending
 
 
 @dataclass
-class Memory:
+class LedgerRetention:
     """What need not survive the process: watching starts anew, a round of probes is put again."""
 
     active_seen_at: float | None = None
@@ -70,7 +70,7 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Context:
+class StepContext:
     """One table's run."""
 
     outputs: Outputs
@@ -82,8 +82,8 @@ class Context:
     journal: Journal
     timing: Timing
     clock: Clock
-    orders: Orders = field(default_factory=Orders)
-    memory: Memory = field(default_factory=Memory)
+    orders: RunOptions = field(default_factory=RunOptions)
+    memory: LedgerRetention = field(default_factory=LedgerRetention)
 
 
 class Step(Protocol):
@@ -92,4 +92,4 @@ class Step(Protocol):
     name: str
     state: State
 
-    def advance(self, context: Context) -> Outcome: ...
+    def advance(self, context: StepContext) -> Outcome: ...

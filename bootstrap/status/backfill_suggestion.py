@@ -8,7 +8,7 @@ from typing import Any
 from bootstrap.core.formatting import instant
 from bootstrap.core.timing import EXPORT_FUZZ
 from bootstrap.journal.verification_records import Verified
-from bootstrap.status.snapshot import STATUS, Snapshot
+from bootstrap.status.snapshot import STATUS, StatusSnapshot
 from replicator.watchdog.detectors import (
     BUFFER,
     DESTINATION,
@@ -56,7 +56,7 @@ class Gap:
         }
 
 
-def gap(shown: Snapshot, verified: Verified | None, command: str) -> Gap | None:
+def gap(shown: StatusSnapshot, verified: Verified | None, command: str) -> Gap | None:
     """What a loss detector has fired for, if an export of the source can close it.
 
     It begins at the last moment up to which every change is known to be in the target: a detector

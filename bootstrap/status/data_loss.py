@@ -12,12 +12,12 @@ from typing import Protocol, TypeVar
 
 from bootstrap.core.formatting import instant
 from bootstrap.core.timing import EXPORT_FUZZ
-from bootstrap.journal.records import Exported, Imported, Interrupted, Overran, Record, Skipped
+from bootstrap.journal.records import Exported, Imported, Interrupted, Overran, Skipped, StepRecord
 from bootstrap.journal.verification_records import Verified
 from replicator.watchdog.detectors import Outage
-from replicator.watchdog.probe_rounds import Book
+from replicator.watchdog.probe_rounds import WatchdogState
 
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound=StepRecord)
 
 _CLOSING = (
     "once it replicates, python -m bootstrap status names the backfill, or "
@@ -25,14 +25,14 @@ _CLOSING = (
 )
 
 
-class Records(Protocol):
+class LossRecords(Protocol):
     """A journal's row, asked for one of its records."""
 
     def __call__(self, kind: type[R]) -> R | None: ...
 
 
 @dataclass(frozen=True)
-class Losses:
+class KnownLosses:
     """Each of them None or 0 where there is none."""
 
     refused: int = 0
@@ -52,7 +52,7 @@ class Losses:
         """Whether something is missing that nobody has chosen to go on without."""
         return any(each is not None for each in (self.skipped, self.outage, self.overrun))
 
-    def left(self, exported: Exported | None, verified: Verified | None) -> Losses:
+    def left(self, exported: Exported | None, verified: Verified | None) -> KnownLosses:
         """Without what a snapshot or a verification of afterwards holds."""
         taken = exported.export_time if exported is not None and exported.done else 0.0
         complete = verified.complete_until if verified is not None else 0.0
@@ -94,10 +94,10 @@ class Losses:
         return tuple(said)
 
 
-def known(records: Records, book: Book) -> Losses:
+def known(records: LossRecords, book: WatchdogState) -> KnownLosses:
     """What a run and the watchdog have noted."""
     imported, off, late = records(Imported), records(Interrupted), records(Overran)
-    return Losses(
+    return KnownLosses(
         refused=imported.refused if imported is not None else 0,
         skipped=records(Skipped),
         outage=_one(book.outage, Outage(off.begin, off.end or None) if off else None),

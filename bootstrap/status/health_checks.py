@@ -12,7 +12,7 @@ from bootstrap.journal.records import Buffered, Imported
 from bootstrap.plan.preflight import LARGEST_RECORD_KIB, LEAST_RETENTION_HOURS
 from replicator.watchdog.aws_readings import LedgerRows, SourceSide, TargetSide, UnreadableError
 from replicator.watchdog.detectors import Expected, Identity, Intent, Probed, Readings, Unread
-from replicator.watchdog.probe_rounds import Book
+from replicator.watchdog.probe_rounds import WatchdogState
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ def expected(table: TableOutputs) -> Expected:
     )
 
 
-class Looks:
+class HealthReader:
     """Both accounts, one reading at a time: what cannot be read keeps nobody from the rest."""
 
     def __init__(
@@ -81,7 +81,7 @@ def _identity(now: str | Unread | None, first: str) -> Identity | Unread:
     return now if isinstance(now, Unread) else Identity(now, first or None)
 
 
-def _probed(book: Book | Unread) -> Probed | Unread:
+def _probed(book: WatchdogState | Unread) -> Probed | Unread:
     if isinstance(book, Unread):
         return book
     waiting = book.waiting[0].at if book.waiting else None

@@ -16,22 +16,22 @@ from bootstrap.journal.records import REPLICAS, State
 from bootstrap.plan.cost_model import AS_OF
 from bootstrap.status.metrics import YOUNG
 from bootstrap.status.progress_bar import bar, remaining
-from bootstrap.status.snapshot import Snapshot, as_json
+from bootstrap.status.snapshot import StatusSnapshot, as_json
 from replicator.watchdog.detectors import BUFFER, Level, Stream
 
 
 class Screen(Protocol):
     """Where the progress of a run goes."""
 
-    def show(self, shown: Sequence[Snapshot]) -> None: ...
+    def show(self, shown: Sequence[StatusSnapshot]) -> None: ...
 
-    def finish(self, shown: Sequence[Snapshot]) -> None:
+    def finish(self, shown: Sequence[StatusSnapshot]) -> None:
         """The last view: of what the run leaves behind."""
 
     def close(self) -> None: ...
 
 
-def sentence(shown: Snapshot) -> str:
+def sentence(shown: StatusSnapshot) -> str:
     """What is waited for, how far it is and since when; empty if nothing is waited for."""
     if shown.waiting is None:
         return ""
@@ -46,7 +46,7 @@ def sentence(shown: Snapshot) -> str:
     return ", ".join(parts)
 
 
-def summary(shown: Snapshot) -> str:
+def summary(shown: StatusSnapshot) -> str:
     """How a run ended, in a line."""
     to = f"{shown.table} → {shown.target_table}"
     if shown.state is not State.REPLICATING or shown.caught_up is None:
@@ -57,7 +57,7 @@ def summary(shown: Snapshot) -> str:
     return f"{to}: {shown.state}{imported}, {applied}"
 
 
-def measured_text(shown: Snapshot) -> str:
+def measured_text(shown: StatusSnapshot) -> str:
     """Items and bytes, as far as they are known."""
     measure = shown.measure
     if measure is None:
@@ -83,11 +83,11 @@ class Lines:
         self._last: dict[str, tuple[State, str, int]] = {}
         self._at: dict[str, float] = {}
 
-    def show(self, shown: Sequence[Snapshot]) -> None:
+    def show(self, shown: Sequence[StatusSnapshot]) -> None:
         for each in shown:
             self._show(each)
 
-    def _show(self, shown: Snapshot) -> None:
+    def _show(self, shown: StatusSnapshot) -> None:
         waiting = shown.waiting.what if shown.waiting else ""
         done = sum(done for _, done in shown.steps)
         before = self._last.get(shown.table)
@@ -99,12 +99,12 @@ class Lines:
             self._line(shown, f"  {sentence(shown)}")
         self._last[shown.table] = (shown.state, waiting or (before[1] if before else ""), done)
 
-    def _line(self, shown: Snapshot, text: str) -> None:
+    def _line(self, shown: StatusSnapshot, text: str) -> None:
         self._at[shown.table] = self._clock.monotonic()
         name = f"{shown.table}  " if self._several else ""
         print(f"{moment(shown.at)}  {name}{text}", file=self._out, flush=True)
 
-    def finish(self, shown: Sequence[Snapshot]) -> None:
+    def finish(self, shown: Sequence[StatusSnapshot]) -> None:
         self.show(shown)
         for each in shown:
             print(summary(each), file=self._out, flush=True)
@@ -120,17 +120,17 @@ class JsonLines:
         self._out = out
         self._last: dict[str, tuple[State, str]] = {}
 
-    def show(self, shown: Sequence[Snapshot]) -> None:
+    def show(self, shown: Sequence[StatusSnapshot]) -> None:
         for each in shown:
             key = (each.state, each.waiting.what if each.waiting else "")
             if self._last.get(each.table) != key:
                 self._last[each.table] = key
                 self._print(each)
 
-    def _print(self, shown: Snapshot) -> None:
+    def _print(self, shown: StatusSnapshot) -> None:
         print(json.dumps(as_json(shown)), file=self._out, flush=True)
 
-    def finish(self, shown: Sequence[Snapshot]) -> None:
+    def finish(self, shown: Sequence[StatusSnapshot]) -> None:
         for each in shown:
             self._print(each)
 
@@ -145,10 +145,10 @@ class Terminal:
         self._live = Live(console=console, auto_refresh=False, transient=False)
         self._live.start()
 
-    def show(self, shown: Sequence[Snapshot]) -> None:
+    def show(self, shown: Sequence[StatusSnapshot]) -> None:
         self._live.update(Group(*(block(each) for each in shown)), refresh=True)
 
-    def finish(self, shown: Sequence[Snapshot]) -> None:
+    def finish(self, shown: Sequence[StatusSnapshot]) -> None:
         self.show(shown)
         self._live.stop()
         for each in shown:
@@ -161,7 +161,7 @@ class Terminal:
 MARKS = {True: ("✓", "green"), False: ("·", "dim")}
 
 
-def block(shown: Snapshot) -> RenderableType:
+def block(shown: StatusSnapshot) -> RenderableType:
     """A table's screen: its steps, and what is waited for."""
     text = Text()
     text.append(f"{shown.table}", style="bold")
@@ -196,7 +196,7 @@ def screen(out: TextIO, clock: Clock, timing: Timing, *, several: bool, as_lines
     return Lines(out, clock, timing, several)
 
 
-def page(shown: Snapshot, *, bars: bool = False) -> str:
+def page(shown: StatusSnapshot, *, bars: bool = False) -> str:
     """What `status` prints for a table. `bars`: for a terminal."""
     rows: list[tuple[str, str]] = [
         ("table", f"{shown.table} → {shown.target_table}"),
@@ -230,7 +230,7 @@ def page(shown: Snapshot, *, bars: bool = False) -> str:
     return "\n".join(f"{name:13} {value}" for name, value in rows)
 
 
-def _nothing(shown: Snapshot) -> str:
+def _nothing(shown: StatusSnapshot) -> str:
     """Why there is no command to type."""
     if shown.state not in REPLICAS:
         return "a decision, which no command takes for you: see Try above"
@@ -239,13 +239,13 @@ def _nothing(shown: Snapshot) -> str:
     return "nothing: it replicates"
 
 
-def _since(shown: Snapshot) -> str:
+def _since(shown: StatusSnapshot) -> str:
     if not shown.since:
         return ""
     return f" since {moment(shown.since)} ({duration(shown.at - shown.since)})"
 
 
-def _detected(shown: Snapshot) -> list[tuple[str, str]]:
+def _detected(shown: StatusSnapshot) -> list[tuple[str, str]]:
     if shown.readings is None:
         return []
     rows = [("lag", _lag_text(shown)), ("buffer", _buffer_text(shown))]
@@ -274,7 +274,7 @@ def _together(reasons: Sequence[str]) -> str:
     )
 
 
-def _lag_text(shown: Snapshot) -> str:
+def _lag_text(shown: StatusSnapshot) -> str:
     lag, probes = shown.usage.lag, shown.probe_lag
     by_metric = "nothing in the last hour, by the consumer's metric"
     if lag is not None:
@@ -288,7 +288,7 @@ def _lag_text(shown: Snapshot) -> str:
     return f"{by_metric}; {by_probe}"
 
 
-def _buffer_text(shown: Snapshot) -> str:
+def _buffer_text(shown: StatusSnapshot) -> str:
     stream = shown.readings.stream if shown.readings else None
     if not isinstance(stream, Stream):
         return "could not be read"
@@ -308,7 +308,7 @@ def _buffer_text(shown: Snapshot) -> str:
     )
 
 
-def _paused_text(shown: Snapshot) -> str:
+def _paused_text(shown: StatusSnapshot) -> str:
     assert shown.paused is not None
     since = f"since {moment(shown.paused.at)}"
     if shown.paused.resumed:
@@ -324,7 +324,7 @@ def _paused_text(shown: Snapshot) -> str:
     )
 
 
-def _export_text(shown: Snapshot) -> str:
+def _export_text(shown: StatusSnapshot) -> str:
     export = shown.export
     assert export is not None
     text = f"as of {moment(export.export_time)}"
@@ -335,7 +335,7 @@ def _export_text(shown: Snapshot) -> str:
     return f"{text}: {measured_text(shown) or 'running, its size is known at the end'}"
 
 
-def _import_text(shown: Snapshot) -> str:
+def _import_text(shown: StatusSnapshot) -> str:
     load = shown.import_
     assert load is not None
     if load.done:

@@ -9,7 +9,7 @@ from typing import Any
 from bootstrap.core.formatting import instant
 from bootstrap.core.ports import EventSource
 from bootstrap.core.suggestions import GENERIC, completed
-from bootstrap.journal.journal import Event, Failure, Row, Waiting
+from bootstrap.journal.journal import Event, Row, RunFailure, WaitReason
 from bootstrap.journal.records import (
     REPLICAS,
     Abandoning,
@@ -25,7 +25,7 @@ from bootstrap.journal.records import (
 from bootstrap.plan.cost_model import AS_OF
 from bootstrap.run.step_context import Measure
 from bootstrap.status import data_loss
-from bootstrap.status.data_loss import Losses
+from bootstrap.status.data_loss import KnownLosses
 from bootstrap.status.metrics import Retention, Usage, retention
 from bootstrap.status.progress_bar import remaining, share
 from replicator.watchdog.detectors import (
@@ -39,7 +39,7 @@ from replicator.watchdog.detectors import (
     Readings,
     Stream,
 )
-from replicator.watchdog.probe_rounds import Book
+from replicator.watchdog.probe_rounds import WatchdogState
 
 RUN = "run"
 RESUME = "resume"
@@ -54,7 +54,7 @@ DISCARD = "--discard-failed-import"
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class StatusSnapshot:
     """A table at a moment. Moments are epoch seconds by AWS's clock."""
 
     table: str
@@ -68,7 +68,7 @@ class Snapshot:
     history: tuple[tuple[State, float], ...]
     steps: tuple[tuple[str, bool], ...]
     """Each step and whether it is done."""
-    waiting: Waiting | None
+    waiting: WaitReason | None
     measure: Measure | None
     mapping: str
     """State of the event source mapping; empty if it is unknown."""
@@ -78,7 +78,7 @@ class Snapshot:
     export: Exported | None
     import_: Imported | None
     caught_up: CaughtUp | None
-    failure: Failure | None
+    failure: RunFailure | None
     skipped: Skipped | None = None
     paused: Paused | None = None
     covered_until: float | None = None
@@ -151,13 +151,13 @@ def snapshot(
     command: str,
     mapping: EventSource | None = None,
     measure: Measure | None = None,
-    waiting: Waiting | None = None,
+    waiting: WaitReason | None = None,
     retention_hours: int | None = None,
     readings: Readings | None = None,
     findings: Sequence[Finding] = (),
     usage: Usage | None = None,
-    lost: Losses | None = None,
-) -> Snapshot:
+    lost: KnownLosses | None = None,
+) -> StatusSnapshot:
     """Puts a snapshot together from the journal's row and what was observed beside it.
 
     `command` is the command line up to the sub-command's options, with {} for the sub-command.
@@ -165,12 +165,12 @@ def snapshot(
     """
     asked = lost is not None
     if lost is None:
-        lost = data_loss.known(row.record, Book())
+        lost = data_loss.known(row.record, WatchdogState())
     state, paused = row.state, row.record(Paused)
     covered = None
     if paused is not None and not paused.resumed and retention_hours is not None:
         covered = paused.at + 3600 * retention_hours
-    return Snapshot(
+    return StatusSnapshot(
         table=table,
         target_table=target_table,
         at=at,
@@ -258,7 +258,7 @@ def _mending(row: Row, command: str) -> str | None:
     return command.format(RUN)
 
 
-def _warnings(row: Row, mapping: EventSource | None, lost: Losses) -> tuple[str, ...]:
+def _warnings(row: Row, mapping: EventSource | None, lost: KnownLosses) -> tuple[str, ...]:
     warnings = list(lost.warnings)
     exported, imported = row.record(Exported), row.record(Imported)
     counted = exported.items if exported else None
@@ -273,7 +273,7 @@ def _warnings(row: Row, mapping: EventSource | None, lost: Losses) -> tuple[str,
     return tuple(warnings)
 
 
-def as_json(shown: Snapshot) -> dict[str, Any]:
+def as_json(shown: StatusSnapshot) -> dict[str, Any]:
     """The snapshot for machines. Members may be added; none changes its meaning."""
     export, load = shown.export, shown.import_
     lag, kept = shown.usage.lag, shown.retention
@@ -353,7 +353,7 @@ def as_json(shown: Snapshot) -> dict[str, Any]:
     }
 
 
-def _measure_json(shown: Snapshot) -> dict[str, Any] | None:
+def _measure_json(shown: StatusSnapshot) -> dict[str, Any] | None:
     measure = shown.measure
     if measure is None:
         return None

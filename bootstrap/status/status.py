@@ -16,10 +16,10 @@ from bootstrap.journal.records import Exported, Imported, Paused, Probing, State
 from bootstrap.run.step_context import Measure
 from bootstrap.run.steps import snapshot as export_step
 from bootstrap.status import data_loss, snapshot
-from bootstrap.status.health_checks import Looks, expected
+from bootstrap.status.health_checks import HealthReader, expected
 from bootstrap.status.metrics import Usage
 from replicator.watchdog.detectors import judge
-from replicator.watchdog.probe_rounds import Book
+from replicator.watchdog.probe_rounds import WatchdogState
 
 
 def look(
@@ -30,16 +30,20 @@ def look(
     ledger: Ledger,
     machine: Machine,
     command: str,
-    looks: Looks | None = None,
+    looks: HealthReader | None = None,
     usage: Callable[[float], Usage] | None = None,
-) -> snapshot.Snapshot:
+) -> snapshot.StatusSnapshot:
     """A snapshot from outside the run, by whoever may read. `usage` is asked as of a moment."""
     found, at = store.read(table.source_table)
     row = found or Row()
     # Before there is a run there is nothing to lose, nor once it is given up.
     lost = row.run_id and row.state not in (State.ABANDONING, State.ABANDONED)
     readings = looks.readings(row, at) if looks is not None and lost else None
-    book = Book(outage=readings.outage, overrun=readings.overrun) if readings else Book()
+    book = (
+        WatchdogState(outage=readings.outage, overrun=readings.overrun)
+        if readings
+        else WatchdogState()
+    )
     verified = verification.last(store, table.source_table).verified if row.run_id else None
     left = data_loss.known(row.record, book).left(row.record(Exported), verified)
     if readings is not None:
@@ -62,7 +66,7 @@ def look(
     )
 
 
-def next_of(shown: Sequence[snapshot.Snapshot]) -> str | None:
+def next_of(shown: Sequence[snapshot.StatusSnapshot]) -> str | None:
     """The next command of a stack of several tables: one that does something, if there is one."""
     commands = [each.next for each in shown if each.next is not None]
     doing = [each.next for each in shown if each.next is not None and not each.holder]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
-from bootstrap.aws.exports import Wanted
+from bootstrap.aws.exports import ExportFilter
 from bootstrap.core.errors import AccountError, BlockedError, Side, UnavailableError, UsageError
 from bootstrap.core.formatting import duration, moment
 from bootstrap.core.ports import ExportFacts
@@ -24,11 +24,11 @@ from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
 from bootstrap.run.runner import new_run_id
 from bootstrap.run.step_context import Acted, Done, Outcome, Pending
-from bootstrap.verify.export_pair import TOKEN_SECONDS, Exports, refuse_without_recovery
+from bootstrap.verify.export_pair import TOKEN_SECONDS, ExportService, refuse_without_recovery
 from bootstrap.verify.export_windows import windows
 from bootstrap.verify.exports.files import blocks, damaged
 from bootstrap.verify.exports.lines import full_item, written
-from bootstrap.verify.exports.manifest import DataFile, Export, read_export, summary_key
+from bootstrap.verify.exports.manifest import Export, ExportedFile, read_export, summary_key
 from bootstrap.verify.exports.objects import Objects, Opener
 from bootstrap.verify.judge.classify import MARGIN
 from bootstrap.verify.judge.report import Entries
@@ -39,9 +39,9 @@ from bootstrap.verify.repair import (
     CHANGED,
     REFUSED,
     SAME_TIME,
-    Mender,
+    Repairer,
 )
-from bootstrap.verify.retry import Patience
+from bootstrap.verify.retry import Poller
 from replicator.change import MICROSECOND, Change, Version
 from replicator.consumer.ledger import from_item
 
@@ -67,7 +67,7 @@ def row_name(table: str) -> str:
 
 
 @dataclass(frozen=True)
-class Filling:
+class BackfillRecord:
     """A backfill on its way: windows are done in turn; `arn` is the export of the next one."""
 
     key: ClassVar[str] = "backfill"
@@ -83,7 +83,7 @@ class Filling:
     over: bool = False
 
 
-class Notes(Protocol):
+class NoteWriter(Protocol):
     """The quarantine."""
 
     def ambiguous(self, change: Change, place: str, line: int) -> bool:
@@ -91,27 +91,27 @@ class Notes(Protocol):
 
 
 @dataclass(frozen=True)
-class Desk:
+class BackfillContext:
     """What a backfill of one table works with."""
 
     outputs: Outputs
     table: TableOutputs
-    source: Exports
+    source: ExportService
     ledger: Entries
     journal: Journal
     lease: Lease
     opener: Opener
-    mender: Callable[[], Mender]
-    notes: Callable[[], Notes]
+    mender: Callable[[], Repairer]
+    notes: Callable[[], NoteWriter]
     timing: Timing
-    patience: Patience
+    patience: Poller
     say: Callable[[str], None]
 
 
 class Backfill:
     """Applies exports of the source; what came of each line is in `counts`."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: BackfillContext) -> None:
         self._desk = desk
         self.counts: Counter[str] = Counter()
 
@@ -128,13 +128,13 @@ class Backfill:
         desk.lease.acquire(take_over)
         try:
             journal.refresh()
-            noted = journal.get(Filling)
+            noted = journal.get(BackfillRecord)
             same = noted is not None and not noted.over and (noted.begin, noted.end) == (begin, end)
             if not same:
                 self._refuse_unreachable(begin, end)
                 self._refuse_forgotten(begin)
                 journal.begin(new_run_id(journal.now()))
-                journal.put(Filling(journal.run_id, begin, end), "a backfill begins")
+                journal.put(BackfillRecord(journal.run_id, begin, end), "a backfill begins")
             desk.patience.wait(self._advance)
         finally:
             desk.lease.release()
@@ -169,7 +169,7 @@ class Backfill:
     def _advance(self) -> Outcome:
         """One act of the window that is next."""
         desk, journal = self._desk, self._desk.journal
-        noted = journal.get(Filling)
+        noted = journal.get(BackfillRecord)
         assert noted is not None
         cut = windows(noted.begin, noted.end, desk.timing.scale)
         if noted.window >= len(cut):
@@ -186,7 +186,7 @@ class Backfill:
             return self._begin(noted, window, prefix)
         return self._follow(noted, window)
 
-    def _begin(self, noted: Filling, window: tuple[int, int], prefix: str) -> Outcome:
+    def _begin(self, noted: BackfillRecord, window: tuple[int, int], prefix: str) -> Outcome:
         desk, journal = self._desk, self._desk.journal
         if (desk.source.backups().latest or 0) < window[1]:
             what = f"point-in-time recovery of the source to reach {moment(window[1])}"
@@ -197,13 +197,13 @@ class Backfill:
             journal.put(_again(noted), "the export that was intended never began")
             return Acted()
         if facts is None:
-            facts = desk.source.start(arn, Wanted(noted.token, prefix, window=window))
+            facts = desk.source.start(arn, ExportFilter(noted.token, prefix, window=window))
         if facts is None:
             return Pending("DynamoDB to accept the window", desk.timing.poll(10))
         journal.put(replace(noted, arn=facts.arn), f"export {facts.export_id} runs")
         return Acted()
 
-    def _follow(self, noted: Filling, window: tuple[int, int]) -> Outcome:
+    def _follow(self, noted: BackfillRecord, window: tuple[int, int]) -> Outcome:
         desk, journal = self._desk, self._desk.journal
         facts = desk.source.describe(noted.arn)
         if facts is None or facts.status == "FAILED":
@@ -217,7 +217,7 @@ class Backfill:
         if facts.status != "COMPLETED":
             return Pending("the source's incremental export", desk.timing.poll(20))
         self._apply(facts)
-        done = Filling(noted.run, noted.begin, noted.end, noted.window + 1)
+        done = BackfillRecord(noted.run, noted.begin, noted.end, noted.window + 1)
         journal.put(done, f"applied what was written until {moment(window[1])}")
         return Acted()
 
@@ -261,7 +261,7 @@ class Backfill:
                 self._apply_group(group, mender, notes, f"{facts.export_id}-{file.number}")
 
     def _apply_group(
-        self, group: Sequence[tuple[int, Change]], mender: Mender, notes: Notes, place: str
+        self, group: Sequence[tuple[int, Change]], mender: Repairer, notes: NoteWriter, place: str
     ) -> None:
         found = self._desk.ledger.entries([change.key for _, change in group])
         todo: list[Change] = []
@@ -298,11 +298,11 @@ def _alone(change: Change) -> Change:
     return replace(change, old=change.new)
 
 
-def _again(noted: Filling) -> Filling:
+def _again(noted: BackfillRecord) -> BackfillRecord:
     return replace(noted, attempt=noted.attempt + 1, token="", arn="", intended_at=0)
 
 
-def _unfinished(what: str, desk: Desk) -> UnavailableError:
+def _unfinished(what: str, desk: BackfillContext) -> UnavailableError:
     return UnavailableError(
         Side.TARGET,
         f"The backfill of {desk.table.source_table} could not end a change: {what}.",
@@ -310,14 +310,14 @@ def _unfinished(what: str, desk: Desk) -> UnavailableError:
     )
 
 
-def _key(source: Exports) -> tuple[str, ...]:
+def _key(source: ExportService) -> tuple[str, ...]:
     facts = source.table()
     assert facts is not None
     return tuple(str(each["AttributeName"]) for each in facts.keys)
 
 
 def _changes(
-    objects: Objects, export: Export, file: DataFile, key: Sequence[str], margin: int
+    objects: Objects, export: Export, file: ExportedFile, key: Sequence[str], margin: int
 ) -> Iterator[tuple[int, Change]]:
     """The lines of a file as changes, each with its number."""
     lines = itertools.chain.from_iterable(blocks(objects, export.bucket, file))

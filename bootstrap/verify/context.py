@@ -11,16 +11,16 @@ from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.core.timing import Clock, Timing
 from bootstrap.journal.journal import Journal, Store
 from bootstrap.journal.lease import Lease
-from bootstrap.run.step_context import Context
-from bootstrap.verify.export_pair import Exports
+from bootstrap.run.step_context import StepContext
+from bootstrap.verify.export_pair import ExportService
 from bootstrap.verify.exports.objects import Opener
 from bootstrap.verify.judge.point_reads import Items
 from bootstrap.verify.judge.report import Entries
-from bootstrap.verify.repair import Mender
+from bootstrap.verify.repair import Repairer
 
 
 @dataclass(frozen=True)
-class Options:
+class VerifyOptions:
     """What the operator asked for."""
 
     spool: Path
@@ -48,13 +48,13 @@ class Ledger(Entries, Protocol):
 
 
 @dataclass(frozen=True)
-class Desk:
+class VerifyContext:
     """One table's verification: what it works with in both accounts."""
 
     outputs: Outputs
     table: TableOutputs
-    source: Exports
-    target: Exports
+    source: ExportService
+    target: ExportService
     source_items: Items
     target_items: Items
     ledger: Ledger
@@ -62,9 +62,9 @@ class Desk:
     journal: Journal
     lease: Lease
     opener: Opener
-    context: Callable[[], Context]
+    context: Callable[[], StepContext]
     """Of one proof that everything is applied; over this verification's own journal."""
-    mender: Callable[[], Mender]
+    mender: Callable[[], Repairer]
     timing: Timing
     clock: Clock
     say: Callable[[str], None]

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from bootstrap.aws.exports import Wanted
+from bootstrap.aws.exports import ExportFilter
 from bootstrap.core.errors import AccountError, BlockedError, Side
 from bootstrap.core.formatting import moment
 from bootstrap.core.ports import Backups, ExportFacts, TableFacts
@@ -22,7 +22,7 @@ from bootstrap.core.timing import Timing
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.records import CaughtUp, Exported, Probing
 from bootstrap.journal.verification_records import Proof, SourceTaken, Taken, TargetTaken
-from bootstrap.run.step_context import Acted, Context, Done, Outcome, Pending
+from bootstrap.run.step_context import Acted, Done, Outcome, Pending, StepContext
 from bootstrap.run.steps import catch_up
 
 TOKEN_SECONDS = 7 * 3600
@@ -30,7 +30,7 @@ TOKEN_SECONDS = 7 * 3600
 reference, ExportTableToPointInTime)."""
 
 
-class Exports(Protocol):
+class ExportService(Protocol):
     """One table's exports in its own account."""
 
     name: str
@@ -44,7 +44,7 @@ class Exports(Protocol):
 
     def switch_backups(self, on: bool) -> None: ...
 
-    def start(self, table_arn: str, wanted: Wanted) -> ExportFacts | None: ...
+    def start(self, table_arn: str, wanted: ExportFilter) -> ExportFacts | None: ...
 
     def describe(self, arn: str) -> ExportFacts | None: ...
 
@@ -52,18 +52,18 @@ class Exports(Protocol):
 
 
 @dataclass
-class Taking:
+class ExportPair:
     """One round's exports and proof. `context` makes the context of one proof, fresh each time."""
 
-    source: Exports
-    target: Exports
+    source: ExportService
+    target: ExportService
     source_arn: str
     target_arn: str
     prefix: str
     journal: Journal
     timing: Timing
-    context: Callable[[], Context]
-    _proving: Context | None = field(default=None, init=False)
+    context: Callable[[], StepContext]
+    _proving: StepContext | None = field(default=None, init=False)
 
     def taken(self, kind: type[Taken]) -> Taken | None:
         """What this round noted of an export."""
@@ -155,7 +155,7 @@ class Taking:
         journal.put(noted, f"exporting the {side} as of {moment(at)} to {noted.prefix}/")
         return Acted()
 
-    def _export(self, account: Exports, table_arn: str, kind: type[Taken]) -> Outcome:
+    def _export(self, account: ExportService, table_arn: str, kind: type[Taken]) -> Outcome:
         taken = self.taken(kind)
         assert taken is not None
         if taken.done:
@@ -166,7 +166,9 @@ class Taking:
             else self._begin(account, table_arn, kind, taken)
         )
 
-    def _begin(self, account: Exports, table_arn: str, kind: type[Taken], taken: Taken) -> Outcome:
+    def _begin(
+        self, account: ExportService, table_arn: str, kind: type[Taken], taken: Taken
+    ) -> Outcome:
         backups = account.backups()
         refuse_without_recovery(account, backups)
         if (backups.earliest or 0) > taken.export_time:
@@ -183,7 +185,7 @@ class Taking:
             if self.journal.now() - taken.intended_at > TOKEN_SECONDS:
                 return self._intend(kind, math.ceil(self.journal.now()), taken.attempt + 1)
             facts = account.start(
-                table_arn, Wanted(taken.token, taken.prefix, time=taken.export_time)
+                table_arn, ExportFilter(taken.token, taken.prefix, time=taken.export_time)
             )
         if facts is None:
             return Pending("DynamoDB to accept the export time", self.timing.poll(10))
@@ -192,7 +194,7 @@ class Taking:
         )
         return Acted()
 
-    def _follow(self, account: Exports, kind: type[Taken], taken: Taken) -> Outcome:
+    def _follow(self, account: ExportService, kind: type[Taken], taken: Taken) -> Outcome:
         facts = account.describe(taken.arn)
         if facts is None or facts.status == "FAILED":
             if taken.failed_generation not in (0, self.journal.generation):
@@ -218,7 +220,7 @@ class Taking:
         return Acted()
 
 
-def refuse_without_recovery(account: Exports, backups: Backups) -> None:
+def refuse_without_recovery(account: ExportService, backups: Backups) -> None:
     """An export needs point-in-time recovery, which costs by the month.
 
     Raises:

@@ -19,33 +19,38 @@ from bootstrap.journal.verification_records import (
 from bootstrap.run.runner import new_run_id
 from bootstrap.verify.compare import spool as spools
 from bootstrap.verify.compare.comparison import Comparison, compare
-from bootstrap.verify.compare.comparison import Progress as Compared
+from bootstrap.verify.compare.comparison import ComparisonProgress as Compared
 from bootstrap.verify.compare.partitions import DIFFERENCE_BYTES
 from bootstrap.verify.compare.spool import JUDGING_BYTES, Spool
-from bootstrap.verify.context import Desk, Options
-from bootstrap.verify.export_pair import Exports, Taking, recovery_price, refuse_without_recovery
+from bootstrap.verify.context import VerifyContext, VerifyOptions
+from bootstrap.verify.export_pair import (
+    ExportPair,
+    ExportService,
+    recovery_price,
+    refuse_without_recovery,
+)
 from bootstrap.verify.exports.manifest import Export, read_export, summary_key
 from bootstrap.verify.judge.classify import MARGIN, Moments
-from bootstrap.verify.retry import Patience
+from bootstrap.verify.retry import Poller
 
 
 @dataclass(frozen=True)
-class Round:
+class ComparedPair:
     """A pair of exports, compared, with what judging its differences needs."""
 
     comparison: Comparison
     moments: Moments
 
 
-class Rounds:
+class ExportRounds:
     """One table's rounds in this process, from wherever the last process was stopped."""
 
-    def __init__(self, desk: Desk, options: Options, patience: Patience) -> None:
+    def __init__(self, desk: VerifyContext, options: VerifyOptions, patience: Poller) -> None:
         self._desk = desk
         self._options = options
         self._patience = patience
 
-    def next(self) -> Round:
+    def next(self) -> ComparedPair:
         """A pair of exports, complete and compared."""
         options = self._options
         if options.source_export is None or options.target_export is None:
@@ -62,7 +67,7 @@ class Rounds:
 
     # -- taking the exports ----------------------------------------------------------------------
 
-    def _taken_round(self) -> Round:
+    def _taken_round(self) -> ComparedPair:
         desk, journal = self._desk, self._desk.journal
         done = journal.get(Verified)
         over = not journal.run_id or (done is not None and done.round == journal.run_id)
@@ -109,7 +114,7 @@ class Rounds:
             journal = self._desk.journal
             journal.put(Repairing(journal.run_id), "mending what differs")
 
-    def taking(self) -> Taking:
+    def taking(self) -> ExportPair:
         """What takes this round's exports and its proofs."""
         desk = self._desk
         table = desk.target.table()
@@ -118,7 +123,7 @@ class Rounds:
                 f"There is no target table {desk.table.target_table}.",
                 fix="python -m bootstrap status",
             )
-        return Taking(
+        return ExportPair(
             source=desk.source,
             target=desk.target,
             source_arn=desk.table.source_table_arn,
@@ -165,7 +170,7 @@ class Rounds:
 
     # -- exports that are there ------------------------------------------------------------------
 
-    def _given_round(self, source_arn: str, target_arn: str) -> Round:
+    def _given_round(self, source_arn: str, target_arn: str) -> ComparedPair:
         desk = self._desk
         source = self._complete(desk.source, source_arn)
         target = self._complete(desk.target, target_arn)
@@ -184,7 +189,7 @@ class Rounds:
         moments = self._moments(ours.time / 1e6, theirs.time / 1e6, caught)
         return self._compared(ours, theirs, moments)
 
-    def _complete(self, account: Exports, arn: str) -> ExportFacts:
+    def _complete(self, account: ExportService, arn: str) -> ExportFacts:
         facts = account.describe(arn)
         if facts is None or facts.status != "COMPLETED":
             raise UsageError(
@@ -250,7 +255,7 @@ class Rounds:
         bucket = self._desk.outputs.snapshot_bucket
         return read_export(self._desk.opener(), bucket, summary_key(arn, prefix or None))
 
-    def _compared(self, source: Export, target: Export, moments: Moments) -> Round:
+    def _compared(self, source: Export, target: Export, moments: Moments) -> ComparedPair:
         desk, options = self._desk, self._options
         facts = desk.source.table()
         assert facts is not None
@@ -272,7 +277,7 @@ class Rounds:
         )
         self.refuse_forgotten(moments)
         spool.check_space(comparison.counts.differing * JUDGING_BYTES)
-        return Round(comparison, moments)
+        return ComparedPair(comparison, moments)
 
     def _compared_so_far(self, progress: Compared) -> None:
         self._desk.lease.check()

@@ -12,8 +12,8 @@ from replicator.change import Change
 from replicator.consumer.decode import Record
 from replicator.consumer.outcome import Reason
 from replicator.consumer.quarantine import QuarantineStore
-from replicator.consumer.writer import Terms
-from replicator.runtime import Deadline, Effects
+from replicator.consumer.writer import CallContext
+from replicator.runtime import Deadline, Runtime
 
 CALL_MILLIS = 120_000
 
@@ -24,7 +24,7 @@ class Quarantine:
 
     store: QuarantineStore
     table: str
-    effects: Effects
+    effects: Runtime
 
     def ambiguous(self, change: Change, place: str, line: int) -> bool:
         """The same line gives the same object: a repetition writes it again."""
@@ -37,7 +37,7 @@ class Quarantine:
             aggregated=False,
             data=record_of(self.table, change),
         )
-        terms = Terms(Deadline(self.effects, CALL_MILLIS), lambda *told: None)
+        terms = CallContext(Deadline(self.effects, CALL_MILLIS), lambda *told: None)
         detail = "a backfill found it close in time to what was applied, and different"
         return self.store.put(record, Reason.AMBIGUOUS, detail, terms)
 

@@ -15,8 +15,8 @@ from bootstrap.verify.judge.attributes import Explained
 from bootstrap.verify.judge.classify import Judgement
 from replicator.change import MICROSECOND, Change, Entry, Version
 from replicator.consumer.outcome import Applied, Rejected, Result, Retry, Superseded
-from replicator.consumer.writer import Attempt, Guard, Terms
-from replicator.runtime import Deadline, Effects
+from replicator.consumer.writer import Attempt, CallContext, ConditionalWriter
+from replicator.runtime import Deadline, Runtime
 
 AT_ONCE = 100
 BYTES_AT_ONCE = 8 << 20
@@ -32,7 +32,7 @@ SAME_TIME = "not applied: a change of the very same time; a later verification m
 
 
 @dataclass(eq=False)
-class Mend(Change):
+class Repair(Change):
     """A change to the source's item. Of the target's item, only the digest has to be there."""
 
     difference: Difference
@@ -45,11 +45,11 @@ class Mend(Change):
 
 
 @dataclass(frozen=True)
-class Mender:
+class Repairer:
     """The guard, in the operator's process. `expire`: whether ledger entries may expire."""
 
-    guard: Guard
-    effects: Effects
+    guard: ConditionalWriter
+    effects: Runtime
     expire: Callable[[], bool]
 
     def apply(self, changes: Sequence[Change]) -> list[str]:
@@ -59,13 +59,13 @@ class Mender:
         def trouble(operation: str, code: str, message: str) -> None:
             heard.append(f"{operation}: {code} {message}".strip())
 
-        terms = Terms(Deadline(self.effects, CALL_MILLIS), trouble, self.expire())
+        terms = CallContext(Deadline(self.effects, CALL_MILLIS), trouble, self.expire())
         results = self.guard.apply([Attempt(change) for change in changes], terms)
         return [_told(result, heard) for result in results]
 
 
 def mended(
-    told: Iterable[tuple[Explained, Judgement, int]], mender: Mender
+    told: Iterable[tuple[Explained, Judgement, int]], mender: Repairer
 ) -> Iterator[tuple[Explained, Judgement, str]]:
     """Applies the source's items, some at a time, each with a version in µs; says what became of
     each.
@@ -76,7 +76,7 @@ def mended(
     for each, judgement, micros in told:
         version = Version(micros, MICROSECOND)
         images = (each.target, each.source)
-        change = Mend(each.key, *images, version, version.micros / 1e6, each.difference)
+        change = Repair(each.key, *images, version, version.micros / 1e6, each.difference)
         group.append((each, judgement, change))
         size += change.size
         if len(group) >= AT_ONCE or size >= BYTES_AT_ONCE:
@@ -87,7 +87,7 @@ def mended(
 
 
 def _apply(
-    mender: Mender, group: list[tuple[Explained, Judgement, Change]]
+    mender: Repairer, group: list[tuple[Explained, Judgement, Change]]
 ) -> Iterator[tuple[Explained, Judgement, str]]:
     outcomes = mender.apply([change for _, _, change in group])
     for (each, judgement, _), outcome in zip(group, outcomes, strict=True):

@@ -16,7 +16,7 @@ SLICE_SECONDS = 5.0
 
 
 @dataclass
-class Patience:
+class Poller:
     """One process's waiting for one table."""
 
     lease: Lease

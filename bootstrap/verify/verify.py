@@ -16,30 +16,30 @@ from bootstrap.core.formatting import number
 from bootstrap.journal.journal import Row
 from bootstrap.journal.records import State
 from bootstrap.journal.verification_records import ReadProof, Verified
-from bootstrap.verify.compare.external_sort import Keys
+from bootstrap.verify.compare.external_sort import KeySpool
 from bootstrap.verify.compare.partitions import Difference
-from bootstrap.verify.context import Desk, Options
-from bootstrap.verify.export_rounds import Round, Rounds
+from bootstrap.verify.context import VerifyContext, VerifyOptions
+from bootstrap.verify.export_rounds import ComparedPair, ExportRounds
 from bootstrap.verify.judge.attributes import explain
 from bootstrap.verify.judge.classify import Judgement, Moments
-from bootstrap.verify.judge.point_reads import Reading
+from bootstrap.verify.judge.point_reads import PointReads
 from bootstrap.verify.judge.report import (
     Entries,
+    Judgements,
     Report,
-    Verdict,
     judged,
     open_report,
     told,
 )
 from bootstrap.verify.repair import APPLIED, MOST_UNASKED, mended
-from bootstrap.verify.retry import Patience
+from bootstrap.verify.retry import Poller
 
 MOST_ROUNDS = 10
 READY = (State.REPLICATING, State.DEGRADED)
 
 
 @dataclass(frozen=True)
-class Remembering:
+class RetentionCheckedLedger:
     """The ledger, held after each read against how long it remembers."""
 
     ledger: Entries
@@ -52,7 +52,7 @@ class Remembering:
 
 
 @dataclass(frozen=True)
-class Found:
+class VerifyResult:
     """What came out, and where it is written down."""
 
     verified: Verified
@@ -67,17 +67,17 @@ class Found:
 class Verification:
     """A verification of one table in this process."""
 
-    def __init__(self, desk: Desk, options: Options) -> None:
+    def __init__(self, desk: VerifyContext, options: VerifyOptions) -> None:
         self._desk = desk
         self._options = options
-        self._patience = Patience(desk.lease, desk.clock, desk.timing, desk.say)
-        self._series = Rounds(desk, options, self._patience)
+        self._patience = Poller(desk.lease, desk.clock, desk.timing, desk.say)
+        self._series = ExportRounds(desk, options, self._patience)
         self._repaired = 0
         self._reads = 0
         self._dry_run = False
         self._kept = contextlib.ExitStack()
 
-    def run(self) -> Found:
+    def run(self) -> VerifyResult:
         """From wherever the last one was stopped to its result.
 
         Raises:
@@ -115,10 +115,10 @@ class Verification:
 
     # -- rounds ----------------------------------------------------------------------------------
 
-    def _rounds(self) -> Found:
+    def _rounds(self) -> VerifyResult:
         options = self._options
         report = options.report or self._default_report()
-        verdict: Verdict | None = None
+        verdict: Judgements | None = None
         first: Moments | None = None
         rounds = 0
         reported = self._keys()
@@ -151,18 +151,18 @@ class Verification:
         self._note(found)
         self._kept.close()
         last.comparison.spool.remove()
-        return Found(found, report, rounds, self._dry_run, self._reads)
+        return VerifyResult(found, report, rounds, self._dry_run, self._reads)
 
     def _judge(
-        self, last: Round, before: Verdict | None, reported: Keys, writer: Report
-    ) -> Verdict:
+        self, last: ComparedPair, before: Judgements | None, reported: KeySpool, writer: Report
+    ) -> Judgements:
         """Judges one round. A key is unjudged as long as no round could judge it."""
         desk = self._desk
-        verdict = Verdict(self._keys())
+        verdict = Judgements(self._keys())
         if before is not None:
             verdict.counts = before.counts
         refuse_forgotten = partial(self._series.refuse_forgotten, last.moments)
-        ledger = Remembering(desk.ledger, refuse_forgotten)
+        ledger = RetentionCheckedLedger(desk.ledger, refuse_forgotten)
         mends = self._mends(last, ledger)
         differing = told(
             desk.opener(),
@@ -203,7 +203,7 @@ class Verification:
         return verdict
 
     def _read_source(
-        self, last: Round, verdict: Verdict, reported: Keys, to: Report, mends: bool
+        self, last: ComparedPair, verdict: Judgements, reported: KeySpool, to: Report, mends: bool
     ) -> None:
         """Judges by single reads what this round's exports could not."""
         desk, taking = self._desk, self._series.taking()
@@ -215,7 +215,7 @@ class Verification:
             self._patience.wait(lambda: taking.until(needed, ReadProof))
 
         left = self._keys()
-        reading = Reading(desk.source_items, desk.target_items, desk.ledger, prove, fuzz, left)
+        reading = PointReads(desk.source_items, desk.target_items, desk.ledger, prove, fuzz, left)
         unjudged = verdict.unjudged.among(compared.differences(), lambda each: each.key)
         some = ((_one_side(d), Judgement.CHANGED_SINCE) for d, known in unjudged if known)
         explained = explain(desk.opener(), compared, some, check=desk.lease.check)
@@ -233,11 +233,11 @@ class Verification:
         verdict.unjudged.close()
         verdict.unjudged = left
 
-    def _keys(self) -> Keys:
+    def _keys(self) -> KeySpool:
         """A set of key digests, as long as this process runs: another one judges anew."""
-        return self._kept.enter_context(contextlib.closing(Keys(self._options.spool)))
+        return self._kept.enter_context(contextlib.closing(KeySpool(self._options.spool)))
 
-    def _mends(self, last: Round, ledger: Entries) -> bool:
+    def _mends(self, last: ComparedPair, ledger: Entries) -> bool:
         """Whether this round's differences are mended, and not only shown."""
         options = self._options
         if not options.repair:
@@ -255,7 +255,7 @@ class Verification:
             self._dry_run = count > MOST_UNASKED
         return not self._dry_run
 
-    def _verified(self, last: Round, verdict: Verdict, first: Moments) -> Verified:
+    def _verified(self, last: ComparedPair, verdict: Judgements, first: Moments) -> Verified:
         counts, moments = last.comparison.counts, last.moments
         unjudged, differing = len(verdict.unjudged), verdict.differences
         before = self._desk.journal.get(Verified)

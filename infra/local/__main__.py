@@ -16,7 +16,7 @@ from infra.local.bindings.inputs import BindingError
 from infra.local.bootstrap_process import BootstrapFailedError
 from infra.local.cloud import LocalCloudError
 from infra.local.data.datafile import DataFileError
-from infra.local.demo import Options
+from infra.local.demo import DemoOptions
 from infra.local.demo import run as run_demo
 from infra.local.emulator.chaos.rates import parse as parse_chaos
 from infra.local.serve import run as run_serve
@@ -30,7 +30,7 @@ FAILED, USAGE = 1, 2
 TAIL = 8
 PIPE_WIDTH = 110
 
-DEFAULT = Options()
+DEFAULT = DemoOptions()
 EXPECTED = (
     BindingError,
     BootstrapFailedError,
@@ -177,7 +177,7 @@ def demo(context: click.Context, /, **options: Any) -> None:
         parse_chaos(options["chaos"])
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    chosen = Options(**options)
+    chosen = DemoOptions(**options)
     sys.exit(outcome(lambda console: run_demo(chosen, console), chosen.directory))
 
 

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 from infra.local import setup
-from infra.local.bootstrap_process import BootstrapFailedError, Operator, typed
+from infra.local.bootstrap_process import BootstrapFailedError, OperatorProcess, typed
 from infra.local.cloud import LocalCloud
 from infra.local.data import datafile
 from infra.local.data.datafile import DataFile, KeyOption
@@ -27,7 +27,7 @@ from infra.local.data.items import Item
 from infra.local.emulator.chaos.rates import parse as parse_chaos
 from infra.local.results import stream_records, summary, table_check
 from infra.local.results.consumer_logs import Consumption
-from infra.local.results.report import Phase, Report, phases_of
+from infra.local.results.report import DemoReport, Phase, phases_of
 from infra.local.stall_detector import Watch, refusals_in_log
 from infra.local.workload.writers import Writers, WriterSettings
 
@@ -38,7 +38,7 @@ LOG_SECONDS = 20
 
 
 @dataclass(frozen=True)
-class Options:
+class DemoOptions:
     """What the user can say."""
 
     items: int = 20_000
@@ -85,7 +85,7 @@ class Data:
         return text
 
 
-def choose_data(options: Options) -> Data:
+def choose_data(options: DemoOptions) -> Data:
     """Generated items, or the user's file after it has been checked from end to end.
 
     Raises:
@@ -98,7 +98,7 @@ def choose_data(options: Options) -> Data:
     return Data(Sampled.load(file.path, file.keys), file.items, file)
 
 
-def run(options: Options, console: Console) -> bool:
+def run(options: DemoOptions, console: Console) -> bool:
     """Runs the demo and returns whether everything was as it should be.
 
     Raises:
@@ -125,7 +125,7 @@ class Demo:
     """One run; what it starts is put on the stack, to be stopped in reverse order."""
 
     def __init__(
-        self, options: Options, data: Data, directory: Path, stack: ExitStack, console: Console
+        self, options: DemoOptions, data: Data, directory: Path, stack: ExitStack, console: Console
     ) -> None:
         self._options = options
         self._data = data
@@ -134,7 +134,7 @@ class Demo:
         self._stack = stack
         self._console = console
 
-    def play(self, began: float) -> Report:
+    def play(self, began: float) -> DemoReport:
         """Everything from an empty machine to the verdict."""
         self._say("Data", str(self._data))
         with self._console.status("Building the Lambda archive for this machine (once)"):
@@ -152,7 +152,7 @@ class Demo:
         took = f"in {time.time() - started:.1f} s"
         self._say("Deployed", f"the Pulumi program, {took}; outputs in {setup.short(outputs_file)}")
         watch = Watch(cloud, lane, writers.check)
-        operator = Operator(cloud, outputs_file)
+        operator = OperatorProcess(cloud, outputs_file)
         self._bootstrap(operator, watch)
         history = operator.history()
         self._write_on(writers, watch, _buffered_since(history))
@@ -188,7 +188,7 @@ class Demo:
         self._say("Writers", f"about {self._options.rate:g} writes a second from now on")
         return writers
 
-    def _bootstrap(self, operator: Operator, watch: Watch) -> None:
+    def _bootstrap(self, operator: OperatorProcess, watch: Watch) -> None:
         self._say("Bootstrap", f"python {shlex.join(operator.command('run'))}")
         try:
             operator.run(watch, self._options.patience)
@@ -196,7 +196,7 @@ class Demo:
             complaints = watch.consumption().complaints
             raise error.with_complaint(complaints[-1]) if complaints else error from None
 
-    def _verify(self, operator: Operator, watch: Watch) -> Mapping[str, Any]:
+    def _verify(self, operator: OperatorProcess, watch: Watch) -> Mapping[str, Any]:
         """What the operator's own verification finds: the comparison after it is its judge."""
         report, spool = self._directory / "verify.jsonl", self._directory / "verify"
         command = operator.command("verify", "--spool", typed(spool), "--report", typed(report))
@@ -233,18 +233,18 @@ class Demo:
         phases: Sequence[Phase],
         verified: Mapping[str, Any],
         began: float,
-    ) -> Report:
+    ) -> DemoReport:
         self._say("Comparing", "both tables, read from the local cloud with root credentials")
         jury = table_check.Judge(
-            table_check.Place(cloud.client("dynamodb", cloud.source), self._shape.name),
-            table_check.Place(cloud.client("dynamodb", cloud.target), lane["targetTable"]),
+            table_check.CheckedTable(cloud.client("dynamodb", cloud.source), self._shape.name),
+            table_check.CheckedTable(cloud.client("dynamodb", cloud.target), lane["targetTable"]),
             self._shape,
         )
         comparison = jury.compare()
         captured = stream_records.read(cloud.client("kinesis", cloud.source), lane["streamName"])
         s3 = cloud.client("s3", cloud.target)
         there = cloud.client("s3", cloud.target, lane["consumerRegion"])
-        return Report(
+        return DemoReport(
             items_seeded=self._data.items,
             min_changes=self._options.min_changes,
             tally=writers.tally(),

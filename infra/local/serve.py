@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from infra.local import setup
-from infra.local.bootstrap_process import Operator
+from infra.local.bootstrap_process import OperatorProcess
 from infra.local.cloud import SECRET, LocalCloud
 from infra.local.data.items import Item, KeyAttribute, KeySchema, TableShape
 from infra.local.stall_detector import Watch
@@ -53,7 +53,7 @@ def run(directory: Path, console: Console) -> bool:
         setup.seed(dynamodb, ORDERS.name, examples(), ORDERS.keys)
         outputs_file = place / "outputs.json"
         lane = setup.deploy_stack(cloud, ORDERS.name, archive, outputs_file)["tables"][0]
-        Operator(cloud, outputs_file).run(Watch(cloud, lane), PATIENCE)
+        OperatorProcess(cloud, outputs_file).run(Watch(cloud, lane), PATIENCE)
         environment = write_environment(cloud, place / "env.sh")
         _tell(cloud, lane, outputs_file, environment, console)
         while True:

@@ -26,7 +26,7 @@ STAYS = (
 
 
 @dataclass(frozen=True)
-class Lane:
+class AlarmInputs:
     """What of a table the alarms' dimensions and limits are made of.
 
     Names that Pulumi makes up may be Outputs.

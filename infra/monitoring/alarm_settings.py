@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
-from infra.config_validation import NOT_GIVEN, Section
+from infra.config_validation import NOT_GIVEN, ConfigReader
 
 EMAIL = r"[^@\s]+@[^@\s]+\.[^@\s]+"
 TOPIC_ARN = r"arn:aws[a-z-]*:sns:([a-z0-9-]+):[0-9]{12}:[A-Za-z0-9_-]{1,256}"
@@ -80,7 +80,7 @@ class AlarmSettings:
     thresholds: Thresholds = field(default_factory=Thresholds)
 
 
-def read(top: Section, regions: Mapping[str, str]) -> AlarmSettings:
+def read(top: ConfigReader, regions: Mapping[str, str]) -> AlarmSettings:
     """The section, checked. `regions` says in which Region each place is."""
     section = top.section("alarms", "write alarms: {emails: [team@example.com]}", required=False)
     settings = AlarmSettings(
@@ -99,7 +99,7 @@ def read(top: Section, regions: Mapping[str, str]) -> AlarmSettings:
     return settings
 
 
-def _emails(section: Section) -> tuple[str, ...]:
+def _emails(section: ConfigReader) -> tuple[str, ...]:
     mend = "write emails: [team@example.com]"
     given = section.sequence("emails", mend)
     for n, value in enumerate(given):
@@ -108,7 +108,7 @@ def _emails(section: Section) -> tuple[str, ...]:
     return tuple(str(value) for value in given)
 
 
-def _topics(section: Section, regions: Mapping[str, str]) -> dict[str, str]:
+def _topics(section: ConfigReader, regions: Mapping[str, str]) -> dict[str, str]:
     if section.raw("topics") is NOT_GIVEN:
         return {}
     topics = section.section("topics", "write topics: {source: ARN, consumer: ARN, target: ARN}")
@@ -127,7 +127,7 @@ def _topics(section: Section, regions: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def _thresholds(section: Section) -> Thresholds:
+def _thresholds(section: ConfigReader) -> Thresholds:
     given = section.section(
         "thresholds", "write thresholds: {replicationLagSeconds: 60}", required=False
     )

@@ -21,8 +21,8 @@ from infra.monitoring.alarm import (
     MINUTE,
     NAMESPACE,
     Alarm,
+    AlarmInputs,
     Comparison,
-    Lane,
     Missing,
 )
 from infra.monitoring.alarm_settings import Thresholds
@@ -30,7 +30,7 @@ from replicator.watchdog import detectors
 from replicator.watchdog.detectors import Detector
 
 
-def alarms(lane: Lane, limits: Thresholds) -> tuple[Alarm, ...]:
+def alarms(lane: AlarmInputs, limits: Thresholds) -> tuple[Alarm, ...]:
     """All alarms of a table, the worst first."""
     return (
         *_losses(lane),
@@ -44,7 +44,7 @@ def alarms(lane: Lane, limits: Thresholds) -> tuple[Alarm, ...]:
 
 
 def _gauge(
-    lane: Lane,
+    lane: AlarmInputs,
     name: str,
     detector: Detector,
     comparison: Comparison,
@@ -73,12 +73,12 @@ def _gauge(
     )
 
 
-def _above(lane: Lane, name: str, detector: Detector, fires: str) -> Alarm:
+def _above(lane: AlarmInputs, name: str, detector: Detector, fires: str) -> Alarm:
     return _gauge(lane, name, detector, "GreaterThanThreshold", 0, fires, critical=True)
 
 
 def _below(
-    lane: Lane, name: str, detector: Detector, fires: str, *, critical: bool = False
+    lane: AlarmInputs, name: str, detector: Detector, fires: str, *, critical: bool = False
 ) -> Alarm:
     return _gauge(
         lane,
@@ -92,7 +92,7 @@ def _below(
     )
 
 
-def _losses(lane: Lane) -> Sequence[Alarm]:
+def _losses(lane: AlarmInputs) -> Sequence[Alarm]:
     return (
         _below(
             lane,
@@ -138,7 +138,7 @@ def _losses(lane: Lane) -> Sequence[Alarm]:
     )
 
 
-def _watchdog(lane: Lane) -> Sequence[Alarm]:
+def _watchdog(lane: AlarmInputs) -> Sequence[Alarm]:
     dimensions = {"Stack": lane.stack, "Table": lane.source_table}
     return (
         Alarm(
@@ -180,7 +180,7 @@ def _watchdog(lane: Lane) -> Sequence[Alarm]:
     )
 
 
-def _machinery(lane: Lane) -> Sequence[Alarm]:
+def _machinery(lane: AlarmInputs) -> Sequence[Alarm]:
     return (
         _below(
             lane,
@@ -218,7 +218,7 @@ def _machinery(lane: Lane) -> Sequence[Alarm]:
     )
 
 
-def _lag(lane: Lane, limits: Thresholds) -> Sequence[Alarm]:
+def _lag(lane: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
     age = limits.iterator_age_minutes
     ledger_seconds = lane.ledger_retention_days * DAY * limits.ledger_used_percent / 100
     return (
@@ -284,7 +284,7 @@ def _lag(lane: Lane, limits: Thresholds) -> Sequence[Alarm]:
 
 
 def _iterator_age(
-    lane: Lane,
+    lane: AlarmInputs,
     name: str,
     seconds: float,
     fires: str,
@@ -313,7 +313,7 @@ def _iterator_age(
     )
 
 
-def _source(lane: Lane, limits: Thresholds) -> Sequence[Alarm]:
+def _source(lane: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
     return (
         *(
             Alarm(
@@ -391,7 +391,7 @@ def _source(lane: Lane, limits: Thresholds) -> Sequence[Alarm]:
     )
 
 
-def _function(lane: Lane, limits: Thresholds) -> Sequence[Alarm]:
+def _function(lane: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
     longest = lane.timeout_seconds * limits.duration_used_percent / 100
     rows: Sequence[tuple[str, str, str, Comparison, float, str, str, str]] = (
         (
@@ -448,7 +448,7 @@ def _function(lane: Lane, limits: Thresholds) -> Sequence[Alarm]:
     ]
 
 
-def _throttles(lane: Lane, limits: Thresholds) -> Sequence[Alarm]:
+def _throttles(lane: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
     first = (
         "the table's maximum throughput and the account's quota; a hot key: no partition takes "
         "more than 1,000 write units a second, and each write costs double here."
@@ -494,5 +494,5 @@ def _throttles(lane: Lane, limits: Thresholds) -> Sequence[Alarm]:
     )
 
 
-def _replication(lane: Lane) -> dict[str, object]:
+def _replication(lane: AlarmInputs) -> dict[str, object]:
     return {"TableName": lane.source_table, "DelegatedOperation": "KinesisDataStream"}

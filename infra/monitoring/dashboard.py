@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from infra.monitoring.alarm import NAMESPACE, Lane
+from infra.monitoring.alarm import NAMESPACE, AlarmInputs
 from replicator.watchdog import detectors
 
 WIDTH = 24
@@ -29,7 +29,7 @@ Series = list[object]
 
 
 def body(
-    lanes: Sequence[Lane],
+    lanes: Sequence[AlarmInputs],
     alarm_arns: Mapping[str, Sequence[object]],
     *,
     elsewhere: Mapping[str, Sequence[str]],
@@ -96,12 +96,12 @@ def _graph(
     }
 
 
-def _ours(lane: Lane, metric: str, statistic: str, label: str = "") -> Series:
+def _ours(lane: AlarmInputs, metric: str, statistic: str, label: str = "") -> Series:
     options = {"stat": statistic, **({"label": label} if label else {})}
     return [NAMESPACE, metric, "Stack", lane.stack, "Table", lane.source_table, options]
 
 
-def _lambda(lane: Lane, metric: str, statistic: str) -> Series:
+def _lambda(lane: AlarmInputs, metric: str, statistic: str) -> Series:
     return ["AWS/Lambda", metric, "FunctionName", lane.function, {"stat": statistic}]
 
 
@@ -111,11 +111,11 @@ def _elsewhere(names: Mapping[str, Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def _alarms(lane: Lane, arns: Sequence[object]) -> Json:
+def _alarms(lane: AlarmInputs, arns: Sequence[object]) -> Json:
     return {"title": f"{lane.source_table}: alarms", "alarms": list(arns)}
 
 
-def _losses(lane: Lane, region: str) -> Json:
+def _losses(lane: AlarmInputs, region: str) -> Json:
     shown = (
         (detectors.DESTINATION.metric, "Minimum", "destination active"),
         (detectors.SOURCE.metric, "Maximum", "source re-created"),
@@ -132,12 +132,12 @@ def _losses(lane: Lane, region: str) -> Json:
     return _graph(title, region, series, view="singleValue", period=300)
 
 
-def _lag(lane: Lane, region: str) -> Json:
+def _lag(lane: AlarmInputs, region: str) -> Json:
     series = [_ours(lane, "ReplicationLag", stat) for stat in ("p50", "p99", "Maximum")]
     return _graph(f"{lane.source_table}: change to applied (ms)", region, series)
 
 
-def _ages(lane: Lane, region: str) -> Json:
+def _ages(lane: AlarmInputs, region: str) -> Json:
     series = [
         _lambda(lane, "IteratorAge", "Maximum"),
         _ours(lane, detectors.PROBE_LAG, "Maximum", "probe, stream to ledger (s)"),
@@ -147,18 +147,18 @@ def _ages(lane: Lane, region: str) -> Json:
     return _graph(f"{lane.source_table}: waiting", region, series)
 
 
-def _buffer(lane: Lane, region: str) -> Json:
+def _buffer(lane: AlarmInputs, region: str) -> Json:
     series = [_ours(lane, detectors.BUFFER.metric, "Maximum", "share of retention")]
     return _graph(f"{lane.source_table}: buffer used", region, series, period=300)
 
 
-def _changes(lane: Lane, region: str) -> Json:
+def _changes(lane: AlarmInputs, region: str) -> Json:
     names = ("Received", "Applied", "Superseded", "Quarantined", "Retried")
     series = [_ours(lane, f"Changes{name}", "Sum") for name in names]
     return _graph(f"{lane.source_table}: changes a minute", region, series)
 
 
-def _function(lane: Lane, region: str) -> Json:
+def _function(lane: AlarmInputs, region: str) -> Json:
     series = [
         _lambda(lane, "Invocations", "Sum"),
         _lambda(lane, "Errors", "Sum"),
@@ -169,7 +169,7 @@ def _function(lane: Lane, region: str) -> Json:
     return _graph(f"{lane.source_table}: consumer", region, series)
 
 
-def _writes(lane: Lane, region: str) -> Json:
+def _writes(lane: AlarmInputs, region: str) -> Json:
     series: list[Series] = [
         ["AWS/DynamoDB", "ConsumedWriteCapacityUnits", "TableName", table, {"stat": "Sum"}]
         for table in (lane.target_table, lane.ledger)
@@ -182,6 +182,6 @@ def _writes(lane: Lane, region: str) -> Json:
     return _graph(f"{lane.source_table}: write units and throttled a minute", region, series)
 
 
-def _throttles(lane: Lane, region: str) -> Json:
+def _throttles(lane: AlarmInputs, region: str) -> Json:
     series = [_ours(lane, "TargetThrottles", "Sum")]
     return _graph(f"{lane.source_table}: throttled calls", region, series)

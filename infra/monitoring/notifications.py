@@ -13,17 +13,17 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.accounts import Accounts
-from infra.config import Settings, Table
+from infra.config import StackSettings, Table
 from infra.consumer import TIMEOUT_SECONDS
 from infra.monitoring import dashboard
-from infra.monitoring.alarm import Alarm, Lane
+from infra.monitoring.alarm import Alarm, AlarmInputs
 from infra.monitoring.alarm_settings import PLACES, Thresholds
 from infra.monitoring.alarms import alarms
-from infra.table_stack import Parts
+from infra.table_stack import TableStack
 
 
 @dataclass(frozen=True)
-class Place:
+class AlarmPlace:
     """Where alarms stand: an account and a Region."""
 
     side: str
@@ -31,13 +31,13 @@ class Place:
     provider: aws.Provider
 
 
-def places(settings: Settings, accounts: Accounts) -> dict[str, Place]:
+def places(settings: StackSettings, accounts: Accounts) -> dict[str, AlarmPlace]:
     """Consumer and target are one place where source and target share their Region."""
     here, there = settings.source.region, settings.target.region
     return {
-        "source": Place("source", here, accounts.source),
-        "consumer": Place("target", here, accounts.target),
-        "target": Place("target", there, accounts.target),
+        "source": AlarmPlace("source", here, accounts.source),
+        "consumer": AlarmPlace("target", here, accounts.target),
+        "target": AlarmPlace("target", there, accounts.target),
     }
 
 
@@ -51,11 +51,11 @@ class Notifications(pulumi.ComponentResource):
 
     topics: Mapping[str, pulumi.Input[str]]
 
-    def __init__(self, name: str, settings: Settings, accounts: Accounts) -> None:
+    def __init__(self, name: str, settings: StackSettings, accounts: Accounts) -> None:
         super().__init__("replication:index:Notifications", name)
         given = settings.alarms.topics
         where = places(settings, accounts)
-        made: dict[Place, pulumi.Output[str]] = {}
+        made: dict[AlarmPlace, pulumi.Output[str]] = {}
         topics: dict[str, pulumi.Input[str]] = {}
         for place in PLACES:
             if place in given:
@@ -67,7 +67,7 @@ class Notifications(pulumi.ComponentResource):
         self.topics = topics
         self.register_outputs({"topics": dict(topics)})
 
-    def _topic(self, name: str, place: Place, settings: Settings) -> pulumi.Output[str]:
+    def _topic(self, name: str, place: AlarmPlace, settings: StackSettings) -> pulumi.Output[str]:
         opts = pulumi.ResourceOptions(parent=self, provider=place.provider)
         # SNS's own default policy lets the account publish, and CloudWatch on its behalf.
         topic = aws.sns.Topic(name, region=place.region, opts=opts)
@@ -83,10 +83,10 @@ class Notifications(pulumi.ComponentResource):
         return topic.arn
 
 
-class Alarms(pulumi.ComponentResource):
+class TableAlarms(pulumi.ComponentResource):
     """All alarms of one table, each where its metric is."""
 
-    lane: Lane
+    lane: AlarmInputs
     shown: list[pulumi.Output[str]]
     """ARNs of the alarms that the dashboard shows: those of its own account and Region."""
     elsewhere: dict[str, list[str]]
@@ -94,15 +94,15 @@ class Alarms(pulumi.ComponentResource):
 
     def __init__(
         self,
-        parts: Parts,
-        settings: Settings,
+        parts: TableStack,
+        settings: StackSettings,
         accounts: Accounts,
         topics: Mapping[str, pulumi.Input[str]],
     ) -> None:
         table = parts.table
         name = f"{table.prefix}-alarm"
         super().__init__("replication:index:Alarms", name)
-        self.lane = Lane(
+        self.lane = AlarmInputs(
             stack=pulumi.get_stack(),
             source_table=table.source,
             target_table=table.target,
@@ -126,7 +126,7 @@ class Alarms(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _alarm(
-        self, name: str, alarm: Alarm, place: Place, topics: Mapping[str, pulumi.Input[str]]
+        self, name: str, alarm: Alarm, place: AlarmPlace, topics: Mapping[str, pulumi.Input[str]]
     ) -> aws.cloudwatch.MetricAlarm:
         percentile = alarm.statistic.startswith("p")
         return aws.cloudwatch.MetricAlarm(
@@ -150,7 +150,9 @@ class Alarms(pulumi.ComponentResource):
         )
 
 
-def show(name: str, settings: Settings, accounts: Accounts, tables: Sequence[Alarms]) -> None:
+def show(
+    name: str, settings: StackSettings, accounts: Accounts, tables: Sequence[TableAlarms]
+) -> None:
     """The stack's dashboard."""
     body = dashboard.body(
         [each.lane for each in tables],
@@ -178,7 +180,7 @@ MISSING = {"breaching": "fires", "notBreaching": "is fine", "ignore": "changes n
 
 def readme() -> str:
     """The README's section about alarms, with the defaults."""
-    lane = Lane(
+    lane = AlarmInputs(
         stack="STACK",
         source_table="SOURCE",
         target_table="TARGET",

@@ -14,10 +14,10 @@ from typing import Any, Protocol
 
 from replicator.change import Change, Probe
 from replicator.consumer import decode
-from replicator.consumer.circuit_breaker import Breaker
+from replicator.consumer.circuit_breaker import CircuitBreaker
 from replicator.consumer.decode import EnvelopeError, Foreign, Record, Unusable
-from replicator.consumer.key_queue import Candidate, Line, Slot
-from replicator.consumer.ledger import LedgerGuard
+from replicator.consumer.key_queue import KeyQueue, QuarantineCandidate, RecordState
+from replicator.consumer.ledger import LedgerWriter
 from replicator.consumer.metrics import (
     APPLIED,
     BREAKER,
@@ -25,14 +25,14 @@ from replicator.consumer.metrics import (
     RECEIVED,
     RETRIED,
     SUPERSEDED,
-    Tally,
+    InvocationStats,
 )
 from replicator.consumer.outcome import Applied, Outcome, Quarantined, Reason, Retry, Superseded
 from replicator.consumer.probe_rows import ProbeRows
 from replicator.consumer.quarantine import QuarantineStore
-from replicator.consumer.writer import Guard, Terms
-from replicator.runtime import Deadline, Effects
-from replicator.settings import Config, Settings, SettingsRow
+from replicator.consumer.writer import CallContext, ConditionalWriter
+from replicator.runtime import Deadline, Runtime
+from replicator.settings import ConsumerConfig, ConsumerSettings, SettingsRow
 
 Report = dict[str, Any]
 """`batchItemFailures`, as Lambda reads it: the sequence number from which to deliver again."""
@@ -43,37 +43,37 @@ class BatchFailedError(Exception):
 
 
 class Emitter(Protocol):
-    def emit(self, tally: Tally) -> None: ...
+    def emit(self, tally: InvocationStats) -> None: ...
 
 
 @dataclass
 class Consumer:
     """Handles events of one table's stream; lives as long as its container, keeps only caches."""
 
-    config: Config
-    guard: Guard
+    config: ConsumerConfig
+    guard: ConditionalWriter
     store: QuarantineStore
     settings: SettingsRow
     probes: ProbeRows
-    effects: Effects
+    effects: Runtime
     logger: Any
     meter: Emitter
-    breaker: Breaker
+    breaker: CircuitBreaker
     _recent: deque[frozenset[str]] = field(default_factory=partial(deque, maxlen=8))
 
     @classmethod
     def build(
         cls,
-        config: Config,
+        config: ConsumerConfig,
         *,
         dynamodb: Any,
         s3: Any,
-        effects: Effects,
+        effects: Runtime,
         logger: Any,
         meter: Emitter,
     ) -> Consumer:
         """A consumer on two clients with boto3's methods."""
-        guard = LedgerGuard(
+        guard = LedgerWriter(
             dynamodb,
             target_table=config.target_table,
             ledger_table=config.ledger_table,
@@ -96,7 +96,7 @@ class Consumer:
             effects=effects,
             logger=logger,
             meter=meter,
-            breaker=Breaker(effects.clock, config.quarantine_burst),
+            breaker=CircuitBreaker(effects.clock, config.quarantine_burst),
         )
 
     def handle(self, event: Any, remaining_millis: float) -> Report:
@@ -110,7 +110,7 @@ class Consumer:
                 report that names no record it promises neither (Lambda Developer Guide,
                 services-kinesis-batchfailurereporting).
         """
-        tally = Tally(self.logger)
+        tally = InvocationStats(self.logger)
         deadline = Deadline(self.effects, remaining_millis)
         if (place := decode.single(event)) is not None:
             tally.single(place)
@@ -128,9 +128,9 @@ class Consumer:
         # Out here it has no context: Lambda logs it, and the cause's message may hold an item.
         raise BatchFailedError(failure)
 
-    def _applied(self, event: Any, deadline: Deadline, tally: Tally) -> Report:
+    def _applied(self, event: Any, deadline: Deadline, tally: InvocationStats) -> Report:
         records = decode.envelope(event)
-        terms = Terms(deadline, tally.trouble)
+        terms = CallContext(deadline, tally.trouble)
         seen = self._seen(records)
         settings = self.settings.read(terms)
         if settings is None:
@@ -149,7 +149,7 @@ class Consumer:
         self._recent.append(numbers)
         return frozenset(seen)
 
-    def _fail(self, records: Sequence[Record], tally: Tally, why: str) -> Report:
+    def _fail(self, records: Sequence[Record], tally: InvocationStats, why: str) -> Report:
         tally.counts[RECEIVED] = tally.counts[RETRIED] = len(records)
         tally.failed(why, records=len(records))
         return report_from(record.sequence_number for record in records)
@@ -162,9 +162,9 @@ class _Batch:
         self,
         consumer: Consumer,
         records: Sequence[Record],
-        settings: Settings,
-        terms: Terms,
-        tally: Tally,
+        settings: ConsumerSettings,
+        terms: CallContext,
+        tally: InvocationStats,
         seen: frozenset[str],
     ) -> None:
         self._consumer = consumer
@@ -173,9 +173,9 @@ class _Batch:
         self._tally = tally
         self._seen = seen
         self._slots = [slot for record in records for slot in self._unpack(record)]
-        self._lines: list[Line] = []
-        self._parked: list[Candidate] = []
-        self._suspects: list[Candidate] = []
+        self._lines: list[KeyQueue] = []
+        self._parked: list[QuarantineCandidate] = []
+        self._suspects: list[QuarantineCandidate] = []
         self._suspected: set[str] = set()
         self._received = len(
             {
@@ -206,25 +206,27 @@ class _Batch:
             self._tally.waits(first.record, self._why(first))
         return report_from(slot.record.sequence_number for slot in failed)
 
-    def _why(self, slot: Slot) -> str:
+    def _why(self, slot: RecordState) -> str:
         if self._tripped:
             return "too many records for quarantine"
         return slot.outcome.why if isinstance(slot.outcome, Retry) else "a record before it waits"
 
     # Reading.
 
-    def _unpack(self, record: Record) -> list[Slot]:
+    def _unpack(self, record: Record) -> list[RecordState]:
         if f"{record.shard_id}:{record.sequence_number}" in self._settings.parks:
-            return [Slot(record, Unusable(Reason.PARKED, "parked by an operator"))]
+            return [RecordState(record, Unusable(Reason.PARKED, "parked by an operator"))]
         found = decode.user_records(record)
         if isinstance(found, Unusable):
-            return [Slot(record, found)]
+            return [RecordState(record, found)]
         table = self._consumer.config.source_table
-        return [Slot(user_record, decode.content(user_record, table)) for user_record in found]
+        return [
+            RecordState(user_record, decode.content(user_record, table)) for user_record in found
+        ]
 
     def _sort(self) -> None:
         """Gives each slot its way: to quarantine, to a line, or an outcome at once."""
-        keys: dict[bytes, list[tuple[Slot, Change]]] = {}
+        keys: dict[bytes, list[tuple[RecordState, Change]]] = {}
         floor, fence = self._settings.floor, self._settings.fence
         for slot in self._slots:
             content = slot.content
@@ -244,10 +246,10 @@ class _Batch:
                     f"{self._consumer.config.source_table!r}",
                 )
             elif isinstance(content, Unusable):
-                candidate = Candidate(slot, content.reason, content.detail)
+                candidate = QuarantineCandidate(slot, content.reason, content.detail)
                 parked = content.reason is Reason.PARKED
                 (self._parked if parked else self._suspects).append(candidate)
-        self._lines = [Line(changes, self._seen) for changes in keys.values()]
+        self._lines = [KeyQueue(changes, self._seen) for changes in keys.values()]
         self._check_burst()
 
     # Writing.
@@ -282,7 +284,7 @@ class _Batch:
     def _now_suspected(self) -> set[str]:
         return {candidate.slot.record.sequence_number for candidate in self._faulty()}
 
-    def _faulty(self) -> list[Candidate]:
+    def _faulty(self) -> list[QuarantineCandidate]:
         return [each for each in self._suspects if each.reason is not Reason.AMBIGUOUS]
 
     def _quarantine(self) -> None:
@@ -309,7 +311,7 @@ class _Batch:
             else:
                 line.quarantined(candidate)
 
-    def _store(self, candidate: Candidate) -> bool:
+    def _store(self, candidate: QuarantineCandidate) -> bool:
         record, reason = candidate.slot.record, candidate.reason
         return self._consumer.store.put(record, reason, candidate.detail, self._terms)
 

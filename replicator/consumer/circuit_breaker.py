@@ -21,7 +21,7 @@ _MOST = 10_000
 
 
 @dataclass
-class Breaker:
+class CircuitBreaker:
     """Judges batches by themselves, and with what this container has lately let through.
 
     A batch by itself is not enough: on a quiet table it is a record or two, and a fault that hits

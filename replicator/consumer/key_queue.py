@@ -15,7 +15,7 @@ from replicator.consumer.decode import Content, Record
 from replicator.consumer.ordering import schedule
 from replicator.consumer.outcome import (
     Applied,
-    Doubtful,
+    NeedsNote,
     Outcome,
     Quarantined,
     Reason,
@@ -28,7 +28,7 @@ from replicator.consumer.writer import Attempt
 
 
 @dataclass(eq=False)
-class Slot:
+class RecordState:
     """A user record of the batch, what it says (None while unknown), and how it ended."""
 
     record: Record
@@ -41,21 +41,21 @@ class Slot:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class QuarantineCandidate:
     """A record that belongs in quarantine. `then` is the entry it may be applied to afterwards."""
 
-    slot: Slot
+    slot: RecordState
     reason: Reason
     detail: str
-    line: Line | None = None
+    line: KeyQueue | None = None
     then: Entry | None = None
 
 
 @dataclass(frozen=True)
-class _Place:
+class _QueuedChange:
     """A change in the line, with the slot whose outcome it decides."""
 
-    slot: Slot
+    slot: RecordState
     change: Change
     index: int
 
@@ -64,13 +64,13 @@ class _Place:
         return self.change.version
 
 
-class Line:
+class KeyQueue:
     """One key's changes, attempted one at a time until each has an outcome."""
 
     def __init__(
-        self, slots: list[tuple[Slot, Change]], seen: frozenset[str] = frozenset()
+        self, slots: list[tuple[RecordState, Change]], seen: frozenset[str] = frozenset()
     ) -> None:
-        places = [_Place(slot, change, index) for index, (slot, change) in enumerate(slots)]
+        places = [_QueuedChange(slot, change, index) for index, (slot, change) in enumerate(slots)]
         newest, self._older = schedule(places)
         self._newest = deque(newest)
         self._seen = seen
@@ -85,7 +85,7 @@ class Line:
         place = self._newest[0]
         return Attempt(place.change, self._pin, place.slot.record.sequence_number in self._seen)
 
-    def settle(self, result: Result) -> Candidate | None:
+    def settle(self, result: Result) -> QuarantineCandidate | None:
         """Takes in the result of the last attempt; returns what has to be quarantined first."""
         place = self._newest[0]
         if isinstance(result, Applied | Superseded):
@@ -97,17 +97,17 @@ class Line:
         elif isinstance(result, Retry):
             self.block(result)
         elif isinstance(result, Rejected):
-            return Candidate(place.slot, Reason.REJECTED, result.detail, self)
-        elif isinstance(result, Doubtful):
+            return QuarantineCandidate(place.slot, Reason.REJECTED, result.detail, self)
+        elif isinstance(result, NeedsNote):
             detail = "goes back to the image before, within one timestamp: applied all the same"
-            return Candidate(place.slot, Reason.AMBIGUOUS, detail, self, result.entry)
+            return QuarantineCandidate(place.slot, Reason.AMBIGUOUS, detail, self, result.entry)
         elif not (result.mixed and self._spread_out()):
-            return Candidate(
+            return QuarantineCandidate(
                 place.slot, Reason.AMBIGUOUS, "same timestamp, unrelated images: not applied", self
             )
         return None
 
-    def quarantined(self, candidate: Candidate) -> None:
+    def quarantined(self, candidate: QuarantineCandidate) -> None:
         """The candidate has been stored: on with the line."""
         if candidate.then is not None:
             self._pin = candidate.then
@@ -124,7 +124,7 @@ class Line:
             place.slot.outcome = Superseded() if self._reached else retry
         self._older = []
 
-    def _advance(self, twin_of: _Place | None = None) -> None:
+    def _advance(self, twin_of: _QueuedChange | None = None) -> None:
         self._pin = None
         self._newest.popleft()
         while self._newest and twin_of and self._newest[0].change.entry == twin_of.change.entry:

@@ -20,14 +20,14 @@ from replicator.consumer.ordering import Verdict, decide
 from replicator.consumer.outcome import (
     Ambiguous,
     Applied,
-    Doubtful,
+    NeedsNote,
     Rejected,
     Result,
     Retry,
     Superseded,
 )
-from replicator.consumer.writer import Attempt, Terms
-from replicator.runtime import Effects
+from replicator.consumer.writer import Attempt, CallContext
+from replicator.runtime import Runtime
 
 # TransactWriteItems takes 100 actions and 4 MB; a change is two actions. The size counted here is
 # an upper bound already, and some of the 4 MB is left for what DynamoDB may count beside it.
@@ -112,7 +112,7 @@ def condition(change: Entry, pin: Entry | None) -> dict[str, Any]:
     }
 
 
-class LedgerGuard:
+class LedgerWriter:
     """`Guard` by a ledger table beside the target. Shared by the invocations of a container.
 
     `dynamodb` is a client with boto3's methods `transact_write_items`, `batch_get_item` and
@@ -127,7 +127,7 @@ class LedgerGuard:
         *,
         target_table: str,
         ledger_table: str,
-        effects: Effects,
+        effects: Runtime,
         retention_days: int = 30,
     ) -> None:
         self.dynamodb = dynamodb
@@ -135,9 +135,9 @@ class LedgerGuard:
         self.ledger_table = ledger_table
         self.effects = effects
         self.retention_seconds = retention_days * DAY_SECONDS
-        self.pace = Pace()
+        self.pace = PackSizer()
 
-    def apply(self, attempts: Sequence[Attempt], terms: Terms) -> list[Result]:
+    def apply(self, attempts: Sequence[Attempt], terms: CallContext) -> list[Result]:
         return _Run(self, attempts, terms).results()
 
     def actions(self, attempt: Attempt, expire: bool) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -165,7 +165,7 @@ class LedgerGuard:
         return now + self.retention_seconds
 
 
-class Pace:
+class PackSizer:
     """How many changes go into a call: half after throttling or a conflict, then more again."""
 
     def __init__(self) -> None:
@@ -205,7 +205,9 @@ class _Pack:
 class _Run:
     """One call of `apply`: workers take packs from a common queue until all have a result."""
 
-    def __init__(self, guard: LedgerGuard, attempts: Sequence[Attempt], terms: Terms) -> None:
+    def __init__(
+        self, guard: LedgerWriter, attempts: Sequence[Attempt], terms: CallContext
+    ) -> None:
         self._guard = guard
         self._terms = terms
         self._clock = guard.effects.clock
@@ -398,7 +400,7 @@ class _Run:
 
     def _result(self, verdict: Verdict, entry: Entry, mixed: bool, work: _Work) -> Result:
         if verdict is Verdict.DOUBTFUL:
-            return Doubtful(entry)
+            return NeedsNote(entry)
         if verdict is Verdict.AMBIGUOUS:
             return Ambiguous(entry, mixed)
         if verdict is Verdict.SAME and work.uncertain:

@@ -30,7 +30,7 @@ BREAKER = "QuarantineRefused"
 _VALUES_PER_LINE = 100  # EMF: no metric takes more values than this at once
 
 
-class Tally:
+class InvocationStats:
     """Counts of one invocation; `trouble` may be called from several threads."""
 
     def __init__(self, logger: Any) -> None:
@@ -102,7 +102,7 @@ def _advice(code: str) -> str:
     return "Try: mend what the message names; the stream keeps the changes meanwhile."
 
 
-class Meter:
+class EmfEmitter:
     """Emits an invocation's tally as embedded metrics, with the dimensions Stack and Table."""
 
     def __init__(self, stack: str, table: str) -> None:
@@ -112,7 +112,7 @@ class Meter:
         self._metrics.service = ""  # would add a dimension that no alarm knows
         self._dimensions = {"Stack": stack, "Table": table}
 
-    def emit(self, tally: Tally) -> None:
+    def emit(self, tally: InvocationStats) -> None:
         counts = {name: [float(tally.counts[name])] for name in _COUNTED}
         if tally.counts[BREAKER]:
             counts[BREAKER] = [float(tally.counts[BREAKER])]

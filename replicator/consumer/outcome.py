@@ -60,7 +60,7 @@ class Rejected:
 
 
 @dataclass(frozen=True)
-class Doubtful:
+class NeedsNote:
     """Not written: it may be applied to exactly this entry, once that has been noted."""
 
     entry: Entry
@@ -75,4 +75,4 @@ class Ambiguous:
 
 
 Outcome: TypeAlias = Applied | Superseded | Retry | Quarantined
-Result: TypeAlias = Applied | Superseded | Retry | Rejected | Doubtful | Ambiguous
+Result: TypeAlias = Applied | Superseded | Retry | Rejected | NeedsNote | Ambiguous

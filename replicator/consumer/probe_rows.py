@@ -8,7 +8,7 @@ from typing import Any
 from replicator import aws
 from replicator.aws import Failure
 from replicator.change import Probe
-from replicator.consumer.writer import Terms
+from replicator.consumer.writer import CallContext
 from replicator.runtime import Clock
 
 KEPT_SECONDS = 86_400
@@ -26,7 +26,7 @@ class ProbeRows:
     ledger_table: str
     clock: Clock
 
-    def write(self, probe: Probe, terms: Terms) -> bool:
+    def write(self, probe: Probe, terms: CallContext) -> bool:
         """Writes a probe's row; False if that could not be done before the deadline.
 
         The caller has seen to it that every record before the probe in its batch has ended.

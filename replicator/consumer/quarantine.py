@@ -14,8 +14,8 @@ from replicator import aws
 from replicator.aws import Failure
 from replicator.consumer.decode import Record
 from replicator.consumer.outcome import Reason
-from replicator.consumer.writer import Terms
-from replicator.runtime import Effects
+from replicator.consumer.writer import CallContext
+from replicator.runtime import Runtime
 
 OPEN = "open/"
 
@@ -35,9 +35,9 @@ class QuarantineStore:
     stack: str
     table: str
     ledger_retention_days: int
-    effects: Effects
+    effects: Runtime
 
-    def put(self, record: Record, reason: Reason, detail: str, terms: Terms) -> bool:
+    def put(self, record: Record, reason: Reason, detail: str, terms: CallContext) -> bool:
         """Stores a record with its reason; False if that could not be done before the deadline."""
         request = {
             "Bucket": self.bucket,

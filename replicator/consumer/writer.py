@@ -24,7 +24,7 @@ class Attempt:
     redelivered: bool = False
 
 
-class Trouble(Protocol):
+class ErrorListener(Protocol):
     """Where a guard tells what goes wrong on the way; called from several threads."""
 
     def __call__(self, operation: str, code: str, message: str) -> None:
@@ -32,18 +32,18 @@ class Trouble(Protocol):
 
 
 @dataclass
-class Terms:
+class CallContext:
     """What holds for one call of a guard.
 
     `expire`: entries may carry an expiry, because the table is replicating.
     """
 
     deadline: Deadline
-    trouble: Trouble
+    trouble: ErrorListener
     expire: bool = False
 
 
-class Guard(Protocol):
+class ConditionalWriter(Protocol):
     """Applies changes under any delivery: duplicated, reordered, by several callers at once.
 
     `apply` takes attempts on *different* keys and returns their results in the same order. It
@@ -52,4 +52,4 @@ class Guard(Protocol):
     the deadline; what has not ended by then is `Retry`. It raises nothing for what AWS answers.
     """
 
-    def apply(self, attempts: Sequence[Attempt], terms: Terms) -> list[Result]: ...
+    def apply(self, attempts: Sequence[Attempt], terms: CallContext) -> list[Result]: ...

@@ -18,7 +18,7 @@ from replicator.change import Probe
 from replicator.consumer.probe_rows import probe_key
 from replicator.settings import SETTINGS_KEY
 from replicator.watchdog.detectors import Destination, Intent, Stream
-from replicator.watchdog.probe_rounds import Book, ProbeRecord, Round, Shard
+from replicator.watchdog.probe_rounds import ProbeRecord, ProbeRound, Shard, WatchdogState
 
 BOOK_KEY = b"watchdog"
 PROBES_PER_PUT = 500
@@ -251,20 +251,20 @@ class LedgerRows:
         except (KeyError, TypeError, ValueError):
             raise UnreadableError("SettingsUnreadable") from None
 
-    def book(self) -> Book:
+    def book(self) -> WatchdogState:
         row = self._row(BOOK_KEY)
         if not row:
-            return Book()
+            return WatchdogState()
         try:
-            return Book.from_text(row["book"]["S"])
+            return WatchdogState.from_text(row["book"]["S"])
         except (KeyError, ValueError):
             raise UnreadableError("BookUnreadable") from None
 
-    def keep(self, book: Book) -> None:
+    def keep(self, book: WatchdogState) -> None:
         item = {"k": {"B": BOOK_KEY}, "book": {"S": book.as_text()}}
         ask(self._dynamodb.put_item, TableName=self._table, Item=item)
 
-    def came_through(self, probes: Round) -> float | None:
+    def came_through(self, probes: ProbeRound) -> float | None:
         """When the last probe of a round came through (epoch seconds); None while one has not."""
         latest = 0.0
         for start in range(0, probes.count, KEYS_PER_READ):

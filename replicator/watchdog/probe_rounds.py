@@ -56,7 +56,7 @@ def probe_records(
 
 
 @dataclass(frozen=True)
-class Round:
+class ProbeRound:
     """Probes that were put together. `at` is when, in epoch seconds."""
 
     probe: str
@@ -65,10 +65,10 @@ class Round:
 
 
 @dataclass(frozen=True)
-class Book:
+class WatchdogState:
     """What the watchdog remembers from one round to the next: a row of the ledger table."""
 
-    waiting: tuple[Round, ...] = ()
+    waiting: tuple[ProbeRound, ...] = ()
     """Rounds that were not through when last looked at, oldest first."""
     through: float | None = None
     """When the newest round that is through was put."""
@@ -86,23 +86,23 @@ class Book:
     outage: Outage | None = None
     """When it was seen off. One for all: from before the first to the end of the last."""
 
-    def put(self, latest: Round) -> Book:
+    def put(self, latest: ProbeRound) -> WatchdogState:
         """With another round under way."""
         kept = self.waiting if len(self.waiting) < MOST_WAITING else self.waiting[:-1]
         return replace(self, waiting=(*kept, latest))
 
-    def came_through(self, done: Round, last_row_at: float) -> Book:
+    def came_through(self, done: ProbeRound, last_row_at: float) -> WatchdogState:
         """Without this round and all that were put before it."""
         left = tuple(each for each in self.waiting if each.at > done.at)
         return replace(self, waiting=left, through=done.at, lag=max(0.0, last_row_at - done.at))
 
-    def saw(self, side: str, table_id: str) -> Book:
+    def saw(self, side: str, table_id: str) -> WatchdogState:
         """Remembers the first id that a side's table was seen with."""
         if side in self.tables:
             return self
         return replace(self, tables={**self.tables, side: table_id})
 
-    def saw_flow(self, on: bool, at: float, waiting: float | None) -> Book:
+    def saw_flow(self, on: bool, at: float, waiting: float | None) -> WatchdogState:
         """Remembers whether changes went into the stream. `waiting`: seconds that the oldest change
         has waited for that, which is lost when the destination goes off; None: unknown."""
         delivered = None if waiting is None else at - waiting
@@ -119,7 +119,7 @@ class Book:
         begins += [] if self.outage is None else [self.outage.begin]
         return replace(self, outage=Outage(min(begins)))
 
-    def saw_age(self, since: float, at: float, kept: float) -> Book:
+    def saw_age(self, since: float, at: float, kept: float) -> WatchdogState:
         """Remembers whether changes waited for longer than the stream keeps them (`kept`, seconds).
         `since`: everything made before has been applied.
         """
@@ -150,7 +150,7 @@ class Book:
         )
 
     @classmethod
-    def from_text(cls, text: str) -> Book:
+    def from_text(cls, text: str) -> WatchdogState:
         """Raises ValueError for what is no such text."""
         try:
             values: Mapping[str, Any] = json.loads(text)
@@ -170,8 +170,8 @@ class Book:
             raise ValueError(f"watchdog row: {type(error).__name__}") from None
 
 
-def _rounds(values: Iterable[Any]) -> list[Round]:
-    return [Round(str(probe), int(count), float(at)) for probe, count, at in values]
+def _rounds(values: Iterable[Any]) -> list[ProbeRound]:
+    return [ProbeRound(str(probe), int(count), float(at)) for probe, count, at in values]
 
 
 def _outage(value: Any) -> Outage | None:

@@ -38,7 +38,7 @@ from replicator.watchdog.detectors import (
     Stream,
     Unread,
 )
-from replicator.watchdog.probe_rounds import Book, Round, probe_records
+from replicator.watchdog.probe_rounds import ProbeRound, WatchdogState, probe_records
 from replicator.watchdog.source_session import MakeClient, Observer
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ _UNITS = {detectors.PROBES.metric: "Seconds", detectors.PROBE_LAG: "Seconds"}
 
 
 @dataclass(frozen=True)
-class Config:
+class WatchdogConfig:
     """The function's environment."""
 
     stack: str
@@ -72,7 +72,7 @@ class Config:
     record_kib: int
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Config:
+    def from_environment(cls, environment: Mapping[str, str]) -> WatchdogConfig:
         """Raises ConfigurationError if something is missing or no number."""
         try:
             return cls(
@@ -107,7 +107,12 @@ class Watchdog:
     """What lives as long as the function's container."""
 
     def __init__(
-        self, config: Config, make: MakeClient, clock: Clock, logger: Any, out: Any = sys.stdout
+        self,
+        config: WatchdogConfig,
+        make: MakeClient,
+        clock: Clock,
+        logger: Any,
+        out: Any = sys.stdout,
     ) -> None:
         self._config, self._clock, self._logger, self._out = config, clock, logger, out
         observer = Observer(config.observer_role, config.source_region, make, clock)
@@ -223,10 +228,10 @@ class _Look:
 
     def _with_flow(
         self,
-        book: Book | Unread,
+        book: WatchdogState | Unread,
         destinations: Sequence[Destination] | Unread,
         unreplicated: float | Unread,
-    ) -> Book | Unread:
+    ) -> WatchdogState | Unread:
         """Off and on again shows nowhere but here once it is over."""
         if isinstance(book, Unread) or isinstance(destinations, Unread):
             return book
@@ -236,7 +241,7 @@ class _Look:
 
     def _with_book(
         self,
-        book: Book | Unread,
+        book: WatchdogState | Unread,
         intent: Intent | Unread,
         mapping: str | Unread | None,
         stream: Stream | Unread | None,
@@ -265,8 +270,8 @@ class _Look:
         )
 
     def _with_age(
-        self, book: Book, intent: Intent | Unread, stream: Stream | Unread | None
-    ) -> Book:
+        self, book: WatchdogState, intent: Intent | Unread, stream: Stream | Unread | None
+    ) -> WatchdogState:
         """That the stream forgot what waited shows nowhere but here once the consumer has caught
         up with the rest. Before there is a snapshot nothing waits that it will not hold.
         """
@@ -277,7 +282,7 @@ class _Look:
         since = detectors.oldest(intent, Probed(book.through, None), stream)
         return book.saw_age(since, self._now, stream.retention_hours * detectors.HOUR)
 
-    def _measure(self, book: Book) -> Book:
+    def _measure(self, book: WatchdogState) -> WatchdogState:
         """Newest first: a round that is through in every lane answers for all before it."""
         for each in reversed(book.waiting):
             row_at = self._dog._ledger.came_through(each)
@@ -285,7 +290,7 @@ class _Look:
                 return book.came_through(each, row_at)
         return book
 
-    def _put(self, book: Book, mapping: str | Unread | None) -> Book:
+    def _put(self, book: WatchdogState, mapping: str | Unread | None) -> WatchdogState:
         """Another round, unless nobody takes them: one waits already, and the stream is no place
         to pile up more."""
         if book.waiting and mapping in (None, "Disabled", "Disabling"):
@@ -299,10 +304,10 @@ class _Look:
         )
         put_at = self._dog._clock.now_micros() / 1e6
         self._dog._source.put_probes(records)
-        return book.put(Round(probe, len(records), put_at))
+        return book.put(ProbeRound(probe, len(records), put_at))
 
 
-def _identity(book: Book, side: str, table_id: str | None) -> Identity:
+def _identity(book: WatchdogState, side: str, table_id: str | None) -> Identity:
     return Identity(table_id, book.tables.get(side))
 
 
@@ -322,6 +327,6 @@ def _built() -> Watchdog:
 
         from replicator import aws
 
-        config = Config.from_environment(os.environ)
+        config = WatchdogConfig.from_environment(os.environ)
         _watchdog = Watchdog(config, aws.client, SystemClock(), Logger(service="watchdog"))
     return _watchdog

@@ -16,7 +16,7 @@ from bootstrap.cli.main import main
 from bootstrap.core import errors, timing
 from bootstrap.core.run_options import TtlPolicy
 from bootstrap.journal.records import State
-from replicator.consumer.metrics import Meter, Tally
+from replicator.consumer.metrics import EmfEmitter, InvocationStats
 from replicator.consumer.outcome import Reason
 from replicator.watchdog import detectors
 from tests.contracts.shape import Read, Watched
@@ -101,12 +101,12 @@ def values() -> list[str]:
 
 
 def metrics() -> list[str]:
-    tally = Tally(logging.getLogger("contracts"))
+    tally = InvocationStats(logging.getLogger("contracts"))
     tally.counts = defaultdict(lambda: 1)  # type: ignore[assignment]
     tally.lags = [1.0]
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        Meter("prod", "orders").emit(tally)
+        EmfEmitter("prod", "orders").emit(tally)
     lines = {line for each in out.getvalue().splitlines() for line in _metrics("consumer", each)}
     healthy, gone = watchdog_world.World(), watchdog_world.World(mapping=None)
     for world in (healthy, gone):

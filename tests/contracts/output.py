@@ -18,7 +18,7 @@ from bootstrap.plan.price_list import PriceList
 from bootstrap.status import status
 from bootstrap.status.metrics import Lag, Usage
 from bootstrap.status.render import screen
-from bootstrap.status.snapshot import Snapshot
+from bootstrap.status.snapshot import StatusSnapshot
 from replicator.consumer.outcome import Reason
 from replicator.watchdog import detectors
 from tests.contracts.shape import shape
@@ -117,7 +117,7 @@ def run_json() -> list[str]:
     return shape(*map(json.loads, out.getvalue().splitlines()))
 
 
-def _snapshot(world: World) -> Snapshot:
+def _snapshot(world: World) -> StatusSnapshot:
     (table,) = outputs().tables
     accounts = _Accounts(world)
     return status.look(

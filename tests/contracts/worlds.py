@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from bootstrap.cli import verify as verify_commands
 from bootstrap.cli.main import main
 from bootstrap.core import errors
-from bootstrap.core.run_options import Course, Orders
+from bootstrap.core.run_options import Goal, RunOptions
 from bootstrap.journal.verification_records import Verified
 from tests.support.bootstrap.killed_process import Process, journal_verified, replicated
 from tests.support.bootstrap.world import COMMAND, World, outputs
@@ -51,7 +51,7 @@ def worlds() -> dict[str, World]:
         Process(failed).go()
 
     paused = found["paused"] = replicated()
-    Process(paused, pid=101, orders=Orders(course=Course.PAUSE)).go()
+    Process(paused, pid=101, orders=RunOptions(course=Goal.PAUSE)).go()
 
     replica = found["verified"] = replicated()
     at = replica.clock()
@@ -88,7 +88,7 @@ def verified() -> VerifiedTwin:
 
         with (
             patch.object(verify_commands, "chosen", choose),
-            patch.object(verify_commands, "Desks", lambda *_: desks),
+            patch.object(verify_commands, "VerifyFactory", lambda *_: desks),
         ):
             files = ("--spool", "spool", "--report", "report.jsonl")
             verify = ("verify", "--json", "--workers", "1")

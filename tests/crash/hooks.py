@@ -79,11 +79,11 @@ class Hooks:
         """Takes the place of botocore's sending, and of what marks the steps."""
         for module in (*STEPS, pause, abandon):
             self._mark_step(module)
-        self._mark(runner.TableRun, "start", START)
+        self._mark(runner.TableRunner, "start", START)
         self._mark(AwsJournal, "renew", LEASE)
         lease.RENEW_AFTER = RENEW_AFTER
-        self._mark(runner.TableRun, "stop", END)
-        self._mark(runner.TableRun, "snapshot", END)
+        self._mark(runner.TableRunner, "stop", END)
+        self._mark(runner.TableRunner, "snapshot", END)
         send, attempt = Endpoint._send_request, Endpoint._do_get_response
         hooks = self
 

@@ -10,12 +10,12 @@ from typing import Any
 import pulumi
 import pytest
 
-from infra.config import ConfigError, Settings, Table
+from infra.config import ConfigError, StackSettings, Table
 from tests.support.infra.recording_engine import CONFIG, SOURCE, TARGET, record
 
 
-def parse(**changes: Any) -> Settings:
-    return Settings.parse({**CONFIG, **changes})
+def parse(**changes: Any) -> StackSettings:
+    return StackSettings.parse({**CONFIG, **changes})
 
 
 def table(**settings: Any) -> dict[str, Any]:
@@ -187,7 +187,7 @@ def test_a_mistake_is_told_with_its_key_what_is_allowed_and_how_to_mend_it(
     changes: Mapping[str, Any], key: str, allowed: str, mend: str
 ) -> None:
     with pytest.raises(ConfigError) as raised:
-        Settings.parse({**CONFIG, **changes})
+        StackSettings.parse({**CONFIG, **changes})
     [mistake] = raised.value.mistakes
     assert mistake.key == key
     assert allowed in mistake.allowed
@@ -267,7 +267,7 @@ def test_the_running_stacks_values_are_read_unknown_ones_included() -> None:
         }
     )
     with pytest.raises(ConfigError) as raised:
-        Settings.load(pulumi.Config("dynamodb-replication"))
+        StackSettings.load(pulumi.Config("dynamodb-replication"))
     assert [mistake.key for mistake in raised.value.mistakes] == ["colour"]
 
 

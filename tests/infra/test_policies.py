@@ -13,7 +13,7 @@ from uuid import NAMESPACE_URL, uuid5
 import pytest
 
 from infra import package
-from infra.config import ConfigError, Settings, operator_policy_sizes
+from infra.config import ConfigError, StackSettings, operator_policy_sizes
 from infra.operators import fits_into_a_role
 from infra.policies import KEY_ADMINISTRATION
 from infra.policy_sizes import INLINE_POLICY_LIMIT
@@ -328,7 +328,7 @@ def test_the_sizes_that_the_configuration_is_judged_by_are_those_of_the_policies
         len("".join(declared.policy(f"replication-{role}-grants").document.split()))
         for role in ("exporter", "importer", "operator-source", "operator-target")
     ]
-    assert operator_policy_sizes(Settings.parse(config)) == tuple(sizes[:2])
+    assert operator_policy_sizes(StackSettings.parse(config)) == tuple(sizes[:2])
     assert max(sizes[2:]) < max(sizes[:2])
 
 
@@ -336,9 +336,9 @@ def test_the_sizes_that_the_configuration_is_judged_by_are_those_of_the_policies
 def test_more_tables_than_iam_lets_a_role_name_are_a_mistake_of_the_configuration(
     length: int, fits: int
 ) -> None:
-    Settings.parse({**CONFIG, "tables": tables(fits, length=length)})
+    StackSettings.parse({**CONFIG, "tables": tables(fits, length=length)})
     with pytest.raises(ConfigError) as raised:
-        Settings.parse({**CONFIG, "tables": tables(fits + 1, length=length)})
+        StackSettings.parse({**CONFIG, "tables": tables(fits + 1, length=length)})
     [mistake] = raised.value.mistakes
     assert (mistake.key, mistake.got) == ("tables", str(fits + 1))
     assert f"up to {fits} tables" in mistake.allowed

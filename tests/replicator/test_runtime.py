@@ -7,13 +7,13 @@ import threading
 
 import pytest
 
-from replicator.runtime import Deadline, Effects, Inline, Threads
+from replicator.runtime import Deadline, Runtime, SerialExecutor, ThreadExecutor
 from tests.support.fakes.clock import VirtualClock
 
 
 def test_a_call_may_start_while_its_time_outs_fit_before_the_end() -> None:
     clock = VirtualClock()
-    deadline = Deadline(Effects(clock), 20_000)
+    deadline = Deadline(Runtime(clock), 20_000)
     clock.advance(20 - Deadline.CALL_SECONDS)
     assert deadline.allows_call()
     clock.advance(0.001)
@@ -22,7 +22,7 @@ def test_a_call_may_start_while_its_time_outs_fit_before_the_end() -> None:
 
 def test_waits_have_full_jitter_and_a_longest() -> None:
     clock = VirtualClock()
-    deadline = Deadline(Effects(clock, random.Random(7)), 3_600_000)
+    deadline = Deadline(Runtime(clock, random.Random(7)), 3_600_000)
     waits = []
     for failures in range(1, 60):
         before = clock.monotonic()
@@ -35,7 +35,7 @@ def test_waits_have_full_jitter_and_a_longest() -> None:
 
 def test_no_wait_ends_too_late_for_a_call() -> None:
     clock = VirtualClock()
-    deadline = Deadline(Effects(clock, random.Random(7)), 15_000)
+    deadline = Deadline(Runtime(clock, random.Random(7)), 15_000)
     end = clock.monotonic() + 15
     failures = 0
     while deadline.wait(failures := failures + 1):
@@ -43,8 +43,8 @@ def test_no_wait_ends_too_late_for_a_call() -> None:
     assert clock.monotonic() + Deadline.CALL_SECONDS <= end
 
 
-@pytest.mark.parametrize("executor", [Inline(), Threads(3)])
-def test_results_come_in_order(executor: Inline | Threads) -> None:
+@pytest.mark.parametrize("executor", [SerialExecutor(), ThreadExecutor(3)])
+def test_results_come_in_order(executor: SerialExecutor | ThreadExecutor) -> None:
     assert executor.run_all([lambda n=n: n for n in range(10)]) == list(range(10))
 
 
@@ -59,5 +59,5 @@ def test_threads_run_at_once_and_raise_after_all_have_ended() -> None:
         ended.append(number)
 
     with pytest.raises(RuntimeError):
-        Threads(3).run_all([lambda n=n: call(n) for n in range(3)])
+        ThreadExecutor(3).run_all([lambda n=n: call(n) for n in range(3)])
     assert sorted(ended) == [1, 2]

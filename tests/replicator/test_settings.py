@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from replicator.settings import Config, ConfigurationError, Settings, from_item
+from replicator.settings import ConfigurationError, ConsumerConfig, ConsumerSettings, from_item
 
 ENVIRONMENT = {
     "STACK": "prod",
@@ -18,7 +18,7 @@ ENVIRONMENT = {
 
 
 def test_defaults() -> None:
-    config = Config.from_environment(ENVIRONMENT)
+    config = ConsumerConfig.from_environment(ENVIRONMENT)
     assert (config.ledger_retention_days, config.quarantine_burst) == (30, 10)
 
 
@@ -26,7 +26,7 @@ def test_defaults() -> None:
 def test_a_missing_variable_is_named(name: str) -> None:
     rest = {key: value for key, value in ENVIRONMENT.items() if key != name}
     with pytest.raises(ConfigurationError, match=rf"{name}(?s:.)*\nTry: "):
-        Config.from_environment(rest)
+        ConsumerConfig.from_environment(rest)
 
 
 @pytest.mark.parametrize(
@@ -40,11 +40,11 @@ def test_a_missing_variable_is_named(name: str) -> None:
 )
 def test_what_would_break_the_ordering_is_refused(bad: dict[str, str]) -> None:
     with pytest.raises(ConfigurationError, match="Try: "):
-        Config.from_environment(ENVIRONMENT | bad)
+        ConsumerConfig.from_environment(ENVIRONMENT | bad)
 
 
 def test_an_empty_row_means_nothing_special() -> None:
-    assert from_item({}) == Settings(None, None, frozenset(), False)
+    assert from_item({}) == ConsumerSettings(None, None, frozenset(), False)
 
 
 def test_a_row_is_read() -> None:
@@ -56,4 +56,4 @@ def test_a_row_is_read() -> None:
         "expire": {"BOOL": True},
         "snapshot": {"S": "arn"},
     }
-    assert from_item(row) == Settings(5, 6, frozenset({"s:1"}), True)
+    assert from_item(row) == ConsumerSettings(5, 6, frozenset({"s:1"}), True)

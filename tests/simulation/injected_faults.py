@@ -16,17 +16,17 @@ from botocore.exceptions import ClientError
 
 from bootstrap.quarantine import redrive as redriving
 from bootstrap.quarantine.redrive_policy import Judgement, judge
-from bootstrap.quarantine.store import Holding, Kept
+from bootstrap.quarantine.store import ObjectContent, QuarantinedObject
 from replicator import settings
 from replicator.change import Change, Entry, Precision, Probe, Version
 from replicator.consumer import batch, decode, key_queue, ledger
 from replicator.consumer.decode import Record
-from replicator.consumer.key_queue import Candidate, Line
-from replicator.consumer.ledger import LedgerGuard
+from replicator.consumer.key_queue import KeyQueue, QuarantineCandidate
+from replicator.consumer.ledger import LedgerWriter
 from replicator.consumer.ordering import Verdict, decide
-from replicator.consumer.outcome import Doubtful, Result, Retry, Superseded
-from replicator.consumer.writer import Attempt, Terms
-from replicator.settings import Settings, SettingsRow
+from replicator.consumer.outcome import NeedsNote, Result, Retry, Superseded
+from replicator.consumer.writer import Attempt, CallContext
+from replicator.settings import ConsumerSettings, SettingsRow
 
 Plant = Callable[[], contextlib.AbstractContextManager[Any]]
 FAULTS: dict[str, Plant] = {}
@@ -101,35 +101,35 @@ class _EntryAfterItem:
 
 @fault("the ledger is written after the item instead of with it")
 def entry_after_item() -> Any:
-    made = LedgerGuard.__init__
+    made = LedgerWriter.__init__
 
-    def init(self: LedgerGuard, dynamodb: Any, **named: Any) -> None:
+    def init(self: LedgerWriter, dynamodb: Any, **named: Any) -> None:
         made(self, _EntryAfterItem(dynamodb, named["ledger_table"]), **named)
 
-    return mock.patch.object(LedgerGuard, "__init__", init)
+    return mock.patch.object(LedgerWriter, "__init__", init)
 
 
 @fault("the ledger's expiry counts from the version")
 def expiry_from_version() -> Any:
-    def expiry(self: LedgerGuard, change: Change) -> int:
+    def expiry(self: LedgerWriter, change: Change) -> int:
         return change.version.micros // 1_000_000 + self.retention_seconds
 
-    return mock.patch.object(LedgerGuard, "_expiry", expiry)
+    return mock.patch.object(LedgerWriter, "_expiry", expiry)
 
 
 @fault("the ledger's expiry runs while a lane waits")
 def expiry_while_waiting() -> Any:
-    def expiry(self: LedgerGuard, change: Change) -> int:
+    def expiry(self: LedgerWriter, change: Change) -> int:
         return self.effects.clock.now_micros() // 1_000_000 + self.retention_seconds
 
-    return mock.patch.object(LedgerGuard, "_expiry", expiry)
+    return mock.patch.object(LedgerWriter, "_expiry", expiry)
 
 
 @fault("the floor is raised")
 def floor_raised() -> Any:
     read = SettingsRow.read
 
-    def raised(self: SettingsRow, terms: Terms) -> Settings | None:
+    def raised(self: SettingsRow, terms: CallContext) -> ConsumerSettings | None:
         found = read(self, terms)
         if found is None or found.floor is None:
             return found
@@ -160,22 +160,24 @@ def left_out() -> Any:
 
 @fault("the batch-mate of a quarantined change is dropped")
 def batch_mate_dropped() -> Any:
-    quarantined = Line.quarantined
+    quarantined = KeyQueue.quarantined
 
-    def dropping(self: Line, candidate: Candidate) -> None:
+    def dropping(self: KeyQueue, candidate: QuarantineCandidate) -> None:
         self._reached = self._reached or candidate.then is None
         quarantined(self, candidate)
 
-    return mock.patch.object(key_queue.Line, "quarantined", dropping)
+    return mock.patch.object(key_queue.KeyQueue, "quarantined", dropping)
 
 
 @fault("a redriven change is applied though it is stale")
 @contextlib.contextmanager
 def stale_redrive() -> Iterator[None]:
-    content, actions = decode.content, LedgerGuard.actions
+    content, actions = decode.content, LedgerWriter.actions
     redriven: set[bytes] = set()
 
-    def remembered(kept: Kept, holding: Holding, *rest: Any, **named: Any) -> Judgement:
+    def remembered(
+        kept: QuarantinedObject, holding: ObjectContent, *rest: Any, **named: Any
+    ) -> Judgement:
         redriven.update(record.data for record in holding.records)
         return judge(kept, holding, *rest, **named)
 
@@ -185,7 +187,7 @@ def stale_redrive() -> Iterator[None]:
             found.__dict__["redriven"] = True
         return found
 
-    def unconditional(self: LedgerGuard, attempt: Attempt, expire: bool) -> Any:
+    def unconditional(self: LedgerWriter, attempt: Attempt, expire: bool) -> Any:
         entry, item = actions(self, attempt, expire)
         if "redriven" in attempt.change.__dict__:
             entry["Put"].pop("ExpressionAttributeValues")
@@ -195,7 +197,7 @@ def stale_redrive() -> Iterator[None]:
     with (
         mock.patch.object(redriving, "judge", remembered),
         mock.patch.object(decode, "content", marked),
-        mock.patch.object(LedgerGuard, "actions", unconditional),
+        mock.patch.object(LedgerWriter, "actions", unconditional),
     ):
         yield
 
@@ -213,21 +215,21 @@ def hasty_probe() -> Any:
 
 @fault("a doubtful write is not noted first")
 def not_noted() -> Any:
-    settle = Line.settle
+    settle = KeyQueue.settle
 
-    def careless(self: Line, result: Result) -> Candidate | None:
+    def careless(self: KeyQueue, result: Result) -> QuarantineCandidate | None:
         candidate = settle(self, result)
-        if candidate is not None and isinstance(result, Doubtful):
+        if candidate is not None and isinstance(result, NeedsNote):
             self.quarantined(candidate)
             return None
         return candidate
 
-    return mock.patch.object(key_queue.Line, "settle", careless)
+    return mock.patch.object(key_queue.KeyQueue, "settle", careless)
 
 
 @fault("what the target rejects is not kept")
 def rejected_dropped() -> Any:
-    def stored(self: batch._Batch, candidate: Candidate) -> bool:
+    def stored(self: batch._Batch, candidate: QuarantineCandidate) -> bool:
         return True
 
     return mock.patch.object(batch._Batch, "_store", stored)
@@ -298,9 +300,9 @@ class _CheckThenWrite:
 
 @fault("a check before the write stands for the condition")
 def check_then_write() -> Any:
-    made = LedgerGuard.__init__
+    made = LedgerWriter.__init__
 
-    def init(self: LedgerGuard, dynamodb: Any, **named: Any) -> None:
+    def init(self: LedgerWriter, dynamodb: Any, **named: Any) -> None:
         made(self, _CheckThenWrite(dynamodb), **named)
 
-    return mock.patch.object(LedgerGuard, "__init__", init)
+    return mock.patch.object(LedgerWriter, "__init__", init)

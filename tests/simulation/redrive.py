@@ -10,12 +10,12 @@ from bootstrap.aws.ledger import AwsLedger
 from bootstrap.aws.quarantine import AwsBucket
 from bootstrap.core.errors import Side
 from bootstrap.core.stack_outputs import TableOutputs
-from bootstrap.quarantine.context import Desk
+from bootstrap.quarantine.context import QuarantineContext
 from bootstrap.quarantine.direct import DirectConsumer
 from bootstrap.quarantine.packing import StreamRecord
-from bootstrap.quarantine.store import Shelf
-from replicator.runtime import Effects
-from replicator.settings import Config
+from bootstrap.quarantine.store import QuarantineStoreReader
+from replicator.runtime import Runtime
+from replicator.settings import ConsumerConfig
 from tests.simulation.names import (
     FAILURES_BUCKET,
     LEDGER_TABLE,
@@ -27,9 +27,9 @@ from tests.simulation.records import Part, unpacked
 from tests.simulation.world import Place, World
 
 
-def config(place: Place) -> Config:
+def config(place: Place) -> ConsumerConfig:
     """The consumer's environment in a simulated stack."""
-    return Config(
+    return ConsumerConfig(
         stack="simulation",
         source_table=SOURCE_TABLE,
         target_table=TARGET_TABLE,
@@ -41,8 +41,8 @@ def config(place: Place) -> Config:
     )
 
 
-def effects(place: Place) -> Effects:
-    return Effects(clock=place.clock, random=place.random, executor=place.executor)
+def effects(place: Place) -> Runtime:
+    return Runtime(clock=place.clock, random=place.random, executor=place.executor)
 
 
 class Stream:
@@ -72,12 +72,12 @@ class Stream:
         return ""
 
 
-def desk(world: World, place: Callable[[], Place]) -> Desk:
+def desk(world: World, place: Callable[[], Place]) -> QuarantineContext:
     calls = Calls(Side.TARGET, "Role importer")
     here = place()
-    return Desk(
+    return QuarantineContext(
         table=_outputs(here),
-        shelf=Shelf(
+        shelf=QuarantineStoreReader(
             AwsBucket(calls, world.s3, QUARANTINE_BUCKET),
             AwsBucket(calls, world.s3, FAILURES_BUCKET),
         ),

@@ -16,11 +16,11 @@ from bootstrap.journal.records import (
     Enabled,
     Exported,
     Imported,
-    Record,
-    Recovery,
+    RecoveryRecord,
     State,
+    StepRecord,
 )
-from bootstrap.run.step_context import Acted, Context, Done, Outcome, Pending
+from bootstrap.run.step_context import Acted, Done, Outcome, Pending, StepContext
 from bootstrap.run.steps import load
 from bootstrap.run.steps import snapshot as export_step
 from bootstrap.run.steps.pause import keep_entries
@@ -29,7 +29,7 @@ name = "abandon"
 state = State.ABANDONING
 
 
-def advance(context: Context) -> Outcome:
+def advance(context: StepContext) -> Outcome:
     """One act at a time: the intention first, the journal closed last."""
     journal, orders = context.journal, context.orders
     noted = journal.get(Abandoning) or Abandoning(journal.now())
@@ -49,15 +49,15 @@ def advance(context: Context) -> Outcome:
         outcome = act(context, wanted)
         if outcome is not None:
             return outcome
-    recovery = journal.get(Recovery)
-    kept: list[Record] = [Earlier(journal.now(), wanted.target_table_id)]
+    recovery = journal.get(RecoveryRecord)
+    kept: list[StepRecord] = [Earlier(journal.now(), wanted.target_table_id)]
     if recovery is not None and not wanted.disable_source_pitr:
         kept.append(recovery)  # another run may yet be told to switch it off
     journal.close(kept, "abandoned")
     return Done()
 
 
-def refuse(context: Context) -> None:
+def refuse(context: StepContext) -> None:
     """Raises:
     BlockedError: for what must not be abandoned, before anything is touched.
     """
@@ -89,10 +89,10 @@ def refuse_foreign(name: str, facts: TableFacts, ours: str) -> None:
     )
 
 
-def refuse_foreign_recovery(context: Context) -> None:
+def refuse_foreign_recovery(context: StepContext) -> None:
     """Raises BlockedError where point-in-time recovery was on before any run."""
     table = context.table.source_table
-    if context.journal.get(Recovery) is not None:
+    if context.journal.get(RecoveryRecord) is not None:
         return
     if context.source.table(table) is not None and context.source.backups(table).enabled:
         raise BlockedError(
@@ -104,7 +104,7 @@ def refuse_foreign_recovery(context: Context) -> None:
         )
 
 
-def _known_id(context: Context) -> str:
+def _known_id(context: StepContext) -> str:
     """The id of the table that the run imported, as far as the journal has it."""
     imported, earlier = context.journal.get(Imported), context.journal.get(Earlier)
     if imported is not None:
@@ -115,7 +115,7 @@ def _known_id(context: Context) -> str:
 # Each of these looks before it acts. None: nothing is left of it to do.
 
 
-def _consumer_off(context: Context, noted: Abandoning) -> Outcome | None:
+def _consumer_off(context: StepContext, noted: Abandoning) -> Outcome | None:
     table, target = context.table, context.target
     mapping = target.mapping(table.mapping_uuid)
     ran = context.journal.get(Enabled) is not None or (mapping is not None and mapping.running)
@@ -137,7 +137,7 @@ def _consumer_off(context: Context, noted: Abandoning) -> Outcome | None:
     )
 
 
-def _export_over(context: Context, noted: Abandoning) -> Outcome | None:
+def _export_over(context: StepContext, noted: Abandoning) -> Outcome | None:
     exported, source = context.journal.get(Exported), context.source
     if exported is None or not exported.begun or exported.done:
         return None
@@ -152,7 +152,7 @@ def _export_over(context: Context, noted: Abandoning) -> Outcome | None:
     return Pending(what, context.timing.poll(20), export_step.measure(facts), outlasts=True)
 
 
-def _import_over(context: Context, noted: Abandoning) -> Outcome | None:
+def _import_over(context: StepContext, noted: Abandoning) -> Outcome | None:
     imported = context.journal.get(Imported)
     if imported is None or not imported.token or imported.done:
         return None
@@ -169,22 +169,22 @@ def _import_over(context: Context, noted: Abandoning) -> Outcome | None:
     return Pending(what, context.timing.poll(20), load.measure(facts, context), outlasts=True)
 
 
-def _import(context: Context, imported: Imported) -> ImportFacts | None:
+def _import(context: StepContext, imported: Imported) -> ImportFacts | None:
     if imported.arn:
         return context.target.describe_import(imported.arn)
     return load.begun(context, imported)
 
 
-def _objects_gone(context: Context, noted: Abandoning) -> Outcome | None:
+def _objects_gone(context: StepContext, noted: Abandoning) -> Outcome | None:
     return Acted() if context.snapshots.remove(prefix(context)) else None
 
 
-def prefix(context: Context) -> str:
+def prefix(context: StepContext) -> str:
     """Of everything that this run exported, in all its attempts, and of nothing else."""
     return f"{context.table.snapshot_prefix}/{context.journal.run_id}/"
 
 
-def _recovery_off(context: Context, noted: Abandoning) -> Outcome | None:
+def _recovery_off(context: StepContext, noted: Abandoning) -> Outcome | None:
     table, source = context.table.source_table, context.source
     if not noted.disable_source_pitr or source.table(table) is None:
         return None
@@ -195,7 +195,7 @@ def _recovery_off(context: Context, noted: Abandoning) -> Outcome | None:
     return Acted()
 
 
-def _dropped(context: Context, noted: Abandoning) -> Outcome | None:
+def _dropped(context: StepContext, noted: Abandoning) -> Outcome | None:
     if not noted.drop_target:
         return None
     target, name = context.target, context.table.target_table

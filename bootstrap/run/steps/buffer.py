@@ -13,7 +13,7 @@ from bootstrap.core.errors import AccountError, BlockedError, Side
 from bootstrap.core.formatting import moment
 from bootstrap.core.ports import Destination, Destinations
 from bootstrap.journal.records import Buffered, Exported, Interrupted, State
-from bootstrap.run.step_context import Acted, Context, Done, Outcome, Pending
+from bootstrap.run.step_context import Acted, Done, Outcome, Pending, StepContext
 
 name = "buffer"
 state = State.BUFFERING
@@ -24,7 +24,7 @@ DEAF_PERIODS = 15
 """Of DynamoDB's metrics that are looked at for what had waited when the destination went off."""
 
 
-def advance(context: Context) -> Outcome:
+def advance(context: StepContext) -> Outcome:
     """Observes the destination, and records the first moment it was seen ACTIVE by this process."""
     table, journal = context.table, context.journal
     seen = context.source.destinations(table.source_table)
@@ -66,19 +66,19 @@ def advance(context: Context) -> Outcome:
     return Done()
 
 
-def _watched(context: Context, now: float) -> bool:
+def _watched(context: StepContext, now: float) -> bool:
     """Whether this process has had its eye on the destination up to now."""
     before = context.memory.active_seen_at
     return before is not None and now - before <= context.timing.watch_gap
 
 
-def _export_begun(context: Context) -> bool:
+def _export_begun(context: StepContext) -> bool:
     exported = context.journal.get(Exported)
     return exported is not None and exported.begun
 
 
 def _still_flowing(
-    context: Context, seen: Destinations, destination: Destination | None
+    context: StepContext, seen: Destinations, destination: Destination | None
 ) -> Outcome:
     journal = context.journal
     known = journal.get(Interrupted)
@@ -109,7 +109,7 @@ def _still_flowing(
     )
 
 
-def _note_interruption(context: Context, known: Interrupted | None, now: float) -> None:
+def _note_interruption(context: StepContext, known: Interrupted | None, now: float) -> None:
     """At once with what is certain, and then as narrowly as can be told: whatever fails in between,
     the destination may be on again when somebody looks next.
     """
@@ -124,7 +124,7 @@ def _note_interruption(context: Context, known: Interrupted | None, now: float) 
             journal.put(Interrupted(narrower), f"it was last seen ACTIVE at {moment(narrower)}")
 
 
-def _delivered(context: Context) -> float:
+def _delivered(context: StepContext) -> float:
     """Up to when everything is known to have been put into the stream: when the destination was
     last seen on, less what had waited then. The watchdog looks where no run does.
     """
@@ -140,7 +140,7 @@ def _delivered(context: Context) -> float:
     return active - timing.metric_settling - waited
 
 
-def _not_yet(context: Context, seen: Destinations, destination: Destination | None) -> Outcome:
+def _not_yet(context: StepContext, seen: Destinations, destination: Destination | None) -> Outcome:
     table = context.table
     if destination is not None and destination.status in ("ENABLING", "UPDATING", "DISABLING"):
         return Pending(

@@ -28,7 +28,7 @@ from bootstrap.journal.records import (
     State,
 )
 from bootstrap.run.probes import records
-from bootstrap.run.step_context import Acted, Context, Done, Measure, Outcome, Pending
+from bootstrap.run.step_context import Acted, Done, Measure, Outcome, Pending, StepContext
 from replicator.consumer.probe_rows import KEPT_SECONDS
 from replicator.watchdog.aws_readings import counted
 
@@ -41,7 +41,7 @@ PROBES_PER_CALL = 500
 PUT_ATTEMPTS = 8
 
 
-def advance(context: Context) -> Outcome:
+def advance(context: StepContext) -> Outcome:
     """Puts a round of probes at the right time, and waits for it."""
     memory = context.memory
     if memory.caught_up:
@@ -76,7 +76,7 @@ def advance(context: Context) -> Outcome:
     return _caught_up(context, memory.moment, took)
 
 
-def _take_up_round(context: Context) -> None:
+def _take_up_round(context: StepContext) -> None:
     """Goes on with a round that an earlier process put, as long as it has not come through: a
     backlog need not be watched."""
     memory, probing = context.memory, context.journal.get(Probing)
@@ -89,14 +89,14 @@ def _take_up_round(context: Context) -> None:
     memory.probe, memory.probes, memory.put_at = probing.probe, probing.probes, probing.put_at
 
 
-def _backlog(context: Context) -> bool:
+def _backlog(context: StepContext) -> bool:
     """Whether the round waits for a backlog: the first one does, and one that takes long."""
     memory = context.memory
     waited = context.journal.now() - memory.put_at
     return memory.rounds <= 1 or waited > context.timing.round_expiry
 
 
-def _handing_over(context: Context, moment: float) -> Outcome | None:
+def _handing_over(context: StepContext, moment: float) -> Outcome | None:
     """None once DynamoDB has nothing left from before `moment`, by its own metrics."""
     table, timing, source = context.table.source_table, context.timing, context.source
     period, now = timing.metric_period, context.journal.now()
@@ -117,7 +117,7 @@ def _handing_over(context: Context, moment: float) -> Outcome | None:
     return Pending(what, timing.poll(15), Measure(since=moment))
 
 
-def _put_round(context: Context) -> Outcome:
+def _put_round(context: StepContext) -> Outcome:
     memory, table, source = context.memory, context.table, context.source
     before = source.open_shards(table.stream_name)
     probe = uuid.uuid4().hex
@@ -136,7 +136,7 @@ def _put_round(context: Context) -> Outcome:
     return Acted()
 
 
-def _put(context: Context, batch: Sequence[ProbeRecord]) -> None:
+def _put(context: StepContext, batch: Sequence[ProbeRecord]) -> None:
     left = batch
     for attempt in range(PUT_ATTEMPTS):
         left = context.source.put_probes(context.table.stream_name, left)
@@ -151,12 +151,12 @@ def _put(context: Context, batch: Sequence[ProbeRecord]) -> None:
     )
 
 
-def _start_over(context: Context) -> None:
+def _start_over(context: StepContext) -> None:
     memory = context.memory
     memory.moment, memory.handed_over, memory.probe, memory.probes = None, False, "", 0
 
 
-def _caught_up(context: Context, moment: float, took: float) -> Outcome:
+def _caught_up(context: StepContext, moment: float, took: float) -> Outcome:
     journal, memory = context.journal, context.memory
     _note_lost_records(context)
     kept = context.source.stream(context.table.stream_name).retention_hours
@@ -172,7 +172,7 @@ def _caught_up(context: Context, moment: float, took: float) -> Outcome:
     return Done()
 
 
-def _note_lost_records(context: Context) -> None:
+def _note_lost_records(context: StepContext) -> None:
     """What DynamoDB gave up on is nowhere in the stream: no probe and no age tells of it."""
     journal, table = context.journal, context.table.source_table
     skipped, now = journal.get(Skipped), journal.now()
@@ -190,7 +190,7 @@ def _note_lost_records(context: Context) -> None:
         journal.forget(Skipped, "a verification has put in what DynamoDB gave up on")
 
 
-def _lost_since(context: Context, skipped: Skipped | None) -> float:
+def _lost_since(context: StepContext, skipped: Skipped | None) -> float:
     """From when on a lost record would be missing: what was lost before is in the snapshot, was put
     in by a verification, or was counted and found to be nothing.
     """
@@ -206,7 +206,7 @@ def _lost_since(context: Context, skipped: Skipped | None) -> float:
     return max(whole, counted_to)
 
 
-def _note_overrun(context: Context, kept: int) -> None:
+def _note_overrun(context: StepContext, kept: int) -> None:
     """Whether the consumer was off for longer than the stream keeps what waits for it: before it
     was first switched on, or in a pause. What it is late by while it is on, the watchdog sees.
     `kept`: for how many hours the stream keeps them now.

@@ -14,13 +14,13 @@ from bootstrap.journal.records import (
     Paused,
     State,
 )
-from bootstrap.run.step_context import Acted, Context, Done, Outcome, Pending
+from bootstrap.run.step_context import Acted, Done, Outcome, Pending, StepContext
 
 name = "enable"
 state = State.CONFIGURING
 
 
-def advance(context: Context) -> Outcome:
+def advance(context: StepContext) -> Outcome:
     """Observes the mapping, and enables it if it is off."""
     journal, table = context.journal, context.table
     mapping = context.target.mapping(table.mapping_uuid)
@@ -71,7 +71,7 @@ def advance(context: Context) -> Outcome:
     return Acted()
 
 
-def _refuse_wrong_source(context: Context, mapping: EventSource) -> None:
+def _refuse_wrong_source(context: StepContext, mapping: EventSource) -> None:
     expected = context.table.stream_arn
     if mapping.stream_arn != expected:
         raise BlockedError(

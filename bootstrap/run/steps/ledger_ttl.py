@@ -6,14 +6,14 @@ from __future__ import annotations
 
 from bootstrap.core.errors import AccountError
 from bootstrap.journal.records import Earlier, Paused, State
-from bootstrap.run.step_context import Acted, Context, Done, Outcome, Pending
+from bootstrap.run.step_context import Acted, Done, Outcome, Pending, StepContext
 from bootstrap.run.steps.pause import EXPIRY_ATTRIBUTE
 
 name = "ledger-expiry"
 state = State.CATCHING_UP
 
 
-def advance(context: Context) -> Outcome:
+def advance(context: StepContext) -> Outcome:
     """Only after the catch-up: before it, a change that waits might meet no entry."""
     journal = context.journal
     if journal.get(Paused) is None and journal.get(Earlier) is None:

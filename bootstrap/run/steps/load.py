@@ -9,7 +9,7 @@ from bootstrap.core.errors import AccountError, BlockedError, Side
 from bootstrap.core.ports import ImportFacts, ImportRequest
 from bootstrap.journal.records import Exported, Imported, State
 from bootstrap.plan.plan import creation_parameters
-from bootstrap.run.step_context import Acted, Context, Done, Measure, Outcome, Pending
+from bootstrap.run.step_context import Acted, Done, Measure, Outcome, Pending, StepContext
 from bootstrap.run.steps.snapshot import TOKEN_SECONDS
 
 name = "import"
@@ -20,7 +20,7 @@ REFUSED_ITEMS = "ItemValidationError"
 IMPORT_LOG_GROUP = "/aws-dynamodb/imports"
 
 
-def advance(context: Context) -> Outcome:
+def advance(context: StepContext) -> Outcome:
     """From a complete export to a complete import, one act at a time."""
     imported = context.journal.get(Imported)
     if imported is None or not imported.token:
@@ -32,7 +32,7 @@ def advance(context: Context) -> Outcome:
     return _follow(context, imported)
 
 
-def _intend(context: Context, imported: Imported) -> Outcome:
+def _intend(context: StepContext, imported: Imported) -> Outcome:
     table, journal = context.table, context.journal
     exported = journal.get(Exported)
     if exported is None or not exported.done:
@@ -67,7 +67,7 @@ def _intend(context: Context, imported: Imported) -> Outcome:
     return Acted()
 
 
-def _refuse_running_consumer(context: Context) -> None:
+def _refuse_running_consumer(context: StepContext) -> None:
     # A consumer that is on before the import is complete meets the new table the moment it becomes
     # ACTIVE, before the settings row says what the snapshot holds.
     mapping = context.target.mapping(context.table.mapping_uuid)
@@ -81,7 +81,7 @@ def _refuse_running_consumer(context: Context) -> None:
         )
 
 
-def _taken(context: Context) -> BlockedError:
+def _taken(context: StepContext) -> BlockedError:
     return BlockedError(
         f"A table {context.table.target_table} exists already in the target account, and this "
         "run did not make it. An import makes a new table; nothing here deletes another's.",
@@ -90,7 +90,7 @@ def _taken(context: Context) -> BlockedError:
     )
 
 
-def _begin(context: Context, imported: Imported) -> Outcome:
+def _begin(context: StepContext, imported: Imported) -> Outcome:
     """Calls, unless the world already has the import."""
     journal, outputs = context.journal, context.outputs
     facts = begun(context, imported)
@@ -113,7 +113,7 @@ def _begin(context: Context, imported: Imported) -> Outcome:
     return Acted()
 
 
-def begun(context: Context, imported: Imported) -> ImportFacts | None:
+def begun(context: StepContext, imported: Imported) -> ImportFacts | None:
     """The import that this intention has begun, if its answer was lost."""
     target = context.outputs.target
     partition = context.table.source_table_arn.split(":")[1]
@@ -125,7 +125,7 @@ def begun(context: Context, imported: Imported) -> ImportFacts | None:
     return None if facts is None or facts.arn in imported.failed_arns else facts
 
 
-def _call(context: Context, request: ImportRequest) -> ImportFacts:
+def _call(context: StepContext, request: ImportRequest) -> ImportFacts:
     try:
         return context.target.import_table(request)
     except AccountError as error:
@@ -134,7 +134,7 @@ def _call(context: Context, request: ImportRequest) -> ImportFacts:
         raise
 
 
-def _follow(context: Context, imported: Imported) -> Outcome:
+def _follow(context: StepContext, imported: Imported) -> Outcome:
     facts = context.target.describe_import(imported.arn)
     if facts is None:
         raise AccountError(
@@ -158,7 +158,7 @@ def _follow(context: Context, imported: Imported) -> Outcome:
     return _complete(context, imported, facts)
 
 
-def _lacking(context: Context, facts: ImportFacts) -> int:
+def _lacking(context: StepContext, facts: ImportFacts) -> int:
     """How many items the import and its export differ by."""
     exported = context.journal.get(Exported)
     counted = exported.items if exported is not None else None
@@ -168,7 +168,7 @@ def _lacking(context: Context, facts: ImportFacts) -> int:
 
 
 def _complete(
-    context: Context, imported: Imported, facts: ImportFacts, refused: int = 0
+    context: StepContext, imported: Imported, facts: ImportFacts, refused: int = 0
 ) -> Outcome:
     table = context.target.table(context.table.target_table)
     if table is None or table.status != "ACTIVE":
@@ -190,7 +190,7 @@ def _complete(
     return Acted()
 
 
-def measure(facts: ImportFacts, context: Context) -> Measure:
+def measure(facts: ImportFacts, context: StepContext) -> Measure:
     """How far an import is, out of what the export counted."""
     exported = context.journal.get(Exported)
     return Measure(
@@ -201,7 +201,7 @@ def measure(facts: ImportFacts, context: Context) -> Measure:
     )
 
 
-def _failed(context: Context, imported: Imported, facts: ImportFacts) -> Outcome:
+def _failed(context: StepContext, imported: Imported, facts: ImportFacts) -> Outcome:
     journal, orders, name = context.journal, context.orders, context.table.target_table
     left = context.target.table(name)
     # A name says little: only a table with the import's own id is what the import left.
@@ -225,7 +225,9 @@ def _failed(context: Context, imported: Imported, facts: ImportFacts) -> Outcome
     raise _taken(context) if left is not None and not ours else failure
 
 
-def _failure(context: Context, imported: Imported, facts: ImportFacts, left: bool) -> AccountError:
+def _failure(
+    context: StepContext, imported: Imported, facts: ImportFacts, left: bool
+) -> AccountError:
     """Says why an import failed, and what can be done about it."""
     name = context.table.target_table
     why = _reason(facts)
@@ -268,7 +270,7 @@ def _reason(facts: ImportFacts) -> str:
     return f"{facts.failure_code} {facts.failure}".strip() or facts.status
 
 
-def _still_there(context: Context, imported: Imported) -> Outcome:
+def _still_there(context: StepContext, imported: Imported) -> Outcome:
     table = context.target.table(context.table.target_table)
     if table is not None and table.table_id == imported.table_id:
         return Done()

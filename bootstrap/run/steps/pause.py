@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from bootstrap.core.errors import AccountError, BlockedError, Side
 from bootstrap.journal.records import Paused, Probing, State
-from bootstrap.run.step_context import Acted, Context, Done, Outcome, Pending
+from bootstrap.run.step_context import Acted, Done, Outcome, Pending, StepContext
 
 name = "pause"
 state = State.PAUSED
@@ -15,7 +15,7 @@ EXPIRY_ATTRIBUTE = "x"
 """Of ledger entries: epoch seconds."""
 
 
-def advance(context: Context) -> Outcome:
+def advance(context: StepContext) -> Outcome:
     """Ledger first, consumer last."""
     journal, table, target = context.journal, context.table, context.target
     paused = journal.get(Paused)
@@ -53,7 +53,7 @@ def advance(context: Context) -> Outcome:
     )
 
 
-def keep_entries(context: Context) -> None:
+def keep_entries(context: StepContext) -> None:
     """The ledger's time to live off."""
     try:
         context.target.set_expiry(context.table.ledger_table, EXPIRY_ATTRIBUTE, False)
@@ -68,7 +68,7 @@ def keep_entries(context: Context) -> None:
         ) from error
 
 
-def refuse_without_consumer(context: Context, enabled: bool) -> None:
+def refuse_without_consumer(context: StepContext, enabled: bool) -> None:
     """Raises:
     BlockedError: when the run has not come as far as to switch the consumer on.
     """
@@ -81,7 +81,7 @@ def refuse_without_consumer(context: Context, enabled: bool) -> None:
         )
 
 
-def refuse_unpaused(context: Context, enabled: bool) -> None:
+def refuse_unpaused(context: StepContext, enabled: bool) -> None:
     """Raises:
     BlockedError: when the run has not come as far as to have been paused. A resumption that began
         a run would pay for a snapshot that nobody ordered.

@@ -7,13 +7,13 @@ import json
 from bootstrap.core.ports import TableFacts
 from bootstrap.core.run_options import TtlPolicy
 from bootstrap.journal.records import Configured, Exported, Imported, State, Wanted
-from bootstrap.run.step_context import Acted, Context, Done, Outcome, Pending
+from bootstrap.run.step_context import Acted, Done, Outcome, Pending, StepContext
 
 name = "settings"
 state = State.CONFIGURING
 
 
-def advance(context: Context) -> Outcome:
+def advance(context: StepContext) -> Outcome:
     """Stores the floor, then sets the target up as the plan said, one act at a time."""
     journal, table = context.journal, context.table
     configured = journal.get(Configured)
@@ -41,7 +41,7 @@ def advance(context: Context) -> Outcome:
     return Acted()
 
 
-def _policy(context: Context, configured: Configured | None) -> TtlPolicy:
+def _policy(context: StepContext, configured: Configured | None) -> TtlPolicy:
     if context.orders.ttl is not None:
         return context.orders.ttl
     return TtlPolicy(configured.ttl) if configured is not None else TtlPolicy.AT_SWITCH
@@ -50,7 +50,7 @@ def _policy(context: Context, configured: Configured | None) -> TtlPolicy:
 # Each of these looks before it acts, and says whether it acted.
 
 
-def _protected(context: Context, target: TableFacts) -> bool:
+def _protected(context: StepContext, target: TableFacts) -> bool:
     gateway, name = context.target, context.table.target_table
     if not target.deletion_protection:
         gateway.protect(name)
@@ -61,7 +61,7 @@ def _protected(context: Context, target: TableFacts) -> bool:
     return False
 
 
-def _described(context: Context, target: TableFacts, wanted: Wanted) -> bool:
+def _described(context: StepContext, target: TableFacts, wanted: Wanted) -> bool:
     """Tags and table class. What somebody tagged in the target meanwhile stays."""
     tags: dict[str, str] = json.loads(wanted.tags)
     if tags:
@@ -77,7 +77,7 @@ def _described(context: Context, target: TableFacts, wanted: Wanted) -> bool:
 
 
 def _warmed(
-    context: Context, tables: tuple[TableFacts | None, TableFacts | None], wanted: Wanted
+    context: StepContext, tables: tuple[TableFacts | None, TableFacts | None], wanted: Wanted
 ) -> bool:
     """The ledger is born cold, and so is the target: both grow warm before a backlog meets them."""
     names = (context.table.target_table, context.table.ledger_table)
@@ -89,7 +89,7 @@ def _warmed(
 
 
 def _expiring(
-    context: Context, wanted: Wanted, policy: TtlPolicy, configured: Configured | None
+    context: StepContext, wanted: Wanted, policy: TtlPolicy, configured: Configured | None
 ) -> bool:
     """Time to live: only where the operator wants it before the switch."""
     on = policy is TtlPolicy.NOW and bool(wanted.ttl_attribute)
@@ -104,14 +104,14 @@ def _expiring(
     return True
 
 
-def _settle(context: Context) -> None:
+def _settle(context: StepContext) -> None:
     """What was lost before the snapshot is in it. The floor does not say so: it is never raised."""
     exported = context.journal.get(Exported)
     assert exported is not None
     context.ledger.settle(round((exported.export_time - context.timing.export_fuzz) * 1_000_000))
 
 
-def _floor(context: Context) -> int:
+def _floor(context: StepContext) -> int:
     """The floor that stands in the ledger: the snapshot holds every change before it."""
     exported, imported = context.journal.get(Exported), context.journal.get(Imported)
     if exported is None or not exported.done or imported is None or not imported.done:

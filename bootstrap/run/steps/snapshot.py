@@ -8,8 +8,8 @@ import math
 from bootstrap.core.errors import AccountError, BlockedError, Side
 from bootstrap.core.formatting import moment
 from bootstrap.core.ports import ExportFacts, ExportRequest
-from bootstrap.journal.records import Buffered, Exported, Recovery, State
-from bootstrap.run.step_context import Acted, Context, Done, Measure, Outcome, Pending
+from bootstrap.journal.records import Buffered, Exported, RecoveryRecord, State
+from bootstrap.run.step_context import Acted, Done, Measure, Outcome, Pending, StepContext
 
 name = "export"
 state = State.EXPORTING
@@ -22,7 +22,7 @@ DATE_RESOLUTION = 1
 """Seconds. AWS's Date header drops the fraction: the observation was up to this much later."""
 
 
-def advance(context: Context) -> Outcome:
+def advance(context: StepContext) -> Outcome:
     """From nothing to a complete export, one act at a time."""
     exported = context.journal.get(Exported)
     if exported is None or not exported.begun:
@@ -34,7 +34,7 @@ def advance(context: Context) -> Outcome:
     return _follow(context, exported)
 
 
-def _intend(context: Context, exported: Exported) -> Outcome:
+def _intend(context: StepContext, exported: Exported) -> Outcome:
     """Chooses ExportTime, and waits until DynamoDB can export as of it."""
     journal, table, timing = context.journal, context.table, context.timing
     buffered = journal.get(Buffered)
@@ -42,7 +42,9 @@ def _intend(context: Context, exported: Exported) -> Outcome:
         raise AssertionError("The buffer step comes first.")
     backups = context.source.backups(table.source_table)
     if not backups.enabled:
-        journal.put(Recovery(journal.now()), "switching on point-in-time recovery of the source")
+        journal.put(
+            RecoveryRecord(journal.now()), "switching on point-in-time recovery of the source"
+        )
         context.source.enable_backups(table.source_table)
         return Acted()
     # The snapshot must not be older than the buffer: a change made before the destination was
@@ -73,7 +75,7 @@ def _intend(context: Context, exported: Exported) -> Outcome:
     return Acted()
 
 
-def _begin(context: Context, exported: Exported) -> Outcome:
+def _begin(context: StepContext, exported: Exported) -> Outcome:
     """Calls, unless the world already has the export."""
     journal, table, outputs = context.journal, context.table, context.outputs
     facts = context.source.find_export(table.source_table_arn, exported.prefix)
@@ -105,12 +107,12 @@ def _begin(context: Context, exported: Exported) -> Outcome:
     return Acted()
 
 
-def _again(context: Context, exported: Exported, why: str) -> Outcome:
+def _again(context: StepContext, exported: Exported, why: str) -> Outcome:
     context.journal.put(Exported(attempt=exported.attempt + 1), f"{why}: another one is prepared")
     return Acted()
 
 
-def _follow(context: Context, exported: Exported) -> Outcome:
+def _follow(context: StepContext, exported: Exported) -> Outcome:
     facts = context.source.describe_export(exported.arn)
     if facts is None:
         raise AccountError(
@@ -151,7 +153,7 @@ def measure(facts: ExportFacts) -> Measure:
     return Measure(items=facts.items, size_bytes=facts.size_bytes, since=facts.started)
 
 
-def _failed(context: Context, exported: Exported, facts: ExportFacts) -> Outcome:
+def _failed(context: StepContext, exported: Exported, facts: ExportFacts) -> Outcome:
     journal = context.journal
     if exported.failed_generation not in (0, journal.generation):
         why = f"the export failed ({facts.failure or 'without a reason'})"

@@ -21,7 +21,7 @@ from bootstrap.verify.compare.spool import SOURCE, TARGET, RunWriter, Spool, who
 from bootstrap.verify.errors import OtherSpoolError
 from bootstrap.verify.exports.digests import Digester
 from bootstrap.verify.exports.files import blocks, damaged
-from bootstrap.verify.exports.manifest import DataFile, Export
+from bootstrap.verify.exports.manifest import Export, ExportedFile
 from bootstrap.verify.exports.objects import Opener
 from bootstrap.verify.workers import cores, each
 
@@ -33,7 +33,7 @@ SMALL = 20_000
 
 
 @dataclass(frozen=True)
-class Progress:
+class ComparisonProgress:
     """How far a comparison is. `items` counts the lines of finished files, of both sides."""
 
     files: int
@@ -75,7 +75,7 @@ def compare(
     opener: Opener,
     *,
     workers: int | None = None,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_progress: Callable[[ComparisonProgress], None] = lambda progress: None,
 ) -> Comparison:
     """Compares two full exports, or goes on where a comparison in this spool was stopped.
 
@@ -98,7 +98,7 @@ def compare(
 
     def tell(files: int, items: int, left: int) -> None:
         of = spool.plan.partitions
-        on_progress(Progress(of_files - files, of_files, items, of_items, of - left, of))
+        on_progress(ComparisonProgress(of_files - files, of_files, items, of_items, of - left, of))
 
     tell(len(todo), items, len(partitions))
     # The largest first: the last one to end should not be one that began late.
@@ -123,7 +123,9 @@ def compare(
     return Comparison(source, target, spool, counts)
 
 
-def _digest_file(spool: Spool, opener: Opener, buffer: int, work: tuple[str, str, DataFile]) -> int:
+def _digest_file(
+    spool: Spool, opener: Opener, buffer: int, work: tuple[str, str, ExportedFile]
+) -> int:
     """Digests one data file into its run; returns how many lines it has."""
     side, bucket, file = work
     digest = _digester(spool.plan.key, spool.plan.sample)

@@ -87,7 +87,7 @@ class Sorted:
                 yield piece[n : n + self._size]
 
 
-class Keys(Sorted):
+class KeySpool(Sorted):
     """Key digests, each added once. They are told from others by going through both in order."""
 
     def __init__(self, directory: Path) -> None:
@@ -103,7 +103,7 @@ class Keys(Sorted):
                 next_ = next(known, None)
             yield one, next_ == wanted
 
-    def add_common(self, one: Keys, other: Keys) -> None:
+    def add_common(self, one: KeySpool, other: KeySpool) -> None:
         """Adds what both of them have."""
         for key, there in other.among(one, bytes):
             if there:

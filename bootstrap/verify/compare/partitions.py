@@ -45,7 +45,7 @@ DIFFERENCE_BYTES = _DIFFERENCE.size
 _TAIL = struct.Struct(">I")
 
 
-class Kind(Enum):
+class DifferenceKind(Enum):
     """How a key differs, seen from the target."""
 
     MISSING = "missing"
@@ -54,7 +54,7 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundDifference:
     """An item of one side: the digest of its image, and where it is in that export."""
 
     image: bytes
@@ -67,14 +67,14 @@ class Difference:
     """A key whose items differ. `key` is the key's digest; None is absence."""
 
     key: bytes
-    source: Found | None
-    target: Found | None
+    source: FoundDifference | None
+    target: FoundDifference | None
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> DifferenceKind:
         if self.target is None:
-            return Kind.MISSING
-        return Kind.EXTRA if self.source is None else Kind.DIFFERENT
+            return DifferenceKind.MISSING
+        return DifferenceKind.EXTRA if self.source is None else DifferenceKind.DIFFERENT
 
     @property
     def source_image(self) -> bytes:
@@ -154,8 +154,8 @@ def unpacked(record: bytes) -> Difference:
     key, present, ours, theirs = _DIFFERENCE.unpack(record)
     return Difference(
         key,
-        source=Found(*_FOUND.unpack(ours)) if present & 1 else None,
-        target=Found(*_FOUND.unpack(theirs)) if present & 2 else None,
+        source=FoundDifference(*_FOUND.unpack(ours)) if present & 1 else None,
+        target=FoundDifference(*_FOUND.unpack(theirs)) if present & 2 else None,
     )
 
 

@@ -42,7 +42,7 @@ _PLACE = struct.Struct(">II")
 
 
 @dataclass(frozen=True)
-class Plan:
+class SpoolPlan:
     """What a spool is for. Another plan needs another spool."""
 
     source: str
@@ -53,13 +53,13 @@ class Plan:
     version: int = _VERSION
 
 
-def plan(source: Export, target: Export, key: tuple[str, ...], sample: float = 1.0) -> Plan:
+def plan(source: Export, target: Export, key: tuple[str, ...], sample: float = 1.0) -> SpoolPlan:
     """The plan of comparing two exports: how many partitions keep memory bounded."""
     items = max(source.items, target.items) * min(sample, 1.0)
     partitions = 1
     while partitions < MOST_PARTITIONS and partitions * ITEMS_PER_PARTITION < items:
         partitions *= 2
-    return Plan(source.arn, target.arn, tuple(sorted(key)), sample, partitions)
+    return SpoolPlan(source.arn, target.arn, tuple(sorted(key)), sample, partitions)
 
 
 def size(source: Export, target: Export, sample: float = 1.0) -> int:
@@ -81,12 +81,12 @@ class Spool:
         SpoolSpaceError: what is still to be written does not fit.
     """
 
-    def __init__(self, directory: Path, plan: Plan) -> None:
+    def __init__(self, directory: Path, plan: SpoolPlan) -> None:
         self.directory = directory
         self.plan = plan
 
     @classmethod
-    def open(cls, directory: Path, source: Export, target: Export, plan: Plan) -> Spool:
+    def open(cls, directory: Path, source: Export, target: Export, plan: SpoolPlan) -> Spool:
         """Makes the directory, or goes on with what is in it."""
         spool = cls(directory, plan)
         state = directory / _STATE
@@ -189,10 +189,10 @@ def _empty(directory: Path) -> bool:
     )
 
 
-def _stored(state: Path) -> Plan | None:
+def _stored(state: Path) -> SpoolPlan | None:
     try:
         stored: Any = json.loads(state.read_bytes())
-        return Plan(**{**stored, "key": tuple(stored["key"])})
+        return SpoolPlan(**{**stored, "key": tuple(stored["key"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

@@ -62,13 +62,13 @@ class Value(Struct, forbid_unknown_fields=True, kw_only=True, gc=False):
     B: bytes | UnsetType = UNSET
 
 
-class AnyLine(Struct, forbid_unknown_fields=True, gc=False):
+class FallbackDecoder(Struct, forbid_unknown_fields=True, gc=False):
     """A line of a full export."""
 
     Item: dict[str, Value]
 
 
-class Doubts:
+class DeferredChecks:
     """What the types of a shape have decoded and could not judge, to be looked at many at once.
 
     A type hands over what it has made, and hardly any Python is run for it. To look for it in what
@@ -124,7 +124,9 @@ class Shape:
 
 def any_shape(key: tuple[str, ...]) -> Shape:
     """The shape of every item."""
-    return Shape(msgspec.json.Decoder(AnyLine).decode, _chosen(tuple(sorted(key))), loose=True)
+    return Shape(
+        msgspec.json.Decoder(FallbackDecoder).decode, _chosen(tuple(sorted(key))), loose=True
+    )
 
 
 def _chosen(names: tuple[str, ...]) -> Callable[[Any], Any]:

@@ -15,7 +15,7 @@ import msgspec
 
 from bootstrap.verify.exports.decoders import (
     SINGLE_NUMBER,
-    Doubts,
+    DeferredChecks,
     any_shape,
     encode,
     encode_into,
@@ -24,7 +24,7 @@ from bootstrap.verify.exports.decoders import (
     two_types,
 )
 from bootstrap.verify.exports.lines import full_item
-from bootstrap.verify.exports.schema_inference import Study
+from bootstrap.verify.exports.schema_inference import SchemaInference
 from replicator.canonical import DIGEST_BYTES, digest, key_digest, normal_number
 
 PAIR_BYTES = 2 * DIGEST_BYTES
@@ -51,8 +51,8 @@ class Digester:
         self._limit = None if sample >= 1 else int(sample * _WHOLE_RANGE)
         self._any = any_shape(key)
         self._usual = self._any
-        self._doubts = Doubts()
-        self._study = Study(key, self._doubts)
+        self._doubts = DeferredChecks()
+        self._study = SchemaInference(key, self._doubts)
         self._wary = 0
         self._learning = True
         self._unusual = 0

@@ -9,14 +9,14 @@ from hashlib import md5
 from typing import NoReturn
 
 from bootstrap.verify.errors import DamagedExportError
-from bootstrap.verify.exports.manifest import TAKE_ANOTHER, DataFile
+from bootstrap.verify.exports.manifest import TAKE_ANOTHER, ExportedFile
 from bootstrap.verify.exports.objects import MissingObjectError, Objects
 
 _INFLATED = 1 << 20  # bytes of text at a time: an item has 400 KB at most
 _GZIP = 31  # zlib's window bits for a gzip header
 
 
-def blocks(objects: Objects, bucket: str, file: DataFile) -> Iterator[list[bytes]]:
+def blocks(objects: Objects, bucket: str, file: ExportedFile) -> Iterator[list[bytes]]:
     """The file's lines in order, in lists of about a megabyte; never all of them at once.
 
     What has been handed out is proven only when the iterator ends without an error: a caller keeps
@@ -43,7 +43,7 @@ def blocks(objects: Objects, bucket: str, file: DataFile) -> Iterator[list[bytes
         damaged(file, f"it holds {count} items, and the manifest says {file.items}")
 
 
-def _inflated(objects: Objects, bucket: str, file: DataFile) -> Iterator[bytes]:
+def _inflated(objects: Objects, bucket: str, file: ExportedFile) -> Iterator[bytes]:
     digest = md5(usedforsecurity=False)
     gunzip = zlib.decompressobj(_GZIP)
     fresh = True  # at the start of a member: an empty file has none
@@ -72,6 +72,6 @@ def _inflated(objects: Objects, bucket: str, file: DataFile) -> Iterator[bytes]:
         damaged(file, f"its MD5 is {found}, and the manifest says {file.md5}")
 
 
-def damaged(file: DataFile, why: str) -> NoReturn:
+def damaged(file: ExportedFile, why: str) -> NoReturn:
     """Raises the error that names the file."""
     raise DamagedExportError(f"Reading the export's data file {file.key}: {why}.", fix=TAKE_ANOTHER)

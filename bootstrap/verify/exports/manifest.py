@@ -24,7 +24,7 @@ TAKE_ANOTHER = (
 
 
 @dataclass(frozen=True, slots=True)
-class DataFile:
+class ExportedFile:
     """One data file. `number` is its place in the manifest; `md5` is base64 of the object's."""
 
     number: int
@@ -44,7 +44,7 @@ class Export:
     table_arn: str
     table_id: str
     bucket: str
-    files: tuple[DataFile, ...]
+    files: tuple[ExportedFile, ...]
     time: int | None = None
     window: tuple[int, int] | None = None
 
@@ -80,7 +80,7 @@ def read_export(objects: Objects, bucket: str, summary: str) -> Export:
         list_key = _placed(root, fields["manifestFilesS3Key"])
         entries = _lines(list_key, _checked(objects, bucket, list_key))
         files = tuple(
-            DataFile(
+            ExportedFile(
                 number=number,
                 key=_placed(root, entry["dataFileS3Key"]),
                 items=int(entry["itemCount"]),

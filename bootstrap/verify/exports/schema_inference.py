@@ -11,7 +11,14 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, UnsetType, defstruct
 
-from bootstrap.verify.exports.decoders import TYPES, Doubts, Shape, Value, picked, unwritable
+from bootstrap.verify.exports.decoders import (
+    TYPES,
+    DeferredChecks,
+    Shape,
+    Value,
+    picked,
+    unwritable,
+)
 
 MOST_NAMES = 256
 """Attributes of an item that get a field: a name is looked for among them one by one."""
@@ -25,17 +32,17 @@ _RARE = 1 / 32  # of the items; an attribute that is rarer has no field
 
 
 @dataclass
-class Seen:
+class ObservedShape:
     """What was seen of the values at one place of the items."""
 
     types: set[str] = field(default_factory=set)
-    names: dict[str, Seen] = field(default_factory=dict)
+    names: dict[str, ObservedShape] = field(default_factory=dict)
     """Of the attributes of its maps."""
-    many: Seen | None = None
+    many: ObservedShape | None = None
     """In place of `names`, once there are too many of them."""
-    elements: Seen | None = None
+    elements: ObservedShape | None = None
     """Of its lists, all of them together."""
-    row: list[Seen] | None = None
+    row: list[ObservedShape] | None = None
     """Of its lists one by one, as long as all of them have the same few elements."""
     lists: int = 0
     texts: int = 0
@@ -60,10 +67,10 @@ class Seen:
                 self._map(held, left - 1)
 
     def _list(self, held: list[Any], left: int) -> None:
-        self.elements = self.elements or Seen()
+        self.elements = self.elements or ObservedShape()
         self.lists += 1
         if self.lists == 1 and len(held) <= _MOST_IN_ROW:
-            self.row = [Seen() for _ in held]
+            self.row = [ObservedShape() for _ in held]
         if self.row is not None and len(self.row) != len(held):
             self.row = None
         for place, each in enumerate(held):
@@ -74,10 +81,10 @@ class Seen:
     def _map(self, held: dict[str, Any], left: int) -> None:
         if self.many is None:
             for name, each in held.items():
-                self.names.setdefault(name, Seen()).add(each, left)
+                self.names.setdefault(name, ObservedShape()).add(each, left)
             if len(self.names) <= _MOST_INNER and not any(map(unwritable, held)):
                 return
-            self.many = Seen()
+            self.many = ObservedShape()
             for seen in self.names.values():
                 self.many.merge(seen)
             self.names.clear()
@@ -85,46 +92,50 @@ class Seen:
             for each in held.values():
                 self.many.add(each, left)
 
-    def merge(self, other: Seen) -> None:
+    def merge(self, other: ObservedShape) -> None:
         """Takes in what was seen at another place."""
         self.types |= other.types
         self.texts += other.texts
         self.letters += other.letters
         if other.elements:
-            self.elements = self.elements or Seen()
+            self.elements = self.elements or ObservedShape()
             self.elements.merge(other.elements)
             self.row, self.lists = None, self.lists + other.lists
         if other.many or self.many:
-            self.many = self.many or Seen()
-            for seen in (*self.names.values(), *other.names.values(), other.many or Seen()):
+            self.many = self.many or ObservedShape()
+            for seen in (
+                *self.names.values(),
+                *other.names.values(),
+                other.many or ObservedShape(),
+            ):
                 self.many.merge(seen)
             self.names.clear()
         else:
             for name, seen in other.names.items():
-                self.names.setdefault(name, Seen()).merge(seen)
+                self.names.setdefault(name, ObservedShape()).merge(seen)
 
 
-class Study:
+class SchemaInference:
     """Learns the shape of a table's items from some of them.
 
     `doubts` is where its shapes leave what they cannot judge.
     """
 
-    def __init__(self, key: tuple[str, ...], doubts: Doubts) -> None:
+    def __init__(self, key: tuple[str, ...], doubts: DeferredChecks) -> None:
         self._key = tuple(sorted(key))
         self._doubts = doubts
         self.long = _LONG
         """Letters from which on, on average, texts are left alone."""
         self._items = 0
         self._count: Counter[str] = Counter()
-        self._seen: dict[str, Seen] = {}
+        self._seen: dict[str, ObservedShape] = {}
 
     def add(self, item: dict[str, Any]) -> None:
         """Takes in an item; DynamoDB JSON."""
         self._items += 1
         self._count.update(item.keys())
         for name, value in item.items():
-            self._seen.setdefault(name, Seen()).add(value)
+            self._seen.setdefault(name, ObservedShape()).add(value)
         if len(self._seen) > 4 * MOST_NAMES:
             kept = dict(self._count.most_common(MOST_NAMES))
             self._count = Counter(kept)
@@ -182,7 +193,7 @@ class _Makes:
     `raw`: they leave texts alone, where those have `long` letters or more on average.
     """
 
-    def __init__(self, doubts: Doubts, long: int | None) -> None:
+    def __init__(self, doubts: DeferredChecks, long: int | None) -> None:
         self.loose = False
         self.raw = False
         self._doubts = doubts
@@ -190,11 +201,15 @@ class _Makes:
         self._made = 0
         self._known: dict[str, Any] = {}
 
-    def attributes(self, seen: Iterable[tuple[str, Seen]], key: tuple[str, ...] = ()) -> Any:
+    def attributes(
+        self, seen: Iterable[tuple[str, ObservedShape]], key: tuple[str, ...] = ()
+    ) -> Any:
         """Of an item or of a map."""
         return self._attributes(seen, key, _MOST_DEPTH)
 
-    def _attributes(self, seen: Iterable[tuple[str, Seen]], key: tuple[str, ...], left: int) -> Any:
+    def _attributes(
+        self, seen: Iterable[tuple[str, ObservedShape]], key: tuple[str, ...], left: int
+    ) -> Any:
         fields: list[Any] = []
         names: dict[str, str] = {}
         for place, (name, each) in enumerate(sorted(seen, key=lambda pair: pair[0])):
@@ -215,7 +230,7 @@ class _Makes:
             gc=False,
         )
 
-    def _value(self, seen: Seen, left: int) -> Any:
+    def _value(self, seen: ObservedShape, left: int) -> Any:
         self._made += 1
         if not left or self._made > _MOST_VALUES:
             self.loose = True
@@ -231,9 +246,9 @@ class _Makes:
             return one or self._known.setdefault(name, self._typed(fields))
         return self._typed([(name, held | UnsetType, UNSET) for name, held in fields])
 
-    def _held(self, name: str, seen: Seen, left: int) -> Any:
+    def _held(self, name: str, seen: ObservedShape, left: int) -> Any:
         if name == "L":
-            elements = seen.elements or Seen()
+            elements = seen.elements or ObservedShape()
             if len(elements.types) > 1 and seen.row is not None:
                 return tuple[tuple(self._value(each, left) for each in seen.row)]  # type: ignore[misc]
             inner: Any = self._value(elements, left)
@@ -259,7 +274,7 @@ class _Makes:
         )
 
 
-def _looks(names: list[str], doubts: Doubts) -> Callable[[Any], None] | None:
+def _looks(names: list[str], doubts: DeferredChecks) -> Callable[[Any], None] | None:
     """What a type with these fields does with what it has decoded."""
     if names == ["N"]:
         return doubts.numbers.append

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from bootstrap.verify.compare.partitions import Difference, Found
+from bootstrap.verify.compare.partitions import Difference, FoundDifference
 from bootstrap.verify.judge.attributes import Explained
 from bootstrap.verify.judge.classify import Judgement
 from bootstrap.verify.judge.report import Entries
@@ -58,7 +58,7 @@ class Unjudged(Protocol):
 
 
 @dataclass(frozen=True)
-class Waiting:
+class ReadQueue:
     """A key whose items differ for now: what its source's item was, and when."""
 
     key: Mapping[str, Any]
@@ -67,7 +67,7 @@ class Waiting:
 
 
 @dataclass(frozen=True)
-class Seen:
+class ReadItem:
     """A key of the target: the entry before its item was read, the item, the entry after."""
 
     before: Entry | None
@@ -80,7 +80,7 @@ class Seen:
         return self.before == self.after
 
 
-def judge_read(first: Waiting, seen: Seen, again: Read, margin: int) -> Judgement | None:
+def judge_read(first: ReadQueue, seen: ReadItem, again: Read, margin: int) -> Judgement | None:
     """Judges a key after the proof that all changes up to its first read are applied.
 
     `margin`: µs by which a change's timestamp and the time of a read may be apart. None: settled.
@@ -99,7 +99,7 @@ def judge_read(first: Waiting, seen: Seen, again: Read, margin: int) -> Judgemen
 
 
 @dataclass
-class Reading:
+class PointReads:
     """Reads keys of both tables until they are judged.
 
     `prove(moment)` returns once every change made up to that epoch second has been applied. `fuzz`
@@ -126,7 +126,7 @@ class Reading:
                 return
             # A second more: the time of a read is rounded down.
             self.prove(1 + (max(each.at for each in waiting) + self.fuzz) / 1e6)
-            moving: list[Waiting] = []
+            moving: list[ReadQueue] = []
             for some in _some(waiting):
                 yield from self._second_look(some, moving)
             if last:
@@ -135,9 +135,9 @@ class Reading:
                 return
             waiting = self._first_look(each.key for each in moving)
 
-    def _first_look(self, keys: Iterable[Mapping[str, Any]]) -> list[Waiting]:
+    def _first_look(self, keys: Iterable[Mapping[str, Any]]) -> list[ReadQueue]:
         """The keys that do not agree at once: with writes in flight, few."""
-        waiting: list[Waiting] = []
+        waiting: list[ReadQueue] = []
         room = WAITING_BYTES
         for some in _some(keys):
             reads = [self._source(key) for key in some]
@@ -146,13 +146,13 @@ class Reading:
                     continue
                 room -= _WAITING_BYTES + len(canonical(key))
                 if room >= 0:
-                    waiting.append(Waiting(key, read.image, read.at))
+                    waiting.append(ReadQueue(key, read.image, read.at))
                 else:
                     self.unjudged.add(key_digest(key))
         return waiting
 
     def _second_look(
-        self, some: Sequence[Waiting], moving: list[Waiting]
+        self, some: Sequence[ReadQueue], moving: list[ReadQueue]
     ) -> Iterator[tuple[Explained, Judgement, int]]:
         for first, seen in zip(some, self._targets([each.key for each in some]), strict=True):
             again = self._source(first.key)
@@ -166,11 +166,11 @@ class Reading:
         self.read += 1
         return self.source.read(key)
 
-    def _targets(self, keys: Sequence[Mapping[str, Any]]) -> list[Seen]:
+    def _targets(self, keys: Sequence[Mapping[str, Any]]) -> list[ReadItem]:
         before = self._entries(keys)
         reads = [self.target.read(key) for key in keys]
         after = self._entries(keys)
-        return [Seen(*each) for each in zip(before, reads, after, strict=True)]
+        return [ReadItem(*each) for each in zip(before, reads, after, strict=True)]
 
     def _entries(self, keys: Sequence[Mapping[str, Any]]) -> list[Entry | None]:
         digests = [key_digest(key) for key in keys]
@@ -196,8 +196,8 @@ def _explained(key: Mapping[str, Any], source: Read, target: Read) -> Explained:
     )
 
 
-def _found(read: Read) -> Found | None:
-    return None if read.item is None else Found(read.image, NOWHERE, NOWHERE)
+def _found(read: Read) -> FoundDifference | None:
+    return None if read.item is None else FoundDifference(read.image, NOWHERE, NOWHERE)
 
 
 def _part(item: Mapping[str, Any], name: str) -> bytes | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from bootstrap.verify.compare.comparison import Comparison
-from bootstrap.verify.compare.external_sort import Keys
+from bootstrap.verify.compare.external_sort import KeySpool
 from bootstrap.verify.compare.partitions import Difference
 from bootstrap.verify.exports.objects import Objects
 from bootstrap.verify.judge.attributes import Explained, explain
@@ -29,12 +29,12 @@ class Entries(Protocol):
 
 
 @dataclass
-class Verdict:
+class Judgements:
     """What became of the keys that differ. `mended` counts the keys that a stopped repair by the
     same exports has mended: they are equal now.
     """
 
-    unjudged: Keys
+    unjudged: KeySpool
     counts: Counter[str] = field(default_factory=Counter)
     mended: int = 0
 
@@ -46,7 +46,7 @@ class Verdict:
         self.counts["foreign" if judgement.foreign else difference.kind.value] += 1
 
     def counted(
-        self, found: Iterable[tuple[Explained, Judgement, int]], reported: Keys
+        self, found: Iterable[tuple[Explained, Judgement, int]], reported: KeySpool
     ) -> Iterator[tuple[Explained, Judgement, int]]:
         """Counts what passes, and notes it as reported: a later round leaves it alone."""
         for each, judgement, at in found:
@@ -73,8 +73,8 @@ def told(
     comparison: Comparison,
     ledger: Entries,
     moments: Moments,
-    verdict: Verdict,
-    reported: Keys,
+    verdict: Judgements,
+    reported: KeySpool,
     *,
     values: bool = False,
     read_to_mend: bool = False,

@@ -21,7 +21,7 @@ _EXACT = Context(prec=400, Emin=-9999, Emax=9999)
 
 
 @dataclass(frozen=True)
-class Difference:
+class ItemDifference:
     """A key whose items are not equal: `missing` from the target, `extra` there, or `different`."""
 
     kind: Kind
@@ -40,15 +40,15 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class TableComparison:
     """What comparing two tables found."""
 
     source_items: int
     target_items: int
-    differences: tuple[Difference, ...] = field(default=())
+    differences: tuple[ItemDifference, ...] = field(default=())
 
 
-def compare(source: Iterable[Item], target: Iterable[Item], keys: KeySchema) -> Comparison:
+def compare(source: Iterable[Item], target: Iterable[Item], keys: KeySchema) -> TableComparison:
     """Compares whole tables; keeps 64 bytes of digests per source item, and items that differ."""
     prints: dict[bytes, bytes] = {}
     of_key: dict[bytes, Item] = {}
@@ -66,11 +66,11 @@ def compare(source: Iterable[Item], target: Iterable[Item], keys: KeySchema) -> 
         name = fingerprint(key)
         expected = prints.pop(name, None)
         if expected is None:
-            differences.append(Difference("extra", key))
+            differences.append(ItemDifference("extra", key))
         elif expected != fingerprint(item):
-            differences.append(Difference("different", key))
-    differences += [Difference("missing", of_key[name]) for name in prints]
-    return Comparison(source_items, target_items, tuple(differences))
+            differences.append(ItemDifference("different", key))
+    differences += [ItemDifference("missing", of_key[name]) for name in prints]
+    return TableComparison(source_items, target_items, tuple(differences))
 
 
 def fingerprint(item: Item) -> bytes:

@@ -269,7 +269,7 @@ def _fail_key(path: Path, what: str) -> NoReturn:
     )
 
 
-def _telling_key(path: Path, candidates: list[Candidate]) -> str:
+def _telling_key(path: Path, candidates: list[KeyCandidate]) -> str:
     """An attribute that tells all items apart, or two that do, or else the most telling one."""
     alone = [each for each in candidates if each.values == each.items]
     if alone:
@@ -288,7 +288,7 @@ def _telling_key(path: Path, candidates: list[Candidate]) -> str:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class KeyCandidate:
     """An attribute that every item has, of one type, which a key can have."""
 
     name: str
@@ -302,7 +302,7 @@ class Candidate:
         )
 
 
-def _candidates(path: Path) -> list[Candidate]:
+def _candidates(path: Path) -> list[KeyCandidate]:
     """Most telling first; strings before the others."""
     values: dict[tuple[str, str], set[bytes]] | None = None
     items = 0
@@ -315,5 +315,5 @@ def _candidates(path: Path) -> list[Candidate]:
             values = {each: known for each, known in values.items() if each in kinds}
             for (name, _), known in values.items():
                 known.add(fingerprint({name: item[name]}))
-    found = [Candidate(*each, len(known), items) for each, known in (values or {}).items()]
+    found = [KeyCandidate(*each, len(known), items) for each, known in (values or {}).items()]
     return sorted(found, key=lambda each: (each.type != "S", -each.values, each.name))

@@ -80,7 +80,7 @@ NAMES = ("with space", "dotted.name", "#hash", ":colon", "schlüssel", "名前",
 
 
 @dataclass(frozen=True)
-class Orders:
+class GeneratedOrders:
     """The generated table. `item(n)` needs no other item, so writers make theirs without a copy."""
 
     seed: int

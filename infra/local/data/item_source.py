@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from infra.local.data import datafile
 from infra.local.data.compare import fingerprint
-from infra.local.data.dataset import BIG_ITEMS, Orders
+from infra.local.data.dataset import BIG_ITEMS, GeneratedOrders
 from infra.local.data.items import (
     MAX_ITEM_BYTES,
     Item,
@@ -54,7 +54,7 @@ class Material(Protocol):
         """What `from_json` needs in another process."""
 
 
-class Generated(Orders):
+class Generated(GeneratedOrders):
     """The generated table as material."""
 
     @property

@@ -53,11 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _set_environment(port)
 
     from infra.local.emulator import decimal_arithmetic, patching
-    from infra.local.emulator.settings import Settings
+    from infra.local.emulator.settings import EmulatorSettings
 
     decimal_arithmetic.use_38_digits()
     try:
-        settings = Settings.from_environment()
+        settings = EmulatorSettings.from_environment()
         ministack = patching.load()
         from infra.local.emulator.wiring import assemble
 

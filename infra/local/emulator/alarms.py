@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.local.emulator.patching import Json, Ministack
-from infra.local.emulator.settings import Settings
+from infra.local.emulator.settings import EmulatorSettings
 
 log = logging.getLogger("local.alarms")
 
@@ -92,10 +92,10 @@ def rule_of(alarm: Mapping[str, Any]) -> Rule:
     )
 
 
-class Alarms:
+class AlarmEvaluator:
     """Takes the place of ministack's evaluation, which looks at no dimension and no gap."""
 
-    def __init__(self, ministack: Ministack, settings: Settings) -> None:
+    def __init__(self, ministack: Ministack, settings: EmulatorSettings) -> None:
         self._ministack = ministack
         self._settings = settings
 

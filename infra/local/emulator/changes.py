@@ -54,7 +54,7 @@ class MicrosecondClock:
 
 
 @dataclass(frozen=True)
-class Change:
+class CapturedChange:
     """One change of one item: images are DynamoDB JSON with binary in base64 once."""
 
     at: int
@@ -67,22 +67,22 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Handover:
+class PendingRecord:
     """A change record on its way into a stream."""
 
-    change: Change
+    change: CapturedChange
     stream_arn: str
     partition_key: str
     data: bytes
 
 
-class Outlet(Protocol):
+class StreamWriter(Protocol):
     """Takes change records to their stream: at once, or as chaos has it."""
 
-    def hand_over(self, handover: Handover) -> None: ...
+    def hand_over(self, handover: PendingRecord) -> None: ...
 
 
-def change_record(change: Change, precision: str, size_of: Callable[[Image], int]) -> Json:
+def change_record(change: CapturedChange, precision: str, size_of: Callable[[Image], int]) -> Json:
     """The JSON of a change record (captured records: reference in the test of this module).
 
     INSERT has no OldImage, REMOVE no NewImage; the precision stands inside `dynamodb`; userIdentity
@@ -114,7 +114,7 @@ class ChangeCapture:
         self,
         ministack: Ministack,
         history: ChangeHistory,
-        outlet: Outlet,
+        outlet: StreamWriter,
         metrics: ReplicationMetrics,
         clock: MicrosecondClock | None = None,
     ) -> None:
@@ -154,20 +154,20 @@ class ChangeCapture:
             return
         of = TableOf(responses.get_account_id(), responses.get_region(), table_name)
         keys = key_of(table, new or old or {})
-        change = Change(self._clock.tick(), of, event, keys, old, new, identity)
+        change = CapturedChange(self._clock.tick(), of, event, keys, old, new, identity)
         self._history.note(of, change.at, keys, old, new)
         if table.get("StreamSpecification", {}) or dynamodb._replica_group(table):
             self._emit_to_dynamodb_streams(table_name, event, old, new, replicate)
         for destination in active_destinations(dynamodb._kinesis_destinations.get(table_name)):
             self._replicate(change, destination)
 
-    def _replicate(self, change: Change, destination: Mapping[str, Any]) -> None:
+    def _replicate(self, change: CapturedChange, destination: Mapping[str, Any]) -> None:
         precision = destination["ApproximateCreationDateTimePrecision"]
         record = change_record(change, precision, self._ministack.dynamodb._item_size_bytes)
         data = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
         self._metrics.waiting(change.table, change.at)
         key = partition_key(change.table.name, change.keys)
-        self._outlet.hand_over(Handover(change, destination["StreamArn"], key, data))
+        self._outlet.hand_over(PendingRecord(change, destination["StreamArn"], key, data))
 
 
 def locked(

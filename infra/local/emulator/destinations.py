@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from infra.local.emulator.patching import Json, Ministack, Response
-from infra.local.emulator.settings import Settings
+from infra.local.emulator.settings import EmulatorSettings
 
 SETTLED = {"ENABLING": "ACTIVE", "UPDATING": "ACTIVE", "DISABLING": "DISABLED"}
 REPLICATING = ("ACTIVE", "UPDATING")
@@ -34,10 +34,10 @@ def active_destinations(destinations: Iterable[Json] | None) -> list[Json]:
     return [each for each in settled if each["DestinationStatus"] in REPLICATING]
 
 
-class Destinations:
+class StreamingDestinations:
     """Enable, disable, update, describe, with states that pass."""
 
-    def __init__(self, ministack: Ministack, settings: Settings) -> None:
+    def __init__(self, ministack: Ministack, settings: EmulatorSettings) -> None:
         self._ministack = ministack
         self._settings = settings
 

@@ -8,7 +8,7 @@ import time
 from infra.local.emulator.changes import EXPIRY_IDENTITY, ChangeCapture
 from infra.local.emulator.item_images import Value
 from infra.local.emulator.patching import Json, Ministack
-from infra.local.emulator.settings import Settings
+from infra.local.emulator.settings import EmulatorSettings
 
 log = logging.getLogger("local.expiry")
 
@@ -23,10 +23,12 @@ def is_expired(value: Value | None, now: float) -> bool:
     return now - FIVE_YEARS < float(value["N"]) <= now
 
 
-class Expiry:
+class TtlSweeper:
     """Sweeps the tables whose time to live is enabled."""
 
-    def __init__(self, ministack: Ministack, capture: ChangeCapture, settings: Settings) -> None:
+    def __init__(
+        self, ministack: Ministack, capture: ChangeCapture, settings: EmulatorSettings
+    ) -> None:
         self._ministack = ministack
         self._capture = capture
         self._interval = settings.expiry_interval

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from infra.local.emulator.history import Step, key_text
+from infra.local.emulator.history import HistoryStep, key_text
 from infra.local.emulator.item_images import Image, same_image
 
 PARTITIONS = 4
@@ -36,13 +36,15 @@ def full_lines(items: Iterable[Image]) -> list[Line]:
     return [{"Item": item} for item in items]
 
 
-def incremental_lines(steps: Sequence[Step], names: tuple[str, ...], view: str) -> list[Line]:
+def incremental_lines(
+    steps: Sequence[HistoryStep], names: tuple[str, ...], view: str
+) -> list[Line]:
     """One line a key that changed: its state before the window and after it.
 
     Nothing is written for a key that was inserted and deleted within the window.
     """
-    first: dict[tuple[str, ...], Step] = {}
-    last: dict[tuple[str, ...], Step] = {}
+    first: dict[tuple[str, ...], HistoryStep] = {}
+    last: dict[tuple[str, ...], HistoryStep] = {}
     for step in steps:
         key = key_text(step.keys, names)
         first.setdefault(key, step)

@@ -23,8 +23,8 @@ from infra.local.emulator.export_files import (
 from infra.local.emulator.history import ChangeHistory, as_of
 from infra.local.emulator.metrics import TableOf
 from infra.local.emulator.patching import Json, Ministack, Response
-from infra.local.emulator.recovery import Recovery
-from infra.local.emulator.settings import Settings
+from infra.local.emulator.recovery import PointInTimeRecovery
+from infra.local.emulator.settings import EmulatorSettings
 
 log = logging.getLogger("local.exports")
 
@@ -47,7 +47,7 @@ class _FailedError(Exception):
     """An export that started and failed: FailureCode and FailureMessage."""
 
 
-class Exports:
+class ExportJobs:
     """Exports from the change history, in the background, with AWS's states and refusals."""
 
     def __init__(
@@ -55,9 +55,9 @@ class Exports:
         ministack: Ministack,
         capture: ChangeCapture,
         history: ChangeHistory,
-        recovery: Recovery,
+        recovery: PointInTimeRecovery,
         access: Access,
-        settings: Settings,
+        settings: EmulatorSettings,
     ) -> None:
         self._skew = settings.scaled(60) * settings.chaos.export_skew
         self._random = settings.chaos.random()

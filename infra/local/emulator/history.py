@@ -17,7 +17,7 @@ KeyText = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Step:
+class HistoryStep:
     """One change as the history keeps it: `at` in µs, images by reference."""
 
     at: int
@@ -29,7 +29,7 @@ class Step:
 @dataclass
 class _Recovery:
     since: int  # µs
-    steps: list[Step] = field(default_factory=list)
+    steps: list[HistoryStep] = field(default_factory=list)
 
 
 class ChangeHistory:
@@ -60,9 +60,9 @@ class ChangeHistory:
         """Keep a change, in the order of the writes."""
         recovery = self._tables.get(table)
         if recovery is not None:
-            recovery.steps.append(Step(at, keys, old, new))
+            recovery.steps.append(HistoryStep(at, keys, old, new))
 
-    def after(self, table: TableOf, at: int) -> list[Step]:
+    def after(self, table: TableOf, at: int) -> list[HistoryStep]:
         """The changes later than `at` (µs), oldest first."""
         recovery = self._tables.get(table)
         if recovery is None:
@@ -71,7 +71,9 @@ class ChangeHistory:
         return steps[bisect_right(steps, at, key=lambda step: step.at) :]
 
 
-def as_of(items: Iterable[Image], later: Iterable[Step], key_names: tuple[str, ...]) -> list[Image]:
+def as_of(
+    items: Iterable[Image], later: Iterable[HistoryStep], key_names: tuple[str, ...]
+) -> list[Image]:
     """The items as they were before the `later` changes (oldest first) were made to them."""
     state: dict[KeyText, Image] = {key_text(item, key_names): item for item in items}
     undone: set[KeyText] = set()

@@ -15,7 +15,7 @@ from typing import Any
 
 from infra.local.emulator.access import IMPORT_READS, Access
 from infra.local.emulator.patching import Json, Ministack, Response
-from infra.local.emulator.settings import Settings
+from infra.local.emulator.settings import EmulatorSettings
 
 TOKEN_SECONDS = 8 * 3600
 TOKEN_LENGTH = 112
@@ -44,10 +44,10 @@ DATA_PLANE = (
 _importing: contextvars.ContextVar[bool] = contextvars.ContextVar("local_importing", default=False)
 
 
-class Imports:
+class ImportJobs:
     """Corrects the beginning and the end of an import; ministack does the middle."""
 
-    def __init__(self, ministack: Ministack, access: Access, settings: Settings) -> None:
+    def __init__(self, ministack: Ministack, access: Access, settings: EmulatorSettings) -> None:
         self._ministack = ministack
         self._access = access
         self._settings = settings

@@ -18,9 +18,9 @@ from infra.local.emulator.access import Access
 from infra.local.emulator.delivery import Delivery
 from infra.local.emulator.failures import OnFailure
 from infra.local.emulator.patching import Json, Ministack, Response
-from infra.local.emulator.pollers import Lane, Reading
-from infra.local.emulator.progress import Progress
-from infra.local.emulator.settings import Settings
+from infra.local.emulator.pollers import PollerPosition, ShardPoller
+from infra.local.emulator.progress import MappingProgress
+from infra.local.emulator.settings import EmulatorSettings
 from infra.local.emulator.shards import Shards
 
 log = logging.getLogger("local.mappings")
@@ -48,7 +48,7 @@ class Mappings:
         shards: Shards,
         access: Access,
         delivery: Delivery,
-        settings: Settings,
+        settings: EmulatorSettings,
     ) -> None:
         self._ministack = ministack
         self._shards = shards
@@ -56,7 +56,7 @@ class Mappings:
         self._delivery = delivery
         self._on_failure = OnFailure(ministack, access)
         self._transition = settings.mapping_seconds
-        self._progress: dict[str, Progress] = {}
+        self._progress: dict[str, MappingProgress] = {}
         self._running: set[tuple[str, str, int]] = set()
         self._refusals: dict[str, tuple[float, str | None]] = {}
         self._create: Callable[[Json], Response]
@@ -209,7 +209,7 @@ class Mappings:
             stream = self._shards.stream(mapping["EventSourceArn"])
             if stream is None or stream["StreamStatus"] != "ACTIVE":
                 continue
-            progress = self._progress.setdefault(uuid, Progress(mapping))
+            progress = self._progress.setdefault(uuid, MappingProgress(mapping))
             progress.look(stream, self._shards)
             factor = int(mapping.get("ParallelizationFactor") or 1)
             for shard_id in progress.ready(stream):
@@ -228,7 +228,7 @@ class Mappings:
         if key in self._running:
             return
         shard_progress = self._progress[uuid].shards[shard_id]
-        reading = Reading(
+        reading = PollerPosition(
             mapping=mapping,
             stream=stream,
             shard_id=shard_id,
@@ -238,7 +238,7 @@ class Mappings:
             refusal=partial(self._refusal, mapping, stream),
             is_enabled=partial(self._is_enabled, uuid, mapping),
         )
-        lane = Lane(reading, shard_progress, self._shards, self._delivery, self._on_failure)
+        lane = ShardPoller(reading, shard_progress, self._shards, self._delivery, self._on_failure)
 
         def run_in_scope() -> None:
             try:

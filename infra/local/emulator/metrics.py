@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from infra.local.emulator.patching import Ministack
-from infra.local.emulator.settings import Settings
+from infra.local.emulator.settings import EmulatorSettings
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class ReplicationMetrics:
     the counters only where they are not zero.
     """
 
-    def __init__(self, ministack: Ministack, settings: Settings) -> None:
+    def __init__(self, ministack: Ministack, settings: EmulatorSettings) -> None:
         self._ministack = ministack
         self._period = settings.metric_period
         self._lock = threading.Lock()

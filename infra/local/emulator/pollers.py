@@ -30,7 +30,7 @@ LONGEST_BACKOFF = 2.0
 
 
 @dataclass(frozen=True)
-class Reading:
+class PollerPosition:
     """What a lane needs of the world; the callables look at it afresh each time."""
 
     mapping: Json
@@ -43,12 +43,12 @@ class Reading:
     is_enabled: Callable[[], bool]
 
 
-class Lane:
+class ShardPoller:
     """Reads batches, delivers them, retries, bisects, gives up: until disabled or drained."""
 
     def __init__(
         self,
-        reading: Reading,
+        reading: PollerPosition,
         progress: ShardProgress,
         shards: Shards,
         delivery: Delivery,

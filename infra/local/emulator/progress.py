@@ -33,7 +33,7 @@ class ShardProgress:
             self.drained = set()
 
 
-class Progress:
+class MappingProgress:
     """The shards that a mapping knows. It is kept while the mapping is disabled."""
 
     def __init__(self, mapping: Mapping[str, Any]) -> None:

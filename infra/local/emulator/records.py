@@ -21,7 +21,7 @@ PAGE_BYTES = 10 * 2**20
 REQUEST_BYTES = 10 * 2**20
 
 
-class Records:
+class RecordApi:
     """The data plane; `found` looks a stream up for a request, or says why there is none."""
 
     def __init__(

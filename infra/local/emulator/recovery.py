@@ -12,13 +12,15 @@ from collections.abc import Callable
 from infra.local.emulator.history import ChangeHistory
 from infra.local.emulator.metrics import TableOf
 from infra.local.emulator.patching import Json, Ministack, Response
-from infra.local.emulator.settings import Settings
+from infra.local.emulator.settings import EmulatorSettings
 
 
-class Recovery:
+class PointInTimeRecovery:
     """Replaces ministack's continuous backups, whose window is always "now"."""
 
-    def __init__(self, ministack: Ministack, history: ChangeHistory, settings: Settings) -> None:
+    def __init__(
+        self, ministack: Ministack, history: ChangeHistory, settings: EmulatorSettings
+    ) -> None:
         self._ministack = ministack
         self._history = history
         self._lag = settings.restorable_lag

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from infra.local.emulator.patching import Ministack
-from infra.local.emulator.settings import Settings
+from infra.local.emulator.settings import EmulatorSettings
 
 
 class Schedules:
     """Shortens what ministack reads from a rate expression, and how often it looks."""
 
-    def __init__(self, ministack: Ministack, settings: Settings) -> None:
+    def __init__(self, ministack: Ministack, settings: EmulatorSettings) -> None:
         self._ministack = ministack
         self._settings = settings
         self._seconds: Callable[[str], int | None]

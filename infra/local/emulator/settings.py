@@ -11,7 +11,7 @@ from infra.local.emulator.chaos.rates import GOOD_DAY, Chaos, parse
 
 
 @dataclass(frozen=True)
-class Settings:
+class EmulatorSettings:
     """Settings of one emulator process.
 
     `time_scale` multiplies AWS's own delays (1: as long as AWS takes; the demo uses 0.01).
@@ -67,7 +67,7 @@ class Settings:
         return self.scaled(300, floor=2.0)
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> EmulatorSettings:
         """Read the settings from the environment. Raises ValueError for what is wrong."""
         values = os.environ if environment is None else environment
         text = values.get("REPLICATION_TIME_SCALE") or "1"

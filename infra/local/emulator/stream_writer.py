@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 
-from infra.local.emulator.changes import Handover
+from infra.local.emulator.changes import PendingRecord
 from infra.local.emulator.metrics import ReplicationMetrics
 from infra.local.emulator.shards import RecordTooLargeError, Shards, StreamGoneError
 
 log = logging.getLogger("local.changes")
 
 
-class DirectOutlet:
+class DirectStreamWriter:
     """Puts each record into the stream at once.
 
     "DynamoDB skips change data records that exceed your stream's maximum record size, and
@@ -23,7 +23,7 @@ class DirectOutlet:
         self._shards = shards
         self._metrics = metrics
 
-    def hand_over(self, handover: Handover) -> None:
+    def hand_over(self, handover: PendingRecord) -> None:
         table = handover.change.table
         try:
             self._shards.append(handover.stream_arn, handover.partition_key, handover.data)
@@ -36,11 +36,11 @@ class DirectOutlet:
         else:
             self._metrics.replicated(table, handover.change.at)
 
-    def held(self, handover: Handover) -> None:
+    def held(self, handover: PendingRecord) -> None:
         """A record has to wait, as when Kinesis throttles it and DynamoDB puts it again later."""
         self._metrics.throttled(handover.change.table)
 
-    def again(self, handover: Handover) -> None:
+    def again(self, handover: PendingRecord) -> None:
         """Put a record once more, which no metric counts; one that does not fit is left out."""
         with contextlib.suppress(RecordTooLargeError, StreamGoneError):
             self._shards.append(handover.stream_arn, handover.partition_key, handover.data)

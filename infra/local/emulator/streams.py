@@ -13,7 +13,7 @@ from typing import Any
 from infra.local.emulator import iterators
 from infra.local.emulator.access import Access
 from infra.local.emulator.patching import Json, Ministack, Response
-from infra.local.emulator.records import Records
+from infra.local.emulator.records import RecordApi
 from infra.local.emulator.shards import (
     DEFAULT_RECORD_KIB,
     Shards,
@@ -34,7 +34,7 @@ class Streams:
         self._ministack = ministack
         self._shards = shards
         self._access = access
-        self._records = Records(ministack, shards, self._found)
+        self._records = RecordApi(ministack, shards, self._found)
         self._create: Handler = lambda data: (500, {}, b"")
         self._handle: Callable[..., Awaitable[Response]]
 

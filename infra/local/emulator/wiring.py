@@ -4,37 +4,37 @@ from __future__ import annotations
 
 from infra.local.emulator.access import Access
 from infra.local.emulator.access_denials import Refusals
-from infra.local.emulator.alarms import Alarms
+from infra.local.emulator.alarms import AlarmEvaluator
 from infra.local.emulator.call_log import Recording
-from infra.local.emulator.changes import ChangeCapture, Outlet
+from infra.local.emulator.changes import ChangeCapture, StreamWriter
 from infra.local.emulator.chaos.batch_delivery import ChaosDelivery
 from infra.local.emulator.chaos.faults import Faults
 from infra.local.emulator.chaos.rates import Chaos
-from infra.local.emulator.chaos.stream_writer import ChaosOutlet
+from infra.local.emulator.chaos.stream_writer import ChaosStreamWriter
 from infra.local.emulator.chaos.tally import ChaosTally
 from infra.local.emulator.decimal_arithmetic import Numbers
 from infra.local.emulator.delivery import Delivery, Invoker
-from infra.local.emulator.destinations import Destinations
-from infra.local.emulator.expiry import Expiry
-from infra.local.emulator.exports import Exports
+from infra.local.emulator.destinations import StreamingDestinations
+from infra.local.emulator.expiry import TtlSweeper
+from infra.local.emulator.exports import ExportJobs
 from infra.local.emulator.history import ChangeHistory
-from infra.local.emulator.imports import Imports
+from infra.local.emulator.imports import ImportJobs
 from infra.local.emulator.logs import Logs
 from infra.local.emulator.mappings import Mappings
 from infra.local.emulator.metrics import ReplicationMetrics, start
 from infra.local.emulator.partiql import PartiQL
 from infra.local.emulator.patching import Ministack
-from infra.local.emulator.recovery import Recovery
+from infra.local.emulator.recovery import PointInTimeRecovery
 from infra.local.emulator.schedules import Schedules
-from infra.local.emulator.settings import Settings
+from infra.local.emulator.settings import EmulatorSettings
 from infra.local.emulator.shards import Shards
-from infra.local.emulator.stream_writer import DirectOutlet
+from infra.local.emulator.stream_writer import DirectStreamWriter
 from infra.local.emulator.streams import Streams
 from infra.local.emulator.transactions import Transactions
 from infra.local.emulator.workers import Workers
 
 
-def assemble(ministack: Ministack, settings: Settings) -> None:
+def assemble(ministack: Ministack, settings: EmulatorSettings) -> None:
     """Install every correction and start what runs in the background."""
     history = ChangeHistory()
     recording = Recording(ministack, settings.recording)
@@ -42,11 +42,11 @@ def assemble(ministack: Ministack, settings: Settings) -> None:
     shards = Shards(ministack)
     metrics = ReplicationMetrics(ministack, settings)
     tally = ChaosTally(ministack)
-    outlet = _outlet(settings.chaos, DirectOutlet(shards, metrics), tally)
+    outlet = _outlet(settings.chaos, DirectStreamWriter(shards, metrics), tally)
     delivery = _delivery(settings.chaos, Invoker(ministack), tally)
     capture = ChangeCapture(ministack, history, outlet, metrics)
-    recovery = Recovery(ministack, history, settings)
-    exports = Exports(ministack, capture, history, recovery, access, settings)
+    recovery = PointInTimeRecovery(ministack, history, settings)
+    exports = ExportJobs(ministack, capture, history, recovery, access, settings)
     mappings = Mappings(ministack, shards, access, delivery, settings)
 
     access.install()
@@ -54,32 +54,32 @@ def assemble(ministack: Ministack, settings: Settings) -> None:
     recording.install()
     Numbers(ministack).install()
     Streams(ministack, shards, access).install()
-    Destinations(ministack, settings).install()
+    StreamingDestinations(ministack, settings).install()
     Transactions(ministack).install()
     capture.install()
     PartiQL(ministack, capture).install()
     recovery.install()
     exports.install()
-    Imports(ministack, access, settings).install()
+    ImportJobs(ministack, access, settings).install()
     Workers(ministack).install()
     Logs(ministack, access).install()
     mappings.install()
-    alarms = Alarms(ministack, settings)
+    alarms = AlarmEvaluator(ministack, settings)
     alarms.install()
     Schedules(ministack, settings).install()
     if settings.chaos.throttle or settings.chaos.lost:
         Faults(ministack, access, settings.chaos, tally.count).install()
 
     start(metrics.run, "local-metrics")
-    start(Expiry(ministack, capture, settings).run, "local-expiry")
+    start(TtlSweeper(ministack, capture, settings).run, "local-expiry")
     start(mappings.run, "local-mappings")
     start(alarms.run, "local-alarms")
 
 
-def _outlet(chaos: Chaos, direct: DirectOutlet, tally: ChaosTally) -> Outlet:
+def _outlet(chaos: Chaos, direct: DirectStreamWriter, tally: ChaosTally) -> StreamWriter:
     if not (chaos.duplicate or chaos.delay or chaos.scatter or chaos.poison):
         return direct
-    chaotic = ChaosOutlet(chaos, direct, direct.again, direct.held, tally.count)
+    chaotic = ChaosStreamWriter(chaos, direct, direct.again, direct.held, tally.count)
     start(chaotic.run, "local-chaos")
     return chaotic
 

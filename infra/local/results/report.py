@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.local.data.compare import Comparison
+from infra.local.data.compare import TableComparison
 from infra.local.results.consumer_logs import (
     APPLIED,
     QUARANTINED,
@@ -17,7 +17,7 @@ from infra.local.results.consumer_logs import (
     Consumption,
 )
 from infra.local.results.stream_records import Capture
-from infra.local.workload.stats import WINDOW, Tally
+from infra.local.workload.stats import WINDOW, ChangeCounts
 
 SHOWN_DIFFERENCES = 5
 SHOWN_COMPLAINTS = 3
@@ -57,16 +57,16 @@ class IndexCheck:
 
 
 @dataclass(frozen=True)
-class Report:
+class DemoReport:
     """Everything that was found out, and what follows from it."""
 
     items_seeded: int
     min_changes: int
-    tally: Tally
+    tally: ChangeCounts
     phases: Sequence[Phase]
     capture: Capture
     consumption: Consumption
-    comparison: Comparison
+    comparison: TableComparison
     leftovers: Leftovers
     index: IndexCheck
     healed: int = 0

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from infra.local.results.consumer_logs import APPLIED, QUARANTINED, SUPERSEDED, Lags
-from infra.local.results.report import SHOWN_DIFFERENCES, Report
+from infra.local.results.report import SHOWN_DIFFERENCES, DemoReport
 
 # In the order of the table: every kind of step, and what it is to the reader.
 WORDS = {
@@ -26,7 +26,7 @@ WORDS = {
 }
 
 
-def show(report: Report, console: Console) -> None:
+def show(report: DemoReport, console: Console) -> None:
     """Prints the whole report."""
     console.print()
     console.print(Columns([_phases(report), _kinds(report)], padding=(0, 4)))
@@ -44,14 +44,14 @@ def show(report: Report, console: Console) -> None:
         console.print(Text(words, style="bold green"))
 
 
-def _phases(report: Report) -> Table:
+def _phases(report: DemoReport) -> Table:
     table = _table("phase", "seconds", "changes made")
     for name, figures in report.as_json()["phases"].items():
         table.add_row(name, f"{figures['seconds']:,.1f}", f"{figures['changes_made']:,}")
     return table
 
 
-def _kinds(report: Report) -> Table:
+def _kinds(report: DemoReport) -> Table:
     table = _table("kind of write", "writes", "changes")
     writes, changes = report.tally.writes_by_kind, report.tally.by_kind
     for kind, words in WORDS.items():
@@ -69,7 +69,7 @@ def _table(first: str, *numbers: str) -> Table:
     return table
 
 
-def _figures(report: Report) -> Table:
+def _figures(report: DemoReport) -> Table:
     counts = report.consumption.counts
     capture = report.capture
     table = Table.grid(padding=(0, 3))
@@ -112,7 +112,7 @@ def _duration(milliseconds: float) -> str:
     return f"{milliseconds / 1000:.1f} s"
 
 
-def _show_differences(report: Report, console: Console) -> None:
+def _show_differences(report: DemoReport, console: Console) -> None:
     differences = report.comparison.differences
     for difference in differences[:SHOWN_DIFFERENCES]:
         console.print(Text(f"  {difference}", style="red"))

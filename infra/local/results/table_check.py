@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from infra.local.data.compare import Comparison, Difference, compare, describe, same
+from infra.local.data.compare import ItemDifference, TableComparison, compare, describe, same
 from infra.local.data.items import Item, TableShape
 from infra.local.results.report import SHOWN_DIFFERENCES, IndexCheck, Leftovers
 
@@ -19,7 +19,7 @@ REREAD = 200
 
 
 @dataclass(frozen=True)
-class Place:
+class CheckedTable:
     """A table, and the DynamoDB client of its account and Region."""
 
     dynamodb: Any
@@ -40,13 +40,13 @@ class Place:
 class Judge:
     """Compares the source with the target; both have to be at rest."""
 
-    def __init__(self, source: Place, target: Place, shape: TableShape) -> None:
+    def __init__(self, source: CheckedTable, target: CheckedTable, shape: TableShape) -> None:
         self._source = source
         self._target = target
         self._shape = shape
         self._by_index_value: Counter[str] = Counter()
 
-    def compare(self) -> Comparison:
+    def compare(self) -> TableComparison:
         """Compares item by item; the first few differences say which attributes."""
         self._by_index_value.clear()
         found = compare(self._noted(self._source.scan()), self._target.scan(), self._shape.keys)
@@ -54,7 +54,7 @@ class Judge:
         rest = found.differences[SHOWN_DIFFERENCES:]
         return replace(found, differences=(*shown, *rest))
 
-    def healed(self, comparison: Comparison) -> int:
+    def healed(self, comparison: TableComparison) -> int:
         """How many of the differences are gone a little later. They stay differences."""
         if not comparison.differences:
             return 0
@@ -89,7 +89,7 @@ class Judge:
         )
         return sum(page["Count"] for page in pages)
 
-    def _explained(self, difference: Difference) -> Difference:
+    def _explained(self, difference: ItemDifference) -> ItemDifference:
         source = self._source.get(difference.key)
         target = self._target.get(difference.key)
         if difference.kind != "different" or source is None or target is None:

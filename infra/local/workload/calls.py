@@ -8,17 +8,17 @@ from typing import Any
 
 from infra.local.data.compare import same
 from infra.local.data.items import Item
-from infra.local.workload.plan import COUNTER, Step, Write
+from infra.local.workload.plan import COUNTER, Write, WriteStep
 
 
-class Executor:
+class CallExecutor:
     """Makes a step's calls and counts the changes that came of them."""
 
     def __init__(self, dynamodb: Any, table: str) -> None:
         self._dynamodb = dynamodb
         self._table = table
 
-    def run(self, step: Step) -> int:
+    def run(self, step: WriteStep) -> int:
         """Returns the number of changes: a write that leaves an item as it was is none."""
         if step.way == "transaction":
             self._transact(step.writes)

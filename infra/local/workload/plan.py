@@ -57,7 +57,7 @@ class Write:
 
 
 @dataclass(frozen=True)
-class Step:
+class WriteStep:
     """Writes that belong together, and the name under which their changes are counted."""
 
     kind: str
@@ -66,7 +66,7 @@ class Step:
 
 
 @dataclass
-class Plan:
+class WritePlan:
     """One writer's plan: `next` says what to do, and counts on it being done."""
 
     material: Material
@@ -86,7 +86,7 @@ class Plan:
         self._live = [n for n in usable[HOT_KEYS:] if n % self.writers == self.writer]
         self._big = [n for n in self.material.big if n % self.writers == self.writer]
 
-    def next(self, now: float) -> Step:
+    def next(self, now: float) -> WriteStep:
         """The next step; `now` in epoch seconds."""
         kinds = [kind for kind in KINDS if self._possible(kind, now)]
         (kind,) = self.random.choices(kinds, [WEIGHTS[kind] for kind in kinds])
@@ -103,18 +103,18 @@ class Plan:
             return bool(self._deleted) or self._expired(now) is not None
         return len(self._live) >= 40
 
-    def _step(self, kind: str, now: float) -> Step:
+    def _step(self, kind: str, now: float) -> WriteStep:
         if kind == "hot update":
             return self._hot_step()
         if kind == "update" and self.random.random() < 0.5:
-            return Step(kind, "update", (self._alter(self._pick()),))
+            return WriteStep(kind, "update", (self._alter(self._pick()),))
         if kind == "large":
-            return Step(kind, "update", (self._revise(self.random.choice(self._big)),))
+            return WriteStep(kind, "update", (self._revise(self.random.choice(self._big)),))
         if kind == "transaction":
-            return Step(kind, "transaction", self._several(self.random.randint(2, 10)))
+            return WriteStep(kind, "transaction", self._several(self.random.randint(2, 10)))
         if kind == "batch":
-            return Step(kind, "batch", self._several(self.random.randint(2, 25)))
-        return Step(kind, "single", self._single(kind, now))
+            return WriteStep(kind, "batch", self._several(self.random.randint(2, 25)))
+        return WriteStep(kind, "single", self._single(kind, now))
 
     def _single(self, kind: str, now: float) -> tuple[Write, ...]:
         if kind == "insert":
@@ -133,18 +133,18 @@ class Plan:
             return (self._alter(n), self._write(n, before))
         return (self._alter(n),)
 
-    def _hot_step(self) -> Step:
+    def _hot_step(self) -> WriteStep:
         seeded = self.material.item(self.random.choice(self._hot))
         key = self.material.shape.keys.key_of(seeded)
         # What is there now is anybody's guess: the answer to the call tells.
         unknown = Write(key, None, seeded)
         chance = self.random.random()
         if chance < 0.5:
-            return Step("hot update", "count", (unknown,))
+            return WriteStep("hot update", "count", (unknown,))
         if chance < 0.85:
             altered = self.material.altered(seeded, self.random)
-            return Step("hot update", "single", (Write(key, None, altered),))
-        return Step("hot update", "single", (Write(key, seeded, None), unknown))
+            return WriteStep("hot update", "single", (Write(key, None, altered),))
+        return WriteStep("hot update", "single", (Write(key, seeded, None), unknown))
 
     def _several(self, count: int) -> tuple[Write, ...]:
         return tuple(self._distinct(count))

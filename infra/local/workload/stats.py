@@ -50,23 +50,25 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Tally:
+class ChangeCounts:
     """What the writers did, window by window."""
 
     windows: tuple[Window, ...] = ()
 
     @classmethod
-    def read(cls, path: Path) -> Tally:
+    def read(cls, path: Path) -> ChangeCounts:
         """Reads what the writers have appended so far; a line in the making is left out."""
         if not path.exists():
             return cls()
         lines = path.read_text().split("\n")[:-1]
         return cls(tuple(Window(**json.loads(line)) for line in lines))
 
-    def between(self, since: float, until: float = float("inf")) -> Tally:
+    def between(self, since: float, until: float = float("inf")) -> ChangeCounts:
         """The windows whose middle lies in since <= t < until (epoch seconds)."""
         middle = WINDOW / 2
-        return Tally(tuple(each for each in self.windows if since <= each.at + middle < until))
+        return ChangeCounts(
+            tuple(each for each in self.windows if since <= each.at + middle < until)
+        )
 
     @property
     def by_kind(self) -> dict[str, int]:

@@ -26,9 +26,9 @@ from botocore.config import Config
 
 from infra.local.cloud import REPOSITORY
 from infra.local.data.item_source import Material, from_json
-from infra.local.workload.calls import Executor
-from infra.local.workload.plan import Plan
-from infra.local.workload.stats import Tally, TallyWriter
+from infra.local.workload.calls import CallExecutor
+from infra.local.workload.plan import WritePlan
+from infra.local.workload.stats import ChangeCounts, TallyWriter
 
 MODULE = "infra.local.workload.writers"
 FLUSH_SECONDS = 0.5
@@ -81,9 +81,9 @@ class Writers:
                 start_new_session=True,
             )
 
-    def tally(self) -> Tally:
+    def tally(self) -> ChangeCounts:
         """What has been written so far."""
-        return Tally.read(self._tally)
+        return ChangeCounts.read(self._tally)
 
     def check(self) -> None:
         """Raises WritersError if they have ended although nobody stopped them, or badly."""
@@ -116,7 +116,7 @@ class Writers:
             self._process.wait()
 
 
-class Pace:
+class WritePace:
     """Spreads writes evenly over time; time that was lost is not made up for by a burst."""
 
     def __init__(self, rate: float) -> None:
@@ -130,7 +130,7 @@ class Pace:
         stop.wait(max(0.0, self._next - now))
 
 
-class Threads:
+class WriterThreads:
     """The writers, each with its plan, in this process."""
 
     def __init__(self, settings: WriterSettings, material: Material) -> None:
@@ -161,14 +161,14 @@ class Threads:
         if self._failures:
             raise self._failures[0]
 
-    def _plan(self, material: Material, n: int) -> Plan:
+    def _plan(self, material: Material, n: int) -> WritePlan:
         random = Random(f"{self._settings.seed}/writer/{n}")
-        return Plan(material, n, self._settings.threads, random)
+        return WritePlan(material, n, self._settings.threads, random)
 
-    def _write(self, plan: Plan) -> None:
+    def _write(self, plan: WritePlan) -> None:
         try:
-            executor = Executor(_dynamodb(), self._settings.table)
-            pace = Pace(self._settings.rate / self._settings.threads)
+            executor = CallExecutor(_dynamodb(), self._settings.table)
+            pace = WritePace(self._settings.rate / self._settings.threads)
             while not self._stop.is_set():
                 step = plan.next(time.time())
                 changes = executor.run(step)
@@ -188,7 +188,7 @@ def main(arguments: Sequence[str]) -> None:
     """The writers' process."""
     values: Mapping[str, Any] = json.loads(arguments[0])
     settings = WriterSettings(**values)
-    Threads(settings, from_json(settings.material)).run()
+    WriterThreads(settings, from_json(settings.material)).run()
 
 
 if __name__ == "__main__":

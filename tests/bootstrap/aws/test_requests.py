@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import pytest
 
 from bootstrap.aws.calls import Calls
-from bootstrap.aws.exports import AwsExports, Wanted
+from bootstrap.aws.exports import AwsExports, ExportFilter
 from bootstrap.aws.snapshots import AwsSnapshots
 from bootstrap.aws.source import AwsSource
 from bootstrap.aws.target import AwsTarget
@@ -116,10 +116,12 @@ def test_the_export_is_asked_for_with_its_time_token_and_the_buckets_owner(
     assert request["ExportType"] == "FULL_EXPORT"
 
 
-@pytest.mark.parametrize("wanted", [Wanted("t", "p", time=1), Wanted("t", "p", window=(1, 901))])
+@pytest.mark.parametrize(
+    "wanted", [ExportFilter("t", "p", time=1), ExportFilter("t", "p", window=(1, 901))]
+)
 @pytest.mark.parametrize("key", ["arn:aws:kms:eu-west-1:222222222222:key/1", ""])
 def test_every_export_names_the_snapshot_buckets_key_if_it_has_one(
-    source: AwsSource, asked: list[tuple[str, dict[str, Any]]], wanted: Wanted, key: str
+    source: AwsSource, asked: list[tuple[str, dict[str, Any]]], wanted: ExportFilter, key: str
 ) -> None:
     """`run`'s as well as those of `verify` (full) and `backfill` (incremental)."""
     exports = AwsExports(

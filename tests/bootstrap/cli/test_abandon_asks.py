@@ -14,7 +14,7 @@ from bootstrap.app import operations
 from bootstrap.cli import abandon
 from bootstrap.cli.main import main
 from bootstrap.core.errors import BootstrapError
-from bootstrap.core.run_options import Course, Orders
+from bootstrap.core.run_options import Goal, RunOptions
 from tests.support.bootstrap.fake_accounts import FakeTarget
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.world import OUTPUTS_JSON, World
@@ -27,7 +27,7 @@ class Asked:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.orders: list[Orders] = []
+        self.orders: list[RunOptions] = []
 
     def journal(self) -> Any:
         return Process(self.world, pid=90).store
@@ -79,8 +79,8 @@ def test_yes_is_for_scripts_and_each_order_is_passed_on(asked: Asked, run: Run) 
     assert run("--yes").exit_code == 0
     assert run("--yes", "--drop-target", "--disable-source-pitr", "--no-wait").exit_code == 0
     assert asked.orders == [
-        Orders(course=Course.ABANDON),
-        Orders(course=Course.ABANDON, drop_target=True, disable_source_pitr=True, wait=False),
+        RunOptions(course=Goal.ABANDON),
+        RunOptions(course=Goal.ABANDON, drop_target=True, disable_source_pitr=True, wait=False),
     ]
 
 

@@ -11,7 +11,7 @@ from bootstrap.core.errors import LeaseHeldError, LeaseLostError, Side, Unavaila
 from bootstrap.journal.lease import LEASE_SECONDS, this_machine
 from bootstrap.journal.records import State
 from bootstrap.run.runner import drive
-from bootstrap.status.snapshot import Snapshot
+from bootstrap.status.snapshot import StatusSnapshot
 from tests.support.bootstrap.killed_process import Process
 from tests.support.bootstrap.world import World
 
@@ -78,10 +78,10 @@ def test_a_process_that_lost_its_lease_cannot_write_the_journal() -> None:
     world = World()
     first = working(world, pid=1)
     Process(world, pid=2).start(take_over=True)
-    from bootstrap.journal.records import Recovery
+    from bootstrap.journal.records import RecoveryRecord
 
     with pytest.raises(LeaseLostError):
-        first.run.journal.put(Recovery(1.0), "too late")
+        first.run.journal.put(RecoveryRecord(1.0), "too late")
 
 
 def test_a_process_that_slept_past_its_lease_goes_on_if_nobody_took_it() -> None:
@@ -166,7 +166,7 @@ def test_a_lease_lost_while_the_process_sleeps_ends_that_table_alone() -> None:
     first, other = working(lost, pid=1), working(kept, pid=1)
     thief = Process(lost, pid=2)
 
-    def steal(shown: Sequence[Snapshot]) -> None:
+    def steal(shown: Sequence[StatusSnapshot]) -> None:
         if not thief.run.journal.generation:
             thief.start(take_over=True)
 
@@ -182,7 +182,7 @@ def test_a_table_that_is_through_gives_its_lease_back_while_others_go_on() -> No
     first, other = working(early, pid=1), working(late, pid=1)
     held: list[str] = []
 
-    def watch(shown: Sequence[Snapshot]) -> None:
+    def watch(shown: Sequence[StatusSnapshot]) -> None:
         if shown[0].state is State.REPLICATING and shown[1].state is State.EXPORTING:
             with early.unwatched():
                 row, _ = first.store.read("orders")

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from bootstrap.aws.calls import Calls
-from bootstrap.aws.keys import Keys
+from bootstrap.aws.keys import KeyReader
 from bootstrap.core.errors import BlockedError, Side, UnavailableError
 from bootstrap.core.ports import KeyFacts
 from bootstrap.core.stack_outputs import parse
@@ -190,8 +190,8 @@ class Kms:
         return self._ask("ListAliases", {"Aliases": [{"AliasName": a} for a in self._aliases]})
 
 
-def keys(kms: Kms) -> Keys:
-    return Keys(Calls(Side.SOURCE, "Role exporter"), kms)
+def keys(kms: Kms) -> KeyReader:
+    return KeyReader(Calls(Side.SOURCE, "Role exporter"), kms)
 
 
 def test_what_a_key_refuses_is_an_answer_and_what_passes_is_not() -> None:

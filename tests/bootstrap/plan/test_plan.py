@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from bootstrap.core.errors import UsageError
-from bootstrap.core.ports import Destination, Expiry, KeyFacts, Surroundings, TableFacts
+from bootstrap.core.ports import Destination, KeyFacts, Surroundings, TableFacts, TtlStatus
 from bootstrap.core.run_options import TtlPolicy
 from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.core.timing import Timing
 from bootstrap.journal.records import Wanted
 from bootstrap.plan import plan, price_list, render, stack_file
-from bootstrap.plan.inspection import Observed, ObservedKeys, observe
+from bootstrap.plan.inspection import Inspection, ObservedKeys, observe
 from bootstrap.plan.settings_diff import When, settings, wanted
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
 from tests.support.bootstrap.killed_process import replicated
@@ -26,7 +26,7 @@ from tests.support.bootstrap.world import STREAM_ARN, World, outputs
 GB, TB = 10**9, 10**12
 
 
-def observed(world: World, **table: Any) -> tuple[Observed, TableOutputs]:
+def observed(world: World, **table: Any) -> tuple[Inspection, TableOutputs]:
     stack = outputs(**table)
     (meant,) = stack.tables
     source, target = FakeSource(world, lambda: None), FakeTarget(world, lambda: None)
@@ -219,7 +219,7 @@ def parity_of(world: World) -> dict[str, Any]:
 def test_every_setting_says_when_the_target_gets_it_or_why_not() -> None:
     world = World()
     world.source_tags = {"team": "shop"}
-    world.source_expiry = Expiry(True, "until")
+    world.source_expiry = TtlStatus(True, "until")
     world.surroundings = Surroundings(("dynamodb:table:WriteCapacityUnits",), True, True)
     source(
         billing_mode="PROVISIONED",
@@ -293,10 +293,10 @@ def test_a_target_with_the_key_of_the_stack_has_not_drifted_and_with_another_it_
 
 def test_a_target_that_expires_items_or_has_a_maximum_has_drifted_unless_told_to() -> None:
     world = World()
-    world.source_expiry = Expiry(True, "until")
+    world.source_expiry = TtlStatus(True, "until")
     replicated(world)
     assert not parity_of(world)["time to live"].drifted
-    world.expiries["orders-replica"] = Expiry(True, "until")
+    world.expiries["orders-replica"] = TtlStatus(True, "until")
     assert world.target is not None
     world.target = dataclasses.replace(world.target, max_writes=9)
     found = parity_of(world)

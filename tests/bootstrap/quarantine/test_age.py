@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.quarantine.redrive_policy import Memory
+from bootstrap.quarantine.redrive_policy import RetentionWindow
 from replicator.consumer.outcome import Reason
 from tests.support.bootstrap import quarantine_world as worlds
 from tests.support.bootstrap.quarantine_world import DAY, World
@@ -118,7 +118,7 @@ def test_every_change_of_an_aggregate_is_judged_by_its_age(world: World) -> None
 
 
 def test_the_shortest_retention_still_leaves_days_to_redrive() -> None:
-    memory = Memory(retention_days=8, expires=True, now=0)
+    memory = RetentionWindow(retention_days=8, expires=True, now=0)
     assert memory.retention - memory.margin(direct=False) == 6 * DAY
     assert memory.retention - memory.margin(direct=True) == 7 * DAY
 

@@ -8,19 +8,19 @@ from collections.abc import Callable
 import pytest
 
 from bootstrap.core.errors import BlockedError, BootstrapError, LeaseHeldError, StillRunningError
-from bootstrap.core.run_options import Course, Orders
-from bootstrap.journal.records import Abandoning, Earlier, Exported, Imported, Recovery, State
+from bootstrap.core.run_options import Goal, RunOptions
+from bootstrap.journal.records import Abandoning, Earlier, Exported, Imported, RecoveryRecord, State
 from bootstrap.plan.abandon_preview import undoing
 from bootstrap.status.snapshot import as_json
 from replicator.watchdog.aws_readings import BOOK_KEY
-from replicator.watchdog.probe_rounds import Book
+from replicator.watchdog.probe_rounds import WatchdogState
 from tests.bootstrap.run.test_pause import look, paused
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.world import COMMAND, LEDGER, World, outputs
 from tests.support.fakes.errors import Killed
 
-ABANDON = Orders(course=Course.ABANDON)
-WHOLLY = Orders(course=Course.ABANDON, drop_target=True, disable_source_pitr=True)
+ABANDON = RunOptions(course=Goal.ABANDON)
+WHOLLY = RunOptions(course=Goal.ABANDON, drop_target=True, disable_source_pitr=True)
 BEFORE = {"others/20260101T000000Z-abc/1/AWSDynamoDB/1", "orders/another run/1/AWSDynamoDB/1"}
 
 
@@ -31,7 +31,7 @@ def world_with_others() -> World:
     return world
 
 
-def abandoned(world: World, orders: Orders = ABANDON, pid: int = 7) -> Process:
+def abandoned(world: World, orders: RunOptions = ABANDON, pid: int = 7) -> Process:
     process = Process(world, pid=pid, orders=orders)
     process.go()
     return process
@@ -184,12 +184,12 @@ def test_a_run_afterwards_takes_another_snapshot_and_replicates() -> None:
     assert settings["expire"] == {"BOOL": True}
     assert settings["floor"] == floor, "never raised"
     assert process.run.journal.get(Earlier) is None
-    assert process.run.journal.get(Recovery) is not None
+    assert process.run.journal.get(RecoveryRecord) is not None
 
 
 def test_recovery_that_an_earlier_run_switched_on_can_still_be_switched_off() -> None:
     world = replicated()
-    abandoned(world, Orders(course=Course.ABANDON, drop_target=True))
+    abandoned(world, RunOptions(course=Goal.ABANDON, drop_target=True))
     world.clock.advance(7_200)
     Process(world, pid=8).go()
     world.clock.advance(7_200)
@@ -199,14 +199,14 @@ def test_recovery_that_an_earlier_run_switched_on_can_still_be_switched_off() ->
 
 def test_the_watchdog_forgets_the_table_that_is_gone_and_nothing_else() -> None:
     world = replicated()
-    book = Book(through=1.0, lag=0.5, tables={"source": "source-1", "target": "target-1"})
+    book = WatchdogState(through=1.0, lag=0.5, tables={"source": "source-1", "target": "target-1"})
     key = {"k": {"B": BOOK_KEY}}
     with world.unwatched():
         world.dynamodb.put_item(TableName=LEDGER, Item={**key, "book": {"S": book.as_text()}})
     abandoned(world, WHOLLY)
     with world.unwatched():
         item = world.dynamodb.get_item(TableName=LEDGER, Key=key)["Item"]
-    left = Book.from_text(item["book"]["S"])
+    left = WatchdogState.from_text(item["book"]["S"])
     assert left == dataclasses.replace(book, tables={"source": "source-1"})
 
 

@@ -12,10 +12,10 @@ from bootstrap.core.errors import AccountError, Side
 from bootstrap.core.ports import Destination
 from bootstrap.journal.records import CaughtUp, Exported, Interrupted, Skipped, State
 from bootstrap.status.backfill_suggestion import Gap, gap
-from bootstrap.status.snapshot import Snapshot, as_json
+from bootstrap.status.snapshot import StatusSnapshot, as_json
 from replicator.watchdog.aws_readings import BOOK_KEY
 from replicator.watchdog.detectors import Outage
-from replicator.watchdog.probe_rounds import Book
+from replicator.watchdog.probe_rounds import WatchdogState
 from tests.bootstrap.run.test_pause import PAUSE, RESUME
 from tests.bootstrap.status.test_health_checks import look, looks, verified_as_of
 from tests.support.bootstrap.killed_process import Process, replicated
@@ -29,7 +29,7 @@ def state_of(world: World) -> State:
     return shown(world).state
 
 
-def shown(world: World, **source: Any) -> Snapshot:
+def shown(world: World, **source: Any) -> StatusSnapshot:
     return look(world, looks(source))
 
 
@@ -243,7 +243,7 @@ def test_an_outage_is_noted_whatever_fails_while_it_is_looked_into(code: str) ->
     assert told.begin == exported.export_time
 
 
-def remembered(world: World, book: Book) -> None:
+def remembered(world: World, book: WatchdogState) -> None:
     """As the watchdog does."""
     item = {"k": {"B": BOOK_KEY}, "book": {"S": book.as_text()}}
     with world.unwatched():
@@ -254,7 +254,7 @@ def test_an_outage_that_only_the_watchdog_saw_makes_the_next_run_degraded() -> N
     world = replicated()
     off, on = world.clock() + 600, world.clock() + 1200
     world.clock.advance(86_400)
-    remembered(world, Book(flowed=world.clock() - 60, outage=Outage(off, on)))
+    remembered(world, WatchdogState(flowed=world.clock() - 60, outage=Outage(off, on)))
     degraded(world, pid=2)
     settle(world, on)
     run(world, pid=3)
@@ -265,7 +265,7 @@ def test_what_the_watchdog_last_saw_arrive_narrows_what_a_run_finds_off() -> Non
     world = replicated()
     world.clock.advance(90 * 86_400)
     flowed = world.clock() - 300
-    remembered(world, Book(flowed=flowed))
+    remembered(world, WatchdogState(flowed=flowed))
     world.destinations = OFF
     with pytest.raises(AccountError, match="is DISABLED"):
         run(world, pid=2)

@@ -9,22 +9,22 @@ import pytest
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.ledger import AwsLedger
 from bootstrap.core.errors import BlockedError, Side, StillRunningError
-from bootstrap.core.ports import Expiry
-from bootstrap.core.run_options import Course, Orders
+from bootstrap.core.ports import TtlStatus
+from bootstrap.core.run_options import Goal, RunOptions
 from bootstrap.journal.records import Paused, State
 from bootstrap.status import status
 from bootstrap.status.render import page
-from bootstrap.status.snapshot import Snapshot, as_json
+from bootstrap.status.snapshot import StatusSnapshot, as_json
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.world import COMMAND, LEDGER, World, outputs
 from tests.support.fakes.errors import Killed
 
-PAUSE, RESUME = Orders(course=Course.PAUSE), Orders(course=Course.RESUME)
+PAUSE, RESUME = RunOptions(course=Goal.PAUSE), RunOptions(course=Goal.RESUME)
 HOUR = 3_600.0
 
 
-def look(world: World) -> Snapshot:
+def look(world: World) -> StatusSnapshot:
     watcher = Process(world, pid=99)
     (table,) = outputs().tables
     return status.look(
@@ -44,7 +44,7 @@ def paused(world: World | None = None) -> World:
     return world
 
 
-def resume(world: World, pid: int = 3, orders: Orders = RESUME) -> Process:
+def resume(world: World, pid: int = 3, orders: RunOptions = RESUME) -> Process:
     process = Process(world, pid=pid, orders=orders)
     process.go()
     return process
@@ -113,11 +113,11 @@ def test_a_short_pause_waits_for_aws_to_let_entries_expire_again() -> None:
 def test_nobody_has_to_wait_for_that_hour() -> None:
     world = paused()
     with pytest.raises(StillRunningError):
-        resume(world, orders=Orders(course=Course.RESUME, wait=False))
+        resume(world, orders=RunOptions(course=Goal.RESUME, wait=False))
     assert world.mapping_enabled_at is not None
     world.clock.advance(2 * HOUR)
     resume(world, pid=4)
-    assert world.expiries[LEDGER] == Expiry(True, "x")
+    assert world.expiries[LEDGER] == TtlStatus(True, "x")
 
 
 def test_there_is_nothing_to_pause_before_the_consumer_is_on() -> None:
@@ -170,7 +170,7 @@ def test_resuming_what_is_not_paused_measures_it_once_more() -> None:
     assert resume(world).run.journal.row.state is State.REPLICATING
 
 
-def calls_of(orders: Orders, world: World) -> list[str]:
+def calls_of(orders: RunOptions, world: World) -> list[str]:
     world.seen.clear()
     Process(world, pid=50, orders=orders).go()
     return [each.name for each in world.seen]
@@ -198,7 +198,7 @@ def waiting() -> World:
     ],
 )
 def test_killed_at_any_call_the_same_command_ends_it(
-    orders: Orders, prepare: Callable[[], World], end: State
+    orders: RunOptions, prepare: Callable[[], World], end: State
 ) -> None:
     prepared = prepare()
     names = calls_of(orders, prepared.copied())

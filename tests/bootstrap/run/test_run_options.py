@@ -8,7 +8,7 @@ import pytest
 
 from bootstrap.core.errors import AccountError, BlockedError, StillRunningError
 from bootstrap.core.ports import ImportFacts
-from bootstrap.core.run_options import STOPS, Orders
+from bootstrap.core.run_options import STOPS, RunOptions
 from bootstrap.journal.records import Imported, State
 from bootstrap.journal.verification_records import Verified
 from bootstrap.status.snapshot import as_json
@@ -17,7 +17,7 @@ from tests.support.bootstrap.fake_accounts import FakeTarget
 from tests.support.bootstrap.killed_process import Process, journal_verified
 from tests.support.bootstrap.world import COMMAND, World
 
-NO_WAIT = Orders(wait=False)
+NO_WAIT = RunOptions(wait=False)
 
 
 def test_no_wait_ends_where_aws_works_by_itself_and_the_same_command_gets_there_at_last() -> None:
@@ -67,7 +67,7 @@ def test_no_wait_still_watches_the_buffer_until_the_export_has_begun() -> None:
 @pytest.mark.parametrize("stop", STOPS)
 def test_until_stops_when_the_state_is_reached_and_before_its_work(stop: State) -> None:
     world = World()
-    process = Process(world, orders=Orders(until=stop))
+    process = Process(world, orders=RunOptions(until=stop))
     process.go()
     assert process.run.journal.row.state is stop
     done = [bool(world.exports), bool(world.imports), bool(world.times("protect"))]
@@ -81,7 +81,7 @@ def test_until_stops_when_the_state_is_reached_and_before_its_work(stop: State) 
 def test_until_a_state_that_lies_behind_changes_nothing(stop: State) -> None:
     world = World()
     Process(world).go()
-    again = Process(world, pid=2, orders=Orders(until=stop))
+    again = Process(world, pid=2, orders=RunOptions(until=stop))
     again.go()
     assert again.run.journal.row.state is State.REPLICATING
 
@@ -94,14 +94,14 @@ def failed_import(code: str = "ItemValidationError") -> World:
     return world
 
 
-def failure_of(world: World, orders: Orders) -> AccountError:
+def failure_of(world: World, orders: RunOptions) -> AccountError:
     with pytest.raises(AccountError) as caught:
         Process(world, pid=2, orders=orders).go()
     return caught.value
 
 
 def test_a_partly_failed_import_says_where_the_refused_items_are_named() -> None:
-    failure = failure_of(failed_import(), Orders())
+    failure = failure_of(failed_import(), RunOptions())
     assert "2 were refused" in failure.what
     assert "log group /aws-dynamodb/imports, stream 0001/error" in failure.fix
     assert "--discard-failed-import" in failure.fix
@@ -110,7 +110,7 @@ def test_a_partly_failed_import_says_where_the_refused_items_are_named() -> None
 
 def test_accepted_import_errors_make_a_replica_that_is_degraded_and_says_so() -> None:
     world = failed_import()
-    process = Process(world, pid=2, orders=Orders(accept_import_errors=True))
+    process = Process(world, pid=2, orders=RunOptions(accept_import_errors=True))
     process.go()
     assert process.run.journal.row.state is State.DEGRADED
     imported = process.run.journal.get(Imported)
@@ -132,12 +132,12 @@ def short_import() -> World:
 
 def test_an_import_that_ends_well_with_fewer_items_than_its_export_is_not_taken_for_whole() -> None:
     world = short_import()
-    failure = failure_of(world, Orders())
+    failure = failure_of(world, RunOptions())
     assert "another number of items" in failure.what
     assert "2 of 3 items were imported, 0 were refused. The export holds 3." in failure.what
     assert "--discard-failed-import" in failure.fix
     assert world.mapping_enabled_at is None
-    process = Process(world, pid=3, orders=Orders(discard_failed_import=True))
+    process = Process(world, pid=3, orders=RunOptions(discard_failed_import=True))
     process.go()
     assert process.run.journal.row.state is State.REPLICATING
     assert (len(world.exports), len(world.imports)) == (1, 2)
@@ -145,8 +145,8 @@ def test_an_import_that_ends_well_with_fewer_items_than_its_export_is_not_taken_
 
 def test_a_short_import_that_is_accepted_is_degraded_until_a_verification_has_mended_it() -> None:
     world = short_import()
-    failure_of(world, Orders())
-    process = Process(world, pid=3, orders=Orders(accept_import_errors=True))
+    failure_of(world, RunOptions())
+    process = Process(world, pid=3, orders=RunOptions(accept_import_errors=True))
     process.go()
     assert process.run.journal.row.state is State.DEGRADED
     (warning,) = as_json(look(world))["warnings"]
@@ -174,16 +174,16 @@ def test_a_short_import_that_is_accepted_is_degraded_until_a_verification_has_me
 
 
 def test_an_import_that_failed_entirely_cannot_be_accepted() -> None:
-    failure = failure_of(failed_import("S3AccessDenied"), Orders(accept_import_errors=True))
+    failure = failure_of(failed_import("S3AccessDenied"), RunOptions(accept_import_errors=True))
     assert "S3AccessDenied" in failure.what
     assert "--accept-import-errors" not in failure.fix
 
 
 def test_the_table_of_a_failed_import_is_deleted_only_when_told_and_then_imported_again() -> None:
     world = failed_import()
-    failure_of(world, Orders())
+    failure_of(world, RunOptions())
     assert not world.times("drop")
-    Process(world, pid=3, orders=Orders(discard_failed_import=True)).go()
+    Process(world, pid=3, orders=RunOptions(discard_failed_import=True)).go()
     assert len(world.times("drop")) == 1
     assert (len(world.exports), len(world.imports)) == (1, 2)
 
@@ -193,7 +193,7 @@ def test_an_import_that_fails_again_under_the_same_orders_is_told_before_a_third
 ):
     world = failed_import()
     world.failures["import/0002"] = "ItemValidationError"
-    failure_of(world, Orders(discard_failed_import=True))
+    failure_of(world, RunOptions(discard_failed_import=True))
     assert len(world.imports) == 2
 
 
@@ -202,7 +202,7 @@ def test_a_table_that_is_not_the_failed_imports_is_never_deleted() -> None:
     assert world.target is not None
     world.target = dataclasses.replace(world.target, table_id="theirs")
     with pytest.raises(BlockedError, match="did not make it") as refusal:
-        Process(world, pid=2, orders=Orders(discard_failed_import=True)).go()
+        Process(world, pid=2, orders=RunOptions(discard_failed_import=True)).go()
     assert not world.times("drop")
     assert "--discard-failed-import" not in refusal.value.fix
 
@@ -220,7 +220,7 @@ def test_a_table_of_an_import_that_names_none_is_never_deleted(
 
     monkeypatch.setattr(FakeTarget, "describe_import", nameless)
     with pytest.raises(BlockedError, match="did not make it"):
-        Process(world, pid=2, orders=Orders(discard_failed_import=True)).go()
+        Process(world, pid=2, orders=RunOptions(discard_failed_import=True)).go()
     assert not world.times("drop")
 
 

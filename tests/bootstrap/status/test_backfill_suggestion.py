@@ -10,7 +10,7 @@ from bootstrap.journal.journal import Row
 from bootstrap.journal.records import CaughtUp, Exported, Skipped, State
 from bootstrap.journal.verification_records import Verified
 from bootstrap.status.backfill_suggestion import Gap, gap
-from bootstrap.status.snapshot import Snapshot, snapshot
+from bootstrap.status.snapshot import StatusSnapshot, snapshot
 from replicator.watchdog.detectors import (
     ALL,
     BUFFER,
@@ -45,7 +45,7 @@ EQUAL = Verified(
 )
 
 
-def shown(*findings: Finding) -> Snapshot:
+def shown(*findings: Finding) -> StatusSnapshot:
     row = Row(generation=1, run_id="run", state=State.REPLICATING, since=NOW - 9000)
     made = snapshot(
         "orders", "replica", row, (), at=NOW, holder="", command=COMMAND, findings=findings
@@ -111,7 +111,7 @@ BEGAN, ENDED = NOW - 5000, NOW - 1400
 """Within what is known to be applied otherwise, and later than it."""
 
 
-def after(outage: Outage, *findings: Finding, exported: float = NOW - 9000) -> Snapshot:
+def after(outage: Outage, *findings: Finding, exported: float = NOW - 9000) -> StatusSnapshot:
     """It is on again."""
     nothing = [Unread("-")] * 11
     readings = Readings(NOW, *nothing, outage=outage)  # type: ignore[arg-type]

@@ -9,9 +9,9 @@ import pytest
 
 from bootstrap.journal.records import Exported, Imported, Interrupted, Overran, Skipped
 from bootstrap.journal.verification_records import Verified
-from bootstrap.status.data_loss import Losses, known
+from bootstrap.status.data_loss import KnownLosses, known
 from replicator.watchdog.detectors import Outage
-from replicator.watchdog.probe_rounds import Book
+from replicator.watchdog.probe_rounds import WatchdogState
 
 COUNTS = dict.fromkeys(("changed_since", "missing", "extra", "different", "foreign"), 0)
 COUNTS |= dict.fromkeys(("source_items", "target_items", "equal"), 3)
@@ -19,9 +19,9 @@ VERIFIED = Verified("r", 9000, 8900, 8950, 1.0, **COUNTS, complete_until=8000)
 EXPORT = Exported(export_time=1000, done=True)
 
 
-def noted(*records: Any, book: Book | None = None) -> Losses:
+def noted(*records: Any, book: WatchdogState | None = None) -> KnownLosses:
     by_kind = {type(each): each for each in records}
-    return known(by_kind.get, book or Book())
+    return known(by_kind.get, book or WatchdogState())
 
 
 @pytest.mark.parametrize(
@@ -41,20 +41,20 @@ def noted(*records: Any, book: Book | None = None) -> Losses:
 def test_what_a_run_noted_and_what_the_watchdog_saw_become_one_outage(
     seen: Outage | None, run: Interrupted | None, expected: Outage | None
 ) -> None:
-    assert noted(*([run] if run else []), book=Book(outage=seen)).outage == expected
+    assert noted(*([run] if run else []), book=WatchdogState(outage=seen)).outage == expected
 
 
 def test_an_overrun_is_known_from_both_as_well() -> None:
-    both = noted(Overran(30, 40), book=Book(overrun=Outage(10, 20)))
+    both = noted(Overran(30, 40), book=WatchdogState(overrun=Outage(10, 20)))
     assert both.overrun == Outage(10, 40)
 
 
-OFF, LATE = Losses(outage=Outage(2000, 7900)), Losses(overrun=Outage(2000, 7900))
-GIVEN_UP = Losses(skipped=Skipped(1, 2000, 7900))
+OFF, LATE = KnownLosses(outage=Outage(2000, 7900)), KnownLosses(overrun=Outage(2000, 7900))
+GIVEN_UP = KnownLosses(skipped=Skipped(1, 2000, 7900))
 
 
 @pytest.mark.parametrize("lost", [OFF, LATE, GIVEN_UP])
-def test_a_loss_is_over_by_what_is_complete_until_after_its_end(lost: Losses) -> None:
+def test_a_loss_is_over_by_what_is_complete_until_after_its_end(lost: KnownLosses) -> None:
     assert lost.unasked
     assert lost.left(EXPORT, None) == lost
     assert not lost.left(EXPORT, VERIFIED).any
@@ -64,8 +64,10 @@ def test_a_loss_is_over_by_what_is_complete_until_after_its_end(lost: Losses) ->
     assert lost.left(Exported(export_time=7960), None) == lost, "it may still fail"
 
 
-@pytest.mark.parametrize("lost", [Losses(outage=Outage(2000)), Losses(overrun=Outage(2000))])
-def test_a_loss_that_goes_on_is_not_over(lost: Losses) -> None:
+@pytest.mark.parametrize(
+    "lost", [KnownLosses(outage=Outage(2000)), KnownLosses(overrun=Outage(2000))]
+)
+def test_a_loss_that_goes_on_is_not_over(lost: KnownLosses) -> None:
     assert lost.left(EXPORT, VERIFIED) == lost
 
 
@@ -78,7 +80,7 @@ def test_items_that_an_import_left_out_are_nobody_s_surprise() -> None:
 
 
 def test_each_loss_is_told_with_what_ends_it() -> None:
-    told = Losses(2, Skipped(3, 1, 2), Outage(10), Outage(10, 20)).warnings
+    told = KnownLosses(2, Skipped(3, 1, 2), Outage(10), Outage(10, 20)).warnings
     assert len(told) == 4
     assert all("python -m bootstrap verify --repair" in each for each in told)
     assert "between 1970-01-01T00:00:10.000Z and now" in told[2]

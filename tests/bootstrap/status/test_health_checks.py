@@ -17,9 +17,9 @@ from bootstrap.journal.journal import Row
 from bootstrap.journal.verification_records import Verified
 from bootstrap.status import status
 from bootstrap.status.backfill_suggestion import gap
-from bootstrap.status.health_checks import Looks, expected
+from bootstrap.status.health_checks import HealthReader, expected
 from bootstrap.status.render import page
-from bootstrap.status.snapshot import Snapshot, as_json
+from bootstrap.status.snapshot import StatusSnapshot, as_json
 from replicator.watchdog.aws_readings import UnreadableError
 from replicator.watchdog.detectors import (
     ALL,
@@ -34,7 +34,7 @@ from replicator.watchdog.detectors import (
     Unread,
     judge,
 )
-from replicator.watchdog.probe_rounds import Book
+from replicator.watchdog.probe_rounds import WatchdogState
 from tests.infra.least_privilege import dry_run_policies
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
 from tests.support.bootstrap.killed_process import Process, journal_verified, replicated
@@ -88,7 +88,7 @@ class Given:
         return healthy(at, **self.changes)
 
 
-def look(world: World, looks: Any, usage: Any = None) -> Snapshot:
+def look(world: World, looks: Any, usage: Any = None) -> StatusSnapshot:
     watcher = Process(world, pid=99)
     (table,) = outputs().tables
     return status.look(
@@ -182,8 +182,8 @@ def test_before_a_run_nothing_is_looked_for() -> None:
 def looks(
     source: dict[str, Any] | None = None,
     target: dict[str, Any] | None = None,
-    book: Book | None = None,
-) -> Looks:
+    book: WatchdogState | None = None,
+) -> HealthReader:
     good = healthy()
     ok_source = {
         "table_id": "source-1",
@@ -193,13 +193,13 @@ def looks(
         "unreplicated": 0.0,
     }
     ok_target = {"table_id": "target-1", "mapping": "Enabled"}
-    ledger = {"intent": good.intent, "book": book or Book(through=NOW - 60, lag=2.5)}
+    ledger = {"intent": good.intent, "book": book or WatchdogState(through=NOW - 60, lag=2.5)}
     sides: list[Any] = [
         Answers(**{**ok_source, **(source or {})}),
         Answers(**{**ok_target, **(target or {})}),
         Answers(**ledger),
     ]
-    return Looks(*sides, lambda: 0, lambda: 0)
+    return HealthReader(*sides, lambda: 0, lambda: 0)
 
 
 def test_a_reading_that_is_denied_keeps_nobody_from_the_others() -> None:
@@ -250,8 +250,10 @@ def test_an_outage_of_an_hour_stands_against_a_switch_until_a_whole_verification
     off, on = world.clock() + 600, world.clock() + 4200
     world.clock.advance(9000)
 
-    def shown(outage: Outage, **source: Any) -> Snapshot:
-        found = looks(source, book=Book(through=world.clock() - 60, lag=2.5, outage=outage))
+    def shown(outage: Outage, **source: Any) -> StatusSnapshot:
+        found = looks(
+            source, book=WatchdogState(through=world.clock() - 60, lag=2.5, outage=outage)
+        )
         return look(world, found)
 
     nowhere = [Destination(STREAM_ARN, "DISABLED", "MICROSECOND")]

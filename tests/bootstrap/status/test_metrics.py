@@ -14,7 +14,7 @@ from bootstrap.aws.usage import Metrics, usage
 from bootstrap.core.errors import Side
 from bootstrap.status.metrics import Lag, Retention, Usage, retention
 from bootstrap.status.render import page
-from bootstrap.status.snapshot import Snapshot, as_json
+from bootstrap.status.snapshot import StatusSnapshot, as_json
 from replicator.watchdog.detectors import Probed, Stream, Unread
 from tests.bootstrap.status.test_health_checks import Given, look
 from tests.support.bootstrap.killed_process import replicated
@@ -103,7 +103,7 @@ def replica() -> World:
     return replicated()
 
 
-def shown(world: World, found: Usage, **readings: Any) -> Snapshot:
+def shown(world: World, found: Usage, **readings: Any) -> StatusSnapshot:
     at = look(world, Given()).at
     two_days = Stream("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", at - 2 * DAY)
     readings = {"stream": two_days, **readings}

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from bootstrap.app import operations
 from bootstrap.cli import main
 from bootstrap.core.errors import BlockedError, BootstrapError
-from bootstrap.core.run_options import Course, Orders
+from bootstrap.core.run_options import Goal, RunOptions
 from bootstrap.core.suggestions import completed, template
 from bootstrap.journal.records import State
 from bootstrap.status.render import page
@@ -33,13 +33,13 @@ def next_of(world: World) -> str | None:
     return found
 
 
-def orders_of(command: str) -> Orders:
+def orders_of(command: str) -> RunOptions:
     """What a run does that is typed so; its options are those that `next` may have."""
     prefix = COMMAND.format("run")
     assert command.startswith(prefix)
     options = shlex.split(command.removeprefix(prefix))
     assert set(options) <= {"--discard-failed-import"}
-    return Orders(discard_failed_import="--discard-failed-import" in options)
+    return RunOptions(discard_failed_import="--discard-failed-import" in options)
 
 
 def type_next(world: World, pid: int) -> None:
@@ -69,7 +69,7 @@ def test_an_import_that_has_failed_twice_is_not_paid_for_again_unasked() -> None
     shown = as_json(look(world))
     assert COMMAND.format("run") + " --accept-import-errors" in shown["failure"]["try"]
     assert "next          a decision, which no command takes for you" in page(look(world))
-    Process(world, pid=3, orders=Orders(accept_import_errors=True)).go()
+    Process(world, pid=3, orders=RunOptions(accept_import_errors=True)).go()
     assert (as_json(look(world))["state"], next_of(world)) == ("DEGRADED", None)
 
 
@@ -138,7 +138,7 @@ def test_a_blocked_plan_leaves_run_as_the_next_command() -> None:
 
 def test_of_a_paused_table_the_next_command_is_resume() -> None:
     world = replicated()
-    Process(world, pid=2, orders=Orders(course=Course.PAUSE)).go()
+    Process(world, pid=2, orders=RunOptions(course=Goal.PAUSE)).go()
     assert (as_json(look(world))["state"], next_of(world)) == (
         State.PAUSED,
         COMMAND.format("resume"),

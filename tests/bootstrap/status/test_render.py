@@ -10,11 +10,11 @@ from rich.console import Console
 
 from bootstrap.core.formatting import duration, moment, size
 from bootstrap.core.timing import Timing
-from bootstrap.journal.journal import Row, Waiting
+from bootstrap.journal.journal import Row, WaitReason
 from bootstrap.journal.records import State
 from bootstrap.run.step_context import Measure
 from bootstrap.status.render import JsonLines, Lines, Terminal, block, page, screen, sentence
-from bootstrap.status.snapshot import Snapshot, snapshot
+from bootstrap.status.snapshot import StatusSnapshot, snapshot
 from tests.support.fakes.clock import VirtualClock
 
 START = 1_767_225_600.0
@@ -26,7 +26,7 @@ def shown(
     at: float = START,
     what: str = "the export",
     measure: Measure | None = None,
-) -> Snapshot:
+) -> StatusSnapshot:
     return snapshot(
         "orders",
         "orders-replica",
@@ -35,12 +35,12 @@ def shown(
         at=at,
         holder="this process",
         command="python -m bootstrap {}",
-        waiting=Waiting(what, START) if what else None,
+        waiting=WaitReason(what, START) if what else None,
         measure=measure,
     )
 
 
-def lines(*snapshots: Snapshot, gaps: float = 1) -> list[str]:
+def lines(*snapshots: StatusSnapshot, gaps: float = 1) -> list[str]:
     out, clock = io.StringIO(), VirtualClock()
     view = Lines(out, clock, Timing(), several=False)
     for each in snapshots:

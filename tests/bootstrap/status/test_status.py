@@ -12,7 +12,7 @@ from bootstrap.core.errors import AccountError, BlockedError, Side
 from bootstrap.journal.records import State
 from bootstrap.status import status
 from bootstrap.status.render import page
-from bootstrap.status.snapshot import Snapshot, as_json
+from bootstrap.status.snapshot import StatusSnapshot, as_json
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.world import COMMAND, LEDGER, World, outputs
@@ -20,7 +20,7 @@ from tests.support.bootstrap.world import COMMAND, LEDGER, World, outputs
 RUN = COMMAND.format("run")
 
 
-def look(world: World, pid: int = 99) -> Snapshot:
+def look(world: World, pid: int = 99) -> StatusSnapshot:
     watcher = Process(world, pid=pid)
     (table,) = outputs().tables
     return status.look(

@@ -15,7 +15,7 @@ from bootstrap.cli import verify
 from bootstrap.cli.main import main
 from bootstrap.core.errors import BlockedError, UsageError
 from bootstrap.verify import export_rounds
-from bootstrap.verify.backfill import AMBIGUOUS, SUPERSEDED, THERE, Filling, row_name
+from bootstrap.verify.backfill import AMBIGUOUS, SUPERSEDED, THERE, BackfillRecord, row_name
 from bootstrap.verify.errors import DamagedExportError
 from bootstrap.verify.export_windows import LONGEST, SHORTEST, windows
 from bootstrap.verify.quarantine_writer import record_of
@@ -25,8 +25,8 @@ from replicator.change import Change, Entry, Precision, Version
 from replicator.consumer.decode import Record, content
 from replicator.consumer.ledger import to_item
 from replicator.consumer.outcome import Superseded
-from replicator.consumer.writer import Attempt, Terms
-from replicator.runtime import Deadline, Effects
+from replicator.consumer.writer import Attempt, CallContext
+from replicator.runtime import Deadline, Runtime
 from tests.support.bootstrap.world import LEDGER
 from tests.support.fakes.errors import Killed
 from tests.support.verify.world import Item, Twin, item
@@ -98,7 +98,7 @@ def test_a_backfill_is_verified_by_exports_of_after_it_not_by_those_of_a_stopped
     desk, filling = twin.desk(), twin.filling(200)
     made = SimpleNamespace(desk=lambda _: desk, filling=lambda _: filling._desk)
     monkeypatch.setattr(verify, "chosen", lambda _: (desk.outputs, desk.outputs.tables, {}))
-    monkeypatch.setattr(verify, "Desks", lambda *_: made)
+    monkeypatch.setattr(verify, "VerifyFactory", lambda *_: made)
     times = [datetime.fromtimestamp(at, UTC).isoformat() for at in (end - HOUR, end)]
     spool = str(twin.directory / "spool")
     options = ["--json", "--from", times[0], "--to", times[1], "--spool", spool]
@@ -152,8 +152,8 @@ def test_a_record_of_the_write_that_was_backfilled_is_superseded_when_it_comes_a
     version = Version(micros if precision == "u" else micros // 1000 * 1000, precision)
     between = item("k1", v={"N": "2"})
     late = Change({"pk": {"S": "k1"}}, between, new, version, twin.world.clock())
-    guard, effects = twin.mender().guard, Effects(twin.world.clock)
-    terms = Terms(Deadline(effects, 60_000), lambda *told: None)
+    guard, effects = twin.mender().guard, Runtime(twin.world.clock)
+    terms = CallContext(Deadline(effects, 60_000), lambda *told: None)
     (result,) = guard.apply([Attempt(late)], terms)
     assert isinstance(result, Superseded)
 
@@ -234,7 +234,7 @@ def test_killed_at_any_call_the_next_one_closes_the_gap_with_the_same_exports(
             twin.filling().gap(begin, end)
         twin.live_again()
         row, _ = twin.desk(302).store.read(row_name("orders"))
-        noted = row.record(Filling) if row else None
+        noted = row.record(BackfillRecord) if row else None
         over = noted is not None and noted.over
         twin.filling(301).gap(begin, end)
         assert twin.target.items == twin.source.items, when

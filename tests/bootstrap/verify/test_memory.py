@@ -15,9 +15,9 @@ import pytest
 
 from bootstrap.verify.compare import external_sort
 from bootstrap.verify.compare.comparison import compare
-from bootstrap.verify.compare.partitions import Counts, Kind, compare_partition
-from bootstrap.verify.compare.spool import SIDES, Plan, RunWriter, Spool, plan, whole_file
-from bootstrap.verify.exports.manifest import DataFile, Export
+from bootstrap.verify.compare.partitions import Counts, DifferenceKind, compare_partition
+from bootstrap.verify.compare.spool import SIDES, RunWriter, Spool, SpoolPlan, plan, whole_file
+from bootstrap.verify.exports.manifest import Export, ExportedFile
 from bootstrap.verify.judge.attributes import explain
 from bootstrap.verify.judge.classify import Judgement
 from tests.support.verify.exports import KEY, Directory, export, orders
@@ -115,7 +115,11 @@ def test_many_differences_are_explained_in_the_memory_of_few(
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert kinds == {Kind.MISSING: 4_000, Kind.DIFFERENT: 12_000, Kind.EXTRA: 4_000}
+    assert kinds == {
+        DifferenceKind.MISSING: 4_000,
+        DifferenceKind.DIFFERENT: 12_000,
+        DifferenceKind.EXTRA: 4_000,
+    }
     # A quarter of a megabyte of them, and two streams with a megabyte of lines each.
     assert peak < 4.4e6
 
@@ -127,9 +131,9 @@ def test_a_partition_all_of_whose_keys_differ_takes_little_more_than_its_digests
 ) -> None:
     count = 100_000
     source, target = (
-        Export(side, "t", "i", "b", (DataFile(0, "k", count, "m"),), 1) for side in SIDES
+        Export(side, "t", "i", "b", (ExportedFile(0, "k", count, "m"),), 1) for side in SIDES
     )
-    spool = Spool.open(tmp_path, source, target, Plan("source", "target", ("pk",), 1.0, 1))
+    spool = Spool.open(tmp_path, source, target, SpoolPlan("source", "target", ("pk",), 1.0, 1))
     for side in SIDES:
         chance = random.Random(1 if kind == "different" else side)
         image = side[0].encode() * 16

@@ -25,7 +25,7 @@ from bootstrap.verify import export_rounds, verify
 from bootstrap.verify.compare import external_sort
 from bootstrap.verify.errors import DamagedExportError, OtherSpoolError, SpoolSpaceError
 from bootstrap.verify.judge.report import Report
-from bootstrap.verify.verify import Found
+from bootstrap.verify.verify import VerifyResult
 from replicator.canonical import digest, key_digest
 from replicator.change import Entry, Version
 from replicator.consumer.ledger import to_item
@@ -39,7 +39,7 @@ def twin(tmp_path: Path) -> Twin:
     return Twin(tmp_path)
 
 
-def report(found: Found) -> list[dict[str, Any]]:
+def report(found: VerifyResult) -> list[dict[str, Any]]:
     return [json.loads(line) for line in found.report.read_text().splitlines()]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from infra.local.bootstrap_process import BootstrapFailedError, Operator
+from infra.local.bootstrap_process import BootstrapFailedError, OperatorProcess
 from infra.local.stall_detector import LogTail, PermissionMissingError, Watch, refusals_in_log
 from infra.local.workload.writers import Writers, WritersError, WriterSettings
 
@@ -115,7 +115,7 @@ def test_writers_that_die_are_noticed_with_the_reason(tmp_path: Path) -> None:
     assert str(caught.value).splitlines()[-1].startswith("Try: ")
 
 
-class Bootstrap(Operator):
+class Bootstrap(OperatorProcess):
     """Another program in the bootstrap's place."""
 
     def __init__(self, directory: Path, program: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 from infra.buffer import MAX_RECORD_KIB
 from infra.monitoring import dashboard
 from infra.watchdog import INTERVAL_MINUTES
-from replicator.watchdog.watchdog import Config
+from replicator.watchdog.watchdog import WatchdogConfig
 from tests.support.infra.recording_engine import CONFIG, TARGET, Deployment, record, statements
 
 
@@ -78,8 +78,8 @@ def test_the_function_is_told_everything_that_it_asks_for(tmp_path: Path) -> Non
     assert (function.side, stack.region(function)) == ("target", "eu-west-1")
     assert function.inputs["handler"] == "replicator.watchdog.handler"
     assert function.inputs["timeout"] < INTERVAL_MINUTES * 60, "no two rounds at once"
-    config = Config.from_environment(function.inputs["environment"]["variables"])
-    assert config == Config(
+    config = WatchdogConfig.from_environment(function.inputs["environment"]["variables"])
+    assert config == WatchdogConfig(
         stack="test",
         source_table="orders",
         source_region="eu-west-1",

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from replicator.change import Change
-from replicator.consumer.ledger import LedgerGuard
+from replicator.consumer.ledger import LedgerWriter
 from replicator.consumer.outcome import Applied, Rejected, Result, Retry, Superseded
-from replicator.consumer.writer import Attempt, Guard, Terms
+from replicator.consumer.writer import Attempt, CallContext, ConditionalWriter
 from replicator.runtime import Deadline
 from tests.support.fakes import errors
 from tests.support.fakes.errors import Call, Faults, ScriptedFaults
@@ -29,10 +29,10 @@ from tests.support.replicator.writer_conformance import FailCall, GuardConforman
 class LedgerHarness:
     def __init__(self) -> None:
         self.world = World()
-        self.guard: Guard = self.another()
+        self.guard: ConditionalWriter = self.another()
 
-    def another(self) -> Guard:
-        return LedgerGuard(
+    def another(self) -> ConditionalWriter:
+        return LedgerWriter(
             self.world.dynamodb,
             target_table=TARGET,
             ledger_table=LEDGER,
@@ -45,7 +45,7 @@ class LedgerHarness:
     def set_faults(self, faults: Faults) -> None:
         self.world.dynamodb.faults = faults
 
-    def terms(self, seconds: float = 60, **more: Any) -> Terms:
+    def terms(self, seconds: float = 60, **more: Any) -> CallContext:
         return self.world.terms(seconds, **more)
 
 
@@ -378,7 +378,10 @@ def test_a_pinned_write_whose_entry_has_moved_is_given_back_at_once() -> None:
     world = World()
     first = change(None, item("a", 1))
     newer = change(item("a", 2), item("a", 3), START + 1)
-    guard, terms = world.consumer.guard, Terms(Deadline(world.effects, 60_000), lambda *_: None)
+    guard, terms = (
+        world.consumer.guard,
+        CallContext(Deadline(world.effects, 60_000), lambda *_: None),
+    )
     (applied,) = guard.apply([Attempt(first)], terms)
     assert isinstance(applied, Applied)
     before = world.clock.monotonic()

@@ -11,8 +11,8 @@ import pytest
 
 from infra.local.cloud import TARGET as TARGET_ACCOUNT
 from infra.local.cloud import LocalCloud
-from replicator.consumer.ledger import LedgerGuard
-from replicator.consumer.writer import Guard, Terms
+from replicator.consumer.ledger import LedgerWriter
+from replicator.consumer.writer import CallContext, ConditionalWriter
 from tests.support.fakes.errors import Call, Faults
 from tests.support.replicator.consumer_world import Item, World
 from tests.support.replicator.writer_conformance import GuardConformance
@@ -70,10 +70,10 @@ class EmulatorHarness:
                 BillingMode="PAY_PER_REQUEST",
             )
             self.client.get_waiter("table_exists").wait(TableName=table)
-        self.guard: Guard = self.another()
+        self.guard: ConditionalWriter = self.another()
 
-    def another(self) -> Guard:
-        return LedgerGuard(
+    def another(self) -> ConditionalWriter:
+        return LedgerWriter(
             self.through,
             target_table=self.target,
             ledger_table=self.ledger,
@@ -89,7 +89,7 @@ class EmulatorHarness:
     def set_faults(self, faults: Faults) -> None:
         self.through.faults = faults
 
-    def terms(self, seconds: float = 60, **more: Any) -> Terms:
+    def terms(self, seconds: float = 60, **more: Any) -> CallContext:
         return self.world.terms(seconds, **more)
 
 

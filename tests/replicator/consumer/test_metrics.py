@@ -13,9 +13,9 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
 from replicator.consumer.batch import BatchFailedError, Consumer
-from replicator.consumer.metrics import BREAKER, Meter, Tally
-from replicator.runtime import Threads
-from replicator.settings import Config
+from replicator.consumer.metrics import BREAKER, EmfEmitter, InvocationStats
+from replicator.runtime import ThreadExecutor
+from replicator.settings import ConsumerConfig
 from tests.support.fakes import errors
 from tests.support.replicator.consumer_world import (
     BUCKET,
@@ -40,10 +40,10 @@ def test_counts_are_emitted_with_the_dimensions_that_alarms_know(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "something")
-    tally = Tally(None)
+    tally = InvocationStats(None)
     tally.counts.update({"ChangesReceived": 3, "ChangesApplied": 2, "ChangesRetried": 1})
     tally.lags.extend([12.5, 13.0])
-    Meter("prod", "orders").emit(tally)
+    EmfEmitter("prod", "orders").emit(tally)
     (line,) = lines(capsys)
     (directive,) = line["_aws"]["CloudWatchMetrics"]
     assert directive["Namespace"] == "DynamoDBReplication"
@@ -65,21 +65,21 @@ def test_counts_are_emitted_with_the_dimensions_that_alarms_know(
 def test_no_metric_has_more_than_a_hundred_values_in_a_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    tally = Tally(None)
+    tally = InvocationStats(None)
     tally.counts["ChangesApplied"] = 250
     tally.lags.extend(float(n) for n in range(250))
-    Meter("prod", "orders").emit(tally)
+    EmfEmitter("prod", "orders").emit(tally)
     emitted = lines(capsys)
     assert [len(line["ReplicationLag"]) for line in emitted] == [100, 100, 50]
     assert sum(line.get("ChangesApplied", [0.0])[0] for line in emitted) == 250
 
 
 def test_the_breaker_shows_only_when_it_trips(capsys: pytest.CaptureFixture[str]) -> None:
-    tally = Tally(None)
-    Meter("prod", "orders").emit(tally)
+    tally = InvocationStats(None)
+    EmfEmitter("prod", "orders").emit(tally)
     assert BREAKER not in lines(capsys)[0]
     tally.counts[BREAKER] = 12
-    Meter("prod", "orders").emit(tally)
+    EmfEmitter("prod", "orders").emit(tally)
     assert lines(capsys)[0][BREAKER] == [12.0]
 
 
@@ -107,12 +107,12 @@ def test_no_content_of_an_item_is_ever_printed(capfd: pytest.CaptureFixture[str]
     output = io.StringIO()
     logger = Logger(service="secrets", stream=output, level="DEBUG", logger_handler=None)
     world.consumer = Consumer.build(
-        Config("test", TABLE, TARGET, "eu-west-1", LEDGER, BUCKET, quarantine_burst=100),
+        ConsumerConfig("test", TABLE, TARGET, "eu-west-1", LEDGER, BUCKET, quarantine_burst=100),
         dynamodb=world.dynamodb,
         s3=world.s3,
         effects=world.effects,
         logger=logger,
-        meter=Meter("test", TABLE),
+        meter=EmfEmitter("test", TABLE),
     )
     secret = item(f"{SECRET}-key", 1, **{f"{SECRET}-name": {"S": f"{SECRET}-value"}})
     other = item(f"{SECRET}-key", 2, **{f"{SECRET}-name": {"B": _twice(SECRET)}})
@@ -200,7 +200,7 @@ def _refuse_in_a_thread(*_: Any) -> Any:
     def refused() -> None:
         raise errors.client_error("TransactWriteItems", "ValidationException", SECRET)
 
-    return Threads(2).run_all([refused, refused])
+    return ThreadExecutor(2).run_all([refused, refused])
 
 
 def _twice(text: str) -> str:

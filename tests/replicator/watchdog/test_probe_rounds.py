@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from replicator.watchdog.detectors import Outage
-from replicator.watchdog.probe_rounds import Book
+from replicator.watchdog.probe_rounds import WatchdogState
 from tests.support.replicator.watchdog_world import OTHER, World, set_destination, steady
 
 # -- a destination that was off, and is on again -------------------------------------------------
@@ -51,7 +51,7 @@ def test_a_destination_that_was_never_on_or_cannot_be_read_is_no_outage() -> Non
 
 def test_a_book_of_before_outages_were_kept_is_read() -> None:
     text = '{"waiting": [], "through": 3.0, "lag": null, "tables": {}}'
-    assert Book.from_text(text) == Book(through=3.0)
+    assert WatchdogState.from_text(text) == WatchdogState(through=3.0)
 
 
 # -- changes that waited for too long ------------------------------------------------------------

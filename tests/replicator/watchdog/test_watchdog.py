@@ -10,7 +10,7 @@ import pytest
 from replicator.settings import ConfigurationError
 from replicator.watchdog import detectors, watchdog
 from replicator.watchdog.detectors import Level, Outage, Readings, Unread
-from replicator.watchdog.probe_rounds import MOST_WAITING, Book, Round
+from replicator.watchdog.probe_rounds import MOST_WAITING, ProbeRound, WatchdogState
 from tests.support.replicator.watchdog_world import CONFIG, OTHER, World, set_destination, steady
 
 DAY = 86_400.0
@@ -371,13 +371,15 @@ def test_the_observers_credentials_are_renewed_before_they_end() -> None:
 
 
 def test_a_book_survives_as_text() -> None:
-    book = Book((Round("a", 2, 5.0), Round("b", 1, 9.0)), 3.0, None, {"source": "id"})
-    assert Book.from_text(book.as_text()) == book
+    book = WatchdogState(
+        (ProbeRound("a", 2, 5.0), ProbeRound("b", 1, 9.0)), 3.0, None, {"source": "id"}
+    )
+    assert WatchdogState.from_text(book.as_text()) == book
     for outage in (Outage(1.0), Outage(1.0, 2.0)):
         off = dataclasses.replace(book, flowed=0.5, outage=outage)
-        assert Book.from_text(off.as_text()) == off
+        assert WatchdogState.from_text(off.as_text()) == off
     with pytest.raises(ValueError, match="watchdog row"):
-        Book.from_text('{"waiting": 5}')
+        WatchdogState.from_text('{"waiting": 5}')
 
 
 def test_an_unreadable_book_is_told_and_not_written_over() -> None:
@@ -403,4 +405,4 @@ def test_every_detector_is_judged_once_in_the_order_of_the_worst_first() -> None
 
 def test_an_environment_that_lacks_something_says_so() -> None:
     with pytest.raises(ConfigurationError, match=r"(?s)STACK.*Try: deploy"):
-        watchdog.Config.from_environment({})
+        watchdog.WatchdogConfig.from_environment({})

@@ -13,7 +13,6 @@ from bootstrap.core.ports import (
     Datapoint,
     Destinations,
     EventSource,
-    Expiry,
     ExportFacts,
     ExportRequest,
     ImportFacts,
@@ -25,6 +24,7 @@ from bootstrap.core.ports import (
     StreamFacts,
     Surroundings,
     TableFacts,
+    TtlStatus,
 )
 from tests.support.bootstrap.world import LEDGER, TOKEN_SECONDS, World
 
@@ -72,7 +72,7 @@ class FakeSource:
         with self._call("source_tags") as world:
             return world.source_tags
 
-    def expiry(self, table: str) -> Expiry:
+    def expiry(self, table: str) -> TtlStatus:
         with self._call("source_expiry") as world:
             return world.source_expiry
 
@@ -307,9 +307,9 @@ class FakeTarget:
         with self._call("tag", dict(tags)) as world:
             world.target_tags |= tags
 
-    def expiry(self, table: str) -> Expiry:
+    def expiry(self, table: str) -> TtlStatus:
         with self._call("target_expiry") as world:
-            return world.expiries.get(table, Expiry(False))
+            return world.expiries.get(table, TtlStatus(False))
 
     def set_expiry(self, table: str, attribute: str, on: bool) -> None:
         with self._call("set_expiry", (table, on)) as world:
@@ -321,7 +321,7 @@ class FakeTarget:
                     code="ValidationException",
                 )
             world.expiry_changed[table] = world.clock()
-            world.expiries[table] = Expiry(on, attribute)
+            world.expiries[table] = TtlStatus(on, attribute)
 
     def drop(self, table: str) -> None:
         with self._call("drop", table) as world:

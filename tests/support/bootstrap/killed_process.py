@@ -8,15 +8,15 @@ from bootstrap.aws.calls import Calls
 from bootstrap.aws.journal_table import AwsJournal
 from bootstrap.aws.ledger import AwsLedger
 from bootstrap.core.errors import BootstrapError, Side
-from bootstrap.core.run_options import Orders
+from bootstrap.core.run_options import RunOptions
 from bootstrap.core.stack_outputs import Outputs
 from bootstrap.core.timing import Timing
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Holder, Lease, Machine
 from bootstrap.journal.verification_records import Verified, row_name
-from bootstrap.run.runner import TableRun, drive
-from bootstrap.run.step_context import Context, Done
-from bootstrap.status.snapshot import Snapshot
+from bootstrap.run.runner import TableRunner, drive
+from bootstrap.run.step_context import Done, StepContext
+from bootstrap.status.snapshot import StatusSnapshot
 from tests.support.bootstrap.fake_accounts import FakeSnapshots, FakeSource, FakeTarget
 from tests.support.bootstrap.world import COMMAND, JOURNAL, LEDGER, World, outputs
 from tests.support.fakes.errors import Killed
@@ -32,7 +32,7 @@ class Process:
         *,
         host: str = "laptop",
         chosen: Outputs | None = None,
-        orders: Orders | None = None,
+        orders: RunOptions | None = None,
     ) -> None:
         self.world = world
         self.pid = pid
@@ -45,7 +45,7 @@ class Process:
         self.store = AwsJournal(calls, world.dynamodb, JOURNAL)
         lease = Lease(self.store, table.source_table, world.clock, self.machine)
         guarded = Calls(Side.TARGET, "Role importer", lease.check)
-        context = Context(
+        context = StepContext(
             outputs=self.outputs,
             table=table,
             source=FakeSource(world, lease.check),
@@ -55,10 +55,10 @@ class Process:
             journal=Journal(self.store, table.source_table, lease),
             timing=Timing(),
             clock=world.clock,
-            orders=orders or Orders(),
+            orders=orders or RunOptions(),
         )
-        self.run = TableRun(context, self.store, lease, COMMAND)
-        self.shown: list[Snapshot] = []
+        self.run = TableRunner(context, self.store, lease, COMMAND)
+        self.shown: list[StatusSnapshot] = []
 
     def start(self, take_over: bool = False) -> None:
         self.world.alive.add(self.pid)

@@ -14,10 +14,10 @@ from bootstrap.aws.quarantine import AwsBucket
 from bootstrap.aws.stream import AwsStream
 from bootstrap.core.errors import Side
 from bootstrap.core.stack_outputs import TableOutputs
-from bootstrap.quarantine.context import Desk
+from bootstrap.quarantine.context import QuarantineContext
 from bootstrap.quarantine.direct import DirectConsumer
 from bootstrap.quarantine.redrive import Outcome, redrive
-from bootstrap.quarantine.store import Kept, Shelf
+from bootstrap.quarantine.store import QuarantinedObject, QuarantineStoreReader
 from replicator.consumer.decode import Record
 from replicator.consumer.outcome import Reason
 from replicator.consumer.quarantine import QuarantineStore
@@ -108,12 +108,12 @@ class World(replicas.World):
             self.s3, BUCKET, "test", TABLE, self.consumer.config.ledger_retention_days, self.effects
         )
 
-    def desk(self) -> Desk:
+    def desk(self) -> QuarantineContext:
         calls = Calls(Side.TARGET, "Role importer")
         config = self.consumer.config
-        return Desk(
+        return QuarantineContext(
             table=OUTPUTS,
-            shelf=Shelf(
+            shelf=QuarantineStoreReader(
                 AwsBucket(calls, self.s3, BUCKET),
                 AwsBucket(calls, self.s3, FAILURES),
             ),
@@ -164,7 +164,7 @@ class World(replicas.World):
     def open(self) -> list[str]:
         return [kept.key for kept in self.kept()]
 
-    def kept(self) -> list[Kept]:
+    def kept(self) -> list[QuarantinedObject]:
         return list(self.desk().shelf.kept())
 
     def resolved(self) -> dict[str, dict[str, Any]]:

@@ -18,7 +18,6 @@ from typing import Any
 from bootstrap.aws.ledger import probe_key
 from bootstrap.core.ports import (
     Destination,
-    Expiry,
     ExportRequest,
     ImportRequest,
     KeyFacts,
@@ -26,6 +25,7 @@ from bootstrap.core.ports import (
     Shard,
     Surroundings,
     TableFacts,
+    TtlStatus,
 )
 from bootstrap.core.stack_outputs import Outputs, parse
 from tests.support.fakes.clock import VirtualClock
@@ -154,12 +154,12 @@ class World:
         self.keys: dict[str, KeyFacts] = {}
         """Of both accounts, by ARN."""
         self.source_tags: dict[str, str] = {}
-        self.source_expiry = Expiry(False)
+        self.source_expiry = TtlStatus(False)
 
         self.target: TableFacts | None = None
         self.target_recovery = False
         self.target_tags: dict[str, str] = {}
-        self.expiries: dict[str, Expiry] = {LEDGER: Expiry(True, "x")}
+        self.expiries: dict[str, TtlStatus] = {LEDGER: TtlStatus(True, "x")}
         """By table, in the target account."""
         self.expiry_changed: dict[str, float] = {}
         """When; AWS takes one change of a table an hour."""

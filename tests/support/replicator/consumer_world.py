@@ -14,10 +14,10 @@ from typing import Any
 
 from replicator.change import Change, Precision, Version
 from replicator.consumer.batch import Consumer
-from replicator.consumer.metrics import Tally
-from replicator.consumer.writer import Terms
-from replicator.runtime import Deadline, Effects, Executor, Inline
-from replicator.settings import Config
+from replicator.consumer.metrics import InvocationStats
+from replicator.consumer.writer import CallContext
+from replicator.runtime import Deadline, Executor, Runtime, SerialExecutor
+from replicator.settings import ConsumerConfig
 from tests.support.fakes import errors
 from tests.support.fakes.clock import VirtualClock
 from tests.support.fakes.dynamodb import FakeDynamoDB
@@ -144,9 +144,9 @@ class Emitted:
     """A meter that keeps what it is given."""
 
     def __init__(self) -> None:
-        self.tallies: list[Tally] = []
+        self.tallies: list[InvocationStats] = []
 
-    def emit(self, tally: Tally) -> None:
+    def emit(self, tally: InvocationStats) -> None:
         self.tallies.append(tally)
 
     @property
@@ -163,7 +163,7 @@ class World:
         self.s3_faults = ScriptedFaults()
         self.dynamodb = FakeDynamoDB(self.clock, faults=self.faults)
         self.s3 = FakeS3(self.clock, faults=self.s3_faults)
-        self.effects = Effects(self.clock, random.Random(seed), executor or Inline())
+        self.effects = Runtime(self.clock, random.Random(seed), executor or SerialExecutor())
         self.meter = Emitted()
         self.output = io.StringIO()
         self.log: list[logging.LogRecord] = []
@@ -184,7 +184,7 @@ class World:
     def container(self, **config: Any) -> Consumer:
         """A fresh container: it remembers nothing."""
         return Consumer.build(
-            Config("test", TABLE, TARGET, "eu-west-1", LEDGER, BUCKET, **config),
+            ConsumerConfig("test", TABLE, TARGET, "eu-west-1", LEDGER, BUCKET, **config),
             dynamodb=self.dynamodb,
             s3=self.s3,
             effects=self.effects,
@@ -236,9 +236,9 @@ class World:
     def reasons(self) -> list[str]:
         return sorted(each["reason"] for each in self.quarantine().values())
 
-    def terms(self, seconds: float = 60, **more: Any) -> Terms:
+    def terms(self, seconds: float = 60, **more: Any) -> CallContext:
         deadline = Deadline(self.effects, seconds * 1000)
-        return Terms(deadline, Tally(self.logger()).trouble, **more)
+        return CallContext(deadline, InvocationStats(self.logger()).trouble, **more)
 
 
 def spread(values: Sequence[Any]) -> list[dict[str, Any]]:

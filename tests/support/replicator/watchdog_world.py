@@ -12,8 +12,8 @@ from typing import Any
 from replicator.change import Probe
 from replicator.consumer.probe_rows import probe_key
 from replicator.watchdog.aws_readings import BOOK_KEY
-from replicator.watchdog.probe_rounds import Book
-from replicator.watchdog.watchdog import Config, Watchdog
+from replicator.watchdog.probe_rounds import WatchdogState
+from replicator.watchdog.watchdog import Watchdog, WatchdogConfig
 from tests.support.fakes.clock import VirtualClock
 from tests.support.fakes.dynamodb import FakeDynamoDB
 from tests.support.fakes.errors import client_error
@@ -23,7 +23,7 @@ STREAM_ARN = "arn:aws:kinesis:eu-west-1:111111111111:stream/changes"
 ROUND = 300.0
 
 OTHER = "arn:aws:kinesis:eu-west-1:111111111111:stream/other"
-CONFIG = Config(
+CONFIG = WatchdogConfig(
     stack="test",
     source_table="orders",
     source_region="eu-west-1",
@@ -51,7 +51,7 @@ class World:
     """Healthy to begin with: replicating, on, everything active. Change what should be wrong."""
 
     clock: VirtualClock = field(default_factory=VirtualClock)
-    config: Config = CONFIG
+    config: WatchdogConfig = CONFIG
     mapping: str | None = "Enabled"
     destination: dict[str, str] | None = field(
         default_factory=lambda: {
@@ -136,9 +136,9 @@ class World:
         self.clock.advance(seconds - 1)
         return self.round()
 
-    def book(self) -> Book:
+    def book(self) -> WatchdogState:
         row = self.target.get_item(TableName="ledger", Key={"k": {"B": BOOK_KEY}})
-        return Book.from_text(row["Item"]["book"]["S"])
+        return WatchdogState.from_text(row["Item"]["book"]["S"])
 
     def moment(self, at: float) -> datetime.datetime:
         return datetime.datetime.fromtimestamp(at, datetime.UTC)

@@ -18,13 +18,13 @@ from replicator.consumer.ordering import Verdict, decide
 from replicator.consumer.outcome import (
     Ambiguous,
     Applied,
-    Doubtful,
+    NeedsNote,
     Rejected,
     Result,
     Retry,
     Superseded,
 )
-from replicator.consumer.writer import Attempt, Guard, Terms
+from replicator.consumer.writer import Attempt, CallContext, ConditionalWriter
 from tests.replicator.consumer.test_ordering import deliveries
 from tests.support.fakes import errors
 from tests.support.fakes.errors import Call, Faults, Killed
@@ -36,9 +36,9 @@ A1, A2, A3 = item("a", 1), item("a", 2), item("a", 3)
 class Harness(Protocol):
     """A guard on a target in memory. `set_faults` puts something between it and DynamoDB."""
 
-    guard: Guard
+    guard: ConditionalWriter
 
-    def another(self) -> Guard:
+    def another(self) -> ConditionalWriter:
         """A second guard on the same target: another container."""
 
     def image(self, key: str) -> Item | None:
@@ -46,7 +46,7 @@ class Harness(Protocol):
 
     def set_faults(self, faults: Faults) -> None: ...
 
-    def terms(self, seconds: float = 60, **more: Any) -> Terms: ...
+    def terms(self, seconds: float = 60, **more: Any) -> CallContext: ...
 
 
 class GuardConformance:
@@ -118,7 +118,7 @@ class GuardConformance:
     ) -> None:
         self.one(harness, change(A1, A2))
         doubtful = self.one(harness, change(A2, A1))
-        assert doubtful == Doubtful(change(A1, A2).entry)
+        assert doubtful == NeedsNote(change(A1, A2).entry)
         assert harness.image("a") == A2
 
     def test_a_noted_change_is_written_to_the_noted_entry(self, harness: Harness) -> None:
@@ -351,7 +351,7 @@ def expected(verdict: Verdict) -> type[Result]:
     if verdict.applies:
         return Applied
     if verdict is Verdict.DOUBTFUL:
-        return Doubtful
+        return NeedsNote
     return Ambiguous if verdict is Verdict.AMBIGUOUS else Superseded
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bootstrap.verify.repair import APPLIED
-from bootstrap.verify.verify import Found
+from bootstrap.verify.verify import VerifyResult
 from tests.support.verify.images import differing, kind
 from tests.support.verify.live_table import MINUTE, Live
 
@@ -26,7 +26,7 @@ class Attempt:
     """One process of a command: what it found (None: it was killed), and what its report says."""
 
     begun: int
-    found: Found | None
+    found: VerifyResult | None
     lines: list[Line] = field(default_factory=list)
 
     @property
@@ -50,7 +50,7 @@ class Command:
         return self.attempts[-1]
 
     @property
-    def found(self) -> Found:
+    def found(self) -> VerifyResult:
         found = self.last.found
         assert found is not None
         return found

@@ -135,7 +135,7 @@ def repair_later() -> Any:
 
 @fault("a repair is not noted before it begins")
 def not_noted() -> Any:
-    return mock.patch.object(export_rounds.Rounds, "begin_repair", lambda self: None)
+    return mock.patch.object(export_rounds.ExportRounds, "begin_repair", lambda self: None)
 
 
 @fault("what is not judged counts as equal")

@@ -17,16 +17,16 @@ from itertools import count
 from random import Random
 from typing import Any
 
-from bootstrap.aws.exports import Wanted
+from bootstrap.aws.exports import ExportFilter
 from bootstrap.core.errors import Side
 from bootstrap.verify.judge.point_reads import Read
-from bootstrap.verify.repair import Mender
+from bootstrap.verify.repair import Repairer
 from infra.local.emulator.export_files import Line, full_lines
 from replicator.change import Change, Precision, Version
-from replicator.consumer.ledger import LedgerGuard
+from replicator.consumer.ledger import LedgerWriter
 from replicator.consumer.outcome import Ambiguous, Applied, Superseded
-from replicator.consumer.writer import Attempt, Terms
-from replicator.runtime import Deadline, Effects
+from replicator.consumer.writer import Attempt, CallContext
+from replicator.runtime import Deadline, Runtime
 from tests.support.bootstrap.world import LEDGER, World
 from tests.support.fakes.clock import VirtualClock
 from tests.support.fakes.errors import Killed
@@ -115,7 +115,7 @@ class LiveTable(Table):
         history = self.histories.get(name, [])
         return next((image for when, image, _ in reversed(history) if when <= moment), None)
 
-    def _full(self, wanted: Wanted) -> list[Line]:
+    def _full(self, wanted: ExportFilter) -> list[Line]:
         assert wanted.time is not None
         taken = {name: self._beside(name, wanted.time * SECOND) for name in self.histories}
         self.taken[wanted.prefix] = {name: image for name, image in taken.items() if image}
@@ -135,7 +135,7 @@ class LiveTable(Table):
             spelt = self.chance.choice((rescaled, reordered))
         return as_file(spelt(image) if spelt else image)
 
-    def _lines(self, wanted: Wanted) -> list[Line]:
+    def _lines(self, wanted: ExportFilter) -> list[Line]:
         """The last write of each key in the window, whose ends are as blurred."""
         assert wanted.window is not None
         begin, end = (moment * SECOND for moment in wanted.window)
@@ -200,8 +200,8 @@ class Live(Twin):
         """Whether changes get into the stream at all."""
         self.trace: list[str] = []
         self._by = "operator"
-        self._effects = Effects(world.clock, self.random)
-        self._consumer = LedgerGuard(
+        self._effects = Runtime(world.clock, self.random)
+        self._consumer = LedgerWriter(
             world.dynamodb, target_table=REPLICA, ledger_table=LEDGER, effects=self._effects
         )
         world.through, world.ages, world.writes = self._through, self._age, self._writes
@@ -263,7 +263,7 @@ class Live(Twin):
                 self.world.dynamodb.put_item(TableName=REPLICA, Item=image)
 
     def _deliver(self, name: str, change: Change, made: int) -> None:
-        terms = Terms(Deadline(self._effects, 60_000), lambda *told: None, expire=True)
+        terms = CallContext(Deadline(self._effects, 60_000), lambda *told: None, expire=True)
         with self._acting("consumer"):
             (result,) = self._consumer.apply([Attempt(change)], terms)
         assert isinstance(result, Applied | Superseded | Ambiguous), result
@@ -310,9 +310,9 @@ class Live(Twin):
         if not spans or spans[-1][1] is not None:
             spans.append((self.now, None))
 
-    def mender(self) -> Mender:
+    def mender(self) -> Repairer:
         mender = super().mender()
-        assert isinstance(mender.guard, LedgerGuard)
+        assert isinstance(mender.guard, LedgerWriter)
         mender.guard.pace.size = self.pace
         return mender
 

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from bootstrap.aws.calls import Calls
-from bootstrap.aws.exports import Wanted
+from bootstrap.aws.exports import ExportFilter
 from bootstrap.aws.journal_table import AwsJournal
 from bootstrap.aws.ledger import AwsLedger
 from bootstrap.core.errors import Side
@@ -19,16 +19,16 @@ from bootstrap.core.timing import Timing
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Holder, Lease, Machine
 from bootstrap.journal.verification_records import row_name
-from bootstrap.run.step_context import Context
+from bootstrap.run.step_context import StepContext
 from bootstrap.verify.backfill import Backfill
-from bootstrap.verify.backfill import Desk as FillingDesk
+from bootstrap.verify.backfill import BackfillContext as FillingDesk
 from bootstrap.verify.backfill import row_name as backfill_row
-from bootstrap.verify.context import Desk, Options
+from bootstrap.verify.context import VerifyContext, VerifyOptions
 from bootstrap.verify.judge.point_reads import Read
 from bootstrap.verify.judge.report import shown
-from bootstrap.verify.repair import Mender
-from bootstrap.verify.retry import Patience
-from bootstrap.verify.verify import Found, Verification
+from bootstrap.verify.repair import Repairer
+from bootstrap.verify.retry import Poller
+from bootstrap.verify.verify import Verification, VerifyResult
 from infra.local.emulator.export_files import (
     Line,
     S3Object,
@@ -38,8 +38,8 @@ from infra.local.emulator.export_files import (
     partitioned,
 )
 from replicator.change import Change
-from replicator.consumer.ledger import LedgerGuard
-from replicator.runtime import Effects
+from replicator.consumer.ledger import LedgerWriter
+from replicator.runtime import Runtime
 from tests.support.bootstrap.fake_accounts import FakeSnapshots, FakeSource, FakeTarget
 from tests.support.bootstrap.killed_process import replicated
 from tests.support.bootstrap.world import JOURNAL, LEDGER, SOURCE_ARN, TOKEN_SECONDS, World, outputs
@@ -61,7 +61,7 @@ class Table:
         self.items: dict[str, Item] = {}
         self.recovery = True
         self.seconds = 25.0
-        self.exports: dict[str, tuple[Wanted, float]] = {}
+        self.exports: dict[str, tuple[ExportFilter, float]] = {}
         self.switches: list[bool] = []
         self.fails = 0
         self.reads: list[int] = []
@@ -99,7 +99,7 @@ class Table:
             self.recovery = on
             self.switches.append(on)
 
-    def start(self, table_arn: str, wanted: Wanted) -> ExportFacts | None:
+    def start(self, table_arn: str, wanted: ExportFilter) -> ExportFacts | None:
         with self._call("start"):
             for arn, (known, began) in self.exports.items():
                 if known.token == wanted.token and self.world.clock() - began < TOKEN_SECONDS:
@@ -132,10 +132,10 @@ class Table:
             arn, status, wanted.prefix, float(wanted.time), len(self.items), 1000, began
         )
 
-    def _full(self, wanted: Wanted) -> list[Line]:
+    def _full(self, wanted: ExportFilter) -> list[Line]:
         return full_lines(self.items.values())
 
-    def _lines(self, wanted: Wanted) -> list[Line]:
+    def _lines(self, wanted: ExportFilter) -> list[Line]:
         """What `written` holds of an incremental export's window."""
         assert wanted.window is not None
         begin, end = wanted.window
@@ -149,7 +149,7 @@ class Table:
             if begin <= at < end
         ]
 
-    def _write(self, arn: str, wanted: Wanted) -> None:
+    def _write(self, arn: str, wanted: ExportFilter) -> None:
         root = f"{wanted.prefix}/AWSDynamoDB/{arn.rsplit('/', 1)[1]}/"
         lines = self._full(wanted) if wanted.window is None else self._lines(wanted)
         parts = partitioned(lines, "pk")
@@ -227,11 +227,11 @@ class Twin:
         for n in range(20):
             self.source.items[f"k{n}"] = self.target.items[f"k{n}"] = item(f"k{n}")
 
-    def options(self, **more: Any) -> Options:
+    def options(self, **more: Any) -> VerifyOptions:
         defaults = {"spool": self.directory / "spool", "report": self.directory / "report.jsonl"}
-        return Options(**{**defaults, "workers": 1, **more})
+        return VerifyOptions(**{**defaults, "workers": 1, **more})
 
-    def desk(self, pid: int = 200) -> Desk:
+    def desk(self, pid: int = 200) -> VerifyContext:
         world = self.world
         world.alive = {pid}
         machine = Machine(
@@ -245,7 +245,7 @@ class Twin:
         journal = Journal(store, name, lease)
         guarded = Calls(Side.TARGET, "Role importer", lease.check)
         ledger = AwsLedger(guarded, world.dynamodb, LEDGER)
-        return Desk(
+        return VerifyContext(
             outputs=stack,
             table=table,
             source=self.source,
@@ -257,7 +257,7 @@ class Twin:
             journal=journal,
             lease=lease,
             opener=self.objects,
-            context=lambda: Context(
+            context=lambda: StepContext(
                 outputs=stack,
                 table=table,
                 source=FakeSource(world, lease.check),
@@ -274,16 +274,16 @@ class Twin:
             say=self.said.append,
         )
 
-    def mender(self) -> Mender:
+    def mender(self) -> Repairer:
         """The consumer's guard on the ledger of this world and a target of its own."""
-        effects = Effects(clock=self.world.clock, random=self.random)
-        guard = LedgerGuard(
+        effects = Runtime(clock=self.world.clock, random=self.random)
+        guard = LedgerWriter(
             Applying(self.world, self._written),
             target_table=REPLICA,
             ledger_table=LEDGER,
             effects=effects,
         )
-        return Mender(guard, effects, lambda: True)
+        return Repairer(guard, effects, lambda: True)
 
     def _written(self, request: dict[str, Any]) -> None:
         """Puts the replica's items where exports see them."""
@@ -295,7 +295,7 @@ class Twin:
             elif action["TableName"] == REPLICA:
                 items[action["Item"]["pk"]["S"]] = shown(action["Item"])
 
-    def verify(self, pid: int = 200, **options: Any) -> Found:
+    def verify(self, pid: int = 200, **options: Any) -> VerifyResult:
         return Verification(self.desk(pid), self.options(**options)).run()
 
     def filling(self, pid: int = 300) -> Backfill:
@@ -316,7 +316,7 @@ class Twin:
                 mender=lambda: self.mender(),
                 notes=lambda: self,
                 timing=Timing(),
-                patience=Patience(lease, self.world.clock, Timing(), self.said.append),
+                patience=Poller(lease, self.world.clock, Timing(), self.said.append),
                 say=self.said.append,
             )
         )

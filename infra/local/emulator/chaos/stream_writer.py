@@ -12,13 +12,13 @@ from dataclasses import replace
 from itertools import count
 from random import Random
 
-from infra.local.emulator.changes import Handover, Outlet
+from infra.local.emulator.changes import PendingRecord, StreamWriter
 from infra.local.emulator.chaos.rates import Chaos
 
 log = logging.getLogger("local.chaos")
 
 
-class ChaosOutlet:
+class ChaosStreamWriter:
     """Stands before the true outlet.
 
     `again` puts a record a second time, which DynamoDB's metrics do not count; `held` is told of
@@ -28,9 +28,9 @@ class ChaosOutlet:
     def __init__(
         self,
         chaos: Chaos,
-        outlet: Outlet,
-        again: Callable[[Handover], None],
-        held: Callable[[Handover], None],
+        outlet: StreamWriter,
+        again: Callable[[PendingRecord], None],
+        held: Callable[[PendingRecord], None],
         tally: Callable[[str], None],
     ) -> None:
         self._chaos = chaos
@@ -43,7 +43,7 @@ class ChaosOutlet:
         self._numbers = count()
         self._changed = threading.Condition()
 
-    def hand_over(self, handover: Handover) -> None:
+    def hand_over(self, handover: PendingRecord) -> None:
         """Deliver now, later, twice, somewhere else, or followed by something broken."""
         chaos, random = self._chaos, self._random
         if random.random() < chaos.scatter:

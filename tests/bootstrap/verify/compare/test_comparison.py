@@ -19,8 +19,8 @@ import pytest
 
 from bootstrap.verify.compare import comparison, external_sort, partitions
 from bootstrap.verify.compare import spool as spools
-from bootstrap.verify.compare.comparison import Comparison, Progress, compare
-from bootstrap.verify.compare.partitions import Counts, Difference, Kind
+from bootstrap.verify.compare.comparison import Comparison, ComparisonProgress, compare
+from bootstrap.verify.compare.partitions import Counts, Difference, DifferenceKind
 from bootstrap.verify.compare.spool import Spool
 from bootstrap.verify.errors import (
     DamagedExportError,
@@ -96,18 +96,21 @@ def test_every_kind_of_difference_is_found_and_nothing_else(
     tmp_path: Path, objects: Directory
 ) -> None:
     ours, theirs = orders(300), orders(300)
-    expected: dict[bytes, tuple[Kind, tuple[str, ...]]] = {}
+    expected: dict[bytes, tuple[DifferenceKind, tuple[str, ...]]] = {}
     for n, (name, left, right, equal) in enumerate(PAIRS):
         ours[n]["x"] = left
         if right is not None:
             theirs[n]["x"] = right
         if not equal:
-            expected[key_digest({"pk": ours[n]["pk"]})] = (Kind.DIFFERENT, ("x",))
+            expected[key_digest({"pk": ours[n]["pk"]})] = (DifferenceKind.DIFFERENT, ("x",))
         assert name
     gone, extra = theirs.pop(200), {"pk": {"S": "extra"}, "y": {"N": "1"}}
     theirs.append(extra)
-    expected[key_digest({"pk": gone["pk"]})] = (Kind.MISSING, ("note", "pk", "tags", "total"))
-    expected[key_digest({"pk": extra["pk"]})] = (Kind.EXTRA, ("pk", "y"))
+    expected[key_digest({"pk": gone["pk"]})] = (
+        DifferenceKind.MISSING,
+        ("note", "pk", "tags", "total"),
+    )
+    expected[key_digest({"pk": extra["pk"]})] = (DifferenceKind.EXTRA, ("pk", "y"))
     random.Random(3).shuffle(theirs)
     theirs = [dict(reversed(each.items())) for each in theirs]
     made = compared(tmp_path, objects, ours, theirs)
@@ -172,9 +175,9 @@ def test_where_nothing_is_alike_the_places_come_some_at_a_time(
         each["x"] = {"N": "1"}
     made = compared(tmp_path, objects, ours, theirs)
     assert made.counts == Counts(60, 60, 0, 30, 30, 30)
-    kinds = {key_digest({"pk": each["pk"]}): Kind.MISSING for each in ours[:30]}
-    kinds |= {key_digest({"pk": each["pk"]}): Kind.DIFFERENT for each in ours[30:]}
-    kinds |= {key_digest({"pk": each["pk"]}): Kind.EXTRA for each in theirs[30:]}
+    kinds = {key_digest({"pk": each["pk"]}): DifferenceKind.MISSING for each in ours[:30]}
+    kinds |= {key_digest({"pk": each["pk"]}): DifferenceKind.DIFFERENT for each in ours[30:]}
+    kinds |= {key_digest({"pk": each["pk"]}): DifferenceKind.EXTRA for each in theirs[30:]}
     found = list(explained(objects, made, made.differences(), values=True))
     assert {each.difference.key: each.difference.kind for each in found} == kinds
     assert all(key_digest(each.key) == each.difference.key for each in found)
@@ -282,7 +285,7 @@ def test_finished_files_and_partitions_are_not_worked_on_again(
                 spool = opened(tmp_path, source, target)
                 compare(source, target, spool, Watched(objects, read, most), workers=1)
             assert len(read) == most
-    told: list[Progress] = []
+    told: list[ComparisonProgress] = []
     spool = opened(tmp_path, source, target)
     watched = Watched(objects, read)
     done = compare(source, target, spool, watched, workers=1, on_progress=told.append)

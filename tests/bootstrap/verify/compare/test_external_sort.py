@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap.verify.compare import external_sort
-from bootstrap.verify.compare.external_sort import Keys, Sorted
+from bootstrap.verify.compare.external_sort import KeySpool, Sorted
 
 
 def keys(count: int, seed: int = 1) -> list[bytes]:
@@ -40,7 +40,7 @@ def test_what_comes_in_order_is_written_as_one_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(external_sort, "AT_ONCE", 10)
-    held = Keys(tmp_path)
+    held = KeySpool(tmp_path)
     for each in sorted(keys(105)):
         held.add(each)
     assert len(held._ends) == 1
@@ -52,7 +52,7 @@ def test_nothing_is_left_for_another_process_to_find(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(external_sort, "AT_ONCE", 1)
-    held = Keys(tmp_path)
+    held = KeySpool(tmp_path)
     held.add(bytes(16))
     assert list(tmp_path.iterdir()) == []
     held.close()
@@ -64,7 +64,7 @@ def test_keys_are_told_from_others_as_a_set_would(
 ) -> None:
     monkeypatch.setattr(external_sort, "AT_ONCE", at_once)
     all_ = keys(200)
-    one, other, both = (Keys(tmp_path) for _ in range(3))
+    one, other, both = (KeySpool(tmp_path) for _ in range(3))
     for each in all_[:120]:
         one.add(each)
     for each in all_[80:]:
@@ -73,6 +73,6 @@ def test_keys_are_told_from_others_as_a_set_would(
     assert told == {each: each in all_[:120] for each in all_}
     both.add_common(one, other)
     assert list(both) == sorted(all_[80:120])
-    assert not any(known for _, known in Keys(tmp_path).among(all_, bytes))
+    assert not any(known for _, known in KeySpool(tmp_path).among(all_, bytes))
     for each_ in (one, other, both):
         each_.close()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bootstrap.verify.exports.digests import Digester
 from bootstrap.verify.exports.lines import full_item
-from bootstrap.verify.exports.schema_inference import Seen
+from bootstrap.verify.exports.schema_inference import ObservedShape
 from replicator.canonical import digest, key_digest
 from tests.replicator.test_canonical import digits, images, numbers, small_numbers
 
@@ -335,14 +335,14 @@ def test_what_is_learnt_of_lists_in_lists_does_not_double_with_each_level() -> N
     def nested(levels: int) -> Any:
         return {"S": "x"} if levels == 0 else {"L": [nested(levels - 1)]}
 
-    def size(seen: Seen | None) -> int:
+    def size(seen: ObservedShape | None) -> int:
         if seen is None:
             return 0
         return 1 + size(seen.elements) + sum(map(size, seen.row or ()))
 
     sizes = []
     for levels in (8, 14):
-        seen = Seen()
+        seen = ObservedShape()
         seen.add(nested(levels))
         sizes.append(size(seen))
     assert sizes[0] == sizes[1]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bootstrap.verify.judge.classify import FUZZ, Judgement
-from bootstrap.verify.judge.point_reads import Read, Reading, Seen, Waiting, judge_read
+from bootstrap.verify.judge.point_reads import PointReads, Read, ReadItem, ReadQueue, judge_read
 from replicator.canonical import digest, key_digest
 from replicator.change import Entry, Version
 from replicator.consumer.ledger import to_item
@@ -51,8 +51,8 @@ def test_a_key_differs_only_where_nothing_moved_since_its_first_read(
     again: Item | None,
     expected: Judgement | None,
 ) -> None:
-    first = Waiting({"pk": {"S": "k"}}, digest(OURS), AT)
-    seen = Seen(before, Read(theirs, AT), after)
+    first = ReadQueue({"pk": {"S": "k"}}, digest(OURS), AT)
+    seen = ReadItem(before, Read(theirs, AT), after)
     assert judge_read(first, seen, Read(again, AT), FUZZ) is expected
 
 
@@ -137,7 +137,7 @@ class Live:
 def test_under_live_writes_all_that_differs_is_found_and_nothing_else(seed: int) -> None:
     """C1, C7."""
     live = Live(seed)
-    reading = Reading(live.of("source"), live.of("target"), live, live.prove, FUZZ)
+    reading = PointReads(live.of("source"), live.of("target"), live, live.prove, FUZZ)
     keys = [live.key(n) for n in range(live.KEYS)]
     found = {int(each.key["pk"]["S"]): how for each, how, _ in reading.differences(keys)}
     assert {n for n, how in found.items() if how is Judgement.FOREIGN} == live.foreign

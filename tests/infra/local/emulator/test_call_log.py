@@ -10,7 +10,7 @@ import pytest
 from infra.local.cloud import SOURCE, TARGET, LocalCloud
 from infra.local.emulator.call_log import BEHIND, DIRECT, Recording
 from infra.local.emulator.patching import Ministack
-from infra.local.emulator.settings import Settings
+from infra.local.emulator.settings import EmulatorSettings
 from tests.support.infra.clouds import as_role, make_role, make_table, policy
 
 
@@ -31,7 +31,7 @@ def test_each_distinct_call_is_written_once(tmp_path: Path) -> None:
 
 
 def test_without_a_file_nothing_is_kept() -> None:
-    assert Settings.from_environment({"LOCAL_RECORDING": ""}).recording is None
+    assert EmulatorSettings.from_environment({"LOCAL_RECORDING": ""}).recording is None
     Recording(Ministack("", {}), None).note(DIRECT, "anna", "s3:PutObject", "*")
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from infra.local.cloud import SOURCE, TARGET, LocalCloud, LocalCloudError
-from infra.local.emulator.changes import Change, Handover
+from infra.local.emulator.changes import CapturedChange, PendingRecord
 from infra.local.emulator.chaos.rates import GOOD_DAY, ON, Chaos, parse
-from infra.local.emulator.chaos.stream_writer import ChaosOutlet, broken
+from infra.local.emulator.chaos.stream_writer import ChaosStreamWriter, broken
 from infra.local.emulator.metrics import TableOf
 from tests.support.infra.clouds import (
     STREAM_READS,
@@ -80,9 +80,9 @@ class Spy:
     """An outlet that remembers."""
 
     def __init__(self) -> None:
-        self.handed: list[Handover] = []
+        self.handed: list[PendingRecord] = []
 
-    def hand_over(self, handover: Handover) -> None:
+    def hand_over(self, handover: PendingRecord) -> None:
         self.handed.append(handover)
 
 
@@ -91,14 +91,16 @@ RECORD = {
     "tableName": "t",
     "dynamodb": {"Keys": {"pk": {"S": "a"}}, "NewImage": {"pk": {"S": "a"}}},
 }
-CHANGE = Change(1, TableOf("1", "r", "t"), "INSERT", {"pk": {"S": "a"}}, None, None)
-HANDOVER = Handover(CHANGE, "arn", "KEY", json.dumps(RECORD).encode())
+CHANGE = CapturedChange(1, TableOf("1", "r", "t"), "INSERT", {"pk": {"S": "a"}}, None, None)
+HANDOVER = PendingRecord(CHANGE, "arn", "KEY", json.dumps(RECORD).encode())
 
 
-def deliver(chaos: Chaos, times: int = 1) -> tuple[list[Handover], list[Handover], Counter[str]]:
+def deliver(
+    chaos: Chaos, times: int = 1
+) -> tuple[list[PendingRecord], list[PendingRecord], Counter[str]]:
     """What went out at once, what was put again at once, and what was counted."""
     spy, again, tally = Spy(), Spy(), Counter[str]()
-    outlet = ChaosOutlet(
+    outlet = ChaosStreamWriter(
         chaos,
         spy,
         again=again.hand_over,

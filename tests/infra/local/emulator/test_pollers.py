@@ -11,7 +11,7 @@ import pytest
 from infra.local.emulator.batches import event
 from infra.local.emulator.delivery import Answer, Invocation
 from infra.local.emulator.failures import GivenUp, invocation_record
-from infra.local.emulator.pollers import Lane, Reading
+from infra.local.emulator.pollers import PollerPosition, ShardPoller
 from infra.local.emulator.progress import ShardProgress
 from infra.local.emulator.shards import sequence
 
@@ -39,7 +39,7 @@ class Place:
         self.delivered: list[list[str]] = []
         self.given_up: list[GivenUp] = []
         self.progress = ShardProgress([""])
-        reading = Reading(
+        reading = PollerPosition(
             mapping={
                 "FunctionArn": "arn",
                 "FunctionResponseTypes": ["ReportBatchItemFailures"],
@@ -59,7 +59,7 @@ class Place:
             refusal=lambda: None,
             is_enabled=lambda: True,
         )
-        Lane(reading, self.progress, self, self, self).run()  # type: ignore[arg-type]
+        ShardPoller(reading, self.progress, self, self, self).run()  # type: ignore[arg-type]
 
     def after(self, _shard: Any, position: str, limit: int) -> list[dict[str, Any]]:
         return [each for each in self.records if sequence(each) > position][:limit]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from infra.local.emulator.patching import Ministack
-from infra.local.emulator.progress import Progress, ShardProgress
+from infra.local.emulator.progress import MappingProgress, ShardProgress
 from infra.local.emulator.shards import (
     MAX_HASH_KEY,
     RecordTooLargeError,
@@ -101,7 +101,7 @@ def test_a_record_over_the_streams_limit_is_refused() -> None:
 
 def test_children_are_read_only_after_their_parents() -> None:
     shards, stream = make()
-    progress = Progress({"StartingPosition": "TRIM_HORIZON"})
+    progress = MappingProgress({"StartingPosition": "TRIM_HORIZON"})
     progress.look(stream, shards)
     children = shards.split(stream, "shardId-000000000000", 2**127)
     progress.look(stream, shards)
@@ -112,7 +112,7 @@ def test_children_are_read_only_after_their_parents() -> None:
 
 def test_a_shard_that_appears_later_is_read_from_its_beginning_even_from_latest() -> None:
     shards, stream = make()
-    progress = Progress({"StartingPosition": "LATEST"})
+    progress = MappingProgress({"StartingPosition": "LATEST"})
     progress.look(stream, shards)
     assert progress.shards["shardId-000000000000"].lanes[0] != ""
     children = shards.split(stream, "shardId-000000000000", 2**127)

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from infra.local.data.compare import Comparison, Difference
+from infra.local.data.compare import ItemDifference, TableComparison
 from infra.local.results import summary
 from infra.local.results.consumer_logs import Consumption, Lags
-from infra.local.results.report import IndexCheck, Leftovers, Phase, Report, phases_of
+from infra.local.results.report import DemoReport, IndexCheck, Leftovers, Phase, phases_of
 from infra.local.results.stream_records import Capture
-from infra.local.workload.stats import Tally, TallyWriter, Window
+from infra.local.workload.stats import ChangeCounts, TallyWriter, Window
 
 BEGAN = 1_800_000_000.0
 
@@ -36,17 +36,17 @@ def consumed(received: int = 100, applied: int = 80, superseded: int = 20) -> Co
     return Consumption(Counter(counts), [(BEGAN + 1, 9000.0), (BEGAN + 25, 40.0)])
 
 
-def report(**changes: Any) -> Report:
-    good = Report(
+def report(**changes: Any) -> DemoReport:
+    good = DemoReport(
         items_seeded=10,
         min_changes=50,
-        tally=Tally((window(1, insert=10), window(12, update=60), window(21, update=35))),
+        tally=ChangeCounts((window(1, insert=10), window(12, update=60), window(21, update=35))),
         phases=phases_of(
             BEGAN, [("PLANNED", BEGAN + 10), ("REPLICATING", BEGAN + 20)], BEGAN + 30, BEGAN + 32
         ),
         capture=Capture(by_users=95, by_expiry=5, first=BEGAN + 10.5),
         consumption=consumed(),
-        comparison=Comparison(12, 12),
+        comparison=TableComparison(12, 12),
         leftovers=Leftovers(),
         index=IndexCheck("by-status", 9),
     )
@@ -75,12 +75,12 @@ def test_a_good_run_is_ok_and_says_everything_that_is_promised() -> None:
     }
 
 
-DIFFERENT = Comparison(12, 12, (Difference("missing", {"pk": {"S": "a"}}),))
+DIFFERENT = TableComparison(12, 12, (ItemDifference("missing", {"pk": {"S": "a"}}),))
 
 FAILURES: list[tuple[dict[str, Any], str]] = [
     ({"comparison": DIFFERENT}, "1 difference among 12 items"),
     ({"comparison": DIFFERENT, "healed": 1}, "not caught up when the bootstrap said so"),
-    ({"comparison": Comparison(0, 0)}, "nothing was compared"),
+    ({"comparison": TableComparison(0, 0)}, "nothing was compared"),
     ({"min_changes": 96}, "Only 95 changes fell into the run"),
     ({"consumption": consumed(received=99)}, "1 of 100 changes on the stream are not among"),
     ({"consumption": consumed(applied=79)}, "1 changes were received and neither applied"),
@@ -115,7 +115,7 @@ POISON = Capture(by_users=95, by_expiry=5, first=BEGAN + 10.5, broken=3)
 KEPT = ("missing-image", "not-a-change", "unreadable")
 
 
-def with_poison(**changes: Any) -> Report:
+def with_poison(**changes: Any) -> DemoReport:
     consumption = consumed(received=103)
     consumption.counts["ChangesQuarantined"] = 3
     kept = Leftovers(quarantined=KEPT)
@@ -183,7 +183,7 @@ def test_percentiles_are_values_that_occurred() -> None:
 def test_what_the_writers_count_is_read_back_while_they_write(tmp_path: Path) -> None:
     path = tmp_path / "tally.jsonl"
     writer = TallyWriter(path)
-    assert Tally.read(path).total == 0
+    assert ChangeCounts.read(path).total == 0
 
     writer.add(BEGAN + 0.01, "insert", 2, 2)
     writer.add(BEGAN + 0.02, "unchanged", 1, 0)
@@ -193,7 +193,7 @@ def test_what_the_writers_count_is_read_back_while_they_write(tmp_path: Path) ->
     writer.flush()
     path.write_text(path.read_text() + '{"at": 18')
 
-    tally = Tally.read(path)
+    tally = ChangeCounts.read(path)
     assert tally.by_kind == {"insert": 6, "unchanged": 0}
     assert tally.writes_by_kind == {"insert": 6, "unchanged": 1}
     assert tally.between(BEGAN + 1).total == 4
@@ -226,8 +226,8 @@ def test_a_verification_that_says_something_else_than_the_comparison_fails_the_r
 
 
 def test_a_difference_that_the_verification_overlooks_fails_the_run_twice() -> None:
-    difference = Difference("missing", {"pk": {"S": "a"}})
+    difference = ItemDifference("missing", {"pk": {"S": "a"}})
     overlooked = report(
-        comparison=Comparison(12, 11, (difference,)), verification=verification()
+        comparison=TableComparison(12, 11, (difference,)), verification=verification()
     ).problems()
     assert len(overlooked) == 2

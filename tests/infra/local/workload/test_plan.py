@@ -13,7 +13,7 @@ from infra.local.data.compare import fingerprint, same
 from infra.local.data.item_source import Generated, Material, Sampled, from_json
 from infra.local.data.items import Item, KeyAttribute, KeySchema, item_size
 from infra.local.workload.calls import update_expression
-from infra.local.workload.plan import HOT_KEYS, KINDS, LEAVE_EXPIRED, Plan, Step
+from infra.local.workload.plan import HOT_KEYS, KINDS, LEAVE_EXPIRED, WritePlan, WriteStep
 
 STARTED = 1_800_000_000
 WRITERS = 3
@@ -31,8 +31,10 @@ def sampled(tmp_path: Path) -> Material:
     return Sampled.load(path, KeySchema(KeyAttribute("id", "N")))
 
 
-def play(material: Material, writer: int = 0, count: int = 1500, seconds: float = 60) -> list[Step]:
-    plan = Plan(material, writer, WRITERS, Random(f"test/{writer}"))
+def play(
+    material: Material, writer: int = 0, count: int = 1500, seconds: float = 60
+) -> list[WriteStep]:
+    plan = WritePlan(material, writer, WRITERS, Random(f"test/{writer}"))
     return [plan.next(STARTED + n * seconds / count) for n in range(count)]
 
 
@@ -104,7 +106,7 @@ def test_deleted_and_expired_keys_are_inserted_again() -> None:
 
 
 def test_an_expiring_item_is_left_alone_until_it_is_long_expired() -> None:
-    plan = Plan(generated(), 0, 1, Random("test"))
+    plan = WritePlan(generated(), 0, 1, Random("test"))
     expires: dict[bytes, int] = {}
     for n in range(1500):
         now = STARTED + n / 25
