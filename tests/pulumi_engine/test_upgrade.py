@@ -1,0 +1,58 @@
+"""An earlier release's stack under this program: nothing is replaced, and the updates are named."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.pulumi_engine.engine import Engine, EngineStack
+from tests.pulumi_engine.restored import restore
+
+pytestmark = pytest.mark.slow
+
+RECORDED = Path(__file__).resolve().parent / "states" / "5b21667.json.gz"
+"""Configuration and state that the program of commit 5b21667 left, with the local cloud."""
+
+UPDATES: dict[str, set[str]] = {
+    "Function": {"code"},
+}
+"""What this release changes of an existing stack: properties by type of resource."""
+
+
+def recorded(archive: Path) -> dict[str, Any]:
+    """Return the record, with the folder of today's archive for the one of then."""
+    text = gzip.decompress(RECORDED.read_bytes()).decode().replace("{archive}", str(archive))
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+@pytest.fixture(scope="module")
+def stack(engine: Engine) -> EngineStack:
+    record = recorded(engine.archive)
+    stack = engine.stack("upgrade")
+    stack.load(restore({"resources": record["resources"]}, engine.cloud))
+    stack.configure(engine.config(*record["tables"], **record["options"]))
+    return stack
+
+
+def test_an_upgrade_replaces_nothing_and_makes_only_named_updates(stack: EngineStack) -> None:
+    held = {urn(resource) for resource in stack.resources()}
+    up = stack.up()
+    assert up.by_operation.keys() <= {"update"}, up.by_operation
+    unnamed = {
+        resource: changed
+        for resource, changed in up.changed.items()
+        if not changed <= UPDATES.get(resource.partition(" ")[0], set())
+    }
+    assert unnamed == {}
+    assert {urn(resource) for resource in stack.resources()} == held
+    assert stack.up().unchanged
+
+
+def urn(resource: dict[str, Any]) -> tuple[str, str]:
+    """Return what identifies a resource to the engine and to AWS."""
+    return resource["urn"], resource.get("id", "")
