@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from infra.local.bindings import BINDINGS, Inputs, Request
@@ -23,12 +24,13 @@ def restore(state: Mapping[str, Any], cloud: LocalCloud) -> State:
     creation, so that an id is known before another resource's input names it.
     """
     text = json.dumps(state)
+    client = functools.cache(cloud.client)
     for n, recorded in enumerate(state["resources"]):
         if not recorded["type"].startswith("aws:"):
             continue
         # With the ids of what was created before it.
         resource = json.loads(text)["resources"][n]
-        made = _create(resource, cloud)
+        made = _create(resource, cloud, client)
         found = {"id": made.id, **{key: made.outputs.get(key) for key in MADE_BY_AWS}}
         known = {"id": resource["id"], **resource["outputs"]}
         # The longest first: an ARN contains the id.
@@ -39,7 +41,7 @@ def restore(state: Mapping[str, Any], cloud: LocalCloud) -> State:
     return restored
 
 
-def _create(resource: State, cloud: LocalCloud) -> Any:
+def _create(resource: State, cloud: LocalCloud, client: Callable[..., Any]) -> Any:
     account = _account(resource, cloud)
     inputs = dict(plain(resource["inputs"]))
     region = str(inputs.get("region") or account.region)
@@ -50,7 +52,7 @@ def _create(resource: State, cloud: LocalCloud) -> Any:
             stack="restored",
             account_id=account.account_id,
             region=region,
-            client=lambda service: cloud.client(service, account, region),
+            client=lambda service: client(service, account, region),
         )
     )
 
