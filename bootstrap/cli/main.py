@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import click
@@ -16,7 +13,6 @@ from bootstrap.cli import quarantine as quarantine_commands
 from bootstrap.cli import verify as verify_commands
 from bootstrap.cli.exit_codes import ended
 from bootstrap.cli.options import chosen, common_options, gateways, guarded, process
-from bootstrap.core.errors import EXIT_INTERRUPTED
 from bootstrap.core.run_options import STOPS, RunOptions, TtlPolicy
 from bootstrap.journal.records import State
 
@@ -137,29 +133,6 @@ def status(as_json: bool, watch: bool, operator: bool, debug: bool, **given: Any
         return 0
 
     guarded(work, debug)
-
-
-@main.command(
-    short_help="Shows the whole pipeline on this machine.",
-    context_settings={"ignore_unknown_options": True, "help_option_names": []},
-    add_help_option=False,
-)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def demo(arguments: tuple[str, ...]) -> None:
-    """Shows the whole pipeline between two emulated accounts on this machine.
-
-    Arguments are those of `python -m infra.local demo`.
-
-    \b
-    Example:
-      python -m bootstrap demo --items 5000
-    """
-    command = [sys.executable, "-m", "infra.local", "demo", *arguments]
-    try:
-        done = subprocess.run(command, cwd=Path(__file__).resolve().parents[2], check=False)
-    except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
-    sys.exit(done.returncode)
 
 
 for _command in (

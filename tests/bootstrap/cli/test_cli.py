@@ -59,8 +59,9 @@ def test_what_a_command_does_is_told_whole_in_the_list_of_commands(group: tuple[
     assert "..." not in listed
 
 
-def test_the_demo_is_among_the_commands() -> None:
-    assert "demo" in invoke("--help").output
+def test_the_tool_of_an_operator_has_no_demo() -> None:
+    assert invoke("demo").exit_code == 2
+    assert "infra.local" not in invoke("--help").output
 
 
 @pytest.mark.parametrize(
