@@ -1,11 +1,7 @@
-"""Who is told (topics), of what (alarms), and what there is to look at (dashboard).
-
-`python -m infra.monitoring.notifications` prints the README's section about alarms.
-"""
+"""Who is told (topics), of what (alarms), and what there is to look at (dashboard)."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,11 +9,11 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.accounts import Accounts
-from infra.config import StackSettings, Table
+from infra.config import StackSettings
 from infra.consumer import TIMEOUT_SECONDS
 from infra.monitoring import dashboard
 from infra.monitoring.alarm import Alarm, AlarmInputs
-from infra.monitoring.alarm_settings import PLACES, Thresholds
+from infra.monitoring.alarm_settings import PLACES
 from infra.monitoring.alarms import alarms
 from infra.table_stack import TableStack
 
@@ -168,52 +164,3 @@ def show(
         dashboard_body=pulumi.Output.json_dumps(body),
         opts=pulumi.ResourceOptions(provider=accounts.target),
     )
-
-
-WHERE = {
-    "source": "source account",
-    "consumer": "target account, source Region",
-    "target": "target account and Region",
-}
-MISSING = {"breaching": "fires", "notBreaching": "is fine", "ignore": "changes nothing"}
-
-
-def readme() -> str:
-    """The README's section about alarms, with the defaults."""
-    lane = AlarmInputs(
-        stack="STACK",
-        source_table="SOURCE",
-        target_table="TARGET",
-        ledger_retention_days=Table.ledger_retention_days,
-        timeout_seconds=TIMEOUT_SECONDS,
-    )
-    rows = [
-        f"| {'**' if each.critical else ''}`{each.name}`{'**' if each.critical else ''} "
-        f"| {WHERE[each.place]} | {each.fires} | {MISSING[each.missing]} "
-        f"| {each.means} | {each.first} |"
-        for each in alarms(lane, Thresholds())
-    ]
-    return "\n".join([*_INTRODUCTION, *rows, ""])
-
-
-_INTRODUCTION = (
-    "## Alarms",
-    "",
-    "Every alarm says in its description what it means and what to do first. Each stands in the",
-    "account and Region of its metric, and tells a topic there (`alarms` in the stack file: e-mail",
-    "addresses, or topics of your own; thresholds). In bold: changes are lost, or will be. The",
-    "watchdog's gauges say how things are, not what has happened, so such an alarm lasts as long",
-    "as its cause; a gauge that cannot be read fires as well. On a new stack these alarms may fire",
-    "until the watchdog has run for the first time, within five minutes. Where missing data",
-    "changes nothing, CloudWatch gives no choice: once mended, set such an alarm back by hand",
-    "(`aws cloudwatch set-alarm-state`).",
-    "",
-    "This table is printed by `python -m infra.monitoring.notifications`.",
-    "",
-    "| alarm | where | fires when | no data | it means | do first |",
-    "| --- | --- | --- | --- | --- | --- |",
-)
-
-
-if __name__ == "__main__":
-    sys.stdout.write(readme())

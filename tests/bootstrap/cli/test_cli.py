@@ -14,8 +14,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bootstrap.app import operations
-from bootstrap.cli import main, reference
+from bootstrap.cli import main
 from bootstrap.core.errors import BlockedError, BootstrapError
+from bootstrap.core.suggestions import PROGRAM
+from tests.docs import commands
 from tests.support.bootstrap.world import OUTPUTS_JSON
 
 
@@ -36,9 +38,8 @@ def invoke(*arguments: str) -> Result:
     return CliRunner().invoke(main.main, arguments)
 
 
-PARTS = re.split(r"^### `(.+)`$", reference.section(), flags=re.MULTILINE)[1:]
-HELP = dict(zip(PARTS[::2], PARTS[1::2], strict=True))
-GROUPS = (reference.PROGRAM, f"{reference.PROGRAM} quarantine")
+HELP = {each.command_path: each.command.get_help(each) for each in commands.contexts()}
+GROUPS = (PROGRAM, f"{PROGRAM} quarantine")
 
 
 @pytest.mark.parametrize("command", sorted(HELP.keys() - set(GROUPS)))

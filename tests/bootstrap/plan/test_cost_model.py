@@ -1,4 +1,4 @@
-"""What a replication costs, and that the README says the same."""
+"""The cost of a replication."""
 
 from __future__ import annotations
 
@@ -10,21 +10,9 @@ import pytest
 
 from bootstrap.plan import cost_model
 from bootstrap.plan.cost_model import EXAMPLE, PRICES
-from infra.local.cloud import REPOSITORY
 from replicator.consumer import metrics
 from tests.replicator.watchdog.test_watchdog import steady
 from tests.support.infra.recording_engine import CONFIG, record
-
-
-def test_the_readme_shows_the_bill_and_its_date() -> None:
-    readme = (REPOSITORY / "README.md").read_text()
-    _, _, section = readme.partition("## What it costs")
-    section = section.partition("\n## ")[0]
-    assert cost_model.table() in section
-    assert cost_model.AS_OF in section
-    assert f"about {cost_model.stream_gb_per_day(EXAMPLE):.0f} GB a day" in " ".join(
-        section.split()
-    )
 
 
 def test_the_bill_counts_the_alarms_and_metrics_that_a_table_has(tmp_path: Path) -> None:

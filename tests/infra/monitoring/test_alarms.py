@@ -14,10 +14,8 @@ from typing import Any
 import pytest
 
 from infra.local.emulator.alarms import ALARM, OK, rule_of
-from infra.monitoring import notifications
 from infra.monitoring.alarm import DESCRIPTION_LIMIT
 from infra.monitoring.alarm_settings import Thresholds, key_of
-from infra.package import PROJECT_ROOT
 from replicator.consumer import metrics
 from replicator.watchdog import detectors
 from tests.support.infra.recording_engine import CONFIG, TARGET, Deployment, Registered, record
@@ -230,7 +228,3 @@ def test_every_loss_detector_has_an_alarm(stack: Deployment) -> None:
     watched = {alarm.inputs["metricName"] for alarm in stack.of("MetricAlarm")}
     # In the source account there are two alarms on the metric that this gauge is a copy of.
     assert {each.metric for each in detectors.ALL} - watched == {detectors.UNREPLICATED.metric}
-
-
-def test_the_readme_has_a_row_for_every_alarm_and_says_the_same() -> None:
-    assert notifications.readme() in (PROJECT_ROOT / "README.md").read_text()

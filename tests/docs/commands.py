@@ -1,11 +1,9 @@
-"""The commands of the README: `python -m bootstrap.cli.reference README.md` renews them."""
+"""The commands page: the help of every command, as click prints it."""
 
 from __future__ import annotations
 
 import copy
-import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
@@ -14,29 +12,26 @@ from bootstrap.cli.main import main
 from bootstrap.cli.options import common_options
 from bootstrap.core.suggestions import PROGRAM
 
-HEAD = "## Commands"
-"""The last section of the README."""
-MADE_BY = "python -m bootstrap.cli.reference README.md"
 WIDTH = 100
 
 
+def common() -> str:
+    """Render the options that every command about a stack takes."""
+    return f"```\n{_options(COMMON)}\n```"
+
+
 def section() -> str:
-    """What `--help` says of every command, as the README shows it."""
-    parts = [
-        HEAD,
-        "",
-        f"What `{PROGRAM} COMMAND --help` says: this section is made from it, by",
-        f"`{MADE_BY}`. What every command about a stack takes stands here once:",
-        "",
-        "```",
-        _options(COMMON),
-        "```",
-        "",
-    ]
-    for context in _contexts(main, PROGRAM):
+    """Render the help of every command, without the options of `common`."""
+    parts = []
+    for context in contexts():
         help_text = context.command.get_help(context).rstrip()
-        parts += [f"### `{context.command_path}`", "", "```", help_text, "```", ""]
-    return "\n".join(parts)
+        parts.append(f"## `{context.command_path}`\n\n```\n{help_text}\n```")
+    return "\n\n".join(parts)
+
+
+def contexts() -> Iterator[click.Context]:
+    """List every command and sub-command, in the order of their names."""
+    yield from _contexts(main, PROGRAM)
 
 
 @common_options
@@ -58,30 +53,19 @@ def _options(params: Sequence[click.Parameter]) -> str:
 def _contexts(
     command: click.Command, name: str, parent: click.Context | None = None
 ) -> Iterator[click.Context]:
-    # As `main` makes them: a command's own settings decide how its help is asked for.
+    # Made as `main` makes them: a command's own settings decide how its help is asked for.
     settings: dict[str, Any] = {**command.context_settings, "terminal_width": WIDTH}
-    yield click.Context(_of_its_own(command), info_name=name, parent=parent, **settings)
+    yield click.Context(_without_common(command), info_name=name, parent=parent, **settings)
     if isinstance(command, click.Group):
         context = click.Context(command, info_name=name, parent=parent, **settings)
         for inner, each in sorted(command.commands.items()):
             yield from _contexts(each, inner, context)
 
 
-def _of_its_own(command: click.Command) -> click.Command:
-    """The command without the options that stand in the README once."""
+def _without_common(command: click.Command) -> click.Command:
     names = {param.name for param in COMMON}
     if not names <= {param.name for param in command.params}:
         return command
     shown = copy.copy(command)
     shown.params = [param for param in command.params if param.name not in names]
     return shown
-
-
-def renewed(readme: str) -> str:
-    """The README with its last section as the code is now."""
-    return readme.partition(f"{HEAD}\n")[0] + section()
-
-
-if __name__ == "__main__":
-    path = Path(sys.argv[1])
-    path.write_text(renewed(path.read_text(encoding="utf-8")), encoding="utf-8")
