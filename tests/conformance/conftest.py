@@ -38,7 +38,6 @@ def _local_cloud(directory: Path) -> Iterator[Any]:
 LENIENT = {
     "no_function(n, :v)": "no unknown function is ever sent",
     "is_named[local cloud-missing key]": "only a target of another key schema would see it",
-    "test_one_item_twice_in_a_transaction": "only for two spellings of one number, never sent",
 }
 
 

@@ -159,7 +159,6 @@ RELIED_ON: Mapping[str, tuple[str, ...]] = {
         "_VALID_PRECISIONS",
         "_item_size_bytes",
         "_normalize_table_name",
-        "_txn_token_lookup",
         "_table_name_from_arn",
         "_extract_key_val",
         "_replica_group",

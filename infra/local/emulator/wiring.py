@@ -12,7 +12,7 @@ from infra.local.emulator.chaos.faults import Faults
 from infra.local.emulator.chaos.rates import Chaos
 from infra.local.emulator.chaos.stream_writer import ChaosStreamWriter
 from infra.local.emulator.chaos.tally import ChaosTally
-from infra.local.emulator.decimal_arithmetic import Numbers
+from infra.local.emulator.decimal_arithmetic import CanonicalNumbers
 from infra.local.emulator.delivery import Delivery, Invoker
 from infra.local.emulator.destinations import StreamingDestinations
 from infra.local.emulator.expiry import TtlSweeper
@@ -30,7 +30,7 @@ from infra.local.emulator.settings import EmulatorSettings
 from infra.local.emulator.shards import Shards
 from infra.local.emulator.stream_writer import DirectStreamWriter
 from infra.local.emulator.streams import Streams
-from infra.local.emulator.transactions import Transactions
+from infra.local.emulator.transactions import TransactionLimit
 from infra.local.emulator.workers import Workers
 
 
@@ -52,15 +52,15 @@ def assemble(ministack: Ministack, settings: EmulatorSettings) -> None:
     access.install()
     Refusals(ministack).install()
     recording.install()
-    Numbers(ministack).install()
     Streams(ministack, shards, access).install()
     StreamingDestinations(ministack, settings).install()
-    Transactions(ministack).install()
+    TransactionLimit(ministack).install()
     capture.install()
     PartiQL(ministack, capture).install()
     recovery.install()
     exports.install()
     ImportJobs(ministack, access, settings).install()
+    CanonicalNumbers(ministack).install()
     Workers(ministack).install()
     Logs(ministack, access).install()
     mappings.install()
