@@ -20,13 +20,15 @@ from bootstrap.aws.snapshots import AwsSnapshots
 from bootstrap.aws.source import AwsSource
 from bootstrap.aws.target import AwsTarget
 from bootstrap.core.errors import BootstrapError, LeaseLostError, Side
+from bootstrap.core.facts import Usage
+from bootstrap.core.journal_rows import Store
 from bootstrap.core.ports import Ledger, Snapshots, SourceAccount, TargetAccount
 from bootstrap.core.run_options import RunOptions
 from bootstrap.core.stack_outputs import AccountOutputs, Outputs, TableOutputs
 from bootstrap.core.suggestions import completed, telling
 from bootstrap.core.timing import Clock, Timing
 from bootstrap.journal import verification_records as verification
-from bootstrap.journal.journal import Journal, Store
+from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease, Machine
 from bootstrap.plan.plan import Plan
 from bootstrap.run.runner import TableRunner, drive
@@ -34,7 +36,6 @@ from bootstrap.run.step_context import StepContext
 from bootstrap.status import status as status_view
 from bootstrap.status.backfill_suggestion import gap
 from bootstrap.status.health_checks import HealthReader
-from bootstrap.status.metrics import Usage
 from bootstrap.status.render import page, screen
 from bootstrap.status.snapshot import as_json
 from replicator.watchdog.aws_readings import LedgerRows, SourceSide, TargetSide, count_objects

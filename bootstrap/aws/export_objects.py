@@ -13,9 +13,9 @@ from botocore.exceptions import IncompleteReadError
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.sessions import CONFIG, Session
 from bootstrap.core.errors import AccountError, Side, UnavailableError
+from bootstrap.core.objects import MissingObjectError, ObjectReader
 from bootstrap.core.stack_outputs import AccountOutputs
 from bootstrap.core.timing import Timing
-from bootstrap.verify.exports.objects import MissingObjectError, Objects
 
 CHUNK_BYTES = 1 << 20
 ATTEMPTS = 6
@@ -27,7 +27,7 @@ _MISSING = frozenset({"404", "NoSuchKey"})
 
 
 class S3Objects:
-    """`Objects` through a role. `s3` is a client in the bucket's Region."""
+    """`ObjectReader` through a role. `s3` is a client in the bucket's Region."""
 
     def __init__(self, calls: Calls, s3: Any) -> None:
         self._calls = calls
@@ -101,12 +101,12 @@ class S3Opener:
     profile: str | None = None
     external_id: str | None = None
 
-    def __call__(self) -> Objects:
+    def __call__(self) -> ObjectReader:
         return _opened(self)
 
 
 @cache
-def _opened(opener: S3Opener) -> Objects:
+def _opened(opener: S3Opener) -> ObjectReader:
     """One client a process: each would assume the role for itself."""
     session = Session(
         opener.side,

@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
 from typing import Any
 
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.tables import Tables, timestamp
 from bootstrap.core.errors import AccountError, Side
-from bootstrap.core.ports import Backups, ExportFacts, TableFacts
-
-
-@dataclass(frozen=True)
-class ExportFilter:
-    """An export that is to be. Moments are whole epoch seconds: the API takes no finer ones.
-
-    `window` None: a full export as of `time`. Otherwise an incremental one of [from, to).
-    """
-
-    token: str
-    prefix: str
-    time: int = 0
-    window: tuple[int, int] | None = None
+from bootstrap.core.facts import Backups, ExportFacts, ExportSpec, TableFacts
 
 
 class TableExports:
@@ -107,7 +93,7 @@ class AwsExports:
             PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": on},
         )
 
-    def start(self, table_arn: str, wanted: ExportFilter) -> ExportFacts | None:
+    def start(self, table_arn: str, wanted: ExportSpec) -> ExportFacts | None:
         """Starts an export, or finds the one of this token. None: the time is not accepted yet."""
         if wanted.window is None:
             times: dict[str, Any] = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from bootstrap.aws.calls import Calls, answered_at
 from bootstrap.core.errors import AccessDeniedError
-from bootstrap.verify.judge.point_reads import Read
+from bootstrap.core.facts import ItemRead
 
 
 class AwsItems:
@@ -25,7 +25,7 @@ class AwsItems:
         item: Mapping[str, Any] | None = self._answer(key).get("Item")
         return item
 
-    def read(self, key: Mapping[str, Any]) -> Read:
+    def read(self, key: Mapping[str, Any]) -> ItemRead:
         """The item, and when it was read.
 
         Raises:
@@ -41,7 +41,7 @@ class AwsItems:
                 "same command goes on with the exports it has",
                 code=error.code,
             ) from error
-        return Read(answer.get("Item"), round(answered_at(answer) * 1e6))
+        return ItemRead(answer.get("Item"), round(answered_at(answer) * 1e6))
 
     def _answer(self, key: Mapping[str, Any]) -> Mapping[str, Any]:
         answer: Mapping[str, Any] = self._calls(

@@ -13,8 +13,8 @@ from typing import Any
 
 from bootstrap.aws.calls import Calls, answered_at
 from bootstrap.core.errors import AccountError
-from bootstrap.journal.journal import Event, Row, RowUpdate, RunFailure, WaitReason, applied
-from bootstrap.journal.records import State
+from bootstrap.core.journal_rows import Event, Row, RowUpdate, RunFailure, WaitReason, updated
+from bootstrap.core.state import State
 
 RECORD = "record:"
 
@@ -91,7 +91,7 @@ class AwsJournal:
 
     def write(self, table: str, row: Row, change: RowUpdate, expires: float) -> bool:
         update = _expression(
-            {"expires": _n(expires), **_attributes(applied(row, change))},
+            {"expires": _n(expires), **_attributes(updated(row, change))},
             [f"{RECORD}{key}" for key, text in change.records.items() if text is None],
             LEASE_IS_OURS,
             {":generation": {"N": str(row.generation)}},

@@ -6,7 +6,7 @@ from typing import Any
 
 from bootstrap.aws.calls import Calls
 from bootstrap.core.errors import AccessDeniedError, AccountError, UnavailableError
-from bootstrap.core.ports import KeyFacts
+from bootstrap.core.facts import KeyFacts
 
 AWSS_OWN = "alias/aws/dynamodb"
 """The key that AWS manages for DynamoDB in each account (API reference, kms:ListAliases)."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from bootstrap.aws.calls import Calls
 from bootstrap.core.errors import AccountError
-from bootstrap.core.ports import LedgerSettings
+from bootstrap.core.facts import LedgerSettings
 from replicator.watchdog.aws_readings import BOOK_KEY
 from replicator.watchdog.probe_rounds import WatchdogState
 

@@ -9,7 +9,7 @@ from botocore import exceptions
 
 from bootstrap.aws.calls import Calls
 from bootstrap.core.errors import AccountError, UnavailableError
-from bootstrap.quarantine.store import ListedObject
+from bootstrap.core.objects import ListedObject
 
 _MISSING = frozenset({"404", "NoSuchKey"})
 

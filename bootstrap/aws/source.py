@@ -12,7 +12,7 @@ from bootstrap.aws.exports import TableExports, encrypted, moment_of
 from bootstrap.aws.keys import KeyReader
 from bootstrap.aws.tables import Tables, timestamp
 from bootstrap.core.errors import AccountError
-from bootstrap.core.ports import (
+from bootstrap.core.facts import (
     Backups,
     Datapoint,
     Destination,

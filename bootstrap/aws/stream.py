@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bootstrap.aws.calls import Calls
-from bootstrap.quarantine.packing import StreamRecord
+from bootstrap.core.facts import StreamRecord
 
 
 class AwsStream:

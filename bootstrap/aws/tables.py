@@ -7,7 +7,7 @@ from typing import Any
 
 from bootstrap.aws.calls import Calls
 from bootstrap.core.errors import AccountError
-from bootstrap.core.ports import Backups, TableFacts, TtlStatus
+from bootstrap.core.facts import Backups, TableFacts, TtlStatus
 
 MISSING = frozenset({"ResourceNotFoundException", "TableNotFoundException"})
 

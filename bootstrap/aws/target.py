@@ -10,7 +10,7 @@ from bootstrap.aws.calls import Calls
 from bootstrap.aws.keys import KeyReader
 from bootstrap.aws.tables import MISSING, Tables, timestamp
 from bootstrap.core.errors import AccountError
-from bootstrap.core.ports import (
+from bootstrap.core.facts import (
     Backups,
     EventSource,
     ImportFacts,

@@ -7,10 +7,11 @@ from typing import Any
 
 from bootstrap.aws.calls import Calls
 from bootstrap.core.errors import BootstrapError
-from bootstrap.status.metrics import DAY, Lag, Usage
+from bootstrap.core.facts import Lag, Usage
 
 OURS = "DynamoDBReplication"
 PERIOD = 300
+DAY = 86_400.0
 LAG_LOOKS_BACK = 3600
 
 

@@ -11,7 +11,7 @@ import click
 from bootstrap.cli import quarantine as quarantine
 from bootstrap.cli.options import chosen, common_options, gateways, guarded, process
 from bootstrap.core.errors import BlockedError
-from bootstrap.core.ports import TableFacts
+from bootstrap.core.facts import TableFacts
 from bootstrap.explain import explanation, keys, view
 from bootstrap.quarantine.context import QuarantineContext
 

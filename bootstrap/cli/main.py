@@ -14,7 +14,7 @@ from bootstrap.cli import verify as verify_commands
 from bootstrap.cli.exit_codes import ended
 from bootstrap.cli.options import chosen, common_options, gateways, guarded, process
 from bootstrap.core.run_options import STOPS, RunOptions, TtlPolicy
-from bootstrap.journal.records import State
+from bootstrap.core.state import State
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

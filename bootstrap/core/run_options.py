@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bootstrap.journal.records import State
+from bootstrap.core.state import State
 
 
 class Goal(StrEnum):

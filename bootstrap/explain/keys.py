@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bootstrap.core.errors import UsageError
-from bootstrap.core.ports import TableFacts
+from bootstrap.core.facts import TableFacts
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 

@@ -7,99 +7,23 @@ in the target account: losing the source account must not take it along.
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
 
 from bootstrap.core.errors import BootstrapError
+from bootstrap.core.journal_rows import (
+    Event,
+    R,
+    Row,
+    RowUpdate,
+    RunFailure,
+    StepRecord,
+    Store,
+    WaitReason,
+    to_json,
+    updated,
+)
+from bootstrap.core.state import State
 from bootstrap.journal.lease import Lease
-from bootstrap.journal.records import State, StepRecord
-
-R = TypeVar("R", bound=StepRecord)
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happened, by AWS's clock."""
-
-    at: float
-    state: State
-    text: str = ""
-
-
-@dataclass(frozen=True)
-class RunFailure:
-    """Why a run ended in FAILED."""
-
-    step: str
-    what: str
-    fix: str
-    resumable: bool = True
-
-
-@dataclass(frozen=True)
-class WaitReason:
-    """What the run waits for, and since when (AWS's clock)."""
-
-    what: str
-    since: float
-
-
-@dataclass(frozen=True)
-class Row:
-    """A table's row in the journal."""
-
-    generation: int = 0
-    holder: str = ""
-    """JSON of `lease.Holder`; empty after the lease was given back."""
-    expires: float = 0
-    run_id: str = ""
-    state: State = State.PLANNED
-    since: float = 0
-    failure: RunFailure | None = None
-    waiting: WaitReason | None = None
-    events: int = 0
-    records: Mapping[str, str] = field(default_factory=dict)
-
-    def record(self, kind: type[R]) -> R | None:
-        """What a step noted, if it did."""
-        text = self.records.get(kind.key)
-        return None if text is None else _from_json(kind, text)
-
-
-@dataclass(frozen=True)
-class RowUpdate:
-    """What one conditional write changes. None leaves a field as it is."""
-
-    state: State | None = None
-    since: float | None = None
-    run_id: str | None = None
-    failure: RunFailure | None = None
-    waiting: WaitReason | None = None
-    records: Mapping[str, str | None] = field(default_factory=dict)
-    """None removes the record."""
-    event: Event | None = None
-
-
-class Store(Protocol):
-    """The journal table. Conditional writes return whether the generation still stood."""
-
-    def read(self, table: str) -> tuple[Row | None, float]:
-        """The row, strongly consistent, and AWS's time."""
-
-    def history(self, table: str, run_id: str) -> Sequence[Event]: ...
-
-    def claim(self, table: str, seen: int, holder: str, expires: float) -> bool:
-        """Generation seen + 1 if it is still `seen` (0: no row)."""
-
-    def renew(self, table: str, generation: int, expires: float) -> bool: ...
-
-    def release(self, table: str, generation: int) -> bool: ...
-
-    def write(self, table: str, row: Row, change: RowUpdate, expires: float) -> bool:
-        """Applies a change on condition of `row.generation`."""
 
 
 class Journal:
@@ -154,7 +78,7 @@ class Journal:
         """The run is over for good: of its notes, only `kept` are left for the next one."""
         now = self.now()
         records: dict[str, str | None] = dict.fromkeys(self._row.records)
-        records |= {record.key: _to_json(record) for record in kept}
+        records |= {record.key: to_json(record) for record in kept}
         event = Event(now, State.ABANDONED, text)
         self._write(RowUpdate(State.ABANDONED, now, records=records, event=event))
 
@@ -164,7 +88,7 @@ class Journal:
 
     def put(self, record: StepRecord, text: str) -> None:
         """Notes what a step is about to do, or has seen done."""
-        self._note({record.key: _to_json(record)}, text)
+        self._note({record.key: to_json(record)}, text)
 
     def forget(self, kind: type[StepRecord], text: str) -> None:
         """Takes a note back that the world has overtaken."""
@@ -205,33 +129,4 @@ class Journal:
         if not self._store.write(self._table, row, change, expires):
             raise self._lease.lost(None)
         self._lease.renewed(expires)
-        self._row = applied(row, change)
-
-
-def applied(row: Row, change: RowUpdate) -> Row:
-    """A row after a change. A new state ends the waiting and the failure of the one before."""
-    entered = change.state is not None and change.state is not row.state
-    records = {**row.records, **change.records}
-    return dataclasses.replace(
-        row,
-        state=change.state or row.state,
-        since=row.since if change.since is None else change.since,
-        run_id=change.run_id or row.run_id,
-        failure=change.failure or (None if entered else row.failure),
-        waiting=change.waiting or (None if entered else row.waiting),
-        events=row.events + (change.event is not None),
-        records={key: text for key, text in records.items() if text is not None},
-    )
-
-
-def _to_json(record: StepRecord) -> str:
-    fields: Mapping[str, Any] = dataclasses.asdict(record)  # type: ignore[call-overload]
-    return json.dumps(fields, separators=(",", ":"), sort_keys=True)
-
-
-def _from_json(kind: type[R], text: str) -> R:
-    """A record as written by this version or a newer one, whose further fields are left out."""
-    known = {each.name for each in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    values = {name: value for name, value in json.loads(text).items() if name in known}
-    values = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
-    return kind(**values)
+        self._row = updated(row, change)

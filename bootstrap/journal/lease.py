@@ -19,7 +19,7 @@ from bootstrap.core.errors import LeaseHeldError, LeaseLostError
 from bootstrap.core.timing import Clock
 
 if TYPE_CHECKING:
-    from bootstrap.journal.journal import Row, Store
+    from bootstrap.core.journal_rows import Row, Store
 
 LEASE_SECONDS = 60.0
 RENEW_AFTER = 15.0

@@ -3,38 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import ClassVar, Protocol
-
-
-class State(StrEnum):
-    """Where a table stands. Each is entered before its first act."""
-
-    PLANNED = "PLANNED"
-    BUFFERING = "BUFFERING"
-    EXPORTING = "EXPORTING"
-    IMPORTING = "IMPORTING"
-    CONFIGURING = "CONFIGURING"
-    CATCHING_UP = "CATCHING_UP"
-    REPLICATING = "REPLICATING"
-    DEGRADED = "DEGRADED"
-    """It replicates, and it is known that something is missing."""
-    PAUSED = "PAUSED"
-    FAILED = "FAILED"
-    ABANDONING = "ABANDONING"
-    """What the run made is being undone; only `abandon` goes on from here."""
-    ABANDONED = "ABANDONED"
-    """The run is over for good. `run` begins another one."""
-
-    @property
-    def order(self) -> int:
-        return list(State).index(self)
-
-
-class StepRecord(Protocol):
-    """A dataclass that survives as JSON under its key. Fields may be added, never redefined."""
-
-    key: ClassVar[str]
+from typing import ClassVar
 
 
 @dataclass(frozen=True)
@@ -268,7 +237,3 @@ class Skipped:
     begin: float
     end: float
     """They were counted from `begin` to `end`."""
-
-
-REPLICAS = (State.REPLICATING, State.DEGRADED)
-"""The states in which the target follows the source."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from bootstrap.core.formatting import instant, number
 
 if TYPE_CHECKING:
-    from bootstrap.journal.journal import Store
+    from bootstrap.core.journal_rows import Store
 
 STALE_SECONDS = 7 * 86_400
 """After a week: as long as DynamoDB tries to deliver a record, so that by then one may be lost that

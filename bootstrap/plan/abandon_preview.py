@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bootstrap.core.facts import TableFacts
 from bootstrap.core.formatting import number
-from bootstrap.core.ports import TableFacts
+from bootstrap.core.journal_rows import Row
 from bootstrap.core.stack_outputs import TableOutputs
-from bootstrap.journal.journal import Row
 from bootstrap.journal.records import Abandoning, Exported, Imported, RecoveryRecord
 
 

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bootstrap.core.ports import (
+from bootstrap.core.facts import (
     Backups,
     Destinations,
     EventSource,
     KeyFacts,
     Limits,
-    SourceAccount,
     StreamFacts,
     Surroundings,
     TableFacts,
-    TargetAccount,
     TtlStatus,
 )
+from bootstrap.core.ports import SourceAccount, TargetAccount
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.core.timing import Timing
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from bootstrap.core.ports import KeyFacts
+from bootstrap.core.facts import KeyFacts
 from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.plan.inspection import Inspection
 from bootstrap.plan.preflight import Blocker

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bootstrap.core.errors import BlockedError
-from bootstrap.core.ports import TableFacts
+from bootstrap.core.facts import TableFacts
 from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.journal.records import Wanted
 from bootstrap.plan.estimate import Estimate, estimate

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from bootstrap.core.facts import TableFacts
 from bootstrap.core.formatting import duration, moment, size
-from bootstrap.core.ports import TableFacts
 from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.plan.estimate import Estimate
 from bootstrap.plan.inspection import Inspection

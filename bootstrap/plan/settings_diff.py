@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bootstrap.core.ports import KeyFacts, Limits, TableFacts, TtlStatus
+from bootstrap.core.facts import KeyFacts, Limits, TableFacts, TtlStatus
 from bootstrap.core.run_options import TtlPolicy
 from bootstrap.journal.records import Wanted
 from bootstrap.plan.inspection import Inspection

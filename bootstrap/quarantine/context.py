@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from bootstrap.core.facts import LedgerSettings, StreamRecord
 from bootstrap.core.formatting import moment
-from bootstrap.core.ports import LedgerSettings
 from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.quarantine.direct import DirectConsumer
-from bootstrap.quarantine.packing import StreamRecord
 from bootstrap.quarantine.redrive_policy import RetentionWindow
 from bootstrap.quarantine.store import QuarantineStoreReader
 from replicator.runtime import Clock, Executor, SerialExecutor

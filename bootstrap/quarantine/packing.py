@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from bootstrap.core.facts import StreamRecord
 from replicator.consumer.decode import Record
 
 AGGREGATE_BYTES = 1024 * 1024
@@ -17,18 +18,6 @@ BYTES_PER_CALL = 5 * 1024 * 1024
 source's own changes have to get through beside this."""
 
 K = TypeVar("K")
-
-
-@dataclass(frozen=True)
-class StreamRecord:
-    """One Kinesis record to put."""
-
-    data: bytes
-    partition_key: str
-
-    @property
-    def size(self) -> int:
-        return len(self.data) + len(self.partition_key.encode())
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from bootstrap.core.errors import BlockedError
+from bootstrap.core.objects import Bucket, ListedObject
 from replicator.consumer import decode
 from replicator.consumer.decode import Content, EnvelopeError, Record, Unusable
 from replicator.consumer.quarantine import OPEN
@@ -30,30 +31,6 @@ _OPEN_KEY = re.compile(
 # Lambda Developer Guide, "Configuring destinations for discarded batches":
 # aws/lambda/<mapping>/<shard>/YYYY/MM/DD/YYYY-MM-DDTHH.MM.SS-<random>
 _FAILED_KEY = re.compile(r"aws/lambda/[^/]+/(?P<shard>[^/]+)/.+")
-
-
-@dataclass(frozen=True)
-class ListedObject:
-    """An object of a listing. `size` in bytes, `modified` in seconds since 1970."""
-
-    key: str
-    size: int
-    modified: float
-
-
-class Bucket(Protocol):
-    """A bucket, as far as it is used here. Every method raises `AccountError` and its kin."""
-
-    def listed(self, prefix: str = "") -> Iterator[ListedObject]:
-        """The objects under a prefix, page by page."""
-
-    def get(self, key: str) -> bytes | None:
-        """The content; None if there is no such object (any more)."""
-
-    def put(self, key: str, body: bytes) -> None: ...
-
-    def remove(self, key: str) -> None:
-        """Deletes; that it is gone already is no error."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from bootstrap.core.ports import ProbeRecord, Shard
+from bootstrap.core.facts import ProbeRecord, Shard
 
 LANES_PROBED = 128
 """Partition keys per shard when a shard is read in parallel. Lambda deals partition keys out to up

@@ -18,15 +18,16 @@ from bootstrap.core.errors import (
     StillRunningError,
     UnavailableError,
 )
+from bootstrap.core.facts import EventSource, Measure
 from bootstrap.core.formatting import moment
-from bootstrap.core.ports import EventSource
+from bootstrap.core.journal_rows import Event, Store, WaitReason
 from bootstrap.core.run_options import STOPS, Goal
+from bootstrap.core.state import REPLICAS, State
 from bootstrap.core.timing import Clock
 from bootstrap.journal import verification_records as verification
-from bootstrap.journal.journal import Event, Journal, Store, WaitReason
+from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
 from bootstrap.journal.records import (
-    REPLICAS,
     Abandoning,
     Buffered,
     CaughtUp,
@@ -34,12 +35,11 @@ from bootstrap.journal.records import (
     Exported,
     Imported,
     Paused,
-    State,
     Wanted,
 )
 from bootstrap.plan import inspection, plan
 from bootstrap.plan.plan import Plan
-from bootstrap.run.step_context import Done, Measure, Outcome, Pending, StepContext
+from bootstrap.run.step_context import Done, Outcome, Pending, StepContext
 from bootstrap.run.steps import STEPS, abandon, catch_up, enable, ledger_ttl, pause
 from bootstrap.status import data_loss, snapshot
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from bootstrap.core.facts import Measure
 from bootstrap.core.ports import Ledger, Snapshots, SourceAccount, TargetAccount
 from bootstrap.core.run_options import RunOptions
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
+from bootstrap.core.state import State
 from bootstrap.core.timing import Clock, Timing
 from bootstrap.journal.journal import Journal
-from bootstrap.journal.records import State
 
 
 @dataclass(frozen=True)
@@ -21,19 +22,6 @@ class Done:
 @dataclass(frozen=True)
 class Acted:
     """The step did something: look at the world again."""
-
-
-@dataclass(frozen=True)
-class Measure:
-    """How far a step is. What is unknown is None, and nothing is extrapolated."""
-
-    items: int | None = None
-    size_bytes: int | None = None
-    of_items: int | None = None
-    of_bytes: int | None = None
-    since: float | None = None
-    """When it began, by AWS's clock."""
-    unit: str = "items"
 
 
 @dataclass(frozen=True)

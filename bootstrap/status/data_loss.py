@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from bootstrap.core.formatting import instant
+from bootstrap.core.journal_rows import StepRecord
 from bootstrap.core.timing import EXPORT_FUZZ
-from bootstrap.journal.records import Exported, Imported, Interrupted, Overran, Skipped, StepRecord
+from bootstrap.journal.records import Exported, Imported, Interrupted, Overran, Skipped
 from bootstrap.journal.verification_records import Verified
 from replicator.watchdog.detectors import Outage
 from replicator.watchdog.probe_rounds import WatchdogState

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from bootstrap.core.errors import BootstrapError
+from bootstrap.core.journal_rows import Row
 from bootstrap.core.stack_outputs import TableOutputs
-from bootstrap.journal.journal import Row
 from bootstrap.journal.records import Buffered, Imported
 from bootstrap.plan.preflight import LARGEST_RECORD_KIB, LEAST_RETENTION_HOURS
 from replicator.watchdog.aws_readings import LedgerRows, SourceSide, TargetSide, UnreadableError

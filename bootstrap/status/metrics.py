@@ -13,29 +13,6 @@ YOUNG = 900.0
 
 
 @dataclass(frozen=True)
-class Lag:
-    """ReplicationLag, as the consumer measured it at each apply, over the newest period with one.
-
-    Seconds. No value at all is no lag: nothing was applied.
-    """
-
-    begin: float
-    seconds: float
-    """The period's length."""
-    p50: float
-    p99: float
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What the metrics of both accounts say. None: it could not be read, or there is none."""
-
-    lag: Lag | None = None
-    stream_bytes: float | None = None
-    """What the stream took in the last day."""
-
-
-@dataclass(frozen=True)
 class Retention:
     """What the stream keeps, at the pace of the last day, and what that costs beyond a stream that
     keeps nothing longer than a day. US dollars a month.

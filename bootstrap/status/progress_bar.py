@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bootstrap.run.step_context import Measure
+from bootstrap.core.facts import Measure
 
 WIDTH = 24
 LEAST_SHARE = 0.02

@@ -11,8 +11,8 @@ from rich.live import Live
 from rich.text import Text
 
 from bootstrap.core.formatting import duration, moment, number, size
+from bootstrap.core.state import REPLICAS, State
 from bootstrap.core.timing import Clock, Timing
-from bootstrap.journal.records import REPLICAS, State
 from bootstrap.plan.cost_model import AS_OF
 from bootstrap.status.metrics import YOUNG
 from bootstrap.status.progress_bar import bar, remaining

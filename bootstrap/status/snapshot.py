@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bootstrap.core.facts import EventSource, Measure, Usage
 from bootstrap.core.formatting import instant
-from bootstrap.core.ports import EventSource
+from bootstrap.core.journal_rows import Event, Row, RunFailure, WaitReason
+from bootstrap.core.state import REPLICAS, State
 from bootstrap.core.suggestions import GENERIC, completed
-from bootstrap.journal.journal import Event, Row, RunFailure, WaitReason
 from bootstrap.journal.records import (
-    REPLICAS,
     Abandoning,
     CaughtUp,
     Configured,
@@ -20,13 +20,11 @@ from bootstrap.journal.records import (
     Imported,
     Paused,
     Skipped,
-    State,
 )
 from bootstrap.plan.cost_model import AS_OF
-from bootstrap.run.step_context import Measure
 from bootstrap.status import data_loss
 from bootstrap.status.data_loss import KnownLosses
-from bootstrap.status.metrics import Retention, Usage, retention
+from bootstrap.status.metrics import Retention, retention
 from bootstrap.status.progress_bar import remaining, share
 from replicator.watchdog.detectors import (
     BUFFER,

@@ -7,17 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from bootstrap.core.errors import AccountError
+from bootstrap.core.facts import Measure, Usage
+from bootstrap.core.journal_rows import Row, Store
 from bootstrap.core.ports import Ledger, SourceAccount, TargetAccount
 from bootstrap.core.stack_outputs import TableOutputs
+from bootstrap.core.state import State
 from bootstrap.journal import verification_records as verification
-from bootstrap.journal.journal import Row, Store
 from bootstrap.journal.lease import Holder, Machine
-from bootstrap.journal.records import Exported, Imported, Paused, Probing, State
-from bootstrap.run.step_context import Measure
-from bootstrap.run.steps import snapshot as export_step
+from bootstrap.journal.records import Exported, Imported, Paused, Probing
 from bootstrap.status import data_loss, snapshot
 from bootstrap.status.health_checks import HealthReader, expected
-from bootstrap.status.metrics import Usage
 from replicator.watchdog.detectors import judge
 from replicator.watchdog.probe_rounds import WatchdogState
 
@@ -101,7 +100,7 @@ def _measure(
     with contextlib.suppress(AccountError):
         if exported is not None and exported.arn and not exported.done:
             facts = source.describe_export(exported.arn)
-            return export_step.measure(facts) if facts else None
+            return facts.measure if facts else None
     if imported is not None and imported.arn and not imported.done:
         load = target.describe_import(imported.arn)
         if load is None:

@@ -14,22 +14,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
-from bootstrap.aws.exports import ExportFilter
 from bootstrap.core.errors import AccountError, BlockedError, Side, UnavailableError, UsageError
+from bootstrap.core.facts import ExportFacts, ExportSpec
 from bootstrap.core.formatting import duration, moment
-from bootstrap.core.ports import ExportFacts
+from bootstrap.core.objects import ObjectReader, ObjectReaderFactory
+from bootstrap.core.ports import ExportService
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.core.timing import Timing
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
 from bootstrap.run.runner import new_run_id
 from bootstrap.run.step_context import Acted, Done, Outcome, Pending
-from bootstrap.verify.export_pair import TOKEN_SECONDS, ExportService, refuse_without_recovery
+from bootstrap.verify.export_pair import TOKEN_SECONDS, refuse_without_recovery
 from bootstrap.verify.export_windows import windows
 from bootstrap.verify.exports.files import blocks, damaged
 from bootstrap.verify.exports.lines import full_item, written
 from bootstrap.verify.exports.manifest import Export, ExportedFile, read_export, summary_key
-from bootstrap.verify.exports.objects import Objects, Opener
 from bootstrap.verify.judge.classify import MARGIN
 from bootstrap.verify.judge.report import Entries
 from bootstrap.verify.repair import (
@@ -100,7 +100,7 @@ class BackfillContext:
     ledger: Entries
     journal: Journal
     lease: Lease
-    opener: Opener
+    opener: ObjectReaderFactory
     mender: Callable[[], Repairer]
     notes: Callable[[], NoteWriter]
     timing: Timing
@@ -197,7 +197,7 @@ class Backfill:
             journal.put(_again(noted), "the export that was intended never began")
             return Acted()
         if facts is None:
-            facts = desk.source.start(arn, ExportFilter(noted.token, prefix, window=window))
+            facts = desk.source.start(arn, ExportSpec(noted.token, prefix, window=window))
         if facts is None:
             return Pending("DynamoDB to accept the window", desk.timing.poll(10))
         journal.put(replace(noted, arn=facts.arn), f"export {facts.export_id} runs")
@@ -317,7 +317,7 @@ def _key(source: ExportService) -> tuple[str, ...]:
 
 
 def _changes(
-    objects: Objects, export: Export, file: ExportedFile, key: Sequence[str], margin: int
+    objects: ObjectReader, export: Export, file: ExportedFile, key: Sequence[str], margin: int
 ) -> Iterator[tuple[int, Change]]:
     """The lines of a file as changes, each with its number."""
     lines = itertools.chain.from_iterable(blocks(objects, export.bucket, file))

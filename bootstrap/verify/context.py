@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from bootstrap.core.journal_rows import Store
+from bootstrap.core.objects import ObjectReaderFactory
+from bootstrap.core.ports import ExportService, ItemReader
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.core.timing import Clock, Timing
-from bootstrap.journal.journal import Journal, Store
+from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
 from bootstrap.run.step_context import StepContext
-from bootstrap.verify.export_pair import ExportService
-from bootstrap.verify.exports.objects import Opener
-from bootstrap.verify.judge.point_reads import Items
 from bootstrap.verify.judge.report import Entries
 from bootstrap.verify.repair import Repairer
 
@@ -55,13 +55,13 @@ class VerifyContext:
     table: TableOutputs
     source: ExportService
     target: ExportService
-    source_items: Items
-    target_items: Items
+    source_items: ItemReader
+    target_items: ItemReader
     ledger: Ledger
     store: Store
     journal: Journal
     lease: Lease
-    opener: Opener
+    opener: ObjectReaderFactory
     context: Callable[[], StepContext]
     """Of one proof that everything is applied; over this verification's own journal."""
     mender: Callable[[], Repairer]

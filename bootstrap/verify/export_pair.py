@@ -12,12 +12,11 @@ import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
-from bootstrap.aws.exports import ExportFilter
 from bootstrap.core.errors import AccountError, BlockedError, Side
+from bootstrap.core.facts import Backups, ExportSpec
 from bootstrap.core.formatting import moment
-from bootstrap.core.ports import Backups, ExportFacts, TableFacts
+from bootstrap.core.ports import ExportService
 from bootstrap.core.timing import Timing
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.records import CaughtUp, Exported, Probing
@@ -28,27 +27,6 @@ from bootstrap.run.steps import catch_up
 TOKEN_SECONDS = 7 * 3600
 """How long a repeated call is trusted to find the first one; AWS's own limit is eight hours (API
 reference, ExportTableToPointInTime)."""
-
-
-class ExportService(Protocol):
-    """One table's exports in its own account."""
-
-    name: str
-
-    @property
-    def side(self) -> Side: ...
-
-    def table(self) -> TableFacts | None: ...
-
-    def backups(self) -> Backups: ...
-
-    def switch_backups(self, on: bool) -> None: ...
-
-    def start(self, table_arn: str, wanted: ExportFilter) -> ExportFacts | None: ...
-
-    def describe(self, arn: str) -> ExportFacts | None: ...
-
-    def find(self, table_arn: str, prefix: str) -> ExportFacts | None: ...
 
 
 @dataclass
@@ -185,7 +163,7 @@ class ExportPair:
             if self.journal.now() - taken.intended_at > TOKEN_SECONDS:
                 return self._intend(kind, math.ceil(self.journal.now()), taken.attempt + 1)
             facts = account.start(
-                table_arn, ExportFilter(taken.token, taken.prefix, time=taken.export_time)
+                table_arn, ExportSpec(taken.token, taken.prefix, time=taken.export_time)
             )
         if facts is None:
             return Pending("DynamoDB to accept the export time", self.timing.poll(10))

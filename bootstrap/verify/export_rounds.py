@@ -6,8 +6,9 @@ import dataclasses
 from dataclasses import dataclass
 
 from bootstrap.core.errors import BlockedError, UsageError
+from bootstrap.core.facts import ExportFacts
 from bootstrap.core.formatting import duration, number, size
-from bootstrap.core.ports import ExportFacts
+from bootstrap.core.ports import ExportService
 from bootstrap.journal.verification_records import (
     GivenProof,
     RecoverySwitched,
@@ -23,12 +24,7 @@ from bootstrap.verify.compare.comparison import ComparisonProgress as Compared
 from bootstrap.verify.compare.partitions import DIFFERENCE_BYTES
 from bootstrap.verify.compare.spool import JUDGING_BYTES, Spool
 from bootstrap.verify.context import VerifyContext, VerifyOptions
-from bootstrap.verify.export_pair import (
-    ExportPair,
-    ExportService,
-    recovery_price,
-    refuse_without_recovery,
-)
+from bootstrap.verify.export_pair import ExportPair, recovery_price, refuse_without_recovery
 from bootstrap.verify.exports.manifest import Export, read_export, summary_key
 from bootstrap.verify.judge.classify import MARGIN, Moments
 from bootstrap.verify.retry import Poller

@@ -13,8 +13,8 @@ from typing import Any
 
 from bootstrap.core.errors import BlockedError, LeaseHeldError, UsageError
 from bootstrap.core.formatting import number
-from bootstrap.journal.journal import Row
-from bootstrap.journal.records import State
+from bootstrap.core.journal_rows import Row
+from bootstrap.core.state import State
 from bootstrap.journal.verification_records import ReadProof, Verified
 from bootstrap.verify.compare.external_sort import KeySpool
 from bootstrap.verify.compare.partitions import Difference

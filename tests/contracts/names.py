@@ -15,7 +15,7 @@ from bootstrap.cli import verify as verify_commands
 from bootstrap.cli.main import main
 from bootstrap.core import errors, timing
 from bootstrap.core.run_options import TtlPolicy
-from bootstrap.journal.records import State
+from bootstrap.core.state import State
 from replicator.consumer.metrics import EmfEmitter, InvocationStats
 from replicator.consumer.outcome import Reason
 from replicator.watchdog import detectors

@@ -14,9 +14,9 @@ from bootstrap.aws.ledger import AwsLedger
 from bootstrap.cli import explain as explain_commands
 from bootstrap.cli import quarantine as quarantine_commands
 from bootstrap.core import errors, timing
+from bootstrap.core.facts import Lag, Usage
 from bootstrap.plan.price_list import PriceList
 from bootstrap.status import status
-from bootstrap.status.metrics import Lag, Usage
 from bootstrap.status.render import screen
 from bootstrap.status.snapshot import StatusSnapshot
 from replicator.consumer.outcome import Reason

@@ -9,10 +9,10 @@ from bootstrap.aws.calls import Calls
 from bootstrap.aws.ledger import AwsLedger
 from bootstrap.aws.quarantine import AwsBucket
 from bootstrap.core.errors import Side
+from bootstrap.core.facts import StreamRecord
 from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.quarantine.context import QuarantineContext
 from bootstrap.quarantine.direct import DirectConsumer
-from bootstrap.quarantine.packing import StreamRecord
 from bootstrap.quarantine.store import QuarantineStoreReader
 from replicator.runtime import Runtime
 from replicator.settings import ConsumerConfig

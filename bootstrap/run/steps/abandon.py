@@ -9,7 +9,9 @@ from __future__ import annotations
 import dataclasses
 
 from bootstrap.core.errors import BlockedError
-from bootstrap.core.ports import ImportFacts, TableFacts
+from bootstrap.core.facts import ImportFacts, TableFacts
+from bootstrap.core.journal_rows import StepRecord
+from bootstrap.core.state import State
 from bootstrap.journal.records import (
     Abandoning,
     Earlier,
@@ -17,12 +19,9 @@ from bootstrap.journal.records import (
     Exported,
     Imported,
     RecoveryRecord,
-    State,
-    StepRecord,
 )
 from bootstrap.run.step_context import Acted, Done, Outcome, Pending, StepContext
 from bootstrap.run.steps import load
-from bootstrap.run.steps import snapshot as export_step
 from bootstrap.run.steps.pause import keep_entries
 
 name = "abandon"
@@ -149,7 +148,7 @@ def _export_over(context: StepContext, noted: Abandoning) -> Outcome | None:
     if facts is None or facts.status != "IN_PROGRESS":
         return None
     what = "the export to end, which AWS does not cancel"
-    return Pending(what, context.timing.poll(20), export_step.measure(facts), outlasts=True)
+    return Pending(what, context.timing.poll(20), facts.measure, outlasts=True)
 
 
 def _import_over(context: StepContext, noted: Abandoning) -> Outcome | None:

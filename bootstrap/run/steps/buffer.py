@@ -10,9 +10,10 @@ import contextlib
 import math
 
 from bootstrap.core.errors import AccountError, BlockedError, Side
+from bootstrap.core.facts import Destination, Destinations
 from bootstrap.core.formatting import moment
-from bootstrap.core.ports import Destination, Destinations
-from bootstrap.journal.records import Buffered, Exported, Interrupted, State
+from bootstrap.core.state import State
+from bootstrap.journal.records import Buffered, Exported, Interrupted
 from bootstrap.run.step_context import Acted, Done, Outcome, Pending, StepContext
 
 name = "buffer"

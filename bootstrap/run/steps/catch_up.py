@@ -15,7 +15,8 @@ import uuid
 from collections.abc import Sequence
 
 from bootstrap.core.errors import Side, UnavailableError
-from bootstrap.core.ports import ProbeRecord
+from bootstrap.core.facts import Measure, ProbeRecord
+from bootstrap.core.state import State
 from bootstrap.journal.records import (
     Buffered,
     CaughtUp,
@@ -25,10 +26,9 @@ from bootstrap.journal.records import (
     Paused,
     Probing,
     Skipped,
-    State,
 )
 from bootstrap.run.probes import records
-from bootstrap.run.step_context import Acted, Done, Measure, Outcome, Pending, StepContext
+from bootstrap.run.step_context import Acted, Done, Outcome, Pending, StepContext
 from replicator.consumer.probe_rows import KEPT_SECONDS
 from replicator.watchdog.aws_readings import counted
 

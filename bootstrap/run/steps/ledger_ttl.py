@@ -5,7 +5,8 @@ expire again.
 from __future__ import annotations
 
 from bootstrap.core.errors import AccountError
-from bootstrap.journal.records import Earlier, Paused, State
+from bootstrap.core.state import State
+from bootstrap.journal.records import Earlier, Paused
 from bootstrap.run.step_context import Acted, Done, Outcome, Pending, StepContext
 from bootstrap.run.steps.pause import EXPIRY_ATTRIBUTE
 

@@ -6,10 +6,11 @@ import dataclasses
 import json
 
 from bootstrap.core.errors import AccountError, BlockedError, Side
-from bootstrap.core.ports import ImportFacts, ImportRequest
-from bootstrap.journal.records import Exported, Imported, State
+from bootstrap.core.facts import ImportFacts, ImportRequest, Measure
+from bootstrap.core.state import State
+from bootstrap.journal.records import Exported, Imported
 from bootstrap.plan.plan import creation_parameters
-from bootstrap.run.step_context import Acted, Done, Measure, Outcome, Pending, StepContext
+from bootstrap.run.step_context import Acted, Done, Outcome, Pending, StepContext
 from bootstrap.run.steps.snapshot import TOKEN_SECONDS
 
 name = "import"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bootstrap.core.errors import AccountError, BlockedError, Side
-from bootstrap.journal.records import Paused, Probing, State
+from bootstrap.core.state import State
+from bootstrap.journal.records import Paused, Probing
 from bootstrap.run.step_context import Acted, Done, Outcome, Pending, StepContext
 
 name = "pause"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
-from bootstrap.core.ports import TableFacts
+from bootstrap.core.facts import TableFacts
 from bootstrap.core.run_options import TtlPolicy
-from bootstrap.journal.records import Configured, Exported, Imported, State, Wanted
+from bootstrap.core.state import State
+from bootstrap.journal.records import Configured, Exported, Imported, Wanted
 from bootstrap.run.step_context import Acted, Done, Outcome, Pending, StepContext
 
 name = "settings"

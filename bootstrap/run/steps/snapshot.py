@@ -6,10 +6,11 @@ import dataclasses
 import math
 
 from bootstrap.core.errors import AccountError, BlockedError, Side
+from bootstrap.core.facts import ExportFacts, ExportRequest, Measure
 from bootstrap.core.formatting import moment
-from bootstrap.core.ports import ExportFacts, ExportRequest
-from bootstrap.journal.records import Buffered, Exported, RecoveryRecord, State
-from bootstrap.run.step_context import Acted, Done, Measure, Outcome, Pending, StepContext
+from bootstrap.core.state import State
+from bootstrap.journal.records import Buffered, Exported, RecoveryRecord
+from bootstrap.run.step_context import Acted, Done, Outcome, Pending, StepContext
 
 name = "export"
 state = State.EXPORTING
@@ -125,7 +126,7 @@ def _follow(context: StepContext, exported: Exported) -> Outcome:
     if facts.status == "FAILED":
         return _failed(context, exported, facts)
     if facts.status != "COMPLETED":
-        return Pending("the export", context.timing.poll(20), measure(facts), True)
+        return Pending("the export", context.timing.poll(20), facts.measure, True)
     if facts.export_time is not None and facts.export_time < exported.export_time:
         raise BlockedError(
             f"The export {facts.export_id} is as of {moment(facts.export_time)}, before "
@@ -146,11 +147,6 @@ def _follow(context: StepContext, exported: Exported) -> Outcome:
         f"export {facts.export_id} is complete",
     )
     return Acted()
-
-
-def measure(facts: ExportFacts) -> Measure:
-    """How far an export is. DynamoDB tells its size only at the end."""
-    return Measure(items=facts.items, size_bytes=facts.size_bytes, since=facts.started)
 
 
 def _failed(context: StepContext, exported: Exported, facts: ExportFacts) -> Outcome:

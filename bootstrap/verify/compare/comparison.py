@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 
+from bootstrap.core.objects import ObjectReaderFactory
 from bootstrap.verify.compare.partitions import (
     Counts,
     Difference,
@@ -22,7 +23,6 @@ from bootstrap.verify.errors import OtherSpoolError
 from bootstrap.verify.exports.digests import Digester
 from bootstrap.verify.exports.files import blocks, damaged
 from bootstrap.verify.exports.manifest import Export, ExportedFile
-from bootstrap.verify.exports.objects import Opener
 from bootstrap.verify.workers import cores, each
 
 BUFFER_BYTES = 64 << 20
@@ -72,7 +72,7 @@ def compare(
     source: Export,
     target: Export,
     spool: Spool,
-    opener: Opener,
+    opener: ObjectReaderFactory,
     *,
     workers: int | None = None,
     on_progress: Callable[[ComparisonProgress], None] = lambda progress: None,
@@ -124,7 +124,7 @@ def compare(
 
 
 def _digest_file(
-    spool: Spool, opener: Opener, buffer: int, work: tuple[str, str, ExportedFile]
+    spool: Spool, opener: ObjectReaderFactory, buffer: int, work: tuple[str, str, ExportedFile]
 ) -> int:
     """Digests one data file into its run; returns how many lines it has."""
     side, bucket, file = work

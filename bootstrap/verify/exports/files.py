@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from hashlib import md5
 from typing import NoReturn
 
+from bootstrap.core.objects import MissingObjectError, ObjectReader
 from bootstrap.verify.errors import DamagedExportError
 from bootstrap.verify.exports.manifest import TAKE_ANOTHER, ExportedFile
-from bootstrap.verify.exports.objects import MissingObjectError, Objects
 
 _INFLATED = 1 << 20  # bytes of text at a time: an item has 400 KB at most
 _GZIP = 31  # zlib's window bits for a gzip header
 
 
-def blocks(objects: Objects, bucket: str, file: ExportedFile) -> Iterator[list[bytes]]:
+def blocks(objects: ObjectReader, bucket: str, file: ExportedFile) -> Iterator[list[bytes]]:
     """The file's lines in order, in lists of about a megabyte; never all of them at once.
 
     What has been handed out is proven only when the iterator ends without an error: a caller keeps
@@ -43,7 +43,7 @@ def blocks(objects: Objects, bucket: str, file: ExportedFile) -> Iterator[list[b
         damaged(file, f"it holds {count} items, and the manifest says {file.items}")
 
 
-def _inflated(objects: Objects, bucket: str, file: ExportedFile) -> Iterator[bytes]:
+def _inflated(objects: ObjectReader, bucket: str, file: ExportedFile) -> Iterator[bytes]:
     digest = md5(usedforsecurity=False)
     gunzip = zlib.decompressobj(_GZIP)
     fresh = True  # at the start of a member: an empty file has none

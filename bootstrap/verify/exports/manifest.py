@@ -13,8 +13,8 @@ from datetime import datetime
 from hashlib import md5
 from typing import Any, NoReturn
 
+from bootstrap.core.objects import MissingObjectError, ObjectReader
 from bootstrap.verify.errors import DamagedExportError
-from bootstrap.verify.exports.objects import MissingObjectError, Objects
 
 FOLDER = "AWSDynamoDB/"
 TAKE_ANOTHER = (
@@ -63,7 +63,7 @@ def summary_key(export_arn: str, prefix: str | None) -> str:
     return f"{prefix}/{folder}" if prefix else folder
 
 
-def read_export(objects: Objects, bucket: str, summary: str) -> Export:
+def read_export(objects: ObjectReader, bucket: str, summary: str) -> Export:
     """Reads both manifests and holds them against each other.
 
     Raises:
@@ -109,7 +109,7 @@ def read_export(objects: Objects, bucket: str, summary: str) -> Export:
     return export
 
 
-def _checked(objects: Objects, bucket: str, key: str) -> bytes:
+def _checked(objects: ObjectReader, bucket: str, key: str) -> bytes:
     """A manifest, held against its own .md5 where there is one.
 
     AWS's documentation names that object in two ways, so its absence means nothing.

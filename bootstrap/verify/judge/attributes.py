@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from operator import attrgetter
 
+from bootstrap.core.objects import ObjectReader
 from bootstrap.verify.compare.comparison import Comparison
 from bootstrap.verify.compare.external_sort import Sorted
 from bootstrap.verify.compare.partitions import DIFFERENCE_BYTES, Difference, packed, unpacked
 from bootstrap.verify.exports.files import blocks, damaged
 from bootstrap.verify.exports.lines import Item, full_item
 from bootstrap.verify.exports.manifest import Export
-from bootstrap.verify.exports.objects import Objects
 from bootstrap.verify.judge.classify import Judgement
 from replicator.canonical import DIGEST_BYTES, digest, key_digest
 
@@ -53,7 +53,7 @@ class Explained:
 
 
 def explain(
-    objects: Objects,
+    objects: ObjectReader,
     comparison: Comparison,
     differences: Iterable[tuple[Difference, Judgement]],
     *,
@@ -187,7 +187,7 @@ def _differing(ours: Item, theirs: Mapping[str, bytes]) -> tuple[str, ...]:
 
 
 def _lines(
-    objects: Objects,
+    objects: ObjectReader,
     export: Export,
     image: Callable[[Difference], bytes],
     records: Iterable[bytes],

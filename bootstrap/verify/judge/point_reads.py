@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from bootstrap.core.facts import ItemRead
+from bootstrap.core.ports import ItemReader
 from bootstrap.verify.compare.partitions import Difference, FoundDifference
 from bootstrap.verify.judge.attributes import Explained
 from bootstrap.verify.judge.classify import Judgement
 from bootstrap.verify.judge.report import Entries
-from replicator.canonical import canonical, digest, key_digest
+from replicator.canonical import canonical, key_digest
 from replicator.change import Entry
 from replicator.consumer.ledger import from_item
 
@@ -31,24 +33,6 @@ _WAITING_BYTES = 700
 """What Python takes for one of them beside the key's own text."""
 NOWHERE = -1
 """In place of an export's file and line: the item was read."""
-
-
-@dataclass(frozen=True)
-class Read:
-    """An item (None: absence), and AWS's time of the answer in µs, rounded down to seconds."""
-
-    item: Mapping[str, Any] | None
-    at: int
-
-    @property
-    def image(self) -> bytes:
-        return digest(self.item)
-
-
-class Items(Protocol):
-    """Consistent reads of one table."""
-
-    def read(self, key: Mapping[str, Any]) -> Read: ...
 
 
 class Unjudged(Protocol):
@@ -71,7 +55,7 @@ class ReadItem:
     """A key of the target: the entry before its item was read, the item, the entry after."""
 
     before: Entry | None
-    read: Read
+    read: ItemRead
     after: Entry | None
 
     @property
@@ -80,7 +64,7 @@ class ReadItem:
         return self.before == self.after
 
 
-def judge_read(first: ReadQueue, seen: ReadItem, again: Read, margin: int) -> Judgement | None:
+def judge_read(first: ReadQueue, seen: ReadItem, again: ItemRead, margin: int) -> Judgement | None:
     """Judges a key after the proof that all changes up to its first read are applied.
 
     `margin`: µs by which a change's timestamp and the time of a read may be apart. None: settled.
@@ -106,8 +90,8 @@ class PointReads:
     is in µs.
     """
 
-    source: Items
-    target: Items
+    source: ItemReader
+    target: ItemReader
     ledger: Entries
     prove: Callable[[float], None]
     fuzz: int
@@ -162,7 +146,7 @@ class PointReads:
             elif judgement is not None:
                 yield _explained(first.key, again, seen.read), judgement, first.at
 
-    def _source(self, key: Mapping[str, Any]) -> Read:
+    def _source(self, key: Mapping[str, Any]) -> ItemRead:
         self.read += 1
         return self.source.read(key)
 
@@ -184,7 +168,7 @@ def _some(each: Iterable[T]) -> Iterator[list[T]]:
         yield some
 
 
-def _explained(key: Mapping[str, Any], source: Read, target: Read) -> Explained:
+def _explained(key: Mapping[str, Any], source: ItemRead, target: ItemRead) -> Explained:
     ours, theirs = dict(source.item or {}), dict(target.item or {})
     names = ours.keys() | theirs.keys()
     return Explained(
@@ -196,7 +180,7 @@ def _explained(key: Mapping[str, Any], source: Read, target: Read) -> Explained:
     )
 
 
-def _found(read: Read) -> FoundDifference | None:
+def _found(read: ItemRead) -> FoundDifference | None:
     return None if read.item is None else FoundDifference(read.image, NOWHERE, NOWHERE)
 
 

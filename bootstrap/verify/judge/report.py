@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from bootstrap.core.objects import ObjectReader
 from bootstrap.verify.compare.comparison import Comparison
 from bootstrap.verify.compare.external_sort import KeySpool
 from bootstrap.verify.compare.partitions import Difference
-from bootstrap.verify.exports.objects import Objects
 from bootstrap.verify.judge.attributes import Explained, explain
 from bootstrap.verify.judge.classify import Judgement, Moments, judge
 from replicator.consumer.ledger import from_item
@@ -69,7 +69,7 @@ def judged(
 
 
 def told(
-    objects: Objects,
+    objects: ObjectReader,
     comparison: Comparison,
     ledger: Entries,
     moments: Moments,

@@ -12,12 +12,12 @@ from typing import Any, NoReturn
 import pytest
 
 from bootstrap.aws.calls import Calls
-from bootstrap.aws.exports import AwsExports, ExportFilter
+from bootstrap.aws.exports import AwsExports
 from bootstrap.aws.snapshots import AwsSnapshots
 from bootstrap.aws.source import AwsSource
 from bootstrap.aws.target import AwsTarget
 from bootstrap.core.errors import AccessDeniedError, AccountError, Side, UnavailableError
-from bootstrap.core.ports import ExportRequest, ImportRequest, ProbeRecord, TableFacts
+from bootstrap.core.facts import ExportRequest, ExportSpec, ImportRequest, ProbeRecord, TableFacts
 from bootstrap.plan.plan import creation_parameters
 from tests.support.bootstrap.world import SOURCE_ARN
 from tests.support.fakes.clock import VirtualClock
@@ -117,11 +117,11 @@ def test_the_export_is_asked_for_with_its_time_token_and_the_buckets_owner(
 
 
 @pytest.mark.parametrize(
-    "wanted", [ExportFilter("t", "p", time=1), ExportFilter("t", "p", window=(1, 901))]
+    "wanted", [ExportSpec("t", "p", time=1), ExportSpec("t", "p", window=(1, 901))]
 )
 @pytest.mark.parametrize("key", ["arn:aws:kms:eu-west-1:222222222222:key/1", ""])
 def test_every_export_names_the_snapshot_buckets_key_if_it_has_one(
-    source: AwsSource, asked: list[tuple[str, dict[str, Any]]], wanted: ExportFilter, key: str
+    source: AwsSource, asked: list[tuple[str, dict[str, Any]]], wanted: ExportSpec, key: str
 ) -> None:
     """`run`'s as well as those of `verify` (full) and `backfill` (incremental)."""
     exports = AwsExports(

@@ -13,7 +13,7 @@ from bootstrap.cli import explain
 from bootstrap.cli import quarantine as quarantine
 from bootstrap.cli.main import main
 from bootstrap.core.errors import UsageError
-from bootstrap.core.ports import TableFacts
+from bootstrap.core.facts import TableFacts
 from bootstrap.explain import explanation, keys
 from replicator.canonical import digest, key_digest
 from replicator.consumer.outcome import Reason

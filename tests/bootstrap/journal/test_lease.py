@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from bootstrap.core.errors import LeaseHeldError, LeaseLostError, Side, UnavailableError
+from bootstrap.core.state import State
 from bootstrap.journal.lease import LEASE_SECONDS, this_machine
-from bootstrap.journal.records import State
 from bootstrap.run.runner import drive
 from bootstrap.status.snapshot import StatusSnapshot
 from tests.support.bootstrap.killed_process import Process

@@ -12,7 +12,7 @@ import pytest
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.source import AwsSource
 from bootstrap.core.errors import Side, UsageError
-from bootstrap.core.ports import ExportRequest, TableFacts
+from bootstrap.core.facts import ExportRequest, TableFacts
 from bootstrap.core.stack_outputs import parse
 from bootstrap.plan.plan import creation_parameters
 from tests.bootstrap.aws.test_requests import Recorder

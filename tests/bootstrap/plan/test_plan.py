@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bootstrap.core.errors import UsageError
-from bootstrap.core.ports import Destination, KeyFacts, Surroundings, TableFacts, TtlStatus
+from bootstrap.core.facts import Destination, KeyFacts, Surroundings, TableFacts, TtlStatus
 from bootstrap.core.run_options import TtlPolicy
 from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.core.timing import Timing

@@ -9,7 +9,8 @@ import pytest
 
 from bootstrap.core.errors import BlockedError, BootstrapError, LeaseHeldError, StillRunningError
 from bootstrap.core.run_options import Goal, RunOptions
-from bootstrap.journal.records import Abandoning, Earlier, Exported, Imported, RecoveryRecord, State
+from bootstrap.core.state import State
+from bootstrap.journal.records import Abandoning, Earlier, Exported, Imported, RecoveryRecord
 from bootstrap.plan.abandon_preview import undoing
 from bootstrap.status.snapshot import as_json
 from replicator.watchdog.aws_readings import BOOK_KEY

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
-from bootstrap.core.ports import OpenShards, ProbeRecord, Shard
-from bootstrap.journal.records import CaughtUp, State
+from bootstrap.core.facts import OpenShards, ProbeRecord, Shard
+from bootstrap.core.state import State
+from bootstrap.journal.records import CaughtUp
 from bootstrap.run.probes import LANES_PROBED, records
 from tests.support.bootstrap.killed_process import Process
 from tests.support.bootstrap.world import World, outputs

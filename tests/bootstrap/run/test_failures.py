@@ -15,8 +15,8 @@ from bootstrap.core.errors import (
     Side,
     UnavailableError,
 )
-from bootstrap.core.ports import Destination, TableFacts
-from bootstrap.journal.records import State
+from bootstrap.core.facts import Destination, TableFacts
+from bootstrap.core.state import State
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.world import STREAM_ARN, World
 

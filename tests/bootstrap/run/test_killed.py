@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from bootstrap.journal.records import Exported, State
+from bootstrap.core.state import State
+from bootstrap.journal.records import Exported
 from tests.support.bootstrap.killed_process import Process
 from tests.support.bootstrap.world import World
 from tests.support.fakes.errors import Killed

@@ -9,8 +9,9 @@ import pytest
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.ledger import AwsLedger
 from bootstrap.core.errors import AccountError, Side
-from bootstrap.core.ports import Destination
-from bootstrap.journal.records import CaughtUp, Exported, Interrupted, Skipped, State
+from bootstrap.core.facts import Destination
+from bootstrap.core.state import State
+from bootstrap.journal.records import CaughtUp, Exported, Interrupted, Skipped
 from bootstrap.status.backfill_suggestion import Gap, gap
 from bootstrap.status.snapshot import StatusSnapshot, as_json
 from replicator.watchdog.aws_readings import BOOK_KEY

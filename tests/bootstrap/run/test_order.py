@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bootstrap.core.errors import AccountError, BlockedError
-from bootstrap.core.ports import Destination, ExportRequest
-from bootstrap.journal.records import Interrupted, State
+from bootstrap.core.facts import Destination, ExportRequest
+from bootstrap.core.state import State
+from bootstrap.journal.records import Interrupted
 from bootstrap.run.steps import enable
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.world import STREAM_ARN, World

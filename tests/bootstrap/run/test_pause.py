@@ -9,9 +9,10 @@ import pytest
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.ledger import AwsLedger
 from bootstrap.core.errors import BlockedError, Side, StillRunningError
-from bootstrap.core.ports import TtlStatus
+from bootstrap.core.facts import TtlStatus
 from bootstrap.core.run_options import Goal, RunOptions
-from bootstrap.journal.records import Paused, State
+from bootstrap.core.state import State
+from bootstrap.journal.records import Paused
 from bootstrap.status import status
 from bootstrap.status.render import page
 from bootstrap.status.snapshot import StatusSnapshot, as_json

@@ -7,9 +7,10 @@ import dataclasses
 import pytest
 
 from bootstrap.core.errors import AccountError, BlockedError, StillRunningError
-from bootstrap.core.ports import ImportFacts
+from bootstrap.core.facts import ImportFacts
 from bootstrap.core.run_options import STOPS, RunOptions
-from bootstrap.journal.records import Imported, State
+from bootstrap.core.state import State
+from bootstrap.journal.records import Imported
 from bootstrap.journal.verification_records import Verified
 from bootstrap.status.snapshot import as_json
 from tests.bootstrap.status.test_status import look

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bootstrap.core.errors import BlockedError
-from bootstrap.core.ports import TtlStatus
+from bootstrap.core.facts import TtlStatus
 from bootstrap.core.run_options import RunOptions, TtlPolicy
 from bootstrap.journal.records import Configured, Imported, Wanted
 from tests.support.bootstrap.killed_process import Process, replicated

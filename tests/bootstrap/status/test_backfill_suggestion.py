@@ -6,8 +6,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from bootstrap.core.formatting import instant
-from bootstrap.journal.journal import Row
-from bootstrap.journal.records import CaughtUp, Exported, Skipped, State
+from bootstrap.core.journal_rows import Row
+from bootstrap.core.state import State
+from bootstrap.journal.records import CaughtUp, Exported, Skipped
 from bootstrap.journal.verification_records import Verified
 from bootstrap.status.backfill_suggestion import Gap, gap
 from bootstrap.status.snapshot import StatusSnapshot, snapshot

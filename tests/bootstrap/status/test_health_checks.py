@@ -12,8 +12,8 @@ import pytest
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.ledger import AwsLedger
 from bootstrap.core.errors import AccountError, Side
+from bootstrap.core.journal_rows import Row
 from bootstrap.core.stack_outputs import AlarmLimits, parse
-from bootstrap.journal.journal import Row
 from bootstrap.journal.verification_records import Verified
 from bootstrap.status import status
 from bootstrap.status.backfill_suggestion import gap

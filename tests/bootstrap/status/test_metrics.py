@@ -12,7 +12,8 @@ from botocore.exceptions import ClientError
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.usage import Metrics, usage
 from bootstrap.core.errors import Side
-from bootstrap.status.metrics import Lag, Retention, Usage, retention
+from bootstrap.core.facts import Lag, Usage
+from bootstrap.status.metrics import Retention, retention
 from bootstrap.status.render import page
 from bootstrap.status.snapshot import StatusSnapshot, as_json
 from replicator.watchdog.detectors import Probed, Stream, Unread

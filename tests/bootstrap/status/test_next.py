@@ -15,8 +15,8 @@ from bootstrap.app import operations
 from bootstrap.cli import main
 from bootstrap.core.errors import BlockedError, BootstrapError
 from bootstrap.core.run_options import Goal, RunOptions
+from bootstrap.core.state import State
 from bootstrap.core.suggestions import completed, template
-from bootstrap.journal.records import State
 from bootstrap.status.render import page
 from bootstrap.status.snapshot import as_json
 from bootstrap.status.status import next_of as next_of_all

@@ -8,11 +8,11 @@ import json
 
 from rich.console import Console
 
+from bootstrap.core.facts import Measure
 from bootstrap.core.formatting import duration, moment, size
+from bootstrap.core.journal_rows import Row, WaitReason
+from bootstrap.core.state import State
 from bootstrap.core.timing import Timing
-from bootstrap.journal.journal import Row, WaitReason
-from bootstrap.journal.records import State
-from bootstrap.run.step_context import Measure
 from bootstrap.status.render import JsonLines, Lines, Terminal, block, page, screen, sentence
 from bootstrap.status.snapshot import StatusSnapshot, snapshot
 from tests.support.fakes.clock import VirtualClock

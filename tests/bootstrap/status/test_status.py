@@ -9,7 +9,7 @@ import pytest
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.ledger import AwsLedger
 from bootstrap.core.errors import AccountError, BlockedError, Side
-from bootstrap.journal.records import State
+from bootstrap.core.state import State
 from bootstrap.status import status
 from bootstrap.status.render import page
 from bootstrap.status.snapshot import StatusSnapshot, as_json

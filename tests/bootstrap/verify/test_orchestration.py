@@ -11,7 +11,7 @@ import pytest
 
 from bootstrap.cli.verify import page, result_json
 from bootstrap.core.errors import AccountError, BlockedError, UsageError
-from bootstrap.journal.records import State
+from bootstrap.core.state import State
 from bootstrap.journal.verification_records import (
     STALE_SECONDS,
     SourceTaken,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bootstrap.core.errors import AccountError, Side
-from bootstrap.core.ports import (
+from bootstrap.core.facts import (
     Backups,
     Datapoint,
     Destinations,

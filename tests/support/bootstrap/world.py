@@ -16,7 +16,7 @@ from email.utils import formatdate
 from typing import Any
 
 from bootstrap.aws.ledger import probe_key
-from bootstrap.core.ports import (
+from bootstrap.core.facts import (
     Destination,
     ExportRequest,
     ImportRequest,

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bootstrap.core.objects import MissingObjectError
 from bootstrap.verify.exports.manifest import Export, read_export, summary_key
-from bootstrap.verify.exports.objects import MissingObjectError
 from infra.local.emulator.export_files import (
     Line,
     S3Object,

@@ -17,9 +17,8 @@ from itertools import count
 from random import Random
 from typing import Any
 
-from bootstrap.aws.exports import ExportFilter
 from bootstrap.core.errors import Side
-from bootstrap.verify.judge.point_reads import Read
+from bootstrap.core.facts import ExportSpec, ItemRead
 from bootstrap.verify.repair import Repairer
 from infra.local.emulator.export_files import Line, full_lines
 from replicator.change import Change, Precision, Version
@@ -115,7 +114,7 @@ class LiveTable(Table):
         history = self.histories.get(name, [])
         return next((image for when, image, _ in reversed(history) if when <= moment), None)
 
-    def _full(self, wanted: ExportFilter) -> list[Line]:
+    def _full(self, wanted: ExportSpec) -> list[Line]:
         assert wanted.time is not None
         taken = {name: self._beside(name, wanted.time * SECOND) for name in self.histories}
         self.taken[wanted.prefix] = {name: image for name, image in taken.items() if image}
@@ -135,7 +134,7 @@ class LiveTable(Table):
             spelt = self.chance.choice((rescaled, reordered))
         return as_file(spelt(image) if spelt else image)
 
-    def _lines(self, wanted: ExportFilter) -> list[Line]:
+    def _lines(self, wanted: ExportSpec) -> list[Line]:
         """The last write of each key in the window, whose ends are as blurred."""
         assert wanted.window is not None
         begin, end = (moment * SECOND for moment in wanted.window)
@@ -155,10 +154,10 @@ class LiveTable(Table):
             lines.append(line)
         return lines
 
-    def read(self, key: Any) -> Read:
+    def read(self, key: Any) -> ItemRead:
         with self._call("read"):
             self.reads.append(int(self.world.clock()) * SECOND)
-            return Read(self.items.get(key["pk"]["S"]), self.reads[-1])
+            return ItemRead(self.items.get(key["pk"]["S"]), self.reads[-1])
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,10 @@ from random import Random
 from typing import Any
 
 from bootstrap.aws.calls import Calls
-from bootstrap.aws.exports import ExportFilter
 from bootstrap.aws.journal_table import AwsJournal
 from bootstrap.aws.ledger import AwsLedger
 from bootstrap.core.errors import Side
-from bootstrap.core.ports import Backups, ExportFacts, TableFacts
+from bootstrap.core.facts import Backups, ExportFacts, ExportSpec, ItemRead, TableFacts
 from bootstrap.core.timing import Timing
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Holder, Lease, Machine
@@ -24,7 +23,6 @@ from bootstrap.verify.backfill import Backfill
 from bootstrap.verify.backfill import BackfillContext as FillingDesk
 from bootstrap.verify.backfill import row_name as backfill_row
 from bootstrap.verify.context import VerifyContext, VerifyOptions
-from bootstrap.verify.judge.point_reads import Read
 from bootstrap.verify.judge.report import shown
 from bootstrap.verify.repair import Repairer
 from bootstrap.verify.retry import Poller
@@ -61,7 +59,7 @@ class Table:
         self.items: dict[str, Item] = {}
         self.recovery = True
         self.seconds = 25.0
-        self.exports: dict[str, tuple[ExportFilter, float]] = {}
+        self.exports: dict[str, tuple[ExportSpec, float]] = {}
         self.switches: list[bool] = []
         self.fails = 0
         self.reads: list[int] = []
@@ -82,11 +80,11 @@ class Table:
             keys = [{"AttributeName": "pk", "KeyType": "HASH"}]
             return TableFacts(self.arn, "id", "ACTIVE", 3, 3 * 10**9, True, keys=keys)
 
-    def read(self, key: Mapping[str, Any]) -> Read:
+    def read(self, key: Mapping[str, Any]) -> ItemRead:
         """`reading.Items`: as AWS tells the time, in whole seconds."""
         with self._call("read"):
             self.reads.append(int(self.world.clock()) * 1_000_000)
-            return Read(self.items.get(key["pk"]["S"]), self.reads[-1])
+            return ItemRead(self.items.get(key["pk"]["S"]), self.reads[-1])
 
     def backups(self) -> Backups:
         with self._call("backups"):
@@ -99,7 +97,7 @@ class Table:
             self.recovery = on
             self.switches.append(on)
 
-    def start(self, table_arn: str, wanted: ExportFilter) -> ExportFacts | None:
+    def start(self, table_arn: str, wanted: ExportSpec) -> ExportFacts | None:
         with self._call("start"):
             for arn, (known, began) in self.exports.items():
                 if known.token == wanted.token and self.world.clock() - began < TOKEN_SECONDS:
@@ -132,10 +130,10 @@ class Table:
             arn, status, wanted.prefix, float(wanted.time), len(self.items), 1000, began
         )
 
-    def _full(self, wanted: ExportFilter) -> list[Line]:
+    def _full(self, wanted: ExportSpec) -> list[Line]:
         return full_lines(self.items.values())
 
-    def _lines(self, wanted: ExportFilter) -> list[Line]:
+    def _lines(self, wanted: ExportSpec) -> list[Line]:
         """What `written` holds of an incremental export's window."""
         assert wanted.window is not None
         begin, end = wanted.window
@@ -149,7 +147,7 @@ class Table:
             if begin <= at < end
         ]
 
-    def _write(self, arn: str, wanted: ExportFilter) -> None:
+    def _write(self, arn: str, wanted: ExportSpec) -> None:
         root = f"{wanted.prefix}/AWSDynamoDB/{arn.rsplit('/', 1)[1]}/"
         lines = self._full(wanted) if wanted.window is None else self._lines(wanted)
         parts = partitioned(lines, "pk")

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from bootstrap.core.objects import ObjectReader
 from bootstrap.verify.compare import comparison, external_sort, partitions
 from bootstrap.verify.compare import spool as spools
 from bootstrap.verify.compare.comparison import Comparison, ComparisonProgress, compare
@@ -30,7 +31,6 @@ from bootstrap.verify.errors import (
 )
 from bootstrap.verify.exports.lines import image
 from bootstrap.verify.exports.manifest import Export
-from bootstrap.verify.exports.objects import Objects
 from bootstrap.verify.judge.attributes import Explained, explain
 from bootstrap.verify.judge.classify import Judgement
 from replicator.canonical import digest, key_digest
@@ -57,7 +57,7 @@ def compared(
 
 
 def explained(
-    objects: Objects, made: Comparison, differences: Iterable[Difference], **more: Any
+    objects: ObjectReader, made: Comparison, differences: Iterable[Difference], **more: Any
 ) -> Iterator[Explained]:
     judged = ((each, Judgement.DIFFERENCE) for each in differences)
     return (each for each, _ in explain(objects, made, judged, **more))
@@ -261,7 +261,7 @@ class Watched:
     streamed: list[str]
     most: int = 10**9
 
-    def __call__(self) -> Objects:
+    def __call__(self) -> ObjectReader:
         return self
 
     def read(self, bucket: str, key: str) -> bytes:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from bootstrap.core.facts import ItemRead
 from bootstrap.verify.judge.classify import FUZZ, Judgement
-from bootstrap.verify.judge.point_reads import PointReads, Read, ReadItem, ReadQueue, judge_read
+from bootstrap.verify.judge.point_reads import PointReads, ReadItem, ReadQueue, judge_read
 from replicator.canonical import digest, key_digest
 from replicator.change import Entry, Version
 from replicator.consumer.ledger import to_item
@@ -52,8 +53,8 @@ def test_a_key_differs_only_where_nothing_moved_since_its_first_read(
     expected: Judgement | None,
 ) -> None:
     first = ReadQueue({"pk": {"S": "k"}}, digest(OURS), AT)
-    seen = ReadItem(before, Read(theirs, AT), after)
-    assert judge_read(first, seen, Read(again, AT), FUZZ) is expected
+    seen = ReadItem(before, ItemRead(theirs, AT), after)
+    assert judge_read(first, seen, ItemRead(again, AT), FUZZ) is expected
 
 
 class Live:
@@ -115,12 +116,12 @@ class Live:
         live = self
 
         class Side:
-            def read(self, key: Mapping[str, Any]) -> Read:
+            def read(self, key: Mapping[str, Any]) -> ItemRead:
                 live.step()
                 found = getattr(live, side)[int(key["pk"]["S"])]
                 at = live.now // SECOND * SECOND
                 live.step()
-                return Read(found, at)
+                return ItemRead(found, at)
 
         return Side()
 
