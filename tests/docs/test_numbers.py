@@ -12,6 +12,6 @@ def said(document: str) -> str:
 
 
 def test_the_bill_has_its_date_and_what_fills_the_stream() -> None:
-    text = said("README.md")
+    text = said("docs/cost.md")
     assert cost_model.AS_OF in text
     assert f"about {cost_model.stream_gb_per_day(cost_model.EXAMPLE):.0f} GB a day" in text
