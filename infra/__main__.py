@@ -11,18 +11,18 @@ import pulumi
 from infra import package
 from infra.accounts import connect
 from infra.buffer import Buffer
-from infra.config import StackSettings
 from infra.consumer import ConsumerFunction, ConsumerRole
 from infra.ledger import LedgerTable
 from infra.monitoring.notifications import Notifications, TableAlarms, show
 from infra.operators import Operators
 from infra.outputs import outputs
 from infra.snapshot import SnapshotBucket
+from infra.stack_config import StackConfig
 from infra.table_stack import TableStack
 from infra.target_write_deny import TargetWriteDeny
 from infra.watchdog import WatchdogFunction
 
-settings = StackSettings.load(pulumi.Config())
+settings = StackConfig.load(pulumi.Config())
 archive = package.require(settings.lambda_archive)
 accounts = connect(settings)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from infra.config import AccountConfig, StackSettings
+from infra.stack_config import AccountConfig, StackConfig
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Accounts:
     target: aws.Provider
 
 
-def connect(settings: StackSettings) -> Accounts:
+def connect(settings: StackConfig) -> Accounts:
     tags = {
         "project": pulumi.get_project(),
         "stack": pulumi.get_stack(),

@@ -6,8 +6,8 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.accounts import Accounts
-from infra.config import AccountConfig, StackSettings, Table
 from infra.policies import KEY_ADMINISTRATION, Text, allow, document
+from infra.stack_config import AccountConfig, StackConfig, TableConfig
 
 MAX_RECORD_KIB = 10 * 1024
 """10 MiB, Kinesis's most: DynamoDB skips, for good, what is larger than the stream's limit."""
@@ -42,8 +42,8 @@ class Buffer(pulumi.ComponentResource):
 
     def __init__(
         self,
-        table: Table,
-        settings: StackSettings,
+        table: TableConfig,
+        settings: StackConfig,
         accounts: Accounts,
         *,
         reader: pulumi.Output[str],

@@ -10,10 +10,10 @@ import pulumi_aws as aws
 from infra.accounts import Accounts
 from infra.buckets import ObjectExpiry, PrivateBucket
 from infra.buffer import READING_ACTIONS, Buffer
-from infra.config import TRIM_HORIZON, StackSettings, Table
 from infra.ledger import LedgerTable
 from infra.package import Archive
 from infra.policies import Statement, allow, assumed_by_service, document, through
+from infra.stack_config import TRIM_HORIZON, StackConfig, TableConfig
 
 TIMEOUT_SECONDS = 120
 LOG_RETENTION_DAYS = 90
@@ -38,7 +38,7 @@ class ConsumerRole(pulumi.ComponentResource):
     arn: pulumi.Output[str]
     name: pulumi.Output[str]
 
-    def __init__(self, table: Table, accounts: Accounts) -> None:
+    def __init__(self, table: TableConfig, accounts: Accounts) -> None:
         name = f"{table.prefix}-consumer-role"
         super().__init__("replication:index:ConsumerRole", name)
         role = aws.iam.Role(
@@ -68,8 +68,8 @@ class ConsumerFunction(pulumi.ComponentResource):
 
     def __init__(
         self,
-        table: Table,
-        settings: StackSettings,
+        table: TableConfig,
+        settings: StackConfig,
         accounts: Accounts,
         *,
         role: ConsumerRole,

@@ -6,7 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.accounts import Accounts
-from infra.config import StackSettings, Table
+from infra.stack_config import StackConfig, TableConfig
 
 
 class LedgerTable(pulumi.ComponentResource):
@@ -15,7 +15,7 @@ class LedgerTable(pulumi.ComponentResource):
     arn: pulumi.Output[str]
     name: pulumi.Output[str]
 
-    def __init__(self, table: Table, settings: StackSettings, accounts: Accounts) -> None:
+    def __init__(self, table: TableConfig, settings: StackConfig, accounts: Accounts) -> None:
         name = f"{table.prefix}-ledger"
         super().__init__("replication:index:Ledger", name)
         ledger = aws.dynamodb.Table(

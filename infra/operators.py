@@ -8,11 +8,11 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.accounts import Accounts
-from infra.config import AccountConfig, StackSettings
 from infra.consumer import TARGET_ACTIONS as GUARD_ACTIONS
 from infra.policies import Condition, Statement, Text, allow, assumed_by, document, through
 from infra.policy_sizes import INLINE_POLICY_LIMIT
 from infra.snapshot import KEY_WRITE_ACTIONS, SnapshotBucket
+from infra.stack_config import AccountConfig, StackConfig
 from infra.table_stack import TableStack
 
 # --- The exporter, in the source account: it describes, exports and probes, and sees no item.
@@ -155,7 +155,7 @@ class Operators(pulumi.ComponentResource):
     target_reader: aws.iam.Role
     journal: aws.dynamodb.Table
 
-    def __init__(self, name: str, settings: StackSettings, accounts: Accounts) -> None:
+    def __init__(self, name: str, settings: StackConfig, accounts: Accounts) -> None:
         super().__init__("replication:index:Operators", name)
         self._name, self._settings, self._accounts = name, settings, accounts
         who = settings.operators

@@ -7,14 +7,14 @@ from typing import Any
 
 import pulumi
 
-from infra.config import StackSettings
 from infra.operators import Operators
 from infra.snapshot import SnapshotBucket
+from infra.stack_config import StackConfig
 from infra.table_stack import TableStack
 
 
 def outputs(
-    settings: StackSettings,
+    settings: StackConfig,
     operators: Operators,
     snapshot: SnapshotBucket,
     tables: Sequence[TableStack],

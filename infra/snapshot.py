@@ -7,8 +7,8 @@ import pulumi_aws as aws
 
 from infra.accounts import Accounts
 from infra.buckets import PrivateBucket
-from infra.config import StackSettings
 from infra.policies import KEY_ADMINISTRATION, allow, document, through
+from infra.stack_config import StackConfig
 
 # Amazon S3 User Guide, "Using server-side encryption with AWS KMS keys": an upload generates a data
 # key, and one in several parts decrypts it as well; a download decrypts it.
@@ -31,7 +31,7 @@ class SnapshotBucket(pulumi.ComponentResource):
     def __init__(
         self,
         name: str,
-        settings: StackSettings,
+        settings: StackConfig,
         accounts: Accounts,
         *,
         writer: pulumi.Output[str],
@@ -64,7 +64,7 @@ class SnapshotBucket(pulumi.ComponentResource):
     def _key(
         self,
         name: str,
-        settings: StackSettings,
+        settings: StackConfig,
         accounts: Accounts,
         writer: pulumi.Output[str],
         reader: pulumi.Output[str],

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from infra.buffer import Buffer
-from infra.config import Table
 from infra.consumer import ConsumerFunction
 from infra.ledger import LedgerTable
+from infra.stack_config import TableConfig
 
 
 @dataclass(frozen=True)
 class TableStack:
     """One table's boxes of the drawing."""
 
-    table: Table
+    table: TableConfig
     buffer: Buffer
     ledger: LedgerTable
     consumer: ConsumerFunction

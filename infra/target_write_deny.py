@@ -6,9 +6,9 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.accounts import Accounts
-from infra.config import StackSettings, Table
 from infra.consumer import ConsumerRole
 from infra.policies import Text, deny_to_all_but
+from infra.stack_config import StackConfig, TableConfig
 
 WRITES = (
     "dynamodb:BatchWriteItem",
@@ -31,8 +31,8 @@ class TargetWriteDeny(pulumi.ComponentResource):
 
     def __init__(
         self,
-        table: Table,
-        settings: StackSettings,
+        table: TableConfig,
+        settings: StackConfig,
         accounts: Accounts,
         *,
         consumer: ConsumerRole,

@@ -7,11 +7,11 @@ import pulumi_aws as aws
 
 from infra.accounts import Accounts
 from infra.buffer import MAX_RECORD_KIB, Buffer
-from infra.config import StackSettings
 from infra.consumer import LOG_RETENTION_DAYS, ConsumerFunction
 from infra.ledger import LedgerTable
 from infra.package import Archive
 from infra.policies import allow, assumed_by_service, document
+from infra.stack_config import StackConfig
 from infra.table_stack import TableStack
 
 INTERVAL_MINUTES = 5
@@ -41,7 +41,7 @@ class WatchdogFunction(pulumi.ComponentResource):
     def __init__(
         self,
         parts: TableStack,
-        settings: StackSettings,
+        settings: StackConfig,
         accounts: Accounts,
         archive: Archive,
     ) -> None:

@@ -9,12 +9,12 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.accounts import Accounts
-from infra.config import StackSettings
 from infra.consumer import TIMEOUT_SECONDS
 from infra.monitoring import dashboard
 from infra.monitoring.alarm import Alarm, AlarmInputs
 from infra.monitoring.alarm_settings import PLACES
 from infra.monitoring.alarms import alarms
+from infra.stack_config import StackConfig
 from infra.table_stack import TableStack
 
 
@@ -27,7 +27,7 @@ class AlarmPlace:
     provider: aws.Provider
 
 
-def places(settings: StackSettings, accounts: Accounts) -> dict[str, AlarmPlace]:
+def places(settings: StackConfig, accounts: Accounts) -> dict[str, AlarmPlace]:
     """Consumer and target are one place where source and target share their Region."""
     here, there = settings.source.region, settings.target.region
     return {
@@ -47,7 +47,7 @@ class Notifications(pulumi.ComponentResource):
 
     topics: Mapping[str, pulumi.Input[str]]
 
-    def __init__(self, name: str, settings: StackSettings, accounts: Accounts) -> None:
+    def __init__(self, name: str, settings: StackConfig, accounts: Accounts) -> None:
         super().__init__("replication:index:Notifications", name)
         given = settings.alarms.topics
         where = places(settings, accounts)
@@ -63,7 +63,7 @@ class Notifications(pulumi.ComponentResource):
         self.topics = topics
         self.register_outputs({"topics": dict(topics)})
 
-    def _topic(self, name: str, place: AlarmPlace, settings: StackSettings) -> pulumi.Output[str]:
+    def _topic(self, name: str, place: AlarmPlace, settings: StackConfig) -> pulumi.Output[str]:
         opts = pulumi.ResourceOptions(parent=self, provider=place.provider)
         # SNS's own default policy lets the account publish, and CloudWatch on its behalf.
         topic = aws.sns.Topic(name, region=place.region, opts=opts)
@@ -91,7 +91,7 @@ class TableAlarms(pulumi.ComponentResource):
     def __init__(
         self,
         parts: TableStack,
-        settings: StackSettings,
+        settings: StackConfig,
         accounts: Accounts,
         topics: Mapping[str, pulumi.Input[str]],
     ) -> None:
@@ -147,7 +147,7 @@ class TableAlarms(pulumi.ComponentResource):
 
 
 def show(
-    name: str, settings: StackSettings, accounts: Accounts, tables: Sequence[TableAlarms]
+    name: str, settings: StackConfig, accounts: Accounts, tables: Sequence[TableAlarms]
 ) -> None:
     """The stack's dashboard."""
     body = dashboard.body(

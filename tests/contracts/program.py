@@ -15,7 +15,7 @@ import yaml
 
 from bootstrap.core import errors
 from bootstrap.core.stack_outputs import parse as parse_outputs
-from infra.config import StackSettings
+from infra.stack_config import StackConfig
 from tests.contracts.shape import Read, Watched, shape
 from tests.support.infra.recording_engine import Deployment, Registered, record
 
@@ -215,7 +215,5 @@ def configuration_keys() -> list[str]:
     given = json.loads(json.dumps(RICH))
     given["alarms"]["emails"] = []
     for alarms_given in ({}, {"topics": TOPICS}):
-        StackSettings.parse(
-            Watched({**given, "alarms": {**given["alarms"], **alarms_given}}, asked)
-        )
+        StackConfig.parse(Watched({**given, "alarms": {**given["alarms"], **alarms_given}}, asked))
     return list(asked)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import textwrap
 
-from infra.config import Table
 from infra.consumer import TIMEOUT_SECONDS
 from infra.monitoring.alarm import Alarm, AlarmInputs
 from infra.monitoring.alarm_settings import Thresholds
 from infra.monitoring.alarms import alarms
+from infra.stack_config import TableConfig
 from replicator.watchdog import detectors
 
 PLACES = {
@@ -25,7 +25,7 @@ def every_alarm() -> tuple[Alarm, ...]:
         stack="STACK",
         source_table="SOURCE",
         target_table="TARGET",
-        ledger_retention_days=Table.ledger_retention_days,
+        ledger_retention_days=TableConfig.ledger_retention_days,
         timeout_seconds=TIMEOUT_SECONDS,
     )
     return alarms(inputs, Thresholds())

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.config import AccountConfig, OperatorsConfig, StackSettings, Table
 from infra.config_validation import ConfigReader
 from infra.monitoring.alarm_settings import PLACES, AlarmSettings, Thresholds
+from infra.stack_config import AccountConfig, OperatorsConfig, StackConfig, TableConfig
 from tests.docs.pages import ROOT
 
 EXAMPLE = ROOT / "infra" / "Pulumi.example.yaml"
@@ -44,9 +44,9 @@ class Key:
 
 
 SECTIONS: Mapping[str, tuple[str, type]] = {
-    "": ("The stack", StackSettings),
+    "": ("The stack", StackConfig),
     "source": ("`source` and `target`", AccountConfig),
-    "tables[]": ("`tables`: one entry for each table", Table),
+    "tables[]": ("`tables`: one entry for each table", TableConfig),
     "operators": ("`operators`", OperatorsConfig),
     "alarms": ("`alarms`", AlarmSettings),
     "alarms.topics": ("`alarms.topics`", AlarmSettings),
@@ -133,7 +133,7 @@ def _reads() -> Iterator[Key]:
         with pytest.MonkeyPatch.context() as patch:
             for method in _DESCRIBED:
                 _observe(patch, method, found)
-            StackSettings.parse({**values, "alarms": alarms})
+            StackConfig.parse({**values, "alarms": alarms})
         yield from found
 
 

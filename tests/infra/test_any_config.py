@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from infra.config import ConfigError, StackSettings
+from infra.config_validation import ConfigError
+from infra.stack_config import StackConfig
 from tests.support.infra.recording_engine import record
 
 REGIONS = st.sampled_from(["eu-west-1", "us-east-1", "ap-southeast-2", "us-gov-west-1"])
@@ -110,7 +111,7 @@ def test_any_valid_configuration_deploys(config: dict[str, Any], tmp_path: Path)
 def test_any_one_broken_value_is_told_as_one_mistake_under_its_own_key(
     config: dict[str, Any], nonsense: Any, data: st.DataObject
 ) -> None:
-    StackSettings.parse(config)
+    StackConfig.parse(config)
     places = [
         ((side, key), f"{side}.{key}") for side in ("source", "target") for key in config[side]
     ]
@@ -139,7 +140,7 @@ def test_any_one_broken_value_is_told_as_one_mistake_under_its_own_key(
         inner = inner[part]
     inner[path[-1]] = [nonsense] if key.endswith("[0]") else nonsense
     with pytest.raises(ConfigError) as raised:
-        StackSettings.parse(config)
+        StackConfig.parse(config)
     told = {mistake.key for mistake in raised.value.mistakes}
     # A stream whose mode is unreadable is taken for one on demand, which has no shards.
     also = {key.replace("streamMode", "shards")} if "streamMode" in key else set()

@@ -13,10 +13,11 @@ from uuid import NAMESPACE_URL, uuid5
 import pytest
 
 from infra import package
-from infra.config import ConfigError, StackSettings, operator_policy_sizes
+from infra.config_validation import ConfigError
 from infra.operators import fits_into_a_role
 from infra.policies import KEY_ADMINISTRATION
 from infra.policy_sizes import INLINE_POLICY_LIMIT
+from infra.stack_config import StackConfig, operator_policy_sizes
 from tests.infra.least_privilege import dry_run_policies, justifications
 from tests.support.infra.recording_engine import CONFIG, SOURCE, Deployment, record, statements
 
@@ -328,7 +329,7 @@ def test_the_sizes_that_the_configuration_is_judged_by_are_those_of_the_policies
         len("".join(declared.policy(f"replication-{role}-grants").document.split()))
         for role in ("exporter", "importer", "operator-source", "operator-target")
     ]
-    assert operator_policy_sizes(StackSettings.parse(config)) == tuple(sizes[:2])
+    assert operator_policy_sizes(StackConfig.parse(config)) == tuple(sizes[:2])
     assert max(sizes[2:]) < max(sizes[:2])
 
 
@@ -336,9 +337,9 @@ def test_the_sizes_that_the_configuration_is_judged_by_are_those_of_the_policies
 def test_more_tables_than_iam_lets_a_role_name_are_a_mistake_of_the_configuration(
     length: int, fits: int
 ) -> None:
-    StackSettings.parse({**CONFIG, "tables": tables(fits, length=length)})
+    StackConfig.parse({**CONFIG, "tables": tables(fits, length=length)})
     with pytest.raises(ConfigError) as raised:
-        StackSettings.parse({**CONFIG, "tables": tables(fits + 1, length=length)})
+        StackConfig.parse({**CONFIG, "tables": tables(fits + 1, length=length)})
     [mistake] = raised.value.mistakes
     assert (mistake.key, mistake.got) == ("tables", str(fits + 1))
     assert f"up to {fits} tables" in mistake.allowed

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from infra.config import PROJECT_ROOT, StackSettings
 from infra.local import program
 from infra.monitoring.alarm_settings import Thresholds, key_of
+from infra.stack_config import PROJECT_ROOT, StackConfig
 from tests.support.infra.recording_engine import CONFIG, record
 
 PREFIX = f"{program.PROJECT}:"
@@ -42,7 +42,7 @@ def test_the_project_is_the_one_that_the_program_and_the_local_cloud_speak_of() 
 
 def test_the_defaults_that_pulumi_shows_are_those_that_the_program_uses() -> None:
     shown = {key: value["default"] for key, value in project()["config"].items()}
-    settings = StackSettings.parse(CONFIG)
+    settings = StackConfig.parse(CONFIG)
     assert shown == {
         "protect": settings.protect,
         "retentionHours": settings.retention_hours,

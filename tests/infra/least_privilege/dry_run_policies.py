@@ -16,8 +16,8 @@ from uuid import NAMESPACE_URL, uuid5
 
 import pulumi
 
-from infra.config import Table
 from infra.local import program
+from infra.stack_config import TableConfig
 from tests.infra.least_privilege.declared import Created, Declared, from_resources
 from tests.infra.least_privilege.needs import Need
 from tests.support.infra.recording_engine import stand_in_archive
@@ -114,8 +114,8 @@ def moved(
         lane = _Lane(
             {**declared.arns, **_tables(config, mine)},
             {**there.declared.arns, **_tables(there.config, table)},
-            (Table(mine["source"], "").prefix, Table(table["source"], "").prefix),
-            (Table(mine["source"], "").slug, Table(table["source"], "").slug),
+            (TableConfig(mine["source"], "").prefix, TableConfig(table["source"], "").prefix),
+            (TableConfig(mine["source"], "").slug, TableConfig(table["source"], "").slug),
             there.config["target"]["region"],
         )
         yield from (lane.moved(need) for need in recorded)

@@ -10,12 +10,13 @@ from typing import Any
 import pulumi
 import pytest
 
-from infra.config import ConfigError, StackSettings, Table
+from infra.config_validation import ConfigError
+from infra.stack_config import StackConfig, TableConfig
 from tests.support.infra.recording_engine import CONFIG, SOURCE, TARGET, record
 
 
-def parse(**changes: Any) -> StackSettings:
-    return StackSettings.parse({**CONFIG, **changes})
+def parse(**changes: Any) -> StackConfig:
+    return StackConfig.parse({**CONFIG, **changes})
 
 
 def table(**settings: Any) -> dict[str, Any]:
@@ -187,7 +188,7 @@ def test_a_mistake_is_told_with_its_key_what_is_allowed_and_how_to_mend_it(
     changes: Mapping[str, Any], key: str, allowed: str, mend: str
 ) -> None:
     with pytest.raises(ConfigError) as raised:
-        StackSettings.parse({**CONFIG, **changes})
+        StackConfig.parse({**CONFIG, **changes})
     [mistake] = raised.value.mistakes
     assert mistake.key == key
     assert allowed in mistake.allowed
@@ -232,7 +233,7 @@ def test_the_same_name_elsewhere_is_no_clash() -> None:
 
 def test_without_settings_a_table_gets_the_documented_defaults() -> None:
     settings = parse(tables=[{"source": "orders", "target": "copy"}])
-    assert settings.tables == (Table("orders", "copy"),)
+    assert settings.tables == (TableConfig("orders", "copy"),)
     assert (settings.retention_hours, settings.protect) == (8760, True)
     assert settings.lambda_archive.parts[-2:] == ("build", "lambda")
 
@@ -267,7 +268,7 @@ def test_the_running_stacks_values_are_read_unknown_ones_included() -> None:
         }
     )
     with pytest.raises(ConfigError) as raised:
-        StackSettings.load(pulumi.Config("dynamodb-replication"))
+        StackConfig.load(pulumi.Config("dynamodb-replication"))
     assert [mistake.key for mistake in raised.value.mistakes] == ["colour"]
 
 

@@ -15,11 +15,9 @@ import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
 
 from infra import policy_sizes
-from infra.config_validation import ConfigError, ConfigErrors, ConfigReader
+from infra.config_validation import ConfigErrors, ConfigReader
 from infra.monitoring import alarm_settings
 from infra.monitoring.alarm_settings import AlarmSettings
-
-__all__ = ["AccountConfig", "ConfigError", "OperatorsConfig", "StackSettings", "Table"]
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
@@ -68,7 +66,7 @@ class AccountConfig:
 
 
 @dataclass(frozen=True)
-class Table:
+class TableConfig:
     """One table that is replicated, and how."""
 
     source: str
@@ -145,12 +143,12 @@ class OperatorsConfig:
 
 
 @dataclass(frozen=True)
-class StackSettings:
+class StackConfig:
     """A whole stack: one pair of accounts and the tables replicated between them."""
 
     source: AccountConfig
     target: AccountConfig
-    tables: tuple[Table, ...]
+    tables: tuple[TableConfig, ...]
     operators: OperatorsConfig
     retention_hours: int = LONGEST_RETENTION_HOURS
     """How long the stream keeps a change. 8760 (365 days): exports and outages may take long."""
@@ -166,7 +164,7 @@ class StackSettings:
     """Who hears of alarms, and from when on they fire."""
 
     @classmethod
-    def load(cls, config: pulumi.Config) -> StackSettings:
+    def load(cls, config: pulumi.Config) -> StackConfig:
         """Reads the running stack's configuration.
 
         Raises:
@@ -175,7 +173,7 @@ class StackSettings:
         return cls.parse(_values_of(config))
 
     @classmethod
-    def parse(cls, values: Mapping[str, Any]) -> StackSettings:
+    def parse(cls, values: Mapping[str, Any]) -> StackConfig:
         """Checks plain values, as a YAML or JSON reader returns them.
 
         Raises:
@@ -266,7 +264,7 @@ def _account(top: ConfigReader, name: str) -> AccountConfig:
     return account
 
 
-def _tables(top: ConfigReader) -> tuple[Table, ...]:
+def _tables(top: ConfigReader) -> tuple[TableConfig, ...]:
     mend = "list each table as: - {source: orders, target: orders}"
     return tuple(
         _table(top.as_section(f"tables[{n}]", value, mend))
@@ -274,12 +272,12 @@ def _tables(top: ConfigReader) -> tuple[Table, ...]:
     )
 
 
-def _table(section: ConfigReader) -> Table:
+def _table(section: ConfigReader) -> TableConfig:
     names = "3 to 255 letters, digits, underscores, hyphens and dots"
     source = section.text(
         "source", TABLE_NAME, names, "name the existing table (the name, not the ARN)"
     )
-    table = Table(
+    table = TableConfig(
         source=source,
         target=section.text(
             "target",
@@ -288,36 +286,40 @@ def _table(section: ConfigReader) -> Table:
             "name the table that the import shall create (the name, not the ARN)",
             default=source,
         ),
-        ordering=section.choice("ordering", ORDERINGS, default=Table.ordering),
-        stream_mode=section.choice("streamMode", STREAM_MODES, default=Table.stream_mode),
+        ordering=section.choice("ordering", ORDERINGS, default=TableConfig.ordering),
+        stream_mode=section.choice("streamMode", STREAM_MODES, default=TableConfig.stream_mode),
         shards=section.optional_number("shards", 1, 10_000, "shards"),
         parallelization_factor=section.whole_number(
-            "parallelizationFactor", 1, 10, "invocations", default=Table.parallelization_factor
+            "parallelizationFactor",
+            1,
+            10,
+            "invocations",
+            default=TableConfig.parallelization_factor,
         ),
         batch_size=section.whole_number(
-            "batchSize", 1, 10_000, "records", default=Table.batch_size
+            "batchSize", 1, 10_000, "records", default=TableConfig.batch_size
         ),
         batch_window=section.whole_number(
-            "batchWindow", 0, 300, "seconds", default=Table.batch_window
+            "batchWindow", 0, 300, "seconds", default=TableConfig.batch_window
         ),
-        memory=section.whole_number("memory", 128, 10_240, "MiB", default=Table.memory),
+        memory=section.whole_number("memory", 128, 10_240, "MiB", default=TableConfig.memory),
         reserved_concurrency=section.optional_number(
             "reservedConcurrency", 1, 10_000, "invocations"
         ),
         ledger_retention_days=section.whole_number(
-            "ledgerRetentionDays", 8, 3650, "days", default=Table.ledger_retention_days
+            "ledgerRetentionDays", 8, 3650, "days", default=TableConfig.ledger_retention_days
         ),
         quarantine_burst=section.whole_number(
-            "quarantineBurst", 1, 10_000, "records", default=Table.quarantine_burst
+            "quarantineBurst", 1, 10_000, "records", default=TableConfig.quarantine_burst
         ),
         start_at=section.text(
             "startAt",
             START,
             "TRIM_HORIZON, or a moment in UTC such as 2026-11-23T10:00:00Z",
             "leave it out, unless a runbook of the README tells you to set it",
-            default=Table.start_at,
+            default=TableConfig.start_at,
         ),
-        deny_other_writers=section.flag("denyOtherWriters", default=Table.deny_other_writers),
+        deny_other_writers=section.flag("denyOtherWriters", default=TableConfig.deny_other_writers),
         source_key=_key(section, "sourceKeyArn"),
         target_key=_key(section, "targetKeyArn"),
     )
@@ -398,7 +400,7 @@ def _tags(top: ConfigReader) -> dict[str, str]:
     return {key: str(value) for key, value in section.values.items()}
 
 
-def _refuse_clashes(settings: StackSettings, mistakes: ConfigErrors) -> None:
+def _refuse_clashes(settings: StackConfig, mistakes: ConfigErrors) -> None:
     """What no value is guilty of alone."""
     sides: Sequence[tuple[str, str]] = (
         ("source", "a table streams its changes to one stream only, so it is replicated once"),
@@ -436,7 +438,7 @@ def _refuse_clashes(settings: StackSettings, mistakes: ConfigErrors) -> None:
             )
 
 
-def _refuse_too_many(settings: StackSettings, mistakes: ConfigErrors) -> None:
+def _refuse_too_many(settings: StackConfig, mistakes: ConfigErrors) -> None:
     """As many tables as the operators' roles can name; which depends on how long the names are."""
     count = len(settings.tables)
     while (
@@ -453,7 +455,7 @@ def _refuse_too_many(settings: StackSettings, mistakes: ConfigErrors) -> None:
         )
 
 
-def operator_policy_sizes(settings: StackSettings, count: int | None = None) -> tuple[int, int]:
+def operator_policy_sizes(settings: StackConfig, count: int | None = None) -> tuple[int, int]:
     """Characters of the exporter's and the importer's policy, for the first tables or for all."""
     lanes = [
         policy_sizes.PolicySizeInputs(
