@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import pulumi
 
-from infra import package
+from infra import engine_config, package
 from infra.accounts import connect
 from infra.buffer import Buffer
 from infra.consumer import ConsumerFunction, ConsumerRole
@@ -17,12 +17,11 @@ from infra.monitoring.notifications import Notifications, TableAlarms, show
 from infra.operators import Operators
 from infra.outputs import outputs
 from infra.snapshot import SnapshotBucket
-from infra.stack_config import StackConfig
 from infra.table_stack import TableStack
 from infra.target_write_deny import TargetWriteDeny
 from infra.watchdog import WatchdogFunction
 
-settings = StackConfig.load(pulumi.Config())
+settings = engine_config.load(pulumi.Config())
 archive = package.require(settings.lambda_archive)
 accounts = connect(settings)
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from infra.stack_config import AccountConfig, StackConfig
+from infra.account_config import AccountConfig
+from infra.stack_config import StackConfig
 
 
 @dataclass(frozen=True)

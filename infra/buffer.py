@@ -5,9 +5,12 @@ from __future__ import annotations
 import pulumi
 import pulumi_aws as aws
 
+from infra.account_config import AccountConfig
 from infra.accounts import Accounts
+from infra.partitions import endpoint
 from infra.policies import KEY_ADMINISTRATION, Text, allow, document
-from infra.stack_config import AccountConfig, StackConfig, TableConfig
+from infra.stack_config import StackConfig
+from infra.table_config import TableConfig
 
 MAX_RECORD_KIB = 10 * 1024
 """10 MiB, Kinesis's most: DynamoDB skips, for good, what is larger than the stream's limit."""
@@ -116,7 +119,7 @@ def key_policy(source: AccountConfig, reader: Text) -> pulumi.Output[str]:
             principal=source.root_arn,
             when={
                 "StringEquals": {
-                    "kms:ViaService": f"kinesis.{source.region}.amazonaws.com",
+                    "kms:ViaService": endpoint("kinesis", source.region),
                     "kms:CallerAccount": source.account_id,
                 }
             },

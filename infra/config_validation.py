@@ -1,4 +1,4 @@
-"""Reads a mapping of settings and collects every mistake in it, not only the first."""
+"""A reader of settings that collects every mistake, not only the first."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ NOT_GIVEN: Final = object()
 
 @dataclass(frozen=True)
 class Mistake:
-    """One value that can never deploy: where it is, what it is, what it may be, how to mend it."""
+    """One value that can never deploy: its key, what it is, what it may be, and the fix."""
 
     key: str
     got: str
     allowed: str
-    mend: str
+    fix: str
 
     def __str__(self) -> str:
-        return f"{self.key}: got {self.got}; allowed: {self.allowed}.\n    Try: {self.mend}"
+        return f"{self.key}: got {self.got}; allowed: {self.allowed}.\n    Try: {self.fix}"
 
 
 class ConfigError(ValueError):
@@ -38,13 +38,13 @@ class ConfigError(ValueError):
 
 @dataclass
 class ConfigErrors:
-    """What was found so far."""
+    """The mistakes found so far."""
 
     found: list[Mistake] = field(default_factory=list)
 
-    def add(self, key: str, got: object, allowed: str, mend: str) -> None:
+    def add(self, key: str, got: object, allowed: str, fix: str) -> None:
         shown = "nothing" if got is NOT_GIVEN else json.dumps(got, default=str)
-        self.found.append(Mistake(key, shown, allowed, mend))
+        self.found.append(Mistake(key, shown, allowed, fix))
 
     def raise_if_any(self) -> None:
         if self.found:
@@ -55,8 +55,9 @@ class ConfigErrors:
 class ConfigReader:
     """One mapping of the configuration. Each read checks a value and marks its key as known.
 
-    A read that finds a mistake notes it and returns a stand-in of the right type, so that reading
-    goes on; the stand-in is never used, because the mistakes are raised before anything is built.
+    A read that finds a mistake records it and returns a placeholder of the right type, so that
+    reading continues. The placeholder is never used: the mistakes are raised before anything is
+    built.
     """
 
     path: str
@@ -73,19 +74,19 @@ class ConfigReader:
         return NOT_GIVEN if value is None else value
 
     def text(
-        self, name: str, pattern: str, allowed: str, mend: str, *, default: str | None = None
+        self, name: str, pattern: str, allowed: str, fix: str, *, default: str | None = None
     ) -> str:
-        """A string that matches `pattern` whole. Without a default it is required."""
+        """Read a string that matches `pattern` whole. Without a default it is required."""
         value = self.raw(name)
         if value is NOT_GIVEN and default is not None:
             return default
         if not (isinstance(value, str) and re.fullmatch(pattern, value)):
-            self.mistakes.add(self.key(name), value, allowed, mend)
+            self.mistakes.add(self.key(name), value, allowed, fix)
             return default or ""
         return value
 
-    def optional_text(self, name: str, pattern: str, allowed: str, mend: str) -> str | None:
-        return self.text(name, pattern, allowed, mend, default="") or None
+    def optional_text(self, name: str, pattern: str, allowed: str, fix: str) -> str | None:
+        return self.text(name, pattern, allowed, fix, default="") or None
 
     def whole_number(self, name: str, low: int, high: int, unit: str, *, default: int) -> int:
         value = self.raw(name)
@@ -131,31 +132,31 @@ class ConfigReader:
             return default
         return value
 
-    def section(self, name: str, mend: str, *, required: bool = True) -> ConfigReader:
-        """A nested mapping; an empty one where it is optional and absent, or a mistake."""
+    def section(self, name: str, fix: str, *, required: bool = True) -> ConfigReader:
+        """Read a nested mapping; empty where it is optional and absent, or a mistake."""
         value = self.raw(name)
         if value is NOT_GIVEN and not required:
             value = {}
-        return self.as_section(self.key(name), value, mend)
+        return self.as_section(self.key(name), value, fix)
 
-    def as_section(self, path: str, value: object, mend: str) -> ConfigReader:
+    def as_section(self, path: str, value: object, fix: str) -> ConfigReader:
         if isinstance(value, Mapping):
             return ConfigReader(path, value, self.mistakes)
-        self.mistakes.add(path, value, "a mapping of settings", mend)
-        return Unreadable(path, {}, self.mistakes)
+        self.mistakes.add(path, value, "a mapping of settings", fix)
+        return UnreadableSection(path, {}, self.mistakes)
 
-    def sequence(self, name: str, mend: str, *, required: bool = False) -> list[Any]:
+    def sequence(self, name: str, fix: str, *, required: bool = False) -> list[Any]:
         value = self.raw(name)
         if value is NOT_GIVEN and not required:
             return []
         if not isinstance(value, list) or (required and not value):
             allowed = "a list of at least one entry" if required else "a list"
-            self.mistakes.add(self.key(name), value, allowed, mend)
+            self.mistakes.add(self.key(name), value, allowed, fix)
             return []
         return value
 
     def refuse_unknown_keys(self) -> None:
-        """To be called after every known key has been read."""
+        """Report keys that no read has asked for. Call it last."""
         for name in self.values.keys() - self.known:
             guess = nearest(name, self.known)
             self.mistakes.add(
@@ -166,17 +167,17 @@ class ConfigReader:
             )
 
 
-class Unreadable(ConfigReader):
-    """Stands in for what was no mapping: that is reported, and its keys are not missed too."""
+class UnreadableSection(ConfigReader):
+    """Replaces a value that is no mapping, so that its missing keys are not reported too."""
 
     def text(
-        self, name: str, pattern: str, allowed: str, mend: str, *, default: str | None = None
+        self, name: str, pattern: str, allowed: str, fix: str, *, default: str | None = None
     ) -> str:
         return default or ""
 
 
 def nearest(name: str, among: Iterable[str]) -> str | None:
-    """The known name that `name` was probably meant to be."""
+    """Return the known name that `name` was probably meant to be."""
     by_lower = {known.lower(): known for known in among}
     close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[close[0]] if close else None

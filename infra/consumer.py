@@ -13,7 +13,8 @@ from infra.buffer import READING_ACTIONS, Buffer
 from infra.ledger import LedgerTable
 from infra.package import Archive
 from infra.policies import Statement, allow, assumed_by_service, document, through
-from infra.stack_config import TRIM_HORIZON, StackConfig, TableConfig
+from infra.stack_config import StackConfig
+from infra.table_config import TRIM_HORIZON, TableConfig
 
 TIMEOUT_SECONDS = 120
 LOG_RETENTION_DAYS = 90

@@ -6,7 +6,8 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.accounts import Accounts
-from infra.stack_config import StackConfig, TableConfig
+from infra.stack_config import StackConfig
+from infra.table_config import TableConfig
 
 
 class LedgerTable(pulumi.ComponentResource):

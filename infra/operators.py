@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import pulumi
 import pulumi_aws as aws
 
+from infra.account_config import AccountConfig
 from infra.accounts import Accounts
 from infra.consumer import TARGET_ACTIONS as GUARD_ACTIONS
 from infra.policies import Condition, Statement, Text, allow, assumed_by, document, through
 from infra.policy_sizes import INLINE_POLICY_LIMIT
 from infra.snapshot import KEY_WRITE_ACTIONS, SnapshotBucket
-from infra.stack_config import AccountConfig, StackConfig
+from infra.stack_config import StackConfig
 from infra.table_stack import TableStack
 
 # --- The exporter, in the source account: it describes, exports and probes, and sees no item.
@@ -340,8 +341,7 @@ def objects(bucket_arn: pulumi.Output[str], prefix: str = "") -> pulumi.Output[s
 
 def import_log_arn(target: AccountConfig) -> str:
     """The log groups that ImportTable writes to, and their streams. Their names are AWS's."""
-    place = f"{target.partition}:logs:{target.region}:{target.account_id}"
-    return f"arn:{place}:log-group:/aws-dynamodb/*"
+    return target.arn("logs", "log-group:/aws-dynamodb/*")
 
 
 def fits_into_a_role(policy: str) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pulumi
 
+from infra.partitions import endpoint
+
 Statement = dict[str, Any]
 Text = str | pulumi.Output[str]
 Condition = Mapping[str, Mapping[str, Text]]
@@ -53,7 +55,7 @@ def allow(
 
 def through(service: str, region: str) -> Condition:
     """A Condition: the key is used by a service on the caller's behalf, never by the caller."""
-    return {"StringEquals": {"kms:ViaService": f"{service}.{region}.amazonaws.com"}}
+    return {"StringEquals": {"kms:ViaService": endpoint(service, region)}}
 
 
 def document(*statements: Statement) -> pulumi.Output[str]:

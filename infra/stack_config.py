@@ -1,8 +1,11 @@
-"""The stack configuration: read once, checked whole, before any resource exists."""
+"""The stack configuration, checked whole before any resource exists.
+
+Both readers of a stack file use it: the Pulumi program and `bootstrap plan --config`. It imports
+neither Pulumi nor boto3.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections import Counter
@@ -11,27 +14,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pulumi
-from pulumi.runtime.config import CONFIG, get_config_env
-
-from infra import policy_sizes
-from infra.config_validation import ConfigErrors, ConfigReader
+from infra import policy_sizes, stack_file
+from infra.account_config import AccountConfig, read_account
+from infra.config_validation import ConfigError, ConfigErrors, ConfigReader
 from infra.monitoring import alarm_settings
 from infra.monitoring.alarm_settings import AlarmSettings
+from infra.table_config import TableConfig, read_tables
 
+__all__ = ["ConfigError", "OperatorsConfig", "StackConfig", "TableConfig", "value_of"]
+
+PROJECT = "dynamodb-replication"
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+LONGEST_RETENTION_HOURS = 8760
+"""365 days, the most that Kinesis offers."""
 
-ORDERINGS = ("ledger",)
-STREAM_MODES = ("ON_DEMAND", "PROVISIONED")
-LONGEST_RETENTION_HOURS = 8760  # 365 days, the most that Kinesis offers
-
-ACCOUNT_ID = r"[0-9]{12}"
-REGION = r"[a-z]{2}(-[a-z]+)+-[0-9]"
-TABLE_NAME = r"[A-Za-z0-9_.-]{3,255}"
-TRIM_HORIZON = "TRIM_HORIZON"
-START = rf"{TRIM_HORIZON}|20[0-9]{{2}}-[0-9]{{2}}-[0-9]{{2}}T[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}Z"
-KEY_ARN = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[\w-]+"
-ROLE_ARN = r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+"
 WHOLE_ACCOUNT = "account"
 PRINCIPAL = (
     rf"{WHOLE_ACCOUNT}|arn:aws[a-z-]*:iam::[0-9]{{12}}:(root|role/[\w+=,.@/-]+|user/[\w+=,.@/-]+)"
@@ -39,104 +35,18 @@ PRINCIPAL = (
 
 
 @dataclass(frozen=True)
-class AccountConfig:
-    """One side of the replication: where it is, and how Pulumi gets in."""
-
-    account_id: str
-    """Twelve digits. A string: YAML reads 012345678901 as a number, without the zero."""
-    region: str
-    profile: str | None = None
-    """A profile of the AWS configuration file. None: the credentials of the environment."""
-    role_arn: str | None = None
-    """A role to assume from those credentials. None: they are used as they are."""
-
-    @property
-    def partition(self) -> str:
-        if self.region.startswith("cn-"):
-            return "aws-cn"
-        return "aws-us-gov" if self.region.startswith("us-gov-") else "aws"
-
-    @property
-    def root_arn(self) -> str:
-        """The account itself as a principal: whoever its own IAM policies let."""
-        return f"arn:{self.partition}:iam::{self.account_id}:root"
-
-    def table_arn(self, name: str) -> str:
-        return f"arn:{self.partition}:dynamodb:{self.region}:{self.account_id}:table/{name}"
-
-
-@dataclass(frozen=True)
-class TableConfig:
-    """One table that is replicated, and how."""
-
-    source: str
-    """Name of the existing table in the source account. It is never scanned and never written."""
-    target: str
-    """Name that the import will create in the target account. The table must not exist before."""
-    ordering: str = "ledger"
-    """How the newer of two changes is told. `ledger`: target items equal the source's."""
-    stream_mode: str = "ON_DEMAND"
-    """ON_DEMAND follows the load; PROVISIONED is cheaper under a steady one, and needs `shards`."""
-    shards: int | None = None
-    """Shards of a PROVISIONED stream. None for ON_DEMAND."""
-    parallelization_factor: int = 1
-    """Invocations per shard at a time. 1: more costs more probes; only growing lag needs it."""
-    batch_size: int = 500
-    """Most records per invocation. 500: enough to fold changes of a hot key into one write."""
-    batch_window: int = 0
-    """Seconds to wait for a fuller batch. 0: lag before price."""
-    memory: int = 1769
-    """MiB of the function. 1769: what AWS documents as one full vCPU; decoding is bound by it."""
-    reserved_concurrency: int | None = None
-    """Concurrent invocations, kept for this table and its most. None: the account's shared pool."""
-    ledger_retention_days: int = 30
-    """Days an entry outlives its change. Never under 8: DynamoDB retries a delivery for 168 h."""
-    quarantine_burst: int = 10
-    """Records of an invocation, or of ten minutes, that may go to quarantine whatever their share.
-    More, and more than a tenth, are a systematic fault: the lane waits. 10: exceptions are few."""
-    start_at: str = TRIM_HORIZON
-    """Where a new mapping begins to read: the oldest record, or the records that arrived since a
-    moment (UTC, 2026-11-23T10:00:00Z). Changing it replaces the mapping: see the README's runbook.
-    """
-    deny_other_writers: bool = False
-    """Whether a policy on the target table keeps out all writers but this stack. It needs the
-    table, so it is set once the import has made it.
-    """
-    source_key: str | None = None
-    """ARN of the customer-managed key of the source table, which the exporter decrypts with. None:
-    AWS's own key. The target never needs it.
-    """
-    target_key: str | None = None
-    """ARN of the customer-managed key that the import shall encrypt the target table with. None: as
-    the source where that is AWS's key.
-    """
-
-    @property
-    def slug(self) -> str:
-        """A name for this table's resources that every service accepts (S3 is the strictest)."""
-        plain = re.sub(r"[^a-z0-9]+", "-", self.source.lower()).strip("-")[:24].strip("-")
-        if plain == self.source:
-            return plain
-        # Two names may shorten to the same: a digest of the whole one keeps them apart.
-        return f"{plain or 'table'}-{hashlib.sha256(self.source.encode()).hexdigest()[:6]}"
-
-    @property
-    def prefix(self) -> str:
-        """How this table's resources are named. The longest still fits into IAM's 64 letters."""
-        return f"replicate-{self.slug}"
-
-
-@dataclass(frozen=True)
 class OperatorsConfig:
-    """Who may assume the operators' roles of a side: its exporter or importer, and its reader.
+    """The principals that may assume the operators' roles in each account.
 
-    There is no default: a role that an operator did not think of should be nobody's.
+    There is no default: a role that its owner did not think of should belong to no one.
     """
 
     source: tuple[str, ...]
+    """For the exporter and the reader."""
     target: tuple[str, ...]
+    """For the importer and the reader."""
     external_id: str | None = None
-    """Shared word that an assuming caller must present. None: not asked for."""
+    """A shared word that a caller must present. None: not required."""
     read_items: bool = False
     """Whether both roles may read single items, for `verify --read-source`. False: the exporter
     sees no item of the source (C5)."""
@@ -161,31 +71,33 @@ class StackConfig:
     tags: Mapping[str, str] = field(default_factory=dict)
     """Put on every resource that takes tags."""
     alarms: AlarmSettings = field(default_factory=AlarmSettings)
-    """Who hears of alarms, and from when on they fire."""
+    """The addresses that alarms notify, and their thresholds."""
 
     @classmethod
-    def load(cls, config: pulumi.Config) -> StackConfig:
-        """Reads the running stack's configuration.
+    def read(cls, path: Path) -> StackConfig:
+        """Read a stack file, `Pulumi.STACK.yaml`.
 
         Raises:
+            OSError, ValueError: the file cannot be read, or is no stack file.
             ConfigError: naming every mistake at once.
         """
-        return cls.parse(_values_of(config))
+        found = stack_file.read(path, PROJECT)
+        return cls.parse({key: value_of(value) for key, value in found.items()})
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> StackConfig:
-        """Checks plain values, as a YAML or JSON reader returns them.
+        """Check plain values, as a YAML or JSON reader returns them.
 
         Raises:
             ConfigError: naming every mistake at once.
         """
         mistakes = ConfigErrors()
         top = ConfigReader("", values, mistakes)
-        source, target = _account(top, "source"), _account(top, "target")
-        settings = cls(
+        source, target = read_account(top, "source"), read_account(top, "target")
+        config = cls(
             source=source,
             target=target,
-            tables=_tables(top),
+            tables=read_tables(top),
             operators=_operators(top, source, target),
             retention_hours=top.whole_number(
                 "retentionHours", 24, LONGEST_RETENTION_HOURS, "hours", default=cls.retention_hours
@@ -207,147 +119,25 @@ class StackConfig:
             ),
         )
         top.refuse_unknown_keys()
-        _refuse_clashes(settings, mistakes)
-        if not mistakes.found:  # a size is told of what can be deployed otherwise
-            _refuse_too_many(settings, mistakes)
+        _refuse_duplicates(config, mistakes)
+        _refuse_keys_of_other_places(config, mistakes)
+        _refuse_source_as_target(config, mistakes)
+        if not mistakes.found:  # the size of a policy says something only of a valid stack
+            _refuse_too_many_tables(config, mistakes)
         mistakes.raise_if_any()
-        return settings
+        return config
 
 
-def _values_of(config: pulumi.Config) -> dict[str, Any]:
-    """Every value of the project, unknown ones included. Pulumi hands over strings, of JSON."""
-    prefix = f"{config.name}:"
-    texts = {**get_config_env(), **CONFIG.get()}
-    return {
-        key.removeprefix(prefix): _json_or_text(value)
-        for key, value in texts.items()
-        if key.startswith(prefix)
-    }
+def value_of(given: Any) -> Any:
+    """Return a top-level value as the program sees it.
 
-
-def _json_or_text(value: Any) -> Any:
+    `pulumi config set` writes text, also for true and 48, and the engine passes everything on as
+    text: JSON where it is JSON.
+    """
     try:
-        return json.loads(value)
+        return json.loads(given)
     except (TypeError, ValueError):
-        return value
-
-
-def _account(top: ConfigReader, name: str) -> AccountConfig:
-    section = top.section(
-        name,
-        f'write {name}: {{accountId: "111111111111", region: eu-west-1}}, with your own values',
-    )
-    account = AccountConfig(
-        account_id=section.text(
-            "accountId",
-            ACCOUNT_ID,
-            "a quoted string of 12 digits",
-            'put the number in quotes: YAML drops a leading zero. accountId: "111111111111"',
-        ),
-        region=section.text(
-            "region", REGION, "the name of an AWS Region", "use a name such as eu-west-1"
-        ),
-        profile=section.optional_text(
-            "profile",
-            r"\S+",
-            "the name of a profile in the AWS configuration file",
-            "use a name that `aws configure list-profiles` shows, or leave it out",
-        ),
-        role_arn=section.optional_text(
-            "roleArn",
-            ROLE_ARN,
-            "the ARN of a role",
-            "use arn:aws:iam::ACCOUNT:role/NAME, or leave it out",
-        ),
-    )
-    section.refuse_unknown_keys()
-    return account
-
-
-def _tables(top: ConfigReader) -> tuple[TableConfig, ...]:
-    mend = "list each table as: - {source: orders, target: orders}"
-    return tuple(
-        _table(top.as_section(f"tables[{n}]", value, mend))
-        for n, value in enumerate(top.sequence("tables", mend, required=True))
-    )
-
-
-def _table(section: ConfigReader) -> TableConfig:
-    names = "3 to 255 letters, digits, underscores, hyphens and dots"
-    source = section.text(
-        "source", TABLE_NAME, names, "name the existing table (the name, not the ARN)"
-    )
-    table = TableConfig(
-        source=source,
-        target=section.text(
-            "target",
-            TABLE_NAME,
-            names,
-            "name the table that the import shall create (the name, not the ARN)",
-            default=source,
-        ),
-        ordering=section.choice("ordering", ORDERINGS, default=TableConfig.ordering),
-        stream_mode=section.choice("streamMode", STREAM_MODES, default=TableConfig.stream_mode),
-        shards=section.optional_number("shards", 1, 10_000, "shards"),
-        parallelization_factor=section.whole_number(
-            "parallelizationFactor",
-            1,
-            10,
-            "invocations",
-            default=TableConfig.parallelization_factor,
-        ),
-        batch_size=section.whole_number(
-            "batchSize", 1, 10_000, "records", default=TableConfig.batch_size
-        ),
-        batch_window=section.whole_number(
-            "batchWindow", 0, 300, "seconds", default=TableConfig.batch_window
-        ),
-        memory=section.whole_number("memory", 128, 10_240, "MiB", default=TableConfig.memory),
-        reserved_concurrency=section.optional_number(
-            "reservedConcurrency", 1, 10_000, "invocations"
-        ),
-        ledger_retention_days=section.whole_number(
-            "ledgerRetentionDays", 8, 3650, "days", default=TableConfig.ledger_retention_days
-        ),
-        quarantine_burst=section.whole_number(
-            "quarantineBurst", 1, 10_000, "records", default=TableConfig.quarantine_burst
-        ),
-        start_at=section.text(
-            "startAt",
-            START,
-            "TRIM_HORIZON, or a moment in UTC such as 2026-11-23T10:00:00Z",
-            "leave it out, unless a runbook of the README tells you to set it",
-            default=TableConfig.start_at,
-        ),
-        deny_other_writers=section.flag("denyOtherWriters", default=TableConfig.deny_other_writers),
-        source_key=_key(section, "sourceKeyArn"),
-        target_key=_key(section, "targetKeyArn"),
-    )
-    if table.stream_mode == "PROVISIONED" and table.shards is None:
-        section.mistakes.add(
-            section.key("shards"),
-            None,
-            "a whole number of shards, for a PROVISIONED stream",
-            "set shards, or leave streamMode out",
-        )
-    if table.stream_mode == "ON_DEMAND" and table.shards is not None:
-        section.mistakes.add(
-            section.key("shards"),
-            table.shards,
-            "nothing, for an ON_DEMAND stream",
-            "remove shards, or set streamMode to PROVISIONED",
-        )
-    section.refuse_unknown_keys()
-    return table
-
-
-def _key(section: ConfigReader, name: str) -> str | None:
-    return section.optional_text(
-        name,
-        KEY_ARN,
-        "the ARN of a KMS key",
-        "use arn:aws:kms:REGION:ACCOUNT:key/ID (the key's, not an alias's), or leave it out",
-    )
+        return given
 
 
 def _operators(top: ConfigReader, source: AccountConfig, target: AccountConfig) -> OperatorsConfig:
@@ -370,18 +160,18 @@ def _operators(top: ConfigReader, source: AccountConfig, target: AccountConfig) 
 
 
 def _principals(section: ConfigReader, side: str, account: AccountConfig) -> tuple[str, ...]:
-    mend = (
-        f"list roles: [arn:aws:iam::ACCOUNT:role/NAME]; or [{WHOLE_ACCOUNT}], which trusts whoever "
-        "the account's own IAM policies let"
+    fix = (
+        f"list roles: [arn:aws:iam::ACCOUNT:role/NAME]; or [{WHOLE_ACCOUNT}], which leaves it to "
+        "the account's own IAM policies"
     )
-    given = section.sequence(side, mend, required=True)
+    given = section.sequence(side, fix, required=True)
     for n, value in enumerate(given):
         if not (isinstance(value, str) and re.fullmatch(PRINCIPAL, value)):
             section.mistakes.add(
                 f"{section.key(side)}[{n}]",
                 value,
                 f"the ARN of a role, a user or an account root, or {WHOLE_ACCOUNT}",
-                mend,
+                fix,
             )
     return tuple(account.root_arn if value == WHOLE_ACCOUNT else str(value) for value in given)
 
@@ -400,23 +190,27 @@ def _tags(top: ConfigReader) -> dict[str, str]:
     return {key: str(value) for key, value in section.values.items()}
 
 
-def _refuse_clashes(settings: StackConfig, mistakes: ConfigErrors) -> None:
-    """What no value is guilty of alone."""
+def _refuse_duplicates(config: StackConfig, mistakes: ConfigErrors) -> None:
     sides: Sequence[tuple[str, str]] = (
         ("source", "a table streams its changes to one stream only, so it is replicated once"),
         ("target", "two tables cannot share a target"),
     )
     for side, why in sides:
-        names = [getattr(table, side) for table in settings.tables]
+        names = [getattr(table, side) for table in config.tables]
         for name, count in Counter(names).items():
             if count > 1 and name:
                 last = len(names) - 1 - names[::-1].index(name)
                 mistakes.add(
                     f"tables[{last}].{side}", name, f"each name once: {why}", "remove the duplicate"
                 )
-    here, there = settings.source, settings.target
-    for n, table in enumerate(settings.tables):
-        keys = (("sourceKeyArn", table.source_key, here), ("targetKeyArn", table.target_key, there))
+
+
+def _refuse_keys_of_other_places(config: StackConfig, mistakes: ConfigErrors) -> None:
+    for n, table in enumerate(config.tables):
+        keys = (
+            ("sourceKeyArn", table.source_key, config.source),
+            ("targetKeyArn", table.target_key, config.target),
+        )
         for name, arn, account in keys:
             place = f":kms:{account.region}:{account.account_id}:"
             if arn and account.account_id and account.region and place not in arn:
@@ -426,56 +220,54 @@ def _refuse_clashes(settings: StackConfig, mistakes: ConfigErrors) -> None:
                     f"a key of {account.account_id} in {account.region}, where the table is",
                     "name the key of the table's own account and Region",
                 )
+
+
+def _refuse_source_as_target(config: StackConfig, mistakes: ConfigErrors) -> None:
+    here, there = config.source, config.target
     if not here.account_id or (here.account_id, here.region) != (there.account_id, there.region):
         return
-    for n, table in enumerate(settings.tables):
+    for n, table in enumerate(config.tables):
         if table.source and table.source == table.target:
             mistakes.add(
                 f"tables[{n}].target",
                 table.target,
                 "another account, Region or name than the source's: this is the source itself",
-                "mend target.accountId or target.region, or give the target another name",
+                "correct target.accountId or target.region, or give the target another name",
             )
 
 
-def _refuse_too_many(settings: StackConfig, mistakes: ConfigErrors) -> None:
-    """As many tables as the operators' roles can name; which depends on how long the names are."""
-    count = len(settings.tables)
+def _refuse_too_many_tables(config: StackConfig, mistakes: ConfigErrors) -> None:
+    """Refuse more tables than the operators' roles can name; that depends on the names' length."""
+    count = len(config.tables)
     while (
-        count > 1 and max(operator_policy_sizes(settings, count)) > policy_sizes.INLINE_POLICY_LIMIT
+        count > 1 and max(operator_policy_sizes(config, count)) > policy_sizes.INLINE_POLICY_LIMIT
     ):
         count -= 1
-    if count < len(settings.tables):
+    if count < len(config.tables):
         mistakes.add(
             "tables",
-            len(settings.tables),
-            f"up to {count} tables with names as long as these: an operators' role names what each "
-            f"is made of, and IAM allows {policy_sizes.INLINE_POLICY_LIMIT} characters of it",
+            len(config.tables),
+            f"up to {count} tables with names as long as these: an operators' role names the "
+            f"resources of each, and IAM allows {policy_sizes.INLINE_POLICY_LIMIT} characters",
             f"move tables[{count}] and those after it to a second stack",
         )
 
 
-def operator_policy_sizes(settings: StackConfig, count: int | None = None) -> tuple[int, int]:
-    """Characters of the exporter's and the importer's policy, for the first tables or for all."""
-    lanes = [
-        policy_sizes.PolicySizeInputs(
-            table.slug, table.prefix, table.source, table.target, table.source_key, table.target_key
-        )
-        for table in settings.tables[:count]
-    ]
-    source, target = (
-        policy_sizes.AccountPlace(account.partition, account.account_id, account.region)
-        for account in (settings.source, settings.target)
-    )
+def operator_policy_sizes(config: StackConfig, count: int | None = None) -> tuple[int, int]:
+    """Return the characters of the exporter's and the importer's policy.
+
+    `count`: for the first tables only; None: for all.
+    """
+    tables = config.tables[:count]
     return (
         policy_sizes.exporter_policy_size(
-            source,
-            target,
-            lanes,
-            snapshot_key=settings.snapshot_key,
-            reads_items=settings.operators.read_items,
+            config.source,
+            config.target,
+            tables,
+            snapshot_key=config.snapshot_key,
+            reads_items=config.operators.read_items,
         ),
         policy_sizes.importer_policy_size(
-            source, target, lanes, snapshot_key=settings.snapshot_key
+            config.source, config.target, tables, snapshot_key=config.snapshot_key
         ),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from infra.buffer import Buffer
 from infra.consumer import ConsumerFunction
 from infra.ledger import LedgerTable
-from infra.stack_config import TableConfig
+from infra.table_config import TableConfig
 
 
 @dataclass(frozen=True)

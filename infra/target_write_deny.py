@@ -8,7 +8,8 @@ import pulumi_aws as aws
 from infra.accounts import Accounts
 from infra.consumer import ConsumerRole
 from infra.policies import Text, deny_to_all_but
-from infra.stack_config import StackConfig, TableConfig
+from infra.stack_config import StackConfig
+from infra.table_config import TableConfig
 
 WRITES = (
     "dynamodb:BatchWriteItem",

@@ -100,11 +100,11 @@ def read(top: ConfigReader, regions: Mapping[str, str]) -> AlarmSettings:
 
 
 def _emails(section: ConfigReader) -> tuple[str, ...]:
-    mend = "write emails: [team@example.com]"
-    given = section.sequence("emails", mend)
+    fix = "write emails: [team@example.com]"
+    given = section.sequence("emails", fix)
     for n, value in enumerate(given):
         if not (isinstance(value, str) and re.fullmatch(EMAIL, value)):
-            section.mistakes.add(f"{section.key('emails')}[{n}]", value, "an e-mail address", mend)
+            section.mistakes.add(f"{section.key('emails')}[{n}]", value, "an e-mail address", fix)
     return tuple(str(value) for value in given)
 
 

@@ -8,7 +8,7 @@ from infra.consumer import TIMEOUT_SECONDS
 from infra.monitoring.alarm import Alarm, AlarmInputs
 from infra.monitoring.alarm_settings import Thresholds
 from infra.monitoring.alarms import alarms
-from infra.stack_config import TableConfig
+from infra.table_config import TableConfig
 from replicator.watchdog import detectors
 
 PLACES = {

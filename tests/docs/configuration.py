@@ -21,7 +21,9 @@ import yaml
 
 from infra.config_validation import ConfigReader
 from infra.monitoring.alarm_settings import PLACES, AlarmSettings, Thresholds
-from infra.stack_config import AccountConfig, OperatorsConfig, StackConfig, TableConfig
+from infra.account_config import AccountConfig
+from infra.stack_config import OperatorsConfig, StackConfig
+from infra.table_config import TableConfig
 from tests.docs.pages import ROOT
 
 EXAMPLE = ROOT / "infra" / "Pulumi.example.yaml"

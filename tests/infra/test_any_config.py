@@ -1,4 +1,4 @@
-"""Whatever is valid deploys, and whatever is broken in one place is told as one mistake."""
+"""Any valid configuration deploys, and one broken value is reported as one mistake."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_any_valid_configuration_deploys(config: dict[str, Any], tmp_path: Path)
 
 @settings(max_examples=150, deadline=None)
 @given(config=configurations(), nonsense=st.sampled_from(NONSENSE), data=st.data())
-def test_any_one_broken_value_is_told_as_one_mistake_under_its_own_key(
+def test_any_one_broken_value_is_reported_as_one_mistake_under_its_own_key(
     config: dict[str, Any], nonsense: Any, data: st.DataObject
 ) -> None:
     StackConfig.parse(config)
@@ -141,8 +141,8 @@ def test_any_one_broken_value_is_told_as_one_mistake_under_its_own_key(
     inner[path[-1]] = [nonsense] if key.endswith("[0]") else nonsense
     with pytest.raises(ConfigError) as raised:
         StackConfig.parse(config)
-    told = {mistake.key for mistake in raised.value.mistakes}
-    # A stream whose mode is unreadable is taken for one on demand, which has no shards.
+    found = {mistake.key for mistake in raised.value.mistakes}
+    # A stream whose mode is unreadable counts as one on demand, which has no shards.
     also = {key.replace("streamMode", "shards")} if "streamMode" in key else set()
-    assert key in told
-    assert told <= {key} | also
+    assert key in found
+    assert found <= {key} | also

@@ -308,9 +308,9 @@ def tables(count: int, *, keys: bool = False, length: int = 12) -> list[dict[str
     return made
 
 
-SIZES = list(itertools.product([1, 3], [False, True], ["eu-west-1", "ap-southeast-2"]))
-TELLING = [(1, False, "eu-west-1"), (3, True, "ap-southeast-2")]
-"""Those that differ in everything."""
+SIZES = list(itertools.product([1, 3], [False, True], ["eu-west-1", "cn-north-1"]))
+TELLING = [(1, False, "eu-west-1"), (3, True, "cn-north-1")]
+"""These differ in everything: the Region's length, its partition and its DNS suffix too."""
 
 
 @pytest.mark.parametrize(
@@ -343,7 +343,7 @@ def test_more_tables_than_iam_lets_a_role_name_are_a_mistake_of_the_configuratio
     [mistake] = raised.value.mistakes
     assert (mistake.key, mistake.got) == ("tables", str(fits + 1))
     assert f"up to {fits} tables" in mistake.allowed
-    assert f"tables[{fits}] and those after it to a second stack" in mistake.mend
+    assert f"tables[{fits}] and those after it to a second stack" in mistake.fix
 
 
 def test_a_policy_that_iam_would_refuse_for_its_size_says_what_to_do() -> None:

@@ -6,8 +6,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
+from infra.config_validation import ConfigReader
 from infra.local import program
 from infra.monitoring.alarm_settings import Thresholds, key_of
 from infra.stack_config import PROJECT_ROOT, StackConfig
@@ -48,6 +50,38 @@ def test_the_defaults_that_pulumi_shows_are_those_that_the_program_uses() -> Non
         "retentionHours": settings.retention_hours,
         "lambdaArchive": str(settings.lambda_archive.relative_to(PROJECT_ROOT)),
     }
+
+
+def keys_read(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
+    """The keys that the program asks for, by their section. "" is the top."""
+    found: dict[str, set[str]] = {}
+    read = ConfigReader.raw
+
+    def recorded(self: ConfigReader, name: str) -> Any:
+        found.setdefault(re.sub(r"\[\d+\]", "", self.path), set()).add(name)
+        return read(self, name)
+
+    monkeypatch.setattr(ConfigReader, "raw", recorded)
+    StackConfig.parse(CONFIG)
+    return found
+
+
+def test_the_comment_of_pulumi_yaml_names_every_key_that_the_program_reads_and_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows: dict[str, str] = {}
+    head = ""
+    for line in re.findall(r"(?m)^#   ( *\S.*)$", (PROJECT_ROOT / "Pulumi.yaml").read_text()):
+        head = re.sub(r" \(required\)|\?", "", line[:30].strip()) or head
+        rows[head] = rows.get(head, "") + line[30:] + "\n"
+    keys = keys_read(monkeypatch)
+    top = {name for names in rows for name in names.split(", ")}
+    assert top | set(project()["config"]) == keys[""] == KEYS
+    for names, text in rows.items():
+        # The example stack file has the thresholds.
+        known = keys.get(names.split(", ")[0], set())
+        assert known <= set(re.findall(r"\w+", text)), names
+        assert set(re.findall(r"\w+(?=\?)|[a-z]+[A-Z]\w+", text)) <= known, names
 
 
 def test_pulumi_installs_what_the_project_pins() -> None:

@@ -1,4 +1,4 @@
-"""The stack configuration: what is accepted, and what each mistake is told."""
+"""The stack configuration: accepted values, and the message for each mistake."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import Any
 import pulumi
 import pytest
 
+from infra import engine_config
 from infra.config_validation import ConfigError
-from infra.stack_config import StackConfig, TableConfig
+from infra.stack_config import StackConfig
+from infra.table_config import TableConfig
 from tests.support.infra.recording_engine import CONFIG, SOURCE, TARGET, record
 
 
@@ -40,7 +42,7 @@ TOPIC = "arn:aws:sns:eu-west-1:222222222222:ops"
 TOPICS = {"source": TOPIC, "consumer": TOPIC, "target": TOPIC}
 FAR_TOPIC = "arn:aws:sns:us-east-1:222222222222:ops"
 
-# What is wrong -> (the key it is told under, a piece of what is allowed, a piece of the mend).
+# What is wrong -> (its key, a piece of what is allowed, a piece of the fix).
 MISTAKES: list[tuple[Mapping[str, Any], str, str, str]] = [
     ({"source": None}, "source", "a mapping", "accountId"),
     ({"source": "111111111111"}, "source", "a mapping", "accountId"),
@@ -180,24 +182,24 @@ MISTAKES: list[tuple[Mapping[str, Any], str, str, str]] = [
 
 
 @pytest.mark.parametrize(
-    ("changes", "key", "allowed", "mend"),
+    ("changes", "key", "allowed", "fix"),
     MISTAKES,
     ids=[f"{m[1]}-{n}" for n, m in enumerate(MISTAKES)],
 )
-def test_a_mistake_is_told_with_its_key_what_is_allowed_and_how_to_mend_it(
-    changes: Mapping[str, Any], key: str, allowed: str, mend: str
+def test_a_mistake_names_its_key_what_is_allowed_and_the_fix(
+    changes: Mapping[str, Any], key: str, allowed: str, fix: str
 ) -> None:
     with pytest.raises(ConfigError) as raised:
         StackConfig.parse({**CONFIG, **changes})
     [mistake] = raised.value.mistakes
     assert mistake.key == key
     assert allowed in mistake.allowed
-    assert mend in mistake.mend
+    assert fix in mistake.fix
     assert mistake.got in str(raised.value)
     assert "Try: " in str(raised.value)
 
 
-def test_all_mistakes_of_a_file_are_told_at_once() -> None:
+def test_all_mistakes_of_a_file_are_reported_at_once() -> None:
     with pytest.raises(ConfigError) as raised:
         parse(
             source={"accountId": 111111111111, "region": "Ireland"},
@@ -238,11 +240,11 @@ def test_without_settings_a_table_gets_the_documented_defaults() -> None:
     assert settings.lambda_archive.parts[-2:] == ("build", "lambda")
 
 
-def test_nobody_is_an_operator_unless_the_configuration_says_so() -> None:
+def test_there_is_no_operator_unless_the_configuration_names_one() -> None:
     with pytest.raises(ConfigError) as raised:
         parse(operators=None)
-    told = {mistake.key for mistake in raised.value.mistakes}
-    assert told == {"operators.source", "operators.target"}
+    found = {mistake.key for mistake in raised.value.mistakes}
+    assert found == {"operators.source", "operators.target"}
     settings = parse(operators={"source": ["account"], "target": [ROLE]})
     assert settings.operators.source == ("arn:aws:iam::111111111111:root",)
     assert settings.operators.target == (ROLE,)
@@ -268,7 +270,7 @@ def test_the_running_stacks_values_are_read_unknown_ones_included() -> None:
         }
     )
     with pytest.raises(ConfigError) as raised:
-        StackConfig.load(pulumi.Config("dynamodb-replication"))
+        engine_config.load(pulumi.Config("dynamodb-replication"))
     assert [mistake.key for mistake in raised.value.mistakes] == ["colour"]
 
 

@@ -17,7 +17,7 @@ from uuid import NAMESPACE_URL, uuid5
 import pulumi
 
 from infra.local import program
-from infra.stack_config import TableConfig
+from infra.table_config import TableConfig
 from tests.infra.least_privilege.declared import Created, Declared, from_resources
 from tests.infra.least_privilege.needs import Need
 from tests.support.infra.recording_engine import stand_in_archive

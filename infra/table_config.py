@@ -1,0 +1,167 @@
+"""One entry of `tables` in the stack file: a replicated table and its settings."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from infra.config_validation import ConfigReader
+
+ORDERINGS = ("ledger",)
+STREAM_MODES = ("ON_DEMAND", "PROVISIONED")
+
+TABLE_NAME = r"[A-Za-z0-9_.-]{3,255}"
+TRIM_HORIZON = "TRIM_HORIZON"
+START = rf"{TRIM_HORIZON}|20[0-9]{{2}}-[0-9]{{2}}-[0-9]{{2}}T[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}Z"
+KEY_ARN = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[\w-]+"
+
+
+@dataclass(frozen=True)
+class TableConfig:
+    """One replicated table and its settings."""
+
+    source: str
+    """Name of the existing table in the source account. It is never scanned and never written."""
+    target: str
+    """Name of the table that the import creates in the target account. It must not exist before."""
+    ordering: str = "ledger"
+    """How the newer of two changes is found. `ledger`: target items equal the source's."""
+    stream_mode: str = "ON_DEMAND"
+    """ON_DEMAND follows the load; PROVISIONED is cheaper under a steady one, and needs `shards`."""
+    shards: int | None = None
+    """Shards of a PROVISIONED stream. None for ON_DEMAND."""
+    parallelization_factor: int = 1
+    """Invocations per shard at a time. 1: more costs more probes; only growing lag needs it."""
+    batch_size: int = 500
+    """Most records per invocation. 500: enough to fold changes of a hot key into one write."""
+    batch_window: int = 0
+    """Seconds to wait for a fuller batch. 0: a short lag matters more than the price."""
+    memory: int = 1769
+    """MiB of the function. 1769: what AWS documents as one full vCPU, which decoding needs."""
+    reserved_concurrency: int | None = None
+    """Concurrent invocations reserved for this table, and its limit. None: the account's pool."""
+    ledger_retention_days: int = 30
+    """Days an entry outlives its change. Never under 8: DynamoDB retries a delivery for 168 h."""
+    quarantine_burst: int = 10
+    """Records of an invocation, or of ten minutes, that may always go to quarantine. When more than
+    these, and more than a tenth, would go there, the fault is systematic: the consumer quarantines
+    nothing and retries. 10: single bad records are few."""
+    start_at: str = TRIM_HORIZON
+    """Where a new mapping begins to read: the oldest record, or the records that arrived since a
+    moment (UTC, 2026-11-23T10:00:00Z). A change replaces the mapping: follow a runbook.
+    """
+    deny_other_writers: bool = False
+    """Whether a policy on the target table denies writes to everyone but this stack. The policy
+    needs the table: set it after the import.
+    """
+    source_key: str | None = None
+    """ARN of the customer-managed key of the source table, with which the exporter decrypts. None:
+    the table has a key of AWS's. The target never needs it.
+    """
+    target_key: str | None = None
+    """ARN of the customer-managed key that encrypts the target table. None: a key of AWS's, of the
+    same kind as the source's.
+    """
+
+    @property
+    def slug(self) -> str:
+        """A name for this table's resources that every service accepts (S3 is the strictest)."""
+        plain = re.sub(r"[^a-z0-9]+", "-", self.source.lower()).strip("-")[:24].strip("-")
+        if plain == self.source:
+            return plain
+        # Two names may shorten to the same: a digest of the whole one keeps them apart.
+        return f"{plain or 'table'}-{hashlib.sha256(self.source.encode()).hexdigest()[:6]}"
+
+    @property
+    def prefix(self) -> str:
+        """The beginning of the names of this table's resources."""
+        return f"replicate-{self.slug}"
+
+
+def read_tables(top: ConfigReader) -> tuple[TableConfig, ...]:
+    """Read the list of tables."""
+    fix = "list each table as: - {source: orders, target: orders}"
+    return tuple(
+        _table(top.as_section(f"tables[{n}]", value, fix))
+        for n, value in enumerate(top.sequence("tables", fix, required=True))
+    )
+
+
+def _table(section: ConfigReader) -> TableConfig:
+    names = "3 to 255 letters, digits, underscores, hyphens and dots"
+    default = TableConfig
+    source = section.text(
+        "source", TABLE_NAME, names, "name the existing table (the name, not the ARN)"
+    )
+    table = TableConfig(
+        source=source,
+        target=section.text(
+            "target",
+            TABLE_NAME,
+            names,
+            "name the table that the import creates (the name, not the ARN)",
+            default=source,
+        ),
+        ordering=section.choice("ordering", ORDERINGS, default=default.ordering),
+        stream_mode=section.choice("streamMode", STREAM_MODES, default=default.stream_mode),
+        shards=section.optional_number("shards", 1, 10_000, "shards"),
+        parallelization_factor=section.whole_number(
+            "parallelizationFactor", 1, 10, "invocations", default=default.parallelization_factor
+        ),
+        batch_size=section.whole_number(
+            "batchSize", 1, 10_000, "records", default=default.batch_size
+        ),
+        batch_window=section.whole_number(
+            "batchWindow", 0, 300, "seconds", default=default.batch_window
+        ),
+        memory=section.whole_number("memory", 128, 10_240, "MiB", default=default.memory),
+        reserved_concurrency=section.optional_number(
+            "reservedConcurrency", 1, 10_000, "invocations"
+        ),
+        ledger_retention_days=section.whole_number(
+            "ledgerRetentionDays", 8, 3650, "days", default=default.ledger_retention_days
+        ),
+        quarantine_burst=section.whole_number(
+            "quarantineBurst", 1, 10_000, "records", default=default.quarantine_burst
+        ),
+        start_at=section.text(
+            "startAt",
+            START,
+            "TRIM_HORIZON, or a moment in UTC such as 2026-11-23T10:00:00Z",
+            "leave it out, unless a runbook says otherwise",
+            default=default.start_at,
+        ),
+        deny_other_writers=section.flag("denyOtherWriters", default=default.deny_other_writers),
+        source_key=_key(section, "sourceKeyArn"),
+        target_key=_key(section, "targetKeyArn"),
+    )
+    _refuse_shards_of_another_mode(section, table)
+    section.refuse_unknown_keys()
+    return table
+
+
+def _refuse_shards_of_another_mode(section: ConfigReader, table: TableConfig) -> None:
+    if table.stream_mode == "PROVISIONED" and table.shards is None:
+        section.mistakes.add(
+            section.key("shards"),
+            None,
+            "a whole number of shards, for a PROVISIONED stream",
+            "set shards, or leave streamMode out",
+        )
+    if table.stream_mode == "ON_DEMAND" and table.shards is not None:
+        section.mistakes.add(
+            section.key("shards"),
+            table.shards,
+            "nothing, for an ON_DEMAND stream",
+            "remove shards, or set streamMode to PROVISIONED",
+        )
+
+
+def _key(section: ConfigReader, name: str) -> str | None:
+    return section.optional_text(
+        name,
+        KEY_ARN,
+        "the ARN of a KMS key",
+        "use arn:aws:kms:REGION:ACCOUNT:key/ID (the key's, not an alias's), or leave it out",
+    )
