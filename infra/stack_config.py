@@ -14,11 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from infra import policy_sizes, stack_file
+from infra import alarm_config, policy_sizes, stack_file
 from infra.account_config import AccountConfig, read_account
+from infra.alarm_config import AlarmConfig
 from infra.config_validation import ConfigError, ConfigErrors, ConfigReader
-from infra.monitoring import alarm_settings
-from infra.monitoring.alarm_settings import AlarmSettings
 from infra.table_config import TableConfig, read_tables
 
 __all__ = ["ConfigError", "OperatorsConfig", "StackConfig", "TableConfig", "value_of"]
@@ -70,7 +69,7 @@ class StackConfig:
     """Whether the stack makes a customer-managed key for the snapshot bucket. False: SSE-S3."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Put on every resource that takes tags."""
-    alarms: AlarmSettings = field(default_factory=AlarmSettings)
+    alarms: AlarmConfig = field(default_factory=AlarmConfig)
     """The addresses that alarms notify, and their thresholds."""
 
     @classmethod
@@ -113,7 +112,7 @@ class StackConfig:
             protect=top.flag("protect", default=cls.protect),
             snapshot_key=top.flag("snapshotKey", default=cls.snapshot_key),
             tags=_tags(top),
-            alarms=alarm_settings.read(
+            alarms=alarm_config.read(
                 top,
                 {"source": source.region, "consumer": source.region, "target": target.region},
             ),

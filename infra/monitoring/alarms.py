@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from infra.alarm_config import Thresholds
 from infra.monitoring.alarm import (
     DAY,
     HOUR,
@@ -25,7 +26,6 @@ from infra.monitoring.alarm import (
     Comparison,
     Missing,
 )
-from infra.monitoring.alarm_settings import Thresholds
 from replicator.watchdog import detectors
 from replicator.watchdog.detectors import Detector
 

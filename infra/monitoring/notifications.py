@@ -9,10 +9,10 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.accounts import Accounts
+from infra.alarm_config import PLACES
 from infra.consumer import TIMEOUT_SECONDS
 from infra.monitoring import dashboard
 from infra.monitoring.alarm import Alarm, AlarmInputs
-from infra.monitoring.alarm_settings import PLACES
 from infra.monitoring.alarms import alarms
 from infra.stack_config import StackConfig
 from infra.table_stack import TableStack

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import textwrap
 
+from infra.alarm_config import Thresholds
 from infra.consumer import TIMEOUT_SECONDS
 from infra.monitoring.alarm import Alarm, AlarmInputs
-from infra.monitoring.alarm_settings import Thresholds
 from infra.monitoring.alarms import alarms
 from infra.table_config import TableConfig
 from replicator.watchdog import detectors

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.config_validation import ConfigReader
-from infra.monitoring.alarm_settings import PLACES, AlarmSettings, Thresholds
 from infra.account_config import AccountConfig
+from infra.alarm_config import PLACES, AlarmConfig, Thresholds
+from infra.config_validation import ConfigReader
 from infra.stack_config import OperatorsConfig, StackConfig
 from infra.table_config import TableConfig
 from tests.docs.pages import ROOT
@@ -50,8 +50,8 @@ SECTIONS: Mapping[str, tuple[str, type]] = {
     "source": ("`source` and `target`", AccountConfig),
     "tables[]": ("`tables`: one entry for each table", TableConfig),
     "operators": ("`operators`", OperatorsConfig),
-    "alarms": ("`alarms`", AlarmSettings),
-    "alarms.topics": ("`alarms.topics`", AlarmSettings),
+    "alarms": ("`alarms`", AlarmConfig),
+    "alarms.topics": ("`alarms.topics`", AlarmConfig),
     "alarms.thresholds": ("`alarms.thresholds`", Thresholds),
 }
 SAME = {"target": "source"}

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from infra.alarm_config import Thresholds, key_of
 from infra.config_validation import ConfigReader
 from infra.local import program
-from infra.monitoring.alarm_settings import Thresholds, key_of
 from infra.stack_config import PROJECT_ROOT, StackConfig
 from tests.support.infra.recording_engine import CONFIG, record
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from infra.alarm_config import Thresholds, key_of
 from infra.local.emulator.alarms import ALARM, OK, rule_of
 from infra.monitoring.alarm import DESCRIPTION_LIMIT
-from infra.monitoring.alarm_settings import Thresholds, key_of
 from replicator.consumer import metrics
 from replicator.watchdog import detectors
 from tests.support.infra.recording_engine import CONFIG, TARGET, Deployment, Registered, record

@@ -69,7 +69,7 @@ _RANGES: Mapping[str, tuple[int, int, str]] = {
 
 
 @dataclass(frozen=True)
-class AlarmSettings:
+class AlarmConfig:
     """Who hears of alarms. Without e-mail addresses and topics the stack makes topics all the same,
     for subscriptions that are made elsewhere."""
 
@@ -80,10 +80,10 @@ class AlarmSettings:
     thresholds: Thresholds = field(default_factory=Thresholds)
 
 
-def read(top: ConfigReader, regions: Mapping[str, str]) -> AlarmSettings:
+def read(top: ConfigReader, regions: Mapping[str, str]) -> AlarmConfig:
     """The section, checked. `regions` says in which Region each place is."""
     section = top.section("alarms", "write alarms: {emails: [team@example.com]}", required=False)
-    settings = AlarmSettings(
+    settings = AlarmConfig(
         emails=_emails(section),
         topics=_topics(section, regions),
         thresholds=_thresholds(section),
