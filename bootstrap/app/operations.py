@@ -27,17 +27,16 @@ from bootstrap.core.run_options import RunOptions
 from bootstrap.core.stack_outputs import AccountOutputs, Outputs, TableOutputs
 from bootstrap.core.suggestions import completed, telling
 from bootstrap.core.timing import Clock, Timing
-from bootstrap.journal import verification_records as verification
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease, Machine
 from bootstrap.plan.plan import Plan
 from bootstrap.run.runner import TableRunner, drive
 from bootstrap.run.step_context import StepContext
-from bootstrap.status import status as status_view
-from bootstrap.status.backfill_suggestion import gap
 from bootstrap.status.health_checks import HealthReader
-from bootstrap.status.render import page, screen
-from bootstrap.status.snapshot import as_json
+from bootstrap.status.json_members import as_json
+from bootstrap.status.page import page
+from bootstrap.status.render import screen
+from bootstrap.status.status import StatusContext, next_of_all, read_status
 from replicator.watchdog.aws_readings import LedgerRows, SourceSide, TargetSide, count_objects
 
 SOURCE_SERVICES = ("dynamodb", "kinesis", "cloudwatch", "application-autoscaling", "kms")
@@ -287,40 +286,31 @@ def _show(
 ) -> None:
     store, source = gateways.journal(), gateways.source()
     shown = [
-        status_view.look(
-            table,
-            store,
-            source,
-            gateways.target(table),
-            gateways.ledger(table),
-            process.machine,
-            command[table.source_table],
-            gateways.looks(table),
-            partial(gateways.usage, table),
+        read_status(
+            StatusContext(
+                table=table,
+                store=store,
+                source=source,
+                target=gateways.target(table),
+                ledger=gateways.ledger(table),
+                machine=process.machine,
+                command=command[table.source_table],
+                health=gateways.looks(table),
+                usage=partial(gateways.usage, table),
+            )
         )
         for table in tables
-    ]
-    verified = [verification.last(store, table.source_table) for table in tables]
-    gaps = [
-        gap(each, last.verified, command[each.table])
-        for each, last in zip(shown, verified, strict=True)
     ]
     if watch and not as_json_text and process.out.isatty():
         process.out.write(CLEAR)
     if not as_json_text:
         bars = process.out.isatty()
-        pages = [
-            "\n".join([page(each, bars=bars), last.line, *([lost.line] if lost else [])])
-            for each, last, lost in zip(shown, verified, gaps, strict=True)
-        ]
+        pages = [page(each, bars=bars) for each in shown]
         print("\n\n".join(pages), file=process.out, flush=True)
         return
-    values = [
-        as_json(each) | {"verification": last.json, "gap": lost.json if lost else None}
-        for each, last, lost in zip(shown, verified, gaps, strict=True)
-    ]
+    values = [as_json(each) for each in shown]
     value = values[0]
     if len(values) > 1:
-        value = {"tables": values, "next": status_view.next_of(shown)}
+        value = {"tables": values, "next": next_of_all(shown)}
     # Watched, a line per look: for scripts that follow it.
     print(json.dumps(value, indent=None if watch else 2), file=process.out, flush=True)

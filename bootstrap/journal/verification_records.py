@@ -207,9 +207,9 @@ class Last:
     now: float
 
     @property
-    def line(self) -> str:
+    def text(self) -> str:
         done = self.verified
-        return f"verified      {in_a_line(done, self.now) if done else 'never'}"
+        return in_a_line(done, self.now) if done else "never"
 
     @property
     def json(self) -> dict[str, Any] | None:

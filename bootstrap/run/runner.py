@@ -41,7 +41,9 @@ from bootstrap.plan import inspection, plan
 from bootstrap.plan.plan import Plan
 from bootstrap.run.step_context import Done, Outcome, Pending, StepContext
 from bootstrap.run.steps import STEPS, abandon, catch_up, enable, ledger_ttl, pause
-from bootstrap.status import data_loss, snapshot
+from bootstrap.status import data_loss
+from bootstrap.status.inputs import StatusInputs
+from bootstrap.status.snapshot import StatusSnapshot, build_snapshot
 
 SLICE_SECONDS = 5.0
 """The longest sleep between two looks at the lease and the screen."""
@@ -52,7 +54,7 @@ OTHER_COURSES: Mapping[Goal, Sequence[ModuleType]] = {
 }
 """Those that do not lead to a replica."""
 
-Report = Callable[[Sequence[snapshot.StatusSnapshot]], None]
+Report = Callable[[Sequence[StatusSnapshot]], None]
 
 
 class TableRunner:
@@ -248,9 +250,9 @@ class TableRunner:
             return State.PAUSED
         if self._course is Goal.ABANDON:
             return State.ABANDONED
-        noted = data_loss.known(self.journal.get, self.context.ledger.book())
+        noted = data_loss.collect(self.journal.get, self.context.ledger.book())
         verified = verification.last(self._store, self.context.table.source_table).verified
-        self._lost = noted.left(self.journal.get(Exported), verified)
+        self._lost = noted.unresolved(self.journal.get(Exported), verified)
         return State.DEGRADED if self._lost.any else State.REPLICATING
 
     def shortfall(self) -> AccountError | None:
@@ -334,7 +336,7 @@ class TableRunner:
             self._gone()
             raise
 
-    def snapshot(self, final: bool = False) -> snapshot.StatusSnapshot:
+    def snapshot(self, final: bool = False) -> StatusSnapshot:
         """Where the table stands, as far as this process knows; `final` asks AWS once more."""
         context, row = self.context, self.journal.row
         if final:
@@ -343,18 +345,20 @@ class TableRunner:
                 self._mapping = context.target.mapping(context.table.mapping_uuid)
         pending = self._pending
         measure: Measure | None = pending.measure if pending else None
-        return snapshot.snapshot(
-            context.table.source_table,
-            context.table.target_table,
-            row,
-            self._history,
-            at=self.journal.now(),
-            holder="this process" if self._held and not final else "",
-            command=self.command,
-            mapping=self._mapping,
-            measure=measure,
-            waiting=WaitReason(pending.what, self._pending_since) if pending else None,
-            lost=self._lost,
+        return build_snapshot(
+            StatusInputs(
+                table=context.table.source_table,
+                target_table=context.table.target_table,
+                row=row,
+                at=self.journal.now(),
+                holder="this process" if self._held and not final else "",
+                command=self.command,
+                history=self._history,
+                mapping=self._mapping,
+                measure=measure,
+                waiting=WaitReason(pending.what, self._pending_since) if pending else None,
+                losses=self._lost,
+            )
         )
 
     def stop(self) -> None:

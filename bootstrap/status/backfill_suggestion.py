@@ -1,4 +1,4 @@
-"""The gap that a loss detector tells of, and the command that closes it. Pure."""
+"""The period of changes that a loss detector reports lost, and the command that restores them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 from bootstrap.core.formatting import instant
 from bootstrap.core.timing import EXPORT_FUZZ
-from bootstrap.journal.verification_records import Verified
-from bootstrap.status.snapshot import STATUS, StatusSnapshot
+from bootstrap.journal.records import CaughtUp, Exported, Skipped
+from bootstrap.status.inputs import StatusInputs
+from bootstrap.status.next_command import BACKFILL, STATUS
 from replicator.watchdog.detectors import (
     BUFFER,
     DESTINATION,
@@ -18,35 +19,31 @@ from replicator.watchdog.detectors import (
     Level,
 )
 
-BACKFILL = "backfill"
-
 
 @dataclass(frozen=True)
 class Gap:
-    """Changes made from `begin` to `end` (epoch seconds) may be missing in the target."""
+    """Changes made from `begin` to `end` (epoch seconds) that may be missing in the target."""
 
     begin: float
     end: float
     detectors: tuple[Detector, ...]
     open: bool
-    """It still grows: the streaming destination has to be switched on before it is closed, and
-    before anybody knows until when it reaches."""
+    """The gap still grows. Its end is unknown until the streaming destination is on again."""
     command: str
 
     @property
-    def line(self) -> str:
-        """For people."""
+    def lines(self) -> tuple[str, str]:
+        """The gap and the suggestion, as text."""
         why = ", ".join(each.metric for each in self.detectors)
         first = "enable the streaming destination again, then " if self.open else ""
         last = ", which then names the backfill" if self.open else ""
         return (
-            f"gap           changes from {instant(self.begin)} on may be missing ({why})\n"
-            f"              Try: {first}{self.command}{last}"
+            f"changes from {instant(self.begin)} on may be missing ({why})",
+            f"Try: {first}{self.command}{last}",
         )
 
     @property
     def json(self) -> dict[str, Any]:
-        """For machines."""
         return {
             "from": instant(self.begin),
             "to": instant(self.end),
@@ -56,46 +53,48 @@ class Gap:
         }
 
 
-def gap(shown: StatusSnapshot, verified: Verified | None, command: str) -> Gap | None:
-    """What a loss detector has fired for, if an export of the source can close it.
+def find_gap(inputs: StatusInputs) -> Gap | None:
+    """Return the gap behind the detectors that fired, if an export of the source can close it.
 
     It begins at the last moment up to which every change is known to be in the target: a detector
-    tells that something was lost, and not when. Of an outage the watchdog has kept both ends.
-    `command` is the command line with {} for the sub-command.
+    reports that something was lost, not when. For an outage the watchdog has recorded both ends.
     """
-    lost = [each for each in shown.findings if _lost(each)]
+    row, at = inputs.row, inputs.at
+    last = inputs.verification.verified if inputs.verification is not None else None
+    exported, caught_up = row.record(Exported), row.record(CaughtUp)
+    lost = [each for each in inputs.findings if _reports_loss(each)]
     fired = tuple(each.detector for each in lost)
-    if not fired or shown.caught_up is None:
+    if not fired or caught_up is None:
         return None
-    open_ = any(each.detector is DESTINATION and not each.value for each in lost)
-    whole = [float(shown.export.export_time)] if shown.export else []
-    if verified is not None:
-        whole.append(verified.complete_until)
-    caught_up = [shown.caught_up.moment, *whole]
+    is_open = any(each.detector is DESTINATION and not each.value for each in lost)
+    complete = [float(exported.export_time)] if exported else []
+    if last is not None:
+        complete.append(last.complete_until)
     begins, ends = [], []
     if SKIPPED in fired:
-        # It caught up with what was in the stream. What was counted as lost then is from before.
-        known = [shown.skipped.begin] if shown.skipped else []
-        begins.append(max([min([shown.caught_up.moment, *known]), *whole]))
-        ends.append(shown.at)
-    read = shown.readings
-    off, late = (read.outage, read.overrun) if read is not None else (None, None)
-    for detector, over in ((DESTINATION, off), (BUFFER, late)):
+        # The catch-up covers only what was in the stream. A loss counted by then is older.
+        skipped = row.record(Skipped)
+        known = [skipped.begin] if skipped else []
+        begins.append(max([min([caught_up.moment, *known]), *complete]))
+        ends.append(at)
+    readings = inputs.readings
+    off, late = (readings.outage, readings.overrun) if readings is not None else (None, None)
+    for detector, outage in ((DESTINATION, off), (BUFFER, late)):
         if detector in fired:
-            # A replica catches up, by its probes, with what is in the stream: that says nothing of
-            # what never was, or is not any more.
-            begins.append(max(caught_up) if over is None else max([over.begin, *whole]))
-            end = over.end if over is not None and not open_ else None
-            ends.append(shown.at if end is None else end + EXPORT_FUZZ)
-    # Wider by as much as an export may be off its time: what was applied already is superseded.
-    begin, end = min(begins) - EXPORT_FUZZ, min(max(ends), shown.at)
+            # The catch-up says nothing of changes that never entered the stream, or have left it.
+            moments = [caught_up.moment if outage is None else outage.begin, *complete]
+            begins.append(max(moments))
+            end = outage.end if outage is not None and not is_open else None
+            ends.append(at if end is None else end + EXPORT_FUZZ)
+    # An export's time is fuzzy. A wider period is harmless: an applied change is superseded.
+    begin, end = min(begins) - EXPORT_FUZZ, min(max(ends), at)
     times = f"--from {instant(begin)} --to {instant(end)}"
-    # While it grows, a command with an end would leave out what is lost until it is stopped.
-    closing = command.format(STATUS) if open_ else f"{command.format(BACKFILL)} {times}"
-    return Gap(begin, end, fired, open_, closing)
+    # While the gap grows, a command with an end would leave out what is lost until it stops.
+    command = inputs.command.format(BACKFILL) + f" {times}"
+    return Gap(begin, end, fired, is_open, inputs.command.format(STATUS) if is_open else command)
 
 
-def _lost(finding: Finding) -> bool:
+def _reports_loss(finding: Finding) -> bool:
     if finding.detector is BUFFER and (finding.value or 0) >= 1:
-        return True  # the stream has begun to forget what waits
+        return True  # the stream has begun to drop changes that wait
     return finding.detector in (DESTINATION, SKIPPED, BUFFER) and finding.level is Level.LOSS

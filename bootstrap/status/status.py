@@ -1,10 +1,10 @@
-"""What `status` shows: the journal, and what AWS says beside it. Reads only."""
+"""The status of a table: the journal's row, and what AWS reports beside it. Read-only."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from bootstrap.core.errors import AccountError
 from bootstrap.core.facts import Measure, Usage
@@ -15,75 +15,90 @@ from bootstrap.core.state import State
 from bootstrap.journal import verification_records as verification
 from bootstrap.journal.lease import Holder, Machine
 from bootstrap.journal.records import Exported, Imported, Paused, Probing
-from bootstrap.status import data_loss, snapshot
+from bootstrap.status import data_loss
 from bootstrap.status.health_checks import HealthReader, expected
+from bootstrap.status.inputs import StatusInputs
+from bootstrap.status.snapshot import StatusSnapshot, build_snapshot
 from replicator.watchdog.detectors import judge
 from replicator.watchdog.probe_rounds import WatchdogState
 
 
-def look(
-    table: TableOutputs,
-    store: Store,
-    source: SourceAccount,
-    target: TargetAccount,
-    ledger: Ledger,
-    machine: Machine,
-    command: str,
-    looks: HealthReader | None = None,
-    usage: Callable[[float], Usage] | None = None,
-) -> snapshot.StatusSnapshot:
-    """A snapshot from outside the run, by whoever may read. `usage` is asked as of a moment."""
+@dataclass(frozen=True)
+class StatusContext:
+    """One table, and everything that `status` reads it with. None: not read."""
+
+    table: TableOutputs
+    store: Store
+    source: SourceAccount
+    target: TargetAccount
+    ledger: Ledger
+    machine: Machine
+    command: str
+    """The command line with {} for the sub-command."""
+    health: HealthReader | None = None
+    usage: Callable[[float], Usage] | None = None
+    """Reads the metrics as of a moment, in epoch seconds."""
+
+
+def read_status(context: StatusContext) -> StatusSnapshot:
+    """Read a snapshot from outside the run, with read permissions alone."""
+    table, store = context.table, context.store
     found, at = store.read(table.source_table)
     row = found or Row()
-    # Before there is a run there is nothing to lose, nor once it is given up.
-    lost = row.run_id and row.state not in (State.ABANDONING, State.ABANDONED)
-    readings = looks.readings(row, at) if looks is not None and lost else None
-    book = (
+    # A loss is possible only from a run's start until the table is given up.
+    at_risk = row.run_id and row.state not in (State.ABANDONING, State.ABANDONED)
+    readings = context.health.readings(row, at) if context.health is not None and at_risk else None
+    watchdog = (
         WatchdogState(outage=readings.outage, overrun=readings.overrun)
         if readings
         else WatchdogState()
     )
-    verified = verification.last(store, table.source_table).verified if row.run_id else None
-    left = data_loss.known(row.record, book).left(row.record(Exported), verified)
+    last = verification.last(store, table.source_table)
+    verified = last.verified if row.run_id else None
+    recorded = data_loss.collect(row.record, watchdog)
+    losses = recorded.unresolved(row.record(Exported), verified)
     if readings is not None:
-        readings = replace(readings, outage=left.outage, overrun=left.overrun)
-    return snapshot.snapshot(
-        table.source_table,
-        table.target_table,
-        row,
-        store.history(table.source_table, row.run_id) if row.run_id else (),
-        at=at,
-        holder=_live_holder(row, at, machine),
-        command=command,
-        mapping=target.mapping(table.mapping_uuid),
-        measure=_measure(row, source, target, ledger),
-        retention_hours=_retention(table, row, source),
-        readings=readings,
-        findings=judge(readings, expected(table)) if readings else (),
-        usage=usage(at) if usage is not None and row.run_id else Usage(),
-        lost=left,
+        readings = replace(readings, outage=losses.outage, overrun=losses.overrun)
+    return build_snapshot(
+        StatusInputs(
+            table=table.source_table,
+            target_table=table.target_table,
+            row=row,
+            at=at,
+            holder=_live_holder(row, at, context.machine),
+            command=context.command,
+            history=store.history(table.source_table, row.run_id) if row.run_id else (),
+            mapping=context.target.mapping(table.mapping_uuid),
+            measure=_measure(row, context),
+            retention_hours=_retention_hours(row, context),
+            readings=readings,
+            findings=judge(readings, expected(table)) if readings else (),
+            usage=context.usage(at) if context.usage is not None and row.run_id else Usage(),
+            losses=losses,
+            verification=last,
+        )
     )
 
 
-def next_of(shown: Sequence[snapshot.StatusSnapshot]) -> str | None:
-    """The next command of a stack of several tables: one that does something, if there is one."""
+def next_of_all(shown: Sequence[StatusSnapshot]) -> str | None:
+    """Return the next command of a stack: preferably one that does more than show the status."""
     commands = [each.next for each in shown if each.next is not None]
-    doing = [each.next for each in shown if each.next is not None and not each.holder]
-    return next(iter([*doing, *commands]), None)
+    acting = [each.next for each in shown if each.next is not None and not each.holder]
+    return next(iter([*acting, *commands]), None)
 
 
-def _retention(table: TableOutputs, row: Row, source: SourceAccount) -> int | None:
-    """How long the stream keeps changes, where that is what the operator has to know."""
+def _retention_hours(row: Row, context: StatusContext) -> int | None:
+    """Return the stream's retention while the table is paused; otherwise it does not matter."""
     if row.record(Paused) is None:
         return None
-    # Unknown where the source account cannot be reached: that must not end `status`.
+    # `status` has to work without the source account.
     with contextlib.suppress(AccountError):
-        return source.stream(table.stream_name).retention_hours
+        return context.source.stream(context.table.stream_name).retention_hours
     return None
 
 
 def _live_holder(row: Row, at: float, machine: Machine) -> str:
-    """Who works on the table, as far as can be seen from here."""
+    """Return the process that holds the lease, as far as this machine can see."""
     holder = Holder.parse(row.holder)
     if holder is None or row.expires <= at:
         return ""
@@ -92,17 +107,15 @@ def _live_holder(row: Row, at: float, machine: Machine) -> str:
     return str(holder)
 
 
-def _measure(
-    row: Row, source: SourceAccount, target: TargetAccount, ledger: Ledger
-) -> Measure | None:
+def _measure(row: Row, context: StatusContext) -> Measure | None:
     exported, imported = row.record(Exported), row.record(Imported)
-    # The export is the source's to tell; that its account cannot be reached must not end `status`.
+    # `status` has to work without the source account.
     with contextlib.suppress(AccountError):
         if exported is not None and exported.arn and not exported.done:
-            facts = source.describe_export(exported.arn)
+            facts = context.source.describe_export(exported.arn)
             return facts.measure if facts else None
     if imported is not None and imported.arn and not imported.done:
-        load = target.describe_import(imported.arn)
+        load = context.target.describe_import(imported.arn)
         if load is None:
             return None
         return Measure(
@@ -113,9 +126,9 @@ def _measure(
         )
     probing = row.record(Probing)
     if probing is not None and row.state is State.CATCHING_UP:
-        through = ledger.probes_through(probing.probe, probing.probes)
+        through = context.ledger.probes_through(probing.probe, probing.probes)
         return Measure(through, of_items=probing.probes, since=probing.put_at, unit="probes")
-    # Beside a wait it would look as if the wait were so far.
+    # The import's size is no measure of a later wait.
     if exported is not None and exported.done and row.waiting is None:
         done = imported if imported is not None and imported.done else exported
         return Measure(items=done.items, size_bytes=done.size_bytes)

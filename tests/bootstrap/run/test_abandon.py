@@ -12,11 +12,12 @@ from bootstrap.core.run_options import Goal, RunOptions
 from bootstrap.core.state import State
 from bootstrap.journal.records import Abandoning, Earlier, Exported, Imported, RecoveryRecord
 from bootstrap.plan.abandon_preview import undoing
-from bootstrap.status.snapshot import as_json
+from bootstrap.status.json_members import as_json
 from replicator.watchdog.aws_readings import BOOK_KEY
 from replicator.watchdog.probe_rounds import WatchdogState
-from tests.bootstrap.run.test_pause import look, paused
+from tests.bootstrap.run.test_pause import paused
 from tests.support.bootstrap.killed_process import Process, replicated
+from tests.support.bootstrap.status import look
 from tests.support.bootstrap.world import COMMAND, LEDGER, World, outputs
 from tests.support.fakes.errors import Killed
 

@@ -12,14 +12,15 @@ from bootstrap.core.errors import AccountError, Side
 from bootstrap.core.facts import Destination
 from bootstrap.core.state import State
 from bootstrap.journal.records import CaughtUp, Exported, Interrupted, Skipped
-from bootstrap.status.backfill_suggestion import Gap, gap
-from bootstrap.status.snapshot import StatusSnapshot, as_json
+from bootstrap.status.backfill_suggestion import Gap
+from bootstrap.status.json_members import as_json
+from bootstrap.status.snapshot import StatusSnapshot
 from replicator.watchdog.aws_readings import BOOK_KEY
 from replicator.watchdog.detectors import Outage
 from replicator.watchdog.probe_rounds import WatchdogState
 from tests.bootstrap.run.test_pause import PAUSE, RESUME
-from tests.bootstrap.status.test_health_checks import look, looks, verified_as_of
 from tests.support.bootstrap.killed_process import Process, replicated
+from tests.support.bootstrap.status import health_reader, look, verify_as_of
 from tests.support.bootstrap.world import COMMAND, LEDGER, STREAM_ARN, World
 
 OFF = [Destination(STREAM_ARN, "DISABLED", "MICROSECOND")]
@@ -31,18 +32,18 @@ def state_of(world: World) -> State:
 
 
 def shown(world: World, **source: Any) -> StatusSnapshot:
-    return look(world, looks(source))
+    return look(world, health_reader(source))
 
 
 def named(world: World, **source: Any) -> Gap:
-    made = gap(shown(world, **source), None, COMMAND)
+    made = shown(world, **source).gap
     assert made is not None
     return made
 
 
 def settle(world: World, until: float) -> None:
     """As a verification does that leaves nothing missing of what was changed before."""
-    verified_as_of(world, until)
+    verify_as_of(world, until)
     with world.unwatched():
         ledger = AwsLedger(Calls(Side.TARGET, "Role importer"), world.dynamodb, LEDGER)
         ledger.settle(round(until * 1e6))
@@ -94,7 +95,7 @@ def test_records_that_dynamodb_gave_up_on_make_a_degraded_replica_and_no_new_sna
     assert "did not put 2 change records into the stream" in warning
     made = named(world, skipped=2)
     assert made.begin == export_time - 60, "before the catch-up, which knows nothing of them"
-    assert COMMAND.format("backfill") in made.line
+    assert COMMAND.format("backfill") in made.lines[1]
     assert len(world.exports) == 1
 
 
@@ -176,7 +177,7 @@ def test_a_destination_that_was_off_for_a_while_costs_a_backfill_and_no_new_snap
     assert not made.open
 
     settle(world, made.end + 1)
-    assert gap(shown(world), None, COMMAND) is None
+    assert shown(world).gap is None
     run(world, pid=3)
     assert state_of(world) is State.REPLICATING
     assert as_json(shown(world))["safeToSwitch"] is True
@@ -303,7 +304,7 @@ def test_a_pause_of_longer_than_the_retention_has_lost_changes(hours: int, lost:
     assert told.readings is not None
     assert told.readings.overrun is not None
     assert told.readings.overrun.end == pytest.approx(world.clock() - 168 * 3600, abs=900)
-    made = gap(told, None, COMMAND)
+    made = told.gap
     assert made is not None
     assert made.begin == before.moment - 60
     settle(world, world.clock())

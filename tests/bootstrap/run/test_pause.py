@@ -6,37 +6,20 @@ from collections.abc import Callable
 
 import pytest
 
-from bootstrap.aws.calls import Calls
-from bootstrap.aws.ledger import AwsLedger
-from bootstrap.core.errors import BlockedError, Side, StillRunningError
+from bootstrap.core.errors import BlockedError, StillRunningError
 from bootstrap.core.facts import TtlStatus
 from bootstrap.core.run_options import Goal, RunOptions
 from bootstrap.core.state import State
 from bootstrap.journal.records import Paused
-from bootstrap.status import status
-from bootstrap.status.render import page
-from bootstrap.status.snapshot import StatusSnapshot, as_json
-from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
+from bootstrap.status.json_members import as_json
+from bootstrap.status.page import page
 from tests.support.bootstrap.killed_process import Process, replicated
-from tests.support.bootstrap.world import COMMAND, LEDGER, World, outputs
+from tests.support.bootstrap.status import look
+from tests.support.bootstrap.world import COMMAND, LEDGER, World
 from tests.support.fakes.errors import Killed
 
 PAUSE, RESUME = RunOptions(course=Goal.PAUSE), RunOptions(course=Goal.RESUME)
 HOUR = 3_600.0
-
-
-def look(world: World) -> StatusSnapshot:
-    watcher = Process(world, pid=99)
-    (table,) = outputs().tables
-    return status.look(
-        table,
-        watcher.store,
-        FakeSource(world, lambda: None),
-        FakeTarget(world, lambda: None),
-        AwsLedger(Calls(Side.TARGET, "Role importer"), world.dynamodb, LEDGER),
-        watcher.machine,
-        COMMAND,
-    )
 
 
 def paused(world: World | None = None) -> World:
@@ -146,7 +129,7 @@ def test_status_says_paused_how_long_the_stream_covers_it_and_how_to_go_on() -> 
     assert value["state"] == "PAUSED"
     assert value["next"] == COMMAND.format("resume")
     assert value["warnings"] == []
-    assert "the stream keeps what waits until" in page(shown)
+    assert "the stream keeps the waiting changes until" in page(shown)
     assert "(364 d" in page(shown)
     world.clock.advance(365 * 24 * HOUR)
     assert "longer than the stream keeps changes" in page(look(world))

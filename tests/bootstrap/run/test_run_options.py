@@ -12,10 +12,10 @@ from bootstrap.core.run_options import STOPS, RunOptions
 from bootstrap.core.state import State
 from bootstrap.journal.records import Imported
 from bootstrap.journal.verification_records import Verified
-from bootstrap.status.snapshot import as_json
-from tests.bootstrap.status.test_status import look
+from bootstrap.status.json_members import as_json
 from tests.support.bootstrap.fake_accounts import FakeTarget
 from tests.support.bootstrap.killed_process import Process, journal_verified
+from tests.support.bootstrap.status import look
 from tests.support.bootstrap.world import COMMAND, World
 
 NO_WAIT = RunOptions(wait=False)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from datetime import datetime
 
 from bootstrap.core.formatting import instant
 from bootstrap.core.journal_rows import Row
 from bootstrap.core.state import State
 from bootstrap.journal.records import CaughtUp, Exported, Skipped
-from bootstrap.journal.verification_records import Verified
-from bootstrap.status.backfill_suggestion import Gap, gap
-from bootstrap.status.snapshot import StatusSnapshot, snapshot
+from bootstrap.journal.verification_records import Last, Verified
+from bootstrap.status.backfill_suggestion import Gap, find_gap
+from bootstrap.status.inputs import StatusInputs
 from replicator.watchdog.detectors import (
     ALL,
     BUFFER,
@@ -46,12 +48,17 @@ EQUAL = Verified(
 )
 
 
-def shown(*findings: Finding) -> StatusSnapshot:
-    row = Row(generation=1, run_id="run", state=State.REPLICATING, since=NOW - 9000)
-    made = snapshot(
-        "orders", "replica", row, (), at=NOW, holder="", command=COMMAND, findings=findings
-    )
-    return replace(made, caught_up=CaughtUp(NOW - 7200, "probe", 1, 1.0))
+CAUGHT_UP = CaughtUp(NOW - 7200, "probe", 1, 1.0)
+
+
+def inputs(*findings: Finding, records: Sequence[Exported | Skipped] = ()) -> StatusInputs:
+    texts = {each.key: json.dumps(asdict(each)) for each in (CAUGHT_UP, *records)}
+    row = Row(generation=1, run_id="run", state=State.REPLICATING, since=NOW - 9000, records=texts)
+    return StatusInputs("orders", "replica", row, NOW, command=COMMAND, findings=findings)
+
+
+def gap(given: StatusInputs, verified: Verified | None = None) -> Gap | None:
+    return find_gap(replace(given, verification=Last(verified, NOW)))
 
 
 def lost(detector: Detector, value: float = 0.0) -> Finding:
@@ -59,7 +66,7 @@ def lost(detector: Detector, value: float = 0.0) -> Finding:
 
 
 def found(*findings: Finding, verified: Verified | None = None) -> Gap:
-    made = gap(shown(*findings), verified, COMMAND)
+    made = gap(inputs(*findings), verified)
     assert made is not None
     return made
 
@@ -71,11 +78,11 @@ def test_a_gap_begins_where_everything_was_last_known_to_be_applied() -> None:
 
 
 def test_what_was_lost_before_a_catch_up_is_not_taken_for_caught_up() -> None:
-    noted = replace(shown(lost(SKIPPED, 3)), skipped=Skipped(3, NOW - 8000, NOW - 7100))
-    made = gap(noted, None, COMMAND)
+    noted = inputs(lost(SKIPPED, 3), records=[Skipped(3, NOW - 8000, NOW - 7100)])
+    made = gap(noted)
     assert made is not None
     assert made.begin == NOW - 8060
-    made = gap(noted, EQUAL, COMMAND)
+    made = gap(noted, EQUAL)
     assert made is not None
     assert made.begin == NOW - 1980
 
@@ -86,25 +93,25 @@ def test_the_command_can_be_typed_as_it_stands() -> None:
     assert words[:4] == ["python", "-m", "bootstrap", "backfill"]
     for option, moment in (("--from", made.begin), ("--to", made.end)):
         assert datetime.fromisoformat(words[words.index(option) + 1]).timestamp() == moment
-    assert made.command in made.line
+    assert made.command in made.lines[1]
     assert made.json["try"] == made.command
 
 
 def test_a_gap_that_still_grows_is_stopped_first() -> None:
     made = found(lost(DESTINATION))
-    assert "enable the streaming destination again, then" in made.line
+    assert "enable the streaming destination again, then" in made.lines[1]
     assert made.command.split()[3] == "status"
-    assert "--to" not in made.line
-    assert "enable" not in found(lost(SKIPPED, 3)).line
+    assert "--to" not in made.lines[1]
+    assert "enable" not in found(lost(SKIPPED, 3)).lines[1]
 
 
 def test_what_is_fine_unknown_or_kept_elsewhere_is_no_gap() -> None:
     fine = [Finding(each, Level.FINE, 0.0) for each in ALL]
     unread = [Finding(each, Level.UNKNOWN, None) for each in ALL]
-    assert gap(shown(*fine), EQUAL, COMMAND) is None
-    assert gap(shown(*unread), EQUAL, COMMAND) is None
-    assert gap(shown(lost(QUARANTINE, 3)), EQUAL, COMMAND) is None
-    assert gap(shown(lost(BUFFER, 0.99)), EQUAL, COMMAND) is None
+    assert gap(inputs(*fine), EQUAL) is None
+    assert gap(inputs(*unread), EQUAL) is None
+    assert gap(inputs(lost(QUARANTINE, 3)), EQUAL) is None
+    assert gap(inputs(lost(BUFFER, 0.99)), EQUAL) is None
     assert found(lost(BUFFER, 1.0)).detectors == (BUFFER,)
 
 
@@ -112,39 +119,41 @@ BEGAN, ENDED = NOW - 5000, NOW - 1400
 """Within what is known to be applied otherwise, and later than it."""
 
 
-def after(outage: Outage, *findings: Finding, exported: float = NOW - 9000) -> StatusSnapshot:
+def after(outage: Outage, *findings: Finding, exported: float = NOW - 9000) -> StatusInputs:
     """It is on again."""
     nothing = [Unread("-")] * 11
     readings = Readings(NOW, *nothing, outage=outage)  # type: ignore[arg-type]
     on = Finding(DESTINATION, Level.LOSS, 1.0)
     export = Exported(export_time=int(exported), done=True)
-    return replace(shown(on, *findings), readings=readings, export=export)
+    return replace(inputs(on, *findings, records=[export]), readings=readings)
 
 
 def test_the_gap_of_an_outage_that_is_over_has_both_its_ends() -> None:
-    made = gap(after(Outage(BEGAN, ENDED)), None, COMMAND)
+    made = gap(after(Outage(BEGAN, ENDED)))
     assert made is not None
     assert (made.begin, made.end, made.open) == (BEGAN - 60, ENDED + 60, False)
-    assert "enable" not in made.line
-    assert f"backfill --stack prod --table orders --from {instant(BEGAN - 60)} --to" in made.line
+    assert "enable" not in made.lines[1]
+    assert (
+        f"backfill --stack prod --table orders --from {instant(BEGAN - 60)} --to" in made.lines[1]
+    )
 
 
 def test_an_outage_from_before_the_replica_had_caught_up_is_not_cut_short() -> None:
-    made = gap(after(Outage(NOW - 8000, NOW - 7500)), None, COMMAND)
+    made = gap(after(Outage(NOW - 8000, NOW - 7500)))
     assert made is not None
     assert (made.begin, made.end) == (NOW - 8060, NOW - 7440)
 
 
 def test_what_a_snapshot_or_a_verification_holds_is_cut_off_an_outage() -> None:
-    by_snapshot = gap(after(Outage(NOW - 9999, ENDED)), None, COMMAND)
+    by_snapshot = gap(after(Outage(NOW - 9999, ENDED)))
     assert by_snapshot is not None
     assert by_snapshot.begin == NOW - 9060
-    by_verification = gap(after(Outage(BEGAN, ENDED)), EQUAL, COMMAND)
+    by_verification = gap(after(Outage(BEGAN, ENDED)), EQUAL)
     assert by_verification is not None
     assert by_verification.begin == NOW - 1980
 
 
 def test_beside_another_loss_the_gap_of_an_outage_reaches_up_to_now() -> None:
-    made = gap(after(Outage(BEGAN, ENDED), lost(SKIPPED, 3)), None, COMMAND)
+    made = gap(after(Outage(BEGAN, ENDED), lost(SKIPPED, 3)))
     assert made is not None
     assert (made.begin, made.end) == (NOW - 7260, NOW)

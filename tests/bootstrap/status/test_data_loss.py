@@ -9,7 +9,7 @@ import pytest
 
 from bootstrap.journal.records import Exported, Imported, Interrupted, Overran, Skipped
 from bootstrap.journal.verification_records import Verified
-from bootstrap.status.data_loss import KnownLosses, known
+from bootstrap.status.data_loss import KnownLosses, collect
 from replicator.watchdog.detectors import Outage
 from replicator.watchdog.probe_rounds import WatchdogState
 
@@ -21,7 +21,7 @@ EXPORT = Exported(export_time=1000, done=True)
 
 def noted(*records: Any, book: WatchdogState | None = None) -> KnownLosses:
     by_kind = {type(each): each for each in records}
-    return known(by_kind.get, book or WatchdogState())
+    return collect(by_kind.get, book or WatchdogState())
 
 
 @pytest.mark.parametrize(
@@ -56,27 +56,27 @@ GIVEN_UP = KnownLosses(skipped=Skipped(1, 2000, 7900))
 @pytest.mark.parametrize("lost", [OFF, LATE, GIVEN_UP])
 def test_a_loss_is_over_by_what_is_complete_until_after_its_end(lost: KnownLosses) -> None:
     assert lost.unasked
-    assert lost.left(EXPORT, None) == lost
-    assert not lost.left(EXPORT, VERIFIED).any
-    assert lost.left(EXPORT, replace(VERIFIED, complete_until=7899)) == lost
-    assert not lost.left(Exported(export_time=7960, done=True), None).any, "another snapshot"
-    assert lost.left(Exported(export_time=7959, done=True), None) == lost
-    assert lost.left(Exported(export_time=7960), None) == lost, "it may still fail"
+    assert lost.unresolved(EXPORT, None) == lost
+    assert not lost.unresolved(EXPORT, VERIFIED).any
+    assert lost.unresolved(EXPORT, replace(VERIFIED, complete_until=7899)) == lost
+    assert not lost.unresolved(Exported(export_time=7960, done=True), None).any, "another snapshot"
+    assert lost.unresolved(Exported(export_time=7959, done=True), None) == lost
+    assert lost.unresolved(Exported(export_time=7960), None) == lost, "it may still fail"
 
 
 @pytest.mark.parametrize(
     "lost", [KnownLosses(outage=Outage(2000)), KnownLosses(overrun=Outage(2000))]
 )
 def test_a_loss_that_goes_on_is_not_over(lost: KnownLosses) -> None:
-    assert lost.left(EXPORT, VERIFIED) == lost
+    assert lost.unresolved(EXPORT, VERIFIED) == lost
 
 
 def test_items_that_an_import_left_out_are_nobody_s_surprise() -> None:
     lost = noted(Imported(done=True, refused=2))
     assert lost.any
     assert not lost.unasked
-    assert lost.left(EXPORT, replace(VERIFIED, complete_until=1000)) == lost
-    assert not lost.left(EXPORT, VERIFIED).any
+    assert lost.unresolved(EXPORT, replace(VERIFIED, complete_until=1000)) == lost
+    assert not lost.unresolved(EXPORT, VERIFIED).any
 
 
 def test_each_loss_is_told_with_what_ends_it() -> None:

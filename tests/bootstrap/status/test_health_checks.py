@@ -9,99 +9,38 @@ from typing import Any
 
 import pytest
 
-from bootstrap.aws.calls import Calls
-from bootstrap.aws.ledger import AwsLedger
 from bootstrap.core.errors import AccountError, Side
 from bootstrap.core.journal_rows import Row
 from bootstrap.core.stack_outputs import AlarmLimits, parse
-from bootstrap.journal.verification_records import Verified
-from bootstrap.status import status
-from bootstrap.status.backfill_suggestion import gap
-from bootstrap.status.health_checks import HealthReader, expected
-from bootstrap.status.render import page
-from bootstrap.status.snapshot import StatusSnapshot, as_json
+from bootstrap.status.health_checks import expected
+from bootstrap.status.json_members import as_json
+from bootstrap.status.page import page
+from bootstrap.status.snapshot import StatusSnapshot
 from replicator.watchdog.aws_readings import UnreadableError
 from replicator.watchdog.detectors import (
     ALL,
     Destination,
     Identity,
-    Intent,
     Level,
     Outage,
     Probed,
-    Readings,
     Stream,
     Unread,
     judge,
 )
 from replicator.watchdog.probe_rounds import WatchdogState
 from tests.infra.least_privilege import dry_run_policies
-from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
-from tests.support.bootstrap.killed_process import Process, journal_verified, replicated
-from tests.support.bootstrap.world import COMMAND, LEDGER, STREAM_ARN, World, outputs
+from tests.support.bootstrap.killed_process import Process, replicated
+from tests.support.bootstrap.status import (
+    NOW,
+    FixedHealth,
+    health_reader,
+    healthy,
+    look,
+    verify_as_of,
+)
+from tests.support.bootstrap.world import COMMAND, STREAM_ARN, World, outputs
 from tests.support.infra.recording_engine import CONFIG
-
-NOW = 2_000_000_000.0
-
-
-class Answers:
-    """Either side, with answers for every reading; what is an exception is raised."""
-
-    def __init__(self, **answers: Any) -> None:
-        self.answers = answers
-
-    def __getattr__(self, name: str) -> Any:
-        def read(*given: Any) -> Any:
-            answer = self.answers[name]
-            if isinstance(answer, Exception):
-                raise answer
-            return answer
-
-        return read
-
-
-def healthy(at: float = NOW, **changes: Any) -> Readings:
-    values: dict[str, Any] = {
-        "at": at,
-        "intent": Intent(replicating=True),
-        "mapping": "Enabled",
-        "destinations": [Destination(STREAM_ARN, "ACTIVE", "MICROSECOND")],
-        "stream": Stream("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", at - 9_000),
-        "source": Identity("source-1", "source-1"),
-        "target": Identity("target-1", "target-1"),
-        "quarantine": 0,
-        "failures": 0,
-        "skipped": 0,
-        "unreplicated": 0.0,
-        "probed": Probed(at - 60, None, 2.5),
-    }
-    return Readings(**{**values, **changes})
-
-
-class Given:
-    """Looks that see what a test says."""
-
-    def __init__(self, **changes: Any) -> None:
-        self.changes = changes
-
-    def readings(self, row: Row, at: float) -> Readings:
-        return healthy(at, **self.changes)
-
-
-def look(world: World, looks: Any, usage: Any = None) -> StatusSnapshot:
-    watcher = Process(world, pid=99)
-    (table,) = outputs().tables
-    return status.look(
-        table,
-        watcher.store,
-        FakeSource(world, lambda: None),
-        FakeTarget(world, lambda: None),
-        AwsLedger(Calls(Side.TARGET, "Role importer"), world.dynamodb, LEDGER),
-        watcher.machine,
-        COMMAND,
-        looks,
-        usage,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +49,7 @@ def replica() -> World:
 
 
 def test_every_detector_is_shown_with_its_reading(replica: World) -> None:
-    shown = as_json(look(replica, Given()))
+    shown = as_json(look(replica, FixedHealth()))
     assert [each["metric"] for each in shown["detectors"]] == [each.metric for each in ALL]
     assert {each["level"] for each in shown["detectors"]} == {"fine"}
     lag = shown["lag"]
@@ -132,10 +71,10 @@ def test_the_thresholds_of_the_stack_file_are_those_that_status_judges_by(tmp_pa
 
 
 def test_with_nothing_against_it_a_switch_is_safe(replica: World) -> None:
-    shown = look(replica, Given())
+    shown = look(replica, FixedHealth())
     assert as_json(shown)["safeToSwitch"] is True
     assert as_json(shown)["notSafeBecause"] == []
-    assert "nothing known stands against it" in page(shown)
+    assert "no known problem; run `verify` first" in page(shown)
 
 
 LOSSES: list[tuple[dict[str, Any], str]] = [
@@ -156,7 +95,7 @@ LOSSES: list[tuple[dict[str, Any], str]] = [
 def test_each_known_loss_and_each_blind_eye_stands_against_a_switch(
     replica: World, changes: dict[str, Any], words: str
 ) -> None:
-    shown = look(replica, Given(**changes))
+    shown = look(replica, FixedHealth(**changes))
     value = as_json(shown)
     assert value["safeToSwitch"] is False
     assert any(words in reason for reason in value["notSafeBecause"])
@@ -170,50 +109,27 @@ def test_a_table_that_is_not_replicating_is_not_safe_to_switch_to() -> None:
     process = Process(world)
     process.start()
     process.until(lambda: bool(world.exports))
-    reasons = as_json(look(world, Given()))["notSafeBecause"]
+    reasons = as_json(look(world, FixedHealth()))["notSafeBecause"]
     assert "the table is EXPORTING, not REPLICATING" in reasons
 
 
 def test_before_a_run_nothing_is_looked_for() -> None:
-    shown = as_json(look(World(), Given()))
+    shown = as_json(look(World(), FixedHealth()))
     assert (shown["detectors"], shown["safeToSwitch"]) == ([], None)
-
-
-def looks(
-    source: dict[str, Any] | None = None,
-    target: dict[str, Any] | None = None,
-    book: WatchdogState | None = None,
-) -> HealthReader:
-    good = healthy()
-    ok_source = {
-        "table_id": "source-1",
-        "destinations": good.destinations,
-        "stream": good.stream,
-        "skipped": 0,
-        "unreplicated": 0.0,
-    }
-    ok_target = {"table_id": "target-1", "mapping": "Enabled"}
-    ledger = {"intent": good.intent, "book": book or WatchdogState(through=NOW - 60, lag=2.5)}
-    sides: list[Any] = [
-        Answers(**{**ok_source, **(source or {})}),
-        Answers(**{**ok_target, **(target or {})}),
-        Answers(**ledger),
-    ]
-    return HealthReader(*sides, lambda: 0, lambda: 0)
 
 
 def test_a_reading_that_is_denied_keeps_nobody_from_the_others() -> None:
     denied = UnreadableError("AccessDeniedException")
     lost = AccountError(Side.SOURCE, "no such role", fix="-")
-    read = looks({"destinations": denied, "stream": lost}).readings(Row(), NOW)
+    read = health_reader({"destinations": denied, "stream": lost}).readings(Row(), NOW)
     assert read.missed == {"destinations": "AccessDeniedException", "stream": "no such role"}
-    whole = looks().readings(Row(), NOW)
+    whole = health_reader().readings(Row(), NOW)
     assert whole.missed == {}
 
 
 def test_what_cannot_be_read_for_one_reason_is_told_once_with_what_helps(replica: World) -> None:
     why = Unread("There are no usable credentials")
-    shown = look(replica, Given(stream=why, skipped=why))
+    shown = look(replica, FixedHealth(stream=why, skipped=why))
     named = "RecordsNeverReplicated, StreamHealthy, BufferUsed: could not be read: There are no"
     text = page(shown)
     assert f"not safe, because {named}" in " ".join(text.split())
@@ -226,8 +142,8 @@ def test_what_cannot_be_read_for_one_reason_is_told_once_with_what_helps(replica
 def test_tables_are_held_against_the_ids_in_the_journal(replica: World) -> None:
     row, _ = Process(replica, pid=98).store.read("orders")
     assert row is not None
-    same = looks().readings(row, NOW)
-    other = looks({"table_id": "source-2"}, {"table_id": None}).readings(row, NOW)
+    same = health_reader().readings(row, NOW)
+    other = health_reader({"table_id": "source-2"}, {"table_id": None}).readings(row, NOW)
     assert [isinstance(each, Identity) and each.changed for each in (same.source, same.target)] == [
         False,
         False,
@@ -237,27 +153,19 @@ def test_tables_are_held_against_the_ids_in_the_journal(replica: World) -> None:
     ] == [True, True]
 
 
-def verified_as_of(world: World, at: float) -> None:
-    """A whole verification that found nothing to be missing of what was changed before."""
-    counts = dict.fromkeys(("changed_since", "missing", "extra", "different", "foreign"), 0)
-    counts |= dict.fromkeys(("source_items", "target_items", "equal"), 3)
-    found = Verified("r", at + 120, at + 120, at + 120, 1.0, **counts, complete_until=at)
-    journal_verified(world, found)
-
-
 def test_an_outage_of_an_hour_stands_against_a_switch_until_a_whole_verification() -> None:
     world = replicated()
     off, on = world.clock() + 600, world.clock() + 4200
     world.clock.advance(9000)
 
     def shown(outage: Outage, **source: Any) -> StatusSnapshot:
-        found = looks(
+        found = health_reader(
             source, book=WatchdogState(through=world.clock() - 60, lag=2.5, outage=outage)
         )
         return look(world, found)
 
     nowhere = [Destination(STREAM_ARN, "DISABLED", "MICROSECOND")]
-    while_off = gap(shown(Outage(off), destinations=nowhere), None, COMMAND)
+    while_off = shown(Outage(off), destinations=nowhere).gap
     assert while_off is not None
     assert (while_off.begin, while_off.open) == (off - 60, True)
     assert while_off.command == COMMAND.format("status")
@@ -265,18 +173,18 @@ def test_an_outage_of_an_hour_stands_against_a_switch_until_a_whole_verification
     again = shown(Outage(off, on))
     assert as_json(again)["safeToSwitch"] is False
     assert "DestinationActive: ACTIVE, but it was not between" in page(again)
-    named = gap(again, None, COMMAND)
+    named = again.gap
     assert named is not None
     assert (named.begin, named.end, named.open) == (off - 60, on + 60, False)
-    assert COMMAND.format("backfill") in named.line
+    assert COMMAND.format("backfill") in named.lines[1]
 
-    unseen_by_the_watchdog = gap(shown(Outage(off)), None, COMMAND)
+    unseen_by_the_watchdog = shown(Outage(off)).gap
     assert unseen_by_the_watchdog is not None
     assert unseen_by_the_watchdog.end >= on
 
-    verified_as_of(world, on - 100)
+    verify_as_of(world, on - 100)
     assert "but it was not between" in page(shown(Outage(off, on)))
-    verified_as_of(world, on + 100)
-    mended = shown(Outage(off, on))
-    assert "but it was not between" not in page(mended)
-    assert gap(mended, None, COMMAND) is None
+    verify_as_of(world, on + 100)
+    verified = shown(Outage(off, on))
+    assert "but it was not between" not in page(verified)
+    assert verified.gap is None

@@ -13,12 +13,13 @@ from bootstrap.aws.calls import Calls
 from bootstrap.aws.usage import Metrics, usage
 from bootstrap.core.errors import Side
 from bootstrap.core.facts import Lag, Usage
+from bootstrap.status.json_members import as_json
 from bootstrap.status.metrics import Retention, retention
-from bootstrap.status.render import page
-from bootstrap.status.snapshot import StatusSnapshot, as_json
+from bootstrap.status.page import page
+from bootstrap.status.snapshot import StatusSnapshot
 from replicator.watchdog.detectors import Probed, Stream, Unread
-from tests.bootstrap.status.test_health_checks import Given, look
 from tests.support.bootstrap.killed_process import replicated
+from tests.support.bootstrap.status import FixedHealth, look
 from tests.support.bootstrap.world import World
 
 NOW = 1_767_229_230.0  # 2026-01-01T01:00:30Z
@@ -105,10 +106,10 @@ def replica() -> World:
 
 
 def shown(world: World, found: Usage, **readings: Any) -> StatusSnapshot:
-    at = look(world, Given()).at
+    at = look(world, FixedHealth()).at
     two_days = Stream("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", at - 2 * DAY)
     readings = {"stream": two_days, **readings}
-    return dataclasses.replace(look(world, Given(**readings)), usage=found)
+    return dataclasses.replace(look(world, FixedHealth(**readings)), usage=found)
 
 
 MEASURED = Usage(Lag(NOW, 300, 0.12, 0.9), 10 * GB)
@@ -117,10 +118,10 @@ MEASURED = Usage(Lag(NOW, 300, 0.12, 0.9), 10 * GB)
 def test_status_shows_both_lags_and_the_cost_of_retention(replica: World) -> None:
     seen = shown(replica, MEASURED)
     text = page(seen)
-    assert "p50 0.12 s, p99 0.90 s, by the consumer's metric from 2026-01-01T01:00:30Z on" in text
+    assert "p50 0.12 s, p99 0.90 s, by the consumer's metric since 2026-01-01T01:00:30Z" in text
     assert "2.5 s, by the watchdog's latest probes" in text
     assert "keeps changes for 365 d, of which the oldest unapplied one has used 0.0 %" in text
-    assert "10.00 GB a day cost $1.00 a month to keep by now, $88.34 once it is full" in text
+    assert "at 10.00 GB a day it costs $1.00 a month now, $88.34 once it is full" in text
     value = as_json(seen)
     assert (value["lag"]["probeSeconds"], value["lag"]["metricP99Seconds"]) == (2.5, 0.9)
     assert (value["retention"]["hours"], value["retention"]["monthlyUsdFull"]) == (8760, 88.34)
@@ -128,10 +129,15 @@ def test_status_shows_both_lags_and_the_cost_of_retention(replica: World) -> Non
 
 def test_status_says_what_is_not_known_of_lag_and_retention(replica: World) -> None:
     text = page(shown(replica, Usage(), probed=Probed(None, None, None)))
-    assert "nothing in the last hour, by the consumer's metric; no probes through yet" in text
-    assert "what that costs is unknown: CloudWatch tells no IncomingBytes" in text
-    young = Stream("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", look(replica, Given()).at - 60)
-    assert "told once the stream is 15 min old" in page(shown(replica, MEASURED, stream=young))
+    assert (
+        "no change applied in the last hour, by the consumer's metric; no probes through yet"
+        in text
+    )
+    assert "its cost is unknown: CloudWatch has no IncomingBytes" in text
+    young = Stream(
+        "ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", look(replica, FixedHealth()).at - 60
+    )
+    assert "shown once the stream is 15 min old" in page(shown(replica, MEASURED, stream=young))
     dark = shown(replica, MEASURED, stream=Unread("AccessDenied"))
     assert "buffer        could not be read" in page(dark)
     assert as_json(dark)["retention"] is None
@@ -145,14 +151,14 @@ def test_the_metrics_are_asked_as_of_awss_time_and_only_of_a_run(replica: World)
         asked.append(at)
         return MEASURED
 
-    assert look(World(), Given(), measured).usage == Usage()
+    assert look(World(), FixedHealth(), measured).usage == Usage()
     assert asked == []
-    seen = look(replica, Given(), measured)
+    seen = look(replica, FixedHealth(), measured)
     assert seen.usage == MEASURED
     assert asked == [seen.at]
 
 
 def test_an_old_stream_costs_by_what_it_has_kept(replica: World) -> None:
-    at = look(replica, Given()).at
+    at = look(replica, FixedHealth()).at
     stream = Stream("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", at - 7 * DAY)
-    assert "$6.00 a month to keep by now" in page(shown(replica, MEASURED, stream=stream))
+    assert "$6.00 a month now" in page(shown(replica, MEASURED, stream=stream))

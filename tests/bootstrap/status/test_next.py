@@ -17,12 +17,12 @@ from bootstrap.core.errors import BlockedError, BootstrapError
 from bootstrap.core.run_options import Goal, RunOptions
 from bootstrap.core.state import State
 from bootstrap.core.suggestions import completed, template
-from bootstrap.status.render import page
-from bootstrap.status.snapshot import as_json
-from bootstrap.status.status import next_of as next_of_all
+from bootstrap.status.json_members import as_json
+from bootstrap.status.page import page
+from bootstrap.status.status import next_of_all
 from tests.bootstrap.run.test_failures import failure_of
-from tests.bootstrap.status.test_status import look
 from tests.support.bootstrap.killed_process import Process, replicated
+from tests.support.bootstrap.status import look
 from tests.support.bootstrap.world import COMMAND, OUTPUTS_JSON, World
 
 PARTLY, WHOLLY = "ItemValidationError", "S3AccessDenied"
@@ -68,7 +68,7 @@ def test_an_import_that_has_failed_twice_is_not_paid_for_again_unasked() -> None
     assert next_of(world) is None
     shown = as_json(look(world))
     assert COMMAND.format("run") + " --accept-import-errors" in shown["failure"]["try"]
-    assert "next          a decision, which no command takes for you" in page(look(world))
+    assert "next          manual decision needed, see Try above" in page(look(world))
     Process(world, pid=3, orders=RunOptions(accept_import_errors=True)).go()
     assert (as_json(look(world))["state"], next_of(world)) == ("DEGRADED", None)
 

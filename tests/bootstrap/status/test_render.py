@@ -13,8 +13,10 @@ from bootstrap.core.formatting import duration, moment, size
 from bootstrap.core.journal_rows import Row, WaitReason
 from bootstrap.core.state import State
 from bootstrap.core.timing import Timing
-from bootstrap.status.render import JsonLines, Lines, Terminal, block, page, screen, sentence
-from bootstrap.status.snapshot import StatusSnapshot, snapshot
+from bootstrap.status.inputs import StatusInputs
+from bootstrap.status.page import page
+from bootstrap.status.render import JsonLines, Lines, Terminal, block, screen, sentence
+from bootstrap.status.snapshot import StatusSnapshot, build_snapshot
 from tests.support.fakes.clock import VirtualClock
 
 START = 1_767_225_600.0
@@ -27,16 +29,16 @@ def shown(
     what: str = "the export",
     measure: Measure | None = None,
 ) -> StatusSnapshot:
-    return snapshot(
-        "orders",
-        "orders-replica",
-        Row(generation=1, run_id="run", state=state, since=START),
-        (),
-        at=at,
-        holder="this process",
-        command="python -m bootstrap {}",
-        waiting=WaitReason(what, START) if what else None,
-        measure=measure,
+    return build_snapshot(
+        StatusInputs(
+            table="orders",
+            target_table="orders-replica",
+            row=Row(generation=1, run_id="run", state=state, since=START),
+            at=at,
+            holder="this process",
+            waiting=WaitReason(what, START) if what else None,
+            measure=measure,
+        )
     )
 
 

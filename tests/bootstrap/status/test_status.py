@@ -6,32 +6,15 @@ import json
 
 import pytest
 
-from bootstrap.aws.calls import Calls
-from bootstrap.aws.ledger import AwsLedger
 from bootstrap.core.errors import AccountError, BlockedError, Side
 from bootstrap.core.state import State
-from bootstrap.status import status
-from bootstrap.status.render import page
-from bootstrap.status.snapshot import StatusSnapshot, as_json
-from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
+from bootstrap.status.json_members import as_json
+from bootstrap.status.page import page
 from tests.support.bootstrap.killed_process import Process, replicated
-from tests.support.bootstrap.world import COMMAND, LEDGER, World, outputs
+from tests.support.bootstrap.status import look
+from tests.support.bootstrap.world import COMMAND, World
 
 RUN = COMMAND.format("run")
-
-
-def look(world: World, pid: int = 99) -> StatusSnapshot:
-    watcher = Process(world, pid=pid)
-    (table,) = outputs().tables
-    return status.look(
-        table,
-        watcher.store,
-        FakeSource(world, lambda: None),
-        FakeTarget(world, lambda: None),
-        AwsLedger(Calls(Side.TARGET, "Role importer"), world.dynamodb, LEDGER),
-        watcher.machine,
-        COMMAND,
-    )
 
 
 READS = {"GetItem", "BatchGetItem", "Query", "mapping", "describe_export", "describe_import"}
@@ -178,7 +161,7 @@ def test_a_page_fits_its_snapshot() -> None:
     text = page(look(replicated()))
     assert "REPLICATING since" in text
     assert "3 items" in text
-    assert "nothing: it replicates" in text
+    assert "nothing: the table replicates" in text
 
 
 def test_a_blocked_run_shows_as_planned() -> None:

@@ -57,12 +57,12 @@ def test_two_equal_tables_are_equal_and_status_says_since_when(twin: Twin) -> No
     assert found.judged == 1
     desk = twin.desk()
     told = last(desk.store, "orders")
-    assert "equal, 100.00% of the keys judged" in told.line
+    assert "equal, 100.00% of the keys judged" in told.text
     assert told.json is not None and told.json["equal"] is True
-    assert "stale" not in told.line
+    assert "stale" not in told.text
     twin.world.clock.advance(STALE_SECONDS + 1)
-    assert "stale" in last(desk.store, "orders").line
-    assert "never" in last(desk.store, "others").line
+    assert "stale" in last(desk.store, "orders").text
+    assert "never" in last(desk.store, "others").text
 
 
 def test_differences_are_named_with_key_kind_and_attributes_and_without_values(twin: Twin) -> None:
@@ -111,7 +111,7 @@ def test_a_key_that_was_changed_since_is_counted_and_not_reported(twin: Twin) ->
     assert result_json(found)["equal"] is None
     first = page("orders", found).splitlines()[0]
     assert first == "orders: no difference among the keys judged (1 not judged)"
-    line = last(twin.desk().store, "orders").line
+    line = last(twin.desk().store, "orders").text
     assert "no difference among the keys judged (1 not judged), 95.00% of the keys judged" in line
 
 
@@ -276,7 +276,7 @@ def test_a_damaged_export_is_an_error_the_result_before_it_stands_and_what_it_le
     twin.target.recovery = False
     with pytest.raises(DamagedExportError):
         twin.verify(enable_target_recovery=True)
-    assert "equal" in last(twin.desk().store, "orders").line
+    assert "equal" in last(twin.desk().store, "orders").text
     assert twin.target.recovery
     assert "stays on until a verification is over" in twin.said[-1]
 

@@ -1,0 +1,84 @@
+"""The next command for a table, and the warnings that come with its state."""
+
+from __future__ import annotations
+
+from bootstrap.core.facts import EventSource
+from bootstrap.core.journal_rows import Row, RunFailure
+from bootstrap.core.state import REPLICAS, State
+from bootstrap.journal.records import Abandoning, Exported, Imported, Paused
+from bootstrap.status.data_loss import KnownLosses
+from bootstrap.status.inputs import StatusInputs
+
+RUN = "run"
+RESUME = "resume"
+PAUSE = "pause"
+STATUS = "status"
+ABANDON = "abandon"
+BACKFILL = "backfill"
+EXPORT, IMPORT = "export", "import"
+"""The steps that cost money."""
+PAID_ATTEMPTS = 2
+"""Exports or imports that a run attempts by itself. A further one is the operator's decision."""
+DISCARD = "--discard-failed-import"
+
+
+def next_command(inputs: StatusInputs) -> str | None:
+    """Return the command that advances the table.
+
+    None if the table is where it should be, or if the next step is the operator's decision.
+    """
+    row, mapping, command = inputs.row, inputs.mapping, inputs.command
+    paused = row.record(Paused)
+    if inputs.holder:
+        return command.format(STATUS)
+    if row.record(Abandoning) is not None:
+        # The operator confirmed it when it began, and no other command leads out of this state.
+        return f"{command.format(ABANDON)} --yes"
+    if paused is not None:
+        half_way = row.failure is not None and row.failure.step == PAUSE
+        return command.format(PAUSE if half_way else RESUME)
+    if row.state in REPLICAS and not _is_stopped(mapping):
+        repaired = inputs.losses is not None and not inputs.losses.any
+        # A run records that the missing changes have been put in.
+        return command.format(RUN) if row.state is State.DEGRADED and repaired else None
+    if row.failure is not None:
+        return _recovery_command(row, row.failure, command)
+    return command.format(RUN)
+
+
+def _is_stopped(mapping: EventSource | None) -> bool:
+    return mapping is not None and not mapping.running
+
+
+def _recovery_command(row: Row, failure: RunFailure, command: str) -> str | None:
+    """Return the command that resumes after a failure without losing data, or None.
+
+    A failed import is repeated from the same export after its table is deleted: the snapshot holds
+    everything that the table held. Two things are the operator's decision: to continue without
+    the items that an import rejected, and to pay again for a step that has failed twice.
+    """
+    if not failure.resumable:
+        return None
+    for step, record in ((EXPORT, row.record(Exported)), (IMPORT, row.record(Imported))):
+        if failure.step == step and record is not None and record.failure:
+            if record.attempt >= PAID_ATTEMPTS:
+                return None
+            return command.format(RUN) + (f" {DISCARD}" if step == IMPORT else "")
+    return command.format(RUN)
+
+
+def collect_warnings(inputs: StatusInputs, losses: KnownLosses) -> tuple[str, ...]:
+    """Describe known losses, a short import and a stopped consumer, each with its command."""
+    row, mapping = inputs.row, inputs.mapping
+    warnings = list(losses.warnings)
+    exported, imported = row.record(Exported), row.record(Imported)
+    counted = exported.items if exported else None
+    loaded = imported.items if imported and imported.done and not imported.refused else counted
+    if counted is not None and loaded != counted:
+        warnings.append(
+            f"the export holds {counted} items, but {loaded} were imported: "
+            "python -m bootstrap verify --repair"
+        )
+    if mapping is not None and row.state in REPLICAS and _is_stopped(mapping):
+        warnings.append(f"the consumer is off: its event source mapping is {mapping.state}")
+    return tuple(warnings)

@@ -1,0 +1,122 @@
+"""A table's status as a process sees it that only reads, with fixed or faked readings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bootstrap.aws.calls import Calls
+from bootstrap.aws.ledger import AwsLedger
+from bootstrap.core.errors import Side
+from bootstrap.core.journal_rows import Row
+from bootstrap.journal.verification_records import Verified
+from bootstrap.status.health_checks import HealthReader
+from bootstrap.status.snapshot import StatusSnapshot
+from bootstrap.status.status import StatusContext, read_status
+from replicator.watchdog.detectors import (
+    Destination,
+    Identity,
+    Intent,
+    Probed,
+    Readings,
+    Stream,
+)
+from replicator.watchdog.probe_rounds import WatchdogState
+from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
+from tests.support.bootstrap.killed_process import Process, journal_verified
+from tests.support.bootstrap.world import COMMAND, LEDGER, STREAM_ARN, World, outputs
+
+NOW = 2_000_000_000.0
+
+
+def look(world: World, health: Any = None, usage: Any = None) -> StatusSnapshot:
+    watcher = Process(world, pid=99)
+    (table,) = outputs().tables
+    return read_status(
+        StatusContext(
+            table=table,
+            store=watcher.store,
+            source=FakeSource(world, lambda: None),
+            target=FakeTarget(world, lambda: None),
+            ledger=AwsLedger(Calls(Side.TARGET, "Role importer"), world.dynamodb, LEDGER),
+            machine=watcher.machine,
+            command=COMMAND,
+            health=health,
+            usage=usage,
+        )
+    )
+
+
+def healthy(at: float = NOW, **changes: Any) -> Readings:
+    values: dict[str, Any] = {
+        "at": at,
+        "intent": Intent(replicating=True),
+        "mapping": "Enabled",
+        "destinations": [Destination(STREAM_ARN, "ACTIVE", "MICROSECOND")],
+        "stream": Stream("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", at - 9_000),
+        "source": Identity("source-1", "source-1"),
+        "target": Identity("target-1", "target-1"),
+        "quarantine": 0,
+        "failures": 0,
+        "skipped": 0,
+        "unreplicated": 0.0,
+        "probed": Probed(at - 60, None, 2.5),
+    }
+    return Readings(**{**values, **changes})
+
+
+class FixedHealth:
+    """Healthy readings, but for `changes`."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.changes = changes
+
+    def readings(self, row: Row, at: float) -> Readings:
+        return healthy(at, **self.changes)
+
+
+class _Answers:
+    """One account, with an answer for every reading; an answer that is an exception is raised."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = answers
+
+    def __getattr__(self, name: str) -> Any:
+        def read(*given: Any) -> Any:
+            answer = self.answers[name]
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return read
+
+
+def health_reader(
+    source: dict[str, Any] | None = None,
+    target: dict[str, Any] | None = None,
+    book: WatchdogState | None = None,
+) -> HealthReader:
+    """Make a reader of accounts that give healthy answers, but for those named."""
+    good = healthy()
+    ok_source = {
+        "table_id": "source-1",
+        "destinations": good.destinations,
+        "stream": good.stream,
+        "skipped": 0,
+        "unreplicated": 0.0,
+    }
+    ok_target = {"table_id": "target-1", "mapping": "Enabled"}
+    ledger = {"intent": good.intent, "book": book or WatchdogState(through=NOW - 60, lag=2.5)}
+    sides: list[Any] = [
+        _Answers(**{**ok_source, **(source or {})}),
+        _Answers(**{**ok_target, **(target or {})}),
+        _Answers(**ledger),
+    ]
+    return HealthReader(*sides, lambda: 0, lambda: 0)
+
+
+def verify_as_of(world: World, at: float) -> None:
+    """Record a full verification: no change made before `at` is missing."""
+    counts = dict.fromkeys(("changed_since", "missing", "extra", "different", "foreign"), 0)
+    counts |= dict.fromkeys(("source_items", "target_items", "equal"), 3)
+    found = Verified("r", at + 120, at + 120, at + 120, 1.0, **counts, complete_until=at)
+    journal_verified(world, found)
