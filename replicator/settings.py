@@ -8,7 +8,7 @@ from typing import Any
 
 from replicator import aws
 from replicator.aws import Failure
-from replicator.consumer.writer import CallContext
+from replicator.call_context import CallContext
 from replicator.runtime import Clock
 
 SETTINGS_KEY = b"settings"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bootstrap.quarantine.store import ObjectContent, QuarantinedObject
+from replicator.call_context import CallContext
 from replicator.change import Probe
 from replicator.consumer.batch import BatchFailedError, Consumer
 from replicator.consumer.decode import Record
@@ -20,7 +21,6 @@ from replicator.consumer.metrics import APPLIED, QUARANTINED, SUPERSEDED, Invoca
 from replicator.consumer.outcome import Reason
 from replicator.consumer.probe_rows import ProbeRows
 from replicator.consumer.quarantine import QuarantineStore, object_key
-from replicator.consumer.writer import CallContext
 from replicator.runtime import Runtime
 from replicator.settings import ConsumerConfig, ConsumerSettings, SettingsRow
 

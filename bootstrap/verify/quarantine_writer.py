@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from replicator.call_context import CallContext
 from replicator.change import Change
 from replicator.consumer.decode import Record
 from replicator.consumer.outcome import Reason
 from replicator.consumer.quarantine import QuarantineStore
-from replicator.consumer.writer import CallContext
 from replicator.runtime import Deadline, Runtime
 
 CALL_MILLIS = 120_000

@@ -13,9 +13,10 @@ from functools import cached_property
 from bootstrap.verify.compare.partitions import Difference
 from bootstrap.verify.judge.attributes import Explained
 from bootstrap.verify.judge.classify import Judgement
+from replicator.call_context import CallContext
 from replicator.change import MICROSECOND, Change, Entry, Version
 from replicator.consumer.outcome import Applied, Rejected, Result, Retry, Superseded
-from replicator.consumer.writer import Attempt, CallContext, ConditionalWriter
+from replicator.consumer.writer import Attempt, ConditionalWriter
 from replicator.runtime import Deadline, Runtime
 
 AT_ONCE = 100

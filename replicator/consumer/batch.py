@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
+from replicator.call_context import CallContext
 from replicator.change import Change, Probe
 from replicator.consumer import decode
 from replicator.consumer.circuit_breaker import CircuitBreaker
@@ -30,7 +31,7 @@ from replicator.consumer.metrics import (
 from replicator.consumer.outcome import Applied, Outcome, Quarantined, Reason, Retry, Superseded
 from replicator.consumer.probe_rows import ProbeRows
 from replicator.consumer.quarantine import QuarantineStore
-from replicator.consumer.writer import CallContext, ConditionalWriter
+from replicator.consumer.writer import ConditionalWriter
 from replicator.runtime import Deadline, Runtime
 from replicator.settings import ConsumerConfig, ConsumerSettings, SettingsRow
 

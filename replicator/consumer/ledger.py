@@ -15,6 +15,7 @@ from typing import Any
 
 from replicator import aws
 from replicator.aws import CancellationReason, Failure, Kind
+from replicator.call_context import CallContext
 from replicator.change import MICROSECOND, MILLISECOND, Change, Entry, Precision, Version
 from replicator.consumer.ordering import Verdict, decide
 from replicator.consumer.outcome import (
@@ -26,7 +27,7 @@ from replicator.consumer.outcome import (
     Retry,
     Superseded,
 )
-from replicator.consumer.writer import Attempt, CallContext
+from replicator.consumer.writer import Attempt
 from replicator.runtime import Runtime
 
 # TransactWriteItems takes 100 actions and 4 MB; a change is two actions. The size counted here is

@@ -7,15 +7,10 @@ from typing import Any
 
 from replicator import aws
 from replicator.aws import Failure
+from replicator.call_context import CallContext
 from replicator.change import Probe
-from replicator.consumer.writer import CallContext
+from replicator.probes import ROW_KEPT_SECONDS, probe_key
 from replicator.runtime import Clock
-
-KEPT_SECONDS = 86_400
-
-
-def probe_key(probe: Probe) -> bytes:
-    return b"probe:" + probe.probe.encode() + b":" + str(probe.n).encode()
 
 
 @dataclass(frozen=True)
@@ -39,7 +34,7 @@ class ProbeRows:
                 "Item": {
                     "k": {"B": probe_key(probe)},
                     "at": {"N": str(now)},
-                    "x": {"N": str(now // 1_000_000 + KEPT_SECONDS)},
+                    "x": {"N": str(now // 1_000_000 + ROW_KEPT_SECONDS)},
                 },
             }
             answer = aws.call(self.dynamodb.put_item, request)

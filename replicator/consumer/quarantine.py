@@ -12,9 +12,9 @@ from typing import Any
 
 from replicator import aws
 from replicator.aws import Failure
+from replicator.call_context import CallContext
 from replicator.consumer.decode import Record
 from replicator.consumer.outcome import Reason
-from replicator.consumer.writer import CallContext
 from replicator.runtime import Runtime
 
 OPEN = "open/"

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from replicator.call_context import CallContext
 from replicator.change import Change, Entry
 from replicator.consumer.outcome import Result
-from replicator.runtime import Deadline
 
 
 @dataclass(frozen=True)
@@ -22,25 +22,6 @@ class Attempt:
     change: Change
     pin: Entry | None = None
     redelivered: bool = False
-
-
-class ErrorListener(Protocol):
-    """Where a guard tells what goes wrong on the way; called from several threads."""
-
-    def __call__(self, operation: str, code: str, message: str) -> None:
-        """`message` is empty, or names actions and resources; never content of items."""
-
-
-@dataclass
-class CallContext:
-    """What holds for one call of a guard.
-
-    `expire`: entries may carry an expiry, because the table is replicating.
-    """
-
-    deadline: Deadline
-    trouble: ErrorListener
-    expire: bool = False
 
 
 class ConditionalWriter(Protocol):

@@ -15,7 +15,7 @@ from typing import Any
 from replicator import aws
 from replicator.aws import Failure
 from replicator.change import Probe
-from replicator.consumer.probe_rows import probe_key
+from replicator.probes import probe_key
 from replicator.settings import SETTINGS_KEY
 from replicator.watchdog.detectors import Destination, Intent, Stream
 from replicator.watchdog.probe_rounds import ProbeRecord, ProbeRound, Shard, WatchdogState

@@ -18,6 +18,7 @@ from bootstrap.quarantine import redrive as redriving
 from bootstrap.quarantine.redrive_policy import Judgement, judge
 from bootstrap.quarantine.store import ObjectContent, QuarantinedObject
 from replicator import settings
+from replicator.call_context import CallContext
 from replicator.change import Change, Entry, Precision, Probe, Version
 from replicator.consumer import batch, decode, key_queue, ledger
 from replicator.consumer.decode import Record
@@ -25,7 +26,7 @@ from replicator.consumer.key_queue import KeyQueue, QuarantineCandidate
 from replicator.consumer.ledger import LedgerWriter
 from replicator.consumer.ordering import Verdict, decide
 from replicator.consumer.outcome import NeedsNote, Result, Retry, Superseded
-from replicator.consumer.writer import Attempt, CallContext
+from replicator.consumer.writer import Attempt
 from replicator.settings import ConsumerSettings, SettingsRow
 
 Plant = Callable[[], contextlib.AbstractContextManager[Any]]

@@ -29,7 +29,7 @@ from bootstrap.journal.records import (
 )
 from bootstrap.run.probes import records
 from bootstrap.run.step_context import Acted, Done, Outcome, Pending, StepContext
-from replicator.consumer.probe_rows import KEPT_SECONDS
+from replicator.probes import ROW_KEPT_SECONDS
 from replicator.watchdog.aws_readings import counted
 
 name = "catch-up"
@@ -58,7 +58,7 @@ def advance(context: StepContext) -> Outcome:
         return _put_round(context)
     through = context.ledger.probes_through(memory.probe, memory.probes)
     if through < memory.probes:
-        if context.journal.now() - memory.put_at > KEPT_SECONDS / 2:
+        if context.journal.now() - memory.put_at > ROW_KEPT_SECONDS / 2:
             # The rows of the lanes that are through expire before the last one's is there.
             _start_over(context)
             return Acted()

@@ -20,12 +20,13 @@ from bootstrap.verify.errors import DamagedExportError
 from bootstrap.verify.export_windows import LONGEST, SHORTEST, windows
 from bootstrap.verify.quarantine_writer import record_of
 from bootstrap.verify.repair import APPLIED
+from replicator.call_context import CallContext
 from replicator.canonical import digest, key_digest
 from replicator.change import Change, Entry, Precision, Version
 from replicator.consumer.decode import Record, content
 from replicator.consumer.ledger import to_item
 from replicator.consumer.outcome import Superseded
-from replicator.consumer.writer import Attempt, CallContext
+from replicator.consumer.writer import Attempt
 from replicator.runtime import Deadline, Runtime
 from tests.support.bootstrap.world import LEDGER
 from tests.support.fakes.errors import Killed

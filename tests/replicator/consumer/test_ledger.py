@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from replicator.call_context import CallContext
 from replicator.change import Change
 from replicator.consumer.ledger import LedgerWriter
 from replicator.consumer.outcome import Applied, Rejected, Result, Retry, Superseded
-from replicator.consumer.writer import Attempt, CallContext, ConditionalWriter
+from replicator.consumer.writer import Attempt, ConditionalWriter
 from replicator.runtime import Deadline
 from tests.support.fakes import errors
 from tests.support.fakes.errors import Call, Faults, ScriptedFaults

@@ -11,8 +11,9 @@ import pytest
 
 from infra.local.cloud import TARGET as TARGET_ACCOUNT
 from infra.local.cloud import LocalCloud
+from replicator.call_context import CallContext
 from replicator.consumer.ledger import LedgerWriter
-from replicator.consumer.writer import CallContext, ConditionalWriter
+from replicator.consumer.writer import ConditionalWriter
 from tests.support.fakes.errors import Call, Faults
 from tests.support.replicator.consumer_world import Item, World
 from tests.support.replicator.writer_conformance import GuardConformance

@@ -12,10 +12,10 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from replicator.call_context import CallContext
 from replicator.change import Change, Precision, Version
 from replicator.consumer.batch import Consumer
 from replicator.consumer.metrics import InvocationStats
-from replicator.consumer.writer import CallContext
 from replicator.runtime import Deadline, Executor, Runtime, SerialExecutor
 from replicator.settings import ConsumerConfig
 from tests.support.fakes import errors

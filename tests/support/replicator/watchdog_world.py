@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from replicator.change import Probe
-from replicator.consumer.probe_rows import probe_key
+from replicator.probes import probe_key
 from replicator.watchdog.aws_readings import BOOK_KEY
 from replicator.watchdog.probe_rounds import WatchdogState
 from replicator.watchdog.watchdog import Watchdog, WatchdogConfig

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from replicator.call_context import CallContext
 from replicator.change import Change, Entry
 from replicator.consumer.ordering import Verdict, decide
 from replicator.consumer.outcome import (
@@ -24,7 +25,7 @@ from replicator.consumer.outcome import (
     Retry,
     Superseded,
 )
-from replicator.consumer.writer import Attempt, CallContext, ConditionalWriter
+from replicator.consumer.writer import Attempt, ConditionalWriter
 from tests.replicator.consumer.test_ordering import deliveries
 from tests.support.fakes import errors
 from tests.support.fakes.errors import Call, Faults, Killed

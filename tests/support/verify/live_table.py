@@ -21,10 +21,11 @@ from bootstrap.core.errors import Side
 from bootstrap.core.facts import ExportSpec, ItemRead
 from bootstrap.verify.repair import Repairer
 from infra.local.emulator.export_files import Line, full_lines
+from replicator.call_context import CallContext
 from replicator.change import Change, Precision, Version
 from replicator.consumer.ledger import LedgerWriter
 from replicator.consumer.outcome import Ambiguous, Applied, Superseded
-from replicator.consumer.writer import Attempt, CallContext
+from replicator.consumer.writer import Attempt
 from replicator.runtime import Deadline, Runtime
 from tests.support.bootstrap.world import LEDGER, World
 from tests.support.fakes.clock import VirtualClock
