@@ -8,8 +8,8 @@ from typing import Any
 from bootstrap.aws.calls import Calls
 from bootstrap.core.errors import BootstrapError
 from bootstrap.core.facts import Lag, Usage
+from replicator import names
 
-OURS = "DynamoDBReplication"
 PERIOD = 300
 DAY = 86_400.0
 LAG_LOOKS_BACK = 3600
@@ -25,9 +25,9 @@ class Metrics:
     def lag(self, stack: str, table: str, now: float) -> Lag | None:
         """The consumer's own measure. `now`: epoch seconds, to a few minutes."""
         points = self._points(
-            OURS,
-            "ReplicationLag",
-            {"Stack": stack, "Table": table},
+            names.NAMESPACE,
+            names.REPLICATION_LAG,
+            names.dimensions(stack, table),
             now - LAG_LOOKS_BACK,
             now,
             PERIOD,

@@ -17,10 +17,11 @@ from replicator.call_context import CallContext
 from replicator.change import Probe
 from replicator.consumer.batch import BatchFailedError, Consumer
 from replicator.consumer.decode import Record
-from replicator.consumer.metrics import APPLIED, QUARANTINED, SUPERSEDED, InvocationStats
+from replicator.consumer.metrics import InvocationStats
 from replicator.consumer.outcome import Reason
 from replicator.consumer.probe_rows import ProbeRows
 from replicator.consumer.quarantine import QuarantineStore, object_key
+from replicator.names import CHANGES_APPLIED, CHANGES_QUARANTINED, CHANGES_SUPERSEDED
 from replicator.runtime import Runtime
 from replicator.settings import ConsumerConfig, ConsumerSettings, SettingsRow
 
@@ -84,15 +85,15 @@ class DirectConsumer:
             return Unresolved(f"the guard could not end it: {heard}", passing=True)
         counts = self._counted.tally.counts
         if kept.key in subject.keys:
-            if counts[APPLIED]:
+            if counts[CHANGES_APPLIED]:
                 return Unresolved(
                     "applied to a tie that it leaves in doubt: it stays as a note", False
                 )
             return Unresolved(f"it still cannot be applied ({kept.reason})", passing=False)
         words = (
-            (APPLIED, "applied"),
-            (SUPERSEDED, "superseded"),
-            (QUARANTINED, "quarantined one by one"),
+            (CHANGES_APPLIED, "applied"),
+            (CHANGES_SUPERSEDED, "superseded"),
+            (CHANGES_QUARANTINED, "quarantined one by one"),
         )
         how = ", ".join(f"{counts[name]} {word}" for name, word in words if counts[name])
         return Processed(how or "nothing in it")

@@ -10,7 +10,6 @@ Place = Literal["source", "consumer", "target"]
 Missing = Literal["breaching", "notBreaching", "ignore"]
 Comparison = Literal["GreaterThanThreshold", "GreaterThanOrEqualToThreshold", "LessThanThreshold"]
 
-NAMESPACE = "DynamoDBReplication"
 MINUTE, ROUND, HOUR = 60, 300, 3600
 """Seconds; a round is the watchdog's."""
 MILLISECONDS = 1000

@@ -20,12 +20,12 @@ from infra.monitoring.alarm import (
     HOUR,
     MILLISECONDS,
     MINUTE,
-    NAMESPACE,
     Alarm,
     AlarmInputs,
     Comparison,
     Missing,
 )
+from replicator import names
 from replicator.watchdog import detectors
 from replicator.watchdog.detectors import Detector
 
@@ -59,9 +59,9 @@ def _gauge(
     return Alarm(
         name=name,
         place="consumer",
-        namespace=NAMESPACE,
+        namespace=names.NAMESPACE,
         metric=detector.metric,
-        dimensions={"Stack": lane.stack, "Table": lane.source_table},
+        dimensions=names.dimensions(lane.stack, lane.source_table),
         statistic=statistic,
         comparison=comparison,
         threshold=threshold,
@@ -139,13 +139,13 @@ def _losses(lane: AlarmInputs) -> Sequence[Alarm]:
 
 
 def _watchdog(lane: AlarmInputs) -> Sequence[Alarm]:
-    dimensions = {"Stack": lane.stack, "Table": lane.source_table}
+    dimensions = names.dimensions(lane.stack, lane.source_table)
     return (
         Alarm(
             name="watchdog-silent",
             place="consumer",
-            namespace=NAMESPACE,
-            metric=detectors.HEARTBEAT,
+            namespace=names.NAMESPACE,
+            metric=names.WATCHDOG_RAN,
             dimensions=dimensions,
             statistic="Sum",
             comparison="LessThanThreshold",
@@ -162,8 +162,8 @@ def _watchdog(lane: AlarmInputs) -> Sequence[Alarm]:
         Alarm(
             name="watchdog-blind",
             place="consumer",
-            namespace=NAMESPACE,
-            metric=detectors.MISSED,
+            namespace=names.NAMESPACE,
+            metric=names.READINGS_MISSED,
             dimensions=dimensions,
             statistic="Minimum",
             comparison="GreaterThanThreshold",
@@ -200,9 +200,9 @@ def _machinery(lane: AlarmInputs) -> Sequence[Alarm]:
         Alarm(
             name="burst-breaker",
             place="consumer",
-            namespace=NAMESPACE,
-            metric="QuarantineRefused",
-            dimensions={"Stack": lane.stack, "Table": lane.source_table},
+            namespace=names.NAMESPACE,
+            metric=names.QUARANTINE_REFUSED,
+            dimensions=names.dimensions(lane.stack, lane.source_table),
             statistic="Sum",
             comparison="GreaterThanThreshold",
             threshold=0,
@@ -225,9 +225,9 @@ def _lag(lane: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
         Alarm(
             name="replication-lag",
             place="consumer",
-            namespace=NAMESPACE,
-            metric="ReplicationLag",
-            dimensions={"Stack": lane.stack, "Table": lane.source_table},
+            namespace=names.NAMESPACE,
+            metric=names.REPLICATION_LAG,
+            dimensions=names.dimensions(lane.stack, lane.source_table),
             statistic="p99",
             comparison="GreaterThanThreshold",
             threshold=limits.replication_lag_seconds * MILLISECONDS,
@@ -457,9 +457,9 @@ def _throttles(lane: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
         Alarm(
             name="writes-throttled",
             place="consumer",
-            namespace=NAMESPACE,
-            metric="TargetThrottles",
-            dimensions={"Stack": lane.stack, "Table": lane.source_table},
+            namespace=names.NAMESPACE,
+            metric=names.TARGET_THROTTLES,
+            dimensions=names.dimensions(lane.stack, lane.source_table),
             statistic="Sum",
             comparison="GreaterThanThreshold",
             threshold=limits.target_throttles_count,

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from infra.monitoring.alarm import NAMESPACE, AlarmInputs
+from infra.monitoring.alarm import AlarmInputs
+from replicator import names
 from replicator.watchdog import detectors
 
 WIDTH = 24
@@ -98,7 +99,15 @@ def _graph(
 
 def _ours(lane: AlarmInputs, metric: str, statistic: str, label: str = "") -> Series:
     options = {"stat": statistic, **({"label": label} if label else {})}
-    return [NAMESPACE, metric, "Stack", lane.stack, "Table", lane.source_table, options]
+    return [
+        names.NAMESPACE,
+        metric,
+        names.STACK,
+        lane.stack,
+        names.TABLE,
+        lane.source_table,
+        options,
+    ]
 
 
 def _lambda(lane: AlarmInputs, metric: str, statistic: str) -> Series:
@@ -124,8 +133,8 @@ def _losses(lane: AlarmInputs, region: str) -> Json:
         (detectors.QUARANTINE.metric, "Maximum", "in quarantine"),
         (detectors.FAILURES.metric, "Maximum", "given up by Lambda"),
         (detectors.STREAM.metric, "Minimum", "stream healthy"),
-        (detectors.MAPPING_ENABLED, "Minimum", "consumer on"),
-        (detectors.HEARTBEAT, "Sum", "watchdog ran"),
+        (names.MAPPING_ENABLED, "Minimum", "consumer on"),
+        (names.WATCHDOG_RAN, "Sum", "watchdog ran"),
     )
     series = [_ours(lane, metric, statistic, label) for metric, statistic, label in shown]
     title = f"{lane.source_table}: what the watchdog sees"
@@ -133,14 +142,14 @@ def _losses(lane: AlarmInputs, region: str) -> Json:
 
 
 def _lag(lane: AlarmInputs, region: str) -> Json:
-    series = [_ours(lane, "ReplicationLag", stat) for stat in ("p50", "p99", "Maximum")]
+    series = [_ours(lane, names.REPLICATION_LAG, stat) for stat in ("p50", "p99", "Maximum")]
     return _graph(f"{lane.source_table}: change to applied (ms)", region, series)
 
 
 def _ages(lane: AlarmInputs, region: str) -> Json:
     series = [
         _lambda(lane, "IteratorAge", "Maximum"),
-        _ours(lane, detectors.PROBE_LAG, "Maximum", "probe, stream to ledger (s)"),
+        _ours(lane, names.PROBE_LAG, "Maximum", "probe, stream to ledger (s)"),
         _ours(lane, detectors.PROBES.metric, "Maximum", "since a probe came through (s)"),
         _ours(lane, detectors.UNREPLICATED.metric, "Maximum", "waiting for the stream (s)"),
     ]
@@ -153,8 +162,14 @@ def _buffer(lane: AlarmInputs, region: str) -> Json:
 
 
 def _changes(lane: AlarmInputs, region: str) -> Json:
-    names = ("Received", "Applied", "Superseded", "Quarantined", "Retried")
-    series = [_ours(lane, f"Changes{name}", "Sum") for name in names]
+    counted = (
+        names.CHANGES_RECEIVED,
+        names.CHANGES_APPLIED,
+        names.CHANGES_SUPERSEDED,
+        names.CHANGES_QUARANTINED,
+        names.CHANGES_RETRIED,
+    )
+    series = [_ours(lane, metric, "Sum") for metric in counted]
     return _graph(f"{lane.source_table}: changes a minute", region, series)
 
 
@@ -183,5 +198,5 @@ def _writes(lane: AlarmInputs, region: str) -> Json:
 
 
 def _throttles(lane: AlarmInputs, region: str) -> Json:
-    series = [_ours(lane, "TargetThrottles", "Sum")]
+    series = [_ours(lane, names.TARGET_THROTTLES, "Sum")]
     return _graph(f"{lane.source_table}: throttled calls", region, series)

@@ -19,19 +19,19 @@ from replicator.consumer.circuit_breaker import CircuitBreaker
 from replicator.consumer.decode import EnvelopeError, Foreign, Record, Unusable
 from replicator.consumer.key_queue import KeyQueue, QuarantineCandidate, RecordState
 from replicator.consumer.ledger import LedgerWriter
-from replicator.consumer.metrics import (
-    APPLIED,
-    BREAKER,
-    QUARANTINED,
-    RECEIVED,
-    RETRIED,
-    SUPERSEDED,
-    InvocationStats,
-)
+from replicator.consumer.metrics import InvocationStats
 from replicator.consumer.outcome import Applied, Outcome, Quarantined, Reason, Retry, Superseded
 from replicator.consumer.probe_rows import ProbeRows
 from replicator.consumer.quarantine import QuarantineStore
 from replicator.consumer.writer import ConditionalWriter
+from replicator.names import (
+    CHANGES_APPLIED,
+    CHANGES_QUARANTINED,
+    CHANGES_RECEIVED,
+    CHANGES_RETRIED,
+    CHANGES_SUPERSEDED,
+    QUARANTINE_REFUSED,
+)
 from replicator.runtime import Deadline, Runtime
 from replicator.settings import ConsumerConfig, ConsumerSettings, SettingsRow
 
@@ -151,7 +151,7 @@ class Consumer:
         return frozenset(seen)
 
     def _fail(self, records: Sequence[Record], tally: InvocationStats, why: str) -> Report:
-        tally.counts[RECEIVED] = tally.counts[RETRIED] = len(records)
+        tally.counts[CHANGES_RECEIVED] = tally.counts[CHANGES_RETRIED] = len(records)
         tally.failed(why, records=len(records))
         return report_from(record.sequence_number for record in records)
 
@@ -317,7 +317,7 @@ class _Batch:
         return self._consumer.store.put(record, reason, candidate.detail, self._terms)
 
     def _tell_burst(self, suspected: int) -> None:
-        self._tally.counts[BREAKER] = suspected
+        self._tally.counts[QUARANTINE_REFUSED] = suspected
         self._tally.failed(
             "Too many records for quarantine: nothing more is quarantined, the batch failed.\n"
             "Try: find the common cause; if each is bad in its own way, raise the table's "
@@ -342,7 +342,7 @@ class _Batch:
         for slot in self._slots:
             if isinstance(slot.content, Probe):
                 continue
-            counts[RECEIVED] += 1
+            counts[CHANGES_RECEIVED] += 1
             counts[_counter(slot.outcome)] += 1
             if isinstance(slot.outcome, Applied) and isinstance(slot.content, Change):
                 lag = slot.outcome.micros - slot.content.version.micros
@@ -351,12 +351,12 @@ class _Batch:
 
 def _counter(outcome: Outcome | None) -> str:
     if isinstance(outcome, Applied):
-        return APPLIED
+        return CHANGES_APPLIED
     if isinstance(outcome, Superseded):
-        return SUPERSEDED
+        return CHANGES_SUPERSEDED
     if isinstance(outcome, Quarantined):
-        return QUARANTINED
-    return RETRIED
+        return CHANGES_QUARANTINED
+    return CHANGES_RETRIED
 
 
 def report_from(failed: Any) -> Report:

@@ -14,18 +14,18 @@ from typing import Any
 
 from replicator.aws import Kind, classify
 from replicator.consumer.decode import Record
-
-NAMESPACE = "DynamoDBReplication"
-
-RECEIVED = "ChangesReceived"
-APPLIED = "ChangesApplied"
-SUPERSEDED = "ChangesSuperseded"
-QUARANTINED = "ChangesQuarantined"
-RETRIED = "ChangesRetried"
-LAG = "ReplicationLag"
-THROTTLES = "TargetThrottles"
-BREAKER = "QuarantineRefused"
-"""Records that would have gone to quarantine in an invocation where they were too many."""
+from replicator.names import (
+    CHANGES_APPLIED,
+    CHANGES_QUARANTINED,
+    CHANGES_RECEIVED,
+    CHANGES_RETRIED,
+    CHANGES_SUPERSEDED,
+    NAMESPACE,
+    QUARANTINE_REFUSED,
+    REPLICATION_LAG,
+    TARGET_THROTTLES,
+    dimensions,
+)
 
 _VALUES_PER_LINE = 100  # EMF: no metric takes more values than this at once
 
@@ -47,7 +47,7 @@ class InvocationStats:
             self._troubles[operation, code] += 1
             first = self._troubles[operation, code] == 1
             if classify(code) is Kind.THROTTLED:
-                self.counts[THROTTLES] += 1
+                self.counts[TARGET_THROTTLES] += 1
         if not first:
             return
         if message:
@@ -85,7 +85,7 @@ class InvocationStats:
 
     def ended(self) -> None:
         troubles = {f"{operation} {code}": n for (operation, code), n in self._troubles.items()}
-        if troubles or self.counts[RETRIED] or self.counts[QUARANTINED]:
+        if troubles or self.counts[CHANGES_RETRIED] or self.counts[CHANGES_QUARANTINED]:
             counts = {"counts": dict(self.counts), "troubles": troubles}
             self._logger.info("Ended", extra=counts | self._first)
 
@@ -110,17 +110,17 @@ class EmfEmitter:
 
         self._metrics = EphemeralMetrics(namespace=NAMESPACE)
         self._metrics.service = ""  # would add a dimension that no alarm knows
-        self._dimensions = {"Stack": stack, "Table": table}
+        self._dimensions = dimensions(stack, table)
 
     def emit(self, tally: InvocationStats) -> None:
         counts = {name: [float(tally.counts[name])] for name in _COUNTED}
-        if tally.counts[BREAKER]:
-            counts[BREAKER] = [float(tally.counts[BREAKER])]
+        if tally.counts[QUARANTINE_REFUSED]:
+            counts[QUARANTINE_REFUSED] = [float(tally.counts[QUARANTINE_REFUSED])]
         metrics = {name: _metric("Count", values) for name, values in counts.items()}
         for start in range(0, max(1, len(tally.lags)), _VALUES_PER_LINE):
             lags = tally.lags[start : start + _VALUES_PER_LINE]
             if lags:
-                metrics[LAG] = _metric("Milliseconds", lags)
+                metrics[REPLICATION_LAG] = _metric("Milliseconds", lags)
             line = self._metrics.serialize_metric_set(
                 metrics=metrics, dimensions=self._dimensions, metadata={}
             )
@@ -128,7 +128,14 @@ class EmfEmitter:
             metrics = {}
 
 
-_COUNTED = (RECEIVED, APPLIED, SUPERSEDED, QUARANTINED, RETRIED, THROTTLES)
+_COUNTED = (
+    CHANGES_RECEIVED,
+    CHANGES_APPLIED,
+    CHANGES_SUPERSEDED,
+    CHANGES_QUARANTINED,
+    CHANGES_RETRIED,
+    TARGET_THROTTLES,
+)
 
 
 def _metric(unit: str, values: list[float]) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from replicator import names
+
 HOUR = 3600.0
 
 
@@ -47,14 +49,14 @@ class Detector:
 
 
 MAPPING = Detector(
-    "MappingAsIntended",
+    names.MAPPING_AS_INTENDED,
     Level.WARNING,
     "The consumer's event source mapping is off or gone although nobody paused it: changes wait in "
     "the stream, and are lost once it forgets them.",
     "bootstrap status; if the mapping is there, bootstrap run switches it on again.",
 )
 DESTINATION = Detector(
-    "DestinationActive",
+    names.DESTINATION_ACTIVE,
     Level.LOSS,
     "The source table's changes no longer go to this stack's stream: each one made meanwhile is "
     "lost to the replica.",
@@ -63,14 +65,14 @@ DESTINATION = Detector(
     "itself. status goes on telling of it until verify --repair has mended all keys.",
 )
 PRECISION = Detector(
-    "DestinationPrecise",
+    names.DESTINATION_PRECISE,
     Level.WARNING,
     "Change records no longer carry microseconds: many changes of one key get the same timestamp, "
     "and end in quarantine (ambiguous-order).",
     "set the destination's ApproximateCreationDateTimePrecision back to MICROSECOND.",
 )
 STREAM = Detector(
-    "StreamHealthy",
+    names.STREAM_HEALTHY,
     Level.WARNING,
     "The stream is gone or not active, keeps changes for less long or takes smaller records than "
     "the stack says, or deals records out by itself, so that probes prove nothing.",
@@ -78,33 +80,33 @@ STREAM = Detector(
     "verify the tables.",
 )
 SOURCE = Detector(
-    "SourceTableChanged",
+    names.SOURCE_TABLE_CHANGED,
     Level.LOSS,
     "The source table was deleted, or made again under its name: the replica is of another table.",
     "stop what reads the replica, and find out who did it; a new source needs a new stack and a "
     "new snapshot.",
 )
 TARGET = Detector(
-    "TargetTableChanged",
+    names.TARGET_TABLE_CHANGED,
     Level.LOSS,
     "The target table was deleted, or made again under its name: what was applied before is gone.",
     "bootstrap pause, then take a new snapshot with a new stack.",
 )
 QUARANTINE = Detector(
-    "QuarantineObjects",
+    names.QUARANTINE_OBJECTS,
     Level.LOSS,
     "Records lie in quarantine: their changes are not in the target.",
     "bootstrap quarantine list, then show, and redrive or discard each.",
 )
 FAILURES = Detector(
-    "OnFailureObjects",
+    names.ON_FAILURE_OBJECTS,
     Level.LOSS,
     "Lambda gave up on whole batches (too large for it) and put them into the on-failure bucket: "
     "their changes are not in the target.",
     "bootstrap quarantine list, then redrive --direct.",
 )
 SKIPPED = Detector(
-    "RecordsNeverReplicated",
+    names.RECORDS_NEVER_REPLICATED,
     Level.LOSS,
     "DynamoDB gave up on change records since the snapshot (FailedToReplicateRecordCount: larger "
     "than the stream takes, or refused): the replica lacks them, and they do not come again.",
@@ -112,32 +114,25 @@ SKIPPED = Detector(
     "verification of all keys has left nothing to mend.",
 )
 BUFFER = Detector(
-    "BufferUsed",
+    names.BUFFER_USED,
     Level.WARNING,
     "Changes have waited for a good part of the stream's retention; at all of it they are lost.",
     "bootstrap status: resume the consumer if it is paused, else see why it is behind (its log, "
     "errors, throttles).",
 )
 PROBES = Detector(
-    "ProbeAge",
+    names.PROBE_AGE,
     Level.WARNING,
     "No round of probes has come through for a while: the consumer is behind or stuck, in at least "
     "one lane.",
     "see the consumer's log; a batch of one record that fails again and again names what to park.",
 )
 UNREPLICATED = Detector(
-    "UnreplicatedAge",
+    names.UNREPLICATED_AGE,
     Level.WARNING,
     "DynamoDB does not get its changes into the stream. After 168 hours it gives up for good.",
     "see the stream's write throttles and its key; then AWS Support.",
 )
-
-HEARTBEAT = "WatchdogRan"
-MISSED = "ReadingsMissed"
-"""How many readings of a round could not be made."""
-MAPPING_ENABLED = "MappingEnabled"
-PROBE_LAG = "ProbeLag"
-"""Seconds that the probes measured last took from the stream to the ledger."""
 
 ALL = (
     DESTINATION,
@@ -327,11 +322,11 @@ def gauges(readings: Readings, findings: Sequence[Finding]) -> dict[str, float]:
     values = {
         finding.detector.metric: finding.value for finding in findings if finding.value is not None
     }
-    values[MISSED] = float(len(readings.missed))
+    values[names.READINGS_MISSED] = float(len(readings.missed))
     if not isinstance(readings.mapping, Unread):
-        values[MAPPING_ENABLED] = float(readings.mapping in _ON)
+        values[names.MAPPING_ENABLED] = float(readings.mapping in _ON)
     if isinstance(readings.probed, Probed) and readings.probed.lag is not None:
-        values[PROBE_LAG] = readings.probed.lag
+        values[names.PROBE_LAG] = readings.probed.lag
     return values
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from replicator.consumer.metrics import NAMESPACE
+from replicator import names
 from replicator.runtime import Clock, SystemClock
 from replicator.settings import ConfigurationError
 from replicator.watchdog import detectors
@@ -47,7 +47,7 @@ LEAST_SECONDS = 30.0
 """With less time left nothing more is read: a call may take that long, and what has been read has
 to be said."""
 
-_UNITS = {detectors.PROBES.metric: "Seconds", detectors.PROBE_LAG: "Seconds"}
+_UNITS = {names.PROBE_AGE: "Seconds", names.PROBE_LAG: "Seconds"}
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class Watchdog:
         findings = detectors.judge(readings, self._config.expected)
         values = detectors.gauges(readings, findings)
         # Said last, and whatever else could not be: the watchdog is alive.
-        self._emit(values | {detectors.HEARTBEAT: 1.0}, readings.at)
+        self._emit(values | {names.WATCHDOG_RAN: 1.0}, readings.at)
         self._tell(findings, readings)
         return readings
 
@@ -143,14 +143,13 @@ class Watchdog:
         """One line in embedded metric format."""
         metrics = [{"Name": name, "Unit": _UNITS.get(name, "None")} for name in values]
         directive = {
-            "Namespace": NAMESPACE,
-            "Dimensions": [["Stack", "Table"]],
+            "Namespace": names.NAMESPACE,
+            "Dimensions": [list(names.DIMENSIONS)],
             "Metrics": metrics,
         }
         line = {
             "_aws": {"Timestamp": int(at * 1000), "CloudWatchMetrics": [directive]},
-            "Stack": self._config.stack,
-            "Table": self._config.source_table,
+            **names.dimensions(self._config.stack, self._config.source_table),
             **values,
         }
         self._out.write(json.dumps(line) + "\n")

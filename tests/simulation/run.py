@@ -11,7 +11,7 @@ from unittest import mock
 
 from replicator.consumer import ledger
 from replicator.consumer.batch import Consumer
-from replicator.consumer.metrics import BREAKER
+from replicator.names import QUARANTINE_REFUSED
 from tests.simulation.invariant_checker import ViolationError
 from tests.simulation.operator_actions import Operator
 from tests.simulation.plan import plan
@@ -41,7 +41,7 @@ class _Meter:
     place: Place
 
     def emit(self, tally: Any) -> None:
-        if tally.counts[BREAKER]:
+        if tally.counts[QUARANTINE_REFUSED]:
             self.place.tripped()
 
 

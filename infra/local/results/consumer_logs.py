@@ -10,11 +10,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-RECEIVED = "ChangesReceived"
-APPLIED = "ChangesApplied"
-SUPERSEDED = "ChangesSuperseded"
-QUARANTINED = "ChangesQuarantined"
-LAG = "ReplicationLag"
+from replicator.names import (
+    CHANGES_APPLIED,
+    CHANGES_QUARANTINED,
+    CHANGES_SUPERSEDED,
+    REPLICATION_LAG,
+)
 
 # How IAM words a refusal: action and resource are what the operator has to grant.
 _REFUSAL = re.compile(r"not authorized to perform: ([\w-]+:\w+)(?: on resource: (\S+))?")
@@ -65,7 +66,11 @@ class Consumption:
     @property
     def ended(self) -> int:
         """Changes that were applied, superseded or quarantined."""
-        return self.counts[APPLIED] + self.counts[SUPERSEDED] + self.counts[QUARANTINED]
+        return (
+            self.counts[CHANGES_APPLIED]
+            + self.counts[CHANGES_SUPERSEDED]
+            + self.counts[CHANGES_QUARANTINED]
+        )
 
     def lag(self, since: float = 0.0) -> Lags | None:
         """Over what was applied from a time (epoch seconds) on."""
@@ -91,7 +96,7 @@ class Consumption:
             for metric in directive["Metrics"]:
                 value = line[metric["Name"]]
                 values = value if isinstance(value, list) else [value]
-                if metric["Name"] == LAG:
+                if metric["Name"] == REPLICATION_LAG:
                     self.lags += [(at, each) for each in values]
                 else:
                     self.counts[metric["Name"]] += int(sum(values))

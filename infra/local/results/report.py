@@ -10,14 +10,16 @@ from typing import Any
 
 from infra.local.data.compare import TableComparison
 from infra.local.results.consumer_logs import (
-    APPLIED,
-    QUARANTINED,
-    RECEIVED,
-    SUPERSEDED,
     Consumption,
 )
 from infra.local.results.stream_records import Capture
 from infra.local.workload.stats import WINDOW, ChangeCounts
+from replicator.names import (
+    CHANGES_APPLIED,
+    CHANGES_QUARANTINED,
+    CHANGES_RECEIVED,
+    CHANGES_SUPERSEDED,
+)
 
 SHOWN_DIFFERENCES = 5
 SHOWN_COMPLAINTS = 3
@@ -83,7 +85,7 @@ class DemoReport:
 
     @property
     def received(self) -> int:
-        return self.consumption.counts[RECEIVED]
+        return self.consumption.counts[CHANGES_RECEIVED]
 
     @property
     def replicating_since(self) -> float | None:
@@ -149,8 +151,8 @@ class DemoReport:
         kept = self.leftovers.quarantined
         reasons = ", ".join(sorted(set(kept))) or "reason not found"
         if not self.poisoned:
-            if kept or self.consumption.counts[QUARANTINED]:
-                count = max(len(kept), self.consumption.counts[QUARANTINED])
+            if kept or self.consumption.counts[CHANGES_QUARANTINED]:
+                count = max(len(kept), self.consumption.counts[CHANGES_QUARANTINED])
                 yield f"{count:,} changes are in quarantine: {reasons}."
         elif len(kept) != self.capture.broken or not REASONS_FOR_POISON.issuperset(kept):
             yield (
@@ -205,10 +207,10 @@ class DemoReport:
             "changes_captured": self.capture.total,
             "changes_by_expiry": self.capture.by_expiry,
             "records_poisoned": self.capture.broken,
-            "changes_received": counts[RECEIVED],
-            "changes_applied": counts[APPLIED],
-            "changes_superseded": counts[SUPERSEDED],
-            "changes_quarantined": counts[QUARANTINED],
+            "changes_received": counts[CHANGES_RECEIVED],
+            "changes_applied": counts[CHANGES_APPLIED],
+            "changes_superseded": counts[CHANGES_SUPERSEDED],
+            "changes_quarantined": counts[CHANGES_QUARANTINED],
             "lag_ms": whole.as_json() if whole else nothing,
             "lag_ms_replicating": steady.as_json() if steady else nothing,
             "phases": self._phases_as_json(),

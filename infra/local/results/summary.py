@@ -7,8 +7,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from infra.local.results.consumer_logs import APPLIED, QUARANTINED, SUPERSEDED, Lags
+from infra.local.results.consumer_logs import Lags
 from infra.local.results.report import SHOWN_DIFFERENCES, DemoReport
+from replicator.names import CHANGES_APPLIED, CHANGES_QUARANTINED, CHANGES_SUPERSEDED
 
 # In the order of the table: every kind of step, and what it is to the reader.
 WORDS = {
@@ -87,8 +88,8 @@ def _figures(report: DemoReport) -> Table:
     )
     table.add_row(
         "Consumer",
-        f"{report.received:,} received: {counts[APPLIED]:,} applied, "
-        f"{counts[SUPERSEDED]:,} superseded, {counts[QUARANTINED]:,} quarantined",
+        f"{report.received:,} received: {counts[CHANGES_APPLIED]:,} applied, "
+        f"{counts[CHANGES_SUPERSEDED]:,} superseded, {counts[CHANGES_QUARANTINED]:,} quarantined",
     )
     since = report.replicating_since
     steady = report.consumption.lag(since) if since is not None else None

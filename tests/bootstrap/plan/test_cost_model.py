@@ -10,7 +10,7 @@ import pytest
 
 from bootstrap.plan import cost_model
 from bootstrap.plan.cost_model import EXAMPLE, PRICES
-from replicator.consumer import metrics
+from replicator import names
 from tests.replicator.watchdog.test_watchdog import steady
 from tests.support.infra.recording_engine import CONFIG, record
 
@@ -18,8 +18,18 @@ from tests.support.infra.recording_engine import CONFIG, record
 def test_the_bill_counts_the_alarms_and_metrics_that_a_table_has(tmp_path: Path) -> None:
     assert len(record(CONFIG, tmp_path / "archive").of("MetricAlarm")) == cost_model.ALARMS
     by_consumer = {
-        *(metrics.RECEIVED, metrics.APPLIED, metrics.SUPERSEDED, metrics.QUARANTINED),
-        *(metrics.RETRIED, metrics.LAG, metrics.THROTTLES, metrics.BREAKER),
+        *(
+            names.CHANGES_RECEIVED,
+            names.CHANGES_APPLIED,
+            names.CHANGES_SUPERSEDED,
+            names.CHANGES_QUARANTINED,
+        ),
+        *(
+            names.CHANGES_RETRIED,
+            names.REPLICATION_LAG,
+            names.TARGET_THROTTLES,
+            names.QUARANTINE_REFUSED,
+        ),
     }
     by_watchdog = set(steady().after())
     assert len(by_consumer | by_watchdog) == cost_model.METRICS

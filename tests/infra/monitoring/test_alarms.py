@@ -16,7 +16,7 @@ import pytest
 from infra.alarm_config import Thresholds, key_of
 from infra.local.emulator.alarms import ALARM, OK, rule_of
 from infra.monitoring.alarm import DESCRIPTION_LIMIT
-from replicator.consumer import metrics
+from replicator import names
 from replicator.watchdog import detectors
 from tests.support.infra.recording_engine import CONFIG, TARGET, Deployment, Registered, record
 
@@ -168,7 +168,7 @@ def test_every_alarm_stands_where_its_metric_is_and_tells_somebody_there(tmp_pat
         here = (alarm.side, stack.region(alarm))
         assert (topics[topic].side, stack.region(topics[topic])) == here
         of = alarm.inputs["dimensions"]
-        if alarm.inputs["namespace"] in ("AWS/Lambda", metrics.NAMESPACE):
+        if alarm.inputs["namespace"] in ("AWS/Lambda", names.NAMESPACE):
             assert here == ("target", "eu-west-1"), alarm.name
         elif of.get("StreamName") or of.get("TableName") == "orders":
             assert here == places["source"], alarm.name
@@ -216,10 +216,10 @@ def test_a_threshold_of_the_stack_file_reaches_its_alarm(stack: Deployment, tmp_
 
 
 def test_the_alarms_stand_on_metrics_that_somebody_emits(stack: Deployment) -> None:
-    emitted = {each.metric for each in detectors.ALL} | {detectors.HEARTBEAT, detectors.MISSED}
-    emitted |= {metrics.LAG, metrics.THROTTLES, metrics.BREAKER}
+    emitted = {each.metric for each in detectors.ALL} | {names.WATCHDOG_RAN, names.READINGS_MISSED}
+    emitted |= {names.REPLICATION_LAG, names.TARGET_THROTTLES, names.QUARANTINE_REFUSED}
     for alarm in stack.of("MetricAlarm"):
-        if alarm.inputs["namespace"] == metrics.NAMESPACE:
+        if alarm.inputs["namespace"] == names.NAMESPACE:
             assert alarm.inputs["metricName"] in emitted
             assert alarm.inputs["dimensions"] == {"Stack": "test", "Table": "orders"}
 

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from replicator.consumer.metrics import BREAKER
+from replicator.names import QUARANTINE_REFUSED
 from tests.support.replicator.consumer_world import (
     START,
     World,
@@ -34,7 +34,7 @@ def test_too_many_bad_records_are_left_in_the_stream(
     if trips:
         assert report == "1000"
         assert world.quarantine() == {}
-        assert world.meter.last[BREAKER] == bad
+        assert world.meter.last[QUARANTINE_REFUSED] == bad
     else:
         assert report is None
         assert len(world.quarantine()) == bad

@@ -13,7 +13,8 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
 from replicator.consumer.batch import BatchFailedError, Consumer
-from replicator.consumer.metrics import BREAKER, EmfEmitter, InvocationStats
+from replicator.consumer.metrics import EmfEmitter, InvocationStats
+from replicator.names import QUARANTINE_REFUSED
 from replicator.runtime import ThreadExecutor
 from replicator.settings import ConsumerConfig
 from tests.support.fakes import errors
@@ -77,10 +78,10 @@ def test_no_metric_has_more_than_a_hundred_values_in_a_line(
 def test_the_breaker_shows_only_when_it_trips(capsys: pytest.CaptureFixture[str]) -> None:
     tally = InvocationStats(None)
     EmfEmitter("prod", "orders").emit(tally)
-    assert BREAKER not in lines(capsys)[0]
-    tally.counts[BREAKER] = 12
+    assert QUARANTINE_REFUSED not in lines(capsys)[0]
+    tally.counts[QUARANTINE_REFUSED] = 12
     EmfEmitter("prod", "orders").emit(tally)
-    assert lines(capsys)[0][BREAKER] == [12.0]
+    assert lines(capsys)[0][QUARANTINE_REFUSED] == [12.0]
 
 
 def test_lag_runs_from_the_version_to_the_moment_of_applying() -> None:
