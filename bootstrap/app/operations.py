@@ -201,7 +201,7 @@ def run(
             as_lines=as_lines,
         )
         try:
-            for each, why in drive(started, process.clock, view.show):
+            for each, why in drive(started, process.clock, process.timing, view.show):
                 why.fix = completed(why.fix, each.command)
                 errors.append(why)
             view.finish([each.snapshot(final=True) for each in started])

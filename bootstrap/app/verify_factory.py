@@ -17,6 +17,7 @@ from bootstrap.aws.ledger import AwsLedger
 from bootstrap.aws.sessions import Session
 from bootstrap.cli.options import gateways
 from bootstrap.core.errors import Side
+from bootstrap.core.poller import Poller
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
@@ -27,7 +28,6 @@ from bootstrap.verify.backfill import row_name as backfill_row
 from bootstrap.verify.context import VerifyContext
 from bootstrap.verify.quarantine_writer import Quarantine
 from bootstrap.verify.repair import Repairer
-from bootstrap.verify.retry import Poller
 from replicator.consumer.ledger import LedgerWriter
 from replicator.consumer.quarantine import QuarantineStore
 from replicator.runtime import Runtime, ThreadExecutor
@@ -113,7 +113,7 @@ class VerifyFactory:
             mender=partial(self._mender, table, lease),
             notes=partial(self._notes, table),
             timing=process.timing,
-            patience=Poller(lease, process.clock, process.timing, self._say),
+            patience=Poller(process.clock, process.timing, lease.check, self._say, lease.now),
             say=self._say,
         )
 

@@ -16,14 +16,15 @@ from bootstrap.core.errors import (
     LeaseLostError,
     Side,
     StillRunningError,
-    UnavailableError,
 )
 from bootstrap.core.facts import EventSource, Measure
 from bootstrap.core.formatting import moment
 from bootstrap.core.journal_rows import Event, Store, WaitReason
+from bootstrap.core.outcome import Done, Outcome, Pending
+from bootstrap.core.poller import Poller
 from bootstrap.core.run_options import STOPS, Goal
 from bootstrap.core.state import REPLICAS, State
-from bootstrap.core.timing import Clock
+from bootstrap.core.timing import Clock, Timing
 from bootstrap.journal import verification_records as verification
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
@@ -39,14 +40,11 @@ from bootstrap.journal.records import (
 )
 from bootstrap.plan import inspection, plan
 from bootstrap.plan.plan import Plan
-from bootstrap.run.step_context import Done, Outcome, Pending, StepContext
+from bootstrap.run.step_context import StepContext
 from bootstrap.run.steps import STEPS, abandon, catch_up, enable, ledger_ttl, pause
 from bootstrap.status import data_loss
 from bootstrap.status.inputs import StatusInputs
 from bootstrap.status.snapshot import StatusSnapshot, build_snapshot
-
-SLICE_SECONDS = 5.0
-"""The longest sleep between two looks at the lease and the screen."""
 
 OTHER_COURSES: Mapping[Goal, Sequence[ModuleType]] = {
     Goal.PAUSE: (pause,),
@@ -67,7 +65,8 @@ class TableRunner:
         self.command = command
         self._pending: Pending | None = None
         self._pending_since = 0.0
-        self._trouble_since: float | None = None
+        self._poller = Poller(context.clock, context.timing, keep_alive=self.keep_lease)
+        self._step: ModuleType | None = None
         self._history: Sequence[Event] = ()
         self._mapping: EventSource | None = None
         self._held = False
@@ -100,22 +99,22 @@ class TableRunner:
             BlockedError: when the plan is blocked; nothing has been done then.
             UnavailableError: an account does not answer at all, or goes on refusing.
         """
-        clock, timing = self.context.clock, self.context.timing
-        end, told = clock.monotonic() + timing.patience, ""
-        while True:
-            try:
-                return self._start(take_over)
-            except UnavailableError as error:
-                # Without a code nobody answered: whoever has just typed the command is still there
-                # to mend the network.
-                if not error.code or clock.monotonic() > end:
-                    raise
-                if error.what != told:
-                    told = error.what
-                    table, side = self.context.table.source_table, error.side.account
-                    tell(f"Table {table}: waiting for the {side} to answer: {told}")
-                clock.sleep(timing.poll(10))
-                meanwhile()
+        plans: list[Plan | None] = []
+
+        def begin() -> Outcome:
+            plans.append(self._start(take_over))
+            return Done()
+
+        Poller(
+            self.context.clock,
+            self.context.timing,
+            keep_alive=meanwhile,
+            tell=lambda text: tell(f"Table {self.context.table.source_table}: {text}"),
+            # Without a code there was no answer: the operator who has just typed the command is
+            # still there to repair the network.
+            retries=lambda error: bool(error.code),
+        ).wait(begin)
+        return plans[-1]
 
     def _start(self, take_over: bool) -> Plan | None:
         if not self._held:
@@ -204,36 +203,37 @@ class TableRunner:
         Raises:
             BootstrapError: when it cannot go on. The journal says FAILED then, and why.
         """
-        step: ModuleType | None = None
+        self._step = None
         try:
-            self.journal.refresh()
-            if self._beyond:
-                return Done()
-            for step in self._steps:
-                state = self._state_of(step)
-                if self._stops_before(state):
-                    self.journal.enter(state)
-                    return Done()
-                self.journal.works_in(state)
-                outcome: Outcome = step.advance(self.context)
-                if not isinstance(outcome, Done):
-                    self.journal.enter(state)
-                    break
-            else:
-                self.journal.enter(self._end())
-                outcome = Done()
-            if isinstance(outcome, Pending):
-                self.journal.waits(outcome.what)
-            self._trouble_since = None
-        except UnavailableError as error:
-            outcome = self._bear(error, step)
+            outcome = self._poller.attempt(self._advance)
         except LeaseLostError:
             self._gone()
             raise
         except BootstrapError as error:
-            self._fail(step, error)
+            self._fail(error)
             raise
         self._look(outcome)
+        return outcome
+
+    def _advance(self) -> Outcome:
+        self.journal.refresh()
+        if self._beyond:
+            return Done()
+        outcome: Outcome = Done()
+        for step in self._steps:
+            self._step, state = step, self._state_of(step)
+            if self._stops_before(state):
+                self.journal.enter(state)
+                return Done()
+            self.journal.works_in(state)
+            outcome = step.advance(self.context)
+            if not isinstance(outcome, Done):
+                self.journal.enter(state)
+                break
+        else:
+            self.journal.enter(self._end())
+        if isinstance(outcome, Pending):
+            self.journal.waits(outcome.what)
         return outcome
 
     def _state_of(self, step: ModuleType) -> State:
@@ -288,25 +288,15 @@ class TableRunner:
             return State.IMPORTING
         return State.EXPORTING if exported is not None and exported.begun else State.PLANNED
 
-    def _bear(self, error: UnavailableError, step: ModuleType | None) -> Pending:
-        """Waits a trouble out that may pass, for a while."""
-        timing, now = self.context.timing, self.context.clock.monotonic()
-        if self._trouble_since is None:
-            self._trouble_since = now
-        if now - self._trouble_since > timing.patience:
-            self._fail(step, error)
-            raise error
-        return Pending(f"the {error.side.account} to answer: {error.what}", timing.poll(10))
-
     def _gone(self) -> None:
         """Another run has the lease: there is none to give back, and nothing is waited for."""
         self._held, self._pending = False, None
 
-    def _fail(self, step: ModuleType | None, error: BootstrapError) -> None:
+    def _fail(self, error: BootstrapError) -> None:
         self._pending = None
         # Where the journal cannot be written either, the first error is the one to show.
         with contextlib.suppress(BootstrapError):
-            self.journal.fail(step.name if step else "journal", error)
+            self.journal.fail(self._step.name if self._step else "journal", error)
 
     def _look(self, outcome: Outcome) -> None:
         pending = outcome if isinstance(outcome, Pending) else None
@@ -375,27 +365,35 @@ def new_run_id(now: float) -> str:
 
 
 def drive(
-    runs: Sequence[TableRunner], clock: Clock, report: Report
+    runs: Sequence[TableRunner], clock: Clock, timing: Timing, report: Report
 ) -> list[tuple[TableRunner, BootstrapError]]:
-    """Advances all runs, in turn, until each is done or has failed; returns the failed ones,
-    and those that need not be waited for.
+    """Advance all started runs, in turn, until each is done, has failed or need not be waited for.
 
-    The runs have been started. Their leases are given back, whatever happens.
+    Return the runs that failed, or still run, with the reason. Every lease is released.
     """
-    going = list(runs)
-    failed: list[tuple[TableRunner, BootstrapError]] = []
+    active = list(runs)
+    ended: list[tuple[TableRunner, BootstrapError]] = []
 
     def end(run: TableRunner, error: BootstrapError | None = None) -> None:
-        # At once, and not with the last table: who looks sees that nobody works on this one.
-        going.remove(run)
+        # At once, and not with the last table: `status` then shows that no process holds this one.
+        active.remove(run)
         run.stop()
         if error is not None:
-            failed.append((run, error))
+            ended.append((run, error))
 
+    def keep_alive() -> None:
+        for run in list(active):
+            try:
+                run.keep_lease()
+            except LeaseLostError as error:
+                end(run, error)  # that table's, and no other's
+        report([run.snapshot() for run in runs])
+
+    poller = Poller(clock, timing, keep_alive)
     try:
-        while going:
+        while active:
             polls: list[float] = []
-            for run in list(going):
+            for run in list(active):
                 try:
                     outcome = run.tick()
                 except BootstrapError as error:
@@ -408,28 +406,9 @@ def drive(
                 else:
                     polls.append(outcome.poll if isinstance(outcome, Pending) else 0)
             report([run.snapshot() for run in runs])
-            if going:
-                _sleep(going, min(polls), clock, report, runs, end)
+            if active:
+                poller.sleep(min(polls), enough=lambda: not active)
     finally:
         for run in runs:
             run.stop()
-    return failed
-
-
-def _sleep(
-    going: Sequence[TableRunner],
-    seconds: float,
-    clock: Clock,
-    report: Report,
-    runs: Sequence[TableRunner],
-    end: Callable[[TableRunner, BootstrapError], None],
-) -> None:
-    until = clock.monotonic() + seconds
-    while going and (left := until - clock.monotonic()) > 0:
-        clock.sleep(min(left, SLICE_SECONDS))
-        for run in list(going):
-            try:
-                run.keep_lease()
-            except LeaseLostError as error:
-                end(run, error)  # that table's, and no other's
-        report([run.snapshot() for run in runs])
+    return ended

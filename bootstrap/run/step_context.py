@@ -1,48 +1,21 @@
-"""What a step works with, and what it answers."""
+"""The accounts, the journal and the options that a step works with."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
 
-from bootstrap.core.facts import Measure
 from bootstrap.core.ports import Ledger, Snapshots, SourceAccount, TargetAccount
 from bootstrap.core.run_options import RunOptions
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
-from bootstrap.core.state import State
 from bootstrap.core.timing import Clock, Timing
 from bootstrap.journal.journal import Journal
 
 
-@dataclass(frozen=True)
-class Done:
-    """Nothing is left of the step: it was observed so, or the journal says that it ended."""
-
-
-@dataclass(frozen=True)
-class Acted:
-    """The step did something: look at the world again."""
-
-
-@dataclass(frozen=True)
-class Pending:
-    """The step waits for the world."""
-
-    what: str
-    """A phrase that stays the same while the same thing is waited for."""
-    poll: float
-    """Seconds until it is worth looking again."""
-    measure: Measure | None = None
-    outlasts: bool = False
-    """Whether the world goes on with it while nobody looks: `--no-wait` ends here."""
-
-
-Outcome = Done | Acted | Pending
-
-
 @dataclass
-class LedgerRetention:
-    """What need not survive the process: watching starts anew, a round of probes is put again."""
+class RunMemory:
+    """Observations of this process. They may be lost with it: watching starts anew, and another
+    round of probes is put.
+    """
 
     active_seen_at: float | None = None
     """When the stream's destination was last seen ACTIVE, before the export."""
@@ -71,13 +44,4 @@ class StepContext:
     timing: Timing
     clock: Clock
     orders: RunOptions = field(default_factory=RunOptions)
-    memory: LedgerRetention = field(default_factory=LedgerRetention)
-
-
-class Step(Protocol):
-    """One stretch of the way: observes, acts if needed, records."""
-
-    name: str
-    state: State
-
-    def advance(self, context: StepContext) -> Outcome: ...
+    memory: RunMemory = field(default_factory=RunMemory)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from bootstrap.core.errors import AccountError
 from bootstrap.core.facts import Measure, Usage
 from bootstrap.core.journal_rows import Row, Store
+from bootstrap.core.outcome import import_progress, probe_progress
 from bootstrap.core.ports import Ledger, SourceAccount, TargetAccount
 from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.core.state import State
@@ -118,16 +119,11 @@ def _measure(row: Row, context: StatusContext) -> Measure | None:
         load = context.target.describe_import(imported.arn)
         if load is None:
             return None
-        return Measure(
-            items=load.processed_items,
-            size_bytes=load.processed_bytes,
-            of_items=exported.items if exported else None,
-            since=load.started,
-        )
+        return import_progress(load, exported.items if exported else None)
     probing = row.record(Probing)
     if probing is not None and row.state is State.CATCHING_UP:
         through = context.ledger.probes_through(probing.probe, probing.probes)
-        return Measure(through, of_items=probing.probes, since=probing.put_at, unit="probes")
+        return probe_progress(through, probing.probes, probing.put_at)
     # The import's size is no measure of a later wait.
     if exported is not None and exported.done and row.waiting is None:
         done = imported if imported is not None and imported.done else exported

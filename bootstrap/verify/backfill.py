@@ -18,13 +18,14 @@ from bootstrap.core.errors import AccountError, BlockedError, Side, UnavailableE
 from bootstrap.core.facts import ExportFacts, ExportSpec
 from bootstrap.core.formatting import duration, moment
 from bootstrap.core.objects import ObjectReader, ObjectReaderFactory
+from bootstrap.core.outcome import Acted, Done, Outcome, Pending
+from bootstrap.core.poller import Poller
 from bootstrap.core.ports import ExportService
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.core.timing import Timing
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
 from bootstrap.run.runner import new_run_id
-from bootstrap.run.step_context import Acted, Done, Outcome, Pending
 from bootstrap.verify.export_pair import TOKEN_SECONDS, refuse_without_recovery
 from bootstrap.verify.export_windows import windows
 from bootstrap.verify.exports.files import blocks, damaged
@@ -41,7 +42,6 @@ from bootstrap.verify.repair import (
     SAME_TIME,
     Repairer,
 )
-from bootstrap.verify.retry import Poller
 from replicator.change import MICROSECOND, Change, Version
 from replicator.consumer.ledger import from_item
 

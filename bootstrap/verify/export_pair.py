@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 from bootstrap.core.errors import AccountError, BlockedError, Side
 from bootstrap.core.facts import Backups, ExportSpec
 from bootstrap.core.formatting import moment
+from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.ports import ExportService
 from bootstrap.core.timing import Timing
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.records import CaughtUp, Exported, Probing
 from bootstrap.journal.verification_records import Proof, SourceTaken, Taken, TargetTaken
-from bootstrap.run.step_context import Acted, Done, Outcome, Pending, StepContext
+from bootstrap.run.step_context import StepContext
 from bootstrap.run.steps import catch_up
 
 TOKEN_SECONDS = 7 * 3600

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bootstrap.core.errors import BlockedError, UsageError
 from bootstrap.core.facts import ExportFacts
 from bootstrap.core.formatting import duration, number, size
+from bootstrap.core.poller import Poller
 from bootstrap.core.ports import ExportService
 from bootstrap.journal.verification_records import (
     GivenProof,
@@ -27,7 +28,6 @@ from bootstrap.verify.context import VerifyContext, VerifyOptions
 from bootstrap.verify.export_pair import ExportPair, recovery_price, refuse_without_recovery
 from bootstrap.verify.exports.manifest import Export, read_export, summary_key
 from bootstrap.verify.judge.classify import MARGIN, Moments
-from bootstrap.verify.retry import Poller
 
 
 @dataclass(frozen=True)

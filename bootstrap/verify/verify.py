@@ -14,6 +14,7 @@ from typing import Any
 from bootstrap.core.errors import BlockedError, LeaseHeldError, UsageError
 from bootstrap.core.formatting import number
 from bootstrap.core.journal_rows import Row
+from bootstrap.core.poller import Poller
 from bootstrap.core.state import State
 from bootstrap.journal.verification_records import ReadProof, Verified
 from bootstrap.verify.compare.external_sort import KeySpool
@@ -32,7 +33,6 @@ from bootstrap.verify.judge.report import (
     told,
 )
 from bootstrap.verify.repair import APPLIED, MOST_UNASKED, mended
-from bootstrap.verify.retry import Poller
 
 MOST_ROUNDS = 10
 READY = (State.REPLICATING, State.DEGRADED)
@@ -70,7 +70,7 @@ class Verification:
     def __init__(self, desk: VerifyContext, options: VerifyOptions) -> None:
         self._desk = desk
         self._options = options
-        self._patience = Poller(desk.lease, desk.clock, desk.timing, desk.say)
+        self._patience = Poller(desk.clock, desk.timing, desk.lease.check, desk.say, desk.lease.now)
         self._series = ExportRounds(desk, options, self._patience)
         self._repaired = 0
         self._reads = 0

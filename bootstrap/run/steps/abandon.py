@@ -11,6 +11,7 @@ import dataclasses
 from bootstrap.core.errors import BlockedError
 from bootstrap.core.facts import ImportFacts, TableFacts
 from bootstrap.core.journal_rows import StepRecord
+from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.state import State
 from bootstrap.journal.records import (
     Abandoning,
@@ -20,7 +21,7 @@ from bootstrap.journal.records import (
     Imported,
     RecoveryRecord,
 )
-from bootstrap.run.step_context import Acted, Done, Outcome, Pending, StepContext
+from bootstrap.run.step_context import StepContext
 from bootstrap.run.steps import load
 from bootstrap.run.steps.pause import keep_entries
 
@@ -165,7 +166,7 @@ def _import_over(context: StepContext, noted: Abandoning) -> Outcome | None:
     if facts.status not in ("IN_PROGRESS", "CANCELLING"):
         return None
     what = "the import to end, which AWS does not cancel"
-    return Pending(what, context.timing.poll(20), load.measure(facts, context), outlasts=True)
+    return Pending(what, context.timing.poll(20), load.progress(facts, context), outlasts=True)
 
 
 def _import(context: StepContext, imported: Imported) -> ImportFacts | None:

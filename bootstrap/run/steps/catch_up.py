@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 from bootstrap.core.errors import Side, UnavailableError
 from bootstrap.core.facts import Measure, ProbeRecord
+from bootstrap.core.outcome import Acted, Done, Outcome, Pending, probe_progress
 from bootstrap.core.state import State
 from bootstrap.journal.records import (
     Buffered,
@@ -28,7 +29,7 @@ from bootstrap.journal.records import (
     Skipped,
 )
 from bootstrap.run.probes import records
-from bootstrap.run.step_context import Acted, Done, Outcome, Pending, StepContext
+from bootstrap.run.step_context import StepContext
 from replicator.probes import ROW_KEPT_SECONDS
 from replicator.watchdog.aws_readings import counted
 
@@ -65,7 +66,7 @@ def advance(context: StepContext) -> Outcome:
         return Pending(
             "the consumer to work through the stream (probes)",
             context.timing.poll(5),
-            Measure(items=through, of_items=memory.probes, since=memory.put_at, unit="probes"),
+            probe_progress(through, memory.probes, memory.put_at),
             outlasts=_backlog(context),
         )
     took = context.journal.now() - memory.put_at

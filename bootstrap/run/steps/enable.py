@@ -5,9 +5,10 @@ from __future__ import annotations
 from bootstrap.core.errors import AccountError, BlockedError, Side
 from bootstrap.core.facts import EventSource
 from bootstrap.core.formatting import moment
+from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.state import State
 from bootstrap.journal.records import Configured, Earlier, Enabled, Exported, Imported, Paused
-from bootstrap.run.step_context import Acted, Done, Outcome, Pending, StepContext
+from bootstrap.run.step_context import StepContext
 
 name = "enable"
 state = State.CONFIGURING

@@ -5,9 +5,10 @@ expire again.
 from __future__ import annotations
 
 from bootstrap.core.errors import AccountError
+from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.state import State
 from bootstrap.journal.records import Earlier, Paused
-from bootstrap.run.step_context import Acted, Done, Outcome, Pending, StepContext
+from bootstrap.run.step_context import StepContext
 from bootstrap.run.steps.pause import EXPIRY_ATTRIBUTE
 
 name = "ledger-expiry"

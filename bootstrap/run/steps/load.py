@@ -7,10 +7,11 @@ import json
 
 from bootstrap.core.errors import AccountError, BlockedError, Side
 from bootstrap.core.facts import ImportFacts, ImportRequest, Measure
+from bootstrap.core.outcome import Acted, Done, Outcome, Pending, import_progress
 from bootstrap.core.state import State
 from bootstrap.journal.records import Exported, Imported
 from bootstrap.plan.plan import creation_parameters
-from bootstrap.run.step_context import Acted, Done, Outcome, Pending, StepContext
+from bootstrap.run.step_context import StepContext
 from bootstrap.run.steps.snapshot import TOKEN_SECONDS
 
 name = "import"
@@ -150,7 +151,7 @@ def _follow(context: StepContext, imported: Imported) -> Outcome:
     if facts.status in ("FAILED", "CANCELLED"):
         return _failed(context, imported, facts)
     if facts.status != "COMPLETED":
-        return Pending("the import", context.timing.poll(20), measure(facts, context), True)
+        return Pending("the import", context.timing.poll(20), progress(facts, context), True)
     # DynamoDB counts what it exports and what it imports, and an export has each key once.
     # Whatever is the reason for another number (an object that was removed, an error that it did
     # not report): the floor has the consumer pass over what the snapshot is taken to hold.
@@ -191,15 +192,10 @@ def _complete(
     return Acted()
 
 
-def measure(facts: ImportFacts, context: StepContext) -> Measure:
-    """How far an import is, out of what the export counted."""
+def progress(facts: ImportFacts, context: StepContext) -> Measure:
+    """Measure an import against its export."""
     exported = context.journal.get(Exported)
-    return Measure(
-        items=facts.processed_items,
-        size_bytes=facts.processed_bytes,
-        of_items=exported.items if exported else None,
-        since=facts.started,
-    )
+    return import_progress(facts, exported.items if exported else None)
 
 
 def _failed(context: StepContext, imported: Imported, facts: ImportFacts) -> Outcome:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bootstrap.core.errors import AccountError, BlockedError, Side
+from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.state import State
 from bootstrap.journal.records import Paused, Probing
-from bootstrap.run.step_context import Acted, Done, Outcome, Pending, StepContext
+from bootstrap.run.step_context import StepContext
 
 name = "pause"
 state = State.PAUSED

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 
 from bootstrap.core.facts import TableFacts
+from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.run_options import TtlPolicy
 from bootstrap.core.state import State
 from bootstrap.journal.records import Configured, Exported, Imported, Wanted
-from bootstrap.run.step_context import Acted, Done, Outcome, Pending, StepContext
+from bootstrap.run.step_context import StepContext
 
 name = "settings"
 state = State.CONFIGURING

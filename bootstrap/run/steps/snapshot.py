@@ -8,9 +8,10 @@ import math
 from bootstrap.core.errors import AccountError, BlockedError, Side
 from bootstrap.core.facts import ExportFacts, ExportRequest, Measure
 from bootstrap.core.formatting import moment
+from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.state import State
 from bootstrap.journal.records import Buffered, Exported, RecoveryRecord
-from bootstrap.run.step_context import Acted, Done, Outcome, Pending, StepContext
+from bootstrap.run.step_context import StepContext
 
 name = "export"
 state = State.EXPORTING

@@ -9,6 +9,7 @@ import pytest
 
 from bootstrap.core.errors import LeaseHeldError, LeaseLostError, Side, UnavailableError
 from bootstrap.core.state import State
+from bootstrap.core.timing import Timing
 from bootstrap.journal.lease import LEASE_SECONDS, this_machine
 from bootstrap.run.runner import drive
 from bootstrap.status.snapshot import StatusSnapshot
@@ -170,7 +171,7 @@ def test_a_lease_lost_while_the_process_sleeps_ends_that_table_alone() -> None:
         if not thief.run.journal.generation:
             thief.start(take_over=True)
 
-    failed = drive([first.run, other.run], lost.clock, steal)
+    failed = drive([first.run, other.run], lost.clock, Timing(), steal)
     assert [(run, type(error)) for run, error in failed] == [(first.run, LeaseLostError)]
     assert other.run.journal.row.state is State.REPLICATING
 
@@ -189,5 +190,5 @@ def test_a_table_that_is_through_gives_its_lease_back_while_others_go_on() -> No
             assert row is not None
             held.append(row.holder)
 
-    assert drive([first.run, other.run], early.clock, watch) == []
+    assert drive([first.run, other.run], early.clock, Timing(), watch) == []
     assert set(held) == {""}

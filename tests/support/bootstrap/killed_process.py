@@ -8,6 +8,7 @@ from bootstrap.aws.calls import Calls
 from bootstrap.aws.journal_table import AwsJournal
 from bootstrap.aws.ledger import AwsLedger
 from bootstrap.core.errors import BootstrapError, Side
+from bootstrap.core.outcome import Done
 from bootstrap.core.run_options import RunOptions
 from bootstrap.core.stack_outputs import Outputs
 from bootstrap.core.timing import Timing
@@ -15,7 +16,7 @@ from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Holder, Lease, Machine
 from bootstrap.journal.verification_records import Verified, row_name
 from bootstrap.run.runner import TableRunner, drive
-from bootstrap.run.step_context import Done, StepContext
+from bootstrap.run.step_context import StepContext
 from bootstrap.status.snapshot import StatusSnapshot
 from tests.support.bootstrap.fake_accounts import FakeSnapshots, FakeSource, FakeTarget
 from tests.support.bootstrap.world import COMMAND, JOURNAL, LEDGER, World, outputs
@@ -73,7 +74,7 @@ class Process:
         """
         try:
             self.start(take_over)
-            failed = drive([self.run], self.world.clock, self.shown.extend)
+            failed = drive([self.run], self.world.clock, Timing(), self.shown.extend)
         except (Killed, BootstrapError):
             self.world.alive.discard(self.pid)
             raise

@@ -12,10 +12,10 @@ from dataclasses import replace
 from typing import Any
 from unittest import mock
 
+from bootstrap.core.outcome import Done
 from bootstrap.core.timing import Timing
 from bootstrap.journal.records import CaughtUp
 from bootstrap.journal.verification_records import Verified
-from bootstrap.run.step_context import Done
 from bootstrap.verify import export_pair, export_rounds, verify
 from bootstrap.verify.exports.digests import Digester
 from bootstrap.verify.judge import point_reads, report

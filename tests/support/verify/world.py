@@ -14,6 +14,7 @@ from bootstrap.aws.journal_table import AwsJournal
 from bootstrap.aws.ledger import AwsLedger
 from bootstrap.core.errors import Side
 from bootstrap.core.facts import Backups, ExportFacts, ExportSpec, ItemRead, TableFacts
+from bootstrap.core.poller import Poller
 from bootstrap.core.timing import Timing
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Holder, Lease, Machine
@@ -25,7 +26,6 @@ from bootstrap.verify.backfill import row_name as backfill_row
 from bootstrap.verify.context import VerifyContext, VerifyOptions
 from bootstrap.verify.judge.report import shown
 from bootstrap.verify.repair import Repairer
-from bootstrap.verify.retry import Poller
 from bootstrap.verify.verify import Verification, VerifyResult
 from infra.local.emulator.export_files import (
     Line,
@@ -314,7 +314,9 @@ class Twin:
                 mender=lambda: self.mender(),
                 notes=lambda: self,
                 timing=Timing(),
-                patience=Poller(lease, self.world.clock, Timing(), self.said.append),
+                patience=Poller(
+                    self.world.clock, Timing(), lease.check, self.said.append, lease.now
+                ),
                 say=self.said.append,
             )
         )
