@@ -26,7 +26,7 @@ from bootstrap.run.step_context import StepContext
 from bootstrap.verify.backfill import BackfillContext as FillingDesk
 from bootstrap.verify.backfill import row_name as backfill_row
 from bootstrap.verify.context import VerifyContext
-from bootstrap.verify.quarantine_writer import Quarantine
+from bootstrap.verify.quarantine_writer import NoteQuarantine
 from bootstrap.verify.repair import Repairer
 from replicator.consumer.ledger import LedgerWriter
 from replicator.consumer.quarantine import QuarantineStore
@@ -117,7 +117,7 @@ class VerifyFactory:
             say=self._say,
         )
 
-    def _notes(self, table: TableOutputs) -> Quarantine:
+    def _notes(self, table: TableOutputs) -> NoteQuarantine:
         effects = Runtime()
         store = QuarantineStore(
             self._sessions[Side.TARGET].client("s3", config=GUARD_CLIENT),
@@ -127,7 +127,7 @@ class VerifyFactory:
             table.ledger_retention_days,
             effects,
         )
-        return Quarantine(store, table.source_table, effects)
+        return NoteQuarantine(store, table.source_table, effects)
 
     def _context(self, table: TableOutputs, journal: Journal, lease: Lease) -> StepContext:
         made = self._gateways

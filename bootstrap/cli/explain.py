@@ -59,8 +59,8 @@ def explain(key: str, show_values: bool, as_json: bool, debug: bool, **given: An
                 f"The target table {desk.table.target_table} does not exist (yet).",
                 fix="python -m bootstrap status, which shows how far the run is",
             )
-        parsed = keys.parse(key, keys.schema(facts))
-        found = explanation.account(desk, parsed, reader.item)
+        parsed = keys.parse_key(key, keys.key_types(facts))
+        found = explanation.explain_item(desk, parsed, reader.item)
         shown = explanation.as_json(found, values=show_values)
         click.echo(json.dumps(shown, indent=2) if as_json else view.page(shown))
         return 0

@@ -17,7 +17,7 @@ from bootstrap.core.errors import BlockedError, UsageError
 from bootstrap.core.timing import timing_from
 from bootstrap.quarantine import parks, view
 from bootstrap.quarantine.context import QuarantineContext
-from bootstrap.quarantine.redrive import Outcome
+from bootstrap.quarantine.redrive import RedriveOutcome
 from bootstrap.quarantine.redrive import redrive as redrive_objects
 from bootstrap.quarantine.store import QuarantinedObject
 
@@ -109,7 +109,7 @@ def show(key: str, show_values: bool, as_json: bool, debug: bool, **given: Any) 
         holding = desk.shelf.content(kept)
         if holding is None:
             raise _gone(key)
-        shown = view.details(desk.table.source_table, kept, holding, values=show_values)
+        shown = view.describe_object(desk.table.source_table, kept, holding, values=show_values)
         click.echo(json.dumps(shown, indent=2) if as_json else view.page(shown))
         return 0
 
@@ -161,12 +161,12 @@ def redrive(keys: Sequence[str], all_: bool, direct: bool, debug: bool, **given:
         _check_choice(keys, all_, "redrive")
         failed = False
         for desk in [only(given)] if keys else desks(given):
-            outcome = Outcome()
+            outcome = RedriveOutcome()
             try:
                 wanted = _wanted(desk, keys)
                 redrive_objects(desk, wanted, outcome, direct=direct, named=bool(keys))
             finally:
-                click.echo(view.told(desk.table.source_table, outcome, direct))
+                click.echo(view.summarize_redrive(desk.table.source_table, outcome, direct))
             failed = failed or bool(outcome.left)
         return BlockedError.exit_code if failed else 0
 
@@ -250,7 +250,7 @@ def _confirm(table: str, wanted: Sequence[QuarantinedObject]) -> None:
         raise UsageError(
             "Discarding is asked about, and nobody can answer here.", fix="the same with --yes"
         )
-    told = ", ".join(f"{count} {reason}" for reason, count in view.counts(wanted).items())
+    told = ", ".join(f"{count} {reason}" for reason, count in view.count_reasons(wanted).items())
     question = f"Discard {len(wanted)} of {table} ({told})? They will never reach the target."
     try:
         agreed = click.confirm(question)
@@ -334,7 +334,7 @@ def _place(shard: str | None, sequence: str | None, command: str) -> str:
             "A record is named by its shard and its sequence number.",
             fix=f"python -m bootstrap {command} SHARD SEQUENCE, or python -m bootstrap park --list",
         )
-    return parks.place(shard, sequence)
+    return parks.format_park(shard, sequence)
 
 
 def _tell_parks(desk: QuarantineContext) -> None:

@@ -68,11 +68,13 @@ class ItemReport:
         )
 
 
-def account(desk: QuarantineContext, key: Item, read: Callable[[Item], Item | None]) -> ItemReport:
+def explain_item(
+    desk: QuarantineContext, key: Item, read: Callable[[Item], Item | None]
+) -> ItemReport:
     """Reads all there is. `read` gets an item of the target, strongly consistent."""
     name = key_digest(key)
-    row, item = _settled(desk, name, key, read)
-    hits, unread = _quarantined(desk, name)
+    row, item = _read_consistent(desk, name, key, read)
+    hits, unread = _find_matches(desk, name)
     return ItemReport(
         table=desk.table.source_table,
         key=key,
@@ -86,7 +88,7 @@ def account(desk: QuarantineContext, key: Item, read: Callable[[Item], Item | No
     )
 
 
-def _settled(
+def _read_consistent(
     desk: QuarantineContext, name: bytes, key: Item, read: Callable[[Item], Item | None]
 ) -> tuple[Item | None, Item | None]:
     """Entry and item of one moment: they change together, and are read one after the other."""
@@ -100,16 +102,16 @@ def _settled(
     return row, item
 
 
-def _quarantined(desk: QuarantineContext, name: bytes) -> tuple[tuple[QuarantineMatch, ...], int]:
+def _find_matches(desk: QuarantineContext, name: bytes) -> tuple[tuple[QuarantineMatch, ...], int]:
     found: list[tuple[bool, bool, QuarantinedObject]] = []
-    looks = [partial(_look, desk, name, kept, found) for kept in desk.shelf.kept()]
+    looks = [partial(_inspect_object, desk, name, kept, found) for kept in desk.shelf.kept()]
     desk.executor.run_all(looks)
     hits = [QuarantineMatch(kept.key, kept.reason, kept.since) for ours, _, kept in found if ours]
     unread = sum(not told for _, told, _ in found)
     return tuple(sorted(hits, key=lambda hit: (hit.since, hit.key))), unread
 
 
-def _look(
+def _inspect_object(
     desk: QuarantineContext,
     name: bytes,
     kept: QuarantinedObject,
@@ -156,14 +158,14 @@ def as_json(account: ItemReport, *, values: bool) -> dict[str, Any]:
         "verdict": account.verdict,
     }
     if values:
-        shown |= {"key": plain(account.key), "item": account.item and plain(account.item)}
+        shown |= {"key": plain_json(account.key), "item": account.item and plain_json(account.item)}
     return shown
 
 
-def plain(value: Any) -> Any:
+def plain_json(value: Any) -> Any:
     """DynamoDB JSON for a terminal: binary as base64."""
     if isinstance(value, bytes):
         return b64encode(value).decode("ascii")
     if isinstance(value, Mapping):
-        return {name: plain(each) for name, each in value.items()}
-    return [plain(each) for each in value] if isinstance(value, list) else value
+        return {name: plain_json(each) for name, each in value.items()}
+    return [plain_json(each) for each in value] if isinstance(value, list) else value

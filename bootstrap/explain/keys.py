@@ -15,14 +15,14 @@ from bootstrap.core.facts import TableFacts
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
-def schema(facts: TableFacts) -> dict[str, str]:
+def key_types(facts: TableFacts) -> dict[str, str]:
     """The type (S, N or B) of each key attribute, the partition key first."""
     types = {each["AttributeName"]: each["AttributeType"] for each in facts.attributes}
     keys = sorted(facts.keys, key=lambda each: each["KeyType"] != "HASH")
     return {key["AttributeName"]: types[key["AttributeName"]] for key in keys}
 
 
-def parse(text: str, types: Mapping[str, str]) -> dict[str, Any]:
+def parse_key(text: str, types: Mapping[str, str]) -> dict[str, Any]:
     """The key as DynamoDB JSON, with binary as bytes.
 
     Raises:
@@ -30,7 +30,7 @@ def parse(text: str, types: Mapping[str, str]) -> dict[str, Any]:
     """
     given = _of_json(text, types) if text.lstrip().startswith("{") else _of_pairs(text, types)
     if given.keys() != types.keys():
-        raise _wrong("has other attributes than the key", types)
+        raise _key_error("has other attributes than the key", types)
     return {name: {types[name]: _value(given[name], types[name], types)} for name in types}
 
 
@@ -38,14 +38,14 @@ def _of_json(text: str, types: Mapping[str, str]) -> dict[str, str]:
     try:
         value = json.loads(text)
     except ValueError:
-        raise _wrong("is not JSON", types) from None
+        raise _key_error("is not JSON", types) from None
     given: dict[str, str] = {}
     for name, typed in value.items():
         if not isinstance(typed, dict) or len(typed) != 1:
-            raise _wrong("is not DynamoDB JSON", types)
+            raise _key_error("is not DynamoDB JSON", types)
         ((tag, content),) = typed.items()
         if tag != types.get(name) or not isinstance(content, str):
-            raise _wrong("has an attribute that is not the key's, or of another type", types)
+            raise _key_error("has an attribute that is not the key's, or of another type", types)
         given[name] = content
     return given
 
@@ -55,25 +55,25 @@ def _of_pairs(text: str, types: Mapping[str, str]) -> dict[str, str]:
     for pair in text.split(","):
         name, equals, content = pair.partition("=")
         if not equals or name.strip() in given:
-            raise _wrong("is not of the form name=value,name=value", types)
+            raise _key_error("is not of the form name=value,name=value", types)
         given[name.strip()] = content
     return given
 
 
 def _value(content: str, tag: str, types: Mapping[str, str]) -> str | bytes:
     if not content:
-        raise _wrong("has an empty value", types)
+        raise _key_error("has an empty value", types)
     if tag == "N" and not _NUMBER.fullmatch(content):
-        raise _wrong("has a value that is not a number where the key has one", types)
+        raise _key_error("has a value that is not a number where the key has one", types)
     if tag != "B":
         return content
     try:
         return b64decode(content, validate=True)
     except (NotBase64, ValueError):
-        raise _wrong("has a binary value that is not base64", types) from None
+        raise _key_error("has a binary value that is not base64", types) from None
 
 
-def _wrong(why: str, types: Mapping[str, str]) -> UsageError:
+def _key_error(why: str, types: Mapping[str, str]) -> UsageError:
     told = ", ".join(f"{name} ({tag})" for name, tag in types.items())
     pairs = ",".join(f"{name}=…" for name in types)
     whole = json.dumps({name: {tag: "…"} for name, tag in types.items()}, ensure_ascii=False)

@@ -50,8 +50,8 @@ class DirectConsumer:
     def __init__(self, config: ConsumerConfig, *, dynamodb: Any, s3: Any, effects: Runtime) -> None:
         # The operator asked for each object, and there is no stream to leave it in.
         config = dataclasses.replace(config, quarantine_burst=sys.maxsize)
-        self._heard = _Heard()
-        self._counted = _Counted()
+        self._heard = _LogCollector()
+        self._counted = _StatsCollector()
         built = Consumer.build(
             config,
             dynamodb=dynamodb,
@@ -61,12 +61,12 @@ class DirectConsumer:
             meter=self._counted,
         )
         store = built.store
-        self._store = _Store(**vars(store))
+        self._store = _RedriveStore(**vars(store))
         self._consumer = dataclasses.replace(
             built,
             store=self._store,
-            settings=_Unparked(dynamodb, config.ledger_table, effects.clock),
-            probes=_NoProof(dynamodb, config.ledger_table, effects.clock),
+            settings=_SettingsWithoutParks(dynamodb, config.ledger_table, effects.clock),
+            probes=_SilentProbeRows(dynamodb, config.ledger_table, effects.clock),
         )
 
     def run(self, kept: QuarantinedObject, holding: ObjectContent) -> Processed | Unresolved:
@@ -99,7 +99,7 @@ class DirectConsumer:
         return Processed(how or "nothing in it")
 
 
-class _Subject:
+class _CurrentObject:
     """The object that is being run, and the keys under which its records are kept (again)."""
 
     def __init__(self) -> None:
@@ -109,10 +109,10 @@ class _Subject:
 
 
 @dataclass(frozen=True)
-class _Store(QuarantineStore):
+class _RedriveStore(QuarantineStore):
     """Keeps what comes from an object under its own name, and does not write that object again."""
 
-    subject: _Subject = field(default_factory=_Subject)
+    subject: _CurrentObject = field(default_factory=_CurrentObject)
 
     def put(self, record: Record, reason: Reason, detail: str, terms: CallContext) -> bool:
         known = self.subject.record
@@ -129,7 +129,7 @@ class _Store(QuarantineStore):
         return super().put(record, reason, detail, terms)
 
 
-class _Unparked(SettingsRow):
+class _SettingsWithoutParks(SettingsRow):
     """The operator has asked for this very record: whether it is parked does not matter."""
 
     def read(self, terms: CallContext) -> ConsumerSettings | None:
@@ -137,14 +137,14 @@ class _Unparked(SettingsRow):
         return None if settings is None else dataclasses.replace(settings, parks=frozenset())
 
 
-class _NoProof(ProbeRows):
+class _SilentProbeRows(ProbeRows):
     """A probe proves that everything before it in its shard is through, and here nothing is."""
 
     def write(self, probe: Probe, terms: CallContext) -> bool:
         return True
 
 
-class _Counted:
+class _StatsCollector:
     """A meter that emits nothing: these changes were counted when they came the first time."""
 
     def __init__(self) -> None:
@@ -154,7 +154,7 @@ class _Counted:
         self.tally = tally
 
 
-class _Heard(logging.Handler):
+class _LogCollector(logging.Handler):
     """Keeps what the consumer warns of. It never says anything of an item's content."""
 
     def __init__(self) -> None:

@@ -28,7 +28,7 @@ class PutRecordsBatch(Generic[K]):
     owners: tuple[K, ...]
 
 
-def parcels(records: Iterable[tuple[K, Record, bool]]) -> Iterator[PutRecordsBatch[K]]:
+def pack_records(records: Iterable[tuple[K, Record, bool]]) -> Iterator[PutRecordsBatch[K]]:
     """Packs `(owner, record, alone)` as they come.
 
     `alone`: as it is, whatever its size. An aggregate that is kept whole goes as it was received
@@ -44,24 +44,24 @@ def parcels(records: Iterable[tuple[K, Record, bool]]) -> Iterator[PutRecordsBat
             continue
         if aggregate is None or not aggregate.add_user_record(key, record.data):
             if aggregate is not None:
-                yield _closed(aggregate, owners)
-            aggregate, owners = _aggregate(), []
+                yield _close_aggregate(aggregate, owners)
+            aggregate, owners = _new_aggregate(), []
             aggregate.add_user_record(key, record.data)
         owners.append(owner)
     if aggregate is not None:
-        yield _closed(aggregate, owners)
+        yield _close_aggregate(aggregate, owners)
 
 
 def _fits(data: bytes, key: str) -> bool:
     """Whether the record makes an aggregate of its own that the library can close."""
     try:
-        taken: bool = _aggregate().add_user_record(key, data)
+        taken: bool = _new_aggregate().add_user_record(key, data)
     except ValueError:
         return False
     return taken
 
 
-def _aggregate() -> Any:
+def _new_aggregate() -> Any:
     path = list(sys.path)
     from aws_kinesis_agg.aggregator import AggRecord
 
@@ -69,12 +69,12 @@ def _aggregate() -> Any:
     return AggRecord(AGGREGATE_BYTES)
 
 
-def _closed(aggregate: Any, owners: Sequence[K]) -> PutRecordsBatch[K]:
+def _close_aggregate(aggregate: Any, owners: Sequence[K]) -> PutRecordsBatch[K]:
     key, _, data = aggregate.get_contents()
     return PutRecordsBatch(StreamRecord(data, key), tuple(owners))
 
 
-def calls(packed: Iterable[PutRecordsBatch[K]]) -> Iterator[list[PutRecordsBatch[K]]]:
+def split_calls(packed: Iterable[PutRecordsBatch[K]]) -> Iterator[list[PutRecordsBatch[K]]]:
     """Splits into what one PutRecords takes."""
     batch: list[PutRecordsBatch[K]] = []
     size = 0

@@ -9,7 +9,7 @@ from bootstrap.core.errors import UsageError
 TAKES_EFFECT = "The consumer goes by it within 30 seconds: it reads its settings no more often."
 
 
-def place(shard: str, sequence: str) -> str:
+def format_park(shard: str, sequence: str) -> str:
     """`shard:sequence number`, as the settings row has it.
 
     Raises:

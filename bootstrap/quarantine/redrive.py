@@ -14,8 +14,8 @@ from functools import partial
 from bootstrap.core.errors import BlockedError, Side, UnavailableError
 from bootstrap.quarantine.context import QuarantineContext
 from bootstrap.quarantine.direct import Processed
-from bootstrap.quarantine.packing import PutRecordsBatch, calls, parcels
-from bootstrap.quarantine.redrive_policy import Refused, Resolved, Send, judge
+from bootstrap.quarantine.packing import PutRecordsBatch, pack_records, split_calls
+from bootstrap.quarantine.redrive_policy import Refused, Resolved, Send, decide_redrive
 from bootstrap.quarantine.store import ObjectContent, QuarantinedObject
 from replicator.consumer import decode
 from replicator.consumer.decode import Record
@@ -39,7 +39,7 @@ class Remaining:
 
 
 @dataclass
-class Outcome:
+class RedriveOutcome:
     """What a redrive has done, as far as it came."""
 
     asked: int = 0
@@ -55,7 +55,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Item:
+class RedriveItem:
     """An object to redrive, and what it holds."""
 
     kept: QuarantinedObject
@@ -65,7 +65,7 @@ class Item:
 def redrive(
     desk: QuarantineContext,
     chosen: Sequence[QuarantinedObject],
-    outcome: Outcome,
+    outcome: RedriveOutcome,
     *,
     direct: bool,
     named: bool,
@@ -76,20 +76,20 @@ def redrive(
         AccountError and its kin: when an account refuses; what was accepted until then is resolved.
     """
     outcome.asked = len(chosen)
-    judged = _judged(desk, chosen, outcome, direct, named)
+    judged = _redrivable(desk, chosen, outcome, direct, named)
     if direct:
-        _through_the_guard(desk, judged, outcome)
+        _redrive_direct(desk, judged, outcome)
     else:
-        _through_the_stream(desk, judged, outcome)
+        _redrive_to_stream(desk, judged, outcome)
 
 
-def _judged(
+def _redrivable(
     desk: QuarantineContext,
     chosen: Sequence[QuarantinedObject],
-    outcome: Outcome,
+    outcome: RedriveOutcome,
     direct: bool,
     named: bool,
-) -> Iterator[Item]:
+) -> Iterator[RedriveItem]:
     """Those that the guard may judge, one after the other; the others go into the outcome."""
     memory = desk.memory()
     for kept, holding in _read(desk, chosen):
@@ -99,7 +99,7 @@ def _judged(
         if holding is None:
             outcome.gone += 1
             continue
-        judgement = judge(
+        judgement = decide_redrive(
             kept,
             holding,
             desk.table.source_table,
@@ -109,7 +109,7 @@ def _judged(
             named=named,
         )
         if isinstance(judgement, Send):
-            yield Item(kept, holding)
+            yield RedriveItem(kept, holding)
         elif isinstance(judgement, Resolved):
             note = desk.note("superseded", detail=judgement.why)
             desk.shelf.resolve(kept, holding.document, note)
@@ -138,7 +138,9 @@ def _read(
 # -- past the stream ---------------------------------------------------------------------------
 
 
-def _through_the_guard(desk: QuarantineContext, items: Iterator[Item], outcome: Outcome) -> None:
+def _redrive_direct(
+    desk: QuarantineContext, items: Iterator[RedriveItem], outcome: RedriveOutcome
+) -> None:
     consumer = desk.consumer()
     for item in items:
         result = consumer.run(item.kept, item.holding)
@@ -154,10 +156,14 @@ def _through_the_guard(desk: QuarantineContext, items: Iterator[Item], outcome: 
 # -- through the stream ------------------------------------------------------------------------
 
 
-def _through_the_stream(desk: QuarantineContext, items: Iterator[Item], outcome: Outcome) -> None:
-    to_pack = ((item, record, _alone(item.kept, record)) for item, record in _records(items))
+def _redrive_to_stream(
+    desk: QuarantineContext, items: Iterator[RedriveItem], outcome: RedriveOutcome
+) -> None:
+    to_pack = (
+        (item, record, _is_sent_alone(item.kept, record)) for item, record in _records(items)
+    )
     stream = desk.stream()
-    for batch in calls(parcels(to_pack)):
+    for batch in split_calls(pack_records(to_pack)):
         waiting, failures = batch, 0
         while waiting:
             try:
@@ -165,33 +171,35 @@ def _through_the_stream(desk: QuarantineContext, items: Iterator[Item], outcome:
             except UnavailableError as error:
                 # Taken or not, nobody knows: put again, as a duplicate changes nothing.
                 codes = [error.code or "no answer"] * len(waiting)
-            refused: list[PutRecordsBatch[Item]] = []
+            refused: list[PutRecordsBatch[RedriveItem]] = []
             for parcel, code in zip(waiting, codes, strict=True):
                 if code:
                     refused.append(parcel)
                 else:
-                    _accepted(desk, parcel, outcome)
+                    _record_accepted(desk, parcel, outcome)
             failures = failures + 1 if len(refused) == len(waiting) else 1
             waiting = refused
             if waiting:
                 _wait(desk, failures, codes, outcome)
 
 
-def _records(items: Iterator[Item]) -> Iterator[tuple[Item, Record]]:
+def _records(items: Iterator[RedriveItem]) -> Iterator[tuple[RedriveItem, Record]]:
     for item in items:
         (record,) = item.holding.records  # events never come here
         yield item, record
 
 
-def _alone(kept: QuarantinedObject, record: Record) -> bool:
+def _is_sent_alone(kept: QuarantinedObject, record: Record) -> bool:
     return kept.reason == Reason.PARKED or decode.user_records(record) != [record]
 
 
-def _accepted(desk: QuarantineContext, parcel: PutRecordsBatch[Item], outcome: Outcome) -> None:
+def _record_accepted(
+    desk: QuarantineContext, parcel: PutRecordsBatch[RedriveItem], outcome: RedriveOutcome
+) -> None:
     outcome.records += 1
-    marked: list[Item] = []
+    marked: list[RedriveItem] = []
 
-    def mark(item: Item) -> None:
+    def mark(item: RedriveItem) -> None:
         desk.shelf.resolve(item.kept, item.holding.document, desk.note("redriven"))
         marked.append(item)
 
@@ -201,7 +209,9 @@ def _accepted(desk: QuarantineContext, parcel: PutRecordsBatch[Item], outcome: O
         outcome.sent += len(marked)
 
 
-def _wait(desk: QuarantineContext, failures: int, codes: Sequence[str], outcome: Outcome) -> None:
+def _wait(
+    desk: QuarantineContext, failures: int, codes: Sequence[str], outcome: RedriveOutcome
+) -> None:
     """Backs off with full jitter, or gives up.
 
     Raises:

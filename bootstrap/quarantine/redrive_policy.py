@@ -86,7 +86,7 @@ class Refused:
     fix: str
 
 
-Judgement = Send | Resolved | Refused
+RedriveDecision = Send | Resolved | Refused
 
 COMPARE = (
     "compare the item in both tables; if they differ, write it again in the source (any update: "
@@ -94,7 +94,7 @@ COMPARE = (
 )
 
 
-def judge(
+def decide_redrive(
     kept: QuarantinedObject,
     holding: ObjectContent,
     table: str,
@@ -103,27 +103,27 @@ def judge(
     *,
     direct: bool,
     named: bool,
-) -> Judgement:
+) -> RedriveDecision:
     """Judges one open object. `named`: asked for by its key, and not by --all."""
     contents = holding.contents(table)
     changes = [content for content in contents if isinstance(content, Change)]
     refusal = (
-        _for_what_it_says(contents, changes, table)
-        or _for_its_kind(kept, direct, named)
-        or _for_its_size(holding, direct)
+        _refuse_by_content(contents, changes, table)
+        or _refuse_by_kind(kept, direct, named)
+        or _refuse_by_size(holding, direct)
     )
     if refusal is not None:
         return refusal
     if kept.reason == Reason.AMBIGUOUS:
-        return _tie(changes, entries(_keys(changes)))
-    return _age(changes, memory.as_of(holding.document), entries, direct)
+        return _decide_tie(changes, entries(_keys(changes)))
+    return _decide_by_age(changes, memory.as_of(holding.document), entries, direct)
 
 
 def _keys(changes: Sequence[Change]) -> list[bytes]:
     return [change.key for change in changes]
 
 
-def _for_what_it_says(
+def _refuse_by_content(
     contents: Sequence[object], changes: Sequence[Change], table: str
 ) -> Refused | None:
     foreign = next((each for each in contents if isinstance(each, Foreign)), None)
@@ -144,7 +144,7 @@ def _for_what_it_says(
     )
 
 
-def _for_its_kind(kept: QuarantinedObject, direct: bool, named: bool) -> Refused | None:
+def _refuse_by_kind(kept: QuarantinedObject, direct: bool, named: bool) -> Refused | None:
     if kept.is_event and not direct:
         return Refused(
             "it is an event that Lambda could not hand to the function, and the stream would lead "
@@ -159,7 +159,7 @@ def _for_its_kind(kept: QuarantinedObject, direct: bool, named: bool) -> Refused
     return None
 
 
-def _for_its_size(holding: ObjectContent, direct: bool) -> Refused | None:
+def _refuse_by_size(holding: ObjectContent, direct: bool) -> Refused | None:
     size = max(len(record.data) for record in holding.records)
     if direct or size <= PLAIN_BYTES:
         return None
@@ -170,7 +170,9 @@ def _for_its_size(holding: ObjectContent, direct: bool) -> Refused | None:
     )
 
 
-def _tie(changes: Sequence[Change], found: Mapping[bytes, Mapping[str, Any]]) -> Judgement:
+def _decide_tie(
+    changes: Sequence[Change], found: Mapping[bytes, Mapping[str, Any]]
+) -> RedriveDecision:
     """A note of `ambiguous-order`: redriven only where that is more than another delivery.
 
     Whether it was applied or not, the doubt is between two changes of one timestamp. It is over
@@ -197,7 +199,7 @@ _UNDECIDED = (Verdict.SAME, Verdict.DOUBTFUL, Verdict.AMBIGUOUS)
 _PAST = (Verdict.OLDER, Verdict.PREDECESSOR)
 
 
-def _age(
+def _decide_by_age(
     changes: Sequence[Change], memory: RetentionWindow, entries: Entries, direct: bool
 ) -> Send | Refused:
     """Refuses a change that may be older than what the ledger has forgotten of its key.
@@ -209,14 +211,18 @@ def _age(
     if not memory.expires:
         return Send()
     margin = memory.margin(direct)
-    old = [change for change in changes if _made(change) + memory.retention - margin < memory.now]
+    old = [
+        change for change in changes if _made_at(change) + memory.retention - margin < memory.now
+    ]
     if not old:
         return Send()
     found = entries(_keys(old))
-    forgotten = [change for change in old if not _stays(found.get(change.key), memory.now + margin)]
+    forgotten = [
+        change for change in old if not _outlives(found.get(change.key), memory.now + margin)
+    ]
     if not forgotten:
         return Send()
-    made = min(_made(change) for change in forgotten)
+    made = min(_made_at(change) for change in forgotten)
     why = (
         f"its change was made {duration(memory.now - made)} ago ({moment(made)}), the ledger keeps "
         f"a key for {memory.retention_days} days after its last change, and knows nothing of this "
@@ -231,10 +237,10 @@ def _age(
     return Refused(why, COMPARE)
 
 
-def _made(change: Change) -> float:
+def _made_at(change: Change) -> float:
     return change.version.micros / 1_000_000
 
 
-def _stays(item: Mapping[str, Any] | None, until: float) -> bool:
+def _outlives(item: Mapping[str, Any] | None, until: float) -> bool:
     """Whether a key's entry exists and has no expiry before then."""
     return item is not None and ("x" not in item or int(item["x"]["N"]) > until)

@@ -56,7 +56,7 @@ class QuarantinedObject:
         return RESOLVED + (self.key if self.is_event else self.key.removeprefix(OPEN))
 
 
-def of_quarantine(listed: ListedObject) -> QuarantinedObject:
+def parse_quarantined(listed: ListedObject) -> QuarantinedObject:
     """An object of the quarantine bucket. One of a foreign name is shown too, with no reason."""
     named = _OPEN_KEY.fullmatch(listed.key)
     if named is None:
@@ -67,7 +67,7 @@ def of_quarantine(listed: ListedObject) -> QuarantinedObject:
     )
 
 
-def of_failures(listed: ListedObject) -> QuarantinedObject:
+def parse_failed(listed: ListedObject) -> QuarantinedObject:
     """An object of the on-failure bucket."""
     named = _FAILED_KEY.fullmatch(listed.key)
     shard = named["shard"] if named else ""
@@ -114,7 +114,7 @@ class ObjectContent:
         return found
 
 
-def _of_record(document: Mapping[str, Any]) -> Record:
+def _parse_record(document: Mapping[str, Any]) -> Record:
     return Record(
         shard_id=str(document["shardId"]),
         sequence_number=str(int(document["sequenceNumber"])),
@@ -126,7 +126,7 @@ def _of_record(document: Mapping[str, Any]) -> Record:
     )
 
 
-def _of_event(document: Mapping[str, Any]) -> list[Record]:
+def _parse_event(document: Mapping[str, Any]) -> list[Record]:
     payload = document["payload"]
     return decode.envelope(json.loads(payload) if isinstance(payload, str) else payload)
 
@@ -140,18 +140,18 @@ class QuarantineStoreReader:
 
     def kept(self) -> Iterator[QuarantinedObject]:
         """Everything that is open."""
-        yield from (of_quarantine(each) for each in self.quarantine.listed(OPEN))
-        yield from (of_failures(each) for each in self.failures.listed())
+        yield from (parse_quarantined(each) for each in self.quarantine.listed(OPEN))
+        yield from (parse_failed(each) for each in self.failures.listed())
 
     def find(self, key: str) -> QuarantinedObject | None:
         """The open object of this key. `open/` in front of it may be left out."""
         if key.startswith(FAILED_EVENTS):
             name = key.removeprefix(FAILED_EVENTS)
-            found = (of_failures(each) for each in self.failures.listed(name) if each.key == name)
+            found = (parse_failed(each) for each in self.failures.listed(name) if each.key == name)
         else:
             name = key if key.startswith(OPEN) else OPEN + key
             found = (
-                of_quarantine(each) for each in self.quarantine.listed(name) if each.key == name
+                parse_quarantined(each) for each in self.quarantine.listed(name) if each.key == name
             )
         return next(found, None)
 
@@ -167,7 +167,7 @@ class QuarantineStoreReader:
             return None
         try:
             document = json.loads(body)
-            records = _of_event(document) if kept.is_event else [_of_record(document)]
+            records = _parse_event(document) if kept.is_event else [_parse_record(document)]
         except (EnvelopeError, KeyError, TypeError, ValueError, NotBase64) as error:
             raise BlockedError(
                 f"{kept.key} is not what the consumer or Lambda writes there: "

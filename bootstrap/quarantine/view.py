@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bootstrap.core.formatting import duration, instant, moment, number, size
-from bootstrap.quarantine.redrive import Outcome
+from bootstrap.quarantine.redrive import RedriveOutcome
 from bootstrap.quarantine.store import ObjectContent, QuarantinedObject
 from replicator.change import MICROSECOND, Change, Probe
 from replicator.consumer import decode
@@ -19,7 +19,7 @@ LINES = 20
 """How many objects that stay open are explained; the others are counted."""
 
 
-def counts(kept: Sequence[QuarantinedObject]) -> dict[str, int]:
+def count_reasons(kept: Sequence[QuarantinedObject]) -> dict[str, int]:
     """How many there are of each reason."""
     return dict(sorted(Counter(each.reason for each in kept).items()))
 
@@ -27,7 +27,7 @@ def counts(kept: Sequence[QuarantinedObject]) -> dict[str, int]:
 def as_json(table: str, kept: Sequence[QuarantinedObject], now: float) -> dict[str, Any]:
     return {
         "table": table,
-        "counts": counts(kept),
+        "counts": count_reasons(kept),
         "objects": [
             {
                 "key": each.key,
@@ -48,7 +48,7 @@ def listing(table: str, kept: Sequence[QuarantinedObject], now: float) -> str:
     """One line for each object. Reason, shard and sequence are what its key is made of."""
     if not kept:
         return f"{table}: nothing is in quarantine"
-    told = ", ".join(f"{number(count)} {reason}" for reason, count in counts(kept).items())
+    told = ", ".join(f"{number(count)} {reason}" for reason, count in count_reasons(kept).items())
     rows = [("REASON", "WHEN", "AGE", "SIZE", "TABLE", "KEY")]
     rows += [
         (
@@ -76,7 +76,7 @@ def listing(table: str, kept: Sequence[QuarantinedObject], now: float) -> str:
 # -- one object --------------------------------------------------------------------------------
 
 
-def details(
+def describe_object(
     table: str, kept: QuarantinedObject, holding: ObjectContent, *, values: bool
 ) -> dict[str, Any]:
     """Everything about one object; the content of items only with `values`."""
@@ -99,7 +99,9 @@ def details(
             "arrived": instant(record.arrival),
             "size": len(record.data),
             "partOfAggregate": record.aggregated,
-            "says": [_said(each) for each in ObjectContent({}, (record,)).contents(table)],
+            "says": [
+                _describe_content(each) for each in ObjectContent({}, (record,)).contents(table)
+            ],
             **({"content": _text(record)} if values else {}),
         }
         for record in holding.records
@@ -118,7 +120,7 @@ def _detail(kept: QuarantinedObject, known: Mapping[str, Any], values: bool) -> 
     return f"{code} (AWS's message may quote the item: --show-values shows it)"
 
 
-def _said(content: Content) -> dict[str, Any]:
+def _describe_content(content: Content) -> dict[str, Any]:
     if isinstance(content, Change):
         return {
             "change": _kind(content),
@@ -167,7 +169,7 @@ def page(shown: Mapping[str, Any], indent: str = "") -> str:
 # -- what became of them -----------------------------------------------------------------------
 
 
-def told(table: str, outcome: Outcome, direct: bool) -> str:
+def summarize_redrive(table: str, outcome: RedriveOutcome, direct: bool) -> str:
     """What a redrive has done, and what it left open."""
     parts = []
     if outcome.sent:

@@ -17,7 +17,7 @@ from replicator.watchdog.probe_rounds import WatchdogState
 T = TypeVar("T")
 
 
-def expected(table: TableOutputs) -> Expected:
+def expected_settings(table: TableOutputs) -> Expected:
     """What is held against the stream: the least that a replication can live with."""
     limits = table.limits
     return Expected(

@@ -17,7 +17,7 @@ from bootstrap.journal import verification_records as verification
 from bootstrap.journal.lease import Holder, Machine
 from bootstrap.journal.records import Exported, Imported, Paused, Probing
 from bootstrap.status import data_loss
-from bootstrap.status.health_checks import HealthReader, expected
+from bootstrap.status.health_checks import HealthReader, expected_settings
 from bootstrap.status.inputs import StatusInputs
 from bootstrap.status.snapshot import StatusSnapshot, build_snapshot
 from replicator.watchdog.detectors import judge
@@ -73,7 +73,7 @@ def read_status(context: StatusContext) -> StatusSnapshot:
             measure=_measure(row, context),
             retention_hours=_retention_hours(row, context),
             readings=readings,
-            findings=judge(readings, expected(table)) if readings else (),
+            findings=judge(readings, expected_settings(table)) if readings else (),
             usage=context.usage(at) if context.usage is not None and row.run_id else Usage(),
             losses=losses,
             verification=last,

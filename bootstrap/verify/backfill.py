@@ -27,12 +27,12 @@ from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
 from bootstrap.run.runner import new_run_id
 from bootstrap.verify.export_pair import TOKEN_SECONDS, refuse_without_recovery
-from bootstrap.verify.export_windows import windows
-from bootstrap.verify.exports.files import blocks, damaged
-from bootstrap.verify.exports.lines import full_item, written
+from bootstrap.verify.export_windows import split_windows
+from bootstrap.verify.exports.files import read_blocks, refuse_damaged
+from bootstrap.verify.exports.lines import parse_change, parse_item
 from bootstrap.verify.exports.manifest import Export, ExportedFile, read_export, summary_key
 from bootstrap.verify.judge.classify import MARGIN
-from bootstrap.verify.judge.report import Entries
+from bootstrap.verify.judge.report import LedgerEntries
 from bootstrap.verify.repair import (
     APPLIED,
     AT_ONCE,
@@ -48,9 +48,9 @@ from replicator.consumer.ledger import from_item
 NEAR_MICROS = 2_000_000
 """Two times closer together than this are not known to be in their order."""
 
-SUPERSEDED, AMBIGUOUS, THERE = "superseded", "ambiguous-order", "there already"
+SUPERSEDED, AMBIGUOUS, ALREADY_THERE = "superseded", "ambiguous-order", "there already"
 REFUSED_BY_TARGET = "refused by the target"
-OUTCOMES = (APPLIED, SUPERSEDED, THERE, AMBIGUOUS, REFUSED_BY_TARGET)
+OUTCOMES = (APPLIED, SUPERSEDED, ALREADY_THERE, AMBIGUOUS, REFUSED_BY_TARGET)
 
 # A change of the very same time has been applied since the ledger was read: it goes on from there.
 _ENDED = {
@@ -97,7 +97,7 @@ class BackfillContext:
     outputs: Outputs
     table: TableOutputs
     source: ExportService
-    ledger: Entries
+    ledger: LedgerEntries
     journal: Journal
     lease: Lease
     opener: ObjectReaderFactory
@@ -145,7 +145,7 @@ class Backfill:
         refuse_without_recovery(desk.source, backups)
         if end > desk.journal.now() + 1:
             raise UsageError(f"{moment(end)} is yet to come.", fix="--to with a time in the past")
-        first = windows(begin, end, desk.timing.scale)[0][0]
+        first = split_windows(begin, end, desk.timing.scale)[0][0]
         if backups.earliest is not None and first < backups.earliest:
             raise BlockedError(
                 f"The gap begins at {moment(first)}, and point-in-time recovery of the source "
@@ -171,7 +171,7 @@ class Backfill:
         desk, journal = self._desk, self._desk.journal
         noted = journal.get(BackfillRecord)
         assert noted is not None
-        cut = windows(noted.begin, noted.end, desk.timing.scale)
+        cut = split_windows(noted.begin, noted.end, desk.timing.scale)
         if noted.window >= len(cut):
             journal.put(replace(noted, over=True), "the backfill is over")
             return Done()
@@ -194,7 +194,7 @@ class Backfill:
         arn = desk.table.source_table_arn
         facts = desk.source.find(arn, prefix)
         if facts is None and journal.now() - noted.intended_at > TOKEN_SECONDS:
-            journal.put(_again(noted), "the export that was intended never began")
+            journal.put(_next_attempt(noted), "the export that was intended never began")
             return Acted()
         if facts is None:
             facts = desk.source.start(arn, ExportSpec(noted.token, prefix, window=window))
@@ -207,7 +207,7 @@ class Backfill:
         desk, journal = self._desk, self._desk.journal
         facts = desk.source.describe(noted.arn)
         if facts is None or facts.status == "FAILED":
-            journal.put(_again(noted), "the export failed")
+            journal.put(_next_attempt(noted), "the export failed")
             why = facts.failure if facts else "DynamoDB does not know it any more"
             raise AccountError(
                 desk.source.side,
@@ -249,14 +249,14 @@ class Backfill:
         since = export.time if export.window is None else export.window[0]
         self._refuse_forgotten((since or 0) / 1e6)
         desk.say(f"Applying the {export.items:,} lines of export {facts.export_id}.")
-        key = _key(desk.source)
+        key = _key_attributes(desk.source)
         mender, notes = desk.mender(), desk.notes()
         for file in export.files:
             # Nothing of a file is applied before all of it is proven.
-            for _ in blocks(objects, bucket, file):
+            for _ in read_blocks(objects, bucket, file):
                 desk.lease.check()
-            changes = _changes(objects, export, file, key, round(MARGIN * desk.timing.scale))
-            for group in _groups(changes):
+            changes = _read_changes(objects, export, file, key, round(MARGIN * desk.timing.scale))
+            for group in _group_changes(changes):
                 desk.lease.check()
                 self._apply_group(group, mender, notes, f"{facts.export_id}-{file.number}")
 
@@ -271,11 +271,13 @@ class Backfill:
                 todo.append(change)
                 continue
             if what == AMBIGUOUS and not notes.ambiguous(change, place, line):
-                raise _unfinished("keep a change of unknown order in quarantine", self._desk)
+                raise _unfinished_error("keep a change of unknown order in quarantine", self._desk)
             self.counts[what] += 1
-        for outcome in mender.apply([_alone(change) for change in todo]) if todo else ():
+        for outcome in (
+            mender.apply([_without_old_image(change) for change in todo]) if todo else ()
+        ):
             if outcome not in _ENDED:
-                raise _unfinished(outcome, self._desk)
+                raise _unfinished_error(outcome, self._desk)
             self.counts[_ENDED[outcome]] += 1
 
     def _near(self, item: Mapping[str, Any] | None, change: Change) -> str | None:
@@ -286,10 +288,10 @@ class Backfill:
         distance = abs(entry.version.micros - change.version.micros)
         if distance > NEAR_MICROS * self._desk.timing.scale:
             return None
-        return THERE if entry.image == change.entry.image else AMBIGUOUS
+        return ALREADY_THERE if entry.image == change.entry.image else AMBIGUOUS
 
 
-def _alone(change: Change) -> Change:
+def _without_old_image(change: Change) -> Change:
     """The change without the item before it, which an export has of before its window only.
 
     An entry that named that one would leave a record of this very write, where it comes after all,
@@ -298,11 +300,11 @@ def _alone(change: Change) -> Change:
     return replace(change, old=change.new)
 
 
-def _again(noted: BackfillRecord) -> BackfillRecord:
+def _next_attempt(noted: BackfillRecord) -> BackfillRecord:
     return replace(noted, attempt=noted.attempt + 1, token="", arn="", intended_at=0)
 
 
-def _unfinished(what: str, desk: BackfillContext) -> UnavailableError:
+def _unfinished_error(what: str, desk: BackfillContext) -> UnavailableError:
     return UnavailableError(
         Side.TARGET,
         f"The backfill of {desk.table.source_table} could not end a change: {what}.",
@@ -310,31 +312,31 @@ def _unfinished(what: str, desk: BackfillContext) -> UnavailableError:
     )
 
 
-def _key(source: ExportService) -> tuple[str, ...]:
+def _key_attributes(source: ExportService) -> tuple[str, ...]:
     facts = source.table()
     assert facts is not None
     return tuple(str(each["AttributeName"]) for each in facts.keys)
 
 
-def _changes(
+def _read_changes(
     objects: ObjectReader, export: Export, file: ExportedFile, key: Sequence[str], margin: int
 ) -> Iterator[tuple[int, Change]]:
     """The lines of a file as changes, each with its number."""
-    lines = itertools.chain.from_iterable(blocks(objects, export.bucket, file))
+    lines = itertools.chain.from_iterable(read_blocks(objects, export.bucket, file))
     for number, line in enumerate(lines):
         try:
-            change = _change(line, export, key, margin)
+            change = _parse_line(line, export, key, margin)
         except ValueError as error:
-            damaged(file, f"line {number + 1} is unreadable ({error})")
+            refuse_damaged(file, f"line {number + 1} is unreadable ({error})")
         yield number, change
 
 
-def _change(line: bytes, export: Export, key: Sequence[str], margin: int) -> Change:
+def _parse_line(line: bytes, export: Export, key: Sequence[str], margin: int) -> Change:
     if export.time is None:
-        found = written(line)
+        found = parse_change(line)
         version = Version(found.micros, MICROSECOND)
         return Change(found.keys, found.old, found.new, version, version.micros / 1e6)
-    item = full_item(line)
+    item = parse_item(line)
     if not item.keys() >= set(key):
         raise ValueError("the item has not all key attributes")
     version = Version(export.time - margin, MICROSECOND)
@@ -342,7 +344,7 @@ def _change(line: bytes, export: Export, key: Sequence[str], margin: int) -> Cha
     return Change(keys, None, item, version, version.micros / 1e6)
 
 
-def _groups(changes: Iterator[tuple[int, Change]]) -> Iterator[list[tuple[int, Change]]]:
+def _group_changes(changes: Iterator[tuple[int, Change]]) -> Iterator[list[tuple[int, Change]]]:
     group: list[tuple[int, Change]] = []
     size = 0
     for number, change in changes:

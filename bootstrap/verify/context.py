@@ -15,7 +15,7 @@ from bootstrap.core.timing import Clock, Timing
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
 from bootstrap.run.step_context import StepContext
-from bootstrap.verify.judge.report import Entries
+from bootstrap.verify.judge.report import LedgerEntries
 from bootstrap.verify.repair import Repairer
 
 
@@ -40,7 +40,7 @@ class VerifyOptions:
     workers: int | None = None
 
 
-class Ledger(Entries, Protocol):
+class Ledger(LedgerEntries, Protocol):
     """The ledger, as far as a verification reads and writes it itself."""
 
     def settle(self, until: int) -> None:

@@ -23,7 +23,7 @@ from bootstrap.verify.compare import spool as spools
 from bootstrap.verify.compare.comparison import Comparison, compare
 from bootstrap.verify.compare.comparison import ComparisonProgress as Compared
 from bootstrap.verify.compare.partitions import DIFFERENCE_BYTES
-from bootstrap.verify.compare.spool import JUDGING_BYTES, Spool
+from bootstrap.verify.compare.spool import JUDGEMENT_BYTES, Spool
 from bootstrap.verify.context import VerifyContext, VerifyOptions
 from bootstrap.verify.export_pair import ExportPair, recovery_price, refuse_without_recovery
 from bootstrap.verify.exports.manifest import Export, read_export, summary_key
@@ -78,7 +78,7 @@ class ExportRounds:
                 refuse_without_recovery(desk.target, desk.target.backups())
             # Before anything is paid for: what a stopped one has left is of no use now.
             before = (journal.get(SourceTaken), journal.get(TargetTaken))
-            spools.clear(self._options.spool, *(each.arn if each else "" for each in before))
+            spools.clear_spool(self._options.spool, *(each.arn if each else "" for each in before))
             journal.begin(new_run_id(journal.now()))
         else:
             self._desk.say(f"Going on with verification {journal.run_id}.")
@@ -256,11 +256,11 @@ class ExportRounds:
         facts = desk.source.table()
         assert facts is not None
         key = tuple(str(each["AttributeName"]) for each in facts.keys)
-        plan = spools.plan(source, target, key, options.sample)
-        needed = size(spools.size(source, target, options.sample))
+        plan = spools.make_plan(source, target, key, options.sample)
+        needed = size(spools.spool_size(source, target, options.sample))
         self._desk.say(
             f"Comparing in {options.spool}, which takes {needed}, and "
-            f"{DIFFERENCE_BYTES + JUDGING_BYTES} bytes more for each key that differs."
+            f"{DIFFERENCE_BYTES + JUDGEMENT_BYTES} bytes more for each key that differs."
         )
         spool = Spool.open(options.spool, source, target, plan)
         comparison = compare(
@@ -272,7 +272,7 @@ class ExportRounds:
             on_progress=self._compared_so_far,
         )
         self.refuse_forgotten(moments)
-        spool.check_space(comparison.counts.differing * JUDGING_BYTES)
+        spool.check_space(comparison.counts.differing * JUDGEMENT_BYTES)
         return ComparedPair(comparison, moments)
 
     def _compared_so_far(self, progress: Compared) -> None:

@@ -10,7 +10,7 @@ SHORTEST, LONGEST = 15 * 60, 24 * 3600
 ServiceQuotas: "between 15 minutes and 24 hours")."""
 
 
-def windows(begin: float, end: float, scale: float = 1.0) -> list[tuple[int, int]]:
+def split_windows(begin: float, end: float, scale: float = 1.0) -> list[tuple[int, int]]:
     """Consecutive windows [from, to) in whole seconds that cover the gap.
 
     A gap shorter than the shortest window is widened backwards: what was replicated already is

@@ -19,7 +19,7 @@ CALL_MILLIS = 120_000
 
 
 @dataclass(frozen=True)
-class Quarantine:
+class NoteQuarantine:
     """`backfill.Notes` in the table's quarantine bucket."""
 
     store: QuarantineStore
@@ -35,14 +35,14 @@ class Quarantine:
             partition_key="",
             arrival=change.arrival,
             aggregated=False,
-            data=record_of(self.table, change),
+            data=stream_record(self.table, change),
         )
         terms = CallContext(Deadline(self.effects, CALL_MILLIS), lambda *told: None)
         detail = "a backfill found it close in time to what was applied, and different"
         return self.store.put(record, Reason.AMBIGUOUS, detail, terms)
 
 
-def record_of(table: str, change: Change) -> bytes:
+def stream_record(table: str, change: Change) -> bytes:
     """A change as the stream would have had it, so that the quarantine's tools can read it."""
     images = {"Keys": change.keys, "OldImage": change.old, "NewImage": change.new}
     kind = "REMOVE" if change.new is None else "INSERT" if change.old is None else "MODIFY"
@@ -52,18 +52,18 @@ def record_of(table: str, change: Change) -> bytes:
         "dynamodb": {
             "ApproximateCreationDateTime": change.version.micros,
             "ApproximateCreationDateTimePrecision": "MICROSECOND",
-            **{name: _twice(image) for name, image in images.items() if image is not None},
+            **{name: _encode_twice(image) for name, image in images.items() if image is not None},
         },
     }
     return json.dumps(body, ensure_ascii=False).encode()
 
 
-def _twice(value: Any) -> Any:
+def _encode_twice(value: Any) -> Any:
     """Binary is base64 twice in a change record."""
     if isinstance(value, bytes):
         return b64encode(b64encode(value)).decode("ascii")
     if isinstance(value, Mapping):
-        return {name: _twice(each) for name, each in value.items()}
+        return {name: _encode_twice(each) for name, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_twice(each) for each in value]
+        return [_encode_twice(each) for each in value]
     return value

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from bootstrap.verify.compare.partitions import Difference
-from bootstrap.verify.judge.attributes import Explained
+from bootstrap.verify.judge.attributes import DifferenceDetail
 from bootstrap.verify.judge.classify import Judgement
 from replicator.call_context import CallContext
 from replicator.change import MICROSECOND, Change, Entry, Version
@@ -23,7 +23,7 @@ AT_ONCE = 100
 BYTES_AT_ONCE = 8 << 20
 CALL_MILLIS = 120_000
 """As long as the Lambda has for a batch."""
-MOST_UNASKED = 1_000
+MOST_UNCONFIRMED = 1_000
 """More differences than this are a sign of something else than gaps: they are mended on request."""
 
 APPLIED = "applied"
@@ -62,17 +62,17 @@ class Repairer:
 
         terms = CallContext(Deadline(self.effects, CALL_MILLIS), trouble, self.expire())
         results = self.guard.apply([Attempt(change) for change in changes], terms)
-        return [_told(result, heard) for result in results]
+        return [_describe(result, heard) for result in results]
 
 
-def mended(
-    told: Iterable[tuple[Explained, Judgement, int]], mender: Repairer
-) -> Iterator[tuple[Explained, Judgement, str]]:
+def apply_repairs(
+    told: Iterable[tuple[DifferenceDetail, Judgement, int]], mender: Repairer
+) -> Iterator[tuple[DifferenceDetail, Judgement, str]]:
     """Applies the source's items, some at a time, each with a version in µs; says what became of
     each.
 
     """
-    group: list[tuple[Explained, Judgement, Change]] = []
+    group: list[tuple[DifferenceDetail, Judgement, Change]] = []
     size = 0
     for each, judgement, micros in told:
         version = Version(micros, MICROSECOND)
@@ -88,14 +88,14 @@ def mended(
 
 
 def _apply(
-    mender: Repairer, group: list[tuple[Explained, Judgement, Change]]
-) -> Iterator[tuple[Explained, Judgement, str]]:
+    mender: Repairer, group: list[tuple[DifferenceDetail, Judgement, Change]]
+) -> Iterator[tuple[DifferenceDetail, Judgement, str]]:
     outcomes = mender.apply([change for _, _, change in group])
     for (each, judgement, _), outcome in zip(group, outcomes, strict=True):
         yield each, judgement, outcome
 
 
-def _told(result: Result, heard: Sequence[str]) -> str:
+def _describe(result: Result, heard: Sequence[str]) -> str:
     if isinstance(result, Applied):
         return APPLIED
     if isinstance(result, Superseded):

@@ -21,18 +21,18 @@ from bootstrap.verify.compare.external_sort import KeySpool
 from bootstrap.verify.compare.partitions import Difference
 from bootstrap.verify.context import VerifyContext, VerifyOptions
 from bootstrap.verify.export_rounds import ComparedPair, ExportRounds
-from bootstrap.verify.judge.attributes import explain
+from bootstrap.verify.judge.attributes import explain_differences
 from bootstrap.verify.judge.classify import Judgement, Moments
 from bootstrap.verify.judge.point_reads import PointReads
 from bootstrap.verify.judge.report import (
-    Entries,
     Judgements,
+    LedgerEntries,
     Report,
-    judged,
+    judge_all,
     open_report,
-    told,
+    report_differences,
 )
-from bootstrap.verify.repair import APPLIED, MOST_UNASKED, mended
+from bootstrap.verify.repair import APPLIED, MOST_UNCONFIRMED, apply_repairs
 
 MOST_ROUNDS = 10
 READY = (State.REPLICATING, State.DEGRADED)
@@ -42,7 +42,7 @@ READY = (State.REPLICATING, State.DEGRADED)
 class RetentionCheckedLedger:
     """The ledger, held after each read against how long it remembers."""
 
-    ledger: Entries
+    ledger: LedgerEntries
     refuse_forgotten: Callable[[], None]
 
     def entries(self, keys: Sequence[bytes]) -> dict[bytes, dict[str, Any]]:
@@ -164,7 +164,7 @@ class Verification:
         refuse_forgotten = partial(self._series.refuse_forgotten, last.moments)
         ledger = RetentionCheckedLedger(desk.ledger, refuse_forgotten)
         mends = self._mends(last, ledger)
-        differing = told(
+        differing = report_differences(
             desk.opener(),
             last.comparison,
             ledger,
@@ -178,7 +178,7 @@ class Verification:
         if mends:
             self._series.begin_repair()
             versioned = ((*each, last.moments.repair_version) for each in differing)
-            for each, judgement, outcome in mended(versioned, desk.mender()):
+            for each, judgement, outcome in apply_repairs(versioned, desk.mender()):
                 desk.lease.check()
                 reported.add(each.difference.key)
                 self._repaired += outcome == APPLIED
@@ -217,15 +217,15 @@ class Verification:
         left = self._keys()
         reading = PointReads(desk.source_items, desk.target_items, desk.ledger, prove, fuzz, left)
         unjudged = verdict.unjudged.among(compared.differences(), lambda each: each.key)
-        some = ((_one_side(d), Judgement.CHANGED_SINCE) for d, known in unjudged if known)
-        explained = explain(desk.opener(), compared, some, check=desk.lease.check)
+        some = ((_without_target(d), Judgement.CHANGED_SINCE) for d, known in unjudged if known)
+        explained = explain_differences(desk.opener(), compared, some, check=desk.lease.check)
         keys = (each.key for each, _ in explained)
         found = verdict.counted(reading.differences(keys), reported)
         if mends:
             # Each with the time of its read less the fuzz; the first ones where nobody said --yes.
-            allowed = itertools.islice(found, None if self._options.yes else MOST_UNASKED)
+            allowed = itertools.islice(found, None if self._options.yes else MOST_UNCONFIRMED)
             versioned = ((each, judgement, at - fuzz) for each, judgement, at in allowed)
-            for each, judgement, outcome in mended(versioned, desk.mender()):
+            for each, judgement, outcome in apply_repairs(versioned, desk.mender()):
                 self._repaired += outcome == APPLIED
                 to.add(each, judgement, repair=outcome)
         for each, judgement, _ in found:
@@ -237,7 +237,7 @@ class Verification:
         """A set of key digests, as long as this process runs: another one judges anew."""
         return self._kept.enter_context(contextlib.closing(KeySpool(self._options.spool)))
 
-    def _mends(self, last: ComparedPair, ledger: Entries) -> bool:
+    def _mends(self, last: ComparedPair, ledger: LedgerEntries) -> bool:
         """Whether this round's differences are mended, and not only shown."""
         options = self._options
         if not options.repair:
@@ -247,12 +247,12 @@ class Verification:
         elif not options.yes:
             differing = (
                 each
-                for each, judgement in judged(last.comparison, ledger, last.moments)
+                for each, judgement in judge_all(last.comparison, ledger, last.moments)
                 if judgement not in (Judgement.CHANGED_SINCE, Judgement.MENDED)
             )
             # One more than allowed is enough to know.
-            count = sum(1 for _ in itertools.islice(differing, MOST_UNASKED + 1))
-            self._dry_run = count > MOST_UNASKED
+            count = sum(1 for _ in itertools.islice(differing, MOST_UNCONFIRMED + 1))
+            self._dry_run = count > MOST_UNCONFIRMED
         return not self._dry_run
 
     def _verified(self, last: ComparedPair, verdict: Judgements, first: Moments) -> Verified:
@@ -296,6 +296,6 @@ class Verification:
         return self._options.spool.parent / f"{self._desk.table.source_table}-{stamp}.jsonl"
 
 
-def _one_side(difference: Difference) -> Difference:
+def _without_target(difference: Difference) -> Difference:
     """Enough to look up the key."""
     return difference if difference.source is None else replace(difference, target=None)

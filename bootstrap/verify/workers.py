@@ -22,7 +22,7 @@ MOST_WORKERS = 4
 """More would take more memory than the whole is allowed; `workers` says otherwise."""
 
 
-def cores() -> int:
+def default_workers() -> int:
     """Workers where nobody says how many."""
     return min(
         MOST_WORKERS,
@@ -60,12 +60,12 @@ _task: _Task | None = None
 """In a worker: what it does. It comes once, for it may hold the manifests of all files."""
 
 
-def _do(argument: Any) -> Any:
+def _run_task(argument: Any) -> Any:
     assert _task is not None
     return _task(argument)
 
 
-def each(function: Callable[[T], R], arguments: Iterable[T], workers: int) -> Iterator[R]:
+def run_all(function: Callable[[T], R], arguments: Iterable[T], workers: int) -> Iterator[R]:
     """The results, as they come, of a picklable function over arguments; in order with one worker.
 
     The first error ends the others. Raises what the function raised, or BlockedError where a
@@ -79,17 +79,21 @@ def each(function: Callable[[T], R], arguments: Iterable[T], workers: int) -> It
     pool = ProcessPoolExecutor(
         min(workers, len(todo)),
         multiprocessing.get_context("spawn"),
-        initializer=_begin,
+        initializer=_start_worker,
         initargs=(_Task(function),),
     )
     remaining = iter(todo)
     ended = False
     try:
         # A few ahead and not all: to wait for one looks at each.
-        pending = {pool.submit(_do, each) for each in itertools.islice(remaining, 2 * workers)}
+        pending = {
+            pool.submit(_run_task, each) for each in itertools.islice(remaining, 2 * workers)
+        }
         while pending:
             done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            pending |= {pool.submit(_do, each) for each in itertools.islice(remaining, len(done))}
+            pending |= {
+                pool.submit(_run_task, each) for each in itertools.islice(remaining, len(done))
+            }
             for future in done:
                 result = future.result()
                 if isinstance(result, _Failure):
@@ -109,16 +113,16 @@ def each(function: Callable[[T], R], arguments: Iterable[T], workers: int) -> It
                 process.terminate()
 
 
-def _begin(task: _Task) -> None:
+def _start_worker(task: _Task) -> None:
     """In a new worker. Ctrl-C is the parent's to answer, and the worker ends with its parent."""
     global _task
     _task = task
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+        threading.Thread(target=_exit_with, args=(parent.sentinel,), daemon=True).start()
 
 
-def _end_with(sentinel: int) -> None:
+def _exit_with(sentinel: int) -> None:
     connection.wait([sentinel])
     os._exit(1)

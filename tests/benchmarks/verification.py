@@ -242,7 +242,7 @@ def whole(root: Path, summaries: list[str], workers: int, text_bytes: int) -> Wh
     with Memory() as memory:
         started, cpu = time.perf_counter(), _cpu()
         source, target = (read_export(objects, BUCKET, summary) for summary in summaries)
-        plan = spools.plan(source, target, KEY)
+        plan = spools.make_plan(source, target, KEY)
         spool = spools.Spool.open(root / "spool", source, target, plan)
         counts = compare(source, target, spool, objects, workers=workers).counts
         seconds, cpu = time.perf_counter() - started, _cpu() - cpu

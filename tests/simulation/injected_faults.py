@@ -15,7 +15,7 @@ from unittest import mock
 from botocore.exceptions import ClientError
 
 from bootstrap.quarantine import redrive as redriving
-from bootstrap.quarantine.redrive_policy import Judgement, judge
+from bootstrap.quarantine.redrive_policy import RedriveDecision, decide_redrive
 from bootstrap.quarantine.store import ObjectContent, QuarantinedObject
 from replicator import settings
 from replicator.call_context import CallContext
@@ -178,9 +178,9 @@ def stale_redrive() -> Iterator[None]:
 
     def remembered(
         kept: QuarantinedObject, holding: ObjectContent, *rest: Any, **named: Any
-    ) -> Judgement:
+    ) -> RedriveDecision:
         redriven.update(record.data for record in holding.records)
-        return judge(kept, holding, *rest, **named)
+        return decide_redrive(kept, holding, *rest, **named)
 
     def marked(record: Record, table: str) -> decode.Content:
         found = content(record, table)
@@ -196,7 +196,7 @@ def stale_redrive() -> Iterator[None]:
         return entry, item
 
     with (
-        mock.patch.object(redriving, "judge", remembered),
+        mock.patch.object(redriving, "decide_redrive", remembered),
         mock.patch.object(decode, "content", marked),
         mock.patch.object(LedgerWriter, "actions", unconditional),
     ):

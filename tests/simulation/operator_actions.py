@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bootstrap.core.errors import BootstrapError
-from bootstrap.quarantine.redrive import Outcome, redrive
+from bootstrap.quarantine.redrive import RedriveOutcome, redrive
 from tests.simulation.aws_faults import Fate
 from tests.simulation.history import DAY, SECOND, SourceChange
 from tests.simulation.names import (
@@ -105,7 +105,7 @@ class Operator:
 
     def _command(self, share: float) -> None:
         direct = self.chance.random() < 0.3
-        outcome = Outcome()
+        outcome = RedriveOutcome()
         working = desk(self.world, self.world.place)
         try:
             chosen = [kept for kept in working.shelf.kept() if self.chance.random() < share]

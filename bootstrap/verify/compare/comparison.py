@@ -15,15 +15,15 @@ from bootstrap.verify.compare.partitions import (
     Counts,
     Difference,
     compare_partition,
-    counts_of,
-    differences_in,
+    read_counts,
+    read_differences,
 )
-from bootstrap.verify.compare.spool import SOURCE, TARGET, RunWriter, Spool, whole_file
+from bootstrap.verify.compare.spool import SOURCE, TARGET, RunWriter, Spool, atomic_file
 from bootstrap.verify.errors import OtherSpoolError
 from bootstrap.verify.exports.digests import Digester
-from bootstrap.verify.exports.files import blocks, damaged
+from bootstrap.verify.exports.files import read_blocks, refuse_damaged
 from bootstrap.verify.exports.manifest import Export, ExportedFile
-from bootstrap.verify.workers import cores, each
+from bootstrap.verify.workers import default_workers, run_all
 
 BUFFER_BYTES = 64 << 20
 """Digests in memory before they are written, all workers together."""
@@ -58,7 +58,7 @@ class Comparison:
         last = b""
         for partition in range(self.spool.plan.partitions):
             result = self.spool.result(partition)
-            for difference in differences_in(result):
+            for difference in read_differences(result):
                 if difference.key <= last:
                     raise OtherSpoolError(
                         f"The differences in {result} are not in the order of their keys.",
@@ -89,7 +89,7 @@ def compare(
     """
     both = {SOURCE: source, TARGET: target}
     if workers is None:
-        workers = 1 if source.items + target.items < SMALL else cores()
+        workers = 1 if source.items + target.items < SMALL else default_workers()
     todo = [(side, n) for side, export in both.items() for n in spool.missing_runs(side, export)]
     partitions = spool.missing_results()
     of_files = len(source.files) + len(target.files)
@@ -105,15 +105,15 @@ def compare(
     todo.sort(key=lambda one: -both[one[0]].files[one[1]].items)
     work = [(side, both[side].bucket, both[side].files[n]) for side, n in todo]
     digest = partial(_digest_file, spool, opener, BUFFER_BYTES // max(1, workers))
-    for left, held in enumerate(each(digest, work, workers), 1):
+    for left, held in enumerate(run_all(digest, work, workers), 1):
         items += held
         tell(len(work) - left, items, len(partitions))
     one = partial(_compare_one, spool, source, target)
-    for left, _ in enumerate(each(one, partitions, workers), 1):
+    for left, _ in enumerate(run_all(one, partitions, workers), 1):
         tell(0, items, len(partitions) - left)
     counts = Counts()
     for partition in range(spool.plan.partitions):
-        counts += counts_of(spool.result(partition))
+        counts += read_counts(spool.result(partition))
     for export, held in ((source, counts.source), (target, counts.target)):
         if spool.plan.sample >= 1 and held != export.items:
             raise OtherSpoolError(
@@ -131,14 +131,14 @@ def _digest_file(
     digest = _digester(spool.plan.key, spool.plan.sample)
     line = 0
     # The file is proven only at its end, and so the run appears only then.
-    with whole_file(spool.run(side, file.number)) as out:
+    with atomic_file(spool.run(side, file.number)) as out:
         run = RunWriter(out, spool.plan.partitions, buffer)
-        for lines in blocks(opener(), bucket, file):
+        for lines in read_blocks(opener(), bucket, file):
             pairs: list[bytes | None] = []
             try:
                 digest.extend(pairs, lines)
             except ValueError as error:
-                damaged(file, f"line {line + len(pairs) + 1} is unreadable ({error})")
+                refuse_damaged(file, f"line {line + len(pairs) + 1} is unreadable ({error})")
             run.add(pairs, file.number, line)
             line += len(lines)
         run.finish()

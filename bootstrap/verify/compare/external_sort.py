@@ -24,7 +24,7 @@ MERGE_BYTES = 16 << 20
 """Read ahead where runs are merged, all together."""
 
 
-class Sorted:
+class ExternalSort:
     """Records of `size` bytes: runs of them, each in order, one after the other in one file.
 
     `directory` has to be there by the time that AT_ONCE are added. Nothing may be added while it is
@@ -87,7 +87,7 @@ class Sorted:
                 yield piece[n : n + self._size]
 
 
-class KeySpool(Sorted):
+class KeySpool(ExternalSort):
     """Key digests, each added once. They are told from others by going through both in order."""
 
     def __init__(self, directory: Path) -> None:

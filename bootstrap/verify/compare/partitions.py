@@ -21,9 +21,9 @@ from bootstrap.verify.compare.spool import (
     SOURCE,
     TARGET,
     Spool,
-    pieces,
-    place,
-    whole_file,
+    atomic_file,
+    position,
+    read_partition,
 )
 from bootstrap.verify.errors import DuplicateKeyError
 from bootstrap.verify.exports.manifest import TAKE_ANOTHER, Export
@@ -54,7 +54,7 @@ class DifferenceKind(Enum):
 
 
 @dataclass(frozen=True)
-class FoundDifference:
+class ExportedItem:
     """An item of one side: the digest of its image, and where it is in that export."""
 
     image: bytes
@@ -67,8 +67,8 @@ class Difference:
     """A key whose items differ. `key` is the key's digest; None is absence."""
 
     key: bytes
-    source: FoundDifference | None
-    target: FoundDifference | None
+    source: ExportedItem | None
+    target: ExportedItem | None
 
     @property
     def kind(self) -> DifferenceKind:
@@ -116,30 +116,30 @@ def compare_partition(spool: Spool, partition: int, source: Export, target: Expo
     expected = max(source.items, target.items) * min(spool.plan.sample, 1.0)
     passes = max(1, math.ceil(expected / spool.plan.partitions / MOST_AT_ONCE))
     counts = Counts()
-    with whole_file(spool.result(partition)) as file:
+    with atomic_file(spool.result(partition)) as file:
         for turn in range(passes):
-            ours = _Part(spool, SOURCE, source, partition, turn, passes)
-            theirs = _Part(spool, TARGET, target, partition, turn, passes)
+            ours = _PartitionSide(spool, SOURCE, source, partition, turn, passes)
+            theirs = _PartitionSide(spool, TARGET, target, partition, turn, passes)
             counts += _compare(ours, theirs, file)
         tail = json.dumps(asdict(counts)).encode()
         file.write(tail + _TAIL.pack(len(tail)))
     return counts
 
 
-def counts_of(result: Path) -> Counts:
+def read_counts(result: Path) -> Counts:
     """The counts of a finished partition."""
-    return _open(result)[0]
+    return _read_tail(result)[0]
 
 
-def differences_in(result: Path) -> Iterator[Difference]:
+def read_differences(result: Path) -> Iterator[Difference]:
     """The differences of a finished partition, by key digest, read as they are asked for."""
-    _, size = _open(result)
+    _, size = _read_tail(result)
     with result.open("rb") as file:
         for _ in range(size // _DIFFERENCE.size):
-            yield unpacked(file.read(_DIFFERENCE.size))
+            yield unpack_difference(file.read(_DIFFERENCE.size))
 
 
-def packed(difference: Difference) -> bytes:
+def pack_difference(difference: Difference) -> bytes:
     """DIFFERENCE_BYTES of it."""
     ours, theirs = (
         _NOWHERE if found is None else _FOUND.pack(found.image, found.file, found.line)
@@ -149,18 +149,18 @@ def packed(difference: Difference) -> bytes:
     return _DIFFERENCE.pack(difference.key, present, ours, theirs)
 
 
-def unpacked(record: bytes) -> Difference:
+def unpack_difference(record: bytes) -> Difference:
     """What `packed` made bytes of."""
     key, present, ours, theirs = _DIFFERENCE.unpack(record)
     return Difference(
         key,
-        source=FoundDifference(*_FOUND.unpack(ours)) if present & 1 else None,
-        target=FoundDifference(*_FOUND.unpack(theirs)) if present & 2 else None,
+        source=ExportedItem(*_FOUND.unpack(ours)) if present & 1 else None,
+        target=ExportedItem(*_FOUND.unpack(theirs)) if present & 2 else None,
     )
 
 
 @dataclass(frozen=True)
-class _Part:
+class _PartitionSide:
     """What one side has of a partition in one of its passes."""
 
     spool: Spool
@@ -183,17 +183,21 @@ class _Part:
 
     def records(self) -> Iterator[bytes]:
         for piece in self._pieces():
-            yield from _cut(piece)
+            yield from _split_records(piece)
 
     def _pieces(self) -> Iterator[bytes]:
         partitions = self.spool.plan.partitions
         least, after = self._turn()
         for data in self.export.files:
-            for piece in pieces(self.spool.run(self.side, data.number), self.partition, partitions):
+            for piece in read_partition(
+                self.spool.run(self.side, data.number), self.partition, partitions
+            ):
                 if self.passes == 1:
                     yield piece
                 else:
-                    yield b"".join(record for record in _cut(piece) if least <= record < after)
+                    yield b"".join(
+                        record for record in _split_records(piece) if least <= record < after
+                    )
 
     def _turn(self) -> tuple[bytes, bytes]:
         """How keys of this pass begin, and how those of after it do.
@@ -214,7 +218,7 @@ class _Part:
         for record in self.records():
             before = seen.setdefault(record[:DIGEST_BYTES], record)
             if before is not record:
-                (one, line), (two, other) = place(before), place(record)
+                (one, line), (two, other) = position(before), position(record)
                 files = self.export.files
                 raise DuplicateKeyError(
                     f"The export {self.export.arn} holds one key twice: in line {line + 1} of "
@@ -223,11 +227,11 @@ class _Part:
                 )
 
 
-def _cut(piece: bytes) -> Iterator[bytes]:
+def _split_records(piece: bytes) -> Iterator[bytes]:
     return (piece[n : n + RECORD_BYTES] for n in range(0, len(piece), RECORD_BYTES))
 
 
-def _compare(ours: _Part, theirs: _Part, file: BinaryIO) -> Counts:
+def _compare(ours: _PartitionSide, theirs: _PartitionSide, file: BinaryIO) -> Counts:
     left, right = ours.images(), theirs.images()
     counts = Counts(len(left), len(right), len(left))
     if left == right:
@@ -246,7 +250,13 @@ def _compare(ours: _Part, theirs: _Part, file: BinaryIO) -> Counts:
     return Counts(counts.source, counts.target, equal, missing, extra, different)
 
 
-def _write(file: BinaryIO, keys: Sequence[bytes], kinds: bytes, ours: _Part, theirs: _Part) -> None:
+def _write(
+    file: BinaryIO,
+    keys: Sequence[bytes],
+    kinds: bytes,
+    ours: _PartitionSide,
+    theirs: _PartitionSide,
+) -> None:
     numbers = {key: n for n, key in enumerate(keys)}
     both = []
     for part in (ours, theirs):
@@ -260,7 +270,7 @@ def _write(file: BinaryIO, keys: Sequence[bytes], kinds: bytes, ours: _Part, the
         file.write(_DIFFERENCE.pack(*each))
 
 
-def _open(result: Path) -> tuple[Counts, int]:
+def _read_tail(result: Path) -> tuple[Counts, int]:
     """The counts, and how many bytes of differences come before them."""
     with result.open("rb") as file:
         file.seek(-_TAIL.size, os.SEEK_END)

@@ -31,7 +31,7 @@ ITEMS_PER_PARTITION = 100_000
 """Per side, about: two workers at it stay within 150 MB together."""
 MOST_PARTITIONS = 4096
 
-JUDGING_BYTES = 110
+JUDGEMENT_BYTES = 110
 """For each key that differs, while it is judged: its place, and what became of it."""
 
 _VERSION = 1
@@ -53,7 +53,9 @@ class SpoolPlan:
     version: int = _VERSION
 
 
-def plan(source: Export, target: Export, key: tuple[str, ...], sample: float = 1.0) -> SpoolPlan:
+def make_plan(
+    source: Export, target: Export, key: tuple[str, ...], sample: float = 1.0
+) -> SpoolPlan:
     """The plan of comparing two exports: how many partitions keep memory bounded."""
     items = max(source.items, target.items) * min(sample, 1.0)
     partitions = 1
@@ -62,12 +64,12 @@ def plan(source: Export, target: Export, key: tuple[str, ...], sample: float = 1
     return SpoolPlan(source.arn, target.arn, tuple(sorted(key)), sample, partitions)
 
 
-def size(source: Export, target: Export, sample: float = 1.0) -> int:
+def spool_size(source: Export, target: Export, sample: float = 1.0) -> int:
     """Bytes that the digests of both exports take, before anything is read (differences aside)."""
     return round((source.items + target.items) * RECORD_BYTES * min(sample, 1.0))
 
 
-def place(record: bytes) -> tuple[int, int]:
+def position(record: bytes) -> tuple[int, int]:
     """File number and line number (from 0) of a record."""
     number, line = _PLACE.unpack(record[32:40])
     return number, line
@@ -92,7 +94,7 @@ class Spool:
         state = directory / _STATE
         if state.exists():
             spool._recognise(state)
-        elif not _empty(directory):
+        elif not _is_empty(directory):
             raise OtherSpoolError(
                 f"{directory} is to be the spool, and holds other files.",
                 fix="name an empty or a new directory: --spool DIR",
@@ -103,7 +105,7 @@ class Spool:
             for unfinished in (directory / name).glob("*.part"):
                 unfinished.unlink(missing_ok=True)
         if not state.exists():
-            with whole_file(state) as file:
+            with atomic_file(state) as file:
                 file.write(json.dumps(asdict(plan), indent=2).encode() + b"\n")
         return spool
 
@@ -117,7 +119,9 @@ class Spool:
 
     def missing_runs(self, side: str, export: Export) -> list[int]:
         """The numbers of the data files that are still to be digested."""
-        return [file.number for file in export.files if not _whole(self.run(side, file.number))]
+        return [
+            file.number for file in export.files if not _is_complete(self.run(side, file.number))
+        ]
 
     def missing_results(self) -> list[int]:
         """The partitions that are still to be compared."""
@@ -128,12 +132,12 @@ class Spool:
         for name in (*SIDES, "results"):
             shutil.rmtree(self.directory / name, ignore_errors=True)
         (self.directory / _STATE).unlink(missing_ok=True)
-        if self.directory.exists() and _empty(self.directory):
+        if self.directory.exists() and _is_empty(self.directory):
             with contextlib.suppress(OSError):
                 self.directory.rmdir()
 
     def _recognise(self, state: Path) -> None:
-        known = _stored(state)
+        known = _read_plan(state)
         if known == self.plan:
             return
         theirs = f"{known.source} with {known.target}" if known else "something unreadable"
@@ -149,7 +153,7 @@ class Spool:
         there = sum(
             path.stat().st_size for side in SIDES for path in self.directory.glob(f"{side}/*.run")
         )
-        self.check_space(size(source, target, self.plan.sample) - there)
+        self.check_space(spool_size(source, target, self.plan.sample) - there)
 
     def check_space(self, needed: int) -> None:
         """Refuses to begin what would fill the disk."""
@@ -165,16 +169,16 @@ class Spool:
             )
 
 
-def clear(directory: Path, source: str, target: str) -> None:
+def clear_spool(directory: Path, source: str, target: str) -> None:
     """Makes room for another comparison than that of these two exports, which is over.
 
     Raises:
         OtherSpoolError: the directory holds something else.
     """
-    known = _stored(directory / _STATE)
+    known = _read_plan(directory / _STATE)
     if known and (known.source, known.target) == (source, target):
         Spool(directory, known).remove()
-    if not _empty(directory):
+    if not _is_empty(directory):
         theirs = f"that of {known.source} with {known.target}" if known else "other files"
         raise OtherSpoolError(
             f"{directory} is to be the spool, and holds {theirs}.",
@@ -182,14 +186,14 @@ def clear(directory: Path, source: str, target: str) -> None:
         )
 
 
-def _empty(directory: Path) -> bool:
+def _is_empty(directory: Path) -> bool:
     """Whether nothing of anybody's is there. NFS shows removed files as long as they are open."""
     return not directory.exists() or all(
         each.name.startswith(".nfs") for each in directory.iterdir()
     )
 
 
-def _stored(state: Path) -> SpoolPlan | None:
+def _read_plan(state: Path) -> SpoolPlan | None:
     try:
         stored: Any = json.loads(state.read_bytes())
         return SpoolPlan(**{**stored, "key": tuple(stored["key"])})
@@ -251,7 +255,7 @@ class RunWriter:
         self._held = 0
 
 
-def pieces(path: Path, partition: int, partitions: int) -> Iterator[bytes]:
+def read_partition(path: Path, partition: int, partitions: int) -> Iterator[bytes]:
     """The records of a partition in a run, a block at a time."""
     header = 4 * (partitions + 1)
     with path.open("rb") as file:
@@ -269,7 +273,7 @@ def pieces(path: Path, partition: int, partitions: int) -> Iterator[bytes]:
 
 
 @contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """A file that appears when the block ends well, whole and on the disk to stay; or never."""
     # The process in the name: one that was stopped too late writes to a file of its own.
     temporary = path.with_suffix(f".{os.getpid()}.part")
@@ -283,7 +287,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
 
 
-def _whole(run: Path) -> bool:
+def _is_complete(run: Path) -> bool:
     """Whether a run is there to its end. Renamed runs are; a disk that lost power may disagree."""
     try:
         with run.open("rb") as file:

@@ -31,7 +31,7 @@ TYPES: dict[str, Any] = {
 # These look at what `encode` wrote, where a quote within a text has a backslash before it.
 # `replicator.canonical.NORMAL_NUMBER` and no more than that, so that hardly a digit is read twice.
 _NORMAL = rb"-?(?:[1-9][0-9]{0,38}+|0)(?:\.[0-9]{0,39}[1-9])?+(?<!-0)"
-odd_number = re.compile(
+find_odd_number = re.compile(
     rb'N(?:":"(?!%b")|S":\[(?!(?:"%b"(?:,"%b")*)?\]))' % (_NORMAL, _NORMAL, _NORMAL)
 ).search
 """Finds a number that is not spelled normally."""
@@ -39,11 +39,11 @@ SINGLE_NUMBER = re.compile(rb'N":"([^"\\]*)"')
 
 # A comma comes before an attribute's name, which is followed by an object; before a type it comes
 # only where a value has two. M is followed by an object, too; but nothing is written before it.
-two_types = re.compile(rb',"[BLNS](?:OOL|ULL|S)?":[^{]').search
+find_two_types = re.compile(rb',"[BLNS](?:OOL|ULL|S)?":[^{]').search
 """Finds a value of two types."""
 # Empty braces are an empty map, or a value without a type. After an attribute's colon or in a list
 # stands a value; only within `"M":{"M":{}` nobody knows whether the second M is a name.
-no_type = re.compile(rb'\{\}(?:(?<![:\[,]\{"M":\{\})|(?<="M":\{"M":\{\}))').search
+find_no_type = re.compile(rb'\{\}(?:(?<![:\[,]\{"M":\{\})|(?<="M":\{"M":\{\}))').search
 """Finds a value that may have no type."""
 
 
@@ -130,7 +130,7 @@ def any_shape(key: tuple[str, ...]) -> Shape:
 
 
 def _chosen(names: tuple[str, ...]) -> Callable[[Any], Any]:
-    if any(map(unwritable, names)):
+    if any(map(is_unwritable, names)):
         return lambda item: {name: item[name] for name in names}
     made = _key_type(names)
     if len(names) == 1:
@@ -140,7 +140,7 @@ def _chosen(names: tuple[str, ...]) -> Callable[[Any], Any]:
     return lambda item: made(item[one], item[other])
 
 
-def picked(names: tuple[str, ...]) -> Callable[[Any], Any]:
+def key_picker(names: tuple[str, ...]) -> Callable[[Any], Any]:
     """Takes the key, of these sorted names, from a type's fields `key0` and `key1`."""
     made = _key_type(names)
     if len(names) == 1:
@@ -153,6 +153,6 @@ def _key_type(names: tuple[str, ...]) -> Any:
     return defstruct("Key", [(field, Any) for field in fields], rename=fields, gc=False)
 
 
-def unwritable(name: str) -> bool:
+def is_unwritable(name: str) -> bool:
     """Whether msgspec takes no such name for a field: those that JSON escapes."""
     return any(character in '"\\' or character < " " for character in name)

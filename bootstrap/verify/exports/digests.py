@@ -19,11 +19,11 @@ from bootstrap.verify.exports.decoders import (
     any_shape,
     encode,
     encode_into,
-    no_type,
-    odd_number,
-    two_types,
+    find_no_type,
+    find_odd_number,
+    find_two_types,
 )
-from bootstrap.verify.exports.lines import full_item
+from bootstrap.verify.exports.lines import parse_item
 from bootstrap.verify.exports.schema_inference import SchemaInference
 from replicator.canonical import DIGEST_BYTES, digest, key_digest, normal_number
 
@@ -114,7 +114,7 @@ class Digester:
                 decode, key_of, look = usual.decode, usual.key, wary or usual.loose
                 continue
             encode_into(item, image)
-            if look and (odd_number(image) or two_types(image) or no_type(image)):
+            if look and (find_odd_number(image) or find_two_types(image) or find_no_type(image)):
                 add(self._carefully(line, bytes(form), bytes(image)))
                 continue
             hashed = fresh()
@@ -139,11 +139,11 @@ class Digester:
         return pair
 
     def _carefully(self, line: bytes, form: bytes, image: bytes) -> bytes | None:
-        if two_types(image) or no_type(image):
+        if find_two_types(image) or find_no_type(image):
             return self._exactly(line)
-        if odd_number(image):
+        if find_odd_number(image):
             form, image = (SINGLE_NUMBER.sub(_normal, each) for each in (form, image))
-            if odd_number(image):  # in a set, which may come into another order
+            if find_odd_number(image):  # in a set, which may come into another order
                 return self._exactly(line)
         head = blake2b(form, digest_size=DIGEST_BYTES).digest()
         if not self._wanted(head):
@@ -156,7 +156,7 @@ class Digester:
 
     def _exactly(self, line: bytes) -> bytes | None:
         try:
-            item = full_item(line)
+            item = parse_item(line)
             head = key_digest({name: item[name] for name in self._key})
         except KeyError as error:
             raise ValueError(f"the item has no key attribute {error.args[0]!r}") from error

@@ -16,7 +16,7 @@ _INFLATED = 1 << 20  # bytes of text at a time: an item has 400 KB at most
 _GZIP = 31  # zlib's window bits for a gzip header
 
 
-def blocks(objects: ObjectReader, bucket: str, file: ExportedFile) -> Iterator[list[bytes]]:
+def read_blocks(objects: ObjectReader, bucket: str, file: ExportedFile) -> Iterator[list[bytes]]:
     """The file's lines in order, in lists of about a megabyte; never all of them at once.
 
     What has been handed out is proven only when the iterator ends without an error: a caller keeps
@@ -33,14 +33,16 @@ def blocks(objects: ObjectReader, bucket: str, file: ExportedFile) -> Iterator[l
         rest = lines.pop()
         count += len(lines)
         if count > file.items:
-            damaged(file, f"it holds more than the {file.items} items that the manifest says")
+            refuse_damaged(
+                file, f"it holds more than the {file.items} items that the manifest says"
+            )
         if lines:
             yield lines
     if rest:
         count += 1
         yield [rest]
     if count != file.items:
-        damaged(file, f"it holds {count} items, and the manifest says {file.items}")
+        refuse_damaged(file, f"it holds {count} items, and the manifest says {file.items}")
 
 
 def _inflated(objects: ObjectReader, bucket: str, file: ExportedFile) -> Iterator[bytes]:
@@ -62,16 +64,16 @@ def _inflated(objects: ObjectReader, bucket: str, file: ExportedFile) -> Iterato
                     gunzip = zlib.decompressobj(_GZIP)
                     fresh = True
     except MissingObjectError:
-        damaged(file, "there is no such object")
+        refuse_damaged(file, "there is no such object")
     except zlib.error as error:
-        damaged(file, f"it is not whole gzip ({error})")
+        refuse_damaged(file, f"it is not whole gzip ({error})")
     if not fresh:
-        damaged(file, "it ends in the middle of its gzip stream")
+        refuse_damaged(file, "it ends in the middle of its gzip stream")
     found = b64encode(digest.digest()).decode()
     if found != file.md5:
-        damaged(file, f"its MD5 is {found}, and the manifest says {file.md5}")
+        refuse_damaged(file, f"its MD5 is {found}, and the manifest says {file.md5}")
 
 
-def damaged(file: ExportedFile, why: str) -> NoReturn:
+def refuse_damaged(file: ExportedFile, why: str) -> NoReturn:
     """Raises the error that names the file."""
     raise DamagedExportError(f"Reading the export's data file {file.key}: {why}.", fix=TAKE_ANOTHER)

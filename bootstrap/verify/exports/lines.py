@@ -14,7 +14,7 @@ Item = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Written:
+class ExportedChange:
     """A line of an incremental export: a key that changed in the window.
 
     `micros` is the last write's time (µs since 1970); `old` is the item before the window, where
@@ -27,15 +27,15 @@ class Written:
     micros: int
 
 
-def full_item(line: bytes) -> Item:
+def parse_item(line: bytes) -> Item:
     """The item of a line of a full export. Raises ValueError for anything else."""
     value = json.loads(line)
     if not isinstance(value, dict) or value.keys() != {"Item"}:
         raise ValueError("the line is not an item")
-    return image(value["Item"])
+    return parse_image(value["Item"])
 
 
-def written(line: bytes) -> Written:
+def parse_change(line: bytes) -> ExportedChange:
     """A line of an incremental export. Raises ValueError for anything else.
 
     Takes WriteTimestampMicros as text, as a number and as a DynamoDB number: AWS's documents
@@ -46,17 +46,17 @@ def written(line: bytes) -> Written:
         stamp = value["Metadata"]["WriteTimestampMicros"]
         micros = int(stamp["N"] if isinstance(stamp, dict) else stamp)
         old, new = value.get("OldImage"), value.get("NewImage")
-        return Written(
-            keys=image(value["Keys"]),
-            old=None if old is None else image(old),
-            new=None if new is None else image(new),
+        return ExportedChange(
+            keys=parse_image(value["Keys"]),
+            old=None if old is None else parse_image(old),
+            new=None if new is None else parse_image(new),
             micros=micros,
         )
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError("the line is not a change of an incremental export") from error
 
 
-def image(attributes: Any) -> Item:
+def parse_image(attributes: Any) -> Item:
     """Attributes with their binary decoded once. Raises ValueError for what is no DynamoDB JSON."""
     if not isinstance(attributes, dict):
         raise ValueError("attributes are not a JSON object")
@@ -106,7 +106,7 @@ _TYPES: dict[str, Any] = {
     "B": _binary,
     "BOOL": _flag,
     "NULL": _flag,
-    "M": image,
+    "M": parse_image,
     "L": lambda held: [_value(each) for each in _list(held)],
     "SS": lambda held: [_text(each) for each in _list(held)],
     "NS": lambda held: [_text(each) for each in _list(held)],

@@ -16,8 +16,8 @@ from bootstrap.verify.exports.decoders import (
     DeferredChecks,
     Shape,
     Value,
-    picked,
-    unwritable,
+    is_unwritable,
+    key_picker,
 )
 
 MOST_NAMES = 256
@@ -82,7 +82,7 @@ class ObservedShape:
         if self.many is None:
             for name, each in held.items():
                 self.names.setdefault(name, ObservedShape()).add(each, left)
-            if len(self.names) <= _MOST_INNER and not any(map(unwritable, held)):
+            if len(self.names) <= _MOST_INNER and not any(map(is_unwritable, held)):
                 return
             self.many = ObservedShape()
             for seen in self.names.values():
@@ -146,25 +146,25 @@ class SchemaInference:
         often = [
             name
             for name, count in self._count.most_common(MOST_NAMES)
-            if count >= _RARE * self._items and not unwritable(name)
+            if count >= _RARE * self._items and not is_unwritable(name)
         ]
         if not set(self._key) <= set(often):
             return None
-        makes = _Makes(self._doubts, self.long)
+        makes = _TypeFactory(self._doubts, self.long)
         decode, loose = self._decode(makes, often), makes.loose
         if makes.raw:
-            makes = _Makes(self._doubts, None)
-            decode = _left_alone(decode, self._decode(makes, often))
+            makes = _TypeFactory(self._doubts, None)
+            decode = _decode_raw_texts(decode, self._decode(makes, often))
             loose |= makes.loose
-        return Shape(decode, picked(self._key), loose)
+        return Shape(decode, key_picker(self._key), loose)
 
-    def _decode(self, makes: _Makes, names: list[str]) -> Callable[[bytes], Any]:
+    def _decode(self, makes: _TypeFactory, names: list[str]) -> Callable[[bytes], Any]:
         item = makes.attributes(((name, self._seen[name]) for name in names), self._key)
         line = defstruct("Line", [("Item", item)], forbid_unknown_fields=True, gc=False)
         return msgspec.json.Decoder(line).decode
 
 
-def _left_alone(
+def _decode_raw_texts(
     raw: Callable[[bytes], Any], read: Callable[[bytes], Any]
 ) -> Callable[[bytes], Any]:
     """Decodes with `raw`, which leaves texts alone, where they stand as they would be written."""
@@ -187,7 +187,7 @@ def _is_utf8(line: bytes) -> bool:
     return True
 
 
-class _Makes:
+class _TypeFactory:
     """Makes the types of one shape. `loose`: they admit values without a type, or with two.
 
     `raw`: they leave texts alone, where those have `long` letters or more on average.
@@ -262,7 +262,7 @@ class _Makes:
 
     def _typed(self, fields: list[Any]) -> Any:
         names = [name for name, *_ in fields]
-        looks = _a_text if fields == [("S", Raw)] else _looks(names, self._doubts)
+        looks = _check_text if fields == [("S", Raw)] else _make_check(names, self._doubts)
         return defstruct(
             "Typed",
             [(f"f{place}", *rest) for place, (_, *rest) in enumerate(fields)],
@@ -274,7 +274,7 @@ class _Makes:
         )
 
 
-def _looks(names: list[str], doubts: DeferredChecks) -> Callable[[Any], None] | None:
+def _make_check(names: list[str], doubts: DeferredChecks) -> Callable[[Any], None] | None:
     """What a type with these fields does with what it has decoded."""
     if names == ["N"]:
         return doubts.numbers.append
@@ -297,6 +297,6 @@ def _looks(names: list[str], doubts: DeferredChecks) -> Callable[[Any], None] | 
     return look
 
 
-def _a_text(value: Any) -> None:
+def _check_text(value: Any) -> None:
     if memoryview(value.f0)[0] != _QUOTE:
         raise ValueError("a text is not a JSON string")

@@ -16,10 +16,15 @@ from operator import attrgetter
 
 from bootstrap.core.objects import ObjectReader
 from bootstrap.verify.compare.comparison import Comparison
-from bootstrap.verify.compare.external_sort import Sorted
-from bootstrap.verify.compare.partitions import DIFFERENCE_BYTES, Difference, packed, unpacked
-from bootstrap.verify.exports.files import blocks, damaged
-from bootstrap.verify.exports.lines import Item, full_item
+from bootstrap.verify.compare.external_sort import ExternalSort
+from bootstrap.verify.compare.partitions import (
+    DIFFERENCE_BYTES,
+    Difference,
+    pack_difference,
+    unpack_difference,
+)
+from bootstrap.verify.exports.files import read_blocks, refuse_damaged
+from bootstrap.verify.exports.lines import Item, parse_item
 from bootstrap.verify.exports.manifest import Export
 from bootstrap.verify.judge.classify import Judgement
 from replicator.canonical import DIGEST_BYTES, digest, key_digest
@@ -37,7 +42,7 @@ _JUDGEMENTS = tuple(Judgement)
 
 
 @dataclass(frozen=True)
-class Explained:
+class DifferenceDetail:
     """A difference with its key and the names of the attributes that differ.
 
     `attributes` is sorted; for a key that one side does not have it holds all names of the other.
@@ -52,7 +57,7 @@ class Explained:
     target: Item | None = None
 
 
-def explain(
+def explain_differences(
     objects: ObjectReader,
     comparison: Comparison,
     differences: Iterable[tuple[Difference, Judgement]],
@@ -60,7 +65,7 @@ def explain(
     values: bool = False,
     batch_bytes: int = BATCH_BYTES,
     check: Callable[[], None] = lambda: None,
-) -> Iterator[tuple[Explained, Judgement]]:
+) -> Iterator[tuple[DifferenceDetail, Judgement]]:
     """Explains differences in the order of their places. `check` is called all along.
 
     An item is handed out once it has the digest that was compared; whether the rest of its file is
@@ -70,17 +75,17 @@ def explain(
         DamagedExportError: a file is no longer what was compared.
     """
     plan, directory = comparison.spool.plan, comparison.spool.directory
-    source = partial(_lines, objects, comparison.source, attrgetter("source_image"))
-    target = partial(_lines, objects, comparison.target, attrgetter("target_image"))
-    of_source, of_target = (Sorted(directory, _HEAD.size) for _ in range(2))
+    source = partial(_read_items, objects, comparison.source, attrgetter("source_image"))
+    target = partial(_read_items, objects, comparison.target, attrgetter("target_image"))
+    of_source, of_target = (ExternalSort(directory, _HEAD.size) for _ in range(2))
     try:
         for difference, judgement in differences:
             found = difference.target or difference.source
             assert found is not None  # a difference has at least one side
             by = of_source if difference.target is None else of_target
             how = _JUDGEMENTS.index(judgement)
-            by.add(_HEAD.pack(found.file, found.line, how, packed(difference)))
-        held = _Held(values)
+            by.add(_HEAD.pack(found.file, found.line, how, pack_difference(difference)))
+        held = _TargetItems(values)
         for line in target(of_target, check):
             if line.difference.source is None:
                 yield line.alone(plan.key), line.judgement
@@ -89,7 +94,7 @@ def explain(
             if held.size >= batch_bytes:
                 for ours in source(held.by_source(), check):
                     yield held.explained(ours, plan.key), ours.judgement
-                held = _Held(values)
+                held = _TargetItems(values)
         rest = heapq.merge(held.by_source(), of_source)
         for ours in source(rest, check):
             one = ours.difference.target is None
@@ -109,17 +114,17 @@ class _Line:
     text: bytes
     item: Item
 
-    def alone(self, key: Sequence[str]) -> Explained:
+    def alone(self, key: Sequence[str]) -> DifferenceDetail:
         """Of a key that only one side has."""
         ours, theirs = (self.item, None) if self.difference.target is None else (None, self.item)
         names = tuple(sorted(self.item))
-        return Explained(
+        return DifferenceDetail(
             self.difference, {name: self.item[name] for name in key}, names, ours, theirs
         )
 
 
 @dataclass
-class _Held:
+class _TargetItems:
     """The target's items of keys that both sides have: their digests, until the source's are read.
 
     A record is that of the difference, placed anew; then the number of the item's shape (its
@@ -157,7 +162,7 @@ class _Held:
         self.records.sort()
         return self.records
 
-    def explained(self, ours: _Line, key: Sequence[str]) -> Explained:
+    def explained(self, ours: _Line, key: Sequence[str]) -> DifferenceDetail:
         """The source's item beside what is held of the target's."""
         (number,) = _SHAPE.unpack_from(ours.record, _HEAD.size)
         start = _HEAD.size + _SHAPE.size
@@ -165,12 +170,12 @@ class _Held:
         for name in self.shapes[number]:
             theirs[name] = ours.record[start : start + DIGEST_BYTES]
             start += DIGEST_BYTES
-        return Explained(
+        return DifferenceDetail(
             ours.difference,
             {name: ours.item[name] for name in key},
             _differing(ours.item, theirs),
             ours.item,
-            full_item(ours.record[start:]) if self.values else None,
+            parse_item(ours.record[start:]) if self.values else None,
         )
 
 
@@ -186,7 +191,7 @@ def _differing(ours: Item, theirs: Mapping[str, bytes]) -> tuple[str, ...]:
     )
 
 
-def _lines(
+def _read_items(
     objects: ObjectReader,
     export: Export,
     image: Callable[[Difference], bytes],
@@ -199,20 +204,20 @@ def _lines(
     while wanted is not None:
         number, line, how, about = _HEAD.unpack_from(wanted)
         file, at, first = export.files[number], number, 0
-        for block in blocks(objects, export.bucket, file):
+        for block in read_blocks(objects, export.bucket, file):
             check()
             while wanted is not None and at == number and line < first + len(block):
-                text, difference = block[line - first], unpacked(about)
+                text, difference = block[line - first], unpack_difference(about)
                 try:
-                    item = full_item(text)
+                    item = parse_item(text)
                 except ValueError as error:
-                    damaged(file, f"line {line + 1} is unreadable ({error})")
+                    refuse_damaged(file, f"line {line + 1} is unreadable ({error})")
                 if digest(item) != image(difference):
-                    damaged(file, f"line {line + 1} is not the item that was compared")
+                    refuse_damaged(file, f"line {line + 1} is not the item that was compared")
                 yield _Line(wanted, difference, _JUDGEMENTS[how], text, item)
                 wanted = next(remaining, None)
                 if wanted is not None:
                     at, line, how, about = _HEAD.unpack_from(wanted)
             first += len(block)
         if wanted is not None and at == number:
-            damaged(file, f"it has no line {line + 1}, which was compared")
+            refuse_damaged(file, f"it has no line {line + 1}, which was compared")

@@ -15,10 +15,10 @@ from typing import Any, Protocol, TypeVar
 
 from bootstrap.core.facts import ItemRead
 from bootstrap.core.ports import ItemReader
-from bootstrap.verify.compare.partitions import Difference, FoundDifference
-from bootstrap.verify.judge.attributes import Explained
+from bootstrap.verify.compare.partitions import Difference, ExportedItem
+from bootstrap.verify.judge.attributes import DifferenceDetail
 from bootstrap.verify.judge.classify import Judgement
-from bootstrap.verify.judge.report import Entries
+from bootstrap.verify.judge.report import LedgerEntries
 from replicator.canonical import canonical, key_digest
 from replicator.change import Entry
 from replicator.consumer.ledger import from_item
@@ -35,14 +35,14 @@ NOWHERE = -1
 """In place of an export's file and line: the item was read."""
 
 
-class Unjudged(Protocol):
+class KeySet(Protocol):
     """A set of key digests."""
 
     def add(self, key: bytes, /) -> None: ...
 
 
 @dataclass(frozen=True)
-class ReadQueue:
+class PendingKey:
     """A key whose items differ for now: what its source's item was, and when."""
 
     key: Mapping[str, Any]
@@ -51,7 +51,7 @@ class ReadQueue:
 
 
 @dataclass(frozen=True)
-class ReadItem:
+class TargetRead:
     """A key of the target: the entry before its item was read, the item, the entry after."""
 
     before: Entry | None
@@ -64,7 +64,9 @@ class ReadItem:
         return self.before == self.after
 
 
-def judge_read(first: ReadQueue, seen: ReadItem, again: ItemRead, margin: int) -> Judgement | None:
+def judge_read(
+    first: PendingKey, seen: TargetRead, again: ItemRead, margin: int
+) -> Judgement | None:
     """Judges a key after the proof that all changes up to its first read are applied.
 
     `margin`: µs by which a change's timestamp and the time of a read may be apart. None: settled.
@@ -92,17 +94,17 @@ class PointReads:
 
     source: ItemReader
     target: ItemReader
-    ledger: Entries
+    ledger: LedgerEntries
     prove: Callable[[float], None]
     fuzz: int
-    unjudged: Unjudged = field(default_factory=set[bytes])
+    unjudged: KeySet = field(default_factory=set[bytes])
     """Takes the digests of the keys that even reads could not judge."""
     read: int = 0
     """Reads of the source."""
 
     def differences(
         self, keys: Iterable[Mapping[str, Any]], rounds: int = ROUNDS
-    ) -> Iterator[tuple[Explained, Judgement, int]]:
+    ) -> Iterator[tuple[DifferenceDetail, Judgement, int]]:
         """What does differ, with both items and the moment of the first read in µs."""
         waiting = self._first_look(keys)
         for last in (number == rounds for number in range(1, rounds + 1)):
@@ -110,8 +112,8 @@ class PointReads:
                 return
             # A second more: the time of a read is rounded down.
             self.prove(1 + (max(each.at for each in waiting) + self.fuzz) / 1e6)
-            moving: list[ReadQueue] = []
-            for some in _some(waiting):
+            moving: list[PendingKey] = []
+            for some in _batches(waiting):
                 yield from self._second_look(some, moving)
             if last:
                 for each in moving:
@@ -119,42 +121,42 @@ class PointReads:
                 return
             waiting = self._first_look(each.key for each in moving)
 
-    def _first_look(self, keys: Iterable[Mapping[str, Any]]) -> list[ReadQueue]:
+    def _first_look(self, keys: Iterable[Mapping[str, Any]]) -> list[PendingKey]:
         """The keys that do not agree at once: with writes in flight, few."""
-        waiting: list[ReadQueue] = []
+        waiting: list[PendingKey] = []
         room = WAITING_BYTES
-        for some in _some(keys):
+        for some in _batches(keys):
             reads = [self._source(key) for key in some]
             for key, read, seen in zip(some, reads, self._targets(some), strict=True):
                 if seen.read.image == read.image:
                     continue
                 room -= _WAITING_BYTES + len(canonical(key))
                 if room >= 0:
-                    waiting.append(ReadQueue(key, read.image, read.at))
+                    waiting.append(PendingKey(key, read.image, read.at))
                 else:
                     self.unjudged.add(key_digest(key))
         return waiting
 
     def _second_look(
-        self, some: Sequence[ReadQueue], moving: list[ReadQueue]
-    ) -> Iterator[tuple[Explained, Judgement, int]]:
+        self, some: Sequence[PendingKey], moving: list[PendingKey]
+    ) -> Iterator[tuple[DifferenceDetail, Judgement, int]]:
         for first, seen in zip(some, self._targets([each.key for each in some]), strict=True):
             again = self._source(first.key)
             judgement = judge_read(first, seen, again, self.fuzz)
             if judgement is Judgement.CHANGED_SINCE:
                 moving.append(first)
             elif judgement is not None:
-                yield _explained(first.key, again, seen.read), judgement, first.at
+                yield _describe_difference(first.key, again, seen.read), judgement, first.at
 
     def _source(self, key: Mapping[str, Any]) -> ItemRead:
         self.read += 1
         return self.source.read(key)
 
-    def _targets(self, keys: Sequence[Mapping[str, Any]]) -> list[ReadItem]:
+    def _targets(self, keys: Sequence[Mapping[str, Any]]) -> list[TargetRead]:
         before = self._entries(keys)
         reads = [self.target.read(key) for key in keys]
         after = self._entries(keys)
-        return [ReadItem(*each) for each in zip(before, reads, after, strict=True)]
+        return [TargetRead(*each) for each in zip(before, reads, after, strict=True)]
 
     def _entries(self, keys: Sequence[Mapping[str, Any]]) -> list[Entry | None]:
         digests = [key_digest(key) for key in keys]
@@ -162,27 +164,31 @@ class PointReads:
         return [from_item(found[each]) if each in found else None for each in digests]
 
 
-def _some(each: Iterable[T]) -> Iterator[list[T]]:
+def _batches(each: Iterable[T]) -> Iterator[list[T]]:
     remaining = iter(each)
     while some := list(itertools.islice(remaining, AT_ONCE)):
         yield some
 
 
-def _explained(key: Mapping[str, Any], source: ItemRead, target: ItemRead) -> Explained:
+def _describe_difference(
+    key: Mapping[str, Any], source: ItemRead, target: ItemRead
+) -> DifferenceDetail:
     ours, theirs = dict(source.item or {}), dict(target.item or {})
     names = ours.keys() | theirs.keys()
-    return Explained(
+    return DifferenceDetail(
         Difference(key_digest(key), _found(source), _found(target)),
         key=dict(key),
-        attributes=tuple(sorted(n for n in names if _part(ours, n) != _part(theirs, n))),
+        attributes=tuple(
+            sorted(n for n in names if _attribute_digest(ours, n) != _attribute_digest(theirs, n))
+        ),
         source=None if source.item is None else ours,
         target=None if target.item is None else theirs,
     )
 
 
-def _found(read: ItemRead) -> FoundDifference | None:
-    return None if read.item is None else FoundDifference(read.image, NOWHERE, NOWHERE)
+def _found(read: ItemRead) -> ExportedItem | None:
+    return None if read.item is None else ExportedItem(read.image, NOWHERE, NOWHERE)
 
 
-def _part(item: Mapping[str, Any], name: str) -> bytes | None:
+def _attribute_digest(item: Mapping[str, Any], name: str) -> bytes | None:
     return key_digest({name: item[name]}) if name in item else None

@@ -15,14 +15,14 @@ from bootstrap.core.objects import ObjectReader
 from bootstrap.verify.compare.comparison import Comparison
 from bootstrap.verify.compare.external_sort import KeySpool
 from bootstrap.verify.compare.partitions import Difference
-from bootstrap.verify.judge.attributes import Explained, explain
+from bootstrap.verify.judge.attributes import DifferenceDetail, explain_differences
 from bootstrap.verify.judge.classify import Judgement, Moments, judge
 from replicator.consumer.ledger import from_item
 
 KEYS_PER_READ = 1_000
 
 
-class Entries(Protocol):
+class LedgerEntries(Protocol):
     """The ledger, as far as keys are judged by it."""
 
     def entries(self, keys: Sequence[bytes]) -> dict[bytes, dict[str, Any]]: ...
@@ -46,8 +46,8 @@ class Judgements:
         self.counts["foreign" if judgement.foreign else difference.kind.value] += 1
 
     def counted(
-        self, found: Iterable[tuple[Explained, Judgement, int]], reported: KeySpool
-    ) -> Iterator[tuple[Explained, Judgement, int]]:
+        self, found: Iterable[tuple[DifferenceDetail, Judgement, int]], reported: KeySpool
+    ) -> Iterator[tuple[DifferenceDetail, Judgement, int]]:
         """Counts what passes, and notes it as reported: a later round leaves it alone."""
         for each, judgement, at in found:
             self.count(each.difference, judgement)
@@ -55,8 +55,8 @@ class Judgements:
             yield each, judgement, at
 
 
-def judged(
-    comparison: Comparison, ledger: Entries, moments: Moments
+def judge_all(
+    comparison: Comparison, ledger: LedgerEntries, moments: Moments
 ) -> Iterator[tuple[Difference, Judgement]]:
     """Every differing key with its judgement. Reads the ledger as it goes."""
     remaining = comparison.differences()
@@ -68,10 +68,10 @@ def judged(
             yield each, judge(each, entry, moments)
 
 
-def told(
+def report_differences(
     objects: ObjectReader,
     comparison: Comparison,
-    ledger: Entries,
+    ledger: LedgerEntries,
     moments: Moments,
     verdict: Judgements,
     reported: KeySpool,
@@ -79,7 +79,7 @@ def told(
     values: bool = False,
     read_to_mend: bool = False,
     check: Callable[[], None] = lambda: None,
-) -> Iterator[tuple[Explained, Judgement]]:
+) -> Iterator[tuple[DifferenceDetail, Judgement]]:
     """The keys that do differ, with the names of the attributes that do.
 
     All are judged before the first one comes: `verdict` is complete by then. What was `reported`
@@ -91,7 +91,7 @@ def told(
         unjudged.add(Judgement.FOREIGN_SINCE)
 
     def differing() -> Iterator[tuple[Difference, Judgement]]:
-        each_judged = judged(comparison, ledger, moments)
+        each_judged = judge_all(comparison, ledger, moments)
         for (difference, judgement), known in reported.among(each_judged, lambda it: it[0].key):
             if judgement in unjudged:
                 verdict.unjudged.add(difference.key)
@@ -101,7 +101,7 @@ def told(
                 verdict.count(difference, judgement)
                 yield difference, judgement
 
-    return explain(objects, comparison, differing(), values=values, check=check)
+    return explain_differences(objects, comparison, differing(), values=values, check=check)
 
 
 class Report:
@@ -111,10 +111,10 @@ class Report:
         self._file = file
         self._values = values
 
-    def add(self, each: Explained, judgement: Judgement, **more: Any) -> None:
+    def add(self, each: DifferenceDetail, judgement: Judgement, **more: Any) -> None:
         """`more` says what became of it."""
         line: dict[str, Any] = {
-            "key": shown(each.key),
+            "key": plain_json(each.key),
             "kind": each.difference.kind.value,
             "foreign": judgement.foreign,
             "attributes": list(each.attributes),
@@ -122,8 +122,8 @@ class Report:
             **more,
         }
         if self._values:
-            line["source"] = None if each.source is None else shown(each.source)
-            line["target"] = None if each.target is None else shown(each.target)
+            line["source"] = None if each.source is None else plain_json(each.source)
+            line["target"] = None if each.target is None else plain_json(each.target)
         self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
@@ -135,12 +135,12 @@ def open_report(path: Path) -> IO[str]:
     return path.open("w", encoding="utf-8")
 
 
-def shown(value: Any) -> Any:
+def plain_json(value: Any) -> Any:
     """Attributes as DynamoDB's JSON has them: binary in base64."""
     if isinstance(value, bytes):
         return b64encode(value).decode("ascii")
     if isinstance(value, Mapping):
-        return {name: shown(each) for name, each in value.items()}
+        return {name: plain_json(each) for name, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return [shown(each) for each in value]
+        return [plain_json(each) for each in value]
     return value

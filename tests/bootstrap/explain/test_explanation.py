@@ -163,7 +163,7 @@ def test_a_change_between_the_two_readings_is_no_difference(world: World) -> Non
             apply(world, late.pop())
         return seen
 
-    found = explanation.account(world.desk(), {"pk": {"S": "a"}}, slow)
+    found = explanation.explain_item(world.desk(), {"pk": {"S": "a"}}, slow)
     assert found.as_entered is True
 
 
@@ -187,7 +187,7 @@ TYPES = {"pk": "S", "n": "N", "b": "B"}
 )
 def test_a_key_is_json_or_pairs_typed_by_the_schema(text: str) -> None:
     expected = {"pk": {"S": "a=1"}, "n": {"N": "7"}, "b": {"B": b"\x00\xff"}}
-    assert keys.parse(text, TYPES) == expected
+    assert keys.parse_key(text, TYPES) == expected
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_a_bad_key_is_refused_naming_the_schema_and_not_the_text(text: str) -> N
     with pytest.raises(
         UsageError, match=r"The table's key is pk \(S\), n \(N\), b \(B\)"
     ) as caught:
-        keys.parse(text, TYPES)
+        keys.parse_key(text, TYPES)
     assert SECRET not in str(caught.value)
 
 
@@ -230,7 +230,7 @@ def test_the_partition_key_comes_first_in_the_schema() -> None:
             ],
         }
     )
-    assert list(keys.schema(turned).items()) == [("pk", "B"), ("sk", "N")]
+    assert list(keys.key_types(turned).items()) == [("pk", "B"), ("sk", "N")]
 
 
 def test_help_has_an_example(run: Run) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from bootstrap.core.errors import AccessDeniedError, UnavailableError
 from bootstrap.quarantine.packing import AGGREGATE_BYTES
-from bootstrap.quarantine.redrive import Outcome
+from bootstrap.quarantine.redrive import RedriveOutcome
 from replicator.consumer.outcome import Reason
 from tests.support.bootstrap.quarantine_world import MIB, World, padded
 from tests.support.fakes.errors import Killed, client_error
@@ -82,7 +82,7 @@ def test_only_what_the_stream_accepted_is_resolved_and_the_rest_is_put_again(wor
 def test_a_stream_that_refuses_everything_leaves_everything_open(world: World) -> None:
     keys = [world.keep(document(None, item(f"k{n}"))) for n in range(3)]
     world.kinesis.answers = [[THROTTLED]] * 100
-    outcome = Outcome()
+    outcome = RedriveOutcome()
     began = world.clock()
     with pytest.raises(UnavailableError, match=f"(?s)no more records.*{THROTTLED}.*Try: ") as told:
         world.redrive(into=outcome)
@@ -327,7 +327,7 @@ def test_what_somebody_else_resolved_meanwhile_is_counted_and_no_error(world: Wo
     world.s3.delete_object(Bucket="quarantine", Key=key)
     from bootstrap.quarantine.redrive import redrive
 
-    outcome = Outcome()
+    outcome = RedriveOutcome()
     redrive(world.desk(), kept, outcome, direct=False, named=False)
     assert (outcome.gone, outcome.sent) == (1, 0)
     assert SHARD in kept[0].key

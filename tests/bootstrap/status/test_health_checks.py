@@ -12,7 +12,7 @@ import pytest
 from bootstrap.core.errors import AccountError, Side
 from bootstrap.core.journal_rows import Row
 from bootstrap.core.stack_outputs import AlarmLimits, parse
-from bootstrap.status.health_checks import expected
+from bootstrap.status.health_checks import expected_settings
 from bootstrap.status.json_members import as_json
 from bootstrap.status.page import page
 from bootstrap.status.snapshot import StatusSnapshot
@@ -66,7 +66,9 @@ def test_the_thresholds_of_the_stack_file_are_those_that_status_judges_by(tmp_pa
     late = {"probed": Probed(None, NOW - 3000, None), "unreplicated": 7200.0, "stream": half}
     by_default = {"BufferUsed", "ProbeAge", "UnreplicatedAge"}
     for limits, warned in ((table.limits, set()), (AlarmLimits(), by_default)):
-        judged = judge(healthy(**late), expected(replace(outputs().tables[0], limits=limits)))
+        judged = judge(
+            healthy(**late), expected_settings(replace(outputs().tables[0], limits=limits))
+        )
         assert {each.detector.metric for each in judged if each.level != Level.FINE} == warned
 
 

@@ -15,10 +15,10 @@ from bootstrap.cli import verify
 from bootstrap.cli.main import main
 from bootstrap.core.errors import BlockedError, UsageError
 from bootstrap.verify import export_rounds
-from bootstrap.verify.backfill import AMBIGUOUS, SUPERSEDED, THERE, BackfillRecord, row_name
+from bootstrap.verify.backfill import ALREADY_THERE, AMBIGUOUS, SUPERSEDED, BackfillRecord, row_name
 from bootstrap.verify.errors import DamagedExportError
-from bootstrap.verify.export_windows import LONGEST, SHORTEST, windows
-from bootstrap.verify.quarantine_writer import record_of
+from bootstrap.verify.export_windows import LONGEST, SHORTEST, split_windows
+from bootstrap.verify.quarantine_writer import stream_record
 from bootstrap.verify.repair import APPLIED
 from replicator.call_context import CallContext
 from replicator.canonical import digest, key_digest
@@ -58,7 +58,7 @@ def remember(twin: Twin, name: str, image: Item | None, at: float) -> None:
 
 def test_windows_cover_the_gap_and_keep_to_awss_limits() -> None:
     for begin, end in ((0.5, 60.0), (1e6, 1e6 + 3 * 86_400 + 1), (5e6, 5e6 + 86_400)):
-        cut = windows(begin, end)
+        cut = split_windows(begin, end)
         assert cut[0][0] <= begin
         assert cut[-1][1] >= end
         assert all(SHORTEST <= stop - start <= LONGEST for start, stop in cut)
@@ -134,7 +134,7 @@ def test_close_to_what_was_applied_neither_wins_if_they_differ(twin: Twin) -> No
     filling = twin.filling()
     filling.gap(end - 2 * HOUR, end)
     assert sorted(twin.noted) == ["k0", "k1"]
-    assert filling.counts == {AMBIGUOUS: 2, APPLIED: 1, SUPERSEDED: 1, THERE: 1}
+    assert filling.counts == {AMBIGUOUS: 2, APPLIED: 1, SUPERSEDED: 1, ALREADY_THERE: 1}
     assert twin.target.items["k0"] == item("k0")
     assert twin.target.items["k2"] == item("k2", v={"N": "2"})
 
@@ -248,7 +248,7 @@ def test_a_change_of_unknown_order_is_kept_as_the_quarantines_tools_can_read_it(
     old = {"pk": {"S": "a"}}
     at = 1_790_000_000_123_456
     change = Change({"pk": {"S": "a"}}, old, new, Version(at, "u"), at / 1e6)
-    record = Record("backfill-1", "7", 0, "", at / 1e6, False, record_of("orders", change))
+    record = Record("backfill-1", "7", 0, "", at / 1e6, False, stream_record("orders", change))
     read = content(record, "orders")
     assert isinstance(read, Change)
     assert (read.keys, read.old, read.new) == (change.keys, change.old, change.new)

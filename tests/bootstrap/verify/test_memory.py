@@ -16,9 +16,16 @@ import pytest
 from bootstrap.verify.compare import external_sort
 from bootstrap.verify.compare.comparison import compare
 from bootstrap.verify.compare.partitions import Counts, DifferenceKind, compare_partition
-from bootstrap.verify.compare.spool import SIDES, RunWriter, Spool, SpoolPlan, plan, whole_file
+from bootstrap.verify.compare.spool import (
+    SIDES,
+    RunWriter,
+    Spool,
+    SpoolPlan,
+    atomic_file,
+    make_plan,
+)
 from bootstrap.verify.exports.manifest import Export, ExportedFile
-from bootstrap.verify.judge.attributes import explain
+from bootstrap.verify.judge.attributes import explain_differences
 from bootstrap.verify.judge.classify import Judgement
 from tests.support.verify.exports import KEY, Directory, export, orders
 
@@ -105,12 +112,12 @@ def test_many_differences_are_explained_in_the_memory_of_few(
         each["note"] = {"S": "another" * 20}
     source, target = export(objects, 1, ours), export(objects, 2, theirs)
     del ours, theirs
-    spool = Spool.open(tmp_path / "spool", source, target, plan(source, target, KEY))
+    spool = Spool.open(tmp_path / "spool", source, target, make_plan(source, target, KEY))
     made = compare(source, target, spool, objects, workers=1)
     judged = ((each, Judgement.DIFFERENCE) for each in made.differences())
     tracemalloc.start()
     try:
-        found = explain(objects, made, judged, values=values, batch_bytes=1 << 18)
+        found = explain_differences(objects, made, judged, values=values, batch_bytes=1 << 18)
         kinds = Counter(each.difference.kind for each, _ in found)
         _, peak = tracemalloc.get_traced_memory()
     finally:
@@ -137,7 +144,7 @@ def test_a_partition_all_of_whose_keys_differ_takes_little_more_than_its_digests
     for side in SIDES:
         chance = random.Random(1 if kind == "different" else side)
         image = side[0].encode() * 16
-        with whole_file(spool.run(side, 0)) as file:
+        with atomic_file(spool.run(side, 0)) as file:
             run = RunWriter(file, 1, 1 << 20)
             run.add([chance.randbytes(16) + image for _ in range(count)], 0, 0)
             run.finish()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bootstrap.verify import verify
-from bootstrap.verify.exports.lines import image
+from bootstrap.verify.exports.lines import parse_image
 from bootstrap.verify.judge.classify import MARGIN
 from replicator.canonical import digest, key_digest
 from replicator.change import Entry, Version
@@ -79,7 +79,7 @@ def test_what_is_mended_leaves_the_entry_that_a_change_from_one_to_the_other_wou
     for name, theirs in before.items():
         made, ours = entry(twin, name), twin.source.items.get(name)
         assert made is not None
-        was, became = (None if each is None else image(each) for each in (theirs, ours))
+        was, became = (None if each is None else parse_image(each) for each in (theirs, ours))
         assert (made.previous, made.image) == (digest(was), digest(became))
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from bootstrap.verify.workers import each
+from bootstrap.verify.workers import run_all
 
 
 @dataclass
@@ -27,5 +27,5 @@ class Doubled:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_function_is_sent_to_a_worker_once_however_many_its_tasks(workers: int) -> None:
     Doubled.sent = 0
-    assert sorted(each(Doubled(), range(500), workers)) == list(range(0, 1000, 2))
+    assert sorted(run_all(Doubled(), range(500), workers)) == list(range(0, 1000, 2))
     assert Doubled.sent <= 2

@@ -16,7 +16,7 @@ from bootstrap.core.errors import Side
 from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.quarantine.context import QuarantineContext
 from bootstrap.quarantine.direct import DirectConsumer
-from bootstrap.quarantine.redrive import Outcome, redrive
+from bootstrap.quarantine.redrive import RedriveOutcome, redrive
 from bootstrap.quarantine.store import QuarantinedObject, QuarantineStoreReader
 from replicator.consumer.decode import Record
 from replicator.consumer.outcome import Reason
@@ -177,8 +177,10 @@ class World(replicas.World):
 
     # -- what is done ------------------------------------------------------------------------
 
-    def redrive(self, *keys: str, direct: bool = False, into: Outcome | None = None) -> Outcome:
-        outcome = into if into is not None else Outcome()
+    def redrive(
+        self, *keys: str, direct: bool = False, into: RedriveOutcome | None = None
+    ) -> RedriveOutcome:
+        outcome = into if into is not None else RedriveOutcome()
         desk = self.desk()
         found = [desk.shelf.find(key) for key in keys]
         chosen = [each for each in found if each] if keys else list(desk.shelf.kept())

@@ -120,7 +120,7 @@ def repair_now() -> Any:
         clock = mender.effects.clock
         return mended(((each, what, clock.now_micros()) for each, what, _ in told), mender)
 
-    return mock.patch.object(verify, "mended", now)
+    return mock.patch.object(verify, "apply_repairs", now)
 
 
 @fault("a repair is dated two minutes later")
@@ -130,7 +130,7 @@ def repair_later() -> Any:
     def later(told: Iterable[Any], mender: Any) -> Any:
         return mended(((each, what, at + 120_000_000) for each, what, at in told), mender)
 
-    return mock.patch.object(verify, "mended", later)
+    return mock.patch.object(verify, "apply_repairs", later)
 
 
 @fault("a repair is not noted before it begins")

@@ -24,7 +24,7 @@ from bootstrap.verify.backfill import Backfill
 from bootstrap.verify.backfill import BackfillContext as FillingDesk
 from bootstrap.verify.backfill import row_name as backfill_row
 from bootstrap.verify.context import VerifyContext, VerifyOptions
-from bootstrap.verify.judge.report import shown
+from bootstrap.verify.judge.report import plain_json
 from bootstrap.verify.repair import Repairer
 from bootstrap.verify.verify import Verification, VerifyResult
 from infra.local.emulator.export_files import (
@@ -291,7 +291,7 @@ class Twin:
             if action["TableName"] == REPLICA and what == "Delete":
                 items.pop(action["Key"]["pk"]["S"], None)
             elif action["TableName"] == REPLICA:
-                items[action["Item"]["pk"]["S"]] = shown(action["Item"])
+                items[action["Item"]["pk"]["S"]] = plain_json(action["Item"])
 
     def verify(self, pid: int = 200, **options: Any) -> VerifyResult:
         return Verification(self.desk(pid), self.options(**options)).run()

@@ -29,9 +29,9 @@ from bootstrap.verify.errors import (
     OtherSpoolError,
     SpoolSpaceError,
 )
-from bootstrap.verify.exports.lines import image
+from bootstrap.verify.exports.lines import parse_image
 from bootstrap.verify.exports.manifest import Export
-from bootstrap.verify.judge.attributes import Explained, explain
+from bootstrap.verify.judge.attributes import DifferenceDetail, explain_differences
 from bootstrap.verify.judge.classify import Judgement
 from replicator.canonical import digest, key_digest
 from tests.support.verify.exports import BUCKET, KEY, Directory, Item, export, orders
@@ -45,7 +45,7 @@ def objects(tmp_path: Path) -> Directory:
 
 
 def opened(tmp_path: Path, source: Export, target: Export, sample: float = 1.0) -> Spool:
-    plan = spools.plan(source, target, KEY, sample)
+    plan = spools.make_plan(source, target, KEY, sample)
     return Spool.open(tmp_path / "spool", source, target, plan)
 
 
@@ -58,9 +58,9 @@ def compared(
 
 def explained(
     objects: ObjectReader, made: Comparison, differences: Iterable[Difference], **more: Any
-) -> Iterator[Explained]:
+) -> Iterator[DifferenceDetail]:
     judged = ((each, Judgement.DIFFERENCE) for each in differences)
-    return (each for each, _ in explain(objects, made, judged, **more))
+    return (each for each, _ in explain_differences(objects, made, judged, **more))
 
 
 def b64(value: bytes) -> str:
@@ -130,12 +130,12 @@ def test_a_difference_names_its_digests_and_on_request_its_items(
     made = compared(tmp_path, objects, ours, theirs)
     (difference,) = made.differences()
     assert difference.key == key_digest({"pk": ours[4]["pk"]})
-    assert difference.source_image == digest(image(ours[4]))
-    assert difference.target_image == digest(image(theirs[4]))
+    assert difference.source_image == digest(parse_image(ours[4]))
+    assert difference.target_image == digest(parse_image(theirs[4]))
     (bare,) = explained(objects, made, [difference])
     assert (bare.key, bare.target) == ({"pk": ours[4]["pk"]}, None)
     (full,) = explained(objects, made, [difference], values=True)
-    assert (full.source, full.target) == (image(ours[4]), image(theirs[4]))
+    assert (full.source, full.target) == (parse_image(ours[4]), parse_image(theirs[4]))
 
 
 def test_equal_tables_are_equal_and_empty_ones_too(tmp_path: Path, objects: Directory) -> None:
@@ -224,10 +224,10 @@ def test_the_size_of_the_spool_is_known_before_it_is_written(
     tmp_path: Path, objects: Directory
 ) -> None:
     made = compared(tmp_path, objects, orders(3000), orders(3000))
-    told = spools.size(made.source, made.target)
+    told = spools.spool_size(made.source, made.target)
     runs = made.spool.directory.glob("*/*.run")
     assert told <= sum(path.stat().st_size for path in runs) < told * 1.01
-    assert spools.size(made.source, made.target, 0.1) == told // 10
+    assert spools.spool_size(made.source, made.target, 0.1) == told // 10
 
 
 def test_a_spool_that_does_not_fit_is_refused_before_anything_is_read(
@@ -250,7 +250,7 @@ def test_the_spool_of_other_exports_is_refused(tmp_path: Path, objects: Director
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "file").write_text("mine")
     with pytest.raises(OtherSpoolError, match="other files"):
-        Spool.open(tmp_path / "other", first, second, spools.plan(first, second, KEY))
+        Spool.open(tmp_path / "other", first, second, spools.make_plan(first, second, KEY))
 
 
 @dataclass

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap.verify.compare import external_sort
-from bootstrap.verify.compare.external_sort import KeySpool, Sorted
+from bootstrap.verify.compare.external_sort import ExternalSort, KeySpool
 
 
 def keys(count: int, seed: int = 1) -> list[bytes]:
@@ -24,7 +24,7 @@ def test_records_come_back_in_order_though_more_are_added_in_between(
     monkeypatch.setattr(external_sort, "AT_ONCE", at_once)
     monkeypatch.setattr(external_sort, "MERGE_BYTES", ahead)
     added: list[bytes] = []
-    held = Sorted(tmp_path, 16)
+    held = ExternalSort(tmp_path, 16)
     assert list(held) == []
     for some in (keys(100), keys(3, seed=2), [keys(1)[0]]):
         for each in some:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bootstrap.verify.exports.digests import Digester
-from bootstrap.verify.exports.lines import full_item
+from bootstrap.verify.exports.lines import parse_item
 from bootstrap.verify.exports.schema_inference import ObservedShape
 from replicator.canonical import digest, key_digest
 from tests.replicator.test_canonical import digits, images, numbers, small_numbers
@@ -101,7 +101,7 @@ def learnt(*seen: Any, long: int | None = None) -> Digester:
 def exactly(text: bytes) -> bytes | None:
     """By the consumer's code alone; None for what is no item."""
     try:
-        return expected(full_item(text))
+        return expected(parse_item(text))
     except (ValueError, KeyError, RecursionError):
         return None
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from bootstrap.verify.errors import DamagedExportError
-from bootstrap.verify.exports.files import blocks
-from bootstrap.verify.exports.lines import full_item, written
+from bootstrap.verify.exports.files import read_blocks
+from bootstrap.verify.exports.lines import parse_change, parse_item
 from bootstrap.verify.exports.manifest import Export, read_export, summary_key
 from infra.local.emulator.export_files import S3Object
 from tests.support.verify.exports import ARN, BUCKET, TIME, Directory, export, orders, write
@@ -27,7 +27,7 @@ def lines(objects: Directory, export: Export) -> list[bytes]:
     return [
         line
         for file in export.files
-        for block in blocks(objects, export.bucket, file)
+        for block in read_blocks(objects, export.bucket, file)
         for line in block
     ]
 
@@ -55,7 +55,7 @@ def test_keys_in_manifests_are_understood_with_and_without_the_prefix(
 def test_lines_end_at_line_feeds_alone(objects: Directory) -> None:
     item = {"pk": {"S": "a\u2028b\u2029c\u0085d\x1ce"}}
     made = export(objects, 1, [item])
-    assert [full_item(line) for line in lines(objects, made)] == [item]
+    assert [parse_item(line) for line in lines(objects, made)] == [item]
 
 
 def test_a_file_of_several_gzip_members_and_without_a_last_line_end_is_whole(
@@ -197,7 +197,7 @@ def test_a_line_of_an_incremental_export_is_read_with_any_form_of_its_timestamp(
         "Keys": {"pk": {"B": "AP8="}},
         "NewImage": {"pk": {"B": "AP8="}, "n": {"N": "1"}},
     }
-    change = written(json.dumps(line).encode())
+    change = parse_change(json.dumps(line).encode())
     assert change.micros == 1680109764000001
     assert change.keys == {"pk": {"B": b"\x00\xff"}}
     assert change.new == {"pk": {"B": b"\x00\xff"}, "n": {"N": "1"}}
@@ -210,7 +210,7 @@ def test_a_delete_in_an_incremental_export_has_no_new_image() -> None:
         "Keys": {"pk": {"S": "a"}},
         "OldImage": {"pk": {"S": "a"}},
     }
-    change = written(json.dumps(line).encode())
+    change = parse_change(json.dumps(line).encode())
     assert (change.new, change.old) == (None, {"pk": {"S": "a"}})
 
 
@@ -227,7 +227,7 @@ def test_a_delete_in_an_incremental_export_has_no_new_image() -> None:
 )
 def test_what_is_no_line_of_an_incremental_export_is_refused(line: bytes) -> None:
     with pytest.raises(ValueError):
-        written(line)
+        parse_change(line)
 
 
 def test_a_window_is_read_from_an_incremental_summary(objects: Directory) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bootstrap.verify.compare.partitions import ABSENT, Difference, FoundDifference
+from bootstrap.verify.compare.partitions import ABSENT, Difference, ExportedItem
 from bootstrap.verify.judge.classify import FUZZ, MARGIN, Judgement, Moments, judge
 from replicator.change import Entry, Precision, Version
 
@@ -16,9 +16,9 @@ TS = 1_790_000_000_000_000
 OURS, THEIRS, OTHER = b"s" * 16, b"t" * 16, b"o" * 16
 NOW = Moments(TS, TS + 10 * FUZZ, applied_by_target=TS + 8 * FUZZ, applied_by_now=TS + 20 * FUZZ)
 
-DIFFERENT = Difference(b"k" * 16, FoundDifference(OURS, 0, 0), FoundDifference(THEIRS, 0, 0))
-MISSING = Difference(b"k" * 16, FoundDifference(OURS, 0, 0), None)
-EXTRA = Difference(b"k" * 16, None, FoundDifference(THEIRS, 0, 0))
+DIFFERENT = Difference(b"k" * 16, ExportedItem(OURS, 0, 0), ExportedItem(THEIRS, 0, 0))
+MISSING = Difference(b"k" * 16, ExportedItem(OURS, 0, 0), None)
+EXTRA = Difference(b"k" * 16, None, ExportedItem(THEIRS, 0, 0))
 
 
 def entry(micros: int, image: bytes, precision: Precision = "u") -> Entry:

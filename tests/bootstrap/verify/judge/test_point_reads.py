@@ -11,7 +11,7 @@ import pytest
 
 from bootstrap.core.facts import ItemRead
 from bootstrap.verify.judge.classify import FUZZ, Judgement
-from bootstrap.verify.judge.point_reads import PointReads, ReadItem, ReadQueue, judge_read
+from bootstrap.verify.judge.point_reads import PendingKey, PointReads, TargetRead, judge_read
 from replicator.canonical import digest, key_digest
 from replicator.change import Entry, Version
 from replicator.consumer.ledger import to_item
@@ -52,8 +52,8 @@ def test_a_key_differs_only_where_nothing_moved_since_its_first_read(
     again: Item | None,
     expected: Judgement | None,
 ) -> None:
-    first = ReadQueue({"pk": {"S": "k"}}, digest(OURS), AT)
-    seen = ReadItem(before, ItemRead(theirs, AT), after)
+    first = PendingKey({"pk": {"S": "k"}}, digest(OURS), AT)
+    seen = TargetRead(before, ItemRead(theirs, AT), after)
     assert judge_read(first, seen, ItemRead(again, AT), FUZZ) is expected
 
 
