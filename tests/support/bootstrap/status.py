@@ -106,12 +106,10 @@ def health_reader(
     }
     ok_target = {"table_id": "target-1", "mapping": "Enabled"}
     ledger = {"intent": good.intent, "book": book or WatchdogState(through=NOW - 60, lag=2.5)}
-    sides: list[Any] = [
-        _Answers(**{**ok_source, **(source or {})}),
-        _Answers(**{**ok_target, **(target or {})}),
-        _Answers(**ledger),
-    ]
-    return HealthReader(*sides, lambda: 0, lambda: 0)
+    in_source: Any = _Answers(**{**ok_source, **(source or {})})
+    in_target: Any = _Answers(**{**ok_target, **(target or {})})
+    rows: Any = _Answers(**ledger)
+    return HealthReader(in_source, in_target, rows, lambda: 0, lambda: 0)
 
 
 def verify_as_of(world: World, at: float) -> None:

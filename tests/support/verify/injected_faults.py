@@ -114,21 +114,21 @@ def applied_whenever() -> Any:
 
 @fault("a repair has the time at which it is made")
 def repair_now() -> Any:
-    mended = verify.mended
+    apply = verify.apply_repairs
 
     def now(told: Iterable[Any], mender: Any) -> Any:
         clock = mender.effects.clock
-        return mended(((each, what, clock.now_micros()) for each, what, _ in told), mender)
+        return apply(((each, what, clock.now_micros()) for each, what, _ in told), mender)
 
     return mock.patch.object(verify, "apply_repairs", now)
 
 
 @fault("a repair is dated two minutes later")
 def repair_later() -> Any:
-    mended = verify.mended
+    apply = verify.apply_repairs
 
     def later(told: Iterable[Any], mender: Any) -> Any:
-        return mended(((each, what, at + 120_000_000) for each, what, at in told), mender)
+        return apply(((each, what, at + 120_000_000) for each, what, at in told), mender)
 
     return mock.patch.object(verify, "apply_repairs", later)
 
