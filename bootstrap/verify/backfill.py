@@ -9,6 +9,7 @@ neither wins: that is noted as `ambiguous-order`, and a verification settles it.
 from __future__ import annotations
 
 import itertools
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +28,6 @@ from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
 from bootstrap.run.runner import new_run_id
 from bootstrap.verify.export_pair import TOKEN_SECONDS, refuse_without_recovery
-from bootstrap.verify.export_windows import split_windows
 from bootstrap.verify.exports.files import read_blocks, refuse_damaged
 from bootstrap.verify.exports.lines import parse_change, parse_item
 from bootstrap.verify.exports.manifest import Export, ExportedFile, read_export, summary_key
@@ -48,6 +48,10 @@ from replicator.consumer.ledger import from_item
 NEAR_MICROS = 2_000_000
 """Two times closer together than this are not known to be in their order."""
 
+SHORTEST, LONGEST = 15 * 60, 24 * 3600
+"""Seconds that the window of an incremental export has at least and at most (developer guide,
+ServiceQuotas: "between 15 minutes and 24 hours")."""
+
 SUPERSEDED, AMBIGUOUS, ALREADY_THERE = "superseded", "ambiguous-order", "there already"
 REFUSED_BY_TARGET = "refused by the target"
 OUTCOMES = (APPLIED, SUPERSEDED, ALREADY_THERE, AMBIGUOUS, REFUSED_BY_TARGET)
@@ -64,6 +68,19 @@ _ENDED = {
 def row_name(table: str) -> str:
     """The journal's row of a table's backfill."""
     return f"backfill/{table}"
+
+
+def split_windows(begin: float, end: float, scale: float = 1.0) -> list[tuple[int, int]]:
+    """Consecutive windows [from, to) in whole seconds that cover the gap.
+
+    A gap shorter than the shortest window is widened backwards: what was replicated already is
+    superseded. `scale` is that of the clock.
+    """
+    last = math.ceil(end)
+    first = min(math.floor(begin), last - math.ceil(SHORTEST * scale))
+    count = math.ceil((last - first) / (LONGEST * scale))
+    cuts = [first + (last - first) * n // count for n in range(count + 1)]
+    return list(itertools.pairwise(cuts))
 
 
 @dataclass(frozen=True)

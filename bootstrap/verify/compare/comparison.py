@@ -18,12 +18,18 @@ from bootstrap.verify.compare.partitions import (
     read_counts,
     read_differences,
 )
-from bootstrap.verify.compare.spool import SOURCE, TARGET, RunWriter, Spool, atomic_file
-from bootstrap.verify.errors import OtherSpoolError
+from bootstrap.verify.compare.spool import (
+    SOURCE,
+    TARGET,
+    OtherSpoolError,
+    RunWriter,
+    Spool,
+    atomic_file,
+)
+from bootstrap.verify.compare.workers import default_workers, run_all
 from bootstrap.verify.exports.digests import Digester
 from bootstrap.verify.exports.files import read_blocks, refuse_damaged
 from bootstrap.verify.exports.manifest import Export, ExportedFile
-from bootstrap.verify.workers import default_workers, run_all
 
 BUFFER_BYTES = 64 << 20
 """Digests in memory before they are written, all workers together."""

@@ -25,8 +25,7 @@ from bootstrap.verify.compare.spool import (
     position,
     read_partition,
 )
-from bootstrap.verify.errors import DuplicateKeyError
-from bootstrap.verify.exports.manifest import TAKE_ANOTHER, Export
+from bootstrap.verify.exports.manifest import TAKE_ANOTHER, DuplicateKeyError, Export
 from replicator.canonical import DIGEST_BYTES, digest
 
 MOST_AT_ONCE = ITEMS_PER_PARTITION * 3 // 2

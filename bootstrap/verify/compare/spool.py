@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from bootstrap.verify.errors import OtherSpoolError, SpoolSpaceError
+from bootstrap.core.errors import BlockedError, UsageError
 from bootstrap.verify.exports.manifest import Export
 
 RECORD_BYTES = 40
@@ -39,6 +39,14 @@ _STATE = "state.json"
 _END = struct.Struct("<8sQ")
 _MAGIC = b"digests1"
 _PLACE = struct.Struct(">II")
+
+
+class OtherSpoolError(UsageError):
+    """The spool directory belongs to the comparison of other exports."""
+
+
+class SpoolSpaceError(BlockedError):
+    """The spool does not fit on its disk."""
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from hashlib import md5
 from typing import NoReturn
 
 from bootstrap.core.objects import MissingObjectError, ObjectReader
-from bootstrap.verify.errors import DamagedExportError
-from bootstrap.verify.exports.manifest import TAKE_ANOTHER, ExportedFile
+from bootstrap.verify.exports.manifest import TAKE_ANOTHER, DamagedExportError, ExportedFile
 
 _INFLATED = 1 << 20  # bytes of text at a time: an item has 400 KB at most
 _GZIP = 31  # zlib's window bits for a gzip header

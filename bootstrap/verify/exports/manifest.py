@@ -13,14 +13,22 @@ from datetime import datetime
 from hashlib import md5
 from typing import Any, NoReturn
 
+from bootstrap.core.errors import BlockedError
 from bootstrap.core.objects import MissingObjectError, ObjectReader
-from bootstrap.verify.errors import DamagedExportError
 
 FOLDER = "AWSDynamoDB/"
 TAKE_ANOTHER = (
     "see who changed the bucket, then verify with --fresh, which exports again, or name another. "
     "Nothing was compared: a damaged export proves nothing"
 )
+
+
+class DamagedExportError(BlockedError):
+    """An export that contradicts its manifest: truncated, missing, altered or miscounted."""
+
+
+class DuplicateKeyError(DamagedExportError):
+    """An export with two items of one key."""
 
 
 @dataclass(frozen=True, slots=True)

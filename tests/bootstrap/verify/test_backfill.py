@@ -15,9 +15,17 @@ from bootstrap.cli import verify
 from bootstrap.cli.main import main
 from bootstrap.core.errors import BlockedError, UsageError
 from bootstrap.verify import export_rounds
-from bootstrap.verify.backfill import ALREADY_THERE, AMBIGUOUS, SUPERSEDED, BackfillRecord, row_name
-from bootstrap.verify.errors import DamagedExportError
-from bootstrap.verify.export_windows import LONGEST, SHORTEST, split_windows
+from bootstrap.verify.backfill import (
+    ALREADY_THERE,
+    AMBIGUOUS,
+    LONGEST,
+    SHORTEST,
+    SUPERSEDED,
+    BackfillRecord,
+    row_name,
+    split_windows,
+)
+from bootstrap.verify.exports.manifest import DamagedExportError
 from bootstrap.verify.quarantine_writer import stream_record
 from bootstrap.verify.repair import APPLIED
 from replicator.call_context import CallContext

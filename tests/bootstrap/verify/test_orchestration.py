@@ -23,7 +23,8 @@ from bootstrap.journal.verification_records import (
 )
 from bootstrap.verify import export_rounds, verify
 from bootstrap.verify.compare import external_sort
-from bootstrap.verify.errors import DamagedExportError, OtherSpoolError, SpoolSpaceError
+from bootstrap.verify.compare.spool import OtherSpoolError, SpoolSpaceError
+from bootstrap.verify.exports.manifest import DamagedExportError
 from bootstrap.verify.judge.report import Report
 from bootstrap.verify.verify import VerifyResult
 from replicator.canonical import digest, key_digest

@@ -22,15 +22,9 @@ from bootstrap.verify.compare import comparison, external_sort, partitions
 from bootstrap.verify.compare import spool as spools
 from bootstrap.verify.compare.comparison import Comparison, ComparisonProgress, compare
 from bootstrap.verify.compare.partitions import Counts, Difference, DifferenceKind
-from bootstrap.verify.compare.spool import Spool
-from bootstrap.verify.errors import (
-    DamagedExportError,
-    DuplicateKeyError,
-    OtherSpoolError,
-    SpoolSpaceError,
-)
+from bootstrap.verify.compare.spool import OtherSpoolError, Spool, SpoolSpaceError
 from bootstrap.verify.exports.lines import parse_image
-from bootstrap.verify.exports.manifest import Export
+from bootstrap.verify.exports.manifest import DamagedExportError, DuplicateKeyError, Export
 from bootstrap.verify.judge.attributes import DifferenceDetail, explain_differences
 from bootstrap.verify.judge.classify import Judgement
 from replicator.canonical import digest, key_digest

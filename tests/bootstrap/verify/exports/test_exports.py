@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from bootstrap.verify.errors import DamagedExportError
 from bootstrap.verify.exports.files import read_blocks
 from bootstrap.verify.exports.lines import parse_change, parse_item
-from bootstrap.verify.exports.manifest import Export, read_export, summary_key
+from bootstrap.verify.exports.manifest import DamagedExportError, Export, read_export, summary_key
 from infra.local.emulator.export_files import S3Object
 from tests.support.verify.exports import ARN, BUCKET, TIME, Directory, export, orders, write
 

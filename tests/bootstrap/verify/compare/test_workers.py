@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from bootstrap.verify.workers import run_all
+from bootstrap.verify.compare.workers import run_all
 
 
 @dataclass
