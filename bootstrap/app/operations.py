@@ -19,6 +19,7 @@ from bootstrap.aws.sessions import Session
 from bootstrap.aws.snapshots import AwsSnapshots
 from bootstrap.aws.source import AwsSource
 from bootstrap.aws.target import AwsTarget
+from bootstrap.core.durations import Timing
 from bootstrap.core.errors import BootstrapError, LeaseLostError, Side
 from bootstrap.core.facts import Usage
 from bootstrap.core.journal_rows import Store
@@ -26,7 +27,6 @@ from bootstrap.core.ports import Ledger, Snapshots, SourceAccount, TargetAccount
 from bootstrap.core.run_options import RunOptions
 from bootstrap.core.stack_outputs import AccountOutputs, Outputs, TableOutputs
 from bootstrap.core.suggestions import completed, telling
-from bootstrap.core.timing import Clock, Timing
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease, Machine
 from bootstrap.plan.plan import Plan
@@ -37,6 +37,7 @@ from bootstrap.status.json_members import as_json
 from bootstrap.status.page import page
 from bootstrap.status.render import screen
 from bootstrap.status.status import StatusContext, next_of_all, read_status
+from replicator.runtime import Clock
 from replicator.watchdog.aws_readings import LedgerRows, SourceSide, TargetSide, count_objects
 
 SOURCE_SERVICES = ("dynamodb", "kinesis", "cloudwatch", "application-autoscaling", "kms")

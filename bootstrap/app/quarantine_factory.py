@@ -11,9 +11,9 @@ from bootstrap.aws.ledger import AwsLedger
 from bootstrap.aws.quarantine import AwsBucket
 from bootstrap.aws.sessions import Session, single_attempt
 from bootstrap.aws.stream import AwsStream
+from bootstrap.core.durations import Timing
 from bootstrap.core.errors import Side
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
-from bootstrap.core.timing import Timing
 from bootstrap.quarantine.context import QuarantineContext
 from bootstrap.quarantine.direct import DirectConsumer
 from bootstrap.quarantine.store import QuarantineStoreReader

@@ -12,10 +12,10 @@ from botocore.exceptions import IncompleteReadError
 
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.sessions import CONFIG, Session
+from bootstrap.core.durations import Timing
 from bootstrap.core.errors import AccountError, Side, UnavailableError
 from bootstrap.core.objects import MissingObjectError, ObjectReader
 from bootstrap.core.stack_outputs import AccountOutputs
-from bootstrap.core.timing import Timing
 
 CHUNK_BYTES = 1 << 20
 ATTEMPTS = 6

@@ -9,6 +9,8 @@ from typing import Any
 from bootstrap.aws.calls import Calls
 from bootstrap.core.errors import AccountError
 from bootstrap.core.facts import LedgerSettings
+from replicator.change import Probe
+from replicator.probes import probe_key
 from replicator.watchdog.aws_readings import BOOK_KEY
 from replicator.watchdog.probe_rounds import WatchdogState
 
@@ -26,11 +28,6 @@ FLOOR_MAY_BE_STORED = " OR ".join(
         "#floor > :floor",  # another snapshot's is higher: it would hide changes that ours lacks
     )
 )
-
-
-def probe_key(probe: str, n: int) -> dict[str, Any]:
-    """The key of a probe's row, as the consumer writes it."""
-    return {"k": {"B": b"probe:" + probe.encode() + b":" + str(n).encode()}}
 
 
 class AwsLedger:
@@ -211,7 +208,7 @@ class AwsLedger:
                 self._table,
                 RequestItems={
                     self._table: {
-                        "Keys": [probe_key(probe, n) for n in numbers],
+                        "Keys": [{"k": {"B": probe_key(Probe(probe, n))}} for n in numbers],
                         "ConsistentRead": True,
                         "ProjectionExpression": "#k",
                         "ExpressionAttributeNames": {"#k": "k"},

@@ -10,9 +10,9 @@ from botocore.config import Config
 from botocore.credentials import DeferredRefreshableCredentials
 
 from bootstrap.aws.calls import Calls
+from bootstrap.core.durations import SCALE_VARIABLE, Timing, is_loopback
 from bootstrap.core.errors import AccountError, Side, UsageError
 from bootstrap.core.stack_outputs import AccountOutputs
-from bootstrap.core.timing import SCALE_VARIABLE, Timing, is_loopback
 
 SESSION_NAME = "dynamodb-replication-bootstrap"
 SESSION_SECONDS = 3600

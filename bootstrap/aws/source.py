@@ -10,23 +10,28 @@ from typing import Any
 from bootstrap.aws.calls import Calls, answered_at
 from bootstrap.aws.exports import TableExports, encrypted, moment_of
 from bootstrap.aws.keys import KeyReader
-from bootstrap.aws.tables import Tables, timestamp
+from bootstrap.aws.tables import Tables
 from bootstrap.core.errors import AccountError
 from bootstrap.core.facts import (
     Backups,
     Datapoint,
-    Destination,
     Destinations,
     ExportFacts,
     ExportRequest,
     KeyFacts,
     OpenShards,
-    ProbeRecord,
-    Shard,
-    StreamFacts,
     Surroundings,
     TableFacts,
     TtlStatus,
+)
+from replicator.probes import ProbeRecord, not_taken, put_request
+from replicator.stream import (
+    Shard,
+    StreamFacts,
+    destinations_in,
+    open_shards_in,
+    open_shards_request,
+    stream_in,
 )
 
 REPLICATION = "KinesisDataStream"
@@ -79,16 +84,7 @@ class AwsSource:
             table,
             TableName=table,
         )
-        found = tuple(
-            Destination(
-                stream_arn=each["StreamArn"],
-                status=each["DestinationStatus"],
-                precision=each.get("ApproximateCreationDateTimePrecision"),
-                detail=each.get("DestinationStatusDescription", ""),
-            )
-            for each in answer.get("KinesisDataStreamDestinations", [])
-        )
-        return Destinations(found, answered_at(answer))
+        return Destinations(tuple(destinations_in(answer)), answered_at(answer))
 
     def key(self, arn: str) -> KeyFacts:
         return self._keys.look(arn)
@@ -168,52 +164,25 @@ class AwsSource:
             stream_name,
             StreamName=stream_name,
         )
-        summary = answer["StreamDescriptionSummary"]
-        return StreamFacts(
-            retention_hours=int(summary["RetentionPeriodHours"]),
-            distribution=summary.get("RecordDistributionStrategy", StreamFacts.distribution),
-            record_kib=int(summary.get("MaxRecordSizeInKiB", 1024)),
-            status=summary.get("StreamStatus", StreamFacts.status),
-            created=timestamp(summary.get("StreamCreationTimestamp")) or 0,
-        )
+        return stream_in(answer)
 
     def open_shards(self, stream_name: str) -> OpenShards:
-        # With a token no other parameter is allowed: API reference, ListShards.
-        request: dict[str, Any] = {
-            "StreamName": stream_name,
-            "ShardFilter": {"Type": "AT_LATEST"},
-        }
+        request: dict[str, Any] | None = open_shards_request(stream_name)
         shards: list[Shard] = []
-        at: float | None = None
-        while True:
+        dates: list[float] = []
+        while request is not None:
             answer = self._calls("kinesis", self._kinesis.list_shards, stream_name, **request)
-            at = answered_at(answer) if at is None else at
-            shards += [
-                Shard(each["ShardId"], each["HashKeyRange"]["StartingHashKey"])
-                for each in answer["Shards"]
-                if "EndingSequenceNumber" not in each["SequenceNumberRange"]
-            ]
-            if not answer.get("NextToken"):
-                return OpenShards(tuple(sorted(shards, key=lambda shard: shard.shard_id)), at)
-            request = {"NextToken": answer["NextToken"]}
+            dates.append(answered_at(answer))
+            found, request = open_shards_in(answer)
+            shards += found
+        # What the first page says was true when it was answered, and later pages may not be.
+        return OpenShards(tuple(sorted(shards, key=lambda shard: shard.shard_id)), dates[0])
 
     def put_probes(self, stream_name: str, records: Sequence[ProbeRecord]) -> Sequence[ProbeRecord]:
         answer = self._calls(
-            "kinesis",
-            self._kinesis.put_records,
-            stream_name,
-            StreamName=stream_name,
-            Records=[
-                {
-                    "Data": record.data,
-                    "PartitionKey": record.partition_key,
-                    "ExplicitHashKey": record.hash_key,
-                }
-                for record in records
-            ],
+            "kinesis", self._kinesis.put_records, stream_name, **put_request(stream_name, records)
         )
-        results = zip(records, answer["Records"], strict=True)
-        return [record for record, result in results if result.get("ErrorCode")]
+        return not_taken(records, answer)
 
     # -- metrics ---------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from click.core import ParameterSource
 from bootstrap.app import operations
 from bootstrap.core import signals
 from bootstrap.core import stack_outputs as stack_outputs
+from bootstrap.core.durations import timing_from
 from bootstrap.core.errors import (
     EXIT_BUG,
     EXIT_INTERRUPTED,
@@ -23,9 +24,9 @@ from bootstrap.core.errors import (
     BootstrapError,
     UsageError,
 )
+from bootstrap.core.signals import InterruptibleClock
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.core.suggestions import completed, template
-from bootstrap.core.timing import SystemClock, timing_from
 from bootstrap.journal.lease import this_machine
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -72,7 +73,7 @@ def common_options(function: F) -> F:
 
 
 def process() -> operations.Process:
-    return operations.Process(SystemClock(), this_machine(), timing_from(os.environ))
+    return operations.Process(InterruptibleClock(), this_machine(), timing_from(os.environ))
 
 
 def gateways(

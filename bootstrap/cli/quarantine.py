@@ -13,8 +13,8 @@ import click
 
 from bootstrap.app.quarantine_factory import QuarantineFactory
 from bootstrap.cli.options import chosen, common_options, guarded
+from bootstrap.core.durations import timing_from
 from bootstrap.core.errors import BlockedError, UsageError
-from bootstrap.core.timing import timing_from
 from bootstrap.quarantine import parks, view
 from bootstrap.quarantine.context import QuarantineContext
 from bootstrap.quarantine.redrive import RedriveOutcome

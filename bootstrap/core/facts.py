@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from replicator.canonical import digest
+from replicator.stream import Destination, Shard
 
 
 @dataclass(frozen=True)
@@ -123,17 +124,6 @@ class TableFacts:
 
 
 @dataclass(frozen=True)
-class Destination:
-    """A stream that a table's changes go to, or went to."""
-
-    stream_arn: str
-    status: str
-    """ENABLING, ACTIVE, UPDATING, DISABLING, DISABLED or ENABLE_FAILED."""
-    precision: str | None
-    detail: str = ""
-
-
-@dataclass(frozen=True)
 class Destinations:
     """All destinations of a table, and when AWS said so by its own clock."""
 
@@ -150,19 +140,6 @@ class Destinations:
             (each for each in self.all if each.stream_arn != stream_arn and each.status in busy),
             None,
         )
-
-
-@dataclass(frozen=True)
-class StreamFacts:
-    """What DescribeStreamSummary says."""
-
-    retention_hours: int
-    distribution: str = "USER_PARTITION_KEY"
-    """AUTO ignores partition keys and explicit hash keys; AWS says so of on-demand streams only."""
-    record_kib: int = 10_240
-    """The largest record that it takes."""
-    status: str = "ACTIVE"
-    created: float = 0
 
 
 @dataclass(frozen=True)
@@ -312,28 +289,11 @@ class EventSource:
 
 
 @dataclass(frozen=True)
-class Shard:
-    """An open shard and the first hash key that leads to it."""
-
-    shard_id: str
-    first_hash_key: str
-
-
-@dataclass(frozen=True)
 class OpenShards:
     """The shards that records can enter, and when AWS said so by its own clock."""
 
     shards: tuple[Shard, ...]
     at: float
-
-
-@dataclass(frozen=True)
-class ProbeRecord:
-    """A record for the stream. `partition_key` chooses the lane within a shard."""
-
-    hash_key: str
-    partition_key: str
-    data: bytes
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from bootstrap.core.durations import Timing
 from bootstrap.core.errors import UnavailableError
 from bootstrap.core.formatting import moment
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
-from bootstrap.core.timing import Clock, Timing
+from replicator.runtime import Clock
 
 SLICE_SECONDS = 5.0
 """The longest sleep between two calls of `Poller.keep_alive`."""

@@ -25,12 +25,12 @@ from bootstrap.core.facts import (
     LedgerSettings,
     Limits,
     OpenShards,
-    ProbeRecord,
-    StreamFacts,
     Surroundings,
     TableFacts,
     TtlStatus,
 )
+from replicator.probes import ProbeRecord
+from replicator.stream import StreamFacts
 from replicator.watchdog.probe_rounds import WatchdogState
 
 

@@ -1,11 +1,14 @@
-"""Ctrl-C and SIGTERM end a command, wherever they find it."""
+"""Ctrl-C and SIGTERM: both end a command at any point."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 import sys
+import time
 from types import FrameType
+
+from replicator.runtime import SystemClock
 
 _asked: int | None = None
 """The signal."""
@@ -34,6 +37,21 @@ def check() -> None:
 def by_hand() -> bool:
     """Whether somebody at the keyboard asked for it, and not another program."""
     return _asked in (None, signal.SIGINT)
+
+
+class InterruptibleClock(SystemClock):
+    """The machine's time for a process that an operator watches, and may interrupt.
+
+    It is never compared with AWS's time, which comes from AWS's answers.
+    """
+
+    def monotonic(self) -> float:
+        # Python's own clock does not count a laptop's sleep. A lease expires during it.
+        return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+    def sleep(self, seconds: float) -> None:
+        check()
+        super().sleep(seconds)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootstrap.core.errors import LeaseHeldError, LeaseLostError
-from bootstrap.core.timing import Clock
+from replicator.runtime import Clock
 
 if TYPE_CHECKING:
     from bootstrap.core.journal_rows import Row, Store

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bootstrap.core.durations import Timing
 from bootstrap.core.facts import (
     Backups,
     Destinations,
     EventSource,
     KeyFacts,
     Limits,
-    StreamFacts,
     Surroundings,
     TableFacts,
     TtlStatus,
 )
 from bootstrap.core.ports import SourceAccount, TargetAccount
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
-from bootstrap.core.timing import Timing
+from replicator.stream import StreamFacts
 
 DATAPOINTS = 1_400
 """CloudWatch answers 1,440 a call: a day of minutes, nearly."""

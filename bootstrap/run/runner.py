@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import ModuleType
 
+from bootstrap.core.durations import Timing
 from bootstrap.core.errors import (
     AccountError,
     BlockedError,
@@ -24,7 +25,6 @@ from bootstrap.core.outcome import Done, Outcome, Pending
 from bootstrap.core.poller import Poller
 from bootstrap.core.run_options import STOPS, Goal
 from bootstrap.core.state import REPLICAS, State
-from bootstrap.core.timing import Clock, Timing
 from bootstrap.journal import verification_records as verification
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
@@ -45,6 +45,7 @@ from bootstrap.run.steps import STEPS, abandon, catch_up, enable, ledger_ttl, pa
 from bootstrap.status import data_loss
 from bootstrap.status.inputs import StatusInputs
 from bootstrap.status.snapshot import StatusSnapshot, build_snapshot
+from replicator.runtime import Clock
 
 OTHER_COURSES: Mapping[Goal, Sequence[ModuleType]] = {
     Goal.PAUSE: (pause,),

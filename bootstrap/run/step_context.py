@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from bootstrap.core.durations import Timing
 from bootstrap.core.ports import Ledger, Snapshots, SourceAccount, TargetAccount
 from bootstrap.core.run_options import RunOptions
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
-from bootstrap.core.timing import Clock, Timing
 from bootstrap.journal.journal import Journal
+from replicator.runtime import Clock
 
 
 @dataclass

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from bootstrap.core.durations import EXPORT_FUZZ
 from bootstrap.core.formatting import instant
-from bootstrap.core.timing import EXPORT_FUZZ
 from bootstrap.journal.records import CaughtUp, Exported, Skipped
 from bootstrap.status.inputs import StatusInputs
 from bootstrap.status.next_command import BACKFILL, STATUS

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
+from bootstrap.core.durations import EXPORT_FUZZ
 from bootstrap.core.formatting import instant
 from bootstrap.core.journal_rows import StepRecord
-from bootstrap.core.timing import EXPORT_FUZZ
 from bootstrap.journal.records import Exported, Imported, Interrupted, Overran, Skipped
 from bootstrap.journal.verification_records import Verified
 from replicator.watchdog.detectors import Outage

@@ -11,7 +11,8 @@ from bootstrap.status.metrics import YOUNG
 from bootstrap.status.progress_bar import bar
 from bootstrap.status.render import measured_text, sentence
 from bootstrap.status.snapshot import StatusSnapshot
-from replicator.watchdog.detectors import BUFFER, Level, Stream
+from replicator.stream import StreamFacts
+from replicator.watchdog.detectors import BUFFER, Level
 
 Rows = Sequence[tuple[str, str]]
 BAR = "bar"
@@ -127,7 +128,7 @@ def _buffer(shown: StatusSnapshot) -> str:
     if shown.readings is None:
         return ""
     stream = shown.readings.stream
-    if not isinstance(stream, Stream):
+    if not isinstance(stream, StreamFacts):
         return "could not be read"
     used, kept = shown.gauge(BUFFER.metric), shown.retention
     text = f"keeps changes for {duration(3600 * stream.retention_hours)}"

@@ -10,12 +10,13 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from bootstrap.core.durations import Timing
 from bootstrap.core.formatting import duration, moment, number, size
 from bootstrap.core.state import State
-from bootstrap.core.timing import Clock, Timing
 from bootstrap.status.json_members import as_json
 from bootstrap.status.progress_bar import bar, remaining
 from bootstrap.status.snapshot import StatusSnapshot
+from replicator.runtime import Clock
 
 
 class Screen(Protocol):

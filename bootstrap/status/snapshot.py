@@ -24,7 +24,8 @@ from bootstrap.status.backfill_suggestion import Gap, find_gap
 from bootstrap.status.inputs import StatusInputs
 from bootstrap.status.metrics import Retention, retention
 from bootstrap.status.next_command import collect_warnings, next_command
-from replicator.watchdog.detectors import Finding, Level, Probed, Readings, Stream
+from replicator.stream import StreamFacts
+from replicator.watchdog.detectors import Finding, Level, Probed, Readings
 from replicator.watchdog.probe_rounds import WatchdogState
 
 
@@ -113,7 +114,7 @@ class StatusSnapshot:
     def retention(self) -> Retention | None:
         """Size and cost of the stream's retention; None where unknown."""
         stream = self.readings.stream if self.readings else None
-        if not isinstance(stream, Stream) or self.usage.stream_bytes is None:
+        if not isinstance(stream, StreamFacts) or self.usage.stream_bytes is None:
             return None
         age = self.at - stream.created
         return retention(stream.retention_hours, age, self.usage.stream_bytes)

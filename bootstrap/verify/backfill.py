@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
+from bootstrap.core.durations import Timing
 from bootstrap.core.errors import AccountError, BlockedError, Side, UnavailableError, UsageError
 from bootstrap.core.facts import ExportFacts, ExportSpec
 from bootstrap.core.formatting import duration, moment
@@ -23,7 +24,6 @@ from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.poller import Poller
 from bootstrap.core.ports import ExportService
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
-from bootstrap.core.timing import Timing
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
 from bootstrap.run.runner import new_run_id

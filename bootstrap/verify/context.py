@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from bootstrap.core.durations import Timing
 from bootstrap.core.journal_rows import Store
 from bootstrap.core.objects import ObjectReaderFactory
 from bootstrap.core.ports import ExportService, ItemReader
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
-from bootstrap.core.timing import Clock, Timing
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
 from bootstrap.run.step_context import StepContext
 from bootstrap.verify.judge.report import LedgerEntries
 from bootstrap.verify.repair import Repairer
+from replicator.runtime import Clock
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from bootstrap.core.durations import Timing
 from bootstrap.core.errors import AccountError, BlockedError, Side
 from bootstrap.core.facts import Backups, ExportSpec
 from bootstrap.core.formatting import moment
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.ports import ExportService
-from bootstrap.core.timing import Timing
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.records import CaughtUp, Exported, Probing
 from bootstrap.journal.verification_records import Proof, SourceTaken, Taken, TargetTaken

@@ -15,13 +15,21 @@ from typing import Any
 from replicator import aws
 from replicator.aws import Failure
 from replicator.change import Probe
-from replicator.probes import probe_key
+from replicator.probes import PROBES_PER_PUT, ProbeRecord, not_taken, probe_key, put_request
 from replicator.settings import SETTINGS_KEY
-from replicator.watchdog.detectors import Destination, Intent, Stream
-from replicator.watchdog.probe_rounds import ProbeRecord, ProbeRound, Shard, WatchdogState
+from replicator.stream import (
+    Destination,
+    Shard,
+    StreamFacts,
+    destinations_in,
+    open_shards_in,
+    open_shards_request,
+    stream_in,
+)
+from replicator.watchdog.detectors import Intent
+from replicator.watchdog.probe_rounds import ProbeRound, WatchdogState
 
 BOOK_KEY = b"watchdog"
-PROBES_PER_PUT = 500
 KEYS_PER_READ = 100
 PUT_ATTEMPTS = 4
 PAGES_COUNTED = 10
@@ -93,30 +101,16 @@ class SourceSide:
             if str(error) in _NO_TABLE:
                 return []  # no table, no destination
             raise
-        return [
-            Destination(
-                stream_arn=each["StreamArn"],
-                status=each["DestinationStatus"],
-                precision=each.get("ApproximateCreationDateTimePrecision"),
-            )
-            for each in answer["KinesisDataStreamDestinations"]
-        ]
+        return destinations_in(answer)
 
-    def stream(self) -> Stream | None:
+    def stream(self) -> StreamFacts | None:
         method = self._client("kinesis").describe_stream_summary
         try:
-            found = ask(method, StreamName=self._stream)["StreamDescriptionSummary"]
+            return stream_in(ask(method, StreamName=self._stream))
         except UnreadableError as error:
             if str(error) == "ResourceNotFoundException":
                 return None
             raise
-        return Stream(
-            status=found["StreamStatus"],
-            retention_hours=int(found["RetentionPeriodHours"]),
-            record_kib=int(found.get("MaxRecordSizeInKiB", 1024)),
-            distribution=found.get("RecordDistributionStrategy", "USER_PARTITION_KEY"),
-            created=found["StreamCreationTimestamp"].timestamp(),
-        )
 
     def skipped(self, since: float, now: float) -> int:
         """Records that DynamoDB gave up on. `since` 0: nobody knows yet from when on they count."""
@@ -150,49 +144,23 @@ class SourceSide:
         return [float(each[statistic]) for each in answer["Datapoints"]]
 
     def open_shards(self) -> list[Shard]:
-        # With a token no other parameter is allowed: API reference, ListShards.
-        request: dict[str, Any] = {
-            "StreamName": self._stream,
-            "ShardFilter": {"Type": "AT_LATEST"},
-        }
+        request: dict[str, Any] | None = open_shards_request(self._stream)
         shards: list[Shard] = []
-        while True:
-            answer = ask(self._client("kinesis").list_shards, **request)
-            shards += [
-                Shard(each["ShardId"], each["HashKeyRange"]["StartingHashKey"])
-                for each in answer["Shards"]
-                if "EndingSequenceNumber" not in each["SequenceNumberRange"]
-            ]
-            if not answer.get("NextToken"):
-                return shards
-            request = {"NextToken": answer["NextToken"]}
+        while request is not None:
+            found, request = open_shards_in(ask(self._client("kinesis").list_shards, **request))
+            shards += found
+        return shards
 
     def put_probes(self, records: Sequence[ProbeRecord]) -> None:
         for start in range(0, len(records), PROBES_PER_PUT):
-            left = records[start : start + PROBES_PER_PUT]
+            left = list(records[start : start + PROBES_PER_PUT])
             for _ in range(PUT_ATTEMPTS):
-                left = self._put(left)
+                method = self._client("kinesis").put_records
+                left = not_taken(left, ask(method, **put_request(self._stream, left)))
                 if not left:
                     break
             else:
                 raise UnreadableError("ProbesNotTaken")
-
-    def _put(self, records: Sequence[ProbeRecord]) -> list[ProbeRecord]:
-        """Returns those that Kinesis did not take."""
-        answer = ask(
-            self._client("kinesis").put_records,
-            StreamName=self._stream,
-            Records=[
-                {
-                    "Data": each.data,
-                    "PartitionKey": each.partition_key,
-                    "ExplicitHashKey": each.hash_key,
-                }
-                for each in records
-            ],
-        )
-        results = zip(records, answer["Records"], strict=True)
-        return [record for record, result in results if result.get("ErrorCode")]
 
 
 class TargetSide:

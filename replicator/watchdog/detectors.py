@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from replicator import names
+from replicator.stream import Destination, StreamFacts
 
 HOUR = 3600.0
 
@@ -177,15 +178,6 @@ class Intent:
 
 
 @dataclass(frozen=True)
-class Destination:
-    """One stream that the table's changes go to, or went to."""
-
-    stream_arn: str
-    status: str
-    precision: str | None
-
-
-@dataclass(frozen=True)
 class Outage:
     """The table's changes did not go to this stack's stream, as the watchdog saw it. Epoch seconds.
 
@@ -196,18 +188,6 @@ class Outage:
     """Everything made before this had been put into the stream."""
     end: float | None = None
     """When it was first seen on again; None: it has not been."""
-
-
-@dataclass(frozen=True)
-class Stream:
-    """What DescribeStreamSummary says."""
-
-    status: str
-    retention_hours: int
-    record_kib: int
-    distribution: str
-    """AUTO ignores partition keys and explicit hash keys."""
-    created: float
 
 
 @dataclass(frozen=True)
@@ -256,7 +236,7 @@ class Readings:
     mapping: str | Unread | None
     """Its state; None: it is gone."""
     destinations: Sequence[Destination] | Unread
-    stream: Stream | Unread | None
+    stream: StreamFacts | Unread | None
     source: Identity | Unread
     target: Identity | Unread
     quarantine: int | Unread
@@ -403,7 +383,7 @@ def _count(detector: Detector, count: int | Unread) -> Finding:
     return Finding(detector, detector.level if count else Level.FINE, float(count), str(count))
 
 
-def _stream(stream: Stream | Unread | None, expected: Expected) -> Finding:
+def _stream(stream: StreamFacts | Unread | None, expected: Expected) -> Finding:
     if isinstance(stream, Unread):
         return _blind(STREAM, stream)
     if stream is None:
@@ -451,7 +431,7 @@ def _buffer(readings: Readings, expected: Expected) -> Finding:
     return Finding(BUFFER, level, share, detail)
 
 
-def oldest(intent: Intent | Unread, probed: Probed, stream: Stream) -> float:
+def oldest(intent: Intent | Unread, probed: Probed, stream: StreamFacts) -> float:
     """Since when changes may wait: what is older has been applied, or is in the snapshot."""
     # Everything put before a probe that is through is through.
     since = probed.through if probed.through is not None else stream.created

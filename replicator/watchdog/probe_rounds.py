@@ -7,52 +7,15 @@ is through. A round that is through in every lane proves it of every older round
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from replicator.watchdog.detectors import Outage
 
-LANES_PROBED = 128
-"""Partition keys per shard when a shard is read in parallel. Lambda deals partition keys out to up
-to ten lanes; 128 random ones leave one of ten lanes out with a probability of 10 × 0.9^128 ≈ 10⁻⁵.
-"""
 MOST_WAITING = 6
 """Rounds that are waited for. When there are more, the newest gives way: the oldest measure how far
 behind the consumer is, and the latest tells when it has caught up."""
-
-
-@dataclass(frozen=True)
-class Shard:
-    """An open shard and the first hash key that leads to it."""
-
-    shard_id: str
-    first_hash_key: str
-
-
-@dataclass(frozen=True)
-class ProbeRecord:
-    """A record for the stream: the hash key chooses the shard, the partition key the lane."""
-
-    hash_key: str
-    partition_key: str
-    data: bytes
-
-
-def probe_records(
-    probe: str, source_table: str, shards: Sequence[Shard], factor: int
-) -> list[ProbeRecord]:
-    """One record per shard, or 128 where a shard has several lanes that cannot be addressed."""
-    per_shard = LANES_PROBED if factor > 1 else 1
-    places = [(shard, lane) for shard in shards for lane in range(per_shard)]
-    return [
-        ProbeRecord(
-            hash_key=shard.first_hash_key,
-            partition_key=f"probe-{probe}-{lane}",
-            data=json.dumps({"probe": probe, "tableName": source_table, "n": n}).encode(),
-        )
-        for n, (shard, lane) in enumerate(places)
-    ]
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from replicator import names
+from replicator.probes import probe_records
 from replicator.runtime import Clock, SystemClock
 from replicator.settings import ConfigurationError
+from replicator.stream import Destination, StreamFacts
 from replicator.watchdog import detectors
 from replicator.watchdog.aws_readings import (
     LedgerRows,
@@ -27,7 +29,6 @@ from replicator.watchdog.aws_readings import (
     count_objects,
 )
 from replicator.watchdog.detectors import (
-    Destination,
     Expected,
     Finding,
     Identity,
@@ -35,10 +36,9 @@ from replicator.watchdog.detectors import (
     Level,
     Probed,
     Readings,
-    Stream,
     Unread,
 )
-from replicator.watchdog.probe_rounds import ProbeRound, WatchdogState, probe_records
+from replicator.watchdog.probe_rounds import ProbeRound, WatchdogState
 from replicator.watchdog.source_session import MakeClient, Observer
 
 T = TypeVar("T")
@@ -243,7 +243,7 @@ class _Look:
         book: WatchdogState | Unread,
         intent: Intent | Unread,
         mapping: str | Unread | None,
-        stream: Stream | Unread | None,
+        stream: StreamFacts | Unread | None,
         source_id: str | Unread | None,
         target_id: str | Unread | None,
     ) -> tuple[Identity | Unread, Identity | Unread, Probed | Unread]:
@@ -269,12 +269,12 @@ class _Look:
         )
 
     def _with_age(
-        self, book: WatchdogState, intent: Intent | Unread, stream: Stream | Unread | None
+        self, book: WatchdogState, intent: Intent | Unread, stream: StreamFacts | Unread | None
     ) -> WatchdogState:
         """That the stream forgot what waited shows nowhere but here once the consumer has caught
         up with the rest. Before there is a snapshot nothing waits that it will not hold.
         """
-        if not isinstance(stream, Stream) or not isinstance(intent, Intent):
+        if not isinstance(stream, StreamFacts) or not isinstance(intent, Intent):
             return book
         if intent.counted_from is None:
             return book

@@ -13,7 +13,7 @@ import click
 
 from bootstrap.cli import verify as verify_commands
 from bootstrap.cli.main import main
-from bootstrap.core import errors, timing
+from bootstrap.core import durations, errors
 from bootstrap.core.run_options import TtlPolicy
 from bootstrap.core.state import State
 from replicator.consumer.metrics import EmfEmitter, InvocationStats
@@ -82,9 +82,9 @@ def exit_codes() -> list[str]:
 def environment() -> list[str]:
     """Variables that the operator's tool reads itself."""
     asked: Read = set()
-    timing.timing_from(Watched({}, asked))
+    durations.timing_from(Watched({}, asked))
     with contextlib.suppress(errors.UsageError):
-        timing.timing_from(Watched(dict.fromkeys(asked, "0.5"), asked))
+        durations.timing_from(Watched(dict.fromkeys(asked, "0.5"), asked))
     return list(asked)
 
 

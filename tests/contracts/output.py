@@ -14,13 +14,14 @@ from bootstrap.aws.calls import Calls
 from bootstrap.aws.ledger import AwsLedger
 from bootstrap.cli import explain as explain_commands
 from bootstrap.cli import quarantine as quarantine_commands
-from bootstrap.core import errors, timing
+from bootstrap.core import durations, errors
 from bootstrap.core.facts import Lag, Usage
 from bootstrap.plan.price_list import PriceList
 from bootstrap.status.render import screen
 from bootstrap.status.snapshot import StatusSnapshot
 from bootstrap.status.status import StatusContext, read_status
 from replicator.consumer.outcome import Reason
+from replicator.stream import Destination, StreamFacts
 from replicator.watchdog import detectors
 from tests.contracts.shape import shape
 from tests.contracts.worlds import printed, run, verified, worlds
@@ -44,8 +45,8 @@ class _Looks:
         healthy: dict[str, Any] = {
             "intent": detectors.Intent(replicating=True),
             "mapping": "Enabled",
-            "destinations": [detectors.Destination(STREAM_ARN, "ACTIVE", "MICROSECOND")],
-            "stream": detectors.Stream("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", at - 9_000),
+            "destinations": [Destination(STREAM_ARN, "ACTIVE", "MICROSECOND")],
+            "stream": StreamFacts("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", at - 9_000),
             "source": detectors.Identity("source-1", "source-1"),
             "target": detectors.Identity("target-1", "target-1"),
             "quarantine": 0,
@@ -89,7 +90,7 @@ class _Accounts:
 def _process(world: World) -> tuple[operations.Process, io.StringIO]:
     out = io.StringIO()
     machine = Process(world, pid=99).machine
-    return operations.Process(world.clock, machine, timing.Timing(), out, out), out
+    return operations.Process(world.clock, machine, durations.Timing(), out, out), out
 
 
 def status_json() -> list[str]:
@@ -112,7 +113,7 @@ def run_json() -> list[str]:
     """Members of a line of `run --json`."""
     out = io.StringIO()
     for world in worlds().values():
-        lines = screen(out, world.clock, timing.Timing(), several=False, as_lines=True)
+        lines = screen(out, world.clock, durations.Timing(), several=False, as_lines=True)
         lines.finish([_snapshot(world)])
         lines.close()
     return shape(*map(json.loads, out.getvalue().splitlines()))

@@ -16,9 +16,9 @@ from bootstrap.aws.calls import Calls
 from bootstrap.aws.ledger import AwsLedger
 from bootstrap.cli import quarantine as quarantine_commands
 from bootstrap.core import errors
-from replicator import settings
+from replicator import probes, settings
 from replicator.consumer.outcome import Reason
-from replicator.watchdog import probe_rounds
+from replicator.stream import Shard
 from replicator.watchdog.aws_readings import LedgerRows
 from tests.contracts.program import deployed
 from tests.contracts.shape import Read, Watched, shape
@@ -156,9 +156,7 @@ def probe_records() -> list[str]:
     process.until(lambda: bool(world.probes))
     put: dict[str, list[Any]] = {
         "run": [record for record, _ in world.probes],
-        "watchdog": probe_rounds.probe_records(
-            "0123", "orders", [probe_rounds.Shard("shard", "0")], 1
-        ),
+        "watchdog": probes.probe_records("0123", "orders", [Shard("shard", "0")], 1),
     }
     return [line for who, records in put.items() for each in records for line in _probe(who, each)]
 

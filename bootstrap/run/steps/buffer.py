@@ -10,12 +10,13 @@ import contextlib
 import math
 
 from bootstrap.core.errors import AccountError, BlockedError, Side
-from bootstrap.core.facts import Destination, Destinations
+from bootstrap.core.facts import Destinations
 from bootstrap.core.formatting import moment
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.state import State
 from bootstrap.journal.records import Buffered, Exported, Interrupted
 from bootstrap.run.step_context import StepContext
+from replicator.stream import Destination
 
 name = "buffer"
 state = State.BUFFERING

@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Sequence
 
 from bootstrap.core.errors import Side, UnavailableError
-from bootstrap.core.facts import Measure, ProbeRecord
+from bootstrap.core.facts import Measure
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending, probe_progress
 from bootstrap.core.state import State
 from bootstrap.journal.records import (
@@ -28,9 +28,8 @@ from bootstrap.journal.records import (
     Probing,
     Skipped,
 )
-from bootstrap.run.probes import records
 from bootstrap.run.step_context import StepContext
-from replicator.probes import ROW_KEPT_SECONDS
+from replicator.probes import ROW_KEPT_SECONDS, ProbeRecord, probe_records
 from replicator.watchdog.aws_readings import counted
 
 name = "catch-up"
@@ -122,7 +121,7 @@ def _put_round(context: StepContext) -> Outcome:
     memory, table, source = context.memory, context.table, context.source
     before = source.open_shards(table.stream_name)
     probe = uuid.uuid4().hex
-    batch = records(probe, table.source_table, before.shards, table.parallelization_factor)
+    batch = probe_records(probe, table.source_table, before.shards, table.parallelization_factor)
     context.journal.put(Probing(probe, len(batch), before.at), f"putting {len(batch)} probes")
     for start in range(0, len(batch), PROBES_PER_CALL):
         _put(context, batch[start : start + PROBES_PER_CALL])

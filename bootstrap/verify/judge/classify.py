@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from bootstrap.core.timing import EXPORT_FUZZ
+from bootstrap.core.durations import EXPORT_FUZZ
 from bootstrap.verify.compare.partitions import Difference
 from replicator.change import MICROSECOND, Entry, Version
 

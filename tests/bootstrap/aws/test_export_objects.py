@@ -15,10 +15,10 @@ from moto import mock_aws
 from bootstrap.aws import export_objects
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.export_objects import ATTEMPTS, S3Objects, S3Opener
+from bootstrap.core.durations import Timing
 from bootstrap.core.errors import AccountError, Side, UnavailableError
 from bootstrap.core.objects import MissingObjectError
 from bootstrap.core.stack_outputs import AccountOutputs
-from bootstrap.core.timing import Timing
 
 BUCKET, KEY = "snapshots", "orders/AWSDynamoDB/1/data/a.json.gz"
 BODY = random.Random(1).randbytes(50_000)

@@ -17,8 +17,9 @@ from bootstrap.aws.snapshots import AwsSnapshots
 from bootstrap.aws.source import AwsSource
 from bootstrap.aws.target import AwsTarget
 from bootstrap.core.errors import AccessDeniedError, AccountError, Side, UnavailableError
-from bootstrap.core.facts import ExportRequest, ExportSpec, ImportRequest, ProbeRecord, TableFacts
+from bootstrap.core.facts import ExportRequest, ExportSpec, ImportRequest, TableFacts
 from bootstrap.plan.plan import creation_parameters
+from replicator.probes import ProbeRecord
 from tests.support.bootstrap.world import SOURCE_ARN
 from tests.support.fakes.clock import VirtualClock
 from tests.support.fakes.dynamodb import check_shape

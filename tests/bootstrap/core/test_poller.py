@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from bootstrap.core.durations import Timing
 from bootstrap.core.errors import Side, UnavailableError
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.poller import SLICE_SECONDS, Poller
-from bootstrap.core.timing import Timing
 from tests.support.fakes.clock import VirtualClock
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from bootstrap.cli.options import guarded
 from bootstrap.core import signals
-from bootstrap.core.timing import SystemClock
+from bootstrap.core.signals import InterruptibleClock
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +38,7 @@ def test_an_interruption_that_a_finalizer_swallows_ends_the_next_wait(
     del something  # the signal's exception is raised in the finalizer, where nobody sees it
     gc.collect()
     with pytest.raises(KeyboardInterrupt):
-        SystemClock().sleep(0)
+        InterruptibleClock().sleep(0)
     assert capsys.readouterr().err == ""
 
 
@@ -61,11 +61,14 @@ def test_how_to_go_on_is_said_to_whoever_sits_at_the_keyboard(
 
 
 def test_without_an_interruption_a_wait_only_waits() -> None:
-    SystemClock().sleep(0)
+    clock = InterruptibleClock()
+    before = clock.monotonic()
+    clock.sleep(0.01)
+    assert clock.monotonic() - before >= 0.01
 
 
 def test_an_interruption_of_an_earlier_command_does_not_end_this_one() -> None:
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
     signals.listen()
-    SystemClock().sleep(0)
+    InterruptibleClock().sleep(0)

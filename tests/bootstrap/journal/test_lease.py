@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from bootstrap.core.durations import Timing
 from bootstrap.core.errors import LeaseHeldError, LeaseLostError, Side, UnavailableError
 from bootstrap.core.state import State
-from bootstrap.core.timing import Timing
 from bootstrap.journal.lease import LEASE_SECONDS, this_machine
 from bootstrap.run.runner import drive
 from bootstrap.status.snapshot import StatusSnapshot

@@ -12,10 +12,10 @@ from botocore.exceptions import ClientError
 
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.keys import KeyReader
+from bootstrap.core.durations import Timing
 from bootstrap.core.errors import BlockedError, Side, UnavailableError
 from bootstrap.core.facts import KeyFacts
 from bootstrap.core.stack_outputs import parse
-from bootstrap.core.timing import Timing
 from bootstrap.plan import plan
 from bootstrap.plan.inspection import observe
 from bootstrap.plan.key_policies import allows

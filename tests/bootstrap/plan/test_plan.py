@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
+from bootstrap.core.durations import Timing
 from bootstrap.core.errors import UsageError
-from bootstrap.core.facts import Destination, KeyFacts, Surroundings, TableFacts, TtlStatus
+from bootstrap.core.facts import KeyFacts, Surroundings, TableFacts, TtlStatus
 from bootstrap.core.run_options import TtlPolicy
 from bootstrap.core.stack_outputs import TableOutputs
-from bootstrap.core.timing import Timing
 from bootstrap.journal.records import Wanted
 from bootstrap.plan import plan, price_list, render, stack_file
 from bootstrap.plan.inspection import Inspection, ObservedKeys, observe
 from bootstrap.plan.settings_diff import When, settings, wanted
+from replicator.stream import Destination
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
 from tests.support.bootstrap.killed_process import replicated
 from tests.support.bootstrap.world import STREAM_ARN, World, outputs

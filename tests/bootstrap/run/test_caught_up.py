@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
-from bootstrap.core.facts import OpenShards, ProbeRecord, Shard
+from bootstrap.core.facts import OpenShards
 from bootstrap.core.state import State
 from bootstrap.journal.records import CaughtUp
-from bootstrap.run.probes import LANES_PROBED, records
+from replicator.probes import LANES_PROBED, ProbeRecord, probe_records
+from replicator.stream import Shard
 from tests.support.bootstrap.killed_process import Process
 from tests.support.bootstrap.world import World, outputs
 
@@ -154,7 +155,7 @@ def test_a_reshard_while_probes_are_put_starts_another_round() -> None:
 
 def test_each_open_shard_gets_one_probe_by_its_first_hash_key() -> None:
     shards = OpenShards((Shard("a", "0"), Shard("b", "99")), 0).shards
-    batch = records("id", "orders", shards, factor=1)
+    batch = probe_records("id", "orders", shards, factor=1)
     assert [record.hash_key for record in batch] == ["0", "99"]
     assert [json.loads(record.data) for record in batch] == [
         {"probe": "id", "tableName": "orders", "n": 0},
@@ -163,7 +164,7 @@ def test_each_open_shard_gets_one_probe_by_its_first_hash_key() -> None:
 
 
 def test_shards_that_are_read_in_parallel_get_many_partition_keys_each() -> None:
-    batch = records("id", "orders", [Shard("a", "0"), Shard("b", "99")], factor=2)
+    batch = probe_records("id", "orders", [Shard("a", "0"), Shard("b", "99")], factor=2)
     in_a = {record.partition_key for record in batch if record.hash_key == "0"}
     assert len(batch) == 2 * LANES_PROBED
     assert len(in_a) == LANES_PROBED

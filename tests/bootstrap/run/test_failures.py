@@ -15,8 +15,9 @@ from bootstrap.core.errors import (
     Side,
     UnavailableError,
 )
-from bootstrap.core.facts import Destination, TableFacts
+from bootstrap.core.facts import TableFacts
 from bootstrap.core.state import State
+from replicator.stream import Destination
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.world import STREAM_ARN, World
 

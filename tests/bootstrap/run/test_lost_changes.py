@@ -9,12 +9,12 @@ import pytest
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.ledger import AwsLedger
 from bootstrap.core.errors import AccountError, Side
-from bootstrap.core.facts import Destination
 from bootstrap.core.state import State
 from bootstrap.journal.records import CaughtUp, Exported, Interrupted, Skipped
 from bootstrap.status.backfill_suggestion import Gap
 from bootstrap.status.json_members import as_json
 from bootstrap.status.snapshot import StatusSnapshot
+from replicator.stream import Destination
 from replicator.watchdog.aws_readings import BOOK_KEY
 from replicator.watchdog.detectors import Outage
 from replicator.watchdog.probe_rounds import WatchdogState

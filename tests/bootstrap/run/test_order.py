@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from bootstrap.core.errors import AccountError, BlockedError
-from bootstrap.core.facts import Destination, ExportRequest
+from bootstrap.core.facts import ExportRequest
 from bootstrap.core.state import State
 from bootstrap.journal.records import Interrupted
 from bootstrap.run.steps import enable
+from replicator.stream import Destination
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.world import STREAM_ARN, World
 

@@ -10,10 +10,10 @@ from dateutil.tz import tzlocal
 
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.sessions import Session
+from bootstrap.core.durations import Timing
 from bootstrap.core.errors import AccountError, BootstrapError, Side, UnavailableError
 from bootstrap.core.stack_outputs import AccountOutputs
 from bootstrap.core.state import State
-from bootstrap.core.timing import Timing
 from bootstrap.plan.inspection import observe
 from bootstrap.status.json_members import as_json
 from tests.bootstrap.run.test_killed import calls_of_a_run, check, finish, quick

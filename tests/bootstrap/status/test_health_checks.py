@@ -16,18 +16,9 @@ from bootstrap.status.health_checks import expected_settings
 from bootstrap.status.json_members import as_json
 from bootstrap.status.page import page
 from bootstrap.status.snapshot import StatusSnapshot
+from replicator.stream import Destination, StreamFacts
 from replicator.watchdog.aws_readings import UnreadableError
-from replicator.watchdog.detectors import (
-    ALL,
-    Destination,
-    Identity,
-    Level,
-    Outage,
-    Probed,
-    Stream,
-    Unread,
-    judge,
-)
+from replicator.watchdog.detectors import ALL, Identity, Level, Outage, Probed, Unread, judge
 from replicator.watchdog.probe_rounds import WatchdogState
 from tests.infra.least_privilege import dry_run_policies
 from tests.support.bootstrap.killed_process import Process, replicated
@@ -62,7 +53,7 @@ def test_the_thresholds_of_the_stack_file_are_those_that_status_judges_by(tmp_pa
     alarms = {"retentionUsedPercent": 50, "probeAgeMinutes": 60, "unreplicatedWarningHours": 3}
     deployed = dry_run_policies.declare({**CONFIG, "alarms": {"thresholds": alarms}}, tmp_path)
     (table,) = parse(json.dumps(deployed.outputs), "test").tables
-    half = Stream("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", NOW - 0.4 * 8760 * 3600)
+    half = StreamFacts("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", NOW - 0.4 * 8760 * 3600)
     late = {"probed": Probed(None, NOW - 3000, None), "unreplicated": 7200.0, "stream": half}
     by_default = {"BufferUsed", "ProbeAge", "UnreplicatedAge"}
     for limits, warned in ((table.limits, set()), (AlarmLimits(), by_default)):
@@ -86,7 +77,7 @@ LOSSES: list[tuple[dict[str, Any], str]] = [
     ({"destinations": []}, "DestinationActive: none"),
     ({"source": Identity("source-2", "source-1")}, "SourceTableChanged: source-2"),
     ({"target": Identity(None, "target-1")}, "TargetTableChanged: no such table"),
-    ({"stream": Stream("ACTIVE", 24, 10_240, "AUTO", 0)}, "StreamHealthy: keeps 24 h"),
+    ({"stream": StreamFacts("ACTIVE", 24, 10_240, "AUTO", 0)}, "StreamHealthy: keeps 24 h"),
     ({"mapping": "Disabled"}, "MappingAsIntended: Disabled"),
     ({"unreplicated": 7_200.0}, "UnreplicatedAge: 7200 s"),
     ({"quarantine": Unread("AccessDenied")}, "could not be read: AccessDenied"),

@@ -17,7 +17,8 @@ from bootstrap.status.json_members import as_json
 from bootstrap.status.metrics import Retention, retention
 from bootstrap.status.page import page
 from bootstrap.status.snapshot import StatusSnapshot
-from replicator.watchdog.detectors import Probed, Stream, Unread
+from replicator.stream import StreamFacts
+from replicator.watchdog.detectors import Probed, Unread
 from tests.support.bootstrap.killed_process import replicated
 from tests.support.bootstrap.status import FixedHealth, look
 from tests.support.bootstrap.world import World
@@ -107,7 +108,7 @@ def replica() -> World:
 
 def shown(world: World, found: Usage, **readings: Any) -> StatusSnapshot:
     at = look(world, FixedHealth()).at
-    two_days = Stream("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", at - 2 * DAY)
+    two_days = StreamFacts("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", at - 2 * DAY)
     readings = {"stream": two_days, **readings}
     return dataclasses.replace(look(world, FixedHealth(**readings)), usage=found)
 
@@ -134,7 +135,7 @@ def test_status_says_what_is_not_known_of_lag_and_retention(replica: World) -> N
         in text
     )
     assert "its cost is unknown: CloudWatch has no IncomingBytes" in text
-    young = Stream(
+    young = StreamFacts(
         "ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", look(replica, FixedHealth()).at - 60
     )
     assert "shown once the stream is 15 min old" in page(shown(replica, MEASURED, stream=young))
@@ -160,5 +161,5 @@ def test_the_metrics_are_asked_as_of_awss_time_and_only_of_a_run(replica: World)
 
 def test_an_old_stream_costs_by_what_it_has_kept(replica: World) -> None:
     at = look(replica, FixedHealth()).at
-    stream = Stream("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", at - 7 * DAY)
+    stream = StreamFacts("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", at - 7 * DAY)
     assert "$6.00 a month now" in page(shown(replica, MEASURED, stream=stream))

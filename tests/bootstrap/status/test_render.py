@@ -8,11 +8,11 @@ import json
 
 from rich.console import Console
 
+from bootstrap.core.durations import Timing
 from bootstrap.core.facts import Measure
 from bootstrap.core.formatting import duration, moment, size
 from bootstrap.core.journal_rows import Row, WaitReason
 from bootstrap.core.state import State
-from bootstrap.core.timing import Timing
 from bootstrap.status.inputs import StatusInputs
 from bootstrap.status.page import page
 from bootstrap.status.render import JsonLines, Lines, Terminal, block, screen, sentence

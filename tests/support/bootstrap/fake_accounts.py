@@ -20,12 +20,12 @@ from bootstrap.core.facts import (
     KeyFacts,
     Limits,
     OpenShards,
-    ProbeRecord,
-    StreamFacts,
     Surroundings,
     TableFacts,
     TtlStatus,
 )
+from replicator.probes import ProbeRecord
+from replicator.stream import StreamFacts
 from tests.support.bootstrap.world import LEDGER, TOKEN_SECONDS, World
 
 
@@ -52,7 +52,9 @@ class FakeSource:
 
     def stream(self, stream_name: str) -> StreamFacts:
         with self._call("stream") as world:
-            return StreamFacts(world.retention_hours, world.distribution, world.record_kib)
+            return StreamFacts(
+                "ACTIVE", world.retention_hours, world.record_kib, world.distribution, 0
+            )
 
     def backups(self, table: str) -> Backups:
         with self._call("source_backups") as world:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.journal_table import AwsJournal
 from bootstrap.aws.ledger import AwsLedger
+from bootstrap.core.durations import Timing
 from bootstrap.core.errors import BootstrapError, Side
 from bootstrap.core.outcome import Done
 from bootstrap.core.run_options import RunOptions
 from bootstrap.core.stack_outputs import Outputs
-from bootstrap.core.timing import Timing
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Holder, Lease, Machine
 from bootstrap.journal.verification_records import Verified, row_name

@@ -12,14 +12,8 @@ from bootstrap.journal.verification_records import Verified
 from bootstrap.status.health_checks import HealthReader
 from bootstrap.status.snapshot import StatusSnapshot
 from bootstrap.status.status import StatusContext, read_status
-from replicator.watchdog.detectors import (
-    Destination,
-    Identity,
-    Intent,
-    Probed,
-    Readings,
-    Stream,
-)
+from replicator.stream import Destination, StreamFacts
+from replicator.watchdog.detectors import Identity, Intent, Probed, Readings
 from replicator.watchdog.probe_rounds import WatchdogState
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
 from tests.support.bootstrap.killed_process import Process, journal_verified
@@ -52,7 +46,7 @@ def healthy(at: float = NOW, **changes: Any) -> Readings:
         "intent": Intent(replicating=True),
         "mapping": "Enabled",
         "destinations": [Destination(STREAM_ARN, "ACTIVE", "MICROSECOND")],
-        "stream": Stream("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", at - 9_000),
+        "stream": StreamFacts("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", at - 9_000),
         "source": Identity("source-1", "source-1"),
         "target": Identity("target-1", "target-1"),
         "quarantine": 0,

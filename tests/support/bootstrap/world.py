@@ -15,19 +15,18 @@ from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from typing import Any
 
-from bootstrap.aws.ledger import probe_key
 from bootstrap.core.facts import (
-    Destination,
     ExportRequest,
     ImportRequest,
     KeyFacts,
-    ProbeRecord,
-    Shard,
     Surroundings,
     TableFacts,
     TtlStatus,
 )
 from bootstrap.core.stack_outputs import Outputs, parse
+from replicator.change import Probe
+from replicator.probes import ProbeRecord, probe_key
+from replicator.stream import Destination, Shard
 from tests.support.fakes.clock import VirtualClock
 from tests.support.fakes.dynamodb import FakeDynamoDB
 from tests.support.fakes.errors import Call, Faults
@@ -286,9 +285,9 @@ class World:
                 if now >= max(backlog, self.through(put_at)):
                     self.probes.remove((record, put_at))
                     body = json.loads(record.data)
-                    key = probe_key(body["probe"], body["n"])
+                    key = probe_key(Probe(body["probe"], body["n"]))
                     self.dynamodb.put_item(
-                        TableName=LEDGER, Item={**key, "at": {"N": str(int(now * 1e6))}}
+                        TableName=LEDGER, Item={"k": {"B": key}, "at": {"N": str(int(now * 1e6))}}
                     )
 
     def failure(self, arn: str) -> str:

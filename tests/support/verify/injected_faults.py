@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Any
 from unittest import mock
 
+from bootstrap.core.durations import Timing
 from bootstrap.core.outcome import Done
-from bootstrap.core.timing import Timing
 from bootstrap.journal.records import CaughtUp
 from bootstrap.journal.verification_records import Verified
 from bootstrap.verify import export_pair, export_rounds, verify

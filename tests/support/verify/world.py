@@ -12,10 +12,10 @@ from typing import Any
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.journal_table import AwsJournal
 from bootstrap.aws.ledger import AwsLedger
+from bootstrap.core.durations import Timing
 from bootstrap.core.errors import Side
 from bootstrap.core.facts import Backups, ExportFacts, ExportSpec, ItemRead, TableFacts
 from bootstrap.core.poller import Poller
-from bootstrap.core.timing import Timing
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Holder, Lease, Machine
 from bootstrap.journal.verification_records import row_name

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from bootstrap.core.durations import Timing, is_loopback, timing_from
 from bootstrap.core.errors import UsageError
-from bootstrap.core.timing import Timing, is_loopback, timing_from
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 from urllib.parse import urlsplit
 
-from bootstrap.core import signals
 from bootstrap.core.errors import UsageError
 
 EXPORT_FUZZ = 60.0
@@ -17,27 +14,6 @@ EXPORT_FUZZ = 60.0
 guide, S3DataExport.HowItWorks.html)."""
 SCALE_VARIABLE = "REPLICATION_TIME_SCALE"
 ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL"
-
-
-class Clock(Protocol):
-    """The machine's time. Never compared with AWS's: that comes from AWS's answers."""
-
-    def monotonic(self) -> float:
-        """Seconds that never step back, and that go on while the process or the machine sleeps."""
-
-    def sleep(self, seconds: float) -> None: ...
-
-
-class SystemClock:
-    """The real one."""
-
-    def monotonic(self) -> float:
-        # Python's own stands still while a laptop sleeps, and a lease does not.
-        return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
-
-    def sleep(self, seconds: float) -> None:
-        signals.check()
-        time.sleep(seconds)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,91 @@
+"""A Kinesis data stream, its open shards, and a table's destinations, as AWS describes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+LARGEST_RECORD_KIB = 1024
+"""The limit of a stream whose description names none."""
+
+
+@dataclass(frozen=True)
+class Destination:
+    """A stream that receives a table's changes, or did."""
+
+    stream_arn: str
+    status: str
+    """ENABLING, ACTIVE, UPDATING, DISABLING, DISABLED or ENABLE_FAILED."""
+    precision: str | None
+    """ApproximateCreationDateTimePrecision; None where AWS does not say."""
+    detail: str = ""
+    """DestinationStatusDescription."""
+
+
+@dataclass(frozen=True)
+class StreamFacts:
+    """DescribeStreamSummary's answer."""
+
+    status: str
+    retention_hours: int
+    record_kib: int
+    """The largest record that the stream takes."""
+    distribution: str
+    """AUTO ignores partition keys and explicit hash keys; AWS names it for on-demand streams only.
+    """
+    created: float
+    """Epoch seconds."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """An open shard and the first hash key that leads to it."""
+
+    shard_id: str
+    first_hash_key: str
+
+
+def destinations_in(answer: Mapping[str, Any]) -> list[Destination]:
+    """Read an answer of DescribeKinesisStreamingDestination."""
+    return [
+        Destination(
+            stream_arn=each["StreamArn"],
+            status=each["DestinationStatus"],
+            precision=each.get("ApproximateCreationDateTimePrecision"),
+            detail=each.get("DestinationStatusDescription", ""),
+        )
+        for each in answer.get("KinesisDataStreamDestinations", ())
+    ]
+
+
+def stream_in(answer: Mapping[str, Any]) -> StreamFacts:
+    """Read an answer of DescribeStreamSummary."""
+    summary = answer["StreamDescriptionSummary"]
+    return StreamFacts(
+        status=summary["StreamStatus"],
+        retention_hours=int(summary["RetentionPeriodHours"]),
+        record_kib=int(summary.get("MaxRecordSizeInKiB", LARGEST_RECORD_KIB)),
+        distribution=summary.get("RecordDistributionStrategy", "USER_PARTITION_KEY"),
+        created=summary["StreamCreationTimestamp"].timestamp(),
+    )
+
+
+def open_shards_request(stream_name: str) -> dict[str, Any]:
+    """Build the first request of ListShards for the shards that records can enter."""
+    return {"StreamName": stream_name, "ShardFilter": {"Type": "AT_LATEST"}}
+
+
+def open_shards_in(answer: Mapping[str, Any]) -> tuple[list[Shard], dict[str, Any] | None]:
+    """Read a page of ListShards; return its open shards and the request of the next page.
+
+    None: there is no other page.
+    """
+    shards = [
+        Shard(each["ShardId"], each["HashKeyRange"]["StartingHashKey"])
+        for each in answer["Shards"]
+        if "EndingSequenceNumber" not in each["SequenceNumberRange"]
+    ]
+    token = answer.get("NextToken")
+    # With a token no other parameter is allowed: API reference, ListShards.
+    return shards, {"NextToken": token} if token else None
