@@ -1,7 +1,7 @@
 """The picture of the demo in the README: `python -m tests.docs.record_demo` takes it again.
 
-Runs `make demo` on a terminal and keeps its screen. Left out: the table of changes by kind, and
-lines about the machine that took the picture.
+Runs the demo on a terminal and keeps its screen; arguments are those of `python -m infra.local
+demo`. Left out: the table of changes by kind, and lines about files.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from tests.docs.pages import DOCS, ROOT
 
 PICTURE = DOCS / "demo.svg"
 TITLE = "make demo"
-LEFT_OUT = re.compile(r"Installing what|Report: |Spool: |Comparing in ")
+LEFT_OUT = re.compile(r"Report: |Comparing in ")
 
 
-def main() -> int:
-    written, code = screen.run(["make", "demo"], os.environ, ROOT)
+def main(arguments: Sequence[str]) -> int:
+    command = [sys.executable, "-m", "infra.local", "demo", *arguments]
+    written, code = screen.run(command, os.environ, ROOT)
     if code != 0:
-        sys.stderr.write(f"{written}\n`make demo` ended with exit status {code}.\n")
+        sys.stderr.write(f"{written}\nThe demo ended with exit status {code}.\n")
         return code
     lines = kept(screen.shown(written))
     PICTURE.write_text(screen.picture(lines, TITLE), encoding="utf-8")
@@ -45,4 +46,4 @@ def kept(lines: Sequence[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
