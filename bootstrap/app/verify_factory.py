@@ -87,8 +87,8 @@ class VerifyFactory:
                 profile=self._profiles[Side.TARGET],
                 external_id=self._external_id,
             ),
-            context=partial(self._context, table, journal, lease),
-            mender=partial(self._mender, table, lease),
+            step_context=partial(self._context, table, journal, lease),
+            repairer=partial(self._mender, table, lease),
             timing=process.timing,
             clock=process.clock,
             say=self._say,
@@ -110,10 +110,10 @@ class VerifyFactory:
             journal=Journal(store, name, lease),
             lease=lease,
             opener=verifying.opener,
-            mender=partial(self._mender, table, lease),
+            repairer=partial(self._mender, table, lease),
             notes=partial(self._notes, table),
             timing=process.timing,
-            patience=Poller(process.clock, process.timing, lease.check, self._say, lease.now),
+            poller=Poller(process.clock, process.timing, lease.check, self._say, lease.now),
             say=self._say,
         )
 

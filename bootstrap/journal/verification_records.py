@@ -21,7 +21,7 @@ def row_name(table: str) -> str:
 
 
 @dataclass(frozen=True)
-class Taken:
+class ExportRecord:
     """An export for a verification: intended (`token`), begun (`arn`), complete (`done`)."""
 
     key: ClassVar[str]
@@ -42,12 +42,12 @@ class Taken:
 
 
 @dataclass(frozen=True)
-class SourceTaken(Taken):
+class SourceExportRecord(ExportRecord):
     key: ClassVar[str] = "verify-source"
 
 
 @dataclass(frozen=True)
-class TargetTaken(Taken):
+class TargetExportRecord(ExportRecord):
     key: ClassVar[str] = "verify-target"
 
 
@@ -200,7 +200,7 @@ def in_a_line(done: Verified, now: float) -> str:
 
 
 @dataclass(frozen=True)
-class Last:
+class LastVerification:
     """The last verification, for `status`. None: there was none."""
 
     verified: Verified | None
@@ -216,7 +216,7 @@ class Last:
         return as_json(self.verified, self.now) if self.verified else None
 
 
-def last(store: Store, table: str) -> Last:
+def last_verification(store: Store, table: str) -> LastVerification:
     """Reads the journal."""
     row, at = store.read(row_name(table))
-    return Last(row.record(Verified) if row else None, at)
+    return LastVerification(row.record(Verified) if row else None, at)

@@ -252,7 +252,9 @@ class TableRunner:
         if self._course is Goal.ABANDON:
             return State.ABANDONED
         noted = data_loss.collect(self.journal.get, self.context.ledger.book())
-        verified = verification.last(self._store, self.context.table.source_table).verified
+        verified = verification.last_verification(
+            self._store, self.context.table.source_table
+        ).verified
         self._lost = noted.unresolved(self.journal.get(Exported), verified)
         return State.DEGRADED if self._lost.any else State.REPLICATING
 

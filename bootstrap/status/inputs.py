@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from bootstrap.core.facts import EventSource, Measure, Usage
 from bootstrap.core.journal_rows import Event, Row, WaitReason
 from bootstrap.core.suggestions import GENERIC
-from bootstrap.journal.verification_records import Last
+from bootstrap.journal.verification_records import LastVerification
 from bootstrap.status.data_loss import KnownLosses
 from replicator.watchdog.detectors import Finding, Readings
 
@@ -36,4 +36,4 @@ class StatusInputs:
     usage: Usage = field(default_factory=Usage)
     losses: KnownLosses | None = None
     """None: nothing has checked which losses are repaired."""
-    verification: Last | None = None
+    verification: LastVerification | None = None

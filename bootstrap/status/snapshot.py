@@ -18,7 +18,7 @@ from bootstrap.journal.records import (
     Paused,
     Skipped,
 )
-from bootstrap.journal.verification_records import Last
+from bootstrap.journal.verification_records import LastVerification
 from bootstrap.status import data_loss
 from bootstrap.status.backfill_suggestion import Gap, find_gap
 from bootstrap.status.inputs import StatusInputs
@@ -64,7 +64,7 @@ class StatusSnapshot:
     """The input of the loss detectors; None where it was not read."""
     findings: tuple[Finding, ...] = ()
     usage: Usage = field(default_factory=Usage)
-    verification: Last | None = None
+    verification: LastVerification | None = None
     """None where the journal was not asked for the last verification."""
     gap: Gap | None = None
     """Changes that may be missing in the target, with the command that restores them."""

@@ -54,7 +54,7 @@ def read_status(context: StatusContext) -> StatusSnapshot:
         if readings
         else WatchdogState()
     )
-    last = verification.last(store, table.source_table)
+    last = verification.last_verification(store, table.source_table)
     verified = last.verified if row.run_id else None
     recorded = data_loss.collect(row.record, watchdog)
     losses = recorded.unresolved(row.record(Exported), verified)

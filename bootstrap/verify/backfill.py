@@ -118,18 +118,18 @@ class BackfillContext:
     journal: Journal
     lease: Lease
     opener: ObjectReaderFactory
-    mender: Callable[[], Repairer]
+    repairer: Callable[[], Repairer]
     notes: Callable[[], NoteWriter]
     timing: Timing
-    patience: Poller
+    poller: Poller
     say: Callable[[str], None]
 
 
 class Backfill:
     """Applies exports of the source; what came of each line is in `counts`."""
 
-    def __init__(self, desk: BackfillContext) -> None:
-        self._desk = desk
+    def __init__(self, context: BackfillContext) -> None:
+        self._context = context
         self.counts: Counter[str] = Counter()
 
     # -- a gap -----------------------------------------------------------------------------------
@@ -141,28 +141,32 @@ class Backfill:
                 f"A gap from {moment(begin)} to {moment(end)} has no length.",
                 fix="--from with the earlier time, --to with the later one",
             )
-        desk, journal = self._desk, self._desk.journal
-        desk.lease.acquire(take_over)
+        context, journal = self._context, self._context.journal
+        context.lease.acquire(take_over)
         try:
             journal.refresh()
-            noted = journal.get(BackfillRecord)
-            same = noted is not None and not noted.over and (noted.begin, noted.end) == (begin, end)
+            record = journal.get(BackfillRecord)
+            same = (
+                record is not None
+                and not record.over
+                and (record.begin, record.end) == (begin, end)
+            )
             if not same:
                 self._refuse_unreachable(begin, end)
                 self._refuse_forgotten(begin)
                 journal.begin(new_run_id(journal.now()))
                 journal.put(BackfillRecord(journal.run_id, begin, end), "a backfill begins")
-            desk.patience.wait(self._advance)
+            context.poller.wait(self._advance)
         finally:
-            desk.lease.release()
+            context.lease.release()
 
     def _refuse_unreachable(self, begin: float, end: float) -> None:
-        desk = self._desk
-        backups = desk.source.backups()
-        refuse_without_recovery(desk.source, backups)
-        if end > desk.journal.now() + 1:
+        context = self._context
+        backups = context.source.backups()
+        refuse_without_recovery(context.source, backups)
+        if end > context.journal.now() + 1:
             raise UsageError(f"{moment(end)} is yet to come.", fix="--to with a time in the past")
-        first = split_windows(begin, end, desk.timing.scale)[0][0]
+        first = split_windows(begin, end, context.timing.scale)[0][0]
         if backups.earliest is not None and first < backups.earliest:
             raise BlockedError(
                 f"The gap begins at {moment(first)}, and point-in-time recovery of the source "
@@ -174,9 +178,9 @@ class Backfill:
         """The guard needs the ledger's entries of all that was changed since: without them an old
         write would be applied over a newer one, or over a delete.
         """
-        desk = self._desk
-        kept = desk.table.ledger_retention_days * 86_400
-        if desk.journal.now() - since > kept:
+        context = self._context
+        kept = context.table.ledger_retention_days * 86_400
+        if context.journal.now() - since > kept:
             raise BlockedError(
                 f"What was written at {moment(since)} cannot be told from what came after it: the "
                 f"ledger forgets what it knows of a key after {duration(kept)}.",
@@ -185,56 +189,58 @@ class Backfill:
 
     def _advance(self) -> Outcome:
         """One act of the window that is next."""
-        desk, journal = self._desk, self._desk.journal
-        noted = journal.get(BackfillRecord)
-        assert noted is not None
-        cut = split_windows(noted.begin, noted.end, desk.timing.scale)
-        if noted.window >= len(cut):
-            journal.put(replace(noted, over=True), "the backfill is over")
+        context, journal = self._context, self._context.journal
+        record = journal.get(BackfillRecord)
+        assert record is not None
+        cut = split_windows(record.begin, record.end, context.timing.scale)
+        if record.window >= len(cut):
+            journal.put(replace(record, over=True), "the backfill is over")
             return Done()
-        window = cut[noted.window]
-        prefix = f"verify/{desk.table.snapshot_prefix}/{noted.run}/{noted.window}-{noted.attempt}"
-        if not noted.token:
-            token = f"{noted.run}-fill-{noted.window}-{noted.attempt}"
-            intended = replace(noted, token=token, intended_at=journal.now())
+        window = cut[record.window]
+        prefix = (
+            f"verify/{context.table.snapshot_prefix}/{record.run}/{record.window}-{record.attempt}"
+        )
+        if not record.token:
+            token = f"{record.run}-fill-{record.window}-{record.attempt}"
+            intended = replace(record, token=token, intended_at=journal.now())
             journal.put(intended, f"exporting what was written from {moment(window[0])}")
             return Acted()
-        if not noted.arn:
-            return self._begin(noted, window, prefix)
-        return self._follow(noted, window)
+        if not record.arn:
+            return self._begin(record, window, prefix)
+        return self._follow(record, window)
 
-    def _begin(self, noted: BackfillRecord, window: tuple[int, int], prefix: str) -> Outcome:
-        desk, journal = self._desk, self._desk.journal
-        if (desk.source.backups().latest or 0) < window[1]:
+    def _begin(self, record: BackfillRecord, window: tuple[int, int], prefix: str) -> Outcome:
+        context, journal = self._context, self._context.journal
+        if (context.source.backups().latest or 0) < window[1]:
             what = f"point-in-time recovery of the source to reach {moment(window[1])}"
-            return Pending(what, desk.timing.poll(10))
-        arn = desk.table.source_table_arn
-        facts = desk.source.find(arn, prefix)
-        if facts is None and journal.now() - noted.intended_at > TOKEN_SECONDS:
-            journal.put(_next_attempt(noted), "the export that was intended never began")
+            return Pending(what, context.timing.poll(10))
+        arn = context.table.source_table_arn
+        facts = context.source.find(arn, prefix)
+        if facts is None and journal.now() - record.intended_at > TOKEN_SECONDS:
+            journal.put(_next_attempt(record), "the export that was intended never began")
             return Acted()
         if facts is None:
-            facts = desk.source.start(arn, ExportSpec(noted.token, prefix, window=window))
+            facts = context.source.start(arn, ExportSpec(record.token, prefix, window=window))
         if facts is None:
-            return Pending("DynamoDB to accept the window", desk.timing.poll(10))
-        journal.put(replace(noted, arn=facts.arn), f"export {facts.export_id} runs")
+            return Pending("DynamoDB to accept the window", context.timing.poll(10))
+        journal.put(replace(record, arn=facts.arn), f"export {facts.export_id} runs")
         return Acted()
 
-    def _follow(self, noted: BackfillRecord, window: tuple[int, int]) -> Outcome:
-        desk, journal = self._desk, self._desk.journal
-        facts = desk.source.describe(noted.arn)
+    def _follow(self, record: BackfillRecord, window: tuple[int, int]) -> Outcome:
+        context, journal = self._context, self._context.journal
+        facts = context.source.describe(record.arn)
         if facts is None or facts.status == "FAILED":
-            journal.put(_next_attempt(noted), "the export failed")
+            journal.put(_next_attempt(record), "the export failed")
             why = facts.failure if facts else "DynamoDB does not know it any more"
             raise AccountError(
-                desk.source.side,
-                f"The export {noted.arn} failed: {why or 'without a reason'}.",
+                context.source.side,
+                f"The export {record.arn} failed: {why or 'without a reason'}.",
                 fix="mend what it names, and run again: that starts another export",
             )
         if facts.status != "COMPLETED":
-            return Pending("the source's incremental export", desk.timing.poll(20))
+            return Pending("the source's incremental export", context.timing.poll(20))
         self._apply(facts)
-        done = BackfillRecord(noted.run, noted.begin, noted.end, noted.window + 1)
+        done = BackfillRecord(record.run, record.begin, record.end, record.window + 1)
         journal.put(done, f"applied what was written until {moment(window[1])}")
         return Acted()
 
@@ -242,45 +248,47 @@ class Backfill:
 
     def full(self, arn: str, take_over: bool = False) -> None:
         """Applies a full export as of its time less two minutes. It knows of no deletes."""
-        desk = self._desk
-        desk.lease.acquire(take_over)
+        context = self._context
+        context.lease.acquire(take_over)
         try:
-            desk.journal.refresh()
-            facts = desk.source.describe(arn)
-            of_ours = arn.startswith(f"{desk.table.source_table_arn}/export/")
+            context.journal.refresh()
+            facts = context.source.describe(arn)
+            of_ours = arn.startswith(f"{context.table.source_table_arn}/export/")
             if facts is None or facts.status != "COMPLETED" or not of_ours:
                 raise UsageError(
-                    f"{arn} is no complete export of {desk.table.source_table}.",
+                    f"{arn} is no complete export of {context.table.source_table}.",
                     fix="aws dynamodb list-exports, and name one that is COMPLETED",
                 )
             self._apply(facts)
         finally:
-            desk.lease.release()
+            context.lease.release()
 
     # -- applying --------------------------------------------------------------------------------
 
     def _apply(self, facts: ExportFacts) -> None:
-        desk = self._desk
-        objects, bucket = desk.opener(), desk.outputs.snapshot_bucket
+        context = self._context
+        objects, bucket = context.opener(), context.outputs.snapshot_bucket
         export = read_export(objects, bucket, summary_key(facts.arn, facts.prefix or None))
         since = export.time if export.window is None else export.window[0]
         self._refuse_forgotten((since or 0) / 1e6)
-        desk.say(f"Applying the {export.items:,} lines of export {facts.export_id}.")
-        key = _key_attributes(desk.source)
-        mender, notes = desk.mender(), desk.notes()
+        context.say(f"Applying the {export.items:,} lines of export {facts.export_id}.")
+        key = _key_attributes(context.source)
+        repairer, notes = context.repairer(), context.notes()
         for file in export.files:
             # Nothing of a file is applied before all of it is proven.
             for _ in read_blocks(objects, bucket, file):
-                desk.lease.check()
-            changes = _read_changes(objects, export, file, key, round(MARGIN * desk.timing.scale))
+                context.lease.check()
+            changes = _read_changes(
+                objects, export, file, key, round(MARGIN * context.timing.scale)
+            )
             for group in _group_changes(changes):
-                desk.lease.check()
-                self._apply_group(group, mender, notes, f"{facts.export_id}-{file.number}")
+                context.lease.check()
+                self._apply_group(group, repairer, notes, f"{facts.export_id}-{file.number}")
 
     def _apply_group(
-        self, group: Sequence[tuple[int, Change]], mender: Repairer, notes: NoteWriter, place: str
+        self, group: Sequence[tuple[int, Change]], repairer: Repairer, notes: NoteWriter, place: str
     ) -> None:
-        found = self._desk.ledger.entries([change.key for _, change in group])
+        found = self._context.ledger.entries([change.key for _, change in group])
         todo: list[Change] = []
         for line, change in group:
             what = self._near(found.get(change.key), change)
@@ -288,13 +296,15 @@ class Backfill:
                 todo.append(change)
                 continue
             if what == AMBIGUOUS and not notes.ambiguous(change, place, line):
-                raise _unfinished_error("keep a change of unknown order in quarantine", self._desk)
+                raise _unfinished_error(
+                    "keep a change of unknown order in quarantine", self._context
+                )
             self.counts[what] += 1
         for outcome in (
-            mender.apply([_without_old_image(change) for change in todo]) if todo else ()
+            repairer.apply([_without_old_image(change) for change in todo]) if todo else ()
         ):
             if outcome not in _ENDED:
-                raise _unfinished_error(outcome, self._desk)
+                raise _unfinished_error(outcome, self._context)
             self.counts[_ENDED[outcome]] += 1
 
     def _near(self, item: Mapping[str, Any] | None, change: Change) -> str | None:
@@ -303,7 +313,7 @@ class Backfill:
             return None
         entry = from_item(item)
         distance = abs(entry.version.micros - change.version.micros)
-        if distance > NEAR_MICROS * self._desk.timing.scale:
+        if distance > NEAR_MICROS * self._context.timing.scale:
             return None
         return ALREADY_THERE if entry.image == change.entry.image else AMBIGUOUS
 
@@ -317,14 +327,14 @@ def _without_old_image(change: Change) -> Change:
     return replace(change, old=change.new)
 
 
-def _next_attempt(noted: BackfillRecord) -> BackfillRecord:
-    return replace(noted, attempt=noted.attempt + 1, token="", arn="", intended_at=0)
+def _next_attempt(record: BackfillRecord) -> BackfillRecord:
+    return replace(record, attempt=record.attempt + 1, token="", arn="", intended_at=0)
 
 
-def _unfinished_error(what: str, desk: BackfillContext) -> UnavailableError:
+def _unfinished_error(what: str, context: BackfillContext) -> UnavailableError:
     return UnavailableError(
         Side.TARGET,
-        f"The backfill of {desk.table.source_table} could not end a change: {what}.",
+        f"The backfill of {context.table.source_table} could not end a change: {what}.",
         fix="run again: what was applied is superseded",
     )
 

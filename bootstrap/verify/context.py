@@ -63,9 +63,9 @@ class VerifyContext:
     journal: Journal
     lease: Lease
     opener: ObjectReaderFactory
-    context: Callable[[], StepContext]
+    step_context: Callable[[], StepContext]
     """Of one proof that everything is applied; over this verification's own journal."""
-    mender: Callable[[], Repairer]
+    repairer: Callable[[], Repairer]
     timing: Timing
     clock: Clock
     say: Callable[[str], None]

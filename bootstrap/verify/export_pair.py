@@ -21,7 +21,12 @@ from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.ports import ExportService
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.records import CaughtUp, Exported, Probing
-from bootstrap.journal.verification_records import Proof, SourceTaken, Taken, TargetTaken
+from bootstrap.journal.verification_records import (
+    ExportRecord,
+    Proof,
+    SourceExportRecord,
+    TargetExportRecord,
+)
 from bootstrap.run.step_context import StepContext
 from bootstrap.run.steps import catch_up
 
@@ -41,35 +46,41 @@ class ExportPair:
     prefix: str
     journal: Journal
     timing: Timing
-    context: Callable[[], StepContext]
+    step_context: Callable[[], StepContext]
     _proving: StepContext | None = field(default=None, init=False)
 
-    def taken(self, kind: type[Taken]) -> Taken | None:
+    def export_record(self, kind: type[ExportRecord]) -> ExportRecord | None:
         """What this round noted of an export."""
         found = self.journal.get(kind)
         return found if found is not None and found.round == self.journal.run_id else None
 
     def proof(self) -> Proof | None:
         """This round's proof, if it reaches past what the source's export can hold."""
-        found, source = self.journal.get(Proof), self.taken(SourceTaken)
+        found, source = self.journal.get(Proof), self.export_record(SourceExportRecord)
         if found is None or source is None or found.round != self.journal.run_id:
             return None
         return found if found.moment >= source.export_time + self.timing.export_fuzz else None
 
     def advance(self) -> Outcome:
         """One act. Done: both exports are complete, and the proof is made."""
-        source, target, proof = self.taken(SourceTaken), self.taken(TargetTaken), self.proof()
+        source, target, proof = (
+            self.export_record(SourceExportRecord),
+            self.export_record(TargetExportRecord),
+            self.proof(),
+        )
         if source is None:
-            return self._intend(SourceTaken, math.ceil(self.journal.now()))
-        outcomes = [self._export(self.source, self.source_arn, SourceTaken)]
+            return self._intend(SourceExportRecord, math.ceil(self.journal.now()))
+        outcomes = [self._export(self.source, self.source_arn, SourceExportRecord)]
         if proof is None:
             outcomes.append(self.prove(source.export_time + self.timing.export_fuzz))
         elif target is None or target.export_time < proof.at + self.timing.export_fuzz:
             # One fuzz later than the proof: the export may hold what was a minute earlier.
             attempt = 1 if target is None else target.attempt + 1
-            return self._intend(TargetTaken, math.ceil(proof.at + self.timing.export_fuzz), attempt)
+            return self._intend(
+                TargetExportRecord, math.ceil(proof.at + self.timing.export_fuzz), attempt
+            )
         else:
-            outcomes.append(self._export(self.target, self.target_arn, TargetTaken))
+            outcomes.append(self._export(self.target, self.target_arn, TargetExportRecord))
         if any(isinstance(outcome, Acted) for outcome in outcomes):
             return Acted()
         pending = [outcome for outcome in outcomes if isinstance(outcome, Pending)]
@@ -98,11 +109,11 @@ class ExportPair:
             exported = journal.get(Exported)
             if exported is None or exported.export_time < int(needed):
                 # What was lost before is in the source's export, and shows as a difference.
-                noted = Exported(token=journal.run_id, export_time=math.ceil(needed), done=True)
-                journal.put(noted, f"proving that changes up to {moment(needed)} are applied")
+                record = Exported(token=journal.run_id, export_time=math.ceil(needed), done=True)
+                journal.put(record, f"proving that changes up to {moment(needed)} are applied")
             if journal.get(Probing) is not None:
                 journal.forget(Probing, "probes of an earlier proof say nothing of this one")
-            self._proving = self.context()
+            self._proving = self.step_context()
         outcome = catch_up.advance(self._proving)
         if not isinstance(outcome, Done):
             return outcome
@@ -118,12 +129,12 @@ class ExportPair:
 
     # -- an export -------------------------------------------------------------------------------
 
-    def _intend(self, kind: type[Taken], at: int, attempt: int = 1) -> Outcome:
+    def _intend(self, kind: type[ExportRecord], at: int, attempt: int = 1) -> Outcome:
         """Token and time before the call: whoever finds this repeats the same call, or finds what
         it began. Nobody pays for a second one.
         """
         journal, side = self.journal, kind.key.removeprefix("verify-")
-        noted = kind(
+        record = kind(
             round=journal.run_id,
             attempt=attempt,
             token=f"{journal.run_id}-{kind.key}-{attempt}",
@@ -131,61 +142,63 @@ class ExportPair:
             prefix=f"verify/{self.prefix}/{journal.run_id}/{side}-{attempt}",
             intended_at=journal.now(),
         )
-        journal.put(noted, f"exporting the {side} as of {moment(at)} to {noted.prefix}/")
+        journal.put(record, f"exporting the {side} as of {moment(at)} to {record.prefix}/")
         return Acted()
 
-    def _export(self, account: ExportService, table_arn: str, kind: type[Taken]) -> Outcome:
-        taken = self.taken(kind)
-        assert taken is not None
-        if taken.done:
+    def _export(self, account: ExportService, table_arn: str, kind: type[ExportRecord]) -> Outcome:
+        record = self.export_record(kind)
+        assert record is not None
+        if record.done:
             return Done()
         return (
-            self._follow(account, kind, taken)
-            if taken.arn
-            else self._begin(account, table_arn, kind, taken)
+            self._follow(account, kind, record)
+            if record.arn
+            else self._begin(account, table_arn, kind, record)
         )
 
     def _begin(
-        self, account: ExportService, table_arn: str, kind: type[Taken], taken: Taken
+        self, account: ExportService, table_arn: str, kind: type[ExportRecord], record: ExportRecord
     ) -> Outcome:
         backups = account.backups()
         refuse_without_recovery(account, backups)
-        if (backups.earliest or 0) > taken.export_time:
+        if (backups.earliest or 0) > record.export_time:
             # Its window was opened only now.
-            return self._intend(kind, math.ceil(backups.earliest or 0), taken.attempt + 1)
-        if (backups.latest or 0) < taken.export_time:
+            return self._intend(kind, math.ceil(backups.earliest or 0), record.attempt + 1)
+        if (backups.latest or 0) < record.export_time:
             return Pending(
                 f"point-in-time recovery of the {account.side.name.lower()} to reach "
-                f"{moment(taken.export_time)}",
+                f"{moment(record.export_time)}",
                 self.timing.poll(10),
             )
-        facts = account.find(table_arn, taken.prefix)
+        facts = account.find(table_arn, record.prefix)
         if facts is None:
-            if self.journal.now() - taken.intended_at > TOKEN_SECONDS:
-                return self._intend(kind, math.ceil(self.journal.now()), taken.attempt + 1)
+            if self.journal.now() - record.intended_at > TOKEN_SECONDS:
+                return self._intend(kind, math.ceil(self.journal.now()), record.attempt + 1)
             facts = account.start(
-                table_arn, ExportSpec(taken.token, taken.prefix, time=taken.export_time)
+                table_arn, ExportSpec(record.token, record.prefix, time=record.export_time)
             )
         if facts is None:
             return Pending("DynamoDB to accept the export time", self.timing.poll(10))
         self.journal.put(
-            dataclasses.replace(taken, arn=facts.arn), f"export {facts.export_id} runs"
+            dataclasses.replace(record, arn=facts.arn), f"export {facts.export_id} runs"
         )
         return Acted()
 
-    def _follow(self, account: ExportService, kind: type[Taken], taken: Taken) -> Outcome:
-        facts = account.describe(taken.arn)
+    def _follow(
+        self, account: ExportService, kind: type[ExportRecord], record: ExportRecord
+    ) -> Outcome:
+        facts = account.describe(record.arn)
         if facts is None or facts.status == "FAILED":
-            if taken.failed_generation not in (0, self.journal.generation):
-                return self._intend(kind, math.ceil(self.journal.now()), taken.attempt + 1)
+            if record.failed_generation not in (0, self.journal.generation):
+                return self._intend(kind, math.ceil(self.journal.now()), record.attempt + 1)
             self.journal.put(
-                dataclasses.replace(taken, failed_generation=self.journal.generation),
+                dataclasses.replace(record, failed_generation=self.journal.generation),
                 "the export failed",
             )
             why = "DynamoDB does not know it any more" if facts is None else facts.failure
             raise AccountError(
                 account.side,
-                f"The export {taken.arn} failed: {why or 'without a reason'}.",
+                f"The export {record.arn} failed: {why or 'without a reason'}.",
                 fix="mend what it names, and verify again: that starts another export, which is "
                 "paid for",
             )
@@ -193,7 +206,7 @@ class ExportPair:
             what = f"the {account.side.name.lower()}'s export"
             return Pending(what, self.timing.poll(20), outlasts=True)
         self.journal.put(
-            dataclasses.replace(taken, done=True, size_bytes=facts.size_bytes),
+            dataclasses.replace(record, done=True, size_bytes=facts.size_bytes),
             f"export {facts.export_id} is complete",
         )
         return Acted()

@@ -14,8 +14,8 @@ from bootstrap.journal.verification_records import (
     GivenProof,
     RecoverySwitched,
     Repairing,
-    SourceTaken,
-    TargetTaken,
+    SourceExportRecord,
+    TargetExportRecord,
     Verified,
 )
 from bootstrap.run.runner import new_run_id
@@ -41,10 +41,10 @@ class ComparedPair:
 class ExportRounds:
     """One table's rounds in this process, from wherever the last process was stopped."""
 
-    def __init__(self, desk: VerifyContext, options: VerifyOptions, patience: Poller) -> None:
-        self._desk = desk
+    def __init__(self, context: VerifyContext, options: VerifyOptions, poller: Poller) -> None:
+        self._context = context
         self._options = options
-        self._patience = patience
+        self._poller = poller
 
     def next(self) -> ComparedPair:
         """A pair of exports, complete and compared."""
@@ -55,7 +55,7 @@ class ExportRounds:
 
     def finished(self) -> str:
         """The round that is over now. Exports that were there before end none that is going on."""
-        journal = self._desk.journal
+        journal = self._context.journal
         if self._options.source_export is None:
             return journal.run_id
         done = journal.get(Verified)
@@ -64,30 +64,34 @@ class ExportRounds:
     # -- taking the exports ----------------------------------------------------------------------
 
     def _taken_round(self) -> ComparedPair:
-        desk, journal = self._desk, self._desk.journal
+        context, journal = self._context, self._context.journal
         done = journal.get(Verified)
         over = not journal.run_id or (done is not None and done.round == journal.run_id)
-        begun = self.taking().taken(SourceTaken)
+        begun = self.export_pair().export_record(SourceExportRecord)
         if not over and begun is not None and self._forgotten(begun.export_time):
             over = True
-            desk.say(f"Verification {journal.run_id} was stopped too long ago to be judged.")
+            context.say(f"Verification {journal.run_id} was stopped too long ago to be judged.")
         if over or self._options.fresh:
             self._options = dataclasses.replace(self._options, fresh=False)
-            refuse_without_recovery(desk.source, desk.source.backups())
+            refuse_without_recovery(context.source, context.source.backups())
             if not self._options.enable_target_recovery:
-                refuse_without_recovery(desk.target, desk.target.backups())
+                refuse_without_recovery(context.target, context.target.backups())
             # Before anything is paid for: what a stopped one has left is of no use now.
-            before = (journal.get(SourceTaken), journal.get(TargetTaken))
+            before = (journal.get(SourceExportRecord), journal.get(TargetExportRecord))
             spools.clear_spool(self._options.spool, *(each.arn if each else "" for each in before))
             journal.begin(new_run_id(journal.now()))
         else:
-            self._desk.say(f"Going on with verification {journal.run_id}.")
-        taking = self.taking()
-        begun = taking.taken(TargetTaken)
+            self._context.say(f"Going on with verification {journal.run_id}.")
+        export_pair = self.export_pair()
+        begun = export_pair.export_record(TargetExportRecord)
         if begun is None or not begun.arn:
             self._ensure_target_recovery()
-        self._patience.wait(taking.advance)
-        source, target, proof = taking.taken(SourceTaken), taking.taken(TargetTaken), taking.proof()
+        self._poller.wait(export_pair.advance)
+        source, target, proof = (
+            export_pair.export_record(SourceExportRecord),
+            export_pair.export_record(TargetExportRecord),
+            export_pair.proof(),
+        )
         assert source is not None and target is not None and proof is not None
         moments = self._moments(source.export_time, target.export_time, proof.moment)
         moments = dataclasses.replace(
@@ -100,76 +104,78 @@ class ExportRounds:
         )
 
     def _repairing(self) -> bool:
-        begun = self._desk.journal.get(Repairing)
-        return begun is not None and begun.round == self._desk.journal.run_id
+        begun = self._context.journal.get(Repairing)
+        return begun is not None and begun.round == self._context.journal.run_id
 
     def begin_repair(self) -> None:
         """Notes the intention: a key mended by a process that dies must not look foreign later."""
         # With exports that were there before, no key that has an entry is judged.
         if self._options.source_export is None and not self._repairing():
-            journal = self._desk.journal
+            journal = self._context.journal
             journal.put(Repairing(journal.run_id), "mending what differs")
 
-    def taking(self) -> ExportPair:
+    def export_pair(self) -> ExportPair:
         """What takes this round's exports and its proofs."""
-        desk = self._desk
-        table = desk.target.table()
+        context = self._context
+        table = context.target.table()
         if table is None:
             raise BlockedError(
-                f"There is no target table {desk.table.target_table}.",
+                f"There is no target table {context.table.target_table}.",
                 fix="python -m bootstrap status",
             )
         return ExportPair(
-            source=desk.source,
-            target=desk.target,
-            source_arn=desk.table.source_table_arn,
+            source=context.source,
+            target=context.target,
+            source_arn=context.table.source_table_arn,
             target_arn=table.arn,
-            prefix=desk.table.snapshot_prefix,
-            journal=desk.journal,
-            timing=desk.timing,
-            context=desk.context,
+            prefix=context.table.snapshot_prefix,
+            journal=context.journal,
+            timing=context.timing,
+            step_context=context.step_context,
         )
 
     def _ensure_target_recovery(self) -> None:
-        desk = self._desk
-        backups = desk.target.backups()
+        context = self._context
+        backups = context.target.backups()
         if backups.enabled:
             return
         if not self._options.enable_target_recovery:
             # Somebody has switched it off, maybe this very verification after its export.
-            refuse_without_recovery(desk.target, backups)
-        facts = desk.target.table()
-        self._desk.say(
-            f"Switching on point-in-time recovery of the target table {desk.target.name}, until "
+            refuse_without_recovery(context.target, backups)
+        facts = context.target.table()
+        self._context.say(
+            f"Switching on point-in-time recovery of the target table {context.target.name}, until "
             f"this verification is over. {recovery_price(facts.size_bytes if facts else 0)}"
         )
         # The intention first: whoever goes on with this has to know whom to switch it off for.
-        desk.journal.put(RecoverySwitched(desk.journal.now()), "switching on the target's recovery")
-        desk.target.switch_backups(True)
+        context.journal.put(
+            RecoverySwitched(context.journal.now()), "switching on the target's recovery"
+        )
+        context.target.switch_backups(True)
 
     def restore_recovery(self) -> None:
         """Switches the target's recovery off again, if this verification switched it on."""
-        desk = self._desk
-        if desk.journal.get(RecoverySwitched) is None:
+        context = self._context
+        if context.journal.get(RecoverySwitched) is None:
             return
-        desk.target.switch_backups(False)
-        desk.journal.forget(RecoverySwitched, "the target's recovery is off again")
-        self._desk.say("Point-in-time recovery of the target table is off again.")
+        context.target.switch_backups(False)
+        context.journal.forget(RecoverySwitched, "the target's recovery is off again")
+        self._context.say("Point-in-time recovery of the target table is off again.")
 
-    def tell_recovery(self) -> None:
+    def warn_of_recovery(self) -> None:
         """Says what a verification that ends without a result leaves on, and costs."""
-        if self._desk.journal.get(RecoverySwitched) is not None:
-            self._desk.say(
-                f"Point-in-time recovery of the target table {self._desk.target.name} stays on "
+        if self._context.journal.get(RecoverySwitched) is not None:
+            self._context.say(
+                f"Point-in-time recovery of the target table {self._context.target.name} stays on "
                 "until a verification is over: verify again, or switch it off yourself."
             )
 
     # -- exports that are there ------------------------------------------------------------------
 
     def _given_round(self, source_arn: str, target_arn: str) -> ComparedPair:
-        desk = self._desk
-        source = self._complete(desk.source, source_arn)
-        target = self._complete(desk.target, target_arn)
+        context = self._context
+        source = self._complete(context.source, source_arn)
+        target = self._complete(context.target, target_arn)
         ours, theirs = self._read(source_arn, source.prefix), self._read(target_arn, target.prefix)
         if ours.time is None or theirs.time is None:
             raise UsageError(
@@ -177,11 +183,11 @@ class ExportRounds:
                 fix="name two full exports, or none, and they are taken",
             )
         self._refuse_unjudgeable(ours.time, theirs.time)
-        taking = self.taking()
-        needed = ours.time / 1e6 + desk.timing.export_fuzz
-        since = desk.journal.now()
-        self._patience.wait(lambda: taking.until(max(needed, since), GivenProof))
-        caught = taking.proved(GivenProof)
+        export_pair = self.export_pair()
+        needed = ours.time / 1e6 + context.timing.export_fuzz
+        since = context.journal.now()
+        self._poller.wait(lambda: export_pair.until(max(needed, since), GivenProof))
+        caught = export_pair.proved(GivenProof)
         moments = self._moments(ours.time / 1e6, theirs.time / 1e6, caught)
         return self._compared(ours, theirs, moments)
 
@@ -196,7 +202,7 @@ class ExportRounds:
         if arn.split("/export/")[0].rsplit("/", 1)[-1] != account.name:
             raise UsageError(
                 f"The export {arn} is not of table {account.name}.",
-                fix=f"name exports of {self._desk.table.source_table} and of its replica",
+                fix=f"name exports of {self._context.table.source_table} and of its replica",
             )
         return facts
 
@@ -207,9 +213,9 @@ class ExportRounds:
                 "would look like a difference.",
                 fix="name an export of the target that is later than the source's",
             )
-        age = self._desk.journal.now() - source / 1e6
+        age = self._context.journal.now() - source / 1e6
         if self._forgotten(source / 1e6):
-            kept = self._desk.table.ledger_retention_days * 86_400
+            kept = self._context.table.ledger_retention_days * 86_400
             raise UsageError(
                 f"The source's export is {duration(age)} old, and the ledger forgets what it knows "
                 f"of a key after {duration(kept)}: it could not say what was changed since.",
@@ -231,34 +237,34 @@ class ExportRounds:
 
     def _forgotten(self, since: float) -> bool:
         """Whether the ledger may have lost entries of changes made after this epoch second."""
-        kept = self._desk.table.ledger_retention_days * 86_400
-        return self._desk.journal.now() - since > kept
+        kept = self._context.table.ledger_retention_days * 86_400
+        return self._context.journal.now() - since > kept
 
     # -- comparing -------------------------------------------------------------------------------
 
     def _moments(self, source: float, target: float, applied: float) -> Moments:
-        scale = self._desk.timing.scale
+        scale = self._context.timing.scale
         return Moments(
             source=round(source * 1e6),
             target=round(target * 1e6),
             applied_by_target=None,
             applied_by_now=int(applied * 1e6),
-            fuzz=round(self._desk.timing.export_fuzz * 1e6),
+            fuzz=round(self._context.timing.export_fuzz * 1e6),
             margin=round(MARGIN * scale),
         )
 
     def _read(self, arn: str, prefix: str) -> Export:
-        bucket = self._desk.outputs.snapshot_bucket
-        return read_export(self._desk.opener(), bucket, summary_key(arn, prefix or None))
+        bucket = self._context.outputs.snapshot_bucket
+        return read_export(self._context.opener(), bucket, summary_key(arn, prefix or None))
 
     def _compared(self, source: Export, target: Export, moments: Moments) -> ComparedPair:
-        desk, options = self._desk, self._options
-        facts = desk.source.table()
+        context, options = self._context, self._options
+        facts = context.source.table()
         assert facts is not None
         key = tuple(str(each["AttributeName"]) for each in facts.keys)
         plan = spools.make_plan(source, target, key, options.sample)
         needed = size(spools.spool_size(source, target, options.sample))
-        self._desk.say(
+        self._context.say(
             f"Comparing in {options.spool}, which takes {needed}, and "
             f"{DIFFERENCE_BYTES + JUDGEMENT_BYTES} bytes more for each key that differs."
         )
@@ -267,7 +273,7 @@ class ExportRounds:
             source,
             target,
             spool,
-            desk.opener,
+            context.opener,
             workers=options.workers,
             on_progress=self._compared_so_far,
         )
@@ -276,7 +282,7 @@ class ExportRounds:
         return ComparedPair(comparison, moments)
 
     def _compared_so_far(self, progress: Compared) -> None:
-        self._desk.lease.check()
+        self._context.lease.check()
         if progress.files < progress.of_files:
             text = (
                 f"digested {number(progress.items)} of {number(progress.of_items)} items, "
@@ -284,4 +290,4 @@ class ExportRounds:
             )
         else:
             text = f"compared {progress.partitions} of {progress.of_partitions} partitions"
-        self._patience.say(text, same="comparing")
+        self._poller.say(text, same="comparing")

@@ -66,7 +66,7 @@ class Repairer:
 
 
 def apply_repairs(
-    told: Iterable[tuple[DifferenceDetail, Judgement, int]], mender: Repairer
+    told: Iterable[tuple[DifferenceDetail, Judgement, int]], repairer: Repairer
 ) -> Iterator[tuple[DifferenceDetail, Judgement, str]]:
     """Applies the source's items, some at a time, each with a version in µs; says what became of
     each.
@@ -81,16 +81,16 @@ def apply_repairs(
         group.append((each, judgement, change))
         size += change.size
         if len(group) >= AT_ONCE or size >= BYTES_AT_ONCE:
-            yield from _apply(mender, group)
+            yield from _apply(repairer, group)
             group, size = [], 0
     if group:
-        yield from _apply(mender, group)
+        yield from _apply(repairer, group)
 
 
 def _apply(
-    mender: Repairer, group: list[tuple[DifferenceDetail, Judgement, Change]]
+    repairer: Repairer, group: list[tuple[DifferenceDetail, Judgement, Change]]
 ) -> Iterator[tuple[DifferenceDetail, Judgement, str]]:
-    outcomes = mender.apply([change for _, _, change in group])
+    outcomes = repairer.apply([change for _, _, change in group])
     for (each, judgement, _), outcome in zip(group, outcomes, strict=True):
         yield each, judgement, outcome
 

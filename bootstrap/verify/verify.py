@@ -67,15 +67,17 @@ class VerifyResult:
 class Verification:
     """A verification of one table in this process."""
 
-    def __init__(self, desk: VerifyContext, options: VerifyOptions) -> None:
-        self._desk = desk
+    def __init__(self, context: VerifyContext, options: VerifyOptions) -> None:
+        self._context = context
         self._options = options
-        self._patience = Poller(desk.clock, desk.timing, desk.lease.check, desk.say, desk.lease.now)
-        self._series = ExportRounds(desk, options, self._patience)
+        self._poller = Poller(
+            context.clock, context.timing, context.lease.check, context.say, context.lease.now
+        )
+        self._export_rounds = ExportRounds(context, options, self._poller)
         self._repaired = 0
         self._reads = 0
         self._dry_run = False
-        self._kept = contextlib.ExitStack()
+        self._resources = contextlib.ExitStack()
 
     def run(self) -> VerifyResult:
         """From wherever the last one was stopped to its result.
@@ -83,29 +85,29 @@ class Verification:
         Raises:
             BlockedError, AccountError, UsageError: why there is none.
         """
-        desk = self._desk
+        context = self._context
         try:
-            desk.lease.acquire(self._options.take_over)
+            context.lease.acquire(self._options.take_over)
         except LeaseHeldError as error:
             raise LeaseHeldError(
                 error.what,
                 fix="wait for it; or, if it is stuck: python -m bootstrap verify --take-over",
             ) from error
         try:
-            desk.journal.refresh()
+            context.journal.refresh()
             self.refuse_unready()
             return self._rounds()
         except BaseException:
-            self._series.tell_recovery()
+            self._export_rounds.warn_of_recovery()
             raise
         finally:
-            self._kept.close()
-            desk.lease.release()
+            self._resources.close()
+            context.lease.release()
 
     def refuse_unready(self) -> None:
         """Raises BlockedError for a table that does not replicate."""
-        table = self._desk.table.source_table
-        row, _ = self._desk.store.read(table)
+        table = self._context.table.source_table
+        row, _ = self._context.store.read(table)
         state = (row or Row()).state
         if state not in READY:
             raise BlockedError(
@@ -126,7 +128,7 @@ class Verification:
             writer = Report(file, values=options.show_values)
             while True:
                 rounds += 1
-                last = self._series.next()
+                last = self._export_rounds.next()
                 verdict = self._judge(last, verdict, reported, writer)
                 # What a later round finds says nothing of the keys that an earlier one reported.
                 first = first or last.moments
@@ -139,17 +141,19 @@ class Verification:
                         "--until-judged asks for more.",
                         fix="the same without --source-export and --target-export",
                     )
-                self._desk.say(f"{found.percentage} of the keys are judged: later exports follow")
+                self._context.say(
+                    f"{found.percentage} of the keys are judged: later exports follow"
+                )
                 self._note(found)
                 last.comparison.spool.remove()
         if found.judged < options.until_judged:
-            self._desk.say(
+            self._context.say(
                 f"{found.percentage} of the keys are judged after {rounds} rounds, and "
                 "--until-judged asks for more: --read-source judges keys that never rest for long"
             )
-        self._series.restore_recovery()
+        self._export_rounds.restore_recovery()
         self._note(found)
-        self._kept.close()
+        self._resources.close()
         last.comparison.spool.remove()
         return VerifyResult(found, report, rounds, self._dry_run, self._reads)
 
@@ -157,15 +161,15 @@ class Verification:
         self, last: ComparedPair, before: Judgements | None, reported: KeySpool, writer: Report
     ) -> Judgements:
         """Judges one round. A key is unjudged as long as no round could judge it."""
-        desk = self._desk
+        context = self._context
         verdict = Judgements(self._keys())
         if before is not None:
             verdict.counts = before.counts
-        refuse_forgotten = partial(self._series.refuse_forgotten, last.moments)
-        ledger = RetentionCheckedLedger(desk.ledger, refuse_forgotten)
+        refuse_forgotten = partial(self._export_rounds.refuse_forgotten, last.moments)
+        ledger = RetentionCheckedLedger(context.ledger, refuse_forgotten)
         mends = self._mends(last, ledger)
         differing = report_differences(
-            desk.opener(),
+            context.opener(),
             last.comparison,
             ledger,
             last.moments,
@@ -173,24 +177,24 @@ class Verification:
             reported,
             values=self._options.show_values,
             read_to_mend=mends and self._options.read_source,
-            check=desk.lease.check,
+            check=context.lease.check,
         )
         if mends:
-            self._series.begin_repair()
+            self._export_rounds.begin_repair()
             versioned = ((*each, last.moments.repair_version) for each in differing)
-            for each, judgement, outcome in apply_repairs(versioned, desk.mender()):
-                desk.lease.check()
+            for each, judgement, outcome in apply_repairs(versioned, context.repairer()):
+                context.lease.check()
                 reported.add(each.difference.key)
                 self._repaired += outcome == APPLIED
                 writer.add(each, judgement, repair=outcome)
                 refuse_forgotten()  # the guard has to know of what is newer
         else:
             for each, judgement in differing:
-                desk.lease.check()
+                context.lease.check()
                 reported.add(each.difference.key)
                 writer.add(each, judgement)
         if verdict.mended:
-            desk.say(
+            context.say(
                 f"{number(verdict.mended)} keys were mended before by these exports: equal now"
             )
         if before is not None:
@@ -206,26 +210,28 @@ class Verification:
         self, last: ComparedPair, verdict: Judgements, reported: KeySpool, to: Report, mends: bool
     ) -> None:
         """Judges by single reads what this round's exports could not."""
-        desk, taking = self._desk, self._series.taking()
+        context, export_pair = self._context, self._export_rounds.export_pair()
         compared, fuzz = last.comparison, last.moments.fuzz
         self._reads += len(verdict.unjudged)
-        desk.say(f"Reading {number(len(verdict.unjudged))} keys from the source, one by one")
+        context.say(f"Reading {number(len(verdict.unjudged))} keys from the source, one by one")
 
         def prove(needed: float) -> None:
-            self._patience.wait(lambda: taking.until(needed, ReadProof))
+            self._poller.wait(lambda: export_pair.until(needed, ReadProof))
 
         left = self._keys()
-        reading = PointReads(desk.source_items, desk.target_items, desk.ledger, prove, fuzz, left)
+        reading = PointReads(
+            context.source_items, context.target_items, context.ledger, prove, fuzz, left
+        )
         unjudged = verdict.unjudged.among(compared.differences(), lambda each: each.key)
         some = ((_without_target(d), Judgement.CHANGED_SINCE) for d, known in unjudged if known)
-        explained = explain_differences(desk.opener(), compared, some, check=desk.lease.check)
+        explained = explain_differences(context.opener(), compared, some, check=context.lease.check)
         keys = (each.key for each, _ in explained)
         found = verdict.counted(reading.differences(keys), reported)
         if mends:
             # Each with the time of its read less the fuzz; the first ones where nobody said --yes.
             allowed = itertools.islice(found, None if self._options.yes else MOST_UNCONFIRMED)
             versioned = ((each, judgement, at - fuzz) for each, judgement, at in allowed)
-            for each, judgement, outcome in apply_repairs(versioned, desk.mender()):
+            for each, judgement, outcome in apply_repairs(versioned, context.repairer()):
                 self._repaired += outcome == APPLIED
                 to.add(each, judgement, repair=outcome)
         for each, judgement, _ in found:
@@ -235,7 +241,7 @@ class Verification:
 
     def _keys(self) -> KeySpool:
         """A set of key digests, as long as this process runs: another one judges anew."""
-        return self._kept.enter_context(contextlib.closing(KeySpool(self._options.spool)))
+        return self._resources.enter_context(contextlib.closing(KeySpool(self._options.spool)))
 
     def _mends(self, last: ComparedPair, ledger: LedgerEntries) -> bool:
         """Whether this round's differences are mended, and not only shown."""
@@ -248,7 +254,7 @@ class Verification:
             differing = (
                 each
                 for each, judgement in judge_all(last.comparison, ledger, last.moments)
-                if judgement not in (Judgement.CHANGED_SINCE, Judgement.MENDED)
+                if judgement not in (Judgement.CHANGED_SINCE, Judgement.REPAIRED)
             )
             # One more than allowed is enough to know.
             count = sum(1 for _ in itertools.islice(differing, MOST_UNCONFIRMED + 1))
@@ -258,10 +264,10 @@ class Verification:
     def _verified(self, last: ComparedPair, verdict: Judgements, first: Moments) -> Verified:
         counts, moments = last.comparison.counts, last.moments
         unjudged, differing = len(verdict.unjudged), verdict.differences
-        before = self._desk.journal.get(Verified)
+        before = self._context.journal.get(Verified)
         found = Verified(
-            round=self._series.finished(),
-            at=self._desk.journal.now(),
+            round=self._export_rounds.finished(),
+            at=self._context.journal.now(),
             source_time=moments.source / 1e6,
             target_time=moments.target / 1e6,
             sample=self._options.sample,
@@ -284,16 +290,16 @@ class Verification:
     def _note(self, found: Verified) -> None:
         # First: it is true already, and whoever dies in between has not said so yet.
         if found.complete_until:
-            self._desk.ledger.settle(round(found.complete_until * 1e6))
+            self._context.ledger.settle(round(found.complete_until * 1e6))
         what = (
             f"verified: {found.differences} differences, {found.repaired} repaired, "
             f"{found.changed_since} not judged"
         )
-        self._desk.journal.put(found, what)
+        self._context.journal.put(found, what)
 
     def _default_report(self) -> Path:
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._desk.journal.now()))
-        return self._options.spool.parent / f"{self._desk.table.source_table}-{stamp}.jsonl"
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._context.journal.now()))
+        return self._options.spool.parent / f"{self._context.table.source_table}-{stamp}.jsonl"
 
 
 def _without_target(difference: Difference) -> Difference:

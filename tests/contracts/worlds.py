@@ -79,7 +79,7 @@ def verified() -> VerifiedTwin:
         del twin.target.items["k1"]
         twin.target.items["k2"] = item("k2", v={"N": "2"})
         filling = twin.filling(200)
-        desks = SimpleNamespace(desk=lambda _: twin.desk(), filling=lambda _: filling._desk)
+        desks = SimpleNamespace(desk=lambda _: twin.context(), filling=lambda _: filling._context)
         (table,) = outputs().tables
         chosen = [table]
 

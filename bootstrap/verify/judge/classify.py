@@ -32,7 +32,7 @@ class Judgement(Enum):
     """The target's item is not what the consumer wrote there: somebody else wrote it."""
     FOREIGN_SINCE = "foreign-since"
     """The same of a key changed after the source's export, which is too old to mend it."""
-    MENDED = "mended"
+    REPAIRED = "repaired"
     """A repair by these very exports, which was stopped, has put the source's item there."""
 
     @property
@@ -110,7 +110,7 @@ def judge(difference: Difference, entry: Entry | None, moments: Moments) -> Judg
     # To the microsecond: no change has that time but by an odd chance, and then its image, too.
     ours = moments.repairing and entry.version == Version(moments.repair_version, MICROSECOND)
     if ours and difference.source_image == entry.image:
-        return Judgement.MENDED
+        return Judgement.REPAIRED
     changed = micros > moments.source - moments.margin
     if difference.target_image == entry.image:
         return Judgement.CHANGED_SINCE if changed else Judgement.DIFFERENCE

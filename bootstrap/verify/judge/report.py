@@ -95,7 +95,7 @@ def report_differences(
         for (difference, judgement), known in reported.among(each_judged, lambda it: it[0].key):
             if judgement in unjudged:
                 verdict.unjudged.add(difference.key)
-            elif judgement is Judgement.MENDED:
+            elif judgement is Judgement.REPAIRED:
                 verdict.mended += 1
             elif not known:
                 verdict.count(difference, judgement)

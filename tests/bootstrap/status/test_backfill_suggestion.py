@@ -11,7 +11,7 @@ from bootstrap.core.formatting import instant
 from bootstrap.core.journal_rows import Row
 from bootstrap.core.state import State
 from bootstrap.journal.records import CaughtUp, Exported, Skipped
-from bootstrap.journal.verification_records import Last, Verified
+from bootstrap.journal.verification_records import LastVerification, Verified
 from bootstrap.status.backfill_suggestion import Gap, find_gap
 from bootstrap.status.inputs import StatusInputs
 from replicator.watchdog.detectors import (
@@ -58,7 +58,7 @@ def inputs(*findings: Finding, records: Sequence[Exported | Skipped] = ()) -> St
 
 
 def gap(given: StatusInputs, verified: Verified | None = None) -> Gap | None:
-    return find_gap(replace(given, verification=Last(verified, NOW)))
+    return find_gap(replace(given, verification=LastVerification(verified, NOW)))
 
 
 def lost(detector: Detector, value: float = 0.0) -> Finding:

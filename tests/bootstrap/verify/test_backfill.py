@@ -104,9 +104,9 @@ def test_a_backfill_is_verified_by_exports_of_after_it_not_by_those_of_a_stopped
     end = float(int(twin.world.clock()))
     write(twin, "k1", item("k1", v={"N": "2"}), end - HOUR + 5)
     twin.source.items["k2"] = item("k2", v={"N": "99"})  # got lost, too, and is in no window
-    desk, filling = twin.desk(), twin.filling(200)
-    made = SimpleNamespace(desk=lambda _: desk, filling=lambda _: filling._desk)
-    monkeypatch.setattr(verify, "chosen", lambda _: (desk.outputs, desk.outputs.tables, {}))
+    context, filling = twin.context(), twin.filling(200)
+    made = SimpleNamespace(context=lambda _: context, filling=lambda _: filling._context)
+    monkeypatch.setattr(verify, "chosen", lambda _: (context.outputs, context.outputs.tables, {}))
     monkeypatch.setattr(verify, "VerifyFactory", lambda *_: made)
     times = [datetime.fromtimestamp(at, UTC).isoformat() for at in (end - HOUR, end)]
     spool = str(twin.directory / "spool")
@@ -161,7 +161,7 @@ def test_a_record_of_the_write_that_was_backfilled_is_superseded_when_it_comes_a
     version = Version(micros if precision == "u" else micros // 1000 * 1000, precision)
     between = item("k1", v={"N": "2"})
     late = Change({"pk": {"S": "k1"}}, between, new, version, twin.world.clock())
-    guard, effects = twin.mender().guard, Runtime(twin.world.clock)
+    guard, effects = twin.repairer().guard, Runtime(twin.world.clock)
     terms = CallContext(Deadline(effects, 60_000), lambda *told: None)
     (result,) = guard.apply([Attempt(late)], terms)
     assert isinstance(result, Superseded)
@@ -242,7 +242,7 @@ def test_killed_at_any_call_the_next_one_closes_the_gap_with_the_same_exports(
         with pytest.raises(Killed):
             twin.filling().gap(begin, end)
         twin.live_again()
-        row, _ = twin.desk(302).store.read(row_name("orders"))
+        row, _ = twin.context(302).store.read(row_name("orders"))
         noted = row.record(BackfillRecord) if row else None
         over = noted is not None and noted.over
         twin.filling(301).gap(begin, end)

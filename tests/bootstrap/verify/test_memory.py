@@ -34,10 +34,10 @@ ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = """
 import dataclasses, json, resource, sys
 from pathlib import Path
-from bootstrap.verify import verification
+from bootstrap.verify import verify as verification
 from bootstrap.verify.compare.comparison import Comparison
-from bootstrap.verify.compare.partitions import Counts, Difference, Found
-from bootstrap.verify.export_rounds import Rounds
+from bootstrap.verify.compare.partitions import Counts
+from bootstrap.verify.export_rounds import ExportRounds as Rounds
 from bootstrap.verify.compare.spool import Spool
 from tests.support.verify.world import Twin
 
@@ -76,9 +76,9 @@ def peak():
 Rounds.next = synthetic
 verification.MOST_ROUNDS = 2
 twin = Twin(Path(sys.argv[1]))
-desk = dataclasses.replace(twin.desk(), ledger=Nothing())
+context = dataclasses.replace(twin.context(), ledger=Nothing())
 before = peak()
-found = verification.Verification(desk, twin.options(until_judged=1.0)).run()
+found = verification.Verification(context, twin.options(until_judged=1.0)).run()
 print(json.dumps([peak() - before, found.verified.changed_since, found.rounds]))
 """
 

@@ -14,12 +14,12 @@ from bootstrap.core.errors import AccountError, BlockedError, UsageError
 from bootstrap.core.state import State
 from bootstrap.journal.verification_records import (
     STALE_SECONDS,
-    SourceTaken,
-    TargetTaken,
+    SourceExportRecord,
+    TargetExportRecord,
     Verified,
     as_json,
     in_a_line,
-    last,
+    last_verification,
 )
 from bootstrap.verify import export_rounds, verify
 from bootstrap.verify.compare import external_sort
@@ -56,14 +56,14 @@ def test_two_equal_tables_are_equal_and_status_says_since_when(twin: Twin) -> No
     found = twin.verify().verified
     assert (found.differences, found.equal, found.changed_since) == (0, 20, 0)
     assert found.judged == 1
-    desk = twin.desk()
-    told = last(desk.store, "orders")
+    context = twin.context()
+    told = last_verification(context.store, "orders")
     assert "equal, 100.00% of the keys judged" in told.text
     assert told.json is not None and told.json["equal"] is True
     assert "stale" not in told.text
     twin.world.clock.advance(STALE_SECONDS + 1)
-    assert "stale" in last(desk.store, "orders").text
-    assert "never" in last(desk.store, "others").text
+    assert "stale" in last_verification(context.store, "orders").text
+    assert "never" in last_verification(context.store, "others").text
 
 
 def test_differences_are_named_with_key_kind_and_attributes_and_without_values(twin: Twin) -> None:
@@ -92,10 +92,13 @@ def test_the_target_is_exported_after_the_proof_that_the_sources_changes_are_app
     twin: Twin,
 ) -> None:
     twin.verify()
-    desk = twin.desk()
-    desk.lease.acquire()
-    desk.journal.refresh()
-    source, target = desk.journal.get(SourceTaken), desk.journal.get(TargetTaken)
+    context = twin.context()
+    context.lease.acquire()
+    context.journal.refresh()
+    source, target = (
+        context.journal.get(SourceExportRecord),
+        context.journal.get(TargetExportRecord),
+    )
     assert source is not None and target is not None
     put = max(twin.world.times("put_probes"))
     assert source.export_time + 60 <= put
@@ -112,7 +115,7 @@ def test_a_key_that_was_changed_since_is_counted_and_not_reported(twin: Twin) ->
     assert result_json(found)["equal"] is None
     first = page("orders", found).splitlines()[0]
     assert first == "orders: no difference among the keys judged (1 not judged)"
-    line = last(twin.desk().store, "orders").text
+    line = last_verification(twin.context().store, "orders").text
     assert "no difference among the keys judged (1 not judged), 95.00% of the keys judged" in line
 
 
@@ -246,8 +249,8 @@ def test_a_source_without_recovery_is_refused_before_anything_is_done(twin: Twin
 
 
 def test_a_table_that_does_not_replicate_is_not_verified(twin: Twin) -> None:
-    desk = twin.desk()
-    row, _ = desk.store.read("orders")
+    context = twin.context()
+    row, _ = context.store.read("orders")
     assert row is not None
     assert row.state is State.REPLICATING
     with twin.world.unwatched():
@@ -277,7 +280,7 @@ def test_a_damaged_export_is_an_error_the_result_before_it_stands_and_what_it_le
     twin.target.recovery = False
     with pytest.raises(DamagedExportError):
         twin.verify(enable_target_recovery=True)
-    assert "equal" in last(twin.desk().store, "orders").text
+    assert "equal" in last_verification(twin.context().store, "orders").text
     assert twin.target.recovery
     assert "stays on until a verification is over" in twin.said[-1]
 
@@ -390,14 +393,14 @@ def test_what_the_ledger_forgets_while_it_judges_is_not_taken_for_unchanged(
 ) -> None:
     """C2: without its entry, a key that was changed since would look like a difference."""
     twin.source.items["k1"] = item("k1", v={"N": "2"})
-    desk = twin.desk()
+    context = twin.context()
 
     class Forgetting:
         def entries(self, keys: Any) -> Any:
             twin.world.clock.advance(31 * 86_400)
             return {}
 
-    forgetful = replace(desk, ledger=Forgetting())
+    forgetful = replace(context, ledger=Forgetting())
     with pytest.raises(BlockedError, match="no longer knows"):
         verify.Verification(forgetful, twin.options(repair=repair)).run()
     assert not (twin.directory / "report.jsonl").read_text()
@@ -431,7 +434,7 @@ def test_killed_at_any_call_the_next_one_goes_on_with_the_same_exports(
         with pytest.raises(Killed):
             twin.verify(enable_target_recovery=True)
         twin.live_again()
-        over = last(twin.desk(202).store, "orders").verified is not None
+        over = last_verification(twin.context(202).store, "orders").verified is not None
         found = twin.verify(pid=201, enable_target_recovery=True).verified
         assert (found.missing, found.differences) == (1, 1), when
         # Only where the result had been noted does the second one begin anew.

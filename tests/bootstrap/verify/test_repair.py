@@ -85,7 +85,7 @@ def test_what_is_mended_leaves_the_entry_that_a_change_from_one_to_the_other_wou
 
 def test_what_the_consumer_has_applied_in_the_meantime_stays(twin: Twin) -> None:
     """C2: a change that comes between the comparison and the repair is newer."""
-    made = twin.mender()
+    made = twin.repairer()
 
     class Late:
         """The guard, when a change of k2 is applied just before it."""
@@ -94,7 +94,7 @@ def test_what_the_consumer_has_applied_in_the_meantime_stays(twin: Twin) -> None
             remember(twin, "k2", item("k2"), twin.world.clock())
             return made.guard.apply(attempts, terms)
 
-    twin.mender = lambda: replace(made, guard=Late())  # type: ignore[method-assign]
+    twin.repairer = lambda: replace(made, guard=Late())  # type: ignore[method-assign]
     found = twin.verify(repair=True).verified
     assert (found.differences, found.repaired) == (3, 2)
     assert lines(twin)["k2"]["repair"].startswith("not applied: the key was changed since")
@@ -147,18 +147,18 @@ def test_a_later_verification_of_less_does_not_forget_that_all_was_mended(twin: 
 
 def killed_in_the_repair(twin: Twin, *, after: int | None = None) -> None:
     """A repair whose process dies once its guard has applied the first `after` keys, or all."""
-    made = twin.mender()
+    made = twin.repairer()
 
     class Dying:
         def apply(self, attempts: Any, terms: Any) -> Any:
             made.guard.apply(attempts[:after], terms)
             raise Killed("applied, and nobody was told")
 
-    mender = twin.mender
-    twin.mender = lambda: replace(made, guard=Dying())  # type: ignore[method-assign]
+    repairer = twin.repairer
+    twin.repairer = lambda: replace(made, guard=Dying())  # type: ignore[method-assign]
     with pytest.raises(Killed):
         twin.verify(repair=True)
-    twin.mender = mender  # type: ignore[method-assign]
+    twin.repairer = repairer  # type: ignore[method-assign]
 
 
 @pytest.mark.parametrize("repair", [True, False])

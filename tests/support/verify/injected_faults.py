@@ -47,8 +47,8 @@ def no_fuzz() -> Any:
 
 @fault("the target is exported without a proof that changes are applied")
 def no_proof() -> Any:
-    def caught_up(context: Any) -> Any:
-        journal = context.journal
+    def caught_up(step_context: Any) -> Any:
+        journal = step_context.journal
         journal.put(CaughtUp(journal.now(), "none", 0, 0), "caught up")
         return Done()
 
@@ -116,9 +116,9 @@ def applied_whenever() -> Any:
 def repair_now() -> Any:
     apply = verify.apply_repairs
 
-    def now(told: Iterable[Any], mender: Any) -> Any:
-        clock = mender.effects.clock
-        return apply(((each, what, clock.now_micros()) for each, what, _ in told), mender)
+    def now(told: Iterable[Any], repairer: Any) -> Any:
+        clock = repairer.effects.clock
+        return apply(((each, what, clock.now_micros()) for each, what, _ in told), repairer)
 
     return mock.patch.object(verify, "apply_repairs", now)
 
@@ -127,8 +127,8 @@ def repair_now() -> Any:
 def repair_later() -> Any:
     apply = verify.apply_repairs
 
-    def later(told: Iterable[Any], mender: Any) -> Any:
-        return apply(((each, what, at + 120_000_000) for each, what, at in told), mender)
+    def later(told: Iterable[Any], repairer: Any) -> Any:
+        return apply(((each, what, at + 120_000_000) for each, what, at in told), repairer)
 
     return mock.patch.object(verify, "apply_repairs", later)
 

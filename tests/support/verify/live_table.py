@@ -310,11 +310,11 @@ class Live(Twin):
         if not spans or spans[-1][1] is not None:
             spans.append((self.now, None))
 
-    def mender(self) -> Repairer:
-        mender = super().mender()
-        assert isinstance(mender.guard, LedgerWriter)
-        mender.guard.pace.size = self.pace
-        return mender
+    def repairer(self) -> Repairer:
+        repairer = super().repairer()
+        assert isinstance(repairer.guard, LedgerWriter)
+        repairer.guard.pace.size = self.pace
+        return repairer
 
     def _written(self, request: dict[str, Any]) -> None:
         for each in request["TransactItems"]:

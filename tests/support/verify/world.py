@@ -229,7 +229,7 @@ class Twin:
         defaults = {"spool": self.directory / "spool", "report": self.directory / "report.jsonl"}
         return VerifyOptions(**{**defaults, "workers": 1, **more})
 
-    def desk(self, pid: int = 200) -> VerifyContext:
+    def context(self, pid: int = 200) -> VerifyContext:
         world = self.world
         world.alive = {pid}
         machine = Machine(
@@ -255,7 +255,7 @@ class Twin:
             journal=journal,
             lease=lease,
             opener=self.objects,
-            context=lambda: StepContext(
+            step_context=lambda: StepContext(
                 outputs=stack,
                 table=table,
                 source=FakeSource(world, lease.check),
@@ -266,13 +266,13 @@ class Twin:
                 timing=Timing(),
                 clock=world.clock,
             ),
-            mender=self.mender,
+            repairer=self.repairer,
             timing=Timing(),
             clock=world.clock,
             say=self.said.append,
         )
 
-    def mender(self) -> Repairer:
+    def repairer(self) -> Repairer:
         """The consumer's guard on the ledger of this world and a target of its own."""
         effects = Runtime(clock=self.world.clock, random=self.random)
         guard = LedgerWriter(
@@ -294,29 +294,27 @@ class Twin:
                 items[action["Item"]["pk"]["S"]] = plain_json(action["Item"])
 
     def verify(self, pid: int = 200, **options: Any) -> VerifyResult:
-        return Verification(self.desk(pid), self.options(**options)).run()
+        return Verification(self.context(pid), self.options(**options)).run()
 
     def filling(self, pid: int = 300) -> Backfill:
         """A backfill; its notes are kept in `noted`."""
-        desk = self.desk(pid)
-        name = backfill_row(desk.table.source_table)
-        lease = Lease(desk.store, name, self.world.clock, desk.lease._machine)
+        context = self.context(pid)
+        name = backfill_row(context.table.source_table)
+        lease = Lease(context.store, name, self.world.clock, context.lease._machine)
         guarded = Calls(Side.TARGET, "Role importer", lease.check)
         return Backfill(
             FillingDesk(
-                outputs=desk.outputs,
-                table=desk.table,
+                outputs=context.outputs,
+                table=context.table,
                 source=self.source,
                 ledger=AwsLedger(guarded, self.world.dynamodb, LEDGER),
-                journal=Journal(desk.store, name, lease),
+                journal=Journal(context.store, name, lease),
                 lease=lease,
                 opener=self.objects,
-                mender=lambda: self.mender(),
+                repairer=lambda: self.repairer(),
                 notes=lambda: self,
                 timing=Timing(),
-                patience=Poller(
-                    self.world.clock, Timing(), lease.check, self.said.append, lease.now
-                ),
+                poller=Poller(self.world.clock, Timing(), lease.check, self.said.append, lease.now),
                 say=self.said.append,
             )
         )

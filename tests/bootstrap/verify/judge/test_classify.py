@@ -71,9 +71,9 @@ def test_with_a_target_export_of_unknown_lag_only_keys_without_an_entry_are_judg
 
 def test_the_entry_of_a_repair_of_the_same_exports_is_told_from_a_foreign_write() -> None:
     repairing = replace(NOW, repairing=True)
-    assert judge(DIFFERENT, entry(NOW.repair_version, OURS), repairing) is Judgement.MENDED
-    assert judge(EXTRA, entry(NOW.repair_version, ABSENT), repairing) is Judgement.MENDED
-    assert judge(MISSING, entry(NOW.repair_version, OURS), repairing) is Judgement.MENDED
+    assert judge(DIFFERENT, entry(NOW.repair_version, OURS), repairing) is Judgement.REPAIRED
+    assert judge(EXTRA, entry(NOW.repair_version, ABSENT), repairing) is Judgement.REPAIRED
+    assert judge(MISSING, entry(NOW.repair_version, OURS), repairing) is Judgement.REPAIRED
     for other, expected in (
         (entry(NOW.repair_version - 1, OURS), Judgement.FOREIGN),
         (entry(NOW.repair_version + 1, OURS), Judgement.FOREIGN_SINCE),
