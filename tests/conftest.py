@@ -1,4 +1,4 @@
-"""The order in which the workers of a parallel run are handed the modules."""
+"""Selection of tests by promise, and the order in which parallel workers get the modules."""
 
 from __future__ import annotations
 
@@ -18,17 +18,39 @@ LONGEST_FIRST = (
     "tests/infra/test_policies",
     "tests/infra/test_program",
 )
-"""Those that would be waited for at the end, if they began last.
+"""Modules that would be waited for at the end if they began last.
 
 `--no-loadscope-reorder` keeps this order. What is not named comes after them, as it was collected.
 """
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sorts the modules; within one, nothing moves."""
+PROMISES = tuple(f"C{n}" for n in range(1, 11))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--promise", choices=PROMISES, help="run only the tests that defend this promise"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Select the tests of one promise, and sort the modules; within one, nothing moves."""
+    for item in items:
+        unknown = promises(item) - set(PROMISES)
+        assert not unknown, f"{item.nodeid} is marked with {unknown}, which is no promise"
+    wanted = config.getoption("--promise")
+    if wanted:
+        others = [item for item in items if wanted not in promises(item)]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if wanted in promises(item)]
 
     def rank(item: pytest.Item) -> int:
         found = (n for n, name in enumerate(LONGEST_FIRST) if item.nodeid.startswith(name))
         return next(found, len(LONGEST_FIRST))
 
     items.sort(key=rank)
+
+
+def promises(item: pytest.Item) -> set[str]:
+    """Return the promises that a test defends, by the marks of its module and its own."""
+    return {name for mark in item.iter_markers("promise") for name in mark.args}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from infra.local.cloud import SOURCE, TARGET
-from tests.bootstrap.test_on_the_local_cloud import Stack, Writer, deployed
+from tests.support.bootstrap.local_stack import Stack, Writer, deployed
 
 pytestmark = pytest.mark.slow
 

@@ -27,8 +27,8 @@ from hypothesis import strategies as st
 
 from replicator import aws
 from replicator.aws import Failure, Kind
-from tests.replicator.test_canonical import images
 from tests.support.fakes import errors
+from tests.support.strategies import images
 
 PACKAGE = Path(aws.__file__).parent
 

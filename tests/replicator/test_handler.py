@@ -12,8 +12,8 @@ import pytest
 
 from replicator import handler
 from replicator.settings import ConfigurationError
-from tests.replicator.test_settings import ENVIRONMENT
 from tests.support.replicator.consumer_world import event, spread
+from tests.support.replicator.environment import ENVIRONMENT
 
 
 class Context:

@@ -5,16 +5,7 @@ from __future__ import annotations
 import pytest
 
 from replicator.settings import ConfigurationError, ConsumerConfig, ConsumerSettings, from_item
-
-ENVIRONMENT = {
-    "STACK": "prod",
-    "SOURCE_TABLE": "orders",
-    "TARGET_TABLE": "orders-replica",
-    "TARGET_REGION": "eu-west-1",
-    "LEDGER_TABLE": "ledger",
-    "QUARANTINE_BUCKET": "quarantine",
-    "ORDERING": "ledger",
-}
+from tests.support.replicator.environment import ENVIRONMENT
 
 
 def test_defaults() -> None:

@@ -15,7 +15,7 @@ from bootstrap.core.errors import Side, UsageError
 from bootstrap.core.facts import ExportRequest, TableFacts
 from bootstrap.core.stack_outputs import parse
 from bootstrap.plan.plan import creation_parameters
-from tests.bootstrap.aws.test_requests import Recorder
+from tests.support.bootstrap.request_recorder import Recorder
 from tests.support.bootstrap.world import OUTPUTS_JSON, SOURCE_ARN
 
 KEY = "arn:aws:kms:eu-west-1:222222222222:key/a"

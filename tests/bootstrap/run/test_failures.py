@@ -10,7 +10,6 @@ import pytest
 from bootstrap.core.errors import (
     AccountError,
     BlockedError,
-    BootstrapError,
     LeaseHeldError,
     Side,
     UnavailableError,
@@ -18,15 +17,9 @@ from bootstrap.core.errors import (
 from bootstrap.core.facts import TableFacts
 from bootstrap.core.state import State
 from replicator.stream import Destination
+from tests.support.bootstrap.failures import failure_of
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.world import STREAM_ARN, World
-
-
-def failure_of(world: World, pid: int = 1) -> BootstrapError:
-    with pytest.raises(BootstrapError) as failure:
-        Process(world, pid=pid).go()
-    assert str(failure.value).count("\nTry: ") == 1
-    return failure.value
 
 
 def source_with(**changes: Any) -> World:

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 
 import pytest
 
-from bootstrap.core.state import State
 from bootstrap.journal.records import Exported
+from tests.support.bootstrap.kill_points import calls_of_a_run, check, finish, quick
 from tests.support.bootstrap.killed_process import Process
 from tests.support.bootstrap.world import World
 from tests.support.fakes.errors import Killed
 
 READS = ("GetItem", "Query", "BatchGetItem", "describe_", "find_", "destinations", "mapping")
-
-
-def quick() -> World:
-    """A world in which waits are short: every call of a run, without hundreds of polls."""
-    world = World()
-    world.restorable_lag, world.export_seconds, world.import_seconds = 60, 25, 25
-    world.dynamodb.check_shapes = False  # the other tests do
-    return world
-
-
-@functools.cache
-def calls_of_a_run() -> list[str]:
-    world = quick()
-    Process(world).go()
-    return [seen.name for seen in world.seen]
 
 
 def moments() -> list[tuple[int, bool]]:
@@ -54,22 +38,6 @@ def kill_at(world: World, number: int, after_the_work: bool) -> None:
             raise Killed(f"at {name}, call {number}")
 
     world.on_call = watch
-
-
-def finish(world: World, pid: int) -> Process:
-    world.on_call = lambda number, name, after: None
-    process = Process(world, pid=pid)
-    process.go()
-    return process
-
-
-def check(world: World, process: Process, when: str) -> None:
-    assert process.run.journal.row.state is State.REPLICATING, when
-    assert len(world.exports) == 1, f"{when}: one export is paid for once"
-    assert len(world.imports) == 1, f"{when}: one import is paid for once"
-    assert world.ledger_settings()["expire"] == {"BOOL": True}, when
-    ((request, _),) = world.exports.values()
-    assert request.export_time >= world.active_from + 120, when
 
 
 @pytest.mark.parametrize("chosen", [telling_moments, pytest.param(moments, marks=pytest.mark.slow)])

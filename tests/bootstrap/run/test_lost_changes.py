@@ -18,8 +18,8 @@ from replicator.stream import Destination
 from replicator.watchdog.aws_readings import BOOK_KEY
 from replicator.watchdog.detectors import Outage
 from replicator.watchdog.probe_rounds import WatchdogState
-from tests.bootstrap.run.test_pause import PAUSE, RESUME
 from tests.support.bootstrap.killed_process import Process, replicated
+from tests.support.bootstrap.pauses import PAUSE, RESUME
 from tests.support.bootstrap.status import health_reader, look, verify_as_of
 from tests.support.bootstrap.world import COMMAND, LEDGER, STREAM_ARN, World
 

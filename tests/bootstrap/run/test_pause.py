@@ -14,18 +14,12 @@ from bootstrap.journal.records import Paused
 from bootstrap.status.json_members import as_json
 from bootstrap.status.page import page
 from tests.support.bootstrap.killed_process import Process, replicated
+from tests.support.bootstrap.pauses import PAUSE, RESUME, paused
 from tests.support.bootstrap.status import look
 from tests.support.bootstrap.world import COMMAND, LEDGER, World
 from tests.support.fakes.errors import Killed
 
-PAUSE, RESUME = RunOptions(course=Goal.PAUSE), RunOptions(course=Goal.RESUME)
 HOUR = 3_600.0
-
-
-def paused(world: World | None = None) -> World:
-    world = replicated(world)
-    Process(world, pid=2, orders=PAUSE).go()
-    return world
 
 
 def resume(world: World, pid: int = 3, orders: RunOptions = RESUME) -> Process:

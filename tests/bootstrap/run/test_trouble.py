@@ -16,8 +16,8 @@ from bootstrap.core.stack_outputs import AccountOutputs
 from bootstrap.core.state import State
 from bootstrap.plan.inspection import observe
 from bootstrap.status.json_members import as_json
-from tests.bootstrap.run.test_killed import calls_of_a_run, check, finish, quick
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
+from tests.support.bootstrap.kill_points import calls_of_a_run, check, finish, quick
 from tests.support.bootstrap.killed_process import Process
 from tests.support.bootstrap.status import look
 from tests.support.bootstrap.world import World, outputs

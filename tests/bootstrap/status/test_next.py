@@ -20,7 +20,7 @@ from bootstrap.core.suggestions import completed, template
 from bootstrap.status.json_members import as_json
 from bootstrap.status.page import page
 from bootstrap.status.status import next_of_all
-from tests.bootstrap.run.test_failures import failure_of
+from tests.support.bootstrap.failures import failure_of
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.status import look
 from tests.support.bootstrap.world import COMMAND, OUTPUTS_JSON, World

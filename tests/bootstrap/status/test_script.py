@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from infra.local.cloud import REPOSITORY, SOURCE, TARGET
-from tests.bootstrap.test_on_the_local_cloud import PATIENCE, Stack, Writer, deployed
+from tests.support.bootstrap.local_stack import PATIENCE, Stack, Writer, deployed
 
 pytestmark = pytest.mark.slow
 

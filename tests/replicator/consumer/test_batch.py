@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from replicator.consumer.batch import BatchFailedError
-from tests.replicator.consumer.test_ordering import deliveries
 from tests.support.fakes import errors
 from tests.support.fakes.errors import Faults
 from tests.support.replicator.consumer_world import (
@@ -27,6 +26,7 @@ from tests.support.replicator.consumer_world import (
     item,
     spread,
 )
+from tests.support.replicator.deliveries import deliveries
 
 TOO_BIG = {"S": "x" * 420_000}
 

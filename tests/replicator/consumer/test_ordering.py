@@ -10,6 +10,7 @@ import pytest
 
 from replicator.change import Entry, Version, compare
 from replicator.consumer.ordering import Verdict, decide, schedule
+from tests.support.replicator.deliveries import deliveries
 
 IMAGES = {None: b"absent", "A": b"A", "B": b"B"}
 
@@ -28,12 +29,6 @@ def histories(length: int, most_in_one_timestamp: int) -> Iterator[list[Entry]]:
             times = list(itertools.accumulate(steps, initial=1))
             if max(times.count(time) for time in times) <= most_in_one_timestamp:
                 yield [change(times[i], images[i], images[i + 1]) for i in range(length)]
-
-
-def deliveries(length: int) -> Iterator[tuple[int, ...]]:
-    """Every order in which `length` changes can arrive, each once or twice."""
-    for copies in itertools.product([1, 2], repeat=length):
-        yield from set(itertools.permutations([i for i in range(length) for _ in range(copies[i])]))
 
 
 @dataclass

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.bootstrap.verify.exports.test_digests import (
+from tests.support.verify.digest_cases import (
     KEY,
     by,
     exactly,

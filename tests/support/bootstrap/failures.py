@@ -1,0 +1,18 @@
+"""The failure that a run leaves behind."""
+
+from __future__ import annotations
+
+import pytest
+
+from bootstrap.core.errors import (
+    BootstrapError,
+)
+from tests.support.bootstrap.killed_process import Process
+from tests.support.bootstrap.world import World
+
+
+def failure_of(world: World, pid: int = 1) -> BootstrapError:
+    with pytest.raises(BootstrapError) as failure:
+        Process(world, pid=pid).go()
+    assert str(failure.value).count("\nTry: ") == 1
+    return failure.value

@@ -1,0 +1,18 @@
+"""Runs that pause and resume a replica."""
+
+from __future__ import annotations
+
+from bootstrap.core.run_options import Goal, RunOptions
+from tests.support.bootstrap.killed_process import Process, replicated
+from tests.support.bootstrap.world import World
+
+PAUSE = RunOptions(course=Goal.PAUSE)
+
+
+RESUME = RunOptions(course=Goal.RESUME)
+
+
+def paused(world: World | None = None) -> World:
+    world = replicated(world)
+    Process(world, pid=2, orders=PAUSE).go()
+    return world
