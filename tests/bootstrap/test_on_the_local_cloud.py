@@ -19,7 +19,7 @@ from tests.support.bootstrap.local_stack import (
     deployed,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.promise("C1", "C5", "C6")]
 
 
 def test_killed_in_every_state_the_same_command_replicates_with_one_export_and_one_import(

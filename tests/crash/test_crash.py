@@ -16,7 +16,7 @@ from tests.crash.emulated_stacks import Lane, lanes
 from tests.crash.matrix import cases, sample
 from tests.crash.run_matrix import Campaign, record_on
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.promise("C6")]
 
 CASES = 20
 SEED_VARIABLE = "CRASH_SEED"

@@ -15,7 +15,7 @@ from tests.crash.crash_points import Case
 from tests.crash.emulated_stacks import Lane, Writer, lanes
 from tests.crash.process_pool import Child
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.promise("C6")]
 
 ASLEEP_AT = (
     "export/dynamodb:DescribeExport#1/freeze",

@@ -17,7 +17,7 @@ import pytest
 from infra.local.workload.plan import KINDS
 from tests.end_to_end.commands import copy_with, listens, running
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.promise("C1", "C3")]
 
 QUICK = ("--min-changes", "300", "--steady", "3", "--patience", "180")
 SMALL = ("--items", "600", *QUICK)

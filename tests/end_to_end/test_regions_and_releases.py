@@ -19,7 +19,7 @@ from infra import package
 from infra.local.cloud import REPOSITORY, SOURCE, TARGET, LocalAccount, LocalCloud
 from infra.local.deploy import deploy
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.promise("C1", "C4")]
 
 FAR = LocalAccount(TARGET.account_id, "us-east-1")
 PATIENCE = 120.0

@@ -13,7 +13,7 @@ import pytest
 from infra.local.cloud import SOURCE, TARGET, LocalAccount, LocalCloud
 from infra.local.deploy import deploy
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.promise("C5", "C8")]
 
 FAR = LocalAccount(TARGET.account_id, "us-east-1")
 

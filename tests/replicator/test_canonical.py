@@ -15,6 +15,8 @@ from replicator.canonical import canonical, digest, key_digest, measure, normal_
 from tests.support.fakes.values import item_size
 from tests.support.strategies import images, numbers
 
+pytestmark = pytest.mark.promise("C1")
+
 exact = Context(prec=400, Emin=-100_000, Emax=100_000)
 
 

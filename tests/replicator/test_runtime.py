@@ -10,6 +10,8 @@ import pytest
 from replicator.runtime import Deadline, Runtime, SerialExecutor, ThreadExecutor
 from tests.support.fakes.clock import VirtualClock
 
+pytestmark = pytest.mark.promise("C4")
+
 
 def test_a_call_may_start_while_its_time_outs_fit_before_the_end() -> None:
     clock = VirtualClock()

@@ -26,6 +26,8 @@ from tests.support.fakes.clock import VirtualClock
 from tests.support.fakes.errors import client_error
 from tests.support.fakes.s3 import FakeS3
 
+pytestmark = pytest.mark.promise("C5")
+
 
 @pytest.fixture
 def source(asked: list[tuple[str, dict[str, Any]]]) -> AwsSource:

@@ -16,6 +16,8 @@ from bootstrap.status.snapshot import StatusSnapshot
 from tests.support.bootstrap.killed_process import Process
 from tests.support.bootstrap.world import World
 
+pytestmark = pytest.mark.promise("C6")
+
 
 def working(world: World, pid: int = 1, host: str = "laptop") -> Process:
     """A process in the middle of its run."""

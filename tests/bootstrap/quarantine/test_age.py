@@ -13,6 +13,8 @@ from tests.support.bootstrap import quarantine_world as worlds
 from tests.support.bootstrap.quarantine_world import DAY, World
 from tests.support.replicator.consumer_world import START, aggregate, change, document, item
 
+pytestmark = pytest.mark.promise("C2")
+
 
 @pytest.fixture
 def world() -> World:

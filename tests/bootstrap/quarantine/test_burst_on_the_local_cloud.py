@@ -14,7 +14,7 @@ from infra.local.deploy import deploy
 from tests.support.infra.clouds import make_table, messages, until
 from tests.support.replicator.consumer_world import item
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.promise("C3")]
 
 ITEMS = 120
 BATCH = 20  # so that each of two shards holds several batches

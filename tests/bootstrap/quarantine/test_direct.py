@@ -21,6 +21,8 @@ from tests.support.replicator.consumer_world import (
     probe,
 )
 
+pytestmark = pytest.mark.promise("C1", "C2", "C3")
+
 PLACE = f"{SHARD}:77"
 
 

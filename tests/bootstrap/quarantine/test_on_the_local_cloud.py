@@ -18,7 +18,7 @@ from infra.local.deploy import deploy
 from tests.support.infra.clouds import make_table, until
 from tests.support.replicator.consumer_world import document, event, item
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.promise("C3", "C7", "C8")]
 
 SECRET = "hunter2"
 

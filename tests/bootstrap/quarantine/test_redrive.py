@@ -14,6 +14,8 @@ from tests.support.bootstrap.quarantine_world import MIB, World, padded
 from tests.support.fakes.errors import Killed, client_error
 from tests.support.replicator.consumer_world import SHARD, START, aggregate, document, item
 
+pytestmark = pytest.mark.promise("C2", "C3", "C4")
+
 THROTTLED = "ProvisionedThroughputExceededException"
 
 

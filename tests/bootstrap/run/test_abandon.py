@@ -21,6 +21,8 @@ from tests.support.bootstrap.status import look
 from tests.support.bootstrap.world import COMMAND, LEDGER, World, outputs
 from tests.support.fakes.errors import Killed
 
+pytestmark = pytest.mark.promise("C6")
+
 ABANDON = RunOptions(course=Goal.ABANDON)
 WHOLLY = RunOptions(course=Goal.ABANDON, drop_target=True, disable_source_pitr=True)
 BEFORE = {"others/20260101T000000Z-abc/1/AWSDynamoDB/1", "orders/another run/1/AWSDynamoDB/1"}

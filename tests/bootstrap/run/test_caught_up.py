@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from bootstrap.core.facts import OpenShards
 from bootstrap.core.state import State
 from bootstrap.journal.records import CaughtUp
@@ -11,6 +13,8 @@ from replicator.probes import LANES_PROBED, ProbeRecord, probe_records
 from replicator.stream import Shard
 from tests.support.bootstrap.killed_process import Process
 from tests.support.bootstrap.world import World, outputs
+
+pytestmark = pytest.mark.promise("C1", "C10")
 
 
 def catching_up(world: World) -> Process:

@@ -21,6 +21,8 @@ from tests.support.bootstrap.failures import failure_of
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.world import STREAM_ARN, World
 
+pytestmark = pytest.mark.promise("C6")
+
 
 def source_with(**changes: Any) -> World:
     world = World()

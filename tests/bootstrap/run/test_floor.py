@@ -9,6 +9,8 @@ import pytest
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.world import LEDGER, World
 
+pytestmark = pytest.mark.promise("C1", "C2")
+
 
 def floor_of(world: World) -> int:
     return int(world.ledger_settings()["floor"]["N"])

@@ -12,6 +12,8 @@ from tests.support.bootstrap.killed_process import Process
 from tests.support.bootstrap.world import World
 from tests.support.fakes.errors import Killed
 
+pytestmark = pytest.mark.promise("C6")
+
 READS = ("GetItem", "Query", "BatchGetItem", "describe_", "find_", "destinations", "mapping")
 
 

@@ -23,6 +23,8 @@ from tests.support.bootstrap.pauses import PAUSE, RESUME
 from tests.support.bootstrap.status import health_reader, look, verify_as_of
 from tests.support.bootstrap.world import COMMAND, LEDGER, STREAM_ARN, World
 
+pytestmark = pytest.mark.promise("C7")
+
 OFF = [Destination(STREAM_ARN, "DISABLED", "MICROSECOND")]
 ON = [Destination(STREAM_ARN, "ACTIVE", "MICROSECOND")]
 

@@ -13,6 +13,8 @@ from replicator.stream import Destination
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.world import STREAM_ARN, World
 
+pytestmark = pytest.mark.promise("C1")
+
 
 def export_of(world: World) -> tuple[ExportRequest, float]:
     (only,) = world.exports.values()

@@ -19,6 +19,8 @@ from tests.support.bootstrap.status import look
 from tests.support.bootstrap.world import COMMAND, LEDGER, World
 from tests.support.fakes.errors import Killed
 
+pytestmark = pytest.mark.promise("C2", "C3")
+
 HOUR = 3_600.0
 
 

@@ -18,6 +18,8 @@ from tests.support.bootstrap.killed_process import Process, journal_verified
 from tests.support.bootstrap.status import look
 from tests.support.bootstrap.world import COMMAND, World
 
+pytestmark = pytest.mark.promise("C6")
+
 NO_WAIT = RunOptions(wait=False)
 
 

@@ -23,6 +23,8 @@ from tests.support.bootstrap.status import look
 from tests.support.bootstrap.world import World, outputs
 from tests.support.fakes.errors import expired_credentials
 
+pytestmark = pytest.mark.promise("C6")
+
 CALLS = sorted({name for name in calls_of_a_run() if not name[0].isupper()})
 """Of both control planes; the journal's and the ledger's begin with a capital."""
 

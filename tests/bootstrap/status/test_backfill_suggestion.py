@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 
+import pytest
+
 from bootstrap.core.formatting import instant
 from bootstrap.core.journal_rows import Row
 from bootstrap.core.state import State
@@ -27,6 +29,8 @@ from replicator.watchdog.detectors import (
     Readings,
     Unread,
 )
+
+pytestmark = pytest.mark.promise("C7")
 
 NOW = 1_767_225_600.0
 COMMAND = "python -m bootstrap {} --stack prod --table orders"

@@ -13,6 +13,8 @@ from bootstrap.status.data_loss import KnownLosses, collect
 from replicator.watchdog.detectors import Outage
 from replicator.watchdog.probe_rounds import WatchdogState
 
+pytestmark = pytest.mark.promise("C7")
+
 COUNTS = dict.fromkeys(("changed_since", "missing", "extra", "different", "foreign"), 0)
 COUNTS |= dict.fromkeys(("source_items", "target_items", "equal"), 3)
 VERIFIED = Verified("r", 9000, 8900, 8950, 1.0, **COUNTS, complete_until=8000)

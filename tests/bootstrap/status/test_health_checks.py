@@ -33,6 +33,8 @@ from tests.support.bootstrap.status import (
 from tests.support.bootstrap.world import COMMAND, STREAM_ARN, World, outputs
 from tests.support.infra.recording_engine import CONFIG
 
+pytestmark = pytest.mark.promise("C7", "C10")
+
 
 @pytest.fixture(scope="module")
 def replica() -> World:

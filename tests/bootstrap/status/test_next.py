@@ -25,6 +25,8 @@ from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.status import look
 from tests.support.bootstrap.world import COMMAND, OUTPUTS_JSON, World
 
+pytestmark = pytest.mark.promise("C6")
+
 PARTLY, WHOLLY = "ItemValidationError", "S3AccessDenied"
 
 

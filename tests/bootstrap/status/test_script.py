@@ -19,7 +19,7 @@ import pytest
 from infra.local.cloud import REPOSITORY, SOURCE, TARGET
 from tests.support.bootstrap.local_stack import PATIENCE, Stack, Writer, deployed
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.promise("C6")]
 
 STEPS = 12
 """More commands than a way to a replica with two interruptions takes."""

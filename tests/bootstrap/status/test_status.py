@@ -14,6 +14,8 @@ from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.status import look
 from tests.support.bootstrap.world import COMMAND, World
 
+pytestmark = pytest.mark.promise("C5", "C10")
+
 RUN = COMMAND.format("run")
 
 

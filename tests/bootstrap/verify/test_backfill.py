@@ -40,6 +40,8 @@ from tests.support.bootstrap.world import LEDGER
 from tests.support.fakes.errors import Killed
 from tests.support.verify.world import Item, Twin, item
 
+pytestmark = pytest.mark.promise("C1", "C2", "C3", "C6")
+
 HOUR = 3600.0
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.verify.stack import Stack, order, replicating, writing
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.promise("C1", "C2", "C5")]
 
 ITEMS = 200
 AS_IT_IS: dict[str, Any] = {

@@ -18,7 +18,7 @@ from infra.local.cloud import REPOSITORY
 from tests.support.infra.clouds import capture, destination, until
 from tests.support.verify.stack import Stack, order, replicating, writing
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.promise("C1", "C2", "C5", "C7")]
 
 PRESENT = {
     "missing": order("missing"),

@@ -34,6 +34,8 @@ from tests.support.bootstrap.world import LEDGER
 from tests.support.fakes.errors import Killed
 from tests.support.verify.world import Item, Twin, item
 
+pytestmark = pytest.mark.promise("C2", "C6")
+
 
 @pytest.fixture
 def twin(tmp_path: Path) -> Twin:

@@ -19,6 +19,8 @@ from tests.support.bootstrap.world import LEDGER
 from tests.support.fakes.errors import Killed
 from tests.support.verify.world import Item, Twin, item
 
+pytestmark = pytest.mark.promise("C1", "C2")
+
 
 @pytest.fixture
 def twin(tmp_path: Path) -> Twin:

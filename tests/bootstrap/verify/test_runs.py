@@ -13,6 +13,8 @@ from tests.support.verify.injected_faults import FAULTS
 from tests.support.verify.replay import replay
 from tests.support.verify.runs import KINDS, LARGE, MEANS, Run, Summary, play, play_many
 
+pytestmark = pytest.mark.promise("C1", "C2", "C5", "C6", "C7")
+
 WITHIN = 100
 
 #: In how many runs each kind has to be, for the promise to have been tried.

@@ -21,7 +21,7 @@ from tests.infra.least_privilege.needs import WRITES, Need, all_needs
 from tests.infra.least_privilege.recorded_run import EXTERNAL_ID, Rehearsal, rehearse
 from tests.support.infra.recording_engine import CONFIG, record
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.promise("C5", "C8")]
 
 SIDES = ("source", "target")
 SETTINGS: dict[str, Any] = {"tables": CONFIG["tables"], "snapshotKey": True}

@@ -20,6 +20,8 @@ from replicator import names
 from replicator.watchdog import detectors
 from tests.support.infra.recording_engine import CONFIG, TARGET, Deployment, Registered, record
 
+pytestmark = pytest.mark.promise("C7")
+
 Values = Sequence[float | None]
 PREFIX = "replicate-orders-alarm-"
 SECOND, HOUR = 1000.0, 3_600_000.0

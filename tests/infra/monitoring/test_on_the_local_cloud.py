@@ -12,7 +12,7 @@ import pytest
 from infra.local.cloud import SOURCE, TARGET, LocalCloud
 from infra.local.deploy import deploy
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.promise("C7")]
 
 PATIENCE = 90.0
 KEYS = {

@@ -14,6 +14,8 @@ from infra.watchdog import INTERVAL_MINUTES
 from replicator.watchdog.watchdog import WatchdogConfig
 from tests.support.infra.recording_engine import CONFIG, TARGET, Deployment, record, statements
 
+pytestmark = pytest.mark.promise("C5", "C8")
+
 
 def grants(stack: Deployment, name: str) -> dict[str, set[str]]:
     """What a role may do: action -> resources."""

@@ -28,6 +28,8 @@ from tests.support.replicator.consumer_world import (
 )
 from tests.support.replicator.deliveries import deliveries
 
+pytestmark = pytest.mark.promise("C1", "C2", "C3", "C4")
+
 TOO_BIG = {"S": "x" * 420_000}
 
 

@@ -17,6 +17,8 @@ from tests.support.replicator.consumer_world import (
     spread,
 )
 
+pytestmark = pytest.mark.promise("C3")
+
 
 @pytest.fixture
 def world() -> World:

@@ -22,6 +22,8 @@ from tests.support.replicator.consumer_world import (
     spread,
 )
 
+pytestmark = pytest.mark.promise("C2", "C3")
+
 
 @pytest.fixture
 def world() -> World:

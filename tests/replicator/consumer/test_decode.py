@@ -26,6 +26,8 @@ from tests.support.replicator.consumer_world import (
     item,
 )
 
+pytestmark = pytest.mark.promise("C3", "C4")
+
 RECORD = Record(SHARD, "1000", 0, "p", START / 1e6, False, b"")
 
 

@@ -26,6 +26,8 @@ from tests.support.replicator.consumer_world import (
 )
 from tests.support.replicator.writer_conformance import FailCall, GuardConformance
 
+pytestmark = pytest.mark.promise("C1", "C2", "C4")
+
 
 class LedgerHarness:
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ from tests.support.fakes.errors import Call, Faults
 from tests.support.replicator.consumer_world import Item, World
 from tests.support.replicator.writer_conformance import GuardConformance
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.promise("C1", "C2", "C4")]
 numbers = itertools.count()
 
 

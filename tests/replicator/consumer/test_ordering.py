@@ -12,6 +12,8 @@ from replicator.change import Entry, Version, compare
 from replicator.consumer.ordering import Verdict, decide, schedule
 from tests.support.replicator.deliveries import deliveries
 
+pytestmark = pytest.mark.promise("C1", "C2")
+
 IMAGES = {None: b"absent", "A": b"A", "B": b"B"}
 
 

@@ -6,12 +6,15 @@ import base64
 import json
 
 import boto3
+import pytest
 from moto import mock_aws
 
 from replicator.consumer.decode import Record
 from replicator.consumer.outcome import Reason
 from replicator.consumer.quarantine import QuarantineStore, object_key
 from tests.support.replicator.consumer_world import SHARD, START, World
+
+pytestmark = pytest.mark.promise("C3")
 
 RECORD = Record(SHARD, "4961", 7, "partition", 1_767_225_599.25, True, b"\x00as received\xff")
 

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from replicator.watchdog.aws_readings import DAY, HOUR, LOOK_BACK, MINUTE, counted
 
+pytestmark = pytest.mark.promise("C7")
+
 NOW = 1_790_000_123.0
 
 

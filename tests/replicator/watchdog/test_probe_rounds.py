@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from replicator.watchdog.detectors import Outage
 from replicator.watchdog.probe_rounds import WatchdogState
 from tests.support.replicator.watchdog_world import OTHER, World, set_destination, steady
+
+pytestmark = pytest.mark.promise("C7")
 
 # -- a destination that was off, and is on again -------------------------------------------------
 

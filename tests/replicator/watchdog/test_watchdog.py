@@ -13,6 +13,8 @@ from replicator.watchdog.detectors import Level, Outage, Readings, Unread
 from replicator.watchdog.probe_rounds import MOST_WAITING, ProbeRound, WatchdogState
 from tests.support.replicator.watchdog_world import CONFIG, OTHER, World, set_destination, steady
 
+pytestmark = pytest.mark.promise("C7")
+
 DAY = 86_400.0
 HEALTHY = {
     "DestinationActive": 1.0,

@@ -30,6 +30,8 @@ from bootstrap.verify.judge.classify import Judgement
 from replicator.canonical import digest, key_digest
 from tests.support.verify.exports import BUCKET, KEY, Directory, Item, export, orders
 
+pytestmark = pytest.mark.promise("C1")
+
 ROOT = Path(__file__).resolve().parents[4]
 
 

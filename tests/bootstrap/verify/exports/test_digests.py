@@ -27,6 +27,8 @@ from tests.support.verify.digest_cases import (
     scalars,
 )
 
+pytestmark = pytest.mark.promise("C1")
+
 
 @settings(max_examples=250, deadline=None)
 @given(items, st.booleans(), st.booleans())

@@ -16,6 +16,8 @@ from bootstrap.verify.exports.manifest import DamagedExportError, Export, read_e
 from infra.local.emulator.export_files import S3Object
 from tests.support.verify.exports import ARN, BUCKET, TIME, Directory, export, orders, write
 
+pytestmark = pytest.mark.promise("C1")
+
 
 @pytest.fixture
 def objects(tmp_path: Path) -> Directory:

@@ -12,6 +12,8 @@ from bootstrap.verify.compare.partitions import ABSENT, Difference, ExportedItem
 from bootstrap.verify.judge.classify import FUZZ, MARGIN, Judgement, Moments, judge
 from replicator.change import Entry, Precision, Version
 
+pytestmark = pytest.mark.promise("C1", "C7")
+
 TS = 1_790_000_000_000_000
 OURS, THEIRS, OTHER = b"s" * 16, b"t" * 16, b"o" * 16
 NOW = Moments(TS, TS + 10 * FUZZ, applied_by_target=TS + 8 * FUZZ, applied_by_now=TS + 20 * FUZZ)

@@ -19,6 +19,8 @@ from tests.support.bootstrap.world import LEDGER
 from tests.support.fakes.errors import Killed
 from tests.support.verify.world import Twin, item
 
+pytestmark = pytest.mark.promise("C1", "C2", "C5")
+
 AT = 1_790_000_000_000_000
 SECOND = 1_000_000
 OURS, THEIRS = item("k", v={"N": "2"}), item("k", v={"N": "3"})
