@@ -43,29 +43,30 @@ from replicator.watchdog.aws_readings import LedgerRows, SourceSide, TargetSide,
 SOURCE_SERVICES = ("dynamodb", "kinesis", "cloudwatch", "application-autoscaling", "kms")
 
 
-class Gateways:
-    """Both accounts of a stack. `before` runs before each call of what it makes."""
+class AccountClients:
+    """Both accounts of a stack, deployed or not. `before` runs before each call."""
 
     def __init__(
         self,
-        outputs: Outputs,
+        source: AccountOutputs,
+        target: AccountOutputs,
         timing: Timing,
         *,
         source_profile: str | None,
         target_profile: str | None,
         external_id: str | None,
     ) -> None:
-        self._outputs = outputs
+        self._accounts = source, target
         self._source = Session(
             Side.SOURCE,
-            outputs.source,
+            source,
             timing,
             profile=source_profile,
             external_id=external_id,
         )
         self._target = Session(
             Side.TARGET,
-            outputs.target,
+            target,
             timing,
             profile=target_profile,
             external_id=external_id,
@@ -77,16 +78,42 @@ class Gateways:
             session.refuse_another_account()
 
     def source(self, before: Callable[[], None] | None = None) -> SourceAccount:
-        calls = Calls(Side.SOURCE, _who(self._outputs.source), before)
+        calls = Calls(Side.SOURCE, _who(self._accounts[0]), before)
         clients = [self._source.client(name) for name in SOURCE_SERVICES]
         return AwsSource(calls, *clients)
 
     def target(
-        self, table: TableOutputs, before: Callable[[], None] | None = None
+        self, consumer_region: str, before: Callable[[], None] | None = None
     ) -> TargetAccount:
-        lambda_ = self._target.client("lambda", table.consumer_region)
+        lambda_ = self._target.client("lambda", consumer_region)
         dynamodb, kms = self._target.client("dynamodb"), self._target.client("kms")
         return AwsTarget(self._target_calls(before), dynamodb, lambda_, kms)
+
+    def _target_calls(self, before: Callable[[], None] | None) -> Calls:
+        return Calls(Side.TARGET, _who(self._accounts[1]), before)
+
+
+class Gateways(AccountClients):
+    """Everything that a deployed stack has in both accounts."""
+
+    def __init__(
+        self,
+        outputs: Outputs,
+        timing: Timing,
+        *,
+        source_profile: str | None,
+        target_profile: str | None,
+        external_id: str | None,
+    ) -> None:
+        super().__init__(
+            outputs.source,
+            outputs.target,
+            timing,
+            source_profile=source_profile,
+            target_profile=target_profile,
+            external_id=external_id,
+        )
+        self._outputs = outputs
 
     def ledger(self, table: TableOutputs, before: Callable[[], None] | None = None) -> Ledger:
         calls = self._target_calls(before)
@@ -138,9 +165,6 @@ class Gateways:
         """Without `before`: the lease itself is kept here."""
         calls = self._target_calls(None)
         return AwsJournal(calls, self._target.client("dynamodb"), self._outputs.journal_table)
-
-    def _target_calls(self, before: Callable[[], None] | None) -> Calls:
-        return Calls(Side.TARGET, _who(self._outputs.target), before)
 
 
 def _who(account: AccountOutputs) -> str:
@@ -235,7 +259,7 @@ def prepare(
         outputs=outputs,
         table=table,
         source=gateways.source(lease.check),
-        target=gateways.target(table, lease.check),
+        target=gateways.target(table.consumer_region, lease.check),
         ledger=gateways.ledger(table, lease.check),
         snapshots=gateways.snapshots(lease.check),
         journal=Journal(store, table.source_table, lease),
@@ -292,7 +316,7 @@ def _show(
                 table=table,
                 store=store,
                 source=source,
-                target=gateways.target(table),
+                target=gateways.target(table.consumer_region),
                 ledger=gateways.ledger(table),
                 machine=process.machine,
                 command=command[table.source_table],

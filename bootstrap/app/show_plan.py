@@ -6,21 +6,23 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from bootstrap.app.operations import Gateways, Process
+from bootstrap.app.operations import AccountClients, Gateways, Process
 from bootstrap.core.errors import BlockedError
 from bootstrap.core.run_options import TtlPolicy
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.journal.records import Configured
-from bootstrap.plan import inspection, plan, render, settings_diff
+from bootstrap.plan import plan, render, settings_diff
+from bootstrap.plan.inspection import Inspection
+from bootstrap.plan.inspection import inspect as read_both
 from bootstrap.plan.price_list import PriceList
+from bootstrap.plan.replication import Replication, of_outputs
 
 BLOCKED = 1
 
 
 def show_plans(
-    outputs: Outputs,
-    tables: Sequence[TableOutputs],
-    gateways: Gateways,
+    tables: Sequence[Replication],
+    gateways: AccountClients,
     process: Process,
     *,
     now: float,
@@ -29,10 +31,7 @@ def show_plans(
 ) -> int:
     """Prints the plan of each table; returns the exit code."""
     gateways.refuse_other_accounts()
-    plans = [
-        plan.make(observe(outputs, table, gateways, process, now), table, prices)
-        for table in tables
-    ]
+    plans = [plan.make(inspect(table, gateways, process, now), table, prices) for table in tables]
     if as_json:
         _print_json([render.as_json(made) for made in plans], process)
     else:
@@ -53,23 +52,17 @@ def show_parity(
     drifted, store = False, gateways.journal()
     shown: list[Any] = []
     for table in tables:
-        observed = observe(outputs, table, gateways, process, now)
-        if observed.source is None:
+        seen = inspect(of_outputs(outputs, table), gateways, process, now)
+        if seen.source.table is None:
             raise BlockedError(
                 f"There is no table {table.source_table} in the source account.",
                 fix="check the table's name, account and Region in the stack configuration",
             )
-        wants = settings_diff.wanted(
-            observed.source,
-            observed.tags,
-            observed.expiry,
-            observed.peak_writes,
-            observed.limits,
-        )
+        wants = settings_diff.wanted(seen)
         row, _ = store.read(table.source_table)
         configured = row.record(Configured) if row else None
         settings = settings_diff.settings(
-            observed, wants, TtlPolicy(configured.ttl if configured else TtlPolicy.AT_SWITCH)
+            seen, wants, TtlPolicy(configured.ttl if configured else TtlPolicy.AT_SWITCH)
         )
         drifted = drifted or any(each.drifted for each in settings)
         shown.append({"table": table.source_table, "settings": render.settings_json(settings)})
@@ -81,19 +74,17 @@ def show_parity(
     return BLOCKED if drifted else 0
 
 
-def observe(
-    outputs: Outputs, table: TableOutputs, gateways: Gateways, process: Process, now: float
-) -> inspection.Inspection:
-    """Everything that can be seen of a table. `now`: epoch seconds."""
-    return inspection.observe(
+def inspect(
+    replication: Replication, gateways: AccountClients, process: Process, now: float
+) -> Inspection:
+    """Read everything about a table. `now`: epoch seconds."""
+    return read_both(
         gateways.source(),
-        gateways.target(table),
-        table,
+        gateways.target(replication.consumer_region),
+        replication,
         process.timing,
         now,
-        stack=outputs,
-        region=outputs.target.region,
-        whole=True,
+        full=True,
     )
 
 

@@ -135,7 +135,7 @@ class VerifyFactory:
             outputs=self._outputs,
             table=table,
             source=made.source(lease.check),
-            target=made.target(table, lease.check),
+            target=made.target(table.consumer_region, lease.check),
             ledger=made.ledger(table, lease.check),
             snapshots=made.snapshots(lease.check),
             journal=journal,

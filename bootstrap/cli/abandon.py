@@ -106,7 +106,7 @@ def _told(
         told = undoing(
             table,
             row,
-            made.target(table).table(table.target_table),
+            made.target(table.consumer_region).table(table.target_table),
             outputs.snapshot_bucket,
             drop_target=orders.drop_target,
             disable_source_pitr=orders.disable_source_pitr,

@@ -15,9 +15,9 @@ from bootstrap.cli.exit_codes import ended
 from bootstrap.cli.options import chosen, common_options, gateways, guarded, process
 from bootstrap.core.errors import UsageError
 from bootstrap.core.run_options import Goal, RunOptions
-from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.core.suggestions import PROGRAM
-from bootstrap.plan import price_list, stack_file
+from bootstrap.plan import price_list, replication
+from bootstrap.plan.replication import Replication
 
 TAKE_OVER = click.option("--take-over", is_flag=True, help="Replace a run that is alive elsewhere.")
 AS_LINES = click.option(
@@ -86,21 +86,28 @@ def resume(take_over: bool, as_lines: bool, no_wait: bool, debug: bool, **given:
     )
 
 
-def _stack(given: dict[str, Any], config: Path | None) -> tuple[Outputs, Sequence[TableOutputs]]:
-    """The stack that is meant, deployed or only described; and its profiles, into `given`."""
+def _planned(
+    given: dict[str, Any], config: Path | None, this: operations.Process
+) -> tuple[Sequence[Replication], operations.AccountClients]:
+    """Return the tables to plan and the clients for them, from a deployed stack or a stack file."""
     if config is None:
         outputs, tables, _ = chosen(given)
-        return outputs, tables
+        found = [replication.of_outputs(outputs, table) for table in tables]
+        return found, gateways(outputs, this, given)
     if given["stack"] or given["outputs"]:
         raise UsageError(
             "--config describes a stack that is not deployed; --stack and --outputs, one that is.",
             fix=f"{PROGRAM} plan {shlex.join(['--config', str(config)])}",
         )
-    described = stack_file.read(config)
-    given["source_profile"] = given["source_profile"] or described.source_profile
-    given["target_profile"] = given["target_profile"] or described.target_profile
-    name, outputs = given["table"], described.outputs
-    return outputs, (outputs.table(name),) if name else outputs.tables
+    stack = replication.of_file(config)
+    return stack.chosen(given["table"]), operations.AccountClients(
+        stack.source,
+        stack.target,
+        this.timing,
+        source_profile=given["source_profile"] or stack.source_profile,
+        target_profile=given["target_profile"] or stack.target_profile,
+        external_id=given["external_id"],
+    )
 
 
 @click.command(short_help="Shows what `run` would do, and what blocks it.")
@@ -132,12 +139,11 @@ def plan(
     """
 
     def work() -> int:
-        outputs, tables = _stack(given, config)
         this = process()
+        tables, clients = _planned(given, config, this)
         return show_plan.show_plans(
-            outputs,
             tables,
-            gateways(outputs, this, given),
+            clients,
             this,
             now=time(),
             as_json=as_json,

@@ -25,7 +25,7 @@ class Reader:
         self._table = desk.table
 
     def facts(self) -> TableFacts | None:
-        return self._made.target(self._table).table(self._table.target_table)
+        return self._made.target(self._table.consumer_region).table(self._table.target_table)
 
     def item(self, key: explanation.Item) -> explanation.Item | None:
         return self._made.items(self._table).get(key)

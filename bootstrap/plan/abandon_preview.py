@@ -1,4 +1,4 @@
-"""What `abandon` will do and what it leaves: said before anybody is asked. Data in, lines out."""
+"""A preview of `abandon`: what it will do and what it leaves. Data in, lines out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bootstrap.journal.records import Abandoning, Exported, Imported, RecoveryRe
 
 @dataclass(frozen=True)
 class Undoing:
-    """One table's run, and what becomes of what it made."""
+    """The fate of everything that one table's run made."""
 
     table: str
     run_id: str
@@ -23,7 +23,7 @@ class Undoing:
     def __str__(self) -> str:
         return "\n".join(
             [
-                f"{self.table}: run {self.run_id} is given up. This will",
+                f"{self.table}: run {self.run_id} will be abandoned. This will",
                 *(f"  - {what}" for what in self.does),
                 "and leave",
                 *(f"  - {what}" for what in self.leaves),
@@ -40,24 +40,24 @@ def undoing(
     drop_target: bool,
     disable_source_pitr: bool,
 ) -> Undoing:
-    """`target` is the table that is there now under the target's name."""
+    """Preview the end of a run. `target`: the table that has the target's name now, if any."""
     noted = row.record(Abandoning) or Abandoning(0)
     drop = drop_target or noted.drop_target
     disable = disable_source_pitr or noted.disable_source_pitr
     does = [
         f"switch the consumer {table.function_name} off (event source mapping "
-        f"{table.mapping_uuid}), and have the ledger keep its entries",
+        f"{table.mapping_uuid}), and stop the expiry of ledger entries",
     ]
     exported, imported = row.record(Exported), row.record(Imported)
     if exported is not None and exported.begun and not exported.done:
         does.append("wait until the export has ended, if it runs: AWS does not cancel it")
     if imported is not None and imported.token and not imported.done:
         does.append("wait until the import has ended, if it runs: AWS does not cancel it")
-    does.append(f"delete what was exported: s3://{bucket}/{table.snapshot_prefix}/{row.run_id}/")
+    does.append(f"delete the export: s3://{bucket}/{table.snapshot_prefix}/{row.run_id}/")
     leaves = [
         f"stream {table.stream_name}, the streaming destination, consumer, ledger with its "
         "entries, buckets and journal: they belong to the stack (pulumi destroy)",
-        "what is in quarantine, and what `verify` exported",
+        "quarantined records and the exports of `verify`",
     ]
     name = table.target_table
     if drop:
@@ -68,8 +68,8 @@ def undoing(
         )
     elif target is not None:
         leaves.append(
-            f"the target table {name} (--drop-target deletes it). While it is there, no run begins "
-            "anew"
+            f"the target table {name} (--drop-target deletes it). While it exists, no new run "
+            "can begin"
         )
     if disable:
         does.append(f"switch point-in-time recovery of the source table {table.source_table} off")
@@ -78,5 +78,5 @@ def undoing(
             f"point-in-time recovery of the source table {table.source_table}, which this run "
             "switched on (--disable-source-pitr switches it off)"
         )
-    does.append("close the journal: `run` begins another run then, with another snapshot")
+    does.append("close the journal: the next `run` begins a new run with a new snapshot")
     return Undoing(table.source_table, row.run_id, tuple(does), tuple(leaves))

@@ -1,4 +1,4 @@
-"""How long a replication will take and what it will cost: ranges, from what was observed alone."""
+"""An estimate of time and cost: ranges, from an inspection alone."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ SHARD_FILL = 1e6
 SHARD_READ = 2e6
 """Bytes a second that a shard takes and gives (Kinesis developer guide, quotas)."""
 
-# AWS documents no pace. Assumed, from small tables that take minutes to large ones that are worked
-# on in parallel: (least seconds, most seconds, most GB an hour, least GB an hour).
+# AWS documents no rate. Assumed, from small tables that take minutes to large ones that AWS exports
+# in parallel: (least seconds, most seconds, most GB an hour, least GB an hour).
 EXPORT_PACE = (300.0, 1_800.0, 1_000.0, 50.0)
 IMPORT_PACE = (300.0, 1_800.0, 500.0, 40.0)
 
@@ -54,13 +54,13 @@ class Estimate:
         return self.export + self.load + (self.catch_up or Span(0, 0))
 
 
-def estimate(observed: Inspection, price: Prices = cost_model.PRICES) -> Estimate:
-    """What can be said before anything is done."""
-    source = observed.source
+def estimate(inspection: Inspection, price: Prices = cost_model.PRICES) -> Estimate:
+    """Estimate times and costs of a run and of the months after it."""
+    source = inspection.source.table
     items = source.items if source else 0
     size = source.size_bytes if source else 0
     item_bytes = max(1, round(size / items)) if items else 1_024
-    changes = observed.mean_writes / max(1, -(-item_bytes // cost_model.BILLED_CHUNK))
+    changes = inspection.source.writes.mean / max(1, -(-item_bytes // cost_model.BILLED_CHUNK))
     load = Load(changes_per_second=changes, item_bytes=item_bytes, table_gb=size / GB)
     export, load_time = _span(size / GB, EXPORT_PACE), _span(size / GB, IMPORT_PACE)
     filled = changes * cost_model.record_bytes(item_bytes, load.update_share)
@@ -70,7 +70,7 @@ def estimate(observed: Inspection, price: Prices = cost_model.PRICES) -> Estimat
         changes_per_second=changes,
         export=export,
         load=load_time,
-        catch_up=_catch_up(export + load_time, filled / max(1, observed.shards)),
+        catch_up=_catch_up(export + load_time, filled / max(1, inspection.shards)),
         once=sum(line.once for line in bill(load, price)),
         monthly=tuple((days, _month(load, days, price)) for days in RETENTIONS),
     )
@@ -82,8 +82,10 @@ def _span(gb: float, pace: tuple[float, float, float, float]) -> Span:
 
 
 def _catch_up(behind: Span, filled: float) -> Span | None:
-    """A backlog shrinks by what is read beyond what comes in meanwhile. `filled`: bytes a second
-    and shard."""
+    """Return the time to read a backlog, or None if it never shrinks.
+
+    It shrinks by what is read beyond what arrives meanwhile. `filled`: bytes a second and shard.
+    """
     if filled >= SHARD_READ:
         return None
     share = filled / (SHARD_READ - filled)

@@ -1,4 +1,4 @@
-"""Both sides as they are before anything is done. Reads only."""
+"""The state of both accounts before anything is done. Reads only."""
 
 from __future__ import annotations
 
@@ -17,146 +17,208 @@ from bootstrap.core.facts import (
     TtlStatus,
 )
 from bootstrap.core.ports import SourceAccount, TargetAccount
-from bootstrap.core.stack_outputs import Outputs, TableOutputs
+from bootstrap.plan.replication import Deployment, Replication
 from replicator.stream import StreamFacts
 
 DATAPOINTS = 1_400
-"""CloudWatch answers 1,440 a call: a day of minutes, nearly."""
+"""Nearly a day of minutes. CloudWatch returns up to 1,440 a call."""
 
 
 @dataclass(frozen=True)
-class ObservedKeys:
-    """The customer-managed keys that the stack names, and who is to use them. None: no such key."""
+class WriteMetrics:
+    """The source's writes over the last day, in units a second."""
 
-    exporter_arn: str = ""
-    importer_arn: str = ""
-    """Empty before the stack is deployed."""
-    source_account: str = ""
-    target_account: str = ""
+    peak: float
+    """The busiest minute."""
+    mean: float
+    throttled_partitions: int
+    """Writes that a partition refused because it was too busy."""
+
+
+@dataclass(frozen=True)
+class SourceInspection:
+    """The source table and what belongs to it."""
+
+    table: TableFacts | None
+    destinations: Destinations
+    backups: Backups | None
+    tags: Mapping[str, str]
+    ttl: TtlStatus
+    writes: WriteMetrics
+    running_exports: int
+    """Of the whole account."""
+    surroundings: Surroundings = field(default_factory=Surroundings)
+    """Read by a full inspection only."""
+
+
+@dataclass(frozen=True)
+class TargetInspection:
+    """The target table, if it exists, and the account's limits."""
+
+    table: TableFacts | None
+    limits: Limits
+    running_imports: int
+    """Of the whole account."""
+    concurrency: int | None
+    """Invocations that functions without a reservation share; None if it could not be read."""
+    backups: Backups | None = None
+    """Like tags and TTL, read by a full inspection only."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    ttl: TtlStatus = field(default_factory=lambda: TtlStatus(False))
+
+
+@dataclass(frozen=True)
+class PipelineInspection:
+    """The deployed stream and mapping."""
+
+    stream: StreamFacts
+    mapping: EventSource | None
+    """None: the mapping is gone."""
+    shards: int
+    """Open ones."""
+
+
+@dataclass(frozen=True)
+class KeyInspection:
+    """The customer-managed keys that the stack names. None: no such key."""
+
     source: KeyFacts | None = None
-    source_is_awss: bool | None = None
-    """Whether the source is encrypted with the key that AWS manages; None if that is unknown."""
+    source_is_aws_managed: bool | None = None
+    """Whether AWS manages the source's key; None if that is unknown."""
     target: KeyFacts | None = None
     snapshot: KeyFacts | None = None
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was seen of a table and of what belongs to it."""
+    """A table's replication as both accounts show it."""
 
-    source: TableFacts | None
-    destinations: Destinations
-    stream: StreamFacts | None
+    source: SourceInspection
+    target: TargetInspection
+    pipeline: PipelineInspection | None
     """None before the stack is deployed."""
-    backups: Backups | None
-    target: TableFacts | None
-    mapping: EventSource | None
-    tags: Mapping[str, str]
-    expiry: TtlStatus
-    """The source's time to live."""
-    limits: Limits
-    """The target account's."""
-    peak_writes: float
-    """The source's, in units a second: its busiest minute of the last day."""
-    mean_writes: float = 0
-    """The same, over the whole day."""
-    throttled_partitions: int = 0
-    """Writes of that day that a partition of the source refused because it was too busy."""
-    deployed: bool = True
-    shards: int = 0
-    """Open ones."""
-    concurrency: int | None = None
-    """Invocations at once; None if it could not be read."""
-    running_exports: int = 0
-    running_imports: int = 0
-    target_region: str = ""
-    target_backups: Backups | None = None
-    target_tags: Mapping[str, str] = field(default_factory=dict)
-    target_expiry: TtlStatus = field(default_factory=lambda: TtlStatus(False))
-    surroundings: Surroundings = field(default_factory=Surroundings)
-    keys: ObservedKeys = field(default_factory=ObservedKeys)
+    keys: KeyInspection = field(default_factory=KeyInspection)
+
+    @property
+    def shards(self) -> int:
+        """Open shards of the stream. 0 before the stack is deployed."""
+        return self.pipeline.shards if self.pipeline else 0
 
 
-def observe(
+def inspect(
     source: SourceAccount,
     target: TargetAccount,
-    table: TableOutputs,
+    replication: Replication,
     timing: Timing,
     now: float,
     *,
-    stack: Outputs | None = None,
-    region: str = "",
-    whole: bool = False,
+    full: bool = False,
 ) -> Inspection:
-    """Looks at both sides. Changes nothing. `now` is about the time: AWS says it exactly.
+    """Read both accounts. Change nothing.
 
-    `stack` says whose keys are to be looked at; `region` is the target's.
-
-    `whole` also looks at settings that no blocker depends on.
+    `now` is approximate, in epoch seconds: AWS returns the exact time. `full` also reads settings
+    that no blocker depends on.
     """
-    facts = source.table(table.source_table)
-    made = target.table(table.target_table)
-    destinations = source.destinations(table.source_table) if facts else Destinations((), now)
-    now = destinations.at  # AWS's own: this machine's clock may be hours off
-    period = timing.metric_period
-    since = now // period * period - DATAPOINTS * period
-    writes = source.consumed_writes(table.source_table, since, now, period) if facts else ()
-    throttled = source.throttled_partitions(table.source_table, since, now, period) if facts else 0
-    deployed = bool(table.stream_name)
+    seen = _source(source, replication, timing, now, full=full)
+    deployment = replication.deployment
     return Inspection(
-        source=facts,
+        source=seen,
+        target=_target(target, replication, full=full),
+        pipeline=_pipeline(source, target, deployment) if deployment else None,
+        keys=_keys(source, target, replication, seen.table),
+    )
+
+
+def _source(
+    source: SourceAccount, replication: Replication, timing: Timing, now: float, *, full: bool
+) -> SourceInspection:
+    name = replication.source_table
+    facts = source.table(name)
+    running = source.running_exports()
+    if facts is None:
+        return SourceInspection(
+            table=None,
+            destinations=Destinations((), now),
+            backups=None,
+            tags={},
+            ttl=TtlStatus(False),
+            writes=WriteMetrics(0, 0, 0),
+            running_exports=running,
+        )
+    destinations = source.destinations(name)
+    return SourceInspection(
+        table=facts,
         destinations=destinations,
-        stream=source.stream(table.stream_name) if deployed else None,
-        backups=source.backups(table.source_table) if facts else None,
-        target=made,
-        mapping=target.mapping(table.mapping_uuid) if deployed else None,
-        tags=source.tags(facts.arn) if facts else {},
-        expiry=source.expiry(table.source_table) if facts else TtlStatus(False),
+        backups=source.backups(name),
+        tags=source.tags(facts.arn),
+        ttl=source.expiry(name),
+        # AWS's own time: this machine's clock may be hours off.
+        writes=_writes(source, name, timing.metric_period, destinations.at),
+        running_exports=running,
+        surroundings=source.surroundings(name, facts.arn) if full else Surroundings(),
+    )
+
+
+def _writes(source: SourceAccount, name: str, period: int, now: float) -> WriteMetrics:
+    since = now // period * period - DATAPOINTS * period
+    units = [point.value for point in source.consumed_writes(name, since, now, period)]
+    return WriteMetrics(
+        peak=max(units, default=0.0) / period,
+        mean=sum(units) / (DATAPOINTS * period),
+        throttled_partitions=source.throttled_partitions(name, since, now, period),
+    )
+
+
+def _target(target: TargetAccount, replication: Replication, *, full: bool) -> TargetInspection:
+    name = replication.target_table
+    facts = target.table(name)
+    always = TargetInspection(
+        table=facts,
         limits=target.limits(),
-        peak_writes=max((point.value for point in writes), default=0.0) / period,
-        mean_writes=sum(point.value for point in writes) / (DATAPOINTS * period),
-        throttled_partitions=throttled,
-        deployed=deployed,
-        shards=len(source.open_shards(table.stream_name).shards) if deployed else 0,
-        concurrency=target.concurrency(),
-        running_exports=source.running_exports(),
         running_imports=target.running_imports(),
-        target_region=region,
-        target_backups=target.backups(table.target_table) if made and whole else None,
-        target_tags=target.tags(made.arn) if made and whole else {},
-        target_expiry=target.expiry(table.target_table) if made and whole else TtlStatus(False),
-        surroundings=(
-            source.surroundings(table.source_table, facts.arn)
-            if facts and whole
-            else Surroundings()
-        ),
-        keys=_keys(source, target, table, facts, stack) if stack else ObservedKeys(),
+        concurrency=target.concurrency(),
+    )
+    if facts is None or not full:
+        return always
+    return TargetInspection(
+        table=facts,
+        limits=always.limits,
+        running_imports=always.running_imports,
+        concurrency=always.concurrency,
+        backups=target.backups(name),
+        tags=target.tags(facts.arn),
+        ttl=target.expiry(name),
+    )
+
+
+def _pipeline(
+    source: SourceAccount, target: TargetAccount, deployment: Deployment
+) -> PipelineInspection:
+    return PipelineInspection(
+        stream=source.stream(deployment.stream_name),
+        mapping=target.mapping(deployment.mapping_uuid),
+        shards=len(source.open_shards(deployment.stream_name).shards),
     )
 
 
 def _keys(
     source: SourceAccount,
     target: TargetAccount,
-    table: TableOutputs,
+    replication: Replication,
     facts: TableFacts | None,
-    stack: Outputs,
-) -> ObservedKeys:
-    used = facts.key_arn if facts else None
-    deployed = bool(table.stream_name)
+) -> KeyInspection:
+    deployment = replication.deployment
 
-    def look(side: SourceAccount | TargetAccount, arn: str) -> KeyFacts | None:
+    def look(side: SourceAccount | TargetAccount, arn: str | None) -> KeyFacts | None:
         found = side.key(arn) if arn else None
         # Before there are roles, the operator's own credentials ask, and their refusal says nothing
-        # of the roles to come.
-        return None if found and found.refused and not deployed else found
+        # about the roles to come.
+        return None if found and found.refused and deployment is None else found
 
-    return ObservedKeys(
-        exporter_arn=stack.source.role_arn if deployed else "",
-        importer_arn=stack.target.role_arn if deployed else "",
-        source_account=stack.source.account_id,
-        target_account=stack.target.account_id,
-        source=look(source, table.source_key_arn),
-        source_is_awss=source.awss_own_key(used) if used else None,
-        target=look(target, table.target_key_arn),
-        snapshot=look(target, stack.snapshot_key_arn),
+    own = facts.key_arn if facts else None
+    return KeyInspection(
+        source=look(source, replication.source_key_arn),
+        source_is_aws_managed=source.awss_own_key(own) if own else None,
+        target=look(target, replication.target_key_arn),
+        snapshot=look(target, deployment.snapshot_key_arn if deployment else None),
     )

@@ -1,9 +1,8 @@
-"""The customer-managed keys of a replication: who may use them, read off what their accounts say.
+"""The customer-managed keys of a replication: their state, and the uses their policies allow.
 
-What is read is each key's state and its key policy. A policy counts as allowing what one of its
-statements allows to the role, or to the role's account, whose own policies the stack writes; its
-conditions and its denials are not evaluated, so that what blocks here is certain, and what does not
-may still be refused by AWS.
+A policy allows a use if one of its statements allows it to the role or to the role's account, whose
+own policies the stack writes. Conditions and denials are not evaluated: a blocker here is certain,
+and AWS may still refuse a use that passes.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from bootstrap.core.facts import KeyFacts
-from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.plan.inspection import Inspection
 from bootstrap.plan.preflight import Blocker
+from bootstrap.plan.replication import Replication
 
 EXPORT_READS = ("kms:Decrypt", "kms:DescribeKey")
-"""Of the table's key, by whoever calls the export (developer guide, S3DataExport_Requesting)."""
+"""Of the table's key, by the caller of the export (developer guide, S3DataExport_Requesting)."""
 SNAPSHOT_USES = ("kms:Decrypt", "kms:GenerateDataKey")
 """Of the bucket's key, by the callers of export and import (S3 User Guide, UsingKMSEncryption)."""
 TABLE_USES = ("kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey")
@@ -28,73 +27,86 @@ TABLE_USES = ("kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:Generate
 
 
 @dataclass(frozen=True)
-class User:
-    """Who is to use a key, and as which principals its policy may name them."""
+class KeyUser:
+    """A role that uses a key, and the principals by which the key's policy may name it."""
 
     name: str
-    role_arn: str
+    role_arn: str | None
+    """None before the stack is deployed."""
     account_id: str
+    partition: str
+
+    @property
+    def grantee(self) -> str:
+        """The principal to name in a key policy."""
+        return self.role_arn or self.account_id
 
     @property
     def principals(self) -> frozenset[str]:
-        root = f"arn:{self._partition}:iam::{self.account_id}:root"
+        root = f"arn:{self.partition}:iam::{self.account_id}:root"
         return frozenset({"*", self.account_id, root, self.role_arn or root})
 
-    @property
-    def _partition(self) -> str:
-        return self.role_arn.split(":")[1] if ":" in self.role_arn else "aws"
 
-
-def key_blockers(observed: Inspection, table: TableOutputs) -> Iterator[Blocker]:
-    """What keeps export and import from using the keys that they need."""
-    yield from _source_key(observed, table)
-    exporter, importer = _users(observed)
-    if observed.keys.target is not None:
-        yield from _usable(observed.keys.target, "target table", importer, TABLE_USES)
-    if observed.keys.snapshot is not None:
+def key_blockers(inspection: Inspection, replication: Replication) -> Iterator[Blocker]:
+    """List what keeps export and import from using the keys that they need."""
+    yield from _source_key(inspection, replication)
+    exporter, importer = _users(replication)
+    if inspection.keys.target is not None:
+        yield from _usable(inspection.keys.target, "target table", importer, TABLE_USES)
+    if inspection.keys.snapshot is not None:
         for user in (exporter, importer):
-            yield from _usable(observed.keys.snapshot, "snapshot bucket", user, SNAPSHOT_USES)
+            yield from _usable(inspection.keys.snapshot, "snapshot bucket", user, SNAPSHOT_USES)
 
 
-def _users(observed: Inspection) -> tuple[User, User]:
-    keys = observed.keys
+def _users(replication: Replication) -> tuple[KeyUser, KeyUser]:
+    deployed, partition = replication.deployment, replication.partition
     return (
-        User("exporter", keys.exporter_arn, keys.source_account),
-        User("importer", keys.importer_arn, keys.target_account),
+        KeyUser(
+            "exporter",
+            deployed.exporter_arn if deployed else None,
+            replication.source_account,
+            partition,
+        ),
+        KeyUser(
+            "importer",
+            deployed.importer_arn if deployed else None,
+            replication.target_account,
+            partition,
+        ),
     )
 
 
-def _source_key(observed: Inspection, table: TableOutputs) -> Iterator[Blocker]:
-    source, keys = observed.source, observed.keys
-    if source is None or source.key_arn is None or keys.source_is_awss is not False:
+def _source_key(inspection: Inspection, replication: Replication) -> Iterator[Blocker]:
+    source, keys = inspection.source.table, inspection.keys
+    if source is None or source.key_arn is None or keys.source_is_aws_managed is not False:
         return
-    if table.source_key_arn != source.key_arn:
+    if replication.source_key_arn != source.key_arn:
         yield Blocker(
-            f"Table {table.source_table} is encrypted with the customer-managed key "
+            f"Table {replication.source_table} is encrypted with the customer-managed key "
             f"{source.key_arn}, and the exporter is granted the use of "
-            f"{table.source_key_arn or 'none'}: the export would be refused.",
+            f"{replication.source_key_arn or 'none'}: the export would be refused.",
             f"set sourceKeyArn: {source.key_arn} for the table in the stack configuration, then: "
             "pulumi up",
         )
     elif keys.source is not None:
-        exporter, _ = _users(observed)
+        exporter, _ = _users(replication)
         yield from _usable(keys.source, "source table", exporter, EXPORT_READS)
-    if not table.target_key_arn:
+    if not replication.target_key_arn:
         yield Blocker(
-            f"Table {table.source_table} is encrypted with a customer-managed key, which stays in "
-            f"its account, and no key is configured for {table.target_table}.",
+            f"Table {replication.source_table} is encrypted with a customer-managed key, which "
+            f"stays in its account, and no key is configured for {replication.target_table}.",
             "set targetKeyArn for the table in the stack configuration to the ARN of a key of the "
             "target account and Region (its key aws/dynamodb will do), then: pulumi up",
         )
 
 
-def _usable(key: KeyFacts, of: str, user: User, actions: Sequence[str]) -> Iterator[Blocker]:
+def _usable(key: KeyFacts, of: str, user: KeyUser, actions: Sequence[str]) -> Iterator[Blocker]:
     if key.refused:
         yield Blocker(
-            f"The key {key.arn} of the {of} does not let itself be seen by the roles of its "
-            f"account ({key.refused}), nor be used by the {user.name}.",
-            f"pulumi up --refresh, which lets the {user.name} ask; then let the key policy allow "
-            f"{' and '.join(actions)} to {user.role_arn or user.account_id}",
+            f"The key {key.arn} of the {of} could not be read with the roles of its account "
+            f"({key.refused}), so the {user.name} cannot use it either.",
+            f"pulumi up --refresh, which permits the {user.name} to read it; then allow "
+            f"{' and '.join(actions)} to {user.grantee} in the key policy",
         )
         return
     if key.state != "Enabled":
@@ -107,13 +119,13 @@ def _usable(key: KeyFacts, of: str, user: User, actions: Sequence[str]) -> Itera
         yield Blocker(
             f"The policy of key {key.arn} of the {of} does not allow "
             f"{' and '.join(missing)} to the {user.name}.",
-            f"let its key policy allow {' and '.join(missing)} to "
-            f"{user.role_arn or user.account_id} (a key of the stack's own: pulumi up --refresh)",
+            f"allow {' and '.join(missing)} to {user.grantee} in its key policy (a key of the "
+            "stack's own: pulumi up --refresh)",
         )
 
 
 def allows(policy: str, principals: frozenset[str], action: str) -> bool:
-    """Whether some statement of a key policy allows an action to one of these principals."""
+    """Return whether a statement of a key policy allows an action to one of these principals."""
     try:
         statements = json.loads(policy)["Statement"]
     except (KeyError, TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""What a run will do, and what keeps it from starting: a value, made of observations alone."""
+"""The plan of a run: what it will do, and what blocks it. A value, made of an inspection alone."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any
 
 from bootstrap.core.errors import BlockedError
 from bootstrap.core.facts import TableFacts
-from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.journal.records import Wanted
 from bootstrap.plan.estimate import Estimate, estimate
 from bootstrap.plan.inspection import Inspection
 from bootstrap.plan.key_policies import key_blockers
-from bootstrap.plan.preflight import Blocker, blockers, notes
+from bootstrap.plan.notes import notes
+from bootstrap.plan.preflight import Blocker, blockers
 from bootstrap.plan.price_list import PriceList
+from bootstrap.plan.replication import Replication
 from bootstrap.plan.settings_diff import Setting, settings, wanted
 
 LIST_PRICES = PriceList()
@@ -22,7 +23,7 @@ LIST_PRICES = PriceList()
 
 @dataclass(frozen=True)
 class Action:
-    """What a step will do."""
+    """One step of a run."""
 
     step: str
     what: str
@@ -30,7 +31,7 @@ class Action:
 
 @dataclass(frozen=True)
 class Plan:
-    """The way from here to a replica."""
+    """Everything between the inspected state and a replica."""
 
     table: str
     target_table: str
@@ -44,8 +45,10 @@ class Plan:
     """Where the prices of the estimate come from."""
 
     def refuse_blocked(self) -> None:
-        """Raises:
-        BlockedError: naming every blocker with its fix.
+        """Refuse to start a run that something blocks.
+
+        Raises:
+            BlockedError: naming every blocker with its fix.
         """
         if not self.blockers:
             return
@@ -56,48 +59,50 @@ class Plan:
         if len(self.blockers) == 1:
             raise BlockedError(self.blockers[0].what, fix=self.blockers[0].fix)
         raise BlockedError(
-            f"Table {self.table} cannot be replicated as things are:\n{several}",
-            fix="remove what blocks, and run again: nothing has been done yet",
+            f"Table {self.table} cannot be replicated yet:\n{several}",
+            fix="apply each fix, then run again: nothing has been done yet",
         )
 
 
-def make(observed: Inspection, table: TableOutputs, prices: PriceList = LIST_PRICES) -> Plan:
-    """The plan for a table of which no export has begun."""
-    source = observed.source
-    wants = Wanted()
-    if source is not None:
-        wants = wanted(
-            source, observed.tags, observed.expiry, observed.peak_writes, observed.limits
-        )
-    expected = estimate(observed, prices.prices)
+def make(inspection: Inspection, replication: Replication, prices: PriceList = LIST_PRICES) -> Plan:
+    """Make the plan for a table of which no export has begun."""
+    has_source = inspection.source.table is not None
+    wants = wanted(inspection) if has_source else Wanted()
+    expected = estimate(inspection, prices.prices)
     return Plan(
-        table=table.source_table,
-        target_table=table.target_table,
-        blockers=(*blockers(observed, table, expected), *key_blockers(observed, table)),
-        actions=tuple(_actions(observed, table)),
-        notes=tuple(notes(observed, table)),
+        table=replication.source_table,
+        target_table=replication.target_table,
+        blockers=(
+            *blockers(inspection, replication, expected),
+            *key_blockers(inspection, replication),
+        ),
+        actions=tuple(_actions(inspection, replication)),
+        notes=tuple(notes(inspection, replication)),
         wanted=wants,
-        settings=settings(observed, wants) if source is not None else (),
+        settings=settings(inspection, wants) if has_source else (),
         estimate=expected,
         priced_by=prices.origin,
     )
 
 
-def _actions(observed: Inspection, table: TableOutputs) -> list[Action]:
-    recovery_off = observed.backups is not None and not observed.backups.enabled
+def _actions(inspection: Inspection, replication: Replication) -> list[Action]:
+    backups, deployed = inspection.source.backups, replication.deployment
+    recovery_off = backups is not None and not backups.enabled
     before = "switch point-in-time recovery on, then " if recovery_off else ""
+    stream = f"stream {deployed.stream_name}" if deployed else "the stack's stream"
+    consumer = f"the consumer {deployed.function_name}" if deployed else "the stack's consumer"
     return [
-        Action("buffer", f"see stream {table.stream_name} catch the changes"),
-        Action("export", f"{before}export {table.source_table} as of two minutes later"),
-        Action("import", f"import it into a new table {table.target_table}"),
+        Action("buffer", f"wait until {stream} receives the changes"),
+        Action("export", f"{before}export {replication.source_table} as of two minutes later"),
+        Action("import", f"import it into a new table {replication.target_table}"),
         Action("settings", "store the floor; set the target table up as `plan` lists it"),
-        Action("enable", f"switch the consumer {table.function_name} on"),
-        Action("catch-up", "wait until all that was buffered has been applied"),
+        Action("enable", f"switch {consumer} on"),
+        Action("catch-up", "wait until everything in the stream has been applied"),
     ]
 
 
 def creation_parameters(source: TableFacts, name: str, key: str = "") -> Mapping[str, Any]:
-    """TableCreationParameters of the target (API reference, ImportTable).
+    """Return the target's TableCreationParameters (API reference, ImportTable).
 
     `key` is the customer-managed key for it; without one it is encrypted with a key of AWS's, and
     never with the source's, which stays in its account.

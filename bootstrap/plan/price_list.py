@@ -1,4 +1,4 @@
-"""Prices of one's own, in place of the list prices that an estimate goes by."""
+"""Your own prices in place of the list prices of an estimate."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ FIX = f"name: US dollars, a line each; the names are {', '.join(NAMES)}"
 
 @dataclass(frozen=True)
 class PriceList:
-    """Prices and where they come from."""
+    """Prices and their origin."""
 
     prices: Prices = PRICES
     origin: str = f"list prices of {REGION} as of {AS_OF}; AWS's price pages count"
 
 
 def read(path: Path) -> PriceList:
-    """The list prices with those that a YAML or JSON file names in their place.
+    """Read a YAML or JSON file of prices, which replace the list prices of the same names.
 
     Raises:
-        UsageError: for a file that cannot be read, or that holds anything else.
+        UsageError: the file cannot be read, or holds anything else.
     """
     try:
         value = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -38,7 +38,7 @@ def read(path: Path) -> PriceList:
     wrong = [str(name) for name, price in value.items() if not _is_price(name, price)]
     if wrong:
         raise UsageError(
-            f"The price file {path} holds what is no price: {', '.join(wrong)}.", fix=FIX
+            f"The price file {path} has values that are no prices: {', '.join(wrong)}.", fix=FIX
         )
     given = {str(name): float(price) for name, price in value.items()}
     origin = f"{len(given)} prices of {path}, the others {PriceList.origin}"

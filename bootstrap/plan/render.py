@@ -1,4 +1,4 @@
-"""How a plan, or its settings alone, is shown: as text and as JSON."""
+"""A plan, or its settings alone, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bootstrap.plan.settings_diff import Setting
 
 
 def page(plan: Plan) -> str:
-    """A plan as text."""
+    """Render a plan as text."""
     lines = [f"{plan.table} → {plan.target_table}: the plan", ""]
     if plan.blockers:
         lines.append(f"What blocks it ({len(plan.blockers)}):")
@@ -31,7 +31,7 @@ def page(plan: Plan) -> str:
 
 
 def table(settings: Sequence[Setting]) -> list[str]:
-    """The settings as rows under a head, with what has drifted."""
+    """Render settings as rows under a head, with their drift."""
     rows = [("", "source", "target", "when")]
     rows += [(each.name, each.source, _target(each), _when(each)) for each in settings]
     widths = [min(40, max(len(row[n]) for row in rows)) for n in range(3)]
@@ -76,7 +76,7 @@ def _span(span: Span) -> str:
 
 
 def as_json(plan: Plan) -> dict[str, Any]:
-    """A plan for machines."""
+    """Render a plan as a JSON object."""
     expected = plan.estimate
     return {
         "table": plan.table,
@@ -101,7 +101,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
 
 
 def settings_json(settings: Sequence[Setting]) -> list[dict[str, Any]]:
-    """Settings for machines."""
+    """Render settings as JSON objects."""
     return [
         {
             "setting": each.name,

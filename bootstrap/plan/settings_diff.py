@@ -1,4 +1,4 @@
-"""What the target is to have of the source's settings, and where it has drifted from that."""
+"""The settings of source and target side by side: what the target gets, and what has drifted."""
 
 from __future__ import annotations
 
@@ -8,35 +8,31 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bootstrap.core.facts import KeyFacts, Limits, TableFacts, TtlStatus
+from bootstrap.core.facts import KeyFacts, Surroundings, TableFacts
 from bootstrap.core.run_options import TtlPolicy
 from bootstrap.journal.records import Wanted
 from bootstrap.plan.inspection import Inspection
 
-DYNAMODBS_KEY = "key of DynamoDB"
+DYNAMODB_OWNED_KEY = "key of DynamoDB"
 
 BORN_WARM_WRITES = 4_000
 """Units a second that a new on-demand table takes at once (developer guide, on-demand capacity)."""
 WRITE_FACTOR = 2.2
 """A change costs double in a transaction; a tenth on top for changes that are refused."""
-CATCH_UP_PACE = 2
-"""How much faster than the source is written a backlog is to be worked off."""
+CATCH_UP_RATE = 2
+"""The rate at which a backlog is applied, as a multiple of the source's writes."""
 
 
-def wanted(
-    source: TableFacts,
-    tags: Mapping[str, str],
-    expiry: TtlStatus,
-    peak_writes: float,
-    limits: Limits,
-) -> Wanted:
-    """What CONFIGURING will do. `peak_writes` is in units a second."""
-    needed = math.ceil(round(peak_writes * WRITE_FACTOR * CATCH_UP_PACE, 3))
-    units = min(needed, limits.table_writes)
+def wanted(inspection: Inspection) -> Wanted:
+    """Return what CONFIGURING will do. The source must exist."""
+    source = inspection.source
+    assert source.table is not None
+    needed = math.ceil(round(source.writes.peak * WRITE_FACTOR * CATCH_UP_RATE, 3))
+    units = min(needed, inspection.target.limits.table_writes)
     return Wanted(
-        table_class=source.table_class,
-        tags=json.dumps(dict(tags), sort_keys=True),
-        ttl_attribute=expiry.attribute or "" if expiry.enabled else "",
+        table_class=source.table.table_class,
+        tags=json.dumps(dict(source.tags), sort_keys=True),
+        ttl_attribute=source.ttl.attribute or "" if source.ttl.enabled else "",
         warm_writes=units if units > BORN_WARM_WRITES else 0,
     )
 
@@ -69,18 +65,19 @@ class Setting:
 
 
 def settings(
-    observed: Inspection, wants: Wanted, policy: TtlPolicy = TtlPolicy.AT_SWITCH
+    inspection: Inspection, wants: Wanted, policy: TtlPolicy = TtlPolicy.AT_SWITCH
 ) -> tuple[Setting, ...]:
-    """Every setting of the source table. The source must exist.
+    """List every setting of the source table. The source must exist.
 
-    `policy` is when the operator wants the target to expire items by itself.
+    `policy`: when the operator wants the target to expire items by itself.
     """
-    assert observed.source is not None
+    source, target = inspection.source.table, inspection.target.table
+    assert source is not None
     return (
-        *_made_by_import(observed.source, observed.target, observed.keys.target),
-        *_made_by_us(observed, wants),
-        *_waiting(observed.source, observed, policy),
-        *_left_out(observed),
+        *_made_by_import(source, target, inspection.keys.target),
+        *_made_by_configuring(source, inspection, wants),
+        *_left_to_the_switch(source, inspection, policy),
+        *_not_carried(source, inspection.source.surroundings),
     )
 
 
@@ -111,17 +108,18 @@ def _made_by_import(
     )
     yield Setting(
         "encryption",
-        source.encryption or DYNAMODBS_KEY,
-        f"KMS, {key.arn}" if key else source.encryption or DYNAMODBS_KEY,
+        source.encryption or DYNAMODB_OWNED_KEY,
+        f"KMS, {key.arn}" if key else source.encryption or DYNAMODB_OWNED_KEY,
         When.IMPORT,
         "a key stays in its account" if source.encryption else "",
         seen(_encryption(target or source, named=key is not None)),
     )
 
 
-def _made_by_us(observed: Inspection, wants: Wanted) -> Iterator[Setting]:
-    source, target = observed.source, observed.target
-    assert source is not None
+def _made_by_configuring(
+    source: TableFacts, inspection: Inspection, wants: Wanted
+) -> Iterator[Setting]:
+    target = inspection.target.table
     yield Setting(
         "table class",
         source.table_class,
@@ -130,7 +128,7 @@ def _made_by_us(observed: Inspection, wants: Wanted) -> Iterator[Setting]:
         actual=target.table_class if target else None,
     )
     tags: dict[str, str] = json.loads(wants.tags)
-    there = {key: observed.target_tags.get(key, "") for key in tags}
+    there = {key: inspection.target.tags.get(key, "") for key in tags}
     yield Setting(
         "tags", _pairs(tags), _pairs(tags), When.SETTINGS, actual=_pairs(there) if target else None
     )
@@ -142,10 +140,10 @@ def _made_by_us(observed: Inspection, wants: Wanted) -> Iterator[Setting]:
         "always on in the target",
         _on(target.deletion_protection) if target else None,
     )
-    recovery = observed.target_backups
+    backups, recovery = inspection.source.backups, inspection.target.backups
     yield Setting(
         "point-in-time recovery",
-        _on(observed.backups is not None and observed.backups.enabled),
+        _on(backups is not None and backups.enabled),
         "on",
         When.SETTINGS,
         "always on in the target; in the source the export needs it",
@@ -160,17 +158,19 @@ def _made_by_us(observed: Inspection, wants: Wanted) -> Iterator[Setting]:
         f"{source.warm_writes} writes/s" if source.warm_writes else "unknown",
         born,
         When.SETTINGS if wants.warm_writes else When.IMPORT,
-        "for the busiest minute of a day, doubled to work off a backlog; the ledger gets the same",
+        "for the busiest minute of a day, doubled to apply a backlog; the ledger gets the same",
         (born if enough else f"{target.warm_writes} writes/s") if target else None,
     )
 
 
-def _waiting(source: TableFacts, observed: Inspection, policy: TtlPolicy) -> Iterator[Setting]:
-    expiry, target = observed.expiry, observed.target
+def _left_to_the_switch(
+    source: TableFacts, inspection: Inspection, policy: TtlPolicy
+) -> Iterator[Setting]:
+    expiry, target = inspection.source.ttl, inspection.target.table
     expires = policy is TtlPolicy.NOW and expiry.enabled
     off = "off" if policy is TtlPolicy.NEVER else "off until the switch"
     wants = expiry.attribute or "on" if expires else off
-    there = observed.target_expiry
+    there = inspection.target.ttl
     has = there.attribute or "on" if there.enabled else ("off" if expires else off)
     yield Setting(
         "time to live",
@@ -203,27 +203,25 @@ def _waiting(source: TableFacts, observed: Inspection, policy: TtlPolicy) -> Ite
         When.SWITCH,
         actual=_maximums(target) if target else None,
     )
-    scaled = observed.surroundings.autoscaling
+    scaled = inspection.source.surroundings.autoscaling
     text = "could not be read" if scaled is None else ", ".join(scaled) or "none"
     yield Setting("autoscaling", text, "none", When.SWITCH)
 
 
-def _left_out(observed: Inspection) -> Iterator[Setting]:
-    source, seen = observed.source, observed.surroundings
-    assert source is not None
+def _not_carried(source: TableFacts, seen: Surroundings) -> Iterator[Setting]:
     yield Setting(
         "DynamoDB stream",
         source.stream_view or "off",
         "off",
         When.NEVER,
-        "its readers are bound to the source's stream: make them anew at the switch",
+        "its readers are bound to the source's stream: create them again at the switch",
     )
     yield Setting(
         "global table replicas",
         ", ".join(source.replicas) or "none",
         "none",
         When.NEVER,
-        "the target has replicas of its own only if somebody adds them",
+        "the target gets replicas only if you add them",
     )
     yield Setting(
         "contributor insights",
@@ -253,7 +251,7 @@ def _indexes(table: TableFacts) -> str:
 
 
 def _index_throughput(table: TableFacts) -> str:
-    """What each index has of its own; nothing where it has what DynamoDB gives it."""
+    """Return the throughput that was set for each index; nothing where it has the default."""
     found = []
     for index in sorted(table.global_indexes, key=lambda index: str(index["IndexName"])):
         given = index.get("ProvisionedThroughput", {})
@@ -281,8 +279,8 @@ def _maximums(table: TableFacts) -> str:
 
 
 def _encryption(table: TableFacts, *, named: bool) -> str:
-    """What a table is encrypted with; `named`: which key, too."""
-    kind = table.encryption or DYNAMODBS_KEY
+    """Return the kind of a table's encryption; `named`: with the key."""
+    kind = table.encryption or DYNAMODB_OWNED_KEY
     return f"{kind}, {table.key_arn}" if named and table.key_arn else kind
 
 

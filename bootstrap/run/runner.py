@@ -40,6 +40,7 @@ from bootstrap.journal.records import (
 )
 from bootstrap.plan import inspection, plan
 from bootstrap.plan.plan import Plan
+from bootstrap.plan.replication import of_outputs
 from bootstrap.run.step_context import StepContext
 from bootstrap.run.steps import STEPS, abandon, catch_up, enable, ledger_ttl, pause
 from bootstrap.status import data_loss
@@ -145,16 +146,15 @@ class TableRunner:
         )
         made: Plan | None = None
         if exported is None or not exported.begun:
-            observed = inspection.observe(
+            replication = of_outputs(self.context.outputs, self.context.table)
+            seen = inspection.inspect(
                 self.context.source,
                 self.context.target,
-                self.context.table,
+                replication,
                 self.context.timing,
                 self.journal.now(),
-                stack=self.context.outputs,
-                region=self.context.outputs.target.region,
             )
-            made = plan.make(observed, self.context.table)
+            made = plan.make(seen, replication)
             made.refuse_blocked()
         else:
             self._refuse_another_table()

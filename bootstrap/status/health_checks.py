@@ -9,7 +9,7 @@ from bootstrap.core.errors import BootstrapError
 from bootstrap.core.journal_rows import Row
 from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.journal.records import Buffered, Imported
-from bootstrap.plan.preflight import LARGEST_RECORD_KIB, LEAST_RETENTION_HOURS
+from bootstrap.plan.limits import LARGEST_RECORD_KIB, LEAST_RETENTION_HOURS
 from replicator.watchdog.aws_readings import LedgerRows, SourceSide, TargetSide, UnreadableError
 from replicator.watchdog.detectors import Expected, Identity, Intent, Probed, Readings, Unread
 from replicator.watchdog.probe_rounds import WatchdogState

@@ -17,6 +17,7 @@ from bootstrap.cli import quarantine as quarantine_commands
 from bootstrap.core import durations, errors
 from bootstrap.core.facts import Lag, Usage
 from bootstrap.plan.price_list import PriceList
+from bootstrap.plan.replication import of_outputs
 from bootstrap.status.render import screen
 from bootstrap.status.snapshot import StatusSnapshot
 from bootstrap.status.status import StatusContext, read_status
@@ -127,7 +128,7 @@ def _snapshot(world: World) -> StatusSnapshot:
             table=table,
             store=accounts.journal(),
             source=accounts.source(),
-            target=accounts.target(table),
+            target=accounts.target(table.consumer_region),
             ledger=accounts.ledger(table),
             machine=Process(world, pid=99).machine,
             command=COMMAND,
@@ -139,8 +140,7 @@ def _snapshot(world: World) -> StatusSnapshot:
 def plan_json() -> list[str]:
     return _planned(
         lambda tables, accounts, process, world: show_plan.show_plans(
-            outputs(),
-            tables,
+            [of_outputs(outputs(), table) for table in tables],
             accounts,
             process,
             now=world.clock(),

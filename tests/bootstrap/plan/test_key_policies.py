@@ -17,8 +17,9 @@ from bootstrap.core.errors import BlockedError, Side, UnavailableError
 from bootstrap.core.facts import KeyFacts
 from bootstrap.core.stack_outputs import parse
 from bootstrap.plan import plan
-from bootstrap.plan.inspection import observe
+from bootstrap.plan.inspection import inspect
 from bootstrap.plan.key_policies import allows
+from bootstrap.plan.replication import of_outputs
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
 from tests.support.bootstrap.killed_process import Process
 from tests.support.bootstrap.world import OUTPUTS_JSON, World
@@ -61,13 +62,13 @@ def blockers(world: World, deployed: bool = True, **table: str) -> dict[str, str
     members = {"sourceKeyArn": SOURCE_KEY, "targetKeyArn": TARGET_KEY, **table}
     value["tables"][0] |= {name: arn for name, arn in members.items() if arn}
     stack = parse(json.dumps(value), "test")
-    (meant,) = stack.tables
+    replication = of_outputs(stack, stack.tables[0])
     if not deployed:
-        stack = dataclasses.replace(stack, snapshot_key_arn="")
-        meant = dataclasses.replace(meant, stream_name="")
+        replication = dataclasses.replace(replication, deployment=None)
+        world.destinations = []
     sides = FakeSource(world, lambda: None), FakeTarget(world, lambda: None)
-    seen = observe(*sides, meant, Timing(), world.clock(), stack=stack, region="eu-west-1")
-    return {each.what: each.fix for each in plan.make(seen, meant).blockers}
+    seen = inspect(*sides, replication, Timing(), world.clock())
+    return {each.what: each.fix for each in plan.make(seen, replication).blockers}
 
 
 def with_key(arn: str, **changes: Any) -> World:
@@ -84,11 +85,11 @@ BLOCKED = {
     "source key names another role": (
         with_key(SOURCE_KEY, policy=policy("arn:aws:iam::111111111111:role/app")),
         "source table does not allow kms:Decrypt and kms:DescribeKey to the exporter",
-        f"let its key policy allow kms:Decrypt and kms:DescribeKey to {EXPORTER}",
+        f"allow kms:Decrypt and kms:DescribeKey to {EXPORTER} in its key policy",
     ),
-    "source key lets nobody see it": (
+    "source key that no role may read": (
         with_key(SOURCE_KEY, refused="AccessDeniedException"),
-        "nor be used by the exporter",
+        "so the exporter cannot use it either",
         f"kms:Decrypt and kms:DescribeKey to {EXPORTER}",
     ),
     "source key is off": (
@@ -122,7 +123,7 @@ BLOCKED = {
 @pytest.mark.parametrize("name", BLOCKED)
 def test_a_key_that_will_refuse_blocks_and_says_who_is_to_be_allowed_what(name: str) -> None:
     world, what, fix = BLOCKED[name]
-    found = {said: mended for said, mended in blockers(world).items() if what in said}
+    found = {said: fixed for said, fixed in blockers(world).items() if what in said}
     assert len(found) == 1, blockers(world)
     assert fix in next(iter(found.values()))
 

@@ -14,10 +14,10 @@ from bootstrap.core.durations import Timing
 from bootstrap.core.errors import UsageError
 from bootstrap.core.facts import KeyFacts, Surroundings, TableFacts, TtlStatus
 from bootstrap.core.run_options import TtlPolicy
-from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.journal.records import Wanted
-from bootstrap.plan import plan, price_list, render, stack_file
-from bootstrap.plan.inspection import Inspection, ObservedKeys, observe
+from bootstrap.plan import plan, price_list, render
+from bootstrap.plan.inspection import Inspection, KeyInspection, inspect
+from bootstrap.plan.replication import Replication, of_file, of_outputs
 from bootstrap.plan.settings_diff import When, settings, wanted
 from replicator.stream import Destination
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
@@ -27,13 +27,12 @@ from tests.support.bootstrap.world import STREAM_ARN, World, outputs
 GB, TB = 10**9, 10**12
 
 
-def observed(world: World, **table: Any) -> tuple[Inspection, TableOutputs]:
+def observed(world: World, **table: Any) -> tuple[Inspection, Replication]:
     stack = outputs(**table)
-    (meant,) = stack.tables
+    replication = of_outputs(stack, stack.tables[0])
     source, target = FakeSource(world, lambda: None), FakeTarget(world, lambda: None)
-    now, region = world.clock(), stack.target.region
-    seen = observe(source, target, meant, Timing(), now, stack=stack, region=region, whole=True)
-    return seen, meant
+    seen = inspect(source, target, replication, Timing(), world.clock(), full=True)
+    return seen, replication
 
 
 def planned(world: World, **table: Any) -> plan.Plan:
@@ -96,7 +95,11 @@ BLOCKED: dict[str, tuple[Callable[[World], None], str, str]] = {
         "after 400 hours",
         "retentionHours",
     ),
-    "automatic distribution": (having(distribution="AUTO"), "(AUTO)", "USER_PARTITION_KEY"),
+    "automatic distribution": (
+        having(distribution="AUTO"),
+        "(AUTO)",
+        "--record-distribution-strategy USER_PARTITION_KEY",
+    ),
     "record size": (having(record_kib=1_024), "up to 1024 KiB", "pulumi up"),
     "too fast to read": (
         both(writes(2_000), source(items=1_000, size_bytes=1_000_000)),
@@ -124,10 +127,14 @@ BLOCKED: dict[str, tuple[Callable[[World], None], str, str]] = {
     ),
     "busy partition": (having(throttled_partitions=7), "7 writes of the last day", "spread"),
     "import size": (source(size_bytes=200 * TB), "may read", "source size of imports"),
-    "concurrency": (having(concurrency=1), "in 2 lanes", "concurrent executions"),
+    "concurrency": (having(concurrency=1), "in 2 concurrent batches", "concurrent executions"),
     "mapping gone": (having(mapping_exists=False), "is gone", "pulumi up"),
     "mapping on": (having(mapping_enabled_at=0.0), "switched on already", "--no-enabled"),
-    "mapping of another stream": (having(mapping_stream="arn:x"), "reads arn:x", "pulumi up"),
+    "mapping of another stream": (
+        having(mapping_stream="arn:x"),
+        "reads arn:x",
+        "pulumi state unprotect --yes",
+    ),
     "mapping at a later time": (
         having(mapping_position="AT_TIMESTAMP", mapping_starts_at=4e9),
         "is still to come",
@@ -149,17 +156,19 @@ def test_what_blocks_is_named_with_what_removes_it(name: str) -> None:
 
 
 @pytest.mark.parametrize(("given", "factor", "blocks"), [(3, 2, True), (4, 2, False), (1, 1, True)])
-def test_a_function_that_is_given_less_than_its_lanes_blocks_whatever_the_account_has_left(
+def test_a_reservation_below_the_concurrent_batches_blocks_whatever_the_account_has_left(
     given: int, factor: int, blocks: bool
 ) -> None:
     world = World()
     world.concurrency = 0
     made = planned(world, reservedConcurrency=given, parallelizationFactor=factor)
-    assert [f"given {given} invocations" in each.what for each in made.blockers] == [True] * blocks
+    assert [f"{given} invocations are reserved" in each.what for each in made.blockers] == [
+        True
+    ] * blocks
     assert all(f"reservedConcurrency to {2 * factor}" in each.fix for each in made.blockers)
 
 
-def test_everything_that_blocks_is_told_at_once() -> None:
+def test_everything_that_blocks_is_reported_at_once() -> None:
     world = World()
     for name in ("retention", "target exists", "mapping on"):
         BLOCKED[name][0](world)
@@ -179,7 +188,7 @@ NOTES = [
 
 
 @pytest.mark.parametrize(("change", "words"), NOTES)
-def test_what_is_worth_knowing_blocks_nobody(change: Callable[[World], None], words: str) -> None:
+def test_a_note_does_not_block(change: Callable[[World], None], words: str) -> None:
     world = World()
     change(world)
     made = planned(world)
@@ -212,9 +221,7 @@ def test_a_plan_only_reads(prepare: Callable[[], World]) -> None:
 
 def parity_of(world: World) -> dict[str, Any]:
     seen, _ = observed(world)
-    assert seen.source is not None
-    wants = wanted(seen.source, seen.tags, seen.expiry, seen.peak_writes, seen.limits)
-    return {each.name: each for each in settings(seen, wants)}
+    return {each.name: each for each in settings(seen, wanted(seen))}
 
 
 def test_every_setting_says_when_the_target_gets_it_or_why_not() -> None:
@@ -282,13 +289,13 @@ def test_a_target_with_the_key_of_the_stack_has_not_drifted_and_with_another_it_
     replicated(world)
     assert world.target is not None
     ours = "arn:aws:kms:eu-west-1:222222222222:key/ours"
-    keys = ObservedKeys(target=KeyFacts(ours, "Enabled", "{}"))
+    keys = KeyInspection(target=KeyFacts(ours, "Enabled", "{}"))
     world.target = dataclasses.replace(world.target, encryption="KMS", key_arn=ours)
     seen = dataclasses.replace(observed(world)[0], keys=keys)
     (found,) = (s for s in settings(seen, Wanted()) if s.name == "encryption")
     assert (found.target, found.drifted) == (f"KMS, {ours}", False)
     other = dataclasses.replace(world.target, key_arn=None)
-    seen = dataclasses.replace(seen, target=other)
+    seen = dataclasses.replace(seen, target=dataclasses.replace(seen.target, table=other))
     assert any(s.drifted for s in settings(seen, Wanted()) if s.name == "encryption")
 
 
@@ -367,14 +374,14 @@ def test_the_estimate_goes_by_the_prices_of_a_file(tmp_path: Path) -> None:
     [
         ("[1]", "holds no prices"),
         ("{", "cannot be read"),
-        ("exports: 1", "what is no price: exports"),
-        ("export_gb: much", "what is no price: export_gb"),
-        ("export_gb: -1", "what is no price: export_gb"),
-        ("export_gb: true", "what is no price: export_gb"),
-        ("export_gb: .nan", "what is no price: export_gb"),
+        ("exports: 1", "values that are no prices: exports"),
+        ("export_gb: much", "values that are no prices: export_gb"),
+        ("export_gb: -1", "values that are no prices: export_gb"),
+        ("export_gb: true", "values that are no prices: export_gb"),
+        ("export_gb: .nan", "values that are no prices: export_gb"),
     ],
 )
-def test_a_price_file_that_holds_no_prices_is_told_the_names(
+def test_a_price_file_without_prices_is_refused_with_the_names(
     tmp_path: Path, text: str, words: str
 ) -> None:
     path = tmp_path / "prices.yaml"
@@ -402,6 +409,7 @@ CONFIG = """
 config:
   dynamodb-replication:source: {accountId: "111111111111", region: eu-west-1, profile: shop}
   dynamodb-replication:target: {accountId: "222222222222", region: eu-central-1}
+  dynamodb-replication:operators: {source: [account], target: [account]}
   dynamodb-replication:tables:
     - source: orders
       target: orders-replica
@@ -409,39 +417,86 @@ config:
 """
 
 
-def test_a_stack_that_is_not_deployed_is_planned_from_its_configuration(tmp_path: Path) -> None:
+def stack_file(tmp_path: Path, text: str = CONFIG) -> Path:
     path = tmp_path / "Pulumi.prod.yaml"
-    path.write_text(CONFIG)
-    described = stack_file.read(path)
-    assert (described.source_profile, described.target_profile) == ("shop", None)
-    first, second = described.outputs.tables
-    assert (first.target_table, second.target_table) == ("orders-replica", "customers")
-    world = World()
+    path.write_text(text)
+    return path
+
+
+def planned_before_deployment(world: World, replication: Replication) -> plan.Plan:
     world.destinations = []
     source_side, target_side = FakeSource(world, lambda: None), FakeTarget(world, lambda: None)
-    seen = observe(source_side, target_side, first, Timing(), world.clock(), region="eu-central-1")
-    made = plan.make(seen, first)
+    seen = inspect(source_side, target_side, replication, Timing(), world.clock(), full=True)
+    return plan.make(seen, replication)
+
+
+def test_a_stack_that_is_not_deployed_is_planned_from_its_configuration(tmp_path: Path) -> None:
+    stack = of_file(stack_file(tmp_path))
+    assert (stack.source_profile, stack.target_profile) == ("shop", None)
+    first, second = stack.tables
+    assert (first.target_table, second.target_table) == ("orders-replica", "customers")
+    assert stack.chosen("customers") == [second]
+    world = World()
+    made = planned_before_deployment(world, first)
     assert made.blockers == ()
     assert any("not deployed" in note for note in made.notes)
     assert not world.times("stream")
     assert not world.times("mapping")
 
 
+def test_a_plan_before_the_deployment_names_no_resource_that_does_not_exist(tmp_path: Path) -> None:
+    made = planned_before_deployment(World(), of_file(stack_file(tmp_path)).tables[0])
+    actions = [action.what for action in made.actions]
+    assert actions[0] == "wait until the stack's stream receives the changes"
+    assert "switch the stack's consumer on" in actions
+    assert not any("  " in action for action in actions)
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [("us-gov-west-1", "aws-us-gov"), ("cn-north-1", "aws-cn"), ("eu-west-1", "aws")],
+)
+def test_a_table_of_any_partition_is_planned_before_the_deployment(
+    tmp_path: Path, region: str, partition: str
+) -> None:
+    path = stack_file(tmp_path, CONFIG.replace("region: eu-west-1", f"region: {region}"))
+    world = World()
+    source(arn=f"arn:{partition}:dynamodb:{region}:111111111111:table/orders")(world)
+    made = planned_before_deployment(world, of_file(path).tables[0])
+    assert [blocker.what for blocker in made.blockers] == []
+
+
+def test_a_table_that_the_stack_file_does_not_name_is_refused_with_those_that_it_does(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(UsageError, match=r"(?s)'order'.*orders, customers"):
+        of_file(stack_file(tmp_path)).chosen("order")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("config: {}", "source is missing"),
+        ("config: {}", "source: got nothing"),
         ("[", "cannot be read"),
-        (CONFIG.replace("- source: orders\n", "- name: orders\n"), "tables[0].source is missing"),
-        (CONFIG.replace("region: eu-central-1", "profile: x"), "target.region is missing"),
-        (CONFIG + "      parallelizationFactor: two\n", "parallelizationFactor is no whole number"),
+        (CONFIG.replace("- source: orders\n", "- name: orders\n"), "tables[0].source: got nothing"),
+        (CONFIG.replace("region: eu-central-1", "profile: x"), "target.region: got nothing"),
+        (CONFIG + "      parallelizationFactor: two\n", 'parallelizationFactor: got "two"'),
     ],
 )
-def test_a_configuration_that_lacks_something_is_told_what(
+def test_a_configuration_that_could_not_be_deployed_is_refused_with_the_key(
     tmp_path: Path, text: str, words: str
 ) -> None:
-    path = tmp_path / "Pulumi.prod.yaml"
-    path.write_text(text)
     with pytest.raises(UsageError) as caught:
-        stack_file.read(path)
+        of_file(stack_file(tmp_path, text))
     assert words in caught.value.what
+
+
+def test_a_mapping_that_has_to_be_replaced_is_unprotected_first_by_its_name_in_the_state() -> None:
+    world = World()
+    BLOCKED["mapping at latest"][0](world)
+    (blocker,) = planned(world).blockers
+    assert (
+        "pulumi state unprotect --yes 'urn:pulumi:local::dynamodb-replication::"
+        "replication:index:Consumer$aws:lambda/eventSourceMapping:EventSourceMapping::"
+        "replicate-orders-consumer-mapping' && pulumi up --refresh"
+    ) in blocker.fix

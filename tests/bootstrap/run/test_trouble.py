@@ -14,7 +14,8 @@ from bootstrap.core.durations import Timing
 from bootstrap.core.errors import AccountError, BootstrapError, Side, UnavailableError
 from bootstrap.core.stack_outputs import AccountOutputs
 from bootstrap.core.state import State
-from bootstrap.plan.inspection import observe
+from bootstrap.plan.inspection import inspect
+from bootstrap.plan.replication import of_outputs
 from bootstrap.status.json_members import as_json
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
 from tests.support.bootstrap.kill_points import calls_of_a_run, check, finish, quick
@@ -174,7 +175,7 @@ def test_a_wait_that_outlasts_a_session_assumes_the_role_again_in_time(
 def test_a_plan_goes_by_awss_clock_and_not_by_this_machines(hours: float) -> None:
     world = World()
     asked: list[tuple[float, float]] = []
-    (table,) = outputs().tables
+    stack = outputs()
 
     def consumed(self: FakeSource, name: str, since: float, until: float, period: int) -> Any:
         asked.append((since, until))
@@ -183,7 +184,8 @@ def test_a_plan_goes_by_awss_clock_and_not_by_this_machines(hours: float) -> Non
     source = FakeSource(world, lambda: None)
     source.consumed_writes = consumed.__get__(source)  # type: ignore[method-assign]
     mine = world.clock() + hours * 3_600
-    observe(source, FakeTarget(world, lambda: None), table, Timing(), mine)
+    replication = of_outputs(stack, stack.tables[0])
+    inspect(source, FakeTarget(world, lambda: None), replication, Timing(), mine)
     ((since, until),) = asked
     assert abs(until - world.clock()) < 1
     assert 80_000 < until - since < 90_000

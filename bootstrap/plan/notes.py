@@ -1,0 +1,101 @@
+"""Facts about a replication that an operator should know and that do not block it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bootstrap.core.formatting import size
+from bootstrap.plan.inspection import Inspection
+from bootstrap.plan.limits import (
+    COMPRESSION,
+    EXPORT_BYTES,
+    IMPORT_OBJECTS,
+    LEDGER_PARTITION_UNITS,
+    import_bytes,
+    least_partitions,
+)
+from bootstrap.plan.replication import Replication
+
+
+def notes(inspection: Inspection, replication: Replication) -> Iterator[str]:
+    """List the notes of a plan. None without a source table."""
+    if inspection.source.table is None:
+        return
+    if replication.deployment is None:
+        yield "The stack is not deployed: stream and consumer are not part of this plan yet."
+    yield from _source(inspection, replication)
+    yield from _sizes(inspection, replication)
+    yield from _busy_partition(inspection)
+
+
+def _source(inspection: Inspection, replication: Replication) -> Iterator[str]:
+    source = inspection.source
+    assert source.table is not None
+    if source.backups is not None and not source.backups.enabled:
+        yield (
+            "Point-in-time recovery of the source is off: `run` switches it on, and it stays on "
+            "until you switch it off."
+        )
+    if source.table.encryption == "KMS":
+        key = replication.target_key_arn or (
+            "the key that AWS manages for DynamoDB there (aws/dynamodb)"
+        )
+        yield (
+            "The source is encrypted with a KMS key, which stays in its account: the target gets "
+            f"{key}, as targetKeyArn in the stack configuration says."
+        )
+        if inspection.keys.source_is_aws_managed is None:
+            yield (
+                "It is unknown whether AWS or you manage the source's key. With a customer-managed "
+                "key, the export needs sourceKeyArn in the stack configuration."
+            )
+    if source.table.replicas:
+        yield (
+            f"The source is a global table (also in {', '.join(source.table.replicas)}). Changes "
+            "made in its other Regions, expiries among them, reach the stream as writes of this "
+            "replica."
+        )
+
+
+def _sizes(inspection: Inspection, replication: Replication) -> Iterator[str]:
+    assert inspection.source.table is not None
+    held = inspection.source.table.size_bytes
+    exports, imports = inspection.source.running_exports, inspection.target.running_imports
+    if exports and held > EXPORT_BYTES / 10:
+        # The exporter sees no other table, and DynamoDB reports an export's size only at its end.
+        yield (
+            f"{exports} exports run in the source account, and their size is unknown. Together "
+            f"with the {size(held)} of this one they may not exceed {size(EXPORT_BYTES)}. If they "
+            "do, DynamoDB refuses the export, and nothing is lost."
+        )
+    most = import_bytes(replication.target_region)
+    if most < held <= most * COMPRESSION:
+        yield (
+            f"The source holds {size(held)}, and the imports of Region "
+            f"{replication.target_region} may read {size(most)} (compressed) at once. The size of "
+            "its export is known once it is complete; above the quota DynamoDB refuses the import."
+        )
+    if imports and held > most / 10:
+        yield (
+            f"{imports} imports run in the target account, and their size is unknown. It counts "
+            f"towards the {size(most)} (compressed) that its imports may read at once."
+        )
+    objects = least_partitions(inspection.source.table)
+    if IMPORT_OBJECTS / 10 < objects <= IMPORT_OBJECTS:
+        yield (
+            f"An export of the source has {objects:,} objects or more, at least one for each "
+            "partition. The number is known once it is complete (its manifest-files.json); an "
+            f"import reads {IMPORT_OBJECTS:,}."
+        )
+
+
+def _busy_partition(inspection: Inspection) -> Iterator[str]:
+    writes = inspection.source.writes
+    if writes.peak > LEDGER_PARTITION_UNITS and not writes.throttled_partitions:
+        yield (
+            f"The source takes up to {writes.peak:.0f} write units a second (its busiest minute of "
+            f"the last day). Where more than {LEDGER_PARTITION_UNITS} of them go to one partition, "
+            "the replica cannot keep up. No partition was so busy that it refused writes. A less "
+            "busy one shows only in CloudWatch Contributor Insights of the table, which names the "
+            "busiest keys."
+        )

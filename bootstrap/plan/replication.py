@@ -1,0 +1,162 @@
+"""One table's replication as a plan sees it: its configuration, and its resources once deployed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bootstrap.core.errors import UsageError
+from bootstrap.core.stack_outputs import AccountOutputs, Outputs, TableOutputs
+from infra.stack_config import ConfigError, StackConfig, TableConfig
+
+FIX = "compare it with infra/Pulumi.example.yaml"
+MAPPING_TYPE = (
+    "replication:index:Consumer$aws:lambda/eventSourceMapping:EventSourceMapping"  # never changes
+)
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The resources that the stack made for one table."""
+
+    stream_name: str
+    stream_arn: str
+    function_name: str
+    mapping_uuid: str
+    mapping_urn: str
+    """The mapping's name in the Pulumi state."""
+    exporter_arn: str
+    importer_arn: str
+    snapshot_key_arn: str | None
+    """The customer-managed key of the snapshot bucket. None: S3's own."""
+
+
+@dataclass(frozen=True)
+class Replication:
+    """One table's replication."""
+
+    source_table: str
+    source_table_arn: str
+    target_table: str
+    source_account: str
+    target_account: str
+    target_region: str
+    consumer_region: str
+    """Function and mapping run in the source's Region, in the target account."""
+    parallelization_factor: int
+    reserved_concurrency: int | None
+    """Invocations reserved for the function. None: it shares the account's pool."""
+    source_key_arn: str | None
+    """The customer-managed key of the source that the exporter may use. None: no such key."""
+    target_key_arn: str | None
+    """The customer-managed key for the target table. None: a key of AWS's."""
+    deployment: Deployment | None
+    """None before the stack is deployed."""
+
+    @property
+    def partition(self) -> str:
+        """The AWS partition of the source, as an ARN names it."""
+        return self.source_table_arn.split(":")[1]
+
+    @property
+    def stream_arn(self) -> str | None:
+        return self.deployment.stream_arn if self.deployment else None
+
+
+@dataclass(frozen=True)
+class UndeployedStack:
+    """A stack file before the first deployment: accounts, credentials and tables."""
+
+    source: AccountOutputs
+    target: AccountOutputs
+    source_profile: str | None
+    target_profile: str | None
+    tables: tuple[Replication, ...]
+
+    def chosen(self, name: str | None) -> Sequence[Replication]:
+        """Return one table by its name in the source account, or all without a name.
+
+        Raises:
+            UsageError: the file has no such table.
+        """
+        found = [table for table in self.tables if name in (None, table.source_table)]
+        if not found:
+            known = ", ".join(table.source_table for table in self.tables)
+            raise UsageError(
+                f"The stack file does not replicate a table {name!r}.",
+                fix=f"--table with one of: {known}",
+            )
+        return found
+
+
+def of_outputs(outputs: Outputs, table: TableOutputs) -> Replication:
+    """Return the replication of a table of a deployed stack."""
+    return Replication(
+        source_table=table.source_table,
+        source_table_arn=table.source_table_arn,
+        target_table=table.target_table,
+        source_account=outputs.source.account_id,
+        target_account=outputs.target.account_id,
+        target_region=outputs.target.region,
+        consumer_region=table.consumer_region,
+        parallelization_factor=table.parallelization_factor,
+        reserved_concurrency=table.reserved_concurrency,
+        source_key_arn=table.source_key_arn or None,
+        target_key_arn=table.target_key_arn or None,
+        deployment=Deployment(
+            stream_name=table.stream_name,
+            stream_arn=table.stream_arn,
+            function_name=table.function_name,
+            mapping_uuid=table.mapping_uuid,
+            # The snapshot prefix is the slug that names the table's resources.
+            mapping_urn=f"urn:pulumi:{outputs.stack}::{outputs.project}::{MAPPING_TYPE}"
+            f"::replicate-{table.snapshot_prefix}-consumer-mapping",
+            exporter_arn=outputs.source.role_arn,
+            importer_arn=outputs.target.role_arn,
+            snapshot_key_arn=outputs.snapshot_key_arn or None,
+        ),
+    )
+
+
+def of_file(path: Path) -> UndeployedStack:
+    """Read a stack file, `Pulumi.STACK.yaml`.
+
+    Raises:
+        UsageError: the file cannot be read, or the stack could not be deployed.
+    """
+    try:
+        config = StackConfig.read(path)
+    except ConfigError as error:
+        raise UsageError(f"{path} cannot be deployed. {error}", fix=FIX) from None
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"The stack file {path} cannot be read: {why}.", fix=FIX) from None
+    source, target = (
+        AccountOutputs(account.account_id, account.region, account.role_arn or "")
+        for account in (config.source, config.target)
+    )
+    return UndeployedStack(
+        source=source,
+        target=target,
+        source_profile=config.source.profile,
+        target_profile=config.target.profile,
+        tables=tuple(_of_config(config, table) for table in config.tables),
+    )
+
+
+def _of_config(config: StackConfig, table: TableConfig) -> Replication:
+    return Replication(
+        source_table=table.source,
+        source_table_arn=config.source.table_arn(table.source),
+        target_table=table.target,
+        source_account=config.source.account_id,
+        target_account=config.target.account_id,
+        target_region=config.target.region,
+        consumer_region=config.source.region,
+        parallelization_factor=table.parallelization_factor,
+        reserved_concurrency=table.reserved_concurrency,
+        source_key_arn=table.source_key,
+        target_key_arn=table.target_key,
+        deployment=None,
+    )
