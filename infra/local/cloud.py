@@ -86,6 +86,13 @@ class LocalCloud:
         self.check()
         return self._endpoint
 
+    @property
+    def process_group(self) -> int:
+        """The process group of the emulator and of the functions it runs."""
+        self.check()
+        assert self._process is not None
+        return self._process.pid
+
     # -- life ------------------------------------------------------------------------------------
 
     def start(self) -> Self:

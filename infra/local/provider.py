@@ -11,6 +11,7 @@ import pulumi
 
 from infra.local.bindings import BINDINGS, Binding, BindingError, Inputs, Request
 from infra.local.cloud import LocalAccount
+from infra.local.request_limits import enforce_limits
 
 SECRET_SIGNATURE = "4dabf18193072939515e22adb298388d"
 
@@ -97,7 +98,8 @@ class LocalProvider(pulumi.runtime.Mocks):
         key = (service, side.account_id, region)
         with self._lock:  # making a client is not thread-safe, using one is
             if key not in self._clients:
-                self._clients[key] = self._cloud.client(service, side, region)
+                client = self._cloud.client(service, side, region)
+                self._clients[key] = enforce_limits(client)
             return self._clients[key]
 
 

@@ -122,7 +122,7 @@ REPLACED: Mapping[str, tuple[str, ...]] = {
     "s3": ("_foreign_bucket_allows",),
     "cloudwatch": ("_evaluate_alarm", "_evaluate_all_alarms"),
     "cloudwatch_logs": ("_filter_log_events",),
-    "eventbridge": ("_parse_rate_seconds", "_SCHEDULER_TICK_INTERVAL"),
+    "eventbridge": ("_parse_rate_seconds", "_SCHEDULER_TICK_INTERVAL", "_dispatch_to_lambda"),
 }
 
 RELIED_ON: Mapping[str, tuple[str, ...]] = {
@@ -179,8 +179,11 @@ RELIED_ON: Mapping[str, tuple[str, ...]] = {
         "_esms",
         "_functions",
         "_get_func_record_for_qualifier",
+        "_get_func_record_for_ref",
+        "_execution_record_for_config",
         "_resolve_request_scoped_name_and_qualifier",
         "_execute_function",
+        "_execute_function_with_config_scope",
         "_apply_filter_criteria",
         "_probe_peak_memory_mb",
     ),

@@ -25,6 +25,11 @@ RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "
 END_OF_LOG = "\x00end of invocation "
 LOG_SECONDS = 2.0
 
+MOST_AT_ONCE = 16
+"""Invocations of all functions at one time; more wait, and their time limit does not run yet."""
+MOST_PROCESSES = 24
+"""Processes of all functions, idle ones included. Each takes about 80 MB."""
+
 # How many AWS calls an invocation may make before its process ends; None for no limit.
 kill_after: contextvars.ContextVar[int | None] = contextvars.ContextVar("kill_after", default=None)
 
@@ -112,10 +117,13 @@ def runtime_directory(parent: Path) -> Path:
 
 
 class Workers:
-    """Corrects ministack's Lambda worker."""
+    """Corrects ministack's Lambda worker, and bounds the number of processes."""
 
     def __init__(self, ministack: Ministack) -> None:
         self._ministack = ministack
+        self._slots = threading.BoundedSemaphore(MOST_AT_ONCE)
+        self._lock = threading.Lock()
+        self._started: list[Any] = []
 
     def install(self) -> None:
         """Take the place of the worker's script and of its way to invoke."""
@@ -127,9 +135,9 @@ class Workers:
 
     def invoke(self, worker: Any, event: Any, request_id: str, options: Json) -> Json:
         """Run one invocation; starts the environment first, which does not count as its time."""
-        with worker._lock:
-            if worker._proc is None or worker._proc.poll() is not None:
-                worker._spawn()
+        with self._slots, worker._lock:
+            if not _is_alive(worker):
+                self._start(worker)
             timeout = float(worker.config.get("Timeout", 3))
             arn = options.get("invoked_function_arn") or worker.config.get("FunctionArn", "")
             envelope = {
@@ -157,10 +165,37 @@ class Workers:
             answer["log"] = _log_of(worker._stderr_queue, request_id)
             return answer
 
+    def _start(self, worker: Any) -> None:
+        """Start the worker's process; end idle ones of others first where there are too many."""
+        with self._lock:
+            counted = [each for each in self._started if each is not worker and _counts(each)]
+            for idle in sorted(counted, key=lambda each: float(each.last_used)):
+                if len(counted) < MOST_PROCESSES:
+                    break
+                # One that starts or works holds its lock; one that is leased now starts again.
+                if idle._lock.acquire(blocking=False):
+                    try:
+                        if _is_alive(idle):
+                            self._kill(idle)
+                    finally:
+                        idle._lock.release()
+                    counted.remove(idle)
+            self._started = [*counted, worker]
+        worker._spawn()
+
     def _kill(self, worker: Any) -> None:
         process, worker._proc = worker._proc, None
         process.kill()
         process.wait()
+
+
+def _is_alive(worker: Any) -> bool:
+    return worker._proc is not None and worker._proc.poll() is None
+
+
+def _counts(worker: Any) -> bool:
+    """Return whether the worker has a process, or is about to have one."""
+    return bool(worker._lock.locked()) or _is_alive(worker)
 
 
 def _method(workers: Workers) -> Any:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import time
 import zipfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import boto3
@@ -184,3 +186,14 @@ def messages(cloud: LocalCloud, group: str) -> list[str]:
     logs = cloud.client("logs", TARGET)
     pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
     return [event["message"] for page in pages for event in page["events"]]
+
+
+def processes_below(path: Path) -> list[str]:
+    """List the command lines of this machine's processes that name something below a directory."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            command = (process / "cmdline").read_text().replace("\0", " ")
+            if f"{path}/" in command:
+                found.append(command)
+    return found

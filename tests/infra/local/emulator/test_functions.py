@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -13,7 +12,14 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.local.cloud import TARGET, LocalCloud
-from tests.support.infra.clouds import make_function, make_table, messages, policy, until
+from tests.support.infra.clouds import (
+    make_function,
+    make_table,
+    messages,
+    policy,
+    processes_below,
+    until,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -75,22 +81,11 @@ def test_a_function_at_work_ends_with_its_cloud(tmp_path: Path) -> None:
     try:
         name, _role = make_function(cloud, "sleeper", code, policy(LOGS), Timeout=120)
         cloud.client("lambda", TARGET).invoke(FunctionName=name, InvocationType="Event")
-        until(lambda: commands_naming(tmp_path / "tmp"), "the function's process")
+        until(lambda: processes_below(tmp_path / "tmp"), "the function's process")
         time.sleep(1)  # it has read its event: one that waits for none ends by itself
     finally:
         cloud.stop()
-    until(lambda: not commands_naming(tmp_path / "tmp"), "the end of its process", seconds=5)
-
-
-def commands_naming(path: Path) -> list[str]:
-    """The command lines of this machine's processes that name something below a directory."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            command = (process / "cmdline").read_text().replace("\0", " ")
-            if f"{path}/" in command:
-                found.append(command)
-    return found
+    until(lambda: not processes_below(tmp_path / "tmp"), "the end of its process", seconds=5)
 
 
 def test_only_lambdas_own_packages_can_be_imported(cloud: LocalCloud) -> None:
