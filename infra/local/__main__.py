@@ -1,4 +1,4 @@
-"""`python -m infra.local demo` and `python -m infra.local serve`."""
+"""The command line of the local cloud: `python -m infra.local demo` and `serve`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ EXPECTED = (
 def outcome(
     action: Callable[[Console], bool], directory: Path, console: Console | None = None
 ) -> int:
-    """Runs a command; returns its exit status, and tells what stopped it and where to look."""
+    """Run a command and return its exit status; print the error that stopped it, and the logs."""
     console = console or _console()
     try:
         with interruptible():
@@ -65,7 +65,7 @@ def outcome(
 
 
 def _console() -> Console:
-    """The terminal; in a pipe, lines of a width at which tables stand side by side."""
+    """Return the terminal; in a pipe, one that is wide enough for tables side by side."""
     console = Console(highlight=False, soft_wrap=True)
     if not console.is_terminal:
         console.width = max(console.width, PIPE_WIDTH)

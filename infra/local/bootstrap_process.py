@@ -1,4 +1,4 @@
-"""The operator at the keyboard: runs `python -m bootstrap` as he would, and watches it."""
+"""`python -m bootstrap` as a child process, run as an operator would run it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ MEANING = {
 
 
 def typed(path: Path) -> str:
-    """A path as it is typed where the commands run: in the project's folder."""
+    """Return a path as it is typed in the project's folder, where the commands run."""
     whole = path.resolve()
     inside = whole.is_relative_to(REPOSITORY)
     return str(whole.relative_to(REPOSITORY) if inside else whole)
@@ -57,14 +57,14 @@ class BootstrapFailedError(Exception):
         self._what, self._mend = what, mend
 
     def with_complaint(self, complaint: str) -> BootstrapFailedError:
-        """The same, with what the consumer said last."""
+        """Return the same error with the last line of the consumer's log."""
         return BootstrapFailedError(
             f"{self._what}\nThe consumer's log says: {complaint}", self._mend
         )
 
 
 class OperatorProcess:
-    """Commands of the bootstrap against one stack on the local cloud."""
+    """Runs commands of the bootstrap against one stack on the local cloud."""
 
     def __init__(self, cloud: LocalCloud, outputs: Path) -> None:
         self._outputs = outputs
@@ -72,14 +72,14 @@ class OperatorProcess:
         self._log = cloud.log
 
     def command(self, name: str, *options: str) -> list[str]:
-        """A command as it is typed, but for the interpreter."""
+        """Return a command as it is typed, without the interpreter."""
         return [
             *("-m", "bootstrap", name, "--outputs", typed(self._outputs)),
             *("--source-profile", "source", "--target-profile", "target", *options),
         ]
 
     def run(self, watch: Callable[[], None], patience: float) -> None:
-        """Runs `bootstrap run` on this terminal until it ends.
+        """Run `bootstrap run` on this terminal until it ends.
 
         `watch` is called a few times a second and raises what should end the run early.
 
@@ -91,7 +91,7 @@ class OperatorProcess:
     def verify(
         self, command: Sequence[str], watch: Callable[[], None], patience: float
     ) -> Mapping[str, Any]:
-        """Runs a `bootstrap verify` on this terminal; returns what `status` then says of it.
+        """Run `bootstrap verify` on this terminal; return the result as `status` shows it.
 
         That it found differences is no failure of the command.
 
@@ -150,7 +150,7 @@ class OperatorProcess:
                 )
 
     def history(self) -> list[tuple[str, float]]:
-        """The table's states, and when each was entered (epoch seconds)."""
+        """Return the table's states, and when each was entered (epoch seconds)."""
         try:
             return [(each["state"], _epoch(each["at"])) for each in self._status()["history"]]
         except (ValueError, KeyError, TypeError):

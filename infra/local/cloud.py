@@ -1,4 +1,4 @@
-"""LocalCloud: the emulated AWS as a child process, and how to reach it."""
+"""`LocalCloud`: the emulated AWS as a child process, and clients for it."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ class LocalCloud:
     # -- use -------------------------------------------------------------------------------------
 
     def client(self, service: str, account: LocalAccount, region: str | None = None) -> Any:
-        """A boto3 client with root credentials of the account, in its Region or another."""
+        """Return a boto3 client with the account's root credentials, in its Region or another."""
         import boto3
         from botocore.config import Config
 
@@ -189,7 +189,7 @@ class LocalCloud:
         return session.client(service, endpoint_url=self.endpoint, config=config)
 
     def environment(self, base: Mapping[str, str] | None = None) -> dict[str, str]:
-        """The environment for a subprocess that is to use this cloud: no inherited AWS settings.
+        """Return the environment of a subprocess that uses this cloud and no other AWS.
 
         The default credentials are the source account's; profiles `source` and `target` name both.
         """

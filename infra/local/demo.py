@@ -1,4 +1,4 @@
-"""The whole pipeline between two accounts on this machine, with writers running all the time.
+"""The demo: the whole pipeline between two accounts on this machine, under constant writes.
 
 The comparison at the end is made by code of its own from tables read with root credentials: nothing
 that is judged takes part in the judgement.
@@ -39,7 +39,7 @@ LOG_SECONDS = 20
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """What the user can say."""
+    """The options of the demo's command line."""
 
     items: int = 20_000
     """Generated items; without meaning for a data file."""
@@ -61,14 +61,14 @@ class DemoOptions:
 
 @dataclass(frozen=True)
 class Data:
-    """What the table is seeded with."""
+    """The items that the table is seeded with."""
 
     material: Material
     items: int
     file: DataFile | None = None
 
     def read(self) -> Iterable[Item]:
-        """Every item, as it is to be seeded."""
+        """Return every item, in the order of seeding."""
         if self.file:
             return datafile.read(self.file.path)
         return map(self.material.item, range(self.items))
@@ -86,7 +86,7 @@ class Data:
 
 
 def choose_data(options: DemoOptions) -> Data:
-    """Generated items, or the user's file after it has been checked from end to end.
+    """Return generated items, or the user's file after it has been checked from end to end.
 
     Raises:
         DataFileError: the first line that is no good.
@@ -99,7 +99,7 @@ def choose_data(options: DemoOptions) -> Data:
 
 
 def run(options: DemoOptions, console: Console) -> bool:
-    """Runs the demo and returns whether everything was as it should be.
+    """Run the demo; return whether everything was as it should be.
 
     Raises:
         Whatever stopped it, after everything that was started has been stopped.
@@ -122,7 +122,7 @@ def run(options: DemoOptions, console: Console) -> bool:
 
 
 class Demo:
-    """One run; what it starts is put on the stack, to be stopped in reverse order."""
+    """One run. Whatever it starts goes on the stack, to be stopped in reverse order."""
 
     def __init__(
         self, options: DemoOptions, data: Data, directory: Path, stack: ExitStack, console: Console
@@ -135,7 +135,7 @@ class Demo:
         self._console = console
 
     def play(self, began: float) -> DemoReport:
-        """Everything from an empty machine to the verdict."""
+        """Run everything, from an empty machine to the report."""
         self._say("Data", str(self._data))
         with self._console.status("Building the Lambda archive for this machine (once)"):
             archive = setup.build_archive()
@@ -197,14 +197,14 @@ class Demo:
             raise error.with_complaint(complaints[-1]) if complaints else error from None
 
     def _verify(self, operator: OperatorProcess, watch: Watch) -> Mapping[str, Any]:
-        """What the operator's own verification finds: the comparison after it is its judge."""
+        """Run the operator's own verification. The comparison that follows checks its result."""
         report, spool = self._directory / "verify.jsonl", self._directory / "verify"
         command = operator.command("verify", "--spool", typed(spool), "--report", typed(report))
         self._say("Verifying", f"python {shlex.join(command)}")
         return operator.verify(command, watch, self._options.patience)
 
     def _write_on(self, writers: Writers, watch: Watch, since: float) -> None:
-        """Writes on for the steady stretch, and until enough changes have been buffered."""
+        """Keep writing for the steady stretch, and until enough changes have been buffered."""
         seconds = self._options.steady
         self._say("Replicating", f"writing on for {seconds:g} s to measure the lag")
         began = time.monotonic()
@@ -218,7 +218,7 @@ class Demo:
                 time.sleep(0.25)
 
     def _stop_writers(self, writers: Writers, cloud: LocalCloud) -> float:
-        """Returns when the source came to rest: nothing is written, nothing expires any more."""
+        """Stop all writes and expiries in the source; return the time from which it is at rest."""
         writers.stop()
         setup.switch_expiry(cloud.client("dynamodb", cloud.source), self._shape, on=False)
         self._say("Draining", f"the writers have stopped after {writers.tally().total:,} changes")
@@ -265,12 +265,12 @@ class Demo:
 
 
 def _buffered_since(history: Sequence[tuple[str, float]]) -> float:
-    """From when on every change is certain to be on the stream: the step after buffering began."""
+    """Return the time after which every change is on the stream: the step after buffering began."""
     return next((at for state, at in history if state == "EXPORTING"), history[-1][1])
 
 
 def _consumption(watch: Watch, changes: int) -> Consumption:
-    """The function's log, once it tells of so many changes, or after some seconds."""
+    """Read the function's log until it accounts for so many changes, or time is up."""
     deadline = time.monotonic() + LOG_SECONDS
     while True:
         consumption = watch.consumption()

@@ -11,7 +11,7 @@ from infra.local.provider import Cloud, LocalProvider
 
 
 def deploy(cloud: Cloud, config: Mapping[str, Any], *, stack: str = "local") -> dict[str, Any]:
-    """Applies the program to `cloud` and returns the stack's outputs, in a few seconds.
+    """Apply the program to `cloud` and return the stack's outputs, within seconds.
 
     `config` is what a stack file would say. The source tables have to exist. Without
     `lambdaArchive` the archive is built for this interpreter, if it is not there yet; without

@@ -1,4 +1,4 @@
-"""Runs the Pulumi program without the Pulumi CLI, as Pulumi's Python language host would run it."""
+"""The Pulumi program, run without the CLI as Pulumi's Python language host would run it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def run(
     stack: str,
     monitor: mocks.MockMonitor | None = None,
 ) -> dict[str, Any]:
-    """Runs `infra/` to its end with `provider` in AWS's place, and returns the stack's outputs.
+    """Run `infra/` to its end with `provider` in AWS's place; return the stack's outputs.
 
     `config` holds the stack's values under their plain names. May be called again in the same
     process, from a thread that runs no event loop; what it changes of the process is put back.
@@ -97,7 +97,7 @@ class _Workers:
 
 @contextmanager
 def _as_the_language_host() -> Iterator[None]:
-    """Working directory `infra/`, no configuration but the given one; all put back at the end."""
+    """Set working directory `infra/` and the given configuration only; restore all at the end."""
     directory, path = Path.cwd(), list(sys.path)
     environment = {key: os.environ.pop(key) for key in list(os.environ) if key == "PULUMI_CONFIG"}
     os.chdir(PROGRAM)
@@ -112,4 +112,4 @@ def _as_the_language_host() -> Iterator[None]:
 def _only_the_first_failure_counts(
     loop: asyncio.AbstractEventLoop, context: dict[str, Any]
 ) -> None:
-    """Everything that waited for what failed fails as well, and asyncio would print each one."""
+    """Ignore failures that follow from the first: asyncio would print each of them."""

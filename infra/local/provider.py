@@ -1,4 +1,4 @@
-"""Stands where AWS's Pulumi provider would: creates on the local cloud what is declared."""
+"""A Pulumi provider in AWS's place, which creates the declared resources on the local cloud."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ SECRET_SIGNATURE = "4dabf18193072939515e22adb298388d"
 
 
 class Cloud(Protocol):
-    """What this provider needs of the local cloud."""
+    """The part of the local cloud that this provider uses."""
 
     def client(self, service: str, account: LocalAccount, region: str | None = None) -> Any:
-        """A boto3 client with root credentials of that account."""
+        """Return a boto3 client with root credentials of that account."""
 
 
 class LocalProvider(pulumi.runtime.Mocks):
@@ -133,7 +133,7 @@ def _explain(args: pulumi.runtime.MockResourceArgs, error: Exception) -> Binding
 
 
 def _without_secrets(value: Any) -> Any:
-    """The values as the program wrote them: Pulumi wraps what is marked secret."""
+    """Return the values as the program wrote them: Pulumi wraps what is marked secret."""
     if isinstance(value, dict):
         if SECRET_SIGNATURE in value and "value" in value:
             return _without_secrets(value["value"])

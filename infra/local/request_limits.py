@@ -49,7 +49,7 @@ def _refuse(params: Mapping[str, Any], model: Any, **_: Any) -> None:
 
 
 def faults(params: Mapping[str, Any], operation: Any) -> Iterator[str]:
-    """Yield what AWS's model of an operation says against these parameters."""
+    """Yield each way in which these parameters break AWS's model of the operation."""
     service = operation.service_model.service_name
     for name, value in params.items():
         where = (service, operation.name, name)

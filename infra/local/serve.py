@@ -39,7 +39,7 @@ EXAMPLE_KEY = {"id": {"S": "hello"}}
 
 
 def run(directory: Path, console: Console) -> bool:
-    """Sets everything up, tells how to use it, and waits until interrupted.
+    """Set everything up, print how to use it, and wait until interrupted.
 
     Raises:
         Whatever stopped it, after everything that was started has been stopped.
@@ -62,7 +62,7 @@ def run(directory: Path, console: Console) -> bool:
 
 
 def examples() -> Iterator[Item]:
-    """A few orders to begin with."""
+    """Yield a few orders to begin with."""
     for n in range(EXAMPLES):
         yield {
             "id": {"S": f"order-{n:04d}"},
@@ -73,7 +73,7 @@ def examples() -> Iterator[Item]:
 
 
 def write_environment(cloud: LocalCloud, path: Path) -> Path:
-    """A file to source in a shell: profiles `source` and `target`, this endpoint, no other AWS."""
+    """Write a file for a shell to source: profiles `source` and `target`, no other AWS."""
     values = {
         name: value
         for name, value in cloud.environment({}).items()
@@ -98,7 +98,7 @@ class Call:
     request: Mapping[str, Any]
 
     def for_the_cli(self) -> str:
-        """For `aws`, whichever version is installed."""
+        """Return the call for `aws`, whichever version is installed."""
         options = [
             f"--{botocore.xform_name(name, '-')} "
             f"{value if isinstance(value, str) else shlex.quote(json.dumps(value))}"
@@ -108,7 +108,7 @@ class Call:
         return f"aws --profile {self.side} dynamodb {operation} {' '.join(options)}"
 
     def for_python(self) -> str:
-        """For the boto3 of this project."""
+        """Return the call for the boto3 of this project."""
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.request.items())
         session = f"boto3.Session(profile_name={self.side!r})"
         code = f"import boto3; print({session}.client('dynamodb').{self.operation}({arguments}))"
@@ -121,7 +121,7 @@ def _in_double_quotes(text: str) -> str:
 
 
 def calls(lane: Mapping[str, Any]) -> list[tuple[str, Sequence[Call]]]:
-    """What one may want to try, and the calls for it."""
+    """Return calls to try out, with their purpose."""
     item = {**EXAMPLE_KEY, "status": {"S": "placed"}, "total": {"N": "9.99"}}
     source, target = ({"TableName": lane[f"{side}Table"]} for side in ("source", "target"))
     key = {"Key": EXAMPLE_KEY}
@@ -138,7 +138,7 @@ def calls(lane: Mapping[str, Any]) -> list[tuple[str, Sequence[Call]]]:
 
 
 def commands(lane: Mapping[str, Any], outputs: Path, *, with_cli: bool) -> list[tuple[str, str]]:
-    """What one may want to type, and the command for it; `with_cli` where `aws` is installed."""
+    """Return commands to type, with their purpose; `with_cli` where `aws` is installed."""
     typed = [
         (purpose, " && ".join(c.for_the_cli() if with_cli else c.for_python() for c in made))
         for purpose, made in calls(lane)

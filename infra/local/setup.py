@@ -1,4 +1,4 @@
-"""What is there before anything is replicated: the user's table, and the stack beside it."""
+"""The user's table and the stack beside it, before anything is replicated."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ SEEDERS = 3
 
 
 class StageError(Exception):
-    """Something could not be set up; has a line that begins `Try: `."""
+    """The setup failed; has a line that begins `Try: `."""
 
 
 @contextmanager
 def directory_of_one(directory: Path) -> Iterator[Path]:
-    """Makes the directory and keeps it for this process.
+    """Make the directory and lock it for this process.
 
     Raises:
         StageError: another process has it.
@@ -47,7 +47,7 @@ def directory_of_one(directory: Path) -> Iterator[Path]:
 
 
 def create_table(dynamodb: Any, shape: TableShape) -> None:
-    """The user's existing table: on demand, an index, time to live switched on."""
+    """Create the user's table: on demand, with an index and time to live."""
     dynamodb.create_table(**shape.creation())
     dynamodb.get_waiter("table_exists").wait(
         TableName=shape.name, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
@@ -56,7 +56,7 @@ def create_table(dynamodb: Any, shape: TableShape) -> None:
 
 
 def switch_expiry(dynamodb: Any, shape: TableShape, *, on: bool) -> None:
-    """Switches the table's time to live on or off."""
+    """Switch the table's time to live on or off."""
     dynamodb.update_time_to_live(
         TableName=shape.name,
         TimeToLiveSpecification={"Enabled": on, "AttributeName": shape.expiry},
@@ -66,7 +66,7 @@ def switch_expiry(dynamodb: Any, shape: TableShape, *, on: bool) -> None:
 def seed(
     dynamodb: Any, table: str, items: Iterable[Item], keys: KeySchema, *, in_order: bool = False
 ) -> None:
-    """Writes all items; `in_order` where a key may occur twice and the last one counts."""
+    """Write all items; `in_order` where a key may occur twice and the last one counts."""
     with ThreadPoolExecutor(1 if in_order else SEEDERS) as pool:
         running: set[Future[None]] = set()
         for batch in batches(items, keys):
@@ -81,7 +81,7 @@ def seed(
 
 
 def batches(items: Iterable[Item], keys: KeySchema) -> Iterator[list[Item]]:
-    """Up to 25 items each; no key twice in one, which BatchWriteItem refuses."""
+    """Yield up to 25 items at a time, with no key twice, which BatchWriteItem refuses."""
     batch: dict[bytes, Item] = {}
     for item in items:
         key = fingerprint(keys.key_of(item))
@@ -94,12 +94,12 @@ def batches(items: Iterable[Item], keys: KeySchema) -> Iterator[list[Item]]:
 
 
 def build_archive() -> Path:
-    """The Lambda archive for this machine, built if it is not there or stale."""
+    """Return the Lambda archive for this machine; build it if it is missing or stale."""
     return package.build("local").folder
 
 
 def deploy_stack(cloud: LocalCloud, table: str, archive: Path, outputs: Path) -> dict[str, Any]:
-    """Applies the Pulumi program for one table and writes the outputs file; returns the outputs."""
+    """Apply the Pulumi program for one table; write the outputs file and return the outputs."""
     sides = {
         name: {"accountId": account.account_id, "region": account.region}
         for name, account in (("source", cloud.source), ("target", cloud.target))
@@ -115,6 +115,6 @@ def deploy_stack(cloud: LocalCloud, table: str, archive: Path, outputs: Path) ->
 
 
 def short(path: Path) -> str:
-    """A path as the user would write it here."""
+    """Return a path as the user would write it here."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal end a run in order: everything it started is stopped."""
+"""Ctrl-C, SIGTERM and a closed terminal as an exception, so that everything is stopped in order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class InterruptionError(BaseException):
-    """The run is to end. No Exception: nothing that handles errors may swallow it."""
+    """The run is to end. Not an Exception: nothing that handles errors may swallow it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -19,13 +19,13 @@ class InterruptionError(BaseException):
 
     @property
     def exit_status(self) -> int:
-        """What a shell expects of a process that a signal ended."""
+        """The exit status that a shell expects of a process ended by a signal."""
         return 128 + self.number
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Raises InterruptionError at the first signal; later ones do not disturb the cleaning up."""
+    """Raise InterruptionError at the first signal; ignore later ones during the cleanup."""
     interrupted = False
 
     def interrupt(number: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""Looks, while the bootstrap waits, for what it would wait for in vain."""
+"""A check, made while the bootstrap runs, for faults that it would wait for forever."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PermissionMissingError(Exception):
 
 
 class Watch:
-    """Called a few times a second; raises what should end the run."""
+    """A check to call a few times a second; raises the error that should end the run."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Watch:
         self._emulator_log = LogTail(cloud.log)
 
     def __call__(self) -> None:
-        """Raises PermissionMissingError, and what a dead emulator or dead writers raise."""
+        """Raise PermissionMissingError, or the error of a dead emulator or dead writers."""
         self._cloud.check()
         self._also()
         if time.monotonic() < self._next:
@@ -55,11 +55,11 @@ class Watch:
             raise PermissionMissingError(refusals)
 
     def consumption(self) -> Consumption:
-        """The function's whole log, read again."""
+        """Read the function's whole log again."""
         return read(self._logs, self._lane["logGroup"])
 
     def refusals(self) -> list[Refusal]:
-        """Permissions that were refused since the last look: to the function, or to its mapping."""
+        """Return permissions denied to the function or its mapping since the last look."""
         now = int(time.time() * 1000)
         # The function's own log is written when an invocation ends, which may take minutes.
         told = [line for line in self._emulator_log.new_lines() if self._is_ours(line)]
@@ -88,7 +88,7 @@ class LogTail:
         self._read = 0
 
     def new_lines(self) -> list[str]:
-        """The whole lines that came since the last call."""
+        """Return the whole lines that came since the last call."""
         with self._path.open("rb") as file:
             file.seek(self._read)
             text = file.read()
@@ -98,7 +98,7 @@ class LogTail:
 
 
 def refusals_in_log(log: Path) -> list[Refusal]:
-    """Permissions that the emulator refused to anybody, by its own log."""
+    """Return all denied permissions in the emulator's log."""
     if not log.exists():
         return []
     return list(dict.fromkeys(refusals_in(log.read_text(errors="replace"))))

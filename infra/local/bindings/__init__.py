@@ -1,4 +1,4 @@
-"""How each type of resource is created on the local cloud, for real, through boto3."""
+"""One function for each type of resource, which creates it on the local cloud through boto3."""
 
 from __future__ import annotations
 

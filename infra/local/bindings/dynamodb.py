@@ -1,4 +1,4 @@
-"""Tables, and the destination of a table's changes."""
+"""Tables, their policies, and the streaming destination of a table's changes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def table(request: Request) -> Created:
 
 
 def _settings_after_creation(request: Request, name: str) -> None:
-    """What CreateTable does not take."""
+    """Set what CreateTable does not take."""
     inputs, dynamodb = request.inputs, request.client("dynamodb")
     ttl = inputs.object("ttl")
     if ttl.values and ttl.flag("enabled"):
@@ -72,7 +72,7 @@ def streaming_destination(request: Request) -> Created:
 
 
 def resource_policy(request: Request) -> Created:
-    """Kept and shown; the local cloud enforces the policies of roles, streams, buckets and keys."""
+    """Store the policy. The local cloud enforces those of roles, streams, buckets and keys only."""
     arn = request.inputs.text("resourceArn")
     request.client("dynamodb").put_resource_policy(
         ResourceArn=arn, Policy=request.inputs.document("policy")

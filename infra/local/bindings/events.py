@@ -1,4 +1,4 @@
-"""Schedules: EventBridge rules and what they invoke."""
+"""Schedules: EventBridge rules and the functions they invoke."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A resource's inputs, with a record of which of them were used."""
+"""The inputs of a resource, with a record of which ones were used."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 
 class BindingError(RuntimeError):
-    """The program asks for something that the local cloud's provider does not know how to do."""
+    """The program uses something that the local cloud's provider does not support."""
 
 
 @dataclass
 class Inputs:
-    """What the program says about a resource. A binding reads every input or says why it does not.
+    """The inputs of a resource. A binding reads each of them or declares why it does not.
 
     That is what keeps program and bindings together: a setting that is added to the program and to
     nothing else stops the local deployment, instead of passing every test and meaning something
@@ -46,13 +46,13 @@ class Inputs:
         return bool(self._required(key))
 
     def document(self, key: str) -> str:
-        """A policy, as JSON text."""
+        """Return a policy, as JSON text."""
         text = self.text(key)
         json.loads(text)
         return text
 
     def object(self, key: str) -> Inputs:
-        """A nested object; an empty one where it is absent."""
+        """Return a nested object; an empty one where it is absent."""
         return self._nest(f"{self.path}{key}.", self.get(key) or {})
 
     def objects(self, key: str) -> list[Inputs]:
@@ -62,7 +62,7 @@ class Inputs:
         ]
 
     def must_be(self, key: str, *only: Any) -> None:
-        """For a setting of which the local cloud has exactly one form."""
+        """Refuse any value but this one, where the local cloud has only one form of a setting."""
         value = self._required(key)
         if value not in only:
             raise BindingError(
@@ -70,7 +70,7 @@ class Inputs:
             )
 
     def not_emulated(self, key: str, because: str) -> None:
-        """An input that makes no difference on the local cloud, and why, for the reader."""
+        """Declare an input that changes nothing on the local cloud, and why."""
         assert because
         self.used.add(key)
 

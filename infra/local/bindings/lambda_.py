@@ -58,7 +58,7 @@ def zipped(code: object) -> bytes:
 
 @functools.cache
 def zip_folder(folder: Path, contents: str) -> bytes:
-    """The folder as a zip file, the same bytes for the same files.
+    """Return the folder as a zip file: the same bytes for the same files.
 
     Made once for all functions of a stack, and anew when `contents`, the files' hash, is another.
     """
@@ -107,7 +107,7 @@ def event_source_mapping(request: Request) -> Created:
 
 
 def permission(request: Request) -> Created:
-    """Who else may invoke a function."""
+    """Allow another principal to invoke a function."""
     inputs, name = request.inputs, request.physical_name("statementId")
     request.client("lambda").add_permission(
         FunctionName=inputs.text("function"),

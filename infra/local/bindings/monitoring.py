@@ -1,4 +1,4 @@
-"""Alarms, the topics that they tell, and the dashboard."""
+"""Alarms, the topics they notify, and the dashboard."""
 
 from __future__ import annotations
 

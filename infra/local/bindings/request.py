@@ -1,4 +1,4 @@
-"""What a binding is given, and what it gives back."""
+"""The input and the result of a binding."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Request:
     client: Callable[[str], Any]
 
     def physical_name(self, key: str) -> str:
-        """The name that the program gives, or one as Pulumi makes them, but always the same."""
+        """Return the name that the program sets, or a stable one as long as Pulumi's."""
         given = self.inputs.get(key)
         if given:
             return str(given)
@@ -41,7 +41,7 @@ class Request:
         return f"{self.name}-{uuid.uuid5(uuid.NAMESPACE_URL, seed).hex[:7]}"
 
     def wait_until(self, what: str, arrived: Callable[[], bool]) -> None:
-        """AWS's provider waits for a resource to become usable; so does this one."""
+        """Wait until a resource is usable, as AWS's provider does."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not arrived():
             if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""Buckets and what is set on them."""
+"""Buckets and their settings."""
 
 from __future__ import annotations
 

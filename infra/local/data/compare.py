@@ -1,4 +1,4 @@
-"""Whether two tables hold the same items: the judge of the demo.
+"""The demo's comparison of two tables, attribute for attribute.
 
 It shares no code with what it judges. Attribute for attribute: binary by bytes, numbers by value,
 sets as sets, everything else exactly.
@@ -41,7 +41,7 @@ class ItemDifference:
 
 @dataclass(frozen=True)
 class TableComparison:
-    """What comparing two tables found."""
+    """The result of comparing two tables."""
 
     source_items: int
     target_items: int
@@ -49,7 +49,7 @@ class TableComparison:
 
 
 def compare(source: Iterable[Item], target: Iterable[Item], keys: KeySchema) -> TableComparison:
-    """Compares whole tables; keeps 64 bytes of digests per source item, and items that differ."""
+    """Compare whole tables; keep 64 bytes of digests per source item, and items that differ."""
     prints: dict[bytes, bytes] = {}
     of_key: dict[bytes, Item] = {}
     source_items = 0
@@ -74,21 +74,21 @@ def compare(source: Iterable[Item], target: Iterable[Item], keys: KeySchema) -> 
 
 
 def fingerprint(item: Item) -> bytes:
-    """16 bytes that are the same for equal items only."""
+    """Return 16 bytes that are the same for equal items only."""
     return blake2b(
         repr(_normal({"M": item})).encode("utf-8", "surrogatepass"), digest_size=16
     ).digest()
 
 
 def same(one: Item | None, other: Item | None) -> bool:
-    """Whether two items are equal; None is absence."""
+    """Return whether two items are equal; None is absence."""
     if one is None or other is None:
         return one is other
     return bool(_normal({"M": one}) == _normal({"M": other}))
 
 
 def describe(source: Item, target: Item) -> tuple[str, ...]:
-    """What differs between two items of one key, by attribute, without their content."""
+    """List what differs between two items of one key, by attribute, without their content."""
     return tuple(_differing(source, target, ""))
 
 
@@ -137,7 +137,7 @@ def _where(here: str | bytes, there: str | bytes) -> str:
 
 
 def _normal(value: Value) -> tuple[Any, ...]:
-    """A value's one form: equal values have equal forms, and forms have equal `repr`s."""
+    """Return the one form of a value: equal values have equal forms, with equal `repr`s."""
     ((tag, content),) = value.items()
     if tag == "N":
         return (tag, _number(content))

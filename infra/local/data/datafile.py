@@ -1,4 +1,4 @@
-"""The user's own data: lines of `{"Item": …}` as an export to S3 has them, plain or gzipped.
+"""The user's data file: lines of `{"Item": …}` as an export to S3 has them, plain or gzipped.
 
 The whole file is checked before anything is started, so that line 999,999 does not stop a demo that
 has run for a minute.
@@ -37,7 +37,7 @@ SUGGESTIONS = 8
 
 
 class DataFileError(Exception):
-    """What is wrong with the file, or with the key that was named, and a line beginning `Try: `."""
+    """The file or the named key is wrong; has a line that begins `Try: `."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class KeyOption:
 
     @classmethod
     def parse(cls, text: str) -> KeyOption:
-        """Reads `pk[:S][,sk[:S]]`.
+        """Read `pk[:S][,sk[:S]]`.
 
         Raises:
             DataFileError: it does not look like that.
@@ -94,7 +94,7 @@ class DataFile:
 
 
 def check(path: Path, key: KeyOption | None) -> DataFile:
-    """Reads the whole file.
+    """Read and check the whole file.
 
     Raises:
         DataFileError: a line that DynamoDB would not take, with its number and the reason.
@@ -117,7 +117,7 @@ def check(path: Path, key: KeyOption | None) -> DataFile:
 
 
 def read(path: Path) -> Iterator[Item]:
-    """Every item in the order of the file.
+    """Return every item in the order of the file.
 
     Raises:
         DataFileError: at the first line that is no good.
@@ -160,7 +160,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _unwrapped(line: bytes) -> Any:
-    """The attributes of a line's item."""
+    """Return the attributes of a line's item."""
     try:
         value = json.loads(
             line.decode(), object_pairs_hook=_no_name_twice, parse_constant=_no_constant
@@ -199,7 +199,7 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _key_schema(path: Path, number: int, first: Item, key: KeyOption | None) -> KeySchema:
-    """The key as named, or `pk` and `sk` if the first item has it; types from the first item."""
+    """Return the named key, or `pk` and any `sk`; types come from the first item."""
     if key is None:
         sort = ("sk", None) if "sk" in first and next(iter(first["sk"])) in KEY_TYPES else None
         key = KeyOption(("pk", None), sort)
@@ -254,7 +254,7 @@ def _shown(path: Path) -> str:
 
 
 def _fail_key(path: Path, what: str) -> NoReturn:
-    """Says which attributes could be the key: those in every item, most telling first."""
+    """Fail, and suggest attributes that could be the key: the most selective ones first."""
     candidates = _candidates(path)
     listed = "\n".join(f"  {each}" for each in candidates[:SUGGESTIONS])
     if not candidates:
@@ -270,7 +270,7 @@ def _fail_key(path: Path, what: str) -> NoReturn:
 
 
 def _telling_key(path: Path, candidates: list[KeyCandidate]) -> str:
-    """An attribute that tells all items apart, or two that do, or else the most telling one."""
+    """Return an attribute or a pair that is unique, or else the most selective attribute."""
     alone = [each for each in candidates if each.values == each.items]
     if alone:
         return f"{alone[0].name}:{alone[0].type}"
@@ -303,7 +303,7 @@ class KeyCandidate:
 
 
 def _candidates(path: Path) -> list[KeyCandidate]:
-    """Most telling first; strings before the others."""
+    """Return the possible key attributes, most selective first; strings before the others."""
     values: dict[tuple[str, str], set[bytes]] | None = None
     items = 0
     with suppress(DataFileError):  # a line further down may be broken: one mistake at a time

@@ -81,7 +81,7 @@ NAMES = ("with space", "dotted.name", "#hash", ":colon", "schlüssel", "名前",
 
 @dataclass(frozen=True)
 class GeneratedOrders:
-    """The generated table. `item(n)` needs no other item, so writers make theirs without a copy."""
+    """The generated table. `item(n)` needs no other item, so writers need no copy of the table."""
 
     seed: int
     started: int
@@ -93,16 +93,16 @@ class GeneratedOrders:
         return ORDERS
 
     def item(self, n: int) -> Item:
-        """The n-th seeded item, 0 <= n < count."""
+        """Return the n-th seeded item, 0 <= n < count."""
         random = self._random(n)
         return {**self._key(n, random), **self._content(n, random)}
 
     def expires(self, n: int) -> bool:
-        """Whether item n is to be deleted by its time to live during the demo."""
+        """Return whether item n is to be deleted by its time to live during the demo."""
         return n % EXPIRING_ONE_IN == EXPIRING_ONE_IN - 1
 
     def new(self, n: int) -> Item:
-        """An item that is not in the seeded table: another one for each n >= count."""
+        """Return an item that is not in the seeded table: another one for each n >= count."""
         random = self._random(n)
         key: dict[str, Value] = {
             "pk": {"S": f"new-{n % 997:03d}"},
@@ -111,7 +111,7 @@ class GeneratedOrders:
         return {**key, **_content(random), **self._indexed(random)}
 
     def altered(self, item: Item, random: Random) -> Item:
-        """The same key with other content."""
+        """Return the same key with other content."""
         key = ORDERS.keys.key_of(item)
         revision = {"revision": {"N": str(random.randrange(10**12))}}
         if len(item) > 3 and random.random() < 0.5:
@@ -119,7 +119,7 @@ class GeneratedOrders:
         return {**key, **_content(random), **self._indexed(random), **revision}
 
     def expiring(self, item: Item, at: int) -> Item:
-        """The same item with a time to live (epoch seconds)."""
+        """Return the same item with a time to live (epoch seconds)."""
         return {**item, ORDERS.expiry: {"N": str(at)}}
 
     def _random(self, n: int) -> Random:
@@ -253,7 +253,7 @@ def _any_scalar(random: Random) -> Value:
 
 
 def _big(n: int, random: Random) -> dict[str, Value]:
-    """An item of 300 KB: in one value, or in many."""
+    """Return an item of 300 KB: in one value, or in many."""
     if n % 2:
         return {"blob": {"B": random.randbytes(BIG_BYTES)}}
     return {"parts": {"L": [{"B": random.randbytes(1024)} for _ in range(BIG_BYTES // 1024)]}}

@@ -1,4 +1,4 @@
-"""What writers write: items of the generated table, or variations on the user's own."""
+"""The source of the writers' items: the generated table, or variations on the user's items."""
 
 from __future__ import annotations
 
@@ -22,40 +22,40 @@ from infra.local.data.items import (
 
 
 class Material(Protocol):
-    """A seeded table whose items can be told again, and new ones like them."""
+    """A seeded table whose items can be computed again, and new items like them."""
 
     @property
     def shape(self) -> TableShape: ...
 
     @property
     def count(self) -> int:
-        """How many items `item` knows."""
+        """The number of seeded items."""
 
     @property
     def big(self) -> range:
-        """Those of them that are very large."""
+        """The numbers of the very large items."""
 
     def item(self, n: int) -> Item:
-        """The n-th item as it was seeded."""
+        """Return the n-th item as it was seeded."""
 
     def expires(self, n: int) -> bool:
-        """Whether its time to live ends while the demo runs."""
+        """Return whether the time to live of item n ends while the demo runs."""
 
     def new(self, n: int) -> Item:
-        """An item that was not seeded: another one for each n >= count, and always the same."""
+        """Return an item that was not seeded, always the same one for each n >= count."""
 
     def altered(self, item: Item, random: Random) -> Item:
-        """The same key with other content."""
+        """Return the same key with other content."""
 
     def expiring(self, item: Item, at: int) -> Item:
-        """The same item with a time to live (epoch seconds)."""
+        """Return the same item with a time to live (epoch seconds)."""
 
     def as_json(self) -> dict[str, Any]:
-        """What `from_json` needs in another process."""
+        """Return the arguments of `from_json` in another process."""
 
 
 class Generated(GeneratedOrders):
-    """The generated table as material."""
+    """The generated table as an item source."""
 
     @property
     def big(self) -> range:
@@ -77,13 +77,13 @@ REVISION = "demo.revision"
 
 
 def shape_of(keys: KeySchema) -> TableShape:
-    """The table for the user's data: their key; an index and a time to live of our own."""
+    """Return the table for the user's data: their key; an index and a time to live of our own."""
     return TableShape("orders", keys, INDEX_NAME, INDEX, EXPIRY)
 
 
 @dataclass(frozen=True)
 class Sampled:
-    """The user's data as material: it adds `demo.…` attributes and copies items under new keys."""
+    """The user's data as an item source: adds `demo.…` attributes, copies items to new keys."""
 
     path: Path
     keys: KeySchema
@@ -91,7 +91,7 @@ class Sampled:
 
     @classmethod
     def load(cls, path: Path, keys: KeySchema) -> Sampled:
-        """Reads a file that has been checked; of a key that occurs twice the last line counts."""
+        """Read a file that has been checked. The last line of a key wins."""
         known: dict[bytes, Item] = {}
         for item in datafile.read(path):
             key = fingerprint(keys.key_of(item))
@@ -146,7 +146,7 @@ class Sampled:
 
 
 def from_json(text: dict[str, Any]) -> Material:
-    """The material that another process described with `as_json`."""
+    """Return the item source that another process described with `as_json`."""
     if "path" not in text:
         return Generated(**text)
     attributes = [KeyAttribute(name, kind) for name, kind in text["keys"]]

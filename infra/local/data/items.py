@@ -43,7 +43,7 @@ class KeySchema:
         return tuple(attribute.name for attribute in self.attributes)
 
     def key_of(self, item: Item) -> dict[str, Value]:
-        """The item's key attributes.
+        """Return the item's key attributes.
 
         Raises:
             KeyError: the item lacks one.
@@ -51,7 +51,7 @@ class KeySchema:
         return {name: item[name] for name in self.names}
 
     def as_request(self) -> list[dict[str, str]]:
-        """The KeySchema of a CreateTable request."""
+        """Return the KeySchema of a CreateTable request."""
         kinds = ("HASH", "RANGE")
         return [
             {"AttributeName": name, "KeyType": kind}
@@ -64,7 +64,7 @@ class KeySchema:
 
 @dataclass(frozen=True)
 class TableShape:
-    """The user's existing table: what CreateTable and UpdateTimeToLive need."""
+    """The user's existing table: the arguments of CreateTable and UpdateTimeToLive."""
 
     name: str
     keys: KeySchema
@@ -74,7 +74,7 @@ class TableShape:
     """The time-to-live attribute."""
 
     def creation(self) -> dict[str, Any]:
-        """Arguments of CreateTable: on demand, with a global secondary index of all attributes."""
+        """Return the arguments of CreateTable: on demand, with an index of all attributes."""
         attributes = dict.fromkeys((*self.keys.attributes, *self.index.attributes))
         return {
             "TableName": self.name,
@@ -94,12 +94,12 @@ class TableShape:
 
 
 def item_size(item: Item) -> int:
-    """Bytes that DynamoDB counts for an item (developer guide, CapacityUnitCalculations)."""
+    """Return the size of an item in bytes (developer guide, CapacityUnitCalculations)."""
     return sum(len(name.encode()) + value_size(value) for name, value in item.items())
 
 
 def value_size(value: Value) -> int:
-    """Bytes that DynamoDB counts for a value, without its attribute's name."""
+    """Return the bytes that DynamoDB counts for a value, without its attribute's name."""
     ((tag, content),) = value.items()
     if tag == "S":
         return len(content.encode())

@@ -1,4 +1,4 @@
-"""Reads one value of DynamoDB JSON as an export file writes it: binary in base64, once.
+"""The parser of one value of DynamoDB JSON as an export file has it: binary in base64, once.
 
 Limits are those of the developer guide (Constraints, HowItWorks.NamingRulesDataTypes): numbers of
 38 digits between 1E-130 and 9.99…E+125, 32 levels of nesting, no empty set.
@@ -24,11 +24,11 @@ _EXACT = Context(prec=400, Emin=-99999, Emax=99999)
 
 
 class InvalidValueError(ValueError):
-    """A value that DynamoDB would not store; the message says which and why, never the content."""
+    """A value that DynamoDB would not store; the message does not show its content."""
 
 
 def read_item(attributes: Any) -> Item:
-    """An item with binary as bytes.
+    """Return an item with binary as bytes.
 
     Raises:
         InvalidValueError: naming the attribute.
@@ -171,7 +171,7 @@ def _utf8(text: str, what: str) -> bytes:
 
 
 def _kind(value: Any) -> str:
-    """A JSON value in words, without its content."""
+    """Describe a JSON value in words, without its content."""
     if value is None:
         return "null"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""`python -m infra.local.emulator`: serve the emulated AWS on 127.0.0.1 until stopped.
+"""`python -m infra.local.emulator`: the server of the emulated AWS on 127.0.0.1.
 
 The port is bound before ministack is imported, as ministack reads it from its environment; port 0
 lets the system choose, without a race. `LocalCloud` is how the rest of the repository starts this.

@@ -1,4 +1,4 @@
-"""IAM where ministack checks too little or refuses what AWS allows.
+"""IAM checks that ministack lacks, and permissions that it wrongly denies.
 
 ministack decides who may call what; the corrections concern cross-account bucket policies that name
 a role, trust policies, and the permissions that AWS needs behind a call (an export's writes, an
@@ -38,7 +38,7 @@ class ResourcePolicy:
 
 
 class Access:
-    """Decides with ministack's evaluator; everything is allowed when AUTH is off."""
+    """Permission checks with ministack's evaluator; everything is allowed when AUTH is off."""
 
     def __init__(self, ministack: Ministack, recording: Recording) -> None:
         self._ministack = ministack
@@ -52,7 +52,7 @@ class Access:
         self._checks: Callable[..., list[tuple[str, str]]] = lambda *args: []
 
     def install(self) -> None:
-        """Take the place of ministack's functions."""
+        """Replace ministack's functions."""
         replace = self._ministack.replace
         self._bucket_allows = replace("s3", "_foreign_bucket_allows", self.foreign_bucket_allows)
         self._matches = replace("iam_evaluator", "_principal_matches", self.principal_matches)
@@ -75,7 +75,7 @@ class Access:
         caller: str,
         headers: Mapping[str, str] | None = None,
     ) -> bool:
-        """Whether another account's bucket admits the request; its policy may name a role."""
+        """Return whether another account's bucket allows it; its policy may name a role."""
         allowed = self._bucket_allows(owner, bucket, key, method, query, caller, headers)
         policy = self._ministack.s3._bucket_policies.get_scoped(owner, None, bucket)
         if not policy or not caller or ":assumed-role/" not in self.caller():
@@ -90,7 +90,7 @@ class Access:
         return bool(decision != "Deny" and (allowed or decision == "Allow"))
 
     def principal_matches(self, principal: Any, caller_arn: str) -> bool:
-        """Whether a Principal names the caller; a Service never names an account's root."""
+        """Return whether a Principal names the caller; a Service never names an account's root."""
         if isinstance(principal, dict):
             principal = {"AWS": principal.get("AWS", [])}
         return self._matches(principal, caller_arn)
@@ -106,18 +106,18 @@ class Access:
         region: str,
         account: str,
     ) -> str:
-        """The ARN a request is about, also where its body names it otherwise than by TableName."""
+        """Return the ARN of a request's resource, also where no TableName holds it."""
         arn = self._arn_of(service, method, path, headers, body, query, region, account)
         if arn != "*" or service not in ("dynamodb", "kinesis"):
             return arn
         return named_resource(body, region, account) or arn
 
     def pin_request_origin(self, source_ip: str, secure_transport: bool) -> None:
-        """A request over loopback counts as TLS: AWS is reached through nothing else."""
+        """Treat a request over loopback as TLS, which every call to AWS uses."""
         self._pin(source_ip, True)
 
     def lambda_action(self, method: str, path: str) -> str | None:
-        """Lambda's action behind a REST call; a mapping is read and changed by its own actions."""
+        """Return Lambda's action behind a REST call. A mapping has actions of its own."""
         parts = [part for part in path.split("/") if part]
         if "functions" not in parts and parts[-2:-1] == ["event-source-mappings"]:
             verb = {"GET": "Get", "PUT": "Update", "DELETE": "Delete"}.get(method)
@@ -127,21 +127,21 @@ class Access:
     def transaction_checks(
         self, action: str, body: bytes, region: str, account: str
     ) -> list[tuple[str, str]]:
-        """The distinct checks of a transaction: a hundred items of one table need no hundred."""
+        """Return the distinct checks of a transaction, which often repeats one."""
         return list(dict.fromkeys(self._checks(action, body, region, account)))
 
     # -- permissions behind a call ---------------------------------------------------------------
 
     def caller(self) -> str:
-        """The ARN of the current request's caller."""
+        """Return the ARN of the current request's caller."""
         return str(self._iam.caller_arn())
 
     def caller_key(self) -> str:
-        """The verified access key of the current request, or the account's root key."""
+        """Return the verified access key of the current request, or the account's root key."""
         return str(self._iam._verified_key.get() or self._ministack.responses.get_account_id())
 
     def stream_policy_allows(self, arn: str, action: str) -> bool:
-        """Whether the stream's policy lets the current caller, of another account, do this."""
+        """Return whether the stream's policy allows this action to a caller of another account."""
         if not self._ministack.app.AUTH:
             return True
         found = self._ministack.kinesis.stream_policy_for_arn(arn)
@@ -153,7 +153,7 @@ class Access:
     def bucket_refusal(
         self, key: str, account: str, bucket: str, actions: Iterable[str], path: str = "*"
     ) -> str | None:
-        """The first of these actions that the access key may not do in the bucket."""
+        """Return the first of these actions that the access key may not perform in the bucket."""
         owner = self._ministack.s3._bucket_owner_account(bucket)
         text = self._ministack.s3._bucket_policies.get_scoped(owner, None, bucket) or ""
         policy = ResourcePolicy(text, owner or account)
@@ -166,7 +166,7 @@ class Access:
         return None
 
     def mapping_refusal(self, function: Json, stream: Json) -> str | None:
-        """What a mapping's function may not do that it must: "kinesis:GetRecords on arn:…"."""
+        """Return the first permission a mapping's function lacks: "kinesis:GetRecords on arn:…"."""
         if not self._ministack.app.AUTH:
             return None
         key = self._ministack.lambda_runtime.execution_credentials(function)["AWS_ACCESS_KEY_ID"]
@@ -186,7 +186,7 @@ class Access:
     def permits(
         self, key: str, account: str, action: str, arn: str, policy: ResourcePolicy | None = None
     ) -> bool:
-        """Whether this access key may do this, by its own policies and the resource's."""
+        """Return whether this access key's policies and the resource's allow the action."""
         if not self._ministack.app.AUTH:
             return True
         principal = self._iam.resolve_principal(key, account)
@@ -243,7 +243,7 @@ class Access:
 
 
 def named_resource(body: bytes, region: str, account: str) -> str | None:
-    """The ARN that a DynamoDB or Kinesis request names in a field ministack does not look at."""
+    """Return the ARN that a DynamoDB or Kinesis request has in a field ministack ignores."""
     try:
         data = json.loads(body or b"{}")
     except ValueError:

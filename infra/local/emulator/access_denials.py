@@ -1,4 +1,4 @@
-"""A refused call says which resource it was refused on, and is in the log of the local cloud too.
+"""Access-denied errors that name the resource, in the answer and in the local cloud's log.
 
 AWS's messages name it: "User: … is not authorized to perform: … on resource: … because no
 identity-based policy allows the … action" (IAM user guide, troubleshoot_access-denied).
@@ -19,7 +19,7 @@ _refused_on: contextvars.ContextVar[str] = contextvars.ContextVar("local_refused
 
 
 class Refusals:
-    """Replaces the words in which ministack refuses a call."""
+    """Replaces ministack's access-denied message."""
 
     def __init__(self, ministack: Ministack) -> None:
         self._ministack = ministack
@@ -28,13 +28,13 @@ class Refusals:
         self._respond: Callable[..., Any]
 
     def install(self) -> None:
-        """Take the place of ministack's functions."""
+        """Replace ministack's functions."""
         replace = self._ministack.replace
         self._enforce = replace("iam_evaluator", "enforce", self.enforce)
         self._respond = replace("iam_actions", "access_denied_response", self.respond)
 
     def enforce(self, *arguments: Any, **options: Any) -> Any:
-        """ministack's check, which remembers the resource: a transaction is checked on several."""
+        """Run ministack's check and remember the resource: a transaction is checked on several."""
         denied = self._enforce(*arguments, **options)
         if denied:
             _refused_on.set(options.get("resource_arn", "*"))
@@ -43,7 +43,7 @@ class Refusals:
     def respond(
         self, service: str, action: str, principal: str, request_id: str, **options: Any
     ) -> Any:
-        """The answer to a refused call."""
+        """Return the answer to a denied call."""
         resource = _refused_on.get()
         if resource == "*" or options.get("error_code") or options.get("message"):
             return self._respond(service, action, principal, request_id, **options)

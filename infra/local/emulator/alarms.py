@@ -1,4 +1,4 @@
-"""CloudWatch alarms: evaluated as documented, and again and again.
+"""CloudWatch alarms, evaluated periodically and as documented.
 
 User guide, "How alarm state is evaluated when data is missing". AWS does not say how many more
 periods than it needs it looks at; its example looks at two more, and so is done here.
@@ -34,7 +34,7 @@ _COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
 
 @dataclass(frozen=True)
 class Rule:
-    """What decides an alarm's state. Of `periods` datapoints, `datapoints` have to be bad."""
+    """The rule of an alarm's state: at least `datapoints` of `periods` datapoints breach it."""
 
     comparison: str
     threshold: float
@@ -45,11 +45,11 @@ class Rule:
 
     @property
     def looks_back(self) -> int:
-        """How many periods are looked at."""
+        """The number of periods that are evaluated."""
         return self.periods + MORE_PERIODS
 
     def state(self, values: Sequence[float | None], before: str) -> str:
-        """The state that follows from the latest `looks_back` datapoints, oldest first.
+        """Return the state that follows from the latest `looks_back` datapoints, oldest first.
 
         None stands for a missing one. As many real ones as there are count, the latest first; what
         is wanting of them is filled in as `missing` says.
@@ -76,7 +76,7 @@ class Rule:
 
 
 def rule_of(alarm: Mapping[str, Any]) -> Rule:
-    """The rule of an alarm in the API's terms (PutMetricAlarm)."""
+    """Return the rule of an alarm in the API's terms (PutMetricAlarm)."""
     periods = int(alarm["EvaluationPeriods"])
     missing = str(alarm.get("TreatMissingData") or "missing")
     if alarm["Namespace"] == "AWS/DynamoDB":
@@ -93,19 +93,19 @@ def rule_of(alarm: Mapping[str, Any]) -> Rule:
 
 
 class AlarmEvaluator:
-    """Takes the place of ministack's evaluation, which looks at no dimension and no gap."""
+    """Replaces ministack's evaluation, which ignores dimensions and missing data."""
 
     def __init__(self, ministack: Ministack, settings: EmulatorSettings) -> None:
         self._ministack = ministack
         self._settings = settings
 
     def install(self) -> None:
-        """Take the place of ministack's functions: alarms are evaluated by `run` alone."""
+        """Replace ministack's functions: only `run` evaluates alarms."""
         self._ministack.replace("cloudwatch", "_evaluate_alarm", lambda alarm: None)
         self._ministack.replace("cloudwatch", "_evaluate_all_alarms", lambda: None)
 
     def run(self) -> None:
-        """Evaluate every alarm again and again, for ever."""
+        """Evaluate every alarm periodically, forever."""
         pause = self._settings.watched(EVALUATED_SECONDS)
         while True:
             time.sleep(pause)
@@ -119,7 +119,7 @@ class AlarmEvaluator:
                     log.exception("Alarm %s could not be evaluated", alarm.get("AlarmName"))
 
     def evaluate(self, alarm: Json, now: float) -> None:
-        """Bring the alarm, of the current account and Region, to its state at `now`."""
+        """Update the state of an alarm of the current account and Region."""
         if not alarm.get("MetricName"):
             return
         rule = rule_of(alarm)
@@ -138,7 +138,7 @@ class AlarmEvaluator:
         service._evaluate_parent_alarms(alarm)
 
     def _values(self, alarm: Json, count: int, now: float) -> list[float | None]:
-        """The datapoints of the latest whole periods, oldest first."""
+        """Return the datapoints of the latest whole periods, oldest first."""
         service = self._ministack.cloudwatch
         period = self._settings.watched(float(alarm["Period"]))
         end = now // period * period

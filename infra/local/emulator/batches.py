@@ -1,4 +1,4 @@
-"""What Lambda makes of a shard's records: events, batches, and how it reads the answer.
+"""Lambda's view of a shard's records: events, batches, and the function's answer.
 
 Pure functions. Shapes: developer guide, with-kinesis.html and
 services-kinesis-batchfailurereporting.html.
@@ -21,7 +21,7 @@ Record = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Source:
-    """Where the records of an event come from, as the event names it."""
+    """The origin of an event's records, as the event names it."""
 
     stream_arn: str
     shard_id: str
@@ -30,7 +30,7 @@ class Source:
 
 
 def event_record(source: Source, record: Record) -> Json:
-    """One record of a Kinesis event."""
+    """Return one record of a Kinesis event."""
     return {
         "kinesis": {
             "kinesisSchemaVersion": "1.0",
@@ -50,18 +50,18 @@ def event_record(source: Source, record: Record) -> Json:
 
 
 def event(source: Source, records: Iterable[Record]) -> Json:
-    """The event of these records."""
+    """Return the event of these records."""
     return {"Records": [event_record(source, record) for record in records]}
 
 
 def payload_size(source: Source, record: Record) -> int:
-    """The bytes that a record takes of an event's payload."""
+    """Return the bytes that a record takes of an event's payload."""
     bare = event_record(source, {**record, "Data": ""})
     return len(json.dumps(bare, separators=(",", ":"))) + len(record["Data"]) + 1
 
 
 def fitting(source: Source, records: Sequence[Record], size: int) -> list[Record]:
-    """The longest beginning of the records that is a batch: `size` records and 6 MB at most.
+    """Return the longest prefix of the records that fits a batch: `size` records and 6 MB.
 
     A first record that is too large on its own is returned alone.
     """
@@ -76,12 +76,12 @@ def fitting(source: Source, records: Sequence[Record], size: int) -> list[Record
 
 
 def is_too_large(source: Source, batch: Sequence[Record]) -> bool:
-    """Whether the batch is one record that no invocation can take."""
+    """Return whether the batch is one record that no invocation can take."""
     return len(batch) == 1 and payload_size(source, batch[0]) > PAYLOAD_BYTES - 14
 
 
 def lane_of(record: Record, factor: int) -> int:
-    """The lane, of `factor` many, that keeps a partition key's records in order."""
+    """Return which of `factor` pollers reads this partition key's records."""
     if factor == 1:
         return 0
     digest = hashlib.sha256(record["PartitionKey"].encode()).digest()
@@ -89,7 +89,7 @@ def lane_of(record: Record, factor: int) -> int:
 
 
 def failed_from(answer: Any, batch: Sequence[Record]) -> int | None:
-    """The index of the first record to come again by a partial batch response; None for success.
+    """Return the index of the first record to retry by a partial batch response; None for success.
 
     The lowest sequence number, compared as a number, is the checkpoint. Nothing, null and an empty
     list are success; an identifier that is empty, null or not of this batch fails the whole batch.

@@ -1,4 +1,4 @@
-"""Writes down who asked for what: one line of JSON for each distinct caller, action and resource.
+"""A log of calls: one line of JSON for each distinct caller, action and resource.
 
 For the proof that the declared policies are those that the calls need. Nothing of a request but
 its action and the ARN it names is kept: no keys, no items.
@@ -19,7 +19,7 @@ DIRECT, BEHIND = "direct", "behind"
 
 
 class Recording:
-    """Appends to a file; with no file it does nothing."""
+    """Appends to a file; does nothing without one."""
 
     def __init__(self, ministack: Ministack, file: Path | None) -> None:
         self._ministack = ministack
@@ -29,7 +29,7 @@ class Recording:
         self._enforce: Callable[..., Any]
 
     def install(self) -> None:
-        """Stand in front of the check that every call passes."""
+        """Wrap the check that every call passes."""
         if self._file is not None:
             replace = self._ministack.replace
             self._enforce = replace("iam_evaluator", "enforce", self.enforce)
@@ -37,7 +37,7 @@ class Recording:
     def enforce(
         self, access_key: str, action: str, service: str, region: str, **options: Any
     ) -> Any:
-        """The check, noted whatever its answer: the proof judges for itself."""
+        """Run the check, and record the call whatever the answer."""
         caller = str(self._ministack.iam_evaluator.caller_arn())
         self.note(DIRECT, caller, action, str(options.get("resource_arn", "*")))
         return self._enforce(access_key, action, service, region, **options)

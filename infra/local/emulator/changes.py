@@ -48,7 +48,7 @@ class MicrosecondClock:
         self._last = 0
 
     def tick(self) -> int:
-        """The next timestamp. The caller holds the write lock."""
+        """Return the next timestamp. The caller holds the write lock."""
         self._last = max(self._last + 1, self._now())
         return self._last
 
@@ -77,13 +77,13 @@ class PendingRecord:
 
 
 class StreamWriter(Protocol):
-    """Takes change records to their stream: at once, or as chaos has it."""
+    """Writes change records to their stream: at once, or as LOCAL_CHAOS says."""
 
     def hand_over(self, handover: PendingRecord) -> None: ...
 
 
 def change_record(change: CapturedChange, precision: str, size_of: Callable[[Image], int]) -> Json:
-    """The JSON of a change record (captured records: reference in the test of this module).
+    """Return the JSON of a change record (captured examples: the test of this module).
 
     INSERT has no OldImage, REMOVE no NewImage; the precision stands inside `dynamodb`; userIdentity
     is null but for expiries.
@@ -108,7 +108,7 @@ def change_record(change: CapturedChange, precision: str, size_of: Callable[[Ima
 
 
 class ChangeCapture:
-    """Replaces ministack's emission of change records, and serialises the writes with it."""
+    """Replaces ministack's emission of change records, and serializes the writes with it."""
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class ChangeCapture:
         self._emit_to_dynamodb_streams: Callable[..., None] = lambda *args: None
 
     def install(self) -> None:
-        """Take the place of ministack's functions."""
+        """Replace ministack's functions."""
         for name in WRITES:
             original = getattr(self._ministack.dynamodb, name)
             self._ministack.replace("dynamodb", name, locked(self.lock, original))
@@ -173,7 +173,7 @@ class ChangeCapture:
 def locked(
     lock: AbstractContextManager[Any], handler: Callable[[Json], Response]
 ) -> Callable[[Json], Response]:
-    """The handler under the lock."""
+    """Return the handler, run under the lock."""
 
     @wraps(handler)
     def under_lock(data: Json) -> Response:

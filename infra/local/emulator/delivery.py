@@ -1,4 +1,4 @@
-"""How a batch reaches the function: once, here; `chaos` puts others in this place."""
+"""The delivery of a batch to its function: exactly once here; `chaos` wraps it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Invocation:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of an invocation: `failed` without an answer, `throttled` when it never began."""
+    """The result of an invocation: `failed` without an answer, `throttled` if it never began."""
 
     body: Any = None
     failed: bool = False
@@ -44,7 +44,7 @@ class Invoker:
         self._ministack = ministack
 
     def deliver(self, invocation: Invocation) -> Answer:
-        """Invoke and wait."""
+        """Invoke the function and wait for its answer."""
         service = self._ministack.lambda_svc
         begin = time.time()
         payload = event(invocation.source, invocation.batch)

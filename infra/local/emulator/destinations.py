@@ -1,4 +1,4 @@
-"""Streaming destinations: their states take time, and nothing is replicated before ACTIVE.
+"""Streaming destinations, with state transitions that take time; only ACTIVE ones replicate.
 
 "Starts table data replication … at a timestamp chosen during the enable workflow": API reference,
 EnableKinesisStreamingDestination. The latest such moment is taken here: a change made while
@@ -18,7 +18,7 @@ REPLICATING = ("ACTIVE", "UPDATING")
 
 
 def settle(destination: Json, now: float) -> Json:
-    """The destination after the transition that is due, if one is."""
+    """Apply the transition that is due, if one is; return the destination."""
     if destination["DestinationStatus"] in SETTLED and now >= destination["_until"]:
         destination["DestinationStatus"] = SETTLED[destination["DestinationStatus"]]
         precision = destination.pop("_precision", None)
@@ -28,21 +28,21 @@ def settle(destination: Json, now: float) -> Json:
 
 
 def active_destinations(destinations: Iterable[Json] | None) -> list[Json]:
-    """The destinations that replicate now."""
+    """Return the destinations that replicate now."""
     now = time.time()
     settled = [settle(destination, now) for destination in destinations or ()]
     return [each for each in settled if each["DestinationStatus"] in REPLICATING]
 
 
 class StreamingDestinations:
-    """Enable, disable, update, describe, with states that pass."""
+    """Enables, disables, updates and describes destinations."""
 
     def __init__(self, ministack: Ministack, settings: EmulatorSettings) -> None:
         self._ministack = ministack
         self._settings = settings
 
     def install(self) -> None:
-        """Take the place of ministack's functions."""
+        """Replace ministack's functions."""
         handlers: dict[str, Callable[[Json], Response]] = {
             "_enable_kinesis_streaming_destination": self.enable,
             "_disable_kinesis_streaming_destination": self.disable,
@@ -53,7 +53,7 @@ class StreamingDestinations:
             self._ministack.replace("dynamodb", name, handler)
 
     def enable(self, data: Json) -> Response:
-        """EnableKinesisStreamingDestination; refuses a second stream ("to one … data stream")."""
+        """Answer EnableKinesisStreamingDestination; refuse a second stream."""
         table, stream_arn, refusal = self._request(data)
         if refusal:
             return refusal
@@ -80,7 +80,7 @@ class StreamingDestinations:
         return self._answer(table, entry, "EnableKinesisStreamingConfiguration", precision)
 
     def disable(self, data: Json) -> Response:
-        """DisableKinesisStreamingDestination."""
+        """Answer DisableKinesisStreamingDestination."""
         table, stream_arn, refusal = self._request(data)
         if refusal:
             return refusal
@@ -92,7 +92,7 @@ class StreamingDestinations:
         return self._answer(table, entry, "EnableKinesisStreamingConfiguration", precision)
 
     def update(self, data: Json) -> Response:
-        """UpdateKinesisStreamingDestination: the precision changes once UPDATING has passed."""
+        """Answer UpdateKinesisStreamingDestination. The precision changes when UPDATING ends."""
         table, stream_arn, refusal = self._request(data)
         if refusal:
             return refusal
@@ -109,7 +109,7 @@ class StreamingDestinations:
         return self._answer(table, entry, "UpdateKinesisStreamingConfiguration", precision)
 
     def describe(self, data: Json) -> Response:
-        """DescribeKinesisStreamingDestination, past destinations included."""
+        """Answer DescribeKinesisStreamingDestination, past destinations included."""
         table = self._ministack.dynamodb._normalize_table_name(data.get("TableName"))
         if not table or table not in self._ministack.dynamodb._tables:
             return self._ministack.error("ResourceNotFoundException", f"Table not found: {table}")

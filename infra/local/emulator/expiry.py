@@ -1,4 +1,4 @@
-"""Time to live: expired items are deleted by DynamoDB itself, with a change record that says so."""
+"""Time to live: DynamoDB's own deletes of expired items, with change records that say so."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ FIVE_YEARS = 5 * 365.25 * 86400
 
 
 def is_expired(value: Value | None, now: float) -> bool:
-    """Whether a time-to-live attribute lies in the past: a number of epoch seconds, not too old."""
+    """Return whether a time-to-live attribute has passed: epoch seconds, not too long ago."""
     if not value or "N" not in value:
         return False
     return now - FIVE_YEARS < float(value["N"]) <= now
 
 
 class TtlSweeper:
-    """Sweeps the tables whose time to live is enabled."""
+    """Sweeps the tables that have time to live enabled."""
 
     def __init__(
         self, ministack: Ministack, capture: ChangeCapture, settings: EmulatorSettings
@@ -34,7 +34,7 @@ class TtlSweeper:
         self._interval = settings.expiry_interval
 
     def run(self) -> None:
-        """Sweep for ever."""
+        """Sweep periodically, forever."""
         while True:
             time.sleep(self._interval)
             try:
@@ -43,7 +43,7 @@ class TtlSweeper:
                 log.exception("The sweep for expired items failed and will be repeated")
 
     def sweep(self, now: float) -> None:
-        """Delete what has expired by `now` (epoch seconds)."""
+        """Delete the items that have expired by `now` (epoch seconds)."""
         for (account, region, name), setting in list(
             self._ministack.dynamodb._ttl_settings.all_items()
         ):

@@ -32,14 +32,14 @@ class S3Object:
 
 
 def full_lines(items: Iterable[Image]) -> list[Line]:
-    """One line an item. A full export says nothing of when an item was written."""
+    """Return one line per item. A full export has no write timestamps."""
     return [{"Item": item} for item in items]
 
 
 def incremental_lines(
     steps: Sequence[HistoryStep], names: tuple[str, ...], view: str
 ) -> list[Line]:
-    """One line a key that changed: its state before the window and after it.
+    """Return one line per changed key: its state before the window and after it.
 
     Nothing is written for a key that was inserted and deleted within the window.
     """
@@ -67,7 +67,7 @@ def incremental_lines(
 
 
 def partitioned(lines: Iterable[Line], hash_key: str) -> list[list[Line]]:
-    """The lines by the partition of their hash key; some partitions may be empty, as on AWS."""
+    """Group the lines by the partition of their hash key; some groups may be empty, as on AWS."""
     parts: list[list[Line]] = [[] for _ in range(PARTITIONS)]
     for line in lines:
         image = line.get("Item") or line["Keys"]
@@ -79,7 +79,7 @@ def partitioned(lines: Iterable[Line], hash_key: str) -> list[list[Line]]:
 def data_files(
     parts: Iterable[Sequence[Line]], prefix: str
 ) -> tuple[list[S3Object], list[dict[str, Any]]]:
-    """The data files under `prefix`data/ and their lines of the manifest."""
+    """Return the data files under `prefix`data/ and their lines of the manifest."""
     objects, entries = [], []
     for part in parts:
         text = "".join(
@@ -103,7 +103,7 @@ def data_files(
 def manifests(
     root: str, description: Mapping[str, Any], entries: Sequence[Mapping[str, Any]], size: int
 ) -> list[S3Object]:
-    """manifest-files.json (JSON lines), manifest-summary.json, and an MD5 of each.
+    """Return manifest-files.json (JSON lines), manifest-summary.json, and an MD5 of each.
 
     `exportType` stands in the summary of incremental exports only.
     """
@@ -145,5 +145,5 @@ def manifests(
 
 
 def instant(epoch: float) -> str:
-    """An instant as the manifests write it."""
+    """Return an instant as the manifests write it."""
     return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"

@@ -69,7 +69,7 @@ class ExportJobs:
         self._settings = settings
 
     def install(self) -> None:
-        """Take the place of ministack's functions."""
+        """Replace ministack's functions."""
         self._ministack.replace("dynamodb", "_export_table_to_point_in_time", self.export)
         self._ministack.replace("dynamodb", "_describe_export", self.describe)
         self._ministack.replace("dynamodb", "_list_exports", self.list_exports)
@@ -77,7 +77,7 @@ class ExportJobs:
     # -- operations ------------------------------------------------------------------------------
 
     def export(self, data: Json) -> Response:
-        """ExportTableToPointInTime; the same ClientToken is the same export."""
+        """Answer ExportTableToPointInTime; the same ClientToken is the same export."""
         try:
             description = self._known(data) or self._begin(data)
         except _RefusedError as refusal:
@@ -85,7 +85,7 @@ class ExportJobs:
         return self._answer(description)
 
     def describe(self, data: Json) -> Response:
-        """DescribeExport."""
+        """Answer DescribeExport."""
         arn = data.get("ExportArn", "")
         description = self._ministack.dynamodb._exports.get(arn)
         if description is None:
@@ -93,7 +93,7 @@ class ExportJobs:
         return self._answer(description)
 
     def list_exports(self, data: Json) -> Response:
-        """ListExports, newest first, at most 25 a page."""
+        """Answer ListExports, newest first, at most 25 a page."""
         wanted = data.get("TableArn")
         exports: list[Json] = list(self._ministack.dynamodb._exports.values())
         found = [each for each in reversed(exports) if wanted in (None, each["TableArn"])]

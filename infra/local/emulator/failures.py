@@ -1,4 +1,4 @@
-"""On-failure destinations of event source mappings: where a batch goes that Lambda gives up on.
+"""On-failure destinations of event source mappings, for batches that Lambda gives up on.
 
 Shapes and key: developer guide, kinesis-on-failure-destination.html.
 """
@@ -25,7 +25,7 @@ S3_WRITES = ("s3:PutObject", "s3:ListBucket")
 
 @dataclass(frozen=True)
 class GivenUp:
-    """A batch that will not be tried again, and why."""
+    """A batch that will not be retried, and why."""
 
     mapping: Json
     source: Source
@@ -36,7 +36,7 @@ class GivenUp:
 
 
 class OnFailure:
-    """Delivers what was given up to S3 (the whole event) or SQS (metadata only)."""
+    """Delivers given-up batches to S3 (the whole event) or SQS (metadata only)."""
 
     def __init__(self, ministack: Ministack, access: Access) -> None:
         self._ministack = ministack
@@ -108,7 +108,7 @@ class OnFailure:
 
 
 def invocation_record(given_up: GivenUp) -> Json:
-    """What a destination is told of a batch."""
+    """Return the invocation record that a destination receives for a batch."""
     batch, source = given_up.batch, given_up.source
     return {
         "requestContext": {

@@ -1,4 +1,4 @@
-"""The changes of every table with point-in-time recovery, from which any state since can be told.
+"""The change history of tables with point-in-time recovery.
 
 ministack never changes a stored item in place, so images are kept by reference, not copied.
 """
@@ -18,7 +18,7 @@ KeyText = tuple[str, ...]
 
 @dataclass(frozen=True)
 class HistoryStep:
-    """One change as the history keeps it: `at` in µs, images by reference."""
+    """One change of the history: `at` in µs, images by reference."""
 
     at: int
     keys: Image
@@ -33,37 +33,37 @@ class _Recovery:
 
 
 class ChangeHistory:
-    """What `exports` needs of the past. Recovery that is switched off forgets everything."""
+    """The changes that `exports` reads. Recovery that is switched off forgets them all."""
 
     def __init__(self) -> None:
         self._tables: dict[TableOf, _Recovery] = {}
         self._lock = threading.Lock()
 
     def begin(self, table: TableOf, at: int) -> None:
-        """Point-in-time recovery was switched on (again: the window starts anew)."""
+        """Start the history when point-in-time recovery is enabled; a second start begins anew."""
         with self._lock:
             self._tables[table] = _Recovery(at)
 
     def end(self, table: TableOf) -> None:
-        """Point-in-time recovery was switched off, or the table is gone."""
+        """Drop the history: point-in-time recovery is off, or the table is gone."""
         with self._lock:
             self._tables.pop(table, None)
 
     def since(self, table: TableOf) -> int | None:
-        """When recovery was switched on (µs), or None while it is off."""
+        """Return when recovery was enabled (µs), or None while it is off."""
         recovery = self._tables.get(table)
         return recovery.since if recovery else None
 
     def note(
         self, table: TableOf, at: int, keys: Image, old: Image | None, new: Image | None
     ) -> None:
-        """Keep a change, in the order of the writes."""
+        """Append a change, in the order of the writes."""
         recovery = self._tables.get(table)
         if recovery is not None:
             recovery.steps.append(HistoryStep(at, keys, old, new))
 
     def after(self, table: TableOf, at: int) -> list[HistoryStep]:
-        """The changes later than `at` (µs), oldest first."""
+        """Return the changes later than `at` (µs), oldest first."""
         recovery = self._tables.get(table)
         if recovery is None:
             return []
@@ -74,7 +74,7 @@ class ChangeHistory:
 def as_of(
     items: Iterable[Image], later: Iterable[HistoryStep], key_names: tuple[str, ...]
 ) -> list[Image]:
-    """The items as they were before the `later` changes (oldest first) were made to them."""
+    """Return the items as they were before the `later` changes (oldest first)."""
     state: dict[KeyText, Image] = {key_text(item, key_names): item for item in items}
     undone: set[KeyText] = set()
     for step in later:
@@ -90,5 +90,5 @@ def as_of(
 
 
 def key_text(image: Mapping[str, Value], names: tuple[str, ...]) -> KeyText:
-    """An item's key as a hashable; numbers are canonical in stored items."""
+    """Return an item's key as a hashable; numbers are canonical in stored items."""
     return tuple(part for name in names for part in next(iter(image[name].items())))

@@ -1,4 +1,4 @@
-"""ImportTable: idempotent by its token, from the owner's bucket, with the permissions AWS needs.
+"""ImportTable: idempotent by its token, from the owner's bucket, with the permissions AWS checks.
 
 Developer guide, S3DataImport.Requesting.html: the table is CREATING and out of reach until the
 import is done; the caller reads the bucket and writes the log group itself.
@@ -45,7 +45,7 @@ _importing: contextvars.ContextVar[bool] = contextvars.ContextVar("local_importi
 
 
 class ImportJobs:
-    """Corrects the beginning and the end of an import; ministack does the middle."""
+    """Corrects the start and the end of an import; ministack does the rest."""
 
     def __init__(self, ministack: Ministack, access: Access, settings: EmulatorSettings) -> None:
         self._ministack = ministack
@@ -60,7 +60,7 @@ class ImportJobs:
         self._items: Callable[[bytes], Any]
 
     def install(self) -> None:
-        """Take the place of ministack's functions."""
+        """Replace ministack's functions."""
         replace = self._ministack.replace
         replace("dynamodb", "_IMPORT_COMPLETE_AFTER_SEC", self._settings.import_seconds)
         self._start = replace("dynamodb", "_import_table", self.start)
@@ -74,7 +74,7 @@ class ImportJobs:
             replace("dynamodb", name, self._unless_importing(handler))
 
     def start(self, data: Json) -> Response:
-        """ImportTable: a known token answers with its import before anything is checked."""
+        """Answer ImportTable. A known token returns its import before anything is checked."""
         imports = self._ministack.dynamodb._imports
         token = data.get("ClientToken")
         for description in imports.values() if token else ():
@@ -100,7 +100,7 @@ class ImportJobs:
         return response
 
     def listed(self, data: Json) -> Response:
-        """ListImports: its token, a number, as long as AWS's."""
+        """Answer ListImports, with a token as long as AWS's."""
         status, headers, body = self._list(data)
         answer = json.loads(body)
         if "NextToken" not in answer:
@@ -110,14 +110,14 @@ class ImportJobs:
         )
 
     def run(self, import_arn: str, table_name: str) -> None:
-        """The import itself, on its own thread: it alone may write into the table."""
+        """Run the import on its own thread. Only that thread may write to the table."""
         with _as_import():
             self._run(import_arn, table_name)
 
     def finish(
         self, description: Json, status: str, code: str | None = None, message: str | None = None
     ) -> None:
-        """The end of an import: the table becomes ACTIVE with whatever was imported."""
+        """End an import: the table becomes ACTIVE with the items imported so far."""
         table = self._ministack.dynamodb._tables.get(_table_of(description["ImportArn"]))
         if table is not None:
             table["TableStatus"] = "ACTIVE"
@@ -125,14 +125,14 @@ class ImportJobs:
         self._finish(description, status, code, message)
 
     def items(self, blob: bytes) -> Any:
-        """The items of an object: a line ends at a newline, not at every Unicode separator."""
+        """Return the items of an object. Only a newline ends a line, no other Unicode separator."""
         text = blob.decode("utf-8", errors="replace")
         for separator in "\x85\u2028\u2029":
             text = text.replace(separator, f"\\u{ord(separator):04x}")
         return self._items(text.encode())
 
     def source_objects(self, source: Json, compression: str) -> tuple[str, list[tuple[str, bytes]]]:
-        """The source's objects, read from the account that S3BucketOwner names, if it may be."""
+        """Read the source's objects from the account in S3BucketOwner, if the caller may."""
         account = self._ministack.responses.get_account_id()
         region = self._ministack.responses.get_region()
         bucket = source["S3Bucket"]
@@ -202,7 +202,7 @@ def _table_of(import_arn: str) -> str:
 
 
 def table_names(data: Json) -> set[str]:
-    """The tables that a data-plane request addresses."""
+    """Return the tables that a data-plane request addresses."""
     names: set[Any] = {data.get("TableName"), *(data.get("RequestItems") or ())}
     for member in data.get("TransactItems") or ():
         names |= {action.get("TableName") for action in member.values()}

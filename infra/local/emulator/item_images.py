@@ -17,13 +17,13 @@ Image = dict[str, Value]
 
 
 def key_of(table: Mapping[str, Any], image: Mapping[str, Value]) -> Image:
-    """The key attributes of an item of this table."""
+    """Return the key attributes of an item of this table."""
     names = (table["pk_name"], table.get("sk_name"))
     return {name: image[name] for name in names if name and name in image}
 
 
 def same_image(one: Mapping[str, Value] | None, other: Mapping[str, Value] | None) -> bool:
-    """Whether two images are the same item: numbers by value, sets in any order."""
+    """Return whether two images are equal: numbers by value, sets in any order."""
     if one is None or other is None:
         return one is other
     return one.keys() == other.keys() and all(_same(one[name], other[name]) for name in one)
@@ -52,7 +52,7 @@ def _same(one: Value, other: Value) -> bool:
 
 
 def twice_encoded(image: Mapping[str, Value]) -> Image:
-    """The image as Kinesis Data Streams for DynamoDB writes it: binary in base64 a second time.
+    """Encode binary in base64 a second time, as Kinesis Data Streams for DynamoDB does.
 
     "These encoded binary values are encoded with base64-encoding a second time": developer guide,
     kds.html. Documented for B; taken to hold at any depth, in sets and in keys.
@@ -80,7 +80,7 @@ def _again(text: str) -> str:
 
 
 def partition_key(table_name: str, key: Mapping[str, Value]) -> str:
-    """The Kinesis partition key of an item's records: 32 upper-case hex digits, as AWS's look.
+    """Return the Kinesis partition key of an item: 32 upper-case hex digits, like AWS's.
 
     AWS documents no derivation. One item, one key is an assumption that keeps the quiet local cloud
     in order; LOCAL_CHAOS `scatter` drops it.

@@ -1,4 +1,4 @@
-"""Shard iterators: tokens that say where a reader stands by sequence number."""
+"""Shard iterators: tokens with a reader's position as a sequence number."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ ITERATOR_SECONDS = 300
 
 
 def encoded(arn: str, shard_id: str, after: str) -> str:
-    """A token for the records after a sequence number ("" for all of them)."""
+    """Return a token for the records after a sequence number ("" for all of them)."""
     state = {"arn": arn, "shard": shard_id, "after": after, "made": time.time()}
     return base64.b64encode(json.dumps(state).encode()).decode("ascii")
 
 
 def decoded(token: str | None) -> Json | None:
-    """What the token says, or None when it is not one of ours."""
+    """Return the token's content, or None when it is not one of ours."""
     try:
         state = json.loads(base64.b64decode(token or "", validate=True))
     except (binascii.Error, ValueError):
@@ -28,5 +28,5 @@ def decoded(token: str | None) -> Json | None:
 
 
 def expired(state: Json) -> bool:
-    """Whether the token is older than the five minutes it is good for."""
+    """Return whether the token is older than its five minutes."""
     return bool(time.time() - state["made"] > ITERATOR_SECONDS)

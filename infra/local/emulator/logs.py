@@ -1,4 +1,4 @@
-"""CloudWatch Logs of functions: streams, pages, and the metrics that log lines carry.
+"""CloudWatch Logs of functions: streams, pages, and embedded metrics.
 
 Embedded metric format: CloudWatch user guide, CloudWatch_Embedded_Metric_Format_Specification.
 """
@@ -26,7 +26,7 @@ PAGE_BYTES = 1_000_000
 
 
 class Logs:
-    """Replaces how ministack writes a function's log and how it filters one."""
+    """Replaces how ministack writes and filters a function's log."""
 
     def __init__(self, ministack: Ministack, access: Access) -> None:
         self._ministack = ministack
@@ -34,7 +34,7 @@ class Logs:
         self._streams: dict[tuple[str, int], str] = {}
 
     def install(self) -> None:
-        """Take the place of ministack's functions."""
+        """Replace ministack's functions."""
         self._ministack.replace("lambda_svc", "_emit_lambda_logs", self.write)
         self._ministack.replace("cloudwatch_logs", "_filter_log_events", self.filter)
 
@@ -50,7 +50,7 @@ class Logs:
         *,
         log_source: str | None = None,
     ) -> None:
-        """Write an invocation's lines, if the role may, and the metrics that they carry."""
+        """Write an invocation's lines, if the role may, and store their embedded metrics."""
         config = function.get("config") or function
         lines = text.splitlines()
         self._store_metrics(lines)
@@ -92,7 +92,7 @@ class Logs:
         return self._access.permits(key, account, "logs:PutLogEvents", arn)
 
     def _stream(self, group_name: str, config: Json) -> tuple[str, Json]:
-        """One stream for each thread that invokes: about one for each execution environment."""
+        """Return the log stream of this thread: about one for each execution environment."""
         service = self._ministack.cloudwatch_logs
         now = int(time.time() * 1000)
         group = service._log_groups.get(group_name)
@@ -138,7 +138,7 @@ class Logs:
     # -- reading ---------------------------------------------------------------------------------
 
     def filter(self, data: Json) -> Response:
-        """FilterLogEvents, a page at a time: 10,000 events or 1 MB, oldest first."""
+        """Answer FilterLogEvents, a page at a time: 10,000 events or 1 MB, oldest first."""
         service = self._ministack.cloudwatch_logs
         group_name = service._resolve_log_group_name(data)
         if group_name not in service._log_groups:
@@ -179,7 +179,7 @@ class Logs:
 def _merged(
     histories: Mapping[str, list[Json]], at: Mapping[str, int]
 ) -> Iterator[tuple[Json, str, int]]:
-    """The events of all streams in order of time, each stream from where the token left it."""
+    """Merge the events of all streams by time, each stream from the token's position."""
 
     def stream(name: str, events: list[Json]) -> Iterator[tuple[Json, str, int]]:
         for index in range(at.get(name, 0), len(events)):
@@ -193,7 +193,7 @@ Datum = tuple[str, str, str, dict[str, str], float, list[float]]
 
 
 def embedded_metrics(document: Mapping[str, Any]) -> Iterator[Datum]:
-    """The metrics of a document in embedded metric format: one for each set of dimensions.
+    """Yield the metrics of a document in embedded metric format, one for each dimension set.
 
     Yields namespace, name, unit, dimensions, time (epoch seconds) and values.
     """

@@ -1,4 +1,4 @@
-"""Event source mappings on Kinesis: their states, and a lane for each shard and part of it.
+"""Event source mappings on Kinesis: their states, and the pollers of each shard.
 
 States and limits: developer guide, services-kinesis-parameters.html; API reference,
 CreateEventSourceMapping.
@@ -65,7 +65,7 @@ class Mappings:
         self._response: Callable[[Json], Json]
 
     def install(self) -> None:
-        """Take the place of ministack's functions."""
+        """Replace ministack's functions."""
         replace = self._ministack.replace
         self._create = replace("lambda_svc", "_create_esm", self.create)
         self._update = replace("lambda_svc", "_update_esm", self.update)
@@ -76,7 +76,7 @@ class Mappings:
     # -- operations ------------------------------------------------------------------------------
 
     def create(self, data: Json) -> Response:
-        """CreateEventSourceMapping, which checks that the function's role may read the stream."""
+        """Answer CreateEventSourceMapping; check that the function's role may read the stream."""
         arn = data.get("EventSourceArn", "")
         if ":kinesis:" not in arn:
             return self._create(data)
@@ -94,7 +94,7 @@ class Mappings:
         return self._begin(mapping, "Creating", 202)
 
     def update(self, uuid: str, data: Json) -> Response:
-        """UpdateEventSourceMapping. Where it starts cannot be changed."""
+        """Answer UpdateEventSourceMapping. The starting position cannot change."""
         mapping = self._ministack.lambda_svc._esms.get(uuid)
         if mapping is None or ":kinesis:" not in mapping["EventSourceArn"]:
             return self._update(uuid, data)
@@ -115,13 +115,13 @@ class Mappings:
         return self._begin(mapping, changed if mapping["Enabled"] != was else "Updating", 202)
 
     def delete(self, uuid: str) -> Response:
-        """DeleteEventSourceMapping: its positions are forgotten."""
+        """Answer DeleteEventSourceMapping; forget its positions."""
         response = self._delete(uuid)
         self._progress.pop(uuid, None)
         return response
 
     def shown(self, mapping: Json) -> Json:
-        """A mapping as the API shows it, with the state of this moment."""
+        """Return a mapping as the API shows it, with its current state."""
         body = self._response(mapping)
         body = {name: value for name, value in body.items() if not name.startswith("_")}
         if mapping.get("_until", 0) > time.time():
@@ -193,7 +193,7 @@ class Mappings:
     # -- lanes -----------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Start the lanes that are due, for ever."""
+        """Start the pollers that are due, forever."""
         while True:
             time.sleep(LOOK_SECONDS)
             try:
@@ -202,7 +202,7 @@ class Mappings:
                 log.exception("Looking after the event source mappings failed and will be repeated")
 
     def look(self) -> None:
-        """Start each lane that may run and does not."""
+        """Start each poller that may run and does not."""
         for (account, region, uuid), mapping in self._ministack.lambda_svc._esms.all_items():
             if ":kinesis:" not in mapping["EventSourceArn"] or not self._is_enabled(uuid, mapping):
                 continue
@@ -271,7 +271,7 @@ class Mappings:
         return found[0]
 
     def _refusal(self, mapping: Json, stream: Json) -> str | None:
-        """What the role may not do, looked at once a second: the policies may change meanwhile."""
+        """Return the permission that the role lacks; checked once a second, as policies change."""
         uuid, now = mapping["UUID"], time.time()
         at, refusal = self._refusals.get(uuid, (0.0, None))
         if now - at < ACCESS_SECONDS:

@@ -1,4 +1,4 @@
-"""CloudWatch's side: what DynamoDB reports about its replication to Kinesis, and Lambda's lag.
+"""CloudWatch metrics of DynamoDB's replication to Kinesis.
 
 Metrics, dimensions and meaning: developer guide, kds_using-shards-and-metrics.html and
 metrics-dimensions.html.
@@ -17,7 +17,7 @@ from infra.local.emulator.settings import EmulatorSettings
 
 @dataclass(frozen=True)
 class TableOf:
-    """A table and where it is."""
+    """A table's name, account and Region."""
 
     account_id: str
     region: str
@@ -33,7 +33,7 @@ class _Tally:
 
 
 class ReplicationMetrics:
-    """Tallies replication per table and publishes it once a period.
+    """Counts replication per table and publishes it once a period.
 
     AgeOfOldestUnreplicatedRecord has a datapoint only in a period that had records to replicate,
     the counters only where they are not zero.
@@ -46,13 +46,13 @@ class ReplicationMetrics:
         self._tallies: dict[TableOf, _Tally] = {}
 
     def waiting(self, table: TableOf, created_us: int) -> None:
-        """A record of this creation time (µs) is to be replicated."""
+        """Count a record of this creation time (µs) that is to be replicated."""
         with self._lock:
             tally = self._tallies.setdefault(table, _Tally())
             tally.waiting[created_us] = tally.waiting.get(created_us, 0) + 1
 
     def replicated(self, table: TableOf, created_us: int) -> None:
-        """A record has entered the stream."""
+        """Count a record that has entered the stream."""
         age_ms = max(0.0, time.time() * 1000 - created_us / 1000)
         with self._lock:
             tally = self._tallies.setdefault(table, _Tally())
@@ -60,14 +60,14 @@ class ReplicationMetrics:
             self._done(tally, created_us)
 
     def failed(self, table: TableOf, created_us: int | None = None) -> None:
-        """A record was skipped for good."""
+        """Count a record that was skipped for good."""
         with self._lock:
             tally = self._tallies.setdefault(table, _Tally())
             tally.failed += 1
             self._done(tally, created_us)
 
     def throttled(self, table: TableOf) -> None:
-        """Kinesis throttled a record, which DynamoDB will put again."""
+        """Count a record that Kinesis throttled and that DynamoDB will put again."""
         with self._lock:
             self._tallies.setdefault(table, _Tally()).throttled += 1
 
@@ -82,14 +82,14 @@ class ReplicationMetrics:
             tally.waiting.pop(created_us, None)
 
     def run(self) -> None:
-        """Publish once a period, for ever; a datapoint carries the beginning of its period."""
+        """Publish once a period, forever; a datapoint carries the start of its period."""
         while True:
             begin = time.time() // self._period * self._period
             time.sleep(begin + self._period - time.time())
             self.publish(begin, time.time())
 
     def publish(self, begin: float, now: float) -> None:
-        """Publish the period that began at `begin` (seconds) and start the next tally."""
+        """Publish the period that began at `begin` (seconds) and start the next count."""
         with self._lock:
             tallies = list(self._tallies.items())
             snapshot = []

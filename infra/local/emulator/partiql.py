@@ -12,7 +12,7 @@ STATEMENTS = ("_execute_statement", "_batch_execute_statement", "_execute_transa
 
 
 class PartiQL:
-    """Emits what a statement stored, once it has succeeded; a transaction may roll back."""
+    """Emits a statement's changes once it has succeeded; a transaction may roll back."""
 
     def __init__(self, ministack: Ministack, capture: ChangeCapture) -> None:
         self._ministack = ministack
@@ -22,7 +22,7 @@ class PartiQL:
         self._remove: Callable[..., Image | None] = lambda *args: None
 
     def install(self) -> None:
-        """Take the place of ministack's functions, outside the write lock of `ChangeCapture`."""
+        """Replace ministack's functions, outside the write lock of `ChangeCapture`."""
         replace = self._ministack.replace
         self._set = replace("dynamodb", "_set_item", self.set_item)
         self._remove = replace("dynamodb", "_remove_item", self.remove_item)
@@ -30,14 +30,14 @@ class PartiQL:
             replace("dynamodb", name, self._recorded(getattr(self._ministack.dynamodb, name)))
 
     def set_item(self, table: Json, pk: str, sk: str, item: Image) -> Image | None:
-        """Store an item; noted while a statement runs. The caller holds the write lock."""
+        """Store an item; record it while a statement runs. The caller holds the write lock."""
         old = self._set(table, pk, sk, item)
         if self._stored is not None:
             self._stored.append((table, old, item))
         return old
 
     def remove_item(self, table: Json, pk: str, sk: str) -> Image | None:
-        """Remove an item; noted while a statement runs. The caller holds the write lock."""
+        """Remove an item; record it while a statement runs. The caller holds the write lock."""
         old = self._remove(table, pk, sk)
         if self._stored is not None and old is not None:
             self._stored.append((table, old, None))

@@ -225,7 +225,7 @@ class EmulatorMismatchError(RuntimeError):
 
 @dataclass(frozen=True)
 class Ministack:
-    """The modules of ministack by their short names, and the one way to replace a name in them."""
+    """The modules of ministack by short names, and the one way to replace a name in them."""
 
     version: str
     modules: Mapping[str, Any]
@@ -237,17 +237,17 @@ class Ministack:
             raise AttributeError(name) from None
 
     def ok(self, body: Json) -> Response:
-        """A successful answer of a JSON service."""
+        """Return a successful answer of a JSON service."""
         response: Response = self.responses.json_response(body)
         return response
 
     def error(self, code: str, message: str, status: int = 400) -> Response:
-        """An error of a JSON service."""
+        """Return an error of a JSON service."""
         response: Response = self.responses.error_response_json(code, message, status)
         return response
 
     def replace(self, module: str, name: str, new: Any) -> Any:
-        """Put `new` in the place of `module.name` and return what was there.
+        """Replace `module.name` by `new` and return the original.
 
         Raises `EmulatorMismatchError` for a name that `REPLACED` does not declare.
         """
@@ -262,7 +262,7 @@ class Ministack:
 
 
 def missing_names(modules: Mapping[str, Any]) -> list[str]:
-    """The declared names that these modules do not have, as dotted paths."""
+    """Return the declared names that these modules lack, as dotted paths."""
     declared = [
         (module, name)
         for table in (REPLACED, RELIED_ON)
@@ -280,7 +280,7 @@ def missing_names(modules: Mapping[str, Any]) -> list[str]:
 
 
 def check(version: str, modules: Mapping[str, Any]) -> Ministack:
-    """The checked modules. Raises `EmulatorMismatchError` with the version and what is missing."""
+    """Return the checked modules. Raise `EmulatorMismatchError` with the missing names."""
     missing = missing_names(modules)
     if missing:
         raise EmulatorMismatchError(
@@ -309,7 +309,7 @@ def load() -> Ministack:
 
 @contextmanager
 def _never_started(thread_name: str) -> Iterator[set[str]]:
-    """While it lasts, no thread of this name starts; yields the names that were held back."""
+    """Hold back threads of this name while it lasts; yield the names that were held back."""
     held: set[str] = set()
     start: Callable[[threading.Thread], None] = threading.Thread.start
 

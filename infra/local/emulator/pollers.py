@@ -1,4 +1,4 @@
-"""A lane: one shard's records, or a part of them by partition key, going in order to a function."""
+"""The poller of one shard, or of some of its partition keys, which feeds one function."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LONGEST_BACKOFF = 2.0
 
 @dataclass(frozen=True)
 class PollerPosition:
-    """What a lane needs of the world; the callables look at it afresh each time."""
+    """The inputs of a poller; the callables return the present state each time."""
 
     mapping: Json
     stream: Json
@@ -44,7 +44,7 @@ class PollerPosition:
 
 
 class ShardPoller:
-    """Reads batches, delivers them, retries, bisects, gives up: until disabled or drained."""
+    """Reads batches, delivers, retries, bisects and gives up, until disabled or drained."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class ShardPoller:
         self._shard = reading.stream["shards"][reading.shard_id]
 
     def run(self) -> None:
-        """Deliver until the mapping is disabled, changes its number of lanes, or the shard ends."""
+        """Deliver until the mapping is disabled, its parallelization changes, or the shard ends."""
         while self._goes_on():
             function = self._reading.function()
             refusal = self._reading.refusal()
@@ -99,7 +99,7 @@ class ShardPoller:
     # -- reading ---------------------------------------------------------------------------------
 
     def _next_batch(self, source: Source) -> list[Record]:
-        """A batch as soon as there are records, or when the batching window has passed."""
+        """Return a batch as soon as there are records, or when the batching window has passed."""
         size = int(self._mapping.get("BatchSize") or 100)
         batch = fitting(source, self._mine(size), size)
         window = float(self._mapping.get("MaximumBatchingWindowInSeconds") or 0)
@@ -113,7 +113,7 @@ class ShardPoller:
         return batch
 
     def _mine(self, limit: int) -> list[Record]:
-        """The lane's next records; those of other lanes at the front are passed over."""
+        """Return this poller's next records; skip those of others at the front."""
         number, factor = self._reading.number, self._reading.factor
         while True:
             position = self._progress.lanes[number]
@@ -126,7 +126,7 @@ class ShardPoller:
     # -- delivering ------------------------------------------------------------------------------
 
     def _process(self, function: Json, source: Source, batch: Sequence[Record]) -> None:
-        """Bring the batch to its end, in order; a disabled mapping leaves the rest where it is."""
+        """Process the batch in order; a disabled mapping leaves the rest in the stream."""
         pending, attempts, backoffs = [list(batch)], 0, 0
         while pending:
             current = pending[0]
@@ -174,7 +174,7 @@ class ShardPoller:
         return bool(self._mapping.get("BisectBatchOnFunctionError"))
 
     def _note_failure(self, function: Json, answer: Answer, records: int) -> None:
-        """What failed, without the error's message: that may hold an item."""
+        """Log what failed, without the error's message, which may hold an item."""
         kind = answer.body.get("errorType") if isinstance(answer.body, dict) else None
         name, shard = function["config"]["FunctionName"], self._reading.shard_id
         log.warning("%s failed on %d records of %s: %s", name, records, shard, kind or "unknown")
@@ -199,7 +199,7 @@ class ShardPoller:
         return None
 
     def _too_old(self, batch: Sequence[Record]) -> int:
-        """How many records at the front are older than the mapping or the stream allows."""
+        """Count the records at the front that are older than the mapping or the stream allows."""
         oldest = time.time() - self._reading.stream["RetentionPeriodHours"] * 3600
         age = int(self._mapping.get("MaximumRecordAgeInSeconds") or -1)
         if age > 0:

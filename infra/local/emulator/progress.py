@@ -1,4 +1,4 @@
-"""How far each event source mapping has come in each shard, by sequence number."""
+"""The position of each event source mapping in each shard, as a sequence number."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from infra.local.emulator.shards import Shards, parents
 
 @dataclass
 class ShardProgress:
-    """The position of each lane (a sequence number it goes on after) and which are `drained`."""
+    """The sequence number that each poller has processed, and which pollers are `drained`."""
 
     lanes: list[str]
     drained: set[int] = field(default_factory=set)
 
     @property
     def done(self) -> bool:
-        """Whether every lane has reached the end of a closed shard."""
+        """Whether every poller has reached the end of a closed shard."""
         return len(self.drained) == len(self.lanes)
 
     def resize(self, factor: int) -> None:
-        """Take another number of lanes: all go on where the last of the old ones is.
+        """Change the number of pollers: all resume at the position of the slowest.
 
         What the faster lanes had done comes again; nothing is left out.
         """
@@ -34,7 +34,7 @@ class ShardProgress:
 
 
 class MappingProgress:
-    """The shards that a mapping knows. It is kept while the mapping is disabled."""
+    """The shards that a mapping knows; kept while the mapping is disabled."""
 
     def __init__(self, mapping: Mapping[str, Any]) -> None:
         self._mapping = mapping
@@ -43,7 +43,7 @@ class MappingProgress:
         self.shards: dict[str, ShardProgress] = {}
 
     def look(self, stream: Json, shards: Shards) -> None:
-        """Take up the shards that are new; a mapping's first look decides where it starts."""
+        """Add new shards. A mapping's first look decides where it starts."""
         factor = int(self._mapping.get("ParallelizationFactor") or 1)
         with self._lock:
             for shard_id, shard in list(stream["shards"].items()):
@@ -57,7 +57,7 @@ class MappingProgress:
         return shards.position(shard, kind, self._mapping.get("StartingPositionTimestamp")) or ""
 
     def ready(self, stream: Json) -> list[str]:
-        """The shards to read now: not done, and their parents done (or long gone)."""
+        """Return the shards to read now: not done, with parents done or gone."""
         known = self.shards
         return [
             shard_id

@@ -1,4 +1,4 @@
-"""Kinesis's records over `shards`: put and read, within the limits of the stream and the API."""
+"""Kinesis's data plane: put and read records, within the limits of the stream and the API."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REQUEST_BYTES = 10 * 2**20
 
 
 class RecordApi:
-    """The data plane; `found` looks a stream up for a request, or says why there is none."""
+    """The data plane; `found` resolves the stream of a request, or returns the error."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class RecordApi:
         self._found = found
 
     def put_record(self, data: Json) -> Response:
-        """PutRecord, up to the stream's maximum record size."""
+        """Answer PutRecord, up to the stream's maximum record size."""
         stream, refusal = self._found(data)
         refusal = refusal or self._bad_record(stream, data)
         if refusal:
@@ -49,7 +49,7 @@ class RecordApi:
         )
 
     def put_records(self, data: Json) -> Response:
-        """PutRecords: up to 500 records and 10 MiB a request."""
+        """Answer PutRecords: up to 500 records and 10 MiB a request."""
         stream, refusal = self._found(data)
         if refusal:
             return refusal
@@ -78,7 +78,7 @@ class RecordApi:
         )
 
     def put_internal(self, stream_arn: str, partition_key: str, data: bytes) -> bool:
-        """A record from another service of the emulator; whether the stream took it."""
+        """Put a record for another service of the emulator; return whether the stream took it."""
         try:
             self._shards.append(stream_arn, partition_key, data)
         except (LookupError, RecordTooLargeError):
@@ -86,7 +86,7 @@ class RecordApi:
         return True
 
     def get_shard_iterator(self, data: Json) -> Response:
-        """GetShardIterator: a token with a sequence number, which expiry cannot shift."""
+        """Answer GetShardIterator: a token with a sequence number, which expiry cannot shift."""
         stream, refusal = self._found(data)
         if refusal:
             return refusal
@@ -110,7 +110,7 @@ class RecordApi:
         )
 
     def get_records(self, data: Json) -> Response:
-        """GetRecords: up to 10,000 records and 10 MiB; null after the end of a closed shard."""
+        """Answer GetRecords: up to 10,000 records and 10 MiB; no iterator after a shard's end."""
         token = iterators.decoded(data.get("ShardIterator"))
         if token is None:
             return self._ministack.error("InvalidArgumentException", "Invalid ShardIterator")

@@ -1,4 +1,4 @@
-"""Point-in-time recovery: switched on and off, with the window that exports may ask for.
+"""Point-in-time recovery, and the window of times that can be exported.
 
 LatestRestorableDateTime lies "typically five minutes before the current time" (developer guide,
 PointInTimeRecovery); the lag is scaled.
@@ -16,7 +16,7 @@ from infra.local.emulator.settings import EmulatorSettings
 
 
 class PointInTimeRecovery:
-    """Replaces ministack's continuous backups, whose window is always "now"."""
+    """Replaces ministack's continuous backups, whose window always ends now."""
 
     def __init__(
         self, ministack: Ministack, history: ChangeHistory, settings: EmulatorSettings
@@ -27,13 +27,13 @@ class PointInTimeRecovery:
         self._delete: Callable[[Json], Response]
 
     def install(self) -> None:
-        """Take the place of ministack's functions."""
+        """Replace ministack's functions."""
         self._ministack.replace("dynamodb", "_describe_continuous_backups", self.describe)
         self._ministack.replace("dynamodb", "_update_continuous_backups", self.update)
         self._delete = self._ministack.replace("dynamodb", "_delete_table", self.delete_table)
 
     def delete_table(self, data: Json) -> Response:
-        """DeleteTable: a later table of the same name has no past."""
+        """Answer DeleteTable; forget the history, for a later table of the same name."""
         response = self._delete(data)
         if response[0] == 200:
             name = self._ministack.dynamodb._normalize_table_name(data.get("TableName"))
@@ -41,7 +41,7 @@ class PointInTimeRecovery:
         return response
 
     def window(self, table: TableOf) -> tuple[float, float] | None:
-        """The earliest and latest restorable time (epoch seconds), or None while it is off."""
+        """Return the earliest and latest restorable time (epoch seconds); None while off."""
         since = self._history.since(table)
         if since is None:
             return None
@@ -49,7 +49,7 @@ class PointInTimeRecovery:
         return earliest, max(earliest, time.time() - self._lag)
 
     def update(self, data: Json) -> Response:
-        """UpdateContinuousBackups: off and on again resets the window's start."""
+        """Answer UpdateContinuousBackups; off and on again resets the window's start."""
         name, refusal = self._table(data)
         if refusal:
             return refusal
@@ -66,12 +66,12 @@ class PointInTimeRecovery:
         return self._answer(name)
 
     def describe(self, data: Json) -> Response:
-        """DescribeContinuousBackups."""
+        """Answer DescribeContinuousBackups."""
         name, refusal = self._table(data)
         return refusal or self._answer(name)
 
     def table_of(self, name: str) -> TableOf:
-        """The table of this name in the current account and Region."""
+        """Return the table of this name in the current account and Region."""
         responses = self._ministack.responses
         return TableOf(responses.get_account_id(), responses.get_region(), name)
 

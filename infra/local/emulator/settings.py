@@ -1,4 +1,4 @@
-"""What the emulator is told from outside: the time scale and the chaos to cause."""
+"""The emulator's settings: the time scale, the chaos and the call log."""
 
 from __future__ import annotations
 
@@ -24,36 +24,36 @@ class EmulatorSettings:
     recording: Path | None = None
 
     def scaled(self, seconds: float, floor: float = 0.0) -> float:
-        """AWS's delay on this clock, never under `floor` (seconds)."""
+        """Return AWS's delay on this clock, never under `floor` (seconds)."""
         return max(floor, seconds * self.time_scale)
 
     def watched(self, seconds: float) -> float:
-        """A schedule's or an alarm's interval: a minute is never under a second."""
+        """Return a schedule's or an alarm's interval: a minute is never under a second."""
         return max(seconds * self.time_scale, seconds / 60)
 
     @property
     def restorable_lag(self) -> float:
-        """How far LatestRestorableDateTime lies behind now: "typically five minutes" on AWS."""
+        """The age of LatestRestorableDateTime: "typically five minutes" on AWS."""
         return self.scaled(300)
 
     @property
     def export_seconds(self) -> float:
-        """How long an export is IN_PROGRESS; AWS takes minutes."""
+        """The time for which an export is IN_PROGRESS; AWS takes minutes."""
         return self.scaled(60, floor=0.2)
 
     @property
     def import_seconds(self) -> float:
-        """How long an import takes before its first item."""
+        """The time until an import writes its first item."""
         return self.scaled(60, floor=0.2)
 
     @property
     def enabling_seconds(self) -> float:
-        """How long a streaming destination is ENABLING, UPDATING or DISABLING."""
+        """The time for which a streaming destination is ENABLING, UPDATING or DISABLING."""
         return self.scaled(60, floor=0.3)
 
     @property
     def mapping_seconds(self) -> float:
-        """How long an event source mapping is Creating, Enabling, Disabling or Updating."""
+        """The time for which a mapping is Creating, Enabling, Disabling or Updating."""
         return self.scaled(30, floor=0.2)
 
     @property
@@ -63,7 +63,7 @@ class EmulatorSettings:
 
     @property
     def expiry_interval(self) -> float:
-        """How often expired items are looked for; AWS promises no more than "within a few days"."""
+        """The interval of the sweep for expired items; AWS promises only "within a few days"."""
         return self.scaled(300, floor=2.0)
 
     @classmethod

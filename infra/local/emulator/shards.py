@@ -1,4 +1,4 @@
-"""The records of a Kinesis stream: where they go, how they are numbered, what resharding keeps.
+"""The records of a Kinesis stream: routing, sequence numbers, and resharding.
 
 A stream stays the dict that ministack keeps of it; a shard gains `closed` (its ending sequence
 number) and keeps its records when it is split or merged, until they expire.
@@ -43,14 +43,14 @@ class Shards:
         self._swept: dict[str, float] = {}
 
     def next_sequence_number(self) -> str:
-        """A number above all before it, with 56 digits, as AWS's have."""
+        """Return a number above all before it, with 56 digits like AWS's."""
         with self.lock:
             self._counter += 1
             self._moment = max(self._moment, time.time_ns() // 1_000_000)
             return str(49 * 10**54 + self._moment * 10**24 + self._counter)
 
     def stream(self, arn: str) -> Json | None:
-        """The stream of this ARN, whoever asks."""
+        """Return the stream of this ARN, for any caller."""
         parts = arn.split(":")
         if len(parts) != 6 or parts[2] != "kinesis" or not parts[5].startswith("stream/"):
             return None
@@ -61,7 +61,7 @@ class Shards:
     def append(
         self, stream_arn: str, partition_key: str, data: bytes, explicit_hash: str | None = None
     ) -> tuple[str, str]:
-        """Add a record; returns its shard id and sequence number.
+        """Add a record; return its shard id and sequence number.
 
         Raises `RecordTooLargeError` over the stream's maximum record size, `StreamGoneError`.
         """
@@ -94,7 +94,7 @@ class Shards:
         return shard_id, number
 
     def expire(self, stream: Json) -> None:
-        """Forget what is older than the stream's retention, looking once a minute."""
+        """Delete records older than the stream's retention, at most once a minute."""
         now = time.time()
         if now - self._swept.get(stream["StreamARN"], 0.0) < EXPIRY_SECONDS:
             return
@@ -109,13 +109,13 @@ class Shards:
 
     @staticmethod
     def after(shard: Shard, position: str, limit: int) -> list[Json]:
-        """Up to `limit` records after this sequence number ("" for the first)."""
+        """Return up to `limit` records after this sequence number ("" for the first)."""
         records: list[Json] = shard["records"]
         start = bisect_right(records, position, key=sequence)
         return records[start : start + limit]
 
     def position(self, shard: Shard, kind: str, at: str | float | None = None) -> str | None:
-        """The sequence number after which a reader of this kind starts; None for an unknown kind.
+        """Return the sequence number after which a reader of this kind starts; None if unknown.
 
         `at` is the sequence number or the arrival time (epoch seconds) where the kind needs one.
         """
@@ -190,43 +190,43 @@ class Shards:
 
 
 def sequence(record: Mapping[str, Any]) -> str:
-    """The sequence number: all have as many digits here, so text order is their order."""
+    """Return the sequence number. All have as many digits, so text order is their order."""
     return str(record["SequenceNumber"])
 
 
 def arrival(record: Mapping[str, Any]) -> float:
-    """When the record entered the stream, in epoch seconds."""
+    """Return when the record entered the stream, in epoch seconds."""
     return float(record["ApproximateArrivalTimestamp"])
 
 
 def record_limit(stream: Mapping[str, Any]) -> int:
-    """The stream's maximum record size in bytes."""
+    """Return the stream's maximum record size in bytes."""
     return int(stream.get("MaxRecordSizeInKiB", DEFAULT_RECORD_KIB)) * 1024
 
 
 def hash_of(partition_key: str) -> int:
-    """Kinesis's hash of a partition key: its MD5 as a number."""
+    """Return Kinesis's hash of a partition key: its MD5 as a number."""
     return int(hashlib.md5(partition_key.encode(), usedforsecurity=False).hexdigest(), 16)
 
 
 def hash_range(shard: Mapping[str, Any]) -> tuple[int, int]:
-    """The first and last hash key of a shard."""
+    """Return the first and last hash key of a shard."""
     return int(shard["starting_hash_key"]), int(shard["ending_hash_key"])
 
 
 def width(shard: Mapping[str, Any]) -> int:
-    """How many hash keys a shard covers."""
+    """Return how many hash keys a shard covers."""
     low, high = hash_range(shard)
     return high - low + 1
 
 
 def open_shards(stream: Mapping[str, Any]) -> list[str]:
-    """The ids of the shards that take records."""
+    """Return the ids of the shards that take records."""
     return [shard_id for shard_id, shard in stream["shards"].items() if not shard.get("closed")]
 
 
 def route(stream: Mapping[str, Any], hashed: int) -> str:
-    """The open shard whose range holds the hash key."""
+    """Return the open shard whose range holds the hash key."""
     for shard_id in open_shards(stream):
         low, high = hash_range(stream["shards"][shard_id])
         if low <= hashed <= high:
@@ -235,13 +235,13 @@ def route(stream: Mapping[str, Any], hashed: int) -> str:
 
 
 def parents(shard: Mapping[str, Any]) -> Iterable[str]:
-    """The ids of the shards that this one came from."""
+    """Return the ids of the shards that this one came from."""
     names = (shard.get("parent_shard_id"), shard.get("adjacent_parent_shard_id"))
     return tuple(name for name in names if name)
 
 
 def shard_out(shard_id: str, shard: Json) -> Json:
-    """A shard as ListShards shows it, with the end of a closed one."""
+    """Return a shard as ListShards shows it, with the end of a closed one."""
     numbers = {"StartingSequenceNumber": shard["starting_sequence_number"]}
     if shard.get("closed"):
         numbers["EndingSequenceNumber"] = shard["closed"]

@@ -1,4 +1,4 @@
-"""The way of a change record into its stream, as DynamoDB's replication takes it."""
+"""The write of a change record into its stream, as DynamoDB's replication makes it."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class DirectStreamWriter:
             self._metrics.replicated(table, handover.change.at)
 
     def held(self, handover: PendingRecord) -> None:
-        """A record has to wait, as when Kinesis throttles it and DynamoDB puts it again later."""
+        """Count a record that has to wait, as when Kinesis throttles it and DynamoDB retries."""
         self._metrics.throttled(handover.change.table)
 
     def again(self, handover: PendingRecord) -> None:
-        """Put a record once more, which no metric counts; one that does not fit is left out."""
+        """Put a record once more, without counting it; drop one that does not fit."""
         with contextlib.suppress(RecordTooLargeError, StreamGoneError):
             self._shards.append(handover.stream_arn, handover.partition_key, handover.data)

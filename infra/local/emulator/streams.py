@@ -1,4 +1,4 @@
-"""Kinesis's streams: sizes, modes, resharding, and cross-account calls by ARN.
+"""Kinesis streams: sizes, modes, resharding, and cross-account calls by ARN.
 
 What a resource policy may share across accounts: developer guide, controlling-access.html.
 """
@@ -39,7 +39,7 @@ class Streams:
         self._handle: Callable[..., Awaitable[Response]]
 
     def install(self) -> None:
-        """Take the place of ministack's functions."""
+        """Replace ministack's functions."""
         replace = self._ministack.replace
         replace("kinesis", "_next_sequence_number", self._shards.next_sequence_number)
         replace("kinesis", "_expire_records", self._shards.expire)
@@ -68,7 +68,7 @@ class Streams:
     async def handle_request(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes, query: Json
     ) -> Response:
-        """Answer the operations that ministack lacks; hand it the others."""
+        """Answer the operations that ministack lacks; pass the others on."""
         added: dict[str, Handler] = {
             "UpdateMaxRecordSize": self.update_max_record_size,
             "UpdateStreamMode": self.update_stream_mode,
@@ -83,7 +83,7 @@ class Streams:
         return await self._handle(method, path, headers, body, query)
 
     def _in_the_owners_account(self, action: str, handler: Handler) -> Handler:
-        """The handler, run in the account of the stream's ARN where the stream's policy allows it.
+        """Run the handler in the account of the stream's ARN where the stream's policy allows it.
 
         The dispatcher has checked the caller's policies and the stream's, but for a root caller.
         """
@@ -111,7 +111,7 @@ class Streams:
     # -- streams ---------------------------------------------------------------------------------
 
     def create(self, data: Json) -> Response:
-        """CreateStream with the mode, the size and the strategy that were asked for."""
+        """Answer CreateStream, with the requested mode, size and strategy."""
         mode = (data.get("StreamModeDetails") or {}).get("StreamMode", "PROVISIONED")
         strategy = data.get("RecordDistributionStrategy")
         size = data.get("MaxRecordSizeInKiB", DEFAULT_RECORD_KIB)
@@ -135,7 +135,7 @@ class Streams:
         return response
 
     def update_max_record_size(self, data: Json) -> Response:
-        """UpdateMaxRecordSize."""
+        """Answer UpdateMaxRecordSize."""
         stream, refusal = self._found(data)
         refusal = refusal or self._bad_size(data.get("MaxRecordSizeInKiB"))
         if refusal:
@@ -144,7 +144,7 @@ class Streams:
         return self._ministack.ok({})
 
     def update_stream_mode(self, data: Json) -> Response:
-        """UpdateStreamMode: the shards stay."""
+        """Answer UpdateStreamMode; the shards stay."""
         stream, refusal = self._found(data)
         if refusal:
             return refusal
@@ -157,7 +157,7 @@ class Streams:
         return self._ministack.ok({})
 
     def update_distribution(self, data: Json) -> Response:
-        """UpdateStreamRecordDistributionStrategy."""
+        """Answer UpdateStreamRecordDistributionStrategy."""
         stream, refusal = self._found(data)
         if refusal:
             return refusal
@@ -165,7 +165,7 @@ class Streams:
         return self._ministack.ok({})
 
     def tag_resource(self, data: Json) -> Response:
-        """TagResource."""
+        """Answer TagResource."""
         stream, refusal = self._found({"StreamARN": data.get("ResourceARN")})
         if refusal:
             return refusal
@@ -173,7 +173,7 @@ class Streams:
         return self._ministack.ok({})
 
     def untag_resource(self, data: Json) -> Response:
-        """UntagResource."""
+        """Answer UntagResource."""
         stream, refusal = self._found({"StreamARN": data.get("ResourceARN")})
         if refusal:
             return refusal
@@ -182,7 +182,7 @@ class Streams:
         return self._ministack.ok({})
 
     def list_tags_for_resource(self, data: Json) -> Response:
-        """ListTagsForResource."""
+        """Answer ListTagsForResource."""
         stream, refusal = self._found({"StreamARN": data.get("ResourceARN")})
         if refusal:
             return refusal
@@ -190,7 +190,7 @@ class Streams:
         return self._ministack.ok({"Tags": [{"Key": key, "Value": value} for key, value in tags]})
 
     def summary(self, data: Json) -> Response:
-        """DescribeStreamSummary: open shards only, with the record size and the strategy."""
+        """Answer DescribeStreamSummary: open shards only, with the record size and the strategy."""
         stream, refusal = self._found(data)
         if refusal:
             return refusal
@@ -211,7 +211,7 @@ class Streams:
         return self._ministack.ok({"StreamDescriptionSummary": body})
 
     def list_shards(self, data: Json) -> Response:
-        """ListShards with its filter, closed shards included where the filter keeps them."""
+        """Answer ListShards with its filter, closed shards included where the filter keeps them."""
         token = data.get("NextToken")
         after = ""
         if token:
@@ -235,7 +235,7 @@ class Streams:
     # -- resharding ------------------------------------------------------------------------------
 
     def split_shard(self, data: Json) -> Response:
-        """SplitShard: the parent closes and keeps its records."""
+        """Answer SplitShard: the parent closes and keeps its records."""
         stream, refusal = self._found(data)
         if refusal:
             return refusal
@@ -253,7 +253,7 @@ class Streams:
         return self._ministack.ok({})
 
     def merge_shards(self, data: Json) -> Response:
-        """MergeShards: the parents close and keep their records."""
+        """Answer MergeShards: the parents close and keep their records."""
         stream, refusal = self._found(data)
         if refusal:
             return refusal
@@ -266,7 +266,7 @@ class Streams:
         return self._ministack.ok({})
 
     def update_shard_count(self, data: Json) -> Response:
-        """UpdateShardCount: at most double, at least half."""
+        """Answer UpdateShardCount: at most double, at least half."""
         stream, refusal = self._found(data)
         if refusal:
             return refusal

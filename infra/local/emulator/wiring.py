@@ -1,4 +1,4 @@
-"""Puts the corrections together: the one place that knows which part needs which."""
+"""The assembly of all corrections: the one module that knows which part needs which."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from infra.local.emulator.workers import Workers
 
 
 def assemble(ministack: Ministack, settings: EmulatorSettings) -> None:
-    """Install every correction and start what runs in the background."""
+    """Install every correction and start the background threads."""
     history = ChangeHistory()
     recording = Recording(ministack, settings.recording)
     access = Access(ministack, recording)

@@ -1,4 +1,4 @@
-"""Lambda's execution environments: what a function finds on its path, and how it is run.
+"""Lambda's execution environments: their import path, and one invocation.
 
 ministack runs a function in a subprocess of this interpreter. Corrected here: only the archive and
 the packages of Lambda's own Python runtime can be imported; every log line of an invocation belongs
@@ -87,7 +87,7 @@ INSERTIONS = (
 
 
 def corrected_script(script: str, runtime: Path) -> str:
-    """ministack's worker script with the corrections. Raises `EmulatorMismatchError`."""
+    """Return ministack's worker script with the corrections. Raise `EmulatorMismatchError`."""
     preamble = PREAMBLE.replace("RUNTIME", repr(str(runtime)))
     preamble = preamble.replace("END_OF_LOG", repr(END_OF_LOG))
     for old, new in INSERTIONS:
@@ -101,7 +101,7 @@ def corrected_script(script: str, runtime: Path) -> str:
 
 
 def runtime_directory(parent: Path) -> Path:
-    """A directory with links to the packages of Lambda's runtime, and nothing else."""
+    """Make a directory with links to the packages of Lambda's runtime, and nothing else."""
     directory = parent / "lambda-runtime"
     directory.mkdir(exist_ok=True)
     for name in RUNTIME_PACKAGES:
@@ -126,7 +126,7 @@ class Workers:
         self._started: list[Any] = []
 
     def install(self) -> None:
-        """Take the place of the worker's script and of its way to invoke."""
+        """Replace the worker's script and its `invoke`."""
         runtime = self._ministack.lambda_runtime
         directory = runtime_directory(Path(tempfile.gettempdir()))
         script = corrected_script(runtime._PYTHON_WORKER_SCRIPT, directory)
@@ -206,7 +206,7 @@ def _method(workers: Workers) -> Any:
 
 
 def _exchange(process: Any, envelope: Json, timeout: float) -> Json | None:
-    """The answer of the process, {} when it has died, None when its time is up."""
+    """Return the answer of the process, {} when it has died, None when its time is up."""
     answers: queue.Queue[Json] = queue.Queue()
 
     def exchange() -> None:
@@ -229,7 +229,7 @@ def _exchange(process: Any, envelope: Json, timeout: float) -> Json | None:
 
 
 def _log_of(lines: queue.Queue[str], request_id: str) -> str:
-    """The lines that the invocation wrote, up to its mark."""
+    """Return the lines that the invocation wrote, up to its mark."""
     kept: list[str] = []
     deadline = time.monotonic() + LOG_SECONDS
     while True:

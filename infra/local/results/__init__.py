@@ -1,1 +1,1 @@
-"""What came of a run: the tables, the stream and the function's log, read, judged and shown."""
+"""The results of a run: tables, stream and function log, read, compared and shown."""

@@ -1,4 +1,4 @@
-"""What the consumer says about itself, read from its log group: metrics and refused permissions."""
+"""The consumer's metrics and denied permissions, read from its log group."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Lags:
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Lags | None:
-        """None if there are no values."""
+        """Return the percentiles; None if there are no values."""
         ranked = sorted(values)
         if not ranked:
             return None
@@ -73,11 +73,11 @@ class Consumption:
         )
 
     def lag(self, since: float = 0.0) -> Lags | None:
-        """Over what was applied from a time (epoch seconds) on."""
+        """Return the lag of changes applied since a time (epoch seconds)."""
         return Lags.of(value for at, value in self.lags if at >= since)
 
     def take(self, line: str) -> None:
-        """Adds one line of the log."""
+        """Add one line of the log."""
         value: Any = None
         with suppress(ValueError):
             value = json.loads(line)
@@ -106,13 +106,13 @@ class Consumption:
 
 
 def refusals_in(text: str, resource: str = "its resource") -> list[Refusal]:
-    """Permissions that a text says are missing; `resource` is told where the text names none."""
+    """Return the permissions that a text reports as missing; `resource` where the text has none."""
     found = _REFUSAL.findall(text)
     return [Refusal(action, named.strip("\"'.,;\\") or resource) for action, named in found]
 
 
 def read(logs: Any, log_group: str, since: int = 0) -> Consumption:
-    """The log group from a time (epoch milliseconds) on.
+    """Read the log group from a time (epoch milliseconds) on.
 
     `logs` is a boto3 client of its account and Region.
     """

@@ -51,7 +51,7 @@ class Leftovers:
 
 @dataclass(frozen=True)
 class IndexCheck:
-    """Whether the target's global secondary index answers as the source's items say."""
+    """The comparison of the target's global secondary index with the source's items."""
 
     name: str
     items: int
@@ -60,7 +60,7 @@ class IndexCheck:
 
 @dataclass(frozen=True)
 class DemoReport:
-    """Everything that was found out, and what follows from it."""
+    """All measurements of a run, and the problems that follow from them."""
 
     items_seeded: int
     min_changes: int
@@ -92,7 +92,7 @@ class DemoReport:
         return next((phase.since for phase in self.phases if phase.name == "REPLICATING"), None)
 
     def problems(self) -> list[str]:
-        """Why the run is not a success; a sentence each."""
+        """List why the run is not a success, a sentence each."""
         return list(self._problems())
 
     def _problems(self) -> Iterator[str]:
@@ -131,7 +131,7 @@ class DemoReport:
             yield f"The target's index {self.index.name} does not answer as the source would."
 
     def _problems_of_verification(self) -> Iterator[str]:
-        """The operator's verification is held against this comparison, which is made otherwise."""
+        """Compare the operator's verification with the demo's own, independent comparison."""
         if self.verification is None:
             return
         counts = self.verification["counts"]
@@ -161,7 +161,7 @@ class DemoReport:
             )
 
     def remarks(self) -> list[str]:
-        """What is worth saying and no failure."""
+        """List what is worth mentioning and is no failure."""
         return list(self._remarks())
 
     def _remarks(self) -> Iterator[str]:
@@ -179,7 +179,7 @@ class DemoReport:
             yield f"The consumer's log says: {complaint}"
 
     def _made_while_captured(self) -> tuple[int, int] | None:
-        """At least and at most so many changes were made since the stream became active."""
+        """Return the fewest and the most changes made since the stream became active."""
         first = self.capture.first
         if first is None:
             return None
@@ -234,14 +234,14 @@ class DemoReport:
         return told
 
     def write(self, path: Path) -> None:
-        """Writes the JSON form."""
+        """Write the JSON form."""
         path.write_text(json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n")
 
 
 def phases_of(
     started: float, history: Sequence[tuple[str, float]], stopped: float, ended: float
 ) -> list[Phase]:
-    """The run in phases without a gap.
+    """Return the phases of the run, without a gap.
 
     `started`: the writers began and the program was applied; `history`: the bootstrap's states and
     when each was entered; `stopped`: the writers ended; `ended`: it was caught up again.

@@ -1,4 +1,4 @@
-"""Which changes DynamoDB handed to the stream, read from the stream itself."""
+"""The change records of the stream itself."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Capture:
 
     @property
     def records(self) -> int:
-        """What the consumer has to account for, however it ends."""
+        """Everything that the consumer has to account for."""
         return self.total + self.broken
 
 
 def read(kinesis: Any, stream: str) -> Capture:
-    """Reads every shard from its oldest record; `kinesis` is a client of the stream's account."""
+    """Read every shard from its oldest record; `kinesis` is a client of the stream's account."""
     seen: set[str] = set()
     expired = broken = 0
     first: float | None = None
@@ -54,7 +54,7 @@ def read(kinesis: Any, stream: str) -> Capture:
 
 
 def _content(record: bytes) -> dict[str, Any] | None:
-    """A change or a probe; None for what is neither."""
+    """Return a change or a probe; None for anything else."""
     try:
         content: dict[str, Any] = json.loads(record)
     except ValueError:

@@ -28,7 +28,7 @@ WORDS = {
 
 
 def show(report: DemoReport, console: Console) -> None:
-    """Prints the whole report."""
+    """Print the whole report."""
     console.print()
     console.print(Columns([_phases(report), _kinds(report)], padding=(0, 4)))
     console.print()

@@ -1,4 +1,4 @@
-"""The two tables and what lies around them at the end, read with root credentials."""
+"""The two tables and the buckets around them at the end, read with root credentials."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Judge:
         self._by_index_value: Counter[str] = Counter()
 
     def compare(self) -> TableComparison:
-        """Compares item by item; the first few differences say which attributes."""
+        """Compare item by item; the first few differences name the attributes."""
         self._by_index_value.clear()
         found = compare(self._noted(self._source.scan()), self._target.scan(), self._shape.keys)
         shown = [self._explained(each) for each in found.differences[:SHOWN_DIFFERENCES]]
@@ -55,7 +55,7 @@ class Judge:
         return replace(found, differences=(*shown, *rest))
 
     def healed(self, comparison: TableComparison) -> int:
-        """How many of the differences are gone a little later. They stay differences."""
+        """Count the differences that are gone a little later. They stay differences."""
         if not comparison.differences:
             return 0
         time.sleep(HEALING_SECONDS)
@@ -63,7 +63,7 @@ class Judge:
         return sum(same(self._source.get(key), self._target.get(key)) for key in keys)
 
     def check_index(self) -> IndexCheck:
-        """Counts the target's index entries, value by value; call it after `compare`."""
+        """Count the target's index entries, value by value; call it after `compare`."""
         wrong = 0
         for value, expected in self._by_index_value.items():
             wrong += self._index_count(value) != expected
@@ -99,7 +99,7 @@ class Judge:
 
 
 def leftovers(s3: Any, s3_of_failures: Any, lane: Mapping[str, Any]) -> Leftovers:
-    """What is in quarantine, and in Lambda's on-failure bucket; `lane` is the table's outputs."""
+    """Return what is in quarantine and in Lambda's on-failure bucket."""
     bucket = lane["quarantineBucket"]
     reasons = [_reason(s3, bucket, key) for key in _keys(s3, bucket)]
     failures = sum(1 for _ in _keys(s3_of_failures, lane["onFailureBucket"]))

@@ -1,1 +1,1 @@
-"""The writers that keep changing the source table: what they do next, how, and what they count."""
+"""Writers that keep changing the source table: their plan, their calls and their counts."""

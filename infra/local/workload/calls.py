@@ -1,4 +1,4 @@
-"""Makes the calls of a writer's steps and counts the changes that come of them."""
+"""The calls of a writer's steps, and the changes that they make."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from infra.local.workload.plan import COUNTER, Write, WriteStep
 
 
 class CallExecutor:
-    """Makes a step's calls and counts the changes that came of them."""
+    """Makes a step's calls and counts the resulting changes."""
 
     def __init__(self, dynamodb: Any, table: str) -> None:
         self._dynamodb = dynamodb
         self._table = table
 
     def run(self, step: WriteStep) -> int:
-        """Returns the number of changes: a write that leaves an item as it was is none."""
+        """Return the number of changes; a write that leaves an item as it was is none."""
         if step.way == "transaction":
             self._transact(step.writes)
         elif step.way == "batch":
@@ -70,7 +70,7 @@ class CallExecutor:
 
 
 def write_batch(dynamodb: Any, table: str, requests: list[dict[str, Any]]) -> None:
-    """BatchWriteItem until nothing is left unprocessed."""
+    """Repeat BatchWriteItem until nothing is left unprocessed."""
     pause = 0.05
     while requests:
         answer = dynamodb.batch_write_item(RequestItems={table: requests})
@@ -81,7 +81,7 @@ def write_batch(dynamodb: Any, table: str, requests: list[dict[str, Any]]) -> No
 
 
 def update_expression(before: Item, after: Item) -> dict[str, Any]:
-    """UpdateItem's arguments that turn one item into the other."""
+    """Return UpdateItem's arguments that turn one item into the other."""
     changed = [name for name in after if name not in before or before[name] != after[name]]
     removed = [name for name in before if name not in after]
     if not changed and not removed:

@@ -1,4 +1,4 @@
-"""What a writer does next: a plan that knows what it has written, and makes no call itself.
+"""The plan of a writer, which knows what it has written and makes no call itself.
 
 Every writer owns the keys whose number leaves its own remainder, so it knows their content; the hot
 keys belong to nobody and are written by all.
@@ -58,7 +58,7 @@ class Write:
 
 @dataclass(frozen=True)
 class WriteStep:
-    """Writes that belong together, and the name under which their changes are counted."""
+    """Writes that belong together, and the kind under which their changes are counted."""
 
     kind: str
     way: Way
@@ -67,7 +67,7 @@ class WriteStep:
 
 @dataclass
 class WritePlan:
-    """One writer's plan: `next` says what to do, and counts on it being done."""
+    """One writer's plan. It assumes that each step it returns is executed."""
 
     material: Material
     writer: int
@@ -87,7 +87,7 @@ class WritePlan:
         self._big = [n for n in self.material.big if n % self.writers == self.writer]
 
     def next(self, now: float) -> WriteStep:
-        """The next step; `now` in epoch seconds."""
+        """Return the next step; `now` in epoch seconds."""
         kinds = [kind for kind in KINDS if self._possible(kind, now)]
         (kind,) = self.random.choices(kinds, [WEIGHTS[kind] for kind in kinds])
         return self._step(kind, now)
@@ -164,13 +164,13 @@ class WritePlan:
         return self.random.choice(self._live)
 
     def _item(self, n: int) -> Item | None:
-        """What the table holds under number n."""
+        """Return the item that the table holds under number n."""
         if n not in self._content:
             return self._first(n) if n < self.material.count else None
         return self._content[n]
 
     def _first(self, n: int) -> Item:
-        """What number n held first."""
+        """Return the first item under number n."""
         if n < self.material.count:
             return self.material.item(n)
         return self.material.new(n)
@@ -223,7 +223,7 @@ class WritePlan:
         return next(due, None)
 
     def _new(self) -> tuple[int, Item]:
-        """A number that is nobody's, and its item."""
+        """Return an unused number and its item."""
         n = self.material.count + self._made * self.writers + self.writer
         self._made += 1
         return n, self._first(n)

@@ -1,4 +1,4 @@
-"""How many changes of which kind were made when: written by the writers, read by the demo."""
+"""Counts of changes by kind and time, written by the writers and read by the demo."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TallyWriter:
         self._counts: dict[int, tuple[Counter[str], Counter[str]]] = {}
 
     def add(self, at: float, kind: str, writes: int, changes: int) -> None:
-        """Notes writes made at a time (epoch seconds), and how many of them changed something."""
+        """Count writes made at a time (epoch seconds), and how many of them changed something."""
         with self._lock:
             all_writes, all_changes = self._counts.setdefault(
                 int(at / WINDOW), (Counter(), Counter())
@@ -31,7 +31,7 @@ class TallyWriter:
             all_changes[kind] += changes
 
     def flush(self) -> None:
-        """Appends what was counted since the last time."""
+        """Append the counts since the last call."""
         with self._lock:
             counts, self._counts = self._counts, {}
         with self._path.open("a") as file:
@@ -51,20 +51,20 @@ class Window:
 
 @dataclass(frozen=True)
 class ChangeCounts:
-    """What the writers did, window by window."""
+    """The writers' counts, window by window."""
 
     windows: tuple[Window, ...] = ()
 
     @classmethod
     def read(cls, path: Path) -> ChangeCounts:
-        """Reads what the writers have appended so far; a line in the making is left out."""
+        """Read the counts so far; leave out an incomplete line."""
         if not path.exists():
             return cls()
         lines = path.read_text().split("\n")[:-1]
         return cls(tuple(Window(**json.loads(line)) for line in lines))
 
     def between(self, since: float, until: float = float("inf")) -> ChangeCounts:
-        """The windows whose middle lies in since <= t < until (epoch seconds)."""
+        """Return the windows whose middle lies in since <= t < until (epoch seconds)."""
         middle = WINDOW / 2
         return ChangeCounts(
             tuple(each for each in self.windows if since <= each.at + middle < until)

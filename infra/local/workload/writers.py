@@ -1,4 +1,4 @@
-"""Writers that keep changing the source table while it is being replicated.
+"""The writers that keep changing the source table while it is replicated, as a process.
 
 They are a process of their own, so that they and the demo do not wait for each other:
 `python -m infra.local.workload.writers SETTINGS` writes until its standard input ends, as it
@@ -36,12 +36,12 @@ STOP_SECONDS = 30
 
 
 class WritersError(Exception):
-    """The writers ended although they should write on; has a line that begins `Try: `."""
+    """The writers ended too early; has a line that begins `Try: `."""
 
 
 @dataclass(frozen=True)
 class WriterSettings:
-    """What the writers' process needs to know."""
+    """The settings of the writers' process."""
 
     table: str
     material: dict[str, Any]
@@ -82,11 +82,11 @@ class Writers:
             )
 
     def tally(self) -> ChangeCounts:
-        """What has been written so far."""
+        """Return the counts so far."""
         return ChangeCounts.read(self._tally)
 
     def check(self) -> None:
-        """Raises WritersError if they have ended although nobody stopped them, or badly."""
+        """Raise WritersError if the writers have ended without being stopped, or badly."""
         ended = self._process.poll()
         if ended is None or (self._stopped and not ended):
             return
@@ -98,13 +98,13 @@ class Writers:
         )
 
     def stop(self) -> None:
-        """Lets the writes that are under way end; raises WritersError if they had ended before."""
+        """Let the writes in flight end; raise WritersError if the writers had ended before."""
         self.check()
         self.close()
         self.check()
 
     def close(self) -> None:
-        """Ends the process, one way or the other."""
+        """End the process, by force if need be."""
         self._stopped = True
         if self._process.stdin:
             with suppress(BrokenPipeError):
@@ -117,14 +117,14 @@ class Writers:
 
 
 class WritePace:
-    """Spreads writes evenly over time; time that was lost is not made up for by a burst."""
+    """Spreads writes evenly over time; lost time is not made up for by a burst."""
 
     def __init__(self, rate: float) -> None:
         self._rate = rate
         self._next = time.monotonic()
 
     def wait(self, writes: int, stop: threading.Event) -> None:
-        """Waits as long as these writes may take."""
+        """Wait for as long as these writes may take."""
         now = time.monotonic()
         self._next = max(self._next, now - 0.5) + writes / self._rate
         stop.wait(max(0.0, self._next - now))
@@ -144,7 +144,7 @@ class WriterThreads:
         ]
 
     def run(self) -> None:
-        """Writes until standard input ends. Raises what a writer raised."""
+        """Write until standard input ends. Raise the error of a writer."""
         for thread in self._threads:
             thread.start()
         while not self._failures:
@@ -179,13 +179,13 @@ class WriterThreads:
 
 
 def _dynamodb() -> Any:
-    """A client of the account that the environment names; every thread has its own."""
+    """Return a client of the account in the environment; every thread has its own."""
     config = Config(retries={"total_max_attempts": 8, "mode": "standard"})
     return boto3.session.Session().client("dynamodb", config=config)
 
 
 def main(arguments: Sequence[str]) -> None:
-    """The writers' process."""
+    """Run the writers' process."""
     values: Mapping[str, Any] = json.loads(arguments[0])
     settings = WriterSettings(**values)
     WriterThreads(settings, from_json(settings.material)).run()

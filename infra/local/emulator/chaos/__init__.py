@@ -1,1 +1,1 @@
-"""What AWS may do and rarely does: LOCAL_CHAOS makes the local cloud do it often."""
+"""Legal but rare behaviour of AWS, made frequent by LOCAL_CHAOS."""

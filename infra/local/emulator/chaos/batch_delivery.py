@@ -1,4 +1,4 @@
-"""Batches that two invocations work on at once, that come again, and invocations that die."""
+"""Overlapping invocations, redelivered batches, and invocations that are killed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = logging.getLogger("local.chaos")
 
 
 class ChaosDelivery:
-    """Stands before the true delivery; the answer it returns is always one that was given."""
+    """Wraps the real delivery. The answer it returns is always one that a function gave."""
 
     def __init__(self, chaos: Chaos, delivery: Delivery, tally: Callable[[str], None]) -> None:
         self._chaos = chaos
@@ -26,7 +26,7 @@ class ChaosDelivery:
         self._lock = threading.Lock()
 
     def deliver(self, invocation: Invocation) -> Answer:
-        """Deliver once for the answer, and perhaps a second time beside it or after it."""
+        """Deliver once for the answer, and perhaps a second time in parallel or afterwards."""
         if self._happens(self._chaos.overlap):
             self._tally("Overlapped")
             self._beside(invocation, self._draw(0.05))

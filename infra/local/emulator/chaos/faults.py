@@ -1,4 +1,4 @@
-"""DynamoDB's passing refusals, and answers that are lost after the call took effect.
+"""Transient errors of DynamoDB, and answers lost after the call took effect.
 
 Only functions meet them: what the operator's tool and the tests do is not disturbed.
 """
@@ -36,7 +36,7 @@ REASONS = (
 
 
 class Faults:
-    """Refuses calls of functions at the rates of `Chaos`."""
+    """Fails calls of functions at the rates of `Chaos`."""
 
     def __init__(
         self, ministack: Ministack, access: Access, chaos: Chaos, tally: Callable[[str], None]
@@ -49,7 +49,7 @@ class Faults:
         self._lock = threading.Lock()
 
     def install(self) -> None:
-        """Take the place of the handlers, in front of all other corrections."""
+        """Wrap the handlers, in front of all other corrections."""
         for name in SINGLE:
             self._wrap(name, self._refuse_call)
         for name, member in BATCHES.items():
@@ -77,7 +77,7 @@ class Faults:
         self._ministack.replace("dynamodb", name, faulty)
 
     def _is_function(self) -> bool:
-        """Whether the caller is a function: its session is named after it."""
+        """Return whether the caller is a function: its session is named after it."""
         caller = self._access.caller()
         session = caller.rpartition("/")[2]
         if ":assumed-role/" not in caller:
@@ -94,7 +94,7 @@ class Faults:
         return self._ministack.error(*refusal)
 
     def _leave_unprocessed(self, member: str, data: Json) -> Response:
-        """Nothing was done: the whole request comes back as unprocessed, or is refused."""
+        """Do nothing; return the whole request as unprocessed, or an error."""
         with self._lock:
             refuse = self._random.random() < 0.5
         if refuse:
@@ -105,7 +105,7 @@ class Faults:
         return self._ministack.ok(answer)
 
     def _cancel(self, data: Json) -> Response:
-        """A cancelled transaction: some of its items have a passing reason, the others none."""
+        """Cancel a transaction: some of its items have a transient reason, the others none."""
         members = data.get("TransactItems") or []
         with self._lock:
             if self._random.random() < 0.3:

@@ -1,4 +1,4 @@
-"""LOCAL_CHAOS: how often what goes wrong."""
+"""The rates of LOCAL_CHAOS."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Chaos:
-    """Rates between 0 and 1, of change records, invocations or calls. All zero: a good day.
+    """Rates between 0 and 1, of change records, invocations or calls. All zero: no chaos.
 
     duplicate: change records that enter the stream a second time, up to `delay_seconds` later.
     delay: change records that are held back for up to `delay_seconds`, and so overtaken.
@@ -43,7 +43,7 @@ class Chaos:
     seed: int = 0
 
     def random(self) -> random.Random:
-        """A source of random numbers for one part of the emulator."""
+        """Return a source of random numbers for one part of the emulator."""
         return random.Random(self.seed or None)
 
 

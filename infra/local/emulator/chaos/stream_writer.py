@@ -1,4 +1,4 @@
-"""Change records that arrive twice, late, elsewhere, or in company of rubbish."""
+"""Change records that arrive twice, late, on another shard, or beside unreadable ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger("local.chaos")
 
 
 class ChaosStreamWriter:
-    """Stands before the true outlet.
+    """Wraps the real stream writer.
 
     `again` puts a record a second time, which DynamoDB's metrics do not count; `held` is told of
     one that has to wait. The caller holds the write lock: random numbers are drawn in order.
@@ -44,7 +44,7 @@ class ChaosStreamWriter:
         self._changed = threading.Condition()
 
     def hand_over(self, handover: PendingRecord) -> None:
-        """Deliver now, later, twice, somewhere else, or followed by something broken."""
+        """Write the record now, later, twice, to another shard, or followed by a broken one."""
         chaos, random = self._chaos, self._random
         if random.random() < chaos.scatter:
             self._tally("Scattered")
@@ -71,7 +71,7 @@ class ChaosStreamWriter:
             self._changed.notify()
 
     def run(self) -> None:
-        """Deliver what is held back, when it is due, for ever."""
+        """Write delayed records when they are due, forever."""
         while True:
             with self._changed:
                 while not self._held or self._held[0][0] > time.monotonic():
@@ -85,7 +85,7 @@ class ChaosStreamWriter:
 
 
 def broken(data: bytes, random: Random) -> bytes:
-    """Something that looks less and less like the change record, and is not one."""
+    """Return data that resembles the change record and is not one."""
     kind = random.randrange(4)
     if kind == 0:
         return data[: len(data) // 2]

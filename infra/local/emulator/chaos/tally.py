@@ -1,4 +1,4 @@
-"""How much chaos there was, as CloudWatch metrics of the namespace LocalChaos."""
+"""Counts of the chaos that was caused, as CloudWatch metrics of the namespace LocalChaos."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ log = logging.getLogger("local.chaos")
 
 
 class ChaosTally:
-    """Counts what was caused, in the account and Region where it happened."""
+    """Counts in the account and Region where the chaos happened."""
 
     def __init__(self, ministack: Ministack) -> None:
         self._ministack = ministack
 
     def count(self, what: str) -> None:
-        """One more of `what`: Duplicated, Delayed, Scattered, Poisoned, Overlapped, …"""
+        """Count one occurrence: Duplicated, Delayed, Scattered, Poisoned, Overlapped, …"""
         put_metric(self._ministack, NAMESPACE, what, 1, "Count", {}, time.time())
