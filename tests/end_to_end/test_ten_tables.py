@@ -16,7 +16,7 @@ from tests.support.infra.clouds import processes_below, until
 
 pytestmark = pytest.mark.slow
 
-TABLES = [f"t{n}" for n in range(10)]
+TABLES = [f"tab{n}" for n in range(10)]
 SECONDS = 15.0
 MOST_KB = 4 * 1024 * 1024
 
