@@ -25,7 +25,7 @@ from infra.local.data.datafile import DataFile, KeyOption
 from infra.local.data.item_source import Generated, Material, Sampled
 from infra.local.data.items import Item
 from infra.local.emulator.chaos.rates import parse as parse_chaos
-from infra.local.results import stream_records, summary, table_check
+from infra.local.results import report_view, stream_records, table_check
 from infra.local.results.consumer_logs import Consumption
 from infra.local.results.report import DemoReport, Phase, phases_of
 from infra.local.stall_detector import Watch, refusals_in_log
@@ -112,7 +112,7 @@ def run(options: DemoOptions, console: Console) -> bool:
         demo = Demo(options, data, directory, stack, console)
         report = demo.play(began)
     report.write(directory / "report.json")
-    summary.show(report, console)
+    report_view.show(report, console)
     console.print(f"Report: {setup.short(directory / 'report.json')}")
     if not report.ok:
         for refusal in refusals_in_log(directory / "emulator.log"):

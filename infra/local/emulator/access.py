@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infra.local.emulator import iterators
+from infra.local.emulator import shard_iterators
 from infra.local.emulator.call_log import BEHIND, Recording
 from infra.local.emulator.patching import Json, Ministack
 
@@ -254,5 +254,5 @@ def named_resource(body: bytes, region: str, account: str) -> str | None:
     table = (data.get("TableCreationParameters") or {}).get("TableName")
     if table:
         return f"arn:aws:dynamodb:{region}:{account}:table/{table}"
-    state = iterators.decoded(data.get("ShardIterator"))
+    state = shard_iterators.decoded(data.get("ShardIterator"))
     return state["arn"] if state else None

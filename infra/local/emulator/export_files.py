@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from infra.local.emulator.history import HistoryStep, key_text
+from infra.local.emulator.change_history import HistoryStep, key_text
 from infra.local.emulator.item_images import Image, same_image
 
 PARTITIONS = 4

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from infra.local.emulator.access import EXPORT_WRITES, Access
-from infra.local.emulator.changes import ChangeCapture
+from infra.local.emulator.change_capture import ChangeCapture
+from infra.local.emulator.change_history import ChangeHistory, as_of
 from infra.local.emulator.export_files import (
     PARTITIONS,
     Line,
@@ -20,10 +21,9 @@ from infra.local.emulator.export_files import (
     manifests,
     partitioned,
 )
-from infra.local.emulator.history import ChangeHistory, as_of
-from infra.local.emulator.metrics import TableOf
 from infra.local.emulator.patching import Json, Ministack, Response
-from infra.local.emulator.recovery import PointInTimeRecovery
+from infra.local.emulator.point_in_time_recovery import PointInTimeRecovery
+from infra.local.emulator.replication_metrics import TableOf
 from infra.local.emulator.settings import EmulatorSettings
 
 log = logging.getLogger("local.exports")

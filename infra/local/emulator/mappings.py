@@ -15,11 +15,11 @@ from collections.abc import Callable
 from functools import partial
 
 from infra.local.emulator.access import Access
-from infra.local.emulator.delivery import Delivery
-from infra.local.emulator.failures import OnFailure
+from infra.local.emulator.invocation import Delivery
+from infra.local.emulator.mapping_positions import MappingProgress
+from infra.local.emulator.on_failure import OnFailure
 from infra.local.emulator.patching import Json, Ministack, Response
 from infra.local.emulator.pollers import PollerPosition, ShardPoller
-from infra.local.emulator.progress import MappingProgress
 from infra.local.emulator.settings import EmulatorSettings
 from infra.local.emulator.shards import Shards
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from infra.local.emulator.changes import ChangeCapture
+from infra.local.emulator.change_capture import ChangeCapture
 from infra.local.emulator.item_images import Image
 from infra.local.emulator.patching import Json, Ministack, Response
 

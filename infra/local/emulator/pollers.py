@@ -16,10 +16,10 @@ from infra.local.emulator.batches import (
     is_too_large,
     lane_of,
 )
-from infra.local.emulator.delivery import Answer, Delivery, Invocation
-from infra.local.emulator.failures import GivenUp, OnFailure
+from infra.local.emulator.invocation import Answer, Delivery, Invocation
+from infra.local.emulator.mapping_positions import ShardProgress
+from infra.local.emulator.on_failure import GivenUp, OnFailure
 from infra.local.emulator.patching import Json
-from infra.local.emulator.progress import ShardProgress
 from infra.local.emulator.shards import Shards, sequence
 
 log = logging.getLogger("local.mappings")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 
-from infra.local.emulator.changes import PendingRecord
-from infra.local.emulator.metrics import ReplicationMetrics
+from infra.local.emulator.change_capture import PendingRecord
+from infra.local.emulator.replication_metrics import ReplicationMetrics
 from infra.local.emulator.shards import RecordTooLargeError, Shards, StreamGoneError
 
 log = logging.getLogger("local.changes")

@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
 from typing import Any
 
-from infra.local.emulator import iterators
+from infra.local.emulator import shard_iterators
 from infra.local.emulator.access import Access
 from infra.local.emulator.patching import Json, Ministack, Response
-from infra.local.emulator.records import RecordApi
+from infra.local.emulator.record_api import RecordApi
 from infra.local.emulator.shards import (
     DEFAULT_RECORD_KIB,
     Shards,
@@ -91,7 +91,7 @@ class Streams:
         @wraps(handler)
         def scoped(data: Json) -> Response:
             responses = self._ministack.responses
-            token = iterators.decoded(data.get("ShardIterator"))
+            token = shard_iterators.decoded(data.get("ShardIterator"))
             arn = data.get("StreamARN") or (token or {}).get("arn", "")
             parts = arn.split(":")
             if len(parts) != 6 or parts[4] == responses.get_account_id():

@@ -4,33 +4,33 @@ from __future__ import annotations
 
 from infra.local.emulator.access import Access
 from infra.local.emulator.access_denials import Refusals
-from infra.local.emulator.alarms import AlarmEvaluator
+from infra.local.emulator.alarm_evaluator import AlarmEvaluator
 from infra.local.emulator.call_log import Recording
-from infra.local.emulator.changes import ChangeCapture, StreamWriter
-from infra.local.emulator.chaos.batch_delivery import ChaosDelivery
-from infra.local.emulator.chaos.faults import Faults
+from infra.local.emulator.change_capture import ChangeCapture, StreamWriter
+from infra.local.emulator.change_history import ChangeHistory
+from infra.local.emulator.chaos.batch_faults import ChaosDelivery
+from infra.local.emulator.chaos.call_faults import Faults
+from infra.local.emulator.chaos.counts import ChaosTally
 from infra.local.emulator.chaos.rates import Chaos
-from infra.local.emulator.chaos.stream_writer import ChaosStreamWriter
-from infra.local.emulator.chaos.tally import ChaosTally
+from infra.local.emulator.chaos.record_faults import ChaosStreamWriter
 from infra.local.emulator.decimal_arithmetic import CanonicalNumbers
-from infra.local.emulator.delivery import Delivery, Invoker
-from infra.local.emulator.destinations import StreamingDestinations
-from infra.local.emulator.expiry import TtlSweeper
 from infra.local.emulator.exports import ExportJobs
-from infra.local.emulator.history import ChangeHistory
 from infra.local.emulator.imports import ImportJobs
+from infra.local.emulator.invocation import Delivery, Invoker
 from infra.local.emulator.logs import Logs
 from infra.local.emulator.mappings import Mappings
-from infra.local.emulator.metrics import ReplicationMetrics, start
 from infra.local.emulator.partiql import PartiQL
 from infra.local.emulator.patching import Ministack
-from infra.local.emulator.recovery import PointInTimeRecovery
+from infra.local.emulator.point_in_time_recovery import PointInTimeRecovery
+from infra.local.emulator.replication_metrics import ReplicationMetrics, start
 from infra.local.emulator.schedules import Schedules
 from infra.local.emulator.settings import EmulatorSettings
 from infra.local.emulator.shards import Shards
 from infra.local.emulator.stream_writer import DirectStreamWriter
+from infra.local.emulator.streaming_destinations import StreamingDestinations
 from infra.local.emulator.streams import Streams
-from infra.local.emulator.transactions import TransactionLimit
+from infra.local.emulator.transaction_limit import TransactionLimit
+from infra.local.emulator.ttl import TtlSweeper
 from infra.local.emulator.workers import Workers
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from infra.alarm_config import Thresholds, key_of
-from infra.local.emulator.alarms import ALARM, OK, rule_of
+from infra.local.emulator.alarm_evaluator import ALARM, OK, rule_of
 from infra.monitoring.alarm import DESCRIPTION_LIMIT
 from replicator import names
 from replicator.watchdog import detectors

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.local.cloud import SOURCE, TARGET, LocalCloud
-from infra.local.emulator import iterators
+from infra.local.emulator import shard_iterators
 from infra.local.emulator.access import named_resource
 from tests.support.infra.clouds import as_role, make_bucket, make_role, policy
 
@@ -25,7 +25,7 @@ STREAM = "arn:aws:kinesis:eu-west-1:1:stream/s"
         ({"ExportArn": f"{TABLE}/export/1"}, f"{TABLE}/export/1"),
         ({"ImportArn": f"{TABLE}/import/1"}, f"{TABLE}/import/1"),
         ({"TableCreationParameters": {"TableName": "t"}}, TABLE),
-        ({"ShardIterator": iterators.encoded(STREAM, "shardId-000000000000", "")}, STREAM),
+        ({"ShardIterator": shard_iterators.encoded(STREAM, "shardId-000000000000", "")}, STREAM),
         ({"ShardIterator": "not one of ours"}, None),
         ({"Limit": 1}, None),
     ],

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from infra.local.cloud import SOURCE, TARGET, LocalCloud, LocalCloudError
-from infra.local.emulator.changes import CapturedChange, PendingRecord
+from infra.local.emulator.change_capture import CapturedChange, PendingRecord
 from infra.local.emulator.chaos.rates import GOOD_DAY, ON, Chaos, parse
-from infra.local.emulator.chaos.stream_writer import ChaosStreamWriter, broken
-from infra.local.emulator.metrics import TableOf
+from infra.local.emulator.chaos.record_faults import ChaosStreamWriter, broken
+from infra.local.emulator.replication_metrics import TableOf
 from tests.support.infra.clouds import (
     STREAM_READS,
     capture,

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from infra.local.emulator.batches import event
-from infra.local.emulator.delivery import Answer, Invocation
-from infra.local.emulator.failures import GivenUp, invocation_record
+from infra.local.emulator.invocation import Answer, Invocation
+from infra.local.emulator.mapping_positions import ShardProgress
+from infra.local.emulator.on_failure import GivenUp, invocation_record
 from infra.local.emulator.pollers import PollerPosition, ShardPoller
-from infra.local.emulator.progress import ShardProgress
 from infra.local.emulator.shards import sequence
 
 SHARD = "shardId-000000000000"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from infra.local.emulator.mapping_positions import MappingProgress, ShardProgress
 from infra.local.emulator.patching import Ministack
-from infra.local.emulator.progress import MappingProgress, ShardProgress
 from infra.local.emulator.shards import (
     MAX_HASH_KEY,
     RecordTooLargeError,

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from infra.local.data.compare import ItemDifference, TableComparison
-from infra.local.results import summary
+from infra.local.results import report_view
 from infra.local.results.consumer_logs import Consumption, Lags
 from infra.local.results.report import DemoReport, IndexCheck, Leftovers, Phase, phases_of
 from infra.local.results.stream_records import Capture
@@ -149,7 +149,7 @@ def test_the_report_file_is_json(tmp_path: Path) -> None:
 @pytest.mark.parametrize("width", [60, 160])
 def test_the_summary_shows_the_figures_and_the_verdict_at_any_width(width: int) -> None:
     out = io.StringIO()
-    summary.show(report(comparison=DIFFERENT), Console(file=out, width=width))
+    report_view.show(report(comparison=DIFFERENT), Console(file=out, width=width))
     text = " ".join(out.getvalue().split())
 
     for figure in (

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from infra.local.emulator.chaos.rates import Chaos
-from infra.local.emulator.delivery import Answer, Delivery, Invocation
+from infra.local.emulator.invocation import Answer, Delivery, Invocation
 from infra.local.emulator.workers import kill_after
 
 log = logging.getLogger("local.chaos")

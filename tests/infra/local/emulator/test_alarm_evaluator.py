@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infra.local.emulator.alarms import ALARM, OK, UNKNOWN, Rule, rule_of
+from infra.local.emulator.alarm_evaluator import ALARM, OK, UNKNOWN, Rule, rule_of
 
 KEEPS = "keeps"
 # User guide, "How alarm state is evaluated when data is missing": three of three datapoints.

@@ -7,10 +7,10 @@ import gzip
 import hashlib
 import json
 
+from infra.local.emulator.change_history import ChangeHistory, as_of
 from infra.local.emulator.export_files import data_files, full_lines, incremental_lines, partitioned
-from infra.local.emulator.history import ChangeHistory, as_of
 from infra.local.emulator.item_images import Image
-from infra.local.emulator.metrics import TableOf
+from infra.local.emulator.replication_metrics import TableOf
 
 TABLE = TableOf("1", "eu-west-1", "t")
 NAMES = ("pk",)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from infra.local.emulator import iterators
+from infra.local.emulator import shard_iterators
 from infra.local.emulator.patching import Json, Ministack, Response
 from infra.local.emulator.shards import (
     RecordTooLargeError,
@@ -106,15 +106,15 @@ class RecordApi:
                 "InvalidArgumentException", f"Unknown ShardIteratorType: {kind}"
             )
         return self._ministack.ok(
-            {"ShardIterator": iterators.encoded(stream["StreamARN"], shard_id, position)}
+            {"ShardIterator": shard_iterators.encoded(stream["StreamARN"], shard_id, position)}
         )
 
     def get_records(self, data: Json) -> Response:
         """Answer GetRecords: up to 10,000 records and 10 MiB; no iterator after a shard's end."""
-        token = iterators.decoded(data.get("ShardIterator"))
+        token = shard_iterators.decoded(data.get("ShardIterator"))
         if token is None:
             return self._ministack.error("InvalidArgumentException", "Invalid ShardIterator")
-        if iterators.expired(token):
+        if shard_iterators.expired(token):
             return self._ministack.error("ExpiredIteratorException", "The iterator has expired")
         stream, refusal = self._found({"StreamARN": token["arn"]})
         if refusal:
@@ -130,7 +130,7 @@ class RecordApi:
         if shard.get("closed") and not rest:
             body["ChildShards"] = _children(stream, token["shard"])
         else:
-            body["NextShardIterator"] = iterators.encoded(
+            body["NextShardIterator"] = shard_iterators.encoded(
                 stream["StreamARN"], token["shard"], position
             )
         return self._ministack.ok(body)

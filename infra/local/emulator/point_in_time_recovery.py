@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from infra.local.emulator.history import ChangeHistory
-from infra.local.emulator.metrics import TableOf
+from infra.local.emulator.change_history import ChangeHistory
 from infra.local.emulator.patching import Json, Ministack, Response
+from infra.local.emulator.replication_metrics import TableOf
 from infra.local.emulator.settings import EmulatorSettings
 
 

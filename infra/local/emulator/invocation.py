@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from infra.local.emulator.batches import Record, Source, event
-from infra.local.emulator.metrics import put_metric
 from infra.local.emulator.patching import Json, Ministack
+from infra.local.emulator.replication_metrics import put_metric
 
 
 @dataclass(frozen=True)

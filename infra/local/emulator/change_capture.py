@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Protocol
 
-from infra.local.emulator.destinations import active_destinations
-from infra.local.emulator.history import ChangeHistory
+from infra.local.emulator.change_history import ChangeHistory
 from infra.local.emulator.item_images import Image, key_of, partition_key, same_image, twice_encoded
-from infra.local.emulator.metrics import ReplicationMetrics, TableOf
 from infra.local.emulator.patching import Json, Ministack, Response
+from infra.local.emulator.replication_metrics import ReplicationMetrics, TableOf
+from infra.local.emulator.streaming_destinations import active_destinations
 
 log = logging.getLogger("local.changes")
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import count
 from random import Random
 
-from infra.local.emulator.changes import PendingRecord, StreamWriter
+from infra.local.emulator.change_capture import PendingRecord, StreamWriter
 from infra.local.emulator.chaos.rates import Chaos
 
 log = logging.getLogger("local.chaos")

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from infra.local.emulator.item_images import Image, Value
-from infra.local.emulator.metrics import TableOf
+from infra.local.emulator.replication_metrics import TableOf
 
 KeyText = tuple[str, ...]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import time
 
-from infra.local.emulator.metrics import put_metric
 from infra.local.emulator.patching import Ministack
+from infra.local.emulator.replication_metrics import put_metric
 
 NAMESPACE = "LocalChaos"
 

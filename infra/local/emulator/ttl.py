@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
-from infra.local.emulator.changes import EXPIRY_IDENTITY, ChangeCapture
+from infra.local.emulator.change_capture import EXPIRY_IDENTITY, ChangeCapture
 from infra.local.emulator.item_images import Value
 from infra.local.emulator.patching import Json, Ministack
 from infra.local.emulator.settings import EmulatorSettings
