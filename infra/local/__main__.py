@@ -20,7 +20,7 @@ from infra.local.demo import DemoOptions
 from infra.local.demo import run as run_demo
 from infra.local.emulator.chaos.rates import parse as parse_chaos
 from infra.local.serve import run as run_serve
-from infra.local.setup import StageError, short
+from infra.local.setup import SetupError, short
 from infra.local.signals import InterruptionError, interruptible
 from infra.local.stall_detector import PermissionMissingError, refusals_in_log
 from infra.local.workload.writers import WritersError
@@ -38,7 +38,7 @@ EXPECTED = (
     LocalCloudError,
     PackageError,
     PermissionMissingError,
-    StageError,
+    SetupError,
     WritersError,
 )
 """Failures that explain themselves. Any other is a bug of the local cloud's, with its traceback."""

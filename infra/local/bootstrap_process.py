@@ -63,7 +63,7 @@ class BootstrapFailedError(Exception):
         )
 
 
-class OperatorProcess:
+class BootstrapProcess:
     """Runs commands of the bootstrap against one stack on the local cloud."""
 
     def __init__(self, cloud: LocalCloud, outputs: Path) -> None:

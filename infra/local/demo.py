@@ -18,17 +18,17 @@ from rich.console import Console
 from rich.text import Text
 
 from infra.local import setup
-from infra.local.bootstrap_process import BootstrapFailedError, OperatorProcess, typed
+from infra.local.bootstrap_process import BootstrapFailedError, BootstrapProcess, typed
 from infra.local.cloud import LocalCloud
 from infra.local.data import datafile
 from infra.local.data.datafile import DataFile, KeyOption
-from infra.local.data.item_source import Generated, Material, Sampled
+from infra.local.data.item_source import GeneratedItems, ItemSource, SampledItems
 from infra.local.data.items import Item
 from infra.local.emulator.chaos.rates import parse as parse_chaos
 from infra.local.results import report_view, stream_records, table_check
-from infra.local.results.consumer_logs import Consumption
+from infra.local.results.consumer_logs import ConsumerCounts
 from infra.local.results.report import DemoReport, Phase, phases_of
-from infra.local.stall_detector import Watch, refusals_in_log
+from infra.local.stall_detector import StallDetector, refusals_in_log
 from infra.local.workload.writers import Writers, WriterSettings
 
 PATIENCE = 600.0
@@ -60,10 +60,10 @@ class DemoOptions:
 
 
 @dataclass(frozen=True)
-class Data:
+class SeedData:
     """The items that the table is seeded with."""
 
-    material: Material
+    material: ItemSource
     items: int
     file: DataFile | None = None
 
@@ -85,17 +85,19 @@ class Data:
         return text
 
 
-def choose_data(options: DemoOptions) -> Data:
+def choose_data(options: DemoOptions) -> SeedData:
     """Return generated items, or the user's file after it has been checked from end to end.
 
     Raises:
         DataFileError: the first line that is no good.
     """
     if options.data is None:
-        return Data(Generated(options.seed, int(time.time()), options.items), options.items)
+        return SeedData(
+            GeneratedItems(options.seed, int(time.time()), options.items), options.items
+        )
     key = KeyOption.parse(options.key) if options.key else None
     file = datafile.check(options.data.resolve(), key)
-    return Data(Sampled.load(file.path, file.keys), file.items, file)
+    return SeedData(SampledItems.load(file.path, file.keys), file.items, file)
 
 
 def run(options: DemoOptions, console: Console) -> bool:
@@ -125,7 +127,12 @@ class Demo:
     """One run. Whatever it starts goes on the stack, to be stopped in reverse order."""
 
     def __init__(
-        self, options: DemoOptions, data: Data, directory: Path, stack: ExitStack, console: Console
+        self,
+        options: DemoOptions,
+        data: SeedData,
+        directory: Path,
+        stack: ExitStack,
+        console: Console,
     ) -> None:
         self._options = options
         self._data = data
@@ -151,8 +158,8 @@ class Demo:
         lane = setup.deploy_stack(cloud, self._shape.name, archive, outputs_file)["tables"][0]
         took = f"in {time.time() - started:.1f} s"
         self._say("Deployed", f"the Pulumi program, {took}; outputs in {setup.short(outputs_file)}")
-        watch = Watch(cloud, lane, writers.check)
-        operator = OperatorProcess(cloud, outputs_file)
+        watch = StallDetector(cloud, lane, writers.check)
+        operator = BootstrapProcess(cloud, outputs_file)
         self._bootstrap(operator, watch)
         history = operator.history()
         self._write_on(writers, watch, _buffered_since(history))
@@ -188,7 +195,7 @@ class Demo:
         self._say("Writers", f"about {self._options.rate:g} writes a second from now on")
         return writers
 
-    def _bootstrap(self, operator: OperatorProcess, watch: Watch) -> None:
+    def _bootstrap(self, operator: BootstrapProcess, watch: StallDetector) -> None:
         self._say("Bootstrap", f"python {shlex.join(operator.command('run'))}")
         try:
             operator.run(watch, self._options.patience)
@@ -196,14 +203,14 @@ class Demo:
             complaints = watch.consumption().complaints
             raise error.with_complaint(complaints[-1]) if complaints else error from None
 
-    def _verify(self, operator: OperatorProcess, watch: Watch) -> Mapping[str, Any]:
+    def _verify(self, operator: BootstrapProcess, watch: StallDetector) -> Mapping[str, Any]:
         """Run the operator's own verification. The comparison that follows checks its result."""
         report, spool = self._directory / "verify.jsonl", self._directory / "verify"
         command = operator.command("verify", "--spool", typed(spool), "--report", typed(report))
         self._say("Verifying", f"python {shlex.join(command)}")
         return operator.verify(command, watch, self._options.patience)
 
-    def _write_on(self, writers: Writers, watch: Watch, since: float) -> None:
+    def _write_on(self, writers: Writers, watch: StallDetector, since: float) -> None:
         """Keep writing for the steady stretch, and until enough changes have been buffered."""
         seconds = self._options.steady
         self._say("Replicating", f"writing on for {seconds:g} s to measure the lag")
@@ -228,14 +235,14 @@ class Demo:
         self,
         cloud: LocalCloud,
         lane: Mapping[str, Any],
-        watch: Watch,
+        watch: StallDetector,
         writers: Writers,
         phases: Sequence[Phase],
         verified: Mapping[str, Any],
         began: float,
     ) -> DemoReport:
         self._say("Comparing", "both tables, read from the local cloud with root credentials")
-        jury = table_check.Judge(
+        jury = table_check.TableChecker(
             table_check.CheckedTable(cloud.client("dynamodb", cloud.source), self._shape.name),
             table_check.CheckedTable(cloud.client("dynamodb", cloud.target), lane["targetTable"]),
             self._shape,
@@ -269,7 +276,7 @@ def _buffered_since(history: Sequence[tuple[str, float]]) -> float:
     return next((at for state, at in history if state == "EXPORTING"), history[-1][1])
 
 
-def _consumption(watch: Watch, changes: int) -> Consumption:
+def _consumption(watch: StallDetector, changes: int) -> ConsumerCounts:
     """Read the function's log until it accounts for so many changes, or time is up."""
     deadline = time.monotonic() + LOG_SECONDS
     while True:

@@ -7,10 +7,12 @@ from typing import Any
 
 from infra import package
 from infra.local.program import run
-from infra.local.provider import Cloud, LocalProvider
+from infra.local.provider import CloudClients, LocalProvider
 
 
-def deploy(cloud: Cloud, config: Mapping[str, Any], *, stack: str = "local") -> dict[str, Any]:
+def deploy(
+    cloud: CloudClients, config: Mapping[str, Any], *, stack: str = "local"
+) -> dict[str, Any]:
     """Apply the program to `cloud` and return the stack's outputs, within seconds.
 
     `config` is what a stack file would say. The source tables have to exist. Without

@@ -16,7 +16,7 @@ from infra.local.request_limits import enforce_limits
 SECRET_SIGNATURE = "4dabf18193072939515e22adb298388d"
 
 
-class Cloud(Protocol):
+class CloudClients(Protocol):
     """The part of the local cloud that this provider uses."""
 
     def client(self, service: str, account: LocalAccount, region: str | None = None) -> Any:
@@ -30,7 +30,7 @@ class LocalProvider(pulumi.runtime.Mocks):
     """
 
     def __init__(
-        self, cloud: Cloud, stack: str, bindings: Mapping[str, Binding] = BINDINGS
+        self, cloud: CloudClients, stack: str, bindings: Mapping[str, Binding] = BINDINGS
     ) -> None:
         self._cloud, self._stack, self._bindings = cloud, stack, bindings
         self._sides: dict[str, LocalAccount] = {}

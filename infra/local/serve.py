@@ -18,10 +18,10 @@ from rich.table import Table
 from rich.text import Text
 
 from infra.local import setup
-from infra.local.bootstrap_process import OperatorProcess
+from infra.local.bootstrap_process import BootstrapProcess
 from infra.local.cloud import SECRET, LocalCloud
 from infra.local.data.items import Item, KeyAttribute, KeySchema, TableShape
-from infra.local.stall_detector import Watch
+from infra.local.stall_detector import StallDetector
 
 PATIENCE = 600.0
 CHECK_SECONDS = 1.0
@@ -53,7 +53,7 @@ def run(directory: Path, console: Console) -> bool:
         setup.seed(dynamodb, ORDERS.name, examples(), ORDERS.keys)
         outputs_file = place / "outputs.json"
         lane = setup.deploy_stack(cloud, ORDERS.name, archive, outputs_file)["tables"][0]
-        OperatorProcess(cloud, outputs_file).run(Watch(cloud, lane), PATIENCE)
+        BootstrapProcess(cloud, outputs_file).run(StallDetector(cloud, lane), PATIENCE)
         environment = write_environment(cloud, place / "env.sh")
         _tell(cloud, lane, outputs_file, environment, console)
         while True:
@@ -89,7 +89,7 @@ def write_environment(cloud: LocalCloud, path: Path) -> Path:
 
 
 @dataclass(frozen=True)
-class Call:
+class ExampleCall:
     """A DynamoDB call to try out, for a shell with the AWS CLI, or for one without."""
 
     side: str
@@ -120,19 +120,22 @@ def _in_double_quotes(text: str) -> str:
     return f'"{text}"'
 
 
-def calls(lane: Mapping[str, Any]) -> list[tuple[str, Sequence[Call]]]:
+def calls(lane: Mapping[str, Any]) -> list[tuple[str, Sequence[ExampleCall]]]:
     """Return calls to try out, with their purpose."""
     item = {**EXAMPLE_KEY, "status": {"S": "placed"}, "total": {"N": "9.99"}}
     source, target = ({"TableName": lane[f"{side}Table"]} for side in ("source", "target"))
     key = {"Key": EXAMPLE_KEY}
     count = {"Select": "COUNT"}
     return [
-        ("write into the source", [Call("source", "put_item", {**source, "Item": item})]),
-        ("see it in the target", [Call("target", "get_item", {**target, **key})]),
-        ("delete it from the source", [Call("source", "delete_item", {**source, **key})]),
+        ("write into the source", [ExampleCall("source", "put_item", {**source, "Item": item})]),
+        ("see it in the target", [ExampleCall("target", "get_item", {**target, **key})]),
+        ("delete it from the source", [ExampleCall("source", "delete_item", {**source, **key})]),
         (
             "count both tables",
-            [Call("source", "scan", {**source, **count}), Call("target", "scan", target | count)],
+            [
+                ExampleCall("source", "scan", {**source, **count}),
+                ExampleCall("target", "scan", target | count),
+            ],
         ),
     ]
 

@@ -22,7 +22,7 @@ BATCH = 25
 SEEDERS = 3
 
 
-class StageError(Exception):
+class SetupError(Exception):
     """The setup failed; has a line that begins `Try: `."""
 
 
@@ -38,7 +38,7 @@ def directory_of_one(directory: Path) -> Iterator[Path]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StageError(
+            raise SetupError(
                 f"{directory} is in use by another local cloud.\n"
                 "Try: stop that one, or choose another place with --directory"
             ) from None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.local.cloud import LocalCloud
-from infra.local.results.consumer_logs import Consumption, Refusal, read, refusals_in
+from infra.local.results.consumer_logs import ConsumerCounts, Refusal, read, refusals_in
 
 EVERY_SECONDS = 2.0
 
@@ -24,7 +24,7 @@ class PermissionMissingError(Exception):
         )
 
 
-class Watch:
+class StallDetector:
     """A check to call a few times a second; raises the error that should end the run."""
 
     def __init__(
@@ -54,7 +54,7 @@ class Watch:
         if refusals:
             raise PermissionMissingError(refusals)
 
-    def consumption(self) -> Consumption:
+    def consumption(self) -> ConsumerCounts:
         """Read the function's whole log again."""
         return read(self._logs, self._lane["logGroup"])
 

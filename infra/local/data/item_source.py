@@ -21,7 +21,7 @@ from infra.local.data.items import (
 )
 
 
-class Material(Protocol):
+class ItemSource(Protocol):
     """A seeded table whose items can be computed again, and new items like them."""
 
     @property
@@ -54,7 +54,7 @@ class Material(Protocol):
         """Return the arguments of `from_json` in another process."""
 
 
-class Generated(GeneratedOrders):
+class GeneratedItems(GeneratedOrders):
     """The generated table as an item source."""
 
     @property
@@ -82,7 +82,7 @@ def shape_of(keys: KeySchema) -> TableShape:
 
 
 @dataclass(frozen=True)
-class Sampled:
+class SampledItems:
     """The user's data as an item source: adds `demo.…` attributes, copies items to new keys."""
 
     path: Path
@@ -90,7 +90,7 @@ class Sampled:
     items: tuple[Item, ...]
 
     @classmethod
-    def load(cls, path: Path, keys: KeySchema) -> Sampled:
+    def load(cls, path: Path, keys: KeySchema) -> SampledItems:
         """Read a file that has been checked. The last line of a key wins."""
         known: dict[bytes, Item] = {}
         for item in datafile.read(path):
@@ -145,12 +145,12 @@ class Sampled:
         }
 
 
-def from_json(text: dict[str, Any]) -> Material:
+def from_json(text: dict[str, Any]) -> ItemSource:
     """Return the item source that another process described with `as_json`."""
     if "path" not in text:
-        return Generated(**text)
+        return GeneratedItems(**text)
     attributes = [KeyAttribute(name, kind) for name, kind in text["keys"]]
-    return Sampled.load(Path(text["path"]), KeySchema(*attributes))
+    return SampledItems.load(Path(text["path"]), KeySchema(*attributes))
 
 
 def _new_key(attribute: KeyAttribute, n: int) -> Value:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.local.emulator import shard_iterators
-from infra.local.emulator.call_log import BEHIND, Recording
+from infra.local.emulator.call_log import BEHIND, CallLog
 from infra.local.emulator.patching import Json, Ministack
 
 STREAM_READS = (
@@ -37,10 +37,10 @@ class ResourcePolicy:
     required: bool = False
 
 
-class Access:
+class PermissionChecks:
     """Permission checks with ministack's evaluator; everything is allowed when AUTH is off."""
 
-    def __init__(self, ministack: Ministack, recording: Recording) -> None:
+    def __init__(self, ministack: Ministack, recording: CallLog) -> None:
         self._ministack = ministack
         self._recording = recording
         self._iam = ministack.iam_evaluator

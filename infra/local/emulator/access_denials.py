@@ -18,7 +18,7 @@ log = logging.getLogger("local.refusals")
 _refused_on: contextvars.ContextVar[str] = contextvars.ContextVar("local_refused_on", default="*")
 
 
-class Refusals:
+class AccessDenials:
     """Replaces ministack's access-denied message."""
 
     def __init__(self, ministack: Ministack) -> None:

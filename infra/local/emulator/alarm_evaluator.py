@@ -33,7 +33,7 @@ _COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
 
 
 @dataclass(frozen=True)
-class Rule:
+class AlarmRule:
     """The rule of an alarm's state: at least `datapoints` of `periods` datapoints breach it."""
 
     comparison: str
@@ -75,7 +75,7 @@ class Rule:
         return ALARM if len(shown) - oldest >= self.datapoints else OK
 
 
-def rule_of(alarm: Mapping[str, Any]) -> Rule:
+def rule_of(alarm: Mapping[str, Any]) -> AlarmRule:
     """Return the rule of an alarm in the API's terms (PutMetricAlarm)."""
     periods = int(alarm["EvaluationPeriods"])
     missing = str(alarm.get("TreatMissingData") or "missing")
@@ -83,7 +83,7 @@ def rule_of(alarm: Mapping[str, Any]) -> Rule:
         # "Alarms that evaluate metrics in the AWS/DynamoDB namespace always ignore missing data
         # even if you choose a different option" (API reference, PutMetricAlarm).
         missing = "ignore"
-    return Rule(
+    return AlarmRule(
         comparison=str(alarm["ComparisonOperator"]),
         threshold=float(alarm["Threshold"]),
         periods=periods,

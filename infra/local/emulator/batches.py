@@ -20,7 +20,7 @@ Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Source:
+class BatchSource:
     """The origin of an event's records, as the event names it."""
 
     stream_arn: str
@@ -29,7 +29,7 @@ class Source:
     role_arn: str
 
 
-def event_record(source: Source, record: Record) -> Json:
+def event_record(source: BatchSource, record: Record) -> Json:
     """Return one record of a Kinesis event."""
     return {
         "kinesis": {
@@ -49,18 +49,18 @@ def event_record(source: Source, record: Record) -> Json:
     }
 
 
-def event(source: Source, records: Iterable[Record]) -> Json:
+def event(source: BatchSource, records: Iterable[Record]) -> Json:
     """Return the event of these records."""
     return {"Records": [event_record(source, record) for record in records]}
 
 
-def payload_size(source: Source, record: Record) -> int:
+def payload_size(source: BatchSource, record: Record) -> int:
     """Return the bytes that a record takes of an event's payload."""
     bare = event_record(source, {**record, "Data": ""})
     return len(json.dumps(bare, separators=(",", ":"))) + len(record["Data"]) + 1
 
 
-def fitting(source: Source, records: Sequence[Record], size: int) -> list[Record]:
+def fitting(source: BatchSource, records: Sequence[Record], size: int) -> list[Record]:
     """Return the longest prefix of the records that fits a batch: `size` records and 6 MB.
 
     A first record that is too large on its own is returned alone.
@@ -75,7 +75,7 @@ def fitting(source: Source, records: Sequence[Record], size: int) -> list[Record
     return batch or list(records[:1])
 
 
-def is_too_large(source: Source, batch: Sequence[Record]) -> bool:
+def is_too_large(source: BatchSource, batch: Sequence[Record]) -> bool:
     """Return whether the batch is one record that no invocation can take."""
     return len(batch) == 1 and payload_size(source, batch[0]) > PAYLOAD_BYTES - 14
 

@@ -18,7 +18,7 @@ DIRECT, BEHIND = "direct", "behind"
 """A call itself, and what AWS does with its caller's permissions behind one."""
 
 
-class Recording:
+class CallLog:
     """Appends to a file; does nothing without one."""
 
     def __init__(self, ministack: Ministack, file: Path | None) -> None:

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from infra.local.emulator.access import EXPORT_WRITES, Access
+from infra.local.emulator.access import EXPORT_WRITES, PermissionChecks
 from infra.local.emulator.change_capture import ChangeCapture
 from infra.local.emulator.change_history import ChangeHistory, as_of
 from infra.local.emulator.export_files import (
@@ -56,7 +56,7 @@ class ExportJobs:
         capture: ChangeCapture,
         history: ChangeHistory,
         recovery: PointInTimeRecovery,
-        access: Access,
+        access: PermissionChecks,
         settings: EmulatorSettings,
     ) -> None:
         self._skew = settings.scaled(60) * settings.chaos.export_skew

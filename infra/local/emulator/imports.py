@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from infra.local.emulator.access import IMPORT_READS, Access
+from infra.local.emulator.access import IMPORT_READS, PermissionChecks
 from infra.local.emulator.patching import Json, Ministack, Response
 from infra.local.emulator.settings import EmulatorSettings
 
@@ -47,7 +47,9 @@ _importing: contextvars.ContextVar[bool] = contextvars.ContextVar("local_importi
 class ImportJobs:
     """Corrects the start and the end of an import; ministack does the rest."""
 
-    def __init__(self, ministack: Ministack, access: Access, settings: EmulatorSettings) -> None:
+    def __init__(
+        self, ministack: Ministack, access: PermissionChecks, settings: EmulatorSettings
+    ) -> None:
         self._ministack = ministack
         self._access = access
         self._settings = settings

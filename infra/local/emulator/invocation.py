@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from infra.local.emulator.batches import Record, Source, event
+from infra.local.emulator.batches import BatchSource, Record, event
 from infra.local.emulator.patching import Json, Ministack
 from infra.local.emulator.replication_metrics import put_metric
 
@@ -18,12 +18,12 @@ class Invocation:
 
     function: Json
     mapping: Json
-    source: Source
+    source: BatchSource
     batch: Sequence[Record]
 
 
 @dataclass(frozen=True)
-class Answer:
+class FunctionAnswer:
     """The result of an invocation: `failed` without an answer, `throttled` if it never began."""
 
     body: Any = None
@@ -34,30 +34,30 @@ class Answer:
 class Delivery(Protocol):
     """Delivers a batch to its function and returns the answer that Lambda acts on."""
 
-    def deliver(self, invocation: Invocation) -> Answer: ...
+    def deliver(self, invocation: Invocation) -> FunctionAnswer: ...
 
 
-class Invoker:
+class DirectDelivery:
     """Delivers each batch once, and reports Lambda's metrics."""
 
     def __init__(self, ministack: Ministack) -> None:
         self._ministack = ministack
 
-    def deliver(self, invocation: Invocation) -> Answer:
+    def deliver(self, invocation: Invocation) -> FunctionAnswer:
         """Invoke the function and wait for its answer."""
         service = self._ministack.lambda_svc
         begin = time.time()
         payload = event(invocation.source, invocation.batch)
         payload["Records"] = service._apply_filter_criteria(payload["Records"], invocation.mapping)
         if not payload["Records"]:
-            return Answer()
+            return FunctionAnswer()
         result = service._execute_function(invocation.function, payload)
         body = result.get("body")
-        answer = Answer(body, bool(result.get("error")), bool(result.get("throttle")))
+        answer = FunctionAnswer(body, bool(result.get("error")), bool(result.get("throttle")))
         self._report(invocation, answer, begin)
         return answer
 
-    def _report(self, invocation: Invocation, answer: Answer, begin: float) -> None:
+    def _report(self, invocation: Invocation, answer: FunctionAnswer, begin: float) -> None:
         name = invocation.function["config"]["FunctionName"]
         last = float(invocation.batch[-1]["ApproximateArrivalTimestamp"])
         values = [

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from infra.local.emulator.access import Access
+from infra.local.emulator.access import PermissionChecks
 from infra.local.emulator.patching import Json, Ministack, Response
 
 log = logging.getLogger("local.logs")
@@ -25,10 +25,10 @@ PAGE_EVENTS = 10_000
 PAGE_BYTES = 1_000_000
 
 
-class Logs:
+class FunctionLogs:
     """Replaces how ministack writes and filters a function's log."""
 
-    def __init__(self, ministack: Ministack, access: Access) -> None:
+    def __init__(self, ministack: Ministack, access: PermissionChecks) -> None:
         self._ministack = ministack
         self._access = access
         self._streams: dict[tuple[str, int], str] = {}

@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from infra.local.emulator.access import Access
+from infra.local.emulator.access import PermissionChecks
 from infra.local.emulator.invocation import Delivery
 from infra.local.emulator.mapping_positions import MappingProgress
-from infra.local.emulator.on_failure import OnFailure
+from infra.local.emulator.on_failure import OnFailureDestinations
 from infra.local.emulator.patching import Json, Ministack, Response
 from infra.local.emulator.pollers import PollerPosition, ShardPoller
 from infra.local.emulator.settings import EmulatorSettings
@@ -39,14 +39,14 @@ DEFAULTS: Json = {
 }
 
 
-class Mappings:
+class EventSourceMappings:
     """Replaces ministack's mapping calls and its poller for Kinesis."""
 
     def __init__(
         self,
         ministack: Ministack,
         shards: Shards,
-        access: Access,
+        access: PermissionChecks,
         delivery: Delivery,
         settings: EmulatorSettings,
     ) -> None:
@@ -54,7 +54,7 @@ class Mappings:
         self._shards = shards
         self._access = access
         self._delivery = delivery
-        self._on_failure = OnFailure(ministack, access)
+        self._on_failure = OnFailureDestinations(ministack, access)
         self._transition = settings.mapping_seconds
         self._progress: dict[str, MappingProgress] = {}
         self._running: set[tuple[str, str, int]] = set()

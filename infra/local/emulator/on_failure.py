@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from infra.local.emulator.access import Access
-from infra.local.emulator.batches import Record, Source, event
+from infra.local.emulator.access import PermissionChecks
+from infra.local.emulator.batches import BatchSource, Record, event
 from infra.local.emulator.patching import Json, Ministack
 
 log = logging.getLogger("local.mappings")
@@ -24,25 +24,25 @@ S3_WRITES = ("s3:PutObject", "s3:ListBucket")
 
 
 @dataclass(frozen=True)
-class GivenUp:
+class FailedBatch:
     """A batch that will not be retried, and why."""
 
     mapping: Json
-    source: Source
+    source: BatchSource
     batch: Sequence[Record]
     condition: str
     attempts: int
     function_error: bool
 
 
-class OnFailure:
+class OnFailureDestinations:
     """Delivers given-up batches to S3 (the whole event) or SQS (metadata only)."""
 
-    def __init__(self, ministack: Ministack, access: Access) -> None:
+    def __init__(self, ministack: Ministack, access: PermissionChecks) -> None:
         self._ministack = ministack
         self._access = access
 
-    def deliver(self, given_up: GivenUp, function: Json) -> None:
+    def deliver(self, given_up: FailedBatch, function: Json) -> None:
         """Deliver, or log the loss: a mapping without destination discards, as on AWS."""
         mapping = given_up.mapping
         destination = (mapping.get("DestinationConfig") or {}).get("OnFailure") or {}
@@ -61,7 +61,7 @@ class OnFailure:
         elif ":sqs:" in arn:
             self._to_queue(arn, invocation_record(given_up))
 
-    def _to_bucket(self, bucket: str, given_up: GivenUp, function: Json) -> None:
+    def _to_bucket(self, bucket: str, given_up: FailedBatch, function: Json) -> None:
         runtime = self._ministack.lambda_runtime
         account = function["FunctionArn"].split(":")[4]
         key = runtime.execution_credentials(function)["AWS_ACCESS_KEY_ID"]
@@ -107,7 +107,7 @@ class OnFailure:
         )
 
 
-def invocation_record(given_up: GivenUp) -> Json:
+def invocation_record(given_up: FailedBatch) -> Json:
     """Return the invocation record that a destination receives for a batch."""
     batch, source = given_up.batch, given_up.source
     return {

@@ -11,7 +11,7 @@ from infra.local.emulator.patching import Json, Ministack, Response
 STATEMENTS = ("_execute_statement", "_batch_execute_statement", "_execute_transaction")
 
 
-class PartiQL:
+class PartiQLWrites:
     """Emits a statement's changes once it has succeeded; a transaction may roll back."""
 
     def __init__(self, ministack: Ministack, capture: ChangeCapture) -> None:

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from infra.local.emulator.batches import (
+    BatchSource,
     Record,
-    Source,
     failed_from,
     fitting,
     is_too_large,
     lane_of,
 )
-from infra.local.emulator.invocation import Answer, Delivery, Invocation
+from infra.local.emulator.invocation import Delivery, FunctionAnswer, Invocation
 from infra.local.emulator.mapping_positions import ShardProgress
-from infra.local.emulator.on_failure import GivenUp, OnFailure
+from infra.local.emulator.on_failure import FailedBatch, OnFailureDestinations
 from infra.local.emulator.patching import Json
 from infra.local.emulator.shards import Shards, sequence
 
@@ -52,7 +52,7 @@ class ShardPoller:
         progress: ShardProgress,
         shards: Shards,
         delivery: Delivery,
-        on_failure: OnFailure,
+        on_failure: OnFailureDestinations,
     ) -> None:
         self._reading = reading
         self._mapping = reading.mapping
@@ -91,14 +91,14 @@ class ShardPoller:
         factor = int(self._mapping.get("ParallelizationFactor") or 1)
         return self._reading.is_enabled() and factor == self._reading.factor
 
-    def _source(self, function: Json) -> Source:
+    def _source(self, function: Json) -> BatchSource:
         arn = self._reading.stream["StreamARN"]
         role = function["config"].get("Role", "")
-        return Source(arn, self._reading.shard_id, arn.split(":")[3], role)
+        return BatchSource(arn, self._reading.shard_id, arn.split(":")[3], role)
 
     # -- reading ---------------------------------------------------------------------------------
 
-    def _next_batch(self, source: Source) -> list[Record]:
+    def _next_batch(self, source: BatchSource) -> list[Record]:
         """Return a batch as soon as there are records, or when the batching window has passed."""
         size = int(self._mapping.get("BatchSize") or 100)
         batch = fitting(source, self._mine(size), size)
@@ -125,7 +125,7 @@ class ShardPoller:
 
     # -- delivering ------------------------------------------------------------------------------
 
-    def _process(self, function: Json, source: Source, batch: Sequence[Record]) -> None:
+    def _process(self, function: Json, source: BatchSource, batch: Sequence[Record]) -> None:
         """Process the batch in order; a disabled mapping leaves the rest in the stream."""
         pending, attempts, backoffs = [list(batch)], 0, 0
         while pending:
@@ -134,7 +134,7 @@ class ShardPoller:
             if give_up:
                 # Only what is too old itself: the batch goes on with the first that is not.
                 old = self._too_old(current) or len(current)
-                given = GivenUp(
+                given = FailedBatch(
                     self._mapping, source, current[:old], give_up, attempts, attempts > 0
                 )
                 self._on_failure.deliver(given, function["config"])
@@ -173,13 +173,13 @@ class ShardPoller:
     def _bisects(self) -> bool:
         return bool(self._mapping.get("BisectBatchOnFunctionError"))
 
-    def _note_failure(self, function: Json, answer: Answer, records: int) -> None:
+    def _note_failure(self, function: Json, answer: FunctionAnswer, records: int) -> None:
         """Log what failed, without the error's message, which may hold an item."""
         kind = answer.body.get("errorType") if isinstance(answer.body, dict) else None
         name, shard = function["config"]["FunctionName"], self._reading.shard_id
         log.warning("%s failed on %d records of %s: %s", name, records, shard, kind or "unknown")
 
-    def _failed_from(self, answer: Answer, batch: Sequence[Record]) -> int | None:
+    def _failed_from(self, answer: FunctionAnswer, batch: Sequence[Record]) -> int | None:
         if answer.failed:
             return 0
         if "ReportBatchItemFailures" in (self._mapping.get("FunctionResponseTypes") or ()):
@@ -187,7 +187,7 @@ class ShardPoller:
         return None
 
     def _reason_to_give_up(
-        self, source: Source, batch: Sequence[Record], attempts: int
+        self, source: BatchSource, batch: Sequence[Record], attempts: int
     ) -> str | None:
         if is_too_large(source, batch):
             return "PayloadSizeExceeded"

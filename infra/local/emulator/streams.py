@@ -11,7 +11,7 @@ from functools import wraps
 from typing import Any
 
 from infra.local.emulator import shard_iterators
-from infra.local.emulator.access import Access
+from infra.local.emulator.access import PermissionChecks
 from infra.local.emulator.patching import Json, Ministack, Response
 from infra.local.emulator.record_api import RecordApi
 from infra.local.emulator.shards import (
@@ -30,7 +30,7 @@ Handler = Callable[[Json], Response]
 class Streams:
     """Replaces ministack's Kinesis handlers that are wrong or missing."""
 
-    def __init__(self, ministack: Ministack, shards: Shards, access: Access) -> None:
+    def __init__(self, ministack: Ministack, shards: Shards, access: PermissionChecks) -> None:
         self._ministack = ministack
         self._shards = shards
         self._access = access

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from infra.local.emulator.access import Access
-from infra.local.emulator.access_denials import Refusals
+from infra.local.emulator.access import PermissionChecks
+from infra.local.emulator.access_denials import AccessDenials
 from infra.local.emulator.alarm_evaluator import AlarmEvaluator
-from infra.local.emulator.call_log import Recording
+from infra.local.emulator.call_log import CallLog
 from infra.local.emulator.change_capture import ChangeCapture, StreamWriter
 from infra.local.emulator.change_history import ChangeHistory
 from infra.local.emulator.chaos.batch_faults import ChaosDelivery
-from infra.local.emulator.chaos.call_faults import Faults
-from infra.local.emulator.chaos.counts import ChaosTally
+from infra.local.emulator.chaos.call_faults import CallFaults
+from infra.local.emulator.chaos.counts import ChaosCounts
 from infra.local.emulator.chaos.rates import Chaos
 from infra.local.emulator.chaos.record_faults import ChaosStreamWriter
 from infra.local.emulator.decimal_arithmetic import CanonicalNumbers
 from infra.local.emulator.exports import ExportJobs
 from infra.local.emulator.imports import ImportJobs
-from infra.local.emulator.invocation import Delivery, Invoker
-from infra.local.emulator.logs import Logs
-from infra.local.emulator.mappings import Mappings
-from infra.local.emulator.partiql import PartiQL
+from infra.local.emulator.invocation import Delivery, DirectDelivery
+from infra.local.emulator.logs import FunctionLogs
+from infra.local.emulator.mappings import EventSourceMappings
+from infra.local.emulator.partiql import PartiQLWrites
 from infra.local.emulator.patching import Ministack
 from infra.local.emulator.point_in_time_recovery import PointInTimeRecovery
 from infra.local.emulator.replication_metrics import ReplicationMetrics, start
@@ -31,44 +31,44 @@ from infra.local.emulator.streaming_destinations import StreamingDestinations
 from infra.local.emulator.streams import Streams
 from infra.local.emulator.transaction_limit import TransactionLimit
 from infra.local.emulator.ttl import TtlSweeper
-from infra.local.emulator.workers import Workers
+from infra.local.emulator.workers import FunctionWorkers
 
 
 def assemble(ministack: Ministack, settings: EmulatorSettings) -> None:
     """Install every correction and start the background threads."""
     history = ChangeHistory()
-    recording = Recording(ministack, settings.recording)
-    access = Access(ministack, recording)
+    recording = CallLog(ministack, settings.recording)
+    access = PermissionChecks(ministack, recording)
     shards = Shards(ministack)
     metrics = ReplicationMetrics(ministack, settings)
-    tally = ChaosTally(ministack)
+    tally = ChaosCounts(ministack)
     outlet = _outlet(settings.chaos, DirectStreamWriter(shards, metrics), tally)
-    delivery = _delivery(settings.chaos, Invoker(ministack), tally)
+    delivery = _delivery(settings.chaos, DirectDelivery(ministack), tally)
     capture = ChangeCapture(ministack, history, outlet, metrics)
     recovery = PointInTimeRecovery(ministack, history, settings)
     exports = ExportJobs(ministack, capture, history, recovery, access, settings)
-    mappings = Mappings(ministack, shards, access, delivery, settings)
+    mappings = EventSourceMappings(ministack, shards, access, delivery, settings)
 
     access.install()
-    Refusals(ministack).install()
+    AccessDenials(ministack).install()
     recording.install()
     Streams(ministack, shards, access).install()
     StreamingDestinations(ministack, settings).install()
     TransactionLimit(ministack).install()
     capture.install()
-    PartiQL(ministack, capture).install()
+    PartiQLWrites(ministack, capture).install()
     recovery.install()
     exports.install()
     ImportJobs(ministack, access, settings).install()
     CanonicalNumbers(ministack).install()
-    Workers(ministack).install()
-    Logs(ministack, access).install()
+    FunctionWorkers(ministack).install()
+    FunctionLogs(ministack, access).install()
     mappings.install()
     alarms = AlarmEvaluator(ministack, settings)
     alarms.install()
     Schedules(ministack, settings).install()
     if settings.chaos.throttle or settings.chaos.lost:
-        Faults(ministack, access, settings.chaos, tally.count).install()
+        CallFaults(ministack, access, settings.chaos, tally.count).install()
 
     start(metrics.run, "local-metrics")
     start(TtlSweeper(ministack, capture, settings).run, "local-expiry")
@@ -76,7 +76,7 @@ def assemble(ministack: Ministack, settings: EmulatorSettings) -> None:
     start(alarms.run, "local-alarms")
 
 
-def _outlet(chaos: Chaos, direct: DirectStreamWriter, tally: ChaosTally) -> StreamWriter:
+def _outlet(chaos: Chaos, direct: DirectStreamWriter, tally: ChaosCounts) -> StreamWriter:
     if not (chaos.duplicate or chaos.delay or chaos.scatter or chaos.poison):
         return direct
     chaotic = ChaosStreamWriter(chaos, direct, direct.again, direct.held, tally.count)
@@ -84,7 +84,7 @@ def _outlet(chaos: Chaos, direct: DirectStreamWriter, tally: ChaosTally) -> Stre
     return chaotic
 
 
-def _delivery(chaos: Chaos, direct: Invoker, tally: ChaosTally) -> Delivery:
+def _delivery(chaos: Chaos, direct: DirectDelivery, tally: ChaosCounts) -> Delivery:
     if not (chaos.overlap or chaos.redeliver or chaos.kill):
         return direct
     return ChaosDelivery(chaos, direct, tally.count)

@@ -116,7 +116,7 @@ def runtime_directory(parent: Path) -> Path:
     return directory
 
 
-class Workers:
+class FunctionWorkers:
     """Corrects ministack's Lambda worker, and bounds the number of processes."""
 
     def __init__(self, ministack: Ministack) -> None:
@@ -198,7 +198,7 @@ def _counts(worker: Any) -> bool:
     return bool(worker._lock.locked()) or _is_alive(worker)
 
 
-def _method(workers: Workers) -> Any:
+def _method(workers: FunctionWorkers) -> Any:
     def invoke(worker: Any, event: Any, request_id: str, **options: Any) -> Json:
         return workers.invoke(worker, event, request_id, options)
 

@@ -33,7 +33,7 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Lags:
+class LagPercentiles:
     """Milliseconds from a change to its appearance in the target."""
 
     p50: float
@@ -41,7 +41,7 @@ class Lags:
     max: float
 
     @classmethod
-    def of(cls, values: Iterable[float]) -> Lags | None:
+    def of(cls, values: Iterable[float]) -> LagPercentiles | None:
         """Return the percentiles; None if there are no values."""
         ranked = sorted(values)
         if not ranked:
@@ -53,7 +53,7 @@ class Lags:
 
 
 @dataclass
-class Consumption:
+class ConsumerCounts:
     """Sums over the function's log."""
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -72,9 +72,9 @@ class Consumption:
             + self.counts[CHANGES_QUARANTINED]
         )
 
-    def lag(self, since: float = 0.0) -> Lags | None:
+    def lag(self, since: float = 0.0) -> LagPercentiles | None:
         """Return the lag of changes applied since a time (epoch seconds)."""
-        return Lags.of(value for at, value in self.lags if at >= since)
+        return LagPercentiles.of(value for at, value in self.lags if at >= since)
 
     def take(self, line: str) -> None:
         """Add one line of the log."""
@@ -111,12 +111,12 @@ def refusals_in(text: str, resource: str = "its resource") -> list[Refusal]:
     return [Refusal(action, named.strip("\"'.,;\\") or resource) for action, named in found]
 
 
-def read(logs: Any, log_group: str, since: int = 0) -> Consumption:
+def read(logs: Any, log_group: str, since: int = 0) -> ConsumerCounts:
     """Read the log group from a time (epoch milliseconds) on.
 
     `logs` is a boto3 client of its account and Region.
     """
-    consumption = Consumption()
+    consumption = ConsumerCounts()
     pages = logs.get_paginator("filter_log_events").paginate(
         logGroupName=log_group, startTime=since
     )

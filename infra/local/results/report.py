@@ -10,9 +10,9 @@ from typing import Any
 
 from infra.local.data.compare import TableComparison
 from infra.local.results.consumer_logs import (
-    Consumption,
+    ConsumerCounts,
 )
-from infra.local.results.stream_records import Capture
+from infra.local.results.stream_records import StreamCounts
 from infra.local.workload.stats import WINDOW, ChangeCounts
 from replicator.names import (
     CHANGES_APPLIED,
@@ -66,8 +66,8 @@ class DemoReport:
     min_changes: int
     tally: ChangeCounts
     phases: Sequence[Phase]
-    capture: Capture
-    consumption: Consumption
+    capture: StreamCounts
+    consumption: ConsumerCounts
     comparison: TableComparison
     leftovers: Leftovers
     index: IndexCheck

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from infra.local.results.consumer_logs import Lags
+from infra.local.results.consumer_logs import LagPercentiles
 from infra.local.results.report import SHOWN_DIFFERENCES, DemoReport
 from replicator.names import CHANGES_APPLIED, CHANGES_QUARANTINED, CHANGES_SUPERSEDED
 
@@ -100,7 +100,7 @@ def _figures(report: DemoReport) -> Table:
     return table
 
 
-def _lag(lags: Lags | None) -> str:
+def _lag(lags: LagPercentiles | None) -> str:
     if lags is None:
         return "none measured"
     parts = (("p50", lags.p50), ("p99", lags.p99), ("max", lags.max))

@@ -13,7 +13,7 @@ IMAGES = {"NewImage", "OldImage"}
 
 
 @dataclass(frozen=True)
-class Capture:
+class StreamCounts:
     """The change records of a stream; each counts once, however often it was delivered."""
 
     by_users: int = 0
@@ -34,7 +34,7 @@ class Capture:
         return self.total + self.broken
 
 
-def read(kinesis: Any, stream: str) -> Capture:
+def read(kinesis: Any, stream: str) -> StreamCounts:
     """Read every shard from its oldest record; `kinesis` is a client of the stream's account."""
     seen: set[str] = set()
     expired = broken = 0
@@ -50,7 +50,7 @@ def read(kinesis: Any, stream: str) -> Capture:
         expired += _is_expiry(change)
         at = _created(change["dynamodb"])
         first = at if first is None else min(first, at)
-    return Capture(len(seen) - expired, expired, first, broken)
+    return StreamCounts(len(seen) - expired, expired, first, broken)
 
 
 def _content(record: bytes) -> dict[str, Any] | None:

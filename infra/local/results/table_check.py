@@ -37,7 +37,7 @@ class CheckedTable:
         return item
 
 
-class Judge:
+class TableChecker:
     """Compares the source with the target; both have to be at rest."""
 
     def __init__(self, source: CheckedTable, target: CheckedTable, shape: TableShape) -> None:

@@ -12,7 +12,7 @@ from random import Random
 from typing import Literal
 
 from infra.local.data.compare import same
-from infra.local.data.item_source import Material
+from infra.local.data.item_source import ItemSource
 from infra.local.data.items import Item
 
 HOT_KEYS = 6
@@ -69,7 +69,7 @@ class WriteStep:
 class WritePlan:
     """One writer's plan. It assumes that each step it returns is executed."""
 
-    material: Material
+    material: ItemSource
     writer: int
     writers: int
     random: Random

@@ -13,7 +13,7 @@ WINDOW = 0.1
 """Seconds. Changes are counted together that ended in one window."""
 
 
-class TallyWriter:
+class ChangeCounter:
     """Counts changes from several threads and appends the counts to a file."""
 
     def __init__(self, path: Path) -> None:

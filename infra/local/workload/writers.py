@@ -25,10 +25,10 @@ import boto3
 from botocore.config import Config
 
 from infra.local.cloud import REPOSITORY
-from infra.local.data.item_source import Material, from_json
+from infra.local.data.item_source import ItemSource, from_json
 from infra.local.workload.calls import CallExecutor
 from infra.local.workload.plan import WritePlan
-from infra.local.workload.stats import ChangeCounts, TallyWriter
+from infra.local.workload.stats import ChangeCounter, ChangeCounts
 
 MODULE = "infra.local.workload.writers"
 FLUSH_SECONDS = 0.5
@@ -133,9 +133,9 @@ class WritePace:
 class WriterThreads:
     """The writers, each with its plan, in this process."""
 
-    def __init__(self, settings: WriterSettings, material: Material) -> None:
+    def __init__(self, settings: WriterSettings, material: ItemSource) -> None:
         self._settings = settings
-        self._tally = TallyWriter(Path(settings.tally))
+        self._tally = ChangeCounter(Path(settings.tally))
         self._stop = threading.Event()
         self._failures: list[BaseException] = []
         self._threads = [
@@ -161,7 +161,7 @@ class WriterThreads:
         if self._failures:
             raise self._failures[0]
 
-    def _plan(self, material: Material, n: int) -> WritePlan:
+    def _plan(self, material: ItemSource, n: int) -> WritePlan:
         random = Random(f"{self._settings.seed}/writer/{n}")
         return WritePlan(material, n, self._settings.threads, random)
 

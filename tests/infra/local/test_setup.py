@@ -12,7 +12,7 @@ import pytest
 from infra.local.bootstrap_process import typed
 from infra.local.cloud import REPOSITORY
 from infra.local.data.items import KeyAttribute, KeySchema
-from infra.local.setup import StageError, batches, directory_of_one, seed
+from infra.local.setup import SetupError, batches, directory_of_one, seed
 from infra.local.signals import InterruptionError, interruptible
 
 KEYS = KeySchema(KeyAttribute("pk", "N"))
@@ -74,7 +74,7 @@ def test_a_failure_while_seeding_is_not_swallowed() -> None:
 def test_a_directory_is_not_shared_by_two_local_clouds(tmp_path: Path) -> None:
     with (
         directory_of_one(tmp_path),
-        pytest.raises(StageError, match="Try: "),
+        pytest.raises(SetupError, match="Try: "),
         directory_of_one(tmp_path),
     ):
         pass

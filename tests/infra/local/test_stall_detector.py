@@ -10,8 +10,13 @@ from typing import Any
 
 import pytest
 
-from infra.local.bootstrap_process import BootstrapFailedError, OperatorProcess
-from infra.local.stall_detector import LogTail, PermissionMissingError, Watch, refusals_in_log
+from infra.local.bootstrap_process import BootstrapFailedError, BootstrapProcess
+from infra.local.stall_detector import (
+    LogTail,
+    PermissionMissingError,
+    StallDetector,
+    refusals_in_log,
+)
 from infra.local.workload.writers import Writers, WritersError, WriterSettings
 
 LANE = {
@@ -49,8 +54,8 @@ class Cloud:
         return [{"events": []}]
 
 
-def watch(cloud: Any) -> Watch:
-    return Watch(cloud, LANE)
+def watch(cloud: Any) -> StallDetector:
+    return StallDetector(cloud, LANE)
 
 
 def refused(session: str) -> str:
@@ -115,7 +120,7 @@ def test_writers_that_die_are_noticed_with_the_reason(tmp_path: Path) -> None:
     assert str(caught.value).splitlines()[-1].startswith("Try: ")
 
 
-class Bootstrap(OperatorProcess):
+class Bootstrap(BootstrapProcess):
     """Another program in the bootstrap's place."""
 
     def __init__(self, directory: Path, program: str) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from infra.local.emulator.chaos.rates import Chaos
-from infra.local.emulator.invocation import Answer, Delivery, Invocation
+from infra.local.emulator.invocation import Delivery, FunctionAnswer, Invocation
 from infra.local.emulator.workers import kill_after
 
 log = logging.getLogger("local.chaos")
@@ -25,7 +25,7 @@ class ChaosDelivery:
         self._random = chaos.random()
         self._lock = threading.Lock()
 
-    def deliver(self, invocation: Invocation) -> Answer:
+    def deliver(self, invocation: Invocation) -> FunctionAnswer:
         """Deliver once for the answer, and perhaps a second time in parallel or afterwards."""
         if self._happens(self._chaos.overlap):
             self._tally("Overlapped")
@@ -36,7 +36,7 @@ class ChaosDelivery:
             self._beside(invocation, self._draw(self._chaos.delay_seconds))
         return answer
 
-    def _once(self, invocation: Invocation) -> Answer:
+    def _once(self, invocation: Invocation) -> FunctionAnswer:
         if not self._happens(self._chaos.kill):
             return self._delivery.deliver(invocation)
         self._tally("Killed")

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 
-from infra.local.emulator.access import Access
+from infra.local.emulator.access import PermissionChecks
 from infra.local.emulator.chaos.rates import Chaos
 from infra.local.emulator.patching import Json, Ministack, Response
 
@@ -35,11 +35,15 @@ REASONS = (
 )
 
 
-class Faults:
+class CallFaults:
     """Fails calls of functions at the rates of `Chaos`."""
 
     def __init__(
-        self, ministack: Ministack, access: Access, chaos: Chaos, tally: Callable[[str], None]
+        self,
+        ministack: Ministack,
+        access: PermissionChecks,
+        chaos: Chaos,
+        tally: Callable[[str], None],
     ) -> None:
         self._ministack = ministack
         self._access = access

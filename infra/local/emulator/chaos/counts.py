@@ -13,7 +13,7 @@ NAMESPACE = "LocalChaos"
 log = logging.getLogger("local.chaos")
 
 
-class ChaosTally:
+class ChaosCounts:
     """Counts in the account and Region where the chaos happened."""
 
     def __init__(self, ministack: Ministack) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from infra.local.data.compare import fingerprint
 from infra.local.data.dataset import BIG_BYTES, EXPIRES_AFTER, ORDERS
-from infra.local.data.item_source import Generated
+from infra.local.data.item_source import GeneratedItems
 from infra.local.data.items import MAX_ITEM_BYTES, Item, Value, item_size, value_size
 
 STARTED = 1_800_000_000
@@ -19,7 +19,7 @@ COUNT = 3000
 
 @pytest.fixture(scope="module")
 def items() -> list[Item]:
-    table = Generated(1, STARTED, COUNT)
+    table = GeneratedItems(1, STARTED, COUNT)
     return [table.item(n) for n in range(COUNT)]
 
 
@@ -90,7 +90,7 @@ def test_some_items_are_in_the_index_and_some_are_not(items: list[Item]) -> None
 def test_some_items_expire_during_the_run_and_others_have_a_time_to_live_that_does_not(
     items: list[Item],
 ) -> None:
-    table = Generated(1, STARTED, COUNT)
+    table = GeneratedItems(1, STARTED, COUNT)
     soonest, latest = EXPIRES_AFTER
     for n, item in enumerate(items):
         at = item.get(ORDERS.expiry, {}).get("N")
@@ -104,7 +104,7 @@ def test_some_items_expire_during_the_run_and_others_have_a_time_to_live_that_do
 
 
 def test_the_same_seed_makes_the_same_items_and_another_seed_others(items: list[Item]) -> None:
-    again, other = Generated(1, STARTED, COUNT), Generated(2, STARTED, COUNT)
+    again, other = GeneratedItems(1, STARTED, COUNT), GeneratedItems(2, STARTED, COUNT)
 
     assert [again.item(n) for n in range(200)] == items[:200]
     assert [other.item(n) for n in range(200)] != items[:200]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infra.local.emulator.alarm_evaluator import ALARM, OK, UNKNOWN, Rule, rule_of
+from infra.local.emulator.alarm_evaluator import ALARM, OK, UNKNOWN, AlarmRule, rule_of
 
 KEEPS = "keeps"
 # User guide, "How alarm state is evaluated when data is missing": three of three datapoints.
@@ -31,7 +31,7 @@ def datapoints(text: str) -> list[float | None]:
 def test_an_alarm_of_three_in_three_goes_where_the_user_guide_says(
     shown: str, treatment: str, before: str
 ) -> None:
-    rule = Rule("GreaterThanThreshold", 0, periods=3, datapoints=3, missing=treatment)
+    rule = AlarmRule("GreaterThanThreshold", 0, periods=3, datapoints=3, missing=treatment)
     expected = ALL_OF_THREE[shown][TREATMENTS.index(treatment)]
     assert rule.state(datapoints(shown), before) == (before if expected == KEEPS else expected)
 
@@ -43,7 +43,7 @@ def test_an_alarm_of_three_in_three_goes_where_the_user_guide_says(
 def test_one_bad_datapoint_in_three_is_enough_where_one_is_asked_for(
     shown: str, state: str
 ) -> None:
-    rule = Rule("GreaterThanThreshold", 0, periods=3, datapoints=1, missing="notBreaching")
+    rule = AlarmRule("GreaterThanThreshold", 0, periods=3, datapoints=1, missing="notBreaching")
     assert rule.state(datapoints(shown), OK) == state
 
 

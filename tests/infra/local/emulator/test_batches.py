@@ -9,7 +9,7 @@ import pytest
 
 from infra.local.emulator.batches import (
     PAYLOAD_BYTES,
-    Source,
+    BatchSource,
     event,
     failed_from,
     fitting,
@@ -17,7 +17,9 @@ from infra.local.emulator.batches import (
     lane_of,
 )
 
-SOURCE = Source("arn:aws:kinesis:eu-west-1:1:stream/s", "shardId-000000000000", "eu-west-1", "role")
+SOURCE = BatchSource(
+    "arn:aws:kinesis:eu-west-1:1:stream/s", "shardId-000000000000", "eu-west-1", "role"
+)
 
 
 def record(number: int, size: int = 10, key: str = "k") -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from infra.local.cloud import SOURCE, TARGET, LocalCloud
-from infra.local.emulator.call_log import BEHIND, DIRECT, Recording
+from infra.local.emulator.call_log import BEHIND, DIRECT, CallLog
 from infra.local.emulator.patching import Ministack
 from infra.local.emulator.settings import EmulatorSettings
 from tests.support.infra.clouds import as_role, make_role, make_table, policy
@@ -16,7 +16,7 @@ from tests.support.infra.clouds import as_role, make_role, make_table, policy
 
 def test_each_distinct_call_is_written_once(tmp_path: Path) -> None:
     file = tmp_path / "calls"
-    recording = Recording(Ministack("", {}), file)
+    recording = CallLog(Ministack("", {}), file)
     for _ in range(2):
         recording.note(DIRECT, "anna", "s3:PutObject", "arn:aws:s3:::b/a")
         recording.note(BEHIND, "anna", "s3:PutObject", "arn:aws:s3:::b/a")
@@ -32,7 +32,7 @@ def test_each_distinct_call_is_written_once(tmp_path: Path) -> None:
 
 def test_without_a_file_nothing_is_kept() -> None:
     assert EmulatorSettings.from_environment({"LOCAL_RECORDING": ""}).recording is None
-    Recording(Ministack("", {}), None).note(DIRECT, "anna", "s3:PutObject", "*")
+    CallLog(Ministack("", {}), None).note(DIRECT, "anna", "s3:PutObject", "*")
 
 
 @pytest.mark.slow

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from infra.local.emulator.batches import event
-from infra.local.emulator.invocation import Answer, Invocation
+from infra.local.emulator.invocation import FunctionAnswer, Invocation
 from infra.local.emulator.mapping_positions import ShardProgress
-from infra.local.emulator.on_failure import GivenUp, invocation_record
+from infra.local.emulator.on_failure import FailedBatch, invocation_record
 from infra.local.emulator.pollers import PollerPosition, ShardPoller
 from infra.local.emulator.shards import sequence
 
@@ -37,7 +37,7 @@ class Place:
     def __init__(self, records: Sequence[dict[str, Any]], **mapping: Any) -> None:
         self.records = records
         self.delivered: list[list[str]] = []
-        self.given_up: list[GivenUp] = []
+        self.given_up: list[FailedBatch] = []
         self.progress = ShardProgress([""])
         reading = PollerPosition(
             mapping={
@@ -64,14 +64,14 @@ class Place:
     def after(self, _shard: Any, position: str, limit: int) -> list[dict[str, Any]]:
         return [each for each in self.records if sequence(each) > position][:limit]
 
-    def deliver(self, asked: Any, _function: Any = None) -> Answer:
-        if isinstance(asked, GivenUp):
+    def deliver(self, asked: Any, _function: Any = None) -> FunctionAnswer:
+        if isinstance(asked, FailedBatch):
             self.given_up.append(asked)
-            return Answer()
+            return FunctionAnswer()
         assert isinstance(asked, Invocation)
         numbers = [each["SequenceNumber"] for each in asked.batch]
         self.delivered.append(numbers)
-        return Answer({"batchItemFailures": [{"itemIdentifier": numbers[0]}]})
+        return FunctionAnswer({"batchItemFailures": [{"itemIdentifier": numbers[0]}]})
 
     def told(self) -> list[tuple[str, list[str], int]]:
         return [

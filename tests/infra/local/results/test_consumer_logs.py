@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from infra.local.results import stream_records
-from infra.local.results.consumer_logs import Consumption, Refusal, refusals_in
+from infra.local.results.consumer_logs import ConsumerCounts, Refusal, refusals_in
 
 AT = 1_800_000_000
 
@@ -25,7 +25,7 @@ def metrics(at: float = AT, **values: Any) -> str:
 
 
 def test_counts_are_summed_and_lags_collected_with_their_time() -> None:
-    consumption = Consumption()
+    consumption = ConsumerCounts()
     consumption.take(metrics(ChangesReceived=[3.0], ChangesApplied=[2.0], ReplicationLag=[10, 30]))
     consumption.take(metrics(AT + 60, ChangesReceived=4, ChangesSuperseded=[1.0]))
     consumption.take(metrics(AT + 60, ReplicationLag=20))
@@ -39,7 +39,7 @@ def test_counts_are_summed_and_lags_collected_with_their_time() -> None:
 
 
 def test_lines_that_are_no_metrics_are_no_trouble() -> None:
-    consumption = Consumption()
+    consumption = ConsumerCounts()
     for line in ("START RequestId: 1", "{broken", "[]", '"text"', '{"level": "INFO"}', ""):
         consumption.take(line)
 
@@ -54,7 +54,7 @@ def test_a_refused_permission_is_told_once_with_action_and_resource() -> None:
         "arn:aws:dynamodb:eu-west-1:222222222222:table/orders-replica because no identity-based "
         "policy allows the dynamodb:PutItem action\nTry: deploy the stack again"
     )
-    consumption = Consumption()
+    consumption = ConsumerCounts()
     consumption.take(json.dumps({"level": "ERROR", "message": message}))
     consumption.take(json.dumps({"level": "ERROR", "message": message}))
 
@@ -79,7 +79,7 @@ def test_a_resource_is_told_however_it_is_written(text: str, told: str) -> None:
 
 
 def test_a_time_out_is_a_complaint() -> None:
-    consumption = Consumption()
+    consumption = ConsumerCounts()
     consumption.take("2026-11-23T10:00:00Z abc Task timed out after 120.00 seconds")
 
     assert "timed out" in consumption.complaints[0]
@@ -155,4 +155,6 @@ def test_what_is_no_change_is_counted_apart_and_hides_no_change() -> None:
 
 
 def test_an_empty_stream_has_no_first_change() -> None:
-    assert stream_records.read(Stream(open=[], closed=[]), "stream") == stream_records.Capture()
+    assert (
+        stream_records.read(Stream(open=[], closed=[]), "stream") == stream_records.StreamCounts()
+    )

@@ -14,10 +14,10 @@ from rich.console import Console
 
 from infra.local.data.compare import ItemDifference, TableComparison
 from infra.local.results import report_view
-from infra.local.results.consumer_logs import Consumption, Lags
+from infra.local.results.consumer_logs import ConsumerCounts, LagPercentiles
 from infra.local.results.report import DemoReport, IndexCheck, Leftovers, Phase, phases_of
-from infra.local.results.stream_records import Capture
-from infra.local.workload.stats import ChangeCounts, TallyWriter, Window
+from infra.local.results.stream_records import StreamCounts
+from infra.local.workload.stats import ChangeCounter, ChangeCounts, Window
 
 BEGAN = 1_800_000_000.0
 
@@ -26,14 +26,14 @@ def window(second: float, **changes: int) -> Window:
     return Window(BEGAN + second, changes, changes)
 
 
-def consumed(received: int = 100, applied: int = 80, superseded: int = 20) -> Consumption:
+def consumed(received: int = 100, applied: int = 80, superseded: int = 20) -> ConsumerCounts:
     counts = {
         "ChangesReceived": received,
         "ChangesApplied": applied,
         "ChangesSuperseded": superseded,
         "ChangesQuarantined": 0,
     }
-    return Consumption(Counter(counts), [(BEGAN + 1, 9000.0), (BEGAN + 25, 40.0)])
+    return ConsumerCounts(Counter(counts), [(BEGAN + 1, 9000.0), (BEGAN + 25, 40.0)])
 
 
 def report(**changes: Any) -> DemoReport:
@@ -44,7 +44,7 @@ def report(**changes: Any) -> DemoReport:
         phases=phases_of(
             BEGAN, [("PLANNED", BEGAN + 10), ("REPLICATING", BEGAN + 20)], BEGAN + 30, BEGAN + 32
         ),
-        capture=Capture(by_users=95, by_expiry=5, first=BEGAN + 10.5),
+        capture=StreamCounts(by_users=95, by_expiry=5, first=BEGAN + 10.5),
         consumption=consumed(),
         comparison=TableComparison(12, 12),
         leftovers=Leftovers(),
@@ -99,7 +99,7 @@ def test_a_bad_run_is_not_ok_and_says_why(changes: dict[str, Any], problem: str)
 
 
 def test_counts_that_do_not_agree_with_the_writers_are_remarked_on() -> None:
-    few = report(capture=Capture(by_users=70, by_expiry=30, first=BEGAN + 10.5))
+    few = report(capture=StreamCounts(by_users=70, by_expiry=30, first=BEGAN + 10.5))
 
     assert "not consistent" in " ".join(few.remarks())
 
@@ -111,7 +111,7 @@ def test_changes_that_came_more_than_once_are_remarked_on_and_no_failure() -> No
     assert "3 deliveries were repetitions" in " ".join(again.remarks())
 
 
-POISON = Capture(by_users=95, by_expiry=5, first=BEGAN + 10.5, broken=3)
+POISON = StreamCounts(by_users=95, by_expiry=5, first=BEGAN + 10.5, broken=3)
 KEPT = ("missing-image", "not-a-change", "unreadable")
 
 
@@ -140,7 +140,7 @@ def test_poison_that_nobody_asked_for_is_a_failure() -> None:
 
 
 def test_the_report_file_is_json(tmp_path: Path) -> None:
-    report(consumption=Consumption()).write(tmp_path / "report.json")
+    report(consumption=ConsumerCounts()).write(tmp_path / "report.json")
 
     told = json.loads((tmp_path / "report.json").read_text())
     assert told["lag_ms"] == {"p50": None, "p99": None, "max": None}
@@ -174,15 +174,15 @@ def test_a_phase_that_was_entered_twice_is_told_once() -> None:
 
 
 def test_percentiles_are_values_that_occurred() -> None:
-    lags = Lags.of(float(n) for n in range(1, 101))
+    lags = LagPercentiles.of(float(n) for n in range(1, 101))
 
-    assert lags == Lags(p50=51.0, p99=100.0, max=100.0)
-    assert Lags.of([]) is None
+    assert lags == LagPercentiles(p50=51.0, p99=100.0, max=100.0)
+    assert LagPercentiles.of([]) is None
 
 
 def test_what_the_writers_count_is_read_back_while_they_write(tmp_path: Path) -> None:
     path = tmp_path / "tally.jsonl"
-    writer = TallyWriter(path)
+    writer = ChangeCounter(path)
     assert ChangeCounts.read(path).total == 0
 
     writer.add(BEGAN + 0.01, "insert", 2, 2)

@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from infra.local.data.compare import fingerprint, same
-from infra.local.data.item_source import Generated, Material, Sampled, from_json
+from infra.local.data.item_source import GeneratedItems, ItemSource, SampledItems, from_json
 from infra.local.data.items import Item, KeyAttribute, KeySchema, item_size
 from infra.local.workload.calls import update_expression
 from infra.local.workload.plan import HOT_KEYS, KINDS, LEAVE_EXPIRED, WritePlan, WriteStep
@@ -19,20 +19,20 @@ STARTED = 1_800_000_000
 WRITERS = 3
 
 
-def generated() -> Material:
-    return Generated(1, STARTED, 600)
+def generated() -> ItemSource:
+    return GeneratedItems(1, STARTED, 600)
 
 
 @pytest.fixture
-def sampled(tmp_path: Path) -> Material:
+def sampled(tmp_path: Path) -> ItemSource:
     path = tmp_path / "data.json"
     lines = [json.dumps({"Item": {"id": {"N": str(n)}, "t": {"S": "x" * n}}}) for n in range(300)]
     path.write_text("\n".join(lines))
-    return Sampled.load(path, KeySchema(KeyAttribute("id", "N")))
+    return SampledItems.load(path, KeySchema(KeyAttribute("id", "N")))
 
 
 def play(
-    material: Material, writer: int = 0, count: int = 1500, seconds: float = 60
+    material: ItemSource, writer: int = 0, count: int = 1500, seconds: float = 60
 ) -> list[WriteStep]:
     plan = WritePlan(material, writer, WRITERS, Random(f"test/{writer}"))
     return [plan.next(STARTED + n * seconds / count) for n in range(count)]
@@ -47,7 +47,7 @@ def test_every_kind_of_write_occurs() -> None:
     assert ways == {"single", "update", "count", "transaction", "batch"}
 
 
-def test_the_users_own_data_gets_every_kind_but_large_items(sampled: Material) -> None:
+def test_the_users_own_data_gets_every_kind_but_large_items(sampled: ItemSource) -> None:
     assert {step.kind for step in play(sampled)} == set(KINDS) - {"large"}
 
 
@@ -138,7 +138,7 @@ def test_transactions_and_batches_take_each_key_once_and_not_too_many() -> None:
             assert len(set(keys)) == len(keys) <= limits[step.way]
 
 
-def test_material_is_the_same_in_another_process(sampled: Material) -> None:
+def test_material_is_the_same_in_another_process(sampled: ItemSource) -> None:
     for material in (generated(), sampled):
         copy = from_json(json.loads(json.dumps(material.as_json())))
         assert [copy.item(n) for n in range(50)] == [material.item(n) for n in range(50)]
@@ -152,7 +152,7 @@ def test_of_a_key_that_occurs_twice_the_writers_know_the_last_item(tmp_path: Pat
         '{"Item": {"id": {"N": "1.0"}, "v": {"S": "last"}}}\n'
     )
 
-    material = Sampled.load(path, KeySchema(KeyAttribute("id", "N")))
+    material = SampledItems.load(path, KeySchema(KeyAttribute("id", "N")))
 
     assert [item["v"] for item in material.items] == [{"S": "last"}]
 
