@@ -56,11 +56,11 @@ def outcome(
         console.print(f"Interrupted ({interruption}); everything that was started is stopped.")
         return interruption.exit_status
     except DataFileError as error:
-        _tell(error, console)
+        _print_error(error, console)
         return USAGE
     except EXPECTED as error:
-        _tell(error, console)
-        _tell_logs(directory, console)
+        _print_error(error, console)
+        _print_logs(directory, console)
         return FAILED
 
 
@@ -72,12 +72,12 @@ def _console() -> Console:
     return console
 
 
-def _tell(error: Exception, console: Console) -> None:
+def _print_error(error: Exception, console: Console) -> None:
     for line in str(error).splitlines():
         console.print(Text(line, style="" if line.startswith("Try: ") else "bold red"))
 
 
-def _tell_logs(directory: Path, console: Console) -> None:
+def _print_logs(directory: Path, console: Console) -> None:
     log = directory / "emulator.log"
     if not log.exists():
         return

@@ -52,14 +52,14 @@ def typed(path: Path) -> str:
 class BootstrapFailedError(Exception):
     """The bootstrap did not finish; has a line that begins `Try: `."""
 
-    def __init__(self, what: str, mend: str) -> None:
-        super().__init__(f"{what}\nTry: {mend}")
-        self._what, self._mend = what, mend
+    def __init__(self, what: str, suggestion: str) -> None:
+        super().__init__(f"{what}\nTry: {suggestion}")
+        self._what, self._suggestion = what, suggestion
 
     def with_complaint(self, complaint: str) -> BootstrapFailedError:
         """Return the same error with the last line of the consumer's log."""
         return BootstrapFailedError(
-            f"{self._what}\nThe consumer's log says: {complaint}", self._mend
+            f"{self._what}\nThe consumer's log says: {complaint}", self._suggestion
         )
 
 

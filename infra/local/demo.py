@@ -109,7 +109,7 @@ def run(options: DemoOptions, console: Console) -> bool:
     began = time.monotonic()
     data = choose_data(options)
     with ExitStack() as stack:
-        directory = stack.enter_context(setup.directory_of_one(options.directory.resolve()))
+        directory = stack.enter_context(setup.locked_directory(options.directory.resolve()))
         (directory / "report.json").unlink(missing_ok=True)
         demo = Demo(options, data, directory, stack, console)
         report = demo.play(began)
@@ -155,10 +155,10 @@ class Demo:
         writers = self._start_writers(cloud)
         started = time.time()
         outputs_file = self._directory / "outputs.json"
-        lane = setup.deploy_stack(cloud, self._shape.name, archive, outputs_file)["tables"][0]
+        table = setup.deploy_stack(cloud, self._shape.name, archive, outputs_file)["tables"][0]
         took = f"in {time.time() - started:.1f} s"
         self._say("Deployed", f"the Pulumi program, {took}; outputs in {setup.short(outputs_file)}")
-        watch = StallDetector(cloud, lane, writers.check)
+        watch = StallDetector(cloud, table, writers.check)
         operator = BootstrapProcess(cloud, outputs_file)
         self._bootstrap(operator, watch)
         history = operator.history()
@@ -167,7 +167,7 @@ class Demo:
         self._bootstrap(operator, watch)
         phases = phases_of(started, history, stopped, time.time())
         verified = self._verify(operator, watch)
-        return self._verdict(cloud, lane, watch, writers, phases, verified, began)
+        return self._verdict(cloud, table, watch, writers, phases, verified, began)
 
     def _seed(self, cloud: LocalCloud) -> None:
         dynamodb = cloud.client("dynamodb", cloud.source)
@@ -186,7 +186,7 @@ class Demo:
         settings = WriterSettings(
             table=self._shape.name,
             material=self._data.material.as_json(),
-            tally=str(self._directory / "tally.jsonl"),
+            counts=str(self._directory / "changes.jsonl"),
             seed=self._options.seed,
             rate=self._options.rate,
         )
@@ -217,7 +217,7 @@ class Demo:
         began = time.monotonic()
         with self._console.status("") as status:
             while (passed := time.monotonic() - began) < self._options.patience:
-                changes = writers.tally().between(since).total
+                changes = writers.counts().between(since).total
                 if passed >= seconds and changes >= self._options.min_changes:
                     return
                 status.update(f"{passed:.0f} s, {changes:,} changes since the export began")
@@ -227,14 +227,14 @@ class Demo:
     def _stop_writers(self, writers: Writers, cloud: LocalCloud) -> float:
         """Stop all writes and expiries in the source; return the time from which it is at rest."""
         writers.stop()
-        setup.switch_expiry(cloud.client("dynamodb", cloud.source), self._shape, on=False)
-        self._say("Draining", f"the writers have stopped after {writers.tally().total:,} changes")
+        setup.set_time_to_live(cloud.client("dynamodb", cloud.source), self._shape, on=False)
+        self._say("Draining", f"the writers have stopped after {writers.counts().total:,} changes")
         return time.time()
 
     def _verdict(
         self,
         cloud: LocalCloud,
-        lane: Mapping[str, Any],
+        table: Mapping[str, Any],
         watch: StallDetector,
         writers: Writers,
         phases: Sequence[Phase],
@@ -244,22 +244,22 @@ class Demo:
         self._say("Comparing", "both tables, read from the local cloud with root credentials")
         jury = table_check.TableChecker(
             table_check.CheckedTable(cloud.client("dynamodb", cloud.source), self._shape.name),
-            table_check.CheckedTable(cloud.client("dynamodb", cloud.target), lane["targetTable"]),
+            table_check.CheckedTable(cloud.client("dynamodb", cloud.target), table["targetTable"]),
             self._shape,
         )
         comparison = jury.compare()
-        captured = stream_records.read(cloud.client("kinesis", cloud.source), lane["streamName"])
+        captured = stream_records.read(cloud.client("kinesis", cloud.source), table["streamName"])
         s3 = cloud.client("s3", cloud.target)
-        there = cloud.client("s3", cloud.target, lane["consumerRegion"])
+        there = cloud.client("s3", cloud.target, table["consumerRegion"])
         return DemoReport(
             items_seeded=self._data.items,
             min_changes=self._options.min_changes,
-            tally=writers.tally(),
+            changes=writers.counts(),
             phases=phases,
             capture=captured,
             consumption=_consumption(watch, captured.records),
             comparison=comparison,
-            leftovers=table_check.leftovers(s3, there, lane),
+            leftovers=table_check.leftovers(s3, there, table),
             index=jury.check_index(),
             healed=jury.healed(comparison),
             verification=verified,

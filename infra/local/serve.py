@@ -45,17 +45,17 @@ def run(directory: Path, console: Console) -> bool:
         Whatever stopped it, after everything that was started has been stopped.
     """
     with ExitStack() as stack:
-        place = stack.enter_context(setup.directory_of_one(directory.resolve()))
+        place = stack.enter_context(setup.locked_directory(directory.resolve()))
         archive = setup.build_archive()
         cloud = stack.enter_context(LocalCloud(place))
         dynamodb = cloud.client("dynamodb", cloud.source)
         setup.create_table(dynamodb, ORDERS)
         setup.seed(dynamodb, ORDERS.name, examples(), ORDERS.keys)
         outputs_file = place / "outputs.json"
-        lane = setup.deploy_stack(cloud, ORDERS.name, archive, outputs_file)["tables"][0]
-        BootstrapProcess(cloud, outputs_file).run(StallDetector(cloud, lane), PATIENCE)
+        table = setup.deploy_stack(cloud, ORDERS.name, archive, outputs_file)["tables"][0]
+        BootstrapProcess(cloud, outputs_file).run(StallDetector(cloud, table), PATIENCE)
         environment = write_environment(cloud, place / "env.sh")
-        _tell(cloud, lane, outputs_file, environment, console)
+        _print_instructions(cloud, table, outputs_file, environment, console)
         while True:
             time.sleep(CHECK_SECONDS)
             cloud.check()
@@ -120,10 +120,10 @@ def _in_double_quotes(text: str) -> str:
     return f'"{text}"'
 
 
-def calls(lane: Mapping[str, Any]) -> list[tuple[str, Sequence[ExampleCall]]]:
+def calls(table: Mapping[str, Any]) -> list[tuple[str, Sequence[ExampleCall]]]:
     """Return calls to try out, with their purpose."""
     item = {**EXAMPLE_KEY, "status": {"S": "placed"}, "total": {"N": "9.99"}}
-    source, target = ({"TableName": lane[f"{side}Table"]} for side in ("source", "target"))
+    source, target = ({"TableName": table[f"{side}Table"]} for side in ("source", "target"))
     key = {"Key": EXAMPLE_KEY}
     count = {"Select": "COUNT"}
     return [
@@ -140,11 +140,11 @@ def calls(lane: Mapping[str, Any]) -> list[tuple[str, Sequence[ExampleCall]]]:
     ]
 
 
-def commands(lane: Mapping[str, Any], outputs: Path, *, with_cli: bool) -> list[tuple[str, str]]:
+def commands(table: Mapping[str, Any], outputs: Path, *, with_cli: bool) -> list[tuple[str, str]]:
     """Return commands to type, with their purpose; `with_cli` where `aws` is installed."""
     typed = [
         (purpose, " && ".join(c.for_the_cli() if with_cli else c.for_python() for c in made))
-        for purpose, made in calls(lane)
+        for purpose, made in calls(table)
     ]
     status = (
         f".venv/bin/python -m bootstrap status --outputs {shlex.quote(setup.short(outputs))} "
@@ -153,33 +153,33 @@ def commands(lane: Mapping[str, Any], outputs: Path, *, with_cli: bool) -> list[
     return [*typed, ("how the replication stands", status)]
 
 
-def _tell(
+def _print_instructions(
     cloud: LocalCloud,
-    lane: Mapping[str, Any],
+    table: Mapping[str, Any],
     outputs: Path,
     environment: Path,
     console: Console,
 ) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    accounts = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("profile", "account", "Region", "access key id", "secret access key", "table"):
-        table.add_column(heading, no_wrap=True)
+        accounts.add_column(heading, no_wrap=True)
     for name, account, replicated in (
-        ("source", cloud.source, lane["sourceTable"]),
-        ("target", cloud.target, lane["targetTable"]),
+        ("source", cloud.source, table["sourceTable"]),
+        ("target", cloud.target, table["targetTable"]),
     ):
-        table.add_row(
+        accounts.add_row(
             name, account.account_id, account.region, account.account_id, SECRET, replicated
         )
     console.print()
     console.print(Text(f"Running at {cloud.endpoint}", style="bold green"))
     console.print(f"Outputs of the stack: {setup.short(outputs)}")
     console.print()
-    console.print(table)
+    console.print(accounts)
     console.print()
     console.print(Text("In another shell, in this folder:", style="bold"))
     console.print()
     console.print(Text(f"  . {setup.short(environment)}", style="cyan"))
-    for purpose, command in commands(lane, outputs, with_cli=shutil.which("aws") is not None):
+    for purpose, command in commands(table, outputs, with_cli=shutil.which("aws") is not None):
         console.print()
         console.print(Text(f"  # {purpose}", style="dim"))
         console.print(Text(f"  {command}", style="cyan"))

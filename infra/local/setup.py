@@ -27,7 +27,7 @@ class SetupError(Exception):
 
 
 @contextmanager
-def directory_of_one(directory: Path) -> Iterator[Path]:
+def locked_directory(directory: Path) -> Iterator[Path]:
     """Make the directory and lock it for this process.
 
     Raises:
@@ -52,10 +52,10 @@ def create_table(dynamodb: Any, shape: TableShape) -> None:
     dynamodb.get_waiter("table_exists").wait(
         TableName=shape.name, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
     )
-    switch_expiry(dynamodb, shape, on=True)
+    set_time_to_live(dynamodb, shape, on=True)
 
 
-def switch_expiry(dynamodb: Any, shape: TableShape, *, on: bool) -> None:
+def set_time_to_live(dynamodb: Any, shape: TableShape, *, on: bool) -> None:
     """Switch the table's time to live on or off."""
     dynamodb.update_time_to_live(
         TableName=shape.name,

@@ -30,13 +30,13 @@ class StallDetector:
     def __init__(
         self,
         cloud: LocalCloud,
-        lane: Mapping[str, Any],
+        table: Mapping[str, Any],
         also: Callable[[], None] = lambda: None,
     ) -> None:
         self._cloud = cloud
-        self._lane = lane
+        self._table = table
         self._also = also
-        region = lane["consumerRegion"]
+        region = table["consumerRegion"]
         self._logs = cloud.client("logs", cloud.target, region)
         self._lambda = cloud.client("lambda", cloud.target, region)
         self._next = 0.0
@@ -56,27 +56,27 @@ class StallDetector:
 
     def consumption(self) -> ConsumerCounts:
         """Read the function's whole log again."""
-        return read(self._logs, self._lane["logGroup"])
+        return read(self._logs, self._table["logGroup"])
 
     def refusals(self) -> list[Refusal]:
         """Return permissions denied to the function or its mapping since the last look."""
         now = int(time.time() * 1000)
         # The function's own log is written when an invocation ends, which may take minutes.
-        told = [line for line in self._emulator_log.new_lines() if self._is_ours(line)]
-        log = read(self._logs, self._lane["logGroup"], since=self._seen_until)
+        denied = [line for line in self._emulator_log.new_lines() if self._is_ours(line)]
+        log = read(self._logs, self._table["logGroup"], since=self._seen_until)
         self._seen_until = now - 1000
-        mapping = self._lambda.get_event_source_mapping(UUID=self._lane["mappingUuid"])
+        mapping = self._lambda.get_event_source_mapping(UUID=self._table["mappingUuid"])
         result = mapping.get("LastProcessingResult", "")
         found = [
-            *(refusal for line in told for refusal in refusals_in(line)),
-            *refusals_in(result, self._lane["streamArn"]),
+            *(refusal for line in denied for refusal in refusals_in(line)),
+            *refusals_in(result, self._table["streamArn"]),
             *log.refusals,
         ]
         return list(dict.fromkeys(found))
 
     def _is_ours(self, line: str) -> bool:
         # A role's session carries the function's name, which IAM cuts at 64 characters.
-        name = self._lane["functionName"]
+        name = self._table["functionName"]
         return f"/{name[:64]} is not authorized" in line or f"The role of {name} is not" in line
 
 

@@ -35,9 +35,9 @@ class Replica:
     said: str
 
     @property
-    def lane(self) -> dict[str, Any]:
-        lane: dict[str, Any] = self.outputs["tables"][0]
-        return lane
+    def table(self) -> dict[str, Any]:
+        table: dict[str, Any] = self.outputs["tables"][0]
+        return table
 
     def items(self, account: LocalAccount, table: str) -> dict[str, Any]:
         pages = self.cloud.client("dynamodb", account).get_paginator("scan")
@@ -47,7 +47,7 @@ class Replica:
     def differences(self) -> set[str]:
         """Keys whose items are not the same on both sides."""
         here = self.items(SOURCE, "orders")
-        there = self.items(FAR, self.lane["targetTable"])
+        there = self.items(FAR, self.table["targetTable"])
         return {key for key in here | there if here.get(key) != there.get(key)}
 
     def settle(self) -> None:
@@ -99,21 +99,21 @@ def test_c1_a_replica_in_another_region_equals_its_source(replica: Replica) -> N
     dynamodb.put_item(TableName="orders", Item={"pk": {"S": "new"}, "v": {"N": "1"}})
     dynamodb.delete_item(TableName="orders", Key={"pk": {"S": "7"}})
     replica.settle()
-    assert len(replica.items(FAR, replica.lane["targetTable"])) == 100
+    assert len(replica.items(FAR, replica.table["targetTable"])) == 100
 
 
 def test_the_machinery_of_a_far_replica_stands_where_its_neighbours_are(replica: Replica) -> None:
     """Function and on-failure bucket with the stream, all else with the target."""
-    lane, cloud = replica.lane, replica.cloud
-    assert lane["consumerRegion"] == SOURCE.region
-    assert cloud.client("lambda", TARGET).get_function(FunctionName=lane["functionName"])
+    table, cloud = replica.table, replica.cloud
+    assert table["consumerRegion"] == SOURCE.region
+    assert cloud.client("lambda", TARGET).get_function(FunctionName=table["functionName"])
     far = cloud.client("dynamodb", FAR)
-    for table in (lane["targetTable"], lane["ledgerTable"], replica.outputs["journalTable"]):
-        assert table in far.list_tables()["TableNames"]
-        assert table not in cloud.client("dynamodb", TARGET).list_tables()["TableNames"]
+    for name in (table["targetTable"], table["ledgerTable"], replica.outputs["journalTable"]):
+        assert name in far.list_tables()["TableNames"]
+        assert name not in cloud.client("dynamodb", TARGET).list_tables()["TableNames"]
     places = {
-        lane["onFailureBucket"]: SOURCE.region,
-        lane["quarantineBucket"]: FAR.region,
+        table["onFailureBucket"]: SOURCE.region,
+        table["quarantineBucket"]: FAR.region,
         replica.outputs["snapshotBucket"]: FAR.region,
     }
     for bucket, region in places.items():
@@ -162,7 +162,7 @@ def release(number: int) -> bytes:
 
 def test_c3_new_code_under_load_loses_nothing(replica: Replica) -> None:
     lambda_ = replica.cloud.client("lambda", TARGET)
-    name, hashes = replica.lane["functionName"], set()
+    name, hashes = replica.table["functionName"], set()
     with Writer(replica.cloud) as writer:
         for number in range(RELEASES):
             before = writer.written
@@ -175,6 +175,6 @@ def test_c3_new_code_under_load_loses_nothing(replica: Replica) -> None:
     assert len(hashes) == RELEASES
     replica.settle()
     quarantined = replica.cloud.client("s3", FAR).list_objects_v2(
-        Bucket=replica.lane["quarantineBucket"]
+        Bucket=replica.table["quarantineBucket"]
     )
     assert quarantined["KeyCount"] == 0

@@ -90,8 +90,8 @@ def test_an_item_written_with_the_command_arrives_in_the_target(
     serve: Command, place: Path, with_cli: bool
 ) -> None:
     outputs = place / "outputs.json"
-    (lane,) = json.loads(outputs.read_text())["tables"]
-    put, get, delete, count, _ = (made for _, made in commands(lane, outputs, with_cli=with_cli))
+    (table,) = json.loads(outputs.read_text())["tables"]
+    put, get, delete, count, _ = (made for _, made in commands(table, outputs, with_cli=with_cli))
 
     typed(place, put)
     until(lambda: "9.99" in typed(place, get))
@@ -116,13 +116,13 @@ def test_both_tables_have_the_same_number_of_items(serve: Command, endpoint: str
 def test_c3_a_record_that_cannot_be_read_is_kept_in_quarantine(
     serve: Command, place: Path, endpoint: str
 ) -> None:
-    (lane,) = json.loads((place / "outputs.json").read_text())["tables"]
+    (table,) = json.loads((place / "outputs.json").read_text())["tables"]
     client("kinesis", "source", endpoint).put_record(
-        StreamName=lane["streamName"], Data=b"\xff no change", PartitionKey="x"
+        StreamName=table["streamName"], Data=b"\xff no change", PartitionKey="x"
     )
 
     s3 = client("s3", "target", endpoint)
-    bucket = lane["quarantineBucket"]
+    bucket = table["quarantineBucket"]
     (entry,) = until(lambda: s3.list_objects_v2(Bucket=bucket).get("Contents"))
     kept = json.loads(s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read())
     assert kept["reason"] == "unreadable"

@@ -237,8 +237,8 @@ def _check_key(path: Path, number: int, item: Item, keys: KeySchema) -> None:
             )
 
 
-def _fail(what: str, mend: str) -> NoReturn:
-    raise DataFileError(f"{what}.\nTry: {mend}") from None
+def _fail(what: str, suggestion: str) -> NoReturn:
+    raise DataFileError(f"{what}.\nTry: {suggestion}") from None
 
 
 def _fail_line(path: Path, number: int, reason: str) -> NoReturn:

@@ -23,7 +23,7 @@ class AccessDenials:
 
     def __init__(self, ministack: Ministack) -> None:
         self._ministack = ministack
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
         self._enforce: Callable[..., Any]
         self._respond: Callable[..., Any]
 
@@ -53,10 +53,10 @@ class AccessDenials:
         )
         if not (explicit and options.get("resource_policy_arn")):
             options["message"] = words
-        self._tell(words)
+        self._log_once(words)
         return self._respond(service, action, principal, request_id, **options)
 
-    def _tell(self, words: str) -> None:
-        if words not in self._told:
-            self._told.add(words)
+    def _log_once(self, words: str) -> None:
+        if words not in self._logged:
+            self._logged.add(words)
             log.warning("%s", words)

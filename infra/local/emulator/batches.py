@@ -80,7 +80,7 @@ def is_too_large(source: BatchSource, batch: Sequence[Record]) -> bool:
     return len(batch) == 1 and payload_size(source, batch[0]) > PAYLOAD_BYTES - 14
 
 
-def lane_of(record: Record, factor: int) -> int:
+def poller_of(record: Record, factor: int) -> int:
     """Return which of `factor` pollers reads this partition key's records."""
     if factor == 1:
         return 0

@@ -79,7 +79,7 @@ class PendingRecord:
 class StreamWriter(Protocol):
     """Writes change records to their stream: at once, or as LOCAL_CHAOS says."""
 
-    def hand_over(self, handover: PendingRecord) -> None: ...
+    def write(self, pending: PendingRecord) -> None: ...
 
 
 def change_record(change: CapturedChange, precision: str, size_of: Callable[[Image], int]) -> Json:
@@ -114,14 +114,14 @@ class ChangeCapture:
         self,
         ministack: Ministack,
         history: ChangeHistory,
-        outlet: StreamWriter,
+        writer: StreamWriter,
         metrics: ReplicationMetrics,
         clock: MicrosecondClock | None = None,
     ) -> None:
         self.lock = threading.RLock()
         self._ministack = ministack
         self._history = history
-        self._outlet = outlet
+        self._writer = writer
         self._metrics = metrics
         self._clock = clock or MicrosecondClock()
         self._emit_to_dynamodb_streams: Callable[..., None] = lambda *args: None
@@ -167,7 +167,7 @@ class ChangeCapture:
         data = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
         self._metrics.waiting(change.table, change.at)
         key = partition_key(change.table.name, change.keys)
-        self._outlet.hand_over(PendingRecord(change, destination["StreamArn"], key, data))
+        self._writer.write(PendingRecord(change, destination["StreamArn"], key, data))
 
 
 def locked(

@@ -15,21 +15,21 @@ from infra.local.emulator.shards import Shards, parents
 class ShardProgress:
     """The sequence number that each poller has processed, and which pollers are `drained`."""
 
-    lanes: list[str]
+    positions: list[str]
     drained: set[int] = field(default_factory=set)
 
     @property
     def done(self) -> bool:
         """Whether every poller has reached the end of a closed shard."""
-        return len(self.drained) == len(self.lanes)
+        return len(self.drained) == len(self.positions)
 
     def resize(self, factor: int) -> None:
         """Change the number of pollers: all resume at the position of the slowest.
 
-        What the faster lanes had done comes again; nothing is left out.
+        What the faster pollers had done is delivered again; nothing is left out.
         """
-        if factor != len(self.lanes):
-            self.lanes = [min(self.lanes)] * factor
+        if factor != len(self.positions):
+            self.positions = [min(self.positions)] * factor
             self.drained = set()
 
 

@@ -213,10 +213,10 @@ class EventSourceMappings:
             progress.look(stream, self._shards)
             factor = int(mapping.get("ParallelizationFactor") or 1)
             for shard_id in progress.ready(stream):
-                running = tuple(self._running)  # lanes leave it on their own threads
+                running = tuple(self._running)  # pollers leave it on their own threads
                 if not any(key[:2] == (uuid, shard_id) for key in running):
                     progress.shards[shard_id].resize(factor)
-                for number in range(len(progress.shards[shard_id].lanes)):
+                for number in range(len(progress.shards[shard_id].positions)):
                     if number not in progress.shards[shard_id].drained:
                         self._start(account, region, mapping, stream, shard_id, number)
 
@@ -228,30 +228,30 @@ class EventSourceMappings:
         if key in self._running:
             return
         shard_progress = self._progress[uuid].shards[shard_id]
-        reading = PollerPosition(
+        inputs = PollerPosition(
             mapping=mapping,
             stream=stream,
             shard_id=shard_id,
             number=number,
-            factor=len(shard_progress.lanes),
+            factor=len(shard_progress.positions),
             function=partial(self._function, mapping),
             refusal=partial(self._refusal, mapping, stream),
             is_enabled=partial(self._is_enabled, uuid, mapping),
         )
-        lane = ShardPoller(reading, shard_progress, self._shards, self._delivery, self._on_failure)
+        poller = ShardPoller(inputs, shard_progress, self._shards, self._delivery, self._on_failure)
 
         def run_in_scope() -> None:
             try:
                 with self._ministack.responses.request_scope(account, region):
-                    lane.run()
+                    poller.run()
             except Exception:
-                log.exception("A lane of mapping %s failed and is started again", uuid)
+                log.exception("A poller of mapping %s failed and is restarted", uuid)
             finally:
                 self._running.discard(key)
 
         self._running.add(key)
         context = contextvars.Context()
-        name = f"lane-{shard_id[-4:]}-{number}"
+        name = f"poller-{shard_id[-4:]}-{number}"
         threading.Thread(target=context.run, args=(run_in_scope,), name=name, daemon=True).start()
 
     def _is_enabled(self, uuid: str, mapping: Json) -> bool:

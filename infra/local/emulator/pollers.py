@@ -14,7 +14,7 @@ from infra.local.emulator.batches import (
     failed_from,
     fitting,
     is_too_large,
-    lane_of,
+    poller_of,
 )
 from infra.local.emulator.invocation import Delivery, FunctionAnswer, Invocation
 from infra.local.emulator.mapping_positions import ShardProgress
@@ -48,25 +48,25 @@ class ShardPoller:
 
     def __init__(
         self,
-        reading: PollerPosition,
+        inputs: PollerPosition,
         progress: ShardProgress,
         shards: Shards,
         delivery: Delivery,
         on_failure: OnFailureDestinations,
     ) -> None:
-        self._reading = reading
-        self._mapping = reading.mapping
+        self._inputs = inputs
+        self._mapping = inputs.mapping
         self._progress = progress
         self._shards = shards
         self._delivery = delivery
         self._on_failure = on_failure
-        self._shard = reading.stream["shards"][reading.shard_id]
+        self._shard = inputs.stream["shards"][inputs.shard_id]
 
     def run(self) -> None:
         """Deliver until the mapping is disabled, its parallelization changes, or the shard ends."""
-        while self._goes_on():
-            function = self._reading.function()
-            refusal = self._reading.refusal()
+        while self._continues():
+            function = self._inputs.function()
+            refusal = self._inputs.refusal()
             if function is None or refusal:
                 self._mapping["LastProcessingResult"] = (
                     f"PROBLEM: the function's role is not authorized to perform: {refusal}"
@@ -76,27 +76,27 @@ class ShardPoller:
                 time.sleep(POLL_SECONDS * 4)
                 continue
             source = self._source(function)
-            # Asked before reading: what is put before a split is read before the shard is left.
+            # Asked before inputs: what is put before a split is read before the shard is left.
             closed = self._shard.get("closed")
             batch = self._next_batch(source)
             if batch:
                 self._process(function, source, batch)
             elif closed:
-                self._progress.drained.add(self._reading.number)
+                self._progress.drained.add(self._inputs.number)
                 return
             else:
                 time.sleep(POLL_SECONDS)
 
-    def _goes_on(self) -> bool:
+    def _continues(self) -> bool:
         factor = int(self._mapping.get("ParallelizationFactor") or 1)
-        return self._reading.is_enabled() and factor == self._reading.factor
+        return self._inputs.is_enabled() and factor == self._inputs.factor
 
     def _source(self, function: Json) -> BatchSource:
-        arn = self._reading.stream["StreamARN"]
+        arn = self._inputs.stream["StreamARN"]
         role = function["config"].get("Role", "")
-        return BatchSource(arn, self._reading.shard_id, arn.split(":")[3], role)
+        return BatchSource(arn, self._inputs.shard_id, arn.split(":")[3], role)
 
-    # -- reading ---------------------------------------------------------------------------------
+    # -- inputs ---------------------------------------------------------------------------------
 
     def _next_batch(self, source: BatchSource) -> list[Record]:
         """Return a batch as soon as there are records, or when the batching window has passed."""
@@ -108,20 +108,20 @@ class ShardPoller:
             time.sleep(POLL_SECONDS)
             available = self._mine(size)
             batch = fitting(source, available, size)
-            if len(batch) < len(available) or not self._goes_on():
+            if len(batch) < len(available) or not self._continues():
                 break
         return batch
 
     def _mine(self, limit: int) -> list[Record]:
         """Return this poller's next records; skip those of others at the front."""
-        number, factor = self._reading.number, self._reading.factor
+        number, factor = self._inputs.number, self._inputs.factor
         while True:
-            position = self._progress.lanes[number]
+            position = self._progress.positions[number]
             found = self._shards.after(self._shard, position, limit if factor == 1 else SCAN)
-            mine = [record for record in found if lane_of(record, factor) == number]
+            mine = [record for record in found if poller_of(record, factor) == number]
             if mine or not found:
                 return list(mine[:limit])
-            self._progress.lanes[number] = sequence(found[-1])
+            self._progress.positions[number] = sequence(found[-1])
 
     # -- delivering ------------------------------------------------------------------------------
 
@@ -142,7 +142,7 @@ class ShardPoller:
                 pending[:1] = [current[old:]] if old < len(current) else []
                 attempts = 0
                 continue
-            if not self._goes_on():
+            if not self._continues():
                 return
             answer = self._delivery.deliver(Invocation(function, self._mapping, source, current))
             failed = self._failed_from(answer, current)
@@ -168,7 +168,7 @@ class ShardPoller:
                 attempts = 0
             backoffs += 1
             time.sleep(min(POLL_SECONDS * 2 ** min(backoffs, 10), LONGEST_BACKOFF))
-            function = self._reading.function() or function
+            function = self._inputs.function() or function
 
     def _bisects(self) -> bool:
         return bool(self._mapping.get("BisectBatchOnFunctionError"))
@@ -176,7 +176,7 @@ class ShardPoller:
     def _note_failure(self, function: Json, answer: FunctionAnswer, records: int) -> None:
         """Log what failed, without the error's message, which may hold an item."""
         kind = answer.body.get("errorType") if isinstance(answer.body, dict) else None
-        name, shard = function["config"]["FunctionName"], self._reading.shard_id
+        name, shard = function["config"]["FunctionName"], self._inputs.shard_id
         log.warning("%s failed on %d records of %s: %s", name, records, shard, kind or "unknown")
 
     def _failed_from(self, answer: FunctionAnswer, batch: Sequence[Record]) -> int | None:
@@ -200,7 +200,7 @@ class ShardPoller:
 
     def _too_old(self, batch: Sequence[Record]) -> int:
         """Count the records at the front that are older than the mapping or the stream allows."""
-        oldest = time.time() - self._reading.stream["RetentionPeriodHours"] * 3600
+        oldest = time.time() - self._inputs.stream["RetentionPeriodHours"] * 3600
         age = int(self._mapping.get("MaximumRecordAgeInSeconds") or -1)
         if age > 0:
             oldest = max(oldest, time.time() - age)
@@ -208,4 +208,4 @@ class ShardPoller:
         return sum(1 for _ in takewhile(lambda arrival: arrival < oldest, arrivals))
 
     def _checkpoint(self, done: Sequence[Record]) -> None:
-        self._progress.lanes[self._reading.number] = sequence(done[-1])
+        self._progress.positions[self._inputs.number] = sequence(done[-1])

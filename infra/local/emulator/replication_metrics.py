@@ -25,7 +25,7 @@ class TableOf:
 
 
 @dataclass
-class _Tally:
+class _Period:
     waiting: dict[int, int] = field(default_factory=dict)  # creation time µs -> records
     oldest_ms: float | None = None
     failed: int = 0
@@ -43,43 +43,43 @@ class ReplicationMetrics:
         self._ministack = ministack
         self._period = settings.metric_period
         self._lock = threading.Lock()
-        self._tallies: dict[TableOf, _Tally] = {}
+        self._periods: dict[TableOf, _Period] = {}
 
     def waiting(self, table: TableOf, created_us: int) -> None:
         """Count a record of this creation time (µs) that is to be replicated."""
         with self._lock:
-            tally = self._tallies.setdefault(table, _Tally())
-            tally.waiting[created_us] = tally.waiting.get(created_us, 0) + 1
+            period = self._periods.setdefault(table, _Period())
+            period.waiting[created_us] = period.waiting.get(created_us, 0) + 1
 
     def replicated(self, table: TableOf, created_us: int) -> None:
         """Count a record that has entered the stream."""
         age_ms = max(0.0, time.time() * 1000 - created_us / 1000)
         with self._lock:
-            tally = self._tallies.setdefault(table, _Tally())
-            tally.oldest_ms = max(age_ms, tally.oldest_ms or 0.0)
-            self._done(tally, created_us)
+            period = self._periods.setdefault(table, _Period())
+            period.oldest_ms = max(age_ms, period.oldest_ms or 0.0)
+            self._done(period, created_us)
 
     def failed(self, table: TableOf, created_us: int | None = None) -> None:
         """Count a record that was skipped for good."""
         with self._lock:
-            tally = self._tallies.setdefault(table, _Tally())
-            tally.failed += 1
-            self._done(tally, created_us)
+            period = self._periods.setdefault(table, _Period())
+            period.failed += 1
+            self._done(period, created_us)
 
     def throttled(self, table: TableOf) -> None:
         """Count a record that Kinesis throttled and that DynamoDB will put again."""
         with self._lock:
-            self._tallies.setdefault(table, _Tally()).throttled += 1
+            self._periods.setdefault(table, _Period()).throttled += 1
 
     @staticmethod
-    def _done(tally: _Tally, created_us: int | None) -> None:
+    def _done(period: _Period, created_us: int | None) -> None:
         if created_us is None:
             return
-        left = tally.waiting.get(created_us, 0) - 1
+        left = period.waiting.get(created_us, 0) - 1
         if left > 0:
-            tally.waiting[created_us] = left
+            period.waiting[created_us] = left
         else:
-            tally.waiting.pop(created_us, None)
+            period.waiting.pop(created_us, None)
 
     def run(self) -> None:
         """Publish once a period, forever; a datapoint carries the start of its period."""
@@ -91,14 +91,14 @@ class ReplicationMetrics:
     def publish(self, begin: float, now: float) -> None:
         """Publish the period that began at `begin` (seconds) and start the next count."""
         with self._lock:
-            tallies = list(self._tallies.items())
+            periods = list(self._periods.items())
             snapshot = []
-            for table, tally in tallies:
-                oldest = tally.oldest_ms
-                if tally.waiting:
-                    oldest = max(oldest or 0.0, now * 1000 - min(tally.waiting) / 1000)
-                snapshot.append((table, oldest, tally.failed, tally.throttled))
-                tally.oldest_ms, tally.failed, tally.throttled = None, 0, 0
+            for table, period in periods:
+                oldest = period.oldest_ms
+                if period.waiting:
+                    oldest = max(oldest or 0.0, now * 1000 - min(period.waiting) / 1000)
+                snapshot.append((table, oldest, period.failed, period.throttled))
+                period.oldest_ms, period.failed, period.throttled = None, 0, 0
         for table, oldest, failed, throttled in snapshot:
             if oldest is not None:
                 self._put(table, "AgeOfOldestUnreplicatedRecord", oldest, "Milliseconds", begin)

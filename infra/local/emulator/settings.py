@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.local.emulator.chaos.rates import GOOD_DAY, Chaos, parse
+from infra.local.emulator.chaos.rates import NO_CHAOS, Chaos, parse
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class EmulatorSettings:
     """
 
     time_scale: float = 1.0
-    chaos: Chaos = GOOD_DAY
+    chaos: Chaos = NO_CHAOS
     recording: Path | None = None
 
     def scaled(self, seconds: float, floor: float = 0.0) -> float:

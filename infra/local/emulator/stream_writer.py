@@ -23,24 +23,24 @@ class DirectStreamWriter:
         self._shards = shards
         self._metrics = metrics
 
-    def hand_over(self, handover: PendingRecord) -> None:
-        table = handover.change.table
+    def write(self, pending: PendingRecord) -> None:
+        table = pending.change.table
         try:
-            self._shards.append(handover.stream_arn, handover.partition_key, handover.data)
+            self._shards.append(pending.stream_arn, pending.partition_key, pending.data)
         except RecordTooLargeError as error:
-            self._metrics.failed(table, handover.change.at)
+            self._metrics.failed(table, pending.change.at)
             log.warning("Skipped a change record of %s: %s", table.name, error)
         except StreamGoneError as error:
-            self._metrics.failed(table, handover.change.at)
+            self._metrics.failed(table, pending.change.at)
             log.warning("Could not replicate a change of %s: %s", table.name, error)
         else:
-            self._metrics.replicated(table, handover.change.at)
+            self._metrics.replicated(table, pending.change.at)
 
-    def held(self, handover: PendingRecord) -> None:
+    def held(self, pending: PendingRecord) -> None:
         """Count a record that has to wait, as when Kinesis throttles it and DynamoDB retries."""
-        self._metrics.throttled(handover.change.table)
+        self._metrics.throttled(pending.change.table)
 
-    def again(self, handover: PendingRecord) -> None:
+    def again(self, pending: PendingRecord) -> None:
         """Put a record once more, without counting it; drop one that does not fit."""
         with contextlib.suppress(RecordTooLargeError, StreamGoneError):
-            self._shards.append(handover.stream_arn, handover.partition_key, handover.data)
+            self._shards.append(pending.stream_arn, pending.partition_key, pending.data)

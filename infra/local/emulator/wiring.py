@@ -41,10 +41,10 @@ def assemble(ministack: Ministack, settings: EmulatorSettings) -> None:
     access = PermissionChecks(ministack, recording)
     shards = Shards(ministack)
     metrics = ReplicationMetrics(ministack, settings)
-    tally = ChaosCounts(ministack)
-    outlet = _outlet(settings.chaos, DirectStreamWriter(shards, metrics), tally)
-    delivery = _delivery(settings.chaos, DirectDelivery(ministack), tally)
-    capture = ChangeCapture(ministack, history, outlet, metrics)
+    counts = ChaosCounts(ministack)
+    writer = _stream_writer(settings.chaos, DirectStreamWriter(shards, metrics), counts)
+    delivery = _delivery(settings.chaos, DirectDelivery(ministack), counts)
+    capture = ChangeCapture(ministack, history, writer, metrics)
     recovery = PointInTimeRecovery(ministack, history, settings)
     exports = ExportJobs(ministack, capture, history, recovery, access, settings)
     mappings = EventSourceMappings(ministack, shards, access, delivery, settings)
@@ -68,7 +68,7 @@ def assemble(ministack: Ministack, settings: EmulatorSettings) -> None:
     alarms.install()
     Schedules(ministack, settings).install()
     if settings.chaos.throttle or settings.chaos.lost:
-        CallFaults(ministack, access, settings.chaos, tally.count).install()
+        CallFaults(ministack, access, settings.chaos, counts.count).install()
 
     start(metrics.run, "local-metrics")
     start(TtlSweeper(ministack, capture, settings).run, "local-expiry")
@@ -76,15 +76,15 @@ def assemble(ministack: Ministack, settings: EmulatorSettings) -> None:
     start(alarms.run, "local-alarms")
 
 
-def _outlet(chaos: Chaos, direct: DirectStreamWriter, tally: ChaosCounts) -> StreamWriter:
+def _stream_writer(chaos: Chaos, direct: DirectStreamWriter, counts: ChaosCounts) -> StreamWriter:
     if not (chaos.duplicate or chaos.delay or chaos.scatter or chaos.poison):
         return direct
-    chaotic = ChaosStreamWriter(chaos, direct, direct.again, direct.held, tally.count)
+    chaotic = ChaosStreamWriter(chaos, direct, direct.again, direct.held, counts.count)
     start(chaotic.run, "local-chaos")
     return chaotic
 
 
-def _delivery(chaos: Chaos, direct: DirectDelivery, tally: ChaosCounts) -> Delivery:
+def _delivery(chaos: Chaos, direct: DirectDelivery, counts: ChaosCounts) -> Delivery:
     if not (chaos.overlap or chaos.redeliver or chaos.kill):
         return direct
-    return ChaosDelivery(chaos, direct, tally.count)
+    return ChaosDelivery(chaos, direct, counts.count)

@@ -64,7 +64,7 @@ class DemoReport:
 
     items_seeded: int
     min_changes: int
-    tally: ChangeCounts
+    changes: ChangeCounts
     phases: Sequence[Phase]
     capture: StreamCounts
     consumption: ConsumerCounts
@@ -184,8 +184,8 @@ class DemoReport:
         if first is None:
             return None
         return (
-            self.tally.between(first + SLACK_AFTER).total,
-            self.tally.between(first - SLACK_BEFORE).total,
+            self.changes.between(first + SLACK_AFTER).total,
+            self.changes.between(first - SLACK_BEFORE).total,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -201,9 +201,9 @@ class DemoReport:
             "seconds": round(self.seconds, 1),
             "items_seeded": self.items_seeded,
             "items_compared": self.comparison.source_items,
-            "changes_made": self.tally.total,
-            "changes_by_kind": self.tally.by_kind,
-            "writes_by_kind": self.tally.writes_by_kind,
+            "changes_made": self.changes.total,
+            "changes_by_kind": self.changes.by_kind,
+            "writes_by_kind": self.changes.writes_by_kind,
             "changes_captured": self.capture.total,
             "changes_by_expiry": self.capture.by_expiry,
             "records_poisoned": self.capture.broken,
@@ -230,7 +230,7 @@ class DemoReport:
         for phase in self.phases:
             entry = told.setdefault(phase.name, {"seconds": 0.0, "changes_made": 0})
             entry["seconds"] = round(entry["seconds"] + phase.until - phase.since, 2)
-            entry["changes_made"] += self.tally.between(phase.since, phase.until).total
+            entry["changes_made"] += self.changes.between(phase.since, phase.until).total
         return told
 
     def write(self, path: Path) -> None:

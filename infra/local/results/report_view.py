@@ -54,7 +54,7 @@ def _phases(report: DemoReport) -> Table:
 
 def _kinds(report: DemoReport) -> Table:
     table = _table("kind of write", "writes", "changes")
-    writes, changes = report.tally.writes_by_kind, report.tally.by_kind
+    writes, changes = report.changes.writes_by_kind, report.changes.by_kind
     for kind, words in WORDS.items():
         if kind in writes:
             table.add_row(words, f"{writes[kind]:,}", f"{changes[kind]:,}")
@@ -83,7 +83,7 @@ def _figures(report: DemoReport) -> Table:
     )
     table.add_row(
         "Changes",
-        f"{report.tally.total:,} made; {capture.total:,} on the stream since it became active, "
+        f"{report.changes.total:,} made; {capture.total:,} on the stream since it became active, "
         f"{capture.by_expiry:,} of them deletes by time to live",
     )
     table.add_row(

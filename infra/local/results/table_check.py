@@ -98,11 +98,11 @@ class TableChecker:
         return replace(difference, attributes=words)
 
 
-def leftovers(s3: Any, s3_of_failures: Any, lane: Mapping[str, Any]) -> Leftovers:
+def leftovers(s3: Any, s3_of_failures: Any, table: Mapping[str, Any]) -> Leftovers:
     """Return what is in quarantine and in Lambda's on-failure bucket."""
-    bucket = lane["quarantineBucket"]
+    bucket = table["quarantineBucket"]
     reasons = [_reason(s3, bucket, key) for key in _keys(s3, bucket)]
-    failures = sum(1 for _ in _keys(s3_of_failures, lane["onFailureBucket"]))
+    failures = sum(1 for _ in _keys(s3_of_failures, table["onFailureBucket"]))
     return Leftovers(tuple(reasons), failures)
 
 

@@ -45,7 +45,7 @@ class WriterSettings:
 
     table: str
     material: dict[str, Any]
-    tally: str
+    counts: str
     """The file that changes are counted in."""
     seed: int
     rate: float
@@ -59,8 +59,8 @@ class Writers:
     def __init__(
         self, settings: WriterSettings, directory: Path, environment: Mapping[str, str]
     ) -> None:
-        self._tally = Path(settings.tally)
-        self._tally.unlink(missing_ok=True)
+        self._counts = Path(settings.counts)
+        self._counts.unlink(missing_ok=True)
         self._log = directory / "writers.log"
         self._stopped = False
         command = [
@@ -81,9 +81,9 @@ class Writers:
                 start_new_session=True,
             )
 
-    def tally(self) -> ChangeCounts:
+    def counts(self) -> ChangeCounts:
         """Return the counts so far."""
-        return ChangeCounts.read(self._tally)
+        return ChangeCounts.read(self._counts)
 
     def check(self) -> None:
         """Raise WritersError if the writers have ended without being stopped, or badly."""
@@ -135,7 +135,7 @@ class WriterThreads:
 
     def __init__(self, settings: WriterSettings, material: ItemSource) -> None:
         self._settings = settings
-        self._tally = ChangeCounter(Path(settings.tally))
+        self._counts = ChangeCounter(Path(settings.counts))
         self._stop = threading.Event()
         self._failures: list[BaseException] = []
         self._threads = [
@@ -149,7 +149,7 @@ class WriterThreads:
             thread.start()
         while not self._failures:
             readable, _, _ = select.select([sys.stdin], [], [], FLUSH_SECONDS)
-            self._tally.flush()
+            self._counts.flush()
             if readable and not os.read(sys.stdin.fileno(), 1):
                 break
         self._stop.set()
@@ -157,7 +157,7 @@ class WriterThreads:
         deadline = time.monotonic() + STOP_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        self._tally.flush()
+        self._counts.flush()
         if self._failures:
             raise self._failures[0]
 
@@ -172,7 +172,7 @@ class WriterThreads:
             while not self._stop.is_set():
                 step = plan.next(time.time())
                 changes = executor.run(step)
-                self._tally.add(time.time(), step.kind, len(step.writes), changes)
+                self._counts.add(time.time(), step.kind, len(step.writes), changes)
                 pace.wait(len(step.writes), self._stop)
         except BaseException as error:
             self._failures.append(error)

@@ -12,7 +12,7 @@ import pytest
 from infra.local.bootstrap_process import typed
 from infra.local.cloud import REPOSITORY
 from infra.local.data.items import KeyAttribute, KeySchema
-from infra.local.setup import SetupError, batches, directory_of_one, seed
+from infra.local.setup import SetupError, batches, locked_directory, seed
 from infra.local.signals import InterruptionError, interruptible
 
 KEYS = KeySchema(KeyAttribute("pk", "N"))
@@ -73,12 +73,12 @@ def test_a_failure_while_seeding_is_not_swallowed() -> None:
 
 def test_a_directory_is_not_shared_by_two_local_clouds(tmp_path: Path) -> None:
     with (
-        directory_of_one(tmp_path),
+        locked_directory(tmp_path),
         pytest.raises(SetupError, match="Try: "),
-        directory_of_one(tmp_path),
+        locked_directory(tmp_path),
     ):
         pass
-    with directory_of_one(tmp_path):
+    with locked_directory(tmp_path):
         pass
 
 

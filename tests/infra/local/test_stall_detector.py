@@ -103,8 +103,8 @@ def test_a_log_is_read_as_it_grows_and_by_whole_lines(tmp_path: Path) -> None:
 
 
 def settings(tmp_path: Path, material: dict[str, Any]) -> WriterSettings:
-    tally = str(tmp_path / "tally.jsonl")
-    return WriterSettings("orders", material, tally, seed=1, rate=10, threads=1)
+    counts = str(tmp_path / "counts.jsonl")
+    return WriterSettings("orders", material, counts, seed=1, rate=10, threads=1)
 
 
 @pytest.mark.slow

@@ -18,28 +18,28 @@ log = logging.getLogger("local.chaos")
 class ChaosDelivery:
     """Wraps the real delivery. The answer it returns is always one that a function gave."""
 
-    def __init__(self, chaos: Chaos, delivery: Delivery, tally: Callable[[str], None]) -> None:
+    def __init__(self, chaos: Chaos, delivery: Delivery, count: Callable[[str], None]) -> None:
         self._chaos = chaos
         self._delivery = delivery
-        self._tally = tally
+        self._count = count
         self._random = chaos.random()
         self._lock = threading.Lock()
 
     def deliver(self, invocation: Invocation) -> FunctionAnswer:
         """Deliver once for the answer, and perhaps a second time in parallel or afterwards."""
         if self._happens(self._chaos.overlap):
-            self._tally("Overlapped")
+            self._count("Overlapped")
             self._beside(invocation, self._draw(0.05))
         answer = self._once(invocation)
         if not answer.failed and self._happens(self._chaos.redeliver):
-            self._tally("Redelivered")
+            self._count("Redelivered")
             self._beside(invocation, self._draw(self._chaos.delay_seconds))
         return answer
 
     def _once(self, invocation: Invocation) -> FunctionAnswer:
         if not self._happens(self._chaos.kill):
             return self._delivery.deliver(invocation)
-        self._tally("Killed")
+        self._count("Killed")
         with self._lock:
             calls = self._random.randint(0, self._chaos.kill_calls)
         token = kill_after.set(calls)

@@ -43,12 +43,12 @@ class CallFaults:
         ministack: Ministack,
         access: PermissionChecks,
         chaos: Chaos,
-        tally: Callable[[str], None],
+        count: Callable[[str], None],
     ) -> None:
         self._ministack = ministack
         self._access = access
         self._chaos = chaos
-        self._tally = tally
+        self._count = count
         self._random = chaos.random()
         self._lock = threading.Lock()
 
@@ -70,11 +70,11 @@ class CallFaults:
             with self._lock:
                 draw = self._random.random()
             if draw < self._chaos.throttle:
-                self._tally("Throttled")
+                self._count("Throttled")
                 return refuse(data)
             response = handler(data)
             if draw < self._chaos.throttle + self._chaos.lost:
-                self._tally("Lost")
+                self._count("Lost")
                 return self._ministack.error(*REFUSALS[-1])
             return response
 

@@ -47,7 +47,7 @@ class Chaos:
         return random.Random(self.seed or None)
 
 
-GOOD_DAY = Chaos()
+NO_CHAOS = Chaos()
 
 ON = Chaos(
     duplicate=0.1,
@@ -70,12 +70,12 @@ def parse(text: str) -> Chaos:
 
     Raises ValueError, with a line that begins "Try: ", for an unknown name or a wrong value.
     """
-    chaos = GOOD_DAY
+    chaos = NO_CHAOS
     for name, value in _pairs(text.strip()):
         if name == "on" and value is None:
             chaos = ON
         elif name == "off" and value is None:
-            chaos = GOOD_DAY
+            chaos = NO_CHAOS
         else:
             change: dict[str, Any] = {name: _number(name, value)}
             chaos = replace(chaos, **change)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import json
 import logging
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import count
 from random import Random
 
 from infra.local.emulator.change_capture import PendingRecord, StreamWriter
@@ -28,41 +28,41 @@ class ChaosStreamWriter:
     def __init__(
         self,
         chaos: Chaos,
-        outlet: StreamWriter,
+        writer: StreamWriter,
         again: Callable[[PendingRecord], None],
         held: Callable[[PendingRecord], None],
-        tally: Callable[[str], None],
+        count: Callable[[str], None],
     ) -> None:
         self._chaos = chaos
-        self._outlet = outlet
+        self._writer = writer
         self._again = again
         self._hold = held
-        self._tally = tally
+        self._count = count
         self._random = chaos.random()
         self._held: list[tuple[float, int, Callable[[], None]]] = []
-        self._numbers = count()
+        self._numbers = itertools.count()
         self._changed = threading.Condition()
 
-    def hand_over(self, handover: PendingRecord) -> None:
+    def write(self, pending: PendingRecord) -> None:
         """Write the record now, later, twice, to another shard, or followed by a broken one."""
         chaos, random = self._chaos, self._random
         if random.random() < chaos.scatter:
-            self._tally("Scattered")
-            handover = replace(handover, partition_key=f"{random.getrandbits(128):032X}")
+            self._count("Scattered")
+            pending = replace(pending, partition_key=f"{random.getrandbits(128):032X}")
         if random.random() < chaos.duplicate:
-            self._tally("Duplicated")
-            copy = handover
+            self._count("Duplicated")
+            copy = pending
             self._later(lambda: self._again(copy))
         if random.random() < chaos.poison:
-            self._tally("Poisoned")
-            self._again(replace(handover, data=broken(handover.data, random)))
+            self._count("Poisoned")
+            self._again(replace(pending, data=broken(pending.data, random)))
         if random.random() < chaos.delay:
-            self._tally("Delayed")
-            self._hold(handover)
-            late = handover
-            self._later(lambda: self._outlet.hand_over(late))
+            self._count("Delayed")
+            self._hold(pending)
+            late = pending
+            self._later(lambda: self._writer.write(late))
         else:
-            self._outlet.hand_over(handover)
+            self._writer.write(pending)
 
     def _later(self, act: Callable[[], None]) -> None:
         due = time.monotonic() + self._random.uniform(0, self._chaos.delay_seconds)

@@ -14,7 +14,7 @@ from infra.local.emulator.batches import (
     failed_from,
     fitting,
     is_too_large,
-    lane_of,
+    poller_of,
 )
 
 SOURCE = BatchSource(
@@ -79,8 +79,8 @@ def test_a_record_that_no_invocation_can_take_comes_alone() -> None:
     assert not is_too_large(SOURCE, [record(2)])
 
 
-def test_a_partition_key_keeps_its_lane_and_all_lanes_are_used() -> None:
+def test_a_partition_key_keeps_its_poller_and_all_pollers_are_used() -> None:
     keys = [f"key-{n}" for n in range(200)]
-    lanes = [lane_of(record(1, key=key), 10) for key in keys]
-    assert lanes == [lane_of(record(2, key=key), 10) for key in keys]
-    assert set(lanes) == set(range(10))
+    pollers = [poller_of(record(1, key=key), 10) for key in keys]
+    assert pollers == [poller_of(record(2, key=key), 10) for key in keys]
+    assert set(pollers) == set(range(10))

@@ -14,7 +14,7 @@ import pytest
 
 from infra.local.cloud import SOURCE, TARGET, LocalCloud, LocalCloudError
 from infra.local.emulator.change_capture import CapturedChange, PendingRecord
-from infra.local.emulator.chaos.rates import GOOD_DAY, ON, Chaos, parse
+from infra.local.emulator.chaos.rates import NO_CHAOS, ON, Chaos, parse
 from infra.local.emulator.chaos.record_faults import ChaosStreamWriter, broken
 from infra.local.emulator.replication_metrics import TableOf
 from tests.support.infra.clouds import (
@@ -37,7 +37,7 @@ LOGS = (["logs:PutLogEvents", "logs:CreateLogStream"], ["arn:aws:logs:*:*:*"])
 
 
 def test_no_chaos_is_asked_for_by_default() -> None:
-    assert parse("") == parse("off") == GOOD_DAY == Chaos()
+    assert parse("") == parse("off") == NO_CHAOS == Chaos()
 
 
 def test_a_list_starts_from_on_or_from_nothing() -> None:
@@ -70,20 +70,20 @@ def test_a_number_that_would_mean_something_else_is_refused(text: str) -> None:
 def test_rates_at_which_nothing_can_ever_get_through_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"(?s)get through.*\nTry: on,"):
         parse(text)
-    assert parse(text.replace("1", "0.9").replace("0.5", "0.49")) != GOOD_DAY
+    assert parse(text.replace("1", "0.9").replace("0.5", "0.49")) != NO_CHAOS
 
 
 # -- change records --------------------------------------------------------------------------------
 
 
 class Spy:
-    """An outlet that remembers."""
+    """An writer that remembers."""
 
     def __init__(self) -> None:
         self.handed: list[PendingRecord] = []
 
-    def hand_over(self, handover: PendingRecord) -> None:
-        self.handed.append(handover)
+    def write(self, pending: PendingRecord) -> None:
+        self.handed.append(pending)
 
 
 RECORD = {
@@ -99,21 +99,21 @@ def deliver(
     chaos: Chaos, times: int = 1
 ) -> tuple[list[PendingRecord], list[PendingRecord], Counter[str]]:
     """What went out at once, what was put again at once, and what was counted."""
-    spy, again, tally = Spy(), Spy(), Counter[str]()
-    outlet = ChaosStreamWriter(
+    spy, again, counts = Spy(), Spy(), Counter[str]()
+    writer = ChaosStreamWriter(
         chaos,
         spy,
-        again=again.hand_over,
-        held=lambda handover: tally.update(["held"]),
-        tally=lambda what: tally.update([what]),
+        again=again.write,
+        held=lambda pending: counts.update(["held"]),
+        count=lambda what: counts.update([what]),
     )
     for _ in range(times):
-        outlet.hand_over(HANDOVER)
-    return spy.handed, again.handed, tally
+        writer.write(HANDOVER)
+    return spy.handed, again.handed, counts
 
 
 def test_on_a_good_day_every_record_goes_out_once_and_unchanged() -> None:
-    assert deliver(GOOD_DAY, 3) == ([HANDOVER] * 3, [], Counter())
+    assert deliver(NO_CHAOS, 3) == ([HANDOVER] * 3, [], Counter())
 
 
 def test_rates_are_kept_and_a_seed_repeats_them() -> None:
@@ -125,17 +125,17 @@ def test_rates_are_kept_and_a_seed_repeats_them() -> None:
 
 
 def test_a_scattered_record_has_another_partition_key_of_the_same_shape() -> None:
-    handed, _again, _tally = deliver(Chaos(scatter=1), 20)
-    keys = {handover.partition_key for handover in handed}
+    handed, _again, _counts = deliver(Chaos(scatter=1), 20)
+    keys = {pending.partition_key for pending in handed}
     assert len(keys) == 20
     assert all(len(key) == 32 for key in keys)
-    assert {handover.data for handover in handed} == {HANDOVER.data}
+    assert {pending.data for pending in handed} == {HANDOVER.data}
 
 
 def test_poison_comes_beside_the_record_and_never_instead_of_it() -> None:
-    handed, again, _tally = deliver(Chaos(poison=1), 20)
-    assert [handover.data for handover in handed] == [HANDOVER.data] * 20
-    assert all(handover.data != HANDOVER.data for handover in again)
+    handed, again, _counts = deliver(Chaos(poison=1), 20)
+    assert [pending.data for pending in handed] == [HANDOVER.data] * 20
+    assert all(pending.data != HANDOVER.data for pending in again)
     assert len(again) == 20
 
 

@@ -293,7 +293,7 @@ def test_the_parallelization_factor_keeps_each_keys_order(cloud: LocalCloud) -> 
             kinesis.put_record(StreamARN=made.arn, Data=f"{key}-{n}".encode(), PartitionKey=key)
     made.create(ParallelizationFactor=4, BatchSize=5)
     until(lambda: len(set(made.seen())) == 72, "all records", 30)
-    assert len(made.seen()) == 72, "a record went to more than one lane"
+    assert len(made.seen()) == 72, "a record went to more than one poller"
     for key in "abcdefgh":
         own = [seen for seen in made.seen() if seen.startswith(key) and int(seen[2:]) >= 6]
         assert own == sorted(own)

@@ -1,4 +1,4 @@
-"""When a lane gives a batch up, and what it tells the destination of it."""
+"""Batches that a poller gives up on, and what their destination receives."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def record(number: int, age: float) -> dict[str, Any]:
 
 
 class Place:
-    """One shard, one lane on it, a function that fails, and a destination."""
+    """One shard, one poller on it, a function that fails, and a destination."""
 
     def __init__(self, records: Sequence[dict[str, Any]], **mapping: Any) -> None:
         self.records = records

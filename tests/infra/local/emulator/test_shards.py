@@ -114,16 +114,16 @@ def test_a_shard_that_appears_later_is_read_from_its_beginning_even_from_latest(
     shards, stream = make()
     progress = MappingProgress({"StartingPosition": "LATEST"})
     progress.look(stream, shards)
-    assert progress.shards["shardId-000000000000"].lanes[0] != ""
+    assert progress.shards["shardId-000000000000"].positions[0] != ""
     children = shards.split(stream, "shardId-000000000000", 2**127)
     progress.look(stream, shards)
-    assert [progress.shards[child].lanes for child in children] == [[""], [""]]
+    assert [progress.shards[child].positions for child in children] == [[""], [""]]
 
 
-def test_another_number_of_lanes_goes_on_where_the_slowest_was() -> None:
+def test_another_number_of_pollers_resumes_where_the_slowest_was() -> None:
     shard = ShardProgress(["5", "3", "9"], drained={2})
     shard.resize(2)
-    assert shard.lanes == ["3", "3"]
+    assert shard.positions == ["3", "3"]
     assert not shard.drained
     shard.resize(2)
-    assert shard.lanes == ["3", "3"]
+    assert shard.positions == ["3", "3"]

@@ -40,7 +40,7 @@ def report(**changes: Any) -> DemoReport:
     good = DemoReport(
         items_seeded=10,
         min_changes=50,
-        tally=ChangeCounts((window(1, insert=10), window(12, update=60), window(21, update=35))),
+        changes=ChangeCounts((window(1, insert=10), window(12, update=60), window(21, update=35))),
         phases=phases_of(
             BEGAN, [("PLANNED", BEGAN + 10), ("REPLICATING", BEGAN + 20)], BEGAN + 30, BEGAN + 32
         ),
@@ -181,7 +181,7 @@ def test_percentiles_are_values_that_occurred() -> None:
 
 
 def test_what_the_writers_count_is_read_back_while_they_write(tmp_path: Path) -> None:
-    path = tmp_path / "tally.jsonl"
+    path = tmp_path / "counts.jsonl"
     writer = ChangeCounter(path)
     assert ChangeCounts.read(path).total == 0
 
@@ -193,11 +193,11 @@ def test_what_the_writers_count_is_read_back_while_they_write(tmp_path: Path) ->
     writer.flush()
     path.write_text(path.read_text() + '{"at": 18')
 
-    tally = ChangeCounts.read(path)
-    assert tally.by_kind == {"insert": 6, "unchanged": 0}
-    assert tally.writes_by_kind == {"insert": 6, "unchanged": 1}
-    assert tally.between(BEGAN + 1).total == 4
-    assert tally.between(BEGAN, BEGAN + 1).total == 2
+    counts = ChangeCounts.read(path)
+    assert counts.by_kind == {"insert": 6, "unchanged": 0}
+    assert counts.writes_by_kind == {"insert": 6, "unchanged": 1}
+    assert counts.between(BEGAN + 1).total == 4
+    assert counts.between(BEGAN, BEGAN + 1).total == 2
 
 
 def verification(**counts: int) -> dict[str, Any]:
