@@ -17,11 +17,17 @@ from replicator.call_context import CallContext
 from replicator.change import Probe
 from replicator.consumer.batch import BatchFailedError, Consumer
 from replicator.consumer.decode import Record
+from replicator.consumer.foreign import ForeignTables
 from replicator.consumer.metrics import InvocationStats
 from replicator.consumer.outcome import Reason
 from replicator.consumer.probe_rows import ProbeRows
 from replicator.consumer.quarantine import QuarantineStore, object_key
-from replicator.names import CHANGES_APPLIED, CHANGES_QUARANTINED, CHANGES_SUPERSEDED
+from replicator.names import (
+    CHANGES_APPLIED,
+    CHANGES_FOREIGN,
+    CHANGES_QUARANTINED,
+    CHANGES_SUPERSEDED,
+)
 from replicator.runtime import Runtime
 from replicator.settings import ConsumerConfig, ConsumerSettings, SettingsRow
 
@@ -67,6 +73,7 @@ class DirectConsumer:
             store=self._store,
             settings=_SettingsWithoutParks(dynamodb, config.ledger_table, effects.clock),
             probes=_SilentProbeRows(dynamodb, config.ledger_table, effects.clock),
+            foreign=_SilentForeignTables(dynamodb, config.ledger_table, effects.clock),
         )
 
     def run(self, kept: QuarantinedObject, holding: ObjectContent) -> Processed | Unresolved:
@@ -94,6 +101,7 @@ class DirectConsumer:
             (CHANGES_APPLIED, "applied"),
             (CHANGES_SUPERSEDED, "superseded"),
             (CHANGES_QUARANTINED, "quarantined one by one"),
+            (CHANGES_FOREIGN, "of another table"),
         )
         how = ", ".join(f"{counts[name]} {word}" for name, word in words if counts[name])
         return Processed(how or "nothing in it")
@@ -142,6 +150,13 @@ class _SilentProbeRows(ProbeRows):
 
     def write(self, probe: Probe, terms: CallContext) -> bool:
         return True
+
+
+class _SilentForeignTables(ForeignTables):
+    """The stream holds none of these now: a row would report their destination as still on."""
+
+    def write(self, context: CallContext) -> None:
+        return
 
 
 class _StatsCollector:

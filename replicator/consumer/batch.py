@@ -17,15 +17,25 @@ from replicator.change import Change, Probe
 from replicator.consumer import decode
 from replicator.consumer.circuit_breaker import CircuitBreaker
 from replicator.consumer.decode import EnvelopeError, Foreign, Record, Unusable
+from replicator.consumer.foreign import ForeignTables
 from replicator.consumer.key_queue import KeyQueue, QuarantineCandidate, RecordState
 from replicator.consumer.ledger import LedgerWriter
 from replicator.consumer.metrics import InvocationStats
-from replicator.consumer.outcome import Applied, Outcome, Quarantined, Reason, Retry, Superseded
+from replicator.consumer.outcome import (
+    Applied,
+    Ignored,
+    Outcome,
+    Quarantined,
+    Reason,
+    Retry,
+    Superseded,
+)
 from replicator.consumer.probe_rows import ProbeRows
 from replicator.consumer.quarantine import QuarantineStore
 from replicator.consumer.writer import ConditionalWriter
 from replicator.names import (
     CHANGES_APPLIED,
+    CHANGES_FOREIGN,
     CHANGES_QUARANTINED,
     CHANGES_RECEIVED,
     CHANGES_RETRIED,
@@ -56,6 +66,7 @@ class Consumer:
     store: QuarantineStore
     settings: SettingsRow
     probes: ProbeRows
+    foreign: ForeignTables
     effects: Runtime
     logger: Any
     meter: Emitter
@@ -94,6 +105,7 @@ class Consumer:
             ),
             settings=SettingsRow(dynamodb, config.ledger_table, effects.clock),
             probes=ProbeRows(dynamodb, config.ledger_table, effects.clock),
+            foreign=ForeignTables(dynamodb, config.ledger_table, effects.clock),
             effects=effects,
             logger=logger,
             meter=meter,
@@ -182,10 +194,11 @@ class _Batch:
             {
                 slot.record.sequence_number
                 for slot in self._slots
-                if not isinstance(slot.content, Probe)
+                if not isinstance(slot.content, Probe | Foreign)
             }
         )
         self._tripped = False
+        self._foreign: dict[str, list[Record]] = {}
         self._sort()
 
     def run(self) -> Report:
@@ -197,9 +210,12 @@ class _Batch:
             ended = dict.fromkeys(
                 slot.record.sequence_number
                 for slot in self._slots
-                if slot.ended and not isinstance(slot.content, Probe)
+                if slot.ended and not isinstance(slot.content, Probe | Foreign)
             )
             self._consumer.breaker.ended(ended, self._suspected)
+        for table, records in self._foreign.items():
+            self._tally.foreign(table, records[0], len(records))
+        self._consumer.foreign.write(self._terms)  # last: it may not delay a change
         self._count()
         failed = [slot for slot in self._slots if self._tripped or not slot.ended]
         if failed:
@@ -239,13 +255,9 @@ class _Batch:
                 else:
                     keys.setdefault(content.key, []).append((slot, content))
             elif isinstance(content, Foreign):
-                slot.outcome = Retry("a change of another table")
-                self._tally.trouble(
-                    "Reading the stream",
-                    "ForeignTable",
-                    f"a change of table {content.table!r} in the stream of "
-                    f"{self._consumer.config.source_table!r}",
-                )
+                slot.outcome = Ignored()
+                self._foreign.setdefault(content.table, []).append(slot.record)
+                self._consumer.foreign.add(content.table, slot.record)
             elif isinstance(content, Unusable):
                 candidate = QuarantineCandidate(slot, content.reason, content.detail)
                 parked = content.reason is Reason.PARKED
@@ -341,6 +353,9 @@ class _Batch:
         counts = self._tally.counts
         for slot in self._slots:
             if isinstance(slot.content, Probe):
+                continue
+            if isinstance(slot.content, Foreign):
+                counts[CHANGES_FOREIGN] += 1
                 continue
             counts[CHANGES_RECEIVED] += 1
             counts[_counter(slot.outcome)] += 1

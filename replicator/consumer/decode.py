@@ -55,7 +55,7 @@ class Unusable:
 
 @dataclass(frozen=True)
 class Foreign:
-    """A change of another table: somebody wired the wrong stream, which is no record's fault."""
+    """A record of another table, whose streaming destination is this table's stream."""
 
     table: str
 
@@ -178,19 +178,19 @@ def _content(record: Record, table: str) -> Content:
         raise _UnusableError(Reason.UNREADABLE, f"not JSON: {error.msg} at {error.pos}") from None
     if type(document) is not dict:
         raise _not_a_change("not a JSON object")
-    if b"\\ud" in record.data or b"\\uD" in record.data:
-        # Half a character, escaped: JSON allows it, no table holds it, no request can carry it.
-        json.dumps(document, ensure_ascii=False).encode()
     name = document.get("tableName")
     if type(name) is not str or not _TABLE_NAME.fullmatch(name):
         raise _not_a_change("no tableName")
+    if name != table:
+        return Foreign(name)  # whatever else it says: it is not this table's to judge
+    if b"\\ud" in record.data or b"\\uD" in record.data:
+        # Half a character, escaped: JSON allows it, no table holds it, no request can carry it.
+        json.dumps(document, ensure_ascii=False).encode()
     if "probe" in document and "dynamodb" not in document:
-        return Foreign(name) if name != table else _probe(document)
+        return _probe(document)
     body = document.get("dynamodb")
     if type(body) is not dict or type(document.get("eventName")) is not str:
         raise _not_a_change("no dynamodb or no eventName")
-    if name != table:
-        return Foreign(name)
     return _change(document["eventName"], body, record.arrival)
 
 

@@ -16,6 +16,7 @@ from replicator.aws import Kind, classify
 from replicator.consumer.decode import Record
 from replicator.names import (
     CHANGES_APPLIED,
+    CHANGES_FOREIGN,
     CHANGES_QUARANTINED,
     CHANGES_RECEIVED,
     CHANGES_RETRIED,
@@ -54,6 +55,15 @@ class InvocationStats:
             self._logger.error(f"{operation} failed: {code}: {message}\n{_advice(code)}")
         else:
             self._logger.warning(f"{operation} failed: {code}; trying again")
+
+    def foreign(self, table: str, first: Record, records: int) -> None:
+        """Log one table's records in this invocation; table names are no content of items."""
+        self._logger.warning(
+            "Records of another table are in this table's stream; they are ignored.\n"
+            "Try: take this stream off the other table with aws dynamodb "
+            "disable-kinesis-streaming-destination; bootstrap status names the whole command.",
+            extra=_place(first) | {"foreignTable": table, "records": records},
+        )
 
     def quarantined(self, record: Record, reason: str) -> None:
         self._logger.warning("Quarantined a record", extra=_place(record) | {"reason": reason})
@@ -114,8 +124,10 @@ class EmfEmitter:
 
     def emit(self, tally: InvocationStats) -> None:
         counts = {name: [float(tally.counts[name])] for name in _COUNTED}
-        if tally.counts[QUARANTINE_REFUSED]:
-            counts[QUARANTINE_REFUSED] = [float(tally.counts[QUARANTINE_REFUSED])]
+        # A metric costs as soon as it is emitted: these two are only when there is something.
+        for rare in (QUARANTINE_REFUSED, CHANGES_FOREIGN):
+            if tally.counts[rare]:
+                counts[rare] = [float(tally.counts[rare])]
         metrics = {name: _metric("Count", values) for name, values in counts.items()}
         for start in range(0, max(1, len(tally.lags)), _VALUES_PER_LINE):
             lags = tally.lags[start : start + _VALUES_PER_LINE]

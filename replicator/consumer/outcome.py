@@ -53,6 +53,11 @@ class Quarantined:
 
 
 @dataclass(frozen=True)
+class Ignored:
+    """A record of another table: nothing is to be done with it here."""
+
+
+@dataclass(frozen=True)
 class Rejected:
     """The target refuses this item for what it is."""
 
@@ -74,5 +79,5 @@ class Ambiguous:
     mixed: bool = False
 
 
-Outcome: TypeAlias = Applied | Superseded | Retry | Quarantined
+Outcome: TypeAlias = Applied | Superseded | Retry | Quarantined | Ignored
 Result: TypeAlias = Applied | Superseded | Retry | Rejected | NeedsNote | Ambiguous

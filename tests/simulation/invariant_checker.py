@@ -154,6 +154,8 @@ class Witness:
         if record.lethal and found["reason"] != "parked":
             raise ViolationError(f"C3: {place} was parked, and was read all the same.")
         data = base64.b64decode(found["data"])
+        if any(part.foreign and part.data == data for part in record.parts):
+            raise ViolationError(f"C3: {place} is of another table, and was quarantined.")
         self.kept.setdefault(place, []).append(data)
         self.log(f"  quarantine: {found['reason']}: {place} ({record.label})")
         if found["reason"] == "ambiguous-order":
@@ -189,6 +191,8 @@ class Witness:
     def ended(self, record: StreamRecord, index: int) -> bool:
         """Applied, superseded, or whole in quarantine."""
         part = record.parts[index]
+        if part.foreign:
+            return True
         kept = self.kept.get(record.place, ())
         if part.data in kept or record.data in kept:
             return True

@@ -39,8 +39,9 @@ class Plan:
 
     Chances are per batch unless said otherwise. `delays`: how late a record enters the stream, in
     microseconds, with weights. `unusable`: chance per change of a broken record beside it.
-    `sticky`: a key keeps to its shard. `pack`: how many changes go into a call, and
-    `worth_reading`: how many redelivered ones are looked up first; small, because batches are.
+    `foreign`: records of another table per change, on average. `sticky`: a key keeps to its shard.
+    `pack`: how many changes go into a call, and `worth_reading`: how many redelivered ones are
+    looked up first; small, because batches are.
     """
 
     seed: int
@@ -62,6 +63,7 @@ class Plan:
     kill: float
     unusable: float
     aggregated: float
+    foreign: float
     lethal: bool
     probes: int
     redrive: bool
@@ -69,6 +71,11 @@ class Plan:
     snapshot: bool
     fence: bool
     expiry: Expiry
+
+
+def _foreign(seed: int) -> float:
+    """A chance of its own, so that the other histories stay as they were."""
+    return random.Random(f"foreign {seed}").choice((0.0, 0.0, 0.3, 2.0))
 
 
 def plan(seed: int) -> Plan:
@@ -117,6 +124,7 @@ def plan(seed: int) -> Plan:
         kill=0.0 if strict else chance.choice((0.0, 0.3, 0.6)),
         unusable=0.1 if happens(0.2) or redrive else 0.0,
         aggregated=chance.choice((0.0, 0.3)) if not strict else 0.0,
+        foreign=_foreign(seed),
         lethal=not strict and happens(0.04),
         probes=chance.choice((0, 2, 6)),
         redrive=redrive,

@@ -27,16 +27,22 @@ class Part:
     data: bytes
     change: SourceChange | None = None
     probe: tuple[str, int] | None = None
+    foreign: bool = False
+    """Of another table."""
 
     @property
     def at_fault(self) -> bool:
         """It cannot be applied for what it is, not for when it comes."""
+        if self.foreign:
+            return False
         return self.probe is None and (self.change is None or not self.change.fits)
 
     @property
     def label(self) -> str:
         if self.change is not None:
             return f"change {self.change.number} (key {self.change.key})"
+        if self.foreign:
+            return "record of another table"
         return f"probe {self.probe}" if self.probe else "unusable record"
 
 
@@ -115,6 +121,13 @@ def document(chance: random.Random, schema: Schema, change: SourceChange) -> dic
 
 def change_part(chance: random.Random, schema: Schema, change: SourceChange) -> Part:
     return Part(json.dumps(document(chance, schema, change)).encode(), change)
+
+
+def foreign_part(chance: random.Random, schema: Schema, change: SourceChange) -> Part:
+    """The same change as another table's, which is none of this table's."""
+    whole = document(chance, schema, change)
+    whole["tableName"] = chance.choice(("another-table", "a-third-table"))
+    return Part(json.dumps(whole).encode(), foreign=True)
 
 
 def probe_part(probe: str, number: int) -> Part:

@@ -130,6 +130,7 @@ def _features(world: World) -> Iterable[str]:
             "fence": planned.fence,
             "park": bool(world.service.parked_at),
             "aggregated": planned.aggregated > 0,
+            "records of another table": planned.foreign > 0,
             "small packs": planned.pack < 50,
         }.items()
         if present

@@ -20,7 +20,14 @@ from tests.simulation.names import (
     TARGET_TABLE,
 )
 from tests.simulation.plan import Plan
-from tests.simulation.records import Part, aggregate, change_part, probe_part, unusable_part
+from tests.simulation.records import (
+    Part,
+    aggregate,
+    change_part,
+    foreign_part,
+    probe_part,
+    unusable_part,
+)
 from tests.simulation.scheduler import Scheduler, Task, TaskClock, TaskExecutor
 from tests.simulation.service import Handler, Lane, Service
 from tests.support.fakes.clock import START_MICROS, VirtualClock
@@ -234,6 +241,7 @@ class World:
             if self.chance.random() < plan.unusable:
                 broken = unusable_part(self.chance, self.history.schema, change)
                 arrivals.append(self._arrival(change.made + self._delay(), broken, change))
+        arrivals.extend(self._foreign())
         if plan.lethal:
             change = self.chance.choice(self.history.changes)
             poison = Part(b"a record that ends whoever reads it")
@@ -254,6 +262,19 @@ class World:
             return Arrival(moment, (part,), f"key {change.key}", change.key % self.plan.shards)
         key = f"partition {self.chance.randrange(100)}"
         return Arrival(moment, (part,), key, self.chance.randrange(self.plan.shards))
+
+    def _foreign(self) -> list[Arrival]:
+        """Records of other tables beside ours. Drawn apart, so that the rest stays as it was."""
+        chance = random.Random(f"foreign world {self.plan.seed}")
+        arrivals = []
+        for change in self.history.changes:
+            for _ in range(int(self.plan.foreign + chance.random())):
+                part = foreign_part(chance, self.history.schema, change)
+                moment = change.made + chance.randint(0, SECOND)
+                shard = chance.randrange(self.plan.shards)
+                key = f"key {change.key}" if self.plan.sticky else f"partition {shard}"
+                arrivals.append(Arrival(moment, (part,), key, shard))
+        return arrivals
 
     def _probes(self) -> list[Arrival]:
         """Rounds of probes, one for each lane."""
