@@ -63,6 +63,7 @@ class HealthReader:
             skipped=_read(lambda: self._source.skipped(since or 0.0, at)),
             unreplicated=_read(lambda: self._source.unreplicated(at)),
             probed=_probed(book),
+            foreign=_read(self._ledger.foreign),
             outage=None if isinstance(book, Unread) else book.outage,
             overrun=None if isinstance(book, Unread) else book.overrun,
         )

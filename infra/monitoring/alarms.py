@@ -131,6 +131,12 @@ def _losses(lane: AlarmInputs) -> Sequence[Alarm]:
             period=MINUTE,
             critical=True,
         ),
+        _above(
+            lane,
+            "foreign-records",
+            detectors.FOREIGN,
+            "another table's record came through this stream within 15 minutes",
+        ),
         _above(lane, "quarantine-not-empty", detectors.QUARANTINE, "a record lies in quarantine"),
         _above(
             lane, "on-failure-objects", detectors.FAILURES, "an object lies in the failures bucket"

@@ -132,6 +132,7 @@ def _losses(lane: AlarmInputs, region: str) -> Json:
         (detectors.SKIPPED.metric, "Maximum", "records skipped"),
         (detectors.QUARANTINE.metric, "Maximum", "in quarantine"),
         (detectors.FAILURES.metric, "Maximum", "given up by Lambda"),
+        (detectors.FOREIGN.metric, "Maximum", "other tables in the stream"),
         (detectors.STREAM.metric, "Minimum", "stream healthy"),
         (names.MAPPING_ENABLED, "Minimum", "consumer on"),
         (names.WATCHDOG_RAN, "Sum", "watchdog ran"),
@@ -168,6 +169,7 @@ def _changes(lane: AlarmInputs, region: str) -> Json:
         names.CHANGES_SUPERSEDED,
         names.CHANGES_QUARANTINED,
         names.CHANGES_RETRIED,
+        names.CHANGES_FOREIGN,
     )
     series = [_ours(lane, metric, "Sum") for metric in counted]
     return _graph(f"{lane.source_table}: changes a minute", region, series)

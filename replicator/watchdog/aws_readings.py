@@ -15,6 +15,7 @@ from typing import Any
 from replicator import aws
 from replicator.aws import Failure
 from replicator.change import Probe
+from replicator.foreign_rows import INDEX_KEY, ForeignRow, foreign_key, tables_in
 from replicator.probes import PROBES_PER_PUT, ProbeRecord, not_taken, probe_key, put_request
 from replicator.settings import SETTINGS_KEY
 from replicator.stream import (
@@ -32,6 +33,7 @@ from replicator.watchdog.probe_rounds import ProbeRound, WatchdogState
 BOOK_KEY = b"watchdog"
 KEYS_PER_READ = 100
 PUT_ATTEMPTS = 4
+READ_ATTEMPTS = 4
 PAGES_COUNTED = 10
 """Of 1,000 objects. Whether there are more than 10,000 makes no difference to anybody."""
 
@@ -218,6 +220,33 @@ class LedgerRows:
             )
         except (KeyError, TypeError, ValueError):
             raise UnreadableError("SettingsUnreadable") from None
+
+    def foreign(self) -> list[ForeignRow]:
+        """Read the other tables whose records the consumer has met in the stream."""
+        try:
+            tables = sorted(tables_in(self._row(INDEX_KEY)))
+            rows = []
+            for start in range(0, len(tables), KEYS_PER_READ):
+                rows += self._foreign_rows(tables[start : start + KEYS_PER_READ])
+        except ValueError:
+            raise UnreadableError("ForeignRowUnreadable") from None
+        return rows
+
+    def _foreign_rows(self, tables: Sequence[str]) -> list[ForeignRow]:
+        request = {
+            self._table: {
+                "Keys": [{"k": {"B": foreign_key(table)}} for table in tables],
+                "ConsistentRead": True,
+            }
+        }
+        rows: list[ForeignRow] = []
+        for _ in range(READ_ATTEMPTS):
+            answer = ask(self._dynamodb.batch_get_item, RequestItems=request)
+            rows += [ForeignRow.from_item(item) for item in answer["Responses"][self._table]]
+            request = answer.get("UnprocessedKeys") or {}
+            if not request:
+                return rows
+        raise UnreadableError("KeysUnprocessed")
 
     def book(self) -> WatchdogState:
         row = self._row(BOOK_KEY)

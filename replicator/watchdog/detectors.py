@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from replicator import names
+from replicator.foreign_rows import ForeignRow
 from replicator.stream import Destination, StreamFacts
 
 HOUR = 3600.0
@@ -71,6 +72,13 @@ PRECISION = Detector(
     "Change records no longer carry microseconds: many changes of one key get the same timestamp, "
     "and end in quarantine (ambiguous-order).",
     "set the destination's ApproximateCreationDateTimePrecision back to MICROSECOND.",
+)
+FOREIGN = Detector(
+    names.FOREIGN_RECORDS,
+    Level.LOSS,
+    "Another table's changes are in this stream: its streaming destination is this table's stream. "
+    "The consumer ignores them. They take the stream's capacity from this table's own changes.",
+    "take the stream off the other table: bootstrap status names the table and the whole command.",
 )
 STREAM = Detector(
     names.STREAM_HEALTHY,
@@ -142,6 +150,7 @@ ALL = (
     QUARANTINE,
     FAILURES,
     TARGET,
+    FOREIGN,
     STREAM,
     PRECISION,
     MAPPING,
@@ -153,6 +162,8 @@ ALL = (
 BUFFER_SHARE = 0.25
 PROBES_LATE_SECONDS = 1800.0
 UNREPLICATED_SECONDS = 3600.0
+FOREIGN_SECONDS = 900.0
+"""For how long another table's record counts: its destination may be off since."""
 
 
 @dataclass(frozen=True)
@@ -245,6 +256,8 @@ class Readings:
     unreplicated: float | Unread
     """Seconds; 0 while DynamoDB has nothing to hand over."""
     probed: Probed | Unread
+    foreign: Sequence[ForeignRow] | Unread
+    """Other tables whose records the consumer has met."""
     outage: Outage | None = None
     """The one that nothing has settled yet. The watchdog's gauges tell of the present alone."""
     overrun: Outage | None = None
@@ -266,11 +279,13 @@ class Finding:
     detail: str = ""
     blind: bool = False
     """Nothing was found: it could not be read."""
+    remedy: str = ""
+    """What to do first in this very case, where the detector's own text is too general."""
 
     @property
     def first(self) -> str:
         """What to do first."""
-        return BLIND if self.blind else self.detector.first
+        return BLIND if self.blind else self.remedy or self.detector.first
 
 
 BLIND = (
@@ -288,6 +303,7 @@ def judge(readings: Readings, expected: Expected) -> tuple[Finding, ...]:
         _count(QUARANTINE, readings.quarantine),
         _count(FAILURES, readings.failures),
         _identity(TARGET, readings.target),
+        _foreign(readings, expected),
         _stream(readings.stream, expected),
         _precision(readings, expected),
         _mapping(readings),
@@ -375,6 +391,29 @@ def _identity(detector: Detector, identity: Identity | Unread) -> Finding:
         return _blind(detector, identity)
     level = detector.level if identity.changed else Level.FINE
     return Finding(detector, level, float(identity.changed), identity.now or "no such table")
+
+
+def _foreign(readings: Readings, expected: Expected) -> Finding:
+    rows = readings.foreign
+    if isinstance(rows, Unread):
+        return _blind(FOREIGN, rows)
+    recent = [row for row in rows if readings.at - row.at / 1e6 < FOREIGN_SECONDS]
+    if not recent:
+        return Finding(FOREIGN, Level.FINE, 0.0, "none")
+    recent.sort(key=lambda row: row.at, reverse=True)
+    region = expected.stream_arn.split(":")[3]
+    commands = [
+        f"aws dynamodb disable-kinesis-streaming-destination --table-name {row.table} "
+        f"--stream-arn {expected.stream_arn} --region {region}"
+        for row in recent
+    ]
+    remedy = "in the source account: " + "; ".join(commands)
+    details = [
+        f"about {row.count} from table {row.table}, the last at {_told(row.at / 1e6)} in "
+        f"{row.shard_id} ({row.sequence_number})"
+        for row in recent
+    ]
+    return Finding(FOREIGN, FOREIGN.level, float(len(recent)), "; ".join(details), remedy=remedy)
 
 
 def _count(detector: Detector, count: int | Unread) -> Finding:

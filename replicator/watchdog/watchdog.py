@@ -195,6 +195,7 @@ class _Look:
         failures = self._read(lambda: count_objects(dog._failures_s3, config.on_failure_bucket))
         skipped = self._read(lambda: dog._source.skipped(counted_from or 0.0, now))
         unreplicated = self._read(lambda: dog._source.unreplicated(now))
+        foreign = self._read(dog._ledger.foreign)
         book = self._with_flow(book, destinations, unreplicated)
         source, target, probed = self._with_book(
             book, intent, mapping, stream, source_id, target_id
@@ -212,6 +213,7 @@ class _Look:
             skipped=skipped,
             unreplicated=unreplicated,
             probed=probed,
+            foreign=foreign,
         )
 
     def _read(self, reading: Callable[[], T]) -> T | Unread:

@@ -55,6 +55,7 @@ class _Looks:
             "skipped": 0,
             "unreplicated": 0.0,
             "probed": detectors.Probed(at - 60, None, 2.5),
+            "foreign": (),
         }
         return detectors.Readings(at=at, **{**healthy, **self._changes})
 

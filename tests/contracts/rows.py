@@ -81,7 +81,8 @@ def ledger_rows() -> list[str]:
     lines: set[str] = set()
     consumer = QuarantineWorld()
     consumer.replicating()
-    assert consumer.handle(document(None, item("a")), probe()) is None
+    foreign = document(None, item("b"), table="invoices")
+    assert consumer.handle(document(None, item("a")), probe(), foreign) is None
     _ledger_members(consumer.dynamodb.scan(TableName=CONSUMERS_LEDGER)["Items"], "", lines)
 
     world = watchdog_world.World()
@@ -135,6 +136,8 @@ def _ledger_row(row: Mapping[str, Any]) -> str:
     key = bytes(row["k"]["B"])
     if key.startswith(b"probe:"):
         return re.sub(r"^probe:[^:]+:\d+$", "probe:PROBE:N", key.decode())
+    if key.startswith(b"foreign:"):
+        return "foreign:TABLE"
     return key.decode() if key.isalpha() and len(key) != 16 else f"entry of {len(key)} bytes"
 
 

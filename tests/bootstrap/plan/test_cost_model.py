@@ -29,6 +29,7 @@ def test_the_bill_counts_the_alarms_and_metrics_that_a_table_has(tmp_path: Path)
             names.REPLICATION_LAG,
             names.TARGET_THROTTLES,
             names.QUARANTINE_REFUSED,
+            names.CHANGES_FOREIGN,
         ),
     }
     by_watchdog = set(steady().after())

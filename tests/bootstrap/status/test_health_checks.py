@@ -16,6 +16,7 @@ from bootstrap.status.health_checks import expected_settings
 from bootstrap.status.json_members import as_json
 from bootstrap.status.page import page
 from bootstrap.status.snapshot import StatusSnapshot
+from replicator.foreign_rows import ForeignRow
 from replicator.stream import Destination, StreamFacts
 from replicator.watchdog.aws_readings import UnreadableError
 from replicator.watchdog.detectors import ALL, Identity, Level, Outage, Probed, Unread, judge
@@ -75,6 +76,10 @@ def test_with_nothing_against_it_a_switch_is_safe(replica: World) -> None:
 LOSSES: list[tuple[dict[str, Any], str]] = [
     ({"quarantine": 3}, "QuarantineObjects: 3"),
     ({"failures": 1}, "OnFailureObjects: 1"),
+    (
+        {"foreign": [ForeignRow("invoices", 7, int(NOW * 1e6), "shardId-000000000003", "4711")]},
+        "ForeignRecords: about 7 from table invoices",
+    ),
     ({"skipped": 2}, "RecordsNeverReplicated: 2"),
     ({"destinations": []}, "DestinationActive: none"),
     ({"source": Identity("source-2", "source-1")}, "SourceTableChanged: source-2"),

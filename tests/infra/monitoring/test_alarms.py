@@ -51,6 +51,7 @@ CASES: Mapping[str, Case] = {
     "records-skipped": Case(ZEROS, [3.0] * 12, 1, ALARM),
     "quarantine-not-empty": Case(ZEROS, ONES, 1, ALARM),
     "on-failure-objects": Case(ZEROS, ONES, 1, ALARM),
+    "foreign-records": Case(ZEROS, ONES, 1, ALARM),
     "mapping-off": Case(ONES, ZEROS, 1, ALARM),
     "stream-unhealthy": Case(ONES, ZEROS, 1, ALARM),
     "precision-lost": Case(ONES, ZEROS, 1, ALARM),

@@ -26,6 +26,7 @@ HEALTHY = {
     "TargetTableChanged": 0.0,
     "QuarantineObjects": 0.0,
     "OnFailureObjects": 0.0,
+    "ForeignRecords": 0.0,
     "RecordsNeverReplicated": 0.0,
     "UnreplicatedAge": 0.0,
     "ReadingsMissed": 0.0,
@@ -127,7 +128,14 @@ BLINDNESS = {
     "source": ("DescribeTable", {"SourceTableChanged", "TargetTableChanged"}),
     "intent": (
         "GetItem",
-        {"ProbeAge", "ProbeLag", "BufferUsed", "SourceTableChanged", "TargetTableChanged"},
+        {
+            "ProbeAge",
+            "ProbeLag",
+            "BufferUsed",
+            "SourceTableChanged",
+            "TargetTableChanged",
+            "ForeignRecords",
+        },
     ),
 }
 
@@ -401,7 +409,7 @@ def test_every_detector_is_judged_once_in_the_order_of_the_worst_first() -> None
     world = steady()
     findings = detectors.judge(world.dog.round(lambda: 240.0), CONFIG.expected)
     assert [finding.detector for finding in findings] == list(detectors.ALL)
-    nothing = Readings(world.clock(), *[Unread("AccessDenied")] * 11)
+    nothing = Readings(world.clock(), *[Unread("AccessDenied")] * 12)
     assert {each.level for each in detectors.judge(nothing, CONFIG.expected)} == {Level.UNKNOWN}
 
 

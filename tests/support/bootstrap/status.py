@@ -54,6 +54,7 @@ def healthy(at: float = NOW, **changes: Any) -> Readings:
         "skipped": 0,
         "unreplicated": 0.0,
         "probed": Probed(at - 60, None, 2.5),
+        "foreign": (),
     }
     return Readings(**{**values, **changes})
 
@@ -99,7 +100,8 @@ def health_reader(
         "unreplicated": 0.0,
     }
     ok_target = {"table_id": "target-1", "mapping": "Enabled"}
-    ledger = {"intent": good.intent, "book": book or WatchdogState(through=NOW - 60, lag=2.5)}
+    book = book or WatchdogState(through=NOW - 60, lag=2.5)
+    ledger = {"intent": good.intent, "book": book, "foreign": ()}
     in_source: Any = _Answers(**{**ok_source, **(source or {})})
     in_target: Any = _Answers(**{**ok_target, **(target or {})})
     rows: Any = _Answers(**ledger)
