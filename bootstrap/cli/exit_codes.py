@@ -1,4 +1,4 @@
-"""How a command over several tables ends."""
+"""The exit code of a command over several tables."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import click
 from bootstrap.core.errors import EXIT_STILL_RUNNING, BootstrapError
 
 
-def ended(errors: Sequence[BootstrapError]) -> int:
-    """Says what kept tables from getting there; returns the worst exit code."""
+def report(errors: Sequence[BootstrapError]) -> int:
+    """Print each table's error; return the worst exit code, 0 without errors."""
     for error in errors:
         click.echo(str(error), err=True)
     codes = [error.exit_code for error in errors]
-    # That a table is still on its way is no failure, and must not hide another table's.
+    # A table that is still running is no failure, and must not hide another table's.
     failures = [code for code in codes if code != EXIT_STILL_RUNNING]
     return max(failures or codes, default=0)

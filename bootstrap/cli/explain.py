@@ -1,48 +1,56 @@
-"""`explain`: parses, and tells."""
+"""`explain`: everything that is known about one item."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import click
 
-from bootstrap.cli import quarantine as quarantine
-from bootstrap.cli.options import chosen, common_options, gateways, guarded, process
+from bootstrap.app.command_options import CommandOptions, select
+from bootstrap.app.process import this_process
+from bootstrap.cli.options import clients_of, common_options, run_command
+from bootstrap.cli.quarantine import only
 from bootstrap.core.errors import BlockedError
 from bootstrap.core.facts import TableFacts
 from bootstrap.explain import explanation, keys, view
 from bootstrap.quarantine.context import QuarantineContext
 
 
-class Reader:
-    """The target table: its description, and single items of it."""
+@dataclass(frozen=True)
+class ExplainContext:
+    """One table: its quarantine and ledger, and single items of the target."""
 
-    def __init__(self, given: Mapping[str, Any], desk: QuarantineContext) -> None:
-        outputs, _, _ = chosen(given)
-        self._made = gateways(outputs, process(), given)
-        self._table = desk.table
-
-    def facts(self) -> TableFacts | None:
-        return self._made.target(self._table.consumer_region).table(self._table.target_table)
-
-    def item(self, key: explanation.Item) -> explanation.Item | None:
-        return self._made.items(self._table).get(key)
+    quarantine: QuarantineContext
+    target: Callable[[], TableFacts | None]
+    item: Callable[[explanation.Item], explanation.Item | None]
 
 
-@click.command()
+def context_of(options: CommandOptions) -> ExplainContext:
+    """Put together what explains items of the one selected table."""
+    selection, process = select(options), this_process()
+    table = only(selection.tables)
+    clients = clients_of(selection.outputs, process, options)
+    return ExplainContext(
+        clients.quarantine_context(table),
+        lambda: clients.target(table.consumer_region).table(table.target_table),
+        lambda key: clients.target_items(table).get(key),
+    )
+
+
+@click.command(short_help="Show what is known about one item.")
 @common_options
 @click.argument("key")
-@click.option("--show-values", is_flag=True, help="Show the key and the target's item too.")
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
-def explain(key: str, show_values: bool, as_json: bool, debug: bool, **given: Any) -> None:
-    """Tells what is known of one item. Changes nothing.
+@click.option("--show-values", is_flag=True, help="Also show the key and the target's item.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def explain(options: CommandOptions, key: str, show_values: bool, as_json: bool) -> None:
+    """Show what is known about one item. Changes nothing.
 
-    KEY is DynamoDB JSON, or name=value pairs that the table's key schema types. Shown are the
-    key's digest (the consumer's log has the same), the ledger's entry, whether the target's item
-    is what that entry says, and what is in quarantine. The content of items is shown only with
-    --show-values. One item of the target is read; none of the source.
+    KEY is DynamoDB JSON, or name=value pairs whose types come from the table's key schema. The
+    command shows the key's digest (the same as in the consumer's log), the ledger's entry, whether
+    the target's item matches that entry, and what is in quarantine. It shows the content of items
+    only with --show-values. It reads one item of the target and none of the source.
 
     \b
     Examples:
@@ -51,21 +59,20 @@ def explain(key: str, show_values: bool, as_json: bool, debug: bool, **given: An
     """
 
     def work() -> int:
-        desk = quarantine.only(given)
-        reader = Reader(given, desk)
-        facts = reader.facts()
+        context = context_of(options)
+        facts = context.target()
         if facts is None:
             raise BlockedError(
-                f"The target table {desk.table.target_table} does not exist (yet).",
+                f"The target table {context.quarantine.table.target_table} does not exist (yet).",
                 fix="python -m bootstrap status, which shows how far the run is",
             )
         parsed = keys.parse_key(key, keys.key_types(facts))
-        found = explanation.explain_item(desk, parsed, reader.item)
+        found = explanation.explain_item(context.quarantine, parsed, context.item)
         shown = explanation.as_json(found, values=show_values)
         click.echo(json.dumps(shown, indent=2) if as_json else view.page(shown))
         return 0
 
-    guarded(work, debug)
+    run_command(work, options)
 
 
 COMMANDS: tuple[click.Command, ...] = (explain,)

@@ -1,139 +1,120 @@
-"""What commands about a stack have in common: options, the tables meant, and how they end."""
+"""Options that all commands about a stack share, and the way in which every command ends."""
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from bootstrap.app import operations
+from bootstrap.app.command_options import CommandOptions
+from bootstrap.app.factory import AwsClients
+from bootstrap.app.process import Process
 from bootstrap.core import signals
-from bootstrap.core import stack_outputs as stack_outputs
-from bootstrap.core.durations import timing_from
 from bootstrap.core.errors import (
     EXIT_BUG,
     EXIT_INTERRUPTED,
     EXIT_PIPE_CLOSED,
+    BlockedError,
     BootstrapError,
     UsageError,
 )
-from bootstrap.core.signals import InterruptibleClock
-from bootstrap.core.stack_outputs import Outputs, TableOutputs
-from bootstrap.core.suggestions import completed, template
-from bootstrap.journal.lease import this_machine
+from bootstrap.core.stack_outputs import Outputs
+from bootstrap.core.suggestions import GENERIC, completed
 
-F = TypeVar("F", bound=Callable[..., Any])
+RESUMES = "Run the same command again: it resumes from here."
+"""After an interruption."""
 
-
-def common_options(function: F) -> F:
-    """What every command about a stack takes."""
-    options = (
-        click.option(
-            "--stack",
-            metavar="NAME",
-            help="Pulumi stack; its outputs are read with the Pulumi CLI.",
-        ),
-        click.option(
-            "--outputs",
-            metavar="FILE",
-            type=click.Path(dir_okay=False, path_type=Path),
-            help="What `pulumi stack output --json` printed, instead of --stack.",
-        ),
-        click.option(
-            "--table", metavar="NAME", help="One table, by its name in the source. Default: all."
-        ),
-        click.option(
-            "--source-profile",
-            metavar="P",
-            help="AWS profile that may assume the exporter role. Default: the usual credentials.",
-        ),
-        click.option(
-            "--target-profile",
-            metavar="P",
-            help="AWS profile that may assume the importer role. Default: the usual credentials.",
-        ),
-        click.option(
-            "--external-id",
-            metavar="ID",
-            envvar="REPLICATION_EXTERNAL_ID",
-            help="The word that the roles ask for, if the stack configuration sets one.",
-        ),
-        click.option("--debug", is_flag=True, help="Show the traceback of an error."),
-    )
-    for option in reversed(options):
-        function = option(function)
-    return function
+_OPTIONS = (
+    click.option(
+        "--stack",
+        metavar="NAME",
+        help="Pulumi stack. Its outputs are read with the Pulumi CLI.",
+    ),
+    click.option(
+        "--outputs",
+        metavar="FILE",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="File with the output of `pulumi stack output --json`, instead of --stack.",
+    ),
+    click.option(
+        "--table", metavar="NAME", help="One table, by its name in the source. Default: all tables."
+    ),
+    click.option(
+        "--source-profile",
+        metavar="P",
+        help="AWS profile that may assume the exporter role. Default: AWS's default credentials.",
+    ),
+    click.option(
+        "--target-profile",
+        metavar="P",
+        help="AWS profile that may assume the importer role. Default: AWS's default credentials.",
+    ),
+    click.option(
+        "--external-id",
+        metavar="ID",
+        envvar="REPLICATION_EXTERNAL_ID",
+        help="External id that the roles require, if the stack configuration sets one. Default: "
+        "$REPLICATION_EXTERNAL_ID.",
+    ),
+    click.option("--debug", is_flag=True, help="Show the traceback of an error."),
+)
 
 
-def process() -> operations.Process:
-    return operations.Process(InterruptibleClock(), this_machine(), timing_from(os.environ))
+def common_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options about stack, table and credentials; pass them on as one `CommandOptions`."""
 
-
-def gateways(
-    outputs: Outputs, process: operations.Process, given: Mapping[str, Any]
-) -> operations.Gateways:
-    return operations.Gateways(
-        outputs,
-        process.timing,
-        source_profile=given["source_profile"],
-        target_profile=given["target_profile"],
-        external_id=given["external_id"],
-    )
-
-
-def chosen(
-    given: Mapping[str, Any],
-) -> tuple[Outputs, Sequence[TableOutputs], Mapping[str, str]]:
-    """The stack, its tables that are meant, and the command line that means each of them."""
-    stack, path = given["stack"], given["outputs"]
-    if (stack is None) == (path is None):
-        raise UsageError(
-            "Which stack is meant is said by either --stack NAME or --outputs FILE.",
-            fix=f"{click.get_current_context().command_path} --stack NAME",
+    @functools.wraps(command)
+    def with_options(
+        stack: str | None,
+        outputs: Path | None,
+        table: str | None,
+        source_profile: str | None,
+        target_profile: str | None,
+        external_id: str | None,
+        debug: bool,
+        **own: Any,
+    ) -> None:
+        context = click.get_current_context()
+        origin = context.get_parameter_source("external_id")
+        options = CommandOptions(
+            context.command_path,
+            stack,
+            outputs,
+            table,
+            source_profile,
+            target_profile,
+            external_id,
+            external_id_typed=origin is ParameterSource.COMMANDLINE,
+            debug=debug,
         )
-    outputs = stack_outputs.from_stack(stack) if stack else stack_outputs.from_file(path)
-    name = given["table"]
-    tables = (outputs.table(name),) if name else outputs.tables
-    several = len(outputs.tables) > 1
-    command = {
-        table.source_table: template(_repeated(given, table.source_table if several else None))
-        for table in tables
-    }
-    return outputs, tables, command
+        command(options, **own)
+
+    decorated: Callable[..., None] = with_options
+    for option in reversed(_OPTIONS):
+        decorated = option(decorated)
+    return decorated
 
 
-def _repeated(given: Mapping[str, Any], table: str | None) -> list[str]:
-    """The options that mean the same stack and credentials again, and a table of it."""
-    names = ["stack", "outputs", "source_profile", "target_profile"]
-    # What the environment has need not be shown to whoever sees the screen.
-    context = click.get_current_context()
-    if context.get_parameter_source("external_id") is ParameterSource.COMMANDLINE:
-        names.append("external_id")
-    options = [
-        part
-        for name in names
-        if given.get(name)
-        for part in (f"--{name.replace('_', '-')}", str(given[name]))
-    ]
-    return [*options, "--table", table] if table else options
+def clients_of(outputs: Outputs, process: Process, options: CommandOptions) -> AwsClients:
+    """Make the command's clients: once, for there is one session for each account."""
+    return AwsClients(outputs, process, options)
 
 
-def _as_given() -> str:
-    """The command line as it was typed, as far as it says which stack and table are meant."""
-    context = click.get_current_context(silent=True)
-    given = context.params if context else {}
-    return template(_repeated(given, given.get("table")) if given else [])
+def run_command(
+    work: Callable[[], int], options: CommandOptions | None = None, interrupted: str = ""
+) -> None:
+    """Run a command; turn its error into a message and an exit code.
 
-
-def guarded(work: Callable[[], int], debug: bool, interrupted: str = "") -> None:
-    """Runs a command; turns what ends it into a message and an exit code."""
+    `interrupted` is what Ctrl-C prints about resuming.
+    """
     signals.listen()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -141,27 +122,52 @@ def guarded(work: Callable[[], int], debug: bool, interrupted: str = "") -> None
     try:
         code = work()
     except BootstrapError as error:
-        if debug:
+        if options is not None and options.debug:
             traceback.print_exc()
-        error.fix = completed(error.fix, _as_given())
+        error.fix = completed(error.fix, options.command if options is not None else GENERIC)
         click.echo(str(error), err=True)
         code = error.exit_code
     except BrokenPipeError:
-        # Whoever read has seen enough (`| head`). What the interpreter flushes at its end goes
-        # nowhere.
+        # The reader has closed the pipe (`| head`). What the interpreter flushes at its end is
+        # discarded.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_PIPE_CLOSED
     except KeyboardInterrupt:
-        # How to go on is for whoever may type it: a program that ends this one knows better.
-        how = interrupted if signals.by_hand() else ""
-        click.echo(f"Interrupted. {how}".strip(), err=True)
+        # A program that ends this one knows better how to resume.
+        advice = interrupted if signals.by_hand() else ""
+        click.echo(f"Interrupted. {advice}".strip(), err=True)
         code = EXIT_INTERRUPTED
     except Exception:
         traceback.print_exc()
         click.echo(
             "This is a bug: please report it with the lines above.\n"
-            "Try: the same command again; what was done is in the journal.",
+            "Try: the same command again. The journal holds what was done.",
             err=True,
         )
         code = EXIT_BUG
     sys.exit(code)
+
+
+def confirm(question: str, *, attempted: str, declined: str, err: bool = False) -> None:
+    """Ask a question that only a human may answer.
+
+    Raises:
+        UsageError: where stdin is no terminal. `attempted` names what needs the answer.
+        BlockedError: when the answer is no. `declined` says what was left undone.
+    """
+    if not stdin_is_terminal():
+        raise UsageError(
+            f"{attempted} needs a confirmation, and stdin is no terminal.",
+            fix="the same command with --yes",
+        )
+    try:
+        agreed = click.confirm(question, err=err)
+    except click.Abort:
+        agreed = False
+    if not agreed:
+        raise BlockedError(declined, fix="the same command, and answer y")
+
+
+def stdin_is_terminal() -> bool:
+    """Tell a human from a script."""
+    return sys.stdin.isatty()

@@ -1,69 +1,73 @@
-"""`quarantine list | show | redrive | discard`, `park` and `unpark`: parses, asks and tells."""
+"""`quarantine list | show | redrive | discard`: shows and resolves what could not be applied."""
 
 from __future__ import annotations
 
 import json
-import os
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import click
 
-from bootstrap.app.quarantine_factory import QuarantineFactory
-from bootstrap.cli.options import chosen, common_options, guarded
-from bootstrap.core.durations import timing_from
+from bootstrap.app.command_options import CommandOptions, select
+from bootstrap.app.process import this_process
+from bootstrap.cli.options import clients_of, common_options, confirm, run_command
 from bootstrap.core.errors import BlockedError, UsageError
-from bootstrap.quarantine import parks, view
+from bootstrap.core.stack_outputs import TableOutputs
+from bootstrap.quarantine import view
 from bootstrap.quarantine.context import QuarantineContext
 from bootstrap.quarantine.redrive import RedriveOutcome
 from bootstrap.quarantine.redrive import redrive as redrive_objects
 from bootstrap.quarantine.store import QuarantinedObject
 
-NOTHING_LOST = "What was accepted is resolved or will be superseded: the same command goes on."
+NOTHING_LOST = (
+    "Nothing is lost: run the same command again. A change that is sent twice is superseded."
+)
 
 
-def desks(given: Mapping[str, Any]) -> list[QuarantineContext]:
-    """The desks of the tables that a command line means."""
-    outputs, tables, _ = chosen(given)
-    made = QuarantineFactory(
-        outputs,
-        timing_from(os.environ),
-        source_profile=given["source_profile"],
-        target_profile=given["target_profile"],
-        external_id=given["external_id"],
-    )
-    return [made.desk(table) for table in tables]
+def contexts_of(options: CommandOptions) -> list[QuarantineContext]:
+    """Put together what resolves the quarantine of each selected table."""
+    selection = select(options)
+    clients = clients_of(selection.outputs, this_process(), options)
+    return [clients.quarantine_context(table) for table in selection.tables]
 
 
-def only(given: Mapping[str, Any]) -> QuarantineContext:
-    """The one table that a key, or a record of a shard, belongs to."""
-    found = desks(given)
-    if len(found) > 1:
-        names = ", ".join(desk.table.source_table for desk in found)
+def only(tables: Sequence[TableOutputs]) -> TableOutputs:
+    """Return the one table that a key, or a record of a shard, belongs to.
+
+    Raises:
+        UsageError: when several tables are selected.
+    """
+    if len(tables) > 1:
+        names = ", ".join(table.source_table for table in tables)
         raise UsageError(
             "The stack has several tables, and each has its own quarantine and stream.",
             fix=f"--table with one of: {names}",
         )
-    return found[0]
+    return tables[0]
 
 
-@click.group()
+def only_context(options: CommandOptions) -> QuarantineContext:
+    """Return the context of the one selected table."""
+    contexts = contexts_of(options)
+    only([context.table for context in contexts])
+    return contexts[0]
+
+
+@click.group(short_help="Show and resolve what could not be applied.")
 def quarantine() -> None:
-    """Shows and resolves what could not be applied.
+    """Show and resolve what could not be applied.
 
-    The consumer keeps a record that it cannot apply, whole and with the reason, until somebody
-    redrives or discards it. Lambda keeps whole events that are too large for the function; they
-    are listed as `event`.
+    The consumer keeps a record that it cannot apply, whole and with the reason, until you redrive
+    or discard it. Lambda keeps whole events that are too large for the function; they are listed
+    as `event`.
     """
 
 
-@quarantine.command("list")
+@quarantine.command("list", short_help="List what is open.")
 @common_options
-@click.option("--json", "as_json", is_flag=True, help="Everything, for machines.")
-def list_(as_json: bool, debug: bool, **given: Any) -> None:
-    """Lists what is open, with its reason and age. Changes nothing.
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def list_(options: CommandOptions, as_json: bool) -> None:
+    """List what is open, with its reason and age. Changes nothing.
 
     \b
     Example:
@@ -72,9 +76,9 @@ def list_(as_json: bool, debug: bool, **given: Any) -> None:
 
     def work() -> int:
         shown = []
-        for desk in desks(given):
-            kept, now = list(desk.shelf.kept()), desk.now()
-            name = desk.table.source_table
+        for context in contexts_of(options):
+            kept, now = list(context.shelf.kept()), context.now()
+            name = context.table.source_table
             if not as_json:
                 click.echo(view.listing(name, kept, now))
             shown.append(view.as_json(name, kept, now))
@@ -83,19 +87,19 @@ def list_(as_json: bool, debug: bool, **given: Any) -> None:
             click.echo(json.dumps(value, indent=2))
         return 0
 
-    guarded(work, debug)
+    run_command(work, options)
 
 
-@quarantine.command()
+@quarantine.command(short_help="Show one object.")
 @common_options
 @click.argument("key")
-@click.option("--show-values", is_flag=True, help="Show the content of items too.")
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
-def show(key: str, show_values: bool, as_json: bool, debug: bool, **given: Any) -> None:
-    """Shows one object: reason, place in the stream, what it says.
+@click.option("--show-values", is_flag=True, help="Also show the content of items.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def show(options: CommandOptions, key: str, show_values: bool, as_json: bool) -> None:
+    """Show one object: its reason, its place in the stream, its change. Changes nothing.
 
-    Keys appear as digests, the ones that the consumer's log has. The content of items is
-    shown only with --show-values.
+    Keys appear as digests, the same as in the consumer's log. The content of items is shown only
+    with --show-values.
 
     \b
     Example:
@@ -104,50 +108,48 @@ def show(key: str, show_values: bool, as_json: bool, debug: bool, **given: Any) 
     """
 
     def work() -> int:
-        desk = only(given)
-        kept = _find(desk, key)
-        holding = desk.shelf.content(kept)
-        if holding is None:
+        context = only_context(options)
+        kept = _find(context, key)
+        content = context.shelf.content(kept)
+        if content is None:
             raise _gone(key)
-        shown = view.describe_object(desk.table.source_table, kept, holding, values=show_values)
+        name = context.table.source_table
+        shown = view.describe_object(name, kept, content, values=show_values)
         click.echo(json.dumps(shown, indent=2) if as_json else view.page(shown))
         return 0
 
-    guarded(work, debug)
+    run_command(work, options)
 
 
-@quarantine.command(short_help="Has it judged again, once its cause is mended.")
+@quarantine.command(short_help="Apply again, once the cause is fixed.")
 @common_options
 @click.argument("keys", metavar="[KEY]...", nargs=-1)
-@click.option("--all", "all_", is_flag=True, help="Everything that is open.")
-@click.option(
-    "--direct", is_flag=True, help="Through the guard in this process, not through the stream."
-)
-def redrive(keys: Sequence[str], all_: bool, direct: bool, debug: bool, **given: Any) -> None:
-    """Has what could not be applied judged again, once its cause is mended.
+@click.option("--all", "all_", is_flag=True, help="Redrive everything that is open.")
+@click.option("--direct", is_flag=True, help="Apply in this process instead of through the stream.")
+def redrive(options: CommandOptions, keys: Sequence[str], all_: bool, direct: bool) -> None:
+    """Apply again what could not be applied, once its cause is fixed.
 
-    It goes back on the stream, and the consumer's guard decides as ever: an old change is
-    superseded by a newer one, never applied over it. An object is marked resolved once the
-    stream has accepted its record; what still cannot be applied comes back to the quarantine
-    under a new key. Killed at any moment, run it again: a change that is sent twice is
-    superseded.
+    The records go back on the stream, and the consumer orders them as any other: a newer change
+    supersedes an old one. An object is marked resolved once the stream has accepted its record. A
+    record that still cannot be applied returns to the quarantine under a new key. Safe to
+    interrupt: run the same command again. A change that is sent twice is superseded.
 
-    --direct runs the same guard in this process, without the stream. It is for records over
-    4 MiB, for whole events, and for parked records that may end the function. An object is
-    marked resolved once the guard has ended it.
+    --direct applies the same rules in this process, without the stream. Use it for records over
+    4 MiB, for whole events, and for parked records that may crash the function. An object is
+    marked resolved once its change has been applied or superseded.
 
-    Left open, each with what to do instead:
+    These stay open, each with what to do instead:
 
     \b
-    - a change that is older than the ledger remembers, of a key that the ledger has
-      forgotten: it could be applied over a newer one. Nor does --direct know better.
-      (The age is judged by the ledgerRetentionDays of when it was set aside, or today's
-      if that is less. Events of the on-failure bucket do not tell: after raising it, wait
-      for the difference before you redrive those that are older than the former value.)
-    - `ambiguous-order`: two changes of one timestamp, applied or not. As long as no later
-      change of the key has been applied, another delivery tells nothing about which of
-      the two came last, and could turn the item from the right one to the wrong one.
-      With a later change applied the note is resolved as superseded.
+    - a change that is older than the ledger's retention, of a key without an entry: it could
+      be applied over a newer one. --direct does not help. (The age is judged by the
+      ledgerRetentionDays of when the record was quarantined, or today's if that is less. Events
+      of the on-failure bucket do not hold it: after you raise it, wait for the difference
+      before you redrive those that are older than the former value.)
+    - `ambiguous-order`: two changes with one timestamp. As long as no later change of the key
+      has been applied, another delivery does not show which of the two was last, and could
+      turn the item from the right one to the wrong one. Once a later change has been applied,
+      the note is resolved as superseded.
     - what cannot be read: its age is unknown, and the consumer cannot read it either.
     - parked records, unless named by KEY or with --direct.
 
@@ -160,28 +162,28 @@ def redrive(keys: Sequence[str], all_: bool, direct: bool, debug: bool, **given:
     def work() -> int:
         _check_choice(keys, all_, "redrive")
         failed = False
-        for desk in [only(given)] if keys else desks(given):
+        for context in [only_context(options)] if keys else contexts_of(options):
             outcome = RedriveOutcome()
             try:
-                wanted = _wanted(desk, keys)
-                redrive_objects(desk, wanted, outcome, direct=direct, named=bool(keys))
+                wanted = _wanted(context, keys)
+                redrive_objects(context, wanted, outcome, direct=direct, named=bool(keys))
             finally:
-                click.echo(view.summarize_redrive(desk.table.source_table, outcome, direct))
+                click.echo(view.summarize_redrive(context.table.source_table, outcome, direct))
             failed = failed or bool(outcome.left)
         return BlockedError.exit_code if failed else 0
 
-    guarded(work, debug, NOTHING_LOST)
+    run_command(work, options, NOTHING_LOST)
 
 
-@quarantine.command(short_help="Resolves without applying.")
+@quarantine.command(short_help="Resolve without applying.")
 @common_options
 @click.argument("keys", metavar="[KEY]...", nargs=-1)
-@click.option("--all", "all_", is_flag=True, help="Everything that is open.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-def discard(keys: Sequence[str], all_: bool, yes: bool, debug: bool, **given: Any) -> None:
-    """Resolves without applying: what is discarded will never reach the target.
+@click.option("--all", "all_", is_flag=True, help="Discard everything that is open.")
+@click.option("--yes", is_flag=True, help="Do not ask for a confirmation.")
+def discard(options: CommandOptions, keys: Sequence[str], all_: bool, yes: bool) -> None:
+    """Resolve without applying: what is discarded never reaches the target.
 
-    The object is moved to `resolved/`, with who did it and when, and expires there after
+    The object is moved to `resolved/`, with who discarded it and when, and expires there after
     90 days. Asks first.
 
     \b
@@ -192,43 +194,44 @@ def discard(keys: Sequence[str], all_: bool, yes: bool, debug: bool, **given: An
 
     def work() -> int:
         _check_choice(keys, all_, "discard")
-        for desk in [only(given)] if keys else desks(given):
-            wanted = _wanted(desk, keys)
-            name = desk.table.source_table
+        for context in [only_context(options)] if keys else contexts_of(options):
+            wanted = _wanted(context, keys)
+            name = context.table.source_table
             if wanted and not yes:
                 _confirm(name, wanted)
-            desk.executor.run_all([partial(_discard, desk, kept) for kept in wanted])
+            context.executor.run_all([partial(_discard, context, kept) for kept in wanted])
             click.echo(f"{name}: {len(wanted)} discarded")
         return 0
 
-    guarded(work, debug, "What was not discarded is open still.")
+    run_command(work, options, "What was not discarded is still open.")
 
 
-def _discard(desk: QuarantineContext, kept: QuarantinedObject) -> None:
-    document = desk.shelf.document(kept)
+def _discard(context: QuarantineContext, kept: QuarantinedObject) -> None:
+    document = context.shelf.document(kept)
     if document is not None:
-        desk.shelf.resolve(kept, document, desk.note("discarded"))
+        context.shelf.resolve(kept, document, context.note("discarded"))
 
 
 def _check_choice(keys: Sequence[str], all_: bool, command: str) -> None:
     if bool(keys) == all_:
         raise UsageError(
-            f"What to {command} is said by either keys or --all.",
-            fix="python -m bootstrap quarantine list, which shows the keys; or the same with --all",
+            f"To {command}, name either keys or --all.",
+            fix="python -m bootstrap quarantine list, which shows the keys; or the same command "
+            "with --all",
         )
 
 
-def _wanted(desk: QuarantineContext, keys: Sequence[str]) -> list[QuarantinedObject]:
-    """The objects that are meant, all listed before the first is touched: what a redrive brings
-    back to the quarantine is not redriven again.
+def _wanted(context: QuarantineContext, keys: Sequence[str]) -> list[QuarantinedObject]:
+    """List the named objects, all before the first is touched: an object that a redrive returns to
+    the quarantine is not redriven again.
     """
     if not keys:
-        return list(desk.shelf.kept())
-    return [_find(desk, key) for key in dict.fromkeys(keys)]
+        return list(context.shelf.kept())
+    return [_find(context, key) for key in dict.fromkeys(keys)]
 
 
-def _find(desk: QuarantineContext, key: str) -> QuarantinedObject:
-    kept = desk.shelf.find(key)
+def _find(context: QuarantineContext, key: str) -> QuarantinedObject:
+    kept = context.shelf.find(key)
     if kept is None:
         raise _gone(key)
     return kept
@@ -236,113 +239,18 @@ def _find(desk: QuarantineContext, key: str) -> QuarantinedObject:
 
 def _gone(key: str) -> UsageError:
     return UsageError(
-        f"Nothing of the key {key} is open.",
-        fix="python -m bootstrap quarantine list, which shows what is",
+        f"No open object has the key {key}.",
+        fix="python -m bootstrap quarantine list, which shows what is open",
     )
 
 
-def _can_answer() -> bool:
-    return sys.stdin.isatty()
-
-
 def _confirm(table: str, wanted: Sequence[QuarantinedObject]) -> None:
-    if not _can_answer():
-        raise UsageError(
-            "Discarding is asked about, and nobody can answer here.", fix="the same with --yes"
-        )
-    told = ", ".join(f"{count} {reason}" for reason, count in view.count_reasons(wanted).items())
-    question = f"Discard {len(wanted)} of {table} ({told})? They will never reach the target."
-    try:
-        agreed = click.confirm(question)
-    except click.Abort:
-        agreed = False
-    if not agreed:
-        raise BlockedError("Nothing was discarded.", fix="the same, and answer y")
+    counted = ", ".join(f"{count} {why}" for why, count in view.count_reasons(wanted).items())
+    confirm(
+        f"Discard {len(wanted)} of {table} ({counted})? They will never reach the target.",
+        attempted=f"Discarding {len(wanted)} objects of {table}",
+        declined="Nothing was discarded.",
+    )
 
 
-# -- parks ---------------------------------------------------------------------------------------
-
-
-@click.command(short_help="Has a record quarantined without reading it.")
-@common_options
-@click.argument("shard", required=False)
-@click.argument("sequence", required=False)
-@click.option("--list", "list_parks", is_flag=True, help="Show what is parked.")
-def park(
-    shard: str | None, sequence: str | None, list_parks: bool, debug: bool, **given: Any
-) -> None:
-    """Has the consumer quarantine one record whole, without reading it.
-
-    For a record that ends the function (out of memory, time): Lambda would try it until the
-    stream forgets it, and its shard would wait. Once a batch is down to that record, the log
-    names it before it is read: `A batch of one record`, with shardId and sequenceNumber. The
-    consumer goes by a park within 30 seconds. The record is then in quarantine as `parked`.
-
-    \b
-    Examples:
-      python -m bootstrap park --stack prod shardId-000000000002 \\
-        49578734086442259037497492980620233840400173390482112546
-      python -m bootstrap park --list --stack prod
-    """
-
-    def work() -> int:
-        if list_parks:
-            if shard is not None:
-                raise UsageError("--list takes no SHARD.", fix="python -m bootstrap park --list")
-            for desk in desks(given):
-                _tell_parks(desk)
-            return 0
-        desk, where = only(given), _place(shard, sequence, "park")
-        desk.ledger.park(where)
-        click.echo(f"{desk.table.source_table}: parked {where}. {parks.TAKES_EFFECT}")
-        click.echo("Then: quarantine list shows it as `parked`; unpark it once it does.")
-        return 0
-
-    guarded(work, debug)
-
-
-@click.command(short_help="Takes a park back.")
-@common_options
-@click.argument("shard")
-@click.argument("sequence")
-def unpark(shard: str, sequence: str, debug: bool, **given: Any) -> None:
-    """Takes a park back. What is in quarantine already stays there.
-
-    \b
-    Example:
-      python -m bootstrap unpark --stack prod shardId-000000000002 \\
-        49578734086442259037497492980620233840400173390482112546
-    """
-
-    def work() -> int:
-        desk, where = only(given), _place(shard, sequence, "unpark")
-        if where not in desk.ledger.parks():
-            raise UsageError(
-                f"{where} is not parked.",
-                fix="python -m bootstrap park --list, which shows what is",
-            )
-        desk.ledger.unpark(where)
-        click.echo(f"{desk.table.source_table}: unparked {where}. {parks.TAKES_EFFECT}")
-        return 0
-
-    guarded(work, debug)
-
-
-def _place(shard: str | None, sequence: str | None, command: str) -> str:
-    if shard is None or sequence is None:
-        raise UsageError(
-            "A record is named by its shard and its sequence number.",
-            fix=f"python -m bootstrap {command} SHARD SEQUENCE, or python -m bootstrap park --list",
-        )
-    return parks.format_park(shard, sequence)
-
-
-def _tell_parks(desk: QuarantineContext) -> None:
-    name, found = desk.table.source_table, sorted(desk.ledger.parks())
-    click.echo(f"{name}: {len(found)} parked" if found else f"{name}: nothing is parked")
-    for where in found:
-        shard, _, sequence = where.partition(":")
-        click.echo(f"  {shard} {sequence}")
-
-
-COMMANDS: tuple[click.Command, ...] = (quarantine, park, unpark)
+COMMANDS: tuple[click.Command, ...] = (quarantine,)

@@ -9,7 +9,10 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from bootstrap.app import operations, show_plan
+from bootstrap.app import process as processes
+from bootstrap.app.command_options import Selection
+from bootstrap.app.show_plan import show_parity, show_plans
+from bootstrap.app.show_status import show_status
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.ledger import AwsLedger
 from bootstrap.cli import explain as explain_commands
@@ -82,17 +85,29 @@ class _Accounts:
     def journal(self) -> Any:
         return Process(self.world, pid=99).store
 
-    def looks(self, table: Any) -> _Looks:
-        return _Looks(**self.changes)
+    def status_context(self, table: Any, command: str) -> StatusContext:
+        health: Any = _Looks(**self.changes)
+        return StatusContext(
+            table=table,
+            store=self.journal(),
+            source=self.source(),
+            target=self.target(table),
+            ledger=self.ledger(table),
+            machine=Process(self.world, pid=99).machine,
+            command=command,
+            health=health,
+            usage=lambda now: Usage(Lag(now - 300, 300, 0.1, 0.5), 1e9),
+        )
 
-    def usage(self, table: Any, now: float) -> Usage:
-        return Usage(Lag(now - 300, 300, 0.1, 0.5), 1e9)
+
+def _selection(*tables: Any) -> Selection:
+    return Selection(outputs(), tables, {table.source_table: COMMAND for table in tables})
 
 
-def _process(world: World) -> tuple[operations.Process, io.StringIO]:
+def _process(world: World) -> tuple[processes.Process, io.StringIO]:
     out = io.StringIO()
     machine = Process(world, pid=99).machine
-    return operations.Process(world.clock, machine, durations.Timing(), out, out), out
+    return processes.Process(world.clock, machine, durations.Timing(), out, out), out
 
 
 def status_json() -> list[str]:
@@ -102,11 +117,10 @@ def status_json() -> list[str]:
         for changes in ({}, {"skipped": 3, "quarantine": detectors.Unread("AccessDenied")}):
             process, out = _process(world)
             accounts: Any = _Accounts(world, **changes)
-            commands = {table.source_table: COMMAND}
-            operations.status([table], accounts, process, commands, as_json_text=True)
+            show_status(_selection(table), accounts, process, as_json_text=True)
             told.append(json.loads(out.getvalue()))
     process, out = _process(world)
-    operations.status([table, table], accounts, process, commands, as_json_text=True)
+    show_status(_selection(table, table), accounts, process, as_json_text=True)
     several = json.loads(out.getvalue())
     return [*shape(*told), *(f"of several tables: {name}" for name in several)]
 
@@ -129,7 +143,7 @@ def _snapshot(world: World) -> StatusSnapshot:
             table=table,
             store=accounts.journal(),
             source=accounts.source(),
-            target=accounts.target(table.consumer_region),
+            target=accounts.target(table),
             ledger=accounts.ledger(table),
             machine=Process(world, pid=99).machine,
             command=COMMAND,
@@ -140,8 +154,8 @@ def _snapshot(world: World) -> StatusSnapshot:
 
 def plan_json() -> list[str]:
     return _planned(
-        lambda tables, accounts, process, world: show_plan.show_plans(
-            [of_outputs(outputs(), table) for table in tables],
+        lambda selection, accounts, process, world: show_plans(
+            [of_outputs(outputs(), table) for table in selection.tables],
             accounts,
             process,
             now=world.clock(),
@@ -153,8 +167,8 @@ def plan_json() -> list[str]:
 
 def parity_json() -> list[str]:
     return _planned(
-        lambda tables, accounts, process, world: show_plan.show_parity(
-            outputs(), tables, accounts, process, now=world.clock(), as_json=True
+        lambda selection, accounts, process, world: show_parity(
+            selection, accounts, process, now=world.clock(), as_json=True
         )
     )
 
@@ -164,10 +178,10 @@ def _planned(show: Callable[[Any, Any, Any, World], int]) -> list[str]:
     told = []
     for world in (World(), replicated()):
         process, out = _process(world)
-        show([table], _Accounts(world), process, world)
+        show(_selection(table), _Accounts(world), process, world)
         told.append(json.loads(out.getvalue()))
     process, out = _process(world)
-    show([table, table], _Accounts(world), process, world)
+    show(_selection(table, table), _Accounts(world), process, world)
     several = json.loads(out.getvalue())
     return [*shape(*told), *(f"of several tables: {name}" for name in several)]
 
@@ -180,7 +194,7 @@ def quarantine_json() -> list[str]:
     probing = world.keep(probe())
     event = world.fail(document(None, item("a")), b"garbage")
     desks = [world.desk()]
-    with patch.object(quarantine_commands, "desks", lambda given: desks):
+    with patch.object(quarantine_commands, "contexts_of", lambda options: desks):
         listed = printed("quarantine", "list", "--json")
         shown = [
             printed("quarantine", "show", key, "--json", *more)
@@ -202,24 +216,16 @@ def quarantine_json() -> list[str]:
 
 
 def explain_json() -> list[str]:
-    class Reader:
-        def __init__(self, given: Any, desk: Any) -> None:
-            pass
-
-        def facts(self) -> Any:
-            return World().source
-
-        def item(self, key: Any) -> Any:
-            return world.dynamodb.get_item(TableName=TARGET, Key=key).get("Item")
-
     world = QuarantineWorld()
     world.replicating()
     assert world.handle(document(None, item("a"))) is None
     world.keep(document(None, item("a")))
-    with (
-        patch.object(quarantine_commands, "desks", lambda given: [world.desk()]),
-        patch.object(explain_commands, "Reader", Reader),
-    ):
+    context = explain_commands.ExplainContext(
+        world.desk(),
+        lambda: World().source,
+        lambda key: world.dynamodb.get_item(TableName=TARGET, Key=dict(key)).get("Item"),
+    )
+    with patch.object(explain_commands, "context_of", lambda options: context):
         told = [
             printed("explain", key, "--json", *more)
             for key in ("pk=a", "pk=absent")

@@ -15,7 +15,9 @@ from unittest.mock import patch
 
 from click.testing import CliRunner
 
-from bootstrap.cli import verify as verify_commands
+from bootstrap.app.command_options import Selection
+from bootstrap.cli import backfill as backfill_command
+from bootstrap.cli import verify as verify_command
 from bootstrap.cli.main import main
 from bootstrap.core import errors
 from bootstrap.core.run_options import Goal, RunOptions
@@ -79,16 +81,18 @@ def verified() -> VerifiedTwin:
         del twin.target.items["k1"]
         twin.target.items["k2"] = item("k2", v={"N": "2"})
         filling = twin.filling(200)
-        desks = SimpleNamespace(desk=lambda _: twin.context(), filling=lambda _: filling._context)
+        clients = SimpleNamespace(
+            verify_context=lambda *_: twin.context(), backfill_context=lambda *_: filling._context
+        )
         (table,) = outputs().tables
         chosen = [table]
 
-        def choose(given: Any) -> Any:
-            return outputs(), tuple(chosen), {table.source_table: COMMAND}
+        def select(options: Any) -> Selection:
+            return Selection(outputs(), tuple(chosen), {table.source_table: COMMAND})
 
         with (
-            patch.object(verify_commands, "chosen", choose),
-            patch.object(verify_commands, "VerifyFactory", lambda *_: desks),
+            patch.multiple(verify_command, select=select, clients_of=lambda *_: clients),
+            patch.multiple(backfill_command, select=select, clients_of=lambda *_: clients),
         ):
             files = ("--spool", "spool", "--report", "report.jsonl")
             verify = ("verify", "--json", "--workers", "1")

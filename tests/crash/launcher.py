@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 import botocore.session
 from botocore.loaders import JSONFileLoader
 
-from bootstrap.app.operations import SOURCE_SERVICES
+from bootstrap.app.account_clients import SOURCE_SERVICES
 from bootstrap.cli import main
 from tests.crash.crash_points import Case
 from tests.crash.hooks import Hooks

@@ -133,7 +133,7 @@ def test_an_interrupted_demo_leaves_no_process_and_no_listening_port(
     assert demo.left_behind() == []
     assert not listens(endpoint(demo.output))
     assert "everything that was started is stopped" in demo.output
-    assert "goes on from here" not in demo.output, "the cloud that it would go on in is gone"
+    assert "resumes from here" not in demo.output, "the cloud that it would go on in is gone"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="no other system ends children so")

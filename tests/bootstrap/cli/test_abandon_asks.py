@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from bootstrap.app import operations
 from bootstrap.cli import abandon
+from bootstrap.cli import options as cli_options
 from bootstrap.cli.main import main
 from bootstrap.core.errors import BootstrapError
 from bootstrap.core.run_options import Goal, RunOptions
@@ -35,8 +35,10 @@ class Asked:
     def target(self, table: Any) -> FakeTarget:
         return FakeTarget(self.world, lambda: None)
 
-    def carry_out(self, _: Any, tables: Any, *rest: Any, **options: Any) -> list[BootstrapError]:
-        self.orders += [options["orders"] for _ in tables]
+    def carry_out(
+        self, selection: Any, clients: Any, process: Any, options: RunOptions, **more: Any
+    ) -> list[BootstrapError]:
+        self.orders += [options for _ in selection.tables]
         return []
 
 
@@ -49,11 +51,11 @@ def asked() -> Asked:
 def run(asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     path = tmp_path / "outputs.json"
     path.write_text(json.dumps(OUTPUTS_JSON))
-    monkeypatch.setattr(abandon, "gateways", lambda *_: asked)
-    monkeypatch.setattr(operations, "run", asked.carry_out)
+    monkeypatch.setattr(abandon, "clients_of", lambda *_: asked)
+    monkeypatch.setattr(abandon, "run_all", asked.carry_out)
 
     def run(*options: str, answer: str | None = None) -> Result:
-        monkeypatch.setattr(abandon, "_can_answer", lambda: answer is not None)
+        monkeypatch.setattr(cli_options, "stdin_is_terminal", lambda: answer is not None)
         return CliRunner().invoke(main, ["abandon", "--outputs", str(path), *options], input=answer)
 
     return run
@@ -62,7 +64,7 @@ def run(asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 def test_where_nobody_can_answer_nothing_is_abandoned(asked: Asked, run: Run) -> None:
     ended = run()
     assert ended.exit_code == 2
-    assert "Try: the same with --yes" in ended.output
+    assert "Try: the same command with --yes" in ended.output
     assert asked.orders == []
 
 

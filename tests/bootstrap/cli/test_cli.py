@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from bootstrap.app import operations
 from bootstrap.cli import main
+from bootstrap.cli import run as run_module
+from bootstrap.cli import status as status_module
 from bootstrap.core.errors import BlockedError, BootstrapError
 from bootstrap.core.suggestions import PROGRAM
 from tests.docs import commands
@@ -113,7 +114,7 @@ def replace_run(monkeypatch: pytest.MonkeyPatch, outcome: Any) -> None:
         errors: list[BootstrapError] = outcome
         return errors
 
-    monkeypatch.setattr(operations, "run", run)
+    monkeypatch.setattr(run_module, "run_all", run)
 
 
 def test_the_exit_code_is_the_worst_of_all_tables(
@@ -136,18 +137,18 @@ def test_an_interrupted_run_says_how_to_go_on(file: str, monkeypatch: pytest.Mon
     replace_run(monkeypatch, KeyboardInterrupt())
     ended = invoke("run", "--outputs", file)
     assert ended.exit_code == 130
-    assert "goes on from here" in ended.output
+    assert "it resumes from here" in ended.output
 
 
 WITHOUT_A_READER = """
 import sys
-from bootstrap.cli.options import guarded
+from bootstrap.cli.options import run_command
 
 def work():
     while True:
         print("orders → orders-replica")
 
-guarded(work, False)
+run_command(work)
 """
 
 
@@ -165,8 +166,13 @@ def test_a_reader_that_has_seen_enough_gets_no_traceback() -> None:
 
 def test_a_terminal_without_arrows_gets_no_traceback() -> None:
     program = WITHOUT_A_READER.replace("while True", "for _ in range(1)") + "\n"
+    program = program.replace("run_command(work", "run_command(lambda: work() or 0")
     shown = subprocess.run(
-        [sys.executable, "-c", program.replace("guarded(work", "guarded(lambda: work() or 0")],
+        [
+            sys.executable,
+            "-c",
+            program.replace("run_command(work", "run_command(lambda: work() or 0"),
+        ],
         env={**os.environ, "PYTHONIOENCODING": "latin-1"},
         capture_output=True,
         check=False,
@@ -187,9 +193,9 @@ def test_the_next_command_repeats_the_options_that_were_given(
 ) -> None:
     seen: list[str] = []
 
-    def status(tables: Any, gateways: Any, process: Any, command: Any, **more: Any) -> None:
-        seen.append(command["orders"].format("run"))
+    def status(selection: Any, clients: Any, process: Any, **more: Any) -> None:
+        seen.append(selection.commands["orders"].format("run"))
 
-    monkeypatch.setattr(operations, "status", status)
+    monkeypatch.setattr(status_module, "show_status", status)
     invoke("status", "--outputs", file, "--source-profile", "my shop")
     assert seen == [f"python -m bootstrap run --outputs {file} --source-profile 'my shop'"]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 from click.testing import CliRunner, Result
 
+from bootstrap.cli import options as cli_options
 from bootstrap.cli import quarantine
 from bootstrap.cli.main import main
 from replicator.consumer.outcome import Reason
@@ -34,11 +35,11 @@ def world() -> World:
 
 @pytest.fixture
 def run(world: World, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setattr(quarantine, "desks", lambda given: [world.desk()])
+    monkeypatch.setattr(quarantine, "contexts_of", lambda options: [world.desk()])
 
     def run(*arguments: str, answer: str | None = None) -> Result:
         if answer is not None:
-            monkeypatch.setattr(quarantine, "_can_answer", lambda: True)
+            monkeypatch.setattr(cli_options, "stdin_is_terminal", lambda: True)
         return CliRunner().invoke(main, arguments, input=answer)
 
     return run
@@ -228,7 +229,7 @@ def test_where_nobody_can_answer_discard_does_nothing(world: World, run: Run) ->
     world.keep(b"garbage", Reason.UNREADABLE)
     ended = run("quarantine", "discard", "--all")
     assert (ended.exit_code, len(world.open())) == (2, 1)
-    assert "Try: the same with --yes" in ended.output
+    assert "Try: the same command with --yes" in ended.output
 
 
 def test_a_foreign_object_can_be_discarded_and_is_kept_as_it_was(world: World, run: Run) -> None:
@@ -316,7 +317,7 @@ def test_with_several_tables_a_key_or_a_shard_needs_its_table(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = dataclasses.replace(world.desk(), table=dataclasses.replace(OUTPUTS, source_table="x"))
-    monkeypatch.setattr(quarantine, "desks", lambda given: [world.desk(), other])
+    monkeypatch.setattr(quarantine, "contexts_of", lambda options: [world.desk(), other])
     for arguments in (
         ("park", SHARD, "1"),
         ("unpark", SHARD, "1"),

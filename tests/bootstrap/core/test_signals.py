@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bootstrap.cli.options import guarded
+from bootstrap.cli.options import run_command
 from bootstrap.core import signals
 from bootstrap.core.signals import InterruptibleClock
 
@@ -55,7 +55,7 @@ def test_how_to_go_on_is_said_to_whoever_sits_at_the_keyboard(
     number: int, by_hand: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
-        guarded(lambda: signal.raise_signal(number) or 0, False, "The same command goes on.")
+        run_command(lambda: signal.raise_signal(number) or 0, None, "The same command goes on.")
     assert ended.value.code == 130
     assert ("The same command goes on." in capsys.readouterr().err) is by_hand
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from bootstrap.app.command_options import CommandOptions
 from bootstrap.cli import explain
-from bootstrap.cli import quarantine as quarantine
 from bootstrap.cli.main import main
 from bootstrap.core.errors import UsageError
 from bootstrap.core.facts import TableFacts
@@ -46,18 +46,10 @@ def facts() -> list[TableFacts | None]:
 
 @pytest.fixture
 def run(world: World, facts: list[TableFacts | None], monkeypatch: pytest.MonkeyPatch) -> Run:
-    class Reader:
-        def __init__(self, given: Any, desk: Any) -> None:
-            pass
+    def context_of(options: CommandOptions) -> explain.ExplainContext:
+        return explain.ExplainContext(world.desk(), lambda: facts[0], lambda key: read(world, key))
 
-        def facts(self) -> TableFacts | None:
-            return facts[0]
-
-        def item(self, key: explanation.Item) -> explanation.Item | None:
-            return read(world, key)
-
-    monkeypatch.setattr(quarantine, "desks", lambda given: [world.desk()])
-    monkeypatch.setattr(explain, "Reader", Reader)
+    monkeypatch.setattr(explain, "context_of", context_of)
     return lambda *arguments: CliRunner().invoke(main, ["explain", *arguments])
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from bootstrap.app import operations
 from bootstrap.cli import main
+from bootstrap.cli import status as status_module
 from bootstrap.core.errors import BlockedError, BootstrapError
 from bootstrap.core.run_options import Goal, RunOptions
 from bootstrap.core.state import State
@@ -193,7 +193,7 @@ def told(monkeypatch: pytest.MonkeyPatch, *arguments: str, **environment: str) -
     def status(*given: Any, **more: Any) -> None:
         raise BlockedError("no", fix="python -m bootstrap run --take-over")
 
-    monkeypatch.setattr(operations, "status", status)
+    monkeypatch.setattr(status_module, "show_status", status)
     return CliRunner().invoke(main.main, arguments, env=environment).output
 
 

@@ -11,7 +11,8 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-from bootstrap.cli import verify
+from bootstrap.app.command_options import Selection
+from bootstrap.cli import backfill, verify
 from bootstrap.cli.main import main
 from bootstrap.core.errors import BlockedError, UsageError
 from bootstrap.verify import export_rounds
@@ -107,9 +108,12 @@ def test_a_backfill_is_verified_by_exports_of_after_it_not_by_those_of_a_stopped
     write(twin, "k1", item("k1", v={"N": "2"}), end - HOUR + 5)
     twin.source.items["k2"] = item("k2", v={"N": "99"})  # got lost, too, and is in no window
     context, filling = twin.context(), twin.filling(200)
-    made = SimpleNamespace(context=lambda _: context, filling=lambda _: filling._context)
-    monkeypatch.setattr(verify, "chosen", lambda _: (context.outputs, context.outputs.tables, {}))
-    monkeypatch.setattr(verify, "VerifyFactory", lambda *_: made)
+    clients = SimpleNamespace(
+        verify_context=lambda *_: context, backfill_context=lambda *_: filling._context
+    )
+    selection = Selection(context.outputs, context.outputs.tables, {})
+    monkeypatch.setattr(backfill, "select", lambda _: selection)
+    monkeypatch.setattr(backfill, "clients_of", lambda *_: clients)
     times = [datetime.fromtimestamp(at, UTC).isoformat() for at in (end - HOUR, end)]
     spool = str(twin.directory / "spool")
     options = ["--json", "--from", times[0], "--to", times[1], "--spool", spool]

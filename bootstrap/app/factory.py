@@ -1,0 +1,298 @@
+"""The one factory of a deployed stack's clients, and of the contexts made of them."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from collections.abc import Callable
+from functools import partial
+
+from bootstrap.app.account_clients import AccountClients, Before
+from bootstrap.app.command_options import CommandOptions
+from bootstrap.app.process import Process
+from bootstrap.aws import usage as metrics
+from bootstrap.aws.export_objects import S3Opener
+from bootstrap.aws.exports import AwsExports
+from bootstrap.aws.items import AwsItems
+from bootstrap.aws.journal_table import AwsJournal
+from bootstrap.aws.ledger import AwsLedger
+from bootstrap.aws.quarantine import AwsBucket
+from bootstrap.aws.sessions import single_attempt
+from bootstrap.aws.snapshots import AwsSnapshots
+from bootstrap.aws.stream import AwsStream
+from bootstrap.core.errors import Side
+from bootstrap.core.facts import Usage
+from bootstrap.core.journal_rows import Store
+from bootstrap.core.poller import Poller
+from bootstrap.core.ports import Snapshots
+from bootstrap.core.run_options import RunOptions
+from bootstrap.core.stack_outputs import Outputs, TableOutputs
+from bootstrap.journal.journal import Journal
+from bootstrap.journal.lease import Lease
+from bootstrap.journal.verification_records import row_name as verification_row
+from bootstrap.quarantine.context import QuarantineContext
+from bootstrap.quarantine.direct import DirectConsumer
+from bootstrap.quarantine.store import QuarantineStoreReader
+from bootstrap.run.runner import TableRunner
+from bootstrap.run.step_context import StepContext
+from bootstrap.status.health_checks import HealthReader
+from bootstrap.status.status import StatusContext
+from bootstrap.verify.backfill import BackfillContext
+from bootstrap.verify.backfill import row_name as backfill_row
+from bootstrap.verify.context import VerifyContext
+from bootstrap.verify.quarantine_writer import NoteQuarantine
+from bootstrap.verify.repair import Repairer
+from replicator.aws import CONNECT_SECONDS, READ_SECONDS
+from replicator.consumer.ledger import LedgerWriter
+from replicator.consumer.quarantine import QuarantineStore
+from replicator.runtime import Runtime, SystemClock, ThreadExecutor
+from replicator.settings import ConsumerConfig
+from replicator.watchdog.aws_readings import LedgerRows, SourceSide, TargetSide, count_objects
+
+THREADS = 8
+
+# The guard retries by its own rules, and isolates what DynamoDB does not take: as in the Lambda.
+GUARD_CLIENT = single_attempt(
+    connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS, connections=THREADS
+)
+
+
+class AwsClients(AccountClients):
+    """Everything of a deployed stack, in both accounts, for one command."""
+
+    def __init__(self, outputs: Outputs, process: Process, options: CommandOptions) -> None:
+        super().__init__(outputs.source, outputs.target, process, options)
+        self._outputs = outputs
+        self._process = process
+        self._options = options
+
+    # -- single clients --------------------------------------------------------------------------
+
+    def ledger(self, table: TableOutputs, before: Before | None = None) -> AwsLedger:
+        """Return a table's ledger."""
+        dynamodb = self._target.client("dynamodb")
+        return AwsLedger(self._calls(Side.TARGET, before), dynamodb, table.ledger_table)
+
+    def snapshots(self, before: Before | None = None) -> Snapshots:
+        """Return the bucket of exports."""
+        s3 = self._target.client("s3")
+        return AwsSnapshots(self._calls(Side.TARGET, before), s3, self._outputs.snapshot_bucket)
+
+    def journal(self) -> Store:
+        """Return the journal table. It takes no `before`, because it holds the lease itself."""
+        dynamodb = self._target.client("dynamodb")
+        return AwsJournal(self._calls(Side.TARGET), dynamodb, self._outputs.journal_table)
+
+    def items(self, side: Side, table: str, before: Before | None = None) -> AwsItems:
+        """Return a reader of single items of a table."""
+        return AwsItems(self._calls(side, before), self._session(side).client("dynamodb"), table)
+
+    def target_items(self, table: TableOutputs) -> AwsItems:
+        """Return a reader of single items of the target table."""
+        return self.items(Side.TARGET, table.target_table)
+
+    def health(self, table: TableOutputs) -> HealthReader:
+        """Return the reader of a table's loss detectors."""
+        source, target = self._source, self._target
+        dynamodb = target.client("dynamodb")
+        s3, on_failure_s3 = target.client("s3"), target.client("s3", table.consumer_region)
+        return HealthReader(
+            SourceSide(source.client, table.source_table, table.stream_name),
+            TargetSide(
+                dynamodb=dynamodb,
+                lambda_=target.client("lambda", table.consumer_region),
+                table=table.target_table,
+                mapping=table.mapping_uuid,
+            ),
+            LedgerRows(dynamodb, table.ledger_table),
+            lambda: count_objects(s3, table.quarantine_bucket, "open/"),
+            lambda: count_objects(on_failure_s3, table.on_failure_bucket),
+        )
+
+    def usage(self, table: TableOutputs, now: float) -> Usage:
+        """Read a table's metrics. `now`: epoch seconds."""
+        return metrics.usage(
+            metrics.Metrics(self._calls(Side.SOURCE), self._source.client("cloudwatch")),
+            metrics.Metrics(
+                self._calls(Side.TARGET),
+                self._target.client("cloudwatch", table.consumer_region),
+            ),
+            stack=self._outputs.stack,
+            table=table.source_table,
+            stream=table.stream_name,
+            now=now,
+        )
+
+    # -- contexts --------------------------------------------------------------------------------
+
+    def status_context(self, table: TableOutputs, command: str) -> StatusContext:
+        """Put together what `status` reads. `command`: the template of its command lines."""
+        return StatusContext(
+            table=table,
+            store=self.journal(),
+            source=self.source(),
+            target=self.target(table.consumer_region),
+            ledger=self.ledger(table),
+            machine=self._process.machine,
+            command=command,
+            health=self.health(table),
+            usage=partial(self.usage, table),
+        )
+
+    def step_context(
+        self, table: TableOutputs, journal: Journal, lease: Lease, options: RunOptions | None = None
+    ) -> StepContext:
+        """Put together what steps work with. Every call to AWS checks the lease first."""
+        return StepContext(
+            outputs=self._outputs,
+            table=table,
+            source=self.source(lease.check),
+            target=self.target(table.consumer_region, lease.check),
+            ledger=self.ledger(table, lease.check),
+            snapshots=self.snapshots(lease.check),
+            journal=journal,
+            timing=self._process.timing,
+            clock=self._process.clock,
+            orders=options or RunOptions(),
+        )
+
+    def runner(self, table: TableOutputs, command: str, options: RunOptions) -> TableRunner:
+        """Make a run of one table. `command`: the template of command lines about it."""
+        store = self.journal()
+        lease = self._lease(store, table.source_table)
+        journal = Journal(store, table.source_table, lease)
+        return TableRunner(self.step_context(table, journal, lease, options), store, lease, command)
+
+    def quarantine_context(self, table: TableOutputs) -> QuarantineContext:
+        """Put together what resolves a table's quarantine."""
+        calls = self._calls(Side.TARGET)
+        return QuarantineContext(
+            table=table,
+            shelf=QuarantineStoreReader(
+                AwsBucket(calls, self._target.client("s3"), table.quarantine_bucket),
+                AwsBucket(
+                    calls, self._target.client("s3", table.consumer_region), table.on_failure_bucket
+                ),
+            ),
+            ledger=self.ledger(table),
+            stream=partial(self._stream, table),
+            consumer=partial(self._consumer, table),
+            clock=SystemClock(),
+            executor=ThreadExecutor(THREADS),
+            who=f"{getpass.getuser()}@{socket.gethostname()}",
+        )
+
+    def verify_context(self, table: TableOutputs, say: Callable[[str], None]) -> VerifyContext:
+        """Put together what verifies a table, under a lease of its own. `say` reports progress."""
+        process, store = self._process, self.journal()
+        name = verification_row(table.source_table)
+        lease = self._lease(store, name)
+        journal = Journal(store, name, lease)
+        return VerifyContext(
+            outputs=self._outputs,
+            table=table,
+            source=self._exports(Side.SOURCE, table.source_table, lease),
+            target=self._exports(Side.TARGET, table.target_table, lease),
+            source_items=self.items(Side.SOURCE, table.source_table, lease.check),
+            target_items=self.items(Side.TARGET, table.target_table, lease.check),
+            ledger=self.ledger(table, lease.check),
+            store=store,
+            journal=journal,
+            lease=lease,
+            opener=self._opener(),
+            step_context=partial(self.step_context, table, journal, lease),
+            repairer=partial(self._repairer, table, lease),
+            timing=process.timing,
+            clock=process.clock,
+            say=say,
+        )
+
+    def backfill_context(self, table: TableOutputs, say: Callable[[str], None]) -> BackfillContext:
+        """Put together what backfills a table, under a lease of its own. `say` reports progress."""
+        process, store = self._process, self.journal()
+        name = backfill_row(table.source_table)
+        lease = self._lease(store, name)
+        return BackfillContext(
+            outputs=self._outputs,
+            table=table,
+            source=self._exports(Side.SOURCE, table.source_table, lease),
+            ledger=self.ledger(table, lease.check),
+            journal=Journal(store, name, lease),
+            lease=lease,
+            opener=self._opener(),
+            repairer=partial(self._repairer, table, lease),
+            notes=partial(self._quarantine_writer, table),
+            timing=process.timing,
+            poller=Poller(process.clock, process.timing, lease.check, say, lease.now),
+            say=say,
+        )
+
+    # -- parts of contexts -----------------------------------------------------------------------
+
+    def _lease(self, store: Store, name: str) -> Lease:
+        return Lease(store, name, self._process.clock, self._process.machine)
+
+    def _stream(self, table: TableOutputs) -> AwsStream:
+        kinesis = self._source.client("kinesis")
+        return AwsStream(self._calls(Side.SOURCE), kinesis, table.stream_name)
+
+    def _consumer(self, table: TableOutputs) -> DirectConsumer:
+        config = ConsumerConfig(
+            stack=self._outputs.stack,
+            source_table=table.source_table,
+            target_table=table.target_table,
+            target_region=self._outputs.target.region,
+            ledger_table=table.ledger_table,
+            quarantine_bucket=table.quarantine_bucket,
+            ledger_retention_days=table.ledger_retention_days,
+        )
+        return DirectConsumer(
+            config,
+            dynamodb=self._target.client("dynamodb", config=GUARD_CLIENT),
+            s3=self._target.client("s3", config=GUARD_CLIENT),
+            effects=Runtime(executor=ThreadExecutor(THREADS)),
+        )
+
+    def _exports(self, side: Side, table: str, lease: Lease) -> AwsExports:
+        return AwsExports(
+            self._calls(side, lease.check),
+            self._session(side).client("dynamodb"),
+            table,
+            bucket=self._outputs.snapshot_bucket,
+            bucket_owner=self._outputs.target.account_id,
+            key=self._outputs.snapshot_key_arn,
+        )
+
+    def _opener(self) -> S3Opener:
+        """Return what opens exports in worker processes, which share no session with this one."""
+        return S3Opener(
+            Side.TARGET,
+            self._outputs.target,
+            self._process.timing,
+            profile=self._options.target_profile,
+            external_id=self._options.external_id,
+        )
+
+    def _repairer(self, table: TableOutputs, lease: Lease) -> Repairer:
+        effects = Runtime(executor=ThreadExecutor(THREADS))
+        guard = LedgerWriter(
+            self._target.client("dynamodb", config=GUARD_CLIENT),
+            target_table=table.target_table,
+            ledger_table=table.ledger_table,
+            effects=effects,
+            retention_days=table.ledger_retention_days,
+        )
+        ledger = self.ledger(table, lease.check)
+        return Repairer(guard, effects, lambda: ledger.settings().expire)
+
+    def _quarantine_writer(self, table: TableOutputs) -> NoteQuarantine:
+        effects = Runtime()
+        store = QuarantineStore(
+            self._target.client("s3", config=GUARD_CLIENT),
+            table.quarantine_bucket,
+            self._outputs.stack,
+            table.source_table,
+            table.ledger_retention_days,
+            effects,
+        )
+        return NoteQuarantine(store, table.source_table, effects)

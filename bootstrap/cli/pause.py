@@ -1,0 +1,59 @@
+"""`pause` and `resume`: the consumer off, and on again."""
+
+from __future__ import annotations
+
+import click
+
+from bootstrap.app.command_options import CommandOptions
+from bootstrap.cli.options import RESUMES, common_options, run_command
+from bootstrap.cli.run import AS_LINES, TAKE_OVER, drive
+from bootstrap.core.run_options import Goal, RunOptions
+
+
+@click.command(short_help="Disable the consumer. Nothing is lost.")
+@common_options
+@TAKE_OVER
+@AS_LINES
+def pause(options: CommandOptions, take_over: bool, as_lines: bool) -> None:
+    """Disable the consumer. Nothing is lost: changes wait in the stream.
+
+    From then on no ledger entry expires. `status` shows for how long the stream keeps the changes
+    that wait.
+
+    \b
+    Example:
+      python -m bootstrap pause --stack prod --table orders
+    """
+    run_options = RunOptions(course=Goal.PAUSE)
+    run_command(
+        lambda: drive(options, run_options, take_over=take_over, as_lines=as_lines),
+        options,
+        RESUMES,
+    )
+
+
+@click.command(short_help="End a pause.")
+@common_options
+@TAKE_OVER
+@AS_LINES
+@click.option(
+    "--no-wait", is_flag=True, help="Exit with 6 while the consumer works off the backlog."
+)
+def resume(options: CommandOptions, take_over: bool, as_lines: bool, no_wait: bool) -> None:
+    """End a pause: enable the consumer, and wait until the replica has caught up.
+
+    Only then do ledger entries expire again.
+
+    \b
+    Example:
+      python -m bootstrap resume --stack prod --table orders
+    """
+    run_options = RunOptions(course=Goal.RESUME, wait=not no_wait)
+    run_command(
+        lambda: drive(options, run_options, take_over=take_over, as_lines=as_lines),
+        options,
+        RESUMES,
+    )
+
+
+COMMANDS: tuple[click.Command, ...] = (pause, resume)
