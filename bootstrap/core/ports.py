@@ -1,7 +1,7 @@
-"""What the bootstrap asks of the two accounts, and what it sees there.
+"""Protocols of the services that the rooms call; `bootstrap.aws` implements them.
 
-The protocols are all that steps know of AWS. Moments are epoch seconds unless a name says
-otherwise. Every method may raise `AccessDeniedError`, `UnavailableError` and `AccountError`.
+Moments are epoch seconds unless a name says otherwise. Every method may raise `AccessDeniedError`,
+`UnavailableError` or `AccountError`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from bootstrap.core.facts import (
     LedgerSettings,
     Limits,
     OpenShards,
+    StreamRecord,
     Surroundings,
     TableFacts,
     TtlStatus,
@@ -35,179 +36,247 @@ from replicator.watchdog.probe_rounds import WatchdogState
 
 
 class SourceAccount(Protocol):
-    """The source account. Nothing here reads or writes an item (C5)."""
+    """The source account: control plane and metrics. No method reads or writes an item (C5)."""
 
-    def table(self, name: str) -> TableFacts | None: ...
+    def table(self, name: str) -> TableFacts | None:
+        """Describe a table; None if it does not exist."""
 
-    def destinations(self, table: str) -> Destinations: ...
+    def destinations(self, table: str) -> Destinations:
+        """List the streams that a table's changes go to, or went to."""
 
-    def stream(self, stream_name: str) -> StreamFacts: ...
+    def stream(self, stream_name: str) -> StreamFacts:
+        """Describe a stream."""
 
-    def backups(self, table: str) -> Backups: ...
+    def backups(self, table: str) -> Backups:
+        """Describe a table's point-in-time recovery."""
 
-    def enable_backups(self, table: str) -> None: ...
+    def enable_backups(self, table: str) -> None:
+        """Switch point-in-time recovery on."""
 
-    def disable_backups(self, table: str) -> None: ...
+    def disable_backups(self, table: str) -> None:
+        """Switch point-in-time recovery off."""
 
-    def tags(self, table_arn: str) -> Mapping[str, str]: ...
+    def tags(self, table_arn: str) -> Mapping[str, str]:
+        """List a table's tags, without those that AWS sets."""
 
-    def expiry(self, table: str) -> TtlStatus: ...
+    def expiry(self, table: str) -> TtlStatus:
+        """Describe a table's time to live."""
 
-    def surroundings(self, table: str, table_arn: str) -> Surroundings: ...
+    def surroundings(self, table: str, table_arn: str) -> Surroundings:
+        """Read the settings of a table that other APIs hold."""
 
-    def key(self, arn: str) -> KeyFacts: ...
+    def key(self, arn: str) -> KeyFacts:
+        """Describe a KMS key."""
 
     def awss_own_key(self, arn: str) -> bool | None:
-        """Whether it is the key that AWS manages for DynamoDB; None if it cannot be told."""
+        """Tell whether AWS manages this key for DynamoDB; None if that is unknown."""
 
     def running_exports(self) -> int:
-        """Exports under way in the account and Region."""
+        """Count the exports in progress in the account and Region."""
 
     def export(self, request: ExportRequest) -> ExportFacts | None:
-        """Starts an export, or finds the one of this token. None: the time is not accepted yet."""
+        """Start an export, or find the one with this token.
 
-    def describe_export(self, arn: str) -> ExportFacts | None: ...
+        None: DynamoDB does not accept the export time yet.
+        """
+
+    def describe_export(self, arn: str) -> ExportFacts | None:
+        """Describe an export; None if it does not exist."""
 
     def find_export(self, table_arn: str, prefix: str) -> ExportFacts | None:
-        """The export under this very prefix."""
+        """Find the export with exactly this prefix."""
 
-    def open_shards(self, stream_name: str) -> OpenShards: ...
+    def open_shards(self, stream_name: str) -> OpenShards:
+        """List the shards that records can enter."""
 
     def put_probes(self, stream_name: str, records: Sequence[ProbeRecord]) -> Sequence[ProbeRecord]:
-        """Puts up to 500 records; returns those that Kinesis did not take."""
+        """Put up to 500 records; return those that Kinesis refused."""
 
     def oldest_unreplicated(
         self, table: str, since: float, until: float, period: int
     ) -> Sequence[Datapoint]:
-        """AgeOfOldestUnreplicatedRecord, maximum, in ms, for periods that begin in the span."""
+        """Read AgeOfOldestUnreplicatedRecord (maximum, ms), for periods that begin in the span."""
 
     def consumed_writes(
         self, table: str, since: float, until: float, period: int
     ) -> Sequence[Datapoint]:
-        """ConsumedWriteCapacityUnits, sum, for periods that begin in the span."""
+        """Read ConsumedWriteCapacityUnits (sum), for periods that begin in the span."""
 
     def throttled_partitions(self, table: str, since: float, until: float, period: int) -> int:
-        """WriteKeyRangeThroughputThrottleEvents, sum over periods that begin in the span."""
+        """Sum WriteKeyRangeThroughputThrottleEvents over the periods that begin in the span."""
 
     def failed_to_replicate(self, table: str, since: float, until: float, period: int) -> int:
-        """FailedToReplicateRecordCount, sum over periods that begin in the span."""
+        """Sum FailedToReplicateRecordCount over the periods that begin in the span."""
 
 
 class TargetAccount(Protocol):
     """The target account: control plane."""
 
-    def table(self, name: str) -> TableFacts | None: ...
+    def table(self, name: str) -> TableFacts | None:
+        """Describe a table; None if it does not exist."""
 
-    def import_table(self, request: ImportRequest) -> ImportFacts: ...
+    def import_table(self, request: ImportRequest) -> ImportFacts:
+        """Start an import, or find the one with this token."""
 
-    def describe_import(self, arn: str) -> ImportFacts | None: ...
+    def describe_import(self, arn: str) -> ImportFacts | None:
+        """Describe an import; None if it does not exist."""
 
     def find_import(self, table_arn: str, prefix: str) -> ImportFacts | None:
-        """The newest import of this very prefix into this table."""
+        """Find the newest import of exactly this prefix into this table."""
 
     def protect(self, table: str) -> None:
-        """Deletion protection on."""
+        """Switch deletion protection on."""
 
     def unprotect(self, table: str) -> None:
-        """Deletion protection off."""
+        """Switch deletion protection off."""
 
-    def set_class(self, table: str, table_class: str) -> None: ...
+    def set_class(self, table: str, table_class: str) -> None:
+        """Set the table class."""
 
     def warm(self, table: str, reads: int, writes: int) -> None:
-        """Raises the warm throughput (units a second). AWS never lowers it."""
+        """Raise the warm throughput (units a second). AWS never lowers it."""
 
-    def limits(self) -> Limits: ...
+    def limits(self) -> Limits:
+        """Read the account's limits for tables."""
 
-    def key(self, arn: str) -> KeyFacts: ...
+    def key(self, arn: str) -> KeyFacts:
+        """Describe a KMS key."""
 
     def running_imports(self) -> int:
-        """Imports under way in the account and Region."""
+        """Count the imports in progress in the account and Region."""
 
     def concurrency(self) -> int | None:
-        """Invocations at once that the account has for functions without a share of their own."""
+        """Read the account's concurrency for functions that reserve none; None if unknown."""
 
-    def tags(self, table_arn: str) -> Mapping[str, str]: ...
+    def tags(self, table_arn: str) -> Mapping[str, str]:
+        """List a table's tags, without those that AWS sets."""
 
-    def tag(self, table_arn: str, tags: Mapping[str, str]) -> None: ...
+    def tag(self, table_arn: str, tags: Mapping[str, str]) -> None:
+        """Add tags to a table."""
 
-    def expiry(self, table: str) -> TtlStatus: ...
+    def expiry(self, table: str) -> TtlStatus:
+        """Describe a table's time to live."""
 
     def set_expiry(self, table: str, attribute: str, on: bool) -> None:
-        """Time to live on or off. AWS takes one such change of a table in an hour."""
+        """Switch time to live on or off. AWS takes one such change of a table in an hour."""
 
     def drop(self, table: str) -> None:
-        """Deletes a table."""
+        """Delete a table."""
 
-    def backups(self, table: str) -> Backups: ...
+    def backups(self, table: str) -> Backups:
+        """Describe a table's point-in-time recovery."""
 
-    def enable_backups(self, table: str) -> None: ...
+    def enable_backups(self, table: str) -> None:
+        """Switch point-in-time recovery on."""
 
-    def mapping(self, uuid: str) -> EventSource | None: ...
+    def mapping(self, uuid: str) -> EventSource | None:
+        """Describe an event source mapping; None if it does not exist."""
 
-    def enable_mapping(self, uuid: str) -> None: ...
+    def enable_mapping(self, uuid: str) -> None:
+        """Enable an event source mapping."""
 
-    def disable_mapping(self, uuid: str) -> None: ...
+    def disable_mapping(self, uuid: str) -> None:
+        """Disable an event source mapping."""
 
 
-class Ledger(Protocol):
-    """The ledger table, as far as the bootstrap reads and writes it."""
+class LedgerEntries(Protocol):
+    """A reader of ledger entries."""
 
-    def settings(self) -> LedgerSettings: ...
+    def entries(self, keys: Sequence[bytes]) -> dict[bytes, dict[str, Any]]:
+        """Read the ledger items of these key digests. Keys without an entry are left out."""
+
+
+class Ledger(LedgerEntries, Protocol):
+    """The ledger table: entries, the settings row, and the rows of probes and watchdog."""
+
+    def settings(self) -> LedgerSettings:
+        """Read the settings row."""
 
     def store_floor(self, floor: int, snapshot: str) -> LedgerSettings:
-        """Stores the floor unless a lower one stands; returns what stands then. Never raises it."""
+        """Store the floor (µs) unless a lower one is stored; return the settings afterwards.
+
+        It is never raised.
+        """
 
     def start_expiry(self) -> None:
-        """Entries carry an expiry from now on."""
+        """Let new entries carry an expiry from now on."""
 
     def expect_consumer(self) -> None:
-        """Says in the settings row that the consumer has been switched on."""
+        """Record that the consumer has been switched on."""
 
     def set_paused(self, paused: bool) -> None:
-        """Says in the settings row whether the consumer is off on purpose."""
+        """Record whether the consumer is off on purpose."""
 
     def settle(self, until: int) -> None:
-        """Says in the settings row that no change of before this moment (µs) is missing."""
+        """Record that no change made before this moment (µs) is missing in the target."""
+
+    def parks(self) -> frozenset[str]:
+        """List the parked records as `shard:sequence number`; they are quarantined undecoded."""
+
+    def park(self, place: str) -> None:
+        """Add a record to the parked ones."""
+
+    def unpark(self, place: str) -> None:
+        """Take a record off the parked ones."""
 
     def book(self) -> WatchdogState:
-        """What the watchdog remembers. Raises AccountError for a row that is none of its."""
+        """Read the watchdog's row. Raises AccountError for a row that cannot be parsed."""
 
     def forget_target(self) -> None:
-        """Has the watchdog take the target table that it sees next for the first one."""
+        """Let the watchdog take the next target table that it sees for the first one."""
 
     def probes_through(self, probe: str, count: int) -> int:
-        """How many of the probe's `count` records have left their row."""
+        """Count the rows that the probe's `count` records have left."""
+
+
+class RecordWriter(Protocol):
+    """A writer to a Kinesis data stream."""
+
+    def put(self, records: Sequence[StreamRecord]) -> list[str]:
+        """Put records; return one error code for each in order, empty for those accepted."""
 
 
 class Snapshots(Protocol):
-    """The snapshot bucket, as far as the bootstrap itself has business there."""
+    """The snapshot bucket of a run."""
 
     def remove(self, prefix: str) -> int:
-        """Deletes up to 1,000 objects under a prefix; returns how many it found."""
+        """Delete up to 1,000 objects under a prefix; return the number of objects found."""
 
 
 class ItemReader(Protocol):
-    """Consistent reads of one table."""
+    """A reader of single items of one table."""
 
-    def read(self, key: Mapping[str, Any]) -> ItemRead: ...
+    def read(self, key: Mapping[str, Any]) -> ItemRead:
+        """Read an item consistently."""
 
 
 class ExportService(Protocol):
     """One table's exports in its own account."""
 
     name: str
+    """The table's."""
 
     @property
-    def side(self) -> Side: ...
+    def side(self) -> Side:
+        """The account's side of the pair."""
 
-    def table(self) -> TableFacts | None: ...
+    def table(self) -> TableFacts | None:
+        """Describe the table; None if it does not exist."""
 
-    def backups(self) -> Backups: ...
+    def backups(self) -> Backups:
+        """Describe the table's point-in-time recovery."""
 
-    def switch_backups(self, on: bool) -> None: ...
+    def switch_backups(self, on: bool) -> None:
+        """Switch point-in-time recovery on or off."""
 
-    def start(self, table_arn: str, wanted: ExportSpec) -> ExportFacts | None: ...
+    def start(self, table_arn: str, wanted: ExportSpec) -> ExportFacts | None:
+        """Start an export, or find the one with this token.
 
-    def describe(self, arn: str) -> ExportFacts | None: ...
+        None: DynamoDB does not accept the export time yet.
+        """
 
-    def find(self, table_arn: str, prefix: str) -> ExportFacts | None: ...
+    def describe(self, arn: str) -> ExportFacts | None:
+        """Describe an export; None if it does not exist."""
+
+    def find(self, table_arn: str, prefix: str) -> ExportFacts | None:
+        """Find the export with exactly this prefix."""

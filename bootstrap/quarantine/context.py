@@ -3,38 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
-from bootstrap.core.facts import LedgerSettings, StreamRecord
 from bootstrap.core.formatting import moment
+from bootstrap.core.ports import Ledger, RecordWriter
 from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.quarantine.direct import DirectConsumer
 from bootstrap.quarantine.redrive_policy import RetentionWindow
 from bootstrap.quarantine.store import QuarantineStoreReader
 from replicator.runtime import Clock, Executor, SerialExecutor
-
-
-class Stream(Protocol):
-    def put(self, records: Sequence[StreamRecord]) -> list[str]:
-        """One error code for each record, in order; empty for those that the stream has taken."""
-
-
-class Ledger(Protocol):
-    """The ledger table, as far as the quarantine and parks need it."""
-
-    def settings(self) -> LedgerSettings: ...
-
-    def entries(self, keys: Sequence[bytes]) -> dict[bytes, dict[str, Any]]:
-        """The ledger items of these keys (digests); without those that have none."""
-
-    def parks(self) -> frozenset[str]:
-        """`shard:sequence number` of the records that are quarantined undecoded."""
-
-    def park(self, place: str) -> None: ...
-
-    def unpark(self, place: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -44,7 +22,7 @@ class QuarantineContext:
     table: TableOutputs
     shelf: QuarantineStoreReader
     ledger: Ledger
-    stream: Callable[[], Stream]
+    stream: Callable[[], RecordWriter]
     """Made when first needed: most commands have no business in the source account."""
     consumer: Callable[[], DirectConsumer]
     clock: Clock

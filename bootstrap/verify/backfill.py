@@ -22,7 +22,7 @@ from bootstrap.core.formatting import duration, moment
 from bootstrap.core.objects import ObjectReader, ObjectReaderFactory
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.poller import Poller
-from bootstrap.core.ports import ExportService
+from bootstrap.core.ports import ExportService, LedgerEntries
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
@@ -32,7 +32,6 @@ from bootstrap.verify.exports.files import read_blocks, refuse_damaged
 from bootstrap.verify.exports.lines import parse_change, parse_item
 from bootstrap.verify.exports.manifest import Export, ExportedFile, read_export, summary_key
 from bootstrap.verify.judge.classify import MARGIN
-from bootstrap.verify.judge.report import LedgerEntries
 from bootstrap.verify.repair import (
     APPLIED,
     AT_ONCE,

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from bootstrap.core.durations import Timing
 from bootstrap.core.journal_rows import Store
 from bootstrap.core.objects import ObjectReaderFactory
-from bootstrap.core.ports import ExportService, ItemReader
+from bootstrap.core.ports import ExportService, ItemReader, Ledger
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
 from bootstrap.run.step_context import StepContext
-from bootstrap.verify.judge.report import LedgerEntries
 from bootstrap.verify.repair import Repairer
 from replicator.runtime import Clock
 
@@ -39,13 +37,6 @@ class VerifyOptions:
     dry_run: bool = False
     yes: bool = False
     workers: int | None = None
-
-
-class Ledger(LedgerEntries, Protocol):
-    """The ledger, as far as a verification reads and writes it itself."""
-
-    def settle(self, until: int) -> None:
-        """No change of before this moment (µs) is missing: no loss detector counts it any more."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from bootstrap.core.errors import BlockedError, LeaseHeldError, UsageError
 from bootstrap.core.formatting import number
 from bootstrap.core.journal_rows import Row
 from bootstrap.core.poller import Poller
+from bootstrap.core.ports import LedgerEntries
 from bootstrap.core.state import State
 from bootstrap.journal.verification_records import ReadProof, Verified
 from bootstrap.verify.compare.external_sort import KeySpool
@@ -26,7 +27,6 @@ from bootstrap.verify.judge.classify import Judgement, Moments
 from bootstrap.verify.judge.point_reads import PointReads
 from bootstrap.verify.judge.report import (
     Judgements,
-    LedgerEntries,
     Report,
     judge_all,
     open_report,

@@ -14,11 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from bootstrap.core.facts import ItemRead
-from bootstrap.core.ports import ItemReader
+from bootstrap.core.ports import ItemReader, LedgerEntries
 from bootstrap.verify.compare.partitions import Difference, ExportedItem
 from bootstrap.verify.judge.attributes import DifferenceDetail
 from bootstrap.verify.judge.classify import Judgement
-from bootstrap.verify.judge.report import LedgerEntries
 from replicator.canonical import canonical, key_digest
 from replicator.change import Entry
 from replicator.consumer.ledger import from_item

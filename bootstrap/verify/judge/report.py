@@ -6,12 +6,13 @@ import itertools
 import json
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 from bootstrap.core.objects import ObjectReader
+from bootstrap.core.ports import LedgerEntries
 from bootstrap.verify.compare.comparison import Comparison
 from bootstrap.verify.compare.external_sort import KeySpool
 from bootstrap.verify.compare.partitions import Difference
@@ -20,12 +21,6 @@ from bootstrap.verify.judge.classify import Judgement, Moments, judge
 from replicator.consumer.ledger import from_item
 
 KEYS_PER_READ = 1_000
-
-
-class LedgerEntries(Protocol):
-    """The ledger, as far as keys are judged by it."""
-
-    def entries(self, keys: Sequence[bytes]) -> dict[bytes, dict[str, Any]]: ...
 
 
 @dataclass
