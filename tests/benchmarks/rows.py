@@ -51,7 +51,7 @@ def running_stub() -> Iterator[int]:
 
 
 def in_a_process(contender: str, shape: Shape, latency: int, port: int) -> Row:
-    """`measure` in a fresh process: peak memory is a process's, and nobody inherits warm caches."""
+    """`measure` in a fresh process: peak memory is a process's, and none inherits warm caches."""
     command = [sys.executable, "-m", "tests.benchmarks.rows", contender, json.dumps(asdict(shape))]
     done = subprocess.run(
         [*command, str(latency), str(port)], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True

@@ -139,7 +139,9 @@ def _template(variant: int, size: int, target: bool) -> bytes:
     made["pk"], made["sk"] = {"S": "customer-%(key)08d"}, {"N": "%(sort)d"}
     made["revision"] = {"N": "%(revision)d"}
     if target:
-        made = dict(reversed(made.items()))  # an export's order of attributes is nobody's promise
+        made = dict(
+            reversed(made.items())
+        )  # an export's order of attributes is promised by no page
     return line(made) + b"\n"
 
 
@@ -286,7 +288,7 @@ def exports(count: int, directory: Path | None) -> Iterator[tuple[Path, list[str
 
 
 def measured(count: int, workers: int, directory: Path | None) -> Whole:
-    """`whole` in a fresh process: memory is a process's, and nobody inherits a warm one."""
+    """`whole` in a fresh process: memory is a process's, and none inherits a warm one."""
     with exports(count, directory) as (root, summaries, text_bytes):
         command = [sys.executable, "-m", "tests.benchmarks.verification", "--row", str(root)]
         command += [*summaries, str(workers), str(text_bytes)]

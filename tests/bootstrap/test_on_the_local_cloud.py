@@ -138,7 +138,7 @@ def test_a_plan_of_what_is_there_already_says_so_and_its_settings_have_not_drift
     value = json.loads(stack.end("parity", "--table", "orders", "--json").stdout)
     drifted = [each["setting"] for each in value["settings"] if each["drifted"]]
     unread = [each["setting"] for each in value["settings"] if "not be read" in each["source"]]
-    # The local cloud has no Application Auto Scaling, which keeps nobody from reading the rest.
+    # The local cloud has no Application Auto Scaling, which does not hide the rest.
     assert (drifted, unread) == ([], ["autoscaling"])
 
 

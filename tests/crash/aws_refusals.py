@@ -64,7 +64,7 @@ def refusal(deed: Deed, service: str, operation: str, resource: str) -> Refusal:
         return Refusal(
             "AccessDenied" if old else "AccessDeniedException",
             403 if old else 400,
-            f"User: arn:aws:sts::000000000000:assumed-role/somebody/session is not authorized to "
+            f"User: arn:aws:sts::000000000000:assumed-role/someone/session is not authorized to "
             f"perform: {service}:{operation} on resource: {resource} because no identity-based "
             f"policy allows the {service}:{operation} action",
         )

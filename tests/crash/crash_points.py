@@ -15,7 +15,7 @@ class Deed(StrEnum):
     KILL_BEFORE = "kill-before"
     """SIGKILL, and the request was never sent."""
     KILL_AFTER = "kill-after"
-    """SIGKILL once the answer is there, which nobody reads."""
+    """SIGKILL once the answer is there, which no process reads."""
     THROTTLE_ONCE = "throttle-once"
     THROTTLE = "throttle-always"
     LOST_ONCE = "lost-once"

@@ -26,7 +26,7 @@ GIVING_BACK = "end/dynamodb:UpdateItem"
 RENEWING = "lease/dynamodb:UpdateItem"
 """The lease, too: while a run sleeps, the renewal before its next call is the one that counts."""
 
-# What a run asks only to say more than it must, and goes on without, whoever refuses it:
+# Calls whose answers a run can do without, so a refusal does not end it:
 HINTS = frozenset(
     {
         "start/lambda:GetAccountSettings",  # the account's free concurrency, for the plan
@@ -184,7 +184,7 @@ def _snapshot(
     if export["export_time"] < buffered["active_at"] + 120 * SCALE:
         yield "the snapshot may be older than the buffer"
     if "recovery" not in records:
-        yield "nobody noted that point-in-time recovery was switched on"
+        yield "it is not noted that point-in-time recovery was switched on"
     folder = f"{lane.values['snapshotPrefix']}/"
     places = {"/".join(key.split("/")[:3]) for key in lane.objects(lane.bucket, folder)}
     if places != {f"{folder}{row['runId']['S']}/1"}:

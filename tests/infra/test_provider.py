@@ -169,7 +169,7 @@ def test_a_deployment_that_fails_says_what_failed_first(
 
 
 def test_a_rebuilt_archive_is_what_the_next_deployment_ships(tmp_path: Path) -> None:
-    """One process deploys several times, in tests and while somebody works on the consumer."""
+    """One process deploys several times, in tests and while the consumer is being worked on."""
 
     def shipped() -> bytes:
         code = zipped(pulumi.FileArchive(str(tmp_path)))

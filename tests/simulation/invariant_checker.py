@@ -201,7 +201,7 @@ class Witness:
         return part.probe in self.proved
 
     def acknowledged(self, records: Iterable[StreamRecord]) -> None:
-        """Lambda was told that these need not come again."""
+        """Lambda knows that these need not come again."""
         for record in records:
             for index, part in enumerate(record.parts):
                 if not self.ended(record, index):

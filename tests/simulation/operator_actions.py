@@ -87,7 +87,7 @@ class Operator:
 
     def _mend_target(self) -> None:
         self.world.dynamodb.tables[TARGET_TABLE].indexes.clear()
-        self.world.log("the target is mended")
+        self.world.log("the target is repaired")
 
     def _redrive(self, share: float) -> None:
         """The operator's command, which may be killed half-way, and run again."""

@@ -30,7 +30,7 @@ class Task:
     def __init__(self, name: str, parent: Task | None) -> None:
         self.name = name
         self.parent = parent
-        #: Somebody joins the task and looks at how it ended.
+        #: Another task joins this one and looks at how it ended.
         self.watched = parent is not None
         self.children: list[Task] = []
         self.killed = False
@@ -66,7 +66,7 @@ class Scheduler:
     def spawn(
         self, name: str, work: Callable[[], Any], delay: float = 0.0, *, watched: bool = False
     ) -> Task:
-        """A task that nobody's death ends. What it raises ends the run, unless `watched`."""
+        """Start a task that survives the others. What it raises ends the run, unless `watched`."""
         task = Task(name, None)
         task.watched = watched
         return self._spawn(task, work, delay)
@@ -100,7 +100,7 @@ class Scheduler:
         heapq.heappush(self._ready, (moment, self._chance.random(), number, task.generation, task))
 
     def pause(self, seconds: float = 0.0) -> None:
-        """Lets others run, and goes on no sooner than in `seconds`."""
+        """Let others run, and continue no sooner than in `seconds`."""
         task = self.current
         if task is None:
             self.clock.advance(seconds)

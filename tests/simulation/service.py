@@ -1,6 +1,6 @@
 """Lambda's side: lanes of a stream, pollers that invoke the consumer, and the checkpoints.
 
-A poller takes the next records of its lane, invokes, and goes on after what the report leaves
+A poller takes the next records of its lane, invokes, and continues after what the report leaves
 (the lowest failed sequence number is the checkpoint). Batches are of any size, as bisection and
 arrival make them. A second invocation may work on the same records at the same time.
 """

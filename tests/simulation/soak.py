@@ -1,4 +1,4 @@
-"""Goes on simulating until the time is up or a promise is broken; replays a seed with a trace.
+"""Simulates until the time is up or a promise is broken; replays a seed with a trace.
 
 python -m tests.simulation.soak --minutes 30 [--seed 1000000]
 python -m tests.simulation.soak --replay 1234567

@@ -49,7 +49,7 @@ class Place:
     retention_days: int
     burst: int
     tripped: Callable[[], None]
-    """To be told when the consumer keeps a batch out of quarantine."""
+    """Called when the consumer keeps a batch out of quarantine."""
 
 
 class Build(Protocol):
@@ -209,7 +209,7 @@ class World:
         return exported
 
     def _close_lanes(self) -> None:
-        """Nobody reads the stream for days, and then the lanes open one by one.
+        """No consumer reads the stream for days, and then the lanes open one by one.
 
         It begins and ends in quiet: no change that is still on its way is older than one that has
         been applied within a day of its arrival.

@@ -100,9 +100,9 @@ def test_a_profile_that_does_not_exist_is_the_accounts_turn(
 ) -> None:
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-    ended = invoke("status", "--outputs", file, "--target-profile", "nobody")
+    ended = invoke("status", "--outputs", file, "--target-profile", "no-such-profile")
     assert ended.exit_code == 4
-    assert "nobody" in ended.output
+    assert "no-such-profile" in ended.output
     assert "Try: " in ended.output
     assert "Traceback" not in ended.output
 

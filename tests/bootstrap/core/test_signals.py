@@ -35,7 +35,7 @@ def test_an_interruption_that_a_finalizer_swallows_ends_the_next_wait(
 ) -> None:
     something = Something()
     weakref.finalize(something, signal.raise_signal, number)
-    del something  # the signal's exception is raised in the finalizer, where nobody sees it
+    del something  # the signal's exception is raised in the finalizer, where no caller sees it
     gc.collect()
     with pytest.raises(KeyboardInterrupt):
         InterruptibleClock().sleep(0)
@@ -55,9 +55,9 @@ def test_how_to_go_on_is_said_to_whoever_sits_at_the_keyboard(
     number: int, by_hand: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
-        run_command(lambda: signal.raise_signal(number) or 0, None, "The same command goes on.")
+        run_command(lambda: signal.raise_signal(number) or 0, None, "The same command resumes.")
     assert ended.value.code == 130
-    assert ("The same command goes on." in capsys.readouterr().err) is by_hand
+    assert ("The same command resumes." in capsys.readouterr().err) is by_hand
 
 
 def test_without_an_interruption_a_wait_only_waits() -> None:

@@ -22,7 +22,7 @@ REPLICA = "orders-replica"
 
 
 def wrong_key(dynamodb: Any) -> Callable[[], None]:
-    """The target's key is a number: it takes no item at all. Returns what mends it."""
+    """The target's key is a number: it takes no item at all. Returns what fixes it."""
     make_table(dynamodb, REPLICA, "pk:N")
 
     def mend() -> None:

@@ -81,7 +81,7 @@ def test_the_target_can_be_dropped_later() -> None:
 def test_a_table_that_this_run_did_not_import_is_never_deleted() -> None:
     world = replicated()
     assert world.target is not None
-    world.target = dataclasses.replace(world.target, table_id="somebody's")
+    world.target = dataclasses.replace(world.target, table_id="another's")
     with pytest.raises(BlockedError, match="not the one that this run imported"):
         abandoned(world, WHOLLY)
     assert world.mapping_enabled_at is not None, "nothing has been done"
@@ -93,7 +93,7 @@ def test_a_table_that_takes_the_targets_place_meanwhile_is_not_deleted() -> None
 
     def replace(number: int, name: str, after: bool) -> None:
         if name == "disable_mapping" and after and world.target is not None:
-            world.target = dataclasses.replace(world.target, table_id="somebody's")
+            world.target = dataclasses.replace(world.target, table_id="another's")
 
     world.on_call = replace
     with pytest.raises(BlockedError, match="not the one"):
@@ -153,7 +153,7 @@ def test_objects_stay_until_an_export_or_import_has_ended(call: str) -> None:
     )
     with pytest.raises(BlockedError, match="is being abandoned"):
         Process(world, pid=3).go()
-    process = abandoned(world)  # what was told before holds
+    process = abandoned(world)  # the answer of before holds
     assert process.run.journal.row.state is State.ABANDONED
     assert (world.objects, world.target) == (BEFORE, None)
 

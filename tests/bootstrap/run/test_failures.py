@@ -1,4 +1,4 @@
-"""What goes wrong ends in FAILED with its reason and its fix, and the same command goes on."""
+"""What goes wrong ends in FAILED with its reason and its fix, and the same command resumes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Killed at any moment, the next run goes on from where the world is (C6)."""
+"""Killed at any moment, the next run resumes from where the world is (C6)."""
 
 from __future__ import annotations
 

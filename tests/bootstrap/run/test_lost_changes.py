@@ -1,4 +1,4 @@
-"""Changes that never got into the stream: noted, told, and mended without a new snapshot (C7)."""
+"""Changes that never got into the stream: noted, shown, repaired without a new snapshot (C7)."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_a_destination_that_was_off_for_a_while_costs_a_backfill_and_no_new_snap
     assert as_json(snapshot)["safeToSwitch"] is False
     assert "the stream's destination was off at some time" in snapshot.warnings[0]
     made = named(world)
-    # Up to three minutes earlier: what it then had waiting is told by metrics that lag.
+    # Up to three minutes earlier: what it then had waiting is known from metrics that lag.
     assert on - 180 - 60 <= made.begin <= on - 60
     assert again + 60 <= made.end <= again + 90
     assert not made.open
@@ -411,7 +411,7 @@ def test_once_mended_the_next_command_is_the_run_that_takes_note_of_it() -> None
     assert not told.warnings
     Process(world, pid=5).go()
     Process(world, pid=6, orders=PAUSE).go()
-    assert not shown(world).warnings, "paused, and mended all the same"
+    assert not shown(world).warnings, "paused, and repaired all the same"
 
 
 def test_a_run_beside_the_verification_does_not_keep_the_loss_alive() -> None:

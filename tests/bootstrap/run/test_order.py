@@ -100,7 +100,7 @@ def test_a_recovery_window_that_opens_late_makes_the_export_time_later() -> None
 
 
 def test_the_observation_is_made_anew_by_a_process_that_resumes_before_the_export() -> None:
-    """Between two processes the destination may have been off; nobody would have seen it."""
+    """Between two processes the destination may have been off; no look would have seen it."""
     world = World()
     first = Process(world, pid=1)
     first.start()

@@ -1,4 +1,4 @@
-"""What `run` can be told: where to stop, what not to wait for, what to do about a bad import."""
+"""The options of `run`: where to stop, what not to wait for, what to do about a bad import."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_a_short_import_that_is_accepted_is_degraded_until_a_verification_has_me
     counts = {"source_items": 3, "target_items": 2, "equal": 2, "changed_since": 0, "extra": 0}
     counts |= {"missing": 1, "different": 0, "foreign": 0}
     seen = Verified("r", now, now, now, 1.0, **counts)
-    assert state_after(seen) is State.DEGRADED, "seen, and not mended"
+    assert state_after(seen) is State.DEGRADED, "seen, and not repaired"
     sample = dataclasses.replace(seen, sample=0.5, repaired=1)
     assert state_after(sample) is State.DEGRADED, "a sample says nothing of the other keys"
     before = dataclasses.replace(seen, repaired=1, complete_until=1.0)
@@ -213,7 +213,7 @@ def test_a_table_that_is_not_the_failed_imports_is_never_deleted() -> None:
 def test_a_table_of_an_import_that_names_none_is_never_deleted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """C6: a name alone may be somebody else's by now."""
+    """C6: a name alone may be another table's by now."""
     world = failed_import()
     told = FakeTarget.describe_import
 

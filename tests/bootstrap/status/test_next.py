@@ -1,4 +1,4 @@
-"""The next command: whole as it is printed, mends what can be mended, and loses nothing."""
+"""The next command: whole as it is printed, fixes what can be fixed, and loses nothing."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def test_what_is_newer_in_the_target_stays(twin: Twin) -> None:
 
 
 def test_close_to_what_was_applied_neither_wins_if_they_differ(twin: Twin) -> None:
-    """C2: nobody knows whether both clocks are the same."""
+    """C2: it is unknown whether both clocks are the same."""
     end = twin.world.clock()
     at = end - HOUR
     for n, distance in enumerate((-1.9, 1.9, -2.1, 2.1)):
@@ -158,7 +158,7 @@ def test_close_to_what_was_applied_neither_wins_if_they_differ(twin: Twin) -> No
 def test_a_record_of_the_write_that_was_backfilled_is_superseded_when_it_comes_after_all(
     twin: Twin, new: Item | None, precision: Precision
 ) -> None:
-    """C3: nobody has to settle its order, though the export does not say what it found."""
+    """C3: its order needs no settling, though the export does not say what it found."""
     end = twin.world.clock()
     at = end - HOUR
     write(twin, "k1", new, at)

@@ -68,7 +68,7 @@ def plant(stack: Stack, seed: int) -> set[str]:
 def test_in_five_seeded_runs_all_that_was_planted_is_found_and_nothing_else_and_is_mended(
     stack: Stack,
 ) -> None:
-    """C1, C2, C5. Each run finds its own alone: so what was planted before it is mended."""
+    """C1, C2, C5. Each run finds its own alone: so what was planted before it is repaired."""
     for seed in range(5):
         with writing(stack, pause=0.1):
             planted = plant(stack, seed)

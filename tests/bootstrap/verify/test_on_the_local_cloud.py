@@ -1,4 +1,4 @@
-"""`verify` as a process, on the deployed stack with its roles enforced, while writes go on."""
+"""`verify` as a process, on the deployed stack with its roles enforced, while writes continue."""
 
 from __future__ import annotations
 

@@ -196,7 +196,7 @@ def test_rounds_remember_what_they_judged_however_little_of_it_fits_into_memory(
     original = twin.target.start
 
     def start(*arguments: Any) -> Any:
-        # Of before the second round: eight arrive, one is lost and one goes on to change. A key
+        # Of before the second round: eight arrive, one is lost and one continues to change. A key
         # that was judged is changed again.
         if len(twin.source.exports) == 2:
             for n in range(8, 16):

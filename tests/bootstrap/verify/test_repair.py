@@ -1,4 +1,4 @@
-"""Repair goes through the consumer's guard: it mends, and masks nothing."""
+"""Repair goes through the consumer's guard: it repairs, and masks nothing."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_a_dry_run_mends_nothing(twin: Twin) -> None:
 def test_many_differences_are_mended_only_with_yes(
     twin: Twin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verify, "MOST_UNASKED", 2)
+    monkeypatch.setattr(verify, "MOST_UNCONFIRMED", 2)
     assert twin.verify(repair=True).dry_run
     found = twin.verify(repair=True, yes=True)
     assert not found.dry_run
@@ -154,7 +154,7 @@ def killed_in_the_repair(twin: Twin, *, after: int | None = None) -> None:
     class Dying:
         def apply(self, attempts: Any, terms: Any) -> Any:
             made.guard.apply(attempts[:after], terms)
-            raise Killed("applied, and nobody was told")
+            raise Killed("applied, and no process knows")
 
     repairer = twin.repairer
     twin.repairer = lambda: replace(made, guard=Dying())  # type: ignore[method-assign]
@@ -168,7 +168,7 @@ def test_what_a_killed_repair_has_mended_is_no_foreign_write(twin: Twin, repair:
     killed_in_the_repair(twin)
     assert twin.target.items == twin.source.items
     found = twin.verify(pid=201, repair=repair).verified
-    assert len(twin.source.exports) == 1, "it goes on with the same exports"
+    assert len(twin.source.exports) == 1, "it resumes with the same exports"
     assert (found.foreign, found.differences, found.repaired) == (0, 0, 0)
     assert (found.equal, found.proves_equal, found.mended) == (21, True, True)
     assert lines(twin) == {}

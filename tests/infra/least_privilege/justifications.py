@@ -29,7 +29,7 @@ class Behind:
 
 @dataclass(frozen=True)
 class Standing:
-    """What somebody may do whose call no run of the stack on the local cloud shows."""
+    """What a role may do although no run of the stack on the local cloud shows."""
 
     who: str
     needs: tuple[str, ...]

@@ -90,7 +90,7 @@ def _whole(arn: str) -> str:
 
 
 def _through(service: str, key: str, caller: str) -> tuple[tuple[str, str], ...]:
-    """What KMS sees of a call that a service makes for somebody."""
+    """What KMS sees of a call that a service makes on behalf of a caller."""
     return (
         ("kms:ViaService", f"{service}.{key.split(':')[3]}.amazonaws.com"),
         ("kms:CallerAccount", caller.split(":")[4]),

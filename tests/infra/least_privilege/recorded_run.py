@@ -44,7 +44,7 @@ class Rehearsal:
     needs: tuple[Need, ...]
     """The calls of roles, and nothing else."""
     config: Mapping[str, Any]
-    """What the program was told."""
+    """The program's configuration."""
 
 
 class NotingProvider(LocalProvider):

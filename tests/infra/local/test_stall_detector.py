@@ -77,7 +77,7 @@ def test_a_refusal_of_the_consumer_ends_the_run_and_names_action_and_resource(
 
 def test_a_refusal_of_somebody_else_does_not(tmp_path: Path) -> None:
     cloud = Cloud(tmp_path)
-    cloud.log.write_text(refused("somebody"))
+    cloud.log.write_text(refused("someone"))
 
     watch(cloud)()
 

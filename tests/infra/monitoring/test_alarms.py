@@ -60,7 +60,7 @@ CASES: Mapping[str, Case] = {
     # The watchdog itself.
     "watchdog-silent": Case(ONES, GONE, 5, ALARM),
     "watchdog-blind": Case([0.0, 1.0, 0.0] * 4, [2.0] * 12, 3, "as before"),
-    # Events that go on as long as their cause: a batch that fails comes again.
+    # Events that last as long as their cause: a batch that fails comes again.
     "burst-breaker": Case(GONE, [40.0, None, None, None] * 3, 1, OK),
     "function-errors": Case([0.0, 1.0, 0.0] * 4, [3.0] * 12, 3, OK),
     "function-throttled": Case(ZEROS, [5.0] * 12, 3, OK),

@@ -1,4 +1,4 @@
-"""What the consumer is told from outside: floor, fence and parks, and the probes it answers."""
+"""The consumer's controls from outside: floor, fence and parks, and the probes it answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""C7: what lost changes and is over is known to nobody but the watchdog, and it remembers."""
+"""C7: what lost changes and is over is known to the watchdog alone, and it remembers."""
 
 from __future__ import annotations
 

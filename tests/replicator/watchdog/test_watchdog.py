@@ -199,7 +199,7 @@ def test_a_consumer_that_is_off_on_purpose_is_as_intended(settings: dict[str, bo
     world.settle(**settings)
     gauges = world.round()
     assert (gauges["MappingAsIntended"], gauges["MappingEnabled"]) == (1.0, 0.0)
-    assert "ProbeAge" not in gauges, "nobody takes them, on purpose"
+    assert "ProbeAge" not in gauges, "no consumer takes them, on purpose"
 
 
 def test_a_consumer_that_is_switched_off_while_it_catches_up_is_a_fault_at_once() -> None:

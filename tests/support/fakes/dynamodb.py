@@ -2,7 +2,7 @@
 
 The methods take and give what boto3's low-level client takes and gives, and raise what it raises.
 One instance is one account and Region. A call is atomic; what happens between two calls is the
-business of whoever schedules them. Facts: the DynamoDB API reference and developer guide; where
+business of their scheduler. Facts: the DynamoDB API reference and developer guide; where
 they are silent, captures from AWS in public conformance suites (a key of a wrong type cancels a
 transaction, an empty key refuses the whole request).
 """

@@ -73,7 +73,7 @@ class Command:
         )
 
     def mended_before(self, name: str, attempt: Attempt) -> bool:
-        """Whether an earlier process of this command has mended a key."""
+        """Whether an earlier process of this command has repaired a key."""
         return any(
             self.begun <= when < attempt.begun and by == "operator"
             for when, _, by in self.live.applied.get(name, ())
@@ -118,7 +118,9 @@ def _check_line(command: Command, attempt: Attempt, name: str, line: Line) -> No
     if not command.rested(name):
         return
     if command.mended_before(name, attempt):
-        raise ViolationError(f"{name} was mended by this command, and is reported: {_brief(line)}")
+        raise ViolationError(
+            f"{name} was repaired by this command, and is reported: {_brief(line)}"
+        )
     if not command.differs(name, command.begun):
         raise ViolationError(f"{name} was equal, and is reported as {_brief(line)}")
     expected = command.expected(name)
@@ -132,15 +134,15 @@ def _check_found(command: Command, name: str) -> None:
     if command.options.get("source_export") is not None and command.live.applied.get(name):
         return  # by exports that were there before, what has an entry cannot be judged
     if line is None:
-        # A process that dies in its repair may have mended it and not said so.
+        # A process that dies in its repair may have repaired it and not said so.
         if repairs and len(command.attempts) > 1 and not command.differs(name, command.ended):
             return
         raise ViolationError(f"{name} differed, and is not reported: {command.expected(name)}")
     if repairs:
         if line["repair"] != APPLIED:
-            raise ViolationError(f"{name} rested, and was not mended: {line['repair']}")
+            raise ViolationError(f"{name} rested, and was not repaired: {line['repair']}")
         if command.differs(name, command.ended):
-            raise ViolationError(f"{name} is said to be mended, and still differs")
+            raise ViolationError(f"{name} is said to be repaired, and still differs")
 
 
 def _check_counts(command: Command) -> None:

@@ -1,9 +1,9 @@
 """A replicated table under live writes, in virtual time, as the process that verifies it sees it.
 
 Writers change the source, and the records of their changes reach the real guard late, twice and out
-of order, while whatever the operator runs goes on: time passes in its calls and in its waits.
-Exports take each key up to a minute beside their time. Some changes get lost, and somebody writes
-to the target behind the guard's back. `spoilt` knows when, by no means of the verification's.
+of order, while the operator's command runs: time passes in its calls and in its waits. Exports take
+each key up to a minute beside their time. Some changes get lost, and a foreign writer writes to the
+target behind the guard's back. `spoilt` knows when, by no means of the verification's.
 """
 
 from __future__ import annotations
@@ -250,7 +250,7 @@ class Live(Twin):
             self.world.ticking.at(when, lambda: self._deliver(name, change, now))
 
     def foreign(self, name: str, image: Image | None) -> None:
-        """Somebody writes to the target."""
+        """Write to the target behind the guard."""
         self.tell(f"foreign: {name} {'is written' if image else 'is deleted'}")
         self._put(name, image, "foreigner")
         self._spoil(name)
@@ -322,7 +322,7 @@ class Live(Twin):
             if action["TableName"] == REPLICA:
                 image = action["Item"] if what == "Put" else None
                 name = (image or action["Key"])["pk"]["S"]
-                self.tell(f"mended: {name}")
+                self.tell(f"repaired: {name}")
                 self._apply(name, image, "operator")
 
     # -- what AWS says of it ---------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Whole verifications under live writes, each from a seed alone: planted, found, mended, killed."""
+"""Whole verifications under live writes, each from a seed alone: planted, found, fixed, killed."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ class Planned:
     large: bool
     stalls: bool
     look_first: bool
-    """A verification that only looks comes before the one that mends."""
+    """A verification that only looks comes before the one that repairs."""
     given: bool
     """And one of the same exports, named."""
     read_source: bool
     values: bool
     at_once: int
-    """Keys that a repair mends at a time."""
+    """Keys that a repair takes at a time."""
     pace: int
     """Changes in a call of its guard."""
     late: int
@@ -133,7 +133,7 @@ class Run:
         return made(name, self.versions, self.chance)
 
     def populate(self) -> None:
-        """The snapshot, and who goes on writing to it."""
+        """The snapshot, and the writers that continue."""
         planned, chance = self.planned, self.chance
         for n in range(planned.keys):
             name = f"k{n}"
@@ -186,7 +186,7 @@ class Run:
             self.live.target.spellings[name] = spelling
             self.features[f"equal: {kind}"] = 1
         if planned.warm and chance.random() < 0.5:
-            # One that is written all the time mends itself.
+            # One that is written all the time heals itself.
             name = f"k{planned.hot}"
             self.features["spoilt and healed by writers"] = 1
             when = chance.randrange(30 * MINUTE)
@@ -212,7 +212,7 @@ class Run:
         when = chance.randrange(begin * MINUTE, end * MINUTE)
         live.later(when, lambda: spoil[means](name, kind))
         if chance.random() < 0.25:
-            # It is written again while it is verified, and perhaps while it is mended.
+            # It is written again while it is verified, and perhaps while it is repaired.
             again = chance.randrange(BEFORE * MINUTE, (BEFORE + 12) * MINUTE)
             live.later(again, lambda: live.write(name, self.image(name)))
             self.features["spoilt, and written again"] = 1
@@ -332,7 +332,7 @@ class Run:
         self.verify()
         self.rests()
         if self.unequal():
-            self.features["mended again"] = 1
+            self.features["repaired again"] = 1
             self.verify(repair=True)
             self.passes(6)
         self.proves_equal()

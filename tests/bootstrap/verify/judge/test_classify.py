@@ -143,6 +143,6 @@ def test_what_is_reported_was_applied_before_the_target_s_export_and_is_not_ther
     if judgement.foreign:
         assert difference.target_image != found.image
     if judgement is Judgement.FOREIGN_SINCE:
-        assert found.version.micros > when.repair_version, "these exports mend it"
+        assert found.version.micros > when.repair_version, "these exports repair it"
     else:
         assert found.version.micros <= TS - MARGIN

@@ -228,7 +228,7 @@ def test_what_a_read_found_is_mended_with_the_time_of_the_read_less_a_minute(twi
 def test_a_foreign_write_to_a_key_changed_since_is_named_and_mended_where_reads_are_allowed(
     tmp_path: Path, read_source: bool
 ) -> None:
-    """The exports are certain of it, and too old to mend it."""
+    """The exports are certain of it, and too old to repair it."""
     twin = changed_since(tmp_path, applied="source")
     found = twin.verify(repair=True, read_source=read_source).verified
     assert (found.foreign, found.differences) == (2, 2)

@@ -179,7 +179,7 @@ def handler(event, context):
 
 
 def test_without_permission_to_write_logs_there_are_none(cloud: LocalCloud) -> None:
-    code = 'def handler(event, context):\n    print("heard by nobody")\n'
+    code = 'def handler(event, context):\n    print("never heard")\n'
     name, _role = make_function(cloud, "silent", code, policy((["s3:ListBucket"], ["*"])))
     invoke(cloud, name)
     with pytest.raises(ClientError, match="does not exist"):

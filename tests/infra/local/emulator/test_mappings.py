@@ -1,4 +1,4 @@
-"""Event source mappings: where they start, go on, fail, give up, and what they need."""
+"""Event source mappings: where they start, continue, fail, give up, and what they need."""
 
 from __future__ import annotations
 
