@@ -1,4 +1,4 @@
-"""One call to AWS: what comes before it, and what its failure means."""
+"""Calls to AWS, and the errors that their failures mean."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ CREDENTIALS = frozenset(
         "UnrecognizedClientException",
     }
 )
-# What AWS answers to a call that was signed minutes ago or ahead, by its own clock.
+# AWS refuses a call whose signature is minutes old or ahead, by its own clock.
 SKEWED = re.compile(
     "RequestTimeTooSkewed|RequestExpired|RequestInTheFuture|Signature (expired|not yet current)",
     re.IGNORECASE,
 )
-# What passes with time. LimitExceeded: too many exports, imports or table operations at once.
-# ResourceInUse: a change is under way; of this very call, if its answer was lost and the SDK made
-# it again.
+# These pass with time. LimitExceeded: too many exports, imports or table operations at once.
+# ResourceInUse: a change is in progress. This call may have begun it, if its answer was lost and
+# the SDK repeated the call.
 PASSING = frozenset(
     {
         "ContinuousBackupsUnavailableException",
@@ -64,7 +64,7 @@ PASSING = frozenset(
         "TransactionInProgressException",
     }
 )
-# Reasons of a cancelled transaction that pass, where there are no others (API reference,
+# Reasons of a cancelled transaction that pass, unless there are others (API reference,
 # TransactWriteItems).
 PASSING_REASONS = frozenset(
     {
@@ -88,7 +88,7 @@ _LOGIN = (
 class Calls:
     """Calls in one account under one role.
 
-    `before` runs before each: it stops a process whose lease is gone.
+    `before` runs before each call. It stops a process that has lost its lease.
     """
 
     def __init__(self, side: Side, role: str, before: Callable[[], None] | None = None) -> None:
@@ -99,10 +99,10 @@ class Calls:
     def __call__(
         self, service: str, method: Callable[..., Any], resource: str, **request: Any
     ) -> dict[str, Any]:
-        """Calls a client's method on a resource (an ARN or a name, for the message).
+        """Call a client's method on a resource (an ARN or a name, for the message).
 
         Raises:
-            AccessDeniedError, UnavailableError, AccountError: in place of whatever botocore raises.
+            AccessDeniedError, UnavailableError, AccountError: in place of botocore's errors.
         """
         if self._before is not None:
             self._before()
@@ -116,14 +116,14 @@ class Calls:
             raise UnavailableError(
                 self.side,
                 f"{service} in the {self.side.account} does not answer: {error}",
-                fix="check the network, and run again: it goes on from where it was",
+                fix="check the network, and run again: it continues where it stopped",
             ) from error
         except exceptions.NoRegionError as error:
             raise self.no_credentials(str(error)) from error
         return answer
 
     def no_credentials(self, why: str) -> AccountError:
-        """There is nothing to sign a call with."""
+        """Make the error for a call that no credentials can sign."""
         flag = f"--{self.side.name.lower()}-profile"
         return AccountError(
             self.side,
@@ -132,7 +132,7 @@ class Calls:
         )
 
     def kept(self, action: str, resource: str, error: Mapping[str, Any]) -> BootstrapError:
-        """Why one of many objects of a call was not dealt with, which had an answer otherwise."""
+        """Make the error for one of several objects that an accepted call did not process."""
         code, message = str(error.get("Code", "Unknown")), str(error.get("Message", ""))
         if code in DENIED:
             return AccessDeniedError(
@@ -145,7 +145,7 @@ class Calls:
         return UnavailableError(
             self.side,
             f"{action} on {resource} in the {self.side.account} failed with {code}: {message}",
-            fix="run again in a while: it goes on from where it was",
+            fix="run again in a few minutes: it continues where it stopped",
             code=code,
         )
 
@@ -171,7 +171,7 @@ class Calls:
                 self.side,
                 f"{action} was refused with {code}: {message}. This machine's clock is wrong.",
                 fix="set the clock (timedatectl set-ntp true, or your system's own way), and run "
-                "again: it goes on from where it was",
+                "again: it continues where it stopped",
                 code=code,
             )
         if code in CREDENTIALS:
@@ -182,13 +182,13 @@ class Calls:
                 f"{action} on {resource} in the {self.side.account} is refused for now, with "
                 f"{code}: "
                 f"{message}",
-                fix="run again in a while: it goes on from where it was",
+                fix="run again in a few minutes: it continues where it stopped",
                 code=code,
             )
         return AccountError(
             self.side,
             f"{action} on {resource} in the {self.side.account} failed with {code}: {message}",
-            fix="mend what it names, and run again: it goes on from where it was",
+            fix="fix the cause that it names, and run again: it continues where it stopped",
             code=code,
         )
 
@@ -215,7 +215,7 @@ def _cancelled_for_now(code: str, message: str) -> bool:
 
 
 def _named(message: str, action: str, resource: str) -> tuple[str, str]:
-    """Action and resource as AWS names them: it may miss another action than was called."""
+    """Return action and resource as AWS names them: it may require another than was called."""
     named = re.search(r"perform: ([\w-]+:\w+)(?: on resource: (\S+))?", message)
     if named is None:
         return action, resource
@@ -223,6 +223,6 @@ def _named(message: str, action: str, resource: str) -> tuple[str, str]:
 
 
 def answered_at(answer: Mapping[str, Any]) -> float:
-    """AWS's time: the Date header of an answer, in whole seconds."""
+    """Return AWS's time: the Date header of an answer, in whole seconds."""
     headers = answer["ResponseMetadata"]["HTTPHeaders"]
     return parsedate_to_datetime(headers["date"]).timestamp()

@@ -1,4 +1,4 @@
-"""The objects of exports in S3, streamed; a broken connection goes on where it broke."""
+"""Objects of exports in S3, streamed. A broken connection resumes where it broke."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bootstrap.core.stack_outputs import AccountOutputs
 
 CHUNK_BYTES = 1 << 20
 ATTEMPTS = 6
-"""Times that one place of an object is read before giving up; progress starts the count again."""
+"""Reads of one range of an object before it fails. Progress starts the count again."""
 
 # Data files are checked against the manifest's MD5, which another checksum would only repeat.
 _CONFIG = CONFIG.merge(Config(response_checksum_validation="when_required"))
@@ -51,7 +51,7 @@ class S3Objects:
                 raise UnavailableError(
                     self._calls.side,
                     f"{bucket}/{key} broke off after {done} of {size} bytes.",
-                    fix="check the network, and run again: it goes on from where it was",
+                    fix="check the network, and run again: it continues where it stopped",
                 )
             except UnavailableError:
                 failed = 1 if done > before else failed + 1
@@ -83,7 +83,7 @@ class S3Objects:
 
     def _chunk(self, body: Any, name: str) -> bytes:
         try:
-            # Reading is a part of the call: what breaks here is the account's to answer.
+            # Reading is a part of the call: the account is named when it breaks.
             answer = self._calls("s3", lambda: {"chunk": body.read(CHUNK_BYTES)}, name)
         except IncompleteReadError:
             return b""
@@ -93,7 +93,7 @@ class S3Objects:
 
 @dataclass(frozen=True)
 class S3Opener:
-    """Makes `S3Objects` in any process, from what can be pickled."""
+    """A picklable factory of `S3Objects` for other processes."""
 
     side: Side
     account: AccountOutputs
@@ -107,7 +107,7 @@ class S3Opener:
 
 @cache
 def _opened(opener: S3Opener) -> ObjectReader:
-    """One client a process: each would assume the role for itself."""
+    """Make one client a process: each client assumes the role for itself."""
     session = Session(
         opener.side,
         opener.account,

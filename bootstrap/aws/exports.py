@@ -12,14 +12,17 @@ from bootstrap.core.facts import Backups, ExportFacts, ExportSpec, TableFacts
 
 
 class TableExports:
-    """The calls about exports that both accounts' gateways make, each under its own role."""
+    """Calls about exports, for either account under its own role."""
 
     def __init__(self, calls: Calls, dynamodb: Any) -> None:
         self._calls = calls
         self._dynamodb = dynamodb
 
     def start(self, **request: Any) -> ExportFacts | None:
-        """Starts an export, or finds the one of this token. None: the time is not accepted yet."""
+        """Start an export, or find the one with this token.
+
+        None: DynamoDB does not accept the export time yet.
+        """
         try:
             answer = self._calls(
                 "dynamodb",
@@ -34,7 +37,7 @@ class TableExports:
         return _facts(answer["ExportDescription"])
 
     def describe(self, arn: str) -> ExportFacts | None:
-        """None for an export that DynamoDB does not know, or has forgotten after 90 days."""
+        """Describe an export; None if DynamoDB does not know it, as after 90 days."""
         try:
             answer = self._calls("dynamodb", self._dynamodb.describe_export, arn, ExportArn=arn)
         except AccountError as error:
@@ -44,7 +47,7 @@ class TableExports:
         return _facts(answer["ExportDescription"])
 
     def find(self, table_arn: str, prefix: str) -> ExportFacts | None:
-        """The export under this very prefix."""
+        """Find the export with exactly this prefix."""
         request: dict[str, Any] = {"TableArn": table_arn, "MaxResults": 25}
         while True:
             answer = self._calls("dynamodb", self._dynamodb.list_exports, table_arn, **request)
@@ -58,7 +61,7 @@ class TableExports:
 
 
 class AwsExports:
-    """One table's exports, through the role of its own account: AWS takes no other's."""
+    """One table's exports, through the role of its own account: AWS accepts no other's."""
 
     def __init__(
         self, calls: Calls, dynamodb: Any, table: str, *, bucket: str, bucket_owner: str, key: str
@@ -84,7 +87,7 @@ class AwsExports:
         return self._tables.backups(self.name)
 
     def switch_backups(self, on: bool) -> None:
-        """Point-in-time recovery on or off. Switched off, its window is gone for good."""
+        """Switch point-in-time recovery on or off. Off, its window is lost."""
         self._calls(
             "dynamodb",
             self._dynamodb.update_continuous_backups,
@@ -94,7 +97,10 @@ class AwsExports:
         )
 
     def start(self, table_arn: str, wanted: ExportSpec) -> ExportFacts | None:
-        """Starts an export, or finds the one of this token. None: the time is not accepted yet."""
+        """Start an export, or find the one with this token.
+
+        None: DynamoDB does not accept the export time yet.
+        """
         if wanted.window is None:
             times: dict[str, Any] = {
                 "ExportTime": moment_of(wanted.time),
@@ -129,12 +135,12 @@ class AwsExports:
 
 
 def encrypted(key: str) -> dict[str, Any]:
-    """How objects are encrypted: with a key, or (empty) as the bucket does by itself."""
+    """Return the parameters that encrypt objects with a key; empty for the bucket's default."""
     return {"S3SseAlgorithm": "KMS", "S3SseKmsKeyId": key} if key else {}
 
 
 def moment_of(at: float) -> datetime.datetime:
-    """Epoch seconds, as boto3 takes a time."""
+    """Convert epoch seconds to the type that boto3 takes for a time."""
     return datetime.datetime.fromtimestamp(at, datetime.UTC)
 
 

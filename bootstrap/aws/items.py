@@ -1,4 +1,4 @@
-"""Single items of one table: `explain` and `verify --read-source` read some, and nothing else."""
+"""Single items of one table, for `explain` and `verify --read-source`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from bootstrap.core.facts import ItemRead
 
 
 class AwsItems:
-    """Consistent reads through the role of the table's own account; items are DynamoDB JSON with
-    binary as bytes.
+    """`ItemReader` through the role of the table's own account.
+
+    Items are DynamoDB JSON with binary as bytes.
     """
 
     def __init__(self, calls: Calls, dynamodb: Any, table: str) -> None:
@@ -21,15 +22,15 @@ class AwsItems:
         self._table = table
 
     def get(self, key: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """The item; None if there is none."""
+        """Read an item consistently; None if there is none."""
         item: Mapping[str, Any] | None = self._answer(key).get("Item")
         return item
 
     def read(self, key: Mapping[str, Any]) -> ItemRead:
-        """The item, and when it was read.
+        """Read an item and the time of the answer.
 
         Raises:
-            AccessDeniedError: also where the stack's configuration does not allow it.
+            AccessDeniedError: also if the stack's configuration does not allow it.
         """
         try:
             answer = self._answer(key)
@@ -38,7 +39,7 @@ class AwsItems:
                 error.side,
                 error.what,
                 fix="operators: {readItems: true} in the stack configuration, then pulumi up; the "
-                "same command goes on with the exports it has",
+                "same command continues with the exports it has",
                 code=error.code,
             ) from error
         return ItemRead(answer.get("Item"), round(answered_at(answer) * 1e6))

@@ -1,7 +1,7 @@
 """The journal table on AWS.
 
-Key `pk` is the source table's name; `sk` is `run` for the row that holds lease and truth, and
-`event#<run id>#<number>` for each event of a run.
+Key `pk` is the source table's name; `sk` is `run` for the row that holds lease and state,
+and `event#<run id>#<number>` for each event of a run.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ RECORD = "record:"
 # The states of a table's row in which a process may take the lease:
 LEASE_MAY_BE_TAKEN = " OR ".join(
     (
-        "attribute_not_exists(#generation)",  # no run of this table yet
-        "#generation = :seen",  # nobody took it since the row was read
+        "attribute_not_exists(#generation)",  # the table has had no run
+        "#generation = :seen",  # no process took it since the row was read
     )
 )
-# The one state in which a run may write: nobody has taken its place.
+# The one state in which a run may write: no other process has taken the lease.
 LEASE_IS_OURS = "#generation = :generation"
 
 Attributes = dict[str, dict[str, Any]]
 
 
 class AwsJournal:
-    """`journal.Store` through the importer role."""
+    """`Store` through the importer role."""
 
     def __init__(self, calls: Calls, dynamodb: Any, table: str) -> None:
         self._calls = calls
@@ -164,7 +164,7 @@ def _expression(
 
 
 def _attributes(row: Row) -> Attributes:
-    """A row without its lease, which only `claim`, `renew` and `release` write."""
+    """Encode a row without its lease, which only `claim`, `renew` and `release` write."""
     return {
         "runId": {"S": row.run_id},
         "state": {"S": row.state},

@@ -1,4 +1,4 @@
-"""What an account says about its keys."""
+"""KMS keys and their policies, as an account describes them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ AWSS_OWN = "alias/aws/dynamodb"
 
 
 class KeyReader:
-    """Metadata and policies alone: nothing is encrypted or decrypted here."""
+    """A reader of metadata and policies. It encrypts and decrypts nothing."""
 
     def __init__(self, calls: Calls, kms: Any) -> None:
         self._calls = calls
         self._kms = kms
 
     def look(self, arn: str) -> KeyFacts:
-        """State and policy of a key. Refused: the stack's roles may ask, unless the key says no."""
+        """Read state and policy of a key.
+
+        `refused` holds the error code where the key's own policy denies it.
+        """
         try:
             found = self._calls("kms", self._kms.describe_key, arn, KeyId=arn)
             policy = self._calls("kms", self._kms.get_key_policy, arn, KeyId=arn)
@@ -33,7 +36,7 @@ class KeyReader:
         return KeyFacts(arn, found["KeyMetadata"]["KeyState"], policy["Policy"])
 
     def awss_own(self, arn: str) -> bool | None:
-        """Whether a key is the one that AWS manages for DynamoDB; None if it cannot be told."""
+        """Tell whether AWS manages this key for DynamoDB; None if that is unknown."""
         try:
             answer = self._calls("kms", self._kms.list_aliases, arn, KeyId=arn)
         except UnavailableError:

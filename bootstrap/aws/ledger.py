@@ -1,4 +1,4 @@
-"""The ledger table on AWS: its settings row, the probes' rows and what it knows of keys."""
+"""The ledger table on AWS: its entries, the settings row, and the rows of probes and watchdog."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from replicator.watchdog.aws_readings import BOOK_KEY
 from replicator.watchdog.probe_rounds import WatchdogState
 
 BOOK = {"k": {"B": BOOK_KEY}}
-"""Of the watchdog's row."""
+"""The key of the watchdog's row."""
 TARGET = "target"
-"""The side under which it remembers the target table."""
+"""The side under which that row holds the target table's id."""
 SETTINGS_KEY = {"k": {"B": b"settings"}}
 KEYS_PER_READ = 100
 
 # The states of the settings row in which this snapshot's floor may be stored:
 FLOOR_MAY_BE_STORED = " OR ".join(
     (
-        "attribute_not_exists(#floor)",  # no snapshot has a floor yet
+        "attribute_not_exists(#floor)",  # no snapshot has stored a floor
         "#floor > :floor",  # another snapshot's is higher: it would hide changes that ours lacks
     )
 )
@@ -125,8 +125,7 @@ class AwsLedger:
         except ValueError as error:
             raise AccountError(
                 self._calls.side,
-                f"What the watchdog remembers, in a row of table {self._table}, cannot be read: "
-                f"{error}.",
+                f"The watchdog's row in table {self._table} cannot be parsed: {error}.",
                 fix="pulumi up, where the watchdog is of another version than this command; then "
                 "run again",
             ) from error
@@ -150,7 +149,6 @@ class AwsLedger:
     # -- parked records --------------------------------------------------------------------------
 
     def parks(self) -> frozenset[str]:
-        """`shard:sequence number` of the records that are quarantined undecoded."""
         return frozenset(self._row().get("parks", {}).get("SS", ()))
 
     def park(self, place: str) -> None:
@@ -160,17 +158,16 @@ class AwsLedger:
         self._change_parks("DELETE", place)
 
     def _change_parks(self, how: str, place: str) -> None:
-        """ADD and DELETE of a set's member: neither disturbs what others write to the row."""
+        """Change the set by ADD or DELETE: other writers of the row are not disturbed."""
         self._update(
             UpdateExpression=f"{how} #parks :place",
             ExpressionAttributeNames={"#parks": "parks"},
             ExpressionAttributeValues={":place": {"SS": [place]}},
         )
 
-    # -- what the ledger knows of keys -----------------------------------------------------------
+    # -- entries -------------------------------------------------------------------------------
 
     def entries(self, keys: Sequence[bytes]) -> dict[bytes, dict[str, Any]]:
-        """The ledger items of these keys (digests), as they are; without those that have none."""
         found: dict[bytes, dict[str, Any]] = {}
         waiting = [{"k": {"B": key}} for key in dict.fromkeys(keys)]
         while waiting:
@@ -201,7 +198,7 @@ class AwsLedger:
         through = 0
         for start in range(0, count, KEYS_PER_READ):
             numbers = range(start, min(start + KEYS_PER_READ, count))
-            # What is left unprocessed counts as not yet through: the next look asks again.
+            # Unprocessed keys count as not yet through: the next poll reads them again.
             answer = self._calls(
                 "dynamodb",
                 self._dynamodb.batch_get_item,

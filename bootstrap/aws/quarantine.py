@@ -1,4 +1,4 @@
-"""A bucket of the target account that keeps what could not be applied."""
+"""A bucket of the target account that keeps records that could not be applied."""
 
 from __future__ import annotations
 
@@ -41,14 +41,13 @@ class AwsBucket:
             if error.code in _MISSING:
                 return None
             raise
-        # The body comes after the answer: a connection that breaks in the middle of it is a call
-        # that failed.
+        # The body follows the answer: a connection that breaks within it is a failed call.
         try:
             body: bytes = self._calls("s3", lambda: {"read": answer["Body"].read()}, key)["read"]
         except exceptions.IncompleteReadError as error:
             raise UnavailableError(
                 self._calls.side,
-                f"The content of {self._name}/{key} came incomplete: {error}",
+                f"The content of {self._name}/{key} is incomplete: {error}",
                 fix="run the same command again",
             ) from error
         return body

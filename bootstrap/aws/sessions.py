@@ -1,4 +1,4 @@
-"""Credentials: the role that the stack made in each account, assumed again before it expires."""
+"""Credentials of the stack's role in each account, renewed before they expire."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SESSION_NAME = "dynamodb-replication-bootstrap"
 SESSION_SECONDS = 3600
 """The default maximum of a role. botocore assumes it again a quarter of an hour before the end."""
 
-# Control-plane calls are few and slow to recover: more attempts than the default, no adaptive mode.
+# Control-plane calls are few, and throttling of them lasts: more attempts than the default.
 CONFIG = Config(
     connect_timeout=5,
     read_timeout=30,
@@ -28,7 +28,7 @@ CONFIG = Config(
 
 
 def single_attempt(*, connect_seconds: float, read_seconds: float, connections: int) -> Config:
-    """For a caller that retries by its own rules, and whose mistakes DynamoDB is to refuse."""
+    """Configure a client that never retries and leaves validation to DynamoDB."""
     return Config(
         connect_timeout=connect_seconds,
         read_timeout=read_seconds,
@@ -63,20 +63,20 @@ class Session:
         who = f"Profile {profile}" if profile else "The default credentials"
         self._calls = Calls(side, who)
         if not account.role_arn:
-            # Before the first deployment there is no role yet, and nothing but `plan` works.
+            # Before the first deployment there is no role, and only `plan` works.
             self._session = self._base_session()
             return
         self._session = botocore.session.get_session()
-        # The role is assumed with the first call; nothing here reaches AWS.
+        # The first call assumes the role; the constructor calls nothing.
         self._session._credentials = DeferredRefreshableCredentials(
             refresh_using=self._assume, method="assume-role"
         )
 
     def client(self, service: str, region: str | None = None, config: Config = CONFIG) -> Any:
-        """A client in the account's Region, or another.
+        """Make a client in the account's Region, or another.
 
         Raises:
-            UsageError: for a scaled clock and a client that would leave this machine.
+            UsageError: for a scaled clock with an endpoint on another machine.
         """
         client = self._session.create_client(
             service, region_name=region or self.account.region, config=config
@@ -84,10 +84,11 @@ class Session:
         return self._checked(client)
 
     def refuse_another_account(self) -> None:
-        """A role says in its ARN whose it is; before there is one, AWS says whose the caller is.
+        """Check the caller's account. A role names its account in its ARN, so only a plan without a
+        role asks AWS.
 
         Raises:
-            AccountError: for credentials of another account than the stack names.
+            AccountError: for credentials of an account that the stack does not name.
         """
         if self.account.role_arn:
             return

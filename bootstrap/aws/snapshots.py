@@ -1,4 +1,4 @@
-"""The snapshot bucket on AWS: what a run exported goes when the run is abandoned."""
+"""The snapshot bucket on AWS. Abandoning a run deletes its exports."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from bootstrap.aws.calls import Calls
 
 OBJECTS_PER_CALL = 1_000
-"""What a listing answers and DeleteObjects takes at once (API reference, DeleteObjects)."""
+"""The maximum of a listing and of DeleteObjects (API reference, DeleteObjects)."""
 
 
 class AwsSnapshots:
@@ -19,7 +19,11 @@ class AwsSnapshots:
         self._bucket = bucket
 
     def remove(self, prefix: str) -> int:
-        """Raises UnavailableError where S3 keeps some of them: the next call tries again."""
+        """Delete up to 1,000 objects; return the number found.
+
+        Raises:
+            UnavailableError: if S3 kept some of them. The next call retries those.
+        """
         listed = self._calls(
             "s3",
             self._s3.list_objects_v2,

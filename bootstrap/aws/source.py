@@ -93,7 +93,7 @@ class AwsSource:
         return self._keys.awss_own(arn)
 
     def surroundings(self, table: str, table_arn: str) -> Surroundings:
-        # Each may be denied or unknown without harm: parity says then that it could not be read.
+        # Each may be denied or unknown without harm: `parity` then reports it as unread.
         scaled: list[str] | None = None
         insights: bool | None = None
         policy: bool | None = None
@@ -175,7 +175,7 @@ class AwsSource:
             dates.append(answered_at(answer))
             found, request = open_shards_in(answer)
             shards += found
-        # What the first page says was true when it was answered, and later pages may not be.
+        # The first page is the oldest: all shards were open at its time or later.
         return OpenShards(tuple(sorted(shards, key=lambda shard: shard.shard_id)), dates[0])
 
     def put_probes(self, stream_name: str, records: Sequence[ProbeRecord]) -> Sequence[ProbeRecord]:
@@ -201,7 +201,7 @@ class AwsSource:
         )
 
     def throttled_partitions(self, table: str, since: float, until: float, period: int) -> int:
-        # Writes refused because they exceed what one partition takes, whatever the table may take
+        # Writes refused because they exceed one partition's limit, whatever the table's limit is
         # (developer guide, TroubleshootingThrottling-cloudwatch).
         points = self._metric(
             "WriteKeyRangeThroughputThrottleEvents",

@@ -1,4 +1,4 @@
-"""The stream on AWS, as far as records are put back on it."""
+"""Puts of records on a Kinesis data stream."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bootstrap.core.facts import StreamRecord
 
 
 class AwsStream:
-    """Puts records on a table's stream, through the exporter role."""
+    """`RecordWriter` through the exporter role."""
 
     def __init__(self, calls: Calls, kinesis: Any, stream_name: str) -> None:
         self._calls = calls
@@ -18,9 +18,9 @@ class AwsStream:
         self._name = stream_name
 
     def put(self, records: Sequence[StreamRecord]) -> list[str]:
-        """One error code for each record, in order; empty for those that the stream has taken.
+        """Put records; return one error code for each in order, empty for those accepted.
 
-        PutRecords answers 200 also when it has taken none. It takes up to 500 records and 10 MiB,
+        PutRecords answers 200 even if it accepted none. It takes up to 500 records and 10 MiB,
         keys included (API reference, PutRecords).
         """
         answer = self._calls(
@@ -33,5 +33,5 @@ class AwsStream:
             ],
         )
         codes = [str(result.get("ErrorCode") or "") for result in answer["Records"]]
-        # An answer that does not speak of every record accepts none.
+        # An answer with too few results is taken as a refusal of all.
         return codes if len(codes) == len(records) else ["AnswerIncomplete"] * len(records)

@@ -1,4 +1,4 @@
-"""What both accounts are asked about their tables."""
+"""Descriptions and settings of tables, in either account."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ MISSING = frozenset({"ResourceNotFoundException", "TableNotFoundException"})
 
 
 class Tables:
-    """What both accounts are asked about tables, in one account and Region."""
+    """Tables of one account and Region."""
 
     def __init__(self, calls: Calls, dynamodb: Any) -> None:
         self._calls = calls
         self._dynamodb = dynamodb
 
     def describe(self, name: str) -> TableFacts | None:
-        """None if there is no such table."""
+        """Describe a table; None if it does not exist."""
         try:
             answer = self._calls("dynamodb", self._dynamodb.describe_table, name, TableName=name)
         except AccountError as error:
@@ -30,7 +30,7 @@ class Tables:
         return facts_of(answer["Table"])
 
     def backups(self, name: str) -> Backups:
-        """Point-in-time recovery and its window."""
+        """Describe point-in-time recovery and its window."""
         answer = self._calls(
             "dynamodb", self._dynamodb.describe_continuous_backups, name, TableName=name
         )
@@ -44,11 +44,11 @@ class Tables:
         )
 
     def enable_backups(self, name: str) -> None:
-        """Switches point-in-time recovery on. Its window begins then."""
+        """Switch point-in-time recovery on. Its window begins then."""
         self._switch_backups(name, True)
 
     def disable_backups(self, name: str) -> None:
-        """Switches point-in-time recovery off. Its window is lost."""
+        """Switch point-in-time recovery off. Its window is lost."""
         self._switch_backups(name, False)
 
     def _switch_backups(self, name: str, on: bool) -> None:
@@ -61,7 +61,7 @@ class Tables:
         )
 
     def tags(self, arn: str) -> Mapping[str, str]:
-        """The table's tags, without those that AWS keeps for itself."""
+        """List a table's tags, without those that AWS sets."""
         request: dict[str, Any] = {"ResourceArn": arn}
         tags: dict[str, str] = {}
         while True:
@@ -72,7 +72,7 @@ class Tables:
             request["NextToken"] = answer["NextToken"]
 
     def expiry(self, name: str) -> TtlStatus:
-        """Time to live."""
+        """Describe a table's time to live."""
         answer = self._calls("dynamodb", self._dynamodb.describe_time_to_live, name, TableName=name)
         found = answer.get("TimeToLiveDescription", {})
         on = found.get("TimeToLiveStatus") in ("ENABLED", "ENABLING")
@@ -80,12 +80,12 @@ class Tables:
 
 
 def timestamp(moment: Any) -> float | None:
-    """Epoch seconds of what botocore made of a time."""
+    """Convert botocore's datetime to epoch seconds."""
     return None if moment is None else float(moment.timestamp())
 
 
 def facts_of(table: dict[str, Any]) -> TableFacts:
-    """TableFacts of a TableDescription."""
+    """Read a TableDescription."""
     encryption = table.get("SSEDescription", {})
     capacity = table.get("ProvisionedThroughput", {})
     on_demand = table.get("OnDemandThroughput", {})
@@ -105,7 +105,7 @@ def facts_of(table: dict[str, Any]) -> TableFacts:
         local_indexes=[index["IndexName"] for index in table.get("LocalSecondaryIndexes", [])],
         encryption=encryption.get("SSEType") if encrypted else None,
         key_arn=encryption.get("KMSMasterKeyArn") if encrypted else None,
-        # A table that was never anything but provisioned has no summary.
+        # A table that has always been provisioned has no summary.
         billing_mode=table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED"),
         read_capacity=int(capacity.get("ReadCapacityUnits", 0)),
         write_capacity=int(capacity.get("WriteCapacityUnits", 0)),
@@ -120,5 +120,5 @@ def facts_of(table: dict[str, Any]) -> TableFacts:
 
 
 def _maximum(value: int | None) -> int | None:
-    """On-demand maximums: -1 means none (API reference, OnDemandThroughput)."""
+    """Read an on-demand maximum: -1 means none (API reference, OnDemandThroughput)."""
     return None if value is None or value < 0 else int(value)

@@ -93,7 +93,7 @@ class AwsTarget:
         try:
             answer = self._calls("lambda", self._lambda.get_account_settings, "the account")
         except AccountError:
-            return None  # a hint is not worth a failure
+            return None  # only a hint: no reason to fail
         return int(answer["AccountLimit"]["UnreservedConcurrentExecutions"])
 
     def tags(self, table_arn: str) -> Mapping[str, str]:
@@ -207,15 +207,16 @@ class AwsTarget:
                 Enabled=on,
             )
         except AccountError as error:
-            # It is being changed right now, by this very call if its answer was lost: look again.
+            # A change is in progress, perhaps this call's own with a lost answer: poll again.
             if error.code not in ("ResourceInUseException", "ResourceConflictException"):
                 raise
 
 
 @contextlib.contextmanager
 def _unless(so: Callable[[], bool]) -> Iterator[None]:
-    """A refused change is none where it is `so` already: by this very call, if its answer was lost
-    and the SDK made it again.
+    """Ignore a refused change that is in effect already.
+
+    This call may have made it, if its answer was lost and the SDK repeated it.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""The metrics that `status` shows, of one table."""
+"""Metrics of one table that `status` shows."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ LAG_LOOKS_BACK = 3600
 
 
 class Metrics:
-    """CloudWatch of one account and Region. Nothing that it says is worth an error."""
+    """CloudWatch of one account and Region. An unreadable metric is None, never an error."""
 
     def __init__(self, calls: Calls, cloudwatch: Any) -> None:
         self._calls = calls
         self._cloudwatch = cloudwatch
 
     def lag(self, stack: str, table: str, now: float) -> Lag | None:
-        """The consumer's own measure. `now`: epoch seconds, to a few minutes."""
+        """Read the consumer's ReplicationLag. `now`: epoch seconds, exact to a few minutes."""
         points = self._points(
             names.NAMESPACE,
             names.REPLICATION_LAG,
@@ -43,7 +43,7 @@ class Metrics:
         return Lag(begin, PERIOD, found["p50"] / 1000, found["p99"] / 1000)
 
     def stream_bytes(self, stream: str, now: float) -> float | None:
-        """IncomingBytes of a day, up to the last five minutes."""
+        """Sum IncomingBytes over a day, up to the last five minutes."""
         until = now // PERIOD * PERIOD
         points = self._points(
             "AWS/Kinesis",
@@ -88,5 +88,5 @@ class Metrics:
 def usage(
     source: Metrics, consumer: Metrics, *, stack: str, table: str, stream: str, now: float
 ) -> Usage:
-    """Both readings. `consumer`: of the target account, in the consumer's Region."""
+    """Read both metrics. `consumer`: of the target account, in the consumer's Region."""
     return Usage(consumer.lag(stack, table, now), source.stream_bytes(stream, now))

@@ -1,4 +1,4 @@
-"""Every duration the bootstrap waits for or adds, and the scale of the local cloud's clock."""
+"""Durations that the bootstrap waits for or adds, and the scale of the local cloud's clock."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL"
 
 @dataclass(frozen=True)
 class Timing:
-    """AWS's delays on the clock of the cloud that is being used. Seconds, all of them."""
+    """AWS's delays in seconds, on the clock of the cloud in use."""
 
     scale: float = 1.0
-    """1 on AWS. The local cloud runs faster: 0.01 makes five minutes three seconds."""
+    """1 on AWS. The local cloud is faster: 0.01 makes five minutes three seconds."""
 
     @property
     def export_margin(self) -> float:
@@ -33,8 +33,8 @@ class Timing:
 
     @property
     def watch_gap(self) -> float:
-        """Between two looks at the buffer, at most: after a longer one it is observed anew. Five
-        minutes, many times the usual interval; enabling a destination again takes minutes as well.
+        """The longest time between two observations of the buffer: a longer gap starts the watch
+        anew. Five minutes: many polls, and enabling a destination again takes minutes as well.
         """
         return max(30.0, 300 * self.scale)
 
@@ -55,35 +55,36 @@ class Timing:
 
     @property
     def metric_settling(self) -> float:
-        """After a moment, how long until the absence of a datapoint for it means something."""
+        """The time after which a missing datapoint of a period is proof that there is none."""
         return 3.0 * self.metric_period
 
     @property
     def round_expiry(self) -> float:
-        """A round of probes that took longer proves the past alone: another one is put."""
+        """The age at which a round of probes is replaced: it proves only the past."""
         return max(60.0, 600 * self.scale)
 
     @property
     def patience(self) -> float:
-        """How long an account may be unavailable, without a break, before the run gives up."""
+        """The time for which an account may be unavailable without a break before the run fails."""
         return max(30.0, 900 * self.scale)
 
     @property
     def line_interval(self) -> float:
-        """Between two plain progress lines that say the same."""
+        """The time between two equal progress lines."""
         return max(5.0, 60 * self.scale)
 
     def poll(self, seconds: float) -> float:
-        """The time between two looks at the world."""
+        """Scale the time between two polls."""
         return max(0.2, seconds * self.scale)
 
 
 def timing_from(environment: Mapping[str, str]) -> Timing:
-    """Reads the time scale.
+    """Read the time scale.
 
     Raises:
-        UsageError: for no number, and for any but 1 unless the endpoint is this machine: on AWS a
-            shrunk margin would put ExportTime before the buffer was active: a silent hole.
+        UsageError: for a value that is no number, and for any but 1 unless the endpoint is this
+            machine: on AWS a shrunk margin would put ExportTime before the buffer was active, and
+            changes would be lost silently.
     """
     text = environment.get(SCALE_VARIABLE) or "1"
     try:
@@ -106,7 +107,7 @@ def timing_from(environment: Mapping[str, str]) -> Timing:
 
 
 def is_loopback(endpoint: str | None) -> bool:
-    """Whether a URL can only lead to this machine."""
+    """Tell whether a URL can only lead to this machine."""
     host = urlsplit(endpoint or "").hostname
     if host is None:
         return False

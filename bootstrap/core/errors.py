@@ -1,6 +1,6 @@
-"""What can go wrong, whose turn it is then, and what to try.
+"""Errors that a command reports, each with an exit code and a fix.
 
-The exit codes: 0 done, 1 blocked (by the plan, the journal's lease or the world as it is), 2 usage,
+The exit codes: 0 done, 1 blocked (by the plan, the journal's lease or the state of AWS), 2 usage,
 3 the source account, 4 the target account, 5 verification found differences, 6 still running,
 70 a bug.
 """
@@ -12,14 +12,14 @@ from enum import Enum
 EXIT_STILL_RUNNING = 6
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
-"""What a shell reports for a process ended by Ctrl-C. AWS goes on; `run` picks it up again."""
+"""A shell's code for a process that Ctrl-C ended. AWS continues, and `run` resumes."""
 
 EXIT_PIPE_CLOSED = 141
-"""What a shell reports for a process whose output nobody reads any more."""
+"""A shell's code for a process whose output pipe is closed."""
 
 
 class Side(Enum):
-    """An account of the pair, with the exit code that says it is that account's turn."""
+    """An account of the pair, with the exit code of its failures."""
 
     SOURCE = 3
     TARGET = 4
@@ -30,7 +30,7 @@ class Side(Enum):
 
 
 class BootstrapError(Exception):
-    """A foreseeable failure: what was attempted, on what, what came back; and how to go on.
+    """A foreseen failure: the attempt, its object and the answer in `what`; the remedy in `fix`.
 
     `what` never holds the content of an item.
     """
@@ -43,40 +43,40 @@ class BootstrapError(Exception):
         self.fix = fix
         """A command in it is written without options: `commandline` adds them."""
         self.resumable = resumable
-        """Whether running again helps, once `fix` is done. False: this run can never go on."""
+        """True: the run resumes once `fix` is done. False: this run can never continue."""
 
     def __str__(self) -> str:
         return f"{self.what}\nTry: {self.fix}"
 
 
 class BlockedError(BootstrapError):
-    """The world is in a state that the plan refuses to go on from."""
+    """The state of AWS does not allow the run to continue."""
 
     exit_code = 1
 
 
 class LeaseHeldError(BlockedError):
-    """Another run works on this table."""
+    """Another run holds this table's lease."""
 
 
 class LeaseLostError(BlockedError):
-    """Another run has taken this one's place: nothing more may be done."""
+    """Another run has taken over the lease: this one may do nothing more."""
 
 
 class StillRunningError(BootstrapError):
-    """Nothing is wrong: AWS works, and the operator did not want to wait for it."""
+    """AWS is still working, and the operator chose not to wait."""
 
     exit_code = EXIT_STILL_RUNNING
 
 
 class UsageError(BootstrapError):
-    """The command line, the environment or the outputs make no sense."""
+    """The command line, the environment or the outputs are invalid."""
 
     exit_code = 2
 
 
 class AccountError(BootstrapError):
-    """An account refused, or ended something that it had accepted."""
+    """An account refused a call, or an operation in it failed."""
 
     def __init__(
         self, side: Side, what: str, *, fix: str, code: str = "", resumable: bool = True
@@ -84,7 +84,7 @@ class AccountError(BootstrapError):
         super().__init__(what, fix=fix, resumable=resumable)
         self.side = side
         self.code = code
-        """AWS's error code; empty where no call failed."""
+        """AWS's error code; empty if no call failed."""
         self.exit_code = side.value
 
 
@@ -93,4 +93,4 @@ class AccessDeniedError(AccountError):
 
 
 class UnavailableError(AccountError):
-    """Throttled, unreachable or failing on AWS's side: the same call may succeed later."""
+    """AWS throttles, fails or cannot be reached: the same call may succeed later."""

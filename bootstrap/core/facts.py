@@ -1,4 +1,7 @@
-"""Facts that AWS states about both accounts, and requests to it."""
+"""Facts that AWS states about tables, exports, imports and streams, and requests for them.
+
+Moments are epoch seconds unless a name says otherwise.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ class ItemRead:
 
 @dataclass(frozen=True)
 class ExportSpec:
-    """An export that is to be. Moments are whole epoch seconds: the API takes no finer ones.
+    """An export to start. Moments are whole epoch seconds: the API takes no finer ones.
 
     `window` None: a full export as of `time`. Otherwise an incremental one of [from, to).
     """
@@ -49,9 +52,9 @@ class ExportSpec:
 
 @dataclass(frozen=True)
 class Lag:
-    """ReplicationLag, as the consumer measured it at each apply, over the newest period with one.
+    """ReplicationLag in seconds, which the consumer measures at each apply, over the newest period.
 
-    Seconds. No value at all is no lag: nothing was applied.
+    No value means that nothing was applied, not that there is no lag.
     """
 
     begin: float
@@ -63,23 +66,23 @@ class Lag:
 
 @dataclass(frozen=True)
 class Usage:
-    """What the metrics of both accounts say. None: it could not be read, or there is none."""
+    """Metrics of both accounts. None: unreadable, or without a value."""
 
     lag: Lag | None = None
     stream_bytes: float | None = None
-    """What the stream took in the last day."""
+    """Bytes that entered the stream in the last day."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """How far a step is. What is unknown is None, and nothing is extrapolated."""
+    """Progress of a step. Unknown is None; nothing is extrapolated."""
 
     items: int | None = None
     size_bytes: int | None = None
     of_items: int | None = None
     of_bytes: int | None = None
     since: float | None = None
-    """When it began, by AWS's clock."""
+    """The beginning, by AWS's clock."""
     unit: str = "items"
 
 
@@ -88,14 +91,14 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class TableFacts:
-    """What DescribeTable says about a table."""
+    """DescribeTable's answer."""
 
     arn: str
     table_id: str
-    """Changes when a table is deleted and made again under the same name."""
+    """Changes when a table is re-created under its name."""
     status: str
     items: int
-    """DynamoDB counts every six hours or so: a hint, never a measure."""
+    """DynamoDB counts about every six hours: a hint, never a measure."""
     size_bytes: int
     deletion_protection: bool
     keys: Sequence[Json] = ()
@@ -115,7 +118,7 @@ class TableFacts:
     """On-demand maximums; None for none."""
     warm_reads: int = 0
     warm_writes: int = 0
-    """Units a second that the table can take at once; 0 if AWS does not say."""
+    """Units a second that the table takes at once; 0 if AWS does not say."""
     table_class: str = "STANDARD"
     stream_view: str | None = None
     """StreamViewType of DynamoDB Streams, or None while that is off."""
@@ -125,7 +128,7 @@ class TableFacts:
 
 @dataclass(frozen=True)
 class Destinations:
-    """All destinations of a table, and when AWS said so by its own clock."""
+    """All destinations of a table, at a moment of AWS's clock."""
 
     all: tuple[Destination, ...]
     at: float
@@ -134,7 +137,7 @@ class Destinations:
         return next((each for each in self.all if each.stream_arn == stream_arn), None)
 
     def elsewhere(self, stream_arn: str) -> Destination | None:
-        """Another stream that the table's changes go to: a table has one destination."""
+        """Return another stream that receives the changes: a table has one destination."""
         busy = ("ENABLING", "ACTIVE", "UPDATING", "DISABLING")
         return next(
             (each for each in self.all if each.stream_arn != stream_arn and each.status in busy),
@@ -157,11 +160,11 @@ class KeyFacts:
 
     arn: str
     state: str
-    """KeyState: Enabled, Disabled, PendingDeletion and others."""
+    """KeyState: Enabled, Disabled, PendingDeletion or another."""
     policy: str
     """Its key policy, JSON."""
     refused: str = ""
-    """AWS's error code, where the key could not be looked at: then nothing else is known."""
+    """AWS's error code, if the key could not be described: then nothing else is known."""
 
 
 @dataclass(frozen=True)
@@ -169,13 +172,13 @@ class TtlStatus:
     """Time to live of a table."""
 
     enabled: bool
-    """Also while it is being switched on; not while it is being switched off."""
+    """True while it is being switched on; False while it is being switched off."""
     attribute: str | None = None
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What an account may have in a Region (DescribeLimits), in units a second."""
+    """An account's limits in a Region (DescribeLimits), in units a second."""
 
     table_writes: int
     table_reads: int
@@ -183,7 +186,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Settings of a table that other APIs know. None: they could not be read."""
+    """Settings of a table that other APIs hold. None: unreadable."""
 
     autoscaling: Sequence[str] | None = None
     """Dimensions that are scaled."""
@@ -210,7 +213,7 @@ class ExportRequest:
 
 @dataclass(frozen=True)
 class ExportFacts:
-    """What DescribeExport says."""
+    """DescribeExport's answer."""
 
     arn: str
     status: str
@@ -229,7 +232,7 @@ class ExportFacts:
 
     @property
     def measure(self) -> Measure:
-        """How far it is. DynamoDB tells its size only at the end."""
+        """Measure its progress. DynamoDB states the size only at the end."""
         return Measure(items=self.items, size_bytes=self.size_bytes, since=self.started)
 
 
@@ -247,7 +250,7 @@ class ImportRequest:
 
 @dataclass(frozen=True)
 class ImportFacts:
-    """What DescribeImport says."""
+    """DescribeImport's answer."""
 
     arn: str
     status: str
@@ -263,11 +266,11 @@ class ImportFacts:
     failure: str = ""
     log_group: str = ""
     table_id: str = ""
-    """Of the table that it made; empty if AWS does not say."""
+    """The id of the table that it made; empty if AWS does not say."""
 
     @property
     def log_stream(self) -> str:
-        """Where refused items are named: `<import id>/error` (developer guide, S3DataImport)."""
+        """The log stream of refused items: `<import id>/error` (developer guide, S3DataImport)."""
         return f"{self.arn.rsplit('/', 1)[-1]}/error"
 
 
@@ -281,7 +284,7 @@ class EventSource:
     stream_arn: str
     starting_position: str
     starts_at: float | None = None
-    """The arrival time that AT_TIMESTAMP begins with; None for the other positions."""
+    """The arrival time at which AT_TIMESTAMP begins; None for the other positions."""
 
     @property
     def running(self) -> bool:
@@ -290,7 +293,7 @@ class EventSource:
 
 @dataclass(frozen=True)
 class OpenShards:
-    """The shards that records can enter, and when AWS said so by its own clock."""
+    """The shards that records can enter, at a moment of AWS's clock."""
 
     shards: tuple[Shard, ...]
     at: float
@@ -306,14 +309,14 @@ class Datapoint:
 
 @dataclass(frozen=True)
 class LedgerSettings:
-    """The settings row of a ledger, as far as the bootstrap owns it. Microseconds."""
+    """The members of a ledger's settings row that the bootstrap owns. Moments in microseconds."""
 
     floor: int | None = None
     snapshot: str | None = None
     consume: bool = False
-    """The consumer has been switched on: from then on it is a fault if it is off."""
+    """The consumer has been switched on: from then on, off is a fault."""
     expire: bool = False
     paused: bool = False
-    """The consumer is off on purpose: no detector complains of it."""
+    """The consumer is off on purpose: no detector reports it."""
     settled: int | None = None
-    """By a verification: no change of before this is missing in the target."""
+    """A verification proved that no change made before this is missing in the target."""

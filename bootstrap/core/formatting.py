@@ -1,4 +1,4 @@
-"""Moments, sizes and durations as people and machines read them."""
+"""Moments, sizes and durations as text."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import datetime
 
 
 def moment(at: float) -> str:
-    """ISO 8601 in UTC, whole seconds."""
+    """Format epoch seconds as ISO 8601 in UTC, in whole seconds."""
     return _iso(at, "seconds")
 
 
 def instant(at: float) -> str:
-    """ISO 8601 in UTC, milliseconds."""
+    """Format epoch seconds as ISO 8601 in UTC, in milliseconds."""
     return _iso(at, "milliseconds")
 
 
@@ -21,7 +21,7 @@ def _iso(at: float, precision: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """The two largest units: `2 d 4 h`, `3 min 20 s`, `12 s`."""
+    """Format seconds in the two largest units: `2 d 4 h`, `3 min 20 s`, `12 s`."""
     whole = max(0, round(seconds))
     parts = []
     for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
@@ -32,7 +32,7 @@ def duration(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes in the largest binary unit that leaves a number of one or more."""
+    """Format bytes in the largest binary unit that leaves a number of one or more."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if count < 1024:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"

@@ -1,4 +1,4 @@
-"""Rows of the journal table, and the protocol that reads and writes them."""
+"""Rows of the journal table, and the protocol of the table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bootstrap.core.state import State
 
 
 class StepRecord(Protocol):
-    """A dataclass that survives as JSON under its key. Fields may be added, never redefined."""
+    """A dataclass stored as JSON under its key. Fields may be added, never redefined."""
 
     key: ClassVar[str]
 
@@ -22,7 +22,7 @@ R = TypeVar("R", bound=StepRecord)
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened, by AWS's clock."""
+    """An entry of a run's history, at a moment of AWS's clock."""
 
     at: float
     state: State
@@ -31,7 +31,7 @@ class Event:
 
 @dataclass(frozen=True)
 class RunFailure:
-    """Why a run ended in FAILED."""
+    """The cause of the state FAILED."""
 
     step: str
     what: str
@@ -41,7 +41,7 @@ class RunFailure:
 
 @dataclass(frozen=True)
 class WaitReason:
-    """What the run waits for, and since when (AWS's clock)."""
+    """The object of a wait, and its beginning by AWS's clock."""
 
     what: str
     since: float
@@ -53,7 +53,7 @@ class Row:
 
     generation: int = 0
     holder: str = ""
-    """JSON of `lease.Holder`; empty after the lease was given back."""
+    """JSON of `lease.Holder`; empty after the lease was released."""
     expires: float = 0
     run_id: str = ""
     state: State = State.PLANNED
@@ -64,14 +64,14 @@ class Row:
     records: Mapping[str, str] = field(default_factory=dict)
 
     def record(self, kind: type[R]) -> R | None:
-        """What a step noted, if it did."""
+        """Return a step's record, if there is one."""
         text = self.records.get(kind.key)
         return None if text is None else from_json(kind, text)
 
 
 @dataclass(frozen=True)
 class RowUpdate:
-    """What one conditional write changes. None leaves a field as it is."""
+    """The changes of one conditional write. None leaves a field as it is."""
 
     state: State | None = None
     since: float | None = None
@@ -84,26 +84,29 @@ class RowUpdate:
 
 
 class Store(Protocol):
-    """The journal table. Conditional writes return whether the generation still stood."""
+    """The journal table. A conditional write returns False if the generation has changed."""
 
     def read(self, table: str) -> tuple[Row | None, float]:
-        """The row, strongly consistent, and AWS's time."""
+        """Read the row (strongly consistent) and AWS's time."""
 
-    def history(self, table: str, run_id: str) -> Sequence[Event]: ...
+    def history(self, table: str, run_id: str) -> Sequence[Event]:
+        """Read a run's events, oldest first."""
 
     def claim(self, table: str, seen: int, holder: str, expires: float) -> bool:
-        """Generation seen + 1 if it is still `seen` (0: no row)."""
+        """Take the lease under generation seen + 1 if it is still `seen` (0: no row)."""
 
-    def renew(self, table: str, generation: int, expires: float) -> bool: ...
+    def renew(self, table: str, generation: int, expires: float) -> bool:
+        """Extend the lease."""
 
-    def release(self, table: str, generation: int) -> bool: ...
+    def release(self, table: str, generation: int) -> bool:
+        """Give the lease back."""
 
     def write(self, table: str, row: Row, change: RowUpdate, expires: float) -> bool:
-        """Applies a change on condition of `row.generation`."""
+        """Apply a change on condition of `row.generation`."""
 
 
 def updated(row: Row, change: RowUpdate) -> Row:
-    """A row after a change. A new state ends the waiting and the failure of the one before."""
+    """Apply a change to a row. A new state ends the wait and the failure of the one before."""
     entered = change.state is not None and change.state is not row.state
     records = {**row.records, **change.records}
     return dataclasses.replace(
@@ -124,7 +127,7 @@ def to_json(record: StepRecord) -> str:
 
 
 def from_json(kind: type[R], text: str) -> R:
-    """A record as written by this version or a newer one, whose further fields are left out."""
+    """Parse a record of this version or a newer one, whose further fields are dropped."""
     known = {each.name for each in dataclasses.fields(kind)}  # type: ignore[arg-type]
     values = {name: value for name, value in json.loads(text).items() if name in known}
     values = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}

@@ -1,4 +1,4 @@
-"""Objects of S3 buckets, and the protocols that read and write them."""
+"""Objects of S3 buckets, and protocols of their readers and writers."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Protocol
 
 
 class MissingObjectError(Exception):
-    """There is no such object. `args` are bucket and key."""
+    """An object does not exist. `args` are bucket and key."""
 
 
 class ObjectReader(Protocol):
-    """Reads objects. Other failures are `bootstrap.core.errors`; never a short answer."""
+    """A reader of objects. It raises errors of `bootstrap.core.errors` rather than end early."""
 
     def read(self, bucket: str, key: str) -> bytes:
-        """A small object, whole. Raises MissingObjectError."""
+        """Read a small object. Raises MissingObjectError."""
 
     def stream(self, bucket: str, key: str) -> Iterator[bytes]:
-        """An object in chunks of its bytes as stored. Raises MissingObjectError at the first."""
+        """Read an object in chunks of its stored bytes. Raises MissingObjectError at the first."""
 
 
 ObjectReaderFactory = Callable[[], ObjectReader]
@@ -35,15 +35,16 @@ class ListedObject:
 
 
 class Bucket(Protocol):
-    """A bucket, as far as it is used here. Every method raises `AccountError` and its kin."""
+    """A bucket. Every method may raise `AccountError` and its subclasses."""
 
     def listed(self, prefix: str = "") -> Iterator[ListedObject]:
-        """The objects under a prefix, page by page."""
+        """List the objects under a prefix, page by page."""
 
     def get(self, key: str) -> bytes | None:
-        """The content; None if there is no such object (any more)."""
+        """Read an object; None if it does not exist."""
 
-    def put(self, key: str, body: bytes) -> None: ...
+    def put(self, key: str, body: bytes) -> None:
+        """Write an object."""
 
     def remove(self, key: str) -> None:
-        """Deletes; that it is gone already is no error."""
+        """Delete an object. One that does not exist is no error."""

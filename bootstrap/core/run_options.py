@@ -1,4 +1,4 @@
-"""What the operator told a run to do beside the usual."""
+"""Options of `run`, `resume`, `pause` and `abandon`."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from bootstrap.core.state import State
 
 
 class Goal(StrEnum):
-    """Where a run leads."""
+    """The goal of a run."""
 
     REPLICATE = "run"
-    """To a replica that has caught up. A paused one stays paused."""
+    """A replica that has caught up. A paused one stays paused."""
     RESUME = "resume"
     """The same, and the end of a pause."""
     PAUSE = "pause"
-    """The consumer off, and what changes waits in the stream."""
+    """The consumer off; changes wait in the stream."""
     ABANDON = "abandon"
-    """The consumer off for good, and what the run made gone as far as the operator says so."""
+    """The consumer off for good, and the run's resources deleted as far as the options say."""
 
 
 class TtlPolicy(StrEnum):
-    """When time to live is switched on in the target."""
+    """The moment at which time to live is switched on in the target."""
 
     AT_SWITCH = "at-switch"
     """The default: while both sides expire items they race, and the source's expiries arrive as
@@ -38,7 +38,7 @@ STOPS = (
     State.CATCHING_UP,
     State.REPLICATING,
 )
-"""Where a run can be told to stop: the work of such a state has not begun then."""
+"""The states before which a run can stop: the work of such a state has not begun."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,14 @@ class RunOptions:
     until: State = State.REPLICATING
     """One of `STOPS`."""
     wait: bool = True
-    """False: do not wait for what goes on at AWS while nobody looks."""
+    """False: do not wait for operations that AWS finishes without this process."""
     ttl: TtlPolicy | None = None
-    """None: as told before, or at the switch."""
+    """None: the policy of the earlier run, or at the switch."""
     discard_failed_import: bool = False
     """Delete the table that a failed import of this run left behind, and import again."""
     accept_import_errors: bool = False
-    """Go on without the items that an import refused; the replica is DEGRADED then."""
+    """Continue without the items that an import refused; the replica is DEGRADED then."""
     drop_target: bool = False
-    """Abandoning: delete the table that the run imported, too."""
+    """`abandon`: also delete the table that the run imported."""
     disable_source_pitr: bool = False
-    """Abandoning: switch the source's point-in-time recovery off, which the run switched on."""
+    """`abandon`: also switch off the source's point-in-time recovery, if the run switched it on."""

@@ -16,26 +16,28 @@ _usual = sys.unraisablehook
 
 
 def listen() -> None:
-    """From here on, SIGINT and SIGTERM raise KeyboardInterrupt, and are remembered."""
+    """Make SIGINT and SIGTERM raise KeyboardInterrupt, and remember the signal."""
     global _asked, _usual
     _asked = None
     if sys.unraisablehook is not _report:
         _usual, sys.unraisablehook = sys.unraisablehook, _report
-    with contextlib.suppress(ValueError):  # not the main thread: its signals are not ours
+    with contextlib.suppress(ValueError):  # only the main thread can set handlers
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _interrupt)
 
 
 def check() -> None:
-    """Raises KeyboardInterrupt if it was asked for. Before a wait, as the first may have been lost:
-    Python drops an exception that a signal raises within a finalizer ("Exception ignored in").
+    """Raise KeyboardInterrupt if a signal has arrived.
+
+    Call it before a wait: Python drops an exception that a signal raises within a finalizer
+    ("Exception ignored in").
     """
     if _asked:
         raise KeyboardInterrupt
 
 
 def by_hand() -> bool:
-    """Whether somebody at the keyboard asked for it, and not another program."""
+    """Tell whether Ctrl-C was pressed, rather than another program's signal sent."""
     return _asked in (None, signal.SIGINT)
 
 
@@ -61,6 +63,6 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _report(unraisable: sys.UnraisableHookArgs) -> None:
-    """What Python could not raise, except for the interruption, which `check` raises again."""
+    """Report an exception that Python dropped, unless `check` will raise it again."""
     if not (_asked and unraisable.exc_type is KeyboardInterrupt):
         _usual(unraisable)

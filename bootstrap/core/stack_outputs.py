@@ -1,4 +1,4 @@
-"""What the Pulumi stack says about itself: from a file or the Pulumi CLI, checked whole."""
+"""Outputs of the Pulumi stack, from a file or the Pulumi CLI, validated as a whole."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class AccountOutputs:
     region: str
     role_arn: str
     operator_role_arn: str = ""
-    """A role that may only look; empty in the outputs of an older program."""
+    """A role that may only read; empty in the outputs of an older program."""
 
 
 @dataclass(frozen=True)
 class AlarmLimits:
-    """From when on the stack's alarms fire, as far as `status` judges the same things."""
+    """Thresholds of the stack's alarms that `status` applies too."""
 
     retention_used_percent: int = 25
     probe_age_minutes: int = 30
@@ -40,7 +40,7 @@ class AlarmLimits:
 
 @dataclass(frozen=True)
 class TableOutputs:
-    """One replicated table: its names in both accounts and the machinery in between."""
+    """One replicated table: its names in both accounts and the resources between them."""
 
     source_table: str
     source_table_arn: str
@@ -48,26 +48,26 @@ class TableOutputs:
     stream_name: str
     stream_arn: str
     consumer_region: str
-    """Where function and mapping are: the source's Region, in the target account."""
+    """The Region of function and mapping: the source's, in the target account."""
     function_name: str
     mapping_uuid: str
     parallelization_factor: int
     ledger_table: str
     ledger_retention_days: int
-    """How long a ledger entry outlives the last change of its key."""
+    """Days from the last change of a key to the expiry of its entry."""
     quarantine_bucket: str
     """Target account, target Region."""
     on_failure_bucket: str
-    """Target account, the consumer's Region: whole events that Lambda gave up on."""
+    """Target account, the consumer's Region: whole events that Lambda could not deliver."""
     snapshot_prefix: str
     source_key_arn: str = ""
     """The customer-managed key of the source that the exporter may use; empty for none."""
     target_key_arn: str = ""
     """The customer-managed key for the target table; empty for AWS's."""
     reserved_concurrency: int | None = None
-    """The function's own share of the account's concurrency; None: it takes from what is left."""
+    """The function's reserved concurrency; None: it uses the unreserved rest."""
     limits: AlarmLimits = AlarmLimits()
-    """Those of an older program, which does not say them, are the defaults."""
+    """The defaults, if an older program wrote none."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +85,10 @@ class Outputs:
     """The customer-managed key of the snapshot bucket; empty for S3's own."""
 
     def for_looking(self) -> Outputs:
-        """The same stack through the roles that change nothing.
+        """Return the same stack with the roles that only read.
 
         Raises:
-            UsageError: when the stack has none.
+            UsageError: if the stack has none.
         """
         sides = (self.source, self.target)
         if not all(side.operator_role_arn for side in sides):
@@ -99,10 +99,10 @@ class Outputs:
         return replace(self, source=source, target=target)
 
     def table(self, name: str) -> TableOutputs:
-        """One table by its name in the source account.
+        """Find a table by its name in the source account.
 
         Raises:
-            UsageError: when the stack does not replicate it.
+            UsageError: if the stack does not replicate it.
         """
         for table in self.tables:
             if table.source_table == name:
@@ -122,10 +122,10 @@ def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
 
 def from_stack(stack: str, run: Runner = _run) -> Outputs:
-    """The outputs of a Pulumi stack, through the Pulumi CLI.
+    """Read the outputs of a Pulumi stack with the Pulumi CLI.
 
     Raises:
-        UsageError: without the CLI or such a stack, or for outputs that are not this project's.
+        UsageError: if the CLI or the stack is missing, or for outputs of another project.
     """
     command = ["pulumi", "stack", "output", "--json", "--stack", stack]
     try:
@@ -149,10 +149,10 @@ def from_stack(stack: str, run: Runner = _run) -> Outputs:
 
 
 def from_file(path: Path) -> Outputs:
-    """The outputs in a file, as `pulumi stack output --json` prints them.
+    """Read the outputs in a file, as `pulumi stack output --json` prints them.
 
     Raises:
-        UsageError: for a file that cannot be read, or that holds something else.
+        UsageError: for a file that cannot be read, or that holds no outputs of this project.
     """
     try:
         text = _decoded(path.read_bytes())
@@ -173,10 +173,10 @@ def _decoded(content: bytes) -> str:
 
 
 def parse(text: str, origin: str, fix: str = STALE) -> Outputs:
-    """Outputs from JSON. Unknown members are ignored: a newer program may say more.
+    """Parse outputs. Unknown members are ignored: a newer program may write more.
 
     Raises:
-        UsageError: naming every member that is missing or not what it should be.
+        UsageError: with every member that is missing or invalid.
     """
     try:
         value = json.loads(text)
@@ -203,7 +203,7 @@ def parse(text: str, origin: str, fix: str = STALE) -> Outputs:
 
 
 class _Members:
-    """Reads members of a JSON object; collects what is wrong instead of stopping at the first."""
+    """A reader of a JSON object's members that collects all mistakes."""
 
     def __init__(self, value: Any, path: str, mistakes: list[str]) -> None:
         self._value: Mapping[str, Any] = value if isinstance(value, dict) else {}

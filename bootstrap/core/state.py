@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """Where a table stands. Each is entered before its first act."""
+    """A state of a table. A run enters each before its first act."""
 
     PLANNED = "PLANNED"
     BUFFERING = "BUFFERING"
@@ -16,13 +16,13 @@ class State(StrEnum):
     CATCHING_UP = "CATCHING_UP"
     REPLICATING = "REPLICATING"
     DEGRADED = "DEGRADED"
-    """It replicates, and it is known that something is missing."""
+    """It replicates, and changes are known to be missing."""
     PAUSED = "PAUSED"
     FAILED = "FAILED"
     ABANDONING = "ABANDONING"
-    """What the run made is being undone; only `abandon` goes on from here."""
+    """The run's resources are being deleted; only `abandon` continues from here."""
     ABANDONED = "ABANDONED"
-    """The run is over for good. `run` begins another one."""
+    """The run has ended. `run` begins another one."""
 
     @property
     def order(self) -> int:

@@ -1,8 +1,8 @@
-"""The durable memory of a run: state, intentions before acts, history; one writer at a time.
+"""A table's journal: its state, the intention before each act, and the history of its run.
 
-One row per table holds the lease and the current truth, so that one condition (the lease's
-generation) guards every write; a row per event holds the history. Both live in the journal table,
-in the target account: losing the source account must not take it along.
+One row per table holds the lease and the state, so one condition (the lease's generation) guards
+every write. A row per event holds the history. The table is in the target account: the journal must
+survive the loss of the source account.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Journal:
 
     @property
     def row(self) -> Row:
-        """What was last read or written."""
+        """The row as last read or written."""
         return self._row
 
     @property
@@ -54,10 +54,10 @@ class Journal:
         return self._lease.now()
 
     def refresh(self) -> None:
-        """Reads the row again: a write whose answer was lost may have succeeded.
+        """Read the row again: a write whose answer was lost may have succeeded.
 
         Raises:
-            LeaseLostError: when the row is another run's by now.
+            LeaseLostError: if another run has taken the row over.
         """
         row, at = self._store.read(self._table)
         self._lease.saw(at)
@@ -69,13 +69,13 @@ class Journal:
         return self._row.record(kind)
 
     def begin(self, run_id: str) -> None:
-        """A run of this table starts."""
+        """Start a run of this table."""
         now = self.now()
         event = Event(now, State.PLANNED, f"run {run_id}")
         self._write(RowUpdate(State.PLANNED, now, run_id, event=event))
 
     def close(self, kept: Sequence[StepRecord], text: str) -> None:
-        """The run is over for good: of its notes, only `kept` are left for the next one."""
+        """End the run. Of its records, only `kept` remain for the next one."""
         now = self.now()
         records: dict[str, str | None] = dict.fromkeys(self._row.records)
         records |= {record.key: to_json(record) for record in kept}
@@ -83,15 +83,15 @@ class Journal:
         self._write(RowUpdate(State.ABANDONED, now, records=records, event=event))
 
     def works_in(self, state: State | None) -> None:
-        """The state that the next `put` enters with its record. None: the current one stays."""
+        """Set the state that the next `put` enters with its record. None: the current one stays."""
         self._at_work = state
 
     def put(self, record: StepRecord, text: str) -> None:
-        """Notes what a step is about to do, or has seen done."""
+        """Record an intended act, or one observed as done."""
         self._note({record.key: to_json(record)}, text)
 
     def forget(self, kind: type[StepRecord], text: str) -> None:
-        """Takes a note back that the world has overtaken."""
+        """Remove a record that no longer holds."""
         self._note({kind.key: None}, text)
 
     def _note(self, records: Mapping[str, str | None], text: str) -> None:
@@ -101,13 +101,13 @@ class Journal:
         self._write(RowUpdate(state, since, records=records, event=Event(now, state, text)))
 
     def enter(self, state: State) -> None:
-        """Enters a state, unless it is the current one."""
+        """Enter a state, unless it is the current one."""
         if state is not self._row.state:
             now = self.now()
             self._write(RowUpdate(state, now, event=Event(now, state)))
 
     def waits(self, what: str) -> None:
-        """Notes what is waited for, when that changes; `status` shows it from elsewhere."""
+        """Record the object of a wait when it changes; `status` on another machine shows it."""
         if self._row.waiting is None or self._row.waiting.what != what:
             self._write(RowUpdate(waiting=WaitReason(what, self.now())))
 

@@ -1,8 +1,8 @@
 """One writer per table: a lease of 60 seconds with a generation number.
 
-The generation only grows. A process whose generation is gone finds out before its next call: after
-a silence longer than `RENEW_AFTER` it renews first, and the renewal is conditional. Expiry is
-reckoned by AWS's clock (the Date of its answers), so that two machines need not agree on the time.
+The generation only grows. A process that has lost its generation learns it before its next call:
+after `RENEW_AFTER` seconds without a write it renews first, and the renewal is conditional. Expiry
+uses AWS's clock (the Date of its answers), so two machines need not agree on the time.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 LEASE_SECONDS = 60.0
 RENEW_AFTER = 15.0
-"""Seconds of silence after which a call is preceded by a renewal. A quarter of the lease: three
+"""Seconds without a write after which a renewal precedes a call. A quarter of the lease: three
 renewals may fail before it expires.
 """
 DATE_SLACK = 2.0
@@ -37,10 +37,10 @@ class Holder:
     host: str
     """Name, for people."""
     machine: str
-    """What two processes have in common that can see each other's process ids."""
+    """Equal for processes that see each other's process ids."""
     pid: int
     born: str
-    """When the process was born: process ids are used again."""
+    """The process's start: process ids are reused."""
 
     @classmethod
     def parse(cls, text: str) -> Holder | None:
@@ -56,15 +56,17 @@ class Holder:
 
 @dataclass(frozen=True)
 class Machine:
-    """This process, and whether another one of this machine is alive."""
+    """This process, and a test for another one of this machine."""
 
     me: Holder
     alive: Callable[[Holder], bool]
 
 
 def this_machine() -> Machine:
-    """The running process. Containers on one host do not see each other's processes, so the process
-    id namespace is part of the machine's identity.
+    """Describe the running process.
+
+    Containers on one host do not see each other's processes, so the process id namespace is part of
+    the machine's identity.
     """
     name = socket.gethostname()
     parts = [name]
@@ -92,13 +94,13 @@ def _is_alive(holder: Holder) -> bool:
 
 
 def _birth(pid: int) -> str:
-    """The process's start in clock ticks since boot (proc(5), stat); empty without a /proc."""
+    """Read the process's start in clock ticks since boot (proc(5), stat); empty without a /proc."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return ""
     fields = text.rsplit(")", 1)[1].split()
-    # A killed child that nobody waited for holds no lease: it is a zombie.
+    # A zombie, killed and not yet reaped, holds no lease.
     return "" if fields[0] == "Z" else fields[19]
 
 
@@ -115,25 +117,25 @@ class Lease:
         self.generation = 0
 
     def now(self) -> float:
-        """AWS's time, carried forward by this machine's clock since AWS's last answer."""
+        """Return AWS's time, carried forward by this machine's clock since AWS's last answer."""
         return self._clock.monotonic() + self._aws_minus_ours
 
     def saw(self, aws_time: float) -> None:
-        """Takes over the Date of an answer."""
-        # A Date lacks its fraction, and its answer was on its way: each is a lower bound, and the
-        # highest is the best. An older one that has drifted too far ahead is dropped.
+        """Adopt the Date of an answer."""
+        # A Date lacks its fraction, and its answer has travelled: each is a lower bound, and the
+        # highest is the best. One that has drifted too far ahead is dropped.
         bound = aws_time - self._clock.monotonic()
         if bound > self._aws_minus_ours or self._aws_minus_ours - bound > DATE_SLACK:
             self._aws_minus_ours = bound
 
     def acquire(self, take_over: bool = False) -> Row | None:
-        """Claims the table; returns its row as it was before.
+        """Claim the table; return its row as it was before.
 
-        A holder that died on this machine is replaced at once, one that died elsewhere when its
+        A holder that died on this machine is replaced at once, one that died elsewhere after its
         lease has expired, a live one only with `take_over`.
 
         Raises:
-            LeaseHeldError: when another run holds it.
+            LeaseHeldError: if another run holds it.
         """
         row, at = self._store.read(self._table)
         self.saw(at)
@@ -143,7 +145,7 @@ class Lease:
         me = json.dumps(asdict(self._machine.me))
         if not self._store.claim(self._table, seen, me, self.extended()):
             now_there, _ = self._store.read(self._table)
-            # A claim whose answer was lost was repeated by the SDK, and met itself.
+            # The SDK repeats a claim whose answer was lost, and the repetition meets the first.
             ours = now_there is not None and (now_there.holder, now_there.generation) == (
                 me,
                 seen + 1,
@@ -159,7 +161,7 @@ class Lease:
         if holder is None or row.expires <= self.now():
             return
         if holder == self._machine.me:
-            return  # a claim of this process, whose answer never came
+            return  # a claim of this process, whose answer was lost
         if holder.machine == self._machine.me.machine and not self._machine.alive(holder):
             return
         raise self._held(row)
@@ -175,7 +177,7 @@ class Lease:
         )
 
     def lost(self, row: Row | None) -> LeaseLostError:
-        """What to say when the generation is gone."""
+        """Make the error for a lost generation."""
         holder = Holder.parse(row.holder) if row is not None else None
         return LeaseLostError(
             f"{holder or 'Another run'} took over table {self._table}: this run stopped before its "
@@ -198,13 +200,13 @@ class Lease:
         self.renewed(expires)
 
     def extended(self) -> float:
-        """When a lease that is renewed now expires."""
+        """Return the expiry of a lease that is renewed now."""
         return self.now() + LEASE_SECONDS
 
     def renewed(self, expires: float) -> None:
-        """Takes note of a write that carried `expires`."""
+        """Note that a write carried `expires`."""
         self._renewed = self._clock.monotonic() - max(0.0, self.extended() - expires)
 
     def release(self) -> None:
-        """Gives the lease back, so that the next run need not wait. Losing it is no error here."""
+        """Release the lease, so the next run need not wait. A lost lease is no error here."""
         self._store.release(self._table, self.generation)

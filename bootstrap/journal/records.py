@@ -1,4 +1,4 @@
-"""The states of a run, and the records that its steps keep in the journal."""
+"""Records that the steps of a run keep in the journal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True)
 class Buffered:
-    """The observation that everything rests on: the stream's destination was ACTIVE."""
+    """The stream's destination was observed ACTIVE. The export time rests on it."""
 
     key: ClassVar[str] = "buffered"
 
@@ -16,14 +16,14 @@ class Buffered:
     """By AWS's clock."""
     stream_arn: str
     table_id: str
-    """The source table's. Another one later means that the table was made again."""
+    """The source table's. Another id later means that the table was re-created."""
     retention_hours: int = 0
-    """The stream's. Raised later, it does not bring back what was forgotten before."""
+    """The stream's. A later increase does not restore records that have expired."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the target is to have beside what its import gives it, as the plan said."""
+    """Settings of the target that its import does not make, by the plan."""
 
     key: ClassVar[str] = "wanted"
 
@@ -33,7 +33,7 @@ class Wanted:
     ttl_attribute: str = ""
     """The source's time-to-live attribute; empty while it has none."""
     warm_writes: int = 0
-    """Units a second for target and ledger; 0: what a new table takes is enough."""
+    """Units a second for target and ledger; 0: a new table's are enough."""
 
 
 @dataclass(frozen=True)
@@ -65,16 +65,16 @@ class Exported:
     ended: float | None = None
     failure: str = ""
     failed_generation: int = 0
-    """Of the lease under which the failure was reported; a later run makes another attempt."""
+    """The lease under which the failure was reported; a later run makes another attempt."""
 
     @property
     def begun(self) -> bool:
-        """Whether the call may have been made."""
+        """True if the call may have been made."""
         return bool(self.token)
 
     @property
     def data_prefix(self) -> str:
-        """Where the data files are. The folder above holds manifests, which an import chokes on."""
+        """The prefix of the data files. The folder above holds manifests, which fail an import."""
         return f"{self.prefix}/AWSDynamoDB/{self.arn.rsplit('/', 1)[-1]}/data/"
 
 
@@ -88,7 +88,7 @@ class Imported:
     token: str = ""
     prefix: str = ""
     table: str = ""
-    """TableCreationParameters as JSON: a repeated call must be the same call."""
+    """TableCreationParameters as JSON: a repeated call must be identical."""
     intended_at: float = 0
     arn: str = ""
     done: bool = False
@@ -101,20 +101,19 @@ class Imported:
     failed_generation: int = 0
     failed_arns: tuple[str, ...] = ()
     refused: int = 0
-    """Items that the import is short of its export, and that the operator accepted to be missing.
-    """
+    """Items of the export that the import refused and the operator accepted as missing."""
 
 
 @dataclass(frozen=True)
 class Configured:
-    """Floor stored, target protected and set up as the plan said."""
+    """Floor stored; target protected and configured by the plan."""
 
     key: ClassVar[str] = "configured"
 
     floor: int
-    """Microseconds. The one that stands in the ledger, which may be lower than this snapshot's."""
+    """Microseconds. The ledger's, which may be lower than this snapshot's."""
     ttl: str = "at-switch"
-    """`orders.TtlPolicy`."""
+    """A `TtlPolicy`."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ class Enabled:
 
     at: float
     by_us: bool = True
-    """False: it was found switched on."""
+    """False: it was on already."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ class Paused:
 
     at: float
     resumed_at: float = 0
-    """0: it is to stay off. The note goes once the ledger's entries may expire again."""
+    """0: it stays off. The record is removed once ledger entries may expire again."""
 
     @property
     def resumed(self) -> bool:
@@ -145,7 +144,7 @@ class Paused:
 
 @dataclass(frozen=True)
 class Abandoning:
-    """The operator gave the run up: what is to go beside consumer and snapshot."""
+    """The operator abandoned the run: deletions beside consumer and snapshot."""
 
     key: ClassVar[str] = "abandoning"
 
@@ -153,27 +152,27 @@ class Abandoning:
     drop_target: bool = False
     disable_source_pitr: bool = False
     target_table_id: str = ""
-    """Of the table that this run imported; empty while it is not known to have made one."""
+    """The id of the table that this run imported; empty if it is not known to have made one."""
 
 
 @dataclass(frozen=True)
 class Earlier:
-    """A run of this table was abandoned. The note outlives it, until the next one has caught up.
+    """A run of this table was abandoned. The record remains until the next run has caught up.
 
-    The ledger's entries stay and stay true: each says which change of a key was applied last, and
-    a later snapshot holds that change, or a newer one. They may expire again only then.
+    The ledger's entries remain valid: each names the change of a key that was applied last, and a
+    later snapshot holds that change or a newer one. Until then they may not expire.
     """
 
     key: ClassVar[str] = "earlier"
 
     at: float
     target_table_id: str = ""
-    """Of the table that the run had imported."""
+    """The id of the table that the run had imported."""
 
 
 @dataclass(frozen=True)
 class Probing:
-    """A round of probes that is about to be put."""
+    """A round of probes, recorded before its put."""
 
     key: ClassVar[str] = "probing"
 
@@ -181,14 +180,14 @@ class Probing:
     probes: int
     put_at: float
     moment: float = 0
-    """What the round proves once it is through: all that was written before this is applied."""
+    """Once the round is through, every change made before this has been applied."""
     complete: bool = False
-    """Whether every probe of it is in the stream."""
+    """True once every probe of it is in the stream."""
 
 
 @dataclass(frozen=True)
 class CaughtUp:
-    """Everything written to the source before `moment` has been applied."""
+    """Every change made in the source before `moment` has been applied."""
 
     key: ClassVar[str] = "caught-up"
 
@@ -196,44 +195,44 @@ class CaughtUp:
     probe: str
     probes: int
     round_trip: float
-    """Seconds from the put of the probes until the last was seen through: the lag is below."""
+    """Seconds from the put of the probes until the last was through: the lag is smaller."""
     retention_hours: int = 0
-    """The stream's then."""
+    """The stream's at that time."""
 
 
 @dataclass(frozen=True)
 class Interrupted:
-    """The stream's destination was seen off after the export had begun: what was changed meanwhile
-    is in neither. The note outlasts the end: it does not come back by itself.
+    """The stream's destination was off after the export had begun: changes made meanwhile are in
+    neither. The record remains after the end, since those changes stay missing.
     """
 
     key: ClassVar[str] = "interrupted"
 
     begin: float
-    """Everything made before had been put into the stream, or is in the snapshot."""
+    """Every change made before is in the stream or in the snapshot."""
     end: float = 0
-    """When it was first seen on again; 0: it has not been."""
+    """The first observation of it being on again; 0: none."""
 
 
 @dataclass(frozen=True)
 class Overran:
-    """The consumer was off for longer than the stream keeps changes."""
+    """The consumer was off for longer than the stream's retention."""
 
     key: ClassVar[str] = "overran"
 
     begin: float
-    """Everything made before had been applied, or is in the snapshot."""
+    """Every change made before has been applied or is in the snapshot."""
     end: float
-    """What was made later was still in the stream when the consumer had caught up."""
+    """Changes made later were still in the stream when the consumer caught up."""
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """DynamoDB gave up on change records: they are not in the stream, and do not come again."""
+    """Change records that DynamoDB dropped: they never enter the stream."""
 
     key: ClassVar[str] = "skipped"
 
     count: int
     begin: float
     end: float
-    """They were counted from `begin` to `end`."""
+    """The count covers `begin` to `end`."""

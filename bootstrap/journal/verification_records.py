@@ -1,4 +1,4 @@
-"""What a verification keeps in the journal, in a row of its own beside the table's run."""
+"""Records of a verification, in a journal row of its own beside the run's."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from bootstrap.core.journal_rows import Store
 
 STALE_SECONDS = 7 * 86_400
-"""After a week: as long as DynamoDB tries to deliver a record, so that by then one may be lost that
-had not been given up when the verification was made."""
+"""A week. DynamoDB tries to deliver a record for as long, so one that was on its way during the
+verification may be lost by then."""
 
 
 def row_name(table: str) -> str:
-    """The row's key. No table's name has a slash, so it meets no run's."""
+    """Return the row's key. No table name has a slash, so it differs from every run's."""
     return f"verify/{table}"
 
 
@@ -27,7 +27,7 @@ class ExportRecord:
     key: ClassVar[str]
 
     round: str
-    """The run id of its round; a record of another round means nothing."""
+    """The run id of its round; a record of another round is ignored."""
     attempt: int = 1
     token: str = ""
     export_time: int = 0
@@ -38,7 +38,7 @@ class ExportRecord:
     done: bool = False
     size_bytes: int | None = None
     failed_generation: int = 0
-    """Of the lease under which its failure was reported; a later run makes another attempt."""
+    """The lease under which its failure was reported; a later run makes another attempt."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Proof:
 
 @dataclass(frozen=True)
 class GivenProof(Proof):
-    """The same for exports that were there before, which belong to no round."""
+    """The same for exports that the operator named, which belong to no round."""
 
     key: ClassVar[str] = "verify-given-proof"
 
@@ -78,7 +78,7 @@ class ReadProof(Proof):
 
 @dataclass(frozen=True)
 class Repairing:
-    """A repair by this round's exports is about to begin; whoever goes on finds its entries."""
+    """A repair by this round's exports, recorded before it begins, so a resumed one finds it."""
 
     key: ClassVar[str] = "verify-repairing"
 
@@ -87,7 +87,7 @@ class Repairing:
 
 @dataclass(frozen=True)
 class RecoverySwitched:
-    """A verification is about to switch the target's point-in-time recovery on, for itself."""
+    """The target's point-in-time recovery, recorded before a verification switches it on."""
 
     key: ClassVar[str] = "verify-recovery"
 
@@ -96,7 +96,7 @@ class RecoverySwitched:
 
 @dataclass(frozen=True)
 class Verified:
-    """What the last finished verification found. Epoch seconds; keys and items are counted."""
+    """Results of the last finished verification. Epoch seconds; counts of keys and items."""
 
     key: ClassVar[str] = "verified"
 
@@ -115,35 +115,35 @@ class Verified:
     foreign: int
     repaired: int = 0
     complete_until: float = 0
-    """Up to when some verification, this or an earlier one, has proved that no change is missing in
-    the target, or has put in what was. 0: none has."""
+    """No change made before this is missing in the target: this verification or an earlier one
+    proved it, or repaired the target. 0: none did."""
 
     @property
     def differences(self) -> int:
-        """Keys that differ, by whomever it was."""
+        """Keys that differ, whatever the cause."""
         return self.missing + self.extra + self.different + self.foreign
 
     @property
     def judged(self) -> float:
-        """The share of the keys compared of which it is known whether they are equal."""
+        """The share of the compared keys that were judged equal or different."""
         keys = self.equal + self.changed_since + self.differences
         return 1.0 if keys == 0 else 1 - self.changed_since / keys
 
     @property
     def percentage(self) -> str:
-        """`judged` for people. What rounds to all of them is not all of them."""
+        """`judged` as text. It never rounds up to all of them."""
         return f"{min(self.judged, 0.9999) if self.changed_since else self.judged:.2%}"
 
     @property
     def proves_equal(self) -> bool | None:
-        """Whether both tables were equal. None: not every key was compared and judged."""
+        """True if both tables were equal. None: not every key was compared and judged."""
         if self.differences:
             return False
         return True if self.sample >= 1 and not self.changed_since else None
 
     @property
     def verdict(self) -> str:
-        """What it comes to, for people; never more than what is proven."""
+        """The result as text; never more than is proved."""
         if self.differences:
             return f"{number(self.differences)} differences"
         if self.proves_equal:
@@ -157,16 +157,16 @@ class Verified:
 
     @property
     def mended(self) -> bool:
-        """Whether it compared every key, and no difference that it found is left."""
+        """True if it compared every key and left no difference."""
         return self.sample >= 1 and self.differences <= self.repaired
 
     def stale(self, now: float) -> bool:
-        """Whether it says little about the replica of today."""
+        """Tell whether it is too old to describe the replica of today."""
         return now - self.at > STALE_SECONDS
 
 
 def as_json(done: Verified, now: float) -> dict[str, Any]:
-    """For machines. Members may be added; none changes its meaning."""
+    """Return the members for `--json`. Members may be added; none changes its meaning."""
     return {
         "at": instant(done.at),
         "equal": done.proves_equal,
@@ -190,7 +190,7 @@ def as_json(done: Verified, now: float) -> dict[str, Any]:
 
 
 def in_a_line(done: Verified, now: float) -> str:
-    """For people, in `status`."""
+    """Return the line for `status`."""
     found = done.verdict
     if done.repaired:
         found += f", {done.repaired:,} repaired"
@@ -201,7 +201,7 @@ def in_a_line(done: Verified, now: float) -> str:
 
 @dataclass(frozen=True)
 class LastVerification:
-    """The last verification, for `status`. None: there was none."""
+    """The last verification, for `status`; None if there was none."""
 
     verified: Verified | None
     now: float
@@ -217,6 +217,6 @@ class LastVerification:
 
 
 def last_verification(store: Store, table: str) -> LastVerification:
-    """Reads the journal."""
+    """Read the last verification of a table."""
     row, at = store.read(row_name(table))
     return LastVerification(row.record(Verified) if row else None, at)

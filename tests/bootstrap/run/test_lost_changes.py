@@ -394,7 +394,7 @@ def test_a_row_of_the_watchdog_s_that_cannot_be_read_is_said_with_what_to_do() -
     world = replicated()
     with world.unwatched():
         world.dynamodb.put_item(TableName=LEDGER, Item={"k": {"B": BOOK_KEY}, "book": {"S": "{}"}})
-    with pytest.raises(AccountError, match="What the watchdog remembers") as told:
+    with pytest.raises(AccountError, match="watchdog's row in table") as told:
         run(world, pid=2)
     assert "pulumi up" in told.value.fix
 
