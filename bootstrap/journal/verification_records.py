@@ -156,8 +156,8 @@ class Verified:
         return f"no difference{among}{where}{unjudged}"
 
     @property
-    def mended(self) -> bool:
-        """True if it compared every key and left no difference."""
+    def complete(self) -> bool:
+        """True if every key was compared and every difference found was repaired."""
         return self.sample >= 1 and self.differences <= self.repaired
 
     def stale(self, now: float) -> bool:

@@ -193,9 +193,9 @@ class Verification:
                 context.lease.check()
                 reported.add(each.difference.key)
                 writer.add(each, judgement)
-        if verdict.mended:
+        if verdict.repaired_before:
             context.say(
-                f"{number(verdict.mended)} keys were mended before by these exports: equal now"
+                f"{number(verdict.repaired_before)} keys were repaired earlier by these exports and are equal now"
             )
         if before is not None:
             now, verdict.unjudged = verdict.unjudged, self._keys()
@@ -282,7 +282,7 @@ class Verification:
             repaired=self._repaired,
             complete_until=before.complete_until if before is not None else 0,
         )
-        if not found.mended:
+        if not found.complete:
             return found
         until = first.complete_until(all_judged=not unjudged) / 1e6
         return replace(found, complete_until=max(found.complete_until, until))

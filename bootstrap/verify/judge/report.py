@@ -25,13 +25,12 @@ KEYS_PER_READ = 1_000
 
 @dataclass
 class Judgements:
-    """What became of the keys that differ. `mended` counts the keys that a stopped repair by the
-    same exports has mended: they are equal now.
-    """
+    """The results for the keys that differ."""
 
     unjudged: KeySpool
     counts: Counter[str] = field(default_factory=Counter)
-    mended: int = 0
+    repaired_before: int = 0
+    """Keys that an interrupted repair by the same exports has repaired: they are equal now."""
 
     @property
     def differences(self) -> int:
@@ -91,7 +90,7 @@ def report_differences(
             if judgement in unjudged:
                 verdict.unjudged.add(difference.key)
             elif judgement is Judgement.REPAIRED:
-                verdict.mended += 1
+                verdict.repaired_before += 1
             elif not known:
                 verdict.count(difference, judgement)
                 yield difference, judgement

@@ -170,7 +170,7 @@ def test_what_a_killed_repair_has_mended_is_no_foreign_write(twin: Twin, repair:
     found = twin.verify(pid=201, repair=repair).verified
     assert len(twin.source.exports) == 1, "it resumes with the same exports"
     assert (found.foreign, found.differences, found.repaired) == (0, 0, 0)
-    assert (found.equal, found.proves_equal, found.mended) == (21, True, True)
+    assert (found.equal, found.proves_equal, found.complete) == (21, True, True)
     assert lines(twin) == {}
     again = twin.verify(pid=202).verified
     assert (again.proves_equal, again.equal) == (True, 20)
