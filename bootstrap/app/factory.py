@@ -168,7 +168,7 @@ class AwsClients(AccountClients):
         calls = self._calls(Side.TARGET)
         return QuarantineContext(
             table=table,
-            shelf=QuarantineStoreReader(
+            store=QuarantineStoreReader(
                 AwsBucket(calls, self._target.client("s3"), table.quarantine_bucket),
                 AwsBucket(
                     calls, self._target.client("s3", table.consumer_region), table.on_failure_bucket

@@ -77,7 +77,7 @@ def list_(options: CommandOptions, as_json: bool) -> None:
     def work() -> int:
         shown = []
         for context in contexts_of(options):
-            kept, now = list(context.shelf.kept()), context.now()
+            kept, now = list(context.store.open_objects()), context.now()
             name = context.table.source_table
             if not as_json:
                 click.echo(view.listing(name, kept, now))
@@ -110,7 +110,7 @@ def show(options: CommandOptions, key: str, show_values: bool, as_json: bool) ->
     def work() -> int:
         context = only_context(options)
         kept = _find(context, key)
-        content = context.shelf.content(kept)
+        content = context.store.content(kept)
         if content is None:
             raise _gone(key)
         name = context.table.source_table
@@ -207,9 +207,9 @@ def discard(options: CommandOptions, keys: Sequence[str], all_: bool, yes: bool)
 
 
 def _discard(context: QuarantineContext, kept: QuarantinedObject) -> None:
-    document = context.shelf.document(kept)
+    document = context.store.document(kept)
     if document is not None:
-        context.shelf.resolve(kept, document, context.note("discarded"))
+        context.store.resolve(kept, document, context.note("discarded"))
 
 
 def _check_choice(keys: Sequence[str], all_: bool, command: str) -> None:
@@ -226,12 +226,12 @@ def _wanted(context: QuarantineContext, keys: Sequence[str]) -> list[Quarantined
     the quarantine is not redriven again.
     """
     if not keys:
-        return list(context.shelf.kept())
+        return list(context.store.open_objects())
     return [_find(context, key) for key in dict.fromkeys(keys)]
 
 
 def _find(context: QuarantineContext, key: str) -> QuarantinedObject:
-    kept = context.shelf.find(key)
+    kept = context.store.find(key)
     if kept is None:
         raise _gone(key)
     return kept

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any
 
 
 def moment(at: float) -> str:
@@ -42,3 +45,14 @@ def size(count: float) -> str:
 
 def number(count: int) -> str:
     return f"{count:,}"
+
+
+def plain_json(value: Any) -> Any:
+    """Convert attributes to DynamoDB's JSON: binary as base64."""
+    if isinstance(value, bytes):
+        return b64encode(value).decode("ascii")
+    if isinstance(value, Mapping):
+        return {name: plain_json(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain_json(each) for each in value]
+    return value

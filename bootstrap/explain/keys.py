@@ -1,4 +1,4 @@
-"""A key as an operator types it: DynamoDB JSON, or `pk=a,sk=7` typed by the table's key schema."""
+"""The key of an item as given on the command line: DynamoDB JSON, or `pk=a,sk=7`."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 def key_types(facts: TableFacts) -> dict[str, str]:
-    """The type (S, N or B) of each key attribute, the partition key first."""
+    """Return the type (S, N or B) of each key attribute, the partition key first."""
     types = {each["AttributeName"]: each["AttributeType"] for each in facts.attributes}
     keys = sorted(facts.keys, key=lambda each: each["KeyType"] != "HASH")
     return {key["AttributeName"]: types[key["AttributeName"]] for key in keys}
 
 
 def parse_key(text: str, types: Mapping[str, str]) -> dict[str, Any]:
-    """The key as DynamoDB JSON, with binary as bytes.
+    """Return the key as DynamoDB JSON, with binary as bytes.
 
     Raises:
-        UsageError: for what is no key of this schema, naming the schema and never the text.
+        UsageError: the text does not fit the key schema. The message names the schema, never the
+            text.
     """
     given = _of_json(text, types) if text.lstrip().startswith("{") else _of_pairs(text, types)
     if given.keys() != types.keys():
@@ -74,11 +75,11 @@ def _value(content: str, tag: str, types: Mapping[str, str]) -> str | bytes:
 
 
 def _key_error(why: str, types: Mapping[str, str]) -> UsageError:
-    told = ", ".join(f"{name} ({tag})" for name, tag in types.items())
+    attributes = ", ".join(f"{name} ({tag})" for name, tag in types.items())
     pairs = ",".join(f"{name}=…" for name in types)
     whole = json.dumps({name: {tag: "…"} for name, tag in types.items()}, ensure_ascii=False)
     return UsageError(
-        f"The KEY {why}. The table's key is {told}.",
+        f"The KEY {why}. The table's key is {attributes}.",
         fix=f"python -m bootstrap explain '{pairs}'; or, where a value holds a comma, "
         f"python -m bootstrap explain '{whole}' (binary values in base64)",
     )

@@ -1,4 +1,4 @@
-"""What is known of an item, as lines."""
+"""The report on an item, as lines of text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def page(shown: Mapping[str, Any]) -> str:
-    """What `--json` prints, for people."""
+    """Format the values that `--json` prints."""
     entry, target = shown["ledger"], shown["target"]
     rows = [("table", shown["table"]), ("key digest", shown["keyDigest"])]
     rows += [("key", json.dumps(shown["key"]))] if "key" in shown else []
@@ -20,7 +20,7 @@ def page(shown: Mapping[str, Any]) -> str:
             ("ledger", f"change of {entry['made']} ({entry['micros']}, {entry['precision']})"),
             ("  image", image),
             ("  before it", entry["previousDigest"]),
-            ("  expires", entry["expires"] or "never, as far as is known now"),
+            ("  expires", entry["expires"] or "never, by current settings"),
         ]
     rows.append(("target", target["digest"] if target["present"] else "no such item"))
     rows += [("item", json.dumps(shown["item"]))] if "item" in shown else []
@@ -28,8 +28,8 @@ def page(shown: Mapping[str, Any]) -> str:
     rows += [
         ("quarantine", f"{hit['reason']} since {hit['since']}: {hit['key']}")
         for hit in shown["quarantine"]
-    ] or [("quarantine", "nothing of this key")]
+    ] or [("quarantine", "no object with this key")]
     if shown["quarantineUnreadable"]:
         count = shown["quarantineUnreadable"]
-        rows.append(("", f"{count} objects hold what cannot be read, and may be about it as well"))
+        rows.append(("", f"unreadable objects, which may concern this key too: {count}"))
     return "\n".join(f"{name:13} {value}" for name, value in rows)

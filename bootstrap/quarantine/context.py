@@ -1,4 +1,4 @@
-"""What an operator works with to clear one table's quarantine."""
+"""The dependencies of the quarantine commands, for one table."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from replicator.runtime import Clock, Executor, SerialExecutor
 
 @dataclass(frozen=True)
 class QuarantineContext:
-    """One table's buckets, stream and ledger. `who` is noted on what is resolved."""
+    """One table's buckets, stream and ledger. `who` is written on each resolved object."""
 
     table: TableOutputs
-    shelf: QuarantineStoreReader
+    store: QuarantineStoreReader
     ledger: Ledger
     stream: Callable[[], RecordWriter]
-    """Made when first needed: most commands have no business in the source account."""
+    """Created on first use: most commands do not need the source account."""
     consumer: Callable[[], DirectConsumer]
     clock: Clock
     who: str
     chance: random.Random = field(default_factory=random.Random)
     executor: Executor = field(default_factory=SerialExecutor)
-    """For the calls about single objects, which wait for the network and for nothing else."""
+    """Runs calls about single objects, which spend their time on the network."""
 
     def now(self) -> float:
         """Seconds since 1970."""
         return self.clock.now_micros() / 1_000_000
 
-    def memory(self) -> RetentionWindow:
+    def retention_window(self) -> RetentionWindow:
         return RetentionWindow(
             self.table.ledger_retention_days, self.ledger.settings().expire, self.now()
         )
 
     def note(self, how: str, **more: str) -> Mapping[str, str]:
-        """What is written on a resolved object."""
+        """Return the note for a resolved object."""
         return {"how": how, "by": self.who, "at": moment(self.now()), **more}

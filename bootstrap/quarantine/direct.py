@@ -1,7 +1,7 @@
-"""Redriving past the stream: the consumer itself, in the operator's process.
+"""Direct redrive: the consumer itself, in the operator's process instead of behind the stream.
 
-The same guard and the same decoding as in the Lambda. What differs is where a record is kept that
-still cannot be applied, that nothing is parked, and that a probe proves nothing here.
+Guard and decoding are those of the Lambda. Three things differ: a record that still cannot be
+applied stays in its object, parks are ignored, and probes are not recorded.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from replicator.runtime import Runtime
 from replicator.settings import ConsumerConfig, ConsumerSettings, SettingsRow
 
 CALL_MILLIS = 120_000
-"""As long as the Lambda has for a batch."""
+"""The Lambda's time limit for a batch."""
 
 
 @dataclass(frozen=True)
 class Processed:
-    """Every record of the object has ended somewhere else than in this object."""
+    """Every record of the object was applied, superseded or quarantined elsewhere."""
 
     how: str
 
@@ -51,10 +51,10 @@ class Unresolved:
 
 
 class DirectConsumer:
-    """Runs what was kept through a `Consumer`, one object at a time."""
+    """A `Consumer` that processes quarantined objects one at a time."""
 
     def __init__(self, config: ConsumerConfig, *, dynamodb: Any, s3: Any, effects: Runtime) -> None:
-        # The operator asked for each object, and there is no stream to leave it in.
+        # No burst limit: the operator chose each object, and no stream keeps it meanwhile.
         config = dataclasses.replace(config, quarantine_burst=sys.maxsize)
         self._heard = _LogCollector()
         self._counted = _StatsCollector()
@@ -76,27 +76,27 @@ class DirectConsumer:
             foreign=_SilentForeignTables(dynamodb, config.ledger_table, effects.clock),
         )
 
-    def run(self, kept: QuarantinedObject, holding: ObjectContent) -> Processed | Unresolved:
-        """Has the guard judge an object's records, and says what became of them."""
+    def run(self, stored: QuarantinedObject, content: ObjectContent) -> Processed | Unresolved:
+        """Process an object's records through the guard, and return the result."""
         self._heard.lines.clear()
         subject = self._store.subject
-        subject.kept, subject.keys = kept, []
-        subject.record = None if kept.is_event else holding.records[0]
+        subject.stored, subject.keys = stored, []
+        subject.record = None if stored.is_event else content.records[0]
         try:
-            report = self._consumer.handle(holding.event, CALL_MILLIS)
+            report = self._consumer.handle(content.event, CALL_MILLIS)
         except BatchFailedError:
             heard = "; ".join(self._heard.lines)
-            return Unresolved(f"the guard could not end it: {heard}", passing=False)
+            return Unresolved(f"the guard could not apply it: {heard}", passing=False)
         if report["batchItemFailures"]:
-            heard = "; ".join(self._heard.lines) or "it did not end in time"
-            return Unresolved(f"the guard could not end it: {heard}", passing=True)
+            heard = "; ".join(self._heard.lines) or "out of time"
+            return Unresolved(f"the guard could not apply it: {heard}", passing=True)
         counts = self._counted.tally.counts
-        if kept.key in subject.keys:
+        if stored.key in subject.keys:
             if counts[CHANGES_APPLIED]:
                 return Unresolved(
-                    "applied to a tie that it leaves in doubt: it stays as a note", False
+                    "applied, but its order is still ambiguous: the note stays open", False
                 )
-            return Unresolved(f"it still cannot be applied ({kept.reason})", passing=False)
+            return Unresolved(f"it still cannot be applied ({stored.reason})", passing=False)
         words = (
             (CHANGES_APPLIED, "applied"),
             (CHANGES_SUPERSEDED, "superseded"),
@@ -104,41 +104,41 @@ class DirectConsumer:
             (CHANGES_FOREIGN, "of another table"),
         )
         how = ", ".join(f"{counts[name]} {word}" for name, word in words if counts[name])
-        return Processed(how or "nothing in it")
+        return Processed(how or "the object was empty")
 
 
 class _CurrentObject:
-    """The object that is being run, and the keys under which its records are kept (again)."""
+    """The object in process, and the keys under which its records are quarantined again."""
 
     def __init__(self) -> None:
-        self.kept: QuarantinedObject | None = None
+        self.stored: QuarantinedObject | None = None
         self.record: Record | None = None
         self.keys: list[str] = []
 
 
 @dataclass(frozen=True)
 class _RedriveStore(QuarantineStore):
-    """Keeps what comes from an object under its own name, and does not write that object again."""
+    """A quarantine store that keeps the records of an object under that object's name."""
 
     subject: _CurrentObject = field(default_factory=_CurrentObject)
 
     def put(self, record: Record, reason: Reason, detail: str, terms: CallContext) -> bool:
         known = self.subject.record
         if known is not None and not record.aggregated:
-            # The event cannot say that this was part of an aggregate; under sub-sequence 0 it would
-            # overwrite another part.
+            # An event has no field for a part of an aggregate. Sub-sequence 0 would overwrite
+            # another part of the same aggregate.
             record = dataclasses.replace(
                 record, sub_sequence=known.sub_sequence, aggregated=known.aggregated
             )
         key = object_key(record, reason)
         self.subject.keys.append(key)
-        if self.subject.kept is not None and key == self.subject.kept.key:
+        if self.subject.stored is not None and key == self.subject.stored.key:
             return True
         return super().put(record, reason, detail, terms)
 
 
 class _SettingsWithoutParks(SettingsRow):
-    """The operator has asked for this very record: whether it is parked does not matter."""
+    """Settings without parks: the operator chose this record, parked or not."""
 
     def read(self, terms: CallContext) -> ConsumerSettings | None:
         settings = super().read(terms)
@@ -146,7 +146,7 @@ class _SettingsWithoutParks(SettingsRow):
 
 
 class _SilentProbeRows(ProbeRows):
-    """A probe proves that everything before it in its shard is through, and here nothing is."""
+    """No probe rows: a probe here proves nothing about the records before it in its shard."""
 
     def write(self, probe: Probe, terms: CallContext) -> bool:
         return True
@@ -160,7 +160,7 @@ class _SilentForeignTables(ForeignTables):
 
 
 class _StatsCollector:
-    """A meter that emits nothing: these changes were counted when they came the first time."""
+    """A meter without output: these changes were counted when they first arrived."""
 
     def __init__(self) -> None:
         self.tally = InvocationStats(None)
@@ -170,7 +170,7 @@ class _StatsCollector:
 
 
 class _LogCollector(logging.Handler):
-    """Keeps what the consumer warns of. It never says anything of an item's content."""
+    """The consumer's warnings, which never contain item content."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)

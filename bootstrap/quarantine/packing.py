@@ -1,4 +1,4 @@
-"""How records go back on the stream: aggregated while they are small, plain when they are not."""
+"""Records on their way back to the stream: small ones aggregated, large ones plain."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from bootstrap.core.facts import StreamRecord
 from replicator.consumer.decode import Record
 
 AGGREGATE_BYTES = 1024 * 1024
-"""What the aggregation library takes for one Kinesis record (aws_kinesis_agg, its limit)."""
+"""The aggregation library's limit for one Kinesis record (aws_kinesis_agg)."""
 RECORDS_PER_CALL = 500
 BYTES_PER_CALL = 5 * 1024 * 1024
-"""PutRecords takes 500 records and 10 MiB. Half of it, as a shard takes 1 MiB a second, and the
-source's own changes have to get through beside this."""
+"""Half of what PutRecords takes (500 records, 10 MiB). A shard takes 1 MiB a second, and the source's
+own changes need their share."""
 
 K = TypeVar("K")
 
 
 @dataclass(frozen=True)
 class PutRecordsBatch(Generic[K]):
-    """A Kinesis record, and what is resolved once the stream has taken it."""
+    """A Kinesis record, with the objects that are resolved once the stream accepts it."""
 
     record: StreamRecord
     owners: tuple[K, ...]
 
 
 def pack_records(records: Iterable[tuple[K, Record, bool]]) -> Iterator[PutRecordsBatch[K]]:
-    """Packs `(owner, record, alone)` as they come.
+    """Pack `(owner, record, alone)` tuples in order.
 
-    `alone`: as it is, whatever its size. An aggregate that is kept whole goes as it was received
-    (one inside another would not be unpacked), and so does what may end the function, so that it
-    can be parked by itself.
+    `alone`: sent as received, whatever its size. That holds for an aggregate kept whole, because a
+    nested one would not be unpacked, and for a record that may crash the function, so that it can
+    be parked by itself.
     """
     aggregate: Any = None
     owners: list[K] = []
     for owner, record, alone in records:
-        key = record.partition_key or "redriven"  # Kinesis takes no empty one
+        key = record.partition_key or "redriven"  # Kinesis refuses an empty one
         if alone or not _fits(record.data, key):
             yield PutRecordsBatch(StreamRecord(record.data, key), (owner,))
             continue
@@ -53,7 +53,7 @@ def pack_records(records: Iterable[tuple[K, Record, bool]]) -> Iterator[PutRecor
 
 
 def _fits(data: bytes, key: str) -> bool:
-    """Whether the record makes an aggregate of its own that the library can close."""
+    """Return True if the record fits into an aggregate of its own."""
     try:
         taken: bool = _new_aggregate().add_user_record(key, data)
     except ValueError:
@@ -75,15 +75,15 @@ def _close_aggregate(aggregate: Any, owners: Sequence[K]) -> PutRecordsBatch[K]:
 
 
 def split_calls(packed: Iterable[PutRecordsBatch[K]]) -> Iterator[list[PutRecordsBatch[K]]]:
-    """Splits into what one PutRecords takes."""
+    """Split into batches within the limits of one PutRecords call."""
     batch: list[PutRecordsBatch[K]] = []
     size = 0
-    for parcel in packed:
-        full = len(batch) == RECORDS_PER_CALL or size + parcel.record.size > BYTES_PER_CALL
+    for entry in packed:
+        full = len(batch) == RECORDS_PER_CALL or size + entry.record.size > BYTES_PER_CALL
         if batch and full:
             yield batch
             batch, size = [], 0
-        batch.append(parcel)
-        size += parcel.record.size
+        batch.append(entry)
+        size += entry.record.size
     if batch:
         yield batch

@@ -1,8 +1,8 @@
-"""Redriving: through the stream, or past it through the guard in this process.
+"""Redrive: through the stream, or directly through the guard in this process.
 
-An object is marked resolved only after the stream has accepted its record, or the guard has ended
-it. Killed in between, it is open still, and is redriven again: the guard finds the change applied
-and calls it superseded.
+An object is resolved only after the stream has accepted its record, or the guard has finished with
+it. After a crash in between it is still open and is redriven again, and the guard then reports the
+change superseded.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from replicator.consumer.decode import Record
 from replicator.consumer.outcome import Reason
 
 ATTEMPTS = 10
-"""Answers in a row in which the stream takes nothing, before this gives up."""
+"""Consecutive answers without an accepted record before the redrive fails."""
 READ_AT_ONCE = 32
 """Objects; each may hold 10 MiB of records."""
 FIRST_WAIT, LONGEST_WAIT = 0.2, 10.0
@@ -32,7 +32,7 @@ FIRST_WAIT, LONGEST_WAIT = 0.2, 10.0
 class Remaining:
     """An object that stays open, and why. `passing`: the same command may succeed later."""
 
-    kept: QuarantinedObject
+    stored: QuarantinedObject
     why: str
     fix: str
     passing: bool = False
@@ -40,98 +40,98 @@ class Remaining:
 
 @dataclass
 class RedriveOutcome:
-    """What a redrive has done, as far as it came."""
+    """The results of a redrive so far."""
 
     asked: int = 0
     sent: int = 0
     """Objects whose record the stream has accepted."""
     records: int = 0
-    """Kinesis records that took."""
+    """Kinesis records used for them."""
     ended: list[tuple[QuarantinedObject, str]] = field(default_factory=list)
-    """Objects that the guard has ended, or that the ledger showed to be superseded."""
+    """Objects applied by the guard, or superseded according to the ledger."""
     left: list[Remaining] = field(default_factory=list)
     gone: int = 0
-    """Resolved by somebody else meanwhile."""
+    """Objects that another process resolved meanwhile."""
 
 
 @dataclass(frozen=True)
 class RedriveItem:
-    """An object to redrive, and what it holds."""
+    """An object to redrive, with its content."""
 
-    kept: QuarantinedObject
-    holding: ObjectContent
+    stored: QuarantinedObject
+    content: ObjectContent
 
 
 def redrive(
-    desk: QuarantineContext,
+    context: QuarantineContext,
     chosen: Sequence[QuarantinedObject],
     outcome: RedriveOutcome,
     *,
     direct: bool,
     named: bool,
 ) -> None:
-    """Redrives these objects. `outcome` is kept up to date, also when this ends by an error.
+    """Redrive these objects. `outcome` is up to date even after an error.
 
     Raises:
-        AccountError and its kin: when an account refuses; what was accepted until then is resolved.
+        AccountError, UnavailableError: an account refuses. Objects accepted before are resolved.
     """
     outcome.asked = len(chosen)
-    judged = _redrivable(desk, chosen, outcome, direct, named)
+    judged = _redrivable(context, chosen, outcome, direct, named)
     if direct:
-        _redrive_direct(desk, judged, outcome)
+        _redrive_direct(context, judged, outcome)
     else:
-        _redrive_to_stream(desk, judged, outcome)
+        _redrive_to_stream(context, judged, outcome)
 
 
 def _redrivable(
-    desk: QuarantineContext,
+    context: QuarantineContext,
     chosen: Sequence[QuarantinedObject],
     outcome: RedriveOutcome,
     direct: bool,
     named: bool,
 ) -> Iterator[RedriveItem]:
-    """Those that the guard may judge, one after the other; the others go into the outcome."""
-    memory = desk.memory()
-    for kept, holding in _read(desk, chosen):
-        if isinstance(holding, BlockedError):
-            outcome.left.append(Remaining(kept, holding.what, holding.fix))
+    """Yield the objects that may be redriven; put the others into the outcome."""
+    window = context.retention_window()
+    for stored, content in _read(context, chosen):
+        if isinstance(content, BlockedError):
+            outcome.left.append(Remaining(stored, content.what, content.fix))
             continue
-        if holding is None:
+        if content is None:
             outcome.gone += 1
             continue
         judgement = decide_redrive(
-            kept,
-            holding,
-            desk.table.source_table,
-            memory,
-            desk.ledger.entries,
+            stored,
+            content,
+            context.table.source_table,
+            window,
+            context.ledger.entries,
             direct=direct,
             named=named,
         )
         if isinstance(judgement, Send):
-            yield RedriveItem(kept, holding)
+            yield RedriveItem(stored, content)
         elif isinstance(judgement, Resolved):
-            note = desk.note("superseded", detail=judgement.why)
-            desk.shelf.resolve(kept, holding.document, note)
-            outcome.ended.append((kept, f"superseded: {judgement.why}"))
+            note = context.note("superseded", detail=judgement.why)
+            context.store.resolve(stored, content.document, note)
+            outcome.ended.append((stored, f"superseded: {judgement.why}"))
         elif isinstance(judgement, Refused):
-            outcome.left.append(Remaining(kept, judgement.why, judgement.fix))
+            outcome.left.append(Remaining(stored, judgement.why, judgement.fix))
 
 
 def _read(
-    desk: QuarantineContext, chosen: Sequence[QuarantinedObject]
+    context: QuarantineContext, chosen: Sequence[QuarantinedObject]
 ) -> Iterator[tuple[QuarantinedObject, ObjectContent | BlockedError | None]]:
-    """The objects with what they hold, some at a time."""
+    """Read the objects in batches."""
 
-    def content(kept: QuarantinedObject) -> ObjectContent | BlockedError | None:
+    def content(stored: QuarantinedObject) -> ObjectContent | BlockedError | None:
         try:
-            return desk.shelf.content(kept)
+            return context.store.content(stored)
         except BlockedError as error:
             return error
 
     for start in range(0, len(chosen), READ_AT_ONCE):
         some = chosen[start : start + READ_AT_ONCE]
-        found = desk.executor.run_all([partial(content, kept) for kept in some])
+        found = context.executor.run_all([partial(content, stored) for stored in some])
         yield from zip(some, found, strict=True)
 
 
@@ -139,91 +139,91 @@ def _read(
 
 
 def _redrive_direct(
-    desk: QuarantineContext, items: Iterator[RedriveItem], outcome: RedriveOutcome
+    context: QuarantineContext, items: Iterator[RedriveItem], outcome: RedriveOutcome
 ) -> None:
-    consumer = desk.consumer()
+    consumer = context.consumer()
     for item in items:
-        result = consumer.run(item.kept, item.holding)
+        result = consumer.run(item.stored, item.content)
         if isinstance(result, Processed):
-            note = desk.note("direct", detail=result.how)
-            desk.shelf.resolve(item.kept, item.holding.document, note)
-            outcome.ended.append((item.kept, result.how))
+            note = context.note("direct", detail=result.how)
+            context.store.resolve(item.stored, item.content.document, note)
+            outcome.ended.append((item.stored, result.how))
             continue
-        fix = "run the same command again" if result.passing else "mend what refuses it, or discard"
-        outcome.left.append(Remaining(item.kept, result.why, fix, result.passing))
+        fix = "run the same command again" if result.passing else "fix the cause, or discard"
+        outcome.left.append(Remaining(item.stored, result.why, fix, result.passing))
 
 
 # -- through the stream ------------------------------------------------------------------------
 
 
 def _redrive_to_stream(
-    desk: QuarantineContext, items: Iterator[RedriveItem], outcome: RedriveOutcome
+    context: QuarantineContext, items: Iterator[RedriveItem], outcome: RedriveOutcome
 ) -> None:
     to_pack = (
-        (item, record, _is_sent_alone(item.kept, record)) for item, record in _records(items)
+        (item, record, _is_sent_alone(item.stored, record)) for item, record in _records(items)
     )
-    stream = desk.stream()
+    stream = context.stream()
     for batch in split_calls(pack_records(to_pack)):
         waiting, failures = batch, 0
         while waiting:
             try:
-                codes = stream.put([parcel.record for parcel in waiting])
+                codes = stream.put([entry.record for entry in waiting])
             except UnavailableError as error:
-                # Taken or not, nobody knows: put again, as a duplicate changes nothing.
+                # Accepted or not is unknown. Put it again: a duplicate changes nothing.
                 codes = [error.code or "no answer"] * len(waiting)
             refused: list[PutRecordsBatch[RedriveItem]] = []
-            for parcel, code in zip(waiting, codes, strict=True):
+            for entry, code in zip(waiting, codes, strict=True):
                 if code:
-                    refused.append(parcel)
+                    refused.append(entry)
                 else:
-                    _record_accepted(desk, parcel, outcome)
+                    _record_accepted(context, entry, outcome)
             failures = failures + 1 if len(refused) == len(waiting) else 1
             waiting = refused
             if waiting:
-                _wait(desk, failures, codes, outcome)
+                _wait(context, failures, codes, outcome)
 
 
 def _records(items: Iterator[RedriveItem]) -> Iterator[tuple[RedriveItem, Record]]:
     for item in items:
-        (record,) = item.holding.records  # events never come here
+        (record,) = item.content.records  # events are redriven directly
         yield item, record
 
 
-def _is_sent_alone(kept: QuarantinedObject, record: Record) -> bool:
-    return kept.reason == Reason.PARKED or decode.user_records(record) != [record]
+def _is_sent_alone(stored: QuarantinedObject, record: Record) -> bool:
+    return stored.reason == Reason.PARKED or decode.user_records(record) != [record]
 
 
 def _record_accepted(
-    desk: QuarantineContext, parcel: PutRecordsBatch[RedriveItem], outcome: RedriveOutcome
+    context: QuarantineContext, entry: PutRecordsBatch[RedriveItem], outcome: RedriveOutcome
 ) -> None:
     outcome.records += 1
     marked: list[RedriveItem] = []
 
     def mark(item: RedriveItem) -> None:
-        desk.shelf.resolve(item.kept, item.holding.document, desk.note("redriven"))
+        context.store.resolve(item.stored, item.content.document, context.note("redriven"))
         marked.append(item)
 
     try:
-        desk.executor.run_all([partial(mark, item) for item in parcel.owners])
+        context.executor.run_all([partial(mark, item) for item in entry.owners])
     finally:
         outcome.sent += len(marked)
 
 
 def _wait(
-    desk: QuarantineContext, failures: int, codes: Sequence[str], outcome: RedriveOutcome
+    context: QuarantineContext, failures: int, codes: Sequence[str], outcome: RedriveOutcome
 ) -> None:
-    """Backs off with full jitter, or gives up.
+    """Back off with full jitter.
 
     Raises:
-        UnavailableError: when the stream has taken nothing for a while.
+        UnavailableError: the stream has accepted nothing for ATTEMPTS answers.
     """
     if failures >= ATTEMPTS:
-        told = ", ".join(sorted({code for code in codes if code}))
+        codes_text = ", ".join(sorted({code for code in codes if code}))
         raise UnavailableError(
             Side.SOURCE,
-            f"The stream {desk.table.stream_name} takes no more records ({told}); "
-            f"{outcome.sent} objects went through, and the others are open still.",
+            f"The stream {context.table.stream_name} accepts no more records ({codes_text}); "
+            f"{outcome.sent} objects went through, and the others are still open.",
             fix="run the same command again in a while",
         )
     longest = min(LONGEST_WAIT, FIRST_WAIT * 2**failures)
-    desk.clock.sleep(desk.chance.uniform(0, longest))
+    context.clock.sleep(context.chance.uniform(0, longest))

@@ -1,9 +1,8 @@
-"""Whether something may be redriven: data in, data out.
+"""The rules of redrive, as pure functions.
 
-A redriven record is one more delivery of an old change. The guard refuses it if the ledger knows of
-a newer one, so all that can go wrong is what the ledger cannot know: it forgets a key's entry some
-time after the key's last change, and an old change that comes even later would be applied over a
-newer one, for good. And a tie that the images could not decide is not decided by another delivery.
+A redriven record is one more delivery of an old change, which the guard refuses if the ledger has a
+newer one. Two dangers are left. The ledger's entry of a newer change may have expired: then the old
+change would overwrite it for good. And another delivery does not settle an ambiguous order.
 """
 
 from __future__ import annotations
@@ -23,20 +22,20 @@ from replicator.consumer.outcome import Reason
 
 DAY = 86_400
 PLAIN_BYTES = 4 * 1024 * 1024
-"""A record of the stream reaches the function in base64 within Lambda's 6 MB; a larger one goes to
-the on-failure bucket (AWS Lambda Developer Guide, Kinesis)."""
+"""The largest record that fits into Lambda's 6 MB payload in base64. A larger one goes to the
+on-failure bucket (AWS Lambda Developer Guide, Kinesis)."""
 
 Entries = Callable[[Sequence[bytes]], Mapping[bytes, Mapping[str, Any]]]
-"""Ledger items by key digest, read now; those that exist."""
+"""Reads the ledger items that exist, by key digest."""
 
 
 @dataclass(frozen=True)
 class RetentionWindow:
-    """How far back a table's ledger remembers.
+    """The time for which a table's ledger keeps entries.
 
-    `expires`: entries have an expiry, because the table is replicating. Before that none is ever
-    forgotten. `now` in seconds since 1970 (AWS refuses the calls of a machine whose clock is wrong
-    by more than minutes, so the machine's is good enough for days).
+    `expires`: entries expire, because the table is replicating. `now` is in seconds since 1970, by
+    the machine's clock: AWS refuses calls from a machine whose clock is off by more than minutes,
+    and this window counts days.
     """
 
     retention_days: int
@@ -48,39 +47,39 @@ class RetentionWindow:
         return float(self.retention_days * DAY)
 
     def as_of(self, document: Mapping[str, Any]) -> RetentionWindow:
-        """For what was kept when entries were written to last for less long.
+        """Return the window for an object written under a shorter retention.
 
-        A newer change's entry may be from before the setting was raised. What Lambda keeps does
-        not tell, and is judged by the setting of today.
+        The entry of a newer change may date from before the setting was raised. Lambda's objects
+        do not record the setting: today's applies to them.
         """
         then = document.get("ledgerRetentionDays")
         days = then if isinstance(then, int) else self.retention_days
         return dataclasses.replace(self, retention_days=min(days, self.retention_days))
 
     def margin(self, direct: bool) -> float:
-        """How long before the end of the retention a change is too old.
+        """Return the seconds before the end of the retention from which a change is too old.
 
-        A change that goes through the stream waits there as long as the consumer lags, and an alarm
-        tells of that at a quarter of the retention. Direct, only clocks can differ.
+        In the stream a change waits as long as the consumer lags, for which an alarm fires at a
+        quarter of the retention. A direct redrive only has to allow for clocks.
         """
         return DAY if direct else max(DAY, self.retention / 4)
 
 
 @dataclass(frozen=True)
 class Send:
-    """The guard may judge it."""
+    """May be redriven: the guard decides."""
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """There is nothing left to send: the ledger proves that it is superseded."""
+    """Superseded according to the ledger: nothing is left to send."""
 
     why: str
 
 
 @dataclass(frozen=True)
 class Refused:
-    """Not redriven, and what to do instead."""
+    """Not redriven, with an alternative."""
 
     why: str
     fix: str
@@ -89,34 +88,34 @@ class Refused:
 RedriveDecision = Send | Resolved | Refused
 
 COMPARE = (
-    "compare the item in both tables; if they differ, write it again in the source (any update: "
-    "its change is the newest, and carries the whole item); then discard this"
+    "compare the item in both tables; if they differ, write it again in the source (any update "
+    "works: its change is the newest and carries the whole item); then discard this object"
 )
 
 
 def decide_redrive(
-    kept: QuarantinedObject,
-    holding: ObjectContent,
+    stored: QuarantinedObject,
+    content: ObjectContent,
     table: str,
-    memory: RetentionWindow,
+    window: RetentionWindow,
     entries: Entries,
     *,
     direct: bool,
     named: bool,
 ) -> RedriveDecision:
-    """Judges one open object. `named`: asked for by its key, and not by --all."""
-    contents = holding.contents(table)
+    """Decide about one open object. `named`: chosen by its key, not by --all."""
+    contents = content.contents(table)
     changes = [content for content in contents if isinstance(content, Change)]
     refusal = (
         _refuse_by_content(contents, changes, table)
-        or _refuse_by_kind(kept, direct, named)
-        or _refuse_by_size(holding, direct)
+        or _refuse_by_kind(stored, direct, named)
+        or _refuse_by_size(content, direct)
     )
     if refusal is not None:
         return refusal
-    if kept.reason == Reason.AMBIGUOUS:
+    if stored.reason == Reason.AMBIGUOUS:
         return _decide_tie(changes, entries(_keys(changes)))
-    return _decide_by_age(changes, memory.as_of(holding.document), entries, direct)
+    return _decide_by_age(changes, window.as_of(content.document), entries, direct)
 
 
 def _keys(changes: Sequence[Change]) -> list[bytes]:
@@ -128,44 +127,43 @@ def _refuse_by_content(
 ) -> Refused | None:
     foreign = next((each for each in contents if isinstance(each, Foreign)), None)
     if foreign is not None:
-        why = f"it holds a change of table {foreign.table!r}, and this is the stream of {table!r}"
+        why = f"it holds a change of table {foreign.table!r}, but this stream belongs to {table!r}"
         if not changes:
             return Refused(why, "discard it")
-        return Refused(f"{why}; beside it are {len(changes)} of this table", COMPARE)
+        return Refused(f"{why}; it also holds {len(changes)} changes of this table", COMPARE)
     if changes:
         return None
     unusable = next((each for each in contents if isinstance(each, Unusable)), None)
     if unusable is None:
-        return Refused("it is a probe: it proves nothing any more", "discard it")
+        return Refused("it is an old probe, which proves nothing", "discard it")
     return Refused(
-        f"no change can be read from it ({unusable.reason}), so its age is unknown, and the "
-        "consumer would only quarantine it again",
-        "bring a version that reads it (update, build, pulumi up) and redrive then, or discard it",
+        f"it holds no readable change ({unusable.reason}), so its age is unknown, and the consumer "
+        "would quarantine it again",
+        "deploy a version that can read it (update, build, pulumi up), then redrive; or discard it",
     )
 
 
-def _refuse_by_kind(kept: QuarantinedObject, direct: bool, named: bool) -> Refused | None:
-    if kept.is_event and not direct:
+def _refuse_by_kind(stored: QuarantinedObject, direct: bool, named: bool) -> Refused | None:
+    if stored.is_event and not direct:
         return Refused(
-            "it is an event that Lambda could not hand to the function, and the stream would lead "
-            "it to the same end",
+            "it is an event that Lambda could not pass to the function, and a redrive through the "
+            "stream would end the same way",
             "the same command with --direct",
         )
-    if kept.reason == Reason.PARKED and not direct and not named:
+    if stored.reason == Reason.PARKED and not direct and not named:
         return Refused(
-            "it was parked because it may end the function, and then it blocks its shard again",
-            "the same command with --direct (it can end only that), or name its KEY",
+            "it was parked because it may crash the function, and would block its shard again",
+            "the same command with --direct (only that process could crash), or name its KEY",
         )
     return None
 
 
-def _refuse_by_size(holding: ObjectContent, direct: bool) -> Refused | None:
-    size = max(len(record.data) for record in holding.records)
+def _refuse_by_size(content: ObjectContent, direct: bool) -> Refused | None:
+    size = max(len(record.data) for record in content.records)
     if direct or size <= PLAIN_BYTES:
         return None
     return Refused(
-        f"its record has {size:,} bytes, and Lambda hands no more than {PLAIN_BYTES:,} to the "
-        "function",
+        f"its record has {size:,} bytes, and Lambda passes at most {PLAIN_BYTES:,} to the function",
         "the same command with --direct",
     )
 
@@ -173,12 +171,12 @@ def _refuse_by_size(holding: ObjectContent, direct: bool) -> Refused | None:
 def _decide_tie(
     changes: Sequence[Change], found: Mapping[bytes, Mapping[str, Any]]
 ) -> RedriveDecision:
-    """A note of `ambiguous-order`: redriven only where that is more than another delivery.
+    """Decide about an `ambiguous-order` note.
 
-    Whether it was applied or not, the doubt is between two changes of one timestamp. It is over
-    when a later change has been applied, or when the entry connects with this one; as long as the
-    entry is of the same timestamp and does not, delivering one of them again decides nothing, and
-    could turn the item from the right one of two states to the wrong one.
+    Applied or not, it concerns two changes with one timestamp. The order is settled once a later
+    change has been applied, or once the ledger's entry connects with this change. While the entry
+    has the same timestamp and does not connect, another delivery settles nothing, and could replace
+    the right state of the item with the wrong one.
     """
     verdicts = []
     for change in changes:
@@ -186,8 +184,8 @@ def _decide_tie(
         verdicts.append(decide(from_item(item) if item else None, change.entry))
     if any(verdict in _UNDECIDED for verdict in verdicts) or Verdict.NEWER in verdicts:
         return Refused(
-            "two changes of its key have the same timestamp, the ledger knows of no later one, and "
-            "another delivery tells nothing about which of the two came last",
+            "two changes of its key have the same timestamp, the ledger has no later one, and "
+            "another delivery does not show which of the two came last",
             COMPARE,
         )
     if all(verdict in _PAST for verdict in verdicts):
@@ -200,38 +198,37 @@ _PAST = (Verdict.OLDER, Verdict.PREDECESSOR)
 
 
 def _decide_by_age(
-    changes: Sequence[Change], memory: RetentionWindow, entries: Entries, direct: bool
+    changes: Sequence[Change], window: RetentionWindow, entries: Entries, direct: bool
 ) -> Send | Refused:
-    """Refuses a change that may be older than what the ledger has forgotten of its key.
+    """Refuse a change whose newer successors the ledger may have forgotten.
 
-    A newer change was applied after this one was made, so its entry stands until this one's
-    timestamp plus the retention at least. Later than that, only an entry that is still there, and
-    stays for a while, proves that nothing was forgotten: a key has one, and each replaces the last.
+    A newer change was applied after this one was made, so its entry exists at least until this
+    one's timestamp plus the retention. After that, only an entry that still exists, and will exist
+    for a while, proves that nothing was forgotten: a key has one entry, and each replaces the last.
     """
-    if not memory.expires:
+    if not window.expires:
         return Send()
-    margin = memory.margin(direct)
+    margin = window.margin(direct)
     old = [
-        change for change in changes if _made_at(change) + memory.retention - margin < memory.now
+        change for change in changes if _made_at(change) + window.retention - margin < window.now
     ]
     if not old:
         return Send()
     found = entries(_keys(old))
     forgotten = [
-        change for change in old if not _outlives(found.get(change.key), memory.now + margin)
+        change for change in old if not _outlives(found.get(change.key), window.now + margin)
     ]
     if not forgotten:
         return Send()
     made = min(_made_at(change) for change in forgotten)
     why = (
-        f"its change was made {duration(memory.now - made)} ago ({moment(made)}), the ledger keeps "
-        f"a key for {memory.retention_days} days after its last change, and knows nothing of this "
-        "one any more: a newer change may have been applied and forgotten, and this one would be "
-        "applied over it"
+        f"its change was made {duration(window.now - made)} ago ({moment(made)}), the ledger keeps "
+        f"a key for {window.retention_days} days after its last change, and has no entry of this "
+        "key: a newer change may have been applied and forgotten, and this one would overwrite it"
     )
-    if not direct and made + memory.retention - memory.margin(direct=True) > memory.now:
+    if not direct and made + window.retention - window.margin(direct=True) > window.now:
         return Refused(
-            why.replace("knows nothing of this one any more", "may forget this one while it waits"),
+            why.replace("has no entry of this key", "may forget this key while the record waits"),
             "the same command with --direct, which does not wait in the stream",
         )
     return Refused(why, COMPARE)
@@ -242,5 +239,5 @@ def _made_at(change: Change) -> float:
 
 
 def _outlives(item: Mapping[str, Any] | None, until: float) -> bool:
-    """Whether a key's entry exists and has no expiry before then."""
+    """Return True if a key's entry exists and does not expire before then."""
     return item is not None and ("x" not in item or int(item["x"]["N"]) > until)

@@ -1,7 +1,7 @@
-"""What lies in a table's two buckets: names and contents of what could not be applied.
+"""The objects in a table's quarantine bucket and on-failure bucket: names, contents, resolution.
 
-The consumer keeps records one by one in the quarantine bucket. Lambda itself keeps whole events in
-the on-failure bucket, where a record is larger than it can hand to a function.
+The consumer writes records one by one to the quarantine bucket. Lambda writes whole events to the
+on-failure bucket, where a record is larger than it can pass to a function.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from replicator.consumer.quarantine import OPEN
 
 RESOLVED = "resolved/"
 FAILED_EVENTS = "on-failure/"
-"""Stands in front of the keys of the on-failure bucket, which has no such prefix itself."""
+"""The prefix that commands put before keys of the on-failure bucket; the bucket has none."""
 ON_FAILURE = "on-failure"
 
 _OPEN_KEY = re.compile(
@@ -35,10 +35,10 @@ _FAILED_KEY = re.compile(r"aws/lambda/[^/]+/(?P<shard>[^/]+)/.+")
 
 @dataclass(frozen=True)
 class QuarantinedObject:
-    """One thing that waits for somebody, as far as its name tells."""
+    """An open object that waits for the operator, as described by its name."""
 
     key: str
-    """As the commands take it: `open/…`, or `on-failure/…` for an event in that bucket."""
+    """The key for commands: `open/…`, or `on-failure/…` for an event in that bucket."""
     reason: str
     shard: str
     sequence: str
@@ -52,12 +52,12 @@ class QuarantinedObject:
 
     @property
     def resolved_key(self) -> str:
-        """Where it lies once it is resolved, in the quarantine bucket for both kinds."""
+        """The key after it is resolved, in the quarantine bucket for both kinds."""
         return RESOLVED + (self.key if self.is_event else self.key.removeprefix(OPEN))
 
 
 def parse_quarantined(listed: ListedObject) -> QuarantinedObject:
-    """An object of the quarantine bucket. One of a foreign name is shown too, with no reason."""
+    """Parse an object of the quarantine bucket. An unknown name has the reason `unknown`."""
     named = _OPEN_KEY.fullmatch(listed.key)
     if named is None:
         return QuarantinedObject(listed.key, "unknown", "", "", listed.size, listed.modified)
@@ -68,7 +68,7 @@ def parse_quarantined(listed: ListedObject) -> QuarantinedObject:
 
 
 def parse_failed(listed: ListedObject) -> QuarantinedObject:
-    """An object of the on-failure bucket."""
+    """Parse an object of the on-failure bucket."""
     named = _FAILED_KEY.fullmatch(listed.key)
     shard = named["shard"] if named else ""
     return QuarantinedObject(
@@ -78,14 +78,14 @@ def parse_failed(listed: ListedObject) -> QuarantinedObject:
 
 @dataclass(frozen=True)
 class ObjectContent:
-    """What an object holds: its whole document, and the Kinesis records in it as received."""
+    """An object's whole document, and the Kinesis records in it as received."""
 
     document: Mapping[str, Any]
     records: tuple[Record, ...]
 
     @property
     def event(self) -> dict[str, Any]:
-        """The records as a Lambda event, with the arrival that they had."""
+        """The records as a Lambda event, with their original arrival."""
         return {
             "Records": [
                 {
@@ -102,10 +102,10 @@ class ObjectContent:
         }
 
     def contents(self, table: str) -> list[Content]:
-        """What the records say to the consumer of this table, aggregates unpacked."""
+        """Decode the records as the consumer of this table does, aggregates unpacked."""
         found: list[Content] = []
         for record in self.records:
-            # What came out of an aggregate is a record of its own, whatever it looks like.
+            # A record out of an aggregate is final, even if its data looks like another aggregate.
             parts = [record] if record.aggregated else decode.user_records(record)
             if isinstance(parts, Unusable):
                 found.append(parts)
@@ -138,13 +138,13 @@ class QuarantineStoreReader:
     quarantine: Bucket
     failures: Bucket
 
-    def kept(self) -> Iterator[QuarantinedObject]:
-        """Everything that is open."""
+    def open_objects(self) -> Iterator[QuarantinedObject]:
+        """Yield every open object of both buckets."""
         yield from (parse_quarantined(each) for each in self.quarantine.listed(OPEN))
         yield from (parse_failed(each) for each in self.failures.listed())
 
     def find(self, key: str) -> QuarantinedObject | None:
-        """The open object of this key. `open/` in front of it may be left out."""
+        """Return the open object with this key, with or without its `open/` prefix."""
         if key.startswith(FAILED_EVENTS):
             name = key.removeprefix(FAILED_EVENTS)
             found = (parse_failed(each) for each in self.failures.listed(name) if each.key == name)
@@ -155,31 +155,31 @@ class QuarantineStoreReader:
             )
         return next(found, None)
 
-    def content(self, kept: QuarantinedObject) -> ObjectContent | None:
-        """What it holds; None if it is gone.
+    def content(self, stored: QuarantinedObject) -> ObjectContent | None:
+        """Read an object; None if it is gone.
 
         Raises:
-            BlockedError: for an object that neither the consumer nor Lambda has written.
+            BlockedError: neither the consumer nor Lambda wrote the object.
         """
-        bucket, name = self._place(kept)
+        bucket, name = self._place(stored)
         body = bucket.get(name)
         if body is None:
             return None
         try:
             document = json.loads(body)
-            records = _parse_event(document) if kept.is_event else [_parse_record(document)]
+            records = _parse_event(document) if stored.is_event else [_parse_record(document)]
         except (EnvelopeError, KeyError, TypeError, ValueError, NotBase64) as error:
             raise BlockedError(
-                f"{kept.key} is not what the consumer or Lambda writes there: "
+                f"{stored.key} was written neither by the consumer nor by Lambda: "
                 f"{type(error).__name__}.",
-                fix=f"python -m bootstrap quarantine discard '{kept.key}', once you know who "
+                fix=f"python -m bootstrap quarantine discard '{stored.key}', once you know who "
                 "put it there",
             ) from None
         return ObjectContent(document, tuple(records))
 
-    def document(self, kept: QuarantinedObject) -> dict[str, Any] | None:
-        """The same, whatever it is: what is not a JSON object comes as base64."""
-        bucket, name = self._place(kept)
+    def document(self, stored: QuarantinedObject) -> dict[str, Any] | None:
+        """Read any object; one that is not a JSON object comes as base64."""
+        bucket, name = self._place(stored)
         body = bucket.get(name)
         if body is None:
             return None
@@ -192,17 +192,19 @@ class QuarantineStoreReader:
         return {"unparsed": b64encode(body).decode("ascii")}
 
     def resolve(
-        self, kept: QuarantinedObject, content: Mapping[str, Any], note: Mapping[str, Any]
+        self, stored: QuarantinedObject, content: Mapping[str, Any], note: Mapping[str, Any]
     ) -> None:
-        """Moves an object to `resolved/`, with a note of how it ended.
+        """Move an object to `resolved/`, with a note of how it ended.
 
-        The copy comes first: killed in between, the object is open still and nothing is lost.
+        The copy comes first: after a crash in between, the object is still open.
         """
-        self.quarantine.put(kept.resolved_key, json.dumps({**content, "resolution": note}).encode())
-        bucket, name = self._place(kept)
+        self.quarantine.put(
+            stored.resolved_key, json.dumps({**content, "resolution": note}).encode()
+        )
+        bucket, name = self._place(stored)
         bucket.remove(name)
 
-    def _place(self, kept: QuarantinedObject) -> tuple[Bucket, str]:
-        if kept.is_event:
-            return self.failures, kept.key.removeprefix(FAILED_EVENTS)
-        return self.quarantine, kept.key
+    def _place(self, stored: QuarantinedObject) -> tuple[Bucket, str]:
+        if stored.is_event:
+            return self.failures, stored.key.removeprefix(FAILED_EVENTS)
+        return self.quarantine, stored.key

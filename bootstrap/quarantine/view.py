@@ -1,4 +1,4 @@
-"""How what is kept is shown: as text, and as values for JSON. No content unless asked for."""
+"""Text and JSON about quarantined objects. Item content only on request."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from replicator.consumer.decode import Content, Foreign, Record
 from replicator.consumer.outcome import Reason
 
 LINES = 20
-"""How many objects that stay open are explained; the others are counted."""
+"""Objects left open that are listed; further ones are counted."""
 
 
-def count_reasons(kept: Sequence[QuarantinedObject]) -> dict[str, int]:
-    """How many there are of each reason."""
-    return dict(sorted(Counter(each.reason for each in kept).items()))
+def count_reasons(stored: Sequence[QuarantinedObject]) -> dict[str, int]:
+    """Count the objects of each reason."""
+    return dict(sorted(Counter(each.reason for each in stored).items()))
 
 
-def as_json(table: str, kept: Sequence[QuarantinedObject], now: float) -> dict[str, Any]:
+def as_json(table: str, stored: Sequence[QuarantinedObject], now: float) -> dict[str, Any]:
     return {
         "table": table,
-        "counts": count_reasons(kept),
+        "counts": count_reasons(stored),
         "objects": [
             {
                 "key": each.key,
@@ -39,16 +39,18 @@ def as_json(table: str, kept: Sequence[QuarantinedObject], now: float) -> dict[s
                 "since": moment(each.since),
                 "ageSeconds": round(now - each.since),
             }
-            for each in kept
+            for each in stored
         ],
     }
 
 
-def listing(table: str, kept: Sequence[QuarantinedObject], now: float) -> str:
-    """One line for each object. Reason, shard and sequence are what its key is made of."""
-    if not kept:
-        return f"{table}: nothing is in quarantine"
-    told = ", ".join(f"{number(count)} {reason}" for reason, count in count_reasons(kept).items())
+def listing(table: str, stored: Sequence[QuarantinedObject], now: float) -> str:
+    """Format one line for each object. Its key consists of reason, shard and sequence."""
+    if not stored:
+        return f"{table}: the quarantine is empty"
+    by_reason = ", ".join(
+        f"{number(count)} {reason}" for reason, count in count_reasons(stored).items()
+    )
     rows = [("REASON", "WHEN", "AGE", "SIZE", "TABLE", "KEY")]
     rows += [
         (
@@ -59,7 +61,7 @@ def listing(table: str, kept: Sequence[QuarantinedObject], now: float) -> str:
             table,
             each.key,
         )
-        for each in kept
+        for each in stored
     ]
     widths = [max(len(row[n]) for row in rows) for n in range(5)]
     lines = [
@@ -68,27 +70,29 @@ def listing(table: str, kept: Sequence[QuarantinedObject], now: float) -> str:
         for row in rows
     ]
     notes = []
-    if any(each.is_event for each in kept):
-        notes.append("event: whole events that Lambda gave up on; redrive them with --direct")
-    return "\n".join([f"{table}: {number(len(kept))} in quarantine ({told})", *lines, *notes])
+    if any(each.is_event for each in stored):
+        notes.append("event: a whole event that Lambda gave up on; redrive it with --direct")
+    return "\n".join(
+        [f"{table}: {number(len(stored))} in quarantine ({by_reason})", *lines, *notes]
+    )
 
 
 # -- one object --------------------------------------------------------------------------------
 
 
 def describe_object(
-    table: str, kept: QuarantinedObject, holding: ObjectContent, *, values: bool
+    table: str, stored: QuarantinedObject, content: ObjectContent, *, values: bool
 ) -> dict[str, Any]:
-    """Everything about one object; the content of items only with `values`."""
-    known = holding.document
+    """Describe one object; the content of items only with `values`."""
+    known = content.document
     shown: dict[str, Any] = {
-        "key": kept.key,
-        "reason": kept.reason,
-        "detail": _detail(kept, known, values),
+        "key": stored.key,
+        "reason": stored.reason,
+        "detail": _detail(stored, known, values),
         "table": table,
-        "kept": moment(kept.since),
+        "kept": moment(stored.since),
     }
-    if kept.is_event:
+    if stored.is_event:
         batch = known.get("KinesisBatchInfo", {})
         shown |= {name: batch.get(name) for name in ("shardId", "startSequenceNumber", "batchSize")}
     shown["records"] = [
@@ -104,20 +108,20 @@ def describe_object(
             ],
             **({"content": _text(record)} if values else {}),
         }
-        for record in holding.records
+        for record in content.records
     ]
     return shown
 
 
-def _detail(kept: QuarantinedObject, known: Mapping[str, Any], values: bool) -> str:
-    """AWS's words about a rejected item may quote it; its code does not."""
-    if kept.is_event:
+def _detail(stored: QuarantinedObject, known: Mapping[str, Any], values: bool) -> str:
+    """Return the detail. AWS's message about a rejected item may quote it; its code does not."""
+    if stored.is_event:
         return str(known.get("requestContext", {}).get("condition", ""))
     detail = str(known.get("detail", ""))
-    if kept.reason != Reason.REJECTED or values:
+    if stored.reason != Reason.REJECTED or values:
         return detail
     code = detail.partition(":")[0]
-    return f"{code} (AWS's message may quote the item: --show-values shows it)"
+    return f"{code} (AWS's message may quote the item; --show-values shows it)"
 
 
 def _describe_content(content: Content) -> dict[str, Any]:
@@ -155,7 +159,7 @@ def _text(record: Record) -> str | list[str]:
 
 
 def page(shown: Mapping[str, Any], indent: str = "") -> str:
-    """Nested values as indented lines."""
+    """Format nested values as indented lines."""
     lines = []
     for name, value in shown.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
@@ -166,29 +170,29 @@ def page(shown: Mapping[str, Any], indent: str = "") -> str:
     return "\n".join(lines)
 
 
-# -- what became of them -----------------------------------------------------------------------
+# -- results -----------------------------------------------------------------------
 
 
 def summarize_redrive(table: str, outcome: RedriveOutcome, direct: bool) -> str:
-    """What a redrive has done, and what it left open."""
+    """Describe a redrive's results and the objects left open."""
     parts = []
     if outcome.sent:
         parts.append(
             f"{number(outcome.sent)} back on the stream in {number(outcome.records)} records"
         )
     if outcome.ended:
-        how = "through the guard" if direct else "superseded already"
+        how = "through the guard" if direct else "already superseded"
         parts.append(f"{number(len(outcome.ended))} {how}")
     if outcome.gone:
-        parts.append(f"{number(outcome.gone)} resolved by somebody else")
+        parts.append(f"{number(outcome.gone)} resolved by another process")
     if outcome.left:
         parts.append(f"{number(len(outcome.left))} left open")
-    nothing = "nothing was redriven" if outcome.asked else "nothing is in quarantine"
+    nothing = "nothing was redriven" if outcome.asked else "the quarantine is empty"
     lines = [f"{table}: {', '.join(parts) or nothing}"]
     if direct:
-        lines += [f"  {kept.key}: {how}" for kept, how in outcome.ended[:LINES]]
+        lines += [f"  {stored.key}: {how}" for stored, how in outcome.ended[:LINES]]
     for left in outcome.left[:LINES]:
-        lines += [f"  {left.kept.key}", f"    {left.why}", f"    Try: {left.fix}"]
+        lines += [f"  {left.stored.key}", f"    {left.why}", f"    Try: {left.fix}"]
     if len(outcome.left) > LINES:
-        lines.append(f"  and {number(len(outcome.left) - LINES)} more, for such reasons")
+        lines.append(f"  and {number(len(outcome.left) - LINES)} more, for similar reasons")
     return "\n".join(lines)

@@ -120,7 +120,7 @@ class Verification:
     def _rounds(self) -> VerifyResult:
         options = self._options
         report = options.report or self._default_report()
-        verdict: Judgements | None = None
+        judgements: Judgements | None = None
         first: Moments | None = None
         rounds = 0
         reported = self._keys()
@@ -129,10 +129,10 @@ class Verification:
             while True:
                 rounds += 1
                 last = self._export_rounds.next()
-                verdict = self._judge(last, verdict, reported, writer)
+                judgements = self._judge(last, judgements, reported, writer)
                 # What a later round finds says nothing of the keys that an earlier one reported.
                 first = first or last.moments
-                found = self._verified(last, verdict, first)
+                found = self._verified(last, judgements, first)
                 if found.judged >= options.until_judged or rounds >= MOST_ROUNDS:
                     break
                 if options.source_export:
@@ -144,7 +144,7 @@ class Verification:
                 self._context.say(
                     f"{found.percentage} of the keys are judged: later exports follow"
                 )
-                self._note(found)
+                self._record(found)
                 last.comparison.spool.remove()
         if found.judged < options.until_judged:
             self._context.say(
@@ -152,7 +152,7 @@ class Verification:
                 "--until-judged asks for more: --read-source judges keys that never rest for long"
             )
         self._export_rounds.restore_recovery()
-        self._note(found)
+        self._record(found)
         self._resources.close()
         last.comparison.spool.remove()
         return VerifyResult(found, report, rounds, self._dry_run, self._reads)
@@ -162,24 +162,24 @@ class Verification:
     ) -> Judgements:
         """Judges one round. A key is unjudged as long as no round could judge it."""
         context = self._context
-        verdict = Judgements(self._keys())
+        judgements = Judgements(self._keys())
         if before is not None:
-            verdict.counts = before.counts
+            judgements.counts = before.counts
         refuse_forgotten = partial(self._export_rounds.refuse_forgotten, last.moments)
         ledger = RetentionCheckedLedger(context.ledger, refuse_forgotten)
-        mends = self._mends(last, ledger)
+        repairs = self._may_repair(last, ledger)
         differing = report_differences(
             context.opener(),
             last.comparison,
             ledger,
             last.moments,
-            verdict,
+            judgements,
             reported,
             values=self._options.show_values,
-            read_to_mend=mends and self._options.read_source,
+            read_to_repair=repairs and self._options.read_source,
             check=context.lease.check,
         )
-        if mends:
+        if repairs:
             self._export_rounds.begin_repair()
             versioned = ((*each, last.moments.repair_version) for each in differing)
             for each, judgement, outcome in apply_repairs(versioned, context.repairer()):
@@ -193,26 +193,27 @@ class Verification:
                 context.lease.check()
                 reported.add(each.difference.key)
                 writer.add(each, judgement)
-        if verdict.repaired_before:
+        if judgements.repaired_before:
             context.say(
-                f"{number(verdict.repaired_before)} keys were repaired earlier by these exports and are equal now"
+                f"{number(verdict.repaired_before)} keys were repaired earlier by these exports "
+                "and are equal now"
             )
         if before is not None:
-            now, verdict.unjudged = verdict.unjudged, self._keys()
-            verdict.unjudged.add_common(now, before.unjudged)
+            now, judgements.unjudged = judgements.unjudged, self._keys()
+            judgements.unjudged.add_common(now, before.unjudged)
             now.close()
             before.unjudged.close()
-        if self._options.read_source and verdict.unjudged:
-            self._read_source(last, verdict, reported, writer, mends)
-        return verdict
+        if self._options.read_source and judgements.unjudged:
+            self._read_source(last, judgements, reported, writer, repairs)
+        return judgements
 
     def _read_source(
-        self, last: ComparedPair, verdict: Judgements, reported: KeySpool, to: Report, mends: bool
+        self, last: ComparedPair, judgements: Judgements, reported: KeySpool, to: Report, repairs: bool
     ) -> None:
         """Judges by single reads what this round's exports could not."""
         context, export_pair = self._context, self._export_rounds.export_pair()
         compared, fuzz = last.comparison, last.moments.fuzz
-        self._reads += len(verdict.unjudged)
+        self._reads += len(judgements.unjudged)
         context.say(f"Reading {number(len(verdict.unjudged))} keys from the source, one by one")
 
         def prove(needed: float) -> None:
@@ -222,12 +223,12 @@ class Verification:
         reading = PointReads(
             context.source_items, context.target_items, context.ledger, prove, fuzz, left
         )
-        unjudged = verdict.unjudged.among(compared.differences(), lambda each: each.key)
+        unjudged = judgements.unjudged.among(compared.differences(), lambda each: each.key)
         some = ((_without_target(d), Judgement.CHANGED_SINCE) for d, known in unjudged if known)
         explained = explain_differences(context.opener(), compared, some, check=context.lease.check)
         keys = (each.key for each, _ in explained)
-        found = verdict.counted(reading.differences(keys), reported)
-        if mends:
+        found = judgements.counted(reading.differences(keys), reported)
+        if repairs:
             # Each with the time of its read less the fuzz; the first ones where nobody said --yes.
             allowed = itertools.islice(found, None if self._options.yes else MOST_UNCONFIRMED)
             versioned = ((each, judgement, at - fuzz) for each, judgement, at in allowed)
@@ -236,14 +237,14 @@ class Verification:
                 to.add(each, judgement, repair=outcome)
         for each, judgement, _ in found:
             to.add(each, judgement)
-        verdict.unjudged.close()
-        verdict.unjudged = left
+        judgements.unjudged.close()
+        judgements.unjudged = left
 
     def _keys(self) -> KeySpool:
         """A set of key digests, as long as this process runs: another one judges anew."""
         return self._resources.enter_context(contextlib.closing(KeySpool(self._options.spool)))
 
-    def _mends(self, last: ComparedPair, ledger: LedgerEntries) -> bool:
+    def _may_repair(self, last: ComparedPair, ledger: LedgerEntries) -> bool:
         """Whether this round's differences are mended, and not only shown."""
         options = self._options
         if not options.repair:
@@ -261,9 +262,9 @@ class Verification:
             self._dry_run = count > MOST_UNCONFIRMED
         return not self._dry_run
 
-    def _verified(self, last: ComparedPair, verdict: Judgements, first: Moments) -> Verified:
+    def _verified(self, last: ComparedPair, judgements: Judgements, first: Moments) -> Verified:
         counts, moments = last.comparison.counts, last.moments
-        unjudged, differing = len(verdict.unjudged), verdict.differences
+        unjudged, differing = len(judgements.unjudged), judgements.differences
         before = self._context.journal.get(Verified)
         found = Verified(
             round=self._export_rounds.finished(),
@@ -275,10 +276,10 @@ class Verification:
             target_items=counts.target,
             equal=max(0, counts.equal + counts.differing - unjudged - differing),
             changed_since=unjudged,
-            missing=verdict.counts["missing"],
-            extra=verdict.counts["extra"],
-            different=verdict.counts["different"],
-            foreign=verdict.counts["foreign"],
+            missing=judgements.counts["missing"],
+            extra=judgements.counts["extra"],
+            different=judgements.counts["different"],
+            foreign=judgements.counts["foreign"],
             repaired=self._repaired,
             complete_until=before.complete_until if before is not None else 0,
         )
@@ -287,7 +288,7 @@ class Verification:
         until = first.complete_until(all_judged=not unjudged) / 1e6
         return replace(found, complete_until=max(found.complete_until, until))
 
-    def _note(self, found: Verified) -> None:
+    def _record(self, found: Verified) -> None:
         # First: it is true already, and whoever dies in between has not said so yet.
         if found.complete_until:
             self._context.ledger.settle(round(found.complete_until * 1e6))

@@ -108,7 +108,7 @@ class Operator:
         outcome = RedriveOutcome()
         working = desk(self.world, self.world.place)
         try:
-            chosen = [kept for kept in working.shelf.kept() if self.chance.random() < share]
+            chosen = [kept for kept in working.store.open_objects() if self.chance.random() < share]
             redrive(working, chosen, outcome, direct=direct, named=self.chance.random() < 0.5)
         except BootstrapError as error:
             self.world.log(f"  redrive: {error}")

@@ -77,7 +77,7 @@ def desk(world: World, place: Callable[[], Place]) -> QuarantineContext:
     here = place()
     return QuarantineContext(
         table=_outputs(here),
-        shelf=QuarantineStoreReader(
+        store=QuarantineStoreReader(
             AwsBucket(calls, world.s3, QUARANTINE_BUCKET),
             AwsBucket(calls, world.s3, FAILURES_BUCKET),
         ),

@@ -1,8 +1,8 @@
-"""The second pass: fetches only lines that differ, to name the attributes that do.
+"""The differing attributes: a second pass over the exports that reads only differing lines.
 
-However many they are, memory is bounded and files are read a few times: what differs is put in
-order by its place, so that the target's files are read once, and the source's once for each
-BATCH_BYTES of digests of the target's items. Items stay off the disk here too.
+Memory is bounded for any number of differences. They are sorted by position, so that the target's
+files are read once, and the source's once for each BATCH_BYTES of digests of the target's items.
+Items are not written to disk here either.
 """
 
 from __future__ import annotations
@@ -30,24 +30,23 @@ from bootstrap.verify.judge.classify import Judgement
 from replicator.canonical import DIGEST_BYTES, digest, key_digest
 
 BATCH_BYTES = 128 << 20
-"""Digests of attributes in memory at once (some 300 bytes a key), and items where their values are
-wanted of both sides."""
+"""Bytes of attribute digests in memory (about 300 a key), and of items where values are requested."""
 
 _PLACE = struct.Struct(">II")
 _HEAD = struct.Struct(f">IIB{DIFFERENCE_BYTES}s")  # place, judgement, difference
 _SHAPE = struct.Struct(">I")
 _OBJECT_BYTES = 56
-"""What Python takes for bytes in a list beside their length."""
+"""Python's overhead for bytes in a list."""
 _JUDGEMENTS = tuple(Judgement)
 
 
 @dataclass(frozen=True)
 class DifferenceDetail:
-    """A difference with its key and the names of the attributes that differ.
+    """A difference with its key and the names of the differing attributes.
 
-    `attributes` is sorted; for a key that one side does not have it holds all names of the other.
-    `source` and `target` are the whole items, with one exception: the target's item of a key that
-    both have is there only where values were asked for.
+    `attributes` is sorted; for a key of one side only, it has all names of that item. `source` and
+    `target` are the whole items, except that the target's item of a key that both sides have is
+    present only where values were requested.
     """
 
     difference: Difference
@@ -66,13 +65,13 @@ def explain_differences(
     batch_bytes: int = BATCH_BYTES,
     check: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[DifferenceDetail, Judgement]]:
-    """Explains differences in the order of their places. `check` is called all along.
+    """Describe differences in the order of their positions. `check` is called along the way.
 
-    An item is handed out once it has the digest that was compared; whether the rest of its file is
-    still the same is known only later.
+    An item is yielded once its digest is verified. A change in the rest of its file is detected
+    only later.
 
     Raises:
-        DamagedExportError: a file is no longer what was compared.
+        DamagedExportError: a file has changed since it was compared.
     """
     plan, directory = comparison.spool.plan, comparison.spool.directory
     source = partial(_read_items, objects, comparison.source, attrgetter("source_image"))
@@ -106,7 +105,7 @@ def explain_differences(
 
 @dataclass(frozen=True)
 class _Line:
-    """An item that was wanted, and what it was wanted for."""
+    """An item that was read, with the difference that it belongs to."""
 
     record: bytes
     difference: Difference
@@ -115,7 +114,7 @@ class _Line:
     item: Item
 
     def alone(self, key: Sequence[str]) -> DifferenceDetail:
-        """Of a key that only one side has."""
+        """Describe a key that only one side has."""
         ours, theirs = (self.item, None) if self.difference.target is None else (None, self.item)
         names = tuple(sorted(self.item))
         return DifferenceDetail(
@@ -125,10 +124,10 @@ class _Line:
 
 @dataclass
 class _TargetItems:
-    """The target's items of keys that both sides have: their digests, until the source's are read.
+    """Digests of the target's items of keys that both sides have, until the source's are read.
 
-    A record is that of the difference, placed anew; then the number of the item's shape (its
-    names), the digests of its attributes in that order, and its line where values are wanted.
+    A record is the difference's, at the source's position; the number of the item's shape (its
+    names); the digests of its attributes in that order; and its line where values are requested.
     """
 
     values: bool
@@ -163,7 +162,7 @@ class _TargetItems:
         return self.records
 
     def explained(self, ours: _Line, key: Sequence[str]) -> DifferenceDetail:
-        """The source's item beside what is held of the target's."""
+        """Describe the source's item beside the target's digests."""
         (number,) = _SHAPE.unpack_from(ours.record, _HEAD.size)
         start = _HEAD.size + _SHAPE.size
         theirs: dict[str, bytes] = {}
@@ -198,7 +197,7 @@ def _read_items(
     records: Iterable[bytes],
     check: Callable[[], None],
 ) -> Iterator[_Line]:
-    """The items at the places with which records begin: in order, each file read to its end."""
+    """Yield the items at the records' positions, in order; each file is read to its end."""
     remaining = iter(records)
     wanted = next(remaining, None)
     while wanted is not None:
@@ -220,4 +219,4 @@ def _read_items(
                     at, line, how, about = _HEAD.unpack_from(wanted)
             first += len(block)
         if wanted is not None and at == number:
-            refuse_damaged(file, f"it has no line {line + 1}, which was compared")
+            refuse_damaged(file, f"its line {line + 1}, which was compared, is missing")

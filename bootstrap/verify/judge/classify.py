@@ -1,7 +1,7 @@
-"""What a differing key means while writers go on. Pure: no AWS, no clock.
+"""The judgement of a differing key while writers continue, as pure functions.
 
-The source's export is the truth as of its time Ts. What was changed after that cannot be judged by
-it: the ledger knows which keys those are, because the consumer writes it with each item.
+The source's export is the truth as of its time Ts. It cannot judge keys changed later. The ledger
+shows which keys those are, because the consumer writes it with each item.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from bootstrap.verify.compare.partitions import Difference
 from replicator.change import MICROSECOND, Entry, Version
 
 FUZZ = round(EXPORT_FUZZ * 1e6)
-"""µs by which an export may reach beyond or fall short of its time."""
+"""µs by which an export's content may be earlier or later than its time."""
 
 MARGIN = 2 * FUZZ
-"""An entry later than Ts less this was changed since: the fuzz, and as much again for the distance
-between a change's timestamp and the export's clock, which is undocumented."""
+"""A key whose entry is later than Ts minus this was changed since: the fuzz, and as much again for the
+undocumented distance between a change's timestamp and the export's clock."""
 
 
 class Judgement(Enum):
-    """What is known of a key whose items differ."""
+    """The result for a key whose items differ."""
 
     DIFFERENCE = "difference"
-    """The target is not what the source was, and no change explains it."""
+    """The target's item is not the source's, and no change explains that."""
     CHANGED_SINCE = "changed-since"
-    """These exports cannot say: it was, or may have been, changed after them. A later one can."""
+    """Changed, or perhaps changed, after these exports. A later export can judge it."""
     FOREIGN = "foreign"
-    """The target's item is not what the consumer wrote there: somebody else wrote it."""
+    """The target's item is not what the consumer wrote: another writer changed it."""
     FOREIGN_SINCE = "foreign-since"
-    """The same of a key changed after the source's export, which is too old to mend it."""
+    """Foreign, and changed after the source's export, which is too old to repair it."""
     REPAIRED = "repaired"
-    """A repair by these very exports, which was stopped, has put the source's item there."""
+    """An interrupted repair by these same exports has written the source's item."""
 
     @property
     def foreign(self) -> bool:
@@ -42,14 +42,14 @@ class Judgement(Enum):
 
 @dataclass(frozen=True)
 class Moments:
-    """When things were. µs since 1970, by AWS's clock; `fuzz` and `margin` scale with it.
+    """The times that judging depends on, in µs since 1970 by AWS's clock.
 
     `source`, `target`: ExportTime of both.
-    `applied_by_target`: every change made up to this moment had been applied one `fuzz` or more
-    before the target's export. None where nobody knows, as with exports that were there before:
-    then only keys without an entry can be told to differ.
-    `applied_by_now`: every change made up to this moment had been applied when the ledger's entries
-    were read. They have to be read after the target's export.
+    `applied_by_target`: every change made up to this moment was applied at least one `fuzz` before
+    the target's export. None if unknown, as with existing exports: then only keys without an entry
+    can be judged different.
+    `applied_by_now`: every change made up to this moment was applied when the ledger's entries were
+    read, which must be after the target's export.
     """
 
     source: int
@@ -59,25 +59,24 @@ class Moments:
     fuzz: int = FUZZ
     margin: int = MARGIN
     repairing: bool = False
-    """Whether a repair by these exports has begun before. It is later than both of them."""
+    """True if a repair by these exports has begun. It is later than both of them."""
 
     @property
     def repair_version(self) -> int:
-        """The version of what a repair by these exports applies."""
+        """The version of the changes that a repair by these exports applies."""
         return self.source - self.margin
 
     @property
     def judgeable(self) -> bool:
-        """Whether the consumer was caught up past all that the source's export can hold."""
+        """True if the consumer has applied everything that the source's export can contain."""
         return self.applied_by_now >= self.source + self.fuzz
 
     def complete_until(self, *, all_judged: bool) -> int:
-        """Up to when (µs) no change is missing in the target, once no difference is left; 0: it
-        cannot be said.
+        """Return the µs up to which no change is missing in the target; 0 if unknown.
 
-        A key that was changed since has an entry of after that: what it lacked from before, that
-        newer change has replaced. Where it is not known what the target's export can hold, even
-        equal keys say nothing: both sides may lack the same, and a change be on its way.
+        Assumes that no difference is left. A key changed since has a later entry: that newer change
+        has replaced whatever was missing before. If the content of the target's export is not
+        known, even equal keys prove nothing: both sides may lack a change that is on its way.
         """
         certain = self.source - self.margin
         if self.applied_by_target is None or not self.judgeable:
@@ -88,14 +87,14 @@ class Moments:
 
 
 def judge(difference: Difference, entry: Entry | None, moments: Moments) -> Judgement:
-    """Judges a key that differs by its ledger entry (None: it has none).
+    """Judge a differing key by its ledger entry (None: it has none).
 
-    - Not caught up past the source's export: the missing change may be on its way.
-    - Changed after the source's export, less the margin: that export cannot judge it. Its item has
-      to be what its entry says, though, if that was applied before the target's export: foreign.
-    - Its entry is exactly what a repair by these exports writes, and one has begun: mended.
-    - Not changed since, and applied before the target's export: it differs. Where the entry says
-      what the source says, the consumer did its part, and somebody else wrote to the target.
+    - Not caught up past the source's export: changed since. The missing change may be on its way.
+    - Changed after the source's export minus the margin: changed since. But if the entry was applied
+      before the target's export, the item must be what the entry says; otherwise it is foreign.
+    - The entry is exactly what a repair by these exports writes, and one has begun: repaired.
+    - Not changed since, and applied before the target's export: a difference. If the entry agrees
+      with the source, the consumer applied the change and another writer replaced it: foreign.
     """
     if not moments.judgeable:
         return Judgement.CHANGED_SINCE
@@ -105,9 +104,9 @@ def judge(difference: Difference, entry: Entry | None, moments: Moments) -> Judg
     known = moments.applied_by_target
     applied = known is not None and micros <= min(known, moments.target - moments.fuzz)
     if not applied:
-        # The target's export may be from before this change, or from after it.
+        # The target's export may be earlier or later than this change.
         return Judgement.CHANGED_SINCE
-    # To the microsecond: no change has that time but by an odd chance, and then its image, too.
+    # Equal to the microsecond and in its image: a real change could match only by chance.
     ours = moments.repairing and entry.version == Version(moments.repair_version, MICROSECOND)
     if ours and difference.source_image == entry.image:
         return Judgement.REPAIRED

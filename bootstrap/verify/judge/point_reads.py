@@ -1,9 +1,9 @@
-"""Judges by single reads what exports cannot judge: keys that were changed since. Only when asked.
+"""Point reads: a judgement of keys changed since the exports, on the operator's request.
 
-The order makes it safe. The source's item is read; then it is proved that every change made up to
-that read has been applied; then the target's item is read, with its ledger entry before and after,
-so that both belong together; then the source's item once more. A key is a difference only where all
-that time nothing moved: everything that is newer than the first read sends it into another round.
+The order of the steps makes it safe: read the source's item; prove that every change made up to
+that read is applied; read the target's item, with its ledger entry before and after, so that both
+belong together; read the source's item again. A key is a difference only if nothing moved in all
+that time. Any change newer than the first read sends it into another round.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ T = TypeVar("T")
 AT_ONCE = 100
 ROUNDS = 3
 WAITING_BYTES = 64 << 20
-"""Keys in flight that are kept in memory for the proof (some 80,000); more stay unjudged."""
+"""Bytes of pending keys in memory during the proof (about 80,000 keys); more stay unjudged."""
 _WAITING_BYTES = 700
-"""What Python takes for one of them beside the key's own text."""
+"""Python's overhead for a pending key beside its text."""
 NOWHERE = -1
-"""In place of an export's file and line: the item was read."""
+"""The file and line of an item that was read, not exported."""
 
 
 class KeySet(Protocol):
@@ -42,7 +42,7 @@ class KeySet(Protocol):
 
 @dataclass(frozen=True)
 class PendingKey:
-    """A key whose items differ for now: what its source's item was, and when."""
+    """A key whose items differ for now: the digest of the source's item, and the time of the read."""
 
     key: Mapping[str, Any]
     image: bytes
@@ -51,44 +51,45 @@ class PendingKey:
 
 @dataclass(frozen=True)
 class TargetRead:
-    """A key of the target: the entry before its item was read, the item, the entry after."""
+    """The target's item, with its ledger entry read before and after it."""
 
     before: Entry | None
     read: ItemRead
     after: Entry | None
 
     @property
-    def together(self) -> bool:
-        """Whether the item is what was there while the entry stood."""
+    def consistent(self) -> bool:
+        """True if the item belongs to the entry: the entry did not change meanwhile."""
         return self.before == self.after
 
 
 def judge_read(
     first: PendingKey, seen: TargetRead, again: ItemRead, margin: int
 ) -> Judgement | None:
-    """Judges a key after the proof that all changes up to its first read are applied.
+    """Judge a key after the proof that all changes up to its first read are applied.
 
-    `margin`: µs by which a change's timestamp and the time of a read may be apart. None: settled.
+    `margin`: possible distance in µs between a change's timestamp and a read's time. Returns None
+    for equal items.
     """
     if seen.read.image in (first.image, again.image):
         return None
-    if not seen.together or again.image != first.image:
-        return Judgement.CHANGED_SINCE  # it is moving
+    if not seen.consistent or again.image != first.image:
+        return Judgement.CHANGED_SINCE  # it is changing
     entry = seen.after
     if entry is None:
         return Judgement.DIFFERENCE
     if entry.version.micros >= first.at - margin:
-        # Perhaps a change of after the read; or the source's next one is on its way.
+        # Perhaps changed after the read, or the source's next change is on its way.
         return Judgement.CHANGED_SINCE
     return Judgement.FOREIGN if entry.image == first.image else Judgement.DIFFERENCE
 
 
 @dataclass
 class PointReads:
-    """Reads keys of both tables until they are judged.
+    """A reader that reads keys of both tables until they are judged.
 
-    `prove(moment)` returns once every change made up to that epoch second has been applied. `fuzz`
-    is in µs.
+    `prove(moment)` returns once every change made up to that epoch second is applied. `fuzz` is in
+    µs.
     """
 
     source: ItemReader
@@ -97,14 +98,14 @@ class PointReads:
     prove: Callable[[float], None]
     fuzz: int
     unjudged: KeySet = field(default_factory=set[bytes])
-    """Takes the digests of the keys that even reads could not judge."""
+    """Collects the digests of keys that reads could not judge either."""
     read: int = 0
-    """Reads of the source."""
+    """Number of reads of the source."""
 
     def differences(
         self, keys: Iterable[Mapping[str, Any]], rounds: int = ROUNDS
     ) -> Iterator[tuple[DifferenceDetail, Judgement, int]]:
-        """What does differ, with both items and the moment of the first read in µs."""
+        """Yield the differences, with both items and the time of the first read in µs."""
         waiting = self._first_look(keys)
         for last in (number == rounds for number in range(1, rounds + 1)):
             if not waiting:
@@ -121,7 +122,7 @@ class PointReads:
             waiting = self._first_look(each.key for each in moving)
 
     def _first_look(self, keys: Iterable[Mapping[str, Any]]) -> list[PendingKey]:
-        """The keys that do not agree at once: with writes in flight, few."""
+        """Return the keys that differ at once; with writes in flight, few do."""
         waiting: list[PendingKey] = []
         room = WAITING_BYTES
         for some in _batches(keys):

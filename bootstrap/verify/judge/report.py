@@ -1,16 +1,16 @@
-"""What a comparison comes to: each differing key judged by the ledger, and the report of it."""
+"""The report of a comparison: each differing key, judged by the ledger."""
 
 from __future__ import annotations
 
 import itertools
 import json
-from base64 import b64encode
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from bootstrap.core.formatting import plain_json
 from bootstrap.core.objects import ObjectReader
 from bootstrap.core.ports import LedgerEntries
 from bootstrap.verify.compare.comparison import Comparison
@@ -42,7 +42,7 @@ class Judgements:
     def counted(
         self, found: Iterable[tuple[DifferenceDetail, Judgement, int]], reported: KeySpool
     ) -> Iterator[tuple[DifferenceDetail, Judgement, int]]:
-        """Counts what passes, and notes it as reported: a later round leaves it alone."""
+        """Count differences and mark their keys reported, so that later rounds skip them."""
         for each, judgement, at in found:
             self.count(each.difference, judgement)
             reported.add(each.difference.key)
@@ -52,7 +52,7 @@ class Judgements:
 def judge_all(
     comparison: Comparison, ledger: LedgerEntries, moments: Moments
 ) -> Iterator[tuple[Difference, Judgement]]:
-    """Every differing key with its judgement. Reads the ledger as it goes."""
+    """Yield every differing key with its judgement, reading the ledger in batches."""
     remaining = comparison.differences()
     while some := list(itertools.islice(remaining, KEYS_PER_READ)):
         found = ledger.entries([each.key for each in some])
@@ -67,46 +67,46 @@ def report_differences(
     comparison: Comparison,
     ledger: LedgerEntries,
     moments: Moments,
-    verdict: Judgements,
+    judgements: Judgements,
     reported: KeySpool,
     *,
     values: bool = False,
-    read_to_mend: bool = False,
+    read_to_repair: bool = False,
     check: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[DifferenceDetail, Judgement]]:
-    """The keys that do differ, with the names of the attributes that do.
+    """Yield the keys that differ, with the names of the differing attributes.
 
-    All are judged before the first one comes: `verdict` is complete by then. What was `reported`
-    before is left out. `read_to_mend`: what these exports are too old to mend counts as unjudged,
-    because it is read and mended next.
+    All keys are judged before the first is yielded: `judgements` is complete by then. Keys in
+    `reported` are left out. `read_to_repair`: keys that these exports are too old to repair count
+    as unjudged, because they are read and repaired next.
     """
     unjudged = {Judgement.CHANGED_SINCE}
-    if read_to_mend:
+    if read_to_repair:
         unjudged.add(Judgement.FOREIGN_SINCE)
 
     def differing() -> Iterator[tuple[Difference, Judgement]]:
         each_judged = judge_all(comparison, ledger, moments)
         for (difference, judgement), known in reported.among(each_judged, lambda it: it[0].key):
             if judgement in unjudged:
-                verdict.unjudged.add(difference.key)
+                judgements.unjudged.add(difference.key)
             elif judgement is Judgement.REPAIRED:
-                verdict.repaired_before += 1
+                judgements.repaired_before += 1
             elif not known:
-                verdict.count(difference, judgement)
+                judgements.count(difference, judgement)
                 yield difference, judgement
 
     return explain_differences(objects, comparison, differing(), values=values, check=check)
 
 
 class Report:
-    """The report file: a JSON object for each key that differs, one a line."""
+    """The report file: one JSON object a line, for each key that differs."""
 
     def __init__(self, file: IO[str], *, values: bool) -> None:
         self._file = file
         self._values = values
 
     def add(self, each: DifferenceDetail, judgement: Judgement, **more: Any) -> None:
-        """`more` says what became of it."""
+        """Write one key; `more` has further members, such as the result of its repair."""
         line: dict[str, Any] = {
             "key": plain_json(each.key),
             "kind": each.difference.kind.value,
@@ -122,19 +122,8 @@ class Report:
 
 
 def open_report(path: Path) -> IO[str]:
-    """A new report, readable by its owner alone: it names keys."""
+    """Create a report that only its owner can read: it names keys."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     path.touch(mode=0o600)
     return path.open("w", encoding="utf-8")
-
-
-def plain_json(value: Any) -> Any:
-    """Attributes as DynamoDB's JSON has them: binary in base64."""
-    if isinstance(value, bytes):
-        return b64encode(value).decode("ascii")
-    if isinstance(value, Mapping):
-        return {name: plain_json(each) for name, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain_json(each) for each in value]
-    return value

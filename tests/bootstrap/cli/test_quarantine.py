@@ -91,7 +91,7 @@ def test_a_list_goes_through_every_page_and_leaves_out_what_is_resolved(
 
 
 def test_an_empty_quarantine_is_said_to_be_empty(run: Run) -> None:
-    assert run("quarantine", "list").output == "orders: nothing is in quarantine\n"
+    assert run("quarantine", "list").output == "orders: the quarantine is empty\n"
 
 
 # -- show ----------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ def test_redrive_tells_what_went_through_before_it_failed(
     ended = run("quarantine", "redrive", "--all")
     assert ended.exit_code == 3
     assert f"orders: {told}\n" in ended.output
-    assert f"takes no more records ({refused}" in ended.output
+    assert f"accepts no more records ({refused}" in ended.output
 
 
 @pytest.mark.parametrize("command", ["redrive", "discard"])

@@ -121,7 +121,7 @@ def test_only_what_is_about_the_key_is_named_of_the_quarantine(world: World, run
     shown = told(run)
     assert {hit["key"] for hit in shown["quarantine"]} == {mine, whole}
     assert shown["quarantineUnreadable"] == 1
-    assert "1 objects hold what cannot be read" in run("pk=a").output
+    assert "unreadable objects, which may concern this key too: 1" in run("pk=a").output
 
 
 def test_content_is_shown_only_when_it_is_asked_for(world: World, run: Run) -> None:
@@ -156,7 +156,7 @@ def test_a_change_between_the_two_readings_is_no_difference(world: World) -> Non
         return seen
 
     found = explanation.explain_item(world.desk(), {"pk": {"S": "a"}}, slow)
-    assert found.as_entered is True
+    assert found.matches_entry is True
 
 
 def test_before_the_import_there_is_nothing_to_explain(

@@ -200,7 +200,7 @@ def test_what_is_larger_than_lambda_hands_over_is_refused_and_goes_direct(world:
     fits = world.keep(padded("fits", 4 * MIB))
     key = world.keep(padded("large", 4 * MIB + 1))
     outcome = world.redrive()
-    assert (outcome.sent, [left.kept.key for left in outcome.left]) == (1, [key])
+    assert (outcome.sent, [left.stored.key for left in outcome.left]) == (1, [key])
     assert "--direct" in outcome.left[0].fix
     assert (world.open(), fits in world.open()) == ([key], False)
 
@@ -258,10 +258,10 @@ def test_an_aggregate_is_not_packed_into_another(world: World) -> None:
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (b"garbage", "no change can be read"),
+        (b"garbage", "no readable change"),
         ({"tableName": "orders", "probe": "p", "n": 1}, "probe"),
         (document(None, item("a"), table="customers"), "customers"),
-        (b"\xf3\x89\x9a\xc2" + b"broken aggregate, wrong checksum", "no change can be read"),
+        (b"\xf3\x89\x9a\xc2" + b"broken aggregate, wrong checksum", "no readable change"),
     ],
 )
 @pytest.mark.parametrize("direct", [False, True])
@@ -320,7 +320,7 @@ def test_a_record_without_a_partition_key_is_put_back_under_one(world: World) ->
 def test_a_foreign_object_in_the_bucket_is_left_alone(world: World) -> None:
     world.s3.put_object(Bucket="quarantine", Key="open/notes.txt", Body=b"hello")
     (left,) = world.redrive().left
-    assert (left.kept.key, left.kept.reason) == ("open/notes.txt", "unknown")
+    assert (left.stored.key, left.stored.reason) == ("open/notes.txt", "unknown")
 
 
 def test_what_somebody_else_resolved_meanwhile_is_counted_and_no_error(world: World) -> None:

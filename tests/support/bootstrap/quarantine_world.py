@@ -113,7 +113,7 @@ class World(replicas.World):
         config = self.consumer.config
         return QuarantineContext(
             table=OUTPUTS,
-            shelf=QuarantineStoreReader(
+            store=QuarantineStoreReader(
                 AwsBucket(calls, self.s3, BUCKET),
                 AwsBucket(calls, self.s3, FAILURES),
             ),
@@ -165,7 +165,7 @@ class World(replicas.World):
         return [kept.key for kept in self.kept()]
 
     def kept(self) -> list[QuarantinedObject]:
-        return list(self.desk().shelf.kept())
+        return list(self.desk().store.open_objects())
 
     def resolved(self) -> dict[str, dict[str, Any]]:
         """The notes on what is resolved, by key."""
@@ -182,8 +182,8 @@ class World(replicas.World):
     ) -> RedriveOutcome:
         outcome = into if into is not None else RedriveOutcome()
         desk = self.desk()
-        found = [desk.shelf.find(key) for key in keys]
-        chosen = [each for each in found if each] if keys else list(desk.shelf.kept())
+        found = [desk.store.find(key) for key in keys]
+        chosen = [each for each in found if each] if keys else list(desk.store.open_objects())
         assert not keys or len(chosen) == len(keys)
         redrive(desk, chosen, outcome, direct=direct, named=bool(keys))
         return outcome

@@ -15,6 +15,7 @@ from bootstrap.aws.ledger import AwsLedger
 from bootstrap.core.durations import Timing
 from bootstrap.core.errors import Side
 from bootstrap.core.facts import Backups, ExportFacts, ExportSpec, ItemRead, TableFacts
+from bootstrap.core.formatting import plain_json
 from bootstrap.core.poller import Poller
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Holder, Lease, Machine
@@ -24,7 +25,6 @@ from bootstrap.verify.backfill import Backfill
 from bootstrap.verify.backfill import BackfillContext as FillingDesk
 from bootstrap.verify.backfill import row_name as backfill_row
 from bootstrap.verify.context import VerifyContext, VerifyOptions
-from bootstrap.verify.judge.report import plain_json
 from bootstrap.verify.repair import Repairer
 from bootstrap.verify.verify import Verification, VerifyResult
 from infra.local.emulator.export_files import (
