@@ -14,8 +14,8 @@ AGGREGATE_BYTES = 1024 * 1024
 """The aggregation library's limit for one Kinesis record (aws_kinesis_agg)."""
 RECORDS_PER_CALL = 500
 BYTES_PER_CALL = 5 * 1024 * 1024
-"""Half of what PutRecords takes (500 records, 10 MiB). A shard takes 1 MiB a second, and the source's
-own changes need their share."""
+"""Half of what PutRecords takes (500 records, 10 MiB). A shard takes 1 MiB a second, and the
+source's own changes need their share."""
 
 K = TypeVar("K")
 

@@ -1,7 +1,5 @@
-"""Proves two exports equal item by item, in bounded memory, and judges what differs.
+"""Verification: two exports compared item by item in bounded memory, and the differences judged.
 
-Read in this order: `manifest` (what an export says it holds), `files` (its lines, checked against
-that), `digests` (a line to two digests), `spool` (digests on disk), `comparison` (the two passes),
-`judging` (what a differing key means while writers go on), `attributes` (what differs in it);
-`rounds` (which exports) and `verification` (all of it, for the command) put them together.
+`exports` reads an export (manifest, files, lines, digests). `compare` spools the digests and finds
+the keys that differ. `judge` decides each of those by its ledger entry, and reports it.
 """

@@ -1,7 +1,6 @@
-"""The two passes over two exports: every data file to digests, then partition against partition.
+"""The two passes over two exports: data files to digests, then partition against partition.
 
-Files do not depend on one another, nor do partitions: each is a task of its own for any process,
-and what is finished stays finished.
+Each file and each partition is an independent task for any process, and is done only once.
 """
 
 from __future__ import annotations
@@ -32,15 +31,15 @@ from bootstrap.verify.exports.files import read_blocks, refuse_damaged
 from bootstrap.verify.exports.manifest import Export, ExportedFile
 
 BUFFER_BYTES = 64 << 20
-"""Digests in memory before they are written, all workers together."""
+"""Bytes of digests in memory before they are written, for all workers together."""
 
 SMALL = 20_000
-"""Items on both sides below which other processes would take longer to start than to work."""
+"""Items on both sides below which starting processes takes longer than the work."""
 
 
 @dataclass(frozen=True)
 class ComparisonProgress:
-    """How far a comparison is. `items` counts the lines of finished files, of both sides."""
+    """The progress of a comparison. `items` counts the lines of finished files of both sides."""
 
     files: int
     of_files: int
@@ -52,7 +51,7 @@ class ComparisonProgress:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What came out. Stays readable as long as the spool is there."""
+    """The result of a comparison, readable as long as its spool exists."""
 
     source: Export
     target: Export
@@ -60,7 +59,7 @@ class Comparison:
     counts: Counts
 
     def differences(self) -> Iterator[Difference]:
-        """The keys that differ, in order of key digests; read from the spool when asked for."""
+        """Read the differing keys from the spool, in the order of key digests."""
         last = b""
         for partition in range(self.spool.plan.partitions):
             result = self.spool.result(partition)
@@ -68,7 +67,7 @@ class Comparison:
                 if difference.key <= last:
                     raise OtherSpoolError(
                         f"The differences in {result} are not in the order of their keys.",
-                        fix="delete it, and run again: that partition is compared again",
+                        fix="delete it and run again: that partition is compared again",
                     )
                 last = difference.key
                 yield difference
@@ -83,15 +82,15 @@ def compare(
     workers: int | None = None,
     on_progress: Callable[[ComparisonProgress], None] = lambda progress: None,
 ) -> Comparison:
-    """Compares two full exports, or goes on where a comparison in this spool was stopped.
+    """Compare two full exports, or resume an interrupted comparison in this spool.
 
-    `workers` None: as many as there are cores, up to four; one where the tables are small. With
-    more than one, the caller's main module has to be importable without side effects, because
-    processes are spawned.
+    `workers` None: one for each core, at most four; a single one for small tables. With more than
+    one, the caller's main module must be importable without side effects, because processes are
+    spawned.
 
     Raises:
-        DamagedExportError, DuplicateKeyError: an export is not what it says; names the file.
-        AccountError: S3 refuses or breaks off for good.
+        DamagedExportError, DuplicateKeyError: an export is damaged; names the file.
+        AccountError: S3 refuses, or fails for good.
     """
     both = {SOURCE: source, TARGET: target}
     if workers is None:
@@ -107,7 +106,7 @@ def compare(
         on_progress(ComparisonProgress(of_files - files, of_files, items, of_items, of - left, of))
 
     tell(len(todo), items, len(partitions))
-    # The largest first: the last one to end should not be one that began late.
+    # The largest first: a large file that starts last would finish last.
     todo.sort(key=lambda one: -both[one[0]].files[one[1]].items)
     work = [(side, both[side].bucket, both[side].files[n]) for side, n in todo]
     digest = partial(_digest_file, spool, opener, BUFFER_BYTES // max(1, workers))
@@ -123,8 +122,8 @@ def compare(
     for export, held in ((source, counts.source), (target, counts.target)):
         if spool.plan.sample >= 1 and held != export.items:
             raise OtherSpoolError(
-                f"{spool.directory} holds {held} of the {export.items} digests of {export.arn}.",
-                fix=f"delete {spool.directory} and run again: its disk has lost a part of it",
+                f"{spool.directory} has {held} of the {export.items} digests of {export.arn}.",
+                fix=f"delete {spool.directory} and run again: the disk has lost a part of it",
             )
     return Comparison(source, target, spool, counts)
 
@@ -132,11 +131,11 @@ def compare(
 def _digest_file(
     spool: Spool, opener: ObjectReaderFactory, buffer: int, work: tuple[str, str, ExportedFile]
 ) -> int:
-    """Digests one data file into its run; returns how many lines it has."""
+    """Digest one data file into its run; return its number of lines."""
     side, bucket, file = work
     digest = _digester(spool.plan.key, spool.plan.sample)
     line = 0
-    # The file is proven only at its end, and so the run appears only then.
+    # The file is verified only at its end, so the run appears only then.
     with atomic_file(spool.run(side, file.number)) as out:
         run = RunWriter(out, spool.plan.partitions, buffer)
         for lines in read_blocks(opener(), bucket, file):
@@ -153,7 +152,7 @@ def _digest_file(
 
 @cache
 def _digester(key: tuple[str, ...], sample: float) -> Digester:
-    """One for all files of a process: what it has learnt of a table's lines serves the next."""
+    """Return one digester for all files of a process: it keeps what it has learned."""
     return Digester(key, sample)
 
 

@@ -1,7 +1,6 @@
-"""Records of one size on disk, handed back in order, in bounded memory: gone with the process.
+"""An external sort of fixed-size records, in bounded memory.
 
-They are kept in files without a name: no process that is killed leaves any, and none is misled by
-those of another.
+The files are unnamed: a killed process leaves none behind, and none reads those of another.
 """
 
 from __future__ import annotations
@@ -19,16 +18,15 @@ from replicator.canonical import DIGEST_BYTES
 T = TypeVar("T")
 
 AT_ONCE = 100_000
-"""Records in memory before they are written: some 10 MB."""
+"""Records in memory before they are written, about 10 MB."""
 MERGE_BYTES = 16 << 20
-"""Read ahead where runs are merged, all together."""
+"""Read-ahead of all runs together while they are merged."""
 
 
 class ExternalSort:
-    """Records of `size` bytes: runs of them, each in order, one after the other in one file.
+    """Records of `size` bytes, iterated in order. The file holds sorted runs, one after another.
 
-    `directory` has to be there by the time that AT_ONCE are added. Nothing may be added while it is
-    iterated over.
+    `directory` must exist once AT_ONCE records are added. Do not add records during an iteration.
     """
 
     def __init__(self, directory: Path, size: int) -> None:
@@ -60,7 +58,7 @@ class ExternalSort:
         return heapq.merge(*runs, self._held)
 
     def close(self) -> None:
-        """Frees the disk. What was added is gone."""
+        """Drop all records and free the disk."""
         if self._file is not None:
             self._file.close()
         self._file, self._held, self._ends, self._count = None, [], [], 0
@@ -70,7 +68,7 @@ class ExternalSort:
             self._file = tempfile.TemporaryFile(dir=self._directory)  # noqa: SIM115, until `close`
         self._held.sort()
         if self._ends and self._last <= self._held[0]:
-            self._ends.pop()  # the last run goes on: what comes in order is one run
+            self._ends.pop()  # in order: extend the last run
         self._last = self._held[-1]
         self._file.seek(0, os.SEEK_END)
         self._file.write(b"".join(self._held))
@@ -88,13 +86,13 @@ class ExternalSort:
 
 
 class KeySpool(ExternalSort):
-    """Key digests, each added once. They are told from others by going through both in order."""
+    """A set of key digests on disk, each added once. Lookups go through it in order."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory, DIGEST_BYTES)
 
     def among(self, each: Iterable[T], key: Callable[[T], bytes]) -> Iterator[tuple[T, bool]]:
-        """Says of each, in the order of their key digests, whether its key is one of these."""
+        """Pair each with True if its key is in the set. `each` must be in the order of its keys."""
         known = iter(self)
         next_ = next(known, None)
         for one in each:
@@ -104,7 +102,7 @@ class KeySpool(ExternalSort):
             yield one, next_ == wanted
 
     def add_common(self, one: KeySpool, other: KeySpool) -> None:
-        """Adds what both of them have."""
+        """Add the keys that are in both sets."""
         for key, there in other.among(one, bytes):
             if there:
                 self.add(key)

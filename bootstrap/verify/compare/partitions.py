@@ -1,6 +1,6 @@
-"""One partition of both sides: which keys differ. In memory at once: one partition at most.
+"""The comparison of one partition of both sides, in memory.
 
-A partition that is larger than foreseen is compared in several passes, by further bits of the key.
+A partition larger than planned is compared in several passes, divided by further bits of the key.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from bootstrap.verify.exports.manifest import TAKE_ANOTHER, DuplicateKeyError, E
 from replicator.canonical import DIGEST_BYTES, digest
 
 MOST_AT_ONCE = ITEMS_PER_PARTITION * 3 // 2
-"""Keys of a side in memory: four workers at it stay within 400 MB together."""
+"""Keys of a side in memory: four workers stay within 400 MB together."""
 
 DIFFERENCES_AT_ONCE = 100_000
-"""Keys that differ whose places are in memory: each further so many read the partition again."""
+"""Differing keys whose positions are in memory. Each further batch reads the partition again."""
 
 ABSENT = digest(None)
 
@@ -45,7 +45,7 @@ _TAIL = struct.Struct(">I")
 
 
 class DifferenceKind(Enum):
-    """How a key differs, seen from the target."""
+    """The kind of a difference, seen from the target."""
 
     MISSING = "missing"
     EXTRA = "extra"
@@ -54,7 +54,7 @@ class DifferenceKind(Enum):
 
 @dataclass(frozen=True)
 class ExportedItem:
-    """An item of one side: the digest of its image, and where it is in that export."""
+    """An item of one side: the digest of its image, and its position in that export."""
 
     image: bytes
     file: int
@@ -77,18 +77,18 @@ class Difference:
 
     @property
     def source_image(self) -> bytes:
-        """The digest of the source's image; absence has one too."""
+        """Digest of the source's image; absence has a digest too."""
         return ABSENT if self.source is None else self.source.image
 
     @property
     def target_image(self) -> bytes:
-        """The digest of the target's image; absence has one too."""
+        """Digest of the target's image; absence has a digest too."""
         return ABSENT if self.target is None else self.target.image
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How many items there are on both sides, and how the keys compare."""
+    """The number of items on both sides, and of keys by their result."""
 
     source: int = 0
     target: int = 0
@@ -107,7 +107,7 @@ class Counts:
 
 
 def compare_partition(spool: Spool, partition: int, source: Export, target: Export) -> Counts:
-    """Compares a partition and leaves its result in the spool: the differences, then the counts.
+    """Compare a partition, and write its result to the spool: differences, then counts.
 
     Raises:
         DuplicateKeyError: one export has a key twice.
@@ -126,12 +126,12 @@ def compare_partition(spool: Spool, partition: int, source: Export, target: Expo
 
 
 def read_counts(result: Path) -> Counts:
-    """The counts of a finished partition."""
+    """Read the counts of a finished partition."""
     return _read_tail(result)[0]
 
 
 def read_differences(result: Path) -> Iterator[Difference]:
-    """The differences of a finished partition, by key digest, read as they are asked for."""
+    """Read the differences of a finished partition lazily, in the order of key digests."""
     _, size = _read_tail(result)
     with result.open("rb") as file:
         for _ in range(size // _DIFFERENCE.size):
@@ -139,7 +139,7 @@ def read_differences(result: Path) -> Iterator[Difference]:
 
 
 def pack_difference(difference: Difference) -> bytes:
-    """DIFFERENCE_BYTES of it."""
+    """Pack a difference into DIFFERENCE_BYTES."""
     ours, theirs = (
         _NOWHERE if found is None else _FOUND.pack(found.image, found.file, found.line)
         for found in (difference.source, difference.target)
@@ -149,7 +149,7 @@ def pack_difference(difference: Difference) -> bytes:
 
 
 def unpack_difference(record: bytes) -> Difference:
-    """What `packed` made bytes of."""
+    """Unpack the result of `pack_difference`."""
     key, present, ours, theirs = _DIFFERENCE.unpack(record)
     return Difference(
         key,
@@ -160,7 +160,7 @@ def unpack_difference(record: bytes) -> Difference:
 
 @dataclass(frozen=True)
 class _PartitionSide:
-    """What one side has of a partition in one of its passes."""
+    """The records of one side in one pass over a partition."""
 
     spool: Spool
     side: str
@@ -170,7 +170,7 @@ class _PartitionSide:
     passes: int
 
     def images(self) -> dict[bytes, bytes]:
-        """The digests of the images, by those of their keys. All of it in C: records are many."""
+        """Return the image digests by key digest. The loop runs in C: records are many."""
         found: dict[bytes, bytes] = {}
         count = 0
         for piece in self._pieces():
@@ -199,9 +199,9 @@ class _PartitionSide:
                     )
 
     def _turn(self) -> tuple[bytes, bytes]:
-        """How keys of this pass begin, and how those of after it do.
+        """Return the key prefixes where this pass begins and ends.
 
-        Cut by the 16 bits after those that chose the partition: so passes are in the order of keys.
+        The 16 bits after those of the partition divide it: so passes are in the order of keys.
         """
         of = 1 << 16
         least, after = (
@@ -220,7 +220,7 @@ class _PartitionSide:
                 (one, line), (two, other) = position(before), position(record)
                 files = self.export.files
                 raise DuplicateKeyError(
-                    f"The export {self.export.arn} holds one key twice: in line {line + 1} of "
+                    f"The export {self.export.arn} has one key twice: in line {line + 1} of "
                     f"{files[one].key} and in line {other + 1} of {files[two].key}.",
                     fix=TAKE_ANOTHER,
                 )
@@ -239,7 +239,7 @@ def _compare(ours: _PartitionSide, theirs: _PartitionSide, file: BinaryIO) -> Co
     odd += [key for key in right if key not in left]
     odd.sort()
     kinds = bytes((key in left) + 2 * (key in right) for key in odd)
-    # All keys may differ: their images make room before their places are looked up.
+    # All keys may differ: free the images before the positions are looked up.
     del left, right
     for begin in range(0, len(odd), DIFFERENCES_AT_ONCE):
         some = slice(begin, begin + DIFFERENCES_AT_ONCE)
@@ -270,7 +270,7 @@ def _write(
 
 
 def _read_tail(result: Path) -> tuple[Counts, int]:
-    """The counts, and how many bytes of differences come before them."""
+    """Return the counts, and the bytes of differences before them."""
     with result.open("rb") as file:
         file.seek(-_TAIL.size, os.SEEK_END)
         (length,) = _TAIL.unpack(file.read(_TAIL.size))

@@ -1,12 +1,12 @@
-"""The spool: 40 bytes per item and side on disk, by partitions of the key's digest.
+"""The spool: 40 bytes for each item and side on disk, partitioned by the key's digest.
 
-A record is the key's digest (16 bytes), the image's digest (16) and where the item was read (file
-number and line number, 4 bytes each). Of each finished data file there is one run, `source/7.run`;
-of each finished partition one result. Both appear by a rename, whole or not at all, so that a
-verification that was stopped goes on with what is there. Items never get here.
+A record is the key's digest (16 bytes), the image's digest (16), and the item's position (file
+number and line number, 4 bytes each). Each finished data file has one run (`source/7.run`), each
+finished partition one result. Both appear by an atomic rename, so that an interrupted verification
+resumes with the finished ones. Items are never written here.
 
-A run is a sequence of blocks: `partitions + 1` offsets (4 bytes each, in records), then the
-records, partition after partition; and at its end how many records it holds.
+A run is a sequence of blocks, followed by the total number of records. A block is `partitions + 1`
+offsets (4 bytes each, in records), then the records, partition by partition.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ RECORD_BYTES = 40
 SOURCE, TARGET = SIDES = ("source", "target")
 
 ITEMS_PER_PARTITION = 100_000
-"""Per side, about: two workers at it stay within 150 MB together."""
+"""Approximate number for each side: two workers stay within 150 MB together."""
 MOST_PARTITIONS = 4096
 
 JUDGEMENT_BYTES = 110
-"""For each key that differs, while it is judged: its place, and what became of it."""
+"""Bytes for each differing key while it is judged: its position and the result."""
 
 _VERSION = 1
 _STATE = "state.json"
@@ -51,7 +51,7 @@ class SpoolSpaceError(BlockedError):
 
 @dataclass(frozen=True)
 class SpoolPlan:
-    """What a spool is for. Another plan needs another spool."""
+    """The comparison that a spool belongs to. Another plan needs another spool."""
 
     source: str
     target: str
@@ -64,7 +64,7 @@ class SpoolPlan:
 def make_plan(
     source: Export, target: Export, key: tuple[str, ...], sample: float = 1.0
 ) -> SpoolPlan:
-    """The plan of comparing two exports: how many partitions keep memory bounded."""
+    """Plan a comparison with enough partitions to keep memory bounded."""
     items = max(source.items, target.items) * min(sample, 1.0)
     partitions = 1
     while partitions < MOST_PARTITIONS and partitions * ITEMS_PER_PARTITION < items:
@@ -73,12 +73,12 @@ def make_plan(
 
 
 def spool_size(source: Export, target: Export, sample: float = 1.0) -> int:
-    """Bytes that the digests of both exports take, before anything is read (differences aside)."""
+    """Compute the bytes for the digests of both exports, without differences."""
     return round((source.items + target.items) * RECORD_BYTES * min(sample, 1.0))
 
 
 def position(record: bytes) -> tuple[int, int]:
-    """File number and line number (from 0) of a record."""
+    """Return file number and line number (from 0) of a record."""
     number, line = _PLACE.unpack(record[32:40])
     return number, line
 
@@ -87,8 +87,8 @@ class Spool:
     """A directory that belongs to one plan.
 
     Raises:
-        OtherSpoolError: the directory holds the spool of another comparison, or something else.
-        SpoolSpaceError: what is still to be written does not fit.
+        OtherSpoolError: the directory holds the spool of another comparison, or other files.
+        SpoolSpaceError: the disk is too small for the rest of the spool.
     """
 
     def __init__(self, directory: Path, plan: SpoolPlan) -> None:
@@ -97,14 +97,14 @@ class Spool:
 
     @classmethod
     def open(cls, directory: Path, source: Export, target: Export, plan: SpoolPlan) -> Spool:
-        """Makes the directory, or goes on with what is in it."""
+        """Create the directory, or resume with its content."""
         spool = cls(directory, plan)
         state = directory / _STATE
         if state.exists():
             spool._recognise(state)
         elif not _is_empty(directory):
             raise OtherSpoolError(
-                f"{directory} is to be the spool, and holds other files.",
+                f"{directory} was given as the spool, but holds other files.",
                 fix="name an empty or a new directory: --spool DIR",
             )
         spool._check_runs(source, target)
@@ -118,25 +118,25 @@ class Spool:
         return spool
 
     def run(self, side: str, number: int) -> Path:
-        """Where the run of a data file is, once it is finished."""
+        """Return the path of a data file's run, which exists once it is finished."""
         return self.directory / side / f"{number}.run"
 
     def result(self, partition: int) -> Path:
-        """Where the result of a partition is, once it is finished."""
+        """Return the path of a partition's result, which exists once it is finished."""
         return self.directory / "results" / f"{partition}.result"
 
     def missing_runs(self, side: str, export: Export) -> list[int]:
-        """The numbers of the data files that are still to be digested."""
+        """Return the numbers of the data files without a complete run."""
         return [
             file.number for file in export.files if not _is_complete(self.run(side, file.number))
         ]
 
     def missing_results(self) -> list[int]:
-        """The partitions that are still to be compared."""
+        """Return the partitions without a result."""
         return [n for n in range(self.plan.partitions) if not self.result(n).exists()]
 
     def remove(self) -> None:
-        """Deletes the spool's own files, and the directory if that leaves it empty."""
+        """Delete the spool's own files, and the directory if it is then empty."""
         for name in (*SIDES, "results"):
             shutil.rmtree(self.directory / name, ignore_errors=True)
         (self.directory / _STATE).unlink(missing_ok=True)
@@ -148,11 +148,11 @@ class Spool:
         known = _read_plan(state)
         if known == self.plan:
             return
-        theirs = f"{known.source} with {known.target}" if known else "something unreadable"
+        theirs = f"{known.source} with {known.target}" if known else "an unreadable plan"
         if known and (known.source, known.target) == (self.plan.source, self.plan.target):
             theirs = "the same exports with another sample or key"
         raise OtherSpoolError(
-            f"{self.directory} holds the spool of comparing {theirs}; asked for are "
+            f"{self.directory} holds the spool of comparing {theirs}, not of "
             f"{self.plan.source} with {self.plan.target}.",
             fix=f"name another --spool DIR, or delete {self.directory} if that comparison is over",
         )
@@ -164,24 +164,24 @@ class Spool:
         self.check_space(spool_size(source, target, self.plan.sample) - there)
 
     def check_space(self, needed: int) -> None:
-        """Refuses to begin what would fill the disk."""
+        """Raise SpoolSpaceError unless the disk has room for so many more bytes."""
         exists = next(
             each for each in (self.directory, *self.directory.absolute().parents) if each.exists()
         )
         free = shutil.disk_usage(exists).free
         if needed > free:
             raise SpoolSpaceError(
-                f"The spool needs {needed:,} bytes more in {self.directory}, and {free:,} are "
-                "free there.",
+                f"The spool needs {needed:,} more bytes in {self.directory}, where {free:,} are "
+                "free.",
                 fix="--spool DIR on a larger disk, or --sample FRACTION",
             )
 
 
 def clear_spool(directory: Path, source: str, target: str) -> None:
-    """Makes room for another comparison than that of these two exports, which is over.
+    """Remove the spool of a finished comparison of these two exports.
 
     Raises:
-        OtherSpoolError: the directory holds something else.
+        OtherSpoolError: the directory holds other files.
     """
     known = _read_plan(directory / _STATE)
     if known and (known.source, known.target) == (source, target):
@@ -189,13 +189,13 @@ def clear_spool(directory: Path, source: str, target: str) -> None:
     if not _is_empty(directory):
         theirs = f"that of {known.source} with {known.target}" if known else "other files"
         raise OtherSpoolError(
-            f"{directory} is to be the spool, and holds {theirs}.",
+            f"{directory} was given as the spool, but holds {theirs}.",
             fix=f"name another --spool DIR, or delete {directory} if that comparison is over",
         )
 
 
 def _is_empty(directory: Path) -> bool:
-    """Whether nothing of anybody's is there. NFS shows removed files as long as they are open."""
+    """Return True if there is no file but NFS's placeholders of removed open files."""
     return not directory.exists() or all(
         each.name.startswith(".nfs") for each in directory.iterdir()
     )
@@ -210,9 +210,9 @@ def _read_plan(state: Path) -> SpoolPlan | None:
 
 
 class RunWriter:
-    """Writes the run of one data file into `file`: `add` records, then `finish`.
+    """A writer of one data file's run: `add` records, then `finish`.
 
-    Records are kept in memory up to `buffer` bytes.
+    It buffers records up to `buffer` bytes.
     """
 
     def __init__(self, file: BinaryIO, partitions: int, buffer: int) -> None:
@@ -224,7 +224,7 @@ class RunWriter:
         self._count = 0
 
     def add(self, pairs: list[bytes | None], number: int, line: int) -> None:
-        """Adds the digests of consecutive lines, the first of which is `line`; None is left out."""
+        """Add the digests of consecutive lines, from `line` on; None is left out."""
         buckets, shift = self._buckets, self._shift
         start = (number << 32) + line
         held = 0
@@ -244,7 +244,7 @@ class RunWriter:
             self._flush()
 
     def finish(self) -> int:
-        """Writes what is left. Returns how many records there are."""
+        """Write the rest, and return the number of records."""
         self._flush()
         self._file.write(_END.pack(_MAGIC, self._count))
         return self._count
@@ -264,7 +264,7 @@ class RunWriter:
 
 
 def read_partition(path: Path, partition: int, partitions: int) -> Iterator[bytes]:
-    """The records of a partition in a run, a block at a time."""
+    """Yield the records of a partition in a run, block by block."""
     header = 4 * (partitions + 1)
     with path.open("rb") as file:
         end = os.fstat(file.fileno()).st_size - _END.size
@@ -282,8 +282,8 @@ def read_partition(path: Path, partition: int, partitions: int) -> Iterator[byte
 
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that appears when the block ends well, whole and on the disk to stay; or never."""
-    # The process in the name: one that was stopped too late writes to a file of its own.
+    """Open a file that appears, synced to disk, only if the block ends without an error."""
+    # The process id in the name: a late process must not write to another's file.
     temporary = path.with_suffix(f".{os.getpid()}.part")
     try:
         with temporary.open("wb") as file:
@@ -296,7 +296,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def _is_complete(run: Path) -> bool:
-    """Whether a run is there to its end. Renamed runs are; a disk that lost power may disagree."""
+    """Return True if a run has its end, which a power failure may have lost."""
     try:
         with run.open("rb") as file:
             file.seek(-_END.size, os.SEEK_END)

@@ -1,4 +1,4 @@
-"""Work on all cores, in processes that start afresh and end with the one that started them."""
+"""Worker processes on all cores, which end with the process that started them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 MOST_WORKERS = 4
-"""More would take more memory than the whole is allowed; `workers` says otherwise."""
+"""More would exceed the memory limit of a verification; `workers` overrides it."""
 
 
 def default_workers() -> int:
-    """Workers where nobody says how many."""
+    """Return the number of workers unless the operator gives one."""
     return min(
         MOST_WORKERS,
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
@@ -31,7 +31,7 @@ def default_workers() -> int:
 
 
 class _Failure:
-    """A BootstrapError on its way home: exceptions with keyword arguments do not pickle."""
+    """A BootstrapError in a form that pickles, which its keyword arguments prevent."""
 
     def __init__(self, error: BootstrapError) -> None:
         self.kind, self.args, self.fields = type(error), error.args, dict(vars(error))
@@ -44,7 +44,7 @@ class _Failure:
 
 
 class _Task:
-    """A picklable call that returns its failure."""
+    """A picklable call that returns its error."""
 
     def __init__(self, function: Callable[[T], R]) -> None:
         self._function = function
@@ -57,7 +57,7 @@ class _Task:
 
 
 _task: _Task | None = None
-"""In a worker: what it does. It comes once, for it may hold the manifests of all files."""
+"""A worker's task. It is sent once, because it may hold the manifests of all files."""
 
 
 def _run_task(argument: Any) -> Any:
@@ -66,10 +66,13 @@ def _run_task(argument: Any) -> Any:
 
 
 def run_all(function: Callable[[T], R], arguments: Iterable[T], workers: int) -> Iterator[R]:
-    """The results, as they come, of a picklable function over arguments; in order with one worker.
+    """Yield the results of a picklable function as they arrive; in order with one worker.
 
-    The first error ends the others. Raises what the function raised, or BlockedError where a
-    worker was killed (by the system, out of memory).
+    The first error ends the other calls.
+
+    Raises:
+        BlockedError: a worker was killed (by the system, out of memory). Errors of the function are
+            raised as they are.
     """
     todo = list(arguments)
     if workers <= 1 or len(todo) <= 1:
@@ -85,7 +88,7 @@ def run_all(function: Callable[[T], R], arguments: Iterable[T], workers: int) ->
     remaining = iter(todo)
     ended = False
     try:
-        # A few ahead and not all: to wait for one looks at each.
+        # A few at a time: waiting scans all pending futures.
         pending = {
             pool.submit(_run_task, each) for each in itertools.islice(remaining, 2 * workers)
         }
@@ -103,8 +106,8 @@ def run_all(function: Callable[[T], R], arguments: Iterable[T], workers: int) ->
     except BrokenProcessPool as error:
         raise BlockedError(
             "A worker process of the verification was killed.",
-            fix="see whether the machine ran out of memory, and run again with the same --spool: "
-            "what was finished is kept",
+            fix="check whether the machine ran out of memory; run again with the same --spool: "
+            "finished parts are kept",
         ) from error
     finally:
         pool.shutdown(wait=ended, cancel_futures=True)
@@ -114,7 +117,7 @@ def run_all(function: Callable[[T], R], arguments: Iterable[T], workers: int) ->
 
 
 def _start_worker(task: _Task) -> None:
-    """In a new worker. Ctrl-C is the parent's to answer, and the worker ends with its parent."""
+    """Set up a new worker: it ignores Ctrl-C, and ends when its parent does."""
     global _task
     _task = task
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,10 +1,8 @@
-"""What the items of a table look like, as types that msgspec reads and writes.
+"""The shapes of a table's items, as types that msgspec decodes and encodes.
 
-A type's fields stand in the order of the canonical form. So a line is decoded straight into them,
-whatever order it has, checked on the way, and written again canonically, all of it in C: sets and
-names sorted, base64 and escapes respelled. What a type cannot tell is told afterwards, from what it
-decoded (`Doubts`) or from what was written: numbers that are not normal, and values that have no
-type or two.
+A type's fields are in canonical order. So C code decodes a line in any order, checks it, and
+encodes it canonically, with sorted sets and names. Two faults pass a type: numbers not in normal
+form, and values with no type or two; they are found in its values (`DeferredChecks`) or its output.
 """
 
 from __future__ import annotations
@@ -22,33 +20,33 @@ _encoder = msgspec.json.Encoder(order="deterministic")
 encode: Callable[[Any], bytes] = _encoder.encode
 encode_into: Callable[[Any, bytearray], None] = _encoder.encode_into
 
-# M first: see `two_types`.
+# M first: see `find_two_types`.
 TYPES: dict[str, Any] = {
     "M": None, "L": None, "BOOL": bool, "NULL": bool, "SS": set[str], "NS": set[str],
     "BS": set[bytes], "S": str, "N": str, "B": bytes,
 }  # fmt: skip
 
-# These look at what `encode` wrote, where a quote within a text has a backslash before it.
-# `replicator.canonical.NORMAL_NUMBER` and no more than that, so that hardly a digit is read twice.
+# These search the output of `encode`, where a quote within a text follows a backslash.
+# A part of `replicator.canonical.NORMAL_NUMBER`, chosen so that few digits are read twice.
 _NORMAL = rb"-?(?:[1-9][0-9]{0,38}+|0)(?:\.[0-9]{0,39}[1-9])?+(?<!-0)"
 find_odd_number = re.compile(
     rb'N(?:":"(?!%b")|S":\[(?!(?:"%b"(?:,"%b")*)?\]))' % (_NORMAL, _NORMAL, _NORMAL)
 ).search
-"""Finds a number that is not spelled normally."""
+"""Finds a number that is not in normal form."""
 SINGLE_NUMBER = re.compile(rb'N":"([^"\\]*)"')
 
-# A comma comes before an attribute's name, which is followed by an object; before a type it comes
-# only where a value has two. M is followed by an object, too; but nothing is written before it.
+# A comma precedes an attribute's name, whose value is an object. It precedes a type only where a
+# value has two types. M also has an object as its value, but is always written first.
 find_two_types = re.compile(rb',"[BLNS](?:OOL|ULL|S)?":[^{]').search
-"""Finds a value of two types."""
-# Empty braces are an empty map, or a value without a type. After an attribute's colon or in a list
-# stands a value; only within `"M":{"M":{}` nobody knows whether the second M is a name.
+"""Finds a value with two types."""
+# Empty braces are an empty map or a value without a type. A value follows an attribute's colon or
+# is in a list. Within `"M":{"M":{}` alone, the second M may be a name or a type.
 find_no_type = re.compile(rb'\{\}(?:(?<![:\[,]\{"M":\{\})|(?<="M":\{"M":\{\}))').search
 """Finds a value that may have no type."""
 
 
 class Value(Struct, forbid_unknown_fields=True, kw_only=True, gc=False):
-    """An attribute's value of which nothing is known."""
+    """An attribute's value of any type."""
 
     M: dict[str, Value] | UnsetType = UNSET
     L: list[Value] | UnsetType = UNSET
@@ -69,39 +67,39 @@ class FallbackDecoder(Struct, forbid_unknown_fields=True, gc=False):
 
 
 class DeferredChecks:
-    """What the types of a shape have decoded and could not judge, to be looked at many at once.
+    """Decoded values that a shape's types cannot check, collected to be checked together.
 
-    A type hands over what it has made, and hardly any Python is run for it. To look for it in what
-    was written would take as long as to write it.
+    Collecting them runs hardly any Python. Searching the encoded output instead would take as long
+    as encoding it.
     """
 
     def __init__(self) -> None:
         self.numbers: list[Any] = []
         """Values whose `f0` is a number."""
         self.texts: list[str] = []
-        """Numbers, too."""
+        """Further numbers."""
         self.twofold: list[Any] = []
-        """Values that have one of `f0` and `f1`, or are wrong."""
+        """Values that must have exactly one of `f0` and `f1`."""
 
-    def justified(self) -> bool:
-        """Whether a number is not spelled normally, or a value has not one type; and forgets them.
+    def any_failed(self) -> bool:
+        """Return True if a number is not in normal form or a value has not one type; then clear.
 
-        May be true where nothing is wrong; never false where something is.
+        A true result may be a false alarm; a false result is certain.
         """
         # A text with a comma in it is no number, and stays as it is, whatever its parts look like.
         row = ",".join(["", *map(_first, self.numbers), *self.texts, ""])
         wrong = [(each.f0 is UNSET) is (each.f1 is UNSET) for each in self.twofold]
-        self.forget()
+        self.clear()
         return _odd_in_row(row) is not None or any(wrong)
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         self.numbers.clear()
         self.texts.clear()
         self.twofold.clear()
 
 
 _first = operator.attrgetter("f0")
-# A comma that no normal number follows; as with `_NORMAL`, some that are normal count as odd.
+# A comma not followed by a normal number. As with `_NORMAL`, some normal numbers do not match.
 _odd_in_row = re.compile(
     r",(?!-?[1-9][0-9]{0,38}(?:\.[0-9]{0,39}[1-9])?,|-?0\.[0-9]{0,39}[1-9],|0,|\Z)"
 ).search
@@ -109,12 +107,12 @@ _odd_in_row = re.compile(
 
 @dataclass(frozen=True)
 class Shape:
-    """A type for the lines of a table, and what to do with what it decodes.
+    """A type for a table's lines, with its decoder.
 
-    `decode` raises ValueError, or RecursionError, for any line that is not of this shape. The
-    canonical forms of what it returns are `encode(line.Item)` and `encode(key(line.Item))`, unless
-    the `Doubts` that it left are justified; or, if the shape is `loose` and leaves none, unless
-    `odd_number`, `two_types` or `no_type` find something in the former.
+    `decode` raises ValueError or RecursionError for a line of another shape. The canonical forms
+    of its result are `encode(line.Item)` and `encode(key(line.Item))`, unless the deferred checks
+    fail. A `loose` shape defers none: `find_odd_number`, `find_two_types` and `find_no_type` must
+    then find nothing in the item's form.
     """
 
     decode: Callable[[bytes], Any]
@@ -123,13 +121,13 @@ class Shape:
 
 
 def any_shape(key: tuple[str, ...]) -> Shape:
-    """The shape of every item."""
+    """Return the shape that fits every item."""
     return Shape(
-        msgspec.json.Decoder(FallbackDecoder).decode, _chosen(tuple(sorted(key))), loose=True
+        msgspec.json.Decoder(FallbackDecoder).decode, _key_maker(tuple(sorted(key))), loose=True
     )
 
 
-def _chosen(names: tuple[str, ...]) -> Callable[[Any], Any]:
+def _key_maker(names: tuple[str, ...]) -> Callable[[Any], Any]:
     if any(map(is_unwritable, names)):
         return lambda item: {name: item[name] for name in names}
     made = _key_type(names)
@@ -141,7 +139,7 @@ def _chosen(names: tuple[str, ...]) -> Callable[[Any], Any]:
 
 
 def key_picker(names: tuple[str, ...]) -> Callable[[Any], Any]:
-    """Takes the key, of these sorted names, from a type's fields `key0` and `key1`."""
+    """Return a function that takes the key (sorted names) from the fields `key0` and `key1`."""
     made = _key_type(names)
     if len(names) == 1:
         return lambda item: made(item.key0)
@@ -154,5 +152,5 @@ def _key_type(names: tuple[str, ...]) -> Any:
 
 
 def is_unwritable(name: str) -> bool:
-    """Whether msgspec takes no such name for a field: those that JSON escapes."""
+    """Return True if msgspec refuses the name for a field, because JSON escapes it."""
     return any(character in '"\\' or character < " " for character in name)

@@ -1,4 +1,4 @@
-"""The lines of a data file, streamed, and the file held against its manifest by the end."""
+"""The lines of an export's data file, streamed and checked against the manifest."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _GZIP = 31  # zlib's window bits for a gzip header
 
 
 def read_blocks(objects: ObjectReader, bucket: str, file: ExportedFile) -> Iterator[list[bytes]]:
-    """The file's lines in order, in lists of about a megabyte; never all of them at once.
+    """Yield the file's lines in order, in lists of about a megabyte.
 
-    What has been handed out is proven only when the iterator ends without an error: a caller keeps
-    its results to itself until then.
+    The file is verified only when the iterator ends without an error. Until then the caller must
+    not publish its results.
 
     Raises:
-        DamagedExportError: the object is missing, truncated, altered or holds another number of
-            lines than the manifest says.
+        DamagedExportError: the object is missing, truncated or altered, or its number of lines is
+            not the manifest's.
     """
     count = 0
     rest = b""
@@ -32,16 +32,14 @@ def read_blocks(objects: ObjectReader, bucket: str, file: ExportedFile) -> Itera
         rest = lines.pop()
         count += len(lines)
         if count > file.items:
-            refuse_damaged(
-                file, f"it holds more than the {file.items} items that the manifest says"
-            )
+            refuse_damaged(file, f"it has more items than the {file.items} in the manifest")
         if lines:
             yield lines
     if rest:
         count += 1
         yield [rest]
     if count != file.items:
-        refuse_damaged(file, f"it holds {count} items, and the manifest says {file.items}")
+        refuse_damaged(file, f"it has {count} items, but the manifest says {file.items}")
 
 
 def _inflated(objects: ObjectReader, bucket: str, file: ExportedFile) -> Iterator[bytes]:
@@ -63,16 +61,16 @@ def _inflated(objects: ObjectReader, bucket: str, file: ExportedFile) -> Iterato
                     gunzip = zlib.decompressobj(_GZIP)
                     fresh = True
     except MissingObjectError:
-        refuse_damaged(file, "there is no such object")
+        refuse_damaged(file, "the object does not exist")
     except zlib.error as error:
-        refuse_damaged(file, f"it is not whole gzip ({error})")
+        refuse_damaged(file, f"it is not valid gzip ({error})")
     if not fresh:
         refuse_damaged(file, "it ends in the middle of its gzip stream")
     found = b64encode(digest.digest()).decode()
     if found != file.md5:
-        refuse_damaged(file, f"its MD5 is {found}, and the manifest says {file.md5}")
+        refuse_damaged(file, f"its MD5 is {found}, but the manifest says {file.md5}")
 
 
 def refuse_damaged(file: ExportedFile, why: str) -> NoReturn:
-    """Raises the error that names the file."""
+    """Raise DamagedExportError for a data file."""
     raise DamagedExportError(f"Reading the export's data file {file.key}: {why}.", fix=TAKE_ANOTHER)

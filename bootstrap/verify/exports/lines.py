@@ -1,6 +1,6 @@
-"""The lines of exports as images: DynamoDB JSON with binary as `bytes`, as the consumer has them.
+"""The lines of exports as images: DynamoDB JSON with binary as `bytes`, as in the consumer.
 
-In an export's files binary is base64 once; in change records it is twice.
+Binary is base64 once in an export, and twice in a change record.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ Item = dict[str, Any]
 
 @dataclass(frozen=True)
 class ExportedChange:
-    """A line of an incremental export: a key that changed in the window.
+    """A line of an incremental export: a key that changed within the window.
 
-    `micros` is the last write's time (µs since 1970); `old` is the item before the window, where
-    the export has it; `new` is None for a key that is absent at its end.
+    `micros` is the time of the last write (µs since 1970). `old` is the item before the window, if
+    the export has it. `new` is None for a key that is absent at the window's end.
     """
 
     keys: Item
@@ -28,7 +28,7 @@ class ExportedChange:
 
 
 def parse_item(line: bytes) -> Item:
-    """The item of a line of a full export. Raises ValueError for anything else."""
+    """Parse a line of a full export. Raises ValueError for anything else."""
     value = json.loads(line)
     if not isinstance(value, dict) or value.keys() != {"Item"}:
         raise ValueError("the line is not an item")
@@ -36,10 +36,9 @@ def parse_item(line: bytes) -> Item:
 
 
 def parse_change(line: bytes) -> ExportedChange:
-    """A line of an incremental export. Raises ValueError for anything else.
+    """Parse a line of an incremental export. Raises ValueError for anything else.
 
-    Takes WriteTimestampMicros as text, as a number and as a DynamoDB number: AWS's documents
-    disagree.
+    WriteTimestampMicros may be text, a number or a DynamoDB number: AWS's documents disagree.
     """
     value = json.loads(line)
     try:
@@ -57,7 +56,7 @@ def parse_change(line: bytes) -> ExportedChange:
 
 
 def parse_image(attributes: Any) -> Item:
-    """Attributes with their binary decoded once. Raises ValueError for what is no DynamoDB JSON."""
+    """Parse attributes, decoding binary once. Raises ValueError unless it is DynamoDB JSON."""
     if not isinstance(attributes, dict):
         raise ValueError("attributes are not a JSON object")
     return {name: _value(value) for name, value in attributes.items()}

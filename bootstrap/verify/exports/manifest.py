@@ -1,4 +1,4 @@
-"""What an export says about itself: manifest-summary.json and manifest-files.json.
+"""The manifests of an export: manifest-summary.json and manifest-files.json.
 
 Layout and fields: developer guide, S3DataExport.Output.html.
 """
@@ -18,8 +18,8 @@ from bootstrap.core.objects import MissingObjectError, ObjectReader
 
 FOLDER = "AWSDynamoDB/"
 TAKE_ANOTHER = (
-    "see who changed the bucket, then verify with --fresh, which exports again, or name another. "
-    "Nothing was compared: a damaged export proves nothing"
+    "find out who changed the bucket, then verify with --fresh, which exports again, or name other "
+    "exports. Nothing was compared: a damaged export proves nothing"
 )
 
 
@@ -33,7 +33,7 @@ class DuplicateKeyError(DamagedExportError):
 
 @dataclass(frozen=True, slots=True)
 class ExportedFile:
-    """One data file. `number` is its place in the manifest; `md5` is base64 of the object's."""
+    """One data file. `number` is its position in the manifest; `md5` is in base64."""
 
     number: int
     key: str
@@ -58,28 +58,28 @@ class Export:
 
     @property
     def items(self) -> int:
-        """How many lines the data files hold together."""
+        """The number of lines in all data files."""
         return sum(file.items for file in self.files)
 
 
 def summary_key(export_arn: str, prefix: str | None) -> str:
-    """Where the summary of an export lies in its bucket, by ExportArn and S3Prefix.
+    """Return the key of an export's summary, by ExportArn and S3Prefix.
 
-    Not by DescribeExport's ExportManifest: AWS's examples show keys with and without the prefix.
+    DescribeExport's ExportManifest is no help: AWS's examples show it with and without the prefix.
     """
     folder = f"{FOLDER}{export_arn.rsplit('/', 1)[1]}/manifest-summary.json"
     return f"{prefix}/{folder}" if prefix else folder
 
 
 def read_export(objects: ObjectReader, bucket: str, summary: str) -> Export:
-    """Reads both manifests and holds them against each other.
+    """Read both manifests and check them against each other.
 
     Raises:
         DamagedExportError: a manifest is missing, unreadable, altered or contradicts the other.
     """
     about = list(_lines(summary, _checked(objects, bucket, summary)))
     if len(about) != 1:
-        _damaged(summary, f"it holds {len(about)} values where one is expected")
+        _damaged(summary, f"it has {len(about)} values instead of one")
     fields = about[0]
     root = summary[: summary.rindex(FOLDER)] if FOLDER in summary else ""
     try:
@@ -113,19 +113,19 @@ def read_export(objects: ObjectReader, bucket: str, summary: str) -> Export:
     if export.items != expected:
         _damaged(list_key, f"its files add up to {export.items} items, the summary says {expected}")
     if export.time is None and export.window is None:
-        _damaged(summary, "it says neither exportTime nor a window")
+        _damaged(summary, "it has neither an exportTime nor a window")
     return export
 
 
 def _checked(objects: ObjectReader, bucket: str, key: str) -> bytes:
-    """A manifest, held against its own .md5 where there is one.
+    """Read a manifest, and check it against its .md5 object if there is one.
 
-    AWS's documentation names that object in two ways, so its absence means nothing.
+    AWS's documentation gives that object two names, so its absence means nothing.
     """
     try:
         body = objects.read(bucket, key)
     except MissingObjectError:
-        _damaged(key, "there is no such object")
+        _damaged(key, "the object does not exist")
     try:
         said = objects.read(bucket, f"{key.removesuffix('.json')}.md5").decode().strip()
     except (MissingObjectError, UnicodeDecodeError):
@@ -145,12 +145,12 @@ def _lines(key: str, body: bytes) -> Iterator[Mapping[str, Any]]:
         except ValueError:
             _damaged(key, "it is not JSON")
         if not isinstance(value, dict):
-            _damaged(key, "it holds something else than JSON objects")
+            _damaged(key, "it has values that are not JSON objects")
         yield value
 
 
 def _placed(root: str, key: str) -> str:
-    """A key as it is in the bucket: manifests write them with and without the prefix."""
+    """Return the key in the bucket: manifests have keys with and without the prefix."""
     return root + key[key.rindex(FOLDER) :] if FOLDER in key else root + key
 
 
@@ -160,7 +160,7 @@ def _window(fields: Mapping[str, Any]) -> tuple[int, int] | None:
 
 
 def _micros(instant: str | None) -> int | None:
-    """An instant such as 2020-11-04T07:28:34.028Z."""
+    """Parse an instant such as 2020-11-04T07:28:34.028Z."""
     if instant is None:
         return None
     moment = datetime.fromisoformat(instant)

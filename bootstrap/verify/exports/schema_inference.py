@@ -1,4 +1,4 @@
-"""Learns from some items of a table what they look like, and makes the types for it."""
+"""The schema of a table's items, inferred from some of them, and the msgspec types for it."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ from bootstrap.verify.exports.decoders import (
 )
 
 MOST_NAMES = 256
-"""Attributes of an item that get a field: a name is looked for among them one by one."""
+"""Attributes of an item that get a field; msgspec searches the names one by one."""
 _QUOTE = ord('"')
-_MOST_INNER = 32  # of a map; one with more is a dictionary, whose names are data
+_MOST_INNER = 32  # names of a map; one with more is a dictionary, whose names are data
 _MOST_IN_ROW = 8
 _MOST_DEPTH = 6
-_MOST_VALUES = 2_000  # that get a type of their own; one takes as long as a hundred lines
-_LONG = 1_024  # letters; texts that have as many on average are not read and written again
-_RARE = 1 / 32  # of the items; an attribute that is rarer has no field
+_MOST_VALUES = 2_000  # with a type of their own; making one takes as long as a hundred lines
+_LONG = 1_024  # letters; texts of this average length are not decoded
+_RARE = 1 / 32  # of the items; a rarer attribute has no field
 
 
 @dataclass
 class ObservedShape:
-    """What was seen of the values at one place of the items."""
+    """The values observed at one position of the items."""
 
     types: set[str] = field(default_factory=set)
     names: dict[str, ObservedShape] = field(default_factory=dict)
-    """Of the attributes of its maps."""
+    """The attributes of its maps."""
     many: ObservedShape | None = None
-    """In place of `names`, once there are too many of them."""
+    """Replaces `names` once there are too many."""
     elements: ObservedShape | None = None
-    """Of its lists, all of them together."""
+    """The elements of its lists, all together."""
     row: list[ObservedShape] | None = None
-    """Of its lists one by one, as long as all of them have the same few elements."""
+    """The elements of its lists by position, as long as all lists have the same few elements."""
     lists: int = 0
     texts: int = 0
     letters: int = 0
 
     def add(self, value: dict[str, Any], left: int = _MOST_DEPTH) -> None:
-        """Takes in a value of an item; DynamoDB JSON. `left`: levels that get a type of their own.
+        """Add a value in DynamoDB JSON. `left`: further levels that get types of their own.
 
-        An element is seen twice, as one of all and as one of a row, so that without an end the work
-        would double with each list in a list.
+        Each element is added twice, to `elements` and to `row`. The limit on levels keeps that from
+        doubling the work with each nested list.
         """
         if not left:
             return
@@ -93,7 +93,7 @@ class ObservedShape:
                 self.many.add(each, left)
 
     def merge(self, other: ObservedShape) -> None:
-        """Takes in what was seen at another place."""
+        """Add the observations of another position."""
         self.types |= other.types
         self.texts += other.texts
         self.letters += other.letters
@@ -116,22 +116,22 @@ class ObservedShape:
 
 
 class SchemaInference:
-    """Learns the shape of a table's items from some of them.
+    """The shape of a table's items, learned from some of them.
 
-    `doubts` is where its shapes leave what they cannot judge.
+    `deferred` collects the values that its shapes cannot check.
     """
 
-    def __init__(self, key: tuple[str, ...], doubts: DeferredChecks) -> None:
+    def __init__(self, key: tuple[str, ...], deferred: DeferredChecks) -> None:
         self._key = tuple(sorted(key))
-        self._doubts = doubts
+        self._deferred = deferred
         self.long = _LONG
-        """Letters from which on, on average, texts are left alone."""
+        """The average length from which texts are not decoded."""
         self._items = 0
         self._count: Counter[str] = Counter()
         self._seen: dict[str, ObservedShape] = {}
 
     def add(self, item: dict[str, Any]) -> None:
-        """Takes in an item; DynamoDB JSON."""
+        """Add an item in DynamoDB JSON."""
         self._items += 1
         self._count.update(item.keys())
         for name, value in item.items():
@@ -142,7 +142,7 @@ class SchemaInference:
             self._seen = {name: self._seen[name] for name in kept}
 
     def shape(self) -> Shape | None:
-        """A shape of what came often; None where the key itself cannot be a field."""
+        """Return the shape of frequent attributes; None where the key itself cannot be a field."""
         often = [
             name
             for name, count in self._count.most_common(MOST_NAMES)
@@ -150,10 +150,10 @@ class SchemaInference:
         ]
         if not set(self._key) <= set(often):
             return None
-        makes = _TypeFactory(self._doubts, self.long)
+        makes = _TypeFactory(self._deferred, self.long)
         decode, loose = self._decode(makes, often), makes.loose
         if makes.raw:
-            makes = _TypeFactory(self._doubts, None)
+            makes = _TypeFactory(self._deferred, None)
             decode = _decode_raw_texts(decode, self._decode(makes, often))
             loose |= makes.loose
         return Shape(decode, key_picker(self._key), loose)
@@ -167,11 +167,11 @@ class SchemaInference:
 def _decode_raw_texts(
     raw: Callable[[bytes], Any], read: Callable[[bytes], Any]
 ) -> Callable[[bytes], Any]:
-    """Decodes with `raw`, which leaves texts alone, where they stand as they would be written."""
+    """Decode with `raw`, which keeps texts undecoded, if the line has their canonical form."""
 
     def decode(line: bytes) -> Any:
-        # What is left alone is JSON to the last quote, and has no control characters: that much
-        # msgspec makes sure of. `_a_text` looks for the first quote.
+        # msgspec ensures that a raw text is valid JSON up to its last quote and has no control
+        # characters. `_check_text` looks for the first quote.
         return (raw if b"\\" not in line and _is_utf8(line) else read)(line)
 
     return decode
@@ -188,15 +188,16 @@ def _is_utf8(line: bytes) -> bool:
 
 
 class _TypeFactory:
-    """Makes the types of one shape. `loose`: they admit values without a type, or with two.
+    """A factory for the types of one shape.
 
-    `raw`: they leave texts alone, where those have `long` letters or more on average.
+    `loose`: the types admit values with no type or two. `raw`: they keep texts undecoded whose
+    average length is `long` or more.
     """
 
-    def __init__(self, doubts: DeferredChecks, long: int | None) -> None:
+    def __init__(self, deferred: DeferredChecks, long: int | None) -> None:
         self.loose = False
         self.raw = False
-        self._doubts = doubts
+        self._deferred = deferred
         self._long = long
         self._made = 0
         self._known: dict[str, Any] = {}
@@ -204,7 +205,7 @@ class _TypeFactory:
     def attributes(
         self, seen: Iterable[tuple[str, ObservedShape]], key: tuple[str, ...] = ()
     ) -> Any:
-        """Of an item or of a map."""
+        """Make the type of an item or of a map."""
         return self._attributes(seen, key, _MOST_DEPTH)
 
     def _attributes(
@@ -241,7 +242,7 @@ class _TypeFactory:
             if name == "S" and self._long is not None and seen.letters >= self._long * seen.texts:
                 self.raw = True
                 return self._typed([("S", Raw)])
-            # Those that hold no others are the same wherever they are.
+            # A scalar type is the same at every position.
             one = self._typed(fields) if TYPES[name] is None else self._known.get(name)
             return one or self._known.setdefault(name, self._typed(fields))
         return self._typed([(name, held | UnsetType, UNSET) for name, held in fields])
@@ -262,7 +263,7 @@ class _TypeFactory:
 
     def _typed(self, fields: list[Any]) -> Any:
         names = [name for name, *_ in fields]
-        looks = _check_text if fields == [("S", Raw)] else _make_check(names, self._doubts)
+        looks = _check_text if fields == [("S", Raw)] else _make_check(names, self._deferred)
         return defstruct(
             "Typed",
             [(f"f{place}", *rest) for place, (_, *rest) in enumerate(fields)],
@@ -274,25 +275,25 @@ class _TypeFactory:
         )
 
 
-def _make_check(names: list[str], doubts: DeferredChecks) -> Callable[[Any], None] | None:
-    """What a type with these fields does with what it has decoded."""
+def _make_check(names: list[str], deferred: DeferredChecks) -> Callable[[Any], None] | None:
+    """Return the check that a type with these fields runs on each decoded value."""
     if names == ["N"]:
-        return doubts.numbers.append
+        return deferred.numbers.append
     if len(names) == 1:
-        return (lambda value: doubts.texts.extend(value.f0)) if names == ["NS"] else None
+        return (lambda value: deferred.texts.extend(value.f0)) if names == ["NS"] else None
     places = [(f"f{names.index(name)}", name) for name in ("N", "NS") if name in names]
     if len(names) == 2 and not places:
-        return doubts.twofold.append
+        return deferred.twofold.append
     held = operator.attrgetter(*(f"f{place}" for place in range(len(names)))) if names else None
 
     def look(value: Any) -> None:
-        # Of no names nothing is right.
+        # No value fits a type without fields.
         if held is None or held(value).count(UNSET) != len(names) - 1:
             raise ValueError("a value has not exactly one type")
         for place, name in places:
             number = getattr(value, place)
             if number is not UNSET:
-                doubts.texts.extend([number] if name == "N" else number)
+                deferred.texts.extend([number] if name == "N" else number)
 
     return look
 

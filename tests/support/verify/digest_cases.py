@@ -93,7 +93,7 @@ def learnt(*seen: Any, long: int | None = None) -> Digester:
     """A digester that has made its shape of these items. `long` 0: for it every text is long."""
     digester = Digester(KEY)
     if long is not None:
-        digester._study.long = long
+        digester._inference.long = long
     digester._next = len(seen)
     for item in seen:
         digester(line(item))

@@ -60,7 +60,7 @@ def _normal_form(tag: str, by: Callable[[Any], Any]) -> Iterator[None]:
     """A fault of the canonical form, which every route to a digest then has."""
 
     def extend(self: Digester, pairs: list[bytes | None], lines: Any) -> None:
-        pairs.extend(self._exactly(line) for line in lines)
+        pairs.extend(self._digest_exactly(line) for line in lines)
 
     with (
         mock.patch.dict(canonical._NORMAL_FORM, {tag: by}),

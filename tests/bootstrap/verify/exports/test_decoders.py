@@ -68,13 +68,13 @@ def test_one_odd_number_among_many_lines_is_found_wherever_it_is(
 ) -> None:
     usual = [{"pk": {"S": "k"}, "x": value} for value in in_places("1")[place]] * 40
     digester = learnt(*usual[:4])
-    monkeypatch.setattr(digester, "_seldom", lambda line: pytest.fail("not of the shape"))
+    monkeypatch.setattr(digester, "_digest_unusual", lambda line: pytest.fail("not of the shape"))
     fast = [expected(each) for each in usual]
     for number in ODD:
         odd = {"pk": {"S": "k"}, "x": in_places(number)[place][-1]}
         for before in (0, len(usual) - 1):
             many = [*usual[:before], odd, *usual[before:]]
-            digester._wary = 0
+            digester._checked_batches = 0
             pairs: list[bytes | None] = []
             digester.extend(pairs, [line(each) for each in many])
             assert pairs == [*fast[:before], expected(odd), *fast[before:]]
@@ -143,7 +143,7 @@ def test_a_long_text_is_digested_as_the_consumer_does_whatever_it_holds(
 def test_long_texts_are_neither_read_nor_written_again(monkeypatch: pytest.MonkeyPatch) -> None:
     usual = {"pk": {"S": "k"}, "x": {"M": {"y": {"S": LONG}}}}
     digester = learnt(usual)
-    monkeypatch.setattr(digester, "_seldom", lambda line: pytest.fail("not of the shape"))
+    monkeypatch.setattr(digester, "_digest_unusual", lambda line: pytest.fail("not of the shape"))
     for held in (LONG, "", "é" * 2000, "\n"):
         other = usual | {"x": {"M": {"y": {"S": held}}}}
         assert digester(line(other)) == expected(other)
@@ -168,7 +168,7 @@ def test_after_an_odd_number_lines_are_looked_at_one_by_one_and_later_together_a
     for _ in range(2):
         pairs: list[bytes | None] = []
         digester.extend(pairs, [line(usual | {"x": {"N": "1.0"}})])
-        assert digester._wary
+        assert digester._checked_batches
         digester.extend(pairs, [line(usual)] * 10_000)
-        assert not digester._wary
+        assert not digester._checked_batches
         assert set(pairs) == {expected(usual)}

@@ -143,8 +143,8 @@ def test_lines_of_a_known_shape_take_the_fast_route_in_any_order_and_spelling(
             "s": {"SS": ["b", "a"]}, "t": {"NULL": True}, "u": {"NS": ["2", "10"]},
             "v": {"L": [{"S": "x"}, {"N": "1"}]}, "w": {"N": "7"}}  # fmt: skip
     digester = learnt(item, {**item, "t": {"S": "not null"}})
-    monkeypatch.setattr(digester, "_seldom", lambda line: pytest.fail("not of the shape"))
-    monkeypatch.setattr(digester, "_carefully", lambda *about: pytest.fail("not canonical"))
+    monkeypatch.setattr(digester, "_digest_unusual", lambda line: pytest.fail("not of the shape"))
+    monkeypatch.setattr(digester, "_digest_checked", lambda *about: pytest.fail("not canonical"))
     fewer = {name: value for name, value in item.items() if name not in "abv"}
     for other in (
         dict(reversed(item.items())),

@@ -100,11 +100,11 @@ Damage = Callable[[bytes], bytes | None]
         (lambda body: body[:-1], "in the middle of its gzip stream"),
         (lambda body: body[: len(body) // 2], "in the middle of its gzip stream"),
         (lambda body: b"", "MD5|items"),
-        (lambda body: body + b"x", "not whole gzip|MD5|middle"),
+        (lambda body: body + b"x", "not valid gzip|MD5|middle"),
         (lambda body: body + gzip.compress(b""), "MD5"),
         (lambda body: gzip.compress(gzip.decompress(body).replace(b"plain", b"plane")), "MD5"),
         (lambda body: gzip.compress(gzip.decompress(body) + b'{"Item":{}}\n'), "more than"),
-        (lambda body: body[:40] + bytes([body[40] ^ 1]) + body[41:], "not whole gzip|MD5|items"),
+        (lambda body: body[:40] + bytes([body[40] ^ 1]) + body[41:], "not valid gzip|MD5|items"),
     ],
 )
 def test_a_damaged_data_file_is_an_error_that_names_it(
