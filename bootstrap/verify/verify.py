@@ -208,7 +208,12 @@ class Verification:
         return judgements
 
     def _read_source(
-        self, last: ComparedPair, judgements: Judgements, reported: KeySpool, to: Report, repairs: bool
+        self,
+        last: ComparedPair,
+        judgements: Judgements,
+        reported: KeySpool,
+        to: Report,
+        repairs: bool,
     ) -> None:
         """Judges by single reads what this round's exports could not."""
         context, export_pair = self._context, self._export_rounds.export_pair()
