@@ -1,9 +1,9 @@
-"""`backfill`: closes a known gap from exports, through the consumer's guard.
+"""The `backfill` command: a gap closed from exports, through the consumer's guard.
 
 Each line of an incremental export is the last write of a key in its window, with its time: a change
-like any other, and applied only where nothing newer has been. Whether that time is on the very same
-clock as the stream's is undocumented; so where both lie close together and say different things,
-neither wins: that is noted as `ambiguous-order`, and a verification settles it.
+like any other, applied only where nothing newer has been. Whether it uses the stream's clock
+is undocumented. So two different changes close in time have no certain order. Neither wins; the change
+is quarantined as `ambiguous-order`, and a verification settles it.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ from replicator.change import MICROSECOND, Change, Version
 from replicator.consumer.ledger import from_item
 
 NEAR_MICROS = 2_000_000
-"""Two times closer together than this are not known to be in their order."""
+"""The distance in µs below which the order of two changes is uncertain."""
 
 SHORTEST, LONGEST = 15 * 60, 24 * 3600
-"""Seconds that the window of an incremental export has at least and at most (developer guide,
-ServiceQuotas: "between 15 minutes and 24 hours")."""
+"""Limits in seconds for the window of an incremental export (developer guide, ServiceQuotas:
+"between 15 minutes and 24 hours")."""
 
 SUPERSEDED, AMBIGUOUS, ALREADY_THERE = "superseded", "ambiguous-order", "there already"
 REFUSED_BY_TARGET = "refused by the target"
 OUTCOMES = (APPLIED, SUPERSEDED, ALREADY_THERE, AMBIGUOUS, REFUSED_BY_TARGET)
 
-# A change of the very same time has been applied since the ledger was read: it goes on from there.
+# SAME_TIME: a change of the same time was applied after the ledger was read. It stays.
 _ENDED = {
     APPLIED: APPLIED,
     CHANGED: SUPERSEDED,
@@ -65,15 +65,15 @@ _ENDED = {
 
 
 def row_name(table: str) -> str:
-    """The journal's row of a table's backfill."""
+    """Return the name of the journal's row of a table's backfill."""
     return f"backfill/{table}"
 
 
 def split_windows(begin: float, end: float, scale: float = 1.0) -> list[tuple[int, int]]:
-    """Consecutive windows [from, to) in whole seconds that cover the gap.
+    """Split the gap into consecutive windows [from, to) in whole seconds.
 
-    A gap shorter than the shortest window is widened backwards: what was replicated already is
-    superseded. `scale` is that of the clock.
+    A gap shorter than the shortest window is extended backwards, which is harmless: changes already
+    replicated are superseded. `scale` is the clock's.
     """
     last = math.ceil(end)
     first = min(math.floor(begin), last - math.ceil(SHORTEST * scale))
@@ -84,7 +84,7 @@ def split_windows(begin: float, end: float, scale: float = 1.0) -> list[tuple[in
 
 @dataclass(frozen=True)
 class BackfillRecord:
-    """A backfill on its way: windows are done in turn; `arn` is the export of the next one."""
+    """A backfill in progress: windows are done in turn; `arn` is the current window's export."""
 
     key: ClassVar[str] = "backfill"
 
@@ -100,15 +100,15 @@ class BackfillRecord:
 
 
 class NoteWriter(Protocol):
-    """The quarantine."""
+    """The quarantine, for changes of uncertain order."""
 
     def ambiguous(self, change: Change, place: str, line: int) -> bool:
-        """Keeps a change whose order is unknown; False if that could not be done."""
+        """Quarantine a change of uncertain order; return False if that failed."""
 
 
 @dataclass(frozen=True)
 class BackfillContext:
-    """What a backfill of one table works with."""
+    """The dependencies of one table's backfill."""
 
     outputs: Outputs
     table: TableOutputs
@@ -125,7 +125,7 @@ class BackfillContext:
 
 
 class Backfill:
-    """Applies exports of the source; what came of each line is in `counts`."""
+    """A backfill from exports of the source. `counts` has the results of the lines."""
 
     def __init__(self, context: BackfillContext) -> None:
         self._context = context
@@ -134,10 +134,10 @@ class Backfill:
     # -- a gap -----------------------------------------------------------------------------------
 
     def gap(self, begin: float, end: float, take_over: bool = False) -> None:
-        """Closes the gap [begin, end), or goes on where this was stopped. Epoch seconds."""
+        """Close the gap [begin, end) in epoch seconds, or resume an interrupted backfill of it."""
         if begin >= end:
             raise UsageError(
-                f"A gap from {moment(begin)} to {moment(end)} has no length.",
+                f"The gap from {moment(begin)} to {moment(end)} is empty.",
                 fix="--from with the earlier time, --to with the later one",
             )
         context, journal = self._context, self._context.journal
@@ -164,30 +164,34 @@ class Backfill:
         backups = context.source.backups()
         refuse_without_recovery(context.source, backups)
         if end > context.journal.now() + 1:
-            raise UsageError(f"{moment(end)} is yet to come.", fix="--to with a time in the past")
+            raise UsageError(
+                f"The gap ends at {moment(end)}, in the future.", fix="--to with a time in the past"
+            )
         first = split_windows(begin, end, context.timing.scale)[0][0]
         if backups.earliest is not None and first < backups.earliest:
             raise BlockedError(
-                f"The gap begins at {moment(first)}, and point-in-time recovery of the source "
-                f"reaches back to {moment(backups.earliest)} only.",
-                fix="python -m bootstrap verify --repair, which needs no past",
+                f"The gap begins at {moment(first)}, but point-in-time recovery of the source "
+                f"reaches back only to {moment(backups.earliest)}.",
+                fix="python -m bootstrap verify --repair, which needs no export of the past",
             )
 
     def _refuse_forgotten(self, since: float) -> None:
-        """The guard needs the ledger's entries of all that was changed since: without them an old
-        write would be applied over a newer one, or over a delete.
+        """Refuse changes older than the ledger's entries.
+
+        Without the entry of a newer change, the guard would apply the old one over it, or over a
+        delete.
         """
         context = self._context
         kept = context.table.ledger_retention_days * 86_400
         if context.journal.now() - since > kept:
             raise BlockedError(
-                f"What was written at {moment(since)} cannot be told from what came after it: the "
-                f"ledger forgets what it knows of a key after {duration(kept)}.",
-                fix="python -m bootstrap verify --repair, which needs no past",
+                f"The ledger keeps a key's entry for {duration(kept)}, so changes from "
+                f"{moment(since)} could overwrite newer ones.",
+                fix="python -m bootstrap verify --repair, which needs no export of the past",
             )
 
     def _advance(self) -> Outcome:
-        """One act of the window that is next."""
+        """Do one act for the current window."""
         context, journal = self._context, self._context.journal
         record = journal.get(BackfillRecord)
         assert record is not None
@@ -216,7 +220,7 @@ class Backfill:
         arn = context.table.source_table_arn
         facts = context.source.find(arn, prefix)
         if facts is None and journal.now() - record.intended_at > TOKEN_SECONDS:
-            journal.put(_next_attempt(record), "the export that was intended never began")
+            journal.put(_next_attempt(record), "the intended export never began")
             return Acted()
         if facts is None:
             facts = context.source.start(arn, ExportSpec(record.token, prefix, window=window))
@@ -234,7 +238,7 @@ class Backfill:
             raise AccountError(
                 context.source.side,
                 f"The export {record.arn} failed: {why or 'without a reason'}.",
-                fix="mend what it names, and run again: that starts another export",
+                fix="fix the cause, then run again: that starts another export",
             )
         if facts.status != "COMPLETED":
             return Pending("the source's incremental export", context.timing.poll(20))
@@ -246,7 +250,7 @@ class Backfill:
     # -- a full export ---------------------------------------------------------------------------
 
     def full(self, arn: str, take_over: bool = False) -> None:
-        """Applies a full export as of its time less two minutes. It knows of no deletes."""
+        """Apply a full export with its time minus two minutes. It contains no deletes."""
         context = self._context
         context.lease.acquire(take_over)
         try:
@@ -255,7 +259,7 @@ class Backfill:
             of_ours = arn.startswith(f"{context.table.source_table_arn}/export/")
             if facts is None or facts.status != "COMPLETED" or not of_ours:
                 raise UsageError(
-                    f"{arn} is no complete export of {context.table.source_table}.",
+                    f"{arn} is not a complete export of {context.table.source_table}.",
                     fix="aws dynamodb list-exports, and name one that is COMPLETED",
                 )
             self._apply(facts)
@@ -274,7 +278,7 @@ class Backfill:
         key = _key_attributes(context.source)
         repairer, notes = context.repairer(), context.notes()
         for file in export.files:
-            # Nothing of a file is applied before all of it is proven.
+            # Verify the whole file before applying any of it.
             for _ in read_blocks(objects, bucket, file):
                 context.lease.check()
             changes = _read_changes(
@@ -296,7 +300,7 @@ class Backfill:
                 continue
             if what == AMBIGUOUS and not notes.ambiguous(change, place, line):
                 raise _unfinished_error(
-                    "keep a change of unknown order in quarantine", self._context
+                    "a change of uncertain order could not be quarantined", self._context
                 )
             self.counts[what] += 1
         for outcome in (
@@ -307,7 +311,7 @@ class Backfill:
             self.counts[_ENDED[outcome]] += 1
 
     def _near(self, item: Mapping[str, Any] | None, change: Change) -> str | None:
-        """What is to become of a change close to its key's entry; None: the guard decides."""
+        """Return the result for a change close in time to its key's entry, or None."""
         if item is None:
             return None
         entry = from_item(item)
@@ -318,10 +322,11 @@ class Backfill:
 
 
 def _without_old_image(change: Change) -> Change:
-    """The change without the item before it, which an export has of before its window only.
+    """Make the change its own predecessor.
 
-    An entry that named that one would leave a record of this very write, where it comes after all,
-    without an order: it would be quarantined. One that is its own predecessor supersedes it.
+    The export's old image is the item before the window, not before this write. An entry with that
+    image could not be ordered against the stream's record of the same write, which would then be
+    quarantined. An entry that is its own predecessor supersedes that record.
     """
     return replace(change, old=change.new)
 
@@ -333,8 +338,8 @@ def _next_attempt(record: BackfillRecord) -> BackfillRecord:
 def _unfinished_error(what: str, context: BackfillContext) -> UnavailableError:
     return UnavailableError(
         Side.TARGET,
-        f"The backfill of {context.table.source_table} could not end a change: {what}.",
-        fix="run again: what was applied is superseded",
+        f"The backfill of {context.table.source_table} could not apply a change: {what}.",
+        fix="run the same command again: changes already applied are superseded",
     )
 
 
@@ -347,7 +352,7 @@ def _key_attributes(source: ExportService) -> tuple[str, ...]:
 def _read_changes(
     objects: ObjectReader, export: Export, file: ExportedFile, key: Sequence[str], margin: int
 ) -> Iterator[tuple[int, Change]]:
-    """The lines of a file as changes, each with its number."""
+    """Parse the lines of a file into changes, each with its line number."""
     lines = itertools.chain.from_iterable(read_blocks(objects, export.bucket, file))
     for number, line in enumerate(lines):
         try:
@@ -364,7 +369,7 @@ def _parse_line(line: bytes, export: Export, key: Sequence[str], margin: int) ->
         return Change(found.keys, found.old, found.new, version, version.micros / 1e6)
     item = parse_item(line)
     if not item.keys() >= set(key):
-        raise ValueError("the item has not all key attributes")
+        raise ValueError("the item lacks a key attribute")
     version = Version(export.time - margin, MICROSECOND)
     keys = {name: item[name] for name in key}
     return Change(keys, None, item, version, version.micros / 1e6)

@@ -1,4 +1,4 @@
-"""What a verification works with, and what the operator asked of it."""
+"""The dependencies and the options of a verification."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from replicator.runtime import Clock
 
 @dataclass(frozen=True)
 class VerifyOptions:
-    """What the operator asked for."""
+    """The operator's options."""
 
     spool: Path
     report: Path | None = None
@@ -41,7 +41,7 @@ class VerifyOptions:
 
 @dataclass(frozen=True)
 class VerifyContext:
-    """One table's verification: what it works with in both accounts."""
+    """The dependencies of one table's verification, in both accounts."""
 
     outputs: Outputs
     table: TableOutputs
@@ -55,7 +55,7 @@ class VerifyContext:
     lease: Lease
     opener: ObjectReaderFactory
     step_context: Callable[[], StepContext]
-    """Of one proof that everything is applied; over this verification's own journal."""
+    """Makes the context of one proof, with this verification's own journal."""
     repairer: Callable[[], Repairer]
     timing: Timing
     clock: Clock

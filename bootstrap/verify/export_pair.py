@@ -1,9 +1,9 @@
-"""Takes what a verification compares: both exports, and the proof that lies between them.
+"""The pair of exports that a verification compares, with the proof between them.
 
-The order makes what differs judgeable. First the source's time Ts is chosen. Then it is proved that
-every change made up to a moment past Ts has been applied; and the target's time Tt is later than
-that proof. So what the source was at Ts has had its chance to be in the target at Tt, and only
-what was changed in between cannot be judged. Each intention is in the journal before its act.
+The order makes differences judgeable. The source's time Ts comes first. Then a proof shows that
+every change made up to a moment past Ts is applied. The target's time Tt is later than that proof.
+So the target at Tt should hold everything that the source held at Ts, and only keys changed in
+between cannot be judged. The journal has each intention before its act.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from bootstrap.run.step_context import StepContext
 from bootstrap.run.steps import catch_up
 
 TOKEN_SECONDS = 7 * 3600
-"""How long a repeated call is trusted to find the first one; AWS's own limit is eight hours (API
-reference, ExportTableToPointInTime)."""
+"""The time for which a repeated call is expected to find the first one. AWS's limit is eight hours
+(API reference, ExportTableToPointInTime)."""
 
 
 @dataclass
@@ -50,19 +50,19 @@ class ExportPair:
     _proving: StepContext | None = field(default=None, init=False)
 
     def export_record(self, kind: type[ExportRecord]) -> ExportRecord | None:
-        """What this round noted of an export."""
+        """Return this round's record of an export."""
         found = self.journal.get(kind)
         return found if found is not None and found.round == self.journal.run_id else None
 
     def proof(self) -> Proof | None:
-        """This round's proof, if it reaches past what the source's export can hold."""
+        """Return this round's proof, if it covers all that the source's export can contain."""
         found, source = self.journal.get(Proof), self.export_record(SourceExportRecord)
         if found is None or source is None or found.round != self.journal.run_id:
             return None
         return found if found.moment >= source.export_time + self.timing.export_fuzz else None
 
     def advance(self) -> Outcome:
-        """One act. Done: both exports are complete, and the proof is made."""
+        """Do one act. Done: both exports are complete, and the proof is made."""
         source, target, proof = (
             self.export_record(SourceExportRecord),
             self.export_record(TargetExportRecord),
@@ -74,7 +74,7 @@ class ExportPair:
         if proof is None:
             outcomes.append(self.prove(source.export_time + self.timing.export_fuzz))
         elif target is None or target.export_time < proof.at + self.timing.export_fuzz:
-            # One fuzz later than the proof: the export may hold what was a minute earlier.
+            # One fuzz later than the proof: an export's content may be a minute older than its time.
             attempt = 1 if target is None else target.attempt + 1
             return self._intend(
                 TargetExportRecord, math.ceil(proof.at + self.timing.export_fuzz), attempt
@@ -92,27 +92,27 @@ class ExportPair:
     # -- the proof -------------------------------------------------------------------------------
 
     def until(self, needed: float, kind: type[Proof]) -> Outcome:
-        """Done once there is a proof of this kind, of whatever round, that reaches `needed`."""
+        """Work towards a proof of this kind, of any round, that covers `needed`."""
         return Done() if self.proved(kind) >= needed else self.prove(needed, kind)
 
     def proved(self, kind: type[Proof]) -> float:
-        """Up to when all changes are known to be applied. Epoch seconds."""
+        """Return the epoch second up to which all changes are proved applied."""
         found = self.journal.get(kind)
         return 0.0 if found is None else found.moment
 
     def prove(self, needed: float, kind: type[Proof] = Proof) -> Outcome:
-        """Waits until every change made up to `needed` has been applied, and notes it."""
+        """Work towards a proof that every change made up to `needed` is applied."""
         journal = self.journal
         if journal.now() < needed:
             return Pending(f"the clock to reach {moment(needed)}", self.timing.poll(10))
         if self._proving is None:
             exported = journal.get(Exported)
             if exported is None or exported.export_time < int(needed):
-                # What was lost before is in the source's export, and shows as a difference.
+                # An earlier loss is in the source's export, and shows as a difference.
                 record = Exported(token=journal.run_id, export_time=math.ceil(needed), done=True)
                 journal.put(record, f"proving that changes up to {moment(needed)} are applied")
             if journal.get(Probing) is not None:
-                journal.forget(Probing, "probes of an earlier proof say nothing of this one")
+                journal.forget(Probing, "probes of an earlier proof do not count for this one")
             self._proving = self.step_context()
         outcome = catch_up.advance(self._proving)
         if not isinstance(outcome, Done):
@@ -130,8 +130,8 @@ class ExportPair:
     # -- an export -------------------------------------------------------------------------------
 
     def _intend(self, kind: type[ExportRecord], at: int, attempt: int = 1) -> Outcome:
-        """Token and time before the call: whoever finds this repeats the same call, or finds what
-        it began. Nobody pays for a second one.
+        """Record token and time before the call, so that a resumed process repeats the same call or
+        finds its export, and does not pay for a second one.
         """
         journal, side = self.journal, kind.key.removeprefix("verify-")
         record = kind(
@@ -162,7 +162,7 @@ class ExportPair:
         backups = account.backups()
         refuse_without_recovery(account, backups)
         if (backups.earliest or 0) > record.export_time:
-            # Its window was opened only now.
+            # Recovery was switched on only now.
             return self._intend(kind, math.ceil(backups.earliest or 0), record.attempt + 1)
         if (backups.latest or 0) < record.export_time:
             return Pending(
@@ -195,12 +195,11 @@ class ExportPair:
                 dataclasses.replace(record, failed_generation=self.journal.generation),
                 "the export failed",
             )
-            why = "DynamoDB does not know it any more" if facts is None else facts.failure
+            why = "DynamoDB no longer knows it" if facts is None else facts.failure
             raise AccountError(
                 account.side,
                 f"The export {record.arn} failed: {why or 'without a reason'}.",
-                fix="mend what it names, and verify again: that starts another export, which is "
-                "paid for",
+                fix="fix the cause, then verify again: that starts another paid export",
             )
         if facts.status != "COMPLETED":
             what = f"the {account.side.name.lower()}'s export"
@@ -213,10 +212,10 @@ class ExportPair:
 
 
 def refuse_without_recovery(account: ExportService, backups: Backups) -> None:
-    """An export needs point-in-time recovery, which costs by the month.
+    """Refuse a table without point-in-time recovery, which an export needs.
 
     Raises:
-        BlockedError: when it is off.
+        BlockedError: it is off. The message has its cost, or the command that switches it on.
     """
     if backups.enabled:
         return
@@ -232,13 +231,13 @@ def refuse_without_recovery(account: ExportService, backups: Backups) -> None:
     raise BlockedError(
         f"Point-in-time recovery of the target table {account.name} is off, and an export needs "
         f"it. {recovery_price(facts.size_bytes if facts else 0)}",
-        fix="the same with --enable-target-pitr, which switches it off again at the end",
+        fix="the same command with --enable-target-pitr, which switches it off again at the end",
     )
 
 
 def recovery_price(size_bytes: int) -> str:
-    """What point-in-time recovery of a table costs: 0.20 USD per GB and month in us-east-1
-    (DynamoDB pricing page); other Regions differ a little.
+    """Describe the cost of point-in-time recovery: 0.20 USD per GB and month in us-east-1 (DynamoDB
+    pricing page). Other Regions differ a little.
     """
     gigabytes = size_bytes / 1e9
     return (

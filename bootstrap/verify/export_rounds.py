@@ -1,4 +1,4 @@
-"""The pairs of exports of a verification: taken for it or there before, and compared."""
+"""The rounds of a verification: each a pair of exports, new or existing, and its comparison."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from bootstrap.verify.judge.classify import MARGIN, Moments
 
 @dataclass(frozen=True)
 class ComparedPair:
-    """A pair of exports, compared, with what judging its differences needs."""
+    """A compared pair of exports, with the times that judging needs."""
 
     comparison: Comparison
     moments: Moments
 
 
 class ExportRounds:
-    """One table's rounds in this process, from wherever the last process was stopped."""
+    """One table's rounds in this process, resumed from where the last process stopped."""
 
     def __init__(self, context: VerifyContext, options: VerifyOptions, poller: Poller) -> None:
         self._context = context
@@ -47,21 +47,21 @@ class ExportRounds:
         self._poller = poller
 
     def next(self) -> ComparedPair:
-        """A pair of exports, complete and compared."""
+        """Complete and compare the next pair of exports."""
         options = self._options
         if options.source_export is None or options.target_export is None:
             return self._taken_round()
         return self._given_round(options.source_export, options.target_export)
 
     def finished(self) -> str:
-        """The round that is over now. Exports that were there before end none that is going on."""
+        """Return the finished round. Existing exports leave a round in progress unfinished."""
         journal = self._context.journal
         if self._options.source_export is None:
             return journal.run_id
         done = journal.get(Verified)
         return done.round if done is not None else ""
 
-    # -- taking the exports ----------------------------------------------------------------------
+    # -- new exports -----------------------------------------------------------------------------
 
     def _taken_round(self) -> ComparedPair:
         context, journal = self._context, self._context.journal
@@ -70,18 +70,20 @@ class ExportRounds:
         begun = self.export_pair().export_record(SourceExportRecord)
         if not over and begun is not None and self._forgotten(begun.export_time):
             over = True
-            context.say(f"Verification {journal.run_id} was stopped too long ago to be judged.")
+            context.say(
+                f"Verification {journal.run_id} stopped too long ago to be judged; starting another."
+            )
         if over or self._options.fresh:
             self._options = dataclasses.replace(self._options, fresh=False)
             refuse_without_recovery(context.source, context.source.backups())
             if not self._options.enable_target_recovery:
                 refuse_without_recovery(context.target, context.target.backups())
-            # Before anything is paid for: what a stopped one has left is of no use now.
+            # Before anything is paid for: the spool of the interrupted one is of no use.
             before = (journal.get(SourceExportRecord), journal.get(TargetExportRecord))
             spools.clear_spool(self._options.spool, *(each.arn if each else "" for each in before))
             journal.begin(new_run_id(journal.now()))
         else:
-            self._context.say(f"Going on with verification {journal.run_id}.")
+            self._context.say(f"Resuming verification {journal.run_id}.")
         export_pair = self.export_pair()
         begun = export_pair.export_record(TargetExportRecord)
         if begun is None or not begun.arn:
@@ -108,14 +110,14 @@ class ExportRounds:
         return begun is not None and begun.round == self._context.journal.run_id
 
     def begin_repair(self) -> None:
-        """Notes the intention: a key mended by a process that dies must not look foreign later."""
-        # With exports that were there before, no key that has an entry is judged.
+        """Record the intention, so that after a crash repaired keys do not look foreign."""
+        # With existing exports, no key that has an entry is judged.
         if self._options.source_export is None and not self._repairing():
             journal = self._context.journal
-            journal.put(Repairing(journal.run_id), "mending what differs")
+            journal.put(Repairing(journal.run_id), "repairing differences")
 
     def export_pair(self) -> ExportPair:
-        """What takes this round's exports and its proofs."""
+        """Make the pair that takes this round's exports and proofs."""
         context = self._context
         table = context.target.table()
         if table is None:
@@ -140,21 +142,21 @@ class ExportRounds:
         if backups.enabled:
             return
         if not self._options.enable_target_recovery:
-            # Somebody has switched it off, maybe this very verification after its export.
+            # It was switched off meanwhile, perhaps by this verification after its export.
             refuse_without_recovery(context.target, backups)
         facts = context.target.table()
         self._context.say(
             f"Switching on point-in-time recovery of the target table {context.target.name}, until "
             f"this verification is over. {recovery_price(facts.size_bytes if facts else 0)}"
         )
-        # The intention first: whoever goes on with this has to know whom to switch it off for.
+        # The intention first: a process that resumes this must know to switch it off.
         context.journal.put(
             RecoverySwitched(context.journal.now()), "switching on the target's recovery"
         )
         context.target.switch_backups(True)
 
     def restore_recovery(self) -> None:
-        """Switches the target's recovery off again, if this verification switched it on."""
+        """Switch the target's recovery off again, if this verification switched it on."""
         context = self._context
         if context.journal.get(RecoverySwitched) is None:
             return
@@ -163,14 +165,14 @@ class ExportRounds:
         self._context.say("Point-in-time recovery of the target table is off again.")
 
     def warn_of_recovery(self) -> None:
-        """Says what a verification that ends without a result leaves on, and costs."""
+        """Warn that a verification without a result leaves the target's recovery on."""
         if self._context.journal.get(RecoverySwitched) is not None:
             self._context.say(
                 f"Point-in-time recovery of the target table {self._context.target.name} stays on "
-                "until a verification is over: verify again, or switch it off yourself."
+                "until a verification completes: verify again, or switch it off yourself."
             )
 
-    # -- exports that are there ------------------------------------------------------------------
+    # -- existing exports ------------------------------------------------------------------------
 
     def _given_round(self, source_arn: str, target_arn: str) -> ComparedPair:
         context = self._context
@@ -180,7 +182,7 @@ class ExportRounds:
         if ours.time is None or theirs.time is None:
             raise UsageError(
                 "An incremental export does not hold the whole table.",
-                fix="name two full exports, or none, and they are taken",
+                fix="name two full exports; or name none, and verify makes them",
             )
         self._refuse_unjudgeable(ours.time, theirs.time)
         export_pair = self.export_pair()
@@ -209,34 +211,36 @@ class ExportRounds:
     def _refuse_unjudgeable(self, source: int, target: int) -> None:
         if target < source:
             raise UsageError(
-                "The target's export is from before the source's: what was changed in between "
-                "would look like a difference.",
+                "The target's export is older than the source's: changes in between would look "
+                "like differences.",
                 fix="name an export of the target that is later than the source's",
             )
         age = self._context.journal.now() - source / 1e6
         if self._forgotten(source / 1e6):
             kept = self._context.table.ledger_retention_days * 86_400
             raise UsageError(
-                f"The source's export is {duration(age)} old, and the ledger forgets what it knows "
-                f"of a key after {duration(kept)}: it could not say what was changed since.",
-                fix="name a later export, or none, and they are taken",
+                f"The source's export is {duration(age)} old, but the ledger keeps a key's entry "
+                f"for {duration(kept)}: it could not show which keys changed since.",
+                fix="name a later export; or name none, and verify makes them",
             )
 
     def refuse_forgotten(self, moments: Moments) -> None:
-        """A key without an entry has not been changed since only as long as none is forgotten.
+        """Refuse exports that are older than the ledger's entries.
+
+        A missing entry means "not changed since" only while no entry has expired.
 
         Raises:
-            BlockedError: when the ledger may have lost entries that are needed.
+            BlockedError: entries that judging needs may have expired.
         """
         if self._forgotten(moments.source / 1e6):
             raise BlockedError(
-                "This took so long that the ledger no longer knows of all that was changed since "
-                "the source's export.",
+                "The verification took too long: ledger entries of changes since the source's "
+                "export may have expired.",
                 fix="python -m bootstrap verify --fresh with more --workers, or with --sample",
             )
 
     def _forgotten(self, since: float) -> bool:
-        """Whether the ledger may have lost entries of changes made after this epoch second."""
+        """Return True if entries of changes made after this epoch second may have expired."""
         kept = self._context.table.ledger_retention_days * 86_400
         return self._context.journal.now() - since > kept
 

@@ -1,4 +1,4 @@
-"""Keeps a change of unknown order where the consumer would: it blocks a switch until settled."""
+"""Changes of uncertain order, quarantined as by the consumer: they block a switch until settled."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ CALL_MILLIS = 120_000
 
 @dataclass(frozen=True)
 class NoteQuarantine:
-    """`backfill.Notes` in the table's quarantine bucket."""
+    """A `backfill.NoteWriter` for the table's quarantine bucket."""
 
     store: QuarantineStore
     table: str
     effects: Runtime
 
     def ambiguous(self, change: Change, place: str, line: int) -> bool:
-        """The same line gives the same object: a repetition writes it again."""
+        """Write the object of a line; a repetition overwrites it."""
         record = Record(
             shard_id=f"backfill-{place}",
             sequence_number=str(line),
@@ -38,12 +38,12 @@ class NoteQuarantine:
             data=stream_record(self.table, change),
         )
         terms = CallContext(Deadline(self.effects, CALL_MILLIS), lambda *told: None)
-        detail = "a backfill found it close in time to what was applied, and different"
+        detail = "close in time to the applied change and different, found by a backfill"
         return self.store.put(record, Reason.AMBIGUOUS, detail, terms)
 
 
 def stream_record(table: str, change: Change) -> bytes:
-    """A change as the stream would have had it, so that the quarantine's tools can read it."""
+    """Encode a change as a stream record, so that the quarantine commands can read it."""
     images = {"Keys": change.keys, "OldImage": change.old, "NewImage": change.new}
     kind = "REMOVE" if change.new is None else "INSERT" if change.old is None else "MODIFY"
     body = {
@@ -59,7 +59,7 @@ def stream_record(table: str, change: Change) -> bytes:
 
 
 def _encode_twice(value: Any) -> Any:
-    """Binary is base64 twice in a change record."""
+    """Encode binary in base64 twice, as in a change record."""
     if isinstance(value, bytes):
         return b64encode(b64encode(value)).decode("ascii")
     if isinstance(value, Mapping):

@@ -1,7 +1,7 @@
-"""Mends what differs: the source's item, or its absence, through the consumer's guard.
+"""The repair of differences: the source's item, or its absence, written through the guard.
 
-The version is the export's time less two minutes, or that of a read less one: whatever the consumer
-has applied since is newer and stays. A later version could mask a change that is still on its way.
+The version is the export's time minus two minutes, or a read's minus one. Changes applied since
+then are newer and stay. A later version could mask a change that is still on its way.
 """
 
 from __future__ import annotations
@@ -22,59 +22,56 @@ from replicator.runtime import Deadline, Runtime
 AT_ONCE = 100
 BYTES_AT_ONCE = 8 << 20
 CALL_MILLIS = 120_000
-"""As long as the Lambda has for a batch."""
+"""The Lambda's time limit for a batch."""
 MOST_UNCONFIRMED = 1_000
-"""More differences than this are a sign of something else than gaps: they are mended on request."""
+"""More differences than this hint at another cause than gaps: their repair needs --yes."""
 
 APPLIED = "applied"
-CHANGED = "not applied: the key was changed since; a later verification, or --read-source, mends it"
-REFUSED = "not applied: the target refuses the item"
-SAME_TIME = "not applied: a change of the very same time; a later verification mends it"
+CHANGED = "not applied: the key changed since; a later verification, or --read-source, repairs it"
+REFUSED = "not applied: the target rejects the item"
+SAME_TIME = "not applied: a change has the same time; a later verification repairs it"
 
 
 @dataclass(eq=False)
 class Repair(Change):
-    """A change to the source's item. Of the target's item, only the digest has to be there."""
+    """A change to the source's item. The target's item may be missing: its digest is enough."""
 
     difference: Difference
 
     @cached_property
     def entry(self) -> Entry:
-        """With the images that were compared."""
+        """The ledger entry, with the compared images."""
         ours, theirs = self.difference.source_image, self.difference.target_image
         return Entry(self.version, image=ours, previous=theirs)
 
 
 @dataclass(frozen=True)
 class Repairer:
-    """The guard, in the operator's process. `expire`: whether ledger entries may expire."""
+    """The guard in the operator's process. `expire`: returns True if ledger entries may expire."""
 
     guard: ConditionalWriter
     effects: Runtime
     expire: Callable[[], bool]
 
     def apply(self, changes: Sequence[Change]) -> list[str]:
-        """What became of each change, in words."""
-        heard: list[str] = []
+        """Apply the changes, and return a text for each result."""
+        errors: list[str] = []
 
         def trouble(operation: str, code: str, message: str) -> None:
-            heard.append(f"{operation}: {code} {message}".strip())
+            errors.append(f"{operation}: {code} {message}".strip())
 
         terms = CallContext(Deadline(self.effects, CALL_MILLIS), trouble, self.expire())
         results = self.guard.apply([Attempt(change) for change in changes], terms)
-        return [_describe(result, heard) for result in results]
+        return [_describe(result, errors) for result in results]
 
 
 def apply_repairs(
-    told: Iterable[tuple[DifferenceDetail, Judgement, int]], repairer: Repairer
+    differences: Iterable[tuple[DifferenceDetail, Judgement, int]], repairer: Repairer
 ) -> Iterator[tuple[DifferenceDetail, Judgement, str]]:
-    """Applies the source's items, some at a time, each with a version in µs; says what became of
-    each.
-
-    """
+    """Apply the source's items in batches, each with its version in µs, and yield the results."""
     group: list[tuple[DifferenceDetail, Judgement, Change]] = []
     size = 0
-    for each, judgement, micros in told:
+    for each, judgement, micros in differences:
         version = Version(micros, MICROSECOND)
         images = (each.target, each.source)
         change = Repair(each.key, *images, version, version.micros / 1e6, each.difference)
@@ -95,7 +92,7 @@ def _apply(
         yield each, judgement, outcome
 
 
-def _describe(result: Result, heard: Sequence[str]) -> str:
+def _describe(result: Result, errors: Sequence[str]) -> str:
     if isinstance(result, Applied):
         return APPLIED
     if isinstance(result, Superseded):
@@ -103,5 +100,5 @@ def _describe(result: Result, heard: Sequence[str]) -> str:
     if isinstance(result, Rejected):
         return REFUSED
     if isinstance(result, Retry):
-        return f"not applied: {result.why}; {'; '.join(dict.fromkeys(heard))}".rstrip("; ")
+        return f"not applied: {result.why}; {'; '.join(dict.fromkeys(errors))}".rstrip("; ")
     return SAME_TIME

@@ -1,4 +1,4 @@
-"""`verify`: round after round, judges and mends what differs, and remembers what came out."""
+"""The `verify` command: rounds of comparing, judging and repairing, and their recorded result."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ READY = (State.REPLICATING, State.DEGRADED)
 
 @dataclass(frozen=True)
 class RetentionCheckedLedger:
-    """The ledger, held after each read against how long it remembers."""
+    """A ledger whose retention is checked after each read."""
 
     ledger: LedgerEntries
     refuse_forgotten: Callable[[], None]
@@ -53,19 +53,19 @@ class RetentionCheckedLedger:
 
 @dataclass(frozen=True)
 class VerifyResult:
-    """What came out, and where it is written down."""
+    """The result of a verification, and the path of its report."""
 
     verified: Verified
     report: Path
     rounds: int
     dry_run: bool = False
-    """Repair was asked for, and is only shown: `--dry-run`, or too many to mend unasked."""
+    """A repair was only shown: `--dry-run`, or more than MOST_UNCONFIRMED without --yes."""
     read: int = 0
-    """Keys that were read from the source."""
+    """Number of keys read from the source."""
 
 
 class Verification:
-    """A verification of one table in this process."""
+    """One table's verification in this process."""
 
     def __init__(self, context: VerifyContext, options: VerifyOptions) -> None:
         self._context = context
@@ -80,10 +80,10 @@ class Verification:
         self._resources = contextlib.ExitStack()
 
     def run(self) -> VerifyResult:
-        """From wherever the last one was stopped to its result.
+        """Start a verification, or resume an interrupted one, and return its result.
 
         Raises:
-            BlockedError, AccountError, UsageError: why there is none.
+            BlockedError, AccountError, UsageError: there is no result.
         """
         context = self._context
         try:
@@ -105,14 +105,14 @@ class Verification:
             context.lease.release()
 
     def refuse_unready(self) -> None:
-        """Raises BlockedError for a table that does not replicate."""
+        """Raise BlockedError for a table that does not replicate."""
         table = self._context.table.source_table
         row, _ = self._context.store.read(table)
         state = (row or Row()).state
         if state not in READY:
             raise BlockedError(
-                f"Table {table} is {state}: a verification compares what is replicating.",
-                fix="python -m bootstrap status, which says how to go on; then verify",
+                f"Table {table} is {state}; only a replicating table can be verified.",
+                fix="python -m bootstrap status, which names the next command; then verify",
             )
 
     # -- rounds ----------------------------------------------------------------------------------
@@ -130,26 +130,26 @@ class Verification:
                 rounds += 1
                 last = self._export_rounds.next()
                 judgements = self._judge(last, judgements, reported, writer)
-                # What a later round finds says nothing of the keys that an earlier one reported.
+                # A later round proves nothing about the keys that an earlier one reported.
                 first = first or last.moments
                 found = self._verified(last, judgements, first)
                 if found.judged >= options.until_judged or rounds >= MOST_ROUNDS:
                     break
                 if options.source_export:
                     raise UsageError(
-                        f"{found.percentage} of the keys could be judged by these exports, and "
-                        "--until-judged asks for more.",
+                        f"These exports could judge {found.percentage} of the keys, less than "
+                        "--until-judged requires.",
                         fix="the same without --source-export and --target-export",
                     )
                 self._context.say(
-                    f"{found.percentage} of the keys are judged: later exports follow"
+                    f"{found.percentage} of the keys are judged; continuing with later exports"
                 )
                 self._record(found)
                 last.comparison.spool.remove()
         if found.judged < options.until_judged:
             self._context.say(
-                f"{found.percentage} of the keys are judged after {rounds} rounds, and "
-                "--until-judged asks for more: --read-source judges keys that never rest for long"
+                f"{found.percentage} of the keys are judged after {rounds} rounds, less than "
+                "--until-judged requires: --read-source judges keys that change often"
             )
         self._export_rounds.restore_recovery()
         self._record(found)
@@ -160,7 +160,7 @@ class Verification:
     def _judge(
         self, last: ComparedPair, before: Judgements | None, reported: KeySpool, writer: Report
     ) -> Judgements:
-        """Judges one round. A key is unjudged as long as no round could judge it."""
+        """Judge one round. A key stays unjudged until some round can judge it."""
         context = self._context
         judgements = Judgements(self._keys())
         if before is not None:
@@ -187,7 +187,7 @@ class Verification:
                 reported.add(each.difference.key)
                 self._repaired += outcome == APPLIED
                 writer.add(each, judgement, repair=outcome)
-                refuse_forgotten()  # the guard has to know of what is newer
+                refuse_forgotten()  # the guard depends on the entries of newer changes
         else:
             for each, judgement in differing:
                 context.lease.check()
@@ -195,7 +195,7 @@ class Verification:
                 writer.add(each, judgement)
         if judgements.repaired_before:
             context.say(
-                f"{number(verdict.repaired_before)} keys were repaired earlier by these exports "
+                f"{number(judgements.repaired_before)} keys were repaired earlier by these exports "
                 "and are equal now"
             )
         if before is not None:
@@ -219,7 +219,7 @@ class Verification:
         context, export_pair = self._context, self._export_rounds.export_pair()
         compared, fuzz = last.comparison, last.moments.fuzz
         self._reads += len(judgements.unjudged)
-        context.say(f"Reading {number(len(verdict.unjudged))} keys from the source, one by one")
+        context.say(f"Reading {number(len(judgements.unjudged))} keys from the source, one by one")
 
         def prove(needed: float) -> None:
             self._poller.wait(lambda: export_pair.until(needed, ReadProof))
@@ -234,7 +234,7 @@ class Verification:
         keys = (each.key for each, _ in explained)
         found = judgements.counted(reading.differences(keys), reported)
         if repairs:
-            # Each with the time of its read less the fuzz; the first ones where nobody said --yes.
+            # The version is the time of the read minus the fuzz.
             allowed = itertools.islice(found, None if self._options.yes else MOST_UNCONFIRMED)
             versioned = ((each, judgement, at - fuzz) for each, judgement, at in allowed)
             for each, judgement, outcome in apply_repairs(versioned, context.repairer()):
@@ -246,11 +246,11 @@ class Verification:
         judgements.unjudged = left
 
     def _keys(self) -> KeySpool:
-        """A set of key digests, as long as this process runs: another one judges anew."""
+        """Make a set of key digests for this process; a resumed verification judges again."""
         return self._resources.enter_context(contextlib.closing(KeySpool(self._options.spool)))
 
     def _may_repair(self, last: ComparedPair, ledger: LedgerEntries) -> bool:
-        """Whether this round's differences are mended, and not only shown."""
+        """Return True if this round's differences are repaired, not only shown."""
         options = self._options
         if not options.repair:
             return False
@@ -262,7 +262,7 @@ class Verification:
                 for each, judgement in judge_all(last.comparison, ledger, last.moments)
                 if judgement not in (Judgement.CHANGED_SINCE, Judgement.REPAIRED)
             )
-            # One more than allowed is enough to know.
+            # One more than the limit decides it.
             count = sum(1 for _ in itertools.islice(differing, MOST_UNCONFIRMED + 1))
             self._dry_run = count > MOST_UNCONFIRMED
         return not self._dry_run
@@ -294,7 +294,7 @@ class Verification:
         return replace(found, complete_until=max(found.complete_until, until))
 
     def _record(self, found: Verified) -> None:
-        # First: it is true already, and whoever dies in between has not said so yet.
+        # The ledger first: it is already true, and a crash in between only leaves it unrecorded.
         if found.complete_until:
             self._context.ledger.settle(round(found.complete_until * 1e6))
         what = (
@@ -309,5 +309,5 @@ class Verification:
 
 
 def _without_target(difference: Difference) -> Difference:
-    """Enough to look up the key."""
+    """Keep one side, which is enough to look up the key."""
     return difference if difference.source is None else replace(difference, target=None)

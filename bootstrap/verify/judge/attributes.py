@@ -30,7 +30,7 @@ from bootstrap.verify.judge.classify import Judgement
 from replicator.canonical import DIGEST_BYTES, digest, key_digest
 
 BATCH_BYTES = 128 << 20
-"""Bytes of attribute digests in memory (about 300 a key), and of items where values are requested."""
+"""Bytes of attribute digests in memory (about 300 a key), and of items for requested values."""
 
 _PLACE = struct.Struct(">II")
 _HEAD = struct.Struct(f">IIB{DIFFERENCE_BYTES}s")  # place, judgement, difference

@@ -17,8 +17,8 @@ FUZZ = round(EXPORT_FUZZ * 1e6)
 """µs by which an export's content may be earlier or later than its time."""
 
 MARGIN = 2 * FUZZ
-"""A key whose entry is later than Ts minus this was changed since: the fuzz, and as much again for the
-undocumented distance between a change's timestamp and the export's clock."""
+"""A key whose entry is later than Ts minus this was changed since: the fuzz, and as much again for
+the undocumented distance between a change's timestamp and the export's clock."""
 
 
 class Judgement(Enum):
@@ -90,8 +90,8 @@ def judge(difference: Difference, entry: Entry | None, moments: Moments) -> Judg
     """Judge a differing key by its ledger entry (None: it has none).
 
     - Not caught up past the source's export: changed since. The missing change may be on its way.
-    - Changed after the source's export minus the margin: changed since. But if the entry was applied
-      before the target's export, the item must be what the entry says; otherwise it is foreign.
+    - Changed after the source's export minus the margin: changed since. But an entry applied before
+      the target's export must describe the target's item; otherwise the item is foreign.
     - The entry is exactly what a repair by these exports writes, and one has begun: repaired.
     - Not changed since, and applied before the target's export: a difference. If the entry agrees
       with the source, the consumer applied the change and another writer replaced it: foreign.

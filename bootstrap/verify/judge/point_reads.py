@@ -42,7 +42,7 @@ class KeySet(Protocol):
 
 @dataclass(frozen=True)
 class PendingKey:
-    """A key whose items differ for now: the digest of the source's item, and the time of the read."""
+    """A key whose items differ for now, with the source's digest and the time of its read."""
 
     key: Mapping[str, Any]
     image: bytes

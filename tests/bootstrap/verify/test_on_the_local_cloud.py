@@ -184,7 +184,7 @@ def test_a_repair_whose_process_is_killed_again_and_again_ends_with_equal_tables
             process.wait(random.uniform(2, 12))
         process.kill()
         lines_said.append(process.communicate()[0])
-    assert any("Going on with verification" in said for said in lines_said), lines_said
+    assert any("Resuming verification" in said for said in lines_said), lines_said
     stack.verify("--repair")
     found = stack.verify()
     assert found["equal"] is True

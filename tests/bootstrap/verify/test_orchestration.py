@@ -284,7 +284,7 @@ def test_a_damaged_export_is_an_error_the_result_before_it_stands_and_what_it_le
         twin.verify(enable_target_recovery=True)
     assert "equal" in last_verification(twin.context().store, "orders").text
     assert twin.target.recovery
-    assert "stays on until a verification is over" in twin.said[-1]
+    assert "stays on until a verification completes" in twin.said[-1]
 
 
 def test_a_failed_export_is_reported_and_the_next_verify_takes_another(twin: Twin) -> None:

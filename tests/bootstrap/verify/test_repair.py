@@ -99,7 +99,7 @@ def test_what_the_consumer_has_applied_in_the_meantime_stays(twin: Twin) -> None
     twin.repairer = lambda: replace(made, guard=Late())  # type: ignore[method-assign]
     found = twin.verify(repair=True).verified
     assert (found.differences, found.repaired) == (3, 2)
-    assert lines(twin)["k2"]["repair"].startswith("not applied: the key was changed since")
+    assert lines(twin)["k2"]["repair"].startswith("not applied: the key changed since")
     assert twin.target.items["k2"] == item("k2")
 
 
