@@ -1,9 +1,9 @@
 """The `backfill` command: a gap closed from exports, through the consumer's guard.
 
 Each line of an incremental export is the last write of a key in its window, with its time: a change
-like any other, applied only where nothing newer has been. Whether it uses the stream's clock
-is undocumented. So two different changes close in time have no certain order. Neither wins; the change
-is quarantined as `ambiguous-order`, and a verification settles it.
+like any other, applied only where nothing newer has been. Whether that time is by the stream's
+clock is undocumented. So two different changes close in time have no certain order: the change is
+quarantined as `ambiguous-order`, and a verification settles it.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ class ExportPair:
         if proof is None:
             outcomes.append(self.prove(source.export_time + self.timing.export_fuzz))
         elif target is None or target.export_time < proof.at + self.timing.export_fuzz:
-            # One fuzz later than the proof: an export's content may be a minute older than its time.
+            # One fuzz after the proof: an export's content may be a minute older than its time.
             attempt = 1 if target is None else target.attempt + 1
             return self._intend(
                 TargetExportRecord, math.ceil(proof.at + self.timing.export_fuzz), attempt

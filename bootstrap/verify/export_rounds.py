@@ -70,9 +70,7 @@ class ExportRounds:
         begun = self.export_pair().export_record(SourceExportRecord)
         if not over and begun is not None and self._forgotten(begun.export_time):
             over = True
-            context.say(
-                f"Verification {journal.run_id} stopped too long ago to be judged; starting another."
-            )
+            context.say(f"Verification {journal.run_id} is too old to be judged: starting another.")
         if over or self._options.fresh:
             self._options = dataclasses.replace(self._options, fresh=False)
             refuse_without_recovery(context.source, context.source.backups())
