@@ -153,7 +153,7 @@ class AwsClients(AccountClients):
             journal=journal,
             timing=self._process.timing,
             clock=self._process.clock,
-            orders=options or RunOptions(),
+            options=options or RunOptions(),
         )
 
     def runner(self, table: TableOutputs, command: str, options: RunOptions) -> TableRunner:

@@ -14,7 +14,8 @@ from bootstrap.core.errors import BootstrapError, LeaseLostError
 from bootstrap.core.run_options import RunOptions
 from bootstrap.core.suggestions import completed, telling
 from bootstrap.plan.plan import Plan
-from bootstrap.run.runner import TableRunner, drive
+from bootstrap.run.drive import drive
+from bootstrap.run.runner import TableRunner
 from bootstrap.status.render import screen
 
 

@@ -57,7 +57,7 @@ def abandon(
       python -m bootstrap abandon --stack prod --table orders --drop-target
     """
     run_options = RunOptions(
-        course=Goal.ABANDON,
+        goal=Goal.ABANDON,
         wait=not no_wait,
         drop_target=drop_target,
         disable_source_pitr=disable_source_pitr,

@@ -24,7 +24,7 @@ def pause(options: CommandOptions, take_over: bool, as_lines: bool) -> None:
     Example:
       python -m bootstrap pause --stack prod --table orders
     """
-    run_options = RunOptions(course=Goal.PAUSE)
+    run_options = RunOptions(goal=Goal.PAUSE)
     run_command(
         lambda: drive(options, run_options, take_over=take_over, as_lines=as_lines),
         options,
@@ -48,7 +48,7 @@ def resume(options: CommandOptions, take_over: bool, as_lines: bool, no_wait: bo
     Example:
       python -m bootstrap resume --stack prod --table orders
     """
-    run_options = RunOptions(course=Goal.RESUME, wait=not no_wait)
+    run_options = RunOptions(goal=Goal.RESUME, wait=not no_wait)
     run_command(
         lambda: drive(options, run_options, take_over=take_over, as_lines=as_lines),
         options,

@@ -45,7 +45,7 @@ STOPS = (
 class RunOptions:
     """The options of `run`."""
 
-    course: Goal = Goal.REPLICATE
+    goal: Goal = Goal.REPLICATE
     until: State = State.REPLICATING
     """One of `STOPS`."""
     wait: bool = True

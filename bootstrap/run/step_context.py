@@ -44,5 +44,5 @@ class StepContext:
     journal: Journal
     timing: Timing
     clock: Clock
-    orders: RunOptions = field(default_factory=RunOptions)
+    options: RunOptions = field(default_factory=RunOptions)
     memory: RunMemory = field(default_factory=RunMemory)

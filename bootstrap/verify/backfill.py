@@ -26,7 +26,7 @@ from bootstrap.core.ports import ExportService, LedgerEntries
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
-from bootstrap.run.runner import new_run_id
+from bootstrap.run.goals import new_run_id
 from bootstrap.verify.export_pair import TOKEN_SECONDS, refuse_without_recovery
 from bootstrap.verify.exports.files import read_blocks, refuse_damaged
 from bootstrap.verify.exports.lines import parse_change, parse_item

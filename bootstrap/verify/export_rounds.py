@@ -18,7 +18,7 @@ from bootstrap.journal.verification_records import (
     TargetExportRecord,
     Verified,
 )
-from bootstrap.run.runner import new_run_id
+from bootstrap.run.goals import new_run_id
 from bootstrap.verify.compare import spool as spools
 from bootstrap.verify.compare.comparison import Comparison, compare
 from bootstrap.verify.compare.comparison import ComparisonProgress as Compared

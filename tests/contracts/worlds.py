@@ -53,7 +53,7 @@ def worlds() -> dict[str, World]:
         Process(failed).go()
 
     paused = found["paused"] = replicated()
-    Process(paused, pid=101, orders=RunOptions(course=Goal.PAUSE)).go()
+    Process(paused, pid=101, options=RunOptions(goal=Goal.PAUSE)).go()
 
     replica = found["verified"] = replicated()
     at = replica.clock()

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from botocore.endpoint import Endpoint
@@ -20,6 +19,7 @@ from botocore.retries.standard import ExponentialBackoff
 from bootstrap.aws.journal_table import AwsJournal
 from bootstrap.journal import lease
 from bootstrap.run import runner
+from bootstrap.run.step import Step
 from bootstrap.run.steps import STEPS, abandon, pause
 from tests.crash.aws_refusals import BUSY, answer, refusal
 from tests.crash.crash_points import Case, Deed, Moment
@@ -77,8 +77,8 @@ class Hooks:
 
     def install(self) -> None:
         """Takes the place of botocore's sending, and of what marks the steps."""
-        for module in (*STEPS, pause, abandon):
-            self._mark_step(module)
+        for step in (*STEPS, pause.STEP, abandon.STEP):
+            self._mark_step(step)
         self._mark(runner.TableRunner, "start", START)
         self._mark(AwsJournal, "renew", LEASE)
         lease.RENEW_AFTER = RENEW_AFTER
@@ -102,14 +102,14 @@ class Hooks:
 
     # -- which step is at work -------------------------------------------------------------------
 
-    def _mark_step(self, module: ModuleType) -> None:
-        advance = module.advance
+    def _mark_step(self, step: Step) -> None:
+        advance = step.advance
 
         def marked(context: Any) -> Any:
-            with self._in(module.name):
+            with self._in(step.name):
                 return advance(context)
 
-        module.advance = marked  # type: ignore[attr-defined]
+        object.__setattr__(step, "advance", marked)
 
     def _mark(self, owner: type, name: str, step: str) -> None:
         method = getattr(owner, name)

@@ -1,18 +1,26 @@
-"""The way from a plan to a replica, in the only order that loses nothing."""
+"""The steps from a plan to a replica, in the only order that loses nothing."""
 
 from __future__ import annotations
 
-from types import ModuleType
-
-from bootstrap.run.steps import buffer, catch_up, enable, ledger_ttl, load, settings, snapshot
+from bootstrap.run.step import Step
+from bootstrap.run.steps import buffer, catch_up, enable, import_, ledger_ttl, settings, snapshot
 
 # Why each is where it is:
-# - buffer before snapshot: what changes while the snapshot is taken is caught, or it is lost;
-# - snapshot before load: there is nothing else to import;
-# - load before enable: an import makes its table, and would overwrite what a consumer had applied;
-# - settings before enable: the first change that the consumer meets is judged by the floor, and the
-#   first mistake of a human by the deletion protection;
-# - catch_up at the end: it is what turns a copy into a replica;
-# - expiry after it, and only after a pause or an abandoned run: while changes wait, no ledger entry
+# - buffer before snapshot: changes made while the snapshot is taken are in the stream, or lost;
+# - snapshot before import: there is nothing else to import;
+# - import before enable: an import creates its table, and would overwrite what a consumer had
+#   applied;
+# - settings before enable: the floor decides on the first change that the consumer meets, and
+#   deletion protection guards against the first human error;
+# - catch_up after enable: it turns a copy into a replica;
+# - ledger_ttl last, and only after a pause or an abandoned run: while changes wait, no ledger entry
 #   may expire.
-STEPS: tuple[ModuleType, ...] = (buffer, snapshot, load, settings, enable, catch_up, ledger_ttl)
+STEPS: tuple[Step, ...] = (
+    buffer.STEP,
+    snapshot.STEP,
+    import_.STEP,
+    settings.STEP,
+    enable.STEP,
+    catch_up.STEP,
+    ledger_ttl.STEP,
+)

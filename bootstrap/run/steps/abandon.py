@@ -21,22 +21,20 @@ from bootstrap.journal.records import (
     Imported,
     RecoveryRecord,
 )
+from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
-from bootstrap.run.steps import load
+from bootstrap.run.steps import import_
 from bootstrap.run.steps.pause import keep_entries
-
-name = "abandon"
-state = State.ABANDONING
 
 
 def advance(context: StepContext) -> Outcome:
     """One act at a time: the intention first, the journal closed last."""
-    journal, orders = context.journal, context.orders
+    journal, options = context.journal, context.options
     noted = journal.get(Abandoning) or Abandoning(journal.now())
     wanted = dataclasses.replace(
         noted,
-        drop_target=noted.drop_target or orders.drop_target,
-        disable_source_pitr=noted.disable_source_pitr or orders.disable_source_pitr,
+        drop_target=noted.drop_target or options.drop_target,
+        disable_source_pitr=noted.disable_source_pitr or options.disable_source_pitr,
         target_table_id=noted.target_table_id or _known_id(context),
     )
     if journal.get(Abandoning) != wanted:
@@ -57,21 +55,24 @@ def advance(context: StepContext) -> Outcome:
     return Done()
 
 
+STEP = Step("abandon", State.ABANDONING, advance)
+
+
 def refuse(context: StepContext) -> None:
     """Raises:
     BlockedError: for what must not be abandoned, before anything is touched.
     """
-    table, journal, orders = context.table, context.journal, context.orders
+    table, journal, options = context.table, context.journal, context.options
     if not journal.run_id:
         raise BlockedError(
             f"No run of table {table.source_table} has begun: there is nothing to abandon.",
             fix="python -m bootstrap status",
         )
     noted = journal.get(Abandoning)
-    if orders.disable_source_pitr or (noted is not None and noted.disable_source_pitr):
+    if options.disable_source_pitr or (noted is not None and noted.disable_source_pitr):
         refuse_foreign_recovery(context)
     target_id = _known_id(context) or (noted.target_table_id if noted else "")
-    if orders.drop_target and (target_id or journal.get(Imported) is None):
+    if options.drop_target and (target_id or journal.get(Imported) is None):
         facts = context.target.table(table.target_table)
         if facts is not None:
             refuse_foreign(table.target_table, facts, target_id)
@@ -166,13 +167,13 @@ def _import_over(context: StepContext, noted: Abandoning) -> Outcome | None:
     if facts.status not in ("IN_PROGRESS", "CANCELLING"):
         return None
     what = "the import to end, which AWS does not cancel"
-    return Pending(what, context.timing.poll(20), load.progress(facts, context), outlasts=True)
+    return Pending(what, context.timing.poll(20), import_.progress(facts, context), outlasts=True)
 
 
 def _import(context: StepContext, imported: Imported) -> ImportFacts | None:
     if imported.arn:
         return context.target.describe_import(imported.arn)
-    return load.begun(context, imported)
+    return import_.begun(context, imported)
 
 
 def _objects_gone(context: StepContext, noted: Abandoning) -> Outcome | None:

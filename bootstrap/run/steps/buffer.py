@@ -15,11 +15,9 @@ from bootstrap.core.formatting import moment
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.state import State
 from bootstrap.journal.records import Buffered, Exported, Interrupted
+from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
 from replicator.stream import Destination
-
-name = "buffer"
-state = State.BUFFERING
 
 PRECISION = "MICROSECOND"
 
@@ -67,6 +65,9 @@ def advance(context: StepContext) -> Outcome:
         )
         return Acted()
     return Done()
+
+
+STEP = Step("buffer", State.BUFFERING, advance)
 
 
 def _watched(context: StepContext, now: float) -> bool:

@@ -28,12 +28,10 @@ from bootstrap.journal.records import (
     Probing,
     Skipped,
 )
+from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
 from replicator.probes import ROW_KEPT_SECONDS, ProbeRecord, probe_records
 from replicator.watchdog.aws_readings import counted
-
-name = "catch-up"
-state = State.CATCHING_UP
 
 HANDED_OVER_MS = 1000.0
 """A second: AgeOfOldestUnreplicatedRecord is normally in the milliseconds."""
@@ -74,6 +72,9 @@ def advance(context: StepContext) -> Outcome:
         _start_over(context)
         return Acted()
     return _caught_up(context, memory.moment, took)
+
+
+STEP = Step("catch-up", State.CATCHING_UP, advance)
 
 
 def _take_up_round(context: StepContext) -> None:

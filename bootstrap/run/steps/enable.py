@@ -8,10 +8,8 @@ from bootstrap.core.formatting import moment
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.state import State
 from bootstrap.journal.records import Configured, Earlier, Enabled, Exported, Imported, Paused
+from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
-
-name = "enable"
-state = State.CONFIGURING
 
 
 def advance(context: StepContext) -> Outcome:
@@ -63,6 +61,9 @@ def advance(context: StepContext) -> Outcome:
     journal.put(Enabled(journal.now()), "switching the consumer on")
     context.target.enable_mapping(table.mapping_uuid)
     return Acted()
+
+
+STEP = Step("enable", State.CONFIGURING, advance)
 
 
 def _refuse_wrong_source(context: StepContext, mapping: EventSource) -> None:

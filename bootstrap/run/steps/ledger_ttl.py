@@ -8,11 +8,9 @@ from bootstrap.core.errors import AccountError
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.state import State
 from bootstrap.journal.records import Earlier, Paused
+from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
 from bootstrap.run.steps.pause import EXPIRY_ATTRIBUTE
-
-name = "ledger-expiry"
-state = State.CATCHING_UP
 
 
 def advance(context: StepContext) -> Outcome:
@@ -38,3 +36,6 @@ def advance(context: StepContext) -> Outcome:
     else:
         journal.forget(Earlier, "ledger entries expire again, those of an earlier run among them")
     return Acted()
+
+
+STEP = Step("ledger-expiry", State.CATCHING_UP, advance)

@@ -8,10 +8,8 @@ from bootstrap.core.errors import AccountError, BlockedError, Side
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.state import State
 from bootstrap.journal.records import Paused, Probing
+from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
-
-name = "pause"
-state = State.PAUSED
 
 EXPIRY_ATTRIBUTE = "x"
 """Of ledger entries: epoch seconds."""
@@ -53,6 +51,9 @@ def advance(context: StepContext) -> Outcome:
     return Pending(
         f"the event source mapping to settle (it is {mapping.state})", context.timing.poll(5)
     )
+
+
+STEP = Step("pause", State.PAUSED, advance)
 
 
 def keep_entries(context: StepContext) -> None:

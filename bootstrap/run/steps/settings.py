@@ -9,10 +9,8 @@ from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.run_options import TtlPolicy
 from bootstrap.core.state import State
 from bootstrap.journal.records import Configured, Exported, Imported, Wanted
+from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
-
-name = "settings"
-state = State.CONFIGURING
 
 
 def advance(context: StepContext) -> Outcome:
@@ -43,9 +41,12 @@ def advance(context: StepContext) -> Outcome:
     return Acted()
 
 
+STEP = Step("settings", State.CONFIGURING, advance)
+
+
 def _policy(context: StepContext, configured: Configured | None) -> TtlPolicy:
-    if context.orders.ttl is not None:
-        return context.orders.ttl
+    if context.options.ttl is not None:
+        return context.options.ttl
     return TtlPolicy(configured.ttl) if configured is not None else TtlPolicy.AT_SWITCH
 
 

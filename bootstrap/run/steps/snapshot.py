@@ -11,10 +11,8 @@ from bootstrap.core.formatting import moment
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.state import State
 from bootstrap.journal.records import Buffered, Exported, RecoveryRecord
+from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
-
-name = "export"
-state = State.EXPORTING
 
 TOKEN_SECONDS = 7 * 3600
 """How long a repeated call is trusted to find the first one. AWS: a client token is good for eight
@@ -34,6 +32,9 @@ def advance(context: StepContext) -> Outcome:
     if not exported.arn:
         return _begin(context, exported)
     return _follow(context, exported)
+
+
+STEP = Step("export", State.EXPORTING, advance)
 
 
 def _intend(context: StepContext, exported: Exported) -> Outcome:

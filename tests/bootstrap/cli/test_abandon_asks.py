@@ -81,8 +81,8 @@ def test_yes_is_for_scripts_and_each_order_is_passed_on(asked: Asked, run: Run) 
     assert run("--yes").exit_code == 0
     assert run("--yes", "--drop-target", "--disable-source-pitr", "--no-wait").exit_code == 0
     assert asked.orders == [
-        RunOptions(course=Goal.ABANDON),
-        RunOptions(course=Goal.ABANDON, drop_target=True, disable_source_pitr=True, wait=False),
+        RunOptions(goal=Goal.ABANDON),
+        RunOptions(goal=Goal.ABANDON, drop_target=True, disable_source_pitr=True, wait=False),
     ]
 
 

@@ -11,7 +11,7 @@ from bootstrap.core.durations import Timing
 from bootstrap.core.errors import LeaseHeldError, LeaseLostError, Side, UnavailableError
 from bootstrap.core.state import State
 from bootstrap.journal.lease import LEASE_SECONDS, this_machine
-from bootstrap.run.runner import drive
+from bootstrap.run.drive import drive
 from bootstrap.status.snapshot import StatusSnapshot
 from tests.support.bootstrap.killed_process import Process
 from tests.support.bootstrap.world import World

@@ -23,8 +23,8 @@ from tests.support.fakes.errors import Killed
 
 pytestmark = pytest.mark.promise("C6")
 
-ABANDON = RunOptions(course=Goal.ABANDON)
-WHOLLY = RunOptions(course=Goal.ABANDON, drop_target=True, disable_source_pitr=True)
+ABANDON = RunOptions(goal=Goal.ABANDON)
+WHOLLY = RunOptions(goal=Goal.ABANDON, drop_target=True, disable_source_pitr=True)
 BEFORE = {"others/20260101T000000Z-abc/1/AWSDynamoDB/1", "orders/another run/1/AWSDynamoDB/1"}
 
 
@@ -35,8 +35,8 @@ def world_with_others() -> World:
     return world
 
 
-def abandoned(world: World, orders: RunOptions = ABANDON, pid: int = 7) -> Process:
-    process = Process(world, pid=pid, orders=orders)
+def abandoned(world: World, options: RunOptions = ABANDON, pid: int = 7) -> Process:
+    process = Process(world, pid=pid, options=options)
     process.go()
     return process
 
@@ -123,7 +123,7 @@ def test_a_live_run_elsewhere_is_not_disturbed_unless_taken_over() -> None:
     other.start()
     with pytest.raises(LeaseHeldError, match="process 1 on elsewhere"):
         abandoned(world)
-    process = Process(world, pid=8, orders=ABANDON)
+    process = Process(world, pid=8, options=ABANDON)
     process.go(take_over=True)
     assert process.run.journal.row.state is State.ABANDONED
     with pytest.raises(BootstrapError):
@@ -193,7 +193,7 @@ def test_a_run_afterwards_takes_another_snapshot_and_replicates() -> None:
 
 def test_recovery_that_an_earlier_run_switched_on_can_still_be_switched_off() -> None:
     world = replicated()
-    abandoned(world, RunOptions(course=Goal.ABANDON, drop_target=True))
+    abandoned(world, RunOptions(goal=Goal.ABANDON, drop_target=True))
     world.clock.advance(7_200)
     Process(world, pid=8).go()
     world.clock.advance(7_200)
@@ -230,7 +230,7 @@ def test_killed_at_any_call_the_same_command_ends_it() -> None:
     prepared = replicated(world_with_others())
     world = prepared.copied()
     world.seen.clear()
-    Process(world, pid=50, orders=WHOLLY).go()
+    Process(world, pid=50, options=WHOLLY).go()
     names = [each.name for each in world.seen]
     telling: dict[tuple[object, ...], tuple[int, bool]] = {}
     for number in range(len(names)):
@@ -240,7 +240,7 @@ def test_killed_at_any_call_the_same_command_ends_it() -> None:
         world = prepared.copied()
         world.on_call = _killer(world.calls + number + 1, after)
         with pytest.raises(Killed):
-            Process(world, pid=50, orders=WHOLLY).go()
+            Process(world, pid=50, options=WHOLLY).go()
         world.on_call = lambda call, name, done: None
         when = f"killed {'after' if after else 'before'} call {number} ({names[number]})"
         if world.mapping_enabled_at is None:

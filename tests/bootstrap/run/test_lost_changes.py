@@ -110,8 +110,8 @@ def test_what_a_verification_has_put_in_is_forgotten_by_run_and_by_detectors() -
     run(world, pid=5)
     assert state_of(world) is State.REPLICATING
     assert not as_json(shown(world))["warnings"]
-    Process(world, pid=6, orders=PAUSE).go()
-    Process(world, pid=7, orders=RESUME).go()
+    Process(world, pid=6, options=PAUSE).go()
+    Process(world, pid=7, options=RESUME).go()
     assert state_of(world) is State.REPLICATING, "CloudWatch remembers them for a year"
 
 
@@ -291,9 +291,9 @@ def test_a_pause_of_longer_than_the_retention_has_lost_changes(hours: int, lost:
     assert caught_up is not None
     before = caught_up.record(CaughtUp)
     assert before is not None
-    Process(world, pid=2, orders=PAUSE).go()
+    Process(world, pid=2, options=PAUSE).go()
     world.clock.advance(3600 * hours)
-    resuming = Process(world, pid=3, orders=RESUME)
+    resuming = Process(world, pid=3, options=RESUME)
     if not lost:
         resuming.go()
         assert state_of(world) is State.REPLICATING
@@ -338,7 +338,7 @@ def test_a_retention_that_is_raised_afterwards_brings_nothing_back() -> None:
 
 
 def paused_for(world: World, hours: int, pid: int) -> None:
-    Process(world, pid=pid, orders=PAUSE).go()
+    Process(world, pid=pid, options=PAUSE).go()
     world.clock.advance(3600 * hours)
 
 
@@ -349,7 +349,7 @@ def test_each_pause_that_was_too_long_is_noted() -> None:
     for pid in (10, 20):
         paused_for(world, 200, pid)
         with pytest.raises(AccountError, match="lacks changes"):
-            Process(world, pid=pid + 1, orders=RESUME).go()
+            Process(world, pid=pid + 1, options=RESUME).go()
         settle(world, world.clock())
         run(world, pid=pid + 2)
         assert state_of(world) is State.REPLICATING
@@ -362,14 +362,14 @@ def test_two_pauses_without_a_catch_up_between_them_are_one() -> None:
     replicated(world)
     world.consumer_works = False
     paused_for(world, 100, pid=2)
-    resuming = Process(world, pid=3, orders=RESUME)
+    resuming = Process(world, pid=3, options=RESUME)
     resuming.start()
     resuming.until(lambda: world.mapping_enabled_at is not None)
     resuming.run.stop()
     paused_for(world, 100, pid=4)
     world.consumer_works = True
     with pytest.raises(AccountError, match="lacks changes"):
-        Process(world, pid=5, orders=RESUME).go()
+        Process(world, pid=5, options=RESUME).go()
 
 
 def test_a_consumer_that_could_be_switched_on_only_later_was_off_until_then() -> None:
@@ -384,7 +384,7 @@ def test_a_consumer_that_could_be_switched_on_only_later_was_off_until_then() ->
 
     world.on_call = refuse
     with pytest.raises(AccountError, match="refused"):
-        Process(world, pid=3, orders=RESUME).go()
+        Process(world, pid=3, options=RESUME).go()
     world.on_call = lambda number, name, after: None
     world.clock.advance(3600 * 100)
     degraded(world, pid=4)
@@ -410,7 +410,7 @@ def test_once_mended_the_next_command_is_the_run_that_takes_note_of_it() -> None
     assert (told.state, told.next) == (State.DEGRADED, COMMAND.format("run"))
     assert not told.warnings
     Process(world, pid=5).go()
-    Process(world, pid=6, orders=PAUSE).go()
+    Process(world, pid=6, options=PAUSE).go()
     assert not shown(world).warnings, "paused, and repaired all the same"
 
 

@@ -24,8 +24,8 @@ pytestmark = pytest.mark.promise("C2", "C3")
 HOUR = 3_600.0
 
 
-def resume(world: World, pid: int = 3, orders: RunOptions = RESUME) -> Process:
-    process = Process(world, pid=pid, orders=orders)
+def resume(world: World, pid: int = 3, options: RunOptions = RESUME) -> Process:
+    process = Process(world, pid=pid, options=options)
     process.go()
     return process
 
@@ -56,7 +56,7 @@ def test_entries_expire_again_only_after_everything_that_waited_was_applied() ->
 def test_the_watchdog_is_told_before_the_mapping_is_switched_on_that_it_should_be_on() -> None:
     world = paused()
     world.clock.advance(2 * HOUR)
-    process = Process(world, pid=3, orders=RESUME)
+    process = Process(world, pid=3, options=RESUME)
     process.start()
     process.until(lambda: bool(world.times("enable_mapping")[1:]))
     assert world.ledger_settings()["paused"] == {"BOOL": False}
@@ -74,11 +74,11 @@ def test_where_the_ledgers_expiry_cannot_be_switched_off_yet_the_consumer_goes_o
     world = replicated()
     world.expiry_changed[LEDGER] = world.clock()
     with pytest.raises(BlockedError, match="The consumer has not been stopped"):
-        Process(world, pid=2, orders=PAUSE).go()
+        Process(world, pid=2, options=PAUSE).go()
     assert world.mapping_enabled_at is not None
     assert as_json(look(world))["next"] == COMMAND.format("pause")
     world.clock.advance(HOUR)
-    Process(world, pid=3, orders=PAUSE).go()
+    Process(world, pid=3, options=PAUSE).go()
     assert world.mapping_enabled_at is None
 
 
@@ -93,7 +93,7 @@ def test_a_short_pause_waits_for_aws_to_let_entries_expire_again() -> None:
 def test_nobody_has_to_wait_for_that_hour() -> None:
     world = paused()
     with pytest.raises(StillRunningError):
-        resume(world, orders=RunOptions(course=Goal.RESUME, wait=False))
+        resume(world, options=RunOptions(goal=Goal.RESUME, wait=False))
     assert world.mapping_enabled_at is not None
     world.clock.advance(2 * HOUR)
     resume(world, pid=4)
@@ -103,13 +103,13 @@ def test_nobody_has_to_wait_for_that_hour() -> None:
 def test_there_is_nothing_to_pause_before_the_consumer_is_on() -> None:
     world = World()
     with pytest.raises(BlockedError, match="nothing to pause"):
-        Process(world, orders=PAUSE).go()
+        Process(world, options=PAUSE).go()
 
 
 def test_pause_needs_nothing_of_the_source_account() -> None:
     world = replicated()
     world.seen.clear()
-    Process(world, pid=2, orders=PAUSE).go()
+    Process(world, pid=2, options=PAUSE).go()
     names = {each.name for each in world.seen}
     assert names <= {
         *("GetItem", "UpdateItem", "TransactWriteItems", "Query", "mapping"),
@@ -150,9 +150,9 @@ def test_resuming_what_is_not_paused_measures_it_once_more() -> None:
     assert resume(world).run.journal.row.state is State.REPLICATING
 
 
-def calls_of(orders: RunOptions, world: World) -> list[str]:
+def calls_of(options: RunOptions, world: World) -> list[str]:
     world.seen.clear()
-    Process(world, pid=50, orders=orders).go()
+    Process(world, pid=50, options=options).go()
     return [each.name for each in world.seen]
 
 
@@ -178,10 +178,10 @@ def waiting() -> World:
     ],
 )
 def test_killed_at_any_call_the_same_command_ends_it(
-    orders: RunOptions, prepare: Callable[[], World], end: State
+    options: RunOptions, prepare: Callable[[], World], end: State
 ) -> None:
     prepared = prepare()
-    names = calls_of(orders, prepared.copied())
+    names = calls_of(options, prepared.copied())
     telling: dict[tuple[object, ...], tuple[int, bool]] = {}
     for number in range(len(names)):
         for after in (False, True):
@@ -198,11 +198,11 @@ def test_killed_at_any_call_the_same_command_ends_it(
 
         world.on_call = kill
         with pytest.raises(Killed):
-            Process(world, pid=50, orders=orders).go()
+            Process(world, pid=50, options=options).go()
         world.on_call = lambda call, name, done: None
         if world.mapping_enabled_at is None:
             assert not world.expiries[LEDGER].enabled, "entries expire while changes wait"
-        process = Process(world, pid=51, orders=orders)
+        process = Process(world, pid=51, options=options)
         process.go()
         when = f"killed {'after' if after else 'before'} call {number} ({names[number]})"
         assert process.run.journal.row.state is end, when

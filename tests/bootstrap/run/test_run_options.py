@@ -29,7 +29,7 @@ def test_no_wait_ends_where_aws_works_by_itself_and_the_same_command_gets_there_
     waited: list[str] = []
     for pid in range(1, 200):
         try:
-            Process(world, pid=pid, orders=NO_WAIT).go()
+            Process(world, pid=pid, options=NO_WAIT).go()
             break
         except StillRunningError as error:
             assert error.exit_code == 6
@@ -50,7 +50,7 @@ def test_a_round_of_probes_put_by_an_earlier_process_is_not_put_again() -> None:
     for pid in range(1, 100):
         world.clock.advance(100)
         try:
-            Process(world, pid=pid, orders=NO_WAIT).go()
+            Process(world, pid=pid, options=NO_WAIT).go()
             break
         except StillRunningError:
             continue
@@ -62,7 +62,7 @@ def test_a_round_of_probes_put_by_an_earlier_process_is_not_put_again() -> None:
 def test_no_wait_still_watches_the_buffer_until_the_export_has_begun() -> None:
     world = World()
     with pytest.raises(StillRunningError):
-        Process(world, orders=NO_WAIT).go()
+        Process(world, options=NO_WAIT).go()
     ((request, began),) = world.exports.values()
     assert began >= request.export_time + world.restorable_lag
 
@@ -70,7 +70,7 @@ def test_no_wait_still_watches_the_buffer_until_the_export_has_begun() -> None:
 @pytest.mark.parametrize("stop", STOPS)
 def test_until_stops_when_the_state_is_reached_and_before_its_work(stop: State) -> None:
     world = World()
-    process = Process(world, orders=RunOptions(until=stop))
+    process = Process(world, options=RunOptions(until=stop))
     process.go()
     assert process.run.journal.row.state is stop
     done = [bool(world.exports), bool(world.imports), bool(world.times("protect"))]
@@ -84,7 +84,7 @@ def test_until_stops_when_the_state_is_reached_and_before_its_work(stop: State) 
 def test_until_a_state_that_lies_behind_changes_nothing(stop: State) -> None:
     world = World()
     Process(world).go()
-    again = Process(world, pid=2, orders=RunOptions(until=stop))
+    again = Process(world, pid=2, options=RunOptions(until=stop))
     again.go()
     assert again.run.journal.row.state is State.REPLICATING
 
@@ -97,9 +97,9 @@ def failed_import(code: str = "ItemValidationError") -> World:
     return world
 
 
-def failure_of(world: World, orders: RunOptions) -> AccountError:
+def failure_of(world: World, options: RunOptions) -> AccountError:
     with pytest.raises(AccountError) as caught:
-        Process(world, pid=2, orders=orders).go()
+        Process(world, pid=2, options=options).go()
     return caught.value
 
 
@@ -113,7 +113,7 @@ def test_a_partly_failed_import_says_where_the_refused_items_are_named() -> None
 
 def test_accepted_import_errors_make_a_replica_that_is_degraded_and_says_so() -> None:
     world = failed_import()
-    process = Process(world, pid=2, orders=RunOptions(accept_import_errors=True))
+    process = Process(world, pid=2, options=RunOptions(accept_import_errors=True))
     process.go()
     assert process.run.journal.row.state is State.DEGRADED
     imported = process.run.journal.get(Imported)
@@ -140,7 +140,7 @@ def test_an_import_that_ends_well_with_fewer_items_than_its_export_is_not_taken_
     assert "2 of 3 items were imported, 0 were refused. The export holds 3." in failure.what
     assert "--discard-failed-import" in failure.fix
     assert world.mapping_enabled_at is None
-    process = Process(world, pid=3, orders=RunOptions(discard_failed_import=True))
+    process = Process(world, pid=3, options=RunOptions(discard_failed_import=True))
     process.go()
     assert process.run.journal.row.state is State.REPLICATING
     assert (len(world.exports), len(world.imports)) == (1, 2)
@@ -149,7 +149,7 @@ def test_an_import_that_ends_well_with_fewer_items_than_its_export_is_not_taken_
 def test_a_short_import_that_is_accepted_is_degraded_until_a_verification_has_mended_it() -> None:
     world = short_import()
     failure_of(world, RunOptions())
-    process = Process(world, pid=3, orders=RunOptions(accept_import_errors=True))
+    process = Process(world, pid=3, options=RunOptions(accept_import_errors=True))
     process.go()
     assert process.run.journal.row.state is State.DEGRADED
     (warning,) = as_json(look(world))["warnings"]
@@ -186,7 +186,7 @@ def test_the_table_of_a_failed_import_is_deleted_only_when_told_and_then_importe
     world = failed_import()
     failure_of(world, RunOptions())
     assert not world.times("drop")
-    Process(world, pid=3, orders=RunOptions(discard_failed_import=True)).go()
+    Process(world, pid=3, options=RunOptions(discard_failed_import=True)).go()
     assert len(world.times("drop")) == 1
     assert (len(world.exports), len(world.imports)) == (1, 2)
 
@@ -205,7 +205,7 @@ def test_a_table_that_is_not_the_failed_imports_is_never_deleted() -> None:
     assert world.target is not None
     world.target = dataclasses.replace(world.target, table_id="theirs")
     with pytest.raises(BlockedError, match="did not make it") as refusal:
-        Process(world, pid=2, orders=RunOptions(discard_failed_import=True)).go()
+        Process(world, pid=2, options=RunOptions(discard_failed_import=True)).go()
     assert not world.times("drop")
     assert "--discard-failed-import" not in refusal.value.fix
 
@@ -223,7 +223,7 @@ def test_a_table_of_an_import_that_names_none_is_never_deleted(
 
     monkeypatch.setattr(FakeTarget, "describe_import", nameless)
     with pytest.raises(BlockedError, match="did not make it"):
-        Process(world, pid=2, orders=RunOptions(discard_failed_import=True)).go()
+        Process(world, pid=2, options=RunOptions(discard_failed_import=True)).go()
     assert not world.times("drop")
 
 

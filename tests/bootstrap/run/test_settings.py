@@ -91,7 +91,7 @@ def test_the_target_expires_items_only_where_the_operator_wants_it_before_the_sw
 ) -> None:
     world = World()
     world.source_expiry = TtlStatus(True, "until")
-    Process(world, orders=RunOptions(ttl=TtlPolicy(policy) if policy else None)).go()
+    Process(world, options=RunOptions(ttl=TtlPolicy(policy) if policy else None)).go()
     assert world.expiries.get("orders-replica", TtlStatus(False)).enabled is on
     if on:
         assert world.expiries["orders-replica"].attribute == "until"
@@ -99,19 +99,19 @@ def test_the_target_expires_items_only_where_the_operator_wants_it_before_the_sw
 
 def test_now_means_nothing_where_the_source_expires_nothing() -> None:
     world = World()
-    Process(world, orders=RunOptions(ttl=TtlPolicy.NOW)).go()
+    Process(world, options=RunOptions(ttl=TtlPolicy.NOW)).go()
     assert "orders-replica" not in world.expiries
 
 
 def test_time_to_live_can_be_taken_back_and_is_remembered_by_the_next_run() -> None:
     world = World()
     world.source_expiry = TtlStatus(True, "until")
-    Process(world, orders=RunOptions(ttl=TtlPolicy.NOW)).go()
+    Process(world, options=RunOptions(ttl=TtlPolicy.NOW)).go()
     again = Process(world, pid=2)
     again.go()
     assert world.expiries["orders-replica"].enabled
     world.clock.advance(3_600)  # AWS takes one such change of a table an hour
-    Process(world, pid=3, orders=RunOptions(ttl=TtlPolicy.NEVER)).go()
+    Process(world, pid=3, options=RunOptions(ttl=TtlPolicy.NEVER)).go()
     assert not world.expiries["orders-replica"].enabled
 
 

@@ -47,7 +47,7 @@ def orders_of(command: str) -> RunOptions:
 def type_next(world: World, pid: int) -> None:
     command = next_of(world)
     assert command is not None
-    Process(world, pid=pid, orders=orders_of(command)).go()
+    Process(world, pid=pid, options=orders_of(command)).go()
 
 
 @pytest.mark.parametrize("why", [PARTLY, WHOLLY])
@@ -71,7 +71,7 @@ def test_an_import_that_has_failed_twice_is_not_paid_for_again_unasked() -> None
     shown = as_json(look(world))
     assert COMMAND.format("run") + " --accept-import-errors" in shown["failure"]["try"]
     assert "next          manual decision needed, see Try above" in page(look(world))
-    Process(world, pid=3, orders=RunOptions(accept_import_errors=True)).go()
+    Process(world, pid=3, options=RunOptions(accept_import_errors=True)).go()
     assert (as_json(look(world))["state"], next_of(world)) == ("DEGRADED", None)
 
 
@@ -140,7 +140,7 @@ def test_a_blocked_plan_leaves_run_as_the_next_command() -> None:
 
 def test_of_a_paused_table_the_next_command_is_resume() -> None:
     world = replicated()
-    Process(world, pid=2, orders=RunOptions(course=Goal.PAUSE)).go()
+    Process(world, pid=2, options=RunOptions(goal=Goal.PAUSE)).go()
     assert (as_json(look(world))["state"], next_of(world)) == (
         State.PAUSED,
         COMMAND.format("resume"),

@@ -15,7 +15,8 @@ from bootstrap.core.stack_outputs import Outputs
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Holder, Lease, Machine
 from bootstrap.journal.verification_records import Verified, row_name
-from bootstrap.run.runner import TableRunner, drive
+from bootstrap.run.drive import drive
+from bootstrap.run.runner import TableRunner
 from bootstrap.run.step_context import StepContext
 from bootstrap.status.snapshot import StatusSnapshot
 from tests.support.bootstrap.fake_accounts import FakeSnapshots, FakeSource, FakeTarget
@@ -33,7 +34,7 @@ class Process:
         *,
         host: str = "laptop",
         chosen: Outputs | None = None,
-        orders: RunOptions | None = None,
+        options: RunOptions | None = None,
     ) -> None:
         self.world = world
         self.pid = pid
@@ -56,7 +57,7 @@ class Process:
             journal=Journal(self.store, table.source_table, lease),
             timing=Timing(),
             clock=world.clock,
-            orders=orders or RunOptions(),
+            options=options or RunOptions(),
         )
         self.run = TableRunner(context, self.store, lease, COMMAND)
         self.shown: list[StatusSnapshot] = []

@@ -6,13 +6,13 @@ from bootstrap.core.run_options import Goal, RunOptions
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.world import World
 
-PAUSE = RunOptions(course=Goal.PAUSE)
+PAUSE = RunOptions(goal=Goal.PAUSE)
 
 
-RESUME = RunOptions(course=Goal.RESUME)
+RESUME = RunOptions(goal=Goal.RESUME)
 
 
 def paused(world: World | None = None) -> World:
     world = replicated(world)
-    Process(world, pid=2, orders=PAUSE).go()
+    Process(world, pid=2, options=PAUSE).go()
     return world

@@ -11,11 +11,9 @@ from bootstrap.core.outcome import Acted, Done, Outcome, Pending, import_progres
 from bootstrap.core.state import State
 from bootstrap.journal.records import Exported, Imported
 from bootstrap.plan.plan import creation_parameters
+from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
 from bootstrap.run.steps.snapshot import TOKEN_SECONDS
-
-name = "import"
-state = State.IMPORTING
 
 REFUSED_ITEMS = "ItemValidationError"
 """FailureCode of an import that made its table with all items but some."""
@@ -32,6 +30,9 @@ def advance(context: StepContext) -> Outcome:
     if not imported.arn:
         return _begin(context, imported)
     return _follow(context, imported)
+
+
+STEP = Step("import", State.IMPORTING, advance)
 
 
 def _intend(context: StepContext, imported: Imported) -> Outcome:
@@ -199,11 +200,11 @@ def progress(facts: ImportFacts, context: StepContext) -> Measure:
 
 
 def _failed(context: StepContext, imported: Imported, facts: ImportFacts) -> Outcome:
-    journal, orders, name = context.journal, context.orders, context.table.target_table
+    journal, options, name = context.journal, context.options, context.table.target_table
     left = context.target.table(name)
     # A name says little: only a table with the import's own id is what the import left.
     ours = left is not None and bool(facts.table_id) and facts.table_id == left.table_id
-    if _partly(facts) and ours and orders.accept_import_errors:
+    if _partly(facts) and ours and options.accept_import_errors:
         return _complete(context, imported, facts, refused=_lacking(context, facts))
     # What fails in this run is told first, whatever its orders: the next attempt is paid for, too.
     told_before = imported.failed_generation not in (0, journal.generation)
@@ -213,7 +214,7 @@ def _failed(context: StepContext, imported: Imported, facts: ImportFacts) -> Out
         )
         journal.put(again, f"the import failed ({_reason(facts)}): another one is prepared")
         return Acted()
-    if left is not None and ours and told_before and orders.discard_failed_import:
+    if left is not None and ours and told_before and options.discard_failed_import:
         if left.status != "DELETING":
             journal.put(imported, f"deleting table {name}, which the failed import left")
             context.target.drop(name)

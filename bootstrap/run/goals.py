@@ -1,0 +1,152 @@
+"""Goals of a run: the states each refuses to begin from, its steps, and its final state."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from bootstrap.core.errors import BlockedError
+from bootstrap.core.formatting import moment
+from bootstrap.core.run_options import Goal
+from bootstrap.core.state import State
+from bootstrap.journal.records import Abandoning, Buffered, Enabled, Exported, Paused, Wanted
+from bootstrap.plan import inspection, plan
+from bootstrap.plan.plan import Plan
+from bootstrap.plan.replication import of_outputs
+from bootstrap.run.step import Step
+from bootstrap.run.step_context import StepContext
+from bootstrap.run.steps import STEPS, abandon, pause
+
+
+class RunGoal(Protocol):
+    """Where a run leads, and by which steps."""
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        """The steps, in the only order that is safe."""
+
+    @property
+    def final_state(self) -> State | None:
+        """The state after the last step. None: a replica, DEGRADED if it lacks changes."""
+
+    def begin(self, context: StepContext) -> Plan | None:
+        """Check that the goal can be reached, and record the intention.
+
+        Returns the plan as long as no export has begun.
+
+        Raises:
+            BlockedError: when it cannot; nothing has been done then.
+        """
+
+
+@dataclass(frozen=True)
+class ReplicateGoal:
+    """A replica that has caught up. It begins a run, or resumes one."""
+
+    ends_pause: bool
+    """False: a paused replica stays paused."""
+    steps: Sequence[Step] = STEPS
+    final_state: State | None = None
+
+    def begin(self, context: StepContext) -> Plan | None:
+        journal = context.journal
+        _refuse_half_abandoned(context)
+        if self.ends_pause:
+            pause.refuse_unpaused(context, journal.get(Enabled) is not None)
+        exported, made = journal.get(Exported), None
+        if exported is None or not exported.begun:
+            made = _plan(context)
+        else:
+            _refuse_another_table(context)
+            self._end_pause(context)
+        if not journal.run_id or journal.row.state is State.ABANDONED:
+            journal.begin(new_run_id(journal.now()))
+        if made is not None and journal.get(Wanted) != made.wanted:
+            # Before the first act: CONFIGURING does what the plan said, days later.
+            journal.put(made.wanted, "the plan is made")
+        return made
+
+    def _end_pause(self, context: StepContext) -> None:
+        paused = context.journal.get(Paused)
+        if paused is None or paused.resumed:
+            return
+        if not self.ends_pause:
+            raise BlockedError(
+                f"Table {context.table.source_table} was paused on purpose at {moment(paused.at)}.",
+                fix="python -m bootstrap resume",
+            )
+        context.journal.put(replace(paused, resumed_at=context.journal.now()), "resuming")
+
+
+@dataclass(frozen=True)
+class PauseGoal:
+    """The consumer disabled, while changes wait in the stream."""
+
+    steps: Sequence[Step] = (pause.STEP,)
+    final_state: State | None = State.PAUSED
+
+    def begin(self, context: StepContext) -> Plan | None:
+        _refuse_half_abandoned(context)
+        pause.refuse_without_consumer(context, context.journal.get(Enabled) is not None)
+        return None
+
+
+@dataclass(frozen=True)
+class AbandonGoal:
+    """The consumer disabled for good, and what the run made deleted as far as the options say."""
+
+    steps: Sequence[Step] = (abandon.STEP,)
+    final_state: State | None = State.ABANDONED
+
+    def begin(self, context: StepContext) -> Plan | None:
+        abandon.refuse(context)
+        return None
+
+
+GOALS: Mapping[Goal, RunGoal] = {
+    Goal.REPLICATE: ReplicateGoal(ends_pause=False),
+    Goal.RESUME: ReplicateGoal(ends_pause=True),
+    Goal.PAUSE: PauseGoal(),
+    Goal.ABANDON: AbandonGoal(),
+}
+
+
+def new_run_id(now: float) -> str:
+    """Make an id that sorts by time, and that is part of S3 keys and client tokens."""
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now)) + "-" + secrets.token_hex(3)
+
+
+def _plan(context: StepContext) -> Plan:
+    replication = of_outputs(context.outputs, context.table)
+    inspected = inspection.inspect(
+        context.source, context.target, replication, context.timing, context.journal.now()
+    )
+    made = plan.make(inspected, replication)
+    made.refuse_blocked()
+    return made
+
+
+def _refuse_half_abandoned(context: StepContext) -> None:
+    abandoning = context.journal.get(Abandoning)
+    if abandoning is not None:
+        raise BlockedError(
+            f"The run of table {context.table.source_table} was abandoned at "
+            f"{moment(abandoning.at)}, and that has not ended. Some of what the run made may be "
+            "gone already.",
+            fix="python -m bootstrap abandon, which completes it; then run begins another",
+        )
+
+
+def _refuse_another_table(context: StepContext) -> None:
+    buffered, name = context.journal.get(Buffered), context.table.source_table
+    facts = context.source.table(name)
+    if buffered is None or facts is None or facts.table_id == buffered.table_id:
+        return
+    raise BlockedError(
+        f"The source table {name} was deleted and created again since this run began "
+        f"({buffered.table_id} then, {facts.table_id} now): the snapshot is of another table.",
+        fix="a new stack with a new target table, for a new snapshot",
+    )
