@@ -41,7 +41,7 @@ EXPECTED = (
     SetupError,
     WritersError,
 )
-"""Failures that explain themselves. Any other is a bug of the local cloud's, with its traceback."""
+"""Errors that explain themselves. Any other is a bug of the local cloud, with its traceback."""
 
 
 def outcome(
@@ -53,7 +53,7 @@ def outcome(
         with interruptible():
             return 0 if action(console) else FAILED
     except InterruptionError as interruption:
-        console.print(f"Interrupted ({interruption}); everything that was started is stopped.")
+        console.print(f"Interrupted ({interruption}); everything it started is stopped.")
         return interruption.exit_status
     except DataFileError as error:
         _print_error(error, console)
@@ -82,9 +82,11 @@ def _print_logs(directory: Path, console: Console) -> None:
     if not log.exists():
         return
     for refusal in refusals_in_log(log):
-        console.print(Text(f"Refused by the local cloud: {refusal}", style="red"))
+        console.print(Text(f"Denied by the local cloud: {refusal}", style="red"))
     lines = log.read_text(errors="replace").splitlines()[-TAIL:]
-    console.print(f"Logs: {short(log)}, {short(directory / 'writers.log')}. The end of the first:")
+    console.print(
+        f"Logs: {short(log)}, {short(directory / 'writers.log')}. The last lines of the first:"
+    )
     for line in lines:
         console.print(Text(f"  {line[:300]}", style="dim"))
 
@@ -100,14 +102,14 @@ def main() -> None:
     type=click.IntRange(min=50),
     default=DEFAULT.items,
     show_default=True,
-    help="Generated items in the source table.",
+    help="Items to generate in the source table.",
 )
 @click.option(
     "--min-changes",
     type=click.IntRange(min=0),
     default=DEFAULT.min_changes,
     show_default=True,
-    help="Changes that have to fall into the run.",
+    help="Fewest changes that the run must capture, or it fails.",
 )
 @click.option(
     "--data",
@@ -118,22 +120,22 @@ def main() -> None:
 @click.option(
     "--key",
     metavar="PK[:S][,SK[:S]]",
-    help="Key of your items. Default: pk, and sk if the first item has one; types as in "
-    "the first item.",
+    help="Key of your items. Default: pk, and sk if the first item has one. Types default to "
+    "those of the first item.",
 )
 @click.option(
     "--directory",
     type=click.Path(path_type=Path, file_okay=False),
     default=DEFAULT.directory,
     show_default=True,
-    help="Where outputs, logs and the report go.",
+    help="Folder for outputs, logs and the report.",
 )
 @click.option(
     "--seed",
     type=int,
     default=DEFAULT.seed,
     show_default=True,
-    help="Other items and other writes for another seed.",
+    help="Seed of the generated items and writes.",
 )
 @click.option(
     "--rate",
@@ -147,20 +149,20 @@ def main() -> None:
     type=click.FloatRange(min=0),
     default=DEFAULT.steady,
     show_default=True,
-    help="Seconds of writing once everything is replicating.",
+    help="Seconds of writes in the state REPLICATING, to measure the lag.",
 )
 @click.option(
     "--patience",
     type=click.FloatRange(min=1),
     default=DEFAULT.patience,
     show_default=True,
-    help="Seconds that the bootstrap may take.",
+    help="Longest time that a command of the bootstrap may take, in seconds.",
 )
 @click.option(
     "--chaos",
     metavar="WHAT",
     default=DEFAULT.chaos,
-    help="What AWS rarely does, often: on, or a list such as duplicate=0.2,delay=0.3,kill=0.05.",
+    help="Faults to inject: on, or a list such as duplicate=0.2,delay=0.3,kill=0.05.",
 )
 @click.pass_context
 def demo(context: click.Context, /, **options: Any) -> None:
@@ -168,11 +170,11 @@ def demo(context: click.Context, /, **options: Any) -> None:
     given = context.get_parameter_source("items") is click.core.ParameterSource.COMMANDLINE
     if given and options["data"]:
         raise click.UsageError(
-            "--items (ITEMS=…) is the number of generated items, and --data (DATA=…) takes the "
-            "place of these: leave out one of them"
+            "--items (ITEMS=…) generates items, and --data (DATA=…) reads your own: "
+            "use only one of them"
         )
     if options["key"] and not options["data"]:
-        raise click.UsageError("--key is the key of the items in --data FILE")
+        raise click.UsageError("--key describes the items of --data FILE, which is missing")
     try:
         parse_chaos(options["chaos"])
     except ValueError as error:
@@ -187,7 +189,7 @@ def demo(context: click.Context, /, **options: Any) -> None:
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("build/serve"),
     show_default=True,
-    help="Where outputs and logs go.",
+    help="Folder for outputs and logs.",
 )
 def serve(directory: Path) -> None:
     """Keep both accounts with a replicated table running, to try things out."""

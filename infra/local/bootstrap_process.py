@@ -19,8 +19,8 @@ EXIT_DIFFERENCES = 5
 POLL_SECONDS = 0.25
 STOP_SECONDS = 10
 
-# What it works on is gone with this process, even with one that is killed; by itself it would try
-# again for minutes. 1: PR_SET_PDEATHSIG, which outlives an execve (prctl(2), Linux).
+# The local cloud ends with this process, even if that is killed, and the bootstrap would retry for
+# minutes. So it ends too: 1 is PR_SET_PDEATHSIG, which survives an execve (prctl(2), Linux).
 LEASH = (
     (
         "-c",
@@ -33,12 +33,12 @@ LEASH = (
 
 MEANING = {
     1: "blocked by its plan",
-    2: "wrong use",
-    3: "something is wrong in the source account",
-    4: "something is wrong in the target account",
+    2: "wrong usage",
+    3: "a problem in the source account",
+    4: "a problem in the target account",
     5: "verification found differences",
     6: "still running",
-    70: "a bug in it",
+    70: "a bug in the bootstrap",
 }
 
 
@@ -81,7 +81,7 @@ class BootstrapProcess:
     def run(self, watch: Callable[[], None], patience: float) -> None:
         """Run `bootstrap run` on this terminal until it ends.
 
-        `watch` is called a few times a second and raises what should end the run early.
+        `watch` is called a few times a second and raises an error that should end the run early.
 
         Raises:
             BootstrapFailedError: it failed, or took longer than `patience` seconds.
@@ -93,7 +93,7 @@ class BootstrapProcess:
     ) -> Mapping[str, Any]:
         """Run `bootstrap verify` on this terminal; return the result as `status` shows it.
 
-        That it found differences is no failure of the command.
+        Differences are a result, not a failure of the command.
 
         Raises:
             BootstrapFailedError: it failed, or took longer than `patience` seconds.
@@ -103,8 +103,8 @@ class BootstrapProcess:
             return dict(self._status()["verification"])
         except (ValueError, KeyError, TypeError):
             raise BootstrapFailedError(
-                "`bootstrap status --json` does not tell of the verification that was made.",
-                f"see {self._log}",
+                "`bootstrap status --json` does not show the verification that was just made.",
+                f"read {self._log}",
             ) from None
 
     def _watched(
@@ -114,7 +114,7 @@ class BootstrapProcess:
         watch: Callable[[], None],
         patience: float,
     ) -> None:
-        # A session of its own: Ctrl-C reaches it through the demo, once.
+        # Its own session: Ctrl-C reaches it through the demo, once.
         process = subprocess.Popen(
             [sys.executable, *LEASH, *command],
             cwd=REPOSITORY,
@@ -131,7 +131,7 @@ class BootstrapProcess:
             raise BootstrapFailedError(
                 f"`python {shlex.join(command)}` ended with exit status "
                 f"{process.returncode}: {meaning}.",
-                f"what it said above; the local cloud's side of it is in {self._log}",
+                f"read its output above, and the local cloud's log: {self._log}",
             )
 
     def _wait(
@@ -145,8 +145,8 @@ class BootstrapProcess:
                 watch()
             if time.monotonic() > deadline:
                 raise BootstrapFailedError(
-                    "The bootstrap did not finish in the time that was allowed.",
-                    f"see what it waits for above, and in {self._log}; --patience allows more",
+                    "The bootstrap did not finish within --patience.",
+                    f"see above what it waits for, read {self._log}, or allow more with --patience",
                 )
 
     def history(self) -> list[tuple[str, float]]:
@@ -155,8 +155,8 @@ class BootstrapProcess:
             return [(each["state"], _epoch(each["at"])) for each in self._status()["history"]]
         except (ValueError, KeyError, TypeError):
             raise BootstrapFailedError(
-                f"`python {shlex.join(self.command('status', '--json'))}` tells no history.",
-                f"see {self._log}",
+                f"`python {shlex.join(self.command('status', '--json'))}` shows no history.",
+                f"read {self._log}",
             ) from None
 
     def _status(self) -> Mapping[str, Any]:
@@ -168,9 +168,10 @@ class BootstrapProcess:
             return _of_one_table(json.loads(ran.stdout))
         except (ValueError, TypeError):
             raise BootstrapFailedError(
-                f"`python {shlex.join(self.command('status', '--json'))}` said nothing readable "
-                f"(exit status {ran.returncode}): {ran.stderr.decode(errors='replace').strip()}",
-                f"see {self._log}",
+                f"`python {shlex.join(self.command('status', '--json'))}` printed no readable "
+                f"status (exit status {ran.returncode}): "
+                f"{ran.stderr.decode(errors='replace').strip()}",
+                f"read {self._log}",
             ) from None
 
 
@@ -186,7 +187,7 @@ def _epoch(at: str | float) -> float:
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
-        # Not SIGINT: to go on with the same command, as it says then, there is no cloud any more.
+        # Not SIGINT, which prints that the same command resumes: the cloud is about to end.
         process.send_signal(signal.SIGTERM)
         try:
             process.wait(STOP_SECONDS)

@@ -1,7 +1,7 @@
 """The demo: the whole pipeline between two accounts on this machine, under constant writes.
 
-The comparison at the end is made by code of its own from tables read with root credentials: nothing
-that is judged takes part in the judgement.
+The comparison at the end shares no code with the pipeline, and reads the tables with root
+credentials.
 """
 
 from __future__ import annotations
@@ -42,21 +42,21 @@ class DemoOptions:
     """The options of the demo's command line."""
 
     items: int = 20_000
-    """Generated items; without meaning for a data file."""
+    """Generated items; ignored with a data file."""
     min_changes: int = 2_000
-    """Changes that have to fall into the run for it to count."""
+    """The fewest changes that the run has to capture."""
     data: Path | None = None
     key: str | None = None
     """`pk[:S][,sk[:S]]` of the data file. None: `pk`, and `sk` if the first item has one."""
     directory: Path = Path("build/demo")
     seed: int = 1
     rate: float = 150.0
-    """Writes per second: what a local cloud on two cores keeps up with."""
+    """Writes per second; the default is what a local cloud on two cores can follow."""
     steady: float = 15.0
-    """Seconds of writing once everything is replicating, over which the lag is measured."""
+    """Seconds of writes in the state REPLICATING, in which the lag is measured."""
     patience: float = PATIENCE
     chaos: str = ""
-    """What AWS rarely does, done often: see infra/local/emulator/chaos. Empty: a good day."""
+    """Rare behaviour of AWS, made frequent: see infra/local/emulator/chaos. Empty: none."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class SeedData:
             f"key {self.file.keys}"
         )
         if self.file.duplicates:
-            text += f"; {self.file.duplicates:,} lines have a key that comes again further down"
+            text += f"; {self.file.duplicates:,} lines have a key that occurs again later"
         return text
 
 
@@ -89,7 +89,7 @@ def choose_data(options: DemoOptions) -> SeedData:
     """Return generated items, or the user's file after it has been checked from end to end.
 
     Raises:
-        DataFileError: the first line that is no good.
+        DataFileError: at the first invalid line.
     """
     if options.data is None:
         return SeedData(
@@ -104,7 +104,7 @@ def run(options: DemoOptions, console: Console) -> bool:
     """Run the demo; return whether everything was as it should be.
 
     Raises:
-        Whatever stopped it, after everything that was started has been stopped.
+        The error that stopped it, after everything that it started has been stopped.
     """
     began = time.monotonic()
     data = choose_data(options)
@@ -118,7 +118,7 @@ def run(options: DemoOptions, console: Console) -> bool:
     console.print(f"Report: {setup.short(directory / 'report.json')}")
     if not report.ok:
         for refusal in refusals_in_log(directory / "emulator.log"):
-            console.print(Text(f"Refused by the local cloud: {refusal}", style="red"))
+            console.print(Text(f"Denied by the local cloud: {refusal}", style="red"))
         console.print(f"Logs: {setup.short(directory)}/emulator.log, writers.log")
     return report.ok
 
@@ -144,7 +144,9 @@ class Demo:
     def play(self, began: float) -> DemoReport:
         """Run everything, from an empty machine to the report."""
         self._say("Data", str(self._data))
-        with self._console.status("Building the Lambda archive for this machine (once)"):
+        with self._console.status(
+            "Building the Lambda archive for this machine (only the first time)"
+        ):
             archive = setup.build_archive()
         cloud = self._stack.enter_context(LocalCloud(self._directory, chaos=self._options.chaos))
         sides = (
@@ -174,7 +176,7 @@ class Demo:
         setup.create_table(dynamodb, self._shape)
         began = time.monotonic()
         data = self._data
-        # Of a key that occurs twice the last item stands.
+        # Where a key occurs twice, the last item wins.
         in_order = data.file is not None and data.file.duplicates > 0
         with self._console.status(f"Writing {data.items:,} items into the source table"):
             setup.seed(dynamodb, self._shape.name, data.read(), self._shape.keys, in_order=in_order)
@@ -192,7 +194,7 @@ class Demo:
         )
         writers = Writers(settings, self._directory, cloud.environment())
         self._stack.callback(writers.close)
-        self._say("Writers", f"about {self._options.rate:g} writes a second from now on")
+        self._say("Writers", f"about {self._options.rate:g} writes a second, from now on")
         return writers
 
     def _bootstrap(self, operator: BootstrapProcess, watch: StallDetector) -> None:
@@ -213,7 +215,7 @@ class Demo:
     def _write_on(self, writers: Writers, watch: StallDetector, since: float) -> None:
         """Keep writing for the steady stretch, and until enough changes have been buffered."""
         seconds = self._options.steady
-        self._say("Replicating", f"writing on for {seconds:g} s to measure the lag")
+        self._say("Replicating", f"writing for {seconds:g} more seconds to measure the lag")
         began = time.monotonic()
         with self._console.status("") as status:
             while (passed := time.monotonic() - began) < self._options.patience:
@@ -241,7 +243,7 @@ class Demo:
         verified: Mapping[str, Any],
         began: float,
     ) -> DemoReport:
-        self._say("Comparing", "both tables, read from the local cloud with root credentials")
+        self._say("Comparing", "both tables, item by item, read with root credentials")
         jury = table_check.TableChecker(
             table_check.CheckedTable(cloud.client("dynamodb", cloud.source), self._shape.name),
             table_check.CheckedTable(cloud.client("dynamodb", cloud.target), table["targetTable"]),

@@ -26,7 +26,7 @@ def deploy(
         BindingError: a resource could not be created, or the program asks for something that the
             local cloud does not know.
     """
-    # On this machine everybody is the accounts' root.
+    # On this machine every caller is the accounts' root.
     config = {"operators": {"source": ["account"], "target": ["account"]}, **config}
     if "lambdaArchive" not in config:
         config = {**config, "lambdaArchive": str(package.build("local").folder)}

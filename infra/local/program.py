@@ -43,7 +43,7 @@ def run(
         loop = asyncio.get_running_loop()
         loop.set_default_executor(workers.executor)
         loop.set_exception_handler(_only_the_first_failure_counts)
-        # A run before this one left its stack behind, and if it failed, calls on its closed loop.
+        # An earlier run left its stack, and if it failed, calls on its closed loop.
         settings.set_root_resource(None)  # type: ignore[arg-type]
         settings.SETTINGS.rpc_manager.clear()
         settings.SETTINGS.outputs.clear()
@@ -75,7 +75,7 @@ async def _program() -> None:
 
 
 class _Workers:
-    """The threads in which the provider is called, each with an event loop of its own.
+    """The threads that call the provider, each with its own event loop.
 
     Pulumi needs a loop in each such thread, and would make them without ever closing them.
     """

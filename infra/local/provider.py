@@ -52,8 +52,8 @@ class LocalProvider(pulumi.runtime.Mocks):
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], None]:
         raise BindingError(
-            f"The program looks something up ({args.token}); the local cloud answers no look-ups.\n"
-            "Try: pass the value in, or add the look-up to infra/local/provider.py"
+            f"The program calls {args.token}; the local cloud supports no invokes.\n"
+            "Try: pass the value in, or add the invoke to infra/local/provider.py"
         )
 
     def _new_resource(
@@ -81,8 +81,9 @@ class LocalProvider(pulumi.runtime.Mocks):
         side = self._sides.get((args.provider or "").rpartition("::")[2])
         if side is None:
             raise BindingError(
-                f"{args.name} ({args.typ}) names no provider: it would land in whatever account is "
-                "current.\nTry: pass opts with provider=, or parent= of a component that has one"
+                f"{args.name} ({args.typ}) has no provider: it would be created in "
+                "whichever account is current.\nTry: pass opts with provider=, or parent= of a "
+                "component that has one"
             )
         region = inputs.get("region") or side.region
         return Request(
@@ -118,8 +119,8 @@ def _refuse_unused(args: pulumi.runtime.MockResourceArgs, inputs: Inputs) -> Non
     unused = inputs.unused()
     if unused:
         raise BindingError(
-            f"{args.name} ({args.typ}) sets {', '.join(sorted(unused))}, and its binding does "
-            "nothing with that.\nTry: use the input in infra/local/bindings, or say there with "
+            f"{args.name} ({args.typ}) sets {', '.join(sorted(unused))}, which its binding "
+            "ignores.\nTry: use the input in infra/local/bindings, or say there with "
             "not_emulated() why it makes no difference"
         )
 

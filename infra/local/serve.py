@@ -42,7 +42,7 @@ def run(directory: Path, console: Console) -> bool:
     """Set everything up, print how to use it, and wait until interrupted.
 
     Raises:
-        Whatever stopped it, after everything that was started has been stopped.
+        The error that stopped it, after everything that it started has been stopped.
     """
     with ExitStack() as stack:
         place = stack.enter_context(setup.locked_directory(directory.resolve()))
@@ -77,7 +77,7 @@ def write_environment(cloud: LocalCloud, path: Path) -> Path:
     values = {
         name: value
         for name, value in cloud.environment({}).items()
-        # Whose credentials are meant is said with --profile.
+        # --profile selects the credentials.
         if name not in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
     }
     unwanted = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -150,7 +150,7 @@ def commands(table: Mapping[str, Any], outputs: Path, *, with_cli: bool) -> list
         f".venv/bin/python -m bootstrap status --outputs {shlex.quote(setup.short(outputs))} "
         "--source-profile source --target-profile target"
     )
-    return [*typed, ("how the replication stands", status)]
+    return [*typed, ("show the state of the replication", status)]
 
 
 def _print_instructions(
@@ -184,4 +184,4 @@ def _print_instructions(
         console.print(Text(f"  # {purpose}", style="dim"))
         console.print(Text(f"  {command}", style="cyan"))
     console.print()
-    console.print("Ctrl-C stops it; nothing is kept.")
+    console.print("Ctrl-C stops everything; no data is kept.")

@@ -39,8 +39,8 @@ def locked_directory(directory: Path) -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise SetupError(
-                f"{directory} is in use by another local cloud.\n"
-                "Try: stop that one, or choose another place with --directory"
+                f"{directory} is used by another local cloud.\n"
+                "Try: stop that one, or choose another folder with --directory"
             ) from None
         (directory / "emulator.log").unlink(missing_ok=True)
         yield directory

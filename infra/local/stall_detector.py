@@ -19,7 +19,7 @@ class PermissionMissingError(Exception):
     def __init__(self, refusals: Sequence[Refusal]) -> None:
         listed = "\n".join(f"  {refusal}" for refusal in refusals)
         super().__init__(
-            f"The consumer's role was refused, so changes wait on the stream:\n{listed}\n"
+            f"The consumer's role lacks permissions, so changes wait on the stream:\n{listed}\n"
             "Try: grant it in infra/consumer.py"
         )
 

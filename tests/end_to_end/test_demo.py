@@ -79,7 +79,7 @@ def test_the_users_own_data_is_replicated_too(tmp_path: Path) -> None:
     assert told["items_seeded"] == 299
     assert told["differences"] == 0
     assert set(told["changes_by_kind"]) == set(KINDS) - {"large"}
-    assert "1 lines have a key that comes again further down" in demo.output
+    assert "1 lines have a key that occurs again later" in demo.output
 
 
 def test_a_malformed_line_stops_the_demo_before_anything_starts(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_c4_duplicates_disorder_overlap_throttling_kills_and_poison_change_nothi
     assert told["differences"] == 0
     assert told["changes_received"] > told["changes_captured"], "nothing was delivered twice"
     assert told["quarantine_objects"] == told["records_poisoned"] > 0
-    assert "deliveries were repetitions" in demo.output
+    assert "deliveries were duplicates" in demo.output
 
 
 @pytest.mark.parametrize(
@@ -132,8 +132,8 @@ def test_an_interrupted_demo_leaves_no_process_and_no_listening_port(
     assert status == 128 + number, demo.output
     assert demo.left_behind() == []
     assert not listens(endpoint(demo.output))
-    assert "everything that was started is stopped" in demo.output
-    assert "resumes from here" not in demo.output, "the cloud that it would go on in is gone"
+    assert "everything it started is stopped" in demo.output
+    assert "resumes from here" not in demo.output, "the cloud that it would resume in is gone"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="no other system ends children so")

@@ -31,7 +31,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def serve(place: Path) -> Iterator[Command]:
     with running("serve", "--directory", str(place)) as command:
-        command.wait_for("Ctrl-C stops it")
+        command.wait_for("Ctrl-C stops everything")
         yield command
 
 

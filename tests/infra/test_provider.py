@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pulumi
 import pytest
 
@@ -21,14 +22,19 @@ from tests.support.infra.recording_engine import CONFIG, record, stand_in_archiv
 
 
 class NoCloud:
-    """Remembers which clients were asked for, and has nothing behind them."""
+    """Records which clients were asked for; no server answers them."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, str | None]] = []
 
     def client(self, service: str, account: LocalAccount, region: str | None = None) -> Any:
         self.asked.append((service, account.account_id, region))
-        return object()
+        return boto3.client(
+            service,
+            region_name=region or account.region,
+            aws_access_key_id=account.account_id,
+            aws_secret_access_key="local",
+        )
 
 
 THING = "aws:made/up:Thing"
@@ -80,7 +86,7 @@ def test_an_input_that_no_binding_uses_is_an_error_that_names_it() -> None:
 
 def test_a_resource_without_an_account_is_an_error() -> None:
     made = provider(NoCloud(), lambda request: Created("id"))
-    with pytest.raises(BindingError, match="names no provider"):
+    with pytest.raises(BindingError, match="has no provider"):
         made.new_resource(resource({}, provider=""))
 
 
@@ -101,6 +107,26 @@ def test_a_binding_works_in_its_resources_account_and_region() -> None:
         ("s3", "111111111111", "us-east-1"),
     ]
     assert first == third != again
+
+
+def test_a_request_beyond_a_limit_of_aws_is_not_sent() -> None:
+    def binding(request: Request) -> Created:
+        name = request.physical_name("name")
+        request.client("events").put_rule(Name=name, ScheduleExpression="rate(5 minutes)")
+        return Created(name)
+
+    made = provider(NoCloud(), binding)
+    with pytest.raises(BindingError, match=r"Name: 65 is long, and AWS allows 64"):
+        made.new_resource(resource({"name": "n" * 65}))
+
+
+def test_a_name_of_pulumis_making_is_as_long_as_pulumi_makes_it() -> None:
+    def binding(request: Request) -> Created:
+        return Created(request.physical_name("name"))
+
+    name, _ = provider(NoCloud(), binding).new_resource(resource({}))
+    assert name is not None
+    assert len(name) == len("thing") + 8
 
 
 def test_outputs_are_what_was_given_and_what_aws_adds() -> None:

@@ -66,7 +66,7 @@ class Inputs:
         value = self._required(key)
         if value not in only:
             raise BindingError(
-                f"{self.path}{key} is {value!r}, and the local cloud can only do {only!r}"
+                f"{self.path}{key} is {value!r}; the local cloud supports only {only!r}"
             )
 
     def not_emulated(self, key: str, because: str) -> None:

@@ -1,7 +1,7 @@
 """The demo's comparison of two tables, attribute for attribute.
 
-It shares no code with what it judges. Attribute for attribute: binary by bytes, numbers by value,
-sets as sets, everything else exactly.
+It shares no code with the pipeline it checks. Binary is compared by bytes, numbers by value, sets
+as sets, everything else exactly.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class ItemDifference:
     kind: Kind
     key: Item
     attributes: tuple[str, ...] = ()
-    """What differs, in words, without any content. Empty unless `different`."""
+    """What differs, in words and without content. Empty unless `different`."""
 
     @property
     def key_digest(self) -> str:

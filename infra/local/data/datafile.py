@@ -1,6 +1,6 @@
 """The user's data file: lines of `{"Item": …}` as an export to S3 has them, plain or gzipped.
 
-The whole file is checked before anything is started, so that line 999,999 does not stop a demo that
+The whole file is checked before anything starts, so that a bad last line cannot stop a demo that
 has run for a minute.
 """
 
@@ -83,13 +83,13 @@ class DataFile:
     keys: KeySchema
     lines: int
     items: int
-    """Different keys: what the table will hold."""
+    """Distinct keys: the items that the table will have."""
     size: int
     """Bytes, as DynamoDB counts them, of all lines."""
 
     @property
     def duplicates(self) -> int:
-        """Lines whose key occurs again further down; the last one stands."""
+        """Lines whose key occurs again later; the last one wins."""
         return self.lines - self.items
 
 
@@ -120,7 +120,7 @@ def read(path: Path) -> Iterator[Item]:
     """Return every item in the order of the file.
 
     Raises:
-        DataFileError: at the first line that is no good.
+        DataFileError: at the first invalid line.
     """
     return (item for _, item in _items(path))
 
@@ -276,13 +276,13 @@ def _telling_key(path: Path, candidates: list[KeyCandidate]) -> str:
         return f"{alone[0].name}:{alone[0].type}"
     # The one with fewer values groups the items: it is the partition key.
     pairs = [(two, one) for one, two in combinations(candidates[:SUGGESTIONS], 2)]
-    told: dict[int, set[bytes]] = {index: set() for index in range(len(pairs))}
+    seen: dict[int, set[bytes]] = {index: set() for index in range(len(pairs))}
     with suppress(DataFileError):
         for _, item in _items(path):
             for index, (one, two) in enumerate(pairs):
-                told[index].add(fingerprint({name: item[name] for name in (one.name, two.name)}))
+                seen[index].add(fingerprint({name: item[name] for name in (one.name, two.name)}))
     for index, (one, two) in enumerate(pairs):
-        if len(told[index]) == candidates[0].items:
+        if len(seen[index]) == candidates[0].items:
             return f"{one.name}:{one.type},{two.name}:{two.type}"
     return f"{candidates[0].name}:{candidates[0].type}"
 
@@ -306,7 +306,7 @@ def _candidates(path: Path) -> list[KeyCandidate]:
     """Return the possible key attributes, most selective first; strings before the others."""
     values: dict[tuple[str, str], set[bytes]] | None = None
     items = 0
-    with suppress(DataFileError):  # a line further down may be broken: one mistake at a time
+    with suppress(DataFileError):  # a later line may be broken: report one mistake at a time
         for _, item in _items(path):
             items += 1
             kinds = {(name, next(iter(value))) for name, value in item.items()}

@@ -30,7 +30,7 @@ EXPIRES_AFTER = (15, 150)
 
 STATUSES = ("placed", "paid", "packed", "sent", "returned")
 
-# Whatever breaks a number that is not carried as text: 38 digits, both ends of the range, zeros.
+# Numbers that break unless they stay text: 38 digits, both ends of the range, zeros.
 NUMBERS = (
     "0",
     "1",
@@ -64,7 +64,7 @@ TEXTS = (
     "null",
 )
 
-# Among these: what reads as base64 again, or as text, if one decoding too many or too few is made.
+# Some of these are base64 or text again after one decoding too many or too few.
 BINARIES = (
     b"",
     b"\x00",
@@ -155,7 +155,7 @@ class GeneratedOrders:
 
 
 def _never_expiring(started: int) -> tuple[Value, ...]:
-    # Neither what is no number nor what is over five years old expires (howitworks-ttl).
+    # Neither a non-number nor a time over five years ago expires (howitworks-ttl).
     years = 365 * 86400
     return ({"N": str(started + 2 * years)}, {"N": str(started - 8 * years)}, {"S": "never"})
 

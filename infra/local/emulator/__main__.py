@@ -22,7 +22,7 @@ HOST = "127.0.0.1"
 ROOT_SECRET = "local"
 PR_SET_PDEATHSIG = 1
 
-# What ministack reads at import. No other port than ours may open: MQTT and SFTP are off.
+# Settings that ministack reads at import. No second port may open: MQTT and SFTP are off.
 FIXED = {
     "BIND_HOST": HOST,
     "MINISTACK_HOST": HOST,
@@ -102,7 +102,7 @@ def _announce(path: Path, endpoint: str) -> None:
 
 
 def _die_with_stdin() -> None:
-    # Not through sys.stdin: its lock, held here, would abort an interpreter that is going down.
+    # Not through sys.stdin: its lock, held here, would abort an interpreter that is exiting.
     while os.read(sys.stdin.fileno(), 4096):
         pass
     os._exit(0)
@@ -132,5 +132,5 @@ if __name__ == "__main__":
     status = main()
     sys.stdout.flush()
     sys.stderr.flush()
-    # Threads that run a function's batch would hold the interpreter's own exit.
+    # Threads that run a function's batch would delay the interpreter's own exit.
     os._exit(status)

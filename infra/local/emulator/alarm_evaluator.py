@@ -51,7 +51,7 @@ class AlarmRule:
     def state(self, values: Sequence[float | None], before: str) -> str:
         """Return the state that follows from the latest `looks_back` datapoints, oldest first.
 
-        None stands for a missing one. As many real ones as there are count, the latest first; what
+        None is a missing one. As many real ones as there are count, the latest first; what
         is wanting of them is filled in as `missing` says.
         """
         bad = _COMPARISONS[self.comparison]
@@ -68,7 +68,7 @@ class AlarmRule:
             return ALARM
         if wanting == 0 or not all(counted):
             return OK
-        # All there is is bad, and it is not enough.
+        # Every datapoint breaches, but there are too few of them.
         if self.missing == "ignore":
             return before
         oldest = next(n for n, value in enumerate(shown) if value is not None)

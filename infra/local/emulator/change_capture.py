@@ -36,7 +36,7 @@ WRITES = (
     "_execute_transaction",
 )
 
-# Who deletes expired items (developer guide, time-to-live-ttl-streams.html).
+# The identity that deletes expired items (developer guide, time-to-live-ttl-streams.html).
 EXPIRY_IDENTITY = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 
 
@@ -85,7 +85,7 @@ class StreamWriter(Protocol):
 def change_record(change: CapturedChange, precision: str, size_of: Callable[[Image], int]) -> Json:
     """Return the JSON of a change record (captured examples: the test of this module).
 
-    INSERT has no OldImage, REMOVE no NewImage; the precision stands inside `dynamodb`; userIdentity
+    INSERT has no OldImage, REMOVE no NewImage; the precision is inside `dynamodb`; userIdentity
     is null but for expiries.
     """
     at = change.at if precision == "MICROSECOND" else change.at // 1000
@@ -149,7 +149,7 @@ class ChangeCapture:
         """Record a write that has just been made; called under the write lock."""
         dynamodb, responses = self._ministack.dynamodb, self._ministack.responses
         table = dynamodb._tables.get(table_name)
-        # "A PutItem that changes nothing writes no stream record": taken to hold for Kinesis too.
+        # "A PutItem that changes nothing writes no stream record": assumed of Kinesis too.
         if table is None or (event == "MODIFY" and same_image(old, new)):
             return
         of = TableOf(responses.get_account_id(), responses.get_region(), table_name)

@@ -105,7 +105,7 @@ def manifests(
 ) -> list[S3Object]:
     """Return manifest-files.json (JSON lines), manifest-summary.json, and an MD5 of each.
 
-    `exportType` stands in the summary of incremental exports only.
+    `exportType` is in the summary of incremental exports only.
     """
     summary = {
         "version": "2020-06-30",

@@ -171,7 +171,7 @@ class ExportJobs:
             )
         earliest, latest = window
         if kind == "FULL_EXPORT":
-            # "By default … from the latest restorable time": that lies in the past.
+            # "By default … from the latest restorable time", which is in the past.
             moments = {"ExportTime": float(data.get("ExportTime") or latest)}
         else:
             asked = data.get("IncrementalExportSpecification") or {}

@@ -1,6 +1,6 @@
 """Pure functions on items in DynamoDB JSON, as change records need them.
 
-Binary values are base64 text here, as they stand in a request body.
+Binary values are base64 text here, as in a request body.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ REPLACED: Mapping[str, tuple[str, ...]] = {
     "iam_evaluator": ("_principal_matches", "enforce"),
     "lambda_runtime": ("_PYTHON_WORKER_SCRIPT",),
     "dynamodb": (
-        # writes, made atomic with the change record they emit
+        # writes, atomic with the change record they emit
         "_put_item",
         "_update_item",
         "_delete_item",
@@ -215,7 +215,7 @@ RELIED_ON: Mapping[str, tuple[str, ...]] = {
 # Methods of ministack's Lambda worker, which are replaced on the class.
 WORKER_METHODS = ("invoke", "_spawn", "_drain_stderr")
 
-# Deletes expired items without a change record; `expiry` does it instead.
+# Deletes expired items without a change record; `ttl` does it instead.
 UNWANTED_THREAD = "dynamodb-ttl-reaper"
 
 

@@ -76,7 +76,7 @@ class ShardPoller:
                 time.sleep(POLL_SECONDS * 4)
                 continue
             source = self._source(function)
-            # Asked before inputs: what is put before a split is read before the shard is left.
+            # Checked before reading: records put before a split are read before the shard ends.
             closed = self._shard.get("closed")
             batch = self._next_batch(source)
             if batch:
@@ -132,7 +132,7 @@ class ShardPoller:
             current = pending[0]
             give_up = self._reason_to_give_up(source, current, attempts)
             if give_up:
-                # Only what is too old itself: the batch goes on with the first that is not.
+                # Only records that are too old themselves: the batch continues after them.
                 old = self._too_old(current) or len(current)
                 given = FailedBatch(
                     self._mapping, source, current[:old], give_up, attempts, attempts > 0

@@ -104,7 +104,7 @@ class Shards:
             for shard in stream["shards"].values():
                 old = bisect_right(shard["records"], horizon, key=arrival)
                 if old:
-                    # A new list: a reader that holds the old one is not shifted under its feet.
+                    # A new list: a reader may still use the old one.
                     shard["records"] = shard["records"][old:]
 
     @staticmethod

@@ -12,7 +12,7 @@ from infra.local.emulator.settings import EmulatorSettings
 
 log = logging.getLogger("local.expiry")
 
-# Items whose time lies further back are not deleted (developer guide, howitworks-ttl.html).
+# Items that expired longer ago are not deleted (developer guide, howitworks-ttl.html).
 FIVE_YEARS = 5 * 365.25 * 86400
 
 

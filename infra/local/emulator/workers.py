@@ -19,7 +19,7 @@ from typing import Any
 
 from infra.local.emulator.patching import EmulatorMismatchError, Json, Ministack
 
-# What Lambda's Python runtime brings along (developer guide, lambda-python.html: the AWS SDK).
+# The packages of Lambda's Python runtime (developer guide, lambda-python.html: the AWS SDK).
 RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six")
 
 END_OF_LOG = "\x00end of invocation "

@@ -72,11 +72,11 @@ class DemoReport:
     leftovers: Leftovers
     index: IndexCheck
     healed: int = 0
-    """Differences that were gone when they were looked at again a little later."""
+    """Differences that were gone when read again a little later."""
     verification: Mapping[str, Any] | None = None
-    """What `status` says of the verification that the operator made just before."""
+    """The verification just made, as `status` shows it."""
     poisoned: bool = False
-    """Records that are no change were put on the stream on purpose: the quarantine holds them."""
+    """Unreadable records were put on the stream on purpose, and end in quarantine."""
     seconds: float = 0.0
 
     @property
@@ -102,33 +102,33 @@ class DemoReport:
             yield f"{differences:,} {noun} among {self.comparison.source_items:,} items."
         if self.healed:
             yield (
-                f"{self.healed:,} of them were equal when read again a little later: it was not "
-                "caught up when the bootstrap said so."
+                f"{self.healed:,} of them were equal when read again a little later: the "
+                "bootstrap reported too early that it was caught up."
             )
         yield from self._problems_of_verification()
         if self.comparison.source_items == 0:
             yield "The source table is empty: nothing was compared."
         if self.capture.by_users < self.min_changes:
             yield (
-                f"Only {self.capture.by_users:,} changes fell into the run; "
-                f"{self.min_changes:,} were asked for."
+                f"Only {self.capture.by_users:,} changes were captured in the run; "
+                f"at least {self.min_changes:,} are required."
             )
         there = self.capture.records
         if self.received < there:
             yield (
-                f"{there - self.received:,} of {there:,} changes on the stream are not among "
-                "those that the consumer received."
+                f"{there - self.received:,} of {there:,} changes on the stream were not "
+                "received by the consumer."
             )
         if self.consumption.ended < there <= self.received:
             yield (
-                f"{there - self.consumption.ended:,} changes were received and neither applied "
-                "nor superseded nor quarantined."
+                f"{there - self.consumption.ended:,} received changes were neither applied, "
+                "superseded nor quarantined."
             )
         yield from self._problems_in_quarantine()
         if self.leftovers.failures:
             yield f"{self.leftovers.failures:,} objects are in the on-failure bucket."
         if self.index.wrong_values:
-            yield f"The target's index {self.index.name} does not answer as the source would."
+            yield f"The target's index {self.index.name} does not match the source's items."
 
     def _problems_of_verification(self) -> Iterator[str]:
         """Compare the operator's verification with the demo's own, independent comparison."""
@@ -145,7 +145,8 @@ class DemoReport:
                 f"{self.comparison.source_items:,}."
             )
         if self.verification["judged"] < 1:
-            yield f"`verify` judged {self.verification['judged']:.2%} of the keys, at rest."
+            share = f"{self.verification['judged']:.2%}"
+            yield f"`verify` judged only {share} of the keys, with both tables at rest."
 
     def _problems_in_quarantine(self) -> Iterator[str]:
         kept = self.leftovers.quarantined
@@ -156,7 +157,7 @@ class DemoReport:
                 yield f"{count:,} changes are in quarantine: {reasons}."
         elif len(kept) != self.capture.broken or not REASONS_FOR_POISON.issuperset(kept):
             yield (
-                f"{self.capture.broken:,} records on the stream are no changes, and "
+                f"{self.capture.broken:,} records on the stream are not changes, and "
                 f"{len(kept):,} records are in quarantine: {reasons}."
             )
 
@@ -172,7 +173,7 @@ class DemoReport:
                 f"changes while the stream was active, and {self.capture.by_users:,} are on it."
             )
         if self.received > self.capture.records:
-            yield f"{self.received - self.capture.records:,} deliveries were repetitions."
+            yield f"{self.received - self.capture.records:,} deliveries were duplicates."
         if self.poisoned:
             yield f"{self.capture.broken:,} records were poisoned on purpose."
         for complaint in list(dict.fromkeys(self.consumption.complaints))[:SHOWN_COMPLAINTS]:
@@ -226,12 +227,12 @@ class DemoReport:
         }
 
     def _phases_as_json(self) -> dict[str, dict[str, float]]:
-        told: dict[str, dict[str, float]] = {}
+        phases: dict[str, dict[str, float]] = {}
         for phase in self.phases:
-            entry = told.setdefault(phase.name, {"seconds": 0.0, "changes_made": 0})
+            entry = phases.setdefault(phase.name, {"seconds": 0.0, "changes_made": 0})
             entry["seconds"] = round(entry["seconds"] + phase.until - phase.since, 2)
             entry["changes_made"] += self.changes.between(phase.since, phase.until).total
-        return told
+        return phases
 
     def write(self, path: Path) -> None:
         """Write the JSON form."""

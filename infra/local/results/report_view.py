@@ -11,19 +11,19 @@ from infra.local.results.consumer_logs import LagPercentiles
 from infra.local.results.report import SHOWN_DIFFERENCES, DemoReport
 from replicator.names import CHANGES_APPLIED, CHANGES_QUARANTINED, CHANGES_SUPERSEDED
 
-# In the order of the table: every kind of step, and what it is to the reader.
+# Every kind of step in the order of the table, with its label.
 WORDS = {
     "insert": "inserted",
     "update": "updated",
-    "hot update": "updated, hot keys",
+    "hot update": "updated (hot keys)",
     "delete": "deleted",
-    "re-insert": "inserted again",
-    "unchanged": "same item again",
-    "return": "there and back again",
+    "re-insert": "reinserted",
+    "unchanged": "rewritten unchanged",
+    "return": "changed and changed back",
     "transaction": "in transactions",
     "batch": "in batches",
     "expiring": "inserted to expire",
-    "large": "updated, 300 KB",
+    "large": "updated (300 KB items)",
 }
 
 
@@ -41,7 +41,7 @@ def show(report: DemoReport, console: Console) -> None:
     for problem in problems:
         console.print(Text(problem, style="bold red"))
     if not problems:
-        words = f"The target equals the source, item by item. ({report.seconds:,.0f} s in all)"
+        words = f"The target equals the source, item by item ({report.seconds:,.0f} s in total)."
         console.print(Text(words, style="bold green"))
 
 
@@ -83,7 +83,7 @@ def _figures(report: DemoReport) -> Table:
     )
     table.add_row(
         "Changes",
-        f"{report.changes.total:,} made; {capture.total:,} on the stream since it became active, "
+        f"{report.changes.total:,} made; {capture.total:,} captured since the stream is active, "
         f"{capture.by_expiry:,} of them deletes by time to live",
     )
     table.add_row(
@@ -94,8 +94,8 @@ def _figures(report: DemoReport) -> Table:
     since = report.replicating_since
     steady = report.consumption.lag(since) if since is not None else None
     table.add_row("Lag", f"{_lag(steady)} while REPLICATING")
-    table.add_row("", f"{_lag(report.consumption.lag())} over the whole run, export included")
-    table.add_row("Index", f"{report.index.name} answers for {report.index.items:,} items")
+    table.add_row("", f"{_lag(report.consumption.lag())} over the whole run, including the export")
+    table.add_row("Index", f"{report.index.name} returns {report.index.items:,} items")
     table.add_row("Differences", f"{len(report.comparison.differences):,}")
     return table
 

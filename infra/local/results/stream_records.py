@@ -22,7 +22,7 @@ class StreamCounts:
     first: float | None = None
     """When the first change was made (epoch seconds): replication had become active by then."""
     broken: int = 0
-    """Records that are no change and no probe: there only if somebody puts them on purpose."""
+    """Records that are neither change nor probe; there only if put on purpose."""
 
     @property
     def total(self) -> int:
@@ -74,7 +74,7 @@ def _records(kinesis: Any, stream: str) -> Iterator[bytes]:
         while iterator:
             answer = kinesis.get_records(ShardIterator=iterator, Limit=1000)
             yield from (record["Data"] for record in answer["Records"])
-            # An open shard has no last iterator: its end is where it is no longer behind.
+            # An open shard has no last iterator: it ends where MillisBehindLatest is 0.
             at_end = not answer["Records"] and not answer.get("MillisBehindLatest")
             iterator = None if at_end else answer.get("NextShardIterator")
 

@@ -35,7 +35,7 @@ class CallExecutor:
             answer = self._dynamodb.delete_item(Key=write.key, **arguments)
         else:
             answer = self._dynamodb.put_item(Item=write.after, **arguments)
-        # DynamoDB tells what was there: another writer or the time to live may have been at it.
+        # The answer has the old item: another writer or the time to live may have changed it.
         return not same(answer.get("Attributes"), write.after)
 
     def _update(self, write: Write) -> bool:

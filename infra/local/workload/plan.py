@@ -136,7 +136,7 @@ class WritePlan:
     def _hot_step(self) -> WriteStep:
         seeded = self.material.item(self.random.choice(self._hot))
         key = self.material.shape.keys.key_of(seeded)
-        # What is there now is anybody's guess: the answer to the call tells.
+        # Other writers change these keys: only the call's answer says what was there.
         unknown = Write(key, None, seeded)
         chance = self.random.random()
         if chance < 0.5:

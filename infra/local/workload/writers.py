@@ -70,7 +70,7 @@ class Writers:
             json.dumps(asdict(settings)),
         ]
         with self._log.open("wb") as log:
-            # A session of its own: Ctrl-C goes to the demo, which stops everything in order.
+            # Its own session: Ctrl-C goes to the demo, which stops everything in order.
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
@@ -92,7 +92,7 @@ class Writers:
             return
         lines = self._log.read_text(errors="replace").strip().splitlines()
         raise WritersError(
-            f"The writers to the source table ended by themselves (exit status "
+            f"The writers of the source table ended early (exit status "
             f"{self._process.returncode}): {lines[-1] if lines else 'no reason given'}\n"
             f"Try: read {self._log}"
         )
@@ -153,7 +153,7 @@ class WriterThreads:
             if readable and not os.read(sys.stdin.fileno(), 1):
                 break
         self._stop.set()
-        # Together no longer than one may take: where the cloud is gone, a call is tried for long.
+        # One deadline for all: once the cloud is gone, calls retry for long.
         deadline = time.monotonic() + STOP_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))

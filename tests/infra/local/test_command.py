@@ -13,8 +13,8 @@ from infra.local.__main__ import USAGE, main
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--items", "500", "--data", "orders.json"), "leave out one of them"),
-        (("--key", "pk:S"), "the key of the items in --data FILE"),
+        (("--items", "500", "--data", "orders.json"), "use only one of them"),
+        (("--key", "pk:S"), "--key describes the items of --data FILE"),
         (("--chaos", "tornado"), "tornado"),
     ],
 )

@@ -15,14 +15,14 @@ class Chaos:
     """Rates between 0 and 1, of change records, invocations or calls. All zero: no chaos.
 
     duplicate: change records that enter the stream a second time, up to `delay_seconds` later.
-    delay: change records that are held back for up to `delay_seconds`, and so overtaken.
+    delay: change records that are late by up to `delay_seconds`, so that others overtake them.
     scatter: change records with a random partition key, and so on any shard.
-    poison: change records in company of something unreadable. More than a tenth of an invocation,
-    or of ten minutes, is a systematic fault to the consumer: the stream then stands.
+    poison: change records that are followed by an unreadable one. More than a tenth of an
+    invocation, or of ten minutes, is a systematic fault: the consumer then stops at that batch.
     overlap: batches that two invocations work on at once.
-    redeliver: batches that come again, up to `delay_seconds` after they succeeded.
+    redeliver: batches that are delivered again, up to `delay_seconds` after they succeeded.
     kill: invocations whose process ends before one of its first `kill_calls` AWS calls.
-    throttle: DynamoDB calls of functions that are refused for a passing reason.
+    throttle: DynamoDB calls of functions that fail with a transient error.
     lost: DynamoDB calls of functions that take effect and are answered with an error.
     export_skew: how far a partition of an export may lie from ExportTime, in AWS's minutes.
     seed: of the random numbers; 0 for another one each time.
@@ -80,7 +80,7 @@ def parse(text: str) -> Chaos:
             change: dict[str, Any] = {name: _number(name, value)}
             chaos = replace(chaos, **change)
     if chaos.throttle + chaos.lost >= 1:
-        raise _wrong("with throttle and lost at 1 together, no call could ever get through")
+        raise _wrong("throttle and lost add up to 1 or more, so no call could ever succeed")
     return chaos
 
 
@@ -114,5 +114,5 @@ def _number(name: str, value: Any) -> float | int:
 
 
 def _wrong(what: str) -> ValueError:
-    # The words of the environment variable and of the demo's option alike.
-    return ValueError(f"The chaos that was asked for: {what}.\nTry: on,kill=0.1,delay_seconds=3")
+    # The text suits the environment variable and the demo's option.
+    return ValueError(f"LOCAL_CHAOS or --chaos: {what}.\nTry: on,kill=0.1,delay_seconds=3")

@@ -21,8 +21,8 @@ log = logging.getLogger("local.chaos")
 class ChaosStreamWriter:
     """Wraps the real stream writer.
 
-    `again` puts a record a second time, which DynamoDB's metrics do not count; `held` is told of
-    one that has to wait. The caller holds the write lock: random numbers are drawn in order.
+    `again` puts a record a second time, which DynamoDB's metrics do not count; `held` counts one
+    that has to wait. The caller holds the write lock: random numbers are drawn in order.
     """
 
     def __init__(

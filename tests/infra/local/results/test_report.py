@@ -79,14 +79,14 @@ DIFFERENT = TableComparison(12, 12, (ItemDifference("missing", {"pk": {"S": "a"}
 
 FAILURES: list[tuple[dict[str, Any], str]] = [
     ({"comparison": DIFFERENT}, "1 difference among 12 items"),
-    ({"comparison": DIFFERENT, "healed": 1}, "not caught up when the bootstrap said so"),
+    ({"comparison": DIFFERENT, "healed": 1}, "reported too early that it was caught up"),
     ({"comparison": TableComparison(0, 0)}, "nothing was compared"),
-    ({"min_changes": 96}, "Only 95 changes fell into the run"),
-    ({"consumption": consumed(received=99)}, "1 of 100 changes on the stream are not among"),
-    ({"consumption": consumed(applied=79)}, "1 changes were received and neither applied"),
+    ({"min_changes": 96}, "Only 95 changes were captured in the run"),
+    ({"consumption": consumed(received=99)}, "1 of 100 changes on the stream were not received"),
+    ({"consumption": consumed(applied=79)}, "1 received changes were neither applied"),
     ({"leftovers": Leftovers(quarantined=["unreadable"])}, "in quarantine: unreadable"),
     ({"leftovers": Leftovers(failures=2)}, "2 objects are in the on-failure bucket"),
-    ({"index": IndexCheck("by-status", 9, wrong_values=1)}, "by-status does not answer"),
+    ({"index": IndexCheck("by-status", 9, wrong_values=1)}, "by-status does not match"),
 ]
 
 
@@ -108,7 +108,7 @@ def test_changes_that_came_more_than_once_are_remarked_on_and_no_failure() -> No
     again = report(consumption=consumed(received=103, applied=83))
 
     assert again.ok
-    assert "3 deliveries were repetitions" in " ".join(again.remarks())
+    assert "3 deliveries were duplicates" in " ".join(again.remarks())
 
 
 POISON = StreamCounts(by_users=95, by_expiry=5, first=BEGAN + 10.5, broken=3)
@@ -132,7 +132,7 @@ def test_poison_on_purpose_is_no_failure_when_all_of_it_is_kept() -> None:
 def test_poison_on_purpose_excuses_nothing_else(kept: tuple[str, ...]) -> None:
     bad = with_poison(leftovers=Leftovers(quarantined=kept))
 
-    assert "3 records on the stream are no changes" in " ".join(bad.problems())
+    assert "3 records on the stream are not changes" in " ".join(bad.problems())
 
 
 def test_poison_that_nobody_asked_for_is_a_failure() -> None:
@@ -216,7 +216,10 @@ def test_a_verification_that_agrees_is_no_problem_and_is_told() -> None:
     [
         (verification(missing=1), "`verify` found 1 differences, and this comparison 0."),
         (verification(sourceItems=11), "`verify` saw 11 items in the source"),
-        ({**verification(), "judged": 0.5}, "`verify` judged 50.00% of the keys, at rest."),
+        (
+            {**verification(), "judged": 0.5},
+            "`verify` judged only 50.00% of the keys",
+        ),
     ],
 )
 def test_a_verification_that_says_something_else_than_the_comparison_fails_the_run(
