@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from infra.monitoring.alarm import AlarmInputs
+from infra.monitoring.definition import AlarmInputs
 from replicator import names
 from replicator.watchdog import detectors
 

@@ -12,8 +12,8 @@ from infra.accounts import Accounts
 from infra.alarm_config import PLACES
 from infra.consumer import TIMEOUT_SECONDS
 from infra.monitoring import dashboard
-from infra.monitoring.alarm import Alarm, AlarmInputs
-from infra.monitoring.alarms import alarms
+from infra.monitoring.catalog import alarms
+from infra.monitoring.definition import Alarm, AlarmInputs
 from infra.stack_config import StackConfig
 from infra.table_stack import TableStack
 

@@ -6,8 +6,8 @@ import textwrap
 
 from infra.alarm_config import Thresholds
 from infra.consumer import TIMEOUT_SECONDS
-from infra.monitoring.alarm import Alarm, AlarmInputs
-from infra.monitoring.alarms import alarms
+from infra.monitoring.catalog import alarms
+from infra.monitoring.definition import Alarm, AlarmInputs
 from infra.table_config import TableConfig
 from replicator.watchdog import detectors
 

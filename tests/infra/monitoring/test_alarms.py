@@ -15,7 +15,7 @@ import pytest
 
 from infra.alarm_config import Thresholds, key_of
 from infra.local.emulator.alarm_evaluator import ALARM, OK, rule_of
-from infra.monitoring.alarm import DESCRIPTION_LIMIT
+from infra.monitoring.definition import DESCRIPTION_LIMIT
 from replicator import names
 from replicator.watchdog import detectors
 from tests.support.infra.recording_engine import CONFIG, TARGET, Deployment, Registered, record

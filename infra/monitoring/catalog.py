@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from infra.alarm_config import Thresholds
-from infra.monitoring.alarm import (
+from infra.monitoring.definition import (
     DAY,
     HOUR,
     MILLISECONDS,
