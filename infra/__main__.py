@@ -1,4 +1,4 @@
-"""The stack. Reads like the drawing in the README: what is called first is what the others name."""
+"""The stack. Reads like the drawing in the README: each part comes before the parts that use it."""
 
 import sys
 from pathlib import Path
@@ -13,7 +13,7 @@ from infra.accounts import connect
 from infra.buffer import Buffer
 from infra.consumer import ConsumerFunction, ConsumerRole
 from infra.ledger import LedgerTable
-from infra.monitoring.notifications import Notifications, TableAlarms, show
+from infra.monitoring.notifications import Notifications, TableAlarms, declare_dashboard
 from infra.operators import Operators
 from infra.outputs import outputs
 from infra.snapshot import SnapshotBucket
@@ -32,7 +32,7 @@ snapshot = SnapshotBucket(
 )
 notifications = Notifications("replication-alarms", settings, accounts)
 
-tables, alarms = [], []
+stacks, alarms = [], []
 for table in settings.tables:
     role = ConsumerRole(table, accounts)
     buffer = Buffer(table, settings, accounts, reader=role.arn)
@@ -40,15 +40,15 @@ for table in settings.tables:
     consumer = ConsumerFunction(
         table, settings, accounts, role=role, buffer=buffer, ledger=ledger, archive=archive
     )
-    parts = TableStack(table, buffer, ledger, consumer)
-    WatchdogFunction(parts, settings, accounts, archive)
-    alarms.append(TableAlarms(parts, settings, accounts, notifications.topics))
+    stack = TableStack(table, buffer, ledger, consumer)
+    WatchdogFunction(stack, settings, accounts, archive)
+    alarms.append(TableAlarms(stack, settings, accounts, notifications.topics))
     if table.deny_other_writers:
         TargetWriteDeny(table, settings, accounts, consumer=role, importer=importer)
-    tables.append(parts)
+    stacks.append(stack)
 
-operators.grant(snapshot, tables)
-show("replication-dashboard", settings, accounts, alarms)
+operators.grant(snapshot, stacks)
+declare_dashboard("replication-dashboard", settings, accounts, alarms)
 
-for name, value in outputs(settings, operators, snapshot, tables).items():
+for name, value in outputs(settings, operators, snapshot, stacks).items():
     pulumi.export(name, value)

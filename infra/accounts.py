@@ -1,4 +1,4 @@
-"""The two accounts, as two explicit providers: no resource lands in whichever is current."""
+"""The two accounts as two explicit providers: no resource can land in the wrong one."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class Accounts:
 
 
 def connect(settings: StackConfig) -> Accounts:
+    """Make the providers, which refuse credentials of another account."""
     tags = {
         "project": pulumi.get_project(),
         "stack": pulumi.get_stack(),

@@ -1,4 +1,4 @@
-"""The `alarms` section of the stack configuration: who is told, and from when on."""
+"""The `alarms` section of the stack file: the addresses to notify, and the thresholds."""
 
 from __future__ import annotations
 
@@ -12,51 +12,51 @@ EMAIL = r"[^@\s]+@[^@\s]+\.[^@\s]+"
 TOPIC_ARN = r"arn:aws[a-z-]*:sns:([a-z0-9-]+):[0-9]{12}:[A-Za-z0-9_-]{1,256}"
 
 PLACES = ("source", "consumer", "target")
-"""Where alarms live: an alarm can stand only where its metric is, and tell only a topic there."""
+"""The places of alarms. An alarm and its topic are in the account and Region of its metric."""
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """From when on an alarm fires. Whole numbers, in the unit that the name ends with."""
+    """The values from which alarms fire. Whole numbers, in the unit that the name ends with."""
 
     replication_lag_seconds: int = 60
-    """p99 of the time from a change to its being applied. 60: normally it is well under a second,
-    and a burst that is worked off within minutes need not wake anybody."""
+    """p99 of the time from a change to its application. 60: normally it is well under a second, and
+    a burst that is applied within minutes needs no one's attention."""
     iterator_age_minutes: int = 60
-    """How old the records are that the consumer is given. 60: far from any loss, and longer than
+    """Age of the records that the consumer receives. 60: far from any loss, and longer than
     a deployment or a burst takes."""
     retention_used_percent: int = 25
     """Share of the stream's retention that the oldest unapplied change has used. 25: three
-    quarters are left to mend what is wrong."""
+    quarters are left to fix the cause."""
     ledger_used_percent: int = 25
-    """Iterator age as a share of the ledger's retention. 25: an entry that expires while a change
-    waits lets that change in over a newer one, so this must be early."""
+    """Iterator age as a share of the ledger's retention. 25: if an entry expires while a change
+    waits, that change may be applied over a newer one, so this must be early."""
     unreplicated_warning_hours: int = 1
     """Age of the oldest change that DynamoDB has not put into the stream. 1: normally it is
     milliseconds."""
     unreplicated_critical_hours: int = 24
-    """The same, when it gets urgent: at 168 hours DynamoDB switches the destination off."""
+    """The same, when it becomes urgent: at 168 hours DynamoDB switches the destination off."""
     throttled_puts_count: int = 0
-    """Puts into the stream throttled in five minutes, three times in a row. 0: DynamoDB puts them
-    again, but lag grows."""
+    """Puts into the stream throttled in five minutes, three times in a row. 0: DynamoDB retries
+    them, but lag grows."""
     stream_throttles_count: int = 0
     """The same as Kinesis counts it, for writes and for reads. 0: one reader and one writer should
     fit."""
     function_errors_count: int = 0
-    """Failed invocations in five minutes, three times in a row. 0: a batch that fails comes again
-    until it succeeds, so errors that go on stop a lane."""
+    """Failed invocations in five minutes, three times in a row. 0: Lambda retries a failed batch
+    until it succeeds, so lasting errors stop a shard."""
     function_throttles_count: int = 0
     """Throttled invocations in five minutes, three times in a row. 0: the function's concurrency is
     needed for every shard."""
     duration_used_percent: int = 90
-    """Share of the time-out that an invocation takes. 90: the consumer stops by itself before the
-    end, which shows as a longest duration near it."""
+    """Share of the time-out that an invocation takes. 90: the consumer stops before the end by
+    itself, so a full invocation lasts nearly as long as the time-out."""
     target_throttles_count: int = 10
     """Throttled writes in five minutes, three times in a row. 10: an on-demand table that grows
     throttles a few."""
     probe_age_minutes: int = 30
-    """Since when no round of probes has come through. 30: a healthy round takes one turn of the
-    watchdog, five minutes."""
+    """Time without a round of probes that the consumer processed. 30: a healthy round takes one
+    turn of the watchdog, five minutes."""
 
 
 _RANGES: Mapping[str, tuple[int, int, str]] = {
@@ -70,18 +70,18 @@ _RANGES: Mapping[str, tuple[int, int, str]] = {
 
 @dataclass(frozen=True)
 class AlarmConfig:
-    """Who hears of alarms. Without e-mail addresses and topics the stack makes topics all the same,
-    for subscriptions that are made elsewhere."""
+    """The recipients of alarms, and the thresholds. Without addresses and topics the stack still
+    makes topics, for subscriptions that are made elsewhere."""
 
     emails: tuple[str, ...] = ()
     """Subscribed to the topics that the stack makes. Each has to be confirmed by its reader."""
     topics: Mapping[str, str] = field(default_factory=dict)
-    """Topics of one's own instead, by place. None: the stack makes one in each place."""
+    """Your own topics instead, by place. None: the stack makes one in each place."""
     thresholds: Thresholds = field(default_factory=Thresholds)
 
 
 def read(top: ConfigReader, regions: Mapping[str, str]) -> AlarmConfig:
-    """The section, checked. `regions` says in which Region each place is."""
+    """Read and check the section. `regions`: the Region of each place."""
     section = top.section("alarms", "write alarms: {emails: [team@example.com]}", required=False)
     settings = AlarmConfig(
         emails=_emails(section),
@@ -92,7 +92,7 @@ def read(top: ConfigReader, regions: Mapping[str, str]) -> AlarmConfig:
         section.mistakes.add(
             section.key("emails"),
             list(settings.emails),
-            "nothing, beside topics of one's own",
+            "nothing, beside topics of your own",
             "subscribe the addresses to those topics, or remove alarms.topics",
         )
     section.refuse_unknown_keys()
@@ -150,6 +150,6 @@ def _thresholds(section: ConfigReader) -> Thresholds:
 
 
 def key_of(name: str) -> str:
-    """A field's key in the stack file: replication_lag_seconds -> replicationLagSeconds."""
+    """Return a field's key in the stack file: replicationLagSeconds of replication_lag_seconds."""
     first, *others = name.split("_")
     return first + "".join(part.title() for part in others)

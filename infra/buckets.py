@@ -1,4 +1,4 @@
-"""A bucket that nobody outside can read: the form in which this stack keeps anything in S3."""
+"""The private bucket that every object of this stack is kept in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from infra.policies import Statement, document, tls_only
 
 @dataclass(frozen=True)
 class ObjectExpiry:
-    """Objects under `prefix` go after `days`."""
+    """Objects under `prefix` expire after `days`."""
 
     prefix: str
     days: int
@@ -24,14 +24,14 @@ class PrivateBucket(pulumi.ComponentResource):
 
     With SSE-S3, unless a key is given.
 
-    No versions: the buckets of this stack hold objects that are written once; a second copy of each
-    would double what the snapshot costs and would keep what an operator meant to discard.
+    No versions: the buckets of this stack hold objects that are written once. A second copy of each
+    would double the snapshot's cost and would keep what an operator meant to discard.
     """
 
     arn: pulumi.Output[str]
     name: pulumi.Output[str]
     ready: list[pulumi.Resource]
-    """What has to exist before anybody writes."""
+    """Resources that have to exist before the first write."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ def _encryption(
 
 
 def _lifecycle(expiry: ObjectExpiry | None) -> list[aws.s3.BucketLifecycleConfigurationRuleArgs]:
-    """Parts of an upload that never ended go after a week, everywhere; objects only where asked."""
+    """Expire the parts of unfinished uploads after a week, and objects where an expiry is given."""
     rules = [
         aws.s3.BucketLifecycleConfigurationRuleArgs(
             id="abandoned-uploads",

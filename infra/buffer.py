@@ -1,4 +1,4 @@
-"""Source account: the stream that buffers the changes of one table, and what feeds it."""
+"""Source account: the stream that buffers one table's changes, and its source."""
 
 from __future__ import annotations
 
@@ -25,8 +25,7 @@ READING_ACTIONS = (
     "kinesis:GetShardIterator",
     "kinesis:ListShards",
 )
-"""What a Lambda mapping with shared throughput reads a stream with; both accounts have to allow it.
-"""
+"""The reads of a Lambda mapping with shared throughput. Both accounts have to allow them."""
 
 
 class Buffer(pulumi.ComponentResource):
@@ -34,14 +33,14 @@ class Buffer(pulumi.ComponentResource):
 
     The stream keeps USER_PARTITION_KEY, which is Kinesis's default and the only value under which a
     partition key or an explicit hash key decides the shard (probes rely on it). The provider has no
-    argument for it (pulumi-aws 7.51), so it is not said here; the operator's tool checks it.
+    argument for it (pulumi-aws 7.51), so it is not set here; the operator's tool checks it.
     """
 
     stream_arn: pulumi.Output[str]
     stream_name: pulumi.Output[str]
     key_arn: pulumi.Output[str]
     ready: list[pulumi.Resource]
-    """What has to exist before a mapping may read."""
+    """Resources that have to exist before a mapping may read."""
 
     def __init__(
         self,
@@ -103,12 +102,12 @@ class Buffer(pulumi.ComponentResource):
 
 
 def key_policy(source: AccountConfig, reader: Text) -> pulumi.Output[str]:
-    """Who may do what with the stream's key.
+    """Return the policy of the stream's key.
 
     DynamoDB writes through its service-linked role, which does not exist before the first
     destination of an account, so the policy cannot name it. Its own managed policy
     (DynamoDBKinesisReplicationServiceRolePolicy) has kms:GenerateDataKey through Kinesis; the
-    account root admits that, and the exporter's probes, and no more.
+    account root permits that, and the exporter's probes, and no more.
     """
     return document(
         allow("AccountAdministers", KEY_ADMINISTRATION, ["*"], principal=source.root_arn),

@@ -1,4 +1,4 @@
-"""Target account: the function that applies the changes of one table, and where failures go."""
+"""Target account: the function that applies one table's changes, and the buckets of failures."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ from infra.table_config import TRIM_HORIZON, TableConfig
 TIMEOUT_SECONDS = 120
 LOG_RETENTION_DAYS = 90
 RESOLVED_DAYS = 90
-"""How long a quarantined record is kept after somebody has redriven or discarded it."""
+"""How long a quarantined record is kept after it was redriven or discarded."""
 
 # What TransactWriteItems is authorised by: there is no action of that name.
 TARGET_ACTIONS = ("dynamodb:DeleteItem", "dynamodb:PutItem")
-# "How DynamoDB uses AWS KMS": DynamoDB decrypts the table's key on behalf of whoever accesses the
-# table.
+# "How DynamoDB uses AWS KMS": DynamoDB decrypts the table's key on behalf of the caller.
 TARGET_KEY_ACTIONS = ("kms:Decrypt",)
 LEDGER_ACTIONS = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem")
 
@@ -55,9 +54,9 @@ class ConsumerRole(pulumi.ComponentResource):
 class ConsumerFunction(pulumi.ComponentResource):
     """Function, mapping, log group and both buckets for what cannot be applied.
 
-    The function and what Lambda itself needs (mapping, log group, on-failure bucket) stand in the
-    source's Region, because a Kinesis mapping cannot cross Regions; the quarantine stands with the
-    target.
+    The function and the resources that Lambda itself needs (mapping, log group, on-failure bucket)
+    are in the source's Region, because a Kinesis mapping cannot cross Regions. The quarantine is in
+    the target's.
     """
 
     outputs: dict[str, pulumi.Input[Any]]
@@ -65,7 +64,7 @@ class ConsumerFunction(pulumi.ComponentResource):
     mapping_arn: pulumi.Output[str]
     quarantine: PrivateBucket
     failures: PrivateBucket
-    """Whole events that Lambda gave up on."""
+    """Whole events that Lambda discarded."""
 
     def __init__(
         self,
@@ -91,7 +90,7 @@ class ConsumerFunction(pulumi.ComponentResource):
             f"{table.prefix}-quarantine",
             region=settings.target.region,
             protect=settings.protect,
-            # What is open stays until somebody resolves it.
+            # Open records stay until an operator resolves them.
             expiry=ObjectExpiry(prefix="resolved/", days=RESOLVED_DAYS),
             opts=self._child,
         )
@@ -152,7 +151,7 @@ class ConsumerFunction(pulumi.ComponentResource):
         failures: PrivateBucket,
         logs: aws.cloudwatch.LogGroup,
     ) -> aws.iam.RolePolicy:
-        """Everything the function may do."""
+        """Declare everything that the function may do."""
         target = self._settings.target.table_arn(self._table.target)
         open_quarantine = pulumi.Output.concat(self.quarantine.arn, "/open/*")
         log_streams = pulumi.Output.concat(logs.arn, ":*")
@@ -166,7 +165,7 @@ class ConsumerFunction(pulumi.ComponentResource):
                 *self._target_key(),
                 allow("KeepLedger", LEDGER_ACTIONS, [ledger.arn]),
                 allow("Quarantine", ["s3:PutObject"], [open_quarantine]),
-                # Lambda puts what it gives up into the on-failure bucket as this role: AWS Lambda
+                # Lambda puts discarded events into the on-failure bucket as this role: AWS Lambda
                 # Developer Guide, "Configuring destinations for discarded batches", has both.
                 allow("FindFailures", ["s3:ListBucket"], [failures.arn]),
                 allow("KeepFailures", ["s3:PutObject"], [pulumi.Output.concat(failures.arn, "/*")]),

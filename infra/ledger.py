@@ -1,4 +1,4 @@
-"""Target account and Region: which version of each key has been applied."""
+"""Target account and Region: the ledger of the versions that have been applied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operator's tool: the roles it assumes, the journal it keeps, all that it may do."""
+"""The roles that the operator's tool assumes, with all their permissions, and its journal."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ EXPORTER_ACTIONS_WITHOUT_ARN = (
 # --- The importer, in the target account: it imports, configures the table, runs the consumer.
 
 TARGET_TABLE_ACTIONS = (
-    # What a failed import left, or an abandoned run; and only where the operator says so.
+    # For the rest of a failed import or an abandoned run, and only with the operator's consent.
     "dynamodb:DeleteTable",
     "dynamodb:DescribeContinuousBackups",
     "dynamodb:DescribeTable",
@@ -81,7 +81,7 @@ LEDGER_ACTIONS = (
     "dynamodb:UpdateTable",
     "dynamodb:UpdateTimeToLive",
 )
-# What is open is read and taken away once its resolved copy stands. `--direct` may put a record
+# An open record is read, and deleted once its resolved copy exists. `--direct` may put a record
 # back under another reason, as the consumer does.
 OPEN_ACTIONS = ("s3:DeleteObject", "s3:GetObject", "s3:PutObject")
 RESOLVED_ACTIONS = ("s3:PutObject",)
@@ -102,7 +102,7 @@ IMPORT_LOG_ACTIONS = (
     "logs:PutLogEvents",
     "logs:PutRetentionPolicy",
 )
-# What DynamoDB "requires at a minimum" of the principal that selects the key for a table ("How
+# DynamoDB's demand "at a minimum" of the principal that selects the key for a table ("How
 # DynamoDB uses AWS KMS"); there with wildcards, here with what it says that they stand for.
 # DescribeKey is among KEY_LOOK_ACTIONS.
 TARGET_KEY_ACTIONS = (
@@ -146,8 +146,8 @@ class Operators(pulumi.ComponentResource):
     """Exporter role (source account), importer role and journal (target account), and in each
     account a role that may only look.
 
-    The roles come without grants: the snapshot bucket's policy names the exporter before the
-    bucket's ARN can be in the exporter's own policy. `grant` closes the circle.
+    The roles have no permissions at first: the snapshot bucket's policy names the exporter before
+    the bucket's ARN can be in the exporter's own policy. `grant` adds them.
     """
 
     exporter: aws.iam.Role
@@ -199,14 +199,14 @@ class Operators(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, provider=provider),
         )
 
-    def grant(self, snapshot: SnapshotBucket, lanes: Sequence[TableStack]) -> None:
-        """Gives each role what it needs for these tables, and nothing else."""
+    def grant(self, snapshot: SnapshotBucket, stacks: Sequence[TableStack]) -> None:
+        """Grant each role what it needs for these tables, and nothing else."""
         here, there = self._accounts.source, self._accounts.target
         sides = (
-            ("exporter", self.exporter, here, self._exporter(snapshot, lanes)),
-            ("importer", self.importer, there, self._importer(snapshot, lanes)),
-            ("operator-source", self.source_reader, here, self._reads_source(lanes)),
-            ("operator-target", self.target_reader, there, self._reads_target(lanes)),
+            ("exporter", self.exporter, here, self._exporter(snapshot, stacks)),
+            ("importer", self.importer, there, self._importer(snapshot, stacks)),
+            ("operator-source", self.source_reader, here, self._reads_source(stacks)),
+            ("operator-target", self.target_reader, there, self._reads_target(stacks)),
         )
         for side, role, provider, statements in sides:
             policy = document(*statements).apply(fits_into_a_role)
@@ -217,9 +217,9 @@ class Operators(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self, provider=provider),
             )
 
-    def _reads_source(self, lanes: Sequence[TableStack]) -> list[Statement]:
-        tables = [self._settings.source.table_arn(lane.table.source) for lane in lanes]
-        streams = [lane.buffer.stream_arn for lane in lanes]
+    def _reads_source(self, stacks: Sequence[TableStack]) -> list[Statement]:
+        tables = [self._settings.source.table_arn(stack.table.source) for stack in stacks]
+        streams = [stack.buffer.stream_arn for stack in stacks]
         return [
             allow("Exports", READ_EXPORT_ACTIONS, [f"{table}/export/*" for table in tables]),
             allow("SourceTables", READ_SOURCE_TABLE_ACTIONS, tables),
@@ -227,28 +227,30 @@ class Operators(pulumi.ComponentResource):
             allow("NoArn", READ_METRIC_ACTIONS, ["*"]),
         ]
 
-    def _reads_target(self, lanes: Sequence[TableStack]) -> list[Statement]:
-        tables = [self._settings.target.table_arn(lane.table.target) for lane in lanes]
+    def _reads_target(self, stacks: Sequence[TableStack]) -> list[Statement]:
+        tables = [self._settings.target.table_arn(stack.table.target) for stack in stacks]
         kept = [
             arn
-            for lane in lanes
-            for arn in (lane.consumer.quarantine.arn, lane.consumer.failures.arn)
+            for stack in stacks
+            for arn in (stack.consumer.quarantine.arn, stack.consumer.failures.arn)
         ]
         return [
             allow("Imports", READ_IMPORT_ACTIONS, [f"{table}/import/*" for table in tables]),
             allow("TargetTables", READ_TARGET_TABLE_ACTIONS, tables),
             allow("Kept", READ_KEPT_ACTIONS, kept),
-            allow("Ledgers", READ_LEDGER_ACTIONS, [lane.ledger.arn for lane in lanes]),
+            allow("Ledgers", READ_LEDGER_ACTIONS, [stack.ledger.arn for stack in stacks]),
             allow("Journal", READ_JOURNAL_ACTIONS, [self.journal.arn]),
-            allow("Mappings", READ_MAPPING_ACTIONS, [lane.consumer.mapping_arn for lane in lanes]),
+            allow(
+                "Mappings", READ_MAPPING_ACTIONS, [stack.consumer.mapping_arn for stack in stacks]
+            ),
             # The lag that the consumer measures.
             allow("NoArn", READ_METRIC_ACTIONS, ["*"]),
         ]
 
-    def _exporter(self, snapshot: SnapshotBucket, lanes: Sequence[TableStack]) -> list[Statement]:
-        tables = [self._settings.source.table_arn(lane.table.source) for lane in lanes]
-        streams = [lane.buffer.stream_arn for lane in lanes]
-        keys = [lane.buffer.key_arn for lane in lanes]
+    def _exporter(self, snapshot: SnapshotBucket, stacks: Sequence[TableStack]) -> list[Statement]:
+        tables = [self._settings.source.table_arn(stack.table.source) for stack in stacks]
+        streams = [stack.buffer.stream_arn for stack in stacks]
+        keys = [stack.buffer.key_arn for stack in stacks]
         bucket = snapshot.bucket.arn
         items = READ_ITEM_ACTIONS if self._settings.operators.read_items else ()
         return [
@@ -259,14 +261,14 @@ class Operators(pulumi.ComponentResource):
             allow("StreamKeys", STREAM_KEY_ACTIONS, keys),
             # DynamoDB writes the export with its caller's permissions, into the other account.
             allow("Snapshot", SNAPSHOT_WRITE_ACTIONS, [pulumi.Output.concat(bucket, "/*")]),
-            *used(
+            *allow_keys(
                 "SourceTableKeys",
                 SOURCE_KEY_ACTIONS,
-                [lane.table.source_key for lane in lanes],
+                [stack.table.source_key for stack in stacks],
                 through("dynamodb", self._settings.source.region),
             ),
-            *used("SeeKeys", KEY_LOOK_ACTIONS, [lane.table.source_key for lane in lanes]),
-            *used(
+            *allow_keys("SeeKeys", KEY_LOOK_ACTIONS, [stack.table.source_key for stack in stacks]),
+            *allow_keys(
                 "SnapshotKey",
                 KEY_WRITE_ACTIONS,
                 [snapshot.key_arn],
@@ -275,77 +277,81 @@ class Operators(pulumi.ComponentResource):
             allow("NoArn", EXPORTER_ACTIONS_WITHOUT_ARN, ["*"]),
         ]
 
-    def _importer(self, snapshot: SnapshotBucket, lanes: Sequence[TableStack]) -> list[Statement]:
+    def _importer(self, snapshot: SnapshotBucket, stacks: Sequence[TableStack]) -> list[Statement]:
         target = self._settings.target
-        tables = [target.table_arn(lane.table.target) for lane in lanes]
-        mappings = [lane.consumer.mapping_arn for lane in lanes]
-        quarantines = [lane.consumer.quarantine.arn for lane in lanes]
-        failures = [lane.consumer.failures.arn for lane in lanes]
+        tables = [target.table_arn(stack.table.target) for stack in stacks]
+        mappings = [stack.consumer.mapping_arn for stack in stacks]
+        quarantines = [stack.consumer.quarantine.arn for stack in stacks]
+        failures = [stack.consumer.failures.arn for stack in stacks]
         bucket = snapshot.bucket.arn
         return [
             allow("TargetTables", TARGET_TABLE_ACTIONS, tables),
             allow("Imports", IMPORT_ACTIONS, [f"{table}/import/*" for table in tables]),
             allow("Exports", EXPORT_ACTIONS, [f"{table}/export/*" for table in tables]),
-            allow("Ledgers", LEDGER_ACTIONS, [lane.ledger.arn for lane in lanes]),
+            allow("Ledgers", LEDGER_ACTIONS, [stack.ledger.arn for stack in stacks]),
             allow("Journal", JOURNAL_ACTIONS, [self.journal.arn]),
             allow("Mappings", MAPPING_ACTIONS, mappings),
             # Like the export, the import reads with its caller's permissions. A key of the bucket
             # names the importer in its own policy: within one account that suffices.
             allow("ListSnapshot", ["s3:ListBucket"], [bucket]),
             allow("ReadSnapshot", ["s3:GetObject"], [pulumi.Output.concat(bucket, "/*")]),
-            # `abandon` takes away what was exported. AWS authorises the deletion of many objects at
+            # `abandon` deletes the export. AWS authorises the deletion of many objects at
             # once by each of them.
             allow(
                 "RemoveSnapshot",
                 ["s3:DeleteObject"],
-                [objects(bucket, f"{lane.table.slug}/") for lane in lanes],
+                [object_arns(bucket, f"{stack.table.slug}/") for stack in stacks],
             ),
             # DynamoDB writes an export of the target, too, with its caller's permissions.
-            allow("Verify", SNAPSHOT_WRITE_ACTIONS, [objects(bucket, "verify/")]),
-            *used(
+            allow("Verify", SNAPSHOT_WRITE_ACTIONS, [object_arns(bucket, "verify/")]),
+            *allow_keys(
                 "TargetTableKeys",
                 TARGET_KEY_ACTIONS,
-                [lane.table.target_key for lane in lanes],
+                [stack.table.target_key for stack in stacks],
                 through("dynamodb", target.region),
             ),
-            *used(
+            *allow_keys(
                 "SeeKeys",
                 KEY_LOOK_ACTIONS,
-                [*(lane.table.target_key for lane in lanes), snapshot.key_arn],
+                [*(stack.table.target_key for stack in stacks), snapshot.key_arn],
             ),
             allow("ListKept", ["s3:ListBucket"], [*quarantines, *failures]),
-            allow("OpenQuarantine", OPEN_ACTIONS, [objects(arn, "open/") for arn in quarantines]),
-            allow("Resolved", RESOLVED_ACTIONS, [objects(arn, "resolved/") for arn in quarantines]),
-            allow("Failures", FAILURE_ACTIONS, [objects(arn) for arn in failures]),
+            allow(
+                "OpenQuarantine", OPEN_ACTIONS, [object_arns(arn, "open/") for arn in quarantines]
+            ),
+            allow(
+                "Resolved", RESOLVED_ACTIONS, [object_arns(arn, "resolved/") for arn in quarantines]
+            ),
+            allow("Failures", FAILURE_ACTIONS, [object_arns(arn) for arn in failures]),
             allow("ImportLog", IMPORT_LOG_ACTIONS, [import_log_arn(target)]),
             allow("NoArn", IMPORTER_ACTIONS_WITHOUT_ARN, ["*"]),
         ]
 
 
-def used(
+def allow_keys(
     sid: str,
     actions: Sequence[str],
     keys: Sequence[Text | None],
     when: Condition | None = None,
 ) -> list[Statement]:
-    """The use of customer-managed keys, `when` through a service; nothing where there is none."""
+    """Return the statement that allows the use of customer-managed keys; none without keys."""
     arns = sorted({key for key in keys if isinstance(key, str)})
     outputs = [key for key in keys if isinstance(key, pulumi.Output)]
     return [allow(sid, actions, [*arns, *outputs], when=when)] if arns or outputs else []
 
 
-def objects(bucket_arn: pulumi.Output[str], prefix: str = "") -> pulumi.Output[str]:
-    """The objects of a bucket under a prefix."""
+def object_arns(bucket_arn: pulumi.Output[str], prefix: str = "") -> pulumi.Output[str]:
+    """Return the ARN of all objects of a bucket under a prefix."""
     return pulumi.Output.concat(bucket_arn, f"/{prefix}*")
 
 
 def import_log_arn(target: AccountConfig) -> str:
-    """The log groups that ImportTable writes to, and their streams. Their names are AWS's."""
+    """Return the ARN of the log groups that ImportTable writes to. Their names are AWS's."""
     return target.arn("logs", "log-group:/aws-dynamodb/*")
 
 
 def fits_into_a_role(policy: str) -> str:
-    """Passes a policy on, unless IAM would refuse it for its size.
+    """Return a policy, unless IAM would refuse it for its size.
 
     Raises:
         ValueError: with what to do about it.

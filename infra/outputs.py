@@ -1,4 +1,4 @@
-"""What the operator's tool needs to know of the stack, so that nothing is typed in twice."""
+"""The stack's outputs: everything that the operator's tool needs to know of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def outputs(
     snapshot: SnapshotBucket,
     tables: Sequence[TableStack],
 ) -> dict[str, Any]:
-    """The stack's outputs by name; `bootstrap/core/stack_outputs.py` reads them."""
+    """Return the stack's outputs by name; `bootstrap/core/stack_outputs.py` reads them."""
     found = {
         "project": pulumi.get_project(),
         "stack": pulumi.get_stack(),
@@ -37,7 +37,7 @@ def outputs(
         },
         "journalTable": operators.journal.name,
         "snapshotBucket": snapshot.bucket.name,
-        "tables": [parts.consumer.outputs for parts in tables],
+        "tables": [stack.consumer.outputs for stack in tables],
     }
     if snapshot.key_arn is not None:
         found["snapshotKeyArn"] = snapshot.key_arn

@@ -70,7 +70,7 @@ def require(folder: Path) -> Archive:
     """The archive in `folder`, if it is one and was built from the sources as they are now.
 
     Raises:
-        PackageError: naming the command that mends it.
+        PackageError: naming the command that fixes it.
     """
     command = f"python -m infra.package --for {'local' if folder.name == 'local' else 'lambda'}"
     try:

@@ -43,7 +43,7 @@ def allow(
     principal: Text | Sequence[Text] | None = None,
     when: Condition | None = None,
 ) -> Statement:
-    """One Allow statement; `principal` (ARNs) for a resource's policy, `when` for a Condition."""
+    """Return an Allow statement, with `principal` (ARNs) for a resource's policy."""
     statement: Statement = {"Sid": sid, "Effect": "Allow"}
     if principal is not None:
         statement["Principal"] = {"AWS": principal}
@@ -54,24 +54,24 @@ def allow(
 
 
 def through(service: str, region: str) -> Condition:
-    """A Condition: the key is used by a service on the caller's behalf, never by the caller."""
+    """Return the Condition that a service uses the key on the caller's behalf, never the caller."""
     return {"StringEquals": {"kms:ViaService": endpoint(service, region)}}
 
 
 def document(*statements: Statement) -> pulumi.Output[str]:
-    """The JSON text of a policy, once the ARNs in it are known."""
+    """Return the JSON text of a policy, once the ARNs in it are known."""
     return pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": list(statements)})
 
 
 def assumed_by_service(service: str) -> pulumi.Output[str]:
-    """A trust policy for an AWS service, such as lambda.amazonaws.com."""
+    """Return a trust policy for an AWS service, such as lambda.amazonaws.com in every partition."""
     return document(
         {"Effect": "Allow", "Action": ["sts:AssumeRole"], "Principal": {"Service": service}}
     )
 
 
 def assumed_by(principals: Sequence[str], external_id: str | None) -> pulumi.Output[str]:
-    """A trust policy for people and pipelines, who may have to present an external id."""
+    """Return a trust policy for people and pipelines, who may have to present an external id."""
     statement: Statement = {
         "Effect": "Allow",
         "Action": ["sts:AssumeRole"],
@@ -85,7 +85,7 @@ def assumed_by(principals: Sequence[str], external_id: str | None) -> pulumi.Out
 def deny_to_all_but(
     roles: Sequence[Text], actions: Sequence[str], resources: Sequence[Text]
 ) -> pulumi.Output[str]:
-    """Refuses these actions to everybody else, whatever else allows them.
+    """Return a policy that denies these actions to all other principals.
 
     With `aws:PrincipalArn`, which is the role's ARN for each of its sessions, because NotPrincipal
     would have to name the sessions (IAM User Guide, reference_policies_elements_notprincipal).
@@ -103,7 +103,7 @@ def deny_to_all_but(
 
 
 def tls_only(bucket_arn: Text) -> Statement:
-    """Refuses plain HTTP, to everybody. A Deny may be wide: it takes away."""
+    """Return the statement that refuses plain HTTP. A Deny may be wide: it only takes away."""
     return {
         "Sid": "TlsOnly",
         "Effect": "Deny",

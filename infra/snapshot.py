@@ -19,9 +19,8 @@ class SnapshotBucket(pulumi.ComponentResource):
     """In the target's account and Region: ImportTable's caller is there, and the copy must last.
 
     Nothing in it expires by age. An export and its import may take days, an object that changes or
-    goes while they last fails the import, and the age at which a run is over is not known to S3:
-    the snapshot is kept until the table has been replicating for 30 days, which only the operator's
-    tool can tell.
+    goes while they last fails the import, and S3 does not know when a run is over: the
+    operator's tool keeps the snapshot until the table has been replicating for 30 days.
     """
 
     bucket: PrivateBucket

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 
-class StackFileLoader(yaml.SafeLoader):
+class StackFileLoader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
     """Reads plain scalars by the rules of the Pulumi CLI's YAML library (go-yaml, version 3)."""
 
 

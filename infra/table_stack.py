@@ -1,4 +1,4 @@
-"""What one table's replication is made of, for those who need several of its parts."""
+"""The resources of one replicated table, for components that need several of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from infra.table_config import TableConfig
 
 @dataclass(frozen=True)
 class TableStack:
-    """One table's boxes of the drawing."""
+    """One table's boxes in the drawing."""
 
     table: TableConfig
     buffer: Buffer

@@ -1,4 +1,4 @@
-"""Keeps everybody else's writes out of a target table, where the configuration asks for it."""
+"""The policy that denies other writers on a target table, where the configuration asks for it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ WRITES = (
     "dynamodb:PutItem",
     "dynamodb:UpdateItem",
 )
-"""All that changes an item; a transaction is authorised by what it does to each."""
+"""Every action that changes an item. A transaction is authorised by its action on each."""
 
 
 class TargetWriteDeny(pulumi.ComponentResource):
     """A resource policy on the target table, which the import has to have made before.
 
-    It denies, and so binds administrators of the account too; taking it away is what a switch to
-    the replica does. The importer is let through for `quarantine redrive --direct`.
+    It denies, and so binds administrators of the account too; a switch to the replica removes it.
+    The importer may write, for `quarantine redrive --direct`.
     """
 
     def __init__(

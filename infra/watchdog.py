@@ -1,4 +1,4 @@
-"""The scheduled function that looks for lost changes, and the role it observes the source with."""
+"""The scheduled function that looks for lost changes, and its role in the source account."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ LEDGER_ACTIONS = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem
 class WatchdogFunction(pulumi.ComponentResource):
     """Observer role (source account); role, function, schedule and log (target account).
 
-    Like the consumer, the function stands in the source's Region.
+    Like the consumer, the function runs in the source's Region.
     """
 
     function_name: pulumi.Output[str]
 
     def __init__(
         self,
-        parts: TableStack,
+        stack: TableStack,
         settings: StackConfig,
         accounts: Accounts,
         archive: Archive,
     ) -> None:
-        table, buffer, ledger, consumer = parts.table, parts.buffer, parts.ledger, parts.consumer
+        table, buffer, ledger, consumer = stack.table, stack.buffer, stack.ledger, stack.consumer
         self._name = f"{table.prefix}-watchdog"
         super().__init__(
             "replication:index:Watchdog",
@@ -90,7 +90,7 @@ class WatchdogFunction(pulumi.ComponentResource):
         self.register_outputs({"functionName": function.name})
 
     def _observer(self, role: aws.iam.Role, buffer: Buffer) -> aws.iam.Role:
-        """Sees no item: it describes, reads DynamoDB's own metrics, and puts probes."""
+        """Declare the role that describes, reads metrics and puts probes. It sees no item."""
         here = pulumi.ResourceOptions(parent=self, provider=self._accounts.source)
         observer = aws.iam.Role(
             f"{self._table.prefix}-observer",

@@ -1,4 +1,4 @@
-"""What the pieces of a replication cost, and what drives it: one dated list of prices.
+"""A cost model: the bill of a replication line by line, and one dated list of prices.
 
 List prices of us-east-1 in US dollars, as of `AS_OF`. They are estimates for planning: AWS's price
 pages count, and other Regions differ. Any can be replaced: `dataclasses.replace(PRICES, …)`.
@@ -23,12 +23,12 @@ BILLED_CHUNK = 1024
 
 FUNCTION_SECONDS_PER_CHANGE = 0.002
 FUNCTION_GB = 1769 / 1024
-"""Assumed; the REPORT lines in the function's log tell what it takes with your items."""
+"""Assumed; the REPORT lines in the function's log have the figure for your items."""
 
 STANDARD_DAYS = 1
-"""What a stream keeps without extra charge."""
+"""Days that a stream keeps records without extra charge."""
 EXTENDED_DAYS = 7
-"""Up to here extended retention, beyond it long-term retention."""
+"""Extended retention up to here, long-term retention beyond."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ PRICES = Prices()
 
 @dataclass(frozen=True)
 class Load:
-    """What a table is and does."""
+    """A table's size and rate of changes."""
 
     changes_per_second: float
     item_bytes: int
@@ -83,7 +83,7 @@ EXAMPLE = Load(changes_per_second=1000, item_bytes=1024, table_gb=100)
 
 
 def ledger_write_units(item_bytes: int) -> int:
-    """Write units of one applied change in `ledger` order, for an item of n KB: 2n + 2.
+    """Return the write units of one applied change in `ledger` order, for an item of n KB: 2n + 2.
 
     A transaction of the item and of its ledger entry, which is under 1 KB; transactions cost double
     (Amazon DynamoDB Developer Guide, transaction-apis).
@@ -92,12 +92,12 @@ def ledger_write_units(item_bytes: int) -> int:
 
 
 def million_changes(item_bytes: int, prices: Prices = PRICES) -> float:
-    """What it costs to write a million applied changes to target and ledger, in dollars."""
+    """Return the US dollars of a million applied changes, written to target and ledger."""
     return ledger_write_units(item_bytes) * prices.write_units_million
 
 
 def record_bytes(item_bytes: int, update_share: float) -> float:
-    """Size of the average change record on the stream, by AWS's own rule for sizing it.
+    """Return the size of the average change record on the stream, by AWS's own sizing rule.
 
     (4 + share of updates) times the item: a record has both images of an update, and the JSON of
     an image is larger than the item (Amazon DynamoDB Developer Guide,
@@ -107,13 +107,13 @@ def record_bytes(item_bytes: int, update_share: float) -> float:
 
 
 def stream_gb_per_day(load: Load) -> float:
-    """What fills the stream, in GB of 10^9 bytes."""
+    """Return the daily inflow of the stream, in GB of 10^9 bytes."""
     size = record_bytes(load.item_bytes, load.update_share)
     return load.changes_per_second * size * SECONDS_A_DAY / 1e9
 
 
 def retained_gb(load: Load) -> tuple[float, float]:
-    """What lies in a stream that has filled up: under extended and under long-term retention."""
+    """Return the GB in a full stream: under extended and under long-term retention."""
     daily = stream_gb_per_day(load)
     extended = min(load.retention_days, EXTENDED_DAYS) - STANDARD_DAYS
     long_term = load.retention_days - EXTENDED_DAYS
@@ -132,7 +132,7 @@ class CostLine:
 
 
 def bill(load: Load, prices: Prices = PRICES) -> Sequence[CostLine]:
-    """What a load costs, line by line, the stream having filled up."""
+    """List the costs of a load, with a full stream."""
     changes = load.changes_per_second * SECONDS_A_DAY * DAYS_A_MONTH / MILLION
     gb = stream_gb_per_day(load) * DAYS_A_MONTH
     extended, long_term = retained_gb(load)
@@ -214,7 +214,7 @@ def bill(load: Load, prices: Prices = PRICES) -> Sequence[CostLine]:
 
 
 def table(load: Load = EXAMPLE, prices: Prices = PRICES) -> str:
-    """The bill as the README shows it."""
+    """Render the bill as a table of the documents."""
     rows = ["| resource | what drives it | price | a month |", "| --- | --- | --- | ---: |"]
     for line in bill(load, prices):
         month = "" if line.monthly is None else f"${line.monthly:,.0f}"
@@ -227,7 +227,7 @@ def table(load: Load = EXAMPLE, prices: Prices = PRICES) -> str:
 
 
 def _usd(amount: float) -> str:
-    """A price, with as many digits as it takes and no fewer than cents."""
+    """Format a price, with cents at least and more digits where it has them."""
     text = f"{amount:.4f}".rstrip("0")
     whole, _, cents = text.partition(".")
     return f"${whole}.{cents:0<2}"

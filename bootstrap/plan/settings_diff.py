@@ -38,7 +38,7 @@ def wanted(inspection: Inspection) -> Wanted:
 
 
 class When(StrEnum):
-    """When the target gets a setting."""
+    """The moment at which the target gets a setting."""
 
     IMPORT = "import"
     SETTINGS = "settings"

@@ -1,8 +1,8 @@
 """The dashboard of a stack, as a plain value: four questions from top to bottom.
 
-It stands with the consumers, in the target account. What the source account knows is there as
-gauges of the watchdog: a dashboard does not see another account's metrics. Nor does a widget list
-alarms of another account or Region, so a text names those, and where they are.
+It is in the consumers' Region of the target account. A dashboard does not see another account's
+metrics, so the watchdog's gauges show the source account's state. A widget does not list alarms of
+another account or Region, so a text names those and their place.
 """
 
 from __future__ import annotations
@@ -30,31 +30,31 @@ Series = list[object]
 
 
 def body(
-    lanes: Sequence[AlarmInputs],
+    tables: Sequence[AlarmInputs],
     alarm_arns: Mapping[str, Sequence[object]],
     *,
     elsewhere: Mapping[str, Sequence[str]],
     region: str,
     target_region: str,
 ) -> Json:
-    """The body of a dashboard; `alarm_arns` by source table. Values may be Outputs.
+    """Lay out the dashboard. `alarm_arns` by source table; values may be Outputs.
 
-    `elsewhere`: the alarms that cannot be listed here, by where they are.
+    `elsewhere`: the alarms that cannot be listed here, by their place.
     """
     page = _Page()
     page.headline(LOST)
-    for lane in lanes:
-        page.row(_alarms(lane, alarm_arns[lane.source_table]), _losses(lane, region))
+    for table in tables:
+        page.row(_alarms(table, alarm_arns[table.source_table]), _losses(table, region))
     page.note(_elsewhere(elsewhere))
     page.headline(BEHIND)
-    for lane in lanes:
-        page.row(_lag(lane, region), _ages(lane, region), _buffer(lane, region))
+    for table in tables:
+        page.row(_lag(table, region), _ages(table, region), _buffer(table, region))
     page.headline(FLOW)
-    for lane in lanes:
-        page.row(_changes(lane, region))
+    for table in tables:
+        page.row(_changes(table, region))
     page.headline(USE)
-    for lane in lanes:
-        page.row(_function(lane, region), _writes(lane, target_region), _throttles(lane, region))
+    for table in tables:
+        page.row(_function(table, region), _writes(table, target_region), _throttles(table, region))
     return {"widgets": page.widgets}
 
 
@@ -97,34 +97,34 @@ def _graph(
     }
 
 
-def _ours(lane: AlarmInputs, metric: str, statistic: str, label: str = "") -> Series:
+def _ours(table: AlarmInputs, metric: str, statistic: str, label: str = "") -> Series:
     options = {"stat": statistic, **({"label": label} if label else {})}
     return [
         names.NAMESPACE,
         metric,
         names.STACK,
-        lane.stack,
+        table.stack,
         names.TABLE,
-        lane.source_table,
+        table.source_table,
         options,
     ]
 
 
-def _lambda(lane: AlarmInputs, metric: str, statistic: str) -> Series:
-    return ["AWS/Lambda", metric, "FunctionName", lane.function, {"stat": statistic}]
+def _lambda(table: AlarmInputs, metric: str, statistic: str) -> Series:
+    return ["AWS/Lambda", metric, "FunctionName", table.function, {"stat": statistic}]
 
 
 def _elsewhere(names: Mapping[str, Sequence[str]]) -> str:
-    lines = ["Each table has alarms that CloudWatch lists only where they stand:", ""]
+    lines = ["Each table has alarms that CloudWatch lists only in their own place:", ""]
     lines += [f"- {where}: {', '.join(each)}" for where, each in names.items()]
     return "\n".join(lines)
 
 
-def _alarms(lane: AlarmInputs, arns: Sequence[object]) -> Json:
-    return {"title": f"{lane.source_table}: alarms", "alarms": list(arns)}
+def _alarms(table: AlarmInputs, arns: Sequence[object]) -> Json:
+    return {"title": f"{table.source_table}: alarms", "alarms": list(arns)}
 
 
-def _losses(lane: AlarmInputs, region: str) -> Json:
+def _losses(table: AlarmInputs, region: str) -> Json:
     shown = (
         (detectors.DESTINATION.metric, "Minimum", "destination active"),
         (detectors.SOURCE.metric, "Maximum", "source re-created"),
@@ -137,32 +137,32 @@ def _losses(lane: AlarmInputs, region: str) -> Json:
         (names.MAPPING_ENABLED, "Minimum", "consumer on"),
         (names.WATCHDOG_RAN, "Sum", "watchdog ran"),
     )
-    series = [_ours(lane, metric, statistic, label) for metric, statistic, label in shown]
-    title = f"{lane.source_table}: what the watchdog sees"
+    series = [_ours(table, metric, statistic, label) for metric, statistic, label in shown]
+    title = f"{table.source_table}: what the watchdog sees"
     return _graph(title, region, series, view="singleValue", period=300)
 
 
-def _lag(lane: AlarmInputs, region: str) -> Json:
-    series = [_ours(lane, names.REPLICATION_LAG, stat) for stat in ("p50", "p99", "Maximum")]
-    return _graph(f"{lane.source_table}: change to applied (ms)", region, series)
+def _lag(table: AlarmInputs, region: str) -> Json:
+    series = [_ours(table, names.REPLICATION_LAG, stat) for stat in ("p50", "p99", "Maximum")]
+    return _graph(f"{table.source_table}: change to applied (ms)", region, series)
 
 
-def _ages(lane: AlarmInputs, region: str) -> Json:
+def _ages(table: AlarmInputs, region: str) -> Json:
     series = [
-        _lambda(lane, "IteratorAge", "Maximum"),
-        _ours(lane, names.PROBE_LAG, "Maximum", "probe, stream to ledger (s)"),
-        _ours(lane, detectors.PROBES.metric, "Maximum", "since a probe came through (s)"),
-        _ours(lane, detectors.UNREPLICATED.metric, "Maximum", "waiting for the stream (s)"),
+        _lambda(table, "IteratorAge", "Maximum"),
+        _ours(table, names.PROBE_LAG, "Maximum", "probe, stream to ledger (s)"),
+        _ours(table, detectors.PROBES.metric, "Maximum", "since a probe came through (s)"),
+        _ours(table, detectors.UNREPLICATED.metric, "Maximum", "waiting for the stream (s)"),
     ]
-    return _graph(f"{lane.source_table}: waiting", region, series)
+    return _graph(f"{table.source_table}: waiting", region, series)
 
 
-def _buffer(lane: AlarmInputs, region: str) -> Json:
-    series = [_ours(lane, detectors.BUFFER.metric, "Maximum", "share of retention")]
-    return _graph(f"{lane.source_table}: buffer used", region, series, period=300)
+def _buffer(table: AlarmInputs, region: str) -> Json:
+    series = [_ours(table, detectors.BUFFER.metric, "Maximum", "share of retention")]
+    return _graph(f"{table.source_table}: buffer used", region, series, period=300)
 
 
-def _changes(lane: AlarmInputs, region: str) -> Json:
+def _changes(table: AlarmInputs, region: str) -> Json:
     counted = (
         names.CHANGES_RECEIVED,
         names.CHANGES_APPLIED,
@@ -171,34 +171,34 @@ def _changes(lane: AlarmInputs, region: str) -> Json:
         names.CHANGES_RETRIED,
         names.CHANGES_FOREIGN,
     )
-    series = [_ours(lane, metric, "Sum") for metric in counted]
-    return _graph(f"{lane.source_table}: changes a minute", region, series)
+    series = [_ours(table, metric, "Sum") for metric in counted]
+    return _graph(f"{table.source_table}: changes a minute", region, series)
 
 
-def _function(lane: AlarmInputs, region: str) -> Json:
+def _function(table: AlarmInputs, region: str) -> Json:
     series = [
-        _lambda(lane, "Invocations", "Sum"),
-        _lambda(lane, "Errors", "Sum"),
-        _lambda(lane, "Throttles", "Sum"),
-        _lambda(lane, "ConcurrentExecutions", "Maximum"),
-        _lambda(lane, "Duration", "Maximum"),
+        _lambda(table, "Invocations", "Sum"),
+        _lambda(table, "Errors", "Sum"),
+        _lambda(table, "Throttles", "Sum"),
+        _lambda(table, "ConcurrentExecutions", "Maximum"),
+        _lambda(table, "Duration", "Maximum"),
     ]
-    return _graph(f"{lane.source_table}: consumer", region, series)
+    return _graph(f"{table.source_table}: consumer", region, series)
 
 
-def _writes(lane: AlarmInputs, region: str) -> Json:
+def _writes(table: AlarmInputs, region: str) -> Json:
     series: list[Series] = [
-        ["AWS/DynamoDB", "ConsumedWriteCapacityUnits", "TableName", table, {"stat": "Sum"}]
-        for table in (lane.target_table, lane.ledger)
+        ["AWS/DynamoDB", "ConsumedWriteCapacityUnits", "TableName", name, {"stat": "Sum"}]
+        for name in (table.target_table, table.ledger)
     ]
-    # What the alarms `target-throttled` and `ledger-throttled` stand on, wherever the target is.
+    # The metrics of the alarms `target-throttled` and `ledger-throttled`, also of another Region.
     series += [
-        ["AWS/DynamoDB", "WriteThrottleEvents", "TableName", table, {"stat": "Sum"}]
-        for table in (lane.target_table, lane.ledger)
+        ["AWS/DynamoDB", "WriteThrottleEvents", "TableName", name, {"stat": "Sum"}]
+        for name in (table.target_table, table.ledger)
     ]
-    return _graph(f"{lane.source_table}: write units and throttled a minute", region, series)
+    return _graph(f"{table.source_table}: write units and throttled a minute", region, series)
 
 
-def _throttles(lane: AlarmInputs, region: str) -> Json:
-    series = [_ours(lane, names.TARGET_THROTTLES, "Sum")]
-    return _graph(f"{lane.source_table}: throttled calls", region, series)
+def _throttles(table: AlarmInputs, region: str) -> Json:
+    series = [_ours(table, names.TARGET_THROTTLES, "Sum")]
+    return _graph(f"{table.source_table}: throttled calls", region, series)

@@ -1,10 +1,13 @@
-"""What an alarm is, and what of a table it is made of: plain values."""
+"""The definition of an alarm, and the forms that several alarms share: plain values."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
+
+from replicator import names
+from replicator.watchdog.detectors import Detector
 
 Place = Literal["source", "consumer", "target"]
 Missing = Literal["breaching", "notBreaching", "ignore"]
@@ -19,16 +22,16 @@ DESCRIPTION_LIMIT = 1024
 """Characters (API reference, PutMetricAlarm)."""
 
 STAYS = (
-    " This alarm keeps its state until AWS reports the metric again; when it is mended, set it "
-    "back with: aws cloudwatch set-alarm-state."
+    " This alarm keeps its state until AWS reports the metric again; once the cause is "
+    "fixed, reset it with: aws cloudwatch set-alarm-state."
 )
 
 
 @dataclass(frozen=True)
 class AlarmInputs:
-    """What of a table the alarms' dimensions and limits are made of.
+    """The names and limits of one table that its alarms use.
 
-    Names that Pulumi makes up may be Outputs.
+    Names that Pulumi generates may be Outputs.
     """
 
     stack: str
@@ -56,20 +59,76 @@ class Alarm:
     threshold: float
     missing: Missing
     fires: str
-    """When it fires, for a reader."""
+    """The condition, as a reader would put it."""
     means: str
     first: str
     """What to do first."""
     period: int = ROUND
     periods: int = 1
     datapoints: int = 1
-    """So many of the periods have to be bad."""
+    """The number of bad periods that fires it."""
     critical: bool = False
-    """Changes are lost, or will be: not one for the morning."""
+    """Changes are lost, or will be: act at once."""
 
     @property
     def description(self) -> str:
-        """What a person reads who is woken up by it."""
+        """The text that its notification carries."""
         grade = "CRITICAL" if self.critical else "WARNING"
         stays = STAYS if self.missing == "ignore" and self.namespace.startswith("AWS/") else ""
         return f"{grade}. {self.means} First: {self.first}{stays}"[:DESCRIPTION_LIMIT]
+
+
+def gauge(
+    table: AlarmInputs,
+    name: str,
+    detector: Detector,
+    comparison: Comparison,
+    threshold: float,
+    fires: str,
+    *,
+    statistic: str = "Maximum",
+    missing: Missing = "breaching",
+    critical: bool = False,
+) -> Alarm:
+    """Define an alarm on a gauge of the watchdog. One bad value fires it: a gauge is a state."""
+    return Alarm(
+        name=name,
+        place="consumer",
+        namespace=names.NAMESPACE,
+        metric=detector.metric,
+        dimensions=names.dimensions(table.stack, table.source_table),
+        statistic=statistic,
+        comparison=comparison,
+        threshold=threshold,
+        missing=missing,
+        fires=fires,
+        means=detector.means,
+        first=detector.first,
+        critical=critical,
+    )
+
+
+def gauge_above_zero(table: AlarmInputs, name: str, detector: Detector, fires: str) -> Alarm:
+    """Define a critical alarm on a gauge that counts lost changes."""
+    return gauge(table, name, detector, "GreaterThanThreshold", 0, fires, critical=True)
+
+
+def gauge_below_one(
+    table: AlarmInputs, name: str, detector: Detector, fires: str, *, critical: bool = False
+) -> Alarm:
+    """Define an alarm on a gauge that is 1 while all is well."""
+    return gauge(
+        table,
+        name,
+        detector,
+        "LessThanThreshold",
+        1,
+        fires,
+        statistic="Minimum",
+        critical=critical,
+    )
+
+
+def kinesis_replication(table: AlarmInputs) -> dict[str, object]:
+    """Return the dimensions of DynamoDB's metrics about its destination."""
+    return {"TableName": table.source_table, "DelegatedOperation": "KinesisDataStream"}

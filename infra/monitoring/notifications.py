@@ -1,4 +1,4 @@
-"""Who is told (topics), of what (alarms), and what there is to look at (dashboard)."""
+"""The SNS topics, the alarms and the dashboard of a stack."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from infra.table_stack import TableStack
 
 @dataclass(frozen=True)
 class AlarmPlace:
-    """Where alarms stand: an account and a Region."""
+    """An account and a Region that alarms are created in."""
 
     side: str
     region: str
@@ -28,7 +28,10 @@ class AlarmPlace:
 
 
 def places(settings: StackConfig, accounts: Accounts) -> dict[str, AlarmPlace]:
-    """Consumer and target are one place where source and target share their Region."""
+    """Return the place of each kind of alarm.
+
+    Consumer and target are one place where source and target share their Region.
+    """
     here, there = settings.source.region, settings.target.region
     return {
         "source": AlarmPlace("source", here, accounts.source),
@@ -40,9 +43,9 @@ def places(settings: StackConfig, accounts: Accounts) -> dict[str, AlarmPlace]:
 class Notifications(pulumi.ComponentResource):
     """A topic in each place, unless the configuration names topics of its own.
 
-    They are not encrypted with a key of one's own: CloudWatch cannot publish through the key that
-    SNS owns, a customer's costs a key and a policy per place, and an alarm says names and numbers,
-    never content of an item. Who needs one names topics in the configuration.
+    They are not encrypted with a KMS key: CloudWatch cannot publish through the key that SNS owns,
+    a customer-managed one costs a key and a policy per place, and an alarm has names and numbers,
+    never content of an item. For a key of your own, name topics in the configuration.
     """
 
     topics: Mapping[str, pulumi.Input[str]]
@@ -82,35 +85,35 @@ class Notifications(pulumi.ComponentResource):
 class TableAlarms(pulumi.ComponentResource):
     """All alarms of one table, each where its metric is."""
 
-    lane: AlarmInputs
+    inputs: AlarmInputs
     shown: list[pulumi.Output[str]]
     """ARNs of the alarms that the dashboard shows: those of its own account and Region."""
     elsewhere: dict[str, list[str]]
-    """Names of the others, by where they are."""
+    """Names of the others, by their place."""
 
     def __init__(
         self,
-        parts: TableStack,
+        stack: TableStack,
         settings: StackConfig,
         accounts: Accounts,
         topics: Mapping[str, pulumi.Input[str]],
     ) -> None:
-        table = parts.table
+        table = stack.table
         name = f"{table.prefix}-alarm"
         super().__init__("replication:index:Alarms", name)
-        self.lane = AlarmInputs(
+        self.inputs = AlarmInputs(
             stack=pulumi.get_stack(),
             source_table=table.source,
             target_table=table.target,
             ledger_retention_days=table.ledger_retention_days,
             timeout_seconds=TIMEOUT_SECONDS,
-            stream=parts.buffer.stream_name,
-            function=parts.consumer.outputs["functionName"],
-            ledger=parts.ledger.name,
+            stream=stack.buffer.stream_name,
+            function=stack.consumer.outputs["functionName"],
+            ledger=stack.ledger.name,
         )
         self.shown, self.elsewhere = [], {}
         where = places(settings, accounts)
-        for alarm in alarms(self.lane, settings.alarms.thresholds):
+        for alarm in alarms(self.inputs, settings.alarms.thresholds):
             made = self._alarm(f"{name}-{alarm.name}", alarm, where[alarm.place], topics)
             there = where[alarm.place]
             if there == where["consumer"]:
@@ -146,13 +149,13 @@ class TableAlarms(pulumi.ComponentResource):
         )
 
 
-def show(
+def declare_dashboard(
     name: str, settings: StackConfig, accounts: Accounts, tables: Sequence[TableAlarms]
 ) -> None:
-    """The stack's dashboard."""
+    """Declare the stack's dashboard."""
     body = dashboard.body(
-        [each.lane for each in tables],
-        {each.lane.source_table: each.shown for each in tables},
+        [each.inputs for each in tables],
+        {each.inputs.source_table: each.shown for each in tables},
         elsewhere=tables[0].elsewhere,
         region=settings.source.region,
         target_region=settings.target.region,

@@ -1,0 +1,195 @@
+"""Alarms on changes that reach the target late."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from infra.alarm_config import Thresholds
+from infra.monitoring.definition import (
+    DAY,
+    HOUR,
+    MILLISECONDS,
+    MINUTE,
+    Alarm,
+    AlarmInputs,
+    gauge,
+    kinesis_replication,
+)
+from replicator import names
+from replicator.watchdog import detectors
+
+
+def consumer_lag(table: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
+    """Define the alarms on a consumer that is behind."""
+    age = limits.iterator_age_minutes
+    ledger_seconds = table.ledger_retention_days * DAY * limits.ledger_used_percent / 100
+    return (
+        Alarm(
+            name="replication-lag",
+            place="consumer",
+            namespace=names.NAMESPACE,
+            metric=names.REPLICATION_LAG,
+            dimensions=names.dimensions(table.stack, table.source_table),
+            statistic="p99",
+            comparison="GreaterThanThreshold",
+            threshold=limits.replication_lag_seconds * MILLISECONDS,
+            # No changes, no lag.
+            missing="notBreaching",
+            fires=f"p99 over {limits.replication_lag_seconds} s, five minutes in a row",
+            means="Changes reach the target late.",
+            first="check the dashboard: iterator age shows a consumer that is behind, throttles "
+            "show why.",
+            period=MINUTE,
+            periods=5,
+            datapoints=5,
+        ),
+        _iterator_age(
+            table,
+            "iterator-age",
+            age * 60,
+            f"records are over {age} min old when the consumer gets them",
+            "The consumer is behind, in at least one shard.",
+            "check its errors, throttles and duration; the log names a record that blocks a shard, "
+            "and bootstrap park removes it.",
+        ),
+        gauge(
+            table,
+            "retention-used",
+            detectors.BUFFER,
+            "GreaterThanOrEqualToThreshold",
+            limits.retention_used_percent / 100,
+            f"the oldest unapplied change has used {limits.retention_used_percent} % of the "
+            "stream's retention",
+            critical=True,
+        ),
+        _iterator_age(
+            table,
+            "ledger-expiring",
+            ledger_seconds,
+            f"iterator age reaches {limits.ledger_used_percent} % of the ledger's retention",
+            "Ledger entries may soon expire while changes still wait: a late old change would then "
+            "be applied over a newer one.",
+            "bootstrap pause, which stops the ledger's expiry; then find why it is behind.",
+            critical=True,
+        ),
+        gauge(
+            table,
+            "probes-late",
+            detectors.PROBES,
+            "GreaterThanOrEqualToThreshold",
+            limits.probe_age_minutes * 60,
+            f"no probe processed for {limits.probe_age_minutes} min",
+            # Not measured while the consumer is off on purpose; `watchdog-blind` fires when
+            # probes cannot be read.
+            missing="notBreaching",
+        ),
+    )
+
+
+def _iterator_age(
+    table: AlarmInputs,
+    name: str,
+    seconds: float,
+    fires: str,
+    means: str,
+    first: str,
+    *,
+    critical: bool = False,
+) -> Alarm:
+    return Alarm(
+        name=name,
+        place="consumer",
+        namespace="AWS/Lambda",
+        metric="IteratorAge",
+        dimensions={"FunctionName": table.function},
+        statistic="Maximum",
+        comparison="GreaterThanOrEqualToThreshold",
+        threshold=seconds * MILLISECONDS,
+        # Lambda has no value while nothing is read: `mapping-off` and probes cover that.
+        missing="notBreaching",
+        fires=fires,
+        means=means,
+        first=first,
+        periods=3,
+        datapoints=3,
+        critical=critical,
+    )
+
+
+def stream_lag(table: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
+    """Define the alarms on changes that wait for the stream, and on a throttled stream."""
+    return (
+        *(
+            Alarm(
+                name=f"unreplicated-{grade}",
+                place="source",
+                namespace="AWS/DynamoDB",
+                metric="AgeOfOldestUnreplicatedRecord",
+                dimensions=kinesis_replication(table),
+                statistic="Maximum",
+                comparison="GreaterThanOrEqualToThreshold",
+                threshold=hours * HOUR * MILLISECONDS,
+                missing="ignore",
+                fires=f"DynamoDB's oldest change has waited {hours} h to enter the stream",
+                means="DynamoDB cannot put its changes into the stream. After 168 hours it "
+                "switches the destination off, and the waiting changes are lost.",
+                first="check the stream's write throttles and status, that its key is enabled and "
+                "its policy unchanged; then ask AWS Support.",
+                critical=grade == "critical",
+            )
+            for grade, hours in (
+                ("warning", limits.unreplicated_warning_hours),
+                ("critical", limits.unreplicated_critical_hours),
+            )
+        ),
+        Alarm(
+            name="puts-throttled",
+            place="source",
+            namespace="AWS/DynamoDB",
+            metric="ThrottledPutRecordCount",
+            dimensions=kinesis_replication(table),
+            statistic="Sum",
+            comparison="GreaterThanThreshold",
+            threshold=limits.throttled_puts_count,
+            missing="ignore",
+            fires="DynamoDB's puts into the stream are throttled, 15 minutes in a row",
+            means="The stream is too small for the table's changes. DynamoDB retries; lag grows.",
+            first="add shards (or set streamMode ON_DEMAND); an on-demand stream doubles by "
+            "itself.",
+            periods=3,
+            datapoints=3,
+        ),
+        *(
+            Alarm(
+                name=f"stream-{verb}-throttled",
+                place="source",
+                namespace="AWS/Kinesis",
+                metric=metric,
+                dimensions={"StreamName": table.stream},
+                statistic="Sum",
+                comparison="GreaterThanThreshold",
+                threshold=limits.stream_throttles_count,
+                missing="notBreaching",
+                fires=f"Kinesis throttles {verb}s, 15 minutes in a row",
+                means=means,
+                first=first,
+                periods=3,
+                datapoints=3,
+            )
+            for verb, metric, means, first in (
+                (
+                    "write",
+                    "WriteProvisionedThroughputExceeded",
+                    "The stream is too small for the table's changes: they reach it late.",
+                    "add shards; if only one shard is hot, split it.",
+                ),
+                (
+                    "read",
+                    "ReadProvisionedThroughputExceeded",
+                    "The stream is read faster than a shard allows: changes reach the consumer "
+                    "late.",
+                    "find other readers of the stream (CloudTrail); add shards.",
+                ),
+            )
+        ),
+    )

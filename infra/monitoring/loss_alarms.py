@@ -1,0 +1,155 @@
+"""Alarms on lost changes, on the watchdog that finds them, and on a pipeline that has stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from infra.monitoring.definition import (
+    MINUTE,
+    Alarm,
+    AlarmInputs,
+    gauge_above_zero,
+    gauge_below_one,
+    kinesis_replication,
+)
+from replicator import names
+from replicator.watchdog import detectors
+
+
+def losses(table: AlarmInputs) -> Sequence[Alarm]:
+    """Define the alarms on changes that are lost."""
+    return (
+        gauge_below_one(
+            table,
+            "destination-gone",
+            detectors.DESTINATION,
+            "the streaming destination is not active, or leads to another stream",
+            critical=True,
+        ),
+        gauge_above_zero(
+            table, "source-changed", detectors.SOURCE, "the source table's id is not the first one"
+        ),
+        gauge_above_zero(
+            table, "target-changed", detectors.TARGET, "the target table's id is not the first one"
+        ),
+        gauge_above_zero(
+            table,
+            "records-skipped",
+            detectors.SKIPPED,
+            "DynamoDB skipped a record since the snapshot or the last whole verification",
+        ),
+        Alarm(
+            name="replication-failed",
+            place="source",
+            namespace="AWS/DynamoDB",
+            metric="FailedToReplicateRecordCount",
+            dimensions=kinesis_replication(table),
+            statistic="Sum",
+            comparison="GreaterThanThreshold",
+            threshold=0,
+            missing="ignore",
+            fires="DynamoDB skips a record (at once, in the source account)",
+            means="DynamoDB did not put a change record into the stream: too large, or refused. "
+            "The replica lacks that change.",
+            first="check the stream's record size and key; then run the backfill that "
+            "bootstrap status names, or verify --repair.",
+            period=MINUTE,
+            critical=True,
+        ),
+        gauge_above_zero(
+            table,
+            "foreign-records",
+            detectors.FOREIGN,
+            "another table's record came through this stream within 15 minutes",
+        ),
+        gauge_above_zero(
+            table, "quarantine-not-empty", detectors.QUARANTINE, "quarantine holds a record"
+        ),
+        gauge_above_zero(
+            table, "on-failure-objects", detectors.FAILURES, "the on-failure bucket holds an object"
+        ),
+    )
+
+
+def watchdog(table: AlarmInputs) -> Sequence[Alarm]:
+    """Define the alarms on a watchdog that does not run or cannot read."""
+    dimensions = names.dimensions(table.stack, table.source_table)
+    return (
+        Alarm(
+            name="watchdog-silent",
+            place="consumer",
+            namespace=names.NAMESPACE,
+            metric=names.WATCHDOG_RAN,
+            dimensions=dimensions,
+            statistic="Sum",
+            comparison="LessThanThreshold",
+            threshold=1,
+            # It fires on the absence of data.
+            missing="breaching",
+            fires="no heartbeat for three rounds",
+            means="The watchdog does not run: lost changes would go unnoticed.",
+            first="check the watchdog's log group and its schedule (EventBridge rule).",
+            periods=3,
+            datapoints=3,
+            critical=True,
+        ),
+        Alarm(
+            name="watchdog-blind",
+            place="consumer",
+            namespace=names.NAMESPACE,
+            metric=names.READINGS_MISSED,
+            dimensions=dimensions,
+            statistic="Minimum",
+            comparison="GreaterThanThreshold",
+            threshold=0,
+            # `watchdog-silent` fires on missing data.
+            missing="ignore",
+            fires="a reading fails, three rounds in a row",
+            means="The watchdog runs, but a reading fails: that part of the replication is "
+            "unknown.",
+            first="its log names the readings and the errors; pulumi up --refresh restores roles.",
+            periods=3,
+            datapoints=3,
+        ),
+    )
+
+
+def pipeline(table: AlarmInputs) -> Sequence[Alarm]:
+    """Define the alarms on a mapping or stream that is not as deployed, and on mass failure."""
+    return (
+        gauge_below_one(
+            table,
+            "mapping-off",
+            detectors.MAPPING,
+            "the mapping is off or gone, once the bootstrap has switched it on and without a pause",
+            critical=True,
+        ),
+        gauge_below_one(
+            table,
+            "stream-unhealthy",
+            detectors.STREAM,
+            "status, retention or record size is not as deployed",
+            critical=True,
+        ),
+        gauge_below_one(
+            table, "precision-lost", detectors.PRECISION, "records no longer carry microseconds"
+        ),
+        Alarm(
+            name="burst-breaker",
+            place="consumer",
+            namespace=names.NAMESPACE,
+            metric=names.QUARANTINE_REFUSED,
+            dimensions=names.dimensions(table.stack, table.source_table),
+            statistic="Sum",
+            comparison="GreaterThanThreshold",
+            threshold=0,
+            missing="notBreaching",
+            fires="too many records of an invocation, or of ten minutes, would go to quarantine",
+            means="Too many records cannot be applied for single bad records to be the cause. "
+            "Nothing is quarantined; the consumer retries the batch.",
+            first="the consumer's log has the reasons; if each record is bad in its own way, "
+            "raise quarantineBurst.",
+            # Lambda retries a failed batch at longer and longer intervals.
+            periods=3,
+        ),
+    )
