@@ -59,6 +59,14 @@ class Timing:
         return 3.0 * self.metric_period
 
     @property
+    def listing(self) -> float:
+        """The time after which an operation that ListImports does not show was never begun.
+
+        AWS states none; two minutes are many times what listings of a control plane lag behind.
+        """
+        return max(30.0, 120 * self.scale)
+
+    @property
     def round_expiry(self) -> float:
         """The age at which a round of probes is replaced: it proves only the past."""
         return max(60.0, 600 * self.scale)

@@ -94,7 +94,7 @@ def _taken(context: StepContext) -> BlockedError:
 
 
 def _begin(context: StepContext, imported: Imported) -> Outcome:
-    """Calls, unless the world already has the import."""
+    """Start the import, unless it is in progress already."""
     journal, outputs = context.journal, context.outputs
     facts = begun(context, imported)
     if facts is None:
@@ -102,16 +102,25 @@ def _begin(context: StepContext, imported: Imported) -> Outcome:
             again = dataclasses.replace(imported, attempt=imported.attempt + 1, token="")
             journal.put(again, "the import that was intended never began: another one is prepared")
             return Acted()
-        facts = _call(
-            context,
-            ImportRequest(
-                token=imported.token,
-                bucket=outputs.snapshot_bucket,
-                bucket_owner=outputs.target.account_id,
-                prefix=imported.prefix,
-                table=json.loads(imported.table),
-            ),
+        request = ImportRequest(
+            token=imported.token,
+            bucket=outputs.snapshot_bucket,
+            bucket_owner=outputs.target.account_id,
+            prefix=imported.prefix,
+            table=json.loads(imported.table),
         )
+        try:
+            facts = context.target.import_table(request)
+        except AccountError as error:
+            if error.code != "ResourceInUseException":
+                raise
+            # The SDK repeats a call whose answer was lost, and AWS refuses the repetition: the
+            # table may be this run's own, by an import that is not listed yet.
+            facts = begun(context, imported)
+            if facts is None and journal.now() - imported.intended_at > context.timing.listing:
+                raise _taken(context) from error
+            if facts is None:
+                return Pending("the import to be listed", context.timing.poll(5))
     journal.put(dataclasses.replace(imported, arn=facts.arn), "the import runs")
     return Acted()
 
@@ -126,15 +135,6 @@ def begun(context: StepContext, imported: Imported) -> ImportFacts | None:
     )
     facts = context.target.find_import(arn, imported.prefix)
     return None if facts is None or facts.arn in imported.failed_arns else facts
-
-
-def _call(context: StepContext, request: ImportRequest) -> ImportFacts:
-    try:
-        return context.target.import_table(request)
-    except AccountError as error:
-        if error.code == "ResourceInUseException":
-            raise _taken(context) from error
-        raise
 
 
 def _follow(context: StepContext, imported: Imported) -> Outcome:

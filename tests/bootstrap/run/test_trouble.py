@@ -206,3 +206,31 @@ def test_before_there_are_roles_credentials_of_another_account_are_refused(
         refuse("111111111111")
     assert caught.value.exit_code == code
     assert f"--{side.name.lower()}-profile" in caught.value.fix
+
+
+@pytest.mark.parametrize("listed_late", [False, True], ids=["listed", "listed late"])
+def test_import_whose_answer_was_lost_is_found_when_its_repetition_is_refused(
+    monkeypatch: pytest.MonkeyPatch, listed_late: bool
+) -> None:
+    world = quick()
+    process = Process(world)
+    process.start()
+    lost: list[float] = []
+
+    def lose(number: int, called: str, after: bool) -> None:
+        if called == "import_table" and after and not lost:
+            lost.append(world.clock())
+            raise AccountError(Side.TARGET, "exists", fix="-", code="ResourceInUseException")
+
+    find = FakeTarget.find_import
+
+    def find_import(self: FakeTarget, table_arn: str, prefix: str) -> Any:
+        found = find(self, table_arn, prefix)
+        return None if lost and world.clock() < lost[0] + 20 and listed_late else found
+
+    monkeypatch.setattr(FakeTarget, "find_import", find_import)
+    world.on_call = lose
+    process.until(lambda: process.run.journal.row.state is State.REPLICATING)
+    assert lost
+    check(world, process, "an answer lost by the SDK")
+    assert len(world.imports) == 1
