@@ -1,4 +1,4 @@
-"""The loss detectors as `status` reads them: with the watchdog's own code, and no writes."""
+"""The readings of the loss detectors, taken with the watchdog's own code. Read-only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def expected_settings(table: TableOutputs) -> Expected:
-    """What is held against the stream: the least that a replication can live with."""
+    """Return the limits that the detectors apply to a table."""
     limits = table.limits
     return Expected(
         table.stream_arn,
@@ -31,7 +31,7 @@ def expected_settings(table: TableOutputs) -> Expected:
 
 
 class HealthReader:
-    """Both accounts, one reading at a time: what cannot be read keeps nobody from the rest."""
+    """A reader of both accounts. A reading that fails becomes `Unread`, and the others continue."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class HealthReader:
         self._quarantine, self._failures = quarantine, failures
 
     def readings(self, row: Row, at: float) -> Readings:
-        """Everything that the detectors judge. `at`: AWS's time; `row`: the journal's."""
+        """Take every reading that the detectors need. `at`: AWS's time; `row`: the journal's."""
         intent = _read(self._ledger.intent)
         since = intent.counted_from if isinstance(intent, Intent) else None
         buffered, imported = row.record(Buffered), row.record(Imported)
@@ -75,7 +75,7 @@ def _read(reading: Callable[[], T]) -> T | Unread:
     except UnreadableError as error:
         return Unread(str(error))
     except BootstrapError as error:
-        return Unread(error.what)  # there are no credentials, or the role cannot be assumed
+        return Unread(error.what)  # no credentials, or the role cannot be assumed
 
 
 def _identity(now: str | Unread | None, first: str) -> Identity | Unread:

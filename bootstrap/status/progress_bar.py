@@ -1,4 +1,4 @@
-"""How far a step is, as a bar, and how much longer it may take once there is evidence for it."""
+"""The progress of a step as a bar, and an estimate of the time left."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from bootstrap.core.facts import Measure
 WIDTH = 24
 LEAST_SHARE = 0.02
 LEAST_SECONDS = 60.0
-"""Before both, a pace is no evidence of anything."""
+"""Below either limit, the pace is too uncertain for an estimate."""
 
 
 def share(measure: Measure | None) -> float | None:
-    """From 0 to 1; None where the whole is unknown."""
+    """Return the share done, from 0 to 1; None where the total is unknown."""
     if measure is None:
         return None
     for done, whole in ((measure.items, measure.of_items), (measure.size_bytes, measure.of_bytes)):
@@ -21,7 +21,7 @@ def share(measure: Measure | None) -> float | None:
 
 
 def bar(measure: Measure | None) -> str:
-    """A bar with its percentage; empty where the whole is unknown."""
+    """Draw a bar with its percentage; empty where the total is unknown."""
     part = share(measure)
     if part is None:
         return ""
@@ -30,9 +30,9 @@ def bar(measure: Measure | None) -> str:
 
 
 def remaining(measure: Measure | None, at: float) -> float | None:
-    """Seconds that are left at the pace so far. `at`: epoch seconds.
+    """Estimate the seconds left at the pace so far. `at`: epoch seconds.
 
-    None without evidence, and for probes: they come through all at once.
+    None below the limits, and for probes, which all come through at once.
     """
     part = share(measure)
     if measure is None or part is None or measure.since is None or measure.unit != "items":

@@ -360,7 +360,7 @@ def test_a_spool_that_is_somebody_elses_is_refused_before_anything_is_exported(t
 def test_differences_that_do_not_fit_on_the_disk_are_not_begun_to_be_judged(
     twin: Twin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export_rounds, "JUDGING_BYTES", 10**18)
+    monkeypatch.setattr(export_rounds, "JUDGEMENT_BYTES", 10**18)
     assert twin.verify().verified.equal == 20
     del twin.target.items["k1"]
     with pytest.raises(SpoolSpaceError, match="bytes more"):
