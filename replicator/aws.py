@@ -18,19 +18,19 @@ READ_SECONDS = 5
 
 
 class Kind(Enum):
-    """What a failed call says about trying again."""
+    """The kinds of failure, by whether a retry can help."""
 
     THROTTLED = "not executed: too fast"
     CONFLICT = "not executed: another transaction holds the item"
     CANCELLED = "not executed: one of the transaction's actions was refused"
     INVALID = "not executed, and never will be as it is"
-    UNKNOWN = "executed or not: nobody knows"
+    UNKNOWN = "possibly executed"
     SYSTEMATIC = "not executed: permission, missing resource, key, credentials"
 
 
 @dataclass(frozen=True)
 class CancellationReason:
-    """Why one action of a cancelled transaction was refused; `item` is what stood there."""
+    """The reason why one action of a transaction was refused; `item` is the item it found."""
 
     code: str
     item: Mapping[str, Any] | None
@@ -84,7 +84,7 @@ _INVALID = frozenset(
 _UNKNOWN = frozenset({"TransactionInProgressException", "IdempotentParameterMismatchException"})
 
 
-# Codes whose messages say who may do what to which resource, and are needed to mend it.
+# Codes whose messages name principal, action and resource, which the fix needs.
 _ABOUT_ACCESS = (
     "AccessDenied",
     "Credential",
@@ -100,13 +100,13 @@ _ABOUT_ACCESS = (
 
 
 def classify(code: str, status: int = 400) -> Kind:
-    """The kind of an error code of DynamoDB or S3, or of a cancellation reason."""
+    """Classify an error code of DynamoDB or S3, or a cancellation reason."""
     if code in _THROTTLED:
         return Kind.THROTTLED
     if code in _CONFLICT:
         return Kind.CONFLICT
-    # A request that is too large may be refused on the way, by its status alone; sent again and
-    # again, its record would hold up its lane for ever.
+    # A request that is too large may be refused before DynamoDB, by its status alone. Retried, its
+    # record would block its shard for ever.
     if code in _INVALID or status == 413:
         return Kind.INVALID
     if code == "TransactionCanceledException":
@@ -117,7 +117,7 @@ def classify(code: str, status: int = 400) -> Kind:
 
 
 def call(method: Callable[..., Any], request: Mapping[str, Any]) -> dict[str, Any] | Failure:
-    """Calls a client's method; what botocore raises comes back as a `Failure`."""
+    """Call a client's method; return a `Failure` for every error that botocore raises."""
     try:
         answer: dict[str, Any] = method(**request)
     except Exception as error:
@@ -162,7 +162,7 @@ def _from_response(response: Mapping[str, Any]) -> Failure:
 def clients(region: str, threads: int) -> tuple[Any, Any]:
     """A DynamoDB and an S3 client for a Region, safe to share between threads.
 
-    Retries are off: the guard and the store retry by their own rules, until a deadline that
+    Retries are off: the writer and the store retry by their own rules, until a deadline that
     botocore does not know, and a transaction is sent again with the same token only if it is the
     same. Parameter validation is off: DynamoDB validates, and what it rejects is isolated and
     quarantined.
@@ -172,7 +172,7 @@ def clients(region: str, threads: int) -> tuple[Any, Any]:
     import botocore.session
     from botocore.config import Config
 
-    # At DEBUG, which whoever may configure the function may set, it logs whole requests.
+    # At DEBUG, which anyone who may configure the function can set, it logs whole requests.
     logging.getLogger("botocore").setLevel(logging.INFO)
     session = botocore.session.get_session()
     config = Config(
@@ -191,7 +191,7 @@ def clients(region: str, threads: int) -> tuple[Any, Any]:
 
 
 def client(service: str, region: str, credentials: Mapping[str, str] | None = None) -> Any:
-    """A client that tries a failed call again by itself, for what no guard times.
+    """Make a client that retries failed calls itself, for callers without a deadline.
 
     `credentials` are those of an assumed role, as STS answers them; None: the function's own.
     """
@@ -217,7 +217,7 @@ _BODY = "replicator_body"
 
 
 def _write_transactions_in_c(dynamodb: Any) -> None:
-    """Has the bodies of TransactWriteItems written by the JSON encoder.
+    """Let the JSON encoder, in C, write the bodies of TransactWriteItems.
 
     botocore serialises attribute values one by one in Python and walks each transaction for table
     ARNs, which together cost more than all else that is done for a change. In the `json` protocol

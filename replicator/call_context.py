@@ -26,5 +26,5 @@ class CallContext:
     """
 
     deadline: Deadline
-    trouble: ErrorListener
+    report_error: ErrorListener
     expire: bool = False

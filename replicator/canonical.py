@@ -34,24 +34,24 @@ _PLAIN_DIGITS = 40  # a longer integer, or more decimals, are written with an ex
 
 
 def canonical(image: Image | None) -> bytes:
-    """The canonical form of an image (or of a key); absence is the empty string."""
+    """Return the canonical form of an image (or of a key); absence is the empty string."""
     if image is None:
         return b""
     return _encode(_attributes(image)).encode("utf-8", "surrogatepass")
 
 
 def digest(image: Image | None) -> bytes:
-    """16 bytes of BLAKE2b over the canonical form. Absence has a digest of its own."""
+    """Return 16 bytes of BLAKE2b over the canonical form. Absence has a digest of its own."""
     return blake2b(canonical(image), digest_size=DIGEST_BYTES).digest()
 
 
 def key_digest(keys: Image) -> bytes:
-    """The ledger's key: the digest of the key attributes, as DynamoDB JSON with binary as bytes."""
+    """Return the ledger's key: the digest of the key attributes."""
     return digest(keys)
 
 
 def measure(image: Image | None) -> tuple[bytes, int]:
-    """Digest and length in bytes of the canonical form.
+    """Return digest and length in bytes of the canonical form.
 
     The length is never less than what DynamoDB counts for the item: the JSON form of each type is
     at least as long as the stored one.
@@ -61,10 +61,10 @@ def measure(image: Image | None) -> tuple[bytes, int]:
 
 
 def normal_number(text: str) -> str:
-    """A number's one spelling: `1`, `1.0` and `1E0` are the same, `-0` is `0`.
+    """Normalise the spelling of a number: `1`, `1.0` and `1E0` are the same, `-0` is `0`.
 
-    Works on the digits, so it is exact at any length. What is not a number comes back unchanged: it
-    is the target's to reject.
+    It works on the digits, so it is exact at any length. Text that is no number comes back
+    unchanged: the target rejects it.
     """
     if _NORMAL_NUMBER(text):
         return text
@@ -81,7 +81,7 @@ def normal_number(text: str) -> str:
 
 
 def _spelled(digits: str, exponent: int) -> str:
-    """`digits` times ten to the `exponent`; digits neither begin nor end with a zero."""
+    """Spell `digits` times ten to the `exponent`; digits neither begin nor end with a zero."""
     if exponent >= 0:
         if len(digits) + exponent <= _PLAIN_DIGITS:
             return digits + "0" * exponent
@@ -93,7 +93,7 @@ def _spelled(digits: str, exponent: int) -> str:
 
 
 def _attributes(attributes: Image) -> Image:
-    """The same with numbers and sets in normal form; copied only if something changes."""
+    """Return the attributes with numbers and sets in normal form; copy only what changes."""
     changed: dict[str, Any] | None = None
     for name, value in attributes.items():
         ((tag, content),) = value.items()

@@ -16,10 +16,10 @@ MILLISECOND: Precision = "m"
 
 @dataclass(frozen=True)
 class Version:
-    """When DynamoDB says that a change was made.
+    """The creation time that DynamoDB gave a change.
 
     `micros` is in microseconds since 1970 whatever the precision; with `m` it is a whole
-    millisecond, because the record said no more.
+    millisecond, which is all that the record holds.
     """
 
     micros: int
@@ -31,7 +31,7 @@ class Version:
 
 
 def compare(one: Version, other: Version) -> int:
-    """Negative, zero or positive as `one` is older than, the same as or newer than `other`.
+    """Return negative, zero or positive if `one` is older than, the same as or newer than `other`.
 
     Of two versions of different precision in one millisecond neither is known to be older. So "the
     same" is not transitive across precisions: never sort by this.
@@ -43,7 +43,7 @@ def compare(one: Version, other: Version) -> int:
 
 @dataclass(frozen=True)
 class Entry:
-    """What the ledger knows of a key: the version it stands at, and two digests of images.
+    """A key's entry in the ledger: the version last applied, and two digests of images.
 
     `image` is the image since that version, `previous` the one before it; absence has a digest.
     """
@@ -82,18 +82,18 @@ class Change:
 
     @cached_property
     def entry(self) -> Entry:
-        """The ledger entry that this change leaves when it is applied."""
+        """The ledger entry after this change."""
         return Entry(self.version, image=self._new[0], previous=self._old[0])
 
     @property
     def size(self) -> int:
-        """Bytes in a transaction, at most: a delete may count for what it deletes."""
+        """An upper bound of its bytes in a transaction: a delete may count the item it deletes."""
         return max(self._new[1], self._old[1]) if self.new is None else self._new[1]
 
 
 @dataclass(frozen=True)
 class Probe:
-    """A marker on the stream, put there to see whether all that came before it is through."""
+    """A marker record: once its row exists, every record before it in the stream has ended."""
 
     probe: str
     n: int

@@ -1,4 +1,4 @@
-"""The Lambda's entry point; what lives as long as its container is built by its first call."""
+"""The consumer function's entry point. The first call builds the container's one consumer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _consumer: Consumer | None = None
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
-    """Applies a batch of change records; returns what failed, for Lambda to deliver again."""
+    """Apply a batch of change records; return the first that failed, for Lambda to redeliver."""
     return _built().handle(event, context.get_remaining_time_in_millis())
 
 
@@ -37,7 +37,7 @@ def _built() -> Consumer:
             config,
             dynamodb=dynamodb,
             s3=s3,
-            effects=Runtime(executor=ThreadExecutor(THREADS)),
+            runtime=Runtime(executor=ThreadExecutor(THREADS)),
             logger=Logger(service="replicator"),
             meter=EmfEmitter(config.stack, config.source_table),
         )

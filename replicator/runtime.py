@@ -1,6 +1,7 @@
-"""Time, chance and threads: what the consumer needs of the machine, handed in to be played.
+"""The clock, the random generator and the executor that the consumer runs on.
 
-A simulation passes a clock that it moves, a seeded generator and an executor that calls in turn.
+All three are passed in. A simulation passes a clock that it moves itself, a seeded generator and an
+executor that calls one after the other.
 """
 
 from __future__ import annotations
@@ -16,20 +17,20 @@ T = TypeVar("T")
 
 class Clock(Protocol):
     def now_micros(self) -> int:
-        """Microseconds since 1970."""
+        """Return microseconds since 1970."""
 
     def monotonic(self) -> float:
-        """Seconds that never go back."""
+        """Return seconds that never decrease."""
 
     def sleep(self, seconds: float) -> None: ...
 
 
 class Executor(Protocol):
     width: int
-    """How many callables it is worth giving to `run_all` at once."""
+    """The number of callables that `run_all` runs at once."""
 
     def run_all(self, calls: Sequence[Callable[[], T]]) -> list[T]:
-        """The results in order. What a call raises is raised once all have ended."""
+        """Return the results in order; raise the first error after all calls have ended."""
 
 
 class SystemClock:
@@ -44,7 +45,7 @@ class SystemClock:
 
 
 class SerialExecutor:
-    """Calls one after the other in the caller's thread."""
+    """Calls in turn, in the caller's thread."""
 
     width = 1
 
@@ -81,11 +82,11 @@ class Runtime:
 
 
 class Deadline:
-    """The end of an invocation, and how to wait without running into it.
+    """The end of an invocation, as a limit for calls and waits.
 
-    A call that starts may take as long as its client's time-outs allow, so none starts later than
-    that before the end: a write that is still in flight when Lambda freezes the container can take
-    effect at any later time, unseen.
+    A call may take as long as its client's time-outs allow, so the last one starts that long before
+    the end. A write that is in flight when Lambda freezes the container can take effect at any
+    later time, unseen, and over a newer change.
     """
 
     CALL_SECONDS = 8.0
@@ -94,19 +95,19 @@ class Deadline:
     _FIRST_WAIT = 0.05
     _LONGEST_WAIT = 5.0
 
-    def __init__(self, effects: Runtime, remaining_millis: float) -> None:
-        self._effects = effects
-        self._end = effects.clock.monotonic() + remaining_millis / 1000
+    def __init__(self, runtime: Runtime, remaining_millis: float) -> None:
+        self._runtime = runtime
+        self._end = runtime.clock.monotonic() + remaining_millis / 1000
 
     def allows_call(self) -> bool:
-        return self._effects.clock.monotonic() + self.CALL_SECONDS <= self._end
+        return self._runtime.clock.monotonic() + self.CALL_SECONDS <= self._end
 
     def wait(self, failures: int) -> bool:
-        """Waits with full jitter after so many failures in a row; False: no call may follow."""
+        """Wait with full jitter after so many failures; return whether a call may follow."""
         longest = min(self._LONGEST_WAIT, self._FIRST_WAIT * 2 ** min(failures, 16))
-        seconds = self._effects.random.uniform(0, longest)
+        seconds = self._runtime.random.uniform(0, longest)
         last_start = self._end - self.CALL_SECONDS
-        if self._effects.clock.monotonic() + seconds > last_start:
+        if self._runtime.clock.monotonic() + seconds > last_start:
             return False
-        self._effects.clock.sleep(seconds)
+        self._runtime.clock.sleep(seconds)
         return self.allows_call()

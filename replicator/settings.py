@@ -1,4 +1,4 @@
-"""What the consumer is told: its environment, and the settings row in the ledger table."""
+"""The consumer's configuration: its environment, and the settings row of the ledger table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SETTINGS_KEY = b"settings"
 
 
 class ConfigurationError(Exception):
-    """The function's environment is not usable; the message says what to do."""
+    """The function's environment is incomplete or out of range; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +31,15 @@ class ConsumerConfig:
     quarantine_bucket: str
     ordering: str = "ledger"
     ledger_retention_days: int = 30
-    """How long an entry outlives the last change of its key. Never under 8: DynamoDB goes on trying
-    to deliver a record for 168 hours, and a late one must still meet the entry."""
+    """Days that an entry outlives the last change of its key. Never under 8: DynamoDB retries the
+    delivery of a record for 168 hours, and a late one must still meet the entry."""
     quarantine_burst: int = 10
-    """More records than this, of an invocation or of ten minutes (and more than a tenth of them),
-    are a systematic fault: the stream keeps them better than the quarantine."""
+    """The most records to quarantine per invocation or per ten minutes. More than this, and more
+    than a tenth of all, is a systematic fault: such records stay in the stream."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> ConsumerConfig:
-        """Raises ConfigurationError if something is missing or out of range."""
+        """Raise ConfigurationError if something is missing or out of range."""
         try:
             config = cls(
                 stack=environment["STACK"],
@@ -72,9 +72,9 @@ def _unusable(what: str) -> ConfigurationError:
 class ConsumerSettings:
     """The settings row. Times are in microseconds since 1970.
 
-    `floor`: older changes are in the snapshot already. `fence`: newer changes are not for the
-    target; they stay in the stream. `parks`: `shard:sequence number` of records to quarantine
-    undecoded. `expire`: ledger entries may carry an expiry.
+    `floor`: older changes are in the snapshot already. `fence`: newer changes stay in the stream.
+    `parks`: `shard:sequence number` of records to quarantine undecoded. `expire`: ledger entries
+    may carry an expiry.
     """
 
     floor: int | None = None
@@ -84,7 +84,7 @@ class ConsumerSettings:
 
 
 def from_item(item: Mapping[str, Any]) -> ConsumerSettings:
-    """Raises ValueError for a row that cannot be understood: guessing could be wrong for good."""
+    """Raise ValueError for an unreadable row: a guess could lose changes for good."""
     try:
         return ConsumerSettings(
             floor=int(item["floor"]["N"]) if "floor" in item else None,
@@ -97,7 +97,7 @@ def from_item(item: Mapping[str, Any]) -> ConsumerSettings:
 
 
 class SettingsRow:
-    """Reads the row, at most every 30 seconds. `dynamodb` needs boto3's method `get_item`."""
+    """The row, read at most every 30 seconds. `dynamodb` needs boto3's method `get_item`."""
 
     CACHE_SECONDS = 30.0
 
@@ -112,30 +112,30 @@ class SettingsRow:
         self._known: ConsumerSettings | None = None
         self._read_at = (0.0, 0.0)
 
-    def read(self, terms: CallContext) -> ConsumerSettings | None:
-        """The settings, tried for until the deadline; None if they cannot be known.
+    def read(self, context: CallContext) -> ConsumerSettings | None:
+        """Return the settings, retrying until the deadline; None if they cannot be read.
 
-        Never the ones of before: a fence or a park must not be missed because a read failed.
+        Never return expired ones: a fence or a park must not be missed because a read failed.
         """
         if self._known is not None and self._age() < self.CACHE_SECONDS:
             return self._known
         self._known = None
         failures = 0
-        while terms.deadline.allows_call():
+        while context.deadline.allows_call():
             asked_at = self._times()
             answer = aws.call(self._dynamodb.get_item, self._request)
             if isinstance(answer, Failure):
-                terms.trouble("GetItem", answer.code, answer.loggable)
+                context.report_error("GetItem", answer.code, answer.loggable)
             else:
                 try:
                     self._known = from_item(answer.get("Item", {}))
                 except ValueError as error:
-                    terms.trouble("GetItem", "SettingsUnreadable", str(error))
+                    context.report_error("GetItem", "SettingsUnreadable", str(error))
                 else:
                     self._read_at = asked_at
                     return self._known
             failures += 1
-            if not terms.deadline.wait(failures):
+            if not context.deadline.wait(failures):
                 break
         return None
 
@@ -143,7 +143,8 @@ class SettingsRow:
         return self._clock.monotonic(), self._clock.now_micros() / 1_000_000
 
     def _age(self) -> float:
-        """By the clock that says more: whether the monotonic one runs on while Lambda freezes a
-        container between two invocations is nowhere promised.
+        """Return the greater age by two clocks.
+
+        AWS does not document whether the monotonic clock runs while a container is frozen.
         """
         return max(now - then for now, then in zip(self._times(), self._read_at, strict=True))

@@ -250,7 +250,7 @@ class AwsClients(AccountClients):
             config,
             dynamodb=self._target.client("dynamodb", config=GUARD_CLIENT),
             s3=self._target.client("s3", config=GUARD_CLIENT),
-            effects=Runtime(executor=ThreadExecutor(THREADS)),
+            runtime=Runtime(executor=ThreadExecutor(THREADS)),
         )
 
     def _exports(self, side: Side, table: str, lease: Lease) -> AwsExports:
@@ -274,25 +274,25 @@ class AwsClients(AccountClients):
         )
 
     def _repairer(self, table: TableOutputs, lease: Lease) -> Repairer:
-        effects = Runtime(executor=ThreadExecutor(THREADS))
+        runtime = Runtime(executor=ThreadExecutor(THREADS))
         guard = LedgerWriter(
             self._target.client("dynamodb", config=GUARD_CLIENT),
             target_table=table.target_table,
             ledger_table=table.ledger_table,
-            effects=effects,
+            runtime=runtime,
             retention_days=table.ledger_retention_days,
         )
         ledger = self.ledger(table, lease.check)
-        return Repairer(guard, effects, lambda: ledger.settings().expire)
+        return Repairer(guard, runtime, lambda: ledger.settings().expire)
 
     def _quarantine_writer(self, table: TableOutputs) -> NoteQuarantine:
-        effects = Runtime()
+        runtime = Runtime()
         store = QuarantineStore(
             self._target.client("s3", config=GUARD_CLIENT),
             table.quarantine_bucket,
             self._outputs.stack,
             table.source_table,
             table.ledger_retention_days,
-            effects,
+            runtime,
         )
-        return NoteQuarantine(store, table.source_table, effects)
+        return NoteQuarantine(store, table.source_table, runtime)

@@ -53,7 +53,7 @@ class Unresolved:
 class DirectConsumer:
     """A `Consumer` that processes quarantined objects one at a time."""
 
-    def __init__(self, config: ConsumerConfig, *, dynamodb: Any, s3: Any, effects: Runtime) -> None:
+    def __init__(self, config: ConsumerConfig, *, dynamodb: Any, s3: Any, runtime: Runtime) -> None:
         # No burst limit: the operator chose each object, and no stream keeps it meanwhile.
         config = dataclasses.replace(config, quarantine_burst=sys.maxsize)
         self._heard = _LogCollector()
@@ -62,7 +62,7 @@ class DirectConsumer:
             config,
             dynamodb=dynamodb,
             s3=s3,
-            effects=effects,
+            runtime=runtime,
             logger=self._heard.logger,
             meter=self._counted,
         )
@@ -71,9 +71,9 @@ class DirectConsumer:
         self._consumer = dataclasses.replace(
             built,
             store=self._store,
-            settings=_SettingsWithoutParks(dynamodb, config.ledger_table, effects.clock),
-            probes=_SilentProbeRows(dynamodb, config.ledger_table, effects.clock),
-            foreign=_SilentForeignTables(dynamodb, config.ledger_table, effects.clock),
+            settings=_SettingsWithoutParks(dynamodb, config.ledger_table, runtime.clock),
+            probes=_SilentProbeRows(dynamodb, config.ledger_table, runtime.clock),
+            foreign=_SilentForeignTables(dynamodb, config.ledger_table, runtime.clock),
         )
 
     def run(self, stored: QuarantinedObject, content: ObjectContent) -> Processed | Unresolved:
@@ -90,7 +90,7 @@ class DirectConsumer:
         if report["batchItemFailures"]:
             heard = "; ".join(self._heard.lines) or "out of time"
             return Unresolved(f"the guard could not apply it: {heard}", passing=True)
-        counts = self._counted.tally.counts
+        counts = self._counted.stats.counts
         if stored.key in subject.keys:
             if counts[CHANGES_APPLIED]:
                 return Unresolved(
@@ -122,7 +122,7 @@ class _RedriveStore(QuarantineStore):
 
     subject: _CurrentObject = field(default_factory=_CurrentObject)
 
-    def put(self, record: Record, reason: Reason, detail: str, terms: CallContext) -> bool:
+    def put(self, record: Record, reason: Reason, detail: str, context: CallContext) -> bool:
         known = self.subject.record
         if known is not None and not record.aggregated:
             # An event has no field for a part of an aggregate. Sub-sequence 0 would overwrite
@@ -134,21 +134,21 @@ class _RedriveStore(QuarantineStore):
         self.subject.keys.append(key)
         if self.subject.stored is not None and key == self.subject.stored.key:
             return True
-        return super().put(record, reason, detail, terms)
+        return super().put(record, reason, detail, context)
 
 
 class _SettingsWithoutParks(SettingsRow):
     """Settings without parks: the operator chose this record, parked or not."""
 
-    def read(self, terms: CallContext) -> ConsumerSettings | None:
-        settings = super().read(terms)
+    def read(self, context: CallContext) -> ConsumerSettings | None:
+        settings = super().read(context)
         return None if settings is None else dataclasses.replace(settings, parks=frozenset())
 
 
 class _SilentProbeRows(ProbeRows):
     """No probe rows: a probe here proves nothing about the records before it in its shard."""
 
-    def write(self, probe: Probe, terms: CallContext) -> bool:
+    def write(self, probe: Probe, context: CallContext) -> bool:
         return True
 
 
@@ -163,10 +163,10 @@ class _StatsCollector:
     """A meter without output: these changes were counted when they first arrived."""
 
     def __init__(self) -> None:
-        self.tally = InvocationStats(None)
+        self.stats = InvocationStats(None)
 
-    def emit(self, tally: InvocationStats) -> None:
-        self.tally = tally
+    def emit(self, stats: InvocationStats) -> None:
+        self.stats = stats
 
 
 class _LogCollector(logging.Handler):

@@ -24,7 +24,7 @@ class NoteQuarantine:
 
     store: QuarantineStore
     table: str
-    effects: Runtime
+    runtime: Runtime
 
     def ambiguous(self, change: Change, place: str, line: int) -> bool:
         """Write the object of a line; a repetition overwrites it."""
@@ -37,9 +37,9 @@ class NoteQuarantine:
             aggregated=False,
             data=stream_record(self.table, change),
         )
-        terms = CallContext(Deadline(self.effects, CALL_MILLIS), lambda *told: None)
+        context = CallContext(Deadline(self.runtime, CALL_MILLIS), lambda *told: None)
         detail = "close in time to the applied change and different, found by a backfill"
-        return self.store.put(record, Reason.AMBIGUOUS, detail, terms)
+        return self.store.put(record, Reason.AMBIGUOUS, detail, context)
 
 
 def stream_record(table: str, change: Change) -> bytes:

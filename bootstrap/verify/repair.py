@@ -50,18 +50,18 @@ class Repairer:
     """The guard in the operator's process. `expire`: returns True if ledger entries may expire."""
 
     guard: ConditionalWriter
-    effects: Runtime
+    runtime: Runtime
     expire: Callable[[], bool]
 
     def apply(self, changes: Sequence[Change]) -> list[str]:
         """Apply the changes, and return a text for each result."""
         errors: list[str] = []
 
-        def trouble(operation: str, code: str, message: str) -> None:
+        def report_error(operation: str, code: str, message: str) -> None:
             errors.append(f"{operation}: {code} {message}".strip())
 
-        terms = CallContext(Deadline(self.effects, CALL_MILLIS), trouble, self.expire())
-        results = self.guard.apply([Attempt(change) for change in changes], terms)
+        context = CallContext(Deadline(self.runtime, CALL_MILLIS), report_error, self.expire())
+        results = self.guard.apply([Attempt(change) for change in changes], context)
         return [_describe(result, errors) for result in results]
 
 

@@ -1,7 +1,7 @@
-"""One invocation: an event's records to outcomes, and the outcomes to a report.
+"""One invocation: from an event's records to their outcomes, and from those to the report.
 
-The report is what Lambda goes by: everything before the lowest sequence number in it is never
-delivered again. So a record counts as failed until it is known how it ended.
+Lambda never redelivers what comes before the lowest sequence number of the report. So a record
+counts as failed until its outcome is known.
 """
 
 from __future__ import annotations
@@ -50,24 +50,24 @@ Report = dict[str, Any]
 
 
 class BatchFailedError(Exception):
-    """The whole batch failed; nothing is known of how its records ended."""
+    """The whole batch failed; the outcomes of its records are unknown."""
 
 
 class Emitter(Protocol):
-    def emit(self, tally: InvocationStats) -> None: ...
+    def emit(self, stats: InvocationStats) -> None: ...
 
 
 @dataclass
 class Consumer:
-    """Handles events of one table's stream; lives as long as its container, keeps only caches."""
+    """The handler of one table's events: one per container, with nothing but caches in memory."""
 
     config: ConsumerConfig
-    guard: ConditionalWriter
+    writer: ConditionalWriter
     store: QuarantineStore
     settings: SettingsRow
     probes: ProbeRows
     foreign: ForeignTables
-    effects: Runtime
+    runtime: Runtime
     logger: Any
     meter: Emitter
     breaker: CircuitBreaker
@@ -80,121 +80,121 @@ class Consumer:
         *,
         dynamodb: Any,
         s3: Any,
-        effects: Runtime,
+        runtime: Runtime,
         logger: Any,
         meter: Emitter,
     ) -> Consumer:
-        """A consumer on two clients with boto3's methods."""
-        guard = LedgerWriter(
+        """Build a consumer on two clients with boto3's methods."""
+        writer = LedgerWriter(
             dynamodb,
             target_table=config.target_table,
             ledger_table=config.ledger_table,
-            effects=effects,
+            runtime=runtime,
             retention_days=config.ledger_retention_days,
         )
         return cls(
             config=config,
-            guard=guard,
+            writer=writer,
             store=QuarantineStore(
                 s3,
                 config.quarantine_bucket,
                 config.stack,
                 config.source_table,
                 config.ledger_retention_days,
-                effects,
+                runtime,
             ),
-            settings=SettingsRow(dynamodb, config.ledger_table, effects.clock),
-            probes=ProbeRows(dynamodb, config.ledger_table, effects.clock),
-            foreign=ForeignTables(dynamodb, config.ledger_table, effects.clock),
-            effects=effects,
+            settings=SettingsRow(dynamodb, config.ledger_table, runtime.clock),
+            probes=ProbeRows(dynamodb, config.ledger_table, runtime.clock),
+            foreign=ForeignTables(dynamodb, config.ledger_table, runtime.clock),
+            runtime=runtime,
             logger=logger,
             meter=meter,
-            breaker=CircuitBreaker(effects.clock, config.quarantine_burst),
+            breaker=CircuitBreaker(runtime.clock, config.quarantine_burst),
         )
 
     def handle(self, event: Any, remaining_millis: float) -> Report:
-        """Applies an event's records; never returns None.
+        """Apply an event's records; never return None, which Lambda reads as success.
 
-        `remaining_millis` is what is left of the invocation's time.
+        `remaining_millis` is the rest of the invocation's time.
 
         Raises:
-            BatchFailedError: the event is none, or a bug was met. Lambda halves the batch of an
-                invocation that failed, down to the record that does it, and counts an error; of a
-                report that names no record it promises neither (Lambda Developer Guide,
-                services-kinesis-batchfailurereporting).
+            BatchFailedError: the event is not one of a Kinesis mapping, or the consumer has a bug.
+                Lambda halves the batch of a failed invocation, down to the record that causes it,
+                and counts an error. It documents neither for a report that names no record
+                (Lambda Developer Guide, services-kinesis-batchfailurereporting).
         """
-        tally = InvocationStats(self.logger)
-        deadline = Deadline(self.effects, remaining_millis)
+        stats = InvocationStats(self.logger)
+        deadline = Deadline(self.runtime, remaining_millis)
         if (place := decode.single(event)) is not None:
-            tally.single(place)
+            stats.single(place)
         try:
-            report = self._applied(event, deadline, tally)
-            tally.ended()
-            self.meter.emit(tally)
+            report = self._applied(event, deadline, stats)
+            stats.ended()
+            self.meter.emit(stats)
             return report
         except EnvelopeError as error:
-            tally.failed(f"Not an event of a Kinesis mapping: {error}")
+            stats.failed(f"Not an event of a Kinesis mapping: {error}")
             failure = "not an event of a Kinesis mapping"
         except Exception as error:
-            tally.crashed(error)
+            stats.crashed(error)
             failure = type(error).__name__
-        # Out here it has no context: Lambda logs it, and the cause's message may hold an item.
+        # Raised without its cause: Lambda logs it, and the cause's message may hold an item.
         raise BatchFailedError(failure)
 
-    def _applied(self, event: Any, deadline: Deadline, tally: InvocationStats) -> Report:
+    def _applied(self, event: Any, deadline: Deadline, stats: InvocationStats) -> Report:
         records = decode.envelope(event)
-        terms = CallContext(deadline, tally.trouble)
+        context = CallContext(deadline, stats.report_error)
         seen = self._seen(records)
-        settings = self.settings.read(terms)
+        settings = self.settings.read(context)
         if settings is None:
-            return self._fail(records, tally, "The settings row cannot be read")
-        terms.expire = settings.expire
-        return _Batch(self, records, settings, terms, tally, seen).run()
+            return self._fail(records, stats, "The settings row cannot be read")
+        context.expire = settings.expire
+        return _Batch(self, records, settings, context, stats, seen).run()
 
     def _seen(self, records: Sequence[Record]) -> frozenset[str]:
-        """The sequence numbers of those records that this container was given before."""
+        """Return the sequence numbers that this container has received before."""
         numbers = frozenset(record.sequence_number for record in records)
         seen: set[str] = set()
         for earlier in self._recent:
-            # Lambda redelivers from a record that it has delivered, so the first one tells.
+            # A redelivered batch begins with a record of an earlier one.
             if records and records[0].sequence_number in earlier:
                 seen |= numbers & earlier
         self._recent.append(numbers)
         return frozenset(seen)
 
-    def _fail(self, records: Sequence[Record], tally: InvocationStats, why: str) -> Report:
-        tally.counts[CHANGES_RECEIVED] = tally.counts[CHANGES_RETRIED] = len(records)
-        tally.failed(why, records=len(records))
+    def _fail(self, records: Sequence[Record], stats: InvocationStats, why: str) -> Report:
+        stats.counts[CHANGES_RECEIVED] = stats.counts[CHANGES_RETRIED] = len(records)
+        stats.failed(why, records=len(records))
         return report_from(record.sequence_number for record in records)
 
 
 class _Batch:
-    """The records of one invocation on their way."""
+    """The records of one invocation, from decoding to the report."""
 
     def __init__(
         self,
         consumer: Consumer,
         records: Sequence[Record],
         settings: ConsumerSettings,
-        terms: CallContext,
-        tally: InvocationStats,
+        context: CallContext,
+        stats: InvocationStats,
         seen: frozenset[str],
     ) -> None:
         self._consumer = consumer
         self._settings = settings
-        self._terms = terms
-        self._tally = tally
+        self._context = context
+        self._stats = stats
         self._seen = seen
-        self._slots = [slot for record in records for slot in self._unpack(record)]
-        self._lines: list[KeyQueue] = []
+        self._states = [state for record in records for state in self._unpack(record)]
+        self._queues: list[KeyQueue] = []
         self._parked: list[QuarantineCandidate] = []
         self._suspects: list[QuarantineCandidate] = []
         self._suspected: set[str] = set()
         self._received = len(
             {
-                slot.record.sequence_number
-                for slot in self._slots
-                if not isinstance(slot.content, Probe | Foreign)
+                state.record.sequence_number
+                for state in self._states
+                if not isinstance(state.content, Probe | Foreign)
             }
         )
         self._tripped = False
@@ -203,30 +203,30 @@ class _Batch:
 
     def run(self) -> Report:
         self._round()
-        while not self._tripped and any(line.attempt() for line in self._lines):
+        while not self._tripped and any(queue.attempt() for queue in self._queues):
             self._round()
         if not self._tripped:
             self._prove()
             ended = dict.fromkeys(
-                slot.record.sequence_number
-                for slot in self._slots
-                if slot.ended and not isinstance(slot.content, Probe | Foreign)
+                state.record.sequence_number
+                for state in self._states
+                if state.ended and not isinstance(state.content, Probe | Foreign)
             )
             self._consumer.breaker.ended(ended, self._suspected)
         for table, records in self._foreign.items():
-            self._tally.foreign(table, records[0], len(records))
-        self._consumer.foreign.write(self._terms)  # last: it may not delay a change
+            self._stats.foreign(table, records[0], len(records))
+        self._consumer.foreign.write(self._context)  # last: it may not delay a change
         self._count()
-        failed = [slot for slot in self._slots if self._tripped or not slot.ended]
+        failed = [state for state in self._states if self._tripped or not state.ended]
         if failed:
-            first = min(failed, key=lambda slot: int(slot.record.sequence_number))
-            self._tally.waits(first.record, self._why(first))
-        return report_from(slot.record.sequence_number for slot in failed)
+            first = min(failed, key=lambda state: int(state.record.sequence_number))
+            self._stats.waits(first.record, self._why(first))
+        return report_from(state.record.sequence_number for state in failed)
 
-    def _why(self, slot: RecordState) -> str:
+    def _why(self, state: RecordState) -> str:
         if self._tripped:
             return "too many records for quarantine"
-        return slot.outcome.why if isinstance(slot.outcome, Retry) else "a record before it waits"
+        return state.outcome.why if isinstance(state.outcome, Retry) else "a record before it waits"
 
     # Reading.
 
@@ -242,40 +242,40 @@ class _Batch:
         ]
 
     def _sort(self) -> None:
-        """Gives each slot its way: to quarantine, to a line, or an outcome at once."""
+        """Send each record to quarantine or to its key's queue, or give it an outcome at once."""
         keys: dict[bytes, list[tuple[RecordState, Change]]] = {}
         floor, fence = self._settings.floor, self._settings.fence
-        for slot in self._slots:
-            content = slot.content
+        for state in self._states:
+            content = state.content
             if isinstance(content, Change):
                 if fence is not None and content.version.micros > fence:
-                    slot.outcome = Retry("behind the fence")
+                    state.outcome = Retry("behind the fence")
                 elif floor is not None and content.version.micros < floor:
-                    slot.outcome = Superseded()  # the snapshot has it, or something newer
+                    state.outcome = Superseded()  # the snapshot has it, or something newer
                 else:
-                    keys.setdefault(content.key, []).append((slot, content))
+                    keys.setdefault(content.key, []).append((state, content))
             elif isinstance(content, Foreign):
-                slot.outcome = Ignored()
-                self._foreign.setdefault(content.table, []).append(slot.record)
-                self._consumer.foreign.add(content.table, slot.record)
+                state.outcome = Ignored()
+                self._foreign.setdefault(content.table, []).append(state.record)
+                self._consumer.foreign.add(content.table, state.record)
             elif isinstance(content, Unusable):
-                candidate = QuarantineCandidate(slot, content.reason, content.detail)
+                candidate = QuarantineCandidate(state, content.reason, content.detail)
                 parked = content.reason is Reason.PARKED
                 (self._parked if parked else self._suspects).append(candidate)
-        self._lines = [KeyQueue(changes, self._seen) for changes in keys.values()]
+        self._queues = [KeyQueue(changes, self._seen) for changes in keys.values()]
         self._check_burst()
 
     # Writing.
 
     def _round(self) -> None:
-        """One attempt for every waiting line, then the quarantine of what cannot be applied."""
+        """Attempt one change per waiting queue, then quarantine what cannot be applied."""
         if self._tripped:
             return
-        waiting = [line for line in self._lines if line.attempt()]
-        attempts = [attempt for line in waiting if (attempt := line.attempt())]
-        results = self._consumer.guard.apply(attempts, self._terms) if attempts else []
-        for line, result in zip(waiting, results, strict=True):
-            candidate = line.settle(result)
+        waiting = [queue for queue in self._queues if queue.attempt()]
+        attempts = [attempt for queue in waiting if (attempt := queue.attempt())]
+        results = self._consumer.writer.apply(attempts, self._context) if attempts else []
+        for queue, result in zip(waiting, results, strict=True):
+            candidate = queue.settle(result)
             if candidate is not None:
                 self._suspects.append(candidate)
         self._check_burst()
@@ -283,19 +283,18 @@ class _Batch:
             self._quarantine()
 
     def _check_burst(self) -> None:
-        """Too many to be exceptions: a systematic fault, and the stream keeps records better.
+        """Trip the breaker if there are too many bad records: the fault is systematic then.
 
-        An ambiguous order is no fault that somebody could mend, so it never counts: a batch whose
-        items went back within one timestamp, or one of ties that comes again, would stand in its
-        lane for ever.
+        An ambiguous order never counts, because no fix makes it go away: a batch with many such
+        changes would block its shard for ever.
         """
         suspected = self._suspected | self._now_suspected()
         if self._consumer.breaker.trips(self._received, suspected):
             self._tripped = True
-            self._tell_burst(len(suspected))
+            self._report_burst(len(suspected))
 
     def _now_suspected(self) -> set[str]:
-        return {candidate.slot.record.sequence_number for candidate in self._faulty()}
+        return {candidate.state.record.sequence_number for candidate in self._faulty()}
 
     def _faulty(self) -> list[QuarantineCandidate]:
         return [each for each in self._suspects if each.reason is not Reason.AMBIGUOUS]
@@ -306,31 +305,31 @@ class _Batch:
         self._parked, self._suspects = [], []
         if not candidates:
             return
-        stored = self._consumer.effects.executor.run_all(
+        stored = self._consumer.runtime.executor.run_all(
             [partial(self._store, candidate) for candidate in candidates]
         )
         for candidate, kept in zip(candidates, stored, strict=True):
-            line = candidate.line
+            queue = candidate.queue
             if not kept:
                 retry = Retry("quarantine cannot be written")
-                if line is None:
-                    candidate.slot.outcome = retry
+                if queue is None:
+                    candidate.state.outcome = retry
                 else:
-                    line.block(retry)
+                    queue.block(retry)
                 continue
-            self._tally.quarantined(candidate.slot.record, candidate.reason.value)
-            if line is None:
-                candidate.slot.outcome = Quarantined(candidate.reason)
+            self._stats.quarantined(candidate.state.record, candidate.reason.value)
+            if queue is None:
+                candidate.state.outcome = Quarantined(candidate.reason)
             else:
-                line.quarantined(candidate)
+                queue.quarantined(candidate)
 
     def _store(self, candidate: QuarantineCandidate) -> bool:
-        record, reason = candidate.slot.record, candidate.reason
-        return self._consumer.store.put(record, reason, candidate.detail, self._terms)
+        record, reason = candidate.state.record, candidate.reason
+        return self._consumer.store.put(record, reason, candidate.detail, self._context)
 
-    def _tell_burst(self, suspected: int) -> None:
-        self._tally.counts[QUARANTINE_REFUSED] = suspected
-        self._tally.failed(
+    def _report_burst(self, suspected: int) -> None:
+        self._stats.counts[QUARANTINE_REFUSED] = suspected
+        self._stats.failed(
             "Too many records for quarantine: nothing more is quarantined, the batch failed.\n"
             "Try: find the common cause; if each is bad in its own way, raise the table's "
             "quarantineBurst in the stack file and run pulumi up.",
@@ -341,27 +340,27 @@ class _Batch:
     # Proving and reporting.
 
     def _prove(self) -> None:
-        """Writes the rows of probes, each only if every record before it in the batch has ended."""
-        for slot in self._slots:
-            if isinstance(slot.content, Probe):
-                written = self._consumer.probes.write(slot.content, self._terms)
-                slot.outcome = Superseded() if written else Retry("probe row not written")
-            if not slot.ended:
+        """Write the rows of probes, each only if every record before it in the batch has ended."""
+        for state in self._states:
+            if isinstance(state.content, Probe):
+                written = self._consumer.probes.write(state.content, self._context)
+                state.outcome = Superseded() if written else Retry("probe row not written")
+            if not state.ended:
                 break
 
     def _count(self) -> None:
-        counts = self._tally.counts
-        for slot in self._slots:
-            if isinstance(slot.content, Probe):
+        counts = self._stats.counts
+        for state in self._states:
+            if isinstance(state.content, Probe):
                 continue
-            if isinstance(slot.content, Foreign):
+            if isinstance(state.content, Foreign):
                 counts[CHANGES_FOREIGN] += 1
                 continue
             counts[CHANGES_RECEIVED] += 1
-            counts[_counter(slot.outcome)] += 1
-            if isinstance(slot.outcome, Applied) and isinstance(slot.content, Change):
-                lag = slot.outcome.micros - slot.content.version.micros
-                self._tally.lags.append(lag / 1000)
+            counts[_counter(state.outcome)] += 1
+            if isinstance(state.outcome, Applied) and isinstance(state.content, Change):
+                lag = state.outcome.micros - state.content.version.micros
+                self._stats.lags.append(lag / 1000)
 
 
 def _counter(outcome: Outcome | None) -> str:
@@ -375,9 +374,10 @@ def _counter(outcome: Outcome | None) -> str:
 
 
 def report_from(failed: Any) -> Report:
-    """What Lambda is told: the lowest failed sequence number; it redelivers from there.
+    """Report the lowest failed sequence number, from which Lambda redelivers.
 
-    As text "9…" would come after "10…", and what lies between would be lost.
+    Numbers are compared as integers: as text "9…" comes after "10…", and the records between them
+    would be lost.
     """
     lowest = min(failed, key=int, default=None)
     return {"batchItemFailures": [] if lowest is None else [{"itemIdentifier": lowest}]}

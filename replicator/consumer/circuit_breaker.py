@@ -1,8 +1,8 @@
-"""The burst breaker: bad records that are too many to be exceptions are left in the stream.
+"""The circuit breaker of the quarantine: too many bad records at once stay in the stream.
 
-What counts is Kinesis records, each once however often it is delivered and however many user
-records it holds: Lambda's batches get no smaller than one, and one that were too many by itself
-would stand in its lane for ever. Probes are none.
+It counts Kinesis records, each once, however often one is delivered and however many user records
+it holds. Lambda cannot split a batch of one, so a single record must never trip the breaker by
+itself. Probes and records of other tables do not count.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from itertools import islice
 from replicator.runtime import Clock
 
 SECONDS = 600.0
-"""How long a container remembers, and how long it refuses a batch for what others have let through:
-a quiet table with a dozen bad records of its own is late, and never stuck."""
+"""How long a container remembers bad records, and how long it refuses a batch because of earlier
+ones. A quiet table with a dozen bad records is delayed by this, and never stuck."""
 _MOST = 10_000
 
 
 @dataclass
 class CircuitBreaker:
-    """Judges batches by themselves, and with what this container has lately let through.
+    """Limits the quarantine per batch, and per ten minutes of this container.
 
-    A batch by itself is not enough: on a quiet table it is a record or two, and a fault that hits
-    every change would drain the stream into quarantine, a few at a time.
+    The limit per batch is not enough: on a quiet table a batch is a record or two, and a fault that
+    affects every change would move the whole stream into quarantine, a few records at a time.
     """
 
     clock: Clock
     limit: int
     _bad: dict[str, float] = field(default_factory=dict)
-    """Bad records that were let through, and when."""
+    """Bad records that went to quarantine, and when."""
     _refused: dict[str, float] = field(default_factory=dict)
-    """Bad records that only the memory refuses, and since when."""
+    """Bad records that were refused because of earlier ones alone, and since when."""
     _received: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=_MOST))
     _counted: dict[str, None] = field(default_factory=dict)
-    """Records that have ended lately: one that comes again does not make the bad ones fewer."""
+    """Records that ended lately: a redelivery must not lower the share of bad ones."""
 
     def trips(self, received: int, bad: Set[str]) -> bool:
-        """Whether the batch's bad records (sequence numbers) may not go to quarantine."""
+        """Return whether the batch's bad records (sequence numbers) must stay in the stream."""
         if not bad:
             return False
         if self._too_many(len(bad), received):
@@ -48,13 +48,13 @@ class CircuitBreaker:
         lately = sum(count for _, count in self._received)
         if not self._too_many(len(bad | self._bad.keys()), received + lately):
             return False
-        # Others may go on letting bad ones through: the wait is this batch's own.
+        # Each batch waits on its own: others may quarantine bad records meanwhile.
         now = self.clock.monotonic()
         since = min(self._refused.setdefault(number, now) for number in bad)
         return now - since < SECONDS
 
     def ended(self, received: Iterable[str], bad: Set[str]) -> None:
-        """A batch was let through: these of its records (sequence numbers) have ended."""
+        """Record the sequence numbers that ended in a batch which was not refused."""
         now = self.clock.monotonic()
         new = [number for number in received if number not in self._counted]
         self._received.append((now, len(new)))

@@ -70,10 +70,10 @@ class _UnusableError(Exception):
 
 
 def envelope(event: Any) -> list[Record]:
-    """The event's Kinesis records, as they are, in order of delivery.
+    """Return the event's Kinesis records in order of delivery.
 
-    A record whose data is not base64 is kept as the text it is. Raises EnvelopeError for anything
-    else than an event of a Kinesis mapping.
+    A record whose data is not base64 keeps it as text. Raise EnvelopeError for anything but an
+    event of a Kinesis mapping.
     """
     try:
         return [_record(raw) for raw in event["Records"]]
@@ -82,7 +82,7 @@ def envelope(event: Any) -> list[Record]:
 
 
 def single(event: Any) -> str | None:
-    """`shard:sequence number` of an event's only record, without touching its data."""
+    """Return `shard:sequence number` of an event's only record, without reading its data."""
     try:
         (raw,) = event["Records"]
         return str(raw["eventID"])
@@ -112,10 +112,10 @@ def _record(raw: Mapping[str, Any]) -> Record:
 
 
 def user_records(record: Record) -> list[Record] | Unusable:
-    """The user records of a Kinesis record: itself, or what the producer's library packed into it.
+    """Return the user records of a Kinesis record: itself, or those aggregated in it.
 
-    The library's own reader is not used: it drops the rest of an aggregate that breaks in the
-    middle, and prints what it held. Its message definition is.
+    Only the message definition of the producer's library is used. Its reader drops the rest of an
+    aggregate that breaks in the middle, and prints the content.
     """
     data = record.data
     if not data.startswith(_AGGREGATE_MAGIC) or len(data) <= 4 + _AGGREGATE_DIGEST_BYTES:
@@ -147,7 +147,7 @@ def _unpacked(record: Record, message: bytes) -> Iterator[Record]:
 
 
 def _aggregated_record() -> Any:
-    """An empty message of the aggregation format. Imported late: few batches hold an aggregate."""
+    """Make an empty message of the aggregation format. Imported late: few batches need it."""
     import sys
 
     path = list(sys.path)
@@ -158,14 +158,14 @@ def _aggregated_record() -> Any:
 
 
 def content(record: Record, table: str) -> Content:
-    """What a user record says, for a consumer of `table`."""
+    """Decode a user record for a consumer of `table`."""
     try:
         return _content(record, table)
     except _UnusableError as unusable:
         return unusable.content
     except Exception as error:
-        # Too deep, too long, not UTF-8: whatever it is, the record is kept, and many of them at
-        # once trip the burst breaker.
+        # Too deep, too long, not UTF-8: the record goes to quarantine, and many at once trip the
+        # circuit breaker.
         return Unusable(Reason.UNREADABLE, type(error).__name__)
 
 
@@ -194,7 +194,7 @@ def _content(record: Record, table: str) -> Content:
     return _change(document["eventName"], body, record.arrival)
 
 
-# DynamoDB's rule for table names. What is no such name may be anything, and is not to be logged.
+# DynamoDB's rule for table names. Any other text may be content, and is not logged.
 _TABLE_NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 
 
@@ -299,7 +299,7 @@ _DEEPEST = 64
 
 
 def image(raw: dict[str, Any], depth: int = 0) -> dict[str, Any]:
-    """DynamoDB JSON as the stream has it, changed in place: binary values become `bytes`.
+    """Decode an image in place: its binary values become `bytes`.
 
     Binary values are base64 twice: DynamoDB encodes them as it does in JSON, and again on the way
     to the stream (Developer Guide, "Using Kinesis Data Streams to capture changes to DynamoDB").
@@ -328,7 +328,7 @@ def _reader(tag: str) -> Callable[[Any], Any]:
 
 
 def binary(text: Any) -> bytes:
-    """The bytes of a binary value: strict base64, twice."""
+    """Decode a binary value: strict base64, twice."""
     try:
         return a2b_base64(a2b_base64(text, strict_mode=True), strict_mode=True)
     except (TypeError, ValueError):

@@ -95,7 +95,7 @@ class ForeignTables:
         try:
             known = tables_in(item)
         except ValueError as error:
-            context.trouble("GetItem", "ForeignIndexUnreadable", str(error))
+            context.report_error("GetItem", "ForeignIndexUnreadable", str(error))
             return False
         if table not in known and not self._put(
             index_item(known | {table}), context, SAME_TABLES, "tables", {"SS": sorted(known)}
@@ -112,7 +112,7 @@ class ForeignTables:
         try:
             known = ForeignRow.from_item(item).count if item else 0
         except ValueError as error:
-            context.trouble("GetItem", "ForeignRowUnreadable", str(error))
+            context.report_error("GetItem", "ForeignRowUnreadable", str(error))
             return False
         row = ForeignRow(
             table,
@@ -135,7 +135,7 @@ class ForeignTables:
         }
         answer = aws.call(self.dynamodb.get_item, request)
         if isinstance(answer, Failure):
-            context.trouble("GetItem", answer.code, answer.loggable)
+            context.report_error("GetItem", answer.code, answer.loggable)
             return None
         item: Mapping[str, Any] = answer.get("Item", {})
         return item
@@ -159,7 +159,7 @@ class ForeignTables:
         if not isinstance(answer, Failure):
             return True
         if answer.code != "ConditionalCheckFailedException":
-            context.trouble("PutItem", answer.code, answer.loggable)
+            context.report_error("PutItem", answer.code, answer.loggable)
         return False
 
 

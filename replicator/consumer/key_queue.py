@@ -1,8 +1,8 @@
-"""The changes of one key in one batch, in line for the target.
+"""A queue of one key's changes within a batch.
 
-Only the newest is written; the older ones share its fate when it is applied or superseded, and take
-its place when it is quarantined. Nothing is called superseded before something that supersedes it
-is known to have been applied.
+Only the newest change is written. If it is applied (or already superseded), all older changes are
+superseded; if it is quarantined, the next newest is tried. A change is never reported superseded
+until a newer one is known to be applied: otherwise a failed write would lose both.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from replicator.consumer.writer import Attempt
 
 @dataclass(eq=False)
 class RecordState:
-    """A user record of the batch, what it says (None while unknown), and how it ended."""
+    """A user record of the batch, its content (None while unknown), and its outcome."""
 
     record: Record
     content: Content | None = None
@@ -44,18 +44,18 @@ class RecordState:
 class QuarantineCandidate:
     """A record that belongs in quarantine. `then` is the entry it may be applied to afterwards."""
 
-    slot: RecordState
+    state: RecordState
     reason: Reason
     detail: str
-    line: KeyQueue | None = None
+    queue: KeyQueue | None = None
     then: Entry | None = None
 
 
 @dataclass(frozen=True)
 class _QueuedChange:
-    """A change in the line, with the slot whose outcome it decides."""
+    """A change in the queue, with the record state that holds its outcome."""
 
-    slot: RecordState
+    state: RecordState
     change: Change
     index: int
 
@@ -65,12 +65,14 @@ class _QueuedChange:
 
 
 class KeyQueue:
-    """One key's changes, attempted one at a time until each has an outcome."""
+    """One key's changes, written one at a time until each has an outcome."""
 
     def __init__(
-        self, slots: list[tuple[RecordState, Change]], seen: frozenset[str] = frozenset()
+        self, states: list[tuple[RecordState, Change]], seen: frozenset[str] = frozenset()
     ) -> None:
-        places = [_QueuedChange(slot, change, index) for index, (slot, change) in enumerate(slots)]
+        places = [
+            _QueuedChange(state, change, index) for index, (state, change) in enumerate(states)
+        ]
         newest, self._older = schedule(places)
         self._newest = deque(newest)
         self._seen = seen
@@ -79,79 +81,84 @@ class KeyQueue:
         self._spread = False
 
     def attempt(self) -> Attempt | None:
-        """The next change to write; None when all have ended, or none may be tried any more."""
+        """Return the next change to write; None when all have ended or must wait for redelivery."""
         if not self._newest:
             return None
-        place = self._newest[0]
-        return Attempt(place.change, self._pin, place.slot.record.sequence_number in self._seen)
+        queued = self._newest[0]
+        return Attempt(queued.change, self._pin, queued.state.record.sequence_number in self._seen)
 
     def settle(self, result: Result) -> QuarantineCandidate | None:
-        """Takes in the result of the last attempt; returns what has to be quarantined first."""
-        place = self._newest[0]
+        """Record the result of the last attempt; return what has to be quarantined first."""
+        queued = self._newest[0]
         if isinstance(result, Applied | Superseded):
             if isinstance(result, Superseded) and result.mixed and self._spread_out():
                 return None
-            place.slot.outcome = result
+            queued.state.outcome = result
             self._reached = True
-            self._advance(twin_of=place)
+            self._advance(twin_of=queued)
         elif isinstance(result, Retry):
             self.block(result)
         elif isinstance(result, Rejected):
-            return QuarantineCandidate(place.slot, Reason.REJECTED, result.detail, self)
+            return QuarantineCandidate(queued.state, Reason.REJECTED, result.detail, self)
         elif isinstance(result, NeedsNote):
             detail = "goes back to the image before, within one timestamp: applied all the same"
-            return QuarantineCandidate(place.slot, Reason.AMBIGUOUS, detail, self, result.entry)
+            return QuarantineCandidate(queued.state, Reason.AMBIGUOUS, detail, self, result.entry)
         elif not (result.mixed and self._spread_out()):
             return QuarantineCandidate(
-                place.slot, Reason.AMBIGUOUS, "same timestamp, unrelated images: not applied", self
+                queued.state,
+                Reason.AMBIGUOUS,
+                "same timestamp, unrelated images: not applied",
+                self,
             )
         return None
 
     def quarantined(self, candidate: QuarantineCandidate) -> None:
-        """The candidate has been stored: on with the line."""
+        """Record that the candidate is in quarantine, and continue with the queue."""
         if candidate.then is not None:
             self._pin = candidate.then
             return
-        candidate.slot.outcome = Quarantined(candidate.reason)
+        candidate.state.outcome = Quarantined(candidate.reason)
         self._advance()
 
     def block(self, retry: Retry) -> None:
-        """The current change did not end; nor did the others, unless one is known to be past."""
-        for place in self._newest:
-            place.slot.outcome = retry
+        """Leave the current change for redelivery, and the others with it.
+
+        Older ones are superseded only if a newer change is known to be applied.
+        """
+        for queued in self._newest:
+            queued.state.outcome = retry
         self._newest.clear()
-        for place in self._older:
-            place.slot.outcome = Superseded() if self._reached else retry
+        for queued in self._older:
+            queued.state.outcome = Superseded() if self._reached else retry
         self._older = []
 
     def _advance(self, twin_of: _QueuedChange | None = None) -> None:
         self._pin = None
         self._newest.popleft()
         while self._newest and twin_of and self._newest[0].change.entry == twin_of.change.entry:
-            self._newest.popleft().slot.outcome = Superseded()  # the same record, delivered twice
+            self._newest.popleft().state.outcome = Superseded()  # the same record, delivered twice
         if self._newest or not self._older:
             return
         if self._reached:
-            for place in self._older:
-                place.slot.outcome = Superseded()
+            for queued in self._older:
+                queued.state.outcome = Superseded()
             self._older = []
         else:
             newest, self._older = schedule(self._older)
             self._newest.extend(newest)
 
     def _spread_out(self) -> bool:
-        """Judged by an entry of coarser time: what was skipped in this millisecond counts after
-        all.
+        """Attempt the skipped changes of this millisecond too; return whether there were any.
 
-        The entry may lie between them, so they are attempted in order of delivery, as they would
-        have been in batches of one.
+        The entry that judged the newest has a coarser time and may lie between them. So they are
+        attempted in order of delivery, as they would have been in batches of one.
         """
         millisecond = self._newest[0].version.millisecond
-        skipped = [place for place in self._older if place.version.millisecond == millisecond]
+        skipped = [queued for queued in self._older if queued.version.millisecond == millisecond]
         if self._reached or self._spread or not skipped:
             return False
         self._spread = True
-        kept = {id(place) for place in skipped}
-        self._older = [place for place in self._older if id(place) not in kept]
-        self._newest = deque(sorted([*skipped, *self._newest], key=lambda place: place.index))
+        kept = {id(queued) for queued in skipped}
+        self._older = [queued for queued in self._older if id(queued) not in kept]
+        self._newest = deque(sorted([*skipped, *self._newest], key=lambda queued: queued.index))
         return True

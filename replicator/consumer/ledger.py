@@ -1,8 +1,7 @@
-"""The ledger guard: each write is a transaction of the item and the key's entry in a ledger.
+"""The ledger writer: each write is a transaction of the item and the key's entry in a ledger.
 
-The condition on the entry admits only what is newer, and the entry changes with the item or not at
-all, so no schedule of duplicates, overlaps and deaths can leave one without the other. The target's
-items carry nothing extra. The price is double write units, for the item and for the entry.
+The condition on the entry admits only newer changes, and item and entry change together or not at
+all. So duplicates, overlapping invocations and deaths cannot leave one without the other.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from replicator.consumer.writer import Attempt
 from replicator.runtime import Runtime
 
 # TransactWriteItems takes 100 actions and 4 MB; a change is two actions. The size counted here is
-# an upper bound already, and some of the 4 MB is left for what DynamoDB may count beside it.
+# an upper bound; the rest of the 4 MB is for overhead that DynamoDB may count.
 CHANGES_PER_CALL = 50
 BYTES_PER_CALL = 3_900_000
 ENTRY_BYTES = 200
@@ -42,27 +41,35 @@ DAY_SECONDS = 86_400
 
 _PRECISIONS: dict[str, Precision] = {MICROSECOND: MICROSECOND, MILLISECOND: MILLISECOND}
 
-# Each clause accepts one state of the key's entry; together they are the verdicts that apply.
-NONE = "attribute_not_exists(k)"  # never seen, or forgotten long after the last change
-OLDER = "p = :p AND t < :t"  # same precision: the timestamps decide
-OLDER_COARSELY = "p = :q AND t < :first"  # other precision: only an earlier millisecond is older
+# Each clause accepts one state of the key's entry. Together they are `Verdict.NEWER` and
+# `Verdict.SUCCESSOR` of `ordering.decide`; a clause that accepts more than its verdict breaks C2.
+# No entry: the key was never written, or its entry expired long after the last change. An entry
+# must outlive every record that can still arrive, or a late old change passes here.
+NONE = "attribute_not_exists(k)"
+# An entry of the same precision and an earlier timestamp.
+OLDER = "p = :p AND t < :t"
+# An entry of the other precision: only an earlier millisecond is known to be older.
+OLDER_COARSELY = "p = :q AND t < :first"
+# An entry of the same timestamp; across precisions, of the same millisecond.
 SAME_TIME = "(p = :p AND t = :t OR p = :q AND t BETWEEN :first AND :last)"
-CONTINUES = "i = :o"  # the entry's image is what this change found
-# And it does not go back to the image before, as far as the entry knows it: that has to be noted
-# first.
+# The entry's image is the image that this change found.
+CONTINUES = "i = :o"
+# The change does not return to the image before the entry's (`o <> :i`), and the entry knows that
+# image (`o <> i`: a backfill's entry names its own image twice). A late duplicate would pass
+# otherwise; such a change is noted in quarantine first and then pinned.
 NOT_BACK = "o <> :i AND o <> i"
 SUCCESSOR = f"{SAME_TIME} AND {CONTINUES} AND {NOT_BACK}"
 NEWER = f"{NONE} OR ({OLDER}) OR ({OLDER_COARSELY}) OR ({SUCCESSOR})"
 
-# Doubtful changes are written to exactly the entry that was noted, or not at all.
+# Exactly the entry that was noted in quarantine. Any other write of the key voids the note.
 EXACTLY = "t = :t AND p = :p AND i = :i AND o = :o"
 
-# Accepts no state: asks whether the ledger would take an entry of this form, and writes nothing.
+# No state at all: a refusal by this condition proves that the ledger takes an entry of this form.
 NEVER = "attribute_exists(k) AND attribute_not_exists(k)"
 
 
 def to_item(key: bytes, entry: Entry, expiry: int | None = None) -> dict[str, Any]:
-    """The ledger item of a key; `expiry` in seconds since 1970, None for one that stays."""
+    """Make the ledger item of a key; `expiry` in seconds since 1970, None for no expiry."""
     item = {
         "k": {"B": key},
         "t": {"N": str(entry.version.micros)},
@@ -76,7 +83,7 @@ def to_item(key: bytes, entry: Entry, expiry: int | None = None) -> dict[str, An
 
 
 def from_item(item: Mapping[str, Any]) -> Entry:
-    """The entry that a ledger item holds. Raises ValueError for an item that is not an entry."""
+    """Read the entry of a ledger item. Raise ValueError for an item that is not an entry."""
     try:
         version = Version(int(item["t"]["N"]), _PRECISIONS[item["p"]["S"]])
         return Entry(version, image=bytes(item["i"]["B"]), previous=bytes(item["o"]["B"]))
@@ -85,7 +92,7 @@ def from_item(item: Mapping[str, Any]) -> Entry:
 
 
 def condition(change: Entry, pin: Entry | None) -> dict[str, Any]:
-    """Condition and values of the entry's put: newer than what is there, or exactly the pinned."""
+    """Make the condition of an entry's put: the change is newer, or its pin is the entry."""
     if pin is not None:
         return {
             "ConditionExpression": EXACTLY,
@@ -114,12 +121,12 @@ def condition(change: Entry, pin: Entry | None) -> dict[str, Any]:
 
 
 class LedgerWriter:
-    """`Guard` by a ledger table beside the target. Shared by the invocations of a container.
+    """A conditional writer with a ledger table beside the target; one per container.
 
     `dynamodb` is a client with boto3's methods `transact_write_items`, `batch_get_item` and
-    `put_item`. Entries get an expiry of `retention_days` from the moment of applying, where the
-    terms allow one: never from the version, or a late old change would meet an expired entry and be
-    applied over a newer one.
+    `put_item`. Where the context allows expiry, an entry expires `retention_days` after it was
+    written, never after its version: a late old change would meet an expired entry and be applied
+    over a newer one.
     """
 
     def __init__(
@@ -128,21 +135,21 @@ class LedgerWriter:
         *,
         target_table: str,
         ledger_table: str,
-        effects: Runtime,
+        runtime: Runtime,
         retention_days: int = 30,
     ) -> None:
         self.dynamodb = dynamodb
         self.target_table = target_table
         self.ledger_table = ledger_table
-        self.effects = effects
+        self.runtime = runtime
         self.retention_seconds = retention_days * DAY_SECONDS
         self.pace = PackSizer()
 
-    def apply(self, attempts: Sequence[Attempt], terms: CallContext) -> list[Result]:
-        return _Run(self, attempts, terms).results()
+    def apply(self, attempts: Sequence[Attempt], context: CallContext) -> list[Result]:
+        return _Run(self, attempts, context).results()
 
     def actions(self, attempt: Attempt, expire: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The two actions of one change: its entry, conditionally, and its item."""
+        """Make the two actions of one change: its entry, conditionally, and its item."""
         change = attempt.change
         entry = {
             "TableName": self.ledger_table,
@@ -155,19 +162,19 @@ class LedgerWriter:
         return {"Put": entry}, {"Put": {"TableName": self.target_table, "Item": change.new}}
 
     def _expiry(self, change: Change) -> int | None:
-        """When the entry may go; never, while a lane lags: older changes may still be waiting.
+        """Return the entry's expiry (seconds); None while older changes may still be waiting.
 
-        A redriven record has just arrived, however long its change and its lane's neighbours have
-        been waiting; so both the arrival and the version have to be of today.
+        A redriven record arrives today although its change is old, and a late record carries an old
+        version although it arrives today. So both arrival and version have to be of the last day.
         """
-        now = self.effects.clock.now_micros() // 1_000_000
+        now = self.runtime.clock.now_micros() // 1_000_000
         if now - min(change.arrival, change.version.micros / 1_000_000) > DAY_SECONDS:
             return None
         return now + self.retention_seconds
 
 
 class PackSizer:
-    """How many changes go into a call: half after throttling or a conflict, then more again."""
+    """The number of changes per call: halved after throttling or a conflict, then raised again."""
 
     def __init__(self) -> None:
         self.size = CHANGES_PER_CALL
@@ -180,22 +187,22 @@ class PackSizer:
 
 
 class _Work:
-    """One attempt on its way to a result."""
+    """One attempt, until it has a result."""
 
     __slots__ = ("actions", "attempt", "failures", "looked", "result", "uncertain")
 
     def __init__(self, attempt: Attempt) -> None:
         self.attempt = attempt
         self.actions: tuple[dict[str, Any], dict[str, Any]] | None = None
-        self.failures = 0  # cancellations it went through without getting any further
-        self.looked = attempt.pin is not None  # a pinned write is settled by its condition only
-        self.uncertain = False  # some call with it may have been executed without our knowing
+        self.failures = 0  # cancellations without any progress
+        self.looked = attempt.pin is not None  # only its condition can decide a pinned write
+        self.uncertain = False  # a call without an answer may have written it
         self.result: Result | None = None
 
 
 @dataclass
 class _Pack:
-    """Changes that go in one call. `isolated`: split off on purpose, not to be mixed again."""
+    """The changes of one call. `isolated`: split off on purpose, never mixed again."""
 
     works: list[_Work]
     token: str
@@ -204,14 +211,14 @@ class _Pack:
 
 
 class _Run:
-    """One call of `apply`: workers take packs from a common queue until all have a result."""
+    """One call of `apply`: workers take packs from a common queue until every change has ended."""
 
     def __init__(
-        self, guard: LedgerWriter, attempts: Sequence[Attempt], terms: CallContext
+        self, writer: LedgerWriter, attempts: Sequence[Attempt], context: CallContext
     ) -> None:
-        self._guard = guard
-        self._terms = terms
-        self._clock = guard.effects.clock
+        self._writer = writer
+        self._context = context
+        self._clock = writer.runtime.clock
         self._works = [_Work(attempt) for attempt in attempts]
         self._waiting = deque(self._works)
         self._unread: deque[_Work] = deque()
@@ -223,13 +230,13 @@ class _Run:
 
     def results(self) -> list[Result]:
         if len(self._waiting) > 4 * CHANGES_PER_CALL:
-            # One call ahead of the others tells whether most of this has been applied before.
+            # One call first: if it refuses many changes, the rest is read before it is written.
             pack = self._next()
             if pack is not None:
                 self._finish(pack)
-        size = self._guard.pace.size
+        size = self._writer.pace.size
         calls = -(-len(self._waiting) // size) + -(-len(self._unread) // KEYS_PER_READ)
-        executor = self._guard.effects.executor
+        executor = self._writer.runtime.executor
         executor.run_all([self._work] * max(1, min(calls, executor.width)))
         return [work.result or Retry("not attempted") for work in self._works]
 
@@ -246,14 +253,14 @@ class _Run:
             return self._pack(self._take()) if self._waiting else None
 
     def _read_first(self, which: Callable[[_Work], bool]) -> None:
-        """Has these looked up before they are written."""
+        """Move these changes to the queue of those to read before writing."""
         moved = [work for work in self._waiting if not work.looked and which(work)]
         chosen = set(moved)
         self._waiting = deque(work for work in self._waiting if work not in chosen)
         self._unread.extend(moved)
 
     def _pack(self, works: list[_Work], *, isolated: bool = False, read: bool = False) -> _Pack:
-        token = f"{self._guard.effects.random.getrandbits(128):032x}"
+        token = f"{self._writer.runtime.random.getrandbits(128):032x}"
         return _Pack(works, token, isolated, read)
 
     def _take_unread(self) -> list[_Work]:
@@ -263,7 +270,7 @@ class _Run:
     def _take(self) -> list[_Work]:
         works: list[_Work] = []
         size = 0
-        while self._waiting and len(works) < self._guard.pace.size:
+        while self._waiting and len(works) < self._writer.pace.size:
             size += self._waiting[0].attempt.change.size + ENTRY_BYTES
             if works and size > BYTES_PER_CALL:
                 break
@@ -292,17 +299,17 @@ class _Run:
     # Writing.
 
     def _write(self, pack: _Pack) -> None:
-        """Sends a pack until it is through, or is to be packed anew, or the deadline is near."""
+        """Send a pack until it is written, has to be packed anew, or the deadline is near."""
         request = self._request(pack)
         failures = 0
         why = "deadline"
-        while self._terms.deadline.allows_call():
-            answer = aws.call(self._guard.dynamodb.transact_write_items, request)
+        while self._context.deadline.allows_call():
+            answer = aws.call(self._writer.dynamodb.transact_write_items, request)
             if not isinstance(answer, Failure):
                 now = self._clock.now_micros()
                 for work in pack.works:
                     work.result = Applied(now)
-                self._guard.pace.faster()
+                self._writer.pace.faster()
                 return
             why = answer.code
             if answer.kind is Kind.CANCELLED:
@@ -318,10 +325,10 @@ class _Run:
                 for work in pack.works:
                     work.uncertain = True
             if answer.kind in (Kind.THROTTLED, Kind.CONFLICT) or failures > 2:
-                self._guard.pace.slower()
-            if not self._terms.deadline.wait(failures):
+                self._writer.pace.slower()
+            if not self._context.deadline.wait(failures):
                 break
-            if len(pack.works) > self._guard.pace.size or answer.code.startswith("Idempotent"):
+            if len(pack.works) > self._writer.pace.size or answer.code.startswith("Idempotent"):
                 self._repack(pack)
                 return
         self._give_up(pack.works, why)
@@ -341,15 +348,15 @@ class _Run:
         actions: list[dict[str, Any]] = []
         for work in pack.works:
             if work.actions is None:
-                work.actions = self._guard.actions(work.attempt, self._terms.expire)
+                work.actions = self._writer.actions(work.attempt, self._context.expire)
             actions.extend(work.actions)
         return {"TransactItems": actions, "ClientRequestToken": pack.token}
 
     def _report(self, failure: Failure) -> None:
-        self._terms.trouble("TransactWriteItems", failure.code, failure.loggable)
+        self._context.report_error("TransactWriteItems", failure.code, failure.loggable)
 
     def _cancelled(self, pack: _Pack, reasons: Sequence[CancellationReason]) -> bool:
-        """Takes out what has ended and lines up the rest; True: the same pack may go again."""
+        """Settle refused changes and queue the rest; return whether to send the same pack again."""
         again: list[_Work] = []
         slowed = refused = 0
         if len(reasons) != 2 * len(pack.works):
@@ -365,34 +372,34 @@ class _Run:
             for reason in (on_entry, on_item):
                 if reason.code not in ("None", "ConditionalCheckFailed") and work.result is None:
                     slowed += 1
-                    self._terms.trouble("TransactWriteItems", reason.code, "")
+                    self._context.report_error("TransactWriteItems", reason.code, "")
             if work.result is None:
                 again.append(work)
         if 10 * refused > len(pack.works) and len(self._waiting) > CHANGES_PER_CALL:
             with self._lock:
                 self._read_first(lambda work: True)
         if again and (slowed or len(again) == len(pack.works)):
-            self._guard.pace.slower()
+            self._writer.pace.slower()
             for work in again:
                 work.failures += 1
-            if not self._terms.deadline.wait(max(work.failures for work in again)):
+            if not self._context.deadline.wait(max(work.failures for work in again)):
                 self._give_up(again, "TransactionCanceledException")
                 return False
-        if len(again) == len(pack.works) <= self._guard.pace.size:
+        if len(again) == len(pack.works) <= self._writer.pace.size:
             return True
         self._again(again, isolated=pack.isolated)
         return False
 
     def _judge(self, work: _Work, item: Mapping[str, Any] | None) -> Verdict:
-        """Gives a change the result that the entry of its key makes of it, if it makes one."""
+        """Judge a change by the entry of its key, and set its result where there is one."""
         try:
             entry = from_item(item) if item else None
         except ValueError as error:
-            self._terms.trouble("TransactWriteItems", "LedgerEntryUnreadable", str(error))
+            self._context.report_error("TransactWriteItems", "LedgerEntryUnreadable", str(error))
             return Verdict.NEWER
         verdict = decide(entry, work.attempt.change.entry)
         if work.attempt.pin is not None and verdict.applies:
-            # Its own condition can never hold again: it has to be judged, and perhaps noted, anew.
+            # Its condition can never hold again: redelivery judges it anew, and may note it anew.
             work.result = Retry("the noted entry has moved")
         if entry is not None and not verdict.applies:
             mixed = entry.version.precision != work.attempt.change.version.precision
@@ -409,7 +416,7 @@ class _Run:
         return Superseded(mixed and verdict is not Verdict.OLDER)
 
     def _invalid(self, pack: _Pack, failure: Failure) -> None:
-        """The whole call was refused as invalid, for the sake of some of its changes: split it."""
+        """Split a call that was refused as invalid, until the invalid change is alone."""
         works = pack.works
         if len(works) > 1:
             self._split(works)
@@ -419,41 +426,41 @@ class _Run:
             self._give_up(works, "the ledger refuses entries")
 
     def _ledger_takes(self, work: _Work) -> bool:
-        """Whether the ledger's half is valid: if not, the record is not to blame."""
+        """Return whether the ledger takes the entry: if not, the record is not at fault."""
         change = work.attempt.change
-        if not self._terms.deadline.allows_call():
+        if not self._context.deadline.allows_call():
             return False
         request = {
-            "TableName": self._guard.ledger_table,
+            "TableName": self._writer.ledger_table,
             "Item": to_item(change.key, change.entry),
             "ConditionExpression": NEVER,
         }
-        answer = aws.call(self._guard.dynamodb.put_item, request)
+        answer = aws.call(self._writer.dynamodb.put_item, request)
         if isinstance(answer, Failure) and answer.code == "ConditionalCheckFailedException":
             return True
         if isinstance(answer, Failure):
-            self._terms.trouble("PutItem", answer.code, "the ledger does not take entries")
+            self._context.report_error("PutItem", answer.code, "the ledger does not take entries")
         return False
 
-    # Reading, where most is expected to have been applied before.
+    # Reading first, where most changes were probably applied before.
 
     def _look(self, works: list[_Work]) -> None:
-        """Ends what the ledger shows to be superseded; the rest is written.
+        """Supersede the changes that the ledger proves superseded; queue the others for writing.
 
-        Eventually consistent on purpose: entries only move forward, so an older state of one that
-        supersedes a change is proof enough. Anything less clear is left to the conditional write.
+        Reads are eventually consistent on purpose. Entries only move forward, so even a stale entry
+        that supersedes a change is proof. Everything less clear is left to the conditional write.
         """
-        table = self._guard.ledger_table
+        table = self._writer.ledger_table
         by_key = {work.attempt.change.key: work for work in works}
         keys: list[dict[str, Any]] = [{"k": {"B": key}} for key in by_key]
         failures = 0
-        while keys and self._terms.deadline.allows_call():
+        while keys and self._context.deadline.allows_call():
             request = {"RequestItems": {table: {"Keys": keys}}}
-            answer = aws.call(self._guard.dynamodb.batch_get_item, request)
+            answer = aws.call(self._writer.dynamodb.batch_get_item, request)
             if isinstance(answer, Failure):
                 self._report_read(answer)
                 if answer.kind in (Kind.SYSTEMATIC, Kind.INVALID):
-                    break  # writing tells the same, at a price
+                    break  # the write finds out the same, at a higher price
             else:
                 for item in answer.get("Responses", {}).get(table, ()):
                     self._learn(by_key[bytes(item["k"]["B"])], item)
@@ -461,7 +468,7 @@ class _Run:
                 if not keys:
                     break
             failures += 1
-            if not self._terms.deadline.wait(failures):
+            if not self._context.deadline.wait(failures):
                 break
         for work in works:
             work.looked = True
@@ -472,4 +479,4 @@ class _Run:
             work.result = None
 
     def _report_read(self, failure: Failure) -> None:
-        self._terms.trouble("BatchGetItem", failure.code, failure.loggable)
+        self._context.report_error("BatchGetItem", failure.code, failure.loggable)

@@ -1,4 +1,4 @@
-"""What the consumer says about itself: metrics (EMF on stdout) and log lines.
+"""The consumer's metrics (EMF on stdout) and log lines.
 
 Neither ever holds content of an item: digests of keys, counts, codes and reasons only.
 """
@@ -32,7 +32,7 @@ _VALUES_PER_LINE = 100  # EMF: no metric takes more values than this at once
 
 
 class InvocationStats:
-    """Counts of one invocation; `trouble` may be called from several threads."""
+    """Counts of one invocation; `report_error` may be called from several threads."""
 
     def __init__(self, logger: Any) -> None:
         self.counts: Counter[str] = Counter()
@@ -42,8 +42,8 @@ class InvocationStats:
         self._first: dict[str, Any] = {}
         self._lock = threading.Lock()
 
-    def trouble(self, operation: str, code: str, message: str) -> None:
-        """A call failed. The first of its kind is logged at once, the others are counted."""
+    def report_error(self, operation: str, code: str, message: str) -> None:
+        """Log the first failed call of its kind at once; count the others."""
         with self._lock:
             self._troubles[operation, code] += 1
             first = self._troubles[operation, code] == 1
@@ -69,7 +69,7 @@ class InvocationStats:
         self._logger.warning("Quarantined a record", extra=_place(record) | {"reason": reason})
 
     def single(self, place: str) -> None:
-        """Named before it is decoded: if it kills the function, this line tells what to park."""
+        """Log a record before it is decoded, to name what to park if it kills the function."""
         shard_id, _, sequence_number = place.partition(":")
         self._logger.info(
             "A batch of one record",
@@ -77,7 +77,7 @@ class InvocationStats:
         )
 
     def crashed(self, error: Exception) -> None:
-        """A bug. Its message may quote what it stumbled over, so only type and places are told."""
+        """Log a bug, by type and place only: its message may quote an item."""
         frames = traceback.extract_tb(error.__traceback__)
         where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
         self._logger.error(
@@ -90,7 +90,7 @@ class InvocationStats:
         self._logger.error(what, extra=numbers)
 
     def waits(self, record: Record, why: str) -> None:
-        """From here on the batch comes again: what to look at, or to park, if it always does."""
+        """Note the record from which Lambda redelivers: the one to look at, or to park."""
         self._first = _place(record) | {"why": why}
 
     def ended(self) -> None:
@@ -109,11 +109,11 @@ def _advice(code: str) -> str:
         return "Try: deploy the stack again; the consumer's role lacks what the message names."
     if "ResourceNotFound" in code or "NoSuchBucket" in code:
         return "Try: see that the target, ledger and quarantine of this stack still exist."
-    return "Try: mend what the message names; the stream keeps the changes meanwhile."
+    return "Try: fix what the message names; the stream keeps the changes meanwhile."
 
 
 class EmfEmitter:
-    """Emits an invocation's tally as embedded metrics, with the dimensions Stack and Table."""
+    """Writes an invocation's stats as embedded metrics, with the dimensions Stack and Table."""
 
     def __init__(self, stack: str, table: str) -> None:
         from aws_lambda_powertools.metrics import EphemeralMetrics
@@ -122,15 +122,15 @@ class EmfEmitter:
         self._metrics.service = ""  # would add a dimension that no alarm knows
         self._dimensions = dimensions(stack, table)
 
-    def emit(self, tally: InvocationStats) -> None:
-        counts = {name: [float(tally.counts[name])] for name in _COUNTED}
+    def emit(self, stats: InvocationStats) -> None:
+        counts = {name: [float(stats.counts[name])] for name in _COUNTED}
         # A metric costs as soon as it is emitted: these two are only when there is something.
         for rare in (QUARANTINE_REFUSED, CHANGES_FOREIGN):
-            if tally.counts[rare]:
-                counts[rare] = [float(tally.counts[rare])]
+            if stats.counts[rare]:
+                counts[rare] = [float(stats.counts[rare])]
         metrics = {name: _metric("Count", values) for name, values in counts.items()}
-        for start in range(0, max(1, len(tally.lags)), _VALUES_PER_LINE):
-            lags = tally.lags[start : start + _VALUES_PER_LINE]
+        for start in range(0, max(1, len(stats.lags)), _VALUES_PER_LINE):
+            lags = stats.lags[start : start + _VALUES_PER_LINE]
             if lags:
                 metrics[REPLICATION_LAG] = _metric("Milliseconds", lags)
             line = self._metrics.serialize_metric_set(

@@ -1,4 +1,4 @@
-"""Which change is newer: the rule on which every promise rests. No AWS call is made here.
+"""The rule that decides which of two changes is newer. Every promise rests on it; it calls no AWS.
 
 Kinesis Data Streams for DynamoDB delivers unordered and more than once, so the order is made at the
 target: a change is judged against the ledger entry of its key, atomically with the write. The
@@ -16,12 +16,12 @@ from replicator.change import Entry, Version, compare
 
 
 class Verdict(Enum):
-    """What is to be done with a change, given the entry of its key."""
+    """The decision on a change, given the entry of its key."""
 
     NEWER = "no entry, or an older one: apply"
     SUCCESSOR = "same timestamp, and it continues from the entry's image: apply"
     OLDER = "a newer change has been applied: superseded"
-    SAME = "this very change has been applied: superseded, or applied if the attempt was one's own"
+    SAME = "this very change has been applied: superseded, or applied if this attempt did it"
     PREDECESSOR = "same timestamp, and the entry continues from its image: superseded"
     DOUBTFUL = (
         "same timestamp, back to the image before: note it first, then apply to this entry only"
@@ -34,7 +34,7 @@ class Verdict(Enum):
 
 
 def decide(entry: Entry | None, change: Entry) -> Verdict:
-    """Judges a change (in the form of the entry it would leave) against the entry of its key."""
+    """Judge a change (in the form of the entry it would leave) against the entry of its key."""
     if entry is None:
         return Verdict.NEWER
     order = compare(change.version, entry.version)
@@ -56,7 +56,7 @@ def decide(entry: Entry | None, change: Entry) -> Verdict:
 
 
 class Ordered(Protocol):
-    """What `schedule` needs to know of a change."""
+    """Anything with a version."""
 
     @property
     def version(self) -> Version: ...
@@ -66,7 +66,7 @@ C = TypeVar("C", bound=Ordered)
 
 
 def schedule(changes: Sequence[C]) -> tuple[list[C], list[C]]:
-    """Splits a batch's changes of one key (in order of delivery) into `(newest, older)`.
+    """Split a batch's changes of one key (in order of delivery) into `(newest, older)`.
 
     `newest` is what has to be attempted, one after the other, in order of delivery: the changes of
     the newest timestamp, nearly always one. They are not folded into one write: only the sequence

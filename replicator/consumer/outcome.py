@@ -1,4 +1,4 @@
-"""How a record can end, and how an attempt to write a change can. Outcomes are values."""
+"""The outcomes of a record, and the results of an attempt to write a change, as values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from replicator.change import Entry
 
 
 class Reason(StrEnum):
-    """Why a record is in quarantine; part of the object's key."""
+    """The reasons for quarantine; part of the object's key."""
 
     UNREADABLE = "unreadable"
     NOT_A_CHANGE = "not-a-change"
@@ -23,7 +23,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True)
 class Applied:
-    """The target's item is what this change says. `micros`: when that was known."""
+    """The change is in the target. `micros`: the time of the confirmation."""
 
     micros: int
 
@@ -59,14 +59,14 @@ class Ignored:
 
 @dataclass(frozen=True)
 class Rejected:
-    """The target refuses this item for what it is."""
+    """The target refuses this item, now and on every retry."""
 
     detail: str
 
 
 @dataclass(frozen=True)
 class NeedsNote:
-    """Not written: it may be applied to exactly this entry, once that has been noted."""
+    """Not written: it may be applied to exactly this entry, once a note is in quarantine."""
 
     entry: Entry
 

@@ -1,4 +1,4 @@
-"""Probe rows: the proof that everything before a point of the stream is through."""
+"""Probe rows: each proves that every record before its probe has ended."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ class ProbeRows:
     ledger_table: str
     clock: Clock
 
-    def write(self, probe: Probe, terms: CallContext) -> bool:
-        """Writes a probe's row; False if that could not be done before the deadline.
+    def write(self, probe: Probe, context: CallContext) -> bool:
+        """Write a probe's row; return False if the deadline came first.
 
-        The caller has seen to it that every record before the probe in its batch has ended.
+        Call this only when every record before the probe in its batch has ended: the row is the
+        proof of that.
         """
         failures = 0
-        while terms.deadline.allows_call():
+        while context.deadline.allows_call():
             now = self.clock.now_micros()
             request = {
                 "TableName": self.ledger_table,
@@ -40,8 +41,8 @@ class ProbeRows:
             answer = aws.call(self.dynamodb.put_item, request)
             if not isinstance(answer, Failure):
                 return True
-            terms.trouble("PutItem", answer.code, answer.loggable)
+            context.report_error("PutItem", answer.code, answer.loggable)
             failures += 1
-            if not terms.deadline.wait(failures):
+            if not context.deadline.wait(failures):
                 break
         return False

@@ -21,7 +21,7 @@ OPEN = "open/"
 
 
 def object_key(record: Record, reason: Reason) -> str:
-    """Where a record lies until it is resolved."""
+    """Return the object key of a record that is not resolved yet."""
     name = f"{record.sequence_number}-{record.sub_sequence}.json"
     return f"{OPEN}{reason.value}/{record.shard_id}/{name}"
 
@@ -35,10 +35,10 @@ class QuarantineStore:
     stack: str
     table: str
     ledger_retention_days: int
-    effects: Runtime
+    runtime: Runtime
 
-    def put(self, record: Record, reason: Reason, detail: str, terms: CallContext) -> bool:
-        """Stores a record with its reason; False if that could not be done before the deadline."""
+    def put(self, record: Record, reason: Reason, detail: str, context: CallContext) -> bool:
+        """Store a record with its reason; return False if the deadline came first."""
         request = {
             "Bucket": self.bucket,
             "Key": object_key(record, reason),
@@ -46,13 +46,13 @@ class QuarantineStore:
             "ContentType": "application/json",
         }
         failures = 0
-        while terms.deadline.allows_call():
+        while context.deadline.allows_call():
             answer = aws.call(self.s3.put_object, request)
             if not isinstance(answer, Failure):
                 return True
-            terms.trouble("PutObject", answer.code, answer.loggable)
+            context.report_error("PutObject", answer.code, answer.loggable)
             failures += 1
-            if not terms.deadline.wait(failures):
+            if not context.deadline.wait(failures):
                 break
         return False
 
@@ -69,7 +69,7 @@ class QuarantineStore:
             "partitionKey": record.partition_key,
             # The entries of this time were written to last so long, whatever the setting becomes.
             "ledgerRetentionDays": self.ledger_retention_days,
-            "quarantinedAt": self.effects.clock.now_micros(),
+            "quarantinedAt": self.runtime.clock.now_micros(),
             "aggregated": record.aggregated,
             "data": b64encode(record.data).decode("ascii"),
         }

@@ -1,4 +1,4 @@
-"""What stands between a change and the target: admits it only if it is newer, atomically."""
+"""The interface of a conditional writer: it applies a change only if it is newer, atomically."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from replicator.consumer.outcome import Result
 class Attempt:
     """One change to write.
 
-    `pin`: apply only while the key's entry is exactly this one. `redelivered`: this record has been
-    here before and may have been applied; where there are many, it pays to look before writing.
+    `pin`: apply only while the key's entry is exactly this one. `redelivered`: this container has
+    received the record before and may have applied it. With many of them, reading the ledger first
+    costs less than writing.
     """
 
     change: Change
@@ -33,4 +34,4 @@ class ConditionalWriter(Protocol):
     the deadline; what has not ended by then is `Retry`. It raises nothing for what AWS answers.
     """
 
-    def apply(self, attempts: Sequence[Attempt], terms: CallContext) -> list[Result]: ...
+    def apply(self, attempts: Sequence[Attempt], context: CallContext) -> list[Result]: ...

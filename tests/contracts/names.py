@@ -101,12 +101,12 @@ def values() -> list[str]:
 
 
 def metrics() -> list[str]:
-    tally = InvocationStats(logging.getLogger("contracts"))
-    tally.counts = defaultdict(lambda: 1)  # type: ignore[assignment]
-    tally.lags = [1.0]
+    stats = InvocationStats(logging.getLogger("contracts"))
+    stats.counts = defaultdict(lambda: 1)  # type: ignore[assignment]
+    stats.lags = [1.0]
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        EmfEmitter("prod", "orders").emit(tally)
+        EmfEmitter("prod", "orders").emit(stats)
     lines = {line for each in out.getvalue().splitlines() for line in _metrics("consumer", each)}
     healthy, gone = watchdog_world.World(), watchdog_world.World(mapping=None)
     for world in (healthy, gone):

@@ -121,7 +121,7 @@ def expiry_from_version() -> Any:
 @fault("the ledger's expiry runs while a lane waits")
 def expiry_while_waiting() -> Any:
     def expiry(self: LedgerWriter, change: Change) -> int:
-        return self.effects.clock.now_micros() // 1_000_000 + self.retention_seconds
+        return self.runtime.clock.now_micros() // 1_000_000 + self.retention_seconds
 
     return mock.patch.object(LedgerWriter, "_expiry", expiry)
 
@@ -130,8 +130,8 @@ def expiry_while_waiting() -> Any:
 def floor_raised() -> Any:
     read = SettingsRow.read
 
-    def raised(self: SettingsRow, terms: CallContext) -> ConsumerSettings | None:
-        found = read(self, terms)
+    def raised(self: SettingsRow, context: CallContext) -> ConsumerSettings | None:
+        found = read(self, context)
         if found is None or found.floor is None:
             return found
         five_minutes_ago = self._clock.now_micros() - 300_000_000
@@ -206,10 +206,10 @@ def stale_redrive() -> Iterator[None]:
 @fault("a probe is confirmed before its predecessors have ended")
 def hasty_probe() -> Any:
     def prove(self: batch._Batch) -> None:
-        for slot in self._slots:
-            if isinstance(slot.content, Probe):
-                written = self._consumer.probes.write(slot.content, self._terms)
-                slot.outcome = Superseded() if written else Retry("not written")
+        for state in self._states:
+            if isinstance(state.content, Probe):
+                written = self._consumer.probes.write(state.content, self._context)
+                state.outcome = Superseded() if written else Retry("not written")
 
     return mock.patch.object(batch._Batch, "_prove", prove)
 

@@ -41,7 +41,7 @@ def config(place: Place) -> ConsumerConfig:
     )
 
 
-def effects(place: Place) -> Runtime:
+def runtime(place: Place) -> Runtime:
     return Runtime(clock=place.clock, random=place.random, executor=place.executor)
 
 
@@ -84,7 +84,7 @@ def desk(world: World, place: Callable[[], Place]) -> QuarantineContext:
         ledger=AwsLedger(calls, world.dynamodb, LEDGER_TABLE),
         stream=lambda: Stream(world),
         consumer=lambda: DirectConsumer(
-            config(here), dynamodb=world.dynamodb, s3=world.s3, effects=effects(here)
+            config(here), dynamodb=world.dynamodb, s3=world.s3, runtime=runtime(here)
         ),
         clock=here.clock,
         who="operator",

@@ -15,7 +15,7 @@ from replicator.names import QUARANTINE_REFUSED
 from tests.simulation.invariant_checker import ViolationError
 from tests.simulation.operator_actions import Operator
 from tests.simulation.plan import plan
-from tests.simulation.redrive import config, effects
+from tests.simulation.redrive import config, runtime
 from tests.simulation.scheduler import StuckError
 from tests.simulation.service import Handler
 from tests.simulation.world import Build, Place, World
@@ -40,8 +40,8 @@ class _Meter:
 
     place: Place
 
-    def emit(self, tally: Any) -> None:
-        if tally.counts[QUARANTINE_REFUSED]:
+    def emit(self, stats: Any) -> None:
+        if stats.counts[QUARANTINE_REFUSED]:
             self.place.tripped()
 
 
@@ -55,7 +55,7 @@ def consumer(place: Place) -> Handler:
         config(place),
         dynamodb=place.dynamodb,
         s3=place.s3,
-        effects=effects(place),
+        runtime=runtime(place),
         logger=_Silent(),
         meter=_Meter(place),
     )

@@ -167,9 +167,9 @@ def test_a_record_of_the_write_that_was_backfilled_is_superseded_when_it_comes_a
     version = Version(micros if precision == "u" else micros // 1000 * 1000, precision)
     between = item("k1", v={"N": "2"})
     late = Change({"pk": {"S": "k1"}}, between, new, version, twin.world.clock())
-    guard, effects = twin.repairer().guard, Runtime(twin.world.clock)
-    terms = CallContext(Deadline(effects, 60_000), lambda *told: None)
-    (result,) = guard.apply([Attempt(late)], terms)
+    guard, runtime = twin.repairer().guard, Runtime(twin.world.clock)
+    context = CallContext(Deadline(runtime, 60_000), lambda *told: None)
+    (result,) = guard.apply([Attempt(late)], context)
     assert isinstance(result, Superseded)
 
 

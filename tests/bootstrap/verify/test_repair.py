@@ -92,9 +92,9 @@ def test_what_the_consumer_has_applied_in_the_meantime_stays(twin: Twin) -> None
     class Late:
         """The guard, when a change of k2 is applied just before it."""
 
-        def apply(self, attempts: Any, terms: Any) -> Any:
+        def apply(self, attempts: Any, context: Any) -> Any:
             remember(twin, "k2", item("k2"), twin.world.clock())
-            return made.guard.apply(attempts, terms)
+            return made.guard.apply(attempts, context)
 
     twin.repairer = lambda: replace(made, guard=Late())  # type: ignore[method-assign]
     found = twin.verify(repair=True).verified
@@ -152,8 +152,8 @@ def killed_in_the_repair(twin: Twin, *, after: int | None = None) -> None:
     made = twin.repairer()
 
     class Dying:
-        def apply(self, attempts: Any, terms: Any) -> Any:
-            made.guard.apply(attempts[:after], terms)
+        def apply(self, attempts: Any, context: Any) -> Any:
+            made.guard.apply(attempts[:after], context)
             raise Killed("applied, and no process knows")
 
     repairer = twin.repairer

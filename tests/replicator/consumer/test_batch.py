@@ -158,7 +158,7 @@ def test_a_bug_fails_the_invocation_so_that_lambda_halves_the_batch_and_quotes_n
     def bug(*_: Any) -> Any:
         raise KeyError("secret-content")
 
-    monkeypatch.setattr(world.consumer.guard, "apply", bug)
+    monkeypatch.setattr(world.consumer.writer, "apply", bug)
     with pytest.raises(BatchFailedError) as raised:
         world.handle(document(None, item("a")))
     shown = "".join(traceback.format_exception(raised.value)) + world.output.getvalue()

@@ -1,4 +1,4 @@
-"""The ledger guard: the common suite, and what is its own: transactions, packs, expiry."""
+"""The ledger writer: the common suite, and what is its own: transactions, packs, expiry."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.replicator.consumer_world import (
     change,
     item,
 )
-from tests.support.replicator.writer_conformance import FailCall, GuardConformance
+from tests.support.replicator.writer_conformance import FailCall, WriterConformance
 
 pytestmark = pytest.mark.promise("C1", "C2", "C4")
 
@@ -32,14 +32,14 @@ pytestmark = pytest.mark.promise("C1", "C2", "C4")
 class LedgerHarness:
     def __init__(self) -> None:
         self.world = World()
-        self.guard: ConditionalWriter = self.another()
+        self.writer: ConditionalWriter = self.another()
 
     def another(self) -> ConditionalWriter:
         return LedgerWriter(
             self.world.dynamodb,
             target_table=TARGET,
             ledger_table=LEDGER,
-            effects=self.world.effects,
+            runtime=self.world.runtime,
         )
 
     def image(self, key: str) -> Item | None:
@@ -48,17 +48,17 @@ class LedgerHarness:
     def set_faults(self, faults: Faults) -> None:
         self.world.dynamodb.faults = faults
 
-    def terms(self, seconds: float = 60, **more: Any) -> CallContext:
-        return self.world.terms(seconds, **more)
+    def context(self, seconds: float = 60, **more: Any) -> CallContext:
+        return self.world.context(seconds, **more)
 
 
-class TestLedgerGuard(GuardConformance):
+class TestLedgerGuard(WriterConformance):
     @pytest.fixture
     def harness(self) -> LedgerHarness:
         return LedgerHarness()
 
 
-class TestLedgerGuardWhereARejectionRefusesTheWholeRequest(GuardConformance):
+class TestLedgerGuardWhereARejectionRefusesTheWholeRequest(WriterConformance):
     """As some rejections do at AWS (an empty key), and all of them at some emulators."""
 
     @pytest.fixture
@@ -102,10 +102,10 @@ def calls(harness: LedgerHarness) -> Calls:
 
 
 def apply(
-    harness: LedgerHarness, *changes: Change, redelivered: bool = False, **terms: Any
+    harness: LedgerHarness, *changes: Change, redelivered: bool = False, **context: Any
 ) -> list[Result]:
     attempts = [Attempt(each, redelivered=redelivered) for each in changes]
-    return harness.guard.apply(attempts, harness.terms(**terms))
+    return harness.writer.apply(attempts, harness.context(**context))
 
 
 def inserts(count: int, **more: Any) -> list[Change]:
@@ -381,14 +381,14 @@ def test_a_pinned_write_whose_entry_has_moved_is_given_back_at_once() -> None:
     world = World()
     first = change(None, item("a", 1))
     newer = change(item("a", 2), item("a", 3), START + 1)
-    guard, terms = (
-        world.consumer.guard,
-        CallContext(Deadline(world.effects, 60_000), lambda *_: None),
+    writer, context = (
+        world.consumer.writer,
+        CallContext(Deadline(world.runtime, 60_000), lambda *_: None),
     )
-    (applied,) = guard.apply([Attempt(first)], terms)
+    (applied,) = writer.apply([Attempt(first)], context)
     assert isinstance(applied, Applied)
     before = world.clock.monotonic()
-    (result,) = guard.apply([Attempt(newer, change(None, item("a", 9)).entry)], terms)
+    (result,) = writer.apply([Attempt(newer, change(None, item("a", 9)).entry)], context)
     assert result == Retry("the noted entry has moved")
     assert world.clock.monotonic() == before
     assert world.value("a") == "1"

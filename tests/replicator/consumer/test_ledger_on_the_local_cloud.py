@@ -1,4 +1,4 @@
-"""The guard suite again, through botocore, against the emulator: the fake is no softer than it."""
+"""The writer suite again, through botocore, against the emulator: the fake is no softer than it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from replicator.consumer.ledger import LedgerWriter
 from replicator.consumer.writer import ConditionalWriter
 from tests.support.fakes.errors import Call, Faults
 from tests.support.replicator.consumer_world import Item, World
-from tests.support.replicator.writer_conformance import GuardConformance
+from tests.support.replicator.writer_conformance import WriterConformance
 
 pytestmark = [pytest.mark.slow, pytest.mark.promise("C1", "C2", "C4")]
 numbers = itertools.count()
@@ -71,14 +71,14 @@ class EmulatorHarness:
                 BillingMode="PAY_PER_REQUEST",
             )
             self.client.get_waiter("table_exists").wait(TableName=table)
-        self.guard: ConditionalWriter = self.another()
+        self.writer: ConditionalWriter = self.another()
 
     def another(self) -> ConditionalWriter:
         return LedgerWriter(
             self.through,
             target_table=self.target,
             ledger_table=self.ledger,
-            effects=self.world.effects,
+            runtime=self.world.runtime,
         )
 
     def image(self, key: str) -> Item | None:
@@ -90,11 +90,11 @@ class EmulatorHarness:
     def set_faults(self, faults: Faults) -> None:
         self.through.faults = faults
 
-    def terms(self, seconds: float = 60, **more: Any) -> CallContext:
-        return self.world.terms(seconds, **more)
+    def context(self, seconds: float = 60, **more: Any) -> CallContext:
+        return self.world.context(seconds, **more)
 
 
-class TestLedgerGuardOnTheLocalCloud(GuardConformance):
+class TestLedgerGuardOnTheLocalCloud(WriterConformance):
     @pytest.fixture
     def harness(self, cloud: LocalCloud) -> EmulatorHarness:
         return EmulatorHarness(cloud)

@@ -41,10 +41,10 @@ def test_counts_are_emitted_with_the_dimensions_that_alarms_know(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "something")
-    tally = InvocationStats(None)
-    tally.counts.update({"ChangesReceived": 3, "ChangesApplied": 2, "ChangesRetried": 1})
-    tally.lags.extend([12.5, 13.0])
-    EmfEmitter("prod", "orders").emit(tally)
+    stats = InvocationStats(None)
+    stats.counts.update({"ChangesReceived": 3, "ChangesApplied": 2, "ChangesRetried": 1})
+    stats.lags.extend([12.5, 13.0])
+    EmfEmitter("prod", "orders").emit(stats)
     (line,) = lines(capsys)
     (directive,) = line["_aws"]["CloudWatchMetrics"]
     assert directive["Namespace"] == "DynamoDBReplication"
@@ -66,21 +66,21 @@ def test_counts_are_emitted_with_the_dimensions_that_alarms_know(
 def test_no_metric_has_more_than_a_hundred_values_in_a_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    tally = InvocationStats(None)
-    tally.counts["ChangesApplied"] = 250
-    tally.lags.extend(float(n) for n in range(250))
-    EmfEmitter("prod", "orders").emit(tally)
+    stats = InvocationStats(None)
+    stats.counts["ChangesApplied"] = 250
+    stats.lags.extend(float(n) for n in range(250))
+    EmfEmitter("prod", "orders").emit(stats)
     emitted = lines(capsys)
     assert [len(line["ReplicationLag"]) for line in emitted] == [100, 100, 50]
     assert sum(line.get("ChangesApplied", [0.0])[0] for line in emitted) == 250
 
 
 def test_the_breaker_shows_only_when_it_trips(capsys: pytest.CaptureFixture[str]) -> None:
-    tally = InvocationStats(None)
-    EmfEmitter("prod", "orders").emit(tally)
+    stats = InvocationStats(None)
+    EmfEmitter("prod", "orders").emit(stats)
     assert QUARANTINE_REFUSED not in lines(capsys)[0]
-    tally.counts[QUARANTINE_REFUSED] = 12
-    EmfEmitter("prod", "orders").emit(tally)
+    stats.counts[QUARANTINE_REFUSED] = 12
+    EmfEmitter("prod", "orders").emit(stats)
     assert lines(capsys)[0][QUARANTINE_REFUSED] == [12.0]
 
 
@@ -88,7 +88,7 @@ def test_lag_runs_from_the_version_to_the_moment_of_applying() -> None:
     world = World()
     world.clock.advance(1.5)
     world.handle(document(None, item("a"), START), document(None, item("b"), START + 500_000))
-    assert world.meter.tallies[-1].lags == [1500.0, 1000.0]
+    assert world.meter.all_stats[-1].lags == [1500.0, 1000.0]
 
 
 def test_throttling_is_counted() -> None:
@@ -111,7 +111,7 @@ def test_no_content_of_an_item_is_ever_printed(capfd: pytest.CaptureFixture[str]
         ConsumerConfig("test", TABLE, TARGET, "eu-west-1", LEDGER, BUCKET, quarantine_burst=100),
         dynamodb=world.dynamodb,
         s3=world.s3,
-        effects=world.effects,
+        runtime=world.runtime,
         logger=logger,
         meter=EmfEmitter("test", TABLE),
     )
@@ -160,7 +160,7 @@ def test_no_content_of_an_item_is_ever_printed(capfd: pytest.CaptureFixture[str]
     world.s3_faults.fail(refused, operation="PutObject", times=1_000)
     world.handle(SECRET.encode(), millis=20_000)
     for bug in (_stumble, _refuse, _refuse_in_a_thread):
-        world.consumer.guard.apply = bug  # type: ignore[method-assign]
+        world.consumer.writer.apply = bug  # type: ignore[method-assign]
         with pytest.raises(BatchFailedError) as raised:
             world.handle(document(None, secret, START + 9))
         traceback.print_exception(raised.value)

@@ -25,7 +25,7 @@ def test_the_key_follows_from_the_record_alone() -> None:
 
 def test_an_object_holds_the_record_as_received_and_where_it_came_from() -> None:
     world = World()
-    assert world.consumer.store.put(RECORD, Reason.REJECTED, "too large", world.terms())
+    assert world.consumer.store.put(RECORD, Reason.REJECTED, "too large", world.context())
     (kept,) = world.quarantine().values()
     assert kept == {
         "reason": "rejected-by-target",
@@ -49,7 +49,7 @@ def test_an_object_is_written_through_a_real_client() -> None:
     s3 = boto3.client("s3", region_name="us-east-1")
     s3.create_bucket(Bucket="real")
     world = World()
-    store = QuarantineStore(s3, "real", "test", "orders", 30, world.effects)
-    assert store.put(RECORD, Reason.UNREADABLE, "", world.terms())
+    store = QuarantineStore(s3, "real", "test", "orders", 30, world.runtime)
+    assert store.put(RECORD, Reason.UNREADABLE, "", world.context())
     body = s3.get_object(Bucket="real", Key=object_key(RECORD, Reason.UNREADABLE))["Body"]
     assert json.loads(body.read())["sequenceNumber"] == "4961"

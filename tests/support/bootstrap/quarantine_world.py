@@ -105,7 +105,7 @@ class World(replicas.World):
         self.kinesis = FakeKinesis(self.stream_faults)
         self.numbers = itertools.count(5000)
         self.store = QuarantineStore(
-            self.s3, BUCKET, "test", TABLE, self.consumer.config.ledger_retention_days, self.effects
+            self.s3, BUCKET, "test", TABLE, self.consumer.config.ledger_retention_days, self.runtime
         )
 
     def desk(self) -> QuarantineContext:
@@ -120,7 +120,7 @@ class World(replicas.World):
             ledger=AwsLedger(calls, self.dynamodb, LEDGER),
             stream=lambda: AwsStream(Calls(Side.SOURCE, "Role exporter"), self.kinesis, STREAM),
             consumer=lambda: DirectConsumer(
-                config, dynamodb=self.dynamodb, s3=self.s3, effects=self.effects
+                config, dynamodb=self.dynamodb, s3=self.s3, runtime=self.runtime
             ),
             clock=self.clock,
             who="ann@desk",
@@ -142,7 +142,7 @@ class World(replicas.World):
         """Puts a record into quarantine as the consumer would; returns its key."""
         number = sequence if sequence is not None else next(self.numbers)
         record = Record(SHARD, str(number), sub, "key", arrival, aggregated, as_bytes(data))
-        assert self.store.put(record, reason, "ValidationException: because", self.terms())
+        assert self.store.put(record, reason, "ValidationException: because", self.context())
         return f"open/{reason}/{SHARD}/{number}-{sub}.json"
 
     def fail(self, *documents: Any, first: int = 9000) -> str:

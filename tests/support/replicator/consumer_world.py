@@ -144,14 +144,14 @@ class Emitted:
     """A meter that keeps what it is given."""
 
     def __init__(self) -> None:
-        self.tallies: list[InvocationStats] = []
+        self.all_stats: list[InvocationStats] = []
 
-    def emit(self, tally: InvocationStats) -> None:
-        self.tallies.append(tally)
+    def emit(self, stats: InvocationStats) -> None:
+        self.all_stats.append(stats)
 
     @property
     def last(self) -> dict[str, int]:
-        return {name: n for name, n in self.tallies[-1].counts.items() if n}
+        return {name: n for name, n in self.all_stats[-1].counts.items() if n}
 
 
 class World:
@@ -163,7 +163,7 @@ class World:
         self.s3_faults = ScriptedFaults()
         self.dynamodb = FakeDynamoDB(self.clock, faults=self.faults)
         self.s3 = FakeS3(self.clock, faults=self.s3_faults)
-        self.effects = Runtime(self.clock, random.Random(seed), executor or SerialExecutor())
+        self.runtime = Runtime(self.clock, random.Random(seed), executor or SerialExecutor())
         self.meter = Emitted()
         self.output = io.StringIO()
         self.log: list[logging.LogRecord] = []
@@ -187,7 +187,7 @@ class World:
             ConsumerConfig("test", TABLE, TARGET, "eu-west-1", LEDGER, BUCKET, **config),
             dynamodb=self.dynamodb,
             s3=self.s3,
-            effects=self.effects,
+            runtime=self.runtime,
             logger=self.logger(),
             meter=self.meter,
         )
@@ -236,9 +236,9 @@ class World:
     def reasons(self) -> list[str]:
         return sorted(each["reason"] for each in self.quarantine().values())
 
-    def terms(self, seconds: float = 60, **more: Any) -> CallContext:
-        deadline = Deadline(self.effects, seconds * 1000)
-        return CallContext(deadline, InvocationStats(self.logger()).trouble, **more)
+    def context(self, seconds: float = 60, **more: Any) -> CallContext:
+        deadline = Deadline(self.runtime, seconds * 1000)
+        return CallContext(deadline, InvocationStats(self.logger()).report_error, **more)
 
 
 def spread(values: Sequence[Any]) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
-"""What every guard must do, whatever it writes: subclass `GuardConformance` and give it a harness.
+"""The behaviour of every conditional writer: subclass `WriterConformance` and give it a harness.
 
-The tests see a guard through its interface, the target's items, and the calls on the way. They hold
-for any number of calls a change takes.
+The tests see a writer through its interface, the target's items, and the calls it makes. They hold
+for any number of calls per change.
 """
 
 from __future__ import annotations
@@ -35,32 +35,32 @@ A1, A2, A3 = item("a", 1), item("a", 2), item("a", 3)
 
 
 class Harness(Protocol):
-    """A guard on a target in memory. `set_faults` puts something between it and DynamoDB."""
+    """A writer on a target in memory. `set_faults` puts something between it and DynamoDB."""
 
-    guard: ConditionalWriter
+    writer: ConditionalWriter
 
     def another(self) -> ConditionalWriter:
-        """A second guard on the same target: another container."""
+        """A second writer on the same target: another container."""
 
     def image(self, key: str) -> Item | None:
-        """The target's item without anything that the guard keeps in it."""
+        """The target's item without anything that the writer keeps in it."""
 
     def set_faults(self, faults: Faults) -> None: ...
 
-    def terms(self, seconds: float = 60, **more: Any) -> CallContext: ...
+    def context(self, seconds: float = 60, **more: Any) -> CallContext: ...
 
 
-class GuardConformance:
+class WriterConformance:
     """The tests; `harness` is a fixture of the subclass, fresh for each test."""
 
     def apply(
-        self, harness: Harness, *changes: Change, redelivered: bool = False, **terms: Any
+        self, harness: Harness, *changes: Change, redelivered: bool = False, **context: Any
     ) -> list[Result]:
         attempts = [Attempt(each, redelivered=redelivered) for each in changes]
-        return harness.guard.apply(attempts, harness.terms(**terms))
+        return harness.writer.apply(attempts, harness.context(**context))
 
     def one(self, harness: Harness, change: Change, pin: Entry | None = None) -> Result:
-        (result,) = harness.guard.apply([Attempt(change, pin)], harness.terms())
+        (result,) = harness.writer.apply([Attempt(change, pin)], harness.context())
         return result
 
     # C1, C2: what is newer is applied, what is older is not.
@@ -262,8 +262,8 @@ class GuardConformance:
         assert isinstance(self.apply(harness, change(A1, A2), seconds=7.9)[0], Retry)
         assert starts.calls == 0
         harness.set_faults(FailAlways(errors.throttled, counting := Starts()))
-        terms = harness.terms(20)
-        harness.guard.apply([Attempt(change(A1, A2))], terms)
+        context = harness.context(20)
+        harness.writer.apply([Attempt(change(A1, A2))], context)
         assert counting.calls > 3
 
     @pytest.mark.parametrize("after_the_work", [False, True])
@@ -296,7 +296,7 @@ class GuardConformance:
             (change(A1, None, START), change(None, A2, START + 1)),
             (change(A1, A2, START), change(A2, A3, START)),
         ]
-        guards = [harness.guard, harness.another()]
+        writers = [harness.writer, harness.another()]
         for number, ((one, other), turns) in enumerate(
             itertools.product(pairs, itertools.product([0, 1], repeat=4))
         ):
@@ -306,8 +306,10 @@ class GuardConformance:
             harness.set_faults(schedule)
             schedule.run(
                 [
-                    lambda guard=guard, each=each: guard.apply([Attempt(each)], harness.terms())
-                    for guard, each in zip(guards, changes, strict=True)
+                    lambda writer=writer, each=each: writer.apply(
+                        [Attempt(each)], harness.context()
+                    )
+                    for writer, each in zip(writers, changes, strict=True)
                 ]
             )
             harness.set_faults(Faults())

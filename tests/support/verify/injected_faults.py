@@ -117,7 +117,7 @@ def repair_now() -> Any:
     apply = verify.apply_repairs
 
     def now(told: Iterable[Any], repairer: Any) -> Any:
-        clock = repairer.effects.clock
+        clock = repairer.runtime.clock
         return apply(((each, what, clock.now_micros()) for each, what, _ in told), repairer)
 
     return mock.patch.object(verify, "apply_repairs", now)

@@ -200,9 +200,9 @@ class Live(Twin):
         """Whether changes get into the stream at all."""
         self.trace: list[str] = []
         self._by = "operator"
-        self._effects = Runtime(world.clock, self.random)
+        self._runtime = Runtime(world.clock, self.random)
         self._consumer = LedgerWriter(
-            world.dynamodb, target_table=REPLICA, ledger_table=LEDGER, effects=self._effects
+            world.dynamodb, target_table=REPLICA, ledger_table=LEDGER, runtime=self._runtime
         )
         world.through, world.ages, world.writes = self._through, self._age, self._writes
         world.dynamodb.watchers.append(self._changed)
@@ -263,9 +263,9 @@ class Live(Twin):
                 self.world.dynamodb.put_item(TableName=REPLICA, Item=image)
 
     def _deliver(self, name: str, change: Change, made: int) -> None:
-        terms = CallContext(Deadline(self._effects, 60_000), lambda *told: None, expire=True)
+        context = CallContext(Deadline(self._runtime, 60_000), lambda *told: None, expire=True)
         with self._acting("consumer"):
-            (result,) = self._consumer.apply([Attempt(change)], terms)
+            (result,) = self._consumer.apply([Attempt(change)], context)
         assert isinstance(result, Applied | Superseded | Ambiguous), result
         if isinstance(result, Ambiguous):
             self.kept.append(name)

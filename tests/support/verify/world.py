@@ -274,14 +274,14 @@ class Twin:
 
     def repairer(self) -> Repairer:
         """The consumer's guard on the ledger of this world and a target of its own."""
-        effects = Runtime(clock=self.world.clock, random=self.random)
+        runtime = Runtime(clock=self.world.clock, random=self.random)
         guard = LedgerWriter(
             Applying(self.world, self._written),
             target_table=REPLICA,
             ledger_table=LEDGER,
-            effects=effects,
+            runtime=runtime,
         )
-        return Repairer(guard, effects, lambda: True)
+        return Repairer(guard, runtime, lambda: True)
 
     def _written(self, request: dict[str, Any]) -> None:
         """Puts the replica's items where exports see them."""
