@@ -10,14 +10,8 @@ from bootstrap.core.formatting import instant
 from bootstrap.journal.records import CaughtUp, Exported, Skipped
 from bootstrap.status.inputs import StatusInputs
 from bootstrap.status.next_command import BACKFILL, STATUS
-from replicator.watchdog.detectors import (
-    BUFFER,
-    DESTINATION,
-    SKIPPED,
-    Detector,
-    Finding,
-    Level,
-)
+from replicator.watchdog.detectors import BUFFER, DESTINATION, SKIPPED, Detector, Level
+from replicator.watchdog.judge import Finding
 
 
 @dataclass(frozen=True)

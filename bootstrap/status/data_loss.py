@@ -14,8 +14,8 @@ from bootstrap.core.formatting import instant
 from bootstrap.core.journal_rows import StepRecord
 from bootstrap.journal.records import Exported, Imported, Interrupted, Overran, Skipped
 from bootstrap.journal.verification_records import Verified
-from replicator.watchdog.detectors import Outage
 from replicator.watchdog.probe_rounds import WatchdogState
+from replicator.watchdog.readings import Outage
 
 R = TypeVar("R", bound=StepRecord)
 

@@ -20,7 +20,7 @@ from bootstrap.status import data_loss
 from bootstrap.status.health_checks import HealthReader, expected_settings
 from bootstrap.status.inputs import StatusInputs
 from bootstrap.status.snapshot import StatusSnapshot, build_snapshot
-from replicator.watchdog.detectors import judge
+from replicator.watchdog.judge import judge
 from replicator.watchdog.probe_rounds import WatchdogState
 
 

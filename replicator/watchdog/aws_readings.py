@@ -27,8 +27,8 @@ from replicator.stream import (
     open_shards_request,
     stream_in,
 )
-from replicator.watchdog.detectors import Intent
 from replicator.watchdog.probe_rounds import ProbeRound, WatchdogState
+from replicator.watchdog.readings import Intent
 
 BOOK_KEY = b"watchdog"
 KEYS_PER_READ = 100

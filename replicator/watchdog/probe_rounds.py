@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from replicator.watchdog.detectors import Outage
+from replicator.watchdog.readings import Outage
 
 MOST_WAITING = 6
 """Rounds that are waited for. When there are more, the newest gives way: the oldest measure how far

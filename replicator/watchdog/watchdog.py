@@ -20,7 +20,6 @@ from replicator.probes import probe_records
 from replicator.runtime import Clock, SystemClock
 from replicator.settings import ConfigurationError
 from replicator.stream import Destination, StreamFacts
-from replicator.watchdog import detectors
 from replicator.watchdog.aws_readings import (
     LedgerRows,
     SourceSide,
@@ -28,17 +27,10 @@ from replicator.watchdog.aws_readings import (
     UnreadableError,
     count_objects,
 )
-from replicator.watchdog.detectors import (
-    Expected,
-    Finding,
-    Identity,
-    Intent,
-    Level,
-    Probed,
-    Readings,
-    Unread,
-)
+from replicator.watchdog.detectors import Level
+from replicator.watchdog.judge import HOUR, Expected, Finding, flows, gauges, judge, oldest
 from replicator.watchdog.probe_rounds import ProbeRound, WatchdogState
+from replicator.watchdog.readings import Identity, Intent, Probed, Readings, Unread
 from replicator.watchdog.source_session import MakeClient, Observer
 
 T = TypeVar("T")
@@ -132,8 +124,8 @@ class Watchdog:
         """Reads, judges and reports once. `time_left` gives seconds."""
         look = _Look(self, time_left)
         readings = look.readings()
-        findings = detectors.judge(readings, self._config.expected)
-        values = detectors.gauges(readings, findings)
+        findings = judge(readings, self._config.expected)
+        values = gauges(readings, findings)
         # Said last, and whatever else could not be: the watchdog is alive.
         self._emit(values | {names.WATCHDOG_RAN: 1.0}, readings.at)
         self._tell(findings, readings)
@@ -236,7 +228,7 @@ class _Look:
         """Off and on again shows nowhere but here once it is over."""
         if isinstance(book, Unread) or isinstance(destinations, Unread):
             return book
-        on = detectors.flows(destinations, self._config.stream_arn)
+        on = flows(destinations, self._config.stream_arn)
         waiting = None if isinstance(unreplicated, Unread) else unreplicated
         return book.saw_flow(on, self._now, waiting)
 
@@ -280,8 +272,8 @@ class _Look:
             return book
         if intent.counted_from is None:
             return book
-        since = detectors.oldest(intent, Probed(book.through, None), stream)
-        return book.saw_age(since, self._now, stream.retention_hours * detectors.HOUR)
+        since = oldest(intent, Probed(book.through, None), stream)
+        return book.saw_age(since, self._now, stream.retention_hours * HOUR)
 
     def _measure(self, book: WatchdogState) -> WatchdogState:
         """Newest first: a round that is through in every lane answers for all before it."""

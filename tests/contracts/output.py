@@ -26,7 +26,7 @@ from bootstrap.status.snapshot import StatusSnapshot
 from bootstrap.status.status import StatusContext, read_status
 from replicator.consumer.outcome import Reason
 from replicator.stream import Destination, StreamFacts
-from replicator.watchdog import detectors
+from replicator.watchdog.readings import Identity, Intent, Probed, Readings, Unread
 from tests.contracts.shape import shape
 from tests.contracts.worlds import printed, run, verified, worlds
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
@@ -45,22 +45,22 @@ class _Looks:
     def __init__(self, **changes: Any) -> None:
         self._changes = changes
 
-    def readings(self, row: Any, at: float) -> detectors.Readings:
+    def readings(self, row: Any, at: float) -> Readings:
         healthy: dict[str, Any] = {
-            "intent": detectors.Intent(replicating=True),
+            "intent": Intent(replicating=True),
             "mapping": "Enabled",
             "destinations": [Destination(STREAM_ARN, "ACTIVE", "MICROSECOND")],
             "stream": StreamFacts("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", at - 9_000),
-            "source": detectors.Identity("source-1", "source-1"),
-            "target": detectors.Identity("target-1", "target-1"),
+            "source": Identity("source-1", "source-1"),
+            "target": Identity("target-1", "target-1"),
             "quarantine": 0,
             "failures": 0,
             "skipped": 0,
             "unreplicated": 0.0,
-            "probed": detectors.Probed(at - 60, None, 2.5),
+            "probed": Probed(at - 60, None, 2.5),
             "foreign": (),
         }
-        return detectors.Readings(at=at, **{**healthy, **self._changes})
+        return Readings(at=at, **{**healthy, **self._changes})
 
 
 class _Accounts:
@@ -114,7 +114,7 @@ def status_json() -> list[str]:
     (table,) = outputs().tables
     told = []
     for world in worlds().values():
-        for changes in ({}, {"skipped": 3, "quarantine": detectors.Unread("AccessDenied")}):
+        for changes in ({}, {"skipped": 3, "quarantine": Unread("AccessDenied")}):
             process, out = _process(world)
             accounts: Any = _Accounts(world, **changes)
             show_status(_selection(table), accounts, process, as_json_text=True)

@@ -16,8 +16,8 @@ from bootstrap.status.json_members import as_json
 from bootstrap.status.snapshot import StatusSnapshot
 from replicator.stream import Destination
 from replicator.watchdog.aws_readings import BOOK_KEY
-from replicator.watchdog.detectors import Outage
 from replicator.watchdog.probe_rounds import WatchdogState
+from replicator.watchdog.readings import Outage
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.pauses import PAUSE, RESUME
 from tests.support.bootstrap.status import health_reader, look, verify_as_of

@@ -23,12 +23,10 @@ from replicator.watchdog.detectors import (
     QUARANTINE,
     SKIPPED,
     Detector,
-    Finding,
     Level,
-    Outage,
-    Readings,
-    Unread,
 )
+from replicator.watchdog.judge import Finding
+from replicator.watchdog.readings import Outage, Readings, Unread
 
 pytestmark = pytest.mark.promise("C7")
 

@@ -10,8 +10,8 @@ import pytest
 from bootstrap.journal.records import Exported, Imported, Interrupted, Overran, Skipped
 from bootstrap.journal.verification_records import Verified
 from bootstrap.status.data_loss import KnownLosses, collect
-from replicator.watchdog.detectors import Outage
 from replicator.watchdog.probe_rounds import WatchdogState
+from replicator.watchdog.readings import Outage
 
 pytestmark = pytest.mark.promise("C7")
 

@@ -19,8 +19,10 @@ from bootstrap.status.snapshot import StatusSnapshot
 from replicator.foreign_rows import ForeignRow
 from replicator.stream import Destination, StreamFacts
 from replicator.watchdog.aws_readings import UnreadableError
-from replicator.watchdog.detectors import ALL, Identity, Level, Outage, Probed, Unread, judge
+from replicator.watchdog.detectors import ALL, Level
+from replicator.watchdog.judge import judge
 from replicator.watchdog.probe_rounds import WatchdogState
+from replicator.watchdog.readings import Identity, Outage, Probed, Unread
 from tests.infra.least_privilege import dry_run_policies
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.status import (

@@ -18,7 +18,7 @@ from bootstrap.status.metrics import Retention, retention
 from bootstrap.status.page import page
 from bootstrap.status.snapshot import StatusSnapshot
 from replicator.stream import StreamFacts
-from replicator.watchdog.detectors import Probed, Unread
+from replicator.watchdog.readings import Probed, Unread
 from tests.support.bootstrap.killed_process import replicated
 from tests.support.bootstrap.status import FixedHealth, look
 from tests.support.bootstrap.world import World

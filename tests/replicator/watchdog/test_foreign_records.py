@@ -6,8 +6,9 @@ import pytest
 
 from replicator.foreign_rows import ForeignRow, index_item
 from replicator.names import FOREIGN_RECORDS
-from replicator.watchdog import detectors
-from replicator.watchdog.detectors import FOREIGN, Finding, Level, Readings
+from replicator.watchdog.detectors import FOREIGN, Level
+from replicator.watchdog.judge import Finding, judge
+from replicator.watchdog.readings import Readings
 from tests.support.replicator.watchdog_world import CONFIG, World
 
 
@@ -27,9 +28,7 @@ def met(world: World, *tables: str, ago: float = 0.0) -> None:
 
 def finding(world: World) -> Finding:
     readings: Readings = world.dog.round(lambda: 240.0)
-    [found] = [
-        each for each in detectors.judge(readings, CONFIG.expected) if each.detector is FOREIGN
-    ]
+    [found] = [each for each in judge(readings, CONFIG.expected) if each.detector is FOREIGN]
     return found
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from replicator.watchdog.detectors import Outage
 from replicator.watchdog.probe_rounds import WatchdogState
+from replicator.watchdog.readings import Outage
 from tests.support.replicator.watchdog_world import OTHER, World, set_destination, steady
 
 pytestmark = pytest.mark.promise("C7")

@@ -9,8 +9,10 @@ import pytest
 
 from replicator.settings import ConfigurationError
 from replicator.watchdog import detectors, watchdog
-from replicator.watchdog.detectors import Level, Outage, Readings, Unread
+from replicator.watchdog.detectors import Level
+from replicator.watchdog.judge import judge
 from replicator.watchdog.probe_rounds import MOST_WAITING, ProbeRound, WatchdogState
+from replicator.watchdog.readings import Outage, Readings, Unread
 from tests.support.replicator.watchdog_world import CONFIG, OTHER, World, set_destination, steady
 
 pytestmark = pytest.mark.promise("C7")
@@ -407,10 +409,10 @@ def test_an_unreadable_book_is_told_and_not_written_over() -> None:
 
 def test_every_detector_is_judged_once_in_the_order_of_the_worst_first() -> None:
     world = steady()
-    findings = detectors.judge(world.dog.round(lambda: 240.0), CONFIG.expected)
+    findings = judge(world.dog.round(lambda: 240.0), CONFIG.expected)
     assert [finding.detector for finding in findings] == list(detectors.ALL)
     nothing = Readings(world.clock(), *[Unread("AccessDenied")] * 12)
-    assert {each.level for each in detectors.judge(nothing, CONFIG.expected)} == {Level.UNKNOWN}
+    assert {each.level for each in judge(nothing, CONFIG.expected)} == {Level.UNKNOWN}
 
 
 def test_an_environment_that_lacks_something_says_so() -> None:

@@ -13,8 +13,8 @@ from bootstrap.status.health_checks import HealthReader
 from bootstrap.status.snapshot import StatusSnapshot
 from bootstrap.status.status import StatusContext, read_status
 from replicator.stream import Destination, StreamFacts
-from replicator.watchdog.detectors import Identity, Intent, Probed, Readings
 from replicator.watchdog.probe_rounds import WatchdogState
+from replicator.watchdog.readings import Identity, Intent, Probed, Readings
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
 from tests.support.bootstrap.killed_process import Process, journal_verified
 from tests.support.bootstrap.world import COMMAND, LEDGER, STREAM_ARN, World, outputs

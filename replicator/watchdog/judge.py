@@ -1,0 +1,281 @@
+"""Findings: one round's readings, judged by every detector. No AWS call is made here.
+
+The watchdog and `status` read both accounts in their own ways and judge with this module. A failed
+reading gives an unknown finding, never a healthy one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from replicator import names
+from replicator.stream import Destination, StreamFacts
+from replicator.watchdog.detectors import (
+    BUFFER,
+    DESTINATION,
+    FAILURES,
+    FOREIGN,
+    MAPPING,
+    PRECISION,
+    PROBES,
+    QUARANTINE,
+    SKIPPED,
+    SOURCE,
+    STREAM,
+    TARGET,
+    UNREPLICATED,
+    Detector,
+    Level,
+)
+from replicator.watchdog.readings import Identity, Intent, Probed, Readings, Unread
+
+HOUR = 3600.0
+BUFFER_SHARE = 0.25
+PROBES_LATE_SECONDS = 1800.0
+UNREPLICATED_SECONDS = 3600.0
+FOREIGN_SECONDS = 900.0
+"""For how long another table's record counts: its destination may be off since."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the stack was deployed with."""
+
+    stream_arn: str
+    retention_hours: int
+    record_kib: int
+    # From when on waiting is a warning.
+    buffer_share: float = BUFFER_SHARE
+    probes_late_seconds: float = PROBES_LATE_SECONDS
+    unreplicated_seconds: float = UNREPLICATED_SECONDS
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A detector's verdict. `value` is its gauge; None: unknown, or it does not apply now."""
+
+    detector: Detector
+    level: Level
+    value: float | None
+    detail: str = ""
+    blind: bool = False
+    """Nothing was found: it could not be read."""
+    remedy: str = ""
+    """What to do first in this very case, where the detector's own text is too general."""
+
+    @property
+    def first(self) -> str:
+        """What to do first."""
+        return BLIND if self.blind else self.remedy or self.detector.first
+
+
+BLIND = (
+    "see that the credentials hold and that the role may read it: bootstrap plan says what is "
+    "missing; pulumi up --refresh gives the roles their rights back."
+)
+
+
+def judge(readings: Readings, expected: Expected) -> tuple[Finding, ...]:
+    """One finding per detector, in the order of `ALL`: the worst kinds of loss first."""
+    return (
+        _destination(readings, expected),
+        _identity(SOURCE, readings.source),
+        _count(SKIPPED, readings.skipped),
+        _count(QUARANTINE, readings.quarantine),
+        _count(FAILURES, readings.failures),
+        _identity(TARGET, readings.target),
+        _foreign(readings, expected),
+        _stream(readings.stream, expected),
+        _precision(readings, expected),
+        _mapping(readings),
+        _buffer(readings, expected),
+        _probes(readings, expected),
+        _unreplicated(readings.unreplicated, expected),
+    )
+
+
+def gauges(readings: Readings, findings: Sequence[Finding]) -> dict[str, float]:
+    """The metrics of a round. What is unknown has none."""
+    values = {
+        finding.detector.metric: finding.value for finding in findings if finding.value is not None
+    }
+    values[names.READINGS_MISSED] = float(len(readings.missed))
+    if not isinstance(readings.mapping, Unread):
+        values[names.MAPPING_ENABLED] = float(readings.mapping in _ON)
+    if isinstance(readings.probed, Probed) and readings.probed.lag is not None:
+        values[names.PROBE_LAG] = readings.probed.lag
+    return values
+
+
+_ON = ("Enabled", "Enabling", "Updating")
+_FLOWING = ("ACTIVE", "UPDATING")
+
+
+def _blind(detector: Detector, reading: Unread) -> Finding:
+    why = f"could not be read: {reading.why}"
+    return Finding(detector, Level.UNKNOWN, None, why, blind=True)
+
+
+def _flag(detector: Detector, good: bool, detail: str) -> Finding:
+    """A gauge that is 1 while all is well."""
+    return Finding(detector, Level.FINE if good else detector.level, float(good), detail)
+
+
+def _destination(readings: Readings, expected: Expected) -> Finding:
+    found = readings.destinations
+    if isinstance(found, Unread):
+        return _blind(DESTINATION, found)
+    flowing = _flowing(found)
+    here = [each.status for each in found if each.stream_arn == expected.stream_arn]
+    status = ", ".join(here) or "none"
+    if any(arn != expected.stream_arn for arn in flowing):
+        status += ", and another stream gets them"
+    now = expected.stream_arn in flowing
+    if now and readings.outage is not None:
+        over = readings.outage
+        until = readings.at if over.end is None else over.end
+        detail = f"{status}, but it was not between {_told(over.begin)} and {_told(until)}"
+        return Finding(DESTINATION, DESTINATION.level, float(now), detail)
+    return _flag(DESTINATION, now, status)
+
+
+def flows(destinations: Sequence[Destination], stream_arn: str) -> bool:
+    """Whether a table's changes go to this stream now."""
+    return stream_arn in _flowing(destinations)
+
+
+def _flowing(destinations: Sequence[Destination]) -> list[str]:
+    # AWS lists what was as well: what flows counts, wherever it stands.
+    return [each.stream_arn for each in destinations if each.status in _FLOWING]
+
+
+def _told(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
+
+
+def _precision(readings: Readings, expected: Expected) -> Finding:
+    found = readings.destinations
+    if isinstance(found, Unread):
+        return _blind(PRECISION, found)
+    precisions = [
+        each.precision or "MILLISECOND"
+        for each in found
+        if each.stream_arn == expected.stream_arn and each.status in _FLOWING
+    ]
+    # No destination has no precision: another detector tells that.
+    good = all(precision == "MICROSECOND" for precision in precisions)
+    return _flag(PRECISION, good, ", ".join(precisions))
+
+
+def _identity(detector: Detector, identity: Identity | Unread) -> Finding:
+    if isinstance(identity, Unread):
+        return _blind(detector, identity)
+    level = detector.level if identity.changed else Level.FINE
+    return Finding(detector, level, float(identity.changed), identity.now or "no such table")
+
+
+def _foreign(readings: Readings, expected: Expected) -> Finding:
+    rows = readings.foreign
+    if isinstance(rows, Unread):
+        return _blind(FOREIGN, rows)
+    recent = [row for row in rows if readings.at - row.at / 1e6 < FOREIGN_SECONDS]
+    if not recent:
+        return Finding(FOREIGN, Level.FINE, 0.0, "none")
+    recent.sort(key=lambda row: row.at, reverse=True)
+    region = expected.stream_arn.split(":")[3]
+    commands = [
+        f"aws dynamodb disable-kinesis-streaming-destination --table-name {row.table} "
+        f"--stream-arn {expected.stream_arn} --region {region}"
+        for row in recent
+    ]
+    remedy = "in the source account: " + "; ".join(commands)
+    details = [
+        f"about {row.count} from table {row.table}, the last at {_told(row.at / 1e6)} in "
+        f"{row.shard_id} ({row.sequence_number})"
+        for row in recent
+    ]
+    return Finding(FOREIGN, FOREIGN.level, float(len(recent)), "; ".join(details), remedy=remedy)
+
+
+def _count(detector: Detector, count: int | Unread) -> Finding:
+    if isinstance(count, Unread):
+        return _blind(detector, count)
+    return Finding(detector, detector.level if count else Level.FINE, float(count), str(count))
+
+
+def _stream(stream: StreamFacts | Unread | None, expected: Expected) -> Finding:
+    if isinstance(stream, Unread):
+        return _blind(STREAM, stream)
+    if stream is None:
+        return _flag(STREAM, False, "there is no such stream")
+    wrong = []
+    if stream.status not in _FLOWING:
+        wrong.append(stream.status)
+    if stream.retention_hours < expected.retention_hours:
+        wrong.append(f"keeps {stream.retention_hours} h, not {expected.retention_hours} h")
+    if stream.record_kib < expected.record_kib:
+        wrong.append(f"takes {stream.record_kib} KiB, not {expected.record_kib} KiB")
+    if stream.distribution == "AUTO":
+        wrong.append("ignores partition keys")
+    return _flag(STREAM, not wrong, "; ".join(wrong) or stream.status)
+
+
+def _mapping(readings: Readings) -> Finding:
+    mapping, intent = readings.mapping, readings.intent
+    if isinstance(mapping, Unread):
+        return _blind(MAPPING, mapping)
+    if mapping in _ON:
+        return _flag(MAPPING, True, mapping or "")
+    # While nobody knows whether it should be on, it should.
+    wanted = isinstance(intent, Unread) or intent.mapping_on
+    return _flag(MAPPING, mapping is not None and not wanted, mapping or "gone")
+
+
+def _buffer(readings: Readings, expected: Expected) -> Finding:
+    probed, stream = readings.probed, readings.stream
+    if isinstance(probed, Unread):
+        return _blind(BUFFER, probed)
+    if isinstance(stream, Unread):
+        return _blind(BUFFER, stream)
+    if stream is None:
+        return Finding(BUFFER, Level.UNKNOWN, None, "there is no such stream")
+    waited = max(0.0, readings.at - oldest(readings.intent, probed, stream))
+    share = waited / (stream.retention_hours * HOUR)
+    level = BUFFER.level if share >= expected.buffer_share else Level.FINE
+    detail = f"{share:.1%} of {stream.retention_hours} h"
+    over = readings.overrun
+    if over is not None:
+        level = Level.LOSS
+        until = "now" if over.end is None else _told(over.end)
+        detail += f"; forgotten may be what was changed between {_told(over.begin)} and {until}"
+    return Finding(BUFFER, level, share, detail)
+
+
+def oldest(intent: Intent | Unread, probed: Probed, stream: StreamFacts) -> float:
+    """Since when changes may wait: what is older has been applied, or is in the snapshot."""
+    # Everything put before a probe that is through is through.
+    since = probed.through if probed.through is not None else stream.created
+    known = intent.counted_from if isinstance(intent, Intent) else None
+    return max(since, known or 0.0)
+
+
+def _probes(readings: Readings, expected: Expected) -> Finding:
+    probed, intent = readings.probed, readings.intent
+    if isinstance(probed, Unread):
+        return _blind(PROBES, probed)
+    if isinstance(intent, Intent) and not intent.caught_up:
+        why = "the consumer is off on purpose" if intent.paused else "judged once it has caught up"
+        return Finding(PROBES, Level.FINE, None, why)
+    since = probed.through if probed.through is not None else probed.waiting_since
+    age = 0.0 if since is None else max(0.0, readings.at - since)
+    level = PROBES.level if age >= expected.probes_late_seconds else Level.FINE
+    return Finding(PROBES, level, age, f"{age:.0f} s")
+
+
+def _unreplicated(age: float | Unread, expected: Expected) -> Finding:
+    if isinstance(age, Unread):
+        return _blind(UNREPLICATED, age)
+    level = UNREPLICATED.level if age >= expected.unreplicated_seconds else Level.FINE
+    return Finding(UNREPLICATED, level, age, f"{age:.0f} s")
