@@ -63,7 +63,7 @@ class DemoOptions:
 class SeedData:
     """The items that the table is seeded with."""
 
-    material: ItemSource
+    item_source: ItemSource
     items: int
     file: DataFile | None = None
 
@@ -71,11 +71,13 @@ class SeedData:
         """Return every item, in the order of seeding."""
         if self.file:
             return datafile.read(self.file.path)
-        return map(self.material.item, range(self.items))
+        return map(self.item_source.item, range(self.items))
 
     def __str__(self) -> str:
         if self.file is None:
-            return f"{self.items:,} generated items of every type, key {self.material.shape.keys}"
+            return (
+                f"{self.items:,} generated items of every type, key {self.item_source.shape.keys}"
+            )
         text = (
             f"{self.file.path}: {self.items:,} items of {self.file.size / 1e6:,.1f} MB in all, "
             f"key {self.file.keys}"
@@ -112,7 +114,7 @@ def run(options: DemoOptions, console: Console) -> bool:
         directory = stack.enter_context(setup.locked_directory(options.directory.resolve()))
         (directory / "report.json").unlink(missing_ok=True)
         demo = Demo(options, data, directory, stack, console)
-        report = demo.play(began)
+        report = demo.run(began)
     report.write(directory / "report.json")
     report_view.show(report, console)
     console.print(f"Report: {setup.short(directory / 'report.json')}")
@@ -136,14 +138,14 @@ class Demo:
     ) -> None:
         self._options = options
         self._data = data
-        self._shape = data.material.shape
+        self._shape = data.item_source.shape
         self._directory = directory
         self._stack = stack
         self._console = console
 
-    def play(self, began: float) -> DemoReport:
+    def run(self, began: float) -> DemoReport:
         """Run everything, from an empty machine to the report."""
-        self._say("Data", str(self._data))
+        self._print("Data", str(self._data))
         with self._console.status(
             "Building the Lambda archive for this machine (only the first time)"
         ):
@@ -152,24 +154,26 @@ class Demo:
         sides = (
             f"accounts {cloud.source.account_id} (source) and {cloud.target.account_id} (target)"
         )
-        self._say("Local cloud", f"{cloud.endpoint}, {sides}")
+        self._print("Local cloud", f"{cloud.endpoint}, {sides}")
         self._seed(cloud)
         writers = self._start_writers(cloud)
         started = time.time()
         outputs_file = self._directory / "outputs.json"
         table = setup.deploy_stack(cloud, self._shape.name, archive, outputs_file)["tables"][0]
         took = f"in {time.time() - started:.1f} s"
-        self._say("Deployed", f"the Pulumi program, {took}; outputs in {setup.short(outputs_file)}")
-        watch = StallDetector(cloud, table, writers.check)
-        operator = BootstrapProcess(cloud, outputs_file)
-        self._bootstrap(operator, watch)
-        history = operator.history()
-        self._write_on(writers, watch, _buffered_since(history))
+        self._print(
+            "Deployed", f"the Pulumi program, {took}; outputs in {setup.short(outputs_file)}"
+        )
+        detector = StallDetector(cloud, table, writers.check)
+        bootstrap = BootstrapProcess(cloud, outputs_file)
+        self._bootstrap(bootstrap, detector)
+        history = bootstrap.history()
+        self._keep_writing(writers, detector, _buffered_since(history))
         stopped = self._stop_writers(writers, cloud)
-        self._bootstrap(operator, watch)
+        self._bootstrap(bootstrap, detector)
         phases = phases_of(started, history, stopped, time.time())
-        verified = self._verify(operator, watch)
-        return self._verdict(cloud, table, watch, writers, phases, verified, began)
+        verified = self._verify(bootstrap, detector)
+        return self._report(cloud, table, detector, writers, phases, verified, began)
 
     def _seed(self, cloud: LocalCloud) -> None:
         dynamodb = cloud.client("dynamodb", cloud.source)
@@ -182,40 +186,40 @@ class Demo:
             setup.seed(dynamodb, self._shape.name, data.read(), self._shape.keys, in_order=in_order)
         took = f"{time.monotonic() - began:.1f} s"
         index = f"index {self._shape.index_name}, time to live on {self._shape.expiry}"
-        self._say("Source table", f"{self._shape.name}, {data.items:,} items in {took}; {index}")
+        self._print("Source table", f"{self._shape.name}, {data.items:,} items in {took}; {index}")
 
     def _start_writers(self, cloud: LocalCloud) -> Writers:
         settings = WriterSettings(
             table=self._shape.name,
-            material=self._data.material.as_json(),
+            item_source=self._data.item_source.as_json(),
             counts=str(self._directory / "changes.jsonl"),
             seed=self._options.seed,
             rate=self._options.rate,
         )
         writers = Writers(settings, self._directory, cloud.environment())
         self._stack.callback(writers.close)
-        self._say("Writers", f"about {self._options.rate:g} writes a second, from now on")
+        self._print("Writers", f"about {self._options.rate:g} writes a second, from now on")
         return writers
 
-    def _bootstrap(self, operator: BootstrapProcess, watch: StallDetector) -> None:
-        self._say("Bootstrap", f"python {shlex.join(operator.command('run'))}")
+    def _bootstrap(self, bootstrap: BootstrapProcess, detector: StallDetector) -> None:
+        self._print("Bootstrap", f"python {shlex.join(bootstrap.command('run'))}")
         try:
-            operator.run(watch, self._options.patience)
+            bootstrap.run(detector, self._options.patience)
         except BootstrapFailedError as error:
-            complaints = watch.consumption().complaints
+            complaints = detector.consumer_counts().complaints
             raise error.with_complaint(complaints[-1]) if complaints else error from None
 
-    def _verify(self, operator: BootstrapProcess, watch: StallDetector) -> Mapping[str, Any]:
-        """Run the operator's own verification. The comparison that follows checks its result."""
+    def _verify(self, bootstrap: BootstrapProcess, detector: StallDetector) -> Mapping[str, Any]:
+        """Run the bootstrap's own verification. The comparison that follows checks its result."""
         report, spool = self._directory / "verify.jsonl", self._directory / "verify"
-        command = operator.command("verify", "--spool", typed(spool), "--report", typed(report))
-        self._say("Verifying", f"python {shlex.join(command)}")
-        return operator.verify(command, watch, self._options.patience)
+        command = bootstrap.command("verify", "--spool", typed(spool), "--report", typed(report))
+        self._print("Verifying", f"python {shlex.join(command)}")
+        return bootstrap.verify(command, detector, self._options.patience)
 
-    def _write_on(self, writers: Writers, watch: StallDetector, since: float) -> None:
+    def _keep_writing(self, writers: Writers, detector: StallDetector, since: float) -> None:
         """Keep writing for the steady stretch, and until enough changes have been buffered."""
         seconds = self._options.steady
-        self._say("Replicating", f"writing for {seconds:g} more seconds to measure the lag")
+        self._print("Replicating", f"writing for {seconds:g} more seconds to measure the lag")
         began = time.monotonic()
         with self._console.status("") as status:
             while (passed := time.monotonic() - began) < self._options.patience:
@@ -223,33 +227,35 @@ class Demo:
                 if passed >= seconds and changes >= self._options.min_changes:
                     return
                 status.update(f"{passed:.0f} s, {changes:,} changes since the export began")
-                watch()
+                detector()
                 time.sleep(0.25)
 
     def _stop_writers(self, writers: Writers, cloud: LocalCloud) -> float:
         """Stop all writes and expiries in the source; return the time from which it is at rest."""
         writers.stop()
         setup.set_time_to_live(cloud.client("dynamodb", cloud.source), self._shape, on=False)
-        self._say("Draining", f"the writers have stopped after {writers.counts().total:,} changes")
+        self._print(
+            "Draining", f"the writers have stopped after {writers.counts().total:,} changes"
+        )
         return time.time()
 
-    def _verdict(
+    def _report(
         self,
         cloud: LocalCloud,
         table: Mapping[str, Any],
-        watch: StallDetector,
+        detector: StallDetector,
         writers: Writers,
         phases: Sequence[Phase],
         verified: Mapping[str, Any],
         began: float,
     ) -> DemoReport:
-        self._say("Comparing", "both tables, item by item, read with root credentials")
-        jury = table_check.TableChecker(
+        self._print("Comparing", "both tables, item by item, read with root credentials")
+        checker = table_check.TableChecker(
             table_check.CheckedTable(cloud.client("dynamodb", cloud.source), self._shape.name),
             table_check.CheckedTable(cloud.client("dynamodb", cloud.target), table["targetTable"]),
             self._shape,
         )
-        comparison = jury.compare()
+        comparison = checker.compare()
         captured = stream_records.read(cloud.client("kinesis", cloud.source), table["streamName"])
         s3 = cloud.client("s3", cloud.target)
         there = cloud.client("s3", cloud.target, table["consumerRegion"])
@@ -258,18 +264,18 @@ class Demo:
             min_changes=self._options.min_changes,
             changes=writers.counts(),
             phases=phases,
-            capture=captured,
-            consumption=_consumption(watch, captured.records),
+            stream_counts=captured,
+            consumer_counts=_consumer_counts(detector, captured.records),
             comparison=comparison,
             leftovers=table_check.leftovers(s3, there, table),
-            index=jury.check_index(),
-            healed=jury.healed(comparison),
+            index=checker.check_index(),
+            equal_later=checker.equal_later(comparison),
             verification=verified,
             poisoned=parse_chaos(self._options.chaos).poison > 0,
             seconds=time.monotonic() - began,
         )
 
-    def _say(self, label: str, text: str) -> None:
+    def _print(self, label: str, text: str) -> None:
         self._console.print(Text.assemble((f"{label:<13} ", "bold cyan"), text))
 
 
@@ -278,11 +284,11 @@ def _buffered_since(history: Sequence[tuple[str, float]]) -> float:
     return next((at for state, at in history if state == "EXPORTING"), history[-1][1])
 
 
-def _consumption(watch: StallDetector, changes: int) -> ConsumerCounts:
+def _consumer_counts(detector: StallDetector, changes: int) -> ConsumerCounts:
     """Read the function's log until it accounts for so many changes, or time is up."""
     deadline = time.monotonic() + LOG_SECONDS
     while True:
-        consumption = watch.consumption()
-        if consumption.ended >= changes or time.monotonic() > deadline:
-            return consumption
+        consumer_counts = detector.consumer_counts()
+        if consumer_counts.ended >= changes or time.monotonic() > deadline:
+            return consumer_counts
         time.sleep(0.5)

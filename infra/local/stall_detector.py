@@ -54,7 +54,7 @@ class StallDetector:
         if refusals:
             raise PermissionMissingError(refusals)
 
-    def consumption(self) -> ConsumerCounts:
+    def consumer_counts(self) -> ConsumerCounts:
         """Read the function's whole log again."""
         return read(self._logs, self._table["logGroup"])
 

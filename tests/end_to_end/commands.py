@@ -1,4 +1,4 @@
-"""Runs `python -m infra.local` as a user does, and looks whether it leaves anything behind."""
+"""`python -m infra.local` as a child process, and a check that it leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MARK = "REPLICATION_TEST_MARK"
 
 
 class Command:
-    """A running `python -m infra.local …` with its output as it comes."""
+    """A running `python -m infra.local …` and its output so far."""
 
     def __init__(self, *arguments: str, tree: Path = REPOSITORY) -> None:
         self._mark = uuid.uuid4().hex
@@ -48,7 +48,7 @@ class Command:
         return "".join(self._lines)
 
     def wait_for(self, text: str, seconds: float = 120) -> None:
-        """Waits until the output has this text."""
+        """Wait until the output has this text."""
         deadline = time.monotonic() + seconds
         while text not in self.output:
             ended = self._process.poll() is not None
@@ -62,13 +62,13 @@ class Command:
         self._process.send_signal(number)
 
     def wait(self, seconds: float = 240) -> int:
-        """Waits for its end; returns the exit status."""
+        """Wait for its end; return the exit status."""
         status = self._process.wait(seconds)
         self._reader.join(10)
         return status
 
     def left_behind(self) -> list[str]:
-        """Command lines of processes that it started, or that those started, and that still run."""
+        """List the command lines of its descendants that still run."""
         found = []
         for directory in Path("/proc").glob("[0-9]*"):
             try:
@@ -82,7 +82,7 @@ class Command:
         return found
 
     def kill(self) -> None:
-        """Ends it, if it still runs, as a test that failed would leave it."""
+        """End it if it still runs, as after a failed test."""
         if self._process.poll() is None:
             self._process.terminate()
             try:
@@ -97,7 +97,7 @@ class Command:
 
 @contextmanager
 def running(*arguments: str, tree: Path = REPOSITORY) -> Iterator[Command]:
-    """A command that is ended with the block."""
+    """Yield a command that ends with the block."""
     command = Command(*arguments, tree=tree)
     try:
         yield command
@@ -106,7 +106,7 @@ def running(*arguments: str, tree: Path = REPOSITORY) -> Iterator[Command]:
 
 
 def listens(endpoint: str) -> bool:
-    """Whether something listens at http://host:port."""
+    """Return whether something listens at http://host:port."""
     place = urlsplit(endpoint)
     with socket.socket() as connection:
         connection.settimeout(2)
@@ -114,7 +114,7 @@ def listens(endpoint: str) -> bool:
 
 
 def copy_with(folder: Path, file: str, old: str, new: str) -> Path:
-    """A copy of the project in which one text in one file is another one."""
+    """Return a copy of the project with one text in one file replaced."""
     for part in PARTS:
         source = REPOSITORY / part
         if source.is_dir():

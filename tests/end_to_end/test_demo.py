@@ -1,4 +1,4 @@
-"""The demo as a user runs it, with small numbers: everything real, from program to verdict."""
+"""The demo as a user runs it, with small numbers: everything real, from program to report."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ def test_c1_the_target_equals_the_source_after_everything_with_writers_all_the_t
         status = demo.wait()
     assert status == 0, demo.output
 
-    told = report(tmp_path)
-    assert told["ok"] is True
-    assert told["differences"] == 0
-    assert told["items_seeded"] == 600
-    assert told["items_compared"] > 600
-    assert set(told["changes_by_kind"]) == set(KINDS)
-    assert told["changes_by_expiry"] > 0
-    assert told["changes_received"] >= told["changes_captured"] >= 300
-    done = told["changes_applied"] + told["changes_superseded"]
-    assert done >= told["changes_captured"]
-    assert told["changes_quarantined"] == 0
+    written = report(tmp_path)
+    assert written["ok"] is True
+    assert written["differences"] == 0
+    assert written["items_seeded"] == 600
+    assert written["items_compared"] > 600
+    assert set(written["changes_by_kind"]) == set(KINDS)
+    assert written["changes_by_expiry"] > 0
+    assert written["changes_received"] >= written["changes_captured"] >= 300
+    done = written["changes_applied"] + written["changes_superseded"]
+    assert done >= written["changes_captured"]
+    assert written["changes_quarantined"] == 0
     for phase in ("EXPORTING", "IMPORTING", "CATCHING_UP", "REPLICATING"):
-        assert told["phases"][phase]["changes_made"] > 0, f"nothing was written while {phase}"
-    assert told["phases"]["DRAINING"]["changes_made"] == 0
-    lag = told["lag_ms_replicating"]
+        assert written["phases"][phase]["changes_made"] > 0, f"nothing was written while {phase}"
+    assert written["phases"]["DRAINING"]["changes_made"] == 0
+    lag = written["lag_ms_replicating"]
     assert 0 < lag["p50"] <= lag["p99"] <= lag["max"]
     assert demo.left_behind() == []
     assert not listens(endpoint(demo.output))
@@ -75,10 +75,10 @@ def test_the_users_own_data_is_replicated_too(tmp_path: Path) -> None:
         status = demo.wait()
     assert status == 0, demo.output
 
-    told = report(directory)
-    assert told["items_seeded"] == 299
-    assert told["differences"] == 0
-    assert set(told["changes_by_kind"]) == set(KINDS) - {"large"}
+    written = report(directory)
+    assert written["items_seeded"] == 299
+    assert written["differences"] == 0
+    assert set(written["changes_by_kind"]) == set(KINDS) - {"large"}
     assert "1 lines have a key that occurs again later" in demo.output
 
 
@@ -104,10 +104,10 @@ def test_c4_duplicates_disorder_overlap_throttling_kills_and_poison_change_nothi
         status = demo.wait()
     assert status == 0, demo.output
 
-    told = report(tmp_path)
-    assert told["differences"] == 0
-    assert told["changes_received"] > told["changes_captured"], "nothing was delivered twice"
-    assert told["quarantine_objects"] == told["records_poisoned"] > 0
+    written = report(tmp_path)
+    assert written["differences"] == 0
+    assert written["changes_received"] > written["changes_captured"], "nothing was delivered twice"
+    assert written["quarantine_objects"] == written["records_poisoned"] > 0
     assert "deliveries were duplicates" in demo.output
 
 

@@ -45,7 +45,7 @@ class Replica:
         return {item["pk"]["S"]: item for page in found for item in page["Items"]}
 
     def differences(self) -> set[str]:
-        """Keys whose items are not the same on both sides."""
+        """Return the keys whose items are not the same on both sides."""
         here = self.items(SOURCE, "orders")
         there = self.items(FAR, self.table["targetTable"])
         return {key for key in here | there if here.get(key) != there.get(key)}
@@ -122,7 +122,7 @@ def test_the_machinery_of_a_far_replica_stands_where_its_neighbours_are(replica:
 
 
 class Writer(threading.Thread):
-    """Writes, changes and deletes until it is stopped; counts what it did."""
+    """Writes, changes and deletes until stopped; counts what it did."""
 
     def __init__(self, cloud: LocalCloud) -> None:
         super().__init__(daemon=True)
@@ -150,7 +150,7 @@ class Writer(threading.Thread):
 
 
 def release(number: int) -> bytes:
-    """The consumer's archive as another release of it: one more file."""
+    """Return the consumer's archive as another release of it: one more file."""
     folder, file = package.build("local").folder, io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         for path in folder.rglob("*"):

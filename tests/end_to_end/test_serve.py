@@ -1,4 +1,4 @@
-"""`python -m infra.local serve`: what it prints works as printed."""
+"""`python -m infra.local serve`: printed commands work as printed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def printed(serve: Command, containing: str) -> str:
 
 
 def typed(place: Path, command: str) -> str:
-    """Runs a printed command in a shell that has sourced the printed file."""
+    """Run a printed command in a shell that has sourced the printed file."""
     script = f". {place}/env.sh && {command}"
     ran = subprocess.run(
         ["sh", "-c", script], cwd=REPOSITORY, capture_output=True, text=True, timeout=60

@@ -116,15 +116,15 @@ def read(logs: Any, log_group: str, since: int = 0) -> ConsumerCounts:
 
     `logs` is a boto3 client of its account and Region.
     """
-    consumption = ConsumerCounts()
+    consumer_counts = ConsumerCounts()
     pages = logs.get_paginator("filter_log_events").paginate(
         logGroupName=log_group, startTime=since
     )
     for page in pages:
         for event in page["events"]:
             for line in event["message"].splitlines():
-                consumption.take(line)
-    return consumption
+                consumer_counts.take(line)
+    return consumer_counts
 
 
 def _rank(ranked: list[float], share: float) -> float:

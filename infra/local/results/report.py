@@ -66,12 +66,12 @@ class DemoReport:
     min_changes: int
     changes: ChangeCounts
     phases: Sequence[Phase]
-    capture: StreamCounts
-    consumption: ConsumerCounts
+    stream_counts: StreamCounts
+    consumer_counts: ConsumerCounts
     comparison: TableComparison
     leftovers: Leftovers
     index: IndexCheck
-    healed: int = 0
+    equal_later: int = 0
     """Differences that were gone when read again a little later."""
     verification: Mapping[str, Any] | None = None
     """The verification just made, as `status` shows it."""
@@ -85,7 +85,7 @@ class DemoReport:
 
     @property
     def received(self) -> int:
-        return self.consumption.counts[CHANGES_RECEIVED]
+        return self.consumer_counts.counts[CHANGES_RECEIVED]
 
     @property
     def replicating_since(self) -> float | None:
@@ -100,28 +100,28 @@ class DemoReport:
         if differences:
             noun = "difference" if differences == 1 else "differences"
             yield f"{differences:,} {noun} among {self.comparison.source_items:,} items."
-        if self.healed:
+        if self.equal_later:
             yield (
-                f"{self.healed:,} of them were equal when read again a little later: the "
+                f"{self.equal_later:,} of them were equal when read again a little later: the "
                 "bootstrap reported too early that it was caught up."
             )
         yield from self._problems_of_verification()
         if self.comparison.source_items == 0:
             yield "The source table is empty: nothing was compared."
-        if self.capture.by_users < self.min_changes:
+        if self.stream_counts.by_users < self.min_changes:
             yield (
-                f"Only {self.capture.by_users:,} changes were captured in the run; "
+                f"Only {self.stream_counts.by_users:,} changes were captured in the run; "
                 f"at least {self.min_changes:,} are required."
             )
-        there = self.capture.records
+        there = self.stream_counts.records
         if self.received < there:
             yield (
                 f"{there - self.received:,} of {there:,} changes on the stream were not "
                 "received by the consumer."
             )
-        if self.consumption.ended < there <= self.received:
+        if self.consumer_counts.ended < there <= self.received:
             yield (
-                f"{there - self.consumption.ended:,} received changes were neither applied, "
+                f"{there - self.consumer_counts.ended:,} received changes were neither applied, "
                 "superseded nor quarantined."
             )
         yield from self._problems_in_quarantine()
@@ -152,12 +152,12 @@ class DemoReport:
         kept = self.leftovers.quarantined
         reasons = ", ".join(sorted(set(kept))) or "reason not found"
         if not self.poisoned:
-            if kept or self.consumption.counts[CHANGES_QUARANTINED]:
-                count = max(len(kept), self.consumption.counts[CHANGES_QUARANTINED])
+            if kept or self.consumer_counts.counts[CHANGES_QUARANTINED]:
+                count = max(len(kept), self.consumer_counts.counts[CHANGES_QUARANTINED])
                 yield f"{count:,} changes are in quarantine: {reasons}."
-        elif len(kept) != self.capture.broken or not REASONS_FOR_POISON.issuperset(kept):
+        elif len(kept) != self.stream_counts.broken or not REASONS_FOR_POISON.issuperset(kept):
             yield (
-                f"{self.capture.broken:,} records on the stream are not changes, and "
+                f"{self.stream_counts.broken:,} records on the stream are not changes, and "
                 f"{len(kept):,} records are in quarantine: {reasons}."
             )
 
@@ -167,21 +167,21 @@ class DemoReport:
 
     def _remarks(self) -> Iterator[str]:
         made = self._made_while_captured()
-        if made is not None and not made[0] <= self.capture.by_users <= made[1]:
+        if made is not None and not made[0] <= self.stream_counts.by_users <= made[1]:
             yield (
                 f"The counts are not consistent: the writers made {made[0]:,} to {made[1]:,} "
-                f"changes while the stream was active, and {self.capture.by_users:,} are on it."
+                f"changes while the stream was active; it has {self.stream_counts.by_users:,}."
             )
-        if self.received > self.capture.records:
-            yield f"{self.received - self.capture.records:,} deliveries were duplicates."
+        if self.received > self.stream_counts.records:
+            yield f"{self.received - self.stream_counts.records:,} deliveries were duplicates."
         if self.poisoned:
-            yield f"{self.capture.broken:,} records were poisoned on purpose."
-        for complaint in list(dict.fromkeys(self.consumption.complaints))[:SHOWN_COMPLAINTS]:
+            yield f"{self.stream_counts.broken:,} records were poisoned on purpose."
+        for complaint in list(dict.fromkeys(self.consumer_counts.complaints))[:SHOWN_COMPLAINTS]:
             yield f"The consumer's log says: {complaint}"
 
     def _made_while_captured(self) -> tuple[int, int] | None:
         """Return the fewest and the most changes made since the stream became active."""
-        first = self.capture.first
+        first = self.stream_counts.first
         if first is None:
             return None
         return (
@@ -190,10 +190,10 @@ class DemoReport:
         )
 
     def as_json(self) -> dict[str, Any]:
-        counts = self.consumption.counts
+        counts = self.consumer_counts.counts
         since = self.replicating_since
-        whole = self.consumption.lag()
-        steady = self.consumption.lag(since) if since is not None else None
+        whole = self.consumer_counts.lag()
+        steady = self.consumer_counts.lag(since) if since is not None else None
         nothing = {"p50": None, "p99": None, "max": None}
         return {
             "ok": self.ok,
@@ -205,9 +205,9 @@ class DemoReport:
             "changes_made": self.changes.total,
             "changes_by_kind": self.changes.by_kind,
             "writes_by_kind": self.changes.writes_by_kind,
-            "changes_captured": self.capture.total,
-            "changes_by_expiry": self.capture.by_expiry,
-            "records_poisoned": self.capture.broken,
+            "changes_captured": self.stream_counts.total,
+            "changes_by_expiry": self.stream_counts.by_expiry,
+            "records_poisoned": self.stream_counts.broken,
             "changes_received": counts[CHANGES_RECEIVED],
             "changes_applied": counts[CHANGES_APPLIED],
             "changes_superseded": counts[CHANGES_SUPERSEDED],

@@ -58,7 +58,7 @@ def _kinds(report: DemoReport) -> Table:
     for kind, words in WORDS.items():
         if kind in writes:
             table.add_row(words, f"{writes[kind]:,}", f"{changes[kind]:,}")
-    table.add_row("deleted by time to live", "", f"{report.capture.by_expiry:,}")
+    table.add_row("deleted by time to live", "", f"{report.stream_counts.by_expiry:,}")
     return table
 
 
@@ -71,8 +71,8 @@ def _table(first: str, *numbers: str) -> Table:
 
 
 def _figures(report: DemoReport) -> Table:
-    counts = report.consumption.counts
-    capture = report.capture
+    counts = report.consumer_counts.counts
+    stream_counts = report.stream_counts
     table = Table.grid(padding=(0, 3))
     table.add_column(style="bold")
     table.add_column()
@@ -83,8 +83,8 @@ def _figures(report: DemoReport) -> Table:
     )
     table.add_row(
         "Changes",
-        f"{report.changes.total:,} made; {capture.total:,} captured since the stream is active, "
-        f"{capture.by_expiry:,} of them deletes by time to live",
+        f"{report.changes.total:,} made; {stream_counts.total:,} on the stream since it became "
+        f"active, {stream_counts.by_expiry:,} of them deletes by time to live",
     )
     table.add_row(
         "Consumer",
@@ -92,9 +92,11 @@ def _figures(report: DemoReport) -> Table:
         f"{counts[CHANGES_SUPERSEDED]:,} superseded, {counts[CHANGES_QUARANTINED]:,} quarantined",
     )
     since = report.replicating_since
-    steady = report.consumption.lag(since) if since is not None else None
+    steady = report.consumer_counts.lag(since) if since is not None else None
     table.add_row("Lag", f"{_lag(steady)} while REPLICATING")
-    table.add_row("", f"{_lag(report.consumption.lag())} over the whole run, including the export")
+    table.add_row(
+        "", f"{_lag(report.consumer_counts.lag())} over the whole run, including the export"
+    )
     table.add_row("Index", f"{report.index.name} returns {report.index.items:,} items")
     table.add_row("Differences", f"{len(report.comparison.differences):,}")
     return table

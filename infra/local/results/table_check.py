@@ -54,7 +54,7 @@ class TableChecker:
         rest = found.differences[SHOWN_DIFFERENCES:]
         return replace(found, differences=(*shown, *rest))
 
-    def healed(self, comparison: TableComparison) -> int:
+    def equal_later(self, comparison: TableComparison) -> int:
         """Count the differences that are gone a little later. They stay differences."""
         if not comparison.differences:
             return 0

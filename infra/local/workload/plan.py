@@ -69,7 +69,7 @@ class WriteStep:
 class WritePlan:
     """One writer's plan. It assumes that each step it returns is executed."""
 
-    material: ItemSource
+    item_source: ItemSource
     writer: int
     writers: int
     random: Random
@@ -80,11 +80,11 @@ class WritePlan:
     _made: int = 0
 
     def __post_init__(self) -> None:
-        free = (n for n in range(self.material.count) if not self.material.expires(n))
-        usable = [n for n in free if n not in self.material.big]
+        free = (n for n in range(self.item_source.count) if not self.item_source.expires(n))
+        usable = [n for n in free if n not in self.item_source.big]
         self._hot = usable[:HOT_KEYS]
         self._live = [n for n in usable[HOT_KEYS:] if n % self.writers == self.writer]
-        self._big = [n for n in self.material.big if n % self.writers == self.writer]
+        self._big = [n for n in self.item_source.big if n % self.writers == self.writer]
 
     def next(self, now: float) -> WriteStep:
         """Return the next step; `now` in epoch seconds."""
@@ -134,15 +134,15 @@ class WritePlan:
         return (self._alter(n),)
 
     def _hot_step(self) -> WriteStep:
-        seeded = self.material.item(self.random.choice(self._hot))
-        key = self.material.shape.keys.key_of(seeded)
+        seeded = self.item_source.item(self.random.choice(self._hot))
+        key = self.item_source.shape.keys.key_of(seeded)
         # Other writers change these keys: only the call's answer says what was there.
         unknown = Write(key, None, seeded)
         chance = self.random.random()
         if chance < 0.5:
             return WriteStep("hot update", "count", (unknown,))
         if chance < 0.85:
-            altered = self.material.altered(seeded, self.random)
+            altered = self.item_source.altered(seeded, self.random)
             return WriteStep("hot update", "single", (Write(key, None, altered),))
         return WriteStep("hot update", "single", (Write(key, seeded, None), unknown))
 
@@ -166,24 +166,24 @@ class WritePlan:
     def _item(self, n: int) -> Item | None:
         """Return the item that the table holds under number n."""
         if n not in self._content:
-            return self._first(n) if n < self.material.count else None
+            return self._first(n) if n < self.item_source.count else None
         return self._content[n]
 
     def _first(self, n: int) -> Item:
         """Return the first item under number n."""
-        if n < self.material.count:
-            return self.material.item(n)
-        return self.material.new(n)
+        if n < self.item_source.count:
+            return self.item_source.item(n)
+        return self.item_source.new(n)
 
     def _write(self, n: int, after: Item | None) -> Write:
         before = self._item(n)
         self._content[n] = after
-        return Write(self.material.shape.keys.key_of(self._first(n)), before, after)
+        return Write(self.item_source.shape.keys.key_of(self._first(n)), before, after)
 
     def _alter(self, n: int) -> Write:
         item = self._item(n)
         assert item is not None
-        return self._write(n, self.material.altered(item, self.random))
+        return self._write(n, self.item_source.altered(item, self.random))
 
     def _revise(self, n: int) -> Write:
         item = self._item(n)
@@ -199,7 +199,7 @@ class WritePlan:
         n, item = self._new()
         at = int(now) + self.random.randint(*EXPIRES_AFTER)
         self._expiring.append((at, n))
-        return self._write(n, self.material.expiring(item, at))
+        return self._write(n, self.item_source.expiring(item, at))
 
     def _insert_again(self, now: float) -> Write:
         expired = self._expired(now)
@@ -211,7 +211,7 @@ class WritePlan:
         self._live.append(n)
         first = self._first(n)
         same_again = self.random.random() < 0.25
-        return self._write(n, first if same_again else self.material.altered(first, self.random))
+        return self._write(n, first if same_again else self.item_source.altered(first, self.random))
 
     def _delete(self, n: int) -> Write:
         self._live.remove(n)
@@ -224,6 +224,6 @@ class WritePlan:
 
     def _new(self) -> tuple[int, Item]:
         """Return an unused number and its item."""
-        n = self.material.count + self._made * self.writers + self.writer
+        n = self.item_source.count + self._made * self.writers + self.writer
         self._made += 1
         return n, self._first(n)

@@ -44,7 +44,7 @@ class WriterSettings:
     """The settings of the writers' process."""
 
     table: str
-    material: dict[str, Any]
+    item_source: dict[str, Any]
     counts: str
     """The file that changes are counted in."""
     seed: int
@@ -133,13 +133,13 @@ class WritePace:
 class WriterThreads:
     """The writers, each with its plan, in this process."""
 
-    def __init__(self, settings: WriterSettings, material: ItemSource) -> None:
+    def __init__(self, settings: WriterSettings, item_source: ItemSource) -> None:
         self._settings = settings
         self._counts = ChangeCounter(Path(settings.counts))
         self._stop = threading.Event()
         self._failures: list[BaseException] = []
         self._threads = [
-            threading.Thread(target=self._write, args=(self._plan(material, n),), daemon=True)
+            threading.Thread(target=self._write, args=(self._plan(item_source, n),), daemon=True)
             for n in range(settings.threads)
         ]
 
@@ -161,9 +161,9 @@ class WriterThreads:
         if self._failures:
             raise self._failures[0]
 
-    def _plan(self, material: ItemSource, n: int) -> WritePlan:
+    def _plan(self, item_source: ItemSource, n: int) -> WritePlan:
         random = Random(f"{self._settings.seed}/writer/{n}")
-        return WritePlan(material, n, self._settings.threads, random)
+        return WritePlan(item_source, n, self._settings.threads, random)
 
     def _write(self, plan: WritePlan) -> None:
         try:
@@ -188,7 +188,7 @@ def main(arguments: Sequence[str]) -> None:
     """Run the writers' process."""
     values: Mapping[str, Any] = json.loads(arguments[0])
     settings = WriterSettings(**values)
-    WriterThreads(settings, from_json(settings.material)).run()
+    WriterThreads(settings, from_json(settings.item_source)).run()
 
 
 if __name__ == "__main__":

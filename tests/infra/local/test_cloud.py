@@ -28,7 +28,7 @@ def gone(pid: int) -> bool:
 
 
 def listening(pid: int) -> list[str]:
-    """The local addresses that a process listens on."""
+    """List the local addresses that a process listens on."""
     listed = subprocess.run(["ss", "-ltnuHp"], capture_output=True, text=True, check=True).stdout
     return [line.split()[4] for line in listed.splitlines() if f"pid={pid}," in line]
 

@@ -1,4 +1,4 @@
-"""What is typed behind `make demo`, before anything is started."""
+"""The options of the demo's command, checked before anything starts."""
 
 from __future__ import annotations
 

@@ -76,11 +76,11 @@ REFUSED: list[tuple[str, str, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("service", "operation", "request_", "told"), REFUSED)
+@pytest.mark.parametrize(("service", "operation", "request_", "fault"), REFUSED)
 def test_a_value_that_aws_would_refuse_is_not_sent(
-    service: str, operation: str, request_: dict[str, Any], told: str
+    service: str, operation: str, request_: dict[str, Any], fault: str
 ) -> None:
-    with pytest.raises(ParamValidationError, match=told):
+    with pytest.raises(ParamValidationError, match=fault):
         getattr(client(service), operation)(**request_)
 
 

@@ -37,7 +37,7 @@ def test_a_batch_holds_up_to_25_items_and_no_key_twice() -> None:
 
 
 class Table:
-    """Takes half of every batch at first."""
+    """A table that takes half of every batch at first."""
 
     def __init__(self) -> None:
         self.written: list[Any] = []

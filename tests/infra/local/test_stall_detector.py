@@ -1,4 +1,4 @@
-"""What ends a run early: permissions that the consumer lacks, writers that have died."""
+"""Early ends of a run: missing permissions of the consumer, writers that have died."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LANE = {
 
 
 class Cloud:
-    """As much of a local cloud as the watch looks at."""
+    """The part of a local cloud that the stall detector reads."""
 
     target = None
 
@@ -39,7 +39,7 @@ class Cloud:
         self._result = result
 
     def check(self) -> None:
-        """It lives."""
+        """Do nothing: the cloud is alive."""
 
     def client(self, service: str, *_: Any) -> Any:
         return self
@@ -75,7 +75,7 @@ def test_a_refusal_of_the_consumer_ends_the_run_and_names_action_and_resource(
     assert str(caught.value).splitlines()[-1].startswith("Try: ")
 
 
-def test_a_refusal_of_somebody_else_does_not(tmp_path: Path) -> None:
+def test_another_callers_refusal_does_not(tmp_path: Path) -> None:
     cloud = Cloud(tmp_path)
     cloud.log.write_text(refused("someone"))
 
@@ -102,14 +102,14 @@ def test_a_log_is_read_as_it_grows_and_by_whole_lines(tmp_path: Path) -> None:
     assert tail.new_lines() == []
 
 
-def settings(tmp_path: Path, material: dict[str, Any]) -> WriterSettings:
+def settings(tmp_path: Path, item_source: dict[str, Any]) -> WriterSettings:
     counts = str(tmp_path / "counts.jsonl")
-    return WriterSettings("orders", material, counts, seed=1, rate=10, threads=1)
+    return WriterSettings("orders", item_source, counts, seed=1, rate=10, threads=1)
 
 
 @pytest.mark.slow
 def test_writers_that_die_are_noticed_with_the_reason(tmp_path: Path) -> None:
-    writers = Writers(settings(tmp_path, {"no": "material"}), tmp_path, {})
+    writers = Writers(settings(tmp_path, {"no": "item_source"}), tmp_path, {})
     try:
         with pytest.raises(WritersError, match=r"exit status 1.*TypeError") as caught:
             for _ in range(200):

@@ -1,4 +1,4 @@
-"""The judge: it finds every difference and sees none where there is none."""
+"""The demo's comparison: it finds every difference and reports none between equal items."""
 
 from __future__ import annotations
 

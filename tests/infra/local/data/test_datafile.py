@@ -1,4 +1,4 @@
-"""The user's data file: what is read, and what is refused with its line number and a way out."""
+"""The user's data file: accepted lines, and refused ones with their number and a way out."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ MALFORMED: list[tuple[str | dict[str, Any], str]] = [
     ("$ion_1_0 {Item:{}}", "ION"),
     ('{"Item": {"pk": {"S": "a"}, "pk": {"S": "b"}}}', "twice"),
     ('{"Item": {"pk": {"N": NaN}}}', "NaN"),
-    ({"pk": "plain"}, "pk is a string"),  # type: ignore[dict-item]
+    ({"pk": "plain"}, "pk is a string"),
     ({**GOOD, "x": {}}, "x is an empty object"),
     ({**GOOD, "x": {"S": "a", "N": "1"}}, "x is an object of 2 keys"),
     ({**GOOD, "x": {"Z": "a"}}, "type 'Z'"),

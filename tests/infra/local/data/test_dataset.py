@@ -24,7 +24,7 @@ def items() -> list[Item]:
 
 
 def places(value: Value, place: str = "") -> Iterator[tuple[str, str, Any]]:
-    """Where it is (top, nested), which type, and the content, for a value and all within."""
+    """Yield place (top, nested), type and content of a value and of everything in it."""
     ((tag, content),) = value.items()
     yield place or "top", tag, content
     inner = {"L": lambda: content, "M": lambda: content.values()}.get(tag, list)()

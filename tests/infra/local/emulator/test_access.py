@@ -1,4 +1,4 @@
-"""IAM: cross-account bucket policies that name a role, and what a request is about."""
+"""IAM: cross-account bucket policies that name a role, and the resource of a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The evaluation of alarms: the examples of CloudWatch's user guide, all of them."""
+"""The evaluation of alarms: all examples of CloudWatch's user guide."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How Lambda cuts a shard's records into batches, and what it makes of a function's answer."""
+"""Lambda's batches of a shard's records, and its reading of a function's answer."""
 
 from __future__ import annotations
 

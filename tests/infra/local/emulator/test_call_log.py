@@ -1,4 +1,4 @@
-"""The record of who called what: each distinct call once, and nothing of what it was about."""
+"""The call log: each distinct call once, without its content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A table's past: its state at a moment, and what an export writes of it."""
+"""A table's history: its state at a moment, and the lines that an export writes of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Change records have the format and the rules of Kinesis Data Streams for DynamoDB."""
+"""Change records: format and rules of Kinesis Data Streams for DynamoDB."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
 
 @pytest.fixture(scope="module")
 def unhurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    """A cloud whose transitions take three seconds."""
+    """Yield a cloud whose transitions take three seconds."""
     with LocalCloud(tmp_path_factory.mktemp("unhurried"), time_scale=0.05) as running:
         yield running
 
@@ -52,7 +52,7 @@ def kinesis(cloud: LocalCloud) -> Any:
 
 
 def stream_of(cloud: LocalCloud, table: str, key: str = "pk:S", **options: Any) -> str:
-    """A table with its changes in a stream of its own; returns the stream's ARN."""
+    """Make a table with its changes in a stream of its own; return the stream's ARN."""
     make_table(cloud.client("dynamodb", SOURCE), table, key)
     arn = make_stream(cloud.client("kinesis", SOURCE), f"{table}-changes", **options)
     capture(cloud, table, arn)

@@ -1,4 +1,4 @@
-"""LOCAL_CHAOS: what it asks for happens, and what it does not ask for does not."""
+"""LOCAL_CHAOS: requested faults happen, and no others."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_rates_at_which_nothing_can_ever_get_through_are_refused(text: str) -> N
 
 
 class Spy:
-    """An writer that remembers."""
+    """A stream writer that records what it writes."""
 
     def __init__(self) -> None:
         self.handed: list[PendingRecord] = []
@@ -98,7 +98,7 @@ HANDOVER = PendingRecord(CHANGE, "arn", "KEY", json.dumps(RECORD).encode())
 def deliver(
     chaos: Chaos, times: int = 1
 ) -> tuple[list[PendingRecord], list[PendingRecord], Counter[str]]:
-    """What went out at once, what was put again at once, and what was counted."""
+    """Return the records written at once, those written again at once, and the counts."""
     spy, again, counts = Spy(), Spy(), Counter[str]()
     writer = ChaosStreamWriter(
         chaos,

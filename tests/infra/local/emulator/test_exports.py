@@ -1,4 +1,4 @@
-"""Exports: real objects, as of their time, refused when AWS refuses them."""
+"""Exports: real objects, as of their time, refused where AWS refuses them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def put(dynamodb: Any, table: str, key: str, value: int) -> None:
 
 
 def whole_second() -> int:
-    """A whole second that lies between what was written before and what is written after."""
+    """Return a whole second between what was written before and what is written after."""
     time.sleep(1.05)
     moment = int(time.time())
     time.sleep(1.05)
@@ -77,7 +77,7 @@ def finished(dynamodb: Any, arn: str) -> dict[str, Any]:
 
 
 def exported(s3: Any, description: dict[str, Any]) -> list[dict[str, Any]]:
-    """The lines of an export's data files, found through its manifest."""
+    """Return the lines of an export's data files, found through its manifest."""
     bucket = description["S3Bucket"]
     summary = json.loads(read(s3, bucket, description["ExportManifest"]))
     files = read(s3, bucket, summary["manifestFilesS3Key"]).splitlines()

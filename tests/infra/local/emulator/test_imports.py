@@ -1,4 +1,4 @@
-"""ImportTable reads what an export wrote, once per token, with the permissions AWS asks for."""
+"""ImportTable: reads an export, once per token, with the permissions AWS asks for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images in change records: what is the same item, and binary in base64 twice."""
+"""Images in change records: equality, and binary in base64 twice."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
 
 @pytest.fixture(scope="module")
 def table(cloud: LocalCloud) -> Any:
-    """A client, with a table whose keys and index keys are numbers."""
+    """Return a client, with a table whose keys and index keys are numbers."""
     dynamodb = cloud.client("dynamodb", SOURCE)
     dynamodb.create_table(
         TableName=TABLE,
@@ -59,7 +59,7 @@ def table(cloud: LocalCloud) -> Any:
 
 @pytest.fixture
 def item(table: Any) -> dict[str, Any]:
-    """The only item of the table, stored under the shortest spelling of its key."""
+    """Return the only item of the table, stored under the shortest spelling of its key."""
     for found in table.scan(TableName=TABLE)["Items"]:
         table.delete_item(TableName=TABLE, Key={name: found[name] for name in ("pk", "sk")})
     stored = {

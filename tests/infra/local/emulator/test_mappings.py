@@ -1,4 +1,4 @@
-"""Event source mappings: where they start, continue, fail, give up, and what they need."""
+"""Event source mappings: start, resume, failure, giving up, and permissions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A ministack that is not the pinned one must not start with half of the corrections."""
+"""A ministack other than the pinned one: it must not start with half of the corrections."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ DAY = 86_400
 
 
 def record(number: int, age: float) -> dict[str, Any]:
-    """A record that arrived `age` seconds ago."""
+    """Return a record that arrived `age` seconds ago."""
     return {
         "SequenceNumber": str(number),
         "PartitionKey": "k",
@@ -73,7 +73,7 @@ class Place:
         self.delivered.append(numbers)
         return FunctionAnswer({"batchItemFailures": [{"itemIdentifier": numbers[0]}]})
 
-    def told(self) -> list[tuple[str, list[str], int]]:
+    def received(self) -> list[tuple[str, list[str], int]]:
         return [
             (each.condition, [record["SequenceNumber"] for record in each.batch], each.attempts)
             for each in self.given_up
@@ -83,7 +83,7 @@ class Place:
 def test_what_is_too_old_is_given_up_unseen_and_the_rest_of_its_batch_is_tried() -> None:
     records = [record(1, 120), record(2, 119), record(3, 0)]
     place = Place(records, MaximumRecordAgeInSeconds=60, MaximumRetryAttempts=0)
-    assert place.told() == [
+    assert place.received() == [
         ("RecordAgeExceeded", ["1", "2"], 0),
         ("RetryAttemptsExhausted", ["3"], 1),
     ]
@@ -93,14 +93,14 @@ def test_what_is_too_old_is_given_up_unseen_and_the_rest_of_its_batch_is_tried()
 
 def test_what_the_stream_has_forgotten_is_given_up_whatever_the_mapping_says() -> None:
     place = Place([record(1, 2 * DAY)])
-    assert place.told() == [("RecordAgeExceeded", ["1"], 0)]
+    assert place.received() == [("RecordAgeExceeded", ["1"], 0)]
     assert place.delivered == []
 
 
 @pytest.mark.parametrize("retries", [0, 2])
 def test_retries_are_counted_after_the_first_attempt(retries: int) -> None:
     place = Place([record(1, 0), record(2, 0)], MaximumRetryAttempts=retries)
-    assert place.told() == [("RetryAttemptsExhausted", ["1", "2"], retries + 1)]
+    assert place.received() == [("RetryAttemptsExhausted", ["1", "2"], retries + 1)]
     assert place.delivered == [["1", "2"]] * (retries + 1)
 
 
@@ -114,8 +114,8 @@ def test_the_record_of_a_given_up_batch_has_the_documented_members(
     """Developer guide, kinesis-on-failure-destination.html; `payload` is S3's alone."""
     age = 100.0 if error is None else 0.0
     (given_up,) = Place([record(8, age), record(9, age)], **mapping).given_up
-    told = invocation_record(given_up)
-    assert {name: sorted(value) for name, value in told.items() if isinstance(value, dict)} == {
+    record_ = invocation_record(given_up)
+    assert {name: sorted(value) for name, value in record_.items() if isinstance(value, dict)} == {
         "requestContext": ["approximateInvokeCount", "condition", "functionArn", "requestId"],
         "responseContext": ["executedVersion", "functionError", "statusCode"],
         "KinesisBatchInfo": [
@@ -128,12 +128,12 @@ def test_the_record_of_a_given_up_batch_has_the_documented_members(
             "streamArn",
         ],
     }
-    assert sorted(set(told) - {"requestContext", "responseContext", "KinesisBatchInfo"}) == [
+    assert sorted(set(record_) - {"requestContext", "responseContext", "KinesisBatchInfo"}) == [
         "timestamp",
         "version",
     ]
-    info = told["KinesisBatchInfo"]
+    info = record_["KinesisBatchInfo"]
     assert (info["startSequenceNumber"], info["endSequenceNumber"]) == ("8", "9")
     assert (info["batchSize"], info["shardId"], info["streamArn"]) == (2, SHARD, STREAM)
-    assert told["responseContext"]["functionError"] == error
+    assert record_["responseContext"]["functionError"] == error
     assert len(event(given_up.source, given_up.batch)["Records"]) == 2

@@ -1,4 +1,4 @@
-"""What the function's log and the stream tell."""
+"""The function's log and the stream's records, as the demo counts them."""
 
 from __future__ import annotations
 
@@ -25,46 +25,49 @@ def metrics(at: float = AT, **values: Any) -> str:
 
 
 def test_counts_are_summed_and_lags_collected_with_their_time() -> None:
-    consumption = ConsumerCounts()
-    consumption.take(metrics(ChangesReceived=[3.0], ChangesApplied=[2.0], ReplicationLag=[10, 30]))
-    consumption.take(metrics(AT + 60, ChangesReceived=4, ChangesSuperseded=[1.0]))
-    consumption.take(metrics(AT + 60, ReplicationLag=20))
+    consumer_counts = ConsumerCounts()
+    consumer_counts.take(
+        metrics(ChangesReceived=[3.0], ChangesApplied=[2.0], ReplicationLag=[10, 30])
+    )
+    consumer_counts.take(metrics(AT + 60, ChangesReceived=4, ChangesSuperseded=[1.0]))
+    consumer_counts.take(metrics(AT + 60, ReplicationLag=20))
 
-    assert consumption.counts["ChangesReceived"] == 7
-    assert consumption.ended == 3
-    assert consumption.lags == [(AT, 10), (AT, 30), (AT + 60, 20)]
-    since = consumption.lag(AT + 1)
+    assert consumer_counts.counts["ChangesReceived"] == 7
+    assert consumer_counts.ended == 3
+    assert consumer_counts.lags == [(AT, 10), (AT, 30), (AT + 60, 20)]
+    since = consumer_counts.lag(AT + 1)
     assert since is not None
     assert since.max == 20
 
 
-def test_lines_that_are_no_metrics_are_no_trouble() -> None:
-    consumption = ConsumerCounts()
+def test_lines_without_metrics_are_ignored() -> None:
+    consumer_counts = ConsumerCounts()
     for line in ("START RequestId: 1", "{broken", "[]", '"text"', '{"level": "INFO"}', ""):
-        consumption.take(line)
+        consumer_counts.take(line)
 
-    assert consumption.counts == {}
-    assert consumption.complaints == consumption.refusals == []
+    assert consumer_counts.counts == {}
+    assert consumer_counts.complaints == []
+    assert consumer_counts.refusals == []
 
 
-def test_a_refused_permission_is_told_once_with_action_and_resource() -> None:
+def test_a_denied_permission_is_listed_once_with_action_and_resource() -> None:
     message = (
         "TransactWriteItems failed: AccessDeniedException: User: arn:aws:sts::222222222222:"
         "assumed-role/consumer/fn is not authorized to perform: dynamodb:PutItem on resource: "
         "arn:aws:dynamodb:eu-west-1:222222222222:table/orders-replica because no identity-based "
         "policy allows the dynamodb:PutItem action\nTry: deploy the stack again"
     )
-    consumption = ConsumerCounts()
-    consumption.take(json.dumps({"level": "ERROR", "message": message}))
-    consumption.take(json.dumps({"level": "ERROR", "message": message}))
+    consumer_counts = ConsumerCounts()
+    consumer_counts.take(json.dumps({"level": "ERROR", "message": message}))
+    consumer_counts.take(json.dumps({"level": "ERROR", "message": message}))
 
     table = "arn:aws:dynamodb:eu-west-1:222222222222:table/orders-replica"
-    assert consumption.refusals == [Refusal("dynamodb:PutItem", table)]
-    assert consumption.complaints[0].startswith("TransactWriteItems failed")
+    assert consumer_counts.refusals == [Refusal("dynamodb:PutItem", table)]
+    assert consumer_counts.complaints[0].startswith("TransactWriteItems failed")
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("not authorized to perform: kinesis:GetRecords", "kinesis:GetRecords on the stream"),
         ("not authorized to perform: kms:Decrypt on resource: arn:x", "kms:Decrypt on arn:x"),
@@ -74,21 +77,21 @@ def test_a_refused_permission_is_told_once_with_action_and_resource() -> None:
         ),
     ],
 )
-def test_a_resource_is_told_however_it_is_written(text: str, told: str) -> None:
-    assert [str(each) for each in refusals_in(text, "the stream")] == [told]
+def test_a_resource_is_found_however_it_is_written(text: str, expected: str) -> None:
+    assert [str(each) for each in refusals_in(text, "the stream")] == [expected]
 
 
 def test_a_time_out_is_a_complaint() -> None:
-    consumption = ConsumerCounts()
-    consumption.take("2026-11-23T10:00:00Z abc Task timed out after 120.00 seconds")
+    consumer_counts = ConsumerCounts()
+    consumer_counts.take("2026-11-23T10:00:00Z abc Task timed out after 120.00 seconds")
 
-    assert "timed out" in consumption.complaints[0]
+    assert "timed out" in consumer_counts.complaints[0]
 
 
 class Stream:
     """Two shards; the second was closed by a split."""
 
-    def __init__(self, **shards: list[dict[str, Any]]) -> None:
+    def __init__(self, **shards: list[dict[str, Any] | bytes]) -> None:
         self._shards = shards
 
     def get_paginator(self, name: str) -> Any:
@@ -140,8 +143,8 @@ def test_each_change_on_the_stream_counts_once_and_probes_do_not() -> None:
     assert found.first == AT - 1
 
 
-def test_what_is_no_change_is_counted_apart_and_hides_no_change() -> None:
-    """Poison comes before the change that it was made of, and carries its id."""
+def test_a_broken_record_is_counted_apart_and_hides_no_change() -> None:
+    """Poison precedes the change that it was made of, and carries its id."""
     without_images = change("a")
     del without_images["dynamodb"]["NewImage"]
     stream = Stream(

@@ -1,4 +1,4 @@
-"""The report: what the counts add up to, and what makes a run a failure."""
+"""The report: its counts, and the problems that make a run a failure."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def report(**changes: Any) -> DemoReport:
         phases=phases_of(
             BEGAN, [("PLANNED", BEGAN + 10), ("REPLICATING", BEGAN + 20)], BEGAN + 30, BEGAN + 32
         ),
-        capture=StreamCounts(by_users=95, by_expiry=5, first=BEGAN + 10.5),
-        consumption=consumed(),
+        stream_counts=StreamCounts(by_users=95, by_expiry=5, first=BEGAN + 10.5),
+        consumer_counts=consumed(),
         comparison=TableComparison(12, 12),
         leftovers=Leftovers(),
         index=IndexCheck("by-status", 9),
@@ -54,20 +54,20 @@ def report(**changes: Any) -> DemoReport:
 
 
 def test_a_good_run_is_ok_and_says_everything_that_is_promised() -> None:
-    told = report().as_json()
+    written = report().as_json()
 
-    assert told["ok"] is True
-    assert told["problems"] == told["remarks"] == []
-    assert told["items_seeded"] == 10
-    assert told["changes_made"] == 105
-    assert told["changes_received"] == 100
-    assert told["changes_applied"] == 80
-    assert told["changes_superseded"] == 20
-    assert told["changes_quarantined"] == 0
-    assert told["lag_ms"] == {"p50": 9000.0, "p99": 9000.0, "max": 9000.0}
-    assert told["lag_ms_replicating"] == {"p50": 40.0, "p99": 40.0, "max": 40.0}
-    assert told["differences"] == 0
-    assert told["phases"] == {
+    assert written["ok"] is True
+    assert written["problems"] == written["remarks"] == []
+    assert written["items_seeded"] == 10
+    assert written["changes_made"] == 105
+    assert written["changes_received"] == 100
+    assert written["changes_applied"] == 80
+    assert written["changes_superseded"] == 20
+    assert written["changes_quarantined"] == 0
+    assert written["lag_ms"] == {"p50": 9000.0, "p99": 9000.0, "max": 9000.0}
+    assert written["lag_ms_replicating"] == {"p50": 40.0, "p99": 40.0, "max": 40.0}
+    assert written["differences"] == 0
+    assert written["phases"] == {
         "DEPLOYING": {"seconds": 10.0, "changes_made": 10},
         "PLANNED": {"seconds": 10.0, "changes_made": 60},
         "REPLICATING": {"seconds": 10.0, "changes_made": 35},
@@ -79,11 +79,14 @@ DIFFERENT = TableComparison(12, 12, (ItemDifference("missing", {"pk": {"S": "a"}
 
 FAILURES: list[tuple[dict[str, Any], str]] = [
     ({"comparison": DIFFERENT}, "1 difference among 12 items"),
-    ({"comparison": DIFFERENT, "healed": 1}, "reported too early that it was caught up"),
+    ({"comparison": DIFFERENT, "equal_later": 1}, "reported too early that it was caught up"),
     ({"comparison": TableComparison(0, 0)}, "nothing was compared"),
     ({"min_changes": 96}, "Only 95 changes were captured in the run"),
-    ({"consumption": consumed(received=99)}, "1 of 100 changes on the stream were not received"),
-    ({"consumption": consumed(applied=79)}, "1 received changes were neither applied"),
+    (
+        {"consumer_counts": consumed(received=99)},
+        "1 of 100 changes on the stream were not received",
+    ),
+    ({"consumer_counts": consumed(applied=79)}, "1 received changes were neither applied"),
     ({"leftovers": Leftovers(quarantined=["unreadable"])}, "in quarantine: unreadable"),
     ({"leftovers": Leftovers(failures=2)}, "2 objects are in the on-failure bucket"),
     ({"index": IndexCheck("by-status", 9, wrong_values=1)}, "by-status does not match"),
@@ -99,13 +102,13 @@ def test_a_bad_run_is_not_ok_and_says_why(changes: dict[str, Any], problem: str)
 
 
 def test_counts_that_do_not_agree_with_the_writers_are_remarked_on() -> None:
-    few = report(capture=StreamCounts(by_users=70, by_expiry=30, first=BEGAN + 10.5))
+    few = report(stream_counts=StreamCounts(by_users=70, by_expiry=30, first=BEGAN + 10.5))
 
     assert "not consistent" in " ".join(few.remarks())
 
 
 def test_changes_that_came_more_than_once_are_remarked_on_and_no_failure() -> None:
-    again = report(consumption=consumed(received=103, applied=83))
+    again = report(consumer_counts=consumed(received=103, applied=83))
 
     assert again.ok
     assert "3 deliveries were duplicates" in " ".join(again.remarks())
@@ -116,10 +119,12 @@ KEPT = ("missing-image", "not-a-change", "unreadable")
 
 
 def with_poison(**changes: Any) -> DemoReport:
-    consumption = consumed(received=103)
-    consumption.counts["ChangesQuarantined"] = 3
+    consumer_counts = consumed(received=103)
+    consumer_counts.counts["ChangesQuarantined"] = 3
     kept = Leftovers(quarantined=KEPT)
-    good = report(capture=POISON, consumption=consumption, leftovers=kept, poisoned=True)
+    good = report(
+        stream_counts=POISON, consumer_counts=consumer_counts, leftovers=kept, poisoned=True
+    )
     return dataclasses.replace(good, **changes)
 
 
@@ -140,10 +145,10 @@ def test_poison_that_nobody_asked_for_is_a_failure() -> None:
 
 
 def test_the_report_file_is_json(tmp_path: Path) -> None:
-    report(consumption=ConsumerCounts()).write(tmp_path / "report.json")
+    report(consumer_counts=ConsumerCounts()).write(tmp_path / "report.json")
 
-    told = json.loads((tmp_path / "report.json").read_text())
-    assert told["lag_ms"] == {"p50": None, "p99": None, "max": None}
+    written = json.loads((tmp_path / "report.json").read_text())
+    assert written["lag_ms"] == {"p50": None, "p99": None, "max": None}
 
 
 @pytest.mark.parametrize("width", [60, 160])

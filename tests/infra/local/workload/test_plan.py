@@ -1,4 +1,4 @@
-"""What the writers do: every kind of write occurs, and the plan knows what it has written."""
+"""The writers' plan: every kind of write occurs, and the plan knows what it has written."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def sampled(tmp_path: Path) -> ItemSource:
 
 
 def play(
-    material: ItemSource, writer: int = 0, count: int = 1500, seconds: float = 60
+    item_source: ItemSource, writer: int = 0, count: int = 1500, seconds: float = 60
 ) -> list[WriteStep]:
-    plan = WritePlan(material, writer, WRITERS, Random(f"test/{writer}"))
+    plan = WritePlan(item_source, writer, WRITERS, Random(f"test/{writer}"))
     return [plan.next(STARTED + n * seconds / count) for n in range(count)]
 
 
@@ -52,13 +52,13 @@ def test_the_users_own_data_gets_every_kind_but_large_items(sampled: ItemSource)
 
 
 def test_the_plan_knows_what_the_table_holds() -> None:
-    material = generated()
+    item_source = generated()
     table = {
-        fingerprint(material.shape.keys.key_of(material.item(n))): material.item(n)
-        for n in range(material.count)
+        fingerprint(item_source.shape.keys.key_of(item_source.item(n))): item_source.item(n)
+        for n in range(item_source.count)
     }
     hot: set[bytes] = set()
-    for step in play(material):
+    for step in play(item_source):
         for write in step.writes:
             key = fingerprint(write.key)
             if step.kind == "hot update":
@@ -69,7 +69,7 @@ def test_the_plan_knows_what_the_table_holds() -> None:
             if write.after is None:
                 del table[key]
             else:
-                assert same(material.shape.keys.key_of(write.after), write.key)
+                assert same(item_source.shape.keys.key_of(write.after), write.key)
                 table[key] = write.after
     assert len(hot) == HOT_KEYS
 
@@ -138,11 +138,11 @@ def test_transactions_and_batches_take_each_key_once_and_not_too_many() -> None:
             assert len(set(keys)) == len(keys) <= limits[step.way]
 
 
-def test_material_is_the_same_in_another_process(sampled: ItemSource) -> None:
-    for material in (generated(), sampled):
-        copy = from_json(json.loads(json.dumps(material.as_json())))
-        assert [copy.item(n) for n in range(50)] == [material.item(n) for n in range(50)]
-        assert copy.new(900) == material.new(900)
+def test_an_item_source_is_the_same_in_another_process(sampled: ItemSource) -> None:
+    for item_source in (generated(), sampled):
+        copy = from_json(json.loads(json.dumps(item_source.as_json())))
+        assert [copy.item(n) for n in range(50)] == [item_source.item(n) for n in range(50)]
+        assert copy.new(900) == item_source.new(900)
 
 
 def test_of_a_key_that_occurs_twice_the_writers_know_the_last_item(tmp_path: Path) -> None:
@@ -152,9 +152,9 @@ def test_of_a_key_that_occurs_twice_the_writers_know_the_last_item(tmp_path: Pat
         '{"Item": {"id": {"N": "1.0"}, "v": {"S": "last"}}}\n'
     )
 
-    material = SampledItems.load(path, KeySchema(KeyAttribute("id", "N")))
+    item_source = SampledItems.load(path, KeySchema(KeyAttribute("id", "N")))
 
-    assert [item["v"] for item in material.items] == [{"S": "last"}]
+    assert [item["v"] for item in item_source.items] == [{"S": "last"}]
 
 
 def test_no_write_makes_an_item_too_large() -> None:
