@@ -13,12 +13,11 @@ import pytest
 
 from tests.crash.crash_points import MATRIX, Case
 from tests.crash.emulated_stacks import Lane, lanes
-from tests.crash.matrix import cases, sample
+from tests.crash.matrix import CASES, cases, sample
 from tests.crash.run_matrix import Campaign, record_on
 
 pytestmark = [pytest.mark.slow, pytest.mark.promise("C6")]
 
-CASES = 20
 SEED_VARIABLE = "CRASH_SEED"
 SEED = 1
 """The same sample each time; `make soak` leaves none out."""

@@ -30,6 +30,11 @@ def documents() -> tuple[Path, ...]:
     return tracked("*.md")
 
 
+def document_names() -> list[str]:
+    """List the documents' paths from the root of the repository."""
+    return [path.relative_to(ROOT).as_posix() for path in documents()]
+
+
 def prose(text: str) -> str:
     """Take the code blocks out of a page."""
     return _FENCE.sub("", text)

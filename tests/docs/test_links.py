@@ -6,17 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import DOCS, README, ROOT, anchors, documents, links, prose, section
+from tests.docs.pages import DOCS, README, ROOT, anchors, document_names, links, prose, section
 
 LINE = 120
-DOCUMENTS = [path.relative_to(ROOT).as_posix() for path in documents()]
 
 
 def _anchors(page: Path) -> set[str]:
     return anchors(page.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("name", DOCUMENTS)
+@pytest.mark.parametrize("name", document_names())
 def test_every_internal_link_leads_to_a_file_and_a_heading(name: str) -> None:
     page = ROOT / name
     broken = []
@@ -30,7 +29,7 @@ def test_every_internal_link_leads_to_a_file_and_a_heading(name: str) -> None:
     assert not broken, f"{name} links to what is not there"
 
 
-@pytest.mark.parametrize("name", DOCUMENTS)
+@pytest.mark.parametrize("name", document_names())
 def test_lines_of_prose_fit_a_screen(name: str) -> None:
     text = prose((ROOT / name).read_text(encoding="utf-8"))
     long = [line for line in text.splitlines() if len(line) > LINE and not line.startswith("|")]

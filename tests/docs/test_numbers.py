@@ -17,10 +17,10 @@ from infra.table_config import TableConfig
 from infra.watchdog import INTERVAL_MINUTES
 from replicator.consumer import ledger
 from replicator.settings import SettingsRow
-from tests.crash.test_crash import CASES
+from tests.crash.matrix import CASES
 from tests.docs.pages import ROOT
 from tests.simulation import injected_faults as faults_of_the_consumer
-from tests.simulation.test_simulation import MANY
+from tests.simulation.many import MANY
 from tests.support.verify import injected_faults as faults_of_verification
 
 TIMING = Timing()

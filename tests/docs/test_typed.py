@@ -11,8 +11,7 @@ import click
 import pytest
 
 from bootstrap.cli.main import main
-from tests.docs.pages import ROOT, documents
-from tests.docs.test_links import DOCUMENTS
+from tests.docs.pages import ROOT, document_names, documents
 
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
@@ -33,7 +32,7 @@ def typed(name: str, pattern: str) -> list[str]:
     return [each[1] for each in found if each]
 
 
-@pytest.mark.parametrize("name", DOCUMENTS)
+@pytest.mark.parametrize("name", document_names())
 def test_commands_of_the_operator_exist_with_their_options(name: str) -> None:
     for line in typed(name, r"(?:^\$ |^ *|=\$\()(?:\.venv/bin/)?python -m bootstrap ([a-z].*)$"):
         words = shlex.split(line.split("|")[0].rstrip("\\ "), comments=True)
@@ -46,19 +45,19 @@ def test_commands_of_the_operator_exist_with_their_options(name: str) -> None:
         assert given <= options, f"{name}: {line}"
 
 
-@pytest.mark.parametrize("name", DOCUMENTS)
+@pytest.mark.parametrize("name", document_names())
 def test_modules_that_are_run_exist(name: str) -> None:
     for module in typed(name, r"python -m ([a-z_.]+)"):
         assert importlib.util.find_spec(module) is not None, f"{name}: python -m {module}"
 
 
-@pytest.mark.parametrize("name", DOCUMENTS)
+@pytest.mark.parametrize("name", document_names())
 def test_targets_of_make_exist(name: str) -> None:
     for target in typed(name, r"^make ([a-z]+)"):
         assert re.search(rf"^{target}:", MAKEFILE, re.MULTILINE), f"{name}: make {target}"
 
 
-@pytest.mark.parametrize("name", DOCUMENTS)
+@pytest.mark.parametrize("name", document_names())
 def test_files_and_folders_that_are_named_exist(name: str) -> None:
     places = r"^((?:bootstrap|infra|replicator|tests|docs)/[\w./-]*)$"
     for place in typed(name, places):

@@ -11,6 +11,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from tests.simulation.run import Summary, play
 
 CHUNK = 50
+FEW, MANY = 200, 10_000
+"""Histories that the fast tests play, and those that `make test` plays."""
 
 
 def play_range(first: int, last: int) -> Summary:

@@ -9,14 +9,12 @@ import sys
 import pytest
 
 from tests.simulation import soak
-from tests.simulation.many import play_many, play_range
+from tests.simulation.many import FEW, MANY, play_many, play_range
 from tests.simulation.plan import plan
 from tests.simulation.run import Story, Summary, play
 from tests.simulation.soak import replay
 
 pytestmark = pytest.mark.promise("C1", "C2", "C3", "C4")
-
-FEW, MANY = 200, 10_000
 
 #: What every few thousand histories must hold of each kind, for the promise to have been tried.
 MIX = {

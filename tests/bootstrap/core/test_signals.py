@@ -71,4 +71,10 @@ def test_an_interruption_of_an_earlier_command_does_not_end_this_one() -> None:
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
     signals.listen()
-    InterruptibleClock().sleep(0)
+    clock = InterruptibleClock()
+    before = clock.monotonic()
+    try:
+        clock.sleep(0.01)
+    except KeyboardInterrupt:
+        pytest.fail("the interruption of the earlier command ended this one")
+    assert clock.monotonic() - before >= 0.01

@@ -196,14 +196,21 @@ def test_a_mapping_made_again_after_the_snapshot_is_not_switched_on() -> None:
 
 def test_trouble_that_passes_is_waited_out() -> None:
     world = World()
-    until = world.clock() + 400
+    began = world.clock()
+    refused: list[float] = []
 
     def throttle(number: int, name: str, after: bool) -> None:
-        if name == "destinations" and world.clock() < until and number > 20:
+        if name == "destinations" and world.clock() < began + 400:
+            refused.append(world.clock())
             raise UnavailableError(Side.SOURCE, "throttled", fix="wait")
 
+    process = Process(world)
+    process.start()
+    process.until(lambda: process.run.journal.row.state is State.BUFFERING)
     world.on_call = throttle
-    replicated(world)
+    process.go()
+    assert len(refused) > 1, "the fault was not injected"
+    assert process.run.journal.row.state is State.REPLICATING
 
 
 def test_trouble_that_stays_ends_the_run_after_a_quarter_of_an_hour() -> None:
