@@ -10,7 +10,13 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from replicator.canonical import key_digest
+
 Item = dict[str, Any]
+
+_MICROS = range(10**15, 10**16)
+"""Write times in µs, from 2001 to 2286. Seconds, milliseconds and nanoseconds are outside: read as
+µs, they would make every change older, or newer, than the ledger's entries."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +50,28 @@ def parse_change(line: bytes) -> ExportedChange:
     try:
         stamp = value["Metadata"]["WriteTimestampMicros"]
         micros = int(stamp["N"] if isinstance(stamp, dict) else stamp)
-        old, new = value.get("OldImage"), value.get("NewImage")
-        return ExportedChange(
-            keys=parse_image(value["Keys"]),
-            old=None if old is None else parse_image(old),
-            new=None if new is None else parse_image(new),
-            micros=micros,
-        )
+        keys = parse_image(value["Keys"])
+        old, new = (_optional_image(value, name, keys) for name in ("OldImage", "NewImage"))
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError("the line is not a change of an incremental export") from error
+    if micros not in _MICROS:
+        raise ValueError("the write timestamp is not in microseconds")
+    if not keys:
+        raise ValueError("the line has no key")
+    return ExportedChange(keys, old, new, micros)
+
+
+def _optional_image(line: Any, name: str, keys: Item) -> Item | None:
+    """Parse an image of the line, which must be of the line's key, by value."""
+    found = line.get(name)
+    if found is None:
+        return None
+    image = parse_image(found)
+    if not image.keys() >= keys.keys() or key_digest({each: image[each] for each in keys}) != (
+        key_digest(keys)
+    ):
+        raise ValueError(f"the {name} has another key than the line")
+    return image
 
 
 def parse_image(attributes: Any) -> Item:

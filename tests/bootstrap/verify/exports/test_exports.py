@@ -96,14 +96,14 @@ Damage = Callable[[bytes], bytes | None]
 @pytest.mark.parametrize(
     ("damage", "why"),
     [
-        (lambda body: None, "no such object"),
+        (lambda body: None, "does not exist"),
         (lambda body: body[:-1], "in the middle of its gzip stream"),
         (lambda body: body[: len(body) // 2], "in the middle of its gzip stream"),
         (lambda body: b"", "MD5|items"),
         (lambda body: body + b"x", "not valid gzip|MD5|middle"),
         (lambda body: body + gzip.compress(b""), "MD5"),
         (lambda body: gzip.compress(gzip.decompress(body).replace(b"plain", b"plane")), "MD5"),
-        (lambda body: gzip.compress(gzip.decompress(body) + b'{"Item":{}}\n'), "more than"),
+        (lambda body: gzip.compress(gzip.decompress(body) + b'{"Item":{}}\n'), "more items than"),
         (lambda body: body[:40] + bytes([body[40] ^ 1]) + body[41:], "not valid gzip|MD5|items"),
     ],
 )
@@ -147,7 +147,7 @@ Change = Callable[[dict[str, Any]], Any]
         (lambda summary: summary.pop("exportTime"), "neither"),
         (lambda summary: summary.pop("exportArn"), "missing"),
         (lambda summary: summary.update(exportTime="yesterday"), "unreadable"),
-        (lambda summary: summary.update(manifestFilesS3Key="AWSDynamoDB/else"), "no such object"),
+        (lambda summary: summary.update(manifestFilesS3Key="AWSDynamoDB/else"), "does not exist"),
     ],
 )
 def test_a_summary_that_is_not_true_is_refused(
@@ -171,7 +171,7 @@ def test_a_manifest_that_is_not_what_its_md5_says_is_refused(objects: Directory,
     with pytest.raises(DamagedExportError, match="MD5"):
         read_export(objects, BUCKET, summary)
     path.unlink()
-    with pytest.raises(DamagedExportError, match="no such object"):
+    with pytest.raises(DamagedExportError, match="does not exist"):
         read_export(objects, BUCKET, summary)
 
 
@@ -207,7 +207,7 @@ def test_a_line_of_an_incremental_export_is_read_with_any_form_of_its_timestamp(
 
 def test_a_delete_in_an_incremental_export_has_no_new_image() -> None:
     line = {
-        "Metadata": {"WriteTimestampMicros": "5"},
+        "Metadata": {"WriteTimestampMicros": "1680109764000001"},
         "Keys": {"pk": {"S": "a"}},
         "OldImage": {"pk": {"S": "a"}},
     }
@@ -223,12 +223,47 @@ def test_a_delete_in_an_incremental_export_has_no_new_image() -> None:
         b'{"Item":{"pk":{"S":"a"}}}',
         b'{"Metadata":{},"Keys":{}}',
         b'{"Metadata":{"WriteTimestampMicros":"now"},"Keys":{}}',
-        b'{"Metadata":{"WriteTimestampMicros":"5"},"Keys":{"pk":{"B":"?"}}}',
+        b'{"Metadata":{"WriteTimestampMicros":"1680109764000001"},"Keys":{"pk":{"B":"?"}}}',
+        b'{"Metadata":{"WriteTimestampMicros":"1680109764000001"},"Keys":{}}',
     ],
 )
 def test_what_is_no_line_of_an_incremental_export_is_refused(line: bytes) -> None:
     with pytest.raises(ValueError):
         parse_change(line)
+
+
+@pytest.mark.parametrize(
+    "stamp", ["1680109764", 1680109764000, {"N": "1680109764000000001"}, "0", "-1680109764000001"]
+)
+def test_write_timestamp_in_another_unit_than_microseconds_is_refused(stamp: Any) -> None:
+    line = {
+        "Metadata": {"WriteTimestampMicros": stamp},
+        "Keys": {"pk": {"S": "a"}},
+        "NewImage": {"pk": {"S": "a"}},
+    }
+    with pytest.raises(ValueError, match="not in microseconds"):
+        parse_change(json.dumps(line).encode())
+
+
+@pytest.mark.parametrize("image", ["NewImage", "OldImage"])
+@pytest.mark.parametrize("other", [{"pk": {"S": "b"}, "sk": {"N": "100"}}, {"pk": {"S": "a"}}])
+def test_image_of_another_key_than_the_line_s_is_refused(image: str, other: dict[str, Any]) -> None:
+    line = {
+        "Metadata": {"WriteTimestampMicros": "1680109764000001"},
+        "Keys": {"pk": {"S": "a"}, "sk": {"N": "100"}},
+        image: {**other, "v": {"S": "x"}},
+    }
+    with pytest.raises(ValueError, match=f"the {image} has another key"):
+        parse_change(json.dumps(line).encode())
+
+
+def test_key_of_an_image_is_compared_by_value() -> None:
+    line = {
+        "Metadata": {"WriteTimestampMicros": "1680109764000001"},
+        "Keys": {"pk": {"S": "a"}, "sk": {"N": "1E+2"}},
+        "NewImage": {"pk": {"S": "a"}, "sk": {"N": "100"}},
+    }
+    assert parse_change(json.dumps(line).encode()).new is not None
 
 
 def test_a_window_is_read_from_an_incremental_summary(objects: Directory) -> None:
