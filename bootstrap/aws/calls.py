@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -74,15 +75,22 @@ PASSING_REASONS = frozenset(
         "TransactionConflict",
     }
 )
+_SSO = (exceptions.SSOError, exceptions.TokenRetrievalError)
 _LOGIN = (
-    exceptions.NoCredentialsError,
-    exceptions.PartialCredentialsError,
-    exceptions.CredentialRetrievalError,
-    exceptions.SSOError,
-    exceptions.TokenRetrievalError,
-    exceptions.ProfileNotFound,
+    *_SSO,
+    exceptions.ConfigNotFound,
     exceptions.ConfigParseError,
+    exceptions.CredentialRetrievalError,
+    exceptions.InvalidConfigError,
+    exceptions.NoCredentialsError,
+    exceptions.NoRegionError,
+    exceptions.PartialCredentialsError,
+    exceptions.ProfileNotFound,
+    exceptions.RefreshWithMFAUnsupportedError,
+    exceptions.UnknownCredentialError,
 )
+_NO_TERMINAL = "they need an MFA code, and there is no terminal to ask for it"
+_AGAIN = "run the same command again: it continues where it stopped"
 
 
 class Calls:
@@ -91,10 +99,17 @@ class Calls:
     `before` runs before each call. It stops a process that has lost its lease.
     """
 
-    def __init__(self, side: Side, role: str, before: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        side: Side,
+        role: str,
+        before: Callable[[], None] | None = None,
+        profile: str | None = None,
+    ) -> None:
         self.side = side
         self.role = role
         self._before = before
+        self._profile = profile
 
     def __call__(
         self, service: str, method: Callable[..., Any], resource: str, **request: Any
@@ -111,25 +126,40 @@ class Calls:
         except exceptions.ClientError as error:
             raise self._refused(service, resource, error) from error
         except _LOGIN as error:
-            raise self.no_credentials(str(error)) from error
+            raise self.no_credentials(error) from error
         except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:
             raise UnavailableError(
                 self.side,
                 f"{service} in the {self.side.account} does not answer: {error}",
                 fix="check the network, and run again: it continues where it stopped",
             ) from error
-        except exceptions.NoRegionError as error:
-            raise self.no_credentials(str(error)) from error
         return answer
 
-    def no_credentials(self, why: str) -> AccountError:
+    def no_credentials(self, why: Exception | str) -> AccountError:
         """Make the error for a call that no credentials can sign."""
-        flag = f"--{self.side.name.lower()}-profile"
+        where = f" in profile {self._profile}" if self._profile else ""
         return AccountError(
             self.side,
-            f"There are no usable credentials for the {self.side.account}: {why}",
-            fix=f"aws sts get-caller-identity --profile NAME, and pass that profile: {flag} NAME",
+            f"There are no usable credentials for the {self.side.account}{where}: "
+            f"{_NO_TERMINAL if isinstance(why, EOFError) else why}",
+            fix=self._login_fix(why),
         )
+
+    def _login_fix(self, why: Exception | str) -> str:
+        flag, named = f"--{self.side.name.lower()}-profile", self._profile
+        option = f" --profile {shlex.quote(named)}" if named else ""
+        if isinstance(why, _SSO):
+            return f"aws sso login{option}, then {_AGAIN}"
+        if isinstance(why, EOFError):
+            return f"aws sts get-caller-identity{option} in a terminal, and {_AGAIN} there"
+        if isinstance(why, exceptions.RefreshWithMFAUnsupportedError):
+            return f"{_AGAIN}, and asks for a new MFA code"
+        if named:
+            return (
+                f"aws sts get-caller-identity{option}; once that works, {_AGAIN}; or pass another "
+                f"profile: {flag} NAME"
+            )
+        return f"aws sts get-caller-identity --profile NAME, and pass that profile: {flag} NAME"
 
     def kept(self, action: str, resource: str, error: Mapping[str, Any]) -> BootstrapError:
         """Make the error for one of several objects that an accepted call did not process."""

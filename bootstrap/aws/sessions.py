@@ -11,7 +11,7 @@ from botocore.credentials import DeferredRefreshableCredentials
 
 from bootstrap.aws.calls import Calls
 from bootstrap.core.durations import SCALE_VARIABLE, Timing, is_loopback
-from bootstrap.core.errors import AccountError, Side, UsageError
+from bootstrap.core.errors import AccountError, BootstrapError, Side, UsageError
 from bootstrap.core.stack_outputs import AccountOutputs
 
 SESSION_NAME = "dynamodb-replication-bootstrap"
@@ -60,8 +60,9 @@ class Session:
         self._profile = profile
         self._external_id = external_id
         self._sts: Any = None
+        self._base: botocore.session.Session | None = None
         who = f"Profile {profile}" if profile else "The default credentials"
-        self._calls = Calls(side, who)
+        self._calls = Calls(side, who, profile=profile)
         if not account.role_arn:
             # Before the first deployment there is no role, and only `plan` works.
             self._session = self._base_session()
@@ -78,6 +79,8 @@ class Session:
         Raises:
             UsageError: for a scaled clock with an endpoint on another machine.
         """
+        if not self.account.role_arn:
+            self._log_in(self._session)
         client = self._session.create_client(
             service, region_name=region or self.account.region, config=config
         )
@@ -92,7 +95,7 @@ class Session:
         """
         if self.account.role_arn:
             return
-        client = self._sts or self._base_client()
+        client = self._base_client()
         answer = self._calls("sts", client.get_caller_identity, "the caller")
         if answer["Account"] != self.account.account_id:
             raise AccountError(
@@ -114,8 +117,7 @@ class Session:
         return client
 
     def _assume(self) -> dict[str, str]:
-        if self._sts is None:
-            self._sts = self._base_client()
+        client = self._base_client()
         request = {
             "RoleArn": self.account.role_arn,
             "RoleSessionName": SESSION_NAME,
@@ -123,7 +125,7 @@ class Session:
         }
         if self._external_id:
             request["ExternalId"] = self._external_id
-        answer = self._calls("sts", self._sts.assume_role, self.account.role_arn, **request)
+        answer = self._calls("sts", client.assume_role, self.account.role_arn, **request)
         credentials = answer["Credentials"]
         return {
             "access_key": credentials["AccessKeyId"],
@@ -133,17 +135,41 @@ class Session:
         }
 
     def _base_client(self) -> Any:
-        session = self._base_session()
+        """Return the client that assumes the role, with credentials that have been loaded."""
+        if self._base is None:
+            self._base = self._base_session()
+        self._log_in(self._base)
+        if self._sts is None:
+            client = self._base.create_client("sts", region_name=self.account.region, config=CONFIG)
+            self._sts = self._checked(client)
+        return self._sts
+
+    def _log_in(self, session: botocore.session.Session) -> None:
+        """Load the credentials of a session, or renew those that are about to expire.
+
+        Raises:
+            AccountError: if that fails. Loading runs the user's own programs and reads files that
+                may not exist, and botocore passes on whatever exception they end in.
+        """
+
+        def load() -> dict[str, Any]:
+            found = session.get_credentials()
+            if found is None:
+                raise exceptions.NoCredentialsError
+            found.get_frozen_credentials()
+            return {}
+
         try:
-            client = session.create_client("sts", region_name=self.account.region, config=CONFIG)
-        except exceptions.BotoCoreError as error:
-            raise self._calls.no_credentials(str(error)) from error
-        return self._checked(client)
+            self._calls("sts", load, self._calls.role)
+        except BootstrapError:
+            raise
+        except Exception as error:
+            raise self._calls.no_credentials(error) from error
 
     def _base_session(self) -> botocore.session.Session:
         session = botocore.session.Session(profile=self._profile)
         try:
             session.get_scoped_config()
         except exceptions.BotoCoreError as error:
-            raise self._calls.no_credentials(str(error)) from error
+            raise self._calls.no_credentials(error) from error
         return session

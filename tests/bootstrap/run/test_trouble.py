@@ -157,6 +157,13 @@ class Sts:
         }
 
 
+@pytest.fixture
+def own_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+
+
+@pytest.mark.usefixtures("own_credentials")
 @pytest.mark.parametrize(("minutes", "assumed"), [(60, 1), (5, 2)])
 def test_a_wait_that_outlasts_a_session_assumes_the_role_again_in_time(
     minutes: float, assumed: int
@@ -191,6 +198,7 @@ def test_a_plan_goes_by_awss_clock_and_not_by_this_machines(hours: float) -> Non
     assert 80_000 < until - since < 90_000
 
 
+@pytest.mark.usefixtures("own_credentials")
 @pytest.mark.parametrize(("side", "code"), [(Side.SOURCE, 3), (Side.TARGET, 4)])
 def test_before_there_are_roles_credentials_of_another_account_are_refused(
     side: Side, code: int

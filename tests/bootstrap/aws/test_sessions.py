@@ -1,0 +1,94 @@
+"""Credentials that cannot be loaded: the profile, what failed, and a command to try."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from botocore.credentials import AssumeRoleProvider
+from botocore.exceptions import RefreshWithMFAUnsupportedError
+
+from bootstrap.aws.calls import Calls
+from bootstrap.aws.sessions import Session
+from bootstrap.core.durations import Timing
+from bootstrap.core.errors import AccountError, Side
+from bootstrap.core.stack_outputs import AccountOutputs
+
+ACCOUNT = "111111111111"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/exporter"
+NOWHERE = "/nowhere/at/all"
+
+PROFILES = {
+    "process-missing": f"credential_process = {NOWHERE}",
+    "process-fails": "credential_process = false",
+    "process-not-json": "credential_process = echo logged out",
+    "process-half-json": """credential_process = echo '{"Version": 1}'""",
+    "web-identity": f"role_arn = {ROLE}\nweb_identity_token_file = {NOWHERE}",
+    "sso": (
+        f"sso_session = corp\nsso_account_id = {ACCOUNT}\nsso_role_name = Admin\n"
+        "[sso-session corp]\nsso_region = eu-west-1\nsso_start_url = https://corp.example/start"
+    ),
+    "mfa": (
+        f"role_arn = {ROLE}\nsource_profile = keys\nmfa_serial = arn:aws:iam::{ACCOUNT}:mfa/me\n"
+        "[profile keys]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = secret"
+    ),
+    "loop": f"role_arn = {ROLE}\nsource_profile = other\n"
+    f"[profile other]\nrole_arn = {ROLE}\nsource_profile = loop",
+    "unknown-source": f"role_arn = {ROLE}\ncredential_source = Moon",
+    "no-source": f"role_arn = {ROLE}\nsource_profile = missing",
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_other_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    # Nothing listens there: a call that is made all the same ends at once.
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+
+    def no_terminal(prompt: str = "") -> NoReturn:
+        raise EOFError("EOF when reading a line")
+
+    # Otherwise the test of a profile with MFA would wait at the terminal that it runs in.
+    provider = AssumeRoleProvider.__init__
+    monkeypatch.setattr(
+        AssumeRoleProvider,
+        "__init__",
+        lambda *given, **named: provider(*given, **{**named, "prompter": no_terminal}),
+    )
+
+
+@pytest.mark.parametrize("role", [ROLE, ""], ids=["role", "before there is a role"])
+@pytest.mark.parametrize("name", PROFILES)
+def test_credentials_that_cannot_be_loaded_are_never_a_bug(
+    name: str, role: str, tmp_path: Path
+) -> None:
+    (tmp_path / "config").write_text(f"[profile {name}]\n{PROFILES[name]}\n")
+    account = AccountOutputs(ACCOUNT, "eu-west-1", role)
+    with pytest.raises(AccountError) as ended:
+        session = Session(Side.TARGET, account, Timing(), profile=name)
+        session.refuse_another_account()
+        dynamodb = session.client("dynamodb")
+        Calls(Side.TARGET, "the role")("dynamodb", dynamodb.list_tables, "the tables")
+    assert ended.value.exit_code == Side.TARGET.value
+    assert f"profile {name}" in ended.value.what
+    assert "target account" in ended.value.what
+    assert f"--profile {name}" in ended.value.fix
+    assert "continues where it stopped" in ended.value.fix
+    assert "does not answer" not in ended.value.what
+
+
+def test_a_session_with_mfa_that_ends_asks_to_log_in_again() -> None:
+    def refuse() -> NoReturn:
+        raise RefreshWithMFAUnsupportedError
+
+    with pytest.raises(AccountError) as ended:
+        Calls(Side.SOURCE, "the role")("sts", refuse, "role")
+    assert ended.value.exit_code == Side.SOURCE.value
+    assert "run the same command again" in ended.value.fix
+    assert "new MFA code" in ended.value.fix
