@@ -1,7 +1,7 @@
 """The picture of the demo in the README: `python -m tests.docs.record_demo` takes it again.
 
 Runs the demo on a terminal and keeps its screen; arguments are those of `python -m infra.local
-demo`. Left out: the table of changes by kind, and lines about files.
+demo`. Left out: the table of changes by kind, lines about files, and the waits of the verification.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.docs.pages import DOCS, ROOT
 
 PICTURE = DOCS / "demo.svg"
 TITLE = "make demo"
-LEFT_OUT = re.compile(r"Report: |Comparing in ")
+LEFT_OUT = re.compile(r"Report: |Comparing in |\S+Z (waiting|digested) ")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -18,7 +18,7 @@ from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
 ROWS = 60
-COLUMNS = 112
+COLUMNS = 120
 
 THEME = TerminalTheme(
     (22, 27, 34),
