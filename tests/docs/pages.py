@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -64,3 +64,13 @@ def section(text: str, heading: str) -> str:
     _, found, rest = text.partition(f"{heading}\n")
     assert found, f"there is no {heading!r}"
     return re.split(rf"^#{{1,{len(level)}}} ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def rows(text: str, heading: str) -> Mapping[str, list[str]]:
+    """Read the tables under a heading: cells by the first one, its backticks taken off."""
+    found = {}
+    for line in section(text, heading).splitlines():
+        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        if len(cells) > 1:
+            found[cells[0].strip("`")] = cells[1:]
+    return found

@@ -7,8 +7,7 @@ import pytest
 from replicator.change import Entry, Version
 from replicator.consumer import ledger
 from replicator.consumer.ordering import Verdict, decide
-from tests.docs.pages import DOCS
-from tests.docs.test_runbooks import rows
+from tests.docs.pages import DOCS, rows
 
 DESIGN = (DOCS / "design.md").read_text(encoding="utf-8")
 THEN, NOW, LATER = (Version(micros, "u") for micros in (1_000, 2_000, 3_000))
@@ -47,7 +46,7 @@ def test_the_code_decides_as_the_table_says(name: str) -> None:
 
 
 def test_the_clauses_of_the_condition_are_those_of_the_code() -> None:
-    shown = rows("### The condition", DESIGN).keys() - {"clause", "---"}
+    shown = rows(DESIGN, "### The condition").keys() - {"clause", "---"}
     assert all(isinstance(getattr(ledger, name), str) for name in shown)
     admitted = ledger.NEWER
     assert all(getattr(ledger, name) in admitted for name in shown - {"EXACTLY"})

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import pytest
 
@@ -17,19 +16,9 @@ from replicator.consumer.outcome import Reason
 from replicator.watchdog import detectors
 from tests.contracts.names import exit_codes
 from tests.docs import alarm_pages
-from tests.docs.pages import DOCS, anchors, section
+from tests.docs.pages import DOCS, anchors, rows, section
 
 OPERATE = (DOCS / "operate.md").read_text(encoding="utf-8")
-
-
-def rows(heading: str, page: str = OPERATE) -> Mapping[str, list[str]]:
-    """Read the tables under a heading: cells by the first one, backticks taken off."""
-    found = {}
-    for line in section(page, heading).splitlines():
-        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
-        if len(cells) > 1:
-            found[cells[0].strip("`")] = cells[1:]
-    return found
 
 
 def errors() -> Iterator[type[BootstrapError]]:
@@ -46,7 +35,7 @@ def errors() -> Iterator[type[BootstrapError]]:
 
 
 def test_every_error_has_a_row_with_its_exit_code_and_a_first_action() -> None:
-    shown = rows("## A run stopped")
+    shown = rows(OPERATE, "## A run stopped")
     known = {kind.__name__: kind for kind in errors()}
     assert known.keys() == {name for name in shown if name.endswith("Error")}
     sides = " or ".join(str(side.value) for side in Side)
@@ -58,23 +47,23 @@ def test_every_error_has_a_row_with_its_exit_code_and_a_first_action() -> None:
 
 
 def test_the_exit_codes_are_those_of_the_contract() -> None:
-    shown = {int(name) for name in rows("## A run stopped") if name.isdigit()}
+    shown = {int(name) for name in rows(OPERATE, "## A run stopped") if name.isdigit()}
     assert shown == {int(line.split()[0]) for line in exit_codes()}
 
 
 def test_every_state_has_a_row() -> None:
-    shown = rows("## Read `status`")
+    shown = rows(OPERATE, "## Read `status`")
     assert [str(state) for state in State] == [name for name in shown if name.isupper()]
 
 
 def test_every_quarantine_reason_has_a_row() -> None:
-    shown = rows("## Quarantine")
+    shown = rows(OPERATE, "## Quarantine")
     for reason in [*Reason, "event"]:
         assert len([cell for cell in shown[str(reason)] if cell]) == 2, reason
 
 
 def test_every_loss_detector_has_a_runbook() -> None:
-    shown = rows("## Every loss detector")
+    shown = rows(OPERATE, "## Every loss detector")
     assert {each.metric for each in detectors.ALL} == shown.keys() - {"detector", "---"}
     assert all(runbook for (runbook,) in shown.values())
 
@@ -88,4 +77,4 @@ def test_every_alarm_has_a_heading_and_a_first_action(alarm: alarm_pages.Alarm) 
 
 def test_every_rate_of_chaos_has_a_row() -> None:
     page = (DOCS / "local-cloud.md").read_text(encoding="utf-8")
-    assert rows("## Chaos", page).keys() - {"rate", "---"} == vars(Chaos()).keys() - NOT_RATES
+    assert rows(page, "## Chaos").keys() - {"rate", "---"} == vars(Chaos()).keys() - NOT_RATES

@@ -11,8 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.docs import record_demo, screen
-from tests.docs.pages import ROOT, tracked
-from tests.docs.test_links import DOCUMENTS
+from tests.docs.pages import ROOT, document_names, tracked
 
 LABEL = re.compile(r"^ {0,2}([a-zA-Z][a-z-]*(?: [a-z-]+)*) {2,}\S")
 """A word or a few at the beginning of a line, with a column of spaces after it."""
@@ -43,7 +42,7 @@ def transcripts(name: str) -> list[str]:
     return [line for block in blocks for line in block.splitlines() if line[:1] != "$"]
 
 
-@pytest.mark.parametrize("name", DOCUMENTS)
+@pytest.mark.parametrize("name", document_names())
 def test_labels_of_recorded_screens_are_texts_of_the_code(name: str) -> None:
     unknown = {label for label in labels(transcripts(name)) if not printed(label)}
     assert not unknown, f"{name} shows labels that no code prints"
