@@ -10,9 +10,8 @@ from typing import TextIO
 from bootstrap.app.command_options import Selection
 from bootstrap.app.factory import AwsClients
 from bootstrap.app.process import Process
-from bootstrap.core.errors import BootstrapError, LeaseLostError
+from bootstrap.core.errors import BootstrapError, LeaseLostError, errors_about
 from bootstrap.core.run_options import RunOptions
-from bootstrap.core.suggestions import completed, telling
 from bootstrap.plan.plan import Plan
 from bootstrap.run.drive import drive
 from bootstrap.run.runner import TableRunner
@@ -44,7 +43,7 @@ def run_all(
         )
         try:
             for run, error in drive(started, process.clock, process.timing, view.show):
-                error.fix = completed(error.fix, run.command)
+                error.about(run.command)
                 errors.append(error)
             view.finish([run.snapshot(final=True) for run in started])
         finally:
@@ -67,7 +66,7 @@ def _start(
     errors = []
     for run in runs:
         try:
-            with telling(run.command):
+            with errors_about(run.command):
                 plan = run.start(
                     take_over,
                     tell=partial(print, file=process.err, flush=True),

@@ -14,6 +14,7 @@ from bootstrap.cli.options import clients_of, common_options, run_command
 from bootstrap.cli.quarantine import only
 from bootstrap.core.errors import BlockedError
 from bootstrap.core.facts import TableFacts
+from bootstrap.core.suggestions import Command, suggest
 from bootstrap.explain import explanation, keys, view
 from bootstrap.quarantine.context import QuarantineContext
 
@@ -64,7 +65,7 @@ def explain(options: CommandOptions, key: str, show_values: bool, as_json: bool)
         if facts is None:
             raise BlockedError(
                 f"The target table {context.quarantine.table.target_table} does not exist (yet).",
-                fix="python -m bootstrap status, which shows how far the run is",
+                fix=suggest(Command("status"), ", which shows how far the run is"),
             )
         parsed = keys.parse_key(key, keys.key_types(facts))
         found = explanation.explain_item(context.quarantine, parsed, context.item)

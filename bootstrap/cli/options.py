@@ -27,7 +27,6 @@ from bootstrap.core.errors import (
     UsageError,
 )
 from bootstrap.core.stack_outputs import Outputs
-from bootstrap.core.suggestions import GENERIC, completed
 
 RESUMES = "Run the same command again: it resumes from here."
 """After an interruption."""
@@ -124,7 +123,8 @@ def run_command(
     except BootstrapError as error:
         if options is not None and options.debug:
             traceback.print_exc()
-        error.fix = completed(error.fix, options.command if options is not None else GENERIC)
+        if options is not None:
+            error.about(options.command)
         click.echo(str(error), err=True)
         code = error.exit_code
     except BrokenPipeError:

@@ -8,6 +8,7 @@ from bootstrap.app.command_options import CommandOptions
 from bootstrap.cli import quarantine
 from bootstrap.cli.options import common_options, run_command
 from bootstrap.core.errors import UsageError
+from bootstrap.core.suggestions import Command, suggest
 from bootstrap.quarantine import parks
 from bootstrap.quarantine.context import QuarantineContext
 
@@ -38,7 +39,7 @@ def park(
     def work() -> int:
         if list_parks:
             if shard is not None:
-                raise UsageError("--list takes no SHARD.", fix="python -m bootstrap park --list")
+                raise UsageError("--list takes no SHARD.", fix=suggest(Command("park", "--list")))
             for context in quarantine.contexts_of(options):
                 _print_parks(context)
             return 0
@@ -69,7 +70,7 @@ def unpark(options: CommandOptions, shard: str, sequence: str) -> None:
         if place not in context.ledger.parks():
             raise UsageError(
                 f"{place} is not parked.",
-                fix="python -m bootstrap park --list, which shows what is",
+                fix=suggest(Command("park", "--list"), ", which shows what is"),
             )
         context.ledger.unpark(place)
         click.echo(f"{context.table.source_table}: unparked {place}. {parks.TAKES_EFFECT}")
@@ -82,7 +83,7 @@ def _place(shard: str | None, sequence: str | None, command: str) -> str:
     if shard is None or sequence is None:
         raise UsageError(
             f"To {command} a record, name its shard and its sequence number.",
-            fix=f"python -m bootstrap {command} SHARD SEQUENCE, or python -m bootstrap park --list",
+            fix=suggest(Command(command, "SHARD SEQUENCE"), ", or ", Command("park", "--list")),
         )
     return parks.format_park(shard, sequence)
 

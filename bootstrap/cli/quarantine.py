@@ -13,6 +13,7 @@ from bootstrap.app.process import this_process
 from bootstrap.cli.options import clients_of, common_options, confirm, run_command
 from bootstrap.core.errors import BlockedError, UsageError
 from bootstrap.core.stack_outputs import TableOutputs
+from bootstrap.core.suggestions import Command, suggest
 from bootstrap.quarantine import view
 from bootstrap.quarantine.context import QuarantineContext
 from bootstrap.quarantine.redrive import RedriveOutcome
@@ -216,8 +217,10 @@ def _check_choice(keys: Sequence[str], all_: bool, command: str) -> None:
     if bool(keys) == all_:
         raise UsageError(
             f"To {command}, name either keys or --all.",
-            fix="python -m bootstrap quarantine list, which shows the keys; or the same command "
-            "with --all",
+            fix=suggest(
+                Command("quarantine list"),
+                ", which shows the keys; or add --all",
+            ),
         )
 
 
@@ -240,7 +243,7 @@ def _find(context: QuarantineContext, key: str) -> QuarantinedObject:
 def _gone(key: str) -> UsageError:
     return UsageError(
         f"No open object has the key {key}.",
-        fix="python -m bootstrap quarantine list, which shows what is open",
+        fix=suggest(Command("quarantine list"), ", which shows what is open"),
     )
 
 

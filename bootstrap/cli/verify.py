@@ -12,10 +12,9 @@ import click
 from bootstrap.app.command_options import CommandOptions, select
 from bootstrap.app.process import this_process
 from bootstrap.cli.options import RESUMES, clients_of, common_options, run_command
-from bootstrap.core.errors import UsageError
+from bootstrap.core.errors import UsageError, errors_about
 from bootstrap.core.formatting import instant, number
 from bootstrap.core.stack_outputs import TableOutputs
-from bootstrap.core.suggestions import telling
 from bootstrap.journal.verification_records import as_json
 from bootstrap.verify.context import VerifyOptions
 from bootstrap.verify.verify import Verification, VerifyResult
@@ -182,7 +181,7 @@ def verify(
         results = []
         for table in selection.tables:
             context = clients.verify_context(table, say)
-            with telling(selection.commands[table.source_table]):
+            with errors_about(selection.commands[table.source_table]):
                 found = Verification(context, options_of(table)).run()
             results.append(found)
             if not as_json_text:

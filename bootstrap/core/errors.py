@@ -7,7 +7,11 @@ The exit codes: 0 done, 1 blocked (by the plan, the journal's lease or the state
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
+
+from bootstrap.core.suggestions import GENERIC, Suggestion, suggest
 
 EXIT_STILL_RUNNING = 6
 EXIT_BUG = 70
@@ -37,16 +41,35 @@ class BootstrapError(Exception):
 
     exit_code = EXIT_BUG
 
-    def __init__(self, what: str, *, fix: str, resumable: bool = True) -> None:
+    def __init__(self, what: str, *, fix: str | Suggestion, resumable: bool = True) -> None:
         super().__init__(what)
         self.what = what
-        self.fix = fix
-        """A command in it is written without options: `commandline` adds them."""
+        self.suggestion = suggest(fix) if isinstance(fix, str) else fix
+        self._command = ""
         self.resumable = resumable
         """True: the run resumes once `fix` is done. False: this run can never continue."""
 
+    @property
+    def fix(self) -> str:
+        """What to try, as shown."""
+        return self.suggestion.text(self._command or GENERIC)
+
+    def about(self, command: str) -> None:
+        """Complete the commands with a template's options, unless that has been done."""
+        self._command = self._command or command
+
     def __str__(self) -> str:
         return f"{self.what}\nTry: {self.fix}"
+
+
+@contextmanager
+def errors_about(command: str) -> Iterator[None]:
+    """Complete the suggestion of an error that ends the block with a template's options."""
+    try:
+        yield
+    except BootstrapError as error:
+        error.about(command)
+        raise
 
 
 class BlockedError(BootstrapError):
@@ -79,7 +102,13 @@ class AccountError(BootstrapError):
     """An account refused a call, or an operation in it failed."""
 
     def __init__(
-        self, side: Side, what: str, *, fix: str, code: str = "", resumable: bool = True
+        self,
+        side: Side,
+        what: str,
+        *,
+        fix: str | Suggestion,
+        code: str = "",
+        resumable: bool = True,
     ) -> None:
         super().__init__(what, fix=fix, resumable=resumable)
         self.side = side

@@ -1,60 +1,91 @@
-"""What to type: a command line that means a stack, or a table of it, once more.
+"""Suggestions after `Try:` as values: text, and commands of this tool that can be typed as shown.
 
-A text that says what to try writes a command without the options that say which stack, whose
-credentials and which table: `python -m bootstrap status`. Who shows the text knows them, and they
-may be others than those of the run that wrote it into the journal. So they are added where it is
-shown, and what is printed can be typed.
+A suggestion names a command without the options that say which stack, credentials and table are
+meant. They are added where it is shown: the journal's reader may use others than its writer did.
 
-A *template* is such a command line with {} in the place of the sub-command.
+A *template* is a command line with those options and {} in the place of the sub-command.
 """
 
 from __future__ import annotations
 
-import re
 import shlex
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-
-from bootstrap.core.errors import BootstrapError
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 PROGRAM = "python -m bootstrap"
 GENERIC = f"{PROGRAM} {{}}"
-"""Where nobody knows which stack is meant."""
+"""The template where no stack is known."""
 
-_COMMANDS = (
-    "(?:quarantine (?:list|show|redrive|discard)|abandon|backfill|explain|parity|park|pause|plan|"
-    "resume|run|status|unpark|verify)"
-)
-_ARGUMENTS = r"(?: (?:--[a-z-]+|'[^']*'|[A-Z]{3,}))*"
-_WRITTEN = re.compile(
-    # The detectors' texts, which stand in alarms as well, leave `python -m` out.
-    r"(?<![`\w/-])(?:python -m |(?<!python -m ))bootstrap "
-    rf"({_COMMANDS})\b(?! --(?:stack|outputs|config)\b)({_ARGUMENTS})"
-)
+_PREFIXES = (f"{PROGRAM} ", "bootstrap ")
+"""How the notation begins a command. The texts of alarms leave `python -m` out."""
+_GROUPS = ("quarantine",)
+"""Commands that have sub-commands."""
 
 
 def template(options: Sequence[str]) -> str:
-    """The command line with these options."""
+    """Return the template with these options."""
     written = shlex.join(options).replace("{", "{{").replace("}", "}}")
     return f"{GENERIC} {written}" if options else GENERIC
 
 
-def completed(text: str, command: str) -> str:
-    """The text, in which every command has the options of a template.
+@dataclass(frozen=True)
+class Command:
+    """A command of this tool, without the options that name the stack and the table."""
 
-    A command that is not the whole text stands in backticks: where it ends has to be seen.
-    """
-    alone = _WRITTEN.fullmatch(text)
-    return _WRITTEN.sub(
-        lambda found: ("{}" if alone else "`{}`").format(command.format(found[1]) + found[2]), text
-    )
+    name: str
+    """With its sub-command, if it has one: `quarantine list`."""
+    arguments: str = ""
+    """As typed in a shell."""
+
+    def line(self, command: str = GENERIC) -> str:
+        """Return the command line that a template makes of it."""
+        return f"{command.format(self.name)} {self.arguments}".strip()
 
 
-@contextmanager
-def telling(command: str) -> Iterator[None]:
-    """Whatever error ends the block says what to type with the options of a template."""
-    try:
-        yield
-    except BootstrapError as error:
-        error.fix = completed(error.fix, command)
-        raise
+@dataclass(frozen=True)
+class Suggestion:
+    """What to try: text with commands in it."""
+
+    parts: tuple[str | Command, ...]
+
+    def text(self, command: str = GENERIC) -> str:
+        """Render for a human. A command within a text stands in backticks, to show its end."""
+        if len(self.parts) == 1 and isinstance(self.parts[0], Command):
+            return self.parts[0].line(command)
+        return self._written(command)
+
+    @property
+    def notation(self) -> str:
+        """The text from which `parse` makes the suggestion again: every command in backticks."""
+        return self._written(GENERIC)
+
+    def _written(self, command: str) -> str:
+        return "".join(
+            f"`{part.line(command)}`" if isinstance(part, Command) else part for part in self.parts
+        )
+
+    @classmethod
+    def parse(cls, notation: str) -> Suggestion:
+        """Read the notation: of the journal, and of the watchdog's detectors.
+
+        A text of an older version has no backticks around its commands: it stays as it is.
+        """
+        parts = [
+            (_command(part) or f"`{part}`") if inside % 2 else part
+            for inside, part in enumerate(notation.split("`"))
+        ]
+        return suggest(*parts)
+
+
+def suggest(*parts: str | Command) -> Suggestion:
+    """Make a suggestion of texts and commands, in order."""
+    return Suggestion(tuple(part for part in parts if part))
+
+
+def _command(text: str) -> Command | None:
+    for prefix in _PREFIXES:
+        if text.startswith(prefix):
+            words = text.removeprefix(prefix).split(" ")
+            length = 2 if words[0] in _GROUPS else 1
+            return Command(" ".join(words[:length]), " ".join(words[length:]))
+    return None

@@ -11,6 +11,7 @@ from typing import Any
 
 from bootstrap.core.errors import UsageError
 from bootstrap.core.facts import TableFacts
+from bootstrap.core.suggestions import Command, suggest
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
@@ -80,6 +81,10 @@ def _key_error(why: str, types: Mapping[str, str]) -> UsageError:
     whole = json.dumps({name: {tag: "…"} for name, tag in types.items()}, ensure_ascii=False)
     return UsageError(
         f"The KEY {why}. The table's key is {attributes}.",
-        fix=f"python -m bootstrap explain '{pairs}'; or, where a value holds a comma, "
-        f"python -m bootstrap explain '{whole}' (binary values in base64)",
+        fix=suggest(
+            Command("explain", f"'{pairs}'"),
+            "; or, where a value holds a comma, ",
+            Command("explain", f"'{whole}'"),
+            " (binary values in base64)",
+        ),
     )

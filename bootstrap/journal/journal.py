@@ -118,7 +118,7 @@ class Journal:
             RowUpdate(
                 State.FAILED,
                 now,
-                failure=RunFailure(step, error.what, error.fix, error.resumable),
+                failure=RunFailure(step, error.what, error.suggestion.notation, error.resumable),
                 event=event,
             )
         )

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootstrap.core.errors import LeaseHeldError, LeaseLostError
+from bootstrap.core.suggestions import Command, suggest
 from replicator.runtime import Clock
 
 if TYPE_CHECKING:
@@ -172,8 +173,11 @@ class Lease:
         return LeaseHeldError(
             f"Another run works on table {self._table}: {holder or 'an unknown process'} holds its "
             f"lease, which it renews while it lives and which expires {left} s from now.",
-            fix="wait for it (python -m bootstrap status shows what it does); or, if it is stuck: "
-            "the same command with --take-over",
+            fix=suggest(
+                "wait for it (",
+                Command("status"),
+                " shows what it does); or, if it is stuck: the same command with --take-over",
+            ),
         )
 
     def lost(self, row: Row | None) -> LeaseLostError:
@@ -182,7 +186,7 @@ class Lease:
         return LeaseLostError(
             f"{holder or 'Another run'} took over table {self._table}: this run stopped before its "
             "next call.",
-            fix="python -m bootstrap status",
+            fix=suggest(Command("status")),
         )
 
     def check(self) -> None:

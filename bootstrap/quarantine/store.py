@@ -16,6 +16,7 @@ from typing import Any
 
 from bootstrap.core.errors import BlockedError
 from bootstrap.core.objects import Bucket, ListedObject
+from bootstrap.core.suggestions import Command, suggest
 from replicator.consumer import decode
 from replicator.consumer.decode import Content, EnvelopeError, Record, Unusable
 from replicator.consumer.quarantine import OPEN
@@ -172,8 +173,10 @@ class QuarantineStoreReader:
             raise BlockedError(
                 f"{stored.key} was written neither by the consumer nor by Lambda: "
                 f"{type(error).__name__}.",
-                fix=f"python -m bootstrap quarantine discard '{stored.key}', once you know who "
-                "put it there",
+                fix=suggest(
+                    Command("quarantine discard", f"'{stored.key}'"),
+                    ", once you know who put it there",
+                ),
             ) from None
         return ObjectContent(document, tuple(records))
 

@@ -12,6 +12,7 @@ from bootstrap.core.errors import BlockedError
 from bootstrap.core.formatting import moment
 from bootstrap.core.run_options import Goal
 from bootstrap.core.state import State
+from bootstrap.core.suggestions import Command, suggest
 from bootstrap.journal.records import Abandoning, Buffered, Enabled, Exported, Paused, Wanted
 from bootstrap.plan import inspection, plan
 from bootstrap.plan.plan import Plan
@@ -76,7 +77,7 @@ class ReplicateGoal:
         if not self.ends_pause:
             raise BlockedError(
                 f"Table {context.table.source_table} was paused on purpose at {moment(paused.at)}.",
-                fix="python -m bootstrap resume",
+                fix=suggest(Command("resume")),
             )
         context.journal.put(replace(paused, resumed_at=context.journal.now()), "resuming")
 
@@ -136,7 +137,7 @@ def _refuse_half_abandoned(context: StepContext) -> None:
             f"The run of table {context.table.source_table} was abandoned at "
             f"{moment(abandoning.at)}, and that has not ended. Some of what the run made may be "
             "gone already.",
-            fix="python -m bootstrap abandon, which completes it; then run begins another",
+            fix=suggest(Command("abandon"), ", which completes it; then run begins another"),
         )
 
 

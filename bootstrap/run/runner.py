@@ -18,6 +18,7 @@ from bootstrap.core.journal_rows import Event, Store, WaitReason
 from bootstrap.core.outcome import Done, Outcome, Pending
 from bootstrap.core.poller import Poller
 from bootstrap.core.state import State
+from bootstrap.core.suggestions import Command, suggest
 from bootstrap.journal import verification_records as verification
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
@@ -172,8 +173,12 @@ class TableRunner:
             Side.SOURCE,
             f"Table {table.source_table} replicates, but lacks changes that did not get through "
             f"stream {table.stream_name}.",
-            fix="python -m bootstrap status, which names what was lost and the backfill that "
-            "restores it; then python -m bootstrap run, which takes note of it",
+            fix=suggest(
+                Command("status"),
+                ", which names what was lost and the backfill that restores it; then ",
+                Command("run"),
+                ", which takes note of it",
+            ),
         )
 
     def still_running(self, pending: Pending) -> StillRunningError:
@@ -181,7 +186,7 @@ class TableRunner:
         table = self.context.table.source_table
         return StillRunningError(
             f"Table {table}: still waiting for {pending.what}, which continues by itself.",
-            fix="the same command later, or python -m bootstrap status",
+            fix=suggest("the same command later, or ", Command("status")),
         )
 
     def keep_lease(self) -> None:

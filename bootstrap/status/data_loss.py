@@ -20,8 +20,9 @@ from replicator.watchdog.readings import Outage
 R = TypeVar("R", bound=StepRecord)
 
 _CLOSING = (
-    "once the table is REPLICATING, python -m bootstrap status names the backfill, or "
-    "python -m bootstrap verify --repair restores them; python -m bootstrap run then records that"
+    "once the table is REPLICATING, `python -m bootstrap status` names the backfill, or "
+    "`python -m bootstrap verify --repair` restores them; `python -m bootstrap run` then records "
+    "that"
 )
 
 
@@ -72,8 +73,8 @@ class KnownLosses:
         if self.refused:
             texts.append(
                 f"the import is {self.refused} items short of its export, and the replica lacks "
-                "them: python -m bootstrap verify --repair restores them, and "
-                "python -m bootstrap run then records that"
+                "them: `python -m bootstrap verify --repair` restores them, and "
+                "`python -m bootstrap run` then records that"
             )
         if self.skipped:
             texts.append(

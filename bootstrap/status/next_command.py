@@ -77,7 +77,7 @@ def collect_warnings(inputs: StatusInputs, losses: KnownLosses) -> tuple[str, ..
     if counted is not None and loaded != counted:
         warnings.append(
             f"the export holds {counted} items, but {loaded} were imported: "
-            "python -m bootstrap verify --repair"
+            "`python -m bootstrap verify --repair`"
         )
     if mapping is not None and row.state in REPLICAS and _is_stopped(mapping):
         warnings.append(f"the consumer is off: its event source mapping is {mapping.state}")

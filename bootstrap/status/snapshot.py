@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from bootstrap.core.facts import Measure, Usage
 from bootstrap.core.journal_rows import Event, Row, RunFailure, WaitReason
 from bootstrap.core.state import State
-from bootstrap.core.suggestions import GENERIC, completed
+from bootstrap.core.suggestions import GENERIC, Suggestion
 from bootstrap.journal.records import (
     CaughtUp,
     Configured,
@@ -75,7 +75,7 @@ class StatusSnapshot:
 
     def typed(self, text: str) -> str:
         """Complete the commands in a text, so that they work as written."""
-        return completed(text, self.command)
+        return Suggestion.parse(text).text(self.command)
 
     @property
     def mapping_enabled(self) -> bool:
@@ -147,7 +147,9 @@ def build_snapshot(inputs: StatusInputs) -> StatusSnapshot:
         skipped=row.record(Skipped),
         paused=row.record(Paused),
         covered_until=_covered_until(row.record(Paused), inputs.retention_hours),
-        warnings=tuple(completed(each, command) for each in collect_warnings(inputs, losses)),
+        warnings=tuple(
+            Suggestion.parse(each).text(command) for each in collect_warnings(inputs, losses)
+        ),
         readings=inputs.readings,
         findings=tuple(inputs.findings),
         usage=inputs.usage,

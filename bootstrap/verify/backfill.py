@@ -24,6 +24,7 @@ from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.poller import Poller
 from bootstrap.core.ports import ExportService, LedgerEntries
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
+from bootstrap.core.suggestions import Command, suggest
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
 from bootstrap.run.goals import new_run_id
@@ -172,7 +173,7 @@ class Backfill:
             raise BlockedError(
                 f"The gap begins at {moment(first)}, but point-in-time recovery of the source "
                 f"reaches back only to {moment(backups.earliest)}.",
-                fix="python -m bootstrap verify --repair, which needs no export of the past",
+                fix=suggest(Command("verify", "--repair"), ", which needs no export of the past"),
             )
 
     def _refuse_forgotten(self, since: float) -> None:
@@ -187,7 +188,7 @@ class Backfill:
             raise BlockedError(
                 f"The ledger keeps a key's entry for {duration(kept)}, so changes from "
                 f"{moment(since)} could overwrite newer ones.",
-                fix="python -m bootstrap verify --repair, which needs no export of the past",
+                fix=suggest(Command("verify", "--repair"), ", which needs no export of the past"),
             )
 
     def _advance(self) -> Outcome:

@@ -10,6 +10,7 @@ from bootstrap.core.facts import ExportFacts
 from bootstrap.core.formatting import duration, number, size
 from bootstrap.core.poller import Poller
 from bootstrap.core.ports import ExportService
+from bootstrap.core.suggestions import Command, suggest
 from bootstrap.journal.verification_records import (
     GivenProof,
     RecoverySwitched,
@@ -121,7 +122,7 @@ class ExportRounds:
         if table is None:
             raise BlockedError(
                 f"There is no target table {context.table.target_table}.",
-                fix="python -m bootstrap status",
+                fix=suggest(Command("status")),
             )
         return ExportPair(
             source=context.source,
@@ -234,7 +235,7 @@ class ExportRounds:
             raise BlockedError(
                 "The verification took too long: ledger entries of changes since the source's "
                 "export may have expired.",
-                fix="python -m bootstrap verify --fresh with more --workers, or with --sample",
+                fix=suggest(Command("verify", "--fresh"), " with more --workers, or with --sample"),
             )
 
     def _forgotten(self, since: float) -> bool:

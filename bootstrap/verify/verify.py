@@ -17,6 +17,7 @@ from bootstrap.core.journal_rows import Row
 from bootstrap.core.poller import Poller
 from bootstrap.core.ports import LedgerEntries
 from bootstrap.core.state import State
+from bootstrap.core.suggestions import Command, suggest
 from bootstrap.journal.verification_records import ReadProof, Verified
 from bootstrap.verify.compare.external_sort import KeySpool
 from bootstrap.verify.compare.partitions import Difference
@@ -91,7 +92,7 @@ class Verification:
         except LeaseHeldError as error:
             raise LeaseHeldError(
                 error.what,
-                fix="wait for it; or, if it is stuck: python -m bootstrap verify --take-over",
+                fix=suggest("wait for it; or, if it is stuck: ", Command("verify", "--take-over")),
             ) from error
         try:
             context.journal.refresh()
@@ -112,7 +113,7 @@ class Verification:
         if state not in READY:
             raise BlockedError(
                 f"Table {table} is {state}; only a replicating table can be verified.",
-                fix="python -m bootstrap status, which names the next command; then verify",
+                fix=suggest(Command("status"), ", which names the next command; then verify"),
             )
 
     # -- rounds ----------------------------------------------------------------------------------

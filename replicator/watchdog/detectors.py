@@ -37,7 +37,7 @@ MAPPING = Detector(
     Level.WARNING,
     "The consumer's event source mapping is off or gone although nobody paused it: changes wait in "
     "the stream, and are lost once it forgets them.",
-    "bootstrap status; if the mapping is there, bootstrap run switches it on again.",
+    "`bootstrap status`; if the mapping is there, `bootstrap run` switches it on again.",
 )
 DESTINATION = Detector(
     names.DESTINATION_ACTIVE,
@@ -45,7 +45,7 @@ DESTINATION = Detector(
     "The source table's changes no longer go to this stack's stream: each one made meanwhile is "
     "lost to the replica.",
     "see who disabled or redirected it (CloudTrail: DisableKinesisStreamingDestination), enable it "
-    "again, then run the backfill that bootstrap status names: what was lost does not come back by "
+    "again, then run the backfill that `bootstrap status` names: what was lost does not come back by "
     "itself. status goes on telling of it until verify --repair has mended all keys.",
 )
 PRECISION = Detector(
@@ -60,7 +60,7 @@ FOREIGN = Detector(
     Level.LOSS,
     "Another table's changes are in this stream: its streaming destination is this table's stream. "
     "The consumer ignores them. They take the stream's capacity from this table's own changes.",
-    "take the stream off the other table: bootstrap status names the table and the whole command.",
+    "take the stream off the other table: `bootstrap status` names the table and the whole command.",
 )
 STREAM = Detector(
     names.STREAM_HEALTHY,
@@ -81,34 +81,34 @@ TARGET = Detector(
     names.TARGET_TABLE_CHANGED,
     Level.LOSS,
     "The target table was deleted, or made again under its name: what was applied before is gone.",
-    "bootstrap pause, then take a new snapshot with a new stack.",
+    "`bootstrap pause`, then take a new snapshot with a new stack.",
 )
 QUARANTINE = Detector(
     names.QUARANTINE_OBJECTS,
     Level.LOSS,
     "Records lie in quarantine: their changes are not in the target.",
-    "bootstrap quarantine list, then show, and redrive or discard each.",
+    "`bootstrap quarantine list`, then show, and redrive or discard each.",
 )
 FAILURES = Detector(
     names.ON_FAILURE_OBJECTS,
     Level.LOSS,
     "Lambda gave up on whole batches (too large for it) and put them into the on-failure bucket: "
     "their changes are not in the target.",
-    "bootstrap quarantine list, then redrive --direct.",
+    "`bootstrap quarantine list`, then redrive --direct.",
 )
 SKIPPED = Detector(
     names.RECORDS_NEVER_REPLICATED,
     Level.LOSS,
     "DynamoDB gave up on change records since the snapshot (FailedToReplicateRecordCount: larger "
     "than the stream takes, or refused): the replica lacks them, and they do not come again.",
-    "run the backfill that bootstrap status names, or verify --repair; the gauge counts until a "
+    "run the backfill that `bootstrap status` names, or verify --repair; the gauge counts until a "
     "verification of all keys has left nothing to mend.",
 )
 BUFFER = Detector(
     names.BUFFER_USED,
     Level.WARNING,
     "Changes have waited for a good part of the stream's retention; at all of it they are lost.",
-    "bootstrap status: resume the consumer if it is paused, else see why it is behind (its log, "
+    "`bootstrap status`: resume the consumer if it is paused, else see why it is behind (its log, "
     "errors, throttles).",
 )
 PROBES = Detector(

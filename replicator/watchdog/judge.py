@@ -72,7 +72,7 @@ class Finding:
 
 
 BLIND = (
-    "see that the credentials hold and that the role may read it: bootstrap plan says what is "
+    "see that the credentials hold and that the role may read it: `bootstrap plan` says what is "
     "missing; pulumi up --refresh gives the roles their rights back."
 )
 

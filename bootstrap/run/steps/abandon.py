@@ -13,6 +13,7 @@ from bootstrap.core.facts import ImportFacts, TableFacts
 from bootstrap.core.journal_rows import StepRecord
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.state import State
+from bootstrap.core.suggestions import Command, suggest
 from bootstrap.journal.records import (
     Abandoning,
     Earlier,
@@ -66,7 +67,7 @@ def refuse(context: StepContext) -> None:
     if not journal.run_id:
         raise BlockedError(
             f"No run of table {table.source_table} has begun: there is nothing to abandon.",
-            fix="python -m bootstrap status",
+            fix=suggest(Command("status")),
         )
     noted = journal.get(Abandoning)
     if options.disable_source_pitr or (noted is not None and noted.disable_source_pitr):

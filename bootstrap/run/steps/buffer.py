@@ -14,6 +14,7 @@ from bootstrap.core.facts import Destinations
 from bootstrap.core.formatting import moment
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.state import State
+from bootstrap.core.suggestions import Command, suggest
 from bootstrap.journal.records import Buffered, Exported, Interrupted
 from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
@@ -107,9 +108,14 @@ def _still_flowing(
         f"The streaming destination of table {context.table.source_table} to stream "
         f"{context.table.stream_name} is {status}. Changes since it stopped are in neither the "
         "stream nor the snapshot.",
-        fix="pulumi up --refresh to switch it on again; then python -m bootstrap run, which goes "
-        "on, to a replica that is DEGRADED until what is missing has been put in: "
-        "python -m bootstrap status names the backfill",
+        fix=suggest(
+            "pulumi up --refresh to enable it again; then ",
+            Command("run"),
+            ", which resumes, to a replica that is DEGRADED until the missing changes have been "
+            "restored: ",
+            Command("status"),
+            " names the backfill",
+        ),
     )
 
 

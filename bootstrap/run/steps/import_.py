@@ -9,6 +9,7 @@ from bootstrap.core.errors import AccountError, BlockedError, Side
 from bootstrap.core.facts import ImportFacts, ImportRequest, Measure
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending, import_progress
 from bootstrap.core.state import State
+from bootstrap.core.suggestions import Command, suggest
 from bootstrap.journal.records import Exported, Imported
 from bootstrap.plan.plan import creation_parameters
 from bootstrap.run.step import Step
@@ -144,9 +145,14 @@ def _follow(context: StepContext, imported: Imported) -> Outcome:
             Side.TARGET,
             f"DynamoDB does not know the import {imported.arn} any more (it forgets them after "
             "90 days).",
-            fix=f"delete the table {context.table.target_table}, if it is there and nobody needs "
-            "it; then python -m bootstrap abandon, and python -m bootstrap run, for another "
-            "snapshot",
+            fix=suggest(
+                f"delete the table {context.table.target_table}, if it exists and is not needed; "
+                "then ",
+                Command("abandon"),
+                ", and ",
+                Command("run"),
+                ", for another snapshot",
+            ),
             resumable=False,
         )
     if facts.status in ("FAILED", "CANCELLED"):
@@ -234,18 +240,21 @@ def _failure(
         "the import failed",
     )
     log = f"log group {facts.log_group or IMPORT_LOG_GROUP}, stream {facts.log_stream}"
-    run = "python -m bootstrap run"
-    fix = f"read why in {log}; then {run}, which starts another import that is paid for"
+    fix: list[str | Command] = [f"read the cause in {log}; then "]
     if left:
-        fix = (
-            f"read why in {log}; then {run} --discard-failed-import, which deletes the table "
-            f"{name} that the import left and starts another import that is paid for"
-        )
+        fix += [
+            Command("run", "--discard-failed-import"),
+            f", which deletes the table {name} that the import left, and starts another import "
+            "that is paid for",
+        ]
+    else:
+        fix += [Command("run"), ", which starts another import that is paid for"]
     if left and _partly(facts):
-        fix += (
-            f"; or {run} --accept-import-errors, which goes on without what is missing: the "
-            "replica is DEGRADED then"
-        )
+        fix += [
+            "; or ",
+            Command("run", "--accept-import-errors"),
+            ", which continues without the missing items: the replica is then DEGRADED",
+        ]
     exported = context.journal.get(Exported)
     held = exported.items if exported is not None else None
     of = f" The export holds {held}." if held is not None else ""
@@ -253,7 +262,7 @@ def _failure(
         Side.TARGET,
         f"The import {facts.arn} into table {name} failed: {why}. {facts.imported_items} of "
         f"{facts.processed_items} items were imported, {facts.errors} were refused.{of}",
-        fix=fix,
+        fix=suggest(*fix),
     )
 
 
@@ -276,7 +285,11 @@ def _still_there(context: StepContext, imported: Imported) -> Outcome:
     raise AccountError(
         Side.TARGET,
         f"The target table {context.table.target_table} is {became}.",
-        fix="find out who deleted it; then for another snapshot: python -m bootstrap abandon, and "
-        "python -m bootstrap run",
+        fix=suggest(
+            "find out who deleted it; then for another snapshot: ",
+            Command("abandon"),
+            ", and ",
+            Command("run"),
+        ),
         resumable=False,
     )

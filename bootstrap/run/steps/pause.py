@@ -7,6 +7,7 @@ from dataclasses import replace
 from bootstrap.core.errors import AccountError, BlockedError, Side
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.state import State
+from bootstrap.core.suggestions import Command, suggest
 from bootstrap.journal.records import Paused, Probing
 from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
@@ -93,5 +94,5 @@ def refuse_unpaused(context: StepContext, enabled: bool) -> None:
         raise BlockedError(
             f"The consumer of table {context.table.source_table} has not been switched on yet: "
             "there is no pause to end.",
-            fix="python -m bootstrap run, which starts the replication or goes on with it",
+            fix=suggest(Command("run"), ", which starts the replication or goes on with it"),
         )

@@ -10,6 +10,7 @@ from bootstrap.core.facts import ExportFacts, ExportRequest, Measure
 from bootstrap.core.formatting import moment
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.state import State
+from bootstrap.core.suggestions import Command, suggest
 from bootstrap.journal.records import Buffered, Exported, RecoveryRecord
 from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
@@ -122,7 +123,7 @@ def _follow(context: StepContext, exported: Exported) -> Outcome:
             Side.SOURCE,
             f"DynamoDB does not know the export {exported.arn} any more (it forgets them after "
             "90 days), and its import has not begun.",
-            fix="python -m bootstrap abandon; then python -m bootstrap run, for another snapshot",
+            fix=suggest(Command("abandon"), "; then ", Command("run"), ", for another snapshot"),
             resumable=False,
         )
     if facts.status == "FAILED":

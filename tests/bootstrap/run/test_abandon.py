@@ -151,7 +151,7 @@ def test_objects_stay_until_an_export_or_import_has_ended(call: str) -> None:
         State.ABANDONING,
         COMMAND.format("abandon") + " --yes",
     )
-    with pytest.raises(BlockedError, match="is being abandoned"):
+    with pytest.raises(BlockedError, match="was abandoned at"):
         Process(world, pid=3).go()
     process = abandoned(world)  # the answer of before holds
     assert process.run.journal.row.state is State.ABANDONED

@@ -162,7 +162,7 @@ def test_a_consumer_that_someone_switched_on_stops_the_run_before_the_import() -
 def test_a_source_table_that_was_made_again_is_not_the_one_that_was_exported() -> None:
     world = replicated()
     world.source = dataclasses.replace(world.source, table_id="source-2")
-    assert "deleted and made again" in failure_of(world, pid=2).what
+    assert "deleted and created again" in failure_of(world, pid=2).what
 
 
 def test_a_target_table_that_was_made_again_is_not_the_replica() -> None:

@@ -16,7 +16,7 @@ from bootstrap.cli import status as status_module
 from bootstrap.core.errors import BlockedError, BootstrapError
 from bootstrap.core.run_options import Goal, RunOptions
 from bootstrap.core.state import State
-from bootstrap.core.suggestions import completed, template
+from bootstrap.core.suggestions import Command, suggest
 from bootstrap.status.json_members import as_json
 from bootstrap.status.page import page
 from bootstrap.status.status import next_of_all
@@ -149,36 +149,6 @@ def test_of_a_paused_table_the_next_command_is_resume() -> None:
 
 # -- whole as printed ----------------------------------------------------------------------------
 
-PROD = "python -m bootstrap {} --stack prod --table orders"
-
-
-@pytest.mark.parametrize(
-    ("written", "typed"),
-    [
-        ("python -m bootstrap status", PROD.format("status")),
-        (
-            "first python -m bootstrap run --take-over; then",
-            f"first `{PROD.format('run')} --take-over`; then",
-        ),
-        ("bootstrap quarantine list, then show", f"`{PROD.format('quarantine list')}`, then show"),
-        ("the bootstrap does not run", "the bootstrap does not run"),
-        ("python -m bootstrap running", "python -m bootstrap running"),
-        (PROD.format("status"), PROD.format("status")),
-    ],
-)
-def test_a_command_in_a_text_gets_the_options_that_mean_its_stack(written: str, typed: str) -> None:
-    assert completed(written, PROD).startswith(typed)
-    generic = completed(written, "python -m bootstrap {}")
-    assert completed(generic, "python -m bootstrap {}") == generic
-    assert completed(completed(written, PROD), PROD) == completed(written, PROD)
-
-
-def test_a_file_name_with_braces_and_blanks_survives() -> None:
-    command = template(["--outputs", "my {stack}.json"])
-    assert completed("bootstrap run", command) == (
-        "python -m bootstrap run --outputs 'my {stack}.json'"
-    )
-
 
 @pytest.fixture
 def file(tmp_path: Path) -> str:
@@ -191,7 +161,7 @@ def told(monkeypatch: pytest.MonkeyPatch, *arguments: str, **environment: str) -
     """What a status that fails says."""
 
     def status(*given: Any, **more: Any) -> None:
-        raise BlockedError("no", fix="python -m bootstrap run --take-over")
+        raise BlockedError("no", fix=suggest(Command("run", "--take-over")))
 
     monkeypatch.setattr(status_module, "show_status", status)
     return CliRunner().invoke(main.main, arguments, env=environment).output
