@@ -45,8 +45,8 @@ DESTINATION = Detector(
     "The source table's changes no longer go to this stack's stream: each one made meanwhile is "
     "lost to the replica.",
     "see who disabled or redirected it (CloudTrail: DisableKinesisStreamingDestination), enable it "
-    "again, then run the backfill that `bootstrap status` names: what was lost does not come back by "
-    "itself. status goes on telling of it until verify --repair has mended all keys.",
+    "again, then run the backfill that `bootstrap status` names: what was lost does not come back "
+    "by itself. status goes on telling of it until verify --repair has mended all keys.",
 )
 PRECISION = Detector(
     names.DESTINATION_PRECISE,
@@ -60,7 +60,8 @@ FOREIGN = Detector(
     Level.LOSS,
     "Another table's changes are in this stream: its streaming destination is this table's stream. "
     "The consumer ignores them. They take the stream's capacity from this table's own changes.",
-    "take the stream off the other table: `bootstrap status` names the table and the whole command.",
+    "take the stream off the other table: `bootstrap status` names the table and the whole "
+    "command.",
 )
 STREAM = Detector(
     names.STREAM_HEALTHY,
