@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from replicator import aws
@@ -26,6 +25,7 @@ from replicator.consumer.outcome import (
     Retry,
     Superseded,
 )
+from replicator.consumer.write_pack import PendingWrite, WritePack
 from replicator.consumer.writer import Attempt
 from replicator.runtime import Runtime
 
@@ -186,30 +186,6 @@ class PackSizer:
         self.size = min(CHANGES_PER_CALL, self.size + 4)
 
 
-class _Work:
-    """One attempt, until it has a result."""
-
-    __slots__ = ("actions", "attempt", "failures", "looked", "result", "uncertain")
-
-    def __init__(self, attempt: Attempt) -> None:
-        self.attempt = attempt
-        self.actions: tuple[dict[str, Any], dict[str, Any]] | None = None
-        self.failures = 0  # cancellations without any progress
-        self.looked = attempt.pin is not None  # only its condition can decide a pinned write
-        self.uncertain = False  # a call without an answer may have written it
-        self.result: Result | None = None
-
-
-@dataclass
-class _Pack:
-    """The changes of one call. `isolated`: split off on purpose, never mixed again."""
-
-    works: list[_Work]
-    token: str
-    isolated: bool = False
-    read: bool = False
-
-
 class _Run:
     """One call of `apply`: workers take packs from a common queue until every change has ended."""
 
@@ -219,10 +195,11 @@ class _Run:
         self._writer = writer
         self._context = context
         self._clock = writer.runtime.clock
-        self._works = [_Work(attempt) for attempt in attempts]
+        self._works = [PendingWrite(attempt) for attempt in attempts]
         self._waiting = deque(self._works)
-        self._unread: deque[_Work] = deque()
-        self._isolated: deque[list[_Work]] = deque()
+        self._unread: deque[PendingWrite] = deque()
+        self._isolated: deque[list[PendingWrite]] = deque()
+        self._busy: deque[list[PendingWrite]] = deque()
         self._lock = threading.Lock()
         known = sum(attempt.redelivered for attempt in attempts)
         if known >= WORTH_READING:
@@ -244,31 +221,34 @@ class _Run:
         while (pack := self._next()) is not None:
             self._finish(pack)
 
-    def _next(self) -> _Pack | None:
+    def _next(self) -> WritePack | None:
         with self._lock:
             if self._isolated:
                 return self._pack(self._isolated.popleft(), isolated=True)
             if self._unread:
                 return self._pack(self._take_unread(), read=True)
-            return self._pack(self._take()) if self._waiting else None
+            if self._waiting:
+                return self._pack(self._take())
+            # Last, and in turn: an item that stays busy may not delay any other.
+            return self._pack(self._busy.popleft(), busy=True) if self._busy else None
 
-    def _read_first(self, which: Callable[[_Work], bool]) -> None:
+    def _read_first(self, which: Callable[[PendingWrite], bool]) -> None:
         """Move these changes to the queue of those to read before writing."""
         moved = [work for work in self._waiting if not work.looked and which(work)]
         chosen = set(moved)
         self._waiting = deque(work for work in self._waiting if work not in chosen)
         self._unread.extend(moved)
 
-    def _pack(self, works: list[_Work], *, isolated: bool = False, read: bool = False) -> _Pack:
+    def _pack(self, works: list[PendingWrite], **kind: bool) -> WritePack:
         token = f"{self._writer.runtime.random.getrandbits(128):032x}"
-        return _Pack(works, token, isolated, read)
+        return WritePack(works, token, **kind)
 
-    def _take_unread(self) -> list[_Work]:
+    def _take_unread(self) -> list[PendingWrite]:
         count = min(KEYS_PER_READ, len(self._unread))
         return [self._unread.popleft() for _ in range(count)]
 
-    def _take(self) -> list[_Work]:
-        works: list[_Work] = []
+    def _take(self) -> list[PendingWrite]:
+        works: list[PendingWrite] = []
         size = 0
         while self._waiting and len(works) < self._writer.pace.size:
             size += self._waiting[0].attempt.change.size + ENTRY_BYTES
@@ -277,7 +257,7 @@ class _Run:
             works.append(self._waiting.popleft())
         return works
 
-    def _again(self, works: list[_Work], *, isolated: bool = False) -> None:
+    def _again(self, works: list[PendingWrite], *, isolated: bool = False) -> None:
         if not works:
             return
         with self._lock:
@@ -286,11 +266,11 @@ class _Run:
             else:
                 self._waiting.extendleft(reversed(works))
 
-    def _give_up(self, works: list[_Work], why: str) -> None:
+    def _give_up(self, works: list[PendingWrite], why: str) -> None:
         for work in works:
             work.result = Retry(why)
 
-    def _finish(self, pack: _Pack) -> None:
+    def _finish(self, pack: WritePack) -> None:
         if pack.read:
             self._look(pack.works)
         else:
@@ -298,7 +278,7 @@ class _Run:
 
     # Writing.
 
-    def _write(self, pack: _Pack) -> None:
+    def _write(self, pack: WritePack) -> None:
         """Send a pack until it is written, has to be packed anew, or the deadline is near."""
         request = self._request(pack)
         failures = 0
@@ -333,18 +313,18 @@ class _Run:
                 return
         self._give_up(pack.works, why)
 
-    def _repack(self, pack: _Pack) -> None:
+    def _repack(self, pack: WritePack) -> None:
         if pack.isolated:
             self._split(pack.works)
         else:
             self._again(pack.works)
 
-    def _split(self, works: list[_Work]) -> None:
+    def _split(self, works: list[PendingWrite]) -> None:
         middle = (len(works) + 1) // 2
         self._again(works[:middle], isolated=True)
         self._again(works[middle:], isolated=True)
 
-    def _request(self, pack: _Pack) -> dict[str, Any]:
+    def _request(self, pack: WritePack) -> dict[str, Any]:
         actions: list[dict[str, Any]] = []
         for work in pack.works:
             if work.actions is None:
@@ -355,9 +335,10 @@ class _Run:
     def _report(self, failure: Failure) -> None:
         self._context.report_error("TransactWriteItems", failure.code, failure.loggable)
 
-    def _cancelled(self, pack: _Pack, reasons: Sequence[CancellationReason]) -> bool:
+    def _cancelled(self, pack: WritePack, reasons: Sequence[CancellationReason]) -> bool:
         """Settle refused changes and queue the rest; return whether to send the same pack again."""
-        again: list[_Work] = []
+        again: list[PendingWrite] = []
+        busy: dict[PendingWrite, str] = {}
         slowed = refused = 0
         if len(reasons) != 2 * len(pack.works):
             reasons = [CancellationReason("None", None, "")] * (2 * len(pack.works))
@@ -372,12 +353,16 @@ class _Run:
             for reason in (on_entry, on_item):
                 if reason.code not in ("None", "ConditionalCheckFailed") and work.result is None:
                     slowed += 1
+                    busy[work] = reason.code
                     self._context.report_error("TransactWriteItems", reason.code, "")
             if work.result is None:
                 again.append(work)
         if 10 * refused > len(pack.works) and len(self._waiting) > CHANGES_PER_CALL:
             with self._lock:
                 self._read_first(lambda work: True)
+        if busy and (pack.busy or len(pack.works) > 1):
+            self._set_apart(busy, again, pack)
+            return False
         if again and (slowed or len(again) == len(pack.works)):
             self._writer.pace.slower()
             for work in again:
@@ -390,7 +375,31 @@ class _Run:
         self._again(again, isolated=pack.isolated)
         return False
 
-    def _judge(self, work: _Work, item: Mapping[str, Any] | None) -> Verdict:
+    def _set_apart(
+        self, busy: Mapping[PendingWrite, str], again: list[PendingWrite], pack: WritePack
+    ) -> None:
+        """Send the changes that were not named again at once, and those that were named later.
+
+        Conflicts are retried one by one, because each item has another writer of its own. Throttled
+        changes stay together, in halves: they probably share a partition.
+        """
+        others = [work for work in again if work not in busy]
+        if not pack.busy:
+            self._writer.pace.slower()
+        for work in busy:
+            work.failures += 1
+        if not others and not self._context.deadline.wait(max(each.failures for each in busy)):
+            self._give_up(list(busy), next(iter(busy.values())))
+            return
+        conflicts = [[work] for work, code in busy.items() if aws.classify(code) is Kind.CONFLICT]
+        throttled = [work for work in busy if [work] not in conflicts]
+        middle = (len(throttled) + 1) // 2
+        with self._lock:
+            self._busy.extend(conflicts)
+            self._busy.extend(half for half in (throttled[:middle], throttled[middle:]) if half)
+        self._again(others, isolated=pack.isolated)
+
+    def _judge(self, work: PendingWrite, item: Mapping[str, Any] | None) -> Verdict:
         """Judge a change by the entry of its key, and set its result where there is one."""
         try:
             entry = from_item(item) if item else None
@@ -406,7 +415,7 @@ class _Run:
             work.result = self._result(verdict, entry, mixed, work)
         return verdict
 
-    def _result(self, verdict: Verdict, entry: Entry, mixed: bool, work: _Work) -> Result:
+    def _result(self, verdict: Verdict, entry: Entry, mixed: bool, work: PendingWrite) -> Result:
         if verdict is Verdict.DOUBTFUL:
             return NeedsNote(entry)
         if verdict is Verdict.AMBIGUOUS:
@@ -415,7 +424,7 @@ class _Run:
             return Applied(self._clock.now_micros())
         return Superseded(mixed and verdict is not Verdict.OLDER)
 
-    def _invalid(self, pack: _Pack, failure: Failure) -> None:
+    def _invalid(self, pack: WritePack, failure: Failure) -> None:
         """Split a call that was refused as invalid, until the invalid change is alone."""
         works = pack.works
         if len(works) > 1:
@@ -425,7 +434,7 @@ class _Run:
         else:
             self._give_up(works, "the ledger refuses entries")
 
-    def _ledger_takes(self, work: _Work) -> bool:
+    def _ledger_takes(self, work: PendingWrite) -> bool:
         """Return whether the ledger takes the entry: if not, the record is not at fault."""
         change = work.attempt.change
         if not self._context.deadline.allows_call():
@@ -444,7 +453,7 @@ class _Run:
 
     # Reading first, where most changes were probably applied before.
 
-    def _look(self, works: list[_Work]) -> None:
+    def _look(self, works: list[PendingWrite]) -> None:
         """Supersede the changes that the ledger proves superseded; queue the others for writing.
 
         Reads are eventually consistent on purpose. Entries only move forward, so even a stale entry
@@ -474,7 +483,7 @@ class _Run:
             work.looked = True
         self._again([work for work in works if work.result is None])
 
-    def _learn(self, work: _Work, item: Mapping[str, Any]) -> None:
+    def _learn(self, work: PendingWrite, item: Mapping[str, Any]) -> None:
         if self._judge(work, item) not in (Verdict.OLDER, Verdict.SAME):
             work.result = None
 

@@ -265,6 +265,57 @@ def test_mixed_reasons_are_each_taken_for_what_they_are(
     assert kinds == [Superseded, Rejected, Rejected, Applied, Applied, Applied, Applied]
 
 
+class Busy(Calls):
+    """Another writer's transactions hold these items: for good, or for a number of attempts."""
+
+    def __init__(self, code: str, **attempts: int) -> None:
+        super().__init__()
+        self.code, self.attempts = code, attempts
+
+    def reasons(self, call: Call) -> dict[int, str]:
+        named = {}
+        for index, action in enumerate(call.request["TransactItems"]):
+            key = action["Put"]["Item"].get("pk", {}).get("S")
+            if self.attempts.get(key, 0) > 0:
+                self.attempts[key] -= 1
+                named[index] = self.code
+        return named
+
+
+NAMED = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"]
+
+
+@pytest.mark.parametrize("code", NAMED)
+def test_a_busy_item_does_not_delay_the_others_of_its_pack(
+    harness: LedgerHarness, code: str
+) -> None:
+    busy = Busy(code, k3=1_000)
+    harness.set_faults(busy)
+    results = apply(harness, *inserts(50))
+    assert busy.attempts["k3"] < 1_000
+    assert isinstance(results.pop(3), Retry)
+    for result in results:
+        assert isinstance(result, Applied)
+        assert result.micros - START < 1_000_000
+
+
+def test_a_busy_item_is_applied_as_soon_as_it_is_free(harness: LedgerHarness) -> None:
+    harness.set_faults(Busy("TransactionConflict", k3=5))
+    assert all(isinstance(result, Applied) for result in apply(harness, *inserts(50)))
+
+
+def test_one_busy_item_does_not_delay_another(harness: LedgerHarness) -> None:
+    harness.set_faults(Busy("TransactionConflict", k3=1_000, k4=3, k5=2))
+    results = apply(harness, *inserts(50))
+    assert [n for n, result in enumerate(results) if not isinstance(result, Applied)] == [3]
+
+
+def test_a_pack_of_busy_items_alone_is_split_too(harness: LedgerHarness) -> None:
+    harness.set_faults(Busy("TransactionConflict", k0=1_000, k1=2))
+    results = apply(harness, *inserts(2))
+    assert [type(result) for result in results] == [Retry, Applied]
+
+
 def test_a_cancellation_that_gives_no_reasons_ends_nothing(
     harness: LedgerHarness, calls: Calls
 ) -> None:
