@@ -373,7 +373,7 @@ def test_a_line_that_is_gone_is_noticed(tmp_path: Path, objects: Directory) -> N
     each = next(made.differences())
     assert each.source is not None
     far = replace(each, source=replace(each.source, line=10**6))
-    with pytest.raises(DamagedExportError, match="no line 1000001"):
+    with pytest.raises(DamagedExportError, match="line 1000001, which was compared, is missing"):
         list(explained(objects, made, [far]))
 
 
