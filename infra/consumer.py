@@ -13,6 +13,7 @@ from infra.buffer import READING_ACTIONS, Buffer
 from infra.ledger import LedgerTable
 from infra.package import Archive
 from infra.policies import Statement, allow, assumed_by_service, document, through
+from infra.resource_names import FUNCTION_DESCRIPTION_LIMIT, shortened
 from infra.stack_config import StackConfig
 from infra.table_config import TRIM_HORIZON, TableConfig
 
@@ -191,7 +192,10 @@ class ConsumerFunction(pulumi.ComponentResource):
         return aws.lambda_.Function(
             self._name,
             region=self._here,
-            description=f"Applies the changes of {table.source} to {table.target}",
+            description=shortened(
+                f"Applies the changes of {table.source} to {table.target}",
+                FUNCTION_DESCRIPTION_LIMIT,
+            ),
             role=role.arn,
             runtime=aws.lambda_.Runtime.PYTHON3D13,
             architectures=["arm64"],

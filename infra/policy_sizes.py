@@ -6,16 +6,21 @@ sizes come from the configuration alone; a test compares them with the policies 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from infra.account_config import AccountConfig
 from infra.partitions import endpoint
+from infra.resource_names import SUFFIX
 from infra.table_config import TableConfig
 
 INLINE_POLICY_LIMIT = 10_240
 """Characters, without white space, of all inline policies of a role together (IAM quota, not
 adjustable).
 """
+
+TRUST_POLICY_LIMIT = 2_048
+"""Characters, without white space, of a role's trust policy (IAM quota)."""
 
 # Characters of each policy that are the same in every stack, without its Regions and partitions.
 IMPORTER, TARGET_KEYS = 2543, 285
@@ -25,8 +30,6 @@ READ_ITEMS = len('"dynamodb:GetItem",')
 
 SNAPSHOTS = "replication-snapshot"
 
-SUFFIX = "-0a1b2c3"
-"""Pulumi appends seven hexadecimal digits to a name."""
 UUID = 36 * "0"
 
 
@@ -81,6 +84,19 @@ def exporter_policy_size(
     if snapshot_key:
         once += SNAPSHOT_KEY + len(target.partition) + len(target.region) + _endpoint_size(target)
     return EXPORTER + len(target.partition) + once + _quoted([*texts, *keys, *keys])
+
+
+def trust_policy_size(principals: Sequence[str], external_id: str | None) -> int:
+    """Return the characters of an operators' role's trust policy, without white space."""
+    statement: dict[str, object] = {
+        "Effect": "Allow",
+        "Action": ["sts:AssumeRole"],
+        "Principal": {"AWS": list(principals)},
+    }
+    if external_id:
+        statement["Condition"] = {"StringEquals": {"sts:ExternalId": external_id}}
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    return len(json.dumps(policy, separators=(",", ":")))
 
 
 def _endpoint_size(account: AccountConfig) -> int:

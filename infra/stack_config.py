@@ -155,6 +155,17 @@ def _operators(top: ConfigReader, source: AccountConfig, target: AccountConfig) 
         read_items=section.flag("readItems", default=OperatorsConfig.read_items),
     )
     section.refuse_unknown_keys()
+    for side, principals in (("source", operators.source), ("target", operators.target)):
+        size = policy_sizes.trust_policy_size(principals, operators.external_id)
+        if size > policy_sizes.TRUST_POLICY_LIMIT:
+            section.mistakes.add(
+                section.key(side),
+                f"{len(principals)} principals",
+                f"principals whose trust policy has up to {policy_sizes.TRUST_POLICY_LIMIT} "
+                f"characters, with externalId (a quota of IAM); this one has {size}",
+                f"name fewer roles, or write {side}: [{WHOLE_ACCOUNT}] and permit the others in "
+                "the account's own IAM policies",
+            )
     return operators
 
 

@@ -11,6 +11,12 @@ from infra.consumer import LOG_RETENTION_DAYS, ConsumerFunction
 from infra.ledger import LedgerTable
 from infra.package import Archive
 from infra.policies import allow, assumed_by_service, document
+from infra.resource_names import (
+    FUNCTION_DESCRIPTION_LIMIT,
+    RULE_NAME_LIMIT,
+    fitting,
+    shortened,
+)
 from infra.stack_config import StackConfig
 from infra.table_stack import TableStack
 
@@ -73,7 +79,9 @@ class WatchdogFunction(pulumi.ComponentResource):
         function = aws.lambda_.Function(
             self._name,
             region=self._here,
-            description=f"Watches over the replication of {table.source}",
+            description=shortened(
+                f"Watches over the replication of {table.source}", FUNCTION_DESCRIPTION_LIMIT
+            ),
             role=role.arn,
             runtime=aws.lambda_.Runtime.PYTHON3D13,
             architectures=["arm64"],
@@ -178,7 +186,7 @@ class WatchdogFunction(pulumi.ComponentResource):
 
     def _schedule(self, function: aws.lambda_.Function) -> None:
         rule = aws.cloudwatch.EventRule(
-            f"{self._name}-schedule",
+            fitting(f"{self._name}-schedule", f"{self._table.prefix}-schedule", RULE_NAME_LIMIT),
             region=self._here,
             description=f"Lets the watchdog of {self._table.source} look",
             schedule_expression=f"rate({INTERVAL_MINUTES} minutes)",

@@ -1,0 +1,23 @@
+"""Names and descriptions within AWS's limits, whatever a table is called."""
+
+from __future__ import annotations
+
+SUFFIX = "-0a1b2c3"
+"""Pulumi appends a hyphen and seven hexadecimal digits to a name."""
+RULE_NAME_LIMIT = 64
+"""Characters of an EventBridge rule's name (API reference, PutRule)."""
+FUNCTION_DESCRIPTION_LIMIT = 256
+"""Characters (API reference, Lambda, CreateFunction)."""
+
+
+def fitting(name: str, shorter: str, limit: int) -> str:
+    """Return the name if it fits with Pulumi's suffix, otherwise the shorter one.
+
+    A name is part of a resource's URN: one that fits may never change.
+    """
+    return name if len(name) + len(SUFFIX) <= limit else shorter
+
+
+def shortened(text: str, limit: int) -> str:
+    """Return a text that fits a description, cut at the end where it is too long."""
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
