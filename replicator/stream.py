@@ -22,6 +22,11 @@ class Destination:
     detail: str = ""
     """DestinationStatusDescription."""
 
+    @property
+    def is_off(self) -> bool:
+        """True if no change goes there. A status that this version does not know says nothing."""
+        return self.status in ("DISABLED", "ENABLE_FAILED")
+
 
 @dataclass(frozen=True)
 class StreamFacts:

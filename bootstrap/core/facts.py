@@ -138,10 +138,8 @@ class Destinations:
 
     def elsewhere(self, stream_arn: str) -> Destination | None:
         """Return another stream that receives the changes: a table has one destination."""
-        busy = ("ENABLING", "ACTIVE", "UPDATING", "DISABLING")
         return next(
-            (each for each in self.all if each.stream_arn != stream_arn and each.status in busy),
-            None,
+            (each for each in self.all if each.stream_arn != stream_arn and not each.is_off), None
         )
 
 
@@ -227,6 +225,11 @@ class ExportFacts:
     failure: str = ""
 
     @property
+    def over(self) -> bool:
+        """True in the final states. A state that this version does not know is none."""
+        return self.status in ("COMPLETED", "FAILED")
+
+    @property
     def export_id(self) -> str:
         return self.arn.rsplit("/", 1)[-1]
 
@@ -267,6 +270,11 @@ class ImportFacts:
     log_group: str = ""
     table_id: str = ""
     """The id of the table that it made; empty if AWS does not say."""
+
+    @property
+    def over(self) -> bool:
+        """True in the final states. A state that this version does not know is none."""
+        return self.status in ("COMPLETED", "FAILED", "CANCELLED")
 
     @property
     def log_stream(self) -> str:

@@ -148,7 +148,7 @@ def _export_over(context: StepContext, noted: Abandoning) -> Outcome | None:
     else:
         # Its call may have been made, and its answer lost.
         facts = source.find_export(context.table.source_table_arn, exported.prefix)
-    if facts is None or facts.status != "IN_PROGRESS":
+    if facts is None or facts.over:
         return None
     what = "the export to end, which AWS does not cancel"
     return Pending(what, context.timing.poll(20), facts.measure, outlasts=True)
@@ -165,7 +165,7 @@ def _import_over(context: StepContext, noted: Abandoning) -> Outcome | None:
         wanted = dataclasses.replace(noted, target_table_id=facts.table_id)
         context.journal.put(wanted, f"the import made table {facts.table_id}")
         return Acted()
-    if facts.status not in ("IN_PROGRESS", "CANCELLING"):
+    if facts.over:
         return None
     what = "the import to end, which AWS does not cancel"
     return Pending(what, context.timing.poll(20), import_.progress(facts, context), outlasts=True)

@@ -152,7 +152,7 @@ def _delivered(context: StepContext) -> float:
 
 def _not_yet(context: StepContext, seen: Destinations, destination: Destination | None) -> Outcome:
     table = context.table
-    if destination is not None and destination.status in ("ENABLING", "UPDATING", "DISABLING"):
+    if destination is not None and not destination.is_off:
         return Pending(
             f"the stream's destination to become ACTIVE (it is {destination.status})",
             context.timing.poll(5),
