@@ -30,12 +30,16 @@ def _marks(path: Path) -> Iterator[str]:
             yield from (str(each.value) for each in node.args if isinstance(each, ast.Constant))
 
 
+def _short(name: str) -> str:
+    return name.removeprefix("tests/").removesuffix(".py")
+
+
 def table() -> str:
     """Render one row for each promise."""
     marked = modules()
     rows = ["| promise | test modules |", "| --- | --- |"]
     for promise in PROMISES:
         if promise in marked:
-            names = ", ".join(f"[{name}](../{name})" for name in marked[promise])
+            names = ", ".join(f"[{_short(name)}](../{name})" for name in marked[promise])
             rows.append(f"| {promise} | {names} |")
     return "\n".join(rows)
