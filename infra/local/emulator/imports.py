@@ -76,9 +76,14 @@ class ImportJobs:
             replace("dynamodb", name, self._unless_importing(handler))
 
     def start(self, data: Json) -> Response:
-        """Answer ImportTable. A known token returns its import before anything is checked."""
+        """Answer ImportTable. A known token returns its import, unless its table is there.
+
+        AWS refuses the repetition of an import while its table exists, token or no token
+        (boto3#3463), unlike that of an export.
+        """
         imports = self._ministack.dynamodb._imports
-        token = data.get("ClientToken")
+        table = (data.get("TableCreationParameters") or {}).get("TableName")
+        token = None if table in self._ministack.dynamodb._tables else data.get("ClientToken")
         for description in imports.values() if token else ():
             over = description.get("EndTime")
             if description.get("ClientToken") != token or (

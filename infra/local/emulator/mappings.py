@@ -80,7 +80,10 @@ class EventSourceMappings:
         arn = data.get("EventSourceArn", "")
         if ":kinesis:" not in arn:
             return self._create(data)
-        refusal = self._bad_settings(data) or self._unreadable(data.get("FunctionName", ""), arn)
+        name = data.get("FunctionName", "")
+        refusal = (
+            self._bad_settings(data) or self._unreadable(name, arn) or self._existing(name, arn)
+        )
         if refusal:
             return refusal
         response = self._create({**DEFAULTS, **data})
@@ -183,6 +186,21 @@ class EventSourceMappings:
             f"your stream in IAM, and kms:Decrypt on its key. It may not perform: {refusal}",
             400,
         )
+
+    def _existing(self, function_name: str, arn: str) -> Response | None:
+        service = self._ministack.lambda_svc
+        name, _qualifier = service._resolve_request_scoped_name_and_qualifier(function_name)
+        for uuid, mapping in service._esms.items():
+            function = mapping["FunctionArn"].split(":function:")[1].partition(":")[0]
+            if mapping["EventSourceArn"] == arn and function == name:
+                return self._error(
+                    "ResourceConflictException",
+                    f'An event source mapping with Kinesis arn (" {arn} ") and function '
+                    f'(" {name} ") already exists. Please update or delete the existing mapping '
+                    f"with UUID {uuid}",
+                    409,
+                )
+        return None
 
     def _error(self, code: str, message: str, status: int) -> Response:
         response: Response = self._ministack.responses.error_response_json(

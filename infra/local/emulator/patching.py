@@ -66,6 +66,7 @@ REPLACED: Mapping[str, tuple[str, ...]] = {
         "_batch_get_item",
         "_transact_get_items",
         # tables
+        "_create_table",
         "_delete_table",
         # change data capture
         "_emit_stream_event",

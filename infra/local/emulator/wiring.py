@@ -67,7 +67,7 @@ def assemble(ministack: Ministack, settings: EmulatorSettings) -> None:
     alarms = AlarmEvaluator(ministack, settings)
     alarms.install()
     Schedules(ministack, settings).install()
-    if settings.chaos.throttle or settings.chaos.lost:
+    if settings.chaos.throttle or settings.chaos.lost or settings.chaos.lost_create:
         CallFaults(ministack, access, settings.chaos, counts.count).install()
 
     start(metrics.run, "local-metrics")

@@ -1,10 +1,11 @@
 """Transient errors of DynamoDB, and answers lost after the call took effect.
 
-Only functions meet them: what the operator's tool and the tests do is not disturbed.
+Only functions meet them, but for the lost answers of creating calls, which any caller meets.
 """
 
 from __future__ import annotations
 
+import contextvars
 import json
 import threading
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from infra.local.emulator.patching import Json, Ministack, Response
 
 SINGLE = ("_put_item", "_update_item", "_delete_item", "_get_item", "_query")
 BATCHES = {"_batch_get_item": "UnprocessedKeys", "_batch_write_item": "UnprocessedItems"}
+CREATIONS = ("_create_table", "_export_table_to_point_in_time", "_import_table")
 TRANSACTIONS = ("_transact_write_items", "_transact_get_items")
 
 REFUSALS = (
@@ -34,9 +36,13 @@ REASONS = (
     ("ProvisionedThroughputExceeded", "The level of configured throughput is exceeded"),
 )
 
+_within_a_creation: contextvars.ContextVar[bool] = contextvars.ContextVar(
+    "local_within_a_creation", default=False
+)
+
 
 class CallFaults:
-    """Fails calls of functions at the rates of `Chaos`."""
+    """Fails calls at the rates of `Chaos`."""
 
     def __init__(
         self,
@@ -51,9 +57,16 @@ class CallFaults:
         self._count = count
         self._random = chaos.random()
         self._lock = threading.Lock()
+        self._lost: set[tuple[str, str, str]] = set()
 
     def install(self) -> None:
         """Wrap the handlers, in front of all other corrections."""
+        if self._chaos.lost_create:
+            for name in CREATIONS:
+                self._lose("dynamodb", name)
+            self._lose("lambda_svc", "_create_esm")
+        if not (self._chaos.throttle or self._chaos.lost):
+            return
         for name in SINGLE:
             self._wrap(name, self._refuse_call)
         for name, member in BATCHES.items():
@@ -79,6 +92,35 @@ class CallFaults:
             return response
 
         self._ministack.replace("dynamodb", name, faulty)
+
+    def _lose(self, module: str, name: str) -> None:
+        """Withhold the first successful answer to each request; the SDK then repeats it."""
+        handler: Callable[[Json], Response] = getattr(getattr(self._ministack, module), name)
+
+        def losing(data: Json) -> Response:
+            if _within_a_creation.get():  # an import makes its table by ministack's CreateTable
+                return handler(data)
+            account = self._ministack.responses.get_account_id()
+            request = (account, name, json.dumps(data, sort_keys=True, default=str))
+            token = _within_a_creation.set(True)
+            try:
+                response = handler(data)
+            finally:
+                _within_a_creation.reset(token)
+            with self._lock:
+                lost = (
+                    response[0] < 300
+                    and request not in self._lost
+                    and self._random.random() < self._chaos.lost_create
+                )
+                if lost:
+                    self._lost.add(request)
+            if not lost:
+                return response
+            self._count("LostCreate")
+            return self._ministack.error(*REFUSALS[-1])
+
+        self._ministack.replace(module, name, losing)
 
     def _is_function(self) -> bool:
         """Return whether the caller is a function: its session is named after it."""

@@ -24,6 +24,8 @@ class Chaos:
     kill: invocations whose process ends before one of its first `kill_calls` AWS calls.
     throttle: DynamoDB calls of functions that fail with a transient error.
     lost: DynamoDB calls of functions that take effect and are answered with an error.
+    lost_create: calls of any caller that create a table, an export, an import or a mapping, take
+    effect and are answered with an error. Each request loses one answer; its repetition does not.
     export_skew: how far a partition of an export may lie from ExportTime, in AWS's minutes.
     seed: of the random numbers; 0 for another one each time.
     """
@@ -39,6 +41,7 @@ class Chaos:
     kill_calls: int = 6
     throttle: float = 0.0
     lost: float = 0.0
+    lost_create: float = 0.0
     export_skew: float = 0.0
     seed: int = 0
 

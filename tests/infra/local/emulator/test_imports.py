@@ -100,13 +100,28 @@ def test_the_table_is_out_of_reach_until_the_import_is_done(
 def test_a_client_token_is_one_import(cloud: LocalCloud, dynamodb: Any) -> None:
     offer(cloud, "token", {"pk": {"S": "a"}})
     first = dynamodb.import_table(**request("token", ClientToken="t"))["ImportTableDescription"]
-    again = dynamodb.import_table(**request("token", ClientToken="t"))["ImportTableDescription"]
-    assert first["ImportArn"] == again["ImportArn"]
     finished(dynamodb, first["ImportArn"])
+    dynamodb.delete_table(TableName="token")
     after = dynamodb.import_table(**request("token", ClientToken="t"))["ImportTableDescription"]
     assert after["ImportArn"] == first["ImportArn"]
     with pytest.raises(dynamodb.exceptions.ImportConflictException):
         dynamodb.import_table(**request("other", ClientToken="t"))
+
+
+def test_a_repeated_import_is_refused_as_aws_refuses_it(cloud: LocalCloud, dynamodb: Any) -> None:
+    """ResourceInUseException while the first import runs, and afterwards: boto3#3463."""
+    offer(cloud, "repeated", {"pk": {"S": "a"}})
+    begun = request("repeated", ClientToken="again")
+    first = dynamodb.import_table(**begun)["ImportTableDescription"]
+    with pytest.raises(dynamodb.exceptions.ResourceInUseException, match="Table already exists"):
+        dynamodb.import_table(**begun)
+    finished(dynamodb, first["ImportArn"])
+    with pytest.raises(dynamodb.exceptions.ResourceInUseException, match="Table already exists"):
+        dynamodb.import_table(**begun)
+    listed = dynamodb.list_imports()["ImportSummaryList"]
+    assert [each["ImportArn"] for each in listed if "/repeated/" in each["ImportArn"]] == [
+        first["ImportArn"]
+    ]
 
 
 def test_an_existing_table_is_never_imported_into(cloud: LocalCloud, dynamodb: Any) -> None:

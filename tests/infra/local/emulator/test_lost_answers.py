@@ -1,0 +1,114 @@
+"""Answers of creating calls that are lost, and AWS's own reply to the SDK's repetition."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from infra.local.cloud import SOURCE, TARGET, LocalCloud
+from tests.support.infra.clouds import (
+    STREAM_READS,
+    make_bucket,
+    make_function,
+    make_stream,
+    make_table,
+    policy,
+    until,
+)
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+    directory = tmp_path_factory.mktemp("cloud")
+    with LocalCloud(directory, chaos="lost_create=1") as running:
+        yield running
+
+
+def lost(cloud: LocalCloud) -> float:
+    """Return how many answers the cloud has withheld."""
+    found = cloud.client("cloudwatch", SOURCE).get_metric_statistics(
+        Namespace="LocalChaos",
+        MetricName="LostCreate",
+        StartTime=time.time() - 600,
+        EndTime=time.time() + 60,
+        Period=3600,
+        Statistics=["Sum"],
+    )["Datapoints"]
+    return float(sum(point["Sum"] for point in found))
+
+
+def refusal(call: Any, **request: Any) -> str:
+    with pytest.raises(ClientError) as caught:
+        call(**request)
+    return str(caught.value.response["Error"]["Code"])
+
+
+def test_the_repetition_of_create_table_finds_the_table(cloud: LocalCloud) -> None:
+    dynamodb = cloud.client("dynamodb", SOURCE)
+    before = lost(cloud)
+    with pytest.raises(dynamodb.exceptions.ResourceInUseException):
+        make_table(dynamodb, "created")
+    assert dynamodb.describe_table(TableName="created")["Table"]["TableName"] == "created"
+    assert lost(cloud) == before + 1
+
+
+def test_the_repetition_of_an_export_is_the_same_export(cloud: LocalCloud) -> None:
+    dynamodb = cloud.client("dynamodb", SOURCE)
+    make_bucket(cloud, SOURCE, "exports-of-lost-answers")
+    with pytest.raises(dynamodb.exceptions.ResourceInUseException):
+        make_table(dynamodb, "exported")
+    dynamodb.update_continuous_backups(
+        TableName="exported",
+        PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
+    )
+    table = dynamodb.describe_table(TableName="exported")["Table"]["TableArn"]
+    before = lost(cloud)
+    answer = dynamodb.export_table_to_point_in_time(
+        TableArn=table, S3Bucket="exports-of-lost-answers", ClientToken="token"
+    )
+    [listed] = dynamodb.list_exports(TableArn=table)["ExportSummaries"]
+    assert listed["ExportArn"] == answer["ExportDescription"]["ExportArn"]
+    assert lost(cloud) == before + 1
+
+
+def test_the_repetition_of_an_import_finds_the_table(cloud: LocalCloud) -> None:
+    dynamodb = cloud.client("dynamodb", SOURCE)
+    s3 = make_bucket(cloud, SOURCE, "imports-of-lost-answers")
+    item = b'{"Item": {"pk": {"S": "a"}}}'
+    s3.put_object(Bucket="imports-of-lost-answers", Key="data.json", Body=item)
+    schema = {
+        "TableName": "imported",
+        "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+    }
+    code = refusal(
+        dynamodb.import_table,
+        S3BucketSource={"S3Bucket": "imports-of-lost-answers"},
+        InputFormat="DYNAMODB_JSON",
+        TableCreationParameters=schema,
+        ClientToken="token",
+    )
+    assert code == "ResourceInUseException"
+    assert len(dynamodb.list_imports()["ImportSummaryList"]) == 1
+
+
+def test_the_repetition_of_a_mapping_names_the_first_one(cloud: LocalCloud) -> None:
+    arn = make_stream(cloud.client("kinesis", TARGET), "mapped")
+    reads = policy((STREAM_READS, [arn]))
+    name, _role = make_function(cloud, "mapped", "def handler(event, context): pass\n", reads)
+    client = cloud.client("lambda", TARGET)
+    code = refusal(
+        client.create_event_source_mapping,
+        EventSourceArn=arn,
+        FunctionName=name,
+        StartingPosition="TRIM_HORIZON",
+    )
+    assert code == "ResourceConflictException"
+    until(lambda: len(client.list_event_source_mappings()["EventSourceMappings"]) == 1, "one")
