@@ -50,7 +50,7 @@ class HealthReader:
         intent = _read(self._ledger.intent)
         since = intent.counted_from if isinstance(intent, Intent) else None
         buffered, imported = row.record(Buffered), row.record(Imported)
-        book = _read(self._ledger.book)
+        book = _read(self._ledger.watchdog_state)
         return Readings(
             at=at,
             intent=intent,

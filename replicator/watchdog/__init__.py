@@ -1,4 +1,4 @@
-"""The scheduled function that looks for lost changes, and what it judges by."""
+"""The scheduled function that detects lost changes, and its detectors."""
 
 from replicator.watchdog.watchdog import handler
 

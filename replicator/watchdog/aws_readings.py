@@ -1,4 +1,4 @@
-"""What the watchdog reads of AWS. Each method is one reading, and raises `UnreadableError` alone.
+"""The watchdog's readings of AWS. Each method is one reading, and raises `UnreadableError` only.
 
 In the source account it acts as the observer role: neither DescribeKinesisStreamingDestination nor
 GetMetricStatistics can be allowed to another account by a resource's policy.
@@ -35,7 +35,7 @@ KEYS_PER_READ = 100
 PUT_ATTEMPTS = 4
 READ_ATTEMPTS = 4
 PAGES_COUNTED = 10
-"""Of 1,000 objects. Whether there are more than 10,000 makes no difference to anybody."""
+"""Pages of 1,000 objects: a higher count changes no decision."""
 
 MINUTE = 60
 HOUR = 3600
@@ -51,7 +51,7 @@ RECENT = 15 * MINUTE
 def counted(since: float, until: float, finest: int = MINUTE) -> list[tuple[float, float, int]]:
     """The stretches (begin, end, period) in which a metric is summed up: from fine to coarse, each
     up to where the next coarser period begins. What is so long ago that CloudWatch has forgotten
-    the finest begins a little too early: rather counted though it was mended than missed.
+    the finest begins a little too early: a repaired loss counted again is better than a missed one.
     """
     age = until - since
     fine = (
@@ -73,11 +73,11 @@ _NO_TABLE = ("ResourceNotFoundException", "TableNotFoundException")
 
 
 class UnreadableError(Exception):
-    """A reading could not be made; the message is the error's code."""
+    """A reading failed; the message is the error's code."""
 
 
 def ask(method: Callable[..., Any], **request: Any) -> dict[str, Any]:
-    """Raises UnreadableError for whatever AWS answers instead."""
+    """Call AWS; raise UnreadableError for any error."""
     answer = aws.call(method, request)
     if isinstance(answer, Failure):
         raise UnreadableError(answer.code)
@@ -85,7 +85,7 @@ def ask(method: Callable[..., Any], **request: Any) -> dict[str, Any]:
 
 
 class SourceSide:
-    """The source account. `client` gives a client of its Region as the observer role."""
+    """The source account. `client` returns a client of its Region as the observer role."""
 
     def __init__(self, client: Callable[[str], Any], table: str, stream: str) -> None:
         self._client = client
@@ -115,14 +115,14 @@ class SourceSide:
             raise
 
     def skipped(self, since: float, now: float) -> int:
-        """Records that DynamoDB gave up on. `since` 0: nobody knows yet from when on they count."""
+        """Count the records that DynamoDB gave up on; `since` 0: from when on is not known yet."""
         since = max(since, now - (LOOK_BACK if since else FINEST[0][0]))
         name = "FailedToReplicateRecordCount"
         values = [self._metric(name, "Sum", *each) for each in counted(since, now)]
         return round(sum(itertools.chain.from_iterable(values)))
 
     def unreplicated(self, now: float) -> float:
-        """Seconds that the oldest change has waited for the stream; 0 if none waits."""
+        """Return the seconds that the oldest change has waited for the stream; 0 if none waits."""
         name = "AgeOfOldestUnreplicatedRecord"
         values = self._metric(name, "Maximum", now - RECENT, now, MINUTE)
         return max(values, default=0.0) / 1000
@@ -178,7 +178,7 @@ class TargetSide:
         return _table_id(self._dynamodb, self._table)
 
     def mapping(self) -> str | None:
-        """The state of the event source mapping; None if it is gone."""
+        """Return the state of the event source mapping; None if it is deleted."""
         try:
             answer = ask(self._lambda.get_event_source_mapping, UUID=self._mapping)
         except UnreadableError as error:
@@ -189,7 +189,7 @@ class TargetSide:
 
 
 def count_objects(s3: Any, bucket: str, prefix: str = "") -> int:
-    """How many objects there are under a prefix; at least so many, if there are very many."""
+    """Count the objects under a prefix, up to 10,000."""
     count = 0
     request = {"Bucket": bucket, "Prefix": prefix}
     for _ in range(PAGES_COUNTED):
@@ -202,7 +202,7 @@ def count_objects(s3: Any, bucket: str, prefix: str = "") -> int:
 
 
 class LedgerRows:
-    """The rows of the ledger table that are no entries: settings, probes, the watchdog's book."""
+    """The ledger table's rows other than entries: settings, probes, watchdog, other tables."""
 
     def __init__(self, dynamodb: Any, ledger_table: str) -> None:
         self._dynamodb = dynamodb
@@ -248,7 +248,7 @@ class LedgerRows:
                 return rows
         raise UnreadableError("KeysUnprocessed")
 
-    def book(self) -> WatchdogState:
+    def watchdog_state(self) -> WatchdogState:
         row = self._row(BOOK_KEY)
         if not row:
             return WatchdogState()
@@ -257,12 +257,12 @@ class LedgerRows:
         except (KeyError, ValueError):
             raise UnreadableError("BookUnreadable") from None
 
-    def keep(self, book: WatchdogState) -> None:
-        item = {"k": {"B": BOOK_KEY}, "book": {"S": book.as_text()}}
+    def store_state(self, state: WatchdogState) -> None:
+        item = {"k": {"B": BOOK_KEY}, "book": {"S": state.as_text()}}
         ask(self._dynamodb.put_item, TableName=self._table, Item=item)
 
     def came_through(self, probes: ProbeRound) -> float | None:
-        """When the last probe of a round came through (epoch seconds); None while one has not."""
+        """Return when a round's last probe came through (epoch seconds); None if one is missing."""
         latest = 0.0
         for start in range(0, probes.count, KEYS_PER_READ):
             numbers = range(start, min(start + KEYS_PER_READ, probes.count))
@@ -275,7 +275,7 @@ class LedgerRows:
                     }
                 },
             )
-            # What is left unprocessed counts as not yet through: the next round looks again.
+            # An unprocessed key counts as not yet through: the next round reads it again.
             rows = answer["Responses"].get(self._table, [])
             if len(rows) < len(numbers):
                 return None
@@ -298,7 +298,7 @@ def _flag(row: Mapping[str, Any], name: str) -> bool:
 
 
 def _table_id(dynamodb: Any, table: str) -> str | None:
-    """A table's id, which changes when it is made again; None if there is no such table."""
+    """Return a table's id, which changes when it is created again; None if there is no table."""
     try:
         answer = ask(dynamodb.describe_table, TableName=table)
     except UnreadableError as error:

@@ -36,17 +36,17 @@ BUFFER_SHARE = 0.25
 PROBES_LATE_SECONDS = 1800.0
 UNREPLICATED_SECONDS = 3600.0
 FOREIGN_SECONDS = 900.0
-"""For how long another table's record counts: its destination may be off since."""
+"""Seconds for which another table's record counts: its destination may be off since then."""
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What the stack was deployed with."""
+    """The stack's settings, as deployed."""
 
     stream_arn: str
     retention_hours: int
     record_kib: int
-    # From when on waiting is a warning.
+    # Thresholds above which waiting is a warning.
     buffer_share: float = BUFFER_SHARE
     probes_late_seconds: float = PROBES_LATE_SECONDS
     unreplicated_seconds: float = UNREPLICATED_SECONDS
@@ -61,24 +61,24 @@ class Finding:
     value: float | None
     detail: str = ""
     blind: bool = False
-    """Nothing was found: it could not be read."""
+    """The reading failed, so nothing was found."""
     remedy: str = ""
-    """What to do first in this very case, where the detector's own text is too general."""
+    """The first action in this case, where the detector's text is too general."""
 
     @property
     def first(self) -> str:
-        """What to do first."""
+        """The first action."""
         return BLIND if self.blind else self.remedy or self.detector.first
 
 
 BLIND = (
-    "see that the credentials hold and that the role may read it: `bootstrap plan` says what is "
-    "missing; pulumi up --refresh gives the roles their rights back."
+    "check that the credentials are valid and that the role may read it: `bootstrap plan` names "
+    "what is missing; pulumi up --refresh restores the roles' permissions."
 )
 
 
 def judge(readings: Readings, expected: Expected) -> tuple[Finding, ...]:
-    """One finding per detector, in the order of `ALL`: the worst kinds of loss first."""
+    """Return one finding per detector, in the order of `ALL`: the worst kinds of loss first."""
     return (
         _destination(readings, expected),
         _identity(SOURCE, readings.source),
@@ -97,7 +97,7 @@ def judge(readings: Readings, expected: Expected) -> tuple[Finding, ...]:
 
 
 def gauges(readings: Readings, findings: Sequence[Finding]) -> dict[str, float]:
-    """The metrics of a round. What is unknown has none."""
+    """Return the metrics of a round. An unknown reading has none."""
     values = {
         finding.detector.metric: finding.value for finding in findings if finding.value is not None
     }
@@ -119,7 +119,7 @@ def _blind(detector: Detector, reading: Unread) -> Finding:
 
 
 def _flag(detector: Detector, good: bool, detail: str) -> Finding:
-    """A gauge that is 1 while all is well."""
+    """Make the finding of a gauge that is 1 while all is well."""
     return Finding(detector, Level.FINE if good else detector.level, float(good), detail)
 
 
@@ -136,22 +136,22 @@ def _destination(readings: Readings, expected: Expected) -> Finding:
     if now and readings.outage is not None:
         over = readings.outage
         until = readings.at if over.end is None else over.end
-        detail = f"{status}, but it was not between {_told(over.begin)} and {_told(until)}"
+        detail = f"{status}, but it was not between {_iso(over.begin)} and {_iso(until)}"
         return Finding(DESTINATION, DESTINATION.level, float(now), detail)
     return _flag(DESTINATION, now, status)
 
 
 def flows(destinations: Sequence[Destination], stream_arn: str) -> bool:
-    """Whether a table's changes go to this stream now."""
+    """Return whether a table's changes go to this stream now."""
     return stream_arn in _flowing(destinations)
 
 
 def _flowing(destinations: Sequence[Destination]) -> list[str]:
-    # AWS lists what was as well: what flows counts, wherever it stands.
+    # AWS lists former destinations too, in no documented order.
     return [each.stream_arn for each in destinations if each.status in _FLOWING]
 
 
-def _told(moment: float) -> str:
+def _iso(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
 
 
@@ -164,7 +164,7 @@ def _precision(readings: Readings, expected: Expected) -> Finding:
         for each in found
         if each.stream_arn == expected.stream_arn and each.status in _FLOWING
     ]
-    # No destination has no precision: another detector tells that.
+    # Without a destination there is no precision: another detector reports that.
     good = all(precision == "MICROSECOND" for precision in precisions)
     return _flag(PRECISION, good, ", ".join(precisions))
 
@@ -192,7 +192,7 @@ def _foreign(readings: Readings, expected: Expected) -> Finding:
     ]
     remedy = "in the source account: " + "; ".join(commands)
     details = [
-        f"about {row.count} from table {row.table}, the last at {_told(row.at / 1e6)} in "
+        f"about {row.count} from table {row.table}, the last at {_iso(row.at / 1e6)} in "
         f"{row.shard_id} ({row.sequence_number})"
         for row in recent
     ]
@@ -228,7 +228,7 @@ def _mapping(readings: Readings) -> Finding:
         return _blind(MAPPING, mapping)
     if mapping in _ON:
         return _flag(MAPPING, True, mapping or "")
-    # While nobody knows whether it should be on, it should.
+    # While the intent is unknown, assume that it should be on.
     wanted = isinstance(intent, Unread) or intent.mapping_on
     return _flag(MAPPING, mapping is not None and not wanted, mapping or "gone")
 
@@ -248,14 +248,14 @@ def _buffer(readings: Readings, expected: Expected) -> Finding:
     over = readings.overrun
     if over is not None:
         level = Level.LOSS
-        until = "now" if over.end is None else _told(over.end)
-        detail += f"; forgotten may be what was changed between {_told(over.begin)} and {until}"
+        until = "now" if over.end is None else _iso(over.end)
+        detail += f"; forgotten may be what was changed between {_iso(over.begin)} and {until}"
     return Finding(BUFFER, level, share, detail)
 
 
 def oldest(intent: Intent | Unread, probed: Probed, stream: StreamFacts) -> float:
-    """Since when changes may wait: what is older has been applied, or is in the snapshot."""
-    # Everything put before a probe that is through is through.
+    """Return since when changes may wait: older ones are applied, or in the snapshot."""
+    # Every record before a probe that is through has ended.
     since = probed.through if probed.through is not None else stream.created
     known = intent.counted_from if isinstance(intent, Intent) else None
     return max(since, known or 0.0)

@@ -1,4 +1,4 @@
-"""Rounds of probes: one record for each lane of the stream, and what has become of them.
+"""Rounds of probes, one record per lane of the stream, and the state that the watchdog keeps.
 
 A lane takes its records in order, so a probe that is through proves that all before it in its lane
 is through. A round that is through in every lane proves it of every older round.
@@ -29,12 +29,12 @@ class ProbeRound:
 
 @dataclass(frozen=True)
 class WatchdogState:
-    """What the watchdog remembers from one round to the next: a row of the ledger table."""
+    """The watchdog's memory between rounds: a row of the ledger table."""
 
     waiting: tuple[ProbeRound, ...] = ()
     """Rounds that were not through when last looked at, oldest first."""
     through: float | None = None
-    """When the newest round that is through was put."""
+    """The put time of the newest round that is through."""
     lag: float | None = None
     """Seconds that it took."""
     tables: Mapping[str, str] = field(default_factory=dict)
@@ -43,30 +43,30 @@ class WatchdogState:
     """Up to when all changes are known to have gone into the stream, as of when its destination was
     last seen on; None: it never was."""
     overrun: Outage | None = None
-    """When the stream had begun to forget what waited. One for all, likewise."""
+    """The time in which the stream dropped waiting changes: one interval for all of them."""
     kept: float | None = None
     """For how long (seconds) the stream kept changes then, at least."""
     outage: Outage | None = None
-    """When it was seen off. One for all: from before the first to the end of the last."""
+    """The time in which the destination was off: one interval for all outages."""
 
     def put(self, latest: ProbeRound) -> WatchdogState:
-        """With another round under way."""
+        """Add a round."""
         kept = self.waiting if len(self.waiting) < MOST_WAITING else self.waiting[:-1]
         return replace(self, waiting=(*kept, latest))
 
     def came_through(self, done: ProbeRound, last_row_at: float) -> WatchdogState:
-        """Without this round and all that were put before it."""
+        """Remove this round and all earlier ones."""
         left = tuple(each for each in self.waiting if each.at > done.at)
         return replace(self, waiting=left, through=done.at, lag=max(0.0, last_row_at - done.at))
 
     def saw(self, side: str, table_id: str) -> WatchdogState:
-        """Remembers the first id that a side's table was seen with."""
+        """Remember the first id of a side's table."""
         if side in self.tables:
             return self
         return replace(self, tables={**self.tables, side: table_id})
 
     def saw_flow(self, on: bool, at: float, waiting: float | None) -> WatchdogState:
-        """Remembers whether changes went into the stream. `waiting`: seconds that the oldest change
+        """Remember whether changes go into the stream. `waiting`: seconds that the oldest change
         has waited for that, which is lost when the destination goes off; None: unknown."""
         delivered = None if waiting is None else at - waiting
         if on:
@@ -83,7 +83,7 @@ class WatchdogState:
         return replace(self, outage=Outage(min(begins)))
 
     def saw_age(self, since: float, at: float, kept: float) -> WatchdogState:
-        """Remembers whether changes waited for longer than the stream keeps them (`kept`, seconds).
+        """Remember whether changes waited for longer than the stream keeps them (`kept`, seconds).
         `since`: everything made before has been applied.
         """
         known = self.overrun
@@ -95,7 +95,7 @@ class WatchdogState:
             return replace(self, overrun=known if open_ else Outage(begin), kept=kept)
         if known is None or not open_:
             return self
-        # What is younger than that, the stream has still.
+        # The stream still has every younger change.
         return replace(self, overrun=replace(known, end=max(known.begin, at - kept)))
 
     def as_text(self) -> str:
@@ -114,7 +114,7 @@ class WatchdogState:
 
     @classmethod
     def from_text(cls, text: str) -> WatchdogState:
-        """Raises ValueError for what is no such text."""
+        """Raise ValueError for any other text."""
         try:
             values: Mapping[str, Any] = json.loads(text)
             waiting = _rounds(values["waiting"])

@@ -11,9 +11,9 @@ from replicator.stream import Destination, StreamFacts
 
 @dataclass(frozen=True)
 class Unread:
-    """A reading that could not be made.
+    """A reading that failed.
 
-    `why` is an error's code, or what an operator is told: never content.
+    `why` is an error's code, or a message for the operator: never content.
     """
 
     why: str
@@ -21,16 +21,16 @@ class Unread:
 
 @dataclass(frozen=True)
 class Intent:
-    """What the settings row says should be. Moments are epoch seconds."""
+    """The intended state, from the settings row. Moments are epoch seconds."""
 
     consuming: bool = False
-    """Switched on once: from then on the mapping should be on, through the whole catch-up."""
+    """Enabled once: from then on the mapping should be on, through the whole catch-up."""
     replicating: bool = False
-    """Caught up once: from then on the probes should come through in time."""
+    """Caught up once: from then on probes should come through in time."""
     paused: bool = False
-    """Somebody switched it off on purpose."""
+    """Switched off by bootstrap pause."""
     counted_from: float | None = None
-    """Losses before this are in the snapshot, or were settled by a verification."""
+    """Losses before this are in the snapshot, or were repaired by a verification."""
 
     @property
     def mapping_on(self) -> bool:
@@ -45,11 +45,11 @@ class Intent:
 class Outage:
     """The table's changes did not go to this stack's stream, as the watchdog saw it. Epoch seconds.
 
-    It outlasts its end: what was lost does not come back when the destination does.
+    It is kept after its end: lost changes do not return when the destination does.
     """
 
     begin: float
-    """Everything made before this had been put into the stream."""
+    """Every change before this had been put into the stream."""
     end: float | None = None
     """When it was first seen on again; None: it has not been."""
 
@@ -68,14 +68,14 @@ class Identity:
 
 @dataclass(frozen=True)
 class Probed:
-    """What is known of the probes. Moments are epoch seconds."""
+    """The state of the probes. Moments are epoch seconds."""
 
     through: float | None
-    """When the newest round that has come through was put."""
+    """The put time of the newest round that came through."""
     waiting_since: float | None
-    """When the oldest of the rounds still under way was put."""
+    """The put time of the oldest round that is still outstanding."""
     lag: float | None = None
-    """Seconds that the round took which came through last."""
+    """Seconds that the newest round took that came through."""
 
 
 @dataclass(frozen=True)
@@ -97,13 +97,13 @@ class Readings:
     """Seconds; 0 while DynamoDB has nothing to hand over."""
     probed: Probed | Unread
     foreign: Sequence[ForeignRow] | Unread
-    """Other tables whose records the consumer has met."""
+    """Other tables whose records are in the stream."""
     outage: Outage | None = None
-    """The one that nothing has settled yet. The watchdog's gauges tell of the present alone."""
+    """The outage that no verification has repaired yet. The gauges show the present alone."""
     overrun: Outage | None = None
-    """The same of changes that waited for longer than the stream keeps them."""
+    """The time in which changes waited for longer than the stream keeps them."""
 
     @property
     def missed(self) -> dict[str, str]:
-        """The readings that could not be made, and why."""
+        """The readings that failed, and why."""
         return {name: value.why for name, value in vars(self).items() if isinstance(value, Unread)}

@@ -1,8 +1,7 @@
-"""The watchdog: every five minutes it looks at everything that could lose a change, and says so.
+"""The watchdog: every five minutes it reads everything that could lose a change, and emits gauges.
 
-It runs beside the consumer, on its own schedule and role. What it cannot read it says as well, and
-no reading that fails keeps it from the others. Its gauges are what most alarms stand on: an event
-is over after a minute, the state that it left behind is not.
+It has its own schedule and role. A reading that fails is reported and stops no other. Most alarms
+watch its gauges: an event is over after a minute, the state that it leaves is not.
 """
 
 from __future__ import annotations
@@ -36,8 +35,8 @@ from replicator.watchdog.source_session import MakeClient, Observer
 T = TypeVar("T")
 
 LEAST_SECONDS = 30.0
-"""With less time left nothing more is read: a call may take that long, and what has been read has
-to be said."""
+"""With less time left no reading starts: a call may take that long, and the gauges have to be
+emitted afterwards."""
 
 _UNITS = {names.PROBE_AGE: "Seconds", names.PROBE_LAG: "Seconds"}
 
@@ -65,7 +64,7 @@ class WatchdogConfig:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> WatchdogConfig:
-        """Raises ConfigurationError if something is missing or no number."""
+        """Raise ConfigurationError if something is missing or not a number."""
         try:
             return cls(
                 stack=environment["STACK"],
@@ -96,7 +95,7 @@ class WatchdogConfig:
 
 
 class Watchdog:
-    """What lives as long as the function's container."""
+    """The clients and readers of one container."""
 
     def __init__(
         self,
@@ -121,18 +120,18 @@ class Watchdog:
         self._failures_s3 = make("s3", config.source_region, None)
 
     def round(self, time_left: Callable[[], float]) -> Readings:
-        """Reads, judges and reports once. `time_left` gives seconds."""
-        look = _Look(self, time_left)
-        readings = look.readings()
+        """Read, judge and report once. `time_left` returns seconds."""
+        current = _WatchdogRound(self, time_left)
+        readings = current.readings()
         findings = judge(readings, self._config.expected)
         values = gauges(readings, findings)
-        # Said last, and whatever else could not be: the watchdog is alive.
+        # The heartbeat is emitted even if every reading failed: the watchdog runs.
         self._emit(values | {names.WATCHDOG_RAN: 1.0}, readings.at)
-        self._tell(findings, readings)
+        self._log(findings, readings)
         return readings
 
     def _emit(self, values: Mapping[str, float], at: float) -> None:
-        """One line in embedded metric format."""
+        """Write one line in embedded metric format."""
         metrics = [{"Name": name, "Unit": _UNITS.get(name, "None")} for name in values]
         directive = {
             "Namespace": names.NAMESPACE,
@@ -147,7 +146,7 @@ class Watchdog:
         self._out.write(json.dumps(line) + "\n")
         self._out.flush()
 
-    def _tell(self, findings: tuple[Finding, ...], readings: Readings) -> None:
+    def _log(self, findings: tuple[Finding, ...], readings: Readings) -> None:
         for finding in findings:
             if finding.level is not Level.FINE:
                 name = finding.detector
@@ -157,40 +156,42 @@ class Watchdog:
                 )
         if readings.missed:
             self._logger.error(
-                "Some readings could not be made.\n"
+                "Some readings failed.\n"
                 "Try: pulumi up --refresh; the watchdog's or the observer's role may lack a right.",
                 extra={"missed": readings.missed},
             )
 
 
-class _Look:
-    """One round's readings, each on its own."""
+class _WatchdogRound:
+    """One round of readings, each independent of the others."""
 
     def __init__(self, watchdog: Watchdog, time_left: Callable[[], float]) -> None:
-        self._dog, self._time_left = watchdog, time_left
+        self._watchdog, self._time_left = watchdog, time_left
         self._config = watchdog._config
         self._now = watchdog._clock.now_micros() / 1e6
 
     def readings(self) -> Readings:
-        dog, config, now = self._dog, self._config, self._now
-        intent = self._read(dog._ledger.intent)
-        mapping = self._read(dog._target.mapping)
-        book = self._read(dog._ledger.book)
+        watchdog, config, now = self._watchdog, self._config, self._now
+        intent = self._read(watchdog._ledger.intent)
+        mapping = self._read(watchdog._target.mapping)
+        state = self._read(watchdog._ledger.watchdog_state)
         counted_from = intent.counted_from if isinstance(intent, Intent) else None
-        source_id = self._read(dog._source.table_id)
-        target_id = self._read(dog._target.table_id)
-        destinations = self._read(dog._source.destinations)
-        stream = self._read(dog._source.stream)
+        source_id = self._read(watchdog._source.table_id)
+        target_id = self._read(watchdog._target.table_id)
+        destinations = self._read(watchdog._source.destinations)
+        stream = self._read(watchdog._source.stream)
         quarantine = self._read(
-            lambda: count_objects(dog._quarantine_s3, config.quarantine_bucket, "open/")
+            lambda: count_objects(watchdog._quarantine_s3, config.quarantine_bucket, "open/")
         )
-        failures = self._read(lambda: count_objects(dog._failures_s3, config.on_failure_bucket))
-        skipped = self._read(lambda: dog._source.skipped(counted_from or 0.0, now))
-        unreplicated = self._read(lambda: dog._source.unreplicated(now))
-        foreign = self._read(dog._ledger.foreign)
-        book = self._with_flow(book, destinations, unreplicated)
-        source, target, probed = self._with_book(
-            book, intent, mapping, stream, source_id, target_id
+        failures = self._read(
+            lambda: count_objects(watchdog._failures_s3, config.on_failure_bucket)
+        )
+        skipped = self._read(lambda: watchdog._source.skipped(counted_from or 0.0, now))
+        unreplicated = self._read(lambda: watchdog._source.unreplicated(now))
+        foreign = self._read(watchdog._ledger.foreign)
+        state = self._with_flow(state, destinations, unreplicated)
+        source, target, probed = self._with_state(
+            state, intent, mapping, stream, source_id, target_id
         )
         return Readings(
             at=now,
@@ -216,99 +217,100 @@ class _Look:
         except UnreadableError as error:
             return Unread(str(error))
         except Exception as error:
-            # A bug in one reading must not blind the others. Its message may quote what it read.
+            # A bug in one reading must not stop the others. Its message may quote what it read.
             return Unread(type(error).__name__)
 
     def _with_flow(
         self,
-        book: WatchdogState | Unread,
+        state: WatchdogState | Unread,
         destinations: Sequence[Destination] | Unread,
         unreplicated: float | Unread,
     ) -> WatchdogState | Unread:
-        """Off and on again shows nowhere but here once it is over."""
-        if isinstance(book, Unread) or isinstance(destinations, Unread):
-            return book
+        """Remember whether changes flow: an outage that is over shows nowhere else."""
+        if isinstance(state, Unread) or isinstance(destinations, Unread):
+            return state
         on = flows(destinations, self._config.stream_arn)
         waiting = None if isinstance(unreplicated, Unread) else unreplicated
-        return book.saw_flow(on, self._now, waiting)
+        return state.saw_flow(on, self._now, waiting)
 
-    def _with_book(
+    def _with_state(
         self,
-        book: WatchdogState | Unread,
+        state: WatchdogState | Unread,
         intent: Intent | Unread,
         mapping: str | Unread | None,
         stream: StreamFacts | Unread | None,
         source_id: str | Unread | None,
         target_id: str | Unread | None,
     ) -> tuple[Identity | Unread, Identity | Unread, Probed | Unread]:
-        """What takes memory: which tables these were, and the probes."""
-        if isinstance(book, Unread):
-            return book, book, book
+        """Make the readings that compare with earlier rounds: table identities and probes."""
+        if isinstance(state, Unread):
+            return state, state, state
         if isinstance(source_id, str):
-            book = book.saw("source", source_id)
-        # Before the table is replicating, an import may be thrown away and made again.
+            state = state.saw("source", source_id)
+        # Before the table is replicating, an import may be discarded and repeated.
         if isinstance(target_id, str) and isinstance(intent, Intent) and intent.replicating:
-            book = book.saw("target", target_id)
-        measured = self._read(lambda: self._measure(book))
-        known = book if isinstance(measured, Unread) else self._with_age(measured, intent, stream)
+            state = state.saw("target", target_id)
+        measured = self._read(lambda: self._measure(state))
+        known = state if isinstance(measured, Unread) else self._with_age(measured, intent, stream)
         put = self._read(lambda: self._put(known, mapping))
         latest = known if isinstance(put, Unread) else put
-        kept = self._read(lambda: self._dog._ledger.keep(latest))
-        trouble = next((each for each in (measured, put, kept) if isinstance(each, Unread)), None)
+        kept = self._read(lambda: self._watchdog._ledger.store_state(latest))
+        failed = next((each for each in (measured, put, kept) if isinstance(each, Unread)), None)
         waiting = latest.waiting[0].at if latest.waiting else None
         return (
             source_id if isinstance(source_id, Unread) else _identity(latest, "source", source_id),
             target_id if isinstance(target_id, Unread) else _identity(latest, "target", target_id),
-            trouble or Probed(latest.through, waiting, latest.lag),
+            failed or Probed(latest.through, waiting, latest.lag),
         )
 
     def _with_age(
-        self, book: WatchdogState, intent: Intent | Unread, stream: StreamFacts | Unread | None
+        self, state: WatchdogState, intent: Intent | Unread, stream: StreamFacts | Unread | None
     ) -> WatchdogState:
-        """That the stream forgot what waited shows nowhere but here once the consumer has caught
-        up with the rest. Before there is a snapshot nothing waits that it will not hold.
+        """Remember whether the stream has dropped waiting changes.
+
+        Once the consumer has caught up with the rest, that shows nowhere else. Before there is a
+        snapshot, every waiting change will be in it.
         """
         if not isinstance(stream, StreamFacts) or not isinstance(intent, Intent):
-            return book
+            return state
         if intent.counted_from is None:
-            return book
-        since = oldest(intent, Probed(book.through, None), stream)
-        return book.saw_age(since, self._now, stream.retention_hours * HOUR)
+            return state
+        since = oldest(intent, Probed(state.through, None), stream)
+        return state.saw_age(since, self._now, stream.retention_hours * HOUR)
 
-    def _measure(self, book: WatchdogState) -> WatchdogState:
-        """Newest first: a round that is through in every lane answers for all before it."""
-        for each in reversed(book.waiting):
-            row_at = self._dog._ledger.came_through(each)
+    def _measure(self, state: WatchdogState) -> WatchdogState:
+        """Look for the newest round that is through: it proves all earlier ones."""
+        for each in reversed(state.waiting):
+            row_at = self._watchdog._ledger.came_through(each)
             if row_at is not None:
-                return book.came_through(each, row_at)
-        return book
+                return state.came_through(each, row_at)
+        return state
 
-    def _put(self, book: WatchdogState, mapping: str | Unread | None) -> WatchdogState:
-        """Another round, unless nobody takes them: one waits already, and the stream is no place
-        to pile up more."""
-        if book.waiting and mapping in (None, "Disabled", "Disabling"):
-            return book
+    def _put(self, state: WatchdogState, mapping: str | Unread | None) -> WatchdogState:
+        """Put another round, unless the mapping is off and one is outstanding already."""
+        if state.waiting and mapping in (None, "Disabled", "Disabling"):
+            return state
         probe, config = uuid.uuid4().hex, self._config
         records = probe_records(
             probe,
             config.source_table,
-            self._dog._source.open_shards(),
+            self._watchdog._source.open_shards(),
             config.parallelization_factor,
         )
-        put_at = self._dog._clock.now_micros() / 1e6
-        self._dog._source.put_probes(records)
-        return book.put(ProbeRound(probe, len(records), put_at))
+        put_at = self._watchdog._clock.now_micros() / 1e6
+        self._watchdog._source.put_probes(records)
+        return state.put(ProbeRound(probe, len(records), put_at))
 
 
-def _identity(book: WatchdogState, side: str, table_id: str | None) -> Identity:
-    return Identity(table_id, book.tables.get(side))
+def _identity(state: WatchdogState, side: str, table_id: str | None) -> Identity:
+    return Identity(table_id, state.tables.get(side))
 
 
 _watchdog: Watchdog | None = None
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
-    """The Lambda's entry point. The event, a schedule's, says nothing."""
+    """Run one round. The schedule's event is ignored."""
     readings = _built().round(lambda: context.get_remaining_time_in_millis() / 1000)
     return {"missed": readings.missed}
 

@@ -101,7 +101,7 @@ def health_reader(
     }
     ok_target = {"table_id": "target-1", "mapping": "Enabled"}
     book = book or WatchdogState(through=NOW - 60, lag=2.5)
-    ledger = {"intent": good.intent, "book": book, "foreign": ()}
+    ledger = {"intent": good.intent, "watchdog_state": book, "foreign": ()}
     in_source: Any = _Answers(**{**ok_source, **(source or {})})
     in_target: Any = _Answers(**{**ok_target, **(target or {})})
     rows: Any = _Answers(**ledger)
