@@ -51,7 +51,7 @@ class BootstrapError(Exception):
 
     @property
     def fix(self) -> str:
-        """What to try, as shown."""
+        """The suggestion as shown."""
         return self.suggestion.text(self._command or GENERIC)
 
     def about(self, command: str) -> None:

@@ -44,7 +44,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """What to try: text with commands in it."""
+    """Text with commands in it, shown after `Try:`."""
 
     parts: tuple[str | Command, ...]
 

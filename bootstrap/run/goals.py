@@ -23,7 +23,7 @@ from bootstrap.run.steps import STEPS, abandon, pause
 
 
 class RunGoal(Protocol):
-    """Where a run leads, and by which steps."""
+    """A goal: its steps, its final state, and the conditions of its begin."""
 
     @property
     def steps(self) -> Sequence[Step]:

@@ -1,7 +1,7 @@
-"""The end of a run that is given up: what it made goes, as far as the operator says so.
+"""The end of an abandoned run: what it made is deleted, as far as the options say.
 
-What it made and where it is told stays: the ledger's entries are true whatever becomes of the
-target, and the next run builds on them.
+The ledger's entries stay. They are true whatever becomes of the target, and the next run builds on
+them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from bootstrap.run.steps.pause import keep_entries
 
 
 def advance(context: StepContext) -> Outcome:
-    """One act at a time: the intention first, the journal closed last."""
+    """Undo the run, one act at a time: record the intention first, close the journal last."""
     journal, options = context.journal, context.options
     noted = journal.get(Abandoning) or Abandoning(journal.now())
     wanted = dataclasses.replace(
@@ -41,10 +41,17 @@ def advance(context: StepContext) -> Outcome:
     if journal.get(Abandoning) != wanted:
         journal.put(wanted, "abandoning")
         return Acted()
-    # The consumer first: what follows takes away what it works on. Export and import next: AWS
-    # cancels neither, an export would go on writing what is deleted under its hands, and an import
-    # fails when an object goes that it has yet to read.
-    for act in (_consumer_off, _export_over, _import_over, _objects_gone, _recovery_off, _dropped):
+    # The consumer first: the rest deletes what it works on. Export and import next: AWS cancels
+    # neither, an export would write more objects after their deletion, and an import fails if an
+    # object is gone before it is read.
+    for act in (
+        _stop_consumer,
+        _await_export,
+        _await_import,
+        _delete_objects,
+        _disable_recovery,
+        _drop_target,
+    ):
         outcome = act(context, wanted)
         if outcome is not None:
             return outcome
@@ -60,8 +67,10 @@ STEP = Step("abandon", State.ABANDONING, advance)
 
 
 def refuse(context: StepContext) -> None:
-    """Raises:
-    BlockedError: for what must not be abandoned, before anything is touched.
+    """Check that the run may be abandoned, before anything is touched.
+
+    Raises:
+        BlockedError: when it may not.
     """
     table, journal, options = context.table, context.journal, context.options
     if not journal.run_id:
@@ -80,19 +89,27 @@ def refuse(context: StepContext) -> None:
 
 
 def refuse_foreign(name: str, facts: TableFacts, ours: str) -> None:
-    """Raises BlockedError for a table that no run of this journal imported."""
+    """Check that a run of this journal imported the table.
+
+    Raises:
+        BlockedError: when none did.
+    """
     if ours and facts.table_id == ours:
         return
-    told = f"its id is {ours}" if ours else "none is in the journal"
+    known = f"its id is {ours}" if ours else "none is in the journal"
     raise BlockedError(
         f"The table {name} in the target account ({facts.table_id}) is not the one that this run "
-        f"imported ({told}): it is not deleted.",
-        fix="abandon without --drop-target; delete the table yourself if nobody needs it",
+        f"imported ({known}): it is not deleted.",
+        fix="abandon without --drop-target; delete the table yourself if it is not needed",
     )
 
 
 def refuse_foreign_recovery(context: StepContext) -> None:
-    """Raises BlockedError where point-in-time recovery was on before any run."""
+    """Check that a run enabled the source's point-in-time recovery.
+
+    Raises:
+        BlockedError: when it was enabled before any run.
+    """
     table = context.table.source_table
     if context.journal.get(RecoveryRecord) is not None:
         return
@@ -100,28 +117,28 @@ def refuse_foreign_recovery(context: StepContext) -> None:
         raise BlockedError(
             f"Point-in-time recovery of the source table {table} was not switched on by this run: "
             "others rely on it, and it is not switched off.",
-            fix="abandon without --disable-source-pitr; or, if it is certain that nobody needs it, "
+            fix="abandon without --disable-source-pitr; or, if it is certainly not needed, "
             f"aws dynamodb update-continuous-backups --table-name {table} "
             "--point-in-time-recovery-specification PointInTimeRecoveryEnabled=false",
         )
 
 
 def _known_id(context: StepContext) -> str:
-    """The id of the table that the run imported, as far as the journal has it."""
+    """Return the id of the table that the run imported; empty if the journal does not have it."""
     imported, earlier = context.journal.get(Imported), context.journal.get(Earlier)
     if imported is not None:
         return imported.table_id
     return earlier.target_table_id if earlier is not None else ""
 
 
-# Each of these looks before it acts. None: nothing is left of it to do.
+# Each of these observes before it acts. None: nothing is left to do.
 
 
-def _consumer_off(context: StepContext, noted: Abandoning) -> Outcome | None:
+def _stop_consumer(context: StepContext, noted: Abandoning) -> Outcome | None:
     table, target = context.table, context.target
     mapping = target.mapping(table.mapping_uuid)
     ran = context.journal.get(Enabled) is not None or (mapping is not None and mapping.running)
-    # Before the mapping stops, as in a pause: another run's consumer goes on where this one ends,
+    # Before the mapping stops, as in a pause: the next run's consumer resumes where this one ends,
     # and a change that waited until then must find its key's entry.
     if ran and target.expiry(table.ledger_table).enabled:
         keep_entries(context)
@@ -139,14 +156,14 @@ def _consumer_off(context: StepContext, noted: Abandoning) -> Outcome | None:
     )
 
 
-def _export_over(context: StepContext, noted: Abandoning) -> Outcome | None:
+def _await_export(context: StepContext, noted: Abandoning) -> Outcome | None:
     exported, source = context.journal.get(Exported), context.source
     if exported is None or not exported.begun or exported.done:
         return None
     if exported.arn:
         facts = source.describe_export(exported.arn)
     else:
-        # Its call may have been made, and its answer lost.
+        # The call may have been made and its answer lost.
         facts = source.find_export(context.table.source_table_arn, exported.prefix)
     if facts is None or facts.over:
         return None
@@ -154,7 +171,7 @@ def _export_over(context: StepContext, noted: Abandoning) -> Outcome | None:
     return Pending(what, context.timing.poll(20), facts.measure, outlasts=True)
 
 
-def _import_over(context: StepContext, noted: Abandoning) -> Outcome | None:
+def _await_import(context: StepContext, noted: Abandoning) -> Outcome | None:
     imported = context.journal.get(Imported)
     if imported is None or not imported.token or imported.done:
         return None
@@ -177,16 +194,16 @@ def _import(context: StepContext, imported: Imported) -> ImportFacts | None:
     return import_.begun(context, imported)
 
 
-def _objects_gone(context: StepContext, noted: Abandoning) -> Outcome | None:
+def _delete_objects(context: StepContext, noted: Abandoning) -> Outcome | None:
     return Acted() if context.snapshots.remove(prefix(context)) else None
 
 
 def prefix(context: StepContext) -> str:
-    """Of everything that this run exported, in all its attempts, and of nothing else."""
+    """Return the prefix of everything that this run exported, and of nothing else."""
     return f"{context.table.snapshot_prefix}/{context.journal.run_id}/"
 
 
-def _recovery_off(context: StepContext, noted: Abandoning) -> Outcome | None:
+def _disable_recovery(context: StepContext, noted: Abandoning) -> Outcome | None:
     table, source = context.table.source_table, context.source
     if not noted.disable_source_pitr or source.table(table) is None:
         return None
@@ -197,7 +214,7 @@ def _recovery_off(context: StepContext, noted: Abandoning) -> Outcome | None:
     return Acted()
 
 
-def _dropped(context: StepContext, noted: Abandoning) -> Outcome | None:
+def _drop_target(context: StepContext, noted: Abandoning) -> Outcome | None:
     if not noted.drop_target:
         return None
     target, name = context.target, context.table.target_table
@@ -205,7 +222,7 @@ def _dropped(context: StepContext, noted: Abandoning) -> Outcome | None:
     if facts is None:
         context.ledger.forget_target()
         return None
-    # A name says little: somebody may have made another table under it.
+    # A name proves nothing: it may be another table by now.
     refuse_foreign(name, facts, noted.target_table_id)
     if facts.status != "ACTIVE":
         return Pending(f"table {name} to settle (it is {facts.status})", context.timing.poll(5))

@@ -1,7 +1,7 @@
-"""The buffer: the table's changes go to our stream, seen ACTIVE with microsecond precision.
+"""The buffer: the table's changes go to the stack's stream, with microsecond precision.
 
-Pulumi made the destination; this step only watches it, and goes on watching it as long as the run
-lasts: a destination that stops after ExportTime has lost changes, and that is noted.
+Pulumi creates the destination. This step observes it ACTIVE, and watches it as long as the run
+lasts: a destination that stops after ExportTime has lost changes, and the step records that.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from replicator.stream import Destination
 
 PRECISION = "MICROSECOND"
 
-DEAF_PERIODS = 15
-"""Of DynamoDB's metrics that are looked at for what had waited when the destination went off."""
+BACKLOG_PERIODS = 15
+"""Periods of DynamoDB's metrics that are read for the backlog of a destination that stopped."""
 
 
 def advance(context: StepContext) -> Outcome:
-    """Observes the destination, and records the first moment it was seen ACTIVE by this process."""
+    """Observe the destination; record the first moment at which this process saw it ACTIVE."""
     table, journal = context.table, context.journal
     seen = context.source.destinations(table.source_table)
     destination = seen.to(table.stream_arn)
     if journal.get(Exported) is not None and _export_begun(context):
-        return _still_flowing(context, seen, destination)
+        return _check_flow(context, seen, destination)
     buffered = journal.get(Buffered)
     if destination is None or destination.status != "ACTIVE":
         if buffered is not None:
-            # What was ACTIVE is not any more: an ExportTime that rests on it would leave a hole.
+            # The destination stopped: an ExportTime based on the earlier observation leaves a hole.
             journal.forget(Buffered, "the stream's destination is not ACTIVE any more")
             context.memory.active_seen_at = None
         return _not_yet(context, seen, destination)
@@ -51,8 +51,8 @@ def advance(context: StepContext) -> Outcome:
         )
     watched, context.memory.active_seen_at = _watched(context, seen.at), seen.at
     if buffered is None or not watched:
-        # Seen by an earlier process, or before the laptop slept, is not enough: nobody watched
-        # since, and the destination may have been off. Looking again costs minutes; a hole costs
+        # An observation by an earlier process, or from before the laptop slept, is not enough: the
+        # destination may have been off since. Another observation costs minutes; a hole costs
         # changes.
         facts = context.source.table(table.source_table)
         journal.put(
@@ -72,7 +72,7 @@ STEP = Step("buffer", State.BUFFERING, advance)
 
 
 def _watched(context: StepContext, now: float) -> bool:
-    """Whether this process has had its eye on the destination up to now."""
+    """Answer if this process has observed the destination without a gap up to now."""
     before = context.memory.active_seen_at
     return before is not None and now - before <= context.timing.watch_gap
 
@@ -82,12 +82,12 @@ def _export_begun(context: StepContext) -> bool:
     return exported is not None and exported.begun
 
 
-def _still_flowing(
+def _check_flow(
     context: StepContext, seen: Destinations, destination: Destination | None
 ) -> Outcome:
     journal = context.journal
     known = journal.get(Interrupted)
-    # UPDATING is a change of precision; records flow on.
+    # UPDATING is a change of precision; records still flow.
     if destination is not None and destination.status in ("ACTIVE", "UPDATING"):
         context.memory.flowing_at = seen.at
         if known is None or known.end:
@@ -99,7 +99,7 @@ def _still_flowing(
         )
         return Acted()
     if known is None or known.end:
-        _note_interruption(context, known, seen.at)
+        _record_outage(context, known, seen.at)
     if destination is not None and destination.status == "ENABLING":
         return Pending("the stream's destination to become ACTIVE again", context.timing.poll(5))
     status = destination.status if destination else "gone"
@@ -119,9 +119,11 @@ def _still_flowing(
     )
 
 
-def _note_interruption(context: StepContext, known: Interrupted | None, now: float) -> None:
-    """At once with what is certain, and then as narrowly as can be told: whatever fails in between,
-    the destination may be on again when somebody looks next.
+def _record_outage(context: StepContext, known: Interrupted | None, now: float) -> None:
+    """Record the outage at once with a certain begin, then with the latest provable one.
+
+    If the process fails in between, the destination may be ACTIVE again at the next observation,
+    and the outage would be lost.
     """
     journal, exported = context.journal, context.journal.get(Exported)
     assert exported is not None
@@ -129,14 +131,16 @@ def _note_interruption(context: StepContext, known: Interrupted | None, now: flo
     begin = min(float(exported.export_time), earlier)
     journal.put(Interrupted(begin), "the stream's destination is not ACTIVE any more")
     with contextlib.suppress(AccountError):
-        narrower = min(max(begin, _delivered(context)), earlier)
+        narrower = min(max(begin, _delivered_until(context)), earlier)
         if narrower > begin:
             journal.put(Interrupted(narrower), f"it was last seen ACTIVE at {moment(narrower)}")
 
 
-def _delivered(context: StepContext) -> float:
-    """Up to when everything is known to have been put into the stream: when the destination was
-    last seen on, less what had waited then. The watchdog looks where no run does.
+def _delivered_until(context: StepContext) -> float:
+    """Return the moment before which every change is known to be in the stream: the last
+    observation of the destination, less the backlog at that time.
+
+    Between runs, the watchdog's observation counts.
     """
     active, timing = context.memory.flowing_at, context.timing
     if active is None:
@@ -144,7 +148,9 @@ def _delivered(context: StepContext) -> float:
         off = book.outage if book.outage is not None and book.outage.end is None else None
         return off.begin if off is not None else book.flowed or 0.0
     table, period = context.table.source_table, timing.metric_period
-    since = math.floor((active - timing.metric_settling - DEAF_PERIODS * period) / period) * period
+    since = (
+        math.floor((active - timing.metric_settling - BACKLOG_PERIODS * period) / period) * period
+    )
     ages = context.source.oldest_unreplicated(table, since, active + timing.metric_settling, period)
     waited = max((point.value / 1000 for point in ages), default=0.0)
     return active - timing.metric_settling - waited
@@ -164,7 +170,7 @@ def _not_yet(context: StepContext, seen: Destinations, destination: Destination 
             "table has one destination.",
             fix="aws dynamodb disable-kinesis-streaming-destination "
             f"--table-name {table.source_table} --stream-arn {elsewhere.stream_arn}, "
-            "if nobody needs it; then pulumi up --refresh",
+            "if it is not needed; then pulumi up --refresh",
         )
     status = f"{destination.status} {destination.detail}".strip() if destination else "missing"
     raise AccountError(

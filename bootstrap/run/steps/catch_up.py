@@ -1,11 +1,8 @@
-"""Caught up: every change made before a moment has been applied.
+"""The catch-up: proof that every change made before a moment has been applied.
 
-Two things, never one of them alone, and in this order. First DynamoDB must have nothing left to
-hand over from before the moment: probes overtake what is still on its way into the stream. Then
-probes, put after that, must come through: they prove that what is in the stream has been applied,
-while a metric of DynamoDB's says nothing about the consumer.
-
-Records that DynamoDB has given up on meanwhile are noted: the replica is DEGRADED then.
+The proof has two parts, in this order. First DynamoDB has nothing left to hand over from before the
+moment, because probes overtake changes on their way into the stream. Then probes come through the
+consumer, because a metric of DynamoDB says nothing about the consumer.
 """
 
 from __future__ import annotations
@@ -40,11 +37,11 @@ PUT_ATTEMPTS = 8
 
 
 def advance(context: StepContext) -> Outcome:
-    """Puts a round of probes at the right time, and waits for it."""
+    """Put a round of probes once DynamoDB has handed everything over, and wait for it."""
     memory = context.memory
     if memory.caught_up:
         return Done()
-    _take_up_round(context)
+    _resume_round(context)
     if memory.moment is None:
         memory.moment = context.source.open_shards(context.table.stream_name).at
     if not memory.handed_over:
@@ -57,7 +54,7 @@ def advance(context: StepContext) -> Outcome:
     through = context.ledger.probes_through(memory.probe, memory.probes)
     if through < memory.probes:
         if context.journal.now() - memory.put_at > ROW_KEPT_SECONDS / 2:
-            # The rows of the lanes that are through expire before the last one's is there.
+            # The acknowledged rows expire before the last one arrives.
             _start_over(context)
             return Acted()
         return Pending(
@@ -68,7 +65,7 @@ def advance(context: StepContext) -> Outcome:
         )
     took = context.journal.now() - memory.put_at
     if took > context.timing.round_expiry:
-        # It was the backlog that took so long. What came in meanwhile takes another, shorter round.
+        # The backlog took that long. The changes made meanwhile take another, shorter round.
         _start_over(context)
         return Acted()
     return _caught_up(context, memory.moment, took)
@@ -77,9 +74,10 @@ def advance(context: StepContext) -> Outcome:
 STEP = Step("catch-up", State.CATCHING_UP, advance)
 
 
-def _take_up_round(context: StepContext) -> None:
-    """Goes on with a round that an earlier process put, as long as it has not come through: a
-    backlog need not be watched."""
+def _resume_round(context: StepContext) -> None:
+    """Resume a round that an earlier process put and that has not come through: a backlog needs no
+    process that watches it.
+    """
     memory, probing = context.memory, context.journal.get(Probing)
     if memory.moment is not None or memory.rounds or probing is None or not probing.complete:
         return
@@ -91,14 +89,14 @@ def _take_up_round(context: StepContext) -> None:
 
 
 def _backlog(context: StepContext) -> bool:
-    """Whether the round waits for a backlog: the first one does, and one that takes long."""
+    """Answer if the round waits for a backlog: the first one does, and one that takes long."""
     memory = context.memory
     waited = context.journal.now() - memory.put_at
     return memory.rounds <= 1 or waited > context.timing.round_expiry
 
 
 def _handing_over(context: StepContext, moment: float) -> Outcome | None:
-    """None once DynamoDB has nothing left from before `moment`, by its own metrics."""
+    """Return None once DynamoDB's metrics show that nothing from before `moment` is left."""
     table, timing, source = context.table.source_table, context.timing, context.source
     period, now = timing.metric_period, context.journal.now()
     # The age may be just under a second, so the period begins a second after the moment.
@@ -127,7 +125,7 @@ def _put_round(context: StepContext) -> Outcome:
     for start in range(0, len(batch), PROBES_PER_CALL):
         _put(context, batch[start : start + PROBES_PER_CALL])
     if source.open_shards(table.stream_name).shards != before.shards:
-        # A shard that was opened while the probes were put has none of its own.
+        # A shard that opened while the probes were put has no probe of its own.
         return Pending("the stream's shards to settle", context.timing.poll(5))
     memory.probe, memory.probes, memory.put_at = probe, len(batch), before.at
     memory.rounds += 1
@@ -148,7 +146,8 @@ def _put(context: StepContext, batch: Sequence[ProbeRecord]) -> None:
         Side.SOURCE,
         f"Stream {context.table.stream_name} did not take {len(left)} of {len(batch)} probe "
         f"records in {PUT_ATTEMPTS} attempts.",
-        fix="look at the stream's WriteProvisionedThroughputExceeded metric, and run again",
+        fix="check the stream's WriteProvisionedThroughputExceeded metric, then the same command "
+        "again",
     )
 
 
@@ -159,11 +158,11 @@ def _start_over(context: StepContext) -> None:
 
 def _caught_up(context: StepContext, moment: float, took: float) -> Outcome:
     journal, memory = context.journal, context.memory
-    _note_lost_records(context)
+    _record_lost_records(context)
     kept = context.source.stream(context.table.stream_name).retention_hours
-    _note_overrun(context, kept)
+    _record_overrun(context, kept)
     if not context.ledger.settings().expire:
-        # Not before: an entry that expires while changes wait lets an old one in over a newer one.
+        # Only now: without its entry, a change that waits would be applied over a newer one.
         context.ledger.start_expiry()
     journal.put(
         CaughtUp(moment, memory.probe, memory.probes, took, kept),
@@ -173,8 +172,11 @@ def _caught_up(context: StepContext, moment: float, took: float) -> Outcome:
     return Done()
 
 
-def _note_lost_records(context: StepContext) -> None:
-    """What DynamoDB gave up on is nowhere in the stream: no probe and no age tells of it."""
+def _record_lost_records(context: StepContext) -> None:
+    """Record the changes that DynamoDB gave up on.
+
+    They are not in the stream, so no probe and no age shows them.
+    """
     journal, table = context.journal, context.table.source_table
     skipped, now = journal.get(Skipped), journal.now()
     since = _lost_since(context, skipped)
@@ -192,8 +194,8 @@ def _note_lost_records(context: StepContext) -> None:
 
 
 def _lost_since(context: StepContext, skipped: Skipped | None) -> float:
-    """From when on a lost record would be missing: what was lost before is in the snapshot, was put
-    in by a verification, or was counted and found to be nothing.
+    """Return the begin of the period to count. A record lost before it is in the snapshot, was
+    restored by a verification, or was counted already.
     """
     journal, timing = context.journal, context.timing
     exported, before = journal.get(Exported), journal.get(CaughtUp)
@@ -207,10 +209,11 @@ def _lost_since(context: StepContext, skipped: Skipped | None) -> float:
     return max(whole, counted_to)
 
 
-def _note_overrun(context: StepContext, kept: int) -> None:
-    """Whether the consumer was off for longer than the stream keeps what waits for it: before it
-    was first switched on, or in a pause. What it is late by while it is on, the watchdog sees.
-    `kept`: for how many hours the stream keeps them now.
+def _record_overrun(context: StepContext, kept: int) -> None:
+    """Record that the consumer was off for longer than the stream's retention: before it was first
+    enabled, or in a pause. While it is on, the watchdog measures its delay.
+
+    `kept`: the stream's retention now, in hours.
     """
     journal, known = context.journal, context.journal.get(Overran)
     paused, before = journal.get(Paused), journal.get(CaughtUp)
@@ -225,11 +228,11 @@ def _note_overrun(context: StepContext, kept: int) -> None:
         on = max(paused.resumed_at, enabled.at)
     elif before is not None:
         return
-    # Raised meanwhile, the retention has not brought back what was forgotten before.
+    # A retention that was raised meanwhile does not restore records that were dropped before.
     hours = min(kept_then or kept, kept)
     if on - off >= 3_600 * hours and (known is None or known.begin != begin):
         journal.put(
-            # What is younger than the retention, the stream has still.
+            # The stream still has the records younger than its retention.
             Overran(min(begin, known.begin if known else begin), journal.now() - 3_600 * hours),
             f"the consumer was off for longer than the {hours} hours that the stream keeps changes",
         )

@@ -1,4 +1,4 @@
-"""The consumer is switched on. It was deployed off, at the beginning of the stream."""
+"""The consumer: its event source mapping, deployed disabled at the beginning of the stream."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bootstrap.run.step_context import StepContext
 
 
 def advance(context: StepContext) -> Outcome:
-    """Observes the mapping, and enables it if it is off."""
+    """Observe the mapping, and enable it if it is disabled."""
     journal, table = context.journal, context.table
     mapping = context.target.mapping(table.mapping_uuid)
     if mapping is None:
@@ -26,17 +26,18 @@ def advance(context: StepContext) -> Outcome:
     _refuse_wrong_source(context, mapping)
     if mapping.state == "Enabled":
         if journal.get(Enabled) is None:
-            # No harm: what it met before the table was there it has tried again and again. But
-            # who looks into the journal should not search for an act of ours.
+            # Harmless: before the table existed, every batch failed and was retried. The journal
+            # records that another hand enabled it.
             journal.put(Enabled(journal.now(), by_us=False), "the consumer was found switched on")
         settings = context.ledger.settings()
         if not settings.consume:
-            # The first time only now that it is on: nothing is missed by a consumer that has never
-            # been on, and the watchdog would complain of it until then.
+            # Only once it is on: until then the watchdog would alarm about a consumer that has
+            # never been on and misses nothing.
             context.ledger.expect_consumer()
             return Acted()
         if settings.paused:
-            # Somebody else switched it on. Its next stop would be taken for a wanted one.
+            # Enabled by another hand. While `paused` is set, the watchdog takes its next stop for
+            # wanted.
             context.ledger.set_paused(False)
             return Acted()
         return Done()
@@ -47,14 +48,14 @@ def advance(context: StepContext) -> Outcome:
     earlier = journal.get(Earlier)
     if (journal.get(Paused) or earlier) and context.ledger.settings().paused:
         if earlier:
-            # The watchdog would take the new table for a stranger in the place of the first.
+            # Else the watchdog would report the new table as a replacement of the first one.
             context.ledger.forget_target()
-        # After a pause before it is on: if this process dies in between, changes wait and nobody is
-        # at work on it, and the watchdog has to say so.
+        # Before the mapping is enabled: if this process dies in between, changes wait while no
+        # process works on them, and the watchdog has to alarm.
         context.ledger.set_paused(False)
         return Acted()
-    # Only on a complete import with its settings: a change that were applied to a table that the
-    # import still fills would be overwritten by the snapshot's older item, with nothing to say so.
+    # Only on a complete import with its settings: a change applied while the import still writes
+    # would be silently overwritten by the snapshot's older item.
     imported, configured = journal.get(Imported), journal.get(Configured)
     if imported is None or not imported.done or configured is None:
         raise AssertionError("Import and settings come first.")
@@ -79,8 +80,8 @@ def _refuse_wrong_source(context: StepContext, mapping: EventSource) -> None:
             "since the snapshot would be skipped.",
             fix="pulumi up --refresh, so that it is made again at TRIM_HORIZON",
         )
-    # Made again at a later time before it was ever on, it would skip what came in during the
-    # export and the import. Once it has been on, where to begin is the operator's to say (README).
+    # A mapping re-created at a later time before it was ever on would skip what came in during the
+    # export and the import. Once it has been on, the operator chooses the start (docs).
     exported = context.journal.get(Exported)
     if context.journal.get(Enabled) is not None or exported is None or mapping.starts_at is None:
         return

@@ -1,4 +1,4 @@
-"""The import: the snapshot becomes a new table in the target account."""
+"""The import: a new table in the target account, made of the snapshot."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from bootstrap.run.step_context import StepContext
 from bootstrap.run.steps.snapshot import TOKEN_SECONDS
 
 REFUSED_ITEMS = "ItemValidationError"
-"""FailureCode of an import that made its table with all items but some."""
+"""FailureCode of an import that created its table but refused some items."""
 IMPORT_LOG_GROUP = "/aws-dynamodb/imports"
 
 
 def advance(context: StepContext) -> Outcome:
-    """From a complete export to a complete import, one act at a time."""
+    """Lead from a complete export to a complete import, one act at a time."""
     imported = context.journal.get(Imported)
     if imported is None or not imported.token:
         return _intend(context, imported or Imported())
@@ -127,7 +127,7 @@ def _begin(context: StepContext, imported: Imported) -> Outcome:
 
 
 def begun(context: StepContext, imported: Imported) -> ImportFacts | None:
-    """The import that this intention has begun, if its answer was lost."""
+    """Return the import that this intention has started, if its answer was lost."""
     target = context.outputs.target
     partition = context.table.source_table_arn.split(":")[1]
     arn = (
@@ -159,16 +159,16 @@ def _follow(context: StepContext, imported: Imported) -> Outcome:
         return _failed(context, imported, facts)
     if facts.status != "COMPLETED":
         return Pending("the import", context.timing.poll(20), progress(facts, context), True)
-    # DynamoDB counts what it exports and what it imports, and an export has each key once.
-    # Whatever is the reason for another number (an object that was removed, an error that it did
-    # not report): the floor has the consumer pass over what the snapshot is taken to hold.
+    # DynamoDB counts what it exports and what it imports, and an export has each key once. If the
+    # numbers differ (a removed object, an unreported error), items are missing that the consumer
+    # would never write: the floor makes it skip every change that the snapshot should hold.
     if _lacking(context, facts):
         return _failed(context, imported, facts)
     return _complete(context, imported, facts)
 
 
 def _lacking(context: StepContext, facts: ImportFacts) -> int:
-    """How many items the import and its export differ by."""
+    """Count the items by which the import and its export differ."""
     exported = context.journal.get(Exported)
     counted = exported.items if exported is not None else None
     if counted is None:
@@ -208,19 +208,19 @@ def progress(facts: ImportFacts, context: StepContext) -> Measure:
 def _failed(context: StepContext, imported: Imported, facts: ImportFacts) -> Outcome:
     journal, options, name = context.journal, context.options, context.table.target_table
     left = context.target.table(name)
-    # A name says little: only a table with the import's own id is what the import left.
+    # A name proves nothing: only a table with the import's own id is what the import left.
     ours = left is not None and bool(facts.table_id) and facts.table_id == left.table_id
-    if _partly(facts) and ours and options.accept_import_errors:
+    if _is_partial(facts) and ours and options.accept_import_errors:
         return _complete(context, imported, facts, refused=_lacking(context, facts))
-    # What fails in this run is told first, whatever its orders: the next attempt is paid for, too.
-    told_before = imported.failed_generation not in (0, journal.generation)
-    if left is None and told_before:
+    # A failure of this run is reported first, whatever its options: the next attempt costs money.
+    reported = imported.failed_generation not in (0, journal.generation)
+    if left is None and reported:
         again = Imported(
             attempt=imported.attempt + 1, failed_arns=(*imported.failed_arns, imported.arn)
         )
         journal.put(again, f"the import failed ({_reason(facts)}): another one is prepared")
         return Acted()
-    if left is not None and ours and told_before and options.discard_failed_import:
+    if left is not None and ours and reported and options.discard_failed_import:
         if left.status != "DELETING":
             journal.put(imported, f"deleting table {name}, which the failed import left")
             context.target.drop(name)
@@ -232,7 +232,7 @@ def _failed(context: StepContext, imported: Imported, facts: ImportFacts) -> Out
 def _failure(
     context: StepContext, imported: Imported, facts: ImportFacts, left: bool
 ) -> AccountError:
-    """Says why an import failed, and what can be done about it."""
+    """Record the failure, and make the error with the cause and the choices."""
     name = context.table.target_table
     why = _reason(facts)
     context.journal.put(
@@ -249,7 +249,7 @@ def _failure(
         ]
     else:
         fix += [Command("run"), ", which starts another import that is paid for"]
-    if left and _partly(facts):
+    if left and _is_partial(facts):
         fix += [
             "; or ",
             Command("run", "--accept-import-errors"),
@@ -266,8 +266,8 @@ def _failure(
     )
 
 
-def _partly(facts: ImportFacts) -> bool:
-    """Whether the import made its table, with all items but some."""
+def _is_partial(facts: ImportFacts) -> bool:
+    """Answer if the import created its table but left items out."""
     return facts.failure_code == REFUSED_ITEMS or facts.status == "COMPLETED"
 
 

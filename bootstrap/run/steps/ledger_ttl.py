@@ -1,6 +1,4 @@
-"""After a pause or an earlier run, and after all that waited has been applied: the ledger's entries
-expire again.
-"""
+"""The ledger's time to live: enabled again after a pause or an abandoned run."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from bootstrap.run.steps.pause import EXPIRY_ATTRIBUTE
 
 
 def advance(context: StepContext) -> Outcome:
-    """Only after the catch-up: before it, a change that waits might meet no entry."""
+    """Enable the ledger's expiry, after the catch-up: a change that waits needs its key's entry."""
     journal = context.journal
     if journal.get(Paused) is None and journal.get(Earlier) is None:
         return Done()

@@ -1,4 +1,4 @@
-"""The consumer off on purpose: nothing is lost, what changes waits in the stream."""
+"""A pause: the consumer disabled on purpose, while changes wait in the stream."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ EXPIRY_ATTRIBUTE = "x"
 
 
 def advance(context: StepContext) -> Outcome:
-    """Ledger first, consumer last."""
+    """Stop the ledger's expiry first, and the consumer last."""
     journal, table, target = context.journal, context.table, context.target
     paused = journal.get(Paused)
     if paused is None or paused.resumed:
         if journal.get(Probing) is not None:
-            # What a round proves that was put before says nothing of what will wait.
+            # A round put before the pause proves nothing about changes that will wait.
             journal.forget(Probing, "a new round of probes will be needed")
-        # A pause that was ended before all that waited had been applied goes on.
+        # A pause that was ended before the backlog had been applied continues.
         journal.put(replace(paused, resumed_at=0) if paused else Paused(journal.now()), "pausing")
         return Acted()
-    # Before the mapping stops: while changes wait, no entry may expire. A change that waited would
-    # find none, and would be applied over a newer one, for good. Switching off may take DynamoDB an
-    # hour; an entry that still goes then had no change waiting for it when the pause began.
+    # Before the mapping stops: while changes wait, no entry may expire. A waiting change without
+    # its key's entry would be applied over a newer one, for good. DynamoDB may take an hour to
+    # stop; an entry that expires in that hour had no change waiting for it when the pause began.
     if target.expiry(table.ledger_table).enabled:
         keep_entries(context)
         return Acted()
@@ -58,14 +58,18 @@ STEP = Step("pause", State.PAUSED, advance)
 
 
 def keep_entries(context: StepContext) -> None:
-    """The ledger's time to live off."""
+    """Disable the ledger's time to live, so that it keeps its entries.
+
+    Raises:
+        BlockedError: when AWS has taken another change of it within the hour.
+    """
     try:
         context.target.set_expiry(context.table.ledger_table, EXPIRY_ATTRIBUTE, False)
     except AccountError as error:
         if error.code != "ValidationException":
             raise
         raise BlockedError(
-            f"The ledger {context.table.ledger_table} cannot be told yet to keep its entries: "
+            f"The time to live of the ledger {context.table.ledger_table} cannot be disabled yet: "
             f"{error.what} The consumer has not been stopped.",
             fix="the same command in an hour: AWS takes one change of a table's time to live in "
             "an hour",
@@ -73,22 +77,25 @@ def keep_entries(context: StepContext) -> None:
 
 
 def refuse_without_consumer(context: StepContext, enabled: bool) -> None:
-    """Raises:
-    BlockedError: when the run has not come as far as to switch the consumer on.
+    """Check that there is something to pause.
+
+    Raises:
+        BlockedError: when the run has not enabled the consumer yet.
     """
     if not enabled:
         raise BlockedError(
             f"The consumer of table {context.table.source_table} has not been switched on yet: "
             "there is nothing to pause.",
-            fix="end the run instead, if one is going (Ctrl-C): AWS goes on with what it began, "
-            "and `run` picks it up again",
+            fix="if a run is active, end it instead (Ctrl-C): AWS completes what it began, and "
+            "`run` resumes",
         )
 
 
 def refuse_unpaused(context: StepContext, enabled: bool) -> None:
-    """Raises:
-    BlockedError: when the run has not come as far as to have been paused. A resumption that began
-        a run would pay for a snapshot that nobody ordered.
+    """Check that there can be a pause to end: `resume` never starts a paid export.
+
+    Raises:
+        BlockedError: when the run has not enabled the consumer yet.
     """
     if not enabled:
         raise BlockedError(

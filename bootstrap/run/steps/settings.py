@@ -1,4 +1,4 @@
-"""What the new table and the ledger need before the consumer may start."""
+"""The settings that the new table and the ledger need before the consumer may start."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from bootstrap.run.step_context import StepContext
 
 
 def advance(context: StepContext) -> Outcome:
-    """Stores the floor, then sets the target up as the plan said, one act at a time."""
+    """Store the floor, then apply the plan's settings to the target, one act at a time."""
     journal, table = context.journal, context.table
     configured = journal.get(Configured)
     policy = _policy(context, configured)
     if configured is not None and configured.ttl == policy:
         return Done()
-    floor = _floor(context)
+    floor = _store_floor(context)
     target, ledger = context.target.table(table.target_table), None
     wanted = journal.get(Wanted) or Wanted()
     if target is None or target.status != "ACTIVE":
@@ -30,13 +30,13 @@ def advance(context: StepContext) -> Outcome:
         if ledger is None or ledger.status != "ACTIVE":
             return Pending("the ledger to become ACTIVE", context.timing.poll(5))
     if (
-        _protected(context, target)
-        or _described(context, target, wanted)
-        or _warmed(context, (target, ledger), wanted)
-        or _expiring(context, wanted, policy, configured)
+        _protect(context, target)
+        or _describe(context, target, wanted)
+        or _warm(context, (target, ledger), wanted)
+        or _expire(context, wanted, policy, configured)
     ):
         return Acted()
-    _settle(context)
+    _settle_losses(context)
     journal.put(Configured(floor, policy), "the target table is set up, the floor is stored")
     return Acted()
 
@@ -50,10 +50,10 @@ def _policy(context: StepContext, configured: Configured | None) -> TtlPolicy:
     return TtlPolicy(configured.ttl) if configured is not None else TtlPolicy.AT_SWITCH
 
 
-# Each of these looks before it acts, and says whether it acted.
+# Each of these observes before it acts, and returns True if it acted.
 
 
-def _protected(context: StepContext, target: TableFacts) -> bool:
+def _protect(context: StepContext, target: TableFacts) -> bool:
     gateway, name = context.target, context.table.target_table
     if not target.deletion_protection:
         gateway.protect(name)
@@ -64,8 +64,8 @@ def _protected(context: StepContext, target: TableFacts) -> bool:
     return False
 
 
-def _described(context: StepContext, target: TableFacts, wanted: Wanted) -> bool:
-    """Tags and table class. What somebody tagged in the target meanwhile stays."""
+def _describe(context: StepContext, target: TableFacts, wanted: Wanted) -> bool:
+    """Set tags and table class. Other tags on the target stay."""
     tags: dict[str, str] = json.loads(wanted.tags)
     if tags:
         there = context.target.tags(target.arn)
@@ -79,10 +79,10 @@ def _described(context: StepContext, target: TableFacts, wanted: Wanted) -> bool
     return False
 
 
-def _warmed(
+def _warm(
     context: StepContext, tables: tuple[TableFacts | None, TableFacts | None], wanted: Wanted
 ) -> bool:
-    """The ledger is born cold, and so is the target: both grow warm before a backlog meets them."""
+    """Raise the warm throughput of target and ledger, which start cold, before the backlog."""
     names = (context.table.target_table, context.table.ledger_table)
     for name, facts in zip(names, tables, strict=True):
         if wanted.warm_writes and facts is not None and facts.warm_writes < wanted.warm_writes:
@@ -91,10 +91,10 @@ def _warmed(
     return False
 
 
-def _expiring(
+def _expire(
     context: StepContext, wanted: Wanted, policy: TtlPolicy, configured: Configured | None
 ) -> bool:
-    """Time to live: only where the operator wants it before the switch."""
+    """Set time to live, if the operator wants it before the switch."""
     on = policy is TtlPolicy.NOW and bool(wanted.ttl_attribute)
     taken_back = configured is not None and configured.ttl == TtlPolicy.NOW
     if not on and not taken_back:
@@ -107,15 +107,18 @@ def _expiring(
     return True
 
 
-def _settle(context: StepContext) -> None:
-    """What was lost before the snapshot is in it. The floor does not say so: it is never raised."""
+def _settle_losses(context: StepContext) -> None:
+    """Tell the loss detectors that the snapshot holds what was lost before it.
+
+    The floor does not show that: it is never raised.
+    """
     exported = context.journal.get(Exported)
     assert exported is not None
     context.ledger.settle(round((exported.export_time - context.timing.export_fuzz) * 1_000_000))
 
 
-def _floor(context: StepContext) -> int:
-    """The floor that stands in the ledger: the snapshot holds every change before it."""
+def _store_floor(context: StepContext) -> int:
+    """Store the floor, and return the ledger's: the snapshot holds every change before it."""
     exported, imported = context.journal.get(Exported), context.journal.get(Imported)
     if exported is None or not exported.done or imported is None or not imported.done:
         raise AssertionError("Export and import come first.")
@@ -123,7 +126,7 @@ def _floor(context: StepContext) -> int:
     stored = context.ledger.settings().floor
     if stored is not None and stored <= ours:
         return stored
-    # Never raised: DynamoDB may deliver a change up to 168 hours late, and one that is newer than
-    # the snapshot must not be taken for part of it. A lower floor costs a few writes, no more.
+    # Never raised: DynamoDB may deliver a change up to 168 hours late, and a change newer than the
+    # snapshot must not count as part of it. A lower floor only costs a few writes.
     after = context.ledger.store_floor(ours, exported.arn)
     return ours if after.floor is None else after.floor

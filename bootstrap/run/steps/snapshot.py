@@ -1,4 +1,4 @@
-"""The export: a snapshot as of a moment at which the buffer was already catching changes."""
+"""The export: a snapshot as of a moment at which the buffer already received changes."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
 
 TOKEN_SECONDS = 7 * 3600
-"""How long a repeated call is trusted to find the first one. AWS: a client token is good for eight
-hours (API reference, ExportTableToPointInTime); one is left for the call itself and for clocks.
+"""Seconds for which a repeated call is trusted to find the first one. AWS: a client token is valid
+for eight hours (API reference, ExportTableToPointInTime); one is left for the call and for clocks.
 """
 DATE_RESOLUTION = 1
 """Seconds. AWS's Date header drops the fraction: the observation was up to this much later."""
 
 
 def advance(context: StepContext) -> Outcome:
-    """From nothing to a complete export, one act at a time."""
+    """Lead to a complete export, one act at a time."""
     exported = context.journal.get(Exported)
     if exported is None or not exported.begun:
         return _intend(context, exported or Exported())
@@ -39,7 +39,7 @@ STEP = Step("export", State.EXPORTING, advance)
 
 
 def _intend(context: StepContext, exported: Exported) -> Outcome:
-    """Chooses ExportTime, and waits until DynamoDB can export as of it."""
+    """Choose ExportTime, and wait until DynamoDB can export as of it."""
     journal, table, timing = context.journal, context.table, context.timing
     buffered = journal.get(Buffered)
     if buffered is None:
@@ -64,8 +64,8 @@ def _intend(context: StepContext, exported: Exported) -> Outcome:
             Measure(since=buffered.active_at),
         )
     prefix = f"{table.snapshot_prefix}/{journal.run_id}/{exported.attempt}"
-    # Token and ExportTime before the call: whoever finds this note repeats the same call, or finds
-    # the export that it began. Neither pays for a second one.
+    # Token and ExportTime before the call: a later process repeats the same call, or finds the
+    # export that it started. Neither pays for a second one.
     journal.put(
         Exported(
             attempt=exported.attempt,
@@ -80,12 +80,12 @@ def _intend(context: StepContext, exported: Exported) -> Outcome:
 
 
 def _begin(context: StepContext, exported: Exported) -> Outcome:
-    """Calls, unless the world already has the export."""
+    """Start the export, unless it exists already."""
     journal, table, outputs = context.journal, context.table, context.outputs
     facts = context.source.find_export(table.source_table_arn, exported.prefix)
     if facts is None:
         if journal.now() - exported.intended_at > TOKEN_SECONDS:
-            return _again(context, exported, "the export that was intended never began")
+            return _retry(context, exported, "the export that was intended never began")
         facts = context.source.export(
             ExportRequest(
                 table_arn=table.source_table_arn,
@@ -100,7 +100,7 @@ def _begin(context: StepContext, exported: Exported) -> Outcome:
     if facts is None:
         backups = context.source.backups(table.source_table)
         if not backups.enabled or (backups.earliest or 0) > exported.export_time:
-            return _again(
+            return _retry(
                 context, exported, "point-in-time recovery does not reach the export time"
             )
         return Pending(
@@ -111,7 +111,7 @@ def _begin(context: StepContext, exported: Exported) -> Outcome:
     return Acted()
 
 
-def _again(context: StepContext, exported: Exported, why: str) -> Outcome:
+def _retry(context: StepContext, exported: Exported, why: str) -> Outcome:
     context.journal.put(Exported(attempt=exported.attempt + 1), f"{why}: another one is prepared")
     return Acted()
 
@@ -156,7 +156,7 @@ def _failed(context: StepContext, exported: Exported, facts: ExportFacts) -> Out
     journal = context.journal
     if exported.failed_generation not in (0, journal.generation):
         why = f"the export failed ({facts.failure or 'without a reason'})"
-        return _again(context, exported, why)
+        return _retry(context, exported, why)
     journal.put(
         dataclasses.replace(exported, failure=facts.failure, failed_generation=journal.generation),
         f"export {facts.export_id} failed",
@@ -165,5 +165,6 @@ def _failed(context: StepContext, exported: Exported, facts: ExportFacts) -> Out
         Side.SOURCE,
         f"The export {facts.arn} to s3://{context.outputs.snapshot_bucket}/{exported.prefix}/ "
         f"failed: {facts.failure or 'without a reason'}.",
-        fix="mend what it names, and run again: that starts another export, which is paid for",
+        fix="fix the cause it names, and run the same command again: that starts another export, "
+        "which is paid for",
     )

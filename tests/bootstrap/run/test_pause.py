@@ -171,7 +171,7 @@ def waiting() -> World:
 
 
 @pytest.mark.parametrize(
-    ("orders", "prepare", "end"),
+    ("options", "prepare", "end"),
     [
         pytest.param(PAUSE, busy, State.PAUSED, id="pause"),
         pytest.param(RESUME, waiting, State.REPLICATING, id="resume", marks=pytest.mark.slow),
