@@ -157,4 +157,5 @@ def _facts(found: dict[str, Any]) -> ExportFacts:
         failure=": ".join(
             found[name] for name in ("FailureCode", "FailureMessage") if found.get(name)
         ),
+        bucket=found.get("S3Bucket", ""),
     )

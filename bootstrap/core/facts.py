@@ -223,6 +223,8 @@ class ExportFacts:
     started: float | None = None
     ended: float | None = None
     failure: str = ""
+    bucket: str = ""
+    """S3Bucket; empty if the answer has none."""
 
     @property
     def over(self) -> bool:

@@ -28,10 +28,14 @@ from bootstrap.core.suggestions import Command, suggest
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
 from bootstrap.run.goals import new_run_id
-from bootstrap.verify.export_pair import TOKEN_SECONDS, refuse_without_recovery
+from bootstrap.verify.export_pair import (
+    TOKEN_SECONDS,
+    read_export_of,
+    refuse_without_recovery,
+)
 from bootstrap.verify.exports.files import read_blocks, refuse_damaged
 from bootstrap.verify.exports.lines import parse_change, parse_item
-from bootstrap.verify.exports.manifest import Export, ExportedFile, read_export, summary_key
+from bootstrap.verify.exports.manifest import Export, ExportedFile
 from bootstrap.verify.judge.classify import MARGIN
 from bootstrap.verify.repair import (
     APPLIED,
@@ -271,8 +275,8 @@ class Backfill:
 
     def _apply(self, facts: ExportFacts) -> None:
         context = self._context
-        objects, bucket = context.opener(), context.outputs.snapshot_bucket
-        export = read_export(objects, bucket, summary_key(facts.arn, facts.prefix or None))
+        objects = context.opener()
+        export = read_export_of(facts, context.outputs, objects)
         since = export.time if export.window is None else export.window[0]
         self._refuse_forgotten((since or 0) / 1e6)
         context.say(f"Applying the {export.items:,} lines of export {facts.export_id}.")
@@ -280,7 +284,7 @@ class Backfill:
         repairer, notes = context.repairer(), context.notes()
         for file in export.files:
             # Verify the whole file before applying any of it.
-            for _ in read_blocks(objects, bucket, file):
+            for _ in read_blocks(objects, export.bucket, file):
                 context.lease.check()
             changes = _read_changes(
                 objects, export, file, key, round(MARGIN * context.timing.scale)

@@ -14,11 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bootstrap.core.durations import Timing
-from bootstrap.core.errors import AccountError, BlockedError, Side
-from bootstrap.core.facts import Backups, ExportSpec
+from bootstrap.core.errors import AccessDeniedError, AccountError, BlockedError, Side
+from bootstrap.core.facts import Backups, ExportFacts, ExportSpec
 from bootstrap.core.formatting import moment
+from bootstrap.core.objects import ObjectReader
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.ports import ExportService
+from bootstrap.core.stack_outputs import Outputs
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.records import CaughtUp, Exported, Probing
 from bootstrap.journal.verification_records import (
@@ -29,6 +31,7 @@ from bootstrap.journal.verification_records import (
 )
 from bootstrap.run.step_context import StepContext
 from bootstrap.run.steps import catch_up
+from bootstrap.verify.exports.manifest import Export, read_export, summary_key
 
 TOKEN_SECONDS = 7 * 3600
 """The time for which a repeated call is expected to find the first one. AWS's limit is eight hours
@@ -209,6 +212,32 @@ class ExportPair:
             f"export {facts.export_id} is complete",
         )
         return Acted()
+
+
+def read_export_of(facts: ExportFacts, outputs: Outputs, objects: ObjectReader) -> Export:
+    """Read an export's manifests in the bucket that DescribeExport names, or in the stack's.
+
+    Raises:
+        AccessDeniedError: the role may not read another bucket; names the missing permissions.
+    """
+    bucket = facts.bucket or outputs.snapshot_bucket
+    try:
+        return read_export(objects, bucket, summary_key(facts.arn, facts.prefix or None))
+    except AccessDeniedError as error:
+        if bucket == outputs.snapshot_bucket:
+            raise
+        partition = facts.arn.split(":")[1]
+        within = f"{bucket}/{facts.prefix}/*" if facts.prefix else f"{bucket}/AWSDynamoDB/*"
+        role = outputs.target.role_arn or "the credentials of the target account"
+        raise AccessDeniedError(
+            error.side,
+            f"The export {facts.arn} is in bucket {bucket}, which is not the stack's snapshot "
+            f"bucket {outputs.snapshot_bucket}, and could not be read. {error.what}",
+            fix=f"allow {role} s3:GetObject on arn:{partition}:s3:::{within}, in its IAM policy "
+            f"and, if another account owns {bucket}, in the bucket's policy; and kms:Decrypt on "
+            "the key of the bucket, if it has one; then run the same command",
+            code=error.code,
+        ) from error
 
 
 def refuse_without_recovery(account: ExportService, backups: Backups) -> None:

@@ -26,8 +26,13 @@ from bootstrap.verify.compare.comparison import ComparisonProgress as Compared
 from bootstrap.verify.compare.partitions import DIFFERENCE_BYTES
 from bootstrap.verify.compare.spool import JUDGEMENT_BYTES, Spool
 from bootstrap.verify.context import VerifyContext, VerifyOptions
-from bootstrap.verify.export_pair import ExportPair, recovery_price, refuse_without_recovery
-from bootstrap.verify.exports.manifest import Export, read_export, summary_key
+from bootstrap.verify.export_pair import (
+    ExportPair,
+    read_export_of,
+    recovery_price,
+    refuse_without_recovery,
+)
+from bootstrap.verify.exports.manifest import Export
 from bootstrap.verify.judge.classify import MARGIN, Moments
 
 
@@ -99,8 +104,8 @@ class ExportRounds:
             moments, applied_by_target=moments.applied_by_now, repairing=self._repairing()
         )
         return self._compared(
-            self._read(source.arn, source.prefix),
-            self._read(target.arn, target.prefix),
+            self._read(ExportFacts(source.arn, "COMPLETED", source.prefix)),
+            self._read(ExportFacts(target.arn, "COMPLETED", target.prefix)),
             moments,
         )
 
@@ -177,7 +182,7 @@ class ExportRounds:
         context = self._context
         source = self._complete(context.source, source_arn)
         target = self._complete(context.target, target_arn)
-        ours, theirs = self._read(source_arn, source.prefix), self._read(target_arn, target.prefix)
+        ours, theirs = self._read(source), self._read(target)
         if ours.time is None or theirs.time is None:
             raise UsageError(
                 "An incremental export does not hold the whole table.",
@@ -256,9 +261,8 @@ class ExportRounds:
             margin=round(MARGIN * scale),
         )
 
-    def _read(self, arn: str, prefix: str) -> Export:
-        bucket = self._context.outputs.snapshot_bucket
-        return read_export(self._context.opener(), bucket, summary_key(arn, prefix or None))
+    def _read(self, facts: ExportFacts) -> Export:
+        return read_export_of(facts, self._context.outputs, self._context.opener())
 
     def _compared(self, source: Export, target: Export, moments: Moments) -> ComparedPair:
         context, options = self._context, self._options

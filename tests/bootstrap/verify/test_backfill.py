@@ -39,6 +39,7 @@ from replicator.consumer.writer import Attempt
 from replicator.runtime import Deadline, Runtime
 from tests.support.bootstrap.world import LEDGER
 from tests.support.fakes.errors import Killed
+from tests.support.verify.exports import BUCKET
 from tests.support.verify.world import Item, Twin, item
 
 pytestmark = pytest.mark.promise("C1", "C2", "C3", "C6")
@@ -267,3 +268,12 @@ def test_a_change_of_unknown_order_is_kept_as_the_quarantines_tools_can_read_it(
     assert isinstance(read, Change)
     assert (read.keys, read.old, read.new) == (change.keys, change.old, change.new)
     assert read.version == change.version
+
+
+def test_full_export_in_another_bucket_is_applied_from_there(twin: Twin) -> None:
+    twin.verify()
+    twin.target.items.pop("k1")
+    twin.objects.root.joinpath(BUCKET).rename(twin.objects.root / "elsewhere")
+    twin.source.bucket = "elsewhere"
+    twin.filling().full(next(iter(twin.source.exports)))
+    assert "k1" in twin.target.items

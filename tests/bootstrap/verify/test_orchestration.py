@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bootstrap.cli.verify import page, result_json
-from bootstrap.core.errors import AccountError, BlockedError, UsageError
+from bootstrap.core.errors import AccessDeniedError, AccountError, BlockedError, UsageError
 from bootstrap.core.state import State
 from bootstrap.journal.verification_records import (
     STALE_SECONDS,
@@ -32,6 +32,7 @@ from replicator.change import Entry, Version
 from replicator.consumer.ledger import to_item
 from tests.support.bootstrap.world import LEDGER
 from tests.support.fakes.errors import Killed
+from tests.support.verify.exports import BUCKET
 from tests.support.verify.world import Item, Twin, item
 
 pytestmark = pytest.mark.promise("C2", "C6")
@@ -306,6 +307,39 @@ def test_exports_that_are_there_are_compared_and_none_is_taken(twin: Twin) -> No
     ).verified
     assert (found.extra, found.differences) == (1, 1)
     assert len(twin.source.exports) == len(twin.target.exports) == 1
+
+
+def move_exports(twin: Twin, to: str) -> dict[str, str]:
+    """Move both tables' first exports to another bucket, and name them for a verification."""
+    twin.objects.root.joinpath(BUCKET).rename(twin.objects.root / to)
+    twin.source.bucket = twin.target.bucket = to
+    return {
+        "source_export": next(iter(twin.source.exports)),
+        "target_export": next(iter(twin.target.exports)),
+    }
+
+
+def test_existing_exports_in_another_bucket_are_read_there(twin: Twin) -> None:
+    twin.target.items["x"] = item("x")
+    twin.verify()
+    found = twin.verify(**move_exports(twin, "elsewhere")).verified
+    assert (found.extra, found.differences) == (1, 1)
+
+
+def test_export_in_another_bucket_that_may_not_be_read_names_permission_and_bucket(
+    twin: Twin,
+) -> None:
+    twin.verify()
+    exports = move_exports(twin, "elsewhere")
+    twin.objects = replace(twin.objects, denied=frozenset({"elsewhere"}))
+    with pytest.raises(AccessDeniedError) as caught:
+        twin.verify(**exports)
+    prefix = twin.source.exports[exports["source_export"]][0].prefix
+    assert f"arn:aws:s3:::elsewhere/{prefix}/*" in caught.value.fix
+    for word in ("s3:GetObject", "kms:Decrypt", "elsewhere"):
+        assert word in caught.value.fix
+    assert "pulumi up" not in caught.value.fix
+    assert "elsewhere, which is not the stack's snapshot bucket" in caught.value.what
 
 
 def test_exports_in_the_wrong_order_or_too_old_are_refused(twin: Twin) -> None:

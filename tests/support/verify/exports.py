@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bootstrap.core.errors import AccessDeniedError, Side
 from bootstrap.core.objects import MissingObjectError
 from bootstrap.verify.exports.manifest import Export, read_export, summary_key
 from infra.local.emulator.export_files import (
@@ -34,6 +35,8 @@ class Directory:
 
     root: Path
     chunk: int = 1 << 16
+    denied: frozenset[str] = frozenset()
+    """Buckets that may not be read."""
 
     def __call__(self) -> Directory:
         return self
@@ -42,6 +45,13 @@ class Directory:
         return b"".join(self.stream(bucket, key))
 
     def stream(self, bucket: str, key: str) -> Iterator[bytes]:
+        if bucket in self.denied:
+            raise AccessDeniedError(
+                Side.TARGET,
+                f"Role importer may not s3:GetObject on {bucket}/{key} in the target account.",
+                fix="pulumi up --refresh, which grants s3:GetObject",
+                code="AccessDenied",
+            )
         try:
             file = (self.root / bucket / key).open("rb")
         except FileNotFoundError:

@@ -62,6 +62,8 @@ class Table:
         self.exports: dict[str, tuple[ExportSpec, float]] = {}
         self.switches: list[bool] = []
         self.fails = 0
+        self.bucket = BUCKET
+        """The bucket that exports are described in."""
         self.reads: list[int] = []
         self.written: list[tuple[float, str, Item | None]] = []
         """The last write of keys: when, which key, and the item; for incremental exports."""
@@ -127,7 +129,14 @@ class Table:
         done = self.world.clock() >= began + self.seconds
         status = ("FAILED" if failed else "COMPLETED") if done else "IN_PROGRESS"
         return ExportFacts(
-            arn, status, wanted.prefix, float(wanted.time), len(self.items), 1000, began
+            arn,
+            status,
+            wanted.prefix,
+            float(wanted.time),
+            len(self.items),
+            1000,
+            began,
+            bucket=self.bucket,
         )
 
     def _full(self, wanted: ExportSpec) -> list[Line]:
