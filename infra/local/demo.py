@@ -126,7 +126,7 @@ def run(options: DemoOptions, console: Console) -> bool:
 
 
 class Demo:
-    """One run. Whatever it starts goes on the stack, to be stopped in reverse order."""
+    """One run. Its children are put on the stack, to be stopped in reverse order."""
 
     def __init__(
         self,

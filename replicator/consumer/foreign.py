@@ -48,7 +48,10 @@ class _Unwritten:
 
 @dataclass
 class ForeignTables:
-    """What a container has seen of other tables. `dynamodb` needs `get_item` and `put_item`."""
+    """The records of other tables that a container has seen.
+
+    `dynamodb` needs `get_item` and `put_item`.
+    """
 
     dynamodb: Any
     ledger_table: str

@@ -20,7 +20,7 @@ class ShardProgress:
 
     @property
     def done(self) -> bool:
-        """Whether every poller has reached the end of a closed shard."""
+        """Say whether every poller has reached the end of a closed shard."""
         return len(self.drained) == len(self.positions)
 
     def resize(self, factor: int) -> None:

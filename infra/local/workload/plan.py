@@ -1,7 +1,7 @@
 """The plan of a writer, which knows what it has written and makes no call itself.
 
 Every writer owns the keys whose number leaves its own remainder, so it knows their content; the hot
-keys belong to nobody and are written by all.
+keys have no owner and are written by all.
 """
 
 from __future__ import annotations
