@@ -75,7 +75,12 @@ class Buffer(pulumi.ComponentResource):
             max_record_size_in_kib=MAX_RECORD_KIB,
             encryption_type="KMS",
             kms_key_id=key.arn,
-            opts=durable,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                protect=settings.protect,
+                # AWS warms an on-demand stream by itself; each preview would show a difference.
+                ignore_changes=["warmThroughputMibPs"],
+            ),
         )
         self.stream_arn, self.stream_name, self.key_arn = stream.arn, stream.name, key.arn
         sharing = aws.kinesis.ResourcePolicy(

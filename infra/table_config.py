@@ -36,7 +36,9 @@ class TableConfig:
     batch_size: int = 500
     """Most records per invocation. 500: enough to fold changes of a hot key into one write."""
     batch_window: int = 0
-    """Seconds to wait for a fuller batch. 0: a short lag matters more than the price."""
+    """Seconds to wait for a fuller batch. 0: a short lag matters more than the price. One page of
+    AWS demands 1 for a batch size over 10, also for streams, while Lambda's defaults for Kinesis
+    are 100 records and 0 seconds. If AWS refuses the mapping, set 1."""
     memory: int = 1769
     """MiB of the function. 1769: what AWS documents as one full vCPU, which decoding needs."""
     reserved_concurrency: int | None = None

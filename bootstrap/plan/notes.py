@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bootstrap.core.facts import TableFacts
 from bootstrap.core.formatting import size
 from bootstrap.plan.inspection import Inspection
 from bootstrap.plan.limits import (
@@ -24,6 +25,7 @@ def notes(inspection: Inspection, replication: Replication) -> Iterator[str]:
     if replication.deployment is None:
         yield "The stack is not deployed: stream and consumer are not part of this plan yet."
     yield from _source(inspection, replication)
+    yield from _indexes(inspection.source.table)
     yield from _sizes(inspection, replication)
     yield from _busy_partition(inspection)
 
@@ -55,6 +57,20 @@ def _source(inspection: Inspection, replication: Replication) -> Iterator[str]:
             "made in its other Regions, expiries among them, reach the stream as writes of this "
             "replica."
         )
+
+
+def _indexes(source: TableFacts) -> Iterator[str]:
+    """Note each index in transition, by the status that AWS gives."""
+    for index in source.global_indexes:
+        status = index.get("IndexStatus", "ACTIVE")
+        if status in ("ACTIVE", "UPDATING"):
+            continue
+        target = (
+            "the target does not get it"
+            if status == "DELETING"
+            else "the import builds it in the target all the same, complete"
+        )
+        yield f"Index {index['IndexName']} of the source is {status}: {target}."
 
 
 def _sizes(inspection: Inspection, replication: Replication) -> Iterator[str]:

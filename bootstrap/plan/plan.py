@@ -16,7 +16,7 @@ from bootstrap.plan.notes import notes
 from bootstrap.plan.preflight import Blocker, blockers
 from bootstrap.plan.price_list import PriceList
 from bootstrap.plan.replication import Replication
-from bootstrap.plan.settings_diff import Setting, settings, wanted
+from bootstrap.plan.settings_diff import Setting, carried_indexes, settings, wanted
 
 LIST_PRICES = PriceList()
 
@@ -110,7 +110,8 @@ def creation_parameters(source: TableFacts, name: str, key: str = "") -> Mapping
     On demand and without a maximum, whatever the source has: while it replicates, each change costs
     double in a transaction, and the source's capacity would throttle the replica for ever.
     """
-    keys = [*source.keys, *(key for index in source.global_indexes for key in index["KeySchema"])]
+    indexes = carried_indexes(source)
+    keys = [*source.keys, *(key for index in indexes for key in index["KeySchema"])]
     used = {key["AttributeName"] for key in keys}
     parameters: dict[str, Any] = {
         "TableName": name,
@@ -121,10 +122,10 @@ def creation_parameters(source: TableFacts, name: str, key: str = "") -> Mapping
         "KeySchema": [dict(key) for key in source.keys],
         "BillingMode": "PAY_PER_REQUEST",
     }
-    if source.global_indexes:
+    if indexes:
         parameters["GlobalSecondaryIndexes"] = [
             {name: index[name] for name in ("IndexName", "KeySchema", "Projection")}
-            for index in source.global_indexes
+            for index in indexes
         ]
     if key:
         parameters["SSESpecification"] = {

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from bootstrap.core.facts import KeyFacts, Surroundings, TableFacts
 from bootstrap.core.run_options import TtlPolicy
@@ -21,6 +22,11 @@ WRITE_FACTOR = 2.2
 """A change costs double in a transaction; a tenth on top for changes that are refused."""
 CATCH_UP_RATE = 2
 """The rate at which a backlog is applied, as a multiple of the source's writes."""
+
+
+def carried_indexes(table: TableFacts) -> list[Mapping[str, Any]]:
+    """Return the global secondary indexes that a target gets: all that are not being deleted."""
+    return [index for index in table.global_indexes if index.get("IndexStatus") != "DELETING"]
 
 
 def wanted(inspection: Inspection) -> Wanted:
@@ -247,7 +253,16 @@ def _keys(table: TableFacts) -> str:
 
 
 def _indexes(table: TableFacts) -> str:
-    return ", ".join(sorted(index["IndexName"] for index in table.global_indexes)) or "none"
+    """Return each index with all that an import copies: key and projection."""
+    return "; ".join(sorted(map(_index, carried_indexes(table)))) or "none"
+
+
+def _index(index: Mapping[str, Any]) -> str:
+    key = ", ".join(f"{each['AttributeName']} {each['KeyType']}" for each in index["KeySchema"])
+    projection = index.get("Projection", {})
+    attributes = ", ".join(sorted(projection.get("NonKeyAttributes", ())))
+    projected = f"{projection.get('ProjectionType', '?')} {attributes}".rstrip()
+    return f"{index['IndexName']} ({key}; {projected})"
 
 
 def _index_throughput(table: TableFacts) -> str:

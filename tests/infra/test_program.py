@@ -388,3 +388,10 @@ def test_a_run_puts_back_what_it_changes_of_the_process(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="tables"):
         record({**CONFIG, "tables": []}, tmp_path / "archive")
     assert (Path.cwd(), list(sys.path), sys.modules["__main__"]) == before
+
+
+def test_the_throughput_that_aws_has_warmed_a_stream_for_is_no_difference(
+    stack: Deployment,
+) -> None:
+    """AWS warms an on-demand stream by itself, and each preview would show it."""
+    assert all("warmThroughputMibPs" in each.ignore_changes for each in stack.of("Stream"))

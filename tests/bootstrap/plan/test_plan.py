@@ -275,6 +275,82 @@ def test_every_setting_says_when_the_target_gets_it_or_why_not() -> None:
     assert any("not carried: it names principals of the source's account" in line for line in lines)
 
 
+def index(name: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "IndexName": name,
+        "IndexStatus": "ACTIVE",
+        "KeySchema": [{"AttributeName": "day", "KeyType": "HASH"}],
+        "Projection": {"ProjectionType": "ALL"},
+        **changes,
+    }
+
+
+OTHER_KEY = [
+    {"AttributeName": "day", "KeyType": "HASH"},
+    {"AttributeName": "hour", "KeyType": "RANGE"},
+]
+
+
+@pytest.mark.parametrize(
+    ("changes", "drifted"),
+    [
+        ({}, False),
+        ({"IndexStatus": "UPDATING"}, False),
+        ({"KeySchema": OTHER_KEY}, True),
+        ({"Projection": {"ProjectionType": "KEYS_ONLY"}}, True),
+        ({"Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["a"]}}, True),
+    ],
+)
+def test_an_index_is_compared_in_all_that_it_has(changes: dict[str, Any], drifted: bool) -> None:
+    world = World()
+    source(global_indexes=[index("by-day")])(world)
+    replicated(world)
+    assert world.target is not None
+    world.target = dataclasses.replace(world.target, global_indexes=[index("by-day", **changes)])
+    assert parity_of(world)["global secondary indexes"].drifted is drifted
+
+
+def test_the_order_of_an_indexs_projected_attributes_is_no_drift() -> None:
+    world = World()
+    for side, names in (("source", ["a", "b"]), ("target", ["b", "a"])):
+        projection = {"ProjectionType": "INCLUDE", "NonKeyAttributes": names}
+        if side == "target":
+            replicated(world)
+        facts = getattr(world, side)
+        made = [index("by-day", Projection=projection)]
+        setattr(world, side, dataclasses.replace(facts, global_indexes=made))
+    assert not parity_of(world)["global secondary indexes"].drifted
+
+
+@pytest.mark.parametrize(
+    ("status", "carried", "words"),
+    [
+        ("ACTIVE", True, ""),
+        ("UPDATING", True, ""),
+        ("CREATING", True, "Index by-day of the source is CREATING"),
+        ("DELETING", False, "Index by-day of the source is DELETING: the target does not get it"),
+        ("ARCHIVED", True, "Index by-day of the source is ARCHIVED"),
+    ],
+)
+def test_an_index_in_transition_is_noted_and_a_deleted_one_is_not_made_in_the_target(
+    status: str, carried: bool, words: str
+) -> None:
+    world = World()
+    attributes = [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "day")]
+    key = [{"AttributeName": "pk", "KeyType": "HASH"}]
+    changed = index("by-day", IndexStatus=status)
+    source(global_indexes=[changed], attributes=attributes, keys=key)(world)
+    made = planned(world)
+    assert any(words in note for note in made.notes)
+    assert bool(words) == any("Index by-day" in note for note in made.notes)
+    assert world.source is not None
+    parameters = plan.creation_parameters(world.source, "copy")
+    assert ("GlobalSecondaryIndexes" in parameters) is carried
+    assert len(parameters["AttributeDefinitions"]) == (2 if carried else 1)
+    (shown,) = (each for each in made.settings if each.name == "global secondary indexes")
+    assert ("by-day" in shown.target) is carried
+
+
 def test_a_fresh_replica_has_not_drifted() -> None:
     world = World()
     world.source_tags = {"team": "shop"}
