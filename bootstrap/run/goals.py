@@ -76,7 +76,8 @@ class ReplicateGoal:
             return
         if not self.ends_pause:
             raise BlockedError(
-                f"Table {context.table.source_table} was paused on purpose at {moment(paused.at)}.",
+                f"Table {context.table.source_table} has been paused since {moment(paused.at)}, "
+                "on purpose.",
                 fix=suggest(Command("resume")),
             )
         context.journal.put(replace(paused, resumed_at=context.journal.now()), "resuming")
