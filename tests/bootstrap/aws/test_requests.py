@@ -30,6 +30,11 @@ pytestmark = pytest.mark.promise("C5")
 
 
 @pytest.fixture
+def asked() -> list[tuple[str, dict[str, Any]]]:
+    return []
+
+
+@pytest.fixture
 def source(asked: list[tuple[str, dict[str, Any]]]) -> AwsSource:
     clients = [
         Recorder(name, asked)

@@ -6,8 +6,6 @@ import datetime
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 from tests.support.bootstrap.world import SOURCE_ARN
 from tests.support.fakes.dynamodb import check_shape
 
@@ -79,8 +77,3 @@ class Recorder:
             return {**ANSWERS.get(method, {}), **DATE}
 
         return call
-
-
-@pytest.fixture
-def asked() -> list[tuple[str, dict[str, Any]]]:
-    return []
