@@ -28,11 +28,12 @@ from replicator.stream import (
     stream_in,
 )
 from replicator.watchdog.probe_rounds import ProbeRound, WatchdogState
-from replicator.watchdog.readings import Intent
+from replicator.watchdog.readings import PROBES_THROTTLED, Intent
 
 BOOK_KEY = b"watchdog"
 KEYS_PER_READ = 100
-PUT_ATTEMPTS = 4
+PUT_WAITS = (1.0, 2.0, 4.0)
+"""Seconds between the attempts to put probes."""
 READ_ATTEMPTS = 4
 PAGES_COUNTED = 10
 """Pages of 1,000 objects: a higher count changes no decision."""
@@ -153,16 +154,21 @@ class SourceSide:
             shards += found
         return shards
 
-    def put_probes(self, records: Sequence[ProbeRecord]) -> None:
+    def put_probes(self, records: Sequence[ProbeRecord], sleep: Callable[[float], None]) -> None:
+        """Put every record; wait between attempts, because a throttled shard needs a second.
+
+        Raise UnreadableError: ProbesThrottled if Kinesis still refuses some.
+        """
         for start in range(0, len(records), PROBES_PER_PUT):
             left = list(records[start : start + PROBES_PER_PUT])
-            for _ in range(PUT_ATTEMPTS):
+            for wait in (*PUT_WAITS, None):
                 method = self._client("kinesis").put_records
                 left = not_taken(left, ask(method, **put_request(self._stream, left)))
                 if not left:
                     break
-            else:
-                raise UnreadableError("ProbesNotTaken")
+                if wait is None:
+                    raise UnreadableError(PROBES_THROTTLED)
+                sleep(wait)
 
 
 class TargetSide:

@@ -77,6 +77,12 @@ BLIND = (
 )
 
 
+THROTTLED = (
+    "check the stream's WriteProvisionedThroughputExceeded; raise its capacity in the stack file, "
+    "then pulumi up."
+)
+
+
 def judge(readings: Readings, expected: Expected) -> tuple[Finding, ...]:
     """Return one finding per detector, in the order of `ALL`: the worst kinds of loss first."""
     return (
@@ -270,6 +276,9 @@ def _probes(readings: Readings, expected: Expected) -> Finding:
         return Finding(PROBES, Level.FINE, None, why)
     since = probed.through if probed.through is not None else probed.waiting_since
     age = 0.0 if since is None else max(0.0, readings.at - since)
+    if probed.throttled:
+        detail = f"{age:.0f} s, and the stream throttled this round's probes"
+        return Finding(PROBES, Level.UNKNOWN, age, detail, remedy=THROTTLED)
     level = PROBES.level if age >= expected.probes_late_seconds else Level.FINE
     return Finding(PROBES, level, age, f"{age:.0f} s")
 

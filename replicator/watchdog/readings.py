@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from replicator.foreign_rows import ForeignRow
 from replicator.stream import Destination, StreamFacts
 
+PROBES_THROTTLED = "ProbesThrottled"
+
 
 @dataclass(frozen=True)
 class Unread:
@@ -76,6 +78,8 @@ class Probed:
     """The put time of the oldest round that is still outstanding."""
     lag: float | None = None
     """Seconds that the newest round took that came through."""
+    throttled: bool = False
+    """Kinesis refused this round's probes, so the readings before it are all that is known."""
 
 
 @dataclass(frozen=True)
@@ -106,4 +110,9 @@ class Readings:
     @property
     def missed(self) -> dict[str, str]:
         """The readings that failed, and why."""
-        return {name: value.why for name, value in vars(self).items() if isinstance(value, Unread)}
+        missed = {
+            name: value.why for name, value in vars(self).items() if isinstance(value, Unread)
+        }
+        if isinstance(self.probed, Probed) and self.probed.throttled:
+            missed["probed"] = PROBES_THROTTLED
+        return missed

@@ -29,7 +29,14 @@ from replicator.watchdog.aws_readings import (
 from replicator.watchdog.detectors import Level
 from replicator.watchdog.judge import HOUR, Expected, Finding, flows, gauges, judge, oldest
 from replicator.watchdog.probe_rounds import ProbeRound, WatchdogState
-from replicator.watchdog.readings import Identity, Intent, Probed, Readings, Unread
+from replicator.watchdog.readings import (
+    PROBES_THROTTLED,
+    Identity,
+    Intent,
+    Probed,
+    Readings,
+    Unread,
+)
 from replicator.watchdog.source_session import MakeClient, Observer
 
 T = TypeVar("T")
@@ -154,7 +161,7 @@ class Watchdog:
                     f"{name.metric}: {finding.detail}\n{name.means}\nTry: {finding.first}",
                     extra={"level_of_loss": finding.level.value},
                 )
-        if readings.missed:
+        if set(readings.missed.values()) - {PROBES_THROTTLED}:
             self._logger.error(
                 "Some readings failed.\n"
                 "Try: pulumi up --refresh; the watchdog's or the observer's role may lack a right.",
@@ -255,12 +262,14 @@ class _WatchdogRound:
         put = self._read(lambda: self._put(known, mapping))
         latest = known if isinstance(put, Unread) else put
         kept = self._read(lambda: self._watchdog._ledger.store_state(latest))
-        failed = next((each for each in (measured, put, kept) if isinstance(each, Unread)), None)
+        throttled = isinstance(put, Unread) and put.why == PROBES_THROTTLED
+        needed = (measured, kept) if throttled else (measured, put, kept)
+        failed = next((each for each in needed if isinstance(each, Unread)), None)
         waiting = latest.waiting[0].at if latest.waiting else None
         return (
             source_id if isinstance(source_id, Unread) else _identity(latest, "source", source_id),
             target_id if isinstance(target_id, Unread) else _identity(latest, "target", target_id),
-            failed or Probed(latest.through, waiting, latest.lag),
+            failed or Probed(latest.through, waiting, latest.lag, throttled),
         )
 
     def _with_age(
@@ -290,15 +299,15 @@ class _WatchdogRound:
         """Put another round, unless the mapping is off and one is outstanding already."""
         if state.waiting and mapping in (None, "Disabled", "Disabling"):
             return state
-        probe, config = uuid.uuid4().hex, self._config
-        records = probe_records(
-            probe,
-            config.source_table,
-            self._watchdog._source.open_shards(),
-            config.parallelization_factor,
-        )
-        put_at = self._watchdog._clock.now_micros() / 1e6
-        self._watchdog._source.put_probes(records)
+        probe, config, source = uuid.uuid4().hex, self._config, self._watchdog._source
+        shards = source.open_shards()
+        records = probe_records(probe, config.source_table, shards, config.parallelization_factor)
+        clock = self._watchdog._clock
+        put_at = clock.now_micros() / 1e6
+        source.put_probes(records, clock.sleep)
+        # A shard that opened meanwhile has no probe: the round would prove nothing about it.
+        if set(source.open_shards()) != set(shards):
+            raise UnreadableError("ShardsChanged")
         return state.put(ProbeRound(probe, len(records), put_at))
 
 

@@ -12,7 +12,7 @@ from replicator.watchdog import detectors, watchdog
 from replicator.watchdog.detectors import Level
 from replicator.watchdog.judge import judge
 from replicator.watchdog.probe_rounds import MOST_WAITING, ProbeRound, WatchdogState
-from replicator.watchdog.readings import Outage, Readings, Unread
+from replicator.watchdog.readings import Outage, Probed, Readings, Unread
 from tests.support.replicator.watchdog_world import CONFIG, OTHER, World, set_destination, steady
 
 pytestmark = pytest.mark.promise("C7")
@@ -366,10 +366,49 @@ def test_probes_that_kinesis_throttles_are_put_again() -> None:
 
 def test_a_round_that_could_not_be_put_whole_is_not_waited_for() -> None:
     world = steady()
+    world.after()
+    outstanding = world.book().waiting
     world.refusing = 1000
-    assert "ProbeAge" not in world.after()
+    assert world.after()["ReadingsMissed"] == 1.0
+    assert world.book().waiting == ()
+    assert outstanding
     world.refusing = 0
     assert world.after()["ReadingsMissed"] == 0
+
+
+def test_throttled_probes_are_put_again_after_a_wait() -> None:
+    world = World(refusing=3)
+    begun = world.clock.monotonic()
+    world.round()
+    assert sorted(n for _, n in world.probes) == [0, 1]
+    assert world.clock.monotonic() - begun >= 1.0
+
+
+def test_throttled_probes_leave_what_is_known_and_are_named_as_throttled() -> None:
+    world = steady()
+    world.after()
+    world.refusing = 1000
+    readings = world.dog.round(lambda: 240.0)
+    assert isinstance(readings.probed, Probed)
+    assert readings.probed.through is not None
+    [found] = [
+        each for each in judge(readings, CONFIG.expected) if each.detector is detectors.PROBES
+    ]
+    assert found.level is Level.UNKNOWN
+    assert found.value is not None
+    assert "throttled" in found.detail
+    assert "capacity" in found.first
+    assert not any("may lack a right" in line for line in world.told.lines)
+
+
+def test_a_round_during_a_split_is_no_proof() -> None:
+    world = steady()
+    world.after()
+    world.splitting = True
+    assert "ProbeAge" not in world.after()
+    assert world.book().waiting == ()
+    world.splitting = False
+    assert "ProbeAge" in world.after()
 
 
 # -- the small print -----------------------------------------------------------------------------

@@ -70,6 +70,8 @@ class World:
     """What is in the stream."""
     refusing: int = 0
     """How many records Kinesis throttles yet."""
+    splitting: bool = False
+    """Each call that puts records finds another shard open than the call before."""
     broken: set[str] = field(default_factory=set)
     """Operations that are denied."""
     assumed: int = 0
@@ -251,6 +253,7 @@ class _Kinesis:
     def put_records(self, *, StreamName: str, Records: Any) -> dict[str, Any]:  # noqa: N803
         assert len(Records) <= 500
         answers = []
+        self.world.shards += self.world.splitting
         for record in Records:
             if self.world.refusing > 0:
                 self.world.refusing -= 1
