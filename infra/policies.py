@@ -79,6 +79,8 @@ def assumed_by(principals: Sequence[str], external_id: str | None) -> pulumi.Out
     }
     if external_id:
         statement["Condition"] = {"StringEquals": {"sts:ExternalId": external_id}}
+        # The word may come from a secret of the configuration: the state keeps it encrypted.
+        return pulumi.Output.secret(document(statement))
     return document(statement)
 
 
