@@ -45,10 +45,12 @@ class PrivateBucket(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions,
     ) -> None:
         super().__init__("replication:storage:PrivateBucket", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
         bucket = aws.s3.Bucket(
             name, region=region, opts=pulumi.ResourceOptions(parent=self, protect=protect)
         )
+        # What guards the bucket goes with it, never before it: S3 refuses to delete a bucket that
+        # holds objects, and these would be left without block, policy and ownership.
+        child = pulumi.ResourceOptions(parent=self, deleted_with=bucket)
         self.arn, self.name = bucket.arn, bucket.bucket
         private = aws.s3.BucketPublicAccessBlock(
             f"{name}-private",

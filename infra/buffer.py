@@ -89,7 +89,8 @@ class Buffer(pulumi.ComponentResource):
             policy=document(
                 allow("ConsumerReads", READING_ACTIONS, [stream.arn], principal=reader)
             ),
-            opts=pulumi.ResourceOptions(parent=self),
+            # Never before the stream: a stream that could not be deleted stays readable.
+            opts=pulumi.ResourceOptions(parent=self, deleted_with=stream),
         )
         destination = aws.dynamodb.KinesisStreamingDestination(
             f"{name}-destination",
