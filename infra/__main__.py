@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import pulumi
 
-from infra import engine_config, package
+from infra import preflight
 from infra.accounts import connect
 from infra.buffer import Buffer
 from infra.consumer import ConsumerFunction, ConsumerRole
@@ -21,9 +21,12 @@ from infra.table_stack import TableStack
 from infra.target_write_deny import TargetWriteDeny
 from infra.watchdog import WatchdogFunction
 
-settings = engine_config.load(pulumi.Config())
-archive = package.require(settings.lambda_archive)
+settings = preflight.load_config()
+archive = preflight.require_archive(settings)
+before = preflight.last_outputs()
+preflight.refuse_other_places(settings, before)
 accounts = connect(settings)
+preflight.look_up_source_tables(settings, accounts, before)
 
 operators = Operators("replication", settings, accounts)
 exporter, importer = operators.exporter.arn, operators.importer.arn

@@ -13,6 +13,8 @@ from infra.local.bindings import BINDINGS, Binding, BindingError, Inputs, Reques
 from infra.local.cloud import LocalAccount
 from infra.local.request_limits import enforce_limits
 
+STACK_OUTPUTS, TABLE = "pulumi:pulumi:readStackOutputs", "aws:dynamodb/getTable:getTable"
+"""The look-ups of the program."""
 SECRET_SIGNATURE = "4dabf18193072939515e22adb298388d"
 
 
@@ -50,11 +52,34 @@ class LocalProvider(pulumi.runtime.Mocks):
                 self.failure = self.failure or failure
             raise failure from error
 
-    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], None]:
-        raise BindingError(
-            f"The program calls {args.token}; the local cloud supports no invokes.\n"
-            "Try: pass the value in, or add the invoke to infra/local/provider.py"
-        )
+    def call(
+        self, args: pulumi.runtime.MockCallArgs
+    ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        try:
+            return self._look_up(args)
+        except Exception as error:
+            failure = error if isinstance(error, BindingError) else _explain_look_up(args, error)
+            with self._lock:
+                self.failure = self.failure or failure
+            raise failure from error
+
+    def _look_up(
+        self, args: pulumi.runtime.MockCallArgs
+    ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        if args.token == STACK_OUTPUTS:
+            return {"outputs": {}}, []  # there was no deployment before this one
+        if args.token != TABLE:
+            raise BindingError(
+                f"The program calls {args.token}; the local cloud does not support that invoke.\n"
+                "Try: pass the value in, or add the invoke to infra/local/provider.py"
+            )
+        side, name = self._sides[(args.provider or "").rpartition("::")[2]], args.args["name"]
+        dynamodb = self._client("dynamodb", side, side.region)
+        try:
+            found = dynamodb.describe_table(TableName=name)["Table"]
+        except dynamodb.exceptions.ResourceNotFoundException:
+            return {}, [("name", f"reading DynamoDB Table ({name}): couldn't find resource")]
+        return {"name": name, "arn": found["TableArn"]}, []
 
     def _new_resource(
         self, args: pulumi.runtime.MockResourceArgs
@@ -129,6 +154,13 @@ def _explain(args: pulumi.runtime.MockResourceArgs, error: Exception) -> Binding
     return BindingError(
         f"The local cloud could not create {args.name} ({args.typ}): "
         f"{type(error).__name__}: {error}\n"
+        "Try: read the end of emulator.log in the local cloud's directory"
+    )
+
+
+def _explain_look_up(args: pulumi.runtime.MockCallArgs, error: Exception) -> BindingError:
+    return BindingError(
+        f"The local cloud could not answer {args.token}: {type(error).__name__}: {error}\n"
         "Try: read the end of emulator.log in the local cloud's directory"
     )
 

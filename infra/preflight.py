@@ -1,0 +1,135 @@
+"""Checks of a run of the program, before it declares anything: also in `pulumi preview`.
+
+A mistake ends the run with its text alone. What is found later leaves resources behind, half of
+them protected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from infra import engine_config, package
+from infra.accounts import Accounts
+from infra.package import Archive, PackageError
+from infra.stack_config import ConfigError, StackConfig
+
+
+class RefusedConfigError(ConfigError, pulumi.RunError):
+    """A configuration that cannot deploy, shown by the engine without a traceback."""
+
+
+class RefusedPackageError(PackageError, pulumi.RunError):
+    """An archive that cannot be deployed, shown by the engine without a traceback."""
+
+
+class RefusedStackError(pulumi.RunError):
+    """A change that this stack cannot take, or a source table that is not there."""
+
+
+@contextmanager
+def _text_alone() -> Iterator[None]:
+    try:
+        yield
+    except ConfigError as error:
+        raise RefusedConfigError(error.mistakes) from None
+    except PackageError as error:
+        raise RefusedPackageError(str(error)) from None
+
+
+def load_config() -> StackConfig:
+    """Read the stack's configuration.
+
+    Raises:
+        RefusedConfigError: naming every mistake at once.
+    """
+    with _text_alone():
+        return engine_config.load(pulumi.Config())
+
+
+def require_archive(config: StackConfig) -> Archive:
+    """Return the built Lambda archive.
+
+    Raises:
+        RefusedPackageError: there is none, or it is stale; with the command that builds it.
+    """
+    with _text_alone():
+        return package.require(config.lambda_archive)
+
+
+def last_outputs() -> Mapping[str, Any]:
+    """Return the outputs of the last `pulumi up` of this stack; nothing before the first."""
+    # A backend of one's own has one organization, of this name.
+    organization = pulumi.get_organization() or "organization"
+    name = f"{organization}/{pulumi.get_project()}/{pulumi.get_stack()}"
+    # What a StackReference calls. The reference itself would be one more resource of the stack.
+    found = pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": name})
+    outputs: Mapping[str, Any] = (found.value or {}).get("outputs") or {}
+    return outputs
+
+
+def refuse_other_places(config: StackConfig, before: Mapping[str, Any]) -> None:
+    """Refuse another account or Region than the stack is in.
+
+    The engine would update the providers, and the next refresh would look for every resource in
+    the wrong place, find it gone and make it again.
+
+    Raises:
+        RefusedStackError: naming every difference.
+    """
+    found = []
+    for side, place in (("source", config.source), ("target", config.target)):
+        known = before.get(side) or {}
+        values = (("accountId", place.account_id), ("region", place.region))
+        for key, value in values:
+            if known.get(key) not in (None, value):
+                found.append(f'{side}.{key}: got "{value}"; the stack is in "{known[key]}".')
+    if found:
+        lines = "\n".join(f"  - {line}" for line in found)
+        raise RefusedStackError(
+            f"The stack {pulumi.get_stack()} cannot move to another account or Region:\n{lines}\n"
+            "Another account is another stack, and so is another Region. Try: put the values back; "
+            "or begin a stack for the new place: pulumi stack init NAME"
+        )
+
+
+def look_up_source_tables(
+    config: StackConfig, accounts: Accounts, before: Mapping[str, Any]
+) -> None:
+    """Look each source table up, and warn of one that has gone since the last `up`.
+
+    Raises:
+        RefusedStackError: a table that the stack does not replicate yet cannot be found.
+    """
+    known = {table["sourceTable"] for table in before.get("tables") or ()}
+    missing = []
+    for n, table in enumerate(config.tables):
+        failure = _look_up(table.source, accounts.source)
+        place = f"account {config.source.account_id}, {config.source.region}"
+        if failure and table.source in known:
+            pulumi.log.warn(
+                f"The source table {table.source} was looked up in {place}, and the answer was: "
+                f"{failure}. What replicates it stays as it is."
+            )
+        elif failure:
+            missing.append(f'tables[{n}].source: "{table.source}" in {place}: {failure}')
+    if missing:
+        lines = "\n".join(f"  - {line}" for line in missing)
+        raise RefusedStackError(
+            f"These source tables were looked up, and not found:\n{lines}\n"
+            f"Try: aws dynamodb list-tables --region {config.source.region}, and correct the name; "
+            "or let the caller dynamodb:DescribeTable"
+        )
+
+
+def _look_up(table: str, provider: aws.Provider) -> str:
+    """Return why the table cannot be described; an empty text if it can."""
+    try:
+        aws.dynamodb.get_table(name=table, opts=pulumi.InvokeOptions(provider=provider))
+    except Exception as error:  # the SDK raises nothing narrower for a failed look-up
+        return " ".join(str(error).split())
+    return ""
