@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import runpy
 import shutil
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pulumi import automation
 
 from infra import package
@@ -143,20 +143,12 @@ class EngineStack:
 
     def configure(self, values: Mapping[str, Any], secret: Mapping[str, str] | None = None) -> None:
         """Write the stack's file anew. `secret` goes by paths such as operators.externalId."""
-        (self.engine.project / f"Pulumi.{self.name}.yaml").unlink(missing_ok=True)
-        with self.engine.as_operator():
-            self._stack.set_all_config(
-                {
-                    f"{PROJECT}:{key}": automation.ConfigValue(
-                        value if isinstance(value, str) else json.dumps(value)
-                    )
-                    for key, value in values.items()
-                }
-            )
-            for path, text in (secret or {}).items():
-                self._stack.set_config(
-                    f"{PROJECT}:{path}", automation.ConfigValue(text, secret=True), path=True
-                )
+        file = self.engine.project / f"Pulumi.{self.name}.yaml"
+        content = yaml.safe_load(file.read_text()) if file.exists() else {}
+        content["config"] = {f"{PROJECT}:{key}": value for key, value in values.items()}
+        file.write_text(yaml.safe_dump(content, sort_keys=False))
+        for path, text in (secret or {}).items():
+            self.pulumi("config", "set", "--secret", "--path", f"{PROJECT}:{path}", text)
 
     def preview(self, **options: Any) -> Steps:
         """Run `pulumi preview`. Raises `RefusedError`."""

@@ -21,6 +21,7 @@ from pulumi.runtime import rpc
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from infra.local.bindings import BINDINGS, Inputs, Request
+from infra.local.provider import TABLE
 from infra.local.request_limits import enforce_limits
 from tests.pulumi_engine.loopback import local_endpoint
 from tests.pulumi_engine.plugin_log import PluginLog
@@ -116,6 +117,22 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
 
     def Cancel(self, request: Any, context: Any) -> Any:  # noqa: N802
         return empty_pb2.Empty()
+
+    def Invoke(self, request: Any, context: Any) -> Any:  # noqa: N802
+        assert request.tok == TABLE, f"the stand-in answers no look-up of {request.tok}"
+        arguments = plain(request.args)
+        region = str(arguments.get("region") or self._account.region)
+        try:
+            found = self._account.client("dynamodb", region).describe_table(
+                TableName=arguments["name"]
+            )["Table"]
+        except ClientError as error:
+            # As the AWS provider words it.
+            answer = "couldn't find resource" if _gone(error) else str(error)
+            text = f"reading DynamoDB Table ({arguments['name']}): {answer}"
+            return context.abort(grpc.StatusCode.UNKNOWN, f"invoking {request.tok}: {text}")
+        answered = {"name": found["TableName"], "arn": found["TableArn"]}
+        return pb.InvokeResponse(**{"return": merged(struct_pb2.Struct(), answered)})
 
     # -- resources -------------------------------------------------------------------------------
 

@@ -1,0 +1,128 @@
+"""A stack that gains a table, keeps a secret, and is taken down while its buckets hold objects."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.pulumi_engine.engine import OPEN_LOOPS, Engine, EngineStack, RefusedError
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings(OPEN_LOOPS)]
+
+ORDERS = {"source": "orders", "target": "orders-replica"}
+CUSTOMERS = {"source": "customers"}
+WORD = "open-sesame-4711"
+SECRET = {"operators.externalId": WORD}
+SHARED = {
+    "Dashboard replication-dashboard",
+    "RolePolicy replication-exporter-grants",
+    "RolePolicy replication-importer-grants",
+    "RolePolicy replication-operator-source-grants",
+    "RolePolicy replication-operator-target-grants",
+}
+"""What names every table of a stack."""
+
+
+@pytest.fixture(scope="module")
+def stack(engine: Engine) -> EngineStack:
+    """A stack of one table, whose operators present a secret word."""
+    stack = engine.stack("tables")
+    stack.configure(engine.config(ORDERS), SECRET)
+    stack.up()
+    return stack
+
+
+def test_a_secret_of_the_configuration_is_nowhere_in_clear_in_the_state(
+    engine: Engine, stack: EngineStack
+) -> None:
+    kept = [path for path in (engine.folder / "state").rglob("*") if path.is_file()]
+    assert kept
+    assert [path for path in kept if WORD in path.read_text(errors="replace")] == []
+    iam = engine.cloud.client("iam", engine.cloud.source)
+    [role] = [r for r in iam.list_roles()["Roles"] if "replication-exporter" in r["RoleName"]]
+    assert WORD in json.dumps(role["AssumeRolePolicyDocument"])
+
+
+def test_a_table_more_changes_only_what_names_every_table(
+    engine: Engine, stack: EngineStack
+) -> None:
+    stack.configure(engine.config(ORDERS, CUSTOMERS), SECRET)
+    up = stack.up()
+    assert up.by_operation.keys() == {"create", "update"}
+    assert up.by_operation["update"] == SHARED
+    assert [made for made in up.by_operation["create"] if "replicate-customers" not in made] == []
+    assert [table["sourceTable"] for table in up.outputs["tables"]] == ["orders", "customers"]
+
+
+def test_a_table_less_is_refused_while_it_is_protected(engine: Engine, stack: EngineStack) -> None:
+    engine.log.forget()
+    stack.configure(engine.config(ORDERS), SECRET)
+    with pytest.raises(RefusedError, match=r"(?s)replicate-customers.*is protected"):
+        stack.preview()
+    assert engine.log.calls() == []
+
+
+def test_another_account_or_region_is_refused(engine: Engine, stack: EngineStack) -> None:
+    values = engine.config(ORDERS, CUSTOMERS)
+    values["target"] = {"accountId": "333333333333", "region": "us-east-1", "profile": "target"}
+    stack.configure(values, SECRET)
+    with pytest.raises(RefusedError, match=r'target\.accountId: got "333333333333"') as raised:
+        stack.preview()
+    assert 'target.region: got "us-east-1"; the stack is in "eu-west-1"' in str(raised.value)
+
+
+def test_a_destroy_that_fails_for_objects_leaves_the_bucket_guarded_and_can_be_repeated(
+    engine: Engine, stack: EngineStack
+) -> None:
+    stack.configure(engine.config(ORDERS, CUSTOMERS, protect=False), SECRET)
+    up = stack.up()
+    # Both ledgers and the journal lose AWS's deletion protection.
+    assert up.by_operation["update"] == {
+        "Table replicate-customers-ledger",
+        "Table replicate-orders-ledger",
+        "Table replication-journal",
+    }
+    s3, bucket = engine.cloud.client("s3", engine.cloud.target), up.outputs["snapshotBucket"]
+    s3.put_object(Bucket=bucket, Key="orders/data.json.gz", Body=b"items")
+    guards = guards_of(s3, bucket)
+    with pytest.raises(RefusedError, match="BucketNotEmpty"):
+        stack.destroy()
+    assert guards_of(s3, bucket) == guards
+    s3.delete_object(Bucket=bucket, Key="orders/data.json.gz")
+    stack.destroy()
+    assert stack.resources() == []
+    assert left(engine) == {"streams": [], "functions": [], "roles": [], "buckets": []}
+
+
+def guards_of(s3: Any, bucket: str) -> dict[str, Any]:
+    """Return what keeps a bucket private."""
+    return {
+        "block": s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"],
+        "policy": s3.get_bucket_policy(Bucket=bucket)["Policy"],
+        "ownership": s3.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"],
+        "lifecycle": s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"],
+        "encryption": s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"],
+    }
+
+
+def left(engine: Engine) -> dict[str, list[Any]]:
+    """Return what costs money or grants access and is still there, in both accounts."""
+    found: dict[str, list[Any]] = {"streams": [], "functions": [], "roles": [], "buckets": []}
+    for account in (engine.cloud.source, engine.cloud.target):
+        found["streams"] += engine.cloud.client("kinesis", account).list_streams()["StreamNames"]
+        found["functions"] += engine.cloud.client("lambda", account).list_functions()["Functions"]
+        found["roles"] += engine.cloud.client("iam", account).list_roles()["Roles"]
+        found["buckets"] += engine.cloud.client("s3", account).list_buckets()["Buckets"]
+    return found
+
+
+def test_the_tables_of_the_operator_are_still_there(engine: Engine, stack: EngineStack) -> None:
+    dynamodb = engine.cloud.client("dynamodb", engine.cloud.source)
+    assert set(dynamodb.list_tables()["TableNames"]) == {"orders", "customers"}
+    with pytest.raises(ClientError, match="orders-replica"):
+        engine.cloud.client("dynamodb", engine.cloud.target).describe_table(
+            TableName="orders-replica"
+        )
