@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import runpy
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +25,8 @@ from tests.pulumi_engine.plugin_log import PluginLog
 PROJECT = "dynamodb-replication"
 PLUGINS = Path(__file__).resolve().parent / "plugins"
 UNCHANGED = "same"
+OPEN_LOOPS = "ignore:unclosed:ResourceWarning"
+"""For pytest: the Automation API leaves event loops open, which are collected at any later time."""
 
 
 class RefusedError(AssertionError):
@@ -201,12 +205,14 @@ class EngineStack:
             self._stack.import_stack(automation.Deployment(version=3, deployment=dict(deployment)))
 
     def _run(self, command: Any, options: Mapping[str, Any]) -> Steps:
-        seen = _Events()
+        seen, refusal, result = _Events(), "", None
         with self.engine.as_operator():
             try:
                 result = command(on_event=seen, color="never", **options)
             except automation.CommandError as error:
-                raise RefusedError(str(error)) from None
+                refusal = str(error)
+        if result is None:
+            raise RefusedError(refusal)
         outputs = getattr(result, "outputs", None) or {}
         return Steps(
             by_operation={op: frozenset(names) for op, names in seen.operations.items()},
@@ -215,6 +221,13 @@ class EngineStack:
             outputs={name: output.value for name, output in outputs.items()},
             said=str(result.stdout),
         )
+
+
+def collect_loops() -> None:
+    """Collect the event loops that the Automation API leaves open, without its warnings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 class _Events:
