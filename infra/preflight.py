@@ -105,7 +105,8 @@ def look_up_source_tables(
     Raises:
         RefusedStackError: a table that the stack does not replicate yet cannot be found.
     """
-    known = {table["sourceTable"] for table in before.get("tables") or ()}
+    # After an `up` that failed, outputs may be there without their values.
+    known = {(table or {}).get("sourceTable") for table in before.get("tables") or ()}
     missing = []
     for n, table in enumerate(config.tables):
         failure = _look_up(table.source, accounts.source)

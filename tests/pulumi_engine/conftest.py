@@ -12,9 +12,6 @@ from tests.pulumi_engine.cli import REQUIRED, PulumiCli, PulumiCliError, find_cl
 from tests.pulumi_engine.engine import Engine, collect_loops
 from tests.support.infra.clouds import make_table
 
-TIME_SCALE = 0.05
-"""Slower than elsewhere: the deployed watchdogs run every 15 seconds, not every three."""
-
 
 @pytest.fixture(scope="session")
 def cli() -> PulumiCli:
@@ -29,7 +26,7 @@ def cli() -> PulumiCli:
 @pytest.fixture(scope="module")
 def engine(cli: PulumiCli, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     folder = tmp_path_factory.mktemp("engine")
-    with LocalCloud(folder / "cloud", time_scale=TIME_SCALE) as cloud:
+    with LocalCloud(folder / "cloud") as cloud:
         for name in ("orders", "customers"):
             make_table(cloud.client("dynamodb", cloud.source), name)
         yield Engine(cli, cloud, folder)

@@ -21,6 +21,7 @@ from infra.local.cloud import LocalCloud
 from tests.pulumi_engine import plugin_log
 from tests.pulumi_engine.cli import BUILD, REPOSITORY, PulumiCli
 from tests.pulumi_engine.plugin_log import PluginLog
+from tests.pulumi_engine.provider import SCHEDULES
 
 PROJECT = "dynamodb-replication"
 PLUGINS = Path(__file__).resolve().parent / "plugins"
@@ -85,6 +86,8 @@ class Engine:
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             plugin_log.VARIABLE: str(self.folder / "stand-in"),
+            # No watchdog runs: on the local cloud's clock it would, every few seconds.
+            SCHEDULES: "off",
         }
 
     @property

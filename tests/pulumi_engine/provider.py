@@ -31,6 +31,9 @@ from tests.pulumi_engine.values import comparable, is_known, merged, plain
 
 VERSION = "7.51.1"
 """The release of pulumi-aws that requirements.txt pins."""
+SCHEDULE = "aws:cloudwatch/eventRule:EventRule"
+SCHEDULES = "PULUMI_STAND_IN_SCHEDULES"
+"""Environment variable: off, a schedule is made and does not run."""
 SUFFIX = 7
 """Letters that Pulumi adds to a name that it makes up, after a hyphen."""
 
@@ -258,6 +261,8 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
                 client=lambda service: self._account.client(service, region),
             )
         )
+        if kind == SCHEDULE and os.environ.get(SCHEDULES) == "off":
+            self._account.client("events", region).disable_rule(Name=made.id)
         assert not inputs.unused(), f"{urn} sets {inputs.unused()}, and its binding ignores that"
         return made
 
