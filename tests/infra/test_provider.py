@@ -8,7 +8,6 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from unittest.mock import MagicMock
 
 import boto3
 import pulumi
@@ -30,16 +29,12 @@ class NoCloud:
 
     def client(self, service: str, account: LocalAccount, region: str | None = None) -> Any:
         self.asked.append((service, account.account_id, region))
-<<<<<<< HEAD
         return boto3.client(
             service,
             region_name=region or account.region,
             aws_access_key_id=account.account_id,
             aws_secret_access_key="local",
         )
-=======
-        return MagicMock()
->>>>>>> 888f927 (Check source tables, places and mistakes before anything is declared)
 
 
 THING = "aws:made/up:Thing"
