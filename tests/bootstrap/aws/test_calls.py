@@ -1,4 +1,4 @@
-"""What AWS refuses becomes our errors, each saying whose turn it is and what to try."""
+"""AWS's refusals become our errors, each with an account's exit code and a command to try."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def failure_of(error: Exception, side: Side = Side.SOURCE) -> BootstrapError:
 
 
 @pytest.mark.parametrize(("side", "code"), [(Side.SOURCE, 3), (Side.TARGET, 4)])
-def test_the_exit_code_is_the_account_whose_turn_it_is(side: Side, code: int) -> None:
+def test_the_exit_code_names_the_account_that_refused(side: Side, code: int) -> None:
     assert failure_of(client_error("DescribeTable", "SomeError", "no"), side).exit_code == code
 
 
@@ -75,7 +75,7 @@ def test_the_action_that_aws_names_is_the_one_that_is_missing() -> None:
         exceptions.EndpointConnectionError(endpoint_url="https://x"),
     ],
 )
-def test_what_may_pass_is_told_from_what_stays(error: Exception) -> None:
+def test_passing_errors_are_told_from_lasting_ones(error: Exception) -> None:
     assert isinstance(failure_of(error), UnavailableError)
 
 
@@ -89,7 +89,7 @@ def test_what_may_pass_is_told_from_what_stays(error: Exception) -> None:
         ("[ValidationError, None]", False),
     ],
 )
-def test_a_transaction_that_met_another_one_is_made_again(reasons: str, passes: bool) -> None:
+def test_a_transaction_in_conflict_is_retried(reasons: str, passes: bool) -> None:
     said = (
         f"Transaction cancelled, please refer cancellation reasons for specific reasons {reasons}"
     )
@@ -106,7 +106,7 @@ def test_a_transaction_that_met_another_one_is_made_again(reasons: str, passes: 
         client_error("AssumeRole", "InvalidClientTokenId", "unknown"),
     ],
 )
-def test_credentials_that_do_not_work_say_which_profile_to_pass(error: Exception) -> None:
+def test_unusable_credentials_name_the_profile_option(error: Exception) -> None:
     failure = failure_of(error, Side.TARGET)
     assert not isinstance(failure, UnavailableError)
     assert "--target-profile" in failure.fix
@@ -121,7 +121,7 @@ def test_credentials_that_do_not_work_say_which_profile_to_pass(error: Exception
         ("RequestExpired", "Request has expired."),
     ],
 )
-def test_a_clock_that_is_wrong_is_named_and_not_the_credentials(code: str, message: str) -> None:
+def test_a_wrong_clock_is_named_rather_than_the_credentials(code: str, message: str) -> None:
     failure = failure_of(client_error("DescribeTable", code, message))
     assert "This machine's clock is wrong" in failure.what
     assert "set the clock" in failure.fix
@@ -130,7 +130,7 @@ def test_a_clock_that_is_wrong_is_named_and_not_the_credentials(code: str, messa
     assert "clock" not in forged.what
 
 
-def test_a_bug_of_ours_is_not_dressed_up_as_awss() -> None:
+def test_a_bug_is_not_reported_as_an_error_of_aws() -> None:
     def method(**request: Any) -> NoReturn:
         raise exceptions.ParamValidationError(report="our mistake")
 
@@ -138,7 +138,7 @@ def test_a_bug_of_ours_is_not_dressed_up_as_awss() -> None:
         Calls(Side.SOURCE, ROLE)("dynamodb", method, TABLE)
 
 
-def test_the_lease_is_asked_before_the_call_is_made() -> None:
+def test_the_lease_is_checked_before_each_call() -> None:
     made: list[str] = []
 
     def gone() -> NoReturn:
@@ -149,7 +149,7 @@ def test_the_lease_is_asked_before_the_call_is_made() -> None:
     assert not made
 
 
-def test_an_error_keeps_its_code_for_who_knows_what_it_means() -> None:
+def test_an_error_keeps_awss_code() -> None:
     failure = failure_of(client_error("DescribeTable", "ResourceNotFoundException", "no table"))
     assert isinstance(failure, AccountError)
     assert failure.code == "ResourceNotFoundException"

@@ -1,4 +1,4 @@
-"""Objects of exports through S3: whole, whatever the connection does, or an error."""
+"""Objects of exports through S3: complete despite a broken connection, or an error."""
 
 from __future__ import annotations
 
@@ -87,16 +87,14 @@ def test_an_object_comes_in_chunks_and_whole(s3: Any) -> None:
 
 
 @pytest.mark.parametrize("error", [TIMEOUT, SHORT, None])
-def test_a_connection_that_breaks_is_taken_up_where_it_broke(
-    s3: Any, error: Exception | None
-) -> None:
+def test_a_broken_connection_resumes_where_it_broke(s3: Any, error: Exception | None) -> None:
     client = Breaking(s3, [3, 1, 0, 2, 99], error)
     assert b"".join(objects(client).stream(BUCKET, KEY)) == BODY
     assert client.ranges == [None, "bytes=21000-", "bytes=28000-", "bytes=28000-", "bytes=42000-"]
 
 
 @pytest.mark.parametrize("error", [TIMEOUT, SHORT, None])
-def test_a_connection_that_only_breaks_is_an_error_and_never_a_short_object(
+def test_a_connection_that_keeps_breaking_is_an_error_and_never_a_short_object(
     s3: Any, error: Exception | None
 ) -> None:
     client = Breaking(s3, [1, 0], error)
@@ -105,7 +103,7 @@ def test_a_connection_that_only_breaks_is_an_error_and_never_a_short_object(
     assert len(client.ranges) == ATTEMPTS
 
 
-def test_an_object_that_is_replaced_on_the_way_is_not_joined_to_its_beginning(s3: Any) -> None:
+def test_an_object_replaced_during_the_read_is_not_joined_to_its_beginning(s3: Any) -> None:
     chunks = objects(Breaking(s3, [1, 99], TIMEOUT)).stream(BUCKET, KEY)
     next(chunks)
     s3.put_object(Bucket=BUCKET, Key=KEY, Body=BODY[::-1])
@@ -120,7 +118,7 @@ def test_a_missing_object_is_told_from_one_that_may_not_be_read(s3: Any) -> None
         objects(s3).read("another-bucket-that-is-not-there", KEY)
 
 
-def test_the_opener_goes_to_other_processes() -> None:
+def test_the_factory_of_readers_can_be_pickled() -> None:
     account = AccountOutputs("222222222222", "eu-west-1", "arn:aws:iam::222222222222:role/importer")
     opener = S3Opener(Side.TARGET, account, Timing(), profile="target")
     assert pickle.loads(pickle.dumps(opener)) == opener

@@ -1,4 +1,4 @@
-"""What is asked of AWS, held against botocore's model of its API."""
+"""Requests to AWS, held against botocore's model of its API."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def the_export() -> ExportRequest:
     return ExportRequest(SOURCE_ARN, 1_767_225_600, "token", "bucket", "222222222222", "p/1")
 
 
-def test_the_export_is_asked_for_with_its_time_token_and_the_buckets_owner(
+def test_an_export_is_requested_with_its_time_token_and_the_buckets_owner(
     source: AwsSource, asked: list[tuple[str, dict[str, Any]]]
 ) -> None:
     source.export(the_export())
@@ -72,7 +72,7 @@ def test_the_export_is_asked_for_with_its_time_token_and_the_buckets_owner(
 def test_every_export_names_the_snapshot_buckets_key_if_it_has_one(
     source: AwsSource, asked: list[tuple[str, dict[str, Any]]], wanted: ExportSpec, key: str
 ) -> None:
-    """`run`'s as well as those of `verify` (full) and `backfill` (incremental)."""
+    """The exports of `run`, of `verify` (full) and of `backfill` (incremental)."""
     exports = AwsExports(
         Calls(Side.TARGET, "Role importer"),
         Recorder("dynamodb", asked),
@@ -91,7 +91,7 @@ def test_every_export_names_the_snapshot_buckets_key_if_it_has_one(
 def test_nothing_reads_or_writes_an_item_of_the_source(
     source: AwsSource, asked: list[tuple[str, dict[str, Any]]]
 ) -> None:
-    """C5, by what every method of the gateway asks for."""
+    """C5, by the requests of every method of the source account."""
     record = ProbeRecord("0", "probe", b"{}")
     calls: dict[str, Callable[[], object]] = {
         "table": lambda: source.table("orders"),
@@ -135,12 +135,12 @@ def test_only_open_shards_are_probed_and_only_rejected_probes_come_back(source: 
     assert source.put_probes("stream", [first, second]) == [first]
 
 
-def test_an_export_is_found_by_its_very_prefix(source: AwsSource) -> None:
+def test_an_export_is_found_by_its_exact_prefix(source: AwsSource) -> None:
     assert source.find_export(SOURCE_ARN, "p/1") is not None
     assert source.find_export(SOURCE_ARN, "p") is None
 
 
-def test_the_import_is_asked_for_with_the_data_as_an_export_writes_it(
+def test_an_import_is_requested_of_data_as_an_export_writes_it(
     target: AwsTarget, asked: list[tuple[str, dict[str, Any]]]
 ) -> None:
     table = creation_parameters(facts(), "orders-replica")
@@ -151,7 +151,7 @@ def test_the_import_is_asked_for_with_the_data_as_an_export_writes_it(
     assert request["ClientToken"] == "token"
 
 
-def test_what_is_set_on_the_target_is_asked_for_as_the_api_takes_it(
+def test_settings_of_the_target_are_requested_as_the_api_takes_them(
     target: AwsTarget, asked: list[tuple[str, dict[str, Any]]]
 ) -> None:
     target.protect("orders-replica")
@@ -189,7 +189,9 @@ def test_a_snapshot_is_removed_by_its_prefix_a_thousand_objects_at_a_time() -> N
 @pytest.mark.parametrize(
     ("code", "error"), [("AccessDenied", AccessDeniedError), ("InternalError", UnavailableError)]
 )
-def test_objects_that_s3_keeps_are_not_taken_for_removed(code: str, error: type[Exception]) -> None:
+def test_objects_that_s3_failed_to_delete_are_not_counted_as_removed(
+    code: str, error: type[Exception]
+) -> None:
     class Refusing:
         def list_objects_v2(self, **_: Any) -> dict[str, Any]:
             return {"Contents": [{"Key": "orders/run-1/1/a"}]}
@@ -203,7 +205,7 @@ def test_objects_that_s3_keeps_are_not_taken_for_removed(code: str, error: type[
 
 
 class SwitchedAlready:
-    """DynamoDB after a change of time to live whose answer was lost, as the SDK meets it again."""
+    """DynamoDB's answer to a repeated change of time to live whose first answer was lost."""
 
     def __init__(self, status: str) -> None:
         self.status = status
@@ -219,7 +221,7 @@ class SwitchedAlready:
     ("status", "on"),
     [("ENABLED", True), ("ENABLING", True), ("DISABLED", False), ("DISABLING", False)],
 )
-def test_a_change_of_time_to_live_that_meets_its_own_work_is_no_failure(
+def test_a_repeated_change_of_time_to_live_whose_first_answer_was_lost_is_no_failure(
     status: str, on: bool
 ) -> None:
     target = AwsTarget(Calls(Side.TARGET, "Role importer"), SwitchedAlready(status), None)
@@ -232,7 +234,7 @@ def test_a_change_of_time_to_live_that_meets_its_own_work_is_no_failure(
 
 
 class UpdatedAlready:
-    """DynamoDB after a change of a table whose answer was lost, as the SDK meets it again."""
+    """DynamoDB's answer to a repeated change of a table whose first answer was lost."""
 
     def update_table(self, **_: Any) -> NoReturn:
         raise client_error("UpdateTable", "ValidationException", "it is already so")
@@ -249,7 +251,7 @@ class UpdatedAlready:
         return {"Table": table}
 
 
-def test_a_change_of_a_table_that_meets_its_own_work_is_no_failure() -> None:
+def test_a_repeated_change_of_a_table_whose_first_answer_was_lost_is_no_failure() -> None:
     target = AwsTarget(Calls(Side.TARGET, "Role importer"), UpdatedAlready(), None)
     target.protect("orders")
     target.set_class("orders", "STANDARD_INFREQUENT_ACCESS")
@@ -264,7 +266,7 @@ def test_a_change_of_a_table_that_meets_its_own_work_is_no_failure() -> None:
             each()
 
 
-def test_warm_throughput_of_reads_that_nobody_knows_is_left_as_it_is(
+def test_unknown_warm_throughput_of_reads_is_left_unchanged(
     target: AwsTarget, asked: list[tuple[str, dict[str, Any]]]
 ) -> None:
     """DynamoDB refuses 0."""
@@ -273,7 +275,7 @@ def test_warm_throughput_of_reads_that_nobody_knows_is_left_as_it_is(
     assert request["WarmThroughput"] == {"WriteUnitsPerSecond": 9_000}
 
 
-def test_it_is_told_from_when_a_mapping_reads() -> None:
+def test_a_mappings_starting_time_is_read() -> None:
     answer = {
         "UUID": "u",
         "State": "Disabled",
@@ -287,7 +289,7 @@ def test_it_is_told_from_when_a_mapping_reads() -> None:
     assert found.starts_at == NOW.timestamp()
 
 
-def test_an_import_is_found_by_its_very_prefix(target: AwsTarget) -> None:
+def test_an_import_is_found_by_its_exact_prefix(target: AwsTarget) -> None:
     assert target.find_import(SOURCE_ARN, "p/") is not None
     assert target.find_import(SOURCE_ARN, "p/1") is None
 

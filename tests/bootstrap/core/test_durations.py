@@ -35,7 +35,7 @@ def test_the_local_cloud_may_run_faster(endpoint: str) -> None:
 
 
 @pytest.mark.parametrize("environment", [{}, {"REPLICATION_TIME_SCALE": "1"}])
-def test_on_aws_the_margins_are_what_they_are(environment: dict[str, str]) -> None:
+def test_margins_are_not_scaled_on_aws(environment: dict[str, str]) -> None:
     timing = timing_from(environment)
     assert (timing.export_margin, timing.floor_margin, timing.metric_period) == (120, 300, 60)
 
@@ -45,5 +45,5 @@ def test_a_metric_period_is_never_under_a_second() -> None:
 
 
 @pytest.mark.parametrize("endpoint", [None, "", "127.0.0.1:4566", "nonsense", "http://"])
-def test_what_is_no_address_of_this_machine_is_not_taken_for_one(endpoint: str | None) -> None:
+def test_other_addresses_are_not_taken_for_this_machines(endpoint: str | None) -> None:
     assert not is_loopback(endpoint)

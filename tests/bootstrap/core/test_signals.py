@@ -1,4 +1,4 @@
-"""An interruption ends a command, even one that Python drops on its way."""
+"""An interruption ends a command, even if Python drops its exception."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_an_interruption_that_a_finalizer_swallows_ends_the_next_wait(
     assert capsys.readouterr().err == ""
 
 
-def test_what_else_a_finalizer_raises_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_errors_in_a_finalizer_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     something = Something()
     weakref.finalize(something, int, "of ours")
     del something
@@ -51,7 +51,7 @@ def test_what_else_a_finalizer_raises_is_shown(capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize(("number", "by_hand"), [(signal.SIGINT, True), (signal.SIGTERM, False)])
-def test_how_to_go_on_is_said_to_whoever_sits_at_the_keyboard(
+def test_only_an_interruption_by_keyboard_is_answered_with_how_to_resume(
     number: int, by_hand: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:

@@ -1,4 +1,4 @@
-"""The stack's outputs are checked whole before anything is done with them."""
+"""The stack's outputs are validated as a whole before they are used."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.bootstrap.world import OUTPUTS_JSON
 
 
 def changed(path: str, value: Any) -> str:
-    """The outputs as JSON, with the member at a path such as `tables.0.streamArn` replaced."""
+    """Return the outputs as JSON with the member at a path (`tables.0.streamArn`) replaced."""
     whole = copy.deepcopy(OUTPUTS_JSON)
     place: Any = whole
     *parents, last = path.split(".")
@@ -83,12 +83,12 @@ def test_every_mistake_is_named_at_once() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '"text"'])
-def test_what_is_no_outputs_file_is_refused_without_a_traceback(text: str) -> None:
+def test_another_file_is_refused_without_a_traceback(text: str) -> None:
     with pytest.raises(UsageError):
         parse(text, "test")
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         from_file(tmp_path / "missing.json")
 
@@ -118,7 +118,7 @@ def test_a_missing_pulumi_cli_is_explained() -> None:
     assert "--outputs FILE" in failure.value.fix
 
 
-def test_what_pulumi_says_is_passed_on() -> None:
+def test_pulumis_own_error_is_shown() -> None:
     def refuses(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(command, 255, "", "error: no stack named 'prod' found\n")
 

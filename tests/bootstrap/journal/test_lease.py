@@ -20,7 +20,7 @@ pytestmark = pytest.mark.promise("C6")
 
 
 def working(world: World, pid: int = 1, host: str = "laptop") -> Process:
-    """A process in the middle of its run."""
+    """Start a process and bring it to the middle of its run."""
     process = Process(world, pid=pid, host=host)
     process.start()
     process.until(lambda: bool(world.exports))
@@ -55,7 +55,7 @@ def test_a_holder_on_another_machine_is_replaced_when_its_lease_has_expired() ->
     Process(world, pid=2).start()
 
 
-def test_a_live_holder_is_replaced_only_when_told_to() -> None:
+def test_a_live_holder_is_replaced_only_with_take_over() -> None:
     world = World()
     first = working(world, pid=1)
     Process(world, pid=2).start(take_over=True)
@@ -87,7 +87,7 @@ def test_a_process_that_lost_its_lease_cannot_write_the_journal() -> None:
         first.run.journal.put(RecoveryRecord(1.0), "too late")
 
 
-def test_a_process_that_slept_past_its_lease_goes_on_if_nobody_took_it() -> None:
+def test_a_process_that_slept_past_its_lease_continues_if_no_other_took_it() -> None:
     world = World()
     first = working(world, pid=1)
     world.clock.advance(7_200)
@@ -113,13 +113,13 @@ def test_the_lease_is_kept_through_a_wait_of_hours() -> None:
     assert refused
 
 
-def test_a_run_that_ends_gives_its_lease_back() -> None:
+def test_a_run_that_ends_releases_its_lease() -> None:
     world = World()
     Process(world, pid=1, host="elsewhere").go()
     Process(world, pid=2).start()
 
 
-def test_a_claim_whose_answer_was_lost_is_recognised_as_ones_own() -> None:
+def test_a_repeated_claim_recognises_its_own_first_one() -> None:
     world = World()
     process = Process(world)
     real, lost = process.store.claim, []
@@ -134,7 +134,7 @@ def test_a_claim_whose_answer_was_lost_is_recognised_as_ones_own() -> None:
     assert lost
 
 
-def test_a_claim_whose_answer_never_came_is_claimed_again_by_the_same_process() -> None:
+def test_a_process_claims_again_after_a_lost_answer() -> None:
     world = World()
     process = Process(world)
     claim, lost = process.store.claim, []
@@ -154,7 +154,7 @@ def test_a_claim_whose_answer_never_came_is_claimed_again_by_the_same_process() 
     process.until(lambda: bool(world.exports))
 
 
-def test_this_process_is_alive_and_a_stranger_with_its_number_is_not() -> None:
+def test_this_process_is_alive_and_another_with_its_reused_id_is_not() -> None:
     import dataclasses
 
     machine = this_machine()
@@ -178,7 +178,7 @@ def test_a_lease_lost_while_the_process_sleeps_ends_that_table_alone() -> None:
     assert other.run.journal.row.state is State.REPLICATING
 
 
-def test_a_table_that_is_through_gives_its_lease_back_while_others_go_on() -> None:
+def test_a_finished_table_releases_its_lease_while_others_continue() -> None:
     early = World()
     late = World(early.clock)
     late.export_seconds = 4 * 3600
