@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,12 @@ from tests.support.bootstrap.local_stack import (
 )
 
 pytestmark = [pytest.mark.slow, pytest.mark.promise("C1", "C5", "C6")]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with deployed(tmp_path_factory.mktemp("cloud"), *TABLES) as stack:
+        yield stack
 
 
 def test_killed_in_every_state_the_same_command_replicates_with_one_export_and_one_import(

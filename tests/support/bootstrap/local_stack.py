@@ -90,12 +90,6 @@ class Stack:
 TABLES = ("orders", "customers")
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with deployed(tmp_path_factory.mktemp("cloud"), *TABLES) as stack:
-        yield stack
-
-
 @contextmanager
 def deployed(directory: Path, *tables: str) -> Iterator[Stack]:
     """A local cloud of its own, with these tables filled and the stack deployed."""
