@@ -38,7 +38,13 @@ ANSWERS: dict[str, Any] = {
     "export_table_to_point_in_time": {"ExportDescription": EXPORT},
     "describe_export": {"ExportDescription": EXPORT},
     "list_exports": {"ExportSummaries": [{"ExportArn": EXPORT["ExportArn"]}]},
-    "describe_stream_summary": {"StreamDescriptionSummary": {"RetentionPeriodHours": 8760}},
+    "describe_stream_summary": {
+        "StreamDescriptionSummary": {
+            "StreamStatus": "ACTIVE",
+            "StreamCreationTimestamp": NOW,
+            "RetentionPeriodHours": 8760,
+        }
+    },
     "list_shards": {"Shards": [OPEN, CLOSED]},
     "put_records": {"Records": [{"ErrorCode": "ProvisionedThroughputExceededException"}, {}]},
     "get_metric_statistics": {"Datapoints": [{"Timestamp": NOW, "Maximum": 3.0, "Sum": 3.0}]},
