@@ -193,8 +193,8 @@ def quarantine_json() -> list[str]:
     other = world.keep(document(None, item("a"), table="other"))
     probing = world.keep(probe())
     event = world.fail(document(None, item("a")), b"garbage")
-    desks = [world.desk()]
-    with patch.object(quarantine_commands, "contexts_of", lambda options: desks):
+    contexts = [world.desk()]
+    with patch.object(quarantine_commands, "contexts_of", lambda options: contexts):
         listed = printed("quarantine", "list", "--json")
         shown = [
             printed("quarantine", "show", key, "--json", *more)
@@ -202,7 +202,7 @@ def quarantine_json() -> list[str]:
             for more in ((), ("--show-values",))
         ]
         run("quarantine", "discard", kept, "--yes")
-        desks.append(world.desk())
+        contexts.append(world.desk())
         several = printed("quarantine", "list", "--json")
     bodies = world.quarantine()
     open_, resolved = bodies[garbage], bodies[kept.replace("open/", "resolved/", 1)]
