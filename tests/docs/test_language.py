@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 from tests.docs import language
 from tests.docs.language import LanguageFinding
-from tests.docs.pages import ROOT, documents
-
-ALLOWANCE = Path(__file__).with_name("language_allowance.txt")
-"""Findings that each file may still have. It only ever shrinks."""
+from tests.docs.pages import documents
 
 
 def findings() -> list[LanguageFinding]:
@@ -26,24 +22,9 @@ def findings() -> list[LanguageFinding]:
     ]
 
 
-def allowance() -> Counter[str]:
-    allowed: Counter[str] = Counter()
-    if ALLOWANCE.exists():
-        for line in ALLOWANCE.read_text(encoding="utf-8").splitlines():
-            count, path = line.split()
-            allowed[path] = int(count)
-    return allowed
-
-
 def test_no_docstring_opens_with_a_question_and_no_text_has_a_word_to_avoid() -> None:
-    allowed = allowance()
-    left = []
-    for each in findings():
-        path = each.path.relative_to(ROOT).as_posix()
-        allowed[path] -= 1
-        if allowed[path] < 0:
-            left.append(str(each))
-    assert not left, "\n".join([f"words of {language.WORDS.name}, and openings:", *left])
+    found = [str(each) for each in findings()]
+    assert not found, "\n".join([f"words of {language.WORDS.name}, and openings:", *found])
 
 
 def test_a_word_to_avoid_is_found_in_every_kind_of_text(tmp_path: Path) -> None:

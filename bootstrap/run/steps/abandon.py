@@ -58,7 +58,7 @@ def advance(context: StepContext) -> Outcome:
     recovery = journal.get(RecoveryRecord)
     kept: list[StepRecord] = [Earlier(journal.now(), wanted.target_table_id)]
     if recovery is not None and not wanted.disable_source_pitr:
-        kept.append(recovery)  # another run may yet be told to switch it off
+        kept.append(recovery)  # another run may still switch it off
     journal.close(kept, "abandoned")
     return Done()
 

@@ -43,7 +43,7 @@ def advance(context: StepContext) -> Outcome:
     if destination.precision != PRECISION:
         raise BlockedError(
             f"Table {table.source_table} streams to {table.stream_name} with precision "
-            f"{destination.precision}, and changes can only be told apart by {PRECISION}.",
+            f"{destination.precision}, and only {PRECISION} tells changes apart.",
             fix=f"aws dynamodb update-kinesis-streaming-destination --table-name "
             f"{table.source_table} --stream-arn {table.stream_arn} "
             "--update-kinesis-streaming-configuration "

@@ -101,5 +101,5 @@ def refuse_unpaused(context: StepContext, enabled: bool) -> None:
         raise BlockedError(
             f"The consumer of table {context.table.source_table} has not been switched on yet: "
             "there is no pause to end.",
-            fix=suggest(Command("run"), ", which starts the replication or goes on with it"),
+            fix=suggest(Command("run"), ", which starts or resumes the replication"),
         )
