@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PRODUCT = ("bootstrap", "infra", "replicator")
 
-SHARED = {
+SHARED: dict[str, str] = {
     # name: why two classes may carry it
 }
 

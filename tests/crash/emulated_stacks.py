@@ -164,10 +164,10 @@ class Lane:
             key = {name: row[name] for name in ("pk", "sk")}
             self.target.delete_item(TableName=self._journal_table, Key=key)
         ledger = self.values["ledgerTable"]
-        for key in _scan(self.target, ledger, "k", raw=True).values():
-            self.target.delete_item(TableName=ledger, Key={"k": key["k"]})
-        for key in self.objects(self.bucket, f"{self.values['snapshotPrefix']}/"):
-            self.s3.delete_object(Bucket=self.bucket, Key=key)
+        for entry in _scan(self.target, ledger, "k", raw=True).values():
+            self.target.delete_item(TableName=ledger, Key={"k": entry["k"]})
+        for name in self.objects(self.bucket, f"{self.values['snapshotPrefix']}/"):
+            self.s3.delete_object(Bucket=self.bucket, Key=name)
 
 
 class Writer(threading.Thread):

@@ -12,6 +12,7 @@ import bootstrap
 from bootstrap.core.errors import AccountError, BootstrapError, Side
 from bootstrap.core.state import State
 from infra.local.emulator.chaos.rates import NOT_RATES, Chaos
+from infra.monitoring.definition import Alarm
 from replicator.consumer.outcome import Reason
 from replicator.watchdog import detectors
 from tests.contracts.names import exit_codes
@@ -69,7 +70,7 @@ def test_every_loss_detector_has_a_runbook() -> None:
 
 
 @pytest.mark.parametrize("alarm", alarm_pages.every_alarm(), ids=lambda alarm: alarm.name)
-def test_every_alarm_has_a_heading_and_a_first_action(alarm: alarm_pages.Alarm) -> None:
+def test_every_alarm_has_a_heading_and_a_first_action(alarm: Alarm) -> None:
     page = (DOCS / "alarms.md").read_text(encoding="utf-8")
     assert alarm.name in anchors(page)
     assert "**First:**" in section(page, f"### `{alarm.name}`")

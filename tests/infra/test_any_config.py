@@ -112,7 +112,7 @@ def test_any_one_broken_value_is_reported_as_one_mistake_under_its_own_key(
     config: dict[str, Any], nonsense: Any, data: st.DataObject
 ) -> None:
     StackConfig.parse(config)
-    places = [
+    places: list[tuple[tuple[Any, ...], str]] = [
         ((side, key), f"{side}.{key}") for side in ("source", "target") for key in config[side]
     ]
     places += [

@@ -150,7 +150,7 @@ def test_a_release_that_does_not_exist_is_told_with_what_pip_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed = subprocess.CompletedProcess([], 1, "", "No matching distribution found for six==0.0")
-    monkeypatch.setattr(package.subprocess, "run", lambda *args, **options: failed)
+    monkeypatch.setattr("infra.package.subprocess.run", lambda *args, **options: failed)
     with pytest.raises(PackageError, match=r"(?s)six==0.0.*Try: "):
         package.build("local", folder=tmp_path / "local")
 

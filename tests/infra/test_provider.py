@@ -139,10 +139,13 @@ def test_outputs_are_what_was_given_and_what_aws_adds() -> None:
 
 def test_a_secret_reaches_the_binding_as_its_value() -> None:
     secret = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "value": "x"}
-    seen = []
-    made = provider(
-        NoCloud(), lambda request: Created(str(seen.append(request.inputs.get("word"))))
-    )
+    seen: list[Any] = []
+
+    def binding(request: Request) -> Created:
+        seen.append(request.inputs.get("word"))
+        return Created("made")
+
+    made = provider(NoCloud(), binding)
     made.new_resource(resource({"word": secret}))
     assert seen == ["x"]
 

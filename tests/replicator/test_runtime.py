@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from functools import partial
 
 import pytest
 
@@ -47,7 +48,7 @@ def test_no_wait_ends_too_late_for_a_call() -> None:
 
 @pytest.mark.parametrize("executor", [SerialExecutor(), ThreadExecutor(3)])
 def test_results_come_in_order(executor: SerialExecutor | ThreadExecutor) -> None:
-    assert executor.run_all([lambda n=n: n for n in range(10)]) == list(range(10))
+    assert executor.run_all([partial(int, n) for n in range(10)]) == list(range(10))
 
 
 def test_threads_run_at_once_and_raise_after_all_have_ended() -> None:
@@ -61,5 +62,5 @@ def test_threads_run_at_once_and_raise_after_all_have_ended() -> None:
         ended.append(number)
 
     with pytest.raises(RuntimeError):
-        ThreadExecutor(3).run_all([lambda n=n: call(n) for n in range(3)])
+        ThreadExecutor(3).run_all([partial(call, n) for n in range(3)])
     assert sorted(ended) == [1, 2]

@@ -54,8 +54,12 @@ def test_other_errors_in_a_finalizer_are_shown(capsys: pytest.CaptureFixture[str
 def test_only_an_interruption_by_keyboard_is_answered_with_how_to_resume(
     number: int, by_hand: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    def interrupted() -> int:
+        signal.raise_signal(number)
+        return 0
+
     with pytest.raises(SystemExit) as ended:
-        run_command(lambda: signal.raise_signal(number) or 0, None, "The same command resumes.")
+        run_command(interrupted, None, "The same command resumes.")
     assert ended.value.code == 130
     assert ("The same command resumes." in capsys.readouterr().err) is by_hand
 

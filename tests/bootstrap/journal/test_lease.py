@@ -137,7 +137,8 @@ def test_a_repeated_claim_recognises_its_own_first_one() -> None:
 def test_a_process_claims_again_after_a_lost_answer() -> None:
     world = World()
     process = Process(world)
-    claim, lost = process.store.claim, []
+    lost: list[bool] = []
+    claim = process.store.claim
 
     def never_answered(*given: Any) -> bool:
         claim(*given)
@@ -146,7 +147,7 @@ def test_a_process_claims_again_after_a_lost_answer() -> None:
             raise UnavailableError(Side.TARGET, "no answer", fix="later")
         return True
 
-    process.store.claim = never_answered  # type: ignore[method-assign]
+    process.store.claim = never_answered  # type: ignore[method-assign, assignment]
     with pytest.raises(UnavailableError):
         process.start()
     process.store.claim = claim  # type: ignore[method-assign]

@@ -6,7 +6,7 @@ import datetime
 from typing import Any, NoReturn
 
 import pytest
-from dateutil.tz import tzlocal
+from dateutil.tz import tzlocal  # type: ignore[import-untyped]
 
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.sessions import Session

@@ -23,7 +23,8 @@ EXPORT = Exported(export_time=1000, done=True)
 
 def noted(*records: Any, book: WatchdogState | None = None) -> KnownLosses:
     by_kind = {type(each): each for each in records}
-    return collect(by_kind.get, book or WatchdogState())
+    read: Any = by_kind.get
+    return collect(read, book or WatchdogState())
 
 
 @pytest.mark.parametrize(

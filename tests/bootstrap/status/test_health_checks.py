@@ -59,7 +59,11 @@ def test_the_thresholds_of_the_stack_file_are_those_that_status_judges_by(tmp_pa
     deployed = dry_run_policies.declare({**CONFIG, "alarms": {"thresholds": alarms}}, tmp_path)
     (table,) = parse(json.dumps(deployed.outputs), "test").tables
     half = StreamFacts("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", NOW - 0.4 * 8760 * 3600)
-    late = {"probed": Probed(None, NOW - 3000, None), "unreplicated": 7200.0, "stream": half}
+    late: dict[str, Any] = {
+        "probed": Probed(None, NOW - 3000, None),
+        "unreplicated": 7200.0,
+        "stream": half,
+    }
     by_default = {"BufferUsed", "ProbeAge", "UnreplicatedAge"}
     for limits, warned in ((table.limits, set()), (AlarmLimits(), by_default)):
         judged = judge(

@@ -32,7 +32,8 @@ class CloudWatch:
     """Answers with datapoints, and keeps what it was asked."""
 
     def __init__(self, *points: dict[str, Any], code: str = "") -> None:
-        self.points, self.code, self.asked = points, code, [{}]
+        self.points, self.code = points, code
+        self.asked: list[dict[str, Any]] = [{}]
 
     def get_metric_statistics(self, **request: Any) -> dict[str, Any]:
         self.asked.append(request)

@@ -309,7 +309,7 @@ def test_exports_that_are_there_are_compared_and_none_is_taken(twin: Twin) -> No
     assert len(twin.source.exports) == len(twin.target.exports) == 1
 
 
-def move_exports(twin: Twin, to: str) -> dict[str, str]:
+def move_exports(twin: Twin, to: str) -> dict[str, Any]:
     """Move both tables' first exports to another bucket, and name them for a verification."""
     twin.objects.root.joinpath(BUCKET).rename(twin.objects.root / to)
     twin.source.bucket = twin.target.bucket = to
@@ -436,7 +436,7 @@ def test_what_the_ledger_forgets_while_it_judges_is_not_taken_for_unchanged(
             twin.world.clock.advance(31 * 86_400)
             return {}
 
-    forgetful = replace(context, ledger=Forgetting())
+    forgetful = replace(context, ledger=Forgetting())  # type: ignore[arg-type]
     with pytest.raises(BlockedError, match="may have expired"):
         verify.Verification(forgetful, twin.options(repair=repair)).run()
     assert not (twin.directory / "report.jsonl").read_text()

@@ -246,7 +246,8 @@ def test_no_depth_of_nesting_stops_the_lane(world: World, depth: int) -> None:
 
 def _nested(value: Any) -> str:
     """JSON of a value that is too deep for `json.dumps`."""
-    parts, closing = [], []
+    parts: list[str] = []
+    closing: list[str] = []
     while True:
         ((tag, held),) = value.items()
         if tag == "N":

@@ -153,7 +153,9 @@ def test_a_redelivery_of_many_ties_never_stops_a_lane(world: World) -> None:
     """C3: the first of three changes of one millisecond says nothing about the third."""
     steps = itertools.pairwise([None, 1, 2, 3])
     batch = [
-        document(old and item(f"k{n}", old), item(f"k{n}", new), START + n * 1000, precision="m")
+        document(
+            item(f"k{n}", old) if old else None, item(f"k{n}", new), START + n * 1000, precision="m"
+        )
         for old, new in steps
         for n in range(12)
     ]

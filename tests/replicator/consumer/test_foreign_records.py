@@ -104,11 +104,14 @@ def test_a_row_names_the_other_table_with_count_time_and_shard(world: World) -> 
 
 
 def test_the_row_is_written_at_most_every_ten_seconds(world: World) -> None:
-    writes = []
+    writes: list[bytes] = []
     put = world.dynamodb.put_item
-    world.dynamodb.put_item = lambda **request: (  # type: ignore[method-assign]
-        writes.append(bytes(request["Item"]["k"]["B"])) or put(**request)
-    )
+
+    def put_item(**request: Any) -> Any:
+        writes.append(bytes(request["Item"]["k"]["B"]))
+        return put(**request)
+
+    world.dynamodb.put_item = put_item  # type: ignore[method-assign]
     for n in range(30):
         world.handle(foreign(), first=1000 + n)
         world.clock.advance(1)

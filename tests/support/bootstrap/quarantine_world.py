@@ -81,7 +81,7 @@ class FakeKinesis:
         self.faults.before(call)
         codes = self.answers.pop(0) if self.answers else ()
         results = []
-        for record, code in itertools.zip_longest(records, codes[: len(records)], fillvalue=""):
+        for record, code in zip(records, [*codes, *[""] * len(records)], strict=False):
             if code:
                 results.append({"ErrorCode": code, "ErrorMessage": "slow down"})
             else:

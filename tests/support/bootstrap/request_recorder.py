@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.support.bootstrap.world import SOURCE_ARN
-from tests.support.fakes.dynamodb import check_shape
+from tests.support.fakes.requests import check_shape
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 

@@ -117,7 +117,7 @@ class _Monitor(mocks.MockMonitor):
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 (gRPC's name)
         # The parent class does the same: reading inputs needs an event loop on this thread.
-        mocks._ensure_event_loop()
+        mocks._ensure_event_loop()  # type: ignore[attr-defined]
         resource = Registered(
             type=request.type,
             name=request.name,

@@ -166,7 +166,8 @@ class World:
         self.runtime = Runtime(self.clock, random.Random(seed), executor or SerialExecutor())
         self.meter = Emitted()
         self.output = io.StringIO()
-        self.log: list[logging.LogRecord] = []
+        self.log: list[Any] = []
+        """The log records, with the members that the consumer adds to them."""
         self.calls: list[str] = []
         self._create()
         self.consumer = self.container()
@@ -196,7 +197,7 @@ class World:
         logger = logging.Logger("test")
         logger.addHandler(logging.StreamHandler(self.output))
         keeper = logging.Handler()
-        keeper.emit = self.log.append  # type: ignore[method-assign]
+        keeper.emit = self.log.append  # type: ignore[method-assign, assignment]
         logger.addHandler(keeper)
         return logger
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import pytest
@@ -306,9 +307,7 @@ class WriterConformance:
             harness.set_faults(schedule)
             schedule.run(
                 [
-                    lambda writer=writer, each=each: writer.apply(
-                        [Attempt(each)], harness.context()
-                    )
+                    partial(writer.apply, [Attempt(each)], harness.context())
                     for writer, each in zip(writers, changes, strict=True)
                 ]
             )

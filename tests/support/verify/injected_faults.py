@@ -16,7 +16,8 @@ from bootstrap.core.durations import Timing
 from bootstrap.core.outcome import Done
 from bootstrap.journal.records import CaughtUp
 from bootstrap.journal.verification_records import Verified
-from bootstrap.verify import export_pair, export_rounds, verify
+from bootstrap.run.steps import catch_up
+from bootstrap.verify import export_rounds, repair, verify
 from bootstrap.verify.exports.digests import Digester
 from bootstrap.verify.judge import point_reads, report
 from bootstrap.verify.judge.classify import Judgement, Moments, judge
@@ -52,7 +53,7 @@ def no_proof() -> Any:
         journal.put(CaughtUp(journal.now(), "none", 0, 0), "caught up")
         return Done()
 
-    return mock.patch.object(export_pair.catch_up, "advance", caught_up)
+    return mock.patch.object(catch_up, "advance", caught_up)
 
 
 @contextlib.contextmanager
@@ -114,7 +115,7 @@ def applied_whenever() -> Any:
 
 @fault("a repair has the time at which it is made")
 def repair_now() -> Any:
-    apply = verify.apply_repairs
+    apply = repair.apply_repairs
 
     def now(told: Iterable[Any], repairer: Any) -> Any:
         clock = repairer.runtime.clock
@@ -125,7 +126,7 @@ def repair_now() -> Any:
 
 @fault("a repair is dated two minutes later")
 def repair_later() -> Any:
-    apply = verify.apply_repairs
+    apply = repair.apply_repairs
 
     def later(told: Iterable[Any], repairer: Any) -> Any:
         return apply(((each, what, at + 120_000_000) for each, what, at in told), repairer)

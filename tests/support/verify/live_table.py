@@ -175,6 +175,8 @@ class Live(Twin):
     """The table, its writers and its consumer. Nothing happens but as time passes."""
 
     world: Passing = field(default_factory=Passing)
+    source: LiveTable = field(init=False)
+    target: LiveTable = field(init=False)
     seed: int = 0
     precision: Precision = "u"
     pace: int = 50
@@ -297,7 +299,7 @@ class Live(Twin):
         if table == REPLICA and image is not None:
             self.target.record(image["pk"]["S"], after, self._by)
 
-    def _apply(self, name: str, image: Image | None, by: str) -> None:
+    def _apply(self, name: str, image: Any, by: str) -> None:
         """A key is what its entry says; and as it should be, if that is what the source is."""
         self.applied[name].append((self.now, image, by))
         spans = self.spoilt.get(name)

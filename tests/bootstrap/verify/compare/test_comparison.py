@@ -343,7 +343,7 @@ def test_however_many_keys_differ_each_file_is_read_once_or_a_few_times(
     read: list[str] = []
     checked: list[None] = []
     found = explained(
-        Watched(objects, read),  # type: ignore[arg-type]
+        Watched(objects, read),
         made,
         made.differences(),
         batch_bytes=batch_bytes,

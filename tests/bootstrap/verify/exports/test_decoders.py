@@ -147,7 +147,7 @@ def test_long_texts_are_neither_read_nor_written_again(monkeypatch: pytest.Monke
     for held in (LONG, "", "é" * 2000, "\n"):
         other = usual | {"x": {"M": {"y": {"S": held}}}}
         assert digester(line(other)) == expected(other)
-    decoded = digester._usual.decode(line(usual)).Item
+    decoded = digester._usual_shape.decode(line(usual)).Item
     assert LONG not in repr(decoded)
 
 

@@ -211,7 +211,7 @@ def test_a_shape_is_given_up_where_hardly_two_items_are_alike() -> None:
     for n in range(12_000):
         item = {"pk": {"S": str(n)}, f"a{n % 3000}": {"S": "x"}}
         assert digester(line(item)) == expected(item)
-    assert digester._usual is digester._any
+    assert digester._usual_shape is digester._any
 
 
 def test_what_is_learnt_of_lists_in_lists_does_not_double_with_each_level() -> None:
