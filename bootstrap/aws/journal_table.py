@@ -12,8 +12,16 @@ from dataclasses import asdict
 from typing import Any
 
 from bootstrap.aws.calls import Calls, answered_at
-from bootstrap.core.errors import AccountError
-from bootstrap.core.journal_rows import Event, Row, RowUpdate, RunFailure, WaitReason, updated
+from bootstrap.core.errors import AccountError, BlockedError
+from bootstrap.core.journal_rows import (
+    Event,
+    Row,
+    RowUpdate,
+    RunFailure,
+    WaitReason,
+    from_json,
+    updated,
+)
 from bootstrap.core.state import State
 
 RECORD = "record:"
@@ -66,7 +74,7 @@ class AwsJournal:
         while True:
             answer = self._calls("dynamodb", self._dynamodb.query, self._table, **request)
             events += [
-                Event(float(item["at"]["N"]), State(item["state"]["S"]), item["text"]["S"])
+                Event(float(item["at"]["N"]), _state(item["state"]["S"]), item["text"]["S"])
                 for item in answer["Items"]
             ]
             if "LastEvaluatedKey" not in answer:
@@ -189,10 +197,10 @@ def _row(item: Mapping[str, Any]) -> Row:
         holder=text("holder"),
         expires=number("expires"),
         run_id=text("runId"),
-        state=State(text("state") or State.PLANNED),
+        state=_state(text("state") or State.PLANNED),
         since=number("since"),
-        failure=RunFailure(**json.loads(text("failure"))) if text("failure") else None,
-        waiting=WaitReason(**json.loads(text("waiting"))) if text("waiting") else None,
+        failure=from_json(RunFailure, text("failure")) if text("failure") else None,
+        waiting=from_json(WaitReason, text("waiting")) if text("waiting") else None,
         events=int(number("events")),
         records={
             name.removeprefix(RECORD): value["S"]
@@ -200,6 +208,16 @@ def _row(item: Mapping[str, Any]) -> Row:
             if name.startswith(RECORD)
         },
     )
+
+
+def _state(text: str) -> State:
+    try:
+        return State(text)
+    except ValueError:
+        raise BlockedError(
+            f"The journal is in state {text}, which only a newer version of this program knows.",
+            fix="use the version that wrote it, or a newer one",
+        ) from None
 
 
 def _event_item(table: str, run_id: str, number: int, event: Event) -> Attributes:

@@ -18,6 +18,7 @@ class StepRecord(Protocol):
 
 
 R = TypeVar("R", bound=StepRecord)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,8 @@ def to_json(record: StepRecord) -> str:
     return json.dumps(fields, separators=(",", ":"), sort_keys=True)
 
 
-def from_json(kind: type[R], text: str) -> R:
-    """Parse a record of this version or a newer one, whose further fields are dropped."""
+def from_json(kind: type[T], text: str) -> T:
+    """Parse a dataclass of this version or a newer one, whose further fields are dropped."""
     known = {each.name for each in dataclasses.fields(kind)}  # type: ignore[arg-type]
     values = {name: value for name, value in json.loads(text).items() if name in known}
     values = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
