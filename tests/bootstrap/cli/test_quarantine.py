@@ -328,7 +328,10 @@ def test_with_several_tables_a_key_or_a_shard_needs_its_table(
         ended = CliRunner().invoke(main, arguments)
         assert ended.exit_code == 2
         assert "--table with one of: orders, x" in ended.output
-    assert CliRunner().invoke(main, ["quarantine", "list"]).output.count("the quarantine is empty") == 2
+    assert (
+        CliRunner().invoke(main, ["quarantine", "list"]).output.count("the quarantine is empty")
+        == 2
+    )
     shown = json.loads(CliRunner().invoke(main, ["quarantine", "list", "--json"]).output)
     assert [each["table"] for each in shown["tables"]] == ["orders", "x"]
 
