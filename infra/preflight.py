@@ -66,7 +66,8 @@ def last_outputs() -> Mapping[str, Any]:
     # A backend of one's own has one organization, of this name.
     organization = pulumi.get_organization() or "organization"
     name = f"{organization}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    # What a StackReference calls. The reference itself would be one more resource of the stack.
+    # What a StackReference calls. The reference would be one more resource for an operator to read;
+    # the call leaves only the engine's own default provider in the state.
     found = pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": name})
     outputs: Mapping[str, Any] = (found.value or {}).get("outputs") or {}
     return outputs

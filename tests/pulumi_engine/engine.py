@@ -180,9 +180,9 @@ class EngineStack:
             return dict(self._stack.export_stack().deployment or {})
 
     def resources(self) -> list[dict[str, Any]]:
-        """Return the resources of the state."""
-        found: list[dict[str, Any]] = self.state().get("resources", [])
-        return found
+        """Return the resources of the state, without the engine's own default provider."""
+        found = self.state().get("resources", [])
+        return [resource for resource in found if resource["type"] != "pulumi:providers:pulumi"]
 
     def urn(self, name: str) -> str:
         """Return the URN of the only resource with this name that AWS has."""
