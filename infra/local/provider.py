@@ -84,7 +84,7 @@ class LocalProvider(pulumi.runtime.Mocks):
     def _new_resource(
         self, args: pulumi.runtime.MockResourceArgs
     ) -> tuple[str | None, dict[str, Any]]:
-        inputs = Inputs(_without_secrets(args.inputs))
+        inputs = Inputs(without_secrets(args.inputs))
         if args.typ == "pulumi:providers:aws":
             self._sides[args.name] = _side(inputs)
             _refuse_unused(args, inputs)
@@ -165,12 +165,12 @@ def _explain_look_up(args: pulumi.runtime.MockCallArgs, error: Exception) -> Bin
     )
 
 
-def _without_secrets(value: Any) -> Any:
+def without_secrets(value: Any) -> Any:
     """Return the values as the program wrote them: Pulumi wraps what is marked secret."""
     if isinstance(value, dict):
         if SECRET_SIGNATURE in value and "value" in value:
-            return _without_secrets(value["value"])
-        return {key: _without_secrets(inner) for key, inner in value.items()}
+            return without_secrets(value["value"])
+        return {key: without_secrets(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_without_secrets(inner) for inner in value]
+        return [without_secrets(inner) for inner in value]
     return value

@@ -14,7 +14,7 @@ from pulumi.runtime import mocks, rpc
 
 from infra import package
 from infra.local import program
-from infra.local.provider import STACK_OUTPUTS, TABLE
+from infra.local.provider import STACK_OUTPUTS, TABLE, without_secrets
 
 SOURCE = {"accountId": "111111111111", "region": "eu-west-1"}
 TARGET = {"accountId": "222222222222", "region": "eu-west-1"}
@@ -121,7 +121,7 @@ class _Monitor(mocks.MockMonitor):
         resource = Registered(
             type=request.type,
             name=request.name,
-            inputs=rpc.deserialize_properties(request.object),
+            inputs=without_secrets(rpc.deserialize_properties(request.object)),
             custom=request.custom,
             parent=request.parent.rpartition("::")[2],
             provider=request.provider,
