@@ -21,6 +21,7 @@ def test_a_full_event_fills_the_payload_with_readable_changes(aggregated: bool) 
     assert len(changes(batch)) == count
 
 
+@pytest.mark.slow
 def test_half_of_the_keys_are_repeated_where_half_are_asked_for() -> None:
     found = changes(event(Shape(200, None, repeated=0.5))[0])
     distinct = len({change.key for change in found})

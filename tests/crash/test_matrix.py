@@ -68,6 +68,7 @@ def test_a_sample_of_more_than_there_are_is_all_of_them() -> None:
     assert sorted(sample(every, 1, 10_000)) == sorted(every)
 
 
+@pytest.mark.slow
 def test_the_command_says_how_it_is_used() -> None:
     asked = subprocess.run(
         [sys.executable, "-m", "tests.crash", "--help"],

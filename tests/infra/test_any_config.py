@@ -106,6 +106,7 @@ def test_any_valid_configuration_deploys(config: dict[str, Any], tmp_path: Path)
     assert len({(r.kind, r.name) for r in deployed.resources}) == len(deployed.resources)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(config=configurations(), nonsense=st.sampled_from(NONSENSE), data=st.data())
 def test_any_one_broken_value_is_reported_as_one_mistake_under_its_own_key(

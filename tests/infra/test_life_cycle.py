@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.infra.recording_engine import CONFIG, Deployment, Registered, record, statements
 
+pytestmark = pytest.mark.slow
+
 # The inputs whose change replaces a resource. A copy by hand, which nothing here can check: the
 # Python package of pulumi_aws (7.51.1) has no schema in it; the one that says so (ForceNew) is in
 # the provider's plugin, made from the Terraform AWS provider, resources aws_kinesis_stream,

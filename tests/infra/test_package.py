@@ -163,6 +163,7 @@ def test_every_release_that_ships_is_pinned_by_hash_and_is_the_one_that_is_teste
         assert requirement.startswith("#") or "--hash=sha256:" in requirement
 
 
+@pytest.mark.slow
 def test_a_package_whose_hash_is_another_does_not_ship(
     sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,7 +21,7 @@ from infra.stack_config import StackConfig, operator_policy_sizes
 from tests.infra.least_privilege import dry_run_policies, justifications
 from tests.support.infra.recording_engine import CONFIG, SOURCE, Deployment, record, statements
 
-pytestmark = pytest.mark.promise("C5", "C8")
+pytestmark = [pytest.mark.slow, pytest.mark.promise("C5", "C8")]
 
 WITHOUT_AN_ARN = {
     # AWS's authorization reference lists no resource for these.

@@ -181,6 +181,7 @@ def test_the_function_is_the_consumer_with_everything_it_has_to_be_told(stack: D
     }
 
 
+@pytest.mark.slow
 def test_the_settings_of_a_table_reach_its_resources(tmp_path: Path) -> None:
     table = {
         "source": "orders",
@@ -210,6 +211,7 @@ def test_the_settings_of_a_table_reach_its_resources(tmp_path: Path) -> None:
     assert lane["reservedConcurrency"] == 20, "`plan` holds it against the shards"
 
 
+@pytest.mark.slow
 def test_tags_reach_both_accounts(tmp_path: Path) -> None:
     deployed = record({**CONFIG, "tags": {"team": "payments"}}, tmp_path / "archive")
     for provider in deployed.of("aws"):
@@ -218,6 +220,7 @@ def test_tags_reach_both_accounts(tmp_path: Path) -> None:
         assert (tags["project"], tags["stack"]) == ("dynamodb-replication", "test")
 
 
+@pytest.mark.slow
 def test_across_regions_lambda_stands_with_the_source_and_what_it_keeps_with_the_target(
     tmp_path: Path,
 ) -> None:
@@ -297,6 +300,7 @@ def test_the_outputs_carry_all_that_the_operators_tool_needs(stack: Deployment) 
     }
 
 
+@pytest.mark.slow
 def test_a_second_table_touches_nothing_of_the_first(stack: Deployment, tmp_path: Path) -> None:
     tables = [*CONFIG["tables"], {"source": "customers"}]
     both = record({**CONFIG, "tables": tables}, tmp_path / "archive")
@@ -333,6 +337,7 @@ def test_any_table_name_makes_names_that_every_service_accepts(tmp_path: Path) -
     assert len({r.name for r in deployed.of("Stream")}) == len(names)
 
 
+@pytest.mark.slow
 def test_the_program_runs_as_pulumis_language_host_runs_it(tmp_path: Path) -> None:
     """Working directory infra/, run as a path, the project not on the import path."""
     import subprocess
@@ -381,6 +386,7 @@ asyncio.run(main())
     )
 
 
+@pytest.mark.slow
 def test_a_run_puts_back_what_it_changes_of_the_process(tmp_path: Path) -> None:
     before = (Path.cwd(), list(sys.path), sys.modules["__main__"])
     record(CONFIG, tmp_path / "archive")

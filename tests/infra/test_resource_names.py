@@ -13,6 +13,8 @@ from infra.policy_sizes import TRUST_POLICY_LIMIT, trust_policy_size
 from infra.stack_config import StackConfig
 from tests.support.infra.recording_engine import CONFIG, SOURCE, TARGET, record
 
+pytestmark = pytest.mark.slow
+
 PULUMI_SUFFIX = len("-0a1b2c3")
 NAME_LIMITS = {
     "EventRule": 64,

@@ -50,6 +50,7 @@ def slow_image(image: Any) -> Any:
     return sorted((name, slow(value)) for name, value in image.items())
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(images, images)
 def test_images_have_one_digest_exactly_when_a_slow_reference_calls_them_equal(
@@ -58,6 +59,7 @@ def test_images_have_one_digest_exactly_when_a_slow_reference_calls_them_equal(
     assert (digest(one) == digest(other)) == (slow_image(one) == slow_image(other))
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(images, st.randoms(use_true_random=False))
 def test_another_way_of_writing_the_same_image_has_the_same_digest(image: Any, chance: Any) -> None:

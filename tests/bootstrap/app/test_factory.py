@@ -30,6 +30,7 @@ def sessions(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Side, str | None, st
     return made
 
 
+@pytest.mark.slow
 def test_one_session_an_account_serves_every_context_of_a_command(
     sessions: list[tuple[Side, str | None, str | None]],
 ) -> None:
@@ -58,6 +59,7 @@ def test_each_session_has_the_credentials_of_its_account(
     assert sessions == [(Side.SOURCE, "shop", "word"), (Side.TARGET, "replica", "word")]
 
 
+@pytest.mark.slow
 def test_a_verification_its_steps_and_its_repairs_share_one_lease() -> None:
     (table,) = outputs().tables
     clients = AwsClients(outputs(), this_process(), CommandOptions("bootstrap verify"))

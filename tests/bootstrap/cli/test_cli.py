@@ -152,6 +152,7 @@ run_command(work)
 """
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_seen_enough_gets_no_traceback() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", WITHOUT_A_READER], stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -164,6 +165,7 @@ def test_a_reader_that_has_seen_enough_gets_no_traceback() -> None:
         assert process.wait(30) == 141
 
 
+@pytest.mark.slow
 def test_a_terminal_without_arrows_gets_no_traceback() -> None:
     program = WITHOUT_A_READER.replace("while True", "for _ in range(1)") + "\n"
     program = program.replace("run_command(work", "run_command(lambda: work() or 0")

@@ -94,6 +94,7 @@ def test_a_process_that_slept_past_its_lease_continues_if_no_other_took_it() -> 
     first.until(lambda: bool(world.imports))
 
 
+@pytest.mark.slow
 def test_the_lease_is_kept_through_a_wait_of_hours() -> None:
     world = World()
     world.export_seconds = 3 * 3_600
@@ -179,6 +180,7 @@ def test_a_lease_lost_while_the_process_sleeps_ends_that_table_alone() -> None:
     assert other.run.journal.row.state is State.REPLICATING
 
 
+@pytest.mark.slow
 def test_a_finished_table_releases_its_lease_while_others_continue() -> None:
     early = World()
     late = World(early.clock)

@@ -226,6 +226,7 @@ def test_a_mapping_that_is_gone_keeps_nobody_from_abandoning() -> None:
     assert abandoned(world).run.journal.row.state is State.ABANDONED
 
 
+@pytest.mark.slow
 def test_killed_at_any_call_the_same_command_ends_it() -> None:
     prepared = replicated(world_with_others())
     world = prepared.copied()

@@ -30,6 +30,7 @@ def go_on(process: Process, seconds: float) -> State:
     return process.run.journal.row.state
 
 
+@pytest.mark.slow
 def test_probes_that_do_not_come_through_are_not_caught_up_whatever_the_metric_says() -> None:
     world = World()
     world.consumer_works = False
@@ -49,6 +50,7 @@ def test_one_probe_missing_is_not_caught_up() -> None:
     assert go_on(process, 1_800) is State.CATCHING_UP
 
 
+@pytest.mark.slow
 def test_lanes_that_come_through_days_apart_are_asked_again_all_at_once() -> None:
     """The rows of those that were first have expired by the time the last one has its own."""
     world = World()
@@ -65,6 +67,7 @@ def test_lanes_that_come_through_days_apart_are_asked_again_all_at_once() -> Non
     assert caught_up.round_trip < 600
 
 
+@pytest.mark.slow
 def test_old_changes_that_dynamodb_still_holds_are_not_caught_up_whatever_probes_say() -> None:
     world = World()
     world.ages = lambda begin: 60_000.0
@@ -98,6 +101,7 @@ def test_no_datapoint_and_no_writes_is_an_idle_source() -> None:
     assert go_on(process, 1_800) is State.REPLICATING
 
 
+@pytest.mark.slow
 def test_an_idle_source_is_believed_only_once_its_metrics_would_have_arrived() -> None:
     world = World()
     process = catching_up(world)
@@ -119,6 +123,7 @@ def test_probes_are_put_after_the_handover_they_are_to_follow() -> None:
     assert caught_up.moment < world.times("put_probes")[0]
 
 
+@pytest.mark.slow
 def test_a_round_that_took_the_backlogs_time_is_followed_by_a_fresh_one() -> None:
     world = World()
     world.backlog_seconds = 1_800

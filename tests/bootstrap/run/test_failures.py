@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bootstrap.core.durations import Timing
 from bootstrap.core.errors import (
     AccountError,
     BlockedError,
@@ -16,6 +17,7 @@ from bootstrap.core.errors import (
 )
 from bootstrap.core.facts import TableFacts
 from bootstrap.core.state import State
+from bootstrap.run.drive import drive
 from replicator.stream import Destination
 from tests.support.bootstrap.failures import failure_of
 from tests.support.bootstrap.killed_process import Process, replicated
@@ -102,6 +104,7 @@ def test_a_blocked_run_leaves_no_lease_behind() -> None:
     assert not isinstance(failure_of(world, pid=2), LeaseHeldError)
 
 
+@pytest.mark.slow
 def test_a_failed_export_is_reported_and_the_next_run_makes_another() -> None:
     world = World()
     world.failures["export/0001"] = "S3AccessDenied the bucket refused"
@@ -208,7 +211,7 @@ def test_trouble_that_passes_is_waited_out() -> None:
     process.start()
     process.until(lambda: process.run.journal.row.state is State.BUFFERING)
     world.on_call = throttle
-    process.go()
+    assert not drive([process.run], world.clock, Timing(), process.shown.extend)
     assert len(refused) > 1, "the fault was not injected"
     assert process.run.journal.row.state is State.REPLICATING
 

@@ -101,6 +101,7 @@ def test_records_that_dynamodb_gave_up_on_make_a_degraded_replica_and_no_new_sna
     assert len(world.exports) == 1
 
 
+@pytest.mark.slow
 def test_what_a_verification_has_put_in_is_forgotten_by_run_and_by_detectors() -> None:
     world, export_time = lossy()
     degraded(world, pid=3)
@@ -115,6 +116,7 @@ def test_what_a_verification_has_put_in_is_forgotten_by_run_and_by_detectors() -
     assert state_of(world) is State.REPLICATING, "CloudWatch remembers them for a year"
 
 
+@pytest.mark.slow
 def test_what_was_lost_after_a_catch_up_is_found_by_the_next() -> None:
     world = replicated()
     world.clock.advance(90 * 86_400)
@@ -126,6 +128,7 @@ def test_what_was_lost_after_a_catch_up_is_found_by_the_next() -> None:
     assert skipped.begin < world.clock() - 80 * 86_400
 
 
+@pytest.mark.slow
 def test_a_replica_of_a_year_counts_only_what_was_lost_since_it_last_caught_up() -> None:
     world = replicated()
     first = world.times("failed_to_replicate")
@@ -210,6 +213,7 @@ def test_a_process_that_never_saw_it_on_knows_of_the_snapshot_alone() -> None:
     assert row.record(Interrupted) == Interrupted(exported.export_time)
 
 
+@pytest.mark.slow
 def test_a_destination_that_is_being_switched_on_again_is_waited_for() -> None:
     world = World()
     interrupted(world)
@@ -221,6 +225,7 @@ def test_a_destination_that_is_being_switched_on_again_is_waited_for() -> None:
     assert noted.end >= world.active_from
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", ["ThrottlingException", "AccessDenied"])
 def test_an_outage_is_noted_whatever_fails_while_it_is_looked_into(code: str) -> None:
     world = World()
@@ -254,6 +259,7 @@ def remembered(world: World, book: WatchdogState) -> None:
         world.dynamodb.put_item(TableName=LEDGER, Item=item)
 
 
+@pytest.mark.slow
 def test_an_outage_that_only_the_watchdog_saw_makes_the_next_run_degraded() -> None:
     world = replicated()
     off, on = world.clock() + 600, world.clock() + 1200

@@ -38,6 +38,7 @@ def test_the_ledger_keeps_its_entries_before_the_consumer_stops() -> None:
     assert world.ledger_settings()["paused"] == {"BOOL": True}
 
 
+@pytest.mark.slow
 def test_entries_expire_again_only_after_everything_that_waited_was_applied() -> None:
     world = paused()
     world.clock.advance(5 * HOUR)

@@ -45,12 +45,14 @@ def complaint(summary: Summary) -> str:
     return "\n".join(f"{story.failure}\n{story.again}" for story in summary.failures)
 
 
+@pytest.mark.slow
 def test_all_that_is_planted_is_found_and_nothing_else_and_is_mended() -> None:
     summary = play_many(range(5))
 
     assert not summary.failures, complaint(summary)
 
 
+@pytest.mark.slow
 def test_a_backfill_closes_a_gap_while_writers_go_on() -> None:
     summary = play_many(range(2), Gap)
 
@@ -96,6 +98,7 @@ def test_a_planted_fault_breaks_a_promise(name: str) -> None:
     print(f"{name}: found by seed {story.seed}: {story.failure}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("story", [Run, Gap])
 def test_a_seed_replays_exactly_in_another_process(
     story: type[Run], capsys: pytest.CaptureFixture[str]

@@ -23,6 +23,7 @@ from tests.support.verify.digest_cases import (
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(items, st.randoms(use_true_random=False), st.integers(2, 70), longs)
 def test_many_lines_at_once_have_the_digests_that_each_has_alone(

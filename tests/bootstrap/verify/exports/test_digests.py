@@ -39,6 +39,7 @@ def test_any_line_has_the_digests_of_the_consumer(
     assert Digester(KEY)(text) == expected(item)
 
 
+@pytest.mark.slow
 @settings(max_examples=250, deadline=None)
 @given(items, st.randoms(use_true_random=False), st.booleans(), longs)
 def test_a_line_of_a_known_shape_has_the_digests_of_the_consumer(
@@ -53,6 +54,7 @@ def test_a_line_of_a_known_shape_has_the_digests_of_the_consumer(
         assert digester(line(other, ascii_only=ascii_only)) == expected(other)
 
 
+@pytest.mark.slow
 @settings(max_examples=250, deadline=None)
 @given(st.lists(items, min_size=2, max_size=4), items)
 def test_a_line_that_no_shape_foresaw_has_the_digests_of_the_consumer(
@@ -70,6 +72,7 @@ PIECES = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=600, deadline=None)
 @given(items, longs, st.data())
 def test_of_a_damaged_line_a_known_shape_makes_what_the_consumer_makes_of_it(

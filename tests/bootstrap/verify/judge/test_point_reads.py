@@ -238,6 +238,7 @@ def test_a_foreign_write_to_a_key_changed_since_is_named_and_mended_where_reads_
     assert (twin.target.items == twin.source.items) is read_source
 
 
+@pytest.mark.slow
 def test_killed_while_it_reads_the_next_one_judges_the_same_keys(tmp_path: Path) -> None:
     """C6."""
     counted = changed_since(tmp_path / "counted")
