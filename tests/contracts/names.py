@@ -20,7 +20,7 @@ from replicator.consumer.metrics import EmfEmitter, InvocationStats
 from replicator.consumer.outcome import Reason
 from replicator.watchdog import detectors
 from tests.contracts.shape import Read, Watched
-from tests.support.replicator import watchdog_world
+from tests.support.replicator import watchdog_harness
 
 
 def command_line() -> list[str]:
@@ -108,7 +108,7 @@ def metrics() -> list[str]:
     with contextlib.redirect_stdout(out):
         EmfEmitter("prod", "orders").emit(stats)
     lines = {line for each in out.getvalue().splitlines() for line in _metrics("consumer", each)}
-    healthy, gone = watchdog_world.World(), watchdog_world.World(mapping=None)
+    healthy, gone = watchdog_harness.World(), watchdog_harness.World(mapping=None)
     for world in (healthy, gone):
         world.round()
         world.after()

@@ -30,10 +30,10 @@ from replicator.watchdog.readings import Identity, Intent, Probed, Readings, Unr
 from tests.contracts.shape import shape
 from tests.contracts.worlds import printed, run, verified, worlds
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
+from tests.support.bootstrap.fake_aws import COMMAND, LEDGER, STREAM_ARN, World, outputs
 from tests.support.bootstrap.killed_process import Process, replicated
-from tests.support.bootstrap.quarantine_world import World as QuarantineWorld
-from tests.support.bootstrap.world import COMMAND, LEDGER, STREAM_ARN, World, outputs
-from tests.support.replicator.consumer_world import TARGET, document, item, probe
+from tests.support.bootstrap.quarantine_harness import World as QuarantineWorld
+from tests.support.replicator.consumer_harness import TARGET, document, item, probe
 
 IMAGES = ("key", "source", "target")
 """Members of a report's line that are an operator's data."""

@@ -23,12 +23,12 @@ from replicator.watchdog.aws_readings import LedgerRows
 from tests.contracts.program import deployed
 from tests.contracts.shape import Read, Watched, shape
 from tests.contracts.worlds import printed, run, verified, worlds
+from tests.support.bootstrap.fake_aws import JOURNAL, LEDGER, World
 from tests.support.bootstrap.killed_process import Process
-from tests.support.bootstrap.quarantine_world import World as QuarantineWorld
-from tests.support.bootstrap.world import JOURNAL, LEDGER, World
-from tests.support.replicator import watchdog_world
-from tests.support.replicator.consumer_world import LEDGER as CONSUMERS_LEDGER
-from tests.support.replicator.consumer_world import SHARD, document, item, probe
+from tests.support.bootstrap.quarantine_harness import World as QuarantineWorld
+from tests.support.replicator import watchdog_harness
+from tests.support.replicator.consumer_harness import LEDGER as CONSUMERS_LEDGER
+from tests.support.replicator.consumer_harness import SHARD, document, item, probe
 
 
 def journal_records() -> list[str]:
@@ -85,7 +85,7 @@ def ledger_rows() -> list[str]:
     assert consumer.handle(document(None, item("a")), probe(), foreign) is None
     _ledger_members(consumer.dynamodb.scan(TableName=CONSUMERS_LEDGER)["Items"], "", lines)
 
-    world = watchdog_world.World()
+    world = watchdog_harness.World()
     world.settle(expire=True, floor=world.clock.now_micros())
     world.round()
     world.after()

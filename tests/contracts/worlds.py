@@ -22,9 +22,9 @@ from bootstrap.cli.main import main
 from bootstrap.core import errors
 from bootstrap.core.run_options import Goal, RunOptions
 from bootstrap.journal.verification_records import Verified
+from tests.support.bootstrap.fake_aws import COMMAND, World, outputs
 from tests.support.bootstrap.killed_process import Process, journal_verified, replicated
-from tests.support.bootstrap.world import COMMAND, World, outputs
-from tests.support.verify.world import Twin, item
+from tests.support.verify.twin import Twin, item
 
 
 @cache

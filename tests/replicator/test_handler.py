@@ -12,7 +12,7 @@ import pytest
 
 from replicator import handler
 from replicator.settings import ConfigurationError
-from tests.support.replicator.consumer_world import event, spread
+from tests.support.replicator.consumer_harness import event, spread
 from tests.support.replicator.environment import ENVIRONMENT
 
 

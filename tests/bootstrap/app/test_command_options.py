@@ -9,7 +9,7 @@ import pytest
 
 from bootstrap.app.command_options import CommandOptions, select
 from bootstrap.core.errors import UsageError
-from tests.support.bootstrap.world import OUTPUTS_JSON
+from tests.support.bootstrap.fake_aws import OUTPUTS_JSON
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from bootstrap.app.process import this_process
 from bootstrap.aws.sessions import Session
 from bootstrap.core.errors import Side
 from bootstrap.core.run_options import RunOptions
-from tests.support.bootstrap.world import outputs
+from tests.support.bootstrap.fake_aws import outputs
 
 
 @pytest.fixture

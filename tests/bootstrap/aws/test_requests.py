@@ -20,8 +20,8 @@ from bootstrap.core.errors import AccessDeniedError, AccountError, Side, Unavail
 from bootstrap.core.facts import ExportRequest, ExportSpec, ImportRequest, TableFacts
 from bootstrap.plan.plan import creation_parameters
 from replicator.probes import ProbeRecord
+from tests.support.bootstrap.fake_aws import SOURCE_ARN
 from tests.support.bootstrap.request_recorder import NOW, Recorder
-from tests.support.bootstrap.world import SOURCE_ARN
 from tests.support.fakes.clock import VirtualClock
 from tests.support.fakes.errors import client_error
 from tests.support.fakes.s3 import FakeS3

@@ -16,8 +16,8 @@ from bootstrap.cli.main import main
 from bootstrap.core.errors import BootstrapError
 from bootstrap.core.run_options import Goal, RunOptions
 from tests.support.bootstrap.fake_accounts import FakeTarget
+from tests.support.bootstrap.fake_aws import OUTPUTS_JSON, World
 from tests.support.bootstrap.killed_process import Process, replicated
-from tests.support.bootstrap.world import OUTPUTS_JSON, World
 
 Run = Callable[..., Result]
 

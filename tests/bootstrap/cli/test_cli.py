@@ -19,7 +19,7 @@ from bootstrap.cli import status as status_module
 from bootstrap.core.errors import BlockedError, BootstrapError
 from bootstrap.core.suggestions import PROGRAM
 from tests.docs import commands
-from tests.support.bootstrap.world import OUTPUTS_JSON
+from tests.support.bootstrap.fake_aws import OUTPUTS_JSON
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,8 @@ from bootstrap.cli import options as cli_options
 from bootstrap.cli import quarantine
 from bootstrap.cli.main import main
 from replicator.consumer.outcome import Reason
-from tests.support.bootstrap.quarantine_world import MIB, OUTPUTS, World, padded
-from tests.support.replicator.consumer_world import (
+from tests.support.bootstrap.quarantine_harness import MIB, OUTPUTS, World, padded
+from tests.support.replicator.consumer_harness import (
     BUCKET,
     SHARD,
     START,
@@ -123,7 +123,7 @@ def test_a_rejection_is_shown_by_its_code_as_awss_message_may_quote_the_item(
 
 
 def test_show_tells_the_key_digest_version_and_place(world: World, run: Run) -> None:
-    from tests.support.replicator.consumer_world import change
+    from tests.support.replicator.consumer_harness import change
 
     key = world.keep(document(None, item("a")), sequence=77)
     shown = json.loads(run("quarantine", "show", key.removeprefix("open/"), "--json").output)

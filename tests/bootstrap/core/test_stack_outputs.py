@@ -13,7 +13,7 @@ import pytest
 
 from bootstrap.core.errors import UsageError
 from bootstrap.core.stack_outputs import from_file, from_stack, parse
-from tests.support.bootstrap.world import OUTPUTS_JSON
+from tests.support.bootstrap.fake_aws import OUTPUTS_JSON
 
 
 def changed(path: str, value: Any) -> str:

@@ -17,8 +17,8 @@ from bootstrap.core.facts import TableFacts
 from bootstrap.explain import explanation, keys
 from replicator.canonical import digest, key_digest
 from replicator.consumer.outcome import Reason
-from tests.support.bootstrap.quarantine_world import World
-from tests.support.replicator.consumer_world import LEDGER, START, TARGET, document, item
+from tests.support.bootstrap.quarantine_harness import World
+from tests.support.replicator.consumer_harness import LEDGER, START, TARGET, document, item
 
 SECRET = "a secret value"
 FACTS = TableFacts(

@@ -13,8 +13,8 @@ from bootstrap.core.state import State
 from bootstrap.journal.lease import LEASE_SECONDS, this_machine
 from bootstrap.run.drive import drive
 from bootstrap.status.snapshot import StatusSnapshot
+from tests.support.bootstrap.fake_aws import World
 from tests.support.bootstrap.killed_process import Process
-from tests.support.bootstrap.world import World
 
 pytestmark = pytest.mark.promise("C6")
 

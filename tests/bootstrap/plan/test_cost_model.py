@@ -12,7 +12,7 @@ from bootstrap.plan import cost_model
 from bootstrap.plan.cost_model import EXAMPLE, PRICES
 from replicator import names
 from tests.support.infra.recording_engine import CONFIG, record
-from tests.support.replicator.watchdog_world import steady
+from tests.support.replicator.watchdog_harness import steady
 
 
 def test_the_bill_counts_the_alarms_and_metrics_that_a_table_has(tmp_path: Path) -> None:

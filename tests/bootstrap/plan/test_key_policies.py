@@ -21,8 +21,8 @@ from bootstrap.plan.inspection import inspect
 from bootstrap.plan.key_policies import allows
 from bootstrap.plan.replication import of_outputs
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
+from tests.support.bootstrap.fake_aws import OUTPUTS_JSON, World
 from tests.support.bootstrap.killed_process import Process
-from tests.support.bootstrap.world import OUTPUTS_JSON, World
 
 SOURCE_KEY = "arn:aws:kms:eu-west-1:111111111111:key/source"
 TARGET_KEY = "arn:aws:kms:eu-west-1:222222222222:key/target"

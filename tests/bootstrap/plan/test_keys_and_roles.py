@@ -15,8 +15,8 @@ from bootstrap.core.errors import Side, UsageError
 from bootstrap.core.facts import ExportRequest, TableFacts
 from bootstrap.core.stack_outputs import parse
 from bootstrap.plan.plan import creation_parameters
+from tests.support.bootstrap.fake_aws import OUTPUTS_JSON, SOURCE_ARN
 from tests.support.bootstrap.request_recorder import Recorder
-from tests.support.bootstrap.world import OUTPUTS_JSON, SOURCE_ARN
 
 KEY = "arn:aws:kms:eu-west-1:222222222222:key/a"
 EXPORT = ExportRequest(SOURCE_ARN, 1_767_225_600, "token", "bucket", "222222222222", "p/1")

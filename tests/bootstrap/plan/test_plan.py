@@ -21,8 +21,8 @@ from bootstrap.plan.replication import Replication, of_file, of_outputs
 from bootstrap.plan.settings_diff import When, settings, wanted
 from replicator.stream import Destination
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
+from tests.support.bootstrap.fake_aws import STREAM_ARN, World, outputs
 from tests.support.bootstrap.killed_process import replicated
-from tests.support.bootstrap.world import STREAM_ARN, World, outputs
 
 GB, TB = 10**9, 10**12
 

@@ -9,9 +9,9 @@ import pytest
 
 from bootstrap.quarantine.redrive_policy import RetentionWindow
 from replicator.consumer.outcome import Reason
-from tests.support.bootstrap import quarantine_world as worlds
-from tests.support.bootstrap.quarantine_world import DAY, World
-from tests.support.replicator.consumer_world import START, aggregate, change, document, item
+from tests.support.bootstrap import quarantine_harness as worlds
+from tests.support.bootstrap.quarantine_harness import DAY, World
+from tests.support.replicator.consumer_harness import START, aggregate, change, document, item
 
 pytestmark = pytest.mark.promise("C2")
 

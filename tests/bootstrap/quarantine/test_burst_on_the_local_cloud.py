@@ -12,7 +12,7 @@ import pytest
 from infra.local.cloud import SOURCE, TARGET, LocalCloud
 from infra.local.deploy import deploy
 from tests.support.infra.clouds import make_table, messages, until
-from tests.support.replicator.consumer_world import item
+from tests.support.replicator.consumer_harness import item
 
 pytestmark = [pytest.mark.slow, pytest.mark.promise("C3")]
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from replicator.consumer.outcome import Reason
-from tests.support.bootstrap.quarantine_world import MIB, World, padded
+from tests.support.bootstrap.quarantine_harness import MIB, World, padded
 from tests.support.fakes.errors import client_error
-from tests.support.replicator.consumer_world import (
+from tests.support.replicator.consumer_harness import (
     LEDGER,
     SHARD,
     START,

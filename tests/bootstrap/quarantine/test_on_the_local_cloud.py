@@ -16,7 +16,7 @@ import pytest
 from infra.local.cloud import REPOSITORY, SOURCE, TARGET, LocalCloud
 from infra.local.deploy import deploy
 from tests.support.infra.clouds import make_table, until
-from tests.support.replicator.consumer_world import document, event, item
+from tests.support.replicator.consumer_harness import document, event, item
 
 pytestmark = [pytest.mark.slow, pytest.mark.promise("C3", "C7", "C8")]
 

@@ -10,9 +10,9 @@ from bootstrap.core.errors import AccessDeniedError, UnavailableError
 from bootstrap.quarantine.packing import AGGREGATE_BYTES
 from bootstrap.quarantine.redrive import RedriveOutcome
 from replicator.consumer.outcome import Reason
-from tests.support.bootstrap.quarantine_world import MIB, World, padded
+from tests.support.bootstrap.quarantine_harness import MIB, World, padded
 from tests.support.fakes.errors import Killed, client_error
-from tests.support.replicator.consumer_world import SHARD, START, aggregate, document, item
+from tests.support.replicator.consumer_harness import SHARD, START, aggregate, document, item
 
 pytestmark = pytest.mark.promise("C2", "C3", "C4")
 

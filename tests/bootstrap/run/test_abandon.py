@@ -15,10 +15,10 @@ from bootstrap.plan.abandon_preview import undoing
 from bootstrap.status.json_members import as_json
 from replicator.watchdog.aws_readings import BOOK_KEY
 from replicator.watchdog.probe_rounds import WatchdogState
+from tests.support.bootstrap.fake_aws import COMMAND, LEDGER, World, outputs
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.pauses import paused
 from tests.support.bootstrap.status import look
-from tests.support.bootstrap.world import COMMAND, LEDGER, World, outputs
 from tests.support.fakes.errors import Killed
 
 pytestmark = pytest.mark.promise("C6")

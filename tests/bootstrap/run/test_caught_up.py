@@ -11,8 +11,8 @@ from bootstrap.core.state import State
 from bootstrap.journal.records import CaughtUp
 from replicator.probes import LANES_PROBED, ProbeRecord, probe_records
 from replicator.stream import Shard
+from tests.support.bootstrap.fake_aws import World, outputs
 from tests.support.bootstrap.killed_process import Process
-from tests.support.bootstrap.world import World, outputs
 
 pytestmark = pytest.mark.promise("C1", "C10")
 

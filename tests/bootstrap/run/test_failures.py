@@ -20,8 +20,8 @@ from bootstrap.core.state import State
 from bootstrap.run.drive import drive
 from replicator.stream import Destination
 from tests.support.bootstrap.failures import failure_of
+from tests.support.bootstrap.fake_aws import STREAM_ARN, World
 from tests.support.bootstrap.killed_process import Process, replicated
-from tests.support.bootstrap.world import STREAM_ARN, World
 
 pytestmark = pytest.mark.promise("C6")
 

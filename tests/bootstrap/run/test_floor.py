@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.bootstrap.fake_aws import LEDGER, World
 from tests.support.bootstrap.killed_process import Process, replicated
-from tests.support.bootstrap.world import LEDGER, World
 
 pytestmark = pytest.mark.promise("C1", "C2")
 

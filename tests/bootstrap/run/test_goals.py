@@ -10,8 +10,8 @@ from bootstrap.core.state import State
 from bootstrap.run.goals import GOALS
 from bootstrap.run.progress import is_past, stops_before
 from bootstrap.run.steps import STEPS
+from tests.support.bootstrap.fake_aws import World
 from tests.support.bootstrap.killed_process import Process, replicated
-from tests.support.bootstrap.world import World
 
 
 def test_the_steps_to_a_replica_are_in_the_only_safe_order() -> None:

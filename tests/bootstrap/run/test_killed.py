@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from bootstrap.journal.records import Exported
+from tests.support.bootstrap.fake_aws import World
 from tests.support.bootstrap.kill_points import calls_of_a_run, check, finish, quick
 from tests.support.bootstrap.killed_process import Process
-from tests.support.bootstrap.world import World
 from tests.support.fakes.errors import Killed
 
 pytestmark = pytest.mark.promise("C6")

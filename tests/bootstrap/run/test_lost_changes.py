@@ -18,10 +18,10 @@ from replicator.stream import Destination
 from replicator.watchdog.aws_readings import BOOK_KEY
 from replicator.watchdog.probe_rounds import WatchdogState
 from replicator.watchdog.readings import Outage
+from tests.support.bootstrap.fake_aws import COMMAND, LEDGER, STREAM_ARN, World
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.pauses import PAUSE, RESUME
 from tests.support.bootstrap.status import health_reader, look, verify_as_of
-from tests.support.bootstrap.world import COMMAND, LEDGER, STREAM_ARN, World
 
 pytestmark = pytest.mark.promise("C7")
 

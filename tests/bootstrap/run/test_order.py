@@ -10,8 +10,8 @@ from bootstrap.core.state import State
 from bootstrap.journal.records import Interrupted
 from bootstrap.run.steps import enable
 from replicator.stream import Destination
+from tests.support.bootstrap.fake_aws import STREAM_ARN, World
 from tests.support.bootstrap.killed_process import Process, replicated
-from tests.support.bootstrap.world import STREAM_ARN, World
 
 pytestmark = pytest.mark.promise("C1")
 

@@ -13,10 +13,10 @@ from bootstrap.core.state import State
 from bootstrap.journal.records import Paused
 from bootstrap.status.json_members import as_json
 from bootstrap.status.page import page
+from tests.support.bootstrap.fake_aws import COMMAND, LEDGER, World
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.pauses import PAUSE, RESUME, paused
 from tests.support.bootstrap.status import look
-from tests.support.bootstrap.world import COMMAND, LEDGER, World
 from tests.support.fakes.errors import Killed
 
 pytestmark = pytest.mark.promise("C2", "C3")

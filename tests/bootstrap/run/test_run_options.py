@@ -14,9 +14,9 @@ from bootstrap.journal.records import Imported
 from bootstrap.journal.verification_records import Verified
 from bootstrap.status.json_members import as_json
 from tests.support.bootstrap.fake_accounts import FakeTarget
+from tests.support.bootstrap.fake_aws import COMMAND, World
 from tests.support.bootstrap.killed_process import Process, journal_verified
 from tests.support.bootstrap.status import look
-from tests.support.bootstrap.world import COMMAND, World
 
 pytestmark = pytest.mark.promise("C6")
 

@@ -12,8 +12,8 @@ from bootstrap.core.errors import BlockedError
 from bootstrap.core.facts import TtlStatus
 from bootstrap.core.run_options import RunOptions, TtlPolicy
 from bootstrap.journal.records import Configured, Imported, Wanted
+from tests.support.bootstrap.fake_aws import LEDGER, World
 from tests.support.bootstrap.killed_process import Process, replicated
-from tests.support.bootstrap.world import LEDGER, World
 
 
 def busy(units_a_second: float) -> World:

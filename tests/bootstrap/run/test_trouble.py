@@ -18,10 +18,10 @@ from bootstrap.plan.inspection import inspect
 from bootstrap.plan.replication import of_outputs
 from bootstrap.status.json_members import as_json
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
+from tests.support.bootstrap.fake_aws import World, outputs
 from tests.support.bootstrap.kill_points import calls_of_a_run, check, finish, quick
 from tests.support.bootstrap.killed_process import Process
 from tests.support.bootstrap.status import look
-from tests.support.bootstrap.world import World, outputs
 from tests.support.fakes.errors import expired_credentials
 
 pytestmark = pytest.mark.promise("C6")

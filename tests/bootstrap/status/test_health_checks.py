@@ -24,6 +24,7 @@ from replicator.watchdog.judge import judge
 from replicator.watchdog.probe_rounds import WatchdogState
 from replicator.watchdog.readings import Identity, Outage, Probed, Unread
 from tests.infra.least_privilege import dry_run_policies
+from tests.support.bootstrap.fake_aws import COMMAND, STREAM_ARN, World, outputs
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.status import (
     NOW,
@@ -33,7 +34,6 @@ from tests.support.bootstrap.status import (
     look,
     verify_as_of,
 )
-from tests.support.bootstrap.world import COMMAND, STREAM_ARN, World, outputs
 from tests.support.infra.recording_engine import CONFIG
 
 pytestmark = pytest.mark.promise("C7", "C10")

@@ -19,9 +19,9 @@ from bootstrap.status.page import page
 from bootstrap.status.snapshot import StatusSnapshot
 from replicator.stream import StreamFacts
 from replicator.watchdog.readings import Probed, Unread
+from tests.support.bootstrap.fake_aws import World
 from tests.support.bootstrap.killed_process import replicated
 from tests.support.bootstrap.status import FixedHealth, look
-from tests.support.bootstrap.world import World
 
 NOW = 1_767_229_230.0  # 2026-01-01T01:00:30Z
 GB = 1e9

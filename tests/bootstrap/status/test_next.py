@@ -21,9 +21,9 @@ from bootstrap.status.json_members import as_json
 from bootstrap.status.page import page
 from bootstrap.status.status import next_of_all
 from tests.support.bootstrap.failures import failure_of
+from tests.support.bootstrap.fake_aws import COMMAND, OUTPUTS_JSON, World
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.status import look
-from tests.support.bootstrap.world import COMMAND, OUTPUTS_JSON, World
 
 pytestmark = pytest.mark.promise("C6")
 

@@ -10,9 +10,9 @@ from bootstrap.core.errors import AccountError, BlockedError, Side
 from bootstrap.core.state import State
 from bootstrap.status.json_members import as_json
 from bootstrap.status.page import page
+from tests.support.bootstrap.fake_aws import COMMAND, World
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.status import look
-from tests.support.bootstrap.world import COMMAND, World
 
 pytestmark = pytest.mark.promise("C5", "C10")
 

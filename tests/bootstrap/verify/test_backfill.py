@@ -37,10 +37,10 @@ from replicator.consumer.ledger import to_item
 from replicator.consumer.outcome import Superseded
 from replicator.consumer.writer import Attempt
 from replicator.runtime import Deadline, Runtime
-from tests.support.bootstrap.world import LEDGER
+from tests.support.bootstrap.fake_aws import LEDGER
 from tests.support.fakes.errors import Killed
 from tests.support.verify.exports import BUCKET
-from tests.support.verify.world import Item, Twin, item
+from tests.support.verify.twin import Item, Twin, item
 
 pytestmark = pytest.mark.promise("C1", "C2", "C3", "C6")
 

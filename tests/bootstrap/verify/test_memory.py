@@ -39,7 +39,7 @@ from bootstrap.verify.compare.comparison import Comparison
 from bootstrap.verify.compare.partitions import Counts
 from bootstrap.verify.export_rounds import ExportRounds as Rounds
 from bootstrap.verify.compare.spool import Spool
-from tests.support.verify.world import Twin
+from tests.support.verify.twin import Twin
 
 KEYS, PARTITIONS = int(sys.argv[2]), 32
 TAIL = bytes([1]) + bytes(48)  # what a result has of a missing item beside its key

@@ -30,10 +30,10 @@ from bootstrap.verify.verify import VerifyResult
 from replicator.canonical import digest, key_digest
 from replicator.change import Entry, Version
 from replicator.consumer.ledger import to_item
-from tests.support.bootstrap.world import LEDGER
+from tests.support.bootstrap.fake_aws import LEDGER
 from tests.support.fakes.errors import Killed
 from tests.support.verify.exports import BUCKET
-from tests.support.verify.world import Item, Twin, item
+from tests.support.verify.twin import Item, Twin, item
 
 pytestmark = pytest.mark.promise("C2", "C6")
 

@@ -13,7 +13,7 @@ import pytest
 from replicator.consumer.batch import BatchFailedError
 from tests.support.fakes import errors
 from tests.support.fakes.errors import Faults
-from tests.support.replicator.consumer_world import (
+from tests.support.replicator.consumer_harness import (
     SHARD,
     START,
     FailWrites,

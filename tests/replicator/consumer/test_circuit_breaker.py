@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from replicator.names import QUARANTINE_REFUSED
-from tests.support.replicator.consumer_world import (
+from tests.support.replicator.consumer_harness import (
     START,
     World,
     aggregate,

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.fakes import errors
 from tests.support.fakes.errors import Call, Faults
-from tests.support.replicator.consumer_world import (
+from tests.support.replicator.consumer_harness import (
     LEDGER,
     SHARD,
     START,

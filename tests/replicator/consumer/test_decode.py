@@ -15,7 +15,7 @@ from replicator.change import Change, Probe, Version
 from replicator.consumer import decode
 from replicator.consumer.decode import EnvelopeError, Foreign, Record, Unusable
 from replicator.consumer.outcome import Reason
-from tests.support.replicator.consumer_world import (
+from tests.support.replicator.consumer_harness import (
     SHARD,
     START,
     TABLE,

@@ -8,7 +8,7 @@ import pytest
 
 from replicator.foreign_rows import INDEX_KEY, foreign_key
 from tests.support.fakes import errors
-from tests.support.replicator.consumer_world import (
+from tests.support.replicator.consumer_harness import (
     LEDGER,
     SHARD,
     World,

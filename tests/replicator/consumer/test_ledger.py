@@ -14,7 +14,7 @@ from replicator.consumer.writer import Attempt, ConditionalWriter
 from replicator.runtime import Deadline
 from tests.support.fakes import errors
 from tests.support.fakes.errors import Call, Faults, ScriptedFaults
-from tests.support.replicator.consumer_world import (
+from tests.support.replicator.consumer_harness import (
     DAY,
     LEDGER,
     START,

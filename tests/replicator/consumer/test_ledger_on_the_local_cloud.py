@@ -15,7 +15,7 @@ from replicator.call_context import CallContext
 from replicator.consumer.ledger import LedgerWriter
 from replicator.consumer.writer import ConditionalWriter
 from tests.support.fakes.errors import Call, Faults
-from tests.support.replicator.consumer_world import Item, World
+from tests.support.replicator.consumer_harness import Item, World
 from tests.support.replicator.writer_conformance import WriterConformance
 
 pytestmark = [pytest.mark.slow, pytest.mark.promise("C1", "C2", "C4")]

@@ -18,7 +18,7 @@ from replicator.names import QUARANTINE_REFUSED
 from replicator.runtime import ThreadExecutor
 from replicator.settings import ConsumerConfig
 from tests.support.fakes import errors
-from tests.support.replicator.consumer_world import (
+from tests.support.replicator.consumer_harness import (
     BUCKET,
     LEDGER,
     START,

@@ -12,7 +12,7 @@ from moto import mock_aws
 from replicator.consumer.decode import Record
 from replicator.consumer.outcome import Reason
 from replicator.consumer.quarantine import QuarantineStore, object_key
-from tests.support.replicator.consumer_world import SHARD, START, World
+from tests.support.replicator.consumer_harness import SHARD, START, World
 
 pytestmark = pytest.mark.promise("C3")
 

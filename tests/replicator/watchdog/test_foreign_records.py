@@ -9,7 +9,7 @@ from replicator.names import FOREIGN_RECORDS
 from replicator.watchdog.detectors import FOREIGN, Level
 from replicator.watchdog.judge import Finding, judge
 from replicator.watchdog.readings import Readings
-from tests.support.replicator.watchdog_world import CONFIG, World
+from tests.support.replicator.watchdog_harness import CONFIG, World
 
 
 @pytest.fixture

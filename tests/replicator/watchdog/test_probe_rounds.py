@@ -6,7 +6,7 @@ import pytest
 
 from replicator.watchdog.probe_rounds import WatchdogState
 from replicator.watchdog.readings import Outage
-from tests.support.replicator.watchdog_world import OTHER, World, set_destination, steady
+from tests.support.replicator.watchdog_harness import OTHER, World, set_destination, steady
 
 pytestmark = pytest.mark.promise("C7")
 

@@ -14,7 +14,7 @@ from replicator.watchdog.detectors import Level
 from replicator.watchdog.judge import judge
 from replicator.watchdog.probe_rounds import MOST_WAITING, ProbeRound, WatchdogState
 from replicator.watchdog.readings import Outage, Probed, Readings, Unread
-from tests.support.replicator.watchdog_world import CONFIG, OTHER, World, set_destination, steady
+from tests.support.replicator.watchdog_harness import CONFIG, OTHER, World, set_destination, steady
 
 pytestmark = pytest.mark.promise("C7")
 

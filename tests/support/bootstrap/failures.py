@@ -7,8 +7,8 @@ import pytest
 from bootstrap.core.errors import (
     BootstrapError,
 )
+from tests.support.bootstrap.fake_aws import World
 from tests.support.bootstrap.killed_process import Process
-from tests.support.bootstrap.world import World
 
 
 def failure_of(world: World, pid: int = 1) -> BootstrapError:

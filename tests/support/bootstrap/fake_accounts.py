@@ -26,7 +26,7 @@ from bootstrap.core.facts import (
 )
 from replicator.probes import ProbeRecord
 from replicator.stream import StreamFacts
-from tests.support.bootstrap.world import LEDGER, TOKEN_SECONDS, World
+from tests.support.bootstrap.fake_aws import LEDGER, TOKEN_SECONDS, World
 
 
 class FakeSource:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 
 from bootstrap.core.state import State
+from tests.support.bootstrap.fake_aws import World
 from tests.support.bootstrap.killed_process import Process
-from tests.support.bootstrap.world import World
 
 
 def quick() -> World:

@@ -20,7 +20,7 @@ from bootstrap.run.runner import TableRunner
 from bootstrap.run.step_context import StepContext
 from bootstrap.status.snapshot import StatusSnapshot
 from tests.support.bootstrap.fake_accounts import FakeSnapshots, FakeSource, FakeTarget
-from tests.support.bootstrap.world import COMMAND, JOURNAL, LEDGER, World, outputs
+from tests.support.bootstrap.fake_aws import COMMAND, JOURNAL, LEDGER, World, outputs
 from tests.support.fakes.errors import Killed
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bootstrap.core.run_options import Goal, RunOptions
+from tests.support.bootstrap.fake_aws import World
 from tests.support.bootstrap.killed_process import Process, replicated
-from tests.support.bootstrap.world import World
 
 PAUSE = RunOptions(goal=Goal.PAUSE)
 

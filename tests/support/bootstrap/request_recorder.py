@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Callable
 from typing import Any
 
-from tests.support.bootstrap.world import SOURCE_ARN
+from tests.support.bootstrap.fake_aws import SOURCE_ARN
 from tests.support.fakes.requests import check_shape
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)

@@ -16,8 +16,8 @@ from replicator.stream import Destination, StreamFacts
 from replicator.watchdog.probe_rounds import WatchdogState
 from replicator.watchdog.readings import Identity, Intent, Probed, Readings
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
+from tests.support.bootstrap.fake_aws import COMMAND, LEDGER, STREAM_ARN, World, outputs
 from tests.support.bootstrap.killed_process import Process, journal_verified
-from tests.support.bootstrap.world import COMMAND, LEDGER, STREAM_ARN, World, outputs
 
 NOW = 2_000_000_000.0
 

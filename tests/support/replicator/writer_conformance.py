@@ -29,7 +29,7 @@ from replicator.consumer.outcome import (
 from replicator.consumer.writer import Attempt, ConditionalWriter
 from tests.support.fakes import errors
 from tests.support.fakes.errors import Call, Faults, Killed
-from tests.support.replicator.consumer_world import DAY, START, Item, change, item
+from tests.support.replicator.consumer_harness import DAY, START, Item, change, item
 from tests.support.replicator.deliveries import deliveries
 
 A1, A2, A3 = item("a", 1), item("a", 2), item("a", 3)

@@ -27,12 +27,12 @@ from replicator.consumer.ledger import LedgerWriter
 from replicator.consumer.outcome import Ambiguous, Applied, Superseded
 from replicator.consumer.writer import Attempt
 from replicator.runtime import Deadline, Runtime
-from tests.support.bootstrap.world import LEDGER, World
+from tests.support.bootstrap.fake_aws import LEDGER, World
 from tests.support.fakes.clock import VirtualClock
 from tests.support.fakes.errors import Killed
 from tests.support.verify.exports import Directory
 from tests.support.verify.images import Image, as_file, differing, key, reordered, rescaled
-from tests.support.verify.world import REPLICA, Table, Twin
+from tests.support.verify.twin import REPLICA, Table, Twin
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND

@@ -15,9 +15,9 @@ from bootstrap.verify.judge.point_reads import PendingKey, PointReads, TargetRea
 from replicator.canonical import digest, key_digest
 from replicator.change import Entry, Version
 from replicator.consumer.ledger import to_item
-from tests.support.bootstrap.world import LEDGER
+from tests.support.bootstrap.fake_aws import LEDGER
 from tests.support.fakes.errors import Killed
-from tests.support.verify.world import Twin, item
+from tests.support.verify.twin import Twin, item
 
 pytestmark = pytest.mark.promise("C1", "C2", "C5")
 

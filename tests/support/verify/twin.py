@@ -39,8 +39,15 @@ from replicator.change import Change
 from replicator.consumer.ledger import LedgerWriter
 from replicator.runtime import Runtime
 from tests.support.bootstrap.fake_accounts import FakeSnapshots, FakeSource, FakeTarget
+from tests.support.bootstrap.fake_aws import (
+    JOURNAL,
+    LEDGER,
+    SOURCE_ARN,
+    TOKEN_SECONDS,
+    World,
+    outputs,
+)
 from tests.support.bootstrap.killed_process import replicated
-from tests.support.bootstrap.world import JOURNAL, LEDGER, SOURCE_ARN, TOKEN_SECONDS, World, outputs
 from tests.support.fakes.errors import Killed
 from tests.support.verify.exports import BUCKET, Directory
 

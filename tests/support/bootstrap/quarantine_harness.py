@@ -23,8 +23,8 @@ from replicator.consumer.outcome import Reason
 from replicator.consumer.quarantine import QuarantineStore
 from tests.support.fakes.errors import Call, ScriptedFaults
 from tests.support.fakes.requests import check_shape
-from tests.support.replicator import consumer_world as replicas
-from tests.support.replicator.consumer_world import (
+from tests.support.replicator import consumer_harness as replicas
+from tests.support.replicator.consumer_harness import (
     BUCKET,
     LEDGER,
     SHARD,
