@@ -108,7 +108,10 @@ def metrics() -> list[str]:
     with contextlib.redirect_stdout(out):
         EmfEmitter("prod", "orders").emit(stats)
     lines = {line for each in out.getvalue().splitlines() for line in _metrics("consumer", each)}
-    healthy, gone = watchdog_harness.World(), watchdog_harness.World(mapping=None)
+    healthy, gone = (
+        watchdog_harness.WatchdogHarness(),
+        watchdog_harness.WatchdogHarness(mapping=None),
+    )
     for world in (healthy, gone):
         world.round()
         world.after()

@@ -30,9 +30,9 @@ from replicator.watchdog.readings import Identity, Intent, Probed, Readings, Unr
 from tests.contracts.shape import shape
 from tests.contracts.worlds import printed, run, verified, worlds
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
-from tests.support.bootstrap.fake_aws import COMMAND, LEDGER, STREAM_ARN, World, outputs
+from tests.support.bootstrap.fake_aws import COMMAND, LEDGER, STREAM_ARN, FakeAws, outputs
 from tests.support.bootstrap.killed_process import Process, replicated
-from tests.support.bootstrap.quarantine_harness import World as QuarantineWorld
+from tests.support.bootstrap.quarantine_harness import QuarantineHarness as QuarantineWorld
 from tests.support.replicator.consumer_harness import TARGET, document, item, probe
 
 IMAGES = ("key", "source", "target")
@@ -66,7 +66,7 @@ class _Looks:
 class _Accounts:
     """Both accounts of a world, for what only looks at them."""
 
-    def __init__(self, world: World, **changes: Any) -> None:
+    def __init__(self, world: FakeAws, **changes: Any) -> None:
         self.world, self.changes = world, changes
 
     def refuse_other_accounts(self) -> None:
@@ -104,7 +104,7 @@ def _selection(*tables: Any) -> Selection:
     return Selection(outputs(), tables, {table.source_table: COMMAND for table in tables})
 
 
-def _process(world: World) -> tuple[processes.Process, io.StringIO]:
+def _process(world: FakeAws) -> tuple[processes.Process, io.StringIO]:
     out = io.StringIO()
     machine = Process(world, pid=99).machine
     return processes.Process(world.clock, machine, durations.Timing(), out, out), out
@@ -135,7 +135,7 @@ def run_json() -> list[str]:
     return shape(*map(json.loads, out.getvalue().splitlines()))
 
 
-def _snapshot(world: World) -> StatusSnapshot:
+def _snapshot(world: FakeAws) -> StatusSnapshot:
     (table,) = outputs().tables
     accounts = _Accounts(world)
     shown = read_status(
@@ -173,10 +173,10 @@ def parity_json() -> list[str]:
     )
 
 
-def _planned(show: Callable[[Any, Any, Any, World], int]) -> list[str]:
+def _planned(show: Callable[[Any, Any, Any, FakeAws], int]) -> list[str]:
     (table,) = outputs().tables
     told = []
-    for world in (World(), replicated()):
+    for world in (FakeAws(), replicated()):
         process, out = _process(world)
         show(_selection(table), _Accounts(world), process, world)
         told.append(json.loads(out.getvalue()))
@@ -222,7 +222,7 @@ def explain_json() -> list[str]:
     world.keep(document(None, item("a")))
     context = explain_commands.ExplainContext(
         world.desk(),
-        lambda: World().source,
+        lambda: FakeAws().source,
         lambda key: world.dynamodb.get_item(TableName=TARGET, Key=dict(key)).get("Item"),
     )
     with patch.object(explain_commands, "context_of", lambda options: context):

@@ -23,9 +23,9 @@ from replicator.watchdog.aws_readings import LedgerRows
 from tests.contracts.program import deployed
 from tests.contracts.shape import Read, Watched, shape
 from tests.contracts.worlds import printed, run, verified, worlds
-from tests.support.bootstrap.fake_aws import JOURNAL, LEDGER, World
+from tests.support.bootstrap.fake_aws import JOURNAL, LEDGER, FakeAws
 from tests.support.bootstrap.killed_process import Process
-from tests.support.bootstrap.quarantine_harness import World as QuarantineWorld
+from tests.support.bootstrap.quarantine_harness import QuarantineHarness as QuarantineWorld
 from tests.support.replicator import watchdog_harness
 from tests.support.replicator.consumer_harness import LEDGER as CONSUMERS_LEDGER
 from tests.support.replicator.consumer_harness import SHARD, document, item, probe
@@ -85,7 +85,7 @@ def ledger_rows() -> list[str]:
     assert consumer.handle(document(None, item("a")), probe(), foreign) is None
     _ledger_members(consumer.dynamodb.scan(TableName=CONSUMERS_LEDGER)["Items"], "", lines)
 
-    world = watchdog_harness.World()
+    world = watchdog_harness.WatchdogHarness()
     world.settle(expire=True, floor=world.clock.now_micros())
     world.round()
     world.after()
@@ -98,7 +98,7 @@ def ledger_rows() -> list[str]:
     rows = world.target.scan(TableName="ledger")["Items"]
     _ledger_members([row for row in rows if _ledger_row(row) == "watchdog"], "", lines)
 
-    operator = World()
+    operator = FakeAws()
     ledger = AwsLedger(Calls(errors.Side.TARGET, "Role importer"), operator.dynamodb, LEDGER)
     ledger.store_floor(1, "snapshot")
     ledger.start_expiry()
@@ -153,7 +153,7 @@ def _ledger_members(rows: Sequence[Mapping[str, Any]], how: str, lines: set[str]
 
 def probe_records() -> list[str]:
     """Records that a run and the watchdog put into the stream to come through every lane."""
-    world = World()
+    world = FakeAws()
     process = Process(world)
     process.start()
     process.until(lambda: bool(world.probes))

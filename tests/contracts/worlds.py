@@ -22,17 +22,17 @@ from bootstrap.cli.main import main
 from bootstrap.core import errors
 from bootstrap.core.run_options import Goal, RunOptions
 from bootstrap.journal.verification_records import Verified
-from tests.support.bootstrap.fake_aws import COMMAND, World, outputs
+from tests.support.bootstrap.fake_aws import COMMAND, FakeAws, outputs
 from tests.support.bootstrap.killed_process import Process, journal_verified, replicated
 from tests.support.verify.twin import Twin, item
 
 
 @cache
-def worlds() -> dict[str, World]:
+def worlds() -> dict[str, FakeAws]:
     """Runs in every state that shows another part of what `status` knows."""
-    found = {"new": World()}
+    found = {"new": FakeAws()}
 
-    exporting = found["exporting"] = World()
+    exporting = found["exporting"] = FakeAws()
     process = Process(exporting, pid=7)
     process.start()
     process.until(lambda: bool(exporting.exports))
@@ -40,14 +40,14 @@ def worlds() -> dict[str, World]:
         process.run.tick()
     exporting.clock.advance(40)
 
-    probing = found["catching up"] = World()
+    probing = found["catching up"] = FakeAws()
     process = Process(probing, pid=7)
     process.start()
     process.until(lambda: bool(probing.probes))
     probing.clock.advance(60)
     process.run.tick()
 
-    failed = found["failed"] = World()
+    failed = found["failed"] = FakeAws()
     failed.failures["export/0001"] = "it broke"
     with contextlib.suppress(errors.BootstrapError):
         Process(failed).go()

@@ -16,7 +16,7 @@ from bootstrap.cli.main import main
 from bootstrap.core.errors import BootstrapError
 from bootstrap.core.run_options import Goal, RunOptions
 from tests.support.bootstrap.fake_accounts import FakeTarget
-from tests.support.bootstrap.fake_aws import OUTPUTS_JSON, World
+from tests.support.bootstrap.fake_aws import OUTPUTS_JSON, FakeAws
 from tests.support.bootstrap.killed_process import Process, replicated
 
 Run = Callable[..., Result]
@@ -25,7 +25,7 @@ Run = Callable[..., Result]
 class Asked:
     """Stands for AWS, and keeps the orders that were carried out."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: FakeAws) -> None:
         self.world = world
         self.orders: list[RunOptions] = []
 
@@ -87,7 +87,7 @@ def test_yes_is_for_scripts_and_each_order_is_passed_on(asked: Asked, run: Run) 
 
 
 def test_without_a_run_it_says_so_and_asks_nothing(asked: Asked, run: Run) -> None:
-    asked.world = World()
+    asked.world = FakeAws()
     ended = run()
     assert ended.exit_code == 0
     assert "nothing to abandon" in ended.output

@@ -13,7 +13,7 @@ from bootstrap.cli import options as cli_options
 from bootstrap.cli import quarantine
 from bootstrap.cli.main import main
 from replicator.consumer.outcome import Reason
-from tests.support.bootstrap.quarantine_harness import MIB, OUTPUTS, World, padded
+from tests.support.bootstrap.quarantine_harness import MIB, OUTPUTS, QuarantineHarness, padded
 from tests.support.replicator.consumer_harness import (
     BUCKET,
     SHARD,
@@ -29,12 +29,12 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world() -> QuarantineHarness:
+    return QuarantineHarness()
 
 
 @pytest.fixture
-def run(world: World, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(world: QuarantineHarness, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr(quarantine, "contexts_of", lambda options: [world.desk()])
 
     def run(*arguments: str, answer: str | None = None) -> Result:
@@ -49,7 +49,7 @@ def run(world: World, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def test_a_list_has_key_reason_time_size_and_age_and_counts_the_reasons(
-    world: World, run: Run
+    world: QuarantineHarness, run: Run
 ) -> None:
     key = world.keep(b"garbage", Reason.UNREADABLE)
     world.keep(b"more garbage", Reason.UNREADABLE)
@@ -64,7 +64,9 @@ def test_a_list_has_key_reason_time_size_and_age_and_counts_the_reasons(
     assert line.startswith("event")
 
 
-def test_a_list_for_machines_has_the_place_in_the_stream(world: World, run: Run) -> None:
+def test_a_list_for_machines_has_the_place_in_the_stream(
+    world: QuarantineHarness, run: Run
+) -> None:
     key = world.keep(b"garbage", Reason.UNREADABLE, sequence=77, sub=2, aggregated=True)
     shown = json.loads(run("quarantine", "list", "--json").output)
     assert (shown["table"], shown["counts"]) == ("orders", {"unreadable": 1})
@@ -82,7 +84,7 @@ def test_a_list_for_machines_has_the_place_in_the_stream(world: World, run: Run)
 
 
 def test_a_list_goes_through_every_page_and_leaves_out_what_is_resolved(
-    world: World, run: Run
+    world: QuarantineHarness, run: Run
 ) -> None:
     for n in range(1050):
         world.s3.put_object(Bucket=BUCKET, Key=f"open/parked/{SHARD}/{n}-0.json", Body=b"{}")
@@ -99,7 +101,7 @@ def test_an_empty_quarantine_is_said_to_be_empty(run: Run) -> None:
 SECRET = "hunter2"
 
 
-def test_content_is_shown_only_when_it_is_asked_for(world: World, run: Run) -> None:
+def test_content_is_shown_only_when_it_is_asked_for(world: QuarantineHarness, run: Run) -> None:
     secret = document(None, item("a", 1, word={"S": SECRET}))
     key = world.keep(secret)
     world.keep(aggregate(secret, b"\xff" + SECRET.encode()), Reason.PARKED, sequence=78)
@@ -111,7 +113,7 @@ def test_content_is_shown_only_when_it_is_asked_for(world: World, run: Run) -> N
 
 
 def test_a_rejection_is_shown_by_its_code_as_awss_message_may_quote_the_item(
-    world: World, run: Run
+    world: QuarantineHarness, run: Run
 ) -> None:
     key = world.keep(document(None, item("a")))
     body = json.loads(world.s3.buckets[BUCKET][key].body)
@@ -122,7 +124,7 @@ def test_a_rejection_is_shown_by_its_code_as_awss_message_may_quote_the_item(
     assert SECRET in run("quarantine", "show", key, "--show-values").output
 
 
-def test_show_tells_the_key_digest_version_and_place(world: World, run: Run) -> None:
+def test_show_tells_the_key_digest_version_and_place(world: QuarantineHarness, run: Run) -> None:
     from tests.support.replicator.consumer_harness import change
 
     key = world.keep(document(None, item("a")), sequence=77)
@@ -140,7 +142,7 @@ def test_show_tells_the_key_digest_version_and_place(world: World, run: Run) -> 
     assert record["size"] == len(as_bytes(document(None, item("a"))))
 
 
-def test_show_reads_whole_events(world: World, run: Run) -> None:
+def test_show_reads_whole_events(world: QuarantineHarness, run: Run) -> None:
     key = world.fail(document(None, item("a")), b"garbage")
     shown = json.loads(run("quarantine", "show", key, "--json").output)
     assert [next(iter(record["says"][0])) for record in shown["records"]] == ["change", "unusable"]
@@ -157,7 +159,7 @@ def test_a_key_that_is_not_open_is_a_usage_error_that_says_where_to_look(run: Ru
 # -- redrive ---------------------------------------------------------------------------------------
 
 
-def test_redrive_says_what_it_did_and_what_it_left(world: World, run: Run) -> None:
+def test_redrive_says_what_it_did_and_what_it_left(world: QuarantineHarness, run: Run) -> None:
     world.keep(document(None, item("a")))
     key = world.keep(b"garbage", Reason.UNREADABLE)
     ended = run("quarantine", "redrive", "--all")
@@ -167,7 +169,7 @@ def test_redrive_says_what_it_did_and_what_it_left(world: World, run: Run) -> No
     assert "Try: " in ended.output
 
 
-def test_redrive_of_one_key_leaves_the_others(world: World, run: Run) -> None:
+def test_redrive_of_one_key_leaves_the_others(world: QuarantineHarness, run: Run) -> None:
     keys = [world.keep(document(None, item(f"k{n}"))) for n in range(3)]
     assert run("quarantine", "redrive", keys[1]).exit_code == 0
     assert world.open() == [keys[0], keys[2]]
@@ -178,7 +180,7 @@ def test_redrive_of_one_key_leaves_the_others(world: World, run: Run) -> None:
     [("", "1 back on the stream in 1 records"), (THROTTLED, "nothing was redriven")],
 )
 def test_redrive_tells_what_went_through_before_it_failed(
-    world: World, run: Run, first: str, told: str
+    world: QuarantineHarness, run: Run, first: str, told: str
 ) -> None:
     for n in range(2):
         world.keep(padded(f"k{n}", 2 * MIB))
@@ -201,7 +203,7 @@ def test_all_and_keys_exclude_each_other(
 # -- discard ---------------------------------------------------------------------------------------
 
 
-def test_discard_moves_to_resolved_with_who_and_when(world: World, run: Run) -> None:
+def test_discard_moves_to_resolved_with_who_and_when(world: QuarantineHarness, run: Run) -> None:
     key = world.keep(b"garbage", Reason.UNREADABLE)
     other = world.keep(b"more", Reason.UNREADABLE)
     assert run("quarantine", "discard", key, "--yes").exit_code == 0
@@ -217,7 +219,7 @@ def test_discard_moves_to_resolved_with_who_and_when(world: World, run: Run) -> 
 
 
 @pytest.mark.parametrize(("answer", "left"), [("n\n", 2), ("", 2), ("y\n", 0)])
-def test_discard_asks_first(world: World, run: Run, answer: str, left: int) -> None:
+def test_discard_asks_first(world: QuarantineHarness, run: Run, answer: str, left: int) -> None:
     world.keep(b"garbage", Reason.UNREADABLE)
     world.fail(document(None, item("a")))
     ended = run("quarantine", "discard", "--all", answer=answer)
@@ -225,14 +227,16 @@ def test_discard_asks_first(world: World, run: Run, answer: str, left: int) -> N
     assert (len(world.open()), ended.exit_code) == (left, 1 if left else 0)
 
 
-def test_where_nobody_can_answer_discard_does_nothing(world: World, run: Run) -> None:
+def test_where_nobody_can_answer_discard_does_nothing(world: QuarantineHarness, run: Run) -> None:
     world.keep(b"garbage", Reason.UNREADABLE)
     ended = run("quarantine", "discard", "--all")
     assert (ended.exit_code, len(world.open())) == (2, 1)
     assert "Try: the same command with --yes" in ended.output
 
 
-def test_a_foreign_object_can_be_discarded_and_is_kept_as_it_was(world: World, run: Run) -> None:
+def test_a_foreign_object_can_be_discarded_and_is_kept_as_it_was(
+    world: QuarantineHarness, run: Run
+) -> None:
     world.s3.put_object(Bucket=BUCKET, Key="open/notes.txt", Body=b"\xffhello")
     assert run("quarantine", "discard", "open/notes.txt", "--yes").exit_code == 0
     assert json.loads(world.s3.buckets[BUCKET]["resolved/notes.txt"].body)["unparsed"] == "/2hlbGxv"
@@ -242,7 +246,7 @@ def test_a_foreign_object_can_be_discarded_and_is_kept_as_it_was(world: World, r
 
 
 def test_a_parked_record_is_quarantined_unread_and_its_neighbours_are_applied(
-    world: World, run: Run
+    world: QuarantineHarness, run: Run
 ) -> None:
     """The round trip: parked, quarantined whole, unparked, redriven, applied."""
     parked = run("park", SHARD, "1001")
@@ -261,7 +265,7 @@ def test_a_parked_record_is_quarantined_unread_and_its_neighbours_are_applied(
 
 
 def test_a_consumer_that_has_read_its_settings_goes_by_a_park_within_30_seconds(
-    world: World, run: Run
+    world: QuarantineHarness, run: Run
 ) -> None:
     world.handle(document(None, item("x")), first=1)
     run("park", SHARD, "1000")
@@ -270,7 +274,7 @@ def test_a_consumer_that_has_read_its_settings_goes_by_a_park_within_30_seconds(
     assert world.reasons() == ["parked"]
 
 
-def test_parking_disturbs_nothing_else_in_the_settings(world: World, run: Run) -> None:
+def test_parking_disturbs_nothing_else_in_the_settings(world: QuarantineHarness, run: Run) -> None:
     world.settings(floor={"N": "5"}, expire={"BOOL": True})
     run("park", SHARD, "1")
     run("park", SHARD, "2")
@@ -301,7 +305,7 @@ def test_parking_disturbs_nothing_else_in_the_settings(world: World, run: Run) -
     ],
 )
 def test_a_park_that_could_name_no_record_is_refused(
-    world: World, run: Run, arguments: tuple[str, ...]
+    world: QuarantineHarness, run: Run, arguments: tuple[str, ...]
 ) -> None:
     ended = run("park", *arguments)
     assert ended.exit_code == 2
@@ -314,7 +318,7 @@ def test_unparking_what_is_not_parked_says_so(run: Run) -> None:
 
 
 def test_with_several_tables_a_key_or_a_shard_needs_its_table(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: QuarantineHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = dataclasses.replace(world.desk(), table=dataclasses.replace(OUTPUTS, source_table="x"))
     monkeypatch.setattr(quarantine, "contexts_of", lambda options: [world.desk(), other])

@@ -17,7 +17,7 @@ from bootstrap.core.facts import TableFacts
 from bootstrap.explain import explanation, keys
 from replicator.canonical import digest, key_digest
 from replicator.consumer.outcome import Reason
-from tests.support.bootstrap.quarantine_harness import World
+from tests.support.bootstrap.quarantine_harness import QuarantineHarness
 from tests.support.replicator.consumer_harness import LEDGER, START, TARGET, document, item
 
 SECRET = "a secret value"
@@ -35,8 +35,8 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world() -> QuarantineHarness:
+    return QuarantineHarness()
 
 
 @pytest.fixture
@@ -45,7 +45,9 @@ def facts() -> list[TableFacts | None]:
 
 
 @pytest.fixture
-def run(world: World, facts: list[TableFacts | None], monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(
+    world: QuarantineHarness, facts: list[TableFacts | None], monkeypatch: pytest.MonkeyPatch
+) -> Run:
     def context_of(options: CommandOptions) -> explain.ExplainContext:
         return explain.ExplainContext(world.desk(), lambda: facts[0], lambda key: read(world, key))
 
@@ -53,7 +55,7 @@ def run(world: World, facts: list[TableFacts | None], monkeypatch: pytest.Monkey
     return lambda *arguments: CliRunner().invoke(main, ["explain", *arguments])
 
 
-def read(world: World, key: explanation.Item) -> explanation.Item | None:
+def read(world: QuarantineHarness, key: explanation.Item) -> explanation.Item | None:
     found: explanation.Item | None = world.dynamodb.get_item(TableName=TARGET, Key=key).get("Item")
     return found
 
@@ -65,11 +67,13 @@ def told(run: Run, key: str = "pk=a", *options: str) -> dict[str, Any]:
     return value
 
 
-def apply(world: World, *documents: Any) -> None:
+def apply(world: QuarantineHarness, *documents: Any) -> None:
     assert world.handle(*documents) is None
 
 
-def test_an_applied_change_is_told_by_version_and_digests(world: World, run: Run) -> None:
+def test_an_applied_change_is_told_by_version_and_digests(
+    world: QuarantineHarness, run: Run
+) -> None:
     apply(world, document(None, item("a", s={"S": SECRET})))
     shown = told(run)
     assert shown["keyDigest"] == key_digest({"pk": {"S": "a"}}).hex()
@@ -84,14 +88,16 @@ def test_an_applied_change_is_told_by_version_and_digests(world: World, run: Run
     assert shown["asTheLedgerSays"] is True
 
 
-def test_an_item_that_somebody_else_wrote_is_told_from_the_ledgers(world: World, run: Run) -> None:
+def test_an_item_that_somebody_else_wrote_is_told_from_the_ledgers(
+    world: QuarantineHarness, run: Run
+) -> None:
     apply(world, document(None, item("a")))
     world.dynamodb.put_item(TableName=TARGET, Item=item("a", s={"S": SECRET}))
     assert told(run)["asTheLedgerSays"] is False
     assert "NOT as the last applied change left it" in run("pk=a").output
 
 
-def test_a_deleted_item_is_as_the_ledger_says(world: World, run: Run) -> None:
+def test_a_deleted_item_is_as_the_ledger_says(world: QuarantineHarness, run: Run) -> None:
     apply(world, document(None, item("a")))
     apply(world, document(item("a"), None, START + 1))
     shown = told(run)
@@ -100,20 +106,22 @@ def test_a_deleted_item_is_as_the_ledger_says(world: World, run: Run) -> None:
     assert "no such item" in run("pk=a").output
 
 
-def test_an_item_of_the_snapshot_has_no_entry(world: World, run: Run) -> None:
+def test_an_item_of_the_snapshot_has_no_entry(world: QuarantineHarness, run: Run) -> None:
     world.dynamodb.put_item(TableName=TARGET, Item=item("a"))
     shown = told(run)
     assert (shown["ledger"], shown["asTheLedgerSays"]) == (None, None)
     assert shown["target"]["present"] is True
 
 
-def test_an_expiry_is_told(world: World, run: Run) -> None:
+def test_an_expiry_is_told(world: QuarantineHarness, run: Run) -> None:
     world.replicating()
     apply(world, document(None, item("a")))
     assert told(run)["ledger"]["expires"] == "2026-01-31T00:00:31Z"
 
 
-def test_only_what_is_about_the_key_is_named_of_the_quarantine(world: World, run: Run) -> None:
+def test_only_what_is_about_the_key_is_named_of_the_quarantine(
+    world: QuarantineHarness, run: Run
+) -> None:
     mine = world.keep(document(None, item("a")))
     world.keep(document(None, item("b")))
     whole = world.fail(document(None, item("b")), document(None, item("a")))
@@ -124,7 +132,7 @@ def test_only_what_is_about_the_key_is_named_of_the_quarantine(world: World, run
     assert "unreadable objects, which may concern this key too: 1" in run("pk=a").output
 
 
-def test_content_is_shown_only_when_it_is_asked_for(world: World, run: Run) -> None:
+def test_content_is_shown_only_when_it_is_asked_for(world: QuarantineHarness, run: Run) -> None:
     apply(world, document(None, item("a", s={"S": SECRET})))
     world.keep(document(None, item("a", s={"S": SECRET})))
     for options in ((), ("--json",)):
@@ -132,7 +140,7 @@ def test_content_is_shown_only_when_it_is_asked_for(world: World, run: Run) -> N
         assert SECRET in run("pk=a", "--show-values", *options).output
 
 
-def test_nothing_is_written(world: World, run: Run) -> None:
+def test_nothing_is_written(world: QuarantineHarness, run: Run) -> None:
     apply(world, document(None, item("a")))
     world.keep(document(None, item("a")))
     before = _everything(world)
@@ -140,12 +148,12 @@ def test_nothing_is_written(world: World, run: Run) -> None:
     assert before == _everything(world)
 
 
-def _everything(world: World) -> tuple[Any, ...]:
+def _everything(world: QuarantineHarness) -> tuple[Any, ...]:
     tables = [world.dynamodb.scan(TableName=table)["Items"] for table in (TARGET, LEDGER)]
     return (*tables, world.quarantine())
 
 
-def test_a_change_between_the_two_readings_is_no_difference(world: World) -> None:
+def test_a_change_between_the_two_readings_is_no_difference(world: QuarantineHarness) -> None:
     apply(world, document(None, item("a")))
     late = [document(item("a"), item("a", 2), START + 1)]
 

@@ -13,13 +13,13 @@ from bootstrap.core.state import State
 from bootstrap.journal.lease import LEASE_SECONDS, this_machine
 from bootstrap.run.drive import drive
 from bootstrap.status.snapshot import StatusSnapshot
-from tests.support.bootstrap.fake_aws import World
+from tests.support.bootstrap.fake_aws import FakeAws
 from tests.support.bootstrap.killed_process import Process
 
 pytestmark = pytest.mark.promise("C6")
 
 
-def working(world: World, pid: int = 1, host: str = "laptop") -> Process:
+def working(world: FakeAws, pid: int = 1, host: str = "laptop") -> Process:
     """Start a process and bring it to the middle of its run."""
     process = Process(world, pid=pid, host=host)
     process.start()
@@ -28,7 +28,7 @@ def working(world: World, pid: int = 1, host: str = "laptop") -> Process:
 
 
 def test_a_second_run_says_who_holds_the_lease() -> None:
-    world = World()
+    world = FakeAws()
     working(world, pid=4711)
     with pytest.raises(LeaseHeldError, match="process 4711 on laptop") as refusal:
         Process(world, pid=2).go()
@@ -37,7 +37,7 @@ def test_a_second_run_says_who_holds_the_lease() -> None:
 
 
 def test_a_holder_that_died_on_this_machine_is_replaced_at_once() -> None:
-    world = World()
+    world = FakeAws()
     working(world, pid=1)
     world.alive.discard(1)
     before = world.clock()
@@ -46,7 +46,7 @@ def test_a_holder_that_died_on_this_machine_is_replaced_at_once() -> None:
 
 
 def test_a_holder_on_another_machine_is_replaced_when_its_lease_has_expired() -> None:
-    world = World()
+    world = FakeAws()
     working(world, pid=1, host="elsewhere")
     world.alive.discard(1)
     with pytest.raises(LeaseHeldError):
@@ -56,7 +56,7 @@ def test_a_holder_on_another_machine_is_replaced_when_its_lease_has_expired() ->
 
 
 def test_a_live_holder_is_replaced_only_with_take_over() -> None:
-    world = World()
+    world = FakeAws()
     first = working(world, pid=1)
     Process(world, pid=2).start(take_over=True)
     with pytest.raises(LeaseLostError):
@@ -65,7 +65,7 @@ def test_a_live_holder_is_replaced_only_with_take_over() -> None:
 
 @pytest.mark.parametrize("silence", [LEASE_SECONDS + 1, 7_200])
 def test_a_process_that_slept_past_its_lease_stops_before_its_next_call(silence: float) -> None:
-    world = World()
+    world = FakeAws()
     first = working(world, pid=1, host="elsewhere")
     world.clock.advance(silence)
     second = Process(world, pid=2)
@@ -78,7 +78,7 @@ def test_a_process_that_slept_past_its_lease_stops_before_its_next_call(silence:
 
 
 def test_a_process_that_lost_its_lease_cannot_write_the_journal() -> None:
-    world = World()
+    world = FakeAws()
     first = working(world, pid=1)
     Process(world, pid=2).start(take_over=True)
     from bootstrap.journal.records import RecoveryRecord
@@ -88,7 +88,7 @@ def test_a_process_that_lost_its_lease_cannot_write_the_journal() -> None:
 
 
 def test_a_process_that_slept_past_its_lease_continues_if_no_other_took_it() -> None:
-    world = World()
+    world = FakeAws()
     first = working(world, pid=1)
     world.clock.advance(7_200)
     first.until(lambda: bool(world.imports))
@@ -96,7 +96,7 @@ def test_a_process_that_slept_past_its_lease_continues_if_no_other_took_it() -> 
 
 @pytest.mark.slow
 def test_the_lease_is_kept_through_a_wait_of_hours() -> None:
-    world = World()
+    world = FakeAws()
     world.export_seconds = 3 * 3_600
     first = Process(world, pid=1, host="elsewhere")
     refused: list[bool] = []
@@ -115,13 +115,13 @@ def test_the_lease_is_kept_through_a_wait_of_hours() -> None:
 
 
 def test_a_run_that_ends_releases_its_lease() -> None:
-    world = World()
+    world = FakeAws()
     Process(world, pid=1, host="elsewhere").go()
     Process(world, pid=2).start()
 
 
 def test_a_repeated_claim_recognises_its_own_first_one() -> None:
-    world = World()
+    world = FakeAws()
     process = Process(world)
     real, lost = process.store.claim, []
 
@@ -136,7 +136,7 @@ def test_a_repeated_claim_recognises_its_own_first_one() -> None:
 
 
 def test_a_process_claims_again_after_a_lost_answer() -> None:
-    world = World()
+    world = FakeAws()
     process = Process(world)
     lost: list[bool] = []
     claim = process.store.claim
@@ -166,8 +166,8 @@ def test_this_process_is_alive_and_another_with_its_reused_id_is_not() -> None:
 
 
 def test_a_lease_lost_while_the_process_sleeps_ends_that_table_alone() -> None:
-    lost = World()
-    kept = World(lost.clock)
+    lost = FakeAws()
+    kept = FakeAws(lost.clock)
     first, other = working(lost, pid=1), working(kept, pid=1)
     thief = Process(lost, pid=2)
 
@@ -182,8 +182,8 @@ def test_a_lease_lost_while_the_process_sleeps_ends_that_table_alone() -> None:
 
 @pytest.mark.slow
 def test_a_finished_table_releases_its_lease_while_others_continue() -> None:
-    early = World()
-    late = World(early.clock)
+    early = FakeAws()
+    late = FakeAws(early.clock)
     late.export_seconds = 4 * 3600
     first, other = working(early, pid=1), working(late, pid=1)
     held: list[str] = []

@@ -21,7 +21,7 @@ from bootstrap.plan.inspection import inspect
 from bootstrap.plan.key_policies import allows
 from bootstrap.plan.replication import of_outputs
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
-from tests.support.bootstrap.fake_aws import OUTPUTS_JSON, World
+from tests.support.bootstrap.fake_aws import OUTPUTS_JSON, FakeAws
 from tests.support.bootstrap.killed_process import Process
 
 SOURCE_KEY = "arn:aws:kms:eu-west-1:111111111111:key/source"
@@ -41,9 +41,9 @@ def root(account: str) -> str:
     return f"arn:aws:iam::{account}:root"
 
 
-def encrypted() -> World:
+def encrypted() -> FakeAws:
     """A source under a customer's key, and a key for everything else, all in order."""
-    world = World()
+    world = FakeAws()
     world.source = dataclasses.replace(world.source, encryption="KMS", key_arn=SOURCE_KEY)
     world.awss_own_key = False
     uses = ["kms:Decrypt", "kms:GenerateDataKey"]
@@ -55,7 +55,7 @@ def encrypted() -> World:
     return world
 
 
-def blockers(world: World, deployed: bool = True, **table: str) -> dict[str, str]:
+def blockers(world: FakeAws, deployed: bool = True, **table: str) -> dict[str, str]:
     """What blocks, and its fix. `table`: members of the table's outputs that are others."""
     value = copy.deepcopy(OUTPUTS_JSON)
     value["snapshotKeyArn"] = BUCKET_KEY
@@ -71,7 +71,7 @@ def blockers(world: World, deployed: bool = True, **table: str) -> dict[str, str
     return {each.what: each.fix for each in plan.make(seen, replication).blockers}
 
 
-def with_key(arn: str, **changes: Any) -> World:
+def with_key(arn: str, **changes: Any) -> FakeAws:
     world = encrypted()
     world.keys[arn] = dataclasses.replace(world.keys[arn], **changes)
     return world

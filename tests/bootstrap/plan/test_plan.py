@@ -21,13 +21,13 @@ from bootstrap.plan.replication import Replication, of_file, of_outputs
 from bootstrap.plan.settings_diff import When, settings, wanted
 from replicator.stream import Destination
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
-from tests.support.bootstrap.fake_aws import STREAM_ARN, World, outputs
+from tests.support.bootstrap.fake_aws import STREAM_ARN, FakeAws, outputs
 from tests.support.bootstrap.killed_process import replicated
 
 GB, TB = 10**9, 10**12
 
 
-def observed(world: World, **table: Any) -> tuple[Inspection, Replication]:
+def observed(world: FakeAws, **table: Any) -> tuple[Inspection, Replication]:
     stack = outputs(**table)
     replication = of_outputs(stack, stack.tables[0])
     source, target = FakeSource(world, lambda: None), FakeTarget(world, lambda: None)
@@ -35,19 +35,19 @@ def observed(world: World, **table: Any) -> tuple[Inspection, Replication]:
     return seen, replication
 
 
-def planned(world: World, **table: Any) -> plan.Plan:
+def planned(world: FakeAws, **table: Any) -> plan.Plan:
     return plan.make(*observed(world, **table))
 
 
-def source(**changes: Any) -> Callable[[World], None]:
-    def change(world: World) -> None:
+def source(**changes: Any) -> Callable[[FakeAws], None]:
+    def change(world: FakeAws) -> None:
         world.source = dataclasses.replace(world.source, **changes)
 
     return change
 
 
-def having(**changes: Any) -> Callable[[World], None]:
-    def change(world: World) -> None:
+def having(**changes: Any) -> Callable[[FakeAws], None]:
+    def change(world: FakeAws) -> None:
         for name, value in changes.items():
             assert hasattr(world, name)
             setattr(world, name, value)
@@ -55,12 +55,12 @@ def having(**changes: Any) -> Callable[[World], None]:
     return change
 
 
-def writes(units_a_second: float) -> Callable[[World], None]:
+def writes(units_a_second: float) -> Callable[[FakeAws], None]:
     return having(writes=lambda begin: units_a_second * 60)
 
 
-def both(*changes: Callable[[World], None]) -> Callable[[World], None]:
-    def change(world: World) -> None:
+def both(*changes: Callable[[FakeAws], None]) -> Callable[[FakeAws], None]:
+    def change(world: FakeAws) -> None:
         for each in changes:
             each(world)
 
@@ -70,7 +70,7 @@ def both(*changes: Callable[[World], None]) -> Callable[[World], None]:
 # Each blocker, and what provokes it. Those of keys: test_plan_keys.py; credentials of another
 # account before there are roles: test_trouble.py.
 THEIRS = TableFacts("arn", "theirs", "ACTIVE", 1, 1, False)
-BLOCKED: dict[str, tuple[Callable[[World], None], str, str]] = {
+BLOCKED: dict[str, tuple[Callable[[FakeAws], None], str, str]] = {
     "table missing": (having(source=None), "There is no table orders", "check the table's name"),
     "wrong account": (
         source(arn="arn:aws:dynamodb:eu-west-1:999999999999:table/orders"),
@@ -147,8 +147,8 @@ BLOCKED: dict[str, tuple[Callable[[World], None], str, str]] = {
 @pytest.mark.parametrize("name", BLOCKED)
 def test_what_blocks_is_named_with_what_removes_it(name: str) -> None:
     provoke, what, fix = BLOCKED[name]
-    assert planned(World()).blockers == ()
-    world = World()
+    assert planned(FakeAws()).blockers == ()
+    world = FakeAws()
     provoke(world)
     found = [each for each in planned(world).blockers if what in each.what]
     assert len(found) == 1, [each.what for each in planned(world).blockers]
@@ -159,7 +159,7 @@ def test_what_blocks_is_named_with_what_removes_it(name: str) -> None:
 def test_a_reservation_below_the_concurrent_batches_blocks_whatever_the_account_has_left(
     given: int, factor: int, blocks: bool
 ) -> None:
-    world = World()
+    world = FakeAws()
     world.concurrency = 0
     made = planned(world, reservedConcurrency=given, parallelizationFactor=factor)
     assert [f"{given} invocations are reserved" in each.what for each in made.blockers] == [
@@ -169,7 +169,7 @@ def test_a_reservation_below_the_concurrent_batches_blocks_whatever_the_account_
 
 
 def test_everything_that_blocks_is_reported_at_once() -> None:
-    world = World()
+    world = FakeAws()
     for name in ("retention", "target exists", "mapping on"):
         BLOCKED[name][0](world)
     assert len(planned(world).blockers) == 3
@@ -188,8 +188,8 @@ NOTES = [
 
 
 @pytest.mark.parametrize(("change", "words"), NOTES)
-def test_a_note_does_not_block(change: Callable[[World], None], words: str) -> None:
-    world = World()
+def test_a_note_does_not_block(change: Callable[[FakeAws], None], words: str) -> None:
+    world = FakeAws()
     change(world)
     made = planned(world)
     assert made.blockers == ()
@@ -211,21 +211,21 @@ READS = {
 }
 
 
-@pytest.mark.parametrize("prepare", [World, replicated])
-def test_a_plan_only_reads(prepare: Callable[[], World]) -> None:
+@pytest.mark.parametrize("prepare", [FakeAws, replicated])
+def test_a_plan_only_reads(prepare: Callable[[], FakeAws]) -> None:
     world = prepare()
     world.seen.clear()
     planned(world)
     assert {each.name for each in world.seen} <= READS
 
 
-def parity_of(world: World) -> dict[str, Any]:
+def parity_of(world: FakeAws) -> dict[str, Any]:
     seen, _ = observed(world)
     return {each.name: each for each in settings(seen, wanted(seen))}
 
 
 def test_every_setting_says_when_the_target_gets_it_or_why_not() -> None:
-    world = World()
+    world = FakeAws()
     world.source_tags = {"team": "shop"}
     world.source_expiry = TtlStatus(True, "until")
     world.surroundings = Surroundings(("dynamodb:table:WriteCapacityUnits",), True, True)
@@ -302,7 +302,7 @@ OTHER_KEY = [
     ],
 )
 def test_an_index_is_compared_in_all_that_it_has(changes: dict[str, Any], drifted: bool) -> None:
-    world = World()
+    world = FakeAws()
     source(global_indexes=[index("by-day")])(world)
     replicated(world)
     assert world.target is not None
@@ -311,7 +311,7 @@ def test_an_index_is_compared_in_all_that_it_has(changes: dict[str, Any], drifte
 
 
 def test_the_order_of_an_indexs_projected_attributes_is_no_drift() -> None:
-    world = World()
+    world = FakeAws()
     for side, names in (("source", ["a", "b"]), ("target", ["b", "a"])):
         projection = {"ProjectionType": "INCLUDE", "NonKeyAttributes": names}
         if side == "target":
@@ -335,7 +335,7 @@ def test_the_order_of_an_indexs_projected_attributes_is_no_drift() -> None:
 def test_an_index_in_transition_is_noted_and_a_deleted_one_is_not_made_in_the_target(
     status: str, carried: bool, words: str
 ) -> None:
-    world = World()
+    world = FakeAws()
     attributes = [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "day")]
     key = [{"AttributeName": "pk", "KeyType": "HASH"}]
     changed = index("by-day", IndexStatus=status)
@@ -352,7 +352,7 @@ def test_an_index_in_transition_is_noted_and_a_deleted_one_is_not_made_in_the_ta
 
 
 def test_a_fresh_replica_has_not_drifted() -> None:
-    world = World()
+    world = FakeAws()
     world.source_tags = {"team": "shop"}
     replicated(world)
     drifted = {n: s for n, s in parity_of(world).items() if s.drifted}
@@ -361,7 +361,7 @@ def test_a_fresh_replica_has_not_drifted() -> None:
 
 
 def test_a_target_with_the_key_of_the_stack_has_not_drifted_and_with_another_it_has() -> None:
-    world = World()
+    world = FakeAws()
     replicated(world)
     assert world.target is not None
     ours = "arn:aws:kms:eu-west-1:222222222222:key/ours"
@@ -376,7 +376,7 @@ def test_a_target_with_the_key_of_the_stack_has_not_drifted_and_with_another_it_
 
 
 def test_a_target_that_expires_items_or_has_a_maximum_has_drifted_unless_told_to() -> None:
-    world = World()
+    world = FakeAws()
     world.source_expiry = TtlStatus(True, "until")
     replicated(world)
     assert not parity_of(world)["time to live"].drifted
@@ -394,7 +394,7 @@ def test_a_target_that_expires_items_or_has_a_maximum_has_drifted_unless_told_to
 
 
 def test_what_drifted_is_shown_with_what_it_should_be() -> None:
-    world = World()
+    world = FakeAws()
     world.source_tags = {"team": "shop"}
     replicated(world)
     assert world.target is not None
@@ -409,7 +409,7 @@ def test_what_drifted_is_shown_with_what_it_should_be() -> None:
 
 
 def test_the_estimate_grows_with_the_table_the_changes_and_the_retention() -> None:
-    small, large = World(), World()
+    small, large = FakeAws(), FakeAws()
     source(items=10**6, size_bytes=GB)(small)
     source(items=10**9, size_bytes=TB)(large)
     writes(100)(large)
@@ -425,7 +425,7 @@ def test_the_estimate_grows_with_the_table_the_changes_and_the_retention() -> No
 
 
 def test_a_backlog_is_read_at_twice_the_pace_that_a_shard_fills_at() -> None:
-    world = World()
+    world = FakeAws()
     source(items=10**6, size_bytes=GB)(world)
     writes(235)(world)  # 4.25 KB of record for each KB of item: half a shard's filling, in each
     made = planned(world).estimate
@@ -435,7 +435,7 @@ def test_a_backlog_is_read_at_twice_the_pace_that_a_shard_fills_at() -> None:
 
 
 def test_the_estimate_goes_by_the_prices_of_a_file(tmp_path: Path) -> None:
-    world = World()
+    world = FakeAws()
     source(items=10**6, size_bytes=GB)(world)
     path = tmp_path / "prices.yaml"
     path.write_text("export_gb: 1.10\nimport_gb: 0\n")
@@ -468,7 +468,7 @@ def test_a_price_file_without_prices_is_refused_with_the_names(
 
 
 def test_a_plan_is_shown_as_text_and_as_json() -> None:
-    world = World()
+    world = FakeAws()
     BLOCKED["target exists"][0](world)
     made = planned(world)
     text = render.page(made)
@@ -499,7 +499,7 @@ def stack_file(tmp_path: Path, text: str = CONFIG) -> Path:
     return path
 
 
-def planned_before_deployment(world: World, replication: Replication) -> plan.Plan:
+def planned_before_deployment(world: FakeAws, replication: Replication) -> plan.Plan:
     world.destinations = []
     source_side, target_side = FakeSource(world, lambda: None), FakeTarget(world, lambda: None)
     seen = inspect(source_side, target_side, replication, Timing(), world.clock(), full=True)
@@ -512,7 +512,7 @@ def test_a_stack_that_is_not_deployed_is_planned_from_its_configuration(tmp_path
     first, second = stack.tables
     assert (first.target_table, second.target_table) == ("orders-replica", "customers")
     assert stack.chosen("customers") == [second]
-    world = World()
+    world = FakeAws()
     made = planned_before_deployment(world, first)
     assert made.blockers == ()
     assert any("not deployed" in note for note in made.notes)
@@ -521,7 +521,7 @@ def test_a_stack_that_is_not_deployed_is_planned_from_its_configuration(tmp_path
 
 
 def test_a_plan_before_the_deployment_names_no_resource_that_does_not_exist(tmp_path: Path) -> None:
-    made = planned_before_deployment(World(), of_file(stack_file(tmp_path)).tables[0])
+    made = planned_before_deployment(FakeAws(), of_file(stack_file(tmp_path)).tables[0])
     actions = [action.what for action in made.actions]
     assert actions[0] == "wait until the stack's stream receives the changes"
     assert "switch the stack's consumer on" in actions
@@ -536,7 +536,7 @@ def test_a_table_of_any_partition_is_planned_before_the_deployment(
     tmp_path: Path, region: str, partition: str
 ) -> None:
     path = stack_file(tmp_path, CONFIG.replace("region: eu-west-1", f"region: {region}"))
-    world = World()
+    world = FakeAws()
     source(arn=f"arn:{partition}:dynamodb:{region}:111111111111:table/orders")(world)
     made = planned_before_deployment(world, of_file(path).tables[0])
     assert [blocker.what for blocker in made.blockers] == []
@@ -568,7 +568,7 @@ def test_a_configuration_that_could_not_be_deployed_is_refused_with_the_key(
 
 
 def test_a_mapping_that_has_to_be_replaced_is_unprotected_first_by_its_name_in_the_state() -> None:
-    world = World()
+    world = FakeAws()
     BLOCKED["mapping at latest"][0](world)
     (blocker,) = planned(world).blockers
     assert (

@@ -10,27 +10,27 @@ import pytest
 from bootstrap.quarantine.redrive_policy import RetentionWindow
 from replicator.consumer.outcome import Reason
 from tests.support.bootstrap import quarantine_harness as worlds
-from tests.support.bootstrap.quarantine_harness import DAY, World
+from tests.support.bootstrap.quarantine_harness import DAY, QuarantineHarness
 from tests.support.replicator.consumer_harness import START, aggregate, change, document, item
 
 pytestmark = pytest.mark.promise("C2")
 
 
 @pytest.fixture
-def world() -> World:
-    world = World()
+def world() -> QuarantineHarness:
+    world = QuarantineHarness()
     world.replicating()
     return world
 
 
-def later(world: World, days: float) -> None:
+def later(world: QuarantineHarness, days: float) -> None:
     """Time passes, and the ledger forgets what has expired."""
     world.clock.advance(days * DAY)
     world.dynamodb.expire()
 
 
 def test_a_change_older_than_the_ledger_remembers_would_undo_a_newer_one_and_is_refused(
-    world: World,
+    world: QuarantineHarness,
 ) -> None:
     """C2: without the refusal this very redrive takes the item back."""
     old, new = item("a", 1), item("a", 2)
@@ -46,7 +46,7 @@ def test_a_change_older_than_the_ledger_remembers_would_undo_a_newer_one_and_is_
 
 
 def test_a_change_is_judged_by_how_long_entries_were_kept_when_it_was_set_aside(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: QuarantineHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """C2: raising `ledgerRetentionDays` brings no forgotten entry back."""
     old, new = item("a", 1), item("a", 2)
@@ -65,7 +65,7 @@ def test_a_change_is_judged_by_how_long_entries_were_kept_when_it_was_set_aside(
     ("days", "stream", "direct"), [(22, True, True), (23, False, True), (29.5, False, False)]
 )
 def test_what_goes_through_the_stream_has_to_be_younger_for_it_may_wait_there(
-    world: World, days: float, stream: bool, direct: bool
+    world: QuarantineHarness, days: float, stream: bool, direct: bool
 ) -> None:
     """A quarter of the 30 days before an alarm tells of the wait; a day for clocks."""
     world.keep(document(None, item("a"), START))
@@ -79,7 +79,7 @@ def test_what_goes_through_the_stream_has_to_be_younger_for_it_may_wait_there(
     assert (len(world.redrive(direct=True).ended) == 1) is direct
 
 
-def test_an_entry_that_stays_judges_a_change_of_any_age(world: World) -> None:
+def test_an_entry_that_stays_judges_a_change_of_any_age(world: QuarantineHarness) -> None:
     """A key has one entry, so one that stands proves that nothing newer was forgotten."""
     old, new = item("a", 1), item("a", 2)
     world.keep(document(None, old, START))
@@ -92,7 +92,9 @@ def test_an_entry_that_stays_judges_a_change_of_any_age(world: World) -> None:
     assert world.value("a") == "3"
 
 
-def test_an_entry_that_may_go_while_the_record_waits_proves_nothing(world: World) -> None:
+def test_an_entry_that_may_go_while_the_record_waits_proves_nothing(
+    world: QuarantineHarness,
+) -> None:
     old = item("a", 1)
     key = world.keep(document(None, old, START))
     world.handle(document(old, item("a", 2), START + 5), arrival=world.clock())
@@ -104,13 +106,13 @@ def test_an_entry_that_may_go_while_the_record_waits_proves_nothing(world: World
 
 
 def test_before_the_table_replicates_nothing_is_forgotten_and_nothing_is_too_old() -> None:
-    world = World()
+    world = QuarantineHarness()
     world.keep(document(None, item("a", 1), START))
     later(world, 300)
     assert world.redrive().sent == 1
 
 
-def test_every_change_of_an_aggregate_is_judged_by_its_age(world: World) -> None:
+def test_every_change_of_an_aggregate_is_judged_by_its_age(world: QuarantineHarness) -> None:
     young = START + 29 * DAY * 10**6
     whole = aggregate(document(None, item("a"), young), document(None, item("b"), START))
     key = world.keep(whole, Reason.PARKED)
@@ -130,14 +132,16 @@ def test_the_shortest_retention_still_leaves_days_to_redrive() -> None:
 A, B, C, D = (item("a", n) for n in range(4))
 
 
-def tie(world: World, *documents: Any) -> list[str]:
+def tie(world: QuarantineHarness, *documents: Any) -> list[str]:
     """Delivers changes of one key, one batch each; returns the notes that this left."""
     for each in documents:
         world.handle(each, arrival=world.clock(), first=next(world.numbers))
     return world.open()
 
 
-def test_a_note_of_a_doubtful_write_is_not_resolved_by_delivering_it_again(world: World) -> None:
+def test_a_note_of_a_doubtful_write_is_not_resolved_by_delivering_it_again(
+    world: QuarantineHarness,
+) -> None:
     """It was applied and noted; the ledger shows it as it is, and knows no more than before."""
     notes = tie(world, document(A, B), document(B, A))
     assert world.reasons() == ["ambiguous-order"]
@@ -147,7 +151,9 @@ def test_a_note_of_a_doubtful_write_is_not_resolved_by_delivering_it_again(world
     assert (world.open(), world.kinesis.calls, world.value("a")) == (notes, 0, "0")
 
 
-def test_redriving_all_notes_of_a_tie_does_not_swing_the_item_to_and_fro(world: World) -> None:
+def test_redriving_all_notes_of_a_tie_does_not_swing_the_item_to_and_fro(
+    world: QuarantineHarness,
+) -> None:
     """C2: the late duplicate of the first change was noted and applied too."""
     notes = tie(world, document(A, B), document(B, A), document(A, B))
     assert (len(notes), world.value("a")) == (2, "1")
@@ -157,7 +163,9 @@ def test_redriving_all_notes_of_a_tie_does_not_swing_the_item_to_and_fro(world: 
             assert (world.value("a"), world.kinesis.calls) == ("1", 0)
 
 
-def test_a_note_is_resolved_as_superseded_once_a_later_change_is_applied(world: World) -> None:
+def test_a_note_is_resolved_as_superseded_once_a_later_change_is_applied(
+    world: QuarantineHarness,
+) -> None:
     notes = tie(world, document(A, B), document(B, A))
     world.handle(document(A, C, START + 1), arrival=world.clock())
     outcome = world.redrive()
@@ -168,7 +176,7 @@ def test_a_note_is_resolved_as_superseded_once_a_later_change_is_applied(world: 
 
 
 def test_a_tie_that_was_not_applied_is_redriven_once_the_entry_connects_with_it(
-    world: World,
+    world: QuarantineHarness,
 ) -> None:
     notes = tie(world, document(A, B), document(C, D))
     assert (len(notes), world.value("a")) == (1, "1")
@@ -179,7 +187,9 @@ def test_a_tie_that_was_not_applied_is_redriven_once_the_entry_connects_with_it(
     assert world.value("a") == "3"
 
 
-def test_a_tie_that_the_ledger_has_forgotten_is_left_to_a_comparison(world: World) -> None:
+def test_a_tie_that_the_ledger_has_forgotten_is_left_to_a_comparison(
+    world: QuarantineHarness,
+) -> None:
     notes = tie(world, document(A, B), document(C, D))
     later(world, 31)
     assert world.ledger(change(A, B)) is None
@@ -188,7 +198,9 @@ def test_a_tie_that_the_ledger_has_forgotten_is_left_to_a_comparison(world: Worl
     assert world.open() == notes
 
 
-def test_keys_that_the_ledger_leaves_unprocessed_are_asked_for_again(world: World) -> None:
+def test_keys_that_the_ledger_leaves_unprocessed_are_asked_for_again(
+    world: QuarantineHarness,
+) -> None:
     """An entry that was not read is not one that was forgotten."""
     notes = tie(world, document(A, B), document(B, A))
     world.handle(document(A, C, START + 1), arrival=world.clock())

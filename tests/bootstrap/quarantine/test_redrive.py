@@ -10,7 +10,7 @@ from bootstrap.core.errors import AccessDeniedError, UnavailableError
 from bootstrap.quarantine.packing import AGGREGATE_BYTES
 from bootstrap.quarantine.redrive import RedriveOutcome
 from replicator.consumer.outcome import Reason
-from tests.support.bootstrap.quarantine_harness import MIB, World, padded
+from tests.support.bootstrap.quarantine_harness import MIB, QuarantineHarness, padded
 from tests.support.fakes.errors import Killed, client_error
 from tests.support.replicator.consumer_harness import SHARD, START, aggregate, document, item
 
@@ -20,11 +20,13 @@ THROTTLED = "ProvisionedThroughputExceededException"
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world() -> QuarantineHarness:
+    return QuarantineHarness()
 
 
-def test_what_is_redriven_is_applied_and_marked_resolved_with_who_and_when(world: World) -> None:
+def test_what_is_redriven_is_applied_and_marked_resolved_with_who_and_when(
+    world: QuarantineHarness,
+) -> None:
     key = world.keep(document(None, item("a", 7)))
     outcome = world.redrive()
     assert (outcome.sent, outcome.records, outcome.left) == (1, 1, [])
@@ -35,7 +37,7 @@ def test_what_is_redriven_is_applied_and_marked_resolved_with_who_and_when(world
     assert world.value("a") == "7"
 
 
-def test_a_resolved_object_still_holds_the_record(world: World) -> None:
+def test_a_resolved_object_still_holds_the_record(world: QuarantineHarness) -> None:
     key = world.keep(document(None, item("a")))
     before = world.quarantine()[key]
     world.redrive()
@@ -43,7 +45,9 @@ def test_a_resolved_object_still_holds_the_record(world: World) -> None:
     assert {name: after[name] for name in before} == before
 
 
-def test_a_redriven_old_change_is_superseded_and_never_a_step_back(world: World) -> None:
+def test_a_redriven_old_change_is_superseded_and_never_a_step_back(
+    world: QuarantineHarness,
+) -> None:
     """C2."""
     world.keep(document(None, item("a", 1), START))
     world.handle(document(item("a", 1), item("a", 2), START + 5))
@@ -53,7 +57,7 @@ def test_a_redriven_old_change_is_superseded_and_never_a_step_back(world: World)
     assert world.meter.last["ChangesSuperseded"] == 1
 
 
-def test_a_redriven_insert_does_not_bring_a_deleted_item_back(world: World) -> None:
+def test_a_redriven_insert_does_not_bring_a_deleted_item_back(world: QuarantineHarness) -> None:
     """C2."""
     world.keep(document(None, item("a", 1), START))
     world.handle(document(item("a", 1), None, START + 5))
@@ -62,7 +66,9 @@ def test_a_redriven_insert_does_not_bring_a_deleted_item_back(world: World) -> N
     assert world.target("a") is None
 
 
-def test_only_what_the_stream_accepted_is_resolved_and_the_rest_is_put_again(world: World) -> None:
+def test_only_what_the_stream_accepted_is_resolved_and_the_rest_is_put_again(
+    world: QuarantineHarness,
+) -> None:
     for n in range(3):
         world.keep(padded(f"k{n}", 2 * MIB))
     world.kinesis.answers = [["", THROTTLED], [THROTTLED], [""], ["InternalFailure"]]
@@ -81,7 +87,7 @@ def test_only_what_the_stream_accepted_is_resolved_and_the_rest_is_put_again(wor
     assert len(world.kinesis.taken) == 3
 
 
-def test_a_stream_that_refuses_everything_leaves_everything_open(world: World) -> None:
+def test_a_stream_that_refuses_everything_leaves_everything_open(world: QuarantineHarness) -> None:
     keys = [world.keep(document(None, item(f"k{n}"))) for n in range(3)]
     world.kinesis.answers = [[THROTTLED]] * 100
     outcome = RedriveOutcome()
@@ -93,7 +99,7 @@ def test_a_stream_that_refuses_everything_leaves_everything_open(world: World) -
     assert 1 < world.clock() - began < 120
 
 
-def test_a_denied_call_leaves_everything_open(world: World) -> None:
+def test_a_denied_call_leaves_everything_open(world: QuarantineHarness) -> None:
     key = world.keep(document(None, item("a")))
     world.stream_faults.fail(client_error("PutRecords", "AccessDeniedException", "no"))
     with pytest.raises(AccessDeniedError):
@@ -101,7 +107,9 @@ def test_a_denied_call_leaves_everything_open(world: World) -> None:
     assert world.open() == [key]
 
 
-def test_a_call_of_unknown_outcome_is_made_again_and_changes_nothing_twice(world: World) -> None:
+def test_a_call_of_unknown_outcome_is_made_again_and_changes_nothing_twice(
+    world: QuarantineHarness,
+) -> None:
     world.keep(document(None, item("a", 3)))
     lost = client_error("PutRecords", "InternalFailure", "?", status=500)
     world.stream_faults.fail(lost, after_the_work=True)
@@ -113,7 +121,7 @@ def test_a_call_of_unknown_outcome_is_made_again_and_changes_nothing_twice(world
 
 @pytest.mark.parametrize("unmentioned", [1, 3])
 def test_an_answer_that_does_not_speak_of_every_record_accepts_none(
-    world: World, unmentioned: int
+    world: QuarantineHarness, unmentioned: int
 ) -> None:
     """C3: which of its results belong to which records is a guess."""
     for n in range(3):
@@ -137,7 +145,7 @@ def test_an_answer_that_does_not_speak_of_every_record_accepts_none(
 
 @pytest.mark.parametrize("operation", ["PutObject", "DeleteObject"])
 def test_killed_between_accept_and_mark_it_is_redriven_again_and_superseded(
-    world: World, operation: str
+    world: QuarantineHarness, operation: str
 ) -> None:
     """C4."""
     key = world.keep(document(None, item("a", 3)))
@@ -153,7 +161,7 @@ def test_killed_between_accept_and_mark_it_is_redriven_again_and_superseded(
 
 
 def test_what_still_cannot_be_applied_comes_back_and_is_not_redriven_in_circles(
-    world: World,
+    world: QuarantineHarness,
 ) -> None:
     """C3: the same run never sees it again, as everything is listed before the first is sent."""
     world.keep(document(None, item("a"), Keys={"pk": {"N": "1"}}, NewImage={"pk": {"N": "1"}}))
@@ -166,7 +174,7 @@ def test_what_still_cannot_be_applied_comes_back_and_is_not_redriven_in_circles(
 # -- how it is packed --------------------------------------------------------------------------
 
 
-def test_small_records_share_a_kinesis_record(world: World) -> None:
+def test_small_records_share_a_kinesis_record(world: QuarantineHarness) -> None:
     for n in range(40):
         world.keep(document(None, item(f"k{n}", n)))
     outcome = world.redrive()
@@ -175,7 +183,7 @@ def test_small_records_share_a_kinesis_record(world: World) -> None:
     assert [world.value(f"k{n}") for n in range(40)] == [str(n) for n in range(40)]
 
 
-def test_an_aggregate_is_no_larger_than_the_library_allows(world: World) -> None:
+def test_an_aggregate_is_no_larger_than_the_library_allows(world: QuarantineHarness) -> None:
     for n in range(5):
         world.keep(padded(f"k{n}", 400_000))
     assert world.redrive().records == 3
@@ -184,7 +192,7 @@ def test_an_aggregate_is_no_larger_than_the_library_allows(world: World) -> None
 
 @pytest.mark.parametrize(("size", "aggregated"), [(MIB - 100, True), (MIB, False)])
 def test_what_does_not_fit_into_an_aggregate_goes_as_a_plain_record(
-    world: World, size: int, aggregated: bool
+    world: QuarantineHarness, size: int, aggregated: bool
 ) -> None:
     record = padded("a", size)
     world.keep(record)
@@ -196,7 +204,9 @@ def test_what_does_not_fit_into_an_aggregate_goes_as_a_plain_record(
     assert world.target("a") is not None
 
 
-def test_what_is_larger_than_lambda_hands_over_is_refused_and_goes_direct(world: World) -> None:
+def test_what_is_larger_than_lambda_hands_over_is_refused_and_goes_direct(
+    world: QuarantineHarness,
+) -> None:
     fits = world.keep(padded("fits", 4 * MIB))
     key = world.keep(padded("large", 4 * MIB + 1))
     outcome = world.redrive()
@@ -205,7 +215,7 @@ def test_what_is_larger_than_lambda_hands_over_is_refused_and_goes_direct(world:
     assert (world.open(), fits in world.open()) == ([key], False)
 
 
-def test_no_call_asks_more_of_the_stream_than_it_takes(world: World) -> None:
+def test_no_call_asks_more_of_the_stream_than_it_takes(world: QuarantineHarness) -> None:
     """The fake refuses more than 500 records or 10 MiB in a call."""
     for n in range(7):
         world.keep(padded(f"k{n}", 2 * MIB))
@@ -216,7 +226,7 @@ def test_no_call_asks_more_of_the_stream_than_it_takes(world: World) -> None:
 # -- aggregates --------------------------------------------------------------------------------
 
 
-def test_the_second_part_of_an_aggregate_is_redriven_by_itself(world: World) -> None:
+def test_the_second_part_of_an_aggregate_is_redriven_by_itself(world: QuarantineHarness) -> None:
     parts = [document(None, item("a", 1)), document(None, item("b", 2))]
     world.keep(parts[1], sub=1, sequence=77, aggregated=True)
     world.redrive()
@@ -224,7 +234,7 @@ def test_the_second_part_of_an_aggregate_is_redriven_by_itself(world: World) -> 
     assert (world.target("a"), world.value("b")) == (None, "2")
 
 
-def test_an_aggregate_that_was_kept_whole_goes_as_it_was_received(world: World) -> None:
+def test_an_aggregate_that_was_kept_whole_goes_as_it_was_received(world: QuarantineHarness) -> None:
     whole = aggregate(document(None, item("a", 1)), document(None, item("b", 2)))
     key = world.keep(whole, Reason.PARKED)
     world.redrive(key)
@@ -234,7 +244,7 @@ def test_an_aggregate_that_was_kept_whole_goes_as_it_was_received(world: World) 
     assert (world.value("a"), world.value("b")) == ("1", "2")
 
 
-def test_a_part_that_looks_like_an_aggregate_itself_is_none(world: World) -> None:
+def test_a_part_that_looks_like_an_aggregate_itself_is_none(world: QuarantineHarness) -> None:
     """On the stream by itself it would be unpacked, and applied as what it never was."""
     part = aggregate(document(None, item("a", 1)))
     key = world.keep(part, Reason.UNREADABLE, sub=1, aggregated=True)
@@ -243,7 +253,7 @@ def test_a_part_that_looks_like_an_aggregate_itself_is_none(world: World) -> Non
     assert (world.open(), world.target("a")) == ([key], None)
 
 
-def test_an_aggregate_is_not_packed_into_another(world: World) -> None:
+def test_an_aggregate_is_not_packed_into_another(world: QuarantineHarness) -> None:
     world.keep(document(None, item("x", 9)))
     whole = aggregate(document(None, item("a", 1)), document(None, item("b", 2)))
     world.keep(whole, Reason.UNREADABLE)
@@ -266,7 +276,7 @@ def test_an_aggregate_is_not_packed_into_another(world: World) -> None:
 )
 @pytest.mark.parametrize("direct", [False, True])
 def test_what_no_redrive_can_mend_is_left_open_and_says_why(
-    world: World, data: object, why: str, direct: bool
+    world: QuarantineHarness, data: object, why: str, direct: bool
 ) -> None:
     key = world.keep(data, Reason.UNREADABLE)
     (left,) = world.redrive(direct=direct).left
@@ -276,7 +286,7 @@ def test_what_no_redrive_can_mend_is_left_open_and_says_why(
 
 @pytest.mark.parametrize("direct", [False, True])
 def test_what_also_holds_changes_of_this_table_is_not_said_to_be_rubbish(
-    world: World, direct: bool
+    world: QuarantineHarness, direct: bool
 ) -> None:
     """C3: discarded on such advice, they would be lost."""
     whole = aggregate(document(None, item("a"), table="customers"), document(None, item("b")))
@@ -287,14 +297,16 @@ def test_what_also_holds_changes_of_this_table_is_not_said_to_be_rubbish(
     assert world.open() == [key]
 
 
-def test_one_that_is_left_open_does_not_stop_the_others(world: World) -> None:
+def test_one_that_is_left_open_does_not_stop_the_others(world: QuarantineHarness) -> None:
     world.keep(b"garbage", Reason.UNREADABLE)
     world.keep(document(None, item("a")))
     outcome = world.redrive()
     assert (outcome.sent, len(outcome.left)) == (1, 1)
 
 
-def test_a_parked_record_blocks_its_shard_again_only_if_it_is_named(world: World) -> None:
+def test_a_parked_record_blocks_its_shard_again_only_if_it_is_named(
+    world: QuarantineHarness,
+) -> None:
     key = world.keep(document(None, item("a")), Reason.PARKED)
     (left,) = world.redrive().left
     assert "--direct" in left.fix
@@ -302,14 +314,14 @@ def test_a_parked_record_blocks_its_shard_again_only_if_it_is_named(world: World
     assert world.redrive(key).sent == 1
 
 
-def test_a_parked_record_shares_its_kinesis_record_with_no_other(world: World) -> None:
+def test_a_parked_record_shares_its_kinesis_record_with_no_other(world: QuarantineHarness) -> None:
     """It can be parked by itself again."""
     keys = [world.keep(document(None, item(f"k{n}"))) for n in range(3)]
     keys.append(world.keep(document(None, item("deadly")), Reason.PARKED))
     assert world.redrive(*keys).records == 2
 
 
-def test_a_record_without_a_partition_key_is_put_back_under_one(world: World) -> None:
+def test_a_record_without_a_partition_key_is_put_back_under_one(world: QuarantineHarness) -> None:
     """Inside an aggregate a key may be empty; Kinesis takes none by itself."""
     key = world.keep(padded("a", 2 * MIB))
     body = {**world.quarantine()[key], "partitionKey": ""}
@@ -317,13 +329,15 @@ def test_a_record_without_a_partition_key_is_put_back_under_one(world: World) ->
     assert world.redrive().sent == 1
 
 
-def test_a_foreign_object_in_the_bucket_is_left_alone(world: World) -> None:
+def test_a_foreign_object_in_the_bucket_is_left_alone(world: QuarantineHarness) -> None:
     world.s3.put_object(Bucket="quarantine", Key="open/notes.txt", Body=b"hello")
     (left,) = world.redrive().left
     assert (left.stored.key, left.stored.reason) == ("open/notes.txt", "unknown")
 
 
-def test_what_somebody_else_resolved_meanwhile_is_counted_and_no_error(world: World) -> None:
+def test_what_somebody_else_resolved_meanwhile_is_counted_and_no_error(
+    world: QuarantineHarness,
+) -> None:
     key = world.keep(document(None, item("a")))
     kept = world.kept()
     world.s3.delete_object(Bucket="quarantine", Key=key)

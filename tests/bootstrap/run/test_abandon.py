@@ -15,7 +15,7 @@ from bootstrap.plan.abandon_preview import undoing
 from bootstrap.status.json_members import as_json
 from replicator.watchdog.aws_readings import BOOK_KEY
 from replicator.watchdog.probe_rounds import WatchdogState
-from tests.support.bootstrap.fake_aws import COMMAND, LEDGER, World, outputs
+from tests.support.bootstrap.fake_aws import COMMAND, LEDGER, FakeAws, outputs
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.pauses import paused
 from tests.support.bootstrap.status import look
@@ -28,14 +28,14 @@ WHOLLY = RunOptions(goal=Goal.ABANDON, drop_target=True, disable_source_pitr=Tru
 BEFORE = {"others/20260101T000000Z-abc/1/AWSDynamoDB/1", "orders/another run/1/AWSDynamoDB/1"}
 
 
-def world_with_others() -> World:
-    world = World()
+def world_with_others() -> FakeAws:
+    world = FakeAws()
     world.dynamodb.check_shapes = False  # the other tests do
     world.objects |= BEFORE
     return world
 
 
-def abandoned(world: World, options: RunOptions = ABANDON, pid: int = 7) -> Process:
+def abandoned(world: FakeAws, options: RunOptions = ABANDON, pid: int = 7) -> Process:
     process = Process(world, pid=pid, options=options)
     process.go()
     return process
@@ -103,7 +103,7 @@ def test_a_table_that_takes_the_targets_place_meanwhile_is_not_deleted() -> None
 
 
 def test_recovery_that_was_on_before_is_not_switched_off() -> None:
-    world = World()
+    world = FakeAws()
     world.recovery_since = world.clock() - 86_400
     replicated(world)
     with pytest.raises(BlockedError, match="not switched on by this run"):
@@ -114,7 +114,7 @@ def test_recovery_that_was_on_before_is_not_switched_off() -> None:
 
 def test_there_is_nothing_to_abandon_before_a_run_has_begun() -> None:
     with pytest.raises(BlockedError, match="nothing to abandon"):
-        abandoned(World())
+        abandoned(FakeAws())
 
 
 def test_a_live_run_elsewhere_is_not_disturbed_unless_taken_over() -> None:

@@ -11,13 +11,13 @@ from bootstrap.core.state import State
 from bootstrap.journal.records import CaughtUp
 from replicator.probes import LANES_PROBED, ProbeRecord, probe_records
 from replicator.stream import Shard
-from tests.support.bootstrap.fake_aws import World, outputs
+from tests.support.bootstrap.fake_aws import FakeAws, outputs
 from tests.support.bootstrap.killed_process import Process
 
 pytestmark = pytest.mark.promise("C1", "C10")
 
 
-def catching_up(world: World) -> Process:
+def catching_up(world: FakeAws) -> Process:
     process = Process(world)
     process.start()
     process.until(lambda: process.run.journal.row.state is State.CATCHING_UP)
@@ -32,7 +32,7 @@ def go_on(process: Process, seconds: float) -> State:
 
 @pytest.mark.slow
 def test_probes_that_do_not_come_through_are_not_caught_up_whatever_the_metric_says() -> None:
-    world = World()
+    world = FakeAws()
     world.consumer_works = False
     world.ages = lambda begin: 5.0
     process = catching_up(world)
@@ -43,7 +43,7 @@ def test_probes_that_do_not_come_through_are_not_caught_up_whatever_the_metric_s
 
 
 def test_one_probe_missing_is_not_caught_up() -> None:
-    world = World()
+    world = FakeAws()
     process = catching_up(world)
     process.until(lambda: bool(world.probes))
     world.probes.pop()
@@ -53,7 +53,7 @@ def test_one_probe_missing_is_not_caught_up() -> None:
 @pytest.mark.slow
 def test_lanes_that_come_through_days_apart_are_asked_again_all_at_once() -> None:
     """The rows of those that were first have expired by the time the last one has its own."""
-    world = World()
+    world = FakeAws()
     process = catching_up(world)
     process.until(lambda: bool(world.probes))
     (last, _) = world.probes.pop()
@@ -69,7 +69,7 @@ def test_lanes_that_come_through_days_apart_are_asked_again_all_at_once() -> Non
 
 @pytest.mark.slow
 def test_old_changes_that_dynamodb_still_holds_are_not_caught_up_whatever_probes_say() -> None:
-    world = World()
+    world = FakeAws()
     world.ages = lambda begin: 60_000.0
     process = catching_up(world)
     assert go_on(process, 3_600) is State.CATCHING_UP
@@ -79,7 +79,7 @@ def test_old_changes_that_dynamodb_still_holds_are_not_caught_up_whatever_probes
 
 
 def test_a_datapoint_from_before_the_moment_proves_nothing() -> None:
-    world = World()
+    world = FakeAws()
     process = catching_up(world)
     moment = process.run.context.memory.moment
     assert moment is not None
@@ -89,21 +89,21 @@ def test_a_datapoint_from_before_the_moment_proves_nothing() -> None:
 
 
 def test_no_datapoint_is_not_enough_while_the_source_is_written() -> None:
-    world = World()
+    world = FakeAws()
     world.writes = lambda begin: 10.0
     process = catching_up(world)
     assert go_on(process, 1_800) is State.CATCHING_UP
 
 
 def test_no_datapoint_and_no_writes_is_an_idle_source() -> None:
-    world = World()
+    world = FakeAws()
     process = catching_up(world)
     assert go_on(process, 1_800) is State.REPLICATING
 
 
 @pytest.mark.slow
 def test_an_idle_source_is_believed_only_once_its_metrics_would_have_arrived() -> None:
-    world = World()
+    world = FakeAws()
     process = catching_up(world)
     began = world.clock()
     process.until(lambda: bool(world.probes))
@@ -111,7 +111,7 @@ def test_an_idle_source_is_believed_only_once_its_metrics_would_have_arrived() -
 
 
 def test_probes_are_put_after_the_handover_they_are_to_follow() -> None:
-    world = World()
+    world = FakeAws()
     world.ages = lambda begin: 5.0
     process = catching_up(world)
     process.until(lambda: False)
@@ -125,7 +125,7 @@ def test_probes_are_put_after_the_handover_they_are_to_follow() -> None:
 
 @pytest.mark.slow
 def test_a_round_that_took_the_backlogs_time_is_followed_by_a_fresh_one() -> None:
-    world = World()
+    world = FakeAws()
     world.backlog_seconds = 1_800
     process = catching_up(world)
     process.until(lambda: False, ticks=20_000)
@@ -136,7 +136,7 @@ def test_a_round_that_took_the_backlogs_time_is_followed_by_a_fresh_one() -> Non
 
 
 def test_probes_that_kinesis_rejects_are_put_again() -> None:
-    world = World()
+    world = FakeAws()
     world.rejected_probes = 1
     Process(world).go()
     puts = [seen.detail for seen in world.seen if seen.name == "put_probes"]
@@ -145,7 +145,7 @@ def test_probes_that_kinesis_rejects_are_put_again() -> None:
 
 
 def test_a_reshard_while_probes_are_put_starts_another_round() -> None:
-    world = World()
+    world = FakeAws()
     process = catching_up(world)
 
     def split(number: int, name: str, after: bool) -> None:
@@ -181,7 +181,7 @@ def test_shards_that_are_read_in_parallel_get_many_partition_keys_each() -> None
 
 
 def test_more_probes_than_a_call_takes_are_put_in_several() -> None:
-    world = World()
+    world = FakeAws()
     world.shards = tuple(Shard(f"shard-{n}", str(n)) for n in range(5))
     Process(world, chosen=outputs(parallelizationFactor=4)).go()
     puts: list[list[ProbeRecord]] = [

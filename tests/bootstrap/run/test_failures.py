@@ -20,50 +20,50 @@ from bootstrap.core.state import State
 from bootstrap.run.drive import drive
 from replicator.stream import Destination
 from tests.support.bootstrap.failures import failure_of
-from tests.support.bootstrap.fake_aws import STREAM_ARN, World
+from tests.support.bootstrap.fake_aws import STREAM_ARN, FakeAws
 from tests.support.bootstrap.killed_process import Process, replicated
 
 pytestmark = pytest.mark.promise("C6")
 
 
-def source_with(**changes: Any) -> World:
-    world = World()
+def source_with(**changes: Any) -> FakeAws:
+    world = FakeAws()
     world.source = dataclasses.replace(world.source, **changes)
     return world
 
 
-def existing_target() -> World:
-    world = World()
+def existing_target() -> FakeAws:
+    world = FakeAws()
     world.target = TableFacts("arn", "theirs", "ACTIVE", 1, 1, False)
     return world
 
 
-def streaming_elsewhere() -> World:
-    world = World()
+def streaming_elsewhere() -> FakeAws:
+    world = FakeAws()
     world.destinations = [Destination("arn:other", "ACTIVE", "MICROSECOND")]
     return world
 
 
-def forgetful() -> World:
-    world = World()
+def forgetful() -> FakeAws:
+    world = FakeAws()
     world.retention_hours = 24
     return world
 
 
-def automatic() -> World:
-    world = World()
+def automatic() -> FakeAws:
+    world = FakeAws()
     world.distribution = "AUTO"
     return world
 
 
-def enabled_early() -> World:
-    world = World()
+def enabled_early() -> FakeAws:
+    world = FakeAws()
     world.mapping_enabled_at = world.clock()
     return world
 
 
-def without_mapping() -> World:
-    world = World()
+def without_mapping() -> FakeAws:
+    world = FakeAws()
     world.mapping_exists = False
     return world
 
@@ -80,7 +80,7 @@ def without_mapping() -> World:
         (source_with(local_indexes=["by-date"]), "local secondary indexes"),
     ],
 )
-def test_a_blocked_plan_says_why_and_does_nothing(world: World, what: str) -> None:
+def test_a_blocked_plan_says_why_and_does_nothing(world: FakeAws, what: str) -> None:
     failure = failure_of(world)
     assert isinstance(failure, BlockedError)
     assert failure.exit_code == 1
@@ -106,7 +106,7 @@ def test_a_blocked_run_leaves_no_lease_behind() -> None:
 
 @pytest.mark.slow
 def test_a_failed_export_is_reported_and_the_next_run_makes_another() -> None:
-    world = World()
+    world = FakeAws()
     world.failures["export/0001"] = "S3AccessDenied the bucket refused"
     failure = failure_of(world)
     assert failure.exit_code == Side.SOURCE.value
@@ -118,7 +118,7 @@ def test_a_failed_export_is_reported_and_the_next_run_makes_another() -> None:
 
 
 def test_a_failed_import_is_reported_with_its_counts_and_no_table_is_deleted() -> None:
-    world = World()
+    world = FakeAws()
     world.failures["import/0001"] = "ItemValidationError"
     failure = failure_of(world)
     assert failure.exit_code == Side.TARGET.value
@@ -131,7 +131,7 @@ def test_a_failed_import_is_reported_with_its_counts_and_no_table_is_deleted() -
 
 
 def test_a_failed_import_is_made_again_once_its_table_is_gone() -> None:
-    world = World()
+    world = FakeAws()
     world.failures["import/0001"] = "ItemValidationError"
     failure_of(world)
     world.target = None
@@ -141,7 +141,7 @@ def test_a_failed_import_is_made_again_once_its_table_is_gone() -> None:
 
 
 def test_a_target_table_that_someone_made_meanwhile_is_not_touched() -> None:
-    world = World()
+    world = FakeAws()
     process = Process(world)
     process.start()
     process.until(lambda: bool(world.exports))
@@ -152,7 +152,7 @@ def test_a_target_table_that_someone_made_meanwhile_is_not_touched() -> None:
 
 
 def test_a_consumer_that_someone_switched_on_stops_the_run_before_the_import() -> None:
-    world = World()
+    world = FakeAws()
     process = Process(world)
     process.start()
     process.until(lambda: bool(world.exports))
@@ -176,14 +176,14 @@ def test_a_target_table_that_was_made_again_is_not_the_replica() -> None:
 
 
 def test_a_mapping_that_starts_at_latest_is_refused() -> None:
-    world = World()
+    world = FakeAws()
     world.mapping_position = "LATEST"
     assert "LATEST" in failure_of(world).what
     assert not world.times("enable_mapping")
 
 
 def test_a_mapping_made_again_after_the_snapshot_is_not_switched_on() -> None:
-    world = World()
+    world = FakeAws()
     process = Process(world)
     process.start()
     process.until(lambda: bool(world.imports))
@@ -198,7 +198,7 @@ def test_a_mapping_made_again_after_the_snapshot_is_not_switched_on() -> None:
 
 
 def test_trouble_that_passes_is_waited_out() -> None:
-    world = World()
+    world = FakeAws()
     began = world.clock()
     refused: list[float] = []
 
@@ -217,7 +217,7 @@ def test_trouble_that_passes_is_waited_out() -> None:
 
 
 def test_trouble_that_stays_ends_the_run_after_a_quarter_of_an_hour() -> None:
-    world = World()
+    world = FakeAws()
 
     def throttle(number: int, name: str, after: bool) -> None:
         if name == "destinations" and number > 20:
@@ -231,7 +231,7 @@ def test_trouble_that_stays_ends_the_run_after_a_quarter_of_an_hour() -> None:
 
 
 def test_the_journal_says_in_which_step_a_run_failed_and_that_ends_with_the_next_run() -> None:
-    world = World()
+    world = FakeAws()
     denied = AccountError(Side.SOURCE, "no", fix="grant it", code="AccessDeniedException")
 
     def deny(number: int, name: str, after: bool) -> None:
@@ -254,7 +254,7 @@ def test_the_journal_says_in_which_step_a_run_failed_and_that_ends_with_the_next
 
 
 def test_the_run_refuses_an_export_as_of_another_time_than_it_asked_for() -> None:
-    world = World()
+    world = FakeAws()
     process = Process(world)
     process.start()
     process.until(lambda: bool(world.exports))
@@ -268,7 +268,7 @@ def test_the_run_refuses_an_export_as_of_another_time_than_it_asked_for() -> Non
 
 
 def test_the_stream_of_the_source_is_named_in_what_is_refused() -> None:
-    world = World()
+    world = FakeAws()
     world.destinations = [Destination(STREAM_ARN, "ENABLE_FAILED", "MICROSECOND", "no permission")]
     failure = failure_of(world)
     assert "ENABLE_FAILED no permission" in failure.what

@@ -10,7 +10,7 @@ from bootstrap.core.state import State
 from bootstrap.run.goals import GOALS
 from bootstrap.run.progress import is_past, stops_before
 from bootstrap.run.steps import STEPS
-from tests.support.bootstrap.fake_aws import World
+from tests.support.bootstrap.fake_aws import FakeAws
 from tests.support.bootstrap.killed_process import Process, replicated
 
 
@@ -39,7 +39,7 @@ def test_every_goal_has_its_steps_and_its_final_state() -> None:
 
 @pytest.mark.parametrize("goal", [Goal.PAUSE, Goal.RESUME, Goal.ABANDON])
 def test_a_goal_that_needs_a_run_refuses_a_table_without_one(goal: Goal) -> None:
-    world = World()
+    world = FakeAws()
     with pytest.raises(BlockedError):
         Process(world, options=RunOptions(goal=goal)).go()
     assert world.order("export", "import_table", "enable_mapping", "disable_mapping") == []

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from bootstrap.journal.records import Exported
-from tests.support.bootstrap.fake_aws import World
+from tests.support.bootstrap.fake_aws import FakeAws
 from tests.support.bootstrap.kill_points import calls_of_a_run, check, finish, quick
 from tests.support.bootstrap.killed_process import Process
 from tests.support.fakes.errors import Killed
@@ -34,7 +34,7 @@ def telling_moments() -> list[tuple[int, bool]]:
     return list(first.values())
 
 
-def kill_at(world: World, number: int, after_the_work: bool) -> None:
+def kill_at(world: FakeAws, number: int, after_the_work: bool) -> None:
     def watch(call: int, name: str, after: bool) -> None:
         if (call, after) == (number, after_the_work):
             raise Killed(f"at {name}, call {number}")

@@ -18,7 +18,7 @@ from replicator.stream import Destination
 from replicator.watchdog.aws_readings import BOOK_KEY
 from replicator.watchdog.probe_rounds import WatchdogState
 from replicator.watchdog.readings import Outage
-from tests.support.bootstrap.fake_aws import COMMAND, LEDGER, STREAM_ARN, World
+from tests.support.bootstrap.fake_aws import COMMAND, LEDGER, STREAM_ARN, FakeAws
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.pauses import PAUSE, RESUME
 from tests.support.bootstrap.status import health_reader, look, verify_as_of
@@ -29,21 +29,21 @@ OFF = [Destination(STREAM_ARN, "DISABLED", "MICROSECOND")]
 ON = [Destination(STREAM_ARN, "ACTIVE", "MICROSECOND")]
 
 
-def state_of(world: World) -> State:
+def state_of(world: FakeAws) -> State:
     return shown(world).state
 
 
-def shown(world: World, **source: Any) -> StatusSnapshot:
+def shown(world: FakeAws, **source: Any) -> StatusSnapshot:
     return look(world, health_reader(source))
 
 
-def named(world: World, **source: Any) -> Gap:
+def named(world: FakeAws, **source: Any) -> Gap:
     made = shown(world, **source).gap
     assert made is not None
     return made
 
 
-def settle(world: World, until: float) -> None:
+def settle(world: FakeAws, until: float) -> None:
     """As a verification does that leaves nothing missing of what was changed before."""
     verify_as_of(world, until)
     with world.unwatched():
@@ -51,13 +51,13 @@ def settle(world: World, until: float) -> None:
         ledger.settle(round(until * 1e6))
 
 
-def run(world: World, pid: int) -> Process:
+def run(world: FakeAws, pid: int) -> Process:
     process = Process(world, pid=pid)
     process.go()
     return process
 
 
-def degraded(world: World, pid: int) -> Process:
+def degraded(world: FakeAws, pid: int) -> Process:
     """A run that replicates, and says that changes were lost: with the source's exit code."""
     process = Process(world, pid=pid)
     with pytest.raises(AccountError, match="replicates, but lacks changes") as told:
@@ -67,9 +67,9 @@ def degraded(world: World, pid: int) -> Process:
     return process
 
 
-def exporting() -> tuple[World, Process, Exported]:
+def exporting() -> tuple[FakeAws, Process, Exported]:
     """A run whose export has begun."""
-    world = World()
+    world = FakeAws()
     process = Process(world)
     process.start()
     process.until(lambda: bool(world.exports))
@@ -81,7 +81,7 @@ def exporting() -> tuple[World, Process, Exported]:
 # -- records that DynamoDB gave up on ------------------------------------------------------------
 
 
-def lossy() -> tuple[World, float]:
+def lossy() -> tuple[FakeAws, float]:
     """Two records were given up while the snapshot was taken."""
     world, process, exported = exporting()
     process.run.stop()
@@ -145,7 +145,7 @@ def test_a_replica_of_a_year_counts_only_what_was_lost_since_it_last_caught_up()
 # -- a destination that was off ------------------------------------------------------------------
 
 
-def interrupted(world: World) -> tuple[Process, float]:
+def interrupted(world: FakeAws) -> tuple[Process, float]:
     """It goes off while the export runs. Returns when it was last seen on."""
     process = Process(world)
     process.start()
@@ -161,7 +161,7 @@ def interrupted(world: World) -> tuple[Process, float]:
 
 
 def test_a_destination_that_was_off_for_a_while_costs_a_backfill_and_no_new_snapshot() -> None:
-    world = World()
+    world = FakeAws()
     _, on = interrupted(world)
     failed = as_json(shown(world, destinations=OFF))
     assert (failed["state"], failed["next"]) == ("FAILED", COMMAND.format("run"))
@@ -215,7 +215,7 @@ def test_a_process_that_never_saw_it_on_knows_of_the_snapshot_alone() -> None:
 
 @pytest.mark.slow
 def test_a_destination_that_is_being_switched_on_again_is_waited_for() -> None:
-    world = World()
+    world = FakeAws()
     interrupted(world)
     world.destinations = [Destination(STREAM_ARN, "ENABLING", "MICROSECOND")]
     world.active_from = world.clock() + 300
@@ -228,7 +228,7 @@ def test_a_destination_that_is_being_switched_on_again_is_waited_for() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("code", ["ThrottlingException", "AccessDenied"])
 def test_an_outage_is_noted_whatever_fails_while_it_is_looked_into(code: str) -> None:
-    world = World()
+    world = FakeAws()
     process = Process(world)
     process.start()
     process.until(lambda: bool(world.exports))
@@ -252,7 +252,7 @@ def test_an_outage_is_noted_whatever_fails_while_it_is_looked_into(code: str) ->
     assert told.begin == exported.export_time
 
 
-def remembered(world: World, book: WatchdogState) -> None:
+def remembered(world: FakeAws, book: WatchdogState) -> None:
     """As the watchdog does."""
     item = {"k": {"B": BOOK_KEY}, "book": {"S": book.as_text()}}
     with world.unwatched():
@@ -290,7 +290,7 @@ def test_what_the_watchdog_last_saw_arrive_narrows_what_a_run_finds_off() -> Non
 
 @pytest.mark.parametrize(("hours", "lost"), [(200, True), (160, False)])
 def test_a_pause_of_longer_than_the_retention_has_lost_changes(hours: int, lost: bool) -> None:
-    world = World()
+    world = FakeAws()
     world.retention_hours = 168
     replicated(world)
     caught_up = Process(world, pid=9).store.read("orders")[0]
@@ -320,9 +320,9 @@ def test_a_pause_of_longer_than_the_retention_has_lost_changes(hours: int, lost:
     assert state_of(world) is State.REPLICATING
 
 
-def importing(hours: int) -> World:
+def importing(hours: int) -> FakeAws:
     """The import takes this long, and the stream keeps changes for 168 hours."""
-    world = World()
+    world = FakeAws()
     world.retention_hours = 168
     process = Process(world)
     process.start()
@@ -343,13 +343,13 @@ def test_a_retention_that_is_raised_afterwards_brings_nothing_back() -> None:
     degraded(world, pid=2)
 
 
-def paused_for(world: World, hours: int, pid: int) -> None:
+def paused_for(world: FakeAws, hours: int, pid: int) -> None:
     Process(world, pid=pid, options=PAUSE).go()
     world.clock.advance(3600 * hours)
 
 
 def test_each_pause_that_was_too_long_is_noted() -> None:
-    world = World()
+    world = FakeAws()
     world.retention_hours = 168
     replicated(world)
     for pid in (10, 20):
@@ -363,7 +363,7 @@ def test_each_pause_that_was_too_long_is_noted() -> None:
 
 
 def test_two_pauses_without_a_catch_up_between_them_are_one() -> None:
-    world = World()
+    world = FakeAws()
     world.retention_hours = 168
     replicated(world)
     world.consumer_works = False
@@ -379,7 +379,7 @@ def test_two_pauses_without_a_catch_up_between_them_are_one() -> None:
 
 
 def test_a_consumer_that_could_be_switched_on_only_later_was_off_until_then() -> None:
-    world = World()
+    world = FakeAws()
     world.retention_hours = 168
     replicated(world)
     paused_for(world, 100, pid=2)
@@ -434,7 +434,7 @@ def test_a_run_beside_the_verification_does_not_keep_the_loss_alive() -> None:
 
 
 def test_what_was_lost_before_the_snapshot_of_another_export_is_in_that() -> None:
-    world = World()
+    world = FakeAws()
     interrupted(world)
     world.destinations = ON
     world.failures["export/0001"] = "InternalError"
@@ -447,7 +447,7 @@ def test_what_was_lost_before_the_snapshot_of_another_export_is_in_that() -> Non
 
 
 def test_the_snapshot_settles_what_was_lost_before_it() -> None:
-    world = World()
+    world = FakeAws()
     process = Process(world)
     process.go()
     exported = process.run.journal.get(Exported)

@@ -10,13 +10,13 @@ from bootstrap.core.state import State
 from bootstrap.journal.records import Interrupted
 from bootstrap.run.steps import enable
 from replicator.stream import Destination
-from tests.support.bootstrap.fake_aws import STREAM_ARN, World
+from tests.support.bootstrap.fake_aws import STREAM_ARN, FakeAws
 from tests.support.bootstrap.killed_process import Process, replicated
 
 pytestmark = pytest.mark.promise("C1")
 
 
-def export_of(world: World) -> tuple[ExportRequest, float]:
+def export_of(world: FakeAws) -> tuple[ExportRequest, float]:
     (only,) = world.exports.values()
     return only
 
@@ -36,7 +36,7 @@ def test_a_run_buffers_exports_imports_configures_enables_and_catches_up_in_this
 
 
 def test_the_states_are_journaled_in_order_with_the_time_of_each() -> None:
-    world = World()
+    world = FakeAws()
     process = Process(world)
     process.go()
     history = process.run.snapshot(final=True).history
@@ -60,7 +60,7 @@ def test_the_export_time_is_two_minutes_or_more_after_the_buffer_was_seen_active
 
 
 def test_the_export_time_holds_its_margin_though_awss_date_has_no_fraction() -> None:
-    world = World()
+    world = FakeAws()
     world.clock.advance(0.9)
     world.active_from = world.clock()
     observed = world.clock()
@@ -75,7 +75,7 @@ def test_the_export_is_not_called_before_recovery_reaches_its_time() -> None:
 
 
 def test_recovery_is_switched_on_when_it_is_off_and_its_window_reaches_the_export_time() -> None:
-    world = World()
+    world = FakeAws()
     world.active_from = world.clock() - 10_000
     replicated(world)
     assert len(world.times("enable_source_backups")) == 1
@@ -85,14 +85,14 @@ def test_recovery_is_switched_on_when_it_is_off_and_its_window_reaches_the_expor
 
 
 def test_recovery_that_is_on_is_left_alone() -> None:
-    world = World()
+    world = FakeAws()
     world.recovery_since = world.clock() - 86_400
     replicated(world)
     assert not world.times("enable_source_backups")
 
 
 def test_a_recovery_window_that_opens_late_makes_the_export_time_later() -> None:
-    world = World()
+    world = FakeAws()
     world.active_from = world.clock()
     world.recovery_since = world.clock() + 500
     request, _ = export_of(replicated(world))
@@ -101,7 +101,7 @@ def test_a_recovery_window_that_opens_late_makes_the_export_time_later() -> None
 
 def test_the_observation_is_made_anew_by_a_process_that_resumes_before_the_export() -> None:
     """Between two processes the destination may have been off; no look would have seen it."""
-    world = World()
+    world = FakeAws()
     first = Process(world, pid=1)
     first.start()
     first.until(lambda: len(world.times("source_backups")) > 3)
@@ -114,7 +114,7 @@ def test_the_observation_is_made_anew_by_a_process_that_resumes_before_the_expor
 
 
 def test_the_observation_is_made_anew_by_a_process_that_slept_before_the_export() -> None:
-    world = World()
+    world = FakeAws()
     process = Process(world)
     process.start()
     process.until(lambda: len(world.times("source_backups")) > 3)
@@ -126,7 +126,7 @@ def test_the_observation_is_made_anew_by_a_process_that_slept_before_the_export(
 
 
 def test_a_destination_that_stops_before_the_export_is_observed_again() -> None:
-    world = World()
+    world = FakeAws()
     process = Process(world)
     process.start()
     process.until(lambda: len(world.times("source_backups")) > 3)
@@ -141,7 +141,7 @@ def test_a_destination_that_stops_before_the_export_is_observed_again() -> None:
 
 
 def test_a_destination_that_stops_after_the_export_began_fails_the_run_loudly() -> None:
-    world = World()
+    world = FakeAws()
     process = Process(world)
     process.start()
     process.until(lambda: bool(world.exports))
@@ -153,7 +153,7 @@ def test_a_destination_that_stops_after_the_export_began_fails_the_run_loudly() 
 
 
 def test_milliseconds_are_refused() -> None:
-    world = World()
+    world = FakeAws()
     world.destinations = [Destination(STREAM_ARN, "ACTIVE", "MILLISECOND")]
     with pytest.raises(BlockedError, match="precision MILLISECOND"):
         Process(world).go()
@@ -161,7 +161,7 @@ def test_milliseconds_are_refused() -> None:
 
 
 def test_the_export_goes_to_a_prefix_that_names_the_run() -> None:
-    world = World()
+    world = FakeAws()
     process = Process(world)
     process.go()
     request, _ = export_of(world)
@@ -178,7 +178,7 @@ def test_the_import_reads_the_data_folder_of_that_export() -> None:
 
 
 def test_the_mapping_is_enabled_only_when_import_and_settings_are_complete() -> None:
-    world = World()
+    world = FakeAws()
     seen: list[bool] = []
 
     def watch(number: int, name: str, after: bool) -> None:
@@ -192,7 +192,7 @@ def test_the_mapping_is_enabled_only_when_import_and_settings_are_complete() -> 
 
 
 def test_a_consumer_that_is_off_is_a_fault_from_the_catch_up_on_and_not_before() -> None:
-    world = World()
+    world = FakeAws()
     process = Process(world)
     process.start()
     process.until(lambda: "consume" in world.ledger_settings())
@@ -203,7 +203,7 @@ def test_a_consumer_that_is_off_is_a_fault_from_the_catch_up_on_and_not_before()
 
 
 def test_entries_expire_only_once_the_replica_has_caught_up() -> None:
-    world = World()
+    world = FakeAws()
     process = Process(world)
     process.start()
     process.until(lambda: bool(world.probes))
@@ -230,7 +230,7 @@ def test_a_consumer_that_was_switched_off_is_switched_on_by_the_next_run() -> No
 
 
 def test_the_step_that_enables_does_not_trust_the_order_of_the_steps() -> None:
-    world = World()
+    world = FakeAws()
     process = Process(world)
     process.start()
     process.until(lambda: bool(world.exports))

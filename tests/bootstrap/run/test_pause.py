@@ -13,7 +13,7 @@ from bootstrap.core.state import State
 from bootstrap.journal.records import Paused
 from bootstrap.status.json_members import as_json
 from bootstrap.status.page import page
-from tests.support.bootstrap.fake_aws import COMMAND, LEDGER, World
+from tests.support.bootstrap.fake_aws import COMMAND, LEDGER, FakeAws
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.pauses import PAUSE, RESUME, paused
 from tests.support.bootstrap.status import look
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.promise("C2", "C3")
 HOUR = 3_600.0
 
 
-def resume(world: World, pid: int = 3, options: RunOptions = RESUME) -> Process:
+def resume(world: FakeAws, pid: int = 3, options: RunOptions = RESUME) -> Process:
     process = Process(world, pid=pid, options=options)
     process.go()
     return process
@@ -102,7 +102,7 @@ def test_nobody_has_to_wait_for_that_hour() -> None:
 
 
 def test_there_is_nothing_to_pause_before_the_consumer_is_on() -> None:
-    world = World()
+    world = FakeAws()
     with pytest.raises(BlockedError, match="nothing to pause"):
         Process(world, options=PAUSE).go()
 
@@ -140,7 +140,7 @@ def test_a_pause_whose_consumer_somebody_switched_on_by_hand_ends_for_the_detect
 
 
 def test_resuming_what_never_ran_begins_nothing() -> None:
-    world = World()
+    world = FakeAws()
     with pytest.raises(BlockedError, match="no pause to end"):
         resume(world)
     assert not world.times("export")
@@ -151,20 +151,20 @@ def test_resuming_what_is_not_paused_measures_it_once_more() -> None:
     assert resume(world).run.journal.row.state is State.REPLICATING
 
 
-def calls_of(options: RunOptions, world: World) -> list[str]:
+def calls_of(options: RunOptions, world: FakeAws) -> list[str]:
     world.seen.clear()
     Process(world, pid=50, options=options).go()
     return [each.name for each in world.seen]
 
 
-def busy() -> World:
-    world = World()
+def busy() -> FakeAws:
+    world = FakeAws()
     world.dynamodb.check_shapes = False  # the other tests do
     return replicated(world)
 
 
-def waiting() -> World:
-    world = World()
+def waiting() -> FakeAws:
+    world = FakeAws()
     world.dynamodb.check_shapes = False
     paused(world)
     world.clock.advance(2 * HOUR)
@@ -179,7 +179,7 @@ def waiting() -> World:
     ],
 )
 def test_killed_at_any_call_the_same_command_ends_it(
-    options: RunOptions, prepare: Callable[[], World], end: State
+    options: RunOptions, prepare: Callable[[], FakeAws], end: State
 ) -> None:
     prepared = prepare()
     names = calls_of(options, prepared.copied())

@@ -14,7 +14,7 @@ from bootstrap.journal.records import Imported
 from bootstrap.journal.verification_records import Verified
 from bootstrap.status.json_members import as_json
 from tests.support.bootstrap.fake_accounts import FakeTarget
-from tests.support.bootstrap.fake_aws import COMMAND, World
+from tests.support.bootstrap.fake_aws import COMMAND, FakeAws
 from tests.support.bootstrap.killed_process import Process, journal_verified
 from tests.support.bootstrap.status import look
 
@@ -24,7 +24,7 @@ NO_WAIT = RunOptions(wait=False)
 
 
 def test_no_wait_ends_where_aws_works_by_itself_and_the_same_command_gets_there_at_last() -> None:
-    world = World()
+    world = FakeAws()
     world.backlog_seconds = 7_200
     waited: list[str] = []
     for pid in range(1, 200):
@@ -45,7 +45,7 @@ def test_no_wait_ends_where_aws_works_by_itself_and_the_same_command_gets_there_
 
 
 def test_a_round_of_probes_put_by_an_earlier_process_is_not_put_again() -> None:
-    world = World()
+    world = FakeAws()
     world.backlog_seconds = 3_000
     for pid in range(1, 100):
         world.clock.advance(100)
@@ -60,7 +60,7 @@ def test_a_round_of_probes_put_by_an_earlier_process_is_not_put_again() -> None:
 
 
 def test_no_wait_still_watches_the_buffer_until_the_export_has_begun() -> None:
-    world = World()
+    world = FakeAws()
     with pytest.raises(StillRunningError):
         Process(world, options=NO_WAIT).go()
     ((request, began),) = world.exports.values()
@@ -69,7 +69,7 @@ def test_no_wait_still_watches_the_buffer_until_the_export_has_begun() -> None:
 
 @pytest.mark.parametrize("stop", STOPS)
 def test_until_stops_when_the_state_is_reached_and_before_its_work(stop: State) -> None:
-    world = World()
+    world = FakeAws()
     process = Process(world, options=RunOptions(until=stop))
     process.go()
     assert process.run.journal.row.state is stop
@@ -82,22 +82,22 @@ def test_until_stops_when_the_state_is_reached_and_before_its_work(stop: State) 
 
 @pytest.mark.parametrize("stop", STOPS[:-1])
 def test_until_a_state_that_lies_behind_changes_nothing(stop: State) -> None:
-    world = World()
+    world = FakeAws()
     Process(world).go()
     again = Process(world, pid=2, options=RunOptions(until=stop))
     again.go()
     assert again.run.journal.row.state is State.REPLICATING
 
 
-def failed_import(code: str = "ItemValidationError") -> World:
-    world = World()
+def failed_import(code: str = "ItemValidationError") -> FakeAws:
+    world = FakeAws()
     world.failures["import/0001"] = code
     with pytest.raises(AccountError):
         Process(world).go()
     return world
 
 
-def failure_of(world: World, options: RunOptions) -> AccountError:
+def failure_of(world: FakeAws, options: RunOptions) -> AccountError:
     with pytest.raises(AccountError) as caught:
         Process(world, pid=2, options=options).go()
     return caught.value
@@ -127,8 +127,8 @@ def test_accepted_import_errors_make_a_replica_that_is_degraded_and_says_so() ->
     assert again.run.journal.row.state is State.DEGRADED, "the next run does not forget it"
 
 
-def short_import() -> World:
-    world = World()
+def short_import() -> FakeAws:
+    world = FakeAws()
     world.left_out["import/0001"] = 1
     return world
 
@@ -228,7 +228,7 @@ def test_a_table_of_an_import_that_names_none_is_never_deleted(
 
 
 def test_the_second_export_says_why_the_first_one_failed() -> None:
-    world = World()
+    world = FakeAws()
     world.failures["export/0001"] = "S3NoSuchBucket"
     with pytest.raises(AccountError, match="S3NoSuchBucket"):
         Process(world).go()
@@ -242,7 +242,7 @@ def test_the_second_export_says_why_the_first_one_failed() -> None:
 
 
 def test_a_consumer_that_someone_switched_on_during_the_import_is_noted_not_switched_on() -> None:
-    world = World()
+    world = FakeAws()
     process = Process(world)
     process.start()
     process.until(lambda: bool(world.imports))

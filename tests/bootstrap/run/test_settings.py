@@ -12,19 +12,19 @@ from bootstrap.core.errors import BlockedError
 from bootstrap.core.facts import TtlStatus
 from bootstrap.core.run_options import RunOptions, TtlPolicy
 from bootstrap.journal.records import Configured, Imported, Wanted
-from tests.support.bootstrap.fake_aws import LEDGER, World
+from tests.support.bootstrap.fake_aws import LEDGER, FakeAws
 from tests.support.bootstrap.killed_process import Process, replicated
 
 
-def busy(units_a_second: float) -> World:
-    world = World()
+def busy(units_a_second: float) -> FakeAws:
+    world = FakeAws()
     world.writes = lambda begin: units_a_second * 60
     world.ages = lambda begin: 0.0
     return world
 
 
 def test_the_target_gets_the_tags_and_the_table_class_of_the_source() -> None:
-    world = World()
+    world = FakeAws()
     world.source_tags = {"team": "shop", "cost": "42"}
     world.source = dataclasses.replace(world.source, table_class="STANDARD_INFREQUENT_ACCESS")
     replicated(world)
@@ -36,7 +36,7 @@ def test_the_target_gets_the_tags_and_the_table_class_of_the_source() -> None:
 
 
 def test_settings_are_made_as_planned_when_the_source_has_changed_meanwhile() -> None:
-    world = World()
+    world = FakeAws()
     world.source_tags = {"team": "shop"}
     process = Process(world)
     process.start()
@@ -47,7 +47,7 @@ def test_settings_are_made_as_planned_when_the_source_has_changed_meanwhile() ->
 
 
 def test_a_tag_that_somebody_put_on_the_target_stays() -> None:
-    world = World()
+    world = FakeAws()
     world.source_tags = {"team": "shop"}
     world.target_tags = {"team": "shop", "owner": "ops"}
     replicated(world)
@@ -89,7 +89,7 @@ def test_a_source_that_writes_more_than_a_table_of_the_target_account_takes_bloc
 def test_the_target_expires_items_only_where_the_operator_wants_it_before_the_switch(
     policy: str | None, on: bool
 ) -> None:
-    world = World()
+    world = FakeAws()
     world.source_expiry = TtlStatus(True, "until")
     Process(world, options=RunOptions(ttl=TtlPolicy(policy) if policy else None)).go()
     assert world.expiries.get("orders-replica", TtlStatus(False)).enabled is on
@@ -98,13 +98,13 @@ def test_the_target_expires_items_only_where_the_operator_wants_it_before_the_sw
 
 
 def test_now_means_nothing_where_the_source_expires_nothing() -> None:
-    world = World()
+    world = FakeAws()
     Process(world, options=RunOptions(ttl=TtlPolicy.NOW)).go()
     assert "orders-replica" not in world.expiries
 
 
 def test_time_to_live_can_be_taken_back_and_is_remembered_by_the_next_run() -> None:
-    world = World()
+    world = FakeAws()
     world.source_expiry = TtlStatus(True, "until")
     Process(world, options=RunOptions(ttl=TtlPolicy.NOW)).go()
     again = Process(world, pid=2)
@@ -116,7 +116,7 @@ def test_time_to_live_can_be_taken_back_and_is_remembered_by_the_next_run() -> N
 
 
 def test_the_plan_and_both_tables_ids_are_journaled() -> None:
-    world = World()
+    world = FakeAws()
     world.source_tags = {"team": "shop"}
     process = Process(world)
     process.go()
@@ -128,7 +128,7 @@ def test_the_plan_and_both_tables_ids_are_journaled() -> None:
 
 
 def test_a_setting_that_stands_already_is_not_made_again() -> None:
-    world = World()
+    world = FakeAws()
     world.source_tags = {"team": "shop"}
     seen: list[Any] = []
     process = Process(world)

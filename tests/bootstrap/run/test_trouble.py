@@ -18,7 +18,7 @@ from bootstrap.plan.inspection import inspect
 from bootstrap.plan.replication import of_outputs
 from bootstrap.status.json_members import as_json
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
-from tests.support.bootstrap.fake_aws import World, outputs
+from tests.support.bootstrap.fake_aws import FakeAws, outputs
 from tests.support.bootstrap.kill_points import calls_of_a_run, check, finish, quick
 from tests.support.bootstrap.killed_process import Process
 from tests.support.bootstrap.status import look
@@ -180,7 +180,7 @@ def test_a_wait_that_outlasts_a_session_assumes_the_role_again_in_time(
 
 @pytest.mark.parametrize("hours", [-30, 0, 30])
 def test_a_plan_goes_by_awss_clock_and_not_by_this_machines(hours: float) -> None:
-    world = World()
+    world = FakeAws()
     asked: list[tuple[float, float]] = []
     stack = outputs()
 

@@ -24,7 +24,7 @@ from replicator.watchdog.judge import judge
 from replicator.watchdog.probe_rounds import WatchdogState
 from replicator.watchdog.readings import Identity, Outage, Probed, Unread
 from tests.infra.least_privilege import dry_run_policies
-from tests.support.bootstrap.fake_aws import COMMAND, STREAM_ARN, World, outputs
+from tests.support.bootstrap.fake_aws import COMMAND, STREAM_ARN, FakeAws, outputs
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.status import (
     NOW,
@@ -40,11 +40,11 @@ pytestmark = pytest.mark.promise("C7", "C10")
 
 
 @pytest.fixture(scope="module")
-def replica() -> World:
+def replica() -> FakeAws:
     return replicated()
 
 
-def test_every_detector_is_shown_with_its_reading(replica: World) -> None:
+def test_every_detector_is_shown_with_its_reading(replica: FakeAws) -> None:
     shown = as_json(look(replica, FixedHealth()))
     assert [each["metric"] for each in shown["detectors"]] == [each.metric for each in ALL]
     assert {each["level"] for each in shown["detectors"]} == {"fine"}
@@ -72,7 +72,7 @@ def test_the_thresholds_of_the_stack_file_are_those_that_status_judges_by(tmp_pa
         assert {each.detector.metric for each in judged if each.level != Level.FINE} == warned
 
 
-def test_with_nothing_against_it_a_switch_is_safe(replica: World) -> None:
+def test_with_nothing_against_it_a_switch_is_safe(replica: FakeAws) -> None:
     shown = look(replica, FixedHealth())
     assert as_json(shown)["safeToSwitch"] is True
     assert as_json(shown)["notSafeBecause"] == []
@@ -99,7 +99,7 @@ LOSSES: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("changes", "words"), LOSSES)
 def test_each_known_loss_and_each_blind_eye_stands_against_a_switch(
-    replica: World, changes: dict[str, Any], words: str
+    replica: FakeAws, changes: dict[str, Any], words: str
 ) -> None:
     shown = look(replica, FixedHealth(**changes))
     value = as_json(shown)
@@ -111,7 +111,7 @@ def test_each_known_loss_and_each_blind_eye_stands_against_a_switch(
 
 
 def test_a_table_that_is_not_replicating_is_not_safe_to_switch_to() -> None:
-    world = World()
+    world = FakeAws()
     process = Process(world)
     process.start()
     process.until(lambda: bool(world.exports))
@@ -120,7 +120,7 @@ def test_a_table_that_is_not_replicating_is_not_safe_to_switch_to() -> None:
 
 
 def test_before_a_run_nothing_is_looked_for() -> None:
-    shown = as_json(look(World(), FixedHealth()))
+    shown = as_json(look(FakeAws(), FixedHealth()))
     assert (shown["detectors"], shown["safeToSwitch"]) == ([], None)
 
 
@@ -133,7 +133,7 @@ def test_a_reading_that_is_denied_keeps_nobody_from_the_others() -> None:
     assert whole.missed == {}
 
 
-def test_what_cannot_be_read_for_one_reason_is_told_once_with_what_helps(replica: World) -> None:
+def test_what_cannot_be_read_for_one_reason_is_told_once_with_what_helps(replica: FakeAws) -> None:
     why = Unread("There are no usable credentials")
     shown = look(replica, FixedHealth(stream=why, skipped=why))
     named = "RecordsNeverReplicated, StreamHealthy, BufferUsed: could not be read: There are no"
@@ -145,7 +145,7 @@ def test_what_cannot_be_read_for_one_reason_is_told_once_with_what_helps(replica
     assert len(advice) == 1
 
 
-def test_tables_are_held_against_the_ids_in_the_journal(replica: World) -> None:
+def test_tables_are_held_against_the_ids_in_the_journal(replica: FakeAws) -> None:
     row, _ = Process(replica, pid=98).store.read("orders")
     assert row is not None
     same = health_reader().readings(row, NOW)

@@ -19,7 +19,7 @@ from bootstrap.status.page import page
 from bootstrap.status.snapshot import StatusSnapshot
 from replicator.stream import StreamFacts
 from replicator.watchdog.readings import Probed, Unread
-from tests.support.bootstrap.fake_aws import World
+from tests.support.bootstrap.fake_aws import FakeAws
 from tests.support.bootstrap.killed_process import replicated
 from tests.support.bootstrap.status import FixedHealth, look
 
@@ -103,11 +103,11 @@ def test_retention_costs_what_lies_in_the_stream_beyond_its_first_day() -> None:
 
 
 @pytest.fixture(scope="module")
-def replica() -> World:
+def replica() -> FakeAws:
     return replicated()
 
 
-def shown(world: World, found: Usage, **readings: Any) -> StatusSnapshot:
+def shown(world: FakeAws, found: Usage, **readings: Any) -> StatusSnapshot:
     at = look(world, FixedHealth()).at
     two_days = StreamFacts("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", at - 2 * DAY)
     readings = {"stream": two_days, **readings}
@@ -117,7 +117,7 @@ def shown(world: World, found: Usage, **readings: Any) -> StatusSnapshot:
 MEASURED = Usage(Lag(NOW, 300, 0.12, 0.9), 10 * GB)
 
 
-def test_status_shows_both_lags_and_the_cost_of_retention(replica: World) -> None:
+def test_status_shows_both_lags_and_the_cost_of_retention(replica: FakeAws) -> None:
     seen = shown(replica, MEASURED)
     text = page(seen)
     assert "p50 0.12 s, p99 0.90 s, by the consumer's metric since 2026-01-01T01:00:30Z" in text
@@ -129,7 +129,7 @@ def test_status_shows_both_lags_and_the_cost_of_retention(replica: World) -> Non
     assert (value["retention"]["hours"], value["retention"]["monthlyUsdFull"]) == (8760, 88.34)
 
 
-def test_status_says_what_is_not_known_of_lag_and_retention(replica: World) -> None:
+def test_status_says_what_is_not_known_of_lag_and_retention(replica: FakeAws) -> None:
     text = page(shown(replica, Usage(), probed=Probed(None, None, None)))
     assert (
         "no change applied in the last hour, by the consumer's metric; no probes through yet"
@@ -146,21 +146,21 @@ def test_status_says_what_is_not_known_of_lag_and_retention(replica: World) -> N
     assert as_json(shown(replica, Usage()))["lag"]["metricP50Seconds"] is None
 
 
-def test_the_metrics_are_asked_as_of_awss_time_and_only_of_a_run(replica: World) -> None:
+def test_the_metrics_are_asked_as_of_awss_time_and_only_of_a_run(replica: FakeAws) -> None:
     asked: list[float] = []
 
     def measured(at: float) -> Usage:
         asked.append(at)
         return MEASURED
 
-    assert look(World(), FixedHealth(), measured).usage == Usage()
+    assert look(FakeAws(), FixedHealth(), measured).usage == Usage()
     assert asked == []
     seen = look(replica, FixedHealth(), measured)
     assert seen.usage == MEASURED
     assert asked == [seen.at]
 
 
-def test_an_old_stream_costs_by_what_it_has_kept(replica: World) -> None:
+def test_an_old_stream_costs_by_what_it_has_kept(replica: FakeAws) -> None:
     at = look(replica, FixedHealth()).at
     stream = StreamFacts("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", at - 7 * DAY)
     assert "$6.00 a month now" in page(shown(replica, MEASURED, stream=stream))

@@ -21,7 +21,7 @@ from bootstrap.status.json_members import as_json
 from bootstrap.status.page import page
 from bootstrap.status.status import next_of_all
 from tests.support.bootstrap.failures import failure_of
-from tests.support.bootstrap.fake_aws import COMMAND, OUTPUTS_JSON, World
+from tests.support.bootstrap.fake_aws import COMMAND, OUTPUTS_JSON, FakeAws
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.status import look
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.promise("C6")
 PARTLY, WHOLLY = "ItemValidationError", "S3AccessDenied"
 
 
-def next_of(world: World) -> str | None:
+def next_of(world: FakeAws) -> str | None:
     found: str | None = as_json(look(world))["next"]
     return found
 
@@ -44,7 +44,7 @@ def orders_of(command: str) -> RunOptions:
     return RunOptions(discard_failed_import="--discard-failed-import" in options)
 
 
-def type_next(world: World, pid: int) -> None:
+def type_next(world: FakeAws, pid: int) -> None:
     command = next_of(world)
     assert command is not None
     Process(world, pid=pid, options=orders_of(command)).go()
@@ -52,7 +52,7 @@ def type_next(world: World, pid: int) -> None:
 
 @pytest.mark.parametrize("why", [PARTLY, WHOLLY])
 def test_after_a_failed_import_the_next_command_imports_again_and_loses_nothing(why: str) -> None:
-    world = World()
+    world = FakeAws()
     world.failures["import/0001"] = why
     failure_of(world)
     type_next(world, pid=2)
@@ -62,7 +62,7 @@ def test_after_a_failed_import_the_next_command_imports_again_and_loses_nothing(
 
 
 def test_an_import_that_has_failed_twice_is_not_paid_for_again_unasked() -> None:
-    world = World()
+    world = FakeAws()
     world.failures |= {"import/0001": PARTLY, "import/0002": PARTLY}
     failure_of(world)
     with pytest.raises(BootstrapError):
@@ -76,7 +76,7 @@ def test_an_import_that_has_failed_twice_is_not_paid_for_again_unasked() -> None
 
 
 def test_an_export_that_has_failed_is_made_once_more_and_not_a_third_time_unasked() -> None:
-    world = World()
+    world = FakeAws()
     world.failures |= {"export/0001": "S3AccessDenied", "export/0002": "S3AccessDenied"}
     failure_of(world)
     assert next_of(world) == COMMAND.format("run")
@@ -85,7 +85,7 @@ def test_an_export_that_has_failed_is_made_once_more_and_not_a_third_time_unaske
 
 
 def test_a_failed_import_whose_table_somebody_replaced_blocks_until_that_is_gone() -> None:
-    world = World()
+    world = FakeAws()
     world.failures["import/0001"] = PARTLY
     failure_of(world)
     assert world.target is not None
@@ -98,7 +98,7 @@ def test_a_failed_import_whose_table_somebody_replaced_blocks_until_that_is_gone
 
 
 def test_of_a_run_that_can_never_go_on_no_command_is_typed_blindly() -> None:
-    world = World()
+    world = FakeAws()
     process = Process(world)
     process.start()
     process.until(lambda: process.run.journal.row.state is State.CONFIGURING)
@@ -113,7 +113,7 @@ def test_of_a_run_that_can_never_go_on_no_command_is_typed_blindly() -> None:
 
 
 def test_while_another_process_works_the_next_command_is_to_look_again() -> None:
-    world = World()
+    world = FakeAws()
     process = Process(world)
     process.start()
     process.until(lambda: bool(world.exports))
@@ -121,7 +121,7 @@ def test_while_another_process_works_the_next_command_is_to_look_again() -> None
 
 
 def test_of_several_tables_the_next_command_is_one_that_does_something() -> None:
-    fresh, going, done = World(), World(), replicated()
+    fresh, going, done = FakeAws(), FakeAws(), replicated()
     process = Process(going)
     process.start()
     process.until(lambda: bool(going.exports))
@@ -132,7 +132,7 @@ def test_of_several_tables_the_next_command_is_one_that_does_something() -> None
 
 
 def test_a_blocked_plan_leaves_run_as_the_next_command() -> None:
-    world = World()
+    world = FakeAws()
     world.retention_hours = 24
     failure_of(world)
     assert next_of(world) == COMMAND.format("run")

@@ -10,7 +10,7 @@ from bootstrap.core.errors import AccountError, BlockedError, Side
 from bootstrap.core.state import State
 from bootstrap.status.json_members import as_json
 from bootstrap.status.page import page
-from tests.support.bootstrap.fake_aws import COMMAND, World
+from tests.support.bootstrap.fake_aws import COMMAND, FakeAws
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.status import look
 
@@ -24,7 +24,7 @@ READS = {"GetItem", "BatchGetItem", "Query", "mapping", "describe_export", "desc
 
 @pytest.mark.parametrize("state", [State.PLANNED, State.EXPORTING, *list(State)[3:7]])
 def test_status_only_reads(state: State) -> None:
-    world = World()
+    world = FakeAws()
     process = Process(world)
     process.start()
     process.until(lambda: process.run.journal.row.state is state)
@@ -35,14 +35,14 @@ def test_status_only_reads(state: State) -> None:
 
 
 def test_before_the_first_run_the_next_command_is_run() -> None:
-    shown = as_json(look(World()))
+    shown = as_json(look(FakeAws()))
     assert shown["state"] == "PLANNED"
     assert shown["next"] == RUN
     assert shown["history"] == []
 
 
 def test_while_a_run_works_status_says_who_and_what_it_waits_for_since_when() -> None:
-    world = World()
+    world = FakeAws()
     process = Process(world, pid=7)
     process.start()
     process.until(lambda: bool(world.exports))
@@ -63,7 +63,7 @@ def test_while_a_run_works_status_says_who_and_what_it_waits_for_since_when() ->
 
 
 def test_a_wait_that_nothing_measures_is_not_told_the_size_of_the_import() -> None:
-    world = World()
+    world = FakeAws()
     process = Process(world)
     process.start()
     process.until(lambda: bool(world.times("oldest_unreplicated")))
@@ -74,7 +74,7 @@ def test_a_wait_that_nothing_measures_is_not_told_the_size_of_the_import() -> No
 
 
 def test_while_it_catches_up_status_counts_the_probes_that_are_through() -> None:
-    world = World()
+    world = FakeAws()
     process = Process(world)
     process.start()
     process.until(lambda: bool(world.probes))
@@ -86,7 +86,7 @@ def test_while_it_catches_up_status_counts_the_probes_that_are_through() -> None
 
 
 def test_when_the_run_has_died_the_next_command_is_run() -> None:
-    world = World()
+    world = FakeAws()
     process = Process(world, pid=7)
     process.start()
     process.until(lambda: bool(world.exports))
@@ -121,7 +121,7 @@ def test_a_replica_whose_consumer_is_off_says_so() -> None:
 
 
 def test_a_failed_run_says_why_and_what_to_try() -> None:
-    world = World()
+    world = FakeAws()
     process = Process(world)
 
     def deny(number: int, name: str, after: bool) -> None:
@@ -145,7 +145,7 @@ def test_a_failed_run_says_why_and_what_to_try() -> None:
 
 
 def test_status_works_when_the_source_account_is_lost() -> None:
-    world = World()
+    world = FakeAws()
     process = Process(world)
     process.start()
     process.until(lambda: bool(world.exports))
@@ -167,7 +167,7 @@ def test_a_page_fits_its_snapshot() -> None:
 
 
 def test_a_blocked_run_shows_as_planned() -> None:
-    world = World()
+    world = FakeAws()
     world.retention_hours = 24
     with pytest.raises(BlockedError):
         Process(world).go()

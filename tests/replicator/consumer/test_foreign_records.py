@@ -11,7 +11,7 @@ from tests.support.fakes import errors
 from tests.support.replicator.consumer_harness import (
     LEDGER,
     SHARD,
-    World,
+    ConsumerHarness,
     aggregate,
     document,
     item,
@@ -20,22 +20,22 @@ from tests.support.replicator.consumer_harness import (
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world() -> ConsumerHarness:
+    return ConsumerHarness()
 
 
 def foreign(name: str = "x", table: str = "invoices") -> dict[str, Any]:
     return document(None, item(name), table=table)
 
 
-def row(world: World, table: str = "invoices") -> dict[str, Any] | None:
+def row(world: ConsumerHarness, table: str = "invoices") -> dict[str, Any] | None:
     found: dict[str, Any] | None = world.dynamodb.get_item(
         TableName=LEDGER, Key={"k": {"B": foreign_key(table)}}, ConsistentRead=True
     ).get("Item")
     return found
 
 
-def indexed(world: World) -> set[str]:
+def indexed(world: ConsumerHarness) -> set[str]:
     found = world.dynamodb.get_item(TableName=LEDGER, Key={"k": {"B": INDEX_KEY}})
     return set(found.get("Item", {"tables": {"SS": []}})["tables"]["SS"])
 
@@ -58,7 +58,7 @@ MIXES: dict[str, tuple[Any, ...]] = {
 
 @pytest.mark.parametrize("documents", MIXES.values(), ids=MIXES)
 def test_a_foreign_record_is_neither_applied_nor_retried_nor_quarantined(
-    world: World, documents: tuple[Any, ...]
+    world: ConsumerHarness, documents: tuple[Any, ...]
 ) -> None:
     assert world.handle(*documents) is None
     assert world.value("a") == "1"
@@ -67,33 +67,35 @@ def test_a_foreign_record_is_neither_applied_nor_retried_nor_quarantined(
     assert world.meter.last["ChangesApplied"] == 1
 
 
-def test_foreign_records_are_counted_apart_from_changes(world: World) -> None:
+def test_foreign_records_are_counted_apart_from_changes(world: ConsumerHarness) -> None:
     assert (
         world.handle(foreign(), aggregate(foreign(), foreign()), document(None, item("a"))) is None
     )
     assert world.meter.last == {"ChangesReceived": 1, "ChangesApplied": 1, "ChangesForeign": 3}
 
 
-def test_whole_batches_of_foreign_records_end_at_once(world: World) -> None:
+def test_whole_batches_of_foreign_records_end_at_once(world: ConsumerHarness) -> None:
     for first in (1000, 2000, 3000):
         assert world.handle(*[foreign()] * 100, first=first) is None
     assert world.handle(document(None, item("a")), first=4000) is None
     assert world.value("a") == "1"
 
 
-def test_foreign_records_do_not_hide_a_burst_of_bad_ones(world: World) -> None:
+def test_foreign_records_do_not_hide_a_burst_of_bad_ones(world: ConsumerHarness) -> None:
     bad = [b"garbage %d" % n for n in range(11)]
     assert world.handle(*bad, *[foreign()] * 1000) == "1000"
     assert world.quarantine() == {}
 
 
-def test_the_log_names_table_shard_and_sequence_number_once_an_invocation(world: World) -> None:
+def test_the_log_names_table_shard_and_sequence_number_once_an_invocation(
+    world: ConsumerHarness,
+) -> None:
     world.handle(document(None, item("a")), *[foreign()] * 20, first=7000)
     [entry] = [entry for entry in world.log if getattr(entry, "foreignTable", "") == "invoices"]
     assert (entry.shardId, entry.sequenceNumber, entry.records) == (SHARD, "7001", 20)
 
 
-def test_a_row_names_the_other_table_with_count_time_and_shard(world: World) -> None:
+def test_a_row_names_the_other_table_with_count_time_and_shard(world: ConsumerHarness) -> None:
     world.handle(foreign(), foreign(), first=7000)
     found = row(world)
     assert found is not None
@@ -103,7 +105,7 @@ def test_a_row_names_the_other_table_with_count_time_and_shard(world: World) -> 
     assert indexed(world) == {"invoices"}
 
 
-def test_the_row_is_written_at_most_every_ten_seconds(world: World) -> None:
+def test_the_row_is_written_at_most_every_ten_seconds(world: ConsumerHarness) -> None:
     writes: list[bytes] = []
     put = world.dynamodb.put_item
 
@@ -123,7 +125,7 @@ def test_the_row_is_written_at_most_every_ten_seconds(world: World) -> None:
     assert found is not None and found["n"] == {"N": "30"}, "what was held back is written later"
 
 
-def test_two_containers_add_to_one_count(world: World) -> None:
+def test_two_containers_add_to_one_count(world: ConsumerHarness) -> None:
     world.handle(foreign(), first=1000)
     world.consumer = world.container()
     world.handle(foreign(), foreign(table="audit"), first=2000)
@@ -132,7 +134,9 @@ def test_two_containers_add_to_one_count(world: World) -> None:
     assert indexed(world) == {"invoices", "audit"}
 
 
-def test_a_row_that_cannot_be_written_delays_nothing_and_is_not_forgotten(world: World) -> None:
+def test_a_row_that_cannot_be_written_delays_nothing_and_is_not_forgotten(
+    world: ConsumerHarness,
+) -> None:
     world.faults.fail(errors.access_denied("PutItem"), operation="PutItem", times=3)
     begun = world.clock.monotonic()
     assert world.handle(foreign(), document(None, item("a"))) is None
@@ -145,7 +149,7 @@ def test_a_row_that_cannot_be_written_delays_nothing_and_is_not_forgotten(world:
     assert found is not None and found["n"] == {"N": "1"}
 
 
-def test_many_tables_at_once_are_written_a_few_an_invocation(world: World) -> None:
+def test_many_tables_at_once_are_written_a_few_an_invocation(world: ConsumerHarness) -> None:
     tables = [f"table-{n:02d}" for n in range(25)]
     for turn in range(3):
         assert (
@@ -154,7 +158,7 @@ def test_many_tables_at_once_are_written_a_few_an_invocation(world: World) -> No
     assert indexed(world) == set(tables)
 
 
-def test_a_record_without_a_table_name_is_unreadable_not_foreign(world: World) -> None:
+def test_a_record_without_a_table_name_is_unreadable_not_foreign(world: ConsumerHarness) -> None:
     nameless = foreign()
     del nameless["tableName"]
     assert world.handle(nameless) is None
@@ -162,6 +166,6 @@ def test_a_record_without_a_table_name_is_unreadable_not_foreign(world: World) -
     assert row(world) is None
 
 
-def test_a_probe_behind_foreign_records_is_answered(world: World) -> None:
+def test_a_probe_behind_foreign_records_is_answered(world: ConsumerHarness) -> None:
     assert world.handle(foreign(), probe(), foreign()) is None
     assert b"probe:probe-1:0" in world.rows()

@@ -19,8 +19,8 @@ from tests.support.replicator.consumer_harness import (
     LEDGER,
     START,
     TARGET,
+    ConsumerHarness,
     Item,
-    World,
     change,
     item,
 )
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.promise("C1", "C2", "C4")
 
 class LedgerHarness:
     def __init__(self) -> None:
-        self.world = World()
+        self.world = ConsumerHarness()
         self.writer: ConditionalWriter = self.another()
 
     def another(self) -> ConditionalWriter:
@@ -356,7 +356,7 @@ def test_a_retried_call_of_ones_own_counts_as_applied(harness: LedgerHarness) ->
 class Forgetful(FailCall):
     """The first answer is lost, and then the token."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: ConsumerHarness) -> None:
         super().__init__(1, errors.server_error, after=True)
         self._world = world
 
@@ -429,7 +429,7 @@ def test_an_entry_that_cannot_be_read_is_waited_for(harness: LedgerHarness) -> N
 
 def test_a_pinned_write_whose_entry_has_moved_is_given_back_at_once() -> None:
     """Its condition can never hold again: the record comes back and is judged anew."""
-    world = World()
+    world = ConsumerHarness()
     first = change(None, item("a", 1))
     newer = change(item("a", 2), item("a", 3), START + 1)
     writer, context = (

@@ -15,7 +15,7 @@ from replicator.call_context import CallContext
 from replicator.consumer.ledger import LedgerWriter
 from replicator.consumer.writer import ConditionalWriter
 from tests.support.fakes.errors import Call, Faults
-from tests.support.replicator.consumer_harness import Item, World
+from tests.support.replicator.consumer_harness import ConsumerHarness, Item
 from tests.support.replicator.writer_conformance import WriterConformance
 
 pytestmark = [pytest.mark.slow, pytest.mark.promise("C1", "C2", "C4")]
@@ -60,7 +60,7 @@ class EmulatorHarness:
     def __init__(self, cloud: LocalCloud) -> None:
         self.client = cloud.client("dynamodb", TARGET_ACCOUNT)
         self.through = Through(self.client)
-        self.world = World()
+        self.world = ConsumerHarness()
         number = next(numbers)
         self.target, self.ledger = f"target-{number}", f"ledger-{number}"
         for table, key, kind in ((self.target, "pk", "S"), (self.ledger, "k", "B")):

@@ -24,7 +24,7 @@ from tests.support.replicator.consumer_harness import (
     START,
     TABLE,
     TARGET,
-    World,
+    ConsumerHarness,
     document,
     item,
     probe,
@@ -84,14 +84,14 @@ def test_the_breaker_shows_only_when_it_trips(capsys: pytest.CaptureFixture[str]
 
 
 def test_lag_runs_from_the_version_to_the_moment_of_applying() -> None:
-    world = World()
+    world = ConsumerHarness()
     world.clock.advance(1.5)
     world.handle(document(None, item("a"), START), document(None, item("b"), START + 500_000))
     assert world.meter.all_stats[-1].lags == [1500.0, 1000.0]
 
 
 def test_throttling_is_counted() -> None:
-    world = World()
+    world = ConsumerHarness()
     world.faults.fail(errors.throttled("TransactWriteItems"), operation="TransactWriteItems")
     world.faults.cancel({0: "ThrottlingError", 3: "ProvisionedThroughputExceeded"})
     world.handle(*spread([1, 2]))
@@ -103,7 +103,7 @@ SECRET = "Tr0ub4dor"
 
 def test_no_content_of_an_item_is_ever_printed(capfd: pytest.CaptureFixture[str]) -> None:
     """Every path is taken with secrets in keys, names and values; all output is searched."""
-    world = World()
+    world = ConsumerHarness()
     output = io.StringIO()
     logger = Logger(service="secrets", stream=output, level="DEBUG", logger_handler=None)
     world.consumer = Consumer.build(
@@ -209,7 +209,7 @@ def _twice(text: str) -> str:
 
 
 def test_every_error_says_what_to_try() -> None:
-    world = World()
+    world = ConsumerHarness()
     world.faults.fail(errors.access_denied("TransactWriteItems"), operation="TransactWriteItems")
     world.handle(*spread([1]))
     world.handle(*([b"garbage"] * 11))

@@ -12,7 +12,7 @@ from moto import mock_aws
 from replicator.consumer.decode import Record
 from replicator.consumer.outcome import Reason
 from replicator.consumer.quarantine import QuarantineStore, object_key
-from tests.support.replicator.consumer_harness import SHARD, START, World
+from tests.support.replicator.consumer_harness import SHARD, START, ConsumerHarness
 
 pytestmark = pytest.mark.promise("C3")
 
@@ -24,7 +24,7 @@ def test_the_key_follows_from_the_record_alone() -> None:
 
 
 def test_an_object_holds_the_record_as_received_and_where_it_came_from() -> None:
-    world = World()
+    world = ConsumerHarness()
     assert world.consumer.store.put(RECORD, Reason.REJECTED, "too large", world.context())
     (kept,) = world.quarantine().values()
     assert kept == {
@@ -48,7 +48,7 @@ def test_an_object_holds_the_record_as_received_and_where_it_came_from() -> None
 def test_an_object_is_written_through_a_real_client() -> None:
     s3 = boto3.client("s3", region_name="us-east-1")
     s3.create_bucket(Bucket="real")
-    world = World()
+    world = ConsumerHarness()
     store = QuarantineStore(s3, "real", "test", "orders", 30, world.runtime)
     assert store.put(RECORD, Reason.UNREADABLE, "", world.context())
     body = s3.get_object(Bucket="real", Key=object_key(RECORD, Reason.UNREADABLE))["Body"]

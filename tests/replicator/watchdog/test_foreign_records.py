@@ -9,15 +9,15 @@ from replicator.names import FOREIGN_RECORDS
 from replicator.watchdog.detectors import FOREIGN, Level
 from replicator.watchdog.judge import Finding, judge
 from replicator.watchdog.readings import Readings
-from tests.support.replicator.watchdog_harness import CONFIG, World
+from tests.support.replicator.watchdog_harness import CONFIG, WatchdogHarness
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world() -> WatchdogHarness:
+    return WatchdogHarness()
 
 
-def met(world: World, *tables: str, ago: float = 0.0) -> None:
+def met(world: WatchdogHarness, *tables: str, ago: float = 0.0) -> None:
     """Write the rows as the consumer does."""
     at = int((world.clock() - ago) * 1e6)
     for table in tables:
@@ -26,18 +26,20 @@ def met(world: World, *tables: str, ago: float = 0.0) -> None:
     world.target.put_item(TableName="ledger", Item=index_item(frozenset(tables)))
 
 
-def finding(world: World) -> Finding:
+def finding(world: WatchdogHarness) -> Finding:
     readings: Readings = world.dog.round(lambda: 240.0)
     [found] = [each for each in judge(readings, CONFIG.expected) if each.detector is FOREIGN]
     return found
 
 
-def test_without_records_of_another_table_the_detector_is_fine(world: World) -> None:
+def test_without_records_of_another_table_the_detector_is_fine(world: WatchdogHarness) -> None:
     assert world.round()[FOREIGN_RECORDS] == 0.0
     assert finding(world).level is Level.FINE
 
 
-def test_another_table_is_a_loss_finding_that_names_table_place_and_command(world: World) -> None:
+def test_another_table_is_a_loss_finding_that_names_table_place_and_command(
+    world: WatchdogHarness,
+) -> None:
     met(world, "invoices")
     assert world.round()[FOREIGN_RECORDS] == 1.0
     found = finding(world)
@@ -51,38 +53,38 @@ def test_another_table_is_a_loss_finding_that_names_table_place_and_command(worl
     assert any("invoices" in line for line in world.told.lines)
 
 
-def test_each_other_table_is_named(world: World) -> None:
+def test_each_other_table_is_named(world: WatchdogHarness) -> None:
     met(world, "invoices", "audit")
     assert world.round()[FOREIGN_RECORDS] == 2.0
     assert "invoices" in finding(world).first and "audit" in finding(world).first
 
 
-def test_the_finding_holds_until_fifteen_minutes_without_a_record(world: World) -> None:
+def test_the_finding_holds_until_fifteen_minutes_without_a_record(world: WatchdogHarness) -> None:
     met(world, "invoices", ago=899)
     assert finding(world).level is Level.LOSS
     met(world, "invoices", ago=901)
     assert finding(world).level is Level.FINE
 
 
-def test_more_tables_than_one_read_takes_are_all_named(world: World) -> None:
+def test_more_tables_than_one_read_takes_are_all_named(world: WatchdogHarness) -> None:
     met(world, *(f"table-{n:03d}" for n in range(230)))
     assert world.round()[FOREIGN_RECORDS] == 230.0
 
 
-def test_a_name_whose_row_has_expired_is_no_finding(world: World) -> None:
+def test_a_name_whose_row_has_expired_is_no_finding(world: WatchdogHarness) -> None:
     world.target.put_item(TableName="ledger", Item=index_item(frozenset({"invoices"})))
     assert finding(world).level is Level.FINE
 
 
 @pytest.mark.parametrize("operation", ["GetItem", "BatchGetItem"])
-def test_rows_that_cannot_be_read_are_unknown(world: World, operation: str) -> None:
+def test_rows_that_cannot_be_read_are_unknown(world: WatchdogHarness, operation: str) -> None:
     met(world, "invoices")
     world.broken.add(operation)
     assert FOREIGN_RECORDS not in world.round()
     assert finding(world).level is Level.UNKNOWN
 
 
-def test_rows_that_cannot_be_understood_are_unknown(world: World) -> None:
+def test_rows_that_cannot_be_understood_are_unknown(world: WatchdogHarness) -> None:
     met(world, "invoices")
     world.target.put_item(TableName="ledger", Item={"k": {"B": b"foreign:invoices"}})
     assert finding(world).level is Level.UNKNOWN

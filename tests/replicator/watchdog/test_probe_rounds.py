@@ -6,7 +6,12 @@ import pytest
 
 from replicator.watchdog.probe_rounds import WatchdogState
 from replicator.watchdog.readings import Outage
-from tests.support.replicator.watchdog_harness import OTHER, World, set_destination, steady
+from tests.support.replicator.watchdog_harness import (
+    OTHER,
+    WatchdogHarness,
+    set_destination,
+    steady,
+)
 
 pytestmark = pytest.mark.promise("C7")
 
@@ -43,7 +48,7 @@ def test_what_had_not_reached_the_stream_when_it_went_off_belongs_to_the_outage(
 
 
 def test_a_destination_that_was_never_on_or_cannot_be_read_is_no_outage() -> None:
-    world = World()
+    world = WatchdogHarness()
     set_destination(DestinationStatus="DISABLED")(world)
     world.round()
     set_destination(DestinationStatus="ACTIVE")(world)
@@ -119,7 +124,7 @@ def test_an_overrun_of_before_another_snapshot_is_over_before_that() -> None:
 
 
 def test_a_stream_that_stood_idle_before_the_snapshot_has_forgotten_nothing() -> None:
-    world = World()
+    world = WatchdogHarness()
     world.clock.advance(world.config.retention_hours * 3600 * 2)
     world.round()
     assert world.book().overrun is None

@@ -14,7 +14,13 @@ from replicator.watchdog.detectors import Level
 from replicator.watchdog.judge import judge
 from replicator.watchdog.probe_rounds import MOST_WAITING, ProbeRound, WatchdogState
 from replicator.watchdog.readings import Outage, Probed, Readings, Unread
-from tests.support.replicator.watchdog_harness import CONFIG, OTHER, World, set_destination, steady
+from tests.support.replicator.watchdog_harness import (
+    CONFIG,
+    OTHER,
+    WatchdogHarness,
+    set_destination,
+    steady,
+)
 
 pytestmark = pytest.mark.promise("C7")
 
@@ -47,30 +53,30 @@ def test_a_healthy_replication_shows_nothing_but_good_values() -> None:
     assert world.told.lines == []
 
 
-def set_stream(**changes: object) -> Callable[[World], None]:
-    def change(world: World) -> None:
+def set_stream(**changes: object) -> Callable[[WatchdogHarness], None]:
+    def change(world: WatchdogHarness) -> None:
         assert world.stream is not None
         world.stream = {**world.stream, **changes}
 
     return change
 
 
-def attribute(name: str, value: object) -> Callable[[World], None]:
+def attribute(name: str, value: object) -> Callable[[WatchdogHarness], None]:
     return lambda world: setattr(world, name, value)
 
 
-def put(bucket: str, key: str) -> Callable[[World], None]:
-    def change(world: World) -> None:
+def put(bucket: str, key: str) -> Callable[[WatchdogHarness], None]:
+    def change(world: WatchdogHarness) -> None:
         world.s3.put_object(Bucket=bucket, Key=key, Body=b"{}")
 
     return change
 
 
-def recreate_target(world: World) -> None:
+def recreate_target(world: WatchdogHarness) -> None:
     world.target.tables["orders-replica"].description["TableId"] = "another"
 
 
-FAULTS: list[tuple[Callable[[World], Any], str, float]] = [
+FAULTS: list[tuple[Callable[[WatchdogHarness], Any], str, float]] = [
     (set_destination(DestinationStatus="DISABLED"), "DestinationActive", 0),
     (set_destination(DestinationStatus="DISABLING"), "DestinationActive", 0),
     (set_destination(DestinationStatus="ENABLING"), "DestinationActive", 0),
@@ -106,7 +112,7 @@ FAULTS: list[tuple[Callable[[World], Any], str, float]] = [
     ("fault", "gauge", "value"), FAULTS, ids=[f"{each[1]}-{n}" for n, each in enumerate(FAULTS)]
 )
 def test_a_fault_shows_in_its_gauge_for_as_long_as_it_lasts(
-    fault: Callable[[World], None], gauge: str, value: float
+    fault: Callable[[WatchdogHarness], None], gauge: str, value: float
 ) -> None:
     world = steady()
     fault(world)
@@ -160,7 +166,7 @@ def test_what_cannot_be_read_is_never_healthy_and_keeps_nothing_else_from_being_
 
 
 def test_a_source_account_that_does_not_let_it_in_leaves_it_alive_and_saying_so() -> None:
-    world = World()
+    world = WatchdogHarness()
     world.broken = {"AssumeRole"}
     gauges = world.round()
     assert gauges["WatchdogRan"] == 1.0
@@ -198,7 +204,7 @@ def test_what_it_has_seen_is_said_before_its_time_is_up() -> None:
     ],
 )
 def test_a_consumer_that_is_off_on_purpose_is_as_intended(settings: dict[str, bool]) -> None:
-    world = World(mapping="Disabled")
+    world = WatchdogHarness(mapping="Disabled")
     world.settle(**settings)
     gauges = world.round()
     assert (gauges["MappingAsIntended"], gauges["MappingEnabled"]) == (1.0, 0.0)
@@ -206,7 +212,7 @@ def test_a_consumer_that_is_off_on_purpose_is_as_intended(settings: dict[str, bo
 
 
 def test_a_consumer_that_is_switched_off_while_it_catches_up_is_a_fault_at_once() -> None:
-    world = World(mapping="Enabled")
+    world = WatchdogHarness(mapping="Enabled")
     world.settle(consume=True)
     assert world.round()["MappingAsIntended"] == 1.0
     world.mapping = "Disabled"
@@ -216,13 +222,13 @@ def test_a_consumer_that_is_switched_off_while_it_catches_up_is_a_fault_at_once(
 
 
 def test_a_mapping_that_is_gone_is_never_intended() -> None:
-    world = World(mapping=None)
+    world = WatchdogHarness(mapping=None)
     world.settle()
     assert world.round()["MappingAsIntended"] == 0.0
 
 
 def test_while_nobody_knows_what_is_intended_the_consumer_should_be_on() -> None:
-    world = World(mapping="Disabled")
+    world = WatchdogHarness(mapping="Disabled")
     world.target.put_item(
         TableName="ledger", Item={"k": {"B": b"settings"}, "paused": {"S": "perhaps"}}
     )
@@ -232,7 +238,7 @@ def test_while_nobody_knows_what_is_intended_the_consumer_should_be_on() -> None
 
 
 def test_a_target_may_be_imported_anew_until_it_is_replicating() -> None:
-    world = World(mapping="Disabled")
+    world = WatchdogHarness(mapping="Disabled")
     world.settle()
     world.round()
     recreate_target(world)
@@ -251,7 +257,7 @@ def test_the_first_identity_outlives_the_container() -> None:
 
 
 def test_records_skipped_before_the_snapshot_are_in_it() -> None:
-    world = World()
+    world = WatchdogHarness()
     now = world.clock()
     world.skipped = [(now - 7200, 5.0), (now - 120, 2.0)]
     assert world.round()["RecordsNeverReplicated"] == 7
@@ -283,14 +289,14 @@ def test_resolved_records_are_not_counted() -> None:
 
 
 def test_a_round_has_one_probe_for_each_open_shard() -> None:
-    world = World(shards=3)
+    world = WatchdogHarness(shards=3)
     world.round()
     assert [n for _, n in world.probes] == [0, 1, 2]
 
 
 def test_a_shard_that_is_read_in_parallel_gets_a_probe_for_every_lane() -> None:
     config = dataclasses.replace(CONFIG, parallelization_factor=4)
-    world = World(config=config, shards=5)
+    world = WatchdogHarness(config=config, shards=5)
     world.round()
     assert len(world.probes) == 5 * 128
     assert "ProbeLag" in world.after()
@@ -333,7 +339,7 @@ def test_a_backlog_that_is_worked_off_is_measured_from_its_oldest_probe_on() -> 
 
 
 def test_probes_do_not_pile_up_while_nobody_takes_them() -> None:
-    world = World(mapping="Disabled")
+    world = WatchdogHarness(mapping="Disabled")
     for _ in range(50):
         world.round()
         world.clock.advance(300)
@@ -353,13 +359,13 @@ def test_a_long_pause_shows_in_the_buffer() -> None:
 
 
 def test_before_any_probe_the_buffer_counts_from_its_beginning() -> None:
-    world = World()
+    world = WatchdogHarness()
     world.clock.advance(73 * DAY)
     assert world.round()["BufferUsed"] == pytest.approx(0.2)
 
 
 def test_probes_that_kinesis_throttles_are_put_again() -> None:
-    world = World(refusing=3)
+    world = WatchdogHarness(refusing=3)
     world.round()
     assert sorted(n for _, n in world.probes) == [0, 1]
     assert "ProbeLag" in world.after()
@@ -378,7 +384,7 @@ def test_a_round_that_could_not_be_put_whole_is_not_waited_for() -> None:
 
 
 def test_throttled_probes_are_put_again_after_a_wait() -> None:
-    world = World(refusing=3)
+    world = WatchdogHarness(refusing=3)
     begun = world.clock.monotonic()
     world.round()
     assert sorted(n for _, n in world.probes) == [0, 1]
@@ -416,7 +422,7 @@ def test_a_round_during_a_split_is_no_proof() -> None:
 
 
 def test_the_observers_credentials_are_renewed_before_they_end() -> None:
-    world = World()
+    world = WatchdogHarness()
     for _ in range(24):  # two hours
         world.after()
     assert 2 <= world.assumed <= 4

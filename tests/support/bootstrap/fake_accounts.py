@@ -1,4 +1,4 @@
-"""Both accounts as the bootstrap sees them: its protocols, on a `World`."""
+"""Both accounts as the bootstrap sees them: its protocols, on a `FakeAws`."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from bootstrap.core.facts import (
 )
 from replicator.probes import ProbeRecord
 from replicator.stream import StreamFacts
-from tests.support.bootstrap.fake_aws import LEDGER, TOKEN_SECONDS, World
+from tests.support.bootstrap.fake_aws import LEDGER, TOKEN_SECONDS, FakeAws
 
 
 class FakeSource:
     """`SourceAccount`."""
 
-    def __init__(self, world: World, before: Callable[[], None]) -> None:
+    def __init__(self, world: FakeAws, before: Callable[[], None]) -> None:
         self._world = world
         self._before = before
 
     @contextlib.contextmanager
-    def _call(self, name: str, detail: Any = None) -> Iterator[World]:
+    def _call(self, name: str, detail: Any = None) -> Iterator[FakeAws]:
         self._before()
         with self._world.around(name, detail):
             yield self._world
@@ -182,12 +182,12 @@ class FakeSource:
 class FakeTarget:
     """`TargetAccount`."""
 
-    def __init__(self, world: World, before: Callable[[], None]) -> None:
+    def __init__(self, world: FakeAws, before: Callable[[], None]) -> None:
         self._world = world
         self._before = before
 
     @contextlib.contextmanager
-    def _call(self, name: str, detail: Any = None) -> Iterator[World]:
+    def _call(self, name: str, detail: Any = None) -> Iterator[FakeAws]:
         self._before()
         with self._world.around(name, detail):
             yield self._world
@@ -368,7 +368,7 @@ class FakeTarget:
 class FakeSnapshots:
     """`Snapshots`."""
 
-    def __init__(self, world: World, before: Callable[[], None]) -> None:
+    def __init__(self, world: FakeAws, before: Callable[[], None]) -> None:
         self._world = world
         self._before = before
 

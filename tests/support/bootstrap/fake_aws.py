@@ -1,7 +1,7 @@
 """Both accounts in memory, on a virtual clock, with AWS's delays, refusals and idempotency.
 
 Journal and ledger are the real gateways on the fake DynamoDB; the control planes are fakes. Every
-call of either passes `World.around`, where a test watches it, fails it or kills the process.
+call of either passes `FakeAws.around`, where a test watches it, fails it or kills the process.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class DatedDynamoDB(FakeDynamoDB):
 
 
 class _Hook(Faults):
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: FakeAws) -> None:
         self._world = world
 
     def before(self, call: Call) -> None:
@@ -113,7 +113,7 @@ class _Hook(Faults):
         self._world.after(call.operation)
 
 
-class World:
+class FakeAws:
     """Everything that outlives a process."""
 
     def __init__(self, clock: VirtualClock | None = None) -> None:
@@ -192,7 +192,7 @@ class World:
             self._create(table, keys)
         self._quiet = False
 
-    def copied(self) -> World:
+    def copied(self) -> FakeAws:
         """Another world in the same state, without the run that led there."""
         apart = {id(self.dynamodb.lock): threading.RLock(), id(self.seen): list(self.seen)}
         return copy.deepcopy(self, apart)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 
 from bootstrap.core.state import State
-from tests.support.bootstrap.fake_aws import World
+from tests.support.bootstrap.fake_aws import FakeAws
 from tests.support.bootstrap.killed_process import Process
 
 
-def quick() -> World:
+def quick() -> FakeAws:
     """A world in which waits are short: every call of a run, without hundreds of polls."""
-    world = World()
+    world = FakeAws()
     world.restorable_lag, world.export_seconds, world.import_seconds = 60, 25, 25
     world.dynamodb.check_shapes = False  # the other tests do
     return world
@@ -24,14 +24,14 @@ def calls_of_a_run() -> list[str]:
     return [seen.name for seen in world.seen]
 
 
-def finish(world: World, pid: int) -> Process:
+def finish(world: FakeAws, pid: int) -> Process:
     world.on_call = lambda number, name, after: None
     process = Process(world, pid=pid)
     process.go()
     return process
 
 
-def check(world: World, process: Process, when: str) -> None:
+def check(world: FakeAws, process: Process, when: str) -> None:
     assert process.run.journal.row.state is State.REPLICATING, when
     assert len(world.exports) == 1, f"{when}: one export is paid for once"
     assert len(world.imports) == 1, f"{when}: one import is paid for once"

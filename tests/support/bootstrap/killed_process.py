@@ -1,4 +1,4 @@
-"""A process that runs the bootstrap in a `World`, and may be killed there."""
+"""A process that runs the bootstrap in a `FakeAws`, and may be killed there."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bootstrap.run.runner import TableRunner
 from bootstrap.run.step_context import StepContext
 from bootstrap.status.snapshot import StatusSnapshot
 from tests.support.bootstrap.fake_accounts import FakeSnapshots, FakeSource, FakeTarget
-from tests.support.bootstrap.fake_aws import COMMAND, JOURNAL, LEDGER, World, outputs
+from tests.support.bootstrap.fake_aws import COMMAND, JOURNAL, LEDGER, FakeAws, outputs
 from tests.support.fakes.errors import Killed
 
 
@@ -29,7 +29,7 @@ class Process:
 
     def __init__(
         self,
-        world: World,
+        world: FakeAws,
         pid: int = 100,
         *,
         host: str = "laptop",
@@ -95,14 +95,14 @@ class Process:
         raise AssertionError("The condition never held.")
 
 
-def replicated(world: World | None = None) -> World:
+def replicated(world: FakeAws | None = None) -> FakeAws:
     """A world in which a run has ended well."""
-    world = world or World()
+    world = world or FakeAws()
     Process(world).go()
     return world
 
 
-def journal_verified(world: World, found: Verified) -> None:
+def journal_verified(world: FakeAws, found: Verified) -> None:
     """As a verification that ended with this leaves it in the journal."""
     process = Process(world, pid=97)
     with world.unwatched():

@@ -92,7 +92,7 @@ class FakeKinesis:
         return {"Records": results[:told], "FailedRecordCount": sum(map(bool, codes))}
 
 
-class World(replicas.World):
+class QuarantineHarness(replicas.ConsumerHarness):
     """The consumer's world, with the operator's desk in it."""
 
     def __init__(self) -> None:

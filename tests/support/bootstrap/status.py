@@ -16,13 +16,13 @@ from replicator.stream import Destination, StreamFacts
 from replicator.watchdog.probe_rounds import WatchdogState
 from replicator.watchdog.readings import Identity, Intent, Probed, Readings
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
-from tests.support.bootstrap.fake_aws import COMMAND, LEDGER, STREAM_ARN, World, outputs
+from tests.support.bootstrap.fake_aws import COMMAND, LEDGER, STREAM_ARN, FakeAws, outputs
 from tests.support.bootstrap.killed_process import Process, journal_verified
 
 NOW = 2_000_000_000.0
 
 
-def look(world: World, health: Any = None, usage: Any = None) -> StatusSnapshot:
+def look(world: FakeAws, health: Any = None, usage: Any = None) -> StatusSnapshot:
     watcher = Process(world, pid=99)
     (table,) = outputs().tables
     return read_status(
@@ -108,7 +108,7 @@ def health_reader(
     return HealthReader(in_source, in_target, rows, lambda: 0, lambda: 0)
 
 
-def verify_as_of(world: World, at: float) -> None:
+def verify_as_of(world: FakeAws, at: float) -> None:
     """Record a full verification: no change made before `at` is missing."""
     counts = dict.fromkeys(("changed_since", "missing", "extra", "different", "foreign"), 0)
     counts |= dict.fromkeys(("source_items", "target_items", "equal"), 3)

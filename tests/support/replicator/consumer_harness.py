@@ -154,7 +154,7 @@ class Emitted:
         return {name: n for name, n in self.all_stats[-1].counts.items() if n}
 
 
-class World:
+class ConsumerHarness:
     """Fakes of the target account, and consumers (containers) on them."""
 
     def __init__(self, *, seed: int = 1, executor: Executor | None = None) -> None:

@@ -47,7 +47,7 @@ def denied(operation: str) -> Exception:
 
 
 @dataclass
-class World:
+class WatchdogHarness:
     """Healthy to begin with: replicating, on, everything active. Change what should be wrong."""
 
     clock: VirtualClock = field(default_factory=VirtualClock)
@@ -173,7 +173,7 @@ class _Told:
 class _Denying:
     """Passes calls on, unless they are broken."""
 
-    def __init__(self, client: Any, world: World) -> None:
+    def __init__(self, client: Any, world: WatchdogHarness) -> None:
         self._client, self._world = client, world
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -190,7 +190,7 @@ class _Denying:
 
 @dataclass
 class _Sts:
-    world: World
+    world: WatchdogHarness
 
     def assume_role(self, *, RoleArn: str, RoleSessionName: str) -> dict[str, Any]:  # noqa: N803
         assert RoleArn == CONFIG.observer_role
@@ -202,7 +202,7 @@ class _Sts:
 
 @dataclass
 class _Lambda:
-    world: World
+    world: WatchdogHarness
 
     def get_event_source_mapping(self, *, UUID: str) -> dict[str, Any]:  # noqa: N803
         if self.world.mapping is None:
@@ -212,7 +212,7 @@ class _Lambda:
 
 @dataclass
 class _Source:
-    world: World
+    world: WatchdogHarness
 
     def describe_table(self, *, TableName: str) -> dict[str, Any]:  # noqa: N803
         if self.world.source_id is None:
@@ -228,7 +228,7 @@ class _Source:
 
 @dataclass
 class _Kinesis:
-    world: World
+    world: WatchdogHarness
 
     def describe_stream_summary(self, *, StreamName: str) -> dict[str, Any]:  # noqa: N803
         if self.world.stream is None:
@@ -268,7 +268,7 @@ class _Kinesis:
 
 @dataclass
 class _CloudWatch:
-    world: World
+    world: WatchdogHarness
 
     def get_metric_statistics(self, **request: Any) -> dict[str, Any]:
         begin, end = request["StartTime"].timestamp(), request["EndTime"].timestamp()
@@ -283,16 +283,16 @@ class _CloudWatch:
         return {"Datapoints": [{"Sum": n} for at, n in self.world.skipped if begin <= at < end]}
 
 
-def steady() -> World:
+def steady() -> WatchdogHarness:
     """A world in which a round of probes has come through already."""
-    world = World()
+    world = WatchdogHarness()
     world.round()
     world.after()
     return world
 
 
-def set_destination(**changes: str) -> Callable[[World], None]:
-    def change(world: World) -> None:
+def set_destination(**changes: str) -> Callable[[WatchdogHarness], None]:
+    def change(world: WatchdogHarness) -> None:
         assert world.destination is not None
         world.destination = {**world.destination, **changes}
 

@@ -27,7 +27,7 @@ from replicator.consumer.ledger import LedgerWriter
 from replicator.consumer.outcome import Ambiguous, Applied, Superseded
 from replicator.consumer.writer import Attempt
 from replicator.runtime import Deadline, Runtime
-from tests.support.bootstrap.fake_aws import LEDGER, World
+from tests.support.bootstrap.fake_aws import LEDGER, FakeAws
 from tests.support.fakes.clock import VirtualClock
 from tests.support.fakes.errors import Killed
 from tests.support.verify.exports import Directory
@@ -65,7 +65,7 @@ class Ticking(VirtualClock):
         self._micros = max(self._micros, end)
 
 
-class Passing(World):
+class Passing(FakeAws):
     """Its calls take time, once there is a `pace`."""
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class Passing(World):
 class Watched(Directory):
     """Objects whose reads are calls."""
 
-    world: World = field(kw_only=True)
+    world: FakeAws = field(kw_only=True)
 
     def stream(self, bucket: str, key: str) -> Iterator[bytes]:
         with self.world.around("s3"):
@@ -94,7 +94,7 @@ class Watched(Directory):
 class LiveTable(Table):
     """A table that remembers what its items were, and exports them as of then."""
 
-    def __init__(self, world: World, side: Side, objects: Directory, chance: Random) -> None:
+    def __init__(self, world: FakeAws, side: Side, objects: Directory, chance: Random) -> None:
         super().__init__(world, side, objects)
         self.chance = chance
         self.histories: dict[str, History] = {}

@@ -44,7 +44,7 @@ from tests.support.bootstrap.fake_aws import (
     LEDGER,
     SOURCE_ARN,
     TOKEN_SECONDS,
-    World,
+    FakeAws,
     outputs,
 )
 from tests.support.bootstrap.killed_process import replicated
@@ -59,7 +59,7 @@ Item = dict[str, Any]
 class Table:
     """`taking.Exports` of one table; an export is written when it is started."""
 
-    def __init__(self, world: World, side: Side, objects: Directory) -> None:
+    def __init__(self, world: FakeAws, side: Side, objects: Directory) -> None:
         self.world, self._side, self.objects = world, side, objects
         self.name = "orders" if side is Side.SOURCE else "orders-replica"
         self.arn = SOURCE_ARN if side is Side.SOURCE else TARGET_ARN
@@ -191,7 +191,7 @@ class Table:
 class Applying:
     """The fake DynamoDB as the operator's guard calls it, with what `done` does after a write."""
 
-    def __init__(self, world: World, done: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, world: FakeAws, done: Callable[[dict[str, Any]], None]) -> None:
         self._world, self._done = world, done
 
     def transact_write_items(self, **request: Any) -> dict[str, Any]:
@@ -214,7 +214,7 @@ class Twin:
     """A replicating table in a world whose waits are short."""
 
     directory: Path
-    world: World = field(default_factory=World)
+    world: FakeAws = field(default_factory=FakeAws)
 
     def __post_init__(self) -> None:
         world = self.world
