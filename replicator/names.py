@@ -1,4 +1,4 @@
-"""Names of metrics, dimensions and gauges: each is written here alone. This module imports nothing.
+"""Names of metrics, dimensions, gauges and alarms, each written once. This module imports nothing.
 
 The consumer and the watchdog emit them, the alarms and the dashboard watch them, `status` reads
 them. A name never changes: a deployed alarm would lose its metric.
@@ -50,3 +50,35 @@ READINGS_MISSED = "ReadingsMissed"
 MAPPING_ENABLED = "MappingEnabled"
 PROBE_LAG = "ProbeLag"
 """Seconds from the stream to the ledger, of the newest round of probes that came through."""
+
+# Alarms of a table: the end of each alarm's name.
+ALARM_BURST_BREAKER = "burst-breaker"
+ALARM_DESTINATION_GONE = "destination-gone"
+ALARM_FOREIGN_RECORDS = "foreign-records"
+ALARM_FUNCTION_ERRORS = "function-errors"
+ALARM_FUNCTION_SLOW = "function-slow"
+ALARM_FUNCTION_THROTTLED = "function-throttled"
+ALARM_ITERATOR_AGE = "iterator-age"
+ALARM_LEDGER_EXPIRING = "ledger-expiring"
+ALARM_LEDGER_THROTTLED = "ledger-throttled"
+ALARM_MAPPING_OFF = "mapping-off"
+ALARM_ON_FAILURE_OBJECTS = "on-failure-objects"
+ALARM_PRECISION_LOST = "precision-lost"
+ALARM_PROBES_LATE = "probes-late"
+ALARM_PUTS_THROTTLED = "puts-throttled"
+ALARM_QUARANTINE_NOT_EMPTY = "quarantine-not-empty"
+ALARM_RECORDS_SKIPPED = "records-skipped"
+ALARM_REPLICATION_FAILED = "replication-failed"
+ALARM_REPLICATION_LAG = "replication-lag"
+ALARM_RETENTION_USED = "retention-used"
+ALARM_SOURCE_CHANGED = "source-changed"
+ALARM_STREAM_READ_THROTTLED = "stream-read-throttled"
+ALARM_STREAM_UNHEALTHY = "stream-unhealthy"
+ALARM_STREAM_WRITE_THROTTLED = "stream-write-throttled"
+ALARM_TARGET_CHANGED = "target-changed"
+ALARM_TARGET_THROTTLED = "target-throttled"
+ALARM_UNREPLICATED_CRITICAL = "unreplicated-critical"
+ALARM_UNREPLICATED_WARNING = "unreplicated-warning"
+ALARM_WATCHDOG_BLIND = "watchdog-blind"
+ALARM_WATCHDOG_SILENT = "watchdog-silent"
+ALARM_WRITES_THROTTLED = "writes-throttled"

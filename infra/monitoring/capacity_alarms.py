@@ -14,7 +14,7 @@ def function(table: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
     longest = table.timeout_seconds * limits.duration_used_percent / 100
     rows: Sequence[tuple[str, str, str, Comparison, float, str, str, str]] = (
         (
-            "function-errors",
+            names.ALARM_FUNCTION_ERRORS,
             "Errors",
             "Sum",
             "GreaterThanThreshold",
@@ -25,7 +25,7 @@ def function(table: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
             "check the consumer's log; a batch of one record that fails names the record to park.",
         ),
         (
-            "function-throttled",
+            names.ALARM_FUNCTION_THROTTLED,
             "Throttles",
             "Sum",
             "GreaterThanThreshold",
@@ -35,7 +35,7 @@ def function(table: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
             "check the account's concurrency quota; raise or remove reservedConcurrency.",
         ),
         (
-            "function-slow",
+            names.ALARM_FUNCTION_SLOW,
             "Duration",
             "Maximum",
             "GreaterThanOrEqualToThreshold",
@@ -75,7 +75,7 @@ def throttles(table: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
     )
     return (
         Alarm(
-            name="writes-throttled",
+            name=names.ALARM_WRITES_THROTTLED,
             place="consumer",
             namespace=names.NAMESPACE,
             metric=names.TARGET_THROTTLES,
@@ -93,7 +93,7 @@ def throttles(table: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
         ),
         *(
             Alarm(
-                name=f"{side}-throttled",
+                name=name,
                 place="target",
                 namespace="AWS/DynamoDB",
                 metric="WriteThrottleEvents",
@@ -109,6 +109,9 @@ def throttles(table: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
                 periods=3,
                 datapoints=3,
             )
-            for side, table in (("target", table.target_table), ("ledger", table.ledger))
+            for name, side, table in (
+                (names.ALARM_TARGET_THROTTLED, "target", table.target_table),
+                (names.ALARM_LEDGER_THROTTLED, "ledger", table.ledger),
+            )
         ),
     )

@@ -25,7 +25,7 @@ def consumer_lag(table: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
     ledger_seconds = table.ledger_retention_days * DAY * limits.ledger_used_percent / 100
     return (
         Alarm(
-            name="replication-lag",
+            name=names.ALARM_REPLICATION_LAG,
             place="consumer",
             namespace=names.NAMESPACE,
             metric=names.REPLICATION_LAG,
@@ -45,7 +45,7 @@ def consumer_lag(table: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
         ),
         _iterator_age(
             table,
-            "iterator-age",
+            names.ALARM_ITERATOR_AGE,
             age * 60,
             f"records are over {age} min old when the consumer gets them",
             "The consumer is behind, in at least one shard.",
@@ -54,7 +54,7 @@ def consumer_lag(table: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
         ),
         gauge(
             table,
-            "retention-used",
+            names.ALARM_RETENTION_USED,
             detectors.BUFFER,
             "GreaterThanOrEqualToThreshold",
             limits.retention_used_percent / 100,
@@ -64,7 +64,7 @@ def consumer_lag(table: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
         ),
         _iterator_age(
             table,
-            "ledger-expiring",
+            names.ALARM_LEDGER_EXPIRING,
             ledger_seconds,
             f"iterator age reaches {limits.ledger_used_percent} % of the ledger's retention",
             "Ledger entries may soon expire while changes still wait: a late old change would then "
@@ -74,7 +74,7 @@ def consumer_lag(table: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
         ),
         gauge(
             table,
-            "probes-late",
+            names.ALARM_PROBES_LATE,
             detectors.PROBES,
             "GreaterThanOrEqualToThreshold",
             limits.probe_age_minutes * 60,
@@ -121,7 +121,7 @@ def stream_lag(table: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
     return (
         *(
             Alarm(
-                name=f"unreplicated-{grade}",
+                name=name,
                 place="source",
                 namespace="AWS/DynamoDB",
                 metric="AgeOfOldestUnreplicatedRecord",
@@ -135,15 +135,15 @@ def stream_lag(table: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
                 "switches the destination off, and the waiting changes are lost.",
                 first="check the stream's write throttles and status, that its key is enabled and "
                 "its policy unchanged; then ask AWS Support.",
-                critical=grade == "critical",
+                critical=name == names.ALARM_UNREPLICATED_CRITICAL,
             )
-            for grade, hours in (
-                ("warning", limits.unreplicated_warning_hours),
-                ("critical", limits.unreplicated_critical_hours),
+            for name, hours in (
+                (names.ALARM_UNREPLICATED_WARNING, limits.unreplicated_warning_hours),
+                (names.ALARM_UNREPLICATED_CRITICAL, limits.unreplicated_critical_hours),
             )
         ),
         Alarm(
-            name="puts-throttled",
+            name=names.ALARM_PUTS_THROTTLED,
             place="source",
             namespace="AWS/DynamoDB",
             metric="ThrottledPutRecordCount",
@@ -161,7 +161,7 @@ def stream_lag(table: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
         ),
         *(
             Alarm(
-                name=f"stream-{verb}-throttled",
+                name=name,
                 place="source",
                 namespace="AWS/Kinesis",
                 metric=metric,
@@ -176,14 +176,16 @@ def stream_lag(table: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
                 periods=3,
                 datapoints=3,
             )
-            for verb, metric, means, first in (
+            for name, verb, metric, means, first in (
                 (
+                    names.ALARM_STREAM_WRITE_THROTTLED,
                     "write",
                     "WriteProvisionedThroughputExceeded",
                     "The stream is too small for the table's changes: they reach it late.",
                     "add shards; if only one shard is hot, split it.",
                 ),
                 (
+                    names.ALARM_STREAM_READ_THROTTLED,
                     "read",
                     "ReadProvisionedThroughputExceeded",
                     "The stream is read faster than a shard allows: changes reach the consumer "

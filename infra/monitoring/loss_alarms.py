@@ -21,25 +21,31 @@ def losses(table: AlarmInputs) -> Sequence[Alarm]:
     return (
         gauge_below_one(
             table,
-            "destination-gone",
+            names.ALARM_DESTINATION_GONE,
             detectors.DESTINATION,
             "the streaming destination is not active, or leads to another stream",
             critical=True,
         ),
         gauge_above_zero(
-            table, "source-changed", detectors.SOURCE, "the source table's id is not the first one"
-        ),
-        gauge_above_zero(
-            table, "target-changed", detectors.TARGET, "the target table's id is not the first one"
+            table,
+            names.ALARM_SOURCE_CHANGED,
+            detectors.SOURCE,
+            "the source table's id is not the first one",
         ),
         gauge_above_zero(
             table,
-            "records-skipped",
+            names.ALARM_TARGET_CHANGED,
+            detectors.TARGET,
+            "the target table's id is not the first one",
+        ),
+        gauge_above_zero(
+            table,
+            names.ALARM_RECORDS_SKIPPED,
             detectors.SKIPPED,
             "DynamoDB skipped a record since the snapshot or the last whole verification",
         ),
         Alarm(
-            name="replication-failed",
+            name=names.ALARM_REPLICATION_FAILED,
             place="source",
             namespace="AWS/DynamoDB",
             metric="FailedToReplicateRecordCount",
@@ -58,15 +64,21 @@ def losses(table: AlarmInputs) -> Sequence[Alarm]:
         ),
         gauge_above_zero(
             table,
-            "foreign-records",
+            names.ALARM_FOREIGN_RECORDS,
             detectors.FOREIGN,
             "another table's record came through this stream within 15 minutes",
         ),
         gauge_above_zero(
-            table, "quarantine-not-empty", detectors.QUARANTINE, "quarantine holds a record"
+            table,
+            names.ALARM_QUARANTINE_NOT_EMPTY,
+            detectors.QUARANTINE,
+            "quarantine holds a record",
         ),
         gauge_above_zero(
-            table, "on-failure-objects", detectors.FAILURES, "the on-failure bucket holds an object"
+            table,
+            names.ALARM_ON_FAILURE_OBJECTS,
+            detectors.FAILURES,
+            "the on-failure bucket holds an object",
         ),
     )
 
@@ -76,7 +88,7 @@ def watchdog(table: AlarmInputs) -> Sequence[Alarm]:
     dimensions = names.dimensions(table.stack, table.source_table)
     return (
         Alarm(
-            name="watchdog-silent",
+            name=names.ALARM_WATCHDOG_SILENT,
             place="consumer",
             namespace=names.NAMESPACE,
             metric=names.WATCHDOG_RAN,
@@ -94,7 +106,7 @@ def watchdog(table: AlarmInputs) -> Sequence[Alarm]:
             critical=True,
         ),
         Alarm(
-            name="watchdog-blind",
+            name=names.ALARM_WATCHDOG_BLIND,
             place="consumer",
             namespace=names.NAMESPACE,
             metric=names.READINGS_MISSED,
@@ -119,23 +131,26 @@ def pipeline(table: AlarmInputs) -> Sequence[Alarm]:
     return (
         gauge_below_one(
             table,
-            "mapping-off",
+            names.ALARM_MAPPING_OFF,
             detectors.MAPPING,
             "the mapping is off or gone, once the bootstrap has switched it on and without a pause",
             critical=True,
         ),
         gauge_below_one(
             table,
-            "stream-unhealthy",
+            names.ALARM_STREAM_UNHEALTHY,
             detectors.STREAM,
             "status, retention or record size is not as deployed",
             critical=True,
         ),
         gauge_below_one(
-            table, "precision-lost", detectors.PRECISION, "records no longer carry microseconds"
+            table,
+            names.ALARM_PRECISION_LOST,
+            detectors.PRECISION,
+            "records no longer carry microseconds",
         ),
         Alarm(
-            name="burst-breaker",
+            name=names.ALARM_BURST_BREAKER,
             place="consumer",
             namespace=names.NAMESPACE,
             metric=names.QUARANTINE_REFUSED,
