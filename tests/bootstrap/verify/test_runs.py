@@ -60,6 +60,7 @@ def test_a_backfill_closes_a_gap_while_writers_go_on() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_all_that_is_planted_is_found_and_nothing_else_and_is_mended_in_two_hundred_runs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -17,6 +17,7 @@ from uuid import NAMESPACE_URL, uuid5
 import pulumi
 
 from infra.local import program
+from infra.local.provider import without_secrets
 from infra.table_config import TableConfig
 from tests.infra.least_privilege.declared import Created, Declared, from_resources
 from tests.infra.least_privilege.needs import Need
@@ -55,7 +56,7 @@ class _Engine(pulumi.runtime.Mocks):
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         side = (args.provider or "").rpartition("::")[2]
         name, uuid = f"{args.name}{SUFFIX}", str(uuid5(NAMESPACE_URL, args.name))
-        values = {"name": name, "bucket": name, "uuid": uuid, **args.inputs}
+        values = {"name": name, "bucket": name, "uuid": uuid, **without_secrets(args.inputs)}
         if args.typ in ARNS:
             place = self._config[side]
             values["arn"] = ARNS[args.typ].format(

@@ -403,7 +403,7 @@ def test_processes_come_to_what_one_comes_to_and_bring_errors_home(
 PROGRAM = """
 import sys
 from pathlib import Path
-from bootstrap.verify import spool as spools
+from bootstrap.verify.compare import spool as spools
 from bootstrap.verify.compare.comparison import compare
 from bootstrap.verify.exports.manifest import read_export
 from tests.support.verify.exports import BUCKET, KEY, Directory, summary_key, ARN
@@ -414,7 +414,7 @@ if __name__ == "__main__":
         read_export(objects, BUCKET, summary_key(ARN.format(n), "orders")) for n in (1, 2)
     )
     spools.ITEMS_PER_PARTITION = 500
-    plan = spools.plan(source, target, KEY)
+    plan = spools.make_plan(source, target, KEY)
     spool = spools.Spool.open(Path(sys.argv[1]) / "spool", source, target, plan)
     print(compare(source, target, spool, objects, workers=2).counts)
 """
