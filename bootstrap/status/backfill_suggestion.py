@@ -11,7 +11,7 @@ from bootstrap.journal.records import CaughtUp, Exported, Skipped
 from bootstrap.status.inputs import StatusInputs
 from bootstrap.status.next_command import BACKFILL, STATUS
 from replicator.watchdog.detectors import BUFFER, DESTINATION, SKIPPED, Detector, Level
-from replicator.watchdog.judge import Finding
+from replicator.watchdog.finding import Finding
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.journal.records import Buffered, Imported
 from bootstrap.plan.limits import LARGEST_RECORD_KIB, LEAST_RETENTION_HOURS
 from replicator.watchdog.aws_readings import LedgerRows, SourceSide, TargetSide, UnreadableError
-from replicator.watchdog.judge import Expected
+from replicator.watchdog.finding import Expected
 from replicator.watchdog.probe_rounds import WatchdogState
 from replicator.watchdog.readings import Identity, Intent, Probed, Readings, Unread
 

@@ -10,7 +10,7 @@ from bootstrap.core.journal_rows import Event, Row, WaitReason
 from bootstrap.core.suggestions import GENERIC
 from bootstrap.journal.verification_records import LastVerification
 from bootstrap.status.data_loss import KnownLosses
-from replicator.watchdog.judge import Finding
+from replicator.watchdog.finding import Finding
 from replicator.watchdog.readings import Readings
 
 

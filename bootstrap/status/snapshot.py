@@ -26,7 +26,7 @@ from bootstrap.status.metrics import Retention, retention
 from bootstrap.status.next_command import collect_warnings, next_command
 from replicator.stream import StreamFacts
 from replicator.watchdog.detectors import Level
-from replicator.watchdog.judge import Finding
+from replicator.watchdog.finding import Finding
 from replicator.watchdog.probe_rounds import WatchdogState
 from replicator.watchdog.readings import Probed, Readings
 

@@ -7,7 +7,6 @@ reading gives an unknown finding, never a healthy one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from replicator import names
@@ -29,52 +28,12 @@ from replicator.watchdog.detectors import (
     Detector,
     Level,
 )
+from replicator.watchdog.finding import Expected, Finding, blind, flag
 from replicator.watchdog.readings import Identity, Intent, Probed, Readings, Unread
 
 HOUR = 3600.0
-BUFFER_SHARE = 0.25
-PROBES_LATE_SECONDS = 1800.0
-UNREPLICATED_SECONDS = 3600.0
 FOREIGN_SECONDS = 900.0
 """Seconds for which another table's record counts: its destination may be off since then."""
-
-
-@dataclass(frozen=True)
-class Expected:
-    """The stack's settings, as deployed."""
-
-    stream_arn: str
-    retention_hours: int
-    record_kib: int
-    # Thresholds above which waiting is a warning.
-    buffer_share: float = BUFFER_SHARE
-    probes_late_seconds: float = PROBES_LATE_SECONDS
-    unreplicated_seconds: float = UNREPLICATED_SECONDS
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A detector's verdict. `value` is its gauge; None: unknown, or it does not apply now."""
-
-    detector: Detector
-    level: Level
-    value: float | None
-    detail: str = ""
-    blind: bool = False
-    """The reading failed, so nothing was found."""
-    remedy: str = ""
-    """The first action in this case, where the detector's text is too general."""
-
-    @property
-    def first(self) -> str:
-        """The first action."""
-        return BLIND if self.blind else self.remedy or self.detector.first
-
-
-BLIND = (
-    "check that the credentials are valid and that the role may read it: `bootstrap plan` names "
-    "what is missing; pulumi up --refresh restores the roles' permissions."
-)
 
 
 THROTTLED = (
@@ -119,20 +78,10 @@ _ON = ("Enabled", "Enabling", "Updating")
 _FLOWING = ("ACTIVE", "UPDATING")
 
 
-def _blind(detector: Detector, reading: Unread) -> Finding:
-    why = f"could not be read: {reading.why}"
-    return Finding(detector, Level.UNKNOWN, None, why, blind=True)
-
-
-def _flag(detector: Detector, good: bool, detail: str) -> Finding:
-    """Make the finding of a gauge that is 1 while all is well."""
-    return Finding(detector, Level.FINE if good else detector.level, float(good), detail)
-
-
 def _destination(readings: Readings, expected: Expected) -> Finding:
     found = readings.destinations
     if isinstance(found, Unread):
-        return _blind(DESTINATION, found)
+        return blind(DESTINATION, found)
     flowing = _flowing(found)
     here = [each.status for each in found if each.stream_arn == expected.stream_arn]
     status = ", ".join(here) or "none"
@@ -144,7 +93,7 @@ def _destination(readings: Readings, expected: Expected) -> Finding:
         until = readings.at if over.end is None else over.end
         detail = f"{status}, but it was not between {_iso(over.begin)} and {_iso(until)}"
         return Finding(DESTINATION, DESTINATION.level, float(now), detail)
-    return _flag(DESTINATION, now, status)
+    return flag(DESTINATION, now, status)
 
 
 def flows(destinations: Sequence[Destination], stream_arn: str) -> bool:
@@ -164,7 +113,7 @@ def _iso(moment: float) -> str:
 def _precision(readings: Readings, expected: Expected) -> Finding:
     found = readings.destinations
     if isinstance(found, Unread):
-        return _blind(PRECISION, found)
+        return blind(PRECISION, found)
     precisions = [
         each.precision or "MILLISECOND"
         for each in found
@@ -172,12 +121,12 @@ def _precision(readings: Readings, expected: Expected) -> Finding:
     ]
     # Without a destination there is no precision: another detector reports that.
     good = all(precision == "MICROSECOND" for precision in precisions)
-    return _flag(PRECISION, good, ", ".join(precisions))
+    return flag(PRECISION, good, ", ".join(precisions))
 
 
 def _identity(detector: Detector, identity: Identity | Unread) -> Finding:
     if isinstance(identity, Unread):
-        return _blind(detector, identity)
+        return blind(detector, identity)
     level = detector.level if identity.changed else Level.FINE
     return Finding(detector, level, float(identity.changed), identity.now or "no such table")
 
@@ -185,7 +134,7 @@ def _identity(detector: Detector, identity: Identity | Unread) -> Finding:
 def _foreign(readings: Readings, expected: Expected) -> Finding:
     rows = readings.foreign
     if isinstance(rows, Unread):
-        return _blind(FOREIGN, rows)
+        return blind(FOREIGN, rows)
     recent = [row for row in rows if readings.at - row.at / 1e6 < FOREIGN_SECONDS]
     if not recent:
         return Finding(FOREIGN, Level.FINE, 0.0, "none")
@@ -207,15 +156,15 @@ def _foreign(readings: Readings, expected: Expected) -> Finding:
 
 def _count(detector: Detector, count: int | Unread) -> Finding:
     if isinstance(count, Unread):
-        return _blind(detector, count)
+        return blind(detector, count)
     return Finding(detector, detector.level if count else Level.FINE, float(count), str(count))
 
 
 def _stream(stream: StreamFacts | Unread | None, expected: Expected) -> Finding:
     if isinstance(stream, Unread):
-        return _blind(STREAM, stream)
+        return blind(STREAM, stream)
     if stream is None:
-        return _flag(STREAM, False, "there is no such stream")
+        return flag(STREAM, False, "there is no such stream")
     wrong = []
     if stream.status not in _FLOWING:
         wrong.append(stream.status)
@@ -225,26 +174,26 @@ def _stream(stream: StreamFacts | Unread | None, expected: Expected) -> Finding:
         wrong.append(f"takes {stream.record_kib} KiB, not {expected.record_kib} KiB")
     if stream.distribution == "AUTO":
         wrong.append("ignores partition keys")
-    return _flag(STREAM, not wrong, "; ".join(wrong) or stream.status)
+    return flag(STREAM, not wrong, "; ".join(wrong) or stream.status)
 
 
 def _mapping(readings: Readings) -> Finding:
     mapping, intent = readings.mapping, readings.intent
     if isinstance(mapping, Unread):
-        return _blind(MAPPING, mapping)
+        return blind(MAPPING, mapping)
     if mapping in _ON:
-        return _flag(MAPPING, True, mapping or "")
+        return flag(MAPPING, True, mapping or "")
     # While the intent is unknown, assume that it should be on.
     wanted = isinstance(intent, Unread) or intent.mapping_on
-    return _flag(MAPPING, mapping is not None and not wanted, mapping or "gone")
+    return flag(MAPPING, mapping is not None and not wanted, mapping or "gone")
 
 
 def _buffer(readings: Readings, expected: Expected) -> Finding:
     probed, stream = readings.probed, readings.stream
     if isinstance(probed, Unread):
-        return _blind(BUFFER, probed)
+        return blind(BUFFER, probed)
     if isinstance(stream, Unread):
-        return _blind(BUFFER, stream)
+        return blind(BUFFER, stream)
     if stream is None:
         return Finding(BUFFER, Level.UNKNOWN, None, "there is no such stream")
     waited = max(0.0, readings.at - oldest(readings.intent, probed, stream))
@@ -270,7 +219,7 @@ def oldest(intent: Intent | Unread, probed: Probed, stream: StreamFacts) -> floa
 def _probes(readings: Readings, expected: Expected) -> Finding:
     probed, intent = readings.probed, readings.intent
     if isinstance(probed, Unread):
-        return _blind(PROBES, probed)
+        return blind(PROBES, probed)
     if isinstance(intent, Intent) and not intent.caught_up:
         why = "the consumer is off on purpose" if intent.paused else "judged once it has caught up"
         return Finding(PROBES, Level.FINE, None, why)
@@ -285,6 +234,6 @@ def _probes(readings: Readings, expected: Expected) -> Finding:
 
 def _unreplicated(age: float | Unread, expected: Expected) -> Finding:
     if isinstance(age, Unread):
-        return _blind(UNREPLICATED, age)
+        return blind(UNREPLICATED, age)
     level = UNREPLICATED.level if age >= expected.unreplicated_seconds else Level.FINE
     return Finding(UNREPLICATED, level, age, f"{age:.0f} s")

@@ -27,7 +27,8 @@ from replicator.watchdog.aws_readings import (
     count_objects,
 )
 from replicator.watchdog.detectors import Level
-from replicator.watchdog.judge import HOUR, Expected, Finding, flows, gauges, judge, oldest
+from replicator.watchdog.finding import Expected, Finding
+from replicator.watchdog.judge import HOUR, flows, gauges, judge, oldest
 from replicator.watchdog.probe_rounds import ProbeRound, WatchdogState
 from replicator.watchdog.readings import (
     PROBES_THROTTLED,

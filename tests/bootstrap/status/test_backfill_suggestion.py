@@ -25,7 +25,7 @@ from replicator.watchdog.detectors import (
     Detector,
     Level,
 )
-from replicator.watchdog.judge import Finding
+from replicator.watchdog.finding import Finding
 from replicator.watchdog.readings import Outage, Readings, Unread
 
 pytestmark = pytest.mark.promise("C7")

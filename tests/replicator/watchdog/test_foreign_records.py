@@ -7,7 +7,8 @@ import pytest
 from replicator.foreign_rows import ForeignRow, index_item
 from replicator.names import FOREIGN_RECORDS
 from replicator.watchdog.detectors import FOREIGN, Level
-from replicator.watchdog.judge import Finding, judge
+from replicator.watchdog.finding import Finding
+from replicator.watchdog.judge import judge
 from replicator.watchdog.readings import Readings
 from tests.support.replicator.watchdog_harness import CONFIG, WatchdogHarness
 

@@ -1,0 +1,60 @@
+"""A detector's finding, and the settings by which findings are judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from replicator.watchdog.detectors import Detector, Level
+from replicator.watchdog.readings import Unread
+
+BUFFER_SHARE = 0.25
+PROBES_LATE_SECONDS = 1800.0
+UNREPLICATED_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The stack's settings, as deployed."""
+
+    stream_arn: str
+    retention_hours: int
+    record_kib: int
+    # Thresholds above which waiting is a warning.
+    buffer_share: float = BUFFER_SHARE
+    probes_late_seconds: float = PROBES_LATE_SECONDS
+    unreplicated_seconds: float = UNREPLICATED_SECONDS
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A detector's verdict. `value` is its gauge; None: unknown, or it does not apply now."""
+
+    detector: Detector
+    level: Level
+    value: float | None
+    detail: str = ""
+    blind: bool = False
+    """The reading failed, so nothing was found."""
+    remedy: str = ""
+    """The first action in this case, where the detector's text is too general."""
+
+    @property
+    def first(self) -> str:
+        """The first action."""
+        return BLIND if self.blind else self.remedy or self.detector.first
+
+
+BLIND = (
+    "check that the credentials are valid and that the role may read it: `bootstrap plan` names "
+    "what is missing; pulumi up --refresh restores the roles' permissions."
+)
+
+
+def blind(detector: Detector, reading: Unread) -> Finding:
+    why = f"could not be read: {reading.why}"
+    return Finding(detector, Level.UNKNOWN, None, why, blind=True)
+
+
+def flag(detector: Detector, good: bool, detail: str) -> Finding:
+    """Make the finding of a gauge that is 1 while all is well."""
+    return Finding(detector, Level.FINE if good else detector.level, float(good), detail)
