@@ -9,7 +9,7 @@ import pulumi_aws as aws
 
 from infra.accounts import Accounts
 from infra.buckets import ObjectExpiry, PrivateBucket
-from infra.buffer import READING_ACTIONS, Buffer
+from infra.buffer import MAX_RECORD_KIB, READING_ACTIONS, Buffer
 from infra.ledger import LedgerTable
 from infra.package import Archive
 from infra.policies import Statement, allow, assumed_by_service, document, through
@@ -130,6 +130,8 @@ class ConsumerFunction(pulumi.ComponentResource):
             "quarantineBucket": self.quarantine.name,
             "onFailureBucket": failures.name,
             "snapshotPrefix": table.slug,
+            "retentionHours": settings.retention_hours,
+            "maxRecordKib": MAX_RECORD_KIB,
             "alarmLimits": {
                 "retentionUsedPercent": limits.retention_used_percent,
                 "probeAgeMinutes": limits.probe_age_minutes,

@@ -68,6 +68,10 @@ class TableOutputs:
     """The function's reserved concurrency; None: it uses the unreserved rest."""
     limits: AlarmLimits = AlarmLimits()
     """The defaults, if an older program wrote none."""
+    retention_hours: int | None = None
+    """The stream's retention in the stack; None: an older program wrote none."""
+    record_kib: int | None = None
+    """The largest record that the stack lets the stream take; None as above."""
 
 
 @dataclass(frozen=True)
@@ -242,6 +246,9 @@ class _Members:
         self.wrong(key, "is missing" if value is None else f"is {value!r}, expected a whole number")
         return 1
 
+    def optional_number(self, key: str) -> int | None:
+        return self.number(key) if self.has(key) else None
+
     def inner(self, key: str) -> _Members:
         if key not in self._value:
             self.wrong(key, "is missing")
@@ -294,12 +301,12 @@ def _table(members: _Members) -> TableOutputs:
         snapshot_prefix=members.text("snapshotPrefix"),
         source_key_arn=members.optional("sourceKeyArn"),
         target_key_arn=members.optional("targetKeyArn"),
-        reserved_concurrency=(
-            members.number("reservedConcurrency") if members.has("reservedConcurrency") else None
-        ),
+        reserved_concurrency=members.optional_number("reservedConcurrency"),
         limits=_limits(members.inner("alarmLimits"))
         if members.has("alarmLimits")
         else AlarmLimits(),
+        retention_hours=members.optional_number("retentionHours"),
+        record_kib=members.optional_number("maxRecordKib"),
     )
 
 

@@ -19,12 +19,15 @@ T = TypeVar("T")
 
 
 def expected_settings(table: TableOutputs) -> Expected:
-    """Return the limits that the detectors apply to a table."""
+    """Return the limits that the detectors apply to a table: the stack's, as the watchdog has them.
+
+    The outputs of an older program lack two of them. What a plan requires takes their place.
+    """
     limits = table.limits
     return Expected(
         table.stream_arn,
-        LEAST_RETENTION_HOURS,
-        LARGEST_RECORD_KIB,
+        table.retention_hours or LEAST_RETENTION_HOURS,
+        table.record_kib or LARGEST_RECORD_KIB,
         buffer_share=limits.retention_used_percent / 100,
         probes_late_seconds=limits.probe_age_minutes * 60,
         unreplicated_seconds=limits.unreplicated_warning_hours * 3600,

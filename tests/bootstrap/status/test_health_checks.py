@@ -34,7 +34,7 @@ from tests.support.bootstrap.status import (
     look,
     verify_as_of,
 )
-from tests.support.infra.recording_engine import CONFIG
+from tests.support.infra.recording_engine import CONFIG, record
 
 pytestmark = pytest.mark.promise("C7", "C10")
 
@@ -70,6 +70,27 @@ def test_the_thresholds_of_the_stack_file_are_those_that_status_judges_by(tmp_pa
             healthy(**late), expected_settings(replace(outputs().tables[0], limits=limits))
         )
         assert {each.detector.metric for each in judged if each.level != Level.FINE} == warned
+
+
+@pytest.mark.parametrize("hours", [24, 720])
+def test_status_and_the_watchdog_hold_the_stream_against_the_same_settings(
+    tmp_path: Path, hours: int
+) -> None:
+    config = {**CONFIG, "retentionHours": hours}
+    function = record(config, tmp_path / "archive").one("Function", "watchdog")
+    environment = function.inputs["environment"]["variables"]
+    deployed = dry_run_policies.declare(config, tmp_path)
+    by_stack = expected_settings(parse(json.dumps(deployed.outputs), "test").tables[0])
+    assert str(by_stack.retention_hours) == environment["RETENTION_HOURS"] == str(hours)
+    assert str(by_stack.record_kib) == environment["MAX_RECORD_KIB"]
+    for kept, level in ((hours, Level.FINE), (hours - 1, Level.WARNING)):
+        stream = StreamFacts("ACTIVE", kept, by_stack.record_kib, "USER_PARTITION_KEY", 0)
+        [found] = [
+            each
+            for each in judge(healthy(stream=stream), by_stack)
+            if each.detector.metric == "StreamHealthy"
+        ]
+        assert found.level is level
 
 
 def test_with_nothing_against_it_a_switch_is_safe(replica: FakeAws) -> None:
