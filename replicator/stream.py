@@ -41,6 +41,10 @@ class StreamFacts:
     """
     created: float
     """Epoch seconds."""
+    mode: str = "PROVISIONED"
+    """StreamModeDetails: ON_DEMAND or PROVISIONED, which a stream without the member is."""
+    warm_mib: float = 0.0
+    """MiB a second that an on-demand stream is warmed for; 0 where AWS does not say."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,8 @@ def stream_in(answer: Mapping[str, Any]) -> StreamFacts:
         record_kib=int(summary.get("MaxRecordSizeInKiB", LARGEST_RECORD_KIB)),
         distribution=summary.get("RecordDistributionStrategy", "USER_PARTITION_KEY"),
         created=summary["StreamCreationTimestamp"].timestamp(),
+        mode=summary.get("StreamModeDetails", {}).get("StreamMode", "PROVISIONED"),
+        warm_mib=float(summary.get("WarmThroughput", {}).get("CurrentMiBps", 0)),
     )
 
 

@@ -98,9 +98,17 @@ class SourceAccount(Protocol):
         """Read AgeOfOldestUnreplicatedRecord (maximum, ms), for periods that begin in the span."""
 
     def consumed_writes(
+        self, table: str, since: float, until: float, period: int, index: str = ""
+    ) -> Sequence[Datapoint]:
+        """Read ConsumedWriteCapacityUnits (sum), for periods that begin in the span.
+
+        Of the table without its indexes, or of one global secondary index.
+        """
+
+    def expired_items(
         self, table: str, since: float, until: float, period: int
     ) -> Sequence[Datapoint]:
-        """Read ConsumedWriteCapacityUnits (sum), for periods that begin in the span."""
+        """Read TimeToLiveDeletedItemCount (sum), for periods that begin in the span."""
 
     def throttled_partitions(self, table: str, since: float, until: float, period: int) -> int:
         """Sum WriteKeyRangeThroughputThrottleEvents over the periods that begin in the span."""

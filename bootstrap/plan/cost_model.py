@@ -1,128 +1,84 @@
-"""A cost model: the bill of a replication line by line, and one dated list of prices.
-
-List prices of us-east-1 in US dollars, as of `AS_OF`. They are estimates for planning: AWS's price
-pages count, and other Regions differ. Any can be replaced: `dataclasses.replace(PRICES, …)`.
-"""
+"""A cost model: the bill of a replication line by line, from its load and a list of prices."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-AS_OF = "2026-11-23"
-REGION = "us-east-1"
+from bootstrap.plan.load import (
+    BILLED_CHUNK,
+    DAYS_A_MONTH,
+    EXAMPLE,
+    EXTENDED_DAYS,
+    HOURS_A_MONTH,
+    SECONDS_A_MONTH,
+    STANDARD_DAYS,
+    Load,
+    gb_per_day,
+    ledger_write_units,
+    record_bytes,
+    retained,
+    retained_gb,
+    stream_gb_per_day,
+)
+from bootstrap.plan.prices import AS_OF, PRICES, REGION, Prices
 
-DAYS_A_MONTH = 365 / 12
-SECONDS_A_DAY = 86_400
+__all__ = [
+    "AS_OF",
+    "BILLED_CHUNK",
+    "EXAMPLE",
+    "EXTENDED_DAYS",
+    "PRICES",
+    "REGION",
+    "STANDARD_DAYS",
+    "CostLine",
+    "Load",
+    "Prices",
+    "bill",
+    "ledger_write_units",
+    "record_bytes",
+    "retained_gb",
+    "stream_gb_per_day",
+]
+
 ALARMS, METRICS = 30, 26
 """Alarms of a table, and metrics of our own. A test counts them."""
 MILLION = 1_000_000
-BILLED_CHUNK = 1024
-"""Bytes that DynamoDB rounds each write and each captured change up to."""
+PUT_UNIT_BYTES = 25_600
+"""Of a record, rounded up, for each put payload unit of a provisioned stream."""
 
 FUNCTION_SECONDS_PER_CHANGE = 0.002
 FUNCTION_GB = 1769 / 1024
 """Assumed; the REPORT lines in the function's log have the figure for your items."""
+CHANGES_PER_INVOCATION = 500
+"""At most: the default of batchSize. A shard with any change is read about once a second."""
+LOG_BYTES_PER_INVOCATION = 2_000
+"""Metrics in a line of JSON, and Lambda's own lines about the start and the end."""
+LOG_BYTES_PER_CHANGE = 10
+"""Its lag, a number in that line."""
+LOG_DAYS = 90
+"""Days that the stack keeps logs. A test compares it with the stack's."""
 
-STANDARD_DAYS = 1
-"""Days that a stream keeps records without extra charge."""
-EXTENDED_DAYS = 7
-"""Extended retention up to here, long-term retention beyond."""
-
-
-@dataclass(frozen=True)
-class Prices:
-    """US dollars."""
-
-    stream_hour: float = 0.04
-    """A stream on demand, an hour."""
-    stream_in_gb: float = 0.08
-    """Written to a stream on demand, a GB."""
-    stream_out_gb: float = 0.04
-    """Read from a stream on demand, a GB."""
-    extended_gb_month: float = 0.10
-    """Kept from the second to the seventh day, a GB and month."""
-    long_term_gb_month: float = 0.023
-    """Kept from the eighth to the 365th day, a GB and month."""
-    change_capture_million: float = 0.10
-    """Change data capture units, a million: one for each KB of the larger image."""
-    write_units_million: float = 0.625
-    """DynamoDB write request units on demand, a million."""
-    table_gb_month: float = 0.25
-    recovery_gb_month: float = 0.20
-    """Point-in-time recovery, a GB of table and month."""
-    export_gb: float = 0.10
-    import_gb: float = 0.15
-    bucket_gb_month: float = 0.023
-    function_gb_second: float = 0.0000133334
-    """A Lambda function on arm64."""
-    key_month: float = 1.0
-    metric_month: float = 0.30
-    alarm_month: float = 0.10
-    other_region_gb: float = 0.02
-    """Sent to another Region, a GB."""
+ROUNDS_A_DAY = 288
+"""Of the watchdog, which puts probes. A test compares it with the stack's schedule."""
+PROBES_PER_PARALLEL_SHARD = 128
+"""Probes of a shard and round at a parallelization factor above 1. A test compares it."""
 
 
-PRICES = Prices()
+def million_changes(item_bytes: int, prices: Prices = PRICES, *, infrequent: bool = False) -> float:
+    """Return the US dollars of a million applied changes, written to target and ledger.
 
-
-@dataclass(frozen=True)
-class Load:
-    """A table's size and rate of changes."""
-
-    changes_per_second: float
-    item_bytes: int
-    table_gb: float
-    update_share: float = 0.25
-    """Changes that modify an item rather than make or delete one, from 0 to 1."""
-    retention_days: float = 365
-
-
-EXAMPLE = Load(changes_per_second=1000, item_bytes=1024, table_gb=100)
-
-
-def ledger_write_units(item_bytes: int) -> int:
-    """Return the write units of one applied change in `ledger` order, for an item of n KB: 2n + 2.
-
-    A transaction of the item and of its ledger entry, which is under 1 KB; transactions cost double
-    (Amazon DynamoDB Developer Guide, transaction-apis).
+    `infrequent`: the target has another table class. The ledger has the standard one.
     """
-    return 2 * math.ceil(item_bytes / BILLED_CHUNK) + 2
-
-
-def million_changes(item_bytes: int, prices: Prices = PRICES) -> float:
-    """Return the US dollars of a million applied changes, written to target and ledger."""
-    return ledger_write_units(item_bytes) * prices.write_units_million
-
-
-def record_bytes(item_bytes: int, update_share: float) -> float:
-    """Return the size of the average change record on the stream, by AWS's own sizing rule.
-
-    (4 + share of updates) times the item: a record has both images of an update, and the JSON of
-    an image is larger than the item (Amazon DynamoDB Developer Guide,
-    kds_using-shards-and-metrics).
-    """
-    return (4 + update_share) * item_bytes
-
-
-def stream_gb_per_day(load: Load) -> float:
-    """Return the daily inflow of the stream, in GB of 10^9 bytes."""
-    size = record_bytes(load.item_bytes, load.update_share)
-    return load.changes_per_second * size * SECONDS_A_DAY / 1e9
-
-
-def retained_gb(load: Load) -> tuple[float, float]:
-    """Return the GB in a full stream: under extended and under long-term retention."""
-    daily = stream_gb_per_day(load)
-    extended = min(load.retention_days, EXTENDED_DAYS) - STANDARD_DAYS
-    long_term = load.retention_days - EXTENDED_DAYS
-    return daily * max(0.0, extended), daily * max(0.0, long_term)
+    ledger = 2
+    target = ledger_write_units(item_bytes) - ledger
+    return target * _unit_price(prices, infrequent) + ledger * prices.write_units_million
 
 
 @dataclass(frozen=True)
 class CostLine:
-    """One line of the bill. `monthly` is for a load in a month; None for what is paid once."""
+    """One line of the bill. `monthly` is for a load in a month; None for what the load has not."""
 
     resource: str
     driver: str
@@ -133,76 +89,10 @@ class CostLine:
 
 def bill(load: Load, prices: Prices = PRICES) -> Sequence[CostLine]:
     """List the costs of a load, with a full stream."""
-    changes = load.changes_per_second * SECONDS_A_DAY * DAYS_A_MONTH / MILLION
-    gb = stream_gb_per_day(load) * DAYS_A_MONTH
-    extended, long_term = retained_gb(load)
-    kept = extended * prices.extended_gb_month + long_term * prices.long_term_gb_month
-    chunks = math.ceil(load.item_bytes / BILLED_CHUNK)
-    table = prices.table_gb_month + prices.recovery_gb_month
     return (
-        CostLine(
-            "Target and ledger writes",
-            "each applied change: 2n + 2 write units for an item of n KB",
-            f"{_usd(million_changes(1024, prices))} per million changes of 1 KB",
-            changes * million_changes(load.item_bytes, prices),
-        ),
-        CostLine(
-            "Stream, retention",
-            "changes × size × days kept: **the surprise**, and it grows for the whole retention",
-            f"{_usd(prices.extended_gb_month)} a GB-month to day 7, "
-            f"{_usd(prices.long_term_gb_month)} from then on",
-            kept,
-        ),
-        CostLine(
-            "Stream, in and out",
-            "changes × size",
-            f"{_usd(prices.stream_in_gb)} + {_usd(prices.stream_out_gb)} a GB, "
-            f"{_usd(prices.stream_hour)} an hour",
-            gb * (prices.stream_in_gb + prices.stream_out_gb)
-            + prices.stream_hour * 24 * DAYS_A_MONTH,
-        ),
-        CostLine(
-            "Change data capture",
-            "changes × KB of the larger image",
-            f"{_usd(prices.change_capture_million)} per million units",
-            changes * chunks * prices.change_capture_million,
-        ),
-        CostLine(
-            "Function",
-            "changes × time for each, and memory",
-            f"{_usd(prices.function_gb_second * 3600)} a GB-hour",
-            changes
-            * MILLION
-            * FUNCTION_SECONDS_PER_CHANGE
-            * FUNCTION_GB
-            * prices.function_gb_second,
-        ),
-        CostLine(
-            "To another Region",
-            "changes × size, where the target is in one",
-            f"{_usd(prices.other_region_gb)} a GB",
-            None,
-        ),
-        CostLine(
-            "Target table",
-            "its size, with point-in-time recovery",
-            f"{_usd(table)} a GB-month",
-            load.table_gb * table,
-        ),
-        CostLine(
-            "Point-in-time recovery of the source",
-            "its size, where it was not on before",
-            f"{_usd(prices.recovery_gb_month)} a GB-month",
-            load.table_gb * prices.recovery_gb_month,
-        ),
-        CostLine(
-            "Snapshot",
-            "the table's size: export and import, once; the bucket until it is removed",
-            f"{_usd(prices.export_gb)} + {_usd(prices.import_gb)} a GB, "
-            f"then {_usd(prices.bucket_gb_month)} a GB-month",
-            load.table_gb * prices.bucket_gb_month,
-            load.table_gb * (prices.export_gb + prices.import_gb),
-        ),
+        *_changes(load, prices),
+        *_traffic(load, prices),
+        *_tables(load, prices),
         CostLine(
             "Keys, alarms, metrics",
             "tables in the stack",
@@ -211,6 +101,192 @@ def bill(load: Load, prices: Prices = PRICES) -> Sequence[CostLine]:
             prices.key_month + ALARMS * prices.alarm_month + METRICS * prices.metric_month,
         ),
     )
+
+
+@dataclass(frozen=True)
+class _ChangeCosts:
+    """US dollars a month of a rate of changes, from the source to the target."""
+
+    writes: float
+    retention: float
+    stream: float
+    capture: float
+    function: float
+
+    @property
+    def together(self) -> float:
+        return self.writes + self.retention + self.stream + self.capture + self.function
+
+
+def _change_costs(load: Load, rate: float, prices: Prices) -> _ChangeCosts:
+    """Cost of `rate` changes a second, whatever made them. No part is paid without changes."""
+    millions = rate * SECONDS_A_MONTH / MILLION
+    record = record_bytes(load.item_bytes, load.update_share)
+    extended, long_term = retained(load, gb_per_day(load, rate))
+    if load.provisioned:
+        stream = millions * math.ceil(record / PUT_UNIT_BYTES) * prices.put_units_million
+        extended = 0.0  # by the shard, whatever is in it
+    else:
+        billed = millions * math.ceil(record / BILLED_CHUNK) * BILLED_CHUNK * MILLION / 1e9
+        out = millions * record * MILLION / 1e9
+        stream = billed * prices.stream_in_gb + out * prices.stream_out_gb
+    seconds = millions * MILLION * FUNCTION_SECONDS_PER_CHANGE
+    return _ChangeCosts(
+        writes=millions
+        * million_changes(load.item_bytes, prices, infrequent=load.infrequent_access),
+        retention=extended * prices.extended_gb_month + long_term * prices.long_term_gb_month,
+        stream=stream,
+        capture=millions
+        * math.ceil(load.item_bytes / BILLED_CHUNK)
+        * prices.change_capture_million,
+        function=seconds * FUNCTION_GB * prices.function_gb_second,
+    )
+
+
+def _changes(load: Load, prices: Prices) -> Iterator[CostLine]:
+    """List what grows with the changes, writes and deletions by time to live apart."""
+    written = _change_costs(load, load.changes_per_second, prices)
+    expired = _change_costs(load, load.expired_per_second, prices)
+    requests = _invocations(load) * SECONDS_A_MONTH / MILLION * prices.function_requests_million
+    yield CostLine(
+        "Target and ledger writes",
+        "each applied change: 2n + 2 write units for an item of n KB",
+        f"{_usd(million_changes(1024, prices))} per million changes of 1 KB; with the table class "
+        f"Standard-IA {_usd(million_changes(1024, prices, infrequent=True))}",
+        written.writes,
+    )
+    yield CostLine(
+        "Index writes",
+        "write units of the source's global secondary indexes: the target's cost the same",
+        f"{_usd(prices.write_units_million)} per million units; with the table class Standard-IA "
+        f"{_usd(prices.infrequent_write_units_million)}",
+        _where(
+            load.index_units_per_second,
+            load.index_units_per_second
+            * SECONDS_A_MONTH
+            / MILLION
+            * _unit_price(prices, load.infrequent_access),
+        ),
+    )
+    yield CostLine(
+        "Deletions by time to live",
+        "each is a change too: stream, capture, function and writes, all in this line",
+        "free in the source; as the lines of the changes",
+        _where(load.expired_per_second, expired.together),
+    )
+    yield CostLine(
+        "Stream, retention",
+        "changes × size × days kept: **the surprise**, and it grows for the whole retention",
+        f"{_usd(prices.extended_gb_month)} a GB-month to day 7 (provisioned: "
+        f"{_usd(prices.extended_shard_hour)} a shard and hour), "
+        f"{_usd(prices.long_term_gb_month)} from then on",
+        written.retention + _extended_shards(load, prices),
+    )
+    yield CostLine(
+        "Stream, in and out",
+        "changes × size; provisioned: shards",
+        f"{_usd(prices.stream_in_gb)} + {_usd(prices.stream_out_gb)} a GB, "
+        f"{_usd(prices.stream_hour)} an hour; provisioned: {_usd(prices.shard_hour)} a shard and "
+        f"hour, {_usd(prices.put_units_million)} per million puts of 25 KB",
+        written.stream + HOURS_A_MONTH * _stream_hour(load, prices),
+    )
+    yield CostLine(
+        "Change data capture",
+        "changes × KB of the larger image",
+        f"{_usd(prices.change_capture_million)} per million units",
+        written.capture,
+    )
+    yield CostLine(
+        "Function",
+        "changes × time for each, and memory; invocations",
+        f"{_usd(prices.function_gb_second * 3600)} a GB-hour, "
+        f"{_usd(prices.function_requests_million)} per million invocations",
+        written.function + requests,
+    )
+
+
+def _traffic(load: Load, prices: Prices) -> Iterator[CostLine]:
+    """List what the changes leave on the way: logs, probes, and bytes to another Region."""
+    rate = load.changes_per_second + load.expired_per_second
+    logged = _invocations(load) * LOG_BYTES_PER_INVOCATION + rate * LOG_BYTES_PER_CHANGE
+    logs_gb = logged * SECONDS_A_MONTH / 1e9
+    probes = load.shards * (PROBES_PER_PARALLEL_SHARD if load.parallelization_factor > 1 else 1)
+    millions = probes * ROUNDS_A_DAY * DAYS_A_MONTH / MILLION
+    sent = rate * load.item_bytes * SECONDS_A_MONTH / 1e9
+    put = prices.put_units_million if load.provisioned else prices.stream_in_gb * BILLED_CHUNK / 1e3
+    yield CostLine(
+        "Logs",
+        "invocations, and a number for each change",
+        f"{_usd(prices.logs_in_gb)} a GB, then {_usd(prices.logs_gb_month)} a GB-month for "
+        f"{LOG_DAYS} days",
+        logs_gb * (prices.logs_in_gb + prices.logs_gb_month * LOG_DAYS / DAYS_A_MONTH),
+    )
+    yield CostLine(
+        "Probes",
+        f"shards × {ROUNDS_A_DAY} rounds a day; × {PROBES_PER_PARALLEL_SHARD} where "
+        "parallelizationFactor is above 1",
+        f"a record and a write unit each: {_usd(put + prices.write_units_million)} per million",
+        millions * (put + prices.write_units_million),
+    )
+    yield CostLine(
+        "To another Region",
+        "changes × size, where the target is in one",
+        f"{_usd(prices.other_region_gb)} a GB",
+        sent * prices.other_region_gb if load.other_region else None,
+    )
+
+
+def _tables(load: Load, prices: Prices) -> Iterator[CostLine]:
+    """List what grows with the table's size."""
+    held = load.table_gb + load.index_gb
+    kept = prices.infrequent_table_gb_month if load.infrequent_access else prices.table_gb_month
+    yield CostLine(
+        "Target table",
+        "its size, with its indexes",
+        f"{_usd(prices.table_gb_month)} a GB-month; with the table class Standard-IA "
+        f"{_usd(prices.infrequent_table_gb_month)}",
+        held * kept,
+    )
+    yield CostLine(
+        "Point-in-time recovery",
+        "the size of the target, and of the source where it was not on before",
+        f"{_usd(prices.recovery_gb_month)} a GB-month each",
+        2 * load.table_gb * prices.recovery_gb_month,
+    )
+    yield CostLine(
+        "Snapshot",
+        "the table's size: export and import, once; the bucket until it is removed",
+        f"{_usd(prices.export_gb)} + {_usd(prices.import_gb)} a GB, "
+        f"then {_usd(prices.bucket_gb_month)} a GB-month",
+        load.table_gb * prices.bucket_gb_month,
+        load.table_gb * (prices.export_gb + prices.import_gb),
+    )
+
+
+def _invocations(load: Load) -> float:
+    """Return the invocations a second: a full batch each, or one a second for each busy lane."""
+    rate = load.changes_per_second + load.expired_per_second
+    lanes = load.shards * load.parallelization_factor
+    return max(rate / CHANGES_PER_INVOCATION, min(rate, lanes))
+
+
+def _unit_price(prices: Prices, infrequent: bool) -> float:
+    """Return the price of a million write units of the target."""
+    return prices.infrequent_write_units_million if infrequent else prices.write_units_million
+
+
+def _stream_hour(load: Load, prices: Prices) -> float:
+    return load.shards * prices.shard_hour if load.provisioned else prices.stream_hour
+
+
+def _extended_shards(load: Load, prices: Prices) -> float:
+    if not load.provisioned or load.retention_days <= STANDARD_DAYS:
+        return 0.0
+    return HOURS_A_MONTH * load.shards * prices.extended_shard_hour
+
+
+def _where(there: float, cost: float) -> float | None:
+    return cost if there else None
 
 
 def table(load: Load = EXAMPLE, prices: Prices = PRICES) -> str:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 
+from bootstrap.core.facts import TableFacts
 from bootstrap.plan import cost_model
-from bootstrap.plan.cost_model import Load, Prices, bill
+from bootstrap.plan.cost_model import CostLine, Load, Prices, bill
 from bootstrap.plan.inspection import Inspection
+from bootstrap.plan.replication import Replication
+from bootstrap.plan.settings_diff import carried_indexes
+from bootstrap.plan.stream_throughput import (
+    SHARD_READ_BYTES,
+    StreamThroughput,
+    shards_for,
+    throughput,
+)
+from bootstrap.plan.workload import UPDATE_SHARE, Workload, workload
 
 GB = 1e9
 RETENTIONS = (365, 30, 7)
 """Days of retention that costs are shown for."""
-SHARD_FILL = 1e6
-SHARD_READ = 2e6
-"""Bytes a second that a shard takes and gives (Kinesis developer guide, quotas)."""
-
 # AWS documents no rate. Assumed, from small tables that take minutes to large ones that AWS exports
 # in parallel: (least seconds, most seconds, most GB an hour, least GB an hour).
 EXPORT_PACE = (300.0, 1_800.0, 1_000.0, 50.0)
@@ -47,6 +54,8 @@ class Estimate:
     once: float
     monthly: tuple[tuple[int, float], ...]
     """By days of retention."""
+    bill: tuple[CostLine, ...] = ()
+    """Line by line, at the first of these retentions."""
 
     @property
     def until_read(self) -> Span:
@@ -54,26 +63,52 @@ class Estimate:
         return self.export + self.load + (self.catch_up or Span(0, 0))
 
 
-def estimate(inspection: Inspection, price: Prices = cost_model.PRICES) -> Estimate:
+def estimate(
+    inspection: Inspection, replication: Replication, price: Prices = cost_model.PRICES
+) -> Estimate:
     """Estimate times and costs of a run and of the months after it."""
-    source = inspection.source.table
-    items = source.items if source else 0
+    source, made = inspection.source.table, workload(inspection)
     size = source.size_bytes if source else 0
-    item_bytes = max(1, round(size / items)) if items else 1_024
-    changes = inspection.source.writes.mean / max(1, -(-item_bytes // cost_model.BILLED_CHUNK))
-    load = Load(changes_per_second=changes, item_bytes=item_bytes, table_gb=size / GB)
+    load = load_of(inspection, replication)
     export, load_time = _span(size / GB, EXPORT_PACE), _span(size / GB, IMPORT_PACE)
-    filled = changes * cost_model.record_bytes(item_bytes, load.update_share)
     return Estimate(
-        items=items,
+        items=source.items if source else 0,
         size_bytes=size,
-        changes_per_second=changes,
+        changes_per_second=made.mean,
         export=export,
         load=load_time,
-        catch_up=_catch_up(export + load_time, filled / max(1, inspection.shards)),
+        catch_up=_catch_up(export + load_time, made, throughput(inspection, replication)),
         once=sum(line.once for line in bill(load, price)),
         monthly=tuple((days, _month(load, days, price)) for days in RETENTIONS),
+        bill=tuple(bill(dataclasses.replace(load, retention_days=RETENTIONS[0]), price)),
     )
+
+
+def load_of(inspection: Inspection, replication: Replication) -> Load:
+    """Return what a bill depends on: the source's size and changes, and the stack's settings."""
+    source, made = inspection.source.table, workload(inspection)
+    stream = throughput(inspection, replication)
+    # A stream on demand splits for what arrives.
+    shards = max(stream.shards, math.ceil(shards_for(made.mean, made)) if stream.on_demand else 0)
+    return Load(
+        changes_per_second=made.writes,
+        expired_per_second=made.expired,
+        item_bytes=made.item_bytes,
+        table_gb=source.size_bytes / GB if source else 0.0,
+        update_share=UPDATE_SHARE,
+        index_units_per_second=sum(index.mean for index in inspection.source.index_writes.values()),
+        index_gb=index_bytes(source) / GB if source else 0.0,
+        infrequent_access=source is not None and source.table_class != "STANDARD",
+        shards=int(shards),
+        provisioned=not stream.on_demand,
+        parallelization_factor=replication.parallelization_factor,
+        other_region=replication.target_region != replication.consumer_region,
+    )
+
+
+def index_bytes(source: TableFacts) -> int:
+    """Return the size of the indexes that the target gets, as DynamoDB counted them last."""
+    return sum(int(index.get("IndexSizeBytes", 0)) for index in carried_indexes(source))
 
 
 def _span(gb: float, pace: tuple[float, float, float, float]) -> Span:
@@ -81,14 +116,18 @@ def _span(gb: float, pace: tuple[float, float, float, float]) -> Span:
     return Span(least + gb / fast * 3600, most + gb / slow * 3600)
 
 
-def _catch_up(behind: Span, filled: float) -> Span | None:
+def _catch_up(behind: Span, load: Workload, stream: StreamThroughput) -> Span | None:
     """Return the time to read a backlog, or None if it never shrinks.
 
-    It shrinks by what is read beyond what arrives meanwhile. `filled`: bytes a second and shard.
+    It shrinks by what is read beyond what arrives meanwhile. A stream on demand has shards for what
+    arrives, now or soon.
     """
-    if filled >= SHARD_READ:
+    filled = shards_for(load.mean, load)
+    if filled >= stream.most:
         return None
-    share = filled / (SHARD_READ - filled)
+    shards = max(stream.shards, filled)
+    arriving = load.mean * load.record_bytes / shards
+    share = arriving / (SHARD_READ_BYTES - arriving)
     return Span(60 + behind.least * share, 600 + behind.most * share)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bootstrap.core.durations import Timing
 from bootstrap.core.facts import (
     Backups,
+    Datapoint,
     Destinations,
     EventSource,
     KeyFacts,
@@ -33,6 +34,19 @@ class WriteMetrics:
     mean: float
     throttled_partitions: int
     """Writes that a partition refused because it was too busy."""
+    minutes: tuple[float, ...] = ()
+    """Each minute in turn."""
+    expired: tuple[float, ...] = ()
+    """Items that time to live deleted, a second, in the same minutes. They cost no write units."""
+
+
+@dataclass(frozen=True)
+class IndexWrites:
+    """The writes of an index over the last day, in units a second."""
+
+    peak: float
+    """The busiest minute."""
+    mean: float
 
 
 @dataclass(frozen=True)
@@ -47,6 +61,8 @@ class SourceInspection:
     writes: WriteMetrics
     running_exports: int
     """Of the whole account."""
+    index_writes: Mapping[str, IndexWrites] = field(default_factory=dict)
+    """By global secondary index."""
     surroundings: Surroundings = field(default_factory=Surroundings)
     """Read by a full inspection only."""
 
@@ -155,18 +171,44 @@ def _source(
         # AWS's own time: this machine's clock may be hours off.
         writes=_writes(source, name, timing.metric_period, destinations.at),
         running_exports=running,
+        index_writes=_index_writes(source, facts, name, timing.metric_period, destinations.at),
         surroundings=source.surroundings(name, facts.arn) if full else Surroundings(),
     )
 
 
 def _writes(source: SourceAccount, name: str, period: int, now: float) -> WriteMetrics:
     since = now // period * period - DATAPOINTS * period
-    units = [point.value for point in source.consumed_writes(name, since, now, period)]
+
+    minutes = _rates(source.consumed_writes(name, since, now, period), since, period)
     return WriteMetrics(
-        peak=max(units, default=0.0) / period,
-        mean=sum(units) / (DATAPOINTS * period),
+        peak=max(minutes),
+        mean=sum(minutes) / DATAPOINTS,
         throttled_partitions=source.throttled_partitions(name, since, now, period),
+        minutes=minutes,
+        expired=_rates(source.expired_items(name, since, now, period), since, period),
     )
+
+
+def _index_writes(
+    source: SourceAccount, facts: TableFacts, name: str, period: int, now: float
+) -> Mapping[str, IndexWrites]:
+    since = now // period * period - DATAPOINTS * period
+    found = {}
+    for index in (str(each["IndexName"]) for each in facts.global_indexes):
+        points = source.consumed_writes(name, since, now, period, index=index)
+        units = _rates(points, since, period)
+        found[index] = IndexWrites(max(units), sum(units) / DATAPOINTS)
+    return found
+
+
+def _rates(points: Sequence[Datapoint], since: float, period: int) -> tuple[float, ...]:
+    """Return a rate for each period. One without a datapoint had nothing to count."""
+    values = [0.0] * DATAPOINTS
+    for point in points:
+        place = int((point.begin - since) // period)
+        if 0 <= place < DATAPOINTS:
+            values[place] += point.value / period
+    return tuple(values)
 
 
 def _target(target: TargetAccount, replication: Replication, *, full: bool) -> TargetInspection:

@@ -14,8 +14,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from bootstrap.core.facts import KeyFacts
+from bootstrap.plan.blocker import Blocker
 from bootstrap.plan.inspection import Inspection
-from bootstrap.plan.preflight import Blocker
 from bootstrap.plan.replication import Replication
 
 EXPORT_READS = ("kms:Decrypt", "kms:DescribeKey")

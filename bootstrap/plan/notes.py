@@ -16,6 +16,7 @@ from bootstrap.plan.limits import (
     least_partitions,
 )
 from bootstrap.plan.replication import Replication
+from bootstrap.plan.stream_throughput import throughput_notes
 
 
 def notes(inspection: Inspection, replication: Replication) -> Iterator[str]:
@@ -28,6 +29,7 @@ def notes(inspection: Inspection, replication: Replication) -> Iterator[str]:
     yield from _indexes(inspection.source.table)
     yield from _sizes(inspection, replication)
     yield from _busy_partition(inspection)
+    yield from throughput_notes(inspection, replication)
 
 
 def _source(inspection: Inspection, replication: Replication) -> Iterator[str]:

@@ -9,11 +9,12 @@ from typing import Any
 from bootstrap.core.errors import BlockedError
 from bootstrap.core.facts import TableFacts
 from bootstrap.journal.records import Wanted
+from bootstrap.plan.blocker import Blocker
 from bootstrap.plan.estimate import Estimate, estimate
 from bootstrap.plan.inspection import Inspection
 from bootstrap.plan.key_policies import key_blockers
 from bootstrap.plan.notes import notes
-from bootstrap.plan.preflight import Blocker, blockers
+from bootstrap.plan.preflight import blockers
 from bootstrap.plan.price_list import PriceList
 from bootstrap.plan.replication import Replication
 from bootstrap.plan.settings_diff import Setting, carried_indexes, settings, wanted
@@ -68,7 +69,7 @@ def make(inspection: Inspection, replication: Replication, prices: PriceList = L
     """Make the plan for a table of which no export has begun."""
     has_source = inspection.source.table is not None
     wants = wanted(inspection) if has_source else Wanted()
-    expected = estimate(inspection, prices.prices)
+    expected = estimate(inspection, replication, prices.prices)
     return Plan(
         table=replication.source_table,
         target_table=replication.target_table,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from bootstrap.core.facts import EventSource
 from bootstrap.core.formatting import duration, moment, size
+from bootstrap.plan.blocker import Blocker
 from bootstrap.plan.estimate import Estimate
 from bootstrap.plan.inspection import Inspection
 from bootstrap.plan.limits import (
@@ -25,15 +25,8 @@ from bootstrap.plan.limits import (
 )
 from bootstrap.plan.replication import Deployment, Replication
 from bootstrap.plan.settings_diff import WRITE_FACTOR
+from bootstrap.plan.stream_throughput import throughput_blockers
 from replicator.stream import StreamFacts
-
-
-@dataclass(frozen=True)
-class Blocker:
-    """A reason not to start, and what removes it."""
-
-    what: str
-    fix: str
 
 
 def blockers(
@@ -46,7 +39,7 @@ def blockers(
         yield from _stream(
             inspection.pipeline.stream, replication.deployment, expected, replication
         )
-        yield from _read_rate(inspection, replication, expected)
+    yield from throughput_blockers(inspection, replication)
     yield from _target(inspection, replication)
     yield from _partitions(inspection, replication)
     yield from _write_quota(inspection, replication)
@@ -133,19 +126,6 @@ def _stream(
             f"Stream {name} takes records of up to {stream.record_kib} KiB, and a change of a "
             f"large item may need {LARGEST_RECORD_KIB}: DynamoDB would skip it.",
             "pulumi up --refresh, which sets the stream's maximum record size",
-        )
-
-
-def _read_rate(
-    inspection: Inspection, replication: Replication, expected: Estimate
-) -> Iterator[Blocker]:
-    if expected.catch_up is None and replication.deployment:
-        yield Blocker(
-            f"Table {replication.source_table} changes faster than {inspection.shards} shards of "
-            f"stream {replication.deployment.stream_name} can be read: the replica would never "
-            "catch up.",
-            "more shards (streamMode and shards in the stack configuration), then: "
-            "pulumi up --refresh",
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from bootstrap.core.errors import UsageError
-from bootstrap.plan.cost_model import AS_OF, PRICES, REGION, Prices
+from bootstrap.plan.prices import AS_OF, PRICES, REGION, Prices
 
 NAMES = tuple(each.name for each in dataclasses.fields(Prices))
 FIX = f"name: US dollars, a line each; the names are {', '.join(NAMES)}"

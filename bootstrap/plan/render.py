@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from bootstrap.core.formatting import duration, number, size
-from bootstrap.plan.cost_model import AS_OF
 from bootstrap.plan.estimate import Span
 from bootstrap.plan.plan import Plan
+from bootstrap.plan.prices import AS_OF
 from bootstrap.plan.settings_diff import Setting
 
 
@@ -67,7 +67,20 @@ def _estimate(plan: Plan) -> list[str]:
         f"  catch-up   {catch_up}",
         f"  cost once  ${expected.once:,.2f}",
         f"  a month    {costs} of retention",
+        *_bill(plan),
         f"             ({plan.priced_by})",
+    ]
+
+
+def _bill(plan: Plan) -> list[str]:
+    """Render the lines of a month's bill that amount to anything."""
+    lines = [line for line in plan.estimate.bill if round(line.monthly or 0.0, 2)]
+    width = max((len(line.resource) for line in lines), default=0)
+    amounts = [f"{line.monthly:,.2f}" for line in lines]
+    digits = max(map(len, amounts), default=0)
+    return [
+        f"             {line.resource:{width}}  ${amount:>{digits}}"
+        for line, amount in zip(lines, amounts, strict=True)
     ]
 
 
@@ -94,6 +107,14 @@ def as_json(plan: Plan) -> dict[str, Any]:
             "catchUpSeconds": _pair(expected.catch_up),
             "onceUsd": round(expected.once, 2),
             "monthlyUsd": {str(days): round(cost, 2) for days, cost in expected.monthly},
+            "bill": [
+                {
+                    "resource": line.resource,
+                    "monthlyUsd": None if line.monthly is None else round(line.monthly, 2),
+                    "onceUsd": round(line.once, 2),
+                }
+                for line in expected.bill
+            ],
             "pricesAsOf": AS_OF,
             "prices": plan.priced_by,
         },

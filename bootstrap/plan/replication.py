@@ -53,11 +53,20 @@ class Replication:
     """The customer-managed key for the target table. None: a key of AWS's."""
     deployment: Deployment | None
     """None before the stack is deployed."""
+    stream_mode: str = ""
+    """As configured: ON_DEMAND or PROVISIONED; empty once the stack is deployed, when AWS says."""
+    configured_shards: int | None = None
+    """Shards of a PROVISIONED stream, as configured. None once the stack is deployed."""
 
     @property
     def partition(self) -> str:
         """The AWS partition of the source, as an ARN names it."""
         return self.source_table_arn.split(":")[1]
+
+    @property
+    def stream_name(self) -> str:
+        """The stream, as a sentence names it."""
+        return f"stream {self.deployment.stream_name}" if self.deployment else "the stack's stream"
 
     @property
     def stream_arn(self) -> str | None:
@@ -159,4 +168,6 @@ def _of_config(config: StackConfig, table: TableConfig) -> Replication:
         source_key_arn=table.source_key,
         target_key_arn=table.target_key,
         deployment=None,
+        stream_mode=table.stream_mode,
+        configured_shards=table.shards,
     )

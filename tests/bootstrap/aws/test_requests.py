@@ -111,6 +111,7 @@ def test_nothing_reads_or_writes_an_item_of_the_source(
         "put_probes": lambda: source.put_probes("stream", [record, record]),
         "oldest_unreplicated": lambda: source.oldest_unreplicated("orders", 0, 60, 60),
         "consumed_writes": lambda: source.consumed_writes("orders", 0, 60, 60),
+        "expired_items": lambda: source.expired_items("orders", 0, 60, 60),
         "throttled_partitions": lambda: source.throttled_partitions("orders", 0, 60, 60),
         "key": lambda: source.key("arn:key"),
         "awss_own_key": lambda: source.awss_own_key("arn:key"),
@@ -342,3 +343,13 @@ def test_the_target_has_the_sources_keys_and_indexes_on_demand_without_a_maximum
 def test_the_target_is_encrypted_with_kms_when_the_source_is_and_not_with_the_sources_key() -> None:
     made = creation_parameters(facts(encryption="KMS", key_arn="arn:theirs"), "orders-replica")
     assert made["SSESpecification"] == {"Enabled": True, "SSEType": "KMS"}
+
+
+def test_an_indexs_writes_are_read_by_its_own_dimension(
+    source: AwsSource, asked: list[tuple[str, dict[str, Any]]]
+) -> None:
+    source.consumed_writes("orders", 0, 60, 60)
+    source.consumed_writes("orders", 0, 60, 60, index="by-day")
+    table = {"Name": "TableName", "Value": "orders"}
+    index = {"Name": "GlobalSecondaryIndexName", "Value": "by-day"}
+    assert [request["Dimensions"] for _, request in asked] == [[table], [table, index]]

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 from pathlib import Path
 
 import pytest
 
-from bootstrap.plan import cost_model
-from bootstrap.plan.cost_model import EXAMPLE, PRICES
+from bootstrap.plan import cost_model, render
+from bootstrap.plan.cost_model import EXAMPLE, PRICES, Load
+from bootstrap.plan.estimate import load_of
+from infra.consumer import LOG_RETENTION_DAYS
+from infra.table_config import TableConfig
+from infra.watchdog import INTERVAL_MINUTES
 from replicator import names
+from replicator.consumer.metrics import EmfEmitter, InvocationStats
+from replicator.probes import LANES_PROBED
+from tests.bootstrap.plan.test_plan import observed, planned
+from tests.support.bootstrap.fake_aws import FakeAws
 from tests.support.infra.recording_engine import CONFIG, record
 from tests.support.replicator.watchdog_harness import steady
 
@@ -67,3 +76,128 @@ def test_another_price_changes_the_bill() -> None:
         for each in (PRICES, cheaper)
     ]
     assert bills[0] - bills[1] == pytest.approx(cost_model.retained_gb(EXAMPLE)[1] * 0.023)
+
+
+def line(load: Load, resource: str) -> float | None:
+    (found,) = (each for each in cost_model.bill(load) if each.resource == resource)
+    return found.monthly
+
+
+def total(load: Load) -> float:
+    return sum(each.monthly or 0.0 for each in cost_model.bill(load))
+
+
+def test_writes_to_indexes_cost_what_the_sources_do() -> None:
+    assert line(EXAMPLE, "Index writes") is None
+    load = dataclasses.replace(EXAMPLE, index_units_per_second=1_000)
+    # A thousand units a second for a month of 730 hours, at $0.625 a million.
+    assert line(load, "Index writes") == pytest.approx(730 * 3600 * 1_000 / 1e6 * 0.625)
+
+
+def test_the_table_class_changes_the_price_of_writes_and_of_storage_but_not_the_ledgers() -> None:
+    load = dataclasses.replace(EXAMPLE, infrequent_access=True, index_units_per_second=100)
+    standard = dataclasses.replace(load, infrequent_access=False)
+    share = (2 * 0.78 + 2 * 0.625) / (4 * 0.625)
+    for resource, factor in (
+        ("Target and ledger writes", share),
+        ("Index writes", 0.78 / 0.625),
+        ("Target table", 0.10 / 0.25),
+    ):
+        was = line(standard, resource)
+        assert was
+        assert line(load, resource) == pytest.approx(was * factor), resource
+
+
+def test_indexes_are_stored_too() -> None:
+    load = dataclasses.replace(EXAMPLE, index_gb=50)
+    assert line(load, "Target table") == pytest.approx(150 * 0.25)
+
+
+def test_a_provisioned_stream_costs_by_shard_and_put() -> None:
+    load = dataclasses.replace(EXAMPLE, provisioned=True, shards=6)
+    millions = 1_000 * 730 * 3600 / 1e6
+    assert line(load, "Stream, in and out") == pytest.approx(6 * 730 * 0.015 + millions * 0.014)
+    # A record of over 25 KB takes a second unit.
+    large = dataclasses.replace(load, item_bytes=6_100)
+    assert line(large, "Stream, in and out") == pytest.approx(
+        6 * 730 * 0.015 + 2 * millions * 0.014
+    )
+    daily = cost_model.stream_gb_per_day(load)
+    kept = 6 * 730 * 0.02 + 358 * daily * 0.023
+    assert line(load, "Stream, retention") == pytest.approx(kept)
+    short = dataclasses.replace(load, retention_days=1)
+    assert line(short, "Stream, retention") == 0
+
+
+def test_probes_of_a_shard_that_is_read_in_parallel_cost_128_times_as_much() -> None:
+    one = line(EXAMPLE, "Probes")
+    assert one
+    load = dataclasses.replace(EXAMPLE, parallelization_factor=2)
+    assert line(load, "Probes") == pytest.approx(128 * one)
+
+
+def test_deletions_by_time_to_live_cost_what_other_changes_cost() -> None:
+    half = dataclasses.replace(EXAMPLE, changes_per_second=500)
+    expiring = dataclasses.replace(half, expired_per_second=500)
+    deletions = line(expiring, "Deletions by time to live")
+    assert deletions
+    assert total(expiring) == pytest.approx(total(EXAMPLE))
+    assert cost_model.stream_gb_per_day(expiring) == cost_model.stream_gb_per_day(EXAMPLE)
+    assert cost_model.retained_gb(expiring) == cost_model.retained_gb(EXAMPLE)
+    assert line(half, "Deletions by time to live") is None
+
+
+def test_bytes_to_another_region_have_a_line_only_where_there_is_one() -> None:
+    assert line(EXAMPLE, "To another Region") is None
+    load = dataclasses.replace(EXAMPLE, other_region=True)
+    assert line(load, "To another Region") == pytest.approx(1.024e-3 * 730 * 3600 * 0.02)
+
+
+@pytest.mark.parametrize("changes", [1, 100, 500])
+def test_an_invocation_logs_no_more_than_the_bill_assumes(
+    changes: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stats = InvocationStats(logging.getLogger("test"))
+    stats.counts.update({names.CHANGES_RECEIVED: changes, names.CHANGES_APPLIED: changes})
+    stats.lags = [float(12_345 + n) for n in range(changes)]
+    EmfEmitter("production", "customer_orders_production").emit(stats)
+    of_lambda = 600  # its own lines about start and end, as JSON
+    logged = len(capsys.readouterr().out) + of_lambda
+    most = cost_model.LOG_BYTES_PER_INVOCATION + changes * cost_model.LOG_BYTES_PER_CHANGE
+    assert 0.5 * most < logged <= most
+
+
+def test_the_bill_assumes_what_the_stack_and_the_watchdog_do() -> None:
+    assert cost_model.LOG_DAYS == LOG_RETENTION_DAYS
+    assert cost_model.ROUNDS_A_DAY == 24 * 60 / INTERVAL_MINUTES
+    assert cost_model.PROBES_PER_PARALLEL_SHARD == LANES_PROBED
+    assert TableConfig.batch_size == cost_model.CHANGES_PER_INVOCATION
+
+
+def test_a_plan_bills_what_it_sees_of_the_source_and_of_the_stack() -> None:
+    world = FakeAws()
+    index = {"IndexName": "by-day", "KeySchema": [], "IndexSizeBytes": 5 * 10**9}
+    world.source = dataclasses.replace(
+        world.source,
+        items=10**6,
+        size_bytes=10**9,
+        global_indexes=[index],
+        table_class="STANDARD_INFREQUENT_ACCESS",
+    )
+    world.writes = lambda begin: 60 * 50.0
+    world.expired = lambda begin: 60 * 7.0
+    world.index_writes["by-day"] = lambda begin: 60 * 20.0
+    load = load_of(*observed(world, parallelizationFactor=3))
+    assert (load.changes_per_second, load.expired_per_second) == pytest.approx((50, 7))
+    assert load.index_units_per_second == pytest.approx(20)
+    assert (load.item_bytes, load.table_gb, load.index_gb) == (1_000, 1.0, 5.0)
+    assert (load.infrequent_access, load.provisioned, load.other_region) == (True, True, False)
+    assert (load.shards, load.parallelization_factor) == (2, 3)
+    made = planned(world)
+    shown = render.page(made)
+    for resource in ("Index writes", "Deletions by time to live", "Logs", "Probes"):
+        assert resource in shown
+    lines = render.as_json(made)["estimate"]["bill"]
+    assert sum(each["monthlyUsd"] or 0 for each in lines) == pytest.approx(
+        render.as_json(made)["estimate"]["monthlyUsd"]["365"], abs=0.1
+    )

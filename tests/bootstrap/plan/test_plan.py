@@ -104,7 +104,7 @@ BLOCKED: dict[str, tuple[Callable[[FakeAws], None], str, str]] = {
     "too fast to read": (
         both(writes(2_000), source(items=1_000, size_bytes=1_000_000)),
         "never catch up",
-        "more shards",
+        "set shards to 9",
     ),
     "target exists": (having(target=THEIRS), "orders-replica exists already", "another target"),
     "write quota": (
@@ -202,6 +202,7 @@ READS = {
     *(
         "target_expiry",
         "consumed_writes",
+        "expired_items",
         "throttled_partitions",
         "limits",
         "concurrency",

@@ -53,7 +53,13 @@ class FakeSource:
     def stream(self, stream_name: str) -> StreamFacts:
         with self._call("stream") as world:
             return StreamFacts(
-                "ACTIVE", world.retention_hours, world.record_kib, world.distribution, 0
+                "ACTIVE",
+                world.retention_hours,
+                world.record_kib,
+                world.distribution,
+                0,
+                world.stream_mode,
+                world.warm_mib,
             )
 
     def backups(self, table: str) -> Backups:
@@ -163,11 +169,19 @@ class FakeSource:
             return [Datapoint(float(begin), age) for begin, age in ages if age is not None]
 
     def consumed_writes(
+        self, table: str, since: float, until: float, period: int, index: str = ""
+    ) -> Sequence[Datapoint]:
+        with self._call("consumed_writes", index) as world:
+            begins = range(int(since), int(until), period)
+            writes = world.index_writes.get(index, lambda _: 0.0) if index else world.writes
+            return [Datapoint(float(begin), writes(begin)) for begin in begins]
+
+    def expired_items(
         self, table: str, since: float, until: float, period: int
     ) -> Sequence[Datapoint]:
-        with self._call("consumed_writes") as world:
+        with self._call("expired_items") as world:
             begins = range(int(since), int(until), period)
-            return [Datapoint(float(begin), world.writes(begin)) for begin in begins]
+            return [Datapoint(float(begin), world.expired(begin)) for begin in begins]
 
     def throttled_partitions(self, table: str, since: float, until: float, period: int) -> int:
         with self._call("throttled_partitions") as world:

@@ -134,6 +134,8 @@ class FakeAws:
         self.restorable_lag = 300.0
         self.retention_hours = 8760
         self.distribution = "USER_PARTITION_KEY"
+        self.stream_mode = "PROVISIONED"
+        self.warm_mib = 0.0
         self.exports: dict[str, tuple[ExportRequest, float]] = {}
         self.export_seconds = 600.0
         self.objects: set[str] = set()
@@ -143,6 +145,11 @@ class FakeAws:
         self.probes: list[tuple[ProbeRecord, float]] = []
         self.ages: Callable[[float], float | None] = lambda begin: None
         self.writes: Callable[[float], float] = lambda begin: 0.0
+        """Write units in the minute that begins then."""
+        self.index_writes: dict[str, Callable[[float], float]] = {}
+        """The same of an index."""
+        self.expired: Callable[[float], float] = lambda begin: 0.0
+        """Items that time to live deletes in the minute that begins then."""
         self.lost_records: list[tuple[float, int]] = []
         """When DynamoDB gave up on how many."""
         self.throttled_partitions = 0
