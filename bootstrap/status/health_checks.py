@@ -11,6 +11,7 @@ from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.journal.records import Buffered, Imported
 from bootstrap.plan.limits import LARGEST_RECORD_KIB, LEAST_RETENTION_HOURS
 from replicator.watchdog.aws_readings import LedgerRows, SourceSide, TargetSide, UnreadableError
+from replicator.watchdog.aws_states import TableState
 from replicator.watchdog.finding import Expected
 from replicator.watchdog.probe_rounds import WatchdogState
 from replicator.watchdog.readings import Identity, Intent, Probed, Readings, Unread
@@ -60,8 +61,8 @@ class HealthReader:
             mapping=_read(self._target.mapping),
             destinations=_read(self._source.destinations),
             stream=_read(self._source.stream),
-            source=_identity(_read(self._source.table_id), buffered.table_id if buffered else ""),
-            target=_identity(_read(self._target.table_id), imported.table_id if imported else ""),
+            source=_identity(_read(self._source.table), buffered.table_id if buffered else ""),
+            target=_identity(_read(self._target.table), imported.table_id if imported else ""),
             quarantine=_read(self._quarantine),
             failures=_read(self._failures),
             skipped=_read(lambda: self._source.skipped(since or 0.0, at)),
@@ -82,7 +83,7 @@ def _read(reading: Callable[[], T]) -> T | Unread:
         return Unread(error.what)  # no credentials, or the role cannot be assumed
 
 
-def _identity(now: str | Unread | None, first: str) -> Identity | Unread:
+def _identity(now: TableState | Unread | None, first: str) -> Identity | Unread:
     return now if isinstance(now, Unread) else Identity(now, first or None)
 
 

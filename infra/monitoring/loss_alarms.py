@@ -30,13 +30,13 @@ def losses(table: AlarmInputs) -> Sequence[Alarm]:
             table,
             names.ALARM_SOURCE_CHANGED,
             detectors.SOURCE,
-            "the source table's id is not the first one",
+            "the source table's id is not the first one, or it is not ACTIVE",
         ),
         gauge_above_zero(
             table,
             names.ALARM_TARGET_CHANGED,
             detectors.TARGET,
-            "the target table's id is not the first one",
+            "the target table's id is not the first one, or it is not ACTIVE",
         ),
         gauge_above_zero(
             table,

@@ -27,6 +27,7 @@ from replicator.stream import (
     open_shards_request,
     stream_in,
 )
+from replicator.watchdog.aws_states import TableState, table_in
 from replicator.watchdog.probe_rounds import ProbeRound, WatchdogState
 from replicator.watchdog.readings import PROBES_THROTTLED, Intent
 
@@ -93,8 +94,8 @@ class SourceSide:
         self._table = table
         self._stream = stream
 
-    def table_id(self) -> str | None:
-        return _table_id(self._client("dynamodb"), self._table)
+    def table(self) -> TableState | None:
+        return _table(self._client("dynamodb"), self._table)
 
     def destinations(self) -> list[Destination]:
         method = self._client("dynamodb").describe_kinesis_streaming_destination
@@ -180,8 +181,8 @@ class TargetSide:
         self._table = table
         self._mapping = mapping
 
-    def table_id(self) -> str | None:
-        return _table_id(self._dynamodb, self._table)
+    def table(self) -> TableState | None:
+        return _table(self._dynamodb, self._table)
 
     def mapping(self) -> str | None:
         """Return the state of the event source mapping; None if it is deleted."""
@@ -303,12 +304,12 @@ def _flag(row: Mapping[str, Any], name: str) -> bool:
     return name in row and row[name]["BOOL"] is True
 
 
-def _table_id(dynamodb: Any, table: str) -> str | None:
-    """Return a table's id, which changes when it is created again; None if there is no table."""
+def _table(dynamodb: Any, table: str) -> TableState | None:
+    """Return a table's id and state; None if there is no table."""
     try:
         answer = ask(dynamodb.describe_table, TableName=table)
     except UnreadableError as error:
         if str(error) in _NO_TABLE:
             return None
         raise
-    return str(answer["Table"]["TableId"])
+    return table_in(answer)

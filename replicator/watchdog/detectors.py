@@ -75,16 +75,18 @@ STREAM = Detector(
 SOURCE = Detector(
     names.SOURCE_TABLE_CHANGED,
     Level.LOSS,
-    "The source table was deleted, or created again under its name. The replica is of another "
-    "table.",
+    "The source table was deleted, or created again under its name: the replica is of another "
+    "table. Or AWS says that it cannot be used: its KMS key is out of reach (after seven days of "
+    "that DynamoDB archives it), or another state that is not ACTIVE.",
     "stop the readers of the replica, and find who replaced the table; a new source needs a new "
     "stack and a new snapshot.",
 )
 TARGET = Detector(
     names.TARGET_TABLE_CHANGED,
     Level.LOSS,
-    "The target table was deleted, or created again under its name. All changes applied before "
-    "are gone.",
+    "The target table was deleted, or created again under its name: all changes applied before "
+    "are gone. Or AWS says that it cannot be used: its KMS key is out of reach (after seven days "
+    "of that DynamoDB archives it), or another state that is not ACTIVE.",
     "`bootstrap pause`, then take a new snapshot with a new stack.",
 )
 QUARANTINE = Detector(

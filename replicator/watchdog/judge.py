@@ -7,10 +7,10 @@ reading gives an unknown finding, never a healthy one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from replicator import names
 from replicator.stream import Destination, StreamFacts
+from replicator.watchdog.aws_states import iso
 from replicator.watchdog.detectors import (
     BUFFER,
     DESTINATION,
@@ -29,7 +29,8 @@ from replicator.watchdog.detectors import (
     Level,
 )
 from replicator.watchdog.finding import Expected, Finding, blind, flag
-from replicator.watchdog.readings import Identity, Intent, Probed, Readings, Unread
+from replicator.watchdog.readings import Intent, Probed, Readings, Unread
+from replicator.watchdog.resource_findings import judge_table
 
 HOUR = 3600.0
 FOREIGN_SECONDS = 900.0
@@ -46,11 +47,11 @@ def judge(readings: Readings, expected: Expected) -> tuple[Finding, ...]:
     """Return one finding per detector, in the order of `ALL`: the worst kinds of loss first."""
     return (
         _destination(readings, expected),
-        _identity(SOURCE, readings.source),
+        judge_table(SOURCE, readings.source),
         _count(SKIPPED, readings.skipped),
         _count(QUARANTINE, readings.quarantine),
         _count(FAILURES, readings.failures),
-        _identity(TARGET, readings.target),
+        judge_table(TARGET, readings.target),
         _foreign(readings, expected),
         _stream(readings.stream, expected),
         _precision(readings, expected),
@@ -91,7 +92,7 @@ def _destination(readings: Readings, expected: Expected) -> Finding:
     if now and readings.outage is not None:
         over = readings.outage
         until = readings.at if over.end is None else over.end
-        detail = f"{status}, but it was not between {_iso(over.begin)} and {_iso(until)}"
+        detail = f"{status}, but it was not between {iso(over.begin)} and {iso(until)}"
         return Finding(DESTINATION, DESTINATION.level, float(now), detail)
     return flag(DESTINATION, now, status)
 
@@ -106,10 +107,6 @@ def _flowing(destinations: Sequence[Destination]) -> list[str]:
     return [each.stream_arn for each in destinations if each.status in _FLOWING]
 
 
-def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
-
-
 def _precision(readings: Readings, expected: Expected) -> Finding:
     found = readings.destinations
     if isinstance(found, Unread):
@@ -122,13 +119,6 @@ def _precision(readings: Readings, expected: Expected) -> Finding:
     # Without a destination there is no precision: another detector reports that.
     good = all(precision == "MICROSECOND" for precision in precisions)
     return flag(PRECISION, good, ", ".join(precisions))
-
-
-def _identity(detector: Detector, identity: Identity | Unread) -> Finding:
-    if isinstance(identity, Unread):
-        return blind(detector, identity)
-    level = detector.level if identity.changed else Level.FINE
-    return Finding(detector, level, float(identity.changed), identity.now or "no such table")
 
 
 def _foreign(readings: Readings, expected: Expected) -> Finding:
@@ -147,7 +137,7 @@ def _foreign(readings: Readings, expected: Expected) -> Finding:
     ]
     remedy = "in the source account: " + "; ".join(commands)
     details = [
-        f"about {row.count} from table {row.table}, the last at {_iso(row.at / 1e6)} in "
+        f"about {row.count} from table {row.table}, the last at {iso(row.at / 1e6)} in "
         f"{row.shard_id} ({row.sequence_number})"
         for row in recent
     ]
@@ -203,8 +193,8 @@ def _buffer(readings: Readings, expected: Expected) -> Finding:
     over = readings.overrun
     if over is not None:
         level = Level.LOSS
-        until = "now" if over.end is None else _iso(over.end)
-        detail += f"; forgotten may be what was changed between {_iso(over.begin)} and {until}"
+        until = "now" if over.end is None else iso(over.end)
+        detail += f"; forgotten may be what was changed between {iso(over.begin)} and {until}"
     return Finding(BUFFER, level, share, detail)
 
 

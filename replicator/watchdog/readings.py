@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from replicator.foreign_rows import ForeignRow
 from replicator.stream import Destination, StreamFacts
+from replicator.watchdog.aws_states import TableState
 
 PROBES_THROTTLED = "ProbesThrottled"
 
@@ -58,14 +59,15 @@ class Outage:
 
 @dataclass(frozen=True)
 class Identity:
-    """A table's id, now and when it was first seen. None: there is no such table."""
+    """A table now, and its id when it was first seen. None: there is no such table."""
 
-    now: str | None
+    now: TableState | None
     first: str | None
 
     @property
     def changed(self) -> bool:
-        return self.first is not None and self.now != self.first
+        seen = self.now.table_id if self.now is not None else None
+        return self.first is not None and seen != self.first
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from replicator.watchdog.aws_readings import (
     UnreadableError,
     count_objects,
 )
+from replicator.watchdog.aws_states import TableState
 from replicator.watchdog.detectors import Level
 from replicator.watchdog.finding import Expected, Finding
 from replicator.watchdog.judge import HOUR, flows, gauges, judge, oldest
@@ -184,8 +185,8 @@ class _WatchdogRound:
         mapping = self._read(watchdog._target.mapping)
         state = self._read(watchdog._ledger.watchdog_state)
         counted_from = intent.counted_from if isinstance(intent, Intent) else None
-        source_id = self._read(watchdog._source.table_id)
-        target_id = self._read(watchdog._target.table_id)
+        source = self._read(watchdog._source.table)
+        target = self._read(watchdog._target.table)
         destinations = self._read(watchdog._source.destinations)
         stream = self._read(watchdog._source.stream)
         quarantine = self._read(
@@ -198,17 +199,16 @@ class _WatchdogRound:
         unreplicated = self._read(lambda: watchdog._source.unreplicated(now))
         foreign = self._read(watchdog._ledger.foreign)
         state = self._with_flow(state, destinations, unreplicated)
-        source, target, probed = self._with_state(
-            state, intent, mapping, stream, source_id, target_id
-        )
+        tables = {"source": source, "target": target}
+        identities, probed = self._with_state(state, intent, mapping, stream, tables)
         return Readings(
             at=now,
             intent=intent,
             mapping=mapping,
             destinations=destinations,
             stream=stream,
-            source=source,
-            target=target,
+            source=identities["source"],
+            target=identities["target"],
             quarantine=quarantine,
             failures=failures,
             skipped=skipped,
@@ -247,31 +247,30 @@ class _WatchdogRound:
         intent: Intent | Unread,
         mapping: str | Unread | None,
         stream: StreamFacts | Unread | None,
-        source_id: str | Unread | None,
-        target_id: str | Unread | None,
-    ) -> tuple[Identity | Unread, Identity | Unread, Probed | Unread]:
+        tables: Mapping[str, TableState | Unread | None],
+    ) -> tuple[Mapping[str, Identity | Unread], Probed | Unread]:
         """Make the readings that compare with earlier rounds: table identities and probes."""
         if isinstance(state, Unread):
-            return state, state, state
-        if isinstance(source_id, str):
-            state = state.saw("source", source_id)
-        # Before the table is replicating, an import may be discarded and repeated.
-        if isinstance(target_id, str) and isinstance(intent, Intent) and intent.replicating:
-            state = state.saw("target", target_id)
+            return dict.fromkeys(tables, state), state
+        for side, table in tables.items():
+            # Before the target is replicating, an import may be discarded and repeated.
+            known = side == "source" or (isinstance(intent, Intent) and intent.replicating)
+            if isinstance(table, TableState) and known:
+                state = state.saw(side, table.table_id)
         measured = self._read(lambda: self._measure(state))
-        known = state if isinstance(measured, Unread) else self._with_age(measured, intent, stream)
-        put = self._read(lambda: self._put(known, mapping))
-        latest = known if isinstance(put, Unread) else put
+        aged = state if isinstance(measured, Unread) else self._with_age(measured, intent, stream)
+        put = self._read(lambda: self._put(aged, mapping))
+        latest = aged if isinstance(put, Unread) else put
         kept = self._read(lambda: self._watchdog._ledger.store_state(latest))
         throttled = isinstance(put, Unread) and put.why == PROBES_THROTTLED
         needed = (measured, kept) if throttled else (measured, put, kept)
         failed = next((each for each in needed if isinstance(each, Unread)), None)
         waiting = latest.waiting[0].at if latest.waiting else None
-        return (
-            source_id if isinstance(source_id, Unread) else _identity(latest, "source", source_id),
-            target_id if isinstance(target_id, Unread) else _identity(latest, "target", target_id),
-            failed or Probed(latest.through, waiting, latest.lag, throttled),
-        )
+        identities = {
+            side: now if isinstance(now, Unread) else Identity(now, latest.tables.get(side))
+            for side, now in tables.items()
+        }
+        return identities, failed or Probed(latest.through, waiting, latest.lag, throttled)
 
     def _with_age(
         self, state: WatchdogState, intent: Intent | Unread, stream: StreamFacts | Unread | None
@@ -310,10 +309,6 @@ class _WatchdogRound:
         if set(source.open_shards()) != set(shards):
             raise UnreadableError("ShardsChanged")
         return state.put(ProbeRound(probe, len(records), put_at))
-
-
-def _identity(state: WatchdogState, side: str, table_id: str | None) -> Identity:
-    return Identity(table_id, state.tables.get(side))
 
 
 _watchdog: Watchdog | None = None

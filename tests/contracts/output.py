@@ -26,13 +26,14 @@ from bootstrap.status.snapshot import StatusSnapshot
 from bootstrap.status.status import StatusContext, read_status
 from replicator.consumer.outcome import Reason
 from replicator.stream import Destination, StreamFacts
-from replicator.watchdog.readings import Identity, Intent, Probed, Readings, Unread
+from replicator.watchdog.readings import Intent, Probed, Readings, Unread
 from tests.contracts.shape import shape
 from tests.contracts.worlds import printed, run, verified, worlds
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
 from tests.support.bootstrap.fake_aws import COMMAND, LEDGER, STREAM_ARN, FakeAws, outputs
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.quarantine_harness import QuarantineHarness as QuarantineWorld
+from tests.support.bootstrap.status import identity
 from tests.support.replicator.consumer_harness import TARGET, document, item, probe
 
 IMAGES = ("key", "source", "target")
@@ -51,8 +52,8 @@ class _Looks:
             "mapping": "Enabled",
             "destinations": [Destination(STREAM_ARN, "ACTIVE", "MICROSECOND")],
             "stream": StreamFacts("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", at - 9_000),
-            "source": Identity("source-1", "source-1"),
-            "target": Identity("target-1", "target-1"),
+            "source": identity("source-1", "source-1"),
+            "target": identity("target-1", "target-1"),
             "quarantine": 0,
             "failures": 0,
             "skipped": 0,

@@ -19,6 +19,7 @@ from bootstrap.status.snapshot import StatusSnapshot
 from replicator.foreign_rows import ForeignRow
 from replicator.stream import Destination, StreamFacts
 from replicator.watchdog.aws_readings import UnreadableError
+from replicator.watchdog.aws_states import TableState
 from replicator.watchdog.detectors import ALL, Level
 from replicator.watchdog.judge import judge
 from replicator.watchdog.probe_rounds import WatchdogState
@@ -31,6 +32,7 @@ from tests.support.bootstrap.status import (
     FixedHealth,
     health_reader,
     healthy,
+    identity,
     look,
     verify_as_of,
 )
@@ -109,7 +111,11 @@ LOSSES: list[tuple[dict[str, Any], str]] = [
     ),
     ({"skipped": 2}, "RecordsNeverReplicated: 2"),
     ({"destinations": []}, "DestinationActive: none"),
-    ({"source": Identity("source-2", "source-1")}, "SourceTableChanged: source-2"),
+    ({"source": identity("source-2", "source-1")}, "SourceTableChanged: source-2"),
+    (
+        {"target": Identity(TableState("target-1", "ARCHIVED"), "target-1")},
+        "TargetTableChanged: ARCHIVED",
+    ),
     ({"target": Identity(None, "target-1")}, "TargetTableChanged: no such table"),
     ({"stream": StreamFacts("ACTIVE", 24, 10_240, "AUTO", 0)}, "StreamHealthy: keeps 24 h"),
     ({"mapping": "Disabled"}, "MappingAsIntended: Disabled"),
@@ -170,7 +176,9 @@ def test_tables_are_held_against_the_ids_in_the_journal(replica: FakeAws) -> Non
     row, _ = Process(replica, pid=98).store.read("orders")
     assert row is not None
     same = health_reader().readings(row, NOW)
-    other = health_reader({"table_id": "source-2"}, {"table_id": None}).readings(row, NOW)
+    other = health_reader({"table": TableState("source-2", "ACTIVE")}, {"table": None}).readings(
+        row, NOW
+    )
     assert [isinstance(each, Identity) and each.changed for each in (same.source, same.target)] == [
         False,
         False,

@@ -13,6 +13,7 @@ from bootstrap.status.health_checks import HealthReader
 from bootstrap.status.snapshot import StatusSnapshot
 from bootstrap.status.status import StatusContext, read_status
 from replicator.stream import Destination, StreamFacts
+from replicator.watchdog.aws_states import TableState
 from replicator.watchdog.probe_rounds import WatchdogState
 from replicator.watchdog.readings import Identity, Intent, Probed, Readings
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
@@ -40,6 +41,11 @@ def look(world: FakeAws, health: Any = None, usage: Any = None) -> StatusSnapsho
     )
 
 
+def identity(now: str, first: str) -> Identity:
+    """Return an active table's ids, now and at first."""
+    return Identity(TableState(now, "ACTIVE"), first)
+
+
 def healthy(at: float = NOW, **changes: Any) -> Readings:
     values: dict[str, Any] = {
         "at": at,
@@ -47,8 +53,8 @@ def healthy(at: float = NOW, **changes: Any) -> Readings:
         "mapping": "Enabled",
         "destinations": [Destination(STREAM_ARN, "ACTIVE", "MICROSECOND")],
         "stream": StreamFacts("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", at - 9_000),
-        "source": Identity("source-1", "source-1"),
-        "target": Identity("target-1", "target-1"),
+        "source": identity("source-1", "source-1"),
+        "target": identity("target-1", "target-1"),
         "quarantine": 0,
         "failures": 0,
         "skipped": 0,
@@ -93,13 +99,13 @@ def health_reader(
     """Make a reader of accounts that give healthy answers, but for those named."""
     good = healthy()
     ok_source = {
-        "table_id": "source-1",
+        "table": TableState("source-1", "ACTIVE"),
         "destinations": good.destinations,
         "stream": good.stream,
         "skipped": 0,
         "unreplicated": 0.0,
     }
-    ok_target = {"table_id": "target-1", "mapping": "Enabled"}
+    ok_target = {"table": TableState("target-1", "ACTIVE"), "mapping": "Enabled"}
     book = book or WatchdogState(through=NOW - 60, lag=2.5)
     ledger = {"intent": good.intent, "watchdog_state": book, "foreign": ()}
     in_source: Any = _Answers(**{**ok_source, **(source or {})})

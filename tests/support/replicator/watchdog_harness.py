@@ -61,6 +61,8 @@ class WatchdogHarness:
         }
     )
     source_id: str | None = "the-first-source"
+    source_state: dict[str, Any] = field(default_factory=lambda: {"TableStatus": "ACTIVE"})
+    """What else DescribeTable says of the source."""
     stream: dict[str, Any] | None = None
     shards: int = 2
     skipped: list[tuple[float, float]] = field(default_factory=list)
@@ -217,7 +219,7 @@ class _Source:
     def describe_table(self, *, TableName: str) -> dict[str, Any]:  # noqa: N803
         if self.world.source_id is None:
             raise client_error("DescribeTable", "ResourceNotFoundException", TableName)
-        return {"Table": {"TableId": self.world.source_id}}
+        return {"Table": {"TableId": self.world.source_id, **self.world.source_state}}
 
     def describe_kinesis_streaming_destination(self, *, TableName: str) -> dict[str, Any]:  # noqa: N803
         if self.world.source_id is None:
