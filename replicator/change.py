@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -58,8 +58,9 @@ class Change:
     """One change record: the item before (`old`) and after (`new`); None is absence.
 
     Images and keys are DynamoDB JSON with binary as `bytes`. `arrival` is when the record entered
-    the stream, in seconds since 1970. Digests are computed when asked for: most changes of a hot
-    key are superseded inside their batch and need none.
+    the stream, in seconds since 1970. `expired`: DynamoDB deleted the item itself, by its time to
+    live. Digests are computed when asked for: most changes of a hot key are superseded inside their
+    batch and need none.
     """
 
     keys: Image
@@ -67,6 +68,7 @@ class Change:
     new: Image | None
     version: Version
     arrival: float
+    expired: bool = field(default=False, kw_only=True)
 
     @cached_property
     def key(self) -> bytes:

@@ -24,6 +24,9 @@ PROBES_PER_PUT = 500
 
 ROW_KEPT_SECONDS = 86_400
 """The life of a probe's row."""
+PROTOCOL = 1
+"""What the consumer's code can do for a switch; a probe's row says it. Older code says nothing.
+1: it obeys `armed`, `mark` and `closed` of the settings row, and writes the rows of lanes."""
 
 
 @dataclass(frozen=True)

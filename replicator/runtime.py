@@ -97,7 +97,12 @@ class Deadline:
 
     def __init__(self, runtime: Runtime, remaining_millis: float) -> None:
         self._runtime = runtime
-        self._end = runtime.clock.monotonic() + remaining_millis / 1000
+        self._began = runtime.clock.monotonic()
+        self._end = self._began + remaining_millis / 1000
+
+    def shorten(self, seconds: float) -> None:
+        """End the invocation's calls so long after it began, if that is earlier."""
+        self._end = min(self._end, self._began + seconds)
 
     def allows_call(self) -> bool:
         return self._runtime.clock.monotonic() + self.CALL_SECONDS <= self._end

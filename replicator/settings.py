@@ -12,6 +12,9 @@ from replicator.call_context import CallContext
 from replicator.runtime import Clock
 
 SETTINGS_KEY = b"settings"
+ARMED_SECONDS = 20.0
+"""The time for the calls of one invocation, or of one batch of the operator's tool, while a switch
+is under way: what is still in hand when the gate closes has ended before the switch continues."""
 
 
 class ConfigurationError(Exception):
@@ -72,15 +75,25 @@ def _unusable(what: str) -> ConfigurationError:
 class ConsumerSettings:
     """The settings row. Times are in microseconds since 1970.
 
-    `floor`: older changes are in the snapshot already. `fence`: newer changes stay in the stream.
-    `parks`: `shard:sequence number` of records to quarantine undecoded. `expire`: ledger entries
-    may carry an expiry.
+    `floor`: older changes are in the snapshot already. `parks`: `shard:sequence number` of records
+    to quarantine undecoded. `expire`: ledger entries may carry an expiry.
+
+    The rest is a switch's. `armed`: the nonce of the attempt that is under way; invocations are
+    short. `mark`: changes newer than it are late writes, applied and noted. `closed`: the nonce
+    under which nothing may be written to the target any more.
     """
 
     floor: int | None = None
-    fence: int | None = None
     parks: frozenset[str] = field(default_factory=frozenset)
     expire: bool = False
+    armed: str | None = None
+    mark: int | None = None
+    closed: str | None = None
+
+    @property
+    def attempt(self) -> str | None:
+        """The nonce of the switch in whose steps this is; None outside one."""
+        return self.closed or self.armed
 
 
 def from_item(item: Mapping[str, Any]) -> ConsumerSettings:
@@ -88,12 +101,24 @@ def from_item(item: Mapping[str, Any]) -> ConsumerSettings:
     try:
         return ConsumerSettings(
             floor=int(item["floor"]["N"]) if "floor" in item else None,
-            fence=int(item["fence"]["N"]) if "fence" in item else None,
             parks=frozenset(item["parks"]["SS"]) if "parks" in item else frozenset(),
             expire=item["expire"]["BOOL"] is True if "expire" in item else False,
+            armed=_nonce(item, "armed"),
+            mark=int(item["mark"]["N"]) if "mark" in item else None,
+            closed=_nonce(item, "closed"),
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"settings row: {error}") from None
+
+
+def _nonce(item: Mapping[str, Any], name: str) -> str | None:
+    """Return a nonce's text. An empty one would read as a gate that is open."""
+    if name not in item:
+        return None
+    nonce = item[name]["S"]
+    if not nonce:
+        raise ValueError(f"settings row: {name} is empty")
+    return str(nonce)
 
 
 class SettingsRow:
@@ -115,7 +140,7 @@ class SettingsRow:
     def read(self, context: CallContext) -> ConsumerSettings | None:
         """Return the settings, retrying until the deadline; None if they cannot be read.
 
-        Never return expired ones: a fence or a park must not be missed because a read failed.
+        Never return expired ones: a gate or a park must not be missed because a read failed.
         """
         if self._known is not None and self._age() < self.CACHE_SECONDS:
             return self._known

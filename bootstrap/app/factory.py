@@ -283,7 +283,7 @@ class AwsClients(AccountClients):
             retention_days=table.ledger_retention_days,
         )
         ledger = self.ledger(table, lease.check)
-        return Repairer(guard, runtime, lambda: ledger.settings().expire)
+        return Repairer(guard, runtime, ledger.settings)
 
     def _quarantine_writer(self, table: TableOutputs) -> NoteQuarantine:
         runtime = Runtime()

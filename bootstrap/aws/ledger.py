@@ -59,6 +59,8 @@ class AwsLedger:
             expire=row.get("expire", {}).get("BOOL", False),
             paused=row.get("paused", {}).get("BOOL", False),
             settled=int(row["settled"]["N"]) if "settled" in row else None,
+            armed=row["armed"]["S"] if "armed" in row else None,
+            closed=row["closed"]["S"] if "closed" in row else None,
         )
 
     def store_floor(self, floor: int, snapshot: str) -> LedgerSettings:

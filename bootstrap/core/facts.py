@@ -330,3 +330,7 @@ class LedgerSettings:
     """The consumer is off on purpose: no detector reports it."""
     settled: int | None = None
     """A verification proved that no change made before this is missing in the target."""
+    armed: str | None = None
+    """The nonce of the switch that is under way."""
+    closed: str | None = None
+    """The nonce of the switch or promotion after which nothing may be written to the target."""

@@ -18,6 +18,8 @@ from replicator.change import Probe
 from replicator.consumer.batch import BatchFailedError, Consumer
 from replicator.consumer.decode import Record
 from replicator.consumer.foreign import ForeignTables
+from replicator.consumer.lanes import Lanes
+from replicator.consumer.late_writes import LateWrites
 from replicator.consumer.metrics import InvocationStats
 from replicator.consumer.outcome import Reason
 from replicator.consumer.probe_rows import ProbeRows
@@ -73,7 +75,9 @@ class DirectConsumer:
             store=self._store,
             settings=_SettingsWithoutParks(dynamodb, config.ledger_table, runtime.clock),
             probes=_SilentProbeRows(dynamodb, config.ledger_table, runtime.clock),
-            foreign=_SilentForeignTables(dynamodb, config.ledger_table, runtime.clock),
+            foreign=_SilentForeignTables(built.foreign.rows, runtime.clock),
+            lanes=_SilentLanes(built.lanes.rows, runtime.clock),
+            late_writes=_SilentLateWrites(built.late_writes.rows, runtime.clock),
         )
 
     def run(self, stored: QuarantinedObject, content: ObjectContent) -> Processed | Unresolved:
@@ -148,7 +152,7 @@ class _SettingsWithoutParks(SettingsRow):
 class _SilentProbeRows(ProbeRows):
     """No probe rows: a probe here proves nothing about the records before it in its shard."""
 
-    def write(self, probe: Probe, context: CallContext) -> bool:
+    def write(self, probe: Probe, settings: ConsumerSettings, context: CallContext) -> bool:
         return True
 
 
@@ -157,6 +161,20 @@ class _SilentForeignTables(ForeignTables):
 
     def write(self, context: CallContext) -> None:
         return
+
+
+class _SilentLanes(Lanes):
+    """The object's records are behind their lane, or before it."""
+
+    def write(self, context: CallContext) -> None:
+        return
+
+
+class _SilentLateWrites(LateWrites):
+    """The switch has seen this record's note when the stream delivered it."""
+
+    def note(self, *args: object) -> bool:
+        return True
 
 
 class _StatsCollector:

@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from bootstrap.core.errors import BlockedError
+from bootstrap.core.facts import LedgerSettings
+from bootstrap.core.suggestions import Command, suggest
 from bootstrap.verify.compare.partitions import Difference
 from bootstrap.verify.judge.attributes import DifferenceDetail
 from bootstrap.verify.judge.classify import Judgement
@@ -18,6 +21,7 @@ from replicator.change import MICROSECOND, Change, Entry, Version
 from replicator.consumer.outcome import Applied, Rejected, Result, Retry, Superseded
 from replicator.consumer.writer import Attempt, ConditionalWriter
 from replicator.runtime import Deadline, Runtime
+from replicator.settings import ARMED_SECONDS
 
 AT_ONCE = 100
 BYTES_AT_ONCE = 8 << 20
@@ -47,20 +51,34 @@ class Repair(Change):
 
 @dataclass(frozen=True)
 class Repairer:
-    """The guard in the operator's process. `expire`: returns True if ledger entries may expire."""
+    """The guard in the operator's process. `settings`: reads the settings row."""
 
     guard: ConditionalWriter
     runtime: Runtime
-    expire: Callable[[], bool]
+    settings: Callable[[], LedgerSettings]
 
     def apply(self, changes: Sequence[Change]) -> list[str]:
-        """Apply the changes, and return a text for each result."""
+        """Apply the changes, and return a text for each result.
+
+        Raises:
+            BlockedError: a switch or a promotion has closed the target to replication.
+        """
+        settings = self.settings()
+        if settings.closed is not None:
+            raise BlockedError(
+                "The target takes no more changes of the source: a switch or a promotion "
+                f"({settings.closed}) has closed it.",
+                fix=suggest(Command("status"), " shows how far it is"),
+            )
         errors: list[str] = []
 
         def report_error(operation: str, code: str, message: str) -> None:
             errors.append(f"{operation}: {code} {message}".strip())
 
-        context = CallContext(Deadline(self.runtime, CALL_MILLIS), report_error, self.expire())
+        deadline = Deadline(self.runtime, CALL_MILLIS)
+        if settings.armed is not None:
+            deadline.shorten(ARMED_SECONDS)
+        context = CallContext(deadline, report_error, settings.expire)
         results = self.guard.apply([Attempt(change) for change in changes], context)
         return [_describe(result, errors) for result in results]
 

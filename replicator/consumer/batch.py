@@ -7,7 +7,7 @@ counts as failed until its outcome is known.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -16,14 +16,18 @@ from replicator.call_context import CallContext
 from replicator.change import Change, Probe
 from replicator.consumer import decode
 from replicator.consumer.circuit_breaker import CircuitBreaker
-from replicator.consumer.decode import EnvelopeError, Foreign, Record, Unusable
+from replicator.consumer.decode import Content, EnvelopeError, Foreign, Record, Unusable
 from replicator.consumer.foreign import ForeignTables
 from replicator.consumer.key_queue import KeyQueue, QuarantineCandidate, RecordState
+from replicator.consumer.lanes import Lanes
+from replicator.consumer.late_writes import LateWrites
 from replicator.consumer.ledger import LedgerWriter
+from replicator.consumer.ledger_rows import LedgerRows
 from replicator.consumer.metrics import InvocationStats
 from replicator.consumer.outcome import (
     Applied,
     Ignored,
+    LeftToTtl,
     Outcome,
     Quarantined,
     Reason,
@@ -40,10 +44,12 @@ from replicator.names import (
     CHANGES_RECEIVED,
     CHANGES_RETRIED,
     CHANGES_SUPERSEDED,
+    DELETIONS_LEFT_TO_TTL,
+    LATE_WRITES,
     QUARANTINE_REFUSED,
 )
 from replicator.runtime import Deadline, Runtime
-from replicator.settings import ConsumerConfig, ConsumerSettings, SettingsRow
+from replicator.settings import ARMED_SECONDS, ConsumerConfig, ConsumerSettings, SettingsRow
 
 Report = dict[str, Any]
 """`batchItemFailures`, as Lambda reads it: the sequence number from which to deliver again."""
@@ -67,6 +73,8 @@ class Consumer:
     settings: SettingsRow
     probes: ProbeRows
     foreign: ForeignTables
+    lanes: Lanes
+    late_writes: LateWrites
     runtime: Runtime
     logger: Any
     meter: Emitter
@@ -92,6 +100,7 @@ class Consumer:
             runtime=runtime,
             retention_days=config.ledger_retention_days,
         )
+        rows = LedgerRows(dynamodb, config.ledger_table)
         return cls(
             config=config,
             writer=writer,
@@ -105,7 +114,9 @@ class Consumer:
             ),
             settings=SettingsRow(dynamodb, config.ledger_table, runtime.clock),
             probes=ProbeRows(dynamodb, config.ledger_table, runtime.clock),
-            foreign=ForeignTables(dynamodb, config.ledger_table, runtime.clock),
+            foreign=ForeignTables(rows, runtime.clock),
+            lanes=Lanes(rows, runtime.clock),
+            late_writes=LateWrites(rows, runtime.clock),
             runtime=runtime,
             logger=logger,
             meter=meter,
@@ -149,6 +160,8 @@ class Consumer:
         if settings is None:
             return self._fail(records, stats, "The settings row cannot be read")
         context.expire = settings.expire
+        if settings.attempt is not None:
+            deadline.shorten(ARMED_SECONDS)
         return _Batch(self, records, settings, context, stats, seen).run()
 
     def _seen(self, records: Sequence[Record]) -> frozenset[str]:
@@ -199,13 +212,18 @@ class _Batch:
         )
         self._tripped = False
         self._foreign: dict[str, list[Record]] = {}
+        self._late: list[tuple[RecordState, Change]] = []
+        self._expired: list[tuple[RecordState, Change]] = []
+        self._held: list[tuple[RecordState, Change]] = []
         self._sort()
 
     def run(self) -> Report:
+        self._hold_back()
         self._round()
         while not self._tripped and any(queue.attempt() for queue in self._queues):
             self._round()
         if not self._tripped:
+            self._note()
             self._prove()
             ended = dict.fromkeys(
                 state.record.sequence_number
@@ -215,7 +233,10 @@ class _Batch:
             self._consumer.breaker.ended(ended, self._suspected)
         for table, records in self._foreign.items():
             self._stats.foreign(table, records[0], len(records))
-        self._consumer.foreign.write(self._context)  # last: it may not delay a change
+        self._consumer.lanes.ended(self._passed())
+        # Last: these rows may not delay a change.
+        self._consumer.foreign.write(self._context)
+        self._consumer.lanes.write(self._context)
         self._count()
         failed = [state for state in self._states if self._tripped or not state.ended]
         if failed:
@@ -244,16 +265,18 @@ class _Batch:
     def _sort(self) -> None:
         """Send each record to quarantine or to its key's queue, or give it an outcome at once."""
         keys: dict[bytes, list[tuple[RecordState, Change]]] = {}
-        floor, fence = self._settings.floor, self._settings.fence
+        floor = self._settings.floor
         for state in self._states:
             content = state.content
             if isinstance(content, Change):
-                if fence is not None and content.version.micros > fence:
-                    state.outcome = Retry("behind the fence")
-                elif floor is not None and content.version.micros < floor:
+                if floor is not None and content.version.micros < floor:
                     state.outcome = Superseded()  # the snapshot has it, or something newer
+                elif self._settings.closed is not None:
+                    self._held.append((state, content))
                 else:
                     keys.setdefault(content.key, []).append((state, content))
+                    if self._is_late(content):
+                        self._late.append((state, content))
             elif isinstance(content, Foreign):
                 state.outcome = Ignored()
                 self._foreign.setdefault(content.table, []).append(state.record)
@@ -264,6 +287,60 @@ class _Batch:
                 (self._parked if parked else self._suspects).append(candidate)
         self._queues = [KeyQueue(changes, self._seen) for changes in keys.values()]
         self._check_burst()
+
+    def _is_late(self, change: Change) -> bool:
+        mark = self._settings.mark
+        late = self._settings.armed is not None and mark is not None
+        return late and not change.expired and change.version.micros > (mark or 0)
+
+    # A switch.
+
+    def _hold_back(self) -> None:
+        """End each change without writing an item, if a switch has closed the gate.
+
+        What the ledger does not prove superseded goes whole to quarantine, but for deletions by the
+        source's time to live, which the target's own repeats.
+        """
+        if not self._held:
+            return
+        changes = [change for _, change in self._held]
+        superseded = self._consumer.writer.superseded(changes, self._context)
+        for (state, change), known in zip(self._held, superseded, strict=True):
+            if known is None:
+                state.outcome = Retry("the ledger cannot be read")
+            elif known:
+                state.outcome = Superseded()
+            elif change.expired:
+                state.outcome = LeftToTtl()
+                self._expired.append((state, change))
+            else:
+                self._late.append((state, change))
+                detail = "arrived when a switch had closed the consumer: not applied"
+                self._suspects.append(QuarantineCandidate(state, Reason.LATE_WRITE, detail))
+        self._check_burst()
+
+    def _note(self) -> None:
+        """Note late changes, and deletions that were left out; without the note none has ended."""
+        attempt = self._settings.attempt
+        if attempt is None:
+            return
+        late, expired = self._ended_of(self._late), self._ended_of(self._expired)
+        noted = self._consumer.late_writes.note(
+            attempt,
+            [(state.record, change) for state, change in late],
+            [(state.record, change) for state, change in expired],
+            self._context,
+        )
+        if noted:
+            self._stats.counts[LATE_WRITES] += len(late)
+            return
+        for state, _ in [*late, *expired]:
+            state.outcome = Retry("a late write cannot be noted")
+
+    def _ended_of(
+        self, changes: Sequence[tuple[RecordState, Change]]
+    ) -> list[tuple[RecordState, Change]]:
+        return [(state, change) for state, change in changes if state.ended]
 
     # Writing.
 
@@ -343,10 +420,17 @@ class _Batch:
         """Write the rows of probes, each only if every record before it in the batch has ended."""
         for state in self._states:
             if isinstance(state.content, Probe):
-                written = self._consumer.probes.write(state.content, self._context)
+                written = self._consumer.probes.write(state.content, self._settings, self._context)
                 state.outcome = Superseded() if written else Retry("probe row not written")
             if not state.ended:
                 break
+
+    def _passed(self) -> Iterator[tuple[Record, Content | None]]:
+        """Yield the records before the first that has not ended."""
+        for state in self._states:
+            if self._tripped or not state.ended:
+                return
+            yield state.record, state.content
 
     def _count(self) -> None:
         counts = self._stats.counts
@@ -370,6 +454,8 @@ def _counter(outcome: Outcome | None) -> str:
         return CHANGES_SUPERSEDED
     if isinstance(outcome, Quarantined):
         return CHANGES_QUARANTINED
+    if isinstance(outcome, LeftToTtl):
+        return DELETIONS_LEFT_TO_TTL
     return CHANGES_RETRIED
 
 

@@ -191,7 +191,7 @@ def _content(record: Record, table: str) -> Content:
     body = document.get("dynamodb")
     if type(body) is not dict or type(document.get("eventName")) is not str:
         raise _not_a_change("no dynamodb or no eventName")
-    return _change(document["eventName"], body, record.arrival)
+    return _change(document["eventName"], body, record.arrival, document.get("userIdentity"))
 
 
 # DynamoDB's rule for table names. Any other text may be content, and is not logged.
@@ -218,7 +218,11 @@ def _probe(document: Mapping[str, Any]) -> Probe:
 _IMAGES = {"INSERT": (False, True), "MODIFY": (True, True), "REMOVE": (True, False)}
 
 
-def _change(event: str, body: Mapping[str, Any], arrival: float) -> Change:
+# "Identifying TTL deletes" (Amazon DynamoDB Developer Guide, DynamoDB Streams and Time to Live).
+_TIME_TO_LIVE = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
+
+
+def _change(event: str, body: Mapping[str, Any], arrival: float, identity: Any) -> Change:
     if event not in _IMAGES:
         raise _not_a_change("unknown eventName")
     version = _version(body, arrival)
@@ -230,7 +234,12 @@ def _change(event: str, body: Mapping[str, Any], arrival: float) -> Change:
         new=_image(body, "NewImage", expects_new, keys, event),
         version=version,
         arrival=arrival,
+        expired=event == "REMOVE" and _is_time_to_live(identity),
     )
+
+
+def _is_time_to_live(identity: Any) -> bool:
+    return type(identity) is dict and identity.items() >= _TIME_TO_LIVE.items()
 
 
 def _version(body: Mapping[str, Any], arrival: float) -> Version:

@@ -6,15 +6,12 @@ their rows are written last, a few an invocation, without waiting for an unwilli
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
-from replicator import aws
-from replicator.aws import Failure
 from replicator.call_context import CallContext
 from replicator.consumer.decode import Record
+from replicator.consumer.ledger_rows import LedgerRows, retried
 from replicator.foreign_rows import (
     INDEX_KEY,
     ForeignRow,
@@ -26,13 +23,6 @@ from replicator.runtime import Clock
 
 WRITE_EVERY_SECONDS = 10.0
 ROWS_PER_INVOCATION = 10
-ATTEMPTS = 3
-
-# Two containers may write one row. Each clause accepts one state, so that neither loses the count
-# or the name that the other has just added.
-NO_ROW = "attribute_not_exists(k)"
-SAME_COUNT = "#n = :n"  # the row is as it was read
-SAME_TABLES = "#tables = :tables"  # the index is as it was read
 
 
 @dataclass
@@ -48,13 +38,9 @@ class _Unwritten:
 
 @dataclass
 class ForeignTables:
-    """The records of other tables that a container has seen.
+    """The records of other tables that a container has seen."""
 
-    `dynamodb` needs `get_item` and `put_item`.
-    """
-
-    dynamodb: Any
-    ledger_table: str
+    rows: LedgerRows
     clock: Clock
     _seen: dict[str, _Unwritten] = field(default_factory=dict)
     _indexed: set[str] = field(default_factory=set)
@@ -72,7 +58,7 @@ class ForeignTables:
             seen.tried_at = self.clock.monotonic()
             if not self._indexed_with(table, context):
                 return
-            if not _retried(partial(self._add_to_row, table, context), context):
+            if not retried(partial(self._add_to_row, table, context), context):
                 return
 
     def _due(self) -> list[str]:
@@ -89,10 +75,10 @@ class ForeignTables:
         """Name the table in the index first: a row that is not named there is never found."""
         if table in self._indexed:
             return True
-        return _retried(partial(self._add_to_index, table, context), context)
+        return retried(partial(self._add_to_index, table, context), context)
 
     def _add_to_index(self, table: str, context: CallContext) -> bool:
-        item = self._get(INDEX_KEY, context)
+        item = self.rows.get(INDEX_KEY, context)
         if item is None:
             return False
         try:
@@ -100,15 +86,14 @@ class ForeignTables:
         except ValueError as error:
             context.report_error("GetItem", "ForeignIndexUnreadable", str(error))
             return False
-        if table not in known and not self._put(
-            index_item(known | {table}), context, SAME_TABLES, "tables", {"SS": sorted(known)}
-        ):
+        row = index_item(known | {table})
+        if table not in known and not self.rows.replace(item, row, context, member="tables"):
             return False
         self._indexed |= known | {table}
         return True
 
     def _add_to_row(self, table: str, context: CallContext) -> bool:
-        item = self._get(foreign_key(table), context)
+        item = self.rows.get(foreign_key(table), context)
         seen = self._seen[table]
         if item is None or seen.record is None:
             return False
@@ -124,54 +109,7 @@ class ForeignTables:
             shard_id=seen.record.shard_id,
             sequence_number=seen.record.sequence_number,
         )
-        if not self._put(row.to_item(), context, SAME_COUNT, "n", {"N": str(known)}):
+        if not self.rows.replace(item, row.to_item(), context, member="n"):
             return False
         seen.count = 0
         return True
-
-    def _get(self, key: bytes, context: CallContext) -> Mapping[str, Any] | None:
-        """Return the item, empty where there is none; None if it could not be read."""
-        request = {
-            "TableName": self.ledger_table,
-            "Key": {"k": {"B": key}},
-            "ConsistentRead": True,
-        }
-        answer = aws.call(self.dynamodb.get_item, request)
-        if isinstance(answer, Failure):
-            context.report_error("GetItem", answer.code, answer.loggable)
-            return None
-        item: Mapping[str, Any] = answer.get("Item", {})
-        return item
-
-    def _put(
-        self, item: dict[str, Any], context: CallContext, unchanged: str, name: str, was: Any
-    ) -> bool:
-        """Write a row if it is as it was read: absent, or with this member as it was."""
-        known = was not in ({"SS": []}, {"N": "0"})
-        request = {
-            "TableName": self.ledger_table,
-            "Item": item,
-            "ConditionExpression": unchanged if known else NO_ROW,
-        }
-        if known:
-            request |= {
-                "ExpressionAttributeNames": {f"#{name}": name},
-                "ExpressionAttributeValues": {f":{name}": was},
-            }
-        answer = aws.call(self.dynamodb.put_item, request)
-        if not isinstance(answer, Failure):
-            return True
-        if answer.code != "ConditionalCheckFailedException":
-            context.report_error("PutItem", answer.code, answer.loggable)
-        return False
-
-
-def _retried(attempt: Callable[[], bool], context: CallContext) -> bool:
-    for failures in range(1, ATTEMPTS + 1):
-        if not context.deadline.allows_call():
-            return False
-        if attempt():
-            return True
-        if failures < ATTEMPTS and not context.deadline.wait(failures):
-            return False
-    return False

@@ -15,6 +15,7 @@ from replicator import aws
 from replicator.aws import CancellationReason, Failure, Kind
 from replicator.call_context import CallContext
 from replicator.change import MICROSECOND, MILLISECOND, Change, Entry, Precision, Version
+from replicator.consumer.ledger_reader import KEYS_PER_READ, LedgerReader
 from replicator.consumer.ordering import Verdict, decide
 from replicator.consumer.outcome import (
     Ambiguous,
@@ -34,7 +35,6 @@ from replicator.runtime import Runtime
 CHANGES_PER_CALL = 50
 BYTES_PER_CALL = 3_900_000
 ENTRY_BYTES = 200
-KEYS_PER_READ = 100
 WORTH_READING = 10  # fewer changes than this are written without looking first
 
 DAY_SECONDS = 86_400
@@ -144,9 +144,17 @@ class LedgerWriter:
         self.runtime = runtime
         self.retention_seconds = retention_days * DAY_SECONDS
         self.pace = PackSizer()
+        self.reader = LedgerReader(dynamodb, ledger_table)
 
     def apply(self, attempts: Sequence[Attempt], context: CallContext) -> list[Result]:
         return _Run(self, attempts, context).results()
+
+    def superseded(self, changes: Sequence[Change], context: CallContext) -> list[bool | None]:
+        read = self.reader.read({change.key for change in changes}, context, consistent=True)
+        return [
+            None if change.key in read.unread else _past(read.items.get(change.key), change)
+            for change in changes
+        ]
 
     def actions(self, attempt: Attempt, expire: bool) -> tuple[dict[str, Any], dict[str, Any]]:
         """Make the two actions of one change: its entry, conditionally, and its item."""
@@ -171,6 +179,16 @@ class LedgerWriter:
         if now - min(change.arrival, change.version.micros / 1_000_000) > DAY_SECONDS:
             return None
         return now + self.retention_seconds
+
+
+def _past(item: Mapping[str, Any] | None, change: Change) -> bool | None:
+    """Return whether an entry proves a change superseded or applied; None if it is unreadable."""
+    try:
+        entry = from_item(item) if item is not None else None
+    except ValueError:
+        return None
+    settled = (Verdict.OLDER, Verdict.SAME, Verdict.PREDECESSOR)
+    return decide(entry, change.entry) in settled
 
 
 class PackSizer:
@@ -459,26 +477,9 @@ class _Run:
         Reads are eventually consistent on purpose. Entries only move forward, so even a stale entry
         that supersedes a change is proof. Everything less clear is left to the conditional write.
         """
-        table = self._writer.ledger_table
         by_key = {work.attempt.change.key: work for work in works}
-        keys: list[dict[str, Any]] = [{"k": {"B": key}} for key in by_key]
-        failures = 0
-        while keys and self._context.deadline.allows_call():
-            request = {"RequestItems": {table: {"Keys": keys}}}
-            answer = aws.call(self._writer.dynamodb.batch_get_item, request)
-            if isinstance(answer, Failure):
-                self._report_read(answer)
-                if answer.kind in (Kind.SYSTEMATIC, Kind.INVALID):
-                    break  # the write finds out the same, at a higher price
-            else:
-                for item in answer.get("Responses", {}).get(table, ()):
-                    self._learn(by_key[bytes(item["k"]["B"])], item)
-                keys = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
-                if not keys:
-                    break
-            failures += 1
-            if not self._context.deadline.wait(failures):
-                break
+        for key, item in self._writer.reader.read(by_key, self._context).items.items():
+            self._learn(by_key[key], item)
         for work in works:
             work.looked = True
         self._again([work for work in works if work.result is None])
@@ -486,6 +487,3 @@ class _Run:
     def _learn(self, work: PendingWrite, item: Mapping[str, Any]) -> None:
         if self._judge(work, item) not in (Verdict.OLDER, Verdict.SAME):
             work.result = None
-
-    def _report_read(self, failure: Failure) -> None:
-        self._context.report_error("BatchGetItem", failure.code, failure.loggable)

@@ -21,6 +21,8 @@ from replicator.names import (
     CHANGES_RECEIVED,
     CHANGES_RETRIED,
     CHANGES_SUPERSEDED,
+    DELETIONS_LEFT_TO_TTL,
+    LATE_WRITES,
     NAMESPACE,
     QUARANTINE_REFUSED,
     REPLICATION_LAG,
@@ -124,8 +126,8 @@ class EmfEmitter:
 
     def emit(self, stats: InvocationStats) -> None:
         counts = {name: [float(stats.counts[name])] for name in _COUNTED}
-        # A metric costs as soon as it is emitted: these two are only when there is something.
-        for rare in (QUARANTINE_REFUSED, CHANGES_FOREIGN):
+        # A metric costs as soon as it is emitted: these are only when there is something.
+        for rare in _RARE:
             if stats.counts[rare]:
                 counts[rare] = [float(stats.counts[rare])]
         metrics = {name: _metric("Count", values) for name, values in counts.items()}
@@ -148,6 +150,9 @@ _COUNTED = (
     CHANGES_RETRIED,
     TARGET_THROTTLES,
 )
+
+
+_RARE = (QUARANTINE_REFUSED, CHANGES_FOREIGN, LATE_WRITES, DELETIONS_LEFT_TO_TTL)
 
 
 def _metric(unit: str, values: list[float]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ class Reason(StrEnum):
     REJECTED = "rejected-by-target"
     AMBIGUOUS = "ambiguous-order"
     PARKED = "parked"
+    LATE_WRITE = "late-write"
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,12 @@ class Ignored:
 
 
 @dataclass(frozen=True)
+class LeftToTtl:
+    """A deletion by the source's time to live while nothing may be written: the target's own time
+    to live deletes the item."""
+
+
+@dataclass(frozen=True)
 class Rejected:
     """The target refuses this item, now and on every retry."""
 
@@ -79,5 +86,5 @@ class Ambiguous:
     mixed: bool = False
 
 
-Outcome: TypeAlias = Applied | Superseded | Retry | Quarantined | Ignored
+Outcome: TypeAlias = Applied | Superseded | Retry | Quarantined | Ignored | LeftToTtl
 Result: TypeAlias = Applied | Superseded | Retry | Rejected | NeedsNote | Ambiguous

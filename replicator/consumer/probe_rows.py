@@ -9,8 +9,9 @@ from replicator import aws
 from replicator.aws import Failure
 from replicator.call_context import CallContext
 from replicator.change import Probe
-from replicator.probes import ROW_KEPT_SECONDS, probe_key
+from replicator.probes import PROTOCOL, ROW_KEPT_SECONDS, probe_key
 from replicator.runtime import Clock
+from replicator.settings import ConsumerSettings
 
 
 @dataclass(frozen=True)
@@ -21,23 +22,15 @@ class ProbeRows:
     ledger_table: str
     clock: Clock
 
-    def write(self, probe: Probe, context: CallContext) -> bool:
+    def write(self, probe: Probe, settings: ConsumerSettings, context: CallContext) -> bool:
         """Write a probe's row; return False if the deadline came first.
 
         Call this only when every record before the probe in its batch has ended: the row is the
-        proof of that.
+        proof of that, and that its lane obeys these settings.
         """
         failures = 0
         while context.deadline.allows_call():
-            now = self.clock.now_micros()
-            request = {
-                "TableName": self.ledger_table,
-                "Item": {
-                    "k": {"B": probe_key(probe)},
-                    "at": {"N": str(now)},
-                    "x": {"N": str(now // 1_000_000 + ROW_KEPT_SECONDS)},
-                },
-            }
+            request = {"TableName": self.ledger_table, "Item": self._item(probe, settings)}
             answer = aws.call(self.dynamodb.put_item, request)
             if not isinstance(answer, Failure):
                 return True
@@ -46,3 +39,16 @@ class ProbeRows:
             if not context.deadline.wait(failures):
                 break
         return False
+
+    def _item(self, probe: Probe, settings: ConsumerSettings) -> dict[str, Any]:
+        now = self.clock.now_micros()
+        item: dict[str, Any] = {
+            "k": {"B": probe_key(probe)},
+            "at": {"N": str(now)},
+            "protocol": {"N": str(PROTOCOL)},
+            "x": {"N": str(now // 1_000_000 + ROW_KEPT_SECONDS)},
+        }
+        for name, nonce in (("armed", settings.armed), ("closed", settings.closed)):
+            if nonce is not None:
+                item[name] = {"S": nonce}
+        return item

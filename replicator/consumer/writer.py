@@ -35,3 +35,9 @@ class ConditionalWriter(Protocol):
     """
 
     def apply(self, attempts: Sequence[Attempt], context: CallContext) -> list[Result]: ...
+
+    def superseded(self, changes: Sequence[Change], context: CallContext) -> list[bool | None]:
+        """Return for each change whether it is superseded or applied already; write nothing.
+
+        None where that could not be read before the deadline.
+        """

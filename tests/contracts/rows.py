@@ -83,6 +83,9 @@ def ledger_rows() -> list[str]:
     consumer.replicating()
     foreign = document(None, item("b"), table="invoices")
     assert consumer.handle(document(None, item("a")), probe(), foreign) is None
+    row = {"expire": {"BOOL": True}, "mark": {"N": "1"}}
+    consumer.settings(**row, armed={"S": "NONCE"}, closed={"S": "NONCE"})
+    assert consumer.handle(document(None, item("c")), probe(1), first=9000) is None
     _ledger_members(consumer.dynamodb.scan(TableName=CONSUMERS_LEDGER)["Items"], "", lines)
 
     world = watchdog_harness.WatchdogHarness()
@@ -138,6 +141,10 @@ def _ledger_row(row: Mapping[str, Any]) -> str:
         return re.sub(r"^probe:[^:]+:\d+$", "probe:PROBE:N", key.decode())
     if key.startswith(b"foreign:"):
         return "foreign:TABLE"
+    if key.startswith(b"lane:"):
+        return "lane:SHARD"
+    if key.startswith(b"late:"):
+        return "late:NONCE:SHARD"
     return key.decode() if key.isalpha() and len(key) != 16 else f"entry of {len(key)} bytes"
 
 

@@ -35,16 +35,20 @@ def test_what_would_break_the_ordering_is_refused(bad: dict[str, str]) -> None:
 
 
 def test_an_empty_row_means_nothing_special() -> None:
-    assert from_item({}) == ConsumerSettings(None, None, frozenset(), False)
+    assert from_item({}) == ConsumerSettings()
 
 
 def test_a_row_is_read() -> None:
     row = {
         "k": {"B": b"settings"},
         "floor": {"N": "5"},
-        "fence": {"N": "6"},
+        "armed": {"S": "attempt-1"},
+        "mark": {"N": "6"},
+        "closed": {"S": "attempt-1"},
         "parks": {"SS": ["s:1"]},
         "expire": {"BOOL": True},
         "snapshot": {"S": "arn"},
     }
-    assert from_item(row) == ConsumerSettings(5, 6, frozenset({"s:1"}), True)
+    assert from_item(row) == ConsumerSettings(
+        5, frozenset({"s:1"}), True, armed="attempt-1", mark=6, closed="attempt-1"
+    )

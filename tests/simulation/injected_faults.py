@@ -140,6 +140,17 @@ def floor_raised() -> Any:
     return mock.patch.object(settings.SettingsRow, "read", raised)
 
 
+@fault("a closed gate is taken for an open one")
+def gate_missed() -> Any:
+    read = SettingsRow.read
+
+    def missed(self: SettingsRow, context: CallContext) -> ConsumerSettings | None:
+        found = read(self, context)
+        return None if found is None else dataclasses.replace(found, closed=None)
+
+    return mock.patch.object(settings.SettingsRow, "read", missed)
+
+
 @fault("sequence numbers are compared as text")
 def compared_as_text() -> Any:
     def report_from(failed: Iterable[str]) -> batch.Report:
@@ -208,7 +219,7 @@ def hasty_probe() -> Any:
     def prove(self: batch._Batch) -> None:
         for state in self._states:
             if isinstance(state.content, Probe):
-                written = self._consumer.probes.write(state.content, self._context)
+                written = self._consumer.probes.write(state.content, self._settings, self._context)
                 state.outcome = Superseded() if written else Retry("not written")
 
     return mock.patch.object(batch._Batch, "_prove", prove)

@@ -66,7 +66,11 @@ class Witness:
         self.kept: dict[str, list[bytes]] = {}
         self.proved: set[tuple[str, int]] = set()
         self.places: dict[str, StreamRecord] = {}
-        self.fence: int | None = None
+        self.gate_closed = False
+        """A switch has proved that nothing writes the target any more."""
+        self.closing = False
+        """Some consumer may know the gate as closed."""
+        self.gates = 0
 
     # Allowances -----------------------------------------------------------------------------
 
@@ -106,12 +110,13 @@ class Witness:
         key = self._key_of.get(fingerprint(self.history.schema.keys_of(image)))
         if key is None:
             raise ViolationError(f"C1: the target has an item that the source never had: {image}")
+        if self.gate_closed:
+            raise ViolationError(f"C9: key {key} was written behind a closed gate.")
         seen = fingerprint(new)
         before = self.reached[key]
         self.states[key] = seen
         self.reached[key] = self._position(key, seen, before)
         self.log(f"  target: key {key} is as after change {self.reached[key]} (was {before})")
-        self._check_fence(key, seen)
 
     def _position(self, key: int, seen: Any, before: int) -> int:
         life = self.history.lives[key]
@@ -130,17 +135,6 @@ class Witness:
         raise ViolationError(
             f"C2: key {key} stepped back from its change {before} to its change {fitting[-1]}"
         )
-
-    def _check_fence(self, key: int, seen: Any) -> None:
-        if self.fence is None:
-            return
-        stamps = [
-            change.stamp
-            for change in self.history.lives[key].changes
-            if self.prints[key][change.position] == seen
-        ]
-        if min(stamps) > self.fence:
-            raise ViolationError(f"A change of key {key} from behind the fence was applied.")
 
     def object_kept(self, name: str, body: bytes) -> None:
         """An object was written to the quarantine bucket."""

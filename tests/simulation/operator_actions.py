@@ -1,4 +1,4 @@
-"""What people do meanwhile: redrive quarantined records, park what kills, lift the fence."""
+"""What people do meanwhile: redrive quarantined records, park what kills, close the gate."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ from tests.simulation.redrive import desk
 from tests.simulation.world import World
 
 OPEN = "open/"
+ARMED_FOR = 150.0
+"""Seconds from `armed` to `closed`: an invocation's time limit, and the life of known settings."""
+CLOSED_FOR = 60.0
+"""Seconds from `closed` until the gate counts as closed: the life of known settings, an armed
+invocation's time, and ten more."""
 
 
 class Operator:
@@ -39,8 +44,8 @@ class Operator:
             self.world.start(self._redrive_sometimes, "redrive")
         if plan.lethal:
             self._background(self._park_what_kills, "park")
-        if plan.fence:
-            self._background(self._lift_the_fence, "fence")
+        if plan.gate:
+            self._background(self._close_the_gate, "gate")
         if plan.expiry != "none":
             self._background(self._sweep, "expiry")
         if plan.expiry == "replicating":
@@ -139,15 +144,32 @@ class Operator:
                     self.world.service.parked_at.setdefault(record.place, self.world.clock())
                     self.world.log(f"parked {record.place}")
 
-    def _lift_the_fence(self) -> None:
-        last = self.world.history.changes[-1].made
-        wait = max(0, last - self.world.clock.now_micros()) / SECOND
-        self.scheduler.pause(wait + self.chance.choice((1.0, 60.0, 600.0)))
+    def _close_the_gate(self) -> None:
+        """A switch up to its commit, and then taken back."""
+        change = self.chance.choice(self.world.history.changes).made
+        wait = (change - self.world.clock.now_micros()) / SECOND - ARMED_FOR - CLOSED_FOR
+        self.scheduler.pause(max(0.0, wait))
+        mark = {"N": str(self.world.clock.now_micros())}
+        self._set("SET armed = :nonce, mark = :mark", {":nonce": {"S": "n-1"}, ":mark": mark})
+        self.scheduler.pause(ARMED_FOR)
+        self.world.witness.closing = True
+        self._set("SET closed = :nonce", {":nonce": {"S": "n-1"}})
+        self.scheduler.pause(CLOSED_FOR)
+        self.world.witness.gate_closed = True
+        self.world.witness.gates += 1
+        self.world.log("the gate is closed")
+        self.scheduler.pause(self.chance.choice((1.0, 60.0, 600.0)))
+        self.world.witness.gate_closed = False
+        self._set("REMOVE armed, mark, closed")
+        self.world.log("the gate is open again")
+        self.scheduler.pause(ARMED_FOR)
+        self.world.witness.closing = False
+
+    def _set(self, expression: str, values: Mapping[str, Any] | None = None) -> None:
+        named = {"ExpressionAttributeValues": values} if values else {}
         self.world.dynamodb.update_item(
-            TableName=LEDGER_TABLE, Key=SETTINGS_KEY, UpdateExpression="REMOVE fence"
+            TableName=LEDGER_TABLE, Key=SETTINGS_KEY, UpdateExpression=expression, **named
         )
-        self.world.witness.fence = None
-        self.world.log("the fence is lifted")
 
     def _replicating(self) -> None:
         """The bootstrap is through: from now on entries may expire."""

@@ -69,7 +69,7 @@ class Plan:
     redrive: bool
     heal: bool
     snapshot: bool
-    fence: bool
+    gate: bool
     expiry: Expiry
 
 
@@ -130,7 +130,7 @@ def plan(seed: int) -> Plan:
         redrive=redrive,
         heal=happens(0.5),
         snapshot=snapshot,
-        fence=not strict and expiry == "none" and happens(0.05),
+        gate=not strict and expiry == "none" and happens(0.05),
         expiry=expiry,
     )
 

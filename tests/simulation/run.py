@@ -127,7 +127,7 @@ def _features(world: World) -> Iterable[str]:
             "strictly in order": planned.strict and not world.witness.repeated,
             "ledger expiry": planned.expiry == "replicating",
             "days without a reader": planned.expiry == "blackout",
-            "fence": planned.fence,
+            "gate closed": world.witness.gates > 0,
             "park": bool(world.service.parked_at),
             "aggregated": planned.aggregated > 0,
             "records of another table": planned.foreign > 0,

@@ -33,7 +33,7 @@ MIX = {
     "ledger expiry": 0.05,
     "days without a reader": 0.05,
     "park": 0.01,
-    "fence": 0.01,
+    "gate closed": 0.01,
 }
 
 

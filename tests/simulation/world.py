@@ -161,10 +161,6 @@ class World:
             )
         if plan.snapshot:
             settings["floor"] = {"N": str(self._import_snapshot() - 5 * MINUTE)}
-        if plan.fence:
-            fence = self.chance.choice(self.history.changes).stamp
-            settings["fence"] = {"N": str(fence)}
-            self.witness.fence = fence
         self.dynamodb.put_item(TableName=LEDGER_TABLE, Item=settings)
         if plan.expiry == "blackout":
             self._close_lanes()

@@ -121,11 +121,13 @@ def test_a_tie_found_on_the_way_is_noted_before_it_is_applied(world: QuarantineH
     assert world.value("a") == "0"
 
 
-def test_the_fence_holds_here_too(world: QuarantineHarness) -> None:
-    world.settings(fence={"N": str(START - 1)})
-    key = world.keep(document(None, item("a")))
-    assert world.redrive(direct=True).left[0].passing
-    assert (world.open(), world.target("a")) == ([key], None)
+@pytest.mark.promise("C9")
+def test_the_gate_of_a_switch_holds_here_too(world: QuarantineHarness) -> None:
+    world.settings(closed={"S": "attempt-1"})
+    world.keep(document(None, item("a")), sequence=77)
+    world.redrive(direct=True)
+    assert world.open() == [f"open/late-write/{SHARD}/77-0.json"]
+    assert world.target("a") is None
 
 
 def test_what_arrived_long_ago_leaves_an_entry_without_expiry(world: QuarantineHarness) -> None:

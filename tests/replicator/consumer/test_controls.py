@@ -1,4 +1,4 @@
-"""The consumer's controls from outside: floor, fence and parks, and the probes it answers."""
+"""The consumer's controls from outside: floor and parks, and the probes it answers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def world() -> ConsumerHarness:
     return ConsumerHarness()
 
 
-# Floor, fence, parks.
+# Floor and parks.
 
 
 def test_what_is_older_than_the_floor_is_in_the_snapshot_already(world: ConsumerHarness) -> None:
@@ -41,14 +41,6 @@ def test_what_is_older_than_the_floor_is_in_the_snapshot_already(world: Consumer
     assert world.meter.last == {"ChangesReceived": 1, "ChangesSuperseded": 1}
     world.handle(document(None, item("new"), START))
     assert world.value("new") == "1"
-
-
-def test_what_is_newer_than_the_fence_stays_in_the_stream(world: ConsumerHarness) -> None:
-    world.settings(fence={"N": str(START)})
-    inside, outside = document(None, item("a"), START), document(None, item("b"), START + 1)
-    assert world.handle(inside, outside) == "1001"
-    assert (world.value("a"), world.value("b")) == ("1", None)
-    assert world.quarantine() == {}
 
 
 def test_a_parked_record_is_kept_without_being_decoded(
@@ -79,20 +71,21 @@ def test_parked_records_do_not_trip_the_breaker(world: ConsumerHarness) -> None:
 
 def test_settings_are_not_older_than_thirty_seconds(world: ConsumerHarness) -> None:
     world.handle(document(None, item("a")))
-    world.settings(fence={"N": "1"})
-    assert world.handle(document(None, item("b"))) == "1000"
+    world.settings(parks={"SS": [f"{SHARD}:1000"]})
+    world.handle(document(None, item("b")))
+    assert world.reasons() == ["parked"]
 
 
 def test_settings_age_while_the_container_is_frozen(
     world: ConsumerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A fence or a park is not missed by a container whose monotonic clock stood still."""
+    """A gate or a park is not missed by a container whose monotonic clock stood still."""
     world.handle(document(None, item("a")))
     stood_still = world.clock.monotonic()
-    world.settings(fence={"N": "1"})
+    world.settings(parks={"SS": [f"{SHARD}:1000"]})
     monkeypatch.setattr(world.clock, "monotonic", lambda: stood_still)
-    assert world.handle(document(None, item("b"))) == "1000"
-    assert world.value("b") is None
+    world.handle(document(None, item("b")))
+    assert world.reasons() == ["parked"]
 
 
 def test_settings_age_from_when_they_were_asked_for(world: ConsumerHarness) -> None:
@@ -104,10 +97,11 @@ def test_settings_age_from_when_they_were_asked_for(world: ConsumerHarness) -> N
     world.dynamodb.faults = Slow()
     world.handle(document(None, item("a")))
     world.dynamodb.faults = Faults()
-    row = {"k": {"B": b"settings"}, "fence": {"N": "1"}}
+    row = {"k": {"B": b"settings"}, "parks": {"SS": [f"{SHARD}:1000"]}}
     world.dynamodb.put_item(TableName=LEDGER, Item=row)
     world.clock.advance(26)
-    assert world.handle(document(None, item("b"))) == "1000"
+    world.handle(document(None, item("b")))
+    assert world.reasons() == ["parked"]
 
 
 @pytest.mark.parametrize("row", [{"floor": {"S": "yesterday"}}, {"parks": {"S": "x"}}])
@@ -131,7 +125,7 @@ def test_entries_expire_once_the_settings_say_so(world: ConsumerHarness) -> None
     world.settings(expire={"BOOL": True})
     world.handle(document(None, item("b")), arrival=START / 1e6)
     rows = world.dynamodb.scan(TableName=LEDGER)["Items"]
-    assert sum("x" in row for row in rows) == 1
+    assert sum("x" in row for row in rows if len(row["k"]["B"]) == 16) == 1
 
 
 # Probes.

@@ -14,7 +14,14 @@ from bootstrap.aws.journal_table import AwsJournal
 from bootstrap.aws.ledger import AwsLedger
 from bootstrap.core.durations import Timing
 from bootstrap.core.errors import Side
-from bootstrap.core.facts import Backups, ExportFacts, ExportSpec, ItemRead, TableFacts
+from bootstrap.core.facts import (
+    Backups,
+    ExportFacts,
+    ExportSpec,
+    ItemRead,
+    LedgerSettings,
+    TableFacts,
+)
 from bootstrap.core.formatting import plain_json
 from bootstrap.core.poller import Poller
 from bootstrap.journal.journal import Journal
@@ -297,7 +304,7 @@ class Twin:
             ledger_table=LEDGER,
             runtime=runtime,
         )
-        return Repairer(guard, runtime, lambda: True)
+        return Repairer(guard, runtime, lambda: LedgerSettings(expire=True))
 
     def _written(self, request: dict[str, Any]) -> None:
         """Puts the replica's items where exports see them."""
