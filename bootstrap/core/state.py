@@ -16,7 +16,10 @@ class State(StrEnum):
     CATCHING_UP = "CATCHING_UP"
     REPLICATING = "REPLICATING"
     DEGRADED = "DEGRADED"
-    """It replicates, and changes are known to be missing."""
+    """Changes are known to be missing, or do not arrive."""
+    UNKNOWN = "UNKNOWN"
+    """It replicated when it was last seen to, and nothing shows that it does now. `status` says so;
+    no run enters this state."""
     PAUSED = "PAUSED"
     FAILED = "FAILED"
     ABANDONING = "ABANDONING"

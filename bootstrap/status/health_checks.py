@@ -8,7 +8,7 @@ from typing import TypeVar
 from bootstrap.core.errors import BootstrapError
 from bootstrap.core.journal_rows import Row
 from bootstrap.core.stack_outputs import TableOutputs
-from bootstrap.journal.records import Buffered, Imported
+from bootstrap.journal.records import Buffered, CaughtUp, Imported
 from bootstrap.plan.limits import LARGEST_RECORD_KIB, LEAST_RETENTION_HOURS
 from replicator.watchdog.aws_readings import LedgerRows, SourceSide, TargetSide, UnreadableError
 from replicator.watchdog.aws_states import TableState
@@ -67,11 +67,23 @@ class HealthReader:
             failures=_read(self._failures),
             skipped=_read(lambda: self._source.skipped(since or 0.0, at)),
             unreplicated=_read(lambda: self._source.unreplicated(at)),
-            probed=_probed(book),
+            probed=self._probed(book, row.record(CaughtUp)),
             foreign=_read(self._ledger.foreign),
             outage=None if isinstance(book, Unread) else book.outage,
             overrun=None if isinstance(book, Unread) else book.overrun,
         )
+
+    def _probed(self, book: WatchdogState | Unread, run: CaughtUp | None) -> Probed | Unread:
+        """Read which rounds have come through since the watchdog looked, and add a run's own."""
+        if isinstance(book, Unread):
+            return book
+        seen = _read(lambda: self._through(book))
+        if isinstance(seen, Unread):
+            return seen
+        return (seen if run is None else seen.proved(run.moment, run.round_trip)).probed()
+
+    def _through(self, book: WatchdogState) -> WatchdogState:
+        return book.measured(self._ledger.came_through)
 
 
 def _read(reading: Callable[[], T]) -> T | Unread:
@@ -85,10 +97,3 @@ def _read(reading: Callable[[], T]) -> T | Unread:
 
 def _identity(now: TableState | Unread | None, first: str) -> Identity | Unread:
     return now if isinstance(now, Unread) else Identity(now, first or None)
-
-
-def _probed(book: WatchdogState | Unread) -> Probed | Unread:
-    if isinstance(book, Unread):
-        return book
-    waiting = book.waiting[0].at if book.waiting else None
-    return Probed(book.through, waiting, book.lag)

@@ -73,7 +73,9 @@ def _detectors(shown: StatusSnapshot) -> list[dict[str, Any]]:
 def _lag(shown: StatusSnapshot) -> dict[str, Any]:
     lag = shown.usage.lag
     return {
-        "probeSeconds": shown.probe_lag,
+        "probeSeconds": None if shown.probe_lag is None else round(shown.probe_lag, 3),
+        "probeSecondsGrow": shown.lag_grows,
+        "probeRoundAgeSeconds": shown.round_age,
         "metricP50Seconds": lag.p50 if lag else None,
         "metricP99Seconds": lag.p99 if lag else None,
         "metricSince": _optional_instant(lag.begin if lag else None),
@@ -99,6 +101,7 @@ MEMBERS: dict[str, Callable[[StatusSnapshot], Any]] = {
     "targetTable": lambda shown: shown.target_table,
     "at": lambda shown: instant(shown.at),
     "state": lambda shown: shown.state,
+    "stateBecause": lambda shown: list(shown.because),
     "since": lambda shown: _optional_instant(shown.since),
     "runId": lambda shown: shown.run_id or None,
     "holder": lambda shown: shown.holder or None,

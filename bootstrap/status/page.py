@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from bootstrap.core.formatting import duration, moment, number, size
-from bootstrap.core.state import REPLICAS
+from bootstrap.core.state import REPLICAS, State
 from bootstrap.plan.cost_model import AS_OF
 from bootstrap.status.metrics import YOUNG
 from bootstrap.status.progress_bar import bar
@@ -38,8 +38,10 @@ def _row(name: str, text_of: Callable[[StatusSnapshot], str]) -> Callable[[Statu
 def _next(shown: StatusSnapshot) -> str:
     if shown.next is not None:
         return shown.next
-    if shown.state not in REPLICAS:
+    if shown.state not in (*REPLICAS, State.UNKNOWN):
         return "manual decision needed, see Try above"
+    if shown.because:
+        return "see Try above: the problems need your attention"
     if shown.unsafe or shown.warnings:
         return "nothing: the table replicates, but the problems above need your attention"
     return "nothing: the table replicates"
@@ -49,6 +51,10 @@ def _state(shown: StatusSnapshot) -> str:
     if not shown.since:
         return f"{shown.state}"
     return f"{shown.state} since {moment(shown.since)} ({duration(shown.at - shown.since)})"
+
+
+def _because(shown: StatusSnapshot) -> str:
+    return _group_reasons(shown.because)
 
 
 def _caught_up(shown: StatusSnapshot) -> str:
@@ -119,8 +125,14 @@ def _lag(shown: StatusSnapshot) -> str:
             f"{moment(lag.begin)}"
         )
     by_probe = "no probes through yet"
-    if probes is not None:
-        by_probe = f"{probes:.1f} s, by the watchdog's latest probes"
+    if shown.lag_grows:
+        waited = duration(probes or 0.0)
+        by_probe = f"at least {waited}, and growing, by probes that have not come through"
+    elif probes is not None and shown.round_age is not None:
+        put = f"put {duration(shown.round_age)} ago"
+        by_probe = f"{probes:.1f} s, by the watchdog's latest probes, {put}"
+    elif shown.probed_once:
+        by_probe = "unknown now: no probes have come through lately"
     return f"{by_metric}; {by_probe}"
 
 
@@ -185,6 +197,7 @@ def _import(shown: StatusSnapshot) -> str:
 PAGE: tuple[Callable[[StatusSnapshot], Rows], ...] = (
     _row("table", lambda shown: f"{shown.table} → {shown.target_table}"),
     _row("state", _state),
+    _row("because", _because),
     _row("run", lambda shown: shown.run_id),
     _row("run by", lambda shown: shown.holder or "no process"),
     _row("waiting", sentence),

@@ -182,7 +182,11 @@ def block(shown: StatusSnapshot) -> RenderableType:
 
 
 def _style(state: State) -> str:
-    return {State.FAILED: "bold red", State.REPLICATING: "bold green"}.get(state, "bold yellow")
+    return {
+        State.FAILED: "bold red",
+        State.REPLICATING: "bold green",
+        State.UNKNOWN: "bold red",
+    }.get(state, "bold yellow")
 
 
 def screen(out: TextIO, clock: Clock, timing: Timing, *, several: bool, as_lines: bool) -> Screen:

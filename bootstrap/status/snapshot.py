@@ -21,14 +21,14 @@ from bootstrap.journal.records import (
 from bootstrap.journal.verification_records import LastVerification
 from bootstrap.status import data_loss
 from bootstrap.status.backfill_suggestion import Gap, find_gap
+from bootstrap.status.health import reasons, state_now
 from bootstrap.status.inputs import StatusInputs
 from bootstrap.status.metrics import Retention, retention
 from bootstrap.status.next_command import collect_warnings, next_command
 from replicator.stream import StreamFacts
-from replicator.watchdog.detectors import Level
 from replicator.watchdog.finding import Finding
 from replicator.watchdog.probe_rounds import WatchdogState
-from replicator.watchdog.readings import Probed, Readings
+from replicator.watchdog.readings import SILENT_SECONDS, Probed, Readings
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,9 @@ class StatusSnapshot:
     target_table: str
     at: float
     state: State
+    """The journal's; that of a replica only as far as the findings confirm it."""
     since: float | None
+    """None where it is unknown since when the findings differ from the journal."""
     run_id: str
     holder: str
     """The process that works on the table; empty if none does."""
@@ -87,19 +89,20 @@ class StatusSnapshot:
         return None if self.readings is None else not self.unsafe
 
     @property
+    def because(self) -> tuple[str, ...]:
+        """Why the state is not the one that a run reached; empty if it is."""
+        replica = self.state in (State.DEGRADED, State.UNKNOWN)
+        return reasons(self.findings) if replica else ()
+
+    @property
     def unsafe(self) -> tuple[str, ...]:
         """Every reason against a switch now."""
-        reasons = []
-        if self.state is not State.REPLICATING:
-            reasons.append(f"the table is {self.state}, not {State.REPLICATING}")
+        against = []
+        if self.state is not State.REPLICATING and not self.because:
+            against.append(f"the table is {self.state}, not {State.REPLICATING}")
         if self.mapping != "Enabled":
-            reasons.append(f"the consumer is {self.mapping or 'unknown'}, not Enabled")
-        reasons += [
-            f"{each.detector.metric}: {each.detail}"
-            for each in self.findings
-            if each.level is not Level.FINE
-        ]
-        return tuple(reasons)
+            against.append(f"the consumer is {self.mapping or 'unknown'}, not Enabled")
+        return (*against, *reasons(self.findings))
 
     def gauge(self, metric: str) -> float | None:
         """Return a detector's reading; None where it is unknown or does not apply."""
@@ -108,9 +111,39 @@ class StatusSnapshot:
 
     @property
     def probe_lag(self) -> float | None:
-        """Seconds that the watchdog's latest probes took."""
+        """Seconds that the watchdog's probes take: at least so long while `lag_grows`.
+
+        None: no round came through, or none that says anything of now.
+        """
+        probed = self._probed
+        if probed is None:
+            return None
+        outstanding = probed.outstanding(self.at)
+        if outstanding is not None:
+            return outstanding
+        return probed.lag if self.round_age is not None else None
+
+    @property
+    def lag_grows(self) -> bool:
+        """True while a round is outstanding for longer than is normal."""
+        return self._probed is not None and self._probed.outstanding(self.at) is not None
+
+    @property
+    def round_age(self) -> float | None:
+        """Seconds since the newest round that came through was put; None if two are missing."""
+        through = self._probed.through if self._probed else None
+        age = None if through is None else max(0.0, self.at - through)
+        return None if age is None or age > SILENT_SECONDS else age
+
+    @property
+    def probed_once(self) -> bool:
+        """True if a round has come through at any time."""
+        return self._probed is not None and self._probed.through is not None
+
+    @property
+    def _probed(self) -> Probed | None:
         probed = self.readings.probed if self.readings else None
-        return probed.lag if isinstance(probed, Probed) else None
+        return probed if isinstance(probed, Probed) else None
 
     @property
     def retention(self) -> Retention | None:
@@ -126,12 +159,13 @@ def build_snapshot(inputs: StatusInputs) -> StatusSnapshot:
     """Combine the journal's row with what was read beside it."""
     row, mapping, command = inputs.row, inputs.mapping, inputs.command
     losses = inputs.losses or data_loss.collect(row.record, WatchdogState())
+    state = state_now(row.state, inputs.findings)
     return StatusSnapshot(
         table=inputs.table,
         target_table=inputs.target_table,
         at=inputs.at,
-        state=row.state,
-        since=row.since or None,
+        state=state,
+        since=row.since or None if state is row.state else None,
         run_id=row.run_id,
         holder=inputs.holder,
         history=_states(inputs.history),

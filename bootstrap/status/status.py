@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bootstrap.core.errors import AccountError
-from bootstrap.core.facts import Measure, Usage
+from bootstrap.core.facts import EventSource, Measure, Usage
 from bootstrap.core.journal_rows import Row, Store
 from bootstrap.core.outcome import import_progress, probe_progress
 from bootstrap.core.ports import Ledger, SourceAccount, TargetAccount
@@ -16,12 +16,10 @@ from bootstrap.core.state import State
 from bootstrap.journal import verification_records as verification
 from bootstrap.journal.lease import Holder, Machine
 from bootstrap.journal.records import Exported, Imported, Paused, Probing
-from bootstrap.status import data_loss
-from bootstrap.status.health_checks import HealthReader, expected_settings
+from bootstrap.status.health import read_health
+from bootstrap.status.health_checks import HealthReader
 from bootstrap.status.inputs import StatusInputs
 from bootstrap.status.snapshot import StatusSnapshot, build_snapshot
-from replicator.watchdog.judge import judge
-from replicator.watchdog.probe_rounds import WatchdogState
 
 
 @dataclass(frozen=True)
@@ -46,20 +44,9 @@ def read_status(context: StatusContext) -> StatusSnapshot:
     table, store = context.table, context.store
     found, at = store.read(table.source_table)
     row = found or Row()
-    # A loss is possible only from a run's start until the table is given up.
-    at_risk = row.run_id and row.state not in (State.ABANDONING, State.ABANDONED)
-    readings = context.health.readings(row, at) if context.health is not None and at_risk else None
-    watchdog = (
-        WatchdogState(outage=readings.outage, overrun=readings.overrun)
-        if readings
-        else WatchdogState()
-    )
     last = verification.last_verification(store, table.source_table)
     verified = last.verified if row.run_id else None
-    recorded = data_loss.collect(row.record, watchdog)
-    losses = recorded.unresolved(row.record(Exported), verified)
-    if readings is not None:
-        readings = replace(readings, outage=losses.outage, overrun=losses.overrun)
+    health = read_health(context.health, table, row, at, verified)
     return build_snapshot(
         StatusInputs(
             table=table.source_table,
@@ -69,13 +56,13 @@ def read_status(context: StatusContext) -> StatusSnapshot:
             holder=_live_holder(row, at, context.machine),
             command=context.command,
             history=store.history(table.source_table, row.run_id) if row.run_id else (),
-            mapping=context.target.mapping(table.mapping_uuid),
+            mapping=_mapping(context),
             measure=_measure(row, context),
             retention_hours=_retention_hours(row, context),
-            readings=readings,
-            findings=judge(readings, expected_settings(table)) if readings else (),
+            readings=health.readings,
+            findings=health.findings,
             usage=context.usage(at) if context.usage is not None and row.run_id else Usage(),
-            losses=losses,
+            losses=health.losses,
             verification=last,
         )
     )
@@ -86,6 +73,14 @@ def next_of_all(shown: Sequence[StatusSnapshot]) -> str | None:
     commands = [each.next for each in shown if each.next is not None]
     acting = [each.next for each in shown if each.next is not None and not each.holder]
     return next(iter([*acting, *commands]), None)
+
+
+def _mapping(context: StatusContext) -> EventSource | None:
+    """Return the consumer's mapping; None if it is deleted or cannot be read."""
+    # Its detector says which of the two.
+    with contextlib.suppress(AccountError):
+        return context.target.mapping(context.table.mapping_uuid)
+    return None
 
 
 def _retention_hours(row: Row, context: StatusContext) -> int | None:
@@ -115,6 +110,15 @@ def _measure(row: Row, context: StatusContext) -> Measure | None:
         if exported is not None and exported.arn and not exported.done:
             facts = context.source.describe_export(exported.arn)
             return facts.measure if facts else None
+    # What cannot be measured is not shown; the readings say that the account cannot be read.
+    with contextlib.suppress(AccountError):
+        return _measure_in_target(row, context, exported, imported)
+    return None
+
+
+def _measure_in_target(
+    row: Row, context: StatusContext, exported: Exported | None, imported: Imported | None
+) -> Measure | None:
     if imported is not None and imported.arn and not imported.done:
         load = context.target.describe_import(imported.arn)
         if load is None:

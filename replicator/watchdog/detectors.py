@@ -127,6 +127,14 @@ PROBES = Detector(
     "check the consumer's log; if it reports 'A batch of one record' repeatedly, park that "
     "record: `bootstrap park SHARD SEQUENCE`.",
 )
+HEARTBEAT = Detector(
+    names.WATCHDOG_RAN,
+    Level.UNKNOWN,
+    "The watchdog has recorded no round for a while: its schedule is off, or its function fails. "
+    "Lost changes and a consumer that stands would go unnoticed.",
+    "pulumi up --refresh switches its schedule on again; if that changes nothing, its function "
+    "fails, and its log says why.",
+)
 UNREPLICATED = Detector(
     names.UNREPLICATED_AGE,
     Level.WARNING,
@@ -147,5 +155,6 @@ ALL = (
     MAPPING,
     BUFFER,
     PROBES,
+    HEARTBEAT,
     UNREPLICATED,
 )

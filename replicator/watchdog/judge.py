@@ -18,7 +18,6 @@ from replicator.watchdog.detectors import (
     FOREIGN,
     MAPPING,
     PRECISION,
-    PROBES,
     QUARANTINE,
     SKIPPED,
     SOURCE,
@@ -29,18 +28,13 @@ from replicator.watchdog.detectors import (
     Level,
 )
 from replicator.watchdog.finding import Expected, Finding, blind, flag
+from replicator.watchdog.probe_findings import judge_heartbeat, judge_probes
 from replicator.watchdog.readings import Intent, Probed, Readings, Unread
 from replicator.watchdog.resource_findings import judge_table
 
 HOUR = 3600.0
 FOREIGN_SECONDS = 900.0
 """Seconds for which another table's record counts: its destination may be off since then."""
-
-
-THROTTLED = (
-    "check the stream's WriteProvisionedThroughputExceeded; raise its capacity in the stack file, "
-    "then pulumi up."
-)
 
 
 def judge(readings: Readings, expected: Expected) -> tuple[Finding, ...]:
@@ -57,7 +51,8 @@ def judge(readings: Readings, expected: Expected) -> tuple[Finding, ...]:
         _precision(readings, expected),
         _mapping(readings),
         _buffer(readings, expected),
-        _probes(readings, expected),
+        judge_probes(readings, expected),
+        judge_heartbeat(readings),
         _unreplicated(readings.unreplicated, expected),
     )
 
@@ -204,22 +199,6 @@ def oldest(intent: Intent | Unread, probed: Probed, stream: StreamFacts) -> floa
     since = probed.through if probed.through is not None else stream.created
     known = intent.counted_from if isinstance(intent, Intent) else None
     return max(since, known or 0.0)
-
-
-def _probes(readings: Readings, expected: Expected) -> Finding:
-    probed, intent = readings.probed, readings.intent
-    if isinstance(probed, Unread):
-        return blind(PROBES, probed)
-    if isinstance(intent, Intent) and not intent.caught_up:
-        why = "the consumer is off on purpose" if intent.paused else "judged once it has caught up"
-        return Finding(PROBES, Level.FINE, None, why)
-    since = probed.through if probed.through is not None else probed.waiting_since
-    age = 0.0 if since is None else max(0.0, readings.at - since)
-    if probed.throttled:
-        detail = f"{age:.0f} s, and the stream throttled this round's probes"
-        return Finding(PROBES, Level.UNKNOWN, age, detail, remedy=THROTTLED)
-    level = PROBES.level if age >= expected.probes_late_seconds else Level.FINE
-    return Finding(PROBES, level, age, f"{age:.0f} s")
 
 
 def _unreplicated(age: float | Unread, expected: Expected) -> Finding:

@@ -7,11 +7,11 @@ is through. A round that is through in every lane proves it of every older round
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from replicator.watchdog.readings import Outage
+from replicator.watchdog.readings import Outage, Probed
 
 MOST_WAITING = 6
 """Rounds that are waited for. When there are more, the newest gives way: the oldest measure how far
@@ -48,6 +48,24 @@ class WatchdogState:
     """For how long (seconds) the stream kept changes then, at least."""
     outage: Outage | None = None
     """The time in which the destination was off: one interval for all outages."""
+    ran: float | None = None
+    """When the latest round was recorded: the heartbeat that other readers see."""
+    not_put: str = ""
+    """Why the latest round's probes were not put; empty if they were."""
+
+    @property
+    def heard(self) -> float | None:
+        """The last sign of the watchdog; an earlier version recorded its probes alone."""
+        return self.ran or (self.waiting[-1].at if self.waiting else self.through)
+
+    def probed(self) -> Probed:
+        """Return the state of the probes."""
+        waiting = self.waiting[0].at if self.waiting else None
+        return Probed(self.through, waiting, self.lag, self.not_put, self.heard)
+
+    def recorded(self, at: float, not_put: str = "") -> WatchdogState:
+        """Note that a round of the watchdog ended, and why its probes were not put."""
+        return replace(self, ran=at, not_put=not_put)
 
     def put(self, latest: ProbeRound) -> WatchdogState:
         """Add a round."""
@@ -58,6 +76,24 @@ class WatchdogState:
         """Remove this round and all earlier ones."""
         left = tuple(each for each in self.waiting if each.at > done.at)
         return replace(self, waiting=left, through=done.at, lag=max(0.0, last_row_at - done.at))
+
+    def measured(self, row_at: Callable[[ProbeRound], float | None]) -> WatchdogState:
+        """Look for the newest round that is through: it proves all earlier ones.
+
+        `row_at` returns when a round's last probe came through; None if one is missing.
+        """
+        for each in reversed(self.waiting):
+            at = row_at(each)
+            if at is not None:
+                return self.came_through(each, at)
+        return self
+
+    def proved(self, moment: float, lag: float) -> WatchdogState:
+        """Add a round of another process: every change before `moment` is through."""
+        if self.through is not None and self.through >= moment:
+            return self
+        left = tuple(each for each in self.waiting if each.at > moment)
+        return replace(self, waiting=left, through=moment, lag=lag, ran=self.heard)
 
     def saw(self, side: str, table_id: str) -> WatchdogState:
         """Remember the first id of a side's table."""
@@ -109,6 +145,8 @@ class WatchdogState:
                 "outage": [self.outage.begin, self.outage.end] if self.outage else None,
                 "kept": self.kept,
                 "overrun": [self.overrun.begin, self.overrun.end] if self.overrun else None,
+                "ran": self.ran,
+                "notPut": self.not_put,
             }
         )
 
@@ -128,6 +166,8 @@ class WatchdogState:
                 outage=_outage(values.get("outage")),
                 kept=_number(values.get("kept")),
                 overrun=_outage(values.get("overrun")),
+                ran=_number(values.get("ran")),
+                not_put=str(values.get("notPut", "")),
             )
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"watchdog row: {type(error).__name__}") from None

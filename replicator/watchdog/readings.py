@@ -10,6 +10,15 @@ from replicator.stream import Destination, StreamFacts
 from replicator.watchdog.aws_states import TableState
 
 PROBES_THROTTLED = "ProbesThrottled"
+SHARDS_CHANGED = "ShardsChanged"
+"""A shard opened while probes were put, which has none of its own."""
+ROUND_SECONDS = 300.0
+"""The interval of the watchdog's schedule."""
+SILENT_SECONDS = 2 * ROUND_SECONDS + 60
+"""Two rounds are missing: a schedule may be a minute late."""
+LEAST_NORMAL_SECONDS = 30.0
+MOST_NORMAL_SECONDS = 330.0
+"""The longest batching window, 300 s, and the time of a round without one."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +89,44 @@ class Probed:
     """The put time of the oldest round that is still outstanding."""
     lag: float | None = None
     """Seconds that the newest round took that came through."""
-    throttled: bool = False
-    """Kinesis refused this round's probes, so the readings before it are all that is known."""
+    not_put: str = ""
+    """Why the watchdog's latest round could not be put: an error's code; empty if it was."""
+    ran: float | None = None
+    """When the watchdog last recorded a round; None: it has not, as far as the book says."""
+
+    @property
+    def throttled(self) -> bool:
+        """True if Kinesis refused the latest probes: those before them are all that is known."""
+        return self.not_put == PROBES_THROTTLED
+
+    @property
+    def heard(self) -> float | None:
+        """The last sign of the watchdog. A book of an earlier version records its probes alone."""
+        signs = (self.ran, self.through, self.waiting_since)
+        return self.ran if self.ran is not None else max(filter(None, signs), default=None)
+
+    def silent(self, at: float) -> bool:
+        """Answer if at least two rounds of the watchdog are missing."""
+        return self.heard is not None and at - self.heard > SILENT_SECONDS
+
+    def outstanding(self, at: float) -> float | None:
+        """Return the age of the oldest round that has taken longer than is normal, in seconds.
+
+        Changes put into the stream when it was put have waited for at least so long.
+        """
+        if self.waiting_since is None:
+            return None
+        age = at - self.waiting_since
+        return age if age > normal_seconds(self.lag) else None
+
+
+def normal_seconds(lag: float | None) -> float:
+    """Return for how long a round may be on its way: twice what the one before took, within limits.
+
+    A batching window makes every round slow. A backlog that takes longer than Lambda's longest
+    window is not normal.
+    """
+    return min(max(LEAST_NORMAL_SECONDS, 2 * (lag or 0.0)), MOST_NORMAL_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -115,6 +160,6 @@ class Readings:
         missed = {
             name: value.why for name, value in vars(self).items() if isinstance(value, Unread)
         }
-        if isinstance(self.probed, Probed) and self.probed.throttled:
-            missed["probed"] = PROBES_THROTTLED
+        if isinstance(self.probed, Probed) and self.probed.not_put:
+            missed["probed"] = self.probed.not_put
         return missed

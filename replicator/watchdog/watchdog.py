@@ -27,12 +27,13 @@ from replicator.watchdog.aws_readings import (
     count_objects,
 )
 from replicator.watchdog.aws_states import TableState
-from replicator.watchdog.detectors import Level
+from replicator.watchdog.detectors import HEARTBEAT, Level
 from replicator.watchdog.finding import Expected, Finding
 from replicator.watchdog.judge import HOUR, flows, gauges, judge, oldest
 from replicator.watchdog.probe_rounds import ProbeRound, WatchdogState
 from replicator.watchdog.readings import (
     PROBES_THROTTLED,
+    SHARDS_CHANGED,
     Identity,
     Intent,
     Probed,
@@ -157,13 +158,14 @@ class Watchdog:
 
     def _log(self, findings: tuple[Finding, ...], readings: Readings) -> None:
         for finding in findings:
-            if finding.level is not Level.FINE:
+            # The heartbeat is for readers elsewhere: this watchdog runs.
+            if finding.level is not Level.FINE and finding.detector is not HEARTBEAT:
                 name = finding.detector
                 self._logger.warning(
                     f"{name.metric}: {finding.detail}\n{name.means}\nTry: {finding.first}",
                     extra={"level_of_loss": finding.level.value},
                 )
-        if set(readings.missed.values()) - {PROBES_THROTTLED}:
+        if set(readings.missed.values()) - {PROBES_THROTTLED, SHARDS_CHANGED}:
             self._logger.error(
                 "Some readings failed.\n"
                 "Try: pulumi up --refresh; the watchdog's or the observer's role may lack a right.",
@@ -257,20 +259,19 @@ class _WatchdogRound:
             known = side == "source" or (isinstance(intent, Intent) and intent.replicating)
             if isinstance(table, TableState) and known:
                 state = state.saw(side, table.table_id)
-        measured = self._read(lambda: self._measure(state))
+        measured = self._read(lambda: state.measured(self._watchdog._ledger.came_through))
         aged = state if isinstance(measured, Unread) else self._with_age(measured, intent, stream)
         put = self._read(lambda: self._put(aged, mapping))
-        latest = aged if isinstance(put, Unread) else put
+        failed_put = put.why if isinstance(put, Unread) else ""
+        latest = (aged if isinstance(put, Unread) else put).recorded(self._now, failed_put)
         kept = self._read(lambda: self._watchdog._ledger.store_state(latest))
-        throttled = isinstance(put, Unread) and put.why == PROBES_THROTTLED
-        needed = (measured, kept) if throttled else (measured, put, kept)
+        needed = (measured, kept) if failed_put == PROBES_THROTTLED else (measured, put, kept)
         failed = next((each for each in needed if isinstance(each, Unread)), None)
-        waiting = latest.waiting[0].at if latest.waiting else None
         identities = {
             side: now if isinstance(now, Unread) else Identity(now, latest.tables.get(side))
             for side, now in tables.items()
         }
-        return identities, failed or Probed(latest.through, waiting, latest.lag, throttled)
+        return identities, failed or latest.probed()
 
     def _with_age(
         self, state: WatchdogState, intent: Intent | Unread, stream: StreamFacts | Unread | None
@@ -287,14 +288,6 @@ class _WatchdogRound:
         since = oldest(intent, Probed(state.through, None), stream)
         return state.saw_age(since, self._now, stream.retention_hours * HOUR)
 
-    def _measure(self, state: WatchdogState) -> WatchdogState:
-        """Look for the newest round that is through: it proves all earlier ones."""
-        for each in reversed(state.waiting):
-            row_at = self._watchdog._ledger.came_through(each)
-            if row_at is not None:
-                return state.came_through(each, row_at)
-        return state
-
     def _put(self, state: WatchdogState, mapping: str | Unread | None) -> WatchdogState:
         """Put another round, unless the mapping is off and one is outstanding already."""
         if state.waiting and mapping in (None, "Disabled", "Disabling"):
@@ -307,7 +300,7 @@ class _WatchdogRound:
         source.put_probes(records, clock.sleep)
         # A shard that opened meanwhile has no probe: the round would prove nothing about it.
         if set(source.open_shards()) != set(shards):
-            raise UnreadableError("ShardsChanged")
+            raise UnreadableError(SHARDS_CHANGED)
         return state.put(ProbeRound(probe, len(records), put_at))
 
 

@@ -61,17 +61,13 @@ def test_the_thresholds_of_the_stack_file_are_those_that_status_judges_by(tmp_pa
     deployed = dry_run_policies.declare({**CONFIG, "alarms": {"thresholds": alarms}}, tmp_path)
     (table,) = parse(json.dumps(deployed.outputs), "test").tables
     half = StreamFacts("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", NOW - 0.4 * 8760 * 3600)
-    late: dict[str, Any] = {
-        "probed": Probed(None, NOW - 3000, None),
-        "unreplicated": 7200.0,
-        "stream": half,
-    }
+    behind = healthy(probed=Probed(NOW - 3000, None, 2.5, "", NOW), unreplicated=7200.0)
+    unproved = healthy(probed=Probed(None, None), stream=half)
     by_default = {"BufferUsed", "ProbeAge", "UnreplicatedAge"}
     for limits, warned in ((table.limits, set()), (AlarmLimits(), by_default)):
-        judged = judge(
-            healthy(**late), expected_settings(replace(outputs().tables[0], limits=limits))
-        )
-        assert {each.detector.metric for each in judged if each.level != Level.FINE} == warned
+        expected = expected_settings(replace(outputs().tables[0], limits=limits))
+        judged = (*judge(behind, expected), *judge(unproved, expected))
+        assert {each.detector.metric for each in judged if each.level is Level.WARNING} == warned
 
 
 @pytest.mark.parametrize("hours", [24, 720])

@@ -95,6 +95,7 @@ def health_reader(
     source: dict[str, Any] | None = None,
     target: dict[str, Any] | None = None,
     book: WatchdogState | None = None,
+    ledger: dict[str, Any] | None = None,
 ) -> HealthReader:
     """Make a reader of accounts that give healthy answers, but for those named."""
     good = healthy()
@@ -107,10 +108,15 @@ def health_reader(
     }
     ok_target = {"table": TableState("target-1", "ACTIVE"), "mapping": "Enabled"}
     book = book or WatchdogState(through=NOW - 60, lag=2.5)
-    ledger = {"intent": good.intent, "watchdog_state": book, "foreign": ()}
+    ok_ledger = {
+        "intent": good.intent,
+        "watchdog_state": book,
+        "foreign": (),
+        "came_through": None,
+    }
     in_source: Any = _Answers(**{**ok_source, **(source or {})})
     in_target: Any = _Answers(**{**ok_target, **(target or {})})
-    rows: Any = _Answers(**ledger)
+    rows: Any = _Answers(**{**ok_ledger, **(ledger or {})})
     return HealthReader(in_source, in_target, rows, lambda: 0, lambda: 0)
 
 

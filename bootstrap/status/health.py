@@ -1,0 +1,85 @@
+"""The health of a replica: the journal's state, as far as fresh readings confirm it (C10).
+
+The journal says REPLICATING since a run proved it. Whether that holds now is read each time: every
+detector has to be fine, and the newest round of probes that is due has to have come through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from bootstrap.core.journal_rows import Row
+from bootstrap.core.stack_outputs import TableOutputs
+from bootstrap.core.state import REPLICAS, State
+from bootstrap.journal.records import Exported
+from bootstrap.journal.verification_records import Verified
+from bootstrap.status import data_loss
+from bootstrap.status.data_loss import KnownLosses
+from bootstrap.status.health_checks import expected_settings
+from replicator.watchdog.detectors import Level
+from replicator.watchdog.finding import Finding
+from replicator.watchdog.judge import judge
+from replicator.watchdog.probe_rounds import WatchdogState
+from replicator.watchdog.readings import Readings
+
+WRONG = (Level.LOSS, Level.WARNING)
+
+
+class Reader(Protocol):
+    """A reader of both accounts."""
+
+    def readings(self, row: Row, at: float) -> Readings: ...
+
+
+@dataclass(frozen=True)
+class Health:
+    """Both accounts' readings at a moment, judged."""
+
+    readings: Readings | None = None
+    """None where they were not taken."""
+    findings: tuple[Finding, ...] = ()
+    losses: KnownLosses = field(default_factory=KnownLosses)
+    """Those that no snapshot and no verification covers."""
+
+
+def read_health(
+    reader: Reader | None, table: TableOutputs, row: Row, at: float, verified: Verified | None
+) -> Health:
+    """Read and judge. `at`: epoch seconds; `verified`: the last verification, if there is one.
+
+    Without a reader, or before a run, only the losses that the journal records are known.
+    """
+    # A loss is possible only from a run's start until the table is given up.
+    at_risk = row.run_id and row.state not in (State.ABANDONING, State.ABANDONED)
+    readings = reader.readings(row, at) if reader is not None and at_risk else None
+    seen = WatchdogState()
+    if readings is not None:
+        seen = WatchdogState(outage=readings.outage, overrun=readings.overrun)
+    losses = data_loss.collect(row.record, seen).unresolved(row.record(Exported), verified)
+    if readings is None:
+        return Health(losses=losses)
+    readings = replace(readings, outage=losses.outage, overrun=losses.overrun)
+    return Health(readings, judge(readings, expected_settings(table)), losses)
+
+
+def state_now(journal: State, findings: Sequence[Finding]) -> State:
+    """Return the state that the findings confirm. Only that of a replica can be in doubt."""
+    levels = {each.level for each in findings}
+    if journal not in REPLICAS:
+        return journal
+    if levels & set(WRONG):
+        return State.DEGRADED
+    if Level.UNKNOWN in levels and journal is State.REPLICATING:
+        return State.UNKNOWN
+    return journal
+
+
+def reasons(findings: Sequence[Finding]) -> tuple[str, ...]:
+    """Return what is wrong, or cannot be known, as `detector: detail`."""
+    return tuple(
+        f"{each.detector.metric}: {each.detail}"
+        for each in findings
+        if each.level is not Level.FINE
+    )
