@@ -6,7 +6,7 @@ import gc
 import os
 from typing import Any
 
-from replicator.consumer.batch import Consumer
+from replicator.consumer.consumer import Consumer
 from replicator.runtime import Runtime, ThreadExecutor
 from replicator.settings import ConsumerConfig
 

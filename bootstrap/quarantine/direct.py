@@ -15,7 +15,7 @@ from typing import Any
 from bootstrap.quarantine.store import ObjectContent, QuarantinedObject
 from replicator.call_context import CallContext
 from replicator.change import Probe
-from replicator.consumer.batch import BatchFailedError, Consumer
+from replicator.consumer.consumer import BatchFailedError, Consumer
 from replicator.consumer.decode import Record
 from replicator.consumer.foreign import ForeignTables
 from replicator.consumer.lanes import Lanes
@@ -68,17 +68,17 @@ class DirectConsumer:
             logger=self._heard.logger,
             meter=self._counted,
         )
-        store = built.store
-        self._store = _RedriveStore(**vars(store))
-        self._consumer = dataclasses.replace(
-            built,
+        self._store = _RedriveStore(**vars(built.parts.store))
+        parts = dataclasses.replace(
+            built.parts,
             store=self._store,
-            settings=_SettingsWithoutParks(dynamodb, config.ledger_table, runtime.clock),
             probes=_SilentProbeRows(dynamodb, config.ledger_table, runtime.clock),
-            foreign=_SilentForeignTables(built.foreign.rows, runtime.clock),
-            lanes=_SilentLanes(built.lanes.rows, runtime.clock),
-            late_writes=_SilentLateWrites(built.late_writes.rows, runtime.clock),
+            foreign=_SilentForeignTables(built.parts.foreign.rows, runtime.clock),
+            lanes=_SilentLanes(built.parts.lanes.rows, runtime.clock),
+            late_writes=_SilentLateWrites(built.parts.late_writes.rows, runtime.clock),
         )
+        settings = _SettingsWithoutParks(dynamodb, config.ledger_table, runtime.clock)
+        self._consumer = dataclasses.replace(built, parts=parts, settings=settings)
 
     def run(self, stored: QuarantinedObject, content: ObjectContent) -> Processed | Unresolved:
         """Process an object's records through the guard, and return the result."""

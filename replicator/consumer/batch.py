@@ -6,23 +6,20 @@ counts as failed until its outcome is known.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from replicator.call_context import CallContext
 from replicator.change import Change, Probe
 from replicator.consumer import decode
 from replicator.consumer.circuit_breaker import CircuitBreaker
-from replicator.consumer.decode import Content, EnvelopeError, Foreign, Record, Unusable
+from replicator.consumer.decode import Content, Foreign, Record, Unusable
 from replicator.consumer.foreign import ForeignTables
 from replicator.consumer.key_queue import KeyQueue, QuarantineCandidate, RecordState
 from replicator.consumer.lanes import Lanes
 from replicator.consumer.late_writes import LateWrites
-from replicator.consumer.ledger import LedgerWriter
-from replicator.consumer.ledger_rows import LedgerRows
 from replicator.consumer.metrics import InvocationStats
 from replicator.consumer.outcome import (
     Applied,
@@ -48,152 +45,41 @@ from replicator.names import (
     LATE_WRITES,
     QUARANTINE_REFUSED,
 )
-from replicator.runtime import Deadline, Runtime
-from replicator.settings import ARMED_SECONDS, ConsumerConfig, ConsumerSettings, SettingsRow
+from replicator.runtime import Runtime
+from replicator.settings import ConsumerSettings
 
 Report = dict[str, Any]
 """`batchItemFailures`, as Lambda reads it: the sequence number from which to deliver again."""
 
 
-class BatchFailedError(Exception):
-    """The whole batch failed; the outcomes of its records are unknown."""
+@dataclass(frozen=True)
+class WorkingParts:
+    """What a container works with, from batch to batch."""
 
-
-class Emitter(Protocol):
-    def emit(self, stats: InvocationStats) -> None: ...
-
-
-@dataclass
-class Consumer:
-    """The handler of one table's events: one per container, with nothing but caches in memory."""
-
-    config: ConsumerConfig
+    source_table: str
     writer: ConditionalWriter
     store: QuarantineStore
-    settings: SettingsRow
     probes: ProbeRows
     foreign: ForeignTables
     lanes: Lanes
     late_writes: LateWrites
     runtime: Runtime
-    logger: Any
-    meter: Emitter
     breaker: CircuitBreaker
-    _recent: deque[frozenset[str]] = field(default_factory=partial(deque, maxlen=8))
-
-    @classmethod
-    def build(
-        cls,
-        config: ConsumerConfig,
-        *,
-        dynamodb: Any,
-        s3: Any,
-        runtime: Runtime,
-        logger: Any,
-        meter: Emitter,
-    ) -> Consumer:
-        """Build a consumer on two clients with boto3's methods."""
-        writer = LedgerWriter(
-            dynamodb,
-            target_table=config.target_table,
-            ledger_table=config.ledger_table,
-            runtime=runtime,
-            retention_days=config.ledger_retention_days,
-        )
-        rows = LedgerRows(dynamodb, config.ledger_table)
-        return cls(
-            config=config,
-            writer=writer,
-            store=QuarantineStore(
-                s3,
-                config.quarantine_bucket,
-                config.stack,
-                config.source_table,
-                config.ledger_retention_days,
-                runtime,
-            ),
-            settings=SettingsRow(dynamodb, config.ledger_table, runtime.clock),
-            probes=ProbeRows(dynamodb, config.ledger_table, runtime.clock),
-            foreign=ForeignTables(rows, runtime.clock),
-            lanes=Lanes(rows, runtime.clock),
-            late_writes=LateWrites(rows, runtime.clock),
-            runtime=runtime,
-            logger=logger,
-            meter=meter,
-            breaker=CircuitBreaker(runtime.clock, config.quarantine_burst),
-        )
-
-    def handle(self, event: Any, remaining_millis: float) -> Report:
-        """Apply an event's records; never return None, which Lambda reads as success.
-
-        `remaining_millis` is the rest of the invocation's time.
-
-        Raises:
-            BatchFailedError: the event is not one of a Kinesis mapping, or the consumer has a bug.
-                Lambda halves the batch of a failed invocation, down to the record that causes it,
-                and counts an error. It documents neither for a report that names no record
-                (Lambda Developer Guide, services-kinesis-batchfailurereporting).
-        """
-        stats = InvocationStats(self.logger)
-        deadline = Deadline(self.runtime, remaining_millis)
-        if (place := decode.single(event)) is not None:
-            stats.single(place)
-        try:
-            report = self._applied(event, deadline, stats)
-            stats.ended()
-            self.meter.emit(stats)
-            return report
-        except EnvelopeError as error:
-            stats.failed(f"Not an event of a Kinesis mapping: {error}")
-            failure = "not an event of a Kinesis mapping"
-        except Exception as error:
-            stats.crashed(error)
-            failure = type(error).__name__
-        # Raised without its cause: Lambda logs it, and the cause's message may hold an item.
-        raise BatchFailedError(failure)
-
-    def _applied(self, event: Any, deadline: Deadline, stats: InvocationStats) -> Report:
-        records = decode.envelope(event)
-        context = CallContext(deadline, stats.report_error)
-        seen = self._seen(records)
-        settings = self.settings.read(context)
-        if settings is None:
-            return self._fail(records, stats, "The settings row cannot be read")
-        context.expire = settings.expire
-        if settings.attempt is not None:
-            deadline.shorten(ARMED_SECONDS)
-        return _Batch(self, records, settings, context, stats, seen).run()
-
-    def _seen(self, records: Sequence[Record]) -> frozenset[str]:
-        """Return the sequence numbers that this container has received before."""
-        numbers = frozenset(record.sequence_number for record in records)
-        seen: set[str] = set()
-        for earlier in self._recent:
-            # A redelivered batch begins with a record of an earlier one.
-            if records and records[0].sequence_number in earlier:
-                seen |= numbers & earlier
-        self._recent.append(numbers)
-        return frozenset(seen)
-
-    def _fail(self, records: Sequence[Record], stats: InvocationStats, why: str) -> Report:
-        stats.counts[CHANGES_RECEIVED] = stats.counts[CHANGES_RETRIED] = len(records)
-        stats.failed(why, records=len(records))
-        return report_from(record.sequence_number for record in records)
 
 
-class _Batch:
+class Batch:
     """The records of one invocation, from decoding to the report."""
 
     def __init__(
         self,
-        consumer: Consumer,
+        parts: WorkingParts,
         records: Sequence[Record],
         settings: ConsumerSettings,
         context: CallContext,
         stats: InvocationStats,
         seen: frozenset[str],
     ) -> None:
-        self._consumer = consumer
+        self._parts = parts
         self._settings = settings
         self._context = context
         self._stats = stats
@@ -230,13 +116,13 @@ class _Batch:
                 for state in self._states
                 if state.ended and not isinstance(state.content, Probe | Foreign)
             )
-            self._consumer.breaker.ended(ended, self._suspected)
+            self._parts.breaker.ended(ended, self._suspected)
         for table, records in self._foreign.items():
             self._stats.foreign(table, records[0], len(records))
-        self._consumer.lanes.ended(self._passed())
+        self._parts.lanes.ended(self._passed())
         # Last: these rows may not delay a change.
-        self._consumer.foreign.write(self._context)
-        self._consumer.lanes.write(self._context)
+        self._parts.foreign.write(self._context)
+        self._parts.lanes.write(self._context)
         self._count()
         failed = [state for state in self._states if self._tripped or not state.ended]
         if failed:
@@ -257,7 +143,7 @@ class _Batch:
         found = decode.user_records(record)
         if isinstance(found, Unusable):
             return [RecordState(record, found)]
-        table = self._consumer.config.source_table
+        table = self._parts.source_table
         return [
             RecordState(user_record, decode.content(user_record, table)) for user_record in found
         ]
@@ -280,7 +166,7 @@ class _Batch:
             elif isinstance(content, Foreign):
                 state.outcome = Ignored()
                 self._foreign.setdefault(content.table, []).append(state.record)
-                self._consumer.foreign.add(content.table, state.record)
+                self._parts.foreign.add(content.table, state.record)
             elif isinstance(content, Unusable):
                 candidate = QuarantineCandidate(state, content.reason, content.detail)
                 parked = content.reason is Reason.PARKED
@@ -304,7 +190,7 @@ class _Batch:
         if not self._held:
             return
         changes = [change for _, change in self._held]
-        superseded = self._consumer.writer.superseded(changes, self._context)
+        superseded = self._parts.writer.superseded(changes, self._context)
         for (state, change), known in zip(self._held, superseded, strict=True):
             if known is None:
                 state.outcome = Retry("the ledger cannot be read")
@@ -325,7 +211,7 @@ class _Batch:
         if attempt is None:
             return
         late, expired = self._ended_of(self._late), self._ended_of(self._expired)
-        noted = self._consumer.late_writes.note(
+        noted = self._parts.late_writes.note(
             attempt,
             [(state.record, change) for state, change in late],
             [(state.record, change) for state, change in expired],
@@ -350,7 +236,7 @@ class _Batch:
             return
         waiting = [queue for queue in self._queues if queue.attempt()]
         attempts = [attempt for queue in waiting if (attempt := queue.attempt())]
-        results = self._consumer.writer.apply(attempts, self._context) if attempts else []
+        results = self._parts.writer.apply(attempts, self._context) if attempts else []
         for queue, result in zip(waiting, results, strict=True):
             candidate = queue.settle(result)
             if candidate is not None:
@@ -366,7 +252,7 @@ class _Batch:
         changes would block its shard for ever.
         """
         suspected = self._suspected | self._now_suspected()
-        if self._consumer.breaker.trips(self._received, suspected):
+        if self._parts.breaker.trips(self._received, suspected):
             self._tripped = True
             self._report_burst(len(suspected))
 
@@ -382,7 +268,7 @@ class _Batch:
         self._parked, self._suspects = [], []
         if not candidates:
             return
-        stored = self._consumer.runtime.executor.run_all(
+        stored = self._parts.runtime.executor.run_all(
             [partial(self._store, candidate) for candidate in candidates]
         )
         for candidate, kept in zip(candidates, stored, strict=True):
@@ -402,7 +288,7 @@ class _Batch:
 
     def _store(self, candidate: QuarantineCandidate) -> bool:
         record, reason = candidate.state.record, candidate.reason
-        return self._consumer.store.put(record, reason, candidate.detail, self._context)
+        return self._parts.store.put(record, reason, candidate.detail, self._context)
 
     def _report_burst(self, suspected: int) -> None:
         self._stats.counts[QUARANTINE_REFUSED] = suspected
@@ -420,7 +306,7 @@ class _Batch:
         """Write the rows of probes, each only if every record before it in the batch has ended."""
         for state in self._states:
             if isinstance(state.content, Probe):
-                written = self._consumer.probes.write(state.content, self._settings, self._context)
+                written = self._parts.probes.write(state.content, self._settings, self._context)
                 state.outcome = Superseded() if written else Retry("probe row not written")
             if not state.ended:
                 break

@@ -216,13 +216,13 @@ def stale_redrive() -> Iterator[None]:
 
 @fault("a probe is confirmed before its predecessors have ended")
 def hasty_probe() -> Any:
-    def prove(self: batch._Batch) -> None:
+    def prove(self: batch.Batch) -> None:
         for state in self._states:
             if isinstance(state.content, Probe):
-                written = self._consumer.probes.write(state.content, self._settings, self._context)
+                written = self._parts.probes.write(state.content, self._settings, self._context)
                 state.outcome = Superseded() if written else Retry("not written")
 
-    return mock.patch.object(batch._Batch, "_prove", prove)
+    return mock.patch.object(batch.Batch, "_prove", prove)
 
 
 @fault("a doubtful write is not noted first")
@@ -241,10 +241,10 @@ def not_noted() -> Any:
 
 @fault("what the target rejects is not kept")
 def rejected_dropped() -> Any:
-    def stored(self: batch._Batch, candidate: QuarantineCandidate) -> bool:
+    def stored(self: batch.Batch, candidate: QuarantineCandidate) -> bool:
         return True
 
-    return mock.patch.object(batch._Batch, "_store", stored)
+    return mock.patch.object(batch.Batch, "_store", stored)
 
 
 @fault("a time in the wrong unit is taken for a change's")
@@ -257,7 +257,7 @@ def any_time() -> Any:
 
 @fault("an ambiguous order counts towards the burst breaker")
 def order_counts() -> Any:
-    return mock.patch.object(batch._Batch, "_faulty", lambda self: self._suspects)
+    return mock.patch.object(batch.Batch, "_faulty", lambda self: self._suspects)
 
 
 @fault("an image of another key is written")

@@ -10,7 +10,7 @@ from typing import Any
 from unittest import mock
 
 from replicator.consumer import ledger
-from replicator.consumer.batch import Consumer
+from replicator.consumer.consumer import Consumer
 from replicator.names import QUARANTINE_REFUSED
 from tests.simulation.invariant_checker import ViolationError
 from tests.simulation.operator_actions import Operator

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from replicator.consumer.batch import BatchFailedError
+from replicator.consumer.consumer import BatchFailedError
 from tests.support.fakes import errors
 from tests.support.fakes.errors import Faults
 from tests.support.replicator.consumer_harness import (
@@ -160,7 +160,7 @@ def test_a_bug_fails_the_invocation_so_that_lambda_halves_the_batch_and_quotes_n
     def bug(*_: Any) -> Any:
         raise KeyError("secret-content")
 
-    monkeypatch.setattr(world.consumer.writer, "apply", bug)
+    monkeypatch.setattr(world.consumer.parts.writer, "apply", bug)
     with pytest.raises(BatchFailedError) as raised:
         world.handle(document(None, item("a")))
     shown = "".join(traceback.format_exception(raised.value)) + world.output.getvalue()

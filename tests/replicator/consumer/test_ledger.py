@@ -433,7 +433,7 @@ def test_a_pinned_write_whose_entry_has_moved_is_given_back_at_once() -> None:
     first = change(None, item("a", 1))
     newer = change(item("a", 2), item("a", 3), START + 1)
     writer, context = (
-        world.consumer.writer,
+        world.consumer.parts.writer,
         CallContext(Deadline(world.runtime, 60_000), lambda *_: None),
     )
     (applied,) = writer.apply([Attempt(first)], context)

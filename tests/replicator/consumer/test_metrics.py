@@ -12,7 +12,7 @@ import pytest
 from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
-from replicator.consumer.batch import BatchFailedError, Consumer
+from replicator.consumer.consumer import BatchFailedError, Consumer
 from replicator.consumer.metrics import EmfEmitter, InvocationStats
 from replicator.names import QUARANTINE_REFUSED
 from replicator.runtime import ThreadExecutor
@@ -159,7 +159,7 @@ def test_no_content_of_an_item_is_ever_printed(capfd: pytest.CaptureFixture[str]
     world.s3_faults.fail(refused, operation="PutObject", times=1_000)
     world.handle(SECRET.encode(), millis=20_000)
     for bug in (_stumble, _refuse, _refuse_in_a_thread):
-        world.consumer.writer.apply = bug  # type: ignore[method-assign, assignment]
+        world.consumer.parts.writer.apply = bug  # type: ignore[method-assign, assignment]
         with pytest.raises(BatchFailedError) as raised:
             world.handle(document(None, secret, START + 9))
         traceback.print_exception(raised.value)

@@ -25,7 +25,7 @@ def test_the_key_follows_from_the_record_alone() -> None:
 
 def test_an_object_holds_the_record_as_received_and_where_it_came_from() -> None:
     world = ConsumerHarness()
-    assert world.consumer.store.put(RECORD, Reason.REJECTED, "too large", world.context())
+    assert world.consumer.parts.store.put(RECORD, Reason.REJECTED, "too large", world.context())
     (kept,) = world.quarantine().values()
     assert kept == {
         "reason": "rejected-by-target",

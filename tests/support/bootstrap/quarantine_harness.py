@@ -26,6 +26,7 @@ from tests.support.fakes.requests import check_shape
 from tests.support.replicator import consumer_harness as replicas
 from tests.support.replicator.consumer_harness import (
     BUCKET,
+    CONFIG,
     LEDGER,
     SHARD,
     START,
@@ -105,12 +106,11 @@ class QuarantineHarness(replicas.ConsumerHarness):
         self.kinesis = FakeKinesis(self.stream_faults)
         self.numbers = itertools.count(5000)
         self.store = QuarantineStore(
-            self.s3, BUCKET, "test", TABLE, self.consumer.config.ledger_retention_days, self.runtime
+            self.s3, BUCKET, "test", TABLE, CONFIG.ledger_retention_days, self.runtime
         )
 
     def desk(self) -> QuarantineContext:
         calls = Calls(Side.TARGET, "Role importer")
-        config = self.consumer.config
         return QuarantineContext(
             table=OUTPUTS,
             store=QuarantineStoreReader(
@@ -120,7 +120,7 @@ class QuarantineHarness(replicas.ConsumerHarness):
             ledger=AwsLedger(calls, self.dynamodb, LEDGER),
             stream=lambda: AwsStream(Calls(Side.SOURCE, "Role exporter"), self.kinesis, STREAM),
             consumer=lambda: DirectConsumer(
-                config, dynamodb=self.dynamodb, s3=self.s3, runtime=self.runtime
+                CONFIG, dynamodb=self.dynamodb, s3=self.s3, runtime=self.runtime
             ),
             clock=self.clock,
             who="ann@desk",

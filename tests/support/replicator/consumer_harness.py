@@ -10,11 +10,12 @@ import json
 import logging
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from replicator.call_context import CallContext
 from replicator.change import Change, Precision, Version
-from replicator.consumer.batch import Consumer
+from replicator.consumer.consumer import Consumer
 from replicator.consumer.metrics import InvocationStats
 from replicator.runtime import Deadline, Executor, Runtime, SerialExecutor
 from replicator.settings import ConsumerConfig
@@ -28,6 +29,8 @@ TABLE, TARGET, LEDGER, BUCKET = "orders", "orders-replica", "ledger", "quarantin
 SHARD = "shardId-000000000003"
 START = 1_767_225_600_000_000
 DAY = 86_400
+
+CONFIG = ConsumerConfig("test", TABLE, TARGET, "eu-west-1", LEDGER, BUCKET)
 
 Item = dict[str, Any]
 
@@ -185,7 +188,7 @@ class ConsumerHarness:
     def container(self, **config: Any) -> Consumer:
         """A fresh container: it remembers nothing."""
         return Consumer.build(
-            ConsumerConfig("test", TABLE, TARGET, "eu-west-1", LEDGER, BUCKET, **config),
+            replace(CONFIG, **config),
             dynamodb=self.dynamodb,
             s3=self.s3,
             runtime=self.runtime,
