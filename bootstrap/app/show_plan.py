@@ -12,7 +12,7 @@ from bootstrap.app.process import Process
 from bootstrap.core.errors import BlockedError
 from bootstrap.core.run_options import TtlPolicy
 from bootstrap.journal.records import Configured
-from bootstrap.plan import plan, render, settings_diff
+from bootstrap.plan import plan, render, setting, settings_diff
 from bootstrap.plan.inspection import Inspection, inspect
 from bootstrap.plan.price_list import PriceList
 from bootstrap.plan.replication import Replication, of_outputs
@@ -63,7 +63,7 @@ def show_parity(
 
 def _settings(
     replication: Replication, clients: AwsClients, process: Process, now: float
-) -> Sequence[settings_diff.Setting]:
+) -> Sequence[setting.Setting]:
     inspected = _inspect(replication, clients, process, now)
     if inspected.source.table is None:
         raise BlockedError(

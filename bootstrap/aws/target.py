@@ -19,6 +19,7 @@ from bootstrap.core.facts import (
     Limits,
     TableFacts,
     TtlStatus,
+    index_warm_writes,
 )
 
 
@@ -53,10 +54,22 @@ class AwsTarget:
         self._update(table, lambda there: there.table_class == table_class, TableClass=table_class)
 
     def warm(self, table: str, reads: int, writes: int) -> None:
-        warm = {"WriteUnitsPerSecond": writes}
-        if reads:  # unknown: left as they are, and 0 is refused
-            warm["ReadUnitsPerSecond"] = reads
-        self._update(table, lambda there: there.warm_writes >= writes, WarmThroughput=warm)
+        self._update(
+            table,
+            lambda there: there.warm_writes >= writes,
+            WarmThroughput=_warmth(reads, writes),
+        )
+
+    def warm_indexes(self, table: str, units: Mapping[str, tuple[int, int]]) -> None:
+        def so(facts: TableFacts) -> bool:
+            found = {each["IndexName"]: index_warm_writes(each) for each in facts.global_indexes}
+            return all(found.get(name, 0) >= writes for name, (_, writes) in units.items())
+
+        updates = [
+            {"Update": {"IndexName": name, "WarmThroughput": _warmth(reads, writes)}}
+            for name, (reads, writes) in sorted(units.items())
+        ]
+        self._update(table, so, GlobalSecondaryIndexUpdates=updates)
 
     def _update(self, table: str, done: Callable[[TableFacts], bool], **changes: Any) -> None:
         def so() -> bool:
@@ -210,6 +223,12 @@ class AwsTarget:
             # A change is in progress, perhaps this call's own with a lost answer: poll again.
             if error.code not in ("ResourceInUseException", "ResourceConflictException"):
                 raise
+
+
+def _warmth(reads: int, writes: int) -> dict[str, int]:
+    """Return a WarmThroughput. Unknown reads are left as they are: 0 is refused."""
+    known = {"ReadUnitsPerSecond": reads} if reads else {}
+    return {**known, "WriteUnitsPerSecond": writes}
 
 
 @contextlib.contextmanager

@@ -126,6 +126,16 @@ class TableFacts:
     """Regions of a global table's other replicas."""
 
 
+def index_warm_writes(index: Json) -> int:
+    """Return the writes a second that an index takes at once; 0 if AWS does not say."""
+    return int(index.get("WarmThroughput", {}).get("WriteUnitsPerSecond", 0))
+
+
+def index_warm_reads(index: Json) -> int:
+    """Return the reads a second that an index takes at once; 0 if AWS does not say."""
+    return int(index.get("WarmThroughput", {}).get("ReadUnitsPerSecond", 0))
+
+
 @dataclass(frozen=True)
 class Destinations:
     """All destinations of a table, at a moment of AWS's clock."""

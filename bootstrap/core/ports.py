@@ -144,6 +144,9 @@ class TargetAccount(Protocol):
     def warm(self, table: str, reads: int, writes: int) -> None:
         """Raise the warm throughput (units a second). AWS never lowers it."""
 
+    def warm_indexes(self, table: str, units: Mapping[str, tuple[int, int]]) -> None:
+        """Raise the warm throughput of indexes: reads and writes a second by name."""
+
     def limits(self) -> Limits:
         """Read the account's limits for tables."""
 

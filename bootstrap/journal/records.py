@@ -34,6 +34,8 @@ class Wanted:
     """The source's time-to-live attribute; empty while it has none."""
     warm_writes: int = 0
     """Units a second for target and ledger; 0: a new table's are enough."""
+    warm_indexes: str = "{}"
+    """JSON object: units a second by index of the target, where a new index has too few."""
 
 
 @dataclass(frozen=True)

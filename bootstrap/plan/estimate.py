@@ -11,7 +11,7 @@ from bootstrap.plan import cost_model
 from bootstrap.plan.cost_model import CostLine, Load, Prices, bill
 from bootstrap.plan.inspection import Inspection
 from bootstrap.plan.replication import Replication
-from bootstrap.plan.settings_diff import carried_indexes
+from bootstrap.plan.setting import carried_indexes
 from bootstrap.plan.stream_throughput import (
     SHARD_READ_BYTES,
     StreamThroughput,

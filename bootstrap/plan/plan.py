@@ -17,7 +17,8 @@ from bootstrap.plan.notes import notes
 from bootstrap.plan.preflight import blockers
 from bootstrap.plan.price_list import PriceList
 from bootstrap.plan.replication import Replication
-from bootstrap.plan.settings_diff import Setting, carried_indexes, settings, wanted
+from bootstrap.plan.setting import Setting, carried_indexes
+from bootstrap.plan.settings_diff import settings, wanted
 
 LIST_PRICES = PriceList()
 

@@ -24,8 +24,8 @@ from bootstrap.plan.limits import (
     least_partitions,
 )
 from bootstrap.plan.replication import Deployment, Replication
-from bootstrap.plan.settings_diff import WRITE_FACTOR
 from bootstrap.plan.stream_throughput import throughput_blockers
+from bootstrap.plan.warm_throughput import WRITE_FACTOR
 from replicator.stream import StreamFacts
 
 

@@ -9,7 +9,7 @@ from bootstrap.core.formatting import duration, number, size
 from bootstrap.plan.estimate import Span
 from bootstrap.plan.plan import Plan
 from bootstrap.plan.prices import AS_OF
-from bootstrap.plan.settings_diff import Setting
+from bootstrap.plan.setting import Setting
 
 
 def page(plan: Plan) -> str:

@@ -3,71 +3,31 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from bootstrap.core.facts import KeyFacts, Surroundings, TableFacts
 from bootstrap.core.run_options import TtlPolicy
 from bootstrap.journal.records import Wanted
 from bootstrap.plan.inspection import Inspection
+from bootstrap.plan.setting import Setting, When, carried_indexes
+from bootstrap.plan.warm_throughput import index_units, table_units, warm_settings
 
 DYNAMODB_OWNED_KEY = "key of DynamoDB"
-
-BORN_WARM_WRITES = 4_000
-"""Units a second that a new on-demand table takes at once (developer guide, on-demand capacity)."""
-WRITE_FACTOR = 2.2
-"""A change costs double in a transaction; a tenth on top for changes that are refused."""
-CATCH_UP_RATE = 2
-"""The rate at which a backlog is applied, as a multiple of the source's writes."""
-
-
-def carried_indexes(table: TableFacts) -> list[Mapping[str, Any]]:
-    """Return the global secondary indexes that a target gets: all that are not being deleted."""
-    return [index for index in table.global_indexes if index.get("IndexStatus") != "DELETING"]
+NO_INDEX_LIMIT = "as the table: on demand, no maximum"
 
 
 def wanted(inspection: Inspection) -> Wanted:
     """Return what CONFIGURING will do. The source must exist."""
     source = inspection.source
     assert source.table is not None
-    needed = math.ceil(round(source.writes.peak * WRITE_FACTOR * CATCH_UP_RATE, 3))
-    units = min(needed, inspection.target.limits.table_writes)
     return Wanted(
         table_class=source.table.table_class,
         tags=json.dumps(dict(source.tags), sort_keys=True),
         ttl_attribute=source.ttl.attribute or "" if source.ttl.enabled else "",
-        warm_writes=units if units > BORN_WARM_WRITES else 0,
+        warm_writes=table_units(inspection),
+        warm_indexes=json.dumps(index_units(inspection), sort_keys=True),
     )
-
-
-class When(StrEnum):
-    """The moment at which the target gets a setting."""
-
-    IMPORT = "import"
-    SETTINGS = "settings"
-    SWITCH = "switch"
-    NEVER = "not carried"
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One setting on both sides, as text."""
-
-    name: str
-    source: str
-    target: str
-    """What the target is to have while it replicates."""
-    when: When
-    why: str = ""
-    actual: str | None = None
-    """What the target has; None before it exists, and where that is not compared."""
-
-    @property
-    def drifted(self) -> bool:
-        return self.actual is not None and self.actual != self.target
 
 
 def settings(
@@ -155,18 +115,7 @@ def _made_by_configuring(
         "always on in the target; in the source the export needs it",
         _on(recovery.enabled) if target and recovery else None,
     )
-    born = f"at least {wants.warm_writes or BORN_WARM_WRITES} writes/s"
-    enough = target is not None and (
-        target.warm_writes == 0 or target.warm_writes >= (wants.warm_writes or 0)
-    )
-    yield Setting(
-        "warm throughput",
-        f"{source.warm_writes} writes/s" if source.warm_writes else "unknown",
-        born,
-        When.SETTINGS if wants.warm_writes else When.IMPORT,
-        "for the busiest minute of a day, doubled to apply a backlog; the ledger gets the same",
-        (born if enough else f"{target.warm_writes} writes/s") if target else None,
-    )
+    yield from warm_settings(source, target, wants)
 
 
 def _left_to_the_switch(
@@ -198,9 +147,10 @@ def _left_to_the_switch(
     yield Setting(
         "index throughput",
         _index_throughput(source),
-        "as the table: on demand, no maximum",
+        NO_INDEX_LIMIT,
         When.SWITCH,
         "an index that takes less than its table throttles the writes to it",
+        (_index_maximums(target) or NO_INDEX_LIMIT) if target else None,
     )
     yield Setting(
         "on-demand maximums",
@@ -246,19 +196,28 @@ def _not_carried(source: TableFacts, seen: Surroundings) -> Iterator[Setting]:
 
 
 def _keys(table: TableFacts) -> str:
-    kinds = {each["AttributeName"]: each["AttributeType"] for each in table.attributes}
+    kinds = _kinds(table)
     return ", ".join(
         f"{key['AttributeName']} ({kinds.get(key['AttributeName'], '?')})" for key in table.keys
     )
 
 
+def _kinds(table: TableFacts) -> dict[str, str]:
+    """Return the types of key attributes by name: S, N or B."""
+    return {each["AttributeName"]: each["AttributeType"] for each in table.attributes}
+
+
 def _indexes(table: TableFacts) -> str:
-    """Return each index with all that an import copies: key and projection."""
-    return "; ".join(sorted(map(_index, carried_indexes(table)))) or "none"
+    """Return each index with all that an import copies: key, types and projection."""
+    kinds = _kinds(table)
+    return "; ".join(sorted(_index(index, kinds) for index in carried_indexes(table))) or "none"
 
 
-def _index(index: Mapping[str, Any]) -> str:
-    key = ", ".join(f"{each['AttributeName']} {each['KeyType']}" for each in index["KeySchema"])
+def _index(index: Mapping[str, Any], kinds: Mapping[str, str]) -> str:
+    key = ", ".join(
+        f"{each['AttributeName']} {each['KeyType']} {kinds.get(each['AttributeName'], '?')}"
+        for each in index["KeySchema"]
+    )
     projection = index.get("Projection", {})
     attributes = ", ".join(sorted(projection.get("NonKeyAttributes", ())))
     projected = f"{projection.get('ProjectionType', '?')} {attributes}".rstrip()
@@ -286,6 +245,16 @@ def _index_throughput(table: TableFacts) -> str:
             parts.append(f"warm for {warm['WriteUnitsPerSecond']} writes")
         found += [f"{index['IndexName']}: {', '.join(parts)}"] if parts else []
     return "; ".join(found) or ("on demand" if table.global_indexes else "none")
+
+
+def _index_maximums(table: TableFacts) -> str:
+    """Return the on-demand maximums of indexes, as text; empty where there are none."""
+    found = [
+        f"{index['IndexName']}: at most {most} writes"
+        for index in sorted(table.global_indexes, key=lambda index: str(index["IndexName"]))
+        if (most := index.get("OnDemandThroughput", {}).get("MaxWriteRequestUnits", -1)) > 0
+    ]
+    return "; ".join(found)
 
 
 def _maximums(table: TableFacts) -> str:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bootstrap.plan import cost_model
+from bootstrap.plan import cost_model, setting
 from tests.docs import alarm_pages, commands, configuration, promises
 from tests.docs.pages import ROOT, documents
 
@@ -25,6 +25,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "configuration": configuration.tables,
     "example stack file": configuration.example,
     "bill": cost_model.table,
+    "parity": setting.compared_table,
     "promises and tests": promises.table,
 }
 """Each stands in exactly one document; a test holds that."""

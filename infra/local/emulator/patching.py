@@ -67,6 +67,8 @@ REPLACED: Mapping[str, tuple[str, ...]] = {
         "_transact_get_items",
         # tables
         "_create_table",
+        "_update_table",
+        "_table_description",
         "_delete_table",
         # change data capture
         "_emit_stream_event",

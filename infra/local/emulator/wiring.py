@@ -31,6 +31,7 @@ from infra.local.emulator.streaming_destinations import StreamingDestinations
 from infra.local.emulator.streams import Streams
 from infra.local.emulator.transaction_limit import TransactionLimit
 from infra.local.emulator.ttl import TtlSweeper
+from infra.local.emulator.warm_throughput import WarmThroughput
 from infra.local.emulator.workers import FunctionWorkers
 
 
@@ -55,6 +56,7 @@ def assemble(ministack: Ministack, settings: EmulatorSettings) -> None:
     Streams(ministack, shards, access).install()
     StreamingDestinations(ministack, settings).install()
     TransactionLimit(ministack).install()
+    WarmThroughput(ministack).install()
     capture.install()
     PartiQLWrites(ministack, capture).install()
     recovery.install()

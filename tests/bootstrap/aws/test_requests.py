@@ -353,3 +353,56 @@ def test_an_indexs_writes_are_read_by_its_own_dimension(
     table = {"Name": "TableName", "Value": "orders"}
     index = {"Name": "GlobalSecondaryIndexName", "Value": "by-day"}
     assert [request["Dimensions"] for _, request in asked] == [[table], [table, index]]
+
+
+class WarmIndexes:
+    """DynamoDB with a table whose indexes take so many writes a second."""
+
+    def __init__(self, refuses: bool = False, **writes: int) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self._refuses = refuses
+        self._indexes = [
+            {
+                "IndexName": name,
+                "WarmThroughput": {"ReadUnitsPerSecond": 12_000, "WriteUnitsPerSecond": units},
+            }
+            for name, units in writes.items()
+        ]
+
+    def update_table(self, **request: Any) -> dict[str, Any]:
+        self.asked.append(request)
+        if self._refuses:
+            raise client_error("UpdateTable", "ValidationException", "it is already so")
+        return {"ResponseMetadata": {"HTTPHeaders": {}}}
+
+    def describe_table(self, **_: Any) -> dict[str, Any]:
+        table = {"TableArn": SOURCE_ARN, "TableStatus": "ACTIVE"}
+        return {"Table": {**table, "GlobalSecondaryIndexes": self._indexes}}
+
+
+def test_indexes_are_warmed_in_one_call_and_unknown_reads_are_left_unchanged() -> None:
+    client = WarmIndexes(first=4_000, second=4_000, third=4_000)
+    AwsTarget(Calls(Side.TARGET, "Role importer"), client, None).warm_indexes(
+        "orders", {"second": (12_000, 9_000), "first": (0, 8_000)}
+    )
+    (request,) = client.asked
+    assert request == {
+        "TableName": "orders",
+        "GlobalSecondaryIndexUpdates": [
+            {"Update": {"IndexName": "first", "WarmThroughput": {"WriteUnitsPerSecond": 8_000}}},
+            {
+                "Update": {
+                    "IndexName": "second",
+                    "WarmThroughput": {"ReadUnitsPerSecond": 12_000, "WriteUnitsPerSecond": 9_000},
+                }
+            },
+        ],
+    }
+
+
+def test_a_repeated_warming_of_indexes_whose_first_answer_was_lost_is_no_failure() -> None:
+    client = WarmIndexes(refuses=True, first=8_000)
+    target = AwsTarget(Calls(Side.TARGET, "Role importer"), client, None)
+    target.warm_indexes("orders", {"first": (0, 8_000)})
+    with pytest.raises(AccountError, match="already so"):
+        target.warm_indexes("orders", {"first": (0, 8_001)})

@@ -176,6 +176,7 @@ def test_the_bill_assumes_what_the_stack_and_the_watchdog_do() -> None:
 
 def test_a_plan_bills_what_it_sees_of_the_source_and_of_the_stack() -> None:
     world = FakeAws()
+    world.stream_mode = "PROVISIONED"
     index = {"IndexName": "by-day", "KeySchema": [], "IndexSizeBytes": 5 * 10**9}
     world.source = dataclasses.replace(
         world.source,

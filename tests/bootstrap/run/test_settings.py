@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -61,6 +62,76 @@ def test_target_and_ledger_are_warm_before_the_consumer_starts_where_the_source_
     # Twice for transactions and a tenth for refusals, twice to gain on the source.
     assert world.warmed == {"orders-replica": 13_200, LEDGER: 13_200}
     assert world.order("warm", "enable_mapping") == ["warm", "enable_mapping"]
+
+
+def indexed(world: FakeAws, **units_a_second: float) -> FakeAws:
+    """Give the source indexes, each with the units that are written to it."""
+    names = {name.replace("_", "-"): units for name, units in units_a_second.items()}
+    world.source = dataclasses.replace(
+        world.source,
+        global_indexes=[
+            {"IndexName": name, "KeySchema": [], "Projection": {}, "ItemCount": 5} for name in names
+        ],
+    )
+    world.index_writes = {name: steady(units) for name, units in names.items()}
+    return world
+
+
+def steady(units_a_second: float) -> Callable[[float], float]:
+    return lambda begin: units_a_second * 60
+
+
+def warm_writes(world: FakeAws) -> dict[str, int]:
+    assert world.target is not None
+    return {
+        each["IndexName"]: each["WarmThroughput"]["WriteUnitsPerSecond"]
+        for each in world.target.global_indexes
+    }
+
+
+def test_indexes_are_warm_before_the_consumer_starts_as_far_as_each_is_written() -> None:
+    world = indexed(busy(3_000), by_day=3_000, by_name=1_000, rare=10)
+    replicated(world)
+    assert warm_writes(world) == {"by-day": 13_200, "by-name": 4_400, "rare": 4_000}
+    assert world.order("warm_indexes", "enable_mapping") == ["warm_indexes", "enable_mapping"]
+
+
+def test_an_index_that_is_written_more_than_its_table_is_warmed_alone() -> None:
+    # An update that moves an entry writes twice.
+    world = indexed(busy(800), by_day=1_600)
+    replicated(world)
+    assert world.warmed == {}
+    assert warm_writes(world) == {"by-day": 7_040}
+
+
+def test_an_index_with_items_and_without_a_metric_is_warmed_like_its_table() -> None:
+    world = indexed(busy(3_000), by_day=0)
+    replicated(world)
+    assert warm_writes(world) == {"by-day": 13_200}
+    world = indexed(busy(3_000), by_day=0)
+    empty = [{**each, "ItemCount": 0} for each in world.source.global_indexes]
+    world.source = dataclasses.replace(world.source, global_indexes=empty)
+    replicated(world)
+    assert warm_writes(world) == {"by-day": 4_000}
+
+
+def test_no_other_change_is_made_while_an_index_is_being_warmed() -> None:
+    world = indexed(busy(3_000), by_day=3_000)
+    process = Process(world)
+    process.start()
+    process.until(lambda: bool(world.times("warm_indexes")))
+    assert world.target is not None
+    (index,) = world.target.global_indexes
+    warming = {**index["WarmThroughput"], "Status": "UPDATING"}
+    world.target = dataclasses.replace(
+        world.target, global_indexes=[{**index, "WarmThroughput": warming}]
+    )
+    for _ in range(5):
+        process.run.tick()
+    assert process.run.journal.get(Configured) is None
+    world.target = dataclasses.replace(world.target, global_indexes=[index])
+    process.until(lambda: process.run.journal.get(Configured) is not None)
+    assert len(world.times("warm_indexes")) == 1
 
 
 def test_nothing_is_warmed_that_a_new_table_takes_anyway() -> None:

@@ -230,8 +230,9 @@ STANDING = (
             IMPORTER,
             ("dynamodb:UpdateTable",),
             on,
-            "Amazon DynamoDB Developer Guide, warm-throughput: UpdateTable raises it, for a "
-            "backlog of more writes a second than a new table takes",
+            "Amazon DynamoDB Developer Guide, warm-throughput: UpdateTable raises it, also of "
+            "indexes (its resource is the table), for a backlog of more writes a second than a new "
+            "table takes",
         )
         for on in (TARGETS, LEDGERS)
     ),

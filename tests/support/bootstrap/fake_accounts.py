@@ -235,6 +235,10 @@ class FakeTarget:
                 items=0,
                 size_bytes=0,
                 deletion_protection=False,
+                global_indexes=[
+                    {**each, "WarmThroughput": {"WriteUnitsPerSecond": 4_000}}
+                    for each in request.table.get("GlobalSecondaryIndexes", ())
+                ],
             )
             import_arn = f"{arn}/import/{len(world.imports) + 1:04d}"
             world.imports[import_arn] = (request, world.clock())
@@ -298,6 +302,20 @@ class FakeTarget:
             if table != LEDGER:
                 assert world.target is not None
                 world.target = dataclasses.replace(world.target, warm_writes=writes)
+
+    def warm_indexes(self, table: str, units: Mapping[str, tuple[int, int]]) -> None:
+        with self._call("warm_indexes", (table, dict(units))) as world:
+            assert world.target is not None
+            indexes = [
+                dict(each)
+                | (
+                    {"WarmThroughput": {"WriteUnitsPerSecond": units[each["IndexName"]][1]}}
+                    if each["IndexName"] in units
+                    else {}
+                )
+                for each in world.target.global_indexes
+            ]
+            world.target = dataclasses.replace(world.target, global_indexes=indexes)
 
     def key(self, arn: str) -> KeyFacts:
         with self._call("target_key") as world:

@@ -134,7 +134,7 @@ class FakeAws:
         self.restorable_lag = 300.0
         self.retention_hours = 8760
         self.distribution = "USER_PARTITION_KEY"
-        self.stream_mode = "PROVISIONED"
+        self.stream_mode = "ON_DEMAND"
         self.warm_mib = 0.0
         self.exports: dict[str, tuple[ExportRequest, float]] = {}
         self.export_seconds = 600.0
