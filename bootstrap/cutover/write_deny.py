@@ -1,0 +1,175 @@
+"""The statement that denies writers on a table, merged into whatever policy the table has.
+
+An explicit Deny in a table's resource policy holds for every principal of every account. The policy
+is the user's: their statements stay as they are, in their order, and only the statement with this
+project's Sid is put in, replaced or taken out. Documents are handled as values; no AWS is called
+here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+POLICY_BYTES = 20 * 1024
+"""A resource policy's limit; DynamoDB counts white space too (Amazon DynamoDB Developer Guide,
+"Resource-based policy considerations")."""
+VERSION = "2012-10-17"
+WRITE_ACTIONS = (
+    "dynamodb:BatchWriteItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:PartiQLDelete",
+    "dynamodb:PartiQLInsert",
+    "dynamodb:PartiQLUpdate",
+    "dynamodb:PutItem",
+    "dynamodb:StartBulkPutItems",
+    "dynamodb:UpdateItem",
+)
+"""Every action that changes an item. A transaction is authorised by its action on each item."""
+_SID = "DynamoDbReplication"
+
+
+class PolicyError(ValueError):
+    """A policy that cannot take, or lose, the statement. The message says why."""
+
+
+@dataclass(frozen=True)
+class WriteDeny:
+    """A Deny of all writing actions, and of nothing else.
+
+    `nonce`: letters and digits, part of the Sid. `begins` and `ends` are in whole seconds since
+    1970: the Deny holds after the first and before the second, for every caller at that instant,
+    once the policy itself has spread. `excepted`: ARNs of roles that may still write; `only`: ARNs
+    of the roles that may not, where everybody else may.
+    """
+
+    nonce: str
+    table_arn: str
+    begins: int | None = None
+    ends: int | None = None
+    excepted: Sequence[str] = ()
+    only: Sequence[str] = ()
+
+    @property
+    def sid(self) -> str:
+        return sid(self.nonce)
+
+    def statement(self) -> dict[str, Any]:
+        condition: dict[str, dict[str, Any]] = {}
+        if self.begins is not None:
+            condition["DateGreaterThan"] = {"aws:CurrentTime": _date(self.begins)}
+        if self.ends is not None:
+            condition["DateLessThan"] = {"aws:CurrentTime": _date(self.ends)}
+        # The role's ARN for each of its sessions ("Condition context keys", IAM User Guide).
+        if self.excepted:
+            condition["ArnNotEquals"] = {"aws:PrincipalArn": sorted(self.excepted)}
+        if self.only:
+            condition["ArnEquals"] = {"aws:PrincipalArn": sorted(self.only)}
+        statement: dict[str, Any] = {
+            "Sid": self.sid,
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": list(WRITE_ACTIONS),
+            "Resource": self.table_arn,
+        }
+        return statement | ({"Condition": condition} if condition else {})
+
+
+def sid(nonce: str) -> str:
+    """Return the Sid of an attempt's statement. IAM allows letters and digits there."""
+    if not nonce.isascii() or not nonce.isalnum():
+        raise ValueError(f"a nonce of letters and digits is needed, not {nonce!r}")
+    return _SID + nonce
+
+
+def ours(document: str | None) -> dict[str, dict[str, Any]]:
+    """Return this project's statements of a policy, by nonce."""
+    return {
+        statement["Sid"].removeprefix(_SID): statement
+        for statement in _statements(_read(document))
+        if _is_ours(statement)
+    }
+
+
+def with_deny(document: str | None, deny: WriteDeny) -> str:
+    """Return the policy with this Deny instead of any other of this project's statements.
+
+    `document` is the table's policy, None where it has none.
+
+    Raises:
+        PolicyError: the policy cannot be read, or would be larger than DynamoDB takes.
+    """
+    policy = _read(document)
+    kept = [each for each in _statements(policy) if not _is_ours(each)]
+    return _written(policy, [*kept, deny.statement()])
+
+
+def without_deny(document: str | None) -> str | None:
+    """Return the policy without this project's statements.
+
+    None: nothing else is in it, so the policy itself has to be deleted, because DynamoDB takes no
+    policy without a statement.
+    """
+    policy = _read(document)
+    kept = [each for each in _statements(policy) if not _is_ours(each)]
+    return _written(policy, kept) if kept else None
+
+
+def size(document: str) -> int:
+    """Return the bytes of a policy as DynamoDB counts them."""
+    return len(document.encode())
+
+
+def _read(document: str | None) -> dict[str, Any]:
+    if document is None:
+        return {"Version": VERSION}
+    try:
+        policy = json.loads(document)
+    except ValueError as error:
+        raise PolicyError(f"the table's policy is not JSON: {error}") from None
+    if not isinstance(policy, dict):
+        raise PolicyError("the table's policy is not an object")
+    return policy
+
+
+def _statements(policy: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the statements in order. IAM allows a single one without its brackets."""
+    found = policy.get("Statement", [])
+    statements = [found] if isinstance(found, dict) else found
+    if not isinstance(statements, list) or not all(isinstance(each, dict) for each in statements):
+        raise PolicyError("the table's policy has statements that are no objects")
+    return statements
+
+
+def _is_ours(statement: Mapping[str, Any]) -> bool:
+    """Tell this project's statement by its Sid and its form: a user's Sid may begin like ours."""
+    name, actions = statement.get("Sid"), statement.get("Action")
+    return (
+        isinstance(name, str)
+        and name.startswith(_SID)
+        and name != _SID
+        and statement.get("Effect") == "Deny"
+        and isinstance(actions, list)
+        and set(actions) == set(WRITE_ACTIONS)
+    )
+
+
+def _written(policy: Mapping[str, Any], statements: Sequence[Mapping[str, Any]]) -> str:
+    names = [each["Sid"] for each in statements if "Sid" in each]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise PolicyError(f"the table's policy has two statements named {twice}")
+    document = json.dumps({**policy, "Statement": list(statements)}, separators=(",", ":"))
+    if size(document) > POLICY_BYTES:
+        raise PolicyError(
+            f"the table's policy would be {size(document):,} bytes, and DynamoDB takes "
+            f"{POLICY_BYTES:,}"
+        )
+    return document
+
+
+def _date(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
