@@ -8,7 +8,8 @@ from infra.local.emulator.change_capture import ChangeCapture
 from infra.local.emulator.item_images import Image
 from infra.local.emulator.patching import Json, Ministack, Response
 
-STATEMENTS = ("_execute_statement", "_batch_execute_statement", "_execute_transaction")
+STATEMENTS = ("_execute_statement", "_execute_transaction")
+"""BatchExecuteStatement runs its statements by the first of these, one by one."""
 
 
 class PartiQLWrites:

@@ -194,11 +194,16 @@ def test_every_way_to_write_makes_its_records(
     )
     dynamodb.batch_write_item(RequestItems={"ways": [{"DeleteRequest": {"Key": one}}]})
     dynamodb.execute_statement(Statement="DELETE FROM ways WHERE pk = '3'")
+    insert = [{"Statement": f"INSERT INTO ways VALUE {{'pk': '{n}'}}"} for n in (4, 4, 5, 6)]
+    answers = dynamodb.batch_execute_statement(Statements=insert[:3])["Responses"]
+    assert ["Error" in answer for answer in answers] == [False, True, False]
+    dynamodb.execute_transaction(TransactStatements=insert[3:])
     found = [(r["eventName"], r["dynamodb"]["Keys"]["pk"]["S"]) for r in changes(kinesis, arn)]
     assert found == [
         *(("INSERT", "1"), ("INSERT", "2"), ("INSERT", "3")),
         *(("MODIFY", "1"), ("REMOVE", "2"), ("MODIFY", "3")),
         *(("REMOVE", "1"), ("REMOVE", "3")),
+        *(("INSERT", "4"), ("INSERT", "5"), ("INSERT", "6")),
     ]
 
 
