@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pulumi
@@ -13,6 +14,7 @@ from infra.local.bindings import BINDINGS
 from tests.pulumi_engine.loopback import local_endpoint
 from tests.pulumi_engine.plugin_log import OrderedFaultError, PluginLog
 from tests.pulumi_engine.resources import TYPES
+from tests.pulumi_engine.resources.base import document
 from tests.pulumi_engine.values import ARCHIVE, comparable, merged, plain
 
 SECRET = {
@@ -91,3 +93,11 @@ def test_the_pinned_provider_is_the_one_that_the_stand_in_names() -> None:
 
     pins = Path(__file__).resolve().parents[2].joinpath("requirements.txt").read_text()
     assert f"pulumi-aws=={VERSION}" in pins
+
+
+def test_a_policy_is_the_same_whether_a_single_value_is_in_a_list_or_not() -> None:
+    known = '{"Statement": [{"Action": ["a"], "Resource": ["b", "c"]}]}'
+    shown = '{"Statement":[{"Action":"a","Resource":["b","c"]}]}'
+    assert document(shown, {"policy": known}, "policy") == known
+    other = '{"Statement":[{"Action":"a","Resource":["c","b"]}]}'
+    assert json.loads(document(other, {"policy": known}, "policy")) == json.loads(other)

@@ -72,9 +72,18 @@ def streaming_destination(request: Request) -> Created:
 
 
 def resource_policy(request: Request) -> Created:
-    """Store the policy. The local cloud enforces those of roles, streams, buckets and keys only."""
-    arn = request.inputs.text("resourceArn")
-    request.client("dynamodb").put_resource_policy(
+    """Put the policy, and wait until it can be read, as AWS's provider does."""
+    arn, dynamodb = request.inputs.text("resourceArn"), request.client("dynamodb")
+    revision = dynamodb.put_resource_policy(
         ResourceArn=arn, Policy=request.inputs.document("policy")
-    )
+    )["RevisionId"]
+
+    def readable() -> bool:
+        try:
+            shown = dynamodb.get_resource_policy(ResourceArn=arn)
+        except dynamodb.exceptions.PolicyNotFoundException:
+            return False
+        return bool(shown["RevisionId"] == revision)
+
+    request.wait_until(f"the resource policy of {arn} being readable", readable)
     return Created(arn)

@@ -27,6 +27,7 @@ MODULES: Mapping[str, str] = {
     "iam_evaluator": "ministack.core.iam_evaluator",
     "lambda_runtime": "ministack.core.lambda_runtime",
     "dynamodb": "ministack.services.dynamodb",
+    "iam": "ministack.services.iam",
     "kinesis": "ministack.services.kinesis",
     "kms": "ministack.services.kms",
     "lambda_svc": "ministack.services.lambda_svc",
@@ -40,12 +41,13 @@ MODULES: Mapping[str, str] = {
 REPLACED: Mapping[str, tuple[str, ...]] = {
     "app": ("pin_request_origin",),
     "iam_actions": (
+        "extract_iam_action",
         "extract_resource_arn",
         "_lambda_action",
         "dynamodb_transaction_checks",
         "access_denied_response",
     ),
-    "iam_evaluator": ("_principal_matches", "enforce"),
+    "iam_evaluator": ("_principal_matches", "_resolve_condition_key", "enforce"),
     "lambda_runtime": ("_PYTHON_WORKER_SCRIPT",),
     "dynamodb": (
         # writes, atomic with the change record they emit
@@ -66,10 +68,15 @@ REPLACED: Mapping[str, tuple[str, ...]] = {
         "_batch_get_item",
         "_transact_get_items",
         # tables
+        "handle_request",
         "_create_table",
         "_update_table",
         "_table_description",
         "_delete_table",
+        # resource policies
+        "_put_resource_policy",
+        "_get_resource_policy",
+        "_delete_resource_policy",
         # change data capture
         "_emit_stream_event",
         "_fan_out_to_kinesis",
@@ -168,7 +175,9 @@ RELIED_ON: Mapping[str, tuple[str, ...]] = {
         "_ddb_canonicalize_number",
         "_ImportFailed",
         "_import_description",
+        "_parse_partiql",
     ),
+    "iam": ("_roles", "_users"),
     "kinesis": (
         "_streams",
         "_consumers",

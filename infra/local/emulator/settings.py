@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,11 +18,14 @@ class EmulatorSettings:
     `time_scale` multiplies AWS's own delays (1: as long as AWS takes; the demo uses 0.01).
     `chaos` is what LOCAL_CHAOS asks for; by default AWS has a good day.
     `recording` is the file that LOCAL_RECORDING names: who called what; None records nothing.
+    `policy_spread` is LOCAL_POLICY_SPREAD: the seconds within which a changed resource policy of a
+    table binds one caller after the other; None is AWS's "up to 5 minutes", scaled.
     """
 
     time_scale: float = 1.0
     chaos: Chaos = NO_CHAOS
     recording: Path | None = None
+    policy_spread: float | None = None
 
     def scaled(self, seconds: float, floor: float = 0.0) -> float:
         """Return AWS's delay on this clock, never under `floor` (seconds)."""
@@ -66,6 +70,23 @@ class EmulatorSettings:
         """The interval of the sweep for expired items; AWS promises only "within a few days"."""
         return self.scaled(300, floor=2.0)
 
+    @property
+    def policy_seconds(self) -> float:
+        """The longest time until a changed resource policy binds a caller (FIS user guide,
+        fis-actions-reference: its fence of a global table "may continue for up to 5 minutes").
+        """
+        return self.scaled(300) if self.policy_spread is None else self.policy_spread
+
+    @property
+    def policy_read_seconds(self) -> float:
+        """The longest time until GetResourcePolicy shows a change: "a few seconds" on AWS."""
+        return self.scaled(3)
+
+    @property
+    def policy_quiet_seconds(self) -> float:
+        """The least time between two changes of a policy: 15 s (rbac-considerations.html)."""
+        return self.scaled(15)
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> EmulatorSettings:
         """Read the settings from the environment. Raises ValueError for what is wrong."""
@@ -85,4 +106,21 @@ class EmulatorSettings:
             time_scale=scale,
             chaos=parse(values.get("LOCAL_CHAOS", "")),
             recording=Path(recording) if recording else None,
+            policy_spread=_seconds(values.get("LOCAL_POLICY_SPREAD", "")),
         )
+
+
+def _seconds(text: str) -> float | None:
+    """Read LOCAL_POLICY_SPREAD; empty is None. Raises ValueError."""
+    if not text:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise ValueError(
+            f"LOCAL_POLICY_SPREAD is {text!r}, not a number of seconds.\n"
+            "Try: LOCAL_POLICY_SPREAD=30"
+        )
+    return seconds

@@ -13,6 +13,7 @@ from infra.local.emulator.chaos.call_faults import CallFaults
 from infra.local.emulator.chaos.counts import ChaosCounts
 from infra.local.emulator.chaos.rates import Chaos
 from infra.local.emulator.chaos.record_faults import ChaosStreamWriter
+from infra.local.emulator.condition_keys import ConditionKeys
 from infra.local.emulator.decimal_arithmetic import CanonicalNumbers
 from infra.local.emulator.exports import ExportJobs
 from infra.local.emulator.imports import ImportJobs
@@ -29,6 +30,7 @@ from infra.local.emulator.shards import Shards
 from infra.local.emulator.stream_writer import DirectStreamWriter
 from infra.local.emulator.streaming_destinations import StreamingDestinations
 from infra.local.emulator.streams import Streams
+from infra.local.emulator.table_policies.permissions import TablePermissions
 from infra.local.emulator.transaction_limit import TransactionLimit
 from infra.local.emulator.ttl import TtlSweeper
 from infra.local.emulator.warm_throughput import WarmThroughput
@@ -51,6 +53,8 @@ def assemble(ministack: Ministack, settings: EmulatorSettings) -> None:
     mappings = EventSourceMappings(ministack, shards, access, delivery, settings)
 
     access.install()
+    ConditionKeys(ministack).install()
+    TablePermissions(ministack, access, settings).install()
     AccessDenials(ministack).install()
     recording.install()
     Streams(ministack, shards, access).install()

@@ -44,7 +44,18 @@ def document(found: object, known: Values, key: str) -> str:
     """Return the known text of a policy if AWS's says the same, and AWS's if not."""
     said = found if isinstance(found, dict) else json.loads(str(found))
     text = str(known.get(key, ""))
-    return text if text and said == json.loads(text) else json.dumps(said)
+    same = bool(text) and _unwrapped(said) == _unwrapped(json.loads(text))
+    return text if same else json.dumps(said)
+
+
+def _unwrapped(policy: Any) -> Any:
+    """Return a policy in which a single value is never in a list: AWS takes both for the same."""
+    if isinstance(policy, dict):
+        return {name: _unwrapped(value) for name, value in policy.items()}
+    if isinstance(policy, list):
+        values = [_unwrapped(value) for value in policy]
+        return values[0] if len(values) == 1 else values
+    return policy
 
 
 def never(resource: Resource, new: Values) -> None:

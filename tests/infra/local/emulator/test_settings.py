@@ -24,3 +24,21 @@ def test_a_small_scale_shrinks_them_down_to_their_floors() -> None:
 def test_a_scale_that_is_none_is_refused(scale: str) -> None:
     with pytest.raises(ValueError, match=r"REPLICATION_TIME_SCALE|fast"):
         EmulatorSettings.from_environment({"REPLICATION_TIME_SCALE": scale})
+
+
+def test_policies_take_as_long_as_on_aws_on_the_same_clock() -> None:
+    settings = EmulatorSettings.from_environment({"REPLICATION_TIME_SCALE": "0.01"})
+    assert settings.policy_seconds == pytest.approx(3)
+    assert settings.policy_quiet_seconds == pytest.approx(0.15)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("0", 0), ("45", 45), ("", 300)])
+def test_the_spread_of_policies_can_be_chosen(text: str, seconds: float) -> None:
+    settings = EmulatorSettings.from_environment({"LOCAL_POLICY_SPREAD": text})
+    assert settings.policy_seconds == seconds
+
+
+@pytest.mark.parametrize("text", ["-1", "soon", "nan", "inf"])
+def test_a_spread_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"(?s)LOCAL_POLICY_SPREAD is .*Try: "):
+        EmulatorSettings.from_environment({"LOCAL_POLICY_SPREAD": text})

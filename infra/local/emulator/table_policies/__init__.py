@@ -1,0 +1,1 @@
+"""Resource policies of DynamoDB tables: what AWS accepts, when it takes hold, whom it binds."""

@@ -1,0 +1,37 @@
+"""The assembly of this package."""
+
+from __future__ import annotations
+
+import random
+
+from infra.local.emulator.access import PermissionChecks
+from infra.local.emulator.patching import Ministack
+from infra.local.emulator.settings import EmulatorSettings
+from infra.local.emulator.table_policies.evaluation import TableAccess
+from infra.local.emulator.table_policies.history import PolicySpread
+from infra.local.emulator.table_policies.operations import TablePolicies
+from infra.local.emulator.table_policies.owners_account import OwnersAccount
+from infra.local.emulator.table_policies.statements import StatementPermissions
+
+
+class TablePermissions:
+    """Resource policies of tables: the operations on them, and their effect on every call."""
+
+    def __init__(
+        self, ministack: Ministack, access: PermissionChecks, settings: EmulatorSettings
+    ) -> None:
+        seed = settings.chaos.seed or random.SystemRandom().getrandbits(32)
+        spread = PolicySpread(settings.policy_seconds, settings.policy_read_seconds, seed)
+        self._ministack = ministack
+        self._access = access
+        self._calls = TableAccess(ministack, access.caller_key)
+        self._policies = TablePolicies(
+            ministack, self._calls, spread, settings.policy_quiet_seconds
+        )
+
+    def install(self) -> None:
+        """Replace ministack's functions, behind the message that `AccessDenials` writes."""
+        self._policies.install()
+        self._calls.install(self._policies)
+        StatementPermissions(self._ministack, self._access.caller_key).install()
+        OwnersAccount(self._ministack).install()
