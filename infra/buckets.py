@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from infra.policies import Statement, document, tls_only
+from infra.policies import document, tls_only
+from infra.statements import Statement
 
 
 @dataclass(frozen=True)

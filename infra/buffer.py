@@ -8,8 +8,9 @@ import pulumi_aws as aws
 from infra.account_config import AccountConfig
 from infra.accounts import Accounts
 from infra.partitions import endpoint
-from infra.policies import KEY_ADMINISTRATION, Text, allow, document
+from infra.policies import KEY_ADMINISTRATION, Text, document
 from infra.stack_config import StackConfig
+from infra.statements import allow
 from infra.table_config import TableConfig
 
 MAX_RECORD_KIB = 10 * 1024

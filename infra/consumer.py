@@ -12,9 +12,11 @@ from infra.buckets import ObjectExpiry, PrivateBucket
 from infra.buffer import MAX_RECORD_KIB, READING_ACTIONS, Buffer
 from infra.ledger import LedgerTable
 from infra.package import Archive
-from infra.policies import Statement, allow, assumed_by_service, document, through
+from infra.policies import assumed_by_service, document
 from infra.resource_names import FUNCTION_DESCRIPTION_LIMIT, shortened
+from infra.shared_actions import GUARD_ACTIONS
 from infra.stack_config import StackConfig
+from infra.statements import Statement, allow, through
 from infra.table_config import TRIM_HORIZON, TableConfig
 
 TIMEOUT_SECONDS = 120
@@ -22,8 +24,6 @@ LOG_RETENTION_DAYS = 90
 RESOLVED_DAYS = 90
 """How long a quarantined record is kept after it was redriven or discarded."""
 
-# What TransactWriteItems is authorised by: there is no action of that name.
-TARGET_ACTIONS = ("dynamodb:DeleteItem", "dynamodb:PutItem")
 # "How DynamoDB uses AWS KMS": DynamoDB decrypts the table's key on behalf of the caller.
 TARGET_KEY_ACTIONS = ("kms:Decrypt",)
 LEDGER_ACTIONS = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem")
@@ -164,7 +164,7 @@ class ConsumerFunction(pulumi.ComponentResource):
             policy=document(
                 allow("ReadStream", READING_ACTIONS, [buffer.stream_arn]),
                 allow("DecryptStream", ["kms:Decrypt"], [buffer.key_arn]),
-                allow("WriteTarget", TARGET_ACTIONS, [target]),
+                allow("WriteTarget", GUARD_ACTIONS, [target]),
                 *self._target_key(),
                 allow("KeepLedger", LEDGER_ACTIONS, [ledger.arn]),
                 allow("Quarantine", ["s3:PutObject"], [open_quarantine]),

@@ -2,144 +2,23 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from collections.abc import Sequence
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
-from infra.account_config import AccountConfig
 from infra.accounts import Accounts
-from infra.consumer import TARGET_ACTIONS as GUARD_ACTIONS
-from infra.policies import Condition, Statement, Text, allow, assumed_by, document, through
-from infra.policy_sizes import INLINE_POLICY_LIMIT
-from infra.snapshot import KEY_WRITE_ACTIONS, SnapshotBucket
+from infra.policies import assumed_by
+from infra.policy_sizes import counted
+from infra.snapshot import SnapshotBucket
+from infra.stack_arns import OperatorScope, SharedArns, TableArns
 from infra.stack_config import StackConfig
+from infra.statements import policy_of
+from infra.table_groups import GRANTS, group, limit
 from infra.table_stack import TableStack
-
-# --- The exporter, in the source account: it describes, exports and probes, and sees no item.
-
-# But where `operators.readItems` says so: `verify --read-source`.
-READ_ITEM_ACTIONS = ("dynamodb:GetItem",)
-SOURCE_TABLE_ACTIONS = (
-    "dynamodb:DescribeContinuousBackups",
-    "dynamodb:DescribeContributorInsights",
-    "dynamodb:DescribeKinesisStreamingDestination",
-    "dynamodb:DescribeTable",
-    "dynamodb:DescribeTimeToLive",
-    "dynamodb:ExportTableToPointInTime",
-    "dynamodb:GetResourcePolicy",
-    "dynamodb:ListTagsOfResource",
-    "dynamodb:UpdateContinuousBackups",
-)
-EXPORT_ACTIONS = ("dynamodb:DescribeExport",)
-STREAM_ACTIONS = ("kinesis:DescribeStreamSummary", "kinesis:ListShards", "kinesis:PutRecords")
-STREAM_KEY_ACTIONS = ("kms:GenerateDataKey",)
-SNAPSHOT_WRITE_ACTIONS = ("s3:AbortMultipartUpload", "s3:PutObject", "s3:PutObjectAcl")
-# "If the table … you're exporting … is encrypted with customer managed keys, … this permission is
-# given through the IAM User/Role that triggers the export job" ("Requesting a table export").
-# DescribeKey is among KEY_LOOK_ACTIONS.
-SOURCE_KEY_ACTIONS = ("kms:Decrypt",)
-# `plan` says before the export is paid for whether a key will refuse it.
-KEY_LOOK_ACTIONS = ("kms:DescribeKey", "kms:GetKeyPolicy")
-EXPORTER_ACTIONS_WITHOUT_ARN = (
-    "application-autoscaling:DescribeScalableTargets",
-    "cloudwatch:GetMetricStatistics",
-    "dynamodb:ListExports",
-    # Which key is AWS's own is known by its alias alone.
-    "kms:ListAliases",
-)
-
-# --- The importer, in the target account: it imports, configures the table, runs the consumer.
-
-TARGET_TABLE_ACTIONS = (
-    # For the rest of a failed import or an abandoned run, and only with the operator's consent.
-    "dynamodb:DeleteTable",
-    "dynamodb:DescribeContinuousBackups",
-    "dynamodb:DescribeTable",
-    "dynamodb:DescribeTimeToLive",
-    # `verify` exports the target as well.
-    "dynamodb:ExportTableToPointInTime",
-    # `explain` reads the one item that it is asked about, `verify --read-source` those in flight.
-    "dynamodb:GetItem",
-    "dynamodb:ImportTable",
-    "dynamodb:ListTagsOfResource",
-    "dynamodb:TagResource",
-    "dynamodb:UpdateContinuousBackups",
-    "dynamodb:UpdateTable",
-    "dynamodb:UpdateTimeToLive",
-    # `quarantine redrive --direct` runs the consumer's guard in the operator's process.
-    *GUARD_ACTIONS,
-)
-IMPORT_ACTIONS = ("dynamodb:DescribeImport", "dynamodb:ImportTable")
-LEDGER_ACTIONS = (
-    "dynamodb:BatchGetItem",
-    "dynamodb:DescribeTable",
-    "dynamodb:DescribeTimeToLive",
-    "dynamodb:GetItem",
-    "dynamodb:PutItem",
-    "dynamodb:UpdateItem",
-    "dynamodb:UpdateTable",
-    "dynamodb:UpdateTimeToLive",
-)
-# An open record is read, and deleted once its resolved copy exists. `--direct` may put a record
-# back under another reason, as the consumer does.
-OPEN_ACTIONS = ("s3:DeleteObject", "s3:GetObject", "s3:PutObject")
-RESOLVED_ACTIONS = ("s3:PutObject",)
-FAILURE_ACTIONS = ("s3:DeleteObject", "s3:GetObject")
-JOURNAL_ACTIONS = (
-    "dynamodb:GetItem",
-    "dynamodb:PutItem",
-    "dynamodb:Query",
-    "dynamodb:UpdateItem",
-)
-MAPPING_ACTIONS = ("lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping")
-# ImportTable writes its error log with its caller's permissions: Amazon DynamoDB Developer Guide,
-# "Requesting a table import". DescribeLogGroups has no ARN there either.
-IMPORT_LOG_ACTIONS = (
-    "logs:CreateLogGroup",
-    "logs:CreateLogStream",
-    "logs:DescribeLogStreams",
-    "logs:PutLogEvents",
-    "logs:PutRetentionPolicy",
-)
-# DynamoDB's demand "at a minimum" of the principal that selects the key for a table ("How
-# DynamoDB uses AWS KMS"); there with wildcards, here with what it says that they stand for.
-# DescribeKey is among KEY_LOOK_ACTIONS.
-TARGET_KEY_ACTIONS = (
-    "kms:CreateGrant",
-    "kms:Decrypt",
-    "kms:Encrypt",
-    "kms:GenerateDataKey",
-    "kms:GenerateDataKeyWithoutPlaintext",
-    "kms:ReEncryptFrom",
-    "kms:ReEncryptTo",
-)
-IMPORTER_ACTIONS_WITHOUT_ARN = (
-    "cloudwatch:GetMetricStatistics",
-    "dynamodb:DescribeLimits",
-    "dynamodb:ListExports",
-    "dynamodb:ListImports",
-    "lambda:GetAccountSettings",
-    "logs:DescribeLogGroups",
-)
-
-
-# --- The reader, one in each account: `status --operator`, which changes nothing.
-
-READ_EXPORT_ACTIONS = ("dynamodb:DescribeExport",)
-READ_IMPORT_ACTIONS = ("dynamodb:DescribeImport",)
-READ_LEDGER_ACTIONS = ("dynamodb:BatchGetItem", "dynamodb:GetItem")
-# The loss detectors'. Nothing here reads an item, but for the ledger's own rows.
-READ_SOURCE_TABLE_ACTIONS = (
-    "dynamodb:DescribeKinesisStreamingDestination",
-    "dynamodb:DescribeTable",
-)
-READ_STREAM_ACTIONS = ("kinesis:DescribeStreamSummary",)
-READ_METRIC_ACTIONS = ("cloudwatch:GetMetricStatistics",)
-READ_TARGET_TABLE_ACTIONS = ("dynamodb:DescribeTable",)
-READ_KEPT_ACTIONS = ("s3:ListBucket",)
-READ_JOURNAL_ACTIONS = ("dynamodb:GetItem", "dynamodb:Query")
-READ_MAPPING_ACTIONS = ("lambda:GetEventSourceMapping",)
 
 
 class Operators(pulumi.ComponentResource):
@@ -202,164 +81,87 @@ class Operators(pulumi.ComponentResource):
     def grant(self, snapshot: SnapshotBucket, stacks: Sequence[TableStack]) -> None:
         """Grant each role what it needs for these tables, and nothing else."""
         here, there = self._accounts.source, self._accounts.target
-        sides = (
-            ("exporter", self.exporter, here, self._exporter(snapshot, stacks)),
-            ("importer", self.importer, there, self._importer(snapshot, stacks)),
-            ("operator-source", self.source_reader, here, self._reads_source(stacks)),
-            ("operator-target", self.target_reader, there, self._reads_target(stacks)),
+        roles = (
+            ("exporter", self.exporter, here),
+            ("importer", self.importer, there),
+            ("operator-source", self.source_reader, here),
+            ("operator-target", self.target_reader, there),
         )
-        for side, role, provider, statements in sides:
-            policy = document(*statements).apply(fits_into_a_role)
-            aws.iam.RolePolicy(
-                f"{self._name}-{side}-grants",
-                role=role.name,
-                policy=policy,
-                opts=pulumi.ResourceOptions(parent=self, provider=provider),
+        shared = pulumi.Output.all(
+            snapshots=snapshot.bucket.arn, key=snapshot.key_arn, journal=self.journal.arn
+        ).apply(_shared_arns)
+        tables = [_table_arns(stack) for stack in stacks]
+        for side, role, provider in roles:
+            opts = pulumi.ResourceOptions(parent=self, provider=provider)
+            self._grant(side, role, shared, tables, opts)
+
+    def _grant(
+        self,
+        side: str,
+        role: aws.iam.Role,
+        shared: pulumi.Output[SharedArns],
+        tables: Sequence[pulumi.Output[TableArns]],
+        opts: pulumi.ResourceOptions,
+    ) -> None:
+        """Declare the inline policy, and managed ones for the tables that it has no room for."""
+        scope, start = self._settings.operator_scope, 0
+        declared: pulumi.Resource | None = None
+        for n, count in enumerate(group(side, scope, self._settings.tables)):
+            name = f"{self._name}-{side}-grants"
+            arns = pulumi.Output.all(shared, *tables[start : start + count])
+            text = arns.apply(functools.partial(_text, side, n, scope))
+            start += count
+            if declared is None:
+                declared = aws.iam.RolePolicy(name, role=role.name, policy=text, opts=opts)
+                continue
+            # A table that moves forward gains its grants there before it loses them here.
+            after = pulumi.ResourceOptions(depends_on=[declared])
+            declared = aws.iam.Policy(
+                f"{name}-{n + 1}",
+                description="The tables that the role's other policies have no room for",
+                policy=text,
+                opts=pulumi.ResourceOptions.merge(opts, after),
+            )
+            aws.iam.RolePolicyAttachment(
+                f"{name}-{n + 1}-attachment", role=role.name, policy_arn=declared.arn, opts=opts
             )
 
-    def _reads_source(self, stacks: Sequence[TableStack]) -> list[Statement]:
-        tables = [self._settings.source.table_arn(stack.table.source) for stack in stacks]
-        streams = [stack.buffer.stream_arn for stack in stacks]
-        return [
-            allow("Exports", READ_EXPORT_ACTIONS, [f"{table}/export/*" for table in tables]),
-            allow("SourceTables", READ_SOURCE_TABLE_ACTIONS, tables),
-            allow("Streams", READ_STREAM_ACTIONS, streams),
-            allow("NoArn", READ_METRIC_ACTIONS, ["*"]),
-        ]
 
-    def _reads_target(self, stacks: Sequence[TableStack]) -> list[Statement]:
-        tables = [self._settings.target.table_arn(stack.table.target) for stack in stacks]
-        kept = [
-            arn
-            for stack in stacks
-            for arn in (stack.consumer.quarantine.arn, stack.consumer.failures.arn)
-        ]
-        return [
-            allow("Imports", READ_IMPORT_ACTIONS, [f"{table}/import/*" for table in tables]),
-            allow("TargetTables", READ_TARGET_TABLE_ACTIONS, tables),
-            allow("Kept", READ_KEPT_ACTIONS, kept),
-            allow("Ledgers", READ_LEDGER_ACTIONS, [stack.ledger.arn for stack in stacks]),
-            allow("Journal", READ_JOURNAL_ACTIONS, [self.journal.arn]),
-            allow(
-                "Mappings", READ_MAPPING_ACTIONS, [stack.consumer.mapping_arn for stack in stacks]
-            ),
-            # The lag that the consumer measures.
-            allow("NoArn", READ_METRIC_ACTIONS, ["*"]),
-        ]
-
-    def _exporter(self, snapshot: SnapshotBucket, stacks: Sequence[TableStack]) -> list[Statement]:
-        tables = [self._settings.source.table_arn(stack.table.source) for stack in stacks]
-        streams = [stack.buffer.stream_arn for stack in stacks]
-        keys = [stack.buffer.key_arn for stack in stacks]
-        bucket = snapshot.bucket.arn
-        items = READ_ITEM_ACTIONS if self._settings.operators.read_items else ()
-        return [
-            allow("SourceTables", [*SOURCE_TABLE_ACTIONS, *items], tables),
-            allow("Exports", EXPORT_ACTIONS, [f"{table}/export/*" for table in tables]),
-            allow("Streams", STREAM_ACTIONS, streams),
-            # A probe is encrypted like every other record.
-            allow("StreamKeys", STREAM_KEY_ACTIONS, keys),
-            # DynamoDB writes the export with its caller's permissions, into the other account.
-            allow("Snapshot", SNAPSHOT_WRITE_ACTIONS, [pulumi.Output.concat(bucket, "/*")]),
-            *allow_keys(
-                "SourceTableKeys",
-                SOURCE_KEY_ACTIONS,
-                [stack.table.source_key for stack in stacks],
-                through("dynamodb", self._settings.source.region),
-            ),
-            *allow_keys("SeeKeys", KEY_LOOK_ACTIONS, [stack.table.source_key for stack in stacks]),
-            *allow_keys(
-                "SnapshotKey",
-                KEY_WRITE_ACTIONS,
-                [snapshot.key_arn],
-                through("s3", self._settings.target.region),
-            ),
-            allow("NoArn", EXPORTER_ACTIONS_WITHOUT_ARN, ["*"]),
-        ]
-
-    def _importer(self, snapshot: SnapshotBucket, stacks: Sequence[TableStack]) -> list[Statement]:
-        target = self._settings.target
-        tables = [target.table_arn(stack.table.target) for stack in stacks]
-        mappings = [stack.consumer.mapping_arn for stack in stacks]
-        quarantines = [stack.consumer.quarantine.arn for stack in stacks]
-        failures = [stack.consumer.failures.arn for stack in stacks]
-        bucket = snapshot.bucket.arn
-        return [
-            allow("TargetTables", TARGET_TABLE_ACTIONS, tables),
-            allow("Imports", IMPORT_ACTIONS, [f"{table}/import/*" for table in tables]),
-            allow("Exports", EXPORT_ACTIONS, [f"{table}/export/*" for table in tables]),
-            allow("Ledgers", LEDGER_ACTIONS, [stack.ledger.arn for stack in stacks]),
-            allow("Journal", JOURNAL_ACTIONS, [self.journal.arn]),
-            allow("Mappings", MAPPING_ACTIONS, mappings),
-            # Like the export, the import reads with its caller's permissions. A key of the bucket
-            # names the importer in its own policy: within one account that suffices.
-            allow("ListSnapshot", ["s3:ListBucket"], [bucket]),
-            allow("ReadSnapshot", ["s3:GetObject"], [pulumi.Output.concat(bucket, "/*")]),
-            # `abandon` deletes the export. AWS authorises the deletion of many objects at
-            # once by each of them.
-            allow(
-                "RemoveSnapshot",
-                ["s3:DeleteObject"],
-                [object_arns(bucket, f"{stack.table.slug}/") for stack in stacks],
-            ),
-            # DynamoDB writes an export of the target, too, with its caller's permissions.
-            allow("Verify", SNAPSHOT_WRITE_ACTIONS, [object_arns(bucket, "verify/")]),
-            *allow_keys(
-                "TargetTableKeys",
-                TARGET_KEY_ACTIONS,
-                [stack.table.target_key for stack in stacks],
-                through("dynamodb", target.region),
-            ),
-            *allow_keys(
-                "SeeKeys",
-                KEY_LOOK_ACTIONS,
-                [*(stack.table.target_key for stack in stacks), snapshot.key_arn],
-            ),
-            allow("ListKept", ["s3:ListBucket"], [*quarantines, *failures]),
-            allow(
-                "OpenQuarantine", OPEN_ACTIONS, [object_arns(arn, "open/") for arn in quarantines]
-            ),
-            allow(
-                "Resolved", RESOLVED_ACTIONS, [object_arns(arn, "resolved/") for arn in quarantines]
-            ),
-            allow("Failures", FAILURE_ACTIONS, [object_arns(arn) for arn in failures]),
-            allow("ImportLog", IMPORT_LOG_ACTIONS, [import_log_arn(target)]),
-            allow("NoArn", IMPORTER_ACTIONS_WITHOUT_ARN, ["*"]),
-        ]
+def _shared_arns(known: dict[str, Any]) -> SharedArns:
+    keys = (known["key"],) if known["key"] else ()
+    return SharedArns(snapshots=known["snapshots"], keys=keys, journal=known["journal"])
 
 
-def allow_keys(
-    sid: str,
-    actions: Sequence[str],
-    keys: Sequence[Text | None],
-    when: Condition | None = None,
-) -> list[Statement]:
-    """Return the statement that allows the use of customer-managed keys; none without keys."""
-    arns = sorted({key for key in keys if isinstance(key, str)})
-    outputs = [key for key in keys if isinstance(key, pulumi.Output)]
-    return [allow(sid, actions, [*arns, *outputs], when=when)] if arns or outputs else []
+def _table_arns(stack: TableStack) -> pulumi.Output[TableArns]:
+    return pulumi.Output.all(
+        stream=stack.buffer.stream_arn,
+        stream_key=stack.buffer.key_arn,
+        ledger=stack.ledger.arn,
+        mapping=stack.consumer.mapping_arn,
+        quarantine=stack.consumer.quarantine.arn,
+        failures=stack.consumer.failures.arn,
+    ).apply(lambda arns: TableArns(stack.table, **arns))
 
 
-def object_arns(bucket_arn: pulumi.Output[str], prefix: str = "") -> pulumi.Output[str]:
-    """Return the ARN of all objects of a bucket under a prefix."""
-    return pulumi.Output.concat(bucket_arn, f"/{prefix}*")
+def _text(role: str, n: int, scope: OperatorScope, arns: Sequence[Any]) -> str:
+    shared, *tables = arns
+    return fits_into_a_role(
+        json.dumps(policy_of(GRANTS[role](scope, shared, tables, first=not n))), n
+    )
 
 
-def import_log_arn(target: AccountConfig) -> str:
-    """Return the ARN of the log groups that ImportTable writes to. Their names are AWS's."""
-    return target.arn("logs", "log-group:/aws-dynamodb/*")
-
-
-def fits_into_a_role(policy: str) -> str:
-    """Return a policy, unless IAM would refuse it for its size.
+def fits_into_a_role(policy: str, number: int = 0) -> str:
+    """Return a policy, unless IAM would refuse it for its size. Number 0 is the inline one.
 
     Raises:
-        ValueError: with what to do about it.
+        pulumi.RunError: with what to do about it.
     """
-    size = len("".join(policy.split()))
-    if size > INLINE_POLICY_LIMIT:
-        raise ValueError(
-            f"For this many tables an operators' role needs a policy of {size} characters, and IAM "
-            f"allows {INLINE_POLICY_LIMIT}.\nTry: move some of the tables to a second stack."
+    size, allowed = counted(policy), limit(number)
+    if size > allowed:
+        raise pulumi.RunError(
+            f"An operators' role needs a policy of {size} characters, and IAM allows {allowed}: "
+            "resources have longer names than Pulumi gives them by default.\n"
+            "Try: remove pulumi:autonaming from the stack file and from Pulumi.yaml, or move some "
+            "of the tables to a second stack."
         )
     return policy

@@ -1,17 +1,14 @@
-"""Policy documents as plain values. Every grant of the stack goes through `allow`."""
+"""Policy documents, of which some values are known only once Pulumi has created a resource."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pulumi
 
-from infra.partitions import endpoint
+from infra.statements import Statement, policy_of
 
-Statement = dict[str, Any]
 Text = str | pulumi.Output[str]
-Condition = Mapping[str, Mapping[str, Text]]
 
 KEY_ADMINISTRATION = (
     "kms:CancelKeyDeletion",
@@ -35,32 +32,9 @@ KEY_ADMINISTRATION = (
 """Everything but the use of a key: its administrators need not read what it encrypts."""
 
 
-def allow(
-    sid: str,
-    actions: Sequence[str],
-    resources: Sequence[Text],
-    *,
-    principal: Text | Sequence[Text] | None = None,
-    when: Condition | None = None,
-) -> Statement:
-    """Return an Allow statement, with `principal` (ARNs) for a resource's policy."""
-    statement: Statement = {"Sid": sid, "Effect": "Allow"}
-    if principal is not None:
-        statement["Principal"] = {"AWS": principal}
-    statement |= {"Action": list(actions), "Resource": list(resources)}
-    if when:
-        statement["Condition"] = dict(when)
-    return statement
-
-
-def through(service: str, region: str) -> Condition:
-    """Return the Condition that a service uses the key on the caller's behalf, never the caller."""
-    return {"StringEquals": {"kms:ViaService": endpoint(service, region)}}
-
-
 def document(*statements: Statement) -> pulumi.Output[str]:
     """Return the JSON text of a policy, once the ARNs in it are known."""
-    return pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": list(statements)})
+    return pulumi.Output.json_dumps(policy_of(statements))
 
 
 def assumed_by_service(service: str) -> pulumi.Output[str]:

@@ -7,12 +7,10 @@ import pulumi_aws as aws
 
 from infra.accounts import Accounts
 from infra.buckets import PrivateBucket
-from infra.policies import KEY_ADMINISTRATION, allow, document, through
+from infra.policies import KEY_ADMINISTRATION, document
+from infra.shared_actions import SNAPSHOT_KEY_ACTIONS
 from infra.stack_config import StackConfig
-
-# Amazon S3 User Guide, "Using server-side encryption with AWS KMS keys": an upload generates a data
-# key, and one in several parts decrypts it as well; a download decrypts it.
-KEY_WRITE_ACTIONS = ("kms:Decrypt", "kms:GenerateDataKey")
+from infra.statements import allow, through
 
 
 class SnapshotBucket(pulumi.ComponentResource):
@@ -82,9 +80,9 @@ class SnapshotBucket(pulumi.ComponentResource):
             deletion_window_in_days=30,
             policy=document(
                 allow("AccountAdministers", KEY_ADMINISTRATION, ["*"], principal=target.root_arn),
-                allow("ExporterWrites", KEY_WRITE_ACTIONS, ["*"], principal=writer, when=by_s3),
+                allow("ExporterWrites", SNAPSHOT_KEY_ACTIONS, ["*"], principal=writer, when=by_s3),
                 # It reads snapshots, and exports the target for `verify`.
-                allow("ImporterUses", KEY_WRITE_ACTIONS, ["*"], principal=reader, when=by_s3),
+                allow("ImporterUses", SNAPSHOT_KEY_ACTIONS, ["*"], principal=reader, when=by_s3),
             ),
             opts=pulumi.ResourceOptions(
                 parent=self, provider=accounts.target, protect=settings.protect

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from infra import alarm_config, policy_sizes, stack_file
+from infra import alarm_config, policy_sizes, stack_file, table_groups
 from infra.account_config import AccountConfig, read_account
 from infra.alarm_config import AlarmConfig
 from infra.config_validation import ConfigError, ConfigErrors, ConfigReader
+from infra.stack_arns import OperatorScope
 from infra.table_config import TableConfig, read_tables
 
 __all__ = ["ConfigError", "OperatorsConfig", "StackConfig", "TableConfig", "value_of"]
@@ -71,6 +72,16 @@ class StackConfig:
     """Put on every resource that takes tags."""
     alarms: AlarmConfig = field(default_factory=AlarmConfig)
     """The addresses that alarms notify, and their thresholds."""
+
+    @property
+    def operator_scope(self) -> OperatorScope:
+        """The settings that decide what the operators' roles may do."""
+        return OperatorScope(
+            source=self.source,
+            target=self.target,
+            read_items=self.operators.read_items,
+            snapshot_key=self.snapshot_key,
+        )
 
     @classmethod
     def read(cls, path: Path) -> StackConfig:
@@ -248,36 +259,13 @@ def _refuse_source_as_target(config: StackConfig, mistakes: ConfigErrors) -> Non
 
 def _refuse_too_many_tables(config: StackConfig, mistakes: ConfigErrors) -> None:
     """Refuse more tables than the operators' roles can name; that depends on the names' length."""
-    count = len(config.tables)
-    while (
-        count > 1 and max(operator_policy_sizes(config, count)) > policy_sizes.INLINE_POLICY_LIMIT
-    ):
-        count -= 1
+    count = table_groups.most(config.operator_scope, config.tables)
     if count < len(config.tables):
         mistakes.add(
             "tables",
             len(config.tables),
             f"up to {count} tables with names as long as these: an operators' role names the "
-            f"resources of each, and IAM allows {policy_sizes.INLINE_POLICY_LIMIT} characters",
+            f"resources of each, in policies of which IAM allows one inline and "
+            f"{policy_sizes.ATTACHED_POLICIES_LIMIT} attached",
             f"move tables[{count}] and those after it to a second stack",
         )
-
-
-def operator_policy_sizes(config: StackConfig, count: int | None = None) -> tuple[int, int]:
-    """Return the characters of the exporter's and the importer's policy.
-
-    `count`: for the first tables only; None: for all.
-    """
-    tables = config.tables[:count]
-    return (
-        policy_sizes.exporter_policy_size(
-            config.source,
-            config.target,
-            tables,
-            snapshot_key=config.snapshot_key,
-            reads_items=config.operators.read_items,
-        ),
-        policy_sizes.importer_policy_size(
-            config.source, config.target, tables, snapshot_key=config.snapshot_key
-        ),
-    )

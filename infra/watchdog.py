@@ -10,7 +10,7 @@ from infra.buffer import MAX_RECORD_KIB, Buffer
 from infra.consumer import LOG_RETENTION_DAYS, ConsumerFunction
 from infra.ledger import LedgerTable
 from infra.package import Archive
-from infra.policies import allow, assumed_by_service, document
+from infra.policies import assumed_by_service, document
 from infra.resource_names import (
     FUNCTION_DESCRIPTION_LIMIT,
     RULE_NAME_LIMIT,
@@ -18,6 +18,7 @@ from infra.resource_names import (
     shortened,
 )
 from infra.stack_config import StackConfig
+from infra.statements import allow
 from infra.table_stack import TableStack
 
 INTERVAL_MINUTES = 5

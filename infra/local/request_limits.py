@@ -12,14 +12,14 @@ from typing import Any
 
 from botocore.exceptions import ParamValidationError
 
+from infra.local.size_limits import role_faults, size_faults
+
 # AWS writes patterns for Java. Its letters come with numbers and the underscore in every pattern.
 JAVA_CLASSES = {r"\p{L}": r"\w", r"\p{Z}": r"\s", r"\p{N}": r"\d", r"\p{Print}": r"[^\x00-\x1f]"}
 
 TIGHTER = {
     # botocore's models allow more, and AWS's documented limits and quotas do not.
     ("lambda", "CreateFunction", "FunctionName"): 64,
-    ("iam", "CreateRole", "AssumeRolePolicyDocument"): 2048,
-    ("iam", "UpdateAssumeRolePolicy", "PolicyDocument"): 2048,
     ("s3", "CreateBucket", "Bucket"): 63,
     ("sns", "CreateTopic", "Name"): 256,
     ("dynamodb", "CreateTable", "TableName"): 255,
@@ -38,12 +38,15 @@ def enforce_limits(client: Any) -> Any:
 
     A refused call raises botocore's `ParamValidationError`, which names every fault.
     """
-    client.meta.events.register("before-parameter-build", _refuse)
+    refuse = functools.partial(_refuse, client)
+    client.meta.events.register("before-parameter-build", refuse)
     return client
 
 
-def _refuse(params: Mapping[str, Any], model: Any, **_: Any) -> None:
+def _refuse(client: Any, *, params: Mapping[str, Any], model: Any, **_: Any) -> None:
     found = list(faults(params, model))
+    if not found and model.service_model.service_name == "iam":
+        found = list(role_faults(client, model.name, params))
     if found:
         raise ParamValidationError(report="\n".join(found))
 
@@ -58,6 +61,7 @@ def faults(params: Mapping[str, Any], operation: Any) -> Iterator[str]:
             yield f"{name} is {len(value)} long, and AWS allows {longest}: {value!r}"
         if pattern is not None and not re.fullmatch(pattern, value):
             yield f"{name} is {value!r}, and does not match {pattern}"
+    yield from size_faults(service, operation.name, params)
     if operation.input_shape is not None:
         yield from _structure(params, operation.input_shape, "")
 

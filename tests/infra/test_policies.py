@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import ast
-import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 
 from infra import package
-from infra.config_validation import ConfigError
-from infra.operators import fits_into_a_role
 from infra.policies import KEY_ADMINISTRATION
-from infra.policy_sizes import INLINE_POLICY_LIMIT
-from infra.stack_config import StackConfig, operator_policy_sizes
-from tests.infra.least_privilege import dry_run_policies, justifications
-from tests.support.infra.recording_engine import CONFIG, SOURCE, Deployment, record, statements
+from tests.infra.least_privilege import justifications
+from tests.support.infra.recording_engine import CONFIG, Deployment, record, statements
 
 pytestmark = [pytest.mark.slow, pytest.mark.promise("C5", "C8")]
 
@@ -287,71 +281,6 @@ def test_single_items_may_be_read_only_where_the_configuration_says_so(
         "dynamodb:GetItem"
     }
     assert grants(asked, "importer") == grants(stack, "importer")
-
-
-@pytest.mark.slow
-def test_nine_tables_still_fit_into_the_operators_roles(tmp_path: Path) -> None:
-    tables = [{"source": f"production-table-{n}", "target": f"replica-{n}"} for n in range(9)]
-    deployed = record({**CONFIG, "tables": tables}, tmp_path / "archive")
-    for side in ("exporter", "importer"):
-        policy = deployed.one("RolePolicy", f"{side}-grants").inputs["policy"]
-        assert len("".join(policy.split())) < INLINE_POLICY_LIMIT
-
-
-def tables(count: int, *, keys: bool = False, length: int = 12) -> list[dict[str, Any]]:
-    """With names of that many letters, the tables under keys of their own."""
-    made = []
-    for n in range(count):
-        table = {side: f"{n:02}-{side}-".ljust(length, "x") for side in ("source", "target")}
-        for side in ("source", "target") if keys else ():
-            place = f"{CONFIG[side]['region']}:{CONFIG[side]['accountId']}"
-            table[f"{side}KeyArn"] = f"arn:aws:kms:{place}:key/{uuid5(NAMESPACE_URL, table[side])}"
-        made.append(table)
-    return made
-
-
-SIZES = list(itertools.product([1, 3], [False, True], ["eu-west-1", "ap-southeast-2"]))
-TELLING = [(1, False, "eu-west-1"), (3, True, "ap-southeast-2")]
-"""These differ in everything."""
-
-
-@pytest.mark.parametrize(
-    ("count", "keys", "far"),
-    [pytest.param(*each, marks=[] if each in TELLING else pytest.mark.slow) for each in SIZES],
-)
-def test_the_sizes_that_the_configuration_is_judged_by_are_those_of_the_policies(
-    count: int, keys: bool, far: str, tmp_path: Path
-) -> None:
-    config = {**CONFIG, "source": {**SOURCE, "region": far}, "snapshotKey": count == 3}
-    config["tables"] = json.loads(
-        json.dumps(tables(count, keys=keys)).replace("eu-west-1:1", f"{far}:1")
-    )
-    declared = dry_run_policies.declare(config, tmp_path).declared
-    sizes = [
-        len("".join(declared.policy(f"replication-{role}-grants").document.split()))
-        for role in ("exporter", "importer", "operator-source", "operator-target")
-    ]
-    assert operator_policy_sizes(StackConfig.parse(config)) == tuple(sizes[:2])
-    assert max(sizes[2:]) < max(sizes[:2])
-
-
-@pytest.mark.parametrize(("length", "fits"), [(12, 10), (60, 7), (255, 4)])
-def test_more_tables_than_iam_lets_a_role_name_are_a_mistake_of_the_configuration(
-    length: int, fits: int
-) -> None:
-    StackConfig.parse({**CONFIG, "tables": tables(fits, length=length)})
-    with pytest.raises(ConfigError) as raised:
-        StackConfig.parse({**CONFIG, "tables": tables(fits + 1, length=length)})
-    [mistake] = raised.value.mistakes
-    assert (mistake.key, mistake.got) == ("tables", str(fits + 1))
-    assert f"up to {fits} tables" in mistake.allowed
-    assert f"tables[{fits}] and those after it to a second stack" in mistake.fix
-
-
-def test_a_policy_that_iam_would_refuse_for_its_size_says_what_to_do() -> None:
-    assert fits_into_a_role(" " * 20_000 + "x" * INLINE_POLICY_LIMIT)
-    with pytest.raises(ValueError, match=r"(?s)10241 characters.*Try: .*second stack"):
-        fits_into_a_role("x" * (INLINE_POLICY_LIMIT + 1))
 
 
 # What no call of the operator's tool shows, and why it is needed all the same.

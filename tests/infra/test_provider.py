@@ -59,7 +59,9 @@ def provider(cloud: NoCloud, binding: Callable[[Request], Created]) -> LocalProv
 
 def test_every_type_in_the_program_has_a_binding_and_every_binding_a_use(tmp_path: Path) -> None:
     emails = {"alarms": {"emails": ["team@example.com"]}}
-    fenced = {"tables": [{**CONFIG["tables"][0], "denyOtherWriters": True}]}
+    # More than an operators' role names in its inline policy.
+    tables = [{"source": f"{n}".ljust(255, "x"), "denyOtherWriters": n == 0} for n in range(5)]
+    fenced = {"tables": tables}
     stack = record({**CONFIG, **emails, **fenced}, tmp_path / "archive")
     assert {r.type for r in stack.aws} == set(BINDINGS)
 

@@ -1,4 +1,4 @@
-"""Roles and their inline policies. IAM has no Region."""
+"""Roles and their policies. IAM has no Region."""
 
 from __future__ import annotations
 
@@ -21,3 +21,19 @@ def role_policy(request: Request) -> Created:
         RoleName=role_name, PolicyName=name, PolicyDocument=request.inputs.document("policy")
     )
     return Created(f"{role_name}:{name}", {"name": name})
+
+
+def policy(request: Request) -> Created:
+    name = request.physical_name("name")
+    created = request.client("iam").create_policy(
+        PolicyName=name,
+        Description=request.inputs.text("description"),
+        PolicyDocument=request.inputs.document("policy"),
+    )["Policy"]
+    return Created(created["Arn"], {"arn": created["Arn"], "name": name})
+
+
+def role_policy_attachment(request: Request) -> Created:
+    role_name, arn = request.inputs.text("role"), request.inputs.text("policyArn")
+    request.client("iam").attach_role_policy(RoleName=role_name, PolicyArn=arn)
+    return Created(f"{role_name}/{arn}")

@@ -9,9 +9,12 @@ from typing import Any
 
 ROLE, TRUST, RESOURCE = "role", "trust", "resource"
 
+MANAGED, ATTACHMENT = "aws:iam/policy:Policy", "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
+
 # Where each type of resource keeps its policy, and what that policy is about.
 HOLDERS = {
     "aws:iam/rolePolicy:RolePolicy": ("policy", ROLE, "role"),
+    MANAGED: ("policy", ROLE, "role"),
     "aws:iam/role:Role": ("assumeRolePolicy", TRUST, "arn"),
     "aws:s3/bucketPolicy:BucketPolicy": ("policy", RESOURCE, "bucket"),
     "aws:kinesis/resourcePolicy:ResourcePolicy": ("policy", RESOURCE, "resourceArn"),
@@ -153,6 +156,7 @@ def from_resources(created: Iterable[Created]) -> Declared:
         if type_ == "pulumi:providers:aws"
     }
     arns = {str(values.get("name", name)): str(values.get("arn")) for _, name, _, values in created}
+    attached = {str(v["policyArn"]): v["role"] for type_, _, _, v in created if type_ == ATTACHMENT}
     policies, buckets, keys, schedules = [], {}, {}, []
     for type_, name, side, values in created:
         if type_.startswith("aws:s3/bucket:"):
@@ -172,6 +176,8 @@ def from_resources(created: Iterable[Created]) -> Declared:
             continue
         assert type_ in HOLDERS, f"{name}: where does a policy of {type_} apply?"
         member, kind, on = HOLDERS[type_]
+        if type_ == MANAGED:
+            values = {**values, "role": attached[str(values["arn"])]}
         about = str(values[on])
         if type_.startswith("aws:s3/"):
             about = f"arn:aws:s3:::{about}"

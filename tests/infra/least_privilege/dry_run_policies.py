@@ -7,6 +7,7 @@ the call that the same part of that stack would make, on the part that it was ma
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
+import botocore.session
 import pulumi
 
 from infra.local import program
@@ -30,20 +32,29 @@ SUFFIX = "-0a1b2c3"
 """Pulumi's own is seven random hexadecimal digits."""
 # How AWS names what has an ARN.
 ARNS = {
-    "aws:iam/role:Role": "arn:aws:iam::{account}:role/{name}",
-    "aws:s3/bucket:Bucket": "arn:aws:s3:::{name}",
-    "aws:kinesis/stream:Stream": "arn:aws:kinesis:{region}:{account}:stream/{name}",
-    "aws:dynamodb/table:Table": "arn:aws:dynamodb:{region}:{account}:table/{name}",
-    "aws:kms/key:Key": "arn:aws:kms:{region}:{account}:key/{uuid}",
-    "aws:lambda/function:Function": "arn:aws:lambda:{region}:{account}:function:{name}",
+    "aws:iam/role:Role": "arn:{partition}:iam::{account}:role/{name}",
+    "aws:iam/policy:Policy": "arn:{partition}:iam::{account}:policy/{name}",
+    "aws:s3/bucket:Bucket": "arn:{partition}:s3:::{name}",
+    "aws:kinesis/stream:Stream": "arn:{partition}:kinesis:{region}:{account}:stream/{name}",
+    "aws:dynamodb/table:Table": "arn:{partition}:dynamodb:{region}:{account}:table/{name}",
+    "aws:kms/key:Key": "arn:{partition}:kms:{region}:{account}:key/{uuid}",
+    "aws:lambda/function:Function": "arn:{partition}:lambda:{region}:{account}:function:{name}",
     "aws:lambda/eventSourceMapping:EventSourceMapping": (
-        "arn:aws:lambda:{region}:{account}:event-source-mapping:{uuid}"
+        "arn:{partition}:lambda:{region}:{account}:event-source-mapping:{uuid}"
     ),
-    "aws:cloudwatch/logGroup:LogGroup": "arn:aws:logs:{region}:{account}:log-group:{name}",
-    "aws:cloudwatch/eventRule:EventRule": "arn:aws:events:{region}:{account}:rule/{name}",
-    "aws:cloudwatch/metricAlarm:MetricAlarm": "arn:aws:cloudwatch:{region}:{account}:alarm:{name}",
-    "aws:sns/topic:Topic": "arn:aws:sns:{region}:{account}:{name}",
+    "aws:cloudwatch/logGroup:LogGroup": "arn:{partition}:logs:{region}:{account}:log-group:{name}",
+    "aws:cloudwatch/eventRule:EventRule": "arn:{partition}:events:{region}:{account}:rule/{name}",
+    "aws:cloudwatch/metricAlarm:MetricAlarm": (
+        "arn:{partition}:cloudwatch:{region}:{account}:alarm:{name}"
+    ),
+    "aws:sns/topic:Topic": "arn:{partition}:sns:{region}:{account}:{name}",
 }
+
+
+@functools.cache
+def partition(region: str) -> str:
+    """The partition of a Region, by botocore's own data."""
+    return str(botocore.session.get_session().get_partition_for_region(region))
 
 
 class _Engine(pulumi.runtime.Mocks):
@@ -59,8 +70,10 @@ class _Engine(pulumi.runtime.Mocks):
         values = {"name": name, "bucket": name, "uuid": uuid, **without_secrets(args.inputs)}
         if args.typ in ARNS:
             place = self._config[side]
+            region = args.inputs.get("region") or place["region"]
             values["arn"] = ARNS[args.typ].format(
-                region=args.inputs.get("region") or place["region"],
+                partition=partition(region),
+                region=region,
                 account=place["accountId"],
                 name=values["name"],
                 uuid=uuid,

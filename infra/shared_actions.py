@@ -1,0 +1,16 @@
+"""Actions that several parts of the stack allow, each to its own role."""
+
+from __future__ import annotations
+
+# What TransactWriteItems is authorised by: there is no action of that name.
+GUARD_ACTIONS = ("dynamodb:DeleteItem", "dynamodb:PutItem")
+"""The writes of the consumer's guard to the target table."""
+
+EXPORT_ACTIONS = ("dynamodb:DescribeExport",)
+# DynamoDB writes an export with its caller's permissions.
+SNAPSHOT_WRITE_ACTIONS = ("s3:AbortMultipartUpload", "s3:PutObject", "s3:PutObjectAcl")
+# Amazon S3 User Guide, "Using server-side encryption with AWS KMS keys": an upload generates a data
+# key, and one in several parts decrypts it as well; a download decrypts it.
+SNAPSHOT_KEY_ACTIONS = ("kms:Decrypt", "kms:GenerateDataKey")
+# `plan` says before the export is paid for whether a key will refuse it.
+KEY_LOOK_ACTIONS = ("kms:DescribeKey", "kms:GetKeyPolicy")

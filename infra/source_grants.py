@@ -1,0 +1,94 @@
+"""The grants of the operators' roles in the source account."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from infra.shared_actions import (
+    EXPORT_ACTIONS,
+    KEY_LOOK_ACTIONS,
+    SNAPSHOT_KEY_ACTIONS,
+    SNAPSHOT_WRITE_ACTIONS,
+)
+from infra.stack_arns import OperatorScope, SharedArns, TableArns
+from infra.statements import Statement, allow, allow_keys, only, through
+
+# --- The exporter, in the source account: it describes, exports and probes, and sees no item.
+
+# But where `operators.readItems` says so: `verify --read-source`.
+READ_ITEM_ACTIONS = ("dynamodb:GetItem",)
+SOURCE_TABLE_ACTIONS = (
+    "dynamodb:DescribeContinuousBackups",
+    "dynamodb:DescribeContributorInsights",
+    "dynamodb:DescribeKinesisStreamingDestination",
+    "dynamodb:DescribeTable",
+    "dynamodb:DescribeTimeToLive",
+    "dynamodb:ExportTableToPointInTime",
+    "dynamodb:GetResourcePolicy",
+    "dynamodb:ListTagsOfResource",
+    "dynamodb:UpdateContinuousBackups",
+)
+STREAM_ACTIONS = ("kinesis:DescribeStreamSummary", "kinesis:ListShards", "kinesis:PutRecords")
+STREAM_KEY_ACTIONS = ("kms:GenerateDataKey",)
+# "If the table … you're exporting … is encrypted with customer managed keys, … this permission is
+# given through the IAM User/Role that triggers the export job" ("Requesting a table export").
+# DescribeKey is among KEY_LOOK_ACTIONS.
+SOURCE_KEY_ACTIONS = ("kms:Decrypt",)
+EXPORTER_ACTIONS_WITHOUT_ARN = (
+    "application-autoscaling:DescribeScalableTargets",
+    "cloudwatch:GetMetricStatistics",
+    "dynamodb:ListExports",
+    # Which key is AWS's own is known by its alias alone.
+    "kms:ListAliases",
+)
+
+# --- The reader: `status --operator`, which changes nothing.
+
+READ_EXPORT_ACTIONS = ("dynamodb:DescribeExport",)
+# The loss detectors'.
+READ_TABLE_ACTIONS = ("dynamodb:DescribeKinesisStreamingDestination", "dynamodb:DescribeTable")
+READ_STREAM_ACTIONS = ("kinesis:DescribeStreamSummary",)
+READ_METRIC_ACTIONS = ("cloudwatch:GetMetricStatistics",)
+
+
+def exporter(
+    scope: OperatorScope, shared: SharedArns, arns: Sequence[TableArns], *, first: bool
+) -> list[Statement]:
+    """Return what the exporter may do with these tables.
+
+    `first`: with what does not depend on a table.
+    """
+    tables = [scope.source.table_arn(each.table.source) for each in arns]
+    keys = sorted({each.table.source_key for each in arns if each.table.source_key})
+    items = READ_ITEM_ACTIONS if scope.read_items else ()
+    by_dynamodb = through("dynamodb", scope.source.region)
+    by_s3 = through("s3", scope.target.region)
+    return [
+        allow("SourceTables", [*SOURCE_TABLE_ACTIONS, *items], tables),
+        allow("Exports", EXPORT_ACTIONS, [f"{table}/export/*" for table in tables]),
+        allow("Streams", STREAM_ACTIONS, [each.stream for each in arns]),
+        # A probe is encrypted like every other record.
+        allow("StreamKeys", STREAM_KEY_ACTIONS, [each.stream_key for each in arns]),
+        # DynamoDB writes the export with its caller's permissions, into the other account.
+        *only(first, allow("Snapshot", SNAPSHOT_WRITE_ACTIONS, [f"{shared.snapshots}/*"])),
+        *allow_keys("SourceTableKeys", SOURCE_KEY_ACTIONS, keys, by_dynamodb),
+        *allow_keys("SeeKeys", KEY_LOOK_ACTIONS, keys),
+        *only(first, *allow_keys("SnapshotKey", SNAPSHOT_KEY_ACTIONS, shared.keys, by_s3)),
+        *only(first, allow("NoArn", EXPORTER_ACTIONS_WITHOUT_ARN, ["*"])),
+    ]
+
+
+def reader(
+    scope: OperatorScope, shared: SharedArns, arns: Sequence[TableArns], *, first: bool
+) -> list[Statement]:
+    """Return what the reader in the source account may see of these tables.
+
+    `first`: with what does not depend on a table.
+    """
+    tables = [scope.source.table_arn(each.table.source) for each in arns]
+    return [
+        allow("Exports", READ_EXPORT_ACTIONS, [f"{table}/export/*" for table in tables]),
+        allow("SourceTables", READ_TABLE_ACTIONS, tables),
+        allow("Streams", READ_STREAM_ACTIONS, [each.stream for each in arns]),
+        *only(first, allow("NoArn", READ_METRIC_ACTIONS, ["*"])),
+    ]

@@ -1,0 +1,75 @@
+"""The ARNs of a stack's parts, which the grants of the operators' roles name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from infra.account_config import AccountConfig
+from infra.resource_names import SUFFIX
+from infra.table_config import TableConfig
+
+SNAPSHOTS, JOURNAL = "replication-snapshot", "replication-journal"
+
+UUID = 36 * "#"
+"""As long as an id that AWS makes up, and equal to none that a configuration names."""
+
+
+@dataclass(frozen=True)
+class SharedArns:
+    """The parts that a stack has once."""
+
+    snapshots: str
+    """The snapshot bucket."""
+    keys: tuple[str, ...]
+    """The key of that bucket. None where S3's own key encrypts it."""
+    journal: str
+
+
+@dataclass(frozen=True)
+class TableArns:
+    """One table, and the parts of the stack that replicate it."""
+
+    table: TableConfig
+    stream: str
+    stream_key: str
+    ledger: str
+    mapping: str
+    quarantine: str
+    failures: str
+
+
+@dataclass(frozen=True)
+class OperatorScope:
+    """The settings that decide what the operators' roles may do."""
+
+    source: AccountConfig
+    target: AccountConfig
+    read_items: bool
+    snapshot_key: bool
+
+    def expected(self, table: TableConfig) -> TableArns:
+        """Return ARNs as long as those that the table's parts will have.
+
+        Pulumi and AWS make up the ends of names and ids, in a fixed number of characters.
+        """
+        mapping = f"event-source-mapping:{UUID}"
+        return TableArns(
+            table,
+            stream=self.source.arn("kinesis", f"stream/{table.prefix}-buffer-stream{SUFFIX}"),
+            stream_key=self.source.arn("kms", f"key/{UUID}"),
+            ledger=self.target.table_arn(f"{table.prefix}-ledger{SUFFIX}"),
+            mapping=self.target.arn("lambda", mapping, region=self.source.region),
+            quarantine=self._bucket(f"{table.prefix}-quarantine"),
+            failures=self._bucket(f"{table.prefix}-on-failure"),
+        )
+
+    def expected_shared(self) -> SharedArns:
+        """Return ARNs as long as those that the shared parts will have."""
+        return SharedArns(
+            snapshots=self._bucket(SNAPSHOTS),
+            keys=(self.target.arn("kms", f"key/{UUID}"),) if self.snapshot_key else (),
+            journal=self.target.table_arn(f"{JOURNAL}{SUFFIX}"),
+        )
+
+    def _bucket(self, name: str) -> str:
+        return f"arn:{self.target.partition}:s3:::{name}{SUFFIX}"

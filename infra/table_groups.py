@@ -1,0 +1,70 @@
+"""The tables that each policy of an operators' role names, known before any ARN is.
+
+A role has one inline policy, and managed ones for the tables that it has no room for. They are
+filled in the configuration's order: a table that is added at the end moves no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from infra import source_grants, target_grants
+from infra.policy_sizes import (
+    ATTACHED_POLICIES_LIMIT,
+    INLINE_POLICY_LIMIT,
+    MANAGED_POLICY_LIMIT,
+    size,
+)
+from infra.stack_arns import OperatorScope, SharedArns, TableArns
+from infra.statements import Statement
+from infra.table_config import TableConfig
+
+
+class Grants(Protocol):
+    """The statements of one role for some tables. `first`: with what no table needs."""
+
+    def __call__(
+        self, scope: OperatorScope, shared: SharedArns, arns: Sequence[TableArns], *, first: bool
+    ) -> list[Statement]: ...
+
+
+GRANTS: Mapping[str, Grants] = {
+    "exporter": source_grants.exporter,
+    "importer": target_grants.importer,
+    "operator-source": source_grants.reader,
+    "operator-target": target_grants.reader,
+}
+"""By role. `operator-source` and `operator-target` are the readers."""
+
+
+def limit(policy: int) -> int:
+    """Return the characters that a role's policy may have. Policy 0 is the inline one."""
+    return MANAGED_POLICY_LIMIT if policy else INLINE_POLICY_LIMIT
+
+
+def group(role: str, scope: OperatorScope, tables: Sequence[TableConfig]) -> list[int]:
+    """Return how many tables each policy of a role names, the inline one first.
+
+    The sum is less than the number of tables where IAM allows no policy more.
+    """
+    arns = [scope.expected(table) for table in tables]
+    shared, start = scope.expected_shared(), 0
+    counts: list[int] = []
+    while start < len(arns) and len(counts) <= ATTACHED_POLICIES_LIMIT:
+        first, count = not counts, 0
+        while start + count < len(arns):
+            named = arns[start : start + count + 1]
+            if size(GRANTS[role](scope, shared, named, first=first)) > limit(len(counts)):
+                break
+            count += 1
+        if not count:
+            break
+        counts.append(count)
+        start += count
+    return counts
+
+
+def most(scope: OperatorScope, tables: Sequence[TableConfig]) -> int:
+    """Return how many of these tables, from the first on, every role can name."""
+    return min(sum(group(role, scope, tables)) for role in GRANTS)

@@ -1,0 +1,176 @@
+"""The grants of the operators' roles in the target account."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from infra.account_config import AccountConfig
+from infra.shared_actions import (
+    EXPORT_ACTIONS,
+    GUARD_ACTIONS,
+    KEY_LOOK_ACTIONS,
+    SNAPSHOT_WRITE_ACTIONS,
+)
+from infra.stack_arns import OperatorScope, SharedArns, TableArns
+from infra.statements import Statement, allow, allow_keys, only, through
+
+# --- The importer, in the target account: it imports, configures the table, runs the consumer.
+
+TARGET_TABLE_ACTIONS = (
+    # For the rest of a failed import or an abandoned run, and only with the operator's consent.
+    "dynamodb:DeleteTable",
+    "dynamodb:DescribeContinuousBackups",
+    "dynamodb:DescribeTable",
+    "dynamodb:DescribeTimeToLive",
+    # `verify` exports the target as well.
+    "dynamodb:ExportTableToPointInTime",
+    # `explain` reads the one item that it is asked about, `verify --read-source` those in flight.
+    "dynamodb:GetItem",
+    "dynamodb:ImportTable",
+    "dynamodb:ListTagsOfResource",
+    "dynamodb:TagResource",
+    "dynamodb:UpdateContinuousBackups",
+    "dynamodb:UpdateTable",
+    "dynamodb:UpdateTimeToLive",
+    # `quarantine redrive --direct` runs the consumer's guard in the operator's process.
+    *GUARD_ACTIONS,
+)
+IMPORT_ACTIONS = ("dynamodb:DescribeImport", "dynamodb:ImportTable")
+LEDGER_ACTIONS = (
+    "dynamodb:BatchGetItem",
+    "dynamodb:DescribeTable",
+    "dynamodb:DescribeTimeToLive",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+    "dynamodb:UpdateTable",
+    "dynamodb:UpdateTimeToLive",
+)
+# An open record is read, and deleted once its resolved copy exists. `--direct` may put a record
+# back under another reason, as the consumer does.
+OPEN_ACTIONS = ("s3:DeleteObject", "s3:GetObject", "s3:PutObject")
+RESOLVED_ACTIONS = ("s3:PutObject",)
+FAILURE_ACTIONS = ("s3:DeleteObject", "s3:GetObject")
+JOURNAL_ACTIONS = (
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:Query",
+    "dynamodb:UpdateItem",
+)
+MAPPING_ACTIONS = ("lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping")
+# ImportTable writes its error log with its caller's permissions: Amazon DynamoDB Developer Guide,
+# "Requesting a table import". DescribeLogGroups has no ARN there either.
+IMPORT_LOG_ACTIONS = (
+    "logs:CreateLogGroup",
+    "logs:CreateLogStream",
+    "logs:DescribeLogStreams",
+    "logs:PutLogEvents",
+    "logs:PutRetentionPolicy",
+)
+# DynamoDB's demand "at a minimum" of the principal that selects the key for a table ("How
+# DynamoDB uses AWS KMS"); there with wildcards, here with what it says that they stand for.
+# DescribeKey is among KEY_LOOK_ACTIONS.
+TARGET_KEY_ACTIONS = (
+    "kms:CreateGrant",
+    "kms:Decrypt",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+)
+IMPORTER_ACTIONS_WITHOUT_ARN = (
+    "cloudwatch:GetMetricStatistics",
+    "dynamodb:DescribeLimits",
+    "dynamodb:ListExports",
+    "dynamodb:ListImports",
+    "lambda:GetAccountSettings",
+    "logs:DescribeLogGroups",
+)
+
+# --- The reader: `status --operator`, which changes nothing.
+
+READ_IMPORT_ACTIONS = ("dynamodb:DescribeImport",)
+READ_TABLE_ACTIONS = ("dynamodb:DescribeTable",)
+READ_KEPT_ACTIONS = ("s3:ListBucket",)
+# The loss detectors'. Nothing here reads an item, but for the ledger's own rows.
+READ_LEDGER_ACTIONS = ("dynamodb:BatchGetItem", "dynamodb:GetItem")
+READ_JOURNAL_ACTIONS = ("dynamodb:GetItem", "dynamodb:Query")
+READ_MAPPING_ACTIONS = ("lambda:GetEventSourceMapping",)
+READ_METRIC_ACTIONS = ("cloudwatch:GetMetricStatistics",)
+
+
+def importer(
+    scope: OperatorScope, shared: SharedArns, arns: Sequence[TableArns], *, first: bool
+) -> list[Statement]:
+    """Return what the importer may do with these tables.
+
+    `first`: with what does not depend on a table.
+    """
+    tables = [scope.target.table_arn(each.table.target) for each in arns]
+    keys = sorted({each.table.target_key for each in arns if each.table.target_key})
+    seen = [*keys, *shared.keys] if first else keys
+    by_dynamodb = through("dynamodb", scope.target.region)
+    return [
+        allow("TargetTables", TARGET_TABLE_ACTIONS, tables),
+        allow("Imports", IMPORT_ACTIONS, [f"{table}/import/*" for table in tables]),
+        allow("Exports", EXPORT_ACTIONS, [f"{table}/export/*" for table in tables]),
+        allow("Ledgers", LEDGER_ACTIONS, [each.ledger for each in arns]),
+        *only(first, allow("Journal", JOURNAL_ACTIONS, [shared.journal])),
+        allow("Mappings", MAPPING_ACTIONS, [each.mapping for each in arns]),
+        # Like the export, the import reads with its caller's permissions. A key of the bucket names
+        # the importer in its own policy: within one account that suffices.
+        *only(first, allow("ListSnapshot", ["s3:ListBucket"], [shared.snapshots])),
+        *only(first, allow("ReadSnapshot", ["s3:GetObject"], [f"{shared.snapshots}/*"])),
+        # `abandon` deletes the export. AWS authorises the deletion of many objects at once by each
+        # of them.
+        allow(
+            "RemoveSnapshot",
+            ["s3:DeleteObject"],
+            [f"{shared.snapshots}/{each.table.slug}/*" for each in arns],
+        ),
+        # DynamoDB writes an export of the target, too, with its caller's permissions.
+        *only(first, allow("Verify", SNAPSHOT_WRITE_ACTIONS, [f"{shared.snapshots}/verify/*"])),
+        *allow_keys("TargetTableKeys", TARGET_KEY_ACTIONS, keys, by_dynamodb),
+        *allow_keys("SeeKeys", KEY_LOOK_ACTIONS, seen),
+        *_kept(arns),
+        *only(first, allow("ImportLog", IMPORT_LOG_ACTIONS, [import_log_arn(scope.target)])),
+        *only(first, allow("NoArn", IMPORTER_ACTIONS_WITHOUT_ARN, ["*"])),
+    ]
+
+
+def _kept(arns: Sequence[TableArns]) -> list[Statement]:
+    """Return what the importer may do with the buckets of what cannot be applied."""
+    quarantines, failures = [each.quarantine for each in arns], [each.failures for each in arns]
+    return [
+        allow("ListKept", ["s3:ListBucket"], [*quarantines, *failures]),
+        allow("OpenQuarantine", OPEN_ACTIONS, [f"{arn}/open/*" for arn in quarantines]),
+        allow("Resolved", RESOLVED_ACTIONS, [f"{arn}/resolved/*" for arn in quarantines]),
+        allow("Failures", FAILURE_ACTIONS, [f"{arn}/*" for arn in failures]),
+    ]
+
+
+def reader(
+    scope: OperatorScope, shared: SharedArns, arns: Sequence[TableArns], *, first: bool
+) -> list[Statement]:
+    """Return what the reader in the target account may see of these tables.
+
+    `first`: with what does not depend on a table.
+    """
+    tables = [scope.target.table_arn(each.table.target) for each in arns]
+    kept = [arn for each in arns for arn in (each.quarantine, each.failures)]
+    return [
+        allow("Imports", READ_IMPORT_ACTIONS, [f"{table}/import/*" for table in tables]),
+        allow("TargetTables", READ_TABLE_ACTIONS, tables),
+        allow("Kept", READ_KEPT_ACTIONS, kept),
+        allow("Ledgers", READ_LEDGER_ACTIONS, [each.ledger for each in arns]),
+        *only(first, allow("Journal", READ_JOURNAL_ACTIONS, [shared.journal])),
+        allow("Mappings", READ_MAPPING_ACTIONS, [each.mapping for each in arns]),
+        # The lag that the consumer measures.
+        *only(first, allow("NoArn", READ_METRIC_ACTIONS, ["*"])),
+    ]
+
+
+def import_log_arn(target: AccountConfig) -> str:
+    """Return the ARN of the log groups that ImportTable writes to. Their names are AWS's."""
+    return target.arn("logs", "log-group:/aws-dynamodb/*")

@@ -1,0 +1,247 @@
+"""The policies of an operators' role: as many as its tables need, and each within IAM's limit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+import pulumi
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from infra.config_validation import ConfigError
+from infra.operators import fits_into_a_role
+from infra.policy_sizes import (
+    ATTACHED_POLICIES_LIMIT,
+    INLINE_POLICY_LIMIT,
+    MANAGED_POLICY_LIMIT,
+    counted,
+    size,
+)
+from infra.stack_config import StackConfig
+from infra.statements import Statement
+from infra.table_groups import GRANTS, group, limit, most
+from tests.infra.least_privilege import dry_run_policies
+from tests.support.infra.recording_engine import CONFIG, SOURCE, TARGET, record
+
+pytestmark = pytest.mark.promise("C8")
+
+PARTITIONS = {
+    ("eu-west-1", "ap-southeast-2"): "aws",
+    ("cn-north-1", "cn-northwest-1"): "aws-cn",
+    ("us-gov-west-1", "us-gov-east-1"): "aws-us-gov",
+    ("eu-west-1", "eu-west-1"): "aws",
+}
+"""A source's and a target's Region in each partition that has customers."""
+REGIONS = list(PARTITIONS)
+SAME = REGIONS[-1]
+NAMES = st.text("abcxyzABCXYZ0189_.-", min_size=3, max_size=255)
+LONGEST = st.text("aZ9_.-", min_size=255, max_size=255)
+SHARES_A_FOLDER = [HealthCheck.function_scoped_fixture]
+
+
+def config(
+    names: Sequence[tuple[str, str]],
+    regions: tuple[str, str] = REGIONS[0],
+    *,
+    everything: bool = False,
+) -> dict[str, Any]:
+    """Return the configuration of tables by their names in source and target.
+
+    `everything`: with each option that a policy depends on, and a key for every table.
+    """
+    places = {
+        side: {**account, "region": region}
+        for side, account, region in zip(
+            ("source", "target"), (SOURCE, TARGET), regions, strict=True
+        )
+    }
+    tables: list[dict[str, Any]] = [
+        {"source": source, "target": target} for source, target in names
+    ]
+    if not everything:
+        return {**CONFIG, **places, "tables": tables}
+    for table in tables:
+        for side, place in places.items():
+            at = f"{place['region']}:{place['accountId']}"
+            key = uuid5(NAMESPACE_URL, table[side])
+            table[f"{side}KeyArn"] = f"arn:{PARTITIONS[regions]}:kms:{at}:key/{key}"
+        table["denyOtherWriters"] = True
+    operators = {**CONFIG["operators"], "readItems": True, "externalId": "word"}
+    return {**CONFIG, **places, "tables": tables, "snapshotKey": True, "operators": operators}
+
+
+def named(count: int, length: int = 255) -> list[tuple[str, str]]:
+    """Return that many pairs of names of that many characters."""
+    return [(f"{n:03}s".ljust(length, "x"), f"{n:03}t".ljust(length, "x")) for n in range(count)]
+
+
+def pairs(names: st.SearchStrategy[str], most_tables: int) -> Any:
+    sides = st.lists(names, min_size=most_tables, max_size=most_tables, unique=True)
+    return st.integers(1, most_tables).flatmap(
+        lambda count: st.tuples(sides, sides).map(
+            lambda both: list(zip(*both, strict=True))[:count]
+        )
+    )
+
+
+def policies(given: dict[str, Any], role: str) -> list[list[Statement]]:
+    """Return the statements of each policy of a role, with ARNs of the expected length."""
+    stack = StackConfig.parse(given)
+    scope, start, found = stack.operator_scope, 0, []
+    for n, count in enumerate(group(role, scope, stack.tables)):
+        arns = [scope.expected(table) for table in stack.tables[start : start + count]]
+        found.append(GRANTS[role](scope, scope.expected_shared(), arns, first=not n))
+        start += count
+    return found
+
+
+@pytest.mark.slow
+@settings(max_examples=6, deadline=None, suppress_health_check=SHARES_A_FOLDER)
+@given(
+    names=st.one_of(pairs(NAMES, 2), pairs(LONGEST, 5)),
+    regions=st.sampled_from(REGIONS),
+    everything=st.booleans(),
+)
+@example(names=named(5), regions=REGIONS[0], everything=True)
+@example(names=named(5), regions=REGIONS[1], everything=True)
+@example(names=named(5), regions=REGIONS[2], everything=True)
+def test_every_policy_of_a_role_is_as_long_as_expected_and_within_the_limit(
+    names: list[tuple[str, str]], regions: tuple[str, str], everything: bool, tmp_path: Path
+) -> None:
+    given = config(names, regions, everything=everything)
+    declared = dry_run_policies.declare(given, tmp_path).declared
+    for role in GRANTS:
+        expected = [size(statements) for statements in policies(given, role)]
+        texts = {
+            policy.name.removeprefix(f"replication-{role}-grants"): policy.document
+            for policy in declared.policies
+            if policy.name.startswith(f"replication-{role}-grants")
+        }
+        suffixes = ["", *(f"-{n}" for n in range(2, len(expected) + 1))]
+        assert texts.keys() == set(suffixes)
+        assert [counted(texts[suffix]) for suffix in suffixes] == expected
+        assert all(found <= limit(n) for n, found in enumerate(expected))
+
+
+@given(
+    names=pairs(NAMES, 12),
+    regions=st.sampled_from(REGIONS),
+    everything=st.booleans(),
+    role=st.sampled_from(sorted(GRANTS)),
+)
+@settings(max_examples=30, deadline=None)
+def test_a_table_at_the_end_moves_no_other(
+    names: list[tuple[str, str]], regions: tuple[str, str], everything: bool, role: str
+) -> None:
+    before = policies(config(names[:-1], regions, everything=everything), role) if names[1:] else []
+    after = policies(config(names, regions, everything=everything), role)
+    unchanged = len(before) - 1 if len(after) == len(before) else len(before)
+    assert len(after) in (len(before), len(before) + 1)
+    assert after[:unchanged] == before[:unchanged]
+
+
+@pytest.mark.parametrize("role", GRANTS)
+@pytest.mark.parametrize("regions", REGIONS)
+def test_the_policies_of_a_role_together_allow_what_one_would(
+    role: str, regions: tuple[str, str]
+) -> None:
+    """No action on a table's part is lost at a border between two policies, and none is added."""
+    given = config(named(15), regions, everything=True)
+    stack = StackConfig.parse(given)
+    scope, shared = stack.operator_scope, stack.operator_scope.expected_shared()
+    arns = [scope.expected(table) for table in stack.tables]
+    split = policies(given, role)
+    assert len(split) > 1
+    assert allowed(*split) == allowed(GRANTS[role](scope, shared, arns, first=True))
+
+
+def allowed(*policies: list[Statement]) -> set[tuple[str, str, str]]:
+    return {
+        (action, resource, str(statement.get("Condition")))
+        for statements in policies
+        for statement in statements
+        for action in statement["Action"]
+        for resource in statement["Resource"]
+    }
+
+
+def test_tables_that_fit_into_the_inline_policy_are_named_there_alone() -> None:
+    for names, everything in ((named(4), False), (named(10, 12), False), (named(7, 12), True)):
+        stack = StackConfig.parse(config(names, SAME, everything=everything))
+        for role in GRANTS:
+            assert group(role, stack.operator_scope, stack.tables) == [len(names)]
+
+
+@pytest.mark.slow
+def test_the_managed_policies_follow_the_inline_one_and_are_attached_to_its_role(
+    tmp_path: Path,
+) -> None:
+    deployed = record(config(named(9), everything=True), tmp_path / "archive")
+    stack = StackConfig.parse(config(named(9), everything=True))
+    for role, side in (
+        ("exporter", "source"),
+        ("importer", "target"),
+        ("operator-target", "target"),
+    ):
+        inline = f"replication-{role}-grants"
+        count = len(group(role, stack.operator_scope, stack.tables))
+        names = [f"{inline}-{n}" for n in range(2, count + 1)]
+        made = {each.name: each for each in deployed.of("Policy") if each.name.startswith(inline)}
+        assert sorted(made) == names
+        for before, name in zip([inline, *names], names, strict=False):
+            assert before in made[name].depends_on, (
+                "a table that moves forward would lose its grants"
+            )
+            attachment = deployed.one("RolePolicyAttachment", f"{name}-attachment")
+            assert attachment.inputs["policyArn"] == deployed.arn(made[name])
+            assert attachment.inputs["role"] == deployed.one("RolePolicy", inline).inputs["role"]
+            assert {made[name].side, attachment.side} == {side}
+
+
+@pytest.mark.parametrize("regions", REGIONS)
+def test_twenty_tables_with_the_longest_names_and_all_options_fit_everywhere(
+    regions: tuple[str, str],
+) -> None:
+    stack = StackConfig.parse(config(named(20), regions, everything=True))
+    assert most(stack.operator_scope, stack.tables) == 20
+
+
+def test_more_tables_than_iam_lets_a_role_name_are_a_mistake_of_the_configuration() -> None:
+    everything = StackConfig.parse(config(named(20), everything=True))
+    scope = everything.operator_scope
+    names = named(60)
+    # The configuration cannot be parsed: that is what is tested.
+    tables = [type(everything.tables[0])(source, target) for source, target in names]
+    fits = most(scope, tables)
+    assert 20 < fits < 60
+    assert StackConfig.parse(config(names[:fits], everything=False))
+    with pytest.raises(ConfigError) as raised:
+        StackConfig.parse(config(names))
+    [mistake] = raised.value.mistakes
+    assert mistake.key == "tables"
+    assert f"up to {fits} tables" in mistake.allowed
+    assert f"tables[{fits}] and those after it to a second stack" in mistake.fix
+
+
+def test_the_policies_of_a_role_are_counted() -> None:
+    given = config(named(20), everything=True)
+    assert len(policies(given, "importer")) <= 1 + ATTACHED_POLICIES_LIMIT
+    stack = StackConfig.parse(given)
+    tables = [type(stack.tables[0])(source, target) for source, target in named(200)]
+    for role in GRANTS:
+        counts = group(role, stack.operator_scope, tables)
+        assert len(counts) == 1 + ATTACHED_POLICIES_LIMIT
+        assert all(counts)
+
+
+@pytest.mark.parametrize(("number", "most"), [(0, INLINE_POLICY_LIMIT), (1, MANAGED_POLICY_LIMIT)])
+def test_a_policy_that_iam_would_refuse_for_its_size_ends_the_run_with_what_to_do(
+    number: int, most: int
+) -> None:
+    assert fits_into_a_role(" " * 20_000 + "x" * most, number)
+    with pytest.raises(pulumi.RunError, match=rf"(?s){most + 1} characters.*Try: .*second stack"):
+        fits_into_a_role("x" * (most + 1), number)
