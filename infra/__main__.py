@@ -35,7 +35,7 @@ snapshot = SnapshotBucket(
 )
 notifications = Notifications("replication-alarms", settings, accounts)
 
-stacks, alarms = [], []
+stacks, watchdogs, alarms = [], [], []
 for table in settings.tables:
     role = ConsumerRole(table, accounts)
     buffer = Buffer(table, settings, accounts, reader=role.arn)
@@ -44,7 +44,7 @@ for table in settings.tables:
         table, settings, accounts, role=role, buffer=buffer, ledger=ledger, archive=archive
     )
     stack = TableStack(table, buffer, ledger, consumer)
-    WatchdogFunction(stack, settings, accounts, archive)
+    watchdogs.append(WatchdogFunction(stack, settings, accounts, archive))
     alarms.append(TableAlarms(stack, settings, accounts, notifications.topics))
     if table.deny_other_writers:
         TargetWriteDeny(table, settings, accounts, consumer=role, importer=importer)
@@ -53,5 +53,5 @@ for table in settings.tables:
 operators.grant(snapshot, stacks)
 declare_dashboard("replication-dashboard", settings, accounts, alarms)
 
-for name, value in outputs(settings, operators, snapshot, stacks).items():
+for name, value in outputs(settings, operators, snapshot, stacks, watchdogs).items():
     pulumi.export(name, value)

@@ -11,6 +11,7 @@ from infra.operators import Operators
 from infra.snapshot import SnapshotBucket
 from infra.stack_config import StackConfig
 from infra.table_stack import TableStack
+from infra.watchdog import WatchdogFunction
 
 
 def outputs(
@@ -18,6 +19,7 @@ def outputs(
     operators: Operators,
     snapshot: SnapshotBucket,
     tables: Sequence[TableStack],
+    watchdogs: Sequence[WatchdogFunction],
 ) -> dict[str, Any]:
     """Return the stack's outputs by name; `bootstrap/core/stack_outputs.py` reads them."""
     found = {
@@ -37,7 +39,10 @@ def outputs(
         },
         "journalTable": operators.journal.name,
         "snapshotBucket": snapshot.bucket.name,
-        "tables": [stack.consumer.outputs for stack in tables],
+        "tables": [
+            {**stack.consumer.outputs, "watchdogLogGroup": watchdog.log_group}
+            for stack, watchdog in zip(tables, watchdogs, strict=True)
+        ],
     }
     if snapshot.key_arn is not None:
         found["snapshotKeyArn"] = snapshot.key_arn

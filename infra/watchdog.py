@@ -44,6 +44,7 @@ class WatchdogFunction(pulumi.ComponentResource):
     """
 
     function_name: pulumi.Output[str]
+    log_group: pulumi.Output[str]
 
     def __init__(
         self,
@@ -95,7 +96,7 @@ class WatchdogFunction(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[grants]),
         )
         self._schedule(function)
-        self.function_name = function.name
+        self.function_name, self.log_group = function.name, logs.name
         self.register_outputs({"functionName": function.name})
 
     def _observer(self, role: aws.iam.Role, buffer: Buffer) -> aws.iam.Role:
@@ -191,6 +192,9 @@ class WatchdogFunction(pulumi.ComponentResource):
             region=self._here,
             description=f"Lets the watchdog of {self._table.source} look",
             schedule_expression=f"rate({INTERVAL_MINUTES} minutes)",
+            # Without it `up --refresh` leaves a rule off that was switched off by hand: the AWS
+            # provider compares the state only where the program sets one.
+            state="ENABLED",
             opts=self._child,
         )
         permission = aws.lambda_.Permission(

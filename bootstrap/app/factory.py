@@ -21,7 +21,7 @@ from bootstrap.aws.sessions import single_attempt
 from bootstrap.aws.snapshots import AwsSnapshots
 from bootstrap.aws.stream import AwsStream
 from bootstrap.core.errors import Side
-from bootstrap.core.facts import Usage
+from bootstrap.core.facts import ConsumerActivity, Usage
 from bootstrap.core.journal_rows import Store
 from bootstrap.core.poller import Poller
 from bootstrap.core.ports import Snapshots
@@ -29,12 +29,14 @@ from bootstrap.core.run_options import RunOptions
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
+from bootstrap.journal.verification_records import last_verification
 from bootstrap.journal.verification_records import row_name as verification_row
 from bootstrap.quarantine.context import QuarantineContext
 from bootstrap.quarantine.direct import DirectConsumer
 from bootstrap.quarantine.store import QuarantineStoreReader
 from bootstrap.run.runner import TableRunner
 from bootstrap.run.step_context import StepContext
+from bootstrap.status.health import read_health
 from bootstrap.status.health_checks import HealthReader
 from bootstrap.status.status import StatusContext
 from bootstrap.verify.backfill import BackfillContext
@@ -123,6 +125,13 @@ class AwsClients(AccountClients):
             now=now,
         )
 
+    def activity(self, table: TableOutputs, now: float) -> ConsumerActivity:
+        """Read what a table's consumer did up to a moment, in epoch seconds."""
+        cloudwatch = self._target.client("cloudwatch", table.consumer_region)
+        return metrics.Metrics(self._calls(Side.TARGET), cloudwatch).activity(
+            table.function_name, self._outputs.stack, table.source_table, now
+        )
+
     # -- contexts --------------------------------------------------------------------------------
 
     def status_context(self, table: TableOutputs, command: str) -> StatusContext:
@@ -137,6 +146,7 @@ class AwsClients(AccountClients):
             command=command,
             health=self.health(table),
             usage=partial(self.usage, table),
+            activity=partial(self.activity, table),
         )
 
     def step_context(
@@ -161,7 +171,20 @@ class AwsClients(AccountClients):
         store = self.journal()
         lease = self._lease(store, table.source_table)
         journal = Journal(store, table.source_table, lease)
-        return TableRunner(self.step_context(table, journal, lease, options), store, lease, command)
+        return TableRunner(
+            self.step_context(table, journal, lease, options),
+            store,
+            lease,
+            command,
+            read_health=lambda row, at: read_health(
+                self.health(table),
+                table,
+                row,
+                at,
+                last_verification(store, table.source_table).verified,
+                partial(self.activity, table),
+            ),
+        )
 
     def quarantine_context(self, table: TableOutputs) -> QuarantineContext:
         """Put together what resolves a table's quarantine."""

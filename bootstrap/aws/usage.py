@@ -7,10 +7,12 @@ from typing import Any
 
 from bootstrap.aws.calls import Calls
 from bootstrap.core.errors import BootstrapError
-from bootstrap.core.facts import Lag, Usage
+from bootstrap.core.facts import ConsumerActivity, Lag, Usage
 from replicator import names
 
 PERIOD = 300
+MINUTE = 60
+ACTIVITY_LOOKS_BACK = 900.0
 DAY = 86_400.0
 LAG_LOOKS_BACK = 3600
 
@@ -56,6 +58,29 @@ class Metrics:
         )
         return None if not points else float(sum(point["Sum"] for point in points))
 
+    def activity(self, function: str, stack: str, table: str, now: float) -> ConsumerActivity:
+        """Count what the consumer did in the last 15 minutes."""
+        lambda_, ours = {"FunctionName": function}, names.dimensions(stack, table)
+
+        def total(namespace: str, name: str, dimensions: dict[str, str]) -> float | None:
+            since = now - ACTIVITY_LOOKS_BACK
+            try:
+                points = self._read(
+                    namespace, name, dimensions, since, now, MINUTE, Statistics=["Sum"]
+                )
+            except BootstrapError:
+                return None
+            return float(sum(point["Sum"] for point in points))
+
+        return ConsumerActivity(
+            seconds=ACTIVITY_LOOKS_BACK,
+            invocations=total("AWS/Lambda", "Invocations", lambda_),
+            errors=total("AWS/Lambda", "Errors", lambda_),
+            throttles=total("AWS/Lambda", "Throttles", lambda_),
+            applied=total(names.NAMESPACE, names.CHANGES_APPLIED, ours),
+            retried=total(names.NAMESPACE, names.CHANGES_RETRIED, ours),
+        )
+
     def _points(
         self,
         namespace: str,
@@ -67,20 +92,32 @@ class Metrics:
         **statistics: list[str],
     ) -> list[dict[str, Any]]:
         try:
-            answer = self._calls(
-                "cloudwatch",
-                self._cloudwatch.get_metric_statistics,
-                f"metric {name}",
-                Namespace=namespace,
-                MetricName=name,
-                Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
-                StartTime=datetime.datetime.fromtimestamp(since, datetime.UTC),
-                EndTime=datetime.datetime.fromtimestamp(until, datetime.UTC),
-                Period=period,
-                **statistics,
-            )
+            return self._read(namespace, name, dimensions, since, until, period, **statistics)
         except BootstrapError:
             return []
+
+    def _read(
+        self,
+        namespace: str,
+        name: str,
+        dimensions: dict[str, str],
+        since: float,
+        until: float,
+        period: int,
+        **statistics: list[str],
+    ) -> list[dict[str, Any]]:
+        answer = self._calls(
+            "cloudwatch",
+            self._cloudwatch.get_metric_statistics,
+            f"metric {name}",
+            Namespace=namespace,
+            MetricName=name,
+            Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
+            StartTime=datetime.datetime.fromtimestamp(since, datetime.UTC),
+            EndTime=datetime.datetime.fromtimestamp(until, datetime.UTC),
+            Period=period,
+            **statistics,
+        )
         points: list[dict[str, Any]] = answer["Datapoints"]
         return points
 

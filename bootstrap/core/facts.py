@@ -74,6 +74,22 @@ class Usage:
 
 
 @dataclass(frozen=True)
+class ConsumerActivity:
+    """What the consumer did of late, by CloudWatch. None: unreadable."""
+
+    seconds: float
+    """The stretch that is counted, up to now."""
+    invocations: float | None
+    errors: float | None
+    """Invocations that failed as a whole."""
+    throttles: float | None
+    """Invocations that Lambda refused to begin."""
+    applied: float | None
+    retried: float | None
+    """Changes that the consumer took and gave back, because it could not apply them."""
+
+
+@dataclass(frozen=True)
 class Measure:
     """Progress of a step. Unknown is None; nothing is extrapolated."""
 

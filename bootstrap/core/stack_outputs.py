@@ -66,6 +66,10 @@ class TableOutputs:
     """The customer-managed key for the target table; empty for AWS's."""
     reserved_concurrency: int | None = None
     """The function's reserved concurrency; None: it uses the unreserved rest."""
+    log_group: str = ""
+    """The consumer's log, in its Region; empty if an older program named none."""
+    watchdog_log_group: str = ""
+    """The watchdog's log, in the same Region."""
     limits: AlarmLimits = AlarmLimits()
     """The defaults, if an older program wrote none."""
     retention_hours: int | None = None
@@ -302,6 +306,8 @@ def _table(members: _Members) -> TableOutputs:
         source_key_arn=members.optional("sourceKeyArn"),
         target_key_arn=members.optional("targetKeyArn"),
         reserved_concurrency=members.optional_number("reservedConcurrency"),
+        log_group=members.optional("logGroup"),
+        watchdog_log_group=members.optional("watchdogLogGroup"),
         limits=_limits(members.inner("alarmLimits"))
         if members.has("alarmLimits")
         else AlarmLimits(),

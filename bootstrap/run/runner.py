@@ -14,10 +14,10 @@ from bootstrap.core.errors import (
     StillRunningError,
 )
 from bootstrap.core.facts import EventSource
-from bootstrap.core.journal_rows import Event, Store, WaitReason
+from bootstrap.core.journal_rows import Event, Row, Store, WaitReason
 from bootstrap.core.outcome import Done, Outcome, Pending
 from bootstrap.core.poller import Poller
-from bootstrap.core.state import State
+from bootstrap.core.state import REPLICAS, State
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.journal import verification_records as verification
 from bootstrap.journal.journal import Journal
@@ -29,6 +29,7 @@ from bootstrap.run.progress import is_past, state_of, stops_before
 from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
 from bootstrap.status import data_loss
+from bootstrap.status.health import Health
 from bootstrap.status.inputs import StatusInputs
 from bootstrap.status.snapshot import StatusSnapshot, build_snapshot
 
@@ -44,10 +45,19 @@ class Wait:
 class TableRunner:
     """One table's run in this process."""
 
-    def __init__(self, context: StepContext, store: Store, lease: Lease, command: str) -> None:
+    def __init__(
+        self,
+        context: StepContext,
+        store: Store,
+        lease: Lease,
+        command: str,
+        read_health: Callable[[Row, float], Health] | None = None,
+    ) -> None:
+        """`read_health` reads both accounts for the view at the end; None: it shows no health."""
         self.context = context
         self.command = command
         self._store = store
+        self._read_health = read_health
         self._lease = lease
         self._goal = GOALS[context.options.goal]
         self._poller = Poller(context.clock, context.timing, keep_alive=self.keep_lease)
@@ -208,7 +218,10 @@ class TableRunner:
         context, row = self.context, self.journal.row
         history: Sequence[Event] = ()
         mapping: EventSource | None = None
+        health = Health()
         if final:
+            if self._read_health is not None and row.state in REPLICAS:
+                health = self._read_health(row, self.journal.now())
             with contextlib.suppress(AccountError):
                 history = self._store.history(context.table.source_table, row.run_id)
                 mapping = context.target.mapping(context.table.mapping_uuid)
@@ -226,6 +239,8 @@ class TableRunner:
                 measure=wait.pending.measure if wait else None,
                 waiting=WaitReason(wait.pending.what, wait.since) if wait else None,
                 losses=self._losses,
+                readings=health.readings,
+                findings=health.findings,
             )
         )
 

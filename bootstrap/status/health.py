@@ -6,10 +6,12 @@ detector has to be fine, and the newest round of probes that is due has to have 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
+from bootstrap.core.facts import ConsumerActivity
 from bootstrap.core.journal_rows import Row
 from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.core.state import REPLICAS, State
@@ -18,6 +20,7 @@ from bootstrap.journal.verification_records import Verified
 from bootstrap.status import data_loss
 from bootstrap.status.data_loss import KnownLosses
 from bootstrap.status.health_checks import expected_settings
+from bootstrap.status.remedies import name_commands
 from replicator.watchdog.detectors import Level
 from replicator.watchdog.finding import Finding
 from replicator.watchdog.judge import judge
@@ -45,9 +48,16 @@ class Health:
 
 
 def read_health(
-    reader: Reader | None, table: TableOutputs, row: Row, at: float, verified: Verified | None
+    reader: Reader | None,
+    table: TableOutputs,
+    row: Row,
+    at: float,
+    verified: Verified | None,
+    activity: Callable[[float], ConsumerActivity] | None = None,
 ) -> Health:
     """Read and judge. `at`: epoch seconds; `verified`: the last verification, if there is one.
+
+    `activity` reads what the consumer did of late. It is called only where that explains a finding.
 
     Without a reader, or before a run, only the losses that the journal records are known.
     """
@@ -61,7 +71,9 @@ def read_health(
     if readings is None:
         return Health(losses=losses)
     readings = replace(readings, outage=losses.outage, overrun=losses.overrun)
-    return Health(readings, judge(readings, expected_settings(table)), losses)
+    count = None if activity is None else partial(activity, at)
+    findings = name_commands(judge(readings, expected_settings(table)), table, count)
+    return Health(readings, findings, losses)
 
 
 def state_now(journal: State, findings: Sequence[Finding]) -> State:

@@ -17,6 +17,7 @@ from bootstrap.status.json_members import as_json
 from bootstrap.status.progress_bar import bar, remaining
 from bootstrap.status.snapshot import StatusSnapshot
 from replicator.runtime import Clock
+from replicator.watchdog.detectors import Level
 
 
 class Screen(Protocol):
@@ -49,11 +50,21 @@ def summary(shown: StatusSnapshot) -> str:
     """Describe the end of a run in a line."""
     to = f"{shown.table} → {shown.target_table}"
     if shown.state is not State.REPLICATING or shown.caught_up is None:
-        return f"{to}: {shown.state}"
+        return "\n".join([f"{to}: {shown.state}", *_troubles(shown)])
     items = shown.import_.items if shown.import_ else None
     imported = f", {number(items)} items imported" if items is not None else ""
     applied = f"every change before {moment(shown.caught_up.moment)} applied"
     return f"{to}: {shown.state}{imported}, {applied}"
+
+
+def _troubles(shown: StatusSnapshot) -> list[str]:
+    """Return what is wrong with a replica, or cannot be known, with what to do."""
+    lines = []
+    for each in shown.findings if shown.because else ():
+        if each.level is not Level.FINE:
+            lines.append(f"  because {each.detector.metric}: {each.detail}")
+            lines.append(f"    Try: {shown.typed(each.first)}")
+    return lines
 
 
 def measured_text(shown: StatusSnapshot) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bootstrap.core.errors import AccountError
-from bootstrap.core.facts import EventSource, Measure, Usage
+from bootstrap.core.facts import ConsumerActivity, EventSource, Measure, Usage
 from bootstrap.core.journal_rows import Row, Store
 from bootstrap.core.outcome import import_progress, probe_progress
 from bootstrap.core.ports import Ledger, SourceAccount, TargetAccount
@@ -37,6 +37,8 @@ class StatusContext:
     health: HealthReader | None = None
     usage: Callable[[float], Usage] | None = None
     """Reads the metrics as of a moment, in epoch seconds."""
+    activity: Callable[[float], ConsumerActivity] | None = None
+    """Reads what the consumer did up to a moment."""
 
 
 def read_status(context: StatusContext) -> StatusSnapshot:
@@ -46,7 +48,7 @@ def read_status(context: StatusContext) -> StatusSnapshot:
     row = found or Row()
     last = verification.last_verification(store, table.source_table)
     verified = last.verified if row.run_id else None
-    health = read_health(context.health, table, row, at, verified)
+    health = read_health(context.health, table, row, at, verified, context.activity)
     return build_snapshot(
         StatusInputs(
             table=table.source_table,

@@ -20,6 +20,7 @@ RECORDED = Path(__file__).resolve().parent / "states" / "5b21667.json.gz"
 
 UPDATES: dict[str, set[str]] = {
     "Dashboard": {"dashboardBody"},
+    "EventRule": {"state"},
     "Function": {"code"},
     "MetricAlarm": {"alarmDescription"},
 }

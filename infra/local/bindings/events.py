@@ -11,7 +11,8 @@ def rule(request: Request) -> Created:
         Name=name,
         Description=request.inputs.text("description"),
         ScheduleExpression=request.inputs.text("scheduleExpression"),
-        State="ENABLED",
+        # The program of an earlier release leaves it to AWS, whose default is the same.
+        State=request.inputs.get("state") or "ENABLED",
     )["RuleArn"]
     return Created(name, {"arn": arn, "name": name})
 

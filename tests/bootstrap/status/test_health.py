@@ -8,9 +8,10 @@ import pytest
 
 from bootstrap.core.errors import AccountError, Side
 from bootstrap.core.state import State
-from bootstrap.status.health import state_now
+from bootstrap.status.health import read_health, state_now
 from bootstrap.status.json_members import as_json
 from bootstrap.status.page import page
+from bootstrap.status.render import summary
 from bootstrap.status.snapshot import StatusSnapshot
 from replicator.foreign_rows import ForeignRow
 from replicator.watchdog.aws_readings import UnreadableError
@@ -19,7 +20,7 @@ from replicator.watchdog.finding import Finding
 from replicator.watchdog.probe_rounds import ProbeRound, WatchdogState
 from replicator.watchdog.readings import Probed, Unread
 from tests.support.bootstrap.fake_aws import FakeAws
-from tests.support.bootstrap.killed_process import replicated
+from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.status import NOW, FixedHealth, health_reader, look
 
 pytestmark = pytest.mark.promise("C10")
@@ -243,3 +244,28 @@ def test_a_watchdog_that_runs_but_has_no_round_through_lately_is_unknown() -> No
     at = world.clock()
     book = WatchdogState((ProbeRound("a", 2, at - 5),), at - 1_200, 2.5, ran=at - 5)
     assert look(world, health_reader(book=book)).state is State.UNKNOWN
+
+
+# -- the end of a run -----------------------------------------------------------------------------
+
+
+def test_a_run_that_ends_shows_the_health_of_now_and_what_to_do() -> None:
+    world = FakeAws()
+    process = Process(world)
+    process.go()
+    (table,) = process.outputs.tables
+    row = ForeignRow("invoices", 7, int(world.clock() * 1e6), "shardId-3", "47")
+
+    def ended(**changes: Any) -> StatusSnapshot:
+        process.run._read_health = lambda row, at: read_health(
+            FixedHealth(**changes), table, row, at, None
+        )
+        return process.run.snapshot(final=True)
+
+    assert "REPLICATING, 3 items imported" in summary(ended())
+    text = summary(ended(foreign=[row]))
+    assert text.splitlines()[0] == "orders → orders-replica: DEGRADED"
+    assert "because ForeignRecords: about 7 from table invoices" in text
+    assert "Try: in the source account: aws dynamodb disable-kinesis-streaming-dest" in text
+    silent = Probed(world.clock() - 9_000, None, 2.5)
+    assert summary(ended(probed=silent)).splitlines()[0] == "orders → orders-replica: UNKNOWN"

@@ -103,6 +103,7 @@ def test_the_function_is_told_everything_that_it_asks_for(tmp_path: Path) -> Non
 def test_it_is_woken_every_five_minutes_by_its_schedule_alone(stack: Deployment) -> None:
     rule, function = stack.one("EventRule"), stack.one("Function", "watchdog")
     assert rule.inputs["scheduleExpression"] == "rate(5 minutes)"
+    assert rule.inputs["state"] == "ENABLED", "so that up --refresh switches it on again"
     target, permission = stack.one("EventTarget").inputs, stack.one("Permission").inputs
     assert (target["rule"], target["arn"]) == (rule.name, stack.arn(function))
     assert permission["principal"] == "events.amazonaws.com"

@@ -1,0 +1,94 @@
+"""Remedies with this stack's own names, for findings about a consumer or a watchdog that stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from bootstrap.core.facts import ConsumerActivity
+from bootstrap.core.formatting import duration
+from bootstrap.core.stack_outputs import TableOutputs
+from replicator.watchdog.detectors import HEARTBEAT, MAPPING, PROBES, Level
+from replicator.watchdog.finding import Finding
+
+Count = Callable[[], ConsumerActivity]
+
+
+def name_commands(
+    findings: Sequence[Finding], table: TableOutputs, count: Count | None
+) -> tuple[Finding, ...]:
+    """Complete the findings about probes and watchdog; the others are returned as they are.
+
+    `count` reads what the consumer did. It is called only where probes are outstanding while the
+    consumer's mapping is on; None: it is not known.
+    """
+    by_detector = {each.detector: each for each in findings}
+    mapping = by_detector.get(MAPPING)
+    on = mapping is None or mapping.level is not Level.WARNING
+
+    def complete(finding: Finding) -> Finding:
+        if finding.blind or finding.level is Level.FINE:
+            return finding
+        if finding.first == HEARTBEAT.first:
+            return replace(finding, remedy=f"{HEARTBEAT.first} {_tail(table, watchdog=True)}")
+        if finding.detector is not PROBES or finding.level is not PROBES.level:
+            return finding
+        if not on:
+            return replace(finding, remedy=MAPPING.first)
+        why, remedy = _stands(table, count() if count is not None else None)
+        return replace(finding, detail=finding.detail + why, remedy=remedy)
+
+    return tuple(complete(each) for each in findings)
+
+
+def _stands(table: TableOutputs, did: ConsumerActivity | None) -> tuple[str, str]:
+    """Return why the consumer stands, as the end of a sentence, and the first action."""
+    log = _tail(table)
+    stuck = f"look into the consumer's log. {log} {PARK}"
+    if did is None or did.invocations is None:
+        return "; what the consumer did could not be read", stuck
+    lately = f"; in the last {duration(did.seconds)} "
+    if did.throttles and did.throttles >= did.invocations:
+        return (
+            f"{lately}Lambda throttled the consumer {did.throttles:.0f} times and ran it "
+            f"{did.invocations:.0f} times",
+            "raise or remove the table's `reservedConcurrency` in the stack file, then pulumi up; "
+            "if it has none, the account's concurrency is used up. In the target account: "
+            f"`aws lambda get-function-concurrency --function-name {table.function_name} "
+            f"--region {table.consumer_region}`.",
+        )
+    if not did.invocations:
+        return (
+            f"{lately}Lambda did not run the consumer",
+            "see what Lambda says of it, in the target account: `aws lambda "
+            f"get-event-source-mapping --uuid {table.mapping_uuid} "
+            f"--region {table.consumer_region}`. pulumi up --refresh restores its permissions.",
+        )
+    if did.errors is not None and did.errors >= did.invocations:
+        return (
+            f"{lately}each of the consumer's {did.invocations:.0f} runs failed",
+            f"the consumer's log says why. {log} {RIGHTS}",
+        )
+    if did.retried and not did.applied:
+        return (
+            f"{lately}the consumer applied no change and gave {did.retried:.0f} back",
+            f"the consumer's log names the error. {log} {RIGHTS}",
+        )
+    return f"{lately}the consumer applied {did.applied or 0:.0f} changes", stuck
+
+
+PARK = (
+    "If it reports 'A batch of one record' repeatedly, park that record: "
+    "`bootstrap park SHARD SEQUENCE`."
+)
+RIGHTS = "Where a permission is missing, pulumi up --refresh restores it."
+
+
+def _tail(table: TableOutputs, *, watchdog: bool = False) -> str:
+    group = table.watchdog_log_group if watchdog else table.log_group
+    if not group:
+        return "Its log group is in the target account."
+    return (
+        f"In the target account: `aws logs tail {group} --since 15m "
+        f"--region {table.consumer_region}`."
+    )
