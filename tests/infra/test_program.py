@@ -292,6 +292,7 @@ def test_the_outputs_carry_all_that_the_operators_tool_needs(stack: Deployment) 
                 "snapshotPrefix": "orders",
                 "retentionHours": 8760,
                 "maxRecordKib": 10240,
+                "watchdogLogGroup": "replicate-orders-watchdog-logs",
                 "alarmLimits": {
                     "retentionUsedPercent": 25,
                     "probeAgeMinutes": 30,
