@@ -113,6 +113,9 @@ class DemoReport:
                 f"Only {self.stream_counts.by_users:,} changes were captured in the run; "
                 f"at least {self.min_changes:,} are required."
             )
+        refused = sum(self.changes.refused.values())
+        if refused:
+            yield f"{refused:,} writes of the writers were refused by a policy."
         there = self.stream_counts.records
         if self.received < there:
             yield (
@@ -205,6 +208,7 @@ class DemoReport:
             "changes_made": self.changes.total,
             "changes_by_kind": self.changes.by_kind,
             "writes_by_kind": self.changes.writes_by_kind,
+            "writes_refused": sum(self.changes.refused.values()),
             "changes_captured": self.stream_counts.total,
             "changes_by_expiry": self.stream_counts.by_expiry,
             "records_poisoned": self.stream_counts.broken,

@@ -3,31 +3,58 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from infra.local.data.compare import same
 from infra.local.data.items import Item
 from infra.local.workload.plan import COUNTER, Write, WriteStep
 
+REFUSED = "AccessDeniedException"
+"""The one answer that says for sure that nothing was written, and that SDKs do not retry."""
+
+
+@dataclass(frozen=True)
+class StepOutcome:
+    """The writes of a step: how many were acknowledged, which a policy refused, which not sent."""
+
+    writes: int
+    changes: int
+    """Acknowledged writes that changed something."""
+    refused: tuple[Write, ...] = ()
+    unsent: tuple[Write, ...] = ()
+
 
 class CallExecutor:
-    """Makes a step's calls and counts the resulting changes."""
+    """Makes a step's calls and counts the resulting changes.
+
+    A call that fails in another way than by a refusal raises botocore's error: what it wrote is
+    not known.
+    """
 
     def __init__(self, dynamodb: Any, table: str) -> None:
         self._dynamodb = dynamodb
         self._table = table
 
-    def run(self, step: WriteStep) -> int:
-        """Return the number of changes; a write that leaves an item as it was is none."""
+    def run(self, step: WriteStep) -> StepOutcome:
+        """Make the calls, up to the first that is refused."""
         if step.way == "transaction":
-            self._transact(step.writes)
-        elif step.way == "batch":
-            self._batch(step.writes)
-        else:
-            one = {"single": self._put_or_delete, "update": self._update, "count": self._add}
-            return sum(one[step.way](write) for write in step.writes)
-        return sum(write.is_change for write in step.writes)
+            return self._transact(step.writes)
+        if step.way == "batch":
+            return self._batch(step.writes)
+        one = {"single": self._put_or_delete, "update": self._update, "count": self._add}
+        changes = 0
+        for done, write in enumerate(step.writes):
+            try:
+                changes += one[step.way](write)
+            except ClientError as error:
+                _raise_unless_refused(error)
+                rest = step.writes[done + 1 :]
+                return StepOutcome(done, changes, (write,), rest)
+        return StepOutcome(len(step.writes), changes)
 
     def _put_or_delete(self, write: Write) -> bool:
         arguments = {"TableName": self._table, "ReturnValues": "ALL_OLD"}
@@ -55,7 +82,7 @@ class CallExecutor:
         )
         return True
 
-    def _transact(self, writes: Sequence[Write]) -> None:
+    def _transact(self, writes: tuple[Write, ...]) -> StepOutcome:
         table = {"TableName": self._table}
         items = [
             {"Delete": {**table, "Key": write.key}}
@@ -63,18 +90,41 @@ class CallExecutor:
             else {"Put": {**table, "Item": write.after}}
             for write in writes
         ]
-        self._dynamodb.transact_write_items(TransactItems=items)
+        try:
+            self._dynamodb.transact_write_items(TransactItems=items)
+        except ClientError as error:
+            _raise_unless_refused(error)
+            return StepOutcome(0, 0, writes)
+        return _all_done(writes)
 
-    def _batch(self, writes: Sequence[Write]) -> None:
-        write_batch(self._dynamodb, self._table, [_batch_request(write) for write in writes])
+    def _batch(self, writes: tuple[Write, ...]) -> StepOutcome:
+        requests = [_batch_request(write) for write in writes]
+        left = requests
+        try:
+            for unprocessed in send_batch(self._dynamodb, self._table, requests):
+                left = unprocessed
+        except ClientError as error:
+            _raise_unless_refused(error)
+        refused = tuple(write for write, each in zip(writes, requests, strict=True) if each in left)
+        done = _all_done(tuple(write for write in writes if write not in refused))
+        return replace(done, refused=refused)
 
 
 def write_batch(dynamodb: Any, table: str, requests: list[dict[str, Any]]) -> None:
     """Repeat BatchWriteItem until nothing is left unprocessed."""
+    for _ in send_batch(dynamodb, table, requests):
+        pass
+
+
+def send_batch(
+    dynamodb: Any, table: str, requests: list[dict[str, Any]]
+) -> Iterator[list[dict[str, Any]]]:
+    """Repeat BatchWriteItem; yield what each call has left unprocessed, at last an empty list."""
     pause = 0.05
     while requests:
         answer = dynamodb.batch_write_item(RequestItems={table: requests})
         requests = answer.get("UnprocessedItems", {}).get(table, [])
+        yield requests
         if requests:
             time.sleep(pause)
             pause = min(2.0, pause * 2)
@@ -101,6 +151,15 @@ def update_expression(before: Item, after: Item) -> dict[str, Any]:
     }
     values = {f":{places[name][1:]}": after[name] for name in changed}
     return expression | ({"ExpressionAttributeValues": values} if values else {})
+
+
+def _all_done(writes: tuple[Write, ...]) -> StepOutcome:
+    return StepOutcome(len(writes), sum(write.is_change for write in writes))
+
+
+def _raise_unless_refused(error: ClientError) -> None:
+    if error.response["Error"]["Code"] != REFUSED:
+        raise error
 
 
 def _batch_request(write: Write) -> dict[str, Any]:

@@ -6,7 +6,7 @@ keys have no owner and are written by all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Literal
@@ -45,11 +45,15 @@ LEAVE_EXPIRED = 8
 
 @dataclass(frozen=True)
 class Write:
-    """A key's content before and after; None is absence. `before` is what the plan believes."""
+    """A key's content before and after; None is absence. `before` is what the plan believes.
+
+    `number` is that of a key which the plan's writer owns; None of one that all writers change.
+    """
 
     key: Item
     before: Item | None
     after: Item | None
+    number: int | None = None
 
     @property
     def is_change(self) -> bool:
@@ -67,7 +71,7 @@ class WriteStep:
 
 @dataclass
 class WritePlan:
-    """One writer's plan. It assumes that each step it returns is executed."""
+    """One writer's plan. It assumes that each step it returns is executed, unless withdrawn."""
 
     item_source: ItemSource
     writer: int
@@ -91,6 +95,24 @@ class WritePlan:
         kinds = [kind for kind in KINDS if self._possible(kind, now)]
         (kind,) = self.random.choices(kinds, [WEIGHTS[kind] for kind in kinds])
         return self._step(kind, now)
+
+    def withdraw(self, step: WriteStep, writes: Sequence[Write]) -> None:
+        """Take back the last writes of the last step, which were not made: they were refused."""
+        for write in reversed(writes):
+            n = write.number
+            if n is None:
+                continue
+            self._content[n] = write.before
+            if write.after is None:
+                self._deleted.remove(n)
+                self._live.append(n)
+            elif write.before is None or step.kind == "re-insert":
+                # Of an item that expires the plan cannot know whether it is there still.
+                if step.kind == "expiring":
+                    self._expiring = [each for each in self._expiring if each[1] != n]
+                else:
+                    self._live.remove(n)
+                self._deleted.append(n)
 
     def _possible(self, kind: str, now: float) -> bool:
         if kind in ("insert", "expiring"):
@@ -178,7 +200,7 @@ class WritePlan:
     def _write(self, n: int, after: Item | None) -> Write:
         before = self._item(n)
         self._content[n] = after
-        return Write(self.item_source.shape.keys.key_of(self._first(n)), before, after)
+        return Write(self.item_source.shape.keys.key_of(self._first(n)), before, after, n)
 
     def _alter(self, n: int) -> Write:
         item = self._item(n)

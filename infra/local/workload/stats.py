@@ -6,7 +6,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 WINDOW = 0.1
@@ -14,39 +14,49 @@ WINDOW = 0.1
 
 
 class ChangeCounter:
-    """Counts changes from several threads and appends the counts to a file."""
+    """Counts writes from several threads, by what became of them, and appends them to a file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._counts: dict[int, tuple[Counter[str], Counter[str]]] = {}
+        self._counts: dict[int, dict[str, Counter[str]]] = {}
 
     def add(self, at: float, kind: str, writes: int, changes: int) -> None:
-        """Count writes made at a time (epoch seconds), and how many of them changed something."""
-        with self._lock:
-            all_writes, all_changes = self._counts.setdefault(
-                int(at / WINDOW), (Counter(), Counter())
-            )
-            all_writes[kind] += writes
-            all_changes[kind] += changes
+        """Count acknowledged writes (`at` in epoch seconds), and how many changed something."""
+        self._add(at, kind, writes=writes, changes=changes)
+
+    def add_refused(self, at: float, kind: str, writes: int) -> None:
+        """Count writes that a policy refused: they have changed nothing."""
+        self._add(at, kind, refused=writes)
+
+    def add_failed(self, at: float, kind: str, writes: int) -> None:
+        """Count writes of a call that failed: what they have changed is not known."""
+        self._add(at, kind, failed=writes)
 
     def flush(self) -> None:
         """Append the counts since the last call."""
         with self._lock:
             counts, self._counts = self._counts, {}
         with self._path.open("a") as file:
-            for window, (writes, changes) in sorted(counts.items()):
-                line = {"at": window * WINDOW, "writes": writes, "changes": changes}
-                file.write(json.dumps(line) + "\n")
+            for window, found in sorted(counts.items()):
+                file.write(json.dumps({"at": window * WINDOW, **found}) + "\n")
+
+    def _add(self, at: float, kind: str, **counts: int) -> None:
+        with self._lock:
+            window = self._counts.setdefault(int(at / WINDOW), {})
+            for name, count in counts.items():
+                window.setdefault(name, Counter())[kind] += count
 
 
 @dataclass(frozen=True)
 class Window:
-    """Writes and changes by kind that ended within `WINDOW` seconds from `at`."""
+    """Writes by kind that ended within `WINDOW` seconds from `at`, by what became of them."""
 
     at: float
-    writes: Mapping[str, int]
-    changes: Mapping[str, int]
+    writes: Mapping[str, int] = field(default_factory=dict)
+    changes: Mapping[str, int] = field(default_factory=dict)
+    refused: Mapping[str, int] = field(default_factory=dict)
+    failed: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,6 +88,16 @@ class ChangeCounts:
     @property
     def writes_by_kind(self) -> dict[str, int]:
         return _sum(window.writes for window in self.windows)
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """Writes that a policy refused, by kind."""
+        return _sum(window.refused for window in self.windows)
+
+    @property
+    def failed(self) -> dict[str, int]:
+        """Writes of calls that failed, by kind: some may have been made."""
+        return _sum(window.failed for window in self.windows)
 
     @property
     def total(self) -> int:

@@ -26,8 +26,8 @@ from botocore.config import Config
 
 from infra.local.cloud import REPOSITORY
 from infra.local.data.item_source import ItemSource, from_json
-from infra.local.workload.calls import CallExecutor
-from infra.local.workload.plan import WritePlan
+from infra.local.workload.calls import CallExecutor, StepOutcome
+from infra.local.workload.plan import WritePlan, WriteStep
 from infra.local.workload.stats import ChangeCounter, ChangeCounts
 
 MODULE = "infra.local.workload.writers"
@@ -167,19 +167,35 @@ class WriterThreads:
 
     def _write(self, plan: WritePlan) -> None:
         try:
-            executor = CallExecutor(_dynamodb(), self._settings.table)
+            executor = CallExecutor(dynamodb_client(), self._settings.table)
             pace = WritePace(self._settings.rate / self._settings.threads)
             while not self._stop.is_set():
                 step = plan.next(time.time())
-                changes = executor.run(step)
-                self._counts.add(time.time(), step.kind, len(step.writes), changes)
+                outcome = self._run(executor, step)
+                plan.withdraw(step, [*outcome.refused, *outcome.unsent])
                 pace.wait(len(step.writes), self._stop)
         except BaseException as error:
             self._failures.append(error)
 
+    def _run(self, executor: CallExecutor, step: WriteStep) -> StepOutcome:
+        """Run a step and count its writes. One that fails ends the writers, whose plan is lost."""
+        try:
+            outcome = executor.run(step)
+        except BaseException:
+            self._counts.add_failed(time.time(), step.kind, len(step.writes))
+            raise
+        if outcome.writes:
+            self._counts.add(time.time(), step.kind, outcome.writes, outcome.changes)
+        if outcome.refused:
+            self._counts.add_refused(time.time(), step.kind, len(outcome.refused))
+        return outcome
 
-def _dynamodb() -> Any:
-    """Return a client of the account in the environment; every thread has its own."""
+
+def dynamodb_client() -> Any:
+    """Return a client of the account in the environment; every thread has its own.
+
+    botocore retries what is throttled or breaks off, and nothing that is refused.
+    """
     config = Config(retries={"total_max_attempts": 8, "mode": "standard"})
     return boto3.session.Session().client("dynamodb", config=config)
 

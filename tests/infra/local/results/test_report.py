@@ -205,6 +205,29 @@ def test_what_the_writers_count_is_read_back_while_they_write(tmp_path: Path) ->
     assert counts.between(BEGAN, BEGAN + 1).total == 2
 
 
+def test_refused_writes_are_counted_apart_from_failed_ones(tmp_path: Path) -> None:
+    path = tmp_path / "counts.jsonl"
+    writer = ChangeCounter(path)
+    writer.add(BEGAN, "insert", 2, 2)
+    writer.add_refused(BEGAN + 0.01, "insert", 1)
+    writer.add_refused(BEGAN + 3, "delete", 4)
+    writer.add_failed(BEGAN + 4, "batch", 25)
+    writer.flush()
+
+    counts = ChangeCounts.read(path)
+    assert counts.total == 2
+    assert counts.refused == {"insert": 1, "delete": 4}
+    assert counts.failed == {"batch": 25}
+    assert counts.between(BEGAN + 1).refused == {"delete": 4}
+
+
+def test_refused_writes_are_a_problem_of_a_run() -> None:
+    refused = Window(12, {"update": 60}, {"update": 60}, refused={"update": 2, "delete": 1})
+    found = report(changes=ChangeCounts((window(1, insert=95), refused))).problems()
+    assert any(problem.startswith("3 writes of the writers were refused") for problem in found)
+    assert report().as_json()["writes_refused"] == 0
+
+
 def verification(**counts: int) -> dict[str, Any]:
     nothing = {"missing": 0, "extra": 0, "different": 0, "foreign": 0}
     return {"judged": 1.0, "counts": {"sourceItems": 12, **nothing, **counts}}

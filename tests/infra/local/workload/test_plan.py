@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -72,6 +73,47 @@ def test_the_plan_knows_what_the_table_holds() -> None:
                 assert same(item_source.shape.keys.key_of(write.after), write.key)
                 table[key] = write.after
     assert len(hot) == HOT_KEYS
+
+
+def test_the_plan_knows_what_the_table_holds_after_writes_that_were_refused() -> None:
+    item_source = generated()
+    plan = WritePlan(item_source, 0, WRITERS, Random("test/refused"))
+    refusals = Random(5)
+    table = {
+        fingerprint(item_source.shape.keys.key_of(item_source.item(n))): item_source.item(n)
+        for n in range(item_source.count)
+    }
+    refused: Counter[str] = Counter()
+    for n in range(3000):
+        step = plan.next(STARTED + n / 25)
+        # As calls do it: a step is refused from one of its writes on.
+        done = refusals.randrange(len(step.writes)) if refusals.random() < 0.4 else len(step.writes)
+        for write in step.writes[:done] if step.kind != "hot update" else ():
+            key = fingerprint(write.key)
+            assert same(table.get(key), write.before), step.kind
+            table.pop(key, None)
+            if write.after is not None:
+                table[key] = write.after
+        plan.withdraw(step, step.writes[done:])
+        refused[step.kind] += len(step.writes[done:])
+    assert set(refused) == set(KINDS)
+
+
+def test_a_refused_insert_is_made_again_later() -> None:
+    plan = WritePlan(generated(), 0, 1, Random("test"))
+    first = next(step for step in _steps(plan) if step.kind == "insert")
+    plan.withdraw(first, first.writes)
+    (again,) = first.writes
+    for step in _steps(plan):
+        if step.kind == "re-insert" and same(step.writes[0].key, again.key):
+            assert step.writes[0].before is None
+            return
+    raise AssertionError("the key was not written again")
+
+
+def _steps(plan: WritePlan) -> Iterator[WriteStep]:
+    for n in range(20_000):
+        yield plan.next(STARTED + n / 1000)
 
 
 def test_writing_the_same_item_again_is_no_change_and_there_and_back_are_two() -> None:
