@@ -41,13 +41,19 @@ class PrivateBucket(pulumi.ComponentResource):
         region: str,
         protect: bool,
         expiry: ObjectExpiry | None = None,
-        key: pulumi.Output[str] | None = None,
+        key: aws.kms.Key | None = None,
         statements: Callable[[pulumi.Output[str]], Sequence[Statement]] = lambda arn: (),
         opts: pulumi.ResourceOptions,
     ) -> None:
         super().__init__("replication:storage:PrivateBucket", name, None, opts)
         bucket = aws.s3.Bucket(
-            name, region=region, opts=pulumi.ResourceOptions(parent=self, protect=protect)
+            name,
+            region=region,
+            # A bucket that S3 refuses to delete, as it holds objects, keeps the key that reads
+            # them: the key is deleted after it, or not at all.
+            opts=pulumi.ResourceOptions(
+                parent=self, protect=protect, depends_on=[key] if key else []
+            ),
         )
         # What guards the bucket goes with it, never before it: S3 refuses to delete a bucket that
         # holds objects, and these would be left without block, policy and ownership.
@@ -74,7 +80,7 @@ class PrivateBucket(pulumi.ComponentResource):
             f"{name}-encryption",
             bucket=bucket.bucket,
             region=region,
-            rules=[_encryption(key)],
+            rules=[_encryption(key.arn if key else None)],
             opts=child,
         )
         aws.s3.BucketLifecycleConfiguration(

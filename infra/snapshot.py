@@ -35,14 +35,15 @@ class SnapshotBucket(pulumi.ComponentResource):
         reader: pulumi.Output[str],
     ) -> None:
         super().__init__("replication:index:Snapshot", name)
-        self.key_arn = None
+        key = None
         if settings.snapshot_key:
-            self.key_arn = self._key(name, settings, accounts, writer, reader)
+            key = self._key(name, settings, accounts, writer, reader)
+        self.key_arn = key.arn if key else None
         self.bucket = PrivateBucket(
             name,
             region=settings.target.region,
             protect=settings.protect,
-            key=self.key_arn,
+            key=key,
             # The three actions that AWS asks for when the bucket belongs to another account, for
             # the role that calls ExportTableToPointInTime: Amazon DynamoDB Developer Guide,
             # "Requesting a table export".
@@ -65,14 +66,14 @@ class SnapshotBucket(pulumi.ComponentResource):
         accounts: Accounts,
         writer: pulumi.Output[str],
         reader: pulumi.Output[str],
-    ) -> pulumi.Output[str]:
+    ) -> aws.kms.Key:
         """In the bucket's account and Region, as an export requires ("Requesting a table export").
 
         Export and import use it with their callers' permissions, and both callers are known.
         """
         target = settings.target
         by_s3 = through("s3", target.region)
-        key = aws.kms.Key(
+        return aws.kms.Key(
             f"{name}-key",
             region=target.region,
             description="Snapshots on their way into this account",
@@ -88,4 +89,3 @@ class SnapshotBucket(pulumi.ComponentResource):
                 parent=self, provider=accounts.target, protect=settings.protect
             ),
         )
-        return key.arn
