@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 
 from bootstrap.core.facts import EventSource
@@ -254,13 +253,13 @@ def _mapping(
         yield Blocker(
             f"The event source mapping {mapping.uuid} reads {mapping.stream_arn}, not "
             f"{deployment.stream_arn}.",
-            _replace_mapping(deployment),
+            deployment.mapping_replacement,
         )
     if mapping.starting_position == "LATEST":
         yield Blocker(
             f"The event source mapping {mapping.uuid} starts at LATEST: it would skip what is "
             "buffered before it is switched on.",
-            f"{_replace_mapping(deployment)}; it is made again at TRIM_HORIZON",
+            f"{deployment.mapping_replacement}; it is made again at TRIM_HORIZON",
         )
     # The export's time is still to come: everything that arrived before now is in it.
     if mapping.starts_at is not None and mapping.starts_at > now:
@@ -268,11 +267,5 @@ def _mapping(
             f"The event source mapping {mapping.uuid} starts AT_TIMESTAMP "
             f"{moment(mapping.starts_at)}, which is still to come: it would skip what is buffered "
             "before.",
-            f"take startAt out of the stack configuration, then: {_replace_mapping(deployment)}",
+            f"take startAt out of the stack configuration, then: {deployment.mapping_replacement}",
         )
-
-
-def _replace_mapping(deployment: Deployment) -> str:
-    """Return the commands that replace the mapping. The stack protects it from replacement."""
-    urn = shlex.quote(deployment.mapping_urn)
-    return f"pulumi state unprotect --yes {urn} && pulumi up --refresh"

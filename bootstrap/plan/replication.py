@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bootstrap.core.errors import UsageError
+from bootstrap.core.pulumi_commands import replace_mapping
 from bootstrap.core.stack_outputs import AccountOutputs, Outputs, TableOutputs
 from infra.stack_config import ConfigError, StackConfig, TableConfig
 
 FIX = "compare it with infra/Pulumi.example.yaml"
-MAPPING_TYPE = (
-    "replication:index:Consumer$aws:lambda/eventSourceMapping:EventSourceMapping"  # never changes
-)
 
 
 @dataclass(frozen=True)
@@ -24,8 +22,8 @@ class Deployment:
     stream_arn: str
     function_name: str
     mapping_uuid: str
-    mapping_urn: str
-    """The mapping's name in the Pulumi state."""
+    mapping_replacement: str
+    """Commands that replace the mapping, which the stack protects."""
     exporter_arn: str
     importer_arn: str
     snapshot_key_arn: str | None
@@ -118,9 +116,7 @@ def of_outputs(outputs: Outputs, table: TableOutputs) -> Replication:
             stream_arn=table.stream_arn,
             function_name=table.function_name,
             mapping_uuid=table.mapping_uuid,
-            # The snapshot prefix is the slug that names the table's resources.
-            mapping_urn=f"urn:pulumi:{outputs.stack}::{outputs.project}::{MAPPING_TYPE}"
-            f"::replicate-{table.snapshot_prefix}-consumer-mapping",
+            mapping_replacement=replace_mapping(outputs, table),
             exporter_arn=outputs.source.role_arn,
             importer_arn=outputs.target.role_arn,
             snapshot_key_arn=outputs.snapshot_key_arn or None,

@@ -6,6 +6,7 @@ from bootstrap.core.errors import AccountError, BlockedError, Side
 from bootstrap.core.facts import EventSource
 from bootstrap.core.formatting import moment
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
+from bootstrap.core.pulumi_commands import replace_mapping
 from bootstrap.core.state import State
 from bootstrap.journal.records import Configured, Earlier, Enabled, Exported, Imported, Paused
 from bootstrap.run.step import Step
@@ -69,16 +70,17 @@ STEP = Step("enable", State.CONFIGURING, advance)
 
 def _refuse_wrong_source(context: StepContext, mapping: EventSource) -> None:
     expected = context.table.stream_arn
+    replacement = replace_mapping(context.outputs, context.table)
     if mapping.stream_arn != expected:
         raise BlockedError(
             f"The event source mapping {mapping.uuid} reads {mapping.stream_arn}, not {expected}.",
-            fix="pulumi up --refresh",
+            fix=replacement,
         )
     if mapping.starting_position == "LATEST":
         raise BlockedError(
             f"The event source mapping {mapping.uuid} starts at LATEST: what has been buffered "
             "since the snapshot would be skipped.",
-            fix="pulumi up --refresh, so that it is made again at TRIM_HORIZON",
+            fix=f"{replacement}; it is made again at TRIM_HORIZON",
         )
     # A mapping re-created at a later time before it was ever on would skip what came in during the
     # export and the import. Once it has been on, the operator chooses the start (docs).
@@ -90,5 +92,5 @@ def _refuse_wrong_source(context: StepContext, mapping: EventSource) -> None:
             f"The event source mapping {mapping.uuid} starts AT_TIMESTAMP "
             f"{moment(mapping.starts_at)}, and the snapshot is as of "
             f"{moment(exported.export_time)}: what has been buffered in between would be skipped.",
-            fix="take startAt out of the stack configuration, then: pulumi up --refresh",
+            fix=f"take startAt out of the stack configuration, then: {replacement}",
         )

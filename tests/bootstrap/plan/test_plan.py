@@ -629,7 +629,7 @@ def test_a_mapping_that_has_to_be_replaced_is_unprotected_first_by_its_name_in_t
     BLOCKED["mapping at latest"][0](world)
     (blocker,) = planned(world).blockers
     assert (
-        "pulumi state unprotect --yes 'urn:pulumi:local::dynamodb-replication::"
+        "pulumi state unprotect --yes --stack local 'urn:pulumi:local::dynamodb-replication::"
         "replication:index:Consumer$aws:lambda/eventSourceMapping:EventSourceMapping::"
-        "replicate-orders-consumer-mapping' && pulumi up --refresh"
+        "replicate-orders-consumer-mapping' && pulumi up --refresh --stack local"
     ) in blocker.fix

@@ -175,11 +175,28 @@ def test_a_target_table_that_was_made_again_is_not_the_replica() -> None:
     assert "another table" in failure_of(world, pid=2).what
 
 
+REPLACE_MAPPING = (
+    "pulumi state unprotect --yes --stack local 'urn:pulumi:local::dynamodb-replication::"
+    "replication:index:Consumer$aws:lambda/eventSourceMapping:EventSourceMapping::"
+    "replicate-orders-consumer-mapping' && pulumi up --refresh --stack local"
+)
+
+
 def test_a_mapping_that_starts_at_latest_is_refused() -> None:
     world = FakeAws()
     world.mapping_position = "LATEST"
-    assert "LATEST" in failure_of(world).what
+    failure = failure_of(world)
+    assert "LATEST" in failure.what
+    assert REPLACE_MAPPING in failure.suggestion.text()
     assert not world.times("enable_mapping")
+
+
+def test_a_mapping_of_another_stream_is_refused_with_the_commands_that_replace_it() -> None:
+    world = FakeAws()
+    world.mapping_stream = "arn:x"
+    failure = failure_of(world)
+    assert "reads arn:x" in failure.what
+    assert failure.suggestion.text() == REPLACE_MAPPING
 
 
 def test_a_mapping_made_again_after_the_snapshot_is_not_switched_on() -> None:
@@ -188,8 +205,9 @@ def test_a_mapping_made_again_after_the_snapshot_is_not_switched_on() -> None:
     process.start()
     process.until(lambda: bool(world.imports))
     world.mapping_position, world.mapping_starts_at = "AT_TIMESTAMP", world.clock()
-    with pytest.raises(BlockedError, match="in between would be skipped"):
+    with pytest.raises(BlockedError, match="in between would be skipped") as raised:
         process.until(lambda: False)
+    assert REPLACE_MAPPING in raised.value.suggestion.text()
     assert not world.times("enable_mapping")
     world.mapping_starts_at = 1.0
     process.run.stop()

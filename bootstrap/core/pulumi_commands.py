@@ -1,0 +1,29 @@
+"""Commands of the Pulumi CLI to suggest, as they are typed in a shell."""
+
+from __future__ import annotations
+
+import shlex
+
+from bootstrap.core.stack_outputs import Outputs, TableOutputs
+
+MAPPING_TYPE = (
+    "replication:index:Consumer$aws:lambda/eventSourceMapping:EventSourceMapping"  # never changes
+)
+
+
+def mapping_urn(outputs: Outputs, table: TableOutputs) -> str:
+    """Return the name of a table's event source mapping in the Pulumi state."""
+    # The snapshot prefix is the slug that names the table's resources.
+    name = f"replicate-{table.snapshot_prefix}-consumer-mapping"
+    return f"urn:pulumi:{outputs.stack}::{outputs.project}::{MAPPING_TYPE}::{name}"
+
+
+def replace_mapping(outputs: Outputs, table: TableOutputs) -> str:
+    """Return the commands that replace a table's mapping, which the stack protects.
+
+    A URN contains `$`: only single quotes keep it whole.
+    """
+    stack, urn = shlex.quote(outputs.stack), shlex.quote(mapping_urn(outputs, table))
+    return (
+        f"pulumi state unprotect --yes --stack {stack} {urn} && pulumi up --refresh --stack {stack}"
+    )
