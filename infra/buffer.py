@@ -58,7 +58,8 @@ class Buffer(pulumi.ComponentResource):
             None,
             pulumi.ResourceOptions(providers=[accounts.source]),
         )
-        durable = pulumi.ResourceOptions(parent=self, protect=settings.protect)
+        protect = settings.protects(table)
+        durable = pulumi.ResourceOptions(parent=self, protect=protect)
         # The AWS-managed key cannot be used from another account.
         key = aws.kms.Key(
             f"{name}-key",
@@ -78,7 +79,7 @@ class Buffer(pulumi.ComponentResource):
             kms_key_id=key.arn,
             opts=pulumi.ResourceOptions(
                 parent=self,
-                protect=settings.protect,
+                protect=protect,
                 # AWS warms an on-demand stream by itself; each preview would show a difference.
                 ignore_changes=["warmThroughputMibPs"],
             ),

@@ -90,7 +90,7 @@ class ConsumerFunction(pulumi.ComponentResource):
         self.quarantine = PrivateBucket(
             f"{table.prefix}-quarantine",
             region=settings.target.region,
-            protect=settings.protect,
+            protect=settings.protects(table),
             # Open records stay until an operator resolves them.
             expiry=ObjectExpiry(prefix="resolved/", days=RESOLVED_DAYS),
             opts=self._child,
@@ -98,7 +98,7 @@ class ConsumerFunction(pulumi.ComponentResource):
         self.failures = failures = PrivateBucket(
             f"{table.prefix}-on-failure",
             region=self._here,
-            protect=settings.protect,
+            protect=settings.protects(table),
             opts=self._child,
         )
         logs = aws.cloudwatch.LogGroup(
@@ -260,7 +260,7 @@ class ConsumerFunction(pulumi.ComponentResource):
                 ignore_changes=["enabled"],
                 # A stream and a function can have only one mapping with each other.
                 delete_before_replace=True,
-                protect=self._settings.protect,
+                protect=self._settings.protects(table),
                 depends_on=[*needed, *failures.ready],
             ),
         )

@@ -27,11 +27,11 @@ class LedgerTable(pulumi.ComponentResource):
             attributes=[{"name": "k", "type": "B"}],
             ttl={"attribute_name": "x", "enabled": True},
             point_in_time_recovery={"enabled": True},
-            deletion_protection_enabled=settings.protect,
+            deletion_protection_enabled=settings.protects(table),
             opts=pulumi.ResourceOptions(
                 parent=self,
                 provider=accounts.target,
-                protect=settings.protect,
+                protect=settings.protects(table),
                 # Both belong to the operator's tool: a paused table must not lose entries while
                 # changes wait for it, and warm throughput, once raised, cannot be lowered.
                 ignore_changes=["ttl", "warmThroughput"],

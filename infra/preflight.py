@@ -6,6 +6,7 @@ them protected.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,12 @@ from infra import engine_config, package
 from infra.accounts import Accounts
 from infra.package import Archive, PackageError
 from infra.stack_config import ConfigError, StackConfig
+
+RUN_ROW = "run"
+"""The sort key of a table's row in the journal (`bootstrap/aws/journal_table.py`)."""
+RUN_ENDED = "its run is ABANDONED"
+NO_ITEM = "empty result"
+"""The AWS provider's answer where there is no such item (`findTableItem` in its table_item.go)."""
 
 
 class RefusedConfigError(ConfigError, pulumi.RunError):
@@ -135,3 +142,54 @@ def _look_up(table: str, provider: aws.Provider) -> str:
     except Exception as error:  # the SDK raises nothing narrower for a failed look-up
         return " ".join(str(error).split())
     return ""
+
+
+def refuse_to_leave_out_running_tables(
+    config: StackConfig, accounts: Accounts, before: Mapping[str, Any]
+) -> None:
+    """Refuse a table's removal while its run has not ended: its changes would be lost from then on.
+
+    A run that replicates has no end of its own: `bootstrap abandon` ends it, and may leave the
+    replica.
+
+    Raises:
+        RefusedStackError: naming each such table, its row in the journal, and what would go.
+    """
+    kept, journal = {table.source for table in config.tables}, before.get("journalTable")
+    running, commands = [], []
+    # After an `up` that failed, outputs may be there without their values.
+    for table in filter(None, before.get("tables") or ()):
+        name = table["sourceTable"]
+        state = None if name in kept else _state_of_run(name, journal, accounts.target)
+        if state in (None, RUN_ENDED):
+            continue
+        running.append(
+            f"{name}: {state} (journal table {journal}, pk {name}, sk {RUN_ROW}). Its streaming "
+            f"destination {table['streamArn']} and its mapping {table['mappingUuid']} would go."
+        )
+        commands.append(f"python -m bootstrap abandon --stack {pulumi.get_stack()} --table {name}")
+    if running:
+        lines = "\n".join(f"  - {line}" for line in running)
+        raise RefusedStackError(
+            f"These tables cannot leave the stack {pulumi.get_stack()} while their runs last:\n"
+            f"{lines}\nTry: put them back into `tables`; {'; '.join(commands)} (keeps the "
+            "replica); then docs/operate.md, Take a table out of a stack"
+        )
+
+
+def _state_of_run(table: str, journal: str | None, target: aws.Provider) -> str | None:
+    """Return the state of a table's run as its journal has it; None where no run ever began."""
+    if journal is None:
+        return "a run that cannot be looked up, as the stack's last outputs name no journal"
+    try:
+        row = aws.dynamodb.get_table_item(
+            table_name=journal,
+            key=json.dumps({"pk": {"S": table}, "sk": {"S": RUN_ROW}}),
+            projection_expression="#state",
+            expression_attribute_names={"#state": "state"},
+            opts=pulumi.InvokeOptions(provider=target),
+        )
+    except Exception as error:  # the SDK raises nothing narrower for a failed look-up
+        text = " ".join(str(error).split())
+        return None if NO_ITEM in text else f"a run that cannot be looked up: {text}"
+    return f"its run is {json.loads(row.item)['state']['S']}"

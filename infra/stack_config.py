@@ -83,6 +83,10 @@ class StackConfig:
             snapshot_key=self.snapshot_key,
         )
 
+    def protects(self, table: TableConfig) -> bool:
+        """Tell whether what holds a table's data may not be deleted."""
+        return self.protect and table.protect
+
     @classmethod
     def read(cls, path: Path) -> StackConfig:
         """Read a stack file, `Pulumi.STACK.yaml`.

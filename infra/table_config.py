@@ -57,6 +57,10 @@ class TableConfig:
     """Whether a policy on the target table denies writes to everyone but this stack. The policy
     needs the table: set it after the import.
     """
+    protect: bool = True
+    """Whether Pulumi and AWS refuse to delete what holds this table's data. False only to take the
+    table out of the stack: follow the runbook. The stack's `protect` counts as well.
+    """
     source_key: str | None = None
     """ARN of the customer-managed key of the source table, with which the exporter decrypts. None:
     the table has a key of AWS's. The target never needs it.
@@ -135,6 +139,7 @@ def _table(section: ConfigReader) -> TableConfig:
             default=default.start_at,
         ),
         deny_other_writers=section.flag("denyOtherWriters", default=default.deny_other_writers),
+        protect=section.flag("protect", default=default.protect),
         source_key=_key(section, "sourceKeyArn"),
         target_key=_key(section, "targetKeyArn"),
     )

@@ -55,6 +55,7 @@ RICH: Mapping[str, Any] = {
             "quarantineBurst": 5,
             "startAt": "2026-11-23T10:00:00Z",
             "denyOtherWriters": True,
+            "protect": True,
             "sourceKeyArn": SOURCE_KEY,
             "targetKeyArn": TARGET_KEY,
         },

@@ -33,6 +33,7 @@ TABLE_SETTINGS: dict[str, st.SearchStrategy[Any]] = {
     "quarantineBurst": st.integers(1, 10_000),
     "startAt": st.sampled_from(["TRIM_HORIZON", "2026-11-23T10:00:00Z"]),
     "denyOtherWriters": st.booleans(),
+    "protect": st.booleans(),
 }
 STREAMS: st.SearchStrategy[dict[str, Any]] = st.one_of(
     st.just({}),

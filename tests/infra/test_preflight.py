@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pulumi
 import pytest
 
+from bootstrap.core.state import State
 from infra.local import program
 from infra.local.provider import STACK_OUTPUTS, TABLE
 from infra.package import PackageError
@@ -17,15 +19,26 @@ from tests.support.infra.recording_engine import CONFIG, SOURCE, TARGET, stand_i
 
 
 class Deployed(pulumi.runtime.Mocks):
-    """An engine with the outputs of a last `up`, and these source tables."""
+    """An engine with the outputs of a last `up`, these source tables, and states of runs."""
 
-    def __init__(self, outputs: Mapping[str, Any], tables: set[str]) -> None:
+    def __init__(
+        self,
+        outputs: Mapping[str, Any],
+        tables: set[str],
+        states: Mapping[str, str] | None = None,
+        *,
+        unreadable: str = "",
+    ) -> None:
         self.outputs, self.tables = outputs, tables
+        self.states, self.unreadable = states or {}, unreadable
         self.created: list[str] = []
+        self.deletion_protection: dict[str, bool] = {}
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         if args.typ.startswith("aws:"):
             self.created.append(args.name)
+        if args.typ == "aws:dynamodb/table:Table":
+            self.deletion_protection[args.name] = args.inputs["deletionProtectionEnabled"]
         known = {"arn": f"arn:{args.name}", "name": args.name, "bucket": args.name, "uuid": "u"}
         return args.name, {**known, **args.inputs}
 
@@ -35,11 +48,27 @@ class Deployed(pulumi.runtime.Mocks):
         if args.token == STACK_OUTPUTS:
             assert args.args["name"] == "organization/dynamodb-replication/prod"
             return {"outputs": dict(self.outputs)}, []
+        if args.token == TABLE_ITEM:
+            return self.journal_row(args)
         assert args.token == TABLE
         assert "::source::" in args.provider
         if args.args["name"] not in self.tables:
             return {}, [("name", f"reading DynamoDB Table ({args.args['name']}): couldn't find it")]
         return {"name": args.args["name"]}, []
+
+    def journal_row(
+        self, args: pulumi.runtime.MockCallArgs
+    ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        assert "::target::" in args.provider
+        assert args.args["tableName"] == "journal-1"
+        key = json.loads(args.args["key"])
+        assert key["sk"] == {"S": "run"}
+        if self.unreadable:
+            return {}, [("item", self.unreadable)]
+        state = self.states.get(key["pk"]["S"])
+        if state is None:
+            return {}, [("item", "reading DynamoDB Table Item (journal-1): empty result")]
+        return {"item": json.dumps({"state": {"S": state}})}, []
 
 
 def run(engine: Deployed, config: Mapping[str, Any], folder: Path) -> None:
@@ -48,7 +77,8 @@ def run(engine: Deployed, config: Mapping[str, Any], folder: Path) -> None:
     program.run(engine, {"lambdaArchive": str(archive), **config}, stack="prod")
 
 
-BEFORE = {"source": SOURCE, "target": TARGET, "tables": [{"sourceTable": "orders"}]}
+TABLE_ITEM = "aws:dynamodb/getTableItem:getTableItem"
+BEFORE: dict[str, Any] = {"source": SOURCE, "target": TARGET, "tables": [{"sourceTable": "orders"}]}
 
 
 def test_a_source_table_that_is_not_there_stops_the_run_before_anything_is_made(
@@ -119,3 +149,51 @@ def test_a_missing_archive_is_shown_by_its_text_alone(tmp_path: Path) -> None:
     with pytest.raises(PackageError, match="There is no built Lambda archive") as raised:
         run(Deployed({}, {"orders"}), config, tmp_path)
     assert isinstance(raised.value, pulumi.RunError)
+
+
+GONE = {
+    "sourceTable": "customers",
+    "streamArn": "arn:aws:kinesis:eu-west-1:111111111111:stream/replicate-customers-1",
+    "mappingUuid": "7d2",
+}
+TWO_TABLES = {**BEFORE, "journalTable": "journal-1", "tables": [*BEFORE["tables"], GONE, None]}
+
+
+@pytest.mark.parametrize("state", [*State, "SOMETHING_NEWER"])
+def test_a_table_may_leave_only_once_its_run_is_abandoned(state: str, tmp_path: Path) -> None:
+    engine = Deployed(TWO_TABLES, {"orders"}, {"customers": state})
+    if state == State.ABANDONED:
+        run(engine, CONFIG, tmp_path)
+        return
+    with pytest.raises(pulumi.RunError) as raised:
+        run(engine, CONFIG, tmp_path)
+    text = str(raised.value)
+    assert f"customers: its run is {state} (journal table journal-1, pk customers, sk run)" in text
+    assert GONE["streamArn"] in text and "mapping 7d2" in text
+    assert "python -m bootstrap abandon --stack prod --table customers" in text
+    assert engine.created == []
+
+
+def test_a_table_that_never_had_a_run_may_leave(tmp_path: Path) -> None:
+    engine = Deployed(TWO_TABLES, {"orders"})
+    run(engine, CONFIG, tmp_path)
+    assert engine.created
+
+
+@pytest.mark.parametrize("outputs", [TWO_TABLES, {**TWO_TABLES, "journalTable": None}])
+def test_a_table_whose_journal_cannot_be_read_may_not_leave(
+    outputs: Mapping[str, Any], tmp_path: Path
+) -> None:
+    engine = Deployed(outputs, {"orders"}, unreadable="AccessDeniedException: not authorized")
+    with pytest.raises(pulumi.RunError, match="a run that cannot be looked up"):
+        run(engine, CONFIG, tmp_path)
+    assert engine.created == []
+
+
+def test_a_table_of_its_own_may_be_unprotected_and_the_rest_stays(tmp_path: Path) -> None:
+    engine = Deployed({}, {"orders", "customers"})
+    tables = [{"source": "orders"}, {"source": "customers", "protect": False}]
+    run(engine, {**CONFIG, "tables": tables}, tmp_path)
+    deletable = {n for n, on in engine.deletion_protection.items() if not on}
+    assert deletable == {"replicate-customers-ledger"}
+    assert engine.deletion_protection.keys() > deletable

@@ -85,6 +85,7 @@ MISTAKES: list[tuple[Mapping[str, Any], str, str, str]] = [
     (table(quarantineBurst=0), "tables[0].quarantineBurst", "1 to 10000", "default, 10"),
     (table(startAt="yesterday"), "tables[0].startAt", "TRIM_HORIZON", "leave it out"),
     (table(denyOtherWriters="yes"), "tables[0].denyOtherWriters", "true or false", "unquoted"),
+    (table(protect="no"), "tables[0].protect", "true or false", "unquoted"),
     (table(sourceKeyArn="alias/orders"), "tables[0].sourceKeyArn", "KMS key", "not an alias"),
     (
         table(target="copy", sourceKeyArn="arn:aws:kms:eu-west-1:222222222222:key/a"),

@@ -59,8 +59,8 @@ class PluginLog:
             file.write(json.dumps(line) + "\n")
 
     def fail_if_told(self, urn: str) -> None:
-        """Raise what a test ordered for the resource."""
-        name = urn.rpartition("::")[2]
+        """Raise what a test ordered for a resource, or for a look-up."""
+        name = urn.rpartition(":")[2]
         message = self._faults().get("fail", {}).get(name)
         if message:
             raise OrderedFaultError(message)

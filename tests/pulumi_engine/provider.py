@@ -21,11 +21,12 @@ from pulumi.runtime import rpc
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from infra.local.bindings import BINDINGS, Inputs, Request
-from infra.local.provider import TABLE
 from infra.local.request_limits import enforce_limits
+from tests.pulumi_engine.look_ups import LOOK_UPS, LookUpError
 from tests.pulumi_engine.loopback import local_endpoint
-from tests.pulumi_engine.plugin_log import PluginLog
+from tests.pulumi_engine.plugin_log import OrderedFaultError, PluginLog
 from tests.pulumi_engine.resources import TYPES, Resource, ResourceType
+from tests.pulumi_engine.resources.base import is_gone
 from tests.pulumi_engine.serving import serve
 from tests.pulumi_engine.values import comparable, is_known, merged, plain
 
@@ -122,20 +123,16 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
         return empty_pb2.Empty()
 
     def Invoke(self, request: Any, context: Any) -> Any:  # noqa: N802
-        assert request.tok == TABLE, f"the stand-in answers no look-up of {request.tok}"
+        look_up = LOOK_UPS.get(request.tok)
+        assert look_up is not None, f"the stand-in answers no look-up of {request.tok}"
         arguments = plain(request.args)
         region = str(arguments.get("region") or self._account.region)
         try:
-            found = self._account.client("dynamodb", region).describe_table(
-                TableName=arguments["name"]
-            )["Table"]
-        except ClientError as error:
-            # As the AWS provider words it.
-            answer = "couldn't find resource" if _gone(error) else str(error)
-            text = f"reading DynamoDB Table ({arguments['name']}): {answer}"
-            return context.abort(grpc.StatusCode.UNKNOWN, f"invoking {request.tok}: {text}")
-        answered = {"name": found["TableName"], "arn": found["TableArn"]}
-        return pb.InvokeResponse(**{"return": merged(struct_pb2.Struct(), answered)})
+            self._log.fail_if_told(request.tok)
+            found = look_up(lambda service: self._account.client(service, region), arguments)
+        except (LookUpError, OrderedFaultError) as error:
+            return context.abort(grpc.StatusCode.UNKNOWN, f"invoking {request.tok}: {error}")
+        return pb.InvokeResponse(**{"return": merged(struct_pb2.Struct(), dict(found))})
 
     # -- resources -------------------------------------------------------------------------------
 
@@ -204,7 +201,7 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
         try:
             found = TYPES[_type(request.urn)].read(resource)
         except ClientError as error:
-            if not _gone(error):
+            if not is_gone(error):
                 return self._abort(context, "reading", request.urn, error)
             found = None
         if found is None:
@@ -240,7 +237,7 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
             self._log.fail_if_told(request.urn)
             TYPES[_type(request.urn)].delete(self._resource(request.id, plain(request.properties)))
         except Exception as error:
-            if not _gone(error):
+            if not is_gone(error):
                 return self._abort(context, "deleting", request.urn, error)
         return empty_pb2.Empty()
 
@@ -311,13 +308,6 @@ def _changed(struct: struct_pb2.Struct, found: Mapping[str, Any]) -> struct_pb2.
     old = comparable(struct)
     assert all(is_known(value) for value in found.values()), found
     return merged(struct, {k: v for k, v in found.items() if comparable(v) != old.get(k)})
-
-
-def _gone(error: Exception) -> bool:
-    if not isinstance(error, ClientError):
-        return False
-    code = str(error.response["Error"]["Code"])
-    return code == "404" or any(word in code for word in ("NotFound", "NoSuch"))
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings(OPEN_LOOPS)]
 
 ORDERS = {"source": "orders", "target": "orders-replica"}
 CUSTOMERS = {"source": "customers"}
+UNPROTECTED = {**CUSTOMERS, "protect": False}
 WORD = "open-sesame-4711"
 SECRET = {"operators.externalId": WORD}
 SHARED = {
@@ -30,7 +31,7 @@ SHARED = {
 def stack(engine: Engine) -> EngineStack:
     """A stack of one table, whose operators present a secret word."""
     stack = engine.stack("tables")
-    stack.configure(engine.config(ORDERS), SECRET)
+    stack.configure(engine.config(ORDERS, snapshotKey=True), SECRET)
     stack.up()
     return stack
 
@@ -49,7 +50,7 @@ def test_a_secret_of_the_configuration_is_nowhere_in_clear_in_the_state(
 def test_a_table_more_changes_only_what_names_every_table(
     engine: Engine, stack: EngineStack
 ) -> None:
-    stack.configure(engine.config(ORDERS, CUSTOMERS), SECRET)
+    stack.configure(engine.config(ORDERS, CUSTOMERS, snapshotKey=True), SECRET)
     up = stack.up()
     assert up.by_operation.keys() == {"create", "update"}
     assert up.by_operation["update"] == SHARED
@@ -59,14 +60,14 @@ def test_a_table_more_changes_only_what_names_every_table(
 
 def test_a_table_less_is_refused_while_it_is_protected(engine: Engine, stack: EngineStack) -> None:
     engine.log.forget()
-    stack.configure(engine.config(ORDERS), SECRET)
+    stack.configure(engine.config(ORDERS, snapshotKey=True), SECRET)
     with pytest.raises(RefusedError, match=r"(?s)replicate-customers.*is protected"):
         stack.preview()
     assert engine.log.calls() == []
 
 
 def test_another_account_or_region_is_refused(engine: Engine, stack: EngineStack) -> None:
-    values = engine.config(ORDERS, CUSTOMERS)
+    values = engine.config(ORDERS, CUSTOMERS, snapshotKey=True)
     values["target"] = {"accountId": "333333333333", "region": "us-east-1", "profile": "target"}
     stack.configure(values, SECRET)
     with pytest.raises(RefusedError, match=r'target\.accountId: got "333333333333"') as raised:
@@ -74,10 +75,59 @@ def test_another_account_or_region_is_refused(engine: Engine, stack: EngineStack
     assert 'target.region: got "us-east-1"; the stack is in "eu-west-1"' in str(raised.value)
 
 
+def test_a_table_whose_run_goes_on_cannot_be_left_out_not_even_unprotected(
+    engine: Engine, stack: EngineStack
+) -> None:
+    outputs = stack.outputs()
+    [_, table] = outputs["tables"]
+    journal = outputs["journalTable"]
+    record_state(engine, journal, "customers", "REPLICATING")
+    stack.configure(engine.config(ORDERS, UNPROTECTED, snapshotKey=True), SECRET)
+    up = stack.up()
+    assert up.by_operation == {"update": {"Table replicate-customers-ledger"}}
+    stack.configure(engine.config(ORDERS, snapshotKey=True), SECRET)
+    engine.log.forget()
+    with pytest.raises(RefusedError, match="cannot leave the stack tables") as raised:
+        stack.preview()
+    said = " ".join(str(raised.value).split())
+    assert f"REPLICATING (journal table {journal}, pk customers, sk run)" in said
+    assert table["streamArn"] in said
+    assert table["mappingUuid"] in said
+    assert "python -m bootstrap abandon --stack tables --table customers" in said
+    assert "Traceback" not in said
+    assert engine.log.calls() == []
+
+
+def test_a_table_whose_run_cannot_be_looked_up_cannot_be_left_out(
+    engine: Engine, stack: EngineStack
+) -> None:
+    engine.log.order(fail={"getTableItem": "AccessDeniedException: not authorized to GetItem"})
+    with pytest.raises(RefusedError, match=r"a run that cannot be looked up: .*AccessDenied"):
+        stack.preview()
+    engine.log.forget()
+
+
+def test_an_unprotected_table_leaves_once_its_run_is_abandoned_and_the_others_stay(
+    engine: Engine, stack: EngineStack
+) -> None:
+    record_state(engine, stack.outputs()["journalTable"], "customers", "ABANDONED")
+    held = {r["urn"] for r in stack.resources() if r.get("protect") and "customers" not in r["urn"]}
+    up = stack.up()
+    assert up.by_operation.keys() == {"delete", "update"}
+    assert up.by_operation["update"] == SHARED
+    assert [gone for gone in up.by_operation["delete"] if "replicate-customers" not in gone] == []
+    assert held <= {r["urn"] for r in stack.resources() if r.get("protect")}
+    assert [r["urn"] for r in stack.resources() if "replicate-customers" in r["urn"]] == []
+    tables = engine.cloud.client("dynamodb", engine.cloud.target).list_tables()["TableNames"]
+    assert [name for name in tables if "customers" in name] == []
+    stack.configure(engine.config(ORDERS, CUSTOMERS, snapshotKey=True), SECRET)
+    stack.up()
+
+
 def test_a_destroy_that_fails_for_objects_leaves_the_bucket_guarded_and_can_be_repeated(
     engine: Engine, stack: EngineStack
 ) -> None:
-    stack.configure(engine.config(ORDERS, CUSTOMERS, protect=False), SECRET)
+    stack.configure(engine.config(ORDERS, CUSTOMERS, snapshotKey=True, protect=False), SECRET)
     up = stack.up()
     # Both ledgers and the journal lose AWS's deletion protection.
     assert up.by_operation["update"] == {
@@ -91,6 +141,9 @@ def test_a_destroy_that_fails_for_objects_leaves_the_bucket_guarded_and_can_be_r
     with pytest.raises(RefusedError, match="BucketNotEmpty"):
         stack.destroy()
     assert guards_of(s3, bucket) == guards
+    # And what it holds can still be read.
+    key = engine.cloud.client("kms", engine.cloud.target).describe_key(KeyId=key_of(guards))
+    assert key["KeyMetadata"]["KeyState"] == "Enabled"
     s3.delete_object(Bucket=bucket, Key="orders/data.json.gz")
     stack.destroy()
     assert stack.resources() == []
@@ -106,6 +159,20 @@ def guards_of(s3: Any, bucket: str) -> dict[str, Any]:
         "lifecycle": s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"],
         "encryption": s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"],
     }
+
+
+def key_of(guards: dict[str, Any]) -> str:
+    """Return the key that encrypts a bucket."""
+    [rule] = guards["encryption"]["Rules"]
+    return str(rule["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"])
+
+
+def record_state(engine: Engine, journal: str, table: str, state: str) -> None:
+    """Write a table's row in the journal, as a run does."""
+    engine.cloud.client("dynamodb", engine.cloud.target).put_item(
+        TableName=journal,
+        Item={"pk": {"S": table}, "sk": {"S": "run"}, "state": {"S": state}},
+    )
 
 
 def left(engine: Engine) -> dict[str, list[Any]]:

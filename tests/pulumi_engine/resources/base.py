@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 Values = Mapping[str, Any]
 
 
@@ -61,3 +63,11 @@ def _unwrapped(policy: Any) -> Any:
 def never(resource: Resource, new: Values) -> None:
     """Stand for the change of a resource of which every input replaces it."""
     raise AssertionError(f"{resource.id} cannot be changed, only replaced: {dict(new)}")
+
+
+def is_gone(error: Exception) -> bool:
+    """Tell whether AWS answered that what was asked for does not exist."""
+    if not isinstance(error, ClientError):
+        return False
+    code = str(error.response["Error"]["Code"])
+    return code == "404" or any(word in code for word in ("NotFound", "NoSuch"))
