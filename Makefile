@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve check types fast-tests test soak bench format clean build
+.PHONY: help demo serve try-pulumi check types fast-tests test soak bench format clean build
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -30,6 +30,9 @@ demo: $(READY)  ## replicate a live table between two emulated accounts, and com
 
 serve: $(READY)  ## keep the local cloud with the deployed stack running
 	@$(BIN)/python -m infra.local serve
+
+try-pulumi: $(READY)  ## a shell with the real Pulumi CLI on the local cloud: pulumi up, before an account has to take it
+	@$(BIN)/python -m tests.pulumi_engine.shell
 
 build: $(READY)  ## build the Lambda archive that `pulumi up` deploys
 	@$(BIN)/python -m infra.package

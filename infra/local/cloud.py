@@ -178,8 +178,16 @@ class LocalCloud:
         """Return a boto3 client with the account's root credentials, in its Region or another."""
         import boto3
         from botocore.config import Config
+        from botocore.session import Session
 
+        # Neither the user's profile nor the files that it is looked up in.
+        own = {
+            "profile": (None, [], None, None),
+            "config_file": (None, None, os.devnull, None),
+            "credentials_file": (None, None, os.devnull, None),
+        }
         session = boto3.session.Session(
+            botocore_session=Session(session_vars={**Session.SESSION_VARIABLES, **own}),
             aws_access_key_id=account.account_id,
             aws_secret_access_key=SECRET,
             region_name=region or account.region,

@@ -53,7 +53,7 @@ def test_modules_that_are_run_exist(name: str) -> None:
 
 @pytest.mark.parametrize("name", document_names())
 def test_targets_of_make_exist(name: str) -> None:
-    for target in typed(name, r"^make ([a-z]+)"):
+    for target in typed(name, r"^make ([a-z-]+)"):
         assert re.search(rf"^{target}:", MAKEFILE, re.MULTILINE), f"{name}: make {target}"
 
 

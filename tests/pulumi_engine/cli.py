@@ -21,6 +21,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 MODULE = Path(__file__).resolve().parent / "cli"
 """The Go module that pins the release, with the hash of everything that goes into it."""
 BUILD = REPOSITORY / "build" / "pulumi"
+HOST = Path(__file__).resolve().parent / "plugins" / "python_host" / "pulumi-language-python"
+"""Stands in for Pulumi's host of Python programs beside a CLI that was built here."""
 PACKAGE = "github.com/pulumi/pulumi/pkg/v3"
 SDK = "github.com/pulumi/pulumi/sdk/v3"
 VERSION_VARIABLE = f"{SDK}/go/common/version.Version"
@@ -42,7 +44,7 @@ class PulumiCli:
     executable: Path
     release: tuple[int, int]
     python_host: bool
-    """Whether Pulumi's own host for Python programs lies beside it."""
+    """Whether a host for Python programs lies beside it."""
 
 
 def find_cli() -> PulumiCli:
@@ -89,6 +91,8 @@ def _built() -> PulumiCli:
             stamp.unlink(missing_ok=True)
             _build(executable)
             stamp.write_text(wanted)
+    # Beside the executable the CLI finds it without a warning.
+    _install(HOST, executable.with_name(HOST.name))
     cli = _describe(executable)
     if cli is None:
         raise PulumiCliError(f"{executable} was built, and does not tell its version.")
@@ -115,9 +119,15 @@ def _build(executable: Path) -> None:
     # What runs a Python program for a language host. The host itself is no published Go module.
     runner = "pulumi-language-python-exec"
     source = Path(_go("list", "-m", "-f", "{{.Dir}}", SDK), "python", "cmd", runner)
-    copy = executable.with_name(runner)
-    shutil.copyfile(source, copy)
-    copy.chmod(0o755)
+    _install(source, executable.with_name(runner))
+
+
+def _install(source: Path, copy: Path) -> None:
+    """Copy an executable file, all at once: another process may be running the old one."""
+    made = copy.with_name(f".{copy.name}.{os.getpid()}")
+    shutil.copyfile(source, made)
+    made.chmod(0o755)
+    made.replace(copy)
 
 
 def _go(*arguments: str) -> str:

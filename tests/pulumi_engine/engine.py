@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import runpy
-import shutil
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,15 +15,9 @@ from typing import Any
 import yaml
 from pulumi import automation
 
-from infra import package
-from infra.local.cloud import LocalCloud
-from tests.pulumi_engine import plugin_log
-from tests.pulumi_engine.cli import BUILD, REPOSITORY, PulumiCli
-from tests.pulumi_engine.plugin_log import PluginLog
-from tests.pulumi_engine.provider import SCHEDULES
+from tests.pulumi_engine.cli import REPOSITORY
+from tests.pulumi_engine.workspace import PROJECT, Workspace
 
-PROJECT = "dynamodb-replication"
-PLUGINS = Path(__file__).resolve().parent / "plugins"
 UNCHANGED = "same"
 OPEN_LOOPS = "ignore:unclosed:ResourceWarning"
 """For pytest: the Automation API leaves event loops open, which are collected at any later time."""
@@ -53,57 +46,8 @@ class Steps:
         return not self.by_operation
 
 
-class Engine:
-    """One backend for states in a folder, one local cloud."""
-
-    def __init__(self, cli: PulumiCli, cloud: LocalCloud, folder: Path) -> None:
-        self.cloud, self.folder = cloud, folder
-        self._cli = cli
-        self.project = folder / "project"
-        for name in ("state", "home", "stand-in", "project"):
-            (folder / name).mkdir(parents=True)
-        self.log = PluginLog(folder / "stand-in")
-        # A copy: the CLI writes stack files beside the project's file.
-        shutil.copy(REPOSITORY / "Pulumi.yaml", self.project)
-        for name in ("infra", ".venv"):
-            (self.project / name).symlink_to(REPOSITORY / name)
-        self.archive = package.build("local").folder
-
-    def environment(self) -> dict[str, str]:
-        """Return the environment of an operator's shell: the local cloud, and no other AWS."""
-        folders = [BUILD, PLUGINS / "provider"] if self._is_built else [PLUGINS / "provider"]
-        if not self._cli.python_host:
-            folders.append(PLUGINS / "python_host")
-        folders = [self._cli.executable.parent, REPOSITORY / ".venv" / "bin", *folders]
-        inherited = self.cloud.environment()
-        return {
-            **inherited,
-            "PATH": os.pathsep.join([*map(str, folders), inherited["PATH"]]),
-            "PYTHONPATH": str(REPOSITORY),
-            "PULUMI_BACKEND_URL": f"file://{self.folder}/state",
-            "PULUMI_CONFIG_PASSPHRASE": "local",
-            "PULUMI_HOME": str(self.folder / "home"),
-            "PULUMI_SKIP_UPDATE_CHECK": "true",
-            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-            plugin_log.VARIABLE: str(self.folder / "stand-in"),
-            # No watchdog runs: on the local cloud's clock it would, every few seconds.
-            SCHEDULES: "off",
-        }
-
-    @property
-    def _is_built(self) -> bool:
-        return self._cli.executable.parent == BUILD
-
-    def config(self, *tables: Mapping[str, Any], **values: Any) -> dict[str, Any]:
-        """Return a stack's configuration for these tables."""
-        return {
-            "source": {"accountId": "111111111111", "region": "eu-west-1", "profile": "source"},
-            "target": {"accountId": "222222222222", "region": "eu-west-1", "profile": "target"},
-            "operators": {"source": ["account"], "target": ["account"]},
-            "lambdaArchive": str(self.archive),
-            "tables": list(tables),
-            **values,
-        }
+class Engine(Workspace):
+    """A workspace whose stacks are run within this process."""
 
     def stack(self, name: str) -> EngineStack:
         """Make a stack."""
