@@ -181,7 +181,7 @@ class LocalCloud:
         from botocore.session import Session
 
         # Neither the user's profile nor the files that it is looked up in.
-        own = {
+        own: dict[str, Any] = {
             "profile": (None, [], None, None),
             "config_file": (None, None, os.devnull, None),
             "credentials_file": (None, None, os.devnull, None),
