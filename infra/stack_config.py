@@ -48,8 +48,9 @@ class OperatorsConfig:
     external_id: str | None = None
     """A shared word that a caller must present. None: not required."""
     read_items: bool = False
-    """Whether both roles may read single items, for `verify --read-source`. False: the exporter
-    sees no item of the source (C5)."""
+    """Whether both roles may read single items, for `verify --read-source`, and the importer scan
+    the target, for the keys that `resume` names. False: the exporter sees no item of the source
+    (C5)."""
 
 
 @dataclass(frozen=True)

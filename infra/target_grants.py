@@ -16,6 +16,8 @@ from infra.statements import Statement, allow, allow_keys, only, through
 
 # --- The importer, in the target account: it imports, configures the table, runs the consumer.
 
+# Only where `operators.readItems` says so: `resume` names items that another writer has changed.
+SCAN_ACTIONS = ("dynamodb:Scan",)
 TARGET_TABLE_ACTIONS = (
     # For the rest of a failed import or an abandoned run, and only with the operator's consent.
     "dynamodb:DeleteTable",
@@ -110,9 +112,10 @@ def importer(
     tables = [scope.target.table_arn(each.table.target) for each in arns]
     keys = sorted({each.table.target_key for each in arns if each.table.target_key})
     seen = [*keys, *shared.keys] if first else keys
+    scan = SCAN_ACTIONS if scope.read_items else ()
     by_dynamodb = through("dynamodb", scope.target.region)
     return [
-        allow("TargetTables", TARGET_TABLE_ACTIONS, tables),
+        allow("TargetTables", [*TARGET_TABLE_ACTIONS, *scan], tables),
         allow("Imports", IMPORT_ACTIONS, [f"{table}/import/*" for table in tables]),
         allow("Exports", EXPORT_ACTIONS, [f"{table}/export/*" for table in tables]),
         allow("Ledgers", LEDGER_ACTIONS, [each.ledger for each in arns]),

@@ -66,7 +66,8 @@ class AccountClients:
         """Return the target account's control plane, and Lambda's in the consumer's Region."""
         lambda_ = self._target.client("lambda", consumer_region)
         dynamodb, kms = self._target.client("dynamodb"), self._target.client("kms")
-        return AwsTarget(self._calls(Side.TARGET, before), dynamodb, lambda_, kms)
+        cloudwatch = self._target.client("cloudwatch")
+        return AwsTarget(self._calls(Side.TARGET, before), dynamodb, lambda_, kms, cloudwatch)
 
     def _session(self, side: Side) -> Session:
         return self._source if side is Side.SOURCE else self._target

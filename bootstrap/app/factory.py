@@ -13,9 +13,11 @@ from bootstrap.app.process import Process
 from bootstrap.aws import usage as metrics
 from bootstrap.aws.export_objects import S3Opener
 from bootstrap.aws.exports import AwsExports
+from bootstrap.aws.item_scan import AwsItemScan
 from bootstrap.aws.items import AwsItems
 from bootstrap.aws.journal_table import AwsJournal
 from bootstrap.aws.ledger import AwsLedger
+from bootstrap.aws.own_writes import AwsOwnWrites, MeteredClient
 from bootstrap.aws.quarantine import AwsBucket
 from bootstrap.aws.sessions import single_attempt
 from bootstrap.aws.snapshots import AwsSnapshots
@@ -158,7 +160,13 @@ class AwsClients(AccountClients):
             table=table,
             source=self.source(lease.check),
             target=self.target(table.consumer_region, lease.check),
+            target_items=AwsItemScan(
+                self._calls(Side.TARGET, lease.check),
+                self._target.client("dynamodb"),
+                table.target_table,
+            ),
             ledger=self.ledger(table, lease.check),
+            own_writes=self._own_writes(lease.check),
             snapshots=self.snapshots(lease.check),
             journal=journal,
             timing=self._process.timing,
@@ -271,7 +279,7 @@ class AwsClients(AccountClients):
         )
         return DirectConsumer(
             config,
-            dynamodb=self._target.client("dynamodb", config=GUARD_CLIENT),
+            dynamodb=self._guard_client(table),
             s3=self._target.client("s3", config=GUARD_CLIENT),
             runtime=Runtime(executor=ThreadExecutor(THREADS)),
         )
@@ -299,7 +307,7 @@ class AwsClients(AccountClients):
     def _repairer(self, table: TableOutputs, lease: Lease) -> Repairer:
         runtime = Runtime(executor=ThreadExecutor(THREADS))
         guard = LedgerWriter(
-            self._target.client("dynamodb", config=GUARD_CLIENT),
+            self._guard_client(table),
             target_table=table.target_table,
             ledger_table=table.ledger_table,
             runtime=runtime,
@@ -307,6 +315,19 @@ class AwsClients(AccountClients):
         )
         ledger = self.ledger(table, lease.check)
         return Repairer(guard, runtime, ledger.settings)
+
+    def _own_writes(self, before: Before | None = None) -> AwsOwnWrites:
+        dynamodb = self._target.client("dynamodb")
+        return AwsOwnWrites(self._calls(Side.TARGET, before), dynamodb, self._outputs.journal_table)
+
+    def _guard_client(self, table: TableOutputs) -> MeteredClient:
+        """Return the client of a guard in this process, which notes what it writes."""
+        return MeteredClient(
+            self._target.client("dynamodb", config=GUARD_CLIENT),
+            self._own_writes(),
+            source=table.source_table,
+            target=table.target_table,
+        )
 
     def _quarantine_writer(self, table: TableOutputs) -> NoteQuarantine:
         runtime = Runtime()

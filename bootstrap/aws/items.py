@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bootstrap.aws.calls import Calls, answered_at
 from bootstrap.core.errors import AccessDeniedError
 from bootstrap.core.facts import ItemRead
+
+
+@contextlib.contextmanager
+def naming_the_setting(afterwards: str) -> Iterator[None]:
+    """Name the stack's configuration key where a permission is missing."""
+    try:
+        yield
+    except AccessDeniedError as error:
+        raise AccessDeniedError(
+            error.side,
+            error.what,
+            fix="operators: {readItems: true} in the stack configuration, then pulumi up; "
+            f"{afterwards}",
+            code=error.code,
+        ) from error
 
 
 class AwsItems:
@@ -32,16 +48,8 @@ class AwsItems:
         Raises:
             AccessDeniedError: also if the stack's configuration does not allow it.
         """
-        try:
+        with naming_the_setting("the same command continues with the exports it has"):
             answer = self._answer(key)
-        except AccessDeniedError as error:
-            raise AccessDeniedError(
-                error.side,
-                error.what,
-                fix="operators: {readItems: true} in the stack configuration, then pulumi up; the "
-                "same command continues with the exports it has",
-                code=error.code,
-            ) from error
         return ItemRead(answer.get("Item"), round(answered_at(answer) * 1e6))
 
     def _answer(self, key: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bootstrap.aws.calls import Calls, answered_at
 from bootstrap.aws.exports import TableExports, encrypted, moment_of
 from bootstrap.aws.keys import KeyReader
+from bootstrap.aws.table_metrics import TableMetrics
 from bootstrap.aws.tables import Tables
 from bootstrap.core.errors import AccountError
 from bootstrap.core.facts import (
@@ -53,7 +53,7 @@ class AwsSource:
         self._calls = calls
         self._dynamodb = dynamodb
         self._kinesis = kinesis
-        self._cloudwatch = cloudwatch
+        self._metrics = TableMetrics(calls, cloudwatch)
         self._scaling = scaling
         self._tables = Tables(calls, dynamodb)
         self._exports = TableExports(calls, dynamodb)
@@ -189,36 +189,28 @@ class AwsSource:
     def oldest_unreplicated(
         self, table: str, since: float, until: float, period: int
     ) -> Sequence[Datapoint]:
-        return self._metric(
+        return self._metrics.read(
             "AgeOfOldestUnreplicatedRecord", "Maximum", _replication(table), since, until, period
         )
 
     def consumed_writes(
         self, table: str, since: float, until: float, period: int, index: str = ""
     ) -> Sequence[Datapoint]:
-        of_index = {"GlobalSecondaryIndexName": index} if index else {}
-        return self._metric(
-            "ConsumedWriteCapacityUnits",
-            "Sum",
-            {"TableName": table, **of_index},
-            since,
-            until,
-            period,
-        )
+        return self._metrics.consumed_writes(table, since, until, period, index)
 
     def expired_items(
         self, table: str, since: float, until: float, period: int
     ) -> Sequence[Datapoint]:
         # They consume no write capacity, so ConsumedWriteCapacityUnits leaves them out (developer
         # guide, TTL).
-        return self._metric(
+        return self._metrics.read(
             "TimeToLiveDeletedItemCount", "Sum", {"TableName": table}, since, until, period
         )
 
     def throttled_partitions(self, table: str, since: float, until: float, period: int) -> int:
         # Writes refused because they exceed one partition's limit, whatever the table's limit is
         # (developer guide, TroubleshootingThrottling-cloudwatch).
-        points = self._metric(
+        points = self._metrics.read(
             "WriteKeyRangeThroughputThrottleEvents",
             "Sum",
             {"TableName": table},
@@ -229,37 +221,10 @@ class AwsSource:
         return round(sum(point.value for point in points))
 
     def failed_to_replicate(self, table: str, since: float, until: float, period: int) -> int:
-        points = self._metric(
+        points = self._metrics.read(
             "FailedToReplicateRecordCount", "Sum", _replication(table), since, until, period
         )
         return round(sum(point.value for point in points))
-
-    def _metric(
-        self,
-        name: str,
-        statistic: str,
-        dimensions: dict[str, str],
-        since: float,
-        until: float,
-        period: int,
-    ) -> list[Datapoint]:
-        answer = self._calls(
-            "cloudwatch",
-            self._cloudwatch.get_metric_statistics,
-            f"metric {name} of table {dimensions['TableName']}",
-            Namespace="AWS/DynamoDB",
-            MetricName=name,
-            Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
-            StartTime=datetime.datetime.fromtimestamp(since, datetime.UTC),
-            EndTime=datetime.datetime.fromtimestamp(until, datetime.UTC),
-            Period=period,
-            Statistics=[statistic],
-        )
-        points = (
-            Datapoint(each["Timestamp"].timestamp(), float(each[statistic]))
-            for each in answer["Datapoints"]
-        )
-        return sorted(points, key=lambda point: point.begin)
 
 
 def _replication(table: str) -> dict[str, str]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.keys import KeyReader
+from bootstrap.aws.table_metrics import TableMetrics
 from bootstrap.aws.tables import MISSING, Tables, timestamp
 from bootstrap.core.errors import AccountError
 from bootstrap.core.facts import (
     Backups,
+    Datapoint,
     EventSource,
     ImportFacts,
     ImportRequest,
@@ -26,12 +28,15 @@ from bootstrap.core.facts import (
 class AwsTarget:
     """`TargetAccount` through the importer role. `lambda_` is a client in the consumer's Region."""
 
-    def __init__(self, calls: Calls, dynamodb: Any, lambda_: Any, kms: Any = None) -> None:
+    def __init__(
+        self, calls: Calls, dynamodb: Any, lambda_: Any, kms: Any = None, cloudwatch: Any = None
+    ) -> None:
         self._calls = calls
         self._dynamodb = dynamodb
         self._lambda = lambda_
         self._tables = Tables(calls, dynamodb)
         self._keys = KeyReader(calls, kms)
+        self._metrics = TableMetrics(calls, cloudwatch)
 
     def table(self, name: str) -> TableFacts | None:
         return self._tables.describe(name)
@@ -108,6 +113,11 @@ class AwsTarget:
         except AccountError:
             return None  # only a hint: no reason to fail
         return int(answer["AccountLimit"]["UnreservedConcurrentExecutions"])
+
+    def consumed_writes(
+        self, table: str, since: float, until: float, period: int
+    ) -> Sequence[Datapoint]:
+        return self._metrics.consumed_writes(table, since, until, period)
 
     def tags(self, table_arn: str) -> Mapping[str, str]:
         return self._tables.tags(table_arn)

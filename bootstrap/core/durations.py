@@ -12,6 +12,8 @@ from bootstrap.core.errors import UsageError
 EXPORT_FUZZ = 60.0
 """Seconds by which what an export holds may be off its time: "can vary by one minute" (developer
 guide, S3DataExport.HowItWorks.html)."""
+INVOCATION_SECONDS = 120.0
+"""The time limit of the consumer's function."""
 SCALE_VARIABLE = "REPLICATION_TIME_SCALE"
 ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL"
 
@@ -57,6 +59,13 @@ class Timing:
     def metric_settling(self) -> float:
         """The time after which a missing datapoint of a period is proof that there is none."""
         return 3.0 * self.metric_period
+
+    @property
+    def last_invocation(self) -> float:
+        """The longest time that an invocation of the consumer may run on after its mapping was
+        disabled: the function's time limit.
+        """
+        return INVOCATION_SECONDS * self.scale
 
     @property
     def listing(self) -> float:

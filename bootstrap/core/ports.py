@@ -6,7 +6,7 @@ Moments are epoch seconds unless a name says otherwise. Every method may raise `
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from bootstrap.core.errors import Side
@@ -159,6 +159,11 @@ class TargetAccount(Protocol):
     def concurrency(self) -> int | None:
         """Read the account's concurrency for functions that reserve none; None if unknown."""
 
+    def consumed_writes(
+        self, table: str, since: float, until: float, period: int
+    ) -> Sequence[Datapoint]:
+        """Read ConsumedWriteCapacityUnits (sum), for periods that begin in the span."""
+
     def tags(self, table_arn: str) -> Mapping[str, str]:
         """List a table's tags, without those that AWS sets."""
 
@@ -259,6 +264,23 @@ class ItemReader(Protocol):
 
     def read(self, key: Mapping[str, Any]) -> ItemRead:
         """Read an item consistently."""
+
+
+class ItemScanner(Protocol):
+    """A scanner of one table."""
+
+    def scan(self, most: int) -> Iterable[Mapping[str, Any]]:
+        """Read up to `most` items, page by page. Binary values are bytes."""
+
+
+class OwnWrites(Protocol):
+    """The writes in a target table that this program made, beside the consumer."""
+
+    def units(self, table: str, since: int) -> float:
+        """Sum the write units noted in the minutes that begin at `since` or later.
+
+        `table`: the source table's name; `since`: whole minutes in epoch seconds.
+        """
 
 
 class ExportService(Protocol):

@@ -43,7 +43,7 @@ STOPS = (
 
 @dataclass(frozen=True)
 class RunOptions:
-    """The options of `run`."""
+    """The options of a run, by goal."""
 
     goal: Goal = Goal.REPLICATE
     until: State = State.REPLICATING
@@ -56,6 +56,8 @@ class RunOptions:
     """Delete the table that a failed import of this run left behind, and import again."""
     accept_import_errors: bool = False
     """Continue without the items that an import refused; the replica is DEGRADED then."""
+    overwrite_target: bool = False
+    """`resume`: end the pause although another writer may have written to the target."""
     drop_target: bool = False
     """`abandon`: also delete the table that the run imported."""
     disable_source_pitr: bool = False

@@ -138,6 +138,11 @@ class Paused:
     at: float
     resumed_at: float = 0
     """0: it stays off. The record is removed once ledger entries may expire again."""
+    off_at: float = 0
+    """The first observation of the mapping being Disabled; 0: none."""
+    quiet_from: int = 0
+    """Whole epoch seconds: from here on the consumer writes nothing; 0: not known. The target's
+    write metrics from here on are those of other writers."""
 
     @property
     def resumed(self) -> bool:

@@ -17,6 +17,7 @@ from bootstrap.journal.records import Abandoning, Buffered, Enabled, Exported, P
 from bootstrap.plan import inspection, plan
 from bootstrap.plan.plan import Plan
 from bootstrap.plan.replication import of_outputs
+from bootstrap.run import target_writes
 from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
 from bootstrap.run.steps import STEPS, abandon, pause
@@ -72,14 +73,25 @@ class ReplicateGoal:
 
     def _end_pause(self, context: StepContext) -> None:
         paused = context.journal.get(Paused)
-        if paused is None or paused.resumed:
+        if paused is None:
             return
-        if not self.ends_pause:
+        if not self.ends_pause and not paused.resumed:
             raise BlockedError(
                 f"Table {context.table.source_table} has been paused since {moment(paused.at)}, "
                 "on purpose.",
-                fix=suggest(Command("resume")),
+                fix=suggest(
+                    "if the application still writes to the source: ",
+                    Command("resume"),
+                    ", which first looks for writes in the target; if it has moved to the target, "
+                    "leave the pause as it is",
+                ),
             )
+        # Also where an earlier process ended the pause and was killed before the consumer was on:
+        # the application may have moved since.
+        if not context.options.overwrite_target:
+            target_writes.refuse_if_written(context, paused)
+        if paused.resumed:
+            return
         context.journal.put(replace(paused, resumed_at=context.journal.now()), "resuming")
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from bootstrap.core.durations import Timing
-from bootstrap.core.ports import Ledger, Snapshots, SourceAccount, TargetAccount
+from bootstrap.core.ports import (
+    ItemScanner,
+    Ledger,
+    OwnWrites,
+    Snapshots,
+    SourceAccount,
+    TargetAccount,
+)
 from bootstrap.core.run_options import RunOptions
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.journal.journal import Journal
@@ -22,6 +29,8 @@ class RunMemory:
     """When the stream's destination was last seen ACTIVE, before the export."""
     flowing_at: float | None = None
     """When it was last seen on, after that."""
+    resume_asked_at: float | None = None
+    """The end of the metrics' period in which this process first looked at the target's writes."""
     moment: float | None = None
     handed_over: bool = False
     probe: str = ""
@@ -39,7 +48,9 @@ class StepContext:
     table: TableOutputs
     source: SourceAccount
     target: TargetAccount
+    target_items: ItemScanner
     ledger: Ledger
+    own_writes: OwnWrites
     snapshots: Snapshots
     journal: Journal
     timing: Timing

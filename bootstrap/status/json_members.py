@@ -136,6 +136,7 @@ MEMBERS: dict[str, Callable[[StatusSnapshot], Any]] = {
     "safeToSwitch": lambda shown: shown.safe_to_switch,
     "notSafeBecause": lambda shown: list(shown.unsafe) if shown.readings else None,
     "next": lambda shown: shown.next,
+    "decision": lambda shown: shown.decision or None,
 }
 
 READ_MEMBERS: dict[str, Callable[[StatusSnapshot], Any]] = {

@@ -35,8 +35,7 @@ def next_command(inputs: StatusInputs) -> str | None:
         # The operator confirmed it when it began, and no other command leads out of this state.
         return f"{command.format(ABANDON)} --yes"
     if paused is not None:
-        half_way = row.failure is not None and row.failure.step == PAUSE
-        return command.format(PAUSE if half_way else RESUME)
+        return _paused_command(row, paused, mapping, command)
     if row.state in REPLICAS and not _is_stopped(mapping):
         repaired = inputs.losses is not None and not inputs.losses.any
         # A run records that the missing changes have been put in.
@@ -44,6 +43,32 @@ def next_command(inputs: StatusInputs) -> str | None:
     if row.failure is not None:
         return _recovery_command(row, row.failure, command)
     return command.format(RUN)
+
+
+def _paused_command(
+    row: Row, paused: Paused, mapping: EventSource | None, command: str
+) -> str | None:
+    """Return the command that completes a pause or its end. To end it is a decision.
+
+    If the application has moved to the target meanwhile, a resumed consumer would overwrite it.
+    """
+    failed = row.failure is not None and row.failure.step == PAUSE
+    if failed or (not paused.off_at and mapping is not None and mapping.state != "Disabled"):
+        return command.format(PAUSE)
+    return command.format(RESUME) if paused.resumed else None
+
+
+def decide(inputs: StatusInputs) -> str:
+    """Describe the decision that is the operator's; empty where `next_command` is not None."""
+    paused = inputs.row.record(Paused)
+    if paused is None or paused.resumed or next_command(inputs) is not None:
+        return ""
+    resume = inputs.command.format(RESUME)
+    return (
+        f"if the application still writes to the source: `{resume}`, which first looks for writes "
+        "in the target; if it has moved to the target, leave the pause as it is: resuming would "
+        "replace its newer items with the source's older ones (docs/move-an-application.md)"
+    )
 
 
 def _is_stopped(mapping: EventSource | None) -> bool:

@@ -38,6 +38,8 @@ def _row(name: str, text_of: Callable[[StatusSnapshot], str]) -> Callable[[Statu
 def _next(shown: StatusSnapshot) -> str:
     if shown.next is not None:
         return shown.next
+    if shown.decision:
+        return f"your decision: {shown.decision}"
     if shown.state not in (*REPLICAS, State.UNKNOWN):
         return "manual decision needed, see Try above"
     if shown.because:

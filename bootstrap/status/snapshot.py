@@ -24,7 +24,7 @@ from bootstrap.status.backfill_suggestion import Gap, find_gap
 from bootstrap.status.health import reasons, state_now
 from bootstrap.status.inputs import StatusInputs
 from bootstrap.status.metrics import Retention, retention
-from bootstrap.status.next_command import collect_warnings, next_command
+from bootstrap.status.next_command import collect_warnings, decide, next_command
 from replicator.stream import StreamFacts
 from replicator.watchdog.finding import Finding
 from replicator.watchdog.probe_rounds import WatchdogState
@@ -55,6 +55,8 @@ class StatusSnapshot:
     next: str | None
     """The command that advances the table; None if the table is where it should be, or if the next
     step is the operator's decision."""
+    decision: str
+    """The decision that is the operator's after a pause; empty where there is none."""
     export: Exported | None
     import_: Imported | None
     caught_up: CaughtUp | None
@@ -174,6 +176,7 @@ def build_snapshot(inputs: StatusInputs) -> StatusSnapshot:
         measure=inputs.measure,
         mapping=mapping.state if mapping else "",
         next=next_command(inputs),
+        decision=decide(inputs),
         export=row.record(Exported),
         import_=row.record(Imported),
         caught_up=row.record(CaughtUp),

@@ -124,7 +124,8 @@ def test_a_paused_table_waits_in_the_stream_and_catches_up_when_it_is_resumed(
     assert ended.returncode == 0, ended.stderr
     shown = stack.status("orders")
     assert (shown["state"], shown["mappingEnabled"]) == ("PAUSED", False)
-    assert "bootstrap resume" in shown["next"]
+    assert shown["next"] is None
+    assert "bootstrap resume" in shown["decision"]
     assert shown["bufferCoversUntil"] is not None
     assert keeps()
     item = {"pk": {"S": "while paused"}, "v": {"N": "1"}}
@@ -134,6 +135,22 @@ def test_a_paused_table_waits_in_the_stream_and_catches_up_when_it_is_resumed(
     assert ended.returncode == 0, ended.stderr
     assert not keeps()
     assert stack.items(TARGET, "orders-replica") == stack.items(SOURCE, "orders")
+
+
+def test_a_write_in_the_target_during_a_pause_keeps_the_consumer_off(stack: Stack) -> None:
+    table = ("--table", "customers")
+    target = stack.cloud.client("dynamodb", TARGET)
+    assert stack.end("pause", *table).returncode == 0
+    (before, *_) = stack.items(TARGET, "customers-replica").values()
+    moved = {**before, "moved": {"S": "by the application"}}
+    target.put_item(TableName="customers-replica", Item=moved)
+    ended = stack.end("resume", *table)
+    assert ended.returncode == 1, ended.stderr
+    assert "has been written to during the pause: 1 write unit" in ended.stderr
+    assert stack.status("customers")["mappingEnabled"] is False
+    target.put_item(TableName="customers-replica", Item=before)
+    ended = stack.end("resume", *table, "--overwrite-target")
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_a_plan_of_what_is_there_already_says_so_and_its_settings_have_not_drifted(

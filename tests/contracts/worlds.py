@@ -16,13 +16,15 @@ from unittest.mock import patch
 from click.testing import CliRunner
 
 from bootstrap.app.command_options import Selection
+from bootstrap.aws.calls import Calls
+from bootstrap.aws.own_writes import AwsOwnWrites
 from bootstrap.cli import backfill as backfill_command
 from bootstrap.cli import verify as verify_command
 from bootstrap.cli.main import main
 from bootstrap.core import errors
 from bootstrap.core.run_options import Goal, RunOptions
 from bootstrap.journal.verification_records import Verified
-from tests.support.bootstrap.fake_aws import COMMAND, FakeAws, outputs
+from tests.support.bootstrap.fake_aws import COMMAND, JOURNAL, FakeAws, outputs
 from tests.support.bootstrap.killed_process import Process, journal_verified, replicated
 from tests.support.verify.twin import Twin, item
 
@@ -54,6 +56,8 @@ def worlds() -> dict[str, FakeAws]:
 
     paused = found["paused"] = replicated()
     Process(paused, pid=101, options=RunOptions(goal=Goal.PAUSE)).go()
+    notes = AwsOwnWrites(Calls(errors.Side.TARGET, "Role importer"), paused.dynamodb, JOURNAL)
+    notes.add("orders", paused.clock(), 2.0)
 
     replica = found["verified"] = replicated()
     at = replica.clock()

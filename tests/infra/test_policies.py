@@ -271,7 +271,7 @@ def test_operators_are_those_the_configuration_names_and_present_the_external_id
 def test_single_items_may_be_read_only_where_the_configuration_says_so(
     stack: Deployment, tmp_path: Path
 ) -> None:
-    """C5, C8: `verify --read-source` needs this, and nothing else does."""
+    """C5, C8: `verify --read-source` and the keys that `resume` names need this, nothing else."""
     operators = {**CONFIG["operators"], "readItems": True}
     asked = record({**CONFIG, "operators": operators}, tmp_path / "archive")
     before, after = grants(stack, "exporter"), grants(asked, "exporter")
@@ -280,7 +280,10 @@ def test_single_items_may_be_read_only_where_the_configuration_says_so(
     assert {action for action in after if after[action] != before.get(action)} == {
         "dynamodb:GetItem"
     }
-    assert grants(asked, "importer") == grants(stack, "importer")
+    before, after = grants(stack, "importer"), grants(asked, "importer")
+    assert {action: on for action, on in after.items() if on != before.get(action)} == {
+        "dynamodb:Scan": before["dynamodb:ImportTable"] & before["dynamodb:UpdateTable"]
+    }
 
 
 # What no call of the operator's tool shows, and why it is needed all the same.
@@ -313,6 +316,7 @@ MODULES = {
         "items.py",
         "journal_table.py",
         "ledger.py",
+        "own_writes.py",
         "quarantine.py",
         "snapshots.py",
         "target.py",
@@ -322,9 +326,10 @@ SERVICES = (
     *("application-autoscaling", "cloudwatch", "dynamodb"),
     *("kinesis", "lambda", "logs", "s3"),
 )
-ON_REQUEST = {"items.py"}
-"""Needs what `operators.readItems` grants, on the source's side."""
+ON_REQUEST = {"item_scan.py", "items.py"}
+"""They need what `operators.readItems` grants: single items of the source, a scan of the target."""
 BOTH_SIDES = {
+    "table_metrics.py",
     "__init__.py",
     "calls.py",
     "exports.py",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from bootstrap.core.errors import AccountError, BlockedError, Side
@@ -25,7 +26,8 @@ def advance(context: StepContext) -> Outcome:
             # A round put before the pause proves nothing about changes that will wait.
             journal.forget(Probing, "a new round of probes will be needed")
         # A pause that was ended before the backlog had been applied continues.
-        journal.put(replace(paused, resumed_at=0) if paused else Paused(journal.now()), "pausing")
+        again = replace(paused, resumed_at=0, off_at=0, quiet_from=0) if paused else None
+        journal.put(again or Paused(journal.now()), "pausing")
         return Acted()
     # Before the mapping stops: while changes wait, no entry may expire. A waiting change without
     # its key's entry would be applied over a newer one, for good. DynamoDB may take an hour to
@@ -45,7 +47,7 @@ def advance(context: StepContext) -> Outcome:
             fix="pulumi up --refresh",
         )
     if mapping.state == "Disabled":
-        return Done()
+        return _await_last_invocation(context, paused)
     if mapping.state == "Enabled":
         target.disable_mapping(table.mapping_uuid)
         return Acted()
@@ -55,6 +57,23 @@ def advance(context: StepContext) -> Outcome:
 
 
 STEP = Step("pause", State.PAUSED, advance)
+
+
+def _await_last_invocation(context: StepContext, paused: Paused) -> Outcome:
+    """Wait until no invocation of the consumer can be running.
+
+    From then on every write in the target is another writer's, which `resume` looks for. The wait
+    ends with a period of DynamoDB's metrics, so that no datapoint holds both.
+    """
+    journal, timing = context.journal, context.timing
+    if not paused.off_at:
+        off, period = journal.now(), timing.metric_period
+        quiet = math.ceil((off + timing.last_invocation) / period) * period
+        journal.put(replace(paused, off_at=off, quiet_from=quiet), "the consumer is off")
+        return Acted()
+    if journal.now() < paused.quiet_from:
+        return Pending("the consumer's last invocation to end", timing.poll(5))
+    return Done()
 
 
 def keep_entries(context: StepContext) -> None:

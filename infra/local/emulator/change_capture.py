@@ -36,6 +36,8 @@ WRITES = (
     "_execute_transaction",
 )
 
+TRANSACTIONS = ("_transact_write_items", "_execute_transaction")
+
 # The identity that deletes expired items (developer guide, time-to-live-ttl-streams.html).
 EXPIRY_IDENTITY = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 
@@ -124,17 +126,34 @@ class ChangeCapture:
         self._writer = writer
         self._metrics = metrics
         self._clock = clock or MicrosecondClock()
+        self._in_transaction = False
         self._emit_to_dynamodb_streams: Callable[..., None] = lambda *args: None
 
     def install(self) -> None:
         """Replace ministack's functions."""
         for name in WRITES:
             original = getattr(self._ministack.dynamodb, name)
-            self._ministack.replace("dynamodb", name, locked(self.lock, original))
+            self._ministack.replace(
+                "dynamodb", name, locked(self.lock, self._noting(name, original))
+            )
         self._emit_to_dynamodb_streams = self._ministack.replace(
             "dynamodb", "_emit_stream_event", self.emit
         )
         self._ministack.replace("dynamodb", "_fan_out_to_kinesis", lambda table_name, record: None)
+
+    def _noting(self, name: str, handler: Callable[[Json], Response]) -> Callable[[Json], Response]:
+        """Return the handler, which tells `emit` if its writes are a transaction's."""
+        transactional = name in TRANSACTIONS
+
+        @wraps(handler)
+        def noting(data: Json) -> Response:
+            before, self._in_transaction = self._in_transaction, transactional
+            try:
+                return handler(data)
+            finally:
+                self._in_transaction = before
+
+        return noting
 
     def emit(
         self,
@@ -149,10 +168,12 @@ class ChangeCapture:
         """Record a write that has just been made; called under the write lock."""
         dynamodb, responses = self._ministack.dynamodb, self._ministack.responses
         table = dynamodb._tables.get(table_name)
+        of = TableOf(responses.get_account_id(), responses.get_region(), table_name)
+        if table is not None and identity is None:
+            self._count(of, old, new)
         # "A PutItem that changes nothing writes no stream record": assumed of Kinesis too.
         if table is None or (event == "MODIFY" and same_image(old, new)):
             return
-        of = TableOf(responses.get_account_id(), responses.get_region(), table_name)
         keys = key_of(table, new or old or {})
         change = CapturedChange(self._clock.tick(), of, event, keys, old, new, identity)
         self._history.note(of, change.at, keys, old, new)
@@ -160,6 +181,10 @@ class ChangeCapture:
             self._emit_to_dynamodb_streams(table_name, event, old, new, replicate)
         for destination in active_destinations(dynamodb._kinesis_destinations.get(table_name)):
             self._replicate(change, destination)
+
+    def _count(self, table: TableOf, old: Image | None, new: Image | None) -> None:
+        sizes = [self._ministack.dynamodb._item_size_bytes(each) for each in (old, new) if each]
+        self._metrics.written(table, max(sizes, default=0), transactional=self._in_transaction)
 
     def _replicate(self, change: CapturedChange, destination: Mapping[str, Any]) -> None:
         precision = destination["ApproximateCreationDateTimePrecision"]

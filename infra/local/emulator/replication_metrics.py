@@ -1,4 +1,4 @@
-"""CloudWatch metrics of DynamoDB's replication to Kinesis.
+"""CloudWatch metrics of DynamoDB: its replication to Kinesis, and the write units of each table.
 
 Metrics, dimensions and meaning: developer guide, kds_using-shards-and-metrics.html and
 metrics-dimensions.html.
@@ -24,6 +24,10 @@ class TableOf:
     name: str
 
 
+WRITE_UNIT_BYTES = 1024
+REPLICATION = {"DelegatedOperation": "KinesisDataStream"}
+
+
 @dataclass
 class _Period:
     waiting: dict[int, int] = field(default_factory=dict)  # creation time µs -> records
@@ -44,6 +48,8 @@ class ReplicationMetrics:
         self._period = settings.metric_period
         self._lock = threading.Lock()
         self._periods: dict[TableOf, _Period] = {}
+        self._units: dict[TableOf, int] = {}
+        self._late: list[tuple[TableOf, int, float]] = []
 
     def waiting(self, table: TableOf, created_us: int) -> None:
         """Count a record of this creation time (µs) that is to be replicated."""
@@ -81,6 +87,16 @@ class ReplicationMetrics:
         else:
             period.waiting.pop(created_us, None)
 
+    def written(self, table: TableOf, size_bytes: int, *, transactional: bool) -> None:
+        """Count the write units of one item: one for each KB, and twice as many in a transaction.
+
+        `size_bytes`: the larger of the item before and after. Deletions by time to live consume
+        none.
+        """
+        units = max(1, -(-size_bytes // WRITE_UNIT_BYTES)) * (2 if transactional else 1)
+        with self._lock:
+            self._units[table] = self._units.get(table, 0) + units
+
     def run(self) -> None:
         """Publish once a period, forever; a datapoint carries the start of its period."""
         while True:
@@ -99,6 +115,11 @@ class ReplicationMetrics:
                     oldest = max(oldest or 0.0, now * 1000 - min(period.waiting) / 1000)
                 snapshot.append((table, oldest, period.failed, period.throttled))
                 period.oldest_ms, period.failed, period.throttled = None, 0, 0
+            # A datapoint of consumed units arrives a period late, as on AWS some minutes late.
+            late, self._late = self._late, [(*each, begin) for each in self._units.items()]
+            self._units = {}
+        for table, units, at in late:
+            self._put(table, "ConsumedWriteCapacityUnits", units, "Count", at, {})
         for table, oldest, failed, throttled in snapshot:
             if oldest is not None:
                 self._put(table, "AgeOfOldestUnreplicatedRecord", oldest, "Milliseconds", begin)
@@ -107,8 +128,16 @@ class ReplicationMetrics:
             if throttled:
                 self._put(table, "ThrottledPutRecordCount", throttled, "Count", begin)
 
-    def _put(self, table: TableOf, name: str, value: float, unit: str, at: float) -> None:
-        dimensions = {"TableName": table.name, "DelegatedOperation": "KinesisDataStream"}
+    def _put(
+        self,
+        table: TableOf,
+        name: str,
+        value: float,
+        unit: str,
+        at: float,
+        further: Mapping[str, str] = REPLICATION,
+    ) -> None:
+        dimensions = {"TableName": table.name, **further}
         with self._ministack.responses.request_scope(table.account_id, table.region):
             put_metric(self._ministack, "AWS/DynamoDB", name, value, unit, dimensions, at)
 

@@ -67,7 +67,7 @@ def test_a_paused_table_is_not_resumed_by_run() -> None:
     world = paused()
     with pytest.raises(BlockedError, match="paused since") as caught:
         Process(world, pid=3).go()
-    assert caught.value.fix == "python -m bootstrap resume"
+    assert "python -m bootstrap resume" in caught.value.fix
     assert world.mapping_enabled_at is None
 
 
@@ -124,10 +124,11 @@ def test_status_says_paused_how_long_the_stream_covers_it_and_how_to_go_on() -> 
     shown = look(world)
     value = as_json(shown)
     assert value["state"] == "PAUSED"
-    assert value["next"] == COMMAND.format("resume")
+    assert value["next"] is None
+    assert COMMAND.format("resume") in value["decision"]
     assert value["warnings"] == []
     assert "the stream keeps the waiting changes until" in page(shown)
-    assert "(364 d" in page(shown)
+    assert "(363 d" in page(shown)
     world.clock.advance(365 * 24 * HOUR)
     assert "longer than the stream keeps changes" in page(look(world))
 

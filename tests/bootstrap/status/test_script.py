@@ -118,8 +118,10 @@ def test_whatever_next_says_leads_from_nothing_to_a_replica_though_interrupted_t
         assert len(source.list_exports()["ExportSummaries"]) == 1
         assert len(target.list_imports()["ImportSummaryList"]) == 1
 
-        # Paused on purpose, it is the next command that ends the pause.
+        # A pause is ended by the operator's decision alone.
         script.interrupt = lambda process, line: None
         assert stack.end("pause").returncode == 0
-        assert " resume " in script.status()["next"]
-        assert script.go()["state"] == "REPLICATING"
+        assert script.status()["next"] is None
+        assert " resume " in script.status()["decision"]
+        assert stack.end("resume").returncode == 0
+        assert script.status()["state"] == "REPLICATING"

@@ -58,7 +58,7 @@ BEHIND = (
             "AWS KMS Developer Guide, services-dynamodb: DynamoDB decrypts the table's key on "
             "behalf of the principal that accesses the table",
         )
-        for call in ("dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:GetItem")
+        for call in ("dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:Scan")
     ),
     Behind(
         "dynamodb:ExportTableToPointInTime",

@@ -208,7 +208,9 @@ def _live(stage: Stage) -> None:
     stage.bootstrap("status", "--json", "--operator")
     stage.bootstrap("run")  # once more, as an operator does: fresh probes
     stage.bootstrap("pause")
-    stage.bootstrap("resume")
+    _write_to_the_target(stage)
+    stage.bootstrap("resume", allowed=(1,))
+    stage.bootstrap("resume", "--overwrite-target")
     _quarantine(stage)
     _scheduled(stage)
     stage.bootstrap("explain", "pk=last")
@@ -230,6 +232,12 @@ def _replicate(stage: Stage) -> None:
             in target.get_item(TableName=stage.lane["targetTable"], Key={"pk": {"S": "last"}})
         ),
     )
+
+
+def _write_to_the_target(stage: Stage) -> None:
+    """As an application does that has moved there."""
+    target = stage.cloud.client("dynamodb", TARGET)
+    target.put_item(TableName=stage.lane["targetTable"], Item=_item("moved"))
 
 
 def _verify(stage: Stage) -> None:

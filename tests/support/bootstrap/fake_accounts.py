@@ -333,6 +333,16 @@ class FakeTarget:
         with self._call("limits") as world:
             return Limits(world.table_writes, world.table_writes)
 
+    def consumed_writes(
+        self, table: str, since: float, until: float, period: int
+    ) -> Sequence[Datapoint]:
+        with self._call("target_writes", (since, until, period)) as world:
+            assert (until - since) / period <= 1440, "CloudWatch answers no more datapoints"
+            known = world.clock() - world.metric_delay - 60
+            minutes = range(int(since), int(until), 60)
+            found = [(at, world.target_writes(at)) for at in minutes if at <= known]
+            return [Datapoint(float(at), units) for at, units in found if units]
+
     def tags(self, table_arn: str) -> Mapping[str, str]:
         with self._call("target_tags") as world:
             return dict(world.target_tags)
@@ -395,6 +405,19 @@ class FakeTarget:
     def disable_mapping(self, uuid: str) -> None:
         with self._call("disable_mapping") as world:
             world.mapping_enabled_at = None
+
+
+class FakeScanner:
+    """`ItemScanner` of the target."""
+
+    def __init__(self, world: FakeAws, before: Callable[[], None]) -> None:
+        self._world = world
+        self._before = before
+
+    def scan(self, most: int) -> Iterator[Mapping[str, Any]]:
+        self._before()
+        with self._world.around("scan_target"):
+            yield from self._world.target_items[:most]
 
 
 class FakeSnapshots:

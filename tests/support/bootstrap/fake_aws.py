@@ -150,6 +150,11 @@ class FakeAws:
         """The same of an index."""
         self.expired: Callable[[float], float] = lambda begin: 0.0
         """Items that time to live deletes in the minute that begins then."""
+        self.target_writes: Callable[[float], float] = lambda begin: 0.0
+        """Write units of the target in the minute that begins then."""
+        self.metric_delay = 120.0
+        """Seconds after the end of a period until CloudWatch has its datapoint."""
+        self.target_items: list[dict[str, Any]] = []
         self.lost_records: list[tuple[float, int]] = []
         """When DynamoDB gave up on how many."""
         self.throttled_partitions = 0

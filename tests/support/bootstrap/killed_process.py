@@ -7,6 +7,7 @@ from collections.abc import Callable
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.journal_table import AwsJournal
 from bootstrap.aws.ledger import AwsLedger
+from bootstrap.aws.own_writes import AwsOwnWrites
 from bootstrap.core.durations import Timing
 from bootstrap.core.errors import BootstrapError, Side
 from bootstrap.core.outcome import Done
@@ -19,7 +20,7 @@ from bootstrap.run.drive import drive
 from bootstrap.run.runner import TableRunner
 from bootstrap.run.step_context import StepContext
 from bootstrap.status.snapshot import StatusSnapshot
-from tests.support.bootstrap.fake_accounts import FakeSnapshots, FakeSource, FakeTarget
+from tests.support.bootstrap.fake_accounts import FakeScanner, FakeSnapshots, FakeSource, FakeTarget
 from tests.support.bootstrap.fake_aws import COMMAND, JOURNAL, LEDGER, FakeAws, outputs
 from tests.support.fakes.errors import Killed
 
@@ -53,6 +54,8 @@ class Process:
             source=FakeSource(world, lease.check),
             target=FakeTarget(world, lease.check),
             ledger=AwsLedger(guarded, world.dynamodb, LEDGER),
+            target_items=FakeScanner(world, lease.check),
+            own_writes=AwsOwnWrites(guarded, world.dynamodb, JOURNAL),
             snapshots=FakeSnapshots(world, lease.check),
             journal=Journal(self.store, table.source_table, lease),
             timing=Timing(),

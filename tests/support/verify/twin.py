@@ -12,6 +12,7 @@ from typing import Any
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.journal_table import AwsJournal
 from bootstrap.aws.ledger import AwsLedger
+from bootstrap.aws.own_writes import AwsOwnWrites
 from bootstrap.core.durations import Timing
 from bootstrap.core.errors import Side
 from bootstrap.core.facts import (
@@ -45,7 +46,7 @@ from infra.local.emulator.export_files import (
 from replicator.change import Change
 from replicator.consumer.ledger import LedgerWriter
 from replicator.runtime import Runtime
-from tests.support.bootstrap.fake_accounts import FakeSnapshots, FakeSource, FakeTarget
+from tests.support.bootstrap.fake_accounts import FakeScanner, FakeSnapshots, FakeSource, FakeTarget
 from tests.support.bootstrap.fake_aws import (
     JOURNAL,
     LEDGER,
@@ -283,7 +284,9 @@ class Twin:
                 table=table,
                 source=FakeSource(world, lease.check),
                 target=FakeTarget(world, lease.check),
+                target_items=FakeScanner(world, lease.check),
                 ledger=ledger,
+                own_writes=AwsOwnWrites(guarded, world.dynamodb, JOURNAL),
                 snapshots=FakeSnapshots(world, lease.check),
                 journal=journal,
                 timing=Timing(),
