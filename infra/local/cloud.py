@@ -48,9 +48,8 @@ class LocalCloud:
 
     `directory` receives its log, its temporary files and the AWS configuration of its accounts
     (profiles `source` and `target`). `time_scale` multiplies AWS's delays; `chaos` is the text of
-    LOCAL_CHAOS; `recording` is a file that gets a line for each distinct call; `policy_spread` is
-    the number of seconds within which a table's changed resource policy binds one caller after the
-    other (None: AWS's 5 minutes, scaled). The child ends with this process, however that ends.
+    LOCAL_CHAOS; `recording` is a file that gets a line for each distinct call. The child ends with
+    this process, however that ends.
     """
 
     def __init__(
@@ -63,7 +62,6 @@ class LocalCloud:
         auth: bool = True,
         chaos: str = "",
         recording: Path | None = None,
-        policy_spread: float | None = None,
         port: int = 0,
     ) -> None:
         self.directory = directory.resolve()
@@ -73,7 +71,6 @@ class LocalCloud:
         self._auth = auth
         self._chaos = chaos
         self._recording = recording
-        self._policy_spread = policy_spread
         self._port = port
         self._endpoint = ""
         self._process: subprocess.Popen[bytes] | None = None
@@ -230,7 +227,6 @@ class LocalCloud:
             "REPLICATION_TIME_SCALE": str(self.time_scale),
             "LOCAL_CHAOS": self._chaos,
             "LOCAL_RECORDING": str(self._recording.resolve()) if self._recording else "",
-            "LOCAL_POLICY_SPREAD": "" if self._policy_spread is None else str(self._policy_spread),
             "TMPDIR": str(self.directory / "tmp"),
             "PYTHONUNBUFFERED": "1",
         }
@@ -266,7 +262,7 @@ class LocalCloud:
 
 def _without_aws(environment: Mapping[str, str]) -> dict[str, str]:
     unwanted = re.compile(
-        r"AWS_|MINISTACK_|LOCAL_(CHAOS|RECORDING|POLICY_SPREAD)$|REPLICATION_TIME_SCALE$|GATEWAY_PORT$"
+        r"AWS_|MINISTACK_|LOCAL_(CHAOS|RECORDING)$|REPLICATION_TIME_SCALE$|GATEWAY_PORT$"
     )
     return {name: value for name, value in environment.items() if not unwanted.match(name)}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,14 +17,11 @@ class EmulatorSettings:
     `time_scale` multiplies AWS's own delays (1: as long as AWS takes; the demo uses 0.01).
     `chaos` is what LOCAL_CHAOS asks for; by default AWS has a good day.
     `recording` is the file that LOCAL_RECORDING names: who called what; None records nothing.
-    `policy_spread` is LOCAL_POLICY_SPREAD: the seconds within which a changed resource policy of a
-    table binds one caller after the other; None is AWS's "up to 5 minutes", scaled.
     """
 
     time_scale: float = 1.0
     chaos: Chaos = NO_CHAOS
     recording: Path | None = None
-    policy_spread: float | None = None
 
     def scaled(self, seconds: float, floor: float = 0.0) -> float:
         """Return AWS's delay on this clock, never under `floor` (seconds)."""
@@ -75,7 +71,8 @@ class EmulatorSettings:
         """The longest time until a changed resource policy binds a caller (FIS user guide,
         fis-actions-reference: its fence of a global table "may continue for up to 5 minutes").
         """
-        return self.scaled(300) if self.policy_spread is None else self.policy_spread
+        chosen = self.chaos.policy_spread
+        return self.scaled(300) if chosen is None else chosen
 
     @property
     def policy_read_seconds(self) -> float:
@@ -106,21 +103,4 @@ class EmulatorSettings:
             time_scale=scale,
             chaos=parse(values.get("LOCAL_CHAOS", "")),
             recording=Path(recording) if recording else None,
-            policy_spread=_seconds(values.get("LOCAL_POLICY_SPREAD", "")),
         )
-
-
-def _seconds(text: str) -> float | None:
-    """Read LOCAL_POLICY_SPREAD; empty is None. Raises ValueError."""
-    if not text:
-        return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
-        raise ValueError(
-            f"LOCAL_POLICY_SPREAD is {text!r}, not a number of seconds.\n"
-            "Try: LOCAL_POLICY_SPREAD=30"
-        )
-    return seconds

@@ -27,6 +27,8 @@ class Chaos:
     lost_create: calls of any caller that create a table, an export, an import or a mapping, take
     effect and are answered with an error. Each request loses one answer; its repetition does not.
     export_skew: how far a partition of an export may lie from ExportTime, in AWS's minutes.
+    policy_spread: the seconds within which a table's changed resource policy binds one caller after
+    the other. None: the 5 minutes that AWS may take, scaled.
     seed: of the random numbers; 0 for another one each time.
     """
 
@@ -43,6 +45,7 @@ class Chaos:
     lost: float = 0.0
     lost_create: float = 0.0
     export_skew: float = 0.0
+    policy_spread: float | None = None
     seed: int = 0
 
     def random(self) -> random.Random:
@@ -65,7 +68,7 @@ ON = Chaos(
 )
 
 WHOLE = {"kill_calls", "seed"}
-NOT_RATES = {"delay_seconds", *WHOLE}
+NOT_RATES = {"delay_seconds", "policy_spread", *WHOLE}
 
 
 def parse(text: str) -> Chaos:

@@ -32,13 +32,15 @@ def test_policies_take_as_long_as_on_aws_on_the_same_clock() -> None:
     assert settings.policy_quiet_seconds == pytest.approx(0.15)
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("0", 0), ("45", 45), ("", 300)])
-def test_the_spread_of_policies_can_be_chosen(text: str, seconds: float) -> None:
-    settings = EmulatorSettings.from_environment({"LOCAL_POLICY_SPREAD": text})
+@pytest.mark.parametrize(
+    ("chaos", "seconds"), [("policy_spread=0", 0), ("on,policy_spread=45", 45), ("on", 300)]
+)
+def test_the_spread_of_policies_can_be_chosen(chaos: str, seconds: float) -> None:
+    settings = EmulatorSettings.from_environment({"LOCAL_CHAOS": chaos})
     assert settings.policy_seconds == seconds
 
 
-@pytest.mark.parametrize("text", ["-1", "soon", "nan", "inf"])
-def test_a_spread_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"(?s)LOCAL_POLICY_SPREAD is .*Try: "):
-        EmulatorSettings.from_environment({"LOCAL_POLICY_SPREAD": text})
+def test_a_spread_that_is_none_is_refused() -> None:
+    for text in ("-1", "soon", "nan"):
+        with pytest.raises(ValueError, match=r"(?s)policy_spread is .*Try: "):
+            EmulatorSettings.from_environment({"LOCAL_CHAOS": f"policy_spread={text}"})

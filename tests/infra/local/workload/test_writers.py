@@ -39,7 +39,7 @@ def fence(arn: str, begin: float, end: float) -> str:
 @pytest.mark.slow
 def test_writers_outlive_a_fence_and_count_what_it_refused(tmp_path: Path) -> None:
     source = GeneratedItems(1, int(time.time()), 200)
-    with LocalCloud(tmp_path / "cloud", policy_spread=1) as cloud:
+    with LocalCloud(tmp_path / "cloud", chaos="policy_spread=1") as cloud:
         dynamodb = cloud.client("dynamodb", SOURCE)
         setup.create_table(dynamodb, source.shape)
         setup.seed(dynamodb, source.shape.name, map(source.item, range(200)), source.shape.keys)
@@ -57,7 +57,7 @@ def test_writers_outlive_a_fence_and_count_what_it_refused(tmp_path: Path) -> No
             begin = time.time() + 2
             end = begin + 3
             dynamodb.put_resource_policy(ResourceArn=arn, Policy=fence(arn, begin, end))
-            until(lambda: writers.counts().between(end + 1).total > 10, "they go on", 60)
+            until(lambda: writers.counts().between(end + 1).total > 10, "they write again", 60)
             writers.stop()
         finally:
             writers.close()

@@ -42,7 +42,7 @@ WRITES = (
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    with LocalCloud(tmp_path_factory.mktemp("cloud"), policy_spread=0) as running:
+    with LocalCloud(tmp_path_factory.mktemp("cloud"), chaos="policy_spread=0") as running:
         yield running
 
 
@@ -359,7 +359,7 @@ def _may_put(client: Any, name: str) -> bool:
 def test_a_change_binds_one_caller_after_the_other(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    with LocalCloud(tmp_path_factory.mktemp("slow"), policy_spread=2.0, chaos="seed=3") as cloud:
+    with LocalCloud(tmp_path_factory.mktemp("slow"), chaos="policy_spread=2,seed=3") as cloud:
         table = Table(cloud, SOURCE, "orders")
         callers = [table.as_role(f"app{n}") for n in range(6)]
         table.put_policy(table.statement())

@@ -28,7 +28,7 @@ def test_only_the_consumer_and_the_importer_write_to_a_target_that_denies_others
     deployed = record({**CONFIG, "tables": [table]}, tmp_path / "archive")
     fence = deployed.one("ResourcePolicy", "write-fence").inputs
     name = str(fence["resourceArn"]).rpartition("/")[2]
-    with LocalCloud(tmp_path / "cloud", policy_spread=0) as cloud:
+    with LocalCloud(tmp_path / "cloud", chaos="policy_spread=0") as cloud:
         root = cloud.client("dynamodb", TARGET)
         document = str(fence["policy"]).replace(str(fence["resourceArn"]), make_table(root, name))
         clients: dict[str, Any] = {}
