@@ -46,7 +46,11 @@ EXPORTER_ACTIONS_WITHOUT_ARN = (
 
 READ_EXPORT_ACTIONS = ("dynamodb:DescribeExport",)
 # The loss detectors'.
-READ_TABLE_ACTIONS = ("dynamodb:DescribeKinesisStreamingDestination", "dynamodb:DescribeTable")
+READ_TABLE_ACTIONS = (
+    "dynamodb:DescribeKinesisStreamingDestination",
+    "dynamodb:DescribeTable",
+    "dynamodb:DescribeTimeToLive",
+)
 READ_STREAM_ACTIONS = ("kinesis:DescribeStreamSummary",)
 READ_METRIC_ACTIONS = ("cloudwatch:GetMetricStatistics",)
 

@@ -93,7 +93,7 @@ IMPORTER_ACTIONS_WITHOUT_ARN = (
 # --- The reader: `status --operator`, which changes nothing.
 
 READ_IMPORT_ACTIONS = ("dynamodb:DescribeImport",)
-READ_TABLE_ACTIONS = ("dynamodb:DescribeTable",)
+READ_TABLE_ACTIONS = ("dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive")
 READ_KEPT_ACTIONS = ("s3:ListBucket",)
 # The loss detectors'. Nothing here reads an item, but for the ledger's own rows.
 READ_LEDGER_ACTIONS = ("dynamodb:BatchGetItem", "dynamodb:GetItem")

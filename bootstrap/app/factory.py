@@ -41,6 +41,7 @@ from bootstrap.run.step_context import StepContext
 from bootstrap.status.health import read_health
 from bootstrap.status.health_checks import HealthReader
 from bootstrap.status.status import StatusContext
+from bootstrap.status.target_expiry import read_expiries
 from bootstrap.verify.backfill import BackfillContext
 from bootstrap.verify.backfill import row_name as backfill_row
 from bootstrap.verify.context import VerifyContext
@@ -191,6 +192,7 @@ class AwsClients(AccountClients):
                 at,
                 last_verification(store, table.source_table).verified,
                 partial(self.activity, table),
+                read_expiries(self.source(), self.target(table.consumer_region), table),
             ),
         )
 

@@ -21,6 +21,7 @@ from bootstrap.status import data_loss
 from bootstrap.status.data_loss import KnownLosses
 from bootstrap.status.health_checks import expected_settings
 from bootstrap.status.remedies import name_commands
+from bootstrap.status.target_expiry import Expiries, judge_expiry
 from replicator.watchdog.detectors import Level
 from replicator.watchdog.finding import Finding
 from replicator.watchdog.judge import judge
@@ -54,10 +55,12 @@ def read_health(
     at: float,
     verified: Verified | None,
     activity: Callable[[float], ConsumerActivity] | None = None,
+    expiries: Expiries | None = None,
 ) -> Health:
     """Read and judge. `at`: epoch seconds; `verified`: the last verification, if there is one.
 
     `activity` reads what the consumer did of late. It is called only where that explains a finding.
+    `expiries` reads both tables' time to live. It is called only where the target expires items.
 
     Without a reader, or before a run, only the losses that the journal records are known.
     """
@@ -73,7 +76,7 @@ def read_health(
     readings = replace(readings, outage=losses.outage, overrun=losses.overrun)
     count = None if activity is None else partial(activity, at)
     findings = name_commands(judge(readings, expected_settings(table)), table, count)
-    return Health(readings, findings, losses)
+    return Health(readings, (*findings, *judge_expiry(row, expiries)), losses)
 
 
 def state_now(journal: State, findings: Sequence[Finding]) -> State:

@@ -20,6 +20,7 @@ from bootstrap.status.health import read_health
 from bootstrap.status.health_checks import HealthReader
 from bootstrap.status.inputs import StatusInputs
 from bootstrap.status.snapshot import StatusSnapshot, build_snapshot
+from bootstrap.status.target_expiry import read_expiries
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ def read_status(context: StatusContext) -> StatusSnapshot:
     row = found or Row()
     last = verification.last_verification(store, table.source_table)
     verified = last.verified if row.run_id else None
-    health = read_health(context.health, table, row, at, verified, context.activity)
+    expiries = read_expiries(context.source, context.target, table)
+    health = read_health(context.health, table, row, at, verified, context.activity, expiries)
     return build_snapshot(
         StatusInputs(
             table=table.source_table,

@@ -23,6 +23,7 @@ UPDATES: dict[str, set[str]] = {
     "EventRule": {"state"},
     "Function": {"code"},
     "MetricAlarm": {"alarmDescription"},
+    "RolePolicy": {"policy"},  # the readers may describe time to live
 }
 """What this release changes of an existing stack: properties by type of resource."""
 

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from bootstrap.run.step import Step
-from bootstrap.run.steps import buffer, catch_up, enable, import_, ledger_ttl, settings, snapshot
+from bootstrap.run.steps import (
+    buffer,
+    catch_up,
+    enable,
+    import_,
+    ledger_ttl,
+    settings,
+    snapshot,
+    target_ttl,
+)
 
 # Why each is where it is:
 # - buffer before snapshot: changes made while the snapshot is taken are in the stream, or lost;
@@ -13,6 +22,7 @@ from bootstrap.run.steps import buffer, catch_up, enable, import_, ledger_ttl, s
 # - settings before enable: the floor decides on the first change that the consumer meets, and
 #   deletion protection guards against the first human error;
 # - catch_up after enable: it turns a copy into a replica;
+# - target_ttl after catch_up: a change of its attribute takes hours, in which the consumer works;
 # - ledger_ttl last, and only after a pause or an abandoned run: while changes wait, no ledger entry
 #   may expire.
 STEPS: tuple[Step, ...] = (
@@ -22,5 +32,6 @@ STEPS: tuple[Step, ...] = (
     settings.STEP,
     enable.STEP,
     catch_up.STEP,
+    target_ttl.STEP,
     ledger_ttl.STEP,
 )

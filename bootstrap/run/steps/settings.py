@@ -119,17 +119,17 @@ def _indexes_change(target: TableFacts) -> bool:
 def _expire(
     context: StepContext, wanted: Wanted, policy: TtlPolicy, configured: Configured | None
 ) -> bool:
-    """Set time to live, if the operator wants it before the switch."""
-    on = policy is TtlPolicy.NOW and bool(wanted.ttl_attribute)
-    taken_back = configured is not None and configured.ttl == TtlPolicy.NOW
-    if not on and not taken_back:
+    """Switch the target's time to live off, if an earlier run was to switch it on.
+
+    To switch it on is the last step's, after the catch-up.
+    """
+    if policy is TtlPolicy.NOW or configured is None or configured.ttl != TtlPolicy.NOW:
         return False
     name = context.table.target_table
     there = context.target.expiry(name)
-    if there.enabled == on:
-        return False
-    context.target.set_expiry(name, there.attribute or wanted.ttl_attribute, on)
-    return True
+    if there.enabled:
+        context.target.set_expiry(name, there.attribute or wanted.ttl_attribute, False)
+    return there.enabled
 
 
 def _settle_losses(context: StepContext) -> None:

@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 
-from bootstrap.core.errors import BlockedError
+from bootstrap.core.errors import AccessDeniedError, BlockedError, Side
 from bootstrap.core.facts import TtlStatus
 from bootstrap.core.run_options import RunOptions, TtlPolicy
 from bootstrap.journal.records import Configured, Imported, Wanted
-from tests.support.bootstrap.fake_aws import LEDGER, FakeAws
+from bootstrap.status.json_members import as_json
+from tests.support.bootstrap.fake_aws import COMMAND, LEDGER, FakeAws
 from tests.support.bootstrap.killed_process import Process, replicated
+from tests.support.bootstrap.status import FixedHealth, look
+from tests.support.fakes.errors import Killed
 
 
 def busy(units_a_second: float) -> FakeAws:
@@ -184,6 +187,108 @@ def test_time_to_live_can_be_taken_back_and_is_remembered_by_the_next_run() -> N
     world.clock.advance(3_600)  # AWS takes one such change of a table an hour
     Process(world, pid=3, options=RunOptions(ttl=TtlPolicy.NEVER)).go()
     assert not world.expiries["orders-replica"].enabled
+
+
+HOUR = 3_600.0
+
+
+def follower(source: TtlStatus, then: TtlStatus, minutes: float = 120) -> FakeAws:
+    """A replica that expires items as its source, whose time to live has changed since."""
+    world = FakeAws()
+    world.source_expiry = source
+    Process(world, options=RunOptions(ttl=TtlPolicy.NOW)).go()
+    world.clock.advance(60 * minutes)
+    world.source_expiry = then
+    return world
+
+
+BY_OLD, BY_NEW, OFF = TtlStatus(True, "until"), TtlStatus(True, "expires"), TtlStatus(False)
+
+
+@pytest.mark.promise("C1", "C7")
+@pytest.mark.parametrize(
+    ("source", "then"),
+    [(BY_OLD, BY_NEW), (BY_OLD, OFF), (OFF, BY_NEW), (BY_OLD, TtlStatus(False, "until"))],
+)
+def test_the_next_run_follows_the_sources_time_to_live_of_today(
+    source: TtlStatus, then: TtlStatus
+) -> None:
+    world = follower(source, then)
+    Process(world, pid=2).go()
+    there = world.expiries.get("orders-replica", OFF)
+    assert there.enabled is then.enabled
+    assert not there.enabled or there.attribute == then.attribute
+
+
+@pytest.mark.promise("C7")
+def test_an_attribute_changes_by_switching_off_waiting_and_switching_on() -> None:
+    world = follower(BY_OLD, BY_NEW)
+    world.seen.clear()
+    began = world.clock()
+    Process(world, pid=2).go()
+    made = [each.detail for each in world.seen if each.name == "set_expiry"]
+    assert made[0] == ("orders-replica", False)
+    assert set(made[1:]) == {("orders-replica", True)}
+    assert world.clock() - began >= HOUR
+    assert world.mapping_enabled_at is not None
+
+
+@pytest.mark.promise("C6")
+@pytest.mark.parametrize("after", [False, True])
+def test_a_run_killed_between_the_two_changes_leaves_the_rest_to_the_next(after: bool) -> None:
+    world = follower(BY_OLD, BY_NEW)
+
+    def kill(number: int, name: str, done: bool) -> None:
+        if name == "set_expiry" and done is after:
+            raise Killed(name)
+
+    world.on_call = kill
+    with pytest.raises(Killed):
+        Process(world, pid=2).go()
+    world.on_call = lambda number, name, done: None
+    Process(world, pid=3).go()
+    assert world.expiries["orders-replica"] == BY_NEW
+
+
+@pytest.mark.promise("C7")
+def test_a_run_without_that_policy_leaves_the_targets_time_to_live_alone() -> None:
+    world = FakeAws()
+    world.source_expiry = BY_OLD
+    replicated(world)
+    world.expiries["orders-replica"] = TtlStatus(True, "by-hand")
+    world.source_expiry = BY_NEW
+    Process(world, pid=2).go()
+    assert world.expiries["orders-replica"] == TtlStatus(True, "by-hand")
+
+
+@pytest.mark.promise("C7", "C10")
+def test_until_then_status_has_a_finding() -> None:
+    world = follower(BY_OLD, BY_NEW)
+    shown = as_json(look(world, FixedHealth()))
+    (found,) = [each for each in shown["detectors"] if each["metric"] == "TargetExpiry"]
+    assert (found["level"], shown["state"], shown["safeToSwitch"]) == ("loss", "DEGRADED", False)
+    assert (
+        found["detail"]
+        == "the target expires by attribute until, and the source by attribute expires"
+    )
+    assert COMMAND.format("run") in found["try"]
+    assert "verify --repair" in found["try"].replace("--stack local ", "")
+    Process(world, pid=2).go()
+    assert as_json(look(world, FixedHealth()))["state"] == "REPLICATING"
+
+
+@pytest.mark.promise("C10")
+def test_a_time_to_live_that_cannot_be_read_is_unknown() -> None:
+    world = follower(BY_OLD, BY_OLD)
+
+    def refuse(number: int, name: str, after: bool) -> None:
+        if name == "source_expiry":
+            raise AccessDeniedError(Side.SOURCE, "may not read it", fix="-", code="X")
+
+    world.on_call = refuse
+    shown = as_json(look(world, FixedHealth()))
+    (found,) = [each for each in shown["detectors"] if each["metric"] == "TargetExpiry"]
+    assert (found["level"], shown["state"]) == ("unknown", "UNKNOWN")
 
 
 def test_the_plan_and_both_tables_ids_are_journaled() -> None:

@@ -1,0 +1,42 @@
+"""The target's time to live: it follows the source's attribute of today, where it expires now.
+
+While the target expires by another attribute, it deletes what the source keeps. AWS changes an
+attribute in two calls, the old one off and the new one on, and takes one change in an hour.
+"""
+
+from __future__ import annotations
+
+from bootstrap.core.errors import AccountError
+from bootstrap.core.outcome import Acted, Done, Outcome, Pending
+from bootstrap.core.run_options import TtlPolicy
+from bootstrap.core.state import State
+from bootstrap.journal.records import Configured
+from bootstrap.run.step import Step
+from bootstrap.run.step_context import StepContext
+
+
+def advance(context: StepContext) -> Outcome:
+    """Switch the old attribute off, then the source's on. The consumer works meanwhile."""
+    name, configured = context.table.target_table, context.journal.get(Configured)
+    if configured is None or configured.ttl != TtlPolicy.NOW:
+        return Done()
+    source = context.source.expiry(context.table.source_table)
+    wanted = source.attribute or "" if source.enabled else ""
+    there = context.target.expiry(name)
+    actual = there.attribute or "" if there.enabled else ""
+    if actual == wanted:
+        return Done()
+    try:
+        context.target.set_expiry(name, actual or wanted, not actual)
+    except AccountError as error:
+        if error.code != "ValidationException":
+            raise
+        return Pending(
+            "AWS to take another change of the target's time to live (one an hour)",
+            context.timing.poll(300),
+            outlasts=True,
+        )
+    return Acted()
+
+
+STEP = Step("target-expiry", State.CATCHING_UP, advance)

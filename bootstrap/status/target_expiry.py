@@ -1,0 +1,57 @@
+"""The target's time to live against the source's, where both expire items (`run --ttl now`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bootstrap.core.errors import BootstrapError
+from bootstrap.core.facts import TtlStatus
+from bootstrap.core.journal_rows import Row
+from bootstrap.core.ports import SourceAccount, TargetAccount
+from bootstrap.core.run_options import TtlPolicy
+from bootstrap.core.stack_outputs import TableOutputs
+from bootstrap.journal.records import Configured
+from replicator.watchdog.detectors import Detector, Level
+from replicator.watchdog.finding import Finding, blind
+from replicator.watchdog.readings import Unread
+
+EXPIRY = Detector(
+    "TargetExpiry",
+    Level.LOSS,
+    "The target expires items by another attribute than the source, which keeps them.",
+    "`bootstrap run`, which makes the target follow the source (AWS takes one change of a table's "
+    "time to live in an hour); then `bootstrap verify --repair`, which restores what the target "
+    "has deleted meanwhile.",
+)
+"""A finding of `status` and `run`. The watchdog does not read it, so no alarm and no metric has its
+name."""
+
+Expiries = Callable[[], tuple[TtlStatus, TtlStatus]]
+"""Reads the time to live of the source and of the target."""
+
+
+def read_expiries(source: SourceAccount, target: TargetAccount, table: TableOutputs) -> Expiries:
+    return lambda: (source.expiry(table.source_table), target.expiry(table.target_table))
+
+
+def judge_expiry(row: Row, read: Expiries | None) -> tuple[Finding, ...]:
+    """Return the finding; none where the target is not to expire items, or nothing reads it."""
+    configured = row.record(Configured)
+    if read is None or configured is None or configured.ttl != TtlPolicy.NOW:
+        return ()
+    try:
+        source, target = read()
+    except BootstrapError as error:
+        return (blind(EXPIRY, Unread(error.what)),)
+    # An attribute's name is no content, as a table's is none.
+    by, wanted = _attribute(target), _attribute(source)
+    if by == wanted:
+        return (Finding(EXPIRY, Level.FINE, 1.0, f"the target expires {wanted}, as the source"),)
+    # A target that expires nothing keeps what the source deletes, until that deletion arrives.
+    level = EXPIRY.level if target.enabled else Level.WARNING
+    detail = f"the target expires {by}, and the source {wanted}"
+    return (Finding(EXPIRY, level, 0.0, detail),)
+
+
+def _attribute(found: TtlStatus) -> str:
+    return f"by attribute {found.attribute}" if found.enabled else "nothing"
