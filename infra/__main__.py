@@ -39,7 +39,7 @@ notifications = Notifications("replication-alarms", settings, accounts)
 stacks, watchdogs, alarms = [], [], []
 for table in settings.tables:
     role = ConsumerRole(table, accounts)
-    buffer = Buffer(table, settings, accounts, reader=role.arn)
+    buffer = Buffer(table, settings, accounts, reader=role.arn, before=before)
     ledger = LedgerTable(table, settings, accounts)
     consumer = ConsumerFunction(
         table, settings, accounts, role=role, buffer=buffer, ledger=ledger, archive=archive

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pulumi
 import pulumi_aws as aws
 
@@ -11,6 +14,7 @@ from infra.partitions import endpoint
 from infra.policies import KEY_ADMINISTRATION, Text, document
 from infra.stack_config import StackConfig
 from infra.statements import allow
+from infra.stream_size import kept_properties, size_outputs
 from infra.table_config import TableConfig
 
 MAX_RECORD_KIB = 10 * 1024
@@ -40,6 +44,8 @@ class Buffer(pulumi.ComponentResource):
     stream_arn: pulumi.Output[str]
     stream_name: pulumi.Output[str]
     key_arn: pulumi.Output[str]
+    outputs: dict[str, pulumi.Input[Any]]
+    """Of this table's entry in the stack's outputs."""
     ready: list[pulumi.Resource]
     """Resources that have to exist before a mapping may read."""
 
@@ -50,7 +56,9 @@ class Buffer(pulumi.ComponentResource):
         accounts: Accounts,
         *,
         reader: pulumi.Output[str],
+        before: Mapping[str, Any],
     ) -> None:
+        """`before`: the stack's outputs after the last `pulumi up`."""
         name = f"{table.prefix}-buffer"
         super().__init__(
             "replication:index:Buffer",
@@ -81,10 +89,11 @@ class Buffer(pulumi.ComponentResource):
                 parent=self,
                 protect=protect,
                 # AWS warms an on-demand stream by itself; each preview would show a difference.
-                ignore_changes=["warmThroughputMibPs"],
+                ignore_changes=["warmThroughputMibPs", *kept_properties(table, before)],
             ),
         )
         self.stream_arn, self.stream_name, self.key_arn = stream.arn, stream.name, key.arn
+        self.outputs = size_outputs(table, stream.id)
         sharing = aws.kinesis.ResourcePolicy(
             f"{name}-sharing",
             resource_arn=stream.arn,

@@ -130,6 +130,7 @@ class ConsumerFunction(pulumi.ComponentResource):
             "quarantineBucket": self.quarantine.name,
             "onFailureBucket": failures.name,
             "snapshotPrefix": table.slug,
+            **buffer.outputs,
             "retentionHours": settings.retention_hours,
             "maxRecordKib": MAX_RECORD_KIB,
             "alarmLimits": {

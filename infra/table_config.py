@@ -28,9 +28,12 @@ class TableConfig:
     ordering: str = "ledger"
     """How the newer of two changes is found. `ledger`: target items equal the source's."""
     stream_mode: str = "ON_DEMAND"
-    """ON_DEMAND follows the load; PROVISIONED is cheaper under a steady one, and needs `shards`."""
+    """ON_DEMAND follows the load; PROVISIONED is cheaper under a steady one, and needs `shards`.
+    Like `shards`, applied when it changes here; a mode that was changed by hand stays otherwise."""
     shards: int | None = None
-    """Shards of a PROVISIONED stream. None for ON_DEMAND."""
+    """Shards of a PROVISIONED stream; `plan` says how many the table needs. None for ON_DEMAND.
+    Applied by `pulumi up --refresh` when the number here changes, at most doubled at a time. Shards
+    that were split by hand stay until then: write their number here too."""
     parallelization_factor: int = 1
     """Invocations per shard at a time. 1: more costs more probes; only growing lag needs it."""
     batch_size: int = 500

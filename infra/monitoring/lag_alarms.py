@@ -18,6 +18,12 @@ from infra.monitoring.definition import (
 from replicator import names
 from replicator.watchdog import detectors
 
+MORE_SHARDS = (
+    "raise shards in the stack file (or set streamMode ON_DEMAND without shards), then: pulumi up "
+    "--refresh. Quicker by hand: aws kinesis update-shard-count, or split-shard for one that is "
+    "hot. The next pulumi up leaves that as it is; write the number into the stack file too."
+)
+
 
 def consumer_lag(table: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
     """Define the alarms on a consumer that is behind."""
@@ -154,8 +160,7 @@ def stream_lag(table: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
             missing="ignore",
             fires="DynamoDB's puts into the stream are throttled, 15 minutes in a row",
             means="The stream is too small for the table's changes. DynamoDB retries; lag grows.",
-            first="add shards (or set streamMode ON_DEMAND); an on-demand stream doubles by "
-            "itself.",
+            first=f"{MORE_SHARDS} An on-demand stream grows by itself.",
             periods=3,
             datapoints=3,
         ),
@@ -182,7 +187,7 @@ def stream_lag(table: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
                     "write",
                     "WriteProvisionedThroughputExceeded",
                     "The stream is too small for the table's changes: they reach it late.",
-                    "add shards; if only one shard is hot, split it.",
+                    MORE_SHARDS,
                 ),
                 (
                     names.ALARM_STREAM_READ_THROTTLED,
@@ -190,7 +195,7 @@ def stream_lag(table: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
                     "ReadProvisionedThroughputExceeded",
                     "The stream is read faster than a shard allows: changes reach the consumer "
                     "late.",
-                    "find other readers of the stream (CloudTrail); add shards.",
+                    f"find other readers of the stream (CloudTrail). Otherwise {MORE_SHARDS}",
                 ),
             )
         ),

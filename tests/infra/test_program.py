@@ -290,6 +290,7 @@ def test_the_outputs_carry_all_that_the_operators_tool_needs(stack: Deployment) 
                 "quarantineBucket": "replicate-orders-quarantine",
                 "onFailureBucket": "replicate-orders-on-failure",
                 "snapshotPrefix": "orders",
+                "streamMode": "ON_DEMAND",
                 "retentionHours": 8760,
                 "maxRecordKib": 10240,
                 "watchdogLogGroup": "replicate-orders-watchdog-logs",

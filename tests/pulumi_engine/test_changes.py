@@ -98,6 +98,34 @@ def test_a_change_of_settings_updates_what_they_are_of_and_the_mapping_stays_on(
     assert retention(engine, table) == 8760
 
 
+def test_shards_that_were_split_by_hand_stay_until_the_stack_file_changes(
+    engine: Engine, stack: EngineStack, table: dict[str, Any]
+) -> None:
+    kinesis = engine.cloud.client("kinesis", engine.cloud.source)
+    name = table["streamName"]
+
+    def shards() -> int:
+        found = kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
+        return int(found["OpenShardCount"])
+
+    provisioned = {**ORDERS, "streamMode": "PROVISIONED", "shards": 2}
+    stack.configure(engine.config(provisioned))
+    stack.up()
+    assert shards() == 2
+    kinesis.update_shard_count(StreamName=name, TargetShardCount=4, ScalingType="UNIFORM_SCALING")
+    assert stack.up().unchanged
+    # Another change of the stream leaves them too.
+    stack.configure(engine.config(provisioned, retentionHours=8000))
+    stack.up()
+    assert (shards(), retention(engine, table)) == (4, 8000)
+    stack.configure(engine.config({**provisioned, "shards": 3}))
+    stack.up()
+    assert (shards(), retention(engine, table)) == (3, 8760)
+    stack.configure(engine.config(ORDERS))
+    stack.up()
+    assert stack.up().unchanged
+
+
 def test_one_up_takes_back_whatever_was_changed_by_hand(
     engine: Engine, stack: EngineStack, table: dict[str, Any]
 ) -> None:

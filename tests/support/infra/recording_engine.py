@@ -95,6 +95,9 @@ def look_up(args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
 
 
 class _Answers(pulumi.runtime.Mocks):
+    def __init__(self, before: Mapping[str, Any]) -> None:
+        self._before = before
+
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         kind = args.typ.rpartition(":")[2]
         known = {"arn": arn(kind, args.name), "name": args.name, "bucket": args.name}
@@ -104,6 +107,8 @@ class _Answers(pulumi.runtime.Mocks):
     def call(
         self, args: pulumi.runtime.MockCallArgs
     ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        if args.token == STACK_OUTPUTS:
+            return {"outputs": dict(self._before)}, []
         return look_up(args), []
 
 
@@ -137,10 +142,19 @@ class _Monitor(mocks.MockMonitor):
         return super().RegisterResource(request)
 
 
-def record(config: Mapping[str, Any], archive: Path, *, stack: str = "test") -> Deployment:
-    """Runs the program with this configuration. `archive` is a folder for a stand-in archive."""
+def record(
+    config: Mapping[str, Any],
+    archive: Path,
+    *,
+    stack: str = "test",
+    before: Mapping[str, Any] | None = None,
+) -> Deployment:
+    """Runs the program with this configuration. `archive` is a folder for a stand-in archive.
+
+    `before`: the stack's outputs after the last `up`; None for the first.
+    """
     stand_in_archive(archive)
-    answers = _Answers()
+    answers = _Answers(before or {})
     monitor = _Monitor(answers)
     values = {"lambdaArchive": str(archive), **config}
     outputs = program.run(answers, values, stack=stack, monitor=monitor)
