@@ -32,7 +32,10 @@ def show_plans(
     `now`: epoch seconds.
     """
     clients.refuse_other_accounts()
-    plans = [plan.make(_inspect(table, clients, process, now), table, prices) for table in tables]
+    plans = [
+        plan.make(_inspect(table, clients, process, now, tolerant=True), table, prices)
+        for table in tables
+    ]
     if as_json:
         _print_json([render.as_json(made) for made in plans], process)
     else:
@@ -77,7 +80,12 @@ def _settings(
 
 
 def _inspect(
-    replication: Replication, clients: AccountClients, process: Process, now: float
+    replication: Replication,
+    clients: AccountClients,
+    process: Process,
+    now: float,
+    *,
+    tolerant: bool = False,
 ) -> Inspection:
     return inspect(
         clients.source(),
@@ -86,6 +94,7 @@ def _inspect(
         process.timing,
         now,
         full=True,
+        tolerant=tolerant,
     )
 
 

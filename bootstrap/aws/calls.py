@@ -135,7 +135,7 @@ class Calls:
             ) from error
         return answer
 
-    def no_credentials(self, why: Exception | str) -> AccountError:
+    def no_credentials(self, why: Exception | str, code: str = "") -> AccountError:
         """Make the error for a call that no credentials can sign."""
         where = f" in profile {self._profile}" if self._profile else ""
         return AccountError(
@@ -143,6 +143,7 @@ class Calls:
             f"There are no usable credentials for the {self.side.account}{where}: "
             f"{_NO_TERMINAL if isinstance(why, EOFError) else why}",
             fix=self._login_fix(why),
+            code=code,
         )
 
     def _login_fix(self, why: Exception | str) -> str:
@@ -205,7 +206,7 @@ class Calls:
                 code=code,
             )
         if code in CREDENTIALS:
-            return self.no_credentials(f"{action} was refused with {code}: {message}")
+            return self.no_credentials(f"{action} was refused with {code}: {message}", code)
         if code in PASSING or status >= 500 or _cancelled_for_now(code, message):
             return UnavailableError(
                 self.side,

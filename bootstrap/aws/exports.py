@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import re
+from itertools import pairwise
 from typing import Any
 
 from bootstrap.aws.calls import Calls
+from bootstrap.aws.paging import PAGE, begun_anew, pages, running
 from bootstrap.aws.tables import Tables, timestamp
 from bootstrap.core.errors import AccountError, Side
 from bootstrap.core.facts import Backups, ExportFacts, ExportSpec, TableFacts
@@ -46,18 +49,71 @@ class TableExports:
             raise
         return _facts(answer["ExportDescription"])
 
-    def find(self, table_arn: str, prefix: str) -> ExportFacts | None:
-        """Find the export with exactly this prefix."""
-        request: dict[str, Any] = {"TableArn": table_arn, "MaxResults": 25}
-        while True:
-            answer = self._calls("dynamodb", self._dynamodb.list_exports, table_arn, **request)
+    def find(
+        self, table_arn: str, prefix: str, begun: tuple[float, float] | None = None
+    ) -> ExportFacts | None:
+        """Find the export with exactly this prefix; None: there is none.
+
+        `begun`: the earliest and the latest moment at which it may have begun. Only exports of
+        that time are described: an export's id begins with its time.
+
+        Raises:
+            BrokenListingError: the pages that AWS lists do not settle it.
+        """
+        return begun_anew(lambda: self._search(table_arn, prefix, begun))
+
+    def _search(
+        self, table_arn: str, prefix: str, begun: tuple[float, float] | None
+    ) -> ExportFacts | None:
+        listing = pages(
+            self._calls,
+            "dynamodb",
+            self._dynamodb.list_exports,
+            table_arn,
+            TableArn=table_arn,
+            MaxResults=PAGE,
+        )
+        times: list[float] = []
+        for answer in listing:
             for summary in answer.get("ExportSummaries", []):
+                at = _begun_at(summary["ExportArn"])
+                if at is not None and begun is not None:
+                    times.append(at)
+                    if not begun[0] <= at <= begun[1]:
+                        continue
                 facts = self.describe(summary["ExportArn"])
                 if facts is not None and facts.prefix == prefix:
                     return facts
-            if "NextToken" not in answer:
+            if begun is not None and _older_from_here(times, begun[0]):
                 return None
-            request["NextToken"] = answer["NextToken"]
+        return None
+
+    def running(self) -> int | None:
+        """Count the exports in progress of the account and Region; None: unknown."""
+        listing = pages(
+            self._calls,
+            "dynamodb",
+            self._dynamodb.list_exports,
+            "the account's exports",
+            MaxResults=PAGE,
+        )
+        return running(listing, "ExportSummaries", "ExportStatus")
+
+
+def _older_from_here(times: list[float], since: float) -> bool:
+    """Tell whether what a listing has left is older than `since`, by what it has shown.
+
+    "In reverse alphanumeric order of ExportArn" (API reference, ListExports), hence newest first;
+    one that shows another order is read to its end.
+    """
+    newest_first = all(later >= earlier for later, earlier in pairwise(times))
+    return len(times) > 1 and newest_first and times[-1] < since
+
+
+def _begun_at(arn: str) -> float | None:
+    """Return the time in an export's id: milliseconds, 14 digits; None for another form."""
+    found = re.match(r"(\d{13,14})-", arn.rsplit("/", 1)[-1])
+    return int(found[1]) / 1000 if found else None
 
 
 class AwsExports:
@@ -130,8 +186,10 @@ class AwsExports:
     def describe(self, arn: str) -> ExportFacts | None:
         return self._exports.describe(arn)
 
-    def find(self, table_arn: str, prefix: str) -> ExportFacts | None:
-        return self._exports.find(table_arn, prefix)
+    def find(
+        self, table_arn: str, prefix: str, begun: tuple[float, float] | None = None
+    ) -> ExportFacts | None:
+        return self._exports.find(table_arn, prefix, begun)
 
 
 def encrypted(key: str) -> dict[str, Any]:

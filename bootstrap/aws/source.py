@@ -9,6 +9,7 @@ from typing import Any
 from bootstrap.aws.calls import Calls, answered_at
 from bootstrap.aws.exports import TableExports, encrypted, moment_of
 from bootstrap.aws.keys import KeyReader
+from bootstrap.aws.paging import broken
 from bootstrap.aws.table_metrics import TableMetrics
 from bootstrap.aws.tables import Tables
 from bootstrap.core.errors import AccountError
@@ -139,21 +140,13 @@ class AwsSource:
     def describe_export(self, arn: str) -> ExportFacts | None:
         return self._exports.describe(arn)
 
-    def find_export(self, table_arn: str, prefix: str) -> ExportFacts | None:
-        return self._exports.find(table_arn, prefix)
+    def find_export(
+        self, table_arn: str, prefix: str, begun: tuple[float, float] | None = None
+    ) -> ExportFacts | None:
+        return self._exports.find(table_arn, prefix, begun)
 
-    def running_exports(self) -> int:
-        request: dict[str, Any] = {"MaxResults": 25}
-        running = 0
-        while True:
-            answer = self._calls(
-                "dynamodb", self._dynamodb.list_exports, "the account's exports", **request
-            )
-            found = answer.get("ExportSummaries", [])
-            running += len([each for each in found if each.get("ExportStatus") == "IN_PROGRESS"])
-            if "NextToken" not in answer:
-                return running
-            request["NextToken"] = answer["NextToken"]
+    def running_exports(self) -> int | None:
+        return self._exports.running()
 
     # -- the stream ------------------------------------------------------------------------------
 
@@ -170,7 +163,11 @@ class AwsSource:
         request: dict[str, Any] | None = open_shards_request(stream_name)
         shards: list[Shard] = []
         dates: list[float] = []
+        asked: list[dict[str, Any]] = []
         while request is not None:
+            if request in asked:
+                raise broken(self._calls, "kinesis", stream_name, "it repeats a page")
+            asked.append(request)
             answer = self._calls("kinesis", self._kinesis.list_shards, stream_name, **request)
             dates.append(answered_at(answer))
             found, request = open_shards_in(answer)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bootstrap.aws.calls import Calls
+from bootstrap.aws.paging import pages
 from bootstrap.core.errors import AccountError
 from bootstrap.core.facts import Backups, TableFacts, TtlStatus
 
@@ -62,14 +63,11 @@ class Tables:
 
     def tags(self, arn: str) -> Mapping[str, str]:
         """List a table's tags, without those that AWS sets."""
-        request: dict[str, Any] = {"ResourceArn": arn}
-        tags: dict[str, str] = {}
-        while True:
-            answer = self._calls("dynamodb", self._dynamodb.list_tags_of_resource, arn, **request)
-            tags |= {tag["Key"]: tag["Value"] for tag in answer.get("Tags", [])}
-            if not answer.get("NextToken"):
-                return {key: tags[key] for key in sorted(tags) if not key.startswith("aws:")}
-            request["NextToken"] = answer["NextToken"]
+        listing = pages(
+            self._calls, "dynamodb", self._dynamodb.list_tags_of_resource, arn, ResourceArn=arn
+        )
+        tags = {tag["Key"]: tag["Value"] for answer in listing for tag in answer.get("Tags", [])}
+        return {key: tags[key] for key in sorted(tags) if not key.startswith("aws:")}
 
     def expiry(self, name: str) -> TtlStatus:
         """Describe a table's time to live."""

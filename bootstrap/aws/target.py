@@ -8,6 +8,7 @@ from typing import Any
 
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.keys import KeyReader
+from bootstrap.aws.paging import PAGE, begun_anew, pages, running
 from bootstrap.aws.table_metrics import TableMetrics
 from bootstrap.aws.tables import MISSING, Tables, timestamp
 from bootstrap.core.errors import AccountError
@@ -91,18 +92,15 @@ class AwsTarget:
             table_reads=int(answer["TableMaxReadCapacityUnits"]),
         )
 
-    def running_imports(self) -> int:
-        request: dict[str, Any] = {"PageSize": 25}
-        running = 0
-        while True:
-            answer = self._calls(
-                "dynamodb", self._dynamodb.list_imports, "the account's imports", **request
-            )
-            found = answer.get("ImportSummaryList", [])
-            running += len([each for each in found if each.get("ImportStatus") == "IN_PROGRESS"])
-            if "NextToken" not in answer:
-                return running
-            request["NextToken"] = answer["NextToken"]
+    def running_imports(self) -> int | None:
+        listing = pages(
+            self._calls,
+            "dynamodb",
+            self._dynamodb.list_imports,
+            "the account's imports",
+            PageSize=PAGE,
+        )
+        return running(listing, "ImportSummaryList", "ImportStatus")
 
     def key(self, arn: str) -> KeyFacts:
         return self._keys.look(arn)
@@ -184,18 +182,24 @@ class AwsTarget:
         return _import_facts(answer["ImportTableDescription"])
 
     def find_import(self, table_arn: str, prefix: str) -> ImportFacts | None:
-        request: dict[str, Any] = {"TableArn": table_arn, "PageSize": 25}
-        found: list[tuple[float, str]] = []
-        while True:
-            answer = self._calls("dynamodb", self._dynamodb.list_imports, table_arn, **request)
-            found += [
-                (timestamp(each.get("StartTime")) or 0, each["ImportArn"])
-                for each in answer.get("ImportSummaryList", [])
-                if each.get("S3BucketSource", {}).get("S3KeyPrefix") == prefix
-            ]
-            if "NextToken" not in answer:
-                return self.describe_import(max(found)[1]) if found else None
-            request["NextToken"] = answer["NextToken"]
+        return begun_anew(lambda: self._search_imports(table_arn, prefix))
+
+    def _search_imports(self, table_arn: str, prefix: str) -> ImportFacts | None:
+        listing = pages(
+            self._calls,
+            "dynamodb",
+            self._dynamodb.list_imports,
+            table_arn,
+            TableArn=table_arn,
+            PageSize=PAGE,
+        )
+        found = [
+            (timestamp(each.get("StartTime")) or 0, each["ImportArn"])
+            for answer in listing
+            for each in answer.get("ImportSummaryList", [])
+            if each.get("S3BucketSource", {}).get("S3KeyPrefix") == prefix
+        ]
+        return self.describe_import(max(found)[1]) if found else None
 
     # -- the consumer ----------------------------------------------------------------------------
 

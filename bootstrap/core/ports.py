@@ -71,8 +71,8 @@ class SourceAccount(Protocol):
     def awss_own_key(self, arn: str) -> bool | None:
         """Tell whether AWS manages this key for DynamoDB; None if that is unknown."""
 
-    def running_exports(self) -> int:
-        """Count the exports in progress in the account and Region."""
+    def running_exports(self) -> int | None:
+        """Count the exports in progress in the account and Region; None: unknown."""
 
     def export(self, request: ExportRequest) -> ExportFacts | None:
         """Start an export, or find the one with this token.
@@ -83,8 +83,13 @@ class SourceAccount(Protocol):
     def describe_export(self, arn: str) -> ExportFacts | None:
         """Describe an export; None if it does not exist."""
 
-    def find_export(self, table_arn: str, prefix: str) -> ExportFacts | None:
-        """Find the export with exactly this prefix."""
+    def find_export(
+        self, table_arn: str, prefix: str, begun: tuple[float, float] | None = None
+    ) -> ExportFacts | None:
+        """Find the export with exactly this prefix.
+
+        `begun`: the earliest and the latest moment at which it may have begun; None: any.
+        """
 
     def open_shards(self, stream_name: str) -> OpenShards:
         """List the shards that records can enter."""
@@ -153,8 +158,8 @@ class TargetAccount(Protocol):
     def key(self, arn: str) -> KeyFacts:
         """Describe a KMS key."""
 
-    def running_imports(self) -> int:
-        """Count the imports in progress in the account and Region."""
+    def running_imports(self) -> int | None:
+        """Count the imports in progress in the account and Region; None: unknown."""
 
     def concurrency(self) -> int | None:
         """Read the account's concurrency for functions that reserve none; None if unknown."""
@@ -311,5 +316,10 @@ class ExportService(Protocol):
     def describe(self, arn: str) -> ExportFacts | None:
         """Describe an export; None if it does not exist."""
 
-    def find(self, table_arn: str, prefix: str) -> ExportFacts | None:
-        """Find the export with exactly this prefix."""
+    def find(
+        self, table_arn: str, prefix: str, begun: tuple[float, float] | None = None
+    ) -> ExportFacts | None:
+        """Find the export with exactly this prefix.
+
+        `begun`: the earliest and the latest moment at which it may have begun; None: any.
+        """

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from bootstrap.core.durations import Timing
+from bootstrap.core.errors import AccountError
 from bootstrap.core.facts import (
     Backups,
     Datapoint,
@@ -20,6 +22,8 @@ from bootstrap.core.facts import (
 from bootstrap.core.ports import SourceAccount, TargetAccount
 from bootstrap.plan.replication import Deployment, Replication
 from replicator.stream import StreamFacts
+
+T = TypeVar("T")
 
 DATAPOINTS = 1_400
 """Nearly a day of minutes. CloudWatch returns up to 1,440 a call."""
@@ -59,8 +63,8 @@ class SourceInspection:
     tags: Mapping[str, str]
     ttl: TtlStatus
     writes: WriteMetrics
-    running_exports: int
-    """Of the whole account."""
+    running_exports: int | None
+    """Of the whole account; None: unknown."""
     index_writes: Mapping[str, IndexWrites] = field(default_factory=dict)
     """By global secondary index."""
     surroundings: Surroundings = field(default_factory=Surroundings)
@@ -73,8 +77,8 @@ class TargetInspection:
 
     table: TableFacts | None
     limits: Limits
-    running_imports: int
-    """Of the whole account."""
+    running_imports: int | None
+    """Of the whole account; None: unknown."""
     concurrency: int | None
     """Invocations that functions without a reservation share; None if it could not be read."""
     backups: Backups | None = None
@@ -114,6 +118,8 @@ class Inspection:
     pipeline: PipelineInspection | None
     """None before the stack is deployed."""
     keys: KeyInspection = field(default_factory=KeyInspection)
+    unread: tuple[AccountError, ...] = ()
+    """Listings that failed, where the reader tolerates it: what they list is unknown."""
 
     @property
     def shards(self) -> int:
@@ -129,24 +135,50 @@ def inspect(
     now: float,
     *,
     full: bool = False,
+    tolerant: bool = False,
 ) -> Inspection:
     """Read both accounts. Change nothing.
 
     `now` is approximate, in epoch seconds: AWS returns the exact time. `full` also reads settings
-    that no blocker depends on.
+    that no blocker depends on. `tolerant` continues where a listing fails, and says so in `unread`.
     """
-    seen = _source(source, replication, timing, now, full=full)
+    listings = _Listings(tolerant)
+    seen = _source(source, replication, timing, now, listings, full=full)
     deployment = replication.deployment
     return Inspection(
         source=seen,
-        target=_target(target, replication, full=full),
-        pipeline=_pipeline(source, target, deployment) if deployment else None,
+        target=_target(target, replication, listings, full=full),
+        pipeline=_pipeline(source, target, deployment, listings) if deployment else None,
         keys=_keys(source, target, replication, seen.table),
+        unread=tuple(listings.unread),
     )
 
 
+class _Listings:
+    """Reads listings. A tolerant reader keeps their errors."""
+
+    def __init__(self, tolerant: bool) -> None:
+        self._tolerant = tolerant
+        self.unread: list[AccountError] = []
+
+    def read(self, listing: Callable[[], T], otherwise: T) -> T:
+        try:
+            return listing()
+        except AccountError as error:
+            if not self._tolerant:
+                raise
+            self.unread.append(error)
+            return otherwise
+
+
 def _source(
-    source: SourceAccount, replication: Replication, timing: Timing, now: float, *, full: bool
+    source: SourceAccount,
+    replication: Replication,
+    timing: Timing,
+    now: float,
+    listings: _Listings,
+    *,
+    full: bool,
 ) -> SourceInspection:
     name = replication.source_table
     facts = source.table(name)
@@ -166,7 +198,7 @@ def _source(
         table=facts,
         destinations=destinations,
         backups=source.backups(name),
-        tags=source.tags(facts.arn),
+        tags=listings.read(lambda: source.tags(facts.arn), {}),
         ttl=source.expiry(name),
         # AWS's own time: this machine's clock may be hours off.
         writes=_writes(source, name, timing.metric_period, destinations.at),
@@ -211,7 +243,9 @@ def _rates(points: Sequence[Datapoint], since: float, period: int) -> tuple[floa
     return tuple(values)
 
 
-def _target(target: TargetAccount, replication: Replication, *, full: bool) -> TargetInspection:
+def _target(
+    target: TargetAccount, replication: Replication, listings: _Listings, *, full: bool
+) -> TargetInspection:
     name = replication.target_table
     facts = target.table(name)
     always = TargetInspection(
@@ -228,18 +262,19 @@ def _target(target: TargetAccount, replication: Replication, *, full: bool) -> T
         running_imports=always.running_imports,
         concurrency=always.concurrency,
         backups=target.backups(name),
-        tags=target.tags(facts.arn),
+        tags=listings.read(lambda: target.tags(facts.arn), {}),
         ttl=target.expiry(name),
     )
 
 
 def _pipeline(
-    source: SourceAccount, target: TargetAccount, deployment: Deployment
+    source: SourceAccount, target: TargetAccount, deployment: Deployment, listings: _Listings
 ) -> PipelineInspection:
+    name = deployment.stream_name
     return PipelineInspection(
-        stream=source.stream(deployment.stream_name),
+        stream=source.stream(name),
         mapping=target.mapping(deployment.mapping_uuid),
-        shards=len(source.open_shards(deployment.stream_name).shards),
+        shards=listings.read(lambda: len(source.open_shards(name).shards), 0),
     )
 
 

@@ -9,6 +9,8 @@ from bootstrap.core.formatting import size
 from bootstrap.plan.inspection import Inspection
 from bootstrap.plan.limits import (
     COMPRESSION,
+    CONCURRENT_EXPORTS,
+    CONCURRENT_IMPORTS,
     EXPORT_BYTES,
     IMPORT_OBJECTS,
     LEDGER_PARTITION_UNITS,
@@ -27,6 +29,7 @@ def notes(inspection: Inspection, replication: Replication) -> Iterator[str]:
         yield "The stack is not deployed: stream and consumer are not part of this plan yet."
     yield from _source(inspection, replication)
     yield from _indexes(inspection.source.table)
+    yield from _unknown_jobs(inspection)
     yield from _sizes(inspection, replication)
     yield from _busy_partition(inspection)
     yield from throughput_notes(inspection, replication)
@@ -73,6 +76,19 @@ def _indexes(source: TableFacts) -> Iterator[str]:
             else "the import builds it in the target all the same, complete"
         )
         yield f"Index {index['IndexName']} of the source is {status}: {target}."
+
+
+def _unknown_jobs(inspection: Inspection) -> Iterator[str]:
+    for count, what, side, most in (
+        (inspection.source.running_exports, "exports", "source", CONCURRENT_EXPORTS),
+        (inspection.target.running_imports, "imports", "target", CONCURRENT_IMPORTS),
+    ):
+        if count is None:
+            yield (
+                f"It is unknown how many {what} run in the {side} account: their list is long, or "
+                f"could not be read. Above {most} at once DynamoDB refuses another for now, and "
+                "nothing is lost."
+            )
 
 
 def _sizes(inspection: Inspection, replication: Replication) -> Iterator[str]:

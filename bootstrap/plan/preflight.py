@@ -32,6 +32,8 @@ def blockers(
     inspection: Inspection, replication: Replication, expected: Estimate
 ) -> Iterator[Blocker]:
     """List everything that blocks a run, at once. Keys are in `key_policies`."""
+    for error in inspection.unread:
+        yield Blocker(error.what, error.fix)
     yield from _source(inspection, replication)
     yield from _destination(inspection, replication)
     if inspection.pipeline and replication.deployment:
@@ -163,13 +165,13 @@ def _write_quota(inspection: Inspection, replication: Replication) -> Iterator[B
 
 def _concurrent_jobs(inspection: Inspection) -> Iterator[Blocker]:
     imports, exports = inspection.target.running_imports, inspection.source.running_exports
-    if imports >= CONCURRENT_IMPORTS:
+    if imports is not None and imports >= CONCURRENT_IMPORTS:
         yield Blocker(
             f"{imports} imports run in the target account, and no more than {CONCURRENT_IMPORTS} "
             "may at once.",
             "wait until some have ended: aws dynamodb list-imports",
         )
-    if exports >= CONCURRENT_EXPORTS:
+    if exports is not None and exports >= CONCURRENT_EXPORTS:
         yield Blocker(
             f"{exports} exports run in the source account, and no more than {CONCURRENT_EXPORTS} "
             "may at once.",

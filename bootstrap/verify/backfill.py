@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Protocol
 
 from bootstrap.core.durations import Timing
 from bootstrap.core.errors import AccountError, BlockedError, Side, UnavailableError, UsageError
+from bootstrap.core.export_search import begun_between, repeat, token_is_valid
 from bootstrap.core.facts import ExportFacts, ExportSpec
 from bootstrap.core.formatting import duration, moment
 from bootstrap.core.objects import ObjectReader, ObjectReaderFactory
@@ -29,7 +30,6 @@ from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
 from bootstrap.run.goals import new_run_id
 from bootstrap.verify.export_pair import (
-    TOKEN_SECONDS,
     read_export_of,
     refuse_without_recovery,
 )
@@ -223,12 +223,18 @@ class Backfill:
             what = f"point-in-time recovery of the source to reach {moment(window[1])}"
             return Pending(what, context.timing.poll(10))
         arn = context.table.source_table_arn
-        facts = context.source.find(arn, prefix)
-        if facts is None and journal.now() - record.intended_at > TOKEN_SECONDS:
-            journal.put(_next_attempt(record), "the intended export never began")
-            return Acted()
-        if facts is None:
-            facts = context.source.start(arn, ExportSpec(record.token, prefix, window=window))
+        between = begun_between(record.intended_at)
+        if token_is_valid(record.intended_at, journal.now()):
+            wanted = ExportSpec(record.token, prefix, window=window)
+            facts = repeat(
+                lambda: context.source.start(arn, wanted),
+                lambda: context.source.find(arn, prefix, between),
+            )
+        else:
+            facts = context.source.find(arn, prefix, between)
+            if facts is None:
+                journal.put(_next_attempt(record), "the intended export never began")
+                return Acted()
         if facts is None:
             return Pending("DynamoDB to accept the window", context.timing.poll(10))
         journal.put(replace(record, arn=facts.arn), f"export {facts.export_id} runs")

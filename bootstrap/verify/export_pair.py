@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from bootstrap.core.durations import Timing
 from bootstrap.core.errors import AccessDeniedError, AccountError, BlockedError, Side
+from bootstrap.core.export_search import begun_between, repeat, token_is_valid
 from bootstrap.core.facts import Backups, ExportFacts, ExportSpec
 from bootstrap.core.formatting import moment
 from bootstrap.core.objects import ObjectReader
@@ -32,10 +33,6 @@ from bootstrap.journal.verification_records import (
 from bootstrap.run.step_context import StepContext
 from bootstrap.run.steps import catch_up
 from bootstrap.verify.exports.manifest import Export, read_export, summary_key
-
-TOKEN_SECONDS = 7 * 3600
-"""The time for which a repeated call is expected to find the first one. AWS's limit is eight hours
-(API reference, ExportTableToPointInTime)."""
 
 
 @dataclass
@@ -173,13 +170,17 @@ class ExportPair:
                 f"{moment(record.export_time)}",
                 self.timing.poll(10),
             )
-        facts = account.find(table_arn, record.prefix)
-        if facts is None:
-            if self.journal.now() - record.intended_at > TOKEN_SECONDS:
-                return self._intend(kind, math.ceil(self.journal.now()), record.attempt + 1)
-            facts = account.start(
-                table_arn, ExportSpec(record.token, record.prefix, time=record.export_time)
+        between = begun_between(record.intended_at)
+        if token_is_valid(record.intended_at, self.journal.now()):
+            wanted = ExportSpec(record.token, record.prefix, time=record.export_time)
+            facts = repeat(
+                lambda: account.start(table_arn, wanted),
+                lambda: account.find(table_arn, record.prefix, between),
             )
+        else:
+            facts = account.find(table_arn, record.prefix, between)
+            if facts is None:
+                return self._intend(kind, math.ceil(self.journal.now()), record.attempt + 1)
         if facts is None:
             return Pending("DynamoDB to accept the export time", self.timing.poll(10))
         self.journal.put(

@@ -29,6 +29,8 @@ RENEWING = "lease/dynamodb:UpdateItem"
 # Calls whose answers a run can do without, so a refusal does not end it:
 HINTS = frozenset(
     {
+        "start/dynamodb:ListExports",  # the exports that run, for the plan
+        "start/dynamodb:ListImports",
         "start/lambda:GetAccountSettings",  # the account's free concurrency, for the plan
         "start/kms:ListAliases",  # whether a key is AWS's own, for the plan
         "end/dynamodb:Query",  # the history, for the last lines of the screen

@@ -24,7 +24,7 @@ from bootstrap.journal.records import (
 )
 from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
-from bootstrap.run.steps import import_
+from bootstrap.run.steps import import_, snapshot
 from bootstrap.run.steps.pause import keep_entries
 
 
@@ -164,7 +164,7 @@ def _await_export(context: StepContext, noted: Abandoning) -> Outcome | None:
         facts = source.describe_export(exported.arn)
     else:
         # The call may have been made and its answer lost.
-        facts = source.find_export(context.table.source_table_arn, exported.prefix)
+        facts = snapshot.begun(context, exported)
     if facts is None or facts.over:
         return None
     what = "the export to end, which AWS does not cancel"

@@ -6,6 +6,7 @@ import dataclasses
 import json
 
 from bootstrap.core.errors import AccountError, BlockedError, Side
+from bootstrap.core.export_search import TOKEN_SECONDS
 from bootstrap.core.facts import ImportFacts, ImportRequest, Measure
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending, import_progress
 from bootstrap.core.state import State
@@ -14,7 +15,6 @@ from bootstrap.journal.records import Exported, Imported
 from bootstrap.plan.plan import creation_parameters
 from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
-from bootstrap.run.steps.snapshot import TOKEN_SECONDS
 
 REFUSED_ITEMS = "ItemValidationError"
 """FailureCode of an import that created its table but refused some items."""

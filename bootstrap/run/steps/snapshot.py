@@ -6,6 +6,7 @@ import dataclasses
 import math
 
 from bootstrap.core.errors import AccountError, BlockedError, Side
+from bootstrap.core.export_search import begun_between, repeat, token_is_valid
 from bootstrap.core.facts import ExportFacts, ExportRequest, Measure
 from bootstrap.core.formatting import moment
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
@@ -15,10 +16,6 @@ from bootstrap.journal.records import Buffered, Exported, RecoveryRecord
 from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
 
-TOKEN_SECONDS = 7 * 3600
-"""Seconds for which a repeated call is trusted to find the first one. AWS: a client token is valid
-for eight hours (API reference, ExportTableToPointInTime); one is left for the call and for clocks.
-"""
 DATE_RESOLUTION = 1
 """Seconds. AWS's Date header drops the fraction: the observation was up to this much later."""
 
@@ -82,33 +79,43 @@ def _intend(context: StepContext, exported: Exported) -> Outcome:
 def _begin(context: StepContext, exported: Exported) -> Outcome:
     """Start the export, unless it exists already."""
     journal, table, outputs = context.journal, context.table, context.outputs
-    facts = context.source.find_export(table.source_table_arn, exported.prefix)
-    if facts is None:
-        if journal.now() - exported.intended_at > TOKEN_SECONDS:
+    if not token_is_valid(exported.intended_at, journal.now()):
+        facts = begun(context, exported)
+        if facts is None:
             return _retry(context, exported, "the export that was intended never began")
-        facts = context.source.export(
-            ExportRequest(
-                table_arn=table.source_table_arn,
-                export_time=exported.export_time,
-                token=exported.token,
-                bucket=outputs.snapshot_bucket,
-                bucket_owner=outputs.target.account_id,
-                prefix=exported.prefix,
-                key=outputs.snapshot_key_arn,
-            )
+    else:
+        request = ExportRequest(
+            table_arn=table.source_table_arn,
+            export_time=exported.export_time,
+            token=exported.token,
+            bucket=outputs.snapshot_bucket,
+            bucket_owner=outputs.target.account_id,
+            prefix=exported.prefix,
+            key=outputs.snapshot_key_arn,
         )
+        facts = repeat(lambda: context.source.export(request), lambda: begun(context, exported))
     if facts is None:
         backups = context.source.backups(table.source_table)
-        if not backups.enabled or (backups.earliest or 0) > exported.export_time:
+        unreachable = not backups.enabled or (backups.earliest or 0) > exported.export_time
+        facts = begun(context, exported) if unreachable else None
+        if unreachable and facts is None:
             return _retry(
                 context, exported, "point-in-time recovery does not reach the export time"
             )
+    if facts is None:
         return Pending(
             f"DynamoDB to accept the export time {moment(exported.export_time)}",
             context.timing.poll(10),
         )
     journal.put(dataclasses.replace(exported, arn=facts.arn), f"export {facts.export_id} runs")
     return Acted()
+
+
+def begun(context: StepContext, exported: Exported) -> ExportFacts | None:
+    """Return the export that this intention has started, if its answer was lost."""
+    return context.source.find_export(
+        context.table.source_table_arn, exported.prefix, begun_between(exported.intended_at)
+    )
 
 
 def _retry(context: StepContext, exported: Exported, why: str) -> Outcome:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bootstrap.core.durations import Timing
-from bootstrap.core.errors import UsageError
+from bootstrap.core.errors import AccountError, Side, UsageError
 from bootstrap.core.facts import KeyFacts, Surroundings, TableFacts, TtlStatus
 from bootstrap.core.run_options import TtlPolicy
 from bootstrap.journal.records import Wanted
@@ -173,6 +173,38 @@ def test_a_reservation_below_the_concurrent_batches_blocks_whatever_the_account_
     assert all(f"reservedConcurrency to {2 * factor}" in each.fix for each in made.blockers)
 
 
+@pytest.mark.parametrize(
+    ("call", "in_the_plan"), [("source_tags", "tags"), ("open_shards", "shards")]
+)
+def test_a_listing_that_fails_does_not_stop_the_plan_and_does_not_pass_as_read(
+    call: str, in_the_plan: str
+) -> None:
+    world = FakeAws()
+
+    def refuse(number: int, name: str, after: bool) -> None:
+        if name == call and not after:
+            raise AccountError(Side.SOURCE, f"the {in_the_plan} are not listed", fix="try it later")
+
+    world.on_call = refuse
+    with pytest.raises(AccountError):
+        planned(world)
+    stack = outputs()
+    replication = of_outputs(stack, stack.tables[0])
+    seen = inspect(
+        FakeSource(world, lambda: None),
+        FakeTarget(world, lambda: None),
+        replication,
+        Timing(),
+        world.clock(),
+        full=True,
+        tolerant=True,
+    )
+    found = plan.make(seen, replication).blockers
+    assert [(each.what, each.fix) for each in found] == [
+        (f"the {in_the_plan} are not listed", "try it later")
+    ]
+
+
 def test_everything_that_blocks_is_reported_at_once() -> None:
     world = FakeAws()
     for name in ("retention", "target exists", "mapping on"):
@@ -187,6 +219,8 @@ NOTES = [
     (writes(600), "Contributor Insights"),
     (source(warm_reads=3 * 5_001_000), "has 5,001 objects or more"),
     (both(source(size_bytes=11 * TB), having(running_exports=2)), "2 exports run"),
+    (having(running_exports=None), "unknown how many exports run in the source account"),
+    (having(running_imports=None), "unknown how many imports run in the target account"),
     (both(source(size_bytes=2 * TB), having(running_imports=2)), "2 imports run"),
     (source(size_bytes=16 * TB), "known once it is complete"),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import pytest
@@ -89,6 +90,39 @@ def test_an_export_whose_answer_was_lost_is_found_however_late(hours: float) -> 
     world.clock.advance(hours * 3_600)
     process = finish(world, pid=2)
     check(world, process, f"{hours} hours later")
+
+
+@pytest.mark.parametrize(("hours", "listings"), [(0, 0), (6, 0), (9, 1)])
+def test_an_export_is_found_by_its_token_while_that_is_valid_and_then_by_its_time(
+    hours: float, listings: int
+) -> None:
+    world = quick()
+    kill_at(world, calls_of_a_run().index("export") + 1, after_the_work=True)
+    with pytest.raises(Killed):
+        Process(world, pid=1).go()
+    world.clock.advance(hours * 3_600)
+    process = finish(world, pid=2)
+    check(world, process, f"{hours} hours later")
+    spans = [each.detail for each in world.seen if each.name == "find_export"]
+    assert len(spans) == listings
+    for earliest, latest in spans:
+        ((_, began),) = world.exports.values()
+        assert earliest < began < latest < began + 10 * 3_600
+
+
+def test_an_export_that_began_with_other_parameters_is_found_by_its_prefix() -> None:
+    """As where the stack has got a key for the bucket between the call and its repetition."""
+    world = quick()
+    kill_at(world, calls_of_a_run().index("export") + 1, after_the_work=True)
+    with pytest.raises(Killed):
+        Process(world, pid=1).go()
+    ((arn, (request, began)),) = world.exports.items()
+    world.exports[arn] = (dataclasses.replace(request, key="arn:key"), began)
+    process = finish(world, pid=2)
+    exported = process.run.journal.get(Exported)
+    assert exported is not None
+    assert (exported.arn, len(world.exports)) == (arn, 1)
+    assert world.times("find_export")
 
 
 @pytest.mark.parametrize("hours", [1, 9])

@@ -96,7 +96,7 @@ class FakeSource:
         with self._call("awss_own_key") as world:
             return world.awss_own_key
 
-    def running_exports(self) -> int:
+    def running_exports(self) -> int | None:
         with self._call("running_exports") as world:
             return world.running_exports
 
@@ -121,8 +121,10 @@ class FakeSource:
         with self._call("describe_export"):
             return self._facts(arn)
 
-    def find_export(self, table_arn: str, prefix: str) -> ExportFacts | None:
-        with self._call("find_export") as world:
+    def find_export(
+        self, table_arn: str, prefix: str, begun: tuple[float, float] | None = None
+    ) -> ExportFacts | None:
+        with self._call("find_export", begun) as world:
             for arn, (request, _) in world.exports.items():
                 if request.prefix == prefix:
                     return self._facts(arn)
@@ -321,7 +323,7 @@ class FakeTarget:
         with self._call("target_key") as world:
             return world.keys[arn]
 
-    def running_imports(self) -> int:
+    def running_imports(self) -> int | None:
         with self._call("running_imports") as world:
             return world.running_imports
 

@@ -160,7 +160,7 @@ class FakeAws:
         self.throttled_partitions = 0
         self.record_kib = 10_240
         self.surroundings = Surroundings(autoscaling=(), insights=False, policy=False)
-        self.running_exports = 0
+        self.running_exports: int | None = 0
         self.awss_own_key: bool | None = True
         self.keys: dict[str, KeyFacts] = {}
         """Of both accounts, by ARN."""
@@ -185,7 +185,7 @@ class FakeAws:
         self.mapping_enabled_at: float | None = None
         self.mapping_exists = True
         self.mapping_stream = STREAM_ARN
-        self.running_imports = 0
+        self.running_imports: int | None = 0
         self.concurrency: int | None = 1_000
         self.mapping_position = "TRIM_HORIZON"
         self.mapping_starts_at: float | None = None

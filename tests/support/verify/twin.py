@@ -131,7 +131,9 @@ class Table:
         with self._call("describe"):
             return self._facts(arn) if arn in self.exports else None
 
-    def find(self, table_arn: str, prefix: str) -> ExportFacts | None:
+    def find(
+        self, table_arn: str, prefix: str, begun: tuple[float, float] | None = None
+    ) -> ExportFacts | None:
         with self._call("find"):
             for arn, (wanted, _) in self.exports.items():
                 if wanted.prefix == prefix:
