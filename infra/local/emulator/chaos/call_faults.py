@@ -1,6 +1,7 @@
 """Transient errors of DynamoDB, and answers lost after the call took effect.
 
-Only functions meet them, but for the lost answers of creating calls, which any caller meets.
+Only functions meet them, but for the lost answers of calls that create something or change a
+table's policy, which any caller meets.
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ from infra.local.emulator.patching import Json, Ministack, Response
 
 SINGLE = ("_put_item", "_update_item", "_delete_item", "_get_item", "_query")
 BATCHES = {"_batch_get_item": "UnprocessedKeys", "_batch_write_item": "UnprocessedItems"}
-CREATIONS = ("_create_table", "_export_table_to_point_in_time", "_import_table")
+CREATIONS = (
+    "_create_table",
+    "_export_table_to_point_in_time",
+    "_import_table",
+    "_put_resource_policy",
+    "_delete_resource_policy",
+)
 TRANSACTIONS = ("_transact_write_items", "_transact_get_items")
 
 REFUSALS = (

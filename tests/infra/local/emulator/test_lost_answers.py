@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -112,3 +113,31 @@ def test_the_repetition_of_a_mapping_names_the_first_one(cloud: LocalCloud) -> N
     )
     assert code == "ResourceConflictException"
     until(lambda: len(client.list_event_source_mappings()["EventSourceMappings"]) == 1, "one")
+
+
+def test_the_repetition_of_a_policys_compare_and_set_misses(cloud: LocalCloud) -> None:
+    dynamodb = cloud.client("dynamodb", SOURCE)
+    with pytest.raises(dynamodb.exceptions.ResourceInUseException):
+        make_table(dynamodb, "guarded")
+    arn = dynamodb.describe_table(TableName="guarded")["Table"]["TableArn"]
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "dynamodb:PutItem", "Resource": arn}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
+    before = lost(cloud)
+    put = {"ResourceArn": arn, "Policy": document}
+    first = {**put, "ExpectedRevisionId": "NO_POLICY"}
+    assert refusal(dynamodb.put_resource_policy, **first) == "PolicyNotFoundException"
+    revision = dynamodb.put_resource_policy(**put)["RevisionId"]
+    shown = until(lambda: _policy(dynamodb, arn), "the policy that was put all the same")
+    assert shown["RevisionId"] == revision
+    time.sleep(0.2)  # AWS's quiet 15 seconds
+    removal = {"ResourceArn": arn, "ExpectedRevisionId": revision}
+    assert refusal(dynamodb.delete_resource_policy, **removal) == "PolicyNotFoundException"
+    until(lambda: _policy(dynamodb, arn) is None, "the policy deleted all the same")
+    assert lost(cloud) == before + 3
+
+
+def _policy(dynamodb: Any, arn: str) -> Any:
+    try:
+        return dynamodb.get_resource_policy(ResourceArn=arn)
+    except dynamodb.exceptions.PolicyNotFoundException:
+        return None
