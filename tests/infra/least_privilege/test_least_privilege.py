@@ -2,12 +2,14 @@
 
 A life on the local cloud is recorded once; its calls are then evaluated against the policies that
 the program declares, as they are and with every one of their actions taken away. The same calls are
-then evaluated against what it declares for two tables in two Regions, one with a write fence.
+then evaluated against what it declares for two tables in two Regions, one with a write fence, and
+for ten tables that the operators' roles name in several policies.
 """
 
 from __future__ import annotations
 
 import functools
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,7 @@ from tests.support.infra.recording_engine import CONFIG, record
 pytestmark = [pytest.mark.slow, pytest.mark.promise("C5", "C8")]
 
 SIDES = ("source", "target")
+OPERATORS = re.compile(r"replication-.*-grants(-[0-9]+)?")
 SETTINGS: dict[str, Any] = {"tables": CONFIG["tables"], "snapshotKey": True}
 READS = {"operators": {**CONFIG["operators"], "readItems": True}}
 KEYS = {side: f"arn:aws:kms:eu-west-1:{CONFIG[side]['accountId']}:key/a" for side in SIDES}
@@ -70,6 +73,20 @@ def wide_stack(rehearsal: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -
         "tables": [table("orders", denyOtherWriters=True), table("customers")],
     }
     there = dry_run_policies.declare(config, tmp_path_factory.mktemp("wide"))
+    calls = dry_run_policies.moved(rehearsal.needs, rehearsal.declared, rehearsal.config, there)
+    return Pair(there.declared, all_needs(calls, there.declared, EXTERNAL_ID))
+
+
+@pytest.fixture(scope="session")
+def crowded_stack(rehearsal: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """Ten tables with the longest names, which the operators' roles name in several policies."""
+    tables = []
+    for n in range(10):
+        table = {side: f"{n}-{side}-".ljust(255, "x") for side in SIDES}
+        keys = {f"{side}KeyArn": f"{KEYS[side]}-{n}" for side in SIDES}
+        tables.append(table | keys)
+    config = {**rehearsal.config, "tables": tables}
+    there = dry_run_policies.declare(config, tmp_path_factory.mktemp("crowded"))
     calls = dry_run_policies.moved(rehearsal.needs, rehearsal.declared, rehearsal.config, there)
     return Pair(there.declared, all_needs(calls, there.declared, EXTERNAL_ID))
 
@@ -181,6 +198,19 @@ def test_two_tables_in_two_regions_with_a_fence_allow_what_is_needed_and_no_more
     assert len({need.resource for need in needs if ":table/customers" in need.resource}) >= 2
     assert [str(need) for need in evaluate.broken(declared, needs)] == []
     assert list(evaluate.superfluous(declared, needs)) == []
+    assert list(evaluate.wide(declared)) == []
+
+
+def test_all_policies_of_a_role_together_allow_ten_tables_what_is_needed_and_no_more(
+    crowded_stack: Pair,
+) -> None:
+    """Each of a role's policies is looked through; a call may be allowed by any of them."""
+    declared, needs = crowded_stack.declared, crowded_stack.needs
+    assert [str(need) for need in evaluate.broken(declared, needs)] == []
+    of_operators = [p.name for p in declared.policies if OPERATORS.fullmatch(p.name)]
+    assert len(of_operators) >= 4 + 5
+    for name in of_operators:
+        assert list(evaluate.superfluous(declared.looking_at(name), needs)) == []
     assert list(evaluate.wide(declared)) == []
 
 
