@@ -6,6 +6,8 @@ SUFFIX = "-0a1b2c3"
 """Pulumi appends a hyphen and seven hexadecimal digits to a name."""
 RULE_NAME_LIMIT = 64
 """Characters of an EventBridge rule's name (API reference, PutRule)."""
+TARGET_ID_LIMIT = 64
+"""Characters of the id of a rule's target (API reference, EventBridge, Target)."""
 FUNCTION_DESCRIPTION_LIMIT = 256
 """Characters (API reference, Lambda, CreateFunction)."""
 

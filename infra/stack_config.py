@@ -28,6 +28,9 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 LONGEST_RETENTION_HOURS = 8760
 """365 days, the most that Kinesis offers."""
 
+MOST_TABLES = 50
+"""More would take the dashboard over the 500 widgets that CloudWatch shows."""
+
 WHOLE_ACCOUNT = "account"
 PRINCIPAL = (
     rf"{WHOLE_ACCOUNT}|arn:aws[a-z-]*:iam::[0-9]{{12}}:(root|role/[\w+=,.@/-]+|user/[\w+=,.@/-]+)"
@@ -264,13 +267,16 @@ def _refuse_source_as_target(config: StackConfig, mistakes: ConfigErrors) -> Non
 
 def _refuse_too_many_tables(config: StackConfig, mistakes: ConfigErrors) -> None:
     """Refuse more tables than the operators' roles can name; that depends on the names' length."""
-    count = table_groups.most(config.operator_scope, config.tables)
+    count = min(MOST_TABLES, table_groups.most(config.operator_scope, config.tables))
     if count < len(config.tables):
+        names = (
+            f" with names as long as these: an operators' role names the resources of each, in "
+            f"policies of which IAM allows one inline and {policy_sizes.ATTACHED_POLICIES_LIMIT} "
+            "attached"
+        )
         mistakes.add(
             "tables",
             len(config.tables),
-            f"up to {count} tables with names as long as these: an operators' role names the "
-            f"resources of each, in policies of which IAM allows one inline and "
-            f"{policy_sizes.ATTACHED_POLICIES_LIMIT} attached",
+            f"up to {count} tables{names if count < MOST_TABLES else ', which a dashboard shows'}",
             f"move tables[{count}] and those after it to a second stack",
         )

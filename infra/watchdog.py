@@ -14,6 +14,7 @@ from infra.policies import assumed_by_service, document
 from infra.resource_names import (
     FUNCTION_DESCRIPTION_LIMIT,
     RULE_NAME_LIMIT,
+    TARGET_ID_LIMIT,
     fitting,
     shortened,
 )
@@ -208,7 +209,7 @@ class WatchdogFunction(pulumi.ComponentResource):
             opts=self._child,
         )
         aws.cloudwatch.EventTarget(
-            f"{self._name}-target",
+            fitting(f"{self._name}-target", f"{self._table.prefix}-target", TARGET_ID_LIMIT),
             region=self._here,
             rule=rule.name,
             arn=function.arn,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from infra.config_validation import ConfigError
+from infra.local.size_limits import ENVIRONMENT_BYTES
 from infra.policy_sizes import TRUST_POLICY_LIMIT, trust_policy_size
 from infra.stack_config import StackConfig
 from tests.support.infra.recording_engine import CONFIG, SOURCE, TARGET, record
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.slow
 PULUMI_SUFFIX = len("-0a1b2c3")
 NAME_LIMITS = {
     "EventRule": 64,
+    "EventTarget": 64,
     "Function": 64,
     "Role": 64,
     "Bucket": 63,
@@ -66,6 +68,10 @@ def test_a_table_with_any_legal_name_gets_names_and_descriptions_that_aws_accept
         limit = DESCRIPTION_LIMITS.get(resource.kind)
         if limit is not None:
             assert len(resource.inputs["description"]) <= limit, resource.name
+        if resource.kind == "Function":
+            variables = json.dumps(resource.inputs["environment"]["variables"])
+            # Each may hold one more suffix, and the longer ARN of another partition.
+            assert len(variables) + 20 * 2 * PULUMI_SUFFIX <= ENVIRONMENT_BYTES
     assert seen >= NAME_LIMITS.keys() - {"Topic"}
 
 

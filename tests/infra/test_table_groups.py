@@ -13,18 +13,21 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from infra.config_validation import ConfigError
+from infra.local.size_limits import BYTES
 from infra.operators import fits_into_a_role
 from infra.policy_sizes import (
     ATTACHED_POLICIES_LIMIT,
     INLINE_POLICY_LIMIT,
     MANAGED_POLICY_LIMIT,
+    TRUST_POLICY_LIMIT,
     counted,
     size,
 )
-from infra.stack_config import StackConfig
+from infra.stack_config import MOST_TABLES, StackConfig
 from infra.statements import Statement
 from infra.table_groups import GRANTS, group, limit, most
 from tests.infra.least_privilege import dry_run_policies
+from tests.infra.least_privilege.declared import RESOURCE, TRUST
 from tests.support.infra.recording_engine import CONFIG, SOURCE, TARGET, record
 
 pytestmark = pytest.mark.promise("C8")
@@ -76,7 +79,7 @@ def config(
 
 def named(count: int, length: int = 255) -> list[tuple[str, str]]:
     """Return that many pairs of names of that many characters."""
-    return [(f"{n:03}s".ljust(length, "x"), f"{n:03}t".ljust(length, "x")) for n in range(count)]
+    return [(f"{n:03}".ljust(length, "s"), f"{n:03}".ljust(length, "t")) for n in range(count)]
 
 
 def pairs(names: st.SearchStrategy[str], most_tables: int) -> Any:
@@ -125,6 +128,10 @@ def test_every_policy_of_a_role_is_as_long_as_expected_and_within_the_limit(
         assert texts.keys() == set(suffixes)
         assert [counted(texts[suffix]) for suffix in suffixes] == expected
         assert all(found <= limit(n) for n, found in enumerate(expected))
+    trusts = [counted(policy.document) for policy in declared.policies if policy.kind == TRUST]
+    assert max(trusts) <= TRUST_POLICY_LIMIT
+    others = [len(policy.document) for policy in declared.policies if policy.kind == RESOURCE]
+    assert max(others) <= min(BYTES.values())
 
 
 @given(
@@ -225,6 +232,12 @@ def test_more_tables_than_iam_lets_a_role_name_are_a_mistake_of_the_configuratio
     assert mistake.key == "tables"
     assert f"up to {fits} tables" in mistake.allowed
     assert f"tables[{fits}] and those after it to a second stack" in mistake.fix
+
+
+def test_more_tables_than_a_dashboard_shows_are_a_mistake_too() -> None:
+    StackConfig.parse(config(named(MOST_TABLES, 3)))
+    with pytest.raises(ConfigError, match=f"up to {MOST_TABLES} tables, which a dashboard shows"):
+        StackConfig.parse(config(named(MOST_TABLES + 1, 3)))
 
 
 def test_the_policies_of_a_role_are_counted() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 
 from infra.buffer import MAX_RECORD_KIB
 from infra.monitoring import dashboard
+from infra.monitoring.definition import AlarmInputs
+from infra.stack_config import MOST_TABLES
 from infra.watchdog import INTERVAL_MINUTES
 from replicator.watchdog.watchdog import WatchdogConfig
 from tests.support.infra.recording_engine import CONFIG, TARGET, Deployment, record, statements
@@ -137,6 +140,22 @@ def test_there_is_one_dashboard_with_every_table_on_it(tmp_path: Path) -> None:
     titles = [widget["properties"].get("title", "") for widget in widgets(stack)]
     for name in ("orders", "customers"):
         assert sum(title.startswith(f"{name}: ") for title in titles) == 9
+
+
+def test_the_most_tables_of_a_stack_fit_on_a_dashboard() -> None:
+    """500 widgets, and 2,500 metrics on all of them ("CloudWatch service quotas")."""
+    tables = [AlarmInputs("prod", f"orders-{n}", "replica", 30, 120) for n in range(MOST_TABLES)]
+    arns: dict[str, Sequence[object]] = {each.source_table: ["arn"] * 15 for each in tables}
+    page = dashboard.body(
+        tables,
+        arns,
+        elsewhere={"eu-west-1": ["lag"]},
+        region="eu-west-1",
+        target_region="eu-west-1",
+    )
+    shown = page["widgets"]
+    assert 400 < len(shown) <= 500
+    assert sum(len(widget["properties"].get("metrics", ())) for widget in shown) <= 2500
 
 
 def test_no_widget_lies_on_another_or_beyond_the_edge(stack: Deployment) -> None:
