@@ -75,7 +75,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class ConsumerActivity:
-    """What the consumer did of late, by CloudWatch. None: unreadable."""
+    """The consumer's latest invocations, by CloudWatch. None: unreadable."""
 
     seconds: float
     """The stretch that is counted, up to now."""
@@ -360,3 +360,12 @@ class LedgerSettings:
     """The nonce of the switch that is under way."""
     closed: str | None = None
     """The nonce of the switch or promotion after which nothing may be written to the target."""
+
+
+@dataclass(frozen=True)
+class TablePolicy:
+    """A table's resource policy. `document`: its JSON text, None where the table has none."""
+
+    document: str | None
+    revision: str
+    """The same for the same content, and known without a policy too."""

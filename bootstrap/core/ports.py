@@ -28,6 +28,7 @@ from bootstrap.core.facts import (
     StreamRecord,
     Surroundings,
     TableFacts,
+    TablePolicy,
     TtlStatus,
 )
 from replicator.probes import ProbeRecord
@@ -322,4 +323,19 @@ class ExportService(Protocol):
         """Find the export with exactly this prefix.
 
         `begun`: the earliest and the latest moment at which it may have begun; None: any.
+        """
+
+
+class TablePolicies(Protocol):
+    """Resource policies of an account's tables. They are the user's: nothing is overwritten."""
+
+    def read(self, table_arn: str) -> TablePolicy:
+        """Read a table's policy. A change of the last seconds may not be in it yet."""
+
+    def replace(self, table_arn: str, known: TablePolicy, document: str | None) -> TablePolicy:
+        """Put `document`, or delete the policy (None), if it is still the one that was read.
+
+        Raises:
+            BlockedError: another caller changed it meanwhile.
+            UnavailableError: AWS takes one change in about 15 seconds.
         """

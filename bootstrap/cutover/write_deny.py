@@ -25,10 +25,12 @@ WRITE_ACTIONS = (
     "dynamodb:PartiQLInsert",
     "dynamodb:PartiQLUpdate",
     "dynamodb:PutItem",
-    "dynamodb:StartBulkPutItems",
     "dynamodb:UpdateItem",
 )
 """Every action that changes an item. A transaction is authorised by its action on each item."""
+BULK_ACTION = "dynamodb:StartBulkPutItems"
+"""It changes items too, but the lists of actions that a table's policy may name do not have it, and
+AWS refuses a policy with any other: it is denied only where AWS takes it."""
 _SID = "DynamoDbReplication"
 
 
@@ -43,7 +45,7 @@ class WriteDeny:
     `nonce`: letters and digits, part of the Sid. `begins` and `ends` are in whole seconds since
     1970: the Deny holds after the first and before the second, for every caller at that instant,
     once the policy itself has spread. `excepted`: ARNs of roles that may still write; `only`: ARNs
-    of the roles that may not, where everybody else may.
+    of the roles that may not, where everybody else may. `bulk`: it names the bulk load as well.
     """
 
     nonce: str
@@ -52,6 +54,7 @@ class WriteDeny:
     ends: int | None = None
     excepted: Sequence[str] = ()
     only: Sequence[str] = ()
+    bulk: bool = False
 
     @property
     def sid(self) -> str:
@@ -72,7 +75,7 @@ class WriteDeny:
             "Sid": self.sid,
             "Effect": "Deny",
             "Principal": "*",
-            "Action": list(WRITE_ACTIONS),
+            "Action": [*WRITE_ACTIONS, *([BULK_ACTION] if self.bulk else [])],
             "Resource": self.table_arn,
         }
         return statement | ({"Condition": condition} if condition else {})
@@ -153,7 +156,7 @@ def _is_ours(statement: Mapping[str, Any]) -> bool:
         and name != _SID
         and statement.get("Effect") == "Deny"
         and isinstance(actions, list)
-        and set(actions) == set(WRITE_ACTIONS)
+        and set(actions) - {BULK_ACTION} == set(WRITE_ACTIONS)
     )
 
 

@@ -1,4 +1,4 @@
-"""When the source stops taking writes: a Deny with two dates, put minutes before the first.
+"""The moments at which the source stops and starts taking writes: those of a Deny with two dates.
 
 A policy takes minutes to reach every caller. Between its two dates it holds for all of them at one
 instant, so it is put while it is inert and closes the table by the clock.

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bootstrap.cutover.write_deny import (
+    BULK_ACTION,
     POLICY_BYTES,
     WRITE_ACTIONS,
     PolicyError,
@@ -48,7 +49,7 @@ def test_a_table_without_a_policy_gets_one() -> None:
 
 
 def test_every_action_that_writes_is_denied_to_everyone() -> None:
-    statement = deny().statement()
+    statement = deny(bulk=True).statement()
     assert statement["Principal"] == "*"
     assert set(statement["Action"]) == {
         f"dynamodb:{name}"
@@ -109,6 +110,11 @@ def test_a_users_statement_whose_name_begins_like_ours_is_theirs() -> None:
 def test_a_name_that_a_user_has_taken_is_refused() -> None:
     with pytest.raises(PolicyError, match="two statements named DynamoDbReplicationA1"):
         with_deny(policy(READERS | {"Sid": sid("A1")}), deny())
+
+
+def test_the_bulk_load_is_denied_only_where_aws_takes_its_name() -> None:
+    assert BULK_ACTION not in deny().statement()["Action"]
+    assert list(ours(with_deny(None, deny(bulk=True)))) == ["A1"]
 
 
 def test_actions_in_another_order_are_still_ours() -> None:
