@@ -18,6 +18,7 @@ from infra import alarm_config, policy_sizes, stack_file, table_groups
 from infra.account_config import AccountConfig, read_account
 from infra.alarm_config import AlarmConfig
 from infra.config_validation import ConfigError, ConfigErrors, ConfigReader
+from infra.secret_settings import Secrets, without_secrets
 from infra.stack_arns import OperatorScope
 from infra.table_config import TableConfig, read_tables
 
@@ -93,14 +94,22 @@ class StackConfig:
 
     @classmethod
     def read(cls, path: Path) -> StackConfig:
-        """Read a stack file, `Pulumi.STACK.yaml`.
+        """Read a stack file, `Pulumi.STACK.yaml`. Stand-ins take the place of secrets.
 
         Raises:
             OSError, ValueError: the file cannot be read, or is no stack file.
             ConfigError: naming every mistake at once.
         """
-        found = stack_file.read(path, PROJECT)
-        return cls.parse({key: value_of(value) for key, value in found.items()})
+        return cls.parse(_values_of(path)[0])
+
+    @staticmethod
+    def secrets_of(path: Path) -> Secrets:
+        """Return the keys of a stack file whose values are secrets.
+
+        Raises:
+            OSError, ValueError: the file cannot be read, or is no stack file.
+        """
+        return _values_of(path)[1]
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> StackConfig:
@@ -144,6 +153,11 @@ class StackConfig:
             _refuse_too_many_tables(config, mistakes)
         mistakes.raise_if_any()
         return config
+
+
+def _values_of(path: Path) -> tuple[dict[str, Any], Secrets]:
+    found = stack_file.read(path, PROJECT)
+    return without_secrets({key: value_of(value) for key, value in found.items()})
 
 
 def value_of(given: Any) -> Any:

@@ -27,6 +27,11 @@ def notes(inspection: Inspection, replication: Replication) -> Iterator[str]:
         return
     if replication.deployment is None:
         yield "The stack is not deployed: stream and consumer are not part of this plan yet."
+    if replication.unknown_settings:
+        yield (
+            f"{', '.join(replication.unknown_settings)}: secret in the stack file, which only "
+            "Pulumi can decrypt, so unknown here. This plan assumes the defaults."
+        )
     yield from _source(inspection, replication)
     yield from _indexes(inspection.source.table)
     yield from _unknown_jobs(inspection)

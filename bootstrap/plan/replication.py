@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,8 @@ from bootstrap.core.pulumi_commands import replace_mapping
 from bootstrap.core.stack_outputs import AccountOutputs, Outputs, TableOutputs
 from infra.stack_config import ConfigError, StackConfig, TableConfig
 
+INNER = {"source": "source.accountId", "target": "target.accountId", "tables": "tables[0].source"}
+"""A first member of each section, for a section that is a secret as a whole."""
 FIX = "compare it with infra/Pulumi.example.yaml"
 
 
@@ -55,6 +59,8 @@ class Replication:
     """As configured: ON_DEMAND or PROVISIONED; empty once the stack is deployed, when AWS says."""
     configured_shards: int | None = None
     """Shards of a PROVISIONED stream, as configured. None once the stack is deployed."""
+    unknown_settings: tuple[str, ...] = ()
+    """Keys of the stack file that are secrets. Their defaults are assumed."""
 
     @property
     def partition(self) -> str:
@@ -131,6 +137,9 @@ def of_file(path: Path) -> UndeployedStack:
         UsageError: the file cannot be read, or the stack could not be deployed.
     """
     try:
+        secrets = StackConfig.secrets_of(path)
+        if secrets.needed:
+            raise _needs_secrets(path, secrets.needed)
         config = StackConfig.read(path)
     except ConfigError as error:
         raise UsageError(f"{path} cannot be deployed. {error}", fix=FIX) from None
@@ -146,11 +155,32 @@ def of_file(path: Path) -> UndeployedStack:
         target=target,
         source_profile=config.source.profile,
         target_profile=config.target.profile,
-        tables=tuple(_of_config(config, table) for table in config.tables),
+        tables=tuple(_of_config(config, table, tuple(secrets.unknown)) for table in config.tables),
     )
 
 
-def _of_config(config: StackConfig, table: TableConfig) -> Replication:
+def _needs_secrets(path: Path, keys: Sequence[str]) -> UsageError:
+    """Make the error for keys without which there is no plan. Pulumi alone has their key."""
+    named = re.fullmatch(r"Pulumi\.(.+)\.ya?ml", path.name)
+    file = (
+        f"--stack {shlex.quote(named[1])}" if named else f"--config-file {shlex.quote(str(path))}"
+    )
+    commands = []
+    for key in keys:
+        if key in INNER:
+            # A value cannot be set inside of one that is encrypted as a whole.
+            commands.append(f"pulumi config rm {key} {file}")
+        inner = INNER.get(key, key)
+        commands.append(f"pulumi config set --plaintext --path {shlex.quote(inner)} VALUE {file}")
+    verb = "is a secret" if len(keys) == 1 else "are secrets"
+    return UsageError(
+        f"{path} cannot be planned from: {', '.join(keys)} {verb}, and only Pulumi can decrypt it.",
+        fix=f"store it in plain text: {' && '.join(commands)}; or deploy first, and plan with "
+        "--stack",
+    )
+
+
+def _of_config(config: StackConfig, table: TableConfig, unknown: tuple[str, ...]) -> Replication:
     return Replication(
         source_table=table.source,
         source_table_arn=config.source.table_arn(table.source),
@@ -166,4 +196,5 @@ def _of_config(config: StackConfig, table: TableConfig) -> Replication:
         deployment=None,
         stream_mode=table.stream_mode,
         configured_shards=table.shards,
+        unknown_settings=unknown,
     )
