@@ -31,7 +31,7 @@ from bootstrap.core.run_options import RunOptions
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
-from bootstrap.journal.verification_records import last_verification
+from bootstrap.journal.verification_records import Verified, last_verification
 from bootstrap.journal.verification_records import row_name as verification_row
 from bootstrap.quarantine.context import QuarantineContext
 from bootstrap.quarantine.direct import DirectConsumer
@@ -169,6 +169,7 @@ class AwsClients(AccountClients):
             ledger=self.ledger(table, lease.check),
             own_writes=self._own_writes(lease.check),
             snapshots=self.snapshots(lease.check),
+            verified=partial(self._verified, table),
             journal=journal,
             timing=self._process.timing,
             clock=self._process.clock,
@@ -190,7 +191,7 @@ class AwsClients(AccountClients):
                 table,
                 row,
                 at,
-                last_verification(store, table.source_table).verified,
+                self._verified(table),
                 partial(self.activity, table),
                 read_expiries(self.source(), self.target(table.consumer_region), table),
             ),
@@ -317,6 +318,9 @@ class AwsClients(AccountClients):
         )
         ledger = self.ledger(table, lease.check)
         return Repairer(guard, runtime, ledger.settings)
+
+    def _verified(self, table: TableOutputs) -> Verified | None:
+        return last_verification(self.journal(), table.source_table).verified
 
     def _own_writes(self, before: Before | None = None) -> AwsOwnWrites:
         dynamodb = self._target.client("dynamodb")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,8 +16,8 @@ from replicator.watchdog.probe_rounds import WatchdogState
 
 BOOK = {"k": {"B": BOOK_KEY}}
 """The key of the watchdog's row."""
-TARGET = "target"
-"""The side under which that row holds the target table's id."""
+SOURCE, TARGET = "source", "target"
+"""The sides under which that row holds the tables' ids."""
 SETTINGS_KEY = {"k": {"B": b"settings"}}
 KEYS_PER_READ = 100
 
@@ -136,7 +136,14 @@ class AwsLedger:
         book = self.book()
         if TARGET not in book.tables:
             return
-        tables = {side: id_ for side, id_ in book.tables.items() if side != TARGET}
+        self._put_tables(book, {side: id_ for side, id_ in book.tables.items() if side != TARGET})
+
+    def expect_source(self, table_id: str) -> None:
+        book = self.book()
+        if book.tables.get(SOURCE, table_id) != table_id:
+            self._put_tables(book, {**book.tables, SOURCE: table_id})
+
+    def _put_tables(self, book: WatchdogState, tables: Mapping[str, str]) -> None:
         self._calls(
             "dynamodb",
             self._dynamodb.update_item,

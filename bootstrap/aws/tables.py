@@ -113,6 +113,7 @@ def facts_of(table: dict[str, Any]) -> TableFacts:
         warm_writes=int(warm.get("WriteUnitsPerSecond", 0)),
         table_class=table.get("TableClassSummary", {}).get("TableClass", "STANDARD"),
         stream_view=stream.get("StreamViewType") if stream.get("StreamEnabled") else None,
+        created=timestamp(table.get("CreationDateTime")) or 0,
         replicas=tuple(each["RegionName"] for each in table.get("Replicas", ())),
     )
 

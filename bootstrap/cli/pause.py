@@ -6,7 +6,7 @@ import click
 
 from bootstrap.app.command_options import CommandOptions
 from bootstrap.cli.options import RESUMES, common_options, run_command
-from bootstrap.cli.run import AS_LINES, TAKE_OVER, drive
+from bootstrap.cli.run import ADOPT_SOURCE, AS_LINES, TAKE_OVER, drive
 from bootstrap.core.run_options import Goal, RunOptions
 
 
@@ -50,12 +50,14 @@ def pause(options: CommandOptions, take_over: bool, as_lines: bool) -> None:
     help="Resume without looking for other writers: items that they wrote to the target are "
     "replaced with the source's.",
 )
+@ADOPT_SOURCE
 def resume(
     options: CommandOptions,
     take_over: bool,
     as_lines: bool,
     no_wait: bool,
     overwrite_target: bool,
+    adopt_source: bool,
 ) -> None:
     """End a pause: enable the consumer, and wait until the replica has caught up.
 
@@ -73,7 +75,12 @@ def resume(
     Example:
       python -m bootstrap resume --stack prod --table orders
     """
-    run_options = RunOptions(goal=Goal.RESUME, wait=not no_wait, overwrite_target=overwrite_target)
+    run_options = RunOptions(
+        goal=Goal.RESUME,
+        wait=not no_wait,
+        overwrite_target=overwrite_target,
+        adopt_source=adopt_source,
+    )
     run_command(
         lambda: drive(options, run_options, take_over=take_over, as_lines=as_lines),
         options,

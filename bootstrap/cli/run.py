@@ -20,6 +20,14 @@ AS_LINES = click.option(
 )
 
 
+ADOPT_SOURCE = click.option(
+    "--adopt-source",
+    is_flag=True,
+    help="Continue with a source table that was restored or created again under its name. "
+    "`resume` needs its stream, `run` also a verification since then that was equal.",
+)
+
+
 def drive(
     options: CommandOptions, run_options: RunOptions, *, take_over: bool, as_lines: bool
 ) -> int:
@@ -65,6 +73,7 @@ def drive(
     help="Continue without the items that an import refused. The replica is DEGRADED until "
     "`verify --repair` has written them.",
 )
+@ADOPT_SOURCE
 def run(
     options: CommandOptions,
     take_over: bool,
@@ -74,6 +83,7 @@ def run(
     ttl: str | None,
     discard_failed_import: bool,
     accept_import_errors: bool,
+    adopt_source: bool,
 ) -> None:
     """Start replicating, or resume, and wait until the replica has caught up.
 
@@ -91,6 +101,7 @@ def run(
         ttl=TtlPolicy(ttl) if ttl else None,
         discard_failed_import=discard_failed_import,
         accept_import_errors=accept_import_errors,
+        adopt_source=adopt_source,
     )
     run_command(
         lambda: drive(options, run_options, take_over=take_over, as_lines=as_lines),

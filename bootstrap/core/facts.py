@@ -138,6 +138,8 @@ class TableFacts:
     table_class: str = "STANDARD"
     stream_view: str | None = None
     """StreamViewType of DynamoDB Streams, or None while that is off."""
+    created: float = 0
+    """Epoch seconds; 0: unknown."""
     replicas: Sequence[str] = ()
     """Regions of a global table's other replicas."""
 

@@ -244,6 +244,9 @@ class Ledger(LedgerEntries, Protocol):
     def book(self) -> WatchdogState:
         """Read the watchdog's row. Raises AccountError for a row that cannot be parsed."""
 
+    def expect_source(self, table_id: str) -> None:
+        """Let the watchdog take this table for the source, if it knows another one."""
+
     def forget_target(self) -> None:
         """Let the watchdog take the next target table that it sees for the first one."""
 

@@ -56,6 +56,8 @@ class RunOptions:
     """Delete the table that a failed import of this run left behind, and import again."""
     accept_import_errors: bool = False
     """Continue without the items that an import refused; the replica is DEGRADED then."""
+    adopt_source: bool = False
+    """`run` and `resume`: continue with a source table that was made again under its name."""
     overwrite_target: bool = False
     """`resume`: end the pause although another writer may have written to the target."""
     drop_target: bool = False

@@ -178,6 +178,21 @@ class Earlier:
 
 
 @dataclass(frozen=True)
+class Adopting:
+    """The source table was made again under its name, and its changes enter the stream.
+
+    The record remains until the table is adopted.
+    """
+
+    key: ClassVar[str] = "adopting"
+
+    table_id: str
+    """The new table's."""
+    active_at: float
+    """Every change of it that was made later is in the stream."""
+
+
+@dataclass(frozen=True)
 class Probing:
     """A round of probes, recorded before its put."""
 

@@ -160,6 +160,13 @@ class Verified:
         """True if every key was compared and every difference found was repaired."""
         return self.sample >= 1 and self.differences <= self.repaired
 
+    def covers(self, moment: float) -> bool:
+        """Tell whether it found all keys equal, with no change missing that was made before.
+
+        A key changed since has been replaced by a newer change, which counts as equal here.
+        """
+        return self.sample >= 1 and not self.differences and self.complete_until >= moment
+
     def stale(self, now: float) -> bool:
         """Tell whether it is too old to describe the replica of today."""
         return now - self.at > STALE_SECONDS

@@ -13,11 +13,11 @@ from bootstrap.core.formatting import moment
 from bootstrap.core.run_options import Goal
 from bootstrap.core.state import State
 from bootstrap.core.suggestions import Command, suggest
-from bootstrap.journal.records import Abandoning, Buffered, Enabled, Exported, Paused, Wanted
+from bootstrap.journal.records import Abandoning, Enabled, Exported, Paused, Wanted
 from bootstrap.plan import inspection, plan
 from bootstrap.plan.plan import Plan
 from bootstrap.plan.replication import of_outputs
-from bootstrap.run import target_writes
+from bootstrap.run import source_identity, target_writes
 from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
 from bootstrap.run.steps import STEPS, abandon, pause
@@ -62,7 +62,7 @@ class ReplicateGoal:
         if exported is None or not exported.begun:
             made = _plan(context)
         else:
-            _refuse_another_table(context)
+            source_identity.check_source(context)
             self._end_pause(context)
         if not journal.run_id or journal.row.state is State.ABANDONED:
             journal.begin(new_run_id(journal.now()))
@@ -152,15 +152,3 @@ def _refuse_half_abandoned(context: StepContext) -> None:
             "gone already.",
             fix=suggest(Command("abandon"), ", which completes it; then run begins another"),
         )
-
-
-def _refuse_another_table(context: StepContext) -> None:
-    buffered, name = context.journal.get(Buffered), context.table.source_table
-    facts = context.source.table(name)
-    if buffered is None or facts is None or facts.table_id == buffered.table_id:
-        return
-    raise BlockedError(
-        f"The source table {name} was deleted and created again since this run began "
-        f"({buffered.table_id} then, {facts.table_id} now): the snapshot is of another table.",
-        fix="a new stack with a new target table, for a new snapshot",
-    )

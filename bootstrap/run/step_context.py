@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bootstrap.core.durations import Timing
@@ -16,6 +17,7 @@ from bootstrap.core.ports import (
 from bootstrap.core.run_options import RunOptions
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.journal.journal import Journal
+from bootstrap.journal.verification_records import Verified
 from replicator.runtime import Clock
 
 
@@ -52,6 +54,8 @@ class StepContext:
     ledger: Ledger
     own_writes: OwnWrites
     snapshots: Snapshots
+    verified: Callable[[], Verified | None]
+    """Reads the result of the table's last verification."""
     journal: Journal
     timing: Timing
     clock: Clock

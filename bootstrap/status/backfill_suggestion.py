@@ -52,13 +52,14 @@ def find_gap(inputs: StatusInputs) -> Gap | None:
 
     It begins at the last moment up to which every change is known to be in the target: a detector
     reports that something was lost, not when. For an outage the watchdog has recorded both ends.
+    No export reaches across two tables: a source that was made again has none.
     """
     row, at = inputs.row, inputs.at
     last = inputs.verification.verified if inputs.verification is not None else None
     exported, caught_up = row.record(Exported), row.record(CaughtUp)
     lost = [each for each in inputs.findings if _reports_loss(each)]
     fired = tuple(each.detector for each in lost)
-    if not fired or caught_up is None:
+    if not fired or caught_up is None or inputs.source_replaced:
         return None
     is_open = any(each.detector is DESTINATION and not each.value for each in lost)
     complete = [float(exported.export_time)] if exported else []

@@ -11,7 +11,7 @@ from bootstrap.core.suggestions import GENERIC
 from bootstrap.journal.verification_records import LastVerification
 from bootstrap.status.data_loss import KnownLosses
 from replicator.watchdog.finding import Finding
-from replicator.watchdog.readings import Readings
+from replicator.watchdog.readings import Identity, Readings
 
 
 @dataclass(frozen=True)
@@ -38,3 +38,9 @@ class StatusInputs:
     losses: KnownLosses | None = None
     """None: nothing has checked which losses are repaired."""
     verification: LastVerification | None = None
+
+    @property
+    def source_replaced(self) -> bool:
+        """True if the source was read and is another table than the one that was exported."""
+        source = self.readings.source if self.readings is not None else None
+        return isinstance(source, Identity) and source.changed

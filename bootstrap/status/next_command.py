@@ -5,9 +5,11 @@ from __future__ import annotations
 from bootstrap.core.facts import EventSource
 from bootstrap.core.journal_rows import Row, RunFailure
 from bootstrap.core.state import REPLICAS, State
+from bootstrap.core.suggestions import Suggestion
 from bootstrap.journal.records import Abandoning, Exported, Imported, Paused
 from bootstrap.status.data_loss import KnownLosses
 from bootstrap.status.inputs import StatusInputs
+from replicator.watchdog.detectors import SOURCE
 
 RUN = "run"
 RESUME = "resume"
@@ -35,7 +37,9 @@ def next_command(inputs: StatusInputs) -> str | None:
         # The operator confirmed it when it began, and no other command leads out of this state.
         return f"{command.format(ABANDON)} --yes"
     if paused is not None:
-        return _paused_command(row, paused, mapping, command)
+        return _paused_command(inputs, paused)
+    if inputs.source_replaced:
+        return None
     if row.state in REPLICAS and not _is_stopped(mapping):
         repaired = inputs.losses is not None and not inputs.losses.any
         # A run records that the missing changes have been put in.
@@ -45,24 +49,25 @@ def next_command(inputs: StatusInputs) -> str | None:
     return command.format(RUN)
 
 
-def _paused_command(
-    row: Row, paused: Paused, mapping: EventSource | None, command: str
-) -> str | None:
+def _paused_command(inputs: StatusInputs, paused: Paused) -> str | None:
     """Return the command that completes a pause or its end. To end it is a decision.
 
     If the application has moved to the target meanwhile, a resumed consumer would overwrite it.
     """
+    row, mapping, command = inputs.row, inputs.mapping, inputs.command
     failed = row.failure is not None and row.failure.step == PAUSE
     if failed or (not paused.off_at and mapping is not None and mapping.state != "Disabled"):
         return command.format(PAUSE)
-    return command.format(RESUME) if paused.resumed else None
+    return command.format(RESUME) if paused.resumed and not inputs.source_replaced else None
 
 
 def decide(inputs: StatusInputs) -> str:
     """Describe the decision that is the operator's; empty where `next_command` is not None."""
     paused = inputs.row.record(Paused)
-    if paused is None or paused.resumed or next_command(inputs) is not None:
+    if paused is None or next_command(inputs) is not None:
         return ""
+    if inputs.source_replaced:
+        return Suggestion.parse(SOURCE.first).text(inputs.command)
     resume = inputs.command.format(RESUME)
     return (
         f"if the application still writes to the source: `{resume}`, which first looks for writes "

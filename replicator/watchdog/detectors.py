@@ -44,7 +44,8 @@ DESTINATION = Detector(
     Level.LOSS,
     "The source table's changes no longer go to this stack's stream. The replica loses every "
     "change made meanwhile.",
-    "find who disabled or redirected it (CloudTrail: DisableKinesisStreamingDestination), enable "
+    "if `bootstrap status` says that the source table is another one, follow its advice. Else find "
+    "who disabled or redirected it (CloudTrail: DisableKinesisStreamingDestination), enable "
     "it again, then run the backfill that `bootstrap status` names: lost changes are not "
     "delivered again. status reports the loss until verify --repair has repaired all keys.",
 )
@@ -78,8 +79,11 @@ SOURCE = Detector(
     "The source table was deleted, or created again under its name: the replica is of another "
     "table. Or AWS says that it cannot be used: its KMS key is out of reach (after seven days of "
     "that DynamoDB archives it), or another state that is not ACTIVE.",
-    "stop the readers of the replica, and find who replaced the table; a new source needs a new "
-    "stack and a new snapshot.",
+    "`bootstrap pause`, and stop the readers of the replica. If the new table holds the same data "
+    "(restored from a backup): pulumi up --refresh, which gives it its stream, "
+    "`bootstrap resume --adopt-source`, `bootstrap verify --repair` until it ends with no "
+    "difference, and `bootstrap run --adopt-source`. Any other table needs a new stack and a new "
+    "snapshot.",
 )
 TARGET = Detector(
     names.TARGET_TABLE_CHANGED,

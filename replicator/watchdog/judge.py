@@ -7,6 +7,7 @@ reading gives an unknown finding, never a healthy one.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from replicator import names
 from replicator.stream import Destination, StreamFacts
@@ -29,7 +30,7 @@ from replicator.watchdog.detectors import (
 )
 from replicator.watchdog.finding import Expected, Finding, blind, flag
 from replicator.watchdog.probe_findings import judge_heartbeat, judge_probes
-from replicator.watchdog.readings import Intent, Probed, Readings, Unread
+from replicator.watchdog.readings import Identity, Intent, Probed, Readings, Unread
 from replicator.watchdog.resource_findings import judge_table
 
 HOUR = 3600.0
@@ -40,7 +41,7 @@ FOREIGN_SECONDS = 900.0
 def judge(readings: Readings, expected: Expected) -> tuple[Finding, ...]:
     """Return one finding per detector, in the order of `ALL`: the worst kinds of loss first."""
     return (
-        _destination(readings, expected),
+        _one_advice(_destination(readings, expected), readings.source),
         judge_table(SOURCE, readings.source),
         _count(SKIPPED, readings.skipped),
         _count(QUARANTINE, readings.quarantine),
@@ -90,6 +91,15 @@ def _destination(readings: Readings, expected: Expected) -> Finding:
         detail = f"{status}, but it was not between {iso(over.begin)} and {iso(until)}"
         return Finding(DESTINATION, DESTINATION.level, float(now), detail)
     return flag(DESTINATION, now, status)
+
+
+def _one_advice(destination: Finding, source: Identity | Unread) -> Finding:
+    """Give the advice about another source table for its destination, too: a table that was made
+    again has none, and to enable it alone would hide what changed in between."""
+    another = isinstance(source, Identity) and source.changed
+    if not another or destination.blind or destination.level is Level.FINE:
+        return destination
+    return replace(destination, remedy=SOURCE.first)
 
 
 def flows(destinations: Sequence[Destination], stream_arn: str) -> bool:

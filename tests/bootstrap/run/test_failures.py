@@ -166,6 +166,7 @@ def test_a_source_table_that_was_made_again_is_not_the_one_that_was_exported() -
     world = replicated()
     world.source = dataclasses.replace(world.source, table_id="source-2")
     assert "deleted and created again" in failure_of(world, pid=2).what
+    assert "resume --adopt-source" in failure_of(world, pid=3).fix
 
 
 def test_a_target_table_that_was_made_again_is_not_the_replica() -> None:

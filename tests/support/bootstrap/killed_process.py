@@ -15,7 +15,7 @@ from bootstrap.core.run_options import RunOptions
 from bootstrap.core.stack_outputs import Outputs
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Holder, Lease, Machine
-from bootstrap.journal.verification_records import Verified, row_name
+from bootstrap.journal.verification_records import Verified, last_verification, row_name
 from bootstrap.run.drive import drive
 from bootstrap.run.runner import TableRunner
 from bootstrap.run.step_context import StepContext
@@ -57,6 +57,7 @@ class Process:
             target_items=FakeScanner(world, lease.check),
             own_writes=AwsOwnWrites(guarded, world.dynamodb, JOURNAL),
             snapshots=FakeSnapshots(world, lease.check),
+            verified=lambda: last_verification(self.store, table.source_table).verified,
             journal=Journal(self.store, table.source_table, lease),
             timing=Timing(),
             clock=world.clock,

@@ -290,6 +290,7 @@ class Twin:
                 ledger=ledger,
                 own_writes=AwsOwnWrites(guarded, world.dynamodb, JOURNAL),
                 snapshots=FakeSnapshots(world, lease.check),
+                verified=lambda: None,
                 journal=journal,
                 timing=Timing(),
                 clock=world.clock,

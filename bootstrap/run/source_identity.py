@@ -1,0 +1,120 @@
+"""The identity of the source table: a table restored or made again under its name is another one.
+
+What changed between the old table and the new one is in no stream. So the new one is adopted only
+after a verification that found both tables equal, and that covers every change until the new
+table's changes were seen to enter the stream.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bootstrap.core.errors import BlockedError
+from bootstrap.core.facts import TableFacts
+from bootstrap.core.formatting import moment
+from bootstrap.core.suggestions import Command, suggest
+from bootstrap.journal.records import Adopting, Buffered, Paused
+from bootstrap.run.step_context import StepContext
+
+FLOWING = ("ACTIVE", "UPDATING")
+"""States of a destination that gets the table's changes; UPDATING is a change of precision."""
+
+
+def check_source(context: StepContext) -> None:
+    """Check that the source table is the one that the journal names, or adopt another one.
+
+    Raises:
+        BlockedError: for another table that is not to be adopted, or cannot be yet.
+    """
+    buffered = context.journal.get(Buffered)
+    facts = context.source.table(context.table.source_table)
+    if buffered is None or facts is None:
+        return
+    if facts.table_id == buffered.table_id:
+        _tell_watchdog(context, facts)
+        return
+    if not context.options.adopt_source:
+        raise _another_table(context, buffered, facts)
+    adopting = _observe(context, facts)
+    verified = context.verified()
+    if verified is not None and verified.covers(adopting.active_at):
+        context.journal.put(
+            replace(buffered, table_id=facts.table_id),
+            f"source table {facts.table_id} adopted instead of {buffered.table_id}: a "
+            f"verification was equal, and covers all changes before {moment(adopting.active_at)}",
+        )
+        context.journal.forget(Adopting, "the source table is adopted")
+        _tell_watchdog(context, facts)
+        return
+    paused = context.journal.get(Paused)
+    if paused is None:
+        raise _unverified(context, adopting)
+    # A pause ends without adoption: a verification needs a consumer that works.
+
+
+def _tell_watchdog(context: StepContext, facts: TableFacts) -> None:
+    """Let the watchdog's row name this table, in case that an adoption was interrupted."""
+    context.ledger.expect_source(facts.table_id)
+
+
+def _observe(context: StepContext, facts: TableFacts) -> Adopting:
+    """Record since when the new table's changes have entered the stream.
+
+    Raises:
+        BlockedError: when they do not.
+    """
+    table, journal = context.table, context.journal
+    seen = context.source.destinations(table.source_table)
+    here = seen.to(table.stream_arn)
+    if here is None or here.status not in FLOWING:
+        raise BlockedError(
+            f"The source table {table.source_table} ({facts.table_id}) was created again since "
+            f"this run began, and its changes do not go to stream {table.stream_name} yet.",
+            fix=suggest(
+                "`pulumi up --refresh`, which gives the table its stream; then the same command"
+            ),
+        )
+    known = journal.get(Adopting)
+    if known is not None and known.table_id == facts.table_id:
+        return known
+    outage = context.ledger.book().outage
+    # The watchdog may have seen the destination of this table go on before.
+    since = seen.at
+    if outage is not None and outage.end is not None and outage.end > facts.created > 0:
+        since = min(since, outage.end)
+    adopting = Adopting(facts.table_id, since)
+    journal.put(adopting, f"the changes of source table {facts.table_id} enter the stream")
+    return adopting
+
+
+def _another_table(context: StepContext, was: Buffered, facts: TableFacts) -> BlockedError:
+    name = context.table.source_table
+    return BlockedError(
+        f"The source table {name} was deleted and created again since this run began "
+        f"({was.table_id} then, {facts.table_id} now): the snapshot is of another table.",
+        fix=suggest(
+            Command("pause"),
+            "; then, if the table holds the same data (restored from a backup): "
+            "`pulumi up --refresh`, which gives it its stream, ",
+            Command("resume", "--adopt-source"),
+            ", ",
+            Command("verify", "--repair"),
+            " until it ends with no difference, and ",
+            Command("run", "--adopt-source"),
+            ". Any other table needs a new stack with a new target table, for a new snapshot",
+        ),
+    )
+
+
+def _unverified(context: StepContext, adopting: Adopting) -> BlockedError:
+    name = context.table.source_table
+    return BlockedError(
+        f"The source table {name} is another one, {adopting.table_id}, and no verification has "
+        f"found both tables equal since its changes enter the stream ({moment(adopting.active_at)})"
+        ". What changed before may be missing.",
+        fix=suggest(
+            Command("verify", "--repair"),
+            ", again until it ends with no difference; then ",
+            Command("run", "--adopt-source"),
+        ),
+    )
