@@ -36,6 +36,8 @@ class ProbeRecord:
     hash_key: str
     partition_key: str
     data: bytes
+    shard_id: str = ""
+    """The shard that it is for; empty if any may take it."""
 
 
 def probe_records(
@@ -52,6 +54,7 @@ def probe_records(
             hash_key=shard.first_hash_key,
             partition_key=f"probe-{probe}-{lane}",
             data=json.dumps({"probe": probe, "tableName": source_table, "n": n}).encode(),
+            shard_id=shard.shard_id,
         )
         for n, (shard, lane) in enumerate(places)
     ]
@@ -81,3 +84,17 @@ def not_taken(records: Sequence[ProbeRecord], answer: Mapping[str, Any]) -> list
     """Return the records that Kinesis refused one by one in an answer of PutRecords."""
     results = zip(records, answer["Records"], strict=True)
     return [record for record, result in results if result.get("ErrorCode")]
+
+
+def misplaced(records: Sequence[ProbeRecord], answer: Mapping[str, Any]) -> list[ProbeRecord]:
+    """Return the records that another shard took than the one that they were put for.
+
+    Its shard was split or merged since the shards were listed, so a round with such a record has
+    none in some open shard. A listing may show that later than this answer does.
+    """
+    results = zip(records, answer["Records"], strict=True)
+    return [
+        record
+        for record, result in results
+        if record.shard_id and result.get("ShardId", record.shard_id) != record.shard_id
+    ]

@@ -25,7 +25,7 @@ from bootstrap.core.facts import (
     TableFacts,
     TtlStatus,
 )
-from replicator.probes import ProbeRecord, not_taken, put_request
+from replicator.probes import ProbeRecord, misplaced, not_taken, put_request
 from replicator.stream import (
     Shard,
     StreamFacts,
@@ -179,7 +179,7 @@ class AwsSource:
         answer = self._calls(
             "kinesis", self._kinesis.put_records, stream_name, **put_request(stream_name, records)
         )
-        return not_taken(records, answer)
+        return [*not_taken(records, answer), *misplaced(records, answer)]
 
     # -- metrics ---------------------------------------------------------------------------------
 

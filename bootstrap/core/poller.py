@@ -13,6 +13,8 @@ from bootstrap.core.formatting import moment
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from replicator.runtime import Clock
 
+TICK = 1e-6
+"""Seconds: what is less than a microsecond is a rounding error."""
 SLICE_SECONDS = 5.0
 """The longest sleep between two calls of `Poller.keep_alive`."""
 
@@ -72,7 +74,7 @@ class Poller:
     def sleep(self, seconds: float, enough: Callable[[], bool] = lambda: False) -> None:
         """Sleep in slices, with `keep_alive` after each, until the end or until `enough()`."""
         end = self.clock.monotonic() + seconds
-        while not enough() and (left := end - self.clock.monotonic()) > 0:
+        while not enough() and (left := end - self.clock.monotonic()) > TICK:
             self.clock.sleep(min(left, SLICE_SECONDS))
             self.keep_alive()
 

@@ -96,7 +96,7 @@ class SourceAccount(Protocol):
         """List the shards that records can enter."""
 
     def put_probes(self, stream_name: str, records: Sequence[ProbeRecord]) -> Sequence[ProbeRecord]:
-        """Put up to 500 records; return those that Kinesis refused."""
+        """Put up to 500 records; return those that Kinesis refused, or put into another shard."""
 
     def oldest_unreplicated(
         self, table: str, since: float, until: float, period: int

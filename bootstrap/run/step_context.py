@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -18,7 +19,27 @@ from bootstrap.core.run_options import RunOptions
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.verification_records import Verified
+from replicator.probes import ProbeRecord
 from replicator.runtime import Clock
+from replicator.stream import Shard
+
+
+@dataclass(frozen=True)
+class ProbePut:
+    """A round of probes that is not in the stream as a whole yet. Times are epoch seconds."""
+
+    probe: str
+    count: int
+    shards: tuple[Shard, ...]
+    """The open shards that it is for."""
+    at: float
+    """When it was begun."""
+    left: tuple[ProbeRecord, ...]
+    """The records that Kinesis has not taken."""
+    refusals: int = 0
+    """Attempts in a row in which Kinesis refused some."""
+    progress_at: float = 0.0
+    """When Kinesis last took one."""
 
 
 @dataclass
@@ -38,6 +59,7 @@ class RunMemory:
     probe: str = ""
     probes: int = 0
     put_at: float = 0
+    putting: ProbePut | None = None
     caught_up: bool = False
     rounds: int = 0
 
@@ -61,3 +83,5 @@ class StepContext:
     clock: Clock
     options: RunOptions = field(default_factory=RunOptions)
     memory: RunMemory = field(default_factory=RunMemory)
+    chance: random.Random = field(default_factory=random.Random)
+    """Spreads repeated attempts."""

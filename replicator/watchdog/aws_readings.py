@@ -16,7 +16,14 @@ from replicator import aws
 from replicator.aws import Failure
 from replicator.change import Probe
 from replicator.foreign_rows import INDEX_KEY, ForeignRow, foreign_key, tables_in
-from replicator.probes import PROBES_PER_PUT, ProbeRecord, not_taken, probe_key, put_request
+from replicator.probes import (
+    PROBES_PER_PUT,
+    ProbeRecord,
+    misplaced,
+    not_taken,
+    probe_key,
+    put_request,
+)
 from replicator.settings import SETTINGS_KEY
 from replicator.stream import (
     Destination,
@@ -29,7 +36,7 @@ from replicator.stream import (
 )
 from replicator.watchdog.aws_states import TableState, table_in
 from replicator.watchdog.probe_rounds import ProbeRound, WatchdogState
-from replicator.watchdog.readings import PROBES_THROTTLED, Intent
+from replicator.watchdog.readings import PROBES_THROTTLED, SHARDS_CHANGED, Intent
 
 BOOK_KEY = b"watchdog"
 KEYS_PER_READ = 100
@@ -158,13 +165,17 @@ class SourceSide:
     def put_probes(self, records: Sequence[ProbeRecord], sleep: Callable[[float], None]) -> None:
         """Put every record; wait between attempts, because a throttled shard needs a second.
 
-        Raise UnreadableError: ProbesThrottled if Kinesis still refuses some.
+        Raise UnreadableError: ProbesThrottled if Kinesis still refuses some, ShardsChanged if
+        another shard took one than the one that it is for.
         """
         for start in range(0, len(records), PROBES_PER_PUT):
             left = list(records[start : start + PROBES_PER_PUT])
             for wait in (*PUT_WAITS, None):
                 method = self._client("kinesis").put_records
-                left = not_taken(left, ask(method, **put_request(self._stream, left)))
+                answer = ask(method, **put_request(self._stream, left))
+                if misplaced(left, answer):
+                    raise UnreadableError(SHARDS_CHANGED)
+                left = not_taken(left, answer)
                 if not left:
                     break
                 if wait is None:

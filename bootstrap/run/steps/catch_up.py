@@ -8,10 +8,7 @@ consumer, because a metric of DynamoDB says nothing about the consumer.
 from __future__ import annotations
 
 import math
-import uuid
-from collections.abc import Sequence
 
-from bootstrap.core.errors import Side, UnavailableError
 from bootstrap.core.facts import Measure
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending, probe_progress
 from bootstrap.core.state import State
@@ -25,15 +22,14 @@ from bootstrap.journal.records import (
     Probing,
     Skipped,
 )
+from bootstrap.run.probe_put import advance_put
 from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
-from replicator.probes import ROW_KEPT_SECONDS, ProbeRecord, probe_records
+from replicator.probes import ROW_KEPT_SECONDS
 from replicator.watchdog.aws_readings import counted
 
 HANDED_OVER_MS = 1000.0
 """A second: AgeOfOldestUnreplicatedRecord is normally in the milliseconds."""
-PROBES_PER_CALL = 500
-PUT_ATTEMPTS = 8
 
 
 def advance(context: StepContext) -> Outcome:
@@ -50,7 +46,7 @@ def advance(context: StepContext) -> Outcome:
             return waiting
         memory.handed_over = True
     if not memory.probe:
-        return _put_round(context)
+        return advance_put(context)
     through = context.ledger.probes_through(memory.probe, memory.probes)
     if through < memory.probes:
         if context.journal.now() - memory.put_at > ROW_KEPT_SECONDS / 2:
@@ -114,41 +110,6 @@ def _handing_over(context: StepContext, moment: float) -> Outcome | None:
             return None
     what = "DynamoDB's report on what it has yet to hand over"
     return Pending(what, timing.poll(15), Measure(since=moment))
-
-
-def _put_round(context: StepContext) -> Outcome:
-    memory, table, source = context.memory, context.table, context.source
-    before = source.open_shards(table.stream_name)
-    probe = uuid.uuid4().hex
-    batch = probe_records(probe, table.source_table, before.shards, table.parallelization_factor)
-    context.journal.put(Probing(probe, len(batch), before.at), f"putting {len(batch)} probes")
-    for start in range(0, len(batch), PROBES_PER_CALL):
-        _put(context, batch[start : start + PROBES_PER_CALL])
-    if source.open_shards(table.stream_name).shards != before.shards:
-        # A shard that opened while the probes were put has no probe of its own.
-        return Pending("the stream's shards to settle", context.timing.poll(5))
-    memory.probe, memory.probes, memory.put_at = probe, len(batch), before.at
-    memory.rounds += 1
-    moment = memory.moment or before.at
-    put = Probing(probe, len(batch), before.at, moment, complete=True)
-    context.journal.put(put, f"{len(batch)} probes are in the stream")
-    return Acted()
-
-
-def _put(context: StepContext, batch: Sequence[ProbeRecord]) -> None:
-    left = batch
-    for attempt in range(PUT_ATTEMPTS):
-        left = context.source.put_probes(context.table.stream_name, left)
-        if not left:
-            return
-        context.clock.sleep(context.timing.poll(2**attempt))
-    raise UnavailableError(
-        Side.SOURCE,
-        f"Stream {context.table.stream_name} did not take {len(left)} of {len(batch)} probe "
-        f"records in {PUT_ATTEMPTS} attempts.",
-        fix="check the stream's WriteProvisionedThroughputExceeded metric, then the same command "
-        "again",
-    )
 
 
 def _start_over(context: StepContext) -> None:

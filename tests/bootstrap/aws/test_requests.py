@@ -136,6 +136,14 @@ def test_only_open_shards_are_probed_and_only_rejected_probes_come_back(source: 
     assert source.put_probes("stream", [first, second]) == [first]
 
 
+def test_a_probe_that_another_shard_took_counts_as_not_put(source: AwsSource) -> None:
+    first = ProbeRecord("0", "a", b"{}", "shard-of-before")
+    there = ProbeRecord("0", "b", b"{}", "b")
+    elsewhere = ProbeRecord("0", "b", b"{}", "shard-of-before")
+    assert source.put_probes("stream", [first, there]) == [first]
+    assert source.put_probes("stream", [first, elsewhere]) == [first, elsewhere]
+
+
 def test_an_export_is_found_by_its_exact_prefix(source: AwsSource) -> None:
     assert source.find_export(SOURCE_ARN, "p/1") is not None
     assert source.find_export(SOURCE_ARN, "p") is None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
 
+from bootstrap.core.errors import AccountError
 from bootstrap.core.facts import OpenShards
 from bootstrap.core.state import State
 from bootstrap.journal.records import CaughtUp
@@ -142,6 +144,72 @@ def test_probes_that_kinesis_rejects_are_put_again() -> None:
     puts = [seen.detail for seen in world.seen if seen.name == "put_probes"]
     assert [len(batch) for batch in puts] == [2, 1]
     assert puts[1][0] == puts[0][0], "the very record that was rejected"
+
+
+def put_batches(world: FakeAws) -> list[list[ProbeRecord]]:
+    return [seen.detail for seen in world.seen if seen.name == "put_probes"]
+
+
+def throttling(world: FakeAws, until: float) -> None:
+    """Kinesis takes one probe a call, and none of the others before a moment."""
+
+    def refuse(number: int, name: str, after: bool) -> None:
+        if name == "put_probes" and not after:
+            world.rejected_probes = 1 if world.clock() < until else 0
+
+    world.on_call = refuse
+
+
+def test_a_throttled_stream_is_waited_for_and_what_it_took_stays_put() -> None:
+    world = FakeAws()
+    process = catching_up(world)
+    throttling(world, until=world.clock() + 600)
+    waits: list[str] = []
+
+    def caught_up() -> bool:
+        shown = process.run.snapshot()
+        waits.append(shown.waiting.what if shown.waiting else "")
+        return process.run.journal.get(CaughtUp) is not None
+
+    process.until(caught_up, ticks=2_000)
+    assert "stream orders-stream to take the probes, which it throttles" in waits
+    first, *again = put_batches(world)
+    assert len(first) == 2
+    assert {len(batch) for batch in again if batch[0].data == first[0].data} == {1}
+    assert {batch[0].data for batch in again} == {first[0].data}, "one round, put on"
+    times = world.times("put_probes")
+    gaps = [late - early for early, late in itertools.pairwise(times)]
+    assert len(set(gaps)) > 3, "jitter"
+    assert max(gaps) <= 35, "within a lease"
+    assert len(gaps) < 60, "the waits grow"
+
+
+def test_a_stream_that_takes_no_probe_at_all_is_called_throttled() -> None:
+    world = FakeAws()
+    process = catching_up(world)
+    throttling(world, until=float("inf"))
+    with pytest.raises(AccountError) as raised:
+        process.until(lambda: False, ticks=2_000)
+    assert "Stream orders-stream is throttled" in raised.value.what
+    assert "raise its capacity" in raised.value.fix
+    assert "right" not in raised.value.what
+    world.on_call = lambda number, name, after: None
+    process.until(lambda: False, ticks=2_000)
+    assert process.run.journal.row.state is State.REPLICATING
+
+
+def test_a_split_while_a_throttled_round_is_put_on_starts_another_for_every_shard() -> None:
+    world = FakeAws()
+    process = catching_up(world)
+    throttling(world, until=float("inf"))
+    process.until(lambda: len(put_batches(world)) == 3)
+    world.on_call = lambda number, name, after: None
+    world.rejected_probes = 0
+    world.shards = (*world.shards, Shard("shard-2", "7"))
+    process.until(lambda: False)
+    caught_up = process.run.journal.get(CaughtUp)
+    assert caught_up is not None
+    assert caught_up.probes == 3
 
 
 def test_a_reshard_while_probes_are_put_starts_another_round() -> None:

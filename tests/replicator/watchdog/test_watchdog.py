@@ -418,6 +418,27 @@ def test_a_round_during_a_split_is_no_proof() -> None:
     assert "ProbeAge" in world.after()
 
 
+def test_a_round_of_which_another_shard_took_a_probe_is_no_proof() -> None:
+    world = steady()
+    world.after()
+    world.elsewhere = 1
+    readings = world.dog.round(lambda: 240.0)
+    assert readings.missed["probed"] == "ShardsChanged"
+    assert len(world.book().waiting) == 1, "the round before"
+    assert world.book().not_put == "ShardsChanged"
+    world.elsewhere = 0
+    assert "ProbeAge" in world.after()
+    assert world.book().not_put == ""
+
+
+def test_the_book_records_when_a_round_ended_for_readers_elsewhere() -> None:
+    world = steady()
+    assert world.book().ran == world.clock()
+    world.broken.add("PutRecords")
+    world.after()
+    assert (world.book().ran, world.book().not_put) == (world.clock(), "AccessDeniedException")
+
+
 # -- the small print -----------------------------------------------------------------------------
 
 

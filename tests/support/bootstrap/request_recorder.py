@@ -46,7 +46,9 @@ ANSWERS: dict[str, Any] = {
         }
     },
     "list_shards": {"Shards": [OPEN, CLOSED]},
-    "put_records": {"Records": [{"ErrorCode": "ProvisionedThroughputExceededException"}, {}]},
+    "put_records": {
+        "Records": [{"ErrorCode": "ProvisionedThroughputExceededException"}, {"ShardId": "b"}]
+    },
     "get_metric_statistics": {"Datapoints": [{"Timestamp": NOW, "Maximum": 3.0, "Sum": 3.0}]},
     "import_table": {"ImportTableDescription": IMPORT},
     "describe_key": {"KeyMetadata": {"KeyState": "Enabled"}},

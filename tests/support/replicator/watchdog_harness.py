@@ -74,6 +74,8 @@ class WatchdogHarness:
     """How many records Kinesis throttles yet."""
     splitting: bool = False
     """Each call that puts records finds another shard open than the call before."""
+    elsewhere: int = 0
+    """How many shards further on a record lands than the list of shards says."""
     broken: set[str] = field(default_factory=set)
     """Operations that are denied."""
     assumed: int = 0
@@ -264,7 +266,9 @@ class _Kinesis:
             value = json.loads(record["Data"])
             assert value["tableName"] == "orders"
             self.world.probes.append((value["probe"], value["n"]))
-            answers.append({"SequenceNumber": "1"})
+            shard = int(record["ExplicitHashKey"]) // 100
+            taker = {"ShardId": f"shardId-{shard + self.world.elsewhere:012d}"}
+            answers.append({"SequenceNumber": "1", **taker})
         return {"Records": answers}
 
 
