@@ -63,6 +63,7 @@ class ConsumerFunction(pulumi.ComponentResource):
     outputs: dict[str, pulumi.Input[Any]]
     """This table's entry in the stack's outputs."""
     mapping_arn: pulumi.Output[str]
+    function_arn: pulumi.Output[str]
     quarantine: PrivateBucket
     failures: PrivateBucket
     """Whole events that Lambda discarded."""
@@ -110,7 +111,7 @@ class ConsumerFunction(pulumi.ComponentResource):
         grants = self._grants(role, buffer, ledger, failures, logs)
         function = self._function(role, archive, ledger, logs, grants)
         mapping = self._mapping(buffer, failures, function, [grants, *buffer.ready])
-        self.mapping_arn = mapping.arn
+        self.mapping_arn, self.function_arn = mapping.arn, function.arn
         limits = settings.alarms.thresholds
         self.outputs = {
             "sourceTable": table.source,

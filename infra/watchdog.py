@@ -145,6 +145,12 @@ class WatchdogFunction(pulumi.ComponentResource):
             policy=document(
                 allow("Observe", ["sts:AssumeRole"], [observer.arn]),
                 allow("SeeMapping", ["lambda:GetEventSourceMapping"], [consumer.mapping_arn]),
+                allow("NoArn", ["cloudwatch:GetMetricStatistics"], ["*"]),
+                allow(
+                    "SeeFunction",
+                    ["lambda:GetFunctionConfiguration"],
+                    [consumer.function_arn],
+                ),
                 allow("SeeTarget", ["dynamodb:DescribeTable"], [target]),
                 allow("KeepItsBook", LEDGER_ACTIONS, [ledger.arn]),
                 allow(
@@ -181,6 +187,7 @@ class WatchdogFunction(pulumi.ComponentResource):
             "STREAM_NAME": buffer.stream_name,
             "STREAM_ARN": buffer.stream_arn,
             "MAPPING_UUID": consumer.outputs["mappingUuid"],
+            "CONSUMER_FUNCTION": consumer.outputs["functionName"],
             "OBSERVER_ROLE_ARN": observer.arn,
             "PARALLELIZATION_FACTOR": str(table.parallelization_factor),
             "RETENTION_HOURS": str(settings.retention_hours),

@@ -108,6 +108,8 @@ class AwsClients(AccountClients):
                 lambda_=target.client("lambda", table.consumer_region),
                 table=table.target_table,
                 mapping=table.mapping_uuid,
+                function=table.function_name,
+                cloudwatch=target.client("cloudwatch", table.consumer_region),
             ),
             LedgerRows(dynamodb, table.ledger_table),
             lambda: count_objects(s3, table.quarantine_bucket, "open/"),

@@ -216,6 +216,8 @@ class AwsTarget:
             stream_arn=answer["EventSourceArn"],
             starting_position=answer.get("StartingPosition", ""),
             starts_at=timestamp(answer.get("StartingPositionTimestamp")),
+            result=answer.get("LastProcessingResult", ""),
+            reason=answer.get("StateTransitionReason", ""),
         )
 
     def enable_mapping(self, uuid: str) -> None:

@@ -323,6 +323,10 @@ class EventSource:
     starting_position: str
     starts_at: float | None = None
     """The arrival time at which AT_TIMESTAMP begins; None for the other positions."""
+    result: str = ""
+    """LastProcessingResult: Lambda's own report of its latest batch."""
+    reason: str = ""
+    """StateTransitionReason: who made the last change of state, or why Lambda did."""
 
     @property
     def running(self) -> bool:

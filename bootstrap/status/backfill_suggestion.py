@@ -10,7 +10,14 @@ from bootstrap.core.formatting import instant
 from bootstrap.journal.records import CaughtUp, Exported, Skipped
 from bootstrap.status.inputs import StatusInputs
 from bootstrap.status.next_command import BACKFILL, STATUS
-from replicator.watchdog.detectors import BUFFER, DESTINATION, SKIPPED, Detector, Level
+from replicator.watchdog.detectors import (
+    BUFFER,
+    DESTINATION,
+    SKIPPED,
+    UNDELIVERED,
+    Detector,
+    Level,
+)
 from replicator.watchdog.finding import Finding
 
 
@@ -73,6 +80,11 @@ def find_gap(inputs: StatusInputs) -> Gap | None:
         begins.append(max([min([caught_up.moment, *known]), *complete]))
         ends.append(at)
     readings = inputs.readings
+    if UNDELIVERED in fired:
+        # The catch-up says nothing of them: probes come through behind a batch that was given up.
+        missing = readings.given_up if readings is not None else None
+        begins.append(max([missing.begin, *complete] if missing else complete, default=0.0))
+        ends.append(at if missing is None or missing.end is None else missing.end + EXPORT_FUZZ)
     off, late = (readings.outage, readings.overrun) if readings is not None else (None, None)
     for detector, outage in ((DESTINATION, off), (BUFFER, late)):
         if detector in fired:
@@ -92,4 +104,5 @@ def find_gap(inputs: StatusInputs) -> Gap | None:
 def _reports_loss(finding: Finding) -> bool:
     if finding.detector is BUFFER and (finding.value or 0) >= 1:
         return True  # the stream has begun to drop changes that wait
-    return finding.detector in (DESTINATION, SKIPPED, BUFFER) and finding.level is Level.LOSS
+    kinds = (DESTINATION, SKIPPED, UNDELIVERED, BUFFER)
+    return finding.detector in kinds and finding.level is Level.LOSS

@@ -43,6 +43,8 @@ class KnownLosses:
     """Changes did not enter the stream."""
     overrun: Outage | None = None
     """Changes waited for longer than the stream keeps them."""
+    given_up: Outage | None = None
+    """Lambda gave batches up and could put them nowhere."""
 
     @property
     def any(self) -> bool:
@@ -51,7 +53,8 @@ class KnownLosses:
     @property
     def unasked(self) -> bool:
         """True if a loss remains that the operator has not accepted."""
-        return any(each is not None for each in (self.skipped, self.outage, self.overrun))
+        lost = (self.skipped, self.outage, self.overrun, self.given_up)
+        return any(each is not None for each in lost)
 
     def unresolved(self, exported: Exported | None, verified: Verified | None) -> KnownLosses:
         """Leave out the losses that a later snapshot or verification covers."""
@@ -64,6 +67,7 @@ class KnownLosses:
             skipped=self.skipped if self.skipped and self.skipped.end > known else None,
             outage=_unless_covered(self.outage, known),
             overrun=_unless_covered(self.overrun, known),
+            given_up=_unless_covered(self.given_up, known),
         )
 
     @property
@@ -92,6 +96,11 @@ class KnownLosses:
                 f"changes made at some time {_between(self.overrun)} waited for longer than the "
                 f"stream keeps them, and the replica may lack some: {_CLOSING}"
             )
+        if self.given_up:
+            texts.append(
+                "Lambda gave batches up and could not put them into the on-failure bucket, and "
+                f"the replica lacks changes made at some time {_between(self.given_up)}: {_CLOSING}"
+            )
         return tuple(texts)
 
 
@@ -103,6 +112,7 @@ def collect(records: LossRecords, watchdog: WatchdogState) -> KnownLosses:
         skipped=records(Skipped),
         outage=_span(watchdog.outage, Outage(off.begin, off.end or None) if off else None),
         overrun=_span(watchdog.overrun, Outage(late.begin, late.end) if late else None),
+        given_up=watchdog.given_up,
     )
 
 

@@ -69,11 +69,15 @@ def read_health(
     readings = reader.readings(row, at) if reader is not None and at_risk else None
     seen = WatchdogState()
     if readings is not None:
-        seen = WatchdogState(outage=readings.outage, overrun=readings.overrun)
+        seen = WatchdogState(
+            outage=readings.outage, overrun=readings.overrun, given_up=readings.given_up
+        )
     losses = data_loss.collect(row.record, seen).unresolved(row.record(Exported), verified)
     if readings is None:
         return Health(losses=losses)
-    readings = replace(readings, outage=losses.outage, overrun=losses.overrun)
+    readings = replace(
+        readings, outage=losses.outage, overrun=losses.overrun, given_up=losses.given_up
+    )
     count = None if activity is None else partial(activity, at)
     findings = name_commands(judge(readings, expected_settings(table)), table, count)
     return Health(readings, (*findings, *judge_expiry(row, expiries)), losses)

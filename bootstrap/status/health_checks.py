@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from bootstrap.core.errors import BootstrapError
+from bootstrap.core.formatting import instant
 from bootstrap.core.journal_rows import Row
 from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.journal.records import Buffered, CaughtUp, Imported
@@ -13,10 +14,14 @@ from bootstrap.plan.limits import LARGEST_RECORD_KIB, LEAST_RETENTION_HOURS
 from replicator.watchdog.aws_readings import LedgerRows, SourceSide, TargetSide, UnreadableError
 from replicator.watchdog.aws_states import TableState
 from replicator.watchdog.finding import Expected
+from replicator.watchdog.lambda_states import FunctionState
 from replicator.watchdog.probe_rounds import WatchdogState
 from replicator.watchdog.readings import Identity, Intent, Probed, Readings, Unread
 
 T = TypeVar("T")
+
+RECENT_SECONDS = 900.0
+"""Three rounds of the watchdog: as long as it takes for its silence to fire an alarm."""
 
 
 def expected_settings(table: TableOutputs) -> Expected:
@@ -32,6 +37,7 @@ def expected_settings(table: TableOutputs) -> Expected:
         buffer_share=limits.retention_used_percent / 100,
         probes_late_seconds=limits.probe_age_minutes * 60,
         unreplicated_seconds=limits.unreplicated_warning_hours * 3600,
+        on_failure_bucket=table.on_failure_bucket,
     )
 
 
@@ -43,8 +49,8 @@ class HealthReader:
         source: SourceSide,
         target: TargetSide,
         ledger: LedgerRows,
-        quarantine: Callable[[], int],
-        failures: Callable[[], int],
+        quarantine: Callable[[], int | None],
+        failures: Callable[[], int | None],
     ) -> None:
         self._source, self._target, self._ledger = source, target, ledger
         self._quarantine, self._failures = quarantine, failures
@@ -66,11 +72,15 @@ class HealthReader:
             quarantine=_read(self._quarantine),
             failures=_read(self._failures),
             skipped=_read(lambda: self._source.skipped(since or 0.0, at)),
+            undelivered=_read(lambda: self._target.undelivered(since or 0.0, at)),
             unreplicated=_read(lambda: self._source.unreplicated(at)),
             probed=self._probed(book, row.record(CaughtUp)),
             foreign=_read(self._ledger.foreign),
+            function=_function(book, at),
+            problem_rounds=0 if isinstance(book, Unread) else book.problem_rounds,
             outage=None if isinstance(book, Unread) else book.outage,
             overrun=None if isinstance(book, Unread) else book.overrun,
+            given_up=None if isinstance(book, Unread) else book.given_up,
         )
 
     def _probed(self, book: WatchdogState | Unread, run: CaughtUp | None) -> Probed | Unread:
@@ -97,3 +107,15 @@ def _read(reading: Callable[[], T]) -> T | Unread:
 
 def _identity(now: TableState | Unread | None, first: str) -> Identity | Unread:
     return now if isinstance(now, Unread) else Identity(now, first or None)
+
+
+def _function(book: WatchdogState | Unread, at: float) -> FunctionState | Unread | None:
+    """Return the function as the watchdog saw it, while that is recent."""
+    if isinstance(book, Unread):
+        return book
+    seen = book.function
+    if seen is None:
+        return Unread("the watchdog has not read it yet")
+    if at - seen.at > RECENT_SECONDS:
+        return Unread(f"the watchdog read it last at {instant(seen.at)}")
+    return seen.state

@@ -111,6 +111,8 @@ MEMBERS: dict[str, Callable[[StatusSnapshot], Any]] = {
     "waitingFor": _waiting,
     "mappingEnabled": lambda shown: shown.mapping_enabled,
     "mappingState": lambda shown: shown.mapping or None,
+    "lastProcessingResult": lambda shown: shown.processing_result or None,
+    "stateTransitionReason": lambda shown: shown.transition_reason or None,
     "exportArn": lambda shown: (shown.export.arn if shown.export else "") or None,
     "exportTime": lambda shown: (
         _optional_instant(shown.export.export_time) if shown.export else None

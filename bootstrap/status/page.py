@@ -59,6 +59,11 @@ def _because(shown: StatusSnapshot) -> str:
     return _group_reasons(shown.because)
 
 
+def _consumer(shown: StatusSnapshot) -> str:
+    state = shown.mapping or "unknown"
+    return f"{state}; Lambda reports: {shown.lambda_reports}" if shown.lambda_reports else state
+
+
 def _caught_up(shown: StatusSnapshot) -> str:
     done = shown.caught_up
     return f"to {moment(done.moment)}; probes took {done.round_trip:.1f} s" if done else ""
@@ -206,7 +211,7 @@ PAGE: tuple[Callable[[StatusSnapshot], Rows], ...] = (
     _row(BAR, lambda shown: bar(shown.measure) if shown.waiting else ""),
     _row("export", _export),
     _row("import", _import),
-    _row("consumer", lambda shown: shown.mapping or "unknown"),
+    _row("consumer", _consumer),
     _row("paused", _paused),
     _row("caught up", _caught_up),
     _failure,

@@ -27,6 +27,7 @@ from bootstrap.status.metrics import Retention, retention
 from bootstrap.status.next_command import collect_warnings, decide, next_command
 from replicator.stream import StreamFacts
 from replicator.watchdog.finding import Finding
+from replicator.watchdog.lambda_states import lambda_reports
 from replicator.watchdog.probe_rounds import WatchdogState
 from replicator.watchdog.readings import SILENT_SECONDS, Probed, Readings
 
@@ -76,10 +77,19 @@ class StatusSnapshot:
     """Changes that may be missing in the target, with the command that restores them."""
     command: str = GENERIC
     """The template of command lines about this table."""
+    processing_result: str = ""
+    """LastProcessingResult of the event source mapping."""
+    transition_reason: str = ""
+    """StateTransitionReason of the event source mapping."""
 
     def typed(self, text: str) -> str:
         """Complete the commands in a text, so that they work as written."""
         return Suggestion.parse(text).text(self.command)
+
+    @property
+    def lambda_reports(self) -> str:
+        """Lambda's own words about a problem of the mapping; empty while it reports none."""
+        return lambda_reports(self.processing_result, self.transition_reason)
 
     @property
     def mapping_enabled(self) -> bool:
@@ -193,6 +203,8 @@ def build_snapshot(inputs: StatusInputs) -> StatusSnapshot:
         verification=inputs.verification,
         gap=find_gap(inputs),
         command=command,
+        processing_result=mapping.result if mapping else "",
+        transition_reason=mapping.reason if mapping else "",
     )
 
 

@@ -64,6 +64,30 @@ def losses(table: AlarmInputs) -> Sequence[Alarm]:
         ),
         gauge_above_zero(
             table,
+            names.ALARM_BATCHES_LOST,
+            detectors.UNDELIVERED,
+            "Lambda put a batch nowhere since the snapshot or the last whole verification",
+        ),
+        Alarm(
+            name=names.ALARM_DELIVERY_FAILED,
+            place="consumer",
+            namespace="AWS/Lambda",
+            metric="DestinationDeliveryFailures",
+            dimensions={"FunctionName": table.function},
+            statistic="Sum",
+            comparison="GreaterThanThreshold",
+            threshold=0,
+            missing="notBreaching",
+            fires="Lambda cannot put a batch that it gives up into the on-failure bucket (at once)",
+            means="Lambda gave a batch up and put it nowhere: the consumer's role lacks a right, "
+            "or the on-failure bucket is gone or refuses. The replica lacks its changes.",
+            first="pulumi up --refresh restores role and bucket; then run the backfill that "
+            "bootstrap status names, or verify --repair.",
+            period=MINUTE,
+            critical=True,
+        ),
+        gauge_above_zero(
+            table,
             names.ALARM_FOREIGN_RECORDS,
             detectors.FOREIGN,
             "another table's record came through this stream within 15 minutes",
@@ -133,8 +157,15 @@ def pipeline(table: AlarmInputs) -> Sequence[Alarm]:
             table,
             names.ALARM_MAPPING_OFF,
             detectors.MAPPING,
-            "the mapping is off or gone, once the bootstrap has switched it on and without a pause",
+            "the mapping is off or gone, once the bootstrap has switched it on and without a "
+            "pause; or its settings give changes up",
             critical=True,
+        ),
+        gauge_below_one(
+            table,
+            names.ALARM_FUNCTION_UNHEALTHY,
+            detectors.FUNCTION,
+            "Lambda reports that it cannot run the consumer, two rounds in a row",
         ),
         gauge_below_one(
             table,

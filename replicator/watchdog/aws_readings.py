@@ -10,6 +10,7 @@ import datetime
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from replicator import aws
@@ -35,8 +36,14 @@ from replicator.stream import (
     stream_in,
 )
 from replicator.watchdog.aws_states import TableState, table_in
+from replicator.watchdog.lambda_states import (
+    FunctionState,
+    MappingState,
+    function_in,
+    mapping_in,
+)
 from replicator.watchdog.probe_rounds import ProbeRound, WatchdogState
-from replicator.watchdog.readings import PROBES_THROTTLED, SHARDS_CHANGED, Intent
+from replicator.watchdog.readings import PROBES_THROTTLED, SHARDS_CHANGED, Intent, Undelivered
 
 BOOK_KEY = b"watchdog"
 KEYS_PER_READ = 100
@@ -78,6 +85,11 @@ def counted(since: float, until: float, finest: int = MINUTE) -> list[tuple[floa
     return stretches
 
 
+def counted_since(since: float, now: float) -> float:
+    """Return from when on events are counted; `since` 0: that is not known yet."""
+    return max(since, now - (LOOK_BACK if since else FINEST[0][0]))
+
+
 _NO_TABLE = ("ResourceNotFoundException", "TableNotFoundException")
 
 
@@ -93,6 +105,46 @@ def ask(method: Callable[..., Any], **request: Any) -> dict[str, Any]:
     return answer
 
 
+def _found(method: Callable[..., Any], *missing: str, **request: Any) -> dict[str, Any] | None:
+    """Call AWS; return None for an error code that says that there is no such thing."""
+    try:
+        return ask(method, **request)
+    except UnreadableError as error:
+        if str(error) in missing:
+            return None
+        raise
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A CloudWatch metric and the statistic of it to read."""
+
+    namespace: str
+    name: str
+    dimensions: Mapping[str, str]
+    statistic: str
+
+
+def datapoints(
+    cloudwatch: Any, metric: Metric, since: float, until: float, period: int
+) -> list[tuple[float, float]]:
+    """Read the begin of each period that has a value (epoch seconds), and the value."""
+    answer = ask(
+        cloudwatch.get_metric_statistics,
+        Namespace=metric.namespace,
+        MetricName=metric.name,
+        Dimensions=[{"Name": name, "Value": each} for name, each in metric.dimensions.items()],
+        StartTime=datetime.datetime.fromtimestamp(since, datetime.UTC),
+        EndTime=datetime.datetime.fromtimestamp(until, datetime.UTC),
+        Period=period,
+        Statistics=[metric.statistic],
+    )
+    return [
+        (each["Timestamp"].timestamp(), float(each[metric.statistic]))
+        for each in answer["Datapoints"]
+    ]
+
+
 class SourceSide:
     """The source account. `client` returns a client of its Region as the observer role."""
 
@@ -106,26 +158,17 @@ class SourceSide:
 
     def destinations(self) -> list[Destination]:
         method = self._client("dynamodb").describe_kinesis_streaming_destination
-        try:
-            answer = ask(method, TableName=self._table)
-        except UnreadableError as error:
-            if str(error) in _NO_TABLE:
-                return []  # no table, no destination
-            raise
-        return destinations_in(answer)
+        answer = _found(method, *_NO_TABLE, TableName=self._table)
+        return [] if answer is None else destinations_in(answer)  # no table, no destination
 
     def stream(self) -> StreamFacts | None:
         method = self._client("kinesis").describe_stream_summary
-        try:
-            return stream_in(ask(method, StreamName=self._stream))
-        except UnreadableError as error:
-            if str(error) == "ResourceNotFoundException":
-                return None
-            raise
+        answer = _found(method, "ResourceNotFoundException", StreamName=self._stream)
+        return None if answer is None else stream_in(answer)
 
     def skipped(self, since: float, now: float) -> int:
         """Count the records that DynamoDB gave up on; `since` 0: from when on is not known yet."""
-        since = max(since, now - (LOOK_BACK if since else FINEST[0][0]))
+        since = counted_since(since, now)
         name = "FailedToReplicateRecordCount"
         values = [self._metric(name, "Sum", *each) for each in counted(since, now)]
         return round(sum(itertools.chain.from_iterable(values)))
@@ -139,20 +182,10 @@ class SourceSide:
     def _metric(
         self, name: str, statistic: str, since: float, until: float, period: int
     ) -> list[float]:
-        answer = ask(
-            self._client("cloudwatch").get_metric_statistics,
-            Namespace="AWS/DynamoDB",
-            MetricName=name,
-            Dimensions=[
-                {"Name": "TableName", "Value": self._table},
-                {"Name": "DelegatedOperation", "Value": "KinesisDataStream"},
-            ],
-            StartTime=datetime.datetime.fromtimestamp(since, datetime.UTC),
-            EndTime=datetime.datetime.fromtimestamp(until, datetime.UTC),
-            Period=period,
-            Statistics=[statistic],
-        )
-        return [float(each[statistic]) for each in answer["Datapoints"]]
+        dimensions = {"TableName": self._table, "DelegatedOperation": "KinesisDataStream"}
+        metric = Metric("AWS/DynamoDB", name, dimensions, statistic)
+        points = datapoints(self._client("cloudwatch"), metric, since, until, period)
+        return [value for _, value in points]
 
     def open_shards(self) -> list[Shard]:
         request: dict[str, Any] | None = open_shards_request(self._stream)
@@ -186,32 +219,80 @@ class SourceSide:
 class TargetSide:
     """The target account, as the watchdog's own role."""
 
-    def __init__(self, *, dynamodb: Any, lambda_: Any, table: str, mapping: str) -> None:
+    def __init__(
+        self,
+        *,
+        dynamodb: Any,
+        lambda_: Any,
+        cloudwatch: Any,
+        table: str,
+        mapping: str,
+        function: str,
+    ) -> None:
         self._dynamodb = dynamodb
         self._lambda = lambda_
+        self._cloudwatch = cloudwatch
         self._table = table
         self._mapping = mapping
+        self._function = function
 
     def table(self) -> TableState | None:
         return _table(self._dynamodb, self._table)
 
-    def mapping(self) -> str | None:
-        """Return the state of the event source mapping; None if it is deleted."""
-        try:
-            answer = ask(self._lambda.get_event_source_mapping, UUID=self._mapping)
-        except UnreadableError as error:
-            if str(error) == "ResourceNotFoundException":
-                return None
-            raise
-        return str(answer["State"])
+    def mapping(self) -> MappingState | None:
+        """Read the event source mapping; None if it is deleted."""
+        method = self._lambda.get_event_source_mapping
+        answer = _found(method, "ResourceNotFoundException", UUID=self._mapping)
+        return None if answer is None else mapping_in(answer)
+
+    def function(self) -> FunctionState | None:
+        """Read the consumer's function; None if it is deleted."""
+        method = self._lambda.get_function_configuration
+        answer = _found(method, "ResourceNotFoundException", FunctionName=self._function)
+        return None if answer is None else function_in(answer)
+
+    def undelivered(self, since: float, now: float) -> Undelivered:
+        """Count the batches that Lambda put nowhere; `since` 0: from when on is not known yet."""
+        metric = Metric(
+            "AWS/Lambda", "DestinationDeliveryFailures", {"FunctionName": self._function}, "Sum"
+        )
+        since = counted_since(since, now)
+        whole = self._spans(metric, counted(since, now), now)
+        if not whole:
+            return Undelivered()
+        # Whole days may be summed up, but the time of a new one matters to the minute.
+        recent = self._spans(metric, [(max(since, now - DAY), now, MINUTE)], now)
+        count, begin, end = _total(whole)
+        if recent:
+            fine_count, fine_begin, end = _total(recent)
+            begin = fine_begin if fine_count >= count else begin
+        return Undelivered(round(count), begin, end)
+
+    def _spans(
+        self, metric: Metric, stretches: Sequence[tuple[float, float, int]], now: float
+    ) -> list[tuple[float, float, float]]:
+        """Read the values that are not zero, each with the begin and end of its period."""
+        return [
+            (value, at, min(now, at + period))
+            for begin, end, period in stretches
+            for at, value in datapoints(self._cloudwatch, metric, begin, end, period)
+            if value
+        ]
 
 
-def count_objects(s3: Any, bucket: str, prefix: str = "") -> int:
-    """Count the objects under a prefix, up to 10,000."""
+def _total(spans: Sequence[tuple[float, float, float]]) -> tuple[float, float, float]:
+    values, begins, ends = zip(*spans, strict=True)
+    return sum(values), min(begins), max(ends)
+
+
+def count_objects(s3: Any, bucket: str, prefix: str = "") -> int | None:
+    """Count the objects under a prefix, up to 10,000; None if there is no such bucket."""
     count = 0
     request = {"Bucket": bucket, "Prefix": prefix}
     for _ in range(PAGES_COUNTED):
-        answer = ask(s3.list_objects_v2, **request)
+        answer = _found(s3.list_objects_v2, "NoSuchBucket", **request)
+        if answer is None:
+            return None
         count += len(answer.get("Contents", ()))
         if not answer.get("IsTruncated"):
             break
@@ -317,10 +398,5 @@ def _flag(row: Mapping[str, Any], name: str) -> bool:
 
 def _table(dynamodb: Any, table: str) -> TableState | None:
     """Return a table's id and state; None if there is no table."""
-    try:
-        answer = ask(dynamodb.describe_table, TableName=table)
-    except UnreadableError as error:
-        if str(error) in _NO_TABLE:
-            return None
-        raise
-    return table_in(answer)
+    answer = _found(dynamodb.describe_table, *_NO_TABLE, TableName=table)
+    return None if answer is None else table_in(answer)

@@ -35,9 +35,19 @@ class Detector:
 MAPPING = Detector(
     names.MAPPING_AS_INTENDED,
     Level.WARNING,
-    "The consumer's event source mapping is off or deleted, and not by bootstrap pause. Changes "
-    "wait in the stream, and are lost once they are older than its retention.",
+    "The consumer's event source mapping is off or deleted, and not by bootstrap pause: changes "
+    "wait in the stream, and are lost once they are older than its retention. Or its settings let "
+    "Lambda give changes up.",
     "`bootstrap status`; if the mapping is there, `bootstrap run` switches it on again.",
+)
+FUNCTION = Detector(
+    names.FUNCTION_HEALTHY,
+    Level.WARNING,
+    "Lambda itself reports that it cannot run the consumer: the function's state or last update, "
+    "or what the event source mapping says of its calls (in two rounds in a row). Changes wait in "
+    "the stream, and are lost once they are older than its retention.",
+    "if it names a permission or a concurrency of 0: pulumi up --refresh restores both; if calls "
+    "of the function fail: its log says why.",
 )
 DESTINATION = Detector(
     names.DESTINATION_ACTIVE,
@@ -106,6 +116,16 @@ FAILURES = Detector(
     "bucket: their changes are not in the target.",
     "`bootstrap quarantine list`, then redrive --direct.",
 )
+UNDELIVERED = Detector(
+    names.DELIVERIES_FAILED,
+    Level.LOSS,
+    "Lambda gave batches up and could not put them into the on-failure bucket either "
+    "(DestinationDeliveryFailures: the consumer's role lacks a right, or the bucket is gone or "
+    "refuses). Their changes are in no bucket, and the replica lacks them.",
+    "find out why the bucket refuses (pulumi up --refresh restores role and bucket); then run the "
+    "backfill that `bootstrap status` names, or verify --repair; the gauge counts them until a "
+    "verification of all keys has left nothing to repair.",
+)
 SKIPPED = Detector(
     names.RECORDS_NEVER_REPLICATED,
     Level.LOSS,
@@ -150,6 +170,7 @@ ALL = (
     DESTINATION,
     SOURCE,
     SKIPPED,
+    UNDELIVERED,
     QUARANTINE,
     FAILURES,
     TARGET,
@@ -157,6 +178,7 @@ ALL = (
     STREAM,
     PRECISION,
     MAPPING,
+    FUNCTION,
     BUFFER,
     PROBES,
     HEARTBEAT,

@@ -23,6 +23,8 @@ class Expected:
     buffer_share: float = BUFFER_SHARE
     probes_late_seconds: float = PROBES_LATE_SECONDS
     unreplicated_seconds: float = UNREPLICATED_SECONDS
+    on_failure_bucket: str = ""
+    """The bucket of what Lambda gives up; empty: not compared."""
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,13 @@ from replicator.watchdog.detectors import (
     DESTINATION,
     FAILURES,
     FOREIGN,
-    MAPPING,
     PRECISION,
     QUARANTINE,
     SKIPPED,
     SOURCE,
     STREAM,
     TARGET,
+    UNDELIVERED,
     UNREPLICATED,
     Detector,
     Level,
@@ -31,7 +31,12 @@ from replicator.watchdog.detectors import (
 from replicator.watchdog.finding import Expected, Finding, blind, flag
 from replicator.watchdog.probe_findings import judge_heartbeat, judge_probes
 from replicator.watchdog.readings import Identity, Intent, Probed, Readings, Unread
-from replicator.watchdog.resource_findings import judge_table
+from replicator.watchdog.resource_findings import (
+    judge_bucket,
+    judge_function,
+    judge_mapping,
+    judge_table,
+)
 
 HOUR = 3600.0
 FOREIGN_SECONDS = 900.0
@@ -44,13 +49,15 @@ def judge(readings: Readings, expected: Expected) -> tuple[Finding, ...]:
         _one_advice(_destination(readings, expected), readings.source),
         judge_table(SOURCE, readings.source),
         _count(SKIPPED, readings.skipped),
-        _count(QUARANTINE, readings.quarantine),
-        _count(FAILURES, readings.failures),
+        _undelivered(readings),
+        judge_bucket(QUARANTINE, readings.quarantine),
+        judge_bucket(FAILURES, readings.failures),
         judge_table(TARGET, readings.target),
         _foreign(readings, expected),
         _stream(readings.stream, expected),
         _precision(readings, expected),
-        _mapping(readings),
+        judge_mapping(readings, expected),
+        judge_function(readings),
         _buffer(readings, expected),
         judge_probes(readings, expected),
         judge_heartbeat(readings),
@@ -65,13 +72,14 @@ def gauges(readings: Readings, findings: Sequence[Finding]) -> dict[str, float]:
     }
     values[names.READINGS_MISSED] = float(len(readings.missed))
     if not isinstance(readings.mapping, Unread):
-        values[names.MAPPING_ENABLED] = float(readings.mapping in _ON)
+        values[names.MAPPING_ENABLED] = float(
+            readings.mapping is not None and readings.mapping.is_on
+        )
     if isinstance(readings.probed, Probed) and readings.probed.lag is not None:
         values[names.PROBE_LAG] = readings.probed.lag
     return values
 
 
-_ON = ("Enabled", "Enabling", "Updating")
 _FLOWING = ("ACTIVE", "UPDATING")
 
 
@@ -149,6 +157,21 @@ def _foreign(readings: Readings, expected: Expected) -> Finding:
     return Finding(FOREIGN, FOREIGN.level, float(len(recent)), "; ".join(details), remedy=remedy)
 
 
+def _undelivered(readings: Readings) -> Finding:
+    found, missing = readings.undelivered, readings.given_up
+    if isinstance(found, Unread):
+        return blind(UNDELIVERED, found)
+    if not found.count and missing is None:
+        return Finding(UNDELIVERED, Level.FINE, 0.0, "0")
+    detail = f"{found.count}"
+    if found.count:
+        detail += f", between {iso(found.begin)} and {iso(found.end)}"
+    if missing is not None:
+        until = readings.at if missing.end is None else missing.end
+        detail += f"; lost may be what was changed between {iso(missing.begin)} and {iso(until)}"
+    return Finding(UNDELIVERED, UNDELIVERED.level, float(found.count), detail)
+
+
 def _count(detector: Detector, count: int | Unread) -> Finding:
     if isinstance(count, Unread):
         return blind(detector, count)
@@ -170,17 +193,6 @@ def _stream(stream: StreamFacts | Unread | None, expected: Expected) -> Finding:
     if stream.distribution == "AUTO":
         wrong.append("ignores partition keys")
     return flag(STREAM, not wrong, "; ".join(wrong) or stream.status)
-
-
-def _mapping(readings: Readings) -> Finding:
-    mapping, intent = readings.mapping, readings.intent
-    if isinstance(mapping, Unread):
-        return blind(MAPPING, mapping)
-    if mapping in _ON:
-        return flag(MAPPING, True, mapping or "")
-    # While the intent is unknown, assume that it should be on.
-    wanted = isinstance(intent, Unread) or intent.mapping_on
-    return flag(MAPPING, mapping is not None and not wanted, mapping or "gone")
 
 
 def _buffer(readings: Readings, expected: Expected) -> Finding:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from replicator.watchdog.readings import Outage, Probed
+from replicator.watchdog.lambda_states import FunctionState
+from replicator.watchdog.readings import Outage, Probed, Undelivered
 
+MOST_PROOFS = 6
 MOST_WAITING = 6
 """Rounds that are waited for. When there are more, the newest gives way: the oldest measure how far
 behind the consumer is, and the latest tells when it has caught up."""
@@ -25,6 +27,14 @@ class ProbeRound:
     probe: str
     count: int
     at: float
+
+
+@dataclass(frozen=True)
+class SeenFunction:
+    """The function at a moment (epoch seconds). None: there was no such function."""
+
+    at: float
+    state: FunctionState | None
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,15 @@ class WatchdogState:
     """When the latest round was recorded: the heartbeat that other readers see."""
     not_put: str = ""
     """Why the latest round's probes were not put; empty if they were."""
+    proofs: tuple[tuple[float, float], ...] = ()
+    """When the newest rounds that are through were put, and when they came through: CloudWatch
+    counts what Lambda gave up only minutes later."""
+    given_up: Outage | None = None
+    """The time of the changes in batches that Lambda put nowhere: one interval for all of them."""
+    problem_rounds: int = 0
+    """The latest rounds in a row in which Lambda reported a problem of the mapping."""
+    function: SeenFunction | None = None
+    """The consumer's function, as last read; None: it never was."""
 
     @property
     def heard(self) -> float | None:
@@ -75,7 +94,13 @@ class WatchdogState:
     def came_through(self, done: ProbeRound, last_row_at: float) -> WatchdogState:
         """Remove this round and all earlier ones."""
         left = tuple(each for each in self.waiting if each.at > done.at)
-        return replace(self, waiting=left, through=done.at, lag=max(0.0, last_row_at - done.at))
+        return replace(
+            self,
+            waiting=left,
+            through=done.at,
+            lag=max(0.0, last_row_at - done.at),
+            proofs=(*self.proofs, (done.at, last_row_at))[-MOST_PROOFS:],
+        )
 
     def measured(self, row_at: Callable[[ProbeRound], float | None]) -> WatchdogState:
         """Look for the newest round that is through: it proves all earlier ones.
@@ -100,6 +125,34 @@ class WatchdogState:
         if side in self.tables:
             return self
         return replace(self, tables={**self.tables, side: table_id})
+
+    def saw_undelivered(self, found: Undelivered, counted_from: float) -> WatchdogState:
+        """Remember the time of the changes in batches that Lambda put nowhere. `counted_from`:
+        no change made before that is missing.
+        """
+        known = self.given_up
+        if not found.count or (known is not None and found.end <= (known.end or 0.0)):
+            return self
+        begin = max(counted_from, self._applied_by(found.begin))
+        if known is not None and (known.end or 0.0) > counted_from:
+            begin = min(begin, known.begin)
+        return replace(self, given_up=Outage(begin, found.end))
+
+    def _applied_by(self, moment: float) -> float:
+        """Return up to when every change had been applied at a moment; 0 if that is not known.
+
+        A batch that was put nowhere ends like any other, and probes behind it come through.
+        """
+        proofs = [put_at for put_at, through_at in self.proofs if through_at < moment]
+        return max(proofs, default=0.0)
+
+    def saw_report(self, problem: bool) -> WatchdogState:
+        """Count the rounds in a row in which Lambda reports a problem."""
+        return replace(self, problem_rounds=self.problem_rounds + 1 if problem else 0)
+
+    def saw_function(self, function: FunctionState | None, at: float) -> WatchdogState:
+        """Remember the function for `status`, whose roles have no room for the right to read it."""
+        return replace(self, function=SeenFunction(at, function))
 
     def saw_flow(self, on: bool, at: float, waiting: float | None) -> WatchdogState:
         """Remember whether changes go into the stream. `waiting`: seconds that the oldest change
@@ -143,6 +196,10 @@ class WatchdogState:
                 "tables": dict(self.tables),
                 "flowed": self.flowed,
                 "outage": [self.outage.begin, self.outage.end] if self.outage else None,
+                "proofs": [list(each) for each in self.proofs],
+                "givenUp": [self.given_up.begin, self.given_up.end] if self.given_up else None,
+                "problemRounds": self.problem_rounds,
+                "function": _function_value(self.function),
                 "kept": self.kept,
                 "overrun": [self.overrun.begin, self.overrun.end] if self.overrun else None,
                 "ran": self.ran,
@@ -164,6 +221,10 @@ class WatchdogState:
                 # A book of an earlier version has none of them.
                 flowed=_number(values.get("flowed")),
                 outage=_outage(values.get("outage")),
+                proofs=tuple((float(put), float(at)) for put, at in values.get("proofs", ())),
+                given_up=_outage(values.get("givenUp")),
+                problem_rounds=int(values.get("problemRounds", 0)),
+                function=_function(values.get("function")),
                 kept=_number(values.get("kept")),
                 overrun=_outage(values.get("overrun")),
                 ran=_number(values.get("ran")),
@@ -182,6 +243,23 @@ def _outage(value: Any) -> Outage | None:
         return None
     begin, end = value
     return Outage(float(begin), _number(end))
+
+
+def _function_value(seen: SeenFunction | None) -> list[Any] | None:
+    if seen is None:
+        return None
+    return [seen.at, None if seen.state is None else asdict(seen.state)]
+
+
+def _function(value: Any) -> SeenFunction | None:
+    if value is None:
+        return None
+    at, state = value
+    if state is None:
+        return SeenFunction(float(at), None)
+    # A newer watchdog may write more.
+    known = {each.name: str(state[each.name]) for each in fields(FunctionState)}
+    return SeenFunction(float(at), FunctionState(**known))
 
 
 def _number(value: Any) -> float | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from replicator.foreign_rows import ForeignRow
 from replicator.stream import Destination, StreamFacts
 from replicator.watchdog.aws_states import TableState
+from replicator.watchdog.lambda_states import FunctionState, MappingState
 
 PROBES_THROTTLED = "ProbesThrottled"
 SHARDS_CHANGED = "ShardsChanged"
@@ -130,29 +131,50 @@ def normal_seconds(lag: float | None) -> float:
 
 
 @dataclass(frozen=True)
+class Undelivered:
+    """Batches that Lambda gave up and could not put into the on-failure bucket.
+
+    `begin` and `end` (epoch seconds) are those of the periods in which CloudWatch counted the first
+    and the last of them.
+    """
+
+    count: int = 0
+    begin: float = 0.0
+    end: float = 0.0
+
+
+@dataclass(frozen=True)
 class Readings:
     """Both accounts at a moment (epoch seconds)."""
 
     at: float
     intent: Intent | Unread
-    mapping: str | Unread | None
-    """Its state; None: it is gone."""
+    mapping: MappingState | Unread | None
+    """None: it is gone."""
     destinations: Sequence[Destination] | Unread
     stream: StreamFacts | Unread | None
     source: Identity | Unread
     target: Identity | Unread
-    quarantine: int | Unread
-    failures: int | Unread
+    quarantine: int | Unread | None
+    failures: int | Unread | None
+    """Objects in the bucket; None: there is no such bucket."""
     skipped: int | Unread
     unreplicated: float | Unread
     """Seconds; 0 while DynamoDB has nothing to hand over."""
     probed: Probed | Unread
     foreign: Sequence[ForeignRow] | Unread
     """Other tables whose records are in the stream."""
+    function: FunctionState | Unread | None
+    """None: there is no such function."""
+    undelivered: Undelivered | Unread
+    problem_rounds: int = 0
+    """The latest rounds of the watchdog in a row in which Lambda itself reported a problem."""
     outage: Outage | None = None
     """The outage that no verification has repaired yet. The gauges show the present alone."""
     overrun: Outage | None = None
     """The time in which changes waited for longer than the stream keeps them."""
+    given_up: Outage | None = None
+    """The time of the changes in batches that Lambda gave up and put nowhere."""
 
     @property
     def missed(self) -> dict[str, str]:

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from replicator.watchdog.detectors import Detector, Level
-from replicator.watchdog.finding import Finding, blind
-from replicator.watchdog.readings import Identity, Unread
+from replicator.watchdog.detectors import FUNCTION, MAPPING, Detector, Level
+from replicator.watchdog.finding import Expected, Finding, blind, flag
+from replicator.watchdog.lambda_states import FunctionState, MappingState
+from replicator.watchdog.readings import Identity, Readings, Unread
+
+ROUNDS = 2
+"""Rounds in a row of Lambda's own report of a problem that are a finding: one passes by itself."""
+RESTORE_MAPPING = (
+    "pulumi up --refresh, which restores the mapping's settings; then `bootstrap verify --repair`: "
+    "changes that were given up meanwhile are in no stream and in no bucket."
+)
+RESTORE_BUCKET = (
+    "find who deleted it (CloudTrail: DeleteBucket), then pulumi up --refresh, which makes it "
+    "again; then `bootstrap verify --repair`: the changes that it held are lost."
+)
 
 
 def judge_table(detector: Detector, identity: Identity | Unread) -> Finding:
@@ -29,3 +41,51 @@ def judge_table(detector: Detector, identity: Identity | Unread) -> Finding:
         # The import's, which may be repeated.
         return Finding(detector, Level.FINE, 0.0, f"{table.table_id}, {table.status}")
     return Finding(detector, trouble.level, 1.0, trouble.what, remedy=trouble.remedy)
+
+
+def judge_mapping(readings: Readings, expected: Expected) -> Finding:
+    """Judge whether the mapping is on as intended, and keeps what it cannot deliver."""
+    mapping = readings.mapping
+    if isinstance(mapping, Unread):
+        return blind(MAPPING, mapping)
+    if mapping is None:
+        return flag(MAPPING, False, "gone")
+    losing = mapping.losing(expected.on_failure_bucket) if expected.on_failure_bucket else ()
+    if losing:
+        detail = f"{mapping.state}, but it {' and '.join(losing)}"
+        return Finding(MAPPING, Level.LOSS, 0.0, detail, remedy=RESTORE_MAPPING)
+    good = mapping.is_on or (mapping.is_off and not _wanted(readings))
+    return flag(MAPPING, good, mapping.state)
+
+
+def judge_function(readings: Readings) -> Finding:
+    """Judge whether Lambda can run the consumer, by its own report."""
+    function, mapping = readings.function, readings.mapping
+    for reading in (function, mapping):
+        if isinstance(reading, Unread):
+            return blind(FUNCTION, reading)
+    if not isinstance(function, FunctionState):
+        return flag(FUNCTION, False, "there is no such function")
+    running = isinstance(mapping, MappingState) and mapping.is_on
+    wrong = list(function.problems(idle=not running and not _wanted(readings)))
+    shown = wrong or [function.state]
+    if isinstance(mapping, MappingState) and running and mapping.reports:
+        shown = [*shown, f"Lambda reports: {mapping.reports}"]
+        if readings.problem_rounds >= ROUNDS:
+            wrong = shown
+    return flag(FUNCTION, not wrong, "; ".join(shown))
+
+
+def _wanted(readings: Readings) -> bool:
+    # While the intent is unknown, assume that the mapping should be on.
+    return isinstance(readings.intent, Unread) or readings.intent.mapping_on
+
+
+def judge_bucket(detector: Detector, count: int | Unread | None) -> Finding:
+    """Judge a bucket by the objects in it. None: there is no such bucket."""
+    if isinstance(count, Unread):
+        return blind(detector, count)
+    if count is None:
+        detail = "there is no such bucket"
+        return Finding(detector, Level.LOSS, None, detail, remedy=RESTORE_BUCKET)
+    return Finding(detector, detector.level if count else Level.FINE, float(count), str(count))

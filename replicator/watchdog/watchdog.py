@@ -30,6 +30,7 @@ from replicator.watchdog.aws_states import TableState
 from replicator.watchdog.detectors import HEARTBEAT, Level
 from replicator.watchdog.finding import Expected, Finding
 from replicator.watchdog.judge import HOUR, flows, gauges, judge, oldest
+from replicator.watchdog.lambda_states import MappingState
 from replicator.watchdog.probe_rounds import ProbeRound, WatchdogState
 from replicator.watchdog.readings import (
     PROBES_THROTTLED,
@@ -38,6 +39,7 @@ from replicator.watchdog.readings import (
     Intent,
     Probed,
     Readings,
+    Undelivered,
     Unread,
 )
 from replicator.watchdog.source_session import MakeClient, Observer
@@ -67,6 +69,7 @@ class WatchdogConfig:
     stream_name: str
     stream_arn: str
     mapping_uuid: str
+    consumer_function: str
     observer_role: str
     parallelization_factor: int
     retention_hours: int
@@ -88,6 +91,7 @@ class WatchdogConfig:
                 stream_name=environment["STREAM_NAME"],
                 stream_arn=environment["STREAM_ARN"],
                 mapping_uuid=environment["MAPPING_UUID"],
+                consumer_function=environment["CONSUMER_FUNCTION"],
                 observer_role=environment["OBSERVER_ROLE_ARN"],
                 parallelization_factor=int(environment["PARALLELIZATION_FACTOR"]),
                 retention_hours=int(environment["RETENTION_HOURS"]),
@@ -101,7 +105,12 @@ class WatchdogConfig:
 
     @property
     def expected(self) -> Expected:
-        return Expected(self.stream_arn, self.retention_hours, self.record_kib)
+        return Expected(
+            self.stream_arn,
+            self.retention_hours,
+            self.record_kib,
+            on_failure_bucket=self.on_failure_bucket,
+        )
 
 
 class Watchdog:
@@ -124,6 +133,8 @@ class Watchdog:
             lambda_=make("lambda", config.source_region, None),
             table=config.target_table,
             mapping=config.mapping_uuid,
+            function=config.consumer_function,
+            cloudwatch=make("cloudwatch", config.source_region, None),
         )
         self._ledger = LedgerRows(dynamodb, config.ledger_table)
         self._quarantine_s3 = make("s3", config.target_region, None)
@@ -198,9 +209,16 @@ class _WatchdogRound:
             lambda: count_objects(watchdog._failures_s3, config.on_failure_bucket)
         )
         skipped = self._read(lambda: watchdog._source.skipped(counted_from or 0.0, now))
+        undelivered = self._read(lambda: watchdog._target.undelivered(counted_from or 0.0, now))
         unreplicated = self._read(lambda: watchdog._source.unreplicated(now))
         foreign = self._read(watchdog._ledger.foreign)
+        function = self._read(watchdog._target.function)
         state = self._with_flow(state, destinations, unreplicated)
+        if isinstance(state, WatchdogState) and isinstance(mapping, MappingState):
+            state = state.saw_report(mapping.is_on and bool(mapping.reports))
+        if isinstance(state, WatchdogState) and not isinstance(function, Unread):
+            state = state.saw_function(function, now)
+        state = self._with_undelivered(state, undelivered, counted_from)
         tables = {"source": source, "target": target}
         identities, probed = self._with_state(state, intent, mapping, stream, tables)
         return Readings(
@@ -217,6 +235,9 @@ class _WatchdogRound:
             unreplicated=unreplicated,
             probed=probed,
             foreign=foreign,
+            function=function,
+            undelivered=undelivered,
+            problem_rounds=0 if isinstance(state, Unread) else state.problem_rounds,
         )
 
     def _read(self, reading: Callable[[], T]) -> T | Unread:
@@ -243,11 +264,24 @@ class _WatchdogRound:
         waiting = None if isinstance(unreplicated, Unread) else unreplicated
         return state.saw_flow(on, self._now, waiting)
 
+    def _with_undelivered(
+        self,
+        state: WatchdogState | Unread,
+        undelivered: Undelivered | Unread,
+        counted_from: float | None,
+    ) -> WatchdogState | Unread:
+        """Remember since when the changes may be missing that Lambda gave up and put nowhere."""
+        if isinstance(state, Unread) or isinstance(undelivered, Unread):
+            return state
+        if counted_from is None:
+            return state  # before there is a snapshot, every change will be in it
+        return state.saw_undelivered(undelivered, counted_from)
+
     def _with_state(
         self,
         state: WatchdogState | Unread,
         intent: Intent | Unread,
-        mapping: str | Unread | None,
+        mapping: MappingState | Unread | None,
         stream: StreamFacts | Unread | None,
         tables: Mapping[str, TableState | Unread | None],
     ) -> tuple[Mapping[str, Identity | Unread], Probed | Unread]:
@@ -288,9 +322,10 @@ class _WatchdogRound:
         since = oldest(intent, Probed(state.through, None), stream)
         return state.saw_age(since, self._now, stream.retention_hours * HOUR)
 
-    def _put(self, state: WatchdogState, mapping: str | Unread | None) -> WatchdogState:
+    def _put(self, state: WatchdogState, mapping: MappingState | Unread | None) -> WatchdogState:
         """Put another round, unless the mapping is off and one is outstanding already."""
-        if state.waiting and mapping in (None, "Disabled", "Disabling"):
+        is_off = mapping is None or (isinstance(mapping, MappingState) and mapping.is_off)
+        if state.waiting and is_off:
             return state
         probe, config, source = uuid.uuid4().hex, self._config, self._watchdog._source
         shards = source.open_shards()

@@ -26,7 +26,8 @@ from bootstrap.status.snapshot import StatusSnapshot
 from bootstrap.status.status import StatusContext, read_status
 from replicator.consumer.outcome import Reason
 from replicator.stream import Destination, StreamFacts
-from replicator.watchdog.readings import Intent, Probed, Readings, Unread
+from replicator.watchdog.lambda_states import FunctionState, MappingState
+from replicator.watchdog.readings import Intent, Probed, Readings, Undelivered, Unread
 from tests.contracts.shape import shape
 from tests.contracts.worlds import printed, run, verified, worlds
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
@@ -49,7 +50,7 @@ class _Looks:
     def readings(self, row: Any, at: float) -> Readings:
         healthy: dict[str, Any] = {
             "intent": Intent(replicating=True),
-            "mapping": "Enabled",
+            "mapping": MappingState("Enabled"),
             "destinations": [Destination(STREAM_ARN, "ACTIVE", "MICROSECOND")],
             "stream": StreamFacts("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", at - 9_000),
             "source": identity("source-1", "source-1"),
@@ -60,6 +61,8 @@ class _Looks:
             "unreplicated": 0.0,
             "probed": Probed(at - 60, None, 2.5),
             "foreign": (),
+            "function": FunctionState("Active", "Successful"),
+            "undelivered": Undelivered(),
         }
         return Readings(at=at, **{**healthy, **self._changes})
 

@@ -21,13 +21,14 @@ RECORDED = Path(__file__).resolve().parent / "states" / "5b21667.json.gz"
 UPDATES: dict[str, set[str]] = {
     "Dashboard": {"dashboardBody"},
     "EventRule": {"state"},
-    "Function": {"code"},
+    "Function": {"code", "environment"},
     "MetricAlarm": {"alarmDescription"},
-    "RolePolicy": {"policy"},  # the readers may describe time to live
+    "RolePolicy": {"policy"},  # more rights of readers and watchdog
 }
 """What this release changes of an existing stack: properties by type of resource."""
 
-NEW = re.compile(r"MetricAlarm replicate-.*-alarm-foreign-records|pulumi default")
+NEW_ALARMS = "foreign-records|function-unhealthy|batches-lost|delivery-failed"
+NEW = re.compile(rf"MetricAlarm replicate-.*-alarm-({NEW_ALARMS})|pulumi default")
 """What this release adds to an existing stack. The last is the engine's own default provider, which
 the look-up of the last outputs brings along.
 """

@@ -114,6 +114,7 @@ class EventSourceMappings:
         response = self._update(uuid, data)
         if response[0] >= 300:
             return response
+        mapping["StateTransitionReason"] = "User action"
         changed = "Enabling" if mapping["Enabled"] else "Disabling"
         return self._begin(mapping, changed if mapping["Enabled"] != was else "Updating", 202)
 

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from infra.local.emulator.access import PermissionChecks
 from infra.local.emulator.batches import BatchSource, Record, event
 from infra.local.emulator.patching import Json, Ministack
+from infra.local.emulator.replication_metrics import put_metric
 
 log = logging.getLogger("local.mappings")
 
@@ -43,7 +44,7 @@ class OnFailureDestinations:
         self._access = access
 
     def deliver(self, given_up: FailedBatch, function: Json) -> None:
-        """Deliver, or log the loss: a mapping without destination discards, as on AWS."""
+        """Deliver, or log and count the loss: a mapping without destination discards, as on AWS."""
         mapping = given_up.mapping
         destination = (mapping.get("DestinationConfig") or {}).get("OnFailure") or {}
         arn = destination.get("Destination", "")
@@ -57,11 +58,29 @@ class OnFailureDestinations:
             arn or "none, they are lost",
         )
         if ":s3:::" in arn:
-            self._to_bucket(arn.partition(":::")[2], given_up, function)
+            delivered = self._to_bucket(arn.partition(":::")[2], given_up, function)
         elif ":sqs:" in arn:
-            self._to_queue(arn, invocation_record(given_up))
+            delivered = self._to_queue(arn, invocation_record(given_up))
+        else:
+            return
+        if not delivered:
+            self._report_failure(function)
 
-    def _to_bucket(self, bucket: str, given_up: FailedBatch, function: Json) -> None:
+    def _report_failure(self, function: Json) -> None:
+        """Count a delivery that failed: AWS says so in this metric alone."""
+        _, _, _, region, account, _, name, *_ = function["FunctionArn"].split(":")
+        with self._ministack.responses.request_scope(account, region):
+            put_metric(
+                self._ministack,
+                "AWS/Lambda",
+                "DestinationDeliveryFailures",
+                1.0,
+                "Count",
+                {"FunctionName": name},
+                time.time(),
+            )
+
+    def _to_bucket(self, bucket: str, given_up: FailedBatch, function: Json) -> bool:
         runtime = self._ministack.lambda_runtime
         account = function["FunctionArn"].split(":")[4]
         key = runtime.execution_credentials(function)["AWS_ACCESS_KEY_ID"]
@@ -69,7 +88,7 @@ class OnFailureDestinations:
         owner = self._ministack.s3._bucket_owner_account(bucket)
         if denied or owner is None:
             log.error("Lost a batch: %s refuses %s", bucket, denied or "everything: no such bucket")
-            return
+            return False
         now = datetime.now(UTC)
         path = (
             f"aws/lambda/{given_up.mapping['UUID']}/{given_up.source.shard_id}/"
@@ -78,13 +97,16 @@ class OnFailureDestinations:
         body = invocation_record(given_up)
         body["payload"] = json.dumps(event(given_up.source, given_up.batch))
         with self._ministack.responses.request_scope(owner, given_up.source.region):
-            self._ministack.s3._put_object(bucket, path, json.dumps(body).encode(), {})
+            status, *_ = self._ministack.s3._put_object(bucket, path, json.dumps(body).encode(), {})
+        if status >= 300:
+            log.error("Lost a batch: %s answers %s", bucket, status)
+        return bool(status < 300)
 
-    def _to_queue(self, arn: str, body: Json) -> None:
+    def _to_queue(self, arn: str, body: Json) -> bool:
         queue = self._ministack.sqs._queue_by_arn(arn)
         if queue is None:
             log.error("Lost a batch: no queue %s", arn)
-            return
+            return False
         text, now = json.dumps(body), time.time()
         queue["messages"].append(
             {
@@ -105,6 +127,7 @@ class OnFailureDestinations:
                 "seq": None,
             }
         )
+        return True
 
 
 def invocation_record(given_up: FailedBatch) -> Json:

@@ -27,6 +27,8 @@ log = logging.getLogger("local.mappings")
 POLL_SECONDS = 0.05
 SCAN = 10_000
 LONGEST_BACKOFF = 2.0
+NO_RIGHT = "PROBLEM: the function's role is not authorized to perform"
+NO_FUNCTION = "PROBLEM: the function does not exist"
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,7 @@ class ShardPoller:
             refusal = self._inputs.refusal()
             if function is None or refusal:
                 self._mapping["LastProcessingResult"] = (
-                    f"PROBLEM: the function's role is not authorized to perform: {refusal}"
-                    if refusal
-                    else "PROBLEM: the function does not exist"
+                    f"{NO_RIGHT}: {refusal}" if refusal else NO_FUNCTION
                 )
                 time.sleep(POLL_SECONDS * 4)
                 continue
@@ -85,7 +85,13 @@ class ShardPoller:
                 self._progress.drained.add(self._inputs.number)
                 return
             else:
+                self._note_reading()
                 time.sleep(POLL_SECONDS)
+
+    def _note_reading(self) -> None:
+        """Record that the stream can be read again: only a batch clears a failed call."""
+        if str(self._mapping.get("LastProcessingResult")).startswith((NO_RIGHT, NO_FUNCTION)):
+            self._mapping["LastProcessingResult"] = "No records processed"
 
     def _continues(self) -> bool:
         factor = int(self._mapping.get("ParallelizationFactor") or 1)

@@ -123,7 +123,7 @@ BEGAN, ENDED = NOW - 5000, NOW - 1400
 
 def after(outage: Outage, *findings: Finding, exported: float = NOW - 9000) -> StatusInputs:
     """It is on again."""
-    nothing = [Unread("-")] * 12
+    nothing = [Unread("-")] * 14
     readings = Readings(NOW, *nothing, outage=outage)  # type: ignore[arg-type, misc]
     on = Finding(DESTINATION, Level.LOSS, 1.0)
     export = Exported(export_time=int(exported), done=True)

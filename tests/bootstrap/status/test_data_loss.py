@@ -53,10 +53,11 @@ def test_an_overrun_is_known_from_both_as_well() -> None:
 
 
 OFF, LATE = KnownLosses(outage=Outage(2000, 7900)), KnownLosses(overrun=Outage(2000, 7900))
-GIVEN_UP = KnownLosses(skipped=Skipped(1, 2000, 7900))
+NEVER_SENT = KnownLosses(skipped=Skipped(1, 2000, 7900))
+GIVEN_UP = KnownLosses(given_up=Outage(2000, 7900))
 
 
-@pytest.mark.parametrize("lost", [OFF, LATE, GIVEN_UP])
+@pytest.mark.parametrize("lost", [OFF, LATE, NEVER_SENT, GIVEN_UP])
 def test_a_loss_is_over_by_what_is_complete_until_after_its_end(lost: KnownLosses) -> None:
     assert lost.unasked
     assert lost.unresolved(EXPORT, None) == lost
@@ -83,7 +84,7 @@ def test_items_that_an_import_left_out_are_nobody_s_surprise() -> None:
 
 
 def test_each_loss_is_told_with_what_ends_it() -> None:
-    told = KnownLosses(2, Skipped(3, 1, 2), Outage(10), Outage(10, 20)).warnings
-    assert len(told) == 4
+    told = KnownLosses(2, Skipped(3, 1, 2), Outage(10), Outage(10, 20), Outage(10, 20)).warnings
+    assert len(told) == 5
     assert all("python -m bootstrap verify --repair" in each for each in told)
     assert "between 1970-01-01T00:00:10.000Z and now" in told[2]

@@ -17,6 +17,7 @@ from replicator.foreign_rows import ForeignRow
 from replicator.watchdog.aws_readings import UnreadableError
 from replicator.watchdog.detectors import ALL, Level
 from replicator.watchdog.finding import Finding
+from replicator.watchdog.lambda_states import MappingState
 from replicator.watchdog.probe_rounds import ProbeRound, WatchdogState
 from replicator.watchdog.readings import Probed, Unread
 from tests.support.bootstrap.fake_aws import FakeAws
@@ -45,7 +46,7 @@ ANOTHER = ForeignRow("invoices", 7, int(NOW * 1e6), "shardId-000000000003", "471
 WRONG: list[tuple[str, dict[str, Any], State]] = [
     ("ForeignRecords", {"foreign": [ANOTHER]}, State.DEGRADED),
     ("QuarantineObjects", {"quarantine": 3}, State.DEGRADED),
-    ("MappingAsIntended", {"mapping": "Disabled"}, State.DEGRADED),
+    ("MappingAsIntended", {"mapping": MappingState("Disabled")}, State.DEGRADED),
     ("MappingAsIntended", {"mapping": None}, State.DEGRADED),
     ("UnreplicatedAge", {"unreplicated": 7_200.0}, State.DEGRADED),
     *(

@@ -22,8 +22,9 @@ from replicator.watchdog.aws_readings import UnreadableError
 from replicator.watchdog.aws_states import TableState
 from replicator.watchdog.detectors import ALL, Level
 from replicator.watchdog.judge import judge
+from replicator.watchdog.lambda_states import FunctionState, MappingState
 from replicator.watchdog.probe_rounds import WatchdogState
-from replicator.watchdog.readings import Identity, Outage, Probed, Unread
+from replicator.watchdog.readings import Identity, Outage, Probed, Undelivered, Unread
 from tests.infra.least_privilege import dry_run_policies
 from tests.support.bootstrap.fake_aws import COMMAND, STREAM_ARN, FakeAws, outputs
 from tests.support.bootstrap.killed_process import Process, replicated
@@ -106,6 +107,7 @@ LOSSES: list[tuple[dict[str, Any], str]] = [
         "ForeignRecords: about 7 from table invoices",
     ),
     ({"skipped": 2}, "RecordsNeverReplicated: 2"),
+    ({"undelivered": Undelivered(1, NOW - 60, NOW)}, "OnFailureDeliveriesFailed: 1"),
     ({"destinations": []}, "DestinationActive: none"),
     ({"source": identity("source-2", "source-1")}, "SourceTableChanged: source-2"),
     (
@@ -114,7 +116,7 @@ LOSSES: list[tuple[dict[str, Any], str]] = [
     ),
     ({"target": Identity(None, "target-1")}, "TargetTableChanged: no such table"),
     ({"stream": StreamFacts("ACTIVE", 24, 10_240, "AUTO", 0)}, "StreamHealthy: keeps 24 h"),
-    ({"mapping": "Disabled"}, "MappingAsIntended: Disabled"),
+    ({"mapping": MappingState("Disabled")}, "MappingAsIntended: Disabled"),
     ({"unreplicated": 7_200.0}, "UnreplicatedAge: 7200 s"),
     ({"quarantine": Unread("AccessDenied")}, "could not be read: AccessDenied"),
 ]
@@ -218,4 +220,67 @@ def test_an_outage_of_an_hour_stands_against_a_switch_until_a_whole_verification
     verify_as_of(world, on + 100)
     verified = shown(Outage(off, on))
     assert "but it was not between" not in page(verified)
+    assert verified.gap is None
+
+
+def test_what_lambda_says_of_its_mapping_is_shown(replica: FakeAws) -> None:
+    quiet = look(replica, FixedHealth())
+    assert as_json(quiet)["lastProcessingResult"] == "OK"
+    assert as_json(quiet)["stateTransitionReason"] == "User action"
+    assert "Lambda reports" not in page(quiet)
+    said = "PROBLEM: Function call failed"
+    shown = replace(quiet, processing_result=said, transition_reason="Lambda stopped it")
+    text = " ".join(page(shown).split())
+    assert (
+        f"consumer Enabled; Lambda reports: {said}; Lambda stopped it (StateTransitionReason)"
+        in text
+    )
+    assert as_json(shown)["lastProcessingResult"] == said
+    assert as_json(shown)["stateTransitionReason"] == "Lambda stopped it"
+
+
+def test_the_function_is_known_from_the_watchdog_while_that_is_recent() -> None:
+    seen = WatchdogState(through=NOW - 60).saw_function(FunctionState("Failed", "Successful"), NOW)
+    assert health_reader(book=seen).readings(Row(), NOW).function == FunctionState(
+        "Failed", "Successful"
+    )
+    old = health_reader(book=seen).readings(Row(), NOW + 1000).function
+    assert isinstance(old, Unread)
+    assert "the watchdog read it last at" in old.why
+    no_function = WatchdogState(through=NOW - 60).saw_function(None, NOW)
+    assert health_reader(book=no_function).readings(Row(), NOW).function is None
+
+
+def test_a_batch_that_was_put_nowhere_stands_against_a_switch_until_a_whole_verification() -> None:
+    world = replicated()
+    begin, end = world.clock() + 600, world.clock() + 4200
+    world.clock.advance(9000)
+    lost = Undelivered(1, end - 60, end)
+
+    def shown(undelivered: Undelivered, given_up: Outage | None) -> StatusSnapshot:
+        book = WatchdogState(through=world.clock() - 60, lag=2.5, given_up=given_up)
+        return look(world, health_reader(target={"undelivered": undelivered}, book=book))
+
+    found = shown(lost, Outage(begin, end))
+    assert as_json(found)["safeToSwitch"] is False
+    text = " ".join(page(found).split())
+    assert "LOSS OnFailureDeliveriesFailed: 1, between" in text
+    assert "Lambda gave batches up and could not put them into the on-failure bucket" in text
+    assert found.gap is not None
+    assert (found.gap.begin, found.gap.end) == (begin - 60, end + 60)
+    assert COMMAND.format("backfill") in found.gap.lines[1]
+
+    unseen_by_the_watchdog = shown(lost, None).gap
+    assert unseen_by_the_watchdog is not None
+    assert unseen_by_the_watchdog.begin < begin
+    assert unseen_by_the_watchdog.end >= end
+
+    still_known = shown(Undelivered(), Outage(begin, end))
+    assert "LOSS OnFailureDeliveriesFailed" in " ".join(page(still_known).split())
+    verify_as_of(world, end - 100)
+    assert shown(lost, Outage(begin, end)).gap is not None
+    verify_as_of(world, end + 100)
+    verified = shown(Undelivered(), Outage(begin, end))
+    assert "LOSS OnFailureDeliveriesFailed" not in " ".join(page(verified).split())
+    assert "gave batches up" not in page(verified)
     assert verified.gap is None

@@ -16,6 +16,7 @@ from bootstrap.status.remedies import name_commands
 from replicator.watchdog.detectors import HEARTBEAT, PROBES
 from replicator.watchdog.finding import Finding
 from replicator.watchdog.judge import judge
+from replicator.watchdog.lambda_states import MappingState
 from replicator.watchdog.readings import Probed
 from tests.bootstrap.status.test_metrics import CloudWatch
 from tests.support.bootstrap.fake_aws import outputs
@@ -92,7 +93,9 @@ def test_a_consumer_that_is_off_is_not_asked_what_it_did() -> None:
     def never() -> ConsumerActivity:
         raise AssertionError("asked")
 
-    judged = judge(healthy(probed=STUCK, mapping="Disabled"), expected_settings(TABLE))
+    judged = judge(
+        healthy(probed=STUCK, mapping=MappingState("Disabled")), expected_settings(TABLE)
+    )
     completed = name_commands(judged, TABLE, never)
     finding = next(each for each in completed if each.detector is PROBES)
     assert "bootstrap run" in finding.first

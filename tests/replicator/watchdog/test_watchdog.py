@@ -36,6 +36,8 @@ HEALTHY = {
     "QuarantineObjects": 0.0,
     "OnFailureObjects": 0.0,
     "ForeignRecords": 0.0,
+    "FunctionHealthy": 1.0,
+    "OnFailureDeliveriesFailed": 0.0,
     "RecordsNeverReplicated": 0.0,
     "UnreplicatedAge": 0.0,
     "ReadingsMissed": 0.0,
@@ -96,6 +98,12 @@ FAULTS: list[tuple[Callable[[WatchdogHarness], Any], str, float]] = [
     (attribute("mapping", "Disabling"), "MappingAsIntended", 0),
     (attribute("mapping", None), "MappingAsIntended", 0),
     (attribute("mapping", None), "MappingEnabled", 0),
+    (attribute("function", None), "FunctionHealthy", 0),
+    (
+        attribute("function", {"State": "Failed", "LastUpdateStatus": "Failed"}),
+        "FunctionHealthy",
+        0,
+    ),
     (set_stream(StreamStatus="DELETING"), "StreamHealthy", 0),
     (set_stream(RetentionPeriodHours=24), "StreamHealthy", 0),
     (set_stream(MaxRecordSizeInKiB=1024), "StreamHealthy", 0),
@@ -104,6 +112,11 @@ FAULTS: list[tuple[Callable[[WatchdogHarness], Any], str, float]] = [
     (put("quarantine", "open/unreadable/shard/1-0.json"), "QuarantineObjects", 1),
     (put("on-failure", "aws/lambda/x"), "OnFailureObjects", 1),
     (lambda world: world.skipped.append((world.clock(), 3)), "RecordsNeverReplicated", 3),
+    (
+        lambda world: world.undelivered.append((world.clock(), 2)),
+        "OnFailureDeliveriesFailed",
+        2,
+    ),
     (attribute("waiting_ms", 7_200_000.0), "UnreplicatedAge", 7200),
 ]
 
@@ -125,15 +138,22 @@ def test_a_fault_shows_in_its_gauge_for_as_long_as_it_lasts(
 
 # The reading -> a call without which it cannot be made, and the gauges that are then unknown.
 BLINDNESS = {
-    "mapping": ("GetEventSourceMapping", {"MappingAsIntended", "MappingEnabled"}),
+    "mapping": (
+        "GetEventSourceMapping",
+        {"MappingAsIntended", "MappingEnabled", "FunctionHealthy"},
+    ),
     "destinations": (
         "DescribeKinesisStreamingDestination",
         {"DestinationActive", "DestinationPrecise"},
     ),
     "stream": ("DescribeStreamSummary", {"StreamHealthy", "BufferUsed"}),
     "quarantine": ("ListObjectsV2", {"QuarantineObjects", "OnFailureObjects"}),
-    "skipped": ("GetMetricStatistics", {"RecordsNeverReplicated", "UnreplicatedAge"}),
+    "skipped": (
+        "GetMetricStatistics",
+        {"RecordsNeverReplicated", "OnFailureDeliveriesFailed", "UnreplicatedAge"},
+    ),
     "probed": ("PutRecords", {"ProbeAge", "ProbeLag", "BufferUsed"}),
+    "function": ("GetFunctionConfiguration", {"FunctionHealthy"}),
     "source": ("DescribeTable", {"SourceTableChanged", "TargetTableChanged"}),
     "intent": (
         "GetItem",
@@ -478,7 +498,7 @@ def test_every_detector_is_judged_once_in_the_order_of_the_worst_first() -> None
     world = steady()
     findings = judge(world.dog.round(lambda: 240.0), CONFIG.expected)
     assert [finding.detector for finding in findings] == list(detectors.ALL)
-    nothing = Readings(world.clock(), *[Unread("AccessDenied")] * 12)  # type: ignore[arg-type]
+    nothing = Readings(world.clock(), *[Unread("AccessDenied")] * 14)  # type: ignore[arg-type]
     assert {each.level for each in judge(nothing, CONFIG.expected)} == {Level.UNKNOWN}
 
 

@@ -397,6 +397,8 @@ class FakeTarget:
                 world.mapping_stream,
                 world.mapping_position,
                 world.mapping_starts_at,
+                "OK",
+                "User action",
             )
 
     def enable_mapping(self, uuid: str) -> None:

@@ -14,8 +14,9 @@ from bootstrap.status.snapshot import StatusSnapshot
 from bootstrap.status.status import StatusContext, read_status
 from replicator.stream import Destination, StreamFacts
 from replicator.watchdog.aws_states import TableState
+from replicator.watchdog.lambda_states import FunctionState, MappingState
 from replicator.watchdog.probe_rounds import WatchdogState
-from replicator.watchdog.readings import Identity, Intent, Probed, Readings
+from replicator.watchdog.readings import Identity, Intent, Probed, Readings, Undelivered
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
 from tests.support.bootstrap.fake_aws import COMMAND, LEDGER, STREAM_ARN, FakeAws, outputs
 from tests.support.bootstrap.killed_process import Process, journal_verified
@@ -50,7 +51,7 @@ def healthy(at: float = NOW, **changes: Any) -> Readings:
     values: dict[str, Any] = {
         "at": at,
         "intent": Intent(replicating=True),
-        "mapping": "Enabled",
+        "mapping": MappingState("Enabled"),
         "destinations": [Destination(STREAM_ARN, "ACTIVE", "MICROSECOND")],
         "stream": StreamFacts("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", at - 9_000),
         "source": identity("source-1", "source-1"),
@@ -61,6 +62,8 @@ def healthy(at: float = NOW, **changes: Any) -> Readings:
         "unreplicated": 0.0,
         "probed": Probed(at - 60, None, 2.5),
         "foreign": (),
+        "function": FunctionState("Active", "Successful"),
+        "undelivered": Undelivered(),
     }
     return Readings(**{**values, **changes})
 
@@ -106,8 +109,15 @@ def health_reader(
         "skipped": 0,
         "unreplicated": 0.0,
     }
-    ok_target = {"table": TableState("target-1", "ACTIVE"), "mapping": "Enabled"}
+    ok_target = {
+        "table": TableState("target-1", "ACTIVE"),
+        "mapping": good.mapping,
+        "undelivered": Undelivered(),
+    }
     book = book or WatchdogState(through=NOW - 60, lag=2.5)
+    if book.function is None:
+        seen_at = max(NOW, book.through or 0.0)
+        book = book.saw_function(FunctionState("Active", "Successful"), seen_at)
     ok_ledger = {
         "intent": good.intent,
         "watchdog_state": book,

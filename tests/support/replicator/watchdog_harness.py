@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,11 +35,22 @@ CONFIG = WatchdogConfig(
     stream_name="changes",
     stream_arn=STREAM_ARN,
     mapping_uuid="a-mapping",
+    consumer_function="consumer",
     observer_role="arn:aws:iam::111111111111:role/observer",
     parallelization_factor=1,
     retention_hours=8760,
     record_kib=10240,
 )
+
+
+MAPPING = {
+    "LastProcessingResult": "OK",
+    "StateTransitionReason": "User action",
+    "MaximumRetryAttempts": -1,
+    "MaximumRecordAgeInSeconds": -1,
+    "FunctionResponseTypes": ["ReportBatchItemFailures"],
+    "DestinationConfig": {"OnFailure": {"Destination": "arn:aws:s3:::on-failure"}},
+}
 
 
 def denied(operation: str) -> Exception:
@@ -53,6 +64,11 @@ class WatchdogHarness:
     clock: VirtualClock = field(default_factory=VirtualClock)
     config: WatchdogConfig = CONFIG
     mapping: str | None = "Enabled"
+    mapping_settings: dict[str, Any] = field(default_factory=lambda: dict(MAPPING))
+    """What else GetEventSourceMapping says."""
+    function: dict[str, Any] | None = field(
+        default_factory=lambda: {"State": "Active", "LastUpdateStatus": "Successful"}
+    )
     destination: dict[str, str] | None = field(
         default_factory=lambda: {
             "StreamArn": STREAM_ARN,
@@ -67,6 +83,8 @@ class WatchdogHarness:
     shards: int = 2
     skipped: list[tuple[float, float]] = field(default_factory=list)
     """Datapoints of FailedToReplicateRecordCount: when (epoch seconds), how many."""
+    undelivered: list[tuple[float, float]] = field(default_factory=list)
+    """Datapoints of DestinationDeliveryFailures."""
     waiting_ms: float | None = None
     probes: list[tuple[str, int]] = field(default_factory=list)
     """What is in the stream."""
@@ -159,7 +177,8 @@ class WatchdogHarness:
             return _Denying(answers[service](self), self)
         if service in ("dynamodb", "s3"):
             return _Denying({"dynamodb": self.target, "s3": self.s3}[service], self)
-        return _Denying({"lambda": _Lambda, "sts": _Sts}[service](self), self)
+        answers = {"lambda": _Lambda, "sts": _Sts, "cloudwatch": _CloudWatch}
+        return _Denying(answers[service](self), self)
 
 
 class _Told:
@@ -211,7 +230,12 @@ class _Lambda:
     def get_event_source_mapping(self, *, UUID: str) -> dict[str, Any]:  # noqa: N803
         if self.world.mapping is None:
             raise client_error("GetEventSourceMapping", "ResourceNotFoundException", "gone")
-        return {"UUID": UUID, "State": self.world.mapping}
+        return {"UUID": UUID, "State": self.world.mapping, **self.world.mapping_settings}
+
+    def get_function_configuration(self, *, FunctionName: str) -> dict[str, Any]:  # noqa: N803
+        if self.world.function is None:
+            raise client_error("GetFunctionConfiguration", "ResourceNotFoundException", "gone")
+        return {"FunctionName": FunctionName, **self.world.function}
 
 
 @dataclass
@@ -282,11 +306,28 @@ class _CloudWatch:
         age = self.world.clock() - begin
         kept = {60: 15 * 86_400, 300: 63 * 86_400}.get(request["Period"], 455 * 86_400)
         assert age <= kept, "CloudWatch has no datapoints of this period any more"
+        if request["Namespace"] == "AWS/Lambda":
+            assert request["MetricName"] == "DestinationDeliveryFailures"
+            assert request["Dimensions"] == [{"Name": "FunctionName", "Value": "consumer"}]
+            return self._sums(self.world.undelivered, request)
         assert {"Name": "DelegatedOperation", "Value": "KinesisDataStream"} in request["Dimensions"]
         if request["MetricName"] == "AgeOfOldestUnreplicatedRecord":
-            age = self.world.waiting_ms
-            return {"Datapoints": [] if age is None else [{"Maximum": age}]}
-        return {"Datapoints": [{"Sum": n} for at, n in self.world.skipped if begin <= at < end]}
+            age, at = self.world.waiting_ms, request["EndTime"]
+            return {"Datapoints": [] if age is None else [{"Timestamp": at, "Maximum": age}]}
+        return self._sums(self.world.skipped, request)
+
+    def _sums(
+        self, events: Sequence[tuple[float, float]], request: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        begin, end = request["StartTime"].timestamp(), request["EndTime"].timestamp()
+        period = request["Period"]
+        return {
+            "Datapoints": [
+                {"Timestamp": self.world.moment(at // period * period), "Sum": n}
+                for at, n in events
+                if begin <= at < end
+            ]
+        }
 
 
 def steady() -> WatchdogHarness:

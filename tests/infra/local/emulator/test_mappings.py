@@ -254,6 +254,44 @@ def test_a_record_over_the_payload_limit_goes_to_the_destination(cloud: LocalClo
     assert s3.list_objects_v2(Bucket="too-large")["KeyCount"] == 1
 
 
+@pytest.mark.parametrize("refuses", ["the role lacks a right", "the bucket is gone", "no queue"])
+def test_a_batch_that_its_destination_does_not_take_is_counted(
+    cloud: LocalCloud, refuses: str
+) -> None:
+    name = "refused-" + refuses.rpartition(" ")[2]
+    arn = f"arn:aws:s3:::{name}"
+    s3 = make_bucket(cloud, TARGET, name)
+    rights = ["s3:PutObject", "s3:ListBucket"] if refuses != "the role lacks a right" else []
+    may_put = ([*rights, "logs:CreateLogStream"], [arn, f"{arn}/*"])
+    poison = {"POISON": "3", "MODE": "raise"}
+    made = pipeline(cloud, name, environment=poison, extra=may_put)
+    if refuses == "the bucket is gone":
+        s3.delete_bucket(Bucket=name)
+    if refuses == "no queue":
+        arn = f"arn:aws:sqs:{TARGET.region}:{TARGET.account_id}:{name}"
+    made.put(3, 4, key="k")
+    made.create(
+        BatchSize=1,
+        MaximumRetryAttempts=0,
+        DestinationConfig={"OnFailure": {"Destination": arn}},
+    )
+    until(lambda: "4" in made.seen(), "the record behind it")
+
+    def counted() -> float:
+        points = cloud.client("cloudwatch", TARGET).get_metric_statistics(
+            Namespace="AWS/Lambda",
+            MetricName="DestinationDeliveryFailures",
+            Dimensions=[{"Name": "FunctionName", "Value": name}],
+            StartTime=time.time() - 300,
+            EndTime=time.time() + 60,
+            Period=60,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        return float(sum(each["Sum"] for each in points))
+
+    assert until(counted, "the metric") == 1.0
+
+
 def test_batches_keep_within_six_megabytes(cloud: LocalCloud) -> None:
     made = pipeline(cloud, "payload", MaxRecordSizeInKiB=10240)
     for n in range(4):
@@ -347,6 +385,32 @@ def test_reading_stops_while_the_streams_policy_does_not_allow_it(
     assert made.seen() == ["1"]
     kinesis.put_resource_policy(ResourceARN=made.arn, Policy=allowed)
     until(lambda: made.seen() == ["1", "2"], "the second record")
+
+
+def test_a_function_throttled_to_nothing_is_reported_until_it_runs_again(
+    cloud: LocalCloud,
+) -> None:
+    made = pipeline(cloud, "throttled")
+    made.functions.put_function_concurrency(FunctionName=made.name, ReservedConcurrentExecutions=0)
+    made.create()
+    made.put(1)
+    until(lambda: made.result() == "PROBLEM: Function call failed", "the result to say so")
+    assert made.seen() == []
+    made.functions.delete_function_concurrency(FunctionName=made.name)
+    until(lambda: made.result() == "OK", "the function to run")
+    assert made.seen() == ["1"]
+
+
+def test_a_right_that_is_back_is_reported_without_a_new_record(
+    cloud: LocalCloud, kinesis: Any
+) -> None:
+    made = pipeline(cloud, "back")
+    made.create()
+    allowed = kinesis.get_resource_policy(ResourceARN=made.arn)["Policy"]
+    kinesis.delete_resource_policy(ResourceARN=made.arn)
+    until(lambda: made.result().startswith("PROBLEM"), "the result to name the right")
+    kinesis.put_resource_policy(ResourceARN=made.arn, Policy=allowed)
+    until(lambda: made.result() == "No records processed", "the stream to be read again")
 
 
 @pytest.mark.parametrize("action", STREAM_READS)
