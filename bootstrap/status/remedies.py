@@ -14,6 +14,16 @@ from replicator.watchdog.finding import Finding
 Count = Callable[[], ConsumerActivity]
 
 
+OFF = (
+    "`bootstrap run` switches it on again; CloudTrail (UpdateEventSourceMapping) says who switched "
+    "it off."
+)
+GONE = (
+    "make it again as docs/operate.md says under 'Replace the event source mapping': set `startAt`,"
+    " then pulumi up --refresh; then `bootstrap run` switches it on."
+)
+
+
 def name_commands(
     findings: Sequence[Finding], table: TableOutputs, count: Count | None
 ) -> tuple[Finding, ...]:
@@ -29,12 +39,14 @@ def name_commands(
     def complete(finding: Finding) -> Finding:
         if finding.blind or finding.level is Level.FINE:
             return finding
+        if finding.detector is MAPPING:
+            return replace(finding, remedy=GONE if finding.detail.startswith("gone") else OFF)
         if finding.first == HEARTBEAT.first:
             return replace(finding, remedy=f"{HEARTBEAT.first} {_tail(table, watchdog=True)}")
         if finding.detector is not PROBES or finding.level is not PROBES.level:
             return finding
         if not on:
-            return replace(finding, remedy=MAPPING.first)
+            return replace(finding, remedy="see MappingAsIntended: the consumer is off.")
         why, remedy = _stands(table, count() if count is not None else None)
         return replace(finding, detail=finding.detail + why, remedy=remedy)
 

@@ -13,7 +13,7 @@ from bootstrap.core.errors import Side
 from bootstrap.core.facts import ConsumerActivity
 from bootstrap.status.health_checks import expected_settings
 from bootstrap.status.remedies import name_commands
-from replicator.watchdog.detectors import HEARTBEAT, PROBES
+from replicator.watchdog.detectors import HEARTBEAT, MAPPING, PROBES
 from replicator.watchdog.finding import Finding
 from replicator.watchdog.judge import judge
 from replicator.watchdog.lambda_states import MappingState
@@ -98,7 +98,17 @@ def test_a_consumer_that_is_off_is_not_asked_what_it_did() -> None:
     )
     completed = name_commands(judged, TABLE, never)
     finding = next(each for each in completed if each.detector is PROBES)
-    assert "bootstrap run" in finding.first
+    assert "see MappingAsIntended" in finding.first
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [("Disabled", "`bootstrap run` switches it on again"), (None, "Replace the event source map")],
+)
+def test_a_consumer_that_is_off_or_deleted_has_a_remedy_of_its_own(
+    state: str | None, words: str
+) -> None:
+    assert words in found(MAPPING, None, mapping=state).first
 
 
 def test_healthy_findings_ask_for_nothing() -> None:
