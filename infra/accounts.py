@@ -22,12 +22,15 @@ class Accounts:
 
 def connect(settings: StackConfig) -> Accounts:
     """Make the providers, which refuse credentials of another account."""
-    tags = {
+    own = {
         "project": pulumi.get_project(),
         "stack": pulumi.get_stack(),
         "managed-by": "pulumi",
-        **settings.tags,
     }
+    # IAM takes no two keys that differ only in capital letters: `Project` stands for `project`.
+    given = {key.lower() for key in settings.tags}
+    kept = {key: value for key, value in own.items() if key not in given}
+    tags = {**kept, **settings.tags}
     return Accounts(
         source=_provider("source", settings.source, tags),
         target=_provider("target", settings.target, tags),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from hashlib import sha256
+
 SUFFIX = "-0a1b2c3"
 """Pulumi appends a hyphen and seven hexadecimal digits to a name."""
 RULE_NAME_LIMIT = 64
@@ -10,6 +13,17 @@ TARGET_ID_LIMIT = 64
 """Characters of the id of a rule's target (API reference, EventBridge, Target)."""
 FUNCTION_DESCRIPTION_LIMIT = 256
 """Characters (API reference, Lambda, CreateFunction)."""
+
+
+def dashboard_name(project: str, stack: str) -> str:
+    """Return the name of a stack's dashboard, which is not auto-named.
+
+    CloudWatch takes letters, digits, hyphens and underscores (API reference, PutDashboard). Where
+    others are replaced, a digest keeps two stacks' dashboards apart.
+    """
+    name = f"{project}-{stack}"
+    plain = re.sub(r"[^A-Za-z0-9_-]", "-", name)
+    return plain if plain == name else f"{plain}-{sha256(name.encode()).hexdigest()[:6]}"
 
 
 def fitting(name: str, shorter: str, limit: int) -> str:

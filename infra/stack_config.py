@@ -32,6 +32,9 @@ LONGEST_RETENTION_HOURS = 8760
 MOST_TABLES = 50
 """More would take the dashboard over the 500 widgets that CloudWatch shows."""
 
+MOST_TAGS = 47
+"""AWS takes 50 for a resource; three are the stack's own."""
+TAG_VALUE = r"[\w .:/=+@-]{0,256}"
 WHOLE_ACCOUNT = "account"
 PRINCIPAL = (
     rf"{WHOLE_ACCOUNT}|arn:aws[a-z-]*:iam::[0-9]{{12}}:(root|role/[\w+=,.@/-]+|user/[\w+=,.@/-]+)"
@@ -221,15 +224,32 @@ def _principals(section: ConfigReader, side: str, account: AccountConfig) -> tup
 
 def _tags(top: ConfigReader) -> dict[str, str]:
     section = top.section("tags", "write tags: {team: payments}", required=False)
+    seen: set[str] = set()
     for key, value in section.values.items():
         legal = re.fullmatch(r"(?!aws:)[\w .:/=+@-]{1,128}", key)
-        if not legal or not (isinstance(value, str) and len(value) <= 256):
+        if not legal or not (isinstance(value, str) and re.fullmatch(TAG_VALUE, value)):
             section.mistakes.add(
                 section.key(key),
                 value,
-                "a key that does not begin with aws:, and a quoted string of up to 256 characters",
+                "a key that does not begin with aws:, and a quoted string of up to 256 letters, "
+                "digits, spaces and _.:/=+@- (IAM takes no others)",
                 "put the value in quotes, and choose another key if it begins with aws:",
             )
+        elif key.lower() in seen:
+            section.mistakes.add(
+                section.key(key),
+                value,
+                "keys that differ in more than capital letters: IAM takes no others",
+                "remove one of the two",
+            )
+        seen.add(key.lower())
+    if len(section.values) > MOST_TAGS:
+        section.mistakes.add(
+            section.path,
+            f"{len(section.values)} tags",
+            f"up to {MOST_TAGS}: AWS takes 50 for a resource, and the stack has some of its own",
+            "remove some",
+        )
     return {key: str(value) for key, value in section.values.items()}
 
 

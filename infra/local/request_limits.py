@@ -27,6 +27,7 @@ TIGHTER = {
 """Longest values, by service, operation and top-level parameter."""
 
 UNWRITTEN_PATTERNS = {
+    ("cloudwatch", "PutDashboard", "DashboardName"): r"[A-Za-z0-9_-]{1,255}",
     ("s3", "CreateBucket", "Bucket"): r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
     ("sns", "CreateTopic", "Name"): r"[A-Za-z0-9_-]+(\.fifo)?",
     ("dynamodb", "CreateTable", "TableName"): r"[A-Za-z0-9_.-]+",

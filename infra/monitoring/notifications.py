@@ -14,6 +14,7 @@ from infra.consumer import TIMEOUT_SECONDS
 from infra.monitoring import dashboard
 from infra.monitoring.catalog import alarms
 from infra.monitoring.definition import Alarm, AlarmInputs
+from infra.resource_names import dashboard_name
 from infra.stack_config import StackConfig
 from infra.table_stack import TableStack
 
@@ -163,7 +164,7 @@ def declare_dashboard(
     aws.cloudwatch.Dashboard(
         name,
         region=settings.source.region,
-        dashboard_name=f"{pulumi.get_project()}-{pulumi.get_stack()}",
+        dashboard_name=dashboard_name(pulumi.get_project(), pulumi.get_stack()),
         dashboard_body=pulumi.Output.json_dumps(body),
         opts=pulumi.ResourceOptions(provider=accounts.target),
     )

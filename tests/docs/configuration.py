@@ -67,7 +67,7 @@ KINDS = {
     "tables": "a list: see below",
     "operators": "`source`, `target`, `externalId`, `readItems`: see below",
     "alarms": "`emails` or `topics`, `thresholds`: see below",
-    "tags": "up to 256 characters for each key",
+    "tags": "up to 47, of up to 256 letters, digits, spaces and `_.:/=+@-` each",
     "operators.source": "a list of ARNs of roles or users, or `account`",
     "operators.target": "a list of ARNs of roles or users, or `account`",
     "alarms.emails": "a list of e-mail addresses",

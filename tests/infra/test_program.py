@@ -212,6 +212,15 @@ def test_the_settings_of_a_table_reach_its_resources(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_tag_in_capital_letters_takes_the_place_of_the_stacks_own(tmp_path: Path) -> None:
+    """IAM refuses two keys that differ only in capital letters."""
+    deployed = record({**CONFIG, "tags": {"Project": "payments"}}, tmp_path / "archive")
+    for provider in deployed.of("aws"):
+        tags = json.loads(provider.inputs["defaultTags"])["tags"]
+        assert tags == {"Project": "payments", "stack": "test", "managed-by": "pulumi"}
+
+
+@pytest.mark.slow
 def test_tags_reach_both_accounts(tmp_path: Path) -> None:
     deployed = record({**CONFIG, "tags": {"team": "payments"}}, tmp_path / "archive")
     for provider in deployed.of("aws"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,23 @@ def test_there_is_one_dashboard_with_every_table_on_it(tmp_path: Path) -> None:
     titles = [widget["properties"].get("title", "") for widget in widgets(stack)]
     for name in ("orders", "customers"):
         assert sum(title.startswith(f"{name}: ") for title in titles) == 9
+
+
+def test_the_dashboard_of_a_stack_with_any_legal_name_has_a_name_that_cloudwatch_accepts(
+    tmp_path: Path,
+) -> None:
+    """Pulumi allows dots in a stack's name, CloudWatch none in a dashboard's."""
+
+    def name(stack: str) -> str:
+        made = record(CONFIG, tmp_path / "archive", stack=stack).one("Dashboard")
+        return str(made.inputs["dashboardName"])
+
+    assert name("prod") == "dynamodb-replication-prod"
+    dotted, hyphened, longest = name("prod.eu"), name("prod-eu"), name("a." * 50)
+    assert hyphened == "dynamodb-replication-prod-eu"
+    assert dotted != hyphened
+    for found in (dotted, longest):
+        assert re.fullmatch(r"[A-Za-z0-9_-]{1,255}", found)
 
 
 def test_the_most_tables_of_a_stack_fit_on_a_dashboard() -> None:
