@@ -7,6 +7,7 @@ from collections.abc import Callable
 from bootstrap.app.command_options import CommandOptions
 from bootstrap.app.process import Process
 from bootstrap.aws.calls import Calls
+from bootstrap.aws.login import Logins
 from bootstrap.aws.sessions import Session
 from bootstrap.aws.source import AwsSource
 from bootstrap.aws.target import AwsTarget
@@ -33,18 +34,19 @@ class AccountClients:
         process: Process,
         options: CommandOptions,
     ) -> None:
+        self._logins = Logins()
         self._source = Session(
             Side.SOURCE,
             source,
             process.timing,
-            profile=options.source_profile,
+            login=self._logins.of(options.source_profile),
             external_id=options.external_id,
         )
         self._target = Session(
             Side.TARGET,
             target,
             process.timing,
-            profile=options.target_profile,
+            login=self._logins.of(options.target_profile),
             external_id=options.external_id,
         )
 

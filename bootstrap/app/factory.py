@@ -300,12 +300,12 @@ class AwsClients(AccountClients):
         )
 
     def _opener(self) -> S3Opener:
-        """Return what opens exports in worker processes, which share no session with this one."""
+        """Return what opens exports in worker processes, which get the log-in of this one."""
         return S3Opener(
             Side.TARGET,
             self._outputs.target,
             self._process.timing,
-            profile=self._options.target_profile,
+            login=self._logins.of(self._options.target_profile),
             external_id=self._options.external_id,
         )
 

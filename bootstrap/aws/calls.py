@@ -90,6 +90,10 @@ _LOGIN = (
     exceptions.UnknownCredentialError,
 )
 _NO_TERMINAL = "they need an MFA code, and there is no terminal to ask for it"
+_REASONS: Mapping[type, str] = {
+    EOFError: _NO_TERMINAL,
+    exceptions.RefreshWithMFAUnsupportedError: "the session that an MFA code began has ended",
+}
 _AGAIN = "run the same command again: it continues where it stopped"
 
 
@@ -141,7 +145,7 @@ class Calls:
         return AccountError(
             self.side,
             f"There are no usable credentials for the {self.side.account}{where}: "
-            f"{_NO_TERMINAL if isinstance(why, EOFError) else why}",
+            f"{_REASONS.get(type(why), why)}",
             fix=self._login_fix(why),
             code=code,
         )
@@ -154,7 +158,7 @@ class Calls:
         if isinstance(why, EOFError):
             return f"aws sts get-caller-identity{option} in a terminal, and {_AGAIN} there"
         if isinstance(why, exceptions.RefreshWithMFAUnsupportedError):
-            return f"{_AGAIN}, and asks for a new MFA code"
+            return f"log in again: {_AGAIN}, and asks for a new MFA code"
         if named:
             return (
                 f"aws sts get-caller-identity{option}; once that works, {_AGAIN}; or pass another "
@@ -188,6 +192,13 @@ class Calls:
         message = str(details.get("Message", ""))
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400))
         action = f"{service}:{error.operation_name}"
+        if "MultiFactorAuthentication failed" in message:
+            return AccountError(
+                self.side,
+                f"{action} was refused with {code}: {message}",
+                fix=f"{_AGAIN}, and asks for the code that the device shows now; a code works once",
+                code=code,
+            )
         if code in DENIED:
             action, resource = _named(message, action, resource)
             return AccessDeniedError(

@@ -11,6 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import IncompleteReadError
 
 from bootstrap.aws.calls import Calls
+from bootstrap.aws.login import Login
 from bootstrap.aws.sessions import CONFIG, Session
 from bootstrap.core.durations import Timing
 from bootstrap.core.errors import AccountError, Side, UnavailableError
@@ -93,12 +94,12 @@ class S3Objects:
 
 @dataclass(frozen=True)
 class S3Opener:
-    """A picklable factory of `S3Objects` for other processes."""
+    """A picklable factory of `S3Objects` for other processes, which never ask for an MFA code."""
 
     side: Side
     account: AccountOutputs
     timing: Timing
-    profile: str | None = None
+    login: Login | None = None
     external_id: str | None = None
 
     def __call__(self) -> ObjectReader:
@@ -112,7 +113,7 @@ def _opened(opener: S3Opener) -> ObjectReader:
         opener.side,
         opener.account,
         opener.timing,
-        profile=opener.profile,
+        login=opener.login,
         external_id=opener.external_id,
     )
     return S3Objects(

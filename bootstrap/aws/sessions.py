@@ -10,6 +10,7 @@ from botocore.config import Config
 from botocore.credentials import DeferredRefreshableCredentials
 
 from bootstrap.aws.calls import Calls
+from bootstrap.aws.login import Login, Logins
 from bootstrap.core.durations import SCALE_VARIABLE, Timing, is_loopback
 from bootstrap.core.errors import AccountError, BootstrapError, Side, UsageError
 from bootstrap.core.stack_outputs import AccountOutputs
@@ -42,7 +43,7 @@ def single_attempt(*, connect_seconds: float, read_seconds: float, connections: 
 class Session:
     """Clients in one account, under the role of its outputs.
 
-    `profile` names the credentials that may assume the role; None takes botocore's default chain.
+    `login` has the credentials that may assume the role. Sessions of one process share it.
     """
 
     def __init__(
@@ -51,16 +52,16 @@ class Session:
         account: AccountOutputs,
         timing: Timing,
         *,
-        profile: str | None = None,
+        login: Login | None = None,
         external_id: str | None = None,
     ) -> None:
         self.side = side
         self.account = account
         self._timing = timing
-        self._profile = profile
+        self._login = login or Logins().of(None)
+        profile = self._login.profile
         self._external_id = external_id
         self._sts: Any = None
-        self._base: botocore.session.Session | None = None
         who = f"Profile {profile}" if profile else "The default credentials"
         self._calls = Calls(side, who, profile=profile)
         if not account.role_arn:
@@ -136,11 +137,10 @@ class Session:
 
     def _base_client(self) -> Any:
         """Return the client that assumes the role, with credentials that have been loaded."""
-        if self._base is None:
-            self._base = self._base_session()
-        self._log_in(self._base)
+        base = self._base_session()
+        self._log_in(base)
         if self._sts is None:
-            client = self._base.create_client("sts", region_name=self.account.region, config=CONFIG)
+            client = base.create_client("sts", region_name=self.account.region, config=CONFIG)
             self._sts = self._checked(client)
         return self._sts
 
@@ -167,9 +167,7 @@ class Session:
             raise self._calls.no_credentials(error) from error
 
     def _base_session(self) -> botocore.session.Session:
-        session = botocore.session.Session(profile=self._profile)
         try:
-            session.get_scoped_config()
+            return self._login.session()
         except exceptions.BotoCoreError as error:
             raise self._calls.no_credentials(error) from error
-        return session

@@ -78,7 +78,7 @@ def _observe(context: StepContext, facts: TableFacts) -> Adopting:
     if known is not None and known.table_id == facts.table_id:
         return known
     outage = context.ledger.book().outage
-    # The watchdog may have seen the destination of this table go on before.
+    # The watchdog may have seen the new table's destination earlier.
     since = seen.at
     if outage is not None and outage.end is not None and outage.end > facts.created > 0:
         since = min(since, outage.end)

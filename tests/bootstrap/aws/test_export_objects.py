@@ -15,6 +15,7 @@ from moto import mock_aws
 from bootstrap.aws import export_objects
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.export_objects import ATTEMPTS, S3Objects, S3Opener
+from bootstrap.aws.login import Logins
 from bootstrap.core.durations import Timing
 from bootstrap.core.errors import AccountError, Side, UnavailableError
 from bootstrap.core.objects import MissingObjectError
@@ -120,5 +121,5 @@ def test_a_missing_object_is_told_from_one_that_may_not_be_read(s3: Any) -> None
 
 def test_the_factory_of_readers_can_be_pickled() -> None:
     account = AccountOutputs("222222222222", "eu-west-1", "arn:aws:iam::222222222222:role/importer")
-    opener = S3Opener(Side.TARGET, account, Timing(), profile="target")
+    opener = S3Opener(Side.TARGET, account, Timing(), login=Logins().of("target"))
     assert pickle.loads(pickle.dumps(opener)) == opener

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from botocore.credentials import AssumeRoleProvider
 from botocore.exceptions import RefreshWithMFAUnsupportedError
 
+from bootstrap.aws import login
 from bootstrap.aws.calls import Calls
+from bootstrap.aws.login import Logins
 from bootstrap.aws.sessions import Session
 from bootstrap.core.durations import Timing
 from bootstrap.core.errors import AccountError, Side
@@ -51,16 +52,8 @@ def _no_other_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     # Nothing listens there: a call that is made all the same ends at once.
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
 
-    def no_terminal(prompt: str = "") -> NoReturn:
-        raise EOFError("EOF when reading a line")
-
     # Otherwise the test of a profile with MFA would wait at the terminal that it runs in.
-    provider = AssumeRoleProvider.__init__
-    monkeypatch.setattr(
-        AssumeRoleProvider,
-        "__init__",
-        lambda *given, **named: provider(*given, **{**named, "prompter": no_terminal}),
-    )
+    monkeypatch.setattr(login, "_has_terminal", lambda: False)
 
 
 @pytest.mark.parametrize("role", [ROLE, ""], ids=["role", "before there is a role"])
@@ -71,7 +64,7 @@ def test_credentials_that_cannot_be_loaded_are_never_a_bug(
     (tmp_path / "config").write_text(f"[profile {name}]\n{PROFILES[name]}\n")
     account = AccountOutputs(ACCOUNT, "eu-west-1", role)
     with pytest.raises(AccountError) as ended:
-        session = Session(Side.TARGET, account, Timing(), profile=name)
+        session = Session(Side.TARGET, account, Timing(), login=Logins().of(name))
         session.refuse_another_account()
         dynamodb = session.client("dynamodb")
         Calls(Side.TARGET, "the role")("dynamodb", dynamodb.list_tables, "the tables")
