@@ -54,7 +54,7 @@ Report = dict[str, Any]
 
 @dataclass(frozen=True)
 class WorkingParts:
-    """What a container works with, from batch to batch."""
+    """The parts of a container that every batch uses."""
 
     source_table: str
     writer: ConditionalWriter
