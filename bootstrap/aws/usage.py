@@ -7,7 +7,7 @@ from typing import Any
 
 from bootstrap.aws.calls import Calls
 from bootstrap.core.errors import BootstrapError
-from bootstrap.core.facts import ConsumerActivity, Lag, Usage
+from bootstrap.core.facts import INCOMING_BYTES, ConsumerActivity, Lag, Usage
 from replicator import names
 
 PERIOD = 300
@@ -23,6 +23,8 @@ class Metrics:
     def __init__(self, calls: Calls, cloudwatch: Any) -> None:
         self._calls = calls
         self._cloudwatch = cloudwatch
+        self.unread: set[str] = set()
+        """Names of the metrics that could not be read."""
 
     def lag(self, stack: str, table: str, now: float) -> Lag | None:
         """Read the consumer's ReplicationLag. `now`: epoch seconds, exact to a few minutes."""
@@ -49,7 +51,7 @@ class Metrics:
         until = now // PERIOD * PERIOD
         points = self._points(
             "AWS/Kinesis",
-            "IncomingBytes",
+            INCOMING_BYTES,
             {"StreamName": stream},
             until - DAY,
             until,
@@ -94,6 +96,7 @@ class Metrics:
         try:
             return self._read(namespace, name, dimensions, since, until, period, **statistics)
         except BootstrapError:
+            self.unread.add(name)
             return []
 
     def _read(
@@ -126,4 +129,5 @@ def usage(
     source: Metrics, consumer: Metrics, *, stack: str, table: str, stream: str, now: float
 ) -> Usage:
     """Read both metrics. `consumer`: of the target account, in the consumer's Region."""
-    return Usage(consumer.lag(stack, table, now), source.stream_bytes(stream, now))
+    lag, stream_bytes = consumer.lag(stack, table, now), source.stream_bytes(stream, now)
+    return Usage(lag, stream_bytes, frozenset(consumer.unread | source.unread))

@@ -64,6 +64,10 @@ class Lag:
     p99: float
 
 
+INCOMING_BYTES = "IncomingBytes"
+"""Kinesis's metric of what enters a stream."""
+
+
 @dataclass(frozen=True)
 class Usage:
     """Metrics of both accounts. None: unreadable, or without a value."""
@@ -71,6 +75,8 @@ class Usage:
     lag: Lag | None = None
     stream_bytes: float | None = None
     """Bytes that entered the stream in the last day."""
+    unread: frozenset[str] = frozenset()
+    """Names of the metrics that could not be read: a missing value says nothing then."""
 
 
 @dataclass(frozen=True)

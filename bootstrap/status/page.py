@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from bootstrap.core.facts import INCOMING_BYTES
 from bootstrap.core.formatting import duration, moment, number, size
 from bootstrap.core.state import REPLICAS, State
 from bootstrap.plan.cost_model import AS_OF
@@ -11,6 +12,7 @@ from bootstrap.status.metrics import YOUNG
 from bootstrap.status.progress_bar import bar
 from bootstrap.status.render import measured_text, sentence
 from bootstrap.status.snapshot import StatusSnapshot
+from replicator import names
 from replicator.stream import StreamFacts
 from replicator.watchdog.detectors import BUFFER, Level
 
@@ -126,6 +128,8 @@ def _lag(shown: StatusSnapshot) -> str:
         return ""
     lag, probes = shown.usage.lag, shown.probe_lag
     by_metric = "no change applied in the last hour, by the consumer's metric"
+    if names.REPLICATION_LAG in shown.usage.unread:
+        by_metric = "the consumer's metric could not be read"
     if lag is not None:
         by_metric = (
             f"p50 {lag.p50:.2f} s, p99 {lag.p99:.2f} s, by the consumer's metric since "
@@ -156,7 +160,9 @@ def _buffer(shown: StatusSnapshot) -> str:
     if kept is None:
         if shown.at - stream.created < YOUNG:
             return f"{text}; its cost is shown once the stream is {duration(YOUNG)} old"
-        return f"{text}; its cost is unknown: CloudWatch has no IncomingBytes of the stream"
+        if INCOMING_BYTES in shown.usage.unread:
+            return f"{text}; its cost is unknown: the metric {INCOMING_BYTES} could not be read"
+        return f"{text}; its cost is unknown: CloudWatch has no {INCOMING_BYTES} of the stream"
     return (
         f"{text}; at {kept.gb_per_day:,.2f} GB a day it costs ${kept.now:,.2f} a month now, "
         f"${kept.full:,.2f} once it is full (list prices as of {AS_OF})"

@@ -39,7 +39,7 @@ def name_commands(
     def complete(finding: Finding) -> Finding:
         if finding.blind or finding.level is Level.FINE:
             return finding
-        if finding.detector is MAPPING:
+        if finding.detector is MAPPING and not finding.remedy:
             return replace(finding, remedy=GONE if finding.detail.startswith("gone") else OFF)
         if finding.first == HEARTBEAT.first:
             return replace(finding, remedy=f"{HEARTBEAT.first} {_tail(table, watchdog=True)}")

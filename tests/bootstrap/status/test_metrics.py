@@ -75,7 +75,15 @@ def test_the_stream_is_measured_over_a_day_up_to_the_last_five_minutes() -> None
 def test_metrics_that_cannot_be_read_end_nothing(code: str) -> None:
     dark = metrics(CloudWatch(code=code))
     found = usage(dark, dark, stack="prod", table="orders", stream="s", now=NOW)
-    assert found == Usage(None, None)
+    assert found == Usage(None, None, frozenset({"ReplicationLag", "IncomingBytes"}))
+
+
+def test_a_metric_that_cannot_be_read_is_not_taken_for_a_quiet_table(replica: FakeAws) -> None:
+    unread = frozenset({"ReplicationLag", "IncomingBytes"})
+    text = page(shown(replica, Usage(None, None, unread)))
+    assert "the consumer's metric could not be read" in text
+    assert "no change applied in the last hour" not in text
+    assert "the metric IncomingBytes could not be read" in text
 
 
 def test_metrics_without_a_datapoint_are_unknown_and_not_zero() -> None:

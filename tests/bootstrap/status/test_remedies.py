@@ -103,10 +103,13 @@ def test_a_consumer_that_is_off_is_not_asked_what_it_did() -> None:
 
 @pytest.mark.parametrize(
     ("state", "words"),
-    [("Disabled", "`bootstrap run` switches it on again"), (None, "Replace the event source map")],
+    [
+        (MappingState("Disabled"), "`bootstrap run` switches it on again"),
+        (None, "Replace the event source map"),
+    ],
 )
 def test_a_consumer_that_is_off_or_deleted_has_a_remedy_of_its_own(
-    state: str | None, words: str
+    state: MappingState | None, words: str
 ) -> None:
     assert words in found(MAPPING, None, mapping=state).first
 
