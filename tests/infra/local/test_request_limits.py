@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ParamValidationError
 from botocore.stub import Stubber
 
-from infra.local.request_limits import compiled, enforce_limits
+from infra.local.request_limits import compiled, enforce_limits, faults
 from infra.local.size_limits import role_faults
 
 SERVICES = (
@@ -116,6 +116,43 @@ REFUSED: list[tuple[str, str, dict[str, Any], str]] = [
         r"Dimensions\[0\]\.Value: 0 is long, and AWS needs 1",
     ),
 ]
+
+
+FUNCTION = {"FunctionName": "f", "Role": "arn:aws:iam::111111111111:role/r", "Code": {}}
+ALARM = {"EvaluationPeriods": 1, "ComparisonOperator": "LessThanThreshold"}
+NAMES: list[tuple[str, str, str, int, dict[str, Any]]] = [
+    ("events", "PutRule", "Name", 64, {}),
+    ("events", "PutRule", "Description", 512, {"Name": "n"}),
+    ("events", "PutTargets", "Id", 64, {"Rule": "r"}),
+    ("lambda", "CreateFunction", "FunctionName", 64, FUNCTION),
+    ("lambda", "CreateFunction", "Description", 256, FUNCTION),
+    ("lambda", "AddPermission", "StatementId", 100, {}),
+    ("iam", "CreateRole", "RoleName", 64, ROLE),
+    ("iam", "CreateRole", "Description", 1000, ROLE),
+    ("iam", "CreatePolicy", "PolicyName", 128, {}),
+    ("s3", "CreateBucket", "Bucket", 63, {}),
+    ("kinesis", "CreateStream", "StreamName", 128, {}),
+    ("cloudwatch", "PutMetricAlarm", "AlarmName", 255, ALARM),
+    ("cloudwatch", "PutDashboard", "DashboardName", 255, {"DashboardBody": '{"widgets": []}'}),
+    ("dynamodb", "CreateTable", "TableName", 255, {}),
+    ("dynamodb", "CreateTable", "IndexName", 255, {"TableName": "table"}),
+    ("logs", "CreateLogGroup", "logGroupName", 512, {}),
+    ("sns", "CreateTopic", "Name", 256, {}),
+]
+"""Service, operation, parameter and its most characters, and what else the request has."""
+
+
+@pytest.mark.parametrize(("service", "operation", "name", "most", "others"), NAMES)
+def test_a_name_may_have_as_many_characters_as_aws_documents_and_no_more(
+    service: str, operation: str, name: str, most: int, others: dict[str, Any]
+) -> None:
+    model = botocore.session.get_session().get_service_model(service).operation_model(operation)
+    for length, refused in ((most, False), (most + 1, True)):
+        value: Any = {name: "n" * length}
+        nested = {"Id": "Targets", "IndexName": "GlobalSecondaryIndexes"}.get(name)
+        request = {**others, **({nested: [value]} if nested else value)}
+        found = [fault for fault in faults(request, model) if name in fault]
+        assert bool(found) is refused, found
 
 
 @pytest.mark.parametrize(("service", "operation", "request_", "fault"), REFUSED)
