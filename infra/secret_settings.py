@@ -1,6 +1,6 @@
 """Secrets in a stack file, as `pulumi config set --secret` writes them: {secure: ciphertext}.
 
-The program gets them decrypted. Whoever reads the file alone has no key: a secret is unknown there,
+The program gets them decrypted. A reader of the file alone has no key: a secret is unknown there,
 and a legal stand-in takes its place, so that the rest of the file can be checked.
 """
 
@@ -15,8 +15,8 @@ PLANNED_BY = re.compile(
     r"(source|target)(\.\w+)?"
     r"|tables(\[\d+\](\.(source|target|streamMode|shards|sourceKeyArn|targetKeyArn))?)?"
 )
-"""Keys without which nothing can be said of a table. All others have a default, or do not bear on a
-plan."""
+"""Keys without which nothing can be said of a table. All others have a default, or no plan depends
+on them."""
 
 STAND_INS: tuple[tuple[re.Pattern[str], Any], ...] = (
     (re.compile(r"operators"), {"source": ["account"], "target": ["account"]}),

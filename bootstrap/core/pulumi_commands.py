@@ -11,6 +11,14 @@ MAPPING_TYPE = (
 )
 
 
+def up(stack: str) -> str:
+    """Return the command that applies the stack file, after a look at AWS. Empty: no stack named.
+
+    Without --stack, the CLI takes the stack that was selected last.
+    """
+    return f"pulumi up --refresh --stack {shlex.quote(stack)}" if stack else "pulumi up --refresh"
+
+
 def mapping_urn(outputs: Outputs, table: TableOutputs) -> str:
     """Return the name of a table's event source mapping in the Pulumi state."""
     # The snapshot prefix is the slug that names the table's resources.

@@ -101,7 +101,8 @@ class Outputs:
         sides = (self.source, self.target)
         if not all(side.operator_role_arn for side in sides):
             raise UsageError(
-                f"The stack {self.stack} has no operator roles.", fix="pulumi up --refresh"
+                f"The stack {self.stack} has no operator roles.",
+                fix=f"pulumi up --refresh --stack {shlex.quote(self.stack)}",
             )
         source, target = (replace(side, role_arn=side.operator_role_arn) for side in sides)
         return replace(self, source=source, target=target)
@@ -153,7 +154,8 @@ def from_stack(stack: str, run: Runner = _run) -> Outputs:
             f"`{' '.join(command)}` failed: {said}",
             fix="pulumi stack ls, and run the bootstrap where that shows the stack",
         )
-    return parse(done.stdout, f"stack {stack}", "pulumi up --refresh")
+    fix = f"pulumi up --refresh --stack {shlex.quote(stack)}"
+    return parse(done.stdout, f"stack {stack}", fix)
 
 
 def from_file(path: Path) -> Outputs:

@@ -11,3 +11,13 @@ class Blocker:
 
     what: str
     fix: str
+
+
+def raise_quota(what: str, service: str, region: str, side: str) -> str:
+    """Return the commands that raise a quota. Its code is in the list: AWS documents few."""
+    return (
+        f"raise the quota for {what}: aws service-quotas list-service-quotas --service-code "
+        f"{service} --region {region} shows its code, then aws service-quotas "
+        f"request-service-quota-increase --service-code {service} --quota-code CODE "
+        f"--desired-value NUMBER --region {region}, with the {side} account's credentials"
+    )

@@ -52,10 +52,14 @@ def key_blockers(inspection: Inspection, replication: Replication) -> Iterator[B
     yield from _source_key(inspection, replication)
     exporter, importer = _users(replication)
     if inspection.keys.target is not None:
-        yield from _usable(inspection.keys.target, "target table", importer, TABLE_USES)
+        yield from _usable(
+            inspection.keys.target, "target table", importer, TABLE_USES, replication.up
+        )
     if inspection.keys.snapshot is not None:
         for user in (exporter, importer):
-            yield from _usable(inspection.keys.snapshot, "snapshot bucket", user, SNAPSHOT_USES)
+            yield from _usable(
+                inspection.keys.snapshot, "snapshot bucket", user, SNAPSHOT_USES, replication.up
+            )
 
 
 def _users(replication: Replication) -> tuple[KeyUser, KeyUser]:
@@ -86,33 +90,40 @@ def _source_key(inspection: Inspection, replication: Replication) -> Iterator[Bl
             f"{source.key_arn}, and the exporter is granted the use of "
             f"{replication.source_key_arn or 'none'}: the export would be refused.",
             f"set sourceKeyArn: {source.key_arn} for the table in the stack configuration, then: "
-            "pulumi up",
+            f"{replication.up}",
         )
     elif keys.source is not None:
         exporter, _ = _users(replication)
-        yield from _usable(keys.source, "source table", exporter, EXPORT_READS)
+        yield from _usable(keys.source, "source table", exporter, EXPORT_READS, replication.up)
     if not replication.target_key_arn:
         yield Blocker(
             f"Table {replication.source_table} is encrypted with a customer-managed key, which "
             f"stays in its account, and no key is configured for {replication.target_table}.",
             "set targetKeyArn for the table in the stack configuration to the ARN of a key of the "
-            "target account and Region (its key aws/dynamodb will do), then: pulumi up",
+            "target account and Region (its key aws/dynamodb will do), then: "
+            f"{replication.up}",
         )
 
 
-def _usable(key: KeyFacts, of: str, user: KeyUser, actions: Sequence[str]) -> Iterator[Blocker]:
+def _usable(
+    key: KeyFacts, of: str, user: KeyUser, actions: Sequence[str], up: str
+) -> Iterator[Blocker]:
+    """List what keeps a user from a key. `up`: the command that applies the stack file."""
+    region = key.arn.split(":")[3] if key.arn.count(":") > 3 else "REGION"
     if key.refused:
         yield Blocker(
             f"The key {key.arn} of the {of} could not be read with the roles of its account "
             f"({key.refused}), so the {user.name} cannot use it either.",
-            f"pulumi up --refresh, which permits the {user.name} to read it; then allow "
+            f"{up}, which permits the {user.name} to read it; then allow "
             f"{' and '.join(actions)} to {user.grantee} in the key policy",
         )
         return
     if key.state != "Enabled":
         yield Blocker(
             f"The key {key.arn} of the {of} is {key.state}.",
-            f"aws kms describe-key --key-id {key.arn}, then enable-key or cancel-key-deletion",
+            f"aws kms cancel-key-deletion --key-id {key.arn} --region {region}, if it is pending "
+            f"deletion, then aws kms enable-key --key-id {key.arn} --region {region}, with the "
+            "credentials of its account",
         )
     missing = [each for each in actions if not allows(key.policy, user.principals, each)]
     if missing:
@@ -120,7 +131,7 @@ def _usable(key: KeyFacts, of: str, user: KeyUser, actions: Sequence[str]) -> It
             f"The policy of key {key.arn} of the {of} does not allow "
             f"{' and '.join(missing)} to the {user.name}.",
             f"allow {' and '.join(missing)} to {user.grantee} in its key policy (a key of the "
-            "stack's own: pulumi up --refresh)",
+            f"stack's own: {up})",
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bootstrap.core.facts import EventSource
 from bootstrap.core.formatting import duration, moment, size
-from bootstrap.plan.blocker import Blocker
+from bootstrap.plan.blocker import Blocker, raise_quota
 from bootstrap.plan.estimate import Estimate
 from bootstrap.plan.inspection import Inspection
 from bootstrap.plan.limits import (
@@ -44,7 +44,7 @@ def blockers(
     yield from _target(inspection, replication)
     yield from _partitions(inspection, replication)
     yield from _write_quota(inspection, replication)
-    yield from _concurrent_jobs(inspection)
+    yield from _concurrent_jobs(inspection, replication)
     yield from _table_size(inspection, replication)
     yield from _concurrency(inspection, replication)
     if inspection.pipeline and replication.deployment:
@@ -70,7 +70,8 @@ def _source(inspection: Inspection, replication: Replication) -> Iterator[Blocke
         yield Blocker(
             f"Table {replication.source_table} is {source.status}.",
             "wait until it is ACTIVE: aws dynamodb describe-table --table-name "
-            f"{replication.source_table}",
+            f"{replication.source_table} --region {replication.consumer_region}, with the source "
+            "account's credentials",
         )
     if source.local_indexes:
         yield Blocker(
@@ -87,7 +88,10 @@ def _destination(inspection: Inspection, replication: Replication) -> Iterator[B
         yield Blocker(
             f"Table {replication.source_table} streams its changes to {elsewhere.stream_arn}, and "
             "a table has one destination.",
-            "disable that destination if nothing needs it, then: pulumi up --refresh",
+            "if nothing needs that destination: aws dynamodb "
+            f"disable-kinesis-streaming-destination --table-name {replication.source_table} "
+            f"--stream-arn {elsewhere.stream_arn} --region {replication.consumer_region}, with the "
+            f"source account's credentials; then: {replication.up}",
         )
     ours = inspection.source.destinations.to(stream_arn)
     if ours is not None and ours.status == "ACTIVE" and ours.precision != "MICROSECOND":
@@ -97,7 +101,8 @@ def _destination(inspection: Inspection, replication: Replication) -> Iterator[B
             "aws dynamodb update-kinesis-streaming-destination --table-name "
             f"{replication.source_table} --stream-arn {stream_arn} "
             "--update-kinesis-streaming-configuration "
-            "ApproximateCreationDateTimePrecision=MICROSECOND",
+            "ApproximateCreationDateTimePrecision=MICROSECOND "
+            f"--region {replication.consumer_region}, with the source account's credentials",
         )
 
 
@@ -111,7 +116,7 @@ def _stream(
             "and catch-up may take longer (estimated at up to "
             f"{duration(expected.until_read.most)}; twice that, and a week at least, is safe).",
             "set retentionHours in the stack configuration (8760 is 365 days), then: "
-            "pulumi up --refresh",
+            f"{replication.up}",
         )
     if stream.distribution == "AUTO":
         # The Pulumi provider has no argument for it (pulumi-aws 7.51).
@@ -126,7 +131,7 @@ def _stream(
         yield Blocker(
             f"Stream {name} takes records of up to {stream.record_kib} KiB, and a change of a "
             f"large item may need {LARGEST_RECORD_KIB}: DynamoDB would skip it.",
-            "pulumi up --refresh, which sets the stream's maximum record size",
+            f"{replication.up}, which sets the stream's maximum record size",
         )
 
 
@@ -159,23 +164,27 @@ def _write_quota(inspection: Inspection, replication: Replication) -> Iterator[B
             f"Table {replication.source_table} takes up to {peak:.0f} write units a second, which "
             f"cost {needed} in the target, and a table there may take {limits.table_writes} (quota "
             "of the account).",
-            _raise_quota("the write units of a table"),
+            raise_quota(
+                "the write units of a table", "dynamodb", replication.target_region, "target"
+            ),
         )
 
 
-def _concurrent_jobs(inspection: Inspection) -> Iterator[Blocker]:
+def _concurrent_jobs(inspection: Inspection, replication: Replication) -> Iterator[Blocker]:
     imports, exports = inspection.target.running_imports, inspection.source.running_exports
     if imports is not None and imports >= CONCURRENT_IMPORTS:
         yield Blocker(
             f"{imports} imports run in the target account, and no more than {CONCURRENT_IMPORTS} "
             "may at once.",
-            "wait until some have ended: aws dynamodb list-imports",
+            "wait until some have ended: aws dynamodb list-imports --region "
+            f"{replication.target_region}, with the target account's credentials",
         )
     if exports is not None and exports >= CONCURRENT_EXPORTS:
         yield Blocker(
             f"{exports} exports run in the source account, and no more than {CONCURRENT_EXPORTS} "
             "may at once.",
-            "wait until some have ended: aws dynamodb list-exports",
+            "wait until some have ended: aws dynamodb list-exports --region "
+            f"{replication.consumer_region}, with the source account's credentials",
         )
 
 
@@ -186,23 +195,25 @@ def _table_size(inspection: Inspection, replication: Replication) -> Iterator[Bl
         yield Blocker(
             f"Table {replication.source_table} holds {size(held)}, and the exports of an account "
             f"may be at {size(EXPORT_BYTES)} at once.",
-            "raise the quota for exports in flight with the source account's credentials: "
-            "aws service-quotas list-service-quotas --service-code dynamodb, then "
-            "request-service-quota-increase",
+            raise_quota("exports in flight", "dynamodb", replication.consumer_region, "source"),
         )
     objects = least_partitions(source)
     if objects > IMPORT_OBJECTS:
         yield Blocker(
             f"An export of {replication.source_table} has at least {objects:,} objects, one for "
             f"each partition, and an import reads {IMPORT_OBJECTS:,}.",
-            _raise_quota("the source objects of an import"),
+            raise_quota(
+                "the source objects of an import", "dynamodb", replication.target_region, "target"
+            ),
         )
     most = import_bytes(replication.target_region)
     if held > most * COMPRESSION:
         yield Blocker(
             f"Table {replication.source_table} holds {size(held)}, and the imports of Region "
             f"{replication.target_region} may read {size(most)} (compressed) at once.",
-            _raise_quota("the source size of imports"),
+            raise_quota(
+                "the source size of imports", "dynamodb", replication.target_region, "target"
+            ),
         )
 
 
@@ -215,22 +226,17 @@ def _concurrency(inspection: Inspection, replication: Replication) -> Iterator[B
             f"{needs}{own} invocations are reserved for its function: shards would wait for each "
             "other.",
             f"set reservedConcurrency to {batches} or more in the stack configuration, or leave it "
-            "out; then: pulumi up",
+            f"out; then: {replication.up}",
         )
     if own is None and shared is not None and shared < batches:
         yield Blocker(
             f"{needs}the target account runs {shared} functions without a reservation at once.",
-            "raise the quota of concurrent executions (aws service-quotas, service lambda, "
-            "L-B99A9384), or lower parallelizationFactor in the stack configuration",
+            "raise the quota of concurrent executions: aws service-quotas "
+            "request-service-quota-increase --service-code lambda --quota-code L-B99A9384 "
+            f"--desired-value {max(batches, 1_000)} --region {replication.consumer_region}, with "
+            "the target account's credentials; or lower parallelizationFactor in the stack "
+            f"configuration, then: {replication.up}",
         )
-
-
-def _raise_quota(what: str) -> str:
-    return (
-        f"raise the quota for {what}: aws service-quotas list-service-quotas "
-        "--service-code dynamodb, then request-service-quota-increase, with the target account's "
-        "credentials"
-    )
 
 
 def _mapping(
@@ -240,7 +246,7 @@ def _mapping(
         yield Blocker(
             f"The event source mapping {deployment.mapping_uuid} of function "
             f"{deployment.function_name} is gone.",
-            "pulumi up --refresh",
+            replication.up,
         )
         return
     if mapping.running:

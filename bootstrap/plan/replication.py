@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bootstrap.core import pulumi_commands
 from bootstrap.core.errors import UsageError
-from bootstrap.core.pulumi_commands import replace_mapping
 from bootstrap.core.stack_outputs import AccountOutputs, Outputs, TableOutputs
 from infra.stack_config import ConfigError, StackConfig, TableConfig
 
@@ -59,6 +59,8 @@ class Replication:
     """As configured: ON_DEMAND or PROVISIONED; empty once the stack is deployed, when AWS says."""
     configured_shards: int | None = None
     """Shards of a PROVISIONED stream, as configured. None once the stack is deployed."""
+    stack: str = ""
+    """The stack's name; empty if a stack file's name does not say it."""
     unknown_settings: tuple[str, ...] = ()
     """Keys of the stack file that are secrets. Their defaults are assumed."""
 
@@ -66,6 +68,11 @@ class Replication:
     def partition(self) -> str:
         """The AWS partition of the source, as an ARN names it."""
         return self.source_table_arn.split(":")[1]
+
+    @property
+    def up(self) -> str:
+        """The command that applies a change of the stack file."""
+        return pulumi_commands.up(self.stack)
 
     @property
     def stream_name(self) -> str:
@@ -117,12 +124,13 @@ def of_outputs(outputs: Outputs, table: TableOutputs) -> Replication:
         reserved_concurrency=table.reserved_concurrency,
         source_key_arn=table.source_key_arn or None,
         target_key_arn=table.target_key_arn or None,
+        stack=outputs.stack,
         deployment=Deployment(
             stream_name=table.stream_name,
             stream_arn=table.stream_arn,
             function_name=table.function_name,
             mapping_uuid=table.mapping_uuid,
-            mapping_replacement=replace_mapping(outputs, table),
+            mapping_replacement=pulumi_commands.replace_mapping(outputs, table),
             exporter_arn=outputs.source.role_arn,
             importer_arn=outputs.target.role_arn,
             snapshot_key_arn=outputs.snapshot_key_arn or None,
@@ -155,16 +163,24 @@ def of_file(path: Path) -> UndeployedStack:
         target=target,
         source_profile=config.source.profile,
         target_profile=config.target.profile,
-        tables=tuple(_of_config(config, table, tuple(secrets.unknown)) for table in config.tables),
+        tables=tuple(
+            _of_config(config, table, _stack_of(path), tuple(secrets.unknown))
+            for table in config.tables
+        ),
     )
+
+
+def _stack_of(path: Path) -> str:
+    """Return the stack that a stack file is named after; empty for another name."""
+    named = re.fullmatch(r"Pulumi\.(.+)\.ya?ml", path.name)
+    return named[1] if named else ""
 
 
 def _needs_secrets(path: Path, keys: Sequence[str]) -> UsageError:
     """Make the error for keys without which there is no plan. Pulumi alone has their key."""
-    named = re.fullmatch(r"Pulumi\.(.+)\.ya?ml", path.name)
-    file = (
-        f"--stack {shlex.quote(named[1])}" if named else f"--config-file {shlex.quote(str(path))}"
-    )
+    stack = _stack_of(path)
+    option, value = ("--stack", stack) if stack else ("--config-file", str(path))
+    file = f"{option} {shlex.quote(value)}"
     commands = []
     for key in keys:
         if key in INNER:
@@ -180,7 +196,9 @@ def _needs_secrets(path: Path, keys: Sequence[str]) -> UsageError:
     )
 
 
-def _of_config(config: StackConfig, table: TableConfig, unknown: tuple[str, ...]) -> Replication:
+def _of_config(
+    config: StackConfig, table: TableConfig, stack: str, unknown: tuple[str, ...]
+) -> Replication:
     return Replication(
         source_table=table.source,
         source_table_arn=config.source.table_arn(table.source),
@@ -196,5 +214,6 @@ def _of_config(config: StackConfig, table: TableConfig, unknown: tuple[str, ...]
         deployment=None,
         stream_mode=table.stream_mode,
         configured_shards=table.shards,
+        stack=stack,
         unknown_settings=unknown,
     )

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bootstrap.core.formatting import duration
-from bootstrap.plan.blocker import Blocker
+from bootstrap.plan.blocker import Blocker, raise_quota
 from bootstrap.plan.inspection import Inspection
 from bootstrap.plan.replication import Replication
 from bootstrap.plan.workload import Workload, workload
@@ -89,17 +89,15 @@ def throughput_blockers(inspection: Inspection, replication: Replication) -> Ite
             f"{_rate(load.mean, load)} of records, and a stream on demand grows to "
             f"{_rate_of(stream.most)} in {replication.consumer_region}: DynamoDB would fall behind "
             "for good, and the replica would never catch up.",
-            "raise the quota for the write throughput of a stream on demand (aws service-quotas "
-            "list-service-quotas --service-code kinesis, then request-service-quota-increase, with "
-            "the source account's credentials), or set streamMode to PROVISIONED and shards to "
-            f"{_enough(load)} in the stack configuration, then: pulumi up",
+            f"{_quota(replication)}; or set streamMode to PROVISIONED and shards to "
+            f"{_enough(load)} in the stack configuration, then: {replication.up}",
         )
         return
     yield Blocker(
         f"Table {replication.source_table} changes {load.mean:,.0f} times a second, "
         f"{_rate(load.mean, load)} of records, and {_provisioned(name, stream)}: DynamoDB would "
         "fall behind for good, and the replica would never catch up.",
-        _more_shards(inspection, stream, load),
+        _more_shards(inspection, replication, stream, load),
     )
 
 
@@ -117,7 +115,7 @@ def throughput_notes(inspection: Inspection, replication: Replication) -> Iterat
         yield (
             f"{busiest}, and {_provisioned(name, stream)}. DynamoDB keeps what does not fit and "
             f"tries again: changes would arrive up to {_delay(load, stream)} late. To avoid it, "
-            f"{_more_shards(inspection, stream, load)}."
+            f"{_more_shards(inspection, replication, stream, load)}."
         )
         return
     doublings = math.ceil(math.log2(max(2.0, shards_for(load.peak, load) / stream.shards)))
@@ -149,7 +147,14 @@ def _provisioned(name: str, stream: StreamThroughput) -> str:
     )
 
 
-def _more_shards(inspection: Inspection, stream: StreamThroughput, load: Workload) -> str:
+def _quota(replication: Replication) -> str:
+    what = "the write throughput of a stream on demand"
+    return raise_quota(what, "kinesis", replication.consumer_region, "source")
+
+
+def _more_shards(
+    inspection: Inspection, replication: Replication, stream: StreamThroughput, load: Workload
+) -> str:
     needed = _enough(load)
     steps = ""
     if inspection.pipeline is not None and needed > 2 * stream.shards:
@@ -159,7 +164,7 @@ def _more_shards(inspection: Inspection, stream: StreamThroughput, load: Workloa
         )
     return (
         f"set shards to {needed} in the stack configuration{steps}, or set streamMode to ON_DEMAND "
-        "and take shards out; then: pulumi up"
+        f"and take shards out; then: {replication.up}"
     )
 
 

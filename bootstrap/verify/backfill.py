@@ -271,7 +271,8 @@ class Backfill:
             if facts is None or facts.status != "COMPLETED" or not of_ours:
                 raise UsageError(
                     f"{arn} is not a complete export of {context.table.source_table}.",
-                    fix="aws dynamodb list-exports, and name one that is COMPLETED",
+                    fix=f"aws dynamodb list-exports --table-arn {context.table.source_table_arn} "
+                    f"--region {context.table.consumer_region}, and name one that is COMPLETED",
                 )
             self._apply(facts)
         finally:

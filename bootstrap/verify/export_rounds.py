@@ -203,7 +203,8 @@ class ExportRounds:
             raise UsageError(
                 f"The export {arn} is {facts.status if facts else 'unknown'} in the "
                 f"{account.side.account}.",
-                fix="aws dynamodb list-exports, and name one that is COMPLETED",
+                fix=f"aws dynamodb list-exports --table-arn {arn.partition('/export/')[0]}, with "
+                f"credentials of the {account.side.account}, and name one that is COMPLETED",
             )
         if arn.split("/export/")[0].rsplit("/", 1)[-1] != account.name:
             raise UsageError(

@@ -23,7 +23,8 @@ DESCRIPTION_LIMIT = 1024
 
 STAYS = (
     " This alarm keeps its state until AWS reports the metric again; once the cause is "
-    "fixed, reset it with: aws cloudwatch set-alarm-state."
+    "fixed, reset it with: aws cloudwatch set-alarm-state --alarm-name NAME --state-value OK "
+    "--state-reason fixed."
 )
 
 

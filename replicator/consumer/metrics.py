@@ -62,8 +62,8 @@ class InvocationStats:
         """Log one table's records in this invocation; table names are no content of items."""
         self._logger.warning(
             "Records of another table are in this table's stream; they are ignored.\n"
-            "Try: take this stream off the other table with aws dynamodb "
-            "disable-kinesis-streaming-destination; bootstrap status names the whole command.",
+            "Try: bootstrap status, which names the command that takes this stream off the other "
+            "table.",
             extra=_place(first) | {"foreignTable": table, "records": records},
         )
 

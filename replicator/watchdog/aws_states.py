@@ -20,9 +20,9 @@ ARCHIVED_AFTER_SECONDS = 7 * 86_400.0
 KEY_LOST = "INACCESSIBLE_ENCRYPTION_CREDENTIALS"
 
 RESTORE_KEY = (
-    "restore the table's KMS key before then: cancel its deletion (aws kms cancel-key-deletion), "
-    "enable it (aws kms enable-key), or restore its policy and grants. DynamoDB makes the table "
-    "ACTIVE again by itself within the hour; then verify the table."
+    "restore the table's KMS key before then: cancel its deletion (aws kms cancel-key-deletion "
+    "--key-id KEY), enable it (aws kms enable-key --key-id KEY), or restore its policy and grants. "
+    "DynamoDB makes the table ACTIVE again by itself within the hour; then verify the table."
 )
 RESTORE_BACKUP = (
     "stop the readers of the replica. DynamoDB keeps an archived table as a backup alone, and a "

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 
+from bootstrap.core import pulumi_commands
 from bootstrap.core.errors import AccountError, BlockedError, Side
 from bootstrap.core.facts import Destinations
 from bootstrap.core.formatting import moment
@@ -47,7 +48,8 @@ def advance(context: StepContext) -> Outcome:
             fix=f"aws dynamodb update-kinesis-streaming-destination --table-name "
             f"{table.source_table} --stream-arn {table.stream_arn} "
             "--update-kinesis-streaming-configuration "
-            f"ApproximateCreationDateTimePrecision={PRECISION}",
+            f"ApproximateCreationDateTimePrecision={PRECISION} --region {table.consumer_region}, "
+            "with the source account's credentials",
         )
     watched, context.memory.active_seen_at = _watched(context, seen.at), seen.at
     if buffered is None or not watched:
@@ -109,7 +111,7 @@ def _check_flow(
         f"{context.table.stream_name} is {status}. Changes since it stopped are in neither the "
         "stream nor the snapshot.",
         fix=suggest(
-            "pulumi up --refresh to enable it again; then ",
+            f"{pulumi_commands.up(context.outputs.stack)} to enable it again; then ",
             Command("run"),
             ", which resumes, to a replica that is DEGRADED until the missing changes have been "
             "restored: ",
@@ -168,14 +170,15 @@ def _not_yet(context: StepContext, seen: Destinations, destination: Destination 
         raise BlockedError(
             f"Table {table.source_table} streams its changes to {elsewhere.stream_arn}, and a "
             "table has one destination.",
-            fix="aws dynamodb disable-kinesis-streaming-destination "
-            f"--table-name {table.source_table} --stream-arn {elsewhere.stream_arn}, "
-            "if it is not needed; then pulumi up --refresh",
+            fix="if it is not needed: aws dynamodb disable-kinesis-streaming-destination "
+            f"--table-name {table.source_table} --stream-arn {elsewhere.stream_arn} --region "
+            f"{table.consumer_region}, with the source account's credentials; then: "
+            f"{pulumi_commands.up(context.outputs.stack)}",
         )
     status = f"{destination.status} {destination.detail}".strip() if destination else "missing"
     raise AccountError(
         Side.SOURCE,
         f"The streaming destination of table {table.source_table} to stream {table.stream_name} is "
         f"{status}.",
-        fix="pulumi up --refresh",
+        fix=pulumi_commands.up(context.outputs.stack),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bootstrap.core import pulumi_commands
 from bootstrap.core.errors import AccountError, BlockedError, Side
 from bootstrap.core.facts import EventSource
 from bootstrap.core.formatting import moment
@@ -22,7 +23,7 @@ def advance(context: StepContext) -> Outcome:
             Side.TARGET,
             f"The event source mapping {table.mapping_uuid} of function {table.function_name} in "
             f"{table.consumer_region} is gone.",
-            fix="pulumi up --refresh",
+            fix=pulumi_commands.up(context.outputs.stack),
         )
     _refuse_wrong_source(context, mapping)
     if mapping.state == "Enabled":

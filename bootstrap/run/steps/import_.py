@@ -50,7 +50,8 @@ def _intend(context: StepContext, imported: Imported) -> Outcome:
             Side.SOURCE,
             f"Table {table.source_table} is gone; its keys and indexes are needed to import into "
             f"{table.target_table}.",
-            fix="aws dynamodb describe-table with the source account's credentials",
+            fix=f"aws dynamodb describe-table --table-name {table.source_table} --region "
+            f"{table.consumer_region}, with the source account's credentials",
         )
     journal.put(
         dataclasses.replace(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from bootstrap.core import pulumi_commands
 from bootstrap.core.errors import AccountError, BlockedError, Side
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.state import State
@@ -44,7 +45,7 @@ def advance(context: StepContext) -> Outcome:
             Side.TARGET,
             f"The event source mapping {table.mapping_uuid} of function {table.function_name} in "
             f"{table.consumer_region} is gone.",
-            fix="pulumi up --refresh",
+            fix=pulumi_commands.up(context.outputs.stack),
         )
     if mapping.state == "Disabled":
         return _await_last_invocation(context, paused)
