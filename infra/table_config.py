@@ -14,7 +14,7 @@ STREAM_MODES = ("ON_DEMAND", "PROVISIONED")
 TABLE_NAME = r"[A-Za-z0-9_.-]{3,255}"
 TRIM_HORIZON = "TRIM_HORIZON"
 START = rf"{TRIM_HORIZON}|20[0-9]{{2}}-[0-9]{{2}}-[0-9]{{2}}T[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}Z"
-KEY_ARN = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[\w-]+"
+KEY_ARN = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]{1,64}"
 
 
 @dataclass(frozen=True)

@@ -117,6 +117,12 @@ MISTAKES: list[tuple[Mapping[str, Any], str, str, str]] = [
     ({"retentionHours": 8761}, "retentionHours", "24 to 8760", "default, 8760"),
     ({"protect": "yes"}, "protect", "true or false", "unquoted"),
     ({"lambdaArchive": 5}, "lambdaArchive", "a folder", "make build"),
+    (
+        table(sourceKeyArn=f"arn:aws:kms:eu-west-1:111111111111:key/{'x' * 65}"),
+        "tables[0].sourceKeyArn",
+        "the ARN of a KMS key",
+        "not an alias",
+    ),
     ({"tags": {"aws:team": "x"}}, "tags.aws:team", "aws:", "another key"),
     ({"tags": {"team": "a, b"}}, "tags.team", "letters, digits, spaces", "quotes"),
     ({"tags": {"team": "v" * 257}}, "tags.team", "up to 256", "quotes"),
