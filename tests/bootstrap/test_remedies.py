@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bootstrap.plan.test_plan import BLOCKED, planned
 from tests.support.bootstrap.fake_aws import FakeAws
+from tests.support.bootstrap.plans import BLOCKED, planned
 from tests.support.remedies import ROOT, commands_in, problem, suggested, texts
 
 MODULES = sorted(

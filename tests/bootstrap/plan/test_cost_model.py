@@ -18,8 +18,8 @@ from infra.watchdog import INTERVAL_MINUTES
 from replicator import names
 from replicator.consumer.metrics import EmfEmitter, InvocationStats
 from replicator.probes import LANES_PROBED
-from tests.bootstrap.plan.test_plan import observed, planned
 from tests.support.bootstrap.fake_aws import FakeAws
+from tests.support.bootstrap.plans import observed, planned
 from tests.support.infra.recording_engine import CONFIG, record
 from tests.support.replicator.watchdog_harness import steady
 

@@ -12,141 +12,31 @@ import pytest
 
 from bootstrap.core.durations import Timing
 from bootstrap.core.errors import AccountError, Side, UsageError
-from bootstrap.core.facts import KeyFacts, Surroundings, TableFacts, TtlStatus
+from bootstrap.core.facts import KeyFacts, Surroundings, TtlStatus
 from bootstrap.core.run_options import TtlPolicy
 from bootstrap.journal.records import Wanted
 from bootstrap.plan import plan, price_list, render
-from bootstrap.plan.inspection import Inspection, KeyInspection, inspect
-from bootstrap.plan.replication import Replication, of_file, of_outputs
+from bootstrap.plan.inspection import KeyInspection, inspect
+from bootstrap.plan.replication import of_file, of_outputs
 from bootstrap.plan.setting import COMPARED, SHOWN, When
 from bootstrap.plan.settings_diff import settings, wanted
-from replicator.stream import Destination
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
-from tests.support.bootstrap.fake_aws import STREAM_ARN, FakeAws, outputs
+from tests.support.bootstrap.fake_aws import FakeAws, outputs
 from tests.support.bootstrap.killed_process import replicated
-
-GB, TB = 10**9, 10**12
-
-
-def observed(world: FakeAws, **table: Any) -> tuple[Inspection, Replication]:
-    stack = outputs(**table)
-    replication = of_outputs(stack, stack.tables[0])
-    source, target = FakeSource(world, lambda: None), FakeTarget(world, lambda: None)
-    seen = inspect(source, target, replication, Timing(), world.clock(), full=True)
-    return seen, replication
-
-
-def planned(world: FakeAws, **table: Any) -> plan.Plan:
-    return plan.make(*observed(world, **table))
-
-
-def source(**changes: Any) -> Callable[[FakeAws], None]:
-    def change(world: FakeAws) -> None:
-        world.source = dataclasses.replace(world.source, **changes)
-
-    return change
-
-
-def having(**changes: Any) -> Callable[[FakeAws], None]:
-    def change(world: FakeAws) -> None:
-        for name, value in changes.items():
-            assert hasattr(world, name)
-            setattr(world, name, value)
-
-    return change
-
-
-def writes(units_a_second: float) -> Callable[[FakeAws], None]:
-    return having(writes=lambda begin: units_a_second * 60)
-
-
-def both(*changes: Callable[[FakeAws], None]) -> Callable[[FakeAws], None]:
-    def change(world: FakeAws) -> None:
-        for each in changes:
-            each(world)
-
-    return change
-
-
-# Each blocker, and what provokes it. Those of keys: test_plan_keys.py; credentials of another
-# account before there are roles: test_trouble.py.
-THEIRS = TableFacts("arn", "theirs", "ACTIVE", 1, 1, False)
-BLOCKED: dict[str, tuple[Callable[[FakeAws], None], str, str]] = {
-    "table missing": (having(source=None), "There is no table orders", "check the table's name"),
-    "wrong account": (
-        source(arn="arn:aws:dynamodb:eu-west-1:999999999999:table/orders"),
-        "credentials lead to arn:aws:dynamodb:eu-west-1:999999999999",
-        "--source-profile",
-    ),
-    "being deleted": (source(status="DELETING"), "is DELETING", "wait"),
-    "local indexes": (source(local_indexes=["by-day"]), "(by-day)", "global secondary indexes"),
-    "streams elsewhere": (
-        having(destinations=[Destination("arn:other", "ACTIVE", "MICROSECOND")]),
-        "to arn:other",
-        "pulumi up",
-    ),
-    "milliseconds": (
-        having(destinations=[Destination(STREAM_ARN, "ACTIVE", "MILLISECOND")]),
-        "MILLISECOND",
-        "update-kinesis-streaming-destination",
-    ),
-    "retention": (having(retention_hours=24), "after 24 hours", "retentionHours"),
-    "retention of a large table": (
-        both(source(size_bytes=80 * TB), having(retention_hours=400)),
-        "after 400 hours",
-        "retentionHours",
-    ),
-    "automatic distribution": (
-        having(distribution="AUTO"),
-        "(AUTO)",
-        "--record-distribution-strategy USER_PARTITION_KEY",
-    ),
-    "record size": (having(record_kib=1_024), "up to 1024 KiB", "pulumi up"),
-    "too fast to read": (
-        both(
-            writes(2_000),
-            source(items=1_000, size_bytes=1_000_000),
-            having(stream_mode="PROVISIONED"),
-        ),
-        "never catch up",
-        "set shards to 9",
-    ),
-    "target exists": (having(target=THEIRS), "orders-replica exists already", "another target"),
-    "write quota": (
-        both(writes(20_000), having(record_kib=10_240)),
-        "cost 44000",
-        "request-service-quota-increase",
-    ),
-    "imports": (having(running_imports=50), "50 imports run", "list-imports"),
-    "exports": (having(running_exports=300), "300 exports run", "list-exports"),
-    "export size": (source(size_bytes=101 * TB), "may be at", "exports in flight"),
-    "import objects, by size": (
-        source(size_bytes=600 * TB),
-        "at least 60,000 objects",
-        "source objects",
-    ),
-    "import objects, by writes": (
-        source(warm_writes=50_001_000),
-        "at least 50,001 objects",
-        "source objects",
-    ),
-    "busy partition": (having(throttled_partitions=7), "7 writes of the last day", "spread"),
-    "import size": (source(size_bytes=200 * TB), "may read", "source size of imports"),
-    "concurrency": (having(concurrency=1), "in 2 concurrent batches", "concurrent executions"),
-    "mapping gone": (having(mapping_exists=False), "is gone", "pulumi up"),
-    "mapping on": (having(mapping_enabled_at=0.0), "switched on already", "--no-enabled"),
-    "mapping of another stream": (
-        having(mapping_stream="arn:x"),
-        "reads arn:x",
-        "pulumi state unprotect --yes",
-    ),
-    "mapping at a later time": (
-        having(mapping_position="AT_TIMESTAMP", mapping_starts_at=4e9),
-        "is still to come",
-        "startAt",
-    ),
-    "mapping at latest": (having(mapping_position="LATEST"), "at LATEST", "TRIM_HORIZON"),
-}
+from tests.support.bootstrap.plans import (
+    BLOCKED,
+    CONFIG,
+    GB,
+    TB,
+    both,
+    having,
+    observed,
+    planned,
+    planned_before_deployment,
+    source,
+    stack_file,
+    writes,
+)
 
 
 @pytest.mark.parametrize("name", BLOCKED)
@@ -570,31 +460,6 @@ def test_a_plan_is_shown_as_text_and_as_json() -> None:
     assert value["blockers"][0]["try"].startswith("delete it yourself")
     assert set(value["estimate"]["monthlyUsd"]) == {"365", "30", "7"}
     assert {each["setting"] for each in value["settings"]} >= {"keys", "tags"}
-
-
-CONFIG = """
-config:
-  dynamodb-replication:source: {accountId: "111111111111", region: eu-west-1, profile: shop}
-  dynamodb-replication:target: {accountId: "222222222222", region: eu-central-1}
-  dynamodb-replication:operators: {source: [account], target: [account]}
-  dynamodb-replication:tables:
-    - source: orders
-      target: orders-replica
-    - source: customers
-"""
-
-
-def stack_file(tmp_path: Path, text: str = CONFIG) -> Path:
-    path = tmp_path / "Pulumi.prod.yaml"
-    path.write_text(text)
-    return path
-
-
-def planned_before_deployment(world: FakeAws, replication: Replication) -> plan.Plan:
-    world.destinations = []
-    source_side, target_side = FakeSource(world, lambda: None), FakeTarget(world, lambda: None)
-    seen = inspect(source_side, target_side, replication, Timing(), world.clock(), full=True)
-    return plan.make(seen, replication)
 
 
 def test_a_stack_that_is_not_deployed_is_planned_from_its_configuration(tmp_path: Path) -> None:

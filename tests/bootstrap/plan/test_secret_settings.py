@@ -8,8 +8,8 @@ import pytest
 
 from bootstrap.core.errors import UsageError
 from bootstrap.plan.replication import of_file
-from tests.bootstrap.plan.test_plan import CONFIG, planned_before_deployment, stack_file
 from tests.support.bootstrap.fake_aws import FakeAws
+from tests.support.bootstrap.plans import CONFIG, planned_before_deployment, stack_file
 
 SECRET = "{secure: AAABADQXFlU0mxC6p4q7uEHDt5Yx}"
 

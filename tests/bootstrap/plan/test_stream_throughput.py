@@ -15,9 +15,9 @@ from bootstrap.plan.inspection import inspect
 from bootstrap.plan.replication import of_file
 from bootstrap.plan.workload import Workload
 from replicator.stream import Shard, stream_in
-from tests.bootstrap.plan.test_plan import having, planned, source, writes
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
 from tests.support.bootstrap.fake_aws import FakeAws
+from tests.support.bootstrap.plans import having, planned, source, writes
 from tests.support.infra.recording_engine import CONFIG
 
 KB = 1_000
