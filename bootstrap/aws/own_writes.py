@@ -7,6 +7,7 @@ answer was lost, leaves units that look like another writer's: `resume` then ref
 from __future__ import annotations
 
 import contextlib
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,8 +20,8 @@ MINUTE = 60
 class AwsOwnWrites:
     """`OwnWrites` in the journal table.
 
-    Key `pk` is `own-writes/` and the source table's name, `sk` the minute in epoch seconds. No
-    table name has a slash, so no run has this key.
+    Key `pk` is `own-writes/` and the source table's name, `sk` begins with the minute in epoch
+    seconds. No table name has a slash, so no run has this key.
     """
 
     def __init__(self, calls: Calls, dynamodb: Any, journal: str) -> None:
@@ -31,15 +32,19 @@ class AwsOwnWrites:
     def add(self, table: str, answered: float, units: float) -> None:
         """Add write units to the minute of AWS's time in which the write was answered."""
         minute = int(answered // MINUTE * MINUTE)
+        # An item of its own, and no sum: the SDK repeats a call whose answer was lost, and units
+        # counted twice would hide as many of another writer's.
+        item = {
+            "pk": {"S": _partition(table)},
+            "sk": {"S": f"{_sort(minute)}#{uuid.uuid4().hex}"},
+            "units": {"N": f"{units:g}"},
+        }
         self._calls(
             "dynamodb",
-            self._dynamodb.update_item,
+            self._dynamodb.put_item,
             self._journal,
             TableName=self._journal,
-            Key={"pk": {"S": _partition(table)}, "sk": {"S": _sort(minute)}},
-            UpdateExpression="ADD #units :units",
-            ExpressionAttributeNames={"#units": "units"},
-            ExpressionAttributeValues={":units": {"N": f"{units:g}"}},
+            Item=item,
         )
 
     def units(self, table: str, since: int) -> float:

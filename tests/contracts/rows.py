@@ -67,7 +67,7 @@ def journal_rows() -> list[str]:
 def _journal_row(row: Mapping[str, Any]) -> Iterator[str]:
     table = row["pk"]["S"].replace("orders", "TABLE")
     place = re.sub(r"#.*#\d{8}$", "#RUN#NNNNNNNN", row["sk"]["S"])
-    place = re.sub(r"^\d{11}$", "MINUTE", place)
+    place = re.sub(r"^\d{11}#[0-9a-f]{32}$", "MINUTE#ID", place)
     row_name = f"{table} {place}"
     for name, value in row.items():
         ((kind, held),) = value.items()

@@ -91,6 +91,7 @@ REPLACED: Mapping[str, tuple[str, ...]] = {
         # point-in-time recovery, export, import
         "_describe_continuous_backups",
         "_update_continuous_backups",
+        "_update_ttl",
         "_export_table_to_point_in_time",
         "_describe_export",
         "_list_exports",

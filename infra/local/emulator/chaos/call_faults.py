@@ -20,11 +20,24 @@ SINGLE = ("_put_item", "_update_item", "_delete_item", "_get_item", "_query")
 BATCHES = {"_batch_get_item": "UnprocessedKeys", "_batch_write_item": "UnprocessedItems"}
 CREATIONS = (
     "_create_table",
+    "_enable_kinesis_streaming_destination",
     "_export_table_to_point_in_time",
     "_import_table",
     "_put_resource_policy",
     "_delete_resource_policy",
+    "_update_continuous_backups",
+    "_update_ttl",
 )
+# AWS's reply to a repetition, once, where the local cloud's own would be another success (API
+# reference, UpdateContinuousBackups and UpdateTimeToLive).
+REPEATED = {
+    "_update_continuous_backups": (
+        "ContinuousBackupsUnavailableException",
+        "Backups are being enabled for the table. Please retry later",
+        400,
+    ),
+    "_update_ttl": ("ValidationException", "TimeToLive is already enabled", 400),
+}
 TRANSACTIONS = ("_transact_write_items", "_transact_get_items")
 
 REFUSALS = (
@@ -65,6 +78,7 @@ class CallFaults:
         self._random = chaos.random()
         self._lock = threading.Lock()
         self._lost: set[tuple[str, str, str]] = set()
+        self._refused: set[tuple[str, str, str]] = set()
 
     def install(self) -> None:
         """Wrap the handlers, in front of all other corrections."""
@@ -109,6 +123,13 @@ class CallFaults:
                 return handler(data)
             account = self._ministack.responses.get_account_id()
             request = (account, name, json.dumps(data, sort_keys=True, default=str))
+            with self._lock:
+                repeated = name in REPEATED and request in self._lost
+                repeated = repeated and request not in self._refused
+                if repeated:
+                    self._refused.add(request)
+            if repeated:
+                return self._ministack.error(*REPEATED[name])
             token = _within_a_creation.set(True)
             try:
                 response = handler(data)

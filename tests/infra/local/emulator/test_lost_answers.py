@@ -50,6 +50,14 @@ def refusal(call: Any, **request: Any) -> str:
     return str(caught.value.response["Error"]["Code"])
 
 
+def switch_recovery_on(dynamodb: Any, table: str) -> None:
+    recovery = {"PointInTimeRecoveryEnabled": True}
+    request = {"TableName": table, "PointInTimeRecoverySpecification": recovery}
+    code = refusal(dynamodb.update_continuous_backups, **request)
+    assert code == "ContinuousBackupsUnavailableException"
+    dynamodb.update_continuous_backups(**request)
+
+
 def test_the_repetition_of_create_table_finds_the_table(cloud: LocalCloud) -> None:
     dynamodb = cloud.client("dynamodb", SOURCE)
     before = lost(cloud)
@@ -59,15 +67,51 @@ def test_the_repetition_of_create_table_finds_the_table(cloud: LocalCloud) -> No
     assert lost(cloud) == before + 1
 
 
+def test_the_repetition_of_a_streaming_destination_finds_the_first(cloud: LocalCloud) -> None:
+    dynamodb = cloud.client("dynamodb", SOURCE)
+    arn = make_stream(cloud.client("kinesis", SOURCE), "lost-destination")
+    with pytest.raises(dynamodb.exceptions.ResourceInUseException):
+        make_table(dynamodb, "streaming")
+    before = lost(cloud)
+    request = {"TableName": "streaming", "StreamArn": arn}
+    code = refusal(dynamodb.enable_kinesis_streaming_destination, **request)
+    assert code == "ResourceInUseException"
+    found = dynamodb.describe_kinesis_streaming_destination(TableName="streaming")
+    [destination] = found["KinesisDataStreamDestinations"]
+    assert destination["DestinationStatus"] in ("ENABLING", "ACTIVE")
+    assert lost(cloud) == before + 1
+
+
+def test_the_repetition_of_switching_recovery_on_meets_the_change(cloud: LocalCloud) -> None:
+    dynamodb = cloud.client("dynamodb", SOURCE)
+    with pytest.raises(dynamodb.exceptions.ResourceInUseException):
+        make_table(dynamodb, "recoverable")
+    before = lost(cloud)
+    switch_recovery_on(dynamodb, "recoverable")
+    assert lost(cloud) == before + 1
+
+
+def test_the_repetition_of_a_change_of_time_to_live_says_that_it_is_made(
+    cloud: LocalCloud,
+) -> None:
+    dynamodb = cloud.client("dynamodb", SOURCE)
+    with pytest.raises(dynamodb.exceptions.ResourceInUseException):
+        make_table(dynamodb, "expiring")
+    before = lost(cloud)
+    expiry = {"Enabled": True, "AttributeName": "until"}
+    request = {"TableName": "expiring", "TimeToLiveSpecification": expiry}
+    assert refusal(dynamodb.update_time_to_live, **request) == "ValidationException"
+    found = dynamodb.describe_time_to_live(TableName="expiring")["TimeToLiveDescription"]
+    assert (found["TimeToLiveStatus"], found["AttributeName"]) == ("ENABLED", "until")
+    assert lost(cloud) == before + 1
+
+
 def test_the_repetition_of_an_export_is_the_same_export(cloud: LocalCloud) -> None:
     dynamodb = cloud.client("dynamodb", SOURCE)
     make_bucket(cloud, SOURCE, "exports-of-lost-answers")
     with pytest.raises(dynamodb.exceptions.ResourceInUseException):
         make_table(dynamodb, "exported")
-    dynamodb.update_continuous_backups(
-        TableName="exported",
-        PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
-    )
+    switch_recovery_on(dynamodb, "exported")
     table = dynamodb.describe_table(TableName="exported")["Table"]["TableArn"]
     before = lost(cloud)
     answer = dynamodb.export_table_to_point_in_time(
