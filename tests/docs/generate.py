@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bootstrap.plan import cost_model, setting
-from tests.docs import alarm_pages, commands, configuration, promises
+from tests.docs import alarm_pages, commands, configuration, deployer, promises
 from tests.docs.pages import ROOT, documents
 
 COMMAND = "python -m tests.docs.generate"
@@ -24,6 +24,8 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "loss detectors": alarm_pages.detectors_table,
     "configuration": configuration.tables,
     "example stack file": configuration.example,
+    "deployer's policies": deployer.documents,
+    "deployer's unseen actions": deployer.reasons,
     "bill": cost_model.table,
     "parity": setting.compared_table,
     "promises and tests": promises.table,

@@ -108,9 +108,36 @@ class PermissionChecks:
     ) -> str:
         """Return the ARN of a request's resource, also where no TableName holds it."""
         arn = self._arn_of(service, method, path, headers, body, query, region, account)
+        # A rule on the default bus has an ARN without the bus (Service Authorization Reference,
+        # Amazon EventBridge: rule-on-default-event-bus).
+        arn = arn.replace(":rule/default/", ":rule/")
+        if service == "lambda" and method == "POST" and path.rstrip("/").endswith("/functions"):
+            # The name of a new function is in the body alone.
+            name = json.loads(body or b"{}").get("FunctionName", "*")
+            return f"arn:aws:lambda:{region}:{account}:function:{name}"
+        if arn == "*" and service == "events":
+            rule = self._ministack.iam_actions._param(body, query, "Rule")
+            return f"arn:aws:events:{region}:{account}:rule/{rule}" if rule else arn
+        if arn == "*" and service == "monitoring":
+            return self._of_cloudwatch(body, query, region, account)
         if arn != "*" or service not in ("dynamodb", "kinesis"):
             return arn
         return named_resource(body, region, account) or arn
+
+    def _of_cloudwatch(
+        self, body: bytes, query: Mapping[str, Any], region: str, account: str
+    ) -> str:
+        """Return the ARN of a dashboard, or of the first alarm that a call lists."""
+
+        def first(*fields: str) -> str:
+            found = self._ministack.iam_actions._param(body, query, *fields)
+            return str(found[0] if isinstance(found, list) else found)
+
+        dashboard = first("DashboardName", "DashboardNames.member.1", "DashboardNames")
+        if dashboard:
+            return f"arn:aws:cloudwatch::{account}:dashboard/{dashboard}"
+        alarm = first("AlarmNames.member.1", "AlarmNames")
+        return f"arn:aws:cloudwatch:{region}:{account}:alarm:{alarm}" if alarm else "*"
 
     def pin_request_origin(self, source_ip: str, secure_transport: bool) -> None:
         """Treat a request over loopback as TLS, which every call to AWS uses."""

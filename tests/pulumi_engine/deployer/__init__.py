@@ -1,0 +1,1 @@
+"""The least permissions of a deployer, recorded and read."""

@@ -1,0 +1,82 @@
+"""A stack's whole life, deployed by a role in each account: every change that a file can make."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from infra.local.cloud import LocalAccount
+from tests.pulumi_engine.engine import Engine, EngineStack
+from tests.support.infra.clouds import make_table
+
+ROLE = "deployer"
+ORDERS = {"source": "orders", "target": "orders-replica"}
+CUSTOMERS = {"source": "customers"}
+CHANGED = {
+    **ORDERS,
+    "batchSize": 100,
+    "memory": 512,
+    "reservedConcurrency": 5,
+    "quarantineBurst": 20,
+    "startAt": "TRIM_HORIZON",
+}
+FENCED = {**ORDERS, "denyOtherWriters": True, "streamMode": "PROVISIONED", "shards": 2}
+
+
+def make_role(engine: Engine, account: LocalAccount, **policies: Mapping[str, Any]) -> None:
+    """Make a role that the account's root may assume, with these policies alone."""
+    iam = engine.cloud.client("iam", account)
+    trust = {
+        "Effect": "Allow",
+        "Action": "sts:AssumeRole",
+        "Principal": {"AWS": f"arn:aws:iam::{account.account_id}:root"},
+    }
+    iam.create_role(
+        RoleName=ROLE,
+        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+    )
+    allow(engine, account, **policies)
+
+
+def allow(engine: Engine, account: LocalAccount, **policies: Mapping[str, Any]) -> None:
+    """Put policies of the role in the place of those of the same names."""
+    iam = engine.cloud.client("iam", account)
+    for name, policy in policies.items():
+        iam.put_role_policy(RoleName=ROLE, PolicyName=name, PolicyDocument=json.dumps(policy))
+
+
+def live(stack: EngineStack) -> None:
+    """Preview, create, change, shrink and destroy a stack as the roles. Raises `RefusedError`."""
+    engine = stack.engine
+    stack.configure(_config(engine, ORDERS, CUSTOMERS))
+    stack.preview()
+    stack.up()
+    assert stack.up().unchanged
+    alarms = {"emails": ["team@example.com"], "thresholds": {"replicationLagSeconds": 45}}
+    stack.configure(_config(engine, CHANGED, CUSTOMERS, alarms=alarms, retentionHours=8000))
+    stack.up()
+    # The policy that denies other writers needs the table, which an import creates.
+    make_table(engine.cloud.client("dynamodb", engine.cloud.target), ORDERS["target"])
+    everyone = f"arn:aws:iam::{engine.cloud.target.account_id}:role/operator"
+    operators = {"source": ["account"], "target": ["account", everyone]}
+    unprotected = {**CUSTOMERS, "protect": False}
+    stack.configure(_config(engine, FENCED, unprotected, operators=operators))
+    stack.up()
+    stack.configure(_config(engine, FENCED))
+    stack.up()
+    stack.configure(_config(engine, ORDERS, protect=False))
+    stack.up()
+    stack.destroy()
+    assert stack.resources() == []
+
+
+def _config(engine: Engine, *tables: Mapping[str, Any], **values: Any) -> dict[str, Any]:
+    sides = {"source": engine.cloud.source, "target": engine.cloud.target}
+    config = engine.config(*tables, snapshotKey=True, tags={"team": "payments"}, **values)
+    for side, account in sides.items():
+        config[side] = {
+            **config[side],
+            "roleArn": f"arn:aws:iam::{account.account_id}:role/{ROLE}",
+        }
+    return config
