@@ -58,9 +58,10 @@ test: check  ## everything
 	$(BIN)/pytest -q -m slow tests/simulation
 	$(BIN)/pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m slow --ignore tests/simulation
 
-bench: $(READY)  ## measure the consumer and the verification beside the usual ways
+bench: $(READY)  ## measure the consumer and the verification beside the usual ways, and deployments
 	@$(BIN)/python -m tests.benchmarks
 	@$(BIN)/python -m tests.benchmarks.verification $(if $(LARGEST),--largest $(LARGEST))
+	@$(BIN)/python -m tests.benchmarks.deployment
 
 soak: $(READY)  ## simulate on and on, then crash the bootstrap at each of its calls: make soak MINUTES=30 [SEED=…]; again: REPLAY=seed, CRASH=case
 ifdef CRASH
