@@ -17,7 +17,7 @@ from click.core import ParameterSource
 from bootstrap.app.command_options import CommandOptions
 from bootstrap.app.factory import AwsClients
 from bootstrap.app.process import Process
-from bootstrap.core import signals
+from bootstrap.core import pending_operations, signals
 from bootstrap.core.errors import (
     EXIT_BUG,
     EXIT_INTERRUPTED,
@@ -171,3 +171,13 @@ def confirm(question: str, *, attempted: str, declined: str, err: bool = False) 
 def stdin_is_terminal() -> bool:
     """Tell a human from a script."""
     return sys.stdin.isatty()
+
+
+def warn_of_killed_up(options: CommandOptions) -> None:
+    """Print to standard error which operations the stack's state holds as not ended.
+
+    Only for a stack that is read with the Pulumi CLI: a file of outputs has no state.
+    """
+    if options.stack is not None:
+        for warning in pending_operations.warnings(options.stack):
+            click.echo(f"warning: {warning}", err=True)

@@ -14,7 +14,7 @@ from bootstrap.app.account_clients import AccountClients
 from bootstrap.app.command_options import CommandOptions, select
 from bootstrap.app.process import Process, this_process
 from bootstrap.app.show_plan import show_parity, show_plans
-from bootstrap.cli.options import clients_of, common_options, run_command
+from bootstrap.cli.options import clients_of, common_options, run_command, warn_of_killed_up
 from bootstrap.core.errors import UsageError
 from bootstrap.core.suggestions import PROGRAM
 from bootstrap.plan import price_list, replication
@@ -70,6 +70,7 @@ def _planned(
     """Return the tables to plan and the clients for them, from a deployed stack or a stack file."""
     if config is None:
         selection = select(options)
+        warn_of_killed_up(options)
         tables = [replication.of_outputs(selection.outputs, table) for table in selection.tables]
         return tables, clients_of(selection.outputs, process, options)
     if options.stack or options.outputs:

@@ -126,11 +126,12 @@ class Outputs:
 Runner = Callable[[Sequence[str]], subprocess.CompletedProcess[str]]
 
 
-def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+def run_pulumi(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command of the Pulumi CLI, and capture what it prints."""
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def from_stack(stack: str, run: Runner = _run) -> Outputs:
+def from_stack(stack: str, run: Runner = run_pulumi) -> Outputs:
     """Read the outputs of a Pulumi stack with the Pulumi CLI.
 
     Raises:

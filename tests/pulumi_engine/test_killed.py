@@ -1,0 +1,115 @@
+"""An `up` that is killed while it makes a stream: what is left, and who tells of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from infra.local.cloud import LocalCloud
+from tests.pulumi_engine.cli import PulumiCli
+from tests.pulumi_engine.workspace import PROJECT, Workspace
+from tests.support.infra.clouds import make_table, until
+
+pytestmark = pytest.mark.slow
+
+STREAM = "replicate-customers-buffer-stream"
+STATUS = "python -m bootstrap status --stack dev --source-profile source --target-profile target"
+
+
+@pytest.fixture(scope="module")
+def workspace(cli: PulumiCli, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """A deployed stack of one table, and a file that names two."""
+    folder = tmp_path_factory.mktemp("killed")
+    with LocalCloud(folder / "cloud") as cloud:
+        for name in ("orders", "customers"):
+            make_table(cloud.client("dynamodb", cloud.source), name)
+        workspace = Workspace(cli, cloud, folder / "workspace")
+        configure(workspace, "orders")
+        typed(workspace, "pulumi stack init dev")
+        typed(workspace, "pulumi up --yes")
+        yield workspace
+
+
+def configure(workspace: Workspace, *tables: str) -> None:
+    """Write the stack's file, and keep what the CLI wrote into it."""
+    file = workspace.project / "Pulumi.dev.yaml"
+    content = yaml.safe_load(file.read_text()) if file.exists() else {}
+    values = workspace.config(*({"source": t, "target": f"{t}-replica"} for t in tables))
+    content["config"] = {f"{PROJECT}:{key}": value for key, value in values.items()}
+    file.write_text(yaml.safe_dump(content))
+
+
+def typed(workspace: Workspace, command: str) -> str:
+    """Run a command that has to end well; return what it printed, errors included."""
+    ran = subprocess.run(
+        ["bash", "-c", command],
+        cwd=workspace.project,
+        env=workspace.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout
+    return ran.stdout
+
+
+def streams(workspace: Workspace) -> list[str]:
+    """Return the names of the second table's streams."""
+    kinesis = workspace.cloud.client("kinesis", workspace.cloud.source)
+    return [name for name in kinesis.list_streams()["StreamNames"] if name.startswith(STREAM)]
+
+
+def kill_up(workspace: Workspace, log: Path) -> None:
+    """Begin an `up`, and kill the engine once the stream is there and before it knows."""
+    workspace.log.order(linger=[STREAM])
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            ["pulumi", "up", "--yes", "--non-interactive"],
+            cwd=workspace.project,
+            env=workspace.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        until(lambda: streams(workspace), "the stream", 120)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    workspace.log.forget()
+
+
+def test_what_a_killed_up_was_making_is_named_until_the_state_is_cleared_of_it(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    assert "warning" not in typed(workspace, STATUS)
+    configure(workspace, "orders", "customers")
+    kill_up(workspace, tmp_path / "up.log")
+    [left] = streams(workspace)
+    said = typed(workspace, STATUS)
+    assert f"was killed, while it was creating aws:kinesis/stream:Stream {STREAM}" in said
+    assert f"Look for {STREAM}-*" in said
+    # As the runbook has it.
+    typed(workspace, "pulumi cancel --yes")
+    state = json.loads(typed(workspace, "pulumi stack export"))
+    # What was at work beside it is there as well.
+    pending = state["deployment"]["pending_operations"]
+    assert ("creating", STREAM) in {
+        (each["type"], each["resource"]["urn"].rpartition("::")[2]) for each in pending
+    }
+    kinesis = workspace.cloud.client("kinesis", workspace.cloud.source)
+    kinesis.delete_stream(StreamName=left)
+    # The next `up` makes another, says nothing, and leaves the entry in its place.
+    assert "pending" not in typed(workspace, "pulumi up --yes")
+    assert len(streams(workspace)) == 1
+    assert STREAM in typed(workspace, STATUS)
+    typed(workspace, "pulumi refresh --clear-pending-creates --yes")
+    assert "warning" not in typed(workspace, STATUS)
