@@ -194,7 +194,32 @@ def test_the_people_in_the_topic_are_told(stack: Stack) -> None:
     assert all("First: " in description for description in told.values())
 
 
-# Last: what it loses cannot be put back.
+def test_a_consumer_that_lambda_cannot_run_fires_with_lambdas_own_words(stack: Stack) -> None:
+    stack.wait_for("function-unhealthy", "OK")
+    functions, name = stack.target("lambda"), stack.table["functionName"]
+    functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+    stack.wait_for("function-unhealthy", "ALARM")
+    functions.delete_function_concurrency(FunctionName=name)
+    stack.wait_for("function-unhealthy", "OK")
+
+
+# Last: what they lose cannot be put back.
+def test_a_batch_that_the_on_failure_bucket_does_not_take_fires_for_good(stack: Stack) -> None:
+    stack.wait_for("batches-lost", "OK")
+    s3, bucket = stack.target("s3"), stack.table["onFailureBucket"]
+    for each in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
+        s3.delete_object(Bucket=bucket, Key=each["Key"])
+    s3.delete_bucket(Bucket=bucket)
+    # Base64 makes it larger than an invocation takes.
+    stack.cloud.client("kinesis", SOURCE).put_record(
+        StreamName=stack.table["streamName"], Data=b"x" * 5_000_000, PartitionKey="k"
+    )
+    stack.wait_for("delivery-failed", "ALARM")
+    stack.wait_for("batches-lost", "ALARM")
+    stack.wait_for("delivery-failed", "OK")
+    stack.stays("batches-lost", "ALARM", 20)
+
+
 def test_a_destination_that_somebody_disables_fires_for_good(stack: Stack) -> None:
     stack.wait_for("destination-gone", "OK")
     stack.cloud.client("dynamodb", SOURCE).disable_kinesis_streaming_destination(
