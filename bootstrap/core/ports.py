@@ -25,10 +25,10 @@ from bootstrap.core.facts import (
     LedgerSettings,
     Limits,
     OpenShards,
+    ResourcePolicy,
     StreamRecord,
     Surroundings,
     TableFacts,
-    TablePolicy,
     TtlStatus,
 )
 from replicator.probes import ProbeRecord
@@ -329,13 +329,15 @@ class ExportService(Protocol):
         """
 
 
-class TablePolicies(Protocol):
+class ResourcePolicies(Protocol):
     """Resource policies of an account's tables. They are the user's: nothing is overwritten."""
 
-    def read(self, table_arn: str) -> TablePolicy:
+    def read(self, table_arn: str) -> ResourcePolicy:
         """Read a table's policy. A change of the last seconds may not be in it yet."""
 
-    def replace(self, table_arn: str, known: TablePolicy, document: str | None) -> TablePolicy:
+    def replace(
+        self, table_arn: str, known: ResourcePolicy, document: str | None
+    ) -> ResourcePolicy:
         """Put `document`, or delete the policy (None), if it is still the one that was read.
 
         Raises:

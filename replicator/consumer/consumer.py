@@ -17,10 +17,10 @@ from replicator.consumer.foreign import ForeignTables
 from replicator.consumer.lanes import Lanes
 from replicator.consumer.late_writes import LateWrites
 from replicator.consumer.ledger import LedgerWriter
-from replicator.consumer.ledger_rows import LedgerRows
 from replicator.consumer.metrics import InvocationStats
 from replicator.consumer.probe_rows import ProbeRows
 from replicator.consumer.quarantine import QuarantineStore
+from replicator.consumer.shared_rows import SharedRows
 from replicator.names import CHANGES_RECEIVED, CHANGES_RETRIED
 from replicator.runtime import Deadline, Runtime
 from replicator.settings import ARMED_SECONDS, ConsumerConfig, SettingsRow
@@ -63,7 +63,7 @@ class Consumer:
             runtime=runtime,
             retention_days=config.ledger_retention_days,
         )
-        rows = LedgerRows(dynamodb, config.ledger_table)
+        rows = SharedRows(dynamodb, config.ledger_table)
         store = QuarantineStore(
             s3,
             config.quarantine_bucket,

@@ -11,7 +11,7 @@ from functools import partial
 
 from replicator.call_context import CallContext
 from replicator.consumer.decode import Record
-from replicator.consumer.ledger_rows import LedgerRows, retried
+from replicator.consumer.shared_rows import SharedRows, retried
 from replicator.foreign_rows import (
     INDEX_KEY,
     ForeignRow,
@@ -40,7 +40,7 @@ class _Unwritten:
 class ForeignTables:
     """The records of other tables that a container has seen."""
 
-    rows: LedgerRows
+    rows: SharedRows
     clock: Clock
     _seen: dict[str, _Unwritten] = field(default_factory=dict)
     _indexed: set[str] = field(default_factory=set)

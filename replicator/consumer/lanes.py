@@ -13,7 +13,7 @@ from functools import partial
 from replicator.call_context import CallContext
 from replicator.change import Change
 from replicator.consumer.decode import Content, Record
-from replicator.consumer.ledger_rows import LedgerRows, retried
+from replicator.consumer.shared_rows import SharedRows, retried
 from replicator.lane_rows import LaneRow, lane_key
 from replicator.runtime import Clock
 
@@ -34,7 +34,7 @@ class _Lane:
 class Lanes:
     """The shards that a container has been given records of."""
 
-    rows: LedgerRows
+    rows: SharedRows
     clock: Clock
     _seen: dict[str, _Lane] = field(default_factory=dict)
 

@@ -13,7 +13,7 @@ from functools import partial
 from replicator.call_context import CallContext
 from replicator.change import Change
 from replicator.consumer.decode import Record
-from replicator.consumer.ledger_rows import LedgerRows, retried
+from replicator.consumer.shared_rows import SharedRows, retried
 from replicator.late_write_rows import NOTES_KEPT, LateWrite, LateWritesRow, late_writes_key
 from replicator.runtime import Clock
 
@@ -22,7 +22,7 @@ from replicator.runtime import Clock
 class LateWrites:
     """Writes the notes of one invocation, whose records are of one shard."""
 
-    rows: LedgerRows
+    rows: SharedRows
     clock: Clock
 
     def note(

@@ -7,11 +7,8 @@ import datetime
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
-from bootstrap.aws.calls import Calls
-from bootstrap.aws.usage import Metrics, usage
-from bootstrap.core.errors import Side
+from bootstrap.aws.usage import usage
 from bootstrap.core.facts import Lag, Usage
 from bootstrap.status.json_members import as_json
 from bootstrap.status.metrics import Retention, retention
@@ -19,6 +16,7 @@ from bootstrap.status.page import page
 from bootstrap.status.snapshot import StatusSnapshot
 from replicator.stream import StreamFacts
 from replicator.watchdog.readings import Probed, Unread
+from tests.support.bootstrap.cloudwatch import CloudWatch, metrics
 from tests.support.bootstrap.fake_aws import FakeAws
 from tests.support.bootstrap.killed_process import replicated
 from tests.support.bootstrap.status import FixedHealth, look
@@ -26,24 +24,6 @@ from tests.support.bootstrap.status import FixedHealth, look
 NOW = 1_767_229_230.0  # 2026-01-01T01:00:30Z
 GB = 1e9
 DAY = 86_400
-
-
-class CloudWatch:
-    """Answers with datapoints, and keeps what it was asked."""
-
-    def __init__(self, *points: dict[str, Any], code: str = "") -> None:
-        self.points, self.code = points, code
-        self.asked: list[dict[str, Any]] = [{}]
-
-    def get_metric_statistics(self, **request: Any) -> dict[str, Any]:
-        self.asked.append(request)
-        if self.code:
-            raise ClientError({"Error": {"Code": self.code}}, "GetMetricStatistics")
-        return {"Datapoints": list(self.points)}
-
-
-def metrics(cloudwatch: CloudWatch) -> Metrics:
-    return Metrics(Calls(Side.TARGET, "Role importer"), cloudwatch)
 
 
 def lag_point(minute: int, p50: float, p99: float) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from replicator.watchdog.finding import Finding
 from replicator.watchdog.judge import judge
 from replicator.watchdog.lambda_states import MappingState
 from replicator.watchdog.readings import Probed
-from tests.bootstrap.status.test_metrics import CloudWatch
+from tests.support.bootstrap.cloudwatch import CloudWatch
 from tests.support.bootstrap.fake_aws import outputs
 from tests.support.bootstrap.status import NOW, healthy
 

@@ -23,7 +23,7 @@ SAME_MEMBER = "#member = :member"
 
 
 @dataclass(frozen=True)
-class LedgerRows:
+class SharedRows:
     """Rows by their keys. `dynamodb` needs boto3's methods `get_item` and `put_item`."""
 
     dynamodb: Any

@@ -7,7 +7,7 @@ from typing import Any
 
 from bootstrap.aws.calls import Calls
 from bootstrap.core.errors import AccountError, BlockedError, UnavailableError
-from bootstrap.core.facts import TablePolicy
+from bootstrap.core.facts import ResourcePolicy
 
 NO_POLICY = "NO_POLICY"
 """The revision of a table without a policy, as PutResourcePolicy expects it."""
@@ -15,18 +15,14 @@ NOT_FOUND = "PolicyNotFoundException"
 """The answer for a table without a policy, and for a policy of another revision."""
 
 
-class PolicyChangedError(BlockedError):
-    """Another caller changed the table's policy since it was read."""
-
-
-class AwsTablePolicies:
-    """`TablePolicies` of one account and Region."""
+class AwsResourcePolicies:
+    """`ResourcePolicies` of one account and Region."""
 
     def __init__(self, calls: Calls, dynamodb: Any) -> None:
         self._calls = calls
         self._dynamodb = dynamodb
 
-    def read(self, table_arn: str) -> TablePolicy:
+    def read(self, table_arn: str) -> ResourcePolicy:
         try:
             answer = self._calls(
                 "dynamodb",
@@ -36,11 +32,13 @@ class AwsTablePolicies:
             )
         except AccountError as error:
             if error.code == NOT_FOUND:
-                return TablePolicy(None, NO_POLICY)
+                return ResourcePolicy(None, NO_POLICY)
             raise
-        return TablePolicy(answer["Policy"], answer["RevisionId"])
+        return ResourcePolicy(answer["Policy"], answer["RevisionId"])
 
-    def replace(self, table_arn: str, known: TablePolicy, document: str | None) -> TablePolicy:
+    def replace(
+        self, table_arn: str, known: ResourcePolicy, document: str | None
+    ) -> ResourcePolicy:
         if document is None and known.document is None:
             return known
         try:
@@ -50,9 +48,11 @@ class AwsTablePolicies:
                 raise
             # A call that was repeated because its answer was lost meets its own revision.
             return self._after_miss(table_arn, known, document)
-        return TablePolicy(document, revision)
+        return ResourcePolicy(document, revision)
 
-    def _after_miss(self, table_arn: str, known: TablePolicy, document: str | None) -> TablePolicy:
+    def _after_miss(
+        self, table_arn: str, known: ResourcePolicy, document: str | None
+    ) -> ResourcePolicy:
         found = self.read(table_arn)
         if same_policy(found.document, document):
             return found
@@ -63,7 +63,7 @@ class AwsTablePolicies:
                 fix="the same command again",
                 code=NOT_FOUND,
             )
-        raise PolicyChangedError(
+        raise BlockedError(
             f"Another caller changed the resource policy of {table_arn} meanwhile.",
             fix="the same command again: it reads the policy anew",
         )

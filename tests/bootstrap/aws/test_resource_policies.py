@@ -10,10 +10,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from bootstrap.aws.calls import Calls
-from bootstrap.aws.table_policies import NO_POLICY, AwsTablePolicies, PolicyChangedError
-from bootstrap.core.errors import Side, UnavailableError
-from bootstrap.core.facts import TablePolicy
-from tests.infra.local.emulator.table_policies.test_operations import ARN, Account, deny
+from bootstrap.aws.resource_policies import NO_POLICY, AwsResourcePolicies
+from bootstrap.core.errors import BlockedError, Side, UnavailableError
+from bootstrap.core.facts import ResourcePolicy
+from tests.support.infra.policy_account import ARN, Account, deny
 
 pytestmark = pytest.mark.promise("C9")
 
@@ -64,18 +64,18 @@ def client(account: Account) -> Client:
 
 
 @pytest.fixture
-def policies(client: Client) -> AwsTablePolicies:
-    return AwsTablePolicies(Calls(Side.SOURCE, "Role switch"), client)
+def policies(client: Client) -> AwsResourcePolicies:
+    return AwsResourcePolicies(Calls(Side.SOURCE, "Role switch"), client)
 
 
 def test_a_table_without_a_policy_has_the_revision_that_aws_expects(
-    policies: AwsTablePolicies,
+    policies: AwsResourcePolicies,
 ) -> None:
-    assert policies.read(ARN) == TablePolicy(None, NO_POLICY)
+    assert policies.read(ARN) == ResourcePolicy(None, NO_POLICY)
 
 
 def test_a_policy_is_put_replaced_and_taken_off(
-    account: Account, policies: AwsTablePolicies
+    account: Account, policies: AwsResourcePolicies
 ) -> None:
     known = policies.read(ARN)
     for document in (deny("One"), deny("Two"), None):
@@ -84,39 +84,39 @@ def test_a_policy_is_put_replaced_and_taken_off(
         found = policies.read(ARN)
         assert found.revision == known.revision
         assert (found.document is None) == (document is None)
-    assert known == TablePolicy(None, NO_POLICY)
+    assert known == ResourcePolicy(None, NO_POLICY)
 
 
-def test_no_call_is_made_to_take_off_what_is_not_there(policies: AwsTablePolicies) -> None:
-    absent = TablePolicy(None, NO_POLICY)
+def test_no_call_is_made_to_take_off_what_is_not_there(policies: AwsResourcePolicies) -> None:
+    absent = ResourcePolicy(None, NO_POLICY)
     assert policies.replace(ARN, absent, None) == absent
 
 
 def test_what_somebody_else_put_is_not_overwritten(
-    account: Account, policies: AwsTablePolicies
+    account: Account, policies: AwsResourcePolicies
 ) -> None:
     known = policies.read(ARN)
     account.put(deny("Theirs"))
     account.now += 300
-    with pytest.raises(PolicyChangedError):
+    with pytest.raises(BlockedError):
         policies.replace(ARN, known, deny("Ours"))
     assert "Theirs" in account.get()["Policy"]
 
 
 def test_what_somebody_else_took_off_is_not_put_back(
-    account: Account, policies: AwsTablePolicies
+    account: Account, policies: AwsResourcePolicies
 ) -> None:
     account.put(deny("One"))
     account.now += 300
     known = policies.read(ARN)
     account.delete()
     account.now += 300
-    with pytest.raises(PolicyChangedError):
+    with pytest.raises(BlockedError):
         policies.replace(ARN, known, deny("Ours"))
 
 
 def test_a_lost_answer_is_no_change_by_somebody_else(
-    account: Account, client: Client, policies: AwsTablePolicies
+    account: Account, client: Client, policies: AwsResourcePolicies
 ) -> None:
     client.lost = lambda: True
     known = policies.read(ARN)
@@ -132,7 +132,7 @@ def test_a_lost_answer_is_no_change_by_somebody_else(
 
 
 def test_a_second_change_within_seconds_is_a_matter_of_waiting(
-    account: Account, policies: AwsTablePolicies
+    account: Account, policies: AwsResourcePolicies
 ) -> None:
     known = policies.replace(ARN, policies.read(ARN), deny("One"))
     account.now += 5
