@@ -7,7 +7,7 @@ from typing import Any
 
 from bootstrap.aws.calls import Calls
 from bootstrap.core.errors import AccountError, BlockedError, UnavailableError
-from bootstrap.core.facts import ResourcePolicy
+from bootstrap.core.facts import PolicyRevision
 
 NO_POLICY = "NO_POLICY"
 """The revision of a table without a policy, as PutResourcePolicy expects it."""
@@ -22,7 +22,7 @@ class AwsResourcePolicies:
         self._calls = calls
         self._dynamodb = dynamodb
 
-    def read(self, table_arn: str) -> ResourcePolicy:
+    def read(self, table_arn: str) -> PolicyRevision:
         try:
             answer = self._calls(
                 "dynamodb",
@@ -32,13 +32,13 @@ class AwsResourcePolicies:
             )
         except AccountError as error:
             if error.code == NOT_FOUND:
-                return ResourcePolicy(None, NO_POLICY)
+                return PolicyRevision(None, NO_POLICY)
             raise
-        return ResourcePolicy(answer["Policy"], answer["RevisionId"])
+        return PolicyRevision(answer["Policy"], answer["RevisionId"])
 
     def replace(
-        self, table_arn: str, known: ResourcePolicy, document: str | None
-    ) -> ResourcePolicy:
+        self, table_arn: str, known: PolicyRevision, document: str | None
+    ) -> PolicyRevision:
         if document is None and known.document is None:
             return known
         try:
@@ -48,11 +48,11 @@ class AwsResourcePolicies:
                 raise
             # A call that was repeated because its answer was lost meets its own revision.
             return self._after_miss(table_arn, known, document)
-        return ResourcePolicy(document, revision)
+        return PolicyRevision(document, revision)
 
     def _after_miss(
-        self, table_arn: str, known: ResourcePolicy, document: str | None
-    ) -> ResourcePolicy:
+        self, table_arn: str, known: PolicyRevision, document: str | None
+    ) -> PolicyRevision:
         found = self.read(table_arn)
         if same_policy(found.document, document):
             return found

@@ -375,7 +375,7 @@ class LedgerSettings:
 
 
 @dataclass(frozen=True)
-class ResourcePolicy:
+class PolicyRevision:
     """A table's resource policy. `document`: its JSON text, None where the table has none."""
 
     document: str | None

@@ -25,7 +25,7 @@ from bootstrap.core.facts import (
     LedgerSettings,
     Limits,
     OpenShards,
-    ResourcePolicy,
+    PolicyRevision,
     StreamRecord,
     Surroundings,
     TableFacts,
@@ -332,12 +332,12 @@ class ExportService(Protocol):
 class ResourcePolicies(Protocol):
     """Resource policies of an account's tables. They are the user's: nothing is overwritten."""
 
-    def read(self, table_arn: str) -> ResourcePolicy:
+    def read(self, table_arn: str) -> PolicyRevision:
         """Read a table's policy. A change of the last seconds may not be in it yet."""
 
     def replace(
-        self, table_arn: str, known: ResourcePolicy, document: str | None
-    ) -> ResourcePolicy:
+        self, table_arn: str, known: PolicyRevision, document: str | None
+    ) -> PolicyRevision:
         """Put `document`, or delete the policy (None), if it is still the one that was read.
 
         Raises:

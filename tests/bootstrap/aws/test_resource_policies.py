@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.resource_policies import NO_POLICY, AwsResourcePolicies
 from bootstrap.core.errors import BlockedError, Side, UnavailableError
-from bootstrap.core.facts import ResourcePolicy
+from bootstrap.core.facts import PolicyRevision
 from tests.support.infra.policy_account import ARN, Account, deny
 
 pytestmark = pytest.mark.promise("C9")
@@ -71,7 +71,7 @@ def policies(client: Client) -> AwsResourcePolicies:
 def test_a_table_without_a_policy_has_the_revision_that_aws_expects(
     policies: AwsResourcePolicies,
 ) -> None:
-    assert policies.read(ARN) == ResourcePolicy(None, NO_POLICY)
+    assert policies.read(ARN) == PolicyRevision(None, NO_POLICY)
 
 
 def test_a_policy_is_put_replaced_and_taken_off(
@@ -84,11 +84,11 @@ def test_a_policy_is_put_replaced_and_taken_off(
         found = policies.read(ARN)
         assert found.revision == known.revision
         assert (found.document is None) == (document is None)
-    assert known == ResourcePolicy(None, NO_POLICY)
+    assert known == PolicyRevision(None, NO_POLICY)
 
 
 def test_no_call_is_made_to_take_off_what_is_not_there(policies: AwsResourcePolicies) -> None:
-    absent = ResourcePolicy(None, NO_POLICY)
+    absent = PolicyRevision(None, NO_POLICY)
     assert policies.replace(ARN, absent, None) == absent
 
 

@@ -22,6 +22,7 @@ def test_the_steps_to_a_replica_are_in_the_only_safe_order() -> None:
         ("settings", State.CONFIGURING),
         ("enable", State.CONFIGURING),
         ("catch-up", State.CATCHING_UP),
+        ("target-expiry", State.CATCHING_UP),
         ("ledger-expiry", State.CATCHING_UP),
     ]
 
