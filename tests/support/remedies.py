@@ -31,6 +31,8 @@ PULUMI: dict[str, tuple[int, int, dict[str, bool]]] = {
     "up": (0, 0, UP),
     "preview": (0, 0, UP),
     "destroy": (0, 0, UP),
+    "refresh": (0, 0, {"--yes": False, "--clear-pending-creates": False}),
+    "stack export": (0, 0, {"--file": True}),
     "stack output": (0, 1, {"--json": False}),
     "stack ls": (0, 0, {}),
     "stack init": (1, 1, {}),
