@@ -131,7 +131,7 @@ def look_up_source_tables(
         raise RefusedStackError(
             f"These source tables were looked up, and not found:\n{lines}\n"
             f"Try: aws dynamodb list-tables --region {config.source.region}, and correct the name; "
-            "or let the caller dynamodb:DescribeTable"
+            "or let the caller describe it (docs/deploy.md, The deployer's permissions)"
         )
 
 

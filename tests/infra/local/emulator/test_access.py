@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -105,3 +105,42 @@ def test_each_item_of_a_transaction_is_authorized_for_what_it_does(cloud: LocalC
     writer.transact_write_items(TransactItems=[put("one"), delete])
     with pytest.raises(ClientError, match="dynamodb:PutItem"):
         writer.transact_write_items(TransactItems=[put("one"), put("two")])
+
+
+BODY = json.dumps({"widgets": []})
+NAMED = (
+    ("events", "put_rule", lambda name: {"Name": name, "ScheduleExpression": "rate(1 day)"}),
+    ("events", "list_targets_by_rule", lambda name: {"Rule": name}),
+    ("cloudwatch", "put_dashboard", lambda name: {"DashboardName": name, "DashboardBody": BODY}),
+    ("cloudwatch", "delete_dashboards", lambda name: {"DashboardNames": [name]}),
+    ("cloudwatch", "delete_alarms", lambda name: {"AlarmNames": [name]}),
+    (
+        "lambda",
+        "create_function",
+        lambda name: {"FunctionName": name, "Role": "arn:aws:iam::1:role/r", "Code": {}},
+    ),
+)
+"""Calls whose resource stands in the body alone, or without the default event bus."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("service", "operation", "request_for"), NAMED)
+def test_a_call_is_authorized_by_the_resource_that_it_names(
+    service: str, operation: str, request_for: Callable[[str], dict[str, Any]], cloud: LocalCloud
+) -> None:
+    account = SOURCE.account_id
+    own = [
+        f"arn:aws:events:*:{account}:rule/mine-*",
+        f"arn:aws:cloudwatch::{account}:dashboard/mine-*",
+        f"arn:aws:cloudwatch:*:{account}:alarm:mine-*",
+        f"arn:aws:lambda:*:{account}:function:mine-*",
+    ]
+    actions = [f"{service}:{operation.title().replace('_', '')}"]
+    role = make_role(cloud, SOURCE, f"of-{operation}", policy((actions, own)))
+    call = getattr(as_role(cloud, SOURCE, role, service), operation)
+    with pytest.raises(ClientError, match=r"AccessDenied|not authorized"):
+        call(**request_for("other-1"))
+    try:
+        call(**request_for("mine-1"))
+    except ClientError as error:
+        assert "AccessDenied" not in str(error), error
