@@ -23,7 +23,7 @@ def sessions(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Side, str | None, st
 
     class Counted(Session):
         def __init__(self, side: Side, *account: Any, **credentials: Any) -> None:
-            made.append((side, credentials["profile"], credentials["external_id"]))
+            made.append((side, credentials["login"].profile, credentials["external_id"]))
             super().__init__(side, *account, **credentials)
 
     monkeypatch.setattr(account_clients, "Session", Counted)
