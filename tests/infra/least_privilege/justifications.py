@@ -220,6 +220,13 @@ STANDING = (
     # What `run` does where it has to, in a life that went less smoothly or had more to do.
     Standing(
         IMPORTER,
+        ("dynamodb:ListExports",),
+        NO_ARN,
+        "Amazon DynamoDB API Reference, ListExports: a verification that is resumed after its "
+        "client token has expired (eight hours) finds its export of the target again",
+    ),
+    Standing(
+        IMPORTER,
         ("dynamodb:DeleteTable",),
         TARGETS,
         "Amazon DynamoDB Developer Guide, S3DataImport.Requesting: a table that a failed import "
