@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from bootstrap.aws.calls import Calls
-from bootstrap.aws.paging import PAGE, begun_anew, pages, running
+from bootstrap.aws.paging import PAGE, count_running, pages, search_twice
 from bootstrap.aws.tables import Tables, timestamp
 from bootstrap.core.errors import AccountError, Side
 from bootstrap.core.facts import Backups, ExportFacts, ExportSpec, TableFacts
@@ -60,7 +60,7 @@ class TableExports:
         Raises:
             BrokenListingError: the pages that AWS lists do not settle it.
         """
-        return begun_anew(lambda: self._search(table_arn, prefix, begun))
+        return search_twice(lambda: self._search(table_arn, prefix, begun))
 
     def _search(
         self, table_arn: str, prefix: str, begun: tuple[float, float] | None
@@ -84,11 +84,11 @@ class TableExports:
                 facts = self.describe(summary["ExportArn"])
                 if facts is not None and facts.prefix == prefix:
                     return facts
-            if begun is not None and _older_from_here(times, begun[0]):
+            if begun is not None and _rest_is_older(times, begun[0]):
                 return None
         return None
 
-    def running(self) -> int | None:
+    def count_running(self) -> int | None:
         """Count the exports in progress of the account and Region; None: unknown."""
         listing = pages(
             self._calls,
@@ -97,10 +97,10 @@ class TableExports:
             "the account's exports",
             MaxResults=PAGE,
         )
-        return running(listing, "ExportSummaries", "ExportStatus")
+        return count_running(listing, "ExportSummaries", "ExportStatus")
 
 
-def _older_from_here(times: list[float], since: float) -> bool:
+def _rest_is_older(times: list[float], since: float) -> bool:
     """Tell whether what a listing has left is older than `since`, by what it has shown.
 
     "In reverse alphanumeric order of ExportArn" (API reference, ListExports), hence newest first;

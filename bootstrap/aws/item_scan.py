@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bootstrap.aws.calls import Calls
-from bootstrap.aws.items import naming_the_setting
+from bootstrap.aws.items import suggest_read_items
 
 PAGE = 1_000
 """Items of one page."""
@@ -29,7 +29,7 @@ class AwsItemScan:
         request: dict[str, Any] = {"TableName": self._table, "ConsistentRead": True}
         while most > 0:
             request["Limit"] = min(most, PAGE)
-            with naming_the_setting("the same command then names keys"):
+            with suggest_read_items("the same command then names keys"):
                 answer = self._calls("dynamodb", self._dynamodb.scan, self._table, **request)
             yield from answer["Items"]
             most -= len(answer["Items"])

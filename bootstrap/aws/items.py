@@ -12,7 +12,7 @@ from bootstrap.core.facts import ItemRead
 
 
 @contextlib.contextmanager
-def naming_the_setting(afterwards: str) -> Iterator[None]:
+def suggest_read_items(afterwards: str) -> Iterator[None]:
     """Name the stack's configuration key where a permission is missing."""
     try:
         yield
@@ -48,7 +48,7 @@ class AwsItems:
         Raises:
             AccessDeniedError: also if the stack's configuration does not allow it.
         """
-        with naming_the_setting("the same command continues with the exports it has"):
+        with suggest_read_items("the same command continues with the exports it has"):
             answer = self._answer(key)
         return ItemRead(answer.get("Item"), round(answered_at(answer) * 1e6))
 

@@ -38,20 +38,22 @@ def pages(
             answer = calls(service, method, resource, **request)
         except AccountError as error:
             if token and error.code in _REFUSED_TOKENS:
-                raise broken(calls, service, resource, f"it answers {error.code}") from error
+                raise broken_listing(
+                    calls, service, resource, f"it answers {error.code}"
+                ) from error
             raise
         yield answer
         token = answer.get("NextToken") or ""
         if not token:
             return
         if token in seen:
-            raise broken(calls, service, resource, "it repeats a page")
+            raise broken_listing(calls, service, resource, "it repeats a page")
         seen.add(token)
         request = {**request, "NextToken": token}
 
 
-def begun_anew(search: Callable[[], T]) -> T:
-    """Search a listing; where it breaks off, once more from its beginning, with new tokens.
+def search_twice(search: Callable[[], T]) -> T:
+    """Search a listing, and once more from its beginning if it breaks off: tokens expire.
 
     Raises:
         BrokenListingError: it broke off again.
@@ -62,10 +64,10 @@ def begun_anew(search: Callable[[], T]) -> T:
         return search()
 
 
-def running(listing: Iterator[dict[str, Any]], member: str, status: str) -> int | None:
+def count_running(listing: Iterator[dict[str, Any]], member: str, status: str) -> int | None:
     """Count the jobs in progress in a listing of jobs; None: unknown.
 
-    A hint is no reason to fail, nor to read thousands of jobs that are over.
+    The count is a hint: it never fails, and reads no thousands of jobs that are over.
     """
     count = 0
     try:
@@ -79,7 +81,7 @@ def running(listing: Iterator[dict[str, Any]], member: str, status: str) -> int 
     return count
 
 
-def broken(calls: Calls, service: str, resource: str, why: str) -> BrokenListingError:
+def broken_listing(calls: Calls, service: str, resource: str, why: str) -> BrokenListingError:
     """Make the error for a listing that breaks off."""
     return BrokenListingError(
         calls.side,

@@ -9,7 +9,7 @@ from typing import Any
 from bootstrap.aws.calls import Calls, answered_at
 from bootstrap.aws.exports import TableExports, encrypted, moment_of
 from bootstrap.aws.keys import KeyReader
-from bootstrap.aws.paging import broken
+from bootstrap.aws.paging import broken_listing
 from bootstrap.aws.table_metrics import TableMetrics
 from bootstrap.aws.tables import Tables
 from bootstrap.core.errors import AccountError
@@ -146,7 +146,7 @@ class AwsSource:
         return self._exports.find(table_arn, prefix, begun)
 
     def running_exports(self) -> int | None:
-        return self._exports.running()
+        return self._exports.count_running()
 
     # -- the stream ------------------------------------------------------------------------------
 
@@ -166,7 +166,7 @@ class AwsSource:
         asked: list[dict[str, Any]] = []
         while request is not None:
             if request in asked:
-                raise broken(self._calls, "kinesis", stream_name, "it repeats a page")
+                raise broken_listing(self._calls, "kinesis", stream_name, "it repeats a page")
             asked.append(request)
             answer = self._calls("kinesis", self._kinesis.list_shards, stream_name, **request)
             dates.append(answered_at(answer))

@@ -8,7 +8,7 @@ from typing import Any
 
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.keys import KeyReader
-from bootstrap.aws.paging import PAGE, begun_anew, pages, running
+from bootstrap.aws.paging import PAGE, count_running, pages, search_twice
 from bootstrap.aws.table_metrics import TableMetrics
 from bootstrap.aws.tables import MISSING, Tables, timestamp
 from bootstrap.core.errors import AccountError
@@ -100,7 +100,7 @@ class AwsTarget:
             "the account's imports",
             PageSize=PAGE,
         )
-        return running(listing, "ImportSummaryList", "ImportStatus")
+        return count_running(listing, "ImportSummaryList", "ImportStatus")
 
     def key(self, arn: str) -> KeyFacts:
         return self._keys.look(arn)
@@ -182,7 +182,7 @@ class AwsTarget:
         return _import_facts(answer["ImportTableDescription"])
 
     def find_import(self, table_arn: str, prefix: str) -> ImportFacts | None:
-        return begun_anew(lambda: self._search_imports(table_arn, prefix))
+        return search_twice(lambda: self._search_imports(table_arn, prefix))
 
     def _search_imports(self, table_arn: str, prefix: str) -> ImportFacts | None:
         listing = pages(

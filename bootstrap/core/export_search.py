@@ -11,13 +11,13 @@ TOKEN_SECONDS = 7 * 3600
 """Seconds for which a repeated call is trusted to find the first one. AWS: a client token is valid
 for eight hours (API reference, ExportTableToPointInTime); one is left for the call and for clocks.
 """
-CLOCKS = 3600
+CLOCK_SKEW = 3600
 """Seconds by which the clock of an intention and that of an export's id may differ."""
 
 
-def begun_between(intended_at: float) -> tuple[float, float]:
+def begin_window(intended_at: float) -> tuple[float, float]:
     """Return the earliest and the latest moment at which an intended export may have begun."""
-    return intended_at - CLOCKS, intended_at + TOKEN_SECONDS + CLOCKS
+    return intended_at - CLOCK_SKEW, intended_at + TOKEN_SECONDS + CLOCK_SKEW
 
 
 def token_is_valid(intended_at: float, now: float) -> bool:
@@ -25,7 +25,7 @@ def token_is_valid(intended_at: float, now: float) -> bool:
     return now - intended_at <= TOKEN_SECONDS
 
 
-def repeat(
+def start_or_find(
     start: Callable[[], ExportFacts | None], find: Callable[[], ExportFacts | None]
 ) -> ExportFacts | None:
     """Make the call, which finds its own export if it was made before. None: not accepted yet.

@@ -76,7 +76,7 @@ class Usage:
     stream_bytes: float | None = None
     """Bytes that entered the stream in the last day."""
     unread: frozenset[str] = frozenset()
-    """Names of the metrics that could not be read: a missing value says nothing then."""
+    """Names of the metrics that could not be read: a missing value means nothing then."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class ConsumerActivity:
     """The consumer's latest invocations, by CloudWatch. None: unreadable."""
 
     seconds: float
-    """The stretch that is counted, up to now."""
+    """The length of the span that is counted, which ends now."""
     invocations: float | None
     errors: float | None
     """Invocations that failed as a whole."""

@@ -18,8 +18,8 @@ class State(StrEnum):
     DEGRADED = "DEGRADED"
     """Changes are known to be missing, or do not arrive."""
     UNKNOWN = "UNKNOWN"
-    """It replicated when it was last seen to, and nothing shows that it does now. `status` says so;
-    no run enters this state."""
+    """It was replicating when last checked, and nothing shows that it is now. Only `status` and the
+    end of a run show it: no run enters this state."""
     PAUSED = "PAUSED"
     FAILED = "FAILED"
     ABANDONING = "ABANDONING"

@@ -13,7 +13,7 @@ class Blocker:
     fix: str
 
 
-def raise_quota(what: str, service: str, region: str, side: str) -> str:
+def quota_increase(what: str, service: str, region: str, side: str) -> str:
     """Return the commands that raise a quota. Its code is in the list: AWS documents few."""
     return (
         f"raise the quota for {what}: aws service-quotas list-service-quotas --service-code "

@@ -10,7 +10,6 @@ from bootstrap.plan.load import (
     BILLED_CHUNK,
     DAYS_A_MONTH,
     EXAMPLE,
-    EXTENDED_DAYS,
     HOURS_A_MONTH,
     SECONDS_A_MONTH,
     STANDARD_DAYS,
@@ -19,28 +18,8 @@ from bootstrap.plan.load import (
     ledger_write_units,
     record_bytes,
     retained,
-    retained_gb,
-    stream_gb_per_day,
 )
-from bootstrap.plan.prices import AS_OF, PRICES, REGION, Prices
-
-__all__ = [
-    "AS_OF",
-    "BILLED_CHUNK",
-    "EXAMPLE",
-    "EXTENDED_DAYS",
-    "PRICES",
-    "REGION",
-    "STANDARD_DAYS",
-    "CostLine",
-    "Load",
-    "Prices",
-    "bill",
-    "ledger_write_units",
-    "record_bytes",
-    "retained_gb",
-    "stream_gb_per_day",
-]
+from bootstrap.plan.prices import PRICES, Prices
 
 ALARMS, METRICS = 33, 28
 """Alarms of a table, and metrics of our own. A test counts them."""
@@ -78,7 +57,7 @@ def million_changes(item_bytes: int, prices: Prices = PRICES, *, infrequent: boo
 
 @dataclass(frozen=True)
 class CostLine:
-    """One line of the bill. `monthly` is for a load in a month; None for what the load has not."""
+    """One line of the bill. `monthly` is for a load in a month; None: the load has none of it."""
 
     resource: str
     driver: str
@@ -160,7 +139,7 @@ def _changes(load: Load, prices: Prices) -> Iterator[CostLine]:
         "write units of the source's global secondary indexes: the target's cost the same",
         f"{_usd(prices.write_units_million)} per million units; with the table class Standard-IA "
         f"{_usd(prices.infrequent_write_units_million)}",
-        _where(
+        _if_any(
             load.index_units_per_second,
             load.index_units_per_second
             * SECONDS_A_MONTH
@@ -172,7 +151,7 @@ def _changes(load: Load, prices: Prices) -> Iterator[CostLine]:
         "Deletions by time to live",
         "each is a change too: stream, capture, function and writes, all in this line",
         "free in the source; as the lines of the changes",
-        _where(load.expired_per_second, expired.together),
+        _if_any(load.expired_per_second, expired.together),
     )
     yield CostLine(
         "Stream, retention",
@@ -285,8 +264,8 @@ def _extended_shards(load: Load, prices: Prices) -> float:
     return HOURS_A_MONTH * load.shards * prices.extended_shard_hour
 
 
-def _where(there: float, cost: float) -> float | None:
-    return cost if there else None
+def _if_any(quantity: float, cost: float) -> float | None:
+    return cost if quantity else None
 
 
 def table(load: Load = EXAMPLE, prices: Prices = PRICES) -> str:

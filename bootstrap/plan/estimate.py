@@ -7,9 +7,10 @@ import math
 from dataclasses import dataclass
 
 from bootstrap.core.facts import TableFacts
-from bootstrap.plan import cost_model
-from bootstrap.plan.cost_model import CostLine, Load, Prices, bill
+from bootstrap.plan.cost_model import CostLine, bill
 from bootstrap.plan.inspection import Inspection
+from bootstrap.plan.load import Load
+from bootstrap.plan.prices import PRICES, Prices
 from bootstrap.plan.replication import Replication
 from bootstrap.plan.setting import carried_indexes
 from bootstrap.plan.stream_throughput import (
@@ -18,7 +19,7 @@ from bootstrap.plan.stream_throughput import (
     shards_for,
     throughput,
 )
-from bootstrap.plan.workload import UPDATE_SHARE, Workload, workload
+from bootstrap.plan.workload import UPDATE_SHARE, Workload, derive_workload
 
 GB = 1e9
 RETENTIONS = (365, 30, 7)
@@ -63,11 +64,9 @@ class Estimate:
         return self.export + self.load + (self.catch_up or Span(0, 0))
 
 
-def estimate(
-    inspection: Inspection, replication: Replication, price: Prices = cost_model.PRICES
-) -> Estimate:
+def estimate(inspection: Inspection, replication: Replication, price: Prices = PRICES) -> Estimate:
     """Estimate times and costs of a run and of the months after it."""
-    source, made = inspection.source.table, workload(inspection)
+    source, made = inspection.source.table, derive_workload(inspection)
     size = source.size_bytes if source else 0
     load = load_of(inspection, replication)
     export, load_time = _span(size / GB, EXPORT_PACE), _span(size / GB, IMPORT_PACE)
@@ -86,7 +85,7 @@ def estimate(
 
 def load_of(inspection: Inspection, replication: Replication) -> Load:
     """Return what a bill depends on: the source's size and changes, and the stack's settings."""
-    source, made = inspection.source.table, workload(inspection)
+    source, made = inspection.source.table, derive_workload(inspection)
     stream = throughput(inspection, replication)
     # A stream on demand splits for what arrives.
     shards = max(stream.shards, math.ceil(shards_for(made.mean, made)) if stream.on_demand else 0)
@@ -116,17 +115,17 @@ def _span(gb: float, pace: tuple[float, float, float, float]) -> Span:
     return Span(least + gb / fast * 3600, most + gb / slow * 3600)
 
 
-def _catch_up(behind: Span, load: Workload, stream: StreamThroughput) -> Span | None:
+def _catch_up(behind: Span, workload: Workload, stream: StreamThroughput) -> Span | None:
     """Return the time to read a backlog, or None if it never shrinks.
 
     It shrinks by what is read beyond what arrives meanwhile. A stream on demand has shards for what
     arrives, now or soon.
     """
-    filled = shards_for(load.mean, load)
+    filled = shards_for(workload.mean, workload)
     if filled >= stream.most:
         return None
     shards = max(stream.shards, filled)
-    arriving = load.mean * load.record_bytes / shards
+    arriving = workload.mean * workload.record_bytes / shards
     share = arriving / (SHARD_READ_BYTES - arriving)
     return Span(60 + behind.least * share, 600 + behind.most * share)
 

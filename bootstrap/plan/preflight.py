@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bootstrap.core.facts import EventSource
 from bootstrap.core.formatting import duration, moment, size
-from bootstrap.plan.blocker import Blocker, raise_quota
+from bootstrap.plan.blocker import Blocker, quota_increase
 from bootstrap.plan.estimate import Estimate
 from bootstrap.plan.inspection import Inspection
 from bootstrap.plan.limits import (
@@ -164,7 +164,7 @@ def _write_quota(inspection: Inspection, replication: Replication) -> Iterator[B
             f"Table {replication.source_table} takes up to {peak:.0f} write units a second, which "
             f"cost {needed} in the target, and a table there may take {limits.table_writes} (quota "
             "of the account).",
-            raise_quota(
+            quota_increase(
                 "the write units of a table", "dynamodb", replication.target_region, "target"
             ),
         )
@@ -195,14 +195,14 @@ def _table_size(inspection: Inspection, replication: Replication) -> Iterator[Bl
         yield Blocker(
             f"Table {replication.source_table} holds {size(held)}, and the exports of an account "
             f"may be at {size(EXPORT_BYTES)} at once.",
-            raise_quota("exports in flight", "dynamodb", replication.consumer_region, "source"),
+            quota_increase("exports in flight", "dynamodb", replication.consumer_region, "source"),
         )
     objects = least_partitions(source)
     if objects > IMPORT_OBJECTS:
         yield Blocker(
             f"An export of {replication.source_table} has at least {objects:,} objects, one for "
             f"each partition, and an import reads {IMPORT_OBJECTS:,}.",
-            raise_quota(
+            quota_increase(
                 "the source objects of an import", "dynamodb", replication.target_region, "target"
             ),
         )
@@ -211,7 +211,7 @@ def _table_size(inspection: Inspection, replication: Replication) -> Iterator[Bl
         yield Blocker(
             f"Table {replication.source_table} holds {size(held)}, and the imports of Region "
             f"{replication.target_region} may read {size(most)} (compressed) at once.",
-            raise_quota(
+            quota_increase(
                 "the source size of imports", "dynamodb", replication.target_region, "target"
             ),
         )

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bootstrap.core.formatting import duration
-from bootstrap.plan.blocker import Blocker, raise_quota
+from bootstrap.plan.blocker import Blocker, quota_increase
 from bootstrap.plan.inspection import Inspection
 from bootstrap.plan.replication import Replication
-from bootstrap.plan.workload import Workload, workload
+from bootstrap.plan.workload import Workload, derive_workload
 
 # Amazon Kinesis Data Streams Developer Guide, service-sizes-and-limits and
 # how-do-i-size-a-stream. Bytes and records a second.
@@ -41,19 +41,19 @@ class StreamThroughput:
     most: float
     """Without the operator: a stream on demand grows, a provisioned one does not."""
 
-    def changes(self, load: Workload) -> float:
+    def changes(self, workload: Workload) -> float:
         """Return the changes a second that it takes now."""
-        return self.shards / shards_for(1.0, load)
+        return self.shards / shards_for(1.0, workload)
 
 
-def shards_for(changes: float, load: Workload) -> float:
+def shards_for(changes: float, workload: Workload) -> float:
     """Return the shards that so many changes a second fill."""
-    return max(changes * load.record_bytes / SHARD_BYTES, changes / SHARD_RECORDS)
+    return max(changes * workload.record_bytes / SHARD_BYTES, changes / SHARD_RECORDS)
 
 
-def whole_shards(changes: float, load: Workload) -> int:
+def whole_shards(changes: float, workload: Workload) -> int:
     """Return the number of shards that takes so many changes a second."""
-    return max(1, math.ceil(round(shards_for(changes, load), 6)))
+    return max(1, math.ceil(round(shards_for(changes, workload), 6)))
 
 
 def throughput(inspection: Inspection, replication: Replication) -> StreamThroughput:
@@ -78,64 +78,66 @@ def throughput(inspection: Inspection, replication: Replication) -> StreamThroug
 
 def throughput_blockers(inspection: Inspection, replication: Replication) -> Iterator[Blocker]:
     """Block a stream that takes less than the source changes on average."""
-    load, stream = workload(inspection), throughput(inspection, replication)
-    needed = shards_for(load.mean, load)
+    workload, stream = derive_workload(inspection), throughput(inspection, replication)
+    needed = shards_for(workload.mean, workload)
     if needed < stream.most or not needed:
         return
     name = replication.stream_name
     if stream.on_demand:
         yield Blocker(
-            f"Table {replication.source_table} changes {load.mean:,.0f} times a second, "
-            f"{_rate(load.mean, load)} of records, and a stream on demand grows to "
+            f"Table {replication.source_table} changes {workload.mean:,.0f} times a second, "
+            f"{_rate(workload.mean, workload)} of records, and a stream on demand grows to "
             f"{_rate_of(stream.most)} in {replication.consumer_region}: DynamoDB would fall behind "
             "for good, and the replica would never catch up.",
             f"{_quota(replication)}; or set streamMode to PROVISIONED and shards to "
-            f"{_enough(load)} in the stack configuration, then: {replication.up}",
+            f"{_enough(workload)} in the stack configuration, then: {replication.up}",
         )
         return
     yield Blocker(
-        f"Table {replication.source_table} changes {load.mean:,.0f} times a second, "
-        f"{_rate(load.mean, load)} of records, and {_provisioned(name, stream)}: DynamoDB would "
-        "fall behind for good, and the replica would never catch up.",
-        _more_shards(inspection, replication, stream, load),
+        f"Table {replication.source_table} changes {workload.mean:,.0f} times a second, "
+        f"{_rate(workload.mean, workload)} of records, and "
+        f"{_provisioned(name, stream)}: DynamoDB would fall behind for good, and the replica would "
+        "never catch up.",
+        _more_shards(inspection, replication, stream, workload),
     )
 
 
 def throughput_notes(inspection: Inspection, replication: Replication) -> Iterator[str]:
     """Note a stream that takes less than the busiest minute of the last day."""
-    load, stream = workload(inspection), throughput(inspection, replication)
-    if shards_for(load.peak, load) <= stream.shards or shards_for(load.mean, load) >= stream.most:
+    workload, stream = derive_workload(inspection), throughput(inspection, replication)
+    peak, mean = shards_for(workload.peak, workload), shards_for(workload.mean, workload)
+    if peak <= stream.shards or mean >= stream.most:
         return
     name = replication.stream_name
     busiest = (
-        f"The source changes up to {load.peak:,.0f} times a second, {_rate(load.peak, load)} of "
-        "records (its busiest minute of the last day)"
+        f"The source changes up to {workload.peak:,.0f} times a second, "
+        f"{_rate(workload.peak, workload)} of records (its busiest minute of the last day)"
     )
     if not stream.on_demand:
         yield (
             f"{busiest}, and {_provisioned(name, stream)}. DynamoDB keeps what does not fit and "
-            f"tries again: changes would arrive up to {_delay(load, stream)} late. To avoid it, "
-            f"{_more_shards(inspection, replication, stream, load)}."
+            f"tries again: changes would arrive up to {_delay(workload, stream)} late. To avoid "
+            f"it, {_more_shards(inspection, replication, stream, workload)}."
         )
         return
-    doublings = math.ceil(math.log2(max(2.0, shards_for(load.peak, load) / stream.shards)))
+    doublings = math.ceil(math.log2(max(2.0, peak / stream.shards)))
     yield (
         f"{busiest}, and {name}, which is on demand, takes {_rate_of(stream.shards)} at first. It "
         "grows by itself, to double the peak of its last 30 days at a time: here in about "
         f"{duration(doublings * DOUBLING_SECONDS)}. Meanwhile DynamoDB keeps what does not fit, "
         "and nothing is lost."
-        f"{_warming(replication, load)}"
+        f"{_warming(replication, workload)}"
     )
 
 
-def _warming(replication: Replication, load: Workload) -> str:
+def _warming(replication: Replication, workload: Workload) -> str:
     if replication.stream_arn is None:
         return ""
     return (
         " Where the account has On-demand Advantage, the stream can be warmed before: aws kinesis "
         f"update-stream-warm-throughput --stream-arn {replication.stream_arn} "
-        f"--warm-throughput-mi-bps {_enough(load)} --region {replication.consumer_region}, with "
-        "the source account's credentials."
+        f"--warm-throughput-mi-bps {_enough(workload)} --region {replication.consumer_region}, "
+        "with the source account's credentials."
     )
 
 
@@ -149,13 +151,13 @@ def _provisioned(name: str, stream: StreamThroughput) -> str:
 
 def _quota(replication: Replication) -> str:
     what = "the write throughput of a stream on demand"
-    return raise_quota(what, "kinesis", replication.consumer_region, "source")
+    return quota_increase(what, "kinesis", replication.consumer_region, "source")
 
 
 def _more_shards(
-    inspection: Inspection, replication: Replication, stream: StreamThroughput, load: Workload
+    inspection: Inspection, replication: Replication, stream: StreamThroughput, workload: Workload
 ) -> str:
-    needed = _enough(load)
+    needed = _enough(workload)
     steps = ""
     if inspection.pipeline is not None and needed > 2 * stream.shards:
         # API reference, UpdateShardCount.
@@ -168,16 +170,16 @@ def _more_shards(
     )
 
 
-def _enough(load: Workload) -> int:
-    return whole_shards(max(load.peak, load.mean), load)
+def _enough(workload: Workload) -> int:
+    return whole_shards(max(workload.peak, workload.mean), workload)
 
 
-def _delay(load: Workload, stream: StreamThroughput) -> str:
-    return duration(load.longest_delay(stream.changes(load)))
+def _delay(workload: Workload, stream: StreamThroughput) -> str:
+    return duration(workload.longest_delay(stream.changes(workload)))
 
 
-def _rate(changes: float, load: Workload) -> str:
-    return f"{changes * load.record_bytes / 1e6:,.1f} MB a second"
+def _rate(changes: float, workload: Workload) -> str:
+    return f"{changes * workload.record_bytes / 1e6:,.1f} MB a second"
 
 
 def _rate_of(shards: float) -> str:

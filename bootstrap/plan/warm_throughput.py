@@ -16,7 +16,7 @@ from bootstrap.journal.records import Wanted
 from bootstrap.plan.inspection import IndexWrites, Inspection
 from bootstrap.plan.setting import Setting, When, carried_indexes
 
-BORN_WARM_WRITES = 4_000
+NEW_TABLE_WRITES = 4_000
 """Units a second that a new on-demand table or index takes at once (developer guide, on-demand
 capacity)."""
 WRITE_FACTOR = 2.2
@@ -52,14 +52,14 @@ def index_units(inspection: Inspection) -> dict[str, int]:
 def _units(peak: float, inspection: Inspection) -> int:
     needed = math.ceil(round(peak * WRITE_FACTOR * CATCH_UP_RATE, 3))
     units = min(needed, inspection.target.limits.table_writes)
-    return units if units > BORN_WARM_WRITES else 0
+    return units if units > NEW_TABLE_WRITES else 0
 
 
 def warm_settings(
     source: TableFacts, target: TableFacts | None, wants: Wanted
 ) -> Iterator[Setting]:
     """List the warm throughput of the table and of its indexes."""
-    born = f"at least {wants.warm_writes or BORN_WARM_WRITES} writes/s"
+    born = f"at least {wants.warm_writes or NEW_TABLE_WRITES} writes/s"
     enough = target is not None and (
         target.warm_writes == 0 or target.warm_writes >= (wants.warm_writes or 0)
     )
@@ -86,7 +86,7 @@ def warm_settings(
 def _least(indexes: list[Mapping[str, Any]], needed: Mapping[str, int]) -> str:
     return (
         "; ".join(
-            f"{name}: at least {needed.get(name, BORN_WARM_WRITES)} writes/s"
+            f"{name}: at least {needed.get(name, NEW_TABLE_WRITES)} writes/s"
             for name in sorted(str(index["IndexName"]) for index in indexes)
         )
         or "none"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from bootstrap.plan import cost_model
 from bootstrap.plan.inspection import Inspection
+from bootstrap.plan.load import BILLED_CHUNK, record_bytes
 
 UPDATE_SHARE = 0.25
 """Assumed: changes that modify an item rather than make or delete one."""
@@ -39,7 +39,7 @@ class Workload:
     @property
     def record_bytes(self) -> float:
         """The size of the average change record on the stream."""
-        return cost_model.record_bytes(self.item_bytes, UPDATE_SHARE)
+        return record_bytes(self.item_bytes, UPDATE_SHARE)
 
     def longest_delay(self, most: float) -> float:
         """Return the seconds that a change waits at worst where `most` changes a second get in.
@@ -53,13 +53,13 @@ class Workload:
         return longest / most
 
 
-def workload(inspection: Inspection) -> Workload:
+def derive_workload(inspection: Inspection) -> Workload:
     """Derive the changes from the write units and the deletions of the last day."""
     source, metrics = inspection.source.table, inspection.source.writes
     item_bytes = UNKNOWN_ITEM_BYTES
     if source is not None and source.items:
         item_bytes = max(1, round(source.size_bytes / source.items))
-    units = max(1, -(-item_bytes // cost_model.BILLED_CHUNK))
+    units = max(1, -(-item_bytes // BILLED_CHUNK))
     pairs = zip_longest(metrics.minutes, metrics.expired, fillvalue=0.0)
     return Workload(
         item_bytes=item_bytes,

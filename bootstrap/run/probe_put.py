@@ -9,8 +9,10 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 
+from bootstrap.core import pulumi_commands
 from bootstrap.core.errors import AccountError, Side
 from bootstrap.core.outcome import Acted, Outcome, Pending
+from bootstrap.core.suggestions import Command, suggest
 from bootstrap.journal.records import Probing
 from bootstrap.run.step_context import ProbePut, StepContext
 from replicator.probes import PROBES_PER_PUT, ROW_KEPT_SECONDS, ProbeRecord, probe_records
@@ -26,7 +28,7 @@ def advance_put(context: StepContext) -> Outcome:
         AccountError: the stream has taken none of it for `timing.patience` seconds.
     """
     memory, stream = context.memory, context.table.stream_name
-    # Kept before the attempt: one that fails leaves the round, which is put on later.
+    # Kept before the attempt: after a failed one, the next call continues this round.
     memory.putting = memory.putting or _begin(context)
     put = memory.putting = _attempt(context, memory.putting)
     now = context.source.open_shards(stream)
@@ -67,15 +69,18 @@ def _attempt(context: StepContext, put: ProbePut) -> ProbePut:
 
 def _throttled(context: StepContext, put: ProbePut) -> Pending:
     stream, timing = context.table.stream_name, context.timing
-    stood = context.journal.now() - put.progress_at
-    if stood > timing.patience:
+    stalled = context.journal.now() - put.progress_at
+    if stalled > timing.patience:
         context.memory.putting = None
         raise AccountError(
             Side.SOURCE,
             f"Stream {stream} is throttled: it has not taken {len(put.left)} of {put.count} probe "
-            f"records for {stood:.0f} s.",
-            fix="see the stream's WriteProvisionedThroughputExceeded; raise its capacity in the "
-            "stack file, then pulumi up; then run the same command again",
+            f"records for {stalled:.0f} s.",
+            fix=suggest(
+                "check the stream's WriteProvisionedThroughputExceeded; raise its capacity in the "
+                f"stack file, then `{pulumi_commands.up(context.outputs.stack)}`; then ",
+                Command("run"),
+            ),
         )
     longest = min(LONGEST_WAIT, 2.0**put.refusals)
     wait = timing.poll(context.chance.uniform(longest / 2, longest))

@@ -12,6 +12,8 @@ from dataclasses import replace
 from bootstrap.core.errors import BlockedError
 from bootstrap.core.facts import TableFacts
 from bootstrap.core.formatting import moment
+from bootstrap.core.pulumi_commands import up
+from bootstrap.core.run_options import Goal
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.journal.records import Adopting, Buffered, Paused
 from bootstrap.run.step_context import StepContext
@@ -31,7 +33,7 @@ def check_source(context: StepContext) -> None:
     if buffered is None or facts is None:
         return
     if facts.table_id == buffered.table_id:
-        _tell_watchdog(context, facts)
+        _update_watchdog(context, facts)
         return
     if not context.options.adopt_source:
         raise _another_table(context, buffered, facts)
@@ -44,7 +46,7 @@ def check_source(context: StepContext) -> None:
             f"verification was equal, and covers all changes before {moment(adopting.active_at)}",
         )
         context.journal.forget(Adopting, "the source table is adopted")
-        _tell_watchdog(context, facts)
+        _update_watchdog(context, facts)
         return
     paused = context.journal.get(Paused)
     if paused is None:
@@ -52,8 +54,8 @@ def check_source(context: StepContext) -> None:
     # A pause ends without adoption: a verification needs a consumer that works.
 
 
-def _tell_watchdog(context: StepContext, facts: TableFacts) -> None:
-    """Let the watchdog's row name this table, in case that an adoption was interrupted."""
+def _update_watchdog(context: StepContext, facts: TableFacts) -> None:
+    """Let the watchdog's row name this table: an adoption may have been interrupted before."""
     context.ledger.expect_source(facts.table_id)
 
 
@@ -71,7 +73,10 @@ def _observe(context: StepContext, facts: TableFacts) -> Adopting:
             f"The source table {table.source_table} ({facts.table_id}) was created again since "
             f"this run began, and its changes do not go to stream {table.stream_name} yet.",
             fix=suggest(
-                "`pulumi up --refresh`, which gives the table its stream; then the same command"
+                f"`{up(context.outputs.stack)}`, which gives the table its stream; then ",
+                Command(
+                    "resume" if context.options.goal is Goal.RESUME else "run", "--adopt-source"
+                ),
             ),
         )
     known = journal.get(Adopting)
@@ -95,7 +100,7 @@ def _another_table(context: StepContext, was: Buffered, facts: TableFacts) -> Bl
         fix=suggest(
             Command("pause"),
             "; then, if the table holds the same data (restored from a backup): "
-            "`pulumi up --refresh`, which gives it its stream, ",
+            f"`{up(context.outputs.stack)}`, which gives it its stream, ",
             Command("resume", "--adopt-source"),
             ", ",
             Command("verify", "--repair"),

@@ -19,11 +19,12 @@ from bootstrap.run.foreign_items import ForeignItems, find_foreign_items
 from bootstrap.run.step_context import StepContext
 from replicator.watchdog.aws_readings import LOOK_BACK, counted
 
-INSIST = Command("resume", "--overwrite-target")
+OVERWRITE = Command("resume", "--overwrite-target")
 NOT_SETTLED = "MetricsNotSettled"
 """The code of the error while the target's metrics may still change."""
-SOME = 0.5
-"""Write units. The least that a write takes is 1, and sums of CloudWatch are floats."""
+LEAST_UNITS = 0.5
+"""The least write units that count as a write: one takes 1 or more, and CloudWatch's sums are
+floats."""
 
 
 def refuse_if_written(context: StepContext, paused: Paused) -> None:
@@ -40,16 +41,16 @@ def refuse_if_written(context: StepContext, paused: Paused) -> None:
     mapping = context.target.mapping(context.table.mapping_uuid)
     if mapping is not None and mapping.running:
         return  # The consumer writes already, so there is nothing left to protect.
-    asked, since = _asked(context), paused.quiet_from or paused.at
+    asked, since = _window_end(context), paused.quiet_from or paused.at
     if asked - since > LOOK_BACK:
-        raise _unknown(context, f"CloudWatch no longer has the metrics of {moment(since)}")
+        raise _unknown_error(context, f"CloudWatch no longer has the metrics of {moment(since)}")
     _await_metrics(context, asked)
     written = _read_units(context, since, asked)
     # Whole minutes after the first one: a write noted there was answered in it, or just before.
     first = math.floor(since / 60) * 60 + 60
     ours = context.own_writes.units(context.table.source_table, first)
-    if written - ours > SOME:
-        raise _written(context, paused, since, asked, written - ours)
+    if written - ours > LEAST_UNITS:
+        raise _written_error(context, paused, since, asked, written - ours)
 
 
 def _read_units(context: StepContext, since: float, until: float) -> float:
@@ -63,11 +64,11 @@ def _read_units(context: StepContext, since: float, until: float) -> float:
     except UnavailableError:
         raise  # asked again for a while
     except AccountError as error:
-        fix = suggest(*error.suggestion.parts, "; or, to overwrite what was written: ", INSIST)
+        fix = suggest(*error.suggestion.parts, "; or, to overwrite what was written: ", OVERWRITE)
         raise type(error)(error.side, error.what, fix=fix, code=error.code) from error
 
 
-def _asked(context: StepContext) -> float:
+def _window_end(context: StepContext) -> float:
     """Return the end of the metrics' period in which this process asked first."""
     memory, period = context.memory, context.timing.metric_period
     if memory.resume_asked_at is None:
@@ -84,28 +85,28 @@ def _await_metrics(context: StepContext, asked: float) -> None:
         f"The write metrics of the target {context.table.target_table} have not settled yet: those "
         f"up to now will have by {moment(settled)}. Until then it is not known if another writer "
         "has written to it.",
-        fix=suggest(Command("resume"), ", which waits for them; or, to overwrite: ", INSIST),
+        fix=suggest(Command("resume"), ", which waits for them; or, to overwrite: ", OVERWRITE),
         code=NOT_SETTLED,
     )
 
 
-def _unknown(context: StepContext, why: str) -> BlockedError:
+def _unknown_error(context: StepContext, why: str) -> BlockedError:
     target = context.table.target_table
     return BlockedError(
         f"It is not known if another writer has written to the target {target} during the pause: "
         f"{why}. Resuming would replace newer items of that writer with the source's older ones.",
         fix=suggest(
             "make sure that no application writes to the target, then: ",
-            INSIST,
+            OVERWRITE,
         ),
     )
 
 
-def _written(
+def _written_error(
     context: StepContext, paused: Paused, since: float, asked: float, units: float
 ) -> BlockedError:
     table = context.table
-    found = _named(context)
+    found = _scan_target(context)
     exact = (
         ""
         if paused.quiet_from
@@ -126,7 +127,7 @@ def _units(units: float) -> str:
     return "1 write unit" if count == 1 else f"{number(count)} write units"
 
 
-def _named(context: StepContext) -> ForeignItems:
+def _scan_target(context: StepContext) -> ForeignItems:
     facts = context.target.table(context.table.target_table)
     if facts is None:
         return ForeignItems(unread="the table is gone")
@@ -158,5 +159,5 @@ def _fix(found: ForeignItems) -> Suggestion:
         "if the application has moved to the target, leave the pause as it is "
         "(docs/move-an-application.md); if it writes to the source, and what was written to the "
         "target may be lost: ",
-        INSIST,
+        OVERWRITE,
     )

@@ -78,8 +78,8 @@ def read_health(
     readings = replace(
         readings, outage=losses.outage, overrun=losses.overrun, given_up=losses.given_up
     )
-    count = None if activity is None else partial(activity, at)
-    findings = name_commands(judge(readings, expected_settings(table)), table, count)
+    read_activity = None if activity is None else partial(activity, at)
+    findings = name_commands(judge(readings, expected_settings(table)), table, read_activity)
     return Health(readings, (*findings, *judge_expiry(row, expiries)), losses)
 
 

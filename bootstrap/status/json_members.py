@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bootstrap.core.formatting import instant
-from bootstrap.plan.cost_model import AS_OF
+from bootstrap.plan.prices import AS_OF
 from bootstrap.status.progress_bar import remaining, share
 from bootstrap.status.snapshot import StatusSnapshot
 from replicator.watchdog.detectors import BUFFER, FAILURES, QUARANTINE, UNREPLICATED, Level

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bootstrap.plan.cost_model import EXTENDED_DAYS, PRICES, STANDARD_DAYS, Prices
+from bootstrap.plan.load import EXTENDED_DAYS, STANDARD_DAYS
+from bootstrap.plan.prices import PRICES, Prices
 
 GB = 1e9
 DAY = 86_400.0

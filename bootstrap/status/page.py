@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from bootstrap.core.facts import INCOMING_BYTES
 from bootstrap.core.formatting import duration, moment, number, size
 from bootstrap.core.state import REPLICAS, State
-from bootstrap.plan.cost_model import AS_OF
+from bootstrap.plan.prices import AS_OF
 from bootstrap.status.metrics import YOUNG
 from bootstrap.status.progress_bar import bar
 from bootstrap.status.render import measured_text, sentence

@@ -1,4 +1,4 @@
-"""Remedies with this stack's own names, for findings about a consumer or a watchdog that stands."""
+"""Remedies with this stack's own names, for findings about a stalled consumer or watchdog."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from bootstrap.core.stack_outputs import TableOutputs
 from replicator.watchdog.detectors import HEARTBEAT, MAPPING, PROBES, Level
 from replicator.watchdog.finding import Finding
 
-Count = Callable[[], ConsumerActivity]
-
+ReadActivity = Callable[[], ConsumerActivity]
 
 OFF = (
     "`bootstrap run` switches it on again; CloudTrail (UpdateEventSourceMapping) says who switched "
@@ -25,12 +24,12 @@ GONE = (
 
 
 def name_commands(
-    findings: Sequence[Finding], table: TableOutputs, count: Count | None
+    findings: Sequence[Finding], table: TableOutputs, read_activity: ReadActivity | None
 ) -> tuple[Finding, ...]:
     """Complete the findings about probes and watchdog; the others are returned as they are.
 
-    `count` reads what the consumer did. It is called only where probes are outstanding while the
-    consumer's mapping is on; None: it is not known.
+    `read_activity` is called only where probes are outstanding while the consumer's mapping is on;
+    None: what the consumer did is not known.
     """
     by_detector = {each.detector: each for each in findings}
     mapping = by_detector.get(MAPPING)
@@ -47,14 +46,14 @@ def name_commands(
             return finding
         if not on:
             return replace(finding, remedy="see MappingAsIntended: the consumer is off.")
-        why, remedy = _stands(table, count() if count is not None else None)
+        why, remedy = _explain_stall(table, read_activity() if read_activity is not None else None)
         return replace(finding, detail=finding.detail + why, remedy=remedy)
 
     return tuple(complete(each) for each in findings)
 
 
-def _stands(table: TableOutputs, did: ConsumerActivity | None) -> tuple[str, str]:
-    """Return why the consumer stands, as the end of a sentence, and the first action."""
+def _explain_stall(table: TableOutputs, did: ConsumerActivity | None) -> tuple[str, str]:
+    """Return why no probe comes through, as the end of a sentence, and the first action."""
     log = _tail(table)
     stuck = f"look into the consumer's log. {log} {PARK}"
     if did is None or did.invocations is None:
@@ -79,12 +78,12 @@ def _stands(table: TableOutputs, did: ConsumerActivity | None) -> tuple[str, str
     if did.errors is not None and did.errors >= did.invocations:
         return (
             f"{lately}each of the consumer's {did.invocations:.0f} runs failed",
-            f"the consumer's log says why. {log} {RIGHTS}",
+            f"the consumer's log says why. {log} {PERMISSIONS}",
         )
     if did.retried and not did.applied:
         return (
             f"{lately}the consumer applied no change and gave {did.retried:.0f} back",
-            f"the consumer's log names the error. {log} {RIGHTS}",
+            f"the consumer's log names the error. {log} {PERMISSIONS}",
         )
     return f"{lately}the consumer applied {did.applied or 0:.0f} changes", stuck
 
@@ -93,7 +92,7 @@ PARK = (
     "If it reports 'A batch of one record' repeatedly, park that record: "
     "`bootstrap park SHARD SEQUENCE`."
 )
-RIGHTS = "Where a permission is missing, pulumi up --refresh restores it."
+PERMISSIONS = "Where a permission is missing, pulumi up --refresh restores it."
 
 
 def _tail(table: TableOutputs, *, watchdog: bool = False) -> str:

@@ -125,7 +125,7 @@ class StatusSnapshot:
     def probe_lag(self) -> float | None:
         """Seconds that the watchdog's probes take: at least so long while `lag_grows`.
 
-        None: no round came through, or none that says anything of now.
+        None: no round came through, or the last one is too old to describe the present.
         """
         probed = self._probed
         if probed is None:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Protocol
 
 from bootstrap.core.durations import Timing
 from bootstrap.core.errors import AccountError, BlockedError, Side, UnavailableError, UsageError
-from bootstrap.core.export_search import begun_between, repeat, token_is_valid
+from bootstrap.core.export_search import begin_window, start_or_find, token_is_valid
 from bootstrap.core.facts import ExportFacts, ExportSpec
 from bootstrap.core.formatting import duration, moment
 from bootstrap.core.objects import ObjectReader, ObjectReaderFactory
@@ -223,10 +223,10 @@ class Backfill:
             what = f"point-in-time recovery of the source to reach {moment(window[1])}"
             return Pending(what, context.timing.poll(10))
         arn = context.table.source_table_arn
-        between = begun_between(record.intended_at)
+        between = begin_window(record.intended_at)
         if token_is_valid(record.intended_at, journal.now()):
             wanted = ExportSpec(record.token, prefix, window=window)
-            facts = repeat(
+            facts = start_or_find(
                 lambda: context.source.start(arn, wanted),
                 lambda: context.source.find(arn, prefix, between),
             )

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from bootstrap.core.durations import Timing
 from bootstrap.core.errors import AccessDeniedError, AccountError, BlockedError, Side
-from bootstrap.core.export_search import begun_between, repeat, token_is_valid
+from bootstrap.core.export_search import begin_window, start_or_find, token_is_valid
 from bootstrap.core.facts import Backups, ExportFacts, ExportSpec
 from bootstrap.core.formatting import moment
 from bootstrap.core.objects import ObjectReader
@@ -170,10 +170,10 @@ class ExportPair:
                 f"{moment(record.export_time)}",
                 self.timing.poll(10),
             )
-        between = begun_between(record.intended_at)
+        between = begin_window(record.intended_at)
         if token_is_valid(record.intended_at, self.journal.now()):
             wanted = ExportSpec(record.token, record.prefix, time=record.export_time)
-            facts = repeat(
+            facts = start_or_find(
                 lambda: account.start(table_arn, wanted),
                 lambda: account.find(table_arn, record.prefix, between),
             )

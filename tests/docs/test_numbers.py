@@ -7,7 +7,9 @@ import pytest
 from bootstrap.core.durations import Timing
 from bootstrap.journal.lease import LEASE_SECONDS
 from bootstrap.journal.verification_records import STALE_SECONDS
-from bootstrap.plan import cost_model
+from bootstrap.plan.cost_model import million_changes
+from bootstrap.plan.load import EXAMPLE, stream_gb_per_day
+from bootstrap.plan.prices import AS_OF, PRICES
 from bootstrap.verify.compare.spool import MOST_PARTITIONS, RECORD_BYTES
 from bootstrap.verify.repair import MOST_UNCONFIRMED
 from infra.consumer import RESOLVED_DAYS
@@ -27,16 +29,16 @@ TIMING = Timing()
 BURST, LEDGER_DAYS = TableConfig.quarantine_burst, TableConfig.ledger_retention_days
 WORDS = {2: "two", 5: "five", 10: "ten", 15: "fifteen", 18: "eighteen", 19: "nineteen"}
 YEAR = LONGEST_RETENTION_HOURS // 24
-GB_A_DAY = cost_model.stream_gb_per_day(cost_model.EXAMPLE)
+GB_A_DAY = stream_gb_per_day(EXAMPLE)
 
 QUOTED = (
     ("README.md", f"buffers changes for up to {YEAR} days"),
     ("README.md", f"creates a table with {DemoOptions.items:,} items"),
-    ("docs/cost.md", f"list prices of us-east-1 as of {cost_model.AS_OF}"),
+    ("docs/cost.md", f"list prices of us-east-1 as of {AS_OF}"),
     ("docs/cost.md", f"about {GB_A_DAY:.0f} GB a day, and a year of that is "),
     ("docs/cost.md", f"a year of that is {GB_A_DAY * YEAR / 1000:.0f} TB"),
-    ("docs/cost.md", f"of 1 KB cost ${cost_model.million_changes(1024):.2f};"),
-    ("docs/benchmarks.md", f"At ${cost_model.PRICES.write_units_million} per million write units"),
+    ("docs/cost.md", f"of 1 KB cost ${million_changes(1024):.2f};"),
+    ("docs/benchmarks.md", f"At ${PRICES.write_units_million} per million write units"),
     ("docs/benchmarks.md", f"takes {RECORD_BYTES} bytes for each item and side"),
     ("docs/benchmarks.md", f"at most {MOST_PARTITIONS:,} partitions"),
     ("docs/design.md", f"a spool of {RECORD_BYTES} bytes for each item and side"),

@@ -164,7 +164,7 @@ def _await_export(context: StepContext, noted: Abandoning) -> Outcome | None:
         facts = source.describe_export(exported.arn)
     else:
         # The call may have been made and its answer lost.
-        facts = snapshot.begun(context, exported)
+        facts = snapshot.find_started_export(context, exported)
     if facts is None or facts.over:
         return None
     what = "the export to end, which AWS does not cancel"
@@ -191,7 +191,7 @@ def _await_import(context: StepContext, noted: Abandoning) -> Outcome | None:
 def _import(context: StepContext, imported: Imported) -> ImportFacts | None:
     if imported.arn:
         return context.target.describe_import(imported.arn)
-    return import_.begun(context, imported)
+    return import_.find_started_import(context, imported)
 
 
 def _delete_objects(context: StepContext, noted: Abandoning) -> Outcome | None:

@@ -98,7 +98,7 @@ def _taken(context: StepContext) -> BlockedError:
 def _begin(context: StepContext, imported: Imported) -> Outcome:
     """Start the import, unless it is in progress already."""
     journal, outputs = context.journal, context.outputs
-    facts = begun(context, imported)
+    facts = find_started_import(context, imported)
     if facts is None:
         if journal.now() - imported.intended_at > TOKEN_SECONDS:
             again = dataclasses.replace(imported, attempt=imported.attempt + 1, token="")
@@ -118,7 +118,7 @@ def _begin(context: StepContext, imported: Imported) -> Outcome:
                 raise
             # The SDK repeats a call whose answer was lost, and AWS refuses the repetition: the
             # table may be this run's own, by an import that is not listed yet.
-            facts = begun(context, imported)
+            facts = find_started_import(context, imported)
             if facts is None and journal.now() - imported.intended_at > context.timing.listing:
                 raise _taken(context) from error
             if facts is None:
@@ -127,7 +127,7 @@ def _begin(context: StepContext, imported: Imported) -> Outcome:
     return Acted()
 
 
-def begun(context: StepContext, imported: Imported) -> ImportFacts | None:
+def find_started_import(context: StepContext, imported: Imported) -> ImportFacts | None:
     """Return the import that this intention has started, if its answer was lost."""
     target = context.outputs.target
     partition = context.table.source_table_arn.split(":")[1]

@@ -6,7 +6,7 @@ import dataclasses
 import math
 
 from bootstrap.core.errors import AccountError, BlockedError, Side
-from bootstrap.core.export_search import begun_between, repeat, token_is_valid
+from bootstrap.core.export_search import begin_window, start_or_find, token_is_valid
 from bootstrap.core.facts import ExportFacts, ExportRequest, Measure
 from bootstrap.core.formatting import moment
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
@@ -80,7 +80,7 @@ def _begin(context: StepContext, exported: Exported) -> Outcome:
     """Start the export, unless it exists already."""
     journal, table, outputs = context.journal, context.table, context.outputs
     if not token_is_valid(exported.intended_at, journal.now()):
-        facts = begun(context, exported)
+        facts = find_started_export(context, exported)
         if facts is None:
             return _retry(context, exported, "the export that was intended never began")
     else:
@@ -93,11 +93,13 @@ def _begin(context: StepContext, exported: Exported) -> Outcome:
             prefix=exported.prefix,
             key=outputs.snapshot_key_arn,
         )
-        facts = repeat(lambda: context.source.export(request), lambda: begun(context, exported))
+        facts = start_or_find(
+            lambda: context.source.export(request), lambda: find_started_export(context, exported)
+        )
     if facts is None:
         backups = context.source.backups(table.source_table)
         unreachable = not backups.enabled or (backups.earliest or 0) > exported.export_time
-        facts = begun(context, exported) if unreachable else None
+        facts = find_started_export(context, exported) if unreachable else None
         if unreachable and facts is None:
             return _retry(
                 context, exported, "point-in-time recovery does not reach the export time"
@@ -111,10 +113,10 @@ def _begin(context: StepContext, exported: Exported) -> Outcome:
     return Acted()
 
 
-def begun(context: StepContext, exported: Exported) -> ExportFacts | None:
+def find_started_export(context: StepContext, exported: Exported) -> ExportFacts | None:
     """Return the export that this intention has started, if its answer was lost."""
     return context.source.find_export(
-        context.table.source_table_arn, exported.prefix, begun_between(exported.intended_at)
+        context.table.source_table_arn, exported.prefix, begin_window(exported.intended_at)
     )
 
 

@@ -15,7 +15,7 @@ from bootstrap.aws.source import AwsSource
 from bootstrap.aws.tables import Tables
 from bootstrap.aws.target import AwsTarget
 from bootstrap.core.errors import AccountError, Side
-from bootstrap.core.export_search import begun_between
+from bootstrap.core.export_search import begin_window
 from tests.support.bootstrap.fake_aws import SOURCE_ARN
 from tests.support.fakes.errors import client_error
 
@@ -93,7 +93,7 @@ def test_an_export_among_thousands_is_found_by_its_time_with_few_calls() -> None
     client = LongLists()
     day_ago = NOW - 86_400
     ours = client.add(day_ago + 60, "orders/run/1")
-    facts = finder(client).find(SOURCE_ARN, "orders/run/1", begun_between(day_ago))
+    facts = finder(client).find(SOURCE_ARN, "orders/run/1", begin_window(day_ago))
     assert facts is not None
     assert facts.arn == ours
     # A day of exports every 15 minutes is four pages; some nine hours may hold ours.
@@ -103,7 +103,7 @@ def test_an_export_among_thousands_is_found_by_its_time_with_few_calls() -> None
 
 def test_an_export_that_never_began_is_missed_without_reading_90_days() -> None:
     client = LongLists()
-    assert finder(client).find(SOURCE_ARN, "orders/run/1", begun_between(NOW - 86_400)) is None
+    assert finder(client).find(SOURCE_ARN, "orders/run/1", begin_window(NOW - 86_400)) is None
     assert client.calls["ListExports"] <= 5
     assert client.calls["DescribeExport"] <= 4 * 9 + 1
 
@@ -114,12 +114,12 @@ def test_exports_whose_ids_tell_no_time_or_come_in_another_order_are_all_looked_
     client.exports.append(
         {**LongLists._export(NOW - 5_000, "ours"), "ExportArn": f"{SOURCE_ARN}/export/odd"}
     )
-    facts = finder(client).find(SOURCE_ARN, "ours", begun_between(NOW))
+    facts = finder(client).find(SOURCE_ARN, "ours", begin_window(NOW))
     assert facts is not None
     client = LongLists(60)
     client.exports.reverse()
     client.exports[59]["S3Prefix"] = "ours"  # the newest, and the last of the list
-    facts = finder(client).find(SOURCE_ARN, "ours", begun_between(NOW))
+    facts = finder(client).find(SOURCE_ARN, "ours", begin_window(NOW))
     assert facts is not None
 
 
@@ -139,7 +139,7 @@ def test_an_export_that_the_pages_before_a_refused_one_do_not_settle_is_unknown(
     with pytest.raises(BrokenListingError, match="what follows is unknown"):
         finder(client).find(SOURCE_ARN, "ours")
     # Nothing on the second page could be ours.
-    assert finder(client).find(SOURCE_ARN, "ours", begun_between(NOW)) is None
+    assert finder(client).find(SOURCE_ARN, "ours", begin_window(NOW)) is None
 
 
 def test_a_listing_that_repeats_its_pages_ends() -> None:

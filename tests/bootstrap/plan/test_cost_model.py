@@ -10,8 +10,16 @@ from pathlib import Path
 import pytest
 
 from bootstrap.plan import cost_model, render
-from bootstrap.plan.cost_model import EXAMPLE, PRICES, Load
 from bootstrap.plan.estimate import load_of
+from bootstrap.plan.load import (
+    EXAMPLE,
+    Load,
+    ledger_write_units,
+    record_bytes,
+    retained_gb,
+    stream_gb_per_day,
+)
+from bootstrap.plan.prices import PRICES
 from infra.consumer import LOG_RETENTION_DAYS
 from infra.table_config import TableConfig
 from infra.watchdog import INTERVAL_MINUTES
@@ -49,14 +57,14 @@ def test_the_bill_counts_the_alarms_and_metrics_that_a_table_has(tmp_path: Path)
 def test_a_change_costs_two_write_units_for_each_kilobyte_and_two_for_the_ledger(
     size: int, units: int
 ) -> None:
-    assert cost_model.ledger_write_units(size) == units
+    assert ledger_write_units(size) == units
 
 
 def test_retention_costs_only_after_the_first_day_and_less_after_the_seventh() -> None:
-    daily = cost_model.stream_gb_per_day(EXAMPLE)
+    daily = stream_gb_per_day(EXAMPLE)
     for days, extended, long_term in ((1, 0, 0), (7, 6, 0), (8, 6, 1), (365, 6, 358)):
         load = dataclasses.replace(EXAMPLE, retention_days=days)
-        assert cost_model.retained_gb(load) == pytest.approx((extended * daily, long_term * daily))
+        assert retained_gb(load) == pytest.approx((extended * daily, long_term * daily))
 
 
 def test_a_record_is_no_larger_than_the_rule_says_that_sizes_the_stream() -> None:
@@ -66,7 +74,7 @@ def test_a_record_is_no_larger_than_the_rule_says_that_sizes_the_stream() -> Non
     change = {"Keys": {}, "OldImage": image, "NewImage": image}
     envelope = 600
     record = len(json.dumps(change, separators=(",", ":"))) + envelope
-    assert 2 * size < record < cost_model.record_bytes(size, update_share=1)
+    assert 2 * size < record < record_bytes(size, update_share=1)
 
 
 def test_another_price_changes_the_bill() -> None:
@@ -75,7 +83,7 @@ def test_another_price_changes_the_bill() -> None:
         sum(line.monthly or 0 for line in cost_model.bill(EXAMPLE, each))
         for each in (PRICES, cheaper)
     ]
-    assert bills[0] - bills[1] == pytest.approx(cost_model.retained_gb(EXAMPLE)[1] * 0.023)
+    assert bills[0] - bills[1] == pytest.approx(retained_gb(EXAMPLE)[1] * 0.023)
 
 
 def line(load: Load, resource: str) -> float | None:
@@ -122,7 +130,7 @@ def test_a_provisioned_stream_costs_by_shard_and_put() -> None:
     assert line(large, "Stream, in and out") == pytest.approx(
         6 * 730 * 0.015 + 2 * millions * 0.014
     )
-    daily = cost_model.stream_gb_per_day(load)
+    daily = stream_gb_per_day(load)
     kept = 6 * 730 * 0.02 + 358 * daily * 0.023
     assert line(load, "Stream, retention") == pytest.approx(kept)
     short = dataclasses.replace(load, retention_days=1)
@@ -142,8 +150,8 @@ def test_deletions_by_time_to_live_cost_what_other_changes_cost() -> None:
     deletions = line(expiring, "Deletions by time to live")
     assert deletions
     assert total(expiring) == pytest.approx(total(EXAMPLE))
-    assert cost_model.stream_gb_per_day(expiring) == cost_model.stream_gb_per_day(EXAMPLE)
-    assert cost_model.retained_gb(expiring) == cost_model.retained_gb(EXAMPLE)
+    assert stream_gb_per_day(expiring) == stream_gb_per_day(EXAMPLE)
+    assert retained_gb(expiring) == retained_gb(EXAMPLE)
     assert line(half, "Deletions by time to live") is None
 
 
