@@ -181,6 +181,11 @@ class LedgerWriter:
         return now + self.retention_seconds
 
 
+def _concerns_one_item(code: str) -> bool:
+    """Return whether a cancellation reason says nothing about the other items of its partition."""
+    return code == "ConditionalCheckFailed" or aws.classify(code) is Kind.CONFLICT
+
+
 def _past(item: Mapping[str, Any] | None, change: Change) -> bool | None:
     """Return whether an entry proves a change superseded or applied; None if it is unreadable."""
     try:
@@ -366,6 +371,8 @@ class _Run:
             if on_entry.code == "ConditionalCheckFailed":
                 refused += 1
                 self._judge(work, on_entry.item)
+                if work.result is None:
+                    busy[work] = on_entry.code  # its entry cannot be read
             elif aws.classify(on_item.code) is Kind.INVALID:
                 work.result = Rejected(f"{on_item.code}: {on_item.message}")
             for reason in (on_entry, on_item):
@@ -378,7 +385,7 @@ class _Run:
         if 10 * refused > len(pack.works) and len(self._waiting) > CHANGES_PER_CALL:
             with self._lock:
                 self._read_first(lambda work: True)
-        if busy and (pack.busy or len(pack.works) > 1):
+        if busy:
             self._set_apart(busy, again, pack)
             return False
         if again and (slowed or len(again) == len(pack.works)):
@@ -398,22 +405,25 @@ class _Run:
     ) -> None:
         """Send the changes that were not named again at once, and those that were named later.
 
-        Conflicts are retried one by one, because each item has another writer of its own. Throttled
-        changes stay together, in halves: they probably share a partition.
+        Conflicts are retried one by one, because each item has another writer of its own, and so is
+        a change whose entry cannot be read. The others stay together, in halves: if they were
+        throttled, they probably share a partition.
         """
         others = [work for work in again if work not in busy]
-        if not pack.busy:
+        alone = [[work] for work, code in busy.items() if _concerns_one_item(code)]
+        throttled = [work for work in busy if [work] not in alone]
+        if not pack.busy and set(busy.values()) != {"ConditionalCheckFailed"}:
             self._writer.pace.slower()
         for work in busy:
             work.failures += 1
-        if not others and not self._context.deadline.wait(max(each.failures for each in busy)):
+        # While there is something else to write, only throttling is a reason to wait.
+        waits = not others and (throttled or pack.busy or not self._waiting)
+        if waits and not self._context.deadline.wait(max(each.failures for each in busy)):
             self._give_up(list(busy), next(iter(busy.values())))
             return
-        conflicts = [[work] for work, code in busy.items() if aws.classify(code) is Kind.CONFLICT]
-        throttled = [work for work in busy if [work] not in conflicts]
         middle = (len(throttled) + 1) // 2
         with self._lock:
-            self._busy.extend(conflicts)
+            self._busy.extend(alone)
             self._busy.extend(half for half in (throttled[:middle], throttled[middle:]) if half)
         self._again(others, isolated=pack.isolated)
 

@@ -27,7 +27,7 @@ class PendingWrite:
 class WritePack:
     """The changes of one call.
 
-    `isolated`: split off on purpose, never mixed again. `busy`: another writer held these items.
+    `isolated`: split off on purpose, never mixed again. `busy`: a cancellation named these items.
     """
 
     works: list[PendingWrite]

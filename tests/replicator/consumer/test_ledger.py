@@ -316,6 +316,35 @@ def test_a_pack_of_busy_items_alone_is_split_too(harness: LedgerHarness) -> None
     assert [type(result) for result in results] == [Retry, Applied]
 
 
+@pytest.mark.parametrize("code", [*NAMED, "AccessDenied", "A_REASON_OF_NEXT_YEAR"])
+def test_busy_items_delay_no_other_where_each_goes_in_a_call_of_its_own(
+    harness: LedgerHarness, code: str
+) -> None:
+    assert isinstance(harness.writer, LedgerWriter)
+    harness.writer.pace.size = 1
+    harness.set_faults(Busy(code, k0=1_000, k1=1_000))
+    results = apply(harness, *inserts(20))
+    assert [type(result) for result in results[:2]] == [Retry, Retry]
+    for result in results[2:]:
+        assert isinstance(result, Applied)
+        assert result.micros - START < 1_000_000
+
+
+def test_an_entry_that_cannot_be_read_does_not_delay_the_others_of_its_pack(
+    harness: LedgerHarness,
+) -> None:
+    made = inserts(50)
+    for n in (3, 7, 20):
+        harness.world.dynamodb.put_item(TableName=LEDGER, Item={"k": {"B": made[n].key}})
+    results = apply(harness, *made)
+    for n, result in enumerate(results):
+        if n in (3, 7, 20):
+            assert isinstance(result, Retry)
+        else:
+            assert isinstance(result, Applied)
+            assert result.micros - START < 1_000_000
+
+
 def test_a_cancellation_that_gives_no_reasons_ends_nothing(
     harness: LedgerHarness, calls: Calls
 ) -> None:
