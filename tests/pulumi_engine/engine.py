@@ -19,8 +19,14 @@ from tests.pulumi_engine.cli import REPOSITORY
 from tests.pulumi_engine.workspace import PROJECT, Workspace
 
 UNCHANGED = "same"
-OPEN_LOOPS = "ignore:unclosed:ResourceWarning"
-"""For pytest: the Automation API leaves event loops open, which are collected at any later time."""
+OPEN_LOOPS = (
+    "ignore:unclosed:ResourceWarning",
+    "ignore:coroutine .* was never awaited:RuntimeWarning",
+    "ignore:Exception ignored in. <coroutine object:pytest.PytestUnraisableExceptionWarning",
+)
+"""For pytest: the Automation API leaves event loops open, and a refused program its coroutines,
+which are collected at any later time.
+"""
 
 
 class RefusedError(AssertionError):
@@ -174,6 +180,7 @@ def collect_loops() -> None:
     """Collect the event loops that the Automation API leaves open, without its warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
+        warnings.simplefilter("ignore", RuntimeWarning)
         gc.collect()
 
 

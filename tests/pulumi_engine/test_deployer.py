@@ -29,7 +29,7 @@ def without(policy: Mapping[str, Any], action: str) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings(OPEN_LOOPS)
+@pytest.mark.filterwarnings(*OPEN_LOOPS)
 def test_a_stack_lives_and_ends_under_the_documented_policies(engine: Engine) -> None:
     source, target = engine.cloud.source, engine.cloud.target
     whole = policies.seen(TARGET)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.pulumi_engine.engine import OPEN_LOOPS, Engine, EngineStack, RefusedError
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings(OPEN_LOOPS)]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings(*OPEN_LOOPS)]
 
 ORDERS = {"source": "orders", "target": "orders-replica"}
 

@@ -14,7 +14,7 @@ import pytest
 from infra import table_groups
 from tests.pulumi_engine.engine import OPEN_LOOPS, Engine, EngineStack
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings(OPEN_LOOPS)]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings(*OPEN_LOOPS)]
 
 ORDERS, CUSTOMERS = {"source": "orders"}, {"source": "customers"}
 LOWERED = {"inline": 3_500, "managed": 3_000}

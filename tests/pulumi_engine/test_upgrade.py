@@ -13,7 +13,7 @@ import pytest
 from tests.pulumi_engine.engine import OPEN_LOOPS, Engine, EngineStack
 from tests.pulumi_engine.restored import restore
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings(OPEN_LOOPS)]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings(*OPEN_LOOPS)]
 
 RECORDED = Path(__file__).resolve().parent / "states" / "5b21667.json.gz"
 """Configuration and state that the program of commit 5b21667 left, with the local cloud."""
