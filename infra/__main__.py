@@ -27,7 +27,7 @@ before = preflight.last_outputs()
 preflight.refuse_other_places(settings, before)
 accounts = connect(settings)
 preflight.look_up_source_tables(settings, accounts, before)
-preflight.refuse_to_leave_out_running_tables(settings, accounts, before)
+preflight.refuse_removal_of_running_tables(settings, accounts, before)
 
 operators = Operators("replication", settings, accounts)
 exporter, importer = operators.exporter.arn, operators.importer.arn

@@ -12,12 +12,12 @@ import pulumi_aws as aws
 
 from infra.accounts import Accounts
 from infra.policies import assumed_by
-from infra.policy_sizes import counted
+from infra.policy_sizes import characters
 from infra.snapshot import SnapshotBucket
 from infra.stack_arns import OperatorScope, SharedArns, TableArns
 from infra.stack_config import StackConfig
 from infra.statements import policy_of
-from infra.table_groups import GRANTS, group, limit
+from infra.table_groups import GRANTS, size_limit, tables_per_policy
 from infra.table_stack import TableStack
 
 
@@ -106,7 +106,7 @@ class Operators(pulumi.ComponentResource):
         """Declare the inline policy, and managed ones for the tables that it has no room for."""
         scope, start = self._settings.operator_scope, 0
         declared: pulumi.Resource | None = None
-        for n, count in enumerate(group(side, scope, self._settings.tables)):
+        for n, count in enumerate(tables_per_policy(side, scope, self._settings.tables)):
             name = f"{self._name}-{side}-grants"
             arns = pulumi.Output.all(shared, *tables[start : start + count])
             text = arns.apply(functools.partial(_text, side, n, scope))
@@ -156,7 +156,7 @@ def fits_into_a_role(policy: str, number: int = 0) -> str:
     Raises:
         pulumi.RunError: with what to do about it.
     """
-    size, allowed = counted(policy), limit(number)
+    size, allowed = characters(policy), size_limit(number)
     if size > allowed:
         raise pulumi.RunError(
             f"An operators' role needs a policy of {size} characters, and IAM allows {allowed}: "

@@ -22,12 +22,12 @@ TRUST_POLICY_LIMIT = 2_048
 """Characters, without white space, of a role's trust policy (IAM's default quota)."""
 
 
-def size(statements: Sequence[Statement]) -> int:
+def policy_size(statements: Sequence[Statement]) -> int:
     """Return the characters of a policy of these statements."""
     return len(json.dumps(policy_of(statements), separators=(",", ":")))
 
 
-def counted(policy: str) -> int:
+def characters(policy: str) -> int:
     """Return the characters of a policy's text that IAM counts."""
     return len("".join(policy.split()))
 
@@ -41,4 +41,4 @@ def trust_policy_size(principals: Sequence[str], external_id: str | None) -> int
     }
     if external_id:
         statement["Condition"] = {"StringEquals": {"sts:ExternalId": external_id}}
-    return size([statement])
+    return policy_size([statement])

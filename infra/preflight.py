@@ -144,7 +144,7 @@ def _look_up(table: str, provider: aws.Provider) -> str:
     return ""
 
 
-def refuse_to_leave_out_running_tables(
+def refuse_removal_of_running_tables(
     config: StackConfig, accounts: Accounts, before: Mapping[str, Any]
 ) -> None:
     """Refuse a table's removal while its run has not ended: its changes would be lost from then on.

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-PLANNED_BY = re.compile(
+NEEDED_BY_PLAN = re.compile(
     r"(source|target)(\.\w+)?"
     r"|tables(\[\d+\](\.(source|target|streamMode|shards|sourceKeyArn|targetKeyArn))?)?"
 )
@@ -26,7 +26,7 @@ STAND_INS: tuple[tuple[re.Pattern[str], Any], ...] = (
     (re.compile(r"tags\..+"), "unknown"),
 )
 """Legal values for keys that cannot just be left out."""
-WHOLE = re.compile(r"alarms\.topics")
+LEFT_OUT_WHOLE = re.compile(r"alarms\.topics")
 """Mappings that are left out as a whole if one of their values is a secret."""
 
 
@@ -48,13 +48,13 @@ def without_secrets(values: Mapping[str, Any]) -> tuple[dict[str, Any], Secrets]
 
 def _plain(value: Any, path: str, secrets: Secrets) -> Any:
     if _is_secret(value):
-        needed = PLANNED_BY.fullmatch(path)
+        needed = NEEDED_BY_PLAN.fullmatch(path)
         (secrets.needed if needed else secrets.unknown).append(path)
         return next((what for which, what in STAND_INS if which.fullmatch(path)), None)
     if isinstance(value, Mapping):
         before = len(secrets.unknown)
         found = {key: _plain(each, f"{path}.{key}", secrets) for key, each in value.items()}
-        return None if WHOLE.fullmatch(path) and len(secrets.unknown) > before else found
+        return None if LEFT_OUT_WHOLE.fullmatch(path) and len(secrets.unknown) > before else found
     if isinstance(value, list):
         return [_plain(each, f"{path}[{n}]", secrets) for n, each in enumerate(value)]
     return value

@@ -301,7 +301,7 @@ def _refuse_source_as_target(config: StackConfig, mistakes: ConfigErrors) -> Non
 
 def _refuse_too_many_tables(config: StackConfig, mistakes: ConfigErrors) -> None:
     """Refuse more tables than the operators' roles can name; that depends on the names' length."""
-    count = min(MOST_TABLES, table_groups.most(config.operator_scope, config.tables))
+    count = min(MOST_TABLES, table_groups.count_that_fits(config.operator_scope, config.tables))
     if count < len(config.tables):
         names = (
             f" with names as long as these: an operators' role names the resources of each, in "

@@ -14,7 +14,7 @@ from infra.policy_sizes import (
     ATTACHED_POLICIES_LIMIT,
     INLINE_POLICY_LIMIT,
     MANAGED_POLICY_LIMIT,
-    size,
+    policy_size,
 )
 from infra.stack_arns import OperatorScope, SharedArns, TableArns
 from infra.statements import Statement
@@ -38,12 +38,12 @@ GRANTS: Mapping[str, Grants] = {
 """By role. `operator-source` and `operator-target` are the readers."""
 
 
-def limit(policy: int) -> int:
+def size_limit(policy: int) -> int:
     """Return the characters that a role's policy may have. Policy 0 is the inline one."""
     return MANAGED_POLICY_LIMIT if policy else INLINE_POLICY_LIMIT
 
 
-def group(role: str, scope: OperatorScope, tables: Sequence[TableConfig]) -> list[int]:
+def tables_per_policy(role: str, scope: OperatorScope, tables: Sequence[TableConfig]) -> list[int]:
     """Return how many tables each policy of a role names, the inline one first.
 
     The sum is less than the number of tables where IAM allows no policy more.
@@ -55,7 +55,9 @@ def group(role: str, scope: OperatorScope, tables: Sequence[TableConfig]) -> lis
         first, count = not counts, 0
         while start + count < len(arns):
             named = arns[start : start + count + 1]
-            if size(GRANTS[role](scope, shared, named, first=first)) > limit(len(counts)):
+            if policy_size(GRANTS[role](scope, shared, named, first=first)) > size_limit(
+                len(counts)
+            ):
                 break
             count += 1
         if not count:
@@ -65,6 +67,6 @@ def group(role: str, scope: OperatorScope, tables: Sequence[TableConfig]) -> lis
     return counts
 
 
-def most(scope: OperatorScope, tables: Sequence[TableConfig]) -> int:
+def count_that_fits(scope: OperatorScope, tables: Sequence[TableConfig]) -> int:
     """Return how many of these tables, from the first on, every role can name."""
-    return min(sum(group(role, scope, tables)) for role in GRANTS)
+    return min(sum(tables_per_policy(role, scope, tables)) for role in GRANTS)

@@ -14,7 +14,7 @@ from infra.policy_sizes import (
     INLINE_POLICY_LIMIT,
     MANAGED_POLICY_LIMIT,
     TRUST_POLICY_LIMIT,
-    counted,
+    characters,
 )
 
 Where = tuple[str, str, str]
@@ -50,7 +50,7 @@ def size_faults(service: str, operation: str, params: Mapping[str, Any]) -> Iter
     for name, value in params.items():
         where = (service, operation, name)
         if where in CHARACTERS:
-            yield from _over(name, counted(value), CHARACTERS[where], "characters")
+            yield from _over(name, characters(value), CHARACTERS[where], "characters")
         if where in BYTES:
             yield from _over(name, len(value.encode()), BYTES[where], "bytes")
     if service == "lambda" and "Environment" in params:
@@ -64,7 +64,7 @@ def role_faults(client: Any, operation: str, params: Mapping[str, Any]) -> Itera
     """Yield what a role's policies would exceed together, with those that it has now."""
     role = params.get("RoleName", "")
     if operation == "PutRolePolicy":
-        sizes = {params["PolicyName"]: counted(params["PolicyDocument"])}
+        sizes = {params["PolicyName"]: characters(params["PolicyDocument"])}
         for name in _all(client, "list_role_policies", "PolicyNames", role):
             if name not in sizes:
                 found = client.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]

@@ -53,7 +53,7 @@ Report = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class WorkingParts:
+class ConsumerParts:
     """The parts of a container that every batch uses."""
 
     source_table: str
@@ -72,7 +72,7 @@ class Batch:
 
     def __init__(
         self,
-        parts: WorkingParts,
+        parts: ConsumerParts,
         records: Sequence[Record],
         settings: ConsumerSettings,
         context: CallContext,
@@ -109,7 +109,7 @@ class Batch:
         while not self._tripped and any(queue.attempt() for queue in self._queues):
             self._round()
         if not self._tripped:
-            self._note()
+            self._note_late_writes()
             self._prove()
             ended = dict.fromkeys(
                 state.record.sequence_number
@@ -119,7 +119,7 @@ class Batch:
             self._parts.breaker.ended(ended, self._suspected)
         for table, records in self._foreign.items():
             self._stats.foreign(table, records[0], len(records))
-        self._parts.lanes.ended(self._passed())
+        self._parts.lanes.ended(self._ended_prefix())
         # Last: these rows may not delay a change.
         self._parts.foreign.write(self._context)
         self._parts.lanes.write(self._context)
@@ -205,7 +205,7 @@ class Batch:
                 self._suspects.append(QuarantineCandidate(state, Reason.LATE_WRITE, detail))
         self._check_burst()
 
-    def _note(self) -> None:
+    def _note_late_writes(self) -> None:
         """Note late changes, and deletions that were left out; without the note none has ended."""
         attempt = self._settings.attempt
         if attempt is None:
@@ -311,7 +311,7 @@ class Batch:
             if not state.ended:
                 break
 
-    def _passed(self) -> Iterator[tuple[Record, Content | None]]:
+    def _ended_prefix(self) -> Iterator[tuple[Record, Content | None]]:
         """Yield the records before the first that has not ended."""
         for state in self._states:
             if self._tripped or not state.ended:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from replicator.call_context import CallContext
 from replicator.consumer import decode
-from replicator.consumer.batch import Batch, Report, WorkingParts, report_from
+from replicator.consumer.batch import Batch, ConsumerParts, Report, report_from
 from replicator.consumer.circuit_breaker import CircuitBreaker
 from replicator.consumer.decode import EnvelopeError, Record
 from replicator.consumer.foreign import ForeignTables
@@ -38,7 +38,7 @@ class Emitter(Protocol):
 class Consumer:
     """The handler of one table's events: one per container, with nothing but caches in memory."""
 
-    parts: WorkingParts
+    parts: ConsumerParts
     settings: SettingsRow
     logger: Any
     meter: Emitter
@@ -72,7 +72,7 @@ class Consumer:
             config.ledger_retention_days,
             runtime,
         )
-        parts = WorkingParts(
+        parts = ConsumerParts(
             source_table=config.source_table,
             writer=writer,
             store=store,

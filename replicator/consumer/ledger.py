@@ -152,7 +152,7 @@ class LedgerWriter:
     def superseded(self, changes: Sequence[Change], context: CallContext) -> list[bool | None]:
         read = self.reader.read({change.key for change in changes}, context, consistent=True)
         return [
-            None if change.key in read.unread else _past(read.items.get(change.key), change)
+            None if change.key in read.unread else _is_settled(read.items.get(change.key), change)
             for change in changes
         ]
 
@@ -186,7 +186,7 @@ def _concerns_one_item(code: str) -> bool:
     return code == "ConditionalCheckFailed" or aws.classify(code) is Kind.CONFLICT
 
 
-def _past(item: Mapping[str, Any] | None, change: Change) -> bool | None:
+def _is_settled(item: Mapping[str, Any] | None, change: Change) -> bool | None:
     """Return whether an entry proves a change superseded or applied; None if it is unreadable."""
     try:
         entry = from_item(item) if item is not None else None

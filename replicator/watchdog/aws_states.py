@@ -17,7 +17,7 @@ UNNAMED = "unknown"
 ARCHIVED_AFTER_SECONDS = 7 * 86_400.0
 """DynamoDB archives a table whose key was out of reach for so long (API reference, SSEDescription).
 """
-KEY_LOST = "INACCESSIBLE_ENCRYPTION_CREDENTIALS"
+KEY_INACCESSIBLE = "INACCESSIBLE_ENCRYPTION_CREDENTIALS"
 
 RESTORE_KEY = (
     "restore the table's KMS key before then: cancel its deletion (aws kms cancel-key-deletion "
@@ -28,15 +28,15 @@ RESTORE_BACKUP = (
     "stop the readers of the replica. DynamoDB keeps an archived table as a backup alone, and a "
     "table restored from it is another table: it needs a new stack and a new snapshot."
 )
-WAIT_OR_ASK = (
+FIND_CAUSE = (
     "find out in the DynamoDB console why the table is not ACTIVE (CloudTrail names the caller); "
     "`bootstrap status` shows when it is."
 )
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """Something that AWS says is wrong, and what helps."""
+class TableProblem:
+    """A problem that AWS reports of a table, and its remedy."""
 
     level: Level
     what: str
@@ -50,36 +50,34 @@ class TableState:
     table_id: str
     status: str
     """TableStatus."""
-    key_lost: float | None = None
+    key_inaccessible_at: float | None = None
     """Since when DynamoDB cannot use its KMS key."""
-    archived: float | None = None
+    archived_at: float | None = None
     archival_reason: str = ""
 
     @property
-    def trouble(self) -> Trouble | None:
+    def problem(self) -> TableProblem | None:
         """Return what is wrong; None while the table works. It does while it is UPDATING."""
-        if self.archived is not None or self.status in ("ARCHIVING", "ARCHIVED"):
-            when = "" if self.archived is None else f" since {iso(self.archived)}"
+        if self.archived_at is not None or self.status in ("ARCHIVING", "ARCHIVED"):
+            when = "" if self.archived_at is None else f" since {iso(self.archived_at)}"
             why = f" ({self.archival_reason})" if self.archival_reason else ""
             what = f"{self.status}{when}{why}: its key was out of reach for seven days"
-            return Trouble(Level.LOSS, what, RESTORE_BACKUP)
-        if self.key_lost is not None or self.status == KEY_LOST:
-            return Trouble(Level.LOSS, self._key_lost, RESTORE_KEY)
+            return TableProblem(Level.LOSS, what, RESTORE_BACKUP)
+        if self.key_inaccessible_at is not None or self.status == KEY_INACCESSIBLE:
+            return TableProblem(Level.LOSS, self._key_problem, RESTORE_KEY)
         if self.status == "DELETING":
-            return Trouble(Level.LOSS, self.status, "")
+            return TableProblem(Level.LOSS, self.status, "")
         if self.status not in ("ACTIVE", "UPDATING"):
-            return Trouble(Level.WARNING, self.status, WAIT_OR_ASK)
+            return TableProblem(Level.WARNING, self.status, FIND_CAUSE)
         return None
 
     @property
-    def _key_lost(self) -> str:
+    def _key_problem(self) -> str:
         what = f"{self.status}: DynamoDB cannot use its KMS key"
-        if self.key_lost is None:
+        if self.key_inaccessible_at is None:
             return f"{what}, and archives the table after seven days of that"
-        ends = iso(self.key_lost + ARCHIVED_AFTER_SECONDS)
-        return (
-            f"{what} since {iso(self.key_lost)}, and archives the table after seven days, at {ends}"
-        )
+        since, ends = self.key_inaccessible_at, self.key_inaccessible_at + ARCHIVED_AFTER_SECONDS
+        return f"{what} since {iso(since)}, and archives the table after seven days, at {iso(ends)}"
 
 
 def table_in(answer: Mapping[str, Any]) -> TableState:
@@ -90,8 +88,8 @@ def table_in(answer: Mapping[str, Any]) -> TableState:
     return TableState(
         table_id=str(table["TableId"]),
         status=str(table.get("TableStatus") or UNNAMED),
-        key_lost=_moment(encryption.get("InaccessibleEncryptionDateTime")),
-        archived=_moment(archival.get("ArchivalDateTime")),
+        key_inaccessible_at=_moment(encryption.get("InaccessibleEncryptionDateTime")),
+        archived_at=_moment(archival.get("ArchivalDateTime")),
         archival_reason=str(archival.get("ArchivalReason") or ""),
     )
 

@@ -155,7 +155,7 @@ HEARTBEAT = Detector(
     names.WATCHDOG_RAN,
     Level.UNKNOWN,
     "The watchdog has recorded no round for a while: its schedule is off, or its function fails. "
-    "Lost changes and a consumer that stands would go unnoticed.",
+    "Lost changes and a stalled consumer would go unnoticed.",
     "pulumi up --refresh switches its schedule on again; if that changes nothing, its function "
     "fails, and its log says why.",
 )

@@ -46,7 +46,7 @@ FOREIGN_SECONDS = 900.0
 def judge(readings: Readings, expected: Expected) -> tuple[Finding, ...]:
     """Return one finding per detector, in the order of `ALL`: the worst kinds of loss first."""
     return (
-        _one_advice(_destination(readings, expected), readings.source),
+        _with_source_advice(_destination(readings, expected), readings.source),
         judge_table(SOURCE, readings.source),
         _count(SKIPPED, readings.skipped),
         _undelivered(readings),
@@ -101,7 +101,7 @@ def _destination(readings: Readings, expected: Expected) -> Finding:
     return flag(DESTINATION, now, status)
 
 
-def _one_advice(destination: Finding, source: Identity | Unread) -> Finding:
+def _with_source_advice(destination: Finding, source: Identity | Unread) -> Finding:
     """Give the advice about another source table for its destination, too: a table that was made
     again has none, and to enable it alone would hide what changed in between."""
     another = isinstance(source, Identity) and source.changed

@@ -55,7 +55,7 @@ class MappingState:
         """Return Lambda's words about a problem; empty while it reports none."""
         return lambda_reports(self.result, self.reason)
 
-    def losing(self, on_failure_bucket: str) -> tuple[str, ...]:
+    def lossy_settings(self, on_failure_bucket: str) -> tuple[str, ...]:
         """Describe each setting by which Lambda gives up changes that it should retry or keep."""
         wrong = []
         if self.retries is not None and self.retries != FOREVER:

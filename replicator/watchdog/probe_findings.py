@@ -77,13 +77,13 @@ def judge_heartbeat(readings: Readings) -> Finding:
     probed, stream, at = readings.probed, readings.stream, readings.at
     if isinstance(probed, Unread):
         return blind(HEARTBEAT, probed)
-    if probed.heard is None:
+    if probed.last_sign is None:
         young = isinstance(stream, StreamFacts) and at - stream.created <= SILENT_SECONDS
         if young:
             return Finding(HEARTBEAT, Level.FINE, None, "its first round is due")
         return Finding(HEARTBEAT, HEARTBEAT.level, 0.0, "silent: it has never recorded a round")
-    age = max(0.0, at - probed.heard)
+    age = max(0.0, at - probed.last_sign)
     if not probed.silent(at):
         return Finding(HEARTBEAT, Level.FINE, 1.0, f"{age:.0f} s ago")
-    detail = f"silent for {age:.0f} s: its last round was at {iso(probed.heard)}"
+    detail = f"silent for {age:.0f} s: its last round was at {iso(probed.last_sign)}"
     return Finding(HEARTBEAT, HEARTBEAT.level, 0.0, detail)

@@ -73,14 +73,14 @@ class WatchdogState:
     """The consumer's function, as last read; None: it never was."""
 
     @property
-    def heard(self) -> float | None:
+    def last_sign(self) -> float | None:
         """The last sign of the watchdog; an earlier version recorded its probes alone."""
         return self.ran or (self.waiting[-1].at if self.waiting else self.through)
 
     def probed(self) -> Probed:
         """Return the state of the probes."""
         waiting = self.waiting[0].at if self.waiting else None
-        return Probed(self.through, waiting, self.lag, self.not_put, self.heard)
+        return Probed(self.through, waiting, self.lag, self.not_put, self.last_sign)
 
     def recorded(self, at: float, not_put: str = "") -> WatchdogState:
         """Note that a round of the watchdog ended, and why its probes were not put."""
@@ -118,7 +118,7 @@ class WatchdogState:
         if self.through is not None and self.through >= moment:
             return self
         left = tuple(each for each in self.waiting if each.at > moment)
-        return replace(self, waiting=left, through=moment, lag=lag, ran=self.heard)
+        return replace(self, waiting=left, through=moment, lag=lag, ran=self.last_sign)
 
     def saw(self, side: str, table_id: str) -> WatchdogState:
         """Remember the first id of a side's table."""
@@ -218,7 +218,7 @@ class WatchdogState:
                 through=_number(values["through"]),
                 lag=_number(values["lag"]),
                 tables={str(side): str(each) for side, each in values["tables"].items()},
-                # A book of an earlier version has none of them.
+                # The row of an earlier version has none of them.
                 flowed=_number(values.get("flowed")),
                 outage=_outage(values.get("outage")),
                 proofs=tuple((float(put), float(at)) for put, at in values.get("proofs", ())),

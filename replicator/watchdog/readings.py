@@ -93,7 +93,7 @@ class Probed:
     not_put: str = ""
     """Why the watchdog's latest round could not be put: an error's code; empty if it was."""
     ran: float | None = None
-    """When the watchdog last recorded a round; None: it has not, as far as the book says."""
+    """When the watchdog last recorded a round; None: it has not."""
 
     @property
     def throttled(self) -> bool:
@@ -101,19 +101,19 @@ class Probed:
         return self.not_put == PROBES_THROTTLED
 
     @property
-    def heard(self) -> float | None:
-        """The last sign of the watchdog. A book of an earlier version records its probes alone."""
+    def last_sign(self) -> float | None:
+        """The last sign of the watchdog. The row of an earlier version has its probes alone."""
         signs = (self.ran, self.through, self.waiting_since)
         return self.ran if self.ran is not None else max(filter(None, signs), default=None)
 
     def silent(self, at: float) -> bool:
-        """Answer if at least two rounds of the watchdog are missing."""
-        return self.heard is not None and at - self.heard > SILENT_SECONDS
+        """Tell whether at least two rounds of the watchdog are missing."""
+        return self.last_sign is not None and at - self.last_sign > SILENT_SECONDS
 
     def outstanding(self, at: float) -> float | None:
         """Return the age of the oldest round that has taken longer than is normal, in seconds.
 
-        Changes put into the stream when it was put have waited for at least so long.
+        Changes that entered the stream with it have waited for at least as long.
         """
         if self.waiting_since is None:
             return None

@@ -28,19 +28,19 @@ def judge_table(detector: Detector, identity: Identity | Unread) -> Finding:
     if table is None:
         level = detector.level if identity.changed else Level.FINE
         return Finding(detector, level, float(identity.changed), "no such table")
-    trouble = table.trouble
-    if trouble is None:
+    problem = table.problem
+    if problem is None:
         level = detector.level if identity.changed else Level.FINE
         shown = table.table_id if table.status == "ACTIVE" else f"{table.table_id}, {table.status}"
         return Finding(detector, level, float(identity.changed), shown)
     if identity.changed:
         # Another table: its state is the lesser problem.
-        detail = f"{table.table_id}, {trouble.what}"
+        detail = f"{table.table_id}, {problem.what}"
         return Finding(detector, detector.level, 1.0, detail)
     if identity.first is None and table.status == "CREATING":
         # The import's, which may be repeated.
         return Finding(detector, Level.FINE, 0.0, f"{table.table_id}, {table.status}")
-    return Finding(detector, trouble.level, 1.0, trouble.what, remedy=trouble.remedy)
+    return Finding(detector, problem.level, 1.0, problem.what, remedy=problem.remedy)
 
 
 def judge_mapping(readings: Readings, expected: Expected) -> Finding:
@@ -50,9 +50,9 @@ def judge_mapping(readings: Readings, expected: Expected) -> Finding:
         return blind(MAPPING, mapping)
     if mapping is None:
         return flag(MAPPING, False, "gone")
-    losing = mapping.losing(expected.on_failure_bucket) if expected.on_failure_bucket else ()
-    if losing:
-        detail = f"{mapping.state}, but it {' and '.join(losing)}"
+    lossy = mapping.lossy_settings(expected.on_failure_bucket) if expected.on_failure_bucket else ()
+    if lossy:
+        detail = f"{mapping.state}, but it {' and '.join(lossy)}"
         return Finding(MAPPING, Level.LOSS, 0.0, detail, remedy=RESTORE_MAPPING)
     good = mapping.is_on or (mapping.is_off and not _wanted(readings))
     return flag(MAPPING, good, mapping.state)

@@ -197,7 +197,7 @@ def quarantine_json() -> list[str]:
     other = world.keep(document(None, item("a"), table="other"))
     probing = world.keep(probe())
     event = world.fail(document(None, item("a")), b"garbage")
-    contexts = [world.desk()]
+    contexts = [world.quarantine_context()]
     with patch.object(quarantine_commands, "contexts_of", lambda options: contexts):
         listed = printed("quarantine", "list", "--json")
         shown = [
@@ -206,7 +206,7 @@ def quarantine_json() -> list[str]:
             for more in ((), ("--show-values",))
         ]
         run("quarantine", "discard", kept, "--yes")
-        contexts.append(world.desk())
+        contexts.append(world.quarantine_context())
         several = printed("quarantine", "list", "--json")
     bodies = world.quarantine()
     open_, resolved = bodies[garbage], bodies[kept.replace("open/", "resolved/", 1)]
@@ -225,7 +225,7 @@ def explain_json() -> list[str]:
     assert world.handle(document(None, item("a"))) is None
     world.keep(document(None, item("a")))
     context = explain_commands.ExplainContext(
-        world.desk(),
+        world.quarantine_context(),
         lambda: FakeAws().source,
         lambda key: world.dynamodb.get_item(TableName=TARGET, Key=dict(key)).get("Item"),
     )

@@ -195,7 +195,9 @@ def object_keys() -> list[str]:
     quarantine = QuarantineWorld()
     kept = quarantine.keep(b"garbage", Reason.UNREADABLE, sequence=77, sub=2)
     failed = quarantine.fail(b"garbage")
-    with patch.object(quarantine_commands, "contexts_of", lambda options: [quarantine.desk()]):
+    with patch.object(
+        quarantine_commands, "contexts_of", lambda options: [quarantine.quarantine_context()]
+    ):
         assert {each["key"] for each in printed("quarantine", "list", "--json")["objects"]} == {
             kept,
             failed,

@@ -20,12 +20,12 @@ from infra.policy_sizes import (
     INLINE_POLICY_LIMIT,
     MANAGED_POLICY_LIMIT,
     TRUST_POLICY_LIMIT,
-    counted,
-    size,
+    characters,
+    policy_size,
 )
 from infra.stack_config import MOST_TABLES, StackConfig
 from infra.statements import Statement
-from infra.table_groups import GRANTS, group, limit, most
+from infra.table_groups import GRANTS, count_that_fits, size_limit, tables_per_policy
 from tests.infra.least_privilege import dry_run_policies
 from tests.infra.least_privilege.declared import RESOURCE, TRUST
 from tests.support.infra.recording_engine import CONFIG, SOURCE, TARGET, record
@@ -95,7 +95,7 @@ def policies(given: dict[str, Any], role: str) -> list[list[Statement]]:
     """Return the statements of each policy of a role, with ARNs of the expected length."""
     stack = StackConfig.parse(given)
     scope, start, found = stack.operator_scope, 0, []
-    for n, count in enumerate(group(role, scope, stack.tables)):
+    for n, count in enumerate(tables_per_policy(role, scope, stack.tables)):
         arns = [scope.expected(table) for table in stack.tables[start : start + count]]
         found.append(GRANTS[role](scope, scope.expected_shared(), arns, first=not n))
         start += count
@@ -118,7 +118,7 @@ def test_every_policy_of_a_role_is_as_long_as_expected_and_within_the_limit(
     given = config(names, regions, everything=everything)
     declared = dry_run_policies.declare(given, tmp_path).declared
     for role in GRANTS:
-        expected = [size(statements) for statements in policies(given, role)]
+        expected = [policy_size(statements) for statements in policies(given, role)]
         texts = {
             policy.name.removeprefix(f"replication-{role}-grants"): policy.document
             for policy in declared.policies
@@ -126,9 +126,9 @@ def test_every_policy_of_a_role_is_as_long_as_expected_and_within_the_limit(
         }
         suffixes = ["", *(f"-{n}" for n in range(2, len(expected) + 1))]
         assert texts.keys() == set(suffixes)
-        assert [counted(texts[suffix]) for suffix in suffixes] == expected
-        assert all(found <= limit(n) for n, found in enumerate(expected))
-    trusts = [counted(policy.document) for policy in declared.policies if policy.kind == TRUST]
+        assert [characters(texts[suffix]) for suffix in suffixes] == expected
+        assert all(found <= size_limit(n) for n, found in enumerate(expected))
+    trusts = [characters(policy.document) for policy in declared.policies if policy.kind == TRUST]
     assert max(trusts) <= TRUST_POLICY_LIMIT
     others = [len(policy.document) for policy in declared.policies if policy.kind == RESOURCE]
     assert max(others) <= min(BYTES.values())
@@ -180,7 +180,7 @@ def test_tables_that_fit_into_the_inline_policy_are_named_there_alone() -> None:
     for names, everything in ((named(4), False), (named(10, 12), False), (named(7, 12), True)):
         stack = StackConfig.parse(config(names, SAME, everything=everything))
         for role in GRANTS:
-            assert group(role, stack.operator_scope, stack.tables) == [len(names)]
+            assert tables_per_policy(role, stack.operator_scope, stack.tables) == [len(names)]
 
 
 @pytest.mark.slow
@@ -195,7 +195,7 @@ def test_the_managed_policies_follow_the_inline_one_and_are_attached_to_its_role
         ("operator-target", "target"),
     ):
         inline = f"replication-{role}-grants"
-        count = len(group(role, stack.operator_scope, stack.tables))
+        count = len(tables_per_policy(role, stack.operator_scope, stack.tables))
         names = [f"{inline}-{n}" for n in range(2, count + 1)]
         made = {each.name: each for each in deployed.of("Policy") if each.name.startswith(inline)}
         assert sorted(made) == names
@@ -214,7 +214,7 @@ def test_twenty_tables_with_the_longest_names_and_all_options_fit_everywhere(
     regions: tuple[str, str],
 ) -> None:
     stack = StackConfig.parse(config(named(20), regions, everything=True))
-    assert most(stack.operator_scope, stack.tables) == 20
+    assert count_that_fits(stack.operator_scope, stack.tables) == 20
 
 
 def test_more_tables_than_iam_lets_a_role_name_are_a_mistake_of_the_configuration() -> None:
@@ -223,7 +223,7 @@ def test_more_tables_than_iam_lets_a_role_name_are_a_mistake_of_the_configuratio
     names = named(60)
     # The configuration cannot be parsed: that is what is tested.
     tables = [type(everything.tables[0])(source, target) for source, target in names]
-    fits = most(scope, tables)
+    fits = count_that_fits(scope, tables)
     assert 20 < fits < 60
     assert StackConfig.parse(config(names[:fits], everything=False))
     with pytest.raises(ConfigError) as raised:
@@ -246,7 +246,7 @@ def test_the_policies_of_a_role_are_counted() -> None:
     stack = StackConfig.parse(given)
     tables = [type(stack.tables[0])(source, target) for source, target in named(200)]
     for role in GRANTS:
-        counts = group(role, stack.operator_scope, tables)
+        counts = tables_per_policy(role, stack.operator_scope, tables)
         assert len(counts) == 1 + ATTACHED_POLICIES_LIMIT
         assert all(counts)
 

@@ -17,7 +17,7 @@ import pytest
 from infra import table_groups
 from infra.local.cloud import SOURCE, TARGET, LocalAccount, LocalCloud
 from infra.local.deploy import deploy
-from infra.policy_sizes import INLINE_POLICY_LIMIT, TRUST_POLICY_LIMIT, counted
+from infra.policy_sizes import INLINE_POLICY_LIMIT, TRUST_POLICY_LIMIT, characters
 from infra.stack_config import StackConfig
 from tests.support.infra.clouds import make_table
 from tests.support.infra.recording_engine import stand_in_archive
@@ -138,7 +138,7 @@ def test_a_role_has_the_policies_that_the_configuration_foretells(
     assert len(json.dumps(text, separators=(",", ":"))) <= INLINE_POLICY_LIMIT
     attached = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
     stack = StackConfig.parse(CONFIG)
-    counts = table_groups.group(role, stack.operator_scope, stack.tables)
+    counts = table_groups.tables_per_policy(role, stack.operator_scope, stack.tables)
     assert sum(counts) == COUNT
     assert 1 + len(attached) == len(counts)
 
@@ -165,4 +165,4 @@ def test_the_operators_fill_their_trust_policies(deployed: Deployed) -> None:
     iam = deployed.cloud.client("iam", SOURCE)
     name = deployed.role_arn("exporter").rpartition("/")[2]
     trust = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
-    assert 0.9 < counted(json.dumps(trust)) / TRUST_POLICY_LIMIT <= 1
+    assert 0.9 < characters(json.dumps(trust)) / TRUST_POLICY_LIMIT <= 1

@@ -17,7 +17,7 @@ from tests.simulation.names import (
     SETTINGS_KEY,
     TARGET_TABLE,
 )
-from tests.simulation.redrive import desk
+from tests.simulation.redrive import redrive_context
 from tests.simulation.world import World
 
 OPEN = "open/"
@@ -111,7 +111,7 @@ class Operator:
     def _command(self, share: float) -> None:
         direct = self.chance.random() < 0.3
         outcome = RedriveOutcome()
-        working = desk(self.world, self.world.place)
+        working = redrive_context(self.world, self.world.place)
         try:
             chosen = [kept for kept in working.store.open_objects() if self.chance.random() < share]
             redrive(working, chosen, outcome, direct=direct, named=self.chance.random() < 0.5)

@@ -1,4 +1,4 @@
-"""The operator's desk: the real redrive, with the real gateways, on the fakes of a world."""
+"""The operator's redrive: the real code on the fakes of a world."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Stream:
         return ""
 
 
-def desk(world: World, place: Callable[[], Place]) -> QuarantineContext:
+def redrive_context(world: World, place: Callable[[], Place]) -> QuarantineContext:
     calls = Calls(Side.TARGET, "Role importer")
     here = place()
     return QuarantineContext(

@@ -134,26 +134,28 @@ class ChangeCapture:
         for name in WRITES:
             original = getattr(self._ministack.dynamodb, name)
             self._ministack.replace(
-                "dynamodb", name, locked(self.lock, self._noting(name, original))
+                "dynamodb", name, locked(self.lock, self._marking_transactions(name, original))
             )
         self._emit_to_dynamodb_streams = self._ministack.replace(
             "dynamodb", "_emit_stream_event", self.emit
         )
         self._ministack.replace("dynamodb", "_fan_out_to_kinesis", lambda table_name, record: None)
 
-    def _noting(self, name: str, handler: Callable[[Json], Response]) -> Callable[[Json], Response]:
-        """Return the handler, which tells `emit` if its writes are a transaction's."""
+    def _marking_transactions(
+        self, name: str, handler: Callable[[Json], Response]
+    ) -> Callable[[Json], Response]:
+        """Return the handler, which lets `emit` know if its writes are a transaction's."""
         transactional = name in TRANSACTIONS
 
         @wraps(handler)
-        def noting(data: Json) -> Response:
+        def marking(data: Json) -> Response:
             before, self._in_transaction = self._in_transaction, transactional
             try:
                 return handler(data)
             finally:
                 self._in_transaction = before
 
-        return noting
+        return marking
 
     def emit(
         self,

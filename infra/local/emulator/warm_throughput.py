@@ -1,6 +1,6 @@
 """Warm throughput of tables and indexes, which ministack accepts and forgets.
 
-A table or an index on demand is born with 4,000 writes and 12,000 reads a second, and neither
+A table or an index on demand starts with 4,000 writes and 12,000 reads a second, and neither
 number can be lowered (developer guide, warm-throughput).
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from infra.local.emulator.patching import Json, Ministack, Response
 
-BORN = {"WriteUnitsPerSecond": 4_000, "ReadUnitsPerSecond": 12_000}
+NEW_TABLE_UNITS = {"WriteUnitsPerSecond": 4_000, "ReadUnitsPerSecond": 12_000}
 KEPT = "_WarmThroughput"
 """A member of ministack's own table and index records."""
 
@@ -66,9 +66,11 @@ class WarmThroughput:
 def _warmth(holder: Json) -> dict[str, int]:
     """Return the units of a table's or an index's record."""
     asked = {
-        kind: int(value) for kind, value in holder.get("WarmThroughput", {}).items() if kind in BORN
+        kind: int(value)
+        for kind, value in holder.get("WarmThroughput", {}).items()
+        if kind in NEW_TABLE_UNITS
     }
-    return {**BORN, **asked, **holder.get(KEPT, {})}
+    return {**NEW_TABLE_UNITS, **asked, **holder.get(KEPT, {})}
 
 
 def _wanted(table: Json, data: Json) -> Iterator[tuple[Json, Json]]:

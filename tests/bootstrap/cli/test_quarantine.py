@@ -35,7 +35,7 @@ def world() -> QuarantineHarness:
 
 @pytest.fixture
 def run(world: QuarantineHarness, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setattr(quarantine, "contexts_of", lambda options: [world.desk()])
+    monkeypatch.setattr(quarantine, "contexts_of", lambda options: [world.quarantine_context()])
 
     def run(*arguments: str, answer: str | None = None) -> Result:
         if answer is not None:
@@ -279,14 +279,14 @@ def test_parking_disturbs_nothing_else_in_the_settings(world: QuarantineHarness,
     run("park", SHARD, "1")
     run("park", SHARD, "2")
     run("park", SHARD, "2")
-    settings = world.desk().ledger.settings()
+    settings = world.quarantine_context().ledger.settings()
     assert (settings.floor, settings.expire) == (5, True)
     shown = run("park", "--list").output
     assert shown == f"orders: 2 parked\n  {SHARD} 1\n  {SHARD} 2\n"
     run("unpark", SHARD, "1")
     run("unpark", SHARD, "2")
     assert run("park", "--list").output == "orders: nothing is parked\n"
-    settings = world.desk().ledger.settings()
+    settings = world.quarantine_context().ledger.settings()
     assert (settings.floor, settings.expire) == (5, True)
     assert world.handle(document(None, item("a"))) is None
 
@@ -320,8 +320,12 @@ def test_unparking_what_is_not_parked_says_so(run: Run) -> None:
 def test_with_several_tables_a_key_or_a_shard_needs_its_table(
     world: QuarantineHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = dataclasses.replace(world.desk(), table=dataclasses.replace(OUTPUTS, source_table="x"))
-    monkeypatch.setattr(quarantine, "contexts_of", lambda options: [world.desk(), other])
+    other = dataclasses.replace(
+        world.quarantine_context(), table=dataclasses.replace(OUTPUTS, source_table="x")
+    )
+    monkeypatch.setattr(
+        quarantine, "contexts_of", lambda options: [world.quarantine_context(), other]
+    )
     for arguments in (
         ("park", SHARD, "1"),
         ("unpark", SHARD, "1"),

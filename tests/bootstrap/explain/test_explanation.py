@@ -49,7 +49,9 @@ def run(
     world: QuarantineHarness, facts: list[TableFacts | None], monkeypatch: pytest.MonkeyPatch
 ) -> Run:
     def context_of(options: CommandOptions) -> explain.ExplainContext:
-        return explain.ExplainContext(world.desk(), lambda: facts[0], lambda key: read(world, key))
+        return explain.ExplainContext(
+            world.quarantine_context(), lambda: facts[0], lambda key: read(world, key)
+        )
 
     monkeypatch.setattr(explain, "context_of", context_of)
     return lambda *arguments: CliRunner().invoke(main, ["explain", *arguments])
@@ -163,7 +165,7 @@ def test_a_change_between_the_two_readings_is_no_difference(world: QuarantineHar
             apply(world, late.pop())
         return seen
 
-    found = explanation.explain_item(world.desk(), {"pk": {"S": "a"}}, slow)
+    found = explanation.explain_item(world.quarantine_context(), {"pk": {"S": "a"}}, slow)
     assert found.matches_entry is True
 
 

@@ -344,6 +344,6 @@ def test_what_somebody_else_resolved_meanwhile_is_counted_and_no_error(
     from bootstrap.quarantine.redrive import redrive
 
     outcome = RedriveOutcome()
-    redrive(world.desk(), kept, outcome, direct=False, named=False)
+    redrive(world.quarantine_context(), kept, outcome, direct=False, named=False)
     assert (outcome.gone, outcome.sent) == (1, 0)
     assert SHARD in kept[0].key

@@ -28,7 +28,7 @@ def met(world: WatchdogHarness, *tables: str, ago: float = 0.0) -> None:
 
 
 def finding(world: WatchdogHarness) -> Finding:
-    readings: Readings = world.dog.round(lambda: 240.0)
+    readings: Readings = world.watchdog.round(lambda: 240.0)
     [found] = [each for each in judge(readings, CONFIG.expected) if each.detector is FOREIGN]
     return found
 
@@ -51,7 +51,7 @@ def test_another_table_is_a_loss_finding_that_names_table_place_and_command(
         "aws dynamodb disable-kinesis-streaming-destination --table-name invoices "
         f"--stream-arn {CONFIG.stream_arn}"
     ) in found.first
-    assert any("invoices" in line for line in world.told.lines)
+    assert any("invoices" in line for line in world.logger.lines)
 
 
 def test_each_other_table_is_named(world: WatchdogHarness) -> None:

@@ -25,7 +25,7 @@ def finding(world: WatchdogHarness, detector: Any) -> Finding:
     world.clock.advance(1)
     world.consume()
     world.clock.advance(299)
-    found = judge(world.dog.round(lambda: 240.0), CONFIG.expected)
+    found = judge(world.watchdog.round(lambda: 240.0), CONFIG.expected)
     return next(each for each in found if each.detector is detector)
 
 
@@ -49,7 +49,7 @@ def test_two_rounds_of_a_problem_are_a_finding_and_one_is_shown(
     twice = finding(world, FUNCTION)
     assert (twice.level, twice.value) == (Level.WARNING, 0.0)
     assert words in twice.detail
-    assert any(line.startswith("FunctionHealthy") and words in line for line in world.told.lines)
+    assert any(line.startswith("FunctionHealthy") and words in line for line in world.logger.lines)
     world.mapping_settings = dict(HEALTHY)
     assert finding(world, FUNCTION).level is Level.FINE
     world.mapping_settings |= said

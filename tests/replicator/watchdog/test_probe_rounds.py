@@ -25,7 +25,7 @@ def test_an_outage_is_remembered_with_both_its_ends_by_any_container() -> None:
     for _ in range(12):
         world.after()
         assert world.book().outage == Outage(was_on)
-        world.dog = world.another_container()
+        world.watchdog = world.another_container()
     set_destination(DestinationStatus="ACTIVE")(world)
     assert world.after()["DestinationActive"] == 1.0
     is_on = world.clock()

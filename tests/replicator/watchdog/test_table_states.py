@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from replicator.watchdog.aws_states import KEY_LOST, TableState, table_in
+from replicator.watchdog.aws_states import KEY_INACCESSIBLE, TableState, table_in
 from replicator.watchdog.detectors import SOURCE, TARGET, Detector, Level
 from replicator.watchdog.finding import Finding
 from replicator.watchdog.readings import Identity
@@ -19,12 +19,12 @@ pytestmark = pytest.mark.promise("C7", "C10")
 LOST = datetime.datetime(2026, 11, 20, 8, 30, tzinfo=datetime.UTC)
 ARCHIVED = datetime.datetime(2026, 11, 27, 9, 0, tzinfo=datetime.UTC)
 KEY_GONE: dict[str, Any] = {
-    "TableStatus": KEY_LOST,
+    "TableStatus": KEY_INACCESSIBLE,
     "SSEDescription": {"Status": "ENABLED", "InaccessibleEncryptionDateTime": LOST},
 }
 ARCHIVE: dict[str, Any] = {
     "TableStatus": "ARCHIVED",
-    "ArchivalSummary": {"ArchivalDateTime": ARCHIVED, "ArchivalReason": KEY_LOST},
+    "ArchivalSummary": {"ArchivalDateTime": ARCHIVED, "ArchivalReason": KEY_INACCESSIBLE},
 }
 
 
@@ -36,7 +36,7 @@ def judged(detector: Detector = SOURCE, *, first: str | None = "1", **state: Any
 def test_a_table_whose_key_is_gone_is_a_loss_that_names_the_seven_days(detector: Detector) -> None:
     found = judged(detector, **KEY_GONE)
     assert (found.level, found.value) == (Level.LOSS, 1.0)
-    assert KEY_LOST in found.detail
+    assert KEY_INACCESSIBLE in found.detail
     assert "since 2026-11-20T08:30:00+00:00" in found.detail
     assert "after seven days, at 2026-11-27T08:30:00+00:00" in found.detail
     assert "aws kms enable-key" in found.first
@@ -49,7 +49,7 @@ def test_a_key_that_is_gone_counts_before_the_table_has_changed_its_state() -> N
 
 
 def test_a_key_that_is_gone_counts_without_its_date() -> None:
-    found = judged(TableStatus=KEY_LOST)
+    found = judged(TableStatus=KEY_INACCESSIBLE)
     assert found.level is Level.LOSS
     assert "seven days" in found.detail
 
@@ -59,7 +59,7 @@ def test_a_key_that_is_gone_counts_without_its_date() -> None:
 def test_an_archived_table_is_a_loss(status: str, first: str | None) -> None:
     found = judged(first=first, **{**ARCHIVE, "TableStatus": status})
     assert (found.level, found.value) == (Level.LOSS, 1.0)
-    assert f"{status} since 2026-11-27T09:00:00+00:00 ({KEY_LOST})" in found.detail
+    assert f"{status} since 2026-11-27T09:00:00+00:00 ({KEY_INACCESSIBLE})" in found.detail
     assert "another table" in found.first
 
 
@@ -94,7 +94,7 @@ def test_a_source_without_its_key_fires_the_gauge_until_the_key_is_back() -> Non
     world = steady()
     world.source_state = KEY_GONE
     assert world.after()["SourceTableChanged"] == 1.0
-    assert any("seven days" in line for line in world.told.lines)
+    assert any("seven days" in line for line in world.logger.lines)
     world.source_state = {"TableStatus": "ACTIVE"}
     assert world.after()["SourceTableChanged"] == 0.0
 

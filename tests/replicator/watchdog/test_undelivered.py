@@ -25,7 +25,7 @@ def world_with_snapshot() -> tuple[WatchdogHarness, float]:
 
 
 def finding(world: WatchdogHarness) -> Finding:
-    found = judge(world.dog.round(lambda: 240.0), CONFIG.expected)
+    found = judge(world.watchdog.round(lambda: 240.0), CONFIG.expected)
     return next(each for each in found if each.detector is UNDELIVERED)
 
 
@@ -38,7 +38,7 @@ def test_a_batch_that_was_put_nowhere_shows_until_a_verification(days: int) -> N
     found = finding(world)
     assert (found.level, found.value) == (Level.LOSS, 2.0)
     assert "backfill" in found.first
-    assert any(line.startswith("OnFailureDeliveriesFailed: 2") for line in world.told.lines)
+    assert any(line.startswith("OnFailureDeliveriesFailed: 2") for line in world.logger.lines)
     world.settle(expire=True, floor=round(snapshot * 1e6), settled=round((at + DAY) * 1e6))
     world.clock.advance(DAY)
     assert finding(world).value == 0.0

@@ -52,7 +52,7 @@ def test_a_healthy_replication_shows_nothing_but_good_values() -> None:
     assert gauges["ProbeAge"] == 300.0
     assert gauges["ProbeLag"] == 1.0
     assert gauges["BufferUsed"] == pytest.approx(300 / (8760 * 3600))
-    assert world.told.lines == []
+    assert world.logger.lines == []
 
 
 def set_stream(**changes: object) -> Callable[[WatchdogHarness], None]:
@@ -131,9 +131,9 @@ def test_a_fault_shows_in_its_gauge_for_as_long_as_it_lasts(
     fault(world)
     for _ in range(3):
         assert world.after()[gauge] == value
-    assert any(line.startswith(f"{gauge}:") and "\nTry: " in line for line in world.told.lines) or (
-        gauge == "MappingEnabled"
-    )
+    assert any(
+        line.startswith(f"{gauge}:") and "\nTry: " in line for line in world.logger.lines
+    ) or (gauge == "MappingEnabled")
 
 
 # The reading -> a call without which it cannot be made, and the gauges that are then unknown.
@@ -272,7 +272,7 @@ def test_a_target_may_be_imported_anew_until_it_is_replicating() -> None:
 def test_the_first_identity_outlives_the_container() -> None:
     world = steady()
     world.source_id = "another"
-    world.dog = world.another_container()
+    world.watchdog = world.another_container()
     assert world.after()["SourceTableChanged"] == 1.0
 
 
@@ -329,7 +329,7 @@ def test_a_consumer_that_stops_shows_in_the_age_of_the_probes() -> None:
         world.clock.advance(300)
         ages.append(world.round()["ProbeAge"])
     assert ages == [600.0 + 300 * n for n in range(12)]
-    assert any(line.startswith("ProbeAge") for line in world.told.lines)
+    assert any(line.startswith("ProbeAge") for line in world.logger.lines)
 
 
 def test_one_probe_that_is_missing_keeps_a_round_from_being_through() -> None:
@@ -375,7 +375,7 @@ def test_a_long_pause_shows_in_the_buffer() -> None:
     assert gauges["BufferUsed"] == pytest.approx(90 / 365, rel=0.01)
     world.clock.advance(5 * DAY)
     world.round()
-    assert any(line.startswith("BufferUsed") for line in world.told.lines)
+    assert any(line.startswith("BufferUsed") for line in world.logger.lines)
 
 
 def test_before_any_probe_the_buffer_counts_from_its_beginning() -> None:
@@ -415,7 +415,7 @@ def test_throttled_probes_leave_what_is_known_and_are_named_as_throttled() -> No
     world = steady()
     world.after()
     world.refusing = 1000
-    readings = world.dog.round(lambda: 240.0)
+    readings = world.watchdog.round(lambda: 240.0)
     assert isinstance(readings.probed, Probed)
     assert readings.probed.through is not None
     [found] = [
@@ -425,7 +425,7 @@ def test_throttled_probes_leave_what_is_known_and_are_named_as_throttled() -> No
     assert found.value is not None
     assert "throttled" in found.detail
     assert "capacity" in found.first
-    assert not any("may lack a right" in line for line in world.told.lines)
+    assert not any("may lack a right" in line for line in world.logger.lines)
 
 
 def test_a_round_during_a_split_is_no_proof() -> None:
@@ -442,7 +442,7 @@ def test_a_round_of_which_another_shard_took_a_probe_is_no_proof() -> None:
     world = steady()
     world.after()
     world.elsewhere = 1
-    readings = world.dog.round(lambda: 240.0)
+    readings = world.watchdog.round(lambda: 240.0)
     assert readings.missed["probed"] == "ShardsChanged"
     assert len(world.book().waiting) == 1, "the round before"
     assert world.book().not_put == "ShardsChanged"
@@ -496,7 +496,7 @@ def test_an_unreadable_book_is_told_and_not_written_over() -> None:
 
 def test_every_detector_is_judged_once_in_the_order_of_the_worst_first() -> None:
     world = steady()
-    findings = judge(world.dog.round(lambda: 240.0), CONFIG.expected)
+    findings = judge(world.watchdog.round(lambda: 240.0), CONFIG.expected)
     assert [finding.detector for finding in findings] == list(detectors.ALL)
     nothing = Readings(world.clock(), *[Unread("AccessDenied")] * 14)  # type: ignore[arg-type]
     assert {each.level for each in judge(nothing, CONFIG.expected)} == {Level.UNKNOWN}

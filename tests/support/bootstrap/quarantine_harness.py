@@ -94,7 +94,7 @@ class FakeKinesis:
 
 
 class QuarantineHarness(replicas.ConsumerHarness):
-    """The consumer's world, with the operator's desk in it."""
+    """The consumer's world, with the operator's quarantine commands on it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ class QuarantineHarness(replicas.ConsumerHarness):
             self.s3, BUCKET, "test", TABLE, CONFIG.ledger_retention_days, self.runtime
         )
 
-    def desk(self) -> QuarantineContext:
+    def quarantine_context(self) -> QuarantineContext:
         calls = Calls(Side.TARGET, "Role importer")
         return QuarantineContext(
             table=OUTPUTS,
@@ -165,7 +165,7 @@ class QuarantineHarness(replicas.ConsumerHarness):
         return [kept.key for kept in self.kept()]
 
     def kept(self) -> list[QuarantinedObject]:
-        return list(self.desk().store.open_objects())
+        return list(self.quarantine_context().store.open_objects())
 
     def resolved(self) -> dict[str, dict[str, Any]]:
         """The notes on what is resolved, by key."""
@@ -181,11 +181,11 @@ class QuarantineHarness(replicas.ConsumerHarness):
         self, *keys: str, direct: bool = False, into: RedriveOutcome | None = None
     ) -> RedriveOutcome:
         outcome = into if into is not None else RedriveOutcome()
-        desk = self.desk()
-        found = [desk.store.find(key) for key in keys]
-        chosen = [each for each in found if each] if keys else list(desk.store.open_objects())
+        context = self.quarantine_context()
+        found = [context.store.find(key) for key in keys]
+        chosen = [each for each in found if each] if keys else list(context.store.open_objects())
         assert not keys or len(chosen) == len(keys)
-        redrive(desk, chosen, outcome, direct=direct, named=bool(keys))
+        redrive(context, chosen, outcome, direct=direct, named=bool(keys))
         return outcome
 
     def deliver(self) -> str | None:

@@ -117,11 +117,11 @@ class WatchdogHarness:
             "StreamCreationTimestamp": self.moment(self.clock()),
         }
         self.settle(expire=True)
-        self.out, self.told = io.StringIO(), _Told()
-        self.dog = self.another_container()
+        self.out, self.logger = io.StringIO(), _RecordingLogger()
+        self.watchdog = self.another_container()
 
     def another_container(self) -> Watchdog:
-        return Watchdog(self.config, self._client, self.clock, self.told, self.out)
+        return Watchdog(self.config, self._client, self.clock, self.logger, self.out)
 
     # -- what happens ----------------------------------------------------------------------------
 
@@ -146,7 +146,7 @@ class WatchdogHarness:
         """The watchdog looks once; returns the gauges that it said."""
         self.out.seek(0)
         self.out.truncate()
-        self.dog.round(lambda: seconds_left)
+        self.watchdog.round(lambda: seconds_left)
         [line] = self.out.getvalue().splitlines()
         self.line = json.loads(line)
         [directive] = self.line["_aws"]["CloudWatchMetrics"]
@@ -181,7 +181,7 @@ class WatchdogHarness:
         return _Denying(answers[service](self), self)
 
 
-class _Told:
+class _RecordingLogger:
     """A logger."""
 
     def __init__(self) -> None:
