@@ -62,6 +62,8 @@ def test_the_watchdog_may_look_and_keep_its_book_and_nothing_else(stack: Deploym
     assert grants(stack, "watchdog") == {
         "sts:AssumeRole": {stack.arn(stack.one("Role", "observer"))},
         "lambda:GetEventSourceMapping": {stack.arn(stack.one("EventSourceMapping"))},
+        "lambda:GetFunctionConfiguration": {stack.arn(stack.one("Function", "consumer"))},
+        "cloudwatch:GetMetricStatistics": {"*"},
         "dynamodb:DescribeTable": {"arn:aws:dynamodb:eu-west-1:222222222222:table/orders-replica"},
         "dynamodb:BatchGetItem": {ledger},
         "dynamodb:GetItem": {ledger},
@@ -97,6 +99,7 @@ def test_the_function_is_told_everything_that_it_asks_for(tmp_path: Path) -> Non
         stream_name="replicate-orders-buffer-stream",
         stream_arn=stack.arn(stack.one("Stream")),
         mapping_uuid="uuid-of-replicate-orders-consumer-mapping",
+        consumer_function="replicate-orders-consumer",
         observer_role=stack.arn(stack.one("Role", "observer")),
         parallelization_factor=3,
         retention_hours=48,
