@@ -47,12 +47,12 @@ def judge(readings: Readings, expected: Expected) -> tuple[Finding, ...]:
     """Return one finding per detector, in the order of `ALL`: the worst kinds of loss first."""
     return (
         _with_source_advice(_destination(readings, expected), readings.source),
-        judge_table(SOURCE, readings.source),
+        judge_table(SOURCE, readings.source, readings.intent),
         _count(SKIPPED, readings.skipped),
         _undelivered(readings),
         judge_bucket(QUARANTINE, readings.quarantine),
         judge_bucket(FAILURES, readings.failures),
-        judge_table(TARGET, readings.target),
+        judge_table(TARGET, readings.target, readings.intent),
         _foreign(readings, expected),
         _stream(readings.stream, expected),
         _precision(readings, expected),
@@ -88,7 +88,7 @@ def _destination(readings: Readings, expected: Expected) -> Finding:
     if isinstance(found, Unread):
         return blind(DESTINATION, found)
     flowing = _flowing(found)
-    here = [each.status for each in found if each.stream_arn == expected.stream_arn]
+    here = [_named(each) for each in found if each.stream_arn == expected.stream_arn]
     status = ", ".join(here) or "none"
     if any(arn != expected.stream_arn for arn in flowing):
         status += ", and another stream gets them"
@@ -99,6 +99,13 @@ def _destination(readings: Readings, expected: Expected) -> Finding:
         detail = f"{status}, but it was not between {iso(over.begin)} and {iso(until)}"
         return Finding(DESTINATION, DESTINATION.level, float(now), detail)
     return flag(DESTINATION, now, status)
+
+
+def _named(destination: Destination) -> str:
+    """Return its status, with what AWS says of one that gets no changes."""
+    if destination.status in _FLOWING or not destination.detail:
+        return destination.status
+    return f"{destination.status} ({destination.detail})"
 
 
 def _with_source_advice(destination: Finding, source: Identity | Unread) -> Finding:

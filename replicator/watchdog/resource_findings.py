@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from replicator.watchdog.detectors import FUNCTION, MAPPING, Detector, Level
+from replicator.watchdog.detectors import FUNCTION, MAPPING, SOURCE, Detector, Level
 from replicator.watchdog.finding import Expected, Finding, blind, flag
 from replicator.watchdog.lambda_states import FunctionState, MappingState
-from replicator.watchdog.readings import Identity, Readings, Unread
+from replicator.watchdog.readings import Identity, Intent, Readings, Unread
 
 ROUNDS = 2
 """Rounds in a row of Lambda's own report of a problem that are a finding: one passes by itself."""
@@ -19,15 +19,18 @@ RESTORE_BUCKET = (
 )
 
 
-def judge_table(detector: Detector, identity: Identity | Unread) -> Finding:
+def judge_table(
+    detector: Detector, identity: Identity | Unread, intent: Intent | Unread
+) -> Finding:
     """Judge a table by its id and its state. The gauge is 1 for a table that is another or that
-    cannot be used."""
+    cannot be used. `intent`: it says whether there has to be a target."""
     if isinstance(identity, Unread):
         return blind(detector, identity)
-    table = identity.now
+    table, needed = identity.now, _needed(detector, intent)
     if table is None:
-        level = detector.level if identity.changed else Level.FINE
-        return Finding(detector, level, float(identity.changed), "no such table")
+        gone = needed or identity.changed
+        level = detector.level if gone else Level.FINE
+        return Finding(detector, level, float(gone), "no such table")
     problem = table.problem
     if problem is None:
         level = detector.level if identity.changed else Level.FINE
@@ -37,10 +40,16 @@ def judge_table(detector: Detector, identity: Identity | Unread) -> Finding:
         # Another table: its state is the lesser problem.
         detail = f"{table.table_id}, {problem.what}"
         return Finding(detector, detector.level, 1.0, detail)
-    if identity.first is None and table.status == "CREATING":
+    if not needed and identity.first is None and table.status == "CREATING":
         # The import's, which may be repeated.
         return Finding(detector, Level.FINE, 0.0, f"{table.table_id}, {table.status}")
     return Finding(detector, problem.level, 1.0, problem.what, remedy=problem.remedy)
+
+
+def _needed(detector: Detector, intent: Intent | Unread) -> bool:
+    """Tell whether the table has to be there: the source always, the target while the consumer is
+    to write to it. An abandoned run has paused it, and may have dropped the target."""
+    return detector is SOURCE or isinstance(intent, Unread) or intent.mapping_on
 
 
 def judge_mapping(readings: Readings, expected: Expected) -> Finding:

@@ -10,9 +10,9 @@ import pytest
 from replicator.watchdog.aws_states import KEY_INACCESSIBLE, TableState, table_in
 from replicator.watchdog.detectors import SOURCE, TARGET, Detector, Level
 from replicator.watchdog.finding import Finding
-from replicator.watchdog.readings import Identity
+from replicator.watchdog.readings import Identity, Intent, Unread
 from replicator.watchdog.resource_findings import judge_table
-from tests.support.replicator.watchdog_harness import WatchdogHarness, steady
+from tests.support.replicator.watchdog_harness import WatchdogHarness, set_destination, steady
 
 pytestmark = pytest.mark.promise("C7", "C10")
 
@@ -28,8 +28,18 @@ ARCHIVE: dict[str, Any] = {
 }
 
 
-def judged(detector: Detector = SOURCE, *, first: str | None = "1", **state: Any) -> Finding:
-    return judge_table(detector, Identity(table_in({"Table": {"TableId": "1", **state}}), first))
+CONSUMING = Intent(consuming=True)
+
+
+def judged(
+    detector: Detector = SOURCE,
+    *,
+    first: str | None = "1",
+    intent: Intent | Unread = CONSUMING,
+    **state: Any,
+) -> Finding:
+    table = table_in({"Table": {"TableId": "1", **state}})
+    return judge_table(detector, Identity(table, first), intent)
 
 
 @pytest.mark.parametrize("detector", [SOURCE, TARGET])
@@ -80,12 +90,48 @@ def test_an_answer_without_a_state_is_not_taken_for_healthy() -> None:
 def test_a_table_works_while_its_settings_change_or_the_import_makes_it() -> None:
     updating = judged(TableStatus="UPDATING")
     assert (updating.level, updating.detail) == (Level.FINE, "1, UPDATING")
-    assert judged(TARGET, first=None, TableStatus="CREATING").level is Level.FINE
+    making = judged(TARGET, first=None, intent=Intent(), TableStatus="CREATING")
+    assert making.level is Level.FINE
+    for detector, intent in ((SOURCE, Intent()), (TARGET, CONSUMING)):
+        assert judged(detector, first=None, intent=intent, TableStatus="CREATING").value == 1.0
+
+
+@pytest.mark.parametrize(
+    ("detector", "intent"),
+    [
+        (SOURCE, Intent()),
+        (SOURCE, CONSUMING),
+        (TARGET, CONSUMING),
+        (TARGET, Intent(replicating=True)),
+        (TARGET, Unread("AccessDeniedException")),
+    ],
+)
+def test_no_table_is_a_loss_where_one_has_to_be_even_if_nobody_has_seen_its_id(
+    detector: Detector, intent: Intent | Unread
+) -> None:
+    found = judge_table(detector, Identity(None, None), intent)
+    assert (found.level, found.value, found.detail) == (Level.LOSS, 1.0, "no such table")
+
+
+@pytest.mark.parametrize("intent", [Intent(), Intent(consuming=True, paused=True)])
+def test_a_target_is_not_missed_before_its_import_or_once_an_abandoned_run_has_dropped_it(
+    intent: Intent,
+) -> None:
+    assert judge_table(TARGET, Identity(None, None), intent).level is Level.FINE
+
+
+def test_what_aws_says_of_a_destination_that_failed_is_shown() -> None:
+    world = steady()
+    why = "The stream's key is disabled."
+    set_destination(DestinationStatus="ENABLE_FAILED", DestinationStatusDescription=why)(world)
+    assert world.after()["DestinationActive"] == 0.0
+    line = next(line for line in world.told.lines if line.startswith("DestinationActive"))
+    assert "ENABLE_FAILED (The stream's key is disabled.)" in line
 
 
 def test_another_table_is_a_loss_in_every_state() -> None:
     for status in ("ACTIVE", "CREATING", "A_STATE_OF_NEXT_YEAR"):
-        found = judge_table(SOURCE, Identity(TableState("2", status), "1"))
+        found = judge_table(SOURCE, Identity(TableState("2", status), "1"), CONSUMING)
         assert (found.level, found.first) == (Level.LOSS, SOURCE.first)
         assert found.detail.startswith("2")
 
