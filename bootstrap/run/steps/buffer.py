@@ -23,6 +23,8 @@ from replicator.stream import Destination
 
 PRECISION = "MICROSECOND"
 
+STOPPED = ("DISABLING", "DISABLED", "ENABLE_FAILED")
+"""States of a destination that gets no more changes until it is enabled."""
 BACKLOG_PERIODS = 15
 """Periods of DynamoDB's metrics that are read for the backlog of a destination that stopped."""
 
@@ -102,8 +104,11 @@ def _check_flow(
         return Acted()
     if known is None or known.end:
         _record_outage(context, known, seen.at)
-    if destination is not None and destination.status == "ENABLING":
-        return Pending("the stream's destination to become ACTIVE again", context.timing.poll(5))
+    if destination is not None and destination.status not in STOPPED:
+        return Pending(
+            f"the stream's destination to become ACTIVE again (it is {destination.status})",
+            context.timing.poll(5),
+        )
     status = destination.status if destination else "gone"
     raise AccountError(
         Side.SOURCE,

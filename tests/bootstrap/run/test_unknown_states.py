@@ -11,6 +11,7 @@ from bootstrap.core.facts import Destinations
 from bootstrap.core.outcome import Pending
 from bootstrap.core.run_options import Goal, RunOptions
 from bootstrap.core.state import State
+from bootstrap.journal.records import Interrupted
 from replicator.stream import Destination
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
 from tests.support.bootstrap.kill_points import check, quick
@@ -65,6 +66,28 @@ def test_run_waits_while_a_state_is_unknown(
     process.until(lambda: process.run.journal.row.state is State.REPLICATING)
     assert injected.left == 0
     check(world, process, f"{method} in an unknown state")
+
+
+@pytest.mark.parametrize(
+    "state", [State.IMPORTING, State.CONFIGURING, State.CATCHING_UP, State.REPLICATING]
+)
+def test_run_waits_for_a_destination_whose_state_becomes_unknown(
+    monkeypatch: pytest.MonkeyPatch, state: State
+) -> None:
+    world = quick()
+    process = Process(world)
+    process.start()
+    process.until(lambda: process.run.journal.row.state is state)
+    injected = NewState(monkeypatch, FakeSource, "destinations")
+    waited: list[str] = []
+    while injected.left:
+        outcome = process.run.tick()
+        if isinstance(outcome, Pending):
+            waited.append(outcome.what)
+        world.clock.sleep(getattr(outcome, "poll", 0))
+    assert any(NEW in what for what in waited)
+    # Whether changes came in meanwhile is unknown, so they may be missing.
+    assert process.run.journal.get(Interrupted) is not None
 
 
 @pytest.mark.parametrize(
