@@ -40,6 +40,10 @@ def single_attempt(*, connect_seconds: float, read_seconds: float, connections: 
     )
 
 
+class _NoTextError(Exception):
+    """Credentials that cannot sign: a program printed null or a number."""
+
+
 class Session:
     """Clients in one account, under the role of its outputs.
 
@@ -156,7 +160,9 @@ class Session:
             found = session.get_credentials()
             if found is None:
                 raise exceptions.NoCredentialsError
-            found.get_frozen_credentials()
+            now = found.get_frozen_credentials()
+            if not all(isinstance(each, str) for each in (now.access_key, now.secret_key)):
+                raise _NoTextError("AccessKeyId or SecretAccessKey is no text")
             return {}
 
         try:

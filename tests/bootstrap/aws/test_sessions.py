@@ -25,6 +25,14 @@ PROFILES = {
     "process-fails": "credential_process = false",
     "process-not-json": "credential_process = echo logged out",
     "process-half-json": """credential_process = echo '{"Version": 1}'""",
+    "process-prints-null": (
+        """credential_process = echo '{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": null}'"""
+    ),
+    "process-prints-numbers": (
+        """credential_process = echo '{"Version": 1, "AccessKeyId": 5, "SecretAccessKey": 6}'"""
+    ),
+    "process-prints-a-list": "credential_process = echo [1]",
+    "process-is-empty": "credential_process =",
     "web-identity": f"role_arn = {ROLE}\nweb_identity_token_file = {NOWHERE}",
     "sso": (
         f"sso_session = corp\nsso_account_id = {ACCOUNT}\nsso_role_name = Admin\n"
