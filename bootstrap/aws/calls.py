@@ -145,7 +145,7 @@ class Calls:
         return AccountError(
             self.side,
             f"There are no usable credentials for the {self.side.account}{where}: "
-            f"{_REASONS.get(type(why), why)}",
+            f"{_REASONS.get(type(why)) or _described(why)}",
             fix=self._login_fix(why),
             code=code,
         )
@@ -247,6 +247,13 @@ class Calls:
             "organisation's "
             "policy, a permissions boundary or a key policy that denies it"
         )
+
+
+def _described(why: Exception | str) -> str:
+    """Return an error's text; a few of Python's own say nothing without their type."""
+    if isinstance(why, AttributeError | LookupError | TypeError):
+        return f"{type(why).__name__}: {why}"
+    return str(why)
 
 
 def _cancelled_for_now(code: str, message: str) -> bool:

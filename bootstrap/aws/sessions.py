@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import botocore.session
 from botocore import exceptions
@@ -14,6 +15,8 @@ from bootstrap.aws.login import Login, Logins
 from bootstrap.core.durations import SCALE_VARIABLE, Timing, is_loopback
 from bootstrap.core.errors import AccountError, BootstrapError, Side, UsageError
 from bootstrap.core.stack_outputs import AccountOutputs
+
+T = TypeVar("T")
 
 SESSION_NAME = "dynamodb-replication-bootstrap"
 SESSION_SECONDS = 3600
@@ -72,7 +75,8 @@ class Session:
             # Before the first deployment there is no role, and only `plan` works.
             self._session = self._base_session()
             return
-        self._session = botocore.session.get_session()
+        # Of the same profile, or botocore reads the one that AWS_PROFILE names.
+        self._session = self._configured(lambda: botocore.session.Session(profile=profile))
         # The first call assumes the role; the constructor calls nothing.
         self._session._credentials = DeferredRefreshableCredentials(
             refresh_using=self._assume, method="assume-role"
@@ -86,10 +90,7 @@ class Session:
         """
         if not self.account.role_arn:
             self._log_in(self._session)
-        client = self._session.create_client(
-            service, region_name=region or self.account.region, config=config
-        )
-        return self._checked(client)
+        return self._made(self._session, service, region or self.account.region, config)
 
     def refuse_another_account(self) -> None:
         """Check the caller's account. A role names its account in its ARN, so only a plan without a
@@ -111,7 +112,13 @@ class Session:
                 "another accountId in the stack configuration",
             )
 
-    def _checked(self, client: Any) -> Any:
+    def _made(
+        self, session: botocore.session.Session, service: str, region: str, config: Config
+    ) -> Any:
+        """Make a client, and check where its calls go."""
+        client = self._configured(
+            lambda: session.create_client(service, region_name=region, config=config)
+        )
         endpoint = client.meta.endpoint_url
         if self._timing.scale != 1 and not is_loopback(endpoint):
             raise UsageError(
@@ -144,8 +151,7 @@ class Session:
         base = self._base_session()
         self._log_in(base)
         if self._sts is None:
-            client = base.create_client("sts", region_name=self.account.region, config=CONFIG)
-            self._sts = self._checked(client)
+            self._sts = self._made(base, "sts", self.account.region, CONFIG)
         return self._sts
 
     def _log_in(self, session: botocore.session.Session) -> None:
@@ -173,7 +179,15 @@ class Session:
             raise self._calls.no_credentials(error) from error
 
     def _base_session(self) -> botocore.session.Session:
+        return self._configured(self._login.session)
+
+    def _configured(self, make: Callable[[], T]) -> T:
+        """Make something of botocore's from the user's AWS configuration.
+
+        Raises:
+            AccountError: if that fails. botocore passes on whatever exception a wrong value causes.
+        """
         try:
-            return self._login.session()
-        except exceptions.BotoCoreError as error:
+            return make()
+        except Exception as error:
             raise self._calls.no_credentials(error) from error

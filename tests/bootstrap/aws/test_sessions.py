@@ -20,13 +20,16 @@ ACCOUNT = "111111111111"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/exporter"
 NOWHERE = "/nowhere/at/all"
 
+KEYS = "aws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = secret"
+
 PROFILES = {
     "process-missing": f"credential_process = {NOWHERE}",
     "process-fails": "credential_process = false",
     "process-not-json": "credential_process = echo logged out",
     "process-half-json": """credential_process = echo '{"Version": 1}'""",
     "process-prints-null": (
-        """credential_process = echo '{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": null}'"""
+        "credential_process = "
+        """echo '{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": null}'"""
     ),
     "process-prints-numbers": (
         """credential_process = echo '{"Version": 1, "AccessKeyId": 5, "SecretAccessKey": 6}'"""
@@ -45,6 +48,10 @@ PROFILES = {
     "loop": f"role_arn = {ROLE}\nsource_profile = other\n"
     f"[profile other]\nrole_arn = {ROLE}\nsource_profile = loop",
     "unknown-source": f"role_arn = {ROLE}\ncredential_source = Moon",
+    "sts-endpoints": f"{KEYS}\nsts_regional_endpoints = moon",
+    "defaults-mode": f"{KEYS}\ndefaults_mode = odd",
+    "endpoint-url": f"{KEYS}\nendpoint_url = no url",
+    "metadata-timeout": "metadata_service_timeout = soon",
     "no-source": f"role_arn = {ROLE}\nsource_profile = missing",
 }
 
@@ -67,9 +74,11 @@ def _no_other_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
 @pytest.mark.parametrize("role", [ROLE, ""], ids=["role", "before there is a role"])
 @pytest.mark.parametrize("name", PROFILES)
 def test_credentials_that_cannot_be_loaded_are_never_a_bug(
-    name: str, role: str, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, name: str, role: str, tmp_path: Path
 ) -> None:
     (tmp_path / "config").write_text(f"[profile {name}]\n{PROFILES[name]}\n")
+    if name == "endpoint-url":
+        monkeypatch.delenv("AWS_ENDPOINT_URL")
     account = AccountOutputs(ACCOUNT, "eu-west-1", role)
     with pytest.raises(AccountError) as ended:
         session = Session(Side.TARGET, account, Timing(), login=Logins().of(name))
@@ -82,6 +91,34 @@ def test_credentials_that_cannot_be_loaded_are_never_a_bug(
     assert f"--profile {name}" in ended.value.fix
     assert "continues where it stopped" in ended.value.fix
     assert "does not answer" not in ended.value.what
+
+
+@pytest.mark.parametrize("role", [ROLE, ""], ids=["role", "before there is a role"])
+@pytest.mark.parametrize(
+    ("config", "failed"),
+    [("", "gone"), ("[[[", "parse"), ("\udcff", "parse")],
+    ids=["AWS_PROFILE names none", "no configuration file", "not UTF-8"],
+)
+def test_the_environments_configuration_that_cannot_be_read_is_never_a_bug(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, config: str, failed: str, role: str
+) -> None:
+    (tmp_path / "config").write_bytes(config.encode("utf-8", "surrogateescape"))
+    monkeypatch.setenv("AWS_PROFILE", "gone")
+    with pytest.raises(AccountError) as ended:
+        Session(Side.SOURCE, AccountOutputs(ACCOUNT, "eu-west-1", role), Timing()).client("kms")
+    assert ended.value.exit_code == Side.SOURCE.value
+    assert failed in ended.value.what
+    assert "--source-profile NAME" in ended.value.fix
+
+
+def test_a_given_profile_is_used_whatever_aws_profile_names(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "config").write_text(f"[profile given]\n{KEYS}\n")
+    monkeypatch.setenv("AWS_PROFILE", "gone")
+    account = AccountOutputs(ACCOUNT, "eu-west-1", ROLE)
+    session = Session(Side.SOURCE, account, Timing(), login=Logins().of("given"))
+    assert session.client("kms").meta.region_name == "eu-west-1"
 
 
 def test_a_session_with_mfa_that_ends_asks_to_log_in_again() -> None:
