@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
@@ -81,6 +82,11 @@ class ConfigReader:
         if value is NOT_GIVEN and default is not None:
             return default
         if not (isinstance(value, str) and re.fullmatch(pattern, value)):
+            if self.path and isinstance(value, bool | int | float):
+                # `pulumi config set --path` writes true and 12345 without quotes.
+                fix = (
+                    f"put the value in quotes in the stack file: YAML reads no text there; or {fix}"
+                )
             self.mistakes.add(self.key(name), value, allowed, fix)
             return default or ""
         return value
@@ -158,13 +164,20 @@ class ConfigReader:
     def refuse_unknown_keys(self) -> None:
         """Report keys that no read has asked for. Call it last."""
         for name in self.values.keys() - self.known:
-            guess = nearest(name, self.known)
             self.mistakes.add(
                 self.key(name),
                 self.values[name],
                 "one of " + ", ".join(sorted(self.known)),
-                f"rename it to {guess}" if guess else "remove it",
+                self._fix_for_unknown(name),
             )
+
+    def _fix_for_unknown(self, name: str) -> str:
+        begin = re.split(r"[.\[]", name)[0]
+        if not self.path and name != begin and begin in self.known:
+            quoted = shlex.quote(name)
+            return f"pulumi config rm {quoted}; then: pulumi config set --path {quoted} VALUE"
+        guess = nearest(name, self.known)
+        return f"rename it to {guess}" if guess else "remove it"
 
 
 class UnreadableSection(ConfigReader):

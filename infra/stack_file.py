@@ -16,7 +16,18 @@ import yaml
 
 
 class StackFileLoader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
-    """Reads plain scalars by the rules of the Pulumi CLI's YAML library (go-yaml, version 3)."""
+    """Reads plain scalars by the rules of the Pulumi CLI's YAML library (go-yaml, version 3).
+
+    A mapping's keys are text as they are written, whatever they look like.
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        self.flatten_mapping(node)  # merges what `<<` names
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                key.tag = "tag:yaml.org,2002:str"
+        found: dict[Any, Any] = super().construct_mapping(node, deep)
+        return found
 
 
 def _number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int | float:
@@ -32,6 +43,7 @@ def _number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int | float:
 
 StackFileLoader.yaml_implicit_resolvers = {}
 _RULES = (
+    ("merge", re.compile(r"^<<$"), ["<"]),
     ("null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""]),
     ("bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")),
     (

@@ -110,3 +110,47 @@ def test_a_file_without_a_value_of_the_project_lacks_every_required_key(tmp_path
     assert {mistake.key for mistake in raised.value.mistakes} == {
         *("source", "target", "tables", "operators.source", "operators.target"),
     }
+
+
+def test_what_a_merge_key_names_is_merged_as_the_pulumi_cli_does(tmp_path: Path) -> None:
+    tables = "\n    - &big {source: orders, batchSize: 100}\n    - {<<: *big, source: items}"
+    path = file(tmp_path, FILE.replace(" [{source: orders}]", tables))
+    found = [(table.source, table.batch_size) for table in StackConfig.read(path).tables]
+    assert found == [("orders", 100), ("items", 100)]
+
+
+@pytest.mark.parametrize("key", ["5", "true", "1.5", "2024-01-01", "~"])
+def test_a_key_is_text_whatever_it_looks_like(tmp_path: Path, key: str) -> None:
+    path = file(tmp_path, f"{FILE}  dynamodb-replication:tags: {{{key}: payments}}\n")
+    if key == "~":
+        with pytest.raises(ConfigError, match=r"tags\.~"):
+            StackConfig.read(path)
+    else:
+        assert StackConfig.read(path).tags == {key: "payments"}
+    path = file(tmp_path, FILE.replace("[{source: orders}]", f"[{{source: orders, {key}: x}}]"))
+    with pytest.raises(ConfigError, match=rf"tables\[0\]\.{key}"):
+        StackConfig.read(path)
+
+
+@pytest.mark.parametrize("value", ["12345", "true", "1.5"])
+def test_a_name_that_yaml_reads_as_no_text_is_refused_with_the_quotes_that_it_needs(
+    tmp_path: Path, value: str
+) -> None:
+    bare = file(tmp_path, FILE.replace("source: orders", f"source: {value}"))
+    with pytest.raises(ConfigError, match=r"tables\[0\]\.source: (.|\n)*in quotes"):
+        StackConfig.read(bare)
+    quoted = file(tmp_path, FILE.replace("source: orders", f'source: "{value}"'))
+    assert StackConfig.read(quoted).tables[0].source == value
+
+
+@pytest.mark.parametrize("key", ["source.region", "tables[0].source"])
+def test_a_key_that_was_set_without_path_is_refused_with_the_commands_that_set_it(
+    tmp_path: Path, key: str
+) -> None:
+    path = file(tmp_path, f"{FILE}  dynamodb-replication:{key}: eu-west-1\n")
+    with pytest.raises(ConfigError) as refused:
+        StackConfig.read(path)
+    (mistake,) = refused.value.mistakes
+    assert mistake.key == key
+    assert mistake.fix.startswith("pulumi config rm ")
+    assert "pulumi config set --path " in mistake.fix
