@@ -125,7 +125,7 @@ def test_what_aws_says_of_a_destination_that_failed_is_shown() -> None:
     why = "The stream's key is disabled."
     set_destination(DestinationStatus="ENABLE_FAILED", DestinationStatusDescription=why)(world)
     assert world.after()["DestinationActive"] == 0.0
-    line = next(line for line in world.told.lines if line.startswith("DestinationActive"))
+    line = next(line for line in world.logger.lines if line.startswith("DestinationActive"))
     assert "ENABLE_FAILED (The stream's key is disabled.)" in line
 
 
