@@ -14,7 +14,7 @@ from bootstrap.quarantine.store import QuarantinedObject
 from replicator.canonical import digest, key_digest
 from replicator.change import Change, Entry
 from replicator.consumer.decode import Unusable
-from replicator.consumer.ledger import from_item
+from replicator.consumer.ledger_entry import from_item
 
 Item = Mapping[str, Any]
 READS = 3

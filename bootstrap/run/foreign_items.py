@@ -14,7 +14,7 @@ from typing import Any
 from bootstrap.core.errors import AccountError
 from bootstrap.core.ports import ItemScanner, LedgerEntries
 from replicator.canonical import digest, key_digest
-from replicator.consumer.ledger import from_item
+from replicator.consumer.ledger_entry import from_item
 
 MOST_SCANNED = 10_000
 """Items. A scan that names an example has to end within seconds."""

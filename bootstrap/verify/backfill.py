@@ -47,7 +47,7 @@ from bootstrap.verify.repair import (
     Repairer,
 )
 from replicator.change import MICROSECOND, Change, Version
-from replicator.consumer.ledger import from_item
+from replicator.consumer.ledger_entry import from_item
 
 NEAR_MICROS = 2_000_000
 """The distance in µs below which the order of two changes is uncertain."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from replicator.change import Entry, Version
-from replicator.consumer import ledger
+from replicator.consumer import ledger_entry
 from replicator.consumer.ordering import Verdict, decide
 from tests.docs.pages import DOCS, rows
 
@@ -47,6 +47,6 @@ def test_the_code_decides_as_the_table_says(name: str) -> None:
 
 def test_the_clauses_of_the_condition_are_those_of_the_code() -> None:
     shown = rows(DESIGN, "### The condition").keys() - {"clause", "---"}
-    assert all(isinstance(getattr(ledger, name), str) for name in shown)
-    admitted = ledger.NEWER
-    assert all(getattr(ledger, name) in admitted for name in shown - {"EXACTLY"})
+    assert all(isinstance(getattr(ledger_entry, name), str) for name in shown)
+    admitted = ledger_entry.NEWER
+    assert all(getattr(ledger_entry, name) in admitted for name in shown - {"EXACTLY"})

@@ -20,7 +20,7 @@ from bootstrap.quarantine.store import ObjectContent, QuarantinedObject
 from replicator import settings
 from replicator.call_context import CallContext
 from replicator.change import Change, Entry, Precision, Probe, Version
-from replicator.consumer import batch, decode, key_queue, ledger
+from replicator.consumer import batch, decode, key_queue, ledger, ledger_entry
 from replicator.consumer.decode import Record
 from replicator.consumer.key_queue import KeyQueue, QuarantineCandidate
 from replicator.consumer.ledger import LedgerWriter
@@ -46,16 +46,16 @@ def fault(name: str) -> Callable[[Plant], Plant]:
 
 @fault("an equal timestamp counts as older")
 def equal_is_older() -> Any:
-    looser = ledger.NEWER.replace("t < :t", "t <= :t")
-    assert looser != ledger.NEWER
-    return mock.patch.object(ledger, "NEWER", looser)
+    looser = ledger_entry.NEWER.replace("t < :t", "t <= :t")
+    assert looser != ledger_entry.NEWER
+    return mock.patch.object(ledger_entry, "NEWER", looser)
 
 
 @fault("ties are ignored")
 @contextlib.contextmanager
 def ties_ignored() -> Iterator[None]:
-    only_older = f"{ledger.NONE} OR ({ledger.OLDER}) OR ({ledger.OLDER_COARSELY})"
-    condition = ledger.condition
+    only_older = f"{ledger_entry.NONE} OR ({ledger_entry.OLDER}) OR ({ledger_entry.OLDER_COARSELY})"
+    condition = ledger_entry.condition
 
     def by_time(change: Entry, pin: Entry | None) -> dict[str, Any]:
         values = condition(change, pin)["ExpressionAttributeValues"]

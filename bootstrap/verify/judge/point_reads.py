@@ -20,7 +20,7 @@ from bootstrap.verify.judge.attributes import DifferenceDetail
 from bootstrap.verify.judge.classify import Judgement
 from replicator.canonical import canonical, key_digest
 from replicator.change import Entry
-from replicator.consumer.ledger import from_item
+from replicator.consumer.ledger_entry import from_item
 
 T = TypeVar("T")
 

@@ -18,7 +18,7 @@ from bootstrap.verify.compare.external_sort import KeySpool
 from bootstrap.verify.compare.partitions import Difference
 from bootstrap.verify.judge.attributes import DifferenceDetail, explain_differences
 from bootstrap.verify.judge.classify import Judgement, Moments, judge
-from replicator.consumer.ledger import from_item
+from replicator.consumer.ledger_entry import from_item
 
 KEYS_PER_READ = 1_000
 

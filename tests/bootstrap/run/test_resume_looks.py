@@ -29,7 +29,8 @@ from bootstrap.status.page import page
 from replicator.call_context import CallContext
 from replicator.canonical import digest, key_digest
 from replicator.change import MICROSECOND, Change, Entry, Version
-from replicator.consumer.ledger import LedgerWriter, to_item
+from replicator.consumer.ledger import LedgerWriter
+from replicator.consumer.ledger_entry import to_item
 from replicator.consumer.writer import Attempt
 from replicator.runtime import Deadline, Runtime
 from tests.support.bootstrap.fake_aws import COMMAND, JOURNAL, LEDGER, FakeAws

@@ -33,7 +33,7 @@ from replicator.call_context import CallContext
 from replicator.canonical import digest, key_digest
 from replicator.change import Change, Entry, Precision, Version
 from replicator.consumer.decode import Record, content
-from replicator.consumer.ledger import to_item
+from replicator.consumer.ledger_entry import to_item
 from replicator.consumer.outcome import Superseded
 from replicator.consumer.writer import Attempt
 from replicator.runtime import Deadline, Runtime

@@ -29,7 +29,7 @@ from bootstrap.verify.judge.report import Report
 from bootstrap.verify.verify import VerifyResult
 from replicator.canonical import digest, key_digest
 from replicator.change import Entry, Version
-from replicator.consumer.ledger import to_item
+from replicator.consumer.ledger_entry import to_item
 from tests.support.bootstrap.fake_aws import LEDGER
 from tests.support.fakes.errors import Killed
 from tests.support.verify.exports import BUCKET

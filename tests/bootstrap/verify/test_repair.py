@@ -14,7 +14,7 @@ from bootstrap.verify.exports.lines import parse_image
 from bootstrap.verify.judge.classify import MARGIN
 from replicator.canonical import digest, key_digest
 from replicator.change import Entry, Version
-from replicator.consumer.ledger import from_item, to_item
+from replicator.consumer.ledger_entry import from_item, to_item
 from tests.support.bootstrap.fake_aws import LEDGER
 from tests.support.fakes.errors import Killed
 from tests.support.verify.twin import Item, Twin, item
@@ -96,7 +96,7 @@ def test_what_the_consumer_has_applied_in_the_meantime_stays(twin: Twin) -> None
             remember(twin, "k2", item("k2"), twin.world.clock())
             return made.guard.apply(attempts, context)
 
-    twin.repairer = lambda: replace(made, guard=Late())  # type: ignore[method-assign]
+    twin.repairer = lambda: replace(made, guard=Late())  # type: ignore[arg-type, method-assign]
     found = twin.verify(repair=True).verified
     assert (found.differences, found.repaired) == (3, 2)
     assert lines(twin)["k2"]["repair"].startswith("not applied: the key changed since")
@@ -157,7 +157,7 @@ def killed_in_the_repair(twin: Twin, *, after: int | None = None) -> None:
             raise Killed("applied, and no process knows")
 
     repairer = twin.repairer
-    twin.repairer = lambda: replace(made, guard=Dying())  # type: ignore[method-assign]
+    twin.repairer = lambda: replace(made, guard=Dying())  # type: ignore[arg-type, method-assign]
     with pytest.raises(Killed):
         twin.verify(repair=True)
     twin.repairer = repairer  # type: ignore[method-assign]

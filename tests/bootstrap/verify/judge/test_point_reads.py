@@ -14,7 +14,7 @@ from bootstrap.verify.judge.classify import FUZZ, Judgement
 from bootstrap.verify.judge.point_reads import PendingKey, PointReads, TargetRead, judge_read
 from replicator.canonical import digest, key_digest
 from replicator.change import Entry, Version
-from replicator.consumer.ledger import to_item
+from replicator.consumer.ledger_entry import to_item
 from tests.support.bootstrap.fake_aws import LEDGER
 from tests.support.fakes.errors import Killed
 from tests.support.verify.twin import Twin, item
