@@ -17,6 +17,7 @@ from click.core import ParameterSource
 from bootstrap.app.command_options import CommandOptions
 from bootstrap.app.factory import AwsClients
 from bootstrap.app.process import Process
+from bootstrap.cli.this_command import this_command
 from bootstrap.core import pending_operations, signals
 from bootstrap.core.errors import (
     EXIT_BUG,
@@ -27,6 +28,7 @@ from bootstrap.core.errors import (
     UsageError,
 )
 from bootstrap.core.stack_outputs import Outputs
+from bootstrap.core.suggestions import suggest
 
 RESUMES = "Run the same command again: it resumes from here."
 """After an interruption."""
@@ -158,7 +160,7 @@ def confirm(question: str, *, attempted: str, declined: str, err: bool = False) 
     if not stdin_is_terminal():
         raise UsageError(
             f"{attempted} needs a confirmation, and stdin is no terminal.",
-            fix="the same command with --yes",
+            fix=suggest(this_command("--yes")),
         )
     try:
         agreed = click.confirm(question, err=err)

@@ -13,7 +13,7 @@ from bootstrap.app.process import this_process
 from bootstrap.cli.options import clients_of, common_options, confirm, run_command
 from bootstrap.core.errors import BlockedError, UsageError
 from bootstrap.core.stack_outputs import TableOutputs
-from bootstrap.core.suggestions import Command, suggest
+from bootstrap.core.suggestions import Command, suggest, template
 from bootstrap.quarantine import view
 from bootstrap.quarantine.context import QuarantineContext
 from bootstrap.quarantine.redrive import RedriveOutcome
@@ -169,7 +169,9 @@ def redrive(options: CommandOptions, keys: Sequence[str], all_: bool, direct: bo
                 wanted = _wanted(context, keys)
                 redrive_objects(context, wanted, outcome, direct=direct, named=bool(keys))
             finally:
-                click.echo(view.summarize_redrive(context.table.source_table, outcome, direct))
+                name = context.table.source_table
+                command = template(options.repeated(name))
+                click.echo(view.summarize_redrive(name, outcome, direct, command))
             failed = failed or bool(outcome.left)
         return BlockedError.exit_code if failed else 0
 

@@ -8,15 +8,17 @@ change would overwrite it for good. And another delivery does not settle an ambi
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bootstrap.core.formatting import duration, moment
+from bootstrap.core.suggestions import Command, suggest
 from bootstrap.quarantine.store import ObjectContent, QuarantinedObject
 from replicator.change import Change
 from replicator.consumer.decode import Foreign, Unusable
-from replicator.consumer.ledger import from_item
+from replicator.consumer.ledger_entry import from_item
 from replicator.consumer.ordering import Verdict, decide
 from replicator.consumer.outcome import Reason
 
@@ -83,6 +85,7 @@ class Refused:
 
     why: str
     fix: str
+    """In the notation of `Suggestion.parse`."""
 
 
 RedriveDecision = Send | Resolved | Refused
@@ -109,13 +112,18 @@ def decide_redrive(
     refusal = (
         _refuse_by_content(contents, changes, table)
         or _refuse_by_kind(stored, direct, named)
-        or _refuse_by_size(content, direct)
+        or _refuse_by_size(stored, content, direct)
     )
     if refusal is not None:
         return refusal
     if stored.reason == Reason.AMBIGUOUS:
         return _decide_tie(changes, entries(_keys(changes)))
-    return _decide_by_age(changes, window.as_of(content.document), entries, direct)
+    return _decide_by_age(stored, changes, window.as_of(content.document), entries, direct)
+
+
+def _direct(stored: QuarantinedObject) -> str:
+    command = Command("quarantine redrive", f"{shlex.quote(stored.key)} --direct")
+    return suggest(command).notation
 
 
 def _keys(changes: Sequence[Change]) -> list[bytes]:
@@ -148,23 +156,25 @@ def _refuse_by_kind(stored: QuarantinedObject, direct: bool, named: bool) -> Ref
         return Refused(
             "it is an event that Lambda could not pass to the function, and a redrive through the "
             "stream would end the same way",
-            "the same command with --direct",
+            _direct(stored),
         )
     if stored.reason == Reason.PARKED and not direct and not named:
         return Refused(
             "it was parked because it may crash the function, and would block its shard again",
-            "the same command with --direct (only that process could crash), or name its KEY",
+            f"{_direct(stored)} (only that process could crash), or name its KEY without --direct",
         )
     return None
 
 
-def _refuse_by_size(content: ObjectContent, direct: bool) -> Refused | None:
+def _refuse_by_size(
+    stored: QuarantinedObject, content: ObjectContent, direct: bool
+) -> Refused | None:
     size = max(len(record.data) for record in content.records)
     if direct or size <= PLAIN_BYTES:
         return None
     return Refused(
         f"its record has {size:,} bytes, and Lambda passes at most {PLAIN_BYTES:,} to the function",
-        "the same command with --direct",
+        _direct(stored),
     )
 
 
@@ -198,7 +208,11 @@ _PAST = (Verdict.OLDER, Verdict.PREDECESSOR)
 
 
 def _decide_by_age(
-    changes: Sequence[Change], window: RetentionWindow, entries: Entries, direct: bool
+    stored: QuarantinedObject,
+    changes: Sequence[Change],
+    window: RetentionWindow,
+    entries: Entries,
+    direct: bool,
 ) -> Send | Refused:
     """Refuse a change whose newer successors the ledger may have forgotten.
 
@@ -229,7 +243,7 @@ def _decide_by_age(
     if not direct and made + window.retention - window.margin(direct=True) > window.now:
         return Refused(
             why.replace("has no entry of this key", "may forget this key while the record waits"),
-            "the same command with --direct, which does not wait in the stream",
+            f"{_direct(stored)}, which does not wait in the stream",
         )
     return Refused(why, COMPARE)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bootstrap.core.formatting import duration, instant, moment, number, size
+from bootstrap.core.suggestions import GENERIC, Suggestion
 from bootstrap.quarantine.redrive import RedriveOutcome
 from bootstrap.quarantine.store import ObjectContent, QuarantinedObject
 from replicator.change import MICROSECOND, Change, Probe
@@ -173,8 +174,13 @@ def page(shown: Mapping[str, Any], indent: str = "") -> str:
 # -- results -----------------------------------------------------------------------
 
 
-def summarize_redrive(table: str, outcome: RedriveOutcome, direct: bool) -> str:
-    """Describe a redrive's results and the objects left open."""
+def summarize_redrive(
+    table: str, outcome: RedriveOutcome, direct: bool, command: str = GENERIC
+) -> str:
+    """Describe a redrive's results and the objects left open.
+
+    `command`: the template of command lines about the table.
+    """
     parts = []
     if outcome.sent:
         parts.append(
@@ -192,7 +198,8 @@ def summarize_redrive(table: str, outcome: RedriveOutcome, direct: bool) -> str:
     if direct:
         lines += [f"  {stored.key}: {how}" for stored, how in outcome.ended[:LINES]]
     for left in outcome.left[:LINES]:
-        lines += [f"  {left.stored.key}", f"    {left.why}", f"    Try: {left.fix}"]
+        fix = Suggestion.parse(left.fix).text(command)
+        lines += [f"  {left.stored.key}", f"    {left.why}", f"    Try: {fix}"]
     if len(outcome.left) > LINES:
         lines.append(f"  and {number(len(outcome.left) - LINES)} more, for similar reasons")
     return "\n".join(lines)

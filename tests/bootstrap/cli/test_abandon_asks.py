@@ -62,9 +62,10 @@ def run(asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def test_where_nobody_can_answer_nothing_is_abandoned(asked: Asked, run: Run) -> None:
-    ended = run()
+    ended = run("--drop-target", "--table", "orders")
     assert ended.exit_code == 2
-    assert "Try: the same command with --yes" in ended.output
+    assert "Try: python -m bootstrap abandon --outputs " in ended.output
+    assert " --table orders --drop-target --yes\n" in ended.output
     assert asked.orders == []
 
 

@@ -231,7 +231,8 @@ def test_where_nobody_can_answer_discard_does_nothing(world: QuarantineHarness, 
     world.keep(b"garbage", Reason.UNREADABLE)
     ended = run("quarantine", "discard", "--all")
     assert (ended.exit_code, len(world.open())) == (2, 1)
-    assert "Try: the same command with --yes" in ended.output
+    assert "Try: python -m bootstrap quarantine discard" in ended.output
+    assert ended.output.endswith(" --all --yes\n")
 
 
 def test_a_foreign_object_can_be_discarded_and_is_kept_as_it_was(

@@ -7,6 +7,8 @@ import json
 import pytest
 
 from bootstrap.core.errors import AccessDeniedError, UnavailableError
+from bootstrap.core.suggestions import template
+from bootstrap.quarantine import view
 from bootstrap.quarantine.packing import AGGREGATE_BYTES
 from bootstrap.quarantine.redrive import RedriveOutcome
 from replicator.consumer.outcome import Reason
@@ -211,7 +213,10 @@ def test_what_is_larger_than_lambda_hands_over_is_refused_and_goes_direct(
     key = world.keep(padded("large", 4 * MIB + 1))
     outcome = world.redrive()
     assert (outcome.sent, [left.stored.key for left in outcome.left]) == (1, [key])
-    assert "--direct" in outcome.left[0].fix
+    shown = view.summarize_redrive(
+        "orders", outcome, direct=False, command=template(["--stack", "prod"])
+    )
+    assert f"Try: python -m bootstrap quarantine redrive --stack prod {key} --direct" in shown
     assert (world.open(), fits in world.open()) == ([key], False)
 
 
