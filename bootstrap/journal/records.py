@@ -249,6 +249,18 @@ class Overran:
 
 
 @dataclass(frozen=True)
+class ExpiredOtherwise:
+    """The target expired items by another attribute than the source, which keeps them. The record
+    remains after the end, since what the target deleted stays missing.
+    """
+
+    key: ClassVar[str] = "expired-otherwise"
+
+    end: float = 0
+    """From here on the target deletes nothing that the source keeps; 0: it still may."""
+
+
+@dataclass(frozen=True)
 class Skipped:
     """Change records that DynamoDB dropped: they never enter the stream."""
 

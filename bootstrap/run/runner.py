@@ -179,6 +179,20 @@ class TableRunner:
         if self._losses is None or not self._losses.unasked:
             return None
         table = self.context.table
+        if not self._losses.unsent:
+            return AccountError(
+                Side.TARGET,
+                f"Table {table.source_table} replicates, but its target expired items by another "
+                "attribute than the source, and may lack some.",
+                fix=suggest(
+                    Command("verify", "--repair"),
+                    ", as ",
+                    Command("status"),
+                    " says; then ",
+                    Command("run"),
+                    ", which takes note of it",
+                ),
+            )
         return AccountError(
             Side.SOURCE,
             f"Table {table.source_table} replicates, but lacks changes that did not get through "

@@ -12,7 +12,14 @@ from typing import Protocol, TypeVar
 from bootstrap.core.durations import EXPORT_FUZZ
 from bootstrap.core.formatting import instant
 from bootstrap.core.journal_rows import StepRecord
-from bootstrap.journal.records import Exported, Imported, Interrupted, Overran, Skipped
+from bootstrap.journal.records import (
+    ExpiredOtherwise,
+    Exported,
+    Imported,
+    Interrupted,
+    Overran,
+    Skipped,
+)
 from bootstrap.journal.verification_records import Verified
 from replicator.watchdog.probe_rounds import WatchdogState
 from replicator.watchdog.readings import Outage
@@ -45,6 +52,8 @@ class KnownLosses:
     """Changes waited for longer than the stream keeps them."""
     given_up: Outage | None = None
     """Lambda gave batches up and could put them nowhere."""
+    expired: ExpiredOtherwise | None = None
+    """The target deleted items by another time to live than the source's."""
 
     @property
     def any(self) -> bool:
@@ -53,6 +62,11 @@ class KnownLosses:
     @property
     def unasked(self) -> bool:
         """True if a loss remains that the operator has not accepted."""
+        return self.unsent or self.expired is not None
+
+    @property
+    def unsent(self) -> bool:
+        """True if changes did not get from the source's stream into the target."""
         lost = (self.skipped, self.outage, self.overrun, self.given_up)
         return any(each is not None for each in lost)
 
@@ -68,6 +82,8 @@ class KnownLosses:
             outage=_unless_covered(self.outage, known),
             overrun=_unless_covered(self.overrun, known),
             given_up=_unless_covered(self.given_up, known),
+            # A snapshot is older than what the target has deleted since.
+            expired=self.expired if self.expired and not 0 < self.expired.end <= complete else None,
         )
 
     @property
@@ -101,6 +117,14 @@ class KnownLosses:
                 "Lambda gave batches up and could not put them into the on-failure bucket, and "
                 f"the replica lacks changes made at some time {_between(self.given_up)}: {_CLOSING}"
             )
+        if self.expired:
+            end = self.expired.end
+            until = f"until {instant(end)}" if end else "and still does"
+            texts.append(
+                f"the target expired items by another attribute than the source {until}, and may "
+                "lack items that the source keeps: `python -m bootstrap verify --repair`, begun "
+                "after that, restores them, and `python -m bootstrap run` then records that"
+            )
         return tuple(texts)
 
 
@@ -113,6 +137,7 @@ def collect(records: LossRecords, watchdog: WatchdogState) -> KnownLosses:
         outage=_span(watchdog.outage, Outage(off.begin, off.end or None) if off else None),
         overrun=_span(watchdog.overrun, Outage(late.begin, late.end) if late else None),
         given_up=watchdog.given_up,
+        expired=records(ExpiredOtherwise),
     )
 
 

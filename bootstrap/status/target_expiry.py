@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 from bootstrap.core.errors import BootstrapError
 from bootstrap.core.facts import TtlStatus
+from bootstrap.core.formatting import instant
 from bootstrap.core.journal_rows import Row
 from bootstrap.core.ports import SourceAccount, TargetAccount
 from bootstrap.core.run_options import TtlPolicy
 from bootstrap.core.stack_outputs import TableOutputs
-from bootstrap.journal.records import Configured
+from bootstrap.journal.records import Configured, ExpiredOtherwise
 from replicator.watchdog.detectors import Detector, Level
 from replicator.watchdog.finding import Finding, blind
 from replicator.watchdog.readings import Unread
@@ -26,6 +27,11 @@ EXPIRY = Detector(
 """A finding of `status` and `run`. The watchdog does not read it, so no alarm and no metric has its
 name."""
 
+RESTORE = (
+    "`bootstrap verify --repair`, begun after that, restores what the target has deleted; then "
+    "`bootstrap run` records that."
+)
+
 Expiries = Callable[[], tuple[TtlStatus, TtlStatus]]
 """Reads the time to live of the source and of the target."""
 
@@ -34,23 +40,38 @@ def read_expiries(source: SourceAccount, target: TargetAccount, table: TableOutp
     return lambda: (source.expiry(table.source_table), target.expiry(table.target_table))
 
 
-def judge_expiry(row: Row, read: Expiries | None) -> tuple[Finding, ...]:
-    """Return the finding; none where the target is not to expire items, or nothing reads it."""
+def judge_expiry(
+    row: Row, read: Expiries | None, missing: ExpiredOtherwise | None = None
+) -> tuple[Finding, ...]:
+    """Return the finding; none where the target is not to expire items, or nothing reads it.
+
+    `missing`: what the target has deleted may be missing, and no verification has covered that.
+    """
     configured = row.record(Configured)
-    if read is None or configured is None or configured.ttl != TtlPolicy.NOW:
+    if read is None or configured is None:
         return ()
+    if configured.ttl != TtlPolicy.NOW:
+        return (_deleted(missing, "the target expires nothing"),) if missing is not None else ()
     try:
         source, target = read()
     except BootstrapError as error:
         return (blind(EXPIRY, Unread(error.what)),)
     # An attribute's name is no content, as a table's is none.
     by, wanted = _attribute(target), _attribute(source)
+    if by == wanted and missing is not None:
+        return (_deleted(missing, f"the target expires {wanted}, as the source"),)
     if by == wanted:
         return (Finding(EXPIRY, Level.FINE, 1.0, f"the target expires {wanted}, as the source"),)
     # A target that expires nothing keeps what the source deletes, until that deletion arrives.
     level = EXPIRY.level if target.enabled else Level.WARNING
     detail = f"the target expires {by}, and the source {wanted}"
     return (Finding(EXPIRY, level, 0.0, detail),)
+
+
+def _deleted(missing: ExpiredOtherwise, now: str) -> Finding:
+    until = f", but it expired items otherwise until {instant(missing.end)}" if missing.end else ""
+    detail = f"{now}{until}; items that the source keeps may be missing"
+    return Finding(EXPIRY, EXPIRY.level, 1.0, detail, remedy=RESTORE)
 
 
 def _attribute(found: TtlStatus) -> str:

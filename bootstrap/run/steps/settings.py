@@ -11,6 +11,7 @@ from bootstrap.core.state import State
 from bootstrap.journal.records import Configured, Exported, Imported, Wanted
 from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
+from bootstrap.run.steps import target_ttl
 
 
 def advance(context: StepContext) -> Outcome:
@@ -127,9 +128,14 @@ def _expire(
         return False
     name = context.table.target_table
     there = context.target.expiry(name)
-    if there.enabled:
-        context.target.set_expiry(name, there.attribute or wanted.ttl_attribute, False)
-    return there.enabled
+    if not there.enabled:
+        target_ttl.record_end(context, expires=False)
+        return False
+    source = context.source.expiry(context.table.source_table)
+    if not source.enabled or source.attribute != there.attribute:
+        target_ttl.record_begin(context)
+    context.target.set_expiry(name, there.attribute or wanted.ttl_attribute, False)
+    return True
 
 
 def _settle_losses(context: StepContext) -> None:

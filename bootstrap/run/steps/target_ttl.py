@@ -10,9 +10,13 @@ from bootstrap.core.errors import AccountError
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.run_options import TtlPolicy
 from bootstrap.core.state import State
-from bootstrap.journal.records import Configured
+from bootstrap.journal.records import Configured, ExpiredOtherwise
 from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
+
+SETTLES = 3_600.0
+"""Seconds for which DynamoDB may go on deleting items once time to live is switched off (developer
+guide, TTL: a change takes up to an hour)."""
 
 
 def advance(context: StepContext) -> Outcome:
@@ -25,7 +29,10 @@ def advance(context: StepContext) -> Outcome:
     there = context.target.expiry(name)
     actual = there.attribute or "" if there.enabled else ""
     if actual == wanted:
+        record_end(context, expires=bool(actual))
         return Done()
+    if actual:
+        record_begin(context)
     try:
         context.target.set_expiry(name, actual or wanted, not actual)
     except AccountError as error:
@@ -37,6 +44,25 @@ def advance(context: StepContext) -> Outcome:
             outlasts=True,
         )
     return Acted()
+
+
+def record_begin(context: StepContext) -> None:
+    """Record that the target deletes what the source keeps. No stream has those items again."""
+    known = context.journal.get(ExpiredOtherwise)
+    if known is None or known.end:
+        context.journal.put(
+            ExpiredOtherwise(), "the target expires items by another attribute than the source"
+        )
+
+
+def record_end(context: StepContext, *, expires: bool) -> None:
+    """Record that it no longer does. `expires`: it expires items, as the source does."""
+    known = context.journal.get(ExpiredOtherwise)
+    if known is None or known.end:
+        return
+    # From one attribute to the other it takes longer than that anyway.
+    end = context.journal.now() + (0.0 if expires else SETTLES)
+    context.journal.put(ExpiredOtherwise(end), "the target expires items as the source does")
 
 
 STEP = Step("target-expiry", State.CATCHING_UP, advance)

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from bootstrap.core.errors import AccessDeniedError, BlockedError, Side
+from bootstrap.core.errors import AccessDeniedError, AccountError, BlockedError, Side
 from bootstrap.core.facts import TtlStatus
 from bootstrap.core.run_options import RunOptions, TtlPolicy
 from bootstrap.journal.records import Configured, Imported, Wanted
 from bootstrap.status.json_members import as_json
 from tests.support.bootstrap.fake_aws import COMMAND, LEDGER, FakeAws
 from tests.support.bootstrap.killed_process import Process, replicated
-from tests.support.bootstrap.status import FixedHealth, look
+from tests.support.bootstrap.status import FixedHealth, look, verify_as_of
 from tests.support.fakes.errors import Killed
 
 
@@ -202,6 +202,15 @@ def follower(source: TtlStatus, then: TtlStatus, minutes: float = 120) -> FakeAw
     return world
 
 
+def follow(world: FakeAws, pid: int, **options: Any) -> str:
+    """Run again; return what the run says that the replica lacks, if it says so."""
+    try:
+        Process(world, pid=pid, options=RunOptions(**options)).go()
+    except AccountError as error:
+        return error.what
+    return ""
+
+
 BY_OLD, BY_NEW, OFF = TtlStatus(True, "until"), TtlStatus(True, "expires"), TtlStatus(False)
 
 
@@ -214,7 +223,7 @@ def test_the_next_run_follows_the_sources_time_to_live_of_today(
     source: TtlStatus, then: TtlStatus
 ) -> None:
     world = follower(source, then)
-    Process(world, pid=2).go()
+    follow(world, 2)
     there = world.expiries.get("orders-replica", OFF)
     assert there.enabled is then.enabled
     assert not there.enabled or there.attribute == then.attribute
@@ -225,7 +234,7 @@ def test_an_attribute_changes_by_switching_off_waiting_and_switching_on() -> Non
     world = follower(BY_OLD, BY_NEW)
     world.seen.clear()
     began = world.clock()
-    Process(world, pid=2).go()
+    follow(world, 2)
     made = [each.detail for each in world.seen if each.name == "set_expiry"]
     assert made[0] == ("orders-replica", False)
     assert set(made[1:]) == {("orders-replica", True)}
@@ -246,7 +255,7 @@ def test_a_run_killed_between_the_two_changes_leaves_the_rest_to_the_next(after:
     with pytest.raises(Killed):
         Process(world, pid=2).go()
     world.on_call = lambda number, name, done: None
-    Process(world, pid=3).go()
+    follow(world, 3)
     assert world.expiries["orders-replica"] == BY_NEW
 
 
@@ -273,7 +282,43 @@ def test_until_then_status_has_a_finding() -> None:
     )
     assert COMMAND.format("run") in found["try"]
     assert "verify --repair" in found["try"].replace("--stack local ", "")
-    Process(world, pid=2).go()
+    follow(world, 2)
+    assert expiry_shown(world)["detail"].startswith("the target expires by attribute expires, as")
+
+
+def expiry_shown(world: FakeAws) -> Any:
+    detectors = as_json(look(world, FixedHealth()))["detectors"]
+    return next(each for each in detectors if each["metric"] == "TargetExpiry")
+
+
+@pytest.mark.promise("C7", "C10")
+@pytest.mark.parametrize("then", [BY_NEW, OFF])
+@pytest.mark.parametrize("policy", [None, TtlPolicy.AT_SWITCH])
+def test_what_the_target_has_deleted_is_missing_until_a_whole_verification_of_afterwards(
+    then: TtlStatus, policy: TtlPolicy | None
+) -> None:
+    world = follower(BY_OLD, then)
+    assert "expired items by another attribute" in follow(world, 2, ttl=policy)
+    shown = as_json(look(world, FixedHealth()))
+    assert (shown["state"], shown["safeToSwitch"]) == ("DEGRADED", False)
+    assert any("verify --stack local --repair" in each for each in shown["warnings"])
+    found = expiry_shown(world)
+    assert (found["level"], "may be missing" in found["detail"]) == ("loss", True)
+    verify_as_of(world, world.clock() - 60)
+    assert as_json(look(world, FixedHealth()))["state"] == "DEGRADED"
+    world.clock.advance(HOUR + 60)
+    verify_as_of(world, world.clock())
+    Process(world, pid=3).go()
+    assert as_json(look(world, FixedHealth()))["state"] == "REPLICATING"
+
+
+@pytest.mark.promise("C10")
+@pytest.mark.parametrize(("source", "then"), [(OFF, BY_NEW), (BY_OLD, BY_OLD)])
+def test_a_target_that_deleted_nothing_else_lacks_nothing(
+    source: TtlStatus, then: TtlStatus
+) -> None:
+    world = follower(source, then)
+    assert follow(world, 2) == ""
     assert as_json(look(world, FixedHealth()))["state"] == "REPLICATING"
 
 
