@@ -37,7 +37,7 @@ class NoteQuarantine:
             aggregated=False,
             data=stream_record(self.table, change),
         )
-        context = CallContext(Deadline(self.runtime, CALL_MILLIS), lambda *told: None)
+        context = CallContext(Deadline(self.runtime, CALL_MILLIS), lambda *error: None)
         detail = "close in time to the applied change and different, found by a backfill"
         return self.store.put(record, Reason.AMBIGUOUS, detail, context)
 

@@ -169,11 +169,11 @@ def write_export(objects: Directory, number: int, count: int, size: int) -> tupl
     )
     base = objects.root / BUCKET / folder
     (base / "manifest-files.json").write_text(entries)
-    told = json.loads((base / "manifest-summary.json").read_text()) | {"itemCount": count}
-    (base / "manifest-summary.json").write_text(json.dumps(told))
+    written = json.loads((base / "manifest-summary.json").read_text()) | {"itemCount": count}
+    (base / "manifest-summary.json").write_text(json.dumps(written))
     for name in ("manifest-files.md5", "manifest-summary.md5"):
         (base / name).unlink()
-    assert told["exportArn"] == description(number)["ExportArn"]
+    assert written["exportArn"] == description(number)["ExportArn"]
     return summary, sum(text for _, _, text in made)
 
 

@@ -71,9 +71,9 @@ def test_an_abandoned_run_leaves_nothing_and_the_next_one_replicates(stack: Stac
     assert shown["state"] == "REPLICATING"
     assert shown["runId"] != first
     assert stack.items(TARGET, "orders-replica") == stack.items(SOURCE, "orders")
-    told = stack.end("explain", "pk=explained", "--json")
-    assert told.returncode == 0, told.stderr
-    assert json.loads(told.stdout)["asTheLedgerSays"] is True
-    told = stack.end("explain", "nonsense")
-    assert told.returncode == 2
-    assert "The table's key is pk (S)" in told.stderr
+    ended = stack.end("explain", "pk=explained", "--json")
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["asTheLedgerSays"] is True
+    ended = stack.end("explain", "nonsense")
+    assert ended.returncode == 2
+    assert "The table's key is pk (S)" in ended.stderr

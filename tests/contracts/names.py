@@ -37,11 +37,11 @@ def _command(path: str, command: click.Command) -> Iterator[str]:
 
 
 def _parameter(each: click.Parameter) -> str:
-    told = each.to_info_dict()
-    kind = told["type"]
+    info = each.to_info_dict()
+    kind = info["type"]
     words = [*(each.opts if isinstance(each, click.Option) else [str(each.human_readable_name)])]
     words += each.secondary_opts
-    if told.get("is_flag"):
+    if info.get("is_flag"):
         words.append("flag")
     elif "choices" in kind:
         words.append(f"one of {', '.join(map(str, kind['choices']))};")
@@ -50,12 +50,12 @@ def _parameter(each: click.Parameter) -> str:
         words += [f"{name} {kind[name]}" for name in ("min", "max") if kind.get(name) is not None]
     if each.nargs != 1:
         words.append("several")
-    if told.get("multiple"):
+    if info.get("multiple"):
         words.append("repeatable")
     if each.required:
         words.append("required")
-    elif not told.get("is_flag") or each.default:
-        words.append(f"default {told['default']}")
+    elif not info.get("is_flag") or each.default:
+        words.append(f"default {info['default']}")
     if each.envvar:
         words.append(f"or ${each.envvar}")
     return " ".join(words)

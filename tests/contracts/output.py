@@ -116,17 +116,17 @@ def _process(world: FakeAws) -> tuple[processes.Process, io.StringIO]:
 
 def status_json() -> list[str]:
     (table,) = outputs().tables
-    told = []
+    documents = []
     for world in worlds().values():
         for changes in ({}, {"skipped": 3, "quarantine": Unread("AccessDenied")}):
             process, out = _process(world)
             accounts: Any = _Accounts(world, **changes)
             show_status(_selection(table), accounts, process, as_json_text=True)
-            told.append(json.loads(out.getvalue()))
+            documents.append(json.loads(out.getvalue()))
     process, out = _process(world)
     show_status(_selection(table, table), accounts, process, as_json_text=True)
     several = json.loads(out.getvalue())
-    return [*shape(*told), *(f"of several tables: {name}" for name in several)]
+    return [*shape(*documents), *(f"of several tables: {name}" for name in several)]
 
 
 def run_json() -> list[str]:
@@ -179,15 +179,15 @@ def parity_json() -> list[str]:
 
 def _planned(show: Callable[[Any, Any, Any, FakeAws], int]) -> list[str]:
     (table,) = outputs().tables
-    told = []
+    documents = []
     for world in (FakeAws(), replicated()):
         process, out = _process(world)
         show(_selection(table), _Accounts(world), process, world)
-        told.append(json.loads(out.getvalue()))
+        documents.append(json.loads(out.getvalue()))
     process, out = _process(world)
     show(_selection(table, table), _Accounts(world), process, world)
     several = json.loads(out.getvalue())
-    return [*shape(*told), *(f"of several tables: {name}" for name in several)]
+    return [*shape(*documents), *(f"of several tables: {name}" for name in several)]
 
 
 def quarantine_json() -> list[str]:
@@ -230,17 +230,17 @@ def explain_json() -> list[str]:
         lambda key: world.dynamodb.get_item(TableName=TARGET, Key=dict(key)).get("Item"),
     )
     with patch.object(explain_commands, "context_of", lambda options: context):
-        told = [
+        documents = [
             printed("explain", key, "--json", *more)
             for key in ("pk=a", "pk=absent")
             for more in ((), ("--show-values",))
         ]
-    return shape(*told, opaque=("key", "item"))
+    return shape(*documents, opaque=("key", "item"))
 
 
 def verify_json() -> list[str]:
     return [
-        *(f"verify: {line}" for line in shape(*verified().told)),
+        *(f"verify: {line}" for line in shape(*verified().documents)),
         *(f"verify of several tables: {name}" for name in verified().several),
         *(f"report: {line}" for line in shape(*verified().report, opaque=IMAGES)),
         *(f"backfill: {line}" for line in shape(verified().filled)),

@@ -71,7 +71,7 @@ class VerifiedTwin:
     """A verification and a backfill that were run: their world, and what they printed."""
 
     twin: Twin
-    told: list[Any]
+    documents: list[Any]
     several: Any
     report: list[Any]
     filled: Any
@@ -100,10 +100,10 @@ def verified() -> VerifiedTwin:
         ):
             files = ("--spool", "spool", "--report", "report.jsonl")
             verify = ("verify", "--json", "--workers", "1")
-            told = [printed(*verify, "--show-values", *files)]
+            documents = [printed(*verify, "--show-values", *files)]
             report = [json.loads(line) for line in Path("report.jsonl").read_text().splitlines()]
             twin.target.items.update(twin.source.items)
-            told.append(printed(*verify, *files))
+            documents.append(printed(*verify, *files))
             chosen.append(table)
             several = printed(*verify)
             chosen.pop()
@@ -111,7 +111,7 @@ def verified() -> VerifiedTwin:
             end = int(twin.world.clock())
             gap = ("--from", _time(end - 3600), "--to", _time(end))
             filled = printed("backfill", "--json", *gap, "--spool", "spool")
-    return VerifiedTwin(twin, told, several, report, filled)
+    return VerifiedTwin(twin, documents, several, report, filled)
 
 
 def _time(at: float) -> str:

@@ -126,13 +126,13 @@ class Nursery:
     def _listen(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            told = json.loads(line)
-            child = self._children[told["number"]]
-            if "pid" in told:
-                child.pid = told["pid"]
+            message = json.loads(line)
+            child = self._children[message["number"]]
+            if "pid" in message:
+                child.pid = message["pid"]
                 child.born.set()
             else:
-                child.code = told["code"]
+                child.code = message["code"]
                 child.over.set()
 
 

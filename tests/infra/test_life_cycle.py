@@ -115,7 +115,7 @@ def grants(deployed: Deployment) -> set[str]:
     return found
 
 
-def told(resource: Registered) -> Registered:
+def comparable(resource: Registered) -> Registered:
     """A resource as the engine compares it: an archive by its path, dependencies in no order."""
     inputs = {**resource.inputs, "code": getattr(resource.inputs.get("code"), "path", None)}
     return replace(resource, inputs=inputs, depends_on=tuple(sorted(resource.depends_on)))
@@ -134,7 +134,7 @@ def test_one_table_more_or_less_leaves_the_others_and_their_grants_as_they_are(
         if resource.name in SHARED:
             continue
         again = left.pop((resource.kind, resource.name))
-        assert told(again) == told(resource)
+        assert comparable(again) == comparable(resource)
     assert {name for _, name in left if "invoices" not in name} == SHARED
     gone = grants(three) - grants(two)
     assert grants(two) < grants(three)

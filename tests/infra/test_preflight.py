@@ -99,12 +99,12 @@ def test_a_source_table_that_is_not_there_stops_the_run_before_anything_is_made(
 def test_a_source_table_that_has_gone_since_the_last_up_is_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[str] = []
-    monkeypatch.setattr(pulumi.log, "warn", told.append)
+    warnings: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", warnings.append)
     engine = Deployed(BEFORE, set())
     run(engine, CONFIG, tmp_path)
     assert engine.created
-    [warning] = told
+    [warning] = warnings
     assert "The source table orders was looked up in account 111111111111, eu-west-1" in warning
 
 

@@ -19,11 +19,11 @@ from tests.simulation.run import Summary, play
 def soak(minutes: float, first: int) -> int:
     """0 if no history failed within these minutes."""
     print(f"Seeds from {first} on, for {minutes:g} minutes.", flush=True)
-    started = told = time.monotonic()
+    started = reported = time.monotonic()
     summary = Summary()
     for summary in play_many(first, None, minutes * 60):
-        if time.monotonic() - told > 30:
-            told = time.monotonic()
+        if time.monotonic() - reported > 30:
+            reported = time.monotonic()
             print(f"{summary.histories} histories, no failure", flush=True)
         if summary.failures:
             break

@@ -176,11 +176,11 @@ def test_redrive_of_one_key_leaves_the_others(world: QuarantineHarness, run: Run
 
 
 @pytest.mark.parametrize(
-    ("first", "told"),
+    ("first", "message"),
     [("", "1 back on the stream in 1 records"), (THROTTLED, "nothing was redriven")],
 )
 def test_redrive_tells_what_went_through_before_it_failed(
-    world: QuarantineHarness, run: Run, first: str, told: str
+    world: QuarantineHarness, run: Run, first: str, message: str
 ) -> None:
     for n in range(2):
         world.keep(padded(f"k{n}", 2 * MIB))
@@ -188,7 +188,7 @@ def test_redrive_tells_what_went_through_before_it_failed(
     world.kinesis.answers = [[first, refused], *[[refused, refused]] * 50]
     ended = run("quarantine", "redrive", "--all")
     assert ended.exit_code == 3
-    assert f"orders: {told}\n" in ended.output
+    assert f"orders: {message}\n" in ended.output
     assert f"accepts no more records ({refused}" in ended.output
 
 

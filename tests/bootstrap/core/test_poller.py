@@ -19,12 +19,12 @@ class Polled:
     def __init__(self, retries: Callable[[UnavailableError], bool] = lambda error: True) -> None:
         self.clock = VirtualClock()
         self.kept: list[float] = []
-        self.told: list[str] = []
+        self.messages: list[str] = []
         self.poller = Poller(
             self.clock,
             Timing(),
             keep_alive=lambda: self.kept.append(self.clock.monotonic()),
-            tell=self.told.append,
+            tell=self.messages.append,
             retries=retries,
         )
 
@@ -41,14 +41,14 @@ def test_a_wait_ends_when_the_step_is_done_and_keeps_leases_in_every_slice() -> 
     assert answers == []
     assert polled.clock.monotonic() - began == 20
     assert len(polled.kept) == 1 + 20 / SLICE_SECONDS
-    assert polled.told == ["waiting for the export"]
+    assert polled.messages == ["waiting for the export"]
 
 
 def test_the_same_wait_is_reported_once_an_interval() -> None:
     polled = Polled()
     answers: list[Outcome] = [*[Pending("the export", 20)] * 10, Done()]
     polled.poller.wait(lambda: answers.pop(0))
-    assert len(polled.told) == 1 + 180 // 60
+    assert len(polled.messages) == 1 + 180 // 60
 
 
 def test_an_account_that_is_unavailable_for_a_while_is_retried() -> None:
@@ -64,7 +64,7 @@ def test_an_account_that_is_unavailable_for_a_while_is_retried() -> None:
 
     polled.poller.wait(advance)
     assert calls == 5
-    assert polled.told == ["waiting for the source account to answer: throttled"]
+    assert polled.messages == ["waiting for the source account to answer: throttled"]
 
 
 def test_an_account_that_stays_unavailable_ends_the_wait() -> None:

@@ -62,7 +62,7 @@ def read(world: QuarantineHarness, key: explanation.Item) -> explanation.Item | 
     return found
 
 
-def told(run: Run, key: str = "pk=a", *options: str) -> dict[str, Any]:
+def explained(run: Run, key: str = "pk=a", *options: str) -> dict[str, Any]:
     ended = run(key, "--json", *options)
     assert ended.exit_code == 0, ended.output
     value: dict[str, Any] = json.loads(ended.output)
@@ -77,7 +77,7 @@ def test_an_applied_change_is_told_by_version_and_digests(
     world: QuarantineHarness, run: Run
 ) -> None:
     apply(world, document(None, item("a", s={"S": SECRET})))
-    shown = told(run)
+    shown = explained(run)
     assert shown["keyDigest"] == key_digest({"pk": {"S": "a"}}).hex()
     ledger = shown["ledger"]
     assert (ledger["micros"], ledger["expires"]) == (START, None)
@@ -95,14 +95,14 @@ def test_an_item_that_somebody_else_wrote_is_told_from_the_ledgers(
 ) -> None:
     apply(world, document(None, item("a")))
     world.dynamodb.put_item(TableName=TARGET, Item=item("a", s={"S": SECRET}))
-    assert told(run)["asTheLedgerSays"] is False
+    assert explained(run)["asTheLedgerSays"] is False
     assert "NOT as the last applied change left it" in run("pk=a").output
 
 
 def test_a_deleted_item_is_as_the_ledger_says(world: QuarantineHarness, run: Run) -> None:
     apply(world, document(None, item("a")))
     apply(world, document(item("a"), None, START + 1))
-    shown = told(run)
+    shown = explained(run)
     assert (shown["asTheLedgerSays"], shown["ledger"]["imageIsAbsence"]) == (True, True)
     assert shown["target"]["present"] is False
     assert "no such item" in run("pk=a").output
@@ -110,7 +110,7 @@ def test_a_deleted_item_is_as_the_ledger_says(world: QuarantineHarness, run: Run
 
 def test_an_item_of_the_snapshot_has_no_entry(world: QuarantineHarness, run: Run) -> None:
     world.dynamodb.put_item(TableName=TARGET, Item=item("a"))
-    shown = told(run)
+    shown = explained(run)
     assert (shown["ledger"], shown["asTheLedgerSays"]) == (None, None)
     assert shown["target"]["present"] is True
 
@@ -118,7 +118,7 @@ def test_an_item_of_the_snapshot_has_no_entry(world: QuarantineHarness, run: Run
 def test_an_expiry_is_told(world: QuarantineHarness, run: Run) -> None:
     world.replicating()
     apply(world, document(None, item("a")))
-    assert told(run)["ledger"]["expires"] == "2026-01-31T00:00:31Z"
+    assert explained(run)["ledger"]["expires"] == "2026-01-31T00:00:31Z"
 
 
 def test_only_what_is_about_the_key_is_named_of_the_quarantine(
@@ -128,7 +128,7 @@ def test_only_what_is_about_the_key_is_named_of_the_quarantine(
     world.keep(document(None, item("b")))
     whole = world.fail(document(None, item("b")), document(None, item("a")))
     world.keep(b"garbage", Reason.UNREADABLE)
-    shown = told(run)
+    shown = explained(run)
     assert {hit["key"] for hit in shown["quarantine"]} == {mine, whole}
     assert shown["quarantineUnreadable"] == 1
     assert "unreadable objects, which may concern this key too: 1" in run("pk=a").output
@@ -146,7 +146,7 @@ def test_nothing_is_written(world: QuarantineHarness, run: Run) -> None:
     apply(world, document(None, item("a")))
     world.keep(document(None, item("a")))
     before = _everything(world)
-    told(run)
+    explained(run)
     assert before == _everything(world)
 
 

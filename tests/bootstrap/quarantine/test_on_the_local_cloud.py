@@ -172,12 +172,14 @@ def test_a_batch_that_lambda_gave_up_on_is_listed_and_redriven_from_its_event(
     )
     s3 = stack.cloud.client("s3", TARGET)
     stored = s3.get_object(Bucket=table["onFailureBucket"], Key=key.removeprefix("on-failure/"))
-    told = json.loads(stored["Body"].read())
-    assert told["requestContext"]["condition"] == "RetryAttemptsExhausted"
-    assert told["requestContext"]["approximateInvokeCount"] == 2
-    assert told["KinesisBatchInfo"]["batchSize"] == 12
-    numbers = [each["kinesis"]["sequenceNumber"] for each in json.loads(told["payload"])["Records"]]
-    info = told["KinesisBatchInfo"]
+    failed = json.loads(stored["Body"].read())
+    assert failed["requestContext"]["condition"] == "RetryAttemptsExhausted"
+    assert failed["requestContext"]["approximateInvokeCount"] == 2
+    assert failed["KinesisBatchInfo"]["batchSize"] == 12
+    numbers = [
+        each["kinesis"]["sequenceNumber"] for each in json.loads(failed["payload"])["Records"]
+    ]
+    info = failed["KinesisBatchInfo"]
     assert (info["startSequenceNumber"], info["endSequenceNumber"]) == (numbers[0], numbers[-1])
     shown = json.loads(stack.run("quarantine", "show", key, "--json").stdout)
     assert (shown["detail"], len(shown["records"])) == ("RetryAttemptsExhausted", 12)

@@ -94,9 +94,9 @@ def test_a_stream_that_refuses_everything_leaves_everything_open(world: Quaranti
     world.kinesis.answers = [[THROTTLED]] * 100
     outcome = RedriveOutcome()
     began = world.clock()
-    with pytest.raises(UnavailableError, match=f"(?s)no more records.*{THROTTLED}.*Try: ") as told:
+    with pytest.raises(UnavailableError, match=f"(?s)no more records.*{THROTTLED}.*Try: ") as error:
         world.redrive(into=outcome)
-    assert told.value.exit_code == 3
+    assert error.value.exit_code == 3
     assert (outcome.sent, world.open(), world.resolved()) == (0, keys, {})
     assert 1 < world.clock() - began < 120
 

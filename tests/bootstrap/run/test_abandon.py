@@ -271,7 +271,7 @@ def test_what_will_be_done_and_what_is_left_is_said_first() -> None:
     assert row is not None
     (table,) = outputs().tables
 
-    def told(drop: bool, disable: bool) -> str:
+    def preview(drop: bool, disable: bool) -> str:
         return str(
             undoing(
                 table,
@@ -283,13 +283,13 @@ def test_what_will_be_done_and_what_is_left_is_said_first() -> None:
             )
         )
 
-    does, leaves = told(False, False).split("and leave")
+    does, leaves = preview(False, False).split("and leave")
     assert f"s3://snapshots/orders/{row.run_id}/" in does
     assert "orders-replica" not in does
     assert "the target table orders-replica (--drop-target" in leaves
     assert "--disable-source-pitr" in leaves
     assert "the streaming destination" in leaves
-    does, leaves = told(True, True).split("and leave")
+    does, leaves = preview(True, True).split("and leave")
     assert "delete the target table orders-replica" in does
     assert "point-in-time recovery of the source table orders off" in does
     assert "orders-replica" not in leaves

@@ -60,9 +60,9 @@ def run(world: FakeAws, pid: int) -> Process:
 def degraded(world: FakeAws, pid: int) -> Process:
     """A run that replicates, and says that changes were lost: with the source's exit code."""
     process = Process(world, pid=pid)
-    with pytest.raises(AccountError, match="replicates, but lacks changes") as told:
+    with pytest.raises(AccountError, match="replicates, but lacks changes") as failure:
         process.go()
-    assert told.value.exit_code == 3
+    assert failure.value.exit_code == 3
     assert state_of(world) is State.DEGRADED
     return process
 
@@ -247,9 +247,9 @@ def test_an_outage_is_noted_whatever_fails_while_it_is_looked_into(code: str) ->
     world.on_call = lambda number, name, after: None
     process.run.stop()
     world.destinations = ON
-    told = degraded(world, pid=2).run.journal.get(Interrupted)
-    assert told is not None
-    assert told.begin == exported.export_time
+    found = degraded(world, pid=2).run.journal.get(Interrupted)
+    assert found is not None
+    assert found.begin == exported.export_time
 
 
 def remembered(world: FakeAws, book: WatchdogState) -> None:
@@ -280,9 +280,9 @@ def test_what_the_watchdog_last_saw_arrive_narrows_what_a_run_finds_off() -> Non
     with pytest.raises(AccountError, match="is DISABLED"):
         run(world, pid=2)
     world.destinations = ON
-    told = degraded(world, pid=3).run.journal.get(Interrupted)
-    assert told is not None
-    assert told.begin == flowed
+    found = degraded(world, pid=3).run.journal.get(Interrupted)
+    assert found is not None
+    assert found.begin == flowed
 
 
 # -- changes that waited for too long ------------------------------------------------------------
@@ -306,13 +306,13 @@ def test_a_pause_of_longer_than_the_retention_has_lost_changes(hours: int, lost:
         return
     with pytest.raises(AccountError, match="lacks changes"):
         resuming.go()
-    told = shown(world)
-    assert told.state is State.DEGRADED
-    assert "waited for longer than the stream keeps them" in told.warnings[0]
-    assert told.readings is not None
-    assert told.readings.overrun is not None
-    assert told.readings.overrun.end == pytest.approx(world.clock() - 168 * 3600, abs=900)
-    made = told.gap
+    found = shown(world)
+    assert found.state is State.DEGRADED
+    assert "waited for longer than the stream keeps them" in found.warnings[0]
+    assert found.readings is not None
+    assert found.readings.overrun is not None
+    assert found.readings.overrun.end == pytest.approx(world.clock() - 168 * 3600, abs=900)
+    made = found.gap
     assert made is not None
     assert made.begin == before.moment - 60
     settle(world, world.clock())
@@ -400,9 +400,9 @@ def test_a_row_of_the_watchdog_s_that_cannot_be_read_is_said_with_what_to_do() -
     world = replicated()
     with world.unwatched():
         world.dynamodb.put_item(TableName=LEDGER, Item={"k": {"B": BOOK_KEY}, "book": {"S": "{}"}})
-    with pytest.raises(AccountError, match="watchdog's row in table") as told:
+    with pytest.raises(AccountError, match="watchdog's row in table") as failure:
         run(world, pid=2)
-    assert "pulumi up" in told.value.fix
+    assert "pulumi up" in failure.value.fix
 
 
 # -- and once it is put in -----------------------------------------------------------------------
@@ -412,9 +412,9 @@ def test_once_mended_the_next_command_is_the_run_that_takes_note_of_it() -> None
     world, _ = lossy()
     assert shown(world).next is None
     settle(world, world.clock() + 60)
-    told = shown(world)
-    assert (told.state, told.next) == (State.DEGRADED, COMMAND.format("run"))
-    assert not told.warnings
+    found = shown(world)
+    assert (found.state, found.next) == (State.DEGRADED, COMMAND.format("run"))
+    assert not found.warnings
     Process(world, pid=5).go()
     Process(world, pid=6, options=PAUSE).go()
     assert not shown(world).warnings, "paused, and repaired all the same"

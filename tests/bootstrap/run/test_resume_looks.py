@@ -238,7 +238,7 @@ def test_the_guard_in_this_process_notes_what_it_writes_to_the_target_alone() ->
     new = {"pk": {"S": "a"}, "v": {"S": "x" * 1_500}}
     version = Version(1_000_000, MICROSECOND)
     change = Change({"pk": new["pk"]}, None, new, version, 1.0)
-    context = CallContext(Deadline(runtime, 60_000), lambda *told: None)
+    context = CallContext(Deadline(runtime, 60_000), lambda *ignored: None)
     writer.apply([Attempt(change)], context)
     assert notes.units("orders", 0) == 4.0, "two KB in a transaction"
 

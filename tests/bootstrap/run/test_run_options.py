@@ -215,10 +215,10 @@ def test_a_table_of_an_import_that_names_none_is_never_deleted(
 ) -> None:
     """C6: a name alone may be another table's by now."""
     world = failed_import()
-    told = FakeTarget.describe_import
+    describe = FakeTarget.describe_import
 
     def nameless(self: FakeTarget, arn: str) -> ImportFacts | None:
-        facts = told(self, arn)
+        facts = describe(self, arn)
         return facts and dataclasses.replace(facts, table_id="")
 
     monkeypatch.setattr(FakeTarget, "describe_import", nameless)

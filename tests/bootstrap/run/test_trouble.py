@@ -60,7 +60,7 @@ def calls_of_a_start() -> list[str]:
 @pytest.mark.parametrize("number", range(1, len(calls_of_a_start()) + 1))
 def test_a_start_bears_what_passes_at_any_of_its_calls(number: int, answer_lost: bool) -> None:
     world = quick()
-    told: list[str] = []
+    messages: list[str] = []
     troubles: list[str] = []
 
     def trouble(call: int, called: str, after: bool) -> None:
@@ -73,11 +73,11 @@ def test_a_start_bears_what_passes_at_any_of_its_calls(number: int, answer_lost:
     world.alive.add(process.pid)
     leases_of_others: list[float] = []
     process.run.start(
-        tell=told.append, meanwhile=lambda: leases_of_others.append(world.clock.monotonic())
+        tell=messages.append, meanwhile=lambda: leases_of_others.append(world.clock.monotonic())
     )
     assert troubles
     assert leases_of_others, "what waits renews the leases of the tables that do not"
-    assert told == ["Table orders: waiting for the source account to answer: throttled"]
+    assert messages == ["Table orders: waiting for the source account to answer: throttled"]
     process.until(lambda: process.run.journal.row.state is State.REPLICATING)
     check(world, process, f"call {number} in trouble")
 

@@ -84,7 +84,7 @@ def test_items_that_an_import_left_out_are_nobody_s_surprise() -> None:
 
 
 def test_each_loss_is_told_with_what_ends_it() -> None:
-    told = KnownLosses(2, Skipped(3, 1, 2), Outage(10), Outage(10, 20), Outage(10, 20)).warnings
-    assert len(told) == 5
-    assert all("python -m bootstrap verify --repair" in each for each in told)
-    assert "between 1970-01-01T00:00:10.000Z and now" in told[2]
+    texts = KnownLosses(2, Skipped(3, 1, 2), Outage(10), Outage(10, 20), Outage(10, 20)).warnings
+    assert len(texts) == 5
+    assert all("python -m bootstrap verify --repair" in each for each in texts)
+    assert "between 1970-01-01T00:00:10.000Z and now" in texts[2]

@@ -155,7 +155,7 @@ def file(tmp_path: Path) -> str:
     return str(path)
 
 
-def told(monkeypatch: pytest.MonkeyPatch, *arguments: str, **environment: str) -> str:
+def output_of(monkeypatch: pytest.MonkeyPatch, *arguments: str, **environment: str) -> str:
     """What a status that fails says."""
 
     def status(*given: Any, **more: Any) -> None:
@@ -169,7 +169,7 @@ def test_what_an_error_says_to_try_has_the_options_that_were_given(
     file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = ("--outputs", file, "--target-profile", "my shop", "--table", "orders")
-    assert told(monkeypatch, "status", *given) == (
+    assert output_of(monkeypatch, "status", *given) == (
         f"no\nTry: python -m bootstrap run --outputs {file} --target-profile 'my shop' "
         "--table orders --take-over\n"
     )
@@ -178,9 +178,9 @@ def test_what_an_error_says_to_try_has_the_options_that_were_given(
 def test_the_external_id_is_repeated_only_where_it_was_typed(
     file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = told(monkeypatch, "status", "--outputs", file, REPLICATION_EXTERNAL_ID="s3cret")
+    kept = output_of(monkeypatch, "status", "--outputs", file, REPLICATION_EXTERNAL_ID="s3cret")
     assert "s3cret" not in kept
-    typed = told(monkeypatch, "status", "--outputs", file, "--external-id", "s3cret")
+    typed = output_of(monkeypatch, "status", "--outputs", file, "--external-id", "s3cret")
     assert "--external-id s3cret" in typed
 
 

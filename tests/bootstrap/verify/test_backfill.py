@@ -120,10 +120,10 @@ def test_a_backfill_is_verified_by_exports_of_after_it_not_by_those_of_a_stopped
     options = ["--json", "--from", times[0], "--to", times[1], "--spool", spool]
     ended = CliRunner().invoke(main, ["backfill", "--outputs", "none.json", *options])
     assert ended.exit_code == verify.EXIT_DIFFERENCES, ended.output
-    told = json.loads(ended.stdout)
-    assert told["backfill"][APPLIED] == 1
-    assert told["verification"]["counts"]["different"] == 1
-    assert datetime.fromisoformat(told["verification"]["sourceTime"]).timestamp() >= end
+    report = json.loads(ended.stdout)
+    assert report["backfill"][APPLIED] == 1
+    assert report["verification"]["counts"]["different"] == 1
+    assert datetime.fromisoformat(report["verification"]["sourceTime"]).timestamp() >= end
 
 
 def test_what_is_newer_in_the_target_stays(twin: Twin) -> None:
@@ -169,7 +169,7 @@ def test_a_record_of_the_write_that_was_backfilled_is_superseded_when_it_comes_a
     between = item("k1", v={"N": "2"})
     late = Change({"pk": {"S": "k1"}}, between, new, version, twin.world.clock())
     guard, runtime = twin.repairer().guard, Runtime(twin.world.clock)
-    context = CallContext(Deadline(runtime, 60_000), lambda *told: None)
+    context = CallContext(Deadline(runtime, 60_000), lambda *report: None)
     (result,) = guard.apply([Attempt(late)], context)
     assert isinstance(result, Superseded)
 

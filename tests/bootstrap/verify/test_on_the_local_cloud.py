@@ -136,10 +136,10 @@ def test_status_names_the_backfill_of_a_gap_made_by_switching_the_streaming_dest
             *("--spool", str(stack.directory / "spool")),
         )
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    told = json.loads(ran.stdout)
-    assert told["backfill"]["applied"] == 40
-    assert told["verification"]["equal"] is not False, "a writer ran: not every key is judged"
-    assert told["verification"]["counts"]["changedSince"] > 0
+    reported = json.loads(ran.stdout)
+    assert reported["backfill"]["applied"] == 40
+    assert reported["verification"]["equal"] is not False, "a writer ran: not every key is judged"
+    assert reported["verification"]["counts"]["changedSince"] > 0
     assert status(stack)["gap"] is None, "whatever changed since, nothing of the outage is missing"
     assert stack.verify()["equal"] is True
 

@@ -60,10 +60,10 @@ def test_two_equal_tables_are_equal_and_status_says_since_when(twin: Twin) -> No
     assert (found.differences, found.equal, found.changed_since) == (0, 20, 0)
     assert found.judged == 1
     context = twin.context()
-    told = last_verification(context.store, "orders")
-    assert "equal, 100.00% of the keys judged" in told.text
-    assert told.json is not None and told.json["equal"] is True
-    assert "stale" not in told.text
+    shown = last_verification(context.store, "orders")
+    assert "equal, 100.00% of the keys judged" in shown.text
+    assert shown.json is not None and shown.json["equal"] is True
+    assert "stale" not in shown.text
     twin.world.clock.advance(STALE_SECONDS + 1)
     assert "stale" in last_verification(context.store, "orders").text
     assert "never" in last_verification(context.store, "others").text
@@ -149,9 +149,9 @@ def test_differences_are_never_equal_though_they_are_mended(twin: Twin) -> None:
 
 def test_one_key_of_millions_that_is_not_judged_is_no_share_of_all() -> None:
     done = Verified("r", 0, 0, 0, 1.0, 10**8, 10**8, 10**8 - 1, 1, 0, 0, 0, 0)
-    told = as_json(done, 0)
-    assert told["equal"] is None
-    assert told["judged"] < 1
+    shown = as_json(done, 0)
+    assert shown["equal"] is None
+    assert shown["judged"] < 1
     assert "99.99% of the keys judged" in in_a_line(done, 0)
 
 

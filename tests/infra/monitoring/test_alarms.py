@@ -192,8 +192,8 @@ def test_places_that_are_one_share_a_topic(stack: Deployment) -> None:
 def test_everybody_named_is_subscribed_in_every_place(tmp_path: Path) -> None:
     emails = ["a@example.com", "b@example.com"]
     stack = record({**CONFIG, "alarms": {"emails": emails}}, tmp_path / "archive")
-    told = {(s.inputs["topic"], s.inputs["endpoint"]) for s in stack.of("TopicSubscription")}
-    assert told == {(stack.arn(t), address) for t in stack.of("Topic") for address in emails}
+    subscribed = {(s.inputs["topic"], s.inputs["endpoint"]) for s in stack.of("TopicSubscription")}
+    assert subscribed == {(stack.arn(t), address) for t in stack.of("Topic") for address in emails}
     assert {s.inputs["protocol"] for s in stack.of("TopicSubscription")} == {"email"}
 
 

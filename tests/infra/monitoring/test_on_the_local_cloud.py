@@ -184,14 +184,14 @@ def test_the_people_in_the_topic_are_told(stack: Stack) -> None:
     )
     stack.wait_for("on-failure-objects", "ALARM")
     deadline = time.monotonic() + PATIENCE
-    told: dict[str, str] = {}
-    while not any("on-failure-objects" in name for name in told):
-        assert time.monotonic() < deadline, told
+    received: dict[str, str] = {}
+    while not any("on-failure-objects" in name for name in received):
+        assert time.monotonic() < deadline, received
         messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=1)
         for each in messages.get("Messages", []):
             message = json.loads(json.loads(each["Body"])["Message"])
-            told[message["AlarmName"]] = message["AlarmDescription"]
-    assert all("First: " in description for description in told.values())
+            received[message["AlarmName"]] = message["AlarmDescription"]
+    assert all("First: " in description for description in received.values())
 
 
 def test_a_consumer_that_lambda_cannot_run_fires_with_lambdas_own_words(stack: Stack) -> None:

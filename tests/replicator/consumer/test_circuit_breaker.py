@@ -67,8 +67,8 @@ def test_a_fault_that_hits_every_change_of_a_quiet_table_drains_nothing_either(
 ) -> None:
     """C3: a batch of one or two is never a burst by itself."""
     bad = [document(None, item(f"bad{n}", "not a number")) for n in range(40)]
-    told = [world.handle(each, first=2000 + n) for n, each in enumerate(bad)]
-    assert told == [None] * 10 + [str(n) for n in range(2010, 2040)]
+    reported = [world.handle(each, first=2000 + n) for n, each in enumerate(bad)]
+    assert reported == [None] * 10 + [str(n) for n in range(2010, 2040)]
     assert len(world.quarantine()) == 10
     assert world.handle(document(None, item("good")), first=3000) is None
     assert world.meter.last["ChangesApplied"] == 1
@@ -96,19 +96,19 @@ def test_what_other_lanes_let_through_keeps_a_batch_waiting_for_minutes_and_not_
     for n in (1, 2):
         world.clock.advance(301)
         world.handle(b"garbage", first=2000 + n)
-        told = world.handle(*bad, first=3000)
-    assert told is None
+        reported = world.handle(*bad, first=3000)
+    assert reported is None
     assert len(world.quarantine()) == 13
 
 
 def test_good_records_that_come_again_do_not_make_room_for_bad_ones(world: ConsumerHarness) -> None:
     """C3: a lane that redelivers must not let a systematic fault drain another one."""
     behind = [*spread([1] * 100), document(None, item("x"), table="another")]
-    told = []
+    reported = []
     for n in range(40):
         world.handle(*behind, first=9000)
-        told.append(world.handle(document(None, item(f"b{n}", "no number")), first=2000 + n))
-    assert sum(each is None for each in told) <= 20
+        reported.append(world.handle(document(None, item(f"b{n}", "no number")), first=2000 + n))
+    assert sum(each is None for each in reported) <= 20
     assert len(world.quarantine()) <= 20
 
 

@@ -167,7 +167,7 @@ def test_no_content_of_an_item_is_ever_printed(capfd: pytest.CaptureFixture[str]
     printed = output.getvalue() + "".join(capfd.readouterr())
     assert "ambiguous-order" in printed
     assert "rejected-by-target" in printed
-    for told in (
+    for words in (
         "KeyError",
         "RuntimeError",
         "ValidationException",
@@ -175,7 +175,7 @@ def test_no_content_of_an_item_is_ever_printed(capfd: pytest.CaptureFixture[str]
         "PutItem",
         "GetItem",
     ):
-        assert told in printed
+        assert words in printed
     assert "too many records for quarantine" in printed
     assert "quarantine cannot be written" in printed
     encoded = base64.b64encode(SECRET.encode()).decode().rstrip("=")

@@ -58,7 +58,7 @@ OUTPUTS = TableOutputs(
 
 
 class FakeKinesis:
-    """A stream that takes what AWS takes, unless told otherwise."""
+    """A stream that takes what AWS takes, unless it is set otherwise."""
 
     def __init__(self, faults: ScriptedFaults) -> None:
         self.faults = faults
@@ -89,8 +89,8 @@ class FakeKinesis:
                 self.taken.append(record)
                 results.append({"SequenceNumber": str(len(self.taken)), "ShardId": SHARD})
         self.faults.after(call)
-        told, self.unmentioned = max(0, len(results) - self.unmentioned), 0
-        return {"Records": results[:told], "FailedRecordCount": sum(map(bool, codes))}
+        kept, self.unmentioned = max(0, len(results) - self.unmentioned), 0
+        return {"Records": results[:kept], "FailedRecordCount": sum(map(bool, codes))}
 
 
 class QuarantineHarness(replicas.ConsumerHarness):

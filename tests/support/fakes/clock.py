@@ -7,7 +7,7 @@ START_MICROS = 1_767_225_600_000_000
 
 
 class VirtualClock:
-    """Time that moves only when told to, in whole microseconds. Calling it reads epoch seconds."""
+    """Time that only a test moves, in whole microseconds. Calling it reads epoch seconds."""
 
     def __init__(self, start_micros: int = START_MICROS) -> None:
         self._micros = start_micros

@@ -1,4 +1,4 @@
-"""What a verification had to find, told from what happened alone: no digest, no ledger entry."""
+"""What a verification has to find, derived from what happened alone: no digest, no ledger entry."""
 
 from __future__ import annotations
 

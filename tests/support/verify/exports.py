@@ -98,14 +98,14 @@ def write(
     if parts is None:
         parts = partitioned(full_lines(items), KEY[0])
     made, entries = data_files(parts, root)
-    told = root
+    base = root
     if bare and prefix:
-        told = root.removeprefix(f"{prefix}/")
+        base = root.removeprefix(f"{prefix}/")
         for entry in entries:
             entry["dataFileS3Key"] = entry["dataFileS3Key"].removeprefix(f"{prefix}/")
-    written = manifests(told, about, entries, sum(len(each.body) for each in made))
+    written = manifests(base, about, entries, sum(len(each.body) for each in made))
     for each in written:
-        objects.put(S3Object(root + each.key.removeprefix(told), each.body))
+        objects.put(S3Object(root + each.key.removeprefix(base), each.body))
     for each in made:
         objects.put(each)
     return summary

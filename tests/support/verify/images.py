@@ -79,7 +79,7 @@ SPOILS: dict[str, Callable[[Image, Random], Image]] = {
 }
 
 
-# -- told otherwise, and equal -------------------------------------------------------------------
+# -- written otherwise, and equal ------------------------------------------------------------------
 
 
 def rescaled(value: Any) -> Any:

@@ -117,9 +117,9 @@ def applied_whenever() -> Any:
 def repair_now() -> Any:
     apply = repair.apply_repairs
 
-    def now(told: Iterable[Any], repairer: Any) -> Any:
+    def now(differences: Iterable[Any], repairer: Any) -> Any:
         clock = repairer.runtime.clock
-        return apply(((each, what, clock.now_micros()) for each, what, _ in told), repairer)
+        return apply(((each, what, clock.now_micros()) for each, what, _ in differences), repairer)
 
     return mock.patch.object(verify, "apply_repairs", now)
 
@@ -128,8 +128,8 @@ def repair_now() -> Any:
 def repair_later() -> Any:
     apply = repair.apply_repairs
 
-    def later(told: Iterable[Any], repairer: Any) -> Any:
-        return apply(((each, what, at + 120_000_000) for each, what, at in told), repairer)
+    def later(differences: Iterable[Any], repairer: Any) -> Any:
+        return apply(((each, what, at + 120_000_000) for each, what, at in differences), repairer)
 
     return mock.patch.object(verify, "apply_repairs", later)
 

@@ -265,7 +265,7 @@ class Live(Twin):
                 self.world.dynamodb.put_item(TableName=REPLICA, Item=image)
 
     def _deliver(self, name: str, change: Change, made: int) -> None:
-        context = CallContext(Deadline(self._runtime, 60_000), lambda *told: None, expire=True)
+        context = CallContext(Deadline(self._runtime, 60_000), lambda *error: None, expire=True)
         with self._acting("consumer"):
             (result,) = self._consumer.apply([Attempt(change)], context)
         assert isinstance(result, Applied | Superseded | Ambiguous), result

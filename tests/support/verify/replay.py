@@ -17,11 +17,11 @@ STORIES: dict[str, type[Run]] = {story.name: story for story in (Run, Gap)}
 
 def replay(story: str, seed: int) -> int:
     """Plays one seed again, exactly, and prints what happens. 0 if nothing fails."""
-    told = play(seed, STORIES[story])
+    played = play(seed, STORIES[story])
     print(Planned.of(seed))
-    print("\n".join(told.trace))
-    print(told.failure or "Nothing failed.")
-    return 1 if told.failure else 0
+    print("\n".join(played.trace))
+    print(played.failure or "Nothing failed.")
+    return 1 if played.failure else 0
 
 
 def main() -> int:

@@ -262,8 +262,8 @@ class Run:
                     attempts[-1].lines = [json.loads(line) for line in text.splitlines()]
                 for line in attempts[-1].lines:
                     shown = ("kind", "foreign", "attributes", "repair")
-                    told = {name: line[name] for name in shown if name in line}
-                    live.tell(f"found: {line['key']['pk']['S']} {told}")
+                    members = {name: line[name] for name in shown if name in line}
+                    live.tell(f"found: {line['key']['pk']['S']} {members}")
 
         self.until_it_ends(kills, attempt)
         done = Command(live, options, attempts, since or attempts[0].begun, live.now)

@@ -220,10 +220,10 @@ def test_the_size_of_the_spool_is_known_before_it_is_written(
     tmp_path: Path, objects: Directory
 ) -> None:
     made = compared(tmp_path, objects, orders(3000), orders(3000))
-    told = spools.spool_size(made.source, made.target)
+    reported = spools.spool_size(made.source, made.target)
     runs = made.spool.directory.glob("*/*.run")
-    assert told <= sum(path.stat().st_size for path in runs) < told * 1.01
-    assert spools.spool_size(made.source, made.target, 0.1) == told // 10
+    assert reported <= sum(path.stat().st_size for path in runs) < reported * 1.01
+    assert spools.spool_size(made.source, made.target, 0.1) == reported // 10
 
 
 def test_a_spool_that_does_not_fit_is_refused_before_anything_is_read(
@@ -251,7 +251,7 @@ def test_the_spool_of_other_exports_is_refused(tmp_path: Path, objects: Director
 
 @dataclass
 class Watched:
-    """Objects that note what is read, and break off where told."""
+    """Objects that note what is read, and break off at a chosen place."""
 
     inner: Directory
     streamed: list[str]
@@ -281,13 +281,13 @@ def test_finished_files_and_partitions_are_not_worked_on_again(
                 spool = opened(tmp_path, source, target)
                 compare(source, target, spool, Watched(objects, read, most), workers=1)
             assert len(read) == most
-    told: list[ComparisonProgress] = []
+    reported: list[ComparisonProgress] = []
     spool = opened(tmp_path, source, target)
     watched = Watched(objects, read)
-    done = compare(source, target, spool, watched, workers=1, on_progress=told.append)
+    done = compare(source, target, spool, watched, workers=1, on_progress=reported.append)
     assert sorted(read) == sorted(file.key for each in (source, target) for file in each.files)
     assert done.counts == Counts(200, 201, 200, extra=1)
-    assert (told[0].files, told[-1].files, told[-1].items) == (3, 8, 401)
+    assert (reported[0].files, reported[-1].files, reported[-1].items) == (3, 8, 401)
     assert not list(spool.directory.rglob("*.part"))
     again = compare(source, target, opened(tmp_path, source, target), watched, workers=1)
     assert again.counts == done.counts and len(read) == 8

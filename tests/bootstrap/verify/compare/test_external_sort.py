@@ -69,8 +69,8 @@ def test_keys_are_told_from_others_as_a_set_would(
         one.add(each)
     for each in all_[80:]:
         other.add(each)
-    told = dict(one.among(sorted(all_), bytes))
-    assert told == {each: each in all_[:120] for each in all_}
+    found = dict(one.among(sorted(all_), bytes))
+    assert found == {each: each in all_[:120] for each in all_}
     both.add_common(one, other)
     assert list(both) == sorted(all_[80:120])
     assert not any(known for _, known in KeySpool(tmp_path).among(all_, bytes))

@@ -155,9 +155,9 @@ def test_a_summary_that_is_not_true_is_refused(
 ) -> None:
     summary = write(objects, 1, orders(40))
     path = objects.root / BUCKET / summary
-    told = json.loads(path.read_text())
-    change(told)
-    path.write_text(json.dumps(told))
+    parsed = json.loads(path.read_text())
+    change(parsed)
+    path.write_text(json.dumps(parsed))
     path.with_suffix(".md5").unlink()
     with pytest.raises(DamagedExportError, match=why):
         read_export(objects, BUCKET, summary)
@@ -269,10 +269,13 @@ def test_key_of_an_image_is_compared_by_value() -> None:
 def test_a_window_is_read_from_an_incremental_summary(objects: Directory) -> None:
     summary = write(objects, 1, orders(3))
     path = objects.root / BUCKET / summary
-    told = json.loads(path.read_text())
-    del told["exportTime"]
-    told |= {"exportFromTime": "2026-01-01T00:00:00.000Z", "exportToTime": "2026-01-01T00:15:00Z"}
-    body = json.dumps(told).encode()
+    parsed = json.loads(path.read_text())
+    del parsed["exportTime"]
+    parsed |= {
+        "exportFromTime": "2026-01-01T00:00:00.000Z",
+        "exportToTime": "2026-01-01T00:15:00Z",
+    }
+    body = json.dumps(parsed).encode()
     path.with_suffix(".md5").unlink()
     objects.put(S3Object(summary, body))
     made = read_export(objects, BUCKET, summary)

@@ -1,0 +1,78 @@
+"""The estimate of a plan: times, costs, and the prices of a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bootstrap.core.errors import UsageError
+from bootstrap.plan import plan, price_list, render
+from tests.support.bootstrap.fake_aws import FakeAws
+from tests.support.bootstrap.plans import (
+    GB,
+    TB,
+    observed,
+    planned,
+    source,
+    writes,
+)
+
+
+def test_the_estimate_grows_with_the_table_the_changes_and_the_retention() -> None:
+    small, large = FakeAws(), FakeAws()
+    source(items=10**6, size_bytes=GB)(small)
+    source(items=10**9, size_bytes=TB)(large)
+    writes(100)(large)
+    first, second = planned(small).estimate, planned(large).estimate
+    assert second.export.least > first.export.least
+    assert second.load.most > first.load.most
+    assert (first.catch_up is None, second.catch_up is None) == (False, False)
+    assert second.once == pytest.approx(1_000 * first.once)
+    assert [days for days, _ in second.monthly] == [365, 30, 7]
+    costs = [cost for _, cost in second.monthly]
+    assert costs == sorted(costs, reverse=True)
+    assert second.changes_per_second == pytest.approx(100, rel=0.01)
+
+
+def test_a_backlog_is_read_at_twice_the_pace_that_a_shard_fills_at() -> None:
+    world = FakeAws()
+    source(items=10**6, size_bytes=GB)(world)
+    writes(235)(world)  # 4.25 KB of record for each KB of item: half a shard's filling, in each
+    made = planned(world).estimate
+    behind = made.export + made.load
+    assert made.catch_up is not None
+    assert made.catch_up.least == pytest.approx(60 + behind.least / 3, rel=0.05)
+
+
+def test_the_estimate_goes_by_the_prices_of_a_file(tmp_path: Path) -> None:
+    world = FakeAws()
+    source(items=10**6, size_bytes=GB)(world)
+    path = tmp_path / "prices.yaml"
+    path.write_text("export_gb: 1.10\nimport_gb: 0\n")
+    made = plan.make(*observed(world), price_list.read(path))
+    assert made.estimate.once == pytest.approx(1.10)
+    assert f"(2 prices of {path}, the others list prices" in render.page(made)
+    assert "(list prices of us-east-1 as of" in render.page(planned(world))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[1]", "holds no prices"),
+        ("{", "cannot be read"),
+        ("exports: 1", "values that are no prices: exports"),
+        ("export_gb: much", "values that are no prices: export_gb"),
+        ("export_gb: -1", "values that are no prices: export_gb"),
+        ("export_gb: true", "values that are no prices: export_gb"),
+        ("export_gb: .nan", "values that are no prices: export_gb"),
+    ],
+)
+def test_a_price_file_without_prices_is_refused_with_the_names(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    path = tmp_path / "prices.yaml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=r"Try: .*long_term_gb_month") as caught:
+        price_list.read(path)
+    assert words in caught.value.what
