@@ -17,7 +17,7 @@ from bootstrap.core.suggestions import Command, Suggestion, suggest
 from bootstrap.journal.records import Paused
 from bootstrap.run.foreign_items import ForeignItems, find_foreign_items
 from bootstrap.run.step_context import StepContext
-from replicator.watchdog.aws_readings import LOOK_BACK, counted
+from replicator.watchdog.metric_spans import LOOK_BACK, metric_spans
 
 OVERWRITE = Command("resume", "--overwrite-target")
 NOT_SETTLED = "MetricsNotSettled"
@@ -58,7 +58,7 @@ def _read_units(context: StepContext, since: float, until: float) -> float:
     try:
         return sum(
             point.value
-            for begin, end, period in counted(since, until, context.timing.metric_period)
+            for begin, end, period in metric_spans(since, until, context.timing.metric_period)
             for point in context.target.consumed_writes(name, begin, end, period)
         )
     except UnavailableError:

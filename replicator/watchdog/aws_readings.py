@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime
 import itertools
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +41,7 @@ from replicator.watchdog.lambda_states import (
     function_in,
     mapping_in,
 )
+from replicator.watchdog.metric_spans import DAY, MINUTE, count_begin, metric_spans
 from replicator.watchdog.probe_rounds import ProbeRound, WatchdogState
 from replicator.watchdog.readings import PROBES_THROTTLED, SHARDS_CHANGED, Intent, Undelivered
 
@@ -53,41 +53,7 @@ READ_ATTEMPTS = 4
 PAGES_COUNTED = 10
 """Pages of 1,000 objects: a higher count changes no decision."""
 
-MINUTE = 60
-HOUR = 3600
-DAY = 24 * HOUR
-FINEST = ((14 * DAY, MINUTE), (62 * DAY, 5 * MINUTE), (450 * DAY, HOUR))
-"""Up to which age CloudWatch has datapoints of which period: minutes for 15 days, five minutes for
-63 days, hours for 455 days (API reference, GetMetricStatistics). It answers 1,440 of them a call.
-"""
-LOOK_BACK = FINEST[-1][0]
 RECENT = 15 * MINUTE
-
-
-def counted(since: float, until: float, finest: int = MINUTE) -> list[tuple[float, float, int]]:
-    """The stretches (begin, end, period) in which a metric is summed up: from fine to coarse, each
-    up to where the next coarser period begins. What is so long ago that CloudWatch has forgotten
-    the finest begins a little too early: a repaired loss counted again is better than a missed one.
-    """
-    age = until - since
-    fine = (
-        finest if age <= FINEST[0][0] else next(p for most, p in FINEST if age <= most or p == HOUR)
-    )
-    begin, stretches = since // fine * fine, []
-    for period in sorted({fine, MINUTE, HOUR, DAY}):
-        if period < fine:
-            continue
-        coarser = next((each for each in (MINUTE, HOUR, DAY) if each > period), None)
-        end = until if coarser is None else min(until, math.ceil(begin / coarser) * coarser)
-        if begin < end:
-            stretches.append((begin, end, period))
-            begin = end
-    return stretches
-
-
-def counted_since(since: float, now: float) -> float:
-    """Return from when on events are counted; `since` 0: that is not known yet."""
-    return max(since, now - (LOOK_BACK if since else FINEST[0][0]))
 
 
 _NO_TABLE = ("ResourceNotFoundException", "TableNotFoundException")
@@ -168,9 +134,9 @@ class SourceSide:
 
     def skipped(self, since: float, now: float) -> int:
         """Count the records that DynamoDB gave up on; `since` 0: from when on is not known yet."""
-        since = counted_since(since, now)
+        since = count_begin(since, now)
         name = "FailedToReplicateRecordCount"
-        values = [self._metric(name, "Sum", *each) for each in counted(since, now)]
+        values = [self._metric(name, "Sum", *each) for each in metric_spans(since, now)]
         return round(sum(itertools.chain.from_iterable(values)))
 
     def unreplicated(self, now: float) -> float:
@@ -256,8 +222,8 @@ class TargetSide:
         metric = Metric(
             "AWS/Lambda", "DestinationDeliveryFailures", {"FunctionName": self._function}, "Sum"
         )
-        since = counted_since(since, now)
-        whole = self._spans(metric, counted(since, now), now)
+        since = count_begin(since, now)
+        whole = self._spans(metric, metric_spans(since, now), now)
         if not whole:
             return Undelivered()
         # Whole days may be summed up, but the time of a new one matters to the minute.

@@ -26,7 +26,7 @@ from bootstrap.run.probe_put import advance_put
 from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
 from replicator.probes import ROW_KEPT_SECONDS
-from replicator.watchdog.aws_readings import counted
+from replicator.watchdog.metric_spans import metric_spans
 
 HANDED_OVER_MS = 1000.0
 """A second: AgeOfOldestUnreplicatedRecord is normally in the milliseconds."""
@@ -143,7 +143,7 @@ def _record_lost_records(context: StepContext) -> None:
     since = _lost_since(context, skipped)
     lost = sum(
         context.source.failed_to_replicate(table, begin, end, period)
-        for begin, end, period in counted(since, now + 1, context.timing.metric_period)
+        for begin, end, period in metric_spans(since, now + 1, context.timing.metric_period)
     )
     if lost:
         journal.put(

@@ -1,4 +1,4 @@
-"""How losses are counted over any stretch of time with the datapoints that CloudWatch still has."""
+"""How losses are counted over any span of time with the datapoints that CloudWatch still has."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicator.watchdog.aws_readings import DAY, HOUR, LOOK_BACK, MINUTE, counted
+from replicator.watchdog.metric_spans import DAY, HOUR, LOOK_BACK, MINUTE, metric_spans
 
 pytestmark = pytest.mark.promise("C7")
 
@@ -18,9 +18,9 @@ def test_the_stretches_cover_everything_once_and_reach_back_no_further_than_one_
     age: float, finest: int
 ) -> None:
     since = NOW - age
-    stretches = counted(since, NOW, finest)
-    begins, ends = [each[0] for each in stretches], [each[1] for each in stretches]
-    first = stretches[0][2]
+    spans = metric_spans(since, NOW, finest)
+    begins, ends = [each[0] for each in spans], [each[1] for each in spans]
+    first = spans[0][2]
     assert since - first < begins[0] <= since
     assert ends[-1] == NOW
     assert begins[1:] == ends[:-1]
@@ -30,7 +30,7 @@ def test_the_stretches_cover_everything_once_and_reach_back_no_further_than_one_
 def test_cloudwatch_has_the_datapoints_and_gives_them_in_one_answer(
     age: float, finest: int
 ) -> None:
-    for begin, end, period in counted(NOW - age, NOW, finest):
+    for begin, end, period in metric_spans(NOW - age, NOW, finest):
         assert (end - begin) / period <= 1440
         kept = {1: 15 * DAY, MINUTE: 15 * DAY, 5 * MINUTE: 63 * DAY}.get(period, 455 * DAY)
         assert NOW - begin <= kept
@@ -42,4 +42,4 @@ def test_cloudwatch_has_the_datapoints_and_gives_them_in_one_answer(
     [(30, [60]), (HOUR * 3, [60, HOUR]), (3 * DAY, [60, HOUR, DAY]), (90 * DAY, [HOUR, DAY])],
 )
 def test_the_periods_grow_coarser_with_time(age: float, periods: list[int]) -> None:
-    assert [each[2] for each in counted(NOW - age, NOW)] == periods
+    assert [each[2] for each in metric_spans(NOW - age, NOW)] == periods
