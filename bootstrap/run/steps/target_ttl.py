@@ -15,7 +15,7 @@ from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
 
 SETTLES = 3_600.0
-"""Seconds for which DynamoDB may go on deleting items once time to live is switched off (developer
+"""Seconds for which DynamoDB may delete more items once time to live is switched off (developer
 guide, TTL: a change takes up to an hour)."""
 
 
