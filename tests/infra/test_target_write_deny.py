@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.cutover.write_deny import WRITE_ACTIONS
 from infra.target_write_deny import WRITES
 from tests.infra.least_privilege.declared import RESOURCE, Declared, Policy
 from tests.infra.least_privilege.evaluate import Judge
@@ -53,3 +54,8 @@ def test_a_fenced_target_is_read_as_before(fenced: Judge) -> None:
 
 def test_there_is_no_fence_unless_the_configuration_asks_for_it(stack: Deployment) -> None:
     assert [r.name for r in stack.of("ResourcePolicy") if "fence" in r.name] == []
+
+
+def test_a_stack_and_a_switch_deny_the_same_writes() -> None:
+    # The operator's tool may not import the program, so both have the list.
+    assert WRITES == WRITE_ACTIONS
