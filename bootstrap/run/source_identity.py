@@ -26,12 +26,14 @@ def check_source(context: StepContext) -> None:
     """Check that the source table is the one that the journal names, or adopt another one.
 
     Raises:
-        BlockedError: for another table that is not to be adopted, or cannot be yet.
+        BlockedError: for another table that is not to be adopted, or cannot be yet; for none.
     """
     buffered = context.journal.get(Buffered)
     facts = context.source.table(context.table.source_table)
-    if buffered is None or facts is None:
+    if buffered is None:
         return
+    if facts is None:
+        raise _no_table(context)
     if facts.table_id == buffered.table_id:
         _update_watchdog(context, facts)
         return
@@ -90,6 +92,19 @@ def _observe(context: StepContext, facts: TableFacts) -> Adopting:
     adopting = Adopting(facts.table_id, since)
     journal.put(adopting, f"the changes of source table {facts.table_id} enter the stream")
     return adopting
+
+
+def _no_table(context: StepContext) -> BlockedError:
+    return BlockedError(
+        f"The source table {context.table.source_table} was deleted since this run began.",
+        fix=suggest(
+            Command("pause"),
+            ", which leaves the replica as it is; restore the table from a backup under its name; "
+            "then ",
+            Command("status"),
+            " names what leads on",
+        ),
+    )
 
 
 def _another_table(context: StepContext, was: Buffered, facts: TableFacts) -> BlockedError:
