@@ -69,8 +69,8 @@ class StackConfig:
     tables: tuple[TableConfig, ...]
     operators: OperatorsConfig
     retention_hours: int = LONGEST_RETENTION_HOURS
-    """How long the stream keeps a change. 8760 (365 days): exports and outages may take long. No run
-    begins under 168, a week."""
+    """How long the stream keeps a change. 8760 (365 days): exports and outages may take long. No
+    run begins under 168, a week."""
     lambda_archive: Path = PROJECT_ROOT / "build" / "lambda"
     """Folder that `python -m infra.package` built."""
     protect: bool = True
