@@ -80,7 +80,9 @@ def read_health(
     )
     read_activity = None if activity is None else partial(activity, at)
     findings = name_commands(judge(readings, expected_settings(table)), table, read_activity)
-    return Health(readings, (*findings, *judge_expiry(row, expiries, losses.expired)), losses)
+    return Health(
+        readings, (*findings, *judge_expiry(row, expiries, table, losses.expired)), losses
+    )
 
 
 def state_now(journal: State, findings: Sequence[Finding]) -> State:

@@ -11,7 +11,7 @@ from bootstrap.core.journal_rows import Row
 from bootstrap.core.ports import SourceAccount, TargetAccount
 from bootstrap.core.run_options import TtlPolicy
 from bootstrap.core.stack_outputs import TableOutputs
-from bootstrap.journal.records import Configured, ExpiredOtherwise
+from bootstrap.journal.records import Configured, ExpiredOtherwise, Paused
 from replicator.watchdog.detectors import Detector, Level
 from replicator.watchdog.finding import Finding, blind
 from replicator.watchdog.readings import Unread
@@ -41,27 +41,37 @@ def read_expiries(source: SourceAccount, target: TargetAccount, table: TableOutp
 
 
 def judge_expiry(
-    row: Row, read: Expiries | None, missing: ExpiredOtherwise | None = None
+    row: Row,
+    read: Expiries | None,
+    table: TableOutputs,
+    missing: ExpiredOtherwise | None = None,
 ) -> tuple[Finding, ...]:
-    """Return the finding; none where the target is not to expire items, or nothing reads it.
+    """Return the finding; none where the target does not expire items, and is not to.
 
     `missing`: what the target has deleted may be missing, and no verification has covered that.
     """
     configured = row.record(Configured)
     if read is None or configured is None:
         return ()
-    if configured.ttl != TtlPolicy.NOW:
-        return (_deleted(missing, "the target expires nothing"),) if missing is not None else ()
+    follows = configured.ttl == TtlPolicy.NOW
+    if not follows and row.record(Paused) is not None:
+        return ()  # the application may have moved, and the target expires items for it
     try:
         source, target = read()
     except BootstrapError as error:
         return (blind(EXPIRY, Unread(error.what)),)
     # An attribute's name is no content, as a table's is none.
     by, wanted = _attribute(target), _attribute(source)
-    if by == wanted and missing is not None:
-        return (_deleted(missing, f"the target expires {wanted}, as the source"),)
+    if not follows and not target.enabled and missing is None:
+        return ()
+    if missing is not None and (by == wanted or not target.enabled):
+        now = f"the target expires {by}" + (", as the source" if by == wanted else "")
+        return (_deleted(missing, now),)
     if by == wanted:
         return (Finding(EXPIRY, Level.FINE, 1.0, f"the target expires {wanted}, as the source"),)
+    if not follows and target.enabled:
+        detail = f"the target expires {by}, the source {wanted}, and the run was to leave it off"
+        return (Finding(EXPIRY, EXPIRY.level, 0.0, detail, remedy=_switch_off(table, target)),)
     # A target that expires nothing keeps what the source deletes, until that deletion arrives.
     level = EXPIRY.level if target.enabled else Level.WARNING
     detail = f"the target expires {by}, and the source {wanted}"
@@ -72,6 +82,15 @@ def _deleted(missing: ExpiredOtherwise, now: str) -> Finding:
     until = f", but it expired items otherwise until {instant(missing.end)}" if missing.end else ""
     detail = f"{now}{until}; items that the source keeps may be missing"
     return Finding(EXPIRY, EXPIRY.level, 1.0, detail, remedy=RESTORE)
+
+
+def _switch_off(table: TableOutputs, target: TtlStatus) -> str:
+    return (
+        "in the target's account and Region: `aws dynamodb update-time-to-live --table-name "
+        f"{table.target_table} --time-to-live-specification "
+        f"Enabled=false,AttributeName={target.attribute}`; then "
+        "`bootstrap verify --repair`, begun an hour later, restores what the target has deleted."
+    )
 
 
 def _attribute(found: TtlStatus) -> str:

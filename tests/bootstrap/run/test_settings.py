@@ -322,6 +322,24 @@ def test_a_target_that_deleted_nothing_else_lacks_nothing(
     assert as_json(look(world, FixedHealth()))["state"] == "REPLICATING"
 
 
+@pytest.mark.promise("C7")
+@pytest.mark.parametrize("policy", [TtlPolicy.AT_SWITCH, TtlPolicy.NEVER])
+@pytest.mark.parametrize("now", [BY_NEW, OFF])
+def test_a_target_that_was_made_to_expire_otherwise_than_the_source_is_a_loss(
+    policy: TtlPolicy, now: TtlStatus
+) -> None:
+    world = FakeAws()
+    world.source_expiry = now
+    Process(world, options=RunOptions(ttl=policy)).go()
+    world.expiries["orders-replica"] = BY_OLD
+    found = expiry_shown(world)
+    assert (found["level"], "by attribute until" in found["detail"]) == ("loss", True)
+    assert "Enabled=false,AttributeName=until" in found["try"]
+    # As before a switch, where the target expires what the source does.
+    world.source_expiry = BY_OLD
+    assert as_json(look(world, FixedHealth()))["state"] == "REPLICATING"
+
+
 @pytest.mark.promise("C10")
 def test_a_time_to_live_that_cannot_be_read_is_unknown() -> None:
     world = follower(BY_OLD, BY_OLD)
