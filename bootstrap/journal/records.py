@@ -249,7 +249,7 @@ class Overran:
 
 
 @dataclass(frozen=True)
-class ExpiredOtherwise:
+class ExpiryMismatch:
     """The target expired items by another attribute than the source, which keeps them. The record
     remains after the end, since what the target deleted stays missing.
     """

@@ -13,7 +13,7 @@ from bootstrap.core.durations import EXPORT_FUZZ
 from bootstrap.core.formatting import instant
 from bootstrap.core.journal_rows import StepRecord
 from bootstrap.journal.records import (
-    ExpiredOtherwise,
+    ExpiryMismatch,
     Exported,
     Imported,
     Interrupted,
@@ -52,7 +52,7 @@ class KnownLosses:
     """Changes waited for longer than the stream keeps them."""
     given_up: Outage | None = None
     """Lambda gave batches up and could put them nowhere."""
-    expired: ExpiredOtherwise | None = None
+    expired: ExpiryMismatch | None = None
     """The target deleted items by another time to live than the source's."""
 
     @property
@@ -137,7 +137,7 @@ def collect(records: LossRecords, watchdog: WatchdogState) -> KnownLosses:
         outage=_span(watchdog.outage, Outage(off.begin, off.end or None) if off else None),
         overrun=_span(watchdog.overrun, Outage(late.begin, late.end) if late else None),
         given_up=watchdog.given_up,
-        expired=records(ExpiredOtherwise),
+        expired=records(ExpiryMismatch),
     )
 
 

@@ -11,7 +11,7 @@ from bootstrap.core.journal_rows import Row
 from bootstrap.core.ports import SourceAccount, TargetAccount
 from bootstrap.core.run_options import TtlPolicy
 from bootstrap.core.stack_outputs import TableOutputs
-from bootstrap.journal.records import Configured, ExpiredOtherwise, Paused
+from bootstrap.journal.records import Configured, ExpiryMismatch, Paused
 from replicator.watchdog.detectors import Detector, Level
 from replicator.watchdog.finding import Finding, blind
 from replicator.watchdog.readings import Unread
@@ -44,7 +44,7 @@ def judge_expiry(
     row: Row,
     read: Expiries | None,
     table: TableOutputs,
-    missing: ExpiredOtherwise | None = None,
+    missing: ExpiryMismatch | None = None,
 ) -> tuple[Finding, ...]:
     """Return the finding; none where the target does not expire items, and is not to.
 
@@ -78,7 +78,7 @@ def judge_expiry(
     return (Finding(EXPIRY, level, 0.0, detail),)
 
 
-def _deleted(missing: ExpiredOtherwise, now: str) -> Finding:
+def _deleted(missing: ExpiryMismatch, now: str) -> Finding:
     until = f", but it expired items otherwise until {instant(missing.end)}" if missing.end else ""
     detail = f"{now}{until}; items that the source keeps may be missing"
     return Finding(EXPIRY, EXPIRY.level, 1.0, detail, remedy=RESTORE)

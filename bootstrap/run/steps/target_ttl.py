@@ -10,7 +10,7 @@ from bootstrap.core.errors import AccountError
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.run_options import TtlPolicy
 from bootstrap.core.state import State
-from bootstrap.journal.records import Configured, ExpiredOtherwise
+from bootstrap.journal.records import Configured, ExpiryMismatch
 from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
 
@@ -48,21 +48,21 @@ def advance(context: StepContext) -> Outcome:
 
 def record_begin(context: StepContext) -> None:
     """Record that the target deletes what the source keeps. No stream has those items again."""
-    known = context.journal.get(ExpiredOtherwise)
+    known = context.journal.get(ExpiryMismatch)
     if known is None or known.end:
         context.journal.put(
-            ExpiredOtherwise(), "the target expires items by another attribute than the source"
+            ExpiryMismatch(), "the target expires items by another attribute than the source"
         )
 
 
 def record_end(context: StepContext, *, expires: bool) -> None:
     """Record that it no longer does. `expires`: it expires items, as the source does."""
-    known = context.journal.get(ExpiredOtherwise)
+    known = context.journal.get(ExpiryMismatch)
     if known is None or known.end:
         return
     # From one attribute to the other it takes longer than that anyway.
     end = context.journal.now() + (0.0 if expires else SETTLES)
-    context.journal.put(ExpiredOtherwise(end), "the target expires items as the source does")
+    context.journal.put(ExpiryMismatch(end), "the target expires items as the source does")
 
 
 STEP = Step("target-expiry", State.CATCHING_UP, advance)
