@@ -10,13 +10,27 @@ LARGEST_RECORD_KIB = 1024
 """The limit of a stream whose description names none."""
 
 
+BY_PARTITION_KEY = "USER_PARTITION_KEY"
+"""The RecordDistributionStrategy that heeds partition keys and explicit hash keys."""
+STREAM_STATES = ("CREATING", "DELETING", "ACTIVE", "UPDATING")
+DESTINATION_STATES = (
+    "ENABLING",
+    "ACTIVE",
+    "UPDATING",
+    "DISABLING",
+    "DISABLED",
+    "ENABLE_FAILED",
+)
+"""Those that this version knows (API reference, KinesisDataStreamDestination)."""
+
+
 @dataclass(frozen=True)
 class Destination:
     """A stream that receives a table's changes, or did."""
 
     stream_arn: str
     status: str
-    """ENABLING, ACTIVE, UPDATING, DISABLING, DISABLED or ENABLE_FAILED."""
+    """One of DESTINATION_STATES, or a newer one."""
     precision: str | None
     """ApproximateCreationDateTimePrecision; None where AWS does not say."""
     detail: str = ""
@@ -75,7 +89,7 @@ def stream_in(answer: Mapping[str, Any]) -> StreamFacts:
         status=summary["StreamStatus"],
         retention_hours=int(summary["RetentionPeriodHours"]),
         record_kib=int(summary.get("MaxRecordSizeInKiB", LARGEST_RECORD_KIB)),
-        distribution=summary.get("RecordDistributionStrategy", "USER_PARTITION_KEY"),
+        distribution=summary.get("RecordDistributionStrategy", BY_PARTITION_KEY),
         created=summary["StreamCreationTimestamp"].timestamp(),
         mode=summary.get("StreamModeDetails", {}).get("StreamMode", "PROVISIONED"),
         warm_mib=float(summary.get("WarmThroughput", {}).get("CurrentMiBps", 0)),

@@ -25,7 +25,7 @@ from bootstrap.plan.limits import (
 from bootstrap.plan.replication import Deployment, Replication
 from bootstrap.plan.stream_throughput import throughput_blockers
 from bootstrap.plan.warm_throughput import WRITE_FACTOR
-from replicator.stream import StreamFacts
+from replicator.stream import BY_PARTITION_KEY, StreamFacts
 
 
 def blockers(
@@ -118,11 +118,12 @@ def _stream(
             "set retentionHours in the stack configuration (8760 is 365 days), then: "
             f"{replication.up}",
         )
-    if stream.distribution == "AUTO":
+    if stream.distribution != BY_PARTITION_KEY:
         # The Pulumi provider has no argument for it (pulumi-aws 7.51).
         yield Blocker(
-            f"Stream {name} spreads records over its shards by itself (AUTO). Probes would not "
-            "reach every shard, and changes of one item would be spread at random.",
+            f"Stream {name} spreads records over its shards by {stream.distribution}, and not by "
+            "their partition keys. Probes may not reach every shard, and the changes of one item "
+            "are spread over several.",
             "aws kinesis update-stream-record-distribution-strategy --stream-arn "
             f"{deployment.stream_arn} --record-distribution-strategy USER_PARTITION_KEY --region "
             f"{replication.consumer_region}, with the source account's credentials",

@@ -10,6 +10,7 @@ from bootstrap.journal.records import Abandoning, Exported, Imported, Paused
 from bootstrap.status.data_loss import KnownLosses
 from bootstrap.status.inputs import StatusInputs
 from replicator.watchdog.detectors import SOURCE
+from replicator.watchdog.lambda_states import OFF
 
 RUN = "run"
 RESUME = "resume"
@@ -110,5 +111,7 @@ def collect_warnings(inputs: StatusInputs, losses: KnownLosses) -> tuple[str, ..
             "`python -m bootstrap verify --repair`"
         )
     if mapping is not None and row.state in REPLICAS and _is_stopped(mapping):
-        warnings.append(f"the consumer is off: its event source mapping is {mapping.state}")
+        known = mapping.state in (*OFF, "Deleting")
+        what = "the consumer is off" if known else "it is not known if the consumer runs"
+        warnings.append(f"{what}: its event source mapping is {mapping.state}")
     return tuple(warnings)

@@ -57,6 +57,21 @@ def blind(detector: Detector, reading: Unread) -> Finding:
     return Finding(detector, Level.UNKNOWN, None, why, blind=True)
 
 
+NOT_KNOWN = "a state that this version does not know"
+LOOK_UP = (
+    "look the state up in AWS's documentation, and in its console what set it; `bootstrap status` "
+    "shows when it is over. A newer version of this program may know it."
+)
+
+
+def not_known(detector: Detector, state: str) -> Finding:
+    """Make the finding of a state that AWS did not have when this version was written.
+
+    The gauge is 0, as if it were a bad one: nothing proves that all is well.
+    """
+    return Finding(detector, Level.UNKNOWN, 0.0, f"{state}, {NOT_KNOWN}", remedy=LOOK_UP)
+
+
 def flag(detector: Detector, good: bool, detail: str) -> Finding:
     """Make the finding of a gauge that is 1 while all is well."""
     return Finding(detector, Level.FINE if good else detector.level, float(good), detail)

@@ -10,7 +10,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from replicator import names
-from replicator.stream import Destination, StreamFacts
+from replicator.stream import (
+    BY_PARTITION_KEY,
+    DESTINATION_STATES,
+    STREAM_STATES,
+    Destination,
+    StreamFacts,
+)
 from replicator.watchdog.aws_states import iso
 from replicator.watchdog.detectors import (
     BUFFER,
@@ -28,7 +34,7 @@ from replicator.watchdog.detectors import (
     Detector,
     Level,
 )
-from replicator.watchdog.finding import Expected, Finding, blind, flag
+from replicator.watchdog.finding import Expected, Finding, blind, flag, not_known
 from replicator.watchdog.probe_findings import judge_heartbeat, judge_probes
 from replicator.watchdog.readings import Identity, Intent, Probed, Readings, Unread
 from replicator.watchdog.resource_findings import (
@@ -93,6 +99,9 @@ def _destination(readings: Readings, expected: Expected) -> Finding:
     if any(arn != expected.stream_arn for arn in flowing):
         status += ", and another stream gets them"
     now = expected.stream_arn in flowing
+    new = [each for each in here if each not in DESTINATION_STATES]
+    if new and not flowing:
+        return not_known(DESTINATION, ", ".join(new))
     if now and readings.outage is not None:
         over = readings.outage
         until = readings.at if over.end is None else over.end
@@ -190,6 +199,8 @@ def _stream(stream: StreamFacts | Unread | None, expected: Expected) -> Finding:
         return blind(STREAM, stream)
     if stream is None:
         return flag(STREAM, False, "there is no such stream")
+    if stream.status not in STREAM_STATES:
+        return not_known(STREAM, stream.status)
     wrong = []
     if stream.status not in _FLOWING:
         wrong.append(stream.status)
@@ -199,6 +210,10 @@ def _stream(stream: StreamFacts | Unread | None, expected: Expected) -> Finding:
         wrong.append(f"takes {stream.record_kib} KiB, not {expected.record_kib} KiB")
     if stream.distribution == "AUTO":
         wrong.append("ignores partition keys")
+    elif stream.distribution != BY_PARTITION_KEY:
+        wrong.append(
+            f"distributes records by {stream.distribution}, which this version does not know"
+        )
     return flag(STREAM, not wrong, "; ".join(wrong) or stream.status)
 
 

@@ -51,6 +51,10 @@ class MappingState:
         return self.state in OFF
 
     @property
+    def is_known(self) -> bool:
+        return self.is_on or self.is_off or self.state in ("Deleting", UNNAMED)
+
+    @property
     def reports(self) -> str:
         """Return Lambda's words about a problem; empty while it reports none."""
         return lambda_reports(self.result, self.reason)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from replicator.watchdog.detectors import FUNCTION, MAPPING, SOURCE, Detector, Level
-from replicator.watchdog.finding import Expected, Finding, blind, flag
+from replicator.watchdog.finding import Expected, Finding, blind, flag, not_known
 from replicator.watchdog.lambda_states import FunctionState, MappingState
 from replicator.watchdog.readings import Identity, Intent, Readings, Unread
 
@@ -63,6 +63,8 @@ def judge_mapping(readings: Readings, expected: Expected) -> Finding:
     if lossy:
         detail = f"{mapping.state}, but it {' and '.join(lossy)}"
         return Finding(MAPPING, Level.LOSS, 0.0, detail, remedy=RESTORE_MAPPING)
+    if not mapping.is_known:
+        return not_known(MAPPING, mapping.state)
     good = mapping.is_on or (mapping.is_off and not _wanted(readings))
     return flag(MAPPING, good, mapping.state)
 

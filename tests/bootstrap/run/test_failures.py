@@ -74,7 +74,7 @@ def without_mapping() -> FakeAws:
         (existing_target(), "orders-replica exists already"),
         (streaming_elsewhere(), "streams its changes to arn:other"),
         (forgetful(), "forgets changes after 24 hours"),
-        (automatic(), "(AUTO)"),
+        (automatic(), "shards by AUTO"),
         (enabled_early(), "switched on already"),
         (without_mapping(), "is gone"),
         (source_with(local_indexes=["by-date"]), "local secondary indexes"),

@@ -14,13 +14,15 @@ from bootstrap.status.page import page
 from bootstrap.status.render import summary
 from bootstrap.status.snapshot import StatusSnapshot
 from replicator.foreign_rows import ForeignRow
+from replicator.stream import Destination, StreamFacts
 from replicator.watchdog.aws_readings import UnreadableError
+from replicator.watchdog.aws_states import TableState
 from replicator.watchdog.detectors import ALL, Level
 from replicator.watchdog.finding import Finding
 from replicator.watchdog.lambda_states import MappingState
 from replicator.watchdog.probe_rounds import ProbeRound, WatchdogState
-from replicator.watchdog.readings import Probed, Unread
-from tests.support.bootstrap.fake_aws import FakeAws
+from replicator.watchdog.readings import Identity, Probed, Unread
+from tests.support.bootstrap.fake_aws import STREAM_ARN, FakeAws
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.status import NOW, FixedHealth, health_reader, look
 
@@ -42,6 +44,8 @@ def tries(shown: StatusSnapshot) -> str:
 
 # -- what is wrong, or cannot be known ------------------------------------------------------------
 
+HASH = "USER_PARTITION_KEY"
+NEW = "REHYDRATING"
 ANOTHER = ForeignRow("invoices", 7, int(NOW * 1e6), "shardId-000000000003", "4711")
 WRONG: list[tuple[str, dict[str, Any], State]] = [
     ("ForeignRecords", {"foreign": [ANOTHER]}, State.DEGRADED),
@@ -49,6 +53,15 @@ WRONG: list[tuple[str, dict[str, Any], State]] = [
     ("MappingAsIntended", {"mapping": MappingState("Disabled")}, State.DEGRADED),
     ("MappingAsIntended", {"mapping": None}, State.DEGRADED),
     ("UnreplicatedAge", {"unreplicated": 7_200.0}, State.DEGRADED),
+    ("MappingAsIntended", {"mapping": MappingState(NEW)}, State.UNKNOWN),
+    (
+        "DestinationActive",
+        {"destinations": [Destination(STREAM_ARN, NEW, "MICROSECOND")]},
+        State.UNKNOWN,
+    ),
+    ("StreamHealthy", {"stream": StreamFacts(NEW, 8760, 10_240, HASH, NOW)}, State.UNKNOWN),
+    ("StreamHealthy", {"stream": StreamFacts("ACTIVE", 8760, 10_240, NEW, NOW)}, State.DEGRADED),
+    ("TargetTableChanged", {"target": Identity(TableState("t", NEW), "t")}, State.DEGRADED),
     *(
         (metric, {reading: Unread("AccessDeniedException")}, State.UNKNOWN)
         for metric, reading in (
@@ -67,6 +80,18 @@ WRONG: list[tuple[str, dict[str, Any], State]] = [
         )
     ),
 ]
+
+
+@pytest.mark.parametrize(
+    "changes", [changes for _, changes, _ in WRONG if NEW in repr(changes)], ids=repr
+)
+def test_a_state_that_aws_has_since_this_version_is_named_and_promised_no_remedy(
+    replica: FakeAws, changes: dict[str, Any]
+) -> None:
+    shown = seen(replica, **changes)
+    assert NEW in " ".join(as_json(shown)["notSafeBecause"])
+    assert "switches it on again" not in tries(shown)
+    assert "enable it again" not in tries(shown)
 
 
 @pytest.mark.parametrize(("metric", "changes", "state"), WRONG)

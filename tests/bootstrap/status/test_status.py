@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from typing import Any
 
 import pytest
 
@@ -10,6 +12,7 @@ from bootstrap.core.errors import AccountError, BlockedError, Side
 from bootstrap.core.state import State
 from bootstrap.status.json_members import as_json
 from bootstrap.status.page import page
+from tests.support.bootstrap.fake_accounts import FakeTarget
 from tests.support.bootstrap.fake_aws import COMMAND, FakeAws
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.status import look
@@ -118,6 +121,22 @@ def test_a_replica_whose_consumer_is_off_says_so() -> None:
     assert shown["mappingEnabled"] is False
     assert "the consumer is off" in shown["warnings"][0]
     assert shown["next"] == RUN
+
+
+@pytest.mark.parametrize("state", ["Updating", "A_NEW_STATE"])
+def test_a_consumer_in_another_state_is_not_said_to_be_off(
+    monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    world, known = replicated(), FakeTarget.mapping
+
+    def mapping(fake: FakeTarget, uuid: str) -> Any:
+        found = known(fake, uuid)
+        return found and dataclasses.replace(found, state=state)
+
+    monkeypatch.setattr(FakeTarget, "mapping", mapping)
+    (warning,) = as_json(look(world))["warnings"]
+    assert warning.startswith("it is not known if the consumer runs")
+    assert state in warning
 
 
 def test_a_failed_run_says_why_and_what_to_try() -> None:
