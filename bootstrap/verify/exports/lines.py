@@ -35,7 +35,7 @@ class ExportedChange:
 
 def parse_item(line: bytes) -> Item:
     """Parse a line of a full export. Raises ValueError for anything else."""
-    value = json.loads(line)
+    value = _parsed(line)
     if not isinstance(value, dict) or value.keys() != {"Item"}:
         raise ValueError("the line is not an item")
     return parse_image(value["Item"])
@@ -46,19 +46,26 @@ def parse_change(line: bytes) -> ExportedChange:
 
     WriteTimestampMicros may be text, a number or a DynamoDB number: AWS's documents disagree.
     """
-    value = json.loads(line)
+    value = _parsed(line)
     try:
         stamp = value["Metadata"]["WriteTimestampMicros"]
         micros = int(stamp["N"] if isinstance(stamp, dict) else stamp)
         keys = parse_image(value["Keys"])
         old, new = (_optional_image(value, name, keys) for name in ("OldImage", "NewImage"))
-    except (AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError) as error:
         raise ValueError("the line is not a change of an incremental export") from error
     if micros not in _MICROS:
         raise ValueError("the write timestamp is not in microseconds")
     if not keys:
         raise ValueError("the line has no key")
     return ExportedChange(keys, old, new, micros)
+
+
+def _parsed(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except RecursionError:
+        raise ValueError("the line is nested deeper than any item") from None
 
 
 def _optional_image(line: Any, name: str, keys: Item) -> Item | None:
