@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
 
-from infra import stream_size
 from infra.stream_size import SIZE, kept_properties
 from infra.table_config import TableConfig
 from tests.support.infra.recording_engine import CONFIG, record
@@ -53,7 +53,7 @@ def test_after_an_older_program_or_a_failed_up_shards_stay_with_a_warning(
     table: TableConfig, kept: bool, last: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     warned: list[str] = []
-    monkeypatch.setattr(stream_size.pulumi.log, "warn", warned.append)
+    monkeypatch.setattr(pulumi.log, "warn", warned.append)
     assert kept_properties(table, {"tables": [None, last]}) == (SIZE if kept else [])
     assert ["keeps the shards that it has" in text for text in warned] == [True] * kept
 

@@ -103,7 +103,7 @@ def test_unasked_no_run_continues_with_another_table(goal: Goal) -> None:
 @pytest.mark.parametrize("options", [RunOptions(), ADOPT, RESUME])
 def test_no_run_continues_without_a_source(options: RunOptions) -> None:
     world = resumed() if options.goal is Goal.REPLICATE else paused()
-    world.source = None
+    world.source = None  # type: ignore[assignment]
     with pytest.raises(BlockedError, match="was deleted since this run began") as caught:
         go(world, options)
     assert caught.value.fix.startswith("`python -m bootstrap pause`")
