@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import pulumi
 
-from infra import preflight
+from infra import engine_config, preflight
 from infra.accounts import connect
 from infra.buffer import Buffer
 from infra.consumer import ConsumerFunction, ConsumerRole
@@ -16,6 +16,7 @@ from infra.ledger import LedgerTable
 from infra.monitoring.notifications import Notifications, TableAlarms, declare_dashboard
 from infra.operators import Operators
 from infra.outputs import outputs
+from infra.secrets_in_state import SecretTexts
 from infra.snapshot import SnapshotBucket
 from infra.table_stack import TableStack
 from infra.target_write_deny import TargetWriteDeny
@@ -23,6 +24,9 @@ from infra.watchdog import WatchdogFunction
 
 settings = preflight.load_config()
 archive = preflight.require_archive(settings)
+config = pulumi.Config()
+secrets = SecretTexts.of(config, engine_config.values(config))
+secrets.mark_inputs()
 before = preflight.last_outputs()
 preflight.refuse_other_places(settings, before)
 accounts = connect(settings)
@@ -55,4 +59,4 @@ operators.grant(snapshot, stacks)
 declare_dashboard("replication-dashboard", settings, accounts, alarms)
 
 for name, value in outputs(settings, operators, snapshot, stacks, watchdogs).items():
-    pulumi.export(name, value)
+    pulumi.export(name, secrets.marked(value))

@@ -14,6 +14,7 @@ from typing import Any
 
 from bootstrap.core.errors import UsageError
 
+SHOWN = "pulumi stack output --json --show-secrets > FILE"
 STALE = "pulumi up --refresh, then write the file again: pulumi stack output --json > FILE"
 SHOWN_MISTAKES = 10
 
@@ -123,6 +124,8 @@ class Outputs:
         )
 
 
+HIDDEN = '"[secret]"'
+"""What the Pulumi CLI prints for a value that is, or holds, a secret of the configuration."""
 Runner = Callable[[Sequence[str]], subprocess.CompletedProcess[str]]
 
 
@@ -140,6 +143,8 @@ def from_stack(stack: str, run: Runner = run_pulumi) -> Outputs:
     command = ["pulumi", "stack", "output", "--json", "--stack", stack]
     try:
         done = run(command)
+        if done.returncode == 0 and HIDDEN in done.stdout:
+            done = run([*command, "--show-secrets"])
     except FileNotFoundError:
         raise UsageError(
             f"The outputs of stack {stack} are read with the Pulumi CLI, and there is no `pulumi` "
@@ -193,6 +198,8 @@ def parse(text: str, origin: str, fix: str = STALE) -> Outputs:
         value = json.loads(text)
     except ValueError as error:
         raise UsageError(f"{origin} is not JSON: {error}", fix=fix) from None
+    if HIDDEN in text:
+        raise UsageError(f"{origin} hides secret outputs.", fix=SHOWN)
     mistakes: list[str] = []
     top = _Members(value, "", mistakes)
     outputs = Outputs(

@@ -65,7 +65,7 @@ class Notifications(pulumi.ComponentResource):
                 made[where[place]] = self._topic(f"{name}-{place}", where[place], settings)
             topics[place] = made[where[place]]
         self.topics = topics
-        self.register_outputs({"topics": dict(topics)})
+        self.register_outputs({})
 
     def _topic(self, name: str, place: AlarmPlace, settings: StackConfig) -> pulumi.Output[str]:
         opts = pulumi.ResourceOptions(parent=self, provider=place.provider)

@@ -109,6 +109,27 @@ def test_outputs_of_a_stack_are_read_with_the_pulumi_cli() -> None:
     assert commands == [["pulumi", "stack", "output", "--json", "--stack", "prod"]]
 
 
+def test_secret_outputs_of_a_stack_are_read_in_clear() -> None:
+    commands: list[Sequence[str]] = []
+
+    def pulumi(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        hidden = {**OUTPUTS_JSON, "tables": "[secret]"}
+        shown = OUTPUTS_JSON if "--show-secrets" in command else hidden
+        return subprocess.CompletedProcess(command, 0, json.dumps(shown), "")
+
+    assert from_stack("prod", pulumi).tables
+    assert len(commands) == 2
+
+
+def test_a_file_that_hides_secret_outputs_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "outputs.json"
+    file.write_text(json.dumps({**OUTPUTS_JSON, "tables": "[secret]"}))
+    with pytest.raises(UsageError, match="hides secret outputs") as failure:
+        from_file(file)
+    assert "pulumi stack output --json --show-secrets > FILE" in failure.value.fix
+
+
 def test_a_missing_pulumi_cli_is_explained() -> None:
     def absent(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
         raise FileNotFoundError(command[0])
