@@ -9,10 +9,12 @@ from tests.pulumi_engine.resources.base import Resource, ResourceType
 
 def _read_rule(resource: Resource) -> dict[str, Any]:
     found = resource.client("events").describe_rule(Name=resource.id)
-    return {
+    said = {
         "description": found.get("Description", ""),
         "scheduleExpression": found["ScheduleExpression"],
     }
+    # AWS's provider compares the state only where the program sets one.
+    return {**said, "state": found["State"]} if "state" in resource.state else said
 
 
 def _delete_rule(resource: Resource) -> None:
