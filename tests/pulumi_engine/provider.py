@@ -27,14 +27,13 @@ from tests.pulumi_engine.loopback import local_endpoint
 from tests.pulumi_engine.plugin_log import OrderedFaultError, PluginLog
 from tests.pulumi_engine.resources import TYPES, Resource, ResourceType
 from tests.pulumi_engine.resources.base import is_gone
+from tests.pulumi_engine.resources.events import schedules_run
 from tests.pulumi_engine.serving import serve
 from tests.pulumi_engine.values import comparable, is_known, merged, plain
 
 VERSION = "7.51.1"
 """The release of pulumi-aws that requirements.txt pins."""
 SCHEDULE = "aws:cloudwatch/eventRule:EventRule"
-SCHEDULES = "PULUMI_STAND_IN_SCHEDULES"
-"""Environment variable: off, a schedule is made and does not run."""
 SUFFIX = 7
 """Letters that Pulumi adds to a name that it makes up, after a hyphen."""
 
@@ -258,7 +257,7 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
                 client=lambda service: self._account.client(service, region),
             )
         )
-        if kind == SCHEDULE and os.environ.get(SCHEDULES) == "off":
+        if kind == SCHEDULE and not schedules_run():
             # By the call that makes it: a deployer needs no permission for another one.
             self._account.client("events", region).put_rule(
                 Name=made.id, ScheduleExpression=values["scheduleExpression"], State="DISABLED"

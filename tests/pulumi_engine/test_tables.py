@@ -20,7 +20,7 @@ SECRET = {
     "operators.externalId": WORD,
     "alarms.emails[0]": "hidden-address@example.com",
     "tags.owner": "hid7",
-    "tables[0].targetKeyArn": "arn:aws:kms:eu-west-1:222222222222:key/hidden-key-4711",
+    "tables[0].sourceKeyArn": "arn:aws:kms:eu-west-1:111111111111:key/hidden-key-4711",
 }
 SHARED = {
     "Dashboard replication-dashboard",

@@ -14,7 +14,8 @@ from infra.local.cloud import LocalCloud
 from tests.pulumi_engine import plugin_log
 from tests.pulumi_engine.cli import REPOSITORY, PulumiCli
 from tests.pulumi_engine.plugin_log import PluginLog
-from tests.pulumi_engine.provider import SCHEDULES, VERSION
+from tests.pulumi_engine.provider import VERSION
+from tests.pulumi_engine.resources.events import SCHEDULES
 
 PROJECT = "dynamodb-replication"
 PLUGINS = Path(__file__).resolve().parent / "plugins"
