@@ -1,4 +1,4 @@
-"""What came from a secret of the configuration stays a secret in the stack's state.
+"""Values from secrets of the configuration, kept secret in the stack's state.
 
 The engine decrypts a secret for the program and encrypts in the state what the program marks. The
 values of the configuration are checked in plain text and end up in policies, alarms, dashboards
@@ -26,7 +26,7 @@ KEPT = re.compile(
     r"|(source|target)\.(profile|roleArn)"
 )
 """Keys whose values can be kept. Names of tables, account ids and Regions cannot, since resources
-are named by them, and numbers, switches and choices cannot be told from any other."""
+are named by them, and numbers, switches and choices look like any other."""
 SHORT = 8
 """Below this many characters a text is looked for as a whole value only: `dev` is part of much."""
 
