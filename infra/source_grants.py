@@ -40,6 +40,8 @@ EXPORTER_ACTIONS_WITHOUT_ARN = (
     "dynamodb:ListExports",
     # Which key is AWS's own is known by its alias alone.
     "kms:ListAliases",
+    # What an `up` that was killed left behind has the stack's tags alone.
+    "tag:GetResources",
 )
 
 # --- The reader: `status --operator`, which changes nothing.
@@ -52,7 +54,7 @@ READ_TABLE_ACTIONS = (
     "dynamodb:DescribeTimeToLive",
 )
 READ_STREAM_ACTIONS = ("kinesis:DescribeStreamSummary",)
-READ_METRIC_ACTIONS = ("cloudwatch:GetMetricStatistics",)
+READ_ACTIONS_WITHOUT_ARN = ("cloudwatch:GetMetricStatistics", "tag:GetResources")
 
 
 def exporter(
@@ -94,5 +96,5 @@ def reader(
         allow("Exports", READ_EXPORT_ACTIONS, [f"{table}/export/*" for table in tables]),
         allow("SourceTables", READ_TABLE_ACTIONS, tables),
         allow("Streams", READ_STREAM_ACTIONS, [each.stream for each in arns]),
-        *only(first, allow("NoArn", READ_METRIC_ACTIONS, ["*"])),
+        *only(first, allow("NoArn", READ_ACTIONS_WITHOUT_ARN, ["*"])),
     ]

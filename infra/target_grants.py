@@ -88,6 +88,8 @@ IMPORTER_ACTIONS_WITHOUT_ARN = (
     "dynamodb:ListImports",
     "lambda:GetAccountSettings",
     "logs:DescribeLogGroups",
+    # What an `up` that was killed left behind has the stack's tags alone.
+    "tag:GetResources",
 )
 
 # --- The reader: `status --operator`, which changes nothing.
@@ -99,7 +101,7 @@ READ_KEPT_ACTIONS = ("s3:ListBucket",)
 READ_LEDGER_ACTIONS = ("dynamodb:BatchGetItem", "dynamodb:GetItem")
 READ_JOURNAL_ACTIONS = ("dynamodb:GetItem", "dynamodb:Query")
 READ_MAPPING_ACTIONS = ("lambda:GetEventSourceMapping",)
-READ_METRIC_ACTIONS = ("cloudwatch:GetMetricStatistics",)
+READ_ACTIONS_WITHOUT_ARN = ("cloudwatch:GetMetricStatistics", "tag:GetResources")
 
 
 def importer(
@@ -169,8 +171,8 @@ def reader(
         allow("Ledgers", READ_LEDGER_ACTIONS, [each.ledger for each in arns]),
         *only(first, allow("Journal", READ_JOURNAL_ACTIONS, [shared.journal])),
         allow("Mappings", READ_MAPPING_ACTIONS, [each.mapping for each in arns]),
-        # The lag that the consumer measures.
-        *only(first, allow("NoArn", READ_METRIC_ACTIONS, ["*"])),
+        # The lag that the consumer measures, and what is not in the state.
+        *only(first, allow("NoArn", READ_ACTIONS_WITHOUT_ARN, ["*"])),
     ]
 
 

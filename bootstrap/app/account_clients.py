@@ -10,6 +10,9 @@ from bootstrap.aws.calls import Calls
 from bootstrap.aws.login import Logins
 from bootstrap.aws.sessions import Session
 from bootstrap.aws.source import AwsSource
+from bootstrap.aws.tagged_resources import CONFIG as TAGGING_CONFIG
+from bootstrap.aws.tagged_resources import SERVICE as TAGGING
+from bootstrap.aws.tagged_resources import AwsTaggedResources
 from bootstrap.aws.target import AwsTarget
 from bootstrap.core.errors import Side
 from bootstrap.core.ports import SourceAccount, TargetAccount
@@ -70,6 +73,11 @@ class AccountClients:
         dynamodb, kms = self._target.client("dynamodb"), self._target.client("kms")
         cloudwatch = self._target.client("cloudwatch")
         return AwsTarget(self._calls(Side.TARGET, before), dynamodb, lambda_, kms, cloudwatch)
+
+    def tagged(self, side: Side, region: str) -> AwsTaggedResources:
+        """Return the listing by tags of an account's Region."""
+        tagging = self._session(side).client(TAGGING, region, TAGGING_CONFIG)
+        return AwsTaggedResources(self._calls(side), tagging)
 
     def _session(self, side: Side) -> Session:
         return self._source if side is Side.SOURCE else self._target

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bootstrap.app.account_clients import AccountClients
 from bootstrap.app.command_options import Selection
 from bootstrap.app.factory import AwsClients
 from bootstrap.app.process import Process
+from bootstrap.app.stack_check import StackCheck
 from bootstrap.core.errors import BlockedError
 from bootstrap.core.run_options import TtlPolicy
 from bootstrap.journal.records import Configured
@@ -23,13 +24,14 @@ def show_plans(
     clients: AccountClients,
     process: Process,
     *,
+    found: StackCheck | None = None,
     now: float,
     as_json: bool,
     prices: PriceList,
 ) -> int:
     """Print the plan of each table; return the exit code: 1 where one is blocked.
 
-    `now`: epoch seconds.
+    `now`: epoch seconds. `found`: of the stack as a whole.
     """
     clients.refuse_other_accounts()
     plans = [
@@ -37,7 +39,9 @@ def show_plans(
         for table in tables
     ]
     if as_json:
-        _print_json([render.as_json(made) for made in plans], process)
+        _print_json(
+            [render.as_json(made) for made in plans], process, stackCheck=found and found.as_json()
+        )
     else:
         print("\n\n".join(render.page(made) for made in plans), file=process.out)
     return BlockedError.exit_code if any(made.blockers for made in plans) else 0
@@ -98,6 +102,8 @@ def _inspect(
     )
 
 
-def _print_json(values: Sequence[object], process: Process) -> None:
+def _print_json(
+    values: Sequence[Mapping[str, object]], process: Process, **of_the_stack: object
+) -> None:
     value = values[0] if len(values) == 1 else {"tables": values}
-    print(json.dumps(value, indent=2), file=process.out)
+    print(json.dumps({**value, **of_the_stack}, indent=2), file=process.out)

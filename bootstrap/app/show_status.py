@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from bootstrap.app.command_options import Selection
 from bootstrap.app.factory import AwsClients
 from bootstrap.app.process import Process
+from bootstrap.app.stack_check import StackCheck
 from bootstrap.status.json_members import as_json
 from bootstrap.status.page import page
 from bootstrap.status.snapshot import StatusSnapshot
@@ -22,12 +23,13 @@ def show_status(
     clients: AwsClients,
     process: Process,
     *,
+    found: StackCheck | None = None,
     as_json_text: bool,
     watch: bool = False,
 ) -> None:
     """Print the status of each table, once or every ten seconds until it is interrupted.
 
-    Changes nothing.
+    `found`: of the stack as a whole, once. Changes nothing.
     """
     while True:
         shown = [
@@ -36,7 +38,7 @@ def show_status(
         ]
         if as_json_text:
             # Watched, a line per look: for scripts that follow it.
-            text = json.dumps(_as_json(shown), indent=None if watch else 2)
+            text = json.dumps(_as_json(shown, found), indent=None if watch else 2)
         else:
             text = "\n\n".join(page(each, bars=process.out.isatty()) for each in shown)
             if watch and process.out.isatty():
@@ -47,8 +49,8 @@ def show_status(
         process.clock.sleep(process.timing.poll(WATCH_SECONDS))
 
 
-def _as_json(shown: Sequence[StatusSnapshot]) -> dict[str, object]:
-    values = [as_json(each) for each in shown]
+def _as_json(shown: Sequence[StatusSnapshot], found: StackCheck | None) -> dict[str, object]:
+    values, stack = [as_json(each) for each in shown], found and found.as_json()
     if len(values) == 1:
-        return values[0]
-    return {"tables": values, "next": next_of_all(shown)}
+        return {**values[0], "stackCheck": stack}
+    return {"tables": values, "next": next_of_all(shown), "stackCheck": stack}

@@ -14,11 +14,13 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from bootstrap.app.account_clients import AccountClients
 from bootstrap.app.command_options import CommandOptions
 from bootstrap.app.factory import AwsClients
 from bootstrap.app.process import Process
+from bootstrap.app.stack_check import StackCheck, check_stack
 from bootstrap.cli.this_command import this_command
-from bootstrap.core import pending_operations, signals
+from bootstrap.core import signals
 from bootstrap.core.errors import (
     EXIT_BUG,
     EXIT_INTERRUPTED,
@@ -175,11 +177,16 @@ def stdin_is_terminal() -> bool:
     return sys.stdin.isatty()
 
 
-def warn_of_killed_up(options: CommandOptions) -> None:
-    """Print to standard error which operations the stack's state holds as not ended.
+def checked_stack(
+    options: CommandOptions, outputs: Outputs, clients: AccountClients
+) -> StackCheck | None:
+    """Print to standard error what an `up` that was killed left behind; return it.
 
     Only for a stack that is read with the Pulumi CLI: a file of outputs has no state.
     """
-    if options.stack is not None:
-        for warning in pending_operations.warnings(options.stack):
-            click.echo(f"warning: {warning}", err=True)
+    found = check_stack(options, outputs, clients)
+    for warning in found.warnings if found else ():
+        click.echo(f"warning: {warning}", err=True)
+    for note in found.notes if found else ():
+        click.echo(f"note: {note}", err=True)
+    return found

@@ -14,7 +14,8 @@ from bootstrap.app.account_clients import AccountClients
 from bootstrap.app.command_options import CommandOptions, select
 from bootstrap.app.process import Process, this_process
 from bootstrap.app.show_plan import show_parity, show_plans
-from bootstrap.cli.options import clients_of, common_options, run_command, warn_of_killed_up
+from bootstrap.app.stack_check import StackCheck
+from bootstrap.cli.options import checked_stack, clients_of, common_options, run_command
 from bootstrap.core.errors import UsageError
 from bootstrap.core.suggestions import PROGRAM
 from bootstrap.plan import price_list, replication
@@ -51,11 +52,12 @@ def plan(options: CommandOptions, config: Path | None, prices: Path | None, as_j
 
     def work() -> int:
         process = this_process()
-        tables, clients = _planned(options, config, process)
+        tables, clients, found = _planned(options, config, process)
         return show_plans(
             tables,
             clients,
             process,
+            found=found,
             now=time(),
             as_json=as_json,
             prices=price_list.read(prices) if prices else price_list.PriceList(),
@@ -66,13 +68,13 @@ def plan(options: CommandOptions, config: Path | None, prices: Path | None, as_j
 
 def _planned(
     options: CommandOptions, config: Path | None, process: Process
-) -> tuple[Sequence[Replication], AccountClients]:
-    """Return the tables to plan and the clients for them, from a deployed stack or a stack file."""
+) -> tuple[Sequence[Replication], AccountClients, StackCheck | None]:
+    """Return the tables to plan, of a deployed stack or a stack file, and clients for them."""
     if config is None:
         selection = select(options)
-        warn_of_killed_up(options)
         tables = [replication.of_outputs(selection.outputs, table) for table in selection.tables]
-        return tables, clients_of(selection.outputs, process, options)
+        deployed = clients_of(selection.outputs, process, options)
+        return tables, deployed, checked_stack(options, selection.outputs, deployed)
     if options.stack or options.outputs:
         raise UsageError(
             "--config is for a stack that is not deployed, --stack and --outputs for one that is.",
@@ -85,7 +87,7 @@ def _planned(
         target_profile=options.target_profile or stack.target_profile,
     )
     clients = AccountClients(stack.source, stack.target, process, with_profiles)
-    return stack.chosen(options.table), clients
+    return stack.chosen(options.table), clients, None
 
 
 @click.command(short_help="Compare the settings of source and target.")

@@ -7,7 +7,7 @@ import click
 from bootstrap.app.command_options import CommandOptions, select
 from bootstrap.app.process import this_process
 from bootstrap.app.show_status import show_status
-from bootstrap.cli.options import clients_of, common_options, run_command, warn_of_killed_up
+from bootstrap.cli.options import checked_stack, clients_of, common_options, run_command
 
 
 @click.command(short_help="Show the state, and the next command.")
@@ -27,10 +27,10 @@ def status(options: CommandOptions, as_json: bool, watch: bool, operator: bool) 
 
     def work() -> int:
         selection, process = select(options), this_process()
-        warn_of_killed_up(options)
         outputs = selection.outputs.for_looking() if operator else selection.outputs
         clients = clients_of(outputs, process, options)
-        show_status(selection, clients, process, as_json_text=as_json, watch=watch)
+        found = checked_stack(options, outputs, clients)
+        show_status(selection, clients, process, found=found, as_json_text=as_json, watch=watch)
         return 0
 
     run_command(work, options)

@@ -13,12 +13,15 @@ from bootstrap.app import process as processes
 from bootstrap.app.command_options import Selection
 from bootstrap.app.show_plan import show_parity, show_plans
 from bootstrap.app.show_status import show_status
+from bootstrap.app.stack_check import StackCheck
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.ledger import AwsLedger
 from bootstrap.cli import explain as explain_commands
 from bootstrap.cli import quarantine as quarantine_commands
 from bootstrap.core import durations, errors
 from bootstrap.core.facts import Lag, Usage
+from bootstrap.core.stack_state import PendingOperation, StackState
+from bootstrap.core.unknown_resources import UnknownResource, places
 from bootstrap.plan.price_list import PriceList
 from bootstrap.plan.replication import of_outputs
 from bootstrap.status.render import screen
@@ -121,12 +124,21 @@ def status_json() -> list[str]:
         for changes in ({}, {"skipped": 3, "quarantine": Unread("AccessDenied")}):
             process, out = _process(world)
             accounts: Any = _Accounts(world, **changes)
-            show_status(_selection(table), accounts, process, as_json_text=True)
+            found = stack_check() if changes else None
+            show_status(_selection(table), accounts, process, found=found, as_json_text=True)
             documents.append(json.loads(out.getvalue()))
     process, out = _process(world)
     show_status(_selection(table, table), accounts, process, as_json_text=True)
     several = json.loads(out.getvalue())
     return [*shape(*documents), *(f"of several tables: {name}" for name in several)]
+
+
+def stack_check() -> StackCheck:
+    """What is left of an `up` that was killed."""
+    place, _ = places(outputs())
+    state = StackState([PendingOperation("creating", "aws:kinesis/stream:Stream", "stream")])
+    unknown = [UnknownResource(STREAM_ARN, place)]
+    return StackCheck("local", state, unknown, ["killed"], ["not looked for"])
 
 
 def run_json() -> list[str]:
@@ -162,6 +174,7 @@ def plan_json() -> list[str]:
             [of_outputs(outputs(), table) for table in selection.tables],
             accounts,
             process,
+            found=stack_check() if world.exports else None,
             now=world.clock(),
             as_json=True,
             prices=PriceList(),

@@ -46,6 +46,7 @@ class Account:
     def __init__(self, inputs: Mapping[str, Any], endpoint: str) -> None:
         [self.account_id] = json.loads(inputs["allowedAccountIds"])
         self.region = str(inputs["region"])
+        self.tags: Mapping[str, str] = json.loads(inputs.get("defaultTags", "{}")).get("tags", {})
         self._endpoint = endpoint
         self._clients: dict[tuple[str, str], Any] = {}
         self._lock = threading.Lock()
@@ -255,6 +256,7 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
                 account_id=self._account.account_id,
                 region=region,
                 client=lambda service: self._account.client(service, region),
+                tags=self._account.tags,
             )
         )
         if kind == SCHEDULE and not schedules_run():

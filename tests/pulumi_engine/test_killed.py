@@ -1,9 +1,10 @@
-"""An `up` that is killed while it makes a stream: what is left, and who tells of it."""
+"""An `up` that is killed while it makes a stream: what is left, and what names it."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -20,7 +21,8 @@ from tests.support.infra.clouds import make_table, until
 pytestmark = pytest.mark.slow
 
 STREAM = "replicate-customers-buffer-stream"
-STATUS = "python -m bootstrap status --stack dev --source-profile source --target-profile target"
+OPTIONS = "--stack dev --source-profile source --target-profile target"
+STATUS = f"python -m bootstrap status {OPTIONS}"
 
 
 @pytest.fixture(scope="module")
@@ -90,13 +92,15 @@ def kill_up(workspace: Workspace, log: Path) -> None:
 def test_what_a_killed_up_was_making_is_named_until_the_state_is_cleared_of_it(
     workspace: Workspace, tmp_path: Path
 ) -> None:
-    assert "warning" not in typed(workspace, STATUS)
+    said = typed(workspace, STATUS)
+    assert "warning" not in said and "note" not in said
     configure(workspace, "orders", "customers")
     kill_up(workspace, tmp_path / "up.log")
     [left] = streams(workspace)
     said = typed(workspace, STATUS)
     assert f"was killed, while it was creating aws:kinesis/stream:Stream {STREAM}" in said
     assert f"Look for {STREAM}-*" in said
+    assert f"stream/{left} as one of stack dev, in the source account" in said
     # As the runbook has it.
     typed(workspace, "pulumi cancel --yes")
     state = json.loads(typed(workspace, "pulumi stack export"))
@@ -105,11 +109,37 @@ def test_what_a_killed_up_was_making_is_named_until_the_state_is_cleared_of_it(
     assert ("creating", STREAM) in {
         (each["type"], each["resource"]["urn"].rpartition("::")[2]) for each in pending
     }
-    kinesis = workspace.cloud.client("kinesis", workspace.cloud.source)
-    kinesis.delete_stream(StreamName=left)
     # The next `up` makes another, says nothing, and leaves the entry in its place.
     assert "pending" not in typed(workspace, "pulumi up --yes")
-    assert len(streams(workspace)) == 1
+    [second] = set(streams(workspace)) - {left}
     assert STREAM in typed(workspace, STATUS)
     typed(workspace, "pulumi refresh --clear-pending-creates --yes")
-    assert "warning" not in typed(workspace, STATUS)
+    the_first_stream_is_named(workspace, left, second)
+    look = f"Try: aws kinesis describe-stream-summary --stream-name {left} --region "
+    assert look in typed(workspace, STATUS)
+    kinesis = workspace.cloud.client("kinesis", workspace.cloud.source)
+    kinesis.delete_stream(StreamName=left)
+    until(lambda: streams(workspace) == [second], "the end of the first stream", 60)
+    said = typed(workspace, STATUS)
+    assert left not in said and "not looked for" not in said
+
+
+def the_first_stream_is_named(workspace: Workspace, first: str, second: str) -> None:
+    """By `status`, its read-only form and `plan`, on the screen and for scripts.
+
+    What was made beside it is named as well, and nothing that the state knows.
+    """
+    state = typed(workspace, "pulumi stack export")
+    for command in ("status", "status --operator", "plan"):
+        said = typed(workspace, f"python -m bootstrap {command} {OPTIONS} || test $? = 1")
+        assert f"stream/{first} as one of stack dev" in said and "not looked for" not in said
+        printed = typed(
+            workspace, f"python -m bootstrap {command} {OPTIONS} --json 2> errors || test $? = 1"
+        )
+        found = json.loads(printed)["stackCheck"]
+        assert found["pendingOperations"] == [] and found["notes"] == []
+        unknown = {each["arn"]: each["account"] for each in found["unknownResources"]}
+        assert [unknown[arn] for arn in unknown if arn.endswith(f"stream/{first}")] == ["source"]
+        names = [re.split("[:/]", arn)[-1] for arn in unknown]
+        assert second not in names and [name for name in names if name in state] == []
+        assert len(found["warnings"]) == said.count("warning: AWS lists ") == len(unknown)

@@ -21,6 +21,7 @@ def table(request: Request) -> Created:
             for attribute in inputs.objects("attributes")
         ],
         DeletionProtectionEnabled=inputs.flag("deletionProtectionEnabled"),
+        **({"Tags": request.tag_list} if request.tags else {}),
     )["TableDescription"]["TableArn"]
     request.wait_until(
         f"table {name} becoming ACTIVE",

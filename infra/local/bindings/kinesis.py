@@ -27,6 +27,7 @@ def stream(request: Request) -> Created:
         StreamModeDetails={"StreamMode": inputs.object("streamModeDetails").text("streamMode")},
         MaxRecordSizeInKiB=inputs.number("maxRecordSizeInKib"),
         **({"ShardCount": shards} if shards else {}),
+        **({"Tags": dict(request.tags)} if request.tags else {}),
     )
     request.wait_until(f"stream {name} becoming ACTIVE", lambda: _summary(request, name)[1])
     arn = _summary(request, name)[0]

@@ -36,6 +36,7 @@ def function(request: Request) -> Created:
             "LogGroup": logging.text("logGroup"),
         },
         Code={"ZipFile": zipped(inputs.get("code"))},
+        Tags=dict(request.tags),
     )["FunctionArn"]
     concurrency = inputs.optional_number("reservedConcurrentExecutions")
     if concurrency is not None:

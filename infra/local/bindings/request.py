@@ -31,6 +31,13 @@ class Request:
     account_id: str
     region: str
     client: Callable[[str], Any]
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """The provider's default tags. Only what the operator's tool lists by them gets them."""
+
+    @property
+    def tag_list(self) -> list[dict[str, str]]:
+        """Return the tags in the form that most services take."""
+        return [{"Key": key, "Value": value} for key, value in self.tags.items()]
 
     def physical_name(self, key: str) -> str:
         """Return the name that the program sets, or a stable one as long as Pulumi's."""

@@ -10,13 +10,12 @@ from infra.local.bindings.request import Created, Request
 
 def bucket(request: Request) -> Created:
     name = request.physical_name("bucket")
+    made: dict[str, Any] = {"Tags": request.tag_list} if request.tags else {}
     # us-east-1 is the one Region that S3 does not accept as a location constraint.
-    place: dict[str, Any] = (
-        {}
-        if request.region == "us-east-1"
-        else {"CreateBucketConfiguration": {"LocationConstraint": request.region}}
-    )
-    request.client("s3").create_bucket(Bucket=name, **place)
+    if request.region != "us-east-1":
+        made["LocationConstraint"] = request.region
+    configuration = {"CreateBucketConfiguration": made} if made else {}
+    request.client("s3").create_bucket(Bucket=name, **configuration)
     return Created(name, {"arn": f"arn:aws:s3:::{name}", "bucket": name})
 
 

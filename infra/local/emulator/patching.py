@@ -36,6 +36,7 @@ MODULES: Mapping[str, str] = {
     "cloudwatch": "ministack.services.cloudwatch",
     "cloudwatch_logs": "ministack.services.cloudwatch_logs",
     "eventbridge": "ministack.services.eventbridge",
+    "tagging": "ministack.services.tagging",
 }
 
 REPLACED: Mapping[str, tuple[str, ...]] = {
@@ -202,6 +203,7 @@ RELIED_ON: Mapping[str, tuple[str, ...]] = {
     ),
     "s3": ("_put_object", "_bucket_owner_account", "_bucket_policies"),
     "sqs": ("_queue_by_arn",),
+    "tagging": ("_COLLECTORS", "_normalise_flat"),
     "cloudwatch": (
         "_metric_bucket",
         "_dims_key",

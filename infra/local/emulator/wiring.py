@@ -31,6 +31,7 @@ from infra.local.emulator.stream_writer import DirectStreamWriter
 from infra.local.emulator.streaming_destinations import StreamingDestinations
 from infra.local.emulator.streams import Streams
 from infra.local.emulator.table_policies.permissions import TablePermissions
+from infra.local.emulator.tagged_streams import TaggedStreams
 from infra.local.emulator.transaction_limit import TransactionLimit
 from infra.local.emulator.ttl import TtlSweeper
 from infra.local.emulator.warm_throughput import WarmThroughput
@@ -58,6 +59,7 @@ def assemble(ministack: Ministack, settings: EmulatorSettings) -> None:
     AccessDenials(ministack).install()
     recording.install()
     Streams(ministack, shards, access).install()
+    TaggedStreams(ministack).install()
     StreamingDestinations(ministack, settings).install()
     TransactionLimit(ministack).install()
     WarmThroughput(ministack).install()

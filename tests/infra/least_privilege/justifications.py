@@ -198,6 +198,16 @@ STANDING = (
         NO_ARN,
         "AWS Lambda API Reference, GetAccountSettings",
     ),
+    # `status` and `plan` with --stack: a file of outputs, as here, has no state to compare with.
+    *(
+        Standing(
+            role,
+            ("tag:GetResources",),
+            NO_ARN,
+            "Resource Groups Tagging API Reference, GetResources: what the stack's state lacks",
+        )
+        for role in (EXPORTER, IMPORTER, SOURCE_READER, TARGET_READER)
+    ),
     # What `status --operator` asks while an export, an import or probes are under way.
     Standing(
         SOURCE_READER,
@@ -261,6 +271,7 @@ WITHOUT_AN_ARN = {
     "dynamodb:ListImports": "Service Authorization Reference, list_amazondynamodb",
     "kms:ListAliases": "AWS KMS API Reference, ListAliases: an IAM policy alone allows it",
     "lambda:GetAccountSettings": "Service Authorization Reference, list_awslambda",
+    "tag:GetResources": "Service Authorization Reference, list_amazonresourcegrouptaggingapi",
     "logs:DescribeLogGroups": "Amazon DynamoDB Developer Guide, S3DataImport.Requesting",
 }
 """Actions that AWS authorises on no resource, or that its page asks for on `*`."""

@@ -45,6 +45,25 @@ def put(kinesis: Any, name: str, first: int, count: int) -> None:
     kinesis.put_records(StreamName=name, Records=records)
 
 
+def test_streams_are_listed_by_their_tags_in_their_own_account_and_region(
+    cloud: LocalCloud, kinesis: Any
+) -> None:
+    for name, tags in (("a", {"stack": "dev", "more": "x"}), ("b", {"stack": "other"}), ("c", {})):
+        kinesis.create_stream(StreamName=f"tagged-{name}", ShardCount=1, Tags=tags)
+    wanted = {
+        "TagFilters": [{"Key": "stack", "Values": ["dev"]}],
+        "ResourceTypeFilters": ["kinesis", "s3"],
+    }
+
+    def listed(account: Any, region: str | None = None) -> list[str]:
+        tagging = cloud.client("resourcegroupstaggingapi", account, region)
+        found = tagging.get_resources(**wanted)["ResourceTagMappingList"]
+        return [each["ResourceARN"] for each in found]
+
+    assert listed(SOURCE) == [summary(kinesis, "tagged-a")["StreamARN"]]
+    assert listed(SOURCE, "us-west-2") == [] == listed(TARGET)
+
+
 def test_the_settings_of_a_stream_are_echoed(cloud: LocalCloud, kinesis: Any) -> None:
     key = cloud.client("kms", SOURCE).create_key()["KeyMetadata"]["Arn"]
     kinesis.create_stream(
