@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import pulumi
 
-from infra import engine_config, preflight
+from infra import preflight
 from infra.accounts import connect
 from infra.buffer import Buffer
 from infra.consumer import ConsumerFunction, ConsumerRole
@@ -24,9 +24,7 @@ from infra.watchdog import WatchdogFunction
 
 settings = preflight.load_config()
 archive = preflight.require_archive(settings)
-config = pulumi.Config()
-secrets = SecretTexts.of(config, engine_config.values(config))
-secrets.mark_inputs()
+secrets = SecretTexts.kept_secret()
 before = preflight.last_outputs()
 preflight.refuse_other_places(settings, before)
 accounts = connect(settings)
@@ -57,6 +55,5 @@ for table in settings.tables:
 
 operators.grant(snapshot, stacks)
 declare_dashboard("replication-dashboard", settings, accounts, alarms)
-
 for name, value in outputs(settings, operators, snapshot, stacks, watchdogs).items():
     pulumi.export(name, secrets.marked(value))

@@ -16,6 +16,7 @@ import pulumi
 from pulumi.runtime import register_stack_transformation
 from pulumi.runtime.config import get_config_secret_keys_env, is_config_secret
 
+from infra import engine_config
 from infra.stack_config import WHOLE_ACCOUNT
 
 KEPT = re.compile(
@@ -51,6 +52,14 @@ class SecretTexts:
             if name in secret or is_config_secret(name):
                 found.update(text for path, text in _texts(value, key) if KEPT.fullmatch(path))
         return cls(frozenset(found - {"", WHOLE_ACCOUNT}))
+
+    @classmethod
+    def kept_secret(cls) -> SecretTexts:
+        """Find the texts of this stack's configuration, and mark every input that holds one."""
+        config = pulumi.Config()
+        secrets = cls.of(config, engine_config.values(config))
+        secrets.mark_inputs()
+        return secrets
 
     def mark_inputs(self) -> None:
         """Mark the inputs of each resource that is declared from here on."""

@@ -33,7 +33,7 @@ PULUMI: dict[str, tuple[int, int, dict[str, bool]]] = {
     "destroy": (0, 0, UP),
     "refresh": (0, 0, {"--yes": False, "--clear-pending-creates": False}),
     "stack export": (0, 0, {"--file": True}),
-    "stack output": (0, 1, {"--json": False}),
+    "stack output": (0, 1, {"--json": False, "--show-secrets": False}),
     "stack ls": (0, 0, {}),
     "stack init": (1, 1, {}),
     "state unprotect": (1, 1, {"--yes": False, "--all": False}),
@@ -49,6 +49,7 @@ OF_THE_AWS_CLI = {
     ("sso", "login"): {"profile"},
     ("logs", "tail"): {"since", "region", "profile", "format"},
     ("configure", "list-profiles"): set[str](),
+    ("s3", "ls"): {"recursive", "summarize", "region", "profile"},
 }
 """Commands that the AWS CLI has beside the services' operations, with their options."""
 GLOBAL = {"region", "profile", "output", "query"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from string import ascii_letters, digits
 from typing import Any
 
 import pytest
@@ -146,7 +147,7 @@ def test_a_nonce_that_no_sid_takes_is_refused(nonce: str) -> None:
 
 statements = st.fixed_dictionaries(
     {"Effect": st.sampled_from(["Allow", "Deny"]), "Action": st.just("dynamodb:GetItem")},
-    optional={"Sid": st.from_regex(r"[A-Za-z0-9]{1,20}", fullmatch=True)},
+    optional={"Sid": st.text(ascii_letters + digits, min_size=1, max_size=20)},
 )
 
 

@@ -89,7 +89,7 @@ BLOCKED: dict[str, tuple[Callable[[FakeAws], None], str, str]] = {
     ),
     "automatic distribution": (
         having(distribution="AUTO"),
-        "(AUTO)",
+        "over its shards by AUTO",
         "--record-distribution-strategy USER_PARTITION_KEY",
     ),
     "record size": (having(record_kib=1_024), "up to 1024 KiB", "pulumi up"),
