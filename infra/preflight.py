@@ -7,12 +7,14 @@ them protected.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import pulumi
 import pulumi_aws as aws
+from pulumi.runtime.settings import _get_rpc_manager
 
 from infra import engine_config, package
 from infra.accounts import Accounts
@@ -22,6 +24,9 @@ from infra.stack_config import ConfigError, StackConfig
 RUN_ROW = "run"
 """The sort key of a table's row in the journal (`bootstrap/aws/journal_table.py`)."""
 RUN_ENDED = "its run is ABANDONED"
+STATE_WAITS = (0.2, 0.5, 1.0, 2.0)
+"""Seconds between attempts to read a state that lies in a file: the engine writes it meanwhile, and
+half of one cannot be read."""
 NO_ITEM = "empty result"
 """The AWS provider's answer where there is no such item (`findTableItem` in its table_item.go)."""
 
@@ -75,9 +80,24 @@ def last_outputs() -> Mapping[str, Any]:
     name = f"{organization}/{pulumi.get_project()}/{pulumi.get_stack()}"
     # What a StackReference calls. The reference would be one more resource for an operator to read;
     # the call leaves only the engine's own default provider in the state.
-    found = pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": name})
-    outputs: Mapping[str, Any] = (found.value or {}).get("outputs") or {}
-    return outputs
+    waits = list(STATE_WAITS)
+    while True:
+        try:
+            found = pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": name})
+        except Exception as error:  # the SDK raises nothing narrower for a failed call
+            if not waits or "failed to load checkpoint" not in str(error):
+                raise
+            _forget_failed_call()
+            time.sleep(waits.pop(0))
+        else:
+            outputs: Mapping[str, Any] = (found.value or {}).get("outputs") or {}
+            return outputs
+
+
+def _forget_failed_call() -> None:
+    """Let the program go on: the SDK keeps the first failed call, and ends the program by it."""
+    calls = _get_rpc_manager()
+    calls.unhandled_exception = calls.exception_traceback = None
 
 
 def refuse_other_places(config: StackConfig, before: Mapping[str, Any]) -> None:

@@ -150,7 +150,10 @@ def test_a_killed_demo_takes_everything_along(tmp_path: Path) -> None:
 
 
 REMOVED = [
-    ("infra/consumer.py", '"dynamodb:DeleteItem", ', "dynamodb:DeleteItem", "table/orders-replica"),
+    (
+        *("infra/shared_actions.py", '"dynamodb:DeleteItem", '),
+        *("dynamodb:DeleteItem", "table/orders-replica"),
+    ),
     ("infra/consumer.py", '["kms:Decrypt"]', "kms:Decrypt", ":key/"),
 ]
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pulumi
 import pytest
 
 from bootstrap.core.state import State
+from infra import preflight
 from infra.local import program
 from infra.local.provider import STACK_OUTPUTS, TABLE
 from infra.package import PackageError
@@ -197,3 +199,23 @@ def test_a_table_of_its_own_may_be_unprotected_and_the_rest_stays(tmp_path: Path
     deletable = {n for n, on in engine.deletion_protection.items() if not on}
     assert deletable == {"replicate-customers-ledger"}
     assert engine.deletion_protection.keys() > deletable
+
+
+def test_a_state_that_the_engine_is_writing_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[Any] = [
+        Exception("failed to load checkpoint: EOF"),
+        SimpleNamespace(value={"outputs": {"stack": "dev"}}),
+    ]
+
+    def invoke(*_: Any) -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(pulumi.runtime, "invoke", invoke)
+    monkeypatch.setattr(preflight, "STATE_WAITS", (0.0,))
+    assert preflight.last_outputs() == {"stack": "dev"}
+    answers[:] = [Exception("failed to load checkpoint: EOF")] * 2
+    with pytest.raises(Exception, match="checkpoint"):
+        preflight.last_outputs()

@@ -23,6 +23,13 @@ def cli() -> PulumiCli:
         pytest.skip(f"NOT TESTED with the real Pulumi engine. {error}")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def loops_left_open() -> Iterator[None]:
+    """Collect a module's event loops once its engine is gone, and not within a later test."""
+    yield
+    collect_loops()
+
+
 @pytest.fixture(scope="module")
 def engine(cli: PulumiCli, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     folder = tmp_path_factory.mktemp("engine")
@@ -30,4 +37,3 @@ def engine(cli: PulumiCli, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         for name in ("orders", "customers"):
             make_table(cloud.client("dynamodb", cloud.source), name)
         yield Engine(cli, cloud, folder)
-    collect_loops()

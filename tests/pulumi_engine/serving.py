@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -29,7 +30,8 @@ def serve(register: Callable[[Any], None]) -> None:
     print(port, flush=True)
     try:
         server.wait_for_termination()
-    except KeyboardInterrupt:  # the engine ends its plugins so
+    except KeyboardInterrupt:  # the engine ends its plugins so, sometimes twice
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         server.stop(0)
 
 

@@ -214,7 +214,7 @@ def test_a_missing_bucket_fails_the_export(dynamodb: Any) -> None:
 
 def test_only_the_tables_account_may_export(cloud: LocalCloud, dynamodb: Any) -> None:
     arn = recoverable(dynamodb, "foreign")
-    with pytest.raises(ClientError, match="match the resource owner's account"):
+    with pytest.raises(ClientError, match="not authorized to perform: dynamodb:ExportTable"):
         cloud.client("dynamodb", TARGET).export_table_to_point_in_time(
             TableArn=arn, S3Bucket="own-bucket"
         )
