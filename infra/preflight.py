@@ -95,7 +95,7 @@ def last_outputs() -> Mapping[str, Any]:
 
 
 def _forget_failed_call() -> None:
-    """Let the program go on: the SDK keeps the first failed call, and ends the program by it."""
+    """Let the program continue: the SDK keeps the first failed call, and ends the program by it."""
     calls = _get_rpc_manager()
     calls.unhandled_exception = calls.exception_traceback = None
 

@@ -13,6 +13,8 @@ from tests.infra.least_privilege.evaluate import Judge
 from tests.infra.least_privilege.needs import Need
 from tests.support.infra.recording_engine import CONFIG, Deployment, record
 
+pytestmark = pytest.mark.slow
+
 TARGET = "arn:aws:dynamodb:eu-west-1:222222222222:table/orders-replica"
 CONSUMER = "arn:aws:iam::222222222222:role/consumer"
 IMPORTER = "arn:aws:iam::222222222222:role/importer"

@@ -22,7 +22,7 @@ from bootstrap.core.durations import Timing
 from bootstrap.core.errors import AccountError, Side
 from bootstrap.core.stack_outputs import AccountOutputs
 
-pytestmark = pytest.mark.promise("C6", "C8")
+pytestmark = [pytest.mark.slow, pytest.mark.promise("C6", "C8")]
 
 ACCOUNTS = {Side.SOURCE: "111111111111", Side.TARGET: "222222222222"}
 DEVICE = "arn:aws:iam::999999999999:mfa/anna"

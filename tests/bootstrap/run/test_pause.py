@@ -175,7 +175,7 @@ def waiting() -> FakeAws:
 @pytest.mark.parametrize(
     ("options", "prepare", "end"),
     [
-        pytest.param(PAUSE, busy, State.PAUSED, id="pause"),
+        pytest.param(PAUSE, busy, State.PAUSED, id="pause", marks=pytest.mark.slow),
         pytest.param(RESUME, waiting, State.REPLICATING, id="resume", marks=pytest.mark.slow),
     ],
 )

@@ -146,6 +146,7 @@ def test_there_is_one_dashboard_with_every_table_on_it(tmp_path: Path) -> None:
         assert sum(title.startswith(f"{name}: ") for title in titles) == 9
 
 
+@pytest.mark.slow
 def test_the_dashboard_of_a_stack_with_any_legal_name_has_a_name_that_cloudwatch_accepts(
     tmp_path: Path,
 ) -> None:

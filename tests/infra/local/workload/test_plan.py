@@ -16,6 +16,8 @@ from infra.local.data.items import Item, KeyAttribute, KeySchema, item_size
 from infra.local.workload.calls import update_expression
 from infra.local.workload.plan import HOT_KEYS, KINDS, LEAVE_EXPIRED, WritePlan, WriteStep
 
+pytestmark = pytest.mark.slow
+
 STARTED = 1_800_000_000
 WRITERS = 3
 
