@@ -37,6 +37,8 @@ class Metrics:
             PERIOD,
             ExtendedStatistics=["p50", "p99"],
         )
+        if points is None:
+            self.unread.add(names.REPLICATION_LAG)
         if not points:
             return None
         newest = max(points, key=lambda point: point["Timestamp"])
@@ -58,6 +60,8 @@ class Metrics:
             PERIOD,
             Statistics=["Sum"],
         )
+        if points is None:
+            self.unread.add(INCOMING_BYTES)
         return None if not points else float(sum(point["Sum"] for point in points))
 
     def activity(self, function: str, stack: str, table: str, now: float) -> ConsumerActivity:
@@ -66,13 +70,10 @@ class Metrics:
 
         def total(namespace: str, name: str, dimensions: dict[str, str]) -> float | None:
             since = now - ACTIVITY_LOOKS_BACK
-            try:
-                points = self._read(
-                    namespace, name, dimensions, since, now, MINUTE, Statistics=["Sum"]
-                )
-            except BootstrapError:
-                return None
-            return float(sum(point["Sum"] for point in points))
+            points = self._points(
+                namespace, name, dimensions, since, now, MINUTE, Statistics=["Sum"]
+            )
+            return None if points is None else float(sum(point["Sum"] for point in points))
 
         return ConsumerActivity(
             seconds=ACTIVITY_LOOKS_BACK,
@@ -92,35 +93,23 @@ class Metrics:
         until: float,
         period: int,
         **statistics: list[str],
-    ) -> list[dict[str, Any]]:
+    ) -> list[dict[str, Any]] | None:
+        """Read a metric's datapoints; None if they cannot be read."""
         try:
-            return self._read(namespace, name, dimensions, since, until, period, **statistics)
+            answer = self._calls(
+                "cloudwatch",
+                self._cloudwatch.get_metric_statistics,
+                f"metric {name}",
+                Namespace=namespace,
+                MetricName=name,
+                Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
+                StartTime=datetime.datetime.fromtimestamp(since, datetime.UTC),
+                EndTime=datetime.datetime.fromtimestamp(until, datetime.UTC),
+                Period=period,
+                **statistics,
+            )
         except BootstrapError:
-            self.unread.add(name)
-            return []
-
-    def _read(
-        self,
-        namespace: str,
-        name: str,
-        dimensions: dict[str, str],
-        since: float,
-        until: float,
-        period: int,
-        **statistics: list[str],
-    ) -> list[dict[str, Any]]:
-        answer = self._calls(
-            "cloudwatch",
-            self._cloudwatch.get_metric_statistics,
-            f"metric {name}",
-            Namespace=namespace,
-            MetricName=name,
-            Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
-            StartTime=datetime.datetime.fromtimestamp(since, datetime.UTC),
-            EndTime=datetime.datetime.fromtimestamp(until, datetime.UTC),
-            Period=period,
-            **statistics,
-        )
+            return None
         points: list[dict[str, Any]] = answer["Datapoints"]
         return points
 

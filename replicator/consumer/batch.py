@@ -175,9 +175,10 @@ class Batch:
         self._check_burst()
 
     def _is_late(self, change: Change) -> bool:
-        mark = self._settings.mark
-        late = self._settings.armed is not None and mark is not None
-        return late and not change.expired and change.version.micros > (mark or 0)
+        settings = self._settings
+        if settings.armed is None or settings.mark is None or change.expired:
+            return False
+        return change.version.micros > settings.mark
 
     # A switch.
 

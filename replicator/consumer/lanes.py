@@ -41,7 +41,9 @@ class Lanes:
     def ended(self, records: Iterable[tuple[Record, Content | None]]) -> None:
         """Take the records of a batch that have ended, in order, up to the first that has not."""
         for record, content in records:
-            lane = self._seen.setdefault(record.shard_id, _Lane())
+            lane = self._seen.get(record.shard_id)
+            if lane is None:
+                lane = self._seen[record.shard_id] = _Lane()
             lane.record = record
             if isinstance(content, Change):
                 lane.newest = max(lane.newest, content.version.micros)
