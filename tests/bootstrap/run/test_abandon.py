@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 
 import pytest
 
@@ -16,6 +15,7 @@ from bootstrap.status.json_members import as_json
 from replicator.watchdog.aws_readings import BOOK_KEY
 from replicator.watchdog.probe_rounds import WatchdogState
 from tests.support.bootstrap.fake_aws import COMMAND, LEDGER, FakeAws, outputs
+from tests.support.bootstrap.kill_points import kill_at
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.pauses import paused
 from tests.support.bootstrap.status import look
@@ -239,7 +239,7 @@ def test_killed_at_any_call_the_same_command_ends_it() -> None:
             telling.setdefault((after, *names[max(0, number - 1) : number + 2]), (number, after))
     for number, after in telling.values():
         world = prepared.copied()
-        world.on_call = _killer(world.calls + number + 1, after)
+        kill_at(world, world.calls + number + 1, after)
         with pytest.raises(Killed):
             Process(world, pid=50, options=WHOLLY).go()
         world.on_call = lambda call, name, done: None
@@ -254,14 +254,6 @@ def test_killed_at_any_call_the_same_command_ends_it() -> None:
         assert process.run.journal.get(Imported) is None, when
         assert (world.objects, world.target) == (BEFORE, None), when
         assert (world.recovery_since, world.mapping_enabled_at) == (None, None), when
-
-
-def _killer(at: int, after: bool) -> Callable[[int, str, bool], None]:
-    def kill(call: int, name: str, done: bool) -> None:
-        if (call, done) == (at, after):
-            raise Killed(name)
-
-    return kill
 
 
 def test_what_will_be_done_and_what_is_left_is_said_first() -> None:

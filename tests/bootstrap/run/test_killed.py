@@ -8,8 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from bootstrap.journal.records import Exported
-from tests.support.bootstrap.fake_aws import FakeAws
-from tests.support.bootstrap.kill_points import calls_of_a_run, check, finish, quick
+from tests.support.bootstrap.kill_points import calls_of_a_run, check, finish, kill_at, quick
 from tests.support.bootstrap.killed_process import Process
 from tests.support.fakes.errors import Killed
 
@@ -33,14 +32,6 @@ def some_moments() -> list[tuple[int, bool]]:
     for number, after in moments():
         first.setdefault((after, *calls[number - 1 : number + 2]), (number, after))
     return list(first.values())[::4]
-
-
-def kill_at(world: FakeAws, number: int, after_the_work: bool) -> None:
-    def watch(call: int, name: str, after: bool) -> None:
-        if (call, after) == (number, after_the_work):
-            raise Killed(f"at {name}, call {number}")
-
-    world.on_call = watch
 
 
 @pytest.mark.parametrize("chosen", [some_moments, pytest.param(moments, marks=pytest.mark.slow)])

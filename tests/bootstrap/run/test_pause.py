@@ -14,6 +14,7 @@ from bootstrap.journal.records import Paused
 from bootstrap.status.json_members import as_json
 from bootstrap.status.page import page
 from tests.support.bootstrap.fake_aws import COMMAND, LEDGER, FakeAws
+from tests.support.bootstrap.kill_points import kill_at
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.pauses import PAUSE, RESUME, paused
 from tests.support.bootstrap.status import look
@@ -190,15 +191,7 @@ def test_killed_at_any_call_the_same_command_ends_it(
             telling.setdefault((after, *names[max(0, number - 1) : number + 2]), (number, after))
     for number, after in telling.values():
         world = prepared.copied()
-        base = world.calls
-
-        def kill(
-            call: int, name: str, done: bool, at: int = base + number + 1, after: bool = after
-        ) -> None:
-            if (call, done) == (at, after):
-                raise Killed(name)
-
-        world.on_call = kill
+        kill_at(world, world.calls + number + 1, after)
         with pytest.raises(Killed):
             Process(world, pid=50, options=options).go()
         world.on_call = lambda call, name, done: None

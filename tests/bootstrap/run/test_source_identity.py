@@ -21,6 +21,7 @@ from replicator.watchdog.judge import judge
 from replicator.watchdog.probe_rounds import WatchdogState
 from replicator.watchdog.readings import Identity, Outage
 from tests.support.bootstrap.fake_aws import LEDGER, STREAM_ARN, FakeAws, outputs
+from tests.support.bootstrap.kill_points import kill_at
 from tests.support.bootstrap.killed_process import Process, journal_verified
 from tests.support.bootstrap.pauses import paused
 from tests.support.bootstrap.status import FixedHealth, healthy, look
@@ -244,15 +245,7 @@ def test_killed_at_any_call_the_same_command_ends_it(options: RunOptions) -> Non
     for number in range(0, min(len(names), 24)):
         for after in (False, True):
             world = ready.copied()
-            base = world.calls
-
-            def kill(
-                call: int, name: str, done: bool, at: int = base + number + 1, after: bool = after
-            ) -> None:
-                if (call, done) == (at, after):
-                    raise Killed(name)
-
-            world.on_call = kill
+            kill_at(world, world.calls + number + 1, after)
             with pytest.raises(Killed):
                 go(world, options)
             world.on_call = lambda call, name, done: None

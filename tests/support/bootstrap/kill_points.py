@@ -7,6 +7,7 @@ import functools
 from bootstrap.core.state import State
 from tests.support.bootstrap.fake_aws import FakeAws
 from tests.support.bootstrap.killed_process import Process
+from tests.support.fakes.errors import Killed
 
 
 def quick() -> FakeAws:
@@ -22,6 +23,16 @@ def calls_of_a_run() -> list[str]:
     world = quick()
     Process(world).go()
     return [seen.name for seen in world.seen]
+
+
+def kill_at(world: FakeAws, number: int, after_the_work: bool) -> None:
+    """Kill the process at this call of the world's: before it, or with its answer lost."""
+
+    def watch(call: int, name: str, after: bool) -> None:
+        if (call, after) == (number, after_the_work):
+            raise Killed(f"at {name}, call {number}")
+
+    world.on_call = watch
 
 
 def finish(world: FakeAws, pid: int) -> Process:
