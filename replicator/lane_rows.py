@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+LANE_SHARDS_KEY = b"lane-shards"
+"""The key of the row that names the shards (`shards`, a set of strings): the table is read by key
+alone, and a promotion may not ask the source for its shards."""
 KEPT_SECONDS = 400 * 86_400
 """Longer than a stream remembers: a mapping made again starts from the oldest lane."""
 SEQUENCE_DIGITS = 64

@@ -17,6 +17,7 @@ from bootstrap.core.journal_rows import (
     Event,
     Row,
     RowUpdate,
+    RowWrite,
     RunFailure,
     WaitReason,
     from_json,
@@ -98,18 +99,10 @@ class AwsJournal:
         return self._update(table, {"holder": {"S": ""}}, LEASE_IS_OURS, ours)
 
     def write(self, table: str, row: Row, change: RowUpdate, expires: float) -> bool:
-        update = _expression(
-            {"expires": _n(expires), **_attributes(updated(row, change))},
-            [f"{RECORD}{key}" for key, text in change.records.items() if text is None],
-            LEASE_IS_OURS,
-            {":generation": {"N": str(row.generation)}},
-        )
-        actions: list[dict[str, Any]] = [
-            {"Update": {"TableName": self._table, "Key": _key(table), **update}}
-        ]
-        if change.event is not None:
-            item = _event_item(table, change.run_id or row.run_id, row.events, change.event)
-            actions.append({"Put": {"TableName": self._table, "Item": item}})
+        return self.write_all([RowWrite(table, row, change, expires)])
+
+    def write_all(self, writes: Sequence[RowWrite]) -> bool:
+        actions = [action for each in writes for action in self._actions(each)]
         try:
             self._calls(
                 "dynamodb",
@@ -125,6 +118,22 @@ class AwsJournal:
                 return False
             raise
         return True
+
+    def _actions(self, write: RowWrite) -> list[dict[str, Any]]:
+        table, row, change = write.table, write.row, write.change
+        update = _expression(
+            {"expires": _n(write.expires), **_attributes(updated(row, change))},
+            [f"{RECORD}{key}" for key, text in change.records.items() if text is None],
+            LEASE_IS_OURS,
+            {":generation": {"N": str(row.generation)}},
+        )
+        actions: list[dict[str, Any]] = [
+            {"Update": {"TableName": self._table, "Key": _key(table), **update}}
+        ]
+        if change.event is not None:
+            item = _event_item(table, change.run_id or row.run_id, row.events, change.event)
+            actions.append({"Put": {"TableName": self._table, "Item": item}})
+        return actions
 
     def _update(
         self, table: str, attributes: Attributes, condition: str, values: Attributes

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from bootstrap.aws.calls import Calls
 from bootstrap.core.errors import AccountError
-from bootstrap.core.facts import LedgerSettings
+from bootstrap.core.facts import LedgerSettings, ProbeEcho
 from replicator.change import Probe
+from replicator.lane_rows import LANE_SHARDS_KEY, LaneRow, lane_key
+from replicator.late_write_rows import LateWritesRow, late_writes_key
 from replicator.probes import probe_key
 from replicator.watchdog.aws_readings import BOOK_KEY
 from replicator.watchdog.probe_rounds import WatchdogState
+
+T = TypeVar("T")
 
 BOOK = {"k": {"B": BOOK_KEY}}
 """The key of the watchdog's row."""
@@ -60,6 +65,7 @@ class AwsLedger:
             paused=row.get("paused", {}).get("BOOL", False),
             settled=int(row["settled"]["N"]) if "settled" in row else None,
             armed=row["armed"]["S"] if "armed" in row else None,
+            mark=int(row["mark"]["N"]) if "mark" in row else None,
             closed=row["closed"]["S"] if "closed" in row else None,
         )
 
@@ -155,6 +161,97 @@ class AwsLedger:
             ExpressionAttributeValues={":book": {"S": replace(book, tables=tables).as_text()}},
         )
 
+    # -- a switch's members of the settings row ---------------------------------------------------
+
+    def arm(self, nonce: str) -> bool:
+        return self._update_if(
+            "SET #armed = :nonce",
+            "attribute_not_exists(#closed) AND (attribute_not_exists(#armed) OR #armed = :nonce)",
+            {":nonce": {"S": nonce}},
+        )
+
+    def set_mark(self, nonce: str, mark: int) -> bool:
+        return self._update_if(
+            "SET #mark = :mark",
+            "#armed = :nonce AND attribute_not_exists(#closed)",
+            {":nonce": {"S": nonce}, ":mark": {"N": str(mark)}},
+        )
+
+    def close(self, nonce: str) -> bool:
+        return self._update_if(
+            "SET #closed = :nonce",
+            "#armed = :nonce AND (attribute_not_exists(#closed) OR #closed = :nonce)",
+            {":nonce": {"S": nonce}},
+        )
+
+    def open(self, nonce: str) -> bool:
+        return self._update_if(
+            "REMOVE #armed, #mark, #closed",
+            "(attribute_not_exists(#armed) OR #armed = :nonce)"
+            " AND (attribute_not_exists(#closed) OR #closed = :nonce)"
+            " AND attribute_not_exists(#primary)",
+            {":nonce": {"S": nonce}},
+        )
+
+    def take_gate(self, nonce: str) -> None:
+        self._update_if("SET #closed = :nonce REMOVE #armed, #mark", None, {":nonce": {"S": nonce}})
+
+    def set_primary(self, nonce: str, at: int) -> bool:
+        return self._update_if(
+            "SET #primary = :at",
+            "#closed = :nonce",
+            {":nonce": {"S": nonce}, ":at": {"N": str(at)}},
+        )
+
+    def _update_if(
+        self, update: str, condition: str | None, values: Mapping[str, Mapping[str, str]]
+    ) -> bool:
+        """Change the settings row on a condition; return whether it held."""
+        request: dict[str, Any] = {"UpdateExpression": update, "ExpressionAttributeValues": values}
+        if condition is not None:
+            request["ConditionExpression"] = condition
+        names = re.findall(r"#(\w+)", f"{update} {condition or ''}")
+        request["ExpressionAttributeNames"] = {f"#{name}": name for name in names}
+        try:
+            self._update(**request)
+        except AccountError as error:
+            if error.code == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
+    def late_writes(self, nonce: str, shards: Iterable[str]) -> Sequence[LateWritesRow]:
+        keys = [late_writes_key(nonce, shard) for shard in shards]
+        return [self._parsed(LateWritesRow.from_item, each) for each in self._rows(keys)]
+
+    def lane_shards(self) -> Sequence[str]:
+        answer = self._calls(
+            "dynamodb",
+            self._dynamodb.get_item,
+            self._table,
+            TableName=self._table,
+            Key={"k": {"B": LANE_SHARDS_KEY}},
+            ConsistentRead=True,
+        )
+        return sorted(answer.get("Item", {}).get("shards", {}).get("SS", ()))
+
+    def lanes(self, shards: Sequence[str]) -> Sequence[LaneRow]:
+        rows = self._rows([lane_key(shard) for shard in shards])
+        return [self._parsed(LaneRow.from_item, each) for each in rows]
+
+    def _rows(self, keys: Sequence[bytes]) -> Sequence[Mapping[str, Any]]:
+        return list(self.entries(keys).values())
+
+    def _parsed(self, parse: Callable[[Mapping[str, Any]], T], item: Mapping[str, Any]) -> T:
+        try:
+            return parse(item)
+        except ValueError as error:
+            raise AccountError(
+                self._calls.side,
+                f"A row of table {self._table} cannot be parsed: {error}.",
+                fix="use the version of this program that the stack was deployed with, or a newer",
+            ) from None
+
     # -- parked records --------------------------------------------------------------------------
 
     def parks(self) -> frozenset[str]:
@@ -223,3 +320,15 @@ class AwsLedger:
             )
             through += len(answer["Responses"].get(self._table, []))
         return through
+
+    def probe_echoes(self, probe: str, count: int) -> Sequence[ProbeEcho]:
+        rows = self._rows([probe_key(Probe(probe, n)) for n in range(count)])
+        return [
+            ProbeEcho(
+                at=int(row["at"]["N"]),
+                protocol=int(row["protocol"]["N"]) if "protocol" in row else 0,
+                armed=row["armed"]["S"] if "armed" in row else None,
+                closed=row["closed"]["S"] if "closed" in row else None,
+            )
+            for row in rows
+        ]

@@ -2,7 +2,7 @@
 
 The exit codes: 0 done, 1 blocked (by the plan, the journal's lease or the state of AWS), 2 usage,
 3 the source account, 4 the target account, 5 verification found differences, 6 still running,
-70 a bug.
+7 a switch was cancelled, 8 a switch was committed but its --exec failed, 70 a bug.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from enum import Enum
 from bootstrap.core.suggestions import GENERIC, Suggestion, suggest
 
 EXIT_STILL_RUNNING = 6
+EXIT_CANCELLED = 7
+EXIT_EXEC_FAILED = 8
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
 """A shell's code for a process that Ctrl-C ended. AWS continues, and `run` resumes."""
@@ -90,6 +92,18 @@ class StillRunningError(BootstrapError):
     """AWS is still working, and the operator chose not to wait."""
 
     exit_code = EXIT_STILL_RUNNING
+
+
+class SwitchCancelledError(BootstrapError):
+    """A switch was taken back before its commit: the source is the primary, nothing is lost."""
+
+    exit_code = EXIT_CANCELLED
+
+
+class ExecFailedError(BootstrapError):
+    """A switch was committed, and the operator's command after it failed."""
+
+    exit_code = EXIT_EXEC_FAILED
 
 
 class UsageError(BootstrapError):

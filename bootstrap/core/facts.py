@@ -370,8 +370,24 @@ class LedgerSettings:
     """A verification proved that no change made before this is missing in the target."""
     armed: str | None = None
     """The nonce of the switch that is under way."""
+    mark: int | None = None
+    """Changes newer than this are late writes of that switch."""
     closed: str | None = None
     """The nonce of the switch or promotion after which nothing may be written to the target."""
+
+
+@dataclass(frozen=True)
+class ProbeEcho:
+    """What the consumer's row of one probe says of the lane that wrote it.
+
+    `at`: when it was written (µs). `armed`, `closed`: the nonces that its invocation ran under.
+    """
+
+    at: int
+    protocol: int = 0
+    """What the consumer's code can do for a switch (`replicator.probes.PROTOCOL`); 0: nothing."""
+    armed: str | None = None
+    closed: str | None = None
 
 
 @dataclass(frozen=True)

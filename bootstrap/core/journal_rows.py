@@ -84,6 +84,16 @@ class RowUpdate:
     event: Event | None = None
 
 
+@dataclass(frozen=True)
+class RowWrite:
+    """One row's part of a write of several rows. `expires`: its lease's."""
+
+    table: str
+    row: Row
+    change: RowUpdate
+    expires: float
+
+
 class Store(Protocol):
     """The journal table. A conditional write returns False if the generation has changed."""
 
@@ -104,6 +114,12 @@ class Store(Protocol):
 
     def write(self, table: str, row: Row, change: RowUpdate, expires: float) -> bool:
         """Apply a change on condition of `row.generation`."""
+
+    def write_all(self, writes: Sequence[RowWrite]) -> bool:
+        """Apply the changes of several rows, all or none, each on condition of its generation.
+
+        At most 50: a row takes two of the 100 actions of a transaction.
+        """
 
 
 def updated(row: Row, change: RowUpdate) -> Row:

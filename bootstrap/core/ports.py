@@ -26,11 +26,14 @@ from bootstrap.core.facts import (
     Limits,
     OpenShards,
     PolicyRevision,
+    ProbeEcho,
     StreamRecord,
     Surroundings,
     TableFacts,
     TtlStatus,
 )
+from replicator.lane_rows import LaneRow
+from replicator.late_write_rows import LateWritesRow
 from replicator.probes import ProbeRecord
 from replicator.stream import StreamFacts
 from replicator.watchdog.probe_rounds import WatchdogState
@@ -253,6 +256,39 @@ class Ledger(LedgerEntries, Protocol):
     def probes_through(self, probe: str, count: int) -> int:
         """Count the rows that the probe's `count` records have left."""
 
+    def probe_echoes(self, probe: str, count: int) -> Sequence[ProbeEcho]:
+        """Read the rows that the probe's `count` records have left."""
+
+    # What a switch writes. Each is a conditional write, and False means that another attempt owns
+    # the row: nothing was changed then. One that was carried out already is True.
+
+    def arm(self, nonce: str) -> bool:
+        """Let invocations be short, for the attempt `nonce`; unless any attempt is under way."""
+
+    def set_mark(self, nonce: str, mark: int) -> bool:
+        """Let changes newer than `mark` (µs) be noted; while `nonce` is armed."""
+
+    def close(self, nonce: str) -> bool:
+        """Let nothing be written to the target any more; while `nonce` is armed."""
+
+    def open(self, nonce: str) -> bool:
+        """Forget the attempt `nonce`, closed or not."""
+
+    def take_gate(self, nonce: str) -> None:
+        """Close the gate under `nonce`, whoever has it: a promotion's, and final."""
+
+    def set_primary(self, nonce: str, at: int) -> bool:
+        """Record since when (µs) the target is the primary; while `nonce` has closed the gate."""
+
+    def late_writes(self, nonce: str, shards: Iterable[str]) -> Sequence[LateWritesRow]:
+        """Read what the consumer noted in these shards during the attempt `nonce`."""
+
+    def lane_shards(self) -> Sequence[str]:
+        """List the shards that the consumer has ever had a lane in."""
+
+    def lanes(self, shards: Sequence[str]) -> Sequence[LaneRow]:
+        """Read how far the lanes of these shards have come; those without a row are left out."""
+
 
 class RecordWriter(Protocol):
     """A writer to a Kinesis data stream."""
@@ -344,3 +380,20 @@ class ResourcePolicies(Protocol):
             BlockedError: another caller changed it meanwhile.
             UnavailableError: AWS takes one change in about 15 seconds.
         """
+
+
+class WriteCanary(Protocol):
+    """A write that can never succeed: it tells whether a table's policy refuses other writers."""
+
+    def refused(self, table: str) -> bool:
+        """Tell whether the table refuses the caller's write. Nothing is written either way."""
+
+
+class OldSource(Protocol):
+    """What a switch may change in the source account, beside the table's resource policy."""
+
+    def set_expiry(self, table: str, attribute: str, on: bool) -> None:
+        """Switch time to live on or off. AWS takes one such change of a table in an hour."""
+
+    def stop_destination(self, table: str, stream_arn: str) -> None:
+        """Stop sending the table's changes to the stream. What is in it stays."""

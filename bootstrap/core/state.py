@@ -21,6 +21,12 @@ class State(StrEnum):
     """It was replicating when last checked, and nothing shows that it is now. Only `status` and the
     end of a run show it: no run enters this state."""
     PAUSED = "PAUSED"
+    SWITCHING = "SWITCHING"
+    """A switch is under way, or its process died: the target still takes no writers."""
+    SWITCHED = "SWITCHED"
+    """The target is the primary: the switch has been committed, and nothing leads back."""
+    PROMOTED = "PROMOTED"
+    """The target is the primary: a disaster's command went on without the source."""
     FAILED = "FAILED"
     ABANDONING = "ABANDONING"
     """The run's resources are being deleted; only `abandon` continues from here."""
@@ -34,3 +40,5 @@ class State(StrEnum):
 
 REPLICAS = (State.REPLICATING, State.DEGRADED)
 """The states in which the target follows the source."""
+PRIMARIES = (State.SWITCHED, State.PROMOTED)
+"""The states in which the target is the primary. Nothing of the source is applied to it."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.cutover.write_deny import WRITE_ACTIONS
+from bootstrap.core.write_deny import WRITE_ACTIONS
 from infra.target_write_deny import WRITES
 from tests.infra.least_privilege.declared import RESOURCE, Declared, Policy
 from tests.infra.least_privilege.evaluate import Judge

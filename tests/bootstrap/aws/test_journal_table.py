@@ -23,11 +23,11 @@ def journal(row: dict[str, Any]) -> AwsJournal:
 
 
 def test_a_state_of_a_newer_version_is_refused_by_name() -> None:
-    newer = journal({"state": {"S": "SWITCHING"}})
-    with pytest.raises(BlockedError, match="SWITCHING") as refused:
+    newer = journal({"state": {"S": "MIRRORED"}})
+    with pytest.raises(BlockedError, match="MIRRORED") as refused:
         newer.read("orders")
     assert "version" in refused.value.fix
-    with pytest.raises(BlockedError, match="SWITCHING"):
+    with pytest.raises(BlockedError, match="MIRRORED"):
         newer.history("orders", "run")
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bootstrap.cutover.write_deny import (
+from bootstrap.core.write_deny import (
     BULK_ACTION,
     POLICY_BYTES,
     WRITE_ACTIONS,
