@@ -28,6 +28,8 @@ class AccountOutputs:
     role_arn: str
     operator_role_arn: str = ""
     """A role that may only read; empty in the outputs of an older program."""
+    switch_role_arn: str = ""
+    """The role that changes the tables' resource policies; empty where the stack has none."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,11 @@ class TableOutputs:
     """The stream's retention in the stack; None: an older program wrote none."""
     record_kib: int | None = None
     """The largest record that the stack lets the stream take; None as above."""
+    consumer_role_arn: str = ""
+    """The consumer's role; empty if an older program named none."""
+    stack_owns_target_deny: bool = False
+    """The stack's state still holds the Deny on other writers of the target, as older programs
+    made it. The bootstrap owns it otherwise."""
 
 
 @dataclass(frozen=True)
@@ -252,6 +259,12 @@ class _Members:
     def optional(self, key: str) -> str:
         return self.text(key) if self.has(key) else ""
 
+    def flag(self, key: str) -> bool:
+        value = self._value.get(key, False)
+        if not isinstance(value, bool):
+            self.wrong(key, f"is {value!r}, expected true or false")
+        return value is True
+
     def number(self, key: str) -> int:
         value = self._value.get(key)
         # A boolean is an int to Python.
@@ -288,7 +301,11 @@ def _account(members: _Members, role_key: str) -> AccountOutputs:
     if role_arn and account_id and f"::{account_id}:" not in role_arn:
         members.wrong(role_key, f"is {role_arn}, a role of another account than {account_id}")
     return AccountOutputs(
-        account_id, members.text("region"), role_arn, members.optional("operatorRoleArn")
+        account_id,
+        members.text("region"),
+        role_arn,
+        members.optional("operatorRoleArn"),
+        members.optional("switchRoleArn"),
     )
 
 
@@ -323,6 +340,8 @@ def _table(members: _Members) -> TableOutputs:
         else AlarmLimits(),
         retention_hours=members.optional_number("retentionHours"),
         record_kib=members.optional_number("maxRecordKib"),
+        consumer_role_arn=members.optional("consumerRoleArn"),
+        stack_owns_target_deny=members.flag("stackOwnsTargetDeny"),
     )
 
 

@@ -11,6 +11,7 @@ from bootstrap.core.ports import (
     ItemScanner,
     Ledger,
     OwnWrites,
+    ResourcePolicies,
     Snapshots,
     SourceAccount,
     TargetAccount,
@@ -82,6 +83,8 @@ class StepContext:
     timing: Timing
     clock: Clock
     options: RunOptions = field(default_factory=RunOptions)
+    target_policies: ResourcePolicies | None = None
+    """Through the stack's role for it; None where it has none."""
     memory: RunMemory = field(default_factory=RunMemory)
     chance: random.Random = field(default_factory=random.Random)
     """Spreads repeated attempts."""

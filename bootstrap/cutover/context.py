@@ -1,0 +1,68 @@
+"""Options of a switch, and what its steps work with: one context a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bootstrap.core.journal_rows import Row, Store
+from bootstrap.core.ports import OldSource, ResourcePolicies, WriteCanary
+from bootstrap.core.stack_outputs import TableOutputs
+from bootstrap.journal.journal import Journal
+from bootstrap.journal.lease import Lease
+from bootstrap.journal.switch_records import SwitchMode
+from bootstrap.run.step_context import StepContext
+from bootstrap.status.health import Health
+
+
+@dataclass(frozen=True)
+class SwitchOptions:
+    """The options of one attempt. Durations are in seconds."""
+
+    mode: SwitchMode
+    max_lag: float = 30.0
+    """The longest time that a round of probes may take before anything is closed."""
+    timeout: float = 1_200.0
+    """From the source's closing to the commit. Afterwards the switch takes itself back."""
+    verified_within: float = 7 * 86_400.0
+    """The greatest age of the verification that the switch rests on."""
+    check_command: str = ""
+    """Run while both tables are closed. Any exit code but 0 cancels."""
+    exec_command: str = ""
+    """Run after the commit, with the facts in its environment. It may run again."""
+    settings: str | Path = "source"
+    """`source`, `keep`, or a file: what the target's settings become."""
+
+
+@dataclass(frozen=True)
+class SwitchContext:
+    """One table's part of a switch. Every call to AWS checks the lease of its run first."""
+
+    steps: StepContext
+    """With the journal and the accounts, as a run has them."""
+    store: Store
+    leases: tuple[Lease, ...]
+    """Of the run, of verification and of backfill, in this order."""
+    target_policies: ResourcePolicies
+    source_policies: ResourcePolicies | None
+    """None: writes are stopped by the operator, or the stack has no role for it."""
+    canary: WriteCanary
+    old_source: OldSource | None
+    """None: the stack has no role for it."""
+    read_health: Callable[[Row, float], Health]
+    """Reads every detector now."""
+    options: SwitchOptions
+
+    @property
+    def table(self) -> TableOutputs:
+        return self.steps.table
+
+    @property
+    def journal(self) -> Journal:
+        return self.steps.journal
+
+    @property
+    def now(self) -> float:
+        """AWS's time."""
+        return self.steps.journal.now()
