@@ -81,6 +81,21 @@ class Timing:
         return max(60.0, 600 * self.scale)
 
     @property
+    def policy_spread(self) -> float:
+        """The time for a table's new resource policy to reach every caller. AWS says "up to 5
+        minutes" of its own action of this kind (AWS Fault Injection Service, "AWS FIS actions
+        reference"); this is twice that.
+        """
+        return 600 * self.scale
+
+    @property
+    def write_settling(self) -> float:
+        """From a table's closing to the mark: requests that were admitted before it have ended by
+        then.
+        """
+        return 60 * self.scale
+
+    @property
     def patience(self) -> float:
         """The time for which an account may be unavailable without a break before the run fails."""
         return max(30.0, 900 * self.scale)
