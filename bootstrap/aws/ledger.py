@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 from bootstrap.aws.calls import Calls
 from bootstrap.core.errors import AccountError
-from bootstrap.core.facts import LedgerSettings, ProbeEcho
+from bootstrap.core.facts import ProbeEcho
+from bootstrap.core.ledger_settings import LedgerSettings
 from replicator.change import Probe
 from replicator.lane_rows import LANE_SHARDS_KEY, LaneRow, lane_key
 from replicator.late_write_rows import LateWritesRow, late_writes_key

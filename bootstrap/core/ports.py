@@ -22,7 +22,6 @@ from bootstrap.core.facts import (
     ImportRequest,
     ItemRead,
     KeyFacts,
-    LedgerSettings,
     Limits,
     OpenShards,
     PolicyRevision,
@@ -32,6 +31,7 @@ from bootstrap.core.facts import (
     TableFacts,
     TtlStatus,
 )
+from bootstrap.core.ledger_settings import LedgerSettings
 from replicator.lane_rows import LaneRow
 from replicator.late_write_rows import LateWritesRow
 from replicator.probes import ProbeRecord

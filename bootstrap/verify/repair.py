@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from bootstrap.core.errors import BlockedError
-from bootstrap.core.facts import LedgerSettings
+from bootstrap.core.ledger_settings import LedgerSettings
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.verify.compare.partitions import Difference
 from bootstrap.verify.judge.attributes import DifferenceDetail

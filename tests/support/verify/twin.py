@@ -15,15 +15,9 @@ from bootstrap.aws.ledger import AwsLedger
 from bootstrap.aws.own_writes import AwsOwnWrites
 from bootstrap.core.durations import Timing
 from bootstrap.core.errors import Side
-from bootstrap.core.facts import (
-    Backups,
-    ExportFacts,
-    ExportSpec,
-    ItemRead,
-    LedgerSettings,
-    TableFacts,
-)
+from bootstrap.core.facts import Backups, ExportFacts, ExportSpec, ItemRead, TableFacts
 from bootstrap.core.formatting import plain_json
+from bootstrap.core.ledger_settings import LedgerSettings
 from bootstrap.core.poller import Poller
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Holder, Lease, Machine
