@@ -26,7 +26,13 @@ RESOLVED_DAYS = 90
 
 # "How DynamoDB uses AWS KMS": DynamoDB decrypts the table's key on behalf of the caller.
 TARGET_KEY_ACTIONS = ("kms:Decrypt",)
-LEDGER_ACTIONS = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem")
+LEDGER_ACTIONS = (
+    "dynamodb:BatchGetItem",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    # Many containers add to one set: the index of the shards.
+    "dynamodb:UpdateItem",
+)
 
 
 class ConsumerRole(pulumi.ComponentResource):

@@ -1,4 +1,8 @@
-"""Rows of the ledger table that say how far each shard's lane has come: `lane:<shard>`."""
+"""Rows of the ledger table that say how far each shard's lane has come: `lane:<shard>`.
+
+The rows `lane-shards:<n>` name the shards, because the ledger table is read by key alone, and a
+promotion may not ask the source for its shards.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +10,36 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-LANE_SHARDS_KEY = b"lane-shards"
-"""The key of the row that names the shards (`shards`, a set of strings): the table is read by key
-alone, and a promotion may not ask the source for its shards."""
 KEPT_SECONDS = 400 * 86_400
 """Longer than a stream remembers: a mapping made again starts from the oldest lane."""
 SEQUENCE_DIGITS = 64
 """Sequence numbers have up to 57 digits, and a number of DynamoDB holds 38. So they are compared as
 text of one length."""
+INDEX_PERIOD_SECONDS = 30 * 86_400
+INDEX_ROWS = 16
+"""The rows of the index are used in turn, for a period each: an item holds about 18,000 shards, and
+a stream that is resharded for years has more. The expiry of a row frees its turn: it comes after
+those of the lanes that were written in its period, and before the row is used again."""
+INDEX_KEYS = tuple(b"lane-shards:%d" % n for n in range(INDEX_ROWS))
+INDEX_KEPT_SECONDS = KEPT_SECONDS + INDEX_PERIOD_SECONDS + 86_400
 
 
 def lane_key(shard_id: str) -> bytes:
     """Return the key of a shard's row in the ledger table."""
     return b"lane:" + shard_id.encode()
+
+
+def index_key(at: int) -> bytes:
+    """Return the key of the row that names the shards whose rows are written at `at` (µs)."""
+    return INDEX_KEYS[at // (INDEX_PERIOD_SECONDS * 1_000_000) % INDEX_ROWS]
+
+
+def shards_in(item: Mapping[str, Any]) -> frozenset[str]:
+    """Return the shards that a row of the index names; none where there is no row."""
+    try:
+        return frozenset(item["shards"]["SS"]) if item else frozenset()
+    except (KeyError, TypeError) as error:
+        raise ValueError("an index of lanes without shards") from error
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from bootstrap.core.errors import AccountError
 from bootstrap.core.facts import ProbeEcho
 from bootstrap.core.ledger_settings import LedgerSettings
 from replicator.change import Probe
-from replicator.lane_rows import LANE_SHARDS_KEY, LaneRow, lane_key
+from replicator.lane_rows import INDEX_KEYS, LaneRow, lane_key, shards_in
 from replicator.late_write_rows import LateWritesRow, late_writes_key
 from replicator.probes import probe_key
 from replicator.watchdog.aws_readings import BOOK_KEY
@@ -226,15 +226,8 @@ class AwsLedger:
         return [self._parsed(LateWritesRow.from_item, each) for each in self._rows(keys)]
 
     def lane_shards(self) -> Sequence[str]:
-        answer = self._calls(
-            "dynamodb",
-            self._dynamodb.get_item,
-            self._table,
-            TableName=self._table,
-            Key={"k": {"B": LANE_SHARDS_KEY}},
-            ConsistentRead=True,
-        )
-        return sorted(answer.get("Item", {}).get("shards", {}).get("SS", ()))
+        index = [self._parsed(shards_in, each) for each in self._rows(INDEX_KEYS)]
+        return sorted(frozenset[str]().union(*index))
 
     def lanes(self, shards: Sequence[str]) -> Sequence[LaneRow]:
         rows = self._rows([lane_key(shard) for shard in shards])

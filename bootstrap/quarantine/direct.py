@@ -69,13 +69,14 @@ class DirectConsumer:
             meter=self._counted,
         )
         self._store = _RedriveStore(**vars(built.parts.store))
+        rows, shards = built.parts.lanes.rows, built.parts.lanes.shards
         parts = dataclasses.replace(
             built.parts,
             store=self._store,
             probes=_SilentProbeRows(dynamodb, config.ledger_table, runtime.clock),
-            foreign=_SilentForeignTables(built.parts.foreign.rows, runtime.clock),
-            lanes=_SilentLanes(built.parts.lanes.rows, runtime.clock),
-            late_writes=_SilentLateWrites(built.parts.late_writes.rows, runtime.clock),
+            foreign=_SilentForeignTables(rows, runtime.clock),
+            lanes=_SilentLanes(rows, runtime.clock, shards),
+            late_writes=_SilentLateWrites(rows, runtime.clock, shards),
         )
         settings = _SettingsWithoutParks(dynamodb, config.ledger_table, runtime.clock)
         self._consumer = dataclasses.replace(built, parts=parts, settings=settings)

@@ -14,6 +14,7 @@ from replicator.consumer.batch import Batch, ConsumerParts, Report, report_from
 from replicator.consumer.circuit_breaker import CircuitBreaker
 from replicator.consumer.decode import EnvelopeError, Record
 from replicator.consumer.foreign import ForeignTables
+from replicator.consumer.lane_shards import LaneShards
 from replicator.consumer.lanes import Lanes
 from replicator.consumer.late_writes import LateWrites
 from replicator.consumer.ledger import LedgerWriter
@@ -64,6 +65,7 @@ class Consumer:
             retention_days=config.ledger_retention_days,
         )
         rows = SharedRows(dynamodb, config.ledger_table)
+        shards = LaneShards(rows, runtime.clock)
         store = QuarantineStore(
             s3,
             config.quarantine_bucket,
@@ -78,8 +80,8 @@ class Consumer:
             store=store,
             probes=ProbeRows(dynamodb, config.ledger_table, runtime.clock),
             foreign=ForeignTables(rows, runtime.clock),
-            lanes=Lanes(rows, runtime.clock),
-            late_writes=LateWrites(rows, runtime.clock),
+            lanes=Lanes(rows, runtime.clock, shards),
+            late_writes=LateWrites(rows, runtime.clock, shards),
             runtime=runtime,
             breaker=CircuitBreaker(runtime.clock, config.quarantine_burst),
         )

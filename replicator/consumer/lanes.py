@@ -13,6 +13,7 @@ from functools import partial
 from replicator.call_context import CallContext
 from replicator.change import Change
 from replicator.consumer.decode import Content, Record
+from replicator.consumer.lane_shards import LaneShards
 from replicator.consumer.shared_rows import SharedRows, retried
 from replicator.lane_rows import LaneRow, lane_key
 from replicator.runtime import Clock
@@ -36,6 +37,7 @@ class Lanes:
 
     rows: SharedRows
     clock: Clock
+    shards: LaneShards
     _seen: dict[str, _Lane] = field(default_factory=dict)
 
     def ended(self, records: Iterable[tuple[Record, Content | None]]) -> None:
@@ -55,6 +57,8 @@ class Lanes:
             waited = lane.tried_at is None or now - lane.tried_at >= WRITE_EVERY_SECONDS
             if lane.record is not None and waited:
                 lane.tried_at = now
+                if not self.shards.include(shard_id, context):
+                    return
                 if not retried(partial(self._advance, shard_id, lane, context), context):
                     return
 

@@ -13,6 +13,7 @@ from functools import partial
 from replicator.call_context import CallContext
 from replicator.change import Change
 from replicator.consumer.decode import Record
+from replicator.consumer.lane_shards import LaneShards
 from replicator.consumer.shared_rows import SharedRows, retried
 from replicator.late_write_rows import NOTES_KEPT, LateWrite, LateWritesRow, late_writes_key
 from replicator.runtime import Clock
@@ -24,6 +25,7 @@ class LateWrites:
 
     rows: SharedRows
     clock: Clock
+    shards: LaneShards
 
     def note(
         self,
@@ -39,6 +41,9 @@ class LateWrites:
         if not changes and not deletions:
             return True
         shard_id = (changes or deletions)[0][0].shard_id
+        # First the index: a note that a switch does not find does not count.
+        if not self.shards.include(shard_id, context):
+            return False
         return retried(partial(self._add, nonce, shard_id, changes, deletions, context), context)
 
     def _add(

@@ -24,7 +24,8 @@ SAME_MEMBER = "#member = :member"
 
 @dataclass(frozen=True)
 class SharedRows:
-    """Rows by their keys. `dynamodb` needs boto3's methods `get_item` and `put_item`."""
+    """Rows by their keys. `dynamodb` needs boto3's methods `get_item`, `put_item` and
+    `update_item`."""
 
     dynamodb: Any
     ledger_table: str
@@ -63,6 +64,27 @@ class SharedRows:
         if answer.code != "ConditionalCheckFailedException":
             context.report_error("PutItem", answer.code, answer.loggable)
         return False
+
+    def add(self, key: bytes, member: str, text: str, expiry: int, context: CallContext) -> bool:
+        """Add a text to a row's set, whatever others add there; make the row where there is none.
+
+        `expiry`: the row's, in epoch seconds.
+        """
+        request = {
+            "TableName": self.ledger_table,
+            "Key": {"k": {"B": key}},
+            "UpdateExpression": "SET #expiry = :expiry ADD #member :texts",
+            "ExpressionAttributeNames": {"#expiry": "x", "#member": member},
+            "ExpressionAttributeValues": {
+                ":expiry": {"N": str(expiry)},
+                ":texts": {"SS": [text]},
+            },
+        }
+        answer = aws.call(self.dynamodb.update_item, request)
+        if isinstance(answer, Failure):
+            context.report_error("UpdateItem", answer.code, answer.loggable)
+            return False
+        return True
 
 
 def retried(attempt: Callable[[], bool], context: CallContext) -> bool:

@@ -144,6 +144,8 @@ def _ledger_row(row: Mapping[str, Any]) -> str:
         return "foreign:TABLE"
     if key.startswith(b"lane:"):
         return "lane:SHARD"
+    if key.startswith(b"lane-shards:"):
+        return "lane-shards:N"
     if key.startswith(b"late:"):
         return "late:NONCE:SHARD"
     return key.decode() if key.isalpha() and len(key) != 16 else f"entry of {len(key)} bytes"

@@ -27,7 +27,7 @@ from tests.support.verify import injected_faults as faults_of_verification
 
 TIMING = Timing()
 BURST, LEDGER_DAYS = TableConfig.quarantine_burst, TableConfig.ledger_retention_days
-WORDS = {2: "two", 5: "five", 10: "ten", 15: "fifteen", 18: "eighteen", 19: "nineteen"}
+WORDS = {2: "two", 5: "five", 10: "ten", 15: "fifteen", 18: "eighteen", 20: "twenty"}
 YEAR = LONGEST_RETENTION_HOURS // 24
 GB_A_DAY = stream_gb_per_day(EXAMPLE)
 

@@ -130,6 +130,7 @@ def test_the_consumer_may_write_its_target_and_keep_its_books_and_nothing_else(
         "dynamodb:DeleteItem": {target},
         "dynamodb:GetItem": {ledger},
         "dynamodb:PutItem": {target, ledger},
+        "dynamodb:UpdateItem": {ledger},
         "logs:CreateLogStream": {f"{logs}:*"},
         "logs:PutLogEvents": {f"{logs}:*"},
         "s3:ListBucket": {failures},

@@ -23,6 +23,7 @@ from replicator.change import Change, Entry, Precision, Probe, Version
 from replicator.consumer import batch, decode, key_queue, ledger, ledger_entry
 from replicator.consumer.decode import Record
 from replicator.consumer.key_queue import KeyQueue, QuarantineCandidate
+from replicator.consumer.lane_shards import LaneShards
 from replicator.consumer.ledger import LedgerWriter
 from replicator.consumer.ordering import Verdict, decide
 from replicator.consumer.outcome import NeedsNote, Result, Retry, Superseded
@@ -318,3 +319,11 @@ def check_then_write() -> Any:
         made(self, _CheckThenWrite(dynamodb), **named)
 
     return mock.patch.object(LedgerWriter, "__init__", init)
+
+
+@fault("rows of shards that the index does not name")
+def no_index_of_shards() -> Any:
+    def included(self: LaneShards, shard_id: str, context: CallContext) -> bool:
+        return True
+
+    return mock.patch.object(LaneShards, "include", included)

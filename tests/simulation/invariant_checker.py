@@ -71,6 +71,8 @@ class Witness:
         self.closing = False
         """Some consumer may know the gate as closed."""
         self.gates = 0
+        self.indexed: set[str] = set()
+        """The shards that the index of lanes has named."""
 
     # Allowances -----------------------------------------------------------------------------
 
@@ -181,6 +183,12 @@ class Witness:
                         f"C3: probe {probe} was confirmed before {part.label} had ended."
                     )
         raise ViolationError(f"C3: probe {probe} was confirmed and never sent.")
+
+    def shard_row_written(self, name: bytes) -> None:
+        """A row about a shard appeared: the index must name the shard, or no reader finds it."""
+        shard = name.decode().rpartition(":")[2]
+        if shard not in self.indexed:
+            raise ViolationError(f"C3: row {name!r} was written, and the index lacks its shard.")
 
     def ended(self, record: StreamRecord, index: int) -> bool:
         """Applied, superseded, or whole in quarantine."""

@@ -9,3 +9,5 @@ QUARANTINE_BUCKET = "orders-quarantine"
 FAILURES_BUCKET = "orders-failures"
 SETTINGS_KEY = {"k": {"B": b"settings"}}
 PROBE = b"probe:"
+SHARD_INDEX = b"lane-shards:"
+SHARD_ROWS = (b"lane:", b"late:")

@@ -17,6 +17,8 @@ from tests.simulation.names import (
     PROBE,
     QUARANTINE_BUCKET,
     SETTINGS_KEY,
+    SHARD_INDEX,
+    SHARD_ROWS,
     TARGET_TABLE,
 )
 from tests.simulation.plan import Plan
@@ -327,8 +329,14 @@ class World:
     def _table_changed(self, table: str, old: Image | None, new: Image | None) -> None:
         if table == TARGET_TABLE:
             self.witness.item_changed(old, new)
-        elif new is not None and new["k"]["B"].startswith(PROBE):
-            name = new["k"]["B"]
+            return
+        name = new["k"]["B"] if new is not None else b""
+        if name.startswith(SHARD_INDEX):
+            assert new is not None
+            self.witness.indexed |= set(new["shards"]["SS"])
+        elif name.startswith(SHARD_ROWS):
+            self.witness.shard_row_written(name)
+        elif name.startswith(PROBE):
             identity, _, number = name[len(PROBE) :].decode().rpartition(":")
             lane = self.service.lane_of((identity, int(number)))
             self.witness.probe_written(name, lane.records)
