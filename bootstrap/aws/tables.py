@@ -115,6 +115,8 @@ def facts_of(table: dict[str, Any]) -> TableFacts:
         stream_view=stream.get("StreamViewType") if stream.get("StreamEnabled") else None,
         created=timestamp(table.get("CreationDateTime")) or 0,
         replicas=tuple(each["RegionName"] for each in table.get("Replicas", ())),
+        global_version=table.get("GlobalTableVersion", ""),
+        stream_arn=table.get("LatestStreamArn", ""),
     )
 
 

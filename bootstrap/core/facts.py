@@ -148,6 +148,11 @@ class TableFacts:
     """Epoch seconds; 0: unknown."""
     replicas: Sequence[str] = ()
     """Regions of a global table's other replicas."""
+    global_version: str = ""
+    """Version of global tables that it is one of; empty for none, or if AWS does not say."""
+    stream_arn: str = ""
+    """LatestStreamArn: of its DynamoDB stream, which may be off by now; empty if it never had one.
+    """
 
 
 def index_warm_writes(index: Json) -> int:

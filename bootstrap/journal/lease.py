@@ -158,14 +158,19 @@ class Lease:
         return row
 
     def _refuse_live_holder(self, row: Row) -> None:
+        if self.other_holder(row) is not None:
+            raise self._held(row)
+
+    def other_holder(self, row: Row) -> Holder | None:
+        """Return the other process that holds the table, unless it is known to have ended."""
         holder = Holder.parse(row.holder)
         if holder is None or row.expires <= self.now():
-            return
+            return None
         if holder == self._machine.me:
-            return  # a claim of this process, whose answer was lost
+            return None  # a claim of this process, whose answer was lost
         if holder.machine == self._machine.me.machine and not self._machine.alive(holder):
-            return
-        raise self._held(row)
+            return None
+        return holder
 
     def _held(self, row: Row | None) -> LeaseHeldError:
         holder = Holder.parse(row.holder) if row is not None else None
