@@ -1,0 +1,141 @@
+"""Conditions on the resource policies of both tables: the Deny that stands, and one that fits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from bootstrap.core import write_deny
+from bootstrap.core.facts import PolicyRevision, TableFacts
+from bootstrap.core.formatting import duration, moment, number
+from bootstrap.core.suggestions import Command, suggest
+from bootstrap.core.write_deny import POLICY_BYTES, PolicyError, WriteDeny
+from bootstrap.cutover.check import Check
+from bootstrap.cutover.context import SwitchContext
+from bootstrap.cutover.readings import SwitchReadings
+from bootstrap.journal.switch_records import SourceDeny, TargetDeny
+from replicator.watchdog.readings import Unread
+
+LONGEST_NONCE = "0" * 32
+DATE = 4_102_444_800
+"""Any date: all are of one length."""
+
+
+def stack_deny(context: SwitchContext, readings: SwitchReadings) -> Check:
+    """Judge that no `pulumi up` can put the old Deny of the target over its new primary."""
+    name = "stack-deny"
+    if not context.table.stack_owns_target_deny:
+        evidence = "the stack's outputs say that its state holds no Deny on the target"
+        return Check(name, True, evidence, readings.at)
+    return Check(
+        name,
+        False,
+        "the stack's state still holds the target's Deny, and an `up` would put it back",
+        readings.at,
+        suggest("pulumi up --refresh, then ", Command("run"), ", then pulumi up --refresh again"),
+    )
+
+
+def target_deny(context: SwitchContext, readings: SwitchReadings) -> Check:
+    """Judge that the target takes no writes but the replication's: in the policy as it is now."""
+    name, known = "target-deny", readings.row.record(TargetDeny)
+    run = suggest(Command("run"))
+    if known is None or not known.at:
+        evidence = "nothing has been put that keeps other writers off the target"
+        return Check(name, False, evidence, readings.at, run)
+    found, target = readings.target_policy, readings.target
+    if not isinstance(found, PolicyRevision) or not isinstance(target, TableFacts):
+        why = found.why if isinstance(found, Unread) else "the stack has no role that may read it"
+        evidence = f"the target's policy could not be read: {why}"
+        return Check(name, None, evidence, readings.at, suggest(Command("status")))
+    try:
+        live = write_deny.ours(found.document)
+    except PolicyError as error:
+        return Check(name, None, str(error), readings.at, run)
+    if set(live) != {known.nonce}:
+        names = ", ".join(map(write_deny.sid, sorted(live))) or "none"
+        evidence = (
+            f"the target's policy has not the journal's statement {write_deny.sid(known.nonce)} "
+            f"alone: of this project's it has {names}"
+        )
+        return Check(name, False, evidence, readings.at, run)
+    if not _is_exact(live[known.nonce], context, target.arn, known.nonce):
+        evidence = (
+            f"the statement {write_deny.sid(known.nonce)} of the target's policy was changed: it "
+            "does not deny exactly what this project denies"
+        )
+        return Check(name, False, evidence, readings.at, run)
+    spread, stands = context.steps.timing.policy_spread, readings.at - known.at
+    evidence = (
+        f"the target's policy has the statement {write_deny.sid(known.nonce)} since "
+        f"{moment(known.at)}"
+    )
+    if stands < spread:
+        evidence += f", and a policy may take {duration(spread)} to reach every caller"
+        remedy = suggest(f"wait {duration(spread - stands + 1)}, then the same command again")
+        return Check(name, False, evidence, readings.at, remedy)
+    return Check(name, True, evidence, readings.at)
+
+
+def _is_exact(
+    found: Mapping[str, Any], context: SwitchContext, target_arn: str, nonce: str
+) -> bool:
+    """Compare a statement with the one that keeps everybody off but consumer and importer."""
+    excepted = [context.table.consumer_role_arn, context.steps.outputs.target.role_arn]
+    wanted = [
+        WriteDeny(nonce, target_arn, excepted=excepted, bulk=bulk).statement()
+        for bulk in (False, True)
+    ]
+    # AWS may write the principal of everybody in its longer form.
+    everybody = {"Principal": "*"} if found.get("Principal") == {"AWS": "*"} else {}
+    return _plain({**found, **everybody}) in [_plain(each) for each in wanted]
+
+
+def source_policy(context: SwitchContext, readings: SwitchReadings) -> Check:
+    """Judge that the source's policy can take the Deny, and holds none of this project's."""
+    name, found, source = "source-policy", readings.source_policy, readings.source
+    look = suggest(Command("status"))
+    if not isinstance(found, PolicyRevision) or not isinstance(source, TableFacts):
+        why = found.why if isinstance(found, Unread) else "the stack has no role that may read it"
+        evidence = f"the source's policy could not be read: {why}"
+        return Check(name, None, evidence, readings.at, look)
+    deny = WriteDeny(LONGEST_NONCE, source.arn, begins=DATE, ends=DATE, bulk=True)
+    try:
+        stale = write_deny.ours(found.document)
+        merged = write_deny.with_deny(found.document, deny)
+    except PolicyError as error:
+        remedy = suggest("take a statement that is not needed out of the source table's policy")
+        return Check(name, False, f"with the Deny, {error}", readings.at, remedy)
+    if stale:
+        known = readings.row.record(SourceDeny)
+        ours = known is not None and set(stale) == {known.nonce}
+        whose = "an earlier attempt" if ours else "another stack or an older run"
+        evidence = (
+            f"the source's policy has a statement of {whose}: "
+            f"{', '.join(map(write_deny.sid, sorted(stale)))}"
+        )
+        remedy = (
+            suggest(Command("switch", "--cancel"))
+            if ours
+            else suggest(
+                f"take it out of the policy by hand, once it is certain that no switch of "
+                f"{context.table.source_table} is under way"
+            )
+        )
+        return Check(name, False, evidence, readings.at, remedy)
+    evidence = (
+        f"the source's policy would have {number(write_deny.size(merged))} bytes with the Deny, of "
+        f"{number(POLICY_BYTES)}"
+    )
+    return Check(name, True, evidence, readings.at)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as AWS may show it: a list of one as its element, names in one order."""
+    if isinstance(value, Mapping):
+        return {name: _plain(held) for name, held in sorted(value.items())}
+    if isinstance(value, list | tuple):
+        held = sorted((_plain(each) for each in value), key=json.dumps)
+        return held[0] if len(held) == 1 else held
+    return value
