@@ -23,7 +23,7 @@ from infra.local.serve import run as run_serve
 from infra.local.setup import SetupError, short
 from infra.local.signals import InterruptionError, interruptible
 from infra.local.stall_detector import PermissionMissingError, refusals_in_log
-from infra.local.workload.writers import WritersError
+from infra.local.workload.process import WritersError
 from infra.package import PackageError
 
 FAILED, USAGE = 1, 2

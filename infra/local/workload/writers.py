@@ -8,14 +8,10 @@ does when the demo dies.
 from __future__ import annotations
 
 import json
-import os
-import select
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
@@ -24,19 +20,13 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from infra.local.cloud import REPOSITORY
 from infra.local.data.item_source import ItemSource, from_json
 from infra.local.workload.calls import CallExecutor, StepOutcome
 from infra.local.workload.plan import WritePlan, WriteStep
+from infra.local.workload.process import WorkloadProcess, run_threads
 from infra.local.workload.stats import ChangeCounter, ChangeCounts
 
 MODULE = "infra.local.workload.writers"
-FLUSH_SECONDS = 0.5
-STOP_SECONDS = 30
-
-
-class WritersError(Exception):
-    """The writers ended too early; has a line that begins `Try: `."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +43,7 @@ class WriterSettings:
     threads: int = 4
 
 
-class Writers:
+class Writers(WorkloadProcess):
     """The running process, as the demo sees it."""
 
     def __init__(
@@ -61,59 +51,11 @@ class Writers:
     ) -> None:
         self._counts = Path(settings.counts)
         self._counts.unlink(missing_ok=True)
-        self._log = directory / "writers.log"
-        self._stopped = False
-        command = [
-            sys.executable,
-            "-m",
-            "infra.local.workload.writers",
-            json.dumps(asdict(settings)),
-        ]
-        with self._log.open("wb") as log:
-            # Its own session: Ctrl-C goes to the demo, which stops everything in order.
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=REPOSITORY,
-                env=dict(environment),
-                start_new_session=True,
-            )
+        super().__init__(MODULE, asdict(settings), directory / "writers.log", environment)
 
     def counts(self) -> ChangeCounts:
         """Return the counts so far."""
         return ChangeCounts.read(self._counts)
-
-    def check(self) -> None:
-        """Raise WritersError if the writers have ended without being stopped, or badly."""
-        ended = self._process.poll()
-        if ended is None or (self._stopped and not ended):
-            return
-        lines = self._log.read_text(errors="replace").strip().splitlines()
-        raise WritersError(
-            f"The writers of the source table ended early (exit status "
-            f"{self._process.returncode}): {lines[-1] if lines else 'no reason given'}\n"
-            f"Try: read {self._log}"
-        )
-
-    def stop(self) -> None:
-        """Let the writes in flight end; raise WritersError if the writers had ended before."""
-        self.check()
-        self.close()
-        self.check()
-
-    def close(self) -> None:
-        """End the process, by force if need be."""
-        self._stopped = True
-        if self._process.stdin:
-            with suppress(BrokenPipeError):
-                self._process.stdin.close()
-        try:
-            self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
 
 
 class WritePace:
@@ -145,21 +87,7 @@ class WriterThreads:
 
     def run(self) -> None:
         """Write until standard input ends. Raise the error of a writer."""
-        for thread in self._threads:
-            thread.start()
-        while not self._failures:
-            readable, _, _ = select.select([sys.stdin], [], [], FLUSH_SECONDS)
-            self._counts.flush()
-            if readable and not os.read(sys.stdin.fileno(), 1):
-                break
-        self._stop.set()
-        # One deadline for all: once the cloud is gone, calls retry for long.
-        deadline = time.monotonic() + STOP_SECONDS
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        self._counts.flush()
-        if self._failures:
-            raise self._failures[0]
+        run_threads(self._threads, self._stop, self._failures, self._counts.flush)
 
     def _plan(self, item_source: ItemSource, n: int) -> WritePlan:
         random = Random(f"{self._settings.seed}/writer/{n}")

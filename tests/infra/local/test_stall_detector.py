@@ -17,7 +17,8 @@ from infra.local.stall_detector import (
     StallDetector,
     refusals_in_log,
 )
-from infra.local.workload.writers import Writers, WritersError, WriterSettings
+from infra.local.workload.process import WritersError
+from infra.local.workload.writers import Writers, WriterSettings
 
 LANE = {
     "consumerRegion": "eu-west-1",
