@@ -48,8 +48,8 @@ class LocalCloud:
 
     `directory` receives its log, its temporary files and the AWS configuration of its accounts
     (profiles `source` and `target`). `time_scale` multiplies AWS's delays; `chaos` is the text of
-    LOCAL_CHAOS; `recording` is a file that gets a line for each distinct call. The child ends with
-    this process, however that ends.
+    LOCAL_CHAOS; `recording` is a file that gets a line for each distinct call, `write_log` one that
+    gets a line for each write of an item. The child ends with this process, however that ends.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class LocalCloud:
         auth: bool = True,
         chaos: str = "",
         recording: Path | None = None,
+        write_log: Path | None = None,
         port: int = 0,
     ) -> None:
         self.directory = directory.resolve()
@@ -71,6 +72,7 @@ class LocalCloud:
         self._auth = auth
         self._chaos = chaos
         self._recording = recording
+        self._write_log = write_log
         self._port = port
         self._endpoint = ""
         self._process: subprocess.Popen[bytes] | None = None
@@ -227,6 +229,7 @@ class LocalCloud:
             "REPLICATION_TIME_SCALE": str(self.time_scale),
             "LOCAL_CHAOS": self._chaos,
             "LOCAL_RECORDING": str(self._recording.resolve()) if self._recording else "",
+            "LOCAL_WRITE_LOG": str(self._write_log.resolve()) if self._write_log else "",
             "TMPDIR": str(self.directory / "tmp"),
             "PYTHONUNBUFFERED": "1",
         }
@@ -262,7 +265,7 @@ class LocalCloud:
 
 def _without_aws(environment: Mapping[str, str]) -> dict[str, str]:
     unwanted = re.compile(
-        r"AWS_|MINISTACK_|LOCAL_(CHAOS|RECORDING)$|REPLICATION_TIME_SCALE$|GATEWAY_PORT$"
+        r"AWS_|MINISTACK_|LOCAL_(CHAOS|RECORDING|WRITE_LOG)$|REPLICATION_TIME_SCALE$|GATEWAY_PORT$"
     )
     return {name: value for name, value in environment.items() if not unwanted.match(name)}
 

@@ -17,11 +17,13 @@ class EmulatorSettings:
     `time_scale` multiplies AWS's own delays (1: as long as AWS takes; the demo uses 0.01).
     `chaos` is what LOCAL_CHAOS asks for; by default AWS has a good day.
     `recording` is the file that LOCAL_RECORDING names: who called what; None records nothing.
+    `write_log` is the file that LOCAL_WRITE_LOG names: each write that took effect.
     """
 
     time_scale: float = 1.0
     chaos: Chaos = NO_CHAOS
     recording: Path | None = None
+    write_log: Path | None = None
 
     def scaled(self, seconds: float, floor: float = 0.0) -> float:
         """Return AWS's delay on this clock, never under `floor` (seconds)."""
@@ -98,9 +100,10 @@ class EmulatorSettings:
                 f"REPLICATION_TIME_SCALE is {text!r}: the local cloud runs between 0 and 1 times "
                 "AWS's delays.\nTry: REPLICATION_TIME_SCALE=0.01"
             )
-        recording = values.get("LOCAL_RECORDING")
+        recording, write_log = (values.get(f"LOCAL_{name}") for name in ("RECORDING", "WRITE_LOG"))
         return cls(
             time_scale=scale,
             chaos=parse(values.get("LOCAL_CHAOS", "")),
             recording=Path(recording) if recording else None,
+            write_log=Path(write_log) if write_log else None,
         )

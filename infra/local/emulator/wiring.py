@@ -36,6 +36,7 @@ from infra.local.emulator.transaction_limit import TransactionLimit
 from infra.local.emulator.ttl import TtlSweeper
 from infra.local.emulator.warm_throughput import WarmThroughput
 from infra.local.emulator.workers import FunctionWorkers
+from infra.local.emulator.write_log import WriteLog
 
 
 def assemble(ministack: Ministack, settings: EmulatorSettings) -> None:
@@ -64,6 +65,7 @@ def assemble(ministack: Ministack, settings: EmulatorSettings) -> None:
     TransactionLimit(ministack).install()
     WarmThroughput(ministack).install()
     capture.install()
+    WriteLog(ministack, settings.write_log).install()
     PartiQLWrites(ministack, capture).install()
     recovery.install()
     exports.install()
