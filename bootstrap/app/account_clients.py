@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from bootstrap.app.command_options import CommandOptions
 from bootstrap.app.process import Process
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.login import Logins
+from bootstrap.aws.old_source import AwsOldSource
+from bootstrap.aws.resource_policies import AwsResourcePolicies
 from bootstrap.aws.sessions import Session
 from bootstrap.aws.source import AwsSource
 from bootstrap.aws.tagged_resources import CONFIG as TAGGING_CONFIG
 from bootstrap.aws.tagged_resources import SERVICE as TAGGING
 from bootstrap.aws.tagged_resources import AwsTaggedResources
 from bootstrap.aws.target import AwsTarget
+from bootstrap.aws.write_canary import AwsCanary
 from bootstrap.core.errors import Side
 from bootstrap.core.ports import SourceAccount, TargetAccount
 from bootstrap.core.stack_outputs import AccountOutputs
@@ -24,7 +28,7 @@ Before = Callable[[], None]
 
 
 class AccountClients:
-    """One session for each account, for one command.
+    """One session for each account, for one command; and one for each role of a switch.
 
     Nothing here reaches AWS: a role is assumed with the first call in its account. `before`, where
     a method takes it, runs before each call of what the method returns.
@@ -38,20 +42,11 @@ class AccountClients:
         options: CommandOptions,
     ) -> None:
         self._logins = Logins()
-        self._source = Session(
-            Side.SOURCE,
-            source,
-            process.timing,
-            login=self._logins.of(options.source_profile),
-            external_id=options.external_id,
-        )
-        self._target = Session(
-            Side.TARGET,
-            target,
-            process.timing,
-            login=self._logins.of(options.target_profile),
-            external_id=options.external_id,
-        )
+        self._process = process
+        self._credentials = options
+        self._source = self._session_of(Side.SOURCE, source)
+        self._target = self._session_of(Side.TARGET, target)
+        self._switch_sessions: dict[Side, Session] = {}
 
     def refuse_other_accounts(self) -> None:
         """Check that the credentials are of the stack's accounts.
@@ -79,10 +74,59 @@ class AccountClients:
         tagging = self._session(side).client(TAGGING, region, TAGGING_CONFIG)
         return AwsTaggedResources(self._calls(side), tagging)
 
+    # -- through the roles that change tables' resource policies, None where the stack has none ---
+
+    def policies(self, side: Side, before: Before | None = None) -> AwsResourcePolicies | None:
+        """Return the resource policies of an account's tables."""
+        session = self._switch_session(side)
+        if session is None:
+            return None
+        return AwsResourcePolicies(_calls_of(session, before), session.client("dynamodb"))
+
+    def old_source(self, before: Before | None = None) -> AwsOldSource | None:
+        """Return what may be changed in the source account after a switch."""
+        session = self._switch_session(Side.SOURCE)
+        if session is None:
+            return None
+        return AwsOldSource(_calls_of(session, before), session.client("dynamodb"))
+
+    def canary(
+        self, key_types: Callable[[str], Mapping[str, str]], before: Before | None = None
+    ) -> AwsCanary | None:
+        """Return the test whether a target table refuses writers. `key_types`: as it takes it."""
+        session = self._switch_session(Side.TARGET)
+        if session is None:
+            return None
+        return AwsCanary(_calls_of(session, before), session.client("dynamodb"), key_types)
+
     def _session(self, side: Side) -> Session:
         return self._source if side is Side.SOURCE else self._target
 
+    def _switch_session(self, side: Side) -> Session | None:
+        account = self._session(side).account
+        if not account.switch_role_arn:
+            return None
+        if side not in self._switch_sessions:
+            account = replace(account, role_arn=account.switch_role_arn)
+            self._switch_sessions[side] = self._session_of(side, account)
+        return self._switch_sessions[side]
+
+    def _session_of(self, side: Side, account: AccountOutputs) -> Session:
+        options = self._credentials
+        profile = options.source_profile if side is Side.SOURCE else options.target_profile
+        return Session(
+            side,
+            account,
+            self._process.timing,
+            login=self._logins.of(profile),
+            external_id=options.external_id,
+        )
+
     def _calls(self, side: Side, before: Before | None = None) -> Calls:
-        role = self._session(side).account.role_arn
-        # Before the first deployment there is no role, and `plan` uses the credentials as they are.
-        return Calls(side, f"Role {role}" if role else "The owner of the credentials", before)
+        return _calls_of(self._session(side), before)
+
+
+def _calls_of(session: Session, before: Before | None) -> Calls:
+    role = session.account.role_arn
+    # Before the first deployment there is no role, and `plan` uses the credentials as they are.
+    return Calls(session.side, f"Role {role}" if role else "The owner of the credentials", before)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import getpass
+import shlex
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from bootstrap.app.account_clients import AccountClients, Before
@@ -22,15 +23,19 @@ from bootstrap.aws.quarantine import AwsBucket
 from bootstrap.aws.sessions import single_attempt
 from bootstrap.aws.snapshots import AwsSnapshots
 from bootstrap.aws.stream import AwsStream
-from bootstrap.core.errors import Side
+from bootstrap.core.errors import BlockedError, Side, UsageError
 from bootstrap.core.facts import ConsumerActivity, Usage
-from bootstrap.core.journal_rows import Store
+from bootstrap.core.journal_rows import Row, Store
 from bootstrap.core.poller import Poller
 from bootstrap.core.ports import Snapshots
 from bootstrap.core.run_options import RunOptions
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
+from bootstrap.core.suggestions import Command, suggest
+from bootstrap.cutover.context import SwitchContext, SwitchOptions
+from bootstrap.explain.keys import key_types
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
+from bootstrap.journal.switch_records import SwitchMode
 from bootstrap.journal.verification_records import Verified, last_verification
 from bootstrap.journal.verification_records import row_name as verification_row
 from bootstrap.quarantine.context import QuarantineContext
@@ -38,7 +43,7 @@ from bootstrap.quarantine.direct import DirectConsumer
 from bootstrap.quarantine.store import QuarantineStoreReader
 from bootstrap.run.runner import TableRunner
 from bootstrap.run.step_context import StepContext
-from bootstrap.status.health import read_health
+from bootstrap.status.health import Health, read_health
 from bootstrap.status.health_checks import HealthReader
 from bootstrap.status.status import StatusContext
 from bootstrap.status.target_expiry import read_expiries
@@ -68,8 +73,6 @@ class AwsClients(AccountClients):
     def __init__(self, outputs: Outputs, process: Process, options: CommandOptions) -> None:
         super().__init__(outputs.source, outputs.target, process, options)
         self._outputs = outputs
-        self._process = process
-        self._options = options
 
     # -- single clients --------------------------------------------------------------------------
 
@@ -176,6 +179,7 @@ class AwsClients(AccountClients):
             timing=self._process.timing,
             clock=self._process.clock,
             options=options or RunOptions(),
+            target_policies=self.policies(Side.TARGET, lease.check),
         )
 
     def runner(self, table: TableOutputs, command: str, options: RunOptions) -> TableRunner:
@@ -188,15 +192,38 @@ class AwsClients(AccountClients):
             store,
             lease,
             command,
-            read_health=lambda row, at: read_health(
-                self.health(table),
-                table,
-                row,
-                at,
-                self._verified(table),
-                partial(self.activity, table),
-                read_expiries(self.source(), self.target(table.consumer_region), table),
-            ),
+            read_health=self._read_health(table),
+        )
+
+    def switch_context(
+        self, table: TableOutputs, command: str, options: SwitchOptions
+    ) -> SwitchContext:
+        """Put together what switches a table. `command`: the template of command lines about it.
+
+        Every call to AWS checks the lease of the run first.
+
+        Raises:
+            UsageError: for a stack without the role that it needs in the target account.
+        """
+        store, source_table = self.journal(), table.source_table
+        names = (source_table, verification_row(source_table), backfill_row(source_table))
+        leases = tuple(self._lease(store, name) for name in names)
+        run = leases[0]
+        policies = self.policies(Side.TARGET, run.check)
+        canary = self.canary(partial(self._key_types, run.check), run.check)
+        if policies is None or canary is None:
+            raise self._no_switch_role(command)
+        fences = options.mode is SwitchMode.FENCE
+        return SwitchContext(
+            steps=self.step_context(table, Journal(store, source_table, run), run),
+            store=store,
+            leases=leases,
+            target_policies=policies,
+            source_policies=self.policies(Side.SOURCE, run.check) if fences else None,
+            canary=canary,
+            old_source=self.old_source(run.check),
+            read_health=self._read_health(table),
+            options=options,
         )
 
     def quarantine_context(self, table: TableOutputs) -> QuarantineContext:
@@ -305,8 +332,8 @@ class AwsClients(AccountClients):
             Side.TARGET,
             self._outputs.target,
             self._process.timing,
-            login=self._logins.of(self._options.target_profile),
-            external_id=self._options.external_id,
+            login=self._logins.of(self._credentials.target_profile),
+            external_id=self._credentials.external_id,
         )
 
     def _repairer(self, table: TableOutputs, lease: Lease) -> Repairer:
@@ -320,6 +347,36 @@ class AwsClients(AccountClients):
         )
         ledger = self.ledger(table, lease.check)
         return Repairer(guard, runtime, ledger.settings)
+
+    def _read_health(self, table: TableOutputs) -> Callable[[Row, float], Health]:
+        """Return what reads both accounts' loss detectors now."""
+        return lambda row, at: read_health(
+            self.health(table),
+            table,
+            row,
+            at,
+            self._verified(table),
+            partial(self.activity, table),
+            read_expiries(self.source(), self.target(table.consumer_region), table),
+        )
+
+    def _key_types(self, before: Before, table: str) -> Mapping[str, str]:
+        facts = self.target(self._outputs.target.region, before).table(table)
+        if facts is None:
+            raise BlockedError(
+                f"Table {table} does not exist in the target account.",
+                fix=suggest(Command("status"), ", which says what became of the replica"),
+            )
+        return key_types(facts)
+
+    def _no_switch_role(self, command: str) -> UsageError:
+        error = UsageError(
+            f"The stack {self._outputs.stack} has no role for a switch in the target account.",
+            fix="`switch: true` in the stack configuration, then pulumi up --stack "
+            + shlex.quote(self._outputs.stack),
+        )
+        error.about(command)
+        return error
 
     def _verified(self, table: TableOutputs) -> Verified | None:
         return last_verification(self.journal(), table.source_table).verified

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from bootstrap.aws.calls import Calls
@@ -75,6 +76,35 @@ class Tables:
         found = answer.get("TimeToLiveDescription", {})
         on = found.get("TimeToLiveStatus") in ("ENABLED", "ENABLING")
         return TtlStatus(on, found.get("AttributeName"))
+
+    def set_expiry(self, name: str, attribute: str, on: bool) -> None:
+        """Switch time to live on or off. AWS takes one such change of a table in an hour."""
+
+        def so() -> bool:
+            there = self.expiry(name)
+            return there.enabled == on and (not on or there.attribute == attribute)
+
+        with unless(so):
+            self._calls(
+                "dynamodb",
+                self._dynamodb.update_time_to_live,
+                name,
+                TableName=name,
+                TimeToLiveSpecification={"Enabled": on, "AttributeName": attribute},
+            )
+
+
+@contextlib.contextmanager
+def unless(so: Callable[[], bool]) -> Iterator[None]:
+    """Ignore a refused change that is in effect already.
+
+    This call may have made it, if its answer was lost and the SDK repeated it.
+    """
+    try:
+        yield
+    except AccountError as error:
+        if error.code != "ValidationException" or not so():
+            raise
 
 
 def timestamp(moment: Any) -> float | None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bootstrap.aws.calls import Calls
+from bootstrap.aws.capacity_changes import capacity_changes
 from bootstrap.aws.keys import KeyReader
 from bootstrap.aws.paging import PAGE, count_running, pages, search_twice
 from bootstrap.aws.table_metrics import TableMetrics
-from bootstrap.aws.tables import MISSING, Tables, timestamp
+from bootstrap.aws.tables import MISSING, Tables, timestamp, unless
 from bootstrap.core.errors import AccountError
 from bootstrap.core.facts import (
     Backups,
+    Capacity,
     Datapoint,
     EventSource,
     ImportFacts,
@@ -82,8 +83,14 @@ class AwsTarget:
             there = self.table(table)
             return there is not None and done(there)
 
-        with _unless(so):
+        with unless(so):
             self._calls("dynamodb", self._dynamodb.update_table, table, TableName=table, **changes)
+
+    def set_capacity(self, table: str, capacity: Capacity) -> None:
+        there = self.table(table)
+        changes = {} if there is None else capacity_changes(there, capacity)
+        if changes or there is None:  # without a table, the call says so
+            self._update(table, lambda now: not capacity_changes(now, capacity), **changes)
 
     def limits(self) -> Limits:
         answer = self._calls("dynamodb", self._dynamodb.describe_limits, "the account's limits")
@@ -133,18 +140,7 @@ class AwsTarget:
         return self._tables.expiry(table)
 
     def set_expiry(self, table: str, attribute: str, on: bool) -> None:
-        def so() -> bool:
-            there = self.expiry(table)
-            return there.enabled == on and (not on or there.attribute == attribute)
-
-        with _unless(so):
-            self._calls(
-                "dynamodb",
-                self._dynamodb.update_time_to_live,
-                table,
-                TableName=table,
-                TimeToLiveSpecification={"Enabled": on, "AttributeName": attribute},
-            )
+        self._tables.set_expiry(table, attribute, on)
 
     def drop(self, table: str) -> None:
         try:
@@ -245,19 +241,6 @@ def _warmth(reads: int, writes: int) -> dict[str, int]:
     """Return a WarmThroughput. Unknown reads are left as they are: 0 is refused."""
     known = {"ReadUnitsPerSecond": reads} if reads else {}
     return {**known, "WriteUnitsPerSecond": writes}
-
-
-@contextlib.contextmanager
-def _unless(so: Callable[[], bool]) -> Iterator[None]:
-    """Ignore a refused change that is in effect already.
-
-    This call may have made it, if its answer was lost and the SDK repeated it.
-    """
-    try:
-        yield
-    except AccountError as error:
-        if error.code != "ValidationException" or not so():
-            raise
 
 
 def _import_facts(found: dict[str, Any]) -> ImportFacts:

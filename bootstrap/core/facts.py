@@ -6,7 +6,7 @@ Moments are epoch seconds unless a name says otherwise.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from replicator.canonical import digest
@@ -109,6 +109,8 @@ class Measure:
 
 
 Json = Mapping[str, Any]
+ON_DEMAND = "PAY_PER_REQUEST"
+"""The billing mode of a table without provisioned units."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,49 @@ def index_warm_writes(index: Json) -> int:
 def index_warm_reads(index: Json) -> int:
     """Return the reads a second that an index takes at once; 0 if AWS does not say."""
     return int(index.get("WarmThroughput", {}).get("ReadUnitsPerSecond", 0))
+
+
+@dataclass(frozen=True)
+class CapacityUnits:
+    """Units a second: provisioned ones, or on-demand maximums, where None is none."""
+
+    reads: int | None = None
+    writes: int | None = None
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """The capacity mode of a table, and the units of the table and of its indexes by name."""
+
+    billing_mode: str
+    """PAY_PER_REQUEST or PROVISIONED."""
+    table: CapacityUnits = CapacityUnits()
+    indexes: Mapping[str, CapacityUnits] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, table: TableFacts) -> Capacity:
+        """Return the capacity that a table has."""
+        on_demand = table.billing_mode == ON_DEMAND
+        own = (
+            CapacityUnits(table.max_reads, table.max_writes)
+            if on_demand
+            else CapacityUnits(table.read_capacity, table.write_capacity)
+        )
+        indexes = {
+            str(each["IndexName"]): _index_units(each, on_demand) for each in table.global_indexes
+        }
+        return cls(table.billing_mode, own, indexes)
+
+
+def _index_units(index: Json, on_demand: bool) -> CapacityUnits:
+    if on_demand:
+        # -1 means no maximum (API reference, OnDemandThroughput).
+        found = index.get("OnDemandThroughput", {})
+        reads, writes = found.get("MaxReadRequestUnits", -1), found.get("MaxWriteRequestUnits", -1)
+        return CapacityUnits(*(int(each) if each >= 0 else None for each in (reads, writes)))
+    found = index.get("ProvisionedThroughput", {})
+    reads, writes = found.get("ReadCapacityUnits", 0), found.get("WriteCapacityUnits", 0)
+    return CapacityUnits(int(reads), int(writes))
 
 
 @dataclass(frozen=True)

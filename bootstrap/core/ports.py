@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from bootstrap.core.errors import Side
 from bootstrap.core.facts import (
     Backups,
+    Capacity,
     Datapoint,
     Destinations,
     EventSource,
@@ -155,6 +156,12 @@ class TargetAccount(Protocol):
 
     def warm_indexes(self, table: str, units: Mapping[str, tuple[int, int]]) -> None:
         """Raise the warm throughput of indexes: reads and writes a second by name."""
+
+    def set_capacity(self, table: str, capacity: Capacity) -> None:
+        """Set the capacity mode, and the units or maximums of the table and of its indexes.
+
+        One call, with what differs; none, where nothing does.
+        """
 
     def limits(self) -> Limits:
         """Read the account's limits for tables."""

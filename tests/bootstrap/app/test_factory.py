@@ -11,9 +11,19 @@ from bootstrap.app.command_options import CommandOptions
 from bootstrap.app.factory import AwsClients
 from bootstrap.app.process import this_process
 from bootstrap.aws.sessions import Session
-from bootstrap.core.errors import Side
+from bootstrap.core.errors import Side, UsageError
 from bootstrap.core.run_options import RunOptions
-from tests.support.bootstrap.fake_aws import outputs
+from bootstrap.cutover.context import SwitchOptions
+from bootstrap.journal.switch_records import SwitchMode
+from bootstrap.journal.verification_records import row_name as verification_row
+from bootstrap.verify.backfill import row_name as backfill_row
+from tests.support.bootstrap.fake_aws import (
+    COMMAND,
+    SOURCE_SWITCH,
+    TARGET_SWITCH,
+    outputs,
+    switch_outputs,
+)
 
 
 @pytest.fixture
@@ -28,6 +38,10 @@ def sessions(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Side, str | None, st
 
     monkeypatch.setattr(account_clients, "Session", Counted)
     return made
+
+
+def switching(options: CommandOptions) -> AwsClients:
+    return AwsClients(switch_outputs(), this_process(), options)
 
 
 @pytest.mark.slow
@@ -65,3 +79,87 @@ def test_a_verification_its_steps_and_its_repairs_share_one_lease() -> None:
     clients = AwsClients(outputs(), this_process(), CommandOptions("bootstrap verify"))
     verification = clients.verify_context(table, print)
     assert verification.step_context().journal is verification.journal
+
+
+# -- the roles of a switch ------------------------------------------------------------------------
+
+
+def test_a_switch_has_one_more_session_in_each_account_with_the_same_credentials(
+    sessions: list[tuple[Side, str | None, str | None]],
+) -> None:
+    clients = switching(
+        CommandOptions(
+            "bootstrap switch", source_profile="shop", target_profile="replica", external_id="word"
+        )
+    )
+    made = [clients._switch_session(side) for side in (*Side, *Side)]
+    source, target = (Side.SOURCE, "shop", "word"), (Side.TARGET, "replica", "word")
+    assert sessions == [source, target, source, target]
+    roles = [each.account.role_arn for each in made if each is not None]
+    assert roles == [SOURCE_SWITCH, TARGET_SWITCH] * 2
+
+
+def test_the_roles_of_a_switch_get_no_session_in_a_stack_without_them(
+    sessions: list[tuple[Side, str | None, str | None]],
+) -> None:
+    (table,) = outputs().tables
+    clients = AwsClients(outputs(), this_process(), CommandOptions("bootstrap switch"))
+    assert clients.policies(Side.TARGET) is None
+    assert clients.old_source() is None
+    with pytest.raises(UsageError, match="no role for a switch"):
+        clients.switch_context(table, COMMAND, SwitchOptions(SwitchMode.FENCE))
+    assert len(sessions) == 2
+
+
+@pytest.mark.slow
+def test_a_switch_works_under_the_leases_of_run_verification_and_backfill() -> None:
+    (table,) = switch_outputs().tables
+    context = switching(CommandOptions("bootstrap switch")).switch_context(
+        table, COMMAND, SwitchOptions(SwitchMode.FENCE)
+    )
+    assert [lease._table for lease in context.leases] == [
+        "orders",
+        verification_row("orders"),
+        backfill_row("orders"),
+    ]
+    assert context.journal._lease is context.leases[0]
+
+
+@pytest.mark.slow
+def test_with_writes_stopped_the_sources_policy_is_out_of_reach() -> None:
+    (table,) = switch_outputs().tables
+    clients = switching(CommandOptions("bootstrap switch"))
+    fenced, stopped = (
+        clients.switch_context(table, COMMAND, SwitchOptions(mode)) for mode in SwitchMode
+    )
+    assert fenced.source_policies is not None
+    assert stopped.source_policies is None
+    assert stopped.old_source is not None
+
+
+@pytest.mark.slow
+def test_every_call_through_a_switchs_roles_checks_the_lease_of_the_run_first() -> None:
+    (table,) = switch_outputs().tables
+    context = switching(CommandOptions("bootstrap switch")).switch_context(
+        table, COMMAND, SwitchOptions(SwitchMode.FENCE)
+    )
+    run = context.leases[0]
+    guarded = (
+        context.target_policies,
+        context.source_policies,
+        context.canary,
+        context.old_source,
+        context.steps.target_policies,
+    )
+    for each in guarded:
+        calls: Any = vars(each)["_calls"]
+        assert calls._before.__self__ is run
+        assert calls.role.endswith(":role/switch")
+
+
+@pytest.mark.slow
+def test_a_run_puts_the_deny_through_the_role_of_the_target_alone() -> None:
+    (table,) = switch_outputs().tables
+    clients = switching(CommandOptions("bootstrap run"))
+    context = clients.runner(table, COMMAND, RunOptions()).context
+    assert context.target_policies is not None

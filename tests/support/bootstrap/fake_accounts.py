@@ -7,9 +7,13 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from bootstrap.aws.calls import Calls
+from bootstrap.aws.resource_policies import AwsResourcePolicies
 from bootstrap.core.errors import AccountError, Side
 from bootstrap.core.facts import (
+    ON_DEMAND,
     Backups,
+    Capacity,
     Datapoint,
     Destinations,
     EventSource,
@@ -26,7 +30,14 @@ from bootstrap.core.facts import (
 )
 from replicator.probes import ProbeRecord
 from replicator.stream import StreamFacts
-from tests.support.bootstrap.fake_aws import LEDGER, TOKEN_SECONDS, FakeAws
+from tests.support.bootstrap.fake_aws import (
+    LEDGER,
+    TARGET_ARN,
+    TARGET_SWITCH,
+    TOKEN_SECONDS,
+    FakeAws,
+)
+from tests.support.bootstrap.fake_policies import PolicyClient
 
 
 class FakeSource:
@@ -319,6 +330,19 @@ class FakeTarget:
             ]
             world.target = dataclasses.replace(world.target, global_indexes=indexes)
 
+    def set_capacity(self, table: str, capacity: Capacity) -> None:
+        with self._call("set_capacity", capacity) as world:
+            assert world.target is not None
+            own, on_demand = capacity.table, capacity.billing_mode == ON_DEMAND
+            world.target = dataclasses.replace(
+                world.target,
+                billing_mode=capacity.billing_mode,
+                read_capacity=0 if on_demand else own.reads or 0,
+                write_capacity=0 if on_demand else own.writes or 0,
+                max_reads=own.reads if on_demand else None,
+                max_writes=own.writes if on_demand else None,
+            )
+
     def key(self, arn: str) -> KeyFacts:
         with self._call("target_key") as world:
             return world.keys[arn]
@@ -373,6 +397,7 @@ class FakeTarget:
         with self._call("drop", table) as world:
             assert world.target is not None
             assert not world.target.deletion_protection, "AWS refuses"
+            world.policies.tables.pop(world.target.arn, None)  # it goes with the table
             world.target = None
 
     def backups(self, table: str) -> Backups:
@@ -437,3 +462,45 @@ class FakeSnapshots:
             found = sorted(key for key in self._world.objects if key.startswith(prefix))[:2]
             self._world.objects -= set(found)
             return len(found)
+
+
+class FakeCanary:
+    """`WriteCanary` of the target table, as the switch role."""
+
+    def __init__(self, world: FakeAws, before: Callable[[], None]) -> None:
+        self._world = world
+        self._before = before
+
+    def refused(self, table: str) -> bool:
+        self._before()
+        with self._world.around("write_canary", table):
+            return self._world.policies.refuses(TARGET_ARN, TARGET_SWITCH)
+
+
+class FakeOldSource:
+    """`OldSource`."""
+
+    def __init__(self, world: FakeAws, before: Callable[[], None]) -> None:
+        self._world = world
+        self._before = before
+
+    def set_expiry(self, table: str, attribute: str, on: bool) -> None:
+        self._before()
+        with self._world.around("set_source_expiry", on):
+            self._world.source_expiry = TtlStatus(on, attribute)
+
+    def stop_destination(self, table: str, stream_arn: str) -> None:
+        self._before()
+        with self._world.around("stop_destination", stream_arn):
+            self._world.destinations = [
+                dataclasses.replace(each, status="DISABLED")
+                if each.stream_arn == stream_arn
+                else each
+                for each in self._world.destinations
+            ]
+
+
+def fake_policies(world: FakeAws, side: Side, before: Callable[[], None]) -> AwsResourcePolicies:
+    """Make the real gateway of an account's resource policies, on the world's."""
+    client = PolicyClient(world.policies, world.clock, world.around)
+    return AwsResourcePolicies(Calls(side, "Role switch", before), client)

@@ -25,15 +25,21 @@ from bootstrap.core.facts import (
 )
 from bootstrap.core.stack_outputs import Outputs, parse
 from replicator.change import Probe
-from replicator.probes import ProbeRecord, probe_key
+from replicator.probes import PROTOCOL, ProbeRecord, probe_key
 from replicator.stream import Destination, Shard
+from tests.support.bootstrap.fake_policies import FakePolicies
 from tests.support.fakes.clock import VirtualClock
 from tests.support.fakes.dynamodb import FakeDynamoDB
 from tests.support.fakes.errors import Call, Faults
 
 SOURCE_ARN = "arn:aws:dynamodb:eu-west-1:111111111111:table/orders"
+TARGET_ARN = "arn:aws:dynamodb:eu-west-1:222222222222:table/orders-replica"
 STREAM_ARN = "arn:aws:kinesis:eu-west-1:111111111111:stream/orders-stream"
 LEDGER, JOURNAL, BUCKET, MAPPING = "orders-ledger", "journal", "snapshots", "mapping-uuid"
+IMPORTER, CONSUMER, TARGET_SWITCH = (
+    f"arn:aws:iam::222222222222:role/{name}" for name in ("importer", "consumer", "switch")
+)
+SOURCE_SWITCH = "arn:aws:iam::111111111111:role/switch"
 COMMAND = "python -m bootstrap {} --stack local"
 TOKEN_SECONDS = 8 * 3600.0
 
@@ -48,7 +54,7 @@ OUTPUTS_JSON: dict[str, Any] = {
     "target": {
         "accountId": "222222222222",
         "region": "eu-west-1",
-        "importerRoleArn": "arn:aws:iam::222222222222:role/importer",
+        "importerRoleArn": IMPORTER,
     },
     "journalTable": JOURNAL,
     "snapshotBucket": BUCKET,
@@ -71,6 +77,7 @@ OUTPUTS_JSON: dict[str, Any] = {
             "quarantineBucket": "orders-quarantine",
             "onFailureBucket": "orders-on-failure",
             "snapshotPrefix": "orders",
+            "consumerRoleArn": CONSUMER,
         }
     ],
 }
@@ -80,6 +87,16 @@ def outputs(**changes: Any) -> Outputs:
     """The outputs of a stack with one table; `changes` go into the table's members."""
     (table,) = OUTPUTS_JSON["tables"]
     return parse(json.dumps({**OUTPUTS_JSON, "tables": [{**table, **changes}]}), "test")
+
+
+def switch_outputs(**changes: Any) -> Outputs:
+    """The outputs of a stack with one table and the roles of a switch."""
+    found = outputs(**changes)
+    return dataclasses.replace(
+        found,
+        source=dataclasses.replace(found.source, switch_role_arn=SOURCE_SWITCH),
+        target=dataclasses.replace(found.target, switch_role_arn=TARGET_SWITCH),
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,6 +210,10 @@ class FakeAws:
         self.through: Callable[[float], float] = lambda put_at: put_at + 1
         """When the consumer has applied all that was in the stream at a moment."""
         self.consumer_works = True
+        self.protocol = PROTOCOL
+        """Of the consumer's code; 0: older code, which obeys no switch."""
+
+        self.policies = FakePolicies(self.clock)
 
         self.dynamodb = DatedDynamoDB(self.clock, faults=_Hook(self))
         self.alive: set[int] = set()
@@ -297,10 +318,18 @@ class FakeAws:
                 if now >= max(backlog, self.through(put_at)):
                     self.probes.remove((record, put_at))
                     body = json.loads(record.data)
-                    key = probe_key(Probe(body["probe"], body["n"]))
-                    self.dynamodb.put_item(
-                        TableName=LEDGER, Item={"k": {"B": key}, "at": {"N": str(int(now * 1e6))}}
-                    )
+                    row = {
+                        "k": {"B": probe_key(Probe(body["probe"], body["n"]))},
+                        "at": {"N": str(int(now * 1e6))},
+                        "protocol": {"N": str(self.protocol)},
+                        **self._echo(),
+                    }
+                    self.dynamodb.put_item(TableName=LEDGER, Item=row)
+
+    def _echo(self) -> dict[str, Any]:
+        """The nonces that an invocation runs under, as it writes them into a probe's row."""
+        settings = self.ledger_settings()
+        return {name: settings[name] for name in ("armed", "closed") if name in settings}
 
     def failure(self, arn: str) -> str:
         """Why this export or import fails; empty if it does not."""

@@ -20,7 +20,13 @@ from bootstrap.run.drive import drive
 from bootstrap.run.runner import TableRunner
 from bootstrap.run.step_context import StepContext
 from bootstrap.status.snapshot import StatusSnapshot
-from tests.support.bootstrap.fake_accounts import FakeScanner, FakeSnapshots, FakeSource, FakeTarget
+from tests.support.bootstrap.fake_accounts import (
+    FakeScanner,
+    FakeSnapshots,
+    FakeSource,
+    FakeTarget,
+    fake_policies,
+)
 from tests.support.bootstrap.fake_aws import COMMAND, JOURNAL, LEDGER, FakeAws, outputs
 from tests.support.fakes.errors import Killed
 
@@ -46,7 +52,7 @@ class Process:
         (table,) = self.outputs.tables
         calls = Calls(Side.TARGET, "Role importer")
         self.store = AwsJournal(calls, world.dynamodb, JOURNAL)
-        lease = Lease(self.store, table.source_table, world.clock, self.machine)
+        self.lease = lease = Lease(self.store, table.source_table, world.clock, self.machine)
         guarded = Calls(Side.TARGET, "Role importer", lease.check)
         context = StepContext(
             outputs=self.outputs,
@@ -62,6 +68,9 @@ class Process:
             timing=Timing(),
             clock=world.clock,
             options=options or RunOptions(),
+            target_policies=fake_policies(world, Side.TARGET, lease.check)
+            if self.outputs.target.switch_role_arn
+            else None,
         )
         self.run = TableRunner(context, self.store, lease, COMMAND)
         self.shown: list[StatusSnapshot] = []
