@@ -30,6 +30,7 @@ from bootstrap.core.poller import Poller
 from bootstrap.core.ports import Snapshots
 from bootstrap.core.run_options import RunOptions
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
+from bootstrap.core.state import State
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.cutover.context import SwitchContext, SwitchOptions
 from bootstrap.explain.keys import key_types
@@ -238,6 +239,7 @@ class AwsClients(AccountClients):
                 ),
             ),
             ledger=self.ledger(table),
+            state=partial(self._state, table),
             stream=partial(self._stream, table),
             consumer=partial(self._consumer, table),
             clock=SystemClock(),
@@ -377,6 +379,10 @@ class AwsClients(AccountClients):
         )
         error.about(command)
         return error
+
+    def _state(self, table: TableOutputs) -> State:
+        row, _ = self.journal().read(table.source_table)
+        return (row or Row()).state
 
     def _verified(self, table: TableOutputs) -> Verified | None:
         return last_verification(self.journal(), table.source_table).verified

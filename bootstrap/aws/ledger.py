@@ -68,6 +68,7 @@ class AwsLedger:
             armed=row["armed"]["S"] if "armed" in row else None,
             mark=int(row["mark"]["N"]) if "mark" in row else None,
             closed=row["closed"]["S"] if "closed" in row else None,
+            primary=int(row["primary"]["N"]) if "primary" in row else None,
         )
 
     def store_floor(self, floor: int, snapshot: str) -> LedgerSettings:

@@ -13,6 +13,7 @@ from bootstrap.app.run_all import run_all
 from bootstrap.cli.exit_codes import report
 from bootstrap.cli.options import RESUMES, clients_of, common_options, confirm, run_command
 from bootstrap.cli.run import AS_LINES, TAKE_OVER
+from bootstrap.core.refusals import refuse_in
 from bootstrap.core.run_options import Goal, RunOptions
 from bootstrap.plan.abandon_preview import undoing
 
@@ -93,6 +94,7 @@ def _preview(
         if row is None or not row.run_id:
             click.echo(f"{table.source_table}: nothing to abandon, no run has begun", err=quietly)
             continue
+        refuse_in(row.state, Goal.ABANDON, table.source_table)
         begun.append(table)
         preview = undoing(
             table,

@@ -17,6 +17,7 @@ from bootstrap.cli.options import RESUMES, clients_of, common_options, run_comma
 from bootstrap.cli.verify import DIRECTORY, EXIT_DIFFERENCES, one_of, page, result_json, say
 from bootstrap.core.errors import UsageError
 from bootstrap.core.formatting import number
+from bootstrap.core.refusals import BACKFILL
 from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.verify.backfill import OUTCOMES, Backfill
 from bootstrap.verify.context import VerifyOptions
@@ -76,7 +77,7 @@ def backfill(
         # The exports of an interrupted verification may be older than the gap, and prove nothing.
         verify_options = VerifyOptions(spool=spool or DIRECTORY / table.source_table, fresh=True)
         verification = Verification(clients.verify_context(table, say), verify_options)
-        verification.refuse_unready()
+        verification.refuse_unready(BACKFILL)
         counts = gap.close(clients, table, take_over)
         if not as_json_text:
             words = ", ".join(f"{number(count)} {what}" for what, count in counts.items())

@@ -8,6 +8,7 @@ from bootstrap.app.command_options import CommandOptions
 from bootstrap.cli import quarantine
 from bootstrap.cli.options import common_options, run_command
 from bootstrap.core.errors import UsageError
+from bootstrap.core.refusals import PARK
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.quarantine import parks
 from bootstrap.quarantine.context import QuarantineContext
@@ -44,6 +45,7 @@ def park(
                 _print_parks(context)
             return 0
         context, place = quarantine.only_context(options), _place(shard, sequence, "park")
+        context.refuse(PARK)
         context.ledger.park(place)
         click.echo(f"{context.table.source_table}: parked {place}. {parks.TAKES_EFFECT}")
         click.echo("Then: quarantine list shows it as `parked`; unpark it once it does.")

@@ -407,7 +407,7 @@ class Datapoint:
 
 @dataclass(frozen=True)
 class ProbeEcho:
-    """What the consumer's row of one probe says of the lane that wrote it.
+    """The consumer's row of one probe, and the lane that wrote it.
 
     `at`: when it was written (µs). `armed`, `closed`: the nonces that its invocation ran under.
     """

@@ -24,3 +24,5 @@ class LedgerSettings:
     """Changes newer than this are late writes of that switch."""
     closed: str | None = None
     """The nonce of the switch or promotion after which nothing may be written to the target."""
+    primary: int | None = None
+    """Since when the target is the primary."""

@@ -282,7 +282,7 @@ class Ledger(LedgerEntries, Protocol):
         """Forget the attempt `nonce`, closed or not."""
 
     def take_gate(self, nonce: str) -> None:
-        """Close the gate under `nonce`, whoever has it: a promotion's, and final."""
+        """Close the gate under `nonce`, also over another attempt: a promotion's, and final."""
 
     def set_primary(self, nonce: str, at: int) -> bool:
         """Record since when (µs) the target is the primary; while `nonce` has closed the gate."""
@@ -397,7 +397,7 @@ class WriteCanary(Protocol):
 
 
 class OldSource(Protocol):
-    """What a switch may change in the source account, beside the table's resource policy."""
+    """Changes of a switch in the source account, beside the table's resource policy."""
 
     def set_expiry(self, table: str, attribute: str, on: bool) -> None:
         """Switch time to live on or off. AWS takes one such change of a table in an hour."""

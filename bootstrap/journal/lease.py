@@ -129,8 +129,15 @@ class Lease:
         if bound > self._aws_minus_ours or self._aws_minus_ours - bound > DATE_SLACK:
             self._aws_minus_ours = bound
 
-    def acquire(self, take_over: bool = False) -> Row | None:
+    def acquire(
+        self,
+        take_over: bool = False,
+        refuse: Callable[[Row], None] = lambda row: None,
+    ) -> Row | None:
         """Claim the table; return its row as it was before.
+
+        `refuse` raises for a row whose state does not allow this command: no holder is replaced
+        then, not even with `take_over`.
 
         A holder that died on this machine is replaced at once, one that died elsewhere after its
         lease has expired, a live one only with `take_over`.
@@ -140,8 +147,10 @@ class Lease:
         """
         row, at = self._store.read(self._table)
         self.saw(at)
-        if row is not None and not take_over:
-            self._refuse_live_holder(row)
+        if row is not None:
+            refuse(row)
+            if not take_over:
+                self._refuse_live_holder(row)
         seen = row.generation if row is not None else 0
         me = json.dumps(asdict(self._machine.me))
         if not self._store.claim(self._table, seen, me, self.extended()):

@@ -31,7 +31,7 @@ class SwitchStep(StrEnum):
 
 
 class SwitchMode(StrEnum):
-    """What keeps writers off the source."""
+    """The means that keeps writers off the source."""
 
     FENCE = "fence"
     """A Deny in the source table's resource policy."""
@@ -104,7 +104,7 @@ class Switching:
 
 @dataclass(frozen=True)
 class AfterSwitch:
-    """What is done after the commit, and what of it failed. Everything here is only ever added."""
+    """Acts after the commit, done and failed. Everything here is only ever added."""
 
     key: ClassVar[str] = "after-switch"
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 from bootstrap.core.formatting import moment
 from bootstrap.core.ports import Ledger, RecordWriter
+from bootstrap.core.refusals import refuse_without_lease
 from bootstrap.core.stack_outputs import TableOutputs
+from bootstrap.core.state import State
 from bootstrap.quarantine.direct import DirectConsumer
 from bootstrap.quarantine.redrive_policy import RetentionWindow
 from bootstrap.quarantine.store import QuarantineStoreReader
@@ -22,6 +24,8 @@ class QuarantineContext:
     table: TableOutputs
     store: QuarantineStoreReader
     ledger: Ledger
+    state: Callable[[], State]
+    """Reads the table's state in the journal."""
     stream: Callable[[], RecordWriter]
     """Created on first use: most commands do not need the source account."""
     consumer: Callable[[], DirectConsumer]
@@ -39,6 +43,10 @@ class QuarantineContext:
         return RetentionWindow(
             self.table.ledger_retention_days, self.ledger.settings().expire, self.now()
         )
+
+    def refuse(self, command: str) -> None:
+        """Raise BlockedError if a switch or a promotion refuses the command now."""
+        refuse_without_lease(self.state(), self.ledger.settings(), command, self.table.source_table)
 
     def note(self, how: str, **more: str) -> Mapping[str, str]:
         """Return the note for a resolved object."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from bootstrap.core.errors import BlockedError, Side, UnavailableError
+from bootstrap.core.refusals import DIRECT, REDRIVE
 from bootstrap.quarantine.context import QuarantineContext
 from bootstrap.quarantine.direct import Processed
 from bootstrap.quarantine.packing import PutRecordsBatch, pack_records, split_calls
@@ -26,6 +27,9 @@ ATTEMPTS = 10
 READ_AT_ONCE = 32
 """Objects; each may hold 10 MiB of records."""
 FIRST_WAIT, LONGEST_WAIT = 0.2, 10.0
+RECHECK_SECONDS = 30.0
+"""The age at which the look for a switch is repeated. One closes the consumer no earlier than
+minutes after it has armed it."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +77,11 @@ def redrive(
     """Redrive these objects. `outcome` is up to date even after an error.
 
     Raises:
+        BlockedError: a switch is under way, or the target is the primary.
         AccountError, UnavailableError: an account refuses. Objects accepted before are resolved.
     """
     outcome.asked = len(chosen)
+    context.refuse(DIRECT if direct else REDRIVE)
     judged = _redrivable(context, chosen, outcome, direct, named)
     if direct:
         _redrive_direct(context, judged, outcome)
@@ -141,8 +147,11 @@ def _read(
 def _redrive_direct(
     context: QuarantineContext, items: Iterator[RedriveItem], outcome: RedriveOutcome
 ) -> None:
-    consumer = context.consumer()
+    consumer, looked = context.consumer(), context.now()
     for item in items:
+        if context.now() - looked >= RECHECK_SECONDS:
+            context.refuse(DIRECT)
+            looked = context.now()
         result = consumer.run(item.stored, item.content)
         if isinstance(result, Processed):
             note = context.note("direct", detail=result.how)
@@ -166,6 +175,9 @@ def _redrive_to_stream(
     for batch in split_calls(pack_records(to_pack)):
         waiting, failures = batch, 0
         while waiting:
+            # Before each put: the switch's last look at the stream comes minutes after it has armed
+            # the consumer, and this object is resolved as soon as the stream has its record.
+            context.refuse(REDRIVE)
             try:
                 codes = stream.put([entry.record for entry in waiting])
             except UnavailableError as error:

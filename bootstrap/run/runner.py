@@ -17,6 +17,7 @@ from bootstrap.core.facts import EventSource
 from bootstrap.core.journal_rows import Event, Row, Store, WaitReason
 from bootstrap.core.outcome import Done, Outcome, Pending
 from bootstrap.core.poller import Poller
+from bootstrap.core.refusals import refuse_in
 from bootstrap.core.state import REPLICAS, State
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.journal import verification_records as verification
@@ -95,9 +96,10 @@ class TableRunner:
 
         def begin() -> Outcome:
             if not self._held:
-                self._lease.acquire(take_over)
+                self._lease.acquire(take_over, self._refuse)
             self._held = True
             self.journal.refresh()
+            self._refuse(self.journal.row)  # a switch may have begun meanwhile
             plans.append(self._goal.begin(self.context))
             return Done()
 
@@ -111,6 +113,9 @@ class TableRunner:
             retries=lambda error: bool(error.code),
         ).wait(begin)
         return plans[-1]
+
+    def _refuse(self, row: Row) -> None:
+        refuse_in(row.state, self.context.options.goal, self.context.table.source_table)
 
     def tick(self) -> Outcome:
         """Advance the first step that is not done, by one act.

@@ -16,6 +16,7 @@ from bootstrap.core.formatting import number
 from bootstrap.core.journal_rows import Row
 from bootstrap.core.poller import Poller
 from bootstrap.core.ports import LedgerEntries
+from bootstrap.core.refusals import REPAIR, VERIFY, refuse_in
 from bootstrap.core.state import State
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.journal.verification_records import ReadProof, Verified
@@ -86,7 +87,8 @@ class Verification:
         Raises:
             BlockedError, AccountError, UsageError: there is no result.
         """
-        context = self._context
+        context, command = self._context, REPAIR if self._options.repair else VERIFY
+        self.refuse_unready(command)  # a switch's lease is not taken over
         try:
             context.lease.acquire(self._options.take_over)
         except LeaseHeldError as error:
@@ -96,7 +98,7 @@ class Verification:
             ) from error
         try:
             context.journal.refresh()
-            self.refuse_unready()
+            self.refuse_unready(command)
             return self._rounds()
         except BaseException:
             self._export_rounds.warn_of_recovery()
@@ -105,11 +107,12 @@ class Verification:
             self._resources.close()
             context.lease.release()
 
-    def refuse_unready(self) -> None:
-        """Raise BlockedError for a table that does not replicate."""
+    def refuse_unready(self, command: str) -> None:
+        """Raise BlockedError for a table that does not replicate. `command`: as typed."""
         table = self._context.table.source_table
         row, _ = self._context.store.read(table)
         state = (row or Row()).state
+        refuse_in(state, command, table)
         if state not in READY:
             raise BlockedError(
                 f"Table {table} is {state}; only a replicating table can be verified.",

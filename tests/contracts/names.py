@@ -70,6 +70,8 @@ def exit_codes() -> list[str]:
         "the target account": errors.Side.TARGET.value,
         "verification found differences": verify_commands.EXIT_DIFFERENCES,
         "still running": errors.StillRunningError.exit_code,
+        "a switch was cancelled": errors.SwitchCancelledError.exit_code,
+        "switched, but --exec failed": errors.ExecFailedError.exit_code,
         "a bug": errors.EXIT_BUG,
         "interrupted": errors.EXIT_INTERRUPTED,
         "pipe closed": errors.EXIT_PIPE_CLOSED,

@@ -11,7 +11,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bootstrap.plan import cost_model, setting
-from tests.docs import alarm_pages, commands, configuration, deployer, promises
+from tests.docs import (
+    alarm_pages,
+    commands,
+    configuration,
+    deployer,
+    promises,
+    switch_tables,
+)
 from tests.docs.pages import ROOT, documents
 
 COMMAND = "python -m tests.docs.generate"
@@ -29,6 +36,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "bill": cost_model.table,
     "parity": setting.compared_table,
     "promises and tests": promises.table,
+    "commands during a switch": switch_tables.commands_table,
 }
 """Each stands in exactly one document; a test holds that."""
 

@@ -11,6 +11,7 @@ from bootstrap.aws.quarantine import AwsBucket
 from bootstrap.core.errors import Side
 from bootstrap.core.facts import StreamRecord
 from bootstrap.core.stack_outputs import TableOutputs
+from bootstrap.core.state import State
 from bootstrap.quarantine.context import QuarantineContext
 from bootstrap.quarantine.direct import DirectConsumer
 from bootstrap.quarantine.store import QuarantineStoreReader
@@ -82,6 +83,7 @@ def redrive_context(world: World, place: Callable[[], Place]) -> QuarantineConte
             AwsBucket(calls, world.s3, FAILURES_BUCKET),
         ),
         ledger=AwsLedger(calls, world.dynamodb, LEDGER_TABLE),
+        state=lambda: State.REPLICATING,
         stream=lambda: Stream(world),
         consumer=lambda: DirectConsumer(
             config(here), dynamodb=world.dynamodb, s3=world.s3, runtime=runtime(here)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 
+from bootstrap.quarantine.direct import DirectConsumer
+from bootstrap.quarantine.redrive import RedriveOutcome, redrive
 from replicator.consumer.outcome import Reason
 from tests.support.bootstrap.quarantine_harness import MIB, QuarantineHarness, padded
 from tests.support.fakes.errors import client_error
@@ -122,10 +125,19 @@ def test_a_tie_found_on_the_way_is_noted_before_it_is_applied(world: QuarantineH
 
 
 @pytest.mark.promise("C9")
-def test_the_gate_of_a_switch_holds_here_too(world: QuarantineHarness) -> None:
-    world.settings(closed={"S": "attempt-1"})
+def test_a_gate_that_closes_behind_the_look_for_a_switch_holds_here_too(
+    world: QuarantineHarness,
+) -> None:
     world.keep(document(None, item("a")), sequence=77)
-    world.redrive(direct=True)
+    context = world.quarantine_context()
+
+    def built_while_the_gate_closes() -> DirectConsumer:
+        world.settings(closed={"S": "attempt-1"})
+        return context.consumer()
+
+    closing = dataclasses.replace(context, consumer=built_while_the_gate_closes)
+    chosen = list(context.store.open_objects())
+    redrive(closing, chosen, RedriveOutcome(), direct=True, named=False)
     assert world.open() == [f"open/late-write/{SHARD}/77-0.json"]
     assert world.target("a") is None
 

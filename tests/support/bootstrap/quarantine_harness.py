@@ -14,6 +14,7 @@ from bootstrap.aws.quarantine import AwsBucket
 from bootstrap.aws.stream import AwsStream
 from bootstrap.core.errors import Side
 from bootstrap.core.stack_outputs import TableOutputs
+from bootstrap.core.state import State
 from bootstrap.quarantine.context import QuarantineContext
 from bootstrap.quarantine.direct import DirectConsumer
 from bootstrap.quarantine.redrive import RedriveOutcome, redrive
@@ -105,6 +106,8 @@ class QuarantineHarness(replicas.ConsumerHarness):
         self.stream_faults = ScriptedFaults()
         self.kinesis = FakeKinesis(self.stream_faults)
         self.numbers = itertools.count(5000)
+        self.state = State.REPLICATING
+        """In the journal."""
         self.store = QuarantineStore(
             self.s3, BUCKET, "test", TABLE, CONFIG.ledger_retention_days, self.runtime
         )
@@ -118,6 +121,7 @@ class QuarantineHarness(replicas.ConsumerHarness):
                 AwsBucket(calls, self.s3, FAILURES),
             ),
             ledger=AwsLedger(calls, self.dynamodb, LEDGER),
+            state=lambda: self.state,
             stream=lambda: AwsStream(Calls(Side.SOURCE, "Role exporter"), self.kinesis, STREAM),
             consumer=lambda: DirectConsumer(
                 CONFIG, dynamodb=self.dynamodb, s3=self.s3, runtime=self.runtime
