@@ -122,9 +122,11 @@ def _nonce(item: Mapping[str, Any], name: str) -> str | None:
 
 
 class SettingsRow:
-    """The row, read at most every 30 seconds. `dynamodb` needs boto3's method `get_item`."""
+    """The row, read at most every 30 seconds, or each second during a switch. `dynamodb` needs boto3's method `get_item`."""
 
     CACHE_SECONDS = 30.0
+    ARMED_CACHE_SECONDS = 1.0
+    """While a switch is under way: both tables are closed until every lane has seen the gate."""
 
     def __init__(self, dynamodb: Any, ledger_table: str, clock: Clock) -> None:
         self._dynamodb = dynamodb
@@ -142,7 +144,7 @@ class SettingsRow:
 
         Never return expired ones: a gate or a park must not be missed because a read failed.
         """
-        if self._known is not None and self._age() < self.CACHE_SECONDS:
+        if self._known is not None and self._age() < self._kept_for(self._known):
             return self._known
         self._known = None
         failures = 0
@@ -163,6 +165,9 @@ class SettingsRow:
             if not context.deadline.wait(failures):
                 break
         return None
+
+    def _kept_for(self, known: ConsumerSettings) -> float:
+        return self.CACHE_SECONDS if known.armed is None else self.ARMED_CACHE_SECONDS
 
     def _times(self) -> tuple[float, float]:
         return self._clock.monotonic(), self._clock.now_micros() / 1_000_000

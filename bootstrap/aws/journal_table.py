@@ -127,6 +127,14 @@ class AwsJournal:
             LEASE_IS_OURS,
             {":generation": {"N": str(row.generation)}},
         )
+        for n, key in enumerate(write.unchanged):
+            known = row.records.get(key)
+            update["ExpressionAttributeNames"][f"#u{n}"] = f"{RECORD}{key}"
+            if known is None:
+                update["ConditionExpression"] += f" AND attribute_not_exists(#u{n})"
+            else:
+                update["ConditionExpression"] += f" AND #u{n} = :u{n}"
+                update["ExpressionAttributeValues"][f":u{n}"] = {"S": known}
         actions: list[dict[str, Any]] = [
             {"Update": {"TableName": self._table, "Key": _key(table), **update}}
         ]

@@ -8,6 +8,7 @@ from typing import Any
 from bootstrap.aws.calls import Calls
 from bootstrap.core.errors import AccountError, BlockedError, UnavailableError
 from bootstrap.core.facts import PolicyRevision
+from bootstrap.core.write_deny import canonical
 
 NO_POLICY = "NO_POLICY"
 """The revision of a table without a policy, as PutResourcePolicy expects it."""
@@ -94,12 +95,4 @@ def same_policy(one: str | None, other: str | None) -> bool:
     """Compare two documents by their content. AWS shows a list of one as its only element."""
     if one is None or other is None:
         return one is other
-    return bool(_content(json.loads(one)) == _content(json.loads(other)))
-
-
-def _content(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _content(held) for name, held in value.items()}
-    if isinstance(value, list):
-        return _content(value[0]) if len(value) == 1 else [_content(each) for each in value]
-    return value
+    return bool(canonical(json.loads(one)) == canonical(json.loads(other)))

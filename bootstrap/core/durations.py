@@ -68,6 +68,30 @@ class Timing:
         return INVOCATION_SECONDS * self.scale
 
     @property
+    def policy_reading(self) -> float:
+        """The time after which a read of a resource policy shows the last change.
+
+        AWS says that GetResourcePolicy is eventually consistent, and to try again after some
+        seconds (Amazon DynamoDB API Reference).
+        """
+        return max(1.0, 30 * self.scale)
+
+    @property
+    def gate_settling(self) -> float:
+        """From the closing of the consumer's gate until no invocation may still write.
+
+        One that began with the settings of before, which it keeps for 30 s, has 20 s.
+        """
+        return 60 * self.scale
+
+    @property
+    def gate_after_arming(self) -> float:
+        """The same from the moment at which invocations were made short, where no fence was
+        waited for: an invocation's time limit of before, and the 30 s that settings are kept.
+        """
+        return 150 * self.scale
+
+    @property
     def listing(self) -> float:
         """The time after which an operation that ListImports does not show was never begun.
 

@@ -86,12 +86,17 @@ class RowUpdate:
 
 @dataclass(frozen=True)
 class RowWrite:
-    """One row's part of a write of several rows. `expires`: its lease's."""
+    """One row's part of a write of several rows.
+
+    `expires`: its lease's. `unchanged`: records that have to be as they were read, so that a write
+    that was long on its way never follows a later one.
+    """
 
     table: str
     row: Row
     change: RowUpdate
     expires: float
+    unchanged: tuple[str, ...] = ()
 
 
 class Store(Protocol):
@@ -116,7 +121,8 @@ class Store(Protocol):
         """Apply a change on condition of `row.generation`."""
 
     def write_all(self, writes: Sequence[RowWrite]) -> bool:
-        """Apply the changes of several rows, all or none, each on condition of its generation.
+        """Apply the changes of several rows, all or none, each on condition of its generation and
+        of the records that may not have changed.
 
         At most 50: a row takes two of the 100 actions of a transaction.
         """

@@ -121,6 +121,23 @@ def without_deny(document: str | None) -> str | None:
     return _written(policy, kept) if kept else None
 
 
+def holds(document: str | None, deny: WriteDeny) -> bool:
+    """Tell whether exactly this Deny of ours is in a policy."""
+    return bool(canonical(ours(document)) == canonical({deny.nonce: deny.statement()}))
+
+
+def canonical(value: Any) -> Any:
+    """Return a policy's JSON in one of the forms that mean the same.
+
+    AWS shows a list of one as its only element, and may name everyone by {"AWS": "*"}.
+    """
+    if isinstance(value, dict):
+        return "*" if value == {"AWS": "*"} else {name: canonical(v) for name, v in value.items()}
+    if isinstance(value, list):
+        return canonical(value[0]) if len(value) == 1 else [canonical(each) for each in value]
+    return value
+
+
 def size(document: str) -> int:
     """Return the bytes of a policy as DynamoDB counts them."""
     return len(document.encode())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bootstrap.core.journal_rows import Row, Store
 from bootstrap.core.ports import OldSource, ResourcePolicies, WriteCanary
 from bootstrap.core.stack_outputs import TableOutputs
+from bootstrap.cutover.deny_changes import PolicyDoubts
+from bootstrap.cutover.late_notes import LateNotes
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
 from bootstrap.journal.switch_records import SwitchMode
@@ -35,6 +37,17 @@ class SwitchOptions:
     """`source`, `keep`, or a file: what the target's settings become."""
 
 
+@dataclass
+class SwitchMemory:
+    """Observations of this process about one table. They end with the attempt."""
+
+    notes: LateNotes = field(default_factory=LateNotes)
+    """Those at the end of the drain."""
+    round_trip: float = 0.0
+    """Seconds that the first round of probes took."""
+    doubts: PolicyDoubts = field(default_factory=PolicyDoubts)
+
+
 @dataclass(frozen=True)
 class SwitchContext:
     """One table's part of a switch. Every call to AWS checks the lease of its run first."""
@@ -53,6 +66,7 @@ class SwitchContext:
     read_health: Callable[[Row, float], Health]
     """Reads every detector now."""
     options: SwitchOptions
+    memory: SwitchMemory = field(default_factory=SwitchMemory)
 
     @property
     def table(self) -> TableOutputs:

@@ -6,15 +6,10 @@ instant, so it is put while it is inert and closes the table by the clock.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-SPREAD_SECONDS = 600
-"""Time for a new policy to reach every caller. AWS says "up to 5 minutes" of its own action of this
-kind (AWS Fault Injection Service, "AWS FIS actions reference"); this is twice that."""
-SETTLE_SECONDS = 60
-"""From the first date to the mark: requests that were admitted before it have ended by then."""
-SEAL_MARGIN_SECONDS = 600
-"""The Deny is made permanent only while so much of it is left: a policy needs time to spread."""
+from bootstrap.core.durations import Timing
 
 
 @dataclass(frozen=True)
@@ -30,19 +25,24 @@ class WriteDenyTimes:
     reopens: int
 
     @classmethod
-    def after(cls, now: float, timeout: float) -> WriteDenyTimes:
+    def after(cls, now: float, timeout: float, timing: Timing) -> WriteDenyTimes:
         """Plan the times for an attempt that may take `timeout` seconds once the source is closed.
 
-        The second after the mark is a whole minute: DynamoDB's metrics come by the minute, and the
-        first one after the mark then holds no second before it.
+        The second after the mark begins a period of DynamoDB's metrics, so that the first one
+        after the mark holds no second before it.
         """
-        earliest = now + SPREAD_SECONDS + SETTLE_SECONDS
-        mark = int(-(-earliest // 60)) * 60 - 1
+        period, settling = timing.metric_period, math.ceil(timing.write_settling)
+        earliest = now + timing.policy_spread + settling
+        mark = math.ceil(earliest / period) * period - 1
         if mark < earliest:
-            mark += 60
-        closes = mark - SETTLE_SECONDS
-        return cls(closes, mark, reopens=closes + 2 * int(-(-timeout // 1)))
+            mark += period
+        closes = mark - settling
+        return cls(closes, mark, reopens=closes + 2 * math.ceil(timeout))
 
-    def may_seal(self, now: float) -> bool:
-        """Return whether enough of the Deny is left to replace it with one that has no end."""
-        return now + SEAL_MARGIN_SECONDS <= self.reopens
+    def put_in_time(self, now: float, timing: Timing) -> bool:
+        """Tell whether a Deny that AWS took at `now` reaches every caller before it closes."""
+        return now + timing.policy_spread / 2 <= self.closes
+
+    def may_seal(self, now: float, timing: Timing) -> bool:
+        """Tell whether enough of the Deny is left to replace it with one that has no end."""
+        return now + timing.policy_spread <= self.reopens

@@ -15,6 +15,7 @@ from bootstrap.core.journal_rows import (
     R,
     Row,
     RowUpdate,
+    RowWrite,
     RunFailure,
     StepRecord,
     Store,
@@ -89,6 +90,28 @@ class Journal:
     def put(self, record: StepRecord, text: str) -> None:
         """Record an intended act, or one observed as done."""
         self._note({record.key: to_json(record)}, text)
+
+    def planned(self, record: StepRecord, text: str, state: State | None = None) -> RowWrite:
+        """Return the write that puts `record` and enters `state`, for `Store.write_all`.
+
+        Raises:
+            LeaseLostError: when another run has taken over.
+        """
+        self._lease.check()
+        now, before = self.now(), self._row.state
+        entered = state or before
+        change = RowUpdate(
+            entered,
+            None if entered is before else now,
+            records={record.key: to_json(record)},
+            event=Event(now, entered, text),
+        )
+        return RowWrite(self._table, self._row, change, self._lease.extended(), (record.key,))
+
+    def wrote(self, write: RowWrite) -> None:
+        """Take over a write of `planned` that `Store.write_all` has carried out."""
+        self._lease.renewed(write.expires)
+        self._row = updated(write.row, write.change)
 
     def forget(self, kind: type[StepRecord], text: str) -> None:
         """Remove a record that no longer holds."""

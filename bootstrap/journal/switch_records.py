@@ -50,6 +50,8 @@ class TargetDeny:
     """When AWS took it, in epoch seconds: the first time without a break, whatever its nonce."""
     original: str = ""
     """The table's policy before the first one; empty where it had none."""
+    earlier: tuple[str, ...] = ()
+    """Nonces that may stand in the policy until this one's Deny has been put."""
 
 
 @dataclass(frozen=True)

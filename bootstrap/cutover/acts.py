@@ -1,0 +1,266 @@
+"""The acts of a switch up to its commit, one table each: observe, and make at most one change.
+
+An act may be repeated after any answer, also a lost one. None is resumed by another process.
+"""
+
+from __future__ import annotations
+
+from bootstrap.core.errors import BlockedError
+from bootstrap.core.facts import ProbeEcho
+from bootstrap.core.formatting import moment
+from bootstrap.core.outcome import Done, Outcome, Pending
+from bootstrap.core.suggestions import Command, suggest
+from bootstrap.cutover import denies
+from bootstrap.cutover.context import SwitchContext
+from bootstrap.cutover.handing_over import advance_handover, read_handover
+from bootstrap.cutover.late_notes import LateNotes, read_late_notes
+from bootstrap.cutover.probe_proof import advance_round, round_trip, start_round
+from bootstrap.cutover.switch_set import SwitchSet, source_denies, target_denies
+from bootstrap.cutover.write_deny_times import WriteDenyTimes
+from bootstrap.journal.records import CaughtUp
+from bootstrap.journal.switch_records import SourceDeny, TargetDeny
+from bootstrap.status.health import reasons
+from replicator.watchdog.detectors import Level
+
+POLL_SECONDS = 5.0
+
+
+# -- prepare -----------------------------------------------------------------------------------
+
+
+def rehearse(group: SwitchSet, context: SwitchContext) -> Outcome:
+    """Put a Deny that has ended into the source's policy: role, merge, size and names are right."""
+    if not group.fenced:
+        return Done()
+    nonce, journal = group.attempt.nonce, context.journal
+    changes, arn = source_denies(context), context.table.source_table_arn
+    known = journal.get(SourceDeny)
+    if known is None or known.nonce != nonce:
+        original = changes.policies.read(arn).document or ""
+        journal.put(SourceDeny(nonce, original), "putting a Deny that has ended, as a rehearsal")
+    deny = denies.rehearsal(context.table, nonce, group.attempt.begun)
+    changes.replace(deny, known=(), required=False)
+    return Done()
+
+
+def shorten_invocations(group: SwitchSet, context: SwitchContext) -> Outcome:
+    """Let the consumer's invocations be short, under this attempt's nonce."""
+    if not context.steps.ledger.arm(group.attempt.nonce):
+        raise _gate_taken(context)
+    start_round(context, _proved(context))
+    return Done()
+
+
+def prove_lanes(group: SwitchSet, context: SwitchContext) -> Outcome:
+    """Wait until every lane says that it runs this version's code under this attempt's nonce."""
+    nonce = group.attempt.nonce
+
+    def armed(echo: ProbeEcho) -> bool:
+        return echo.armed == nonce
+
+    outcome = advance_round(context, "every lane to see that a switch is under way", armed)
+    if not isinstance(outcome, Done):
+        return outcome
+    took, most = round_trip(context), group.options.max_lag
+    if took > most:
+        raise BlockedError(
+            f"Probes of table {context.table.source_table} took {took:.0f} s, longer than "
+            f"--max-lag allows ({most:.0f} s): the drain would keep writers waiting.",
+            fix=suggest(Command("status"), "; then the same command with a greater --max-lag"),
+        )
+    context.memory.round_trip = took
+    return outcome
+
+
+# -- arm and close -----------------------------------------------------------------------------
+
+
+def put_dated_deny(group: SwitchSet, context: SwitchContext) -> Outcome:
+    """Put the Deny that closes the source by the clock."""
+    attempt = group.attempt
+    if not group.fenced:
+        return Done()
+    deny = denies.dated(context.table, attempt)
+    source_denies(context).replace(deny, known=(attempt.nonce,))
+    times = WriteDenyTimes(attempt.closes, attempt.mark, attempt.reopens)
+    if not times.put_in_time(group.now, context.steps.timing):
+        raise BlockedError(
+            f"AWS took the Deny of table {context.table.source_table} too late to reach every "
+            f"caller before {moment(attempt.closes)}.",
+            fix="the same command again, when the source account answers",
+        )
+    return Done()
+
+
+def set_mark(group: SwitchSet, context: SwitchContext) -> Outcome:
+    """Let the consumer note every change that is newer than the mark."""
+    attempt = group.attempt
+    if not context.steps.ledger.set_mark(attempt.nonce, attempt.mark * 1_000_000):
+        raise _gate_taken(context)
+    return Done()
+
+
+def await_mark(group: SwitchSet, context: SwitchContext) -> Outcome:
+    """Wait until writes that were admitted before the closing have ended."""
+    attempt, timing = group.attempt, context.steps.timing
+    if group.now > attempt.mark:
+        refuse_missing_deny(group, context)
+        return Done()
+    until = attempt.closes if group.now < attempt.closes else attempt.mark
+    what = "the source to close" if until == attempt.closes else "the last admitted writes to end"
+    return Pending(what, min(timing.poll(POLL_SECONDS), max(0.2, until - group.now)))
+
+
+# -- drain -------------------------------------------------------------------------------------
+
+
+def await_handover(group: SwitchSet, context: SwitchContext) -> Outcome:
+    """Wait until DynamoDB has put everything from before the mark into the stream."""
+    outcome = advance_handover(context, group.attempt.mark)
+    if isinstance(outcome, Done):
+        start_round(context, group.attempt.mark)
+    return outcome
+
+
+def prove_drained(group: SwitchSet, context: SwitchContext) -> Outcome:
+    """Wait until probes that were put behind the last change have come through every lane."""
+    nonce = group.attempt.nonce
+
+    def armed(echo: ProbeEcho) -> bool:
+        return echo.armed == nonce
+
+    outcome = advance_round(context, "every lane to see that a switch is under way", armed)
+    if isinstance(outcome, Done):
+        context.memory.notes = notes_of(group, context)
+    return outcome
+
+
+def notes_of(group: SwitchSet, context: SwitchContext) -> LateNotes:
+    """Read what the consumer noted during this attempt."""
+    steps = context.steps
+    open_ = steps.source.open_shards(context.table.stream_name).shards
+    return read_late_notes(steps.ledger, group.attempt.nonce, [each.shard_id for each in open_])
+
+
+# -- seal and gate -----------------------------------------------------------------------------
+
+
+def seal(group: SwitchSet, context: SwitchContext) -> Outcome:
+    """Put the same Deny without its end, while enough of it is left to spread."""
+    attempt, timing = group.attempt, context.steps.timing
+    if not group.fenced:
+        return Done()
+    times = WriteDenyTimes(attempt.closes, attempt.mark, attempt.reopens)
+    if not times.may_seal(group.now, timing):
+        raise BlockedError(
+            f"The source table {context.table.source_table} opens again at "
+            f"{moment(attempt.reopens)}, too soon to close it for good.",
+            fix="the same command again, with a greater --timeout",
+        )
+    source_denies(context).replace(denies.sealed(context.table, attempt), known=(attempt.nonce,))
+    return Done()
+
+
+def close_gate(group: SwitchSet, context: SwitchContext) -> Outcome:
+    """Let the consumer, and every other user of its guard, write nothing any more."""
+    if not context.steps.ledger.close(group.attempt.nonce):
+        raise _gate_taken(context)
+    start_round(context, group.attempt.mark)
+    return Done()
+
+
+def prove_closed(group: SwitchSet, context: SwitchContext) -> Outcome:
+    """Wait until every lane says that it writes nothing any more."""
+    nonce = group.attempt.nonce
+
+    def closed(echo: ProbeEcho) -> bool:
+        return echo.closed == nonce
+
+    return advance_round(context, "every lane to see that the gate is closed", closed)
+
+
+def await_zombies(group: SwitchSet, context: SwitchContext) -> Outcome:
+    """Wait until no invocation that began before the gate was closed can still write."""
+    attempt, timing = group.attempt, context.steps.timing
+    over = attempt.gate_at + timing.gate_settling
+    if not group.fenced:
+        over = max(over, attempt.armed_at + timing.gate_after_arming)
+    if group.now < over:
+        wait = min(timing.poll(POLL_SECONDS), max(0.2, over - group.now))
+        return Pending("the consumer's last invocations to end", wait)
+    start_round(context, attempt.mark)
+    return Done()
+
+
+def prove_safe(group: SwitchSet, context: SwitchContext) -> Outcome:
+    """Check everything once more, with what is read after the last probe is through.
+
+    Raises:
+        BlockedError: something came late, or is not as it has to be, or cannot be known.
+    """
+    table, attempt = context.table, group.attempt
+    outcome = prove_closed(group, context)
+    if not isinstance(outcome, Done):
+        return outcome
+    notes = notes_of(group, context)
+    if notes.changes != context.memory.notes.changes:
+        came = notes.changes - context.memory.notes.changes
+        raise BlockedError(
+            f"{came} changes of table {table.source_table} arrived after the consumer had been "
+            "closed: the source still took writes, or records came late. They are in quarantine.",
+            fix=suggest(Command("quarantine list"), ", then redrive each; then switch again"),
+        )
+    refuse_missing_deny(group, context)
+    if group.fenced:
+        leaked = read_handover(context, attempt.mark).leaked
+        if leaked:
+            raise BlockedError(
+                f"The source table {table.source_table} took writes after it had been closed: "
+                f"{leaked:.0f} write units (ConsumedWriteCapacityUnits).",
+                fix="find the writer (CloudTrail data events name it), then switch again",
+            )
+    health = context.read_health(context.journal.row, group.now)
+    against = reasons(health.findings)
+    if health.readings is None or against:
+        raise BlockedError(
+            f"Table {table.source_table} is not safe to switch: "
+            f"{'; '.join(against) or 'its detectors could not be read'}.",
+            fix=suggest(Command("status"), ", which says what to do about each"),
+        )
+    if any(each.level is not Level.FINE for each in health.findings):
+        raise AssertionError("Every finding but a fine one is a reason.")
+    return outcome
+
+
+def refuse_missing_deny(group: SwitchSet, context: SwitchContext) -> None:
+    """Check that both tables' policies hold exactly what this switch put there.
+
+    Raises:
+        BlockedError: one does not.
+    """
+    attempt, table, outputs = group.attempt, context.table, context.steps.outputs
+    wanted = context.journal.get(TargetDeny)
+    if wanted is None:
+        raise AssertionError("The target's Deny is checked before a switch begins.")
+    target_denies(context).require(denies.replica(outputs, table, wanted.nonce))
+    if group.fenced:
+        form = denies.sealed if attempt.sealed_at else denies.dated
+        source_denies(context).require(form(table, attempt))
+
+
+# -- helpers -----------------------------------------------------------------------------------
+
+
+def _proved(context: SwitchContext) -> float:
+    """Return a moment whose changes are proved applied: what a run may rest on, if it meets the
+    round in the journal.
+    """
+    done = context.journal.get(CaughtUp)
+    return done.moment if done is not None else 0.0
+
+
+def _gate_taken(context: SwitchContext) -> BlockedError:
+    return BlockedError(
+        f"Another attempt owns the consumer's gate of table {context.table.source_table}.",
+        fix=suggest(Command("status")),
+    )

@@ -1,0 +1,131 @@
+"""The end of an attempt that is not committed: everything that it closed is opened again.
+
+The journal first, so that no process commits it; then the target's Deny under another nonce, so
+that a process that sleeps cannot open the target; and only then the source.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+
+from bootstrap.core.errors import BlockedError
+from bootstrap.core.state import State
+from bootstrap.core.suggestions import Command, suggest
+from bootstrap.cutover import denies
+from bootstrap.cutover.context import SwitchContext
+from bootstrap.cutover.late_notes import read_late_notes
+from bootstrap.cutover.switch_set import SwitchSet, source_denies, target_denies
+from bootstrap.journal.records import Wanted
+from bootstrap.journal.switch_records import (
+    GateGap,
+    SourceDeny,
+    Switching,
+    SwitchMode,
+    TargetDeny,
+)
+from replicator.settings import ARMED_SECONDS, SettingsRow
+
+
+def new_nonce() -> str:
+    """Make the name of an attempt: letters and digits."""
+    return secrets.token_hex(8)
+
+
+def begin_cancel(group: SwitchSet, reason: str) -> None:
+    """Record that the attempt is cancelled. From then on it cannot be committed.
+
+    Raises:
+        LeaseLostError: another process has taken over.
+        BlockedError: the attempt is committed.
+    """
+    group.refresh()
+    refuse_committed(group)
+    if not group.attempt.cancelled:
+        group.record(f"cancelled: {reason}", cancelled_at=group.now, reason=reason)
+
+
+def refuse_committed(group: SwitchSet) -> None:
+    """Raise BlockedError for an attempt that only goes forward."""
+    for each in group:
+        found = each.journal.get(Switching)
+        if found is not None and found.committed_at:
+            raise BlockedError(
+                f"The switch of table {each.table.source_table} has been committed: the target is "
+                "the primary, and nothing leads back to the source.",
+                fix=suggest(Command("status")),
+            )
+
+
+def renew_target_nonce(group: SwitchSet, context: SwitchContext) -> None:
+    """Record another nonce for the target's Deny. It may be recorded again."""
+    standing = context.journal.get(TargetDeny)
+    if standing is None:
+        return
+    earlier = (*standing.earlier, standing.nonce)
+    context.journal.put(
+        replace(standing, nonce=new_nonce(), earlier=earlier), "renewing the target's Deny"
+    )
+
+
+def renew_target_deny(group: SwitchSet, context: SwitchContext) -> None:
+    """Put the target's Deny under its other nonce."""
+    journal, standing = context.journal, context.journal.get(TargetDeny)
+    if standing is None or not standing.earlier:
+        return
+    deny = denies.replica(context.steps.outputs, context.table, standing.nonce)
+    target_denies(context).replace(deny, known=standing.earlier, required=False)
+    journal.put(replace(standing, earlier=()), "the target's Deny is renewed")
+
+
+def open_gate(group: SwitchSet, context: SwitchContext) -> None:
+    """Let the consumer apply changes again, and record what the closed gate has left out."""
+    attempt, ledger = group.attempt, context.steps.ledger
+    if not ledger.open(attempt.nonce):
+        raise BlockedError(
+            f"Another attempt, or a promotion, owns the consumer's gate of table "
+            f"{context.table.source_table}.",
+            fix=suggest(Command("status")),
+        )
+    if not attempt.gate_at:
+        return
+    left = read_late_notes(ledger, attempt.nonce).deletions
+    known = context.journal.get(GateGap) or GateGap(attempt.mark, 0, 0)
+    wanted = context.journal.get(Wanted)
+    if left or (wanted is not None and wanted.ttl_attribute):
+        # An invocation that still knows the closed gate may leave out more.
+        until = group.now + ARMED_SECONDS + SettingsRow.CACHE_SECONDS
+        context.journal.put(
+            GateGap(min(known.begin, attempt.mark), until, max(known.deletions, left)),
+            "deletions by time to live may have been left out while the gate was closed",
+        )
+
+
+def open_source(group: SwitchSet, context: SwitchContext) -> None:
+    """Take the Deny out of the source's policy."""
+    attempt, known = group.attempt, context.journal.get(SourceDeny)
+    if attempt.mode != SwitchMode.FENCE or known is None:
+        return
+    source_denies(context).remove(
+        context.table.source_table_arn, known={attempt.nonce, known.nonce}
+    )
+    context.journal.forget(SourceDeny, "the source takes writes")
+
+
+def replicate_again(group: SwitchSet, context: SwitchContext) -> None:
+    """Enter the state of before the attempt. The attempt's record stays, as the last one."""
+    context.journal.enter(State.REPLICATING)
+
+
+# Why each act is where it is:
+# - renew_target_deny before open_source: a process that sleeps, and wakes up to open the target,
+#   meets another nonce, so never finds the source open as well;
+# - open_gate before open_source: what the source takes from then on is applied.
+CANCEL_ACTS: tuple[Callable[[SwitchSet, SwitchContext], None], ...] = (
+    renew_target_nonce,
+    renew_target_deny,
+    open_gate,
+    open_source,
+    replicate_again,
+)
