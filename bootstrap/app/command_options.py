@@ -22,6 +22,8 @@ class CommandOptions:
     outputs: Path | None = None
     table: str | None = None
     """Its name in the source. None: every table of the stack."""
+    tables: tuple[str, ...] = ()
+    """Several, for a command that works on them together; `table` is None then."""
     source_profile: str | None = None
     target_profile: str | None = None
     external_id: str | None = None
@@ -39,7 +41,9 @@ class CommandOptions:
             "--external-id": self.external_id if self.external_id_typed else None,
             "--table": table,
         }
-        return [part for name, value in given.items() if value for part in (name, str(value))]
+        several = [part for name in self.tables for part in ("--table", name)] if not table else []
+        typed = [part for name, value in given.items() if value for part in (name, str(value))]
+        return [*typed, *several]
 
     @property
     def command(self) -> str:
@@ -72,7 +76,8 @@ def select(options: CommandOptions) -> Selection:
             "A command needs either --stack NAME or --outputs FILE.",
             fix=f"{options.command_path} --stack NAME",
         )
-    tables = (outputs.table(options.table),) if options.table else outputs.tables
+    named = (options.table,) if options.table else options.tables
+    tables = tuple(outputs.table(name) for name in dict.fromkeys(named)) or outputs.tables
     several = len(outputs.tables) > 1
     commands = {
         each.source_table: template(options.repeated(each.source_table if several else None))

@@ -14,6 +14,7 @@ from bootstrap.cli import (
     quarantine,
     run,
     status,
+    switch,
     verify,
 )
 
@@ -26,7 +27,8 @@ def main() -> None:
     time.
 
     Exit codes: 0 done, 1 blocked, 2 usage, 3 fix the source account, 4 fix the target account,
-    5 differences found, 6 still running, 70 a bug.
+    5 differences found, 6 still running, 7 switch cancelled, 8 switched but --exec failed,
+    70 a bug.
     """
 
 
@@ -41,5 +43,6 @@ for _command in (
     *park.COMMANDS,
     *verify.COMMANDS,
     *backfill.COMMANDS,
+    *switch.COMMANDS,
 ):
     main.add_command(_command)

@@ -7,7 +7,7 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from bootstrap.core.suggestions import suggest
 RESUMES = "Run the same command again: it resumes from here."
 """After an interruption."""
 
-_OPTIONS = (
+_STACK_OPTIONS = (
     click.option(
         "--stack",
         metavar="NAME",
@@ -47,9 +47,19 @@ _OPTIONS = (
         type=click.Path(dir_okay=False, path_type=Path),
         help="File with the output of `pulumi stack output --json`, instead of --stack.",
     ),
-    click.option(
-        "--table", metavar="NAME", help="One table, by its name in the source. Default: all tables."
-    ),
+)
+_TABLE = click.option(
+    "--table", metavar="NAME", help="One table, by its name in the source. Default: all tables."
+)
+_TABLES = click.option(
+    "--table",
+    "tables",
+    metavar="NAME",
+    multiple=True,
+    help="A table, by its name in the source. Several: with one commit for all.",
+)
+_ALL = click.option("--all", "all_tables", is_flag=True, help="All tables of the stack.")
+_CREDENTIAL_OPTIONS = (
     click.option(
         "--source-profile",
         metavar="P",
@@ -75,35 +85,47 @@ def common_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options about stack, table and credentials; pass them on as one `CommandOptions`."""
 
     @functools.wraps(command)
-    def with_options(
-        stack: str | None,
-        outputs: Path | None,
-        table: str | None,
-        source_profile: str | None,
-        target_profile: str | None,
-        external_id: str | None,
-        debug: bool,
-        **own: Any,
-    ) -> None:
-        context = click.get_current_context()
-        origin = context.get_parameter_source("external_id")
-        options = CommandOptions(
-            context.command_path,
-            stack,
-            outputs,
-            table,
-            source_profile,
-            target_profile,
-            external_id,
-            external_id_typed=origin is ParameterSource.COMMANDLINE,
-            debug=debug,
-        )
+    def with_options(table: str | None, **given: Any) -> None:
+        options, own = _taken(given, table=table)
         command(options, **own)
 
-    decorated: Callable[..., None] = with_options
-    for option in reversed(_OPTIONS):
-        decorated = option(decorated)
-    return decorated
+    return _decorated(with_options, (*_STACK_OPTIONS, _TABLE, *_CREDENTIAL_OPTIONS))
+
+
+def several_tables_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The same for a command that works on several tables at once, which have to be named."""
+
+    @functools.wraps(command)
+    def with_options(tables: tuple[str, ...], all_tables: bool, **given: Any) -> None:
+        if tables and all_tables:
+            raise click.UsageError("--table and --all exclude each other.")
+        options, own = _taken(given, tables=tables)
+        command(options, all_tables=all_tables, **own)
+
+    return _decorated(with_options, (*_STACK_OPTIONS, _TABLES, _ALL, *_CREDENTIAL_OPTIONS))
+
+
+def _taken(given: dict[str, Any], **tables: Any) -> tuple[CommandOptions, dict[str, Any]]:
+    """Separate the options that all commands share from a command's own."""
+    context = click.get_current_context()
+    origin = context.get_parameter_source("external_id")
+    options = CommandOptions(
+        context.command_path,
+        **{name: given.pop(name) for name in ("stack", "outputs")},
+        **tables,
+        **{name: given.pop(name) for name in ("source_profile", "target_profile", "external_id")},
+        external_id_typed=origin is ParameterSource.COMMANDLINE,
+        debug=given.pop("debug"),
+    )
+    return options, given
+
+
+def _decorated(
+    command: Callable[..., None], options: Sequence[Callable[..., Any]]
+) -> Callable[..., None]:
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def clients_of(outputs: Outputs, process: Process, options: CommandOptions) -> AwsClients:
