@@ -10,7 +10,7 @@ import click
 UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 
 
-class DurationType(click.ParamType):
+class DurationType(click.ParamType[float]):
     """A duration in seconds, above 0. A number without a unit is refused: it could mean any."""
 
     name = "duration"

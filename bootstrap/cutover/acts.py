@@ -94,10 +94,14 @@ def put_dated_deny(group: SwitchSet, context: SwitchContext) -> Outcome:
 
 def set_mark(group: SwitchSet, context: SwitchContext) -> Outcome:
     """Let the consumer note every change that is newer than the mark."""
-    attempt = group.attempt
-    if not context.steps.ledger.set_mark(attempt.nonce, attempt.mark * 1_000_000):
-        raise _gate_taken(context)
+    move_mark(group, context, group.attempt.mark)
     return Done()
+
+
+def move_mark(group: SwitchSet, context: SwitchContext, mark: int) -> None:
+    """Store a mark (epoch seconds) in one table's ledger."""
+    if not context.steps.ledger.set_mark(group.attempt.nonce, mark * 1_000_000):
+        raise _gate_taken(context)
 
 
 def await_mark(group: SwitchSet, context: SwitchContext) -> Outcome:

@@ -7,14 +7,16 @@ are in one step, and the commit is one of these writes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
-from bootstrap.core.errors import BlockedError, Side, UnavailableError
+from bootstrap.core.errors import BlockedError, BootstrapError, Side, UnavailableError
 from bootstrap.core.ports import ResourcePolicies
 from bootstrap.core.state import State
 from bootstrap.cutover.context import SwitchContext, SwitchOptions
 from bootstrap.cutover.deny_changes import DenyChanges
+from bootstrap.journal.lease import Lease
 from bootstrap.journal.switch_records import Switching, SwitchMode
 
 MOST_TABLES = 50
@@ -106,6 +108,26 @@ class SwitchSet:
         for each in self:
             for lease in each.leases:
                 lease.check()
+
+    @contextmanager
+    def leased(self, take_over: bool) -> Iterator[None]:
+        """Hold the leases of run, verification and backfill of every table, and read the journals.
+
+        Raises:
+            LeaseHeldError: another process has one of them.
+        """
+        held: list[Lease] = []
+        try:
+            for each in self:
+                for lease in each.leases:
+                    lease.acquire(take_over)
+                    held.append(lease)
+            self.refresh()
+            yield
+        finally:
+            for lease in held:
+                with suppress(BootstrapError):
+                    lease.release()
 
 
 def source_denies(context: SwitchContext) -> DenyChanges:

@@ -1,0 +1,117 @@
+"""An attempt from its record to the commit. Whatever it raises, it has to be taken back."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from bootstrap.core.errors import BlockedError
+from bootstrap.core.state import State
+from bootstrap.core.suggestions import Command, suggest
+from bootstrap.cutover import after_commit, cancel
+from bootstrap.cutover.checks import read_checks, refuse_unfulfilled
+from bootstrap.cutover.operator_command import RunCommand
+from bootstrap.cutover.stages import ARM, CLOSE, DRAIN, GATE, PREPARE, PROOF, SEAL, Act, Stage
+from bootstrap.cutover.switch_loop import SwitchLoop
+from bootstrap.journal.switch_records import Switching, SwitchStep
+
+STAGES = (PREPARE, ARM, CLOSE, DRAIN, SEAL, GATE)
+
+
+def begin(loop: SwitchLoop) -> None:
+    """Check everything that can be read, and record the attempt.
+
+    Raises:
+        BlockedError: a condition is not fulfilled. Nothing has been changed.
+    """
+    group = loop.group
+    for each in group:
+        refuse_unfulfilled(read_checks(each))
+    record = Switching(
+        nonce=cancel.new_nonce(),
+        mode=group.options.mode,
+        tables=tuple(each.table.source_table for each in group),
+        begun=group.now,
+        timeout=group.options.timeout,
+    )
+    group.refresh()
+    group.put(record, "a switch begins", State.SWITCHING)
+
+
+def work_to_the_commit(loop: SwitchLoop, run_command: RunCommand) -> None:
+    """Work through the stages, and commit.
+
+    Raises:
+        BootstrapError: a check failed, or the timeout has passed.
+    """
+    for stage in STAGES:
+        _work(loop, stage)
+    _check(loop, run_command)
+    _work(loop, PROOF)
+    _refuse_overdue(loop)
+    loop.once(partial(_commit, loop))
+
+
+def _work(loop: SwitchLoop, stage: Stage) -> None:
+    """Advance a stage's acts, each for all tables, until the last one is done."""
+    group, loop.step = loop.group, stage.step
+
+    def record() -> None:
+        group.record(stage.text, step=stage.step, **stage.begin(group))
+
+    loop.once(record)
+    while not all(_finish(loop, act) for act in stage.acts):
+        continue
+
+
+def _finish(loop: SwitchLoop, act: Act) -> bool:
+    """Advance one act for all tables; return False if its stage has to begin anew."""
+    loop.all_tables(partial(act.advance, loop.group), partial(_refuse_overdue, loop))
+    complete: list[bool] = []
+    loop.once(lambda: complete.append(act.then(loop.group)))
+    return complete[-1]
+
+
+def _check(loop: SwitchLoop, run_command: RunCommand) -> None:
+    """Run the operator's check, while both tables are closed."""
+    command = loop.group.options.check_command
+    if not command:
+        return
+
+    def meanwhile() -> None:
+        loop.keep_alive()
+        _refuse_overdue(loop)
+
+    loop.waiting = "--check-cmd"
+    code = run_command(command, after_commit.facts_for_exec(loop.group), meanwhile)
+    if code:
+        raise BlockedError(
+            f"--check-cmd ended with exit code {code}.",
+            fix="see what it printed, then the same command again",
+        )
+
+
+def _commit(loop: SwitchLoop) -> None:
+    """Write the record after which nothing is taken back any more."""
+    group = loop.group
+    group.refresh()
+    if group.attempt.committed_at:
+        return  # its answer was lost
+    if group.attempt.cancelled:
+        raise BlockedError("This attempt has been cancelled.", fix=suggest(Command("status")))
+    group.record(
+        "committed: the target is the primary",
+        state=State.SWITCHED,
+        step=SwitchStep.COMMIT,
+        committed_at=group.now,
+    )
+
+
+def _refuse_overdue(loop: SwitchLoop) -> None:
+    """Raise BlockedError once writers have been refused for too long."""
+    attempt = loop.group.attempt
+    if attempt.closes and loop.group.now > attempt.closes + attempt.timeout:
+        raise BlockedError(
+            f"The switch was not committed within {attempt.timeout:.0f} s of the source's closing: "
+            f"it still waited for {loop.waiting or 'its next step'}.",
+            fix=suggest(Command("status"), "; then the same command with a greater --timeout"),
+        )
