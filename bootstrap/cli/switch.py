@@ -200,7 +200,7 @@ def _refuse_unnamed(selection: Selection, options: CommandOptions, all_tables: b
 
 
 def _summary(ended: SwitchProgress) -> str:
-    """Return the last words: who is the primary, and for how long nobody took writes."""
+    """Return the last words: the primary, and for how long writers were refused."""
     tables, refused = ", ".join(ended.tables), ended.refused_seconds
     if refused is None or not ended.opened_at:
         return f"{tables}: switched. The target is the primary; callers may still be refused."

@@ -1,4 +1,4 @@
-"""What follows a switch's commit: only forward, each item observed, repeatable and recorded.
+"""The items after a switch's commit: only forward, each observed, repeatable and recorded.
 
 The target opens, the operator's command runs, and the old direction is taken apart.
 """

@@ -1,4 +1,4 @@
-"""What the consumer noted during an attempt: changes newer than the mark, and deletions left out.
+"""The consumer's notes of an attempt: changes newer than the mark, and deletions left out.
 
 The notes of all shards that it has ever had a lane in, and of those that are open now.
 """

@@ -1,4 +1,4 @@
-"""What a switch shows while it works: the step, and for how long writers have been refused."""
+"""The view of a switch at work: its step, and for how long writers have been refused."""
 
 from __future__ import annotations
 

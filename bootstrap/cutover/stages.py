@@ -24,7 +24,7 @@ def no_changes(group: SwitchSet) -> Mapping[str, Any]:
 
 
 def is_complete(group: SwitchSet) -> bool:
-    """Go on with the next act."""
+    """Continue with the next act."""
     return True
 
 
@@ -71,7 +71,7 @@ def _no_late_writes(group: SwitchSet) -> bool:
     period = group.first.steps.timing.metric_period
     # As for the first one, the second after it begins a period of the metrics.
     mark = math.ceil((newest / 1e6 + 1) / period) * period - 1
-    # The ledgers first: repeated after a lost answer, this has to come to the same result.
+    # The ledgers first: repeated after a lost answer, this computes the same mark.
     for each in group:
         acts.move_mark(group, each, mark)
     group.record("changes came after the mark, which moves behind them", mark=mark)

@@ -106,7 +106,7 @@ class Switching:
 
 @dataclass(frozen=True)
 class AfterSwitch:
-    """Acts after the commit, done and failed. Everything here is only ever added."""
+    """The items after the commit that are done, and those that failed."""
 
     key: ClassVar[str] = "after-switch"
 

@@ -63,7 +63,10 @@ def _contexts(
 
 
 def _without_common(command: click.Command) -> click.Command:
-    names = {param.name for param in COMMON}
+    # A command on several tables at once has another --table, which is shown with it.
+    names = {param.name for param in COMMON if param.name != "table"}
+    if {param.name for param in COMMON} <= {param.name for param in command.params}:
+        names.add("table")
     if not names <= {param.name for param in command.params}:
         return command
     shown = copy.copy(command)

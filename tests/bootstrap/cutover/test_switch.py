@@ -1,0 +1,58 @@
+"""A switch ends with the target open and the source closed, or the other way round."""
+
+from __future__ import annotations
+
+import pytest
+
+from bootstrap.core.state import State
+from bootstrap.cutover.switch import Switch
+from bootstrap.journal.switch_records import AfterSwitch, SwitchMode
+from tests.support.bootstrap.fake_aws import SOURCE_ARN, FakeAws
+from tests.support.bootstrap.switch_world import (
+    WriterWatch,
+    a_switch,
+    attempt_of,
+    ready_to_switch,
+)
+
+pytestmark = pytest.mark.promise("C9")
+
+
+@pytest.fixture
+def world() -> FakeAws:
+    return ready_to_switch()
+
+
+def state(run: Switch) -> State:
+    return run.group.first.journal.row.state
+
+
+def test_a_fenced_switch_closes_the_source_and_then_opens_the_target(world: FakeAws) -> None:
+    watch = WriterWatch(world)
+    assert watch.takes_writes() == (True, False)
+    run = a_switch(world)
+    run.run()
+    assert state(run) is State.SWITCHED
+    assert watch.takes_writes() == (False, True)
+    assert not watch.both_open
+    after = run.group.first.journal.get(AfterSwitch)
+    assert after is not None
+    assert not after.failed
+    assert world.mapping_enabled_at is None
+
+
+def test_writers_are_refused_for_the_fixed_waits_and_little_more(world: FakeAws) -> None:
+    watch = WriterWatch(world)
+    a_switch(world).run()
+    attempt = attempt_of(world)
+    refused = attempt.committed_at - attempt.closes
+    assert 300 <= refused < 320
+    ((begin, end),) = watch.refused
+    assert end - begin >= refused
+
+
+def test_with_writes_stopped_the_source_is_never_touched(world: FakeAws) -> None:
+    run = a_switch(world, mode=SwitchMode.WRITES_STOPPED)
+    run.run()
+    assert state(run) is State.SWITCHED
+    assert not world.policies.of(SOURCE_ARN).changes

@@ -1,0 +1,112 @@
+"""A `FakeAws` in which a table is ready to be switched, and a watch over who takes writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bootstrap.core.write_deny import WriteDeny, with_deny
+from bootstrap.cutover.context import SwitchOptions
+from bootstrap.cutover.switch import Switch
+from bootstrap.journal.switch_records import Switching, SwitchMode, TargetDeny
+from tests.support.bootstrap.fake_aws import (
+    CONSUMER,
+    IMPORTER,
+    SOURCE_ARN,
+    TARGET_ARN,
+    FakeAws,
+)
+from tests.support.bootstrap.killed_process import Process, journal_verified, replicated
+from tests.support.bootstrap.switch_conditions import verified
+from tests.support.bootstrap.switch_harness import switch_context
+
+APPLICATION = "arn:aws:iam::111111111111:role/application"
+NONCE = "0123456789abcdef"
+DAY = 86_400.0
+
+
+def ready_to_switch() -> FakeAws:
+    """A replica behind its Deny for a day, and verified since."""
+    world = replicated()
+    process = Process(world, pid=96)
+    with world.unwatched():
+        process.lease.acquire()
+        process.run.journal.refresh()
+        process.run.journal.put(TargetDeny(NONCE, world.clock()), "as a run puts it")
+        process.lease.release()
+    deny = WriteDeny(NONCE, TARGET_ARN, excepted=(CONSUMER, IMPORTER))
+    world.policies.set(TARGET_ARN, with_deny(None, deny))
+    world.clock.advance(DAY)
+    journal_verified(world, verified(world.clock() - 3_600))
+    world.clock.advance(600)
+    return world
+
+
+class WriterWatch:
+    """Looks at both tables' policies around each call: who would take an application's write."""
+
+    def __init__(self, world: FakeAws) -> None:
+        self._world = world
+        self.both_open: list[str] = []
+        self.refused_since: float | None = None
+        self.refused: list[tuple[float, float]] = []
+        """Spans in which neither took writes."""
+        before = world.on_call
+
+        def look(number: int, name: str, after: bool) -> None:
+            self.look(f"{'after' if after else 'before'} {name}, call {number}")
+            before(number, name, after)
+
+        world.on_call = look
+
+    def look(self, when: str) -> None:
+        now = self._world.clock()
+        source, target = self.takes_writes()
+        if source and target:
+            self.both_open.append(when)
+        if not source and not target:
+            self.refused_since = now if self.refused_since is None else self.refused_since
+        elif self.refused_since is not None:
+            self.refused.append((self.refused_since, now))
+            self.refused_since = None
+
+    def takes_writes(self) -> tuple[bool, bool]:
+        """Tell whether the source, and the target, take an application's writes now."""
+        policies = self._world.policies
+        return (
+            not policies.refuses(SOURCE_ARN, APPLICATION),
+            not policies.refuses(TARGET_ARN, APPLICATION),
+        )
+
+
+Command = Callable[[str, Mapping[str, str], Callable[[], None]], int]
+
+
+def succeeds(command: str, variables: Mapping[str, str], meanwhile: Callable[[], None]) -> int:
+    """An operator's command that ends well."""
+    meanwhile()
+    return 0
+
+
+def a_switch(
+    world: FakeAws,
+    pid: int = 100,
+    *,
+    mode: SwitchMode = SwitchMode.FENCE,
+    run_command: Command = succeeds,
+    **options: Any,
+) -> Switch:
+    """Make one process's switch of the table. `options`: those of `SwitchOptions`."""
+    world.alive.add(pid)
+    chosen = SwitchOptions(mode, **options)
+    return Switch([switch_context(world, pid, options=chosen)], run_command=run_command)
+
+
+def attempt_of(world: FakeAws) -> Switching:
+    """Read the attempt that the journal holds."""
+    process = Process(world, pid=95)
+    with world.unwatched():
+        row, _ = process.store.read("orders")
+    found = row.record(Switching) if row is not None else None
+    assert found is not None
+    return found
