@@ -122,7 +122,10 @@ def _nonce(item: Mapping[str, Any], name: str) -> str | None:
 
 
 class SettingsRow:
-    """The row, read at most every 30 seconds, or each second during a switch. `dynamodb` needs boto3's method `get_item`."""
+    """The row, read at most every 30 seconds, or each second during a switch.
+
+    `dynamodb` needs boto3's method `get_item`.
+    """
 
     CACHE_SECONDS = 30.0
     ARMED_CACHE_SECONDS = 1.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import shlex
 import socket
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -23,6 +22,7 @@ from bootstrap.aws.quarantine import AwsBucket
 from bootstrap.aws.sessions import single_attempt
 from bootstrap.aws.snapshots import AwsSnapshots
 from bootstrap.aws.stream import AwsStream
+from bootstrap.core import pulumi_commands
 from bootstrap.core.errors import BlockedError, Side, UsageError
 from bootstrap.core.facts import ConsumerActivity, Usage
 from bootstrap.core.journal_rows import Row, Store
@@ -374,8 +374,8 @@ class AwsClients(AccountClients):
     def _no_switch_role(self, command: str) -> UsageError:
         error = UsageError(
             f"The stack {self._outputs.stack} has no role for a switch in the target account.",
-            fix="`switch: true` in the stack configuration, then pulumi up --stack "
-            + shlex.quote(self._outputs.stack),
+            fix="`switch: true` in the stack configuration, then "
+            + pulumi_commands.up(self._outputs.stack),
         )
         error.about(command)
         return error
