@@ -9,7 +9,8 @@ from typing import Any
 from bootstrap.aws.calls import Calls, answered_at
 from bootstrap.aws.exports import TableExports, encrypted, moment_of
 from bootstrap.aws.keys import KeyReader
-from bootstrap.aws.paging import broken_listing
+from bootstrap.aws.paging import broken_listing, pages
+from bootstrap.aws.resource_policies import AwsResourcePolicies
 from bootstrap.aws.table_metrics import TableMetrics
 from bootstrap.aws.tables import Tables
 from bootstrap.core.errors import AccountError
@@ -21,6 +22,8 @@ from bootstrap.core.facts import (
     ExportRequest,
     KeyFacts,
     OpenShards,
+    PolicyRevision,
+    ScaledCapacity,
     Surroundings,
     TableFacts,
     TtlStatus,
@@ -92,6 +95,34 @@ class AwsSource:
 
     def awss_own_key(self, arn: str) -> bool | None:
         return self._keys.awss_own(arn)
+
+    def policy(self, table_arn: str) -> PolicyRevision:
+        return AwsResourcePolicies(self._calls, self._dynamodb).read(table_arn)
+
+    def scaled_capacity(
+        self, table: str, indexes: Sequence[str]
+    ) -> Sequence[ScaledCapacity] | None:
+        if self._scaling is None:
+            return None
+        resources = [f"table/{table}", *(f"table/{table}/index/{name}" for name in indexes)]
+        listing = pages(
+            self._calls,
+            "application-autoscaling",
+            self._scaling.describe_scalable_targets,
+            table,
+            ServiceNamespace="dynamodb",
+            ResourceIds=resources,
+        )
+        return [
+            ScaledCapacity(
+                each["ResourceId"],
+                each["ScalableDimension"],
+                int(each["MinCapacity"]),
+                int(each["MaxCapacity"]),
+            )
+            for answer in listing
+            for each in answer["ScalableTargets"]
+        ]
 
     def surroundings(self, table: str, table_arn: str) -> Surroundings:
         # Each may be denied or unknown without harm: `parity` then reports it as unread.

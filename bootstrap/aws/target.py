@@ -60,6 +60,13 @@ class AwsTarget:
     def set_class(self, table: str, table_class: str) -> None:
         self._update(table, lambda there: there.table_class == table_class, TableClass=table_class)
 
+    def set_stream(self, table: str, view: str) -> None:
+        self._update(
+            table,
+            lambda there: there.stream_view == view,
+            StreamSpecification={"StreamEnabled": True, "StreamViewType": view},
+        )
+
     def warm(self, table: str, reads: int, writes: int) -> None:
         self._update(
             table,

@@ -277,6 +277,17 @@ class Surroundings:
 
 
 @dataclass(frozen=True)
+class ScaledCapacity:
+    """A dimension of a table or an index that Application Auto Scaling sets, and its limits."""
+
+    resource: str
+    """table/NAME, or table/NAME/index/NAME."""
+    dimension: str
+    least: int
+    most: int
+
+
+@dataclass(frozen=True)
 class ExportRequest:
     """A full export, in DynamoDB JSON."""
 

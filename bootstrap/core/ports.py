@@ -27,6 +27,7 @@ from bootstrap.core.facts import (
     OpenShards,
     PolicyRevision,
     ProbeEcho,
+    ScaledCapacity,
     StreamRecord,
     Surroundings,
     TableFacts,
@@ -69,6 +70,14 @@ class SourceAccount(Protocol):
 
     def surroundings(self, table: str, table_arn: str) -> Surroundings:
         """Read the settings of a table that other APIs hold."""
+
+    def policy(self, table_arn: str) -> PolicyRevision:
+        """Read a table's resource policy."""
+
+    def scaled_capacity(
+        self, table: str, indexes: Sequence[str]
+    ) -> Sequence[ScaledCapacity] | None:
+        """List what scales a table and its indexes; None if that is unreadable."""
 
     def key(self, arn: str) -> KeyFacts:
         """Describe a KMS key."""
@@ -150,6 +159,9 @@ class TargetAccount(Protocol):
 
     def set_class(self, table: str, table_class: str) -> None:
         """Set the table class."""
+
+    def set_stream(self, table: str, view: str) -> None:
+        """Switch the table's DynamoDB stream on, with this view type."""
 
     def warm(self, table: str, reads: int, writes: int) -> None:
         """Raise the warm throughput (units a second). AWS never lowers it."""

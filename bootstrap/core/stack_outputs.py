@@ -115,6 +115,12 @@ class Outputs:
         source, target = (replace(side, role_arn=side.operator_role_arn) for side in sides)
         return replace(self, source=source, target=target)
 
+    def target_arn(self, table: TableOutputs, name: str = "") -> str:
+        """Return the ARN of a table's target; `name`: of another table of that account."""
+        partition, target = table.source_table_arn.split(":")[1], self.target
+        name = name or table.target_table
+        return f"arn:{partition}:dynamodb:{target.region}:{target.account_id}:table/{name}"
+
     def table(self, name: str) -> TableOutputs:
         """Find a table by its name in the source account.
 

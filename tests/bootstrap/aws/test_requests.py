@@ -103,6 +103,8 @@ def test_nothing_reads_or_writes_an_item_of_the_source(
         "tags": lambda: source.tags(SOURCE_ARN),
         "expiry": lambda: source.expiry("orders"),
         "surroundings": lambda: source.surroundings("orders", SOURCE_ARN),
+        "policy": lambda: source.policy(SOURCE_ARN),
+        "scaled_capacity": lambda: source.scaled_capacity("orders", ["by-day"]),
         "running_exports": lambda: source.running_exports(),
         "export": lambda: source.export(the_export()),
         "describe_export": lambda: source.describe_export("arn:" + "x" * 40),
@@ -158,6 +160,18 @@ def test_an_import_is_requested_of_data_as_an_export_writes_it(
     assert (request["InputFormat"], request["InputCompressionType"]) == ("DYNAMODB_JSON", "GZIP")
     assert request["S3BucketSource"]["S3KeyPrefix"] == "p/data/"
     assert request["ClientToken"] == "token"
+
+
+def test_stream_of_the_target_is_requested_as_the_api_takes_it(
+    target: AwsTarget, asked: list[tuple[str, dict[str, Any]]]
+) -> None:
+    target.set_stream("orders-replica", "NEW_AND_OLD_IMAGES")
+    ((name, request),) = asked
+    assert name == "UpdateTable"
+    assert request["StreamSpecification"] == {
+        "StreamEnabled": True,
+        "StreamViewType": "NEW_AND_OLD_IMAGES",
+    }
 
 
 def test_settings_of_the_target_are_requested_as_the_api_takes_them(
@@ -256,6 +270,7 @@ class UpdatedAlready:
             "DeletionProtectionEnabled": True,
             "TableClassSummary": {"TableClass": "STANDARD_INFREQUENT_ACCESS"},
             "WarmThroughput": {"ReadUnitsPerSecond": 12_000, "WriteUnitsPerSecond": 8_000},
+            "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
         }
         return {"Table": table}
 
@@ -265,10 +280,12 @@ def test_a_repeated_change_of_a_table_whose_first_answer_was_lost_is_no_failure(
     target.protect("orders")
     target.set_class("orders", "STANDARD_INFREQUENT_ACCESS")
     target.warm("orders", 12_000, 8_000)
+    target.set_stream("orders", "NEW_IMAGE")
     refused: list[Callable[[], None]] = [
         lambda: target.unprotect("orders"),
         lambda: target.set_class("orders", "STANDARD"),
         lambda: target.warm("orders", 12_000, 8_001),
+        lambda: target.set_stream("orders", "KEYS_ONLY"),
     ]
     for each in refused:
         with pytest.raises(AccountError, match="already so"):

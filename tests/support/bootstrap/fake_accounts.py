@@ -24,6 +24,8 @@ from bootstrap.core.facts import (
     KeyFacts,
     Limits,
     OpenShards,
+    PolicyRevision,
+    ScaledCapacity,
     Surroundings,
     TableFacts,
     TtlStatus,
@@ -98,6 +100,14 @@ class FakeSource:
     def surroundings(self, table: str, table_arn: str) -> Surroundings:
         with self._call("surroundings") as world:
             return world.surroundings
+
+    def policy(self, table_arn: str) -> PolicyRevision:
+        calls = fake_policies(self._world, Side.SOURCE, self._before)
+        return calls.read(table_arn)
+
+    def scaled_capacity(self, table: str, indexes: Sequence[str]) -> Sequence[ScaledCapacity]:
+        with self._call("scaled_capacity", list(indexes)) as world:
+            return list(world.scaled)
 
     def key(self, arn: str) -> KeyFacts:
         with self._call("source_key") as world:
@@ -309,6 +319,13 @@ class FakeTarget:
             assert world.target is not None
             world.target = dataclasses.replace(world.target, table_class=table_class)
 
+    def set_stream(self, table: str, view: str) -> None:
+        with self._call("set_stream", view) as world:
+            assert world.target is not None
+            assert world.target.stream_view is None, "AWS refuses"
+            arn = f"{world.target.arn}/stream/2026"
+            world.target = dataclasses.replace(world.target, stream_view=view, stream_arn=arn)
+
     def warm(self, table: str, reads: int, writes: int) -> None:
         with self._call("warm", (table, writes)) as world:
             world.warmed[table] = writes
@@ -341,6 +358,10 @@ class FakeTarget:
                 write_capacity=0 if on_demand else own.writes or 0,
                 max_reads=own.reads if on_demand else None,
                 max_writes=own.writes if on_demand else None,
+                global_indexes=[
+                    {**each, **_throughput(capacity, str(each["IndexName"]))}
+                    for each in world.target.global_indexes
+                ],
             )
 
     def key(self, arn: str) -> KeyFacts:
@@ -434,6 +455,19 @@ class FakeTarget:
     def disable_mapping(self, uuid: str) -> None:
         with self._call("disable_mapping") as world:
             world.mapping_enabled_at = None
+
+
+def _throughput(capacity: Capacity, index: str) -> dict[str, Any]:
+    """The members of an index's description that say what it has."""
+    units = capacity.indexes.get(index)
+    if units is None:
+        return {}
+    if capacity.billing_mode != ON_DEMAND:
+        given = {"ReadCapacityUnits": units.reads, "WriteCapacityUnits": units.writes}
+        return {"ProvisionedThroughput": given}
+    most = {"MaxReadRequestUnits": units.reads, "MaxWriteRequestUnits": units.writes}
+    known = {name: -1 if value is None else value for name, value in most.items()}
+    return {"OnDemandThroughput": known, "ProvisionedThroughput": {}}
 
 
 class FakeScanner:

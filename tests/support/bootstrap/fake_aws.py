@@ -19,6 +19,7 @@ from bootstrap.core.facts import (
     ExportRequest,
     ImportRequest,
     KeyFacts,
+    ScaledCapacity,
     Surroundings,
     TableFacts,
     TtlStatus,
@@ -183,6 +184,8 @@ class FakeAws:
         """Of both accounts, by ARN."""
         self.source_tags: dict[str, str] = {}
         self.source_expiry = TtlStatus(False)
+        self.scaled: list[ScaledCapacity] = []
+        """What scales the source's capacity."""
 
         self.target: TableFacts | None = None
         self.target_recovery = False

@@ -33,6 +33,7 @@ CLOSED = {"ShardId": "a", **SHARD, "SequenceNumberRange": {"EndingSequenceNumber
 ANSWERS: dict[str, Any] = {
     "describe_table": {"Table": TABLE},
     "describe_scalable_targets": {"ScalableTargets": []},
+    "get_resource_policy": {"Policy": "{}", "RevisionId": "1"},
     "describe_contributor_insights": {"ContributorInsightsStatus": "DISABLED"},
     "describe_continuous_backups": {"ContinuousBackupsDescription": {}},
     "export_table_to_point_in_time": {"ExportDescription": EXPORT},
