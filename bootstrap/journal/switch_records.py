@@ -105,6 +105,17 @@ class Switching:
 
 
 @dataclass(frozen=True)
+class ChosenSettings:
+    """Settings of the target as the primary, chosen when the attempt `nonce` was prepared."""
+
+    key: ClassVar[str] = "chosen-settings"
+
+    nonce: str
+    wanted: str = ""
+    """JSON, as `bootstrap.cutover.settings` writes it; empty: the target keeps what it has."""
+
+
+@dataclass(frozen=True)
 class AfterSwitch:
     """The items after the commit that are done, and those that failed."""
 

@@ -25,7 +25,8 @@ from bootstrap.journal.switch_records import (
 )
 from replicator.watchdog.lambda_states import MappingState
 from replicator.watchdog.readings import Probed, Unread
-from tests.support.bootstrap.fake_aws import SOURCE_ARN, FakeAws
+from tests.support.bootstrap.fake_aws import SOURCE_ARN, FakeAws, switch_outputs
+from tests.support.bootstrap.fake_aws import outputs as plain_outputs
 from tests.support.bootstrap.killed_process import Process, journal_verified, replicated
 from tests.support.bootstrap.status import NOW
 from tests.support.bootstrap.switch_conditions import (
@@ -35,10 +36,9 @@ from tests.support.bootstrap.switch_conditions import (
     TARGET,
     deny_document,
     health,
+    looking,
     ready,
     row,
-    switch_context,
-    switch_outputs,
     verified,
 )
 
@@ -57,7 +57,7 @@ def with_user_statement(count: int = 1) -> str:
 
 
 def judged(options: SwitchOptions | None = None, outputs: Any = None, **changes: Any) -> list[Any]:
-    context = switch_context(options=options, outputs=outputs)
+    context = looking(FakeAws(), options, outputs)
     return list(judge_checks(context, ready(**changes)))
 
 
@@ -159,7 +159,7 @@ def test_deny_of_the_stack_stops_the_switch() -> None:
 
 
 def test_stack_without_roles_cannot_switch() -> None:
-    assert unfulfilled(judged(outputs=switch_outputs(roles=False))) == {"roles": False}
+    assert unfulfilled(judged(outputs=plain_outputs())) == {"roles": False}
 
 
 def test_writes_stopped_by_the_operator_need_nothing_in_the_source() -> None:
@@ -212,7 +212,7 @@ def test_aws_may_write_a_list_of_one_as_its_element() -> None:
 
 def test_preparation_of_this_process_is_no_other_switch() -> None:
     attempt = Switching("n", "fence", ("orders",), NOW, 1_200.0)
-    context = switch_context()
+    context = looking(FakeAws())
     there = row(attempt, state=State.SWITCHING)
 
     def state_of() -> bool | None:
@@ -236,13 +236,13 @@ def test_reading_the_conditions_changes_nothing_and_takes_no_lease(replica: Fake
     journal_verified(world, verified(world.clock() - 60))
     first = len(world.seen)
 
-    checks = {each.name: each for each in read_checks(switch_context(world))}
+    checks = {each.name: each for each in read_checks(looking(world))}
 
     assert checks["state"].fulfilled
     assert checks["identity"].fulfilled
     assert checks["leases"].fulfilled
     assert {each.name for each in world.seen[first:]} == {
-        *("GetItem", "describe_source", "describe_target", "get_resource_policy"),
+        *("GetItem", "describe_source", "describe_target", "GetResourcePolicy"),
     }
 
 
@@ -251,7 +251,7 @@ def test_living_process_of_another_machine_is_named(replica: FakeAws) -> None:
     other = Process(world, pid=5, host="server")
     other.start()
 
-    found = {each.name: each for each in read_checks(switch_context(world))}
+    found = {each.name: each for each in read_checks(looking(world))}
 
     assert found["leases"].fulfilled is False
     assert "process 5 on server holds the lease of the run" in found["leases"].evidence

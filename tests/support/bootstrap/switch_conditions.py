@@ -6,45 +6,36 @@ import dataclasses
 import json
 from typing import Any
 
+from bootstrap.core.errors import Side
 from bootstrap.core.facts import PolicyRevision, TableFacts
 from bootstrap.core.journal_rows import Row, to_json
-from bootstrap.core.ports import OldSource, ResourcePolicies, WriteCanary
-from bootstrap.core.stack_outputs import Outputs, parse
+from bootstrap.core.stack_outputs import Outputs
 from bootstrap.core.state import State
 from bootstrap.core.write_deny import WriteDeny, with_deny
 from bootstrap.cutover.context import SwitchContext, SwitchOptions
 from bootstrap.cutover.readings import SwitchReadings
-from bootstrap.journal.lease import Lease
 from bootstrap.journal.records import Buffered, Imported
-from bootstrap.journal.switch_records import SwitchMode, TargetDeny
+from bootstrap.journal.switch_records import TargetDeny
 from bootstrap.journal.verification_records import Verified
-from bootstrap.journal.verification_records import row_name as verification_row
 from bootstrap.status.health import Health, read_health
-from bootstrap.verify.backfill import row_name as backfill_row
-from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
-from tests.support.bootstrap.fake_aws import OUTPUTS_JSON, SOURCE_ARN, STREAM_ARN, FakeAws
-from tests.support.bootstrap.killed_process import Process
+from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget, fake_policies
+from tests.support.bootstrap.fake_aws import (
+    CONSUMER,
+    IMPORTER,
+    SOURCE_ARN,
+    STREAM_ARN,
+    TARGET_ARN,
+    FakeAws,
+    switch_outputs,
+)
 from tests.support.bootstrap.status import NOW, FixedHealth
+from tests.support.bootstrap.switch_harness import switch_context
 
-TARGET_ARN = "arn:aws:dynamodb:eu-west-1:222222222222:table/orders-replica"
-CONSUMER = "arn:aws:iam::222222222222:role/orders-consumer"
-IMPORTER = "arn:aws:iam::222222222222:role/importer"
-SWITCH_ROLES = tuple(f"arn:aws:iam::{n * 12}:role/switch" for n in "12")
 NONCE = "0123456789abcdef"
 PUT_AT, VERIFIED_AT = NOW - 86_400.0, NOW - 3_600.0
 
 SOURCE = TableFacts(SOURCE_ARN, "source-1", "ACTIVE", 3, 300, False)
 TARGET = TableFacts(TARGET_ARN, "target-1", "ACTIVE", 3, 300, True)
-
-
-def switch_outputs(*, roles: bool = True, **table: Any) -> Outputs:
-    """The outputs of a stack with `switch: true`; `table` changes its table's members."""
-    (members,) = OUTPUTS_JSON["tables"]
-    value = {**OUTPUTS_JSON, "tables": [{**members, "consumerRoleArn": CONSUMER, **table}]}
-    if roles:
-        for side, role in zip(("source", "target"), SWITCH_ROLES, strict=True):
-            value[side] = {**value[side], "switchRoleArn": role}
-    return parse(json.dumps(value), "test")
 
 
 def deny_document(nonce: str = NONCE, **changes: Any) -> str:
@@ -91,20 +82,25 @@ def ready(**changes: Any) -> SwitchReadings:
     return SwitchReadings(**{**values, **changes})
 
 
-class FixedPolicies:
-    """`ResourcePolicies` with one policy. A change of it is a mistake of the test's subject."""
-
-    def __init__(self, world: FakeAws, document: str | None) -> None:
-        self._world, self._document = world, document
-
-    def read(self, table_arn: str) -> PolicyRevision:
-        with self._world.around("get_resource_policy", table_arn):
-            return PolicyRevision(self._document, "1")
-
-    def replace(
-        self, table_arn: str, known: PolicyRevision, document: str | None
-    ) -> PolicyRevision:
-        raise AssertionError("nothing may be changed here")
+def looking(
+    world: FakeAws, options: SwitchOptions | None = None, outputs: Outputs | None = None
+) -> SwitchContext:
+    """A process that only looks at a world: it holds no lease, and may change nothing."""
+    context = switch_context(world, pid=98, options=options, chosen=outputs)
+    untouched: Any = Untouched()
+    return dataclasses.replace(
+        context,
+        steps=dataclasses.replace(
+            context.steps,
+            source=FakeSource(world, lambda: None),
+            target=FakeTarget(world, lambda: None),
+            journal=untouched,
+        ),
+        target_policies=fake_policies(world, Side.TARGET, lambda: None),
+        source_policies=fake_policies(world, Side.SOURCE, lambda: None),
+        canary=untouched,
+        old_source=untouched,
+    )
 
 
 class Untouched:
@@ -112,38 +108,3 @@ class Untouched:
 
     def __getattr__(self, name: str) -> Any:
         raise AssertionError(f"{name} was called")
-
-
-def switch_context(
-    world: FakeAws | None = None,
-    options: SwitchOptions | None = None,
-    outputs: Outputs | None = None,
-    *,
-    target_policies: ResourcePolicies | None = None,
-    source_policies: ResourcePolicies | None = None,
-) -> SwitchContext:
-    """A process that has taken no lease, looking at a world."""
-    world, outputs = world or FakeAws(), outputs or switch_outputs()
-    process = Process(world, pid=98, chosen=outputs)
-    (table,) = outputs.tables
-    name = table.source_table
-    names = (name, verification_row(name), backfill_row(name))
-    untouched: Any = Untouched()
-    canary: WriteCanary = untouched
-    old_source: OldSource = untouched
-    return SwitchContext(
-        steps=dataclasses.replace(
-            process.run.context,
-            source=FakeSource(world, lambda: None),
-            target=FakeTarget(world, lambda: None),
-            journal=untouched,
-        ),
-        store=process.store,
-        leases=tuple(Lease(process.store, each, world.clock, process.machine) for each in names),
-        target_policies=target_policies or FixedPolicies(world, deny_document()),
-        source_policies=source_policies or FixedPolicies(world, None),
-        canary=canary,
-        old_source=old_source,
-        read_health=lambda row, at: read_health(FixedHealth(), table, row, at, None),
-        options=options or SwitchOptions(SwitchMode.FENCE),
-    )
