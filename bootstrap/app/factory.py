@@ -156,7 +156,6 @@ class AwsClients(AccountClients):
             health=self.health(table),
             usage=partial(self.usage, table),
             activity=partial(self.activity, table),
-            policies=self.seen_policies,
         )
 
     def step_context(

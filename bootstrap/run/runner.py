@@ -33,7 +33,6 @@ from bootstrap.status import data_loss
 from bootstrap.status.health import Health
 from bootstrap.status.inputs import StatusInputs
 from bootstrap.status.snapshot import StatusSnapshot, build_snapshot
-from bootstrap.status.switch_view import view_switch
 
 
 @dataclass(frozen=True)
@@ -261,7 +260,6 @@ class TableRunner:
                 losses=self._losses,
                 readings=health.readings,
                 findings=health.findings,
-                switch=view_switch(row, self.journal.now()),
             )
         )
 

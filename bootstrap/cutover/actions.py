@@ -1,0 +1,241 @@
+"""Every change that a switch makes, in order: which call, on what, with which role, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bootstrap.core.stack_outputs import Outputs, TableOutputs
+from bootstrap.cutover.settings_diff import SettingChange
+from bootstrap.journal.switch_records import SwitchMode, SwitchStep
+
+CANCEL = "switch --cancel"
+"""The command that takes everything back before the commit; it also runs by itself on failure."""
+DAY = 24
+
+
+class SwitchPart(StrEnum):
+    """The part of a switch that an action belongs to: a step, or what follows the commit."""
+
+    PREPARE = SwitchStep.PREPARE
+    ARM = SwitchStep.ARM
+    CLOSE = SwitchStep.CLOSE
+    DRAIN = SwitchStep.DRAIN
+    SEAL = SwitchStep.SEAL
+    GATE = SwitchStep.GATE
+    COMMIT = SwitchStep.COMMIT
+    AFTER = "after"
+    FINISH = "finish"
+    """`switch --finish`, a day later."""
+
+
+@dataclass(frozen=True)
+class SwitchAction:
+    """One change, or a command of the operator's."""
+
+    phase: SwitchPart
+    what: str
+    call: str
+    """AWS's name of the API call; empty for a command of the operator's."""
+    resource: str
+    """ARN or name; empty for a command."""
+    role: str
+    """The ARN of the role that calls; empty for a command."""
+    back: str
+    """The way back, as a sentence; empty: there is none."""
+
+
+def list_actions(
+    outputs: Outputs,
+    table: TableOutputs,
+    mode: SwitchMode,
+    changes: Sequence[SettingChange],
+    *,
+    check_command: str = "",
+    exec_command: str = "",
+    source_expires: bool = False,
+) -> tuple[SwitchAction, ...]:
+    """List the changes of one table's switch, in order.
+
+    `changes`: of the target's settings. `source_expires`: the source's time to live is on.
+    """
+    of = _Roles(outputs, table)
+    return (
+        *_prepare(of, mode, changes),
+        *_close(of, mode),
+        *_gate(of, mode, check_command),
+        *_commit(of),
+        *_after(of, changes, exec_command, source_expires=source_expires),
+        *_finish(of),
+    )
+
+
+@dataclass(frozen=True)
+class _Roles:
+    """The resources of a table with the roles that change them."""
+
+    outputs: Outputs
+    table: TableOutputs
+
+    def importer(
+        self, phase: SwitchPart, what: str, call: str, resource: str, back: str
+    ) -> SwitchAction:
+        return SwitchAction(phase, what, call, resource, self.outputs.target.role_arn, back)
+
+    def exporter(
+        self, phase: SwitchPart, what: str, call: str, resource: str, back: str
+    ) -> SwitchAction:
+        return SwitchAction(phase, what, call, resource, self.outputs.source.role_arn, back)
+
+    def source_switch(self, phase: SwitchPart, what: str, call: str, back: str) -> SwitchAction:
+        role = self.outputs.source.switch_role_arn
+        return SwitchAction(phase, what, call, self.table.source_table_arn, role, back)
+
+    def target_switch(self, phase: SwitchPart, what: str, call: str, back: str) -> SwitchAction:
+        role, table = self.outputs.target.switch_role_arn, self.target_arn
+        return SwitchAction(phase, what, call, table, role, back)
+
+    def ledger(self, phase: SwitchPart, what: str, back: str) -> SwitchAction:
+        return self.importer(phase, what, "UpdateItem", self._arn(self.table.ledger_table), back)
+
+    def journal(self, phase: SwitchPart, what: str, call: str, back: str) -> SwitchAction:
+        return self.importer(phase, what, call, self._arn(self.outputs.journal_table), back)
+
+    def probes(self, phase: SwitchPart) -> SwitchAction:
+        what = "put probes into the stream, and wait until every lane has answered"
+        back = "nothing to take back: they are no changes of the table"
+        return self.exporter(phase, what, "PutRecords", self.table.stream_arn, back)
+
+    @property
+    def target_arn(self) -> str:
+        return self._arn("")
+
+    def _arn(self, table: str) -> str:
+        return self.outputs.target_arn(self.table, table)
+
+
+def _prepare(
+    of: _Roles, mode: SwitchMode, changes: Sequence[SettingChange]
+) -> Iterator[SwitchAction]:
+    phase = SwitchPart.PREPARE
+    for change in changes:
+        if not change.after_commit:
+            yield of.importer(phase, change.what, change.call, of.target_arn, change.back)
+    yield of.journal(
+        phase,
+        "take the table's three leases, and record the attempt; each later step is recorded too",
+        "UpdateItem",
+        f"{CANCEL} ends the attempt; the leases end by themselves after a minute",
+    )
+    if mode is SwitchMode.FENCE:
+        yield of.source_switch(
+            phase,
+            "put a Deny that has expired already into the source's policy, as a rehearsal",
+            "PutResourcePolicy",
+            f"{CANCEL} takes the statement out; it refuses no write",
+        )
+    yield of.ledger(phase, "let the consumer's invocations be short", f"{CANCEL} removes the mark")
+    yield of.probes(phase)
+
+
+def _close(of: _Roles, mode: SwitchMode) -> Iterator[SwitchAction]:
+    fence = mode is SwitchMode.FENCE
+    yield of.ledger(
+        SwitchPart.ARM,
+        "let the consumer note late changes",
+        f"{CANCEL} removes the mark; none is lost",
+    )
+    if fence:
+        yield of.source_switch(
+            SwitchPart.ARM,
+            "put a Deny of all writes, with two dates, into the source's policy. From its first "
+            "date on the source refuses writers",
+            "PutResourcePolicy",
+            f"{CANCEL} takes it out; before the first date that costs no writer anything, and at "
+            "the second date the source opens by itself",
+        )
+    yield of.probes(SwitchPart.DRAIN)
+    if fence:
+        yield of.source_switch(
+            SwitchPart.SEAL,
+            "put the same Deny without its end",
+            "PutResourcePolicy",
+            f"{CANCEL} takes it out, and the source takes writes again",
+        )
+
+
+def _gate(of: _Roles, mode: SwitchMode, check_command: str) -> Iterator[SwitchAction]:
+    yield of.ledger(
+        SwitchPart.GATE,
+        "close the consumer's gate: it writes nothing to the target any more",
+        f"{CANCEL} opens it; what waited is applied, and a gap is noted for deletions by time to "
+        "live",
+    )
+    yield of.probes(SwitchPart.GATE)
+    if check_command:
+        yield _command(
+            SwitchPart.GATE, f"--check-cmd: {check_command}", "any exit code but 0 cancels"
+        )
+    yield of.probes(SwitchPart.GATE)
+
+
+def _commit(of: _Roles) -> Iterator[SwitchAction]:
+    yield of.journal(
+        SwitchPart.COMMIT,
+        "record that the target is the primary, for all tables in one write: nothing leads back",
+        "TransactWriteItems",
+        "",
+    )
+
+
+def _after(
+    of: _Roles, changes: Sequence[SettingChange], exec_command: str, *, source_expires: bool
+) -> Iterator[SwitchAction]:
+    phase, table = SwitchPart.AFTER, of.table
+    yield of.target_switch(
+        phase,
+        "put a Deny of the replication's own two roles in place of the one of all others",
+        "PutResourcePolicy",
+        "",
+    )
+    yield of.ledger(phase, "record in the ledger since when the target is the primary", "")
+    yield of.target_switch(
+        phase,
+        "delete an item under a condition that never holds, until it is not refused any more",
+        "DeleteItem",
+        "nothing to take back: no item is ever deleted",
+    )
+    if exec_command:
+        yield _command(phase, f"--exec: {exec_command}", "")
+    function = (
+        f"arn:{of.target_arn.split(':')[1]}:lambda:{table.consumer_region}:"
+        f"{of.outputs.target.account_id}:event-source-mapping:{table.mapping_uuid}"
+    )
+    yield of.importer(
+        phase, "switch the consumer's mapping off", "UpdateEventSourceMapping", function, ""
+    )
+    for change in changes:
+        if change.after_commit:
+            yield of.importer(phase, change.what, change.call, of.target_arn, change.back)
+    if source_expires and of.outputs.source.switch_role_arn:
+        yield of.source_switch(
+            phase,
+            "switch time to live of the old source off",
+            "UpdateTimeToLive",
+            "switch it on again by hand",
+        )
+
+
+def _finish(of: _Roles) -> Iterator[SwitchAction]:
+    if of.outputs.source.switch_role_arn:
+        yield of.source_switch(
+            SwitchPart.FINISH,
+            f"stop sending the old source's changes to the stream, not before {DAY} hours",
+            "DisableKinesisStreamingDestination",
+            "",
+        )
+
+
+def _command(phase: SwitchPart, what: str, back: str) -> SwitchAction:
+    return SwitchAction(phase, what, "", "", "", back)

@@ -1,0 +1,133 @@
+"""Readers of either table's changes, and what else follows a table: as far as it can be read."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from bootstrap.core.errors import Side
+from bootstrap.core.facts import Destinations, ScaledCapacity, TableFacts
+from bootstrap.core.stack_outputs import Outputs, TableOutputs
+
+
+@dataclass(frozen=True)
+class TableReader:
+    """One kind of reader of one table."""
+
+    side: Side
+    table: str
+    kind: str
+    """Never changes: `dynamodb-stream`, `lambda-triggers`, `pipes`, `kinesis-destinations`,
+    `replicas`, `autoscaling` or `contributor-insights`."""
+    found: bool | None
+    """None: it cannot be read with the stack's roles."""
+    detail: str
+    look: str = ""
+    """The command that shows it, with that account's credentials; empty where it was read."""
+
+
+def source_readers(
+    outputs: Outputs,
+    table: TableOutputs,
+    facts: TableFacts,
+    destinations: Destinations | None,
+    scaled: Sequence[ScaledCapacity] | None,
+    insights: bool | None,
+) -> tuple[TableReader, ...]:
+    """List what reads the source. None: that could not be read."""
+    of = _Side(Side.SOURCE, table.source_table, outputs.source.region)
+    return (
+        *_streams(of, facts),
+        _destinations(of, destinations, table.stream_arn),
+        _replicas(of, facts),
+        _autoscaling(of, scaled),
+        _insights(of, insights),
+    )
+
+
+def target_readers(
+    outputs: Outputs, table: TableOutputs, facts: TableFacts
+) -> tuple[TableReader, ...]:
+    """List what reads the target. The importer may describe the table, and nothing else of this."""
+    of = _Side(Side.TARGET, table.target_table, outputs.target.region)
+    return (
+        *_streams(of, facts),
+        _destinations(of, None, ""),
+        _replicas(of, facts),
+        _autoscaling(of, None),
+        _insights(of, None),
+    )
+
+
+@dataclass(frozen=True)
+class _Side:
+    """A table in its account and Region."""
+
+    side: Side
+    table: str
+    region: str
+
+    def reader(self, kind: str, found: bool | None, detail: str, look: str = "") -> TableReader:
+        return TableReader(self.side, self.table, kind, found, detail, look)
+
+    def unread(self, kind: str, command: str) -> TableReader:
+        """Name the command that shows what the stack's roles may not read."""
+        look = f"{command} --region {self.region}"
+        return self.reader(kind, None, "cannot be read with the stack's roles", look)
+
+    @property
+    def quoted(self) -> str:
+        return shlex.quote(self.table)
+
+
+def _streams(of: _Side, facts: TableFacts) -> Iterator[TableReader]:
+    """Describe the table's stream. Its readers are known to Lambda and EventBridge alone."""
+    if facts.stream_view is None:
+        yield of.reader("dynamodb-stream", False, "off, so no trigger reads it")
+        return
+    arn = facts.stream_arn
+    yield of.reader("dynamodb-stream", True, f"{facts.stream_view}: {arn or 'ARN unknown'}")
+    named = shlex.quote(arn) if arn else "STREAM_ARN"
+    yield of.unread(
+        "lambda-triggers", f"aws lambda list-event-source-mappings --event-source-arn {named}"
+    )
+    yield of.unread("pipes", f"aws pipes list-pipes --source-prefix {named}")
+
+
+def _destinations(of: _Side, found: Destinations | None, own: str) -> TableReader:
+    kind = "kinesis-destinations"
+    if found is None:
+        command = "aws dynamodb describe-kinesis-streaming-destination --table-name"
+        return of.unread(kind, f"{command} {of.quoted}")
+    others = [each for each in found.all if each.stream_arn != own and not each.is_off]
+    if not others:
+        return of.reader(kind, False, "none but this stack's stream")
+    named = ", ".join(f"{each.stream_arn} ({each.status})" for each in others)
+    return of.reader(kind, True, named)
+
+
+def _replicas(of: _Side, facts: TableFacts) -> TableReader:
+    if not facts.replicas:
+        return of.reader("replicas", False, "none: it is no global table")
+    return of.reader("replicas", True, ", ".join(facts.replicas))
+
+
+def _autoscaling(of: _Side, scaled: Sequence[ScaledCapacity] | None) -> TableReader:
+    kind = "autoscaling"
+    if scaled is None:
+        return of.unread(
+            kind,
+            "aws application-autoscaling describe-scalable-targets --service-namespace dynamodb "
+            f"--resource-ids {shlex.quote(f'table/{of.table}')}",
+        )
+    named = ", ".join(f"{each.resource} {each.dimension}" for each in scaled)
+    return of.reader(kind, bool(scaled), named or "none")
+
+
+def _insights(of: _Side, on: bool | None) -> TableReader:
+    kind = "contributor-insights"
+    if on is None:
+        command = "aws dynamodb describe-contributor-insights --table-name"
+        return of.unread(kind, f"{command} {of.quoted}")
+    return of.reader(kind, on, "on" if on else "off")
