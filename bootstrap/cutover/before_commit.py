@@ -12,37 +12,38 @@ from bootstrap.cutover.checks import read_checks, refuse_unfulfilled
 from bootstrap.cutover.operator_command import RunCommand
 from bootstrap.cutover.stages import ARM, CLOSE, DRAIN, GATE, PREPARE, PROOF, SEAL, Act, Stage
 from bootstrap.cutover.switch_loop import SwitchLoop
+from bootstrap.cutover.switch_set import SwitchSet
 from bootstrap.journal.switch_records import Switching, SwitchStep
 
 STAGES = (PREPARE, ARM, CLOSE, DRAIN, SEAL, GATE)
 
 
-def begin(loop: SwitchLoop) -> None:
-    """Check everything that can be read, and record the attempt.
+def refuse_unready(group: SwitchSet) -> None:
+    """Check everything that can be read.
 
     Raises:
-        BlockedError: a condition is not fulfilled. Nothing has been changed.
+        BlockedError: a condition is not fulfilled.
     """
-    group = loop.group
     for each in group:
         refuse_unfulfilled(read_checks(each))
-    record = Switching(
-        nonce=cancel.new_nonce(),
-        mode=group.options.mode,
-        tables=tuple(each.table.source_table for each in group),
-        begun=group.now,
-        timeout=group.options.timeout,
-    )
-    group.refresh()
-    group.put(record, "a switch begins", State.SWITCHING)
 
 
 def work_to_the_commit(loop: SwitchLoop, run_command: RunCommand) -> None:
-    """Work through the stages, and commit.
+    """Record an attempt, work through its stages, and commit.
 
     Raises:
         BootstrapError: a check failed, or the timeout has passed.
     """
+    group, options = loop.group, loop.group.options
+    record = Switching(
+        nonce=cancel.new_nonce(),
+        mode=options.mode,
+        tables=tuple(each.table.source_table for each in group),
+        begun=group.now,
+        timeout=options.timeout,
+    )
+    group.refresh()
+    loop.once(partial(group.put, record, "a switch begins", State.SWITCHING))
     for stage in STAGES:
         _work(loop, stage)
     _check(loop, run_command)

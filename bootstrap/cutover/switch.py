@@ -57,7 +57,7 @@ class Switch:
             if not self._committed():
                 if self._dead_attempt() is not None:
                     self._cancel("its process died")
-                before_commit.begin(self._loop)
+                before_commit.refuse_unready(self.group)
                 self._commit_or_take_back()
             work_after_the_commit(self._loop, self._run_command)
 
@@ -82,27 +82,28 @@ class Switch:
         return self._loop.progress()
 
     def _commit_or_take_back(self) -> None:
+        """Work to the commit; cancel after any failure, unless the commit has been written."""
         try:
             before_commit.work_to_the_commit(self._loop, self._run_command)
         except LeaseLostError:
             raise
-        except BootstrapError as error:
-            self._take_back(error.what)
-            raise SwitchCancelledError(
-                f"The switch was cancelled: {error.what} {TAKEN_BACK}", fix=error.suggestion
-            ) from error
-        except KeyboardInterrupt:
-            self._take_back("interrupted")
-            raise SwitchCancelledError(
-                f"The switch was interrupted and cancelled. {TAKEN_BACK}",
-                fix=suggest(Command("status")),
-            ) from None
+        except (BootstrapError, KeyboardInterrupt) as error:
+            self._loop.once(self.group.refresh)
+            states = {each.journal.row.state for each in self.group}
+            if State.SWITCHED in states:
+                return  # its answer was lost, or Ctrl-C came with it
+            if State.SWITCHING not in states:
+                raise  # it has not begun
+            raise self._taken_back(error) from error
 
-    def _take_back(self, reason: str) -> None:
-        """Cancel, unless the commit has been written in spite of a failure."""
-        self._loop.once(self.group.refresh)
-        if not self.group.attempt.committed_at:
-            self._cancel(reason)
+    def _taken_back(self, error: BootstrapError | KeyboardInterrupt) -> SwitchCancelledError:
+        """Cancel, and make the error that says so."""
+        if isinstance(error, BootstrapError):
+            why, fix = error.what, error.suggestion
+        else:
+            why, fix = "It was interrupted.", suggest(Command("status"))
+        self._cancel(why)
+        return SwitchCancelledError(f"The switch was cancelled. {why} {TAKEN_BACK}", fix=fix)
 
     def _cancel(self, reason: str) -> None:
         """Take everything back.

@@ -37,7 +37,9 @@ class WriteDenyTimes:
         if mark < earliest:
             mark += period
         closes = mark - settling
-        return cls(closes, mark, reopens=closes + 2 * math.ceil(timeout))
+        # At the last moment before the timeout there has to be time to seal it.
+        held = max(2 * timeout, timeout + timing.policy_spread)
+        return cls(closes, mark, reopens=closes + math.ceil(held))
 
     def put_in_time(self, now: float, timing: Timing) -> bool:
         """Tell whether a Deny that AWS took at `now` reaches every caller before it closes."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
+from bootstrap.core.errors import AccountError, Side
+from bootstrap.core.journal_rows import RowWrite
 from bootstrap.core.state import State
 from bootstrap.cutover.switch import Switch
 from bootstrap.journal.switch_records import AfterSwitch, SwitchMode
@@ -56,3 +60,23 @@ def test_with_writes_stopped_the_source_is_never_touched(world: FakeAws) -> None
     run.run()
     assert state(run) is State.SWITCHED
     assert not world.policies.of(SOURCE_ARN).changes
+
+
+def test_a_commit_whose_answer_never_came_is_not_taken_back(world: FakeAws) -> None:
+    run = a_switch(world)
+    store, write_all = run.group.first.store, run.group.first.store.write_all
+    commits: list[RowWrite] = []
+
+    def lost(writes: Sequence[RowWrite]) -> bool:
+        done = write_all(writes)
+        if writes[0].change.state is State.SWITCHED and not commits:
+            commits.extend(writes)
+            raise AccountError(Side.TARGET, "no answer", fix="-")
+        return done
+
+    store.write_all = lost  # type: ignore[method-assign]
+    watch = WriterWatch(world)
+    run.run()
+    assert commits
+    assert state(run) is State.SWITCHED
+    assert watch.takes_writes() == (False, True)

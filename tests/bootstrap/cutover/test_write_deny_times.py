@@ -20,6 +20,7 @@ def test_the_policy_has_spread_before_it_closes_the_table(now: float, timeout: f
     assert times.mark == times.closes + AWS.write_settling
     assert (times.mark + 1) % 60 == 0
     assert times.reopens >= times.closes + 2 * timeout
+    assert times.may_seal(times.closes + timeout, AWS)
 
 
 def test_a_deny_that_ends_soon_is_not_sealed() -> None:
