@@ -16,8 +16,10 @@ from infra.ledger import LedgerTable
 from infra.monitoring.notifications import Notifications, TableAlarms, declare_dashboard
 from infra.operators import Operators
 from infra.outputs import outputs
+from infra.role_grants import shared_arns
 from infra.secrets_in_state import SecretTexts
 from infra.snapshot import SnapshotBucket
+from infra.switch_roles import SwitchRoles
 from infra.table_stack import TableStack
 from infra.target_write_deny import TargetWriteDeny
 from infra.watchdog import WatchdogFunction
@@ -53,7 +55,9 @@ for table in settings.tables:
         TargetWriteDeny(table, settings, accounts, consumer=role, importer=importer)
     stacks.append(stack)
 
-operators.grant(snapshot, stacks)
+shared = shared_arns(snapshot, operators.journal)
+operators.grant(shared, stacks)
+switch_roles = SwitchRoles.declared("replication-switch", settings, accounts, shared, stacks)
 declare_dashboard("replication-dashboard", settings, accounts, alarms)
-for name, value in outputs(settings, operators, snapshot, stacks, watchdogs).items():
+for name, value in outputs(settings, operators, switch_roles, snapshot, stacks, watchdogs).items():
     pulumi.export(name, secrets.marked(value))

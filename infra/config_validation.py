@@ -65,6 +65,8 @@ class ConfigReader:
     values: Mapping[str, Any]
     mistakes: ConfigErrors
     known: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
+    """Keys that have been reported already, with a reason of their own."""
 
     def key(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path else name
@@ -161,9 +163,15 @@ class ConfigReader:
             return []
         return value
 
+    def refuse_key(self, name: str, allowed: str, fix: str) -> None:
+        """Report a key that may not be given, with a better reason than that it is unknown."""
+        if name in set(self.values) and self.values[name] is not None:
+            self.refused.add(name)
+            self.mistakes.add(self.key(name), self.values[name], allowed, fix)
+
     def refuse_unknown_keys(self) -> None:
         """Report keys that no read has asked for. Call it last."""
-        for name in self.values.keys() - self.known:
+        for name in self.values.keys() - self.known - self.refused:
             self.mistakes.add(
                 self.key(name),
                 self.values[name],

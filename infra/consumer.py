@@ -129,6 +129,7 @@ class ConsumerFunction(pulumi.ComponentResource):
             "consumerRegion": self._here,
             "functionName": function.name,
             "functionArn": function.arn,
+            "consumerRoleArn": role.arn,
             "logGroup": logs.name,
             "mappingUuid": mapping.uuid,
             "parallelizationFactor": table.parallelization_factor,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
+import pulumi_aws as aws
 
 from infra.operators import Operators
 from infra.snapshot import SnapshotBucket
@@ -17,12 +18,13 @@ from infra.watchdog import WatchdogFunction
 def outputs(
     settings: StackConfig,
     operators: Operators,
+    switch_roles: Mapping[str, aws.iam.Role],
     snapshot: SnapshotBucket,
     tables: Sequence[TableStack],
     watchdogs: Sequence[WatchdogFunction],
 ) -> dict[str, Any]:
     """Return the stack's outputs by name; `bootstrap/core/stack_outputs.py` reads them."""
-    found = {
+    found: dict[str, Any] = {
         "project": pulumi.get_project(),
         "stack": pulumi.get_stack(),
         "source": {
@@ -40,10 +42,17 @@ def outputs(
         "journalTable": operators.journal.name,
         "snapshotBucket": snapshot.bucket.name,
         "tables": [
-            {**stack.consumer.outputs, "watchdogLogGroup": watchdog.log_group}
+            {
+                **stack.consumer.outputs,
+                "watchdogLogGroup": watchdog.log_group,
+                "denyOtherWriters": settings.denies_other_writers(stack.table),
+                "stackOwnsTargetDeny": stack.table.deny_other_writers,
+            }
             for stack, watchdog in zip(tables, watchdogs, strict=True)
         ],
     }
+    for side, role in switch_roles.items():
+        found[side]["switchRoleArn"] = role.arn
     if snapshot.key_arn is not None:
         found["snapshotKeyArn"] = snapshot.key_arn
     return found

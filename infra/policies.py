@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pulumi
 
-from infra.statements import Statement, policy_of
+from infra.statements import Statement, policy_of, trust
 
 Text = str | pulumi.Output[str]
 
@@ -44,18 +44,13 @@ def assumed_by_service(service: str) -> pulumi.Output[str]:
     )
 
 
-def assumed_by(principals: Sequence[str], external_id: str | None) -> pulumi.Output[str]:
-    """Return a trust policy for people and pipelines, who may have to present an external id."""
-    statement: Statement = {
-        "Effect": "Allow",
-        "Action": ["sts:AssumeRole"],
-        "Principal": {"AWS": list(principals)},
-    }
-    if external_id:
-        statement["Condition"] = {"StringEquals": {"sts:ExternalId": external_id}}
-        # The word may come from a secret of the configuration: the state keeps it encrypted.
-        return pulumi.Output.secret(document(statement))
-    return document(statement)
+def assumed_by(
+    principals: Sequence[str], external_id: str | None, *, mfa: bool = False
+) -> pulumi.Output[str]:
+    """Return a trust policy for people and pipelines, as `statements.trust` has it."""
+    text = document(trust(principals, external_id, mfa=mfa))
+    # The word may come from a secret of the configuration: the state keeps it encrypted.
+    return pulumi.Output.secret(text) if external_id else text
 
 
 def deny_to_all_but(

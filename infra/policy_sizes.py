@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from infra.statements import Statement, policy_of
+from infra.statements import Statement, policy_of, trust
 
 INLINE_POLICY_LIMIT = 10_240
 """Characters, without white space, of all inline policies of a role together (IAM quota, not
@@ -32,13 +32,8 @@ def characters(policy: str) -> int:
     return len("".join(policy.split()))
 
 
-def trust_policy_size(principals: Sequence[str], external_id: str | None) -> int:
-    """Return the characters of an operators' role's trust policy."""
-    statement: Statement = {
-        "Effect": "Allow",
-        "Action": ["sts:AssumeRole"],
-        "Principal": {"AWS": list(principals)},
-    }
-    if external_id:
-        statement["Condition"] = {"StringEquals": {"sts:ExternalId": external_id}}
-    return policy_size([statement])
+def trust_policy_size(
+    principals: Sequence[str], external_id: str | None, *, mfa: bool = False
+) -> int:
+    """Return the characters of the trust policy of a role that people and pipelines assume."""
+    return policy_size([trust(principals, external_id, mfa=mfa)])

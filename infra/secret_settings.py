@@ -21,7 +21,7 @@ on them."""
 STAND_INS: tuple[tuple[re.Pattern[str], Any], ...] = (
     (re.compile(r"operators"), {"source": ["account"], "target": ["account"]}),
     (re.compile(r"operators\.(source|target)"), ["account"]),
-    (re.compile(r"operators\.(source|target)\[\d+\]"), "account"),
+    (re.compile(r"(operators|switch)\.(source|target)\[\d+\]"), "account"),
     (re.compile(r"alarms\.emails\[\d+\]"), "unknown@example.com"),
     (re.compile(r"tags\..+"), "unknown"),
 )

@@ -17,10 +17,11 @@ from pulumi.runtime import register_stack_transformation
 from pulumi.runtime.config import get_config_secret_keys_env, is_config_secret
 
 from infra import engine_config
-from infra.stack_config import WHOLE_ACCOUNT
+from infra.principals import WHOLE_ACCOUNT
 
 KEPT = re.compile(
     r"operators\.(externalId|(source|target)\[\d+\])"
+    r"|switch\.(source|target)\[\d+\]"
     r"|alarms\.(emails\[\d+\]|topics\..+)"
     r"|tags\..+"
     r"|tables\[\d+\]\.(source|target)KeyArn"

@@ -18,9 +18,11 @@ from infra import alarm_config, policy_sizes, stack_file, table_groups
 from infra.account_config import AccountConfig, read_account
 from infra.alarm_config import AlarmConfig
 from infra.config_validation import ConfigError, ConfigErrors, ConfigReader
+from infra.operators_config import OperatorsConfig, read_operators
 from infra.secret_settings import Secrets, without_secrets
 from infra.stack_arns import OperatorScope
-from infra.table_config import TableConfig, read_tables
+from infra.switch_config import SwitchConfig, read_switch
+from infra.table_config import NOT_BUILT, TableConfig, read_tables
 
 __all__ = ["ConfigError", "OperatorsConfig", "StackConfig", "TableConfig", "value_of"]
 
@@ -35,29 +37,6 @@ MOST_TABLES = 50
 MOST_TAGS = 47
 """AWS takes 50 for a resource; three are the stack's own."""
 TAG_VALUE = r"[\w .:/=+@-]{0,256}"
-WHOLE_ACCOUNT = "account"
-PRINCIPAL = (
-    rf"{WHOLE_ACCOUNT}|arn:aws[a-z-]*:iam::[0-9]{{12}}:(root|role/[\w+=,.@/-]+|user/[\w+=,.@/-]+)"
-)
-
-
-@dataclass(frozen=True)
-class OperatorsConfig:
-    """The principals that may assume the operators' roles in each account.
-
-    There is no default: a role that its owner did not think of should belong to no one.
-    """
-
-    source: tuple[str, ...]
-    """For the exporter and the reader."""
-    target: tuple[str, ...]
-    """For the importer and the reader."""
-    external_id: str | None = None
-    """A shared word that a caller must present. None: not required."""
-    read_items: bool = False
-    """Whether both roles may read single items, for `verify --read-source`, and the importer scan
-    the target, for the keys that `resume` names. False: the exporter sees no item of the source
-    (C5)."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +60,10 @@ class StackConfig:
     """Put on every resource that takes tags."""
     alarms: AlarmConfig = field(default_factory=AlarmConfig)
     """The addresses that alarms notify, and their thresholds."""
+    switch: SwitchConfig | None = None
+    """Whether the stack makes the roles that `switch` needs, one in each account, and who may
+    assume them. They change resource policies of the tables, which amounts to full control of the
+    tables' data. `true`: those who may assume the operators' roles."""
 
     @property
     def operator_scope(self) -> OperatorScope:
@@ -91,6 +74,23 @@ class StackConfig:
             read_items=self.operators.read_items,
             snapshot_key=self.snapshot_key,
         )
+
+    def denies_other_writers(self, table: TableConfig) -> bool:
+        """Tell whether the operator's tool keeps other writers off the table's target."""
+        return self.switch is not None or table.deny_other_writers
+
+    def switch_tables(self, side: str) -> tuple[TableConfig, ...]:
+        """Return the tables that the switch role of an account is for. None: there is no role."""
+        if self.switch is not None:
+            return self.tables
+        if side == "source":
+            return ()
+        return tuple(table for table in self.tables if table.deny_other_writers)
+
+    @property
+    def switch_principals(self) -> SwitchConfig:
+        """Return who may assume the switch roles."""
+        return self.switch or SwitchConfig(self.operators.source, self.operators.target)
 
     def protects(self, table: TableConfig) -> bool:
         """Tell whether what holds a table's data may not be deleted."""
@@ -125,11 +125,12 @@ class StackConfig:
         mistakes = ConfigErrors()
         top = ConfigReader("", values, mistakes)
         source, target = read_account(top, "source"), read_account(top, "target")
+        tables, operators = read_tables(top), read_operators(top, source, target)
         config = cls(
             source=source,
             target=target,
-            tables=read_tables(top),
-            operators=_operators(top, source, target),
+            tables=tables,
+            operators=operators,
             retention_hours=top.whole_number(
                 "retentionHours", 24, LONGEST_RETENTION_HOURS, "hours", default=cls.retention_hours
             ),
@@ -148,7 +149,9 @@ class StackConfig:
                 top,
                 {"source": source.region, "consumer": source.region, "target": target.region},
             ),
+            switch=read_switch(top, operators, source, target),
         )
+        top.refuse_key("reverse", *NOT_BUILT)
         top.refuse_unknown_keys()
         _refuse_duplicates(config, mistakes)
         _refuse_keys_of_other_places(config, mistakes)
@@ -174,53 +177,6 @@ def value_of(given: Any) -> Any:
         return json.loads(given)
     except (TypeError, ValueError):
         return given
-
-
-def _operators(top: ConfigReader, source: AccountConfig, target: AccountConfig) -> OperatorsConfig:
-    section = top.section(
-        "operators", "write operators: {source: [role ARN], target: [role ARN]}", required=False
-    )
-    operators = OperatorsConfig(
-        source=_principals(section, "source", source),
-        target=_principals(section, "target", target),
-        external_id=section.optional_text(
-            "externalId",
-            r"[\w+=,.@:/-]{2,1224}",
-            "2 to 1224 letters, digits and +=,.@:/-",
-            "use a word of those characters, or leave it out",
-        ),
-        read_items=section.flag("readItems", default=OperatorsConfig.read_items),
-    )
-    section.refuse_unknown_keys()
-    for side, principals in (("source", operators.source), ("target", operators.target)):
-        size = policy_sizes.trust_policy_size(principals, operators.external_id)
-        if size > policy_sizes.TRUST_POLICY_LIMIT:
-            section.mistakes.add(
-                section.key(side),
-                f"{len(principals)} principals",
-                f"principals whose trust policy has up to {policy_sizes.TRUST_POLICY_LIMIT} "
-                f"characters, with externalId (a quota of IAM); this one has {size}",
-                f"name fewer roles, or write {side}: [{WHOLE_ACCOUNT}] and permit the others in "
-                "the account's own IAM policies",
-            )
-    return operators
-
-
-def _principals(section: ConfigReader, side: str, account: AccountConfig) -> tuple[str, ...]:
-    fix = (
-        f"list roles: [arn:aws:iam::ACCOUNT:role/NAME]; or [{WHOLE_ACCOUNT}], which leaves it to "
-        "the account's own IAM policies"
-    )
-    given = section.sequence(side, fix, required=True)
-    for n, value in enumerate(given):
-        if not (isinstance(value, str) and re.fullmatch(PRINCIPAL, value)):
-            section.mistakes.add(
-                f"{section.key(side)}[{n}]",
-                value,
-                f"the ARN of a role, a user or an account root, or {WHOLE_ACCOUNT}",
-                fix,
-            )
-    return tuple(account.root_arn if value == WHOLE_ACCOUNT else str(value) for value in given)
 
 
 def _tags(top: ConfigReader) -> dict[str, str]:

@@ -32,6 +32,26 @@ def allow(
     return statement
 
 
+def trust(principals: Sequence[str], external_id: str | None, *, mfa: bool) -> Statement:
+    """Return the statement of a trust policy for people and pipelines.
+
+    They have to present the external id, if there is one, and with `mfa` have to have signed in
+    with a second factor: `Bool` does not hold where the key is missing ("IAM JSON policy elements:
+    Condition operators", IAM User Guide).
+    """
+    condition: dict[str, Mapping[str, object]] = {}
+    if external_id:
+        condition["StringEquals"] = {"sts:ExternalId": external_id}
+    if mfa:
+        condition["Bool"] = {"aws:MultiFactorAuthPresent": "true"}
+    statement: Statement = {
+        "Effect": "Allow",
+        "Action": ["sts:AssumeRole"],
+        "Principal": {"AWS": list(principals)},
+    }
+    return statement | ({"Condition": condition} if condition else {})
+
+
 def through(service: str, region: str) -> Condition:
     """Return the Condition that a service uses the key on the caller's behalf, never the caller."""
     return {"StringEquals": {"kms:ViaService": endpoint(service, region)}}

@@ -15,6 +15,11 @@ TABLE_NAME = r"[A-Za-z0-9_.-]{3,255}"
 TRIM_HORIZON = "TRIM_HORIZON"
 START = rf"{TRIM_HORIZON}|20[0-9]{{2}}-[0-9]{{2}}-[0-9]{{2}}T[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}Z"
 KEY_ARN = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]{1,64}"
+NOT_BUILT = (
+    "nothing: replication back to the source is not built",
+    "remove it; after a switch, a new stack with the sides swapped replicates the other way",
+)
+"""What is allowed for `reverse`, of the stack or of a table, and the fix. The key is kept free."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +62,9 @@ class TableConfig:
     moment (UTC, 2026-11-23T10:00:00Z). A change replaces the mapping: follow a runbook.
     """
     deny_other_writers: bool = False
-    """Whether a policy on the target table denies writes to everyone but this stack. The policy
-    needs the table: set it after the import.
+    """Whether writes to the target table are denied to everyone but this stack. The operator's tool
+    puts the Deny into the table's resource policy once the import is done. With the stack's
+    `switch` it is so for every table.
     """
     protect: bool = True
     """Whether Pulumi and AWS refuse to delete what holds this table's data. False only to take the
@@ -147,6 +153,7 @@ def _table(section: ConfigReader) -> TableConfig:
         target_key=_key(section, "targetKeyArn"),
     )
     _refuse_shards_of_another_mode(section, table)
+    section.refuse_key("reverse", *NOT_BUILT)
     section.refuse_unknown_keys()
     return table
 

@@ -1,4 +1,4 @@
-"""The tables that each policy of an operators' role names, known before any ARN is.
+"""The tables that each policy of a role for operators names, known before any ARN is.
 
 A role has one inline policy, and managed ones for the tables that it has no room for. They are
 filled in the configuration's order: a table that is added at the end moves no other.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from infra import source_grants, target_grants
+from infra import source_grants, switch_grants, target_grants
 from infra.policy_sizes import (
     ATTACHED_POLICIES_LIMIT,
     INLINE_POLICY_LIMIT,
@@ -34,6 +34,8 @@ GRANTS: Mapping[str, Grants] = {
     "importer": target_grants.importer,
     "operator-source": source_grants.reader,
     "operator-target": target_grants.reader,
+    "switch-source": switch_grants.source,
+    "switch-target": switch_grants.target,
 }
 """By role. `operator-source` and `operator-target` are the readers."""
 

@@ -33,6 +33,8 @@ OBSERVED_TABLE_ACTIONS = (
     "dynamodb:DescribeKinesisStreamingDestination",
     "dynamodb:DescribeTable",
 )
+SWITCHED_TABLE_ACTIONS = ("dynamodb:GetResourcePolicy",)
+"""After a switch: whether the source's Deny is still there."""
 OBSERVED_STREAM_ACTIONS = ("kinesis:DescribeStreamSummary", "kinesis:ListShards")
 PROBE_ACTIONS = ("kinesis:PutRecords",)
 LEDGER_ACTIONS = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem")
@@ -116,11 +118,12 @@ class WatchdogFunction(pulumi.ComponentResource):
             opts=here,
         )
         source = self._settings.source.table_arn(self._table.source)
+        switched = SWITCHED_TABLE_ACTIONS if self._settings.switch else ()
         aws.iam.RolePolicy(
             f"{self._table.prefix}-observer-grants",
             role=observer.name,
             policy=document(
-                allow("SeeTable", OBSERVED_TABLE_ACTIONS, [source]),
+                allow("SeeTable", [*OBSERVED_TABLE_ACTIONS, *switched], [source]),
                 allow("SeeStream", OBSERVED_STREAM_ACTIONS, [buffer.stream_arn]),
                 allow("PutProbes", PROBE_ACTIONS, [buffer.stream_arn]),
                 allow("EncryptProbes", ["kms:GenerateDataKey"], [buffer.key_arn]),

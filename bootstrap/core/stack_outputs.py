@@ -79,6 +79,8 @@ class TableOutputs:
     """The stream's retention in the stack; None: an older program wrote none."""
     record_kib: int | None = None
     """The largest record that the stack lets the stream take; None as above."""
+    deny_other_writers: bool = False
+    """The operator's tool keeps other writers off the target, through the target's switch role."""
     consumer_role_arn: str = ""
     """The consumer's role; empty if an older program named none."""
     stack_owns_target_deny: bool = False
@@ -346,6 +348,7 @@ def _table(members: _Members) -> TableOutputs:
         else AlarmLimits(),
         retention_hours=members.optional_number("retentionHours"),
         record_kib=members.optional_number("maxRecordKib"),
+        deny_other_writers=members.flag("denyOtherWriters"),
         consumer_role_arn=members.optional("consumerRoleArn"),
         stack_owns_target_deny=members.flag("stackOwnsTargetDeny"),
     )

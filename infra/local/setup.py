@@ -108,6 +108,7 @@ def deploy_stack(cloud: LocalCloud, table: str, archive: Path, outputs: Path) ->
         **sides,
         "tables": [{"source": table, "target": f"{table}-replica"}],
         "lambdaArchive": str(archive),
+        "switch": True,
     }
     values = deploy(cloud, config)
     outputs.write_text(json.dumps(values, indent=2) + "\n")

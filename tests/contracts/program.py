@@ -67,6 +67,7 @@ RICH: Mapping[str, Any] = {
     },
     "retentionHours": 168,
     "snapshotKey": True,
+    "switch": {"source": ["account"], "target": ["account"], "mfa": True},
     "protect": False,
     "tags": {"team": "payments"},
 }

@@ -22,7 +22,9 @@ import yaml
 from infra.account_config import AccountConfig
 from infra.alarm_config import PLACES, AlarmConfig, Thresholds
 from infra.config_validation import ConfigReader
-from infra.stack_config import OperatorsConfig, StackConfig
+from infra.operators_config import OperatorsConfig
+from infra.stack_config import StackConfig
+from infra.switch_config import SwitchConfig
 from infra.table_config import TableConfig
 from tests.docs.pages import ROOT
 
@@ -50,6 +52,7 @@ SECTIONS: Mapping[str, tuple[str, type]] = {
     "source": ("`source` and `target`", AccountConfig),
     "tables[]": ("`tables`: one entry for each table", TableConfig),
     "operators": ("`operators`", OperatorsConfig),
+    "switch": ("`switch`, as a mapping", SwitchConfig),
     "alarms": ("`alarms`", AlarmConfig),
     "alarms.topics": ("`alarms.topics`", AlarmConfig),
     "alarms.thresholds": ("`alarms.thresholds`", Thresholds),
@@ -60,16 +63,25 @@ SAME = {"target": "source"}
 FIELDS = {"sourceKeyArn": "source_key", "targetKeyArn": "target_key"}
 """Keys that are not spelled like their field."""
 
-DEFAULTS = {"tables[].target": "the source's name", "operators": "required"}
+DEFAULTS = {
+    "tables[].target": "the source's name",
+    "operators": "required",
+    "switch": "`false`",
+    "switch.source": "`operators.source`",
+    "switch.target": "`operators.target`",
+}
 KINDS = {
     "source": "`accountId`, `region`, `profile`, `roleArn`: see below",
     "target": "as `source`",
     "tables": "a list: see below",
     "operators": "`source`, `target`, `externalId`, `readItems`: see below",
     "alarms": "`emails` or `topics`, `thresholds`: see below",
+    "switch": "`true`, `false`, or `source`, `target`, `mfa`: see below",
     "tags": "up to 47, of up to 256 letters, digits, spaces and `_.:/=+@-` each",
     "operators.source": "a list of ARNs of roles or users, or `account`",
     "operators.target": "a list of ARNs of roles or users, or `account`",
+    "switch.source": "a list of ARNs of roles or users, or `account`",
+    "switch.target": "a list of ARNs of roles or users, or `account`",
     "alarms.emails": "a list of e-mail addresses",
     "alarms.topics": "`source`, `consumer`, `target`: see below",
     "alarms.thresholds": "see below",
@@ -85,6 +97,8 @@ MEANINGS = {
     "operators.source": "Principals that may assume the roles of the source account. `account` "
     "leaves it to the IAM policies of that account.",
     "operators.target": "The same for the target account.",
+    "switch.source": "Principals that may assume the switch role of the source account.",
+    "switch.target": "The same for the target account.",
     "alarms.topics.source": "Topic for alarms in the source account.",
     "alarms.topics.consumer": "Topic for alarms in the target account, in the source's Region.",
     "alarms.topics.target": "Topic for alarms in the target account, in the target's Region.",
@@ -135,7 +149,7 @@ def _reads() -> Iterator[Key]:
         with pytest.MonkeyPatch.context() as patch:
             for method in _DESCRIBED:
                 _observe(patch, method, found)
-            StackConfig.parse({**values, "alarms": alarms})
+            StackConfig.parse({**values, "alarms": alarms, "switch": {}})
         yield from found
 
 

@@ -61,6 +61,17 @@ OPERATORS = st.fixed_dictionaries(
     },
     optional={"externalId": st.just("replication"), "readItems": st.booleans()},
 )
+SWITCH: st.SearchStrategy[Any] = st.one_of(
+    st.booleans(),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "source": st.just(["account"]),
+            "target": st.just(["arn:aws:iam::222222222222:role/dba"]),
+            "mfa": st.booleans(),
+        },
+    ),
+)
 # None of these is valid anywhere in a configuration.
 NONSENSE: list[Any] = [-1, "", {"a": 1}, ["x"], 3.5, "not this!", 10**9]
 
@@ -88,6 +99,7 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
                 "snapshotKey": st.booleans(),
                 "tags": st.just({"team": "payments"}),
                 "alarms": ALARMS,
+                "switch": SWITCH,
             },
         )
     )
@@ -135,6 +147,11 @@ def test_any_one_broken_value_is_reported_as_one_mistake_under_its_own_key(
             f"operators.{key}{'' if key in ('externalId', 'readItems') else '[0]'}",
         )
         for key in config["operators"]
+    ]
+    switch = config.get("switch", False)
+    places += [
+        (("switch", key), f"switch.{key}{'' if key == 'mfa' else '[0]'}")
+        for key in (switch if isinstance(switch, dict) else {})
     ]
     path, key = data.draw(st.sampled_from(places))
     inner: Any = config

@@ -323,6 +323,8 @@ MODULES = {
         "snapshots.py",
         "target.py",
     },
+    "switch-source": {"old_source.py", "resource_policies.py"},
+    "switch-target": {"resource_policies.py", "write_canary.py"},
 }
 SERVICES = (
     *("application-autoscaling", "cloudwatch", "dynamodb"),
@@ -330,8 +332,6 @@ SERVICES = (
 )
 ON_REQUEST = {"item_scan.py", "items.py"}
 """They need what `operators.readItems` grants: single items of the source, a scan of the target."""
-NOT_YET = {"resource_policies.py"}
-"""No command uses it, so no role is granted what it calls."""
 BOTH_SIDES = {
     "table_metrics.py",
     "__init__.py",
@@ -347,15 +347,22 @@ BOTH_SIDES = {
 }
 
 
+BOOTSTRAP_AWS = package.PROJECT_ROOT / "bootstrap" / "aws"
+
+
 def calls_of_the_operators_tool(side: str) -> set[str]:
     """The actions behind every `self._<service>.<operation>` in bootstrap/aws, by account."""
-    actions = set()
-    for path in (package.PROJECT_ROOT / "bootstrap" / "aws").glob("*.py"):
-        known = BOTH_SIDES.union(ON_REQUEST, NOT_YET, *MODULES.values())
+    known = BOTH_SIDES.union(ON_REQUEST, *MODULES.values())
+    for path in BOOTSTRAP_AWS.glob("*.py"):
         assert path.name in known, f"which account does {path.name} act in?"
-        if path.name not in MODULES[side] | BOTH_SIDES:
-            continue
-        for node in ast.walk(ast.parse(path.read_text())):
+    return calls_in(MODULES[side] | BOTH_SIDES)
+
+
+def calls_in(modules: set[str]) -> set[str]:
+    """The actions of these modules of bootstrap/aws."""
+    actions = set()
+    for name in modules:
+        for node in ast.walk(ast.parse((BOOTSTRAP_AWS / name).read_text())):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute):
                 service = node.value.attr.removeprefix("_")
                 service = {"scaling": "application-autoscaling", "tagging": "tag"}.get(
@@ -375,6 +382,14 @@ def test_the_operators_tool_may_call_what_it_calls_and_nothing_more(
     allowed, called = set(grants(stack, side)), calls_of_the_operators_tool(side)
     assert called - allowed == set(), "called, and not allowed"
     assert allowed - called - BEHIND_A_CALL.keys() == set(), "allowed, and never called"
+
+
+@pytest.mark.parametrize("side", ["switch-source", "switch-target"])
+def test_a_switch_role_may_call_what_its_modules_call(tmp_path: Path, side: str) -> None:
+    allowed = grants(record({**CONFIG, "switch": True}, tmp_path / "archive"), side)
+    own = {name for name in MODULES[side] if (BOOTSTRAP_AWS / name).exists()}
+    assert own
+    assert calls_in(own) - set(allowed) == set(), "called, and not allowed"
 
 
 def test_a_keys_administrators_may_do_what_they_need_and_no_more() -> None:

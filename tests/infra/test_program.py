@@ -291,6 +291,7 @@ def test_the_outputs_carry_all_that_the_operators_tool_needs(stack: Deployment) 
                 "consumerRegion": "eu-west-1",
                 "functionName": "replicate-orders-consumer",
                 "functionArn": stack.arn(stack.one("Function", "consumer")),
+                "consumerRoleArn": stack.arn(stack.one("Role", "consumer")),
                 "logGroup": "replicate-orders-consumer-logs",
                 "mappingUuid": "uuid-of-replicate-orders-consumer-mapping",
                 "parallelizationFactor": 1,
@@ -303,6 +304,8 @@ def test_the_outputs_carry_all_that_the_operators_tool_needs(stack: Deployment) 
                 "retentionHours": 8760,
                 "maxRecordKib": 10240,
                 "watchdogLogGroup": "replicate-orders-watchdog-logs",
+                "denyOtherWriters": False,
+                "stackOwnsTargetDeny": False,
                 "alarmLimits": {
                     "retentionUsedPercent": 25,
                     "probeAgeMinutes": 30,

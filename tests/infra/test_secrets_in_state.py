@@ -12,6 +12,7 @@ from infra.secrets_in_state import SecretTexts
 KEY = "arn:aws:kms:eu-west-1:222222222222:key/1"
 VALUES = {
     "operators": {"source": ["account"], "externalId": "a-word"},
+    "switch": {"source": ["arn:aws:iam::111111111111:role/dba"], "mfa": True},
     "tags": {"owner": "dev"},
     "tables": [{"source": "orders", "targetKeyArn": KEY, "batchSize": 100}],
     "alarms": {"emails": ["one@example.com"]},
@@ -32,6 +33,7 @@ def texts(*secret: str) -> frozenset[str]:
 def test_what_no_secret_is_in_is_not_kept() -> None:
     assert texts() == frozenset()
     assert texts("alarms") == {"one@example.com"}
+    assert texts("switch") == {"arn:aws:iam::111111111111:role/dba"}
 
 
 def test_names_numbers_and_the_word_account_are_not_kept() -> None:

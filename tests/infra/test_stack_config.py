@@ -13,6 +13,7 @@ import pytest
 from infra import engine_config
 from infra.config_validation import ConfigError
 from infra.stack_config import StackConfig
+from infra.switch_config import SwitchConfig
 from infra.table_config import TableConfig
 from tests.support.infra.recording_engine import CONFIG, SOURCE, TARGET, record
 
@@ -137,6 +138,18 @@ MISTAKES: list[tuple[Mapping[str, Any], str, str, str]] = [
     (operators(externalId="x y"), "operators.externalId", "letters", "leave it out"),
     (operators(sauce=[ROLE]), "operators.sauce", "source", "rename it to source"),
     (operators(readItems="x"), "operators.readItems", "true or false", "true"),
+    ({"switch": "yes"}, "switch", "a mapping", "switch: true"),
+    ({"switch": {"source": ["me"]}}, "switch.source[0]", "the ARN", "role/NAME"),
+    ({"switch": {"mfa": "yes"}}, "switch.mfa", "true or false", "unquoted"),
+    ({"switch": {"MFA": True}}, "switch.MFA", "mfa, source, target", "rename it to mfa"),
+    (
+        {"switch": {"target": [f"{ROLE}-{n:02}" for n in range(60)]}},
+        "switch.target",
+        "up to 2048 characters",
+        "target: [account]",
+    ),
+    ({"reverse": True}, "reverse", "is not built", "sides swapped"),
+    (table(reverse=False), "tables[0].reverse", "is not built", "sides swapped"),
     ({"alarms": "me"}, "alarms", "a mapping", "emails"),
     (alarms(emails="me@example.com"), "alarms.emails", "a list", "emails: ["),
     (alarms(emails=["a@example.com", "me"]), "alarms.emails[1]", "an e-mail address", "emails: ["),
@@ -259,6 +272,27 @@ def test_there_is_no_operator_unless_the_configuration_names_one() -> None:
     settings = parse(operators={"source": ["account"], "target": [ROLE]})
     assert settings.operators.source == ("arn:aws:iam::111111111111:root",)
     assert settings.operators.target == (ROLE,)
+
+
+def test_switch_roles_trust_the_operators_unless_others_are_named() -> None:
+    named = {"operators": {"source": ["account"], "target": [ROLE]}}
+    assert parse(**named).switch is None
+    assert parse(**named, switch=False).switch is None
+    everyone = "arn:aws:iam::111111111111:root"
+    assert parse(**named, switch=True).switch == SwitchConfig((everyone,), (ROLE,))
+    other = f"{ROLE}-of-the-switch"
+    given = parse(**named, switch={"source": [other], "mfa": True}).switch
+    assert given == SwitchConfig((other,), (ROLE,), mfa=True)
+
+
+def test_a_switch_is_for_every_table_and_the_deny_alone_for_those_that_ask_for_it() -> None:
+    tables = [{"source": "orders", "denyOtherWriters": True}, {"source": "customers"}]
+    both = parse(tables=tables, switch=True)
+    assert both.switch_tables("source") == both.switch_tables("target") == both.tables
+    deny = parse(tables=tables)
+    assert (deny.switch_tables("source"), deny.switch_tables("target")) == ((), deny.tables[:1])
+    assert [deny.denies_other_writers(table) for table in deny.tables] == [True, False]
+    assert parse().switch_tables("target") == ()
 
 
 def test_arns_are_of_the_regions_partition() -> None:

@@ -71,6 +71,7 @@ CONFIG: dict[str, Any] = {
     },
     "tables": tables(),
     "snapshotKey": True,
+    "switch": True,
     "retentionHours": 8760,
     "tags": {f"tag-{n}": "v" * 256 for n in range(40)},
     "alarms": {"emails": ["team@example.com", "night@example.com"]},
@@ -89,6 +90,8 @@ class Deployed:
             "importer": ("target", "importerRoleArn"),
             "operator-source": ("source", "operatorRoleArn"),
             "operator-target": ("target", "operatorRoleArn"),
+            "switch-source": ("source", "switchRoleArn"),
+            "switch-target": ("target", "switchRoleArn"),
         }[role]
         return str(self.outputs[account][output])
 

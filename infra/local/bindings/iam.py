@@ -7,10 +7,12 @@ from infra.local.bindings.request import Created, Request
 
 def role(request: Request) -> Created:
     name = request.physical_name("name")
+    longest = request.inputs.optional_number("maxSessionDuration")
     created = request.client("iam").create_role(
         RoleName=name,
         Description=request.inputs.text("description"),
         AssumeRolePolicyDocument=request.inputs.document("assumeRolePolicy"),
+        **({"MaxSessionDuration": longest} if longest else {}),
     )["Role"]
     return Created(name, {"arn": created["Arn"], "name": name})
 

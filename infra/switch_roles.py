@@ -1,0 +1,77 @@
+"""The roles that change tables' resource policies, with all their permissions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.accounts import Accounts
+from infra.policies import assumed_by
+from infra.role_grants import declare_grants
+from infra.stack_arns import SharedArns
+from infra.stack_config import StackConfig
+from infra.table_stack import TableStack
+
+SESSION_SECONDS = 3600
+"""The shortest that IAM allows for a role's longest session (API reference, CreateRole)."""
+
+
+class SwitchRoles(pulumi.ComponentResource):
+    """In each account a role for the Deny on writers, where the configuration asks for it."""
+
+    by_side: Mapping[str, aws.iam.Role]
+    """By `source` and `target`; without a side that has none."""
+
+    @classmethod
+    def declared(
+        cls,
+        name: str,
+        settings: StackConfig,
+        accounts: Accounts,
+        shared: pulumi.Output[SharedArns],
+        stacks: Sequence[TableStack],
+    ) -> Mapping[str, aws.iam.Role]:
+        """Declare the roles that the configuration asks for; return them by side."""
+        if not any(settings.switch_tables(side) for side in ("source", "target")):
+            return {}
+        return cls(name, settings, accounts, shared, stacks).by_side
+
+    def __init__(
+        self,
+        name: str,
+        settings: StackConfig,
+        accounts: Accounts,
+        shared: pulumi.Output[SharedArns],
+        stacks: Sequence[TableStack],
+    ) -> None:
+        super().__init__("replication:index:SwitchRoles", name)
+        who = settings.switch_principals
+        sides = (("source", who.source, accounts.source), ("target", who.target, accounts.target))
+        made = {}
+        for side, principals, provider in sides:
+            tables = settings.switch_tables(side)
+            if not tables:
+                continue
+            opts = pulumi.ResourceOptions(parent=self, provider=provider)
+            made[side] = aws.iam.Role(
+                f"{name}-{side}",
+                description="Changes resource policies of replicated tables, for a switch",
+                assume_role_policy=assumed_by(
+                    principals, settings.operators.external_id, mfa=who.mfa
+                ),
+                max_session_duration=SESSION_SECONDS,
+                opts=opts,
+            )
+            declare_grants(
+                f"{name}-{side}-grants",
+                f"switch-{side}",
+                made[side],
+                settings,
+                shared,
+                [stack for stack in stacks if stack.table in tables],
+                opts,
+            )
+        self.by_side = made
+        self.register_outputs({})
