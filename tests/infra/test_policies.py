@@ -314,6 +314,7 @@ UNDER_ANOTHER_NAME = {
 MODULES = {
     "exporter": {"source.py", "stream.py"},
     "importer": {
+        "capacity_changes.py",
         "export_objects.py",
         "items.py",
         "journal_table.py",
