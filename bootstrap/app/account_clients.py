@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from bootstrap.app.command_options import CommandOptions
 from bootstrap.app.process import Process
@@ -11,7 +12,7 @@ from bootstrap.aws.calls import Calls
 from bootstrap.aws.login import Logins
 from bootstrap.aws.old_source import AwsOldSource
 from bootstrap.aws.resource_policies import AwsResourcePolicies
-from bootstrap.aws.sessions import Session
+from bootstrap.aws.sessions import CONFIG, Session
 from bootstrap.aws.source import AwsSource
 from bootstrap.aws.tagged_resources import CONFIG as TAGGING_CONFIG
 from bootstrap.aws.tagged_resources import SERVICE as TAGGING
@@ -62,9 +63,14 @@ class AccountClients:
         clients = [self._source.client(name) for name in SOURCE_SERVICES]
         return AwsSource(self._calls(Side.SOURCE, before), *clients)
 
-    def target(self, consumer_region: str, before: Before | None = None) -> TargetAccount:
-        """Return the target account's control plane, and Lambda's in the consumer's Region."""
-        lambda_ = self._target.client("lambda", consumer_region)
+    def target(
+        self, consumer_region: str, before: Before | None = None, far: Any = CONFIG
+    ) -> TargetAccount:
+        """Return the target account's control plane, and Lambda's in the consumer's Region.
+
+        `far` configures the client there.
+        """
+        lambda_ = self._target.client("lambda", consumer_region, far)
         dynamodb, kms = self._target.client("dynamodb"), self._target.client("kms")
         cloudwatch = self._target.client("cloudwatch")
         return AwsTarget(self._calls(Side.TARGET, before), dynamodb, lambda_, kms, cloudwatch)

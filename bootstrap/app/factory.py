@@ -6,6 +6,7 @@ import getpass
 import socket
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 from bootstrap.app.account_clients import AccountClients, Before
 from bootstrap.app.command_options import CommandOptions
@@ -23,7 +24,7 @@ from bootstrap.aws.sessions import single_attempt
 from bootstrap.aws.snapshots import AwsSnapshots
 from bootstrap.aws.stream import AwsStream
 from bootstrap.core import pulumi_commands
-from bootstrap.core.errors import BlockedError, Side, UsageError
+from bootstrap.core.errors import BlockedError, BootstrapError, Side, UsageError
 from bootstrap.core.facts import ConsumerActivity, Usage
 from bootstrap.core.journal_rows import Row, Store
 from bootstrap.core.poller import Poller
@@ -33,6 +34,8 @@ from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.core.state import State
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.cutover.context import SwitchContext, SwitchOptions
+from bootstrap.cutover.loss_window import Count
+from bootstrap.cutover.promote_context import PromoteContext
 from bootstrap.explain.keys import key_types
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
@@ -58,7 +61,14 @@ from replicator.consumer.ledger import LedgerWriter
 from replicator.consumer.quarantine import QuarantineStore
 from replicator.runtime import Runtime, SystemClock, ThreadExecutor
 from replicator.settings import ConsumerConfig
-from replicator.watchdog.aws_readings import LedgerRows, SourceSide, TargetSide, count_objects
+from replicator.watchdog.aws_readings import (
+    LedgerRows,
+    SourceSide,
+    TargetSide,
+    UnreadableError,
+    count_objects,
+)
+from replicator.watchdog.readings import Unread
 
 THREADS = 8
 
@@ -66,6 +76,9 @@ THREADS = 8
 GUARD_CLIENT = single_attempt(
     connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS, connections=THREADS
 )
+
+# In the source's Region, which may be what has failed: a promotion does not wait for it.
+FAR_CLIENT = single_attempt(connect_seconds=3, read_seconds=10, connections=1)
 
 
 class AwsClients(AccountClients):
@@ -227,6 +240,42 @@ class AwsClients(AccountClients):
             options=options,
         )
 
+    def promote_context(
+        self,
+        table: TableOutputs,
+        drain: float,
+        say: Callable[[str], None],
+        *,
+        looks: bool = False,
+    ) -> PromoteContext:
+        """Put together what promotes a table: nothing that reaches the source account.
+
+        `drain`: the longest wait in seconds; `say` reports progress; `looks`: without a lease.
+        """
+        store = self.journal()
+        lease = self._lease(store, table.source_table)
+        before = None if looks else lease.check
+        s3 = self._target.client("s3")
+        far_s3 = self._target.client("s3", table.consumer_region, FAR_CLIENT)
+        return PromoteContext(
+            outputs=self._outputs,
+            table=table,
+            store=store,
+            lease=lease,
+            journal=Journal(store, table.source_table, lease),
+            ledger=self.ledger(table, before),
+            target=self.target(table.consumer_region, before, FAR_CLIENT),
+            policies=self.policies(Side.TARGET, before),
+            canary=self.canary(partial(self._key_types, before), before),
+            quarantine=partial(self._counted, s3, table.quarantine_bucket, "open/"),
+            undelivered=partial(self._counted, far_s3, table.on_failure_bucket),
+            verified=partial(self._verified, table),
+            timing=self._process.timing,
+            clock=self._process.clock,
+            drain=drain,
+            say=say,
+        )
+
     def quarantine_context(self, table: TableOutputs) -> QuarantineContext:
         """Put together what resolves a table's quarantine."""
         calls = self._calls(Side.TARGET)
@@ -362,7 +411,7 @@ class AwsClients(AccountClients):
             read_expiries(self.source(), self.target(table.consumer_region), table),
         )
 
-    def _key_types(self, before: Before, table: str) -> Mapping[str, str]:
+    def _key_types(self, before: Before | None, table: str) -> Mapping[str, str]:
         facts = self.target(self._outputs.target.region, before).table(table)
         if facts is None:
             raise BlockedError(
@@ -379,6 +428,15 @@ class AwsClients(AccountClients):
         )
         error.about(command)
         return error
+
+    def _counted(self, s3: Any, bucket: str, prefix: str = "") -> Count:
+        """Count the objects under a prefix; say why not, where that fails."""
+        try:
+            return count_objects(s3, bucket, prefix)
+        except UnreadableError as error:
+            return Unread(str(error))
+        except BootstrapError as error:
+            return Unread(error.what)
 
     def _state(self, table: TableOutputs) -> State:
         row, _ = self.journal().read(table.source_table)

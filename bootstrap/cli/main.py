@@ -11,6 +11,7 @@ from bootstrap.cli import (
     park,
     pause,
     plan,
+    promote,
     quarantine,
     run,
     status,
@@ -44,5 +45,6 @@ for _command in (
     *verify.COMMANDS,
     *backfill.COMMANDS,
     *switch.COMMANDS,
+    *promote.COMMANDS,
 ):
     main.add_command(_command)

@@ -102,7 +102,6 @@ _SWITCHED_AND_PROMOTED: Mapping[str, CommandRule] = {
     ),
     REPAIR: _refused(_OLDER),
     BACKFILL: _refused(_OLDER),
-    PROMOTE: _runs("it is done already, or completes what is open"),
 }
 
 SWITCHED: Mapping[str, CommandRule] = {
@@ -111,6 +110,11 @@ SWITCHED: Mapping[str, CommandRule] = {
     SWITCH: _runs("it completes what is open after the commit"),
     f"{SWITCH} {CANCEL}": _refused(_ONE_WAY),
     f"{SWITCH} {FINISH}": _runs("24 hours after the commit, it stops the old source's stream"),
+    PROMOTE: _refused(
+        "the target is the primary already, and has every change of the source",
+        Command(SWITCH),
+        ", which completes what is open after the commit",
+    ),
 }
 PROMOTED: Mapping[str, CommandRule] = {
     **_SWITCHED_AND_PROMOTED,
@@ -119,6 +123,7 @@ PROMOTED: Mapping[str, CommandRule] = {
         "take the table out of the stack file, and pulumi up once both accounts can be reached: "
         "the target table stays",
     ),
+    PROMOTE: _runs("it completes what is open"),
     SWITCH: _refused("the target is the primary already"),
     f"{SWITCH} {CANCEL}": _refused(_ONE_WAY),
     f"{SWITCH} {FINISH}": _refused(

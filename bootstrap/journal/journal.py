@@ -91,6 +91,10 @@ class Journal:
         """Record an intended act, or one observed as done."""
         self._note({record.key: to_json(record)}, text)
 
+    def put_all(self, records: Sequence[StepRecord], text: str) -> None:
+        """Record several at once, all or none."""
+        self._note({record.key: to_json(record) for record in records}, text)
+
     def planned(self, record: StepRecord, text: str, state: State | None = None) -> RowWrite:
         """Return the write that puts `record` and enters `state`, for `Store.write_all`.
 
