@@ -90,8 +90,8 @@ def _keep_leases(runs: Sequence[TableRunner]) -> None:
 
 def _announce(plan: Plan, out: TextIO) -> None:
     print(f"{plan.table}: the plan", file=out)
-    for n, action in enumerate(plan.actions, 1):
-        print(f"  {n}. {action.step:10} {action.what}", file=out)
+    for line in plan.action_lines:
+        print(line, file=out)
     for note in plan.notes:
         print(f"  note: {note}", file=out)
     out.flush()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,6 +32,8 @@ BULK_ACTION = "dynamodb:StartBulkPutItems"
 """It changes items too, but the lists of actions that a table's policy may name do not have it, and
 AWS refuses a policy with any other: it is denied only where AWS takes it."""
 _SID = "DynamoDbReplication"
+_STACKS_SID = "OthersDoNotWrite"
+"""Of the Deny that older programs made with Pulumi."""
 
 
 class PolicyError(ValueError):
@@ -80,12 +82,29 @@ class WriteDeny:
         }
         return statement | ({"Condition": condition} if condition else {})
 
+    def is_written_as(self, statement: Mapping[str, Any]) -> bool:
+        """Tell whether a statement is exactly this one, with or without the bulk load."""
+        forms = (replace(self, bulk=bulk).statement() for bulk in (False, True))
+        return any(_same(statement, form) for form in forms)
+
 
 def sid(nonce: str) -> str:
     """Return the Sid of an attempt's statement. IAM allows letters and digits there."""
     if not nonce.isascii() or not nonce.isalnum():
         raise ValueError(f"a nonce of letters and digits is needed, not {nonce!r}")
     return _SID + nonce
+
+
+def stacks_deny(document: str | None, table_arn: str) -> bool:
+    """Tell whether a policy has the Deny that older programs let Pulumi put into it."""
+    return any(_is_stacks(each, table_arn) for each in _statements(_read(document)))
+
+
+def without_stacks_deny(document: str | None, table_arn: str) -> str | None:
+    """Return the policy without that Deny; None: nothing else is in it."""
+    policy = _read(document)
+    kept = [each for each in _statements(policy) if not _is_stacks(each, table_arn)]
+    return _written(policy, kept) if kept else None
 
 
 def ours(document: str | None) -> dict[str, dict[str, Any]]:
@@ -175,6 +194,37 @@ def _is_ours(statement: Mapping[str, Any]) -> bool:
         and isinstance(actions, list)
         and set(actions) - {BULK_ACTION} == set(WRITE_ACTIONS)
     )
+
+
+def _is_stacks(statement: Mapping[str, Any], table_arn: str) -> bool:
+    """Tell the older programs' Deny by its whole form, whatever roles it excepts."""
+    condition = statement.get("Condition")
+    tests = condition.get("ArnNotEquals") if isinstance(condition, dict) else None
+    form = {
+        "Sid": _STACKS_SID,
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": list(WRITE_ACTIONS),
+        "Resource": table_arn,
+        "Condition": {"ArnNotEquals": tests},
+    }
+    return isinstance(tests, dict) and set(tests) == {"aws:PrincipalArn"} and _same(statement, form)
+
+
+def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Compare two statements by their content. AWS may show either in another of its forms."""
+    return bool(_plain(one) == _plain(other))
+
+
+def _plain(value: Any) -> Any:
+    """Return a value in one form: of names, of the order in a list, and of a list of one."""
+    if isinstance(value, Mapping):
+        held = {name: _plain(each) for name, each in sorted(value.items())}
+        return held | ({"Principal": "*"} if held.get("Principal") == {"AWS": "*"} else {})
+    if isinstance(value, list | tuple):
+        several = sorted((_plain(each) for each in value), key=json.dumps)
+        return several[0] if len(several) == 1 else several
+    return value
 
 
 def _written(policy: Mapping[str, Any], statements: Sequence[Mapping[str, Any]]) -> str:

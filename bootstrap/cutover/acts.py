@@ -15,10 +15,12 @@ from bootstrap.cutover.context import SwitchContext
 from bootstrap.cutover.handing_over import advance_handover, read_handover
 from bootstrap.cutover.late_notes import LateNotes, read_late_notes
 from bootstrap.cutover.probe_proof import advance_round, round_trip, start_round
+from bootstrap.cutover.settings import as_text
+from bootstrap.cutover.settings_changes import apply_slow
 from bootstrap.cutover.switch_set import SwitchSet, source_denies, target_denies
 from bootstrap.cutover.write_deny_times import WriteDenyTimes
 from bootstrap.journal.records import CaughtUp
-from bootstrap.journal.switch_records import SourceDeny, TargetDeny
+from bootstrap.journal.switch_records import ChosenSettings, SourceDeny, TargetDeny
 from bootstrap.status.health import reasons
 from replicator.watchdog.detectors import Level
 
@@ -26,6 +28,14 @@ POLL_SECONDS = 5.0
 
 
 # -- prepare -----------------------------------------------------------------------------------
+
+
+def settle_settings(group: SwitchSet, context: SwitchContext) -> Outcome:
+    """Give the target those of its settings that take time and harm no replica."""
+    chosen = ChosenSettings(group.attempt.nonce, as_text(context.memory.settings))
+    if context.journal.get(ChosenSettings) != chosen:
+        context.journal.put(chosen, "the target's settings as the primary are chosen")
+    return apply_slow(context, context.memory.settings)
 
 
 def rehearse(group: SwitchSet, context: SwitchContext) -> Outcome:

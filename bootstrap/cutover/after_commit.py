@@ -12,10 +12,13 @@ from dataclasses import dataclass, replace
 from bootstrap.core.errors import BlockedError
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.suggestions import Command, suggest
-from bootstrap.cutover import denies
+from bootstrap.cutover import denies, settings_changes
 from bootstrap.cutover.context import SwitchContext
+from bootstrap.cutover.settings import of_text
 from bootstrap.cutover.switch_set import SwitchSet, target_denies
-from bootstrap.journal.switch_records import AfterSwitch, TargetDeny
+from bootstrap.journal.switch_records import AfterSwitch, ChosenSettings, TargetDeny
+
+AfterAdvance = Callable[[SwitchSet, SwitchContext], Outcome]
 
 POLL_SECONDS = 5.0
 EXEC = "exec"
@@ -83,9 +86,19 @@ class AfterItem:
     """A part of what follows the commit. `name` never changes: the journal has it."""
 
     name: str
-    advance: Callable[[SwitchSet, SwitchContext], Outcome]
+    advance: AfterAdvance
     required: bool = False
     """False: its failure is reported as an open item, and the others follow."""
+
+
+def _settle(advance: settings_changes.AfterCommit) -> AfterAdvance:
+    """Advance a change of the target's settings, to those that the switch has recorded."""
+
+    def settle(group: SwitchSet, context: SwitchContext) -> Outcome:
+        chosen = context.journal.get(ChosenSettings)
+        return advance(context, of_text(chosen.wanted) if chosen is not None else None)
+
+    return settle
 
 
 # Why each item is where it is:
@@ -98,6 +111,7 @@ BEFORE_EXEC: tuple[AfterItem, ...] = (
 )
 AFTER_EXEC: tuple[AfterItem, ...] = (
     AfterItem("mapping", stop_mapping),
+    *(AfterItem(name, _settle(advance)) for name, advance in settings_changes.AFTER_COMMIT),
     AfterItem("source-expiry", stop_source_expiry),
 )
 

@@ -10,6 +10,7 @@ from bootstrap.core.suggestions import Command, suggest
 from bootstrap.cutover import after_commit, cancel
 from bootstrap.cutover.checks import read_checks, refuse_unfulfilled
 from bootstrap.cutover.operator_command import RunCommand
+from bootstrap.cutover.settings_changes import choose_settings
 from bootstrap.cutover.stages import ARM, CLOSE, DRAIN, GATE, PREPARE, PROOF, SEAL, Act, Stage
 from bootstrap.cutover.switch_loop import SwitchLoop
 from bootstrap.cutover.switch_set import SwitchSet
@@ -19,13 +20,15 @@ STAGES = (PREPARE, ARM, CLOSE, DRAIN, SEAL, GATE)
 
 
 def refuse_unready(group: SwitchSet) -> None:
-    """Check everything that can be read.
+    """Check everything that can be read, and choose the target's settings.
 
     Raises:
         BlockedError: a condition is not fulfilled.
+        UsageError: the file of settings cannot be used.
     """
     for each in group:
         refuse_unfulfilled(read_checks(each))
+        each.memory.settings = choose_settings(each)
 
 
 def work_to_the_commit(loop: SwitchLoop, run_command: RunCommand) -> None:

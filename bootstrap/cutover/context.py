@@ -11,6 +11,7 @@ from bootstrap.core.ports import OldSource, ResourcePolicies, WriteCanary
 from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.cutover.deny_changes import PolicyDoubts
 from bootstrap.cutover.late_notes import LateNotes
+from bootstrap.cutover.settings import PrimarySettings
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
 from bootstrap.journal.switch_records import SwitchMode
@@ -46,6 +47,8 @@ class SwitchMemory:
     round_trip: float = 0.0
     """Seconds that the first round of probes took."""
     doubts: PolicyDoubts = field(default_factory=PolicyDoubts)
+    settings: PrimarySettings | None = None
+    """Those that the target gets; None: it keeps what it has."""
 
 
 @dataclass(frozen=True)

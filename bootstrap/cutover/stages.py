@@ -90,6 +90,7 @@ def _gate_closed(group: SwitchSet) -> bool:
 
 
 # Why each act is where it is:
+# - settle_settings first: it may take long, and harms no replica;
 # - rehearse before arm: a right that is missing shows before anything is closed;
 # - prove_lanes before arm: a lane with code of before would obey neither mark nor gate;
 # - set_mark before the source closes: a late change that comes first is noted;
@@ -102,6 +103,7 @@ PREPARE = Stage(
     SwitchStep.PREPARE,
     "preparing",
     (
+        Act(acts.settle_settings),
         Act(acts.rehearse),
         Act(acts.shorten_invocations, _armed),
         Act(acts.prove_lanes),

@@ -63,11 +63,13 @@ class SwitchLoop:
         """
         began, most = self.group.now, max(60.0, context.steps.timing.policy_spread)
         while not isinstance(outcome := self._poller.attempt(partial(advance, context)), Done):
-            self._poller.sleep(self._note(context, outcome))
-            if self.group.now - began > most:
+            poll = self._note(context, outcome)
+            outlasts = isinstance(outcome, Pending) and outcome.outlasts
+            if outlasts or self.group.now - began > most:
                 raise BlockedError(
                     f"it still waits for {self.waiting}", fix=suggest(Command("status"))
                 )
+            self._poller.sleep(poll)
 
     def keep_alive(self) -> None:
         """Renew the leases that are due, and show the seconds."""

@@ -122,7 +122,7 @@ class AfterSwitch:
     key: ClassVar[str] = "after-switch"
 
     done: tuple[str, ...] = ()
-    """Names of `bootstrap.cutover.after`'s items."""
+    """Names of `bootstrap.cutover.after_commit`'s items."""
     failed: tuple[str, ...] = ()
     """`name: reason` of those that are open and have been tried."""
     opened_at: float = 0

@@ -8,7 +8,9 @@ from bootstrap.core.facts import TableFacts
 from bootstrap.core.formatting import number
 from bootstrap.core.journal_rows import Row
 from bootstrap.core.stack_outputs import TableOutputs
+from bootstrap.core.write_deny import sid
 from bootstrap.journal.records import Abandoning, Exported, Imported, RecoveryRecord
+from bootstrap.journal.switch_records import TargetDeny
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,12 @@ def undoing(
     *,
     drop_target: bool,
     disable_source_pitr: bool,
+    may_open: bool = False,
 ) -> Undoing:
-    """Preview the end of a run. `target`: the table that has the target's name now, if any."""
+    """Preview the end of a run. `target`: the table that has the target's name now, if any.
+
+    `may_open`: the stack has the role that may change the target's resource policy.
+    """
     noted = row.record(Abandoning) or Abandoning(0)
     drop = drop_target or noted.drop_target
     disable = disable_source_pitr or noted.disable_source_pitr
@@ -60,6 +66,15 @@ def undoing(
         "quarantined records and the exports of `verify`",
     ]
     name = table.target_table
+    denied = row.record(TargetDeny)
+    if denied is not None and target is not None and not table.stack_owns_target_deny:
+        if may_open:
+            does.append(f"take the Deny on other writers out of the resource policy of {name}")
+        elif not drop:
+            leaves.append(
+                f"the Deny on other writers of {name}, which the stack has no role to take off: "
+                f"statement {sid(denied.nonce)} of its resource policy. Take it out by hand"
+            )
     if drop:
         count = f", some {number(target.items)} items" if target is not None else ""
         does.append(

@@ -20,6 +20,11 @@ from bootstrap.plan.limits import (
 from bootstrap.plan.replication import Replication
 from bootstrap.plan.stream_throughput import throughput_notes
 
+TWO_UPS = (
+    "It passes to the operator's tool in two steps, without a moment in which others may write: "
+    "`pulumi up --refresh` twice, then `run`."
+)
+
 
 def notes(inspection: Inspection, replication: Replication) -> Iterator[str]:
     """List the notes of a plan. None without a source table."""
@@ -32,12 +37,30 @@ def notes(inspection: Inspection, replication: Replication) -> Iterator[str]:
             f"{', '.join(replication.unknown_settings)}: secret in the stack file, which only "
             "Pulumi can decrypt, so unknown here. This plan assumes the defaults."
         )
+    yield from _other_writers(replication)
     yield from _source(inspection, replication)
     yield from _indexes(inspection.source.table)
     yield from _unknown_jobs(inspection)
     yield from _sizes(inspection, replication)
     yield from _busy_partition(inspection)
     yield from throughput_notes(inspection, replication)
+
+
+def _other_writers(replication: Replication) -> Iterator[str]:
+    if not replication.denies_other_writers:
+        return
+    if replication.stack_owns_deny:
+        yield (
+            f"The stack's state still holds the Deny on other writers of {replication.target_table}"
+            f", so `run` leaves it alone. {TWO_UPS}"
+        )
+        return
+    yield (
+        f"From the import on, the resource policy of {replication.target_table} denies item writes "
+        "to all but the consumer and the importer, administrators included, until a switch or a "
+        "promotion. Statements of your own in it stay as they are. A test that writes to the "
+        "replica fails."
+    )
 
 
 def _source(inspection: Inspection, replication: Replication) -> Iterator[str]:

@@ -46,6 +46,15 @@ class Plan:
     priced_by: str
     """Where the prices of the estimate come from."""
 
+    @property
+    def action_lines(self) -> list[str]:
+        """The actions as the screen lists them."""
+        width = max(10, *(len(action.step) for action in self.actions))
+        return [
+            f"  {n}. {action.step:{width}} {action.what}"
+            for n, action in enumerate(self.actions, 1)
+        ]
+
     def refuse_blocked(self) -> None:
         """Refuse to start a run that something blocks.
 
@@ -93,10 +102,13 @@ def _actions(inspection: Inspection, replication: Replication) -> list[Action]:
     before = "switch point-in-time recovery on, then " if recovery_off else ""
     stream = f"stream {deployed.stream_name}" if deployed else "the stack's stream"
     consumer = f"the consumer {deployed.function_name}" if deployed else "the stack's consumer"
+    deny = f"deny all writers but consumer and importer on {replication.target_table}"
+    denies = replication.denies_other_writers and not replication.stack_owns_deny
     return [
         Action("buffer", f"wait until {stream} receives the changes"),
         Action("export", f"{before}export {replication.source_table} as of two minutes later"),
         Action("import", f"import it into a new table {replication.target_table}"),
+        *([Action("target-deny", deny)] if denies else []),
         Action("settings", "store the floor; set the target table up as `plan` lists it"),
         Action("enable", f"switch {consumer} on"),
         Action("catch-up", "wait until everything in the stream has been applied"),

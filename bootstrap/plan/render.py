@@ -22,7 +22,7 @@ def page(plan: Plan) -> str:
     else:
         lines.append("Nothing blocks it.")
     lines += ["", "What `run` does:"]
-    lines += [f"  {n}. {act.step:10} {act.what}" for n, act in enumerate(plan.actions, 1)]
+    lines += plan.action_lines
     if plan.settings:
         lines += ["", "Settings:", *table(plan.settings)]
     lines += ["", "Estimate:", *_estimate(plan)]

@@ -61,6 +61,10 @@ class Replication:
     """Shards of a PROVISIONED stream, as configured. None once the stack is deployed."""
     stack: str = ""
     """The stack's name; empty if a stack file's name does not say it."""
+    denies_other_writers: bool = False
+    """The run keeps other writers off the target, with a role that the stack has for it."""
+    stack_owns_deny: bool = False
+    """The stack's state still holds the Deny that older programs made: the run leaves it alone."""
     unknown_settings: tuple[str, ...] = ()
     """Keys of the stack file that are secrets. Their defaults are assumed."""
 
@@ -125,6 +129,8 @@ def of_outputs(outputs: Outputs, table: TableOutputs) -> Replication:
         source_key_arn=table.source_key_arn or None,
         target_key_arn=table.target_key_arn or None,
         stack=outputs.stack,
+        denies_other_writers=bool(outputs.target.switch_role_arn),
+        stack_owns_deny=table.stack_owns_target_deny,
         deployment=Deployment(
             stream_name=table.stream_name,
             stream_arn=table.stream_arn,

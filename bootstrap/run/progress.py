@@ -7,15 +7,22 @@ from bootstrap.core.state import REPLICAS, State
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.records import CaughtUp, Enabled, Exported, Imported, Paused
 from bootstrap.run.step import Step
-from bootstrap.run.steps import catch_up, enable, ledger_ttl, target_ttl
+from bootstrap.run.steps import catch_up, enable, ledger_ttl, target_deny, target_ttl
 
 
 def state_of(step: Step, journal: Journal) -> State:
     """Return the state of the table while this step is at work."""
-    # A replica stays one while another round of probes measures it.
-    if journal.row.state in REPLICAS and step in (catch_up.STEP, target_ttl.STEP, ledger_ttl.STEP):
+    # A replica stays one while another round of probes measures it, or its Deny is put again.
+    if journal.row.state in REPLICAS and step in (
+        target_deny.STEP,
+        catch_up.STEP,
+        target_ttl.STEP,
+        ledger_ttl.STEP,
+    ):
         return journal.row.state
     if step == enable.STEP and journal.get(Paused) is not None:
+        return State.CATCHING_UP
+    if step == target_deny.STEP and journal.get(Enabled) is not None:
         return State.CATCHING_UP
     return step.state
 

@@ -88,3 +88,12 @@ class StepContext:
     memory: RunMemory = field(default_factory=RunMemory)
     chance: random.Random = field(default_factory=random.Random)
     """Spreads repeated attempts."""
+
+    @property
+    def target_arn(self) -> str:
+        """The target table's, whether it exists or not."""
+        partition, target = self.table.source_table_arn.split(":")[1], self.outputs.target
+        return (
+            f"arn:{partition}:dynamodb:{target.region}:{target.account_id}:"
+            f"table/{self.table.target_table}"
+        )

@@ -11,6 +11,7 @@ from bootstrap.run.steps import (
     ledger_ttl,
     settings,
     snapshot,
+    target_deny,
     target_ttl,
 )
 
@@ -19,6 +20,8 @@ from bootstrap.run.steps import (
 # - snapshot before import: there is nothing else to import;
 # - import before enable: an import creates its table, and would overwrite what a consumer had
 #   applied;
+# - target_deny after import, which makes its table, and before enable: a writer that reaches the
+#   replica between the two would be taken for the snapshot's, and a policy needs minutes to spread;
 # - settings before enable: the floor decides on the first change that the consumer meets, and
 #   deletion protection guards against the first human error;
 # - catch_up after enable: it turns a copy into a replica;
@@ -29,6 +32,7 @@ STEPS: tuple[Step, ...] = (
     buffer.STEP,
     snapshot.STEP,
     import_.STEP,
+    target_deny.STEP,
     settings.STEP,
     enable.STEP,
     catch_up.STEP,

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 
-from bootstrap.core.errors import BlockedError
+from bootstrap.core import write_deny
+from bootstrap.core.errors import BlockedError, LeaseLostError
 from bootstrap.core.facts import ImportFacts, TableFacts
 from bootstrap.core.journal_rows import StepRecord
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.state import State
 from bootstrap.core.suggestions import Command, suggest
+from bootstrap.core.write_deny import PolicyError
 from bootstrap.journal.records import (
     Abandoning,
     Earlier,
@@ -22,9 +24,10 @@ from bootstrap.journal.records import (
     Imported,
     RecoveryRecord,
 )
+from bootstrap.journal.switch_records import TargetDeny
 from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
-from bootstrap.run.steps import import_, snapshot
+from bootstrap.run.steps import import_, snapshot, target_deny
 from bootstrap.run.steps.pause import keep_entries
 
 
@@ -50,6 +53,7 @@ def advance(context: StepContext) -> Outcome:
         _await_import,
         _delete_objects,
         _disable_recovery,
+        _open_target,
         _drop_target,
     ):
         outcome = act(context, wanted)
@@ -211,6 +215,31 @@ def _disable_recovery(context: StepContext, noted: Abandoning) -> Outcome | None
         return None
     refuse_foreign_recovery(context)
     source.disable_backups(table)
+    return Acted()
+
+
+def _open_target(context: StepContext, noted: Abandoning) -> Outcome | None:
+    """Let other writers in again: take this project's statement out of the user's policy."""
+    policies, name = context.target_policies, context.table.target_table
+    # Without a record no run has put one. What the stack put is the stack's to take out.
+    if policies is None or context.journal.get(TargetDeny) is None:
+        return None
+    if context.table.stack_owns_target_deny or context.target.table(name) is None:
+        return None
+    known = policies.read(context.target_arn)
+    try:
+        if not write_deny.ours(known.document):
+            return None
+        users = write_deny.without_deny(known.document)
+    except PolicyError as error:
+        raise target_deny.unusable(context, error) from None
+    try:
+        policies.replace(context.target_arn, known, users)
+    except LeaseLostError:
+        raise
+    except BlockedError:
+        return Pending("the target's resource policy to be read again", context.timing.poll(5))
+    context.journal.forget(TargetDeny, "other writers may reach the target again")
     return Acted()
 
 

@@ -129,13 +129,7 @@ def _begin(context: StepContext, imported: Imported) -> Outcome:
 
 def find_started_import(context: StepContext, imported: Imported) -> ImportFacts | None:
     """Return the import that this intention has started, if its answer was lost."""
-    target = context.outputs.target
-    partition = context.table.source_table_arn.split(":")[1]
-    arn = (
-        f"arn:{partition}:dynamodb:{target.region}:{target.account_id}:"
-        f"table/{context.table.target_table}"
-    )
-    facts = context.target.find_import(arn, imported.prefix)
+    facts = context.target.find_import(context.target_arn, imported.prefix)
     return None if facts is None or facts.arn in imported.failed_arns else facts
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from bootstrap.core.errors import AccountError, Side
+from bootstrap.core.facts import TtlStatus
 from bootstrap.core.journal_rows import RowWrite
 from bootstrap.core.state import State
 from bootstrap.cutover.switch import Switch
@@ -80,3 +82,23 @@ def test_a_commit_whose_answer_never_came_is_not_taken_back(world: FakeAws) -> N
     assert commits
     assert state(run) is State.SWITCHED
     assert watch.takes_writes() == (False, True)
+
+
+def test_the_target_gets_the_sources_settings_and_what_disturbs_a_replica_only_after_the_commit(
+    world: FakeAws,
+) -> None:
+    world.source = replace(
+        world.source, billing_mode="PROVISIONED", read_capacity=7, write_capacity=9
+    )
+    world.source_expiry = TtlStatus(True, "expires")
+    world.source_tags = {"team": "orders"}
+    a_switch(world).run()
+    assert world.target is not None
+    assert (world.target.billing_mode, world.target.write_capacity) == ("PROVISIONED", 9)
+    assert world.expiries["orders-replica"] == TtlStatus(True, "expires")
+    assert world.source_expiry.enabled is False
+    assert world.target_tags["team"] == "orders"
+    attempt = attempt_of(world)
+    assert min(world.times("set_capacity")) > attempt.committed_at
+    assert world.times("set_expiry")[-1] > attempt.committed_at
+    assert max(world.times("tag")) < attempt.closes

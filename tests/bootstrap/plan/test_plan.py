@@ -9,11 +9,12 @@ import pytest
 
 from bootstrap.core.durations import Timing
 from bootstrap.core.errors import AccountError, Side
+from bootstrap.core.stack_outputs import Outputs
 from bootstrap.plan import plan, render
 from bootstrap.plan.inspection import inspect
 from bootstrap.plan.replication import of_outputs
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
-from tests.support.bootstrap.fake_aws import FakeAws, outputs
+from tests.support.bootstrap.fake_aws import FakeAws, outputs, switch_outputs
 from tests.support.bootstrap.killed_process import replicated
 from tests.support.bootstrap.plans import (
     BLOCKED,
@@ -159,3 +160,35 @@ def test_a_mapping_that_has_to_be_replaced_is_unprotected_first_by_its_name_in_t
         "replication:index:Consumer$aws:lambda/eventSourceMapping:EventSourceMapping::"
         "replicate-orders-consumer-mapping' && pulumi up --refresh --stack local"
     ) in blocker.fix
+
+
+# -- the Deny on other writers --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stack", "acts", "says"),
+    [
+        (outputs(), False, ""),
+        (switch_outputs(), True, "denies item writes to all but the consumer and the importer"),
+        (
+            switch_outputs(stackOwnsTargetDeny=True),
+            False,
+            "`pulumi up --refresh` twice, then `run`",
+        ),
+    ],
+    ids=["no role", "denied by the run", "denied by the stack"],
+)
+def test_the_deny_on_other_writers_is_planned_between_import_and_settings(
+    stack: Outputs, acts: bool, says: str
+) -> None:
+    world, replication = FakeAws(), of_outputs(stack, stack.tables[0])
+    source_, target = FakeSource(world, lambda: None), FakeTarget(world, lambda: None)
+    seen = inspect(source_, target, replication, Timing(), world.clock())
+    made = plan.make(seen, replication)
+    steps = [action.step for action in made.actions]
+    between = steps[steps.index("import") + 1 : steps.index("settings")]
+    assert between == ["target-deny"] * acts
+    assert [note for note in made.notes if "Deny" in note or "denies" in note] == [
+        note for note in made.notes if says and says in note
+    ]
+    assert any(says in note for note in made.notes) or not says

@@ -19,6 +19,7 @@ def test_the_steps_to_a_replica_are_in_the_only_safe_order() -> None:
         ("buffer", State.BUFFERING),
         ("export", State.EXPORTING),
         ("import", State.IMPORTING),
+        ("target-deny", State.CONFIGURING),
         ("settings", State.CONFIGURING),
         ("enable", State.CONFIGURING),
         ("catch-up", State.CATCHING_UP),

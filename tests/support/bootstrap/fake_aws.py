@@ -92,7 +92,7 @@ def outputs(**changes: Any) -> Outputs:
 
 def switch_outputs(**changes: Any) -> Outputs:
     """The outputs of a stack with one table and the roles of a switch."""
-    found = outputs(**changes)
+    found = outputs(**{"denyOtherWriters": True, **changes})
     return dataclasses.replace(
         found,
         source=dataclasses.replace(found.source, switch_role_arn=SOURCE_SWITCH),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 
+from bootstrap.core.stack_outputs import Outputs
 from bootstrap.core.state import State
 from tests.support.bootstrap.fake_aws import FakeAws
 from tests.support.bootstrap.killed_process import Process
@@ -35,9 +36,9 @@ def kill_at(world: FakeAws, number: int, after_the_work: bool) -> None:
     world.on_call = watch
 
 
-def finish(world: FakeAws, pid: int) -> Process:
+def finish(world: FakeAws, pid: int, chosen: Outputs | None = None) -> Process:
     world.on_call = lambda number, name, after: None
-    process = Process(world, pid=pid)
+    process = Process(world, pid=pid, chosen=chosen)
     process.go()
     return process
 

@@ -1,0 +1,136 @@
+"""The Deny on the target's other writers, in whatever resource policy the table has.
+
+Only consumer and importer may write until a switch or a promotion. The statement is recorded before
+it is put, and each run looks whether it still stands: a switch rests on a verification since when
+it stood without a break.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+
+from bootstrap.core import write_deny
+from bootstrap.core.errors import BlockedError, LeaseLostError
+from bootstrap.core.facts import PolicyRevision
+from bootstrap.core.outcome import Acted, Done, Outcome, Pending
+from bootstrap.core.pulumi_commands import up
+from bootstrap.core.state import State
+from bootstrap.core.suggestions import Command, suggest
+from bootstrap.core.write_deny import PolicyError, WriteDeny
+from bootstrap.journal.switch_records import Promoted, Switching, TargetDeny
+from bootstrap.run.step import Step
+from bootstrap.run.step_context import StepContext
+
+
+def advance(context: StepContext) -> Outcome:
+    """Put the Deny, or put it again where it does not stand any more."""
+    policies, journal, arn = context.target_policies, context.journal, context.target_arn
+    if policies is None or context.table.stack_owns_target_deny:
+        return Done()
+    _refuse_switched(context)
+    noted = journal.get(TargetDeny)
+    known = policies.read(arn)
+    if noted is None:
+        first = TargetDeny(new_nonce(), original=known.document or "")
+        journal.put(first, "keeping other writers off the target")
+        return Acted()
+    deny = _deny(context, noted)
+    if stands(deny, known.document):
+        if noted.at:
+            return Done()
+        # After a crash between the put and its record: the Deny is at least as old as this.
+        return _put(context, noted)
+    if noted.at and journal.now() - noted.at < context.timing.policy_reads:
+        return Pending("AWS to show the target's resource policy", context.timing.poll(5))
+    if noted.at:
+        # Another nonce: the same document would have the same revision as before, and a process
+        # that has slept since could replace it.
+        again = replace(noted, nonce=new_nonce(), at=0)
+        journal.put(again, "the Deny on the target's other writers was changed, or taken off")
+        return Acted()
+    document = _with(context, deny, known)
+    try:
+        policies.replace(arn, known, document)
+    except LeaseLostError:
+        raise
+    except BlockedError:
+        # Another caller has changed it since. It is theirs as well: read it again.
+        return Pending("the target's resource policy to be read again", context.timing.poll(5))
+    return _put(context, noted)
+
+
+STEP = Step("target-deny", State.CONFIGURING, advance)
+
+
+def new_nonce() -> str:
+    """Make the nonce of a statement: it is part of its Sid."""
+    return secrets.token_hex(8)
+
+
+def stands(deny: WriteDeny, document: str | None) -> bool:
+    """Tell whether a policy holds this Deny, and no other of this project's.
+
+    A policy that cannot be read holds none.
+    """
+    try:
+        live = write_deny.ours(document)
+        older = write_deny.stacks_deny(document, deny.table_arn)
+    except PolicyError:
+        return False
+    return set(live) == {deny.nonce} and deny.is_written_as(live[deny.nonce]) and not older
+
+
+def _deny(context: StepContext, noted: TargetDeny) -> WriteDeny:
+    # The importer's role is that of repairs and of `quarantine redrive --direct`.
+    consumer, importer = context.table.consumer_role_arn, context.outputs.target.role_arn
+    if not consumer:
+        raise BlockedError(
+            f"The stack's outputs do not name the consumer's role of table "
+            f"{context.table.source_table}: the Deny on the target's other writers would stop it.",
+            fix=up(context.outputs.stack),
+        )
+    return WriteDeny(noted.nonce, context.target_arn, excepted=(consumer, importer))
+
+
+def _with(context: StepContext, deny: WriteDeny, known: PolicyRevision) -> str:
+    """Return the policy with this Deny instead of an older one, of the stack's too.
+
+    In one document: there is no moment without a Deny.
+    """
+    try:
+        users = write_deny.without_stacks_deny(known.document, deny.table_arn)
+        return write_deny.with_deny(users, deny)
+    except PolicyError as error:
+        raise unusable(context, error) from None
+
+
+def unusable(context: StepContext, error: PolicyError) -> BlockedError:
+    """Make the error for a policy of the user's that cannot be changed."""
+    return BlockedError(
+        f"The Deny on other writers of table {context.table.target_table} cannot be changed: "
+        f"{error}.",
+        fix=suggest(
+            "correct that policy, or make it shorter, with the target account's credentials (aws "
+            f"dynamodb get-resource-policy --resource-arn {context.target_arn} shows it); then the "
+            "same command again"
+        ),
+    )
+
+
+def _put(context: StepContext, noted: TargetDeny) -> Outcome:
+    at = context.journal.now()
+    context.journal.put(replace(noted, at=at), "other writers are kept off the target")
+    return Acted()
+
+
+def _refuse_switched(context: StepContext) -> None:
+    # The Deny of a primary is the other way about: this one would stop the application.
+    switching = context.journal.get(Switching)
+    promoted = context.journal.get(Promoted) is not None
+    if promoted or (switching is not None and not switching.cancelled):
+        raise BlockedError(
+            f"Table {context.table.source_table} is being switched to its target, or was: the "
+            "policy of the target is the switch's.",
+            fix=suggest(Command("status")),
+        )
