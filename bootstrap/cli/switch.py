@@ -202,11 +202,17 @@ def _refuse_unnamed(selection: Selection, options: CommandOptions, all_tables: b
 def _summary(ended: SwitchProgress) -> str:
     """Return the last words: the primary, and for how long writers were refused."""
     tables, refused = ", ".join(ended.tables), ended.refused_seconds
+    text = f"{tables}: switched. The target is the primary"
     if refused is None or not ended.opened_at:
-        return f"{tables}: switched. The target is the primary; callers may still be refused."
-    return (
-        f"{tables}: switched. The target is the primary. Writers were refused for {refused:.0f} s."
-    )
+        text += "; callers may still be refused."
+    else:
+        text += f". Writers were refused for {refused:.0f} s."
+    if ended.left_to_ttl:
+        text += (
+            f" {ended.left_to_ttl} items that the source's time to live deleted meanwhile are left "
+            "to the target's time to live."
+        )
+    return text
 
 
 COMMANDS: tuple[click.Command, ...] = (switch,)

@@ -224,6 +224,7 @@ def prove_safe(group: SwitchSet, context: SwitchContext) -> Outcome:
             "closed: the source still took writes, or records came late. They are in quarantine.",
             fix=suggest(Command("quarantine list"), ", then redrive each; then switch again"),
         )
+    context.memory.left_to_ttl = notes.deletions
     refuse_missing_deny(group, context)
     if group.fenced:
         leaked = read_handover(context, attempt.mark).leaked

@@ -107,6 +107,7 @@ def _commit(loop: SwitchLoop) -> None:
         state=State.SWITCHED,
         step=SwitchStep.COMMIT,
         committed_at=group.now,
+        left_to_ttl=sum(each.memory.left_to_ttl for each in group),
     )
 
 

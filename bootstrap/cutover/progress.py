@@ -19,6 +19,8 @@ class SwitchProgress:
     opened_at: float = 0
     """When the target let a caller in; 0: not yet."""
     cancelling: bool = False
+    left_to_ttl: int = 0
+    """Deletions by the source's time to live that are left to the target's."""
 
     @property
     def refused_seconds(self) -> float | None:

@@ -89,6 +89,7 @@ class SwitchLoop:
             closes=attempt.closes if attempt is not None and planned else 0,
             opened_at=after.opened_at if after is not None else 0,
             cancelling=attempt is not None and attempt.cancelled,
+            left_to_ttl=attempt.left_to_ttl if attempt is not None else 0,
         )
 
     def _note(self, context: SwitchContext, outcome: Outcome) -> float:

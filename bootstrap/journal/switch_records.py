@@ -95,6 +95,9 @@ class Switching:
     gate_at: float = 0
     """When the consumer's gate was closed."""
     committed_at: float = 0
+    left_to_ttl: int = 0
+    """Deletions by the source's time to live that came behind the closed gate: the target has these
+    items until its own time to live deletes them."""
     cancelled_at: float = 0
     reason: str = ""
     """Why it was cancelled."""

@@ -13,7 +13,8 @@ from bootstrap.core.journal_rows import RowWrite
 from bootstrap.core.state import State
 from bootstrap.cutover.switch import Switch
 from bootstrap.journal.switch_records import AfterSwitch, SwitchMode
-from tests.support.bootstrap.fake_aws import SOURCE_ARN, FakeAws
+from replicator.late_write_rows import LateWritesRow
+from tests.support.bootstrap.fake_aws import LEDGER, SOURCE_ARN, FakeAws
 from tests.support.bootstrap.switch_world import (
     WriterWatch,
     a_switch,
@@ -102,3 +103,21 @@ def test_the_target_gets_the_sources_settings_and_what_disturbs_a_replica_only_a
     assert min(world.times("set_capacity")) > attempt.committed_at
     assert world.times("set_expiry")[-1] > attempt.committed_at
     assert max(world.times("tag")) < attempt.closes
+
+
+def test_deletions_by_ttl_behind_the_gate_are_reported_and_do_not_cancel(world: FakeAws) -> None:
+    def note_deletion(number: int, name: str, after: bool) -> None:
+        settings = world.ledger_settings()
+        if "closed" in settings and not noted:
+            noted.append(settings["closed"]["S"])
+            row = LateWritesRow(noted[0], "shard-0", int(world.clock() * 1e6), deletions=3)
+            with world.unwatched():
+                world.dynamodb.put_item(TableName=LEDGER, Item=row.to_item())
+
+    noted: list[str] = []
+    world.on_call = note_deletion
+    run = a_switch(world)
+    run.run()
+    assert noted == [attempt_of(world).nonce]
+    assert attempt_of(world).left_to_ttl == 3
+    assert run.progress().left_to_ttl == 3
