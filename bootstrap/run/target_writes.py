@@ -157,7 +157,7 @@ def _fix(found: ForeignItems) -> Suggestion:
     return suggest(
         *named,
         "if the application has moved to the target, leave the pause as it is "
-        "(docs/move-an-application.md); if it writes to the source, and what was written to the "
+        "(docs/cutover.md); if it writes to the source, and what was written to the "
         "target may be lost: ",
         OVERWRITE,
     )

@@ -73,7 +73,7 @@ def decide(inputs: StatusInputs) -> str:
     return (
         f"if the application still writes to the source: `{resume}`, which first looks for writes "
         "in the target; if it has moved to the target, leave the pause as it is: resuming would "
-        "replace its newer items with the source's older ones (docs/move-an-application.md)"
+        "replace its newer items with the source's older ones (docs/cutover.md)"
     )
 
 
