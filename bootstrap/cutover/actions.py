@@ -34,7 +34,7 @@ class SwitchPart(StrEnum):
 class SwitchAction:
     """One change, or a command of the operator's."""
 
-    phase: SwitchPart
+    part: SwitchPart
     what: str
     call: str
     """AWS's name of the API call; empty for a command of the operator's."""
@@ -79,33 +79,33 @@ class _Roles:
     table: TableOutputs
 
     def importer(
-        self, phase: SwitchPart, what: str, call: str, resource: str, back: str
+        self, part: SwitchPart, what: str, call: str, resource: str, back: str
     ) -> SwitchAction:
-        return SwitchAction(phase, what, call, resource, self.outputs.target.role_arn, back)
+        return SwitchAction(part, what, call, resource, self.outputs.target.role_arn, back)
 
     def exporter(
-        self, phase: SwitchPart, what: str, call: str, resource: str, back: str
+        self, part: SwitchPart, what: str, call: str, resource: str, back: str
     ) -> SwitchAction:
-        return SwitchAction(phase, what, call, resource, self.outputs.source.role_arn, back)
+        return SwitchAction(part, what, call, resource, self.outputs.source.role_arn, back)
 
-    def source_switch(self, phase: SwitchPart, what: str, call: str, back: str) -> SwitchAction:
+    def source_switch(self, part: SwitchPart, what: str, call: str, back: str) -> SwitchAction:
         role = self.outputs.source.switch_role_arn
-        return SwitchAction(phase, what, call, self.table.source_table_arn, role, back)
+        return SwitchAction(part, what, call, self.table.source_table_arn, role, back)
 
-    def target_switch(self, phase: SwitchPart, what: str, call: str, back: str) -> SwitchAction:
+    def target_switch(self, part: SwitchPart, what: str, call: str, back: str) -> SwitchAction:
         role, table = self.outputs.target.switch_role_arn, self.target_arn
-        return SwitchAction(phase, what, call, table, role, back)
+        return SwitchAction(part, what, call, table, role, back)
 
-    def ledger(self, phase: SwitchPart, what: str, back: str) -> SwitchAction:
-        return self.importer(phase, what, "UpdateItem", self._arn(self.table.ledger_table), back)
+    def ledger(self, part: SwitchPart, what: str, back: str) -> SwitchAction:
+        return self.importer(part, what, "UpdateItem", self._arn(self.table.ledger_table), back)
 
-    def journal(self, phase: SwitchPart, what: str, call: str, back: str) -> SwitchAction:
-        return self.importer(phase, what, call, self._arn(self.outputs.journal_table), back)
+    def journal(self, part: SwitchPart, what: str, call: str, back: str) -> SwitchAction:
+        return self.importer(part, what, call, self._arn(self.outputs.journal_table), back)
 
-    def probes(self, phase: SwitchPart) -> SwitchAction:
+    def probes(self, part: SwitchPart) -> SwitchAction:
         what = "put probes into the stream, and wait until every lane has answered"
         back = "nothing to take back: they are no changes of the table"
-        return self.exporter(phase, what, "PutRecords", self.table.stream_arn, back)
+        return self.exporter(part, what, "PutRecords", self.table.stream_arn, back)
 
     @property
     def target_arn(self) -> str:
@@ -118,25 +118,25 @@ class _Roles:
 def _prepare(
     of: _Roles, mode: SwitchMode, changes: Sequence[SettingChange]
 ) -> Iterator[SwitchAction]:
-    phase = SwitchPart.PREPARE
+    part = SwitchPart.PREPARE
     for change in changes:
         if not change.after_commit:
-            yield of.importer(phase, change.what, change.call, of.target_arn, change.back)
+            yield of.importer(part, change.what, change.call, of.target_arn, change.back)
     yield of.journal(
-        phase,
+        part,
         "take the table's three leases, and record the attempt; each later step is recorded too",
         "UpdateItem",
         f"{CANCEL} ends the attempt; the leases end by themselves after a minute",
     )
     if mode is SwitchMode.FENCE:
         yield of.source_switch(
-            phase,
+            part,
             "put a Deny that has expired already into the source's policy, as a rehearsal",
             "PutResourcePolicy",
             f"{CANCEL} takes the statement out; it refuses no write",
         )
-    yield of.ledger(phase, "let the consumer's invocations be short", f"{CANCEL} removes the mark")
-    yield of.probes(phase)
+    yield of.ledger(part, "let the consumer's invocations be short", f"{CANCEL} removes the mark")
+    yield of.probes(part)
 
 
 def _close(of: _Roles, mode: SwitchMode) -> Iterator[SwitchAction]:
@@ -192,35 +192,35 @@ def _commit(of: _Roles) -> Iterator[SwitchAction]:
 def _after(
     of: _Roles, changes: Sequence[SettingChange], exec_command: str, *, source_expires: bool
 ) -> Iterator[SwitchAction]:
-    phase, table = SwitchPart.AFTER, of.table
+    part, table = SwitchPart.AFTER, of.table
     yield of.target_switch(
-        phase,
+        part,
         "put a Deny of the replication's own two roles in place of the one of all others",
         "PutResourcePolicy",
         "",
     )
-    yield of.ledger(phase, "record in the ledger since when the target is the primary", "")
+    yield of.ledger(part, "record in the ledger since when the target is the primary", "")
     yield of.target_switch(
-        phase,
+        part,
         "delete an item under a condition that never holds, until it is not refused any more",
         "DeleteItem",
         "nothing to take back: no item is ever deleted",
     )
     if exec_command:
-        yield _command(phase, f"--exec: {exec_command}", "")
+        yield _command(part, f"--exec: {exec_command}", "")
     function = (
         f"arn:{of.target_arn.split(':')[1]}:lambda:{table.consumer_region}:"
         f"{of.outputs.target.account_id}:event-source-mapping:{table.mapping_uuid}"
     )
     yield of.importer(
-        phase, "switch the consumer's mapping off", "UpdateEventSourceMapping", function, ""
+        part, "switch the consumer's mapping off", "UpdateEventSourceMapping", function, ""
     )
     for change in changes:
         if change.after_commit:
-            yield of.importer(phase, change.what, change.call, of.target_arn, change.back)
+            yield of.importer(part, change.what, change.call, of.target_arn, change.back)
     if source_expires and of.outputs.source.switch_role_arn:
         yield of.source_switch(
-            phase,
+            part,
             "switch time to live of the old source off",
             "UpdateTimeToLive",
             "switch it on again by hand",
@@ -237,5 +237,5 @@ def _finish(of: _Roles) -> Iterator[SwitchAction]:
         )
 
 
-def _command(phase: SwitchPart, what: str, back: str) -> SwitchAction:
-    return SwitchAction(phase, what, "", "", "", back)
+def _command(part: SwitchPart, what: str, back: str) -> SwitchAction:
+    return SwitchAction(part, what, "", "", "", back)

@@ -60,7 +60,7 @@ def _table(plan: TablePlan, command: str) -> dict[str, Any]:
         ],
         "actions": [
             {
-                "step": str(action.phase),
+                "step": str(action.part),
                 "what": action.what,
                 "call": action.call or None,
                 "resource": action.resource or None,

@@ -91,7 +91,7 @@ def _check(check: Check, command: str) -> Iterator[str]:
 
 def _actions(plan: TablePlan) -> Iterator[str]:
     for n, action in enumerate(plan.actions, 1):
-        yield from _wrapped(f"{n:2}. {action.phase:8} {action.what}", "  ", 15)
+        yield from _wrapped(f"{n:2}. {action.part:8} {action.what}", "  ", 15)
         if action.call:
             yield f"               {action.call} on {action.resource}"
             yield f"               with {action.role or 'a role that the stack does not have'}"

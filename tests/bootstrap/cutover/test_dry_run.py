@@ -266,13 +266,13 @@ def test_only_what_differs_is_to_be_changed(replica: FakeAws) -> None:
 
 
 def actions(plan: SwitchPlan) -> list[tuple[str, str]]:
-    return [(each.phase, each.call) for each in plan.tables[0].actions if each.call]
+    return [(each.part, each.call) for each in plan.tables[0].actions if each.call]
 
 
 def test_after_the_commit_nothing_leads_back(replica: FakeAws) -> None:
     plan = planned(replica.copied())
     shown = plan.tables[0].actions
-    commit = [each.phase for each in shown].index(SwitchPart.COMMIT)
+    commit = [each.part for each in shown].index(SwitchPart.COMMIT)
 
     assert all("--cancel" in each.back for each in shown[:commit] if "Deny" in each.what)
     assert all(each.back for each in shown[:commit])
@@ -282,7 +282,7 @@ def test_after_the_commit_nothing_leads_back(replica: FakeAws) -> None:
 def test_writes_stopped_by_the_operator_change_nothing_in_the_source(replica: FakeAws) -> None:
     world = replica.copied()
     stopped = planned(world, SwitchOptions(SwitchMode.WRITES_STOPPED))
-    before = [each for each in stopped.tables[0].actions if each.phase not in ("after", "finish")]
+    before = [each for each in stopped.tables[0].actions if each.part not in ("after", "finish")]
 
     assert [each for each in before if each.resource == SOURCE_ARN] == []
     assert "you are the fence" in page(stopped, COMMANDS).replace("\n", " ")
@@ -294,4 +294,4 @@ def test_expiry_moves_from_the_source_to_the_target(replica: FakeAws) -> None:
 
     shown = [each for each in planned(world).tables[0].actions if each.call == "UpdateTimeToLive"]
     assert [each.resource for each in shown] == [TARGET_ARN, SOURCE_ARN]
-    assert {each.phase for each in shown} == {"after"}
+    assert {each.part for each in shown} == {"after"}
