@@ -10,6 +10,7 @@ from typing import Any
 
 from bootstrap.app.account_clients import AccountClients, Before
 from bootstrap.app.command_options import CommandOptions
+from bootstrap.app.missing_role import MissingSwitchRole
 from bootstrap.app.process import Process
 from bootstrap.aws import usage as metrics
 from bootstrap.aws.export_objects import S3Opener
@@ -38,7 +39,7 @@ from bootstrap.cutover.loss_window import Count
 from bootstrap.cutover.promote_context import PromoteContext
 from bootstrap.explain.keys import key_types
 from bootstrap.journal.journal import Journal
-from bootstrap.journal.lease import Lease
+from bootstrap.journal.lease import Lease, UnheldLease
 from bootstrap.journal.switch_records import SwitchMode
 from bootstrap.journal.verification_records import Verified, last_verification
 from bootstrap.journal.verification_records import row_name as verification_row
@@ -274,6 +275,29 @@ class AwsClients(AccountClients):
             clock=self._process.clock,
             drain=drain,
             say=say,
+        )
+
+    def switch_look(self, table: TableOutputs, options: SwitchOptions) -> SwitchContext:
+        """Put together what looks at a table before a switch. It takes no lease.
+
+        Works for a stack without the roles as well: what they would read is unknown then.
+        """
+        store, source_table = self.journal(), table.source_table
+        clock, machine = self._process.clock, self._process.machine
+        names = (source_table, verification_row(source_table), backfill_row(source_table))
+        leases = tuple(UnheldLease(store, name, clock, machine) for name in names)
+        run, missing = leases[0], MissingSwitchRole(Side.TARGET)
+        fences = options.mode is SwitchMode.FENCE
+        return SwitchContext(
+            steps=self.step_context(table, Journal(store, source_table, run), run),
+            store=store,
+            leases=leases,
+            target_policies=self.policies(Side.TARGET) or missing,
+            source_policies=self.policies(Side.SOURCE) if fences else None,
+            canary=missing,
+            old_source=None,
+            read_health=self._read_health(table),
+            options=options,
         )
 
     def quarantine_context(self, table: TableOutputs) -> QuarantineContext:

@@ -8,6 +8,7 @@ import click
 
 from bootstrap.app.command_options import CommandOptions, Selection, select
 from bootstrap.app.process import this_process
+from bootstrap.app.show_switch_plan import show_switch_plan
 from bootstrap.app.switch_tables import cancel_switch, finish_switch, switch_tables
 from bootstrap.cli.duration_option import DURATION
 from bootstrap.cli.options import clients_of, run_command, several_tables_options
@@ -101,7 +102,10 @@ INTERRUPTED = "`python -m bootstrap status` says what is closed, and which comma
     "--take-over", is_flag=True, help="Replace a process that works on one of the tables."
 )
 @click.option(
-    "--json", "as_lines", is_flag=True, help="Print progress as one JSON object per line."
+    "--json",
+    "as_lines",
+    is_flag=True,
+    help="Print progress as one JSON object per line; with --dry-run, the plan.",
 )
 def switch(
     options: CommandOptions,
@@ -132,7 +136,7 @@ def switch(
     runs loses what it writes.
 
     \b
-    Exit codes: 0 switched, 7 cancelled, 8 switched but --exec failed.
+    Exit codes: 0 switched, 1 it would not begin, 7 cancelled, 8 switched but --exec failed.
 
     \b
     Examples:
@@ -164,6 +168,8 @@ def switch(
                 exec_command=exec_command,
                 settings=settings if settings in ("source", "keep") else Path(settings),
             )
+            if dry_run:
+                return show_switch_plan(selection, clients, process, wanted, as_json=as_lines)
             if wanted.mode is SwitchMode.WRITES_STOPPED:
                 click.echo(
                     "Only you keep writers off the source: nothing refuses them, and what one "

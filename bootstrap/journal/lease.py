@@ -228,3 +228,18 @@ class Lease:
     def release(self) -> None:
         """Release the lease, so the next run need not wait. A lost lease is no error here."""
         self._store.release(self._table, self.generation)
+
+
+class UnheldLease(Lease):
+    """The lease of a process that only looks: it claims nothing, and no call renews it.
+
+    The journal refuses a write under it, for its generation is of no holder.
+    """
+
+    def acquire(
+        self, take_over: bool = False, refuse: Callable[[Row], None] = lambda row: None
+    ) -> Row | None:
+        raise AssertionError("A process that only looks takes no lease.")
+
+    def check(self) -> None:
+        return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
@@ -74,13 +75,18 @@ def ready() -> FakeAws:
     return ready_to_switch()
 
 
+@pytest.mark.parametrize("settings", ["source", "keep"])
 @pytest.mark.parametrize("mode", list(SwitchMode))
 def test_switch_makes_the_changes_that_its_dry_run_lists_and_no_other(
-    ready: FakeAws, mode: SwitchMode
+    ready: FakeAws, mode: SwitchMode, settings: str
 ) -> None:
     world = ready.copied()
-    world.source_expiry = TtlStatus(True, "expires")
-    plan = plan_switch([looking(world, SwitchOptions(mode, settings="keep"), switch_outputs())])
+    world.source_expiry, world.source_tags = TtlStatus(True, "expires"), {"team": "shop"}
+    world.source = dataclasses.replace(
+        world.source, stream_view="NEW_IMAGE", billing_mode="PROVISIONED", write_capacity=9
+    )
+    options = SwitchOptions(mode, settings=settings)
+    plan = plan_switch([looking(world, options, switch_outputs())])
     listed = [
         (each.call, each.resource)
         for each in plan.tables[0].actions
@@ -88,7 +94,7 @@ def test_switch_makes_the_changes_that_its_dry_run_lists_and_no_other(
     ]
     first = len(world.seen)
 
-    a_switch(world, mode=mode, settings="keep").run()
+    a_switch(world, mode=mode, settings=settings).run()
 
     made = [change for each in world.seen[first:] if (change := change_of(each)) is not None]
     assert set(made) == set(listed)

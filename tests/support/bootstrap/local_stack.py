@@ -91,9 +91,12 @@ TABLES = ("orders", "customers")
 
 
 @contextmanager
-def deployed(directory: Path, *tables: str) -> Iterator[Stack]:
-    """A local cloud of its own, with these tables filled and the stack deployed."""
-    with LocalCloud(directory) as cloud:
+def deployed(directory: Path, *tables: str, recording: Path | None = None) -> Iterator[Stack]:
+    """A local cloud of its own, with these tables filled and the stack deployed.
+
+    `recording`: a file that gets a line for each distinct call.
+    """
+    with LocalCloud(directory, recording=recording) as cloud:
         dynamodb = cloud.client("dynamodb", SOURCE)
         for table in tables:
             dynamodb.create_table(
