@@ -197,8 +197,21 @@ class UnreadableSection(ConfigReader):
         return default or ""
 
 
+UNITS = ("days", "hours", "minutes", "seconds", "percent", "kib", "mib")
+"""The last words of keys whose value is a quantity."""
+
+
 def nearest(name: str, among: Iterable[str]) -> str | None:
-    """Return the known name that `name` was probably meant to be."""
-    by_lower = {known.lower(): known for known in among}
+    """Return the known name that `name` was probably meant to be.
+
+    A name with a unit never becomes one with another: 365 days are not 365 hours.
+    """
+    own = unit_of(name)
+    by_lower = {known.lower(): known for known in among if not own or unit_of(known) in ("", own)}
     close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[close[0]] if close else None
+
+
+def unit_of(name: str) -> str:
+    """Return the unit that a key's name ends with; empty for none."""
+    return next((unit for unit in UNITS if name.lower().endswith(unit)), "")

@@ -61,6 +61,7 @@ class AwsBucket:
             Key=key,
             Body=body,
             ContentType="application/json",
+            ServerSideEncryption="AES256",
         )
 
     def remove(self, key: str) -> None:

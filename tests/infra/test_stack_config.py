@@ -201,6 +201,8 @@ MISTAKES: list[tuple[Mapping[str, Any], str, str, str]] = [
         "rename it to replicationLagSeconds",
     ),
     ({"retention": 24}, "retention", "retentionHours", "rename it to retentionHours"),
+    # Obeyed, "rename it to retentionHours" would cut a year to fifteen days.
+    ({"logsRetentionDays": 365}, "logsRetentionDays", "retentionHours", "remove it"),
     ({"colour": "red"}, "colour", "protect", "remove it"),
 ]
 

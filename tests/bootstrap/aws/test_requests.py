@@ -85,7 +85,7 @@ def test_every_export_names_the_snapshot_buckets_key_if_it_has_one(
     source.export(replace(the_export(), key=key))
     for _, request in asked:
         assert request.get("S3SseKmsKeyId", "") == key
-        assert request.get("S3SseAlgorithm") == ("KMS" if key else None)
+        assert request.get("S3SseAlgorithm") == ("KMS" if key else "AES256")
 
 
 def test_nothing_reads_or_writes_an_item_of_the_source(

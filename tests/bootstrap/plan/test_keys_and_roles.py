@@ -38,7 +38,7 @@ def outputs(**operators: str) -> str:
 
 
 def test_the_export_is_encrypted_with_the_buckets_own_key_where_it_has_one() -> None:
-    assert "S3SseAlgorithm" not in asked_for(EXPORT)
+    assert asked_for(EXPORT)["S3SseAlgorithm"] == "AES256"
     request = asked_for(dataclasses.replace(EXPORT, key=KEY))
     assert (request["S3SseAlgorithm"], request["S3SseKmsKeyId"]) == ("KMS", KEY)
 

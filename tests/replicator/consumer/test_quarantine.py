@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import Any
 
 import boto3
 import pytest
 from moto import mock_aws
 
+from bootstrap.aws.calls import Calls
+from bootstrap.aws.quarantine import AwsBucket
+from bootstrap.core.errors import Side
 from replicator.consumer.decode import Record
 from replicator.consumer.outcome import Reason
 from replicator.consumer.quarantine import QuarantineStore, object_key
+from tests.support.fakes.errors import client_error
+from tests.support.fakes.s3 import FakeS3
 from tests.support.replicator.consumer_harness import SHARD, START, ConsumerHarness
 
 pytestmark = pytest.mark.promise("C3")
@@ -53,3 +59,26 @@ def test_an_object_is_written_through_a_real_client() -> None:
     assert store.put(RECORD, Reason.UNREADABLE, "", world.context())
     body = s3.get_object(Bucket="real", Key=object_key(RECORD, Reason.UNREADABLE))["Body"]
     assert json.loads(body.read())["sequenceNumber"] == "4961"
+
+
+class UploadPolicy:
+    """An organisation's rule: it refuses uploads that do not say how they are encrypted."""
+
+    def __init__(self, buckets: FakeS3) -> None:
+        self._buckets = buckets
+
+    def put_object(self, **request: Any) -> dict[str, Any]:
+        if "ServerSideEncryption" not in request:
+            raise client_error("PutObject", "AccessDenied", "denied by a service control policy")
+        return self._buckets.put_object(**request)
+
+
+def test_an_upload_says_how_it_is_encrypted() -> None:
+    world = ConsumerHarness()
+    buckets = FakeS3(lambda: float(START) / 1e6)
+    buckets.create_bucket(Bucket="kept")
+    rule = UploadPolicy(buckets)
+    store = QuarantineStore(rule, "kept", "test", "orders", 30, world.runtime)
+    assert store.put(RECORD, Reason.UNREADABLE, "", world.context())
+    AwsBucket(Calls(Side.TARGET, "role"), rule, "kept").put("resolved/a", b"{}")
+    assert set(buckets.buckets["kept"]) == {object_key(RECORD, Reason.UNREADABLE), "resolved/a"}
