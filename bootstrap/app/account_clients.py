@@ -80,6 +80,12 @@ class AccountClients:
         tagging = self._session(side).client(TAGGING, region, TAGGING_CONFIG)
         return AwsTaggedResources(self._calls(side), tagging)
 
+    def seen_policies(self, side: Side) -> AwsResourcePolicies:
+        """Return the resource policies of an account's tables, to look at alone: the roles that
+        change them are for a switch, and their use outside one is reported.
+        """
+        return AwsResourcePolicies(self._calls(side), self._session(side).client("dynamodb"))
+
     # -- through the roles that change tables' resource policies, None where the stack has none ---
 
     def policies(self, side: Side, before: Before | None = None) -> AwsResourcePolicies | None:

@@ -170,6 +170,7 @@ class AwsClients(AccountClients):
             health=self.health(table),
             usage=partial(self.usage, table),
             activity=partial(self.activity, table),
+            policies=self.seen_policies,
         )
 
     def step_context(

@@ -33,6 +33,7 @@ from bootstrap.status import data_loss
 from bootstrap.status.health import Health
 from bootstrap.status.inputs import StatusInputs
 from bootstrap.status.snapshot import StatusSnapshot, build_snapshot
+from bootstrap.status.switch_view import view_switch
 
 
 @dataclass(frozen=True)
@@ -260,6 +261,7 @@ class TableRunner:
                 losses=self._losses,
                 readings=health.readings,
                 findings=health.findings,
+                switch=view_switch(row, self.journal.now()),
             )
         )
 

@@ -8,7 +8,9 @@ from typing import Any
 from bootstrap.core.durations import EXPORT_FUZZ
 from bootstrap.core.formatting import instant
 from bootstrap.journal.records import CaughtUp, Exported, Skipped
+from bootstrap.journal.switch_records import GateGap
 from bootstrap.status.inputs import StatusInputs
+from bootstrap.status.left_out_deletions import LEFT_OUT
 from bootstrap.status.next_command import BACKFILL, STATUS
 from replicator.watchdog.detectors import (
     BUFFER,
@@ -85,6 +87,11 @@ def find_gap(inputs: StatusInputs) -> Gap | None:
         missing = readings.given_up if readings is not None else None
         begins.append(max([missing.begin, *complete] if missing else complete, default=0.0))
         ends.append(at if missing is None or missing.end is None else missing.end + EXPORT_FUZZ)
+    left_out = row.record(GateGap)
+    if LEFT_OUT in fired and left_out is not None:
+        # The catch-up says nothing of them: the consumer passed them by.
+        begins.append(max([left_out.begin, *complete]))
+        ends.append(left_out.end + EXPORT_FUZZ)
     off, late = (readings.outage, readings.overrun) if readings is not None else (None, None)
     for detector, outage in ((DESTINATION, off), (BUFFER, late)):
         if detector in fired:
@@ -104,5 +111,5 @@ def find_gap(inputs: StatusInputs) -> Gap | None:
 def _reports_loss(finding: Finding) -> bool:
     if finding.detector is BUFFER and (finding.value or 0) >= 1:
         return True  # the stream has begun to drop changes that wait
-    kinds = (DESTINATION, SKIPPED, UNDELIVERED, BUFFER)
+    kinds = (DESTINATION, SKIPPED, UNDELIVERED, BUFFER, LEFT_OUT)
     return finding.detector in kinds and finding.level is Level.LOSS

@@ -20,6 +20,7 @@ from bootstrap.journal.records import (
     Overran,
     Skipped,
 )
+from bootstrap.journal.switch_records import GateGap
 from bootstrap.journal.verification_records import Verified
 from replicator.watchdog.probe_rounds import WatchdogState
 from replicator.watchdog.readings import Outage
@@ -54,6 +55,8 @@ class KnownLosses:
     """Lambda gave batches up and could put them nowhere."""
     expired: ExpiryMismatch | None = None
     """The target deleted items by another time to live than the source's."""
+    left_out: GateGap | None = None
+    """A cancelled switch left deletions by time to live out."""
 
     @property
     def any(self) -> bool:
@@ -67,7 +70,7 @@ class KnownLosses:
     @property
     def unsent(self) -> bool:
         """True if changes did not get from the source's stream into the target."""
-        lost = (self.skipped, self.outage, self.overrun, self.given_up)
+        lost = (self.skipped, self.outage, self.overrun, self.given_up, self.left_out)
         return any(each is not None for each in lost)
 
     def unresolved(self, exported: Exported | None, verified: Verified | None) -> KnownLosses:
@@ -82,6 +85,7 @@ class KnownLosses:
             outage=_unless_covered(self.outage, known),
             overrun=_unless_covered(self.overrun, known),
             given_up=_unless_covered(self.given_up, known),
+            left_out=self.left_out if self.left_out and self.left_out.end > known else None,
             # A snapshot is older than what the target has deleted since.
             expired=self.expired if self.expired and not 0 < self.expired.end <= complete else None,
         )
@@ -117,6 +121,12 @@ class KnownLosses:
                 "Lambda gave batches up and could not put them into the on-failure bucket, and "
                 f"the replica lacks changes made at some time {_between(self.given_up)}: {_CLOSING}"
             )
+        if self.left_out:
+            texts.append(
+                "a switch that was cancelled left deletions by time to live out, between "
+                f"{instant(self.left_out.begin)} and {instant(self.left_out.end)}, and the replica "
+                f"may hold items that the source has expired: {_CLOSING}"
+            )
         if self.expired:
             end = self.expired.end
             until = f"until {instant(end)}" if end else "and still does"
@@ -138,6 +148,7 @@ def collect(records: LossRecords, watchdog: WatchdogState) -> KnownLosses:
         overrun=_span(watchdog.overrun, Outage(late.begin, late.end) if late else None),
         given_up=watchdog.given_up,
         expired=records(ExpiryMismatch),
+        left_out=records(GateGap),
     )
 
 

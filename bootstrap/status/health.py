@@ -20,6 +20,7 @@ from bootstrap.journal.verification_records import Verified
 from bootstrap.status import data_loss
 from bootstrap.status.data_loss import KnownLosses
 from bootstrap.status.health_checks import expected_settings
+from bootstrap.status.left_out_deletions import judge_left_out
 from bootstrap.status.remedies import name_commands
 from bootstrap.status.target_expiry import Expiries, judge_expiry
 from replicator.watchdog.detectors import Level
@@ -81,7 +82,13 @@ def read_health(
     read_activity = None if activity is None else partial(activity, at)
     findings = name_commands(judge(readings, expected_settings(table)), table, read_activity)
     return Health(
-        readings, (*findings, *judge_expiry(row, expiries, table, losses.expired)), losses
+        readings,
+        (
+            *findings,
+            *judge_left_out(losses.left_out),
+            *judge_expiry(row, expiries, table, losses.expired),
+        ),
+        losses,
     )
 
 

@@ -10,6 +10,7 @@ from bootstrap.core.journal_rows import Event, Row, WaitReason
 from bootstrap.core.suggestions import GENERIC
 from bootstrap.journal.verification_records import LastVerification
 from bootstrap.status.data_loss import KnownLosses
+from bootstrap.status.switch_view import SwitchView
 from replicator.watchdog.finding import Finding
 from replicator.watchdog.readings import Identity, Readings
 
@@ -38,6 +39,8 @@ class StatusInputs:
     losses: KnownLosses | None = None
     """None: nothing has checked which losses are repaired."""
     verification: LastVerification | None = None
+    switch: SwitchView | None = None
+    """None: no switch and no promotion was ever begun."""
 
     @property
     def source_replaced(self) -> bool:

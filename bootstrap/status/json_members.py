@@ -9,6 +9,7 @@ from bootstrap.core.formatting import instant
 from bootstrap.plan.prices import AS_OF
 from bootstrap.status.progress_bar import remaining, share
 from bootstrap.status.snapshot import StatusSnapshot
+from bootstrap.status.switch_rows import promotion_json, switch_json
 from replicator.watchdog.detectors import BUFFER, FAILURES, QUARANTINE, UNREPLICATED, Level
 
 
@@ -137,6 +138,8 @@ MEMBERS: dict[str, Callable[[StatusSnapshot], Any]] = {
     "retention": _retention,
     "safeToSwitch": lambda shown: shown.safe_to_switch,
     "notSafeBecause": lambda shown: list(shown.unsafe) if shown.readings else None,
+    "switch": lambda shown: switch_json(shown.switch),
+    "promotion": lambda shown: promotion_json(shown.switch),
     "next": lambda shown: shown.next,
     "decision": lambda shown: shown.decision or None,
 }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from bootstrap.core.facts import EventSource
 from bootstrap.core.journal_rows import Row, RunFailure
-from bootstrap.core.state import REPLICAS, State
+from bootstrap.core.state import PRIMARIES, REPLICAS, State
 from bootstrap.core.suggestions import Suggestion
 from bootstrap.journal.records import Abandoning, Exported, Imported, Paused
 from bootstrap.status.data_loss import KnownLosses
 from bootstrap.status.inputs import StatusInputs
+from bootstrap.status.next_of_switch import decide_switch, next_of_switch
 from replicator.watchdog.detectors import SOURCE
 from replicator.watchdog.lambda_states import OFF
 
@@ -23,6 +24,8 @@ EXPORT, IMPORT = "export", "import"
 PAID_ATTEMPTS = 2
 """Exports or imports that a run attempts by itself. A further one is the operator's decision."""
 DISCARD = "--discard-failed-import"
+BY_SWITCH = (State.SWITCHING, *PRIMARIES)
+"""The states that a switch or a promotion leads on from."""
 
 
 def next_command(inputs: StatusInputs) -> str | None:
@@ -34,6 +37,8 @@ def next_command(inputs: StatusInputs) -> str | None:
     paused = row.record(Paused)
     if inputs.holder:
         return command.format(STATUS)
+    if row.state in BY_SWITCH:
+        return None if inputs.switch is None else next_of_switch(inputs.switch, command)
     if row.record(Abandoning) is not None:
         # The operator confirmed it when it began, and no other command leads out of this state.
         return f"{command.format(ABANDON)} --yes"
@@ -64,6 +69,10 @@ def _paused_command(inputs: StatusInputs, paused: Paused) -> str | None:
 
 def decide(inputs: StatusInputs) -> str:
     """Describe the decision that is the operator's; empty where `next_command` is not None."""
+    if inputs.row.state in BY_SWITCH:
+        if inputs.switch is None or inputs.holder:
+            return ""
+        return decide_switch(inputs.switch, inputs.command)
     paused = inputs.row.record(Paused)
     if paused is None or next_command(inputs) is not None:
         return ""

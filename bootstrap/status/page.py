@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 
 from bootstrap.core.facts import INCOMING_BYTES
 from bootstrap.core.formatting import duration, moment, number, size
-from bootstrap.core.state import REPLICAS, State
+from bootstrap.core.state import PRIMARIES, REPLICAS, State
 from bootstrap.plan.prices import AS_OF
 from bootstrap.status.metrics import YOUNG
 from bootstrap.status.progress_bar import bar
 from bootstrap.status.render import measured_text, sentence
 from bootstrap.status.snapshot import StatusSnapshot
+from bootstrap.status.switch_rows import nothing_next, switch_rows
 from replicator import names
 from replicator.stream import StreamFacts
 from replicator.watchdog.detectors import BUFFER, Level
@@ -42,6 +43,8 @@ def _next(shown: StatusSnapshot) -> str:
         return shown.next
     if shown.decision:
         return f"your decision: {shown.decision}"
+    if shown.switch is not None and shown.state in PRIMARIES:
+        return nothing_next(shown.switch)
     if shown.state not in (*REPLICAS, State.UNKNOWN):
         return "manual decision needed, see Try above"
     if shown.because:
@@ -52,9 +55,11 @@ def _next(shown: StatusSnapshot) -> str:
 
 
 def _state(shown: StatusSnapshot) -> str:
+    step = shown.switch.step if shown.switch is not None else ""
+    state = f"{shown.state} ({step})" if step else f"{shown.state}"
     if not shown.since:
-        return f"{shown.state}"
-    return f"{shown.state} since {moment(shown.since)} ({duration(shown.at - shown.since)})"
+        return state
+    return f"{state} since {moment(shown.since)} ({duration(shown.at - shown.since)})"
 
 
 def _because(shown: StatusSnapshot) -> str:
@@ -213,6 +218,7 @@ PAGE: tuple[Callable[[StatusSnapshot], Rows], ...] = (
     _row("because", _because),
     _row("run", lambda shown: shown.run_id),
     _row("run by", lambda shown: shown.holder or "no process"),
+    lambda shown: switch_rows(shown.switch),
     _row("waiting", sentence),
     _row(BAR, lambda shown: bar(shown.measure) if shown.waiting else ""),
     _row("export", _export),

@@ -25,6 +25,7 @@ from bootstrap.status.health import reasons, state_now
 from bootstrap.status.inputs import StatusInputs
 from bootstrap.status.metrics import Retention, retention
 from bootstrap.status.next_command import collect_warnings, decide, next_command
+from bootstrap.status.switch_view import SwitchView
 from replicator.stream import StreamFacts
 from replicator.watchdog.finding import Finding
 from replicator.watchdog.lambda_states import lambda_reports
@@ -57,7 +58,7 @@ class StatusSnapshot:
     """The command that advances the table; None if the table is where it should be, or if the next
     step is the operator's decision."""
     decision: str
-    """The decision that is the operator's after a pause; empty where there is none."""
+    """The decision that is the operator's; empty where there is none."""
     export: Exported | None
     import_: Imported | None
     caught_up: CaughtUp | None
@@ -77,6 +78,8 @@ class StatusSnapshot:
     """Changes that may be missing in the target, with the command that restores them."""
     command: str = GENERIC
     """The template of command lines about this table."""
+    switch: SwitchView | None = None
+    """None where no switch and no promotion was ever begun."""
     processing_result: str = ""
     """LastProcessingResult of the event source mapping."""
     transition_reason: str = ""
@@ -203,6 +206,7 @@ def build_snapshot(inputs: StatusInputs) -> StatusSnapshot:
         verification=inputs.verification,
         gap=find_gap(inputs),
         command=command,
+        switch=inputs.switch,
         processing_result=mapping.result if mapping else "",
         transition_reason=mapping.reason if mapping else "",
     )

@@ -6,11 +6,11 @@ import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bootstrap.core.errors import AccountError
+from bootstrap.core.errors import AccountError, Side
 from bootstrap.core.facts import ConsumerActivity, EventSource, Measure, Usage
 from bootstrap.core.journal_rows import Row, Store
 from bootstrap.core.outcome import import_progress, probe_progress
-from bootstrap.core.ports import Ledger, SourceAccount, TargetAccount
+from bootstrap.core.ports import Ledger, ResourcePolicies, SourceAccount, TargetAccount
 from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.core.state import State
 from bootstrap.journal import verification_records as verification
@@ -19,8 +19,11 @@ from bootstrap.journal.records import Exported, Imported, Paused, Probing
 from bootstrap.status.health import read_health
 from bootstrap.status.health_checks import HealthReader
 from bootstrap.status.inputs import StatusInputs
+from bootstrap.status.next_command import BY_SWITCH
 from bootstrap.status.snapshot import StatusSnapshot, build_snapshot
+from bootstrap.status.switch_view import SwitchReadings, view_switch
 from bootstrap.status.target_expiry import read_expiries
+from bootstrap.status.writer_access import WriterAccess, judge_policy, unread
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class StatusContext:
     """Reads the metrics as of a moment, in epoch seconds."""
     activity: Callable[[float], ConsumerActivity] | None = None
     """Reads what the consumer did up to a moment."""
+    policies: Callable[[Side], ResourcePolicies] | None = None
+    """The resource policies of an account's tables, with the rights of `status`."""
 
 
 def read_status(context: StatusContext) -> StatusSnapshot:
@@ -68,6 +73,7 @@ def read_status(context: StatusContext) -> StatusSnapshot:
             usage=context.usage(at) if context.usage is not None and row.run_id else Usage(),
             losses=health.losses,
             verification=last,
+            switch=view_switch(row, at, _switch_readings(row, context, at)),
         )
     )
 
@@ -77,6 +83,41 @@ def next_of_all(shown: Sequence[StatusSnapshot]) -> str | None:
     commands = [each.next for each in shown if each.next is not None]
     acting = [each.next for each in shown if each.next is not None and not each.holder]
     return next(iter([*acting, *commands]), None)
+
+
+def _switch_readings(row: Row, context: StatusContext, at: float) -> SwitchReadings | None:
+    """Read which of the tables lets writers in, where a switch or a promotion may have closed one.
+
+    A promotion leaves the source alone, and nothing here asks for it then.
+    """
+    if row.state not in BY_SWITCH:
+        return None
+    settings = None
+    with contextlib.suppress(AccountError):
+        settings = context.ledger.settings()
+    source = None
+    if row.state is not State.PROMOTED:
+        source = _access(Side.SOURCE, context.table.source_table_arn, context, at)
+    return SwitchReadings(source, _target_access(context, at), settings)
+
+
+def _target_access(context: StatusContext, at: float) -> WriterAccess | None:
+    try:
+        facts = context.target.table(context.table.target_table)
+    except AccountError as error:
+        return unread(error.what)
+    if facts is None:
+        return unread("there is no such table")
+    return _access(Side.TARGET, facts.arn, context, at)
+
+
+def _access(side: Side, arn: str, context: StatusContext, at: float) -> WriterAccess | None:
+    if context.policies is None:
+        return None
+    try:
+        return judge_policy(context.policies(side).read(arn).document, at)
+    except AccountError as error:
+        return unread(error.what)
 
 
 def _mapping(context: StatusContext) -> EventSource | None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bootstrap.journal.records import Exported, Imported, Interrupted, Overran, Skipped
+from bootstrap.journal.switch_records import GateGap
 from bootstrap.journal.verification_records import Verified
 from bootstrap.status.data_loss import KnownLosses, collect
 from replicator.watchdog.probe_rounds import WatchdogState
@@ -57,7 +58,10 @@ NEVER_SENT = KnownLosses(skipped=Skipped(1, 2000, 7900))
 GIVEN_UP = KnownLosses(given_up=Outage(2000, 7900))
 
 
-@pytest.mark.parametrize("lost", [OFF, LATE, NEVER_SENT, GIVEN_UP])
+LEFT_OUT = KnownLosses(left_out=GateGap(2000, 7900, 3))
+
+
+@pytest.mark.parametrize("lost", [OFF, LATE, NEVER_SENT, GIVEN_UP, LEFT_OUT])
 def test_a_loss_is_over_by_what_is_complete_until_after_its_end(lost: KnownLosses) -> None:
     assert lost.unasked
     assert lost.unresolved(EXPORT, None) == lost

@@ -17,7 +17,7 @@ from replicator.watchdog.aws_states import TableState
 from replicator.watchdog.lambda_states import FunctionState, MappingState
 from replicator.watchdog.probe_rounds import WatchdogState
 from replicator.watchdog.readings import Identity, Intent, Probed, Readings, Undelivered
-from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
+from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget, fake_policies
 from tests.support.bootstrap.fake_aws import COMMAND, LEDGER, STREAM_ARN, FakeAws, outputs
 from tests.support.bootstrap.killed_process import Process, journal_verified
 
@@ -38,6 +38,7 @@ def look(world: FakeAws, health: Any = None, usage: Any = None) -> StatusSnapsho
             command=COMMAND,
             health=health,
             usage=usage,
+            policies=lambda side: fake_policies(world, side, lambda: None),
         )
     )
 

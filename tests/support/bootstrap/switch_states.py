@@ -22,7 +22,7 @@ from bootstrap.journal.switch_records import (
 from tests.support.bootstrap.fake_aws import LEDGER, FakeAws
 from tests.support.bootstrap.killed_process import Process
 
-NONCE = "nonce-1"
+NONCE = "nonce1"
 PID = 96
 
 
@@ -56,7 +56,7 @@ def attempt(world: FakeAws, step: SwitchStep, **changes: Any) -> Switching:
     times: dict[str, Any] = {
         "armed_at": now - 800 if at >= SwitchStep.ARM.order else 0,
         "closes": now - 200 if at >= SwitchStep.ARM.order else 0,
-        "mark": (now - 140) * 1_000_000 if at >= SwitchStep.ARM.order else 0,
+        "mark": now - 140 if at >= SwitchStep.ARM.order else 0,
         "reopens": now + 2_200 if at >= SwitchStep.ARM.order else 0,
         "sealed_at": now - 90 if at >= SwitchStep.SEAL.order else 0,
         "gate_at": now - 60 if at >= SwitchStep.GATE.order else 0,
@@ -90,7 +90,7 @@ def switching(
         if step.order >= SwitchStep.ARM.order:
             assert ledger.arm(made.nonce)
         if step.order >= SwitchStep.CLOSE.order:
-            assert ledger.set_mark(made.nonce, made.mark)
+            assert ledger.set_mark(made.nonce, made.mark * 1_000_000)
         if step.order >= SwitchStep.GATE.order:
             assert ledger.close(made.nonce)
     return made
