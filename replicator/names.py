@@ -15,6 +15,9 @@ def dimensions(stack: str, source_table: str) -> dict[str, str]:
     return {STACK: stack, TABLE: source_table}
 
 
+DENY_SID = "DynamoDbReplication"
+"""How the Sid of this project's statement in a table's resource policy begins."""
+
 # Emitted by the consumer, once an invocation.
 CHANGES_RECEIVED = "ChangesReceived"
 CHANGES_APPLIED = "ChangesApplied"
@@ -49,6 +52,8 @@ UNREPLICATED_AGE = "UnreplicatedAge"
 FOREIGN_RECORDS = "ForeignRecords"
 FUNCTION_HEALTHY = "FunctionHealthy"
 DELIVERIES_FAILED = "OnFailureDeliveriesFailed"
+SOURCE_WRITTEN = "SourceWritten"
+SWITCH_UNFINISHED = "SwitchUnfinished"
 
 WATCHDOG_RAN = "WatchdogRan"
 READINGS_MISSED = "ReadingsMissed"
@@ -81,9 +86,11 @@ ALARM_REPLICATION_FAILED = "replication-failed"
 ALARM_REPLICATION_LAG = "replication-lag"
 ALARM_RETENTION_USED = "retention-used"
 ALARM_SOURCE_CHANGED = "source-changed"
+ALARM_SOURCE_WRITTEN = "source-written"
 ALARM_STREAM_READ_THROTTLED = "stream-read-throttled"
 ALARM_STREAM_UNHEALTHY = "stream-unhealthy"
 ALARM_STREAM_WRITE_THROTTLED = "stream-write-throttled"
+ALARM_SWITCH_UNFINISHED = "switch-unfinished"
 ALARM_TARGET_CHANGED = "target-changed"
 ALARM_TARGET_THROTTLED = "target-throttled"
 ALARM_UNREPLICATED_CRITICAL = "unreplicated-critical"

@@ -70,6 +70,7 @@ from replicator.watchdog.aws_readings import (
     count_objects,
 )
 from replicator.watchdog.readings import Unread
+from replicator.watchdog.source_writes import SourceWritesReader
 
 THREADS = 8
 
@@ -132,6 +133,7 @@ class AwsClients(AccountClients):
             LedgerRows(dynamodb, table.ledger_table),
             lambda: count_objects(s3, table.quarantine_bucket, "open/"),
             lambda: count_objects(on_failure_s3, table.on_failure_bucket),
+            SourceWritesReader(source.client, table.source_table, table.source_table_arn),
         )
 
     def usage(self, table: TableOutputs, now: float) -> Usage:

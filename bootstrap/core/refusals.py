@@ -131,7 +131,6 @@ PROMOTED: Mapping[str, CommandRule] = {
         "take the table out of the stack file, and pulumi up once both accounts can be reached: "
         "the target table stays",
     ),
-    PROMOTE: _runs("it completes what is open"),
 }
 
 RULES: Mapping[State, Mapping[str, CommandRule]] = {

@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from replicator import names
+
 POLICY_BYTES = 20 * 1024
 """A resource policy's limit; DynamoDB counts white space too (Amazon DynamoDB Developer Guide,
 "Resource-based policy considerations")."""
@@ -31,7 +33,7 @@ WRITE_ACTIONS = (
 BULK_ACTION = "dynamodb:StartBulkPutItems"
 """It changes items too, but the lists of actions that a table's policy may name do not have it, and
 AWS refuses a policy with any other: it is denied only where AWS takes it."""
-_SID = "DynamoDbReplication"
+_SID = names.DENY_SID
 _STACKS_SID = "OthersDoNotWrite"
 """Of the Deny that older programs made with Pulumi."""
 

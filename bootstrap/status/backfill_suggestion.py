@@ -11,7 +11,7 @@ from bootstrap.journal.records import CaughtUp, Exported, Skipped
 from bootstrap.journal.switch_records import GateGap
 from bootstrap.status.inputs import StatusInputs
 from bootstrap.status.left_out_deletions import LEFT_OUT
-from bootstrap.status.next_command import BACKFILL, STATUS
+from bootstrap.status.next_command import BACKFILL, BY_SWITCH, STATUS
 from replicator.watchdog.detectors import (
     BUFFER,
     DESTINATION,
@@ -68,7 +68,8 @@ def find_gap(inputs: StatusInputs) -> Gap | None:
     exported, caught_up = row.record(Exported), row.record(CaughtUp)
     lost = [each for each in inputs.findings if _reports_loss(each)]
     fired = tuple(each.detector for each in lost)
-    if not fired or caught_up is None or inputs.source_replaced:
+    refused = row.state in BY_SWITCH  # a backfill is, there
+    if not fired or caught_up is None or inputs.source_replaced or refused:
         return None
     is_open = any(each.detector is DESTINATION and not each.value for each in lost)
     complete = [float(exported.export_time)] if exported else []

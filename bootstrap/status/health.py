@@ -14,7 +14,7 @@ from typing import Protocol
 from bootstrap.core.facts import ConsumerActivity
 from bootstrap.core.journal_rows import Row
 from bootstrap.core.stack_outputs import TableOutputs
-from bootstrap.core.state import REPLICAS, State
+from bootstrap.core.state import PRIMARIES, REPLICAS, State
 from bootstrap.journal.records import Exported
 from bootstrap.journal.verification_records import Verified
 from bootstrap.status import data_loss
@@ -81,6 +81,9 @@ def read_health(
     )
     read_activity = None if activity is None else partial(activity, at)
     findings = name_commands(judge(readings, expected_settings(table)), table, read_activity)
+    if row.state in PRIMARIES:
+        # The target is on its own: its time to live is that of the switch, and no backfill runs.
+        return Health(readings, findings, losses)
     return Health(
         readings,
         (

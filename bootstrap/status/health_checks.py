@@ -15,8 +15,10 @@ from replicator.watchdog.aws_readings import LedgerRows, SourceSide, TargetSide,
 from replicator.watchdog.aws_states import TableState
 from replicator.watchdog.finding import Expected
 from replicator.watchdog.lambda_states import FunctionState
-from replicator.watchdog.probe_rounds import WatchdogState
+from replicator.watchdog.primary_readings import read_primary
+from replicator.watchdog.probe_rounds import WatchdogState, attempt_of
 from replicator.watchdog.readings import Identity, Intent, Probed, Readings, Unread
+from replicator.watchdog.source_writes import SourceWritesReader
 
 T = TypeVar("T")
 
@@ -51,16 +53,29 @@ class HealthReader:
         ledger: LedgerRows,
         quarantine: Callable[[], int | None],
         failures: Callable[[], int | None],
+        writes: SourceWritesReader,
     ) -> None:
         self._source, self._target, self._ledger = source, target, ledger
+        self._writes = writes
         self._quarantine, self._failures = quarantine, failures
 
     def readings(self, row: Row, at: float) -> Readings:
         """Take every reading that the detectors need. `at`: AWS's time; `row`: the journal's."""
         intent = _read(self._ledger.intent)
         since = intent.counted_from if isinstance(intent, Intent) else None
-        buffered, imported = row.record(Buffered), row.record(Imported)
         book = _read(self._ledger.watchdog_state)
+        if isinstance(intent, Intent) and intent.primary is not None:
+            return read_primary(
+                _read,
+                intent,
+                at,
+                state=book,
+                destinations=self._source.destinations,
+                writes=self._writes,
+                quarantine=self._quarantine,
+                failures=self._failures,
+            )
+        buffered, imported = row.record(Buffered), row.record(Imported)
         return Readings(
             at=at,
             intent=intent,
@@ -81,6 +96,7 @@ class HealthReader:
             outage=None if isinstance(book, Unread) else book.outage,
             overrun=None if isinstance(book, Unread) else book.overrun,
             given_up=None if isinstance(book, Unread) else book.given_up,
+            attempt=attempt_of(book, intent, at),
         )
 
     def _probed(self, book: WatchdogState | Unread, run: CaughtUp | None) -> Probed | Unread:

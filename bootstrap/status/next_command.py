@@ -110,6 +110,8 @@ def _recovery_command(row: Row, failure: RunFailure, command: str) -> str | None
 def collect_warnings(inputs: StatusInputs, losses: KnownLosses) -> tuple[str, ...]:
     """Describe known losses, a short import and a stopped consumer, each with its command."""
     row, mapping = inputs.row, inputs.mapping
+    if row.state in PRIMARIES:
+        return ()  # no command would apply anything of the source any more
     warnings = list(losses.warnings)
     exported, imported = row.record(Exported), row.record(Imported)
     counted = exported.items if exported else None

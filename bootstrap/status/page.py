@@ -129,7 +129,7 @@ def _gap(shown: StatusSnapshot) -> Rows:
 
 
 def _lag(shown: StatusSnapshot) -> str:
-    if shown.readings is None:
+    if shown.readings is None or shown.readings.primary:
         return ""
     lag, probes = shown.usage.lag, shown.probe_lag
     by_metric = "no change applied in the last hour, by the consumer's metric"
@@ -153,7 +153,7 @@ def _lag(shown: StatusSnapshot) -> str:
 
 
 def _buffer(shown: StatusSnapshot) -> str:
-    if shown.readings is None:
+    if shown.readings is None or shown.readings.primary:
         return ""
     stream = shown.readings.stream
     if not isinstance(stream, StreamFacts):

@@ -21,7 +21,7 @@ from bootstrap.status.health_checks import HealthReader
 from bootstrap.status.inputs import StatusInputs
 from bootstrap.status.next_command import BY_SWITCH
 from bootstrap.status.snapshot import StatusSnapshot, build_snapshot
-from bootstrap.status.switch_view import SwitchReadings, view_switch
+from bootstrap.status.switch_view import AccessReadings, view_switch
 from bootstrap.status.target_expiry import read_expiries
 from bootstrap.status.writer_access import WriterAccess, judge_policy, unread
 
@@ -85,7 +85,7 @@ def next_of_all(shown: Sequence[StatusSnapshot]) -> str | None:
     return next(iter([*acting, *commands]), None)
 
 
-def _switch_readings(row: Row, context: StatusContext, at: float) -> SwitchReadings | None:
+def _switch_readings(row: Row, context: StatusContext, at: float) -> AccessReadings | None:
     """Read which of the tables lets writers in, where a switch or a promotion may have closed one.
 
     A promotion leaves the source alone, and nothing here asks for it then.
@@ -98,7 +98,7 @@ def _switch_readings(row: Row, context: StatusContext, at: float) -> SwitchReadi
     source = None
     if row.state is not State.PROMOTED:
         source = _access(Side.SOURCE, context.table.source_table_arn, context, at)
-    return SwitchReadings(source, _target_access(context, at), settings)
+    return AccessReadings(source, _target_access(context, at), settings)
 
 
 def _target_access(context: StatusContext, at: float) -> WriterAccess | None:

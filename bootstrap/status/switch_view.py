@@ -28,8 +28,8 @@ EXEC = "exec"
 
 
 @dataclass(frozen=True)
-class SwitchReadings:
-    """What was read beside the journal. None: not read, or it could not be."""
+class AccessReadings:
+    """Readings beside the journal. None: not read, or it could not be."""
 
     source: WriterAccess | None = None
     target: WriterAccess | None = None
@@ -45,7 +45,7 @@ class SwitchView:
     attempt: Switching | None = None
     after: AfterSwitch | None = None
     promoted: Promoted | None = None
-    read: SwitchReadings = SwitchReadings()
+    read: AccessReadings = AccessReadings()
 
     @property
     def step(self) -> str:
@@ -85,7 +85,7 @@ class SwitchView:
 
     @property
     def reopens(self) -> float | None:
-        """When the source opens by itself, if nothing is done; None: it does not."""
+        """The time at which the source opens by itself; None: it does not."""
         attempt = self.attempt
         if self.state is not State.SWITCHING or attempt is None or not self.fenced or self.sealed:
             return None
@@ -93,7 +93,7 @@ class SwitchView:
 
     @property
     def open_items(self) -> tuple[str, ...]:
-        """What has been begun and is not done: `name: reason`, or the name alone."""
+        """Items that are to be done yet: `name: reason`, or the name alone."""
         if self.state is State.PROMOTED and self.promoted is not None:
             waits = () if self.promoted.closed_at else ("gate: not closed yet",)
             return (*waits, *self.promoted.failed)
@@ -134,10 +134,10 @@ class SwitchView:
         return window if isinstance(window, dict) else None
 
 
-def view_switch(row: Row, at: float, read: SwitchReadings | None = None) -> SwitchView | None:
+def view_switch(row: Row, at: float, read: AccessReadings | None = None) -> SwitchView | None:
     """Return the view; None where no switch and no promotion was ever begun."""
     attempt, promoted = row.record(Switching), row.record(Promoted)
     if attempt is None and promoted is None:
         return None
     after = row.record(AfterSwitch)
-    return SwitchView(at, row.state, attempt, after, promoted, read or SwitchReadings())
+    return SwitchView(at, row.state, attempt, after, promoted, read or AccessReadings())

@@ -134,6 +134,8 @@ def _losses(table: AlarmInputs, region: str) -> Json:
         (detectors.FAILURES.metric, "Maximum", "given up by Lambda"),
         (detectors.FOREIGN.metric, "Maximum", "other tables in the stream"),
         (detectors.STREAM.metric, "Minimum", "stream healthy"),
+        (detectors.SOURCE_WRITTEN.metric, "Maximum", "old source written"),
+        (detectors.SWITCH_UNFINISHED.metric, "Maximum", "switch unfinished"),
         (names.MAPPING_ENABLED, "Minimum", "consumer on"),
         (names.WATCHDOG_RAN, "Sum", "watchdog ran"),
     )

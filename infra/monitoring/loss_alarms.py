@@ -8,6 +8,7 @@ from infra.monitoring.definition import (
     MINUTE,
     Alarm,
     AlarmInputs,
+    gauge,
     gauge_above_zero,
     gauge_below_one,
     kinesis_replication,
@@ -25,6 +26,25 @@ def losses(table: AlarmInputs) -> Sequence[Alarm]:
             detectors.DESTINATION,
             "the streaming destination is not active, or leads to another stream",
             critical=True,
+        ),
+        gauge(
+            table,
+            names.ALARM_SOURCE_WRITTEN,
+            detectors.SOURCE_WRITTEN,
+            "GreaterThanThreshold",
+            0,
+            "the old source took a write after a switch or a promotion, or the switch's Deny is "
+            "gone from its policy, until `switch --finish`",
+            # A promoted target's source may be out of reach, which is no sign of writes.
+            missing="notBreaching",
+            critical=True,
+        ),
+        gauge_above_zero(
+            table,
+            names.ALARM_SWITCH_UNFINISHED,
+            detectors.SWITCH_UNFINISHED,
+            "a switch has had the consumer closed for 30 minutes, or has been under way for two "
+            "hours, without an end",
         ),
         gauge_above_zero(
             table,

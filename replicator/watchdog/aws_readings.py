@@ -282,6 +282,9 @@ class LedgerRows:
                 replicating=_flag(row, "expire"),
                 paused=_flag(row, "paused"),
                 counted_from=max(moments, default=None),
+                armed=row["armed"]["S"] if "armed" in row else "",
+                closed=row["closed"]["S"] if "closed" in row else "",
+                primary=int(row["primary"]["N"]) / 1e6 if "primary" in row else None,
             )
         except (KeyError, TypeError, ValueError):
             raise UnreadableError("SettingsUnreadable") from None

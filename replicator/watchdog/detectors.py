@@ -165,8 +165,25 @@ UNREPLICATED = Detector(
     "DynamoDB cannot put its changes into the stream. After 168 hours it gives up for good.",
     "check the stream's write throttles and its key; then ask AWS Support.",
 )
+SOURCE_WRITTEN = Detector(
+    names.SOURCE_WRITTEN,
+    Level.LOSS,
+    "The old source was written to after the target had become the primary, or this tool's Deny is "
+    "gone from its policy. The target lacks what was written there.",
+    "find the writer (CloudTrail's data events name it), and move it to the target. Compare what "
+    "it wrote by hand: nothing of the old source is applied to the primary.",
+)
+SWITCH_UNFINISHED = Detector(
+    names.SWITCH_UNFINISHED,
+    Level.WARNING,
+    "A switch was begun and has neither been committed nor cancelled for a long time: its process "
+    "may have died. Both tables may refuse writers.",
+    "`bootstrap status`, which says what is closed, and which command opens it.",
+)
 
 ALL = (
+    SOURCE_WRITTEN,
+    SWITCH_UNFINISHED,
     DESTINATION,
     SOURCE,
     SKIPPED,

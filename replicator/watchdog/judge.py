@@ -35,6 +35,7 @@ from replicator.watchdog.detectors import (
     Level,
 )
 from replicator.watchdog.finding import Expected, Finding, blind, flag, not_known
+from replicator.watchdog.phases import RULES, PhaseRule, phase_of
 from replicator.watchdog.probe_findings import judge_heartbeat, judge_probes
 from replicator.watchdog.readings import Identity, Intent, Probed, Readings, Unread
 from replicator.watchdog.resource_findings import (
@@ -43,6 +44,7 @@ from replicator.watchdog.resource_findings import (
     judge_mapping,
     judge_table,
 )
+from replicator.watchdog.switch_findings import judge_source_written, judge_unfinished
 
 HOUR = 3600.0
 FOREIGN_SECONDS = 900.0
@@ -51,7 +53,22 @@ FOREIGN_SECONDS = 900.0
 
 def judge(readings: Readings, expected: Expected) -> tuple[Finding, ...]:
     """Return one finding per detector, in the order of `ALL`: the worst kinds of loss first."""
+    rules = RULES[phase_of(readings.intent)]
+    return tuple(_in_phase(each, rules[each.detector]) for each in _judged(readings, expected))
+
+
+def _in_phase(finding: Finding, rule: PhaseRule) -> Finding:
+    if rule.judged:
+        return finding
+    return Finding(finding.detector, Level.FINE, rule.value, f"off: {rule.because}")
+
+
+def _judged(readings: Readings, expected: Expected) -> tuple[Finding, ...]:
+    found = readings.destinations
+    streams = None if isinstance(found, Unread) else flows(found, expected.stream_arn)
     return (
+        judge_source_written(readings, streams=streams),
+        judge_unfinished(readings),
         _with_source_advice(_destination(readings, expected), readings.source),
         judge_table(SOURCE, readings.source, readings.intent),
         _count(SKIPPED, readings.skipped),

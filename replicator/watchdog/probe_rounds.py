@@ -12,7 +12,15 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from replicator.watchdog.lambda_states import FunctionState
-from replicator.watchdog.readings import Outage, Probed, Undelivered
+from replicator.watchdog.readings import (
+    Intent,
+    Outage,
+    Probed,
+    SeenAttempt,
+    SourceWrites,
+    Undelivered,
+    Unread,
+)
 
 MOST_PROOFS = 6
 MOST_WAITING = 6
@@ -71,6 +79,10 @@ class WatchdogState:
     """The latest rounds in a row in which Lambda reported a problem of the mapping."""
     function: SeenFunction | None = None
     """The consumer's function, as last read; None: it never was."""
+    attempt: SeenAttempt | None = None
+    """The switch that is under way; None: none is."""
+    source_denied: bool = False
+    """This project's Deny was seen in the old source's policy, after the switch."""
 
     @property
     def last_sign(self) -> float | None:
@@ -154,6 +166,23 @@ class WatchdogState:
         """Remember the function for `status`, whose roles have no room for the right to read it."""
         return replace(self, function=SeenFunction(at, function))
 
+    def saw_intent(self, intent: Intent, at: float) -> WatchdogState:
+        """Remember since when a switch is under way, and since when its gate is closed."""
+        nonce = intent.closed or intent.armed
+        if not nonce or intent.primary is not None:
+            return replace(self, attempt=None)
+        known = self.attempt
+        seen = known if known is not None and known.nonce == nonce else SeenAttempt(nonce, at)
+        if not intent.closed:
+            seen = replace(seen, closed_since=None)
+        elif seen.closed_since is None:
+            seen = replace(seen, closed_since=at)
+        return replace(self, attempt=seen)
+
+    def saw_writes(self, found: SourceWrites) -> WatchdogState:
+        """Remember whether this project's Deny has stood in the old source's policy."""
+        return replace(self, source_denied=self.source_denied or found.denied is True)
+
     def saw_flow(self, on: bool, at: float, waiting: float | None) -> WatchdogState:
         """Remember whether changes go into the stream. `waiting`: seconds that the oldest change
         has waited for that, which is lost when the destination goes off; None: unknown."""
@@ -202,6 +231,8 @@ class WatchdogState:
                 "function": _function_value(self.function),
                 "kept": self.kept,
                 "overrun": [self.overrun.begin, self.overrun.end] if self.overrun else None,
+                "attempt": _attempt_value(self.attempt),
+                "sourceDenied": self.source_denied,
                 "ran": self.ran,
                 "notPut": self.not_put,
             }
@@ -225,6 +256,8 @@ class WatchdogState:
                 given_up=_outage(values.get("givenUp")),
                 problem_rounds=int(values.get("problemRounds", 0)),
                 function=_function(values.get("function")),
+                attempt=_attempt(values.get("attempt")),
+                source_denied=values.get("sourceDenied") is True,
                 kept=_number(values.get("kept")),
                 overrun=_outage(values.get("overrun")),
                 ran=_number(values.get("ran")),
@@ -232,6 +265,15 @@ class WatchdogState:
             )
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"watchdog row: {type(error).__name__}") from None
+
+
+def attempt_of(
+    state: WatchdogState | Unread, intent: Intent | Unread, at: float
+) -> SeenAttempt | Unread | None:
+    """Return the switch that is under way, with what the watchdog knows of its age."""
+    if isinstance(intent, Unread) or not (intent.armed or intent.closed):
+        return None
+    return state if isinstance(state, Unread) else state.saw_intent(intent, at).attempt
 
 
 def _rounds(values: Iterable[Any]) -> list[ProbeRound]:
@@ -243,6 +285,17 @@ def _outage(value: Any) -> Outage | None:
         return None
     begin, end = value
     return Outage(float(begin), _number(end))
+
+
+def _attempt_value(seen: SeenAttempt | None) -> list[Any] | None:
+    return None if seen is None else [seen.nonce, seen.since, seen.closed_since]
+
+
+def _attempt(value: Any) -> SeenAttempt | None:
+    if value is None:
+        return None
+    nonce, since, closed_since = value
+    return SeenAttempt(str(nonce), float(since), _number(closed_since))
 
 
 def _function_value(seen: SeenFunction | None) -> list[Any] | None:

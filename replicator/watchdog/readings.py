@@ -17,6 +17,8 @@ ROUND_SECONDS = 300.0
 """The interval of the watchdog's schedule."""
 SILENT_SECONDS = 2 * ROUND_SECONDS + 60
 """Two rounds are missing: a schedule may be a minute late."""
+OF_OLD_SOURCE = ("destinations", "written")
+"""The readings of the source that are still taken once the target is the primary."""
 LEAST_NORMAL_SECONDS = 30.0
 MOST_NORMAL_SECONDS = 330.0
 """The longest batching window, 300 s, and the time of a round without one."""
@@ -33,6 +35,11 @@ class Unread:
 
 
 @dataclass(frozen=True)
+class Unneeded(Unread):
+    """A reading that is not taken in this state of the table. No finding rests on it."""
+
+
+@dataclass(frozen=True)
 class Intent:
     """The intended state, from the settings row. Moments are epoch seconds."""
 
@@ -44,10 +51,17 @@ class Intent:
     """Switched off by bootstrap pause."""
     counted_from: float | None = None
     """Losses before this are in the snapshot, or were repaired by a verification."""
+    armed: str = ""
+    """The attempt of a switch that is under way; empty: none."""
+    closed: str = ""
+    """The attempt, or the promotion, that has closed the consumer's gate; empty: none."""
+    primary: float | None = None
+    """Since when the target is the primary; None: it is a replica."""
 
     @property
     def mapping_on(self) -> bool:
-        return (self.consuming or self.replicating) and not self.paused
+        wanted = (self.consuming or self.replicating) and not self.paused
+        return wanted and self.primary is None
 
     @property
     def caught_up(self) -> bool:
@@ -144,6 +158,34 @@ class Undelivered:
 
 
 @dataclass(frozen=True)
+class SeenAttempt:
+    """An attempt of a switch as the watchdog has seen it, in the consumer's settings row.
+
+    `since`: when it was first seen; `closed_since`: when its gate was first seen closed, None while
+    it is open. Epoch seconds.
+    """
+
+    nonce: str
+    since: float
+    closed_since: float | None = None
+
+
+@dataclass(frozen=True)
+class SourceWrites:
+    """Writes to the old source since the target is the primary.
+
+    `units`: of ConsumedWriteCapacityUnits, since `begin` (epoch seconds): refused writes and
+    deletions by time to live consume none. `denied`: this project's Deny is in the table's policy;
+    None: unknown. `was_denied`: it was seen there after the switch.
+    """
+
+    units: float
+    begin: float
+    denied: bool | None
+    was_denied: bool = False
+
+
+@dataclass(frozen=True)
 class Readings:
     """Both accounts at a moment (epoch seconds)."""
 
@@ -173,15 +215,29 @@ class Readings:
     """The outage that no verification has repaired yet. The gauges show the present alone."""
     overrun: Outage | None = None
     """The time in which changes waited for longer than the stream keeps them."""
+    written: SourceWrites | Unread | None = None
+    """None: the target is no primary."""
+    attempt: SeenAttempt | Unread | None = None
+    """None: no switch is under way."""
     given_up: Outage | None = None
     """The time of the changes in batches that Lambda gave up and put nowhere."""
+
+    @property
+    def primary(self) -> bool:
+        """True if the target is known to be the primary."""
+        return isinstance(self.intent, Intent) and self.intent.primary is not None
 
     @property
     def missed(self) -> dict[str, str]:
         """The readings that failed, and why."""
         missed = {
-            name: value.why for name, value in vars(self).items() if isinstance(value, Unread)
+            name: value.why
+            for name, value in vars(self).items()
+            if isinstance(value, Unread) and not isinstance(value, Unneeded)
         }
+        if self.primary:
+            # The old source's account may be lost: its detector says that nothing is known of it.
+            missed = {name: why for name, why in missed.items() if name not in OF_OLD_SOURCE}
         if isinstance(self.probed, Probed) and self.probed.not_put:
             missed["probed"] = self.probed.not_put
         return missed

@@ -11,7 +11,7 @@ import os
 import sys
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from replicator import names
@@ -31,7 +31,8 @@ from replicator.watchdog.detectors import HEARTBEAT, Level
 from replicator.watchdog.finding import Expected, Finding
 from replicator.watchdog.judge import HOUR, flows, gauges, judge, oldest
 from replicator.watchdog.lambda_states import MappingState
-from replicator.watchdog.probe_rounds import ProbeRound, WatchdogState
+from replicator.watchdog.primary_readings import after_round, read_primary
+from replicator.watchdog.probe_rounds import ProbeRound, WatchdogState, attempt_of
 from replicator.watchdog.readings import (
     PROBES_THROTTLED,
     SHARDS_CHANGED,
@@ -43,6 +44,7 @@ from replicator.watchdog.readings import (
     Unread,
 )
 from replicator.watchdog.source_session import MakeClient, Observer
+from replicator.watchdog.source_writes import SourceWritesReader, source_table_arn
 
 T = TypeVar("T")
 
@@ -128,6 +130,11 @@ class Watchdog:
         observer = Observer(config.observer_role, config.source_region, make, clock)
         dynamodb = make("dynamodb", config.target_region, None)
         self._source = SourceSide(observer.client, config.source_table, config.stream_name)
+        self._writes = SourceWritesReader(
+            observer.client,
+            config.source_table,
+            source_table_arn(config.stream_arn, config.source_table),
+        )
         self._target = TargetSide(
             dynamodb=dynamodb,
             lambda_=make("lambda", config.source_region, None),
@@ -150,6 +157,12 @@ class Watchdog:
         self._emit(values | {names.WATCHDOG_RAN: 1.0}, readings.at)
         self._log(findings, readings)
         return readings
+
+    def quarantined(self) -> int | None:
+        return count_objects(self._quarantine_s3, self._config.quarantine_bucket, "open/")
+
+    def given_up(self) -> int | None:
+        return count_objects(self._failures_s3, self._config.on_failure_bucket)
 
     def _emit(self, values: Mapping[str, float], at: float) -> None:
         """Write one line in embedded metric format."""
@@ -193,21 +206,18 @@ class _WatchdogRound:
         self._now = watchdog._clock.now_micros() / 1e6
 
     def readings(self) -> Readings:
-        watchdog, config, now = self._watchdog, self._config, self._now
+        watchdog, now = self._watchdog, self._now
         intent = self._read(watchdog._ledger.intent)
-        mapping = self._read(watchdog._target.mapping)
         state = self._read(watchdog._ledger.watchdog_state)
+        if isinstance(intent, Intent) and intent.primary is not None:
+            return self._after_switch(intent, state)
+        mapping = self._read(watchdog._target.mapping)
         counted_from = intent.counted_from if isinstance(intent, Intent) else None
         source = self._read(watchdog._source.table)
         target = self._read(watchdog._target.table)
         destinations = self._read(watchdog._source.destinations)
         stream = self._read(watchdog._source.stream)
-        quarantine = self._read(
-            lambda: count_objects(watchdog._quarantine_s3, config.quarantine_bucket, "open/")
-        )
-        failures = self._read(
-            lambda: count_objects(watchdog._failures_s3, config.on_failure_bucket)
-        )
+        quarantine, failures = self._read(watchdog.quarantined), self._read(watchdog.given_up)
         skipped = self._read(lambda: watchdog._source.skipped(counted_from or 0.0, now))
         undelivered = self._read(lambda: watchdog._target.undelivered(counted_from or 0.0, now))
         unreplicated = self._read(lambda: watchdog._source.unreplicated(now))
@@ -219,6 +229,8 @@ class _WatchdogRound:
         if isinstance(state, WatchdogState) and not isinstance(function, Unread):
             state = state.saw_function(function, now)
         state = self._with_undelivered(state, undelivered, counted_from)
+        if isinstance(state, WatchdogState) and isinstance(intent, Intent):
+            state = state.saw_intent(intent, now)
         tables = {"source": source, "target": target}
         identities, probed = self._with_state(state, intent, mapping, stream, tables)
         return Readings(
@@ -238,7 +250,27 @@ class _WatchdogRound:
             function=function,
             undelivered=undelivered,
             problem_rounds=0 if isinstance(state, Unread) else state.problem_rounds,
+            attempt=attempt_of(state, intent, now),
         )
+
+    def _after_switch(self, intent: Intent, state: WatchdogState | Unread) -> Readings:
+        """Read what still matters once the target is the primary. No probe is put."""
+        watchdog = self._watchdog
+        found = read_primary(
+            self._read,
+            intent,
+            self._now,
+            state=state,
+            destinations=watchdog._source.destinations,
+            writes=watchdog._writes,
+            quarantine=watchdog.quarantined,
+            failures=watchdog.given_up,
+        )
+        latest = after_round(state, found.written, self._now)
+        if isinstance(latest, WatchdogState):
+            kept = self._read(lambda: watchdog._ledger.store_state(latest))
+            found = replace(found, probed=kept if isinstance(kept, Unread) else latest.probed())
+        return found
 
     def _read(self, reading: Callable[[], T]) -> T | Unread:
         if self._time_left() < LEAST_SECONDS:

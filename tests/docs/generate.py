@@ -37,6 +37,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "parity": setting.compared_table,
     "promises and tests": promises.table,
     "commands during a switch": switch_tables.commands_table,
+    "detectors during a switch": switch_tables.detectors_table,
 }
 """Each stands in exactly one document; a test holds that."""
 

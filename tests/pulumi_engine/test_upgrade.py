@@ -27,7 +27,10 @@ UPDATES: dict[str, set[str]] = {
 }
 """What this release changes of an existing stack: properties by type of resource."""
 
-NEW_ALARMS = "foreign-records|function-unhealthy|batches-lost|delivery-failed"
+NEW_ALARMS = (
+    "foreign-records|function-unhealthy|batches-lost|delivery-failed|source-written"
+    "|switch-unfinished"
+)
 NEW = re.compile(rf"MetricAlarm replicate-.*-alarm-({NEW_ALARMS})|pulumi default")
 """What this release adds to an existing stack. The last is the engine's own default provider, which
 the look-up of the last outputs brings along.

@@ -52,6 +52,9 @@ CASES: Mapping[str, Case] = {
     "quarantine-not-empty": Case(ZEROS, ONES, 1, ALARM),
     "on-failure-objects": Case(ZEROS, ONES, 1, ALARM),
     "foreign-records": Case(ZEROS, ONES, 1, ALARM),
+    "switch-unfinished": Case(ZEROS, ONES, 1, ALARM),
+    # A promoted target's source may be out of reach.
+    "source-written": Case(ZEROS, ONES, 1, OK),
     "batches-lost": Case(ZEROS, ONES, 1, ALARM),
     "mapping-off": Case(ONES, ZEROS, 1, ALARM),
     "function-unhealthy": Case(ONES, ZEROS, 1, ALARM),

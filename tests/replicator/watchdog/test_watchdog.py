@@ -164,6 +164,8 @@ BLINDNESS = {
             "SourceTableChanged",
             "TargetTableChanged",
             "ForeignRecords",
+            "SourceWritten",
+            "SwitchUnfinished",
         },
     ),
 }

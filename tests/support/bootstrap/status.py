@@ -16,7 +16,14 @@ from replicator.stream import Destination, StreamFacts
 from replicator.watchdog.aws_states import TableState
 from replicator.watchdog.lambda_states import FunctionState, MappingState
 from replicator.watchdog.probe_rounds import WatchdogState
-from replicator.watchdog.readings import Identity, Intent, Probed, Readings, Undelivered
+from replicator.watchdog.readings import (
+    Identity,
+    Intent,
+    Probed,
+    Readings,
+    SourceWrites,
+    Undelivered,
+)
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget, fake_policies
 from tests.support.bootstrap.fake_aws import COMMAND, LEDGER, STREAM_ARN, FakeAws, outputs
 from tests.support.bootstrap.killed_process import Process, journal_verified
@@ -128,7 +135,8 @@ def health_reader(
     in_source: Any = _Answers(**{**ok_source, **(source or {})})
     in_target: Any = _Answers(**{**ok_target, **(target or {})})
     rows: Any = _Answers(**{**ok_ledger, **(ledger or {})})
-    return HealthReader(in_source, in_target, rows, lambda: 0, lambda: 0)
+    writes: Any = _Answers(read=SourceWrites(0.0, NOW, True))
+    return HealthReader(in_source, in_target, rows, lambda: 0, lambda: 0, writes)
 
 
 def verify_as_of(world: FakeAws, at: float) -> None:

@@ -86,6 +86,10 @@ class WatchdogHarness:
     undelivered: list[tuple[float, float]] = field(default_factory=list)
     """Datapoints of DestinationDeliveryFailures."""
     waiting_ms: float | None = None
+    consumed: list[tuple[float, float]] = field(default_factory=list)
+    """Datapoints of the source's ConsumedWriteCapacityUnits."""
+    policy: str | None = None
+    """The source's resource policy."""
     probes: list[tuple[str, int]] = field(default_factory=list)
     """What is in the stream."""
     refusing: int = 0
@@ -125,11 +129,14 @@ class WatchdogHarness:
 
     # -- what happens ----------------------------------------------------------------------------
 
-    def settle(self, **flags: bool | int) -> None:
+    def settle(self, **flags: bool | int | str) -> None:
         """The settings row."""
         item: dict[str, Any] = {"k": {"B": b"settings"}}
         for name, value in flags.items():
-            item[name] = {"BOOL": value} if isinstance(value, bool) else {"N": str(value)}
+            if isinstance(value, str):
+                item[name] = {"S": value}
+            else:
+                item[name] = {"BOOL": value} if isinstance(value, bool) else {"N": str(value)}
         self.target.put_item(TableName="ledger", Item=item)
 
     def consume(self) -> None:
@@ -253,6 +260,12 @@ class _Source:
         found = self.world.destination
         return {"TableName": TableName, "KinesisDataStreamDestinations": [found] if found else []}
 
+    def get_resource_policy(self, *, ResourceArn: str) -> dict[str, Any]:  # noqa: N803
+        assert ResourceArn == "arn:aws:dynamodb:eu-west-1:111111111111:table/orders"
+        if self.world.policy is None:
+            raise client_error("GetResourcePolicy", "PolicyNotFoundException", ResourceArn)
+        return {"Policy": self.world.policy, "RevisionId": "1"}
+
 
 @dataclass
 class _Kinesis:
@@ -310,6 +323,9 @@ class _CloudWatch:
             assert request["MetricName"] == "DestinationDeliveryFailures"
             assert request["Dimensions"] == [{"Name": "FunctionName", "Value": "consumer"}]
             return self._sums(self.world.undelivered, request)
+        if request["MetricName"] == "ConsumedWriteCapacityUnits":
+            assert request["Dimensions"] == [{"Name": "TableName", "Value": "orders"}]
+            return self._sums(self.world.consumed, request)
         assert {"Name": "DelegatedOperation", "Value": "KinesisDataStream"} in request["Dimensions"]
         if request["MetricName"] == "AgeOfOldestUnreplicatedRecord":
             age, at = self.world.waiting_ms, request["EndTime"]
