@@ -113,14 +113,6 @@ class Timing:
         return 600 * self.scale
 
     @property
-    def policy_reads(self) -> float:
-        """The time until GetResourcePolicy shows a change: "eventually consistent" (API reference,
-        PutResourcePolicy). AWS has been seen to take up to 3 seconds; it takes no second change
-        within about 15.
-        """
-        return 15 * self.scale
-
-    @property
     def write_settling(self) -> float:
         """From a table's closing to the mark: requests that were admitted before it have ended by
         then.

@@ -87,7 +87,7 @@ class WriteDeny:
     def is_written_as(self, statement: Mapping[str, Any]) -> bool:
         """Tell whether a statement is exactly this one, with or without the bulk load."""
         forms = (replace(self, bulk=bulk).statement() for bulk in (False, True))
-        return any(_same(statement, form) for form in forms)
+        return any(canonical(statement) == canonical(form) for form in forms)
 
 
 def sid(nonce: str) -> str:
@@ -144,18 +144,22 @@ def without_deny(document: str | None) -> str | None:
 
 def holds(document: str | None, deny: WriteDeny) -> bool:
     """Tell whether exactly this Deny of ours is in a policy."""
-    return bool(canonical(ours(document)) == canonical({deny.nonce: deny.statement()}))
+    live = ours(document)
+    return set(live) == {deny.nonce} and deny.is_written_as(live[deny.nonce])
 
 
 def canonical(value: Any) -> Any:
     """Return a policy's JSON in one of the forms that mean the same.
 
-    AWS shows a list of one as its only element, and may name everyone by {"AWS": "*"}.
+    AWS shows a list of one as its only element, and may name everyone by {"AWS": "*"}. The order of
+    names and of lists means nothing.
     """
-    if isinstance(value, dict):
-        return "*" if value == {"AWS": "*"} else {name: canonical(v) for name, v in value.items()}
-    if isinstance(value, list):
-        return canonical(value[0]) if len(value) == 1 else [canonical(each) for each in value]
+    if isinstance(value, Mapping):
+        held = {name: canonical(each) for name, each in sorted(value.items())}
+        return "*" if held == {"AWS": "*"} else held
+    if isinstance(value, list | tuple):
+        several = sorted((canonical(each) for each in value), key=json.dumps)
+        return several[0] if len(several) == 1 else several
     return value
 
 
@@ -210,23 +214,8 @@ def _is_stacks(statement: Mapping[str, Any], table_arn: str) -> bool:
         "Resource": table_arn,
         "Condition": {"ArnNotEquals": tests},
     }
-    return isinstance(tests, dict) and set(tests) == {"aws:PrincipalArn"} and _same(statement, form)
-
-
-def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Compare two statements by their content. AWS may show either in another of its forms."""
-    return bool(_plain(one) == _plain(other))
-
-
-def _plain(value: Any) -> Any:
-    """Return a value in one form: of names, of the order in a list, and of a list of one."""
-    if isinstance(value, Mapping):
-        held = {name: _plain(each) for name, each in sorted(value.items())}
-        return held | ({"Principal": "*"} if held.get("Principal") == {"AWS": "*"} else {})
-    if isinstance(value, list | tuple):
-        several = sorted((_plain(each) for each in value), key=json.dumps)
-        return several[0] if len(several) == 1 else several
-    return value
+    roles = isinstance(tests, dict) and set(tests) == {"aws:PrincipalArn"}
+    return roles and bool(canonical(statement) == canonical(form))
 
 
 def _written(policy: Mapping[str, Any], statements: Sequence[Mapping[str, Any]]) -> str:

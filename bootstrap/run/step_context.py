@@ -55,6 +55,8 @@ class RunMemory:
     """When it was last seen on, after that."""
     resume_asked_at: float | None = None
     """The end of the metrics' period in which this process first looked at the target's writes."""
+    deny_doubted_at: float | None = None
+    """When the target's policy was first read without the Deny that the journal has."""
     moment: float | None = None
     handed_over: bool = False
     probe: str = ""

@@ -37,16 +37,18 @@ def advance(context: StepContext) -> Outcome:
         return Acted()
     deny = _deny(context, noted)
     if stands(deny, known.document):
+        context.memory.deny_doubted_at = None
         if noted.at:
             return Done()
         # After a crash between the put and its record: the Deny is at least as old as this.
         return _put(context, noted)
-    if noted.at and journal.now() - noted.at < context.timing.policy_reads:
+    if noted.at and not _doubt_settled(context):
         return Pending("AWS to show the target's resource policy", context.timing.poll(5))
     if noted.at:
         # Another nonce: the same document would have the same revision as before, and a process
         # that has slept since could replace it.
-        again = replace(noted, nonce=new_nonce(), at=0)
+        context.memory.deny_doubted_at = None
+        again = replace(noted, nonce=new_nonce(), earlier=(), at=0)
         journal.put(again, "the Deny on the target's other writers was changed, or taken off")
         return Acted()
     document = _with(context, deny, known)
@@ -74,11 +76,21 @@ def stands(deny: WriteDeny, document: str | None) -> bool:
     A policy that cannot be read holds none.
     """
     try:
-        live = write_deny.ours(document)
         older = write_deny.stacks_deny(document, deny.table_arn)
+        return write_deny.holds(document, deny) and not older
     except PolicyError:
         return False
-    return set(live) == {deny.nonce} and deny.is_written_as(live[deny.nonce]) and not older
+
+
+def _doubt_settled(context: StepContext) -> bool:
+    """Tell whether the Deny has been missing for longer than a read may be old.
+
+    To count it as broken costs the operator another verification.
+    """
+    memory, now = context.memory, context.journal.now()
+    if memory.deny_doubted_at is None:
+        memory.deny_doubted_at = now
+    return now - memory.deny_doubted_at >= context.timing.policy_reading
 
 
 def _deny(context: StepContext, noted: TargetDeny) -> WriteDeny:

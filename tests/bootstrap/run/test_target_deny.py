@@ -209,6 +209,24 @@ def test_a_deny_of_another_form_is_replaced_and_counts_from_then(other: WriteDen
     assert world.policies.of(TARGET_ARN).changes[-1][0] >= resumed
 
 
+def test_a_read_that_shows_an_older_policy_does_not_break_the_deny() -> None:
+    """As after a cancelled switch, which has just put the Deny under another nonce."""
+    world = denied()
+    first = noted(world)
+    assert first is not None
+    context = holding(switch_context(world, pid=3))
+    renewed = dataclasses.replace(first, nonce="renewed")
+    context.journal.put(renewed, "renewing")
+    deny = WriteDeny("renewed", TARGET_ARN, excepted=(CONSUMER, IMPORTER))
+    policies = context.target_policies
+    policies.replace(TARGET_ARN, policies.read(TARGET_ARN), with_deny(None, deny))
+    for lease in context.leases:
+        lease.release()
+    world.policies.read_seconds = 20
+    go(world, pid=4)
+    assert (noted(world), puts(world)) == (renewed, 2)
+
+
 def test_a_form_in_which_aws_may_show_it_is_the_same() -> None:
     world = denied()
     (statement,) = world.policies.statements(TARGET_ARN)
