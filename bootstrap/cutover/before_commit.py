@@ -45,7 +45,7 @@ def work_to_the_commit(loop: SwitchLoop, run_command: RunCommand) -> None:
         begun=group.now,
         timeout=options.timeout,
     )
-    group.refresh()
+    loop.once(group.refresh)
     loop.once(partial(group.put, record, "a switch begins", State.SWITCHING))
     for stage in STAGES:
         _work(loop, stage)

@@ -23,6 +23,7 @@ from bootstrap.journal.switch_records import (
     SourceDeny,
     Switching,
     SwitchMode,
+    SwitchStep,
     TargetDeny,
 )
 from replicator.settings import ARMED_SECONDS, SettingsRow
@@ -33,8 +34,10 @@ def new_nonce() -> str:
     return secrets.token_hex(8)
 
 
-def begin_cancel(group: SwitchSet, reason: str) -> None:
+def begin_cancel(group: SwitchSet, reason: str) -> bool:
     """Record that the attempt is cancelled. From then on it cannot be committed.
+
+    False: there is none, because its record was never written.
 
     Raises:
         LeaseLostError: another process has taken over.
@@ -42,8 +45,11 @@ def begin_cancel(group: SwitchSet, reason: str) -> None:
     """
     group.refresh()
     refuse_committed(group)
+    if any(each.journal.row.state is not State.SWITCHING for each in group):
+        return False
     if not group.attempt.cancelled:
         group.record(f"cancelled: {reason}", cancelled_at=group.now, reason=reason)
+    return True
 
 
 def refuse_committed(group: SwitchSet) -> None:
@@ -88,7 +94,8 @@ def open_gate(group: SwitchSet, context: SwitchContext) -> None:
             f"{context.table.source_table}.",
             fix=suggest(Command("status")),
         )
-    if not attempt.gate_at:
+    # The step is recorded before the gate is closed, `gate_at` only afterwards.
+    if SwitchStep(attempt.step).order < SwitchStep.GATE.order:
         return
     left = read_late_notes(ledger, attempt.nonce).deletions
     known = context.journal.get(GateGap) or GateGap(attempt.mark, 0, 0)
@@ -113,11 +120,6 @@ def open_source(group: SwitchSet, context: SwitchContext) -> None:
     context.journal.forget(SourceDeny, "the source takes writes")
 
 
-def replicate_again(group: SwitchSet, context: SwitchContext) -> None:
-    """Enter the state of before the attempt. The attempt's record stays, as the last one."""
-    context.journal.enter(State.REPLICATING)
-
-
 # Why each act is where it is:
 # - renew_target_deny before open_source: a process that sleeps, and wakes up to open the target,
 #   meets another nonce, so never finds the source open as well;
@@ -127,5 +129,14 @@ CANCEL_ACTS: tuple[Callable[[SwitchSet, SwitchContext], None], ...] = (
     renew_target_deny,
     open_gate,
     open_source,
-    replicate_again,
 )
+
+
+def replicate_again(group: SwitchSet) -> None:
+    """Enter the state of before the attempt. The attempt's record stays, as the last one.
+
+    With one write for all tables: a cancel that dies is repeated for all of them, or for none.
+    """
+    group.refresh()
+    if any(each.journal.row.state is State.SWITCHING for each in group):
+        group.record("the source takes writes", state=State.REPLICATING)

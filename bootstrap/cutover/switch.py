@@ -6,7 +6,8 @@ only goes forward.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 from bootstrap.core.errors import (
@@ -17,7 +18,7 @@ from bootstrap.core.errors import (
     SwitchCancelledError,
 )
 from bootstrap.core.state import State
-from bootstrap.core.suggestions import Command, suggest
+from bootstrap.core.suggestions import Command, Suggestion, suggest
 from bootstrap.cutover import before_commit, cancel
 from bootstrap.cutover.context import SwitchContext
 from bootstrap.cutover.forward import work_after_the_commit
@@ -25,7 +26,7 @@ from bootstrap.cutover.operator_command import RunCommand
 from bootstrap.cutover.progress import SwitchProgress
 from bootstrap.cutover.switch_loop import Report, SwitchLoop
 from bootstrap.cutover.switch_set import SwitchSet
-from bootstrap.journal.switch_records import Switching
+from bootstrap.journal.switch_records import Switching, SwitchMode
 
 TAKEN_BACK = "The source takes writes, the target takes none, and nothing is lost."
 
@@ -55,8 +56,7 @@ class Switch:
         """
         with self.group.leased(take_over):
             if not self._committed():
-                if self._dead_attempt() is not None:
-                    self._cancel("its process died")
+                self._cancel_dead_attempt()
                 before_commit.refuse_unready(self.group)
                 self._commit_or_take_back()
             work_after_the_commit(self._loop, self._run_command)
@@ -88,40 +88,59 @@ class Switch:
         except LeaseLostError:
             raise
         except (BootstrapError, KeyboardInterrupt) as error:
-            self._loop.once(self.group.refresh)
-            states = {each.journal.row.state for each in self.group}
-            if State.SWITCHED in states:
-                return  # its answer was lost, or Ctrl-C came with it
-            if State.SWITCHING not in states:
+            why, fix = _reason(error)
+            if not self._take_back(why):
+                if self.group.committed:
+                    return  # its answer was lost, or Ctrl-C came with it
                 raise  # it has not begun
-            raise self._taken_back(error) from error
+            raise SwitchCancelledError(
+                f"The switch was cancelled. {why} {TAKEN_BACK}", fix=fix
+            ) from error
 
-    def _taken_back(self, error: BootstrapError | KeyboardInterrupt) -> SwitchCancelledError:
-        """Cancel, and make the error that says so."""
-        if isinstance(error, BootstrapError):
-            why, fix = error.what, error.suggestion
-        else:
-            why, fix = "It was interrupted.", suggest(Command("status"))
-        self._cancel(why)
-        return SwitchCancelledError(f"The switch was cancelled. {why} {TAKEN_BACK}", fix=fix)
+    def _take_back(self, reason: str) -> bool:
+        """Cancel, and return True; False if there is no attempt, or it is committed after all."""
+        try:
+            return self._cancel(reason)
+        except BlockedError:
+            if self.group.committed:
+                return False
+            raise
 
-    def _cancel(self, reason: str) -> None:
-        """Take everything back.
+    def _cancel_dead_attempt(self) -> None:
+        """Take back what another process has left.
+
+        Raises:
+            BlockedError: it closed the source by a Deny, which this command has no role to remove.
+        """
+        dead = self._dead_attempt()
+        if dead is None:
+            return
+        if dead.mode == SwitchMode.FENCE and self.group.options.mode != SwitchMode.FENCE:
+            raise BlockedError(
+                "A switch with --fence has begun and has not ended: its Deny may stand in the "
+                "source's policy.",
+                fix=suggest(Command("switch", "--cancel"), ", then the same command again"),
+            )
+        self._cancel("its process died")
+        self._loop.waiting = "AWS to show the policies as they are now"
+        self._loop.pause(self.group.first.steps.timing.policy_reading)
+
+    def _cancel(self, reason: str) -> bool:
+        """Take everything back; return False if there is nothing, because it has not begun.
 
         Raises:
             BlockedError, AccountError: a table could not be opened again; the message names the
-                command that opens it.
+                command that opens it. Or the attempt is committed.
         """
-        self._loop.once(partial(cancel.begin_cancel, self.group, reason))
-        self._loop.waiting = ""
-        for context in self.group:
-            for act in cancel.CANCEL_ACTS:
-                try:
+        with _errors_of_cancel(self.group):
+            if not self._loop.answer(partial(cancel.begin_cancel, self.group, reason)):
+                return False
+            self._loop.waiting = ""
+            for context in self.group:
+                for act in cancel.CANCEL_ACTS:
                     self._loop.once(partial(act, self.group, context))
-                except LeaseLostError:
-                    raise
-                except BootstrapError as error:
-                    raise _not_taken_back(context, error) from error
+            self._loop.once(partial(cancel.replicate_again, self.group))
+        return True
 
     def _committed(self) -> bool:
         """Tell whether this switch is committed already.
@@ -159,13 +178,29 @@ class Switch:
         )
 
 
-def _not_taken_back(context: SwitchContext, error: BootstrapError) -> BootstrapError:
-    """Name the command that opens a table which could not be opened."""
-    what = (
-        f"The switch is cancelled, but table {context.table.source_table} could not be opened "
-        f"again: {error.what} Writers may still be refused in the source; the target takes none."
-    )
-    fix = suggest(*error.suggestion.parts, "; then ", Command("switch", "--cancel"))
-    if isinstance(error, AccountError):
-        return AccountError(error.side, what, fix=fix, code=error.code)
-    return BlockedError(what, fix=fix)
+def _reason(error: BootstrapError | KeyboardInterrupt) -> tuple[str, Suggestion]:
+    """Return why a switch is taken back, and what to do about it."""
+    if isinstance(error, BootstrapError):
+        return error.what, error.suggestion
+    return "It was interrupted.", suggest(Command("status"))
+
+
+@contextmanager
+def _errors_of_cancel(group: SwitchSet) -> Iterator[None]:
+    """Name the command that opens the source, in an error that kept a cancel from its end."""
+    try:
+        yield
+    except LeaseLostError:
+        raise
+    except BootstrapError as error:
+        if group.committed:
+            raise
+        tables = ", ".join(each.table.source_table for each in group)
+        what = (
+            f"The switch of {tables} could not be taken back as a whole: {error.what} Writers may "
+            "still be refused in the source; the target takes none."
+        )
+        fix = suggest(*error.suggestion.parts, "; then ", Command("switch", "--cancel"))
+        if isinstance(error, AccountError):
+            raise AccountError(error.side, what, fix=fix, code=error.code) from error
+        raise BlockedError(what, fix=fix) from error

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from typing import TypeVar
 
-from bootstrap.core.errors import BlockedError
+from bootstrap.core.errors import BlockedError, UnavailableError
 from bootstrap.core.outcome import Done, Outcome, Pending
 from bootstrap.core.poller import Poller
 from bootstrap.core.suggestions import Command, suggest
@@ -14,6 +16,7 @@ from bootstrap.cutover.progress import SwitchProgress
 from bootstrap.cutover.switch_set import SwitchSet
 from bootstrap.journal.switch_records import AfterSwitch, Switching, SwitchStep
 
+T = TypeVar("T")
 Report = Callable[[SwitchProgress], None]
 Advance = Callable[[SwitchContext], Outcome]
 
@@ -32,13 +35,23 @@ class SwitchLoop:
 
     def once(self, work: Callable[[], object]) -> None:
         """Do something; do it again while an account is unavailable."""
+        self.answer(work)
+
+    def answer(self, work: Callable[[], T]) -> T:
+        """Do something, again while an account is unavailable; return what it returned."""
+        answers: list[T] = []
 
         def advance() -> Outcome:
-            work()
+            answers.append(work())
             return Done()
 
         while not isinstance(outcome := self._poller.attempt(advance), Done):
             self._poller.sleep(self._note(self.group.first, outcome))
+        return answers[-1]
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass."""
+        self._poller.sleep(seconds)
 
     def all_tables(self, advance: Advance, check: Callable[[], None]) -> None:
         """Advance an act for each table until the last one is done. `check` runs before each."""
@@ -73,7 +86,9 @@ class SwitchLoop:
 
     def keep_alive(self) -> None:
         """Renew the leases that are due, and show the seconds."""
-        self.group.keep_leases()
+        # Each call checks its lease: one that could not be renewed now is lost there, not here.
+        with suppress(UnavailableError):
+            self.group.keep_leases()
         self._report(self.progress())
 
     def progress(self) -> SwitchProgress:

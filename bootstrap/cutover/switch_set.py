@@ -67,6 +67,12 @@ class SwitchSet:
     def fenced(self) -> bool:
         return self.attempt.mode == SwitchMode.FENCE
 
+    @property
+    def committed(self) -> bool:
+        """Tell whether the journals, as last read, hold a commit."""
+        found = [each.journal.get(Switching) for each in self]
+        return any(each is not None and each.committed_at for each in found)
+
     def refresh(self) -> None:
         """Read every journal again.
 
