@@ -12,9 +12,10 @@ from bootstrap.app.shell import run_in_shell
 from bootstrap.app.switch_display import SwitchDisplay
 from bootstrap.core.errors import LeaseHeldError
 from bootstrap.core.stack_outputs import TableOutputs
+from bootstrap.core.state import State
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.cutover.context import SwitchContext, SwitchOptions
-from bootstrap.cutover.finish import finish
+from bootstrap.cutover.finish import finish_table
 from bootstrap.cutover.progress import SwitchProgress
 from bootstrap.cutover.switch import Switch
 from bootstrap.journal.switch_records import Switching, SwitchMode
@@ -42,11 +43,11 @@ def cancel_switch(
     take_over: bool,
     as_lines: bool,
 ) -> None:
-    """Take back the switch of these tables, and of those that were to be switched with them."""
+    """Take back the switches of these tables, and of those that were to be switched with them."""
     options = SwitchOptions(SwitchMode.FENCE)
-    tables = _tables_of_attempt(selection, clients)
-    contexts = _contexts(selection, clients, tables, options)
-    _drive(contexts, process, as_lines, lambda run: run.cancel(take_over))
+    for tables in _attempts(selection, clients):
+        contexts = _contexts(selection, clients, tables, options)
+        _drive(contexts, process, as_lines, lambda run: run.cancel(take_over))
 
 
 def finish_switch(
@@ -55,13 +56,7 @@ def finish_switch(
     """End the streaming of the old sources, a day after their switch."""
     options = SwitchOptions(SwitchMode.FENCE)
     for context in _contexts(selection, clients, selection.tables, options):
-        lease = context.leases[0]
-        lease.acquire(take_over)
-        try:
-            context.journal.refresh()
-            finish(context, open_source=open_source)
-        finally:
-            lease.release()
+        finish_table(context, open_source=open_source, take_over=take_over)
 
 
 def _drive(
@@ -101,12 +96,16 @@ def _contexts(
     return [clients.switch_context(table, command, options) for table in tables]
 
 
-def _tables_of_attempt(selection: Selection, clients: AwsClients) -> Sequence[TableOutputs]:
-    """Return the selected tables, and those of the same attempt."""
-    store, names = clients.journal(), [each.source_table for each in selection.tables]
-    for name in list(names):
-        row, _ = store.read(name)
+def _attempts(selection: Selection, clients: AwsClients) -> Sequence[Sequence[TableOutputs]]:
+    """Return the tables of each attempt that one of the selected tables is in.
+
+    Without any attempt, the selected tables.
+    """
+    store, attempts = clients.journal(), dict[Switching, None]()
+    for each in selection.tables:
+        row, _ = store.read(each.source_table)
         attempt = row.record(Switching) if row is not None else None
-        if attempt is not None and not attempt.committed_at:
-            names += attempt.tables
-    return [selection.outputs.table(name) for name in dict.fromkeys(names)]
+        if row is not None and attempt is not None and row.state is State.SWITCHING:
+            attempts[attempt] = None
+    tables = [[selection.outputs.table(name) for name in attempt.tables] for attempt in attempts]
+    return tables or [selection.tables]

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from bootstrap.aws.calls import Calls
-from bootstrap.core.errors import AccountError, BlockedError, UnavailableError
+from bootstrap.core.errors import AccountError, UnavailableError
 from bootstrap.core.facts import PolicyRevision
 from bootstrap.core.write_deny import canonical
 
@@ -64,9 +64,11 @@ class AwsResourcePolicies:
                 fix="the same command again",
                 code=NOT_FOUND,
             )
-        raise BlockedError(
+        raise UnavailableError(
+            self._calls.side,
             f"Another caller changed the resource policy of {table_arn} meanwhile.",
             fix="the same command again: it reads the policy anew",
+            code=NOT_FOUND,
         )
 
     def _change(self, table_arn: str, expected: str, document: str | None) -> str:

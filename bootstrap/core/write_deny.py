@@ -118,6 +118,19 @@ def ours(document: str | None) -> dict[str, dict[str, Any]]:
     }
 
 
+def ended(document: str | None, now: float) -> dict[str, dict[str, Any]]:
+    """Return those of this project's statements that do not hold any more, by nonce.
+
+    `now`: epoch seconds.
+    """
+
+    def has_ended(statement: Mapping[str, Any]) -> bool:
+        date = statement.get("Condition", {}).get("DateLessThan", {}).get("aws:CurrentTime")
+        return isinstance(date, str) and datetime.fromisoformat(date).timestamp() < now
+
+    return {nonce: each for nonce, each in ours(document).items() if has_ended(each)}
+
+
 def with_deny(document: str | None, deny: WriteDeny) -> str:
     """Return the policy with this Deny instead of any other of this project's statements.
 

@@ -10,6 +10,7 @@ from bootstrap.core.facts import ProbeEcho
 from bootstrap.core.formatting import moment
 from bootstrap.core.outcome import Done, Outcome, Pending
 from bootstrap.core.suggestions import Command, suggest
+from bootstrap.core.write_deny import ended
 from bootstrap.cutover import denies
 from bootstrap.cutover.context import SwitchContext
 from bootstrap.cutover.handing_over import advance_handover, read_handover
@@ -44,18 +45,20 @@ def rehearse(group: SwitchSet, context: SwitchContext) -> Outcome:
         return Done()
     nonce, journal = group.attempt.nonce, context.journal
     changes, arn = source_denies(context), context.table.source_table_arn
-    known = journal.get(SourceDeny)
+    known, before = journal.get(SourceDeny), changes.policies.read(arn).document
     if known is None or known.nonce != nonce:
-        original = changes.policies.read(arn).document or ""
-        journal.put(SourceDeny(nonce, original), "putting a Deny that has ended, as a rehearsal")
+        journal.put(
+            SourceDeny(nonce, before or ""), "putting a Deny that has ended, as a rehearsal"
+        )
     deny = denies.rehearsal(context.table, nonce, group.attempt.begun)
-    changes.replace(deny, known=(), required=False)
+    changes.replace(deny, known=ended(before, group.now), required=False)
     return Done()
 
 
 def shorten_invocations(group: SwitchSet, context: SwitchContext) -> Outcome:
     """Let the consumer's invocations be short, under this attempt's nonce."""
-    if not context.steps.ledger.arm(group.attempt.nonce):
+    ledger, nonce = context.steps.ledger, group.attempt.nonce
+    if not ledger.arm(nonce) and not (_disarm_ended(context) and ledger.arm(nonce)):
         raise _gate_taken(context)
     start_round(context, _proved(context))
     return Done()
@@ -92,6 +95,7 @@ def put_dated_deny(group: SwitchSet, context: SwitchContext) -> Outcome:
         return Done()
     deny = denies.dated(context.table, attempt)
     source_denies(context).replace(deny, known=(attempt.nonce,))
+    context.journal.refresh()  # a process that was suspended learns AWS's time
     times = WriteDenyTimes(attempt.closes, attempt.mark, attempt.reopens)
     if not times.put_in_time(group.now, context.steps.timing):
         raise BlockedError(
@@ -130,9 +134,11 @@ def await_mark(group: SwitchSet, context: SwitchContext) -> Outcome:
 
 def await_handover(group: SwitchSet, context: SwitchContext) -> Outcome:
     """Wait until DynamoDB has put everything from before the mark into the stream."""
-    outcome = advance_handover(context, group.attempt.mark)
+    mark = group.attempt.mark
+    outcome = advance_handover(context, mark)
     if isinstance(outcome, Done):
-        start_round(context, group.attempt.mark)
+        context.memory.handed_over = mark
+        start_round(context, mark)
     return outcome
 
 
@@ -165,14 +171,17 @@ def seal(group: SwitchSet, context: SwitchContext) -> Outcome:
     if not group.fenced:
         return Done()
     times = WriteDenyTimes(attempt.closes, attempt.mark, attempt.reopens)
-    if not times.may_seal(group.now, timing):
-        raise BlockedError(
-            f"The source table {context.table.source_table} opens again at "
-            f"{moment(attempt.reopens)}, too soon to close it for good.",
-            fix="the same command again, with a greater --timeout",
-        )
-    source_denies(context).replace(denies.sealed(context.table, attempt), known=(attempt.nonce,))
-    return Done()
+    if times.may_seal(group.now, timing):
+        deny = denies.sealed(context.table, attempt)
+        source_denies(context).replace(deny, known=(attempt.nonce,))
+        context.journal.refresh()  # a process that was suspended learns AWS's time
+        if times.sealed_in_time(group.now, timing):
+            return Done()
+    raise BlockedError(
+        f"The source table {context.table.source_table} opens again at "
+        f"{moment(attempt.reopens)}, too soon to close it for good.",
+        fix="the same command again, with a greater --timeout",
+    )
 
 
 def close_gate(group: SwitchSet, context: SwitchContext) -> Outcome:
@@ -216,6 +225,7 @@ def prove_safe(group: SwitchSet, context: SwitchContext) -> Outcome:
     outcome = prove_closed(group, context)
     if not isinstance(outcome, Done):
         return outcome
+    context.memory.proved_at = group.now
     notes = notes_of(group, context)
     if notes.changes != context.memory.notes.changes:
         came = notes.changes - context.memory.notes.changes
@@ -272,6 +282,18 @@ def _proved(context: SwitchContext) -> float:
     """
     done = context.journal.get(CaughtUp)
     return done.moment if done is not None else 0.0
+
+
+def _disarm_ended(context: SwitchContext) -> bool:
+    """Take off the nonce of an attempt that has ended; return whether there was one.
+
+    This process holds the run's lease, and the journal's attempt is its own. So what is armed was
+    put by a process that had slept when its attempt was cancelled. Nobody closes under it.
+    """
+    settings = context.steps.ledger.settings()
+    if settings.armed is None or settings.closed is not None:
+        return False
+    return context.steps.ledger.open(settings.armed)
 
 
 def _gate_taken(context: SwitchContext) -> BlockedError:

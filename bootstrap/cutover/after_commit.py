@@ -114,6 +114,8 @@ AFTER_EXEC: tuple[AfterItem, ...] = (
     *(AfterItem(name, _settle(advance)) for name, advance in settings_changes.AFTER_COMMIT),
     AfterItem("source-expiry", stop_source_expiry),
 )
+ITEMS = tuple(each.name for each in (*BEFORE_EXEC, *AFTER_EXEC))
+"""The names of all items but the operator's command."""
 
 
 def done(context: SwitchContext) -> tuple[str, ...]:

@@ -17,6 +17,10 @@ from bootstrap.cutover.switch_set import SwitchSet
 from bootstrap.journal.switch_records import Switching, SwitchStep
 
 STAGES = (PREPARE, ARM, CLOSE, DRAIN, SEAL, GATE)
+PROOF_SECONDS = 60.0
+"""The age up to which a reading proves that it is safe to switch (C10)."""
+PROOF_SECONDS_OF_A_TABLE = 10.0
+"""As much again for the reading of each table."""
 
 
 def refuse_unready(group: SwitchSet) -> None:
@@ -51,8 +55,8 @@ def work_to_the_commit(loop: SwitchLoop, run_command: RunCommand) -> None:
         _work(loop, stage)
     _check(loop, run_command)
     _work(loop, PROOF)
-    _refuse_overdue(loop)
-    loop.once(partial(_commit, loop))
+    while not loop.answer(partial(_commit, loop)):
+        _work(loop, PROOF)
 
 
 def _work(loop: SwitchLoop, stage: Stage) -> None:
@@ -94,14 +98,21 @@ def _check(loop: SwitchLoop, run_command: RunCommand) -> None:
         )
 
 
-def _commit(loop: SwitchLoop) -> None:
-    """Write the record after which nothing is taken back any more."""
+def _commit(loop: SwitchLoop) -> bool:
+    """Write the record after which nothing is taken back any more.
+
+    False: the proof is too old to rest on, for this process was suspended.
+    """
     group = loop.group
-    group.refresh()
+    group.refresh()  # which also tells a process that was suspended AWS's time
     if group.attempt.committed_at:
-        return  # its answer was lost
+        return True  # its answer was lost
     if group.attempt.cancelled:
         raise BlockedError("This attempt has been cancelled.", fix=suggest(Command("status")))
+    _refuse_overdue(loop)
+    oldest = min(each.memory.proved_at for each in group)
+    if group.now - oldest > PROOF_SECONDS + PROOF_SECONDS_OF_A_TABLE * len(group.contexts):
+        return False
     group.record(
         "committed: the target is the primary",
         state=State.SWITCHED,
@@ -109,6 +120,7 @@ def _commit(loop: SwitchLoop) -> None:
         committed_at=group.now,
         left_to_ttl=sum(each.memory.left_to_ttl for each in group),
     )
+    return True
 
 
 def _refuse_overdue(loop: SwitchLoop) -> None:

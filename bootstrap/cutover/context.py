@@ -51,6 +51,10 @@ class SwitchMemory:
     doubts: PolicyDoubts = field(default_factory=PolicyDoubts)
     settings: PrimarySettings | None = None
     """Those that the target gets; None: it keeps what it has."""
+    handed_over: int = 0
+    """The mark (epoch seconds) from before which everything is in the stream."""
+    proved_at: float = 0.0
+    """When the last proof before the commit began to be read."""
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from bootstrap.core.errors import BlockedError
 from bootstrap.core.formatting import duration, moment
 from bootstrap.core.state import State
 from bootstrap.core.suggestions import Command, suggest
+from bootstrap.cutover.after_commit import EXEC, ITEMS
 from bootstrap.cutover.context import SwitchContext
-from bootstrap.cutover.switch_set import source_denies
+from bootstrap.cutover.switch_loop import SwitchLoop
+from bootstrap.cutover.switch_set import SwitchSet, source_denies
 from bootstrap.journal.switch_records import AfterSwitch, SourceDeny, Switching, SwitchMode
 
 KEPT_SECONDS = 86_400.0
 """A day: what still writes to the old source shows in its stream meanwhile."""
+
+
+def finish_table(context: SwitchContext, *, open_source: bool, take_over: bool = False) -> None:
+    """Stop a table's streaming destination, under the leases of a switch.
+
+    Raises:
+        BlockedError: as `finish`.
+        LeaseHeldError: another process works on the table.
+    """
+    group = SwitchSet([context])
+    loop = SwitchLoop(group, lambda progress: None)
+    with group.leased(take_over):
+        loop.once(partial(finish, context, open_source=open_source))
 
 
 def finish(context: SwitchContext, *, open_source: bool) -> None:
@@ -32,12 +48,18 @@ def finish(context: SwitchContext, *, open_source: bool) -> None:
             fix=suggest(Command("status")),
         )
     after = after or AfterSwitch()
-    _refuse_open_items(context, after)
+    _refuse_open_items(context, attempt, after)
     if not after.finished_at:
         _refuse_early(context, attempt)
         _refuse_written(context, attempt)
         if context.old_source is None:
-            raise AssertionError("The factory gives every switch its roles.")
+            raise BlockedError(
+                f"The stack has no role that may stop the streaming of {table.source_table}.",
+                fix=suggest(
+                    "set `switch: true` in the stack file, then pulumi up --refresh, then ",
+                    Command("switch", "--finish"),
+                ),
+            )
         context.old_source.stop_destination(table.source_table, table.stream_arn)
         journal.put(
             replace(after, finished_at=context.now), "the old source's changes are not streamed"
@@ -50,13 +72,20 @@ def finish(context: SwitchContext, *, open_source: bool) -> None:
             journal.forget(SourceDeny, "the old source takes writes again, as the operator asked")
 
 
-def _refuse_open_items(context: SwitchContext, after: AfterSwitch) -> None:
-    if "open-target" in after.done and not after.failed:
+def _refuse_open_items(context: SwitchContext, attempt: Switching, after: AfterSwitch) -> None:
+    left = [name for name in ITEMS if name not in after.done]
+    tried = {each.split(": ", 1)[0]: each for each in after.failed}
+    open_ones = [*(tried.get(name, name) for name in left), *([tried[EXEC]] * (EXEC in tried))]
+    if not open_ones:
         return
+    how = ", with --exec as before," if EXEC in tried else ","
     raise BlockedError(
-        f"The switch of table {context.table.source_table} has open items: "
-        f"{'; '.join(after.failed) or 'the target is not open yet'}.",
-        fix=suggest(Command("switch"), ", which continues it; then switch --finish"),
+        f"The switch of table {context.table.source_table} has open items: {'; '.join(open_ones)}.",
+        fix=suggest(
+            Command("switch", f"--{attempt.mode}"),
+            f"{how} which continues it; then ",
+            Command("switch", "--finish"),
+        ),
     )
 
 

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from functools import partial
 
-from bootstrap.core.errors import BootstrapError, ExecFailedError, LeaseLostError
+from bootstrap.core.errors import (
+    AccountError,
+    BlockedError,
+    BootstrapError,
+    ExecFailedError,
+    LeaseLostError,
+)
+from bootstrap.core.suggestions import suggest
 from bootstrap.cutover import after_commit
 from bootstrap.cutover.after_commit import AFTER_EXEC, BEFORE_EXEC, EXEC, AfterItem
+from bootstrap.cutover.context import SwitchContext
 from bootstrap.cutover.operator_command import RunCommand
 from bootstrap.cutover.switch_loop import SwitchLoop
 from bootstrap.journal.switch_records import SwitchStep
@@ -44,10 +52,23 @@ def _do(loop: SwitchLoop, item: AfterItem) -> None:
             raise
         except BootstrapError as error:
             if item.required:
-                raise
+                raise _both_closed(context, error) from error
             loop.once(partial(after_commit.note_failed, context, item.name, error.what))
             continue
         loop.once(partial(after_commit.note_done, context, item.name))
+
+
+def _both_closed(context: SwitchContext, error: BootstrapError) -> BootstrapError:
+    """Name the command that opens the target, in an error that kept it closed."""
+    table = context.table
+    what = (
+        f"The switch is committed, but the target table {table.target_table} is not open yet: "
+        f"{error.what} Both tables refuse writers, and only the target can be opened."
+    )
+    fix = suggest(*error.suggestion.parts, "; then the same command again, which opens it")
+    if isinstance(error, AccountError):
+        return AccountError(error.side, what, fix=fix, code=error.code)
+    return BlockedError(what, fix=fix)
 
 
 def _exec(loop: SwitchLoop, run_command: RunCommand) -> int:

@@ -67,7 +67,8 @@ def _no_late_writes(group: SwitchSet) -> bool:
     """Move the mark behind what came later than it; then the drain begins anew."""
     newest = max(each.memory.notes.newest for each in group)
     if newest <= group.attempt.mark * 1_000_000:
-        return True
+        # A move of the mark whose answer was lost has not been waited for yet.
+        return all(each.memory.handed_over == group.attempt.mark for each in group)
     period = group.first.steps.timing.metric_period
     # As for the first one, the second after it begins a period of the metrics.
     mark = math.ceil((newest / 1e6 + 1) / period) * period - 1

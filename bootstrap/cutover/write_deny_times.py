@@ -45,6 +45,12 @@ class WriteDenyTimes:
         """Tell whether a Deny that AWS took at `now` reaches every caller before it closes."""
         return now + timing.policy_spread / 2 <= self.closes
 
+    def sealed_in_time(self, now: float, timing: Timing) -> bool:
+        """Tell whether a Deny without an end, which AWS took at `now`, reaches every caller before
+        this one ends.
+        """
+        return now + timing.policy_spread / 2 <= self.reopens
+
     def may_seal(self, now: float, timing: Timing) -> bool:
         """Tell whether enough of the Deny is left to replace it with one that has no end."""
         return now + timing.policy_spread <= self.reopens

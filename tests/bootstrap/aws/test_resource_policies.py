@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.resource_policies import NO_POLICY, AwsResourcePolicies
-from bootstrap.core.errors import BlockedError, Side, UnavailableError
+from bootstrap.core.errors import Side, UnavailableError
 from bootstrap.core.facts import PolicyRevision
 from tests.support.infra.policy_account import ARN, Account, deny
 
@@ -98,7 +98,7 @@ def test_what_somebody_else_put_is_not_overwritten(
     known = policies.read(ARN)
     account.put(deny("Theirs"))
     account.now += 300
-    with pytest.raises(BlockedError):
+    with pytest.raises(UnavailableError, match="Another caller"):
         policies.replace(ARN, known, deny("Ours"))
     assert "Theirs" in account.get()["Policy"]
 
@@ -111,7 +111,7 @@ def test_what_somebody_else_took_off_is_not_put_back(
     known = policies.read(ARN)
     account.delete()
     account.now += 300
-    with pytest.raises(BlockedError):
+    with pytest.raises(UnavailableError, match="Another caller"):
         policies.replace(ARN, known, deny("Ours"))
 
 

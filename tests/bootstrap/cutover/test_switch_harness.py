@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bootstrap.core.errors import BlockedError, UnavailableError
+from bootstrap.core.errors import UnavailableError
 from bootstrap.core.write_deny import WriteDeny, with_deny
 from bootstrap.journal.switch_records import SwitchMode
 from replicator.probes import PROTOCOL, probe_records
@@ -72,7 +72,7 @@ def test_a_policy_is_changed_over_its_revision_and_not_twice_in_fifteen_seconds(
     world.clock.advance(15)
     policies.replace(TARGET_ARN, first, second)
     world.clock.advance(15)
-    with pytest.raises(BlockedError):
+    with pytest.raises(UnavailableError, match="Another caller"):
         policies.replace(TARGET_ARN, first, None)
 
 
