@@ -10,7 +10,6 @@ from bootstrap.core.facts import ProbeEcho
 from bootstrap.core.formatting import moment
 from bootstrap.core.outcome import Done, Outcome, Pending
 from bootstrap.core.suggestions import Command, suggest
-from bootstrap.core.write_deny import ended
 from bootstrap.cutover import denies
 from bootstrap.cutover.context import SwitchContext
 from bootstrap.cutover.handing_over import advance_handover, read_handover
@@ -45,13 +44,12 @@ def rehearse(group: SwitchSet, context: SwitchContext) -> Outcome:
         return Done()
     nonce, journal = group.attempt.nonce, context.journal
     changes, arn = source_denies(context), context.table.source_table_arn
-    known, before = journal.get(SourceDeny), changes.policies.read(arn).document
+    known = journal.get(SourceDeny)
     if known is None or known.nonce != nonce:
-        journal.put(
-            SourceDeny(nonce, before or ""), "putting a Deny that has ended, as a rehearsal"
-        )
+        original = changes.policies.read(arn).document or ""
+        journal.put(SourceDeny(nonce, original), "putting a Deny that has ended, as a rehearsal")
     deny = denies.rehearsal(context.table, nonce, group.attempt.begun)
-    changes.replace(deny, known=ended(before, group.now), required=False)
+    changes.replace(deny, known=(), required=False)
     return Done()
 
 

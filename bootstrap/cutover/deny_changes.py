@@ -19,6 +19,7 @@ from bootstrap.core.suggestions import Command, suggest
 from bootstrap.core.write_deny import (
     PolicyError,
     WriteDeny,
+    ended,
     holds,
     ours,
     with_deny,
@@ -63,8 +64,10 @@ class DenyChanges:
         arn = deny.table_arn
         found = self.policies.read(arn)
         standing = self._nonces(found, arn)
-        if standing - {*known, deny.nonce}:
-            raise _other_attempt(arn, standing)
+        # One that has ended is not at work: a process that had slept put its rehearsal.
+        at_work = standing - set(ended(found.document, self.now))
+        if at_work - {*known, deny.nonce}:
+            raise _other_attempt(arn, at_work)
         if required and not standing:
             raise self._doubted(arn)
         try:

@@ -66,6 +66,19 @@ class FakePolicies:
             return False
         return any(_denies(each, principal, self._now()) for each in json.loads(text)["Statement"])
 
+    def may_take(self, arn: str, principal: str) -> bool:
+        """Tell whether the table may take this role's writes: a change reaches some callers at
+        once and others only after a while.
+        """
+        policy, now = self.of(arn), self._now()
+        begun = now - self.spread_seconds
+        texts = [policy.at(begun), *(text for at, text in policy.changes if at > begun)]
+        return any(
+            text is None
+            or not any(_denies(each, principal, now) for each in json.loads(text)["Statement"])
+            for text in texts
+        )
+
 
 class PolicyClient:
     """A DynamoDB client that knows resource policies. `around` runs before and after each call."""

@@ -28,6 +28,7 @@ from tests.support.bootstrap.fake_accounts import (
     fake_policies,
 )
 from tests.support.bootstrap.fake_aws import COMMAND, JOURNAL, LEDGER, FakeAws, outputs
+from tests.support.fakes.clock import VirtualClock
 from tests.support.fakes.errors import Killed
 
 
@@ -42,8 +43,10 @@ class Process:
         host: str = "laptop",
         chosen: Outputs | None = None,
         options: RunOptions | None = None,
+        clock: VirtualClock | None = None,
     ) -> None:
         self.world = world
+        clock = clock or world.clock
         self.pid = pid
         self.machine = Machine(
             Holder(host, host, pid, "born"), lambda other: other.pid in world.alive
@@ -52,7 +55,7 @@ class Process:
         (table,) = self.outputs.tables
         calls = Calls(Side.TARGET, "Role importer")
         self.store = AwsJournal(calls, world.dynamodb, JOURNAL)
-        self.lease = lease = Lease(self.store, table.source_table, world.clock, self.machine)
+        self.lease = lease = Lease(self.store, table.source_table, clock, self.machine)
         guarded = Calls(Side.TARGET, "Role importer", lease.check)
         context = StepContext(
             outputs=self.outputs,
@@ -66,7 +69,7 @@ class Process:
             verified=lambda: last_verification(self.store, table.source_table).verified,
             journal=Journal(self.store, table.source_table, lease),
             timing=Timing(),
-            clock=world.clock,
+            clock=clock,
             options=options or RunOptions(),
             target_policies=fake_policies(world, Side.TARGET, lease.check)
             if self.outputs.target.switch_role_arn

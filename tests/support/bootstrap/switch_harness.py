@@ -17,6 +17,7 @@ from tests.support.bootstrap.fake_accounts import FakeCanary, FakeOldSource, fak
 from tests.support.bootstrap.fake_aws import FakeAws, switch_outputs
 from tests.support.bootstrap.killed_process import Process
 from tests.support.bootstrap.status import FixedHealth
+from tests.support.fakes.clock import VirtualClock
 
 HealthOf = Callable[[Row, float], Health]
 
@@ -30,20 +31,21 @@ def switch_context(
     options: SwitchOptions | None = None,
     chosen: Outputs | None = None,
     health: HealthOf | None = None,
+    clock: VirtualClock | None = None,
 ) -> SwitchContext:
     """Make what a process with this id switches the table with. No process holds its leases yet.
 
     `chosen`: the stack's outputs; without, one with the roles of a switch. `health`: what the
-    detectors say; without, that all is well.
+    detectors say; without, that all is well. `clock`: the process's; without, the world's.
     """
     outputs = chosen or switch_outputs()
-    process = Process(world, pid, host=host, chosen=outputs)
+    process = Process(world, pid, host=host, chosen=outputs, clock=clock)
     table, check = process.run.context.table, process.lease.check
     options = options or SwitchOptions(mode)
     fences = options.mode is SwitchMode.FENCE and outputs.source.switch_role_arn
 
     def lease(name: str) -> Lease:
-        return Lease(process.store, name, world.clock, process.machine)
+        return Lease(process.store, name, clock or world.clock, process.machine)
 
     return SwitchContext(
         steps=process.run.context,

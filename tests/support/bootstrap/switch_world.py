@@ -19,6 +19,7 @@ from tests.support.bootstrap.fake_aws import (
 from tests.support.bootstrap.killed_process import Process, journal_verified, replicated
 from tests.support.bootstrap.switch_conditions import verified
 from tests.support.bootstrap.switch_harness import switch_context
+from tests.support.fakes.clock import VirtualClock
 
 APPLICATION = "arn:aws:iam::111111111111:role/application"
 NONCE = "0123456789abcdef"
@@ -27,7 +28,7 @@ DAY = 86_400.0
 
 def ready_to_switch() -> FakeAws:
     """A replica behind its Deny for a day, and verified since."""
-    world = replicated()
+    world = replicated(FakeAws(WatchedClock()))
     process = Process(world, pid=96)
     with world.unwatched():
         process.lease.acquire()
@@ -42,28 +43,52 @@ def ready_to_switch() -> FakeAws:
     return world
 
 
+class WatchedClock(VirtualClock):
+    """A clock at each of whose moves somebody looks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.on_advance: Callable[[], None] = lambda: None
+
+    def advance(self, seconds: float) -> None:
+        super().advance(seconds)
+        self.on_advance()
+
+
+def look_nowhere(number: int, name: str, after: bool) -> None:
+    """Do nothing at a call."""
+
+
 class WriterWatch:
-    """Looks at both tables' policies around each call: who would take an application's write."""
+    """Looks at both tables' policies around each call, and at each move of the clock.
+
+    A change of a policy reaches one caller at once and another late: two tables are both open if
+    any callers of both could write.
+    """
 
     def __init__(self, world: FakeAws) -> None:
-        self._world = world
+        self.world = world
         self.both_open: list[str] = []
         self.refused_since: float | None = None
         self.refused: list[tuple[float, float]] = []
         """Spans in which neither took writes."""
-        before = world.on_call
+        self.then: Callable[[int, str, bool], None] = look_nowhere
+        """What else happens around each call."""
 
         def look(number: int, name: str, after: bool) -> None:
             self.look(f"{'after' if after else 'before'} {name}, call {number}")
-            before(number, name, after)
+            self.then(number, name, after)
 
         world.on_call = look
+        if isinstance(world.clock, WatchedClock):
+            world.clock.on_advance = lambda: self.look("as time passes")
 
     def look(self, when: str) -> None:
-        now = self._world.clock()
+        now = self.world.clock()
         source, target = self.takes_writes()
-        if source and target:
-            self.both_open.append(when)
+        policies = self.world.policies
+        if all(policies.may_take(arn, APPLICATION) for arn in (SOURCE_ARN, TARGET_ARN)):
+            self.both_open.append(f"{when}, at {now:.0f}")
         if not source and not target:
             self.refused_since = now if self.refused_since is None else self.refused_since
         elif self.refused_since is not None:
@@ -72,7 +97,7 @@ class WriterWatch:
 
     def takes_writes(self) -> tuple[bool, bool]:
         """Tell whether the source, and the target, take an application's writes now."""
-        policies = self._world.policies
+        policies = self.world.policies
         return (
             not policies.refuses(SOURCE_ARN, APPLICATION),
             not policies.refuses(TARGET_ARN, APPLICATION),
@@ -92,14 +117,17 @@ def a_switch(
     world: FakeAws,
     pid: int = 100,
     *,
+    host: str = "laptop",
     mode: SwitchMode = SwitchMode.FENCE,
     run_command: Command = succeeds,
+    clock: VirtualClock | None = None,
     **options: Any,
 ) -> Switch:
     """Make one process's switch of the table. `options`: those of `SwitchOptions`."""
     world.alive.add(pid)
     chosen = SwitchOptions(mode, **options)
-    return Switch([switch_context(world, pid, options=chosen)], run_command=run_command)
+    context = switch_context(world, pid, host=host, options=chosen, clock=clock)
+    return Switch([context], run_command=run_command)
 
 
 def attempt_of(world: FakeAws) -> Switching:
