@@ -67,9 +67,8 @@ def points(mode: SwitchMode = SwitchMode.FENCE) -> Sequence[Point]:
     run = a_switch(world, mode=mode)
 
     def note(number: int, name: str, after: bool) -> None:
-        if not after:
-            step = run.progress().step if run.group.first.leases[0].generation else "checks"
-            found.append(Point(number, name, step, _changes(world.seen[-1])))
+        if after:  # a refusal has none
+            found.append(Point(number, name, run.progress().step, _changes(world.seen[-1])))
 
     world.on_call = note
     run.run()
