@@ -218,6 +218,8 @@ def _summary(ended: SwitchProgress) -> str:
             f" {ended.left_to_ttl} items that the source's time to live deleted meanwhile are left "
             "to the target's time to live."
         )
+    if ended.open_items:
+        text += f" Open, until the same command again: {'; '.join(ended.open_items)}."
     return text
 
 

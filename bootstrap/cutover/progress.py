@@ -21,6 +21,8 @@ class SwitchProgress:
     cancelling: bool = False
     left_to_ttl: int = 0
     """Deletions by the source's time to live that are left to the target's."""
+    open_items: tuple[str, ...] = ()
+    """`name: reason` of what failed after the commit, and is repeated by the same command."""
 
     @property
     def refused_seconds(self) -> float | None:

@@ -105,6 +105,7 @@ class SwitchLoop:
             opened_at=after.opened_at if after is not None else 0,
             cancelling=attempt is not None and attempt.cancelled,
             left_to_ttl=attempt.left_to_ttl if attempt is not None else 0,
+            open_items=_open_items(self.group),
         )
 
     def _note(self, context: SwitchContext, outcome: Outcome) -> float:
@@ -116,3 +117,9 @@ class SwitchLoop:
         self.waiting = f"{table}{outcome.what}"
         self._report(self.progress())
         return outcome.poll
+
+
+def _open_items(group: SwitchSet) -> tuple[str, ...]:
+    """Return what failed after the commit, of all tables, each once."""
+    found = [each.journal.get(AfterSwitch) or AfterSwitch() for each in group]
+    return tuple(dict.fromkeys(item for after in found for item in after.failed))
