@@ -207,7 +207,7 @@ def settle(world: FakeAws) -> None:
 
 
 def check_nobody_loses(watch: WriterWatch, when: str) -> State:
-    """Check an end of a switch that nobody works on any more; return the journal's state.
+    """Check an end of a switch on which no process works any more; return the journal's state.
 
     Either table takes writes, or neither does; the consumer writes while the source may.
     """
@@ -216,7 +216,9 @@ def check_nobody_loses(watch: WriterWatch, when: str) -> State:
     assert not watch.both_open, f"{when}: {watch.both_open[:3]}"
     source, target = watch.takes_writes()
     state, settings = state_of(world), world.ledger_settings()
-    assert not (source and "closed" in settings), f"{when}: nobody applies the source's changes"
+    assert not (source and "closed" in settings), (
+        f"{when}: the changes of the source are not applied"
+    )
     if target:
         assert state is State.SWITCHED, when
     if state is State.REPLICATING:

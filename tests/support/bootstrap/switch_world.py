@@ -44,7 +44,7 @@ def ready_to_switch() -> FakeAws:
 
 
 class WatchedClock(VirtualClock):
-    """A clock at each of whose moves somebody looks."""
+    """A clock that calls a listener at each of its moves."""
 
     def __init__(self) -> None:
         super().__init__()
