@@ -286,7 +286,7 @@ def _disarm_ended(context: SwitchContext) -> bool:
     """Take off the nonce of an attempt that has ended; return whether there was one.
 
     This process holds the run's lease, and the journal's attempt is its own. So what is armed was
-    put by a process that had slept when its attempt was cancelled. No process closes the gate under it.
+    put by a process that had slept when its attempt was cancelled.
     """
     settings = context.steps.ledger.settings()
     if settings.armed is None or settings.closed is not None:

@@ -86,7 +86,7 @@ def source_policy(context: SwitchContext, readings: SwitchReadings) -> Check:
         return Check(name, None, evidence, readings.at, look)
     deny = WriteDeny(LONGEST_NONCE, source.arn, begins=DATE, ends=DATE, bulk=True)
     try:
-        # One that has ended holds nobody off: a process that had slept put its rehearsal.
+        # One that has ended refuses no writer: a process that had slept put its rehearsal.
         over = write_deny.ended(found.document, readings.at)
         stale = {n: each for n, each in write_deny.ours(found.document).items() if n not in over}
         merged = write_deny.with_deny(found.document, deny)
