@@ -21,9 +21,10 @@ $(READY): requirements.txt replicator/requirements.txt
 	@touch $@
 
 # What a user can say: make demo ITEMS=… MIN_CHANGES=… DATA=file KEY=pk[:S],sk[:S] CHAOS=on[,name=rate…]
+# SWITCH=on|writes-stopped
 DEMO_ARGS = $(if $(ITEMS),--items $(ITEMS)) $(if $(MIN_CHANGES),--min-changes $(MIN_CHANGES)) \
             $(if $(DATA),--data "$(DATA)") $(if $(KEY),--key "$(KEY)") \
-            $(if $(CHAOS),--chaos "$(CHAOS)")
+            $(if $(CHAOS),--chaos "$(CHAOS)") $(if $(SWITCH),--switch $(SWITCH))
 
 demo: $(READY)  ## replicate a live table between two emulated accounts, and compare
 	@$(BIN)/python -m infra.local demo $(DEMO_ARGS)
@@ -58,10 +59,11 @@ test: check  ## everything
 	$(BIN)/pytest -q -m slow tests/simulation
 	$(BIN)/pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m slow --ignore tests/simulation
 
-bench: $(READY)  ## measure the consumer and the verification beside the usual ways, and deployments
+bench: $(READY)  ## measure the consumer and the verification beside the usual ways, deployments and switches
 	@$(BIN)/python -m tests.benchmarks
 	@$(BIN)/python -m tests.benchmarks.verification $(if $(LARGEST),--largest $(LARGEST))
 	@$(BIN)/python -m tests.benchmarks.deployment
+	@$(BIN)/python -m tests.benchmarks.switch
 
 soak: $(READY)  ## simulate on and on, then crash the bootstrap at each of its calls: make soak MINUTES=30 [SEED=…]; again: REPLAY=seed, CRASH=case
 ifdef CRASH

@@ -164,6 +164,13 @@ def main() -> None:
     default=DEFAULT.chaos,
     help="Faults to inject: on, or a list such as duplicate=0.2,delay=0.3,kill=0.05.",
 )
+@click.option(
+    "--switch",
+    type=click.Choice(["on", "writes-stopped"]),
+    default=DEFAULT.switch,
+    help="Make the target the primary in the end, with an application that writes the whole time: "
+    "on (--fence), or after it has stopped writing. Default: do not.",
+)
 @click.pass_context
 def demo(context: click.Context, /, **options: Any) -> None:
     """Replicate a live table from one emulated account to another, and compare."""

@@ -38,6 +38,8 @@ MEANING = {
     4: "a problem in the target account",
     5: "verification found differences",
     6: "still running",
+    7: "the switch was cancelled",
+    8: "switched, but --exec failed",
     70: "a bug in the bootstrap",
 }
 
@@ -86,7 +88,7 @@ class BootstrapProcess:
         Raises:
             BootstrapFailedError: it failed, or took longer than `patience` seconds.
         """
-        self._watched(self.command("run"), (0,), watch, patience)
+        self.watch_command(self.command("run"), watch, patience)
 
     def verify(
         self, command: Sequence[str], watch: Callable[[], None], patience: float
@@ -98,7 +100,7 @@ class BootstrapProcess:
         Raises:
             BootstrapFailedError: it failed, or took longer than `patience` seconds.
         """
-        self._watched(command, (0, EXIT_DIFFERENCES), watch, patience)
+        self.watch_command(command, watch, patience, allowed=(0, EXIT_DIFFERENCES))
         try:
             return dict(self._status()["verification"])
         except (ValueError, KeyError, TypeError):
@@ -107,13 +109,19 @@ class BootstrapProcess:
                 f"read {self._log}",
             ) from None
 
-    def _watched(
+    def watch_command(
         self,
         command: Sequence[str],
-        allowed: Sequence[int],
         watch: Callable[[], None],
         patience: float,
+        *,
+        allowed: Sequence[int] = (0,),
     ) -> None:
+        """Run a command on this terminal until it ends with an `allowed` exit status.
+
+        Raises:
+            BootstrapFailedError: it ended with another one, or took longer than `patience` seconds.
+        """
         # Its own session: Ctrl-C reaches it through the demo, once.
         process = subprocess.Popen(
             [sys.executable, *LEASH, *command],

@@ -10,7 +10,7 @@ import shlex
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,9 @@ from infra.local.emulator.chaos.rates import parse as parse_chaos
 from infra.local.results import report_view, stream_records, table_check
 from infra.local.results.consumer_logs import ConsumerCounts
 from infra.local.results.report import DemoReport, Phase, phases_of
+from infra.local.results.switch_report import SwitchChoice
 from infra.local.stall_detector import StallDetector, refusals_in_log
+from infra.local.switch_demo import SwitchDemo, SwitchPlan, write_log
 from infra.local.workload.writers import Writers, WriterSettings
 
 PATIENCE = 600.0
@@ -57,6 +59,8 @@ class DemoOptions:
     patience: float = PATIENCE
     chaos: str = ""
     """Rare behaviour of AWS, made frequent: see infra/local/emulator/chaos. Empty: none."""
+    switch: SwitchChoice | None = None
+    """Make the target the primary in the end: `on` by a fence. None: do not."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +154,15 @@ class Demo:
             "Building the Lambda archive for this machine (only the first time)"
         ):
             archive = setup.build_archive()
-        cloud = self._stack.enter_context(LocalCloud(self._directory, chaos=self._options.chaos))
+        log = write_log(self._directory)
+        log.unlink(missing_ok=True)
+        cloud = self._stack.enter_context(
+            LocalCloud(
+                self._directory,
+                chaos=self._options.chaos,
+                write_log=log if self._options.switch else None,
+            )
+        )
         sides = (
             f"accounts {cloud.source.account_id} (source) and {cloud.target.account_id} (target)"
         )
@@ -173,7 +185,19 @@ class Demo:
         self._bootstrap(bootstrap, detector)
         phases = phases_of(started, history, stopped, time.time())
         verified = self._verify(bootstrap, detector)
-        return self._report(cloud, table, detector, writers, phases, verified, began)
+        report = self._report(cloud, table, detector, writers, phases, verified, began)
+        if not report.ok or self._options.switch is None:
+            return report
+        plan = SwitchPlan(
+            choice=self._options.switch,
+            shape=self._shape,
+            target_table=table["targetTable"],
+            seed=self._options.seed,
+            rate=self._options.rate,
+            patience=self._options.patience,
+        )
+        demo = SwitchDemo(plan, cloud, bootstrap, self._directory, self._stack, self._print)
+        return replace(report, switch=demo.run(), seconds=time.monotonic() - began)
 
     def _seed(self, cloud: LocalCloud) -> None:
         dynamodb = cloud.client("dynamodb", cloud.source)

@@ -13,6 +13,7 @@ from infra.local.results.consumer_logs import (
     ConsumerCounts,
 )
 from infra.local.results.stream_records import StreamCounts
+from infra.local.results.switch_report import SwitchReport
 from infra.local.workload.stats import WINDOW, ChangeCounts
 from replicator.names import (
     CHANGES_APPLIED,
@@ -77,6 +78,8 @@ class DemoReport:
     """The verification just made, as `status` shows it."""
     poisoned: bool = False
     """Unreadable records were put on the stream on purpose, and end in quarantine."""
+    switch: SwitchReport | None = None
+    """The switch that followed, if there was one."""
     seconds: float = 0.0
 
     @property
@@ -132,6 +135,8 @@ class DemoReport:
             yield f"{self.leftovers.failures:,} objects are in the on-failure bucket."
         if self.index.wrong_values:
             yield f"The target's index {self.index.name} does not match the source's items."
+        if self.switch is not None:
+            yield from self.switch.problems()
 
     def _problems_of_verification(self) -> Iterator[str]:
         """Compare the operator's verification with the demo's own, independent comparison."""
@@ -228,6 +233,7 @@ class DemoReport:
             "on_failure_objects": self.leftovers.failures,
             "index_items": self.index.items,
             "verification": self.verification,
+            "switch": self.switch.as_json() if self.switch else None,
         }
 
     def _phases_as_json(self) -> dict[str, dict[str, float]]:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from infra.local.results.consumer_logs import LagPercentiles
 from infra.local.results.report import SHOWN_DIFFERENCES, DemoReport
+from infra.local.results.switch_report import SwitchReport
 from replicator.names import CHANGES_APPLIED, CHANGES_QUARANTINED, CHANGES_SUPERSEDED
 
 # Every kind of step in the order of the table, with its label.
@@ -35,6 +36,9 @@ def show(report: DemoReport, console: Console) -> None:
     console.print(_figures(report))
     _show_differences(report, console)
     console.print()
+    if report.switch is not None:
+        show_switch(report.switch, console)
+        console.print()
     for remark in report.remarks():
         console.print(Text(f"Note: {remark}", style="yellow"))
     problems = report.problems()
@@ -42,6 +46,11 @@ def show(report: DemoReport, console: Console) -> None:
         console.print(Text(problem, style="bold red"))
     if not problems:
         words = f"The target equals the source, item by item ({report.seconds:,.0f} s in total)."
+        if report.switch is not None:
+            words = (
+                "The target equalled the source, and the switch lost no acknowledged write: never "
+                f"did both tables take writes ({report.seconds:,.0f} s in total)."
+            )
         console.print(Text(words, style="bold green"))
 
 
@@ -100,6 +109,38 @@ def _figures(report: DemoReport) -> Table:
     table.add_row("Index", f"{report.index.name} returns {report.index.items:,} items")
     table.add_row("Differences", f"{len(report.comparison.differences):,}")
     return table
+
+
+def show_switch(switch: SwitchReport, console: Console) -> None:
+    """Print the times of a switch: refused up to the commit, and let in after it."""
+    verdict = switch.verdict
+    table = Table.grid(padding=(0, 3))
+    table.add_column(style="bold")
+    table.add_column()
+    told = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(verdict.outcomes.items()))
+    there = verdict.acknowledged
+    word = "refused" if switch.choice == "on" else "stopped"
+    table.add_row(
+        "Switch",
+        f"the application's writes: {told}; acknowledged: {there['source']:,} in the source, then "
+        f"{there['target']:,} in the target",
+    )
+    table.add_row(
+        "Writers",
+        f"{word} for {_seconds(switch.refused)} up to the commit: {_seconds(switch.fixed)} of "
+        f"fixed waits ({_seconds(switch.fixed_on_aws)} on AWS), {_seconds(switch.own)} of our own",
+    )
+    table.add_row(
+        "",
+        f"let into the target {_seconds(switch.first_let_in)} after the commit, all of them after "
+        f"{_seconds(switch.all_let_in)}; no writer waited longer than "
+        f"{_seconds(verdict.longest_seconds)}",
+    )
+    console.print(table)
+
+
+def _seconds(value: float | None) -> str:
+    return "an unknown time" if value is None else f"{value:,.1f} s"
 
 
 def _lag(lags: LagPercentiles | None) -> str:

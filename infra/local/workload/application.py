@@ -40,7 +40,10 @@ RETRY_SECONDS = 0.05
 SIDES: tuple[Side, ...] = ("source", "target")
 
 Habit = Literal["moves", "stays", "is early"]
-HABITS: tuple[Habit, ...] = ("moves", "moves", "moves", "moves", "stays", "is early")
+FENCED: tuple[Habit, ...] = ("moves", "moves", "moves", "moves", "stays", "is early")
+STOPPED: tuple[Habit, ...] = ("moves", "moves", "moves", "moves", "is early")
+"""Where writes are stopped before the switch, no writer stays at the source: that is the promise.
+"""
 
 
 @dataclass(frozen=True)
@@ -140,15 +143,19 @@ class ApplicationThreads:
         keys = KeySchema(*(KeyAttribute(*each) for each in self._settings.keys))
         plan = ApplicationPlan(writer.name, keys, Random(f"{self._settings.seed}/{writer.name}"))
         pace = WritePace(self._settings.rate / len(self._settings.writers))
+        left: WriteStep | None = None
         while not self._stop.is_set():
-            left: WriteStep | None = plan.next(self._side(writer))
-            while left is not None and not self._stop.is_set():
-                pace.wait(len(left.writes), self._stop)
-                left = self._attempt(writer, plan, executors, left)
-                if left is not None:
-                    self._stop.wait(RETRY_SECONDS)
+            side = self._side(writer)
+            if side is None:
+                self._stop.wait(RETRY_SECONDS)
+                continue
+            step = left or plan.next(side)
+            left = self._attempt(writer, plan, side, executors[side], step)
+            if left is not None:
+                self._stop.wait(RETRY_SECONDS)
+            pace.wait(len(step.writes), self._stop)
 
-    def _side(self, writer: ApplicationWriter) -> Side:
+    def _side(self, writer: ApplicationWriter) -> Side | None:
         if writer.habit == "moves":
             return read_place(Path(self._settings.place))
         return "source" if writer.habit == "stays" else "target"
@@ -157,15 +164,15 @@ class ApplicationThreads:
         self,
         writer: ApplicationWriter,
         plan: ApplicationPlan,
-        executors: Mapping[Side, CallExecutor],
+        side: Side,
+        executor: CallExecutor,
         step: WriteStep,
     ) -> WriteStep | None:
-        """Make a step where the writer writes now; return what is left of it to try again."""
-        side = self._side(writer)
+        """Make a step; return what is left of it to try again, there or elsewhere."""
         start = time.monotonic()
         failure: Outcome = "refused"
         try:
-            outcome = executors[side].run(step)
+            outcome = executor.run(step)
             failed: Sequence[Write] = (*outcome.refused, *outcome.unsent)
         except (BotoCoreError, ClientError):
             failure, failed = "unknown", step.writes
@@ -188,7 +195,7 @@ class ApplicationThreads:
 
 
 def make_writers(
-    cloud: LocalCloud, tables: Mapping[Side, str], habits: Sequence[Habit] = HABITS
+    cloud: LocalCloud, tables: Mapping[Side, str], habits: Sequence[Habit] = FENCED
 ) -> list[ApplicationWriter]:
     """Make a user for each writer in each account, which may do everything with its table."""
     accounts = {"source": cloud.source, "target": cloud.target}

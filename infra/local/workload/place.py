@@ -1,48 +1,37 @@
-"""The table that the application writes to: a word in a file, which a switch's command changes.
-
-`python -m infra.local.workload.place FILE target` may run any number of times.
-"""
+"""The table that the application writes to: a word in a file, which a switch's command changes."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+import shlex
 from pathlib import Path
 from typing import Literal
 
 Side = Literal["source", "target"]
+Place = Side | Literal["stopped"]
 
 
-def read_place(file: Path) -> Side:
-    """Return the side that a file names.
+def read_place(file: Path) -> Side | None:
+    """Return the side that a file names; None where writes are stopped.
 
     Raises:
-        ValueError: it names none.
+        ValueError: it has another word.
     """
     word = file.read_text().strip()
-    if word == "source":
-        return "source"
-    if word == "target":
-        return "target"
-    raise ValueError(f"{file} names {word!r}, and no side: source or target.")
+    if word in ("source", "target"):
+        return "source" if word == "source" else "target"
+    if word == "stopped":
+        return None
+    raise ValueError(f"{file} names {word!r}, and no place: source, target or stopped.")
 
 
-def write_place(file: Path, side: Side) -> None:
-    """Let the file name a side, in one step: a reader sees the old word or the new one."""
+def write_place(file: Path, place: Place) -> None:
+    """Let the file name a place, in one step: a reader sees the old word or the new one."""
     temporary = file.with_suffix(".part")
-    temporary.write_text(f"{side}\n")
+    temporary.write_text(f"{place}\n")
     temporary.replace(file)
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Write the place; print the usage and return 2 for other arguments."""
-    match arguments:
-        case [file, "source" | "target" as side]:
-            write_place(Path(file), side)
-            return 0
-    sys.stderr.write("Usage: python -m infra.local.workload.place FILE source|target\n")
-    return 2
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def moving_command(file: str) -> str:
+    """Return a shell command that does the same for the target, as often as it is run."""
+    file = shlex.quote(file)
+    return f"echo target > {file}.new && mv {file}.new {file}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from infra.local.data.compare import fingerprint
-from infra.local.data.items import KeySchema
+from infra.local.data.items import Item, TableShape
 from infra.local.workload.attempts import Outcome, WriteAttempt
 from infra.local.workload.place import Side
 from infra.local.workload.server_writes import ServerWrite
@@ -35,6 +35,8 @@ class Evidence:
     """The application's, in both accounts."""
     contents: Mapping[Side, Contents]
     """Both tables in the end."""
+    fenced: bool = True
+    """Whether a policy refused the writers. False: they were stopped, and none was left behind."""
 
     def taken(self, side: Side) -> list[ServerWrite]:
         """Return the application's writes that a table took."""
@@ -49,11 +51,11 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Stretch:
-    """The time in which a writer that moves was refused, from one write to the next."""
+    """The time in which a writer that moves could not write."""
 
     writer: str
     start: float
-    """Of the first attempt that failed."""
+    """Of the first attempt that failed; where none did, the end of the write before."""
     end: float
     """Of the first that was acknowledged again."""
 
@@ -79,12 +81,12 @@ class SwitchVerdict:
 
     @property
     def refused_since(self) -> float | None:
-        """The first refusal of a writer that moves."""
+        """The first moment at which a writer that moves could not write."""
         return min((each.start for each in self.stretches), default=None)
 
     @property
     def longest_seconds(self) -> float:
-        """The longest time that one writer was refused."""
+        """The longest time for which one writer could not write."""
         return max((each.seconds for each in self.stretches), default=0.0)
 
     @property
@@ -118,14 +120,23 @@ def judge(evidence: Evidence) -> SwitchVerdict:
     )
 
 
-def contents(dynamodb: Any, table: str, keys: KeySchema) -> Contents:
-    """Return the digests of all items of a table, read consistently."""
+def contents(dynamodb: Any, table: str, shape: TableShape, now: float) -> Contents:
+    """Return the digests of all items of a table, read consistently.
+
+    Items that have expired by `now` (epoch seconds) are left out: they may be there or not.
+    """
     pages = dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
     return {
-        fingerprint(keys.key_of(item)).hex(): fingerprint(item).hex()
+        fingerprint(shape.keys.key_of(item)).hex(): fingerprint(item).hex()
         for page in pages
         for item in page["Items"]
+        if not _has_expired(item, shape.expiry, now)
     }
+
+
+def _has_expired(item: Item, attribute: str, now: float) -> bool:
+    at = item.get(attribute, {}).get("N")
+    return at is not None and float(at) <= now
 
 
 def _lost(evidence: Evidence) -> Iterator[str]:
@@ -215,12 +226,15 @@ def _unproved(evidence: Evidence) -> Iterator[str]:
     """Name what was not tried, so that nothing is proved of it."""
     moving = [each for each in evidence.attempts if each.writer in evidence.moving]
     fixed = [each for each in evidence.attempts if each.writer not in evidence.moving]
+    refusals = (
+        (moving, "source", "refused", "No moving writer was ever refused in the source."),
+        (fixed, "source", "refused", "No write was tried in the source once it was closed."),
+    )
     tried = (
         (moving, "source", "acknowledged", "No moving writer wrote into the source."),
-        (moving, "source", "refused", "No moving writer was ever refused in the source."),
         (moving, "target", "acknowledged", "No moving writer wrote into the target."),
-        (fixed, "source", "refused", "No write was tried in the source once it was closed."),
         (fixed, "target", "refused", "No write was tried in the target while it was closed."),
+        *(refusals if evidence.fenced else ()),
     )
     for attempts, side, outcome, sentence in tried:
         if not any(each.side == side and each.outcome == outcome for each in attempts):
@@ -228,20 +242,25 @@ def _unproved(evidence: Evidence) -> Iterator[str]:
 
 
 def _stretches(evidence: Evidence) -> Iterator[Stretch]:
-    """Yield each moving writer's longest time without an acknowledged write after a failed one."""
+    """Yield each moving writer's longest time from one acknowledged write to the next."""
     for writer in sorted(evidence.moving):
-        longest: Stretch | None = None
-        since: float | None = None
-        mine = (each for each in evidence.attempts if each.writer == writer)
-        for each in sorted(mine, key=lambda each: each.start):
-            if each.outcome != "acknowledged":
-                since = each.start if since is None else since
-            elif since is not None:
-                found, since = Stretch(writer, since, each.end), None
-                if longest is None or found.seconds > longest.seconds:
-                    longest = found
+        mine = [each for each in evidence.attempts if each.writer == writer]
+        gaps = _gaps(writer, sorted(mine, key=lambda each: each.start))
+        longest = max(gaps, key=lambda gap: gap.seconds, default=None)
         if longest is not None:
             yield longest
+
+
+def _gaps(writer: str, attempts: Iterable[WriteAttempt]) -> Iterator[Stretch]:
+    before: WriteAttempt | None = None
+    failed: WriteAttempt | None = None
+    for each in attempts:
+        if each.outcome != "acknowledged":
+            failed = failed or each
+            continue
+        if before is not None and before.end <= each.start:
+            yield Stretch(writer, failed.start if failed else before.end, each.end)
+        before, failed = each, None
 
 
 def _by_key(attempts: Iterable[WriteAttempt]) -> Mapping[str, Sequence[WriteAttempt]]:

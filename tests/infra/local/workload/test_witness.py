@@ -175,3 +175,11 @@ def test_what_was_not_tried_is_not_proved(left_out: int, sentence: str) -> None:
     attempts = [each for n, each in enumerate(CLEAN) if n != left_out]
     target = TARGET if left_out != 5 else {**TARGET, MOVING: f"{MOVING}/1"}
     assert f"Not proved. {sentence}" in judge(evidence(attempts=attempts, target=target)).findings
+
+
+def test_where_writes_were_stopped_no_refusal_is_needed_in_the_source() -> None:
+    attempts = [each for each in CLEAN if (each.side, each.outcome) != ("source", "refused")]
+    verdict = judge(replace(evidence(attempts=attempts), fenced=False))
+    assert verdict.findings == ()
+    assert verdict.refused_since == pytest.approx(1.1)
+    assert verdict.longest_seconds == pytest.approx(4.0)

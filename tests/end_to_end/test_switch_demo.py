@@ -1,0 +1,52 @@
+"""The demo with a switch: an application is moved, and the witness has nothing to say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.commands import running
+
+pytestmark = [pytest.mark.slow, pytest.mark.promise("C9", "C10")]
+
+SMALL = ("--items", "400", "--min-changes", "200", "--steady", "2", "--patience", "300")
+MOST_OF_OUR_OWN = 20.0
+"""Seconds: the goal, on a machine that does nothing else."""
+
+
+def switched(directory: Path, *options: str) -> dict[str, Any]:
+    """Run the demo, which must succeed; return what its report says of the switch."""
+    with running("demo", *SMALL, *options, "--directory", str(directory)) as demo:
+        status = demo.wait(600)
+    assert status == 0, demo.output
+    assert demo.left_behind() == []
+    found: dict[str, Any] = json.loads((directory / "report.json").read_text())["switch"]
+    assert found["findings"] == []
+    assert found["acknowledged"]["source"] > 50
+    assert found["acknowledged"]["target"] > 20
+    assert f"{found['own_seconds']:,.1f} s of our own" in demo.output
+    return found
+
+
+def test_a_fenced_switch_moves_an_application_and_loses_nothing(tmp_path: Path) -> None:
+    found = switched(tmp_path, "--switch", "on")
+    assert found["mode"] == "fence"
+    assert found["outcomes"]["refused"] > 20
+    assert found["fixed_seconds"] < found["refused_seconds"]
+    assert found["own_seconds"] < MOST_OF_OUR_OWN
+    assert 0 < found["first_let_in_seconds"] <= found["all_let_in_seconds"]
+
+
+def test_a_switch_of_an_application_that_has_stopped_loses_nothing(tmp_path: Path) -> None:
+    found = switched(tmp_path, "--switch", "writes-stopped")
+    assert found["mode"] == "writes-stopped"
+    assert found["own_seconds"] < MOST_OF_OUR_OWN
+
+
+def test_c4_a_switch_on_a_bad_day_loses_nothing(tmp_path: Path) -> None:
+    chaos = "on,lost_create=0.2,policy_spread=4"
+    found = switched(tmp_path, "--switch", "on", "--chaos", chaos)
+    assert found["outcomes"]["refused"] > 20
