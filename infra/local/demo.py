@@ -30,7 +30,7 @@ from infra.local.results.consumer_logs import ConsumerCounts
 from infra.local.results.report import DemoReport, Phase, phases_of
 from infra.local.results.switch_report import SwitchChoice
 from infra.local.stall_detector import StallDetector, refusals_in_log
-from infra.local.switch_demo import SwitchDemo, SwitchPlan, write_log
+from infra.local.switch_demo import SwitchDemo, SwitchDemoSettings, write_log
 from infra.local.workload.writers import Writers, WriterSettings
 
 PATIENCE = 600.0
@@ -188,7 +188,7 @@ class Demo:
         report = self._report(cloud, table, detector, writers, phases, verified, began)
         if not report.ok or self._options.switch is None:
             return report
-        plan = SwitchPlan(
+        settings = SwitchDemoSettings(
             choice=self._options.switch,
             shape=self._shape,
             target_table=table["targetTable"],
@@ -196,7 +196,7 @@ class Demo:
             rate=self._options.rate,
             patience=self._options.patience,
         )
-        demo = SwitchDemo(plan, cloud, bootstrap, self._directory, self._stack, self._print)
+        demo = SwitchDemo(settings, cloud, bootstrap, self._directory, self._stack, self._print)
         return replace(report, switch=demo.run(), seconds=time.monotonic() - began)
 
     def _seed(self, cloud: LocalCloud) -> None:

@@ -44,8 +44,8 @@ def write_log(directory: Path) -> Path:
 
 
 @dataclass(frozen=True)
-class SwitchPlan:
-    """What is switched, and how."""
+class SwitchDemoSettings:
+    """The settings of one switch."""
 
     choice: SwitchChoice
     shape: TableShape
@@ -62,7 +62,7 @@ class SwitchDemo:
 
     def __init__(
         self,
-        plan: SwitchPlan,
+        settings: SwitchDemoSettings,
         cloud: LocalCloud,
         bootstrap: BootstrapProcess,
         directory: Path,
@@ -70,13 +70,16 @@ class SwitchDemo:
         say: Callable[[str, str], None],
     ) -> None:
         """`say` prints a line with a label."""
-        self._plan = plan
+        self._settings = settings
         self._cloud = cloud
         self._bootstrap = bootstrap
         self._directory = directory
         self._stack = stack
         self._say = say
-        self._tables: dict[Side, str] = {"source": plan.shape.name, "target": plan.target_table}
+        self._tables: dict[Side, str] = {
+            "source": settings.shape.name,
+            "target": settings.target_table,
+        }
         self._place = directory / "place"
         self._attempts = directory / "attempts.jsonl"
 
@@ -89,9 +92,9 @@ class SwitchDemo:
         """
         # Items expire again, also while both tables are closed.
         source = self._cloud.client("dynamodb", self._cloud.source)
-        setup.set_time_to_live(source, self._plan.shape, on=True)
+        setup.set_time_to_live(source, self._settings.shape, on=True)
         began = time.monotonic()
-        fenced = self._plan.choice == "on"
+        fenced = self._settings.choice == "on"
         writers = make_writers(self._cloud, self._tables, FENCED if fenced else STOPPED)
         application = self._start(writers)
         moving = frozenset(each.name for each in writers if each.habit == "moves")
@@ -105,7 +108,7 @@ class SwitchDemo:
         self._keep_writing(application, lambda: self._moved(moving, "target"))
         application.stop()
         return SwitchReport(
-            choice=self._plan.choice,
+            choice=self._settings.choice,
             scale=self._cloud.time_scale,
             verdict=judge(self._evidence(began, writers, moving, fenced)),
             committed=committed,
@@ -115,18 +118,18 @@ class SwitchDemo:
         write_place(self._place, "source")
         settings = ApplicationSettings(
             tables=self._tables,
-            keys=[[each.name, each.type] for each in self._plan.shape.keys.attributes],
+            keys=[[each.name, each.type] for each in self._settings.shape.keys.attributes],
             writers=writers,
             place=str(self._place),
             attempts=str(self._attempts),
-            rate=self._plan.rate,
-            seed=self._plan.seed,
+            rate=self._settings.rate,
+            seed=self._settings.seed,
         )
         application = Application(settings, self._directory, self._cloud.environment())
         self._stack.callback(application.close)
         self._say(
             "Application",
-            f"{len(writers)} writers with a user each, about {self._plan.rate:g} writes a second, "
+            f"{len(writers)} writers with a user each, about {settings.rate:g} writes a second, "
             "until the end",
         )
         return application
@@ -142,7 +145,7 @@ class SwitchDemo:
             self._cloud.check()
             application.check()
 
-        self._bootstrap.watch_command(command, watch, self._plan.patience)
+        self._bootstrap.watch_command(command, watch, self._settings.patience)
 
     def _committed(self) -> float:
         """Return the moment of the commit, on the monotonic clock."""
@@ -225,7 +228,7 @@ class SwitchDemo:
             side: contents(
                 self._cloud.client("dynamodb", accounts[side]),
                 self._tables[side],
-                self._plan.shape,
+                self._settings.shape,
                 now,
             )
             for side in SIDES

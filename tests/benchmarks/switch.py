@@ -1,9 +1,9 @@
 """The time for which a switch refuses writers: `python -m tests.benchmarks.switch`.
 
 Runs the demo with SWITCH, in both ways. The local cloud shrinks AWS's delays, and with them the
-waits that are fixed; calls, probes and polls take here what they take. So the two are told apart,
-and the time on AWS is the fixed waits there and what is our own here. Prints Markdown and writes
-build/bench/switch.json.
+waits that are fixed; calls, probes and polls take here what they take. So the two are counted
+apart, and the time on AWS is the fixed waits there and what is our own here. Prints Markdown and
+writes build/bench/switch.json.
 """
 
 from __future__ import annotations
