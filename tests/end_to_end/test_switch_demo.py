@@ -47,6 +47,6 @@ def test_a_switch_of_an_application_that_has_stopped_loses_nothing(tmp_path: Pat
 
 
 def test_c4_a_switch_on_a_bad_day_loses_nothing(tmp_path: Path) -> None:
-    chaos = "on,lost_create=0.2,policy_spread=4"
+    chaos = "on,policy_spread=4"
     found = switched(tmp_path, "--switch", "on", "--chaos", chaos)
     assert found["outcomes"]["refused"] > 20
