@@ -171,7 +171,8 @@ class Demo:
         writers = self._start_writers(cloud)
         started = time.time()
         outputs_file = self._directory / "outputs.json"
-        table = setup.deploy_stack(cloud, self._shape.name, archive, outputs_file)["tables"][0]
+        outputs = setup.deploy_stack(cloud, self._shape.name, archive, outputs_file)
+        table = outputs["tables"][0]
         took = f"in {time.time() - started:.1f} s"
         self._print(
             "Deployed", f"the Pulumi program, {took}; outputs in {setup.short(outputs_file)}"
@@ -192,6 +193,7 @@ class Demo:
             choice=self._options.switch,
             shape=self._shape,
             target_table=table["targetTable"],
+            journal_table=outputs["journalTable"],
             seed=self._options.seed,
             rate=self._options.rate,
             patience=self._options.patience,

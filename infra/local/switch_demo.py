@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import time
 from collections.abc import Callable, Mapping
@@ -50,6 +51,7 @@ class SwitchDemoSettings:
     choice: SwitchChoice
     shape: TableShape
     target_table: str
+    journal_table: str
     seed: int
     rate: float
     """Writes per second, all writers of the application together."""
@@ -104,14 +106,15 @@ class SwitchDemo:
             self._await_stillness(application)
             self._say("Writers", "the application's have stopped")
         self._switch(application, fenced)
-        committed = self._committed()
+        recorded = self._recorded()
         self._keep_writing(application, lambda: self._moved(moving, "target"))
         application.stop()
         return SwitchReport(
             choice=self._settings.choice,
             scale=self._cloud.time_scale,
             verdict=judge(self._evidence(began, writers, moving, fenced)),
-            committed=committed,
+            closed=recorded["closes"],
+            committed=recorded["committed_at"],
         )
 
     def _start(self, writers: list[ApplicationWriter]) -> Application:
@@ -147,10 +150,16 @@ class SwitchDemo:
 
         self._bootstrap.watch_command(command, watch, self._settings.patience)
 
-    def _committed(self) -> float:
-        """Return the moment of the commit, on the monotonic clock."""
-        at = max(at for state, at in self._bootstrap.history() if state == "SWITCHED")
-        return at - (time.time() - time.monotonic())
+    def _recorded(self) -> Mapping[str, float]:
+        """Return the journal's record of the switch, with its times on the monotonic clock."""
+        journal = self._cloud.client("dynamodb", self._cloud.target)
+        key = {"pk": {"S": self._settings.shape.name}, "sk": {"S": "run"}}
+        row = journal.get_item(
+            TableName=self._settings.journal_table, Key=key, ConsistentRead=True
+        )["Item"]
+        record = json.loads(row["record:switch"]["S"])
+        offset = time.time() - time.monotonic()
+        return {name: record[name] - offset for name in ("closes", "committed_at")}
 
     def _keep_writing(self, application: Application, done: Callable[[], bool]) -> None:
         """Wait until every writer has written, and for a while more."""

@@ -29,6 +29,8 @@ class Row:
     """Seconds of one switch. `findings`: what the witness found, lost writes among it."""
 
     way: str
+    preparing: float
+    """Since the last write, where writes were stopped."""
     refused: float
     fixed: float
     own: float
@@ -43,15 +45,19 @@ def measured(way: str) -> Row:
     """Run the demo once."""
     directory = FOLDER / f"switch-{WAYS[way]}"
     options = ("--switch", WAYS[way], "--directory", str(directory))
-    subprocess.run(
+    ran = subprocess.run(
         [sys.executable, "-m", "infra.local", "demo", *SMALL, *options],
         cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        check=True,
+        capture_output=True,
+        text=True,
+        check=False,
     )
+    if ran.returncode:
+        raise RuntimeError(f"{ran.stdout}\n{ran.stderr}")
     found: dict[str, Any] = json.loads((directory / "report.json").read_text())["switch"]
     return Row(
         way=way,
+        preparing=found["preparing_seconds"] or 0.0,
         refused=found["refused_seconds"],
         fixed=found["fixed_seconds"],
         own=found["own_seconds"],
@@ -66,13 +72,14 @@ def measured(way: str) -> Row:
 def table(rows: Sequence[Row]) -> str:
     """Return the rows as Markdown."""
     lines = [
-        "| way | refused up to the commit, s | fixed waits, s | our own, s | fixed waits on AWS, s "
-        "| first let in, s | all let in, s | writes acknowledged | findings |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| way | preparing, s | refused up to the commit, s | fixed waits, s | our own, s "
+        "| fixed waits on AWS, s | first let in, s | all let in, s | writes acknowledged "
+        "| findings |",
+        "| --- " + "| ---: " * 9 + "|",
     ]
     lines += [
-        f"| `{row.way}` | {row.refused:.1f} | {row.fixed:.1f} | {row.own:.1f} "
-        f"| {row.fixed_on_aws:.0f} | {row.first_let_in:.1f} | {row.all_let_in:.1f} "
+        f"| `{row.way}` | {row.preparing:.1f} | {row.refused:.1f} | {row.fixed:.1f} "
+        f"| {row.own:.1f} | {row.fixed_on_aws:.0f} | {row.first_let_in:.1f} | {row.all_let_in:.1f} "
         f"| {row.acknowledged:,} | {row.findings} |"
         for row in rows
     ]

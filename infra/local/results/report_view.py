@@ -119,7 +119,9 @@ def show_switch(switch: SwitchReport, console: Console) -> None:
     table.add_column()
     told = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(verdict.outcomes.items()))
     there = verdict.acknowledged
-    word = "refused" if switch.choice == "on" else "stopped"
+    before = ""
+    if switch.prepared is not None:
+        before = f"had stopped {_seconds(switch.prepared)} before the switch was prepared; "
     table.add_row(
         "Switch",
         f"the application's writes: {told}; acknowledged: {there['source']:,} in the source, then "
@@ -127,8 +129,9 @@ def show_switch(switch: SwitchReport, console: Console) -> None:
     )
     table.add_row(
         "Writers",
-        f"{word} for {_seconds(switch.refused)} up to the commit: {_seconds(switch.fixed)} of "
-        f"fixed waits ({_seconds(switch.fixed_on_aws)} on AWS), {_seconds(switch.own)} of our own",
+        f"{before}refused for {_seconds(switch.refused)} up to the commit: "
+        f"{_seconds(switch.fixed)} of fixed waits ({_seconds(switch.fixed_on_aws)} on AWS), "
+        f"{_seconds(switch.own)} of our own",
     )
     table.add_row(
         "",

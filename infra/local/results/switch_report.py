@@ -48,15 +48,23 @@ class SwitchReport:
     scale: float
     """Of AWS's delays: 0.01 makes five minutes three seconds."""
     verdict: SwitchVerdict
+    closed: float
+    """When the switch counted the source as closed."""
     committed: float
 
     @property
     def refused(self) -> float | None:
-        """Seconds from the first refusal, or the writers' end, to the commit."""
-        since = self.verdict.refused_since
-        if self.choice == "writes-stopped":
-            since = self.verdict.source_closed
+        """Seconds up to the commit, from the first refusal; where writes were stopped, from the
+        moment at which the switch had prepared and counted the source as closed.
+        """
+        since = self.verdict.refused_since if self.choice == "on" else self.closed
         return None if since is None else self.committed - since
+
+    @property
+    def prepared(self) -> float | None:
+        """Seconds before that, since the last write: the switch prepared itself."""
+        last = self.verdict.source_closed
+        return None if last is None or self.choice == "on" else self.closed - last
 
     @property
     def fixed(self) -> float:
@@ -101,6 +109,7 @@ class SwitchReport:
             "fixed_seconds": _rounded(self.fixed),
             "fixed_seconds_on_aws": _rounded(self.fixed_on_aws),
             "own_seconds": _rounded(self.own),
+            "preparing_seconds": _rounded(self.prepared),
             "first_let_in_seconds": _rounded(self.first_let_in),
             "all_let_in_seconds": _rounded(self.all_let_in),
             "longest_of_a_writer_seconds": _rounded(verdict.longest_seconds),

@@ -21,7 +21,7 @@ VERDICT = SwitchVerdict(
     source_closed=99.5,
     target_opened=130.5,
 )
-REPORT = SwitchReport("on", 0.01, VERDICT, committed=130.0)
+REPORT = SwitchReport("on", 0.01, VERDICT, closed=110.0, committed=130.0)
 
 
 def test_refused_time_is_that_up_to_the_commit_and_what_follows_is_told_apart() -> None:
@@ -32,8 +32,10 @@ def test_refused_time_is_that_up_to_the_commit_and_what_follows_is_told_apart() 
     assert REPORT.as_json()["longest_of_a_writer_seconds"] == 31.5
 
 
-def test_writers_that_were_stopped_are_counted_from_their_last_write() -> None:
-    assert replace(REPORT, choice="writes-stopped").refused == 30.5
+def test_where_writes_were_stopped_the_preparation_is_counted_apart() -> None:
+    stopped = replace(REPORT, choice="writes-stopped")
+    assert (stopped.prepared, stopped.refused) == (10.5, 20.0)
+    assert REPORT.prepared is None
 
 
 def test_what_is_not_known_is_not_counted() -> None:
@@ -82,4 +84,5 @@ def test_the_screen_shows_the_seconds_of_refused_writes() -> None:
     assert "refused for an unknown time" in shown(
         replace(REPORT, verdict=replace(VERDICT, stretches=()))
     )
-    assert "stopped for 30.5 s up to the commit" in shown(replace(REPORT, choice="writes-stopped"))
+    stopped = "had stopped 10.5 s before the switch was prepared; refused for 20.0 s up to the"
+    assert stopped in shown(replace(REPORT, choice="writes-stopped"))
