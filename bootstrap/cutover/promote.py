@@ -34,6 +34,7 @@ from bootstrap.cutover.promote_readings import read_held_back, read_window
 from bootstrap.cutover.promote_refusals import refuse_another_table, refuse_unready
 from bootstrap.cutover.promote_report import begun_report, finished_report
 from bootstrap.journal.switch_records import Promoted, Switching
+from replicator.settings import SettingsRow
 
 POLL_SECONDS = 5.0
 CONTINUES = suggest(Command("promote", "--yes"), ", which continues")
@@ -279,8 +280,10 @@ class Promotion:
         return found
 
     def _gate_holds_from(self) -> float:
-        # Its invocations were not made short before, as a switch does.
-        return self._promoted().closed_at + self._context.timing.gate_after_arming
+        # The time is this program's own for the settings, and AWS's for the invocation; a switch
+        # makes invocations short first.
+        spread = SettingsRow.CACHE_SECONDS + self._context.timing.last_invocation
+        return self._promoted().closed_at + spread
 
 
 def _unfinished(item: PromotionItem, outcome: Acted | Pending) -> BootstrapError:

@@ -91,10 +91,13 @@ TABLES = ("orders", "customers")
 
 
 @contextmanager
-def deployed(directory: Path, *tables: str, recording: Path | None = None) -> Iterator[Stack]:
+def deployed(
+    directory: Path, *tables: str, recording: Path | None = None, **config: Any
+) -> Iterator[Stack]:
     """A local cloud of its own, with these tables filled and the stack deployed.
 
-    `recording`: a file that gets a line for each distinct call.
+    `recording`: a file that gets a line for each distinct call. `config` are further members of the
+    stack's configuration.
     """
     with LocalCloud(directory, recording=recording) as cloud:
         dynamodb = cloud.client("dynamodb", SOURCE)
@@ -114,6 +117,7 @@ def deployed(directory: Path, *tables: str, recording: Path | None = None) -> It
                 "target": {"accountId": TARGET.account_id, "region": TARGET.region},
                 "tables": [{"source": name, "target": f"{name}-replica"} for name in tables],
                 "protect": False,
+                **config,
             },
         )
         outputs = directory / "outputs.json"
