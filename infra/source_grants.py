@@ -52,6 +52,7 @@ READ_TABLE_ACTIONS = (
     "dynamodb:DescribeKinesisStreamingDestination",
     "dynamodb:DescribeTable",
     "dynamodb:DescribeTimeToLive",
+    "dynamodb:GetResourcePolicy",
 )
 READ_STREAM_ACTIONS = ("kinesis:DescribeStreamSummary",)
 READ_ACTIONS_WITHOUT_ARN = ("cloudwatch:GetMetricStatistics", "tag:GetResources")

@@ -28,6 +28,8 @@ TARGET_TABLE_ACTIONS = (
     "dynamodb:ExportTableToPointInTime",
     # `explain` reads the one item that it is asked about, `verify --read-source` those in flight.
     "dynamodb:GetItem",
+    # `status` says whether the table lets writers in, during a switch and after it.
+    "dynamodb:GetResourcePolicy",
     "dynamodb:ImportTable",
     "dynamodb:ListTagsOfResource",
     "dynamodb:TagResource",
@@ -95,7 +97,11 @@ IMPORTER_ACTIONS_WITHOUT_ARN = (
 # --- The reader: `status --operator`, which changes nothing.
 
 READ_IMPORT_ACTIONS = ("dynamodb:DescribeImport",)
-READ_TABLE_ACTIONS = ("dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive")
+READ_TABLE_ACTIONS = (
+    "dynamodb:DescribeTable",
+    "dynamodb:DescribeTimeToLive",
+    "dynamodb:GetResourcePolicy",
+)
 READ_KEPT_ACTIONS = ("s3:ListBucket",)
 # The loss detectors'. Nothing here reads an item, but for the ledger's own rows.
 READ_LEDGER_ACTIONS = ("dynamodb:BatchGetItem", "dynamodb:GetItem")

@@ -355,12 +355,18 @@ NEVER_FROM_HERE = {"exporter": {"dynamodb:UpdateTimeToLive"}}
 """Calls in a module of both sides that a role never makes: the source's expiry is a switch's."""
 
 
+LOOKS_ALONE = {"importer": {"dynamodb:GetResourcePolicy"}}
+"""Calls in a switch role's module that this role makes too: `status` looks at the target's policy
+with it, because the use of a switch role outside a switch is reported."""
+
+
 def calls_of_the_operators_tool(side: str) -> set[str]:
     """The actions behind every `self._<service>.<operation>` in bootstrap/aws, by account."""
     known = BOTH_SIDES.union(ON_REQUEST, *MODULES.values())
     for path in BOOTSTRAP_AWS.glob("*.py"):
         assert path.name in known, f"which account does {path.name} act in?"
-    return calls_in(MODULES[side] | BOTH_SIDES) - NEVER_FROM_HERE.get(side, set())
+    called = calls_in(MODULES[side] | BOTH_SIDES) | LOOKS_ALONE.get(side, set())
+    return called - NEVER_FROM_HERE.get(side, set())
 
 
 def calls_in(modules: set[str]) -> set[str]:

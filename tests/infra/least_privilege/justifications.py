@@ -120,6 +120,7 @@ STREAM_KEYS = "the keys of streams"
 ALL_KEYS = "every key of the stack"
 NO_ARN = "*"
 SOURCE_EXPORTS = "the exports of every source table"
+SOURCES = "every source table"
 TARGETS = "every target table"
 TARGET_IMPORTS = "the imports into every target table"
 LEDGERS = "every ledger"
@@ -226,6 +227,16 @@ STANDING = (
         ("dynamodb:BatchGetItem",),
         LEDGERS,
         "Amazon DynamoDB API Reference, BatchGetItem: which probes have come through",
+    ),
+    # Whether a table lets writers in, which `status` says during a switch and after it.
+    *(
+        Standing(
+            role,
+            ("dynamodb:GetResourcePolicy",),
+            on,
+            "Amazon DynamoDB API Reference, GetResourcePolicy: the Deny on writers, and its dates",
+        )
+        for role, on in ((SOURCE_READER, SOURCES), (TARGET_READER, TARGETS), (IMPORTER, TARGETS))
     ),
     # What `run` does where it has to, in a life that went less smoothly or had more to do.
     Standing(

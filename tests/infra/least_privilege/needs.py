@@ -124,6 +124,7 @@ def _of_a_role(reason: justifications.Standing, declared: Declared) -> Iterator[
     resources = {
         justifications.NO_ARN: ["*"],
         justifications.SOURCE_EXPORTS: [f"{source}/export/any" for source, _ in declared.tables],
+        justifications.SOURCES: [source for source, _ in declared.tables],
         justifications.TARGETS: [target for _, target in declared.tables],
         justifications.TARGET_IMPORTS: [f"{target}/import/any" for _, target in declared.tables],
         justifications.LEDGERS: ledgers,
