@@ -197,7 +197,9 @@ class AwsClients(AccountClients):
             timing=self._process.timing,
             clock=self._process.clock,
             options=options or RunOptions(),
-            target_policies=self.policies(Side.TARGET, lease.check),
+            target_policies=self.policies(Side.TARGET, lease.check)
+            if self._outputs.denies_other_writers(table)
+            else None,
         )
 
     def runner(self, table: TableOutputs, command: str, options: RunOptions) -> TableRunner:

@@ -103,7 +103,7 @@ def _preview(
             selection.outputs.snapshot_bucket,
             drop_target=run_options.drop_target,
             disable_source_pitr=run_options.disable_source_pitr,
-            may_open=bool(selection.outputs.target.switch_role_arn),
+            may_open=selection.outputs.denies_other_writers(table),
         )
         click.echo(str(preview), err=quietly)
     return dataclasses.replace(selection, tables=begun)

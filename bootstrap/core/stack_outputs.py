@@ -123,6 +123,10 @@ class Outputs:
         name = name or table.target_table
         return f"arn:{partition}:dynamodb:{target.region}:{target.account_id}:table/{name}"
 
+    def denies_other_writers(self, table: TableOutputs) -> bool:
+        """Tell whether this tool may, and should, keep other writers off the table's target."""
+        return bool(self.target.switch_role_arn) and table.deny_other_writers
+
     def table(self, name: str) -> TableOutputs:
         """Find a table by its name in the source account.
 

@@ -129,7 +129,7 @@ def of_outputs(outputs: Outputs, table: TableOutputs) -> Replication:
         source_key_arn=table.source_key_arn or None,
         target_key_arn=table.target_key_arn or None,
         stack=outputs.stack,
-        denies_other_writers=bool(outputs.target.switch_role_arn),
+        denies_other_writers=outputs.denies_other_writers(table),
         stack_owns_deny=table.stack_owns_target_deny,
         deployment=Deployment(
             stream_name=table.stream_name,
@@ -220,6 +220,7 @@ def _of_config(
         deployment=None,
         stream_mode=table.stream_mode,
         configured_shards=table.shards,
+        denies_other_writers=config.denies_other_writers(table),
         stack=stack,
         unknown_settings=unknown,
     )

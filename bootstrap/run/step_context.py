@@ -86,7 +86,7 @@ class StepContext:
     clock: Clock
     options: RunOptions = field(default_factory=RunOptions)
     target_policies: ResourcePolicies | None = None
-    """Through the stack's role for it; None where it has none."""
+    """Through the stack's role for it; None where it has none for this table."""
     memory: RunMemory = field(default_factory=RunMemory)
     chance: random.Random = field(default_factory=random.Random)
     """Spreads repeated attempts."""

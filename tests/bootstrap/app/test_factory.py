@@ -163,3 +163,5 @@ def test_a_run_puts_the_deny_through_the_role_of_the_target_alone() -> None:
     clients = switching(CommandOptions("bootstrap run"))
     context = clients.runner(table, COMMAND, RunOptions()).context
     assert context.target_policies is not None
+    (table,) = switch_outputs(denyOtherWriters=False).tables
+    assert clients.runner(table, COMMAND, RunOptions()).context.target_policies is None

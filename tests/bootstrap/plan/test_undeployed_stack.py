@@ -23,12 +23,19 @@ def test_a_stack_that_is_not_deployed_is_planned_from_its_configuration(tmp_path
     first, second = stack.tables
     assert (first.target_table, second.target_table) == ("orders-replica", "customers")
     assert stack.chosen("customers") == [second]
+    assert not first.denies_other_writers
     world = FakeAws()
     made = planned_before_deployment(world, first)
     assert made.blockers == ()
     assert any("not deployed" in note for note in made.notes)
     assert not world.times("stream")
     assert not world.times("mapping")
+
+
+def test_a_plan_before_the_deployment_has_the_deny_that_the_file_asks_for(tmp_path: Path) -> None:
+    tables = of_file(stack_file(tmp_path, f"{CONFIG}  dynamodb-replication:switch: true\n")).tables
+    made = planned_before_deployment(FakeAws(), tables[0])
+    assert "target-deny" in [action.step for action in made.actions]
 
 
 def test_a_plan_before_the_deployment_names_no_resource_that_does_not_exist(tmp_path: Path) -> None:

@@ -151,9 +151,15 @@ def test_a_replica_without_it_gets_it_with_the_next_run_and_stays_a_replica() ->
     assert process.run.journal.get(CaughtUp) is not None
 
 
-def test_a_stack_without_the_role_for_it_touches_no_policy() -> None:
+@pytest.mark.parametrize(
+    "stack",
+    [outputs(), outputs(denyOtherWriters=True), switch_outputs(denyOtherWriters=False)],
+    ids=["neither", "no role", "a role for other tables"],
+)
+def test_a_stack_without_a_role_for_the_table_touches_no_policy(stack: Outputs) -> None:
     world = quick()
-    go(world, chosen=outputs())
+    go(world, chosen=stack)
+    go(world, pid=2, chosen=stack, options=ABANDON)
     assert world.order("GetResourcePolicy", "PutResourcePolicy") == []
 
 

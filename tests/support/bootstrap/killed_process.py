@@ -72,7 +72,7 @@ class Process:
             clock=clock,
             options=options or RunOptions(),
             target_policies=fake_policies(world, Side.TARGET, lease.check)
-            if self.outputs.target.switch_role_arn
+            if self.outputs.denies_other_writers(table)
             else None,
         )
         self.run = TableRunner(context, self.store, lease, COMMAND)
