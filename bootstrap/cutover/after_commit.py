@@ -153,7 +153,7 @@ def facts_for_exec(group: SwitchSet) -> Mapping[str, str]:
             "source": each.table.source_table,
             "sourceArn": each.table.source_table_arn,
             "target": each.table.target_table,
-            "targetArn": denies.target_arn(outputs, each.table),
+            "targetArn": outputs.target_arn(each.table),
         }
         for each in group
     ]

@@ -32,7 +32,7 @@ def replica(outputs: Outputs, table: TableOutputs, nonce: str) -> WriteDeny:
     """Return the Deny of the target while it is a replica: all but this stack's roles."""
     return WriteDeny(
         nonce,
-        target_arn(outputs, table),
+        outputs.target_arn(table),
         excepted=(table.consumer_role_arn, outputs.target.role_arn),
     )
 
@@ -41,15 +41,6 @@ def primary(outputs: Outputs, table: TableOutputs, nonce: str) -> WriteDeny:
     """Return the Deny of the target once it is the primary: exactly this stack's roles."""
     return WriteDeny(
         nonce,
-        target_arn(outputs, table),
+        outputs.target_arn(table),
         only=(table.consumer_role_arn, outputs.target.role_arn),
-    )
-
-
-def target_arn(outputs: Outputs, table: TableOutputs) -> str:
-    """Return the ARN of the target table."""
-    partition = table.source_table_arn.split(":")[1]
-    target = outputs.target
-    return (
-        f"arn:{partition}:dynamodb:{target.region}:{target.account_id}:table/{table.target_table}"
     )

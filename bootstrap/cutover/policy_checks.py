@@ -7,6 +7,7 @@ from bootstrap.core.facts import PolicyRevision, TableFacts
 from bootstrap.core.formatting import duration, moment, number
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.core.write_deny import POLICY_BYTES, PolicyError, WriteDeny
+from bootstrap.cutover import denies
 from bootstrap.cutover.check import Check
 from bootstrap.cutover.context import SwitchContext
 from bootstrap.cutover.readings import SwitchReadings
@@ -42,7 +43,7 @@ def target_deny(context: SwitchContext, readings: SwitchReadings) -> Check:
         return Check(name, False, evidence, readings.at, run)
     found, target = readings.target_policy, readings.target
     if not isinstance(found, PolicyRevision) or not isinstance(target, TableFacts):
-        why = found.why if isinstance(found, Unread) else "the stack has no role that may read it"
+        why = found.why if isinstance(found, Unread) else "there is no table"
         evidence = f"the target's policy could not be read: {why}"
         return Check(name, None, evidence, readings.at, suggest(Command("status")))
     try:
@@ -56,8 +57,7 @@ def target_deny(context: SwitchContext, readings: SwitchReadings) -> Check:
             f"alone: of this project's it has {names}"
         )
         return Check(name, False, evidence, readings.at, run)
-    excepted = (context.table.consumer_role_arn, context.steps.outputs.target.role_arn)
-    wanted = WriteDeny(known.nonce, target.arn, excepted=excepted)
+    wanted = denies.replica(context.steps.outputs, context.table, known.nonce)
     if not wanted.is_written_as(live[known.nonce]):
         evidence = (
             f"the statement {write_deny.sid(known.nonce)} of the target's policy was changed: it "
@@ -81,7 +81,7 @@ def source_policy(context: SwitchContext, readings: SwitchReadings) -> Check:
     name, found, source = "source-policy", readings.source_policy, readings.source
     look = suggest(Command("status"))
     if not isinstance(found, PolicyRevision) or not isinstance(source, TableFacts):
-        why = found.why if isinstance(found, Unread) else "the stack has no role that may read it"
+        why = found.why if isinstance(found, Unread) else "there is no table"
         evidence = f"the source's policy could not be read: {why}"
         return Check(name, None, evidence, readings.at, look)
     deny = WriteDeny(LONGEST_NONCE, source.arn, begins=DATE, ends=DATE, bulk=True)

@@ -9,7 +9,6 @@ from typing import TypeVar
 from bootstrap.core.errors import BootstrapError, LeaseLostError
 from bootstrap.core.facts import PolicyRevision, TableFacts
 from bootstrap.core.journal_rows import Row
-from bootstrap.core.ports import ResourcePolicies
 from bootstrap.cutover.context import SwitchContext
 from bootstrap.journal.verification_records import Verified
 from bootstrap.journal.verification_records import row_name as verification_row
@@ -36,7 +35,7 @@ class SwitchReadings:
     """The last verification; None: there was none."""
     health: Health
     target_policy: PolicyRevision | Unread | None
-    """None: the stack has no role that may read it, or there is no table."""
+    """None: there is no table."""
     source_policy: PolicyRevision | Unread | None
 
 
@@ -55,8 +54,9 @@ def read(context: SwitchContext) -> SwitchReadings:
         target,
         context.steps.verified(),
         context.read_health(row, at),
-        _policy(context.target_policies, target),
-        _policy(context.source_policies, source),
+        _policy(context.target_policies.read, target),
+        # The exporter may read it: the switch's role is not used before it changes something.
+        _policy(context.steps.source.policy, source),
     )
 
 
@@ -78,11 +78,9 @@ def _holders(context: SwitchContext) -> tuple[str, ...]:
 
 
 def _policy(
-    policies: ResourcePolicies | None, table: TableFacts | Unread | None
+    reading: Callable[[str], PolicyRevision], table: TableFacts | Unread | None
 ) -> PolicyRevision | Unread | None:
-    if policies is None or not isinstance(table, TableFacts):
-        return None
-    return _tried(lambda: policies.read(table.arn))
+    return _tried(lambda: reading(table.arn)) if isinstance(table, TableFacts) else None
 
 
 def _tried(reading: Callable[[], T]) -> T | Unread:

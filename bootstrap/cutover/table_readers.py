@@ -71,10 +71,10 @@ class _Side:
     def reader(self, kind: str, found: bool | None, detail: str, look: str = "") -> TableReader:
         return TableReader(self.side, self.table, kind, found, detail, look)
 
-    def unread(self, kind: str, command: str) -> TableReader:
-        """Name the command that shows what the stack's roles may not read."""
-        look = f"{command} --region {self.region}"
-        return self.reader(kind, None, "cannot be read with the stack's roles", look)
+    def unread(self, kind: str, command: str, *, tried: bool = False) -> TableReader:
+        """Name the command that shows what was not read. `tried`: a role of the stack may."""
+        detail = "could not be read" if tried else "cannot be read with the stack's roles"
+        return self.reader(kind, None, detail, f"{command} --region {self.region}")
 
     @property
     def quoted(self) -> str:
@@ -99,7 +99,7 @@ def _destinations(of: _Side, found: Destinations | None, own: str) -> TableReade
     kind = "kinesis-destinations"
     if found is None:
         command = "aws dynamodb describe-kinesis-streaming-destination --table-name"
-        return of.unread(kind, f"{command} {of.quoted}")
+        return of.unread(kind, f"{command} {of.quoted}", tried=of.side is Side.SOURCE)
     others = [each for each in found.all if each.stream_arn != own and not each.is_off]
     if not others:
         return of.reader(kind, False, "none but this stack's stream")
@@ -120,6 +120,7 @@ def _autoscaling(of: _Side, scaled: Sequence[ScaledCapacity] | None) -> TableRea
             kind,
             "aws application-autoscaling describe-scalable-targets --service-namespace dynamodb "
             f"--resource-ids {shlex.quote(f'table/{of.table}')}",
+            tried=of.side is Side.SOURCE,
         )
     named = ", ".join(f"{each.resource} {each.dimension}" for each in scaled)
     return of.reader(kind, bool(scaled), named or "none")
@@ -129,5 +130,5 @@ def _insights(of: _Side, on: bool | None) -> TableReader:
     kind = "contributor-insights"
     if on is None:
         command = "aws dynamodb describe-contributor-insights --table-name"
-        return of.unread(kind, f"{command} {of.quoted}")
+        return of.unread(kind, f"{command} {of.quoted}", tried=of.side is Side.SOURCE)
     return of.reader(kind, on, "on" if on else "off")

@@ -19,7 +19,7 @@ READING = re.compile(
 
 def test_dry_run_on_day_one_reads_and_says_what_must_be_true_days_before(tmp_path: Path) -> None:
     recording = tmp_path / "calls"
-    with deployed(tmp_path, "orders", recording=recording) as stack:
+    with deployed(tmp_path, "orders", recording=recording, switch=True) as stack:
         deployment = recording.read_text()
         ended = stack.end("switch", "--fence", "--dry-run", "--json")
     calls = [json.loads(line) for line in recording.read_text()[len(deployment) :].splitlines()]
@@ -28,6 +28,7 @@ def test_dry_run_on_day_one_reads_and_says_what_must_be_true_days_before(tmp_pat
     plan = json.loads(ended.stdout)
     (table,) = plan["tables"]
     found = {each["name"]: each["fulfilled"] for each in table["checks"]}
+    assert (found["roles"], found["source-policy"]) == (True, True)
     assert (plan["ready"], found["state"], found["target-deny"]) == (False, False, False)
     readers = {each["kind"]: each["found"] for each in table["readers"]}
     assert (readers["dynamodb-stream"], readers["kinesis-destinations"]) == (False, False)

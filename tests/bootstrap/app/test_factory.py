@@ -11,7 +11,7 @@ from bootstrap.app.command_options import CommandOptions
 from bootstrap.app.factory import AwsClients
 from bootstrap.app.process import this_process
 from bootstrap.aws.sessions import Session
-from bootstrap.core.errors import Side, UsageError
+from bootstrap.core.errors import AccessDeniedError, Side, UsageError
 from bootstrap.core.run_options import RunOptions
 from bootstrap.cutover.context import SwitchOptions
 from bootstrap.journal.switch_records import SwitchMode
@@ -165,3 +165,20 @@ def test_a_run_puts_the_deny_through_the_role_of_the_target_alone() -> None:
     assert context.target_policies is not None
     (table,) = switch_outputs(denyOtherWriters=False).tables
     assert clients.runner(table, COMMAND, RunOptions()).context.target_policies is None
+
+
+@pytest.mark.slow
+def test_a_look_before_a_switch_needs_neither_roles_nor_leases(
+    sessions: list[tuple[Side, str | None, str | None]],
+) -> None:
+    (table,) = outputs().tables
+    clients = AwsClients(outputs(), this_process(), CommandOptions("bootstrap switch"))
+    context = clients.switch_look(table, SwitchOptions(SwitchMode.FENCE))
+
+    assert len(sessions) == 2
+    with pytest.raises(AccessDeniedError, match="no role of a switch"):
+        context.target_policies.read("arn")
+    with pytest.raises(AssertionError):
+        context.leases[0].acquire()
+    context.leases[0].check()
+    assert (context.source_policies, context.old_source) == (None, None)

@@ -18,6 +18,7 @@ from bootstrap.cutover.plan_json import as_json
 from bootstrap.cutover.plan_page import page
 from bootstrap.journal.switch_records import SwitchMode, TargetDeny
 from bootstrap.status.health import Health
+from replicator.watchdog.readings import Probed
 from tests.support.bootstrap.fake_aws import (
     COMMAND,
     SOURCE_ARN,
@@ -27,6 +28,7 @@ from tests.support.bootstrap.fake_aws import (
     switch_outputs,
 )
 from tests.support.bootstrap.killed_process import Process, journal_verified, replicated
+from tests.support.bootstrap.status import NOW, healthy
 from tests.support.bootstrap.switch_conditions import NONCE, deny_document, looking, verified
 
 pytestmark = [pytest.mark.promise("C9"), pytest.mark.promise("C10")]
@@ -176,6 +178,19 @@ def test_check_command_makes_the_time_unknown(replica: FakeAws) -> None:
     options = SwitchOptions(SwitchMode.FENCE, check_command="x")
 
     assert planned(replica.copied(), options).refused.seconds is None
+
+
+def test_tables_of_a_set_share_the_waits_and_the_slowest_one_counts(replica: FakeAws) -> None:
+    world = replica.copied()
+    slow = Health(healthy(probed=Probed(NOW - 60, None, 9.0)))
+    first = looking(world)
+    second = dataclasses.replace(first, read_health=lambda row, at: slow)
+
+    plan = plan_switch([first, second])
+
+    assert plan.refused.seconds == 300 + 2 * 9.0
+    assert "the slowest of 2 tables" in page(plan, COMMANDS)
+    assert len(as_json(plan, COMMANDS)["tables"]) == 2
 
 
 # -- readers of both tables -----------------------------------------------------------------------

@@ -211,6 +211,21 @@ def test_member_of_the_plan_edited_is_what_the_file_takes(world: FakeAws, tmp_pa
         assert found.capacity.indexes == {"by-day": CapacityUnits(None, 900)}
 
 
+def test_file_of_several_tables_gives_each_its_own(world: FakeAws, tmp_path: Path) -> None:
+    path, value = tmp_path / "settings.json", member(world)
+    path.write_text(json.dumps({"customers": {**value, "ttl": "old"}, "orders": value}))
+    context = switching(world, path)
+    outputs, (table,) = context.steps.outputs, context.steps.outputs.tables
+    both = (table, dataclasses.replace(table, source_table="customers"))
+    steps = dataclasses.replace(context.steps, outputs=dataclasses.replace(outputs, tables=both))
+
+    for each, expected in zip(both, ("expires", "old"), strict=True):
+        of_table = dataclasses.replace(steps, table=each)
+        found = choose_settings(dataclasses.replace(context, steps=of_table))
+        assert found is not None
+        assert found.ttl == expected
+
+
 def edited(path: str, value: Any) -> Any:
     """Return an edit of the member: at a path, to a value; None removes it."""
 
