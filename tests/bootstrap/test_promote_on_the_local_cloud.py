@@ -20,11 +20,47 @@ pytestmark = [pytest.mark.slow, pytest.mark.promise("C9")]
 ITEM = {"pk": {"S": "of the application"}, "v": {"N": "1"}}
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    directory = tmp_path_factory.mktemp("cloud")
-    with deployed(directory, "orders", switch=True) as stack:
+PERSON = "on-call"
+"""Has called nothing before, so the record of distinct calls has each of its own."""
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    recording = tmp_path / "calls.jsonl"
+    with deployed(tmp_path / "cloud", "orders", recording=recording, switch=True) as stack:
         yield stack
+
+
+def log_in(stack: Stack) -> None:
+    """Log in a person of the target account who may assume any role, as a profile of that name."""
+    iam, sts = stack.cloud.client("iam", TARGET), stack.cloud.client("sts", TARGET)
+    root = {"AWS": f"arn:aws:iam::{TARGET.account_id}:root"}
+    for statement in (
+        {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": root},
+        {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"},
+    ):
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        if "Principal" in statement:
+            role = iam.create_role(RoleName=PERSON, AssumeRolePolicyDocument=document)["Role"]
+        else:
+            iam.put_role_policy(RoleName=PERSON, PolicyName="assume", PolicyDocument=document)
+    keys = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="anna")["Credentials"]
+    with Path(stack.cloud.environment()["AWS_SHARED_CREDENTIALS_FILE"]).open("a") as file:
+        file.write(
+            f"[{PERSON}]\naws_access_key_id = {keys['AccessKeyId']}\n"
+            f"aws_secret_access_key = {keys['SecretAccessKey']}\n"
+            f"aws_session_token = {keys['SessionToken']}\n"
+        )
+
+
+def roles_assumed(recording: Path) -> set[str]:
+    """The roles that the person has asked for, whatever the answer."""
+    calls = [json.loads(line) for line in recording.read_text().splitlines()]
+    return {
+        call["resource"]
+        for call in calls
+        if call["action"] == "sts:AssumeRole" and f":assumed-role/{PERSON}/" in call["caller"]
+    }
 
 
 def put(stack: Stack, account: Any, table: str, item: dict[str, Any]) -> bool:
@@ -66,10 +102,11 @@ def test_a_promoted_target_takes_writes_and_nothing_more_of_the_source(
     until(lambda: not put(stack, TARGET, "orders-replica", ITEM))
     with Writer(stack, "orders"):
         cut_off(stack)
+        log_in(stack)
         report = tmp_path / "report.json"
         ended = stack.end(
             *("promote", "--yes", "--drain", "3s", "--json", "--report", str(report)),
-            *("--source-profile", "of no account"),
+            *("--source-profile", PERSON, "--target-profile", PERSON),
         )
         assert ended.returncode == 0, ended.stderr
         shown = json.loads(ended.stdout)
@@ -81,6 +118,9 @@ def test_a_promoted_target_takes_writes_and_nothing_more_of_the_source(
         assert shown["drain"]["ended"] in ("probes-through", "time-up")
         assert "may still be taking writes" in report.with_suffix(".md").read_text()
 
+        target = stack.values["target"]
+        asked = roles_assumed(tmp_path / "calls.jsonl")
+        assert asked == {target["importerRoleArn"], target["switchRoleArn"]}
         assert put(stack, TARGET, "orders-replica", ITEM)
         there = stack.items(TARGET, "orders-replica")
         assert put(stack, SOURCE, "orders", {"pk": {"S": "too late"}, "v": {"N": "9"}})
