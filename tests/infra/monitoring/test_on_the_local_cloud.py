@@ -203,6 +203,35 @@ def test_a_consumer_that_lambda_cannot_run_fires_with_lambdas_own_words(stack: S
     stack.wait_for("function-unhealthy", "OK")
 
 
+@pytest.mark.promise("C9")
+def test_a_write_to_the_old_source_fires_once_the_target_is_the_primary(stack: Stack) -> None:
+    """And the consumer that a switch has turned off does not."""
+    stack.wait_for("source-written", "OK")
+    ledger = {"TableName": stack.table["ledgerTable"], "Key": {"k": {"B": b"settings"}}}
+    since = int(time.time()) // 60 * 60  # no test here has written to the source before
+    stack.target("dynamodb").update_item(
+        **ledger,
+        UpdateExpression="SET armed = :nonce, closed = :nonce, #primary = :since",
+        ExpressionAttributeNames={"#primary": "primary"},
+        ExpressionAttributeValues={":nonce": {"S": "n1"}, ":since": {"N": f"{since}000000"}},
+    )
+    stack.switch(on=False)
+    stack.stays("mapping-off", "OK", 12)
+    stack.stays("source-written", "OK", 1)
+    stack.cloud.client("dynamodb", SOURCE).put_item(TableName="orders", Item={"pk": {"S": "late"}})
+    stack.wait_for("source-written", "ALARM")
+    stack.stays("source-written", "ALARM", 12)
+    stack.stays("watchdog-silent", "OK", 1)
+    stack.target("dynamodb").update_item(
+        **ledger,
+        UpdateExpression="REMOVE armed, closed, #primary",
+        ExpressionAttributeNames={"#primary": "primary"},
+    )
+    stack.wait_for("source-written", "OK")
+    stack.switch(on=True)
+    stack.wait_for("mapping-off", "OK")
+
+
 # Last: what they lose cannot be put back.
 def test_a_batch_that_the_on_failure_bucket_does_not_take_fires_for_good(stack: Stack) -> None:
     stack.wait_for("batches-lost", "OK")
