@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pulumi
@@ -23,7 +24,14 @@ from infra.stack_config import ConfigError, StackConfig
 
 RUN_ROW = "run"
 """The sort key of a table's row in the journal (`bootstrap/aws/journal_table.py`)."""
-RUN_ENDED = "its run is ABANDONED"
+AFTER_SWITCH, PROMOTED = "record:after-switch", "record:promoted"
+"""Attributes of that row: what was done after a switch's commit, and a promotion. JSON."""
+LEAVE = {
+    "SWITCHING": "status --stack {stack} --table {table} (names what ends the switch)",
+    "SWITCHED": "switch --finish --stack {stack} --table {table} (a day after the switch)",
+    "PROMOTED": "promote --yes --stack {stack} --table {table} (completes the promotion)",
+}
+"""What ends a run, by its state; `abandon` ends any other."""
 STATE_WAITS = (0.2, 0.5, 1.0, 2.0)
 """Seconds between attempts to read a state that lies in a file: the engine writes it meanwhile, and
 half of one cannot be read."""
@@ -170,7 +178,7 @@ def refuse_removal_of_running_tables(
     """Refuse a table's removal while its run has not ended: its changes would be lost from then on.
 
     A run that replicates has no end of its own: `bootstrap abandon` ends it, and may leave the
-    replica.
+    replica. A switch ends it once it is finished, a promotion once the target takes writes.
 
     Raises:
         RefusedStackError: naming each such table, its row in the journal, and what would go.
@@ -180,36 +188,74 @@ def refuse_removal_of_running_tables(
     # After an `up` that failed, outputs may be there without their values.
     for table in filter(None, before.get("tables") or ()):
         name = table["sourceTable"]
-        state = None if name in kept else _state_of_run(name, journal, accounts.target)
-        if state in (None, RUN_ENDED):
+        run = None if name in kept else _run_of(name, journal, accounts.target)
+        if run is None or run.ended:
             continue
         running.append(
-            f"{name}: {state} (journal table {journal}, pk {name}, sk {RUN_ROW}). Its streaming "
+            f"{name}: {run.text} (journal table {journal}, pk {name}, sk {RUN_ROW}). Its streaming "
             f"destination {table['streamArn']} and its mapping {table['mappingUuid']} would go."
         )
-        commands.append(f"python -m bootstrap abandon --stack {pulumi.get_stack()} --table {name}")
+        command = LEAVE.get(
+            run.state, "abandon --stack {stack} --table {table} (keeps the replica)"
+        )
+        commands.append(
+            "python -m bootstrap " + command.format(stack=pulumi.get_stack(), table=name)
+        )
     if running:
         lines = "\n".join(f"  - {line}" for line in running)
         raise RefusedStackError(
             f"These tables cannot leave the stack {pulumi.get_stack()} while their runs last:\n"
-            f"{lines}\nTry: put them back into `tables`; {'; '.join(commands)} (keeps the "
-            "replica); then docs/operate.md, Take a table out of a stack"
+            f"{lines}\nTry: put them back into `tables`; {'; '.join(commands)}; "
+            "then docs/operate.md, Take a table out of a stack"
         )
 
 
-def _state_of_run(table: str, journal: str | None, target: aws.Provider) -> str | None:
-    """Return the state of a table's run as its journal has it; None where no run ever began."""
+@dataclass(frozen=True)
+class _RunOfTable:
+    """A table's run as its journal has it. `state` is empty where it cannot be looked up."""
+
+    text: str
+    state: str = ""
+    ended: bool = False
+
+
+def _run_of(table: str, journal: str | None, target: aws.Provider) -> _RunOfTable | None:
+    """Look a table's run up; None where none ever began."""
     if journal is None:
-        return "a run that cannot be looked up, as the stack's last outputs name no journal"
+        return _RunOfTable(
+            "a run that cannot be looked up, as the stack's last outputs name no journal"
+        )
     try:
         row = aws.dynamodb.get_table_item(
             table_name=journal,
             key=json.dumps({"pk": {"S": table}, "sk": {"S": RUN_ROW}}),
-            projection_expression="#state",
-            expression_attribute_names={"#state": "state"},
+            projection_expression="#state, #after, #promoted",
+            expression_attribute_names={
+                "#state": "state",
+                "#after": AFTER_SWITCH,
+                "#promoted": PROMOTED,
+            },
             opts=pulumi.InvokeOptions(provider=target),
         )
     except Exception as error:  # the SDK raises nothing narrower for a failed look-up
         text = " ".join(str(error).split())
-        return None if NO_ITEM in text else f"a run that cannot be looked up: {text}"
-    return f"its run is {json.loads(row.item)['state']['S']}"
+        return None if NO_ITEM in text else _RunOfTable(f"a run that cannot be looked up: {text}")
+    item = json.loads(row.item)
+    state = item["state"]["S"]
+    return _RunOfTable(f"its run is {state}", state, _has_ended(state, item))
+
+
+def _has_ended(state: str, item: Mapping[str, Any]) -> bool:
+    """Tell whether nothing of the source is to be applied to the target any more, and the target
+    takes its writers without this stack's help."""
+    if state == "SWITCHED":
+        return float(_record(item, AFTER_SWITCH).get("finished_at", 0)) > 0
+    if state == "PROMOTED":
+        found = _record(item, PROMOTED)
+        return float(found.get("closed_at", 0)) > 0 and "target-open" in found.get("done", ())
+    return bool(state == "ABANDONED")
+
+
+def _record(item: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = json.loads(item[name]["S"]) if name in item else {}
+    return found

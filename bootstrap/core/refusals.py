@@ -112,8 +112,8 @@ SWITCHED: Mapping[str, CommandRule] = {
     f"{SWITCH} {FINISH}": _runs("24 hours after the commit, it stops the old source's stream"),
     PROMOTE: _refused(
         "the target is the primary already, and has every change of the source",
-        Command(SWITCH),
-        ", which completes what is open after the commit",
+        Command(STATUS),
+        ", which names the command that completes what is open after the commit",
     ),
 }
 PROMOTED: Mapping[str, CommandRule] = {

@@ -21,7 +21,15 @@ from bootstrap.status.writer_access import WriterAccess
 
 KEPT_SECONDS = 86_400.0
 """From the commit until `switch --finish` may stop the old source's stream."""
-REQUIRED = ("open-target", "primary", "callers", "mapping")
+REQUIRED = (
+    "open-target",
+    "primary",
+    "callers",
+    "mapping",
+    "capacity",
+    "target-expiry",
+    "source-expiry",
+)
 """Names of what follows every commit, in `bootstrap.cutover`: each that is not done is open."""
 EXEC = "exec"
 """The name of the operator's command there."""

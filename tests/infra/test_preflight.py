@@ -11,7 +11,10 @@ from typing import Any
 import pulumi
 import pytest
 
+from bootstrap.core.journal_rows import to_json
 from bootstrap.core.state import State
+from bootstrap.cutover.promote_items import OPEN
+from bootstrap.journal.switch_records import AfterSwitch, Promoted
 from infra import preflight
 from infra.local import program
 from infra.local.provider import STACK_OUTPUTS, TABLE
@@ -33,6 +36,8 @@ class Deployed(pulumi.runtime.Mocks):
     ) -> None:
         self.outputs, self.tables = outputs, tables
         self.states, self.unreadable = states or {}, unreadable
+        self.records: dict[str, str] = {}
+        """Of each row of the journal."""
         self.created: list[str] = []
         self.deletion_protection: dict[str, bool] = {}
 
@@ -70,7 +75,8 @@ class Deployed(pulumi.runtime.Mocks):
         state = self.states.get(key["pk"]["S"])
         if state is None:
             return {}, [("item", "reading DynamoDB Table Item (journal-1): empty result")]
-        return {"item": json.dumps({"state": {"S": state}})}, []
+        row = {"state": state, **self.records}
+        return {"item": json.dumps({name: {"S": text} for name, text in row.items()})}, []
 
 
 def run(engine: Deployed, config: Mapping[str, Any], folder: Path) -> None:
@@ -167,13 +173,46 @@ def test_a_table_may_leave_only_once_its_run_is_abandoned(state: str, tmp_path: 
     if state == State.ABANDONED:
         run(engine, CONFIG, tmp_path)
         return
+    leads_out = {
+        State.SWITCHING: "status",
+        State.SWITCHED: "switch --finish",
+        State.PROMOTED: "promote --yes",
+    }.get(State(state) if state in list(State) else State.PLANNED, "abandon")
     with pytest.raises(pulumi.RunError) as raised:
         run(engine, CONFIG, tmp_path)
     text = str(raised.value)
     assert f"customers: its run is {state} (journal table journal-1, pk customers, sk run)" in text
     assert GONE["streamArn"] in text and "mapping 7d2" in text
-    assert "python -m bootstrap abandon --stack prod --table customers" in text
+    assert f"python -m bootstrap {leads_out} --stack prod --table customers" in text
     assert engine.created == []
+
+
+@pytest.mark.parametrize(
+    ("state", "record", "leaves"),
+    [
+        (State.SWITCHED, AfterSwitch(finished_at=1.0), True),
+        (State.SWITCHED, AfterSwitch(done=("open-target",), opened_at=1.0), False),
+        (State.PROMOTED, Promoted("n", 1.0, closed_at=2.0, done=("target-open",)), True),
+        (State.PROMOTED, Promoted("n", 1.0, closed_at=2.0, done=("target-deny",)), False),
+        (State.PROMOTED, Promoted("n", 1.0), False),
+        (State.REPLICATING, AfterSwitch(finished_at=1.0), False),
+    ],
+)
+def test_a_table_leaves_after_a_switch_that_is_finished_or_a_promotion_that_let_writers_in(
+    state: State, record: AfterSwitch | Promoted, leaves: bool, tmp_path: Path
+) -> None:
+    engine = Deployed(TWO_TABLES, {"orders"}, {"customers": state})
+    engine.records = {f"record:{record.key}": to_json(record)}
+    if leaves:
+        run(engine, CONFIG, tmp_path)
+        assert engine.created
+        return
+    with pytest.raises(pulumi.RunError, match=f"its run is {state}"):
+        run(engine, CONFIG, tmp_path)
+
+
+def test_a_promotions_item_that_lets_writers_in_keeps_its_name() -> None:
+    assert OPEN == "target-open"
 
 
 def test_a_table_that_never_had_a_run_may_leave(tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ import pytest
 
 from bootstrap.core.state import State
 from bootstrap.core.write_deny import WriteDeny, with_deny
+from bootstrap.cutover import after_commit
 from bootstrap.journal.switch_records import AfterSwitch, GateGap, SwitchMode, SwitchStep
 from bootstrap.status.json_members import as_json
 from bootstrap.status.page import page
-from bootstrap.status.switch_view import REQUIRED
+from bootstrap.status.switch_view import EXEC, REQUIRED
 from bootstrap.status.writer_access import judge_policy
 from tests.support.bootstrap.fake_aws import COMMAND, SOURCE_ARN, FakeAws
 from tests.support.bootstrap.killed_process import replicated
@@ -142,6 +143,11 @@ def test_what_was_never_begun_after_the_commit_is_open_too(world: FakeAws) -> No
     switched(world)
     assert shown(world)["switch"]["open"] == list(REQUIRED)
     assert shown(world)["next"] == f"{SWITCH} --fence"
+
+
+def test_status_knows_every_item_that_follows_a_commit() -> None:
+    assert after_commit.ITEMS == REQUIRED
+    assert after_commit.EXEC == EXEC
 
 
 def test_a_failed_exec_is_the_operators_as_only_they_know_the_command(world: FakeAws) -> None:
