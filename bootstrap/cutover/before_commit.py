@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from bootstrap.core.errors import BlockedError
@@ -113,13 +114,14 @@ def _commit(loop: SwitchLoop) -> bool:
     oldest = min(each.memory.proved_at for each in group)
     if group.now - oldest > PROOF_SECONDS + PROOF_SECONDS_OF_A_TABLE * len(group.contexts):
         return False
-    group.record(
-        "committed: the target is the primary",
-        state=State.SWITCHED,
+    record = replace(
+        group.attempt,
         step=SwitchStep.COMMIT,
         committed_at=group.now,
         left_to_ttl=sum(each.memory.left_to_ttl for each in group),
     )
+    # Over the journals as they were read above: nothing comes between the judgement and this.
+    group.put(record, "committed: the target is the primary", State.SWITCHED)
     return True
 
 

@@ -65,13 +65,18 @@ def refuse_committed(group: SwitchSet) -> None:
 
 
 def renew_target_nonce(group: SwitchSet, context: SwitchContext) -> None:
-    """Record another nonce for the target's Deny. It may be recorded again."""
+    """Record another nonce for the target's Deny. It may be recorded again.
+
+    A Deny that was changed or taken off meanwhile counts anew: the target may have been written.
+    """
     standing = context.journal.get(TargetDeny)
     if standing is None:
         return
     earlier = (*standing.earlier, standing.nonce)
+    forms = [denies.replica(context.steps.outputs, context.table, each) for each in earlier]
+    at = standing.at if target_denies(context).stands(forms) else 0.0
     context.journal.put(
-        replace(standing, nonce=new_nonce(), earlier=earlier), "renewing the target's Deny"
+        replace(standing, nonce=new_nonce(), at=at, earlier=earlier), "renewing the target's Deny"
     )
 
 
@@ -82,7 +87,8 @@ def renew_target_deny(group: SwitchSet, context: SwitchContext) -> None:
         return
     deny = denies.replica(context.steps.outputs, context.table, standing.nonce)
     target_denies(context).replace(deny, known=standing.earlier, required=False)
-    journal.put(replace(standing, earlier=()), "the target's Deny is renewed")
+    at = standing.at or group.now
+    journal.put(replace(standing, at=at, earlier=()), "the target's Deny is renewed")
 
 
 def open_gate(group: SwitchSet, context: SwitchContext) -> None:

@@ -8,7 +8,7 @@ stayed so for a while.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from bootstrap.core.durations import Timing
@@ -97,6 +97,14 @@ class DenyChanges:
             raise _other_attempt(table_arn, standing)
         self.policies.replace(table_arn, found, without_deny(found.document))
         self.doubts.forget(table_arn)
+
+    def stands(self, forms: Sequence[WriteDeny]) -> bool:
+        """Tell whether the table's policy holds exactly one of these, as far as AWS shows it."""
+        found = self.policies.read(forms[0].table_arn)
+        try:
+            return any(holds(found.document, each) for each in forms)
+        except PolicyError:
+            return False
 
     def require(self, deny: WriteDeny) -> None:
         """Check that the table's policy holds exactly this Deny of ours.

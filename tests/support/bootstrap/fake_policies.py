@@ -52,19 +52,23 @@ class FakePolicies:
     def statements(self, arn: str) -> list[dict[str, Any]]:
         """The statements that stand in a table's policy now, though no caller may see them yet."""
         text = self.of(arn).last
-        found: list[dict[str, Any]] = json.loads(text)["Statement"] if text else []
-        return found
+        return _statements(text) if text else []
 
     def set(self, arn: str, document: str | None) -> None:
         """As another owner of the account does it, long ago enough to be seen everywhere."""
         self.of(arn).changes.append((self._now() - self.spread_seconds, document))
+
+    def rewrite(self, arn: str, change: Callable[[str | None], str | None]) -> None:
+        """As another owner of the account does it now."""
+        policy = self.of(arn)
+        policy.changes.append((self._now(), change(policy.last)))
 
     def refuses(self, arn: str, principal: str) -> bool:
         """Tell whether the table refuses this role's writes now."""
         text = self.of(arn).at(self._now() - self.spread_seconds)
         if text is None:
             return False
-        return any(_denies(each, principal, self._now()) for each in json.loads(text)["Statement"])
+        return any(_denies(each, principal, self._now()) for each in _statements(text))
 
     def may_take(self, arn: str, principal: str) -> bool:
         """Tell whether the table may take this role's writes: a change reaches some callers at
@@ -74,8 +78,7 @@ class FakePolicies:
         begun = now - self.spread_seconds
         texts = [policy.at(begun), *(text for at, text in policy.changes if at > begun)]
         return any(
-            text is None
-            or not any(_denies(each, principal, now) for each in json.loads(text)["Statement"])
+            text is None or not any(_denies(each, principal, now) for each in _statements(text))
             for text in texts
         )
 
@@ -136,6 +139,12 @@ def _revision(text: str | None) -> str:
 
 def _no_policy(operation: str) -> Exception:
     return client_error(operation, "PolicyNotFoundException", "Resource-based policy not found")
+
+
+def _statements(text: str) -> list[dict[str, Any]]:
+    """The statements of a policy. A single one may stand without its brackets."""
+    found: dict[str, Any] | list[dict[str, Any]] = json.loads(text)["Statement"]
+    return [found] if isinstance(found, dict) else found
 
 
 def _denies(statement: Mapping[str, Any], principal: str, now: float) -> bool:
