@@ -75,7 +75,9 @@ def finish(context: SwitchContext, *, open_source: bool) -> None:
 def _refuse_open_items(context: SwitchContext, attempt: Switching, after: AfterSwitch) -> None:
     left = [name for name in ITEMS if name not in after.done]
     tried = {each.split(": ", 1)[0]: each for each in after.failed}
-    open_ones = [*(tried.get(name, name) for name in left), *([tried[EXEC]] * (EXEC in tried))]
+    open_ones = [tried.get(name, name) for name in left]
+    if EXEC in tried:
+        open_ones.append(tried[EXEC])
     if not open_ones:
         return
     how = ", with --exec as before," if EXEC in tried else ","
