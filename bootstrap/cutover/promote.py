@@ -143,7 +143,9 @@ class Promotion:
         nonce = new_nonce()
         report = begun_report(context, nonce, now, row.state, drained, window)
         text = json.dumps(report, separators=(",", ":"))
-        records: list[Any] = [Promoted(nonce, now, drained.seconds, report=text)]
+        # Open from the first on: a process that dies before it has tried them leaves them known.
+        waiting = tuple(f"{item.name}: not tried yet" for item in ITEMS)
+        records: list[Any] = [Promoted(nonce, now, drained.seconds, report=text, failed=waiting)]
         attempt = row.record(Switching)
         if attempt is not None and not attempt.cancelled:
             records.append(replace(attempt, cancelled_at=now, reason="the target was promoted"))

@@ -92,6 +92,13 @@ def test_a_probe_that_came_through_a_closed_gate_proves_nothing() -> None:
     )
 
 
+def test_a_round_of_which_one_lane_was_closed_proves_nothing() -> None:
+    """Whatever the settings row says now: another hand may have opened the gate again."""
+    book = WatchdogState(waiting=(ProbeRound("p", 2, NOW - 60),))
+    rows = {"p": [echo(NOW - 50), echo(NOW - 40, "attempt")]}
+    assert newest_round(book, rows, None) is None
+
+
 def test_without_a_round_nothing_is_said_of_one() -> None:
     assert newest_round(WatchdogState(), {}, None) is None
 
