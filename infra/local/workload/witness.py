@@ -51,7 +51,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Stretch:
-    """The time in which a writer that moves could not write."""
+    """The time in which a writer was moved and could not write."""
 
     writer: str
     start: float
@@ -73,7 +73,7 @@ class SwitchVerdict:
     acknowledged: Mapping[Side, int]
     outcomes: Mapping[Outcome, int]
     stretches: tuple[Stretch, ...] = field(default=())
-    """The longest one of each writer that moves."""
+    """One of each writer that has moved."""
     source_closed: float | None = None
     """The last write that the source took from the application."""
     target_opened: float | None = None
@@ -242,25 +242,21 @@ def _unproved(evidence: Evidence) -> Iterator[str]:
 
 
 def _stretches(evidence: Evidence) -> Iterator[Stretch]:
-    """Yield each moving writer's longest time from one acknowledged write to the next."""
+    """Yield each moving writer's time from its last write in the source to its first in the target.
+
+    Earlier times, those of switches that were taken back, are not among them.
+    """
     for writer in sorted(evidence.moving):
         mine = [each for each in evidence.attempts if each.writer == writer]
-        gaps = _gaps(writer, sorted(mine, key=lambda each: each.start))
-        longest = max(gaps, key=lambda gap: gap.seconds, default=None)
-        if longest is not None:
-            yield longest
-
-
-def _gaps(writer: str, attempts: Iterable[WriteAttempt]) -> Iterator[Stretch]:
-    before: WriteAttempt | None = None
-    failed: WriteAttempt | None = None
-    for each in attempts:
-        if each.outcome != "acknowledged":
-            failed = failed or each
+        there = [each for each in mine if (each.side, each.outcome) == ("target", "acknowledged")]
+        if not there:
             continue
-        if before is not None and before.end <= each.start:
-            yield Stretch(writer, failed.start if failed else before.end, each.end)
-        before, failed = each, None
+        first = min(there, key=lambda each: each.start)
+        before = [each for each in mine if each.end <= first.start]
+        ends = [each.end for each in before if each.outcome == "acknowledged"]
+        if ends:
+            failed = [each.start for each in before if each.start >= max(ends)]
+            yield Stretch(writer, min(failed, default=max(ends)), first.end)
 
 
 def _by_key(attempts: Iterable[WriteAttempt]) -> Mapping[str, Sequence[WriteAttempt]]:

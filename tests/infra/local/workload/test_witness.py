@@ -183,3 +183,13 @@ def test_where_writes_were_stopped_no_refusal_is_needed_in_the_source() -> None:
     assert verdict.findings == ()
     assert verdict.refused_since == pytest.approx(1.1)
     assert verdict.longest_seconds == pytest.approx(4.0)
+
+
+def test_a_switch_that_was_taken_back_before_is_not_counted() -> None:
+    before = (
+        attempt(0.0, MOVING, "source", "refused"),
+        attempt(0.9, MOVING, "source", "acknowledged"),
+    )
+    verdict = judge(evidence(attempts=[*before, *CLEAN]))
+    assert verdict.refused_since == 2.0
+    assert verdict.longest_seconds == pytest.approx(3.1)
