@@ -57,6 +57,8 @@ class RunMemory:
     """The end of the metrics' period in which this process first looked at the target's writes."""
     deny_doubted_at: float | None = None
     """When the target's policy was first read without the Deny that the journal has."""
+    deny_puts: int = 0
+    """How often this process has put it."""
     moment: float | None = None
     handed_over: bool = False
     probe: str = ""

@@ -22,6 +22,9 @@ from bootstrap.journal.switch_records import Promoted, Switching, TargetDeny
 from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
 
+MOST_PUTS = 3
+"""Puts by one process. Another program, or AWS's form of the policy, undoes more of them."""
+
 
 def advance(context: StepContext) -> Outcome:
     """Put the Deny, or put it again where it does not stand any more."""
@@ -52,6 +55,8 @@ def advance(context: StepContext) -> Outcome:
         journal.put(again, "the Deny on the target's other writers was changed, or taken off")
         return Acted()
     document = _with(context, deny, known)
+    if context.memory.deny_puts >= MOST_PUTS:
+        raise _does_not_stay(context)
     try:
         policies.replace(arn, known, document)
     except LeaseLostError:
@@ -59,6 +64,7 @@ def advance(context: StepContext) -> Outcome:
     except BlockedError:
         # Another caller has changed it since. It is theirs as well: read it again.
         return Pending("the target's resource policy to be read again", context.timing.poll(5))
+    context.memory.deny_puts += 1
     return _put(context, noted)
 
 
@@ -127,6 +133,15 @@ def unusable(context: StepContext, error: PolicyError) -> BlockedError:
             f"dynamodb get-resource-policy --resource-arn {context.target_arn} shows it); then the "
             "same command again"
         ),
+    )
+
+
+def _does_not_stay(context: StepContext) -> BlockedError:
+    return BlockedError(
+        f"The Deny on other writers of table {context.table.target_table} does not stay: it was "
+        f"put {MOST_PUTS} times, and each time the resource policy was another one afterwards.",
+        fix="find what changes it (CloudTrail: PutResourcePolicy, DeleteResourcePolicy), end that; "
+        "then the same command again",
     )
 
 

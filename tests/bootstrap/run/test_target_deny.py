@@ -262,6 +262,19 @@ def test_a_policy_that_is_changed_meanwhile_is_read_again_and_nothing_of_it_is_l
     assert (len(live(world)), puts(world)) == (1, 2)
 
 
+def test_a_deny_that_another_program_keeps_taking_off_ends_the_run() -> None:
+    world = quick()
+
+    def watch(number: int, name: str, after: bool) -> None:
+        if name == "PutResourcePolicy" and after:
+            world.policies.set(TARGET_ARN, document(USERS))
+
+    world.on_call = watch
+    with pytest.raises(BlockedError, match="does not stay"):
+        go(world)
+    assert (puts(world), world.mapping_enabled_at) == (3, None)
+
+
 @pytest.mark.parametrize(
     ("policy", "why"),
     [
