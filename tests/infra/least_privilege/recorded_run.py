@@ -100,8 +100,16 @@ class Stage:
         return ran.stdout
 
 
-def rehearse(directory: Path, config: dict[str, Any], recording: Path) -> Rehearsal:
-    """Takes about a minute. `config` is completed by accounts and operators."""
+def rehearse(
+    directory: Path,
+    config: dict[str, Any],
+    recording: Path,
+    life: Callable[[Stage], None] | None = None,
+) -> Rehearsal:
+    """Takes about a minute. `config` is completed by accounts and operators.
+
+    `life`: what becomes of the stack; without, a whole one.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     with LocalCloud(directory / "cloud", recording=recording) as cloud:
         stage = Stage(cloud, directory)
@@ -120,7 +128,7 @@ def rehearse(directory: Path, config: dict[str, Any], recording: Path) -> Rehear
         }
         stage.outputs = run(provider, values, stack="local")
         (directory / "outputs.json").write_text(json.dumps(stage.outputs))
-        _live(stage)
+        (life or _live)(stage)
         [(source, target)] = [
             tuple(table_arn(values, side, table[side]) for side in SIDES) for table in tables
         ]
