@@ -10,7 +10,7 @@ from typing import Any
 
 from bootstrap.app.account_clients import AccountClients, Before
 from bootstrap.app.command_options import CommandOptions
-from bootstrap.app.missing_role import MissingSwitchRole
+from bootstrap.app.no_canary import NoCanary
 from bootstrap.app.process import Process
 from bootstrap.aws import usage as metrics
 from bootstrap.aws.export_objects import S3Opener
@@ -283,23 +283,23 @@ class AwsClients(AccountClients):
         )
 
     def switch_look(self, table: TableOutputs, options: SwitchOptions) -> SwitchContext:
-        """Put together what looks at a table before a switch. It takes no lease.
+        """Put together what looks at a table before a switch.
 
-        Works for a stack without the roles as well: what they would read is unknown then.
+        It takes no lease, and none of the roles that change something: exporter and importer see
+        enough, and the stack may have no others yet.
         """
         store, source_table = self.journal(), table.source_table
         clock, machine = self._process.clock, self._process.machine
         names = (source_table, verification_row(source_table), backfill_row(source_table))
         leases = tuple(UnheldLease(store, name, clock, machine) for name in names)
-        run, missing = leases[0], MissingSwitchRole(Side.TARGET)
-        fences = options.mode is SwitchMode.FENCE
+        run = leases[0]
         return SwitchContext(
             steps=self.step_context(table, Journal(store, source_table, run), run),
             store=store,
             leases=leases,
-            target_policies=self.policies(Side.TARGET) or missing,
-            source_policies=self.policies(Side.SOURCE) if fences else None,
-            canary=missing,
+            target_policies=self.seen_policies(Side.TARGET),
+            source_policies=None,
+            canary=NoCanary(),
             old_source=None,
             read_health=self._read_health(table),
             options=options,

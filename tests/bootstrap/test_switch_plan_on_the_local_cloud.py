@@ -35,6 +35,7 @@ def test_dry_run_on_day_one_reads_and_says_what_must_be_true_days_before(tmp_pat
     assert table["daysBefore"][1]["done"] is False
     assert plan["settings"] == {}, "there is no target yet"
 
+    assert [each for each in calls if "/replication-switch" in each["caller"]] == []
     by_roles = [each for each in calls if re.search("exporter|importer", each["caller"])]
     assert {each["action"] for each in by_roles} >= {
         *("dynamodb:DescribeTable", "dynamodb:GetResourcePolicy", "dynamodb:GetItem"),

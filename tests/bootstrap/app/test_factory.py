@@ -11,7 +11,7 @@ from bootstrap.app.command_options import CommandOptions
 from bootstrap.app.factory import AwsClients
 from bootstrap.app.process import this_process
 from bootstrap.aws.sessions import Session
-from bootstrap.core.errors import AccessDeniedError, Side, UsageError
+from bootstrap.core.errors import Side, UsageError
 from bootstrap.core.run_options import RunOptions
 from bootstrap.cutover.context import SwitchOptions
 from bootstrap.journal.switch_records import SwitchMode
@@ -175,9 +175,9 @@ def test_a_look_before_a_switch_needs_neither_roles_nor_leases(
     clients = AwsClients(outputs(), this_process(), CommandOptions("bootstrap switch"))
     context = clients.switch_look(table, SwitchOptions(SwitchMode.FENCE))
 
-    assert len(sessions) == 2
-    with pytest.raises(AccessDeniedError, match="no role of a switch"):
-        context.target_policies.read("arn")
+    assert [side for side, *_ in sessions] == [Side.SOURCE, Side.TARGET]
+    with pytest.raises(AssertionError):
+        context.canary.refused("orders-replica")
     with pytest.raises(AssertionError):
         context.leases[0].acquire()
     context.leases[0].check()
