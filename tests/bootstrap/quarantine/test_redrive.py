@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from typing import Any
 
 import pytest
 
-from bootstrap.core.errors import AccessDeniedError, UnavailableError
+from bootstrap.core.errors import AccessDeniedError, BlockedError, UnavailableError
 from bootstrap.core.suggestions import template
 from bootstrap.quarantine import view
 from bootstrap.quarantine.packing import AGGREGATE_BYTES
-from bootstrap.quarantine.redrive import RedriveOutcome
+from bootstrap.quarantine.redrive import RedriveOutcome, redrive
+from bootstrap.quarantine.store import ObjectContent, QuarantinedObject
 from replicator.consumer.outcome import Reason
 from tests.support.bootstrap.quarantine_harness import MIB, QuarantineHarness, padded
 from tests.support.fakes.errors import Killed, client_error
@@ -352,3 +355,55 @@ def test_what_somebody_else_resolved_meanwhile_is_counted_and_no_error(
     redrive(world.quarantine_context(), kept, outcome, direct=False, named=False)
     assert (outcome.gone, outcome.sent) == (1, 0)
     assert SHARD in kept[0].key
+
+
+# -- beside a switch ---------------------------------------------------------------------------
+
+
+@pytest.mark.promise("C9")
+def test_a_redrive_puts_nothing_more_once_a_switch_has_armed_the_consumer(
+    world: QuarantineHarness,
+) -> None:
+    world.keep(document(None, item("a")))
+    world.kinesis.answers = [[THROTTLED]]
+    context = world.quarantine_context()
+    chosen = list(context.store.open_objects())
+
+    class _ArmedWhileItWaits:
+        def sleep(self, seconds: float) -> None:
+            world.settings(armed={"S": "attempt1"})
+
+        def now_micros(self) -> int:
+            return world.clock.now_micros()
+
+        def monotonic(self) -> float:
+            return world.clock.monotonic()
+
+    armed = dataclasses.replace(context, clock=_ArmedWhileItWaits())
+    with pytest.raises(BlockedError, match="`quarantine redrive` is refused"):
+        redrive(armed, chosen, RedriveOutcome(), direct=False, named=False)
+    assert world.kinesis.taken == []
+    assert len(world.open()) == 1
+
+
+@pytest.mark.promise("C9")
+def test_a_direct_redrive_looks_for_a_switch_again_after_half_a_minute(
+    world: QuarantineHarness,
+) -> None:
+    for name in ("a", "b"):
+        world.keep(document(None, item(name)))
+    context = world.quarantine_context()
+    built = context.consumer()
+    run = built.run
+
+    def run_while_a_switch_arms(stored: QuarantinedObject, content: ObjectContent) -> Any:
+        done = run(stored, content)
+        world.settings(armed={"S": "attempt1"})  # half a minute later
+        return done
+
+    built.run = run_while_a_switch_arms  # type: ignore[method-assign]
+    beside = dataclasses.replace(context, consumer=lambda: built)
+    chosen = list(context.store.open_objects())
+    with pytest.raises(BlockedError, match="`quarantine redrive --direct` is refused"):
+        redrive(beside, chosen, RedriveOutcome(), direct=True, named=False)
+    assert len(world.open()) == 1
