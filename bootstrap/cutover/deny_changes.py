@@ -9,6 +9,7 @@ stayed so for a while.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from bootstrap.core.durations import Timing
@@ -67,7 +68,7 @@ class DenyChanges:
         # One that has ended is not at work: a process that had slept put its rehearsal.
         at_work = standing - set(ended(found.document, self.now))
         if at_work - {*known, deny.nonce}:
-            raise _other_attempt(arn, at_work)
+            raise self._another(arn, at_work)
         if required and not standing:
             raise self._doubted(arn)
         try:
@@ -92,19 +93,28 @@ class DenyChanges:
         if not standing:
             if not self.doubts.settled(table_arn, self.now, self.timing):
                 raise self._unsettled(table_arn)
+            self.doubts.forget(table_arn)
             return
         if standing - set(known):
-            raise _other_attempt(table_arn, standing)
+            raise self._another(table_arn, standing)
         self.policies.replace(table_arn, found, without_deny(found.document))
         self.doubts.forget(table_arn)
 
     def stands(self, forms: Sequence[WriteDeny]) -> bool:
-        """Tell whether the table's policy holds exactly one of these, as far as AWS shows it."""
-        found = self.policies.read(forms[0].table_arn)
-        try:
-            return any(holds(found.document, each) for each in forms)
-        except PolicyError:
-            return False
+        """Tell whether the table's policy holds exactly one of these.
+
+        Raises:
+            UnavailableError: it does not, but AWS may show an older policy.
+        """
+        arn = forms[0].table_arn
+        found = self.policies.read(arn)
+        with suppress(PolicyError):
+            if any(holds(found.document, each) for each in forms):
+                self.doubts.forget(arn)
+                return True
+        if not self.doubts.settled(arn, self.now, self.timing):
+            raise self._unsettled(arn)
+        return False
 
     def require(self, deny: WriteDeny) -> None:
         """Check that the table's policy holds exactly this Deny of ours.
@@ -138,20 +148,26 @@ class DenyChanges:
             "command again",
         )
 
+    def _another(
+        self, table_arn: str, standing: Collection[str]
+    ) -> BlockedError | UnavailableError:
+        """Make the error for another attempt's Deny. It may be one of before that AWS still shows:
+        a cancel that died and is repeated meets what it has replaced.
+        """
+        if not self.doubts.settled(table_arn, self.now, self.timing):
+            return self._unsettled(table_arn)
+        return BlockedError(
+            f"The resource policy of {table_arn} holds the Deny of another attempt "
+            f"({', '.join(sorted(standing))}): another process works on this table, or did.",
+            fix=suggest(Command("status")),
+        )
+
     def _unsettled(self, table_arn: str) -> UnavailableError:
         return UnavailableError(
             self.side,
             f"AWS may show the resource policy of {table_arn} as it was some seconds ago.",
             fix="the same command again",
         )
-
-
-def _other_attempt(table_arn: str, standing: Collection[str]) -> BlockedError:
-    return BlockedError(
-        f"The resource policy of {table_arn} holds the Deny of another attempt "
-        f"({', '.join(sorted(standing))}): another process works on this table, or did.",
-        fix=suggest(Command("status")),
-    )
 
 
 def _unusable(table_arn: str, error: PolicyError) -> BlockedError:

@@ -57,7 +57,7 @@ class FakeSource:
 
     def table(self, name: str) -> TableFacts | None:
         with self._call("describe_source") as world:
-            return world.source
+            return world.named(world.source, name)
 
     def destinations(self, table: str) -> Destinations:
         with self._call("destinations") as world:
@@ -238,7 +238,7 @@ class FakeTarget:
                 for arn in world.imports:
                     if self._facts(arn).status != "IN_PROGRESS":
                         world.target = dataclasses.replace(world.target, status="ACTIVE")
-            return world.target
+            return world.named(world.target, name)
 
     def import_table(self, request: ImportRequest) -> ImportFacts:
         with self._call("import_table", request) as world:

@@ -217,6 +217,8 @@ class FakeAws:
         """Of the consumer's code; 0: older code, which obeys no switch."""
 
         self.policies = FakePolicies(self.clock)
+        self.more_tables: dict[str, str] = {}
+        """ARNs by name of tables that are like the first one of their account."""
 
         self.dynamodb = DatedDynamoDB(self.clock, faults=_Hook(self))
         self.alive: set[int] = set()
@@ -246,6 +248,12 @@ class FakeAws:
             ],
             BillingMode="PAY_PER_REQUEST",
         )
+
+    def named(self, facts: TableFacts | None, name: str) -> TableFacts | None:
+        """The facts of a table that is like the first one, under its own ARN."""
+        if facts is None or name not in self.more_tables:
+            return facts
+        return dataclasses.replace(facts, arn=self.more_tables[name])
 
     # -- calls -----------------------------------------------------------------------------------
 
