@@ -31,6 +31,7 @@ OBSERVERS: Mapping[str, Callable[[], list[str]]] = {
         program.resources_rich,
         output.run_json,
         output.status_json,
+        output.switch_plan_json,
         names.values,
         output.verify_json,
     )

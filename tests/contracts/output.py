@@ -19,9 +19,13 @@ from bootstrap.aws.ledger import AwsLedger
 from bootstrap.cli import explain as explain_commands
 from bootstrap.cli import quarantine as quarantine_commands
 from bootstrap.core import durations, errors
-from bootstrap.core.facts import Lag, Usage
+from bootstrap.core.facts import Lag, ScaledCapacity, TtlStatus, Usage
 from bootstrap.core.stack_state import PendingOperation, StackState
 from bootstrap.core.unknown_resources import UnknownResource, places
+from bootstrap.cutover import plan_json as switch_plan
+from bootstrap.cutover.context import SwitchOptions
+from bootstrap.cutover.dry_run import plan_switch
+from bootstrap.journal.switch_records import SwitchMode
 from bootstrap.plan.price_list import PriceList
 from bootstrap.plan.replication import of_outputs
 from bootstrap.status.render import screen
@@ -34,10 +38,19 @@ from replicator.watchdog.readings import Intent, Probed, Readings, Undelivered, 
 from tests.contracts.shape import shape
 from tests.contracts.worlds import printed, run, verified, worlds
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
-from tests.support.bootstrap.fake_aws import COMMAND, LEDGER, STREAM_ARN, FakeAws, outputs
+from tests.support.bootstrap.fake_aws import (
+    COMMAND,
+    LEDGER,
+    SOURCE_ARN,
+    STREAM_ARN,
+    FakeAws,
+    outputs,
+)
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.quarantine_harness import QuarantineHarness as QuarantineWorld
 from tests.support.bootstrap.status import identity
+from tests.support.bootstrap.switch_conditions import looking
+from tests.support.bootstrap.switch_world import ready_to_switch
 from tests.support.replicator.consumer_harness import TARGET, document, item, probe
 
 IMAGES = ("key", "source", "target")
@@ -180,6 +193,32 @@ def plan_json() -> list[str]:
             prices=PriceList(),
         )
     )
+
+
+def switch_plan_json() -> list[str]:
+    """What `switch --dry-run --json` prints: on day one, and of tables of either billing mode."""
+    worlds_seen = [FakeAws(), ready_to_switch(), ready_to_switch()]
+    for world, mode in zip(worlds_seen[1:], ("PAY_PER_REQUEST", "PROVISIONED"), strict=True):
+        index = {"IndexName": "by-day", "KeySchema": []}
+        world.source = replace(
+            world.source,
+            billing_mode=mode,
+            read_capacity=5,
+            write_capacity=5,
+            max_writes=9,
+            stream_view="NEW_IMAGE",
+            global_indexes=[index],
+        )
+        world.source_expiry, world.source_tags = TtlStatus(True, "expires"), {"team": "shop"}
+        world.scaled = [ScaledCapacity("table/orders", "dynamodb:table:ReadCapacityUnits", 1, 9)]
+        statement = {"Effect": "Allow", "Principal": "*", "Action": ["dynamodb:GetItem"]}
+        world.policies.set(SOURCE_ARN, json.dumps({"Statement": [statement]}))
+    options = SwitchOptions(SwitchMode.FENCE, exec_command="./move")
+    shown = [
+        switch_plan.as_json(plan_switch([looking(world, options)]), {"orders": COMMAND})
+        for world in worlds_seen
+    ]
+    return shape(*shown, opaque=("settings.orders.tags", "tables[].application[].statements[]"))
 
 
 def parity_json() -> list[str]:
