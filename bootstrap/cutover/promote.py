@@ -29,7 +29,14 @@ from bootstrap.cutover.cancel import new_nonce
 from bootstrap.cutover.loss_window import LossWindow
 from bootstrap.cutover.promote_context import PromoteContext
 from bootstrap.cutover.promote_drain import Drain, DrainWait
-from bootstrap.cutover.promote_items import DENY, ITEMS, OPEN, PromotionItem, deny_stands
+from bootstrap.cutover.promote_items import (
+    DENY,
+    ITEMS,
+    OPEN,
+    PromotionItem,
+    deny_stands,
+    refused_fix,
+)
 from bootstrap.cutover.promote_readings import read_held_back, read_window
 from bootstrap.cutover.promote_refusals import refuse_another_table, refuse_unready
 from bootstrap.cutover.promote_report import begun_report, finished_report
@@ -233,10 +240,15 @@ class Promotion:
                 return None
             left = end - clock.monotonic()
             if left <= 0:
-                return error or _unfinished(item, outcome)
+                return error or self._unfinished(item, outcome)
             if isinstance(outcome, Pending):
                 self._poller.say(f"waiting for {outcome.what}", same=outcome.what)
                 yield replace(outcome, poll=min(outcome.poll, max(0.2, left)))
+
+    def _unfinished(self, item: PromotionItem, outcome: Acted | Pending) -> BootstrapError:
+        what = outcome.what if isinstance(outcome, Pending) else item.what
+        fix = refused_fix(self._context) if item.name == OPEN else CONTINUES
+        return BlockedError(f"Still waiting for {what}.", fix=fix)
 
     def _note(self, item: PromotionItem, error: BootstrapError | None) -> Outcome:
         """Record an item as done, or why it is open."""
@@ -286,8 +298,3 @@ class Promotion:
         # makes invocations short first.
         spread = SettingsRow.CACHE_SECONDS + self._context.timing.last_invocation
         return self._promoted().closed_at + spread
-
-
-def _unfinished(item: PromotionItem, outcome: Acted | Pending) -> BootstrapError:
-    what = outcome.what if isinstance(outcome, Pending) else item.what
-    return BlockedError(f"Still waiting for {what}.", fix=CONTINUES)

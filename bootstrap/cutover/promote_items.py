@@ -13,6 +13,7 @@ from bootstrap.core.durations import Timing
 from bootstrap.core.errors import AccountError, Side
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.run_options import TtlPolicy
+from bootstrap.core.suggestions import Command, Suggestion, suggest
 from bootstrap.core.write_deny import PolicyError, WriteDeny, holds, with_deny
 from bootstrap.cutover import denies
 from bootstrap.cutover.promote_context import PromoteContext
@@ -78,6 +79,20 @@ def await_writers(context: PromoteContext) -> Outcome:
         return Pending("the target to let writers in", context.timing.poll(POLL_SECONDS))
     context.journal.put(replace(promoted, open_at=context.now), "the target takes writes")
     return Done()
+
+
+def refused_fix(context: PromoteContext) -> Suggestion:
+    """Return what to do about a target that refuses writers after the Deny was rewritten."""
+    region = context.outputs.target.region
+    return suggest(
+        "in some minutes: ",
+        Command("promote", "--yes"),
+        "; if the target refuses writers then too, another Deny stands, such as one that an older "
+        "version of the stack made: with an administrator's credentials of account "
+        f"{context.outputs.target.account_id}, aws dynamodb get-resource-policy --region {region} "
+        f"--resource-arn {context.outputs.target_arn(context.table)} shows it, and "
+        "put-resource-policy with what else is in there takes it off",
+    )
 
 
 def stop_mapping(context: PromoteContext) -> Outcome:

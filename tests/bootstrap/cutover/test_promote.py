@@ -290,6 +290,9 @@ def test_writers_that_are_refused_all_the_same_are_an_open_item(world: FakeAws) 
     assert not result.takes_writes
     assert [item.name for item, _ in result.open] == ["target-open"]
     assert promoted(world).open_at == 0
+    fix = result.open[0][1].fix
+    assert "promote --yes" in fix
+    assert f"aws dynamodb get-resource-policy --region eu-west-1 --resource-arn {TARGET_ARN}" in fix
 
 
 # What is open
