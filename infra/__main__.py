@@ -19,6 +19,7 @@ from infra.outputs import outputs
 from infra.role_grants import shared_arns
 from infra.secrets_in_state import SecretTexts
 from infra.snapshot import SnapshotBucket
+from infra.streaming_choice import StreamingChoice
 from infra.switch_roles import SwitchRoles
 from infra.table_stack import TableStack
 from infra.target_write_deny import TargetWriteDeny
@@ -32,6 +33,8 @@ preflight.refuse_other_places(settings, before)
 accounts = connect(settings)
 preflight.look_up_source_tables(settings, accounts, before)
 preflight.refuse_removal_of_running_tables(settings, accounts, before)
+runs = preflight.look_up_runs(settings, accounts, before)
+held = preflight.look_up_held_resources(before, runs)
 
 operators = Operators("replication", settings, accounts)
 exporter, importer = operators.exporter.arn, operators.importer.arn
@@ -41,9 +44,12 @@ snapshot = SnapshotBucket(
 notifications = Notifications("replication-alarms", settings, accounts)
 
 stacks, watchdogs, alarms = [], [], []
+migrating: set[str] = set()
+"""Source tables of which the state still holds the Deny on the target's other writers."""
 for table in settings.tables:
     role = ConsumerRole(table, accounts)
-    buffer = Buffer(table, settings, accounts, reader=role.arn, before=before)
+    streams = StreamingChoice.of(table, runs.get(table.source), held)
+    buffer = Buffer(table, settings, accounts, reader=role.arn, before=before, streams=streams)
     ledger = LedgerTable(table, settings, accounts)
     consumer = ConsumerFunction(
         table, settings, accounts, role=role, buffer=buffer, ledger=ledger, archive=archive
@@ -51,13 +57,16 @@ for table in settings.tables:
     stack = TableStack(table, buffer, ledger, consumer)
     watchdogs.append(WatchdogFunction(stack, settings, accounts, archive))
     alarms.append(TableAlarms(stack, settings, accounts, notifications.topics))
-    if table.deny_other_writers:
+    if TargetWriteDeny.is_needed(table, settings, held):
         TargetWriteDeny(table, settings, accounts, consumer=role, importer=importer)
+        migrating.add(table.source)
     stacks.append(stack)
 
 shared = shared_arns(snapshot, operators.journal)
 operators.grant(shared, stacks)
 switch_roles = SwitchRoles.declared("replication-switch", settings, accounts, shared, stacks)
 declare_dashboard("replication-dashboard", settings, accounts, alarms)
-for name, value in outputs(settings, operators, switch_roles, snapshot, stacks, watchdogs).items():
+for name, value in outputs(
+    settings, operators, switch_roles, snapshot, stacks, watchdogs, migrating
+).items():
     pulumi.export(name, secrets.marked(value))

@@ -10,11 +10,13 @@ import pulumi_aws as aws
 
 from infra.account_config import AccountConfig
 from infra.accounts import Accounts
+from infra.held_resources import last_table
 from infra.partitions import endpoint
 from infra.policies import KEY_ADMINISTRATION, Text, document
 from infra.stack_config import StackConfig
 from infra.statements import allow
 from infra.stream_size import kept_properties, size_outputs
+from infra.streaming_choice import StreamingChoice, destination_name
 from infra.table_config import TableConfig
 
 MAX_RECORD_KIB = 10 * 1024
@@ -57,6 +59,7 @@ class Buffer(pulumi.ComponentResource):
         *,
         reader: pulumi.Output[str],
         before: Mapping[str, Any],
+        streams: StreamingChoice,
     ) -> None:
         """`before`: the stack's outputs after the last `pulumi up`."""
         name = f"{table.prefix}-buffer"
@@ -103,8 +106,28 @@ class Buffer(pulumi.ComponentResource):
             # Never before the stream: a stream that could not be deleted stays readable.
             opts=pulumi.ResourceOptions(parent=self, deleted_with=stream),
         )
-        destination = aws.dynamodb.KinesisStreamingDestination(
-            f"{name}-destination",
+        self.ready = [sharing]
+        if streams is not StreamingChoice.ENDED:
+            known = (
+                last_table(table, before).get("streamArn")
+                if streams is StreamingChoice.KEPT
+                else None
+            )
+            self.ready.append(self._destination(table, stream, known, durable))
+        self.register_outputs({"streamArn": self.stream_arn})
+
+    def _destination(
+        self,
+        table: TableConfig,
+        stream: aws.kinesis.Stream,
+        kept: str | None,
+        durable: pulumi.ResourceOptions,
+    ) -> aws.dynamodb.KinesisStreamingDestination:
+        """`kept`: the ARN of the stream of a destination that may not be made anew."""
+        # If a refresh finds it gone, the engine ends here, instead of making another.
+        never_made = pulumi.ResourceOptions(import_=f"{table.source},{kept}" if kept else None)
+        return aws.dynamodb.KinesisStreamingDestination(
+            destination_name(table),
             table_name=table.source,
             stream_arn=stream.arn,
             # Milliseconds would leave many changes of a hot key with one timestamp.
@@ -112,10 +135,8 @@ class Buffer(pulumi.ComponentResource):
             # Every input replaces it, a table has only one, and changes made while there is none
             # are lost: never delete_before_replace here, and protected, so that replacing it is a
             # deliberate act.
-            opts=durable,
+            opts=pulumi.ResourceOptions.merge(durable, never_made),
         )
-        self.ready = [sharing, destination]
-        self.register_outputs({"streamArn": self.stream_arn})
 
 
 def key_policy(source: AccountConfig, reader: Text) -> pulumi.Output[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import pulumi
@@ -22,8 +22,12 @@ def outputs(
     snapshot: SnapshotBucket,
     tables: Sequence[TableStack],
     watchdogs: Sequence[WatchdogFunction],
+    migrating: Set[str],
 ) -> dict[str, Any]:
-    """Return the stack's outputs by name; `bootstrap/core/stack_outputs.py` reads them."""
+    """Return the stack's outputs by name; `bootstrap/core/stack_outputs.py` reads them.
+
+    `migrating`: source tables of which the state still holds the Deny on the target's writers.
+    """
     found: dict[str, Any] = {
         "project": pulumi.get_project(),
         "stack": pulumi.get_stack(),
@@ -46,7 +50,7 @@ def outputs(
                 **stack.consumer.outputs,
                 "watchdogLogGroup": watchdog.log_group,
                 "denyOtherWriters": settings.denies_other_writers(stack.table),
-                "stackOwnsTargetDeny": stack.table.deny_other_writers,
+                "stackOwnsTargetDeny": stack.table.source in migrating,
             }
             for stack, watchdog in zip(tables, watchdogs, strict=True)
         ],

@@ -6,7 +6,6 @@ them protected.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,13 +18,11 @@ from pulumi.runtime.settings import _get_rpc_manager
 
 from infra import engine_config, package
 from infra.accounts import Accounts
+from infra.held_resources import HeldResources
 from infra.package import Archive, PackageError
+from infra.run_rows import NO_TABLE, RUN_ROW, RunRow, UnknownRunError, look_up_run
 from infra.stack_config import ConfigError, StackConfig
 
-RUN_ROW = "run"
-"""The sort key of a table's row in the journal (`bootstrap/aws/journal_table.py`)."""
-AFTER_SWITCH, PROMOTED = "record:after-switch", "record:promoted"
-"""Attributes of that row: what was done after a switch's commit, and a promotion. JSON."""
 LEAVE = {
     "SWITCHING": "status --stack {stack} --table {table} (names what ends the switch)",
     "SWITCHED": "switch --finish --stack {stack} --table {table} (a day after the switch)",
@@ -35,8 +32,6 @@ LEAVE = {
 STATE_WAITS = (0.2, 0.5, 1.0, 2.0)
 """Seconds between attempts to read a state that lies in a file: the engine writes it meanwhile, and
 half of one cannot be read."""
-NO_ITEM = "empty result"
-"""The AWS provider's answer where there is no such item (`findTableItem` in its table_item.go)."""
 
 
 class RefusedConfigError(ConfigError, pulumi.RunError):
@@ -83,15 +78,20 @@ def require_archive(config: StackConfig) -> Archive:
 
 def last_outputs() -> Mapping[str, Any]:
     """Return the outputs of the last `pulumi up` of this stack; nothing before the first."""
+    # What a StackReference calls. The reference would be one more resource for an operator to read;
+    # the call leaves only the engine's own default provider in the state.
+    return _read("pulumi:pulumi:readStackOutputs", "name")
+
+
+def _read(look_up: str, argument: str) -> Mapping[str, Any]:
+    """Return what the engine knows of this stack from before this run."""
     # A backend of one's own has one organization, of this name.
     organization = pulumi.get_organization() or "organization"
     name = f"{organization}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    # What a StackReference calls. The reference would be one more resource for an operator to read;
-    # the call leaves only the engine's own default provider in the state.
     waits = list(STATE_WAITS)
     while True:
         try:
-            found = pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": name})
+            found = pulumi.runtime.invoke(look_up, {argument: name})
         except Exception as error:  # the SDK raises nothing narrower for a failed call
             if not waits or "failed to load checkpoint" not in str(error):
                 raise
@@ -226,36 +226,57 @@ def _run_of(table: str, journal: str | None, target: aws.Provider) -> _RunOfTabl
             "a run that cannot be looked up, as the stack's last outputs name no journal"
         )
     try:
-        row = aws.dynamodb.get_table_item(
-            table_name=journal,
-            key=json.dumps({"pk": {"S": table}, "sk": {"S": RUN_ROW}}),
-            projection_expression="#state, #after, #promoted",
-            expression_attribute_names={
-                "#state": "state",
-                "#after": AFTER_SWITCH,
-                "#promoted": PROMOTED,
-            },
-            opts=pulumi.InvokeOptions(provider=target),
+        row = look_up_run(table, journal, target)
+    except UnknownRunError as error:
+        return _RunOfTable(f"a run that cannot be looked up: {error}")
+    return None if row is None else _RunOfTable(f"its run is {row.state}", row.state, row.ended)
+
+
+def look_up_runs(
+    config: StackConfig, accounts: Accounts, before: Mapping[str, Any]
+) -> Mapping[str, RunRow]:
+    """Return the rows of the tables' runs, by source table: those that have begun.
+
+    Where the target is the primary, an `up` has to leave alone what a switch has changed.
+
+    Raises:
+        RefusedStackError: a row cannot be looked up.
+    """
+    journal = before.get("journalTable")
+    known = {(table or {}).get("sourceTable") for table in before.get("tables") or ()}
+    found, unknown = {}, []
+    for table in config.tables:
+        if journal is None or table.source not in known:
+            continue
+        try:
+            row = look_up_run(table.source, journal, accounts.target)
+        except UnknownRunError as error:
+            if NO_TABLE in str(error):  # this `up` makes the journal anew: nothing is known
+                return {}
+            unknown.append(f"{table.source}: {error}")
+            continue
+        if row is not None:
+            found[table.source] = row
+    if unknown:
+        lines = "\n".join(f"  - {line}" for line in unknown)
+        raise RefusedStackError(
+            f"Whether these tables were switched could not be looked up in journal table {journal}:"
+            f"\n{lines}\nAn `up` of a switched table must not switch anything back. Try: let the "
+            "caller read it (dynamodb:GetItem; docs/deploy.md, The deployer's permissions), then "
+            "pulumi up --refresh"
         )
-    except Exception as error:  # the SDK raises nothing narrower for a failed look-up
-        text = " ".join(str(error).split())
-        return None if NO_ITEM in text else _RunOfTable(f"a run that cannot be looked up: {text}")
-    item = json.loads(row.item)
-    state = item["state"]["S"]
-    return _RunOfTable(f"its run is {state}", state, _has_ended(state, item))
-
-
-def _has_ended(state: str, item: Mapping[str, Any]) -> bool:
-    """Tell whether nothing of the source is to be applied to the target any more, and the target
-    takes its writers without this stack's help."""
-    if state == "SWITCHED":
-        return float(_record(item, AFTER_SWITCH).get("finished_at", 0)) > 0
-    if state == "PROMOTED":
-        found = _record(item, PROMOTED)
-        return float(found.get("closed_at", 0)) > 0 and "target-open" in found.get("done", ())
-    return bool(state == "ABANDONED")
-
-
-def _record(item: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = json.loads(item[name]["S"]) if name in item else {}
     return found
+
+
+def look_up_held_resources(before: Mapping[str, Any], runs: Mapping[str, RunRow]) -> HeldResources:
+    """Return what the stack's state holds, if it matters: otherwise nothing.
+
+    It matters where an older program may have made the Deny on a target's writers, and where a
+    target is the primary.
+    """
+    tables = [table for table in before.get("tables") or () if table]
+    migrates = any(table.get("stackOwnsTargetDeny") is not False for table in tables)
+    if not migrates and not any(row.target_is_primary for row in runs.values()):
+        return HeldResources()
+    found = _read("pulumi:pulumi:readStackResourceOutputs", "stackName")
+    return HeldResources(frozenset(found))

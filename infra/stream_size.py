@@ -12,6 +12,7 @@ from typing import Any
 
 import pulumi
 
+from infra.held_resources import last_table
 from infra.table_config import TableConfig
 
 SIZE = ["shardCount", "streamModeDetails"]
@@ -30,9 +31,8 @@ def kept_properties(table: TableConfig, before: Mapping[str, Any]) -> list[str]:
 
     `before`: the stack's outputs after the last `pulumi up`.
     """
-    tables = (found or {} for found in before.get("tables") or ())
-    last = next((each for each in tables if each.get("sourceTable") == table.source), None)
-    if last is None:
+    last = last_table(table, before)
+    if not last:
         return []
     if last.get("streamMode") is None:
         return _kept_without_knowing(table)

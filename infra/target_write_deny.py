@@ -1,4 +1,9 @@
-"""The policy that denies other writers on a target table, where the configuration asks for it."""
+"""The Deny on a target's other writers that older programs made: on its way out of the state.
+
+The operator's tool owns the Deny now. An older program made it as a resource, whose deletion would
+delete the table's whole policy. It leaves the state in two `up`s: the first says in the state that
+its deletion deletes nothing in AWS, the second leaves it out.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,7 @@ import pulumi_aws as aws
 
 from infra.accounts import Accounts
 from infra.consumer import ConsumerRole
+from infra.held_resources import TABLE_POLICY, HeldResources
 from infra.policies import Text, deny_to_all_but
 from infra.stack_config import StackConfig
 from infra.table_config import TableConfig
@@ -24,11 +30,20 @@ WRITES = (
 
 
 class TargetWriteDeny(pulumi.ComponentResource):
-    """A resource policy on the target table, which the import has to have made before.
+    """A resource policy on the target table that no `up` makes, changes or deletes any more.
 
-    It denies, and so binds administrators of the account too; a switch to the replica removes it.
-    The importer may write, for `quarantine redrive --direct`.
+    The new name is the proof for the second `up`: an engine that has it in its state has it with
+    `retain_on_delete`. An `up --target` that passes the resource over keeps the old name.
     """
+
+    @classmethod
+    def is_needed(cls, table: TableConfig, settings: StackConfig, held: HeldResources) -> bool:
+        """Tell whether this is the first of the two `up`s: a new stack never makes the resource.
+
+        Where the file asks for no Deny any more, the old resource is left out at once: then its
+        policy is deleted, as the older program would have done.
+        """
+        return settings.denies_other_writers(table) and held.has(TABLE_POLICY, _old_name(table))
 
     def __init__(
         self,
@@ -39,14 +54,31 @@ class TargetWriteDeny(pulumi.ComponentResource):
         consumer: ConsumerRole,
         importer: Text,
     ) -> None:
-        name = f"{table.prefix}-write-fence"
-        super().__init__("replication:index:WriteFence", name)
+        super().__init__("replication:index:WriteFence", _old_name(table))
         arn = settings.target.table_arn(table.target)
         aws.dynamodb.ResourcePolicy(
-            name,
+            f"{table.prefix}-write-deny",
             region=settings.target.region,
             resource_arn=arn,
             policy=deny_to_all_but([consumer.arn, importer], WRITES, [arn]),
-            opts=pulumi.ResourceOptions(parent=self, provider=accounts.target),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                provider=accounts.target,
+                aliases=[pulumi.Alias(name=_old_name(table))],
+                retain_on_delete=True,
+                # What is in AWS stays, also if the operator's tool has adopted it meanwhile.
+                ignore_changes=["policy"],
+                # If a refresh finds no policy, the engine ends here, instead of making one.
+                import_=arn,
+            ),
         )
         self.register_outputs({})
+        pulumi.log.info(
+            f"The Deny on other writers of {table.target} stays. From now on it belongs to the "
+            "operator's tool: one more `pulumi up --refresh` takes it out of this stack's state, "
+            "and the next `run` adopts it."
+        )
+
+
+def _old_name(table: TableConfig) -> str:
+    return f"{table.prefix}-write-fence"

@@ -180,6 +180,7 @@ def _readable(made: Mapping[str, Any]) -> dict[str, Any]:
     for table in whole["tables"]:
         name = table["streamName"]
         table["streamArn"] = f"arn:aws:kinesis:eu-west-1:111111111111:stream/{name}"
+        table["stackOwnsTargetDeny"] = True
         table["alarmLimits"] = dict.fromkeys(table["alarmLimits"], 99)
     return whole
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +20,14 @@ from infra.local import program
 from infra.local.provider import STACK_OUTPUTS, TABLE
 from infra.package import PackageError
 from infra.stack_config import ConfigError
-from tests.support.infra.recording_engine import CONFIG, SOURCE, TARGET, stand_in_archive
+from tests.support.infra.recording_engine import (
+    CONFIG,
+    SOURCE,
+    STATE,
+    TABLE_ITEM,
+    TARGET,
+    stand_in_archive,
+)
 
 
 class Deployed(pulumi.runtime.Mocks):
@@ -33,7 +40,9 @@ class Deployed(pulumi.runtime.Mocks):
         states: Mapping[str, str] | None = None,
         *,
         unreadable: str = "",
+        held: Sequence[str] = (),
     ) -> None:
+        self.held = held
         self.outputs, self.tables = outputs, tables
         self.states, self.unreadable = states or {}, unreadable
         self.records: dict[str, str] = {}
@@ -55,6 +64,9 @@ class Deployed(pulumi.runtime.Mocks):
         if args.token == STACK_OUTPUTS:
             assert args.args["name"] == "organization/dynamodb-replication/prod"
             return {"outputs": dict(self.outputs)}, []
+        if args.token == STATE:
+            assert args.args["stackName"] == "organization/dynamodb-replication/prod"
+            return {"outputs": {urn: {} for urn in self.held}}, []
         if args.token == TABLE_ITEM:
             return self.journal_row(args)
         assert args.token == TABLE
@@ -85,7 +97,6 @@ def run(engine: Deployed, config: Mapping[str, Any], folder: Path) -> None:
     program.run(engine, {"lambdaArchive": str(archive), **config}, stack="prod")
 
 
-TABLE_ITEM = "aws:dynamodb/getTableItem:getTableItem"
 BEFORE: dict[str, Any] = {"source": SOURCE, "target": TARGET, "tables": [{"sourceTable": "orders"}]}
 
 
@@ -229,6 +240,57 @@ def test_a_table_whose_journal_cannot_be_read_may_not_leave(
     with pytest.raises(pulumi.RunError, match="a run that cannot be looked up"):
         run(engine, CONFIG, tmp_path)
     assert engine.created == []
+
+
+def test_an_up_stops_where_the_switch_of_a_table_cannot_be_looked_up(tmp_path: Path) -> None:
+    outputs = {**BEFORE, "journalTable": "journal-1"}
+    engine = Deployed(outputs, {"orders"}, unreadable="AccessDeniedException: not authorized")
+    with pytest.raises(pulumi.RunError, match=r"(?s)orders: .*AccessDenied.*Try: .*GetItem"):
+        run(engine, CONFIG, tmp_path)
+    assert engine.created == []
+
+
+def test_a_journal_that_is_gone_is_made_anew(tmp_path: Path) -> None:
+    outputs = {**BEFORE, "journalTable": "journal-1"}
+    gone = "reading DynamoDB Table Item (journal-1): couldn't find resource"
+    engine = Deployed(outputs, {"orders"}, unreadable=gone)
+    run(engine, CONFIG, tmp_path)
+    assert "replication-journal" in engine.created
+
+
+DESTINATION = "replicate-orders-buffer-destination"
+HELD = (
+    "urn:pulumi:prod::dynamodb-replication::replication:index:Buffer$aws:dynamodb/"
+    f"kinesisStreamingDestination:KinesisStreamingDestination::{DESTINATION}"
+)
+
+
+@pytest.mark.parametrize(
+    ("state", "finished", "held", "declared"),
+    [
+        (None, False, False, True),
+        ("REPLICATING", False, False, True),  # changes must not be lost
+        ("SWITCHING", False, False, True),
+        ("SWITCHED", False, True, True),
+        ("SWITCHED", False, False, False),
+        ("SWITCHED", True, True, False),
+        ("SWITCHED", True, False, False),
+        ("PROMOTED", False, True, True),
+        ("PROMOTED", False, False, False),
+    ],
+)
+def test_a_destination_that_has_gone_since_a_switch_is_not_made_again(
+    state: str | None, finished: bool, held: bool, declared: bool, tmp_path: Path
+) -> None:
+    outputs = {**BEFORE, "journalTable": "journal-1"}
+    states = {"orders": state} if state else {}
+    urns = [HELD] if held else []
+    engine = Deployed(outputs, {"orders"}, states, held=urns)
+    after = AfterSwitch(done=("open-target",), finished_at=1.0 if finished else 0)
+    engine.records = {f"record:{after.key}": to_json(after)}
+    run(engine, CONFIG, tmp_path)
+    assert (DESTINATION in engine.created) is declared
+    assert "replicate-orders-consumer-mapping" in engine.created
 
 
 def test_a_table_of_its_own_may_be_unprotected_and_the_rest_stays(tmp_path: Path) -> None:

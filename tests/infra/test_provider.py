@@ -18,6 +18,7 @@ from infra.local.bindings import BINDINGS, BindingError, Created, Inputs, Reques
 from infra.local.bindings.lambda_ import zipped
 from infra.local.cloud import LocalAccount
 from infra.local.provider import LocalProvider
+from infra.table_config import TableConfig
 from tests.support.infra.recording_engine import CONFIG, record, stand_in_archive
 
 
@@ -60,9 +61,14 @@ def provider(cloud: NoCloud, binding: Callable[[Request], Created]) -> LocalProv
 def test_every_type_in_the_program_has_a_binding_and_every_binding_a_use(tmp_path: Path) -> None:
     emails = {"alarms": {"emails": ["team@example.com"]}}
     # More than an operators' role names in its inline policy.
-    tables = [{"source": f"{n}".ljust(255, "x"), "denyOtherWriters": n == 0} for n in range(5)]
-    fenced = {"tables": tables}
-    stack = record({**CONFIG, **emails, **fenced}, tmp_path / "archive")
+    tables = [{"source": f"{n}".ljust(255, "x")} for n in range(5)]
+    values = {**CONFIG, **emails, "tables": tables, "switch": True}
+    # And with the Deny that an older program made.
+    before = {"tables": [{"sourceTable": tables[0]["source"]}]}
+    prefix = TableConfig(tables[0]["source"], "").prefix
+    policy = f"aws:dynamodb/resourcePolicy:ResourcePolicy::{prefix}-write-fence"
+    held = [f"urn:pulumi:test::dynamodb-replication::replication:index:WriteFence${policy}"]
+    stack = record(values, tmp_path / "archive", before=before, held=held)
     assert {r.type for r in stack.aws} == set(BINDINGS)
 
 

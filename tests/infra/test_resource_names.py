@@ -47,11 +47,11 @@ TABLE_NAMES = [
 
 def all_options(name: str) -> dict[str, Any]:
     """One table under keys of its own, with its target under a name as long as its own."""
-    table: dict[str, Any] = {"source": name, "target": name[::-1], "denyOtherWriters": True}
+    table: dict[str, Any] = {"source": name, "target": name[::-1]}
     for side, account in (("source", SOURCE), ("target", TARGET)):
         place = f"{account['region']}:{account['accountId']}"
         table[f"{side}KeyArn"] = f"arn:aws:kms:{place}:key/1234abcd"
-    return {**CONFIG, "tables": [table, {"source": "other"}], "snapshotKey": True}
+    return {**CONFIG, "tables": [table, {"source": "other"}], "snapshotKey": True, "switch": True}
 
 
 @pytest.mark.parametrize("name", TABLE_NAMES, ids=range(len(TABLE_NAMES)))

@@ -1,6 +1,6 @@
 """Other configurations: their policies on paper, and the recorded calls as they would be there.
 
-One life on the local cloud is enough. A stack with other Regions, more tables or a write fence is
+One life on the local cloud is enough. A stack with other Regions, more tables or a switch is
 declared by the same program, by an engine that deploys nothing; and each recorded call is read as
 the call that the same part of that stack would make, on the part that it was made on.
 """

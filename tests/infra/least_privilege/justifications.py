@@ -272,6 +272,56 @@ STANDING = (
     ),
 )
 
+SWITCH_SOURCE = "replication-switch-source"
+SWITCH_TARGET = "replication-switch-target"
+OBSERVERS = "the watchdogs' roles in the source account"
+
+SWITCH = (
+    # What `switch`, `run` and `promote` call, until a recorded life has them.
+    Standing(
+        SWITCH_SOURCE,
+        (
+            "dynamodb:DeleteResourcePolicy",
+            "dynamodb:GetResourcePolicy",
+            "dynamodb:PutResourcePolicy",
+        ),
+        SOURCES,
+        "Amazon DynamoDB Developer Guide, rbac-attach-resource-based-policy: the Deny that closes "
+        "the source, put, read and taken back",
+    ),
+    Standing(
+        SWITCH_SOURCE,
+        (
+            "dynamodb:DescribeKinesisStreamingDestination",
+            "dynamodb:DescribeTimeToLive",
+            "dynamodb:DisableKinesisStreamingDestination",
+            "dynamodb:UpdateTimeToLive",
+        ),
+        SOURCES,
+        "Amazon DynamoDB API Reference, UpdateTimeToLive and DisableKinesisStreamingDestination: "
+        "the old source expires nothing and streams nothing",
+    ),
+    Standing(
+        SWITCH_TARGET,
+        (
+            "dynamodb:DeleteItem",
+            "dynamodb:DeleteResourcePolicy",
+            "dynamodb:GetResourcePolicy",
+            "dynamodb:PutResourcePolicy",
+        ),
+        TARGETS,
+        "Amazon DynamoDB Developer Guide, rbac-attach-resource-based-policy: the target's Deny; "
+        "DeleteItem is the write that can never succeed, which tells whether the Deny has spread",
+    ),
+    Standing(
+        OBSERVERS,
+        ("dynamodb:GetResourcePolicy",),
+        SOURCES,
+        "Amazon DynamoDB API Reference, GetResourcePolicy: whether the old source's Deny stands",
+    ),
+)
+"""The same for a stack with `switch`."""
+
 WITHOUT_AN_ARN = {
     "application-autoscaling:DescribeScalableTargets": (
         "Service Authorization Reference, list_applicationautoscaling"

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.table_config import TableConfig
 from tests.infra.least_privilege import justifications
 from tests.infra.least_privilege.declared import RESOURCE, TRUST, Declared, Policy
 
@@ -47,6 +48,7 @@ def of_recording(file: Path) -> tuple[Need, ...]:
 def all_needs(recorded: Iterable[Need], declared: Declared, external_id: str) -> tuple[Need, ...]:
     """The recorded calls, completed."""
     needs = {_as_an_operator(need, external_id) for need in recorded}
+    needs |= set(_of_a_switch(declared, external_id))
     needs |= set(_behind(needs, declared.keys))
     needs |= set(_standing(declared))
     needs |= set(_trusted(needs, declared))
@@ -118,6 +120,26 @@ def _standing(declared: Declared) -> Iterator[Need]:
                 yield Need(caller, action, policy.on, through, why=reason.who)
 
 
+def _of_a_switch(declared: Declared, external_id: str) -> Iterator[Need]:
+    """What the roles of a switch need, and the operators who assume them, where there is one."""
+    named = (justifications.SWITCH_SOURCE, justifications.SWITCH_TARGET)
+    roles = {name: declared.arns[name] for name in named if name in declared.arns}
+    for arn in roles.values():
+        account = arn.split(":")[4]
+        caller = f"arn:aws:sts::{account}:assumed-role/dba/anna"
+        yield Need(caller, "sts:AssumeRole", arn, (("sts:ExternalId", external_id),))
+    for reason in justifications.SWITCH if roles else ():
+        if reason.who != justifications.OBSERVERS:
+            yield from _of_a_role(reason, declared)
+            continue
+        for source, _ in declared.tables:
+            table = TableConfig(source.rpartition("/")[2], "")
+            role = declared.policy(f"{table.prefix}-observer-grants")
+            caller = f"arn:aws:sts::{role.account}:assumed-role/{role.on}/session"
+            for action in reason.needs:
+                yield Need(caller, action, source, why=reason.page)
+
+
 def _of_a_role(reason: justifications.Standing, declared: Declared) -> Iterator[Need]:
     """What one of the operators' roles needs beyond what a run shows."""
     ledgers = [arn for name, arn in declared.arns.items() if name.endswith("-ledger")]
@@ -159,29 +181,11 @@ def _scheduled(declared: Declared) -> Iterator[Need]:
             yield Need(EVENTS, "lambda:InvokeFunction", function, keys, refused=refused)
 
 
-WRITES = (
-    "dynamodb:BatchWriteItem",
-    "dynamodb:DeleteItem",
-    "dynamodb:PartiQLDelete",
-    "dynamodb:PartiQLInsert",
-    "dynamodb:PartiQLUpdate",
-    "dynamodb:PutItem",
-    "dynamodb:UpdateItem",
-)
-"""All that changes an item: Service Authorization Reference, list_amazondynamodb."""
-
-
 def _refused(declared: Declared) -> Iterator[Need]:
-    """What must not be possible, by its own account's root even: plain HTTP into a bucket, writes
-    into a table with a fence."""
-    targets = {target for _, target in declared.tables}
+    """What must not be possible, by its own account's root even: plain HTTP into a bucket."""
     for policy in declared.policies:
         if policy.kind == RESOURCE and policy.on.startswith("arn:aws:s3:::"):
             yield from _over_http(policy)
-        if policy.kind == RESOURCE and policy.on in targets:
-            root = f"arn:aws:iam::{policy.account}:root"
-            for action in WRITES:
-                yield Need(root, action, policy.on, refused=True, why="write fence")
 
 
 def _over_http(policy: Policy) -> Iterator[Need]:

@@ -2,8 +2,8 @@
 
 A life on the local cloud is recorded once; its calls are then evaluated against the policies that
 the program declares, as they are and with every one of their actions taken away. The same calls are
-then evaluated against what it declares for two tables in two Regions, one with a write fence, and
-for ten tables that the operators' roles name in several policies.
+then evaluated against what it declares for two tables in two Regions, with a switch, and for ten
+tables that the operators' roles name in several policies.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from tests.infra.least_privilege import dry_run_policies, evaluate
+from tests.infra.least_privilege import dry_run_policies, evaluate, justifications
 from tests.infra.least_privilege.declared import Declared, Grant, from_resources
-from tests.infra.least_privilege.needs import WRITES, Need, all_needs
+from tests.infra.least_privilege.needs import Need, all_needs
 from tests.infra.least_privilege.recorded_run import EXTERNAL_ID, Rehearsal, rehearse
 from tests.support.infra.recording_engine import CONFIG, record
 
@@ -56,21 +56,21 @@ class Pair:
 
 @pytest.fixture(scope="session")
 def wide_stack(rehearsal: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Pair:
-    """Two tables under keys of their own, in two Regions, one target with a fence."""
+    """Two tables under keys of their own, in two Regions, with the roles of a switch."""
 
-    def table(name: str, **more: Any) -> dict[str, Any]:
+    def table(name: str) -> dict[str, Any]:
         return {
             "source": name,
             "target": f"{name}-replica",
             "sourceKeyArn": f"arn:aws:kms:eu-west-1:{CONFIG['source']['accountId']}:key/{name}",
             "targetKeyArn": f"arn:aws:kms:{FAR}:{CONFIG['target']['accountId']}:key/{name}",
-            **more,
         }
 
     config = {
         **rehearsal.config,
         "target": {**CONFIG["target"], "region": FAR},
-        "tables": [table("orders", denyOtherWriters=True), table("customers")],
+        "tables": [table("orders"), table("customers")],
+        "switch": True,
     }
     there = dry_run_policies.declare(config, tmp_path_factory.mktemp("wide"))
     calls = dry_run_policies.moved(rehearsal.needs, rehearsal.declared, rehearsal.config, there)
@@ -191,7 +191,7 @@ def test_operators_without_the_external_id_and_anybody_else_are_refused(
             assert not asks.allows(Need(caller, need.action, need.resource, need.keys))
 
 
-def test_two_tables_in_two_regions_with_a_fence_allow_what_is_needed_and_no_more(
+def test_two_tables_in_two_regions_with_a_switch_allow_what_is_needed_and_no_more(
     wide_stack: Pair,
 ) -> None:
     declared, needs = wide_stack.declared, wide_stack.needs
@@ -228,8 +228,9 @@ def test_a_key_that_may_be_used_through_the_wrong_region_only_is_found(wide_stac
                 if not any(need.action.startswith("kms:") for need in failed):
                     overlooked.append(f"{policy.name}: {right}")
     assert overlooked == []
-    # Both streams' keys, the snapshot's, both consumers', the exporter's two and the importer's.
-    assert conditions == 8
+    # Both streams' keys, the snapshot's, both consumers', the exporter's two, the importer's, and
+    # the one of the target's switch role.
+    assert conditions == 9
 
 
 def test_a_reach_into_the_other_table_is_found_in_any_policy(wide_stack: Pair) -> None:
@@ -258,22 +259,20 @@ def _of_customers(declared: Declared, resource: str) -> str | None:
     return other if other != resource else None
 
 
-@pytest.mark.parametrize("action", WRITES)
-def test_without_this_action_a_write_fence_has_a_hole_that_names_it(
-    action: str, wide_stack: Pair
+SWITCH_GRANTS = [
+    (each.who, action)
+    for each in justifications.SWITCH
+    for action in each.needs
+    if each.who != justifications.OBSERVERS
+]
+
+
+@pytest.mark.parametrize(("role", "action"), SWITCH_GRANTS)
+def test_without_this_action_a_switch_fails_and_names_it(
+    role: str, action: str, wide_stack: Pair
 ) -> None:
-    [fence] = [
-        g for g in wide_stack.declared.grants() if "fence" in g.policy and action == g.action
-    ]
-    failed = evaluate.broken(wide_stack.declared.without(fence), wide_stack.needs)
-    assert {(need.action, need.why) for need in failed} == {(action, "write fence")}
-
-
-@pytest.mark.parametrize("role", ["consumer-role", "replication-importer"])
-def test_a_write_fence_that_keeps_its_own_writers_out_is_found(role: str, wide_stack: Pair) -> None:
-    [name] = [p.name for p in wide_stack.declared.policies if "fence" in p.name]
-    changed = wide_stack.declared.with_text(name, f"{role}-", f"{role}-of-old-")
-    assert changed != wide_stack.declared
-    failed = evaluate.broken(changed, wide_stack.needs)
-    assert {need.action for need in failed} == {"dynamodb:DeleteItem", "dynamodb:PutItem"}
-    assert all(f"{role}-" in need.caller for need in failed)
+    declared = wide_stack.declared
+    [grant] = [g for g in declared.grants() if (g.policy, g.action) == (f"{role}-grants", action)]
+    failed = evaluate.broken(declared.without(grant), wide_stack.needs)
+    assert {need.action for need in failed} == {action}
+    assert all(role in need.caller for need in failed)

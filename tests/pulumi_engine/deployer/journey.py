@@ -8,7 +8,6 @@ from typing import Any
 
 from infra.local.cloud import LocalAccount
 from tests.pulumi_engine.engine import Engine, EngineStack
-from tests.support.infra.clouds import make_table
 
 ROLE = "deployer"
 ORDERS = {"source": "orders", "target": "orders-replica"}
@@ -21,7 +20,7 @@ CHANGED = {
     "quarantineBurst": 20,
     "startAt": "TRIM_HORIZON",
 }
-FENCED = {**ORDERS, "denyOtherWriters": True, "streamMode": "PROVISIONED", "shards": 2}
+PROVISIONED = {**ORDERS, "streamMode": "PROVISIONED", "shards": 2}
 
 
 def make_role(engine: Engine, account: LocalAccount, **policies: Mapping[str, Any]) -> None:
@@ -56,14 +55,12 @@ def live(stack: EngineStack) -> None:
     alarms = {"emails": ["team@example.com"], "thresholds": {"replicationLagSeconds": 45}}
     stack.configure(_config(engine, CHANGED, CUSTOMERS, alarms=alarms, retentionHours=8000))
     stack.up()
-    # The policy that denies other writers needs the table, which an import creates.
-    make_table(engine.cloud.client("dynamodb", engine.cloud.target), ORDERS["target"])
     everyone = f"arn:aws:iam::{engine.cloud.target.account_id}:role/operator"
     operators = {"source": ["account"], "target": ["account", everyone]}
     unprotected = {**CUSTOMERS, "protect": False}
-    stack.configure(_config(engine, FENCED, unprotected, operators=operators))
+    stack.configure(_config(engine, PROVISIONED, unprotected, operators=operators, switch=True))
     stack.up()
-    stack.configure(_config(engine, FENCED))
+    stack.configure(_config(engine, PROVISIONED))
     stack.up()
     stack.configure(_config(engine, ORDERS, protect=False))
     stack.up()

@@ -64,7 +64,7 @@ PLACES: Mapping[str, tuple[Place, ...]] = {
         ),
     ),
     TARGET: (
-        # A replicated table has a policy where denyOtherWriters is set. Its name is the user's.
+        # What an older program put on a replicated table, whose name is the user's.
         _place("TargetTables", "dynamodb:.*ResourcePolicy$", f"{TABLE}*"),
         _place("Tables", "dynamodb:", *(TABLE + name for name in LEDGERS)),
         _place("Buckets", "s3:", *(f"arn:aws:s3:::{name}" for name in LEDGERS)),

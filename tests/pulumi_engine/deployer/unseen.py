@@ -129,6 +129,12 @@ UNSEEN = (
     ),
     Unseen(
         (TARGET,),
+        ("dynamodb:GetResourcePolicy",),
+        "dynamodb/resource_policy.go, Read: the Deny that an older program made, until it has left "
+        "the state",
+    ),
+    Unseen(
+        (TARGET,),
         (
             "s3:GetAccelerateConfiguration",
             "s3:GetBucketAcl",

@@ -51,7 +51,7 @@ def _delete_table(resource: Resource) -> None:
 
 
 def _read_destination(resource: Resource) -> dict[str, Any] | None:
-    table, stream = resource.state["tableName"], resource.state["streamArn"]
+    table, stream = resource.id.split(",")  # all that an import has
     found = resource.client("dynamodb").describe_kinesis_streaming_destination(TableName=table)
     on = any(
         each["StreamArn"] == stream and each["DestinationStatus"] in ("ACTIVE", "ENABLING")

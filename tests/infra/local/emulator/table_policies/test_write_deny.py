@@ -1,4 +1,4 @@
-"""The stack's own policy on a target table, as the local cloud enforces it."""
+"""The Deny on a target's other writers, as the local cloud enforces it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from bootstrap.core.write_deny import WriteDeny, sid, with_deny
 from infra.local.bindings import dynamodb as binding
 from infra.local.bindings.inputs import Inputs
 from infra.local.bindings.request import Request
 from infra.local.cloud import TARGET, LocalCloud
 from tests.support.infra.clouds import as_role, make_role, make_table, policy
-from tests.support.infra.recording_engine import CONFIG, record
 
 pytestmark = pytest.mark.slow
 
@@ -24,20 +24,18 @@ ITEM = {"pk": {"S": "a"}}
 def test_only_the_consumer_and_the_importer_write_to_a_target_that_denies_others(
     tmp_path: Path,
 ) -> None:
-    table = {**CONFIG["tables"][0], "denyOtherWriters": True}
-    deployed = record({**CONFIG, "tables": [table]}, tmp_path / "archive")
-    fence = deployed.one("ResourcePolicy", "write-fence").inputs
-    name = str(fence["resourceArn"]).rpartition("/")[2]
     with LocalCloud(tmp_path / "cloud", chaos="policy_spread=0") as cloud:
         root = cloud.client("dynamodb", TARGET)
-        document = str(fence["policy"]).replace(str(fence["resourceArn"]), make_table(root, name))
+        name = "orders-replica"
+        make_table(root, name)
         clients: dict[str, Any] = {}
+        excepted: list[str] = []
         for role in ("consumer-role", "importer", "other"):
             arn = make_role(cloud, TARGET, role, policy((["dynamodb:*"], ["*"])))
             clients[role] = as_role(cloud, TARGET, arn, "dynamodb")
-            if role != "other":
-                document = document.replace(deployed.arn(deployed.one("Role", role)), arn)
+            excepted += [arn] if role != "other" else []
         arn = root.describe_table(TableName=name)["Table"]["TableArn"]
+        document = with_deny(None, WriteDeny("abc", arn, excepted=excepted))
         inputs = Inputs({"resourceArn": arn, "policy": document})
         request = Request(
             "write-fence",
@@ -49,7 +47,7 @@ def test_only_the_consumer_and_the_importer_write_to_a_target_that_denies_others
         )
         assert binding.resource_policy(request).id == arn
         shown = json.loads(root.get_resource_policy(ResourceArn=arn)["Policy"])
-        assert shown["Statement"][0]["Sid"] == "OthersDoNotWrite"
+        assert shown["Statement"][0]["Sid"] == sid("abc")
         for role in ("consumer-role", "importer"):
             clients[role].put_item(TableName=name, Item=ITEM)
             clients[role].transact_write_items(
