@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -147,6 +148,11 @@ def switch(
     """
 
     def work() -> int:
+        _refuse_together({"--dry-run": dry_run, "--cancel": cancel, "--finish": finish_})
+        if open_source and not finish_:
+            raise UsageError(
+                "--open-source is a part of --finish.", fix=suggest(this_command("--finish"))
+            )
         selection, process = select(options), this_process()
         _refuse_unnamed(selection, options, all_tables)
         clients = clients_of(selection.outputs, process, options)
@@ -193,6 +199,16 @@ def _mode(fence: bool, writes_stopped: bool) -> SwitchMode:
             fix=suggest(this_command("--fence")),
         )
     return SwitchMode.FENCE if fence else SwitchMode.WRITES_STOPPED
+
+
+def _refuse_together(given: Mapping[str, bool]) -> None:
+    names = [name for name, is_given in given.items() if is_given]
+    if len(names) > 1:
+        raise UsageError(
+            f"{' and '.join(names)} do not go together: --dry-run shows a switch and changes "
+            "nothing, --cancel takes one back, --finish ends one.",
+            fix="the same command with one of them",
+        )
 
 
 def _refuse_unnamed(selection: Selection, options: CommandOptions, all_tables: bool) -> None:
