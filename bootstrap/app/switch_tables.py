@@ -14,6 +14,7 @@ from bootstrap.core.errors import LeaseHeldError
 from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.core.state import State
 from bootstrap.core.suggestions import Command, suggest
+from bootstrap.cutover.cancel import tables_left
 from bootstrap.cutover.context import SwitchContext, SwitchOptions
 from bootstrap.cutover.finish import finish_table
 from bootstrap.cutover.progress import SwitchProgress
@@ -97,7 +98,7 @@ def _contexts(
 
 
 def _attempts(selection: Selection, clients: AwsClients) -> Sequence[Sequence[TableOutputs]]:
-    """Return the tables of each attempt that one of the selected tables is in.
+    """Return the tables of each attempt that one of the selected tables is in, unless promoted.
 
     Without any attempt, the selected tables.
     """
@@ -107,5 +108,8 @@ def _attempts(selection: Selection, clients: AwsClients) -> Sequence[Sequence[Ta
         attempt = row.record(Switching) if row is not None else None
         if row is not None and attempt is not None and row.state is State.SWITCHING:
             attempts[attempt] = None
-    tables = [[selection.outputs.table(name) for name in attempt.tables] for attempt in attempts]
+    tables = [
+        [selection.outputs.table(name) for name in sorted(tables_left(store, attempt))]
+        for attempt in attempts
+    ]
     return tables or [selection.tables]

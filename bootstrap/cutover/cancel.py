@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from bootstrap.core.errors import BlockedError
+from bootstrap.core.journal_rows import Store
 from bootstrap.core.state import State
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.cutover import denies
@@ -32,6 +33,16 @@ from replicator.settings import ARMED_SECONDS, SettingsRow
 def new_nonce() -> str:
     """Make the name of an attempt: letters and digits."""
     return secrets.token_hex(8)
+
+
+def tables_left(store: Store, attempt: Switching) -> frozenset[str]:
+    """Return the tables of an attempt, but for those that were promoted since: it is void there."""
+
+    def is_promoted(table: str) -> bool:
+        row, _ = store.read(table)
+        return row is not None and row.state is State.PROMOTED
+
+    return frozenset(each for each in attempt.tables if not is_promoted(each))
 
 
 def begin_cancel(group: SwitchSet, reason: str) -> bool:

@@ -95,8 +95,9 @@ class DenyChanges:
                 raise self._unsettled(table_arn)
             self.doubts.forget(table_arn)
             return
-        if standing - set(known):
-            raise self._another(table_arn, standing)
+        at_work = standing - set(ended(found.document, self.now))
+        if at_work - set(known):
+            raise self._another(table_arn, at_work)
         self.policies.replace(table_arn, found, without_deny(found.document))
         self.doubts.forget(table_arn)
 

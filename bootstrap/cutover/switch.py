@@ -169,8 +169,10 @@ class Switch:
         attempts = [each.journal.get(Switching) for each in self.group]
         known = next((each for each in attempts if each is not None), None)
         named = {each.table.source_table for each in self.group}
-        if known is not None and len(set(attempts)) == 1 and set(known.tables) == named:
-            return known
+        if known is not None and len(set(attempts)) == 1:
+            left = cancel.tables_left(self.group.first.store, known)
+            if left == named:
+                return known
         tables = ", ".join(known.tables) if known is not None else "other tables"
         raise BlockedError(
             f"A switch of {tables} has begun, and it is one of all of them or none.",

@@ -31,7 +31,7 @@ from tests.support.bootstrap.switch_faults import (
     state_of,
     suspend,
 )
-from tests.support.bootstrap.switch_world import WriterWatch, a_switch, attempt_of
+from tests.support.bootstrap.switch_world import WriterWatch, a_switch, attempt_of, look_nowhere
 
 pytestmark = pytest.mark.promise("C9")
 
@@ -164,3 +164,17 @@ def test_a_rehearsal_of_a_sleeping_process_does_not_stop_the_next_switch() -> No
     assert watch.world.policies.statements(SOURCE_ARN)
     a_switch(watch.world, pid=300).run(take_over=True)
     check_switched(watch, "a rehearsal is left")
+
+
+def test_a_rehearsal_of_a_sleeping_process_does_not_stop_the_next_cancel() -> None:
+    watch = asleep(policy_put("prepare"), cancels)
+
+    def interrupt(number: int, name: str, after: bool) -> None:
+        if name == "PutResourcePolicy":
+            watch.then = look_nowhere
+            raise KeyboardInterrupt
+
+    watch.then = interrupt
+    with pytest.raises(SwitchCancelledError, match="interrupted"):
+        a_switch(watch.world, pid=300).run(take_over=True)
+    assert check_nobody_loses(watch, "a rehearsal is left") is State.REPLICATING

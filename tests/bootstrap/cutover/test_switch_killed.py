@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import pytest
@@ -19,7 +20,13 @@ from tests.support.bootstrap.switch_faults import (
     ready,
     second_operator,
 )
-from tests.support.bootstrap.switch_world import WriterWatch, a_switch, look_nowhere
+from tests.support.bootstrap.switch_states import record
+from tests.support.bootstrap.switch_world import (
+    WriterWatch,
+    a_switch,
+    attempt_of,
+    look_nowhere,
+)
 from tests.support.fakes.errors import Killed
 
 pytestmark = pytest.mark.promise("C9")
@@ -85,6 +92,20 @@ def test_a_switch_that_dies_with_a_policys_change_has_one_writer(
     point: Point, end: Callable[[WriterWatch, str], None]
 ) -> None:
     end(killed(point, after=True), f"killed after {point}")
+
+
+def test_a_table_of_a_set_whose_other_one_was_promoted_is_taken_back_without_it() -> None:
+    seal = next(each for each in COMMITS if each.step == "seal")
+    watch = killed(seal, after=True)
+    watch.world.clock.advance(61)
+    both = dataclasses.replace(attempt_of(watch.world), tables=("customers", "orders"))
+    record(watch.world, State.SWITCHING, both)
+    with pytest.raises(BlockedError, match="one of all of them or none"):
+        second_operator(watch.world).cancel()
+    record(watch.world, State.PROMOTED, table="customers")
+    second_operator(watch.world).cancel()
+    assert check_nobody_loses(watch, "half promoted") is State.REPLICATING
+    assert watch.takes_writes() == (True, False)
 
 
 @pytest.mark.slow

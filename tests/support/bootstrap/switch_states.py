@@ -30,13 +30,19 @@ def ledger_of(world: FakeAws) -> AwsLedger:
     return AwsLedger(Calls(Side.TARGET, "Role importer"), world.dynamodb, LEDGER)
 
 
-def record(world: FakeAws, state: State, *records: StepRecord, holds: bool = False) -> Process:
+def record(
+    world: FakeAws,
+    state: State,
+    *records: StepRecord,
+    holds: bool = False,
+    table: str = "orders",
+) -> Process:
     """Enter a state, with these records. `holds`: the process lives on, and so does its lease."""
     process = Process(world, pid=PID)
     with world.unwatched():
-        lease = Lease(process.store, "orders", world.clock, process.machine)
+        lease = Lease(process.store, table, world.clock, process.machine)
         lease.acquire(take_over=True)
-        journal = Journal(process.store, "orders", lease)
+        journal = Journal(process.store, table, lease)
         journal.refresh()
         journal.works_in(state)
         journal.enter(state)
