@@ -11,6 +11,7 @@ from bootstrap.core.formatting import moment
 from bootstrap.core.outcome import Done, Outcome, Pending
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.cutover import denies
+from bootstrap.cutover.cancel import disarm_ended
 from bootstrap.cutover.context import SwitchContext
 from bootstrap.cutover.handing_over import advance_handover, read_handover
 from bootstrap.cutover.late_notes import LateNotes, read_late_notes
@@ -56,7 +57,7 @@ def rehearse(group: SwitchSet, context: SwitchContext) -> Outcome:
 def shorten_invocations(group: SwitchSet, context: SwitchContext) -> Outcome:
     """Let the consumer's invocations be short, under this attempt's nonce."""
     ledger, nonce = context.steps.ledger, group.attempt.nonce
-    if not ledger.arm(nonce) and not (_disarm_ended(context) and ledger.arm(nonce)):
+    if not ledger.arm(nonce) and not (disarm_ended(context) and ledger.arm(nonce)):
         raise _gate_taken(context)
     start_round(context, _proved(context))
     return Done()
@@ -280,18 +281,6 @@ def _proved(context: SwitchContext) -> float:
     """
     done = context.journal.get(CaughtUp)
     return done.moment if done is not None else 0.0
-
-
-def _disarm_ended(context: SwitchContext) -> bool:
-    """Take off the nonce of an attempt that has ended; return whether there was one.
-
-    This process holds the run's lease, and the journal's attempt is its own. So what is armed was
-    put by a process that had slept when its attempt was cancelled.
-    """
-    settings = context.steps.ledger.settings()
-    if settings.armed is None or settings.closed is not None:
-        return False
-    return context.steps.ledger.open(settings.armed)
 
 
 def _gate_taken(context: SwitchContext) -> BlockedError:

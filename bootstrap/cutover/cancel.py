@@ -102,10 +102,22 @@ def renew_target_deny(group: SwitchSet, context: SwitchContext) -> None:
     journal.put(replace(standing, at=at, earlier=()), "the target's Deny is renewed")
 
 
+def disarm_ended(context: SwitchContext) -> bool:
+    """Take off the nonce of an attempt that has ended; return whether there was one.
+
+    This process holds the run's lease, and the journal's attempt is its own. So what is armed was
+    put by a process that had slept when its attempt was cancelled.
+    """
+    settings = context.steps.ledger.settings()
+    if settings.armed is None or settings.closed is not None:
+        return False
+    return context.steps.ledger.open(settings.armed)
+
+
 def open_gate(group: SwitchSet, context: SwitchContext) -> None:
     """Let the consumer apply changes again, and record what the closed gate has left out."""
     attempt, ledger = group.attempt, context.steps.ledger
-    if not ledger.open(attempt.nonce):
+    if not ledger.open(attempt.nonce) and not disarm_ended(context):
         raise BlockedError(
             f"Another attempt, or a promotion, owns the consumer's gate of table "
             f"{context.table.source_table}.",

@@ -62,7 +62,7 @@ class Switch:
             work_after_the_commit(self._loop, self._run_command)
 
     def cancel(self, take_over: bool = False) -> None:
-        """Take an attempt back that is not committed.
+        """Take an attempt back that is not committed, or what a process that had slept left of one.
 
         Raises:
             BlockedError: there is none, or it is committed.
@@ -70,6 +70,9 @@ class Switch:
         with self.group.leased(take_over):
             cancel.refuse_committed(self.group)
             if self._dead_attempt() is None:
+                disarmed = [cancel.disarm_ended(each) for each in self.group]
+                if any(disarmed):
+                    return
                 tables = ", ".join(each.table.source_table for each in self.group)
                 raise BlockedError(
                     f"No switch of {tables} is under way: there is nothing to cancel.",

@@ -159,6 +159,15 @@ def test_what_a_sleeping_process_has_armed_does_not_stop_the_next_switch() -> No
     check_switched(watch, str(arm))
 
 
+def test_what_a_sleeping_process_has_armed_is_taken_off_by_a_cancel() -> None:
+    (arm,) = (each for each in MOMENTS if each.step == "prepare" and each.name == "UpdateItem")
+    watch = asleep(arm, cancels)
+    a_switch(watch.world, pid=300).cancel(take_over=True)
+    assert check_nobody_loses(watch, str(arm)) is State.REPLICATING
+    with pytest.raises(BlockedError, match="No switch"):
+        a_switch(watch.world, pid=301).cancel(take_over=True)
+
+
 def test_a_rehearsal_of_a_sleeping_process_does_not_stop_the_next_switch() -> None:
     watch = asleep(policy_put("prepare"), cancels)
     assert watch.world.policies.statements(SOURCE_ARN)
