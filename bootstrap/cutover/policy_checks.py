@@ -30,7 +30,7 @@ def stack_deny(context: SwitchContext, readings: SwitchReadings) -> Check:
         False,
         "the stack's state still holds the target's Deny, and an `up` would put it back",
         readings.at,
-        suggest("pulumi up --refresh, then ", Command("run"), ", then pulumi up --refresh again"),
+        suggest("pulumi up --refresh, which takes it out of the state; then ", Command("run")),
     )
 
 
