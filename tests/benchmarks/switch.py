@@ -20,7 +20,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "bench"
 RESULTS = FOLDER / "switch.json"
-WAYS = {"--fence": "on", "--writes-stopped": "writes-stopped"}
+WAYS = {"fence": "on", "writes-stopped": "writes-stopped"}
 SMALL = ("--items", "2000", "--min-changes", "300", "--steady", "3")
 
 
@@ -78,7 +78,7 @@ def table(rows: Sequence[Row]) -> str:
         "| --- " + "| ---: " * 9 + "|",
     ]
     lines += [
-        f"| `{row.way}` | {row.preparing:.1f} | {row.refused:.1f} | {row.fixed:.1f} "
+        f"| `--{row.way}` | {row.preparing:.1f} | {row.refused:.1f} | {row.fixed:.1f} "
         f"| {row.own:.1f} | {row.fixed_on_aws:.0f} | {row.first_let_in:.1f} | {row.all_let_in:.1f} "
         f"| {row.acknowledged:,} | {row.findings} |"
         for row in rows

@@ -14,6 +14,7 @@ from bootstrap.verify.compare.spool import MOST_PARTITIONS, RECORD_BYTES
 from bootstrap.verify.repair import MOST_UNCONFIRMED
 from infra.consumer import RESOLVED_DAYS
 from infra.local.demo import DemoOptions
+from infra.local.results.switch_report import FIXED
 from infra.stack_config import LONGEST_RETENTION_HOURS
 from infra.table_config import TableConfig
 from infra.watchdog import INTERVAL_MINUTES
@@ -29,6 +30,7 @@ TIMING = Timing()
 BURST, LEDGER_DAYS = TableConfig.quarantine_burst, TableConfig.ledger_retention_days
 WORDS = {2: "two", 5: "five", 10: "ten", 15: "fifteen", 18: "eighteen", 20: "twenty"}
 YEAR = LONGEST_RETENTION_HOURS // 24
+FENCE = [wait.seconds for wait in FIXED["on"]]
 GB_A_DAY = stream_gb_per_day(EXAMPLE)
 
 QUOTED = (
@@ -41,6 +43,11 @@ QUOTED = (
     ("docs/benchmarks.md", f"At ${PRICES.write_units_million} per million write units"),
     ("docs/benchmarks.md", f"takes {RECORD_BYTES} bytes for each item and side"),
     ("docs/benchmarks.md", f"at most {MOST_PARTITIONS:,} partitions"),
+    ("docs/benchmarks.md", f"waits of `--fence` are {sum(FENCE) / 60:.0f} minutes on AWS"),
+    (
+        "docs/benchmarks.md",
+        f"{FENCE[1]:.0f} s in which DynamoDB's metrics of the last writes settle",
+    ),
     ("docs/design.md", f"a spool of {RECORD_BYTES} bytes for each item and side"),
     ("docs/design.md", f"{WORDS[round(TIMING.export_margin / 60)]} minutes after that observation"),
     ("docs/design.md", f"minus {WORDS[round(TIMING.floor_margin / 60)]} minutes are in the"),
