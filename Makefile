@@ -72,6 +72,7 @@ else
 	@$(BIN)/python -m tests.simulation.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) \
 	  $(if $(REPLAY),--replay $(REPLAY))
 	@$(if $(REPLAY),:,$(BIN)/python -m tests.crash --all $(if $(SEED),--seed $(SEED)))
+	@$(if $(REPLAY),:,$(BIN)/python -m tests.crash --switch all $(if $(SEED),--seed $(SEED)))
 endif
 
 clean:  ## remove what was built and installed

@@ -3,6 +3,8 @@
 python -m tests.crash --all [--lanes 4] [--minutes 60] [--only export/]
 python -m tests.crash --case export/dynamodb:ImportTable#1/kill-after
 python -m tests.crash --list
+python -m tests.crash --switch all [--minutes 60]
+python -m tests.crash --switch again:seal/dynamodb:PutResourcePolicy#1/kill-after
 """
 
 from __future__ import annotations
@@ -15,8 +17,12 @@ import tempfile
 from pathlib import Path
 
 from tests.crash.crash_points import Case
+from tests.crash.emulated_stacks import lanes
 from tests.crash.matrix import cases, sample
 from tests.crash.run_matrix import Campaign, record
+from tests.crash.switch_case import SwitchCase
+from tests.crash.switch_lane import SwitchLane
+from tests.crash.switch_matrix import SwitchCampaign, record_switch
 
 
 def main() -> int:
@@ -28,6 +34,7 @@ def main() -> int:
     which.add_argument("--sample", type=int, metavar="N", help="so many of them")
     which.add_argument("--case", action="append", type=Case.parse, help="this one; may be repeated")
     which.add_argument("--list", action="store_true", help="record a clean run, and list all cases")
+    which.add_argument("--switch", metavar="all|CASE", help="a switch's: every case, or this one")
     parser.add_argument("--only", default="", metavar="REGEX", help="of them, those that match")
     parser.add_argument("--seed", type=int, help="of the order (default: drawn, and printed)")
     parser.add_argument("--lanes", type=int, default=4, help="cases at a time (default: 4)")
@@ -36,6 +43,8 @@ def main() -> int:
     seed = given.seed if given.seed is not None else random.SystemRandom().randrange(10**6)
     with tempfile.TemporaryDirectory(prefix="crash-") as directory:
         place = Path(directory)
+        if given.switch:
+            return _switch(place, given.switch, seed, given.lanes, given.minutes)
         every = given.case or [
             case for case in cases(record(place / "clean")) if re.search(given.only, str(case))
         ]
@@ -46,6 +55,19 @@ def main() -> int:
             print(f"Seed {seed}", flush=True)
             every = sample(every, seed, given.sample or len(every))
         return Campaign(place, every, given.lanes, given.minutes).run()
+
+
+def _switch(place: Path, which: str, seed: int, count: int, minutes: float | None) -> int:
+    """Crash a switch: at everything, in an order that the seed draws, or at one moment."""
+    if which != "all":
+        with lanes(place, 1, switch=True) as there:
+            return SwitchCampaign([SwitchCase.parse(which)]).serve(there)
+    with lanes(place / "clean", 1, switch=True) as (lane,):
+        every = record_switch(SwitchLane.prepare(lane))
+    random.Random(seed).shuffle(every)
+    print(f"Seed {seed}: {len(every)} cases of a switch", flush=True)
+    with lanes(place / "cloud", count, switch=True) as there:
+        return SwitchCampaign(every, minutes).serve(there)
 
 
 if __name__ == "__main__":

@@ -18,11 +18,15 @@ from tests.crash.process_pool import Child, Ended, Nursery
 
 SCALE = 0.002
 """Of AWS's delays: an export takes 0.2 seconds, and the margins before it half a second."""
+SWITCH_SCALE = 0.01
+"""Where a table is switched: a policy has six seconds to spread, which a busy machine can keep."""
 KEYS = 30
 WRITE_SECONDS = 0.12
 SETTLE_SECONDS = 30.0
 TAGS = {"team": "shop", "cost": "replica"}
 TTL_ATTRIBUTE = "expires"
+WRITE_LOG = "writes.jsonl"
+"""The local cloud's own log of writes, in a cloud's directory."""
 RUN = ("--ttl", "now")
 """So that a run sets every setting that the local cloud can keep: tags, class, time to live."""
 
@@ -38,12 +42,13 @@ class Lane:
         self.values = values
         self._nursery = nursery
         self._outputs = outputs
+        self.write_log = outputs.parent / WRITE_LOG
         self.source = cloud.client("dynamodb", SOURCE)
         self.target = cloud.client("dynamodb", TARGET)
         self.s3 = cloud.client("s3", TARGET)
-        self._lambda = cloud.client("lambda", TARGET)
+        self.functions = cloud.client("lambda", TARGET)
         stack = json.loads(outputs.read_text())
-        self._journal_table: str = stack["journalTable"]
+        self.journal_table: str = stack["journalTable"]
         self.bucket: str = stack["snapshotBucket"]
         self.roles = (stack["source"]["exporterRoleArn"], stack["target"]["importerRoleArn"])
 
@@ -55,17 +60,19 @@ class Lane:
         options = RUN if command == "run" else ()
         return [command, "--outputs", str(self._outputs), "--table", self.name, *profiles, *options]
 
-    def start(self, case: Case | None) -> Child:
+    def start(self, case: Case | None, command: str = "run", *options: str) -> Child:
         """A run whose calls are listed, and that something is done to."""
-        return self._nursery.start(self.arguments("run"), listed=True, case=case)
+        arguments = [*self.arguments(command), *options]
+        return self._nursery.start(arguments, listed=True, case=case)
 
     def launch(self, case: Case | None) -> Ended:
         """Such a run to its end."""
         return self.start(case).wait()
 
-    def run(self) -> Ended:
+    def run(self, command: str = "run", *options: str) -> Ended:
         """The command as an operator types it."""
-        return self._nursery.start(self.arguments("run"), listed=False).wait()
+        arguments = [*self.arguments(command), *options]
+        return self._nursery.start(arguments, listed=False).wait()
 
     # -- the world, with root credentials --------------------------------------------------------
 
@@ -96,14 +103,14 @@ class Lane:
     def row(self) -> dict[str, Any]:
         """The journal's row of the table; empty if there is none."""
         key = {"pk": {"S": self.name}, "sk": {"S": "run"}}
-        answer = self.target.get_item(TableName=self._journal_table, Key=key, ConsistentRead=True)
+        answer = self.target.get_item(TableName=self.journal_table, Key=key, ConsistentRead=True)
         return dict(answer.get("Item", {}))
 
     def journal(self) -> list[dict[str, Any]]:
         """All rows of the table."""
         return list(
             self.target.query(
-                TableName=self._journal_table,
+                TableName=self.journal_table,
                 KeyConditionExpression="pk = :pk",
                 ExpressionAttributeValues={":pk": {"S": self.name}},
             )["Items"]
@@ -118,7 +125,7 @@ class Lane:
 
     def mappings(self) -> list[Mapping[str, Any]]:
         return list(
-            self._lambda.list_event_source_mappings(FunctionName=self.values["functionName"])[
+            self.functions.list_event_source_mappings(FunctionName=self.values["functionName"])[
                 "EventSourceMappings"
             ]
         )
@@ -150,8 +157,8 @@ class Lane:
     def reset(self) -> None:
         """As it was after the deployment, but for the stream's past and the list of exports."""
         uuid = self.values["mappingUuid"]
-        self._lambda.update_event_source_mapping(UUID=uuid, Enabled=False)
-        _until(lambda: self._lambda.get_event_source_mapping(UUID=uuid)["State"] == "Disabled")
+        self.functions.update_event_source_mapping(UUID=uuid, Enabled=False)
+        _until(lambda: self.functions.get_event_source_mapping(UUID=uuid)["State"] == "Disabled")
         with contextlib.suppress(self.target.exceptions.ResourceNotFoundException):
             self.target.update_table(TableName=self.replica, DeletionProtectionEnabled=False)
             self.target.delete_table(TableName=self.replica)
@@ -162,7 +169,7 @@ class Lane:
         )
         for row in self.journal():
             key = {name: row[name] for name in ("pk", "sk")}
-            self.target.delete_item(TableName=self._journal_table, Key=key)
+            self.target.delete_item(TableName=self.journal_table, Key=key)
         ledger = self.values["ledgerTable"]
         for entry in _scan(self.target, ledger, "k", raw=True).values():
             self.target.delete_item(TableName=ledger, Key={"k": entry["k"]})
@@ -200,11 +207,15 @@ class Writer(threading.Thread):
 
 
 @contextmanager
-def lanes(directory: Path, count: int) -> Iterator[list[Lane]]:
-    """A cloud of its own with so many tables, deployed and filled."""
+def lanes(directory: Path, count: int, *, switch: bool = False) -> Iterator[list[Lane]]:
+    """A cloud of its own with so many tables, deployed and filled. `switch`: with its roles, and a
+    log of writes.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     names = [f"lane{n:02}" for n in range(count)]
-    with LocalCloud(directory, time_scale=SCALE) as cloud:
+    log = directory / WRITE_LOG if switch else None
+    scale = SWITCH_SCALE if switch else SCALE
+    with LocalCloud(directory, time_scale=scale, write_log=log) as cloud:
         source = cloud.client("dynamodb", SOURCE)
         for name in names:
             _make(source, name)
@@ -221,8 +232,8 @@ def lanes(directory: Path, count: int) -> Iterator[list[Lane]]:
             }
             for name in names
         ]
-        values = deploy(cloud, {**sides, "tables": tables, "protect": False})
-        _quiet(cloud)
+        values = deploy(cloud, {**sides, "tables": tables, "protect": False, "switch": switch})
+        _quiet(cloud, watchdogs=not switch)
         outputs = directory / "outputs.json"
         outputs.write_text(json.dumps(values))
         with Nursery(directory / "runs", cloud.environment()) as nursery:
@@ -246,10 +257,13 @@ def _make(dynamodb: Any, name: str) -> None:
         dynamodb.put_item(TableName=name, Item={"pk": {"S": f"{n}"}, "v": {"N": "0"}})
 
 
-def _quiet(cloud: LocalCloud) -> None:
-    """Watchdogs and alarms off: a dozen tables' worth takes the machine that the runs need."""
+def _quiet(cloud: LocalCloud, watchdogs: bool) -> None:
+    """Alarms off, and `watchdogs`: a dozen tables' worth takes the machine that the runs need.
+
+    A switch rests on what they see.
+    """
     events = cloud.client("events", TARGET)
-    for rule in events.list_rules()["Rules"]:
+    for rule in events.list_rules()["Rules"] if watchdogs else ():
         events.disable_rule(Name=rule["Name"])
     cloudwatch = cloud.client("cloudwatch", TARGET)
     found = cloudwatch.describe_alarms()

@@ -17,6 +17,9 @@ from botocore.endpoint import Endpoint
 from botocore.retries.standard import ExponentialBackoff
 
 from bootstrap.aws.journal_table import AwsJournal
+from bootstrap.cutover import before_commit, switch
+from bootstrap.cutover.stages import Stage
+from bootstrap.cutover.switch_loop import SwitchLoop
 from bootstrap.journal import lease
 from bootstrap.run import runner
 from bootstrap.run.step import Step
@@ -32,6 +35,8 @@ LEASE = "lease"
 """Renewing it, before whichever call or in whichever wait that falls."""
 END = "end"
 """The last look, and giving the lease back."""
+SWITCH, COMMIT, AFTER, CANCEL = "switch", "commit", "after-commit", "cancel"
+"""Parts of a switch, beside its stages: its checks, its commit, what follows it; or its end."""
 RENEW_AFTER = 1.0
 """Seconds. A run is over here before the fifteen have passed after which it renews its lease."""
 RESOURCE = "arn:aws:test:::something"
@@ -82,6 +87,7 @@ class Hooks:
         self._mark(runner.TableRunner, "start", START)
         self._mark(AwsJournal, "renew", LEASE)
         lease.RENEW_AFTER = RENEW_AFTER
+        self._mark_switch()
         self._mark(runner.TableRunner, "stop", END)
         self._mark(runner.TableRunner, "snapshot", END)
         send, attempt = Endpoint._send_request, Endpoint._do_get_response
@@ -111,7 +117,21 @@ class Hooks:
 
         object.__setattr__(step, "advance", marked)
 
-    def _mark(self, owner: type, name: str, step: str) -> None:
+    def _mark_switch(self) -> None:
+        """The stages of a switch, its cancellation, and the work after its commit."""
+        work = before_commit._work
+
+        def marked(loop: SwitchLoop, stage: Stage) -> None:
+            with self._in(str(stage.step)):
+                work(loop, stage)
+
+        before_commit._work = marked
+        self._mark(before_commit, "refuse_unready", SWITCH)
+        self._mark(before_commit, "_commit", COMMIT)
+        self._mark(switch.Switch, "_cancel", CANCEL)
+        self._mark(switch, "work_after_the_commit", AFTER)
+
+    def _mark(self, owner: Any, name: str, step: str) -> None:
         method = getattr(owner, name)
 
         @functools.wraps(method)

@@ -14,6 +14,9 @@ from unittest import mock
 
 from botocore.exceptions import ClientError
 
+from bootstrap.aws.ledger import AwsLedger
+from bootstrap.core.outcome import Done
+from bootstrap.cutover import acts
 from bootstrap.quarantine import redrive as redriving
 from bootstrap.quarantine.redrive_policy import RedriveDecision, decide_redrive
 from bootstrap.quarantine.store import ObjectContent, QuarantinedObject
@@ -40,6 +43,18 @@ ALWAYS = "attribute_exists(k) OR attribute_not_exists(k)"
 def fault(name: str) -> Callable[[Plant], Plant]:
     def register(plant: Plant) -> Plant:
         FAULTS[name] = plant
+        return plant
+
+    return register
+
+
+SWITCH_FAULTS: dict[str, Plant] = {}
+"""Faults of a switch, looked for in the histories that have one."""
+
+
+def switch_fault(name: str) -> Callable[[Plant], Plant]:
+    def register(plant: Plant) -> Plant:
+        SWITCH_FAULTS[name] = plant
         return plant
 
     return register
@@ -327,3 +342,16 @@ def no_index_of_shards() -> Any:
         return True
 
     return mock.patch.object(LaneShards, "include", included)
+
+
+@switch_fault("what DynamoDB has not handed over is not waited for")
+def no_handover() -> Any:
+    return mock.patch.object(acts, "advance_handover", lambda context, mark: Done())
+
+
+@switch_fault("a cancelled attempt leaves the gate closed")
+def gate_left_closed() -> Any:
+    def opened(self: AwsLedger, nonce: str) -> bool:
+        return self._update_if("REMOVE #armed, #mark", "#armed = :nonce", {":nonce": {"S": nonce}})
+
+    return mock.patch.object(AwsLedger, "open", opened)

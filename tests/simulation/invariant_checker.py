@@ -9,12 +9,15 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.simulation.history import History, Image
 from tests.simulation.names import PROBE
 from tests.simulation.records import Part, StreamRecord
 from tests.support.fakes.values import normalised
+
+if TYPE_CHECKING:
+    from tests.simulation.gate_witness import GateWitness
 
 
 class ViolationError(BaseException):
@@ -67,10 +70,12 @@ class Witness:
         self.proved: set[tuple[str, int]] = set()
         self.places: dict[str, StreamRecord] = {}
         self.gate_closed = False
-        """A switch has proved that nothing writes the target any more."""
+        """Nothing writes the target any more, by the clock."""
         self.closing = False
         """Some consumer may know the gate as closed."""
         self.gates = 0
+        self.gate: GateWitness | None = None
+        """Follows a switch, where there is one."""
         self.indexed: set[str] = set()
         """The shards that the index of lanes has named."""
 
@@ -112,7 +117,7 @@ class Witness:
         key = self._key_of.get(fingerprint(self.history.schema.keys_of(image)))
         if key is None:
             raise ViolationError(f"C1: the target has an item that the source never had: {image}")
-        if self.gate_closed:
+        if self.gate_closed or (self.gate is not None and self.gate.proved_closed):
             raise ViolationError(f"C9: key {key} was written behind a closed gate.")
         seen = fingerprint(new)
         before = self.reached[key]
@@ -199,7 +204,8 @@ class Witness:
         if part.data in kept or record.data in kept:
             return True
         if part.change is not None:
-            return self.reflects(part.change.key, part.change.position)
+            reflected = self.reflects(part.change.key, part.change.position)
+            return reflected or (self.gate is not None and self.gate.leaves(part.change))
         return part.probe in self.proved
 
     def acknowledged(self, records: Iterable[StreamRecord]) -> None:
@@ -217,6 +223,10 @@ class Witness:
     def check_end(self, open_changes: Iterable[Any]) -> None:
         """Everything has been delivered. `open_changes` are still in quarantine."""
         waiting = {(change.key, change.position) for change in open_changes}
+        if self.gate is not None:
+            if self.gate.handed_on:
+                return  # what is not in the target then is not to come there
+            waiting |= {(change.key, change.position) for change in self.gate.left.values()}
         for key, life in enumerate(self.history.lives):
             positions = [p for p in range(life.last + 1) if (key, p) not in waiting]
             newest = max(positions)

@@ -5,9 +5,11 @@ from __future__ import annotations
 SOURCE_TABLE = "orders"
 TARGET_TABLE = "orders-replica"
 LEDGER_TABLE = "orders-ledger"
+JOURNAL_TABLE = "journal"
 QUARANTINE_BUCKET = "orders-quarantine"
 FAILURES_BUCKET = "orders-failures"
 SETTINGS_KEY = {"k": {"B": b"settings"}}
 PROBE = b"probe:"
 SHARD_INDEX = b"lane-shards:"
-SHARD_ROWS = (b"lane:", b"late:")
+LATE_WRITES = b"late:"
+SHARD_ROWS = (b"lane:", LATE_WRITES)

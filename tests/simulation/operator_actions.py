@@ -1,4 +1,4 @@
-"""What people do meanwhile: redrive quarantined records, park what kills, close the gate."""
+"""What people do meanwhile: redrive quarantined records, park what kills, switch the table."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bootstrap.core.errors import BootstrapError
+from bootstrap.core.state import State
 from bootstrap.quarantine.redrive import RedriveOutcome, redrive
 from tests.simulation.aws_faults import Fate
 from tests.simulation.history import DAY, SECOND, SourceChange
@@ -18,6 +19,7 @@ from tests.simulation.names import (
     TARGET_TABLE,
 )
 from tests.simulation.redrive import redrive_context
+from tests.simulation.switch_attempt import SimulatedSwitch
 from tests.simulation.world import World
 
 OPEN = "open/"
@@ -37,6 +39,7 @@ class Operator:
         self.scheduler = world.scheduler
         self.chance = world.chance
         self.stopped = False
+        self.switch = SimulatedSwitch(world) if world.plan.switch is not None else None
 
     def start(self) -> None:
         plan = self.world.plan
@@ -46,6 +49,8 @@ class Operator:
             self._background(self._park_what_kills, "park")
         if plan.gate:
             self._background(self._close_the_gate, "gate")
+        if self.switch is not None:
+            self.world.start(self.switch.play, "switch")
         if plan.expiry != "none":
             self._background(self._sweep, "expiry")
         if plan.expiry == "replicating":
@@ -56,6 +61,8 @@ class Operator:
 
     def stop(self) -> None:
         self.stopped = True
+        if self.switch is not None:
+            self.switch.check_end()
 
     # Quarantine -----------------------------------------------------------------------------
 
@@ -87,7 +94,7 @@ class Operator:
     def mend(self) -> None:
         """The target takes everything from now on, and what waited is sent again."""
         self._mend_target()
-        if self.world.plan.redrive:
+        if self.world.plan.redrive or self.switch is not None:
             self.world.start(lambda: self._redrive(1.0), "redrive")
 
     def _mend_target(self) -> None:
@@ -111,7 +118,8 @@ class Operator:
     def _command(self, share: float) -> None:
         direct = self.chance.random() < 0.3
         outcome = RedriveOutcome()
-        working = redrive_context(self.world, self.world.place)
+        state = self.switch.state if self.switch is not None else lambda: State.REPLICATING
+        working = redrive_context(self.world, self.world.place, state)
         try:
             chosen = [kept for kept in working.store.open_objects() if self.chance.random() < share]
             redrive(working, chosen, outcome, direct=direct, named=self.chance.random() < 0.5)
@@ -145,7 +153,7 @@ class Operator:
                     self.world.log(f"parked {record.place}")
 
     def _close_the_gate(self) -> None:
-        """A switch up to its commit, and then taken back."""
+        """Close the gate by the clock, in the midst of changes, and take it back."""
         change = self.chance.choice(self.world.history.changes).made
         wait = (change - self.world.clock.now_micros()) / SECOND - ARMED_FOR - CLOSED_FOR
         self.scheduler.pause(max(0.0, wait))

@@ -9,6 +9,7 @@ from typing import Literal
 from tests.simulation.history import DAY, HOUR, MILLISECOND, MINUTE, SECOND, Taste
 
 Expiry = Literal["none", "replicating", "blackout"]
+Interruption = Literal["none", "killed", "second operator", "promotion"]
 
 TIED = (0, 0)
 SAME_MILLISECOND = (1, 400)
@@ -31,6 +32,23 @@ class Faults:
     stale: float = 0.0
     denied: float = 0.0
     most: int = 40
+
+
+@dataclasses.dataclass(frozen=True)
+class SwitchPlan:
+    """A switch of the table. `change`: the mark lies at this change (from 0), give or take `offset`
+    microseconds by which the change comes later.
+
+    `expired`: chance of a deletion to be one by time to live. `interruption`: what meets the
+    process that switches. `stops_after`: seconds from the commit until the mapping is disabled.
+    """
+
+    fenced: bool
+    change: int
+    offset: int
+    expired: float
+    interruption: Interruption
+    stops_after: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +89,11 @@ class Plan:
     snapshot: bool
     gate: bool
     expiry: Expiry
+    switch: SwitchPlan | None = None
+
+
+SWITCHED = 0.08
+"""The share, of the histories in which a table can be switched, of those in which it is."""
 
 
 def _foreign(seed: int) -> float:
@@ -104,7 +127,7 @@ def plan(seed: int) -> Plan:
         rejects=chance.choice((0.2, 0.4)) if rejecting and not snapshot else 0.0,
         existing=chance.choice((0.0, 0.5)) if snapshot else 0.0,
     )
-    return Plan(
+    found = Plan(
         seed=seed,
         taste=taste,
         faults=_faults(chance, strict) if faulty else Faults(),
@@ -132,6 +155,33 @@ def plan(seed: int) -> Plan:
         snapshot=snapshot,
         gate=not strict and expiry == "none" and happens(0.05),
         expiry=expiry,
+    )
+    return found if strict or expiry != "none" or found.gate else _switched(found)
+
+
+def _switched(found: Plan) -> Plan:
+    """Switch the table in some histories. A chance of its own, so that the others stay the same."""
+    chance = random.Random(f"switch {found.seed}")
+    if chance.random() >= SWITCHED:
+        return found
+    late = chance.random() < 0.5
+    change = chance.randrange(found.taste.changes) if late else found.taste.changes - 1
+    before = (0, -MILLISECOND, -5 * SECOND, -5 * MINUTE)
+    switch = SwitchPlan(
+        fenced=chance.random() < 0.7,
+        change=change,
+        offset=chance.choice((*before, MILLISECOND, 30 * SECOND) if late else before),
+        expired=chance.choice((0.0, 0.5, 1.0)),
+        interruption=chance.choices(
+            ("none", "killed", "second operator", "promotion"), (45, 20, 15, 20)
+        )[0],
+        stops_after=chance.choice((0.0, 20.0, 600.0)),
+    )
+    if chance.random() < 0.2:  # quarantine may hold something, which cancels a switch
+        return dataclasses.replace(found, switch=switch)
+    taste = dataclasses.replace(found.taste, rejects=0.0)
+    return dataclasses.replace(
+        found, switch=switch, taste=taste, redrive=False, unusable=0.0, lethal=False
     )
 
 

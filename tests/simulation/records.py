@@ -17,6 +17,7 @@ from tests.simulation.history import Image, Schema, SourceChange
 from tests.simulation.names import SOURCE_TABLE
 
 _EVENTS = {(False, True): "INSERT", (True, True): "MODIFY", (True, False): "REMOVE"}
+_TIME_TO_LIVE = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 _AGGREGATE_MAGIC = b"\xf3\x89\x9a\xc2"
 
 
@@ -92,8 +93,10 @@ def _any_order(chance: random.Random, image: Image) -> Image:
     return shuffled
 
 
-def document(chance: random.Random, schema: Schema, change: SourceChange) -> dict[str, Any]:
-    """The change record of a change."""
+def document(
+    chance: random.Random, schema: Schema, change: SourceChange, expired: bool = False
+) -> dict[str, Any]:
+    """The change record of a change. `expired`: of a deletion by time to live."""
     image = change.new if change.new is not None else change.old
     assert image is not None
     exact = change.precision == "u"
@@ -111,7 +114,7 @@ def document(chance: random.Random, schema: Schema, change: SourceChange) -> dic
         "awsRegion": "eu-west-1",
         "eventID": f"{chance.getrandbits(128):032x}",
         "eventName": _EVENTS[change.old is not None, change.new is not None],
-        "userIdentity": None,
+        "userIdentity": _TIME_TO_LIVE if expired else None,
         "recordFormat": "application/json",
         "tableName": SOURCE_TABLE,
         "dynamodb": body,
@@ -119,8 +122,10 @@ def document(chance: random.Random, schema: Schema, change: SourceChange) -> dic
     }
 
 
-def change_part(chance: random.Random, schema: Schema, change: SourceChange) -> Part:
-    return Part(json.dumps(document(chance, schema, change)).encode(), change)
+def change_part(
+    chance: random.Random, schema: Schema, change: SourceChange, expired: bool = False
+) -> Part:
+    return Part(json.dumps(document(chance, schema, change, expired)).encode(), change)
 
 
 def foreign_part(chance: random.Random, schema: Schema, change: SourceChange) -> Part:

@@ -73,7 +73,9 @@ class Stream:
         return ""
 
 
-def redrive_context(world: World, place: Callable[[], Place]) -> QuarantineContext:
+def redrive_context(
+    world: World, place: Callable[[], Place], state: Callable[[], State]
+) -> QuarantineContext:
     calls = Calls(Side.TARGET, "Role importer")
     here = place()
     return QuarantineContext(
@@ -83,7 +85,7 @@ def redrive_context(world: World, place: Callable[[], Place]) -> QuarantineConte
             AwsBucket(calls, world.s3, FAILURES_BUCKET),
         ),
         ledger=AwsLedger(calls, world.dynamodb, LEDGER_TABLE),
-        state=lambda: State.REPLICATING,
+        state=state,
         stream=lambda: Stream(world),
         consumer=lambda: DirectConsumer(
             config(here), dynamodb=world.dynamodb, s3=world.s3, runtime=runtime(here)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
 from collections import Counter
@@ -18,6 +19,7 @@ from tests.simulation.plan import plan
 from tests.simulation.redrive import config, runtime
 from tests.simulation.scheduler import StuckError
 from tests.simulation.service import Handler
+from tests.simulation.switch_attempt import switchable
 from tests.simulation.world import Build, Place, World
 
 
@@ -84,7 +86,9 @@ def play(seed: int, build: Build = consumer, trace: list[str] | None = None) -> 
             KEYS_PER_READ=2 * planned.pack,
             WORTH_READING=planned.worth_reading,
         ):
-            world.run(Operator(world))
+            people = Operator(world)
+            with switchable(people.switch) if people.switch else contextlib.nullcontext():
+                world.run(people)
     except (ViolationError, StuckError) as violation:
         failure = f"{type(violation).__name__}: {violation}"
     except Exception as error:
@@ -101,7 +105,7 @@ def play(seed: int, build: Build = consumer, trace: list[str] | None = None) -> 
 
 
 def _features(world: World) -> Iterable[str]:
-    planned, counts = world.plan, world.service.counts
+    planned, counts, gate = world.plan, world.service.counts, world.witness.gate
     crowded = any(
         life.crowded(position)
         for life in world.history.lives
@@ -127,7 +131,12 @@ def _features(world: World) -> Iterable[str]:
             "strictly in order": planned.strict and not world.witness.repeated,
             "ledger expiry": planned.expiry == "replicating",
             "days without a reader": planned.expiry == "blackout",
-            "gate closed": world.witness.gates > 0,
+            "gate closed": world.witness.gates > 0 or (gate is not None and gate.gates > 0),
+            "switch committed": gate is not None and gate.committed,
+            "switch taken back": gate is not None and not gate.handed_on,
+            "promotion": gate is not None and gate.promoted,
+            "deletion left to time to live": gate is not None and bool(gate.left),
+            "late write": gate is not None and gate.late_writes > 0,
             "park": bool(world.service.parked_at),
             "aggregated": planned.aggregated > 0,
             "records of another table": planned.foreign > 0,

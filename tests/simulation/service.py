@@ -21,6 +21,8 @@ from tests.simulation.records import Part, StreamRecord, event
 from tests.simulation.scheduler import Scheduler, StuckError, Task
 
 MOST_INVOCATIONS = 1_500
+INVOCATION_SECONDS = 120.0
+"""The function's time limit, on which a switch counts."""
 
 
 class Handler(Protocol):
@@ -69,6 +71,7 @@ class Service:
         self.log = log
         self.counts = Counts()
         self.closing = False
+        self.stopped = False
         self.working = 0
         self.parked_at: dict[str, float] = {}
         self.on_idle: Callable[[], None] = lambda: None
@@ -146,8 +149,16 @@ class Service:
         }
         return [shard for shard in range(self.plan.shards) if shard not in closed]
 
+    def stop(self) -> None:
+        """The mapping is disabled: no record is handed out any more."""
+        self.stopped = True
+        self.close()
+        self.on_idle()
+
     @property
     def drained(self) -> bool:
+        if self.stopped:
+            return self.working == 0 and self._busy == 0
         return self.working == 0 and all(
             lane.position == len(lane.records) for lane in self.lanes.values()
         )
@@ -165,7 +176,7 @@ class Service:
                 self.scheduler.wake(lane.idle)
 
     def _poll(self, lane: Lane) -> None:
-        while True:
+        while not self.stopped:
             if lane.position == len(lane.records):
                 if self.closing:
                     return
@@ -178,6 +189,7 @@ class Service:
                 self.scheduler.pause((lane.closed_until - now) / 1_000_000)
             self.scheduler.pause(self.chance.choice((0.0, 0.05, 1.0, 5.0)))
             self._next_batch(lane)
+        self.on_idle()
 
     def _next_batch(self, lane: Lane) -> None:
         start = lane.position
@@ -223,6 +235,8 @@ class Service:
         if self.counts.invocations > MOST_INVOCATIONS:
             raise StuckError(f"Lane {lane.name} gets no further than {lane.records[lane.position]}")
         seconds = self.chance.choice((15.0, 20.0, 60.0, 900.0))
+        if self.plan.switch is not None:
+            seconds = min(seconds, INVOCATION_SECONDS)
         index = self.chance.randrange(len(self._free) + 1) if self._free else 0
         container = self._free.pop(index - 1) if index else self._build()
         name = f"invocation {self.counts.invocations}"
@@ -255,7 +269,8 @@ class Service:
         records = self._handled.get(task) if task is not None else None
         if records is None:
             return
-        if self.witness.closing:
+        gate = self.witness.gate
+        if self.witness.closing or (gate is not None and gate.closing):
             return  # every change that is new to the ledger is a late write
         if not any(part.at_fault for record in records for part in record.parts):
             raise ViolationError(f"C3: {records[0].place} waits for bad records, and there is none")

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulation.injected_faults import FAULTS
+from tests.simulation.injected_faults import FAULTS, SWITCH_FAULTS
+from tests.simulation.plan import plan
 from tests.simulation.run import play
 
 WITHIN = 2_000
@@ -28,3 +29,13 @@ def test_a_planted_fault_breaks_a_promise(name: str) -> None:
 
     print(f"{name}: found by seeds {found} of {tried} histories")
     assert len(found) == SEEDS
+
+
+@pytest.mark.slow
+@pytest.mark.promise("C9")
+@pytest.mark.parametrize("name", SWITCH_FAULTS)
+def test_a_planted_fault_of_a_switch_breaks_a_promise(name: str) -> None:
+    switched = (seed for seed in range(4 * WITHIN) if plan(seed).switch is not None)
+    with SWITCH_FAULTS[name]():
+        failures = (play(seed).failure for seed in switched)
+        assert any(failure and failure.startswith("ViolationError") for failure in failures)

@@ -1,4 +1,4 @@
-"""C1 to C4 under everything that a seed can draw."""
+"""C1 to C4, and C9 in a switch, under everything that a seed can draw."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.simulation.plan import plan
 from tests.simulation.run import Story, Summary, play
 from tests.simulation.soak import replay
 
-pytestmark = pytest.mark.promise("C1", "C2", "C3", "C4")
+pytestmark = pytest.mark.promise("C1", "C2", "C3", "C4", "C9")
 
 #: What every few thousand histories must hold of each kind, for the promise to have been tried.
 MIX = {
@@ -34,6 +34,11 @@ MIX = {
     "days without a reader": 0.05,
     "park": 0.01,
     "gate closed": 0.01,
+    "switch committed": 0.005,
+    "switch taken back": 0.02,
+    "late write": 0.004,
+    "promotion": 0.002,
+    "deletion left to time to live": 0.0002,
 }
 
 

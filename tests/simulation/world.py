@@ -9,10 +9,22 @@ from typing import Any, Protocol
 
 from tests.simulation import history
 from tests.simulation.aws_faults import Trouble
-from tests.simulation.history import DAY, HOUR, MINUTE, SECOND, History, Image, SourceChange
+from tests.simulation.gate_witness import GateWitness
+from tests.simulation.history import (
+    DAY,
+    HOUR,
+    MILLISECOND,
+    MINUTE,
+    SECOND,
+    History,
+    Image,
+    SourceChange,
+)
 from tests.simulation.invariant_checker import Witness
 from tests.simulation.names import (
     FAILURES_BUCKET,
+    JOURNAL_TABLE,
+    LATE_WRITES,
     LEDGER_TABLE,
     PROBE,
     QUARANTINE_BUCKET,
@@ -32,8 +44,8 @@ from tests.simulation.records import (
 )
 from tests.simulation.scheduler import Scheduler, Task, TaskClock, TaskExecutor
 from tests.simulation.service import Handler, Lane, Service
+from tests.support.bootstrap.fake_aws import DatedDynamoDB
 from tests.support.fakes.clock import START_MICROS, VirtualClock
-from tests.support.fakes.dynamodb import FakeDynamoDB
 from tests.support.fakes.s3 import FakeS3
 
 INDEX = "by_g"
@@ -94,7 +106,7 @@ class World:
         self.clock = VirtualClock()
         self.scheduler = Scheduler(self.clock, self.chance)
         self.trouble = Trouble(plan.faults, self.scheduler, self.chance, self.log)
-        self.dynamodb = FakeDynamoDB(self.clock, faults=self.trouble, check_shapes=False)
+        self.dynamodb = DatedDynamoDB(self.clock, faults=self.trouble, check_shapes=False)
         self.s3 = FakeS3(self.clock, faults=self.trouble, check_shapes=False)
         self.trouble.clients = {"dynamodb": self.dynamodb, "s3": self.s3}
         self.history, self.gaps = self._history()
@@ -111,6 +123,18 @@ class World:
             self.log,
         )
         self.parts: dict[bytes, SourceChange] = {}
+        self.expired: frozenset[int] = frozenset()
+        """The numbers of the deletions that time to live made."""
+        self.streamed: dict[int, int] = {}
+        """When each change, by number, entered the stream for the first time (microseconds)."""
+        if plan.switch is not None:
+            self._expire(plan.switch.expired)
+            self.witness.gate = GateWitness(
+                self.witness,
+                [lane.name for lane in self.service.lanes.values()],
+                self.expired,
+                self.clock.now_micros,
+            )
         self._director: Task | None = None
         self._busy = 0
         self._create()
@@ -120,13 +144,28 @@ class World:
             moment = (self.clock.now_micros() - START_MICROS) / 1_000_000
             self.trace.append(f"{moment:16.6f} {line}")
 
+    def _expire(self, share: float) -> None:
+        """Let time to live make some deletions. Drawn apart, like records of other tables."""
+        chance = random.Random(f"expired {self.plan.seed}")
+        self.expired = frozenset(
+            change.number
+            for change in self.history.changes
+            if change.new is None and chance.random() < share
+        )
+
     # Setting the scene ----------------------------------------------------------------------
 
     def _history(self) -> tuple[History, list[int]]:
         """The source's history; for a black-out, in parts that lie days apart."""
         taste, start = self.plan.taste, START_MICROS + HOUR
         if self.plan.expiry != "blackout":
-            return history.draw(self.chance, taste, start), []
+            found = history.draw(self.chance, taste, start)
+            switch = self.plan.switch
+            if switch is None:
+                return found, []
+            stamp = found.changes[switch.change].stamp // MILLISECOND * MILLISECOND
+            mark = (stamp - switch.offset) // MINUTE * MINUTE + MINUTE - SECOND
+            return history.moved(found, (mark + switch.offset - stamp) % MINUTE), []
         gaps = [self.chance.randint(9, 12) * DAY, self.chance.randint(12, 60) * DAY]
         first = self.chance.randint(1, taste.changes - 3)
         jumps = {first: gaps[0]}
@@ -151,6 +190,8 @@ class World:
         self.s3.create_bucket(Bucket=QUARANTINE_BUCKET)
         self.s3.create_bucket(Bucket=FAILURES_BUCKET)
         self._create_table(LEDGER_TABLE, {"k": "B"})
+        if plan.switch is not None:
+            self._create_table(JOURNAL_TABLE, {"pk": "S", "sk": "S"})
         indexed = plan.taste.rejects > 0
         self._create_table(TARGET_TABLE, types, {"g": "S"} if indexed else {})
         settings: Image = dict(SETTINGS_KEY)
@@ -227,7 +268,8 @@ class World:
         plan, arrivals = self.plan, list[Arrival]()
         late = 0
         for change in self.history.changes:
-            part = change_part(self.chance, self.history.schema, change)
+            expired = change.number in self.expired
+            part = change_part(self.chance, self.history.schema, change, expired)
             self.parts[part.data] = change
             copies = 1 + (self.chance.random() < plan.duplicates)
             copies += copies > 1 and self.chance.random() < 0.2
@@ -316,6 +358,9 @@ class World:
             now = self.clock.now_micros()
             if arrival.moment > now:
                 self.scheduler.pause((arrival.moment - now) / SECOND)
+            for part in arrival.parts:
+                if part.change is not None:
+                    self.streamed.setdefault(part.change.number, self.clock.now_micros())
             self.service.put(
                 arrival.parts,
                 arrival.partition_key,
@@ -330,16 +375,28 @@ class World:
         if table == TARGET_TABLE:
             self.witness.item_changed(old, new)
             return
+        gate = self.witness.gate
+        if table == JOURNAL_TABLE:
+            if gate is not None and new is not None and new["sk"] == {"S": "run"}:
+                gate.journal_written(new)
+            return
         name = new["k"]["B"] if new is not None else b""
-        if name.startswith(SHARD_INDEX):
-            assert new is not None
+        if new is None:
+            return
+        if new["k"] == SETTINGS_KEY["k"] and gate is not None:
+            gate.settings_written(new)
+        elif name.startswith(SHARD_INDEX):
             self.witness.indexed |= set(new["shards"]["SS"])
         elif name.startswith(SHARD_ROWS):
             self.witness.shard_row_written(name)
+            if gate is not None and name.startswith(LATE_WRITES):
+                gate.late_writes_written(new)
         elif name.startswith(PROBE):
             identity, _, number = name[len(PROBE) :].decode().rpartition(":")
             lane = self.service.lane_of((identity, int(number)))
             self.witness.probe_written(name, lane.records)
+            if gate is not None:
+                gate.probe_written(new, lane.name)
 
     # Running --------------------------------------------------------------------------------
 

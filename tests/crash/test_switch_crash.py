@@ -1,0 +1,46 @@
+"""A switch that dies at any of its calls, and what the next operator types: one writer (C9).
+
+A sample of the matrix; `python -m tests.crash --switch all` does the whole.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.crash.emulated_stacks import lanes
+from tests.crash.hooks import Line
+from tests.crash.switch_case import Operator, SwitchCase
+from tests.crash.switch_matrix import SwitchCampaign, switch_cases
+
+pytestmark = pytest.mark.promise("C9")
+
+SAMPLE = (
+    "again:seal/dynamodb:PutResourcePolicy#1/kill-after",
+    "cancel:arm/dynamodb:PutResourcePolicy#1/kill-after",
+    "cancelling:cancel/dynamodb:PutResourcePolicy#1/kill-after",
+    "continuing:after-commit/dynamodb:PutResourcePolicy#1/kill-before",
+)
+"""Both tables closed, and the one that is to be opened; by each operator."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_killed_while_a_table_is_closed_the_next_command_leaves_one_writer(tmp_path: Path) -> None:
+    campaign = SwitchCampaign([SwitchCase.parse(text) for text in SAMPLE])
+    with lanes(tmp_path / "cloud", 2, switch=True) as two:
+        campaign.serve(two)
+    assert not campaign.problems, "\n".join(campaign.problems)
+    assert {case.operator for case in campaign.done} == set(Operator)
+
+
+def test_every_change_of_a_switch_is_a_case_of_each_operator() -> None:
+    calls = [Line("gate", "dynamodb:UpdateItem", n, 1) for n in (1, 2, 3)]
+    cases = switch_cases(Operator.CANCELLING, calls)
+    assert {str(case) for case in cases} == {
+        f"cancelling:gate/dynamodb:UpdateItem#{n}/{deed}"
+        for n in (1, 2, 3)
+        for deed in ("kill-before", "kill-after")
+    }
+    assert SwitchCase.parse(str(cases[0])) == cases[0]
