@@ -46,7 +46,7 @@ def cancel_switch(
 ) -> None:
     """Take back the switches of these tables, and of those that were to be switched with them."""
     options = SwitchOptions(SwitchMode.FENCE)
-    for tables in _attempts(selection, clients):
+    for tables in attempts_of(selection, clients):
         contexts = _contexts(selection, clients, tables, options)
         _drive(contexts, process, as_lines, lambda run: run.cancel(take_over))
 
@@ -97,7 +97,7 @@ def _contexts(
     return [clients.switch_context(table, command, options) for table in tables]
 
 
-def _attempts(selection: Selection, clients: AwsClients) -> Sequence[Sequence[TableOutputs]]:
+def attempts_of(selection: Selection, clients: AwsClients) -> Sequence[Sequence[TableOutputs]]:
     """Return the tables of each attempt that one of the selected tables is in, unless promoted.
 
     Without any attempt, the selected tables.

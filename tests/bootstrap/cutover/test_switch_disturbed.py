@@ -15,6 +15,7 @@ from bootstrap.cutover.switch import Switch
 from bootstrap.journal.switch_records import (
     AfterSwitch,
     GateGap,
+    Switching,
     SwitchMode,
     SwitchStep,
     TargetDeny,
@@ -468,3 +469,26 @@ def test_with_writes_stopped_a_dead_fence_is_left_to_its_own_command() -> None:
     assert "switch --cancel" in caught.value.fix
     a_switch(watch.world, pid=102).cancel()
     assert check_nobody_loses(watch, "a dead fence") is State.REPLICATING
+
+
+def test_a_cancel_opens_the_source_last() -> None:
+    """A process that sleeps meets a target's Deny of another name before the source opens."""
+    watch = WriterWatch(ready())
+    world = watch.world
+    run = a_switch(world, check_command="check", run_command=lambda *_: 1)
+    before, opened = record_of(world, TargetDeny).nonce, list[dict[str, Any]]()
+
+    def look(number: int, name: str, after: bool) -> None:
+        if is_cancelling(run) and not ours(world.policies.of(SOURCE_ARN).last):
+            opened.append(world.ledger_settings())
+            assert set(ours(world.policies.of(TARGET_ARN).last)).isdisjoint({before})
+
+    watch.then = look
+    cancelled(run)
+    assert opened
+    assert all("closed" not in settings for settings in opened)
+
+
+def is_cancelling(run: Switch) -> bool:
+    found = run.group.first.journal.get(Switching)
+    return found is not None and found.cancelled
