@@ -34,11 +34,10 @@ MIX = {
     "days without a reader": 0.05,
     "park": 0.01,
     "gate closed": 0.01,
-    "switch committed": 0.005,
-    "switch taken back": 0.02,
-    "late write": 0.004,
+    "switch committed": 0.003,
+    "switch taken back": 0.01,
+    "late write": 0.002,
     "promotion": 0.002,
-    "deletion left to time to live": 0.0002,
 }
 
 
