@@ -135,6 +135,12 @@ def note_done(context: SwitchContext, name: str) -> None:
     )
 
 
+def has_failed(context: SwitchContext, name: str) -> bool:
+    """Tell whether an item is recorded as open."""
+    after = context.journal.get(AfterSwitch) or AfterSwitch()
+    return any(each.startswith(f"{name}: ") for each in after.failed)
+
+
 def note_failed(context: SwitchContext, name: str, why: str) -> None:
     """Record an item as open, with the reason of its last attempt."""
     after = context.journal.get(AfterSwitch) or AfterSwitch()

@@ -28,6 +28,7 @@ def work_after_the_commit(loop: SwitchLoop, run_command: RunCommand) -> None:
         ExecFailedError: the operator's command failed.
     """
     loop.step = SwitchStep.COMMIT
+    _expect_exec(loop)
     for item in BEFORE_EXEC:
         _do(loop, item)
     code = _exec(loop, run_command)
@@ -69,6 +70,13 @@ def _both_closed(context: SwitchContext, error: BootstrapError) -> BootstrapErro
     if isinstance(error, AccountError):
         return AccountError(error.side, what, fix=fix, code=error.code)
     return BlockedError(what, fix=fix)
+
+
+def _expect_exec(loop: SwitchLoop) -> None:
+    """Record that a command is to run: the next process may not have been given it."""
+    for each in loop.group if loop.group.options.exec_command else ():
+        if EXEC not in after_commit.done(each) and not after_commit.has_failed(each, EXEC):
+            loop.once(partial(after_commit.note_failed, each, EXEC, "it has not run yet"))
 
 
 def _exec(loop: SwitchLoop, run_command: RunCommand) -> int:

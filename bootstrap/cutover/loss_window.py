@@ -13,7 +13,7 @@ from typing import Any
 from bootstrap.core.durations import EXPORT_FUZZ
 from bootstrap.core.facts import ProbeEcho
 from bootstrap.core.formatting import instant
-from bootstrap.journal.switch_records import Switching, SwitchMode
+from bootstrap.journal.switch_records import Switching, SwitchMode, SwitchStep
 from bootstrap.journal.verification_records import Verified
 from bootstrap.status.data_loss import KnownLosses
 from replicator.lane_rows import LaneRow
@@ -58,12 +58,25 @@ class SourceClosing:
     closes: float
     reopens: float | None
     """None: the Deny has no end."""
+    about_to: str = ""
+    """A change of the Deny that was recorded, and may not have been made: `close` or `seal`."""
 
     @property
     def text(self) -> str:
         since = f"An unfinished switch denied writers on the source from {instant(self.closes)}"
         if self.reopens is None:
             return f"{since}, without an end: the source takes writes once that Deny is taken off."
+        if self.about_to == "close":
+            return (
+                "An unfinished switch was about to deny writers on the source from "
+                f"{instant(self.closes)} to {instant(self.reopens)}: the journal does not say "
+                "whether AWS took that Deny."
+            )
+        if self.about_to == "seal":
+            return (
+                f"{since}. That Deny ends at {instant(self.reopens)}, unless AWS took the one "
+                "without an end, which the journal does not say."
+            )
         return f"{since} to {instant(self.reopens)}: outside of that the source takes writes."
 
 
@@ -188,8 +201,11 @@ def source_closing(attempt: Switching | None) -> SourceClosing | None:
         return None
     if not attempt.closes or attempt.cancelled:
         return None
-    sealed = attempt.sealed_at or not attempt.reopens
-    return SourceClosing(attempt.closes, None if sealed else attempt.reopens)
+    if attempt.sealed_at or not attempt.reopens:
+        return SourceClosing(attempt.closes, None)
+    # A step is recorded before its change is made.
+    about_to = {SwitchStep.ARM: "close", SwitchStep.SEAL: "seal"}.get(SwitchStep(attempt.step), "")
+    return SourceClosing(attempt.closes, attempt.reopens, about_to)
 
 
 def known_losses(losses: KnownLosses) -> tuple[str, ...]:

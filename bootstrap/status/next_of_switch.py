@@ -38,8 +38,8 @@ def decide_switch(view: SwitchView, command: str) -> str:
         return ""
     if view.state is State.SWITCHED and view.exec_failed:
         return (
-            "the command given with --exec failed: once its cause is gone, "
-            f"`{switch_again(view, command)} --exec CMD`, with the same CMD, runs it again"
+            "the command given with --exec has not succeeded: "
+            f"`{switch_again(view, command)} --exec CMD`, with the same CMD, runs it"
         )
     if view.state is not State.SWITCHING:
         return ""

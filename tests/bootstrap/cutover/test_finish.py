@@ -90,9 +90,10 @@ def test_an_item_that_failed_is_done_first() -> None:
     finish_table(context(watch.world, pid=302), open_source=False)
 
 
-def test_an_item_that_a_dead_process_left_is_done_first() -> None:
+@pytest.mark.parametrize(("command", "open_ones"), [("", ""), ("move", "; exec: it has not run")])
+def test_an_item_that_a_dead_process_left_is_done_first(command: str, open_ones: str) -> None:
     watch = WriterWatch(ready())
-    run = a_switch(watch.world)
+    run = a_switch(watch.world, exec_command=command)
 
     def die(number: int, name: str, after: bool) -> None:
         found = run.group.first.journal.get(AfterSwitch)
@@ -105,7 +106,11 @@ def test_an_item_that_a_dead_process_left_is_done_first() -> None:
     watch.then = look_nowhere
     watch.world.alive.clear()
     watch.world.clock.advance(DAY + 60)
-    refused(watch.world, "has open items: primary; callers; mapping", as_it_is)
+    items = "primary; callers; mapping; capacity; target-expiry; source-expiry"
+    fix = refused(watch.world, f"has open items: {items}{open_ones}", as_it_is)
+    assert ("--exec as before" in fix) is bool(command)
+    a_switch(watch.world, pid=301, exec_command=command).run()
+    finish_table(context(watch.world, pid=302), open_source=False)
 
 
 def test_what_is_not_switched_is_not_finished() -> None:

@@ -17,7 +17,7 @@ from bootstrap.cutover.loss_window import (
     source_closing,
 )
 from bootstrap.journal.records import Skipped
-from bootstrap.journal.switch_records import Switching, SwitchMode
+from bootstrap.journal.switch_records import Switching, SwitchMode, SwitchStep
 from bootstrap.status.data_loss import KnownLosses
 from replicator.lane_rows import LaneRow
 from replicator.watchdog.probe_rounds import ProbeRound, WatchdogState
@@ -151,6 +151,21 @@ def test_an_unfinished_switch_says_when_the_source_takes_writes_again() -> None:
     sealed = source_closing(attempt(closes=int(NOW), reopens=int(NOW) + 2_400, sealed_at=NOW + 9))
     assert sealed is not None and sealed.reopens is None
     assert "without an end" in sealed.text
+
+
+@pytest.mark.promise("C10")
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        (SwitchStep.ARM, "about to deny"),
+        (SwitchStep.CLOSE, "outside of that"),
+        (SwitchStep.SEAL, "unless AWS took"),
+    ],
+)
+def test_a_deny_that_may_not_have_been_put_is_not_said_to_stand(step: str, words: str) -> None:
+    found = source_closing(attempt(closes=int(NOW), reopens=int(NOW) + 2_400, step=step))
+    assert found is not None
+    assert words in found.text
 
 
 @pytest.mark.parametrize(
