@@ -229,8 +229,9 @@ def prove_safe(group: SwitchSet, context: SwitchContext) -> Outcome:
     if notes.changes != context.memory.notes.changes:
         came = notes.changes - context.memory.notes.changes
         raise BlockedError(
-            f"{came} changes of table {table.source_table} arrived after the consumer had been "
-            "closed: the source still took writes, or records came late. They are in quarantine.",
+            f"{came} changes of table {table.source_table} arrived after the drain: the source "
+            "still took writes, or records came late. Those that met the closed consumer are in "
+            "quarantine.",
             fix=suggest(Command("quarantine list"), ", then redrive each; then switch again"),
         )
     context.memory.left_to_ttl = notes.deletions

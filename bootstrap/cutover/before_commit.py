@@ -11,6 +11,7 @@ from bootstrap.core.suggestions import Command, suggest
 from bootstrap.cutover import after_commit, cancel
 from bootstrap.cutover.checks import read_checks, refuse_unfulfilled
 from bootstrap.cutover.operator_command import RunCommand
+from bootstrap.cutover.probe_proof import start_round
 from bootstrap.cutover.settings_changes import choose_settings
 from bootstrap.cutover.stages import ARM, CLOSE, DRAIN, GATE, PREPARE, PROOF, SEAL, Act, Stage
 from bootstrap.cutover.switch_loop import SwitchLoop
@@ -57,6 +58,8 @@ def work_to_the_commit(loop: SwitchLoop, run_command: RunCommand) -> None:
     _check(loop, run_command)
     _work(loop, PROOF)
     while not loop.answer(partial(_commit, loop)):
+        for each in group:
+            start_round(each, group.attempt.mark)
         _work(loop, PROOF)
 
 

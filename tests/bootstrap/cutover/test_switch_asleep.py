@@ -119,8 +119,12 @@ def test_a_commit_rests_on_no_proof_from_before_a_sleep() -> None:
     watch, run = sleeping(BEFORE_COMMIT, 400)
     run.run()
     check_switched(watch, "asleep before the commit")
-    age = attempt_of(watch.world).committed_at - run.group.first.memory.proved_at
-    assert age <= PROOF_SECONDS + PROOF_SECONDS_OF_A_TABLE
+    committed_at, most = (
+        attempt_of(watch.world).committed_at,
+        PROOF_SECONDS + PROOF_SECONDS_OF_A_TABLE,
+    )
+    assert committed_at - run.group.first.memory.proved_at <= most
+    assert committed_at - watch.world.times("put_probes")[-1] <= most, "no probe is of before it"
 
 
 def test_a_switch_that_slept_over_its_timeout_is_cancelled() -> None:

@@ -149,7 +149,7 @@ def test_a_change_that_meets_the_closed_gate_cancels() -> None:
     done = once_in(
         watch, run, SwitchStep.GATE, lambda: note(world, changes=1, newest=world.clock())
     )
-    error = cancelled(run, "arrived after the consumer had been closed")
+    error = cancelled(run, "arrived after the drain")
     assert done
     assert "quarantine list" in error.fix
     assert check_nobody_loses(watch, "in the gate") is State.REPLICATING
