@@ -18,6 +18,7 @@ from bootstrap.core.errors import UsageError, errors_about
 from bootstrap.core.suggestions import suggest
 from bootstrap.cutover.context import SwitchOptions
 from bootstrap.cutover.progress import SwitchProgress
+from bootstrap.cutover.switch import TAKEN_BACK
 from bootstrap.journal.switch_records import SwitchMode
 
 INTERRUPTED = "`python -m bootstrap status` says what is closed, and which command opens it."
@@ -28,7 +29,7 @@ INTERRUPTED = "`python -m bootstrap status` says what is closed, and which comma
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Only show the checks, the actions in order, and for how long writers will be refused.",
+    help="Change nothing: show the checks, the actions, and for how long writers will be refused.",
 )
 @click.option(
     "--fence",
@@ -137,7 +138,8 @@ def switch(
     runs loses what it writes.
 
     \b
-    Exit codes: 0 switched, 1 it would not begin, 7 cancelled, 8 switched but --exec failed.
+    Exit codes: 0 switched, 7 cancelled (the source takes writes), 8 switched but --exec failed.
+    With any other the message says what is left, and `status` which table takes writes.
 
     \b
     Examples:
@@ -159,7 +161,7 @@ def switch(
         with errors_about(options.command):
             if cancel:
                 cancel_switch(selection, clients, process, take_over=take_over, as_lines=as_lines)
-                click.echo("The switch is cancelled: the source takes writes.", err=as_lines)
+                click.echo(f"The switch is cancelled. {TAKEN_BACK}", err=as_lines)
                 return 0
             if finish_:
                 finish_switch(selection, clients, open_source=open_source, take_over=take_over)

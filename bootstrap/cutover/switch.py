@@ -28,7 +28,10 @@ from bootstrap.cutover.switch_loop import Report, SwitchLoop
 from bootstrap.cutover.switch_set import SwitchSet
 from bootstrap.journal.switch_records import Switching, SwitchMode
 
-TAKEN_BACK = "The source takes writes, the target takes none, and nothing is lost."
+TAKEN_BACK = (
+    "The source takes writes, though where it had closed, it may refuse some callers for minutes "
+    "more. The target takes none, and nothing is lost."
+)
 
 
 class Switch:
