@@ -98,6 +98,7 @@ def renew_target_deny(group: SwitchSet, context: SwitchContext) -> None:
         return
     deny = denies.replica(context.steps.outputs, context.table, standing.nonce)
     target_denies(context).replace(deny, known=standing.earlier, required=False)
+    journal.refresh()  # a process that was suspended learns AWS's time
     at = standing.at or group.now
     journal.put(replace(standing, at=at, earlier=()), "the target's Deny is renewed")
 

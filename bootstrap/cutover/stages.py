@@ -58,7 +58,12 @@ def _plan_times(group: SwitchSet) -> Mapping[str, Any]:
     return {"closes": times.closes, "mark": times.mark, "reopens": times.reopens}
 
 
+# Each notes a time at which something was done already: after a refresh, so that a process that was
+# suspended on the way notes no earlier one.
+
+
 def _armed(group: SwitchSet) -> bool:
+    group.refresh()
     group.record("invocations of the consumer are short from now on", armed_at=group.now)
     return True
 
@@ -80,12 +85,14 @@ def _no_late_writes(group: SwitchSet) -> bool:
 
 
 def _sealed(group: SwitchSet) -> bool:
+    group.refresh()
     if group.fenced:
         group.record("the source is closed for good", sealed_at=group.now)
     return True
 
 
 def _gate_closed(group: SwitchSet) -> bool:
+    group.refresh()
     group.record("the consumer writes nothing any more", gate_at=group.now)
     return True
 

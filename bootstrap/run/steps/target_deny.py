@@ -146,6 +146,7 @@ def _does_not_stay(context: StepContext) -> BlockedError:
 
 
 def _put(context: StepContext, noted: TargetDeny) -> Outcome:
+    context.journal.refresh()  # a process that was suspended learns AWS's time
     at = context.journal.now()
     context.journal.put(replace(noted, at=at), "other writers are kept off the target")
     return Acted()

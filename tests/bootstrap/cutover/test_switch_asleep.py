@@ -127,6 +127,25 @@ def test_a_commit_rests_on_no_proof_from_before_a_sleep() -> None:
     assert committed_at - watch.world.times("put_probes")[-1] <= most, "no probe is of before it"
 
 
+@pytest.mark.parametrize(("step", "member"), [("prepare", "armed"), ("gate", "closed")])
+def test_a_change_of_the_settings_that_was_asleep_counts_from_when_it_was_made(
+    step: str, member: str
+) -> None:
+    point = next(each for each in MOMENTS if (each.step, each.name) == (step, "UpdateItem"))
+    watch = WriterWatch(ready())
+    clock, woke = SuspendedClock(watch.world.clock), list[float]()
+
+    def sleep() -> None:
+        watch.world.clock.advance(400)
+        woke.append(watch.world.clock())
+
+    suspend(watch, point, clock, sleep)
+    a_switch(watch.world, clock=clock).run()
+    attempt = attempt_of(watch.world)
+    noted = attempt.armed_at if member == "armed" else attempt.gate_at
+    assert noted >= int(woke[0])
+
+
 def test_a_switch_that_slept_over_its_timeout_is_cancelled() -> None:
     watch, run = sleeping(BEFORE_COMMIT, HOUR)
     with pytest.raises(SwitchCancelledError, match="not committed within"):

@@ -28,6 +28,7 @@ from tests.support.bootstrap.fake_aws import (
 from tests.support.bootstrap.kill_points import check, finish, kill_at, quick
 from tests.support.bootstrap.killed_process import Process
 from tests.support.bootstrap.pauses import PAUSE, RESUME
+from tests.support.bootstrap.switch_faults import SuspendedClock
 from tests.support.bootstrap.switch_harness import holding, switch_context
 from tests.support.fakes.errors import Killed
 
@@ -125,6 +126,24 @@ def test_the_deny_is_recorded_before_it_is_put_and_its_time_after_it() -> None:
     assert seen == [dataclasses.replace(record, at=0)] * 2
     assert put_at - 2 <= record.at <= put_at + 2
     assert set(live(world)) == {record.nonce}
+
+
+@pytest.mark.promise("C10")
+def test_a_put_that_was_asleep_counts_from_when_it_was_made() -> None:
+    world = quick()
+    clock, woke = SuspendedClock(world.clock), list[float]()
+
+    def sleep(number: int, name: str, after: bool) -> None:
+        if name == "PutResourcePolicy" and not woke:
+            world.clock.advance(7_200)
+            clock.slept += 7_200
+            woke.append(world.clock())
+
+    world.on_call = sleep
+    Process(world, chosen=switch_outputs(), clock=clock).go()
+    found = noted(world)
+    assert found is not None
+    assert found.at >= int(woke[0])
 
 
 def test_a_deny_that_stands_is_left_alone_by_every_later_run() -> None:
