@@ -169,6 +169,7 @@ class Promotion:
         if taken:
             context.ledger.take_gate(promoted.nonce)
         if taken or not promoted.closed_at:
+            journal.refresh()  # a process that was suspended learns AWS's time
             journal.put(
                 replace(promoted, closed_at=context.now), "the consumer's gate is closed for good"
             )

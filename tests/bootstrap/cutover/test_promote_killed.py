@@ -15,6 +15,7 @@ from bootstrap.journal.switch_records import Promoted, Switching, SwitchStep
 from tests.support.bootstrap.fake_aws import CONSUMER, IMPORTER, TARGET_ARN, FakeAws
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.promote_harness import Promoter, kill_from
+from tests.support.bootstrap.switch_faults import SuspendedClock
 from tests.support.bootstrap.switch_states import record, switching, target_deny
 from tests.support.fakes.errors import Killed
 
@@ -131,3 +132,21 @@ def test_a_lost_answer_of_any_call_is_no_failure() -> None:
         ended(world, result)
         both_closed(world)
         assert name
+
+
+def test_a_gate_whose_closing_was_asleep_counts_from_when_it_was_closed() -> None:
+    world = sealed().copied()
+    clock, woke = SuspendedClock(world.clock), list[float]()
+
+    def sleep(number: int, name: str, after: bool) -> None:
+        changed = "" if after or name != "UpdateItem" else world.seen[-1].detail["UpdateExpression"]
+        if changed.startswith("SET #closed") and not woke:
+            world.clock.advance(400)
+            clock.slept += 400
+            woke.append(world.clock())
+
+    world.on_call = sleep
+    Promoter(world, clock=clock).go()
+    found = record_of(world)
+    assert found is not None
+    assert found.closed_at >= int(woke[0])

@@ -16,6 +16,7 @@ from tests.support.bootstrap.fake_accounts import FakeCanary, fake_policies
 from tests.support.bootstrap.fake_aws import FakeAws, switch_outputs
 from tests.support.bootstrap.killed_process import Process
 from tests.support.bootstrap.switch_states import ledger_of
+from tests.support.fakes.clock import VirtualClock
 from tests.support.fakes.errors import Killed
 
 
@@ -31,9 +32,13 @@ class Promoter:
     quarantine: Count = 0
     undelivered: Count = 0
     said: list[str] = field(default_factory=list)
+    clock: VirtualClock | None = None
+    """The process's; None: the world's."""
 
     def context(self, *, looks: bool = False) -> PromoteContext:
-        process = Process(self.world, self.pid, host=self.host, chosen=self.chosen)
+        process = Process(
+            self.world, self.pid, host=self.host, chosen=self.chosen, clock=self.clock
+        )
         steps = process.run.context
         before = (lambda: None) if looks else process.lease.check
         has_role = bool(self.chosen.target.switch_role_arn)
@@ -51,7 +56,7 @@ class Promoter:
             undelivered=lambda: self.undelivered,
             verified=lambda: last_verification(process.store, steps.table.source_table).verified,
             timing=Timing(),
-            clock=self.world.clock,
+            clock=self.clock or self.world.clock,
             drain=self.drain,
             say=self.said.append,
         )
@@ -66,7 +71,7 @@ class Promoter:
         self.world.alive.add(self.pid)
         try:
             promotions = [Promotion(self.context())]
-            [(_, ended)] = drive(promotions, self.world.clock, take_over=take_over)
+            [(_, ended)] = drive(promotions, self.clock or self.world.clock, take_over=take_over)
         except Killed:
             raise
         finally:
