@@ -102,6 +102,10 @@ class Switch:
             raise SwitchCancelledError(
                 f"The switch was cancelled. {why} {TAKEN_BACK}", fix=fix
             ) from error
+        except Exception:
+            # A bug. What it has closed is opened before anybody reads of it.
+            self._take_back("this program failed")
+            raise
 
     def _take_back(self, reason: str) -> bool:
         """Cancel, and return True; False if there is no attempt, or it is committed after all."""

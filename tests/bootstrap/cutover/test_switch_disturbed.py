@@ -355,6 +355,21 @@ def test_a_failed_exec_is_switched_and_runs_again() -> None:
     assert len(ran) == 2, "what has succeeded does not run again"
 
 
+@pytest.mark.parametrize("step", [SwitchStep.PREPARE, SwitchStep.DRAIN, SwitchStep.GATE])
+def test_a_bug_takes_a_switch_back_too(step: str) -> None:
+    watch = WriterWatch(ready())
+    run = a_switch(watch.world)
+
+    def bug() -> None:
+        watch.then = look_nowhere
+        raise ZeroDivisionError
+
+    once_in(watch, run, step, bug)
+    with pytest.raises(ZeroDivisionError):
+        run.run()
+    assert check_nobody_loses(watch, step) is State.REPLICATING
+
+
 # -- consumer, metrics, clocks, Ctrl-C ---------------------------------------------------------
 
 
