@@ -102,9 +102,9 @@ def _refuse_early(context: SwitchContext, attempt: Switching) -> None:
 
 
 def _refuse_written(context: SwitchContext, attempt: Switching) -> None:
-    """Check that nothing was written to the old source after the first settled minute."""
+    """Check that nothing was written to the old source after the mark: the target lacks it."""
     steps, period = context.steps, context.steps.timing.metric_period
-    begin = (int(attempt.committed_at) // period + 1) * period
+    begin = (attempt.mark // period + 1) * period
     until = int(context.now)
     spans = range(begin, until, period * 1_440)
     written = sum(

@@ -76,6 +76,13 @@ def test_a_source_that_was_written_since_keeps_its_stream(world: FakeAws) -> Non
     refused(world, "has been written to since", as_it_is)
 
 
+@pytest.mark.parametrize("seconds", [-70, 0], ids=["before the commit", "in its minute"])
+def test_writes_about_the_commit_count_too(world: FakeAws, seconds: float) -> None:
+    moment = attempt_of(world).committed_at + seconds
+    world.writes = lambda begin: 2.0 if begin <= moment < begin + 60 else 0.0
+    refused(world, "has been written to since", as_it_is)
+
+
 def test_an_item_that_failed_is_done_first() -> None:
     watch = WriterWatch(ready())
     number = watch.world.calls
