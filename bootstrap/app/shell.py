@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from replicator.runtime import Clock
 
@@ -23,17 +25,26 @@ def run_in_shell(
     Its output goes where this process's goes. `meanwhile` runs several times a second; if it
     raises, the command is ended.
     """
-    child = subprocess.Popen(command, shell=True, env={**os.environ, **variables})
+    # In a process group of its own, so that what it has started ends with it.
+    child = subprocess.Popen(
+        command, shell=True, env={**os.environ, **variables}, start_new_session=True
+    )
     try:
         while (code := child.poll()) is None:
             clock.sleep(POLL_SECONDS)
             meanwhile()
     except BaseException:
-        child.terminate()
+        _end(child)
+        raise
+    return code
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End a command and what it has started: first with a request, then without."""
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGTERM)
         try:
             child.wait(TERMINATE_SECONDS)
         except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-        raise
-    return code
+            os.killpg(child.pid, signal.SIGKILL)
+    child.wait()

@@ -48,8 +48,9 @@ def headline(progress: SwitchProgress) -> str:
     if progress.cancelling:
         first = "cancelling"
     elif refused is not None:
-        first = f"writers refused for {refused:.0f} s"
-    elif closes is not None:
+        kept = "refused" if progress.fenced else "stopped"
+        first = f"writers {kept} for {refused:.0f} s"
+    elif closes is not None and progress.fenced:
         first = f"the source closes in {duration(closes)}"
     else:
         first = "nothing is closed"

@@ -15,6 +15,7 @@ from bootstrap.cutover.switch_loop import SwitchLoop
 from bootstrap.cutover.switch_set import SwitchSet, source_denies
 from bootstrap.journal.switch_records import AfterSwitch, SourceDeny, Switching, SwitchMode
 
+FENCED, STOPPED = Command("switch", "--fence"), Command("switch", "--writes-stopped")
 KEPT_SECONDS = 86_400.0
 """A day: what still writes to the old source shows in its stream meanwhile."""
 
@@ -84,7 +85,7 @@ def _refuse_open_items(context: SwitchContext, attempt: Switching, after: AfterS
     raise BlockedError(
         f"The switch of table {context.table.source_table} has open items: {'; '.join(open_ones)}.",
         fix=suggest(
-            Command("switch", f"--{attempt.mode}"),
+            FENCED if attempt.mode == SwitchMode.FENCE else STOPPED,
             f"{how} which continues it; then ",
             Command("switch", "--finish"),
         ),

@@ -18,6 +18,8 @@ class SwitchProgress:
     """When the source refuses writers, or did; 0: not planned yet."""
     opened_at: float = 0
     """When the target let a caller in; 0: not yet."""
+    fenced: bool = True
+    """False: the operator has stopped the writers."""
     cancelling: bool = False
     left_to_ttl: int = 0
     """Deletions by the source's time to live that are left to the target's."""

@@ -14,7 +14,7 @@ from bootstrap.core.suggestions import Command, suggest
 from bootstrap.cutover.context import SwitchContext
 from bootstrap.cutover.progress import SwitchProgress
 from bootstrap.cutover.switch_set import SwitchSet
-from bootstrap.journal.switch_records import AfterSwitch, Switching, SwitchStep
+from bootstrap.journal.switch_records import AfterSwitch, Switching, SwitchMode, SwitchStep
 
 T = TypeVar("T")
 Report = Callable[[SwitchProgress], None]
@@ -103,6 +103,7 @@ class SwitchLoop:
             tables=tuple(each.table.source_table for each in self.group),
             closes=attempt.closes if attempt is not None and planned else 0,
             opened_at=after.opened_at if after is not None else 0,
+            fenced=attempt is None or attempt.mode == SwitchMode.FENCE,
             cancelling=attempt is not None and attempt.cancelled,
             left_to_ttl=attempt.left_to_ttl if attempt is not None else 0,
             open_items=_open_items(self.group),

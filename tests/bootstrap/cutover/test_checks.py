@@ -93,7 +93,7 @@ OPEN: list[tuple[str, bool | None, dict[str, Any]]] = [
     ("verification", False, {"verified": None}),
     ("verification", False, {"verified": verified(different=1)}),
     ("verification", False, {"verified": verified(missing=1, repaired=1)}),
-    ("verification", None, {"verified": verified(changed_since=1)}),
+    ("verification", None, {"verified": verified(changed_since=1, complete_until=0)}),
     ("verification", None, {"verified": verified(sample=0.5)}),
     ("verification", False, {"verified": verified(NOW - 8 * 86_400)}),
     ("verified-since-deny", False, {"verified": verified(PUT_AT + 600)}),
@@ -255,3 +255,10 @@ def test_living_process_of_another_machine_is_named(replica: FakeAws) -> None:
 
     assert found["leases"].fulfilled is False
     assert "process 5 on server holds the lease of the run" in found["leases"].evidence
+
+
+def test_keys_that_changed_since_the_exports_of_a_verification_do_not_stop_the_switch() -> None:
+    checks = judged(verified=verified(changed_since=2))
+    assert unfulfilled(checks) == {}
+    (found,) = [each for each in checks if each.name == "verification"]
+    assert "2 keys were replaced by changes since" in found.evidence

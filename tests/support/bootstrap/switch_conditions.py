@@ -49,8 +49,8 @@ def deny_document(nonce: str = NONCE, **changes: Any) -> str:
 def verified(at: float = VERIFIED_AT, **changes: Any) -> Verified:
     counts = dict.fromkeys(("changed_since", "missing", "extra", "different", "foreign"), 0)
     counts |= dict.fromkeys(("source_items", "target_items", "equal"), 3)
-    values: dict[str, Any] = {"sample": 1.0, **counts, **changes}
-    return Verified("r", at + 300, at, at, complete_until=at, **values)
+    values: dict[str, Any] = {"sample": 1.0, "complete_until": at, **counts, **changes}
+    return Verified("r", at + 300, at, at, **values)
 
 
 def row(*records: Any, state: State = State.REPLICATING) -> Row:
