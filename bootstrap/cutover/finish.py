@@ -48,6 +48,12 @@ def finish(context: SwitchContext, *, open_source: bool) -> None:
             f"Table {table.source_table} is {journal.row.state}: only a switched one is finished.",
             fix=suggest(Command("status")),
         )
+    if open_source and attempt.mode != SwitchMode.FENCE:
+        raise BlockedError(
+            f"The switch of table {table.source_table} put no Deny into its policy: writers were "
+            "stopped by you.",
+            fix=suggest(Command("switch", "--finish"), ", without --open-source"),
+        )
     after = after or AfterSwitch()
     _refuse_open_items(context, attempt, after)
     if not after.finished_at:
@@ -65,7 +71,7 @@ def finish(context: SwitchContext, *, open_source: bool) -> None:
         journal.put(
             replace(after, finished_at=context.now), "the old source's changes are not streamed"
         )
-    if open_source and attempt.mode == SwitchMode.FENCE:
+    if open_source:
         known = journal.get(SourceDeny)
         nonces = {attempt.nonce, *([known.nonce] if known else [])}
         source_denies(context).remove(table.source_table_arn, known=nonces)
