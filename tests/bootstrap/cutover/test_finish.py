@@ -135,7 +135,9 @@ def test_with_writes_stopped_there_is_nothing_to_open() -> None:
     a_switch(world, mode=SwitchMode.WRITES_STOPPED).run()
     world.clock.advance(DAY + 60)
     world.policies.set(SOURCE_ARN, own)
-    finish_table(context(world), open_source=True)
+    with pytest.raises(BlockedError, match="put no Deny"):
+        finish_table(context(world), open_source=True)
+    finish_table(context(world, pid=301), open_source=False)
     assert world.policies.of(SOURCE_ARN).last == own
 
 
