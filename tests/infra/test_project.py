@@ -19,8 +19,7 @@ PREFIX = f"{program.PROJECT}:"
 EXAMPLE = PROJECT_ROOT / "infra" / "Pulumi.example.yaml"
 KEYS = {
     *("source", "target", "tables", "operators", "retentionHours", "protect", "lambdaArchive"),
-    "snapshotKey",
-    *("alarms", "tags"),
+    *("snapshotKey", "switch", "alarms", "tags"),
 }
 
 
@@ -62,7 +61,7 @@ def keys_read(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
         return read(self, name)
 
     monkeypatch.setattr(ConfigReader, "raw", recorded)
-    StackConfig.parse(CONFIG)
+    StackConfig.parse({**CONFIG, "switch": {"target": ["account"]}})
     return found
 
 
