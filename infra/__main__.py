@@ -10,16 +10,12 @@ import pulumi
 
 from infra import preflight
 from infra.accounts import connect
-from infra.buffer import Buffer
-from infra.consumer import ConsumerFunction, ConsumerRole
-from infra.ledger import LedgerTable
 from infra.monitoring.notifications import Notifications, TableAlarms, declare_dashboard
 from infra.operators import Operators
 from infra.outputs import outputs
 from infra.role_grants import shared_arns
 from infra.secrets_in_state import SecretTexts
 from infra.snapshot import SnapshotBucket
-from infra.streaming_choice import StreamingChoice
 from infra.switch_roles import SwitchRoles
 from infra.table_stack import TableStack
 from infra.target_write_deny import TargetWriteDeny
@@ -31,10 +27,7 @@ secrets = SecretTexts.kept_secret()
 before = preflight.last_outputs()
 preflight.refuse_other_places(settings, before)
 accounts = connect(settings)
-preflight.look_up_source_tables(settings, accounts, before)
-preflight.refuse_removal_of_running_tables(settings, accounts, before)
-runs = preflight.look_up_runs(settings, accounts, before)
-held = preflight.look_up_held_resources(before, runs)
+found = preflight.look_up(settings, accounts, before)
 
 operators = Operators("replication", settings, accounts)
 exporter, importer = operators.exporter.arn, operators.importer.arn
@@ -44,23 +37,12 @@ snapshot = SnapshotBucket(
 notifications = Notifications("replication-alarms", settings, accounts)
 
 stacks, watchdogs, alarms = [], [], []
-migrating: set[str] = set()
-"""Source tables of which the state still holds the Deny on the target's other writers."""
 for table in settings.tables:
-    role = ConsumerRole(table, accounts)
-    streams = StreamingChoice.of(table, runs.get(table.source), held)
-    buffer = Buffer(table, settings, accounts, reader=role.arn, before=before, streams=streams)
-    ledger = LedgerTable(table, settings, accounts)
-    consumer = ConsumerFunction(
-        table, settings, accounts, role=role, buffer=buffer, ledger=ledger, archive=archive
-    )
-    stack = TableStack(table, buffer, ledger, consumer)
+    stack = TableStack.declared(table, settings, accounts, archive, found)
     watchdogs.append(WatchdogFunction(stack, settings, accounts, archive))
     alarms.append(TableAlarms(stack, settings, accounts, notifications.topics))
-    if TargetWriteDeny.is_needed(table, settings, held):
-        TargetWriteDeny(table, settings, accounts, consumer=role, importer=importer)
-        migrating.add(table.source)
     stacks.append(stack)
+migrating = TargetWriteDeny.declared(settings, accounts, stacks, importer, found.held)
 
 shared = shared_arns(snapshot, operators.journal)
 operators.grant(shared, stacks)

@@ -46,6 +46,18 @@ class RefusedStackError(pulumi.RunError):
     """A change that this stack cannot take, or a source table that is not there."""
 
 
+@dataclass(frozen=True)
+class Found:
+    """The look-ups' answers, from before the program declares anything."""
+
+    before: Mapping[str, Any]
+    """The outputs of the last `pulumi up`."""
+    runs: Mapping[str, RunRow]
+    """The rows of the runs that have begun, by source table."""
+    held: HeldResources
+    """What the stack's state holds."""
+
+
 @contextmanager
 def _text_alone() -> Iterator[None]:
     try:
@@ -131,6 +143,19 @@ def refuse_other_places(config: StackConfig, before: Mapping[str, Any]) -> None:
             "Another account is another stack, and so is another Region. Try: put the values back; "
             "or begin a stack for the new place: pulumi stack init NAME"
         )
+
+
+def look_up(config: StackConfig, accounts: Accounts, before: Mapping[str, Any]) -> Found:
+    """Look up the tables, their runs and the state, and refuse what the stack cannot take.
+
+    Raises:
+        RefusedStackError: a new source table is not there, a table leaves the stack while its run
+            lasts, or a run cannot be looked up.
+    """
+    look_up_source_tables(config, accounts, before)
+    refuse_removal_of_running_tables(config, accounts, before)
+    runs = look_up_runs(config, accounts, before)
+    return Found(before, runs, look_up_held_resources(before, runs))
 
 
 def look_up_source_tables(

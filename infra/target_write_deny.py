@@ -7,6 +7,8 @@ its deletion deletes nothing in AWS, the second leaves it out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pulumi
 import pulumi_aws as aws
 
@@ -16,6 +18,7 @@ from infra.held_resources import TABLE_POLICY, HeldResources
 from infra.policies import Text, deny_to_all_but
 from infra.stack_config import StackConfig
 from infra.table_config import TableConfig
+from infra.table_stack import TableStack
 
 WRITES = (
     "dynamodb:BatchWriteItem",
@@ -35,6 +38,23 @@ class TargetWriteDeny(pulumi.ComponentResource):
     The new name is the proof for the second `up`: an engine that has it in its state has it with
     `retain_on_delete`. An `up --target` that passes the resource over keeps the old name.
     """
+
+    @classmethod
+    def declared(
+        cls,
+        settings: StackConfig,
+        accounts: Accounts,
+        stacks: Sequence[TableStack],
+        importer: Text,
+        held: HeldResources,
+    ) -> set[str]:
+        """Declare those that are needed; return the source tables whose Deny the state holds."""
+        migrating = set()
+        for stack in stacks:
+            if cls.is_needed(stack.table, settings, held):
+                cls(stack.table, settings, accounts, consumer=stack.role, importer=importer)
+                migrating.add(stack.table.source)
+        return migrating
 
     @classmethod
     def is_needed(cls, table: TableConfig, settings: StackConfig, held: HeldResources) -> bool:
