@@ -71,6 +71,7 @@ ifdef CRASH
 else
 	@$(BIN)/python -m tests.simulation.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) \
 	  $(if $(REPLAY),--replay $(REPLAY))
+	@$(if $(REPLAY),:,$(BIN)/pytest -q -n 2 -m matrix --whole-matrix tests)
 	@$(if $(REPLAY),:,$(BIN)/python -m tests.crash --all $(if $(SEED),--seed $(SEED)))
 	@$(if $(REPLAY),:,$(BIN)/python -m tests.crash --switch all $(if $(SEED),--seed $(SEED)))
 endif

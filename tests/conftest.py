@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from zlib import crc32
+
 import pytest
+
+SAMPLED = 5
+"""Of so many cases of a matrix, `make test` plays one."""
 
 LONGEST_FIRST = (
     "tests/bootstrap/verify/test_chaos",
@@ -31,6 +38,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--promise", choices=PROMISES, help="run only the tests that defend this promise"
     )
+    parser.addoption(
+        "--whole-matrix", action="store_true", help="run every case that is marked with `matrix`"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -38,6 +48,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         unknown = promises(item) - set(PROMISES)
         assert not unknown, f"{item.nodeid} is marked with {unknown}, which is no promise"
+    if not _names_cases(config):
+        left_out = list(_left_out(items))
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
     wanted = config.getoption("--promise")
     if wanted:
         others = [item for item in items if wanted not in promises(item)]
@@ -54,3 +68,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def promises(item: pytest.Item) -> set[str]:
     """Return the promises that a test defends, by the marks of its module and its own."""
     return {name for mark in item.iter_markers("promise") for name in mark.args}
+
+
+def _names_cases(config: pytest.Config) -> bool:
+    """Tell whether every case is wanted, or some are named."""
+    named = any("::" in each for each in config.args) or bool(config.option.keyword)
+    return named or bool(config.getoption("--whole-matrix"))
+
+
+def _left_out(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
+    """Yield the cases of a matrix that a sample leaves out: the same ones each time."""
+    seen: Counter[str] = Counter()
+    for item in items:
+        if item.get_closest_marker("matrix") is None:
+            continue
+        test = item.nodeid.partition("[")[0]
+        number, first = seen[test], crc32(test.encode()) % SAMPLED
+        seen[test] += 1
+        if number % SAMPLED != first:
+            yield item

@@ -78,12 +78,14 @@ def test_a_policys_change_that_was_asleep_opens_nothing_after_a_cancel(point: Po
 
 
 @pytest.mark.slow
+@pytest.mark.matrix
 @pytest.mark.parametrize("point", MOMENTS, ids=str)
 def test_a_call_that_was_asleep_harms_no_cancel_and_no_switch_after_it(point: Point) -> None:
     check_cancelled(asleep(point, cancels), point)
 
 
 @pytest.mark.slow
+@pytest.mark.matrix
 @pytest.mark.parametrize("point", MOMENTS, ids=str)
 def test_a_call_that_was_asleep_harms_no_other_switch(point: Point) -> None:
     watch = asleep(point, switches)

@@ -237,6 +237,7 @@ REWRITES = (take_off, keep_only_theirs, add_theirs, weaken)
 
 
 @pytest.mark.slow
+@pytest.mark.matrix
 @pytest.mark.parametrize("rewrite", REWRITES, ids=lambda each: each.__name__)
 @pytest.mark.parametrize("arn", [SOURCE_ARN, TARGET_ARN], ids=["source", "target"])
 @pytest.mark.parametrize("step", STEPS)
@@ -435,6 +436,7 @@ def test_the_operators_clock_may_be_wrong(skew: float) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.matrix
 @pytest.mark.parametrize("point", firsts(), ids=str)
 def test_ctrl_c_takes_back_or_leaves_a_command(point: Any) -> None:
     watch = WriterWatch(ready())

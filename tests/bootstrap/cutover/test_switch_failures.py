@@ -77,6 +77,7 @@ def check_way_out(watch: WriterWatch, error: BootstrapError | None, when: str) -
 
 
 @pytest.mark.slow
+@pytest.mark.matrix
 @pytest.mark.parametrize("point", firsts(), ids=str)
 def test_an_answer_that_is_lost_is_no_half_switch(point: Point) -> None:
     watch = WriterWatch(ready())
@@ -87,6 +88,7 @@ def test_an_answer_that_is_lost_is_no_half_switch(point: Point) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.matrix
 @pytest.mark.parametrize("point", firsts(), ids=str)
 def test_a_call_that_is_throttled_for_a_while_is_no_half_switch(point: Point) -> None:
     watch = WriterWatch(ready())
@@ -97,6 +99,7 @@ def test_a_call_that_is_throttled_for_a_while_is_no_half_switch(point: Point) ->
 
 
 @pytest.mark.slow
+@pytest.mark.matrix
 @pytest.mark.parametrize("seconds", [0.0, FOREVER], ids=["once", "forever"])
 @pytest.mark.parametrize("point", firsts(), ids=str)
 def test_a_call_that_is_denied_leaves_a_way_out(point: Point, seconds: float) -> None:

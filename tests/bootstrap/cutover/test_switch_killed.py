@@ -109,6 +109,7 @@ def test_a_table_of_a_set_whose_other_one_was_promoted_is_taken_back_without_it(
 
 
 @pytest.mark.slow
+@pytest.mark.matrix
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: end.__name__)
 @pytest.mark.parametrize(("point", "after"), MOMENTS)
 def test_a_switch_that_dies_anywhere_has_one_writer(
