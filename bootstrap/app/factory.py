@@ -35,8 +35,8 @@ from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.core.state import State
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.cutover.context import SwitchContext, SwitchOptions
-from bootstrap.cutover.loss_window import Count
-from bootstrap.cutover.promote_context import PromoteContext
+from bootstrap.cutover.promotion.context import PromoteContext
+from bootstrap.cutover.promotion.loss_window import Count
 from bootstrap.explain.keys import key_types
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease, UnheldLease

@@ -12,9 +12,9 @@ from bootstrap.app.command_options import Selection
 from bootstrap.app.factory import AwsClients
 from bootstrap.app.process import Process
 from bootstrap.core.errors import BootstrapError
-from bootstrap.cutover.promote import Promotion, PromotionResult
-from bootstrap.cutover.promote_drive import drive
-from bootstrap.cutover.promote_report import facts_text, page
+from bootstrap.cutover.promotion.drive import drive
+from bootstrap.cutover.promotion.promote import Promotion, PromotionResult
+from bootstrap.cutover.promotion.report import facts_text, page
 
 DIRECTORY = Path("build/promote")
 

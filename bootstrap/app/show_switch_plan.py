@@ -9,9 +9,9 @@ from bootstrap.app.factory import AwsClients
 from bootstrap.app.process import Process
 from bootstrap.core.errors import BlockedError
 from bootstrap.cutover.context import SwitchOptions
-from bootstrap.cutover.dry_run import plan_switch
-from bootstrap.cutover.plan_json import as_json as plan_json
-from bootstrap.cutover.plan_page import page
+from bootstrap.cutover.plan.dry_run import plan_switch
+from bootstrap.cutover.plan.json_members import as_json as plan_json
+from bootstrap.cutover.plan.page import page
 
 
 def show_switch_plan(

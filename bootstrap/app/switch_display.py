@@ -6,7 +6,7 @@ import json
 from typing import TextIO
 
 from bootstrap.core.formatting import duration, instant
-from bootstrap.cutover.progress import SwitchProgress
+from bootstrap.cutover.switch.progress import SwitchProgress
 
 CLEAR_LINE = "\r\x1b[K"
 

@@ -14,11 +14,11 @@ from bootstrap.core.errors import LeaseHeldError
 from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.core.state import State
 from bootstrap.core.suggestions import Command, suggest
-from bootstrap.cutover.cancel import tables_left
 from bootstrap.cutover.context import SwitchContext, SwitchOptions
-from bootstrap.cutover.finish import finish_table
-from bootstrap.cutover.progress import SwitchProgress
-from bootstrap.cutover.switch import Switch
+from bootstrap.cutover.switch.cancel import tables_left
+from bootstrap.cutover.switch.finish import finish_table
+from bootstrap.cutover.switch.progress import SwitchProgress
+from bootstrap.cutover.switch.switch import Switch
 from bootstrap.journal.switch_records import Switching, SwitchMode
 
 

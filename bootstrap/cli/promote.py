@@ -17,8 +17,8 @@ from bootstrap.cli.exit_codes import report
 from bootstrap.cli.options import clients_of, common_options, confirm, run_command
 from bootstrap.core.errors import AccountError, BootstrapError, Side, UsageError
 from bootstrap.core.suggestions import Command, suggest
-from bootstrap.cutover.promote import PromotionResult
-from bootstrap.cutover.promote_report import STILL_ALIVE, page
+from bootstrap.cutover.promotion.promote import PromotionResult
+from bootstrap.cutover.promotion.report import STILL_ALIVE, page
 
 CONTINUES = "Run `promote --yes` again: where it has begun, it continues."
 

@@ -17,8 +17,8 @@ from bootstrap.cli.this_command import this_command
 from bootstrap.core.errors import UsageError, errors_about
 from bootstrap.core.suggestions import suggest
 from bootstrap.cutover.context import SwitchOptions
-from bootstrap.cutover.progress import SwitchProgress
-from bootstrap.cutover.switch import TAKEN_BACK
+from bootstrap.cutover.switch.progress import SwitchProgress
+from bootstrap.cutover.switch.switch import TAKEN_BACK
 from bootstrap.journal.switch_records import SwitchMode
 
 INTERRUPTED = "`python -m bootstrap status` says what is closed, and which command opens it."

@@ -125,7 +125,7 @@ class AfterSwitch:
     key: ClassVar[str] = "after-switch"
 
     done: tuple[str, ...] = ()
-    """Names of `bootstrap.cutover.after_commit`'s items."""
+    """Names of `bootstrap.cutover.switch.after_commit`'s items."""
     failed: tuple[str, ...] = ()
     """`name: reason` of those that are open and have been tried."""
     opened_at: float = 0

@@ -22,9 +22,9 @@ from bootstrap.core import durations, errors
 from bootstrap.core.facts import Lag, ScaledCapacity, TtlStatus, Usage
 from bootstrap.core.stack_state import PendingOperation, StackState
 from bootstrap.core.unknown_resources import UnknownResource, places
-from bootstrap.cutover import plan_json as switch_plan
 from bootstrap.cutover.context import SwitchOptions
-from bootstrap.cutover.dry_run import plan_switch
+from bootstrap.cutover.plan import json_members as switch_plan
+from bootstrap.cutover.plan.dry_run import plan_switch
 from bootstrap.journal.switch_records import SwitchMode
 from bootstrap.plan.price_list import PriceList
 from bootstrap.plan.replication import of_outputs

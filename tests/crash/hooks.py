@@ -17,9 +17,9 @@ from botocore.endpoint import Endpoint
 from botocore.retries.standard import ExponentialBackoff
 
 from bootstrap.aws.journal_table import AwsJournal
-from bootstrap.cutover import before_commit, switch
-from bootstrap.cutover.stages import Stage
-from bootstrap.cutover.switch_loop import SwitchLoop
+from bootstrap.cutover.switch import before_commit, switch
+from bootstrap.cutover.switch.loop import SwitchLoop
+from bootstrap.cutover.switch.stages import Stage
 from bootstrap.journal import lease
 from bootstrap.run import runner
 from bootstrap.run.step import Step

@@ -13,7 +13,7 @@ import pytest
 
 from bootstrap.core.journal_rows import to_json
 from bootstrap.core.state import State
-from bootstrap.cutover.promote_items import OPEN
+from bootstrap.cutover.promotion.items import OPEN
 from bootstrap.journal.switch_records import AfterSwitch, Promoted
 from infra import preflight
 from infra.local import program

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from bootstrap.aws.ledger import AwsLedger
 from bootstrap.core.outcome import Done
-from bootstrap.cutover import acts
+from bootstrap.cutover.switch import acts
 from bootstrap.quarantine import redrive as redriving
 from bootstrap.quarantine.redrive_policy import RedriveDecision, decide_redrive
 from bootstrap.quarantine.store import ObjectContent, QuarantinedObject

@@ -21,10 +21,10 @@ from bootstrap.core.errors import BootstrapError, Side
 from bootstrap.core.journal_rows import Row, StepRecord
 from bootstrap.core.state import State
 from bootstrap.core.write_deny import WriteDeny, with_deny
-from bootstrap.cutover import before_commit, cancel
-from bootstrap.cutover.check import Check
+from bootstrap.cutover.checks.check import Check
 from bootstrap.cutover.context import SwitchOptions
-from bootstrap.cutover.switch import Switch
+from bootstrap.cutover.switch import before_commit, cancel
+from bootstrap.cutover.switch.switch import Switch
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.records import Wanted
 from bootstrap.journal.switch_records import SwitchMode, TargetDeny

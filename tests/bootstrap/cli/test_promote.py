@@ -18,7 +18,7 @@ from bootstrap.core.errors import Side, UnavailableError
 from bootstrap.core.stack_outputs import Outputs
 from bootstrap.core.state import State
 from bootstrap.core.write_deny import WriteDeny, with_deny
-from bootstrap.cutover.promote_context import PromoteContext
+from bootstrap.cutover.promotion.context import PromoteContext
 from tests.support.bootstrap.fake_aws import OUTPUTS_JSON, TARGET_ARN, FakeAws, outputs
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.promote_harness import Promoter

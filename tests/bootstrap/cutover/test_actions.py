@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from bootstrap.core.facts import TtlStatus
-from bootstrap.cutover.actions import SwitchPart
 from bootstrap.cutover.context import SwitchOptions
-from bootstrap.cutover.dry_run import plan_switch
+from bootstrap.cutover.plan.actions import SwitchPart
+from bootstrap.cutover.plan.dry_run import plan_switch
 from bootstrap.journal.switch_records import SwitchMode
 from tests.support.bootstrap.fake_aws import (
     JOURNAL,

@@ -12,8 +12,8 @@ from bootstrap.core.errors import BlockedError
 from bootstrap.core.facts import PolicyRevision
 from bootstrap.core.state import State
 from bootstrap.core.write_deny import WriteDeny, with_deny
-from bootstrap.cutover.check import Check
-from bootstrap.cutover.checks import judge_checks, read_checks, refuse_unfulfilled
+from bootstrap.cutover.checks.check import Check
+from bootstrap.cutover.checks.conditions import judge_checks, read_checks, refuse_unfulfilled
 from bootstrap.cutover.context import SwitchOptions
 from bootstrap.journal.records import Buffered, Skipped
 from bootstrap.journal.switch_records import (

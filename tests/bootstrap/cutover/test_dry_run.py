@@ -11,11 +11,11 @@ import pytest
 
 from bootstrap.core.errors import Side, UsageError
 from bootstrap.core.facts import ScaledCapacity, TtlStatus
-from bootstrap.cutover.actions import SwitchPart
 from bootstrap.cutover.context import SwitchOptions
-from bootstrap.cutover.dry_run import SwitchPlan, plan_switch
-from bootstrap.cutover.plan_json import as_json
-from bootstrap.cutover.plan_page import page
+from bootstrap.cutover.plan.actions import SwitchPart
+from bootstrap.cutover.plan.dry_run import SwitchPlan, plan_switch
+from bootstrap.cutover.plan.json_members import as_json
+from bootstrap.cutover.plan.page import page
 from bootstrap.journal.switch_records import SwitchMode, TargetDeny
 from bootstrap.status.health import Health
 from replicator.watchdog.readings import Probed

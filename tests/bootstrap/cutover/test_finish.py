@@ -10,7 +10,7 @@ import pytest
 
 from bootstrap.core.errors import BlockedError, BootstrapError
 from bootstrap.cutover.context import SwitchContext
-from bootstrap.cutover.finish import finish_table
+from bootstrap.cutover.switch.finish import finish_table
 from bootstrap.journal.switch_records import AfterSwitch, SwitchMode
 from tests.support.bootstrap.fake_aws import SOURCE_ARN, FakeAws
 from tests.support.bootstrap.switch_faults import check_switched, denied, fail, ready

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bootstrap.core.facts import ProbeEcho
-from bootstrap.cutover.loss_window import (
+from bootstrap.cutover.promotion.loss_window import (
     FullRound,
     LossWindow,
     as_json,

@@ -18,9 +18,9 @@ from bootstrap.core.errors import (
 from bootstrap.core.facts import TtlStatus
 from bootstrap.core.state import State
 from bootstrap.core.write_deny import WriteDeny, with_deny
-from bootstrap.cutover.promote import Promotion, PromotionResult
-from bootstrap.cutover.promote_items import deny_stands
-from bootstrap.cutover.promote_report import page
+from bootstrap.cutover.promotion.items import deny_stands
+from bootstrap.cutover.promotion.promote import Promotion, PromotionResult
+from bootstrap.cutover.promotion.report import page
 from bootstrap.journal.records import Configured, Imported, Paused, Wanted
 from bootstrap.journal.switch_records import Promoted, Switching, SwitchStep, TargetDeny
 from tests.support.bootstrap.fake_aws import (

@@ -8,9 +8,9 @@ import pytest
 
 from bootstrap.core.errors import BlockedError
 from bootstrap.core.state import State
-from bootstrap.cutover.promote import Promotion, PromotionResult
-from bootstrap.cutover.promote_drain import STILL_SECONDS
-from bootstrap.cutover.promote_drive import drive
+from bootstrap.cutover.promotion.drain import STILL_SECONDS
+from bootstrap.cutover.promotion.drive import drive
+from bootstrap.cutover.promotion.promote import Promotion, PromotionResult
 from replicator.change import Probe
 from replicator.lane_rows import LaneRow, index_key
 from replicator.probes import probe_key

@@ -9,7 +9,7 @@ import pytest
 from bootstrap.core.errors import Side, UnavailableError
 from bootstrap.core.state import State
 from bootstrap.core.write_deny import WriteDeny, with_deny
-from bootstrap.cutover.promote import PromotionResult
+from bootstrap.cutover.promotion.promote import PromotionResult
 from bootstrap.journal.records import Wanted
 from bootstrap.journal.switch_records import Promoted, Switching, SwitchStep
 from tests.support.bootstrap.fake_aws import CONSUMER, IMPORTER, TARGET_ARN, FakeAws

@@ -11,7 +11,7 @@ from bootstrap.core.errors import AccountError, Side
 from bootstrap.core.facts import TtlStatus
 from bootstrap.core.journal_rows import RowWrite
 from bootstrap.core.state import State
-from bootstrap.cutover.switch import Switch
+from bootstrap.cutover.switch.switch import Switch
 from bootstrap.journal.switch_records import AfterSwitch, SwitchMode
 from replicator.late_write_rows import LateWritesRow
 from tests.support.bootstrap.fake_aws import LEDGER, SOURCE_ARN, FakeAws

@@ -16,8 +16,8 @@ from bootstrap.core.errors import (
 )
 from bootstrap.core.journal_rows import RowWrite
 from bootstrap.core.state import State
-from bootstrap.cutover.before_commit import PROOF_SECONDS, PROOF_SECONDS_OF_A_TABLE
-from bootstrap.cutover.switch import Switch
+from bootstrap.cutover.switch.before_commit import PROOF_SECONDS, PROOF_SECONDS_OF_A_TABLE
+from bootstrap.cutover.switch.switch import Switch
 from tests.support.bootstrap.fake_aws import SOURCE_ARN, FakeAws
 from tests.support.bootstrap.switch_faults import (
     HOUR,

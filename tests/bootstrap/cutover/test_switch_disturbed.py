@@ -11,7 +11,7 @@ import pytest
 from bootstrap.core.errors import BootstrapError, ExecFailedError, SwitchCancelledError
 from bootstrap.core.state import State
 from bootstrap.core.write_deny import canonical, ours
-from bootstrap.cutover.switch import Switch
+from bootstrap.cutover.switch.switch import Switch
 from bootstrap.journal.switch_records import (
     AfterSwitch,
     GateGap,

@@ -13,8 +13,8 @@ from bootstrap.core.errors import (
     SwitchCancelledError,
 )
 from bootstrap.core.state import State
-from bootstrap.cutover.switch import Switch
-from bootstrap.cutover.switch_set import MOST_TABLES, SwitchSet
+from bootstrap.cutover.switch.switch import Switch
+from bootstrap.cutover.switch.table_set import MOST_TABLES, SwitchSet
 from tests.support.bootstrap.fake_aws import FakeAws
 from tests.support.bootstrap.switch_faults import CHANGES, settle
 from tests.support.bootstrap.switch_pair import PairWatch, pair_switch, ready_pair, states

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bootstrap.core.durations import Timing
-from bootstrap.cutover.write_deny_times import WriteDenyTimes
+from bootstrap.cutover.switch.write_deny_times import WriteDenyTimes
 
 pytestmark = pytest.mark.promise("C9")
 AWS = Timing()

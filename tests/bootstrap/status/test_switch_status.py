@@ -10,7 +10,7 @@ import pytest
 
 from bootstrap.core.state import State
 from bootstrap.core.write_deny import WriteDeny, with_deny
-from bootstrap.cutover import after_commit
+from bootstrap.cutover.switch import after_commit
 from bootstrap.journal.switch_records import AfterSwitch, GateGap, SwitchMode, SwitchStep
 from bootstrap.status.json_members import as_json
 from bootstrap.status.page import page

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from bootstrap.core.durations import Timing
 from bootstrap.core.errors import BootstrapError, Side
 from bootstrap.core.stack_outputs import Outputs
-from bootstrap.cutover.loss_window import Count
-from bootstrap.cutover.promote import Promotion, PromotionResult
-from bootstrap.cutover.promote_context import PromoteContext
-from bootstrap.cutover.promote_drive import drive
+from bootstrap.cutover.promotion.context import PromoteContext
+from bootstrap.cutover.promotion.drive import drive
+from bootstrap.cutover.promotion.loss_window import Count
+from bootstrap.cutover.promotion.promote import Promotion, PromotionResult
 from bootstrap.journal.verification_records import last_verification
 from tests.support.bootstrap.fake_accounts import FakeCanary, fake_policies
 from tests.support.bootstrap.fake_aws import FakeAws, switch_outputs

@@ -12,8 +12,8 @@ from bootstrap.core.journal_rows import Row, to_json
 from bootstrap.core.stack_outputs import Outputs
 from bootstrap.core.state import State
 from bootstrap.core.write_deny import WriteDeny, with_deny
+from bootstrap.cutover.checks.readings import SwitchReadings
 from bootstrap.cutover.context import SwitchContext, SwitchOptions
-from bootstrap.cutover.readings import SwitchReadings
 from bootstrap.journal.records import Buffered, Imported
 from bootstrap.journal.switch_records import TargetDeny
 from bootstrap.journal.verification_records import Verified

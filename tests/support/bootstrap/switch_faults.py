@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bootstrap.core.errors import AccessDeniedError, Side, UnavailableError
 from bootstrap.core.state import State
 from bootstrap.core.write_deny import ours
-from bootstrap.cutover.switch import Switch
+from bootstrap.cutover.switch.switch import Switch
 from bootstrap.journal.switch_records import SwitchMode, TargetDeny
 from tests.support.bootstrap.fake_aws import LEDGER, SOURCE_ARN, TARGET_ARN, FakeAws, Seen
 from tests.support.bootstrap.killed_process import Process

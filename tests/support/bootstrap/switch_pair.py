@@ -11,7 +11,7 @@ from typing import Any
 from bootstrap.core.state import State
 from bootstrap.core.write_deny import WriteDeny, with_deny
 from bootstrap.cutover.context import SwitchOptions
-from bootstrap.cutover.switch import Switch
+from bootstrap.cutover.switch.switch import Switch
 from bootstrap.journal.switch_records import SwitchMode
 from bootstrap.journal.verification_records import row_name as verification_row
 from tests.support.bootstrap.fake_aws import (

@@ -7,7 +7,7 @@ from typing import Any
 
 from bootstrap.core.write_deny import WriteDeny, with_deny
 from bootstrap.cutover.context import SwitchOptions
-from bootstrap.cutover.switch import Switch
+from bootstrap.cutover.switch.switch import Switch
 from bootstrap.journal.switch_records import Switching, SwitchMode, TargetDeny
 from tests.support.bootstrap.fake_aws import (
     CONSUMER,

@@ -25,11 +25,9 @@ from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.poller import Poller
 from bootstrap.core.state import State
 from bootstrap.core.suggestions import Command, suggest
-from bootstrap.cutover.cancel import new_nonce
-from bootstrap.cutover.loss_window import LossWindow
-from bootstrap.cutover.promote_context import PromoteContext
-from bootstrap.cutover.promote_drain import Drain, DrainWait
-from bootstrap.cutover.promote_items import (
+from bootstrap.cutover.promotion.context import PromoteContext
+from bootstrap.cutover.promotion.drain import Drain, DrainWait
+from bootstrap.cutover.promotion.items import (
     DENY,
     ITEMS,
     OPEN,
@@ -37,9 +35,11 @@ from bootstrap.cutover.promote_items import (
     deny_stands,
     refused_fix,
 )
-from bootstrap.cutover.promote_readings import read_held_back, read_window
-from bootstrap.cutover.promote_refusals import refuse_another_table, refuse_unready
-from bootstrap.cutover.promote_report import begun_report, finished_report
+from bootstrap.cutover.promotion.loss_window import LossWindow
+from bootstrap.cutover.promotion.readings import read_held_back, read_window
+from bootstrap.cutover.promotion.refusals import refuse_another_table, refuse_unready
+from bootstrap.cutover.promotion.report import begun_report, finished_report
+from bootstrap.cutover.switch.cancel import new_nonce
 from bootstrap.journal.switch_records import Promoted, Switching
 from replicator.settings import SettingsRow
 

@@ -11,15 +11,15 @@ from bootstrap.core.formatting import moment
 from bootstrap.core.outcome import Done, Outcome, Pending
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.cutover import denies
-from bootstrap.cutover.cancel import disarm_ended
 from bootstrap.cutover.context import SwitchContext
-from bootstrap.cutover.handing_over import advance_handover, read_handover
 from bootstrap.cutover.late_notes import LateNotes, read_late_notes
-from bootstrap.cutover.probe_proof import advance_round, round_trip, start_round
 from bootstrap.cutover.settings import as_text
 from bootstrap.cutover.settings_changes import apply_slow
-from bootstrap.cutover.switch_set import SwitchSet, source_denies, target_denies
-from bootstrap.cutover.write_deny_times import WriteDenyTimes
+from bootstrap.cutover.switch.cancel import disarm_ended
+from bootstrap.cutover.switch.handing_over import advance_handover, read_handover
+from bootstrap.cutover.switch.probe_proof import advance_round, round_trip, start_round
+from bootstrap.cutover.switch.table_set import SwitchSet, source_denies, target_denies
+from bootstrap.cutover.switch.write_deny_times import WriteDenyTimes
 from bootstrap.journal.records import CaughtUp
 from bootstrap.journal.switch_records import ChosenSettings, SourceDeny, TargetDeny
 from bootstrap.status.health import reasons

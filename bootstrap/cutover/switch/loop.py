@@ -12,8 +12,8 @@ from bootstrap.core.outcome import Done, Outcome, Pending
 from bootstrap.core.poller import Poller
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.cutover.context import SwitchContext
-from bootstrap.cutover.progress import SwitchProgress
-from bootstrap.cutover.switch_set import SwitchSet
+from bootstrap.cutover.switch.progress import SwitchProgress
+from bootstrap.cutover.switch.table_set import SwitchSet
 from bootstrap.journal.switch_records import AfterSwitch, Switching, SwitchMode, SwitchStep
 
 T = TypeVar("T")

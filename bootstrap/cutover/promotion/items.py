@@ -16,7 +16,7 @@ from bootstrap.core.run_options import TtlPolicy
 from bootstrap.core.suggestions import Command, Suggestion, suggest
 from bootstrap.core.write_deny import PolicyError, WriteDeny, holds, with_deny
 from bootstrap.cutover import denies
-from bootstrap.cutover.promote_context import PromoteContext
+from bootstrap.cutover.promotion.context import PromoteContext
 from bootstrap.journal.records import Configured, Wanted
 from bootstrap.journal.switch_records import Promoted, TargetDeny
 

@@ -19,13 +19,13 @@ from bootstrap.core.errors import (
 )
 from bootstrap.core.state import State
 from bootstrap.core.suggestions import Command, Suggestion, suggest
-from bootstrap.cutover import before_commit, cancel
 from bootstrap.cutover.context import SwitchContext
-from bootstrap.cutover.forward import work_after_the_commit
-from bootstrap.cutover.operator_command import RunCommand
-from bootstrap.cutover.progress import SwitchProgress
-from bootstrap.cutover.switch_loop import Report, SwitchLoop
-from bootstrap.cutover.switch_set import SwitchSet
+from bootstrap.cutover.switch import before_commit, cancel
+from bootstrap.cutover.switch.forward import work_after_the_commit
+from bootstrap.cutover.switch.loop import Report, SwitchLoop
+from bootstrap.cutover.switch.operator_command import RunCommand
+from bootstrap.cutover.switch.progress import SwitchProgress
+from bootstrap.cutover.switch.table_set import SwitchSet
 from bootstrap.journal.switch_records import Switching, SwitchMode
 
 TAKEN_BACK = (

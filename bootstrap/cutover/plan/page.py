@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 
 from bootstrap.core.formatting import duration, moment
 from bootstrap.core.suggestions import GENERIC
-from bootstrap.cutover.check import Check
-from bootstrap.cutover.checks import LATER
-from bootstrap.cutover.dry_run import SwitchPlan, TablePlan
-from bootstrap.cutover.refused_time import RefusedTime
+from bootstrap.cutover.checks.check import Check
+from bootstrap.cutover.checks.conditions import LATER
+from bootstrap.cutover.plan.dry_run import SwitchPlan, TablePlan
+from bootstrap.cutover.plan.refused_time import RefusedTime
+from bootstrap.cutover.plan.table_readers import TableReader
 from bootstrap.cutover.settings import settings_member
-from bootstrap.cutover.table_readers import TableReader
 from bootstrap.journal.switch_records import SwitchMode
 
 WIDTH = 100

@@ -8,17 +8,17 @@ from typing import TypeVar
 
 from bootstrap.core.errors import BootstrapError, LeaseLostError
 from bootstrap.core.facts import TableFacts
-from bootstrap.cutover.actions import SwitchAction, list_actions
-from bootstrap.cutover.application import ApplicationNeed, application_needs
-from bootstrap.cutover.check import Check
-from bootstrap.cutover.checks import judge_checks
+from bootstrap.cutover.checks.check import Check
+from bootstrap.cutover.checks.conditions import judge_checks
+from bootstrap.cutover.checks.readings import SwitchReadings, read
 from bootstrap.cutover.context import SwitchContext, SwitchOptions
-from bootstrap.cutover.readings import SwitchReadings, read
-from bootstrap.cutover.refused_time import RefusedTime, refused_time
+from bootstrap.cutover.plan.actions import SwitchAction, list_actions
+from bootstrap.cutover.plan.application import ApplicationNeed, application_needs
+from bootstrap.cutover.plan.refused_time import RefusedTime, refused_time
+from bootstrap.cutover.plan.table_readers import TableReader, source_readers, target_readers
 from bootstrap.cutover.settings import PrimarySettings, of_target
 from bootstrap.cutover.settings_changes import choose_settings
 from bootstrap.cutover.settings_diff import SettingChange, setting_changes
-from bootstrap.cutover.table_readers import TableReader, source_readers, target_readers
 from replicator.watchdog.readings import Probed
 
 T = TypeVar("T")

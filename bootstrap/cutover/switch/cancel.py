@@ -17,7 +17,7 @@ from bootstrap.core.suggestions import Command, suggest
 from bootstrap.cutover import denies
 from bootstrap.cutover.context import SwitchContext
 from bootstrap.cutover.late_notes import read_late_notes
-from bootstrap.cutover.switch_set import SwitchSet, source_denies, target_denies
+from bootstrap.cutover.switch.table_set import SwitchSet, source_denies, target_denies
 from bootstrap.journal.records import Wanted
 from bootstrap.journal.switch_records import (
     GateGap,

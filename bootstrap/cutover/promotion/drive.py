@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from bootstrap.core.errors import BootstrapError
 from bootstrap.core.poller import SLICE_SECONDS
-from bootstrap.cutover.promote import Promotion, PromotionResult, Steps
+from bootstrap.cutover.promotion.promote import Promotion, PromotionResult, Steps
 from replicator.runtime import Clock
 
 Ended = tuple[Promotion, PromotionResult | BootstrapError]

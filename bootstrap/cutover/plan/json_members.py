@@ -7,8 +7,8 @@ from typing import Any
 
 from bootstrap.core.formatting import instant
 from bootstrap.core.suggestions import GENERIC
-from bootstrap.cutover.checks import LATER
-from bootstrap.cutover.dry_run import SwitchPlan, TablePlan
+from bootstrap.cutover.checks.conditions import LATER
+from bootstrap.cutover.plan.dry_run import SwitchPlan, TablePlan
 from bootstrap.cutover.settings import settings_member
 
 

@@ -13,7 +13,8 @@ from bootstrap.core.errors import AccountError, LeaseLostError, UnavailableError
 from bootstrap.core.facts import ProbeEcho
 from bootstrap.core.journal_rows import Row
 from bootstrap.core.ledger_settings import LedgerSettings
-from bootstrap.cutover.loss_window import (
+from bootstrap.cutover.promotion.context import PromoteContext
+from bootstrap.cutover.promotion.loss_window import (
     FullRound,
     LossWindow,
     known_losses,
@@ -21,7 +22,6 @@ from bootstrap.cutover.loss_window import (
     newest_round,
     source_closing,
 )
-from bootstrap.cutover.promote_context import PromoteContext
 from bootstrap.journal.records import CaughtUp, Configured, Enabled, Exported, Paused
 from bootstrap.journal.switch_records import Switching
 from bootstrap.status import data_loss

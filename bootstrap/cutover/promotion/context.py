@@ -9,7 +9,7 @@ from bootstrap.core.durations import Timing
 from bootstrap.core.journal_rows import Store
 from bootstrap.core.ports import Ledger, ResourcePolicies, TargetAccount, WriteCanary
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
-from bootstrap.cutover.loss_window import Count
+from bootstrap.cutover.promotion.loss_window import Count
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
 from bootstrap.journal.verification_records import Verified

@@ -9,10 +9,10 @@ from bootstrap.core.errors import BlockedError
 from bootstrap.core.formatting import duration, moment
 from bootstrap.core.state import State
 from bootstrap.core.suggestions import Command, suggest
-from bootstrap.cutover.after_commit import EXEC, ITEMS
 from bootstrap.cutover.context import SwitchContext
-from bootstrap.cutover.switch_loop import SwitchLoop
-from bootstrap.cutover.switch_set import SwitchSet, source_denies
+from bootstrap.cutover.switch.after_commit import EXEC, ITEMS
+from bootstrap.cutover.switch.loop import SwitchLoop
+from bootstrap.cutover.switch.table_set import SwitchSet, source_denies
 from bootstrap.journal.switch_records import AfterSwitch, SourceDeny, Switching, SwitchMode
 
 FENCED, STOPPED = Command("switch", "--fence"), Command("switch", "--writes-stopped")

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bootstrap.core.outcome import Outcome
-from bootstrap.cutover import acts
 from bootstrap.cutover.context import SwitchContext
-from bootstrap.cutover.switch_set import SwitchSet
-from bootstrap.cutover.write_deny_times import WriteDenyTimes
+from bootstrap.cutover.switch import acts
+from bootstrap.cutover.switch.table_set import SwitchSet
+from bootstrap.cutover.switch.write_deny_times import WriteDenyTimes
 from bootstrap.journal.switch_records import SwitchStep
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from bootstrap.core.facts import TableFacts
 from bootstrap.core.suggestions import Command, suggest
-from bootstrap.cutover.check import Check
+from bootstrap.cutover.checks.check import Check
+from bootstrap.cutover.checks.readings import SwitchReadings
 from bootstrap.cutover.context import SwitchContext
-from bootstrap.cutover.readings import SwitchReadings
 from bootstrap.journal.records import Buffered, Imported
 from replicator.watchdog.readings import Unread
 

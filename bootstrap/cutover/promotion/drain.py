@@ -14,8 +14,8 @@ from bootstrap.core.errors import AccountError, LeaseLostError
 from bootstrap.core.formatting import duration, instant
 from bootstrap.core.journal_rows import Row
 from bootstrap.core.outcome import Done, Outcome, Pending
-from bootstrap.cutover.promote_context import PromoteContext
-from bootstrap.cutover.promote_readings import read_round
+from bootstrap.cutover.promotion.context import PromoteContext
+from bootstrap.cutover.promotion.readings import read_round
 from bootstrap.journal.records import Enabled, Paused
 from bootstrap.journal.switch_records import Switching
 

@@ -8,9 +8,9 @@ from bootstrap.core.formatting import duration, moment, number
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.core.write_deny import POLICY_BYTES, PolicyError, WriteDeny
 from bootstrap.cutover import denies
-from bootstrap.cutover.check import Check
+from bootstrap.cutover.checks.check import Check
+from bootstrap.cutover.checks.readings import SwitchReadings
 from bootstrap.cutover.context import SwitchContext
-from bootstrap.cutover.readings import SwitchReadings
 from bootstrap.journal.switch_records import SourceDeny, TargetDeny
 from replicator.watchdog.readings import Unread
 

@@ -15,7 +15,7 @@ from bootstrap.core.suggestions import Command, suggest
 from bootstrap.cutover import denies, settings_changes
 from bootstrap.cutover.context import SwitchContext
 from bootstrap.cutover.settings import of_text
-from bootstrap.cutover.switch_set import SwitchSet, target_denies
+from bootstrap.cutover.switch.table_set import SwitchSet, target_denies
 from bootstrap.journal.switch_records import AfterSwitch, ChosenSettings, TargetDeny
 
 AfterAdvance = Callable[[SwitchSet, SwitchContext], Outcome]

@@ -8,14 +8,24 @@ from functools import partial
 from bootstrap.core.errors import BlockedError
 from bootstrap.core.state import State
 from bootstrap.core.suggestions import Command, suggest
-from bootstrap.cutover import after_commit, cancel
-from bootstrap.cutover.checks import read_checks, refuse_unfulfilled
-from bootstrap.cutover.operator_command import RunCommand
-from bootstrap.cutover.probe_proof import start_round
+from bootstrap.cutover.checks.conditions import read_checks, refuse_unfulfilled
 from bootstrap.cutover.settings_changes import choose_settings
-from bootstrap.cutover.stages import ARM, CLOSE, DRAIN, GATE, PREPARE, PROOF, SEAL, Act, Stage
-from bootstrap.cutover.switch_loop import SwitchLoop
-from bootstrap.cutover.switch_set import SwitchSet
+from bootstrap.cutover.switch import after_commit, cancel
+from bootstrap.cutover.switch.loop import SwitchLoop
+from bootstrap.cutover.switch.operator_command import RunCommand
+from bootstrap.cutover.switch.probe_proof import start_round
+from bootstrap.cutover.switch.stages import (
+    ARM,
+    CLOSE,
+    DRAIN,
+    GATE,
+    PREPARE,
+    PROOF,
+    SEAL,
+    Act,
+    Stage,
+)
+from bootstrap.cutover.switch.table_set import SwitchSet
 from bootstrap.journal.switch_records import Switching, SwitchStep
 
 STAGES = (PREPARE, ARM, CLOSE, DRAIN, SEAL, GATE)

@@ -12,11 +12,11 @@ from bootstrap.core.errors import (
     LeaseLostError,
 )
 from bootstrap.core.suggestions import suggest
-from bootstrap.cutover import after_commit
-from bootstrap.cutover.after_commit import AFTER_EXEC, BEFORE_EXEC, EXEC, AfterItem
 from bootstrap.cutover.context import SwitchContext
-from bootstrap.cutover.operator_command import RunCommand
-from bootstrap.cutover.switch_loop import SwitchLoop
+from bootstrap.cutover.switch import after_commit
+from bootstrap.cutover.switch.after_commit import AFTER_EXEC, BEFORE_EXEC, EXEC, AfterItem
+from bootstrap.cutover.switch.loop import SwitchLoop
+from bootstrap.cutover.switch.operator_command import RunCommand
 from bootstrap.journal.switch_records import SwitchStep
 
 

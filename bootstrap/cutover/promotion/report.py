@@ -9,10 +9,10 @@ from typing import Any
 from bootstrap.core.errors import BootstrapError
 from bootstrap.core.formatting import duration, instant
 from bootstrap.core.state import State
-from bootstrap.cutover.loss_window import LossWindow, as_json
-from bootstrap.cutover.promote_context import PromoteContext
-from bootstrap.cutover.promote_drain import Drain
-from bootstrap.cutover.promote_items import ITEMS, PromotionItem
+from bootstrap.cutover.promotion.context import PromoteContext
+from bootstrap.cutover.promotion.drain import Drain
+from bootstrap.cutover.promotion.items import ITEMS, PromotionItem
+from bootstrap.cutover.promotion.loss_window import LossWindow, as_json
 from bootstrap.journal.switch_records import Promoted
 
 MOST_LANES = 300

@@ -8,11 +8,11 @@ from bootstrap.core.errors import BlockedError
 from bootstrap.core.formatting import duration, moment, number
 from bootstrap.core.state import State
 from bootstrap.core.suggestions import Command, Suggestion, suggest
-from bootstrap.cutover.check import Check
+from bootstrap.cutover.checks.check import Check
+from bootstrap.cutover.checks.identity_checks import identity, source_kind, target_kind
+from bootstrap.cutover.checks.policy_checks import source_policy, stack_deny, target_deny
+from bootstrap.cutover.checks.readings import SwitchReadings, read
 from bootstrap.cutover.context import SwitchContext
-from bootstrap.cutover.identity_checks import identity, source_kind, target_kind
-from bootstrap.cutover.policy_checks import source_policy, stack_deny, target_deny
-from bootstrap.cutover.readings import SwitchReadings, read
 from bootstrap.journal.switch_records import Switching, SwitchMode, SwitchStep, TargetDeny
 from bootstrap.status.health import WRONG, reasons
 from replicator.watchdog.detectors import Level
