@@ -47,6 +47,7 @@ class Lane:
         self.target = cloud.client("dynamodb", TARGET)
         self.s3 = cloud.client("s3", TARGET)
         self.functions = cloud.client("lambda", TARGET)
+        self.cloudwatch = cloud.client("cloudwatch", TARGET)
         stack = json.loads(outputs.read_text())
         self.journal_table: str = stack["journalTable"]
         self.bucket: str = stack["snapshotBucket"]
@@ -60,10 +61,14 @@ class Lane:
         options = RUN if command == "run" else ()
         return [command, "--outputs", str(self._outputs), "--table", self.name, *profiles, *options]
 
-    def start(self, case: Case | None, command: str = "run", *options: str) -> Child:
-        """A run whose calls are listed, and that something is done to."""
+    def start(
+        self, case: Case | None, command: str = "run", *options: str, elsewhere: bool = False
+    ) -> Child:
+        """A run whose calls are listed, and that something is done to. `elsewhere`: as a process of
+        another machine.
+        """
         arguments = [*self.arguments(command), *options]
-        return self._nursery.start(arguments, listed=True, case=case)
+        return self._nursery.start(arguments, listed=True, case=case, elsewhere=elsewhere)
 
     def launch(self, case: Case | None) -> Ended:
         """Such a run to its end."""

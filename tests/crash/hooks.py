@@ -12,11 +12,14 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 from botocore.endpoint import Endpoint
 from botocore.retries.standard import ExponentialBackoff
 
 from bootstrap.aws.journal_table import AwsJournal
+from bootstrap.cutover.promotion import promote
+from bootstrap.cutover.promotion.items import ITEMS, PromotionItem
 from bootstrap.cutover.switch import before_commit, switch
 from bootstrap.cutover.switch.loop import SwitchLoop
 from bootstrap.cutover.switch.stages import Stage
@@ -37,6 +40,16 @@ END = "end"
 """The last look, and giving the lease back."""
 SWITCH, COMMIT, AFTER, CANCEL = "switch", "commit", "after-commit", "cancel"
 """Parts of a switch, beside its stages: its checks, its commit, what follows it; or its end."""
+PROMOTION = {
+    "_acquire": START,
+    "_begin": "record",
+    "_close_gate": "close-gate",
+    "_await_gate": "await-gate",
+    "_mark_primary": "primary",
+    "_note": "note",
+    "_count_held_back": END,
+}
+"""The step of each act of a promotion, beside its items."""
 RENEW_AFTER = 1.0
 """Seconds. A run is over here before the fifteen have passed after which it renews its lease."""
 RESOURCE = "arn:aws:test:::something"
@@ -50,6 +63,7 @@ class Call:
 
     moment: Moment
     attempt: int = 0
+    role: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,12 +75,18 @@ class Line:
     nth: int
     attempt: int
     deed: str = ""
+    role: str = ""
+    """The ARN of the role that is asked for, if this is a call of sts:AssumeRole."""
 
 
 def read(path: Path) -> list[Line]:
     """The list so far; a line in the making is left out."""
     lines = path.read_text().split("\n")[:-1] if path.exists() else []
     return [Line(**json.loads(line)) for line in lines]
+
+
+def _text(body: str | bytes) -> str:
+    return body if isinstance(body, str) else body.decode()
 
 
 class Hooks:
@@ -88,6 +108,7 @@ class Hooks:
         self._mark(AwsJournal, "renew", LEASE)
         lease.RENEW_AFTER = RENEW_AFTER
         self._mark_switch()
+        self._mark_promotion()
         self._mark(runner.TableRunner, "stop", END)
         self._mark(runner.TableRunner, "snapshot", END)
         send, attempt = Endpoint._send_request, Endpoint._do_get_response
@@ -108,7 +129,7 @@ class Hooks:
 
     # -- which step is at work -------------------------------------------------------------------
 
-    def _mark_step(self, step: Step) -> None:
+    def _mark_step(self, step: Step | PromotionItem) -> None:
         advance = step.advance
 
         def marked(context: Any) -> Any:
@@ -130,6 +151,13 @@ class Hooks:
         self._mark(before_commit, "_commit", COMMIT)
         self._mark(switch.Switch, "_cancel", CANCEL)
         self._mark(switch, "work_after_the_commit", AFTER)
+
+    def _mark_promotion(self) -> None:
+        """The acts of a promotion, and its items by their own names."""
+        for item in ITEMS:
+            self._mark_step(item)
+        for name, step in PROMOTION.items():
+            self._mark(promote.Promotion, name, step)
 
     def _mark(self, owner: Any, name: str, step: str) -> None:
         method = getattr(owner, name)
@@ -164,6 +192,8 @@ class Hooks:
     def _attempt(self, send: Callable[[], Any], request: Any, model: Any) -> Any:
         call = self._calls[-1]
         call.attempt += 1
+        if model.name == "AssumeRole":
+            call.role = parse_qs(_text(request.body))["RoleArn"][0]
         self._note(call)
         case = self._case
         if case is None or case.moment != call.moment:
@@ -193,6 +223,11 @@ class Hooks:
 
     def _note(self, call: Call, deed: str = "") -> None:
         line = Line(
-            call.moment.step, call.moment.operation, call.moment.nth, call.attempt, str(deed)
+            call.moment.step,
+            call.moment.operation,
+            call.moment.nth,
+            call.attempt,
+            str(deed),
+            call.role,
         )
         os.write(self._file, json.dumps(asdict(line)).encode() + b"\n")

@@ -15,20 +15,23 @@ import os
 import select
 import signal
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 import botocore.session
 from botocore.loaders import JSONFileLoader
 
+from bootstrap.app import process
 from bootstrap.app.account_clients import SOURCE_SERVICES
 from bootstrap.cli import main
+from bootstrap.journal.lease import Machine, this_machine
 from tests.crash.crash_points import Case
 from tests.crash.hooks import Hooks
 
 SERVICES = (*SOURCE_SERVICES, "lambda", "s3", "sts")
 PR_SET_PDEATHSIG = 1
+ELSEWHERE = "elsewhere"
 LOOK_SECONDS = 0.02
 
 
@@ -44,6 +47,8 @@ class Order:
     calls: str = ""
     """Where its calls are listed; empty: as an operator runs it, with nothing in between."""
     case: str = ""
+    elsewhere: bool = False
+    """Whether it is to hold its lease as a process of another machine, whose end cannot be seen from here."""
 
     def as_line(self) -> str:
         return json.dumps(asdict(self)) + "\n"
@@ -66,6 +71,12 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def another_machine() -> Machine:
+    """This process, as one of a machine that no other process is on."""
+    here = this_machine()
+    return replace(here, me=replace(here.me, host=ELSEWHERE, machine=ELSEWHERE))
+
+
 def work(order: Order) -> NoReturn:
     """In the child."""
     code: Any = 0
@@ -74,6 +85,8 @@ def work(order: Order) -> NoReturn:
         for path, number in ((os.devnull, 0), (order.out, 1), (order.err, 2)):
             flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
             os.dup2(os.open(path, flags), number)
+        if order.elsewhere:
+            setattr(process, this_machine.__name__, another_machine)
         if order.calls:
             case = Case.parse(order.case) if order.case else None
             Hooks(Path(order.calls), case).install()

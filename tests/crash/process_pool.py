@@ -101,8 +101,17 @@ class Nursery:
         assert self._process.stdout is not None
         self._process.stdout.close()
 
-    def start(self, arguments: list[str], *, listed: bool, case: Case | None = None) -> Child:
-        """A run; with its calls listed, and something done to it, or as an operator runs it."""
+    def start(
+        self,
+        arguments: list[str],
+        *,
+        listed: bool,
+        case: Case | None = None,
+        elsewhere: bool = False,
+    ) -> Child:
+        """A run; with its calls listed, and something done to it, or as an operator runs it.
+        `elsewhere`: as a process of another machine.
+        """
         with self._lock:
             number = len(self._children)
             name = str(self._directory / f"{number}")
@@ -113,6 +122,7 @@ class Nursery:
                 f"{name}.err",
                 f"{name}.calls" if listed else "",
                 str(case or ""),
+                elsewhere,
             )
             child = Child(order)
             self._children.append(child)

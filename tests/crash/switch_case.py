@@ -41,6 +41,17 @@ class Operator(StrEnum):
     """A switch has died with both tables closed; its cancellation is killed, and typed again."""
     CONTINUING = "continuing"
     """A switch has died once it was committed; what continues it is killed, and typed again."""
+    PROMOTING = "promoting"
+    """A promotion is killed; the same command again."""
+    TAKING_OVER = "taking-over"
+    """A promotion is killed on another machine; a second operator takes over."""
+    VOIDING = "voiding"
+    """A switch has died with both tables closed; the promotion is killed, and typed again."""
+
+    @property
+    def promotes(self) -> bool:
+        """Whether a promotion is what is killed."""
+        return self in (Operator.PROMOTING, Operator.TAKING_OVER, Operator.VOIDING)
 
 
 @dataclass(frozen=True, order=True)
@@ -119,31 +130,31 @@ def _played(ready: SwitchLane, case: SwitchCase) -> Iterator[str]:
     lane = ready.lane
     first = {Operator.CANCELLING: GATE_CLOSED, Operator.CONTINUING: COMMITTED}.get(case.operator)
     if first is not None:
-        yield from _killed(lane.start(first, *FENCE).wait(), first)
+        yield from killed(lane.start(first, *FENCE).wait(), first)
     cancels = case.operator is Operator.CANCELLING
-    yield from _killed(lane.start(case.case, *(CANCEL if cancels else FENCE)).wait(), case.case)
+    yield from killed(lane.start(case.case, *(CANCEL if cancels else FENCE)).wait(), case.case)
     if cancels or case.operator is Operator.CANCEL:
         cancelled = lane.run(*CANCEL)
         # Refused: there is nothing to cancel, or nothing leads back.
         if cancelled.code == 0 or ready.state() == "REPLICATING":
             return
         if ready.state() != "SWITCHED":
-            yield f"was not cancelled: {_words(cancelled)}"
+            yield f"was not cancelled: {words(cancelled)}"
             return
     for _ in range(ATTEMPTS):
         again = lane.run(*FENCE)
         if again.code != CANCELLED:
             break  # on a busy machine a policy may come too late: then it is typed again
     if again.code != 0:
-        yield f"again: {_words(again)}"
+        yield f"again: {words(again)}"
 
 
-def _killed(ended: Ended, case: Case) -> Iterator[str]:
+def killed(ended: Ended, case: Case) -> Iterator[str]:
     if ended.code != -signal.SIGKILL or not any(line.deed == case.deed for line in ended.calls):
-        yield f"was not killed at {case}: {_words(ended)}"
+        yield f"was not killed at {case}: {words(ended)}"
 
 
-def _words(ended: Ended) -> str:
+def words(ended: Ended) -> str:
     return f"exit {ended.code}: {ended.err.strip() or ended.out.strip()[-300:]}"
 
 

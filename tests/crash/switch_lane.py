@@ -7,6 +7,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from bootstrap.core.durations import INVOCATION_SECONDS
+from replicator.settings import SettingsRow
 from tests.crash.emulated_stacks import SWITCH_SCALE, TTL_ATTRIBUTE, Lane
 
 SPREAD_SECONDS = 600 * SWITCH_SCALE + 1.0
@@ -60,12 +62,15 @@ class SwitchLane:
             with contextlib.suppress(dynamodb.exceptions.PolicyNotFoundException):
                 dynamodb.delete_resource_policy(ResourceArn=arn)
         time.sleep(SPREAD_SECONDS)
+        settings = lane.settings()
         lane.target.update_item(
             TableName=lane.values["ledgerTable"],
             Key={"k": {"B": b"settings"}},
             UpdateExpression="REMOVE armed, mark, closed, #primary",
             ExpressionAttributeNames={"#primary": "primary"},
         )
+        if "closed" in settings and "armed" not in settings:
+            self._forget_promotion()
         uuid = lane.values["mappingUuid"]
         lane.functions.update_event_source_mapping(UUID=uuid, Enabled=True)
         expiry = {"Enabled": True, "AttributeName": TTL_ATTRIBUTE}
@@ -74,6 +79,15 @@ class SwitchLane:
         lane.target.put_resource_policy(ResourceArn=self._target_arn, Policy=self._policy)
         lane.target.put_item(TableName=lane.journal_table, Item=self._row)
         time.sleep(SPREAD_SECONDS)
+
+    def _forget_promotion(self) -> None:
+        """Wait until the consumer knows that the gate is open again; drop what it has held back."""
+        lane = self.lane
+        uuid, bucket = lane.values["mappingUuid"], lane.values["quarantineBucket"]
+        lane.functions.update_event_source_mapping(UUID=uuid, Enabled=False)
+        time.sleep(SettingsRow.CACHE_SECONDS + INVOCATION_SECONDS * SWITCH_SCALE)
+        for name in lane.objects(bucket, "open/"):
+            lane.s3.delete_object(Bucket=bucket, Key=name)
 
     def _copy_source(self) -> None:
         """Undo what the application wrote into the primary."""

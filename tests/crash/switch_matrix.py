@@ -8,10 +8,11 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.crash.crash_points import KILLS, Case
+from tests.crash.crash_points import KILLS, Case, Moment
 from tests.crash.emulated_stacks import Lane
-from tests.crash.hooks import Line
+from tests.crash.hooks import LEASE, Line
 from tests.crash.matrix import moments, recording
+from tests.crash.promotion_case import promotion, promotion_trial
 from tests.crash.switch_case import (
     CANCEL,
     COMMITTED,
@@ -30,9 +31,15 @@ def switch_cases(operator: Operator, calls: Sequence[Line]) -> list[SwitchCase]:
     return [
         SwitchCase(operator, Case(moment, deed))
         for (step, operation), count in recording([calls]).items()
-        for moment in moments(step, operation, count)
+        for moment in _moments(step, operation, count)
         for deed in KILLS
     ]
+
+
+def _moments(step: str, operation: str, count: int) -> list[Moment]:
+    """Of the renewals of a lease, whose number is a matter of time, the first and the last."""
+    found = moments(step, operation, count)
+    return sorted({found[0], found[-1]}) if step == LEASE else found
 
 
 def record_switch(ready: SwitchLane) -> list[SwitchCase]:
@@ -42,6 +49,8 @@ def record_switch(ready: SwitchLane) -> list[SwitchCase]:
         ((Operator.AGAIN, Operator.CANCEL), None, FENCE),
         ((Operator.CANCELLING,), GATE_CLOSED, CANCEL),
         ((Operator.CONTINUING,), COMMITTED, FENCE),
+        ((Operator.PROMOTING, Operator.TAKING_OVER), None, promotion(ready)),
+        ((Operator.VOIDING,), GATE_CLOSED, promotion(ready)),
     )
     for operators, first, command in plays:
         with Application(ready):
@@ -76,10 +85,15 @@ class SwitchCampaign:
         return 1 if self.problems or self._left else 0
 
     def _work(self, lane: Lane) -> None:
-        ready = SwitchLane.prepare(lane)
+        ready: SwitchLane | None = None
         while (case := self._next()) is not None:
+            if ready is None:
+                ready = SwitchLane.prepare(lane)
+            else:
+                ready.restore()
             began = time.monotonic()
-            problems = trial(ready, case)
+            play = promotion_trial if case.operator.promotes else trial
+            problems = play(ready, case)
             with self._lock:
                 self.done.append(case)
                 self.problems += [f"{case}: {problem}" for problem in problems]
@@ -91,7 +105,6 @@ class SwitchCampaign:
                 print(end="", flush=True)
             if problems:
                 return  # whatever is wrong with this lane is not to be the next case's
-            ready.restore()
 
     def _next(self) -> SwitchCase | None:
         with self._lock:
