@@ -48,7 +48,7 @@ class Order:
     """Where its calls are listed; empty: as an operator runs it, with nothing in between."""
     case: str = ""
     elsewhere: bool = False
-    """Whether it is to hold its lease as a process of another machine, whose end cannot be seen from here."""
+    """Whether it holds its lease as a process of another machine, whose end cannot be seen."""
 
     def as_line(self) -> str:
         return json.dumps(asdict(self)) + "\n"

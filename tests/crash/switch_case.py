@@ -149,7 +149,18 @@ def _played(ready: SwitchLane, case: SwitchCase) -> Iterator[str]:
         yield f"again: {words(again)}"
 
 
+class MomentMissedError(Exception):
+    """The command ended well before its moment came: how often is polled is chance."""
+
+
 def killed(ended: Ended, case: Case) -> Iterator[str]:
+    """Yield what is wrong about an end that is not this one.
+
+    Raises:
+        MomentMissedError: it made fewer such calls than the recorded one.
+    """
+    if ended.code == 0:
+        raise MomentMissedError(str(case))
     if ended.code != -signal.SIGKILL or not any(line.deed == case.deed for line in ended.calls):
         yield f"was not killed at {case}: {words(ended)}"
 

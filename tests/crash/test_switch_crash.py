@@ -36,6 +36,7 @@ def test_killed_while_a_table_is_closed_the_next_command_leaves_one_writer(tmp_p
     with lanes(tmp_path / "cloud", 2, switch=True) as two:
         campaign.serve(two)
     assert not campaign.problems, "\n".join(campaign.problems)
+    assert not campaign.missed
     assert {case.operator for case in campaign.done} == set(Operator) - {Operator.PROMOTING}
 
 
