@@ -272,52 +272,21 @@ STANDING = (
     ),
 )
 
-SWITCH_SOURCE = "replication-switch-source"
-SWITCH_TARGET = "replication-switch-target"
-OBSERVERS = "the watchdogs' roles in the source account"
-
 SWITCH = (
-    # What `switch`, `run` and `promote` call, until a recorded life has them.
+    # What a switch that runs smoothly does not show.
     Standing(
-        SWITCH_SOURCE,
-        (
-            "dynamodb:DeleteResourcePolicy",
-            "dynamodb:GetResourcePolicy",
-            "dynamodb:PutResourcePolicy",
-        ),
+        "replication-switch-source",
+        ("dynamodb:DescribeKinesisStreamingDestination", "dynamodb:DescribeTimeToLive"),
         SOURCES,
-        "Amazon DynamoDB Developer Guide, rbac-attach-resource-based-policy: the Deny that closes "
-        "the source, put, read and taken back",
+        "Amazon DynamoDB API Reference, DisableKinesisStreamingDestination and UpdateTimeToLive: "
+        "refused after the answer to the same call was lost, they are in effect",
     ),
     Standing(
-        SWITCH_SOURCE,
-        (
-            "dynamodb:DescribeKinesisStreamingDestination",
-            "dynamodb:DescribeTimeToLive",
-            "dynamodb:DisableKinesisStreamingDestination",
-            "dynamodb:UpdateTimeToLive",
-        ),
-        SOURCES,
-        "Amazon DynamoDB API Reference, UpdateTimeToLive and DisableKinesisStreamingDestination: "
-        "the old source expires nothing and streams nothing",
-    ),
-    Standing(
-        SWITCH_TARGET,
-        (
-            "dynamodb:DeleteItem",
-            "dynamodb:DeleteResourcePolicy",
-            "dynamodb:GetResourcePolicy",
-            "dynamodb:PutResourcePolicy",
-        ),
+        "replication-switch-target",
+        ("dynamodb:DeleteResourcePolicy",),
         TARGETS,
-        "Amazon DynamoDB Developer Guide, rbac-attach-resource-based-policy: the target's Deny; "
-        "DeleteItem is the write that can never succeed, which tells whether the Deny has spread",
-    ),
-    Standing(
-        OBSERVERS,
-        ("dynamodb:GetResourcePolicy",),
-        SOURCES,
-        "Amazon DynamoDB API Reference, GetResourcePolicy: whether the old source's Deny stands",
+        "Amazon DynamoDB Developer Guide, rbac-attach-resource-based-policy: `abandon` takes the "
+        "target's Deny off, and a policy of nothing else with it",
     ),
 )
 """The same for a stack with `switch`."""

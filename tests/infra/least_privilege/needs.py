@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.table_config import TableConfig
 from tests.infra.least_privilege import justifications
 from tests.infra.least_privilege.declared import RESOURCE, TRUST, Declared, Policy
 
@@ -48,7 +47,7 @@ def of_recording(file: Path) -> tuple[Need, ...]:
 def all_needs(recorded: Iterable[Need], declared: Declared, external_id: str) -> tuple[Need, ...]:
     """The recorded calls, completed."""
     needs = {_as_an_operator(need, external_id) for need in recorded}
-    needs |= set(_of_a_switch(declared, external_id))
+    needs |= set(_of_a_switch(declared))
     needs |= set(_behind(needs, declared.keys))
     needs |= set(_standing(declared))
     needs |= set(_trusted(needs, declared))
@@ -120,24 +119,11 @@ def _standing(declared: Declared) -> Iterator[Need]:
                 yield Need(caller, action, policy.on, through, why=reason.who)
 
 
-def _of_a_switch(declared: Declared, external_id: str) -> Iterator[Need]:
-    """What the roles of a switch need, and the operators who assume them, where there is one."""
-    named = (justifications.SWITCH_SOURCE, justifications.SWITCH_TARGET)
-    roles = {name: declared.arns[name] for name in named if name in declared.arns}
-    for arn in roles.values():
-        account = arn.split(":")[4]
-        caller = f"arn:aws:sts::{account}:assumed-role/dba/anna"
-        yield Need(caller, "sts:AssumeRole", arn, (("sts:ExternalId", external_id),))
-    for reason in justifications.SWITCH if roles else ():
-        if reason.who != justifications.OBSERVERS:
+def _of_a_switch(declared: Declared) -> Iterator[Need]:
+    """What the roles of a switch need, where there are any, beyond what a switch shows."""
+    for reason in justifications.SWITCH:
+        if reason.who in declared.arns:
             yield from _of_a_role(reason, declared)
-            continue
-        for source, _ in declared.tables:
-            table = TableConfig(source.rpartition("/")[2], "")
-            role = declared.policy(f"{table.prefix}-observer-grants")
-            caller = f"arn:aws:sts::{role.account}:assumed-role/{role.on}/session"
-            for action in reason.needs:
-                yield Need(caller, action, source, why=reason.page)
 
 
 def _of_a_role(reason: justifications.Standing, declared: Declared) -> Iterator[Need]:

@@ -19,6 +19,7 @@ from typing import Any
 
 import pulumi
 
+from bootstrap.core.durations import SCALE_VARIABLE
 from infra import package
 from infra.local.cloud import REPOSITORY, SOURCE, TARGET, LocalAccount, LocalCloud
 from infra.local.program import run
@@ -76,9 +77,24 @@ class Stage:
         lane: dict[str, Any] = self.outputs["tables"][0]
         return lane
 
-    def bootstrap(self, *command: str, allowed: tuple[int, ...] = (0,)) -> str:
-        """Runs a command of the tool as the operators' own roles; returns what it printed."""
-        ran = subprocess.run(
+    def bootstrap(
+        self, *command: str, allowed: tuple[int, ...] = (0,), scale: str | None = None
+    ) -> str:
+        """Runs a command of the tool as the operators' own roles; returns what it printed.
+
+        `scale`: the command's own time scale, in place of the cloud's.
+        """
+        process = self.start(*command, scale=scale)
+        try:
+            out, err = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
+        assert process.returncode in allowed, f"{command}: {process.returncode}\n{out}{err}"
+        return out
+
+    def start(self, *command: str, scale: str | None = None) -> subprocess.Popen[str]:
+        """Begins a command; as `bootstrap`. Who calls it waits for its end, or kills it."""
+        return subprocess.Popen(
             [
                 *(sys.executable, "-m", "bootstrap", *command),
                 *("--outputs", str(self.directory / "outputs.json")),
@@ -90,14 +106,12 @@ class Stage:
                 **self.cloud.environment(),
                 "AWS_SHARED_CREDENTIALS_FILE": str(self.directory / "operators"),
                 "AWS_CONFIG_FILE": str(self.directory / "operators-config"),
+                **({SCALE_VARIABLE: scale} if scale else {}),
             },
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=PATIENCE,
-            check=False,
         )
-        assert ran.returncode in allowed, f"{command}: {ran.returncode}\n{ran.stdout}{ran.stderr}"
-        return ran.stdout
 
 
 def rehearse(
@@ -210,7 +224,7 @@ def _live(stage: Stage) -> None:
     stage.bootstrap("plan")
     stage.bootstrap("run", "--ttl", "now")
     _replicate(stage)
-    _verify(stage)
+    verify(stage)
     _deliver_twice(stage)
     stage.bootstrap("status")
     stage.bootstrap("status", "--json", "--operator")
@@ -220,7 +234,7 @@ def _live(stage: Stage) -> None:
     stage.bootstrap("resume", allowed=(1,))
     stage.bootstrap("resume", "--overwrite-target")
     _quarantine(stage)
-    _scheduled(stage)
+    scheduled(stage)
     stage.bootstrap("explain", "pk=last")
     stage.bootstrap("abandon", "--yes", "--drop-target", "--disable-source-pitr")
 
@@ -233,7 +247,7 @@ def _replicate(stage: Stage) -> None:
         source.put_item(TableName=table, Item=_item(f"new-{n}"))
         source.delete_item(TableName=table, Key={"pk": {"S": f"seed-{n % 10}"}})
     source.put_item(TableName=table, Item=_item("last"))
-    _until(
+    until(
         "the last change to arrive",
         lambda: (
             "Item"
@@ -248,7 +262,7 @@ def _write_to_the_target(stage: Stage) -> None:
     target.put_item(TableName=stage.lane["targetTable"], Item=_item("moved"))
 
 
-def _verify(stage: Stage) -> None:
+def verify(stage: Stage) -> None:
     """While a key is written, so that there is one to read from the source."""
     over = threading.Event()
 
@@ -281,8 +295,8 @@ def _quarantine(stage: Stage) -> None:
     name = stage.lane["streamName"]
     kinesis.put_record(StreamName=name, Data=b"\xff no change", PartitionKey="x")
     kinesis.put_record(StreamName=name, Data=b"x" * TOO_LARGE_FOR_LAMBDA, PartitionKey="x")
-    _until("a record that cannot be read", lambda: _objects(stage, "quarantineBucket"))
-    _until("an event that is too large", lambda: _objects(stage, "onFailureBucket"))
+    until("a record that cannot be read", lambda: _objects(stage, "quarantineBucket"))
+    until("an event that is too large", lambda: _objects(stage, "onFailureBucket"))
 
     rejected = _change(stage, "INSERT", "a key of another type")
     for image in ("Keys", "NewImage"):
@@ -306,7 +320,7 @@ def _quarantine(stage: Stage) -> None:
     stage.bootstrap("unpark", "shardId-000000000000", "7")
 
 
-def _scheduled(stage: Stage) -> None:
+def scheduled(stage: Stage) -> None:
     """What the stack runs by the clock, twice: the second round looks at the first one's probes."""
     lambda_ = stage.cloud.client("lambda", TARGET)
     names = {function["FunctionName"] for function in lambda_.list_functions()["Functions"]}
@@ -358,7 +372,7 @@ def _objects(stage: Stage, bucket: str) -> list[str]:
     return [entry["Key"] for entry in listed]
 
 
-def _until(what: str, look: Callable[[], object], seconds: float = 60) -> None:
+def until(what: str, look: Callable[[], object], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not look():
         assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"

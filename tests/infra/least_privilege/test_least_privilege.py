@@ -2,8 +2,8 @@
 
 A life on the local cloud is recorded once; its calls are then evaluated against the policies that
 the program declares, as they are and with every one of their actions taken away. The same calls are
-then evaluated against what it declares for two tables in two Regions, with a switch, and for ten
-tables that the operators' roles name in several policies.
+then evaluated against what it declares for two tables in two Regions, with those of a second life
+that ends in a switch, and for ten tables that the operators' roles name in several policies.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from typing import Any
 
 import pytest
 
-from tests.infra.least_privilege import dry_run_policies, evaluate, justifications
+from infra.switch_grants import CANARY_ACTIONS, OLD_SOURCE_ACTIONS, POLICY_ACTIONS
+from tests.infra.least_privilege import dry_run_policies, evaluate
 from tests.infra.least_privilege.declared import Declared, Grant, from_resources
 from tests.infra.least_privilege.needs import Need, all_needs
 from tests.infra.least_privilege.recorded_run import EXTERNAL_ID, Rehearsal, rehearse
+from tests.infra.least_privilege.switched_life import switched
 from tests.support.infra.recording_engine import CONFIG, record
 
 pytestmark = [pytest.mark.slow, pytest.mark.promise("C5", "C8")]
@@ -36,6 +38,12 @@ KEYS = {side: f"arn:aws:kms:eu-west-1:{CONFIG[side]['accountId']}:key/a" for sid
 def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
     directory = tmp_path_factory.mktemp("rehearsal")
     return rehearse(directory, SETTINGS, directory / "calls.jsonl")
+
+
+@pytest.fixture(scope="session")
+def switch(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
+    directory = tmp_path_factory.mktemp("switch")
+    return rehearse(directory, {**SETTINGS, "switch": True}, directory / "calls.jsonl", switched)
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +63,9 @@ class Pair:
 
 
 @pytest.fixture(scope="session")
-def wide_stack(rehearsal: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Pair:
+def wide_stack(
+    rehearsal: Rehearsal, switch: Rehearsal, tmp_path_factory: pytest.TempPathFactory
+) -> Pair:
     """Two tables under keys of their own, in two Regions, with the roles of a switch."""
 
     def table(name: str) -> dict[str, Any]:
@@ -73,7 +83,11 @@ def wide_stack(rehearsal: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -
         "switch": True,
     }
     there = dry_run_policies.declare(config, tmp_path_factory.mktemp("wide"))
-    calls = dry_run_policies.moved(rehearsal.needs, rehearsal.declared, rehearsal.config, there)
+    calls = {
+        need
+        for life in (rehearsal, switch)
+        for need in dry_run_policies.moved(life.needs, life.declared, life.config, there)
+    }
     return Pair(there.declared, all_needs(calls, there.declared, EXTERNAL_ID))
 
 
@@ -259,19 +273,22 @@ def _of_customers(declared: Declared, resource: str) -> str | None:
     return other if other != resource else None
 
 
+def test_everything_that_a_switch_calls_is_allowed(switch: Rehearsal) -> None:
+    needs = all_needs(switch.needs, switch.declared, EXTERNAL_ID)
+    assert [str(need) for need in evaluate.broken(switch.declared, needs)] == []
+
+
 SWITCH_GRANTS = [
-    (each.who, action)
-    for each in justifications.SWITCH
-    for action in each.needs
-    if each.who != justifications.OBSERVERS
+    *(("source", action) for action in (*POLICY_ACTIONS, *OLD_SOURCE_ACTIONS)),
+    *(("target", action) for action in (*POLICY_ACTIONS, *CANARY_ACTIONS)),
 ]
 
 
-@pytest.mark.parametrize(("role", "action"), SWITCH_GRANTS)
+@pytest.mark.parametrize(("side", "action"), SWITCH_GRANTS)
 def test_without_this_action_a_switch_fails_and_names_it(
-    role: str, action: str, wide_stack: Pair
+    side: str, action: str, wide_stack: Pair
 ) -> None:
-    declared = wide_stack.declared
+    declared, role = wide_stack.declared, f"replication-switch-{side}"
     [grant] = [g for g in declared.grants() if (g.policy, g.action) == (f"{role}-grants", action)]
     failed = evaluate.broken(declared.without(grant), wide_stack.needs)
     assert {need.action for need in failed} == {action}
