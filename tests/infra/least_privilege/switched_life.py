@@ -10,8 +10,8 @@ from tests.infra.least_privilege.recorded_run import Stage, scheduled, until, ve
 CANCELLED = 7
 FENCE = ("switch", "--fence", "--timeout", "90s")
 ATTEMPTS = 3
-A_DAY_IN_SECONDS = "0.0001"
-"""The time scale at which a day is nine seconds: `--finish` is for a day later."""
+A_DAY_IN_A_SECOND = "0.00001"
+"""The time scale at which a day is under a second: `--finish` is for a day later."""
 
 
 def switched(stage: Stage) -> None:
@@ -28,7 +28,7 @@ def switched(stage: Stage) -> None:
         raise AssertionError(f"cancelled {ATTEMPTS} times")
     scheduled(stage)  # the watchdog looks at the old source's policy
     stage.bootstrap("status", "--operator")
-    stage.bootstrap("switch", "--finish", "--open-source", scale=A_DAY_IN_SECONDS)
+    stage.bootstrap("switch", "--finish", "--open-source", scale=A_DAY_IN_A_SECOND)
 
 
 def _cancelled(stage: Stage) -> None:
