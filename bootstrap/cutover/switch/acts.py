@@ -5,6 +5,8 @@ An act may be repeated after any answer, also a lost one. None is resumed by ano
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bootstrap.core.errors import BlockedError
 from bootstrap.core.facts import ProbeEcho
 from bootstrap.core.formatting import moment
@@ -72,7 +74,8 @@ def prove_lanes(group: SwitchSet, context: SwitchContext) -> Outcome:
         # asks them again.
         return echo.armed == nonce or not group.fenced
 
-    outcome = advance_round(context, "every lane to see that a switch is under way", armed)
+    what = "every lane to see that a switch is under way"
+    outcome = _own_round(group, context, what, armed)
     if not isinstance(outcome, Done):
         return outcome
     took, most = round_trip(context), group.options.max_lag
@@ -150,7 +153,8 @@ def prove_drained(group: SwitchSet, context: SwitchContext) -> Outcome:
     def armed(echo: ProbeEcho) -> bool:
         return echo.armed == nonce
 
-    outcome = advance_round(context, "every lane to see that a switch is under way", armed)
+    what = "every lane to see that a switch is under way"
+    outcome = _own_round(group, context, what, armed)
     if isinstance(outcome, Done):
         context.memory.notes = notes_of(group, context)
     return outcome
@@ -200,7 +204,7 @@ def prove_closed(group: SwitchSet, context: SwitchContext) -> Outcome:
     def closed(echo: ProbeEcho) -> bool:
         return echo.closed == nonce
 
-    return advance_round(context, "every lane to see that the gate is closed", closed)
+    return _own_round(group, context, "every lane to see that the gate is closed", closed)
 
 
 def await_zombies(group: SwitchSet, context: SwitchContext) -> Outcome:
@@ -276,6 +280,22 @@ def refuse_missing_deny(group: SwitchSet, context: SwitchContext) -> None:
 
 
 # -- helpers -----------------------------------------------------------------------------------
+
+
+def _own_round(
+    group: SwitchSet, context: SwitchContext, what: str, accepts: Callable[[ProbeEcho], bool]
+) -> Outcome:
+    """Advance a round of probes, for as long as the lanes are told of this attempt.
+
+    Raises:
+        BlockedError: another attempt, or a promotion, owns the consumer's gate.
+    """
+    outcome = advance_round(context, what, accepts)
+    if not isinstance(outcome, Done):
+        settings = context.steps.ledger.settings()
+        if (settings.closed or settings.armed) != group.attempt.nonce:
+            raise _gate_taken(context)
+    return outcome
 
 
 def _proved(context: SwitchContext) -> float:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from bootstrap.core.errors import AccountError, Side
+from bootstrap.core.errors import AccountError, BlockedError, Side
 from bootstrap.core.facts import TtlStatus
 from bootstrap.core.journal_rows import RowWrite
 from bootstrap.core.state import State
@@ -121,3 +121,21 @@ def test_deletions_by_ttl_behind_the_gate_are_reported_and_do_not_cancel(world: 
     assert noted == [attempt_of(world).nonce]
     assert attempt_of(world).left_to_ttl == 3
     assert run.progress().left_to_ttl == 3
+
+
+def test_a_switch_whose_gate_a_promotion_has_taken_does_not_wait_for_its_lanes(
+    world: FakeAws,
+) -> None:
+    def promote(number: int, name: str, after: bool) -> None:
+        if name == "put_probes" and after and not taken:
+            taken.append(number)
+            with world.unwatched():
+                run.group.first.steps.ledger.take_gate("promotion")
+
+    taken: list[int] = []
+    run = a_switch(world)
+    world.on_call = promote
+    with pytest.raises(BlockedError, match="a promotion, owns the consumer's gate"):
+        run.run()
+    assert taken
+    assert WriterWatch(world).takes_writes() == (True, False)
