@@ -50,9 +50,6 @@ class Notifications(pulumi.ComponentResource):
     """
 
     topics: Mapping[str, pulumi.Input[str]]
-    """ARNs, by place."""
-    made: frozenset[str]
-    """The places whose topic is the stack's own."""
 
     def __init__(self, name: str, settings: StackConfig, accounts: Accounts) -> None:
         super().__init__("replication:index:Notifications", name)
@@ -67,13 +64,12 @@ class Notifications(pulumi.ComponentResource):
             if where[place] not in made:
                 made[where[place]] = self._topic(f"{name}-{place}", where[place], settings)
             topics[place] = made[where[place]]
-        self.topics, self.made = topics, frozenset(PLACES) - given.keys()
+        self.topics = topics
         self.register_outputs({})
 
     def _topic(self, name: str, place: AlarmPlace, settings: StackConfig) -> pulumi.Output[str]:
         opts = pulumi.ResourceOptions(parent=self, provider=place.provider)
-        # SNS's own default policy lets the account publish, and CloudWatch on its behalf. Where
-        # there are switch roles, role_use.py replaces it by one that says the same, and more.
+        # SNS's own default policy lets the account publish, and CloudWatch on its behalf.
         topic = aws.sns.Topic(name, region=place.region, opts=opts)
         for n, address in enumerate(settings.alarms.emails):
             aws.sns.TopicSubscription(

@@ -107,6 +107,7 @@ UNSEEN = (
             "cloudwatch:TagResource",
             "cloudwatch:UntagResource",
             "sns:ListTagsForResource",
+            "sns:SetTopicAttributes",
             "sns:TagResource",
             "sns:UntagResource",
         ),
@@ -169,22 +170,16 @@ UNSEEN = (
         "AWS Lambda Developer Guide, lambda-intro-execution-role: handing a function its role",
     ),
     Unseen(
-        BOTH,
+        (TARGET,),
         (
             "events:ListTagsForResource",
             "events:TagResource",
             "events:UntagResource",
-        ),
-        "events/rule.go, with tags",
-    ),
-    Unseen(
-        (TARGET,),
-        (
             "logs:DeleteRetentionPolicy",
             "logs:ListTagsForResource",
             "logs:TagResource",
             "logs:UntagResource",
         ),
-        "logs/group.go, with tags",
+        "events/rule.go and logs/group.go, with tags",
     ),
 )

@@ -47,6 +47,5 @@ TYPES: Mapping[str, ResourceType] = {
         s3.ENCRYPTION
     ),
     "aws:sns/topic:Topic": monitoring.TOPIC,
-    "aws:sns/topicPolicy:TopicPolicy": monitoring.TOPIC_POLICY,
     "aws:sns/topicSubscription:TopicSubscription": monitoring.SUBSCRIPTION,
 }
