@@ -285,7 +285,7 @@ def refuse_missing_deny(group: SwitchSet, context: SwitchContext) -> None:
 def _own_round(
     group: SwitchSet, context: SwitchContext, what: str, accepts: Callable[[ProbeEcho], bool]
 ) -> Outcome:
-    """Advance a round of probes, for as long as the lanes are told of this attempt.
+    """Advance a round of probes, for as long as this attempt owns the gate.
 
     Raises:
         BlockedError: another attempt, or a promotion, owns the consumer's gate.
