@@ -9,6 +9,7 @@ here.
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -88,6 +89,11 @@ class WriteDeny:
         """Tell whether a statement is exactly this one, with or without the bulk load."""
         forms = (replace(self, bulk=bulk).statement() for bulk in (False, True))
         return any(canonical(statement) == canonical(form) for form in forms)
+
+
+def new_nonce() -> str:
+    """Make the name of an attempt: letters and digits, for a statement's Sid."""
+    return secrets.token_hex(8)
 
 
 def sid(nonce: str) -> str:

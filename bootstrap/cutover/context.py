@@ -46,8 +46,6 @@ class SwitchMemory:
     """Those at the end of the drain."""
     left_to_ttl: int = 0
     """Deletions behind the closed gate, when everything was checked last."""
-    round_trip: float = 0.0
-    """Seconds that the first round of probes took."""
     doubts: PolicyDoubts = field(default_factory=PolicyDoubts)
     settings: PrimarySettings | None = None
     """Those that the target gets; None: it keeps what it has."""

@@ -17,13 +17,14 @@ from uuid import UUID
 
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.ledger import AwsLedger
+from bootstrap.core import write_deny
 from bootstrap.core.errors import BootstrapError, Side
 from bootstrap.core.journal_rows import Row, StepRecord
 from bootstrap.core.state import State
 from bootstrap.core.write_deny import WriteDeny, with_deny
 from bootstrap.cutover.checks.check import Check
 from bootstrap.cutover.context import SwitchOptions
-from bootstrap.cutover.switch import before_commit, cancel
+from bootstrap.cutover.switch import before_commit
 from bootstrap.cutover.switch.switch import Switch
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.records import Wanted
@@ -334,6 +335,6 @@ def switchable(switch: SimulatedSwitch) -> Iterator[None]:
         ),
         mock.patch.object(probes, "LANES_PROBED", LANES_PROBED),
         mock.patch.object(probe_put, "uuid", SimpleNamespace(uuid4=switch.new_uuid)),
-        mock.patch.object(cancel, "new_nonce", lambda: switch.new_uuid().hex[:16]),
+        mock.patch.object(write_deny, "new_nonce", lambda: switch.new_uuid().hex[:16]),
     ):
         yield

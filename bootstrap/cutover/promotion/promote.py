@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from bootstrap.core import write_deny
 from bootstrap.core.errors import (
     AccountError,
     BlockedError,
@@ -39,7 +40,6 @@ from bootstrap.cutover.promotion.loss_window import LossWindow
 from bootstrap.cutover.promotion.readings import read_held_back, read_window
 from bootstrap.cutover.promotion.refusals import refuse_another_table, refuse_unready
 from bootstrap.cutover.promotion.report import begun_report, finished_report
-from bootstrap.cutover.switch.cancel import new_nonce
 from bootstrap.journal.switch_records import Promoted, Switching
 from replicator.settings import SettingsRow
 
@@ -147,7 +147,7 @@ class Promotion:
     def _record(self, row: Row, drained: Drain, window: LossWindow) -> None:
         """Record the promotion, and void an unfinished switch, in one write."""
         context, now = self._context, self._context.now
-        nonce = new_nonce()
+        nonce = write_deny.new_nonce()
         report = begun_report(context, nonce, now, row.state, drained, window)
         text = json.dumps(report, separators=(",", ":"))
         # Open from the first on: a process that dies before it has tried them leaves them known.

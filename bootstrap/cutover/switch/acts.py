@@ -25,9 +25,9 @@ from bootstrap.cutover.switch.write_deny_times import WriteDenyTimes
 from bootstrap.journal.records import CaughtUp
 from bootstrap.journal.switch_records import ChosenSettings, SourceDeny, TargetDeny
 from bootstrap.status.health import reasons
-from replicator.watchdog.detectors import Level
 
 POLL_SECONDS = 5.0
+LANES_ARMED = "every lane to see that a switch is under way"
 
 
 # -- prepare -----------------------------------------------------------------------------------
@@ -74,8 +74,7 @@ def prove_lanes(group: SwitchSet, context: SwitchContext) -> Outcome:
         # asks them again.
         return echo.armed == nonce or not group.fenced
 
-    what = "every lane to see that a switch is under way"
-    outcome = _own_round(group, context, what, armed)
+    outcome = _own_round(group, context, LANES_ARMED, armed)
     if not isinstance(outcome, Done):
         return outcome
     took, most = round_trip(context), group.options.max_lag
@@ -85,7 +84,6 @@ def prove_lanes(group: SwitchSet, context: SwitchContext) -> Outcome:
             f"--max-lag allows ({most:.0f} s): the drain would keep writers waiting.",
             fix=suggest(Command("status"), "; then the same command with a greater --max-lag"),
         )
-    context.memory.round_trip = took
     return outcome
 
 
@@ -153,8 +151,7 @@ def prove_drained(group: SwitchSet, context: SwitchContext) -> Outcome:
     def armed(echo: ProbeEcho) -> bool:
         return echo.armed == nonce
 
-    what = "every lane to see that a switch is under way"
-    outcome = _own_round(group, context, what, armed)
+    outcome = _own_round(group, context, LANES_ARMED, armed)
     if isinstance(outcome, Done):
         context.memory.notes = notes_of(group, context)
     return outcome
@@ -258,8 +255,6 @@ def prove_safe(group: SwitchSet, context: SwitchContext) -> Outcome:
             f"{'; '.join(against) or 'its detectors could not be read'}.",
             fix=suggest(Command("status"), ", which says what to do about each"),
         )
-    if any(each.level is not Level.FINE for each in health.findings):
-        raise AssertionError("Every finding but a fine one is a reason.")
     return outcome
 
 

@@ -50,7 +50,7 @@ def open_target(group: SwitchSet, context: SwitchContext) -> Outcome:
 def await_callers(group: SwitchSet, context: SwitchContext) -> Outcome:
     """Wait until a caller's write is no longer refused. Others may be refused a little longer."""
     timing = context.steps.timing
-    after = context.journal.get(AfterSwitch) or AfterSwitch()
+    after = _record(context)
     if context.canary.refused(context.table.target_table):
         return Pending("the target to let callers in", timing.poll(2))
     if not after.opened_at:
@@ -120,34 +120,41 @@ ITEMS = tuple(each.name for each in (*BEFORE_EXEC, *AFTER_EXEC))
 
 def done(context: SwitchContext) -> tuple[str, ...]:
     """Return the names of the items that are done."""
-    after = context.journal.get(AfterSwitch)
-    return after.done if after is not None else ()
+    return _record(context).done
 
 
 def note_done(context: SwitchContext, name: str) -> None:
     """Record an item as done."""
-    after = context.journal.get(AfterSwitch) or AfterSwitch()
+    after = _record(context)
     if name in after.done:
         return
-    left = tuple(each for each in after.failed if not each.startswith(f"{name}: "))
     context.journal.put(
-        replace(after, done=(*after.done, name), failed=left), f"after the switch: {name} is done"
+        replace(after, done=(*after.done, name), failed=_others(after, name)),
+        f"after the switch: {name} is done",
     )
 
 
 def has_failed(context: SwitchContext, name: str) -> bool:
     """Tell whether an item is recorded as open."""
-    after = context.journal.get(AfterSwitch) or AfterSwitch()
-    return any(each.startswith(f"{name}: ") for each in after.failed)
+    after = _record(context)
+    return _others(after, name) != after.failed
 
 
 def note_failed(context: SwitchContext, name: str, why: str) -> None:
     """Record an item as open, with the reason of its last attempt."""
-    after = context.journal.get(AfterSwitch) or AfterSwitch()
-    others = tuple(each for each in after.failed if not each.startswith(f"{name}: "))
-    failed = (*others, f"{name}: {why}")
+    after = _record(context)
+    failed = (*_others(after, name), f"{name}: {why}")
     if failed != after.failed:
         context.journal.put(replace(after, failed=failed), f"after the switch: {name} is open")
+
+
+def _record(context: SwitchContext) -> AfterSwitch:
+    return context.journal.get(AfterSwitch) or AfterSwitch()
+
+
+def _others(after: AfterSwitch, name: str) -> tuple[str, ...]:
+    """Return the open items but this one."""
+    return tuple(each for each in after.failed if not each.startswith(f"{name}: "))
 
 
 def facts_for_exec(group: SwitchSet) -> Mapping[str, str]:

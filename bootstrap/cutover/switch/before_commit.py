@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
+from bootstrap.core import write_deny
 from bootstrap.core.errors import BlockedError
 from bootstrap.core.state import State
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.cutover.checks.conditions import read_checks, refuse_unfulfilled
 from bootstrap.cutover.settings_changes import choose_settings
-from bootstrap.cutover.switch import after_commit, cancel
+from bootstrap.cutover.switch import after_commit
 from bootstrap.cutover.switch.loop import SwitchLoop
 from bootstrap.cutover.switch.operator_command import RunCommand
 from bootstrap.cutover.switch.probe_proof import start_round
@@ -55,7 +56,7 @@ def work_to_the_commit(loop: SwitchLoop, run_command: RunCommand) -> None:
     """
     group, options = loop.group, loop.group.options
     record = Switching(
-        nonce=cancel.new_nonce(),
+        nonce=write_deny.new_nonce(),
         mode=options.mode,
         tables=tuple(each.table.source_table for each in group),
         begun=group.now,
@@ -88,9 +89,7 @@ def _work(loop: SwitchLoop, stage: Stage) -> None:
 def _finish(loop: SwitchLoop, act: Act) -> bool:
     """Advance one act for all tables; return False if its stage has to begin anew."""
     loop.all_tables(partial(act.advance, loop.group), partial(_refuse_overdue, loop))
-    complete: list[bool] = []
-    loop.once(lambda: complete.append(act.then(loop.group)))
-    return complete[-1]
+    return loop.answer(partial(act.then, loop.group))
 
 
 def _check(loop: SwitchLoop, run_command: RunCommand) -> None:

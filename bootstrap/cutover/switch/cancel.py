@@ -6,10 +6,10 @@ that a process that sleeps cannot open the target; and only then the source.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from dataclasses import replace
 
+from bootstrap.core import write_deny
 from bootstrap.core.errors import BlockedError
 from bootstrap.core.journal_rows import Store
 from bootstrap.core.state import State
@@ -28,11 +28,6 @@ from bootstrap.journal.switch_records import (
     TargetDeny,
 )
 from replicator.settings import ARMED_SECONDS, SettingsRow
-
-
-def new_nonce() -> str:
-    """Make the name of an attempt: letters and digits."""
-    return secrets.token_hex(8)
 
 
 def tables_left(store: Store, attempt: Switching) -> frozenset[str]:
@@ -87,7 +82,8 @@ def renew_target_nonce(group: SwitchSet, context: SwitchContext) -> None:
     forms = [denies.replica(context.steps.outputs, context.table, each) for each in earlier]
     at = standing.at if target_denies(context).stands(forms) else 0.0
     context.journal.put(
-        replace(standing, nonce=new_nonce(), at=at, earlier=earlier), "renewing the target's Deny"
+        replace(standing, nonce=write_deny.new_nonce(), at=at, earlier=earlier),
+        "renewing the target's Deny",
     )
 
 

@@ -7,7 +7,6 @@ it stood without a break.
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import replace
 
 from bootstrap.core import write_deny
@@ -35,7 +34,7 @@ def advance(context: StepContext) -> Outcome:
     noted = journal.get(TargetDeny)
     known = policies.read(arn)
     if noted is None:
-        first = TargetDeny(new_nonce(), original=known.document or "")
+        first = TargetDeny(write_deny.new_nonce(), original=known.document or "")
         journal.put(first, "keeping other writers off the target")
         return Acted()
     deny = _deny(context, noted)
@@ -51,7 +50,7 @@ def advance(context: StepContext) -> Outcome:
         # Another nonce: the same document would have the same revision as before, and a process
         # that has slept since could replace it.
         context.memory.deny_doubted_at = None
-        again = replace(noted, nonce=new_nonce(), earlier=(), at=0)
+        again = replace(noted, nonce=write_deny.new_nonce(), earlier=(), at=0)
         journal.put(again, "the Deny on the target's other writers was changed, or taken off")
         return Acted()
     document = _with(context, deny, known)
@@ -69,11 +68,6 @@ def advance(context: StepContext) -> Outcome:
 
 
 STEP = Step("target-deny", State.CONFIGURING, advance)
-
-
-def new_nonce() -> str:
-    """Make the nonce of a statement: it is part of its Sid."""
-    return secrets.token_hex(8)
 
 
 def stands(deny: WriteDeny, document: str | None) -> bool:
