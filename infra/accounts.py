@@ -19,6 +19,10 @@ class Accounts:
     source: aws.Provider
     target: aws.Provider
 
+    def of(self, side: str) -> aws.Provider:
+        """Return the provider of `source` or `target`."""
+        return {"source": self.source, "target": self.target}[side]
+
 
 def connect(settings: StackConfig) -> Accounts:
     """Make the providers, which refuse credentials of another account."""

@@ -14,6 +14,7 @@ from infra.ledger import LedgerTable
 from infra.package import Archive
 from infra.policies import assumed_by_service, document
 from infra.resource_names import FUNCTION_DESCRIPTION_LIMIT, shortened
+from infra.roles import declare_role
 from infra.shared_actions import GUARD_ACTIONS
 from infra.stack_config import StackConfig
 from infra.statements import Statement, allow, through
@@ -48,11 +49,13 @@ class ConsumerRole(pulumi.ComponentResource):
     def __init__(self, table: TableConfig, accounts: Accounts) -> None:
         name = f"{table.prefix}-consumer-role"
         super().__init__("replication:index:ConsumerRole", name)
-        role = aws.iam.Role(
+        role = declare_role(
             name,
+            "target",
+            accounts,
             description=f"Applies the changes of {table.source} to {table.target}",
-            assume_role_policy=assumed_by_service("lambda.amazonaws.com"),
-            opts=pulumi.ResourceOptions(parent=self, provider=accounts.target),
+            trust=assumed_by_service("lambda.amazonaws.com"),
+            parent=self,
         )
         self.arn, self.name = role.arn, role.name
         self.register_outputs({"arn": self.arn})

@@ -10,6 +10,7 @@ import pulumi_aws as aws
 from infra.accounts import Accounts
 from infra.policies import assumed_by
 from infra.role_grants import declare_grants
+from infra.roles import declare_role
 from infra.stack_arns import SharedArns
 from infra.stack_config import StackConfig
 from infra.table_stack import TableStack
@@ -33,20 +34,13 @@ class Operators(pulumi.ComponentResource):
         super().__init__("replication:index:Operators", name)
         self._name, self._settings, self._accounts = name, settings, accounts
         who = settings.operators
-        self.exporter = aws.iam.Role(
-            f"{name}-exporter",
-            description="Takes the snapshot and watches the buffer",
-            assume_role_policy=assumed_by(who.source, who.external_id),
-            opts=pulumi.ResourceOptions(parent=self, provider=accounts.source),
-        )
-        self.importer = aws.iam.Role(
-            f"{name}-importer",
-            description="Imports the snapshot and runs the consumer",
-            assume_role_policy=assumed_by(who.target, who.external_id),
-            opts=pulumi.ResourceOptions(parent=self, provider=accounts.target),
-        )
-        self.source_reader = self._reader("source", who.source)
-        self.target_reader = self._reader("target", who.target)
+        exports = "Takes the snapshot and watches the buffer"
+        self.exporter = self._role(f"{name}-exporter", "source", who.source, exports)
+        imports = "Imports the snapshot and runs the consumer"
+        self.importer = self._role(f"{name}-importer", "target", who.target, imports)
+        sees = "Sees where the replication stands, and changes nothing"
+        self.source_reader = self._role(f"{name}-operator-source", "source", who.source, sees)
+        self.target_reader = self._role(f"{name}-operator-target", "target", who.target, sees)
         self.journal = aws.dynamodb.Table(
             f"{name}-journal",
             region=settings.target.region,
@@ -63,13 +57,10 @@ class Operators(pulumi.ComponentResource):
         )
         self.register_outputs({"journal": self.journal.name})
 
-    def _reader(self, side: str, who: Sequence[str]) -> aws.iam.Role:
-        provider = self._accounts.source if side == "source" else self._accounts.target
-        return aws.iam.Role(
-            f"{self._name}-operator-{side}",
-            description="Sees where the replication stands, and changes nothing",
-            assume_role_policy=assumed_by(who, self._settings.operators.external_id),
-            opts=pulumi.ResourceOptions(parent=self, provider=provider),
+    def _role(self, name: str, side: str, who: Sequence[str], description: str) -> aws.iam.Role:
+        trust = assumed_by(who, self._settings.operators.external_id)
+        return declare_role(
+            name, side, self._accounts, description=description, trust=trust, parent=self
         )
 
     def grant(self, shared: pulumi.Output[SharedArns], stacks: Sequence[TableStack]) -> None:

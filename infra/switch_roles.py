@@ -10,6 +10,7 @@ import pulumi_aws as aws
 from infra.accounts import Accounts
 from infra.policies import assumed_by
 from infra.role_grants import declare_grants
+from infra.roles import declare_role
 from infra.stack_arns import SharedArns
 from infra.stack_config import StackConfig
 from infra.table_stack import TableStack
@@ -48,21 +49,19 @@ class SwitchRoles(pulumi.ComponentResource):
     ) -> None:
         super().__init__("replication:index:SwitchRoles", name)
         who = settings.switch_principals
-        sides = (("source", who.source, accounts.source), ("target", who.target, accounts.target))
         made = {}
-        for side, principals, provider in sides:
+        for side, principals in (("source", who.source), ("target", who.target)):
             tables = settings.switch_tables(side)
             if not tables:
                 continue
-            opts = pulumi.ResourceOptions(parent=self, provider=provider)
-            made[side] = aws.iam.Role(
+            made[side] = declare_role(
                 f"{name}-{side}",
+                side,
+                accounts,
                 description="Changes resource policies of replicated tables, for a switch",
-                assume_role_policy=assumed_by(
-                    principals, settings.operators.external_id, mfa=who.mfa
-                ),
-                max_session_duration=SESSION_SECONDS,
-                opts=opts,
+                trust=assumed_by(principals, settings.operators.external_id, mfa=who.mfa),
+                parent=self,
+                longest_session=SESSION_SECONDS,
             )
             declare_grants(
                 f"{name}-{side}-grants",
@@ -71,7 +70,7 @@ class SwitchRoles(pulumi.ComponentResource):
                 settings,
                 shared,
                 [stack for stack in stacks if stack.table in tables],
-                opts,
+                pulumi.ResourceOptions(parent=self, provider=accounts.of(side)),
             )
         self.by_side = made
         self.register_outputs({})

@@ -18,6 +18,7 @@ from infra.resource_names import (
     fitting,
     shortened,
 )
+from infra.roles import declare_role
 from infra.stack_config import StackConfig
 from infra.statements import allow
 from infra.table_stack import TableStack
@@ -67,11 +68,13 @@ class WatchdogFunction(pulumi.ComponentResource):
         self._table, self._settings, self._accounts = table, settings, accounts
         self._here = settings.source.region
         self._child = pulumi.ResourceOptions(parent=self)
-        role = aws.iam.Role(
+        role = declare_role(
             f"{self._name}-role",
+            "target",
+            accounts,
             description=f"Watches over the replication of {table.source}",
-            assume_role_policy=assumed_by_service("lambda.amazonaws.com"),
-            opts=self._child,
+            trust=assumed_by_service("lambda.amazonaws.com"),
+            parent=self,
         )
         observer = self._observer(role, buffer)
         logs = aws.cloudwatch.LogGroup(
@@ -104,18 +107,19 @@ class WatchdogFunction(pulumi.ComponentResource):
 
     def _observer(self, role: aws.iam.Role, buffer: Buffer) -> aws.iam.Role:
         """Declare the role that describes, reads metrics and puts probes. It sees no item."""
-        here = pulumi.ResourceOptions(parent=self, provider=self._accounts.source)
-        observer = aws.iam.Role(
+        observer = declare_role(
             f"{self._table.prefix}-observer",
+            "source",
+            self._accounts,
             description=f"What the watchdog of {self._table.source} may do in this account",
-            assume_role_policy=document(
+            trust=document(
                 {
                     "Effect": "Allow",
                     "Action": ["sts:AssumeRole"],
                     "Principal": {"AWS": [role.arn]},
                 }
             ),
-            opts=here,
+            parent=self,
         )
         source = self._settings.source.table_arn(self._table.source)
         switched = SWITCHED_TABLE_ACTIONS if self._settings.switch else ()
@@ -129,7 +133,7 @@ class WatchdogFunction(pulumi.ComponentResource):
                 allow("EncryptProbes", ["kms:GenerateDataKey"], [buffer.key_arn]),
                 allow("NoArn", ["cloudwatch:GetMetricStatistics"], ["*"]),
             ),
-            opts=here,
+            opts=pulumi.ResourceOptions(parent=self, provider=self._accounts.source),
         )
         return observer
 
