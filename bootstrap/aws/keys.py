@@ -22,18 +22,25 @@ class KeyReader:
     def look(self, arn: str) -> KeyFacts:
         """Read state and policy of a key.
 
-        `refused` holds the error code where the key's own policy denies it.
+        `refused` holds the error code where the key may not be described. A key that may be used
+        need not let its policy be read: that is unknown then, and no refusal of its use.
         """
         try:
             found = self._calls("kms", self._kms.describe_key, arn, KeyId=arn)
-            policy = self._calls("kms", self._kms.get_key_policy, arn, KeyId=arn)
         except AccessDeniedError as error:
-            return KeyFacts(arn, "", "", refused=error.code)
+            return KeyFacts(arn, "", None, refused=error.code)
         except AccountError as error:
             if error.code != "NotFoundException":
                 raise
-            return KeyFacts(arn, "", "", refused=error.code)
-        return KeyFacts(arn, found["KeyMetadata"]["KeyState"], policy["Policy"])
+            return KeyFacts(arn, "", None, refused=error.code)
+        return KeyFacts(arn, found["KeyMetadata"]["KeyState"], self._policy(arn))
+
+    def _policy(self, arn: str) -> str | None:
+        try:
+            policy: str = self._calls("kms", self._kms.get_key_policy, arn, KeyId=arn)["Policy"]
+        except AccessDeniedError:
+            return None
+        return policy
 
     def awss_own(self, arn: str) -> bool | None:
         """Tell whether AWS manages this key for DynamoDB; None if that is unknown."""

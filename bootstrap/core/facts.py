@@ -243,8 +243,8 @@ class KeyFacts:
     arn: str
     state: str
     """KeyState: Enabled, Disabled, PendingDeletion or another."""
-    policy: str
-    """Its key policy, JSON."""
+    policy: str | None
+    """Its key policy, JSON. None: it may not be read, so nothing that it allows is known."""
     refused: str = ""
     """AWS's error code, if the key could not be described: then nothing else is known."""
 

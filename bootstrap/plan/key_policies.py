@@ -18,6 +18,7 @@ from bootstrap.plan.blocker import Blocker
 from bootstrap.plan.inspection import Inspection
 from bootstrap.plan.replication import Replication
 
+DESCRIBE, NO_SUCH_KEY = "kms:DescribeKey", "NotFoundException"
 EXPORT_READS = ("kms:Decrypt", "kms:DescribeKey")
 """Of the table's key, by the caller of the export (developer guide, S3DataExport_Requesting)."""
 SNAPSHOT_USES = ("kms:Decrypt", "kms:GenerateDataKey")
@@ -47,19 +48,48 @@ class KeyUser:
         return frozenset({"*", self.account_id, root, self.role_arn or root})
 
 
+@dataclass(frozen=True)
+class KeyUse:
+    """A use of a key that a replication needs, and the role that makes it."""
+
+    key: KeyFacts
+    of: str
+    user: KeyUser
+    actions: Sequence[str]
+    looker: KeyUser
+    """The role of the key's own account, with which `plan` looks at it."""
+
+
 def key_blockers(inspection: Inspection, replication: Replication) -> Iterator[Blocker]:
     """List what keeps export and import from using the keys that they need."""
-    yield from _source_key(inspection, replication)
-    exporter, importer = _users(replication)
-    if inspection.keys.target is not None:
-        yield from _usable(
-            inspection.keys.target, "target table", importer, TABLE_USES, replication.up
-        )
-    if inspection.keys.snapshot is not None:
-        for user in (exporter, importer):
-            yield from _usable(
-                inspection.keys.snapshot, "snapshot bucket", user, SNAPSHOT_USES, replication.up
+    yield from _unconfigured(inspection, replication)
+    for use in _uses(inspection, replication):
+        yield from _unusable(use, replication.up)
+
+
+def key_notes(inspection: Inspection, replication: Replication) -> Iterator[str]:
+    """List the uses that cannot be judged, because the key's policy may not be read."""
+    for use in _uses(inspection, replication):
+        if not use.key.refused and use.key.policy is None:
+            yield (
+                f"The policy of key {use.key.arn} of the {use.of} may not be read with the "
+                f"{use.looker.name}'s role (kms:GetKeyPolicy was refused), so it cannot be judged "
+                f"whether it allows {' and '.join(use.actions)} to the {use.user.name}, "
+                f"{use.user.grantee}. To have it judged, allow kms:GetKeyPolicy to "
+                f"{use.looker.grantee} in it."
             )
+
+
+def _uses(inspection: Inspection, replication: Replication) -> Iterator[KeyUse]:
+    """List the uses of the keys that are known."""
+    keys, (exporter, importer) = inspection.keys, _users(replication)
+    if keys.source is not None and _exports_with_key(inspection, replication):
+        yield KeyUse(keys.source, "source table", exporter, EXPORT_READS, exporter)
+    if keys.target is not None:
+        yield KeyUse(keys.target, "target table", importer, TABLE_USES, importer)
+    if keys.snapshot is not None:
+        for user in (exporter, importer):
+            yield KeyUse(keys.snapshot, "snapshot bucket", user, SNAPSHOT_USES, importer)
 
 
 def _users(replication: Replication) -> tuple[KeyUser, KeyUser]:
@@ -80,7 +110,17 @@ def _users(replication: Replication) -> tuple[KeyUser, KeyUser]:
     )
 
 
-def _source_key(inspection: Inspection, replication: Replication) -> Iterator[Blocker]:
+def _exports_with_key(inspection: Inspection, replication: Replication) -> bool:
+    """Tell whether the export reads with the customer-managed key that the exporter may use."""
+    source = inspection.source.table
+    return (
+        source is not None
+        and inspection.keys.source_is_aws_managed is False
+        and source.key_arn == replication.source_key_arn
+    )
+
+
+def _unconfigured(inspection: Inspection, replication: Replication) -> Iterator[Blocker]:
     source, keys = inspection.source.table, inspection.keys
     if source is None or source.key_arn is None or keys.source_is_aws_managed is not False:
         return
@@ -92,9 +132,6 @@ def _source_key(inspection: Inspection, replication: Replication) -> Iterator[Bl
             f"set sourceKeyArn: {source.key_arn} for the table in the stack configuration, then: "
             f"{replication.up}",
         )
-    elif keys.source is not None:
-        exporter, _ = _users(replication)
-        yield from _usable(keys.source, "source table", exporter, EXPORT_READS, replication.up)
     if not replication.target_key_arn:
         yield Blocker(
             f"Table {replication.source_table} is encrypted with a customer-managed key, which "
@@ -105,30 +142,40 @@ def _source_key(inspection: Inspection, replication: Replication) -> Iterator[Bl
         )
 
 
-def _usable(
-    key: KeyFacts, of: str, user: KeyUser, actions: Sequence[str], up: str
-) -> Iterator[Blocker]:
+def _unusable(use: KeyUse, up: str) -> Iterator[Blocker]:
     """List what keeps a user from a key. `up`: the command that applies the stack file."""
+    key, user, actions = use.key, use.user, use.actions
     region = key.arn.split(":")[3] if key.arn.count(":") > 3 else "REGION"
     if key.refused:
+        if key.refused == NO_SUCH_KEY:
+            fix = f"correct the key in the stack configuration: its account has none; then: {up}"
+        else:
+            also = [each for each in actions if each != DESCRIBE]
+            fix = (
+                f"{up}, which permits the {use.looker.name} to describe it; then allow {DESCRIBE} "
+                f"to {use.looker.grantee} in the key policy, and {' and '.join(also)} to "
+                f"{user.grantee}"
+            )
         yield Blocker(
-            f"The key {key.arn} of the {of} could not be read with the roles of its account "
-            f"({key.refused}), so the {user.name} cannot use it either.",
-            f"{up}, which permits the {user.name} to read it; then allow "
-            f"{' and '.join(actions)} to {user.grantee} in the key policy",
+            f"The key {key.arn} of the {use.of} could not be described with the "
+            f"{use.looker.name}'s role ({DESCRIBE}: {key.refused}).",
+            fix,
         )
         return
     if key.state != "Enabled":
         yield Blocker(
-            f"The key {key.arn} of the {of} is {key.state}.",
+            f"The key {key.arn} of the {use.of} is {key.state}.",
             f"aws kms cancel-key-deletion --key-id {key.arn} --region {region}, if it is pending "
             f"deletion, then aws kms enable-key --key-id {key.arn} --region {region}, with the "
             "credentials of its account",
         )
-    missing = [each for each in actions if not allows(key.policy, user.principals, each)]
+    policy = key.policy
+    if policy is None:  # unknown, not refused: it is in the notes
+        return
+    missing = [each for each in actions if not allows(policy, user.principals, each)]
     if missing:
         yield Blocker(
-            f"The policy of key {key.arn} of the {of} does not allow "
+            f"The policy of key {key.arn} of the {use.of} does not allow "
             f"{' and '.join(missing)} to the {user.name}.",
             f"allow {' and '.join(missing)} to {user.grantee} in its key policy (a key of the "
             f"stack's own: {up})",

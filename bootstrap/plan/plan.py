@@ -12,7 +12,7 @@ from bootstrap.journal.records import Wanted
 from bootstrap.plan.blocker import Blocker
 from bootstrap.plan.estimate import Estimate, estimate
 from bootstrap.plan.inspection import Inspection
-from bootstrap.plan.key_policies import key_blockers
+from bootstrap.plan.key_policies import key_blockers, key_notes
 from bootstrap.plan.notes import notes
 from bootstrap.plan.preflight import blockers
 from bootstrap.plan.price_list import PriceList
@@ -88,7 +88,7 @@ def make(inspection: Inspection, replication: Replication, prices: PriceList = L
             *key_blockers(inspection, replication),
         ),
         actions=tuple(_actions(inspection, replication)),
-        notes=tuple(notes(inspection, replication)),
+        notes=(*notes(inspection, replication), *key_notes(inspection, replication)),
         wanted=wants,
         settings=settings(inspection, wants) if has_source else (),
         estimate=expected,

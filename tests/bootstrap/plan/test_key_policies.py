@@ -57,6 +57,11 @@ def encrypted() -> FakeAws:
 
 def blockers(world: FakeAws, deployed: bool = True, **table: str) -> dict[str, str]:
     """What blocks, and its fix. `table`: members of the table's outputs that are others."""
+    return {each.what: each.fix for each in planned(world, deployed, **table).blockers}
+
+
+def planned(world: FakeAws, deployed: bool = True, **table: str) -> plan.Plan:
+    """The plan of a stack with all these keys."""
     value = copy.deepcopy(OUTPUTS_JSON)
     value["snapshotKeyArn"] = BUCKET_KEY
     members = {"sourceKeyArn": SOURCE_KEY, "targetKeyArn": TARGET_KEY, **table}
@@ -68,7 +73,7 @@ def blockers(world: FakeAws, deployed: bool = True, **table: str) -> dict[str, s
         world.destinations = []
     sides = FakeSource(world, lambda: None), FakeTarget(world, lambda: None)
     seen = inspect(*sides, replication, Timing(), world.clock())
-    return {each.what: each.fix for each in plan.make(seen, replication).blockers}
+    return plan.make(seen, replication)
 
 
 def with_key(arn: str, **changes: Any) -> FakeAws:
@@ -89,8 +94,13 @@ BLOCKED = {
     ),
     "source key that no role may read": (
         with_key(SOURCE_KEY, refused="AccessDeniedException"),
-        "so the exporter cannot use it either",
-        f"kms:Decrypt and kms:DescribeKey to {EXPORTER}",
+        "could not be described with the exporter's role (kms:DescribeKey: AccessDeniedException)",
+        f"allow kms:DescribeKey to {EXPORTER} in the key policy, and kms:Decrypt to {EXPORTER}",
+    ),
+    "source key that does not exist": (
+        with_key(SOURCE_KEY, refused="NotFoundException"),
+        "could not be described with the exporter's role (kms:DescribeKey: NotFoundException)",
+        "correct the key in the stack configuration",
     ),
     "source key is off": (
         with_key(SOURCE_KEY, state="Disabled"),
@@ -137,6 +147,34 @@ def test_a_run_is_blocked_by_a_key_before_anything_is_done() -> None:
     assert not {"export", "enable_source_backups"} & {seen.name for seen in world.seen}
 
 
+@pytest.mark.parametrize("deployed", [True, False])
+@pytest.mark.parametrize(
+    ("arn", "what", "looker"),
+    [
+        (SOURCE_KEY, "source table", EXPORTER),
+        (TARGET_KEY, "target table", IMPORTER),
+        (BUCKET_KEY, "snapshot bucket", IMPORTER),
+    ],
+)
+def test_a_key_that_may_be_used_and_whose_policy_may_not_be_read_is_noted_and_blocks_nothing(
+    arn: str, what: str, looker: str, deployed: bool
+) -> None:
+    made = planned(with_key(arn, policy=None), deployed)
+    assert made.blockers == ()
+    found = [note for note in made.notes if "cannot be judged" in note]
+    # Exporter and importer use the bucket's key, which there is once the stack is deployed.
+    assert len(found) == {SOURCE_KEY: 1, TARGET_KEY: 1, BUCKET_KEY: 2 * deployed}[arn]
+    for note in found:
+        assert f"key {arn} of the {what} may not be read" in note
+        assert f"allow kms:GetKeyPolicy to {looker if deployed else arn.split(':')[4]}" in note
+
+
+def test_a_key_whose_policy_may_not_be_read_still_has_to_be_enabled() -> None:
+    ((what, fix),) = blockers(with_key(SOURCE_KEY, policy=None, state="PendingDeletion")).items()
+    assert "of the source table is PendingDeletion" in what
+    assert "cancel-key-deletion" in fix
+
+
 def test_a_source_key_that_the_exporter_is_not_granted_blocks() -> None:
     ((what, fix),) = blockers(encrypted(), sourceKeyArn="").items()
     assert "granted the use of none" in what
@@ -173,11 +211,12 @@ def test_a_policy_allows_what_a_statement_allows_to_the_principal_alone() -> Non
 class Kms:
     """Answers with an error, or with what AWS says of a key."""
 
-    def __init__(self, code: str = "", aliases: tuple[str, ...] = ()) -> None:
-        self._code, self._aliases = code, aliases
+    def __init__(self, code: str = "", aliases: tuple[str, ...] = (), of: str = "") -> None:
+        """`of`: the only operation that fails; empty for all."""
+        self._code, self._aliases, self._of = code, aliases, of
 
     def _ask(self, operation: str, answer: dict[str, Any]) -> dict[str, Any]:
-        if self._code:
+        if self._code and self._of in ("", operation):
             raise ClientError({"Error": {"Code": self._code, "Message": "no"}}, operation)
         return answer
 
@@ -198,9 +237,15 @@ def keys(kms: Kms) -> KeyReader:
 def test_what_a_key_refuses_is_an_answer_and_what_passes_is_not() -> None:
     assert keys(Kms()).look("arn") == KeyFacts("arn", "PendingDeletion", "{}")
     for code in ("AccessDeniedException", "NotFoundException"):
-        assert keys(Kms(code)).look("arn") == KeyFacts("arn", "", "", refused=code)
-    with pytest.raises(UnavailableError):
-        keys(Kms("ThrottlingException")).look("arn")
+        assert keys(Kms(code)).look("arn") == KeyFacts("arn", "", None, refused=code)
+    for operation in ("DescribeKey", "GetKeyPolicy"):
+        with pytest.raises(UnavailableError):
+            keys(Kms("ThrottlingException", of=operation)).look("arn")
+
+
+def test_a_policy_that_may_not_be_read_is_unknown_and_the_key_is_described() -> None:
+    found = keys(Kms("AccessDeniedException", of="GetKeyPolicy")).look("arn")
+    assert found == KeyFacts("arn", "PendingDeletion", None)
 
 
 def test_awss_own_key_is_known_by_its_alias() -> None:
