@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from infra.bucket_config import BucketRules
 from infra.policies import document, tls_only
 from infra.statements import Statement
 
@@ -42,6 +43,7 @@ class PrivateBucket(pulumi.ComponentResource):
         protect: bool,
         expiry: ObjectExpiry | None = None,
         key: aws.kms.Key | None = None,
+        rules: BucketRules,
         statements: Callable[[pulumi.Output[str]], Sequence[Statement]] = lambda arn: (),
         opts: pulumi.ResourceOptions,
     ) -> None:
@@ -59,16 +61,9 @@ class PrivateBucket(pulumi.ComponentResource):
         # holds objects, and these would be left without block, policy and ownership.
         child = pulumi.ResourceOptions(parent=self, deleted_with=bucket)
         self.arn, self.name = bucket.arn, bucket.bucket
-        private = aws.s3.BucketPublicAccessBlock(
-            f"{name}-private",
-            bucket=bucket.bucket,
-            region=region,
-            block_public_acls=True,
-            block_public_policy=True,
-            ignore_public_acls=True,
-            restrict_public_buckets=True,
-            opts=child,
-        )
+        private = []
+        if rules.block_public_access:
+            private.append(self._private(name, bucket, region, child))
         ownership = aws.s3.BucketOwnershipControls(
             f"{name}-ownership",
             bucket=bucket.bucket,
@@ -97,8 +92,32 @@ class PrivateBucket(pulumi.ComponentResource):
             policy=document(tls_only(bucket.arn), *statements(bucket.arn)),
             opts=child,
         )
-        self.ready = [private, ownership, encryption, policy]
+        if rules.access_log_bucket:
+            aws.s3.BucketLogging(
+                f"{name}-access-log",
+                bucket=bucket.bucket,
+                region=region,
+                target_bucket=rules.access_log_bucket,
+                target_prefix=pulumi.Output.concat(bucket.bucket, "/"),
+                opts=child,
+            )
+        self.ready = [*private, ownership, encryption, policy]
         self.register_outputs({"arn": self.arn, "name": self.name})
+
+    def _private(
+        self, name: str, bucket: aws.s3.Bucket, region: str, child: pulumi.ResourceOptions
+    ) -> aws.s3.BucketPublicAccessBlock:
+        return aws.s3.BucketPublicAccessBlock(
+            f"{name}-private",
+            bucket=bucket.bucket,
+            region=region,
+            block_public_acls=True,
+            block_public_policy=True,
+            ignore_public_acls=True,
+            restrict_public_buckets=True,
+            # Once the configuration leaves the blocks to others, those that are there stay.
+            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(retain_on_delete=True)),
+        )
 
 
 def _encryption(

@@ -115,6 +115,25 @@ class ConfigReader:
             return None
         return self.whole_number(name, low, high, unit, default=low)
 
+    def number_among(self, name: str, among: Sequence[int], unit: str, *, default: int) -> int:
+        """Read a whole number, of which AWS takes only these. They are in rising order."""
+        value = self.raw(name)
+        if value is NOT_GIVEN:
+            return default
+        if isinstance(value, bool) or value not in among:
+            number = value if isinstance(value, int) and not isinstance(value, bool) else default
+            # The next longer one: a rule that asks for so many days is not met by fewer. Elsewhere
+            # 0 and less stand for ever.
+            meant = next((each for each in among if each >= number > 0), among[-1])
+            self.mistakes.add(
+                self.key(name),
+                value,
+                f"{', '.join(map(str, among[:-1]))} or {among[-1]} {unit}",
+                f"set {name} to {meant}, or leave it out for the default, {default}",
+            )
+            return default
+        return int(value)
+
     def choice(self, name: str, among: Sequence[str], *, default: str) -> str:
         value = self.raw(name)
         if value is NOT_GIVEN:

@@ -21,7 +21,6 @@ from infra.statements import Statement, allow, through
 from infra.table_config import TRIM_HORIZON, TableConfig
 
 TIMEOUT_SECONDS = 120
-LOG_RETENTION_DAYS = 90
 RESOLVED_DAYS = 90
 """How long a quarantined record is kept after it was redriven or discarded."""
 
@@ -101,6 +100,7 @@ class ConsumerFunction(pulumi.ComponentResource):
             f"{table.prefix}-quarantine",
             region=settings.target.region,
             protect=settings.protects(table),
+            rules=settings.buckets.rules("target"),
             # Open records stay until an operator resolves them.
             expiry=ObjectExpiry(prefix="resolved/", days=RESOLVED_DAYS),
             opts=self._child,
@@ -109,12 +109,13 @@ class ConsumerFunction(pulumi.ComponentResource):
             f"{table.prefix}-on-failure",
             region=self._here,
             protect=settings.protects(table),
+            rules=settings.buckets.rules("consumer"),
             opts=self._child,
         )
         logs = aws.cloudwatch.LogGroup(
             f"{self._name}-logs",
             region=self._here,
-            retention_in_days=LOG_RETENTION_DAYS,
+            retention_in_days=settings.log_retention_days,
             opts=self._child,
         )
         grants = self._grants(role, buffer, ledger, failures, logs)

@@ -23,6 +23,7 @@ KEPT = re.compile(
     r"operators\.(externalId|(source|target)\[\d+\])"
     r"|switch\.(source|target)\[\d+\]"
     r"|alarms\.(emails\[\d+\]|topics\..+)"
+    r"|buckets\.accessLogs\..+"
     r"|tags\..+"
     r"|tables\[\d+\]\.(source|target)KeyArn"
     r"|(source|target)\.(profile|roleArn)"

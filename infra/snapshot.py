@@ -44,6 +44,7 @@ class SnapshotBucket(pulumi.ComponentResource):
             region=settings.target.region,
             protect=settings.protect,
             key=key,
+            rules=settings.buckets.rules("target"),
             # The three actions that AWS asks for when the bucket belongs to another account, for
             # the role that calls ExportTableToPointInTime: Amazon DynamoDB Developer Guide,
             # "Requesting a table export".

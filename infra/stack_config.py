@@ -17,6 +17,7 @@ from typing import Any
 from infra import alarm_config, policy_sizes, stack_file, table_groups
 from infra.account_config import AccountConfig, read_account
 from infra.alarm_config import AlarmConfig
+from infra.bucket_config import BucketConfig, read_buckets
 from infra.config_validation import ConfigError, ConfigErrors, ConfigReader
 from infra.operators_config import OperatorsConfig, read_operators
 from infra.secret_settings import Secrets, without_secrets
@@ -30,6 +31,12 @@ PROJECT = "dynamodb-replication"
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 LONGEST_RETENTION_HOURS = 8760
 """365 days, the most that Kinesis offers."""
+
+LOG_RETENTION_DAYS = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096),
+    *(1827, 2192, 2557, 2922, 3288, 3653),
+)
+"""The values that CloudWatch Logs takes (PutRetentionPolicy, retentionInDays)."""
 
 MOST_TABLES = 50
 """More would take the dashboard over the 500 widgets that CloudWatch shows."""
@@ -58,6 +65,11 @@ class StackConfig:
     """Whether the stack makes a customer-managed key for the snapshot bucket. False: SSE-S3."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Put on every resource that takes tags."""
+    log_retention_days: int = 90
+    """How long the logs of both functions are kept. 90: longer than an incident is looked into.
+    They hold digests of keys, counts and reasons, never content of an item."""
+    buckets: BucketConfig = field(default_factory=BucketConfig)
+    """What a company's rules ask of every bucket."""
     alarms: AlarmConfig = field(default_factory=AlarmConfig)
     """The addresses that alarms notify, and their thresholds."""
     switch: SwitchConfig | None = None
@@ -145,6 +157,10 @@ class StackConfig:
             protect=top.flag("protect", default=cls.protect),
             snapshot_key=top.flag("snapshotKey", default=cls.snapshot_key),
             tags=_tags(top),
+            log_retention_days=top.number_among(
+                "logRetentionDays", LOG_RETENTION_DAYS, "days", default=cls.log_retention_days
+            ),
+            buckets=read_buckets(top, source, target),
             alarms=alarm_config.read(
                 top,
                 {"source": source.region, "consumer": source.region, "target": target.region},

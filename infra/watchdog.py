@@ -7,7 +7,7 @@ import pulumi_aws as aws
 
 from infra.accounts import Accounts
 from infra.buffer import MAX_RECORD_KIB, Buffer
-from infra.consumer import LOG_RETENTION_DAYS, ConsumerFunction
+from infra.consumer import ConsumerFunction
 from infra.ledger import LedgerTable
 from infra.package import Archive
 from infra.policies import assumed_by_service, document
@@ -80,7 +80,7 @@ class WatchdogFunction(pulumi.ComponentResource):
         logs = aws.cloudwatch.LogGroup(
             f"{self._name}-logs",
             region=self._here,
-            retention_in_days=LOG_RETENTION_DAYS,
+            retention_in_days=settings.log_retention_days,
             opts=self._child,
         )
         grants = self._grants(role, observer, ledger, consumer, logs)

@@ -37,7 +37,7 @@ LOG_BYTES_PER_INVOCATION = 2_000
 LOG_BYTES_PER_CHANGE = 10
 """Its lag, a number in that line."""
 LOG_DAYS = 90
-"""Days that the stack keeps logs. A test compares it with the stack's."""
+"""Days that the stack keeps logs by default. A test compares it with the stack's."""
 
 ROUNDS_A_DAY = 288
 """Of the watchdog, which puts probes. A test compares it with the stack's schedule."""

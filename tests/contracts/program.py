@@ -66,6 +66,11 @@ RICH: Mapping[str, Any] = {
         "thresholds": {"replicationLagSeconds": 30},
     },
     "retentionHours": 168,
+    "logRetentionDays": 365,
+    "buckets": {
+        "accessLogs": {"consumer": "access-logs-eu", "target": "access-logs-us"},
+        "blockPublicAccess": True,
+    },
     "snapshotKey": True,
     "switch": {"source": ["account"], "target": ["account"], "mfa": True},
     "protect": False,

@@ -19,8 +19,10 @@ from typing import Any
 import pytest
 import yaml
 
+from infra import bucket_config
 from infra.account_config import AccountConfig
 from infra.alarm_config import PLACES, AlarmConfig, Thresholds
+from infra.bucket_config import BucketConfig
 from infra.config_validation import ConfigReader
 from infra.operators_config import OperatorsConfig
 from infra.stack_config import StackConfig
@@ -53,6 +55,8 @@ SECTIONS: Mapping[str, tuple[str, type]] = {
     "tables[]": ("`tables`: one entry for each table", TableConfig),
     "operators": ("`operators`", OperatorsConfig),
     "switch": ("`switch`, as a mapping", SwitchConfig),
+    "buckets": ("`buckets`", BucketConfig),
+    "buckets.accessLogs": ("`buckets.accessLogs`", BucketConfig),
     "alarms": ("`alarms`", AlarmConfig),
     "alarms.topics": ("`alarms.topics`", AlarmConfig),
     "alarms.thresholds": ("`alarms.thresholds`", Thresholds),
@@ -75,6 +79,12 @@ KINDS = {
     "target": "as `source`",
     "tables": "a list: see below",
     "operators": "`source`, `target`, `externalId`, `readItems`: see below",
+    "buckets": "`accessLogs`, `blockPublicAccess`: see below",
+    "buckets.accessLogs": "`consumer`, `target`: see below",
+    "buckets.accessLogs.consumer": "the name of a bucket of the target account, in the source's "
+    "Region",
+    "buckets.accessLogs.target": "the name of a bucket of the target account, in the target's "
+    "Region",
     "alarms": "`emails` or `topics`, `thresholds`: see below",
     "switch": "`true`, `false`, or `source`, `target`, `mfa`: see below",
     "tags": "up to 47, of up to 256 letters, digits, spaces and `_.:/=+@-` each",
@@ -99,6 +109,8 @@ MEANINGS = {
     "operators.target": "The same for the target account.",
     "switch.source": "Principals that may assume the switch role of the source account.",
     "switch.target": "The same for the target account.",
+    "buckets.accessLogs.consumer": "For the on-failure buckets.",
+    "buckets.accessLogs.target": "For the quarantine and snapshot buckets.",
     "alarms.topics.source": "Topic for alarms in the source account.",
     "alarms.topics.consumer": "Topic for alarms in the target account, in the source's Region.",
     "alarms.topics.target": "Topic for alarms in the target account, in the target's Region.",
@@ -144,12 +156,14 @@ def _reads() -> Iterator[Key]:
     values = {name.removeprefix(PREFIX): value for name, value in loaded.items() if PREFIX in name}
     region = values["source"]["region"]
     topics = dict.fromkeys(PLACES, f"arn:aws:sns:{region}:111111111111:topic")
+    logs = dict.fromkeys(bucket_config.PLACES, "access-logs")
     for alarms in ({"emails": ["team@example.com"]}, {"topics": topics}):
         found: list[Key] = []
         with pytest.MonkeyPatch.context() as patch:
             for method in _DESCRIBED:
                 _observe(patch, method, found)
-            StackConfig.parse({**values, "alarms": alarms, "switch": {}})
+            more = {"switch": {}, "buckets": {"accessLogs": logs}}
+            StackConfig.parse({**values, "alarms": alarms, **more})
         yield from found
 
 
@@ -171,6 +185,7 @@ _DESCRIBED = (
     "text",
     "optional_number",
     "whole_number",
+    "number_among",
     "choice",
     "flag",
     "sequence",
@@ -187,6 +202,8 @@ def _key(path: str, method: str, given: Mapping[str, Any]) -> Key:
         allowed = str(given["allowed"])
     elif method in ("whole_number", "optional_number"):
         allowed = f"{given['low']} to {given['high']} {given['unit']}"
+    elif method == "number_among":
+        allowed = f"{', '.join(map(str, given['among']))} {given['unit']}"
     elif method == "choice":
         allowed = " or ".join(f"`{each}`" for each in given["among"])
     elif method == "flag":

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from infra.config_validation import ConfigError
-from infra.stack_config import StackConfig
+from infra.stack_config import LOG_RETENTION_DAYS, StackConfig
 from tests.support.infra.recording_engine import record
 
 REGIONS = st.sampled_from(["eu-west-1", "us-east-1", "ap-southeast-2", "us-gov-west-1"])
@@ -61,6 +61,13 @@ OPERATORS = st.fixed_dictionaries(
     },
     optional={"externalId": st.just("replication"), "readItems": st.booleans()},
 )
+BUCKETS = st.fixed_dictionaries(
+    {},
+    optional={
+        "blockPublicAccess": st.booleans(),
+        "accessLogs": st.just({"consumer": "access-logs-here", "target": "access-logs-there"}),
+    },
+)
 SWITCH: st.SearchStrategy[Any] = st.one_of(
     st.booleans(),
     st.fixed_dictionaries(
@@ -99,6 +106,8 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
                 "snapshotKey": st.booleans(),
                 "tags": st.just({"team": "payments"}),
                 "alarms": ALARMS,
+                "logRetentionDays": st.sampled_from(LOG_RETENTION_DAYS),
+                "buckets": BUCKETS,
                 "switch": SWITCH,
             },
         )
@@ -135,7 +144,16 @@ def test_any_one_broken_value_is_reported_as_one_mistake_under_its_own_key(
         for key in table
     ]
     places += [
-        ((key,), key) for key in ("protect", "retentionHours", "snapshotKey") if key in config
+        ((key,), key)
+        for key in ("protect", "retentionHours", "snapshotKey", "logRetentionDays")
+        if key in config
+    ]
+    buckets = config.get("buckets", {})
+    if "blockPublicAccess" in buckets:
+        places.append((("buckets", "blockPublicAccess"), "buckets.blockPublicAccess"))
+    places += [
+        (("buckets", "accessLogs", place), f"buckets.accessLogs.{place}")
+        for place in buckets.get("accessLogs", {})
     ]
     places += [
         (("alarms", "thresholds", key), f"alarms.thresholds.{key}")

@@ -39,7 +39,9 @@ IN_THE_SOURCE_ACCOUNT = {
 
 def test_everything_that_holds_data_is_protected_and_nothing_else_is(stack: Deployment) -> None:
     assert {(r.kind, r.name) for r in stack.resources if r.protect} == HOLDS_DATA
-    assert not [r.name for r in stack.resources if r.retain_on_delete]
+    # A bucket's block leaves with its bucket, or stays where the configuration leaves it to others.
+    retained = {r.kind for r in stack.resources if r.retain_on_delete}
+    assert retained == {"BucketPublicAccessBlock"}
 
 
 def test_tables_refuse_to_be_deleted_by_anybody_while_protected(
@@ -144,6 +146,33 @@ def test_every_bucket_is_private_encrypted_and_its_owners_alone(stack: Deploymen
         assert rule == {"objectOwnership": "BucketOwnerEnforced"}
         assert stack.one("BucketServerSideEncryptionConfiguration", bucket.name)
     assert not stack.of("BucketVersioning")
+
+
+@pytest.mark.slow
+def test_a_companys_rules_for_buckets_and_logs_reach_each_of_them(tmp_path: Path) -> None:
+    rules = {
+        "target": {**TARGET, "region": "us-east-1"},
+        "buckets": {
+            "accessLogs": {"consumer": "logs-eu", "target": "logs-us"},
+            "blockPublicAccess": False,
+        },
+        "logRetentionDays": 365,
+    }
+    deployed = record({**CONFIG, **rules}, tmp_path / "archive")
+    logged = {
+        each.inputs["bucket"]: (each.inputs["targetBucket"], each.inputs["targetPrefix"])
+        for each in deployed.of("BucketLogging")
+    }
+    assert logged == {
+        "replicate-orders-on-failure": ("logs-eu", "replicate-orders-on-failure/"),
+        "replicate-orders-quarantine": ("logs-us", "replicate-orders-quarantine/"),
+        "replication-snapshot": ("logs-us", "replication-snapshot/"),
+    }
+    assert {deployed.region(each) for each in deployed.of("BucketLogging")} == {
+        *("eu-west-1", "us-east-1")
+    }
+    assert deployed.of("BucketPublicAccessBlock") == []
+    assert {each.inputs["retentionInDays"] for each in deployed.of("LogGroup")} == {365}
 
 
 def test_only_resolved_quarantine_objects_expire(stack: Deployment) -> None:

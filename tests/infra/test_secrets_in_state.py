@@ -15,6 +15,7 @@ VALUES = {
     "switch": {"source": ["arn:aws:iam::111111111111:role/dba"], "mfa": True},
     "tags": {"owner": "dev"},
     "tables": [{"source": "orders", "targetKeyArn": KEY, "batchSize": 100}],
+    "buckets": {"accessLogs": {"target": "logs-of-the-security-team"}},
     "alarms": {"emails": ["one@example.com"]},
 }
 
@@ -33,6 +34,7 @@ def texts(*secret: str) -> frozenset[str]:
 def test_what_no_secret_is_in_is_not_kept() -> None:
     assert texts() == frozenset()
     assert texts("alarms") == {"one@example.com"}
+    assert texts("buckets") == {"logs-of-the-security-team"}
     assert texts("switch") == {"arn:aws:iam::111111111111:role/dba"}
 
 

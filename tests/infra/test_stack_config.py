@@ -34,6 +34,10 @@ def operators(**settings: Any) -> dict[str, Any]:
     return {"operators": {"source": ["account"], "target": ["account"], **settings}}
 
 
+def access_logs(given: object) -> dict[str, Any]:
+    return {"buckets": {"accessLogs": given}}
+
+
 def thresholds(**settings: Any) -> dict[str, Any]:
     return alarms(thresholds=settings)
 
@@ -150,6 +154,35 @@ MISTAKES: list[tuple[Mapping[str, Any], str, str, str]] = [
     ),
     ({"reverse": True}, "reverse", "is not built", "sides swapped"),
     (table(reverse=False), "tables[0].reverse", "is not built", "sides swapped"),
+    ({"logRetentionDays": 100}, "logRetentionDays", "90, 120", "set logRetentionDays to 120"),
+    ({"logRetentionDays": 0}, "logRetentionDays", "or 3653 days", "set logRetentionDays to 3653"),
+    ({"logRetentionDays": "365"}, "logRetentionDays", "1, 3, 5", "default, 90"),
+    ({"buckets": "logs"}, "buckets", "a mapping", "blockPublicAccess: false"),
+    ({"buckets": {"blockPublicAccess": "no"}}, "buckets.blockPublicAccess", "true", "unquoted"),
+    ({"buckets": {"accessLog": {}}}, "buckets.accessLog", "accessLogs", "rename it to accessLogs"),
+    (access_logs("logs"), "buckets.accessLogs", "a mapping", "{consumer: BUCKET"),
+    (access_logs({"target": "logs"}), "buckets.accessLogs.consumer", "target account", "remove"),
+    (
+        access_logs({"consumer": "logs", "target": "arn:aws:s3:::logs"}),
+        "buckets.accessLogs.target",
+        "a bucket of the target account in eu-west-1",
+        "not its ARN",
+    ),
+    (
+        access_logs({"source": "logs", "consumer": "logs", "target": "logs"}),
+        "buckets.accessLogs.source",
+        "no bucket in the source account",
+        "remove it",
+    ),
+    (
+        {
+            **access_logs({"consumer": "logs", "target": "logs"}),
+            "target": {**TARGET, "region": "us-east-1"},
+        },
+        "buckets.accessLogs.consumer",
+        "another bucket than the target's",
+        "in eu-west-1",
+    ),
     ({"alarms": "me"}, "alarms", "a mapping", "emails"),
     (alarms(emails="me@example.com"), "alarms.emails", "a list", "emails: ["),
     (alarms(emails=["a@example.com", "me"]), "alarms.emails[1]", "an e-mail address", "emails: ["),
@@ -201,8 +234,9 @@ MISTAKES: list[tuple[Mapping[str, Any], str, str, str]] = [
         "rename it to replicationLagSeconds",
     ),
     ({"retention": 24}, "retention", "retentionHours", "rename it to retentionHours"),
-    # Obeyed, "rename it to retentionHours" would cut a year to fifteen days.
-    ({"logsRetentionDays": 365}, "logsRetentionDays", "retentionHours", "remove it"),
+    ({"logsRetentionDays": 365}, "logsRetentionDays", "retentionHours", "to logRetentionDays"),
+    # Obeyed, "rename it to retentionHours" would make hours of minutes.
+    ({"retentionMinutes": 600}, "retentionMinutes", "retentionHours", "remove it"),
     ({"colour": "red"}, "colour", "protect", "remove it"),
 ]
 

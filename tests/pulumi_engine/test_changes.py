@@ -15,6 +15,8 @@ ORDERS = {"source": "orders", "target": "orders-replica"}
 LATER = {**ORDERS, "startAt": "2026-11-23T10:00:00Z"}
 MAPPING = "replicate-orders-consumer-mapping"
 SHARING = "replicate-orders-buffer-sharing"
+BUCKETS = ("replicate-orders-on-failure", "replicate-orders-quarantine", "replication-snapshot")
+OUTPUTS_OF_BUCKETS = ("onFailureBucket", "quarantineBucket")
 
 
 @pytest.fixture(scope="module")
@@ -80,21 +82,48 @@ def test_a_change_of_settings_updates_what_they_are_of_and_the_mapping_stays_on(
 ) -> None:
     lambda_ = engine.cloud.client("lambda", engine.cloud.target)
     lambda_.update_event_source_mapping(UUID=table["mappingUuid"], Enabled=True)
-    stack.configure(engine.config({**ORDERS, "batchSize": 100, "memory": 512}, retentionHours=8000))
+    rules = {
+        "accessLogs": dict.fromkeys(("consumer", "target"), "logs"),
+        "blockPublicAccess": False,
+    }
+    stack.configure(
+        engine.config(
+            {**ORDERS, "batchSize": 100, "memory": 512},
+            retentionHours=8000,
+            logRetentionDays=365,
+            buckets=rules,
+        )
+    )
     engine.log.forget()
     up = stack.up()
     assert up.changed == {
         "EventSourceMapping replicate-orders-consumer-mapping": {"batchSize"},
         "Function replicate-orders-consumer": {"memorySize"},
         "Function replicate-orders-watchdog": {"environment"},
+        "LogGroup replicate-orders-consumer-logs": {"retentionInDays"},
+        "LogGroup replicate-orders-watchdog-logs": {"retentionInDays"},
         "Stream replicate-orders-buffer-stream": {"retentionPeriod"},
     }
-    assert up.by_operation == {"update": up.changed.keys()}
+    assert up.by_operation == {
+        "create": {f"BucketLogging {bucket}-access-log" for bucket in BUCKETS},
+        "delete": {f"BucketPublicAccessBlock {bucket}-private" for bucket in BUCKETS},
+        "update": up.changed.keys(),
+    }
+    # The stack no longer sets the blocks, and those that are there stay.
+    s3 = engine.cloud.client("s3", engine.cloud.target)
+    blocks = [s3.get_public_access_block(Bucket=table[each]) for each in OUTPUTS_OF_BUCKETS]
+    assert all(all(b["PublicAccessBlockConfiguration"].values()) for b in blocks)
+    logged = s3.get_bucket_logging(Bucket=table["quarantineBucket"])["LoggingEnabled"]
+    assert logged == {"TargetBucket": "logs", "TargetPrefix": f"{table['quarantineBucket']}/"}
     mapping = lambda_.get_event_source_mapping(UUID=table["mappingUuid"])
     assert (mapping["State"] in ("Enabled", "Enabling"), mapping["BatchSize"]) == (True, 100)
     assert retention(engine, table) == 8000
     stack.configure(engine.config(ORDERS))
-    assert stack.up().by_operation == {"update": up.changed.keys()}
+    assert stack.up().by_operation == {
+        "create": up.by_operation["delete"],
+        "delete": up.by_operation["create"],
+        "update": up.changed.keys(),
+    }
     assert retention(engine, table) == 8760
 
 

@@ -88,6 +88,20 @@ def _rule(rule: Inputs) -> dict[str, Any]:
     return said
 
 
+def logging(request: Request) -> Created:
+    name = request.inputs.text("bucket")
+    request.client("s3").put_bucket_logging(
+        Bucket=name,
+        BucketLoggingStatus={
+            "LoggingEnabled": {
+                "TargetBucket": request.inputs.text("targetBucket"),
+                "TargetPrefix": request.inputs.text("targetPrefix"),
+            }
+        },
+    )
+    return Created(name)
+
+
 def policy(request: Request) -> Created:
     name = request.inputs.text("bucket")
     request.client("s3").put_bucket_policy(Bucket=name, Policy=request.inputs.document("policy"))

@@ -20,7 +20,7 @@ from bootstrap.plan.load import (
     stream_gb_per_day,
 )
 from bootstrap.plan.prices import PRICES
-from infra.consumer import LOG_RETENTION_DAYS
+from infra.stack_config import StackConfig
 from infra.table_config import TableConfig
 from infra.watchdog import INTERVAL_MINUTES
 from replicator import names
@@ -176,7 +176,7 @@ def test_an_invocation_logs_no_more_than_the_bill_assumes(
 
 
 def test_the_bill_assumes_what_the_stack_and_the_watchdog_do() -> None:
-    assert cost_model.LOG_DAYS == LOG_RETENTION_DAYS
+    assert StackConfig.log_retention_days == cost_model.LOG_DAYS
     assert cost_model.ROUNDS_A_DAY == 24 * 60 / INTERVAL_MINUTES
     assert cost_model.PROBES_PER_PARALLEL_SHARD == LANES_PROBED
     assert TableConfig.batch_size == cost_model.CHANGES_PER_INVOCATION

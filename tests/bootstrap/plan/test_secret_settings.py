@@ -36,6 +36,10 @@ SECRET = "{secure: AAABADQXFlU0mxC6p4q7uEHDt5Yx}"
             CONFIG + f"  dynamodb-replication:alarms: {{topics: {{source: {SECRET}}}}}\n",
             "alarms.topics.source",
         ),
+        (
+            CONFIG + f"  dynamodb-replication:buckets: {{accessLogs: {{target: {SECRET}}}}}\n",
+            "buckets.accessLogs.target",
+        ),
         (CONFIG + f"      batchSize: {SECRET}\n", "tables[1].batchSize"),
         (
             CONFIG.replace(

@@ -53,7 +53,9 @@ def live(stack: EngineStack) -> None:
     stack.up()
     assert stack.up().unchanged
     alarms = {"emails": ["team@example.com"], "thresholds": {"replicationLagSeconds": 45}}
-    stack.configure(_config(engine, CHANGED, CUSTOMERS, alarms=alarms, retentionHours=8000))
+    buckets = {"accessLogs": dict.fromkeys(("consumer", "target"), "access-logs")}
+    rules = {"alarms": alarms, "buckets": buckets, "logRetentionDays": 365}
+    stack.configure(_config(engine, CHANGED, CUSTOMERS, **rules, retentionHours=8000))
     stack.up()
     everyone = f"arn:aws:iam::{engine.cloud.target.account_id}:role/operator"
     operators = {"source": ["account"], "target": ["account", everyone]}

@@ -140,7 +140,6 @@ UNSEEN = (
             "s3:GetBucketAcl",
             "s3:GetBucketCORS",
             "s3:GetBucketLocation",
-            "s3:GetBucketLogging",
             "s3:GetBucketObjectLockConfiguration",
             "s3:GetBucketRequestPayment",
             "s3:GetBucketTagging",

@@ -40,6 +40,7 @@ TYPES: Mapping[str, ResourceType] = {
     "aws:lambda/permission:Permission": lambda_.PERMISSION,
     "aws:s3/bucket:Bucket": s3.BUCKET,
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": s3.LIFECYCLE,
+    "aws:s3/bucketLogging:BucketLogging": s3.LOGGING,
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls": s3.OWNERSHIP,
     "aws:s3/bucketPolicy:BucketPolicy": s3.POLICY,
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": s3.PUBLIC_ACCESS_BLOCK,

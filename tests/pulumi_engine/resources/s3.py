@@ -53,6 +53,18 @@ def _read_lifecycle(resource: Resource) -> dict[str, Any]:
     return {"rules": [rule for rule in known if status.get(rule["id"]) == rule["status"]]}
 
 
+def _read_logging(resource: Resource) -> dict[str, Any] | None:
+    found = resource.client("s3").get_bucket_logging(Bucket=resource.id).get("LoggingEnabled")
+    if found is None:
+        return None
+    return {"targetBucket": found["TargetBucket"], "targetPrefix": found["TargetPrefix"]}
+
+
+def _delete_logging(resource: Resource) -> None:
+    """There is no call to delete it: the provider puts an empty one."""
+    resource.client("s3").put_bucket_logging(Bucket=resource.id, BucketLoggingStatus={})
+
+
 def _read_policy(resource: Resource) -> dict[str, Any]:
     found = resource.client("s3").get_bucket_policy(Bucket=resource.id)
     return {"policy": document(found["Policy"], resource.state, "policy")}
@@ -80,6 +92,9 @@ BUCKET = ResourceType(
     name="bucket",
     longest_name=63,
     computed=frozenset({"arn"}),
+)
+LOGGING = ResourceType(
+    read=_read_logging, delete=_delete_logging, replaced_by=frozenset({"bucket", "region"})
 )
 LIFECYCLE = _part(_read_lifecycle, "delete_bucket_lifecycle")
 OWNERSHIP = _part(_read_ownership, "delete_bucket_ownership_controls")
