@@ -9,7 +9,8 @@ import pytest
 
 from infra.local.cloud import LocalCloud
 from tests.pulumi_engine.cli import REQUIRED, PulumiCli, PulumiCliError, find_cli
-from tests.pulumi_engine.engine import Engine, collect_loops
+from tests.pulumi_engine.engine import Engine, collect_coroutines
+from tests.pulumi_engine.program_loops import open_loops
 from tests.support.infra.clouds import make_table
 
 
@@ -24,10 +25,12 @@ def cli() -> PulumiCli:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def loops_left_open() -> Iterator[None]:
-    """Collect a module's event loops once its engine is gone, and not within a later test."""
+def no_loop_left_open() -> Iterator[None]:
+    """Fail here if a module leaves an event loop open, and not within a later test."""
+    before = set(open_loops())
     yield
-    collect_loops()
+    collect_coroutines()
+    assert set(open_loops()) <= before
 
 
 @pytest.fixture(scope="module")

@@ -16,17 +16,15 @@ import yaml
 from pulumi import automation
 
 from tests.pulumi_engine.cli import REPOSITORY
+from tests.pulumi_engine.program_loops import ProgramLoops
 from tests.pulumi_engine.workspace import PROJECT, Workspace
 
 UNCHANGED = "same"
-OPEN_LOOPS = (
-    "ignore:unclosed:ResourceWarning",
+OPEN_COROUTINES = (
     "ignore:coroutine .* was never awaited:RuntimeWarning",
     "ignore:Exception ignored in. <coroutine object:pytest.PytestUnraisableExceptionWarning",
 )
-"""For pytest: the Automation API leaves event loops open, and a refused program its coroutines,
-which are collected at any later time.
-"""
+"""For pytest: a refused program leaves coroutines, which are collected at any later time."""
 
 
 class RefusedError(AssertionError):
@@ -57,16 +55,22 @@ class Engine(Workspace):
 
     def stack(self, name: str) -> EngineStack:
         """Make a stack."""
+        loops = ProgramLoops()
+
+        def program() -> None:
+            loops.add_running()
+            run_program()
+
         with self.as_operator():
             made = automation.create_stack(
                 name,
                 project_name=PROJECT,
-                program=run_program,
+                program=program,
                 opts=automation.LocalWorkspaceOptions(
                     env_vars=self.environment(), work_dir=str(self.project)
                 ),
             )
-        return EngineStack(self, made)
+        return EngineStack(self, made, loops)
 
     @contextmanager
     def as_operator(self) -> Iterator[None]:
@@ -90,8 +94,8 @@ def run_program() -> None:
 class EngineStack:
     """One stack, and what an operator does with it."""
 
-    def __init__(self, engine: Engine, stack: automation.Stack) -> None:
-        self.engine, self._stack = engine, stack
+    def __init__(self, engine: Engine, stack: automation.Stack, loops: ProgramLoops) -> None:
+        self.engine, self._stack, self._loops = engine, stack, loops
 
     @property
     def name(self) -> str:
@@ -164,6 +168,8 @@ class EngineStack:
                 result = command(on_event=seen, color="never", **options)
             except automation.CommandError as error:
                 refusal = str(error)
+            finally:
+                self._loops.close()
         if result is None:
             raise RefusedError(refusal)
         outputs = getattr(result, "outputs", None) or {}
@@ -176,10 +182,9 @@ class EngineStack:
         )
 
 
-def collect_loops() -> None:
-    """Collect the event loops that the Automation API leaves open, without its warnings."""
+def collect_coroutines() -> None:
+    """Collect the coroutines that refused programs have left, without their warnings."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
         warnings.simplefilter("ignore", RuntimeWarning)
         gc.collect()
 

@@ -15,7 +15,7 @@ from tests.pulumi_engine.deployer import policies
 from tests.pulumi_engine.deployer.journey import allow, live, make_role
 from tests.pulumi_engine.deployer.policies import LIMIT, MARK, Policy
 from tests.pulumi_engine.deployer.unseen import SOURCE, TARGET, UNSEEN
-from tests.pulumi_engine.engine import OPEN_LOOPS, Engine, RefusedError
+from tests.pulumi_engine.engine import OPEN_COROUTINES, Engine, RefusedError
 
 SIDES = (SOURCE, TARGET)
 
@@ -29,7 +29,7 @@ def without(policy: Mapping[str, Any], action: str) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings(*OPEN_LOOPS)
+@pytest.mark.filterwarnings(*OPEN_COROUTINES)
 def test_a_stack_lives_and_ends_under_the_documented_policies(engine: Engine) -> None:
     source, target = engine.cloud.source, engine.cloud.target
     whole = policies.seen(TARGET)

@@ -15,11 +15,11 @@ import yaml
 
 from infra.local.cloud import LocalCloud
 from tests.pulumi_engine.cli import PulumiCli
-from tests.pulumi_engine.engine import OPEN_LOOPS
+from tests.pulumi_engine.engine import OPEN_COROUTINES
 from tests.pulumi_engine.workspace import PROJECT, Workspace
 from tests.support.infra.clouds import make_table, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings(*OPEN_LOOPS)]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings(*OPEN_COROUTINES)]
 
 STREAM = "replicate-customers-buffer-stream"
 OPTIONS = "--stack dev --source-profile source --target-profile target"

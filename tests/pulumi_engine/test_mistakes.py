@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.pulumi_engine.engine import OPEN_LOOPS, Engine, EngineStack, RefusedError
+from tests.pulumi_engine.engine import OPEN_COROUTINES, Engine, EngineStack, RefusedError
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings(*OPEN_LOOPS)]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings(*OPEN_COROUTINES)]
 
 ORDERS = {"source": "orders", "target": "orders-replica"}
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from infra import table_groups
-from tests.pulumi_engine.engine import OPEN_LOOPS, Engine, EngineStack
+from tests.pulumi_engine.engine import OPEN_COROUTINES, Engine, EngineStack
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings(*OPEN_LOOPS)]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings(*OPEN_COROUTINES)]
 
 ORDERS, CUSTOMERS = {"source": "orders"}, {"source": "customers"}
 LOWERED = {"inline": 3_500, "managed": 3_000}

@@ -15,14 +15,14 @@ import pytest
 from bootstrap.core.write_deny import WriteDeny, stacks_deny, with_deny
 from infra.local.cloud import LocalCloud
 from tests.pulumi_engine.cli import PulumiCli
-from tests.pulumi_engine.engine import OPEN_LOOPS, Engine, EngineStack, RefusedError
+from tests.pulumi_engine.engine import OPEN_COROUTINES, Engine, EngineStack, RefusedError
 from tests.pulumi_engine.restored import restore
 from tests.support.infra.clouds import make_table
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.promise("C9"),
-    pytest.mark.filterwarnings(*OPEN_LOOPS),
+    pytest.mark.filterwarnings(*OPEN_COROUTINES),
 ]
 
 RECORDED = Path(__file__).resolve().parent / "states" / "c64db66.json.gz"

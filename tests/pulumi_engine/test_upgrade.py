@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.pulumi_engine.engine import OPEN_LOOPS, Engine, EngineStack
+from tests.pulumi_engine.engine import OPEN_COROUTINES, Engine, EngineStack
 from tests.pulumi_engine.restored import restore
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings(*OPEN_LOOPS)]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings(*OPEN_COROUTINES)]
 
 RECORDED = Path(__file__).resolve().parent / "states" / "5b21667.json.gz"
 """Configuration and state that the program of commit 5b21667 left, with the local cloud."""
