@@ -11,6 +11,7 @@ import pulumi
 from infra import preflight
 from infra.accounts import connect
 from infra.monitoring.notifications import Notifications, TableAlarms, declare_dashboard
+from infra.moved_roles import refuse_moved_roles
 from infra.operators import Operators
 from infra.outputs import outputs
 from infra.role_grants import shared_arns
@@ -28,6 +29,7 @@ before = preflight.last_outputs()
 preflight.refuse_other_places(settings, before)
 accounts = connect(settings)
 found = preflight.look_up(settings, accounts, before)
+refuse_moved_roles(settings, before, found.runs)
 
 operators = Operators("replication", settings, accounts)
 exporter, importer = operators.exporter.arn, operators.importer.arn

@@ -9,6 +9,8 @@ from infra.config_validation import ConfigReader
 
 ACCOUNT_ID = r"[0-9]{12}"
 REGION = r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}"
+POLICY_ARN = r"arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[A-Za-z0-9_+=,.@/-]+"
+ROLE_PATH = r"(?=.{1,512}$)/([A-Za-z0-9_+=,.@-]+/)*"
 ROLE_ARN = r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+"
 
 
@@ -23,6 +25,15 @@ class AccountConfig:
     """A profile of the AWS configuration file. None: the credentials of the environment."""
     role_arn: str | None = None
     """A role to assume from those credentials. None: they are used as they are."""
+    permissions_boundary_arn: str | None = None
+    """A managed policy that every role of the stack in this account gets as its permissions
+    boundary: one of the account's own, or AWS's. `python -m infra.boundary` prints what it has to
+    let through. None: the roles have no boundary. Adding or changing it changes the roles in place.
+    """
+    role_path: str | None = None
+    """The IAM path of every role of the stack in this account. None: `/`. A change replaces the
+    roles, and their ARNs change: follow docs/deploy.md, A boundary and a path.
+    """
 
     @property
     def partition(self) -> str:
@@ -71,6 +82,36 @@ def read_account(top: ConfigReader, side: str) -> AccountConfig:
             "the ARN of a role",
             "use arn:aws:iam::ACCOUNT:role/NAME, or leave it out",
         ),
+        permissions_boundary_arn=section.optional_text(
+            "permissionsBoundaryArn",
+            POLICY_ARN,
+            "the ARN of a managed policy",
+            "use arn:aws:iam::ACCOUNT:policy/NAME, or leave it out",
+        ),
+        role_path=section.optional_text(
+            "rolePath",
+            ROLE_PATH,
+            "a path of up to 512 letters, digits and _+=,.@-/ that begins and ends with a slash",
+            "use a path such as /platform/replication/, or leave it out",
+        ),
     )
     section.refuse_unknown_keys()
+    _refuse_boundary_of_another_account(section, account)
     return account
+
+
+def _refuse_boundary_of_another_account(section: ConfigReader, account: AccountConfig) -> None:
+    arn = account.permissions_boundary_arn
+    if not (arn and account.account_id and account.region):
+        return
+    begins = tuple(
+        f"arn:{account.partition}:iam::{owner}:policy/" for owner in (account.account_id, "aws")
+    )
+    if not arn.startswith(begins):
+        section.mistakes.add(
+            section.key("permissionsBoundaryArn"),
+            arn,
+            f"a policy of account {account.account_id} in the partition {account.partition}, or "
+            f"one of AWS's own: IAM takes no other as a boundary",
+            f"use {begins[0]}NAME, a policy of the role's own account, or leave it out",
+        )

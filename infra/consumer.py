@@ -45,12 +45,13 @@ class ConsumerRole(pulumi.ComponentResource):
     arn: pulumi.Output[str]
     name: pulumi.Output[str]
 
-    def __init__(self, table: TableConfig, accounts: Accounts) -> None:
+    def __init__(self, table: TableConfig, settings: StackConfig, accounts: Accounts) -> None:
         name = f"{table.prefix}-consumer-role"
         super().__init__("replication:index:ConsumerRole", name)
         role = declare_role(
             name,
             "target",
+            settings,
             accounts,
             description=f"Applies the changes of {table.source} to {table.target}",
             trust=assumed_by_service("lambda.amazonaws.com"),

@@ -60,7 +60,13 @@ class Operators(pulumi.ComponentResource):
     def _role(self, name: str, side: str, who: Sequence[str], description: str) -> aws.iam.Role:
         trust = assumed_by(who, self._settings.operators.external_id)
         return declare_role(
-            name, side, self._accounts, description=description, trust=trust, parent=self
+            name,
+            side,
+            self._settings,
+            self._accounts,
+            description=description,
+            trust=trust,
+            parent=self,
         )
 
     def grant(self, shared: pulumi.Output[SharedArns], stacks: Sequence[TableStack]) -> None:

@@ -6,11 +6,13 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.accounts import Accounts
+from infra.stack_config import StackConfig
 
 
 def declare_role(
     name: str,
     side: str,
+    settings: StackConfig,
     accounts: Accounts,
     *,
     description: str,
@@ -20,12 +22,16 @@ def declare_role(
 ) -> aws.iam.Role:
     """Declare a role of the source or the target account, without any grant.
 
-    `side`: source or target. `longest_session`: seconds; None: IAM's default, an hour.
+    It has the boundary and the path that the account demands of every role. `side`: source or
+    target. `longest_session`: seconds; None: IAM's default, an hour.
     """
+    account = settings.account(side)
     return aws.iam.Role(
         name,
         description=description,
         assume_role_policy=trust,
+        path=account.role_path,
+        permissions_boundary=account.permissions_boundary_arn,
         max_session_duration=longest_session,
         opts=pulumi.ResourceOptions(parent=parent, provider=accounts.of(side)),
     )

@@ -77,6 +77,10 @@ class StackConfig:
     assume them. They change resource policies of the tables, which amounts to full control of the
     tables' data. `true`: those who may assume the operators' roles."""
 
+    def account(self, side: str) -> AccountConfig:
+        """Return the account of `source` or `target`."""
+        return {"source": self.source, "target": self.target}[side]
+
     @property
     def operator_scope(self) -> OperatorScope:
         """The settings that decide what the operators' roles may do."""
@@ -116,7 +120,7 @@ class StackConfig:
             OSError, ValueError: the file cannot be read, or is no stack file.
             ConfigError: naming every mistake at once.
         """
-        return cls.parse(_values_of(path)[0])
+        return cls.parse(plain_values(path)[0])
 
     @staticmethod
     def secrets_of(path: Path) -> Secrets:
@@ -125,7 +129,7 @@ class StackConfig:
         Raises:
             OSError, ValueError: the file cannot be read, or is no stack file.
         """
-        return _values_of(path)[1]
+        return plain_values(path)[1]
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> StackConfig:
@@ -178,7 +182,12 @@ class StackConfig:
         return config
 
 
-def _values_of(path: Path) -> tuple[dict[str, Any], Secrets]:
+def plain_values(path: Path) -> tuple[dict[str, Any], Secrets]:
+    """Return a stack file's values, with stand-ins for secrets, and the keys of those.
+
+    Raises:
+        OSError, ValueError: the file cannot be read, or is no stack file.
+    """
     found = stack_file.read(path, PROJECT)
     return without_secrets({key: value_of(value) for key, value in found.items()})
 

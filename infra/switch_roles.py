@@ -57,6 +57,7 @@ class SwitchRoles(pulumi.ComponentResource):
             made[side] = declare_role(
                 f"{name}-{side}",
                 side,
+                settings,
                 accounts,
                 description="Changes resource policies of replicated tables, for a switch",
                 trust=assumed_by(principals, settings.operators.external_id, mfa=who.mfa),

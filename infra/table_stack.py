@@ -35,7 +35,7 @@ class TableStack:
         found: Found,
     ) -> TableStack:
         """Declare what carries one table's changes: each part before the parts that use it."""
-        role = ConsumerRole(table, accounts)
+        role = ConsumerRole(table, settings, accounts)
         streams = StreamingChoice.of(table, found.runs.get(table.source), found.held)
         buffer = Buffer(
             table, settings, accounts, reader=role.arn, before=found.before, streams=streams

@@ -71,6 +71,7 @@ class WatchdogFunction(pulumi.ComponentResource):
         role = declare_role(
             f"{self._name}-role",
             "target",
+            settings,
             accounts,
             description=f"Watches over the replication of {table.source}",
             trust=assumed_by_service("lambda.amazonaws.com"),
@@ -110,6 +111,7 @@ class WatchdogFunction(pulumi.ComponentResource):
         observer = declare_role(
             f"{self._table.prefix}-observer",
             "source",
+            self._settings,
             self._accounts,
             description=f"What the watchdog of {self._table.source} may do in this account",
             trust=document(

@@ -11,11 +11,9 @@ import pulumi
 
 from infra.local.bindings import BINDINGS, Binding, BindingError, Inputs, Request
 from infra.local.cloud import LocalAccount
+from infra.local.program import STACK_OUTPUTS, TABLE
 from infra.local.request_limits import enforce_limits
-
-STACK_OUTPUTS, TABLE = "pulumi:pulumi:readStackOutputs", "aws:dynamodb/getTable:getTable"
-"""The look-ups of the program."""
-SECRET_SIGNATURE = "4dabf18193072939515e22adb298388d"
+from infra.local.secret_values import without_secrets
 
 
 class CloudClients(Protocol):
@@ -163,14 +161,3 @@ def _explain_look_up(args: pulumi.runtime.MockCallArgs, error: Exception) -> Bin
         f"The local cloud could not answer {args.token}: {type(error).__name__}: {error}\n"
         "Try: read the end of emulator.log in the local cloud's directory"
     )
-
-
-def without_secrets(value: Any) -> Any:
-    """Return the values as the program wrote them: Pulumi wraps what is marked secret."""
-    if isinstance(value, dict):
-        if SECRET_SIGNATURE in value and "value" in value:
-            return without_secrets(value["value"])
-        return {key: without_secrets(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [without_secrets(inner) for inner in value]
-    return value

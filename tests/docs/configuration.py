@@ -75,7 +75,7 @@ DEFAULTS = {
     "switch.target": "`operators.target`",
 }
 KINDS = {
-    "source": "`accountId`, `region`, `profile`, `roleArn`: see below",
+    "source": "`accountId`, `region`, …: see below",
     "target": "as `source`",
     "tables": "a list: see below",
     "operators": "`source`, `target`, `externalId`, `readItems`: see below",

@@ -8,12 +8,11 @@ its entry, or an entry without its call, is an error.
 from __future__ import annotations
 
 import functools
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from infra.resource_names import SUFFIX
 from tests.infra.least_privilege import crossings, dry_run_policies
 from tests.infra.least_privilege.crossings import Crossing
 from tests.infra.least_privilege.declared import Declared
@@ -33,7 +32,7 @@ PLACES = {
     TARGET: "TARGET",
     "eu-west-1": "SOURCE-REGION",
     FAR: "TARGET-REGION",
-    dry_run_policies.SUFFIX: "-…",  # Pulumi's own end of a name
+    SUFFIX: "-…",  # Pulumi's own end of a name
 }
 
 
@@ -158,8 +157,7 @@ SERVICE_CALLS = (
 
 @functools.cache
 def declared() -> Declared:
-    with tempfile.TemporaryDirectory() as directory:
-        return dry_run_policies.declare(STACK, Path(directory)).declared
+    return dry_run_policies.declare(STACK).declared
 
 
 def crossing_table() -> str:

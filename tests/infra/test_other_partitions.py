@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from infra.dry_run import stand_in_archive
 from infra.local.cloud import LocalAccount, LocalCloud
 from infra.local.deploy import deploy
 from tests.support.infra.clouds import make_table
-from tests.support.infra.recording_engine import stand_in_archive
 
 pytestmark = pytest.mark.slow
 

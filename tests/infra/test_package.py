@@ -22,8 +22,9 @@ from typing import Any
 import pytest
 
 from infra import package
+from infra.dry_run import stand_in_archive
 from infra.package import PackageError
-from tests.support.infra.recording_engine import CONFIG, record, stand_in_archive
+from tests.support.infra.recording_engine import CONFIG, record
 
 # Lambda's Python runtimes bring boto3 and what it needs; nothing else may be assumed.
 OF_THE_RUNTIME = ("boto3", "botocore", "s3transfer", "urllib3", "jmespath", "dateutil", "six")

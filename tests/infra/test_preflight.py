@@ -16,8 +16,9 @@ from bootstrap.core.state import State
 from bootstrap.cutover.promotion.items import OPEN
 from bootstrap.journal.switch_records import AfterSwitch, Promoted
 from infra import preflight
+from infra.dry_run import stand_in_archive
 from infra.local import program
-from infra.local.provider import STACK_OUTPUTS, TABLE
+from infra.local.program import STACK_OUTPUTS, TABLE
 from infra.package import PackageError
 from infra.stack_config import ConfigError
 from tests.support.infra.recording_engine import (
@@ -26,7 +27,6 @@ from tests.support.infra.recording_engine import (
     STATE,
     TABLE_ITEM,
     TARGET,
-    stand_in_archive,
 )
 
 

@@ -407,7 +407,7 @@ async def main():
     print(json.dumps(sorted(settings.get_root_resource().outputs)))
 asyncio.run(main())
 """
-    from tests.support.infra.recording_engine import stand_in_archive
+    from infra.dry_run import stand_in_archive
 
     archive = tmp_path / "archive"
     stand_in_archive(archive)

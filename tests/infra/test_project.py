@@ -102,7 +102,14 @@ def test_the_example_shows_every_key_and_each_works_when_it_is_uncommented(tmp_p
     values = example(f"config:\n{settings}")
     assert set(values) == KEYS
     assert len(values["tables"][0]) == 16
-    assert {*values["source"]} == {"accountId", "region", "profile", "roleArn"}
+    assert {*values["source"]} == {
+        "accountId",
+        "permissionsBoundaryArn",
+        "profile",
+        "region",
+        "roleArn",
+        "rolePath",
+    }
     assert values["alarms"]["thresholds"] == {
         key_of(name): value for name, value in vars(Thresholds()).items()
     }

@@ -13,13 +13,14 @@ import boto3
 import pulumi
 import pytest
 
+from infra.dry_run import stand_in_archive
 from infra.local import deploy as deploy_module
 from infra.local.bindings import BINDINGS, BindingError, Created, Inputs, Request
 from infra.local.bindings.lambda_ import zipped
 from infra.local.cloud import LocalAccount
 from infra.local.provider import LocalProvider
 from infra.table_config import TableConfig
-from tests.support.infra.recording_engine import CONFIG, record, stand_in_archive
+from tests.support.infra.recording_engine import CONFIG, record
 
 
 class NoCloud:

@@ -124,7 +124,7 @@ def test_every_policy_of_a_role_is_as_long_as_expected_and_within_the_limit(
     names: list[tuple[str, str]], regions: tuple[str, str], everything: bool, tmp_path: Path
 ) -> None:
     given = config(names, regions, everything=everything)
-    declared = dry_run_policies.declare(given, tmp_path).declared
+    declared = dry_run_policies.declare(given).declared
     for role in GRANTS if everything else [*GRANTS][:-2]:  # the last two are a switch's
         expected = [policy_size(statements) for statements in policies(given, role)]
         texts = {

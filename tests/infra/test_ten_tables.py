@@ -15,12 +15,12 @@ import boto3
 import pytest
 
 from infra import table_groups
+from infra.dry_run import stand_in_archive
 from infra.local.cloud import SOURCE, TARGET, LocalAccount, LocalCloud
 from infra.local.deploy import deploy
 from infra.policy_sizes import INLINE_POLICY_LIMIT, TRUST_POLICY_LIMIT, characters
 from infra.stack_config import StackConfig
 from tests.support.infra.clouds import make_table
-from tests.support.infra.recording_engine import stand_in_archive
 
 pytestmark = [pytest.mark.slow, pytest.mark.promise("C8")]
 

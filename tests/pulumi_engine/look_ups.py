@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from infra.local.provider import TABLE
+from infra.local.program import TABLE
 from tests.pulumi_engine.resources.base import Values, is_gone
 
 Client = Callable[[str], Any]

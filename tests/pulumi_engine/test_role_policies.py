@@ -1,4 +1,4 @@
-"""The managed policies of an operators' role, for tables that its inline policy has no room for.
+"""Managed policies for tables that a role's inline policy has no room for; a boundary and a path.
 
 The limits are lowered, so that the importer names one table in each policy.
 """
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from infra import table_groups
+from infra.boundary import boundary as boundary_of
 from tests.pulumi_engine.engine import OPEN_COROUTINES, Engine, EngineStack
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings(*OPEN_COROUTINES)]
@@ -39,6 +40,18 @@ def importer(engine: Engine) -> tuple[Any, str]:
     iam = engine.cloud.client("iam", engine.cloud.target)
     [name] = [r["RoleName"] for r in iam.list_roles()["Roles"] if "-importer-" in r["RoleName"]]
     return iam, name
+
+
+def roles(engine: Engine, side: str) -> dict[str, str]:
+    """Return the ARNs of an account's roles, each with the boundary that it has."""
+    account = {"source": engine.cloud.source, "target": engine.cloud.target}[side]
+    iam = engine.cloud.client("iam", account)
+    found = {}
+    for each in iam.list_roles()["Roles"]:
+        role = iam.get_role(RoleName=each["RoleName"])["Role"]
+        boundary = role.get("PermissionsBoundary", {})
+        found[role["Arn"]] = str(boundary.get("PermissionsBoundaryArn", ""))
+    return found
 
 
 def attached(engine: Engine) -> list[str]:
@@ -88,18 +101,55 @@ def test_one_up_attaches_the_policy_again_and_puts_its_text_back(
     assert stack.up().unchanged
 
 
-def test_a_table_less_takes_its_policy_along(engine: Engine, stack: EngineStack) -> None:
-    stack.configure(engine.config(ORDERS, protect=False))
+def test_a_table_less_takes_its_policy_along_and_a_boundary_changes_the_roles_in_place(
+    engine: Engine, stack: EngineStack
+) -> None:
+    before, stack_file = roles(engine, "target"), engine.config(ORDERS, protect=False)
+    boundary = json.dumps(boundary_of(stack_file, "target", stack=stack.name))
+    iam = engine.cloud.client("iam", engine.cloud.target)
+    made = iam.create_policy(PolicyName="ceiling", PolicyDocument=boundary)["Policy"]
+    stack_file["target"]["permissionsBoundaryArn"] = made["Arn"]
+    stack.configure(stack_file)
     up = stack.up()
+    changed = {name for name, keys in up.changed.items() if "permissionsBoundary" in keys}
+    now = roles(engine, "target")
+    assert len(changed) == len(now) == 4  # those of the table that has left are gone
+    assert now.keys() <= before.keys()
+    assert set(now.values()) == {made["Arn"]}
+    assert set(roles(engine, "source").values()) == {""}
     assert {f"Policy {SECOND}", ATTACHMENT} <= up.by_operation["delete"]
     assert "RolePolicy replication-importer-grants" not in up.by_operation.get("update", ())
     assert attached(engine) == []
 
 
+def test_another_path_replaces_the_roles_of_its_account_and_what_names_them_follows(
+    engine: Engine, stack: EngineStack
+) -> None:
+    before, stack_file = roles(engine, "source"), engine.config(ORDERS, CUSTOMERS, protect=False)
+    stack_file["target"]["rolePath"] = "/platform/"
+    stack.configure(stack_file)
+    up = stack.up()
+    replaced = up.by_operation["create-replacement"]
+    assert len([name for name in replaced if name.startswith("Role ")]) == 4
+    arns = roles(engine, "target")
+    assert [arn for arn in arns if ":role/platform/" not in arn] == []
+    assert set(arns.values()) == {""}  # the file has no boundary any more
+    assert before.keys() <= roles(engine, "source").keys()
+    table = next(each for each in up.outputs["tables"] if each["sourceTable"] == "orders")
+    assert table["consumerRoleArn"] in arns
+    lambda_ = engine.cloud.client("lambda", engine.cloud.target)
+    function = lambda_.get_function_configuration(FunctionName=table["functionName"])
+    assert function["Role"] == table["consumerRoleArn"]
+    kinesis = engine.cloud.client("kinesis", engine.cloud.source)
+    sharing = kinesis.get_resource_policy(ResourceARN=table["streamArn"])["Policy"]
+    assert table["consumerRoleArn"] in sharing
+    assert stack.up().unchanged
+
+
 def test_a_destroyed_stack_leaves_no_policy(engine: Engine, stack: EngineStack) -> None:
-    stack.configure(engine.config(ORDERS, CUSTOMERS, protect=False))
-    stack.up()
     assert attached(engine)
+    iam = engine.cloud.client("iam", engine.cloud.target)
+    iam.delete_policy(PolicyArn="arn:aws:iam::222222222222:policy/ceiling")
     stack.destroy()
     assert stack.resources() == []
     for account in (engine.cloud.source, engine.cloud.target):

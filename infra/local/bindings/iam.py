@@ -8,11 +8,14 @@ from infra.local.bindings.request import Created, Request
 def role(request: Request) -> Created:
     name = request.physical_name("name")
     longest = request.inputs.optional_number("maxSessionDuration")
+    optional = {"Path": request.inputs.get("path")}
+    optional["PermissionsBoundary"] = request.inputs.get("permissionsBoundary")
     created = request.client("iam").create_role(
         RoleName=name,
         Description=request.inputs.text("description"),
         AssumeRolePolicyDocument=request.inputs.document("assumeRolePolicy"),
         **({"MaxSessionDuration": longest} if longest else {}),
+        **{name: value for name, value in optional.items() if value},
     )["Role"]
     return Created(name, {"arn": created["Arn"], "name": name})
 

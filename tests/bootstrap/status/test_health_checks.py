@@ -59,7 +59,7 @@ def test_every_detector_is_shown_with_its_reading(replica: FakeAws) -> None:
 
 def test_the_thresholds_of_the_stack_file_are_those_that_status_judges_by(tmp_path: Path) -> None:
     alarms = {"retentionUsedPercent": 50, "probeAgeMinutes": 60, "unreplicatedWarningHours": 3}
-    deployed = dry_run_policies.declare({**CONFIG, "alarms": {"thresholds": alarms}}, tmp_path)
+    deployed = dry_run_policies.declare({**CONFIG, "alarms": {"thresholds": alarms}})
     (table,) = parse(json.dumps(deployed.outputs), "test").tables
     half = StreamFacts("ACTIVE", 8760, 10_240, "USER_PARTITION_KEY", NOW - 0.4 * 8760 * 3600)
     behind = healthy(probed=Probed(NOW - 3000, None, 2.5, "", NOW), unreplicated=7200.0)
@@ -78,7 +78,7 @@ def test_status_and_the_watchdog_hold_the_stream_against_the_same_settings(
     config = {**CONFIG, "retentionHours": hours}
     function = record(config, tmp_path / "archive").one("Function", "watchdog")
     environment = function.inputs["environment"]["variables"]
-    deployed = dry_run_policies.declare(config, tmp_path)
+    deployed = dry_run_policies.declare(config)
     by_stack = expected_settings(parse(json.dumps(deployed.outputs), "test").tables[0])
     assert str(by_stack.retention_hours) == environment["RETENTION_HOURS"] == str(hours)
     assert str(by_stack.record_kib) == environment["MAX_RECORD_KIB"]

@@ -7,84 +7,18 @@ the call that the same part of that stack would make, on the part that it was ma
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
-import botocore.session
-import pulumi
-
-from infra.local import program
-from infra.local.provider import without_secrets
+from infra.dry_run import DryRun
 from infra.table_config import TableConfig
-from tests.infra.least_privilege.declared import Created, Declared, from_resources
+from tests.infra.least_privilege.declared import Declared, from_resources
 from tests.infra.least_privilege.needs import Need
-from tests.support.infra.recording_engine import look_up, stand_in_archive
 
 SIDES = ("source", "target")
 SESSION = re.compile(r"arn:aws:sts::(\d{12}):assumed-role/([^/]+)/(.+)")
-
-SUFFIX = "-0a1b2c3"
-"""Pulumi's own is seven random hexadecimal digits."""
-# How AWS names what has an ARN.
-ARNS = {
-    "aws:iam/role:Role": "arn:{partition}:iam::{account}:role/{name}",
-    "aws:iam/policy:Policy": "arn:{partition}:iam::{account}:policy/{name}",
-    "aws:s3/bucket:Bucket": "arn:{partition}:s3:::{name}",
-    "aws:kinesis/stream:Stream": "arn:{partition}:kinesis:{region}:{account}:stream/{name}",
-    "aws:dynamodb/table:Table": "arn:{partition}:dynamodb:{region}:{account}:table/{name}",
-    "aws:kms/key:Key": "arn:{partition}:kms:{region}:{account}:key/{uuid}",
-    "aws:lambda/function:Function": "arn:{partition}:lambda:{region}:{account}:function:{name}",
-    "aws:lambda/eventSourceMapping:EventSourceMapping": (
-        "arn:{partition}:lambda:{region}:{account}:event-source-mapping:{uuid}"
-    ),
-    "aws:cloudwatch/logGroup:LogGroup": "arn:{partition}:logs:{region}:{account}:log-group:{name}",
-    "aws:cloudwatch/eventRule:EventRule": "arn:{partition}:events:{region}:{account}:rule/{name}",
-    "aws:cloudwatch/metricAlarm:MetricAlarm": (
-        "arn:{partition}:cloudwatch:{region}:{account}:alarm:{name}"
-    ),
-    "aws:sns/topic:Topic": "arn:{partition}:sns:{region}:{account}:{name}",
-}
-
-
-@functools.cache
-def partition(region: str) -> str:
-    """The partition of a Region, by botocore's own data."""
-    return str(botocore.session.get_session().get_partition_for_region(region))
-
-
-class _Engine(pulumi.runtime.Mocks):
-    """Deploys nothing, and gives each resource the ARN that AWS would."""
-
-    def __init__(self, config: Mapping[str, Any]) -> None:
-        self._config = config
-        self.created: list[Created] = []
-
-    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
-        side = (args.provider or "").rpartition("::")[2]
-        name, uuid = f"{args.name}{SUFFIX}", str(uuid5(NAMESPACE_URL, args.name))
-        values = {"name": name, "bucket": name, "uuid": uuid, **without_secrets(args.inputs)}
-        if args.typ in ARNS:
-            place = self._config[side]
-            region = args.inputs.get("region") or place["region"]
-            values["arn"] = ARNS[args.typ].format(
-                partition=partition(region),
-                region=region,
-                account=place["accountId"],
-                name=values["name"],
-                uuid=uuid,
-            )
-        self.created.append((args.typ, args.name, side, values))
-        return args.name, values
-
-    def call(
-        self, args: pulumi.runtime.MockCallArgs
-    ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-        return look_up(args), []
 
 
 @dataclass(frozen=True)
@@ -96,12 +30,10 @@ class Elsewhere:
     outputs: Mapping[str, Any]
 
 
-def declare(config: Mapping[str, Any], directory: Path) -> Elsewhere:
+def declare(config: Mapping[str, Any]) -> Elsewhere:
     """Runs the program with this configuration."""
-    stand_in_archive(directory / "archive")
-    engine = _Engine(config)
-    values = {"lambdaArchive": str(directory / "archive"), **config}
-    outputs = program.run(engine, values, stack="local")
+    ran = DryRun.of(config, stack="local")
+    created = [(each.type, each.name, each.side, each.values) for each in ran.resources]
     pairs = [
         {side: table_arn(config, side, table[side]) for side in SIDES} for table in config["tables"]
     ]
@@ -112,7 +44,7 @@ def declare(config: Mapping[str, Any], directory: Path) -> Elsewhere:
         if f"{side}KeyArn" in table
     }
     tables = tuple((pair["source"], pair["target"]) for pair in pairs)
-    return Elsewhere(from_resources(engine.created).replicating(tables, keys), config, outputs)
+    return Elsewhere(from_resources(created).replicating(tables, keys), config, ran.outputs)
 
 
 def table_arn(config: Mapping[str, Any], side: str, name: str) -> str:

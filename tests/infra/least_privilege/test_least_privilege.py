@@ -82,7 +82,7 @@ def wide_stack(
         "tables": [table("orders"), table("customers")],
         "switch": True,
     }
-    there = dry_run_policies.declare(config, tmp_path_factory.mktemp("wide"))
+    there = dry_run_policies.declare(config)
     calls = {
         need
         for life in (rehearsal, switch)
@@ -100,7 +100,7 @@ def crowded_stack(rehearsal: Rehearsal, tmp_path_factory: pytest.TempPathFactory
         keys = {f"{side}KeyArn": f"{KEYS[side]}-{n}" for side in SIDES}
         tables.append(table | keys)
     config = {**rehearsal.config, "tables": tables}
-    there = dry_run_policies.declare(config, tmp_path_factory.mktemp("crowded"))
+    there = dry_run_policies.declare(config)
     calls = dry_run_policies.moved(rehearsal.needs, rehearsal.declared, rehearsal.config, there)
     return Pair(there.declared, all_needs(calls, there.declared, EXTERNAL_ID))
 

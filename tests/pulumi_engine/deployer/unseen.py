@@ -72,6 +72,11 @@ UNSEEN = (
     ),
     Unseen(
         BOTH,
+        ("iam:DeleteRolePermissionsBoundary", "iam:PutRolePermissionsBoundary"),
+        "iam/role.go, resourceRoleUpdate: a boundary that is added, changed or removed",
+    ),
+    Unseen(
+        BOTH,
         (
             "iam:AttachRolePolicy",
             "iam:CreatePolicy",

@@ -10,9 +10,11 @@ from tests.pulumi_engine.resources.base import Resource, ResourceType, Values, d
 def _read_role(resource: Resource) -> dict[str, Any]:
     role = resource.client("iam").get_role(RoleName=resource.id)["Role"]
     trust = role["AssumeRolePolicyDocument"]
+    boundary = role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
     return {
         "description": role.get("Description", ""),
         "assumeRolePolicy": document(trust, resource.state, "assumeRolePolicy"),
+        **({"permissionsBoundary": boundary} if boundary else {}),
     }
 
 
@@ -22,6 +24,11 @@ def _update_role(resource: Resource, new: Values) -> None:
         iam.update_role(RoleName=resource.id, Description=new["description"])
     if new["assumeRolePolicy"] != old["assumeRolePolicy"]:
         iam.update_assume_role_policy(RoleName=resource.id, PolicyDocument=new["assumeRolePolicy"])
+    boundary = new.get("permissionsBoundary")
+    if boundary and boundary != old.get("permissionsBoundary"):
+        iam.put_role_permissions_boundary(RoleName=resource.id, PermissionsBoundary=boundary)
+    if not boundary and old.get("permissionsBoundary"):
+        iam.delete_role_permissions_boundary(RoleName=resource.id)
 
 
 def _delete_role(resource: Resource) -> None:
@@ -95,7 +102,7 @@ ROLE = ResourceType(
     read=_read_role,
     update=_update_role,
     delete=_delete_role,
-    replaced_by=frozenset({"name"}),
+    replaced_by=frozenset({"name", "path"}),
     name="name",
     longest_name=64,
     computed=frozenset({"arn"}),

@@ -12,9 +12,10 @@ from typing import Any
 import pulumi
 from pulumi.runtime import mocks, rpc
 
-from infra import package
+from infra.dry_run import stand_in_archive
 from infra.local import program
-from infra.local.provider import STACK_OUTPUTS, TABLE, without_secrets
+from infra.local.program import STACK_OUTPUTS, TABLE
+from infra.local.secret_values import without_secrets
 from infra.run_rows import NO_ITEM
 
 TABLE_ITEM = "aws:dynamodb/getTableItem:getTableItem"
@@ -174,19 +175,6 @@ def record(
     values = {"lambdaArchive": str(archive), **config}
     outputs = program.run(answers, values, stack=stack, monitor=monitor)
     return Deployment([r for r in monitor.registered if r.kind != "Stack"], outputs)
-
-
-def stand_in_archive(folder: Path) -> None:
-    """A folder that passes for a current build, without the seconds that a build takes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "handler.py").write_text("")
-    manifest = {
-        "folder": str(folder),
-        "platform": "lambda",
-        "inputs": package.inputs_hash("lambda"),
-        "contents": package.tree_hash(folder),
-    }
-    folder.with_name(f"{folder.name}.manifest.json").write_text(json.dumps(manifest))
 
 
 def statements(policy: str) -> list[dict[str, Any]]:
