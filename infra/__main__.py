@@ -12,6 +12,7 @@ from infra import preflight
 from infra.accounts import connect
 from infra.monitoring.notifications import Notifications, TableAlarms, declare_dashboard
 from infra.moved_roles import refuse_moved_roles
+from infra.monitoring.role_use import RoleUse
 from infra.operators import Operators
 from infra.outputs import outputs
 from infra.role_grants import shared_arns
@@ -49,6 +50,7 @@ migrating = TargetWriteDeny.declared(settings, accounts, stacks, importer, found
 shared = shared_arns(snapshot, operators.journal)
 operators.grant(shared, stacks)
 switch_roles = SwitchRoles.declared("replication-switch", settings, accounts, shared, stacks)
+RoleUse.declare("replication-switch-use", settings, accounts, notifications, switch_roles)
 declare_dashboard("replication-dashboard", settings, accounts, alarms)
 for name, value in outputs(
     settings, operators, switch_roles, snapshot, stacks, watchdogs, migrating

@@ -50,6 +50,9 @@ class Notifications(pulumi.ComponentResource):
     """
 
     topics: Mapping[str, pulumi.Input[str]]
+    """ARNs, by place."""
+    made: frozenset[str]
+    """The places whose topic is the stack's own."""
 
     def __init__(self, name: str, settings: StackConfig, accounts: Accounts) -> None:
         super().__init__("replication:index:Notifications", name)
@@ -64,12 +67,13 @@ class Notifications(pulumi.ComponentResource):
             if where[place] not in made:
                 made[where[place]] = self._topic(f"{name}-{place}", where[place], settings)
             topics[place] = made[where[place]]
-        self.topics = topics
+        self.topics, self.made = topics, frozenset(PLACES) - given.keys()
         self.register_outputs({})
 
     def _topic(self, name: str, place: AlarmPlace, settings: StackConfig) -> pulumi.Output[str]:
         opts = pulumi.ResourceOptions(parent=self, provider=place.provider)
-        # SNS's own default policy lets the account publish, and CloudWatch on its behalf.
+        # SNS's own default policy lets the account publish, and CloudWatch on its behalf. Where
+        # there are switch roles, role_use.py replaces it by one that says the same, and more.
         topic = aws.sns.Topic(name, region=place.region, opts=opts)
         for n, address in enumerate(settings.alarms.emails):
             aws.sns.TopicSubscription(

@@ -259,7 +259,7 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
                 tags=self._account.tags,
             )
         )
-        if kind == SCHEDULE and not schedules_run():
+        if kind == SCHEDULE and "scheduleExpression" in values and not schedules_run():
             # By the call that makes it: a deployer needs no permission for another one.
             self._account.client("events", region).put_rule(
                 Name=made.id, ScheduleExpression=values["scheduleExpression"], State="DISABLED"

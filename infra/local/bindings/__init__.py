@@ -41,5 +41,6 @@ BINDINGS: Mapping[str, Binding] = {
         s3.encryption
     ),
     "aws:sns/topic:Topic": monitoring.topic,
+    "aws:sns/topicPolicy:TopicPolicy": monitoring.topic_policy,
     "aws:sns/topicSubscription:TopicSubscription": monitoring.subscription,
 }

@@ -45,6 +45,16 @@ def topic(request: Request) -> Created:
     return Created(arn, {"arn": arn, "name": name})
 
 
+def topic_policy(request: Request) -> Created:
+    arn = request.inputs.text("arn")
+    request.client("sns").set_topic_attributes(
+        TopicArn=arn,
+        AttributeName="Policy",
+        AttributeValue=request.inputs.document("policy"),
+    )
+    return Created(arn)
+
+
 def subscription(request: Request) -> Created:
     inputs = request.inputs
     arn = request.client("sns").subscribe(

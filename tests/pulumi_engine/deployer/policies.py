@@ -81,7 +81,6 @@ PLACES: Mapping[str, tuple[Place, ...]] = {
             "arn:aws:iam::{account}:role/replicate-*",
             when={"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}},
         ),
-        _place("Schedules", "events:", *_named("events", "rule/")[:1]),
         _place("LogGroups", "logs:(?!DescribeLogGroups$)", *_named("logs", "log-group:")[:1]),
     ),
 }
@@ -96,6 +95,7 @@ SHARED = (
     _place("Roles", "iam:", *(f"arn:aws:iam::{{account}}:role/{name}" for name in LEDGERS)),
     # A key's name is AWS's.
     _place("Keys", "kms:(?!CreateKey$)", "arn:aws:kms:*:{account}:key/*"),
+    _place("Rules", "events:", *_named("events", "rule/")),
     _place("Topics", "sns:(?!.*ubscri(be|ptionAttributes)$)", *_named("sns", "")),
     _place("Topics", "sns:Subscribe$", *_named("sns", "")),
     _place("Dashboards", "cloudwatch:.*Dashboard", DASHBOARD),

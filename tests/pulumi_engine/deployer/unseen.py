@@ -112,7 +112,6 @@ UNSEEN = (
             "cloudwatch:TagResource",
             "cloudwatch:UntagResource",
             "sns:ListTagsForResource",
-            "sns:SetTopicAttributes",
             "sns:TagResource",
             "sns:UntagResource",
         ),
@@ -174,16 +173,22 @@ UNSEEN = (
         "AWS Lambda Developer Guide, lambda-intro-execution-role: handing a function its role",
     ),
     Unseen(
-        (TARGET,),
+        BOTH,
         (
             "events:ListTagsForResource",
             "events:TagResource",
             "events:UntagResource",
+        ),
+        "events/rule.go, with tags",
+    ),
+    Unseen(
+        (TARGET,),
+        (
             "logs:DeleteRetentionPolicy",
             "logs:ListTagsForResource",
             "logs:TagResource",
             "logs:UntagResource",
         ),
-        "events/rule.go and logs/group.go, with tags",
+        "logs/group.go, with tags",
     ),
 )

@@ -48,5 +48,6 @@ TYPES: Mapping[str, ResourceType] = {
         s3.ENCRYPTION
     ),
     "aws:sns/topic:Topic": monitoring.TOPIC,
+    "aws:sns/topicPolicy:TopicPolicy": monitoring.TOPIC_POLICY,
     "aws:sns/topicSubscription:TopicSubscription": monitoring.SUBSCRIPTION,
 }

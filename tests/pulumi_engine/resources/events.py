@@ -1,11 +1,11 @@
-"""Schedules: rules and what they invoke."""
+"""Rules, by schedule or by pattern, and what they invoke."""
 
 from __future__ import annotations
 
 import os
 from typing import Any
 
-from tests.pulumi_engine.resources.base import Resource, ResourceType
+from tests.pulumi_engine.resources.base import Resource, ResourceType, document
 
 SCHEDULES = "PULUMI_STAND_IN_SCHEDULES"
 """Environment variable: off, a schedule is made and does not run."""
@@ -20,8 +20,11 @@ def _read_rule(resource: Resource) -> dict[str, Any]:
     found = resource.client("events").describe_rule(Name=resource.id)
     said = {
         "description": found.get("Description", ""),
-        "scheduleExpression": found["ScheduleExpression"],
     }
+    if "eventPattern" in resource.state:
+        said["eventPattern"] = document(found["EventPattern"], resource.state, "eventPattern")
+    else:
+        said["scheduleExpression"] = found["ScheduleExpression"]
     # AWS's provider compares the state only where the program sets one.
     if schedules_run() and "state" in resource.state:
         said["state"] = found["State"]
@@ -36,7 +39,14 @@ def _read_target(resource: Resource) -> dict[str, Any] | None:
     found = resource.client("events").list_targets_by_rule(Rule=resource.state["rule"])
     for target in found["Targets"]:
         if target["Id"] == resource.state["targetId"]:
-            return {"arn": target["Arn"]}
+            said = {"arn": target["Arn"]}
+            transformer = target.get("InputTransformer")
+            if transformer:
+                said["inputTransformer"] = {
+                    "inputPaths": transformer["InputPathsMap"],
+                    "inputTemplate": transformer["InputTemplate"],
+                }
+            return said
     return None
 
 

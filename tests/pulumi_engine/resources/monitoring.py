@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.pulumi_engine.resources.base import Resource, ResourceType, never
+from tests.pulumi_engine.resources.base import Resource, ResourceType, document, never
 
 
 def _read_alarm(resource: Resource) -> dict[str, Any] | None:
@@ -48,6 +48,29 @@ def _delete_topic(resource: Resource) -> None:
     resource.client("sns").delete_topic(TopicArn=resource.id)
 
 
+def _read_topic_policy(resource: Resource) -> dict[str, Any]:
+    found = resource.client("sns").get_topic_attributes(TopicArn=resource.id)
+    return {"policy": document(found["Attributes"]["Policy"], resource.state, "policy")}
+
+
+def _delete_topic_policy(resource: Resource) -> None:
+    """Put a default policy back: SNS takes no empty one (sns/topic_policy.go, Delete)."""
+    account = resource.id.split(":")[4]
+    owner = {
+        "Sid": "__default_statement_ID",
+        "Effect": "Allow",
+        "Principal": {"AWS": "*"},
+        "Action": ["SNS:Publish", "SNS:Subscribe", "SNS:Receive"],
+        "Resource": resource.id,
+        "Condition": {"StringEquals": {"AWS:SourceOwner": account}},
+    }
+    resource.client("sns").set_topic_attributes(
+        TopicArn=resource.id,
+        AttributeName="Policy",
+        AttributeValue=json.dumps({"Version": "2008-10-17", "Statement": [owner]}),
+    )
+
+
 def _read_subscription(resource: Resource) -> dict[str, Any]:
     found = resource.client("sns").get_subscription_attributes(SubscriptionArn=resource.id)
     return {"endpoint": found["Attributes"]["Endpoint"]}
@@ -78,6 +101,11 @@ TOPIC = ResourceType(
     name="name",
     longest_name=256,
     computed=frozenset({"arn"}),
+)
+TOPIC_POLICY = ResourceType(
+    read=_read_topic_policy,
+    delete=_delete_topic_policy,
+    replaced_by=frozenset({"arn", "region"}),
 )
 SUBSCRIPTION = ResourceType(
     read=_read_subscription,

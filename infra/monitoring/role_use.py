@@ -1,0 +1,174 @@
+"""Messages about each use of the switch roles, in the account of each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.accounts import Accounts
+from infra.monitoring.notifications import AlarmPlace, Notifications, places
+from infra.policies import Text, document
+from infra.stack_config import StackConfig
+
+CHANGES = (
+    "PutResourcePolicy",
+    "DeleteResourcePolicy",
+    "UpdateTimeToLive",
+    "DisableKinesisStreamingDestination",
+)
+"""The calls of a switch role that change a table. CloudTrail logs them without being asked, and a
+delete of an item, which the target's role may call too, only where a trail has data events."""
+STATE = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
+"""A rule that is merely enabled never sees a call that CloudTrail counts as read-only, such as
+`AssumeRole` (API reference, EventBridge, PutRule)."""
+PATHS = {
+    "account": "$.detail.userIdentity.accountId",
+    "action": "$.detail.eventName",
+    "caller": "$.detail.userIdentity.principalId",
+    "error": "$.detail.errorCode",
+    "time": "$.detail.eventTime",
+    "who": "$.detail.userIdentity.arn",
+}
+"""What the message takes from an event. A caller of another account has an id and no ARN there; a
+path that an event lacks leaves its place empty."""
+OWNER_ACTIONS = (
+    "SNS:GetTopicAttributes",
+    "SNS:SetTopicAttributes",
+    "SNS:AddPermission",
+    "SNS:RemovePermission",
+    "SNS:DeleteTopic",
+    "SNS:Subscribe",
+    "SNS:ListSubscriptionsByTopic",
+    "SNS:Publish",
+)
+"""What SNS's own default policy allows to a topic's account, and so to CloudWatch's alarms."""
+
+
+class RoleUse(pulumi.ComponentResource):
+    """For each switch role a rule in its account, which sends a text to the alarms' topic.
+
+    It cannot know of attempts: the text says when it is expected.
+    """
+
+    @classmethod
+    def declare(
+        cls,
+        name: str,
+        settings: StackConfig,
+        accounts: Accounts,
+        notifications: Notifications,
+        roles: Mapping[str, aws.iam.Role],
+    ) -> None:
+        """Declare the rules of these roles, by side; without roles nothing."""
+        if roles:
+            cls(name, settings, accounts, notifications, roles)
+
+    def __init__(
+        self,
+        name: str,
+        settings: StackConfig,
+        accounts: Accounts,
+        notifications: Notifications,
+        roles: Mapping[str, aws.iam.Role],
+    ) -> None:
+        super().__init__("replication:index:RoleUse", name)
+        where = places(settings, accounts)
+        for side, role in roles.items():
+            place, topic = where[side], notifications.topics[side]
+            opts = pulumi.ResourceOptions(parent=self, provider=place.provider)
+            allowed: list[pulumi.Resource] = []
+            if side in notifications.made:
+                allowed.append(_topic_policy(f"{name}-{side}-topic", topic, settings, place, opts))
+            rule = aws.cloudwatch.EventRule(
+                f"{name}-{side}",
+                region=place.region,
+                description=f"Each use of the switch role of the {side} account",
+                event_pattern=pulumi.Output.json_dumps(pattern(role.arn)),
+                state=STATE,
+                opts=opts,
+            )
+            aws.cloudwatch.EventTarget(
+                f"{name}-{side}-message",
+                region=place.region,
+                rule=rule.name,
+                arn=topic,
+                input_transformer=aws.cloudwatch.EventTargetInputTransformerArgs(
+                    input_paths=PATHS,
+                    input_template=role.arn.apply(partial(message, side)),
+                ),
+                opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=allowed)),
+            )
+        self.register_outputs({})
+
+
+def pattern(role: Text) -> dict[str, Any]:
+    """Return the pattern of the events about a role: its sessions, and what they change."""
+    return {
+        "detail-type": ["AWS API Call via CloudTrail"],
+        "$or": [
+            {
+                "source": ["aws.sts"],
+                "detail": {"eventName": ["AssumeRole"], "requestParameters": {"roleArn": [role]}},
+            },
+            {
+                "source": ["aws.dynamodb"],
+                "detail": {
+                    "eventName": list(CHANGES),
+                    "userIdentity": {"sessionContext": {"sessionIssuer": {"arn": [role]}}},
+                },
+            },
+        ],
+    }
+
+
+def message(side: str, role: str) -> str:
+    """Return the template of the text. It is one JSON string, with the names of `PATHS` in it."""
+    return json.dumps(
+        f"Use of the switch role {role} ({side} account, stack {pulumi.get_stack()}): <action> at "
+        "<time>, by <who> (principal <caller> of account <account>). Error, if it failed: "
+        "<error>. This is expected during a switch, when a run puts the Deny on other writers, "
+        "and when one of them is taken back or finished. At any other time it is not: look at "
+        "CloudTrail, and end the role's sessions (docs/deploy.md, The roles of a switch)."
+    )
+
+
+def _topic_policy(
+    name: str,
+    topic: pulumi.Input[str],
+    settings: StackConfig,
+    place: AlarmPlace,
+    opts: pulumi.ResourceOptions,
+) -> aws.sns.TopicPolicy:
+    """Let EventBridge publish too. It replaces SNS's default policy, so it repeats that one."""
+    account = getattr(settings, place.side).account_id
+    arn = pulumi.Output.from_input(topic)
+    return aws.sns.TopicPolicy(
+        name,
+        region=place.region,
+        arn=arn,
+        policy=document(
+            {
+                "Sid": "OwnersUse",
+                "Effect": "Allow",
+                "Principal": {"AWS": "*"},
+                "Action": list(OWNER_ACTIONS),
+                "Resource": [arn],
+                "Condition": {"StringEquals": {"AWS:SourceOwner": account}},
+            },
+            # Without a condition on the rule: AWS documents none for a topic, and one that
+            # EventBridge does not fill would lose every message.
+            {
+                "Sid": "RulesPublish",
+                "Effect": "Allow",
+                "Principal": {"Service": "events.amazonaws.com"},
+                "Action": ["sns:Publish"],
+                "Resource": [arn],
+            },
+        ),
+        opts=opts,
+    )
