@@ -36,17 +36,6 @@ PATHS = {
 }
 """What the message takes from an event. A caller of another account has an id and no ARN there; a
 path that an event lacks leaves its place empty."""
-OWNER_ACTIONS = (
-    "SNS:GetTopicAttributes",
-    "SNS:SetTopicAttributes",
-    "SNS:AddPermission",
-    "SNS:RemovePermission",
-    "SNS:DeleteTopic",
-    "SNS:Subscribe",
-    "SNS:ListSubscriptionsByTopic",
-    "SNS:Publish",
-)
-"""What SNS's own default policy allows to a topic's account, and so to CloudWatch's alarms."""
 
 
 class RoleUse(pulumi.ComponentResource):
@@ -144,31 +133,34 @@ def _topic_policy(
     place: AlarmPlace,
     opts: pulumi.ResourceOptions,
 ) -> aws.sns.TopicPolicy:
-    """Let EventBridge publish too. It replaces SNS's default policy, so it repeats that one."""
+    """Let the rule publish, and the stack's alarms as before.
+
+    It replaces SNS's default policy, by which the topic's whole account may publish.
+    """
     account = getattr(settings, place.side).account_id
     arn = pulumi.Output.from_input(topic)
+
+    def publish(sid: str, service: str) -> dict[str, Any]:
+        return {
+            "Sid": sid,
+            "Effect": "Allow",
+            "Principal": {"Service": service},
+            "Action": ["sns:Publish"],
+            "Resource": [arn],
+        }
+
     return aws.sns.TopicPolicy(
         name,
         region=place.region,
         arn=arn,
         policy=document(
             {
-                "Sid": "OwnersUse",
-                "Effect": "Allow",
-                "Principal": {"AWS": "*"},
-                "Action": list(OWNER_ACTIONS),
-                "Resource": [arn],
-                "Condition": {"StringEquals": {"AWS:SourceOwner": account}},
+                **publish("AlarmsPublish", "cloudwatch.amazonaws.com"),
+                "Condition": {"StringEquals": {"aws:SourceAccount": account}},
             },
             # Without a condition on the rule: AWS documents none for a topic, and one that
             # EventBridge does not fill would lose every message.
-            {
-                "Sid": "RulesPublish",
-                "Effect": "Allow",
-                "Principal": {"Service": "events.amazonaws.com"},
-                "Action": ["sns:Publish"],
-                "Resource": [arn],
-            },
+            publish("RulesPublish", "events.amazonaws.com"),
         ),
         opts=opts,
     )

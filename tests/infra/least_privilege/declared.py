@@ -76,8 +76,8 @@ class Declared:
     buckets: Mapping[str, str]
     keys: Mapping[str, str]
     """The key of each encrypted resource, by ARN."""
-    schedules: tuple[tuple[str, str], ...] = ()
-    """Each rule that invokes a function, and the function; both ARNs."""
+    rules: tuple[tuple[str, str], ...] = ()
+    """Each rule, and the function or topic that it calls; both ARNs."""
     arns: Mapping[str, str] = field(default_factory=dict)
     """Of all that has an ARN, by the name that the program gives it."""
     tables: tuple[tuple[str, str], ...] = ()
@@ -157,7 +157,7 @@ def from_resources(created: Iterable[Created]) -> Declared:
     }
     arns = {str(values.get("name", name)): str(values.get("arn")) for _, name, _, values in created}
     attached = {str(v["policyArn"]): v["role"] for type_, _, _, v in created if type_ == ATTACHMENT}
-    policies, buckets, keys, schedules = [], {}, {}, []
+    policies, buckets, keys, rules = [], {}, {}, []
     for type_, name, side, values in created:
         if type_.startswith("aws:s3/bucket:"):
             buckets[f"arn:aws:s3:::{values['bucket']}"] = accounts[side]
@@ -168,7 +168,7 @@ def from_resources(created: Iterable[Created]) -> Declared:
             if key:
                 keys[f"arn:aws:s3:::{values['bucket']}"] = str(key)
         if type_.startswith("aws:cloudwatch/eventTarget:"):
-            schedules.append((arns[values["rule"]], str(values["arn"])))
+            rules.append((arns[values["rule"]], str(values["arn"])))
         if type_.startswith("aws:lambda/permission:"):
             policies.append(_permission(name, accounts[side], arns[values["function"]], values))
         held = [key for key in POLICIES if key in values]
@@ -185,7 +185,7 @@ def from_resources(created: Iterable[Created]) -> Declared:
     names = [policy.name for policy in policies]
     assert len(names) == len(set(names)), "two policies of one name"
     named = {name: str(values["arn"]) for _, name, _, values in created if "arn" in values}
-    return Declared(tuple(policies), buckets, keys, tuple(schedules), named)
+    return Declared(tuple(policies), buckets, keys, tuple(rules), named)
 
 
 def _permission(name: str, account: str, function: str, values: Mapping[str, Any]) -> Policy:

@@ -13,6 +13,7 @@ from tests.infra.least_privilege.declared import RESOURCE, TRUST, Declared, Poli
 
 LAMBDA = "lambda.amazonaws.com"
 EVENTS = "events.amazonaws.com"
+CLOUDWATCH = "cloudwatch.amazonaws.com"
 
 
 @dataclass(frozen=True, order=True)
@@ -51,7 +52,8 @@ def all_needs(recorded: Iterable[Need], declared: Declared, external_id: str) ->
     needs |= set(_behind(needs, declared.keys))
     needs |= set(_standing(declared))
     needs |= set(_trusted(needs, declared))
-    needs |= set(_scheduled(declared))
+    needs |= set(_by_rules(declared))
+    needs |= set(_by_alarms(declared))
     needs |= set(_refused(declared))
     return tuple(sorted(needs))
 
@@ -159,12 +161,29 @@ def _trusted(needs: Iterable[Need], declared: Declared) -> Iterator[Need]:
             yield Need(LAMBDA, "sts:AssumeRole", policy.on)
 
 
-def _scheduled(declared: Declared) -> Iterator[Need]:
-    """A rule wakes its function, and no other rule does."""
-    for rule, function in declared.schedules:
+def _by_rules(declared: Declared) -> Iterator[Need]:
+    """A rule wakes its function, and no other rule does; or it publishes."""
+    for rule, target in declared.rules:
+        if ":sns:" in target:
+            if target in _topics(declared):
+                yield Need(EVENTS, "sns:Publish", target)
+            continue
         for arn, refused in ((rule, False), (f"{rule}-of-another", True)):
             keys = (("aws:SourceArn", arn),)
-            yield Need(EVENTS, "lambda:InvokeFunction", function, keys, refused=refused)
+            yield Need(EVENTS, "lambda:InvokeFunction", target, keys, refused=refused)
+
+
+def _by_alarms(declared: Declared) -> Iterator[Need]:
+    """Alarms publish to a topic whose policy is the stack's, and no other account's do."""
+    for topic, account in _topics(declared).items():
+        for caller, refused in ((account, False), ("999999999999", True)):
+            keys = (("aws:SourceAccount", caller),)
+            yield Need(CLOUDWATCH, "sns:Publish", topic, keys, refused=refused)
+
+
+def _topics(declared: Declared) -> Mapping[str, str]:
+    """The account of each topic whose policy is the stack's. SNS's own lets an account publish."""
+    return {policy.on: policy.account for policy in declared.policies if ":sns:" in policy.on}
 
 
 def _refused(declared: Declared) -> Iterator[Need]:

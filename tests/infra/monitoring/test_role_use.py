@@ -58,15 +58,16 @@ def test_every_call_by_which_the_sources_role_changes_a_table_is_told() -> None:
     assert changes == {f"dynamodb:{name}" for name in role_use.CHANGES}
 
 
-def test_a_topic_of_the_stack_lets_eventbridge_publish_and_keeps_its_accounts_rights(
+def test_a_topic_of_the_stack_lets_eventbridge_and_its_accounts_alarms_publish(
     switching: Deployment,
 ) -> None:
     policy = switching.one("TopicPolicy", "source")
     topic = switching.one("Topic", "source")
     assert policy.inputs["arn"] == switching.arn(topic)
-    owner, rules = statements(policy.inputs["policy"])
-    assert set(owner["Action"]) == set(role_use.OWNER_ACTIONS)
-    assert owner["Condition"] == {"StringEquals": {"AWS:SourceOwner": "111111111111"}}
+    alarms, rules = statements(policy.inputs["policy"])
+    assert alarms["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert alarms["Condition"] == {"StringEquals": {"aws:SourceAccount": "111111111111"}}
+    assert alarms["Action"] == ["sns:Publish"]
     assert rules["Principal"] == {"Service": "events.amazonaws.com"}
     assert rules["Action"] == ["sns:Publish"]
     assert policy.name in switching.one("EventTarget", "use-source").depends_on
