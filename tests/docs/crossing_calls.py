@@ -152,6 +152,20 @@ SERVICE_CALLS = (
         "invokes the watchdog",
         "`aws:SourceArn` is the rule",
     ),
+    ServiceCall(
+        "replication-switch-use-source-topic",
+        "RulesPublish",
+        "`events.amazonaws.com`, in the account of each switch role",
+        "publishes each use of the role to the alarms' topic",
+        "`aws:PrincipalIsAWSService` is true",
+    ),
+    ServiceCall(
+        "replication-switch-use-source-topic",
+        "AlarmsPublish",
+        "`cloudwatch.amazonaws.com`, there",
+        "publishes alarms to the same topic",
+        "`aws:SourceAccount` is the topic's account",
+    ),
 )
 
 
