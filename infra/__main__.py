@@ -11,8 +11,8 @@ import pulumi
 from infra import preflight
 from infra.accounts import connect
 from infra.monitoring.notifications import Notifications, TableAlarms, declare_dashboard
-from infra.moved_roles import refuse_moved_roles
 from infra.monitoring.role_use import RoleUse
+from infra.moved_roles import refuse_moved_roles
 from infra.operators import Operators
 from infra.outputs import outputs
 from infra.role_grants import shared_arns
