@@ -26,15 +26,7 @@ class Accounts:
 
 def connect(settings: StackConfig) -> Accounts:
     """Make the providers, which refuse credentials of another account."""
-    own = {
-        "project": pulumi.get_project(),
-        "stack": pulumi.get_stack(),
-        "managed-by": "pulumi",
-    }
-    # IAM takes no two keys that differ only in capital letters: `Project` stands for `project`.
-    given = {key.lower() for key in settings.tags}
-    kept = {key: value for key, value in own.items() if key not in given}
-    tags = {**kept, **settings.tags}
+    tags = settings.tags.with_own(pulumi.get_project(), pulumi.get_stack())
     return Accounts(
         source=_provider("source", settings.source, tags),
         target=_provider("target", settings.target, tags),

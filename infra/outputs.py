@@ -43,6 +43,8 @@ def outputs(
             "importerRoleArn": operators.importer.arn,
             "operatorRoleArn": operators.target_reader.arn,
         },
+        # For the target table: the import makes it, and takes none.
+        "tags": settings.tags.with_own(pulumi.get_project(), pulumi.get_stack()),
         "journalTable": operators.journal.name,
         "snapshotBucket": snapshot.bucket.name,
         "tables": [

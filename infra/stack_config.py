@@ -7,7 +7,6 @@ neither Pulumi nor boto3.
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from infra.secret_settings import Secrets, without_secrets
 from infra.stack_arns import OperatorScope
 from infra.switch_config import SwitchConfig, read_switch
 from infra.table_config import NOT_BUILT, TableConfig, read_tables
+from infra.tag_config import TagConfig, read_tags
 
 __all__ = ["ConfigError", "OperatorsConfig", "StackConfig", "TableConfig", "value_of"]
 
@@ -40,10 +40,6 @@ LOG_RETENTION_DAYS = (
 
 MOST_TABLES = 50
 """More would take the dashboard over the 500 widgets that CloudWatch shows."""
-
-MOST_TAGS = 47
-"""AWS takes 50 for a resource; three are the stack's own."""
-TAG_VALUE = r"[\w .:/=+@-]{0,256}"
 
 
 @dataclass(frozen=True)
@@ -63,8 +59,10 @@ class StackConfig:
     """Whether Pulumi and AWS refuse to delete what holds data. False only to tear a stack down."""
     snapshot_key: bool = False
     """Whether the stack makes a customer-managed key for the snapshot bucket. False: SSE-S3."""
-    tags: Mapping[str, str] = field(default_factory=dict)
-    """Put on every resource that takes tags."""
+    tags: TagConfig = field(default_factory=TagConfig)
+    """Put on every resource that takes tags, and on the target table, where they win over the
+    source's, whatever the capital letters. The stack adds `project`, `stack` and `managed-by`: the
+    same key here takes the place of one, and null drops it (`project: null`)."""
     log_retention_days: int = 90
     """How long the logs of both functions are kept. 90: longer than an incident is looked into.
     They hold digests of keys, counts and reasons, never content of an item."""
@@ -160,7 +158,7 @@ class StackConfig:
             ),
             protect=top.flag("protect", default=cls.protect),
             snapshot_key=top.flag("snapshotKey", default=cls.snapshot_key),
-            tags=_tags(top),
+            tags=read_tags(top),
             log_retention_days=top.number_among(
                 "logRetentionDays", LOG_RETENTION_DAYS, "days", default=cls.log_retention_days
             ),
@@ -202,37 +200,6 @@ def value_of(given: Any) -> Any:
         return json.loads(given)
     except (TypeError, ValueError):
         return given
-
-
-def _tags(top: ConfigReader) -> dict[str, str]:
-    section = top.section("tags", "write tags: {team: payments}", required=False)
-    seen: set[str] = set()
-    for key, value in section.values.items():
-        legal = re.fullmatch(r"(?!aws:)[\w .:/=+@-]{1,128}", key)
-        if not legal or not (isinstance(value, str) and re.fullmatch(TAG_VALUE, value)):
-            section.mistakes.add(
-                section.key(key),
-                value,
-                "a key that does not begin with aws:, and a quoted string of up to 256 letters, "
-                "digits, spaces and _.:/=+@- (IAM takes no others)",
-                "put the value in quotes, and choose another key if it begins with aws:",
-            )
-        elif key.lower() in seen:
-            section.mistakes.add(
-                section.key(key),
-                value,
-                "keys that differ in more than capital letters: IAM takes no others",
-                "remove one of the two",
-            )
-        seen.add(key.lower())
-    if len(section.values) > MOST_TAGS:
-        section.mistakes.add(
-            section.path,
-            f"{len(section.values)} tags",
-            f"up to {MOST_TAGS}: AWS takes 50 for a resource, and the stack has some of its own",
-            "remove some",
-        )
-    return {key: str(value) for key, value in section.values.items()}
 
 
 def _refuse_duplicates(config: StackConfig, mistakes: ConfigErrors) -> None:

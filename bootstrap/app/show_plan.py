@@ -80,7 +80,9 @@ def _settings(
     row, _ = clients.journal().read(replication.source_table)
     configured = row.record(Configured) if row else None
     policy = TtlPolicy(configured.ttl if configured else TtlPolicy.AT_SWITCH)
-    return settings_diff.settings(inspected, settings_diff.wanted(inspected), policy)
+    return settings_diff.settings(
+        inspected, settings_diff.wanted(inspected, replication.stack_tags), policy
+    )
 
 
 def _inspect(

@@ -8,7 +8,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +101,8 @@ class Outputs:
     tables: tuple[TableOutputs, ...]
     snapshot_key_arn: str = ""
     """The customer-managed key of the snapshot bucket; empty for S3's own."""
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """The tags of the stack's resources; empty if an older program named none."""
 
     def for_looking(self) -> Outputs:
         """Return the same stack with the roles that only read.
@@ -230,6 +232,7 @@ def parse(text: str, origin: str, fix: str = STALE) -> Outputs:
         snapshot_bucket=top.text("snapshotBucket"),
         tables=tuple(_table(each) for each in top.several("tables")),
         snapshot_key_arn=top.optional("snapshotKeyArn"),
+        tags=top.texts("tags"),
     )
     if mistakes:
         shown = mistakes[:SHOWN_MISTAKES]
@@ -287,6 +290,14 @@ class _Members:
 
     def optional_number(self, key: str) -> int | None:
         return self.number(key) if self.has(key) else None
+
+    def texts(self, key: str) -> Mapping[str, str]:
+        """Read an object of texts; empty where it is absent."""
+        value = self._value.get(key, {})
+        if isinstance(value, dict) and all(isinstance(each, str) for each in value.values()):
+            return value
+        self.wrong(key, "is no object of texts")
+        return {}
 
     def inner(self, key: str) -> _Members:
         if key not in self._value:

@@ -11,6 +11,7 @@ from bootstrap.core.errors import BlockedError
 from bootstrap.core.facts import ON_DEMAND, Capacity, CapacityUnits
 from bootstrap.core.ports import SourceAccount, TargetAccount
 from bootstrap.core.suggestions import Command, suggest
+from bootstrap.core.table_tags import tags_of_target
 
 SOURCE, KEEP = "source", "keep"
 """Values of --settings: the target gets the source's, or keeps what it has."""
@@ -35,15 +36,15 @@ class PrimarySettings:
     """The attribute by which items expire; None for none."""
 
 
-def of_source(source: SourceAccount, table: str) -> PrimarySettings:
-    """Read what a target gets from its source with `--settings source`."""
+def of_source(source: SourceAccount, table: str, stack_tags: Mapping[str, str]) -> PrimarySettings:
+    """Read what a target gets from its source with `--settings source`, with the stack's tags."""
     facts = source.table(table)
     if facts is None:
         raise _missing(table, "source")
     expiry = source.expiry(table)
     return PrimarySettings(
         Capacity.of(facts),
-        source.tags(facts.arn),
+        tags_of_target(source.tags(facts.arn), stack_tags),
         # The target has both already, and the switch takes neither away.
         table_class=facts.table_class,
         stream=facts.stream_view,

@@ -39,7 +39,8 @@ def choose_settings(context: SwitchContext) -> PrimarySettings | None:
         return None
     there = of_target(context.steps.target, table.target_table)
     if choice == SOURCE:
-        return with_stream_kept(of_source(context.steps.source, table.source_table), there)
+        wanted = of_source(context.steps.source, table.source_table, context.steps.outputs.tags)
+        return with_stream_kept(wanted, there)
     others = [each.source_table for each in context.steps.outputs.tables]
     names = [table.source_table, *(name for name in others if name != table.source_table)]
     return read_settings(Path(choice), there, names)

@@ -11,12 +11,13 @@ from typing import Any
 from bootstrap.core.errors import UsageError
 from bootstrap.core.facts import ON_DEMAND
 from bootstrap.core.suggestions import Command, suggest
+from bootstrap.core.table_tags import MOST_TAGS
 from bootstrap.cutover.settings import PrimarySettings, settings_of_member, unit_names
 
 MODES = (ON_DEMAND, "PROVISIONED")
 CLASSES = ("STANDARD", "STANDARD_INFREQUENT_ACCESS")
 VIEWS = ("KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES")
-MOST_TAGS, LONGEST_KEY, LONGEST_VALUE = 50, 128, 256
+LONGEST_KEY, LONGEST_VALUE = 128, 256
 """AWS's limits (DynamoDB developer guide, "Tagging restrictions in DynamoDB")."""
 SHOWN_MISTAKES = 10
 

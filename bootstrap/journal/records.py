@@ -29,7 +29,7 @@ class Wanted:
 
     table_class: str = "STANDARD"
     tags: str = "{}"
-    """JSON object: the source's tags."""
+    """JSON object: the tags of the target, the source's and the stack's."""
     ttl_attribute: str = ""
     """The source's time-to-live attribute; empty while it has none."""
     warm_writes: int = 0

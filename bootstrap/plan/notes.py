@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from bootstrap.core.facts import TableFacts
 from bootstrap.core.formatting import size
+from bootstrap.core.table_tags import MOST_TAGS, left_out
 from bootstrap.plan.inspection import Inspection
 from bootstrap.plan.limits import (
     COMPRESSION,
@@ -38,12 +39,23 @@ def notes(inspection: Inspection, replication: Replication) -> Iterator[str]:
             "Pulumi can decrypt, so unknown here. This plan assumes the defaults."
         )
     yield from _other_writers(replication)
+    yield from _tags(inspection, replication)
     yield from _source(inspection, replication)
     yield from _indexes(inspection.source.table)
     yield from _unknown_jobs(inspection)
     yield from _sizes(inspection, replication)
     yield from _busy_partition(inspection)
     yield from throughput_notes(inspection, replication)
+
+
+def _tags(inspection: Inspection, replication: Replication) -> Iterator[str]:
+    keys = left_out(inspection.source.tags, replication.stack_tags)
+    if keys:
+        yield (
+            f"AWS takes {MOST_TAGS} tags for a table. {replication.target_table} gets the stack's "
+            f"{len(replication.stack_tags)} and as many of the source's as there is room for, "
+            f"without: {', '.join(keys)}."
+        )
 
 
 def _other_writers(replication: Replication) -> Iterator[str]:

@@ -78,7 +78,7 @@ class Plan:
 def make(inspection: Inspection, replication: Replication, prices: PriceList = LIST_PRICES) -> Plan:
     """Make the plan for a table of which no export has begun."""
     has_source = inspection.source.table is not None
-    wants = wanted(inspection) if has_source else Wanted()
+    wants = wanted(inspection, replication.stack_tags) if has_source else Wanted()
     expected = estimate(inspection, replication, prices.prices)
     return Plan(
         table=replication.source_table,

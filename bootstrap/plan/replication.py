@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bootstrap.core import pulumi_commands
 from bootstrap.core.errors import UsageError
 from bootstrap.core.stack_outputs import AccountOutputs, Outputs, TableOutputs
-from infra.stack_config import ConfigError, StackConfig, TableConfig
+from infra.stack_config import PROJECT, ConfigError, StackConfig, TableConfig
 
 INNER = {"source": "source.accountId", "target": "target.accountId", "tables": "tables[0].source"}
 """A first member of each section, for a section that is a secret as a whole."""
@@ -65,6 +65,8 @@ class Replication:
     """The run keeps other writers off the target, with a role that the stack has for it."""
     stack_owns_deny: bool = False
     """The stack's state still holds the Deny that older programs made: the run leaves it alone."""
+    stack_tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """The tags of the stack's resources, which the target gets beside the source's."""
     unknown_settings: tuple[str, ...] = ()
     """Keys of the stack file that are secrets. Their defaults are assumed."""
 
@@ -129,6 +131,7 @@ def of_outputs(outputs: Outputs, table: TableOutputs) -> Replication:
         source_key_arn=table.source_key_arn or None,
         target_key_arn=table.target_key_arn or None,
         stack=outputs.stack,
+        stack_tags=outputs.tags,
         denies_other_writers=outputs.denies_other_writers(table),
         stack_owns_deny=table.stack_owns_target_deny,
         deployment=Deployment(
@@ -202,6 +205,12 @@ def _needs_secrets(path: Path, keys: Sequence[str]) -> UsageError:
     )
 
 
+def _tags(config: StackConfig, stack: str) -> Mapping[str, str]:
+    """Return the stack's tags. Without the one that names a stack, if the file does not say it."""
+    tags = config.tags.with_own(PROJECT, stack)
+    return {key: value for key, value in tags.items() if value or key in config.tags.given}
+
+
 def _of_config(
     config: StackConfig, table: TableConfig, stack: str, unknown: tuple[str, ...]
 ) -> Replication:
@@ -222,5 +231,6 @@ def _of_config(
         configured_shards=table.shards,
         denies_other_writers=config.denies_other_writers(table),
         stack=stack,
+        stack_tags=_tags(config, stack),
         unknown_settings=unknown,
     )

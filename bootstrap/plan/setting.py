@@ -26,7 +26,8 @@ COMPARED = {
     "billing mode": "the mode: on demand while it replicates",
     "encryption": "the kind of key, and the key itself where targetKeyArn names one",
     "table class": "the class",
-    "tags": "each tag of the source and its value; further tags of the target do not count",
+    "tags": "each tag of the stack and of the source, and its value; further tags of the target do "
+    "not count",
     "deletion protection": "on",
     "point-in-time recovery": "on",
     "warm throughput": "at least the writes a second that the plan asked for",

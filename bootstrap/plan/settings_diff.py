@@ -8,6 +8,7 @@ from typing import Any
 
 from bootstrap.core.facts import KeyFacts, Surroundings, TableFacts
 from bootstrap.core.run_options import TtlPolicy
+from bootstrap.core.table_tags import tags_of_target
 from bootstrap.journal.records import Wanted
 from bootstrap.plan.inspection import Inspection
 from bootstrap.plan.setting import Setting, When, carried_indexes
@@ -17,13 +18,13 @@ DYNAMODB_OWNED_KEY = "key of DynamoDB"
 NO_INDEX_LIMIT = "as the table: on demand, no maximum"
 
 
-def wanted(inspection: Inspection) -> Wanted:
+def wanted(inspection: Inspection, stack_tags: Mapping[str, str]) -> Wanted:
     """Return what CONFIGURING will do. The source must exist."""
     source = inspection.source
     assert source.table is not None
     return Wanted(
         table_class=source.table.table_class,
-        tags=json.dumps(dict(source.tags), sort_keys=True),
+        tags=json.dumps(tags_of_target(source.tags, stack_tags), sort_keys=True),
         ttl_attribute=source.ttl.attribute or "" if source.ttl.enabled else "",
         warm_writes=table_units(inspection),
         warm_indexes=json.dumps(index_units(inspection), sort_keys=True),
@@ -95,8 +96,14 @@ def _made_by_configuring(
     )
     tags: dict[str, str] = json.loads(wants.tags)
     there = {key: inspection.target.tags.get(key, "") for key in tags}
+    source_tags = dict(inspection.source.tags)
     yield Setting(
-        "tags", _pairs(tags), _pairs(tags), When.SETTINGS, actual=_pairs(there) if target else None
+        "tags",
+        _pairs(source_tags),
+        _pairs(tags),
+        When.SETTINGS,
+        "the stack's, and the source's others" if tags != source_tags else "",
+        _pairs(there) if target else None,
     )
     yield Setting(
         "deletion protection",

@@ -74,7 +74,7 @@ RICH: Mapping[str, Any] = {
     "snapshotKey": True,
     "switch": {"source": ["account"], "target": ["account"], "mfa": True},
     "protect": False,
-    "tags": {"team": "payments"},
+    "tags": {"team": "payments", "managed-by": None},
 }
 TOPICS = {
     place: f"arn:aws:sns:{region}:222222222222:ops"

@@ -87,7 +87,7 @@ KINDS = {
     "Region",
     "alarms": "`emails` or `topics`, `thresholds`: see below",
     "switch": "`true`, `false`, or `source`, `target`, `mfa`: see below",
-    "tags": "up to 47, of up to 256 letters, digits, spaces and `_.:/=+@-` each",
+    "tags": "texts by key; up to 47, of up to 256 letters, digits, spaces and `_.:/=+@-` each",
     "operators.source": "a list of ARNs of roles or users, or `account`",
     "operators.target": "a list of ARNs of roles or users, or `account`",
     "switch.source": "a list of ARNs of roles or users, or `account`",

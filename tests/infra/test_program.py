@@ -241,12 +241,16 @@ def test_the_settings_of_a_table_reach_its_resources(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_tag_in_capital_letters_takes_the_place_of_the_stacks_own(tmp_path: Path) -> None:
+def test_a_tag_in_capital_letters_takes_the_place_of_the_stacks_own_and_null_drops_one(
+    tmp_path: Path,
+) -> None:
     """IAM refuses two keys that differ only in capital letters."""
-    deployed = record({**CONFIG, "tags": {"Project": "payments"}}, tmp_path / "archive")
+    given = {"Project": "payments", "managed-by": None}
+    deployed = record({**CONFIG, "tags": given}, tmp_path / "archive")
     for provider in deployed.of("aws"):
         tags = json.loads(provider.inputs["defaultTags"])["tags"]
-        assert tags == {"Project": "payments", "stack": "test", "managed-by": "pulumi"}
+        assert tags == {"Project": "payments", "stack": "test"}
+    assert deployed.outputs["tags"] == {"Project": "payments", "stack": "test"}
 
 
 @pytest.mark.slow
@@ -307,6 +311,7 @@ def test_the_outputs_carry_all_that_the_operators_tool_needs(stack: Deployment) 
             "importerRoleArn": stack.arn(stack.one("Role", "importer")),
             "operatorRoleArn": stack.arn(stack.one("Role", "operator-target")),
         },
+        "tags": {"project": "dynamodb-replication", "stack": "test", "managed-by": "pulumi"},
         "journalTable": "replication-journal",
         "snapshotBucket": "replication-snapshot",
         "tables": [
@@ -427,7 +432,7 @@ asyncio.run(main())
     )
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout.splitlines()[-1]) == sorted(
-        ["project", "stack", "source", "target", "journalTable", "snapshotBucket", "tables"]
+        ["project", "stack", "source", "target", "tags", "journalTable", "snapshotBucket", "tables"]
     )
 
 

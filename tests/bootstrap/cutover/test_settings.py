@@ -82,6 +82,15 @@ def advanced(advance: Any, world: FakeAws, context: SwitchContext, wanted: Any) 
     raise AssertionError("it is never done")
 
 
+def test_target_gets_the_stacks_tags_over_the_sources(world: FakeAws) -> None:
+    context = switching(world)
+    stack = dataclasses.replace(context.steps.outputs, tags={"Team": "payments", "stack": "prod"})
+    context = dataclasses.replace(context, steps=dataclasses.replace(context.steps, outputs=stack))
+    wanted = choose_settings(context)
+    assert wanted is not None
+    assert wanted.tags == {"Team": "payments", "stack": "prod"}
+
+
 def test_target_gets_the_sources_settings_slow_ones_before_anything_is_closed(
     world: FakeAws,
 ) -> None:

@@ -25,8 +25,8 @@ from tests.support.bootstrap.plans import (
 
 
 def parity_of(world: FakeAws) -> dict[str, Any]:
-    seen, _ = observed(world)
-    return {each.name: each for each in settings(seen, wanted(seen))}
+    seen, replication = observed(world)
+    return {each.name: each for each in settings(seen, wanted(seen, replication.stack_tags))}
 
 
 def test_every_setting_says_when_the_target_gets_it_or_why_not() -> None:
@@ -247,6 +247,28 @@ def test_a_target_that_expires_items_or_has_a_maximum_has_drifted_unless_it_is_m
     world.expiries.clear()
     rows = settings(observed(world)[0], Wanted(), TtlPolicy.NOW)
     assert [s.drifted for s in rows if s.name == "time to live"] == [True]
+
+
+def test_a_target_is_to_have_the_stacks_tags_and_the_sources_others() -> None:
+    world = FakeAws()
+    world.source_tags = {"Team": "shop", "cost": "42"}
+    replicated(world)
+    seen, replication = observed(world)
+    tagged = dataclasses.replace(replication, stack_tags={"team": "payments"})
+    made = plan.make(seen, tagged)
+    (found,) = (each for each in made.settings if each.name == "tags")
+    assert (found.source, found.target) == ("Team=shop, cost=42", "cost=42, team=payments")
+    assert (found.actual, found.drifted) == ("cost=42, team=", True)
+    assert "the stack's" in found.why
+
+
+def test_tags_of_the_source_without_room_beside_the_stacks_are_named() -> None:
+    world = FakeAws()
+    world.source_tags = {f"tag-{n:02}": "x" for n in range(49)}
+    seen, replication = observed(world)
+    tagged = dataclasses.replace(replication, stack_tags={"team": "a", "stack": "b"})
+    assert any("without: tag-48." in note for note in plan.make(seen, tagged).notes)
+    assert not any("without:" in note for note in plan.make(seen, replication).notes)
 
 
 def test_what_drifted_is_shown_with_what_it_should_be() -> None:

@@ -14,7 +14,7 @@ from bootstrap.core.facts import TtlStatus
 from bootstrap.core.run_options import RunOptions, TtlPolicy
 from bootstrap.journal.records import Configured, Imported, Wanted
 from bootstrap.status.json_members import as_json
-from tests.support.bootstrap.fake_aws import COMMAND, LEDGER, FakeAws
+from tests.support.bootstrap.fake_aws import COMMAND, LEDGER, FakeAws, outputs
 from tests.support.bootstrap.killed_process import Process, replicated
 from tests.support.bootstrap.status import FixedHealth, look, verify_as_of
 from tests.support.fakes.errors import Killed
@@ -37,6 +37,15 @@ def test_the_target_gets_the_tags_and_the_table_class_of_the_source() -> None:
     assert world.target.table_class == "STANDARD_INFREQUENT_ACCESS"
     assert world.target.deletion_protection
     assert world.target_recovery
+
+
+def test_the_stacks_tags_win_over_the_sources_whatever_the_capital_letters() -> None:
+    world = FakeAws()
+    world.source_tags = {"Team": "shop", "cost": "42"}
+    tags = {"team": "payments", "stack": "prod"}
+    replicated(world, dataclasses.replace(outputs(), tags=tags))
+    assert world.target_tags == {"cost": "42", "stack": "prod", "team": "payments"}
+    assert len(world.times("tag")) == 1
 
 
 def test_settings_are_made_as_planned_when_the_source_has_changed_meanwhile() -> None:

@@ -72,7 +72,9 @@ def live(stack: EngineStack) -> None:
 
 def _config(engine: Engine, *tables: Mapping[str, Any], **values: Any) -> dict[str, Any]:
     sides = {"source": engine.cloud.source, "target": engine.cloud.target}
-    config = engine.config(*tables, snapshotKey=True, tags={"team": "payments"}, **values)
+    config = engine.config(
+        *tables, snapshotKey=True, tags={"team": "payments", "stack": None}, **values
+    )
     for side, account in sides.items():
         config[side] = {
             **config[side],

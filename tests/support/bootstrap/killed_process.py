@@ -111,10 +111,10 @@ class Process:
         raise AssertionError("The condition never held.")
 
 
-def replicated(world: FakeAws | None = None) -> FakeAws:
-    """A world in which a run has ended well."""
+def replicated(world: FakeAws | None = None, chosen: Outputs | None = None) -> FakeAws:
+    """A world in which a run has ended well. `chosen`: the stack's outputs."""
     world = world or FakeAws()
-    Process(world).go()
+    Process(world, chosen=chosen).go()
     return world
 
 
