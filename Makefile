@@ -35,8 +35,8 @@ serve: $(READY)  ## keep the local cloud with the deployed stack running
 try-pulumi: $(READY)  ## a shell with the real Pulumi CLI on the local cloud: pulumi up, before an account has to take it
 	@$(BIN)/python -m tests.pulumi_engine.shell
 
-build: $(READY)  ## build the Lambda archive that `pulumi up` deploys
-	@$(BIN)/python -m infra.package
+build: $(READY)  ## build the Lambda archive that `pulumi up` deploys: ARCHITECTURE=x86_64 where the stack file says so
+	@$(BIN)/python -m infra.package $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE))
 
 format: $(READY)  ## format the code
 	@$(BIN)/ruff format .

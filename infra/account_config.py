@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from infra import partitions
-from infra.config_validation import ConfigReader
+from infra.config_validation import ConfigErrors, ConfigReader
 
 ACCOUNT_ID = r"[0-9]{12}"
 REGION = r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}"
 POLICY_ARN = r"arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[A-Za-z0-9_+=,.@/-]+"
 ROLE_PATH = r"(?=.{1,512}$)/([A-Za-z0-9_+=,.@-]+/)*"
+EXTERNAL_ID = r"[\w+=,.@:/-]{2,1224}"
 ROLE_ARN = r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+"
 
 
@@ -24,7 +25,17 @@ class AccountConfig:
     profile: str | None = None
     """A profile of the AWS configuration file. None: the credentials of the environment."""
     role_arn: str | None = None
-    """A role to assume from those credentials. None: they are used as they are."""
+    """A role of the account, to assume from those credentials. None: they are used as they are."""
+    external_id: str | None = None
+    """The word that `roleArn` asks for in its trust policy. None: it asks for none."""
+    session_name: str | None = None
+    """The name of the session of `roleArn`, which CloudTrail shows. None: `pulumi-` and the
+    project's name.
+    """
+    sts_region: str | None = None
+    """The Region whose STS says who the caller is and opens the session. None: `region`; another
+    where the credentials' own account has not opted in to that one.
+    """
     permissions_boundary_arn: str | None = None
     """A managed policy that every role of the stack in this account gets as its permissions
     boundary: one of the account's own, or AWS's. `python -m infra.boundary` prints what it has to
@@ -82,6 +93,24 @@ def read_account(top: ConfigReader, side: str) -> AccountConfig:
             "the ARN of a role",
             "use arn:aws:iam::ACCOUNT:role/NAME, or leave it out",
         ),
+        external_id=section.optional_text(
+            "externalId",
+            EXTERNAL_ID,
+            "2 to 1224 letters, digits and +=,.@:/-",
+            "use a word of those characters, or leave it out",
+        ),
+        session_name=section.optional_text(
+            "sessionName",
+            r"[A-Za-z0-9_+=,.@-]{2,64}",
+            "2 to 64 letters, digits and _+=,.@-",
+            "use a name of those characters, or leave it out",
+        ),
+        sts_region=section.optional_text(
+            "stsRegion",
+            REGION,
+            "the name of an AWS Region",
+            "use a name such as eu-west-1, or leave it out",
+        ),
         permissions_boundary_arn=section.optional_text(
             "permissionsBoundaryArn",
             POLICY_ARN,
@@ -97,7 +126,46 @@ def read_account(top: ConfigReader, side: str) -> AccountConfig:
     )
     section.refuse_unknown_keys()
     _refuse_boundary_of_another_account(section, account)
+    _refuse_settings_of_no_session(section, account)
+    _refuse_another_partition(section, account)
     return account
+
+
+def refuse_two_partitions(
+    mistakes: ConfigErrors, source: AccountConfig, target: AccountConfig
+) -> None:
+    """Report a pair of partitions: no policy of one can name a role of another."""
+    if source.region and target.region and source.partition != target.partition:
+        mistakes.add(
+            "target.region",
+            target.region,
+            f"a Region of the partition {source.partition}, as source.region is: IAM knows no role "
+            f"of another, and {target.region} is of {target.partition}",
+            f"choose a Region of {source.partition}; tables cannot be replicated from one "
+            "partition to another",
+        )
+
+
+def _refuse_settings_of_no_session(section: ConfigReader, account: AccountConfig) -> None:
+    for key, value in (("externalId", account.external_id), ("sessionName", account.session_name)):
+        if value and not account.role_arn and "roleArn" not in section.values:
+            section.mistakes.add(
+                section.key(key),
+                value,
+                "nothing without roleArn, whose session it is for",
+                f"remove it, or set {section.key('roleArn')} to the role to assume",
+            )
+
+
+def _refuse_another_partition(section: ConfigReader, account: AccountConfig) -> None:
+    other = account.sts_region
+    if other and account.region and partitions.partition(other) != account.partition:
+        section.mistakes.add(
+            section.key("stsRegion"),
+            other,
+            f"a Region of the partition {account.partition}, as {section.key('region')} is",
+            "name another Region, or leave it out",
+        )
 
 
 def _refuse_boundary_of_another_account(section: ConfigReader, account: AccountConfig) -> None:

@@ -35,12 +35,15 @@ def connect(settings: StackConfig) -> Accounts:
 
 def _provider(name: str, account: AccountConfig, tags: Mapping[str, str]) -> aws.Provider:
     assumed = account.role_arn and aws.ProviderAssumeRoleArgs(
-        role_arn=account.role_arn, session_name=f"pulumi-{pulumi.get_project()}"
+        role_arn=account.role_arn,
+        external_id=account.external_id,
+        session_name=account.session_name or f"pulumi-{pulumi.get_project()}",
     )
     return aws.Provider(
         name,
         region=account.region,
         profile=account.profile,
+        sts_region=account.sts_region,
         # The provider refuses to start with credentials of another account.
         allowed_account_ids=[account.account_id],
         # Args classes, not dicts: a provider sends the keys of a dict untranslated, and AWS's

@@ -214,7 +214,7 @@ class ConsumerFunction(pulumi.ComponentResource):
             ),
             role=role.arn,
             runtime=aws.lambda_.Runtime.PYTHON3D13,
-            architectures=["arm64"],
+            architectures=[self._settings.architecture],
             handler="replicator.handler.handler",
             code=pulumi.FileArchive(str(archive.folder)),
             timeout=TIMEOUT_SECONDS,

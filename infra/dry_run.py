@@ -70,7 +70,7 @@ class DryRun:
         engine = _DryEngine(config)
         with tempfile.TemporaryDirectory() as folder:
             archive = Path(folder) / "lambda"
-            stand_in_archive(archive)
+            stand_in_archive(archive, config.get("architecture", "arm64"))
             values = {**config, "lambdaArchive": str(archive)}
             outputs = program.run(engine, values, stack=stack)
         return cls(tuple(engine.declared), outputs)
@@ -107,14 +107,15 @@ class _DryEngine(pulumi.runtime.Mocks):
         return {"outputs": {}} if args.token == STACK_OUTPUTS else dict(args.args), []
 
 
-def stand_in_archive(folder: Path) -> None:
+def stand_in_archive(folder: Path, architecture: str = "arm64") -> None:
     """Make a folder that passes for a current build, without the seconds that a build takes."""
+    platform = package.LAMBDA_PLATFORMS[architecture]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "handler.py").write_text("")
     manifest = {
         "folder": str(folder),
-        "platform": "lambda",
-        "inputs": package.inputs_hash("lambda"),
+        "platform": platform,
+        "inputs": package.inputs_hash(platform),
         "contents": package.tree_hash(folder),
     }
     folder.with_name(f"{folder.name}.manifest.json").write_text(json.dumps(manifest))

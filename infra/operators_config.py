@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from infra.account_config import AccountConfig
+from infra.account_config import EXTERNAL_ID, AccountConfig
 from infra.config_validation import ConfigReader
 from infra.principals import read_principals, refuse_long_trust
 
@@ -40,7 +40,7 @@ def read_operators(
         target=read_principals(section, "target", target),
         external_id=section.optional_text(
             "externalId",
-            r"[\w+=,.@:/-]{2,1224}",
+            EXTERNAL_ID,
             "2 to 1224 letters, digits and +=,.@:/-",
             "use a word of those characters, or leave it out",
         ),

@@ -1,9 +1,9 @@
 """Builds the folder that becomes the Lambda archive: the consumer and what it imports, no more.
 
-`python -m infra.package` builds for Lambda (arm64, Python 3.13), `--for local` for the local cloud,
-whose functions run on this interpreter. Next to the folder lies a manifest with a hash of
-everything that went in, so that an unchanged tree is not built again and a stale one is never
-deployed.
+`python -m infra.package` builds for Lambda (Python 3.13; arm64, or `--architecture x86_64`), `--for
+local` for the local cloud, whose functions run on this interpreter. Next to the folder lies a
+manifest with a hash of everything that went in, so that an unchanged tree is not built again and a
+stale one is never deployed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,13 +25,13 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 BUILDS = PROJECT_ROOT / "build"
 SOURCES = PROJECT_ROOT / "replicator"
 
-Platform = Literal["lambda", "local"]
+Platform = Literal["lambda", "lambda-x86_64", "local"]
+"""Where an archive runs: `lambda` is Lambda on arm64. Each has a folder of its own."""
 
-LAMBDA_PIP_OPTIONS = (
-    *("--platform", "manylinux2014_aarch64"),
-    *("--implementation", "cp"),
-    *("--python-version", "3.13"),
-)
+LAMBDA_PLATFORMS: Mapping[str, Platform] = {"arm64": "lambda", "x86_64": "lambda-x86_64"}
+"""By the functions' architecture."""
+WHEELS = {"lambda": "manylinux2014_aarch64", "lambda-x86_64": "manylinux2014_x86_64"}
+"""What pip calls the platform."""
 NOT_SHIPPED = ("__pycache__", "bin", "tests")
 PIP_BOOKKEEPING = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
 """What pip notes about the installation in each .dist-info: it differs by machine."""
@@ -72,7 +72,7 @@ def require(folder: Path) -> Archive:
     Raises:
         PackageError: naming the command that fixes it.
     """
-    command = f"python -m infra.package --for {'local' if folder.name == 'local' else 'lambda'}"
+    command = _command(folder)
     try:
         archive = Archive(**{**json.loads(_manifest(folder).read_text()), "folder": folder})
     except (OSError, ValueError, TypeError):
@@ -92,11 +92,49 @@ def require(folder: Path) -> Archive:
     return archive
 
 
+def refuse_another_architecture(archive: Archive, architecture: str) -> None:
+    """Refuse an archive whose libraries are for another processor than the functions'.
+
+    One for the local cloud has none.
+
+    Raises:
+        PackageError: naming the command that builds the other one.
+    """
+    wanted = LAMBDA_PLATFORMS[architecture]
+    if archive.platform not in (wanted, "local"):
+        built = next(each for each, name in LAMBDA_PLATFORMS.items() if name == archive.platform)
+        raise PackageError(
+            f"The Lambda archive in {archive.folder} is for {built}, and the stack's functions are "
+            f"for {architecture}.\nTry: python -m infra.package --architecture {architecture}, and "
+            "leave lambdaArchive out of the stack file"
+        )
+
+
+def _command(folder: Path) -> str:
+    if folder.name == "local":
+        return "python -m infra.package --for local"
+    architectures = {str(name): each for each, name in LAMBDA_PLATFORMS.items()}
+    architecture = architectures.get(folder.name, "arm64")
+    return "python -m infra.package --for lambda" + (
+        "" if architecture == "arm64" else f" --architecture {architecture}"
+    )
+
+
+def _pip_options(platform: Platform) -> tuple[str, ...]:
+    if platform not in WHEELS:
+        return ()
+    return (
+        *("--platform", WHEELS[platform]),
+        *("--implementation", "cp"),
+        *("--python-version", "3.13"),
+    )
+
+
 def inputs_hash(platform: Platform) -> str:
     """A hash of the consumer's files, its requirements, and the way of building."""
     digest = hashlib.sha256()
     interpreter = f"{sys.version_info.major}.{sys.version_info.minor}-{sys.platform}"
-    how = LAMBDA_PIP_OPTIONS if platform == "lambda" else (interpreter,)
+    how = _pip_options(platform) or (interpreter,)
     digest.update(repr((platform, how, NOT_SHIPPED, PIP_BOOKKEEPING)).encode())
     for path in _shipped(SOURCES):
         _add_file(digest, path, SOURCES)
@@ -130,7 +168,7 @@ def _build(platform: Platform, folder: Path) -> Archive:
 
 
 def _install(platform: Platform, folder: Path) -> None:
-    options = LAMBDA_PIP_OPTIONS if platform == "lambda" else ()
+    options = _pip_options(platform)
     requirements = SOURCES / "requirements.hashed.txt"
     # No dependencies: the requirements name every package that ships, and pin each by its hash.
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
@@ -193,7 +231,15 @@ def main() -> None:
         default="lambda",
         help="where the archive will run",
     )
-    platform: Platform = parser.parse_args().platform
+    parser.add_argument(
+        "--architecture",
+        choices=tuple(LAMBDA_PLATFORMS),
+        default="arm64",
+        help="the processor of Lambda's functions, as the stack file has it; default arm64",
+    )
+    given = parser.parse_args()
+    is_local = given.platform == "local"
+    platform: Platform = "local" if is_local else LAMBDA_PLATFORMS[given.architecture]
     try:
         archive = build(platform)
     except PackageError as error:

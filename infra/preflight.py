@@ -82,10 +82,13 @@ def require_archive(config: StackConfig) -> Archive:
     """Return the built Lambda archive.
 
     Raises:
-        RefusedPackageError: there is none, or it is stale; with the command that builds it.
+        RefusedPackageError: there is none, it is stale, or for another processor than the
+            configuration says; with the command that builds it.
     """
     with _text_alone():
-        return package.require(config.lambda_archive)
+        archive = package.require(config.lambda_archive)
+        package.refuse_another_architecture(archive, config.architecture)
+        return archive
 
 
 def last_outputs() -> Mapping[str, Any]:

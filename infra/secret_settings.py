@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 NEEDED_BY_PLAN = re.compile(
-    r"(source|target)(\.\w+)?"
+    r"(source|target)(\.(?!externalId|sessionName)\w+)?"
     r"|tables(\[\d+\](\.(source|target|streamMode|shards|sourceKeyArn|targetKeyArn))?)?"
 )
 """Keys without which nothing can be said of a table. All others have a default, or no plan depends

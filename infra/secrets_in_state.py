@@ -26,7 +26,7 @@ KEPT = re.compile(
     r"|buckets\.accessLogs\..+"
     r"|tags\..+"
     r"|tables\[\d+\]\.(source|target)KeyArn"
-    r"|(source|target)\.(profile|roleArn)"
+    r"|(source|target)\.(externalId|profile|roleArn|sessionName)"
 )
 """Keys whose values can be kept. Names of tables, account ids and Regions cannot, since resources
 are named by them, and numbers, switches and choices look like any other."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from infra import alarm_config, policy_sizes, stack_file, table_groups
-from infra.account_config import AccountConfig, read_account
+from infra.account_config import AccountConfig, read_account, refuse_two_partitions
 from infra.alarm_config import AlarmConfig
 from infra.bucket_config import BucketConfig, read_buckets
 from infra.config_validation import ConfigError, ConfigErrors, ConfigReader
@@ -29,6 +29,7 @@ __all__ = ["ConfigError", "OperatorsConfig", "StackConfig", "TableConfig", "valu
 
 PROJECT = "dynamodb-replication"
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+ARCHITECTURES = ("arm64", "x86_64")
 LONGEST_RETENTION_HOURS = 8760
 """365 days, the most that Kinesis offers."""
 
@@ -53,8 +54,12 @@ class StackConfig:
     retention_hours: int = LONGEST_RETENTION_HOURS
     """How long the stream keeps a change. 8760 (365 days): exports and outages may take long. No
     run begins under 168, a week."""
+    architecture: str = "arm64"
+    """The processor of both functions. arm64: the cheaper one, in nearly every Region. `x86_64`
+    where a Region or a rule leaves no other; `make build ARCHITECTURE=x86_64` builds for it.
+    """
     lambda_archive: Path = PROJECT_ROOT / "build" / "lambda"
-    """Folder that `python -m infra.package` built."""
+    """Folder that `make build` made. For x86_64: `build/lambda-x86_64`."""
     protect: bool = True
     """Whether Pulumi and AWS refuse to delete what holds data. False only to tear a stack down."""
     snapshot_key: bool = False
@@ -140,6 +145,7 @@ class StackConfig:
         top = ConfigReader("", values, mistakes)
         source, target = read_account(top, "source"), read_account(top, "target")
         tables, operators = read_tables(top), read_operators(top, source, target)
+        architecture = top.choice("architecture", ARCHITECTURES, default=cls.architecture)
         config = cls(
             source=source,
             target=target,
@@ -148,13 +154,14 @@ class StackConfig:
             retention_hours=top.whole_number(
                 "retentionHours", 24, LONGEST_RETENTION_HOURS, "hours", default=cls.retention_hours
             ),
+            architecture=architecture,
             lambda_archive=PROJECT_ROOT
             / top.text(
                 "lambdaArchive",
                 r".+",
                 "a folder, absolute or relative to the project",
                 "leave it out, and run: make build",
-                default="build/lambda",
+                default="build/lambda" + ("" if architecture == "arm64" else f"-{architecture}"),
             ),
             protect=top.flag("protect", default=cls.protect),
             snapshot_key=top.flag("snapshotKey", default=cls.snapshot_key),
@@ -171,6 +178,7 @@ class StackConfig:
         )
         top.refuse_key("reverse", *NOT_BUILT)
         top.refuse_unknown_keys()
+        refuse_two_partitions(mistakes, source, target)
         _refuse_duplicates(config, mistakes)
         _refuse_keys_of_other_places(config, mistakes)
         _refuse_source_as_target(config, mistakes)

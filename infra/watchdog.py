@@ -93,7 +93,7 @@ class WatchdogFunction(pulumi.ComponentResource):
             ),
             role=role.arn,
             runtime=aws.lambda_.Runtime.PYTHON3D13,
-            architectures=["arm64"],
+            architectures=[settings.architecture],
             handler="replicator.watchdog.handler",
             code=pulumi.FileArchive(str(archive.folder)),
             timeout=TIMEOUT_SECONDS,

@@ -131,6 +131,7 @@ def _side(inputs: Inputs) -> LocalAccount:
     inputs.not_emulated("defaultTags", "tags change nothing that the local cloud does")
     inputs.not_emulated("profile", "the local cloud's accounts need no credentials file")
     inputs.not_emulated("assumeRoles", "the deployment acts as the account's root")
+    inputs.not_emulated("stsRegion", "the local cloud's STS is in every Region")
     inputs.not_emulated("skipCredentialsValidation", "said by the SDK itself")
     inputs.not_emulated("skipRegionValidation", "said by the SDK itself")
     # Inputs of providers arrive as JSON.

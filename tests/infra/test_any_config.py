@@ -20,8 +20,10 @@ ACCOUNTS = st.fixed_dictionaries(
     optional={
         "profile": st.just("deploy"),
         "roleArn": st.just("arn:aws:iam::111111111111:role/deploy"),
+        "rolePath": st.just("/platform/"),
     },
 )
+SAME_PARTITION = {"us-gov-west-1": ["us-gov-west-1", "us-gov-east-1"]}
 TABLE_SETTINGS: dict[str, st.SearchStrategy[Any]] = {
     "ordering": st.just("ledger"),
     "parallelizationFactor": st.integers(1, 10),
@@ -90,6 +92,8 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
     targets = draw(st.lists(NAMES, min_size=count, max_size=count, unique=True))
     config: dict[str, Any] = {"source": draw(ACCOUNTS), "target": draw(ACCOUNTS), "tables": []}
     assume(config["source"]["accountId"] != config["target"]["accountId"])
+    near = SAME_PARTITION.get(config["source"]["region"], ["eu-west-1", "us-east-1"])
+    config["target"]["region"] = draw(st.sampled_from(near))
     for source, target in zip(sources, targets, strict=True):
         chosen = draw(st.fixed_dictionaries({}, optional=TABLE_SETTINGS))
         for side in ("source", "target"):

@@ -184,10 +184,15 @@ def test_a_package_whose_hash_is_another_does_not_ship(
 
 
 @pytest.mark.slow
-def test_the_archive_for_lambda_holds_arm_binaries_only() -> None:
-    folder = package.build("lambda").folder
-    machines = {path.read_bytes()[18:20] for path in folder.rglob("*.so")}
-    assert machines == {b"\xb7\x00"}  # EM_AARCH64
+@pytest.mark.parametrize(
+    ("platform", "machine"),
+    [("lambda", b"\xb7\x00"), ("lambda-x86_64", b"\x3e\x00")],  # EM_AARCH64, EM_X86_64
+)
+def test_an_archive_for_lambda_holds_binaries_of_its_processor_only(
+    platform: package.Platform, machine: bytes
+) -> None:
+    folder = package.build(platform).folder
+    assert {path.read_bytes()[18:20] for path in folder.rglob("*.so")} == {machine}
     assert not list(folder.rglob("boto3"))
 
 

@@ -19,7 +19,7 @@ PREFIX = f"{program.PROJECT}:"
 EXAMPLE = PROJECT_ROOT / "infra" / "Pulumi.example.yaml"
 KEYS = {
     *("source", "target", "tables", "operators", "retentionHours", "protect", "lambdaArchive"),
-    *("snapshotKey", "switch", "alarms", "tags", "logRetentionDays", "buckets"),
+    *("architecture", "snapshotKey", "switch", "alarms", "tags", "logRetentionDays", "buckets"),
 }
 
 
@@ -47,7 +47,6 @@ def test_the_defaults_that_pulumi_shows_are_those_that_the_program_uses() -> Non
     assert shown == {
         "protect": settings.protect,
         "retentionHours": settings.retention_hours,
-        "lambdaArchive": str(settings.lambda_archive.relative_to(PROJECT_ROOT)),
     }
 
 
@@ -104,11 +103,14 @@ def test_the_example_shows_every_key_and_each_works_when_it_is_uncommented(tmp_p
     assert len(values["tables"][0]) == 16
     assert {*values["source"]} == {
         "accountId",
+        "externalId",
         "permissionsBoundaryArn",
         "profile",
         "region",
         "roleArn",
         "rolePath",
+        "sessionName",
+        "stsRegion",
     }
     assert values["alarms"]["thresholds"] == {
         key_of(name): value for name, value in vars(Thresholds()).items()

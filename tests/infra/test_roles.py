@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra import package
+from infra.dry_run import stand_in_archive
 from infra.moved_roles import path_of, refuse_moved_roles
-from infra.preflight import RefusedStackError
+from infra.package import BUILDS, PackageError
+from infra.preflight import RefusedStackError, require_archive
 from infra.run_rows import RunRow
 from infra.stack_config import StackConfig
 from tests.support.infra.recording_engine import CONFIG, SOURCE, TARGET, Deployment, record
@@ -79,3 +83,57 @@ def test_roles_of_a_replica_may_move() -> None:
 def test_a_path_is_read_off_an_arn() -> None:
     assert path_of("arn:aws:iam::222222222222:role/name") == "/"
     assert path_of("arn:aws:iam::222222222222:role/a/b/name") == "/a/b/"
+
+
+def assumed(folder: Path, **source: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the inputs of the source's provider, and of the role that it assumes."""
+    role = {"roleArn": "arn:aws:iam::111111111111:role/deploy"}
+    [provider] = [
+        each
+        for each in deployed(folder, source={**SOURCE, **role, **source}).of("aws")
+        if each.name == "source"
+    ]
+    [given] = json.loads(provider.inputs["assumeRoles"])
+    return dict(provider.inputs), given
+
+
+def test_the_deployers_role_is_assumed_with_the_words_of_its_account(tmp_path: Path) -> None:
+    session = {"externalId": "word", "sessionName": "pipeline"}
+    inputs, role = assumed(tmp_path, **session, stsRegion="eu-central-1")
+    assert {**session, "roleArn": role["roleArn"]} == role
+    assert inputs["stsRegion"] == "eu-central-1"
+
+
+def test_without_them_the_session_has_the_name_that_it_always_had(tmp_path: Path) -> None:
+    inputs, role = assumed(tmp_path)
+    assert role.keys() == {"roleArn", "sessionName"}
+    assert role["sessionName"] == "pulumi-dynamodb-replication"
+    assert "stsRegion" not in inputs
+
+
+def test_both_functions_run_on_the_processor_that_the_stack_file_names(tmp_path: Path) -> None:
+    stack = deployed(tmp_path, architecture="x86_64")
+    assert [each.inputs["architectures"] for each in stack.of("Function")] == [["x86_64"]] * 2
+
+
+def test_an_archive_for_another_processor_is_refused_with_the_command_that_builds(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "lambda"
+    stand_in_archive(folder)
+    config = StackConfig.parse({**CONFIG, "architecture": "x86_64", "lambdaArchive": str(folder)})
+    with pytest.raises(PackageError, match=r"(?s)for arm64.*for x86_64.*--architecture x86_64"):
+        require_archive(config)
+    stand_in_archive(folder, "x86_64")
+    assert require_archive(config).platform == "lambda-x86_64"
+
+
+def test_each_processor_has_an_archive_of_its_own() -> None:
+    for architecture, folder, option in (
+        ("arm64", "lambda", ""),
+        ("x86_64", "lambda-x86_64", " --architecture x86_64"),
+    ):
+        config = StackConfig.parse({**CONFIG, "architecture": architecture})
+        assert config.lambda_archive == BUILDS / folder
+        with pytest.raises(PackageError, match=rf"infra\.package --for lambda{option}$"):
+            package.require(config.lambda_archive.parent / "nothing" / folder)

@@ -87,6 +87,50 @@ MISTAKES: list[tuple[Mapping[str, Any], str, str, str]] = [
         "up to 512",
         "/platform/",
     ),
+    (
+        {"source": {**SOURCE, "roleArn": ROLE, "externalId": "a word"}},
+        "source.externalId",
+        "2 to 1224",
+        "leave it out",
+    ),
+    (
+        {"source": {**SOURCE, "roleArn": ROLE, "sessionName": "s" * 65}},
+        "source.sessionName",
+        "2 to 64",
+        "leave it out",
+    ),
+    (
+        {"source": {**SOURCE, "externalId": "word"}},
+        "source.externalId",
+        "nothing without roleArn",
+        "source.roleArn",
+    ),
+    (
+        {"target": {**TARGET, "sessionName": "pipeline"}},
+        "target.sessionName",
+        "nothing without roleArn",
+        "target.roleArn",
+    ),
+    ({"source": {**SOURCE, "stsRegion": "Ireland"}}, "source.stsRegion", "Region", "eu-west-1"),
+    (
+        {"source": {**SOURCE, "stsRegion": "cn-north-1"}},
+        "source.stsRegion",
+        "partition aws,",
+        "another Region",
+    ),
+    (
+        {"target": {**TARGET, "region": "us-gov-west-1"}},
+        "target.region",
+        "of the partition aws,",
+        "from one partition to another",
+    ),
+    (
+        {"target": {**TARGET, "region": "eusc-de-east-1"}},
+        "target.region",
+        "is of aws-eusc",
+        "a Region of aws;",
+    ),
+    ({"architecture": "arm"}, "architecture", "arm64 or x86_64", "set architecture to arm64"),
     ({"source": {**SOURCE, "profile": "a b"}}, "source.profile", "profile", "list-profiles"),
     ({"source": {**SOURCE, "acountId": "1"}}, "source.acountId", "accountId", "accountId"),
     ({"tables": None}, "tables", "at least one", "- {source"),
@@ -361,11 +405,10 @@ def test_a_switch_is_for_every_table_and_the_deny_alone_for_those_that_ask_for_i
 
 
 def test_arns_are_of_the_regions_partition() -> None:
-    source = {"accountId": "111111111111", "region": "cn-north-1"}
-    target = {"accountId": "222222222222", "region": "us-gov-west-1"}
-    settings = parse(source=source, target=target)
-    assert settings.source.root_arn == "arn:aws-cn:iam::111111111111:root"
-    assert settings.target.table_arn("x").startswith("arn:aws-us-gov:dynamodb:us-gov-west-1:")
+    for region, partition in (("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")):
+        settings = parse(source={**SOURCE, "region": region}, target={**TARGET, "region": region})
+        assert settings.source.root_arn == f"arn:{partition}:iam::111111111111:root"
+        assert settings.target.table_arn("x").startswith(f"arn:{partition}:dynamodb:{region}:")
 
 
 def test_the_running_stacks_values_are_read_unknown_ones_included() -> None:

@@ -46,6 +46,7 @@ class Account:
     def __init__(self, inputs: Mapping[str, Any], endpoint: str) -> None:
         [self.account_id] = json.loads(inputs["allowedAccountIds"])
         self.region = str(inputs["region"])
+        self._sts_region = str(inputs.get("stsRegion") or self.region)
         self.tags: Mapping[str, str] = json.loads(inputs.get("defaultTags", "{}")).get("tags", {})
         self._endpoint = endpoint
         self._clients: dict[tuple[str, str], Any] = {}
@@ -59,7 +60,7 @@ class Account:
 
     def check(self) -> str | None:
         """Return why these credentials may not be used, as the AWS provider does."""
-        actual = self.client("sts", self.region).get_caller_identity()["Account"]
+        actual = self.client("sts", self._sts_region).get_caller_identity()["Account"]
         return None if actual == self.account_id else f"AWS account ID not allowed: {actual}"
 
     def client(self, service: str, region: str) -> Any:
@@ -76,8 +77,9 @@ class Account:
             return self._clients[service, region]
 
     def _assumed(self, role: Mapping[str, Any]) -> Any:
-        keys = self.client("sts", self.region).assume_role(
-            RoleArn=role["roleArn"], RoleSessionName=role.get("sessionName", "pulumi")
+        external = {"ExternalId": role["externalId"]} if role.get("externalId") else {}
+        keys = self.client("sts", self._sts_region).assume_role(
+            RoleArn=role["roleArn"], RoleSessionName=role.get("sessionName", "pulumi"), **external
         )["Credentials"]
         return boto3.session.Session(
             aws_access_key_id=keys["AccessKeyId"],

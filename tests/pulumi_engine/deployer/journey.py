@@ -9,7 +9,7 @@ from typing import Any
 from infra.local.cloud import LocalAccount
 from tests.pulumi_engine.engine import Engine, EngineStack
 
-ROLE = "deployer"
+ROLE, EXTERNAL_ID = "deployer", "the-deployers-word"
 ORDERS = {"source": "orders", "target": "orders-replica"}
 CUSTOMERS = {"source": "customers"}
 CHANGED = {
@@ -24,12 +24,13 @@ PROVISIONED = {**ORDERS, "streamMode": "PROVISIONED", "shards": 2}
 
 
 def make_role(engine: Engine, account: LocalAccount, **policies: Mapping[str, Any]) -> None:
-    """Make a role that the account's root may assume, with these policies alone."""
+    """Make a role with these policies alone, which the account's root may assume with a word."""
     iam = engine.cloud.client("iam", account)
     trust = {
         "Effect": "Allow",
         "Action": "sts:AssumeRole",
         "Principal": {"AWS": f"arn:aws:iam::{account.account_id}:root"},
+        "Condition": {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}},
     }
     iam.create_role(
         RoleName=ROLE,
@@ -79,5 +80,8 @@ def _config(engine: Engine, *tables: Mapping[str, Any], **values: Any) -> dict[s
         config[side] = {
             **config[side],
             "roleArn": f"arn:aws:iam::{account.account_id}:role/{ROLE}",
+            "externalId": EXTERNAL_ID,
+            "sessionName": "pipeline",
+            "stsRegion": "eu-central-1",
         }
     return config

@@ -169,7 +169,7 @@ def record(
     `before`: the stack's outputs after the last `up`; None for the first. `held`: the URNs of its
     state.
     """
-    stand_in_archive(archive)
+    stand_in_archive(archive, config.get("architecture", "arm64"))
     answers = _Answers(before or {}, held)
     monitor = _Monitor(answers)
     values = {"lambdaArchive": str(archive), **config}
