@@ -134,11 +134,12 @@ class AccountClients:
             external_id=options.external_id,
         )
 
-    def _calls(self, side: Side, before: Before | None = None) -> Calls:
-        return _calls_of(self._session(side), before)
+    def _calls(self, side: Side, before: Before | None = None, owner: Side | None = None) -> Calls:
+        return _calls_of(self._session(side), before, owner)
 
 
-def _calls_of(session: Session, before: Before | None) -> Calls:
+def _calls_of(session: Session, before: Before | None, owner: Side | None = None) -> Calls:
     role = session.account.role_arn
     # Before the first deployment there is no role, and `plan` uses the credentials as they are.
-    return Calls(session.side, f"Role {role}" if role else "The owner of the credentials", before)
+    name = f"Role {role}" if role else "The owner of the credentials"
+    return Calls(session.side, name, before, owner=owner)

@@ -1,4 +1,7 @@
-"""The plans of all selected tables, and the settings that have drifted. Read-only."""
+"""The plans of all selected tables, and the settings that have drifted.
+
+Read-only, but for the object by which a plan tries the calls that cross accounts.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,11 @@ from bootstrap.app.factory import AwsClients
 from bootstrap.app.process import Process
 from bootstrap.app.stack_check import StackCheck
 from bootstrap.core.errors import BlockedError
+from bootstrap.core.ports import CrossingTrial
 from bootstrap.core.run_options import TtlPolicy
 from bootstrap.journal.records import Configured
 from bootstrap.plan import plan, render, setting, settings_diff
+from bootstrap.plan.crossing_trial import crossing_blockers
 from bootstrap.plan.inspection import Inspection, inspect
 from bootstrap.plan.price_list import PriceList
 from bootstrap.plan.replication import Replication, of_outputs
@@ -24,6 +29,7 @@ def show_plans(
     clients: AccountClients,
     process: Process,
     *,
+    trial: CrossingTrial | None = None,
     found: StackCheck | None = None,
     now: float,
     as_json: bool,
@@ -31,13 +37,17 @@ def show_plans(
 ) -> int:
     """Print the plan of each table; return the exit code: 1 where one is blocked.
 
-    `now`: epoch seconds. `found`: of the stack as a whole.
+    `now`: epoch seconds. `found`: of the stack as a whole. `trial`: None where the calls that cross
+    accounts are not tried, as before the deployment.
     """
     clients.refuse_other_accounts()
-    plans = [
-        plan.make(_inspect(table, clients, process, now, tolerant=True), table, prices)
-        for table in tables
-    ]
+    plans = []
+    for table in tables:
+        inspected = _inspect(table, clients, process, now, tolerant=True)
+        crossing = tuple(crossing_blockers(trial, table)) if trial is not None else ()
+        plans.append(
+            plan.make(inspected, table, prices, crossing=crossing, tried=trial is not None)
+        )
     if as_json:
         _print_json(
             [render.as_json(made) for made in plans], process, stackCheck=found and found.as_json()

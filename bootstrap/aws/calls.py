@@ -100,7 +100,8 @@ _AGAIN = "run the same command again: it continues where it stopped"
 class Calls:
     """Calls in one account under one role.
 
-    `before` runs before each call. It stops a process that has lost its lease.
+    `before` runs before each call. It stops a process that has lost its lease. `owner`: the account
+    of what is called, for calls that cross accounts; None: the role's own.
     """
 
     def __init__(
@@ -109,9 +110,11 @@ class Calls:
         role: str,
         before: Callable[[], None] | None = None,
         profile: str | None = None,
+        owner: Side | None = None,
     ) -> None:
         self.side = side
-        self.role = role
+        self.role = role if owner is None else f"{role} of the {side.account}"
+        self._place = (owner or side).account
         self._before = before
         self._profile = profile
 
@@ -172,14 +175,14 @@ class Calls:
         if code in DENIED:
             return AccessDeniedError(
                 self.side,
-                f"{self.role} may not {action} on {resource} in the {self.side.account}. "
+                f"{self.role} may not {action} on {resource} in the {self._place}. "
                 f"AWS says: {message}",
                 fix=self._denied_fix("s3", action),
                 code=code,
             )
         return UnavailableError(
             self.side,
-            f"{action} on {resource} in the {self.side.account} failed with {code}: {message}",
+            f"{action} on {resource} in the {self._place} failed with {code}: {message}",
             fix="run again in a few minutes: it continues where it stopped",
             code=code,
         )
@@ -203,7 +206,7 @@ class Calls:
             action, resource = _named(message, action, resource)
             return AccessDeniedError(
                 self.side,
-                f"{self.role} may not {action} on {resource} in the {self.side.account}. "
+                f"{self.role} may not {action} on {resource} in the {self._place}. "
                 f"AWS says: {message}",
                 fix=self._denied_fix(service, action),
                 code=code,
@@ -221,7 +224,7 @@ class Calls:
         if code in PASSING or status >= 500 or _cancelled_for_now(code, message):
             return UnavailableError(
                 self.side,
-                f"{action} on {resource} in the {self.side.account} is refused for now, with "
+                f"{action} on {resource} in the {self._place} is refused for now, with "
                 f"{code}: "
                 f"{message}",
                 fix="run again in a few minutes: it continues where it stopped",
@@ -229,7 +232,7 @@ class Calls:
             )
         return AccountError(
             self.side,
-            f"{action} on {resource} in the {self.side.account} failed with {code}: {message}",
+            f"{action} on {resource} in the {self._place} failed with {code}: {message}",
             fix="fix the cause that it names, and run again: it continues where it stopped",
             code=code,
         )

@@ -128,6 +128,14 @@ def _decorated(
     return command
 
 
+NO_TRIAL = click.option(
+    "--no-trial",
+    is_flag=True,
+    help="Do not try the calls with which the snapshot crosses the accounts. Without it, one small "
+    "object is written into the snapshot bucket, read and removed.",
+)
+
+
 def clients_of(outputs: Outputs, process: Process, options: CommandOptions) -> AwsClients:
     """Make the command's clients: once, for there is one session for each account."""
     return AwsClients(outputs, process, options)

@@ -1,4 +1,4 @@
-"""`plan` and `parity`: shows what a run would do, and which settings have drifted. Read-only."""
+"""`plan` and `parity`: shows what a run would do, and which settings have drifted."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import click
 
 from bootstrap.app.account_clients import AccountClients
 from bootstrap.app.command_options import CommandOptions, select
+from bootstrap.app.factory import AwsClients
 from bootstrap.app.process import Process, this_process
 from bootstrap.app.show_plan import show_parity, show_plans
 from bootstrap.app.stack_check import StackCheck
-from bootstrap.cli.options import checked_stack, clients_of, common_options, run_command
+from bootstrap.cli.options import NO_TRIAL, checked_stack, clients_of, common_options, run_command
 from bootstrap.core.errors import UsageError
 from bootstrap.core.suggestions import PROGRAM
 from bootstrap.plan import price_list, replication
@@ -38,11 +39,20 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print everything
     type=click.Path(dir_okay=False, path_type=Path),
     help="Your own prices for the estimate (YAML, `name: US dollars`). Default: list prices.",
 )
+@NO_TRIAL
 @AS_JSON
-def plan(options: CommandOptions, config: Path | None, prices: Path | None, as_json: bool) -> None:
+def plan(
+    options: CommandOptions,
+    config: Path | None,
+    prices: Path | None,
+    no_trial: bool,
+    as_json: bool,
+) -> None:
     """Show what `run` would do, what blocks it, how long it takes and what it costs.
 
-    Changes nothing. Exits with 1 if something blocks, and names the fix.
+    Changes nothing. Exits with 1 if something blocks, and names the fix. For a deployed stack it
+    tries the calls with which the snapshot crosses the accounts, by one small object in the
+    snapshot bucket, which it removes.
 
     \b
     Examples:
@@ -53,10 +63,12 @@ def plan(options: CommandOptions, config: Path | None, prices: Path | None, as_j
     def work() -> int:
         process = this_process()
         tables, clients, found = _planned(options, config, process)
+        deployed = clients if isinstance(clients, AwsClients) else None
         return show_plans(
             tables,
             clients,
             process,
+            trial=deployed.trial() if deployed and not no_trial else None,
             found=found,
             now=time(),
             as_json=as_json,

@@ -323,6 +323,19 @@ class Snapshots(Protocol):
         """Delete up to 1,000 objects under a prefix; return the number of objects found."""
 
 
+class CrossingTrial(Protocol):
+    """An object in the snapshot bucket, by which the accounts' rules are tried."""
+
+    def write(self, key: str) -> None:
+        """Put it as the exporter, encrypted as an export is."""
+
+    def read(self, key: str) -> None:
+        """Read it as the importer. Nothing happens if another process has removed it."""
+
+    def remove(self, key: str) -> None:
+        """List it and delete it as the importer, if it is there."""
+
+
 class ItemReader(Protocol):
     """A reader of single items of one table."""
 

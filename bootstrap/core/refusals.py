@@ -41,12 +41,13 @@ def _refused(because: str, *instead: str | Command) -> CommandRule:
 
 
 _READS = _runs("it only reads")
+_TRIES = _runs("it only reads, but for one object of its own in the snapshot bucket")
 _BESIDE = "it writes to the target, while the switch proves that nothing more can arrive there"
 _OLDER = "it would write the old source's items over newer ones of the primary"
 _ONE_WAY = "the target has taken writes that the old source lacks, so no command leads back"
 
 SWITCHING: Mapping[str, CommandRule] = {
-    "plan": _READS,
+    "plan": _TRIES,
     "parity": _READS,
     "run": _refused(
         "it would record a replica, while the source may be closed to writers; only the switch "
@@ -83,7 +84,7 @@ _FINISHED = (
     "target table stays",
 )
 _SWITCHED_AND_PROMOTED: Mapping[str, CommandRule] = {
-    "plan": _READS,
+    "plan": _TRIES,
     "parity": _runs("it only reads; the target may differ by what the switch has set"),
     "run": _refused("the target is the primary, and follows the old source no more"),
     STATUS: _READS,

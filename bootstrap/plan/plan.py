@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from bootstrap.core.errors import BlockedError
 from bootstrap.core.facts import TableFacts
 from bootstrap.journal.records import Wanted
 from bootstrap.plan.blocker import Blocker
+from bootstrap.plan.crossing_trial import NOT_TRIED
 from bootstrap.plan.estimate import Estimate, estimate
 from bootstrap.plan.inspection import Inspection
 from bootstrap.plan.key_policies import key_blockers, key_notes
@@ -75,8 +76,18 @@ class Plan:
         )
 
 
-def make(inspection: Inspection, replication: Replication, prices: PriceList = LIST_PRICES) -> Plan:
-    """Make the plan for a table of which no export has begun."""
+def make(
+    inspection: Inspection,
+    replication: Replication,
+    prices: PriceList = LIST_PRICES,
+    *,
+    crossing: Sequence[Blocker] = (),
+    tried: bool = True,
+) -> Plan:
+    """Make the plan for a table of which no export has begun.
+
+    `crossing`: the calls across the accounts that were refused. `tried`: False where none was made.
+    """
     has_source = inspection.source.table is not None
     wants = wanted(inspection, replication.stack_tags) if has_source else Wanted()
     expected = estimate(inspection, replication, prices.prices)
@@ -86,9 +97,14 @@ def make(inspection: Inspection, replication: Replication, prices: PriceList = L
         blockers=(
             *blockers(inspection, replication, expected),
             *key_blockers(inspection, replication),
+            *crossing,
         ),
         actions=tuple(_actions(inspection, replication)),
-        notes=(*notes(inspection, replication), *key_notes(inspection, replication)),
+        notes=(
+            *notes(inspection, replication),
+            *key_notes(inspection, replication),
+            *(() if tried else (NOT_TRIED,)),
+        ),
         wanted=wants,
         settings=settings(inspection, wants) if has_source else (),
         estimate=expected,

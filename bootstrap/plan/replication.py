@@ -32,6 +32,8 @@ class Deployment:
     importer_arn: str
     snapshot_key_arn: str | None
     """The customer-managed key of the snapshot bucket. None: S3's own."""
+    snapshot_prefix: str
+    """The table's part of the snapshot bucket."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,7 @@ def of_outputs(outputs: Outputs, table: TableOutputs) -> Replication:
             exporter_arn=outputs.source.role_arn,
             importer_arn=outputs.target.role_arn,
             snapshot_key_arn=outputs.snapshot_key_arn or None,
+            snapshot_prefix=table.snapshot_prefix,
         ),
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from bootstrap.core.durations import Timing
 from bootstrap.core.ports import (
+    CrossingTrial,
     ItemScanner,
     Ledger,
     OwnWrites,
@@ -89,6 +90,8 @@ class StepContext:
     options: RunOptions = field(default_factory=RunOptions)
     target_policies: ResourcePolicies | None = None
     """Through the stack's role for it; None where it has none for this table."""
+    trial: CrossingTrial | None = None
+    """None: the calls that cross accounts are not tried before the export."""
     memory: RunMemory = field(default_factory=RunMemory)
     chance: random.Random = field(default_factory=random.Random)
     """Spreads repeated attempts."""

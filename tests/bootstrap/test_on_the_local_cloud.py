@@ -167,6 +167,41 @@ def test_a_plan_of_what_is_there_already_says_so_and_its_settings_have_not_drift
     assert (drifted, unread) == ([], ["autoscaling"])
 
 
+@pytest.mark.promise("C8")
+def test_a_bucket_that_denies_the_export_blocks_the_plan_and_allowed_no_object_is_left(
+    stack: Stack,
+) -> None:
+    s3, bucket = stack.cloud.client("s3", TARGET), stack.values["snapshotBucket"]
+    exporter = stack.values["source"]["exporterRoleArn"]
+    granted = s3.get_bucket_policy(Bucket=bucket)["Policy"]
+    policy = json.loads(granted)
+    policy["Statement"].append(
+        {
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:PutObject",
+            "Resource": f"arn:aws:s3:::{bucket}/*",
+            "Condition": {"ArnEquals": {"aws:PrincipalArn": exporter}},
+        }
+    )
+
+    def refusals() -> list[str]:
+        value = json.loads(stack.end("plan", "--table", "orders", "--json").stdout)
+        return [each["what"] for each in value["blockers"] if "s3:PutObject" in each["what"]]
+
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+    try:
+        [refused] = refusals()
+    finally:
+        s3.put_bucket_policy(Bucket=bucket, Policy=granted)
+    assert refused.startswith(f"Role {exporter} of the source account may not s3:PutObject on ")
+    assert "in the target account. AWS says: " in refused
+    assert refusals() == []
+    kept = s3.list_objects_v2(Bucket=bucket, Prefix="orders/").get("Contents", [])
+    assert kept, "the snapshot is there"
+    assert [each["Key"] for each in kept if "trial" in each["Key"]] == []
+
+
 def test_a_second_terminal_that_may_only_read_sees_every_detector_look_after_look(
     stack: Stack,
 ) -> None:

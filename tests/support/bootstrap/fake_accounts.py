@@ -498,6 +498,29 @@ class FakeSnapshots:
             return len(found)
 
 
+class FakeTrial:
+    """`CrossingTrial`."""
+
+    def __init__(self, world: FakeAws, before: Callable[[], None]) -> None:
+        self._world = world
+        self._before = before
+
+    def write(self, key: str) -> None:
+        self._before()
+        with self._world.around("write_trial", key):
+            self._world.objects.add(key)
+
+    def read(self, key: str) -> None:
+        self._before()
+        with self._world.around("read_trial", key):
+            pass
+
+    def remove(self, key: str) -> None:
+        self._before()
+        with self._world.around("remove_trial", key):
+            self._world.objects.discard(key)
+
+
 class FakeCanary:
     """`WriteCanary` of the target table, as the switch role."""
 

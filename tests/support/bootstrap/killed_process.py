@@ -25,6 +25,7 @@ from tests.support.bootstrap.fake_accounts import (
     FakeSnapshots,
     FakeSource,
     FakeTarget,
+    FakeTrial,
     fake_policies,
 )
 from tests.support.bootstrap.fake_aws import COMMAND, JOURNAL, LEDGER, FakeAws, outputs
@@ -71,6 +72,7 @@ class Process:
             timing=Timing(),
             clock=clock,
             options=options or RunOptions(),
+            trial=FakeTrial(world, lease.check),
             target_policies=fake_policies(world, Side.TARGET, lease.check)
             if self.outputs.denies_other_writers(table)
             else None,
