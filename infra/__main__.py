@@ -43,7 +43,7 @@ stacks, watchdogs, alarms = [], [], []
 for table in settings.tables:
     stack = TableStack.declared(table, settings, accounts, archive, found)
     watchdogs.append(WatchdogFunction(stack, settings, accounts, archive))
-    alarms.append(TableAlarms(stack, settings, accounts, notifications.topics))
+    alarms.append(TableAlarms(stack, settings, accounts, notifications.topics, watchdogs[-1]))
     stacks.append(stack)
 migrating = TargetWriteDeny.declared(settings, accounts, stacks, importer, found.held)
 
@@ -51,7 +51,7 @@ shared = shared_arns(snapshot, operators.journal)
 operators.grant(shared, stacks)
 switch_roles = SwitchRoles.declared("replication-switch", settings, accounts, shared, stacks)
 RoleUse.declare("replication-switch-use", settings, accounts, notifications, switch_roles)
-declare_dashboard("replication-dashboard", settings, accounts, alarms)
+declare_dashboard("replication-dashboard", settings, accounts, alarms, role=operators.importer.name)
 for name, value in outputs(
     settings, operators, switch_roles, snapshot, stacks, watchdogs, migrating
 ).items():

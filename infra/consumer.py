@@ -19,6 +19,7 @@ from infra.shared_actions import GUARD_ACTIONS
 from infra.stack_config import StackConfig
 from infra.statements import Statement, allow, through
 from infra.table_config import TRIM_HORIZON, TableConfig
+from replicator import names
 
 TIMEOUT_SECONDS = 120
 RESOLVED_DAYS = 90
@@ -134,6 +135,12 @@ class ConsumerFunction(pulumi.ComponentResource):
             "consumerRegion": self._here,
             "functionName": function.name,
             "functionArn": function.arn,
+            "metricDimensions": {
+                **names.dimensions(
+                    pulumi.get_stack(), table.source, settings.source.account_id, ""
+                ),
+                names.FUNCTION: function.name,
+            },
             "consumerRoleArn": role.arn,
             "logGroup": logs.name,
             "mappingUuid": mapping.uuid,
@@ -224,6 +231,7 @@ class ConsumerFunction(pulumi.ComponentResource):
                 "variables": {
                     "STACK": pulumi.get_stack(),
                     "SOURCE_TABLE": table.source,
+                    "SOURCE_ACCOUNT": self._settings.source.account_id,
                     "TARGET_TABLE": table.target,
                     "TARGET_REGION": self._settings.target.region,
                     "LEDGER_TABLE": ledger.name,

@@ -15,15 +15,19 @@ FUNCTION_DESCRIPTION_LIMIT = 256
 """Characters (API reference, Lambda, CreateFunction)."""
 
 
-def dashboard_name(project: str, stack: str) -> str:
+def dashboard_name(project: str, stack: str, source_account: str, role: str) -> str:
     """Return the name of a stack's dashboard, which is not auto-named.
 
-    CloudWatch takes letters, digits, hyphens and underscores (API reference, PutDashboard). Where
-    others are replaced, a digest keeps two stacks' dashboards apart.
+    A dashboard is the account's, across its Regions, and another one of the same name would be
+    overwritten. Two teams with a backend each may have project, stack and source account in common,
+    so a digest of `role` ends the name: a role of the stack in the dashboard's account, of which
+    IAM has no two of one name.
+
+    CloudWatch takes letters, digits, hyphens and underscores (API reference, PutDashboard).
     """
-    name = f"{project}-{stack}"
+    name = f"{project}-{stack}-{source_account}"
     plain = re.sub(r"[^A-Za-z0-9_-]", "-", name)
-    return plain if plain == name else f"{plain}-{sha256(name.encode()).hexdigest()[:6]}"
+    return f"{plain}-{sha256(f'{name} {role}'.encode()).hexdigest()[:7]}"
 
 
 def fitting(name: str, shorter: str, limit: int) -> str:

@@ -187,6 +187,7 @@ class WatchdogFunction(pulumi.ComponentResource):
         return {
             "STACK": pulumi.get_stack(),
             "SOURCE_TABLE": table.source,
+            "SOURCE_ACCOUNT": settings.source.account_id,
             "SOURCE_REGION": settings.source.region,
             "TARGET_TABLE": table.target,
             "TARGET_REGION": settings.target.region,

@@ -39,6 +39,6 @@ def _built() -> Consumer:
             s3=s3,
             runtime=Runtime(executor=ThreadExecutor(THREADS)),
             logger=Logger(service="replicator"),
-            meter=EmfEmitter(config.stack, config.source_table),
+            meter=EmfEmitter(config.dimensions),
         )
     return _consumer

@@ -8,10 +8,24 @@ NAMESPACE = "DynamoDBReplication"
 
 STACK = "Stack"
 TABLE = "Table"
-DIMENSIONS = (STACK, TABLE)
+SOURCE_ACCOUNT = "SourceAccount"
+FUNCTION = "Function"
+"""The consumer's name. AWS lets no two functions of an account and Region share one, so that no two
+stacks share a metric, whatever else they have in common."""
+DIMENSIONS = (STACK, TABLE, SOURCE_ACCOUNT, FUNCTION)
 
 
-def dimensions(stack: str, source_table: str) -> dict[str, str]:
+def dimensions(stack: str, source_table: str, source_account: str, function: str) -> dict[str, str]:
+    return {
+        STACK: stack,
+        TABLE: source_table,
+        SOURCE_ACCOUNT: source_account,
+        FUNCTION: function,
+    }
+
+
+def older_dimensions(stack: str, source_table: str) -> dict[str, str]:
+    """Return the dimensions of a stack whose outputs name none: it was deployed before they did."""
     return {STACK: stack, TABLE: source_table}
 
 

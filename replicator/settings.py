@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from replicator import aws
+from replicator import aws, names
 from replicator.aws import Failure
 from replicator.call_context import CallContext
 from replicator.runtime import Clock
@@ -39,6 +39,10 @@ class ConsumerConfig:
     quarantine_burst: int = 10
     """The most records to quarantine per invocation or per ten minutes. More than this, and more
     than a tenth of all, is a systematic fault: such records stay in the stream."""
+    source_account: str = ""
+    """Twelve digits; with the next, dimensions of the metrics, which only the function emits."""
+    function: str = ""
+    """The function's own name."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> ConsumerConfig:
@@ -54,6 +58,9 @@ class ConsumerConfig:
                 ordering=environment.get("ORDERING", "ledger"),
                 ledger_retention_days=int(environment.get("LEDGER_RETENTION_DAYS", "30")),
                 quarantine_burst=int(environment.get("QUARANTINE_BURST", "10")),
+                source_account=environment["SOURCE_ACCOUNT"],
+                # Set by Lambda (Developer Guide, "Defined runtime environment variables").
+                function=environment["AWS_LAMBDA_FUNCTION_NAME"],
             )
         except (KeyError, ValueError) as error:
             raise _unusable(f"is missing or not a number: {error}") from None
@@ -62,6 +69,11 @@ class ConsumerConfig:
         if config.ledger_retention_days < 8:
             raise _unusable("keeps ledger entries for less than 8 days")
         return config
+
+    @property
+    def dimensions(self) -> dict[str, str]:
+        """The dimensions of the function's metrics."""
+        return names.dimensions(self.stack, self.source_table, self.source_account, self.function)
 
 
 def _unusable(what: str) -> ConfigurationError:

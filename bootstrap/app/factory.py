@@ -158,8 +158,7 @@ class AwsClients(AccountClients):
                 self._calls(Side.TARGET),
                 self._target.client("cloudwatch", table.consumer_region),
             ),
-            stack=self._outputs.stack,
-            table=table.source_table,
+            ours=self._outputs.metric_dimensions(table),
             stream=table.stream_name,
             now=now,
         )
@@ -168,7 +167,7 @@ class AwsClients(AccountClients):
         """Read what a table's consumer did up to a moment, in epoch seconds."""
         cloudwatch = self._target.client("cloudwatch", table.consumer_region)
         return metrics.Metrics(self._calls(Side.TARGET), cloudwatch).activity(
-            table.function_name, self._outputs.stack, table.source_table, now
+            table.function_name, self._outputs.metric_dimensions(table), now
         )
 
     # -- contexts --------------------------------------------------------------------------------

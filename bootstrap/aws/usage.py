@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from typing import Any
 
 from bootstrap.aws.calls import Calls
@@ -26,12 +27,16 @@ class Metrics:
         self.unread: set[str] = set()
         """Names of the metrics that could not be read."""
 
-    def lag(self, stack: str, table: str, now: float) -> Lag | None:
-        """Read the consumer's ReplicationLag. `now`: epoch seconds, exact to a few minutes."""
+    def lag(self, ours: Mapping[str, str], now: float) -> Lag | None:
+        """Read the consumer's ReplicationLag.
+
+        `ours`: the dimensions of the stack's own metrics. `now`: epoch seconds, exact to a few
+        minutes.
+        """
         points = self._points(
             names.NAMESPACE,
             names.REPLICATION_LAG,
-            names.dimensions(stack, table),
+            ours,
             now - LAG_LOOKS_BACK,
             now,
             PERIOD,
@@ -64,11 +69,11 @@ class Metrics:
             self.unread.add(INCOMING_BYTES)
         return None if not points else float(sum(point["Sum"] for point in points))
 
-    def activity(self, function: str, stack: str, table: str, now: float) -> ConsumerActivity:
-        """Count what the consumer did in the last 15 minutes."""
-        lambda_, ours = {"FunctionName": function}, names.dimensions(stack, table)
+    def activity(self, function: str, ours: Mapping[str, str], now: float) -> ConsumerActivity:
+        """Count what the consumer did in the last 15 minutes. `ours`: as in `lag`."""
+        lambda_ = {"FunctionName": function}
 
-        def total(namespace: str, name: str, dimensions: dict[str, str]) -> float | None:
+        def total(namespace: str, name: str, dimensions: Mapping[str, str]) -> float | None:
             since = now - ACTIVITY_LOOKS_BACK
             points = self._points(
                 namespace, name, dimensions, since, now, MINUTE, Statistics=["Sum"]
@@ -88,7 +93,7 @@ class Metrics:
         self,
         namespace: str,
         name: str,
-        dimensions: dict[str, str],
+        dimensions: Mapping[str, str],
         since: float,
         until: float,
         period: int,
@@ -115,8 +120,11 @@ class Metrics:
 
 
 def usage(
-    source: Metrics, consumer: Metrics, *, stack: str, table: str, stream: str, now: float
+    source: Metrics, consumer: Metrics, *, ours: Mapping[str, str], stream: str, now: float
 ) -> Usage:
-    """Read both metrics. `consumer`: of the target account, in the consumer's Region."""
-    lag, stream_bytes = consumer.lag(stack, table, now), source.stream_bytes(stream, now)
+    """Read both metrics. `consumer`: of the target account, in the consumer's Region.
+
+    `ours`: the dimensions of the stack's own metrics.
+    """
+    lag, stream_bytes = consumer.lag(ours, now), source.stream_bytes(stream, now)
     return Usage(lag, stream_bytes, frozenset(consumer.unread | source.unread))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap.core.errors import UsageError
+from replicator import names
 
 SHOWN = "pulumi stack output --json --show-secrets > FILE"
 STALE = "pulumi up --refresh, then write the file again: pulumi stack output --json > FILE"
@@ -86,6 +87,8 @@ class TableOutputs:
     stack_owns_target_deny: bool = False
     """The stack's state still holds the Deny on other writers of the target, as older programs
     made it. The bootstrap owns it otherwise."""
+    dimensions: Mapping[str, str] = field(default_factory=dict)
+    """Of the metrics that consumer and watchdog emit; empty if an older program named none."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,10 @@ class Outputs:
         partition, target = table.source_table_arn.split(":")[1], self.target
         name = name or table.target_table
         return f"arn:{partition}:dynamodb:{target.region}:{target.account_id}:table/{name}"
+
+    def metric_dimensions(self, table: TableOutputs) -> Mapping[str, str]:
+        """Return the dimensions of the metrics that the deployed functions emit."""
+        return table.dimensions or names.older_dimensions(self.stack, table.source_table)
 
     def denies_other_writers(self, table: TableOutputs) -> bool:
         """Tell whether this tool may, and should, keep other writers off the table's target."""
@@ -288,6 +295,9 @@ class _Members:
         self.wrong(key, "is missing" if value is None else f"is {value!r}, expected a whole number")
         return 1
 
+    def texts(self) -> Mapping[str, str]:
+        return {key: self.text(key) for key in self._value}
+
     def optional_number(self, key: str) -> int | None:
         return self.number(key) if self.has(key) else None
 
@@ -366,6 +376,9 @@ def _table(members: _Members) -> TableOutputs:
         deny_other_writers=members.flag("denyOtherWriters"),
         consumer_role_arn=members.optional("consumerRoleArn"),
         stack_owns_target_deny=members.flag("stackOwnsTargetDeny"),
+        dimensions=members.inner("metricDimensions").texts()
+        if members.has("metricDimensions")
+        else {},
     )
 
 

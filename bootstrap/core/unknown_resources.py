@@ -66,9 +66,10 @@ class UnknownResource:
         login = f" --profile {shlex.quote(profile)}" if profile else ""
         return (
             f"AWS lists {self.arn} as one of stack {stack}, in {self.place}, and the stack's state "
-            "does not know it: an `up` that was killed made it, or one that is running. You pay "
-            "for it. Once no `up` runs, see whether it is empty or unused, then delete it by hand; "
-            "AWS may list it for some time after that. "
+            "does not know it: an `up` that was killed made it, or one that is running; or it is "
+            "another stack's, of the same project and name, that shares the account. Leave another "
+            "stack's alone. For one of this stack you pay: once no `up` runs, see whether it is "
+            "empty or unused, then delete it by hand; AWS may list it for some time after that. "
             f"Try: {_LOOK[service]} {shown} --region {self.place.region}{login} ({RUNBOOK})"
         )
 

@@ -79,7 +79,7 @@ def throttles(table: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
             place="consumer",
             namespace=names.NAMESPACE,
             metric=names.TARGET_THROTTLES,
-            dimensions=names.dimensions(table.stack, table.source_table),
+            dimensions=table.dimensions,
             statistic="Sum",
             comparison="GreaterThanThreshold",
             threshold=limits.target_throttles_count,

@@ -99,15 +99,8 @@ def _graph(
 
 def _ours(table: AlarmInputs, metric: str, statistic: str, label: str = "") -> Series:
     options = {"stat": statistic, **({"label": label} if label else {})}
-    return [
-        names.NAMESPACE,
-        metric,
-        names.STACK,
-        table.stack,
-        names.TABLE,
-        table.source_table,
-        options,
-    ]
+    dimensions = [text for pair in table.dimensions.items() for text in pair]
+    return [names.NAMESPACE, metric, *dimensions, options]
 
 
 def _lambda(table: AlarmInputs, metric: str, statistic: str) -> Series:

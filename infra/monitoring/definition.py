@@ -36,6 +36,7 @@ class AlarmInputs:
     """
 
     stack: str
+    source_account: str
     source_table: str
     target_table: str
     ledger_retention_days: int
@@ -43,6 +44,12 @@ class AlarmInputs:
     stream: object = "STREAM"
     function: object = "FUNCTION"
     ledger: object = "LEDGER"
+
+    @property
+    def dimensions(self) -> dict[str, object]:
+        """The dimensions of the metrics that consumer and watchdog emit."""
+        known = names.dimensions(self.stack, self.source_table, self.source_account, "")
+        return {**known, names.FUNCTION: self.function}
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,7 @@ def gauge(
         place="consumer",
         namespace=names.NAMESPACE,
         metric=detector.metric,
-        dimensions=names.dimensions(table.stack, table.source_table),
+        dimensions=table.dimensions,
         statistic=statistic,
         comparison=comparison,
         threshold=threshold,

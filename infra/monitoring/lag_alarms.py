@@ -36,7 +36,7 @@ def consumer_lag(table: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
             place="consumer",
             namespace=names.NAMESPACE,
             metric=names.REPLICATION_LAG,
-            dimensions=names.dimensions(table.stack, table.source_table),
+            dimensions=table.dimensions,
             statistic="p99",
             comparison="GreaterThanThreshold",
             threshold=limits.replication_lag_seconds * MILLISECONDS,

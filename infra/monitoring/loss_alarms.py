@@ -35,8 +35,9 @@ def losses(table: AlarmInputs) -> Sequence[Alarm]:
             0,
             "the old source took a write after a switch or a promotion, or the switch's Deny is "
             "gone from its policy, until `switch --finish`",
-            # A promoted target's source may be out of reach, which is no sign of writes.
-            missing="notBreaching",
+            # A promoted target's source may be out of reach, which is no sign of writes, nor that
+            # they ended.
+            missing="ignore",
             critical=True,
         ),
         gauge_above_zero(
@@ -129,7 +130,7 @@ def losses(table: AlarmInputs) -> Sequence[Alarm]:
 
 def watchdog(table: AlarmInputs) -> Sequence[Alarm]:
     """Define the alarms on a watchdog that does not run or cannot read."""
-    dimensions = names.dimensions(table.stack, table.source_table)
+    dimensions = table.dimensions
     return (
         Alarm(
             name=names.ALARM_WATCHDOG_SILENT,
@@ -205,7 +206,7 @@ def pipeline(table: AlarmInputs) -> Sequence[Alarm]:
             place="consumer",
             namespace=names.NAMESPACE,
             metric=names.QUARANTINE_REFUSED,
-            dimensions=names.dimensions(table.stack, table.source_table),
+            dimensions=table.dimensions,
             statistic="Sum",
             comparison="GreaterThanThreshold",
             threshold=0,

@@ -17,6 +17,8 @@ from infra.monitoring.definition import Alarm, AlarmInputs
 from infra.resource_names import dashboard_name
 from infra.stack_config import StackConfig
 from infra.table_stack import TableStack
+from infra.watchdog import WatchdogFunction
+from replicator import names
 
 
 @dataclass(frozen=True)
@@ -102,12 +104,17 @@ class TableAlarms(pulumi.ComponentResource):
         settings: StackConfig,
         accounts: Accounts,
         topics: Mapping[str, pulumi.Input[str]],
+        watchdog: WatchdogFunction,
     ) -> None:
         table = stack.table
+        # After the functions: where an `up` gives the metrics other dimensions, an alarm moves to
+        # them once they are emitted. Before, it would wait for data that does not come yet.
+        self._emitters = [stack.consumer, watchdog]
         name = f"{table.prefix}-alarm"
         super().__init__("replication:index:Alarms", name)
         self.inputs = AlarmInputs(
             stack=pulumi.get_stack(),
+            source_account=settings.source.account_id,
             source_table=table.source,
             target_table=table.target,
             ledger_retention_days=table.ledger_retention_days,
@@ -150,14 +157,24 @@ class TableAlarms(pulumi.ComponentResource):
             treat_missing_data=alarm.missing,
             alarm_actions=[topics[alarm.place]],
             ok_actions=[topics[alarm.place]],
-            opts=pulumi.ResourceOptions(parent=self, provider=place.provider),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                provider=place.provider,
+                depends_on=self._emitters if alarm.namespace == names.NAMESPACE else [],
+            ),
         )
 
 
 def declare_dashboard(
-    name: str, settings: StackConfig, accounts: Accounts, tables: Sequence[TableAlarms]
+    name: str,
+    settings: StackConfig,
+    accounts: Accounts,
+    tables: Sequence[TableAlarms],
+    *,
+    role: pulumi.Output[str],
 ) -> None:
-    """Declare the stack's dashboard."""
+    """Declare the stack's dashboard. `role`: the name of a role of the stack in its account."""
+    project, stack, source = pulumi.get_project(), pulumi.get_stack(), settings.source.account_id
     body = dashboard.body(
         [each.inputs for each in tables],
         {each.inputs.source_table: each.shown for each in tables},
@@ -168,7 +185,7 @@ def declare_dashboard(
     aws.cloudwatch.Dashboard(
         name,
         region=settings.source.region,
-        dashboard_name=dashboard_name(pulumi.get_project(), pulumi.get_stack()),
+        dashboard_name=role.apply(lambda role: dashboard_name(project, stack, source, role)),
         dashboard_body=pulumi.Output.json_dumps(body),
         opts=pulumi.ResourceOptions(provider=accounts.target),
     )

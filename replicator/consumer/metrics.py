@@ -27,7 +27,6 @@ from replicator.names import (
     QUARANTINE_REFUSED,
     REPLICATION_LAG,
     TARGET_THROTTLES,
-    dimensions,
 )
 
 _VALUES_PER_LINE = 100  # EMF: no metric takes more values than this at once
@@ -115,14 +114,14 @@ def _advice(code: str) -> str:
 
 
 class EmfEmitter:
-    """Writes an invocation's stats as embedded metrics, with the dimensions Stack and Table."""
+    """Writes an invocation's stats as embedded metrics."""
 
-    def __init__(self, stack: str, table: str) -> None:
+    def __init__(self, dimensions: dict[str, str]) -> None:
         from aws_lambda_powertools.metrics import EphemeralMetrics
 
         self._metrics = EphemeralMetrics(namespace=NAMESPACE)
         self._metrics.service = ""  # would add a dimension that no alarm knows
-        self._dimensions = dimensions(stack, table)
+        self._dimensions = dimensions
 
     def emit(self, stats: InvocationStats) -> None:
         counts = {name: [float(stats.counts[name])] for name in _COUNTED}

@@ -61,6 +61,7 @@ class WatchdogConfig:
 
     stack: str
     source_table: str
+    source_account: str
     source_region: str
     """Also the function's own Region."""
     target_table: str
@@ -84,6 +85,7 @@ class WatchdogConfig:
             return cls(
                 stack=environment["STACK"],
                 source_table=environment["SOURCE_TABLE"],
+                source_account=environment["SOURCE_ACCOUNT"],
                 source_region=environment["SOURCE_REGION"],
                 target_table=environment["TARGET_TABLE"],
                 target_region=environment["TARGET_REGION"],
@@ -104,6 +106,13 @@ class WatchdogConfig:
                 f"The watchdog's environment is missing something, or it is no number: {error}.\n"
                 "Try: deploy the stack again; these variables are set by its watchdog component."
             ) from None
+
+    @property
+    def dimensions(self) -> dict[str, str]:
+        """The dimensions of the gauges: the consumer's, also of what the watchdog emits."""
+        return names.dimensions(
+            self.stack, self.source_table, self.source_account, self.consumer_function
+        )
 
     @property
     def expected(self) -> Expected:
@@ -174,7 +183,7 @@ class Watchdog:
         }
         line = {
             "_aws": {"Timestamp": int(at * 1000), "CloudWatchMetrics": [directive]},
-            **names.dimensions(self._config.stack, self._config.source_table),
+            **self._config.dimensions,
             **values,
         }
         self._out.write(json.dumps(line) + "\n")

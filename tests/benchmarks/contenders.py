@@ -30,6 +30,7 @@ CREDENTIALS = {
 CONSUMER = {
     "STACK": "bench",
     "SOURCE_TABLE": SOURCE_TABLE,
+    "SOURCE_ACCOUNT": "111111111111",
     "TARGET_TABLE": "bench-replica",
     "TARGET_REGION": "eu-west-1",
     "LEDGER_TABLE": "bench-ledger",

@@ -16,6 +16,7 @@ from bootstrap.cli.main import main
 from bootstrap.core import durations, errors
 from bootstrap.core.run_options import TtlPolicy
 from bootstrap.core.state import State
+from replicator import names
 from replicator.consumer.metrics import EmfEmitter, InvocationStats
 from replicator.consumer.outcome import Reason
 from replicator.watchdog import detectors
@@ -108,7 +109,9 @@ def metrics() -> list[str]:
     stats.lags = [1.0]
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        EmfEmitter("prod", "orders").emit(stats)
+        EmfEmitter(names.dimensions("prod", "orders", "111111111111", "orders-consumer")).emit(
+            stats
+        )
     lines = {line for each in out.getvalue().splitlines() for line in _metrics("consumer", each)}
     healthy, gone = (
         watchdog_harness.WatchdogHarness(),

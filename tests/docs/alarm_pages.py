@@ -23,6 +23,7 @@ def every_alarm() -> tuple[Alarm, ...]:
     """List a table's alarms, the worst first."""
     inputs = AlarmInputs(
         stack="STACK",
+        source_account="ACCOUNT",
         source_table="SOURCE",
         target_table="TARGET",
         ledger_retention_days=TableConfig.ledger_retention_days,

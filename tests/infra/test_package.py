@@ -236,6 +236,8 @@ print("OUTSIDE", json.dumps(outside))
     environment = {
         "STACK": "test",
         "SOURCE_TABLE": "orders",
+        "SOURCE_ACCOUNT": "111111111111",
+        "AWS_LAMBDA_FUNCTION_NAME": "consumer",
         "TARGET_TABLE": "orders-replica",
         "TARGET_REGION": "eu-west-1",
         "LEDGER_TABLE": "ledger",

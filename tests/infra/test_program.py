@@ -200,6 +200,7 @@ def test_the_function_is_the_consumer_with_everything_it_has_to_be_told(stack: D
     assert function.inputs["environment"]["variables"] == {
         "STACK": "test",
         "SOURCE_TABLE": "orders",
+        "SOURCE_ACCOUNT": "111111111111",
         "TARGET_TABLE": "orders-replica",
         "TARGET_REGION": "eu-west-1",
         "LEDGER_TABLE": "replicate-orders-ledger",

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from replicator import names
 from tests.pulumi_engine.engine import OPEN_COROUTINES, Engine, EngineStack
 from tests.pulumi_engine.restored import restore
 
@@ -19,18 +20,26 @@ RECORDED = Path(__file__).resolve().parent / "states" / "5b21667.json.gz"
 """Configuration and state that the program of commit 5b21667 left, with the local cloud."""
 
 UPDATES: dict[str, set[str]] = {
-    "Dashboard": {"dashboardBody"},
+    "Dashboard": {"dashboardBody", "dashboardName"},
     "EventRule": {"state"},
     "Function": {"code", "environment"},
-    "MetricAlarm": {"alarmDescription"},
+    # Dimensions: a stack's metrics are its own. One alarm keeps its state without data.
+    "MetricAlarm": {"alarmDescription", "dimensions", "treatMissingData"},
     "RolePolicy": {"policy"},  # more rights of readers and watchdog
 }
 """What this release changes of an existing stack: properties by type of resource."""
+
+REPLACED = {"Dashboard replication-dashboard"}
+"""What this release replaces in an existing stack: its old name may be another stack's, too."""
 
 NEW_ALARMS = (
     "foreign-records|function-unhealthy|batches-lost|delivery-failed|source-written"
     "|switch-unfinished"
 )
+DASHBOARD = "aws:cloudwatch/dashboard:Dashboard"
+REPLACEMENT = ("replace", "create-replacement", "delete-replaced")
+"""The operations of which a replacement consists."""
+
 NEW = re.compile(rf"MetricAlarm replicate-.*-alarm-({NEW_ALARMS})|pulumi default")
 """What this release adds to an existing stack. The last is the engine's own default provider, which
 the look-up of the last outputs brings along.
@@ -53,10 +62,12 @@ def stack(engine: Engine) -> EngineStack:
     return stack
 
 
-def test_an_upgrade_replaces_nothing_and_makes_only_named_updates(stack: EngineStack) -> None:
-    held = {urn(resource) for resource in stack.resources()}
+def test_an_upgrade_replaces_and_updates_only_what_is_named(stack: EngineStack) -> None:
+    held = {urn(each) for each in stack.resources() if each["type"] != DASHBOARD}
     up = stack.up()
-    assert up.by_operation.keys() <= {"create", "update"}, up.by_operation
+    assert up.by_operation.keys() <= {"create", "update", *REPLACEMENT}, up.by_operation
+    replaced = (up.by_operation.get(operation, frozenset()) for operation in REPLACEMENT)
+    assert set().union(*replaced) == REPLACED
     added = up.by_operation.get("create", frozenset())
     assert [resource for resource in added if not NEW.fullmatch(resource)] == []
     unnamed = {
@@ -66,7 +77,21 @@ def test_an_upgrade_replaces_nothing_and_makes_only_named_updates(stack: EngineS
     }
     assert unnamed == {}
     assert held <= {urn(resource) for resource in stack.resources()}
+    assert_alarms_watch_what_is_emitted(stack)
     assert stack.up().unchanged
+
+
+def assert_alarms_watch_what_is_emitted(stack: EngineStack) -> None:
+    """Assert that CloudWatch has the alarms' new dimensions, under the names that they had."""
+    emitted = [table["metricDimensions"] for table in stack.outputs()["tables"]]
+    cloudwatch = stack.engine.cloud.client("cloudwatch", stack.engine.cloud.target)
+    found = [
+        {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
+        for alarm in cloudwatch.describe_alarms()["MetricAlarms"]
+        if alarm["Namespace"] == names.NAMESPACE
+    ]
+    assert found
+    assert [each for each in found if each not in emitted] == []
 
 
 def urn(resource: dict[str, Any]) -> tuple[str, str]:

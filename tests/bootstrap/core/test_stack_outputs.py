@@ -13,6 +13,7 @@ import pytest
 
 from bootstrap.core.errors import UsageError
 from bootstrap.core.stack_outputs import from_file, from_stack, parse
+from replicator import names
 from tests.support.bootstrap.fake_aws import OUTPUTS_JSON
 
 
@@ -45,6 +46,16 @@ def test_a_file_as_powershell_writes_it_is_read(tmp_path: Path, encoding: str) -
 
 def test_members_that_a_newer_program_adds_are_ignored() -> None:
     parse(changed("somethingNew", {"a": 1}), "test")
+
+
+def test_the_metrics_of_a_stack_are_those_that_its_outputs_name_or_an_older_programs() -> None:
+    named = names.dimensions("prod", "orders", "111111111111", "orders-consumer")
+    newer = parse(changed("tables.0.metricDimensions", named), "test")
+    assert newer.metric_dimensions(newer.tables[0]) == named
+    older = copy.deepcopy(OUTPUTS_JSON)
+    older["tables"][0].pop("metricDimensions", None)
+    found = parse(json.dumps(older), "test")
+    assert found.metric_dimensions(found.tables[0]) == {"Stack": "local", "Table": "orders"}
 
 
 @pytest.mark.parametrize(

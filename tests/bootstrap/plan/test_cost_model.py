@@ -168,7 +168,13 @@ def test_an_invocation_logs_no_more_than_the_bill_assumes(
     stats = InvocationStats(logging.getLogger("test"))
     stats.counts.update({names.CHANGES_RECEIVED: changes, names.CHANGES_APPLIED: changes})
     stats.lags = [float(12_345 + n) for n in range(changes)]
-    EmfEmitter("production", "customer_orders_production").emit(stats)
+    dimensions = names.dimensions(
+        "production",
+        "customer_orders_production",
+        "111111111111",
+        "replicate-customer-orders-production-consumer-0a1b2c3",
+    )
+    EmfEmitter(dimensions).emit(stats)
     of_lambda = 600  # its own lines about start and end, as JSON
     logged = len(capsys.readouterr().out) + of_lambda
     most = cost_model.LOG_BYTES_PER_INVOCATION + changes * cost_model.LOG_BYTES_PER_CHANGE

@@ -14,6 +14,7 @@ from bootstrap.status.json_members import as_json
 from bootstrap.status.metrics import Retention, retention
 from bootstrap.status.page import page
 from bootstrap.status.snapshot import StatusSnapshot
+from replicator import names
 from replicator.stream import StreamFacts
 from replicator.watchdog.readings import Probed, Unread
 from tests.support.bootstrap.cloudwatch import CloudWatch, metrics
@@ -24,6 +25,7 @@ from tests.support.bootstrap.status import FixedHealth, look
 NOW = 1_767_229_230.0  # 2026-01-01T01:00:30Z
 GB = 1e9
 DAY = 86_400
+OURS = names.dimensions("prod", "orders", "111111111111", "orders-consumer")
 
 
 def lag_point(minute: int, p50: float, p99: float) -> dict[str, Any]:
@@ -33,14 +35,11 @@ def lag_point(minute: int, p50: float, p99: float) -> dict[str, Any]:
 
 def test_the_lag_is_the_newest_that_the_consumer_measured() -> None:
     cloudwatch = CloudWatch(lag_point(50, 120, 900), lag_point(40, 1, 2))
-    lag = metrics(cloudwatch).lag("prod", "orders", NOW)
+    lag = metrics(cloudwatch).lag(OURS, NOW)
     assert lag == Lag(NOW - 630, 300, 0.12, 0.9)
     asked = cloudwatch.asked[-1]
     assert (asked["Namespace"], asked["MetricName"]) == ("DynamoDBReplication", "ReplicationLag")
-    assert {each["Name"]: each["Value"] for each in asked["Dimensions"]} == {
-        "Stack": "prod",
-        "Table": "orders",
-    }
+    assert {each["Name"]: each["Value"] for each in asked["Dimensions"]} == OURS
 
 
 def test_the_stream_is_measured_over_a_day_up_to_the_last_five_minutes() -> None:
@@ -54,7 +53,7 @@ def test_the_stream_is_measured_over_a_day_up_to_the_last_five_minutes() -> None
 @pytest.mark.parametrize("code", ["AccessDenied", "Throttling", "ExpiredToken"])
 def test_metrics_that_cannot_be_read_end_nothing(code: str) -> None:
     dark = metrics(CloudWatch(code=code))
-    found = usage(dark, dark, stack="prod", table="orders", stream="s", now=NOW)
+    found = usage(dark, dark, ours=OURS, stream="s", now=NOW)
     assert found == Usage(None, None, frozenset({"ReplicationLag", "IncomingBytes"}))
 
 
@@ -68,7 +67,7 @@ def test_a_metric_that_cannot_be_read_is_not_taken_for_a_quiet_table(replica: Fa
 
 def test_metrics_without_a_datapoint_are_unknown_and_not_zero() -> None:
     idle = metrics(CloudWatch())
-    found = usage(idle, idle, stack="prod", table="orders", stream="s", now=NOW)
+    found = usage(idle, idle, ours=OURS, stream="s", now=NOW)
     assert found == Usage(None, None)
 
 

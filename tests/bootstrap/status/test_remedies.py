@@ -13,6 +13,7 @@ from bootstrap.core.errors import Side
 from bootstrap.core.facts import ConsumerActivity
 from bootstrap.status.health_checks import expected_settings
 from bootstrap.status.remedies import name_commands
+from replicator import names
 from replicator.watchdog.detectors import HEARTBEAT, MAPPING, PROBES
 from replicator.watchdog.finding import Finding
 from replicator.watchdog.judge import judge
@@ -29,6 +30,8 @@ TABLE = replace(
 )
 STUCK = Probed(NOW - 641, NOW - 341, 2.5, "", NOW - 41)
 IDLE = ConsumerActivity(900.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+OURS = names.dimensions("prod", "orders", "111111111111", "orders-consumer")
 
 
 def found(detector: Any, activity: ConsumerActivity | None, **changes: Any) -> Finding:
@@ -141,7 +144,7 @@ def test_outputs_of_an_older_program_name_no_log() -> None:
 def test_what_the_consumer_did_is_read_from_its_metrics_and_lambdas() -> None:
     cloudwatch = CloudWatch({"Sum": 3.0}, {"Sum": 4.0})
     metrics = Metrics(Calls(Side.TARGET, "Role importer"), cloudwatch)
-    did = metrics.activity("orders-consumer", "prod", "orders", NOW)
+    did = metrics.activity("orders-consumer", OURS, NOW)
     assert did == ConsumerActivity(900.0, 7.0, 7.0, 7.0, 7.0, 7.0)
     asked = {(each["Namespace"], each["MetricName"]) for each in cloudwatch.asked if each}
     assert asked == {
@@ -152,4 +155,4 @@ def test_what_the_consumer_did_is_read_from_its_metrics_and_lambdas() -> None:
         ("DynamoDBReplication", "ChangesRetried"),
     }
     dark = Metrics(Calls(Side.TARGET, "Role importer"), CloudWatch(code="AccessDenied"))
-    assert dark.activity("f", "prod", "orders", NOW).invocations is None
+    assert dark.activity("f", OURS, NOW).invocations is None

@@ -54,7 +54,7 @@ CASES: Mapping[str, Case] = {
     "foreign-records": Case(ZEROS, ONES, 1, ALARM),
     "switch-unfinished": Case(ZEROS, ONES, 1, ALARM),
     # A promoted target's source may be out of reach.
-    "source-written": Case(ZEROS, ONES, 1, OK),
+    "source-written": Case(ZEROS, ONES, 1, "as before"),
     "batches-lost": Case(ZEROS, ONES, 1, ALARM),
     "mapping-off": Case(ONES, ZEROS, 1, ALARM),
     "function-unhealthy": Case(ONES, ZEROS, 1, ALARM),
@@ -231,7 +231,12 @@ def test_the_alarms_stand_on_metrics_that_somebody_emits(stack: Deployment) -> N
     for alarm in stack.of("MetricAlarm"):
         if alarm.inputs["namespace"] == names.NAMESPACE:
             assert alarm.inputs["metricName"] in emitted
-            assert alarm.inputs["dimensions"] == {"Stack": "test", "Table": "orders"}
+            assert alarm.inputs["dimensions"] == {
+                "Stack": "test",
+                "Table": "orders",
+                "SourceAccount": "111111111111",
+                "Function": "replicate-orders-consumer",
+            }
 
 
 def test_every_loss_detector_has_an_alarm(stack: Deployment) -> None:

@@ -90,6 +90,7 @@ def test_the_function_is_told_everything_that_it_asks_for(tmp_path: Path) -> Non
     assert config == WatchdogConfig(
         stack="test",
         source_table="orders",
+        source_account="111111111111",
         source_region="eu-west-1",
         target_table="replica",
         target_region="us-east-1",
@@ -156,9 +157,8 @@ def test_the_dashboard_of_a_stack_with_any_legal_name_has_a_name_that_cloudwatch
         made = record(CONFIG, tmp_path / "archive", stack=stack).one("Dashboard")
         return str(made.inputs["dashboardName"])
 
-    assert name("prod") == "dynamodb-replication-prod"
     dotted, hyphened, longest = name("prod.eu"), name("prod-eu"), name("a." * 50)
-    assert hyphened == "dynamodb-replication-prod-eu"
+    assert re.fullmatch(r"dynamodb-replication-prod-eu-111111111111-[0-9a-f]{7}", hyphened)
     assert dotted != hyphened
     for found in (dotted, longest):
         assert re.fullmatch(r"[A-Za-z0-9_-]{1,255}", found)
@@ -166,7 +166,10 @@ def test_the_dashboard_of_a_stack_with_any_legal_name_has_a_name_that_cloudwatch
 
 def test_the_most_tables_of_a_stack_fit_on_a_dashboard() -> None:
     """500 widgets, and 2,500 metrics on all of them ("CloudWatch service quotas")."""
-    tables = [AlarmInputs("prod", f"orders-{n}", "replica", 30, 120) for n in range(MOST_TABLES)]
+    tables = [
+        AlarmInputs("prod", "111111111111", f"orders-{n}", "replica", 30, 120)
+        for n in range(MOST_TABLES)
+    ]
     arns: dict[str, Sequence[object]] = {each.source_table: ["arn"] * 15 for each in tables}
     page = dashboard.body(
         tables,

@@ -12,6 +12,7 @@ import pytest
 from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
+from replicator import names
 from replicator.consumer.consumer import BatchFailedError, Consumer
 from replicator.consumer.metrics import EmfEmitter, InvocationStats
 from replicator.names import QUARANTINE_REFUSED
@@ -31,6 +32,8 @@ from tests.support.replicator.consumer_harness import (
     spread,
 )
 
+DIMENSIONS = names.dimensions("prod", "orders", "111111111111", "orders-consumer")
+
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -43,12 +46,12 @@ def test_counts_are_emitted_with_the_dimensions_that_alarms_know(
     stats = InvocationStats(None)
     stats.counts.update({"ChangesReceived": 3, "ChangesApplied": 2, "ChangesRetried": 1})
     stats.lags.extend([12.5, 13.0])
-    EmfEmitter("prod", "orders").emit(stats)
+    EmfEmitter(DIMENSIONS).emit(stats)
     (line,) = lines(capsys)
     (directive,) = line["_aws"]["CloudWatchMetrics"]
     assert directive["Namespace"] == "DynamoDBReplication"
-    assert directive["Dimensions"] == [["Stack", "Table"]]
-    assert (line["Stack"], line["Table"]) == ("prod", "orders")
+    assert directive["Dimensions"] == [["Stack", "Table", "SourceAccount", "Function"]]
+    assert {name: line[name] for name in DIMENSIONS} == DIMENSIONS
     assert {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]} == {
         "ChangesReceived": "Count",
         "ChangesApplied": "Count",
@@ -68,7 +71,7 @@ def test_no_metric_has_more_than_a_hundred_values_in_a_line(
     stats = InvocationStats(None)
     stats.counts["ChangesApplied"] = 250
     stats.lags.extend(float(n) for n in range(250))
-    EmfEmitter("prod", "orders").emit(stats)
+    EmfEmitter(DIMENSIONS).emit(stats)
     emitted = lines(capsys)
     assert [len(line["ReplicationLag"]) for line in emitted] == [100, 100, 50]
     assert sum(line.get("ChangesApplied", [0.0])[0] for line in emitted) == 250
@@ -76,10 +79,10 @@ def test_no_metric_has_more_than_a_hundred_values_in_a_line(
 
 def test_the_breaker_shows_only_when_it_trips(capsys: pytest.CaptureFixture[str]) -> None:
     stats = InvocationStats(None)
-    EmfEmitter("prod", "orders").emit(stats)
+    EmfEmitter(DIMENSIONS).emit(stats)
     assert QUARANTINE_REFUSED not in lines(capsys)[0]
     stats.counts[QUARANTINE_REFUSED] = 12
-    EmfEmitter("prod", "orders").emit(stats)
+    EmfEmitter(DIMENSIONS).emit(stats)
     assert lines(capsys)[0][QUARANTINE_REFUSED] == [12.0]
 
 
@@ -112,7 +115,7 @@ def test_no_content_of_an_item_is_ever_printed(capfd: pytest.CaptureFixture[str]
         s3=world.s3,
         runtime=world.runtime,
         logger=logger,
-        meter=EmfEmitter("test", TABLE),
+        meter=EmfEmitter(DIMENSIONS),
     )
     secret = item(f"{SECRET}-key", 1, **{f"{SECRET}-name": {"S": f"{SECRET}-value"}})
     other = item(f"{SECRET}-key", 2, **{f"{SECRET}-name": {"B": _twice(SECRET)}})

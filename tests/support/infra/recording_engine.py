@@ -103,12 +103,13 @@ def look_up(args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
 
 
 class _Answers(pulumi.runtime.Mocks):
-    def __init__(self, before: Mapping[str, Any], held: Sequence[str]) -> None:
-        self._before, self._held = before, held
+    def __init__(self, before: Mapping[str, Any], held: Sequence[str], suffix: str) -> None:
+        self._before, self._held, self._suffix = before, held, suffix
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         kind = args.typ.rpartition(":")[2]
-        known = {"arn": arn(kind, args.name), "name": args.name, "bucket": args.name}
+        name = f"{args.name}{self._suffix}"
+        known = {"arn": arn(kind, name), "name": name, "bucket": name}
         known["uuid"] = f"uuid-of-{args.name}"
         return f"{args.name}-id", {**known, **args.inputs}
 
@@ -163,14 +164,15 @@ def record(
     stack: str = "test",
     before: Mapping[str, Any] | None = None,
     held: Sequence[str] = (),
+    suffix: str = "",
 ) -> Deployment:
     """Runs the program with this configuration. `archive` is a folder for a stand-in archive.
 
     `before`: the stack's outputs after the last `up`; None for the first. `held`: the URNs of its
-    state.
+    state. `suffix`: what the engine appends to names.
     """
     stand_in_archive(archive, config.get("architecture", "arm64"))
-    answers = _Answers(before or {}, held)
+    answers = _Answers(before or {}, held, suffix)
     monitor = _Monitor(answers)
     values = {"lambdaArchive": str(archive), **config}
     outputs = program.run(answers, values, stack=stack, monitor=monitor)

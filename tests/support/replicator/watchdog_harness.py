@@ -26,6 +26,7 @@ OTHER = "arn:aws:kinesis:eu-west-1:111111111111:stream/other"
 CONFIG = WatchdogConfig(
     stack="test",
     source_table="orders",
+    source_account="111111111111",
     source_region="eu-west-1",
     target_table="orders-replica",
     target_region="eu-west-1",
@@ -157,7 +158,7 @@ class WatchdogHarness:
         [line] = self.out.getvalue().splitlines()
         self.line = json.loads(line)
         [directive] = self.line["_aws"]["CloudWatchMetrics"]
-        assert (self.line["Stack"], self.line["Table"]) == ("test", "orders")
+        assert {name: self.line[name] for name in CONFIG.dimensions} == CONFIG.dimensions
         return {metric["Name"]: self.line[metric["Name"]] for metric in directive["Metrics"]}
 
     def after(self, seconds: float = ROUND) -> dict[str, float]:
