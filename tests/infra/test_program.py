@@ -327,6 +327,12 @@ def test_the_outputs_carry_all_that_the_operators_tool_needs(stack: Deployment) 
                 "functionName": "replicate-orders-consumer",
                 "functionArn": stack.arn(stack.one("Function", "consumer")),
                 "consumerRoleArn": stack.arn(stack.one("Role", "consumer")),
+                "metricDimensions": {
+                    "Stack": "test",
+                    "Table": "orders",
+                    "SourceAccount": "111111111111",
+                    "Function": "replicate-orders-consumer",
+                },
                 "logGroup": "replicate-orders-consumer-logs",
                 "mappingUuid": "uuid-of-replicate-orders-consumer-mapping",
                 "parallelizationFactor": 1,
