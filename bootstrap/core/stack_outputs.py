@@ -295,9 +295,6 @@ class _Members:
         self.wrong(key, "is missing" if value is None else f"is {value!r}, expected a whole number")
         return 1
 
-    def texts(self) -> Mapping[str, str]:
-        return {key: self.text(key) for key in self._value}
-
     def optional_number(self, key: str) -> int | None:
         return self.number(key) if self.has(key) else None
 
@@ -376,9 +373,7 @@ def _table(members: _Members) -> TableOutputs:
         deny_other_writers=members.flag("denyOtherWriters"),
         consumer_role_arn=members.optional("consumerRoleArn"),
         stack_owns_target_deny=members.flag("stackOwnsTargetDeny"),
-        dimensions=members.inner("metricDimensions").texts()
-        if members.has("metricDimensions")
-        else {},
+        dimensions=members.texts("metricDimensions"),
     )
 
 

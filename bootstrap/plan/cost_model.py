@@ -34,7 +34,7 @@ CHANGES_PER_INVOCATION = 500
 """At most: the default of batchSize. A shard with any change is read about once a second."""
 LOG_BYTES_PER_INVOCATION = 2_000
 """Metrics in a line of JSON, and Lambda's own lines about the start and the end."""
-LOG_BYTES_PER_CHANGE = 10
+LOG_BYTES_PER_CHANGE = 12
 """Its lag, a number in that line."""
 LOG_DAYS = 90
 """Days that the stack keeps logs by default. A test compares it with the stack's."""
