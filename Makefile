@@ -20,6 +20,9 @@ $(READY): requirements.txt replicator/requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
+# Most of what runs here is processes of a second or two: each would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 # What a user can say: make demo ITEMS=… MIN_CHANGES=… DATA=file KEY=pk[:S],sk[:S] CHAOS=on[,name=rate…]
 # SWITCH=on|writes-stopped
 DEMO_ARGS = $(if $(ITEMS),--items $(ITEMS)) $(if $(MIN_CHANGES),--min-changes $(MIN_CHANGES)) \

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import os
 import re
 import shutil
@@ -185,8 +186,10 @@ class LocalCloud:
             "config_file": (None, None, os.devnull, None),
             "credentials_file": (None, None, os.devnull, None),
         }
+        core = Session(session_vars={**Session.SESSION_VARIABLES, **own})
+        core.register_component("data_loader", _loader())
         session = boto3.session.Session(
-            botocore_session=Session(session_vars={**Session.SESSION_VARIABLES, **own}),
+            botocore_session=core,
             aws_access_key_id=account.account_id,
             aws_secret_access_key=SECRET,
             region_name=region or account.region,
@@ -261,6 +264,14 @@ class LocalCloud:
         advice = next((line for line in reversed(lines) if line.startswith("Try: ")), "")
         advice = advice or f"Try: read {self.log}"
         return LocalCloudError(f"{what}. The end of its log:\n{tail}\n{advice}")
+
+
+@functools.cache
+def _loader() -> Any:
+    """Return what reads botocore's models, each once: a session of its own reads them again."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
 
 
 def _without_aws(environment: Mapping[str, str]) -> dict[str, str]:
