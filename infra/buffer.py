@@ -46,6 +46,9 @@ class Buffer(pulumi.ComponentResource):
     stream_arn: pulumi.Output[str]
     stream_name: pulumi.Output[str]
     key_arn: pulumi.Output[str]
+    """The key that encrypts what enters the stream."""
+    reading_keys: list[pulumi.Output[str]]
+    """The keys that encrypted what the stream holds: that one first."""
     outputs: dict[str, pulumi.Input[Any]]
     """Of this table's entry in the stack's outputs."""
     ready: list[pulumi.Resource]
@@ -60,8 +63,12 @@ class Buffer(pulumi.ComponentResource):
         reader: pulumi.Output[str],
         before: Mapping[str, Any],
         streams: StreamingChoice,
+        keeps_made_key: bool,
     ) -> None:
-        """`before`: the stack's outputs after the last `pulumi up`."""
+        """`before`: the stack's outputs after the last `pulumi up`.
+
+        `keeps_made_key`: the state holds the key that the stack made for this stream.
+        """
         name = f"{table.prefix}-buffer"
         super().__init__(
             "replication:index:Buffer",
@@ -71,15 +78,12 @@ class Buffer(pulumi.ComponentResource):
         )
         protect = settings.protects(table)
         durable = pulumi.ResourceOptions(parent=self, protect=protect)
-        # The AWS-managed key cannot be used from another account.
-        key = aws.kms.Key(
-            f"{name}-key",
-            description=f"Change records of {table.source}",
-            enable_key_rotation=True,
-            deletion_window_in_days=30,
-            policy=key_policy(settings.source, reader),
-            opts=durable,
-        )
+        self.reading_keys = [pulumi.Output.from_input(table.stream_key)] if table.stream_key else []
+        # Beside a key of the configuration, too: records that it encrypted are in the stream until
+        # their retention is over, and without it they are lost.
+        if keeps_made_key or not table.stream_key:
+            self.reading_keys.append(self._key(table, settings, reader, durable))
+        self.key_arn = self.reading_keys[0]
         stream = aws.kinesis.Stream(
             f"{name}-stream",
             stream_mode_details={"stream_mode": table.stream_mode},
@@ -87,7 +91,7 @@ class Buffer(pulumi.ComponentResource):
             retention_period=settings.retention_hours,
             max_record_size_in_kib=MAX_RECORD_KIB,
             encryption_type="KMS",
-            kms_key_id=key.arn,
+            kms_key_id=self.key_arn,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 protect=protect,
@@ -95,7 +99,7 @@ class Buffer(pulumi.ComponentResource):
                 ignore_changes=["warmThroughputMibPs", *kept_properties(table, before)],
             ),
         )
-        self.stream_arn, self.stream_name, self.key_arn = stream.arn, stream.name, key.arn
+        self.stream_arn, self.stream_name = stream.arn, stream.name
         self.outputs = size_outputs(table, stream.id)
         sharing = aws.kinesis.ResourcePolicy(
             f"{name}-sharing",
@@ -115,6 +119,23 @@ class Buffer(pulumi.ComponentResource):
             )
             self.ready.append(self._destination(table, stream, known, durable))
         self.register_outputs({"streamArn": self.stream_arn})
+
+    def _key(
+        self,
+        table: TableConfig,
+        settings: StackConfig,
+        reader: pulumi.Output[str],
+        durable: pulumi.ResourceOptions,
+    ) -> pulumi.Output[str]:
+        # The AWS-managed key cannot be used from another account.
+        return aws.kms.Key(
+            key_name(table),
+            description=f"Change records of {table.source}",
+            enable_key_rotation=True,
+            deletion_window_in_days=30,
+            policy=key_policy(settings.source, reader),
+            opts=durable,
+        ).arn
 
     def _destination(
         self,
@@ -137,6 +158,11 @@ class Buffer(pulumi.ComponentResource):
             # deliberate act.
             opts=pulumi.ResourceOptions.merge(durable, never_made),
         )
+
+
+def key_name(table: TableConfig) -> str:
+    """Return the name of the stream's key in the program."""
+    return f"{table.prefix}-buffer-key"
 
 
 def key_policy(source: AccountConfig, reader: Text) -> pulumi.Output[str]:

@@ -165,6 +165,8 @@ class ConsumerFunction(pulumi.ComponentResource):
             self.outputs["sourceKeyArn"] = table.source_key
         if table.target_key:
             self.outputs["targetKeyArn"] = table.target_key
+        if table.stream_key:
+            self.outputs["streamKeyArn"] = table.stream_key
         self.register_outputs({"mappingUuid": mapping.uuid})
 
     def _grants(
@@ -184,7 +186,7 @@ class ConsumerFunction(pulumi.ComponentResource):
             role=role.name,
             policy=document(
                 allow("ReadStream", READING_ACTIONS, [buffer.stream_arn]),
-                allow("DecryptStream", ["kms:Decrypt"], [buffer.key_arn]),
+                allow("DecryptStream", ["kms:Decrypt"], buffer.reading_keys),
                 allow("WriteTarget", GUARD_ACTIONS, [target]),
                 *self._target_key(),
                 allow("KeepLedger", LEDGER_ACTIONS, [ledger.arn]),

@@ -9,6 +9,7 @@ from typing import Any
 from infra.table_config import TableConfig
 
 DESTINATION = "aws:dynamodb/kinesisStreamingDestination:KinesisStreamingDestination"
+KEY = "aws:kms/key:Key"
 TABLE_POLICY = "aws:dynamodb/resourcePolicy:ResourcePolicy"
 
 

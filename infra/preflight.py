@@ -18,7 +18,7 @@ from pulumi.runtime.settings import _get_rpc_manager
 
 from infra import engine_config, package
 from infra.accounts import Accounts
-from infra.held_resources import HeldResources
+from infra.held_resources import HeldResources, last_table
 from infra.package import Archive, PackageError
 from infra.run_rows import NO_TABLE, RUN_ROW, RunRow, UnknownRunError, look_up_run
 from infra.stack_config import ConfigError, StackConfig
@@ -148,17 +148,43 @@ def refuse_other_places(config: StackConfig, before: Mapping[str, Any]) -> None:
         )
 
 
+def refuse_other_stream_keys(config: StackConfig, before: Mapping[str, Any]) -> None:
+    """Refuse another key than the one that the stack file has given a stream.
+
+    The engine would change it in place, and what the stream holds could not be read any more: the
+    consumer would have no grant of the key that encrypted it.
+
+    Raises:
+        RefusedStackError: naming every difference.
+    """
+    found = []
+    for n, table in enumerate(config.tables):
+        known = last_table(table, before).get("streamKeyArn")
+        if known not in (None, table.stream_key):
+            given = f'"{table.stream_key}"' if table.stream_key else "nothing"
+            found.append(f'tables[{n}].streamKeyArn: got {given}; the stream has "{known}".')
+    if found:
+        lines = "\n".join(f"  - {line}" for line in found)
+        raise RefusedStackError(
+            f"A stream keeps its key:\n{lines}\n"
+            "The records in it were encrypted with that key, and cannot be read without it. Try: "
+            "put the values back; or take the table out of the stack and replicate it anew: "
+            "docs/operate.md, Take a table out of a stack"
+        )
+
+
 def look_up(config: StackConfig, accounts: Accounts, before: Mapping[str, Any]) -> Found:
     """Look up the tables, their runs and the state, and refuse what the stack cannot take.
 
     Raises:
-        RefusedStackError: a new source table is not there, a table leaves the stack while its run
-            lasts, or a run cannot be looked up.
+        RefusedStackError: a stream would change its key, a new source table is not there, a table
+            leaves the stack while its run lasts, or a run cannot be looked up.
     """
+    refuse_other_stream_keys(config, before)
     look_up_source_tables(config, accounts, before)
     refuse_removal_of_running_tables(config, accounts, before)
     runs = look_up_runs(config, accounts, before)
-    return Found(before, runs, look_up_held_resources(before, runs))
+    return Found(before, runs, look_up_held_resources(config, before, runs))
 
 
 def look_up_source_tables(
@@ -296,15 +322,19 @@ def look_up_runs(
     return found
 
 
-def look_up_held_resources(before: Mapping[str, Any], runs: Mapping[str, RunRow]) -> HeldResources:
+def look_up_held_resources(
+    config: StackConfig, before: Mapping[str, Any], runs: Mapping[str, RunRow]
+) -> HeldResources:
     """Return what the stack's state holds, if it matters: otherwise nothing.
 
-    It matters where an older program may have made the Deny on a target's writers, and where a
-    target is the primary.
+    It matters where an older program may have made the Deny on a target's writers, where a target
+    is the primary, and where a stream may have had a key of the stack's before its given one.
     """
     tables = [table for table in before.get("tables") or () if table]
     migrates = any(table.get("stackOwnsTargetDeny") is not False for table in tables)
-    if not migrates and not any(row.target_is_primary for row in runs.values()):
+    rekeyed = bool(tables) and any(table.stream_key for table in config.tables)
+    primary = any(row.target_is_primary for row in runs.values())
+    if not (migrates or rekeyed or primary):
         return HeldResources()
     found = _read("pulumi:pulumi:readStackResourceOutputs", "stackName")
     return HeldResources(frozenset(found))

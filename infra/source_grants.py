@@ -67,6 +67,8 @@ def exporter(
     """
     tables = [scope.source.table_arn(each.table.source) for each in arns]
     keys = sorted({each.table.source_key for each in arns if each.table.source_key})
+    given = sorted({each.table.stream_key for each in arns if each.table.stream_key})
+    made = [each.stream_key for each in arns if not each.table.stream_key]
     items = READ_ITEM_ACTIONS if scope.read_items else ()
     by_dynamodb = through("dynamodb", scope.source.region)
     by_s3 = through("s3", scope.target.region)
@@ -75,11 +77,11 @@ def exporter(
         allow("Exports", EXPORT_ACTIONS, [f"{table}/export/*" for table in tables]),
         allow("Streams", STREAM_ACTIONS, [each.stream for each in arns]),
         # A probe is encrypted like every other record.
-        allow("StreamKeys", STREAM_KEY_ACTIONS, [each.stream_key for each in arns]),
+        allow("StreamKeys", STREAM_KEY_ACTIONS, [*made, *given]),
         # DynamoDB writes the export with its caller's permissions, into the other account.
         *only(first, allow("Snapshot", SNAPSHOT_WRITE_ACTIONS, [f"{shared.snapshots}/*"])),
         *allow_keys("SourceTableKeys", SOURCE_KEY_ACTIONS, keys, by_dynamodb),
-        *allow_keys("SeeKeys", KEY_LOOK_ACTIONS, keys),
+        *allow_keys("SeeKeys", KEY_LOOK_ACTIONS, sorted({*keys, *given})),
         *only(first, *allow_keys("SnapshotKey", SNAPSHOT_KEY_ACTIONS, shared.keys, by_s3)),
         *only(first, allow("NoArn", EXPORTER_ACTIONS_WITHOUT_ARN, ["*"])),
     ]

@@ -230,6 +230,7 @@ def _refuse_keys_of_other_places(config: StackConfig, mistakes: ConfigErrors) ->
         keys = (
             ("sourceKeyArn", table.source_key, config.source),
             ("targetKeyArn", table.target_key, config.target),
+            ("streamKeyArn", table.stream_key, config.source),
         )
         for name, arn, account in keys:
             place = f":kms:{account.region}:{account.account_id}:"
@@ -237,8 +238,8 @@ def _refuse_keys_of_other_places(config: StackConfig, mistakes: ConfigErrors) ->
                 mistakes.add(
                     f"tables[{n}].{name}",
                     arn,
-                    f"a key of {account.account_id} in {account.region}, where the table is",
-                    "name the key of the table's own account and Region",
+                    f"a key of {account.account_id} in {account.region}, where it is used",
+                    f"name a key of account {account.account_id} and Region {account.region}",
                 )
 
 

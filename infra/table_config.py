@@ -78,6 +78,11 @@ class TableConfig:
     """ARN of the customer-managed key that encrypts the target table. None: a key of AWS's, of the
     same kind as the source's.
     """
+    stream_key: str | None = None
+    """ARN of the customer-managed key that encrypts the stream, of the source account and Region.
+    None: the stack makes one. Once a stream has a given key, it keeps it: the records in it are
+    read with that key.
+    """
 
     @property
     def slug(self) -> str:
@@ -151,6 +156,7 @@ def _table(section: ConfigReader) -> TableConfig:
         protect=section.flag("protect", default=default.protect),
         source_key=_key(section, "sourceKeyArn"),
         target_key=_key(section, "targetKeyArn"),
+        stream_key=_key(section, "streamKeyArn"),
     )
     _refuse_shards_of_another_mode(section, table)
     section.refuse_key("reverse", *NOT_BUILT)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from infra.accounts import Accounts
-from infra.buffer import Buffer
+from infra.buffer import Buffer, key_name
 from infra.consumer import ConsumerFunction, ConsumerRole
+from infra.held_resources import KEY
 from infra.ledger import LedgerTable
 from infra.package import Archive
 from infra.preflight import Found
@@ -38,7 +39,13 @@ class TableStack:
         role = ConsumerRole(table, settings, accounts)
         streams = StreamingChoice.of(table, found.runs.get(table.source), found.held)
         buffer = Buffer(
-            table, settings, accounts, reader=role.arn, before=found.before, streams=streams
+            table,
+            settings,
+            accounts,
+            reader=role.arn,
+            before=found.before,
+            streams=streams,
+            keeps_made_key=found.held.has(KEY, key_name(table)),
         )
         ledger = LedgerTable(table, settings, accounts)
         consumer = ConsumerFunction(

@@ -68,6 +68,8 @@ class TableOutputs:
     """The customer-managed key of the source that the exporter may use; empty for none."""
     target_key_arn: str = ""
     """The customer-managed key for the target table; empty for AWS's."""
+    stream_key_arn: str = ""
+    """The customer-managed key that the stack file gives the stream; empty for the stack's own."""
     reserved_concurrency: int | None = None
     """The function's reserved concurrency; None: it uses the unreserved rest."""
     log_group: str = ""
@@ -362,6 +364,7 @@ def _table(members: _Members) -> TableOutputs:
         snapshot_prefix=members.text("snapshotPrefix"),
         source_key_arn=members.optional("sourceKeyArn"),
         target_key_arn=members.optional("targetKeyArn"),
+        stream_key_arn=members.optional("streamKeyArn"),
         reserved_concurrency=members.optional_number("reservedConcurrency"),
         log_group=members.optional("logGroup"),
         watchdog_log_group=members.optional("watchdogLogGroup"),

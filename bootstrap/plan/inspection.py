@@ -107,6 +107,8 @@ class KeyInspection:
     """Whether AWS manages the source's key; None if that is unknown."""
     target: KeyFacts | None = None
     snapshot: KeyFacts | None = None
+    stream: KeyFacts | None = None
+    """One that the stack file names; the stack's own is its own affair."""
 
 
 @dataclass(frozen=True)
@@ -298,4 +300,5 @@ def _keys(
         source_is_aws_managed=source.awss_own_key(own) if own else None,
         target=look(target, replication.target_key_arn),
         snapshot=look(target, deployment.snapshot_key_arn if deployment else None),
+        stream=look(source, replication.stream_key_arn),
     )

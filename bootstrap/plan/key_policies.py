@@ -25,6 +25,8 @@ SNAPSHOT_USES = ("kms:Decrypt", "kms:GenerateDataKey")
 """Of the bucket's key, by the callers of export and import (S3 User Guide, UsingKMSEncryption)."""
 TABLE_USES = ("kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey")
 """Of the target's key, by the caller of the import (KMS Developer Guide, services-dynamodb)."""
+STREAM_WRITES, STREAM_READS = ("kms:GenerateDataKey",), ("kms:Decrypt",)
+"""Of the stream's key (Kinesis Data Streams Developer Guide, permissions-user-key-KMS)."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class KeyUse:
 
 
 def key_blockers(inspection: Inspection, replication: Replication) -> Iterator[Blocker]:
-    """List what keeps export and import from using the keys that they need."""
+    """List what keeps stream, export and import from using the keys that they need."""
     yield from _unconfigured(inspection, replication)
     for use in _uses(inspection, replication):
         yield from _unusable(use, replication.up)
@@ -83,6 +85,9 @@ def key_notes(inspection: Inspection, replication: Replication) -> Iterator[str]
 def _uses(inspection: Inspection, replication: Replication) -> Iterator[KeyUse]:
     """List the uses of the keys that are known."""
     keys, (exporter, importer) = inspection.keys, _users(replication)
+    if keys.stream is not None:
+        for user, actions in _stream_users(replication):
+            yield KeyUse(keys.stream, "stream", user, actions, exporter)
     if keys.source is not None and _exports_with_key(inspection, replication):
         yield KeyUse(keys.source, "source table", exporter, EXPORT_READS, exporter)
     if keys.target is not None:
@@ -108,6 +113,17 @@ def _users(replication: Replication) -> tuple[KeyUser, KeyUser]:
             partition,
         ),
     )
+
+
+def _stream_users(replication: Replication) -> Iterator[tuple[KeyUser, Sequence[str]]]:
+    """List who uses the stream's key. The exporter puts probes."""
+    deployed, partition = replication.deployment, replication.partition
+    here, there = replication.source_account, replication.target_account
+    # Its service-linked role does not exist before an account's first streaming destination.
+    yield KeyUser("DynamoDB (its service-linked role)", None, here, partition), STREAM_WRITES
+    yield _users(replication)[0], STREAM_WRITES
+    consumer = deployed.consumer_arn if deployed else None
+    yield KeyUser("consumer", consumer, there, partition), STREAM_READS
 
 
 def _exports_with_key(inspection: Inspection, replication: Replication) -> bool:

@@ -34,6 +34,8 @@ class Deployment:
     """The customer-managed key of the snapshot bucket. None: S3's own."""
     snapshot_prefix: str
     """The table's part of the snapshot bucket."""
+    consumer_arn: str | None
+    """None: an older program named none."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class Replication:
     """The customer-managed key for the target table. None: a key of AWS's."""
     deployment: Deployment | None
     """None before the stack is deployed."""
+    stream_key_arn: str | None = None
+    """The customer-managed key that the stack file gives the stream. None: the stack makes one."""
     stream_mode: str = ""
     """As configured: ON_DEMAND or PROVISIONED; empty once the stack is deployed, when AWS says."""
     configured_shards: int | None = None
@@ -132,6 +136,7 @@ def of_outputs(outputs: Outputs, table: TableOutputs) -> Replication:
         reserved_concurrency=table.reserved_concurrency,
         source_key_arn=table.source_key_arn or None,
         target_key_arn=table.target_key_arn or None,
+        stream_key_arn=table.stream_key_arn or None,
         stack=outputs.stack,
         stack_tags=outputs.tags,
         denies_other_writers=outputs.denies_other_writers(table),
@@ -146,6 +151,7 @@ def of_outputs(outputs: Outputs, table: TableOutputs) -> Replication:
             importer_arn=outputs.target.role_arn,
             snapshot_key_arn=outputs.snapshot_key_arn or None,
             snapshot_prefix=table.snapshot_prefix,
+            consumer_arn=table.consumer_role_arn or None,
         ),
     )
 
@@ -229,6 +235,7 @@ def _of_config(
         reserved_concurrency=table.reserved_concurrency,
         source_key_arn=table.source_key,
         target_key_arn=table.target_key,
+        stream_key_arn=table.stream_key,
         deployment=None,
         stream_mode=table.stream_mode,
         configured_shards=table.shards,

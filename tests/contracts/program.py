@@ -24,6 +24,7 @@ EXAMPLE = ROOT / "infra" / "Pulumi.example.yaml"
 PROJECT = "dynamodb-replication"
 
 SOURCE_KEY = "arn:aws:kms:eu-west-1:111111111111:key/source"
+STREAM_KEY = "arn:aws:kms:eu-west-1:111111111111:key/stream"
 TARGET_KEY = "arn:aws:kms:us-east-1:222222222222:key/target"
 RICH: Mapping[str, Any] = {
     "source": {
@@ -58,6 +59,7 @@ RICH: Mapping[str, Any] = {
             "protect": True,
             "sourceKeyArn": SOURCE_KEY,
             "targetKeyArn": TARGET_KEY,
+            "streamKeyArn": STREAM_KEY,
         },
         {"source": "Customers_2"},
     ],

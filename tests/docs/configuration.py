@@ -64,7 +64,11 @@ SECTIONS: Mapping[str, tuple[str, type]] = {
 SAME = {"target": "source"}
 """Sections that are alike are shown once."""
 
-FIELDS = {"sourceKeyArn": "source_key", "targetKeyArn": "target_key"}
+FIELDS = {
+    "sourceKeyArn": "source_key",
+    "targetKeyArn": "target_key",
+    "streamKeyArn": "stream_key",
+}
 """Keys that are not spelled like their field."""
 
 DEFAULTS = {

@@ -26,8 +26,10 @@ from tests.support.bootstrap.killed_process import Process
 
 SOURCE_KEY = "arn:aws:kms:eu-west-1:111111111111:key/source"
 TARGET_KEY = "arn:aws:kms:eu-west-1:222222222222:key/target"
+STREAM_KEY = "arn:aws:kms:eu-west-1:111111111111:key/stream"
 BUCKET_KEY = "arn:aws:kms:eu-west-1:222222222222:key/bucket"
 EXPORTER = OUTPUTS_JSON["source"]["exporterRoleArn"]
+CONSUMER = "arn:aws:iam::222222222222:role/consumer"
 IMPORTER = OUTPUTS_JSON["target"]["importerRoleArn"]
 
 
@@ -50,6 +52,9 @@ def encrypted() -> FakeAws:
     world.keys = {
         SOURCE_KEY: KeyFacts(SOURCE_KEY, "Enabled", policy(root("111111111111"))),
         TARGET_KEY: KeyFacts(TARGET_KEY, "Enabled", policy(root("222222222222"))),
+        STREAM_KEY: KeyFacts(
+            STREAM_KEY, "Enabled", policy(root("111111111111"), root("222222222222"))
+        ),
         BUCKET_KEY: KeyFacts(BUCKET_KEY, "Enabled", policy(EXPORTER, IMPORTER, actions=uses)),
     }
     return world
@@ -64,7 +69,10 @@ def planned(world: FakeAws, deployed: bool = True, **table: str) -> plan.Plan:
     """The plan of a stack with all these keys."""
     value = copy.deepcopy(OUTPUTS_JSON)
     value["snapshotKeyArn"] = BUCKET_KEY
-    members = {"sourceKeyArn": SOURCE_KEY, "targetKeyArn": TARGET_KEY, **table}
+    members = {
+        **{"sourceKeyArn": SOURCE_KEY, "targetKeyArn": TARGET_KEY, "streamKeyArn": STREAM_KEY},
+        **{"consumerRoleArn": CONSUMER, **table},
+    }
     value["tables"][0] |= {name: arn for name, arn in members.items() if arn}
     stack = parse(json.dumps(value), "test")
     replication = of_outputs(stack, stack.tables[0])
@@ -127,6 +135,24 @@ BLOCKED = {
         "target table does not allow kms:CreateGrant",
         f"to {IMPORTER}",
     ),
+    "stream key that DynamoDB may not write with": (
+        with_key(STREAM_KEY, policy=policy(EXPORTER, CONSUMER)),
+        "stream does not allow kms:GenerateDataKey to the DynamoDB",
+        "allow kms:GenerateDataKey to 111111111111 in its key policy",
+    ),
+    "stream key that the exporter may not put probes with": (
+        with_key(
+            STREAM_KEY,
+            policy=policy(root("111111111111"), CONSUMER, actions="kms:Decrypt"),
+        ),
+        "stream does not allow kms:GenerateDataKey to the exporter",
+        f"allow kms:GenerateDataKey to {EXPORTER}",
+    ),
+    "stream key without the other account's consumer": (
+        with_key(STREAM_KEY, policy=policy(root("111111111111"))),
+        "stream does not allow kms:Decrypt to the consumer",
+        f"allow kms:Decrypt to {CONSUMER}",
+    ),
 }
 
 
@@ -154,6 +180,7 @@ def test_a_run_is_blocked_by_a_key_before_anything_is_done() -> None:
         (SOURCE_KEY, "source table", EXPORTER),
         (TARGET_KEY, "target table", IMPORTER),
         (BUCKET_KEY, "snapshot bucket", IMPORTER),
+        (STREAM_KEY, "stream", EXPORTER),
     ],
 )
 def test_a_key_that_may_be_used_and_whose_policy_may_not_be_read_is_noted_and_blocks_nothing(
@@ -163,7 +190,8 @@ def test_a_key_that_may_be_used_and_whose_policy_may_not_be_read_is_noted_and_bl
     assert made.blockers == ()
     found = [note for note in made.notes if "cannot be judged" in note]
     # Exporter and importer use the bucket's key, which there is once the stack is deployed.
-    assert len(found) == {SOURCE_KEY: 1, TARGET_KEY: 1, BUCKET_KEY: 2 * deployed}[arn]
+    users = {SOURCE_KEY: 1, TARGET_KEY: 1, STREAM_KEY: 3, BUCKET_KEY: 2 * deployed}
+    assert len(found) == users[arn]
     for note in found:
         assert f"key {arn} of the {what} may not be read" in note
         assert f"allow kms:GetKeyPolicy to {looker if deployed else arn.split(':')[4]}" in note

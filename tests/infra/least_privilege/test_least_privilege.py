@@ -76,10 +76,11 @@ def wide_stack(
             "targetKeyArn": f"arn:aws:kms:{FAR}:{CONFIG['target']['accountId']}:key/{name}",
         }
 
+    stream_key = f"arn:aws:kms:eu-west-1:{CONFIG['source']['accountId']}:key/of-streams"
     config = {
         **rehearsal.config,
         "target": {**CONFIG["target"], "region": FAR},
-        "tables": [table("orders"), table("customers")],
+        "tables": [table("orders"), table("customers") | {"streamKeyArn": stream_key}],
         "switch": True,
     }
     there = dry_run_policies.declare(config)

@@ -1,0 +1,83 @@
+"""The key of a stream: the stack's own, or one that the stack file names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.preflight import RefusedStackError
+from tests.support.infra.recording_engine import CONFIG, Deployment, record, statements
+
+KEY = "arn:aws:kms:eu-west-1:111111111111:key/of-streams"
+OTHER = "arn:aws:kms:eu-west-1:111111111111:key/another"
+MADE = "replicate-orders-buffer-key"
+HELD = f"urn:pulumi:test::dynamodb-replication::replication:index:Buffer$aws:kms/key:Key::{MADE}"
+LIVING = {"tables": [{"sourceTable": "orders", "stackOwnsTargetDeny": False}]}
+
+
+def up(
+    folder: Path, key: str | None, before: Mapping[str, Any] | None = None, *held: str
+) -> Deployment:
+    """Run the program with this key for the stream."""
+    table = CONFIG["tables"][0] | ({"streamKeyArn": key} if key else {})
+    return record({**CONFIG, "tables": [table]}, folder / "archive", before=before, held=held)
+
+
+def keys_of(stack: Deployment, role: str, action: str) -> set[str]:
+    """The keys that a role may use with this action."""
+    policy = stack.one("RolePolicy", f"{role}-grants").inputs["policy"]
+    return {
+        arn
+        for each in statements(policy)
+        if action in each["Action"]
+        for arn in each["Resource"]
+        if not each.get("Condition")
+    }
+
+
+@pytest.mark.promise("C8")
+def test_a_given_key_encrypts_the_stream_and_the_stack_makes_none(tmp_path: Path) -> None:
+    stack = up(tmp_path, KEY)
+    assert stack.of("Key") == []
+    assert stack.one("Stream").inputs["kmsKeyId"] == KEY
+    assert stack.outputs["tables"][0]["streamKeyArn"] == KEY
+    assert keys_of(stack, "consumer", "kms:Decrypt") == {KEY}
+    for role in ("observer", "replication-exporter"):
+        assert keys_of(stack, role, "kms:GenerateDataKey") == {KEY}
+    # `plan` looks at it.
+    assert keys_of(stack, "replication-exporter", "kms:GetKeyPolicy") == {KEY}
+
+
+@pytest.mark.promise("C3")
+def test_the_key_that_the_stack_made_stays_for_the_records_that_it_encrypted(
+    tmp_path: Path,
+) -> None:
+    stack = up(tmp_path, KEY, LIVING, HELD)
+    made = stack.one("Key")
+    assert made.name == MADE
+    assert made.protect
+    assert stack.one("Stream").inputs["kmsKeyId"] == KEY
+    assert keys_of(stack, "consumer", "kms:Decrypt") == {KEY, stack.arn(made)}
+    assert keys_of(stack, "observer", "kms:GenerateDataKey") == {KEY}
+    # Once it has been deleted by hand it is not made anew.
+    assert up(tmp_path, KEY, LIVING).of("Key") == []
+
+
+@pytest.mark.promise("C3")
+@pytest.mark.parametrize("now", [OTHER, None])
+def test_a_given_key_is_not_exchanged_for_another(tmp_path: Path, now: str | None) -> None:
+    before = {"tables": [LIVING["tables"][0] | {"streamKeyArn": KEY}]}
+    with pytest.raises(RefusedStackError, match=f'the stream has "{KEY}"'):
+        up(tmp_path, now, before)
+    assert up(tmp_path, KEY, before).one("Stream").inputs["kmsKeyId"] == KEY
+
+
+def test_without_the_setting_nothing_changes_for_a_stack_that_lives(tmp_path: Path) -> None:
+    stack = up(tmp_path, None, LIVING, HELD)
+    made = stack.one("Key")
+    assert made.name == MADE
+    assert stack.one("Stream").inputs["kmsKeyId"] == stack.arn(made)
+    assert "streamKeyArn" not in stack.outputs["tables"][0]
