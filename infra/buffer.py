@@ -14,7 +14,7 @@ from infra.held_resources import last_table
 from infra.partitions import endpoint
 from infra.policies import KEY_ADMINISTRATION, Text, document
 from infra.stack_config import StackConfig
-from infra.statements import allow
+from infra.statements import Statement, allow
 from infra.stream_size import kept_properties, size_outputs
 from infra.streaming_choice import StreamingChoice, destination_name
 from infra.table_config import TableConfig
@@ -175,17 +175,22 @@ def key_policy(source: AccountConfig, reader: Text) -> pulumi.Output[str]:
     """
     return document(
         allow("AccountAdministers", KEY_ADMINISTRATION, ["*"], principal=source.root_arn),
-        allow(
-            "AccountWritesThroughKinesis",
-            ["kms:GenerateDataKey"],
-            ["*"],
-            principal=source.root_arn,
-            when={
-                "StringEquals": {
-                    "kms:ViaService": endpoint("kinesis", source.region),
-                    "kms:CallerAccount": source.account_id,
-                }
-            },
-        ),
+        writes_through_kinesis(source),
         allow("ConsumerReads", ["kms:Decrypt"], ["*"], principal=reader),
+    )
+
+
+def writes_through_kinesis(source: AccountConfig) -> Statement:
+    """Return the statement of a key's policy by which an account's principals write a stream."""
+    return allow(
+        "AccountWritesThroughKinesis",
+        ["kms:GenerateDataKey"],
+        ["*"],
+        principal=source.root_arn,
+        when={
+            "StringEquals": {
+                "kms:ViaService": endpoint("kinesis", source.region),
+                "kms:CallerAccount": source.account_id,
+            }
+        },
     )

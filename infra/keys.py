@@ -1,0 +1,116 @@
+"""The policies of keys that the stack file names: `python -m infra.keys`.
+
+It prints, for each such key, the statements that the key's owner has to add, read off what the
+program declares for the stack file. Roles stand in them by the beginnings of their names, so they
+can be added before the first `pulumi up`, which makes the roles.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from infra.account_config import AccountConfig
+from infra.boundary import GRANTS, SIDES
+from infra.buffer import writes_through_kinesis
+from infra.dry_run import DeclaredResource, DryRun
+from infra.partitions import partition
+from infra.resource_names import SUFFIX
+from infra.stack_config import StackConfig, plain_values
+from infra.statements import Statement, allow
+
+ROLE = "aws:iam/role:Role"
+
+
+def statements_by_key(config: Mapping[str, Any], *, stack: str) -> dict[str, list[Statement]]:
+    """Return the statements that each key of the configuration needs in its policy, by its ARN.
+
+    `config`: the plain values of a stack file.
+    """
+    settings = StackConfig.parse(config)
+    resources = DryRun.of(config, stack=stack).resources
+    made = {each.values["arn"] for each in resources if each.type == "aws:kms/key:Key"}
+    roles = {each.values["name"]: each for each in resources if each.type == ROLE}
+    found: dict[str, list[Statement]] = {}
+    for table in settings.tables:
+        if table.stream_key and table.stream_key not in found:
+            found[table.stream_key] = [writes_through_kinesis(settings.source)]
+    for policy in resources:
+        if policy.type not in GRANTS or policy.side not in SIDES:
+            continue
+        account, role = settings.account(policy.side), _role_of(policy, resources)
+        for statement in json.loads(policy.values["policy"])["Statement"]:
+            for arn in statement["Resource"]:
+                if ":kms:" not in arn or arn in made:
+                    continue
+                _ask(found.setdefault(arn, []), statement, account, roles[role])
+    return dict(sorted(found.items()))
+
+
+def _role_of(policy: DeclaredResource, resources: tuple[DeclaredResource, ...]) -> str:
+    """Return the name of the role that has a policy: a managed one is attached to it."""
+    if "role" in policy.values:
+        return str(policy.values["role"])
+    return next(
+        str(each.values["role"])
+        for each in resources
+        if each.type.endswith(":RolePolicyAttachment")
+        and each.values["policyArn"] == policy.values["arn"]
+    )
+
+
+def _ask(
+    asked: list[Statement], statement: Statement, account: AccountConfig, role: DeclaredResource
+) -> None:
+    """Add a role's own statement to those of a key's policy.
+
+    A policy may name no role that does not exist yet; its account, with a condition on the role,
+    it may (IAM User Guide, aws:PrincipalArn: the role's ARN in each of its sessions). Roles of the
+    same rights share a statement: a key's policy has room for 32 KB.
+    """
+    path, name = role.values.get("path") or "/", role.values["name"].removesuffix(SUFFIX)
+    pattern = f"arn:{partition(account.region)}:iam::{account.account_id}:role{path}{name}-*"
+    for other in asked:
+        known = dict(other["Condition"])
+        patterns = known.pop("ArnLike", {}).get("aws:PrincipalArn")
+        rest = (other["Principal"]["AWS"], other["Action"], known)
+        if patterns and rest == (
+            account.root_arn,
+            statement["Action"],
+            statement.get("Condition", {}),
+        ):
+            if pattern not in patterns:
+                patterns.append(pattern)
+            return
+    asked.append(
+        allow(
+            f"Roles{len(asked)}",
+            statement["Action"],
+            ["*"],
+            principal=account.root_arn,
+            when={**statement.get("Condition", {}), "ArnLike": {"aws:PrincipalArn": [pattern]}},
+        )
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m infra.keys", description=__doc__)
+    parser.add_argument(
+        "--config", type=Path, required=True, help="the stack file, such as Pulumi.prod.yaml"
+    )
+    given = parser.parse_args()
+    try:
+        StackConfig.read(given.config)
+        values, _ = plain_values(given.config)
+    except (OSError, ValueError) as error:
+        sys.exit(f"{given.config}: {error}")
+    stack = given.config.name.removeprefix("Pulumi.").removesuffix(".yaml")
+    print(json.dumps(statements_by_key(values, stack=stack), indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""The statements that the owners of given keys are asked to add: they allow what the roles do."""
+
+from __future__ import annotations
+
+import json
+import sys
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from infra import keys
+from infra.boundary import GRANTS
+from infra.dry_run import DryRun
+from infra.stack_config import PROJECT
+from tests.support.infra.recording_engine import CONFIG, SOURCE
+
+pytestmark = [pytest.mark.slow, pytest.mark.promise("C8")]
+
+HERE, THERE = "arn:aws:kms:eu-west-1:111111111111:key/", "arn:aws:kms:eu-west-1:222222222222:key/"
+VALUES: dict[str, Any] = {
+    **CONFIG,
+    "source": {**SOURCE, "rolePath": "/platform/"},
+    "tables": [
+        {
+            "source": "orders",
+            "target": "orders-replica",
+            "sourceKeyArn": f"{HERE}table",
+            "streamKeyArn": f"{HERE}stream",
+            "targetKeyArn": f"{THERE}table",
+        }
+    ],
+    "snapshotKey": True,
+}
+
+
+def patterns(statement: dict[str, Any]) -> list[str]:
+    """The roles that a statement is for."""
+    found: list[str] = statement["Condition"].get("ArnLike", {}).get("aws:PrincipalArn", [])
+    return found
+
+
+def matches(role: str, statement: dict[str, Any]) -> bool:
+    return any(fnmatchcase(role, pattern) for pattern in patterns(statement))
+
+
+@pytest.fixture(scope="module")
+def asked() -> dict[str, list[dict[str, Any]]]:
+    return keys.statements_by_key(VALUES, stack="prod")
+
+
+def test_each_given_key_is_listed_and_none_that_the_stack_makes(
+    asked: dict[str, list[dict[str, Any]]],
+) -> None:
+    assert list(asked) == [f"{HERE}stream", f"{HERE}table", f"{THERE}table"]
+
+
+def test_what_a_role_may_do_with_a_key_is_asked_of_its_owner_for_that_role_alone(
+    asked: dict[str, list[dict[str, Any]]],
+) -> None:
+    ran = DryRun.of(VALUES, stack="prod")
+    roles = {
+        each.values["name"]: each.values["arn"] for each in ran.resources if each.type == keys.ROLE
+    }
+    compared = 0
+    for policy in ran.resources:
+        if policy.type not in GRANTS:
+            continue
+        role = roles[policy.values["role"]]
+        for own in json.loads(policy.values["policy"])["Statement"]:
+            for arn in set(own["Resource"]) & set(asked):
+                compared += 1
+                conditions = [
+                    {**each["Condition"]}
+                    for each in asked[arn]
+                    if set(own["Action"]) <= set(each["Action"])
+                    and matches(role, each)
+                    and each["Principal"]["AWS"] == f"arn:aws:iam::{role.split(':')[4]}:root"
+                ]
+                expected = own.get("Condition", {})
+                assert any(
+                    {name: value for name, value in each.items() if name != "ArnLike"} == expected
+                    for each in conditions
+                ), f"{role}: {own}"
+    assert compared > 6
+    named = {
+        pattern.rpartition("/")[2]
+        for statements in asked.values()
+        for each in statements
+        for pattern in patterns(each)
+    }
+    assert named == {
+        "replicate-orders-consumer-role-*",
+        "replicate-orders-observer-*",
+        "replication-exporter-*",
+        "replication-importer-*",
+    }
+
+
+def test_dynamodb_may_write_into_the_stream_with_its_key(
+    asked: dict[str, list[dict[str, Any]]],
+) -> None:
+    [found] = [each for each in asked[f"{HERE}stream"] if "ArnLike" not in each["Condition"]]
+    assert found["Principal"] == {"AWS": "arn:aws:iam::111111111111:root"}
+    assert found["Action"] == ["kms:GenerateDataKey"]
+    assert found["Condition"]["StringEquals"] == {
+        "kms:ViaService": "kinesis.eu-west-1.amazonaws.com",
+        "kms:CallerAccount": "111111111111",
+    }
+
+
+def test_no_statement_id_is_used_twice_in_one_policy(
+    asked: dict[str, list[dict[str, Any]]],
+) -> None:
+    for statements in asked.values():
+        sids = [each["Sid"] for each in statements]
+        assert len(sids) == len(set(sids))
+
+
+def test_it_prints_json_for_a_stack_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "Pulumi.prod.yaml"
+    file.write_text(
+        yaml.safe_dump({"config": {f"{PROJECT}:{key}": value for key, value in VALUES.items()}})
+    )
+    monkeypatch.setattr(sys, "argv", ["infra.keys", "--config", str(file)])
+    keys.main()
+    assert json.loads(capsys.readouterr().out) == keys.statements_by_key(VALUES, stack="prod")
+    file.write_text("config: {}")
+    with pytest.raises(SystemExit, match="mistakes"):
+        keys.main()
