@@ -42,7 +42,7 @@ class PrivateBucket(pulumi.ComponentResource):
         region: str,
         protect: bool,
         expiry: ObjectExpiry | None = None,
-        key: aws.kms.Key | None = None,
+        key: aws.kms.Key | str | None = None,
         rules: BucketRules,
         statements: Callable[[pulumi.Output[str]], Sequence[Statement]] = lambda arn: (),
         opts: pulumi.ResourceOptions,
@@ -54,7 +54,9 @@ class PrivateBucket(pulumi.ComponentResource):
             # A bucket that S3 refuses to delete, as it holds objects, keeps the key that reads
             # them: the key is deleted after it, or not at all.
             opts=pulumi.ResourceOptions(
-                parent=self, protect=protect, depends_on=[key] if key else []
+                parent=self,
+                protect=protect,
+                depends_on=[key] if isinstance(key, aws.kms.Key) else [],
             ),
         )
         # What guards the bucket goes with it, never before it: S3 refuses to delete a bucket that
@@ -75,7 +77,7 @@ class PrivateBucket(pulumi.ComponentResource):
             f"{name}-encryption",
             bucket=bucket.bucket,
             region=region,
-            rules=[_encryption(key.arn if key else None)],
+            rules=[_encryption(key.arn if isinstance(key, aws.kms.Key) else key)],
             opts=child,
         )
         aws.s3.BucketLifecycleConfiguration(
@@ -121,7 +123,7 @@ class PrivateBucket(pulumi.ComponentResource):
 
 
 def _encryption(
-    key: pulumi.Output[str] | None,
+    key: pulumi.Output[str] | str | None,
 ) -> aws.s3.BucketServerSideEncryptionConfigurationRuleArgs:
     algorithm = "AES256" if key is None else "aws:kms"
     default = (

@@ -15,7 +15,7 @@ from infra.package import Archive
 from infra.policies import assumed_by_service, document
 from infra.resource_names import FUNCTION_DESCRIPTION_LIMIT, shortened
 from infra.roles import declare_role
-from infra.shared_actions import GUARD_ACTIONS
+from infra.shared_actions import GUARD_ACTIONS, OBJECT_KEY_ACTIONS, TABLE_KEY_ACTIONS
 from infra.stack_config import StackConfig
 from infra.statements import Statement, allow, through
 from infra.table_config import TRIM_HORIZON, TableConfig
@@ -25,8 +25,6 @@ TIMEOUT_SECONDS = 120
 RESOLVED_DAYS = 90
 """How long a quarantined record is kept after it was redriven or discarded."""
 
-# "How DynamoDB uses AWS KMS": DynamoDB decrypts the table's key on behalf of the caller.
-TARGET_KEY_ACTIONS = ("kms:Decrypt",)
 LEDGER_ACTIONS = (
     "dynamodb:BatchGetItem",
     "dynamodb:GetItem",
@@ -105,6 +103,7 @@ class ConsumerFunction(pulumi.ComponentResource):
             rules=settings.buckets.rules("target"),
             # Open records stay until an operator resolves them.
             expiry=ObjectExpiry(prefix="resolved/", days=RESOLVED_DAYS),
+            key=settings.keys.target,
             opts=self._child,
         )
         self.failures = failures = PrivateBucket(
@@ -190,6 +189,7 @@ class ConsumerFunction(pulumi.ComponentResource):
                 allow("WriteTarget", GUARD_ACTIONS, [target]),
                 *self._target_key(),
                 allow("KeepLedger", LEDGER_ACTIONS, [ledger.arn]),
+                *self._kept_key(),
                 allow("Quarantine", ["s3:PutObject"], [open_quarantine]),
                 # Lambda puts discarded events into the on-failure bucket as this role: AWS Lambda
                 # Developer Guide, "Configuring destinations for discarded batches", has both.
@@ -203,7 +203,18 @@ class ConsumerFunction(pulumi.ComponentResource):
     def _target_key(self) -> list[Statement]:
         key = self._table.target_key
         by_dynamodb = through("dynamodb", self._settings.target.region)
-        return [allow("TargetKey", TARGET_KEY_ACTIONS, [key], when=by_dynamodb)] if key else []
+        return [allow("TargetKey", TABLE_KEY_ACTIONS, [key], when=by_dynamodb)] if key else []
+
+    def _kept_key(self) -> list[Statement]:
+        """Return the use of the key of ledger and quarantine, if they have one."""
+        key, region = self._settings.keys.target, self._settings.target.region
+        if key is None:
+            return []
+        by_dynamodb, by_s3 = through("dynamodb", region), through("s3", region)
+        return [
+            allow("LedgerKey", TABLE_KEY_ACTIONS, [key], when=by_dynamodb),
+            allow("QuarantineKey", OBJECT_KEY_ACTIONS, [key], when=by_s3),
+        ]
 
     def _function(
         self,
@@ -241,11 +252,16 @@ class ConsumerFunction(pulumi.ComponentResource):
                     "QUARANTINE_BUCKET": self.quarantine.name,
                     "QUARANTINE_BURST": str(table.quarantine_burst),
                     "ORDERING": table.ordering,
+                    **self._quarantine_key(),
                 }
             },
             logging_config={"log_format": "JSON", "log_group": logs.name},
             opts=pulumi.ResourceOptions(parent=self, depends_on=[grants]),
         )
+
+    def _quarantine_key(self) -> dict[str, str]:
+        key = self._settings.keys.target
+        return {"QUARANTINE_KEY": key} if key else {}
 
     def _mapping(
         self,

@@ -10,6 +10,13 @@ from infra.stack_config import StackConfig
 from infra.table_config import TableConfig
 
 
+def encryption(key: str | None) -> aws.dynamodb.TableServerSideEncryptionArgs | None:
+    """Return a table's encryption with a customer-managed key; None: with DynamoDB's own."""
+    if key is None:
+        return None
+    return aws.dynamodb.TableServerSideEncryptionArgs(enabled=True, kms_key_arn=key)
+
+
 class LedgerTable(pulumi.ComponentResource):
     """One entry per key, and the consumer's settings row. Deletes leave an entry too."""
 
@@ -27,6 +34,7 @@ class LedgerTable(pulumi.ComponentResource):
             attributes=[{"name": "k", "type": "B"}],
             ttl={"attribute_name": "x", "enabled": True},
             point_in_time_recovery={"enabled": True},
+            server_side_encryption=encryption(settings.keys.target),
             deletion_protection_enabled=settings.protects(table),
             opts=pulumi.ResourceOptions(
                 parent=self,

@@ -8,6 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.accounts import Accounts
+from infra.ledger import encryption
 from infra.policies import assumed_by
 from infra.role_grants import declare_grants
 from infra.roles import declare_role
@@ -50,6 +51,7 @@ class Operators(pulumi.ComponentResource):
             attributes=[{"name": "pk", "type": "S"}, {"name": "sk", "type": "S"}],
             # No TTL: what has been paid for and what is irreversible is known from here alone.
             point_in_time_recovery={"enabled": True},
+            server_side_encryption=encryption(settings.keys.target),
             deletion_protection_enabled=settings.protect,
             opts=pulumi.ResourceOptions(
                 parent=self, provider=accounts.target, protect=settings.protect

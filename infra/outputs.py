@@ -61,4 +61,6 @@ def outputs(
         found[side]["switchRoleArn"] = role.arn
     if snapshot.key_arn is not None:
         found["snapshotKeyArn"] = snapshot.key_arn
+    if settings.keys.target is not None:
+        found["keptKeyArn"] = settings.keys.target
     return found

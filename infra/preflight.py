@@ -148,11 +148,11 @@ def refuse_other_places(config: StackConfig, before: Mapping[str, Any]) -> None:
         )
 
 
-def refuse_other_stream_keys(config: StackConfig, before: Mapping[str, Any]) -> None:
-    """Refuse another key than the one that the stack file has given a stream.
+def refuse_other_keys(config: StackConfig, before: Mapping[str, Any]) -> None:
+    """Refuse another key than the one that the stack file has given a stream, or the stack.
 
-    The engine would change it in place, and what the stream holds could not be read any more: the
-    consumer would have no grant of the key that encrypted it.
+    The engine would change it in place, and what the stream or the quarantine holds could not be
+    read any more: no role would have a grant of the key that encrypted it.
 
     Raises:
         RefusedStackError: naming every difference.
@@ -163,11 +163,15 @@ def refuse_other_stream_keys(config: StackConfig, before: Mapping[str, Any]) -> 
         if known not in (None, table.stream_key):
             given = f'"{table.stream_key}"' if table.stream_key else "nothing"
             found.append(f'tables[{n}].streamKeyArn: got {given}; the stream has "{known}".')
+    kept = before.get("keptKeyArn")
+    if kept not in (None, config.keys.target):
+        given = f'"{config.keys.target}"' if config.keys.target else "nothing"
+        found.append(f'keys.target: got {given}; the stack has "{kept}".')
     if found:
         lines = "\n".join(f"  - {line}" for line in found)
         raise RefusedStackError(
-            f"A stream keeps its key:\n{lines}\n"
-            "The records in it were encrypted with that key, and cannot be read without it. Try: "
+            f"A key that was given stays:\n{lines}\n"
+            "What the stack holds was encrypted with that key, and cannot be read without it. Try: "
             "put the values back; or take the table out of the stack and replicate it anew: "
             "docs/operate.md, Take a table out of a stack"
         )
@@ -177,10 +181,10 @@ def look_up(config: StackConfig, accounts: Accounts, before: Mapping[str, Any]) 
     """Look up the tables, their runs and the state, and refuse what the stack cannot take.
 
     Raises:
-        RefusedStackError: a stream would change its key, a new source table is not there, a table
+        RefusedStackError: a given key would change, a new source table is not there, a table
             leaves the stack while its run lasts, or a run cannot be looked up.
     """
-    refuse_other_stream_keys(config, before)
+    refuse_other_keys(config, before)
     look_up_source_tables(config, accounts, before)
     refuse_removal_of_running_tables(config, accounts, before)
     runs = look_up_runs(config, accounts, before)

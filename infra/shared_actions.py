@@ -11,6 +11,8 @@ EXPORT_ACTIONS = ("dynamodb:DescribeExport",)
 SNAPSHOT_WRITE_ACTIONS = ("s3:AbortMultipartUpload", "s3:PutObject", "s3:PutObjectAcl")
 # Amazon S3 User Guide, "Using server-side encryption with AWS KMS keys": an upload generates a data
 # key, and one in several parts decrypts it as well; a download decrypts it.
-SNAPSHOT_KEY_ACTIONS = ("kms:Decrypt", "kms:GenerateDataKey")
+OBJECT_KEY_ACTIONS = ("kms:Decrypt", "kms:GenerateDataKey")
+# "How DynamoDB uses AWS KMS": DynamoDB decrypts the table's key on behalf of the caller.
+TABLE_KEY_ACTIONS = ("kms:Decrypt",)
 # `plan` says before the export is paid for whether a key will refuse it.
 KEY_LOOK_ACTIONS = ("kms:DescribeKey", "kms:GetKeyPolicy")

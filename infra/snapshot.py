@@ -8,7 +8,7 @@ import pulumi_aws as aws
 from infra.accounts import Accounts
 from infra.buckets import PrivateBucket
 from infra.policies import KEY_ADMINISTRATION, document
-from infra.shared_actions import SNAPSHOT_KEY_ACTIONS
+from infra.shared_actions import OBJECT_KEY_ACTIONS
 from infra.stack_config import StackConfig
 from infra.statements import allow, through
 
@@ -82,9 +82,9 @@ class SnapshotBucket(pulumi.ComponentResource):
             deletion_window_in_days=30,
             policy=document(
                 allow("AccountAdministers", KEY_ADMINISTRATION, ["*"], principal=target.root_arn),
-                allow("ExporterWrites", SNAPSHOT_KEY_ACTIONS, ["*"], principal=writer, when=by_s3),
+                allow("ExporterWrites", OBJECT_KEY_ACTIONS, ["*"], principal=writer, when=by_s3),
                 # It reads snapshots, and exports the target for `verify`.
-                allow("ImporterUses", SNAPSHOT_KEY_ACTIONS, ["*"], principal=reader, when=by_s3),
+                allow("ImporterUses", OBJECT_KEY_ACTIONS, ["*"], principal=reader, when=by_s3),
             ),
             opts=pulumi.ResourceOptions(
                 parent=self, provider=accounts.target, protect=settings.protect

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from infra.shared_actions import (
     EXPORT_ACTIONS,
     KEY_LOOK_ACTIONS,
-    SNAPSHOT_KEY_ACTIONS,
+    OBJECT_KEY_ACTIONS,
     SNAPSHOT_WRITE_ACTIONS,
 )
 from infra.stack_arns import OperatorScope, SharedArns, TableArns
@@ -82,7 +82,7 @@ def exporter(
         *only(first, allow("Snapshot", SNAPSHOT_WRITE_ACTIONS, [f"{shared.snapshots}/*"])),
         *allow_keys("SourceTableKeys", SOURCE_KEY_ACTIONS, keys, by_dynamodb),
         *allow_keys("SeeKeys", KEY_LOOK_ACTIONS, sorted({*keys, *given})),
-        *only(first, *allow_keys("SnapshotKey", SNAPSHOT_KEY_ACTIONS, shared.keys, by_s3)),
+        *only(first, *allow_keys("SnapshotKey", OBJECT_KEY_ACTIONS, shared.keys, by_s3)),
         *only(first, allow("NoArn", EXPORTER_ACTIONS_WITHOUT_ARN, ["*"])),
     ]
 

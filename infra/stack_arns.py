@@ -46,6 +46,8 @@ class OperatorScope:
     target: AccountConfig
     read_items: bool
     snapshot_key: bool
+    kept_key: str | None = None
+    """The customer-managed key of ledgers, journal and quarantine."""
 
     def expected(self, table: TableConfig) -> TableArns:
         """Return ARNs as long as those that the table's parts will have.

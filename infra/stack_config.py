@@ -18,6 +18,7 @@ from infra.account_config import AccountConfig, read_account, refuse_two_partiti
 from infra.alarm_config import AlarmConfig
 from infra.bucket_config import BucketConfig, read_buckets
 from infra.config_validation import ConfigError, ConfigErrors, ConfigReader
+from infra.key_config import KeyConfig, read_keys
 from infra.operators_config import OperatorsConfig, read_operators
 from infra.secret_settings import Secrets, without_secrets
 from infra.stack_arns import OperatorScope
@@ -64,6 +65,8 @@ class StackConfig:
     """Whether Pulumi and AWS refuse to delete what holds data. False only to tear a stack down."""
     snapshot_key: bool = False
     """Whether the stack makes a customer-managed key for the snapshot bucket. False: SSE-S3."""
+    keys: KeyConfig = field(default_factory=KeyConfig)
+    """Your own keys for what the stack itself keeps."""
     tags: TagConfig = field(default_factory=TagConfig)
     """Put on every resource that takes tags, and on the target table, where they win over the
     source's, whatever the capital letters. The stack adds `project`, `stack` and `managed-by`: the
@@ -92,6 +95,7 @@ class StackConfig:
             target=self.target,
             read_items=self.operators.read_items,
             snapshot_key=self.snapshot_key,
+            kept_key=self.keys.target,
         )
 
     def denies_other_writers(self, table: TableConfig) -> bool:
@@ -165,6 +169,7 @@ class StackConfig:
             ),
             protect=top.flag("protect", default=cls.protect),
             snapshot_key=top.flag("snapshotKey", default=cls.snapshot_key),
+            keys=read_keys(top, target),
             tags=read_tags(top),
             log_retention_days=top.number_among(
                 "logRetentionDays", LOG_RETENTION_DAYS, "days", default=cls.log_retention_days

@@ -9,7 +9,9 @@ from infra.shared_actions import (
     EXPORT_ACTIONS,
     GUARD_ACTIONS,
     KEY_LOOK_ACTIONS,
+    OBJECT_KEY_ACTIONS,
     SNAPSHOT_WRITE_ACTIONS,
+    TABLE_KEY_ACTIONS,
 )
 from infra.stack_arns import OperatorScope, SharedArns, TableArns
 from infra.statements import Statement, allow, allow_keys, only, through
@@ -119,7 +121,9 @@ def importer(
     """
     tables = [scope.target.table_arn(each.table.target) for each in arns]
     keys = sorted({each.table.target_key for each in arns if each.table.target_key})
-    seen = [*keys, *shared.keys] if first else keys
+    kept = [scope.kept_key] if scope.kept_key else []
+    seen = [*keys, *shared.keys, *kept] if first else keys
+    by_s3 = through("s3", scope.target.region)
     scan = SCAN_ACTIONS if scope.read_items else ()
     by_dynamodb = through("dynamodb", scope.target.region)
     return [
@@ -145,6 +149,8 @@ def importer(
         *allow_keys("TargetTableKeys", TARGET_KEY_ACTIONS, keys, by_dynamodb),
         *allow_keys("SeeKeys", KEY_LOOK_ACTIONS, seen),
         *_kept(arns),
+        *only(first, *allow_keys("KeptTablesKey", TABLE_KEY_ACTIONS, kept, by_dynamodb)),
+        *only(first, *allow_keys("KeptObjectsKey", OBJECT_KEY_ACTIONS, kept, by_s3)),
         *only(first, allow("ImportLog", IMPORT_LOG_ACTIONS, [import_log_arn(scope.target)])),
         *only(first, allow("NoArn", IMPORTER_ACTIONS_WITHOUT_ARN, ["*"])),
     ]
@@ -170,12 +176,15 @@ def reader(
     """
     tables = [scope.target.table_arn(each.table.target) for each in arns]
     kept = [arn for each in arns for arn in (each.quarantine, each.failures)]
+    keys = [scope.kept_key] if scope.kept_key else []
+    by_dynamodb = through("dynamodb", scope.target.region)
     return [
         allow("Imports", READ_IMPORT_ACTIONS, [f"{table}/import/*" for table in tables]),
         allow("TargetTables", READ_TABLE_ACTIONS, tables),
         allow("Kept", READ_KEPT_ACTIONS, kept),
         allow("Ledgers", READ_LEDGER_ACTIONS, [each.ledger for each in arns]),
         *only(first, allow("Journal", READ_JOURNAL_ACTIONS, [shared.journal])),
+        *only(first, *allow_keys("KeptTablesKey", TABLE_KEY_ACTIONS, keys, by_dynamodb)),
         allow("Mappings", READ_MAPPING_ACTIONS, [each.mapping for each in arns]),
         # The lag that the consumer measures, and what is not in the state.
         *only(first, allow("NoArn", READ_ACTIONS_WITHOUT_ARN, ["*"])),

@@ -19,8 +19,9 @@ from infra.resource_names import (
     shortened,
 )
 from infra.roles import declare_role
+from infra.shared_actions import TABLE_KEY_ACTIONS
 from infra.stack_config import StackConfig
-from infra.statements import allow
+from infra.statements import allow, allow_keys, through
 from infra.table_stack import TableStack
 
 INTERVAL_MINUTES = 5
@@ -148,6 +149,8 @@ class WatchdogFunction(pulumi.ComponentResource):
         logs: aws.cloudwatch.LogGroup,
     ) -> aws.iam.RolePolicy:
         target = self._settings.target.table_arn(self._table.target)
+        keys = [self._settings.keys.target] if self._settings.keys.target else []
+        by_dynamodb = through("dynamodb", self._settings.target.region)
         return aws.iam.RolePolicy(
             f"{self._name}-grants",
             role=role.name,
@@ -162,6 +165,7 @@ class WatchdogFunction(pulumi.ComponentResource):
                 ),
                 allow("SeeTarget", ["dynamodb:DescribeTable"], [target]),
                 allow("KeepItsBook", LEDGER_ACTIONS, [ledger.arn]),
+                *allow_keys("LedgerKey", TABLE_KEY_ACTIONS, keys, by_dynamodb),
                 allow(
                     "CountKept",
                     ["s3:ListBucket"],

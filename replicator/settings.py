@@ -43,6 +43,8 @@ class ConsumerConfig:
     """Twelve digits; with the next, dimensions of the metrics, which only the function emits."""
     function: str = ""
     """The function's own name."""
+    quarantine_key: str = ""
+    """The customer-managed key of the quarantine bucket; empty for S3's own."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> ConsumerConfig:
@@ -61,6 +63,7 @@ class ConsumerConfig:
                 source_account=environment["SOURCE_ACCOUNT"],
                 # Set by Lambda (Developer Guide, "Defined runtime environment variables").
                 function=environment["AWS_LAMBDA_FUNCTION_NAME"],
+                quarantine_key=environment.get("QUARANTINE_KEY", ""),
             )
         except (KeyError, ValueError) as error:
             raise _unusable(f"is missing or not a number: {error}") from None

@@ -325,7 +325,12 @@ class AwsClients(AccountClients):
         return QuarantineContext(
             table=table,
             store=QuarantineStoreReader(
-                AwsBucket(calls, self._target.client("s3"), table.quarantine_bucket),
+                AwsBucket(
+                    calls,
+                    self._target.client("s3"),
+                    table.quarantine_bucket,
+                    self._outputs.kept_key_arn,
+                ),
                 AwsBucket(
                     calls, self._target.client("s3", table.consumer_region), table.on_failure_bucket
                 ),
@@ -402,6 +407,7 @@ class AwsClients(AccountClients):
             ledger_table=table.ledger_table,
             quarantine_bucket=table.quarantine_bucket,
             ledger_retention_days=table.ledger_retention_days,
+            quarantine_key=self._outputs.kept_key_arn,
         )
         return DirectConsumer(
             config,

@@ -10,6 +10,7 @@ from botocore import exceptions
 from bootstrap.aws.calls import Calls
 from bootstrap.core.errors import AccountError, UnavailableError
 from bootstrap.core.objects import ListedObject
+from replicator.uploads import encryption
 
 _MISSING = frozenset({"404", "NoSuchKey"})
 
@@ -17,10 +18,12 @@ _MISSING = frozenset({"404", "NoSuchKey"})
 class AwsBucket:
     """`Bucket` through the importer role. `s3` is a client in the bucket's Region."""
 
-    def __init__(self, calls: Calls, s3: Any, name: str) -> None:
+    def __init__(self, calls: Calls, s3: Any, name: str, key: str = "") -> None:
+        """`key`: the customer-managed key of the bucket; empty for S3's own."""
         self._calls = calls
         self._s3 = s3
         self._name = name
+        self._encryption = encryption(key)
 
     def listed(self, prefix: str = "") -> Iterator[ListedObject]:
         request: dict[str, Any] = {"Bucket": self._name, "Prefix": prefix}
@@ -61,7 +64,7 @@ class AwsBucket:
             Key=key,
             Body=body,
             ContentType="application/json",
-            ServerSideEncryption="AES256",
+            **self._encryption,
         )
 
     def remove(self, key: str) -> None:

@@ -106,6 +106,8 @@ class Outputs:
     tables: tuple[TableOutputs, ...]
     snapshot_key_arn: str = ""
     """The customer-managed key of the snapshot bucket; empty for S3's own."""
+    kept_key_arn: str = ""
+    """The customer-managed key of ledgers, journal and quarantine; empty for AWS's."""
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The tags of the stack's resources; empty if an older program named none."""
 
@@ -241,6 +243,7 @@ def parse(text: str, origin: str, fix: str = STALE) -> Outputs:
         snapshot_bucket=top.text("snapshotBucket"),
         tables=tuple(_table(each) for each in top.several("tables")),
         snapshot_key_arn=top.optional("snapshotKeyArn"),
+        kept_key_arn=top.optional("keptKeyArn"),
         tags=top.texts("tags"),
     )
     if mistakes:

@@ -109,6 +109,8 @@ class KeyInspection:
     snapshot: KeyFacts | None = None
     stream: KeyFacts | None = None
     """One that the stack file names; the stack's own is its own affair."""
+    kept: KeyFacts | None = None
+    """Of ledger, journal and quarantine."""
 
 
 @dataclass(frozen=True)
@@ -301,4 +303,5 @@ def _keys(
         target=look(target, replication.target_key_arn),
         snapshot=look(target, deployment.snapshot_key_arn if deployment else None),
         stream=look(source, replication.stream_key_arn),
+        kept=look(target, replication.kept_key_arn),
     )

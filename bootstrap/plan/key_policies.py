@@ -21,8 +21,9 @@ from bootstrap.plan.replication import Replication
 DESCRIBE, NO_SUCH_KEY = "kms:DescribeKey", "NotFoundException"
 EXPORT_READS = ("kms:Decrypt", "kms:DescribeKey")
 """Of the table's key, by the caller of the export (developer guide, S3DataExport_Requesting)."""
-SNAPSHOT_USES = ("kms:Decrypt", "kms:GenerateDataKey")
-"""Of the bucket's key, by the callers of export and import (S3 User Guide, UsingKMSEncryption)."""
+BUCKET_USES = ("kms:Decrypt", "kms:GenerateDataKey")
+"""Of a bucket's key, by who reads and writes it (S3 User Guide, UsingKMSEncryption); of a table's,
+Decrypt alone (KMS Developer Guide, services-dynamodb)."""
 TABLE_USES = ("kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey")
 """Of the target's key, by the caller of the import (KMS Developer Guide, services-dynamodb)."""
 STREAM_WRITES, STREAM_READS = ("kms:GenerateDataKey",), ("kms:Decrypt",)
@@ -88,13 +89,16 @@ def _uses(inspection: Inspection, replication: Replication) -> Iterator[KeyUse]:
     if keys.stream is not None:
         for user, actions in _stream_users(replication):
             yield KeyUse(keys.stream, "stream", user, actions, exporter)
+    if keys.kept is not None:
+        for user in (importer, _consumer(replication)):
+            yield KeyUse(keys.kept, "ledger and quarantine", user, BUCKET_USES, importer)
     if keys.source is not None and _exports_with_key(inspection, replication):
         yield KeyUse(keys.source, "source table", exporter, EXPORT_READS, exporter)
     if keys.target is not None:
         yield KeyUse(keys.target, "target table", importer, TABLE_USES, importer)
     if keys.snapshot is not None:
         for user in (exporter, importer):
-            yield KeyUse(keys.snapshot, "snapshot bucket", user, SNAPSHOT_USES, importer)
+            yield KeyUse(keys.snapshot, "snapshot bucket", user, BUCKET_USES, importer)
 
 
 def _users(replication: Replication) -> tuple[KeyUser, KeyUser]:
@@ -117,13 +121,16 @@ def _users(replication: Replication) -> tuple[KeyUser, KeyUser]:
 
 def _stream_users(replication: Replication) -> Iterator[tuple[KeyUser, Sequence[str]]]:
     """List who uses the stream's key. The exporter puts probes."""
-    deployed, partition = replication.deployment, replication.partition
-    here, there = replication.source_account, replication.target_account
+    here, partition = replication.source_account, replication.partition
     # Its service-linked role does not exist before an account's first streaming destination.
     yield KeyUser("DynamoDB (its service-linked role)", None, here, partition), STREAM_WRITES
     yield _users(replication)[0], STREAM_WRITES
-    consumer = deployed.consumer_arn if deployed else None
-    yield KeyUser("consumer", consumer, there, partition), STREAM_READS
+    yield _consumer(replication), STREAM_READS
+
+
+def _consumer(replication: Replication) -> KeyUser:
+    arn = replication.deployment.consumer_arn if replication.deployment else None
+    return KeyUser("consumer", arn, replication.target_account, replication.partition)
 
 
 def _exports_with_key(inspection: Inspection, replication: Replication) -> bool:

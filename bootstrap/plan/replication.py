@@ -61,6 +61,8 @@ class Replication:
     """None before the stack is deployed."""
     stream_key_arn: str | None = None
     """The customer-managed key that the stack file gives the stream. None: the stack makes one."""
+    kept_key_arn: str | None = None
+    """The customer-managed key of ledger, journal and quarantine. None: AWS's keys."""
     stream_mode: str = ""
     """As configured: ON_DEMAND or PROVISIONED; empty once the stack is deployed, when AWS says."""
     configured_shards: int | None = None
@@ -137,6 +139,7 @@ def of_outputs(outputs: Outputs, table: TableOutputs) -> Replication:
         source_key_arn=table.source_key_arn or None,
         target_key_arn=table.target_key_arn or None,
         stream_key_arn=table.stream_key_arn or None,
+        kept_key_arn=outputs.kept_key_arn or None,
         stack=outputs.stack,
         stack_tags=outputs.tags,
         denies_other_writers=outputs.denies_other_writers(table),
@@ -236,6 +239,7 @@ def _of_config(
         source_key_arn=table.source_key,
         target_key_arn=table.target_key,
         stream_key_arn=table.stream_key,
+        kept_key_arn=config.keys.target,
         deployment=None,
         stream_mode=table.stream_mode,
         configured_shards=table.shards,

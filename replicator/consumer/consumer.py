@@ -73,6 +73,7 @@ class Consumer:
             config.source_table,
             config.ledger_retention_days,
             runtime,
+            config.quarantine_key,
         )
         parts = ConsumerParts(
             source_table=config.source_table,

@@ -16,6 +16,7 @@ from replicator.call_context import CallContext
 from replicator.consumer.decode import Record
 from replicator.consumer.outcome import Reason
 from replicator.runtime import Runtime
+from replicator.uploads import encryption
 
 OPEN = "open/"
 
@@ -36,6 +37,8 @@ class QuarantineStore:
     table: str
     ledger_retention_days: int
     runtime: Runtime
+    key: str = ""
+    """The customer-managed key of the bucket; empty for S3's own."""
 
     def put(self, record: Record, reason: Reason, detail: str, context: CallContext) -> bool:
         """Store a record with its reason; return False if the deadline came first."""
@@ -44,9 +47,7 @@ class QuarantineStore:
             "Key": object_key(record, reason),
             "Body": self._body(record, reason, detail),
             "ContentType": "application/json",
-            # Said on every upload: where an organisation denies those that do not say it, the
-            # bucket's own default does not count.
-            "ServerSideEncryption": "AES256",
+            **encryption(self.key),
         }
         failures = 0
         while context.deadline.allows_call():

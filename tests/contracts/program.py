@@ -25,6 +25,7 @@ PROJECT = "dynamodb-replication"
 
 SOURCE_KEY = "arn:aws:kms:eu-west-1:111111111111:key/source"
 STREAM_KEY = "arn:aws:kms:eu-west-1:111111111111:key/stream"
+KEPT_KEY = "arn:aws:kms:us-east-1:222222222222:key/kept"
 TARGET_KEY = "arn:aws:kms:us-east-1:222222222222:key/target"
 RICH: Mapping[str, Any] = {
     "source": {
@@ -74,6 +75,7 @@ RICH: Mapping[str, Any] = {
         "blockPublicAccess": True,
     },
     "snapshotKey": True,
+    "keys": {"target": KEPT_KEY},
     "switch": {"source": ["account"], "target": ["account"], "mfa": True},
     "protect": False,
     "tags": {"team": "payments", "managed-by": None},

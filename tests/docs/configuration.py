@@ -24,6 +24,7 @@ from infra.account_config import AccountConfig
 from infra.alarm_config import PLACES, AlarmConfig, Thresholds
 from infra.bucket_config import BucketConfig
 from infra.config_validation import ConfigReader
+from infra.key_config import KeyConfig
 from infra.operators_config import OperatorsConfig
 from infra.stack_config import StackConfig
 from infra.switch_config import SwitchConfig
@@ -56,6 +57,7 @@ SECTIONS: Mapping[str, tuple[str, type]] = {
     "operators": ("`operators`", OperatorsConfig),
     "switch": ("`switch`, as a mapping", SwitchConfig),
     "buckets": ("`buckets`", BucketConfig),
+    "keys": ("`keys`", KeyConfig),
     "buckets.accessLogs": ("`buckets.accessLogs`", BucketConfig),
     "alarms": ("`alarms`", AlarmConfig),
     "alarms.topics": ("`alarms.topics`", AlarmConfig),
@@ -83,6 +85,7 @@ KINDS = {
     "target": "as `source`",
     "tables": "a list: see below",
     "operators": "`source`, `target`, `externalId`, `readItems`: see below",
+    "keys": "`target`: see below",
     "buckets": "`accessLogs`, `blockPublicAccess`: see below",
     "buckets.accessLogs": "`consumer`, `target`: see below",
     "buckets.accessLogs.consumer": "the name of a bucket of the target account, in the source's "

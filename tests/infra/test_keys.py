@@ -33,6 +33,7 @@ VALUES: dict[str, Any] = {
         }
     ],
     "snapshotKey": True,
+    "keys": {"target": f"{THERE}kept"},
 }
 
 
@@ -54,7 +55,7 @@ def asked() -> dict[str, list[dict[str, Any]]]:
 def test_each_given_key_is_listed_and_none_that_the_stack_makes(
     asked: dict[str, list[dict[str, Any]]],
 ) -> None:
-    assert list(asked) == [f"{HERE}stream", f"{HERE}table", f"{THERE}table"]
+    assert list(asked) == [f"{HERE}stream", f"{HERE}table", f"{THERE}kept", f"{THERE}table"]
 
 
 def test_what_a_role_may_do_with_a_key_is_asked_of_its_owner_for_that_role_alone(
@@ -94,8 +95,10 @@ def test_what_a_role_may_do_with_a_key_is_asked_of_its_owner_for_that_role_alone
     assert named == {
         "replicate-orders-consumer-role-*",
         "replicate-orders-observer-*",
+        "replicate-orders-watchdog-role-*",
         "replication-exporter-*",
         "replication-importer-*",
+        "replication-operator-target-*",
     }
 
 

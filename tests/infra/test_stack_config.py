@@ -180,6 +180,19 @@ MISTAKES: list[tuple[Mapping[str, Any], str, str, str]] = [
         "222222222222 in eu-west-1",
         "a key of account 222222222222 and Region eu-west-1",
     ),
+    (
+        {"keys": {"target": "create"}},
+        "keys.target",
+        "the ARN of a KMS key",
+        "eu-west-1:222222222222",
+    ),
+    (
+        {"keys": {"target": "arn:aws:kms:eu-west-1:111111111111:key/a"}},
+        "keys.target",
+        "222222222222 in eu-west-1",
+        "a key of account 222222222222",
+    ),
+    ({"keys": {"source": "create"}}, "keys.source", "the target's account", "streamKeyArn"),
     ({"snapshotKey": "yes"}, "snapshotKey", "true or false", "unquoted"),
     (table(batchsize=5), "tables[0].batchsize", "batchSize", "rename it to batchSize"),
     (

@@ -76,7 +76,14 @@ def config(
             key = uuid5(NAMESPACE_URL, table[side])
             table[f"{side}KeyArn"] = f"arn:{PARTITIONS[regions]}:kms:{at}:key/{key}"
     operators = {**CONFIG["operators"], "readItems": True, "externalId": "word"}
-    options = {"snapshotKey": True, "switch": {"mfa": True}, "operators": operators}
+    target = f"{places['target']['region']}:{places['target']['accountId']}"
+    kept = f"arn:{PARTITIONS[regions]}:kms:{target}:key/{uuid5(NAMESPACE_URL, 'kept')}"
+    options = {
+        "keys": {"target": kept},
+        "snapshotKey": True,
+        "switch": {"mfa": True},
+        "operators": operators,
+    }
     return {**CONFIG, **places, "tables": tables, **options}
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from infra.local.bindings.inputs import Inputs
 from infra.local.bindings.request import Created, Request
 
 
@@ -22,6 +25,7 @@ def table(request: Request) -> Created:
         ],
         DeletionProtectionEnabled=inputs.flag("deletionProtectionEnabled"),
         **({"Tags": request.tag_list} if request.tags else {}),
+        **_encryption(request.inputs.object("serverSideEncryption")),
     )["TableDescription"]["TableArn"]
     request.wait_until(
         f"table {name} becoming ACTIVE",
@@ -29,6 +33,13 @@ def table(request: Request) -> Created:
     )
     _settings_after_creation(request, name)
     return Created(name, {"arn": arn, "name": name})
+
+
+def _encryption(given: Inputs) -> dict[str, Any]:
+    if not given.values:
+        return {}
+    key = {"KMSMasterKeyId": given.text("kmsKeyArn"), "SSEType": "KMS"}
+    return {"SSESpecification": {"Enabled": given.flag("enabled"), **key}}
 
 
 def _settings_after_creation(request: Request, name: str) -> None:

@@ -27,6 +27,7 @@ from tests.support.bootstrap.killed_process import Process
 SOURCE_KEY = "arn:aws:kms:eu-west-1:111111111111:key/source"
 TARGET_KEY = "arn:aws:kms:eu-west-1:222222222222:key/target"
 STREAM_KEY = "arn:aws:kms:eu-west-1:111111111111:key/stream"
+KEPT_KEY = "arn:aws:kms:eu-west-1:222222222222:key/kept"
 BUCKET_KEY = "arn:aws:kms:eu-west-1:222222222222:key/bucket"
 EXPORTER = OUTPUTS_JSON["source"]["exporterRoleArn"]
 CONSUMER = "arn:aws:iam::222222222222:role/consumer"
@@ -55,6 +56,7 @@ def encrypted() -> FakeAws:
         STREAM_KEY: KeyFacts(
             STREAM_KEY, "Enabled", policy(root("111111111111"), root("222222222222"))
         ),
+        KEPT_KEY: KeyFacts(KEPT_KEY, "Enabled", policy(root("222222222222"))),
         BUCKET_KEY: KeyFacts(BUCKET_KEY, "Enabled", policy(EXPORTER, IMPORTER, actions=uses)),
     }
     return world
@@ -68,7 +70,7 @@ def blockers(world: FakeAws, deployed: bool = True, **table: str) -> dict[str, s
 def planned(world: FakeAws, deployed: bool = True, **table: str) -> plan.Plan:
     """The plan of a stack with all these keys."""
     value = copy.deepcopy(OUTPUTS_JSON)
-    value["snapshotKeyArn"] = BUCKET_KEY
+    value |= {"snapshotKeyArn": BUCKET_KEY, "keptKeyArn": KEPT_KEY}
     members = {
         **{"sourceKeyArn": SOURCE_KEY, "targetKeyArn": TARGET_KEY, "streamKeyArn": STREAM_KEY},
         **{"consumerRoleArn": CONSUMER, **table},
@@ -148,6 +150,11 @@ BLOCKED = {
         "stream does not allow kms:GenerateDataKey to the exporter",
         f"allow kms:GenerateDataKey to {EXPORTER}",
     ),
+    "key of ledger and quarantine without the consumer": (
+        with_key(KEPT_KEY, policy=policy(IMPORTER)),
+        "ledger and quarantine does not allow kms:Decrypt and kms:GenerateDataKey to the consumer",
+        f"to {CONSUMER} in its key policy",
+    ),
     "stream key without the other account's consumer": (
         with_key(STREAM_KEY, policy=policy(root("111111111111"))),
         "stream does not allow kms:Decrypt to the consumer",
@@ -181,6 +188,7 @@ def test_a_run_is_blocked_by_a_key_before_anything_is_done() -> None:
         (TARGET_KEY, "target table", IMPORTER),
         (BUCKET_KEY, "snapshot bucket", IMPORTER),
         (STREAM_KEY, "stream", EXPORTER),
+        (KEPT_KEY, "ledger and quarantine", IMPORTER),
     ],
 )
 def test_a_key_that_may_be_used_and_whose_policy_may_not_be_read_is_noted_and_blocks_nothing(
@@ -190,7 +198,7 @@ def test_a_key_that_may_be_used_and_whose_policy_may_not_be_read_is_noted_and_bl
     assert made.blockers == ()
     found = [note for note in made.notes if "cannot be judged" in note]
     # Exporter and importer use the bucket's key, which there is once the stack is deployed.
-    users = {SOURCE_KEY: 1, TARGET_KEY: 1, STREAM_KEY: 3, BUCKET_KEY: 2 * deployed}
+    users = {SOURCE_KEY: 1, TARGET_KEY: 1, STREAM_KEY: 3, KEPT_KEY: 2, BUCKET_KEY: 2 * deployed}
     assert len(found) == users[arn]
     for note in found:
         assert f"key {arn} of the {what} may not be read" in note

@@ -163,6 +163,8 @@ def from_resources(created: Iterable[Created]) -> Declared:
             buckets[f"arn:aws:s3:::{values['bucket']}"] = accounts[side]
         if type_.startswith("aws:kinesis/stream:"):
             keys[str(values["arn"])] = str(values["kmsKeyId"])
+        if type_.startswith("aws:dynamodb/table:") and values.get("serverSideEncryption"):
+            keys[str(values["arn"])] = str(values["serverSideEncryption"]["kmsKeyArn"])
         for rule in values.get("rules", ()) if "Encryption" in type_ else ():
             key = rule["applyServerSideEncryptionByDefault"].get("kmsMasterKeyId")
             if key:

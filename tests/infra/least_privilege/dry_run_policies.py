@@ -73,6 +73,8 @@ def _tables(config: Mapping[str, Any], table: Mapping[str, str]) -> dict[str, st
     """The two tables and their keys, which the program does not create, named as if it did."""
     tables = {f"the {side} table": table_arn(config, side, table[side]) for side in SIDES}
     keys = {f"the {side} key": table[f"{side}KeyArn"] for side in SIDES if f"{side}KeyArn" in table}
+    if "streamKeyArn" in table:  # in place of the one that the program creates
+        keys[f"{TableConfig(table['source'], '').prefix}-buffer-key"] = table["streamKeyArn"]
     return tables | keys
 
 

@@ -58,7 +58,10 @@ BEHIND = (
             "AWS KMS Developer Guide, services-dynamodb: DynamoDB decrypts the table's key on "
             "behalf of the principal that accesses the table",
         )
-        for call in ("dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:Scan")
+        for call in (
+            *("dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:Scan"),
+            *("dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:UpdateItem"),
+        )
     ),
     Behind(
         "dynamodb:ExportTableToPointInTime",
@@ -124,6 +127,8 @@ SOURCES = "every source table"
 TARGETS = "every target table"
 TARGET_IMPORTS = "the imports into every target table"
 LEDGERS = "every ledger"
+GIVEN_STREAM_KEYS = "the keys that the stack file gives streams"
+KEPT_KEYS = "the key that the stack file gives ledgers, journal and quarantine"
 EXPORTER = "replication-exporter"
 IMPORTER = "replication-importer"
 SOURCE_READER = "replication-operator-source"
@@ -178,6 +183,17 @@ STANDING = (
         STREAM_KEYS,
         "Amazon DynamoDB Developer Guide, kds_iam: the service-linked role generates data keys to "
         "write into an encrypted stream",
+    ),
+    # `plan` looks at each key that the stack file names.
+    *(
+        Standing(
+            role,
+            ("kms:DescribeKey", "kms:GetKeyPolicy"),
+            on,
+            "AWS KMS API Reference, DescribeKey and GetKeyPolicy: whether the key is enabled, and "
+            "whom its policy allows what",
+        )
+        for role, on in ((EXPORTER, GIVEN_STREAM_KEYS), (IMPORTER, KEPT_KEYS))
     ),
     # `plan` calls both; the local cloud answers them without asking who may.
     Standing(

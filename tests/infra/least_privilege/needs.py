@@ -131,7 +131,12 @@ def _of_a_switch(declared: Declared) -> Iterator[Need]:
 def _of_a_role(reason: justifications.Standing, declared: Declared) -> Iterator[Need]:
     """What one of the operators' roles needs beyond what a run shows."""
     ledgers = [arn for name, arn in declared.arns.items() if name.endswith("-ledger")]
+    made = {policy.on for policy in declared.policies}
+    given = {arn: key for arn, key in declared.keys.items() if key not in made}
+    streams = {key for arn, key in given.items() if ":kinesis:" in arn}
     resources = {
+        justifications.GIVEN_STREAM_KEYS: sorted(streams),
+        justifications.KEPT_KEYS: sorted({given[arn] for arn in ledgers if arn in given}),
         justifications.NO_ARN: ["*"],
         justifications.SOURCE_EXPORTS: [f"{source}/export/any" for source, _ in declared.tables],
         justifications.SOURCES: [source for source, _ in declared.tables],
@@ -139,7 +144,8 @@ def _of_a_role(reason: justifications.Standing, declared: Declared) -> Iterator[
         justifications.TARGET_IMPORTS: [f"{target}/import/any" for _, target in declared.tables],
         justifications.LEDGERS: ledgers,
     }[reason.on]
-    assert resources, f"there are none of {reason.on}"
+    named = (justifications.GIVEN_STREAM_KEYS, justifications.KEPT_KEYS)
+    assert resources or reason.on in named, f"there are none of {reason.on}"
     role = declared.policy(f"{reason.who}-grants")
     caller = f"arn:aws:sts::{role.account}:assumed-role/{role.on}/session"
     for action in reason.needs:

@@ -80,6 +80,7 @@ def wide_stack(
     config = {
         **rehearsal.config,
         "target": {**CONFIG["target"], "region": FAR},
+        "keys": {"target": f"arn:aws:kms:{FAR}:{CONFIG['target']['accountId']}:key/kept"},
         "tables": [table("orders"), table("customers") | {"streamKeyArn": stream_key}],
         "switch": True,
     }

@@ -37,6 +37,10 @@ def _update_table(resource: Resource, new: Values) -> None:
                 "AttributeName": new["ttl"]["attributeName"],
             },
         )
+    if new.get("serverSideEncryption") != old.get("serverSideEncryption"):
+        given = new.get("serverSideEncryption") or {"enabled": False}
+        key = {"SSEType": "KMS", "KMSMasterKeyId": given["kmsKeyArn"]} if given["enabled"] else {}
+        dynamodb.update_table(TableName=name, SSESpecification={"Enabled": given["enabled"], **key})
     if new.get("pointInTimeRecovery") != old.get("pointInTimeRecovery"):
         dynamodb.update_continuous_backups(
             TableName=name,

@@ -73,6 +73,20 @@ class UploadPolicy:
         return self._buckets.put_object(**request)
 
 
+def test_an_upload_names_the_key_of_the_bucket() -> None:
+    world, asked = ConsumerHarness(), []
+
+    class Bucket:
+        def put_object(self, **request: Any) -> dict[str, Any]:
+            asked.append((request.get("ServerSideEncryption"), request.get("SSEKMSKeyId")))
+            return {}
+
+    store = QuarantineStore(Bucket(), "kept", "test", "orders", 30, world.runtime, "the-key")
+    assert store.put(RECORD, Reason.UNREADABLE, "", world.context())
+    AwsBucket(Calls(Side.TARGET, "role"), Bucket(), "kept", "the-key").put("resolved/a", b"{}")
+    assert asked == 2 * [("aws:kms", "the-key")]
+
+
 def test_an_upload_says_how_it_is_encrypted() -> None:
     world = ConsumerHarness()
     buckets = FakeS3(lambda: float(START) / 1e6)
