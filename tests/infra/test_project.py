@@ -19,7 +19,16 @@ PREFIX = f"{program.PROJECT}:"
 EXAMPLE = PROJECT_ROOT / "infra" / "Pulumi.example.yaml"
 KEYS = {
     *("source", "target", "tables", "operators", "retentionHours", "protect", "lambdaArchive"),
-    *("architecture", "snapshotKey", "keys", "switch", "alarms", "tags", "logRetentionDays", "buckets"),
+    *(
+        "architecture",
+        "snapshotKey",
+        "keys",
+        "switch",
+        "alarms",
+        "tags",
+        "logRetentionDays",
+        "buckets",
+    ),
 }
 
 
