@@ -34,7 +34,18 @@ def some_moments() -> list[tuple[int, bool]]:
     return list(first.values())[::4]
 
 
-@pytest.mark.parametrize("chosen", [some_moments, pytest.param(moments, marks=pytest.mark.slow)])
+def every_fifth(first: int) -> Callable[[], list[tuple[int, bool]]]:
+    """Return what chooses a fifth of the moments, from all parts of a run."""
+    return lambda: moments()[first::5]
+
+
+FIFTHS = [
+    pytest.param(every_fifth(n), id=f"fifth-{n}", marks=(pytest.mark.slow, pytest.mark.matrix))
+    for n in range(5)
+]
+
+
+@pytest.mark.parametrize("chosen", [some_moments, *FIFTHS])
 def test_killed_at_any_call_a_second_run_replicates_with_one_export_and_one_import(
     chosen: Callable[[], list[tuple[int, bool]]],
 ) -> None:
