@@ -60,7 +60,9 @@ def pattern(arn: str) -> str:
 def _statements(resources: Iterable[DeclaredResource], side: str) -> Iterable[dict[str, Any]]:
     for resource in resources:
         if resource.type in GRANTS and resource.side == side:
-            yield from json.loads(resource.values["policy"])["Statement"]
+            statements = json.loads(resource.values["policy"])["Statement"]
+            # What a role's own policy denies, it denies under any boundary.
+            yield from (each for each in statements if each["Effect"] == "Allow")
 
 
 def main() -> None:

@@ -215,6 +215,9 @@ class UnreadableSection(ConfigReader):
     ) -> str:
         return default or ""
 
+    def sequence(self, name: str, fix: str, *, required: bool = False) -> list[Any]:
+        return []
+
 
 UNITS = ("days", "hours", "minutes", "seconds", "percent", "kib", "mib")
 """The last words of keys whose value is a quantity."""

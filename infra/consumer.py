@@ -11,6 +11,7 @@ from infra.accounts import Accounts
 from infra.buckets import ObjectExpiry, PrivateBucket
 from infra.buffer import MAX_RECORD_KIB, READING_ACTIONS, Buffer
 from infra.ledger import LedgerTable
+from infra.network import network_rights, vpc_of_functions
 from infra.package import Archive
 from infra.policies import assumed_by_service, document
 from infra.resource_names import FUNCTION_DESCRIPTION_LIMIT, shortened
@@ -120,7 +121,8 @@ class ConsumerFunction(pulumi.ComponentResource):
             opts=self._child,
         )
         grants = self._grants(role, buffer, ledger, failures, logs)
-        function = self._function(role, archive, ledger, logs, grants)
+        network = network_rights(f"{self._name}-network", settings, role.name, self._child)
+        function = self._function(role, archive, ledger, logs, [grants, *network])
         mapping = self._mapping(buffer, failures, function, [grants, *buffer.ready])
         self.mapping_arn, self.function_arn = mapping.arn, function.arn
         limits = settings.alarms.thresholds
@@ -222,7 +224,7 @@ class ConsumerFunction(pulumi.ComponentResource):
         archive: Archive,
         ledger: LedgerTable,
         logs: aws.cloudwatch.LogGroup,
-        grants: pulumi.Resource,
+        rights: list[pulumi.Resource],
     ) -> aws.lambda_.Function:
         table = self._table
         return aws.lambda_.Function(
@@ -256,7 +258,8 @@ class ConsumerFunction(pulumi.ComponentResource):
                 }
             },
             logging_config={"log_format": "JSON", "log_group": logs.name},
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[grants]),
+            vpc_config=vpc_of_functions(self._settings),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=rights),
         )
 
     def _quarantine_key(self) -> dict[str, str]:

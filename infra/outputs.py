@@ -59,6 +59,11 @@ def outputs(
     }
     for side, role in switch_roles.items():
         found[side]["switchRoleArn"] = role.arn
+    if settings.vpc is not None:
+        found["vpc"] = {
+            "subnetIds": list(settings.vpc.subnet_ids),
+            "securityGroupIds": list(settings.vpc.security_group_ids),
+        }
     if snapshot.key_arn is not None:
         found["snapshotKeyArn"] = snapshot.key_arn
     if settings.keys.target is not None:

@@ -19,6 +19,7 @@ from pulumi.runtime.settings import _get_rpc_manager
 from infra import engine_config, package
 from infra.accounts import Accounts
 from infra.held_resources import HeldResources, last_table
+from infra.network import warn_of_two_regions
 from infra.package import Archive, PackageError
 from infra.run_rows import NO_TABLE, RUN_ROW, RunRow, UnknownRunError, look_up_run
 from infra.stack_config import ConfigError, StackConfig
@@ -75,7 +76,9 @@ def load_config() -> StackConfig:
         RefusedConfigError: naming every mistake at once.
     """
     with _text_alone():
-        return engine_config.load(pulumi.Config())
+        settings = engine_config.load(pulumi.Config())
+    warn_of_two_regions(settings)
+    return settings
 
 
 def require_archive(config: StackConfig) -> Archive:

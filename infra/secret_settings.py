@@ -26,7 +26,7 @@ STAND_INS: tuple[tuple[re.Pattern[str], Any], ...] = (
     (re.compile(r"tags\..+"), "unknown"),
 )
 """Legal values for keys that cannot just be left out."""
-LEFT_OUT_WHOLE = re.compile(r"alarms\.topics|buckets\.accessLogs")
+LEFT_OUT_WHOLE = re.compile(r"alarms\.topics|buckets\.accessLogs|vpc")
 """Mappings that are left out as a whole if one of their values is a secret."""
 
 

@@ -24,6 +24,7 @@ KEPT = re.compile(
     r"|switch\.(source|target)\[\d+\]"
     r"|alarms\.(emails\[\d+\]|topics\..+)"
     r"|buckets\.accessLogs\..+"
+    r"|vpc\.(subnet|securityGroup)Ids\[\d+\]"
     r"|tags\..+"
     r"|tables\[\d+\]\.(source|target)KeyArn"
     r"|(source|target)\.(externalId|profile|roleArn|sessionName)"

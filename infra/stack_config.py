@@ -25,6 +25,7 @@ from infra.stack_arns import OperatorScope
 from infra.switch_config import SwitchConfig, read_switch
 from infra.table_config import NOT_BUILT, TableConfig, read_tables
 from infra.tag_config import TagConfig, read_tags
+from infra.vpc_config import VpcConfig, read_vpc
 
 __all__ = ["ConfigError", "OperatorsConfig", "StackConfig", "TableConfig", "value_of"]
 
@@ -76,6 +77,8 @@ class StackConfig:
     They hold digests of keys, counts and reasons, never content of an item."""
     buckets: BucketConfig = field(default_factory=BucketConfig)
     """What a company's rules ask of every bucket."""
+    vpc: VpcConfig | None = None
+    """The VPC that both functions are in. None: Lambda's own network."""
     alarms: AlarmConfig = field(default_factory=AlarmConfig)
     """The addresses that alarms notify, and their thresholds."""
     switch: SwitchConfig | None = None
@@ -175,6 +178,7 @@ class StackConfig:
                 "logRetentionDays", LOG_RETENTION_DAYS, "days", default=cls.log_retention_days
             ),
             buckets=read_buckets(top, source, target),
+            vpc=read_vpc(top),
             alarms=alarm_config.read(
                 top,
                 {"source": source.region, "consumer": source.region, "target": target.region},

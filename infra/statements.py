@@ -32,6 +32,13 @@ def allow(
     return statement
 
 
+def deny(
+    sid: str, actions: Sequence[str], resources: Sequence[object], *, when: Condition
+) -> Statement:
+    """Return a Deny statement for a role's own policy."""
+    return {**allow(sid, actions, resources, when=when), "Effect": "Deny"}
+
+
 def trust(principals: Sequence[str], external_id: str | None, *, mfa: bool) -> Statement:
     """Return the statement of a trust policy for people and pipelines.
 

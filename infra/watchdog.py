@@ -9,6 +9,7 @@ from infra.accounts import Accounts
 from infra.buffer import MAX_RECORD_KIB, Buffer
 from infra.consumer import ConsumerFunction
 from infra.ledger import LedgerTable
+from infra.network import network_rights, vpc_of_functions
 from infra.package import Archive
 from infra.policies import assumed_by_service, document
 from infra.resource_names import (
@@ -86,6 +87,7 @@ class WatchdogFunction(pulumi.ComponentResource):
             opts=self._child,
         )
         grants = self._grants(role, observer, ledger, consumer, logs)
+        network = network_rights(f"{self._name}-network", settings, role.name, self._child)
         function = aws.lambda_.Function(
             self._name,
             region=self._here,
@@ -101,7 +103,8 @@ class WatchdogFunction(pulumi.ComponentResource):
             memory_size=MEMORY_MIB,
             environment={"variables": self._environment(observer, buffer, ledger, consumer)},
             logging_config={"log_format": "JSON", "log_group": logs.name},
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[grants]),
+            vpc_config=vpc_of_functions(settings),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[grants, *network]),
         )
         self._schedule(function)
         self.function_name, self.log_group = function.name, logs.name

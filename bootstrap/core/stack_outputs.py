@@ -108,6 +108,8 @@ class Outputs:
     """The customer-managed key of the snapshot bucket; empty for S3's own."""
     kept_key_arn: str = ""
     """The customer-managed key of ledgers, journal and quarantine; empty for AWS's."""
+    in_vpc: bool = False
+    """Both functions are in a VPC of the target account."""
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The tags of the stack's resources; empty if an older program named none."""
 
@@ -244,6 +246,7 @@ def parse(text: str, origin: str, fix: str = STALE) -> Outputs:
         tables=tuple(_table(each) for each in top.several("tables")),
         snapshot_key_arn=top.optional("snapshotKeyArn"),
         kept_key_arn=top.optional("keptKeyArn"),
+        in_vpc=top.has("vpc"),
         tags=top.texts("tags"),
     )
     if mistakes:

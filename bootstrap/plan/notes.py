@@ -40,6 +40,7 @@ def notes(inspection: Inspection, replication: Replication) -> Iterator[str]:
         )
     yield from _other_writers(replication)
     yield from _tags(inspection, replication)
+    yield from _network(replication)
     yield from _source(inspection, replication)
     yield from _indexes(inspection.source.table)
     yield from _unknown_jobs(inspection)
@@ -55,6 +56,17 @@ def _tags(inspection: Inspection, replication: Replication) -> Iterator[str]:
             f"AWS takes {MOST_TAGS} tags for a table. {replication.target_table} gets the stack's "
             f"{len(replication.stack_tags)} and as many of the source's as there is room for, "
             f"without: {', '.join(keys)}."
+        )
+
+
+def _network(replication: Replication) -> Iterator[str]:
+    here, there = replication.consumer_region, replication.target_region
+    if replication.in_vpc and here != there:
+        yield (
+            f"The functions are in a VPC in {here}, and {replication.target_table} is in {there}: "
+            f"no gateway endpoint in {here} serves it. Without a NAT gateway, or a way to "
+            f"interface endpoints in {there}, nothing is applied, and changes wait in the stream. "
+            "docs/deploy.md lists the endpoints."
         )
 
 

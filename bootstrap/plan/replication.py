@@ -73,6 +73,8 @@ class Replication:
     """The run keeps other writers off the target, with a role that the stack has for it."""
     stack_owns_deny: bool = False
     """The stack's state still holds the Deny that older programs made: the run leaves it alone."""
+    in_vpc: bool = False
+    """Both functions are in a VPC of the target account, in the source's Region."""
     stack_tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The tags of the stack's resources, which the target gets beside the source's."""
     unknown_settings: tuple[str, ...] = ()
@@ -142,6 +144,7 @@ def of_outputs(outputs: Outputs, table: TableOutputs) -> Replication:
         kept_key_arn=outputs.kept_key_arn or None,
         stack=outputs.stack,
         stack_tags=outputs.tags,
+        in_vpc=outputs.in_vpc,
         denies_other_writers=outputs.denies_other_writers(table),
         stack_owns_deny=table.stack_owns_target_deny,
         deployment=Deployment(
@@ -246,5 +249,6 @@ def _of_config(
         denies_other_writers=config.denies_other_writers(table),
         stack=stack,
         stack_tags=_tags(config, stack),
+        in_vpc=config.vpc is not None,
         unknown_settings=unknown,
     )

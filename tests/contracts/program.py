@@ -70,6 +70,10 @@ RICH: Mapping[str, Any] = {
     },
     "retentionHours": 168,
     "logRetentionDays": 365,
+    "vpc": {
+        "subnetIds": ["subnet-0123456789abcdef0"],
+        "securityGroupIds": ["sg-0123456789abcdef0"],
+    },
     "buckets": {
         "accessLogs": {"consumer": "access-logs-eu", "target": "access-logs-us"},
         "blockPublicAccess": True,

@@ -29,10 +29,12 @@ from infra.operators_config import OperatorsConfig
 from infra.stack_config import StackConfig
 from infra.switch_config import SwitchConfig
 from infra.table_config import TableConfig
+from infra.vpc_config import VpcConfig
 from tests.docs.pages import ROOT
 
 EXAMPLE = ROOT / "infra" / "Pulumi.example.yaml"
 PREFIX = "dynamodb-replication:"
+VPC = {"subnetIds": ["subnet-0123456789abcdef0"], "securityGroupIds": ["sg-0123456789abcdef0"]}
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ SECTIONS: Mapping[str, tuple[str, type]] = {
     "buckets": ("`buckets`", BucketConfig),
     "keys": ("`keys`", KeyConfig),
     "buckets.accessLogs": ("`buckets.accessLogs`", BucketConfig),
+    "vpc": ("`vpc`", VpcConfig),
     "alarms": ("`alarms`", AlarmConfig),
     "alarms.topics": ("`alarms.topics`", AlarmConfig),
     "alarms.thresholds": ("`alarms.thresholds`", Thresholds),
@@ -86,6 +89,9 @@ KINDS = {
     "tables": "a list: see below",
     "operators": "`source`, `target`, `externalId`, `readItems`: see below",
     "keys": "`target`: see below",
+    "vpc": "`subnetIds`, `securityGroupIds`: see below",
+    "vpc.subnetIds": "a list of up to 16 ids",
+    "vpc.securityGroupIds": "a list of up to 5 ids",
     "buckets": "`accessLogs`, `blockPublicAccess`: see below",
     "buckets.accessLogs": "`consumer`, `target`: see below",
     "buckets.accessLogs.consumer": "the name of a bucket of the target account, in the source's "
@@ -169,7 +175,7 @@ def _reads() -> Iterator[Key]:
         with pytest.MonkeyPatch.context() as patch:
             for method in _DESCRIBED:
                 _observe(patch, method, found)
-            more = {"switch": {}, "buckets": {"accessLogs": logs}}
+            more = {"switch": {}, "buckets": {"accessLogs": logs}, "vpc": VPC}
             StackConfig.parse({**values, "alarms": alarms, **more})
         yield from found
 

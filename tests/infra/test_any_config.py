@@ -63,11 +63,19 @@ OPERATORS = st.fixed_dictionaries(
     },
     optional={"externalId": st.just("replication"), "readItems": st.booleans()},
 )
+VPC = st.fixed_dictionaries(
+    {
+        "subnetIds": st.just(["subnet-0123456789abcdef0"]),
+        "securityGroupIds": st.just(["sg-01234567"]),
+    }
+)
 BUCKETS = st.fixed_dictionaries(
     {},
     optional={
         "blockPublicAccess": st.booleans(),
-        "accessLogs": st.just({"consumer": "access-logs-here", "target": "access-logs-there"}),
+        "accessLogs": st.fixed_dictionaries(
+            {"consumer": st.just("access-logs-here"), "target": st.just("access-logs-there")}
+        ),
     },
 )
 SWITCH: st.SearchStrategy[Any] = st.one_of(
@@ -112,6 +120,7 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
                 "alarms": ALARMS,
                 "logRetentionDays": st.sampled_from(LOG_RETENTION_DAYS),
                 "buckets": BUCKETS,
+                "vpc": VPC,
                 "switch": SWITCH,
             },
         )
@@ -152,6 +161,7 @@ def test_any_one_broken_value_is_reported_as_one_mistake_under_its_own_key(
         for key in ("protect", "retentionHours", "snapshotKey", "logRetentionDays")
         if key in config
     ]
+    places += [(("vpc", key), f"vpc.{key}[0]") for key in config.get("vpc", {})]
     buckets = config.get("buckets", {})
     if "blockPublicAccess" in buckets:
         places.append((("buckets", "blockPublicAccess"), "buckets.blockPublicAccess"))

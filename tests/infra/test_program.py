@@ -7,9 +7,17 @@ import os
 import sys
 from pathlib import Path
 
+import pulumi
 import pytest
 
-from tests.support.infra.recording_engine import CONFIG, SOURCE, TARGET, Deployment, record
+from tests.support.infra.recording_engine import (
+    CONFIG,
+    SOURCE,
+    TARGET,
+    Deployment,
+    record,
+    statements,
+)
 
 HOLDS_DATA = {
     ("Bucket", "replicate-orders-on-failure"),
@@ -173,6 +181,40 @@ def test_a_companys_rules_for_buckets_and_logs_reach_each_of_them(tmp_path: Path
     }
     assert deployed.of("BucketPublicAccessBlock") == []
     assert {each.inputs["retentionInDays"] for each in deployed.of("LogGroup")} == {365}
+
+
+@pytest.mark.slow
+def test_both_functions_are_in_the_vpc_and_their_roles_have_the_rights_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warned: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", warned.append)
+    vpc = {"subnetIds": ["subnet-01234567", "subnet-89abcdef"], "securityGroupIds": ["sg-01234567"]}
+    deployed = record({**CONFIG, "vpc": vpc}, tmp_path / "archive")
+    assert warned == []
+    functions = deployed.of("Function")
+    assert {each.name for each in functions} == {
+        *("replicate-orders-consumer", "replicate-orders-watchdog")
+    }
+    for function in functions:
+        assert function.inputs["vpcConfig"] == vpc
+        assert f"{function.name}-network" in function.depends_on
+        rights = deployed.one("RolePolicy", f"{function.name}-network")
+        assert rights.inputs["role"] == f"{function.name}-role"
+        allowed, looks, denied = statements(rights.inputs["policy"])
+        assert allowed["Resource"] == ["arn:aws:ec2:eu-west-1:222222222222:*/*"]
+        assert sorted(denied["Action"]) == sorted([*allowed["Action"], *looks["Action"]])
+        assert denied["Effect"] == "Deny"
+    assert deployed.outputs["vpc"] == vpc
+    far = {**CONFIG, "target": {**TARGET, "region": "us-east-1"}, "vpc": vpc}
+    record(far, tmp_path / "archive")
+    assert "No gateway endpoint in eu-west-1 serves DynamoDB and S3 of us-east-1" in warned[0]
+
+
+def test_a_function_outside_of_a_vpc_has_no_rights_in_one(stack: Deployment) -> None:
+    assert [each.name for each in stack.of("Function") if "vpcConfig" in each.inputs] == []
+    assert [each.name for each in stack.of("RolePolicy") if "network" in each.name] == []
+    assert "vpc" not in stack.outputs
 
 
 def test_only_resolved_quarantine_objects_expire(stack: Deployment) -> None:

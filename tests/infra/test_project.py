@@ -19,16 +19,8 @@ PREFIX = f"{program.PROJECT}:"
 EXAMPLE = PROJECT_ROOT / "infra" / "Pulumi.example.yaml"
 KEYS = {
     *("source", "target", "tables", "operators", "retentionHours", "protect", "lambdaArchive"),
-    *(
-        "architecture",
-        "snapshotKey",
-        "keys",
-        "switch",
-        "alarms",
-        "tags",
-        "logRetentionDays",
-        "buckets",
-    ),
+    *("architecture", "snapshotKey", "keys", "switch", "alarms", "tags"),
+    *("logRetentionDays", "buckets", "vpc"),
 }
 
 
@@ -69,7 +61,8 @@ def keys_read(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
         return read(self, name)
 
     monkeypatch.setattr(ConfigReader, "raw", recorded)
-    StackConfig.parse({**CONFIG, "switch": {"target": ["account"]}})
+    vpc = {"subnetIds": ["subnet-01234567"], "securityGroupIds": ["sg-01234567"]}
+    StackConfig.parse({**CONFIG, "switch": {"target": ["account"]}, "vpc": vpc})
     return found
 
 

@@ -38,6 +38,14 @@ def access_logs(given: object) -> dict[str, Any]:
     return {"buckets": {"accessLogs": given}}
 
 
+SG = "sg-0123456789abcdef0"
+
+
+def vpc(**settings: Any) -> dict[str, Any]:
+    whole = {"subnetIds": ["subnet-0123456789abcdef0"], "securityGroupIds": [SG]}
+    return {"vpc": {**whole, **settings}}
+
+
 def thresholds(**settings: Any) -> dict[str, Any]:
     return alarms(thresholds=settings)
 
@@ -249,6 +257,14 @@ MISTAKES: list[tuple[Mapping[str, Any], str, str, str]] = [
     ({"logRetentionDays": 100}, "logRetentionDays", "90, 120", "set logRetentionDays to 120"),
     ({"logRetentionDays": 0}, "logRetentionDays", "or 3653 days", "set logRetentionDays to 3653"),
     ({"logRetentionDays": "365"}, "logRetentionDays", "1, 3, 5", "default, 90"),
+    ({"vpc": "subnet-0123456789abcdef0"}, "vpc", "a mapping", "subnetIds: [subnet-"),
+    (vpc(subnetIds=None), "vpc.subnetIds", "at least one", "[subnet-0"),
+    (vpc(securityGroupIds=[]), "vpc.securityGroupIds", "at least one", "[sg-0"),
+    (vpc(subnetIds=["sg-01234567"]), "vpc.subnetIds[0]", "the id of a subnet", "[subnet-0"),
+    (vpc(securityGroupIds=[SG, "x"]), "vpc.securityGroupIds[1]", "a security group", "[sg-0"),
+    (vpc(securityGroupIds=[SG, SG]), "vpc.securityGroupIds[1]", "each id once", "duplicate"),
+    (vpc(subnetIds=[f"subnet-{n:08x}" for n in range(17)]), "vpc.subnetIds", "up to 16", "some"),
+    (vpc(subnetId="x"), "vpc.subnetId", "subnetIds", "rename it to subnetIds"),
     ({"buckets": "logs"}, "buckets", "a mapping", "blockPublicAccess: false"),
     ({"buckets": {"blockPublicAccess": "no"}}, "buckets.blockPublicAccess", "true", "unquoted"),
     ({"buckets": {"accessLog": {}}}, "buckets.accessLog", "accessLogs", "rename it to accessLogs"),

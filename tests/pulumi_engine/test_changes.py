@@ -16,6 +16,8 @@ LATER = {**ORDERS, "startAt": "2026-11-23T10:00:00Z"}
 MAPPING = "replicate-orders-consumer-mapping"
 SHARING = "replicate-orders-buffer-sharing"
 BUCKETS = ("replicate-orders-on-failure", "replicate-orders-quarantine", "replication-snapshot")
+FUNCTIONS = ("replicate-orders-consumer", "replicate-orders-watchdog")
+VPC = {"subnetIds": ["subnet-01234567"], "securityGroupIds": ["sg-01234567"]}
 OUTPUTS_OF_BUCKETS = ("onFailureBucket", "quarantineBucket")
 
 
@@ -92,23 +94,30 @@ def test_a_change_of_settings_updates_what_they_are_of_and_the_mapping_stays_on(
             retentionHours=8000,
             logRetentionDays=365,
             buckets=rules,
+            vpc=VPC,
         )
     )
     engine.log.forget()
     up = stack.up()
     assert up.changed == {
         "EventSourceMapping replicate-orders-consumer-mapping": {"batchSize"},
-        "Function replicate-orders-consumer": {"memorySize"},
-        "Function replicate-orders-watchdog": {"environment"},
+        "Function replicate-orders-consumer": {"memorySize", "vpcConfig"},
+        "Function replicate-orders-watchdog": {"environment", "vpcConfig"},
         "LogGroup replicate-orders-consumer-logs": {"retentionInDays"},
         "LogGroup replicate-orders-watchdog-logs": {"retentionInDays"},
         "Stream replicate-orders-buffer-stream": {"retentionPeriod"},
     }
     assert up.by_operation == {
-        "create": {f"BucketLogging {bucket}-access-log" for bucket in BUCKETS},
+        "create": {f"BucketLogging {bucket}-access-log" for bucket in BUCKETS}
+        | {f"RolePolicy {function}-network" for function in FUNCTIONS},
         "delete": {f"BucketPublicAccessBlock {bucket}-private" for bucket in BUCKETS},
         "update": up.changed.keys(),
     }
+    # A role may keep network interfaces before its function needs one.
+    calls = [call.name for call in engine.log.calls()]
+    assert all(calls.index(f"{name}-network") < calls.index(name) for name in FUNCTIONS)
+    found = lambda_.get_function_configuration(FunctionName=table["functionName"])["VpcConfig"]
+    assert (found["SubnetIds"], found["SecurityGroupIds"]) == tuple(VPC.values())
     # The stack no longer sets the blocks, and those that are there stay.
     s3 = engine.cloud.client("s3", engine.cloud.target)
     blocks = [s3.get_public_access_block(Bucket=table[each]) for each in OUTPUTS_OF_BUCKETS]
@@ -118,12 +127,23 @@ def test_a_change_of_settings_updates_what_they_are_of_and_the_mapping_stays_on(
     mapping = lambda_.get_event_source_mapping(UUID=table["mappingUuid"])
     assert (mapping["State"] in ("Enabled", "Enabling"), mapping["BatchSize"]) == (True, 100)
     assert retention(engine, table) == 8000
+    # What is changed by hand is taken back, together with the rest.
+    lambda_.update_function_configuration(
+        FunctionName=table["functionName"],
+        VpcConfig={"SubnetIds": ["subnet-89abcdef"], "SecurityGroupIds": ["sg-89abcdef"]},
+    )
     stack.configure(engine.config(ORDERS))
+    engine.log.forget()
     assert stack.up().by_operation == {
         "create": up.by_operation["delete"],
         "delete": up.by_operation["create"],
         "update": up.changed.keys(),
     }
+    # And keeps that right until its function has left the VPC.
+    calls = [call.name for call in engine.log.calls()]
+    assert all(calls.index(name) < calls.index(f"{name}-network") for name in FUNCTIONS)
+    found = lambda_.get_function_configuration(FunctionName=table["functionName"])["VpcConfig"]
+    assert found["SubnetIds"] == []
     assert retention(engine, table) == 8760
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import zipfile
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,10 @@ def function(request: Request) -> Created:
     name = request.physical_name("name")
     logging = inputs.object("loggingConfig")
     inputs.not_emulated("architectures", "the function runs on this machine's interpreter")
+    vpc = inputs.object("vpcConfig")
+    # Stored and shown; the local cloud has no networks, and every function reaches all of it.
+    place = {"VpcConfig": vpc_config(vpc.values)} if vpc.values else {}
+    vpc.used.update(vpc.values)
     arn = lambda_.create_function(
         FunctionName=name,
         Description=inputs.text("description"),
@@ -37,6 +42,7 @@ def function(request: Request) -> Created:
         },
         Code={"ZipFile": zipped(inputs.get("code"))},
         Tags=dict(request.tags),
+        **place,
     )["FunctionArn"]
     concurrency = inputs.optional_number("reservedConcurrentExecutions")
     if concurrency is not None:
@@ -48,6 +54,14 @@ def function(request: Request) -> Created:
         lambda: lambda_.get_function_configuration(FunctionName=name)["State"] == "Active",
     )
     return Created(name, {"arn": arn, "name": name})
+
+
+def vpc_config(vpc: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the request's member. Empty lists take a function out of its VPC."""
+    return {
+        "SubnetIds": list(vpc.get("subnetIds", ())),
+        "SecurityGroupIds": list(vpc.get("securityGroupIds", ())),
+    }
 
 
 def zipped(code: object) -> bytes:

@@ -40,6 +40,11 @@ SECRET = "{secure: AAABADQXFlU0mxC6p4q7uEHDt5Yx}"
             CONFIG + f"  dynamodb-replication:buckets: {{accessLogs: {{target: {SECRET}}}}}\n",
             "buckets.accessLogs.target",
         ),
+        (
+            CONFIG + f"  dynamodb-replication:vpc: {{subnetIds: [{SECRET}], "
+            "securityGroupIds: [sg-01234567]}\n",
+            "vpc.subnetIds[0]",
+        ),
         (CONFIG + f"      batchSize: {SECRET}\n", "tables[1].batchSize"),
         (
             CONFIG.replace(

@@ -262,6 +262,19 @@ def test_a_target_is_to_have_the_stacks_tags_and_the_sources_others() -> None:
     assert "the stack's" in found.why
 
 
+@pytest.mark.parametrize(
+    ("in_vpc", "region", "noted"),
+    [(True, "us-east-1", True), (True, "eu-west-1", False), (False, "us-east-1", False)],
+)
+def test_a_vpc_that_cannot_have_an_endpoint_for_the_target_is_noted(
+    in_vpc: bool, region: str, noted: bool
+) -> None:
+    seen, replication = observed(FakeAws())
+    there = dataclasses.replace(replication, in_vpc=in_vpc, target_region=region)
+    notes = plan.make(seen, there).notes
+    assert any("no gateway endpoint in eu-west-1 serves it" in note for note in notes) is noted
+
+
 def test_tags_of_the_source_without_room_beside_the_stacks_are_named() -> None:
     world = FakeAws()
     world.source_tags = {f"tag-{n:02}": "x" for n in range(49)}

@@ -307,6 +307,24 @@ SWITCH = (
 )
 """The same for a stack with `switch`."""
 
+GUIDE = "AWS Lambda Developer Guide, configuration-vpc: permissions of the execution role"
+NETWORK = {
+    **dict.fromkeys(
+        (
+            "ec2:AssignPrivateIpAddresses",
+            "ec2:CreateNetworkInterface",
+            "ec2:DeleteNetworkInterface",
+            "ec2:UnassignPrivateIpAddresses",
+        ),
+        "arn:aws:ec2:{region}:{account}:network-interface/eni-any",
+    ),
+    "ec2:DescribeNetworkInterfaces": "*",
+    "ec2:DescribeSubnets": "*",
+}
+"""What Lambda calls with the role of a function in a VPC, and on what. The function's own code must
+not: its calls carry `lambda:SourceFunctionArn` (the guide's "Function-code permissions" has a Deny
+for it)."""
+
 WITHOUT_AN_ARN = {
     "application-autoscaling:DescribeScalableTargets": (
         "Service Authorization Reference, list_applicationautoscaling"
@@ -315,6 +333,8 @@ WITHOUT_AN_ARN = {
     "dynamodb:DescribeLimits": "Service Authorization Reference, list_amazondynamodb",
     "dynamodb:ListExports": "Service Authorization Reference, list_amazondynamodb",
     "dynamodb:ListImports": "Service Authorization Reference, list_amazondynamodb",
+    "ec2:DescribeNetworkInterfaces": "Service Authorization Reference, list_amazonec2",
+    "ec2:DescribeSubnets": "Service Authorization Reference, list_amazonec2",
     "kms:ListAliases": "AWS KMS API Reference, ListAliases: an IAM policy alone allows it",
     "lambda:GetAccountSettings": "Service Authorization Reference, list_awslambda",
     "tag:GetResources": "Service Authorization Reference, list_amazonresourcegrouptaggingapi",
@@ -326,6 +346,7 @@ NAMES_NOT_KNOWN_BEFORE = {
     "/export/*": "DynamoDB names each export of the table",
     "/import/*": "DynamoDB names each import into the table",
     ":log-group:/aws-dynamodb/*": "DynamoDB names the log group of imports, and its streams",
+    ":*/*": "Lambda names its network interfaces; its guide asks for this form",
     ":*": "Lambda names the streams of a log group",
     "/*": "objects of a bucket",
     "/open/*": "quarantined objects of a bucket",

@@ -49,6 +49,7 @@ def all_needs(recorded: Iterable[Need], declared: Declared, external_id: str) ->
     """The recorded calls, completed."""
     needs = {_as_an_operator(need, external_id) for need in recorded}
     needs |= set(_of_a_switch(declared))
+    needs |= set(_of_a_network(declared))
     needs |= set(_behind(needs, declared.keys))
     needs |= set(_standing(declared))
     needs |= set(_trusted(needs, declared))
@@ -126,6 +127,21 @@ def _of_a_switch(declared: Declared) -> Iterator[Need]:
     for reason in justifications.SWITCH:
         if reason.who in declared.arns:
             yield from _of_a_role(reason, declared)
+
+
+def _of_a_network(declared: Declared) -> Iterator[Need]:
+    """What Lambda needs of the role of a function in a VPC, and the function's code must not do."""
+    for policy in declared.policies:
+        if not policy.name.endswith("-network"):
+            continue
+        caller = f"arn:aws:sts::{policy.account}:assumed-role/{policy.on}/lambda"
+        function = declared.arns[policy.name.removesuffix("-network")]
+        region = function.split(":")[3]
+        for action, resource in justifications.NETWORK.items():
+            on = resource.format(region=region, account=policy.account)
+            yield Need(caller, action, on, why=justifications.GUIDE)
+            keys = (("lambda:SourceFunctionArn", function),)
+            yield Need(caller, action, on, keys, refused=True, why=justifications.GUIDE)
 
 
 def _of_a_role(reason: justifications.Standing, declared: Declared) -> Iterator[Need]:

@@ -66,7 +66,7 @@ class Pair:
 def wide_stack(
     rehearsal: Rehearsal, switch: Rehearsal, tmp_path_factory: pytest.TempPathFactory
 ) -> Pair:
-    """Two tables under keys of their own, in two Regions, with the roles of a switch."""
+    """Two tables under keys of their own, in two Regions, with the roles of a switch, in a VPC."""
 
     def table(name: str) -> dict[str, Any]:
         return {
@@ -83,6 +83,7 @@ def wide_stack(
         "keys": {"target": f"arn:aws:kms:{FAR}:{CONFIG['target']['accountId']}:key/kept"},
         "tables": [table("orders"), table("customers") | {"streamKeyArn": stream_key}],
         "switch": True,
+        "vpc": {"subnetIds": ["subnet-01234567"], "securityGroupIds": ["sg-01234567"]},
     }
     there = dry_run_policies.declare(config)
     calls = {

@@ -169,6 +169,12 @@ UNSEEN = (
     ),
     Unseen(
         (TARGET,),
+        ("ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"),
+        "AWS Lambda Developer Guide, configuration-vpc: of a principal that puts a function into a "
+        "VPC",
+    ),
+    Unseen(
+        (TARGET,),
         ("iam:PassRole",),
         "AWS Lambda Developer Guide, lambda-intro-execution-role: handing a function its role",
     ),

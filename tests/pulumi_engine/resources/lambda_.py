@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from infra.local.bindings.lambda_ import zipped
+from infra.local.bindings.lambda_ import vpc_config, zipped
 from tests.pulumi_engine.resources.base import Resource, ResourceType, Values, never
 
 
@@ -20,6 +20,12 @@ def _read_function(resource: Resource) -> dict[str, Any]:
         "role": found["Role"],
         "timeout": found["Timeout"],
     }
+    vpc = found.get("VpcConfig") or {}
+    if vpc.get("SubnetIds"):
+        said["vpcConfig"] = {
+            "subnetIds": vpc["SubnetIds"],
+            "securityGroupIds": vpc["SecurityGroupIds"],
+        }
     concurrency = lambda_.get_function_concurrency(FunctionName=name)
     said["reservedConcurrentExecutions"] = concurrency.get("ReservedConcurrentExecutions")
     return {key: value for key, value in said.items() if value is not None}
@@ -37,6 +43,7 @@ def _update_function(resource: Resource, new: Values) -> None:
         MemorySize=int(new["memorySize"]),
         Role=new["role"],
         Timeout=int(new["timeout"]),
+        VpcConfig=vpc_config(new.get("vpcConfig") or {}),
     )
     concurrency = new.get("reservedConcurrentExecutions")
     if concurrency == old.get("reservedConcurrentExecutions"):
