@@ -15,6 +15,7 @@ from infra.network import network_rights, vpc_of_functions
 from infra.package import Archive
 from infra.policies import assumed_by_service, document
 from infra.resource_names import FUNCTION_DESCRIPTION_LIMIT, shortened
+from infra.role_policies import declare_policy
 from infra.roles import declare_role
 from infra.shared_actions import GUARD_ACTIONS, OBJECT_KEY_ACTIONS, TABLE_KEY_ACTIONS
 from infra.stack_config import StackConfig
@@ -177,15 +178,15 @@ class ConsumerFunction(pulumi.ComponentResource):
         ledger: LedgerTable,
         failures: PrivateBucket,
         logs: aws.cloudwatch.LogGroup,
-    ) -> aws.iam.RolePolicy:
+    ) -> pulumi.Resource:
         """Declare everything that the function may do."""
         target = self._settings.target.table_arn(self._table.target)
         open_quarantine = pulumi.Output.concat(self.quarantine.arn, "/open/*")
         log_streams = pulumi.Output.concat(logs.arn, ":*")
-        return aws.iam.RolePolicy(
+        return declare_policy(
             f"{self._name}-grants",
-            role=role.name,
-            policy=document(
+            role.name,
+            document(
                 allow("ReadStream", READING_ACTIONS, [buffer.stream_arn]),
                 allow("DecryptStream", ["kms:Decrypt"], buffer.reading_keys),
                 allow("WriteTarget", GUARD_ACTIONS, [target]),
@@ -199,7 +200,8 @@ class ConsumerFunction(pulumi.ComponentResource):
                 allow("KeepFailures", ["s3:PutObject"], [pulumi.Output.concat(failures.arn, "/*")]),
                 allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"], [log_streams]),
             ),
-            opts=self._child,
+            self._child,
+            managed=self._settings.iam.managed_policies,
         )
 
     def _target_key(self) -> list[Statement]:

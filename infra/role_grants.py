@@ -10,12 +10,12 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from infra.policy_sizes import characters
+from infra.role_policies import declare_inline, declare_managed
 from infra.snapshot import SnapshotBucket
 from infra.stack_arns import OperatorScope, SharedArns, TableArns
 from infra.stack_config import StackConfig
 from infra.statements import policy_of
-from infra.table_groups import GRANTS, size_limit, tables_per_policy
+from infra.table_groups import GRANTS, tables_per_policy
 from infra.table_stack import TableStack
 
 
@@ -30,28 +30,30 @@ def declare_grants(
 ) -> None:
     """Declare the inline policy, and managed ones for the tables that it has no room for.
 
-    `key` says which of `table_groups.GRANTS` they are.
+    `key` says which of `table_groups.GRANTS` they are. Where the stack file wants managed ones
+    alone, they have names of their own: what the older ones grant stays until the new ones do.
     """
     scope, start = settings.operator_scope, 0
     tables = [_table_arns(stack) for stack in stacks]
-    declared: pulumi.Resource | None = None
+    managed = f"{name}-managed" if scope.managed_policies else name
+    before: pulumi.Resource | None = None
     for n, count in enumerate(tables_per_policy(key, scope, [stack.table for stack in stacks])):
         arns = pulumi.Output.all(shared, *tables[start : start + count])
         text = arns.apply(functools.partial(_text, key, n, scope))
         start += count
-        if declared is None:
-            declared = aws.iam.RolePolicy(name, role=role.name, policy=text, opts=opts)
+        if not n and not scope.managed_policies:
+            before = declare_inline(name, role.name, text, opts)
             continue
         # A table that moves forward gains its grants there before it loses them here.
-        after = pulumi.ResourceOptions(depends_on=[declared])
-        declared = aws.iam.Policy(
-            f"{name}-{n + 1}",
-            description="The tables that the role's other policies have no room for",
-            policy=text,
-            opts=pulumi.ResourceOptions.merge(opts, after),
-        )
-        aws.iam.RolePolicyAttachment(
-            f"{name}-{n + 1}-attachment", role=role.name, policy_arn=declared.arn, opts=opts
+        before, _ = declare_managed(
+            f"{managed}-{n + 1}" if n else managed,
+            role.name,
+            text,
+            opts,
+            description="The tables that the role's other policies have no room for"
+            if n
+            else "What the role may do",
+            after=before,
         )
 
 
@@ -80,23 +82,4 @@ def _table_arns(stack: TableStack) -> pulumi.Output[TableArns]:
 
 def _text(role: str, n: int, scope: OperatorScope, arns: Sequence[Any]) -> str:
     shared, *tables = arns
-    return fits_into_a_role(
-        json.dumps(policy_of(GRANTS[role](scope, shared, tables, first=not n))), n
-    )
-
-
-def fits_into_a_role(policy: str, number: int = 0) -> str:
-    """Return a policy, unless IAM would refuse it for its size. Number 0 is the inline one.
-
-    Raises:
-        pulumi.RunError: with what to do about it.
-    """
-    size, allowed = characters(policy), size_limit(number)
-    if size > allowed:
-        raise pulumi.RunError(
-            f"An operators' role needs a policy of {size} characters, and IAM allows {allowed}: "
-            "resources have longer names than Pulumi gives them by default.\n"
-            "Try: remove pulumi:autonaming from the stack file and from Pulumi.yaml, or move some "
-            "of the tables to a second stack."
-        )
-    return policy
+    return json.dumps(policy_of(GRANTS[role](scope, shared, tables, first=not n)))

@@ -48,6 +48,8 @@ class OperatorScope:
     snapshot_key: bool
     kept_key: str | None = None
     """The customer-managed key of ledgers, journal and quarantine."""
+    managed_policies: bool = False
+    """Whether the roles have no inline policy."""
 
     def expected(self, table: TableConfig) -> TableArns:
         """Return ARNs as long as those that the table's parts will have.

@@ -18,6 +18,7 @@ from infra.account_config import AccountConfig, read_account, refuse_two_partiti
 from infra.alarm_config import AlarmConfig
 from infra.bucket_config import BucketConfig, read_buckets
 from infra.config_validation import ConfigError, ConfigErrors, ConfigReader
+from infra.iam_config import IamConfig, read_iam
 from infra.key_config import KeyConfig, read_keys
 from infra.operators_config import OperatorsConfig, read_operators
 from infra.secret_settings import Secrets, without_secrets
@@ -81,6 +82,8 @@ class StackConfig:
     """The VPC that both functions are in. None: Lambda's own network."""
     alarms: AlarmConfig = field(default_factory=AlarmConfig)
     """The addresses that alarms notify, and their thresholds."""
+    iam: IamConfig = field(default_factory=IamConfig)
+    """How the roles get their rights, where a company has rules about policies."""
     switch: SwitchConfig | None = None
     """Whether the stack makes the roles that `switch` needs, one in each account, and who may
     assume them. They change resource policies of the tables, which amounts to full control of the
@@ -99,6 +102,7 @@ class StackConfig:
             read_items=self.operators.read_items,
             snapshot_key=self.snapshot_key,
             kept_key=self.keys.target,
+            managed_policies=self.iam.managed_policies,
         )
 
     def denies_other_writers(self, table: TableConfig) -> bool:
@@ -183,6 +187,7 @@ class StackConfig:
                 top,
                 {"source": source.region, "consumer": source.region, "target": target.region},
             ),
+            iam=read_iam(top),
             switch=read_switch(top, operators, source, target),
         )
         top.refuse_key("reverse", *NOT_BUILT)
@@ -270,10 +275,11 @@ def _refuse_too_many_tables(config: StackConfig, mistakes: ConfigErrors) -> None
     """Refuse more tables than the operators' roles can name; that depends on the names' length."""
     count = min(MOST_TABLES, table_groups.count_that_fits(config.operator_scope, config.tables))
     if count < len(config.tables):
+        inline = "" if config.iam.managed_policies else "one inline and "
+        kinds = f"{inline}{policy_sizes.ATTACHED_POLICIES_LIMIT} attached"
         names = (
             f" with names as long as these: an operators' role names the resources of each, in "
-            f"policies of which IAM allows one inline and {policy_sizes.ATTACHED_POLICIES_LIMIT} "
-            "attached"
+            f"policies of which IAM allows {kinds}"
         )
         mistakes.add(
             "tables",

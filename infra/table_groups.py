@@ -1,7 +1,8 @@
 """The tables that each policy of a role for operators names, known before any ARN is.
 
-A role has one inline policy, and managed ones for the tables that it has no room for. They are
-filled in the configuration's order: a table that is added at the end moves no other.
+A role has one inline policy, and managed ones for the tables that it has no room for; or, where the
+stack file says so, managed ones alone. They are filled in the configuration's order: a table that
+is added at the end moves no other.
 """
 
 from __future__ import annotations
@@ -40,26 +41,31 @@ GRANTS: Mapping[str, Grants] = {
 """By role. `operator-source` and `operator-target` are the readers."""
 
 
-def size_limit(policy: int) -> int:
-    """Return the characters that a role's policy may have. Policy 0 is the inline one."""
-    return MANAGED_POLICY_LIMIT if policy else INLINE_POLICY_LIMIT
+def size_limit(policy: int, *, managed: bool = False) -> int:
+    """Return the characters that a role's policy may have. Policy 0 is inline, unless `managed`."""
+    return MANAGED_POLICY_LIMIT if policy or managed else INLINE_POLICY_LIMIT
+
+
+def most_policies(*, managed: bool) -> int:
+    """Return how many policies a role can have."""
+    return ATTACHED_POLICIES_LIMIT + (0 if managed else 1)
 
 
 def tables_per_policy(role: str, scope: OperatorScope, tables: Sequence[TableConfig]) -> list[int]:
-    """Return how many tables each policy of a role names, the inline one first.
+    """Return how many tables each policy of a role names, an inline one first.
 
     The sum is less than the number of tables where IAM allows no policy more.
     """
     arns = [scope.expected(table) for table in tables]
     shared, start = scope.expected_shared(), 0
     counts: list[int] = []
-    while start < len(arns) and len(counts) <= ATTACHED_POLICIES_LIMIT:
+    managed = scope.managed_policies
+    while start < len(arns) and len(counts) < most_policies(managed=managed):
         first, count = not counts, 0
         while start + count < len(arns):
             named = arns[start : start + count + 1]
-            if policy_size(GRANTS[role](scope, shared, named, first=first)) > size_limit(
-                len(counts)
-            ):
+            size = policy_size(GRANTS[role](scope, shared, named, first=first))
+            if size > size_limit(len(counts), managed=managed):
                 break
             count += 1
         if not count:

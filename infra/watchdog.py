@@ -19,6 +19,7 @@ from infra.resource_names import (
     fitting,
     shortened,
 )
+from infra.role_policies import declare_policy
 from infra.roles import declare_role
 from infra.shared_actions import TABLE_KEY_ACTIONS
 from infra.stack_config import StackConfig
@@ -129,17 +130,18 @@ class WatchdogFunction(pulumi.ComponentResource):
         )
         source = self._settings.source.table_arn(self._table.source)
         switched = SWITCHED_TABLE_ACTIONS if self._settings.switch else ()
-        aws.iam.RolePolicy(
+        declare_policy(
             f"{self._table.prefix}-observer-grants",
-            role=observer.name,
-            policy=document(
+            observer.name,
+            document(
                 allow("SeeTable", [*OBSERVED_TABLE_ACTIONS, *switched], [source]),
                 allow("SeeStream", OBSERVED_STREAM_ACTIONS, [buffer.stream_arn]),
                 allow("PutProbes", PROBE_ACTIONS, [buffer.stream_arn]),
                 allow("EncryptProbes", ["kms:GenerateDataKey"], [buffer.key_arn]),
                 allow("NoArn", ["cloudwatch:GetMetricStatistics"], ["*"]),
             ),
-            opts=pulumi.ResourceOptions(parent=self, provider=self._accounts.source),
+            pulumi.ResourceOptions(parent=self, provider=self._accounts.source),
+            managed=self._settings.iam.managed_policies,
         )
         return observer
 
@@ -150,14 +152,14 @@ class WatchdogFunction(pulumi.ComponentResource):
         ledger: LedgerTable,
         consumer: ConsumerFunction,
         logs: aws.cloudwatch.LogGroup,
-    ) -> aws.iam.RolePolicy:
+    ) -> pulumi.Resource:
         target = self._settings.target.table_arn(self._table.target)
         keys = [self._settings.keys.target] if self._settings.keys.target else []
         by_dynamodb = through("dynamodb", self._settings.target.region)
-        return aws.iam.RolePolicy(
+        return declare_policy(
             f"{self._name}-grants",
-            role=role.name,
-            policy=document(
+            role.name,
+            document(
                 allow("Observe", ["sts:AssumeRole"], [observer.arn]),
                 allow("SeeMapping", ["lambda:GetEventSourceMapping"], [consumer.mapping_arn]),
                 allow("NoArn", ["cloudwatch:GetMetricStatistics"], ["*"]),
@@ -180,7 +182,8 @@ class WatchdogFunction(pulumi.ComponentResource):
                     [pulumi.Output.concat(logs.arn, ":*")],
                 ),
             ),
-            opts=self._child,
+            self._child,
+            managed=self._settings.iam.managed_policies,
         )
 
     def _environment(

@@ -24,6 +24,7 @@ from infra.account_config import AccountConfig
 from infra.alarm_config import PLACES, AlarmConfig, Thresholds
 from infra.bucket_config import BucketConfig
 from infra.config_validation import ConfigReader
+from infra.iam_config import IamConfig
 from infra.key_config import KeyConfig
 from infra.operators_config import OperatorsConfig
 from infra.stack_config import StackConfig
@@ -58,6 +59,7 @@ SECTIONS: Mapping[str, tuple[str, type]] = {
     "tables[]": ("`tables`: one entry for each table", TableConfig),
     "operators": ("`operators`", OperatorsConfig),
     "switch": ("`switch`, as a mapping", SwitchConfig),
+    "iam": ("`iam`", IamConfig),
     "buckets": ("`buckets`", BucketConfig),
     "keys": ("`keys`", KeyConfig),
     "buckets.accessLogs": ("`buckets.accessLogs`", BucketConfig),
@@ -99,6 +101,7 @@ KINDS = {
     "buckets.accessLogs.target": "the name of a bucket of the target account, in the target's "
     "Region",
     "alarms": "`emails` or `topics`, `thresholds`: see below",
+    "iam": "`managedPolicies`: see below",
     "switch": "`true`, `false`, or `source`, `target`, `mfa`: see below",
     "tags": "texts by key; up to 47, of up to 256 letters, digits, spaces and `_.:/=+@-` each",
     "operators.source": "a list of ARNs of roles or users, or `account`",

@@ -13,6 +13,7 @@ import pytest
 
 from infra import table_groups
 from infra.boundary import boundary as boundary_of
+from infra.policy_sizes import MANAGED_POLICY_LIMIT
 from tests.pulumi_engine.engine import OPEN_COROUTINES, Engine, EngineStack
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings(*OPEN_COROUTINES)]
@@ -143,6 +144,28 @@ def test_another_path_replaces_the_roles_of_its_account_and_what_names_them_foll
     kinesis = engine.cloud.client("kinesis", engine.cloud.source)
     sharing = kinesis.get_resource_policy(ResourceARN=table["streamArn"])["Policy"]
     assert table["consumerRoleArn"] in sharing
+
+
+def test_managed_policies_are_attached_before_the_inline_ones_go(
+    engine: Engine, stack: EngineStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_groups, "MANAGED_POLICY_LIMIT", MANAGED_POLICY_LIMIT)
+    stack_file = engine.config(ORDERS, CUSTOMERS, protect=False, iam={"managedPolicies": True})
+    stack_file["target"]["rolePath"] = "/platform/"
+    stack.configure(stack_file)
+    engine.log.forget()
+    up = stack.up()
+    calls = [(call.operation, call.name) for call in engine.log.calls()]
+    inline = {name.split()[1] for name in up.by_operation["delete"] if "RolePolicy " in name}
+    assert len(inline) == 10  # 4 of the operators' roles, 3 of each table
+    for name in inline:
+        attached_at = calls.index(("create", f"{name}-managed-attachment"))
+        assert attached_at < calls.index(("delete", name))
+    for account in (engine.cloud.source, engine.cloud.target):
+        iam = engine.cloud.client("iam", account)
+        names = [role["RoleName"] for role in iam.list_roles()["Roles"]]
+        left = [iam.list_role_policies(RoleName=name)["PolicyNames"] for name in names]
+        assert left == [[]] * len(names)
     assert stack.up().unchanged
 
 

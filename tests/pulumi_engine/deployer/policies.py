@@ -29,7 +29,7 @@ class Place:
     sid: str
     actions: re.Pattern[str]
     arns: tuple[str, ...]
-    when: Mapping[str, Mapping[str, str]] | None = None
+    when: Mapping[str, Mapping[str, object]] | None = None
 
 
 def _place(sid: str, actions: str, *arns: str, **more: Any) -> Place:
@@ -46,6 +46,7 @@ def _named(service: str, kind: str) -> tuple[str, ...]:
 
 MAPPING = "arn:aws:lambda:*:{account}:event-source-mapping:*"
 DASHBOARD = "arn:aws:cloudwatch::{account}:dashboard/dynamodb-replication-*"
+POLICY = "arn:aws:iam::{account}:policy/"
 POLICIES = "iam:(Create|Delete|Get|List|SetDefault|Tag|Untag)Policy"
 
 
@@ -88,10 +89,10 @@ SHARED = (
     _place(
         "AttachPolicies",
         "iam:(Attach|Detach)RolePolicy$",
-        "arn:aws:iam::{account}:role/replication-*",
-        when={"ArnLike": {"iam:PolicyARN": "arn:aws:iam::{account}:policy/replication-*"}},
+        *(f"arn:aws:iam::{{account}}:role/{name}" for name in LEDGERS),
+        when={"ArnLike": {"iam:PolicyARN": [POLICY + name for name in LEDGERS]}},
     ),
-    _place("Policies", POLICIES, "arn:aws:iam::{account}:policy/replication-*"),
+    _place("Policies", POLICIES, *(POLICY + name for name in LEDGERS)),
     _place("Roles", "iam:", *(f"arn:aws:iam::{{account}}:role/{name}" for name in LEDGERS)),
     # A key's name is AWS's.
     _place("Keys", "kms:(?!CreateKey$)", "arn:aws:kms:*:{account}:key/*"),

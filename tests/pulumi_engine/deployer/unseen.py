@@ -92,7 +92,7 @@ UNSEEN = (
             "iam:UntagPolicy",
         ),
         "iam/policy.go and iam/role_policy_attachment.go: a stack of many tables has managed "
-        "policies",
+        "policies, and one with managedPolicies has no others",
     ),
     Unseen(
         BOTH,
