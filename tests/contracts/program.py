@@ -28,6 +28,7 @@ STREAM_KEY = "arn:aws:kms:eu-west-1:111111111111:key/stream"
 KEPT_KEY = "arn:aws:kms:us-east-1:222222222222:key/kept"
 TARGET_KEY = "arn:aws:kms:us-east-1:222222222222:key/target"
 RICH: Mapping[str, Any] = {
+    "iam": {"managedPolicies": False},
     "source": {
         "accountId": "111111111111",
         "region": "eu-west-1",

@@ -11,7 +11,7 @@ from infra.dry_run import DryRun
 from infra.policy_sizes import ATTACHED_POLICIES_LIMIT, MANAGED_POLICY_LIMIT, characters
 from infra.stack_config import StackConfig
 from infra.table_groups import GRANTS, count_that_fits, tables_per_policy
-from tests.infra.test_table_groups import config, named, policies
+from tests.support.infra.named_tables import config, named, policies
 from tests.support.infra.recording_engine import statements
 
 pytestmark = pytest.mark.promise("C8")
