@@ -7,6 +7,8 @@ from typing import Any
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
 
+from infra.autonaming import KEY as AUTONAMING
+from infra.autonaming import read_autonaming
 from infra.stack_config import StackConfig, value_of
 
 
@@ -16,15 +18,26 @@ def load(config: pulumi.Config) -> StackConfig:
     Raises:
         ConfigError: naming every mistake at once.
     """
-    return StackConfig.parse(values(config))
+    given = values(config)
+    known = {
+        "organization": pulumi.get_organization() or "organization",
+        "project": pulumi.get_project(),
+        "stack": pulumi.get_stack(),
+        **{f"config.{key}": value for key, value in given.items() if isinstance(value, str)},
+    }
+    naming = read_autonaming(_texts().get(AUTONAMING), known)
+    return StackConfig.parse(given).named(naming)
 
 
 def values(config: pulumi.Config) -> dict[str, Any]:
     """Return every value of the project, unknown keys included."""
     prefix = f"{config.name}:"
-    texts = {**get_config_env(), **CONFIG.get()}
     return {
         key.removeprefix(prefix): value_of(text)
-        for key, text in texts.items()
+        for key, text in _texts().items()
         if key.startswith(prefix)
     }
+
+
+def _texts() -> dict[str, str]:
+    return {**get_config_env(), **CONFIG.get()}

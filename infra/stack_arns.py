@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from infra.account_config import AccountConfig
-from infra.resource_names import SUFFIX
+from infra.autonaming import BUCKET, STREAM, TABLE, Autonaming
 from infra.table_config import TableConfig
 
 SNAPSHOTS, JOURNAL = "replication-snapshot", "replication-journal"
@@ -50,6 +50,7 @@ class OperatorScope:
     """The customer-managed key of ledgers, journal and quarantine."""
     managed_policies: bool = False
     """Whether the roles have no inline policy."""
+    naming: Autonaming = field(default_factory=Autonaming)
 
     def expected(self, table: TableConfig) -> TableArns:
         """Return ARNs as long as those that the table's parts will have.
@@ -57,11 +58,12 @@ class OperatorScope:
         Pulumi and AWS make up the ends of names and ids, in a fixed number of characters.
         """
         mapping = f"event-source-mapping:{UUID}"
+        stream = self.naming.name(STREAM, f"{table.prefix}-buffer-stream")
         return TableArns(
             table,
-            stream=self.source.arn("kinesis", f"stream/{table.prefix}-buffer-stream{SUFFIX}"),
+            stream=self.source.arn("kinesis", f"stream/{stream}"),
             stream_key=self.source.arn("kms", f"key/{UUID}"),
-            ledger=self.target.table_arn(f"{table.prefix}-ledger{SUFFIX}"),
+            ledger=self.target.table_arn(self.naming.name(TABLE, f"{table.prefix}-ledger")),
             mapping=self.target.arn("lambda", mapping, region=self.source.region),
             quarantine=self._bucket(f"{table.prefix}-quarantine"),
             failures=self._bucket(f"{table.prefix}-on-failure"),
@@ -72,8 +74,8 @@ class OperatorScope:
         return SharedArns(
             snapshots=self._bucket(SNAPSHOTS),
             keys=(self.target.arn("kms", f"key/{UUID}"),) if self.snapshot_key else (),
-            journal=self.target.table_arn(f"{JOURNAL}{SUFFIX}"),
+            journal=self.target.table_arn(self.naming.name(TABLE, JOURNAL)),
         )
 
     def _bucket(self, name: str) -> str:
-        return f"arn:{self.target.partition}:s3:::{name}{SUFFIX}"
+        return f"arn:{self.target.partition}:s3:::{self.naming.name(BUCKET, name)}"

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from infra import alarm_config, policy_sizes, stack_file, table_groups
 from infra.account_config import AccountConfig, read_account, refuse_two_partitions
 from infra.alarm_config import AlarmConfig
+from infra.autonaming import Autonaming, refuse_long_names
 from infra.bucket_config import BucketConfig, read_buckets
 from infra.config_validation import ConfigError, ConfigErrors, ConfigReader
 from infra.iam_config import IamConfig, read_iam
@@ -93,6 +94,9 @@ class StackConfig:
         """Return the account of `source` or `target`."""
         return {"source": self.source, "target": self.target}[side]
 
+    naming: Autonaming = field(default_factory=Autonaming)
+    """The names that the engine gives to resources. Not a key of the project's."""
+
     @property
     def operator_scope(self) -> OperatorScope:
         """The settings that decide what the operators' roles may do."""
@@ -103,7 +107,20 @@ class StackConfig:
             snapshot_key=self.snapshot_key,
             kept_key=self.keys.target,
             managed_policies=self.iam.managed_policies,
+            naming=self.naming,
         )
+
+    def named(self, naming: Autonaming) -> StackConfig:
+        """Return the configuration with the names that the engine gives to resources.
+
+        Raises:
+            ConfigError: AWS refuses such names, or policies that name them.
+        """
+        named, mistakes = replace(self, naming=naming), ConfigErrors()
+        refuse_long_names(naming, named.tables, mistakes)
+        _refuse_too_many_tables(named, mistakes)
+        mistakes.raise_if_any()
+        return named
 
     def denies_other_writers(self, table: TableConfig) -> bool:
         """Tell whether the operator's tool keeps other writers off the table's target."""

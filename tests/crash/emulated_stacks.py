@@ -13,6 +13,7 @@ from typing import Any
 
 from infra.local.cloud import SOURCE, TARGET, LocalCloud
 from infra.local.deploy import deploy
+from infra.stack_config import PROJECT
 from tests.crash.crash_points import Case
 from tests.crash.process_pool import Child, Ended, Nursery
 
@@ -24,6 +25,8 @@ KEYS = 30
 WRITE_SECONDS = 0.12
 SETTLE_SECONDS = 30.0
 TAGS = {"team": "shop", "cost": "replica"}
+TARGET_TAGS = {**TAGS, "project": PROJECT, "stack": "local", "managed-by": "pulumi"}
+"""The source's, and the stack's own."""
 TTL_ATTRIBUTE = "expires"
 WRITE_LOG = "writes.jsonl"
 """The local cloud's own log of writes, in a cloud's directory."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from bootstrap.aws.sessions import CONFIG
 from tests.crash.crash_points import Case, Deed
-from tests.crash.emulated_stacks import SCALE, TAGS, TTL_ATTRIBUTE, Lane, Writer
+from tests.crash.emulated_stacks import SCALE, TARGET_TAGS, TTL_ATTRIBUTE, Lane, Writer
 from tests.crash.hooks import ALWAYS, RESOURCE
 from tests.crash.process_pool import Ended
 
@@ -222,7 +222,7 @@ def _replica(lane: Lane) -> Iterator[str]:
         "class": "STANDARD_INFREQUENT_ACCESS",
         "recovery": "ENABLED",
         "expiry": ("ENABLED", TTL_ATTRIBUTE),
-        "tags": TAGS,
+        "tags": TARGET_TAGS,
     }
     yield from (
         f"{key} is {found[key]}, not {wanted[key]}" for key in wanted if found[key] != wanted[key]

@@ -103,13 +103,27 @@ class EngineStack:
         return self._stack.name
 
     def configure(self, values: Mapping[str, Any], secret: Mapping[str, str] | None = None) -> None:
-        """Write the stack's file anew. `secret` goes by paths such as operators.externalId."""
+        """Write the stack's file anew. `secret` goes by paths such as operators.externalId.
+
+        Pulumi's own keys stay.
+        """
         file = self.engine.project / f"Pulumi.{self.name}.yaml"
         content = yaml.safe_load(file.read_text()) if file.exists() else {}
-        content["config"] = {f"{PROJECT}:{key}": value for key, value in values.items()}
+        kept = {k: v for k, v in content.get("config", {}).items() if k.startswith("pulumi:")}
+        content["config"] = {
+            **kept,
+            **{f"{PROJECT}:{key}": value for key, value in values.items()},
+        }
         file.write_text(yaml.safe_dump(content, sort_keys=False))
         for path, text in (secret or {}).items():
             self.pulumi("config", "set", "--secret", "--path", f"{PROJECT}:{path}", text)
+
+    def name_by(self, pattern: str) -> None:
+        """Write `pulumi:autonaming` into the stack's file."""
+        file = self.engine.project / f"Pulumi.{self.name}.yaml"
+        content = yaml.safe_load(file.read_text())
+        content["config"]["pulumi:autonaming"] = {"pattern": pattern}
+        file.write_text(yaml.safe_dump(content, sort_keys=False))
 
     def preview(self, **options: Any) -> Steps:
         """Run `pulumi preview`. Raises `RefusedError`."""

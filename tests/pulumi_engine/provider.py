@@ -118,7 +118,11 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
         if refusal:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, refusal)
         return pb.ConfigureResponse(
-            acceptSecrets=True, acceptResources=True, acceptOutputs=False, supportsPreview=True
+            acceptSecrets=True,
+            acceptResources=True,
+            acceptOutputs=False,
+            supportsPreview=True,
+            supports_autonaming_configuration=True,
         )
 
     def Cancel(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -299,6 +303,8 @@ def _some(changed: Any) -> Any:
 
 
 def _made_up(request: Any) -> str:
+    if request.autonaming.proposed_name:  # of pulumi:autonaming in the stack file
+        return str(request.autonaming.proposed_name)
     return f"{_name(request.urn)}-{request.randomSeed[:4].hex()[:SUFFIX]}"
 
 

@@ -44,6 +44,18 @@ def test_a_mistake_is_shown_by_preview_with_its_text_alone(
     assert "Traceback" not in str(raised.value)
 
 
+def test_a_prefix_that_makes_names_too_long_for_aws_is_refused_by_preview(
+    engine: Engine,
+) -> None:
+    stack = engine.stack("long-names")
+    stack.configure(engine.config(ORDERS))
+    stack.name_by("acme-corporation-data-platform-replicas-${name}-${hex(7)}")
+    with pytest.raises(RefusedError, match=r"pulumi:autonaming: got .*\n.*") as raised:
+        stack.preview()
+    assert "make the pattern" in str(raised.value)
+    assert "Traceback" not in str(raised.value)
+
+
 def test_a_mistyped_source_makes_nothing(engine: Engine, stack: EngineStack) -> None:
     stack.configure(engine.config({"source": "ordrs"}))
     with pytest.raises(RefusedError, match="couldn't find resource"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings(*OPEN_COROUTINES)]
 ORDERS = {"source": "orders", "target": "orders-replica"}
 CUSTOMERS = {"source": "customers"}
 UNPROTECTED = {**CUSTOMERS, "protect": False}
+PREFIX = "acme-"
 WORD = "open-sesame-4711"
 SECRET = {
     "operators.externalId": WORD,
@@ -22,6 +24,7 @@ SECRET = {
     "tags.owner": "hid7",
     "tables[0].sourceKeyArn": "arn:aws:kms:eu-west-1:111111111111:key/hidden-key-4711",
 }
+ROLES = (("source", "exporter"), ("target", "importer"), ("target", "operator"))
 SHARED = {
     "Dashboard replication-dashboard",
     "RolePolicy replication-exporter-grants",
@@ -34,9 +37,10 @@ SHARED = {
 
 @pytest.fixture(scope="module")
 def stack(engine: Engine) -> EngineStack:
-    """A stack of one table, whose operators present a secret word."""
+    """A stack of one table with a company's prefix, whose operators present a secret word."""
     stack = engine.stack("tables")
     stack.configure(engine.config(ORDERS, snapshotKey=True), SECRET)
+    stack.name_by(f"{PREFIX}${{name}}-${{hex(7)}}")
     stack.up()
     return stack
 
@@ -52,6 +56,17 @@ def test_no_secret_of_the_configuration_is_in_clear_in_the_state(
     iam = engine.cloud.client("iam", engine.cloud.source)
     [role] = [r for r in iam.list_roles()["Roles"] if "replication-exporter" in r["RoleName"]]
     assert WORD in json.dumps(role["AssumeRolePolicyDocument"])
+
+
+def test_everything_that_the_stack_names_has_the_companys_prefix(stack: EngineStack) -> None:
+    outputs = stack.outputs()
+    [table] = outputs["tables"]
+    roles = [outputs[side][f"{who}RoleArn"] for side, who in ROLES]
+    arns = [table["streamArn"], table["functionArn"], table["consumerRoleArn"], *roles]
+    names = [outputs["snapshotBucket"], outputs["journalTable"], table["ledgerTable"]]
+    names += [table["quarantineBucket"], table["onFailureBucket"]]
+    names += [re.split("[/:]", arn)[-1] for arn in arns]
+    assert [name for name in names if not name.startswith(f"{PREFIX}replica")] == []
 
 
 def test_a_table_more_changes_only_what_names_every_table(
