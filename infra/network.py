@@ -6,6 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.policies import document
+from infra.role_policies import declare_policy
 from infra.stack_config import StackConfig
 from infra.statements import allow, deny
 
@@ -45,10 +46,10 @@ def network_rights(
         return []
     # In the form that the guide asks for: with a narrower one Lambda may refuse the function.
     everything = settings.target.arn("ec2", "*/*", region=settings.source.region)
-    rights = aws.iam.RolePolicy(
+    rights = declare_policy(
         name,
-        role=role_name,
-        policy=document(
+        role_name,
+        document(
             allow("KeepInterfaces", INTERFACE_ACTIONS, [everything]),
             allow("SeeNetwork", LOOK_ACTIONS, ["*"]),
             # Lambda itself calls these. A call of the function's code carries the function's ARN.
@@ -59,7 +60,8 @@ def network_rights(
                 when={"Null": {"lambda:SourceFunctionArn": "false"}},
             ),
         ),
-        opts=opts,
+        opts,
+        managed=settings.iam.managed_policies,
     )
     return [rights]
 

@@ -48,7 +48,7 @@ def declare_policy(
     *,
     managed: bool,
 ) -> pulumi.Resource:
-    """Declare a role's only policy; return what grants the rights.
+    """Declare a policy of a role; return what grants the rights.
 
     Inline and managed ones have names of their own: a stack that goes over to the other kind makes
     the new one before the engine, at the end of its `up`, deletes the old one.
@@ -56,7 +56,7 @@ def declare_policy(
     if not managed:
         return declare_inline(name, role, policy, opts)
     _, attachment = declare_managed(
-        f"{name}-managed", role, policy, opts, description="All that the role may do"
+        f"{name}-managed", role, policy, opts, description="Rights of one role"
     )
     return attachment
 

@@ -27,7 +27,7 @@ def a_key(cloud: LocalCloud, account: LocalAccount) -> str:
 def set_policy(
     cloud: LocalCloud, account: LocalAccount, key: str, statements: list[Statement]
 ) -> None:
-    """Let the account administer the key, and nobody use it but by these statements."""
+    """Let the account administer the key, and let only these statements use it."""
     root = f"arn:aws:iam::{account.account_id}:root"
     own = allow("Administers", KEY_ADMINISTRATION, ["*"], principal=root)
     cloud.client("kms", account).put_key_policy(

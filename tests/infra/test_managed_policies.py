@@ -51,7 +51,8 @@ def rights(ran: DryRun) -> Mapping[str, set[Right]]:
 
 @pytest.mark.slow
 def test_every_role_has_the_rights_that_inline_policies_would_give_it_and_no_inline_one() -> None:
-    given = managed(3)
+    vpc = {"subnetIds": ["subnet-01234567"], "securityGroupIds": ["sg-01234567"]}
+    given = {**managed(3), "vpc": vpc}
     ran, inline = DryRun.of(given, stack="a"), DryRun.of({**given, "iam": {}}, stack="a")
     assert rights(ran) == rights(inline)
     assert [each.name for each in ran.resources if each.type == INLINE] == []
