@@ -18,30 +18,14 @@ from infra.statements import Statement, allow
 from infra.stream_size import kept_properties, size_outputs
 from infra.streaming_choice import StreamingChoice, destination_name
 from infra.table_config import TableConfig
+from replicator.stream import READING_ACTIONS
 
 MAX_RECORD_KIB = 10 * 1024
 """10 MiB, Kinesis's most: DynamoDB skips, for good, what is larger than the stream's limit."""
 
-READING_ACTIONS = (
-    # DescribeStream is absent from Kinesis's table of shareable actions, yet Lambda's page on
-    # cross-account mappings insists on it ("Make sure to include the action
-    # kinesis:DescribeStream").
-    "kinesis:DescribeStream",
-    "kinesis:DescribeStreamSummary",
-    "kinesis:GetRecords",
-    "kinesis:GetShardIterator",
-    "kinesis:ListShards",
-)
-"""The reads of a Lambda mapping with shared throughput. Both accounts have to allow them."""
-
 
 class Buffer(pulumi.ComponentResource):
-    """Key, stream, stream policy and streaming destination.
-
-    The stream keeps USER_PARTITION_KEY, which is Kinesis's default and the only value under which a
-    partition key or an explicit hash key decides the shard (probes rely on it). The provider has no
-    argument for it (pulumi-aws 7.51), so it is not set here; the operator's tool checks it.
-    """
+    """The stream that buffers a table's changes, and what leads them there."""
 
     stream_arn: pulumi.Output[str]
     stream_name: pulumi.Output[str]
@@ -53,6 +37,54 @@ class Buffer(pulumi.ComponentResource):
     """Of this table's entry in the stack's outputs."""
     ready: list[pulumi.Resource]
     """Resources that have to exist before a mapping may read."""
+
+    def __init__(self, table: TableConfig, accounts: Accounts) -> None:
+        self._prefix = f"{table.prefix}-buffer"
+        super().__init__(
+            "replication:index:Buffer",
+            self._prefix,
+            None,
+            pulumi.ResourceOptions(providers=[accounts.source]),
+        )
+
+    def _lead(
+        self,
+        table: TableConfig,
+        settings: StackConfig,
+        before: Mapping[str, Any],
+        streams: StreamingChoice,
+    ) -> None:
+        """Declare the table's destination, unless it is no part of the stack any more."""
+        if streams is StreamingChoice.ENDED:
+            return
+        kept = (
+            last_table(table, before).get("streamArn") if streams is StreamingChoice.KEPT else None
+        )
+        # If a refresh finds it gone, the engine ends here, instead of making another.
+        never_made = pulumi.ResourceOptions(import_=f"{table.source},{kept}" if kept else None)
+        durable = pulumi.ResourceOptions(parent=self, protect=settings.protects(table))
+        self.ready.append(
+            aws.dynamodb.KinesisStreamingDestination(
+                destination_name(table),
+                table_name=table.source,
+                stream_arn=self.stream_arn,
+                # Milliseconds would leave many changes of a hot key with one timestamp.
+                approximate_creation_date_time_precision="MICROSECOND",
+                # Every input replaces it, a table has only one, and changes made while there is
+                # none are lost: never delete_before_replace here, and protected, so that replacing
+                # it is a deliberate act.
+                opts=pulumi.ResourceOptions.merge(durable, never_made),
+            )
+        )
+
+
+class OwnBuffer(Buffer):
+    """Key, stream, stream policy and streaming destination.
+
+    The stream keeps USER_PARTITION_KEY, which is Kinesis's default and the only value under which a
+    partition key or an explicit hash key decides the shard (probes rely on it). The provider has no
+    argument for it (pulumi-aws 7.51), so it is not set here; the operator's tool checks it.
+    """
 
     def __init__(
         self,
@@ -69,13 +101,7 @@ class Buffer(pulumi.ComponentResource):
 
         `keeps_made_key`: the state holds the key that the stack made for this stream.
         """
-        name = f"{table.prefix}-buffer"
-        super().__init__(
-            "replication:index:Buffer",
-            name,
-            None,
-            pulumi.ResourceOptions(providers=[accounts.source]),
-        )
+        super().__init__(table, accounts)
         protect = settings.protects(table)
         durable = pulumi.ResourceOptions(parent=self, protect=protect)
         self.reading_keys = [pulumi.Output.from_input(table.stream_key)] if table.stream_key else []
@@ -85,7 +111,7 @@ class Buffer(pulumi.ComponentResource):
             self.reading_keys.append(self._key(table, settings, reader, durable))
         self.key_arn = self.reading_keys[0]
         stream = aws.kinesis.Stream(
-            f"{name}-stream",
+            f"{self._prefix}-stream",
             stream_mode_details={"stream_mode": table.stream_mode},
             shard_count=table.shards,
             retention_period=settings.retention_hours,
@@ -102,7 +128,7 @@ class Buffer(pulumi.ComponentResource):
         self.stream_arn, self.stream_name = stream.arn, stream.name
         self.outputs = size_outputs(table, stream.id)
         sharing = aws.kinesis.ResourcePolicy(
-            f"{name}-sharing",
+            f"{self._prefix}-sharing",
             resource_arn=stream.arn,
             policy=document(
                 allow("ConsumerReads", READING_ACTIONS, [stream.arn], principal=reader)
@@ -111,13 +137,7 @@ class Buffer(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, deleted_with=stream),
         )
         self.ready = [sharing]
-        if streams is not StreamingChoice.ENDED:
-            known = (
-                last_table(table, before).get("streamArn")
-                if streams is StreamingChoice.KEPT
-                else None
-            )
-            self.ready.append(self._destination(table, stream, known, durable))
+        self._lead(table, settings, before, streams)
         self.register_outputs({"streamArn": self.stream_arn})
 
     def _key(
@@ -137,27 +157,41 @@ class Buffer(pulumi.ComponentResource):
             opts=durable,
         ).arn
 
-    def _destination(
+
+class AdoptedBuffer(Buffer):
+    """A stream of others, and the streaming destination where the stack file asks for it.
+
+    The stack makes no key, no stream and no policy: `PutResourcePolicy` replaces a stream's policy
+    as a whole, with the statements of its other readers. `plan` prints the statement to add.
+    """
+
+    def __init__(
         self,
         table: TableConfig,
-        stream: aws.kinesis.Stream,
-        kept: str | None,
-        durable: pulumi.ResourceOptions,
-    ) -> aws.dynamodb.KinesisStreamingDestination:
-        """`kept`: the ARN of the stream of a destination that may not be made anew."""
-        # If a refresh finds it gone, the engine ends here, instead of making another.
-        never_made = pulumi.ResourceOptions(import_=f"{table.source},{kept}" if kept else None)
-        return aws.dynamodb.KinesisStreamingDestination(
-            destination_name(table),
-            table_name=table.source,
-            stream_arn=stream.arn,
-            # Milliseconds would leave many changes of a hot key with one timestamp.
-            approximate_creation_date_time_precision="MICROSECOND",
-            # Every input replaces it, a table has only one, and changes made while there is none
-            # are lost: never delete_before_replace here, and protected, so that replacing it is a
-            # deliberate act.
-            opts=pulumi.ResourceOptions.merge(durable, never_made),
-        )
+        settings: StackConfig,
+        accounts: Accounts,
+        *,
+        before: Mapping[str, Any],
+        streams: StreamingChoice,
+    ) -> None:
+        """`before`: the stack's outputs after the last `pulumi up`."""
+        super().__init__(table, accounts)
+        assert table.stream is not None
+        assert table.stream_key is not None
+        self.stream_arn = pulumi.Output.from_input(table.stream)
+        self.stream_name = pulumi.Output.from_input(table.stream.rpartition("/")[2])
+        self.key_arn = pulumi.Output.from_input(table.stream_key)
+        self.reading_keys = [self.key_arn]
+        self.outputs = {"adoptsStream": True, "ownsDestination": table.owns_destination}
+        self.ready = []
+        if table.owns_destination:
+            self._lead(table, settings, before, streams)
+        self.register_outputs({"streamArn": self.stream_arn})
+
+
+def shared_stream(table: TableConfig) -> dict[str, str]:
+    """Return the variable that tells a function that other tables' records are to be expected."""
+    return {"SHARED_STREAM": "true"} if table.stream is not None else {}
 
 
 def key_name(table: TableConfig) -> str:

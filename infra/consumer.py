@@ -9,7 +9,7 @@ import pulumi_aws as aws
 
 from infra.accounts import Accounts
 from infra.buckets import ObjectExpiry, PrivateBucket
-from infra.buffer import MAX_RECORD_KIB, READING_ACTIONS, Buffer
+from infra.buffer import MAX_RECORD_KIB, Buffer, shared_stream
 from infra.ledger import LedgerTable
 from infra.network import network_rights, vpc_of_functions
 from infra.package import Archive
@@ -22,6 +22,7 @@ from infra.stack_config import StackConfig
 from infra.statements import Statement, allow, through
 from infra.table_config import TRIM_HORIZON, TableConfig
 from replicator import names
+from replicator.stream import READING_ACTIONS
 
 TIMEOUT_SECONDS = 120
 RESOLVED_DAYS = 90
@@ -257,6 +258,7 @@ class ConsumerFunction(pulumi.ComponentResource):
                     "QUARANTINE_BURST": str(table.quarantine_burst),
                     "ORDERING": table.ordering,
                     **self._quarantine_key(),
+                    **shared_stream(table),
                 }
             },
             logging_config={"log_format": "JSON", "log_group": logs.name},

@@ -19,6 +19,7 @@ from pulumi.runtime.settings import _get_rpc_manager
 from infra import engine_config, package
 from infra.accounts import Accounts
 from infra.held_resources import HeldResources, last_table
+from infra.kept_streams import refuse_other_streams
 from infra.network import warn_of_two_regions
 from infra.package import Archive, PackageError
 from infra.run_rows import NO_TABLE, RUN_ROW, RunRow, UnknownRunError, look_up_run
@@ -184,9 +185,11 @@ def look_up(config: StackConfig, accounts: Accounts, before: Mapping[str, Any]) 
     """Look up the tables, their runs and the state, and refuse what the stack cannot take.
 
     Raises:
+        OtherStreamError: a table would change its stream, or the owner of its destination.
         RefusedStackError: a given key would change, a new source table is not there, a table
             leaves the stack while its run lasts, or a run cannot be looked up.
     """
+    refuse_other_streams(config, before)
     refuse_other_keys(config, before)
     look_up_source_tables(config, accounts, before)
     refuse_removal_of_running_tables(config, accounts, before)

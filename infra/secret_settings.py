@@ -13,7 +13,8 @@ from typing import Any
 
 NEEDED_BY_PLAN = re.compile(
     r"(source|target)(\.(?!externalId|sessionName)\w+)?"
-    r"|tables(\[\d+\](\.(source|target|streamMode|shards|sourceKeyArn|targetKeyArn|streamKeyArn))?)?"
+    r"|tables(\[\d+\](\.(source|target|streamMode|shards|sourceKeyArn|targetKeyArn|streamKeyArn"
+    r"|streamArn|makeDestination))?)?"
 )
 """Keys without which nothing can be said of a table. All others have a default, or no plan depends
 on them."""

@@ -29,6 +29,8 @@ SOURCE_TABLE_ACTIONS = (
     "dynamodb:UpdateContinuousBackups",
 )
 STREAM_ACTIONS = ("kinesis:DescribeStreamSummary", "kinesis:ListShards", "kinesis:PutRecords")
+# Whether its policy lets the consumer read: of a stream of the stack's own it is known.
+ADOPTED_STREAM_ACTIONS = ("kinesis:GetResourcePolicy",)
 STREAM_KEY_ACTIONS = ("kms:GenerateDataKey",)
 # "If the table … you're exporting … is encrypted with customer managed keys, … this permission is
 # given through the IAM User/Role that triggers the export job" ("Requesting a table export").
@@ -69,13 +71,16 @@ def exporter(
     keys = sorted({each.table.source_key for each in arns if each.table.source_key})
     given = sorted({each.table.stream_key for each in arns if each.table.stream_key})
     made = [each.stream_key for each in arns if not each.table.stream_key]
+    adopted = sorted({each.stream for each in arns if each.table.stream})
     items = READ_ITEM_ACTIONS if scope.read_items else ()
     by_dynamodb = through("dynamodb", scope.source.region)
     by_s3 = through("s3", scope.target.region)
     return [
         allow("SourceTables", [*SOURCE_TABLE_ACTIONS, *items], tables),
         allow("Exports", EXPORT_ACTIONS, [f"{table}/export/*" for table in tables]),
-        allow("Streams", STREAM_ACTIONS, [each.stream for each in arns]),
+        # Tables may share an adopted stream.
+        allow("Streams", STREAM_ACTIONS, list(dict.fromkeys(each.stream for each in arns))),
+        *only(bool(adopted), allow("AdoptedStreams", ADOPTED_STREAM_ACTIONS, adopted)),
         # A probe is encrypted like every other record.
         allow("StreamKeys", STREAM_KEY_ACTIONS, [*made, *given]),
         # DynamoDB writes the export with its caller's permissions, into the other account.
@@ -98,6 +103,6 @@ def reader(
     return [
         allow("Exports", READ_EXPORT_ACTIONS, [f"{table}/export/*" for table in tables]),
         allow("SourceTables", READ_TABLE_ACTIONS, tables),
-        allow("Streams", READ_STREAM_ACTIONS, [each.stream for each in arns]),
+        allow("Streams", READ_STREAM_ACTIONS, list(dict.fromkeys(each.stream for each in arns))),
         *only(first, allow("NoArn", READ_ACTIONS_WITHOUT_ARN, ["*"])),
     ]

@@ -61,7 +61,7 @@ class OperatorScope:
         stream = self.naming.name(STREAM, f"{table.prefix}-buffer-stream")
         return TableArns(
             table,
-            stream=self.source.arn("kinesis", f"stream/{stream}"),
+            stream=table.stream or self.source.arn("kinesis", f"stream/{stream}"),
             stream_key=self.source.arn("kms", f"key/{UUID}"),
             ledger=self.target.table_arn(self.naming.name(TABLE, f"{table.prefix}-ledger")),
             mapping=self.target.arn("lambda", mapping, region=self.source.region),

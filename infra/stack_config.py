@@ -212,6 +212,7 @@ class StackConfig:
         refuse_two_partitions(mistakes, source, target)
         _refuse_duplicates(config, mistakes)
         _refuse_keys_of_other_places(config, mistakes)
+        _refuse_streams_of_other_places(config, mistakes)
         _refuse_source_as_target(config, mistakes)
         if not mistakes.found:  # the size of a policy says something only of a valid stack
             _refuse_too_many_tables(config, mistakes)
@@ -254,6 +255,20 @@ def _refuse_duplicates(config: StackConfig, mistakes: ConfigErrors) -> None:
                 mistakes.add(
                     f"tables[{last}].{side}", name, f"each name once: {why}", "remove the duplicate"
                 )
+
+
+def _refuse_streams_of_other_places(config: StackConfig, mistakes: ConfigErrors) -> None:
+    source = config.source
+    place = f":kinesis:{source.region}:{source.account_id}:"
+    for n, table in enumerate(config.tables):
+        if table.stream and source.account_id and source.region and place not in table.stream:
+            mistakes.add(
+                f"tables[{n}].streamArn",
+                table.stream,
+                f"a stream of {source.account_id} in {source.region}, where the table is: DynamoDB "
+                "streams to no other account or Region",
+                "name a stream of the source account and Region",
+            )
 
 
 def _refuse_keys_of_other_places(config: StackConfig, mistakes: ConfigErrors) -> None:

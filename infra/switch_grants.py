@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from infra.stack_arns import OperatorScope, SharedArns, TableArns
-from infra.statements import Statement, allow, allow_keys, through
+from infra.statements import Statement, allow, allow_keys, only, through
+from infra.table_config import TableConfig
 
 POLICY_ACTIONS = (
     "dynamodb:DeleteResourcePolicy",
@@ -23,6 +24,8 @@ OLD_SOURCE_ACTIONS = (
     "dynamodb:DisableKinesisStreamingDestination",
     "dynamodb:UpdateTimeToLive",
 )
+STREAMING_ACTIONS = ("dynamodb:DisableKinesisStreamingDestination",)
+"""Never where the destination is not the stack's."""
 CANARY_ACTIONS = ("dynamodb:DeleteItem",)
 """A delete under a condition that cannot hold tells whether the table refuses other writers."""
 TARGET_KEY_ACTIONS = ("kms:Decrypt",)
@@ -32,8 +35,26 @@ def source(
     scope: OperatorScope, shared: SharedArns, arns: Sequence[TableArns], *, first: bool
 ) -> list[Statement]:
     """Return what the switch role of the source account may do with these tables."""
-    tables = [scope.source.table_arn(each.table.source) for each in arns]
-    return [allow("SourceTables", [*POLICY_ACTIONS, *OLD_SOURCE_ACTIONS], tables)]
+    actions = [*POLICY_ACTIONS, *OLD_SOURCE_ACTIONS]
+    others = [action for action in actions if action not in STREAMING_ACTIONS]
+    tables, streamed = (
+        [scope.source.table_arn(t.source) for t in tables]
+        for tables in _by_owner_of_streaming([each.table for each in arns])
+    )
+    return [
+        *only(bool(tables), allow("SourceTables", actions, tables)),
+        *only(bool(streamed), allow("TablesStreamedByOthers", others, streamed)),
+    ]
+
+
+def _by_owner_of_streaming(
+    tables: Sequence[TableConfig],
+) -> tuple[list[TableConfig], list[TableConfig]]:
+    """Return the tables whose destination is the stack's, and the others."""
+    return (
+        [table for table in tables if table.owns_destination],
+        [table for table in tables if not table.owns_destination],
+    )
 
 
 def target(

@@ -14,6 +14,7 @@ STREAM_MODES = ("ON_DEMAND", "PROVISIONED")
 TABLE_NAME = r"[A-Za-z0-9_.-]{3,255}"
 TRIM_HORIZON = "TRIM_HORIZON"
 START = rf"{TRIM_HORIZON}|20[0-9]{{2}}-[0-9]{{2}}-[0-9]{{2}}T[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}Z"
+STREAM_ARN = r"arn:aws[a-z-]*:kinesis:[a-z0-9-]+:[0-9]{12}:stream/[A-Za-z0-9_.-]{1,128}"
 KEY_ARN = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]{1,64}"
 NOT_BUILT = (
     "nothing: replication back to the source is not built",
@@ -83,6 +84,21 @@ class TableConfig:
     None: the stack makes one. Once a stream has a given key, it keeps it: the records in it are
     read with that key.
     """
+
+    stream: str | None = None
+    """ARN of a Kinesis data stream of the source account and Region that others own and this table
+    is replicated through: an adopted stream. With `streamKeyArn`. The stack changes nothing of it,
+    and other tables' records may flow through it. None: the stack makes a stream.
+    """
+    makes_destination: bool = False
+    """Whether the stack switches the table's streaming to the adopted stream on, and off again.
+    False: the table streams there already, and continues whatever becomes of the stack.
+    """
+
+    @property
+    def owns_destination(self) -> bool:
+        """True if the table's streaming destination is the stack's."""
+        return self.stream is None or self.makes_destination
 
     @property
     def slug(self) -> str:
@@ -157,8 +173,16 @@ def _table(section: ConfigReader) -> TableConfig:
         source_key=_key(section, "sourceKeyArn"),
         target_key=_key(section, "targetKeyArn"),
         stream_key=_key(section, "streamKeyArn"),
+        stream=section.optional_text(
+            "streamArn",
+            STREAM_ARN,
+            "the ARN of a Kinesis data stream",
+            "use arn:aws:kinesis:REGION:ACCOUNT:stream/NAME, or leave it out",
+        ),
+        makes_destination=section.flag("makeDestination", default=default.makes_destination),
     )
     _refuse_shards_of_another_mode(section, table)
+    _refuse_half_an_adoption(section, table)
     section.refuse_key("reverse", *NOT_BUILT)
     section.refuse_unknown_keys()
     return table
@@ -178,6 +202,33 @@ def _refuse_shards_of_another_mode(section: ConfigReader, table: TableConfig) ->
             table.shards,
             "nothing, for an ON_DEMAND stream",
             "remove shards, or set streamMode to PROVISIONED",
+        )
+
+
+def _refuse_half_an_adoption(section: ConfigReader, table: TableConfig) -> None:
+    """Refuse settings that an adopted stream needs, without it, and it without them."""
+    if table.stream is None:
+        if table.makes_destination:
+            section.mistakes.add(
+                section.key("makeDestination"),
+                True,
+                "nothing, for a stream that the stack makes: its destination is made with it",
+                "remove makeDestination, or set streamArn",
+            )
+        return
+    if table.stream_key is None:
+        section.mistakes.add(
+            section.key("streamKeyArn"),
+            None,
+            "the key of the stream in streamArn: no other account reads one under AWS's own key",
+            "set streamKeyArn to the customer-managed key that encrypts the stream",
+        )
+    if table.stream_mode != TableConfig.stream_mode or table.shards is not None:
+        section.mistakes.add(
+            section.key("shards" if table.shards is not None else "streamMode"),
+            table.shards if table.shards is not None else table.stream_mode,
+            "nothing, with streamArn: the stream's size is its owner's",
+            "remove streamMode and shards",
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from infra.accounts import Accounts
-from infra.buffer import Buffer, key_name
+from infra.buffer import AdoptedBuffer, Buffer, OwnBuffer, key_name
 from infra.consumer import ConsumerFunction, ConsumerRole
 from infra.held_resources import KEY
 from infra.ledger import LedgerTable
@@ -38,15 +38,19 @@ class TableStack:
         """Declare what carries one table's changes: each part before the parts that use it."""
         role = ConsumerRole(table, settings, accounts)
         streams = StreamingChoice.of(table, found.runs.get(table.source), found.held)
-        buffer = Buffer(
-            table,
-            settings,
-            accounts,
-            reader=role.arn,
-            before=found.before,
-            streams=streams,
-            keeps_made_key=found.held.has(KEY, key_name(table)),
-        )
+        buffer: Buffer
+        if table.stream is not None:
+            buffer = AdoptedBuffer(table, settings, accounts, before=found.before, streams=streams)
+        else:
+            buffer = OwnBuffer(
+                table,
+                settings,
+                accounts,
+                reader=role.arn,
+                before=found.before,
+                streams=streams,
+                keeps_made_key=found.held.has(KEY, key_name(table)),
+            )
         ledger = LedgerTable(table, settings, accounts)
         consumer = ConsumerFunction(
             table, settings, accounts, role=role, buffer=buffer, ledger=ledger, archive=archive

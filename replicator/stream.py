@@ -10,6 +10,17 @@ LARGEST_RECORD_KIB = 1024
 """The limit of a stream whose description names none."""
 
 
+READING_ACTIONS = (
+    # DescribeStream is absent from Kinesis's table of shareable actions, yet Lambda's page on
+    # cross-account mappings insists on it ("Make sure to include the action
+    # kinesis:DescribeStream").
+    "kinesis:DescribeStream",
+    "kinesis:DescribeStreamSummary",
+    "kinesis:GetRecords",
+    "kinesis:GetShardIterator",
+    "kinesis:ListShards",
+)
+"""The reads of a Lambda mapping with shared throughput. Both accounts have to allow them."""
 BY_PARTITION_KEY = "USER_PARTITION_KEY"
 """The RecordDistributionStrategy that heeds partition keys and explicit hash keys."""
 STREAM_STATES = ("CREATING", "DELETING", "ACTIVE", "UPDATING")
@@ -59,6 +70,8 @@ class StreamFacts:
     """StreamModeDetails: ON_DEMAND or PROVISIONED, which a stream without the member is."""
     warm_mib: float = 0.0
     """MiB a second that an on-demand stream is warmed for; 0 where AWS does not say."""
+    key: str = ""
+    """The KMS key, as its encryption was begun: an ARN, an id or an alias; empty without one."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +106,7 @@ def stream_in(answer: Mapping[str, Any]) -> StreamFacts:
         created=summary["StreamCreationTimestamp"].timestamp(),
         mode=summary.get("StreamModeDetails", {}).get("StreamMode", "PROVISIONED"),
         warm_mib=float(summary.get("WarmThroughput", {}).get("CurrentMiBps", 0)),
+        key=summary.get("KeyId", "") if summary.get("EncryptionType") == "KMS" else "",
     )
 
 

@@ -190,6 +190,17 @@ class AwsSource:
         )
         return stream_in(answer)
 
+    def stream_policy(self, stream_arn: str) -> str | None:
+        try:
+            answer = self._calls(
+                "kinesis", self._kinesis.get_resource_policy, stream_arn, ResourceARN=stream_arn
+            )
+        except AccountError as error:
+            if error.code == "ResourceNotFoundException":
+                return None
+            raise
+        return answer.get("Policy") or None
+
     def open_shards(self, stream_name: str) -> OpenShards:
         request: dict[str, Any] | None = open_shards_request(stream_name)
         shards: list[Shard] = []

@@ -53,6 +53,9 @@ class SourceAccount(Protocol):
     def stream(self, stream_name: str) -> StreamFacts:
         """Describe a stream."""
 
+    def stream_policy(self, stream_arn: str) -> str | None:
+        """Read a stream's resource policy; None if it has none."""
+
     def backups(self, table: str) -> Backups:
         """Describe a table's point-in-time recovery."""
 

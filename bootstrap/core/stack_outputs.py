@@ -89,6 +89,10 @@ class TableOutputs:
     stack_owns_target_deny: bool = False
     """The stack's state still holds the Deny on other writers of the target, as older programs
     made it. The bootstrap owns it otherwise."""
+    adopts_stream: bool = False
+    """The stream is others', and carries other tables' changes, too."""
+    owns_destination: bool = True
+    """The table's streaming destination is the stack's."""
     dimensions: Mapping[str, str] = field(default_factory=dict)
     """Of the metrics that consumer and watchdog emit; empty if an older program named none."""
 
@@ -382,6 +386,8 @@ def _table(members: _Members) -> TableOutputs:
         deny_other_writers=members.flag("denyOtherWriters"),
         consumer_role_arn=members.optional("consumerRoleArn"),
         stack_owns_target_deny=members.flag("stackOwnsTargetDeny"),
+        adopts_stream=members.flag("adoptsStream"),
+        owns_destination=not members.has("ownsDestination") or members.flag("ownsDestination"),
         dimensions=members.texts("metricDimensions"),
     )
 

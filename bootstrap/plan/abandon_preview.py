@@ -61,8 +61,9 @@ def undoing(
         does.append("wait until the import has ended, if it runs: AWS does not cancel it")
     does.append(f"delete the export: s3://{bucket}/{table.snapshot_prefix}/{row.run_id}/")
     leaves = [
-        f"stream {table.stream_name}, the streaming destination, consumer, ledger with its "
-        "entries, buckets and journal: they belong to the stack (pulumi destroy)",
+        f"{_streaming(table)}consumer, ledger with its entries, buckets and journal: they belong "
+        "to the stack (pulumi destroy)",
+        *_of_others(table),
         "quarantined records and the exports of `verify`",
     ]
     name = table.target_table
@@ -95,3 +96,16 @@ def undoing(
         )
     does.append("close the journal: the next `run` begins a new run with a new snapshot")
     return Undoing(table.source_table, row.run_id, tuple(does), tuple(leaves))
+
+
+def _streaming(table: TableOutputs) -> str:
+    if table.adopts_stream:
+        return "the streaming destination, " if table.owns_destination else ""
+    return f"stream {table.stream_name}, the streaming destination, "
+
+
+def _of_others(table: TableOutputs) -> list[str]:
+    if not table.adopts_stream:
+        return []
+    destination = "" if table.owns_destination else " and the table's streaming to it"
+    return [f"stream {table.stream_name}{destination}: they are not the stack's"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from bootstrap.core.durations import Timing
-from bootstrap.core.errors import AccountError
+from bootstrap.core.errors import AccessDeniedError, AccountError
 from bootstrap.core.facts import (
     Backups,
     Datapoint,
@@ -20,7 +20,7 @@ from bootstrap.core.facts import (
     TtlStatus,
 )
 from bootstrap.core.ports import SourceAccount, TargetAccount
-from bootstrap.plan.replication import Deployment, Replication
+from bootstrap.plan.replication import AdoptedStream, Deployment, Replication
 from replicator.stream import StreamFacts
 
 T = TypeVar("T")
@@ -114,6 +114,19 @@ class KeyInspection:
 
 
 @dataclass(frozen=True)
+class AdoptedInspection:
+    """A stream of others, and what its owner lets other accounts do with it."""
+
+    stream: StreamFacts
+    shards: int
+    """Open ones."""
+    policy: str | None
+    """None: it has none, or it is unread."""
+    refused: str = ""
+    """AWS's code, if the policy may not be read."""
+
+
+@dataclass(frozen=True)
 class Inspection:
     """A table's replication as both accounts show it."""
 
@@ -124,10 +137,14 @@ class Inspection:
     keys: KeyInspection = field(default_factory=KeyInspection)
     unread: tuple[AccountError, ...] = ()
     """Listings that failed, where the reader tolerates it: what they list is unknown."""
+    adopted: AdoptedInspection | None = None
+    """None: the stream is the stack's."""
 
     @property
     def shards(self) -> int:
-        """Open shards of the stream. 0 before the stack is deployed."""
+        """Open shards of the stream. 0 before there is one."""
+        if self.adopted:
+            return self.adopted.shards
         return self.pipeline.shards if self.pipeline else 0
 
 
@@ -154,6 +171,7 @@ def inspect(
         target=_target(target, replication, listings, full=full),
         pipeline=_pipeline(source, target, deployment, listings) if deployment else None,
         keys=_keys(source, target, replication, seen.table),
+        adopted=_adopted(source, replication.adopted, listings) if replication.adopted else None,
         unread=tuple(listings.unread),
     )
 
@@ -280,6 +298,17 @@ def _pipeline(
         mapping=target.mapping(deployment.mapping_uuid),
         shards=listings.read(lambda: len(source.open_shards(name).shards), 0),
     )
+
+
+def _adopted(
+    source: SourceAccount, adopted: AdoptedStream, listings: _Listings
+) -> AdoptedInspection:
+    stream = source.stream(adopted.name)
+    shards = listings.read(lambda: len(source.open_shards(adopted.name).shards), 0)
+    try:
+        return AdoptedInspection(stream, shards, source.stream_policy(adopted.arn))
+    except AccessDeniedError as error:
+        return AdoptedInspection(stream, shards, None, refused=error.code or "access denied")
 
 
 def _keys(

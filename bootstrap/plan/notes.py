@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from bootstrap.core.facts import TableFacts
 from bootstrap.core.formatting import size
 from bootstrap.core.table_tags import MOST_TAGS, left_out
+from bootstrap.plan.adopted_stream import adopted_notes
 from bootstrap.plan.inspection import Inspection
 from bootstrap.plan.limits import (
     COMPRESSION,
@@ -47,6 +48,7 @@ def notes(inspection: Inspection, replication: Replication) -> Iterator[str]:
     yield from _sizes(inspection, replication)
     yield from _busy_partition(inspection)
     yield from throughput_notes(inspection, replication)
+    yield from adopted_notes(inspection, replication)
 
 
 def _tags(inspection: Inspection, replication: Replication) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from bootstrap.core.facts import EventSource
 from bootstrap.core.formatting import duration, moment, size
+from bootstrap.plan.adopted_stream import adopted_blockers
 from bootstrap.plan.blocker import Blocker, quota_increase
 from bootstrap.plan.estimate import Estimate
 from bootstrap.plan.inspection import Inspection
@@ -36,7 +37,8 @@ def blockers(
         yield Blocker(error.what, error.fix)
     yield from _source(inspection, replication)
     yield from _destination(inspection, replication)
-    if inspection.pipeline and replication.deployment:
+    yield from adopted_blockers(inspection, replication, expected)
+    if inspection.pipeline and replication.deployment and not replication.adopted:
         yield from _stream(
             inspection.pipeline.stream, replication.deployment, expected, replication
         )
@@ -88,7 +90,9 @@ def _destination(inspection: Inspection, replication: Replication) -> Iterator[B
         yield Blocker(
             f"Table {replication.source_table} streams its changes to {elsewhere.stream_arn}, and "
             "a table has one destination.",
-            "if nothing needs that destination: aws dynamodb "
+            f"replicate it through that stream: set streamArn: {elsewhere.stream_arn} and "
+            "streamKeyArn for the table in the stack configuration (docs/deploy.md, A stream of "
+            "others). Or, if nothing needs that destination: aws dynamodb "
             f"disable-kinesis-streaming-destination --table-name {replication.source_table} "
             f"--stream-arn {elsewhere.stream_arn} --region {replication.consumer_region}, with the "
             f"source account's credentials; then: {replication.up}",

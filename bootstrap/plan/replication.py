@@ -39,6 +39,23 @@ class Deployment:
 
 
 @dataclass(frozen=True)
+class AdoptedStream:
+    """A stream of others that a table is replicated through, and what the stack expects of it."""
+
+    arn: str
+    key_arn: str
+    retention_hours: int
+    owns_destination: bool
+    """The table's streaming destination is the stack's."""
+    readers: str
+    """ARNs that the consumer's role may have: the end of its name is Pulumi's."""
+
+    @property
+    def name(self) -> str:
+        return self.arn.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
 class Replication:
     """One table's replication."""
 
@@ -63,6 +80,8 @@ class Replication:
     """The customer-managed key that the stack file gives the stream. None: the stack makes one."""
     kept_key_arn: str | None = None
     """The customer-managed key of ledger, journal and quarantine. None: AWS's keys."""
+    adopted: AdoptedStream | None = None
+    """None: the stream is the stack's."""
     stream_mode: str = ""
     """As configured: ON_DEMAND or PROVISIONED; empty once the stack is deployed, when AWS says."""
     configured_shards: int | None = None
@@ -93,10 +112,14 @@ class Replication:
     @property
     def stream_name(self) -> str:
         """The stream, as a sentence names it."""
+        if self.adopted:
+            return f"stream {self.adopted.name}"
         return f"stream {self.deployment.stream_name}" if self.deployment else "the stack's stream"
 
     @property
     def stream_arn(self) -> str | None:
+        if self.adopted:
+            return self.adopted.arn
         return self.deployment.stream_arn if self.deployment else None
 
 
@@ -142,6 +165,7 @@ def of_outputs(outputs: Outputs, table: TableOutputs) -> Replication:
         target_key_arn=table.target_key_arn or None,
         stream_key_arn=table.stream_key_arn or None,
         kept_key_arn=outputs.kept_key_arn or None,
+        adopted=_adopted(table) if table.adopts_stream else None,
         stack=outputs.stack,
         stack_tags=outputs.tags,
         in_vpc=outputs.in_vpc,
@@ -159,6 +183,30 @@ def of_outputs(outputs: Outputs, table: TableOutputs) -> Replication:
             snapshot_prefix=table.snapshot_prefix,
             consumer_arn=table.consumer_role_arn or None,
         ),
+    )
+
+
+def _adopted(table: TableOutputs) -> AdoptedStream:
+    return AdoptedStream(
+        arn=table.stream_arn,
+        key_arn=table.stream_key_arn,
+        retention_hours=table.retention_hours or 0,
+        owns_destination=table.owns_destination,
+        readers=f"{table.consumer_role_arn.rpartition('-')[0]}-*",
+    )
+
+
+def _to_adopt(config: StackConfig, table: TableConfig) -> AdoptedStream | None:
+    if table.stream is None:
+        return None
+    account = config.target
+    return AdoptedStream(
+        arn=table.stream,
+        key_arn=table.stream_key or "",
+        retention_hours=config.retention_hours,
+        owns_destination=table.owns_destination,
+        readers=f"arn:{account.partition}:iam::{account.account_id}:role"
+        f"{account.role_path or '/'}{table.prefix}-consumer-role-*",
     )
 
 
@@ -244,6 +292,7 @@ def _of_config(
         stream_key_arn=table.stream_key,
         kept_key_arn=config.keys.target,
         deployment=None,
+        adopted=_to_adopt(config, table),
         stream_mode=table.stream_mode,
         configured_shards=table.shards,
         denies_other_writers=config.denies_other_writers(table),

@@ -63,8 +63,9 @@ def throughput(inspection: Inspection, replication: Replication) -> StreamThroug
         if replication.consumer_region in LARGE_ON_DEMAND_REGIONS
         else ON_DEMAND_SHARDS
     )
-    if inspection.pipeline is not None:
-        stream, shards = inspection.pipeline.stream, float(max(1, inspection.shards))
+    existing = inspection.adopted or inspection.pipeline
+    if existing is not None:
+        stream, shards = existing.stream, float(max(1, inspection.shards))
         if stream.mode == "PROVISIONED":
             return StreamThroughput(False, shards, shards)
         # Warm or split already: it may be more than the shards that are open at the moment.
@@ -159,6 +160,13 @@ def _more_shards(
 ) -> str:
     needed = _enough(workload)
     steps = ""
+    if replication.adopted is not None:
+        return (
+            f"ask the owner of {replication.stream_name} for {needed} shards for this table alone: "
+            f"aws kinesis update-shard-count --stream-name {replication.adopted.name} "
+            f"--target-shard-count NUMBER --scaling-type UNIFORM_SCALING --region "
+            f"{replication.consumer_region}, with the source account's credentials"
+        )
     if inspection.pipeline is not None and needed > 2 * stream.shards:
         # API reference, UpdateShardCount.
         steps = (

@@ -12,8 +12,8 @@ from dataclasses import replace
 from bootstrap.core.errors import BlockedError
 from bootstrap.core.facts import TableFacts
 from bootstrap.core.formatting import moment
-from bootstrap.core.pulumi_commands import up
 from bootstrap.core.run_options import Goal
+from bootstrap.core.streaming_commands import enable_again
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.journal.records import Adopting, Buffered, Paused
 from bootstrap.run.step_context import StepContext
@@ -75,7 +75,8 @@ def _observe(context: StepContext, facts: TableFacts) -> Adopting:
             f"The source table {table.source_table} ({facts.table_id}) was created again since "
             f"this run began, and its changes do not go to stream {table.stream_name} yet.",
             fix=suggest(
-                f"`{up(context.outputs.stack)}`, which gives the table its stream; then ",
+                f"`{enable_again(context.outputs.stack, table)}`, which gives the table its "
+                "stream; then ",
                 Command(
                     "resume" if context.options.goal is Goal.RESUME else "run", "--adopt-source"
                 ),
@@ -115,7 +116,7 @@ def _another_table(context: StepContext, was: Buffered, facts: TableFacts) -> Bl
         fix=suggest(
             Command("pause"),
             "; then, if the table holds the same data (restored from a backup): "
-            f"`{up(context.outputs.stack)}`, which gives it its stream, ",
+            f"`{enable_again(context.outputs.stack, context.table)}`, which gives it its stream, ",
             Command("resume", "--adopt-source"),
             ", ",
             Command("verify", "--repair"),

@@ -75,6 +75,8 @@ FIELDS = {
     "sourceKeyArn": "source_key",
     "targetKeyArn": "target_key",
     "streamKeyArn": "stream_key",
+    "streamArn": "stream",
+    "makeDestination": "makes_destination",
 }
 """Keys that are not spelled like their field."""
 

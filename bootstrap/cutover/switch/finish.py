@@ -34,7 +34,7 @@ def finish_table(context: SwitchContext, *, open_source: bool, take_over: bool =
 
 
 def finish(context: SwitchContext, *, open_source: bool) -> None:
-    """Stop the old source's streaming destination. No table is deleted.
+    """Stop the old source's streaming destination, if it is the stack's. No table is deleted.
 
     `open_source`: also take the switch's Deny out of the old source's policy.
 
@@ -59,17 +59,13 @@ def finish(context: SwitchContext, *, open_source: bool) -> None:
     if not after.finished_at:
         _refuse_early(context, attempt)
         _refuse_written(context, attempt)
-        if context.old_source is None:
-            raise BlockedError(
-                f"The stack has no role that may stop the streaming of {table.source_table}.",
-                fix=suggest(
-                    "set `switch: true` in the stack file, then pulumi up --refresh, then ",
-                    Command("switch", "--finish"),
-                ),
-            )
-        context.old_source.stop_destination(table.source_table, table.stream_arn)
+        if table.owns_destination:
+            _stop_streaming(context)
         journal.put(
-            replace(after, finished_at=context.now), "the old source's changes are not streamed"
+            replace(after, finished_at=context.now),
+            "the old source's changes are not streamed"
+            if table.owns_destination
+            else "the old source's streaming continues: it is not the stack's",
         )
     if open_source:
         known = journal.get(SourceDeny)
@@ -77,6 +73,19 @@ def finish(context: SwitchContext, *, open_source: bool) -> None:
         source_denies(context).remove(table.source_table_arn, known=nonces)
         if known is not None:
             journal.forget(SourceDeny, "the old source takes writes again, as the operator asked")
+
+
+def _stop_streaming(context: SwitchContext) -> None:
+    table = context.table
+    if context.old_source is None:
+        raise BlockedError(
+            f"The stack has no role that may stop the streaming of {table.source_table}.",
+            fix=suggest(
+                "set `switch: true` in the stack file, then pulumi up --refresh, then ",
+                Command("switch", "--finish"),
+            ),
+        )
+    context.old_source.stop_destination(table.source_table, table.stream_arn)
 
 
 def _refuse_open_items(context: SwitchContext, attempt: Switching, after: AfterSwitch) -> None:

@@ -15,6 +15,7 @@ from bootstrap.core.facts import Destinations
 from bootstrap.core.formatting import moment
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.state import State
+from bootstrap.core.streaming_commands import enable_again
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.journal.records import Buffered, Exported, Interrupted
 from bootstrap.run.step import Step
@@ -116,7 +117,7 @@ def _check_flow(
         f"{context.table.stream_name} is {status}. Changes since it stopped are in neither the "
         "stream nor the snapshot.",
         fix=suggest(
-            f"{pulumi_commands.up(context.outputs.stack)} to enable it again; then ",
+            f"{enable_again(context.outputs.stack, context.table)} to enable it again; then ",
             Command("run"),
             ", which resumes, to a replica that is DEGRADED until the missing changes have been "
             "restored: ",
@@ -175,7 +176,8 @@ def _not_yet(context: StepContext, seen: Destinations, destination: Destination 
         raise BlockedError(
             f"Table {table.source_table} streams its changes to {elsewhere.stream_arn}, and a "
             "table has one destination.",
-            fix="if it is not needed: aws dynamodb disable-kinesis-streaming-destination "
+            fix="if that stream is to stay, begin a stack that adopts it (docs/deploy.md, A stream "
+            "of others). If it is not needed: aws dynamodb disable-kinesis-streaming-destination "
             f"--table-name {table.source_table} --stream-arn {elsewhere.stream_arn} --region "
             f"{table.consumer_region}, with the source account's credentials; then: "
             f"{pulumi_commands.up(context.outputs.stack)}",
@@ -185,5 +187,5 @@ def _not_yet(context: StepContext, seen: Destinations, destination: Destination 
         Side.SOURCE,
         f"The streaming destination of table {table.source_table} to stream {table.stream_name} is "
         f"{status}.",
-        fix=pulumi_commands.up(context.outputs.stack),
+        fix=enable_again(context.outputs.stack, table),
     )

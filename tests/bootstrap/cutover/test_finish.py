@@ -51,6 +51,19 @@ def test_the_old_sources_changes_are_streamed_no_more_and_its_deny_stays(world: 
     finish_table(context(world, pid=301), open_source=False)
 
 
+def test_a_destination_of_others_stays_on(world: FakeAws) -> None:
+    found = context(world)
+    steps = dataclasses.replace(
+        found.steps, table=dataclasses.replace(found.table, owns_destination=False)
+    )
+    others = dataclasses.replace(found, steps=steps, old_source=None)
+    finish_table(others, open_source=False)
+    assert [each.status for each in world.destination()] == ["ACTIVE"]
+    after = others.journal.get(AfterSwitch)
+    assert after is not None
+    assert after.finished_at
+
+
 def test_the_old_source_opens_only_by_a_flag_of_its_own(world: FakeAws) -> None:
     finish_table(context(world), open_source=True)
     assert not world.policies.statements(SOURCE_ARN)

@@ -169,3 +169,19 @@ def test_a_record_without_a_table_name_is_unreadable_not_foreign(world: Consumer
 def test_a_probe_behind_foreign_records_is_answered(world: ConsumerHarness) -> None:
     assert world.handle(foreign(), probe(), foreign()) is None
     assert b"probe:probe-1:0" in world.rows()
+
+
+@pytest.mark.parametrize("documents", MIXES.values(), ids=MIXES)
+def test_in_a_shared_stream_they_are_counted_and_nothing_else(
+    world: ConsumerHarness, documents: tuple[Any, ...]
+) -> None:
+    world.consumer = world.container(shared_stream=True)
+    assert world.handle(*[foreign()] * 400, *documents) is None
+    assert world.value("a") == "1"
+    assert world.target("x") is None
+    assert world.quarantine() == {}
+    assert world.meter.last["ChangesForeign"] > 400
+    assert world.meter.last["ChangesReceived"] == 1
+    assert indexed(world) == set()
+    assert row(world) is None
+    assert not [each for each in world.log if "another table" in each.getMessage()]

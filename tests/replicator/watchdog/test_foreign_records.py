@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from replicator.foreign_rows import ForeignRow, index_item
@@ -89,3 +91,16 @@ def test_rows_that_cannot_be_understood_are_unknown(world: WatchdogHarness) -> N
     met(world, "invoices")
     world.target.put_item(TableName="ledger", Item={"k": {"B": b"foreign:invoices"}})
     assert finding(world).level is Level.UNKNOWN
+
+
+def test_in_a_shared_stream_they_are_no_finding() -> None:
+    world = WatchdogHarness(config=replace(CONFIG, shared_stream=True))
+    met(world, "invoices")
+    assert world.round()[FOREIGN_RECORDS] == 0.0
+    [found] = [
+        each
+        for each in judge(world.watchdog.round(lambda: 240.0), world.config.expected)
+        if each.detector is FOREIGN
+    ]
+    assert found.level is Level.FINE
+    assert "shared" in found.detail

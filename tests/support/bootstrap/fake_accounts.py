@@ -9,7 +9,7 @@ from typing import Any
 
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.resource_policies import AwsResourcePolicies
-from bootstrap.core.errors import AccountError, Side
+from bootstrap.core.errors import AccessDeniedError, AccountError, Side
 from bootstrap.core.facts import (
     ON_DEMAND,
     Backups,
@@ -73,7 +73,16 @@ class FakeSource:
                 0,
                 world.stream_mode,
                 world.warm_mib,
+                world.stream_key,
             )
+
+    def stream_policy(self, stream_arn: str) -> str | None:
+        with self._call("stream_policy") as world:
+            if world.stream_policy_refused:
+                raise AccessDeniedError(
+                    Side.SOURCE, "refused", fix="allow it", code="AccessDeniedException"
+                )
+            return world.stream_policy
 
     def backups(self, table: str) -> Backups:
         with self._call("source_backups") as world:

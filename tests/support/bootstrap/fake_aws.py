@@ -152,6 +152,9 @@ class FakeAws:
         self.restorable_lag = 300.0
         self.retention_hours = 8760
         self.distribution = "USER_PARTITION_KEY"
+        self.stream_key = ""
+        self.stream_policy: str | None = None
+        self.stream_policy_refused = False
         self.stream_mode = "ON_DEMAND"
         self.warm_mib = 0.0
         self.exports: dict[str, tuple[ExportRequest, float]] = {}

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,12 +92,17 @@ TABLES = ("orders", "customers")
 
 @contextmanager
 def deployed(
-    directory: Path, *tables: str, recording: Path | None = None, **config: Any
+    directory: Path,
+    *tables: str,
+    recording: Path | None = None,
+    adopt: Callable[[LocalCloud], Sequence[Mapping[str, Any]]] | None = None,
+    **config: Any,
 ) -> Iterator[Stack]:
     """A local cloud of its own, with these tables filled and the stack deployed.
 
     `recording`: a file that gets a line for each distinct call. `config` are further members of the
-    stack's configuration.
+    stack's configuration. `adopt`: what is there before the stack; it returns the tables of the
+    configuration.
     """
     with LocalCloud(directory, recording=recording) as cloud:
         dynamodb = cloud.client("dynamodb", SOURCE)
@@ -110,12 +115,17 @@ def deployed(
             )
             for n in range(ITEMS):
                 dynamodb.put_item(TableName=table, Item={"pk": {"S": f"{n}"}, "v": {"N": "0"}})
+        entries = (
+            [{"source": name, "target": f"{name}-replica"} for name in tables]
+            if adopt is None
+            else list(adopt(cloud))
+        )
         values = deploy(
             cloud,
             {
                 "source": {"accountId": SOURCE.account_id, "region": SOURCE.region},
                 "target": {"accountId": TARGET.account_id, "region": TARGET.region},
-                "tables": [{"source": name, "target": f"{name}-replica"} for name in tables],
+                "tables": entries,
                 "protect": False,
                 **config,
             },

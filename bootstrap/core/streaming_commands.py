@@ -1,0 +1,24 @@
+"""Commands that switch a table's streaming on again, by the owner of its destination."""
+
+from __future__ import annotations
+
+from bootstrap.core import pulumi_commands
+from bootstrap.core.stack_outputs import TableOutputs
+
+BY_SOURCE = "with the source account's credentials"
+
+
+def enable(table: str, stream_arn: str, region: str) -> str:
+    """Return the command for a destination that is not the stack's."""
+    return (
+        f"aws dynamodb enable-kinesis-streaming-destination --table-name {table} --stream-arn "
+        f"{stream_arn} --enable-kinesis-streaming-configuration "
+        f"ApproximateCreationDateTimePrecision=MICROSECOND --region {region}, {BY_SOURCE}"
+    )
+
+
+def enable_again(stack: str, table: TableOutputs) -> str:
+    """Return the command for a table of a deployed stack."""
+    if table.owns_destination:
+        return pulumi_commands.up(stack)
+    return enable(table.source_table, table.stream_arn, table.consumer_region)

@@ -1,0 +1,178 @@
+"""The checks of a stream of others, and its owner's notes.
+
+The stream's owner makes each change: the stack has no right to. Throughput and the consumer's
+concurrency are checked as for a stream of the stack's own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from bootstrap.core.formatting import duration
+from bootstrap.core.streaming_commands import BY_SOURCE, enable
+from bootstrap.plan.blocker import Blocker
+from bootstrap.plan.estimate import Estimate
+from bootstrap.plan.inspection import AdoptedInspection, Inspection
+from bootstrap.plan.key_policies import allows
+from bootstrap.plan.limits import LARGEST_RECORD_KIB, LEAST_RETENTION_HOURS
+from bootstrap.plan.replication import AdoptedStream, Replication
+from replicator.stream import BY_PARTITION_KEY, READING_ACTIONS
+
+
+def adopted_blockers(
+    inspection: Inspection, replication: Replication, expected: Estimate
+) -> Iterator[Blocker]:
+    """List what keeps a table from being replicated through a stream of others."""
+    seen, adopted = inspection.adopted, replication.adopted
+    if seen is None or adopted is None:
+        return
+    yield from _streaming(inspection, replication, adopted)
+    yield from _settings(seen, replication, adopted, expected)
+    yield from _key(seen, replication, adopted)
+    yield from _policy(seen, replication, adopted)
+
+
+def adopted_notes(inspection: Inspection, replication: Replication) -> Iterator[str]:
+    """List what the owner of the stream should know."""
+    seen, adopted = inspection.adopted, replication.adopted
+    if seen is None or adopted is None:
+        return
+    yield (
+        f"Stream {adopted.name} is not the stack's. The watchdog and the runs put small records "
+        "into it, a probe for each shard every five minutes, and `quarantine redrive` puts records "
+        "there again: its other readers have to ignore records that are no changes of their "
+        "tables. Throughput and the bill are estimated as if it carried this table alone."
+    )
+    if seen.refused:
+        yield (
+            f"The policy of stream {adopted.name} may not be read (kinesis:GetResourcePolicy: "
+            f"{seen.refused}), so it is unknown whether the consumer may read the stream. It needs "
+            f"this statement: {statement(replication, adopted)}"
+        )
+
+
+def statement(replication: Replication, adopted: AdoptedStream) -> str:
+    """Return the statement of the stream's policy that lets the consumer read, as JSON.
+
+    It names the account, and the role by a pattern: a policy that names a role which does not exist
+    is refused, and the mapping can be made only once the policy is there.
+    """
+    root = f"arn:{replication.partition}:iam::{replication.target_account}:root"
+    return json.dumps(
+        {
+            "Sid": "ReplicationReads",
+            "Effect": "Allow",
+            "Principal": {"AWS": root},
+            "Action": list(READING_ACTIONS),
+            "Resource": adopted.arn,
+            "Condition": {"ArnLike": {"aws:PrincipalArn": adopted.readers}},
+        }
+    )
+
+
+def _streaming(
+    inspection: Inspection, replication: Replication, adopted: AdoptedStream
+) -> Iterator[Blocker]:
+    found = inspection.source.destinations
+    if inspection.source.table is None or found.elsewhere(adopted.arn) is not None:
+        return  # which is a blocker of its own
+    here = found.to(adopted.arn)
+    on = here is not None and here.status == "ACTIVE"
+    if adopted.owns_destination and on and replication.deployment is None:
+        yield Blocker(
+            f"Table {replication.source_table} streams to {adopted.name} already, and the stack "
+            "would make that destination: `pulumi up` would fail.",
+            "remove makeDestination from the stack configuration: the destination stays its "
+            "owner's",
+        )
+    if not adopted.owns_destination and not on:
+        status = here.status if here is not None else "not there"
+        yield Blocker(
+            f"The destination of table {replication.source_table} to stream {adopted.name} is "
+            f"{status}, and it is not the stack's to make.",
+            f"{enable(replication.source_table, adopted.arn, replication.consumer_region)}"
+            f"; or set makeDestination: true in the stack configuration, then: {replication.up}",
+        )
+
+
+def _settings(
+    seen: AdoptedInspection, replication: Replication, adopted: AdoptedStream, expected: Estimate
+) -> Iterator[Blocker]:
+    stream, name, region = seen.stream, adopted.name, replication.consumer_region
+    safe = max(LEAST_RETENTION_HOURS, 2 * expected.until_read.most / 3600)
+    if stream.retention_hours < safe:
+        yield Blocker(
+            f"Stream {name} forgets changes after {stream.retention_hours} hours. Export, import "
+            f"and catch-up may take longer (estimated at up to {duration(expected.until_read.most)}"
+            "; twice that, and a week at least, is safe).",
+            f"{_keep(name, region, max(adopted.retention_hours, int(safe)))}",
+        )
+    elif stream.retention_hours < adopted.retention_hours:
+        yield Blocker(
+            f"Stream {name} forgets changes after {stream.retention_hours} hours, and the stack "
+            f"expects {adopted.retention_hours}.",
+            f"set retentionHours: {stream.retention_hours} in the stack configuration, then: "
+            f"{replication.up}; or {_keep(name, region, adopted.retention_hours)}",
+        )
+    if stream.record_kib < LARGEST_RECORD_KIB:
+        yield Blocker(
+            f"Stream {name} takes records of up to {stream.record_kib} KiB, and a change of a "
+            f"large item may need {LARGEST_RECORD_KIB}: DynamoDB would skip it.",
+            f"aws kinesis update-max-record-size --stream-arn {adopted.arn} "
+            f"--max-record-size-in-ki-b {LARGEST_RECORD_KIB} --region {region}, {BY_SOURCE}",
+        )
+    if stream.distribution != BY_PARTITION_KEY:
+        yield Blocker(
+            f"Stream {name} spreads records over its shards by {stream.distribution}, and not by "
+            "their partition keys. Probes may not reach every shard, and the changes of one item "
+            "are spread over several.",
+            f"aws kinesis update-stream-record-distribution-strategy --stream-arn {adopted.arn} "
+            f"--record-distribution-strategy USER_PARTITION_KEY --region {region}, {BY_SOURCE}",
+        )
+
+
+def _keep(name: str, region: str, hours: int) -> str:
+    return (
+        f"aws kinesis increase-stream-retention-period --stream-name {name} "
+        f"--retention-period-hours {hours} --region {region}, {BY_SOURCE}"
+    )
+
+
+def _key(
+    seen: AdoptedInspection, replication: Replication, adopted: AdoptedStream
+) -> Iterator[Blocker]:
+    key = seen.stream.key
+    # Its encryption may have been begun with the id alone; an alias may lead to any key.
+    if key in (adopted.key_arn, adopted.key_arn.rpartition("/")[2]):
+        return
+    if key.rpartition(":")[2].startswith("alias/") and not key.endswith("alias/aws/kinesis"):
+        return
+    yield Blocker(
+        f"Stream {adopted.name} is encrypted with {key or 'no key'}, and streamKeyArn is "
+        f"{adopted.key_arn}. No other account can read a stream under the key of AWS's own.",
+        f"set streamKeyArn to the stream's key, then: {replication.up}; or aws kinesis "
+        f"start-stream-encryption --stream-name {adopted.name} --encryption-type KMS --key-id "
+        f"{adopted.key_arn} --region {replication.consumer_region}, {BY_SOURCE}",
+    )
+
+
+def _policy(
+    seen: AdoptedInspection, replication: Replication, adopted: AdoptedStream
+) -> Iterator[Blocker]:
+    account = replication.target_account
+    names = {"*", account, f"arn:{replication.partition}:iam::{account}:root"}
+    if replication.deployment is not None and replication.deployment.consumer_arn:
+        names.add(replication.deployment.consumer_arn)
+    if seen.refused:
+        return  # unknown, and in the notes
+    policy = seen.policy or ""
+    missing = [each for each in READING_ACTIONS if not allows(policy, frozenset(names), each)]
+    if missing:
+        yield Blocker(
+            f"The policy of stream {adopted.name} does not allow {', '.join(missing)} to the "
+            f"consumer, in account {account}.",
+            "add this statement to those that the policy has (PutResourcePolicy replaces them all; "
+            f"aws kinesis get-resource-policy --resource-arn {adopted.arn} --region "
+            f"{replication.consumer_region} shows them): {statement(replication, adopted)}",
+        )
