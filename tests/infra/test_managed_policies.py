@@ -19,13 +19,14 @@ pytestmark = pytest.mark.promise("C8")
 INLINE, MANAGED = "aws:iam/rolePolicy:RolePolicy", "aws:iam/policy:Policy"
 ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
 Right = tuple[str, str, str]
-"""Action, resource and condition."""
+"""Action, resource, and effect with condition."""
 
 
 def managed(count: int, length: int = 255) -> dict[str, Any]:
     """Return a configuration with all options, of so many tables with such long names."""
     given = config(named(count, length), everything=True)
-    return {**given, "iam": {"managedPolicies": True}}
+    vpc = {"subnetIds": ["subnet-01234567"], "securityGroupIds": ["sg-01234567"]}
+    return {**given, "vpc": vpc, "iam": {"managedPolicies": True}}
 
 
 def rights(ran: DryRun) -> Mapping[str, set[Right]]:
@@ -41,7 +42,7 @@ def rights(ran: DryRun) -> Mapping[str, set[Right]]:
             continue
         role = each.values["role"] if each.type == INLINE else roles[each.values["arn"]]
         found.setdefault(role, set()).update(
-            (action, resource, str(statement.get("Condition")))
+            (action, resource, f"{statement['Effect']} {statement.get('Condition')}")
             for statement in statements(each.values["policy"])
             for action in statement["Action"]
             for resource in statement["Resource"]
