@@ -110,6 +110,7 @@ def test_nothing_reads_or_writes_an_item_of_the_source(
         "describe_export": lambda: source.describe_export("arn:" + "x" * 40),
         "find_export": lambda: source.find_export(SOURCE_ARN, "p/1"),
         "open_shards": lambda: source.open_shards("stream"),
+        "stream_policy": lambda: source.stream_policy("arn:stream"),
         "put_probes": lambda: source.put_probes("stream", [record, record]),
         "oldest_unreplicated": lambda: source.oldest_unreplicated("orders", 0, 60, 60),
         "consumed_writes": lambda: source.consumed_writes("orders", 0, 60, 60),

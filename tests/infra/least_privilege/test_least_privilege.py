@@ -245,9 +245,9 @@ def test_a_key_that_may_be_used_through_the_wrong_region_only_is_found(wide_stac
                 if not any(need.action.startswith("kms:") for need in failed):
                     overlooked.append(f"{policy.name}: {right}")
     assert overlooked == []
-    # Both streams' keys, the snapshot's, both consumers', the exporter's two, the importer's, and
-    # the one of the target's switch role.
-    assert conditions == 9
+    # Both streams' keys, the snapshot's, both consumers', the exporter's two, the importer's, the
+    # one of the target's switch role, and those of the keys that the stack file names.
+    assert conditions == 14
 
 
 def test_a_reach_into_the_other_table_is_found_in_any_policy(wide_stack: Pair) -> None:
