@@ -27,7 +27,7 @@ class AccountConfig:
     role_arn: str | None = None
     """A role of the account, to assume from those credentials. None: they are used as they are."""
     external_id: str | None = None
-    """The word that `roleArn` asks for in its trust policy. None: it asks for none."""
+    """The external id that the trust policy of `roleArn` requires. None: it requires none."""
     session_name: str | None = None
     """The name of the session of `roleArn`, which CloudTrail shows. None: `pulumi-` and the
     project's name.
@@ -97,7 +97,7 @@ def read_account(top: ConfigReader, side: str) -> AccountConfig:
             "externalId",
             EXTERNAL_ID,
             "2 to 1224 letters, digits and +=,.@:/-",
-            "use a word of those characters, or leave it out",
+            "use only those characters, or leave it out",
         ),
         session_name=section.optional_text(
             "sessionName",

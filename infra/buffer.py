@@ -18,10 +18,7 @@ from infra.statements import Statement, allow
 from infra.stream_size import kept_properties, size_outputs
 from infra.streaming_choice import StreamingChoice, destination_name
 from infra.table_config import TableConfig
-from replicator.stream import READING_ACTIONS
-
-MAX_RECORD_KIB = 10 * 1024
-"""10 MiB, Kinesis's most: DynamoDB skips, for good, what is larger than the stream's limit."""
+from replicator.stream import MAX_RECORD_KIB, READING_ACTIONS
 
 
 class Buffer(pulumi.ComponentResource):
@@ -159,7 +156,7 @@ class OwnBuffer(Buffer):
 
 
 class AdoptedBuffer(Buffer):
-    """A stream of others, and the streaming destination where the stack file asks for it.
+    """An adopted stream, and its streaming destination where the stack makes it.
 
     The stack makes no key, no stream and no policy: `PutResourcePolicy` replaces a stream's policy
     as a whole, with the statements of its other readers. `plan` prints the statement to add.

@@ -9,7 +9,7 @@ import pulumi_aws as aws
 
 from infra.accounts import Accounts
 from infra.buckets import ObjectExpiry, PrivateBucket
-from infra.buffer import MAX_RECORD_KIB, Buffer, shared_stream
+from infra.buffer import Buffer, shared_stream
 from infra.ledger import LedgerTable
 from infra.network import network_rights, vpc_of_functions
 from infra.package import Archive

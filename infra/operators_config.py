@@ -42,7 +42,7 @@ def read_operators(
             "externalId",
             EXTERNAL_ID,
             "2 to 1224 letters, digits and +=,.@:/-",
-            "use a word of those characters, or leave it out",
+            "use only those characters, or leave it out",
         ),
         read_items=section.flag("readItems", default=OperatorsConfig.read_items),
     )

@@ -71,8 +71,8 @@ def within(policy: str, allowed: int) -> str:
     if size > allowed:
         raise pulumi.RunError(
             f"A role needs a policy of {size} characters, and IAM allows {allowed}: "
-            "resources have longer names than Pulumi gives them by default.\n"
-            "Try: remove pulumi:autonaming from the stack file and from Pulumi.yaml, or move some "
-            "of the tables to a second stack."
+            "pulumi:autonaming makes names longer than the program counted.\n"
+            "Try: make the pattern of pulumi:autonaming shorter, or move some of the tables to a "
+            "second stack."
         )
     return policy

@@ -59,7 +59,7 @@ class StackConfig:
     """How long the stream keeps a change. 8760 (365 days): exports and outages may take long. No
     run begins under 168, a week."""
     architecture: str = "arm64"
-    """The processor of both functions. arm64: the cheaper one, in nearly every Region. `x86_64`
+    """The instruction set of both functions. arm64: the cheaper one, in nearly every Region. `x86_64`
     where a Region or a rule leaves no other; `make build ARCHITECTURE=x86_64` builds for it.
     """
     lambda_archive: Path = PROJECT_ROOT / "build" / "lambda"
@@ -75,16 +75,16 @@ class StackConfig:
     source's, whatever the capital letters. The stack adds `project`, `stack` and `managed-by`: the
     same key here takes the place of one, and null drops it (`project: null`)."""
     log_retention_days: int = 90
-    """How long the logs of both functions are kept. 90: longer than an incident is looked into.
+    """How long the logs of both functions are kept. 90: longer than an investigation takes.
     They hold digests of keys, counts and reasons, never content of an item."""
     buckets: BucketConfig = field(default_factory=BucketConfig)
-    """What a company's rules ask of every bucket."""
+    """Rules for every bucket."""
     vpc: VpcConfig | None = None
     """The VPC that both functions are in. None: Lambda's own network."""
     alarms: AlarmConfig = field(default_factory=AlarmConfig)
     """The addresses that alarms notify, and their thresholds."""
     iam: IamConfig = field(default_factory=IamConfig)
-    """How the roles get their rights, where a company has rules about policies."""
+    """How the roles get their permissions."""
     switch: SwitchConfig | None = None
     """Whether the stack makes the roles that `switch` needs, one in each account, and who may
     assume them. They change resource policies of the tables, which amounts to full control of the

@@ -6,7 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.accounts import Accounts
-from infra.buffer import MAX_RECORD_KIB, Buffer, shared_stream
+from infra.buffer import Buffer, shared_stream
 from infra.consumer import ConsumerFunction
 from infra.ledger import LedgerTable
 from infra.network import network_rights, vpc_of_functions

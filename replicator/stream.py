@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-LARGEST_RECORD_KIB = 1024
+DEFAULT_RECORD_KIB = 1024
 """The limit of a stream whose description names none."""
+MAX_RECORD_KIB = 10 * 1024
+"""10 MiB, Kinesis's most: DynamoDB skips, for good, what is larger than the stream's limit."""
 
 
 READING_ACTIONS = (
@@ -101,7 +103,7 @@ def stream_in(answer: Mapping[str, Any]) -> StreamFacts:
     return StreamFacts(
         status=summary["StreamStatus"],
         retention_hours=int(summary["RetentionPeriodHours"]),
-        record_kib=int(summary.get("MaxRecordSizeInKiB", LARGEST_RECORD_KIB)),
+        record_kib=int(summary.get("MaxRecordSizeInKiB", DEFAULT_RECORD_KIB)),
         distribution=summary.get("RecordDistributionStrategy", BY_PARTITION_KEY),
         created=summary["StreamCreationTimestamp"].timestamp(),
         mode=summary.get("StreamModeDetails", {}).get("StreamMode", "PROVISIONED"),

@@ -13,12 +13,13 @@ def enable(table: str, stream_arn: str, region: str) -> str:
     return (
         f"aws dynamodb enable-kinesis-streaming-destination --table-name {table} --stream-arn "
         f"{stream_arn} --enable-kinesis-streaming-configuration "
-        f"ApproximateCreationDateTimePrecision=MICROSECOND --region {region}, {BY_SOURCE}"
+        f"ApproximateCreationDateTimePrecision=MICROSECOND --region {region}"
     )
 
 
 def enable_again(stack: str, table: TableOutputs) -> str:
-    """Return the command for a table of a deployed stack."""
+    """Return the command for a table of a deployed stack, in backticks, and whose it is to run."""
     if table.owns_destination:
-        return pulumi_commands.up(stack)
-    return enable(table.source_table, table.stream_arn, table.consumer_region)
+        return f"`{pulumi_commands.up(stack)}`"
+    command = enable(table.source_table, table.stream_arn, table.consumer_region)
+    return f"`{command}` ({BY_SOURCE})"

@@ -1,4 +1,4 @@
-"""The checks of a stream of others, and its owner's notes.
+"""The checks of an adopted stream, and the notes for its owner.
 
 The stream's owner makes each change: the stack has no right to. Throughput and the consumer's
 concurrency are checked as for a stream of the stack's own.
@@ -15,15 +15,15 @@ from bootstrap.plan.blocker import Blocker
 from bootstrap.plan.estimate import Estimate
 from bootstrap.plan.inspection import AdoptedInspection, Inspection
 from bootstrap.plan.key_policies import allows
-from bootstrap.plan.limits import LARGEST_RECORD_KIB, LEAST_RETENTION_HOURS
+from bootstrap.plan.limits import LEAST_RETENTION_HOURS
 from bootstrap.plan.replication import AdoptedStream, Replication
-from replicator.stream import BY_PARTITION_KEY, READING_ACTIONS
+from replicator.stream import BY_PARTITION_KEY, MAX_RECORD_KIB, READING_ACTIONS
 
 
 def adopted_blockers(
     inspection: Inspection, replication: Replication, expected: Estimate
 ) -> Iterator[Blocker]:
-    """List what keeps a table from being replicated through a stream of others."""
+    """List what keeps a table from being replicated through an adopted stream."""
     seen, adopted = inspection.adopted, replication.adopted
     if seen is None or adopted is None:
         return
@@ -91,8 +91,8 @@ def _streaming(
         yield Blocker(
             f"The destination of table {replication.source_table} to stream {adopted.name} is "
             f"{status}, and it is not the stack's to make.",
-            f"{enable(replication.source_table, adopted.arn, replication.consumer_region)}"
-            f"; or set makeDestination: true in the stack configuration, then: {replication.up}",
+            f"{enable(replication.source_table, adopted.arn, replication.consumer_region)}, "
+            f"{BY_SOURCE}; or set makeDestination: true in the stack configuration, then: {replication.up}",
         )
 
 
@@ -106,21 +106,21 @@ def _settings(
             f"Stream {name} forgets changes after {stream.retention_hours} hours. Export, import "
             f"and catch-up may take longer (estimated at up to {duration(expected.until_read.most)}"
             "; twice that, and a week at least, is safe).",
-            f"{_keep(name, region, max(adopted.retention_hours, int(safe)))}",
+            _retention_command(name, region, max(adopted.retention_hours, int(safe))),
         )
     elif stream.retention_hours < adopted.retention_hours:
         yield Blocker(
             f"Stream {name} forgets changes after {stream.retention_hours} hours, and the stack "
             f"expects {adopted.retention_hours}.",
             f"set retentionHours: {stream.retention_hours} in the stack configuration, then: "
-            f"{replication.up}; or {_keep(name, region, adopted.retention_hours)}",
+            f"{replication.up}; or {_retention_command(name, region, adopted.retention_hours)}",
         )
-    if stream.record_kib < LARGEST_RECORD_KIB:
+    if stream.record_kib < MAX_RECORD_KIB:
         yield Blocker(
-            f"Stream {name} takes records of up to {stream.record_kib} KiB, and a change of a "
-            f"large item may need {LARGEST_RECORD_KIB}: DynamoDB would skip it.",
+            f"Stream {name} takes records of up to {stream.record_kib} KiB, and not of "
+            f"{MAX_RECORD_KIB}. DynamoDB skips a change that is larger than the limit.",
             f"aws kinesis update-max-record-size --stream-arn {adopted.arn} "
-            f"--max-record-size-in-ki-b {LARGEST_RECORD_KIB} --region {region}, {BY_SOURCE}",
+            f"--max-record-size-in-ki-b {MAX_RECORD_KIB} --region {region}, {BY_SOURCE}",
         )
     if stream.distribution != BY_PARTITION_KEY:
         yield Blocker(
@@ -132,7 +132,7 @@ def _settings(
         )
 
 
-def _keep(name: str, region: str, hours: int) -> str:
+def _retention_command(name: str, region: str, hours: int) -> str:
     return (
         f"aws kinesis increase-stream-retention-period --stream-name {name} "
         f"--retention-period-hours {hours} --region {region}, {BY_SOURCE}"

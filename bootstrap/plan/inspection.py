@@ -115,7 +115,7 @@ class KeyInspection:
 
 @dataclass(frozen=True)
 class AdoptedInspection:
-    """A stream of others, and what its owner lets other accounts do with it."""
+    """An adopted stream, and its resource policy."""
 
     stream: StreamFacts
     shards: int

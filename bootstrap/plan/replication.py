@@ -40,7 +40,7 @@ class Deployment:
 
 @dataclass(frozen=True)
 class AdoptedStream:
-    """A stream of others that a table is replicated through, and what the stack expects of it."""
+    """The adopted stream of a table, and what the stack expects of it."""
 
     arn: str
     key_arn: str

@@ -75,7 +75,7 @@ def _observe(context: StepContext, facts: TableFacts) -> Adopting:
             f"The source table {table.source_table} ({facts.table_id}) was created again since "
             f"this run began, and its changes do not go to stream {table.stream_name} yet.",
             fix=suggest(
-                f"`{enable_again(context.outputs.stack, table)}`, which gives the table its "
+                f"{enable_again(context.outputs.stack, table)}, which gives the table its "
                 "stream; then ",
                 Command(
                     "resume" if context.options.goal is Goal.RESUME else "run", "--adopt-source"
@@ -116,7 +116,7 @@ def _another_table(context: StepContext, was: Buffered, facts: TableFacts) -> Bl
         fix=suggest(
             Command("pause"),
             "; then, if the table holds the same data (restored from a backup): "
-            f"`{enable_again(context.outputs.stack, context.table)}`, which gives it its stream, ",
+            f"{enable_again(context.outputs.stack, context.table)}, which gives it its stream, ",
             Command("resume", "--adopt-source"),
             ", ",
             Command("verify", "--repair"),

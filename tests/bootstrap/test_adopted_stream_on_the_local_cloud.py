@@ -1,4 +1,4 @@
-"""A table replicated through a stream of others, in which another table's records flow."""
+"""A table replicated through an adopted stream, in which another table's records flow."""
 
 from __future__ import annotations
 

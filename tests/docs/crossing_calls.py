@@ -162,7 +162,7 @@ SERVICE_CALLS = (
     ServiceCall(
         "replication-switch-use-source-topic",
         "AlarmsPublish",
-        "`cloudwatch.amazonaws.com`, there",
+        "`cloudwatch.amazonaws.com`, in the account of each switch role",
         "publishes alarms to the same topic",
         "`aws:SourceAccount` is the topic's account",
     ),

@@ -1,4 +1,4 @@
-"""A stream of others: the stack replicates through it, and owns nothing of it."""
+"""An adopted stream: the stack replicates through it, and owns nothing of it."""
 
 from __future__ import annotations
 

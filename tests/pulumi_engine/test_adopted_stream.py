@@ -1,4 +1,4 @@
-"""A stack on a stream of others: made and destroyed, it leaves the stream as it was."""
+"""A stack on an adopted stream: made and destroyed, it leaves the stream as it was."""
 
 from __future__ import annotations
 

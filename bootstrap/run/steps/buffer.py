@@ -117,7 +117,7 @@ def _check_flow(
         f"{context.table.stream_name} is {status}. Changes since it stopped are in neither the "
         "stream nor the snapshot.",
         fix=suggest(
-            f"{enable_again(context.outputs.stack, context.table)} to enable it again; then ",
+            f"{enable_again(context.outputs.stack, context.table)}, which enables it again; then ",
             Command("run"),
             ", which resumes, to a replica that is DEGRADED until the missing changes have been "
             "restored: ",
@@ -176,8 +176,8 @@ def _not_yet(context: StepContext, seen: Destinations, destination: Destination 
         raise BlockedError(
             f"Table {table.source_table} streams its changes to {elsewhere.stream_arn}, and a "
             "table has one destination.",
-            fix="if that stream is to stay, begin a stack that adopts it (docs/deploy.md, A stream "
-            "of others). If it is not needed: aws dynamodb disable-kinesis-streaming-destination "
+            fix="if that stream is to stay, begin a stack that adopts it (docs/deploy.md, An adopted "
+            "stream). If it is not needed: aws dynamodb disable-kinesis-streaming-destination "
             f"--table-name {table.source_table} --stream-arn {elsewhere.stream_arn} --region "
             f"{table.consumer_region}, with the source account's credentials; then: "
             f"{pulumi_commands.up(context.outputs.stack)}",

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from infra.buffer import MAX_RECORD_KIB
+from replicator.stream import MAX_RECORD_KIB
 from infra.monitoring import dashboard
 from infra.monitoring.definition import AlarmInputs
 from infra.stack_config import MOST_TABLES
