@@ -22,7 +22,7 @@ from infra.stack_config import StackConfig
 from infra.statements import Statement, allow, through
 from infra.table_config import TRIM_HORIZON, TableConfig
 from replicator import names
-from replicator.stream import READING_ACTIONS
+from replicator.stream import MAX_RECORD_KIB, READING_ACTIONS
 
 TIMEOUT_SECONDS = 120
 RESOLVED_DAYS = 90

@@ -59,8 +59,9 @@ class StackConfig:
     """How long the stream keeps a change. 8760 (365 days): exports and outages may take long. No
     run begins under 168, a week."""
     architecture: str = "arm64"
-    """The instruction set of both functions. arm64: the cheaper one, in nearly every Region. `x86_64`
-    where a Region or a rule leaves no other; `make build ARCHITECTURE=x86_64` builds for it.
+    """The instruction set of both functions. arm64: the cheaper one, in nearly every Region.
+    `x86_64` where a Region or a rule leaves no other; `make build ARCHITECTURE=x86_64` builds for
+    it.
     """
     lambda_archive: Path = PROJECT_ROOT / "build" / "lambda"
     """Folder that `make build` made. For x86_64: `build/lambda-x86_64`."""

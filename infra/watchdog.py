@@ -25,6 +25,7 @@ from infra.shared_actions import TABLE_KEY_ACTIONS
 from infra.stack_config import StackConfig
 from infra.statements import allow, allow_keys, through
 from infra.table_stack import TableStack
+from replicator.stream import MAX_RECORD_KIB
 
 INTERVAL_MINUTES = 5
 TIMEOUT_SECONDS = 240

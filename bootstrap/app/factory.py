@@ -13,7 +13,7 @@ from bootstrap.app.command_options import CommandOptions
 from bootstrap.app.no_canary import NoCanary
 from bootstrap.app.process import Process
 from bootstrap.aws import usage as metrics
-from bootstrap.aws.crossing_trial import AwsCrossingTrial
+from bootstrap.aws.cross_account_check import AwsCrossAccountCheck
 from bootstrap.aws.export_objects import S3Opener
 from bootstrap.aws.exports import AwsExports
 from bootstrap.aws.item_scan import AwsItemScan
@@ -30,7 +30,7 @@ from bootstrap.core.errors import BlockedError, BootstrapError, Side, UsageError
 from bootstrap.core.facts import ConsumerActivity, Usage
 from bootstrap.core.journal_rows import Row, Store
 from bootstrap.core.poller import Poller
-from bootstrap.core.ports import CrossingTrial, Snapshots
+from bootstrap.core.ports import CrossAccountCheck, Snapshots
 from bootstrap.core.run_options import RunOptions
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.core.state import State
@@ -103,10 +103,10 @@ class AwsClients(AccountClients):
         s3 = self._target.client("s3")
         return AwsSnapshots(self._calls(Side.TARGET, before), s3, self._outputs.snapshot_bucket)
 
-    def trial(self, before: Before | None = None) -> CrossingTrial:
+    def cross_account_check(self, before: Before | None = None) -> CrossAccountCheck:
         """Return the object by which the calls that cross accounts are tried."""
         outputs = self._outputs
-        return AwsCrossingTrial(
+        return AwsCrossAccountCheck(
             self._calls(Side.SOURCE, before, owner=Side.TARGET),
             self._source.client("s3", outputs.target.region),
             self._calls(Side.TARGET, before),
@@ -210,7 +210,9 @@ class AwsClients(AccountClients):
             timing=self._process.timing,
             clock=self._process.clock,
             options=options or RunOptions(),
-            trial=self.trial(lease.check) if options and options.trial else None,
+            cross_account_check=self.cross_account_check(lease.check)
+            if options and options.cross_account_check
+            else None,
             target_policies=self.policies(Side.TARGET, lease.check)
             if self._outputs.denies_other_writers(table)
             else None,

@@ -14,11 +14,11 @@ from bootstrap.app.factory import AwsClients
 from bootstrap.app.process import Process
 from bootstrap.app.stack_check import StackCheck
 from bootstrap.core.errors import BlockedError
-from bootstrap.core.ports import CrossingTrial
+from bootstrap.core.ports import CrossAccountCheck
 from bootstrap.core.run_options import TtlPolicy
 from bootstrap.journal.records import Configured
 from bootstrap.plan import plan, render, setting, settings_diff
-from bootstrap.plan.crossing_trial import crossing_blockers
+from bootstrap.plan.cross_account_check import cross_account_blockers
 from bootstrap.plan.inspection import Inspection, inspect
 from bootstrap.plan.price_list import PriceList
 from bootstrap.plan.replication import Replication, of_outputs
@@ -29,7 +29,7 @@ def show_plans(
     clients: AccountClients,
     process: Process,
     *,
-    trial: CrossingTrial | None = None,
+    cross_account_check: CrossAccountCheck | None = None,
     found: StackCheck | None = None,
     now: float,
     as_json: bool,
@@ -37,16 +37,20 @@ def show_plans(
 ) -> int:
     """Print the plan of each table; return the exit code: 1 where one is blocked.
 
-    `now`: epoch seconds. `found`: of the stack as a whole. `trial`: None where the calls that cross
-    accounts are not tried, as before the deployment.
+    `now`: epoch seconds. `found`: of the stack as a whole. `cross_account_check`: None
+    where it is left out, as before the deployment.
     """
     clients.refuse_other_accounts()
     plans = []
     for table in tables:
         inspected = _inspect(table, clients, process, now, tolerant=True)
-        crossing = tuple(crossing_blockers(trial, table)) if trial is not None else ()
+        crossing = (
+            tuple(cross_account_blockers(cross_account_check, table)) if cross_account_check else ()
+        )
         plans.append(
-            plan.make(inspected, table, prices, crossing=crossing, tried=trial is not None)
+            plan.make(
+                inspected, table, prices, crossing=crossing, tried=cross_account_check is not None
+            )
         )
     if as_json:
         _print_json(

@@ -128,11 +128,11 @@ def _decorated(
     return command
 
 
-NO_TRIAL = click.option(
-    "--no-trial",
+SKIP_CROSS_ACCOUNT_CHECK = click.option(
+    "--skip-cross-account-check",
     is_flag=True,
-    help="Do not try the calls with which the snapshot crosses the accounts. Without it, one small "
-    "object is written into the snapshot bucket, read and removed.",
+    help="Skip the check that the snapshot can cross the accounts. By default a small object is "
+    "written into the snapshot bucket, read and deleted.",
 )
 
 

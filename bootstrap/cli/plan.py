@@ -16,7 +16,13 @@ from bootstrap.app.factory import AwsClients
 from bootstrap.app.process import Process, this_process
 from bootstrap.app.show_plan import show_parity, show_plans
 from bootstrap.app.stack_check import StackCheck
-from bootstrap.cli.options import NO_TRIAL, checked_stack, clients_of, common_options, run_command
+from bootstrap.cli.options import (
+    SKIP_CROSS_ACCOUNT_CHECK,
+    checked_stack,
+    clients_of,
+    common_options,
+    run_command,
+)
 from bootstrap.core.errors import UsageError
 from bootstrap.core.suggestions import PROGRAM
 from bootstrap.plan import price_list, replication
@@ -39,20 +45,20 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print everything
     type=click.Path(dir_okay=False, path_type=Path),
     help="Your own prices for the estimate (YAML, `name: US dollars`). Default: list prices.",
 )
-@NO_TRIAL
+@SKIP_CROSS_ACCOUNT_CHECK
 @AS_JSON
 def plan(
     options: CommandOptions,
     config: Path | None,
     prices: Path | None,
-    no_trial: bool,
+    skip_cross_account_check: bool,
     as_json: bool,
 ) -> None:
     """Show what `run` would do, what blocks it, how long it takes and what it costs.
 
     Changes nothing. Exits with 1 if something blocks, and names the fix. For a deployed stack it
-    tries the calls with which the snapshot crosses the accounts, by one small object in the
-    snapshot bucket, which it removes.
+    also checks that the snapshot can cross the accounts: it writes a small object into the snapshot
+    bucket, and deletes it.
 
     \b
     Examples:
@@ -68,7 +74,9 @@ def plan(
             tables,
             clients,
             process,
-            trial=deployed.trial() if deployed and not no_trial else None,
+            cross_account_check=deployed.cross_account_check()
+            if deployed and not skip_cross_account_check
+            else None,
             found=found,
             now=time(),
             as_json=as_json,

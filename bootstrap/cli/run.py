@@ -8,7 +8,13 @@ from bootstrap.app.command_options import CommandOptions, select
 from bootstrap.app.process import this_process
 from bootstrap.app.run_all import run_all
 from bootstrap.cli.exit_codes import report
-from bootstrap.cli.options import NO_TRIAL, RESUMES, clients_of, common_options, run_command
+from bootstrap.cli.options import (
+    RESUMES,
+    SKIP_CROSS_ACCOUNT_CHECK,
+    clients_of,
+    common_options,
+    run_command,
+)
 from bootstrap.core.run_options import STOPS, RunOptions, TtlPolicy
 from bootstrap.core.state import State
 
@@ -74,7 +80,7 @@ def drive(
     "`verify --repair` has written them.",
 )
 @ADOPT_SOURCE
-@NO_TRIAL
+@SKIP_CROSS_ACCOUNT_CHECK
 def run(
     options: CommandOptions,
     take_over: bool,
@@ -85,7 +91,7 @@ def run(
     discard_failed_import: bool,
     accept_import_errors: bool,
     adopt_source: bool,
-    no_trial: bool,
+    skip_cross_account_check: bool,
 ) -> None:
     """Start replicating, or resume, and wait until the replica has caught up.
 
@@ -100,7 +106,7 @@ def run(
     run_options = RunOptions(
         until=State(until),
         wait=not no_wait,
-        trial=not no_trial,
+        cross_account_check=not skip_cross_account_check,
         ttl=TtlPolicy(ttl) if ttl else None,
         discard_failed_import=discard_failed_import,
         accept_import_errors=accept_import_errors,

@@ -326,7 +326,7 @@ class Snapshots(Protocol):
         """Delete up to 1,000 objects under a prefix; return the number of objects found."""
 
 
-class CrossingTrial(Protocol):
+class CrossAccountCheck(Protocol):
     """An object in the snapshot bucket, by which the accounts' rules are tried."""
 
     def write(self, key: str) -> None:

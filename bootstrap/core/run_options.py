@@ -50,7 +50,7 @@ class RunOptions:
     """One of `STOPS`."""
     wait: bool = True
     """False: do not wait for operations that AWS finishes without this process."""
-    trial: bool = True
+    cross_account_check: bool = True
     """Try the calls that cross accounts before the export."""
     ttl: TtlPolicy | None = None
     """None: the policy of the earlier run, or at the switch."""

@@ -92,7 +92,8 @@ def _streaming(
             f"The destination of table {replication.source_table} to stream {adopted.name} is "
             f"{status}, and it is not the stack's to make.",
             f"{enable(replication.source_table, adopted.arn, replication.consumer_region)}, "
-            f"{BY_SOURCE}; or set makeDestination: true in the stack configuration, then: {replication.up}",
+            f"{BY_SOURCE}; or set makeDestination: true in the stack configuration, then: "
+            f"{replication.up}",
         )
 
 

@@ -10,7 +10,7 @@ from bootstrap.core.errors import BlockedError
 from bootstrap.core.facts import TableFacts
 from bootstrap.journal.records import Wanted
 from bootstrap.plan.blocker import Blocker
-from bootstrap.plan.crossing_trial import NOT_TRIED
+from bootstrap.plan.cross_account_check import NOT_TRIED
 from bootstrap.plan.estimate import Estimate, estimate
 from bootstrap.plan.inspection import Inspection
 from bootstrap.plan.key_policies import key_blockers, key_notes

@@ -15,7 +15,7 @@ from bootstrap.core.state import State
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.journal.records import Abandoning, Enabled, Exported, Paused, Wanted
 from bootstrap.plan import inspection, plan
-from bootstrap.plan.crossing_trial import try_crossing
+from bootstrap.plan.cross_account_check import check_cross_account
 from bootstrap.plan.plan import Plan
 from bootstrap.plan.replication import of_outputs
 from bootstrap.run import source_identity, target_writes
@@ -139,10 +139,10 @@ def _plan(context: StepContext) -> Plan:
     inspected = inspection.inspect(
         context.source, context.target, replication, context.timing, context.journal.now()
     )
-    made = plan.make(inspected, replication, tried=context.trial is not None)
+    made = plan.make(inspected, replication, tried=context.cross_account_check is not None)
     made.refuse_blocked()
-    if context.trial is not None:
-        try_crossing(context.trial, replication)
+    if context.cross_account_check is not None:
+        check_cross_account(context.cross_account_check, replication)
     return made
 
 

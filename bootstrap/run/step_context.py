@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from bootstrap.core.durations import Timing
 from bootstrap.core.ports import (
-    CrossingTrial,
+    CrossAccountCheck,
     ItemScanner,
     Ledger,
     OwnWrites,
@@ -90,7 +90,7 @@ class StepContext:
     options: RunOptions = field(default_factory=RunOptions)
     target_policies: ResourcePolicies | None = None
     """Through the stack's role for it; None where it has none for this table."""
-    trial: CrossingTrial | None = None
+    cross_account_check: CrossAccountCheck | None = None
     """None: the calls that cross accounts are not tried before the export."""
     memory: RunMemory = field(default_factory=RunMemory)
     chance: random.Random = field(default_factory=random.Random)

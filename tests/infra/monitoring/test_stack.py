@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from replicator.stream import MAX_RECORD_KIB
 from infra.monitoring import dashboard
 from infra.monitoring.definition import AlarmInputs
 from infra.stack_config import MOST_TABLES
 from infra.watchdog import INTERVAL_MINUTES
+from replicator.stream import MAX_RECORD_KIB
 from replicator.watchdog.watchdog import WatchdogConfig
 from tests.support.infra.recording_engine import CONFIG, TARGET, Deployment, record, statements
 

@@ -507,8 +507,8 @@ class FakeSnapshots:
             return len(found)
 
 
-class FakeTrial:
-    """`CrossingTrial`."""
+class FakeCrossAccountCheck:
+    """`CrossAccountCheck`."""
 
     def __init__(self, world: FakeAws, before: Callable[[], None]) -> None:
         self._world = world
@@ -516,17 +516,17 @@ class FakeTrial:
 
     def write(self, key: str) -> None:
         self._before()
-        with self._world.around("write_trial", key):
+        with self._world.around("write_check", key):
             self._world.objects.add(key)
 
     def read(self, key: str) -> None:
         self._before()
-        with self._world.around("read_trial", key):
+        with self._world.around("read_check", key):
             pass
 
     def remove(self, key: str) -> None:
         self._before()
-        with self._world.around("remove_trial", key):
+        with self._world.around("remove_check", key):
             self._world.objects.discard(key)
 
 

@@ -21,11 +21,11 @@ from bootstrap.run.runner import TableRunner
 from bootstrap.run.step_context import StepContext
 from bootstrap.status.snapshot import StatusSnapshot
 from tests.support.bootstrap.fake_accounts import (
+    FakeCrossAccountCheck,
     FakeScanner,
     FakeSnapshots,
     FakeSource,
     FakeTarget,
-    FakeTrial,
     fake_policies,
 )
 from tests.support.bootstrap.fake_aws import COMMAND, JOURNAL, LEDGER, FakeAws, outputs
@@ -72,7 +72,7 @@ class Process:
             timing=Timing(),
             clock=clock,
             options=options or RunOptions(),
-            trial=FakeTrial(world, lease.check),
+            cross_account_check=FakeCrossAccountCheck(world, lease.check),
             target_policies=fake_policies(world, Side.TARGET, lease.check)
             if self.outputs.denies_other_writers(table)
             else None,

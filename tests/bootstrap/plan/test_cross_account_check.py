@@ -1,4 +1,4 @@
-"""The trial of the calls with which a snapshot crosses the accounts, before any is paid for."""
+"""The check that a snapshot can cross the accounts, before any is paid for."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any, NoReturn
 import pytest
 
 from bootstrap.aws.calls import Calls
-from bootstrap.aws.crossing_trial import AwsCrossingTrial
+from bootstrap.aws.cross_account_check import AwsCrossAccountCheck
 from bootstrap.core.errors import AccessDeniedError, Side
-from bootstrap.plan.crossing_trial import crossing_blockers
+from bootstrap.plan.cross_account_check import cross_account_blockers
 from bootstrap.plan.replication import Replication, of_outputs
 from tests.support.bootstrap.failures import failure_of
-from tests.support.bootstrap.fake_accounts import FakeTrial
+from tests.support.bootstrap.fake_accounts import FakeCrossAccountCheck
 from tests.support.bootstrap.fake_aws import FakeAws, outputs
 from tests.support.bootstrap.killed_process import Process
 from tests.support.bootstrap.request_recorder import Recorder
@@ -21,11 +21,14 @@ from tests.support.fakes.errors import Killed, client_error
 pytestmark = pytest.mark.promise("C6", "C8")
 
 KEY = "arn:aws:kms:eu-west-1:222222222222:key/a"
-SAID = "User: exporter is not authorized to perform: s3:PutObject on resource: b/orders/trial"
+SAID = (
+    "User: exporter is not authorized to perform: s3:PutObject on resource: "
+    "b/orders/cross-account-check"
+)
 DENIED = {
-    "write_trial": Side.SOURCE,
-    "read_trial": Side.TARGET,
-    "remove_trial": Side.TARGET,
+    "write_check": Side.SOURCE,
+    "read_check": Side.TARGET,
+    "remove_check": Side.TARGET,
 }
 
 
@@ -35,7 +38,7 @@ def replication() -> Replication:
 
 
 def refusing(call: str, why: str) -> FakeAws:
-    """A world in which a call of the trial is refused, with what AWS says of it."""
+    """A world in which a call of the check is refused, with what AWS says of it."""
     world = FakeAws()
 
     def refuse(number: int, name: str, after: bool) -> None:
@@ -47,15 +50,15 @@ def refusing(call: str, why: str) -> FakeAws:
 
 
 def found(world: FakeAws) -> list[tuple[str, str]]:
-    trial = FakeTrial(world, lambda: None)
-    return [(each.what, each.fix) for each in crossing_blockers(trial, replication())]
+    check = FakeCrossAccountCheck(world, lambda: None)
+    return [(each.what, each.fix) for each in cross_account_blockers(check, replication())]
 
 
 def test_where_nothing_is_refused_nothing_blocks_and_no_object_is_left() -> None:
     world = FakeAws()
     assert found(world) == []
     names = [each.name for each in world.seen]
-    assert names == ["write_trial", "read_trial", "remove_trial"]
+    assert names == ["write_check", "read_check", "remove_check"]
     assert world.objects == set()
 
 
@@ -63,27 +66,27 @@ def test_where_nothing_is_refused_nothing_blocks_and_no_object_is_left() -> None
     ("call", "why", "whose"),
     [
         (
-            "write_trial",
+            "write_check",
             "with an explicit deny in a service control policy",
             "a service control policy of account 111111111111's organisation",
         ),
         (
-            "write_trial",
+            "write_check",
             "with an explicit deny in a resource control policy",
             "a resource control policy of account 222222222222's organisation",
         ),
         (
-            "read_trial",
+            "read_check",
             "with an explicit deny in a service control policy",
             "a service control policy of account 222222222222's organisation",
         ),
         (
-            "write_trial",
+            "write_check",
             "because no permissions boundary allows the s3:PutObject action",
             "the permissions boundary of the role",
         ),
         (
-            "remove_trial",
+            "remove_check",
             "because no VPC endpoint policy allows the s3:DeleteObject action",
             "the VPC endpoint",
         ),
@@ -97,15 +100,15 @@ def test_a_refusal_names_whose_policy_has_to_allow_it(call: str, why: str, whose
 
 
 def test_a_refusal_without_a_kind_of_policy_names_the_stacks_and_then_the_organisations() -> None:
-    [(_, fix)] = found(refusing("write_trial", ""))
+    [(_, fix)] = found(refusing("write_check", ""))
     assert fix.startswith("pulumi up --refresh --stack local")
     assert "look for an organisation's policy: a service control policy of account 1111" in fix
     assert "a resource control policy of account 222222222222" in fix
-    assert "--no-trial" in fix
+    assert "--skip-cross-account-check" in fix
 
 
 @pytest.mark.parametrize("call", list(DENIED))
-def test_a_refused_trial_ends_a_run_before_anything_is_done(call: str) -> None:
+def test_a_refused_check_ends_a_run_before_anything_is_done(call: str) -> None:
     world = refusing(call, "")
     failure = failure_of(world)
     assert failure.exit_code == DENIED[call].value
@@ -115,14 +118,14 @@ def test_a_refused_trial_ends_a_run_before_anything_is_done(call: str) -> None:
 
 
 def test_an_object_whose_reading_is_refused_is_removed_all_the_same() -> None:
-    world = refusing("read_trial", "")
+    world = refusing("read_check", "")
     assert len(found(world)) == 1
     assert world.objects == set()
 
 
 @pytest.mark.parametrize("call", list(DENIED))
 @pytest.mark.parametrize("after", [False, True])
-def test_a_trial_that_was_killed_leaves_nothing_that_the_next_one_does_not_remove(
+def test_a_check_that_was_killed_leaves_nothing_that_the_next_one_does_not_remove(
     call: str, after: bool
 ) -> None:
     world = FakeAws()
@@ -136,15 +139,15 @@ def test_a_trial_that_was_killed_leaves_nothing_that_the_next_one_does_not_remov
         Process(world, pid=1).go()
     world.on_call = lambda number, name, late: None
     assert found(world) == []
-    assert "orders/trial" not in world.objects
+    assert "orders/cross-account-check" not in world.objects
 
 
 def test_a_run_that_has_begun_its_export_tries_nothing() -> None:
     world = FakeAws()
     Process(world).go()
-    assert len(world.times("write_trial")) == 1
+    assert len(world.times("write_check")) == 1
     Process(world, pid=2).go()
-    assert len(world.times("write_trial")) == 1
+    assert len(world.times("write_check")) == 1
 
 
 # --- on AWS -----------------------------------------------------------------------------------
@@ -152,7 +155,7 @@ def test_a_run_that_has_begun_its_export_tries_nothing() -> None:
 
 def requests(key: str) -> list[tuple[str, dict[str, Any]]]:
     asked: list[tuple[str, dict[str, Any]]] = []
-    trial_of(Recorder("s3", asked), key).write("orders/trial")
+    check_of(Recorder("s3", asked), key).write("orders/cross-account-check")
     return asked
 
 
@@ -169,8 +172,8 @@ class Answering:
         return call
 
 
-def trial_of(s3: Any, key: str = "", importers: Any = None) -> AwsCrossingTrial:
-    return AwsCrossingTrial(
+def check_of(s3: Any, key: str = "", importers: Any = None) -> AwsCrossAccountCheck:
+    return AwsCrossAccountCheck(
         Calls(Side.SOURCE, "Role exporter", owner=Side.TARGET),
         s3,
         Calls(Side.TARGET, "Role importer"),
@@ -183,7 +186,7 @@ def trial_of(s3: Any, key: str = "", importers: Any = None) -> AwsCrossingTrial:
 
 def test_the_object_is_encrypted_as_an_export_is_and_demands_the_bucket_of_the_target() -> None:
     [(_, request)] = requests("")
-    assert (request["Bucket"], request["Key"]) == ("snapshots", "orders/trial")
+    assert (request["Bucket"], request["Key"]) == ("snapshots", "orders/cross-account-check")
     assert request["ExpectedBucketOwner"] == "222222222222"
     assert request["ServerSideEncryption"] == "AES256"
     [(_, request)] = requests(KEY)
@@ -192,15 +195,16 @@ def test_the_object_is_encrypted_as_an_export_is_and_demands_the_bucket_of_the_t
 
 def test_the_refusal_names_both_accounts() -> None:
     with pytest.raises(AccessDeniedError) as refused:
-        trial_of(Answering("AccessDenied")).write("orders/trial")
+        check_of(Answering("AccessDenied")).write("orders/cross-account-check")
     assert refused.value.what.startswith(
-        "Role exporter of the source account may not s3:put_object on snapshots/orders/trial in "
+        "Role exporter of the source account may not s3:put_object on "
+        "snapshots/orders/cross-account-check in "
         "the target account."
     )
     assert refused.value.exit_code == Side.SOURCE.value
 
 
 def test_an_object_that_another_process_has_removed_was_not_refused() -> None:
-    trial_of(None, importers=Answering("NoSuchKey")).read("orders/trial")
+    check_of(None, importers=Answering("NoSuchKey")).read("orders/cross-account-check")
     with pytest.raises(AccessDeniedError):
-        trial_of(None, importers=Answering("AccessDenied")).read("orders/trial")
+        check_of(None, importers=Answering("AccessDenied")).read("orders/cross-account-check")

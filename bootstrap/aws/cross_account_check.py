@@ -11,8 +11,8 @@ from bootstrap.aws.snapshots import AwsSnapshots
 CONTENT = b"Tries whether a snapshot may cross the accounts. `plan` and `run` remove it.\n"
 
 
-class AwsCrossingTrial:
-    """`CrossingTrial` through both roles, each with its own client for the bucket's Region."""
+class AwsCrossAccountCheck:
+    """`CrossAccountCheck` through both roles, each with its own client for the bucket's Region."""
 
     def __init__(
         self,

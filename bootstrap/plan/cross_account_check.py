@@ -1,8 +1,8 @@
-"""The trial of the calls with which a snapshot crosses the accounts, before any is paid for.
+"""The check that a snapshot can cross the accounts, before any is paid for.
 
 The exporter writes one small object into the snapshot bucket, with the encryption of an export; the
 importer reads it, lists it and deletes it. A process that is killed in between leaves the object,
-and the next trial of the table overwrites and deletes it.
+and the next check of the table overwrites and deletes it.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bootstrap.core.errors import AccessDeniedError, Side
-from bootstrap.core.ports import CrossingTrial
+from bootstrap.core.ports import CrossAccountCheck
 from bootstrap.plan.blocker import Blocker
 from bootstrap.plan.replication import Replication
 
-NAME = "trial"
+NAME = "cross-account-check"
 """Beside the folders of the table's runs, which begin with a date."""
 NOT_TRIED = (
     "Whether the accounts let the snapshot cross was not tried, and an organisation's policy may "
@@ -23,33 +23,33 @@ NOT_TRIED = (
 PAGE = "docs/platform-teams.md"
 
 
-def try_crossing(trial: CrossingTrial, replication: Replication) -> None:
+def check_cross_account(check: CrossAccountCheck, replication: Replication) -> None:
     """Write, read and remove the object of a deployed stack.
 
     Raises:
         AccessDeniedError: a call was refused; with who has to allow it.
     """
-    for error in _refusals(trial, replication):
+    for error in _refusals(check, replication):
         raise error
 
 
-def crossing_blockers(trial: CrossingTrial, replication: Replication) -> Iterator[Blocker]:
+def cross_account_blockers(check: CrossAccountCheck, replication: Replication) -> Iterator[Blocker]:
     """List the calls that were refused, and who has to allow each."""
-    for error in _refusals(trial, replication):
+    for error in _refusals(check, replication):
         yield Blocker(error.what, error.fix)
 
 
-def _refusals(trial: CrossingTrial, replication: Replication) -> Iterator[AccessDeniedError]:
+def _refusals(check: CrossAccountCheck, replication: Replication) -> Iterator[AccessDeniedError]:
     assert replication.deployment is not None, "before the deployment there is no bucket"
     key, refused = f"{replication.deployment.snapshot_prefix}/{NAME}", []
     try:
-        trial.write(key)
-        trial.read(key)
+        check.write(key)
+        check.read(key)
     except AccessDeniedError as error:
         refused.append(error)
     try:
         # Also where nothing was written: an earlier process may have left it.
-        trial.remove(key)
+        check.remove(key)
     except AccessDeniedError as error:
         refused.append(error)
     for each in refused:
@@ -80,6 +80,7 @@ def _allowed_by(error: AccessDeniedError, replication: Replication) -> str:
         f"{replication.up}, which allows it in the role's policy and in those of the bucket and "
         "its key; if they allow it already, look for an organisation's policy: a service control "
         f"policy of account {caller}, or a resource control policy of account {owner} ({PAGE} "
-        "lists what has to pass). Where it refuses the network of this machine alone, --no-trial "
-        "leaves the trial out: DynamoDB writes an export from its own network"
+        "lists what has to pass). Where it refuses the network of this machine alone, "
+        "--skip-cross-account-check leaves the check out: DynamoDB writes an export from its own "
+        "network"
     )
