@@ -38,8 +38,9 @@ class AccountConfig:
     """
     permissions_boundary_arn: str | None = None
     """A managed policy that every role of the stack in this account gets as its permissions
-    boundary: one of the account's own, or AWS's. `python -m infra.boundary` prints what it has to
-    let through. None: the roles have no boundary. Adding or changing it changes the roles in place.
+    boundary: one of the account's own, or AWS's. `python -m infra.review boundary` prints what it
+    has to let through. None: the roles have no boundary. Adding or changing it changes the roles in
+    place.
     """
     role_path: str | None = None
     """The IAM path of every role of the stack in this account. None: `/`. A change replaces the

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import click
@@ -11,8 +11,10 @@ import click
 from bootstrap.cli.main import main
 from bootstrap.cli.options import common_options
 from bootstrap.core.suggestions import PROGRAM
+from infra.review.__main__ import main as review
 
 WIDTH = 100
+REVIEW = "python -m infra.review"
 
 
 def common() -> str:
@@ -22,8 +24,17 @@ def common() -> str:
 
 def section() -> str:
     """Render the help of every command, without the options of `common`."""
+    return _help_texts(contexts())
+
+
+def review_section() -> str:
+    """Render the help of the commands that print what a stack needs of its accounts."""
+    return _help_texts(_contexts(review, REVIEW))
+
+
+def _help_texts(found: Iterable[click.Context]) -> str:
     parts = []
-    for context in contexts():
+    for context in found:
         help_text = context.command.get_help(context).rstrip()
         parts.append(f"## `{context.command_path}`\n\n```\n{help_text}\n```")
     return "\n\n".join(parts)

@@ -27,6 +27,7 @@ COMMAND = "python -m tests.docs.generate"
 PARTS: Mapping[str, Callable[[], str]] = {
     "common options": commands.common,
     "commands": commands.section,
+    "commands for a review": commands.review_section,
     "alarms": alarm_pages.overview,
     "alarms one by one": alarm_pages.details,
     "loss detectors": alarm_pages.detectors_table,

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from infra import table_groups
-from infra.boundary import boundary as boundary_of
 from infra.policy_sizes import MANAGED_POLICY_LIMIT
+from infra.review.boundary import boundary as boundary_of
 from tests.pulumi_engine.engine import OPEN_COROUTINES, Engine, EngineStack
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings(*OPEN_COROUTINES)]

@@ -176,8 +176,8 @@ def _not_yet(context: StepContext, seen: Destinations, destination: Destination 
         raise BlockedError(
             f"Table {table.source_table} streams its changes to {elsewhere.stream_arn}, and a "
             "table has one destination.",
-            fix="if that stream is to stay, begin a stack that adopts it (docs/deploy.md, An adopted "
-            "stream). If not: aws dynamodb disable-kinesis-streaming-destination "
+            fix="if that stream is to stay, begin a stack that adopts it (docs/deploy.md, An "
+            "adopted stream). If not: aws dynamodb disable-kinesis-streaming-destination "
             f"--table-name {table.source_table} --stream-arn {elsewhere.stream_arn} --region "
             f"{table.consumer_region}, with the source account's credentials; then: "
             f"{pulumi_commands.up(context.outputs.stack)}",

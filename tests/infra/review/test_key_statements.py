@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
-from infra import keys
-from infra.boundary import GRANTS
 from infra.dry_run import DryRun
+from infra.review.__main__ import main
+from infra.review.boundary import POLICY_TYPES
+from infra.review.key_statements import ROLE, statements_by_key
 from infra.stack_config import PROJECT
 from tests.support.infra.recording_engine import CONFIG, SOURCE
 
@@ -49,7 +50,7 @@ def matches(role: str, statement: dict[str, Any]) -> bool:
 
 @pytest.fixture(scope="module")
 def asked() -> dict[str, list[dict[str, Any]]]:
-    return keys.statements_by_key(VALUES, stack="prod")
+    return statements_by_key(VALUES, stack="prod")
 
 
 def test_each_given_key_is_listed_and_none_that_the_stack_makes(
@@ -62,12 +63,10 @@ def test_what_a_role_may_do_with_a_key_is_asked_of_its_owner_for_that_role_alone
     asked: dict[str, list[dict[str, Any]]],
 ) -> None:
     ran = DryRun.of(VALUES, stack="prod")
-    roles = {
-        each.values["name"]: each.values["arn"] for each in ran.resources if each.type == keys.ROLE
-    }
+    roles = {each.values["name"]: each.values["arn"] for each in ran.resources if each.type == ROLE}
     compared = 0
     for policy in ran.resources:
-        if policy.type not in GRANTS:
+        if policy.type not in POLICY_TYPES:
             continue
         role = roles[policy.values["role"]]
         for own in json.loads(policy.values["policy"])["Statement"]:
@@ -122,16 +121,14 @@ def test_no_statement_id_is_used_twice_in_one_policy(
         assert len(sids) == len(set(sids))
 
 
-def test_it_prints_json_for_a_stack_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_it_prints_json_for_a_stack_file(tmp_path: Path) -> None:
     file = tmp_path / "Pulumi.prod.yaml"
     file.write_text(
         yaml.safe_dump({"config": {f"{PROJECT}:{key}": value for key, value in VALUES.items()}})
     )
-    monkeypatch.setattr(sys, "argv", ["infra.keys", "--config", str(file)])
-    keys.main()
-    assert json.loads(capsys.readouterr().out) == keys.statements_by_key(VALUES, stack="prod")
+    printed = CliRunner().invoke(main, ["keys", "--config", str(file)])
+    assert json.loads(printed.stdout) == statements_by_key(VALUES, stack="prod")
     file.write_text("config: {}")
-    with pytest.raises(SystemExit, match="mistakes"):
-        keys.main()
+    refused = CliRunner().invoke(main, ["keys", "--config", str(file)])
+    assert refused.exit_code == 1
+    assert "mistakes" in refused.stderr

@@ -1,23 +1,15 @@
-"""One account's half of a stack, for its owner to review: `python -m infra.review`.
-
-It prints what the stack makes in one account, and every policy in full, read off what the program
-declares for the stack file. It calls no AWS and needs no credentials and no Pulumi.
-"""
+"""One account's half of a stack, for its owner to review: all that it makes there."""
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from infra.dry_run import DeclaredResource, DryRun
 from infra.resource_names import SUFFIX
-from infra.stack_config import StackConfig, plain_values
+from infra.review.boundary import SIDES
 
-SIDES = ("source", "target")
 ENDS = "-…"
 """In place of what Pulumi appends to a name."""
 POLICIES: Mapping[str, str] = {
@@ -27,7 +19,7 @@ POLICIES: Mapping[str, str] = {
 """Arguments that hold a policy."""
 
 
-def review(config: Mapping[str, Any], side: str, *, stack: str) -> str:
+def account_half(config: Mapping[str, Any], side: str, *, stack: str) -> str:
     """Return the text about one account: `source` or `target`.
 
     `config`: the plain values of a stack file.
@@ -94,23 +86,3 @@ def _region(resource: DeclaredResource, place: Mapping[str, Any]) -> str:
 
 def _indented(lines: Iterator[str]) -> list[str]:
     return [f"  {line}" for line in lines]
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m infra.review", description=__doc__)
-    parser.add_argument(
-        "--config", type=Path, required=True, help="the stack file, such as Pulumi.prod.yaml"
-    )
-    parser.add_argument("--side", choices=SIDES, required=True, help="the account to review")
-    given = parser.parse_args()
-    try:
-        StackConfig.read(given.config)
-        values, _ = plain_values(given.config)
-    except (OSError, ValueError) as error:
-        sys.exit(f"{given.config}: {error}")
-    stack = given.config.name.removeprefix("Pulumi.").removesuffix(".yaml")
-    sys.stdout.write(review(values, given.side, stack=stack) + "\n")
-
-
-if __name__ == "__main__":
-    main()

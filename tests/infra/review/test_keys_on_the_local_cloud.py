@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from infra import package
-from infra.keys import statements_by_key
 from infra.local.cloud import SOURCE, TARGET, LocalAccount, LocalCloud
 from infra.local.program import run
 from infra.local.provider import LocalProvider
 from infra.policies import KEY_ADMINISTRATION
+from infra.review.key_statements import statements_by_key
 from infra.statements import Statement, allow, policy_of
 
 pytestmark = pytest.mark.slow

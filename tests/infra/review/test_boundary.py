@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner, Result
 
-from infra import boundary
 from infra.dry_run import DryRun
 from infra.policy_sizes import MANAGED_POLICY_LIMIT, characters
+from infra.review import boundary
+from infra.review.__main__ import main
 from infra.stack_config import PROJECT
 from tests.support.infra.recording_engine import CONFIG, SOURCE, TARGET
 
@@ -48,7 +49,7 @@ def test_whatever_a_role_may_do_is_let_through_and_one_managed_policy_holds_it(s
     texts = [
         each.values["policy"]
         for each in ran.resources
-        if each.side == side and each.type in boundary.GRANTS
+        if each.side == side and each.type in boundary.POLICY_TYPES
     ]
     granted = {
         (action, resource)
@@ -82,26 +83,24 @@ def test_a_boundary_of_one_stack_serves_another_of_the_same_options() -> None:
         assert len(policies) == 1
 
 
-def test_the_command_prints_the_policy_of_a_stack_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_the_command_prints_the_policy_of_a_stack_file_and_names_its_secrets(
+    tmp_path: Path,
 ) -> None:
-    file = tmp_path / "Pulumi.prod.yaml"
     secret = {**CONFIG["operators"], "externalId": {"secure": "v1:abc"}}
-    values = {**CONFIG, "operators": secret}
+    printed = run(tmp_path, {**CONFIG, "operators": secret})
+    policy = json.loads(printed.stdout)
+    assert policy == boundary.boundary(CONFIG, "source", stack="prod")
+    assert "111111111111" in printed.stdout
+    assert "operators.externalId are secrets" in printed.stderr
+
+
+def test_the_command_names_a_mistake_in_the_stack_file(tmp_path: Path) -> None:
+    refused = run(tmp_path, {"source": {"region": "eu-west-1"}})
+    assert refused.exit_code == 1
+    assert "source.accountId" in refused.stderr
+
+
+def run(folder: Path, values: dict[str, Any]) -> Result:
+    file = folder / "Pulumi.prod.yaml"
     file.write_text(yaml.safe_dump({"config": {f"{PROJECT}:{k}": v for k, v in values.items()}}))
-    command = ["boundary", "--config", str(file), "--side", "source"]
-    monkeypatch.setattr(sys, "argv", command)
-    boundary.main()
-    printed = json.loads(capsys.readouterr().out)
-    assert printed == boundary.boundary(CONFIG, "source", stack="prod")
-    assert "111111111111" in json.dumps(printed)
-
-
-def test_the_command_names_a_mistake_in_the_stack_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tmp_path / "Pulumi.prod.yaml"
-    file.write_text(yaml.safe_dump({"config": {f"{PROJECT}:source": {"region": "eu-west-1"}}}))
-    monkeypatch.setattr(sys, "argv", ["boundary", "--config", str(file), "--side", "source"])
-    with pytest.raises(SystemExit, match=r"source\.accountId"):
-        boundary.main()
+    return CliRunner().invoke(main, ["boundary", "--config", str(file), "--side", "source"])

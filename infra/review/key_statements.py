@@ -1,26 +1,22 @@
-"""The policies of keys that the stack file names: `python -m infra.keys`.
+"""The statements that the owner of a key has to add to its policy, for keys of the stack file.
 
-It prints, for each such key, the statements that the key's owner has to add, read off what the
-program declares for the stack file. Roles stand in them by the beginnings of their names, so they
+Roles stand in them by the beginnings of their names, so they
 can be added before the first `pulumi up`, which makes the roles.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from infra.account_config import AccountConfig
-from infra.boundary import GRANTS, SIDES
 from infra.buffer import writes_through_kinesis
 from infra.dry_run import DeclaredResource, DryRun
 from infra.partitions import partition
 from infra.resource_names import SUFFIX
-from infra.stack_config import StackConfig, plain_values
+from infra.review.boundary import POLICY_TYPES, SIDES
+from infra.stack_config import StackConfig
 from infra.statements import Statement, allow
 
 ROLE = "aws:iam/role:Role"
@@ -40,14 +36,14 @@ def statements_by_key(config: Mapping[str, Any], *, stack: str) -> dict[str, lis
         if table.stream_key and table.stream_key not in found:
             found[table.stream_key] = [writes_through_kinesis(settings.source)]
     for policy in resources:
-        if policy.type not in GRANTS or policy.side not in SIDES:
+        if policy.type not in POLICY_TYPES or policy.side not in SIDES:
             continue
         account, role = settings.account(policy.side), _role_of(policy, resources)
         for statement in json.loads(policy.values["policy"])["Statement"]:
             for arn in statement["Resource"]:
                 if ":kms:" not in arn or arn in made:
                     continue
-                _ask(found.setdefault(arn, []), statement, account, roles[role])
+                _add_statement(found.setdefault(arn, []), statement, account, roles[role])
     return dict(sorted(found.items()))
 
 
@@ -63,7 +59,7 @@ def _role_of(policy: DeclaredResource, resources: tuple[DeclaredResource, ...]) 
     )
 
 
-def _ask(
+def _add_statement(
     asked: list[Statement], statement: Statement, account: AccountConfig, role: DeclaredResource
 ) -> None:
     """Add a role's own statement to those of a key's policy.
@@ -95,22 +91,3 @@ def _ask(
             when={**statement.get("Condition", {}), "ArnLike": {"aws:PrincipalArn": [pattern]}},
         )
     )
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m infra.keys", description=__doc__)
-    parser.add_argument(
-        "--config", type=Path, required=True, help="the stack file, such as Pulumi.prod.yaml"
-    )
-    given = parser.parse_args()
-    try:
-        StackConfig.read(given.config)
-        values, _ = plain_values(given.config)
-    except (OSError, ValueError) as error:
-        sys.exit(f"{given.config}: {error}")
-    stack = given.config.name.removeprefix("Pulumi.").removesuffix(".yaml")
-    print(json.dumps(statements_by_key(values, stack=stack), indent=1))
-
-
-if __name__ == "__main__":
-    main()
