@@ -1,1 +1,1 @@
-"""What a stack file asks of two accounts: printed, and read off what the program declares."""
+"""The needs of a stack file in two accounts: printed, and read off what the program declares."""

@@ -1,4 +1,4 @@
-"""What a stack file asks of two accounts, printed for those who have to allow it.
+"""The needs of a stack file in two accounts, printed for those who have to allow them.
 
 Each command reads it off what the program declares. None calls AWS, or needs credentials or the
 Pulumi CLI.
