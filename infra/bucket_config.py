@@ -32,7 +32,7 @@ class BucketConfig:
     block_public_access: bool = True
     """Whether the stack sets each bucket's own block of public access. False where a policy of the
     organisation denies that call: S3 blocks public access to new buckets anyway, and blocks that
-    the stack has set stay."""
+    the stack has set stay. A stack of an older release needs one `pulumi up` without it first."""
 
     def rules(self, place: str) -> BucketRules:
         """Return the rules for the buckets of one place."""

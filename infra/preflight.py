@@ -19,6 +19,7 @@ from pulumi.runtime.settings import _get_rpc_manager
 from infra import engine_config, package
 from infra.accounts import Accounts
 from infra.held_resources import HeldResources, last_table
+from infra.kept_blocks import refuse_lost_blocks
 from infra.kept_streams import refuse_other_streams
 from infra.network import warn_of_two_regions
 from infra.package import Archive, PackageError
@@ -185,10 +186,12 @@ def look_up(config: StackConfig, accounts: Accounts, before: Mapping[str, Any]) 
     """Look up the tables, their runs and the state, and refuse what the stack cannot take.
 
     Raises:
+        LostBlocksError: blocks of public access would be deleted that are meant to stay.
         OtherStreamError: a table would change its stream, or the owner of its destination.
         RefusedStackError: a given key would change, a new source table is not there, a table
             leaves the stack while its run lasts, or a run cannot be looked up.
     """
+    refuse_lost_blocks(config, before)
     refuse_other_streams(config, before)
     refuse_other_keys(config, before)
     look_up_source_tables(config, accounts, before)
