@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bootstrap.core.errors import AccessDeniedError, Side
+from bootstrap.core.errors import AccessDeniedError, AccountError, Side, UnavailableError
 from bootstrap.core.ports import CrossAccountCheck
 from bootstrap.plan.blocker import Blocker
 from bootstrap.plan.replication import Replication
@@ -28,34 +28,46 @@ def check_cross_account(check: CrossAccountCheck, replication: Replication) -> N
 
     Raises:
         AccessDeniedError: a call was refused; with who has to allow it.
+        AccountError: a call failed in another way.
     """
     for error in _refusals(check, replication):
         raise error
 
 
 def cross_account_blockers(check: CrossAccountCheck, replication: Replication) -> Iterator[Blocker]:
-    """List the calls that were refused, and who has to allow each."""
+    """List the calls that were refused, and who has to allow each; and those that failed.
+
+    Raises:
+        UnavailableError: AWS did not answer, so that nothing is known.
+    """
     for error in _refusals(check, replication):
         yield Blocker(error.what, error.fix)
 
 
-def _refusals(check: CrossAccountCheck, replication: Replication) -> Iterator[AccessDeniedError]:
+def _refusals(check: CrossAccountCheck, replication: Replication) -> Iterator[AccountError]:
     assert replication.deployment is not None, "before the deployment there is no bucket"
-    key, refused = f"{replication.deployment.snapshot_prefix}/{NAME}", []
+    key = f"{replication.deployment.snapshot_prefix}/{NAME}"
+    refused: list[AccountError] = []
     try:
         check.write(key)
         check.read(key)
-    except AccessDeniedError as error:
+    except UnavailableError:
+        raise
+    except AccountError as error:
         refused.append(error)
     try:
         # Also where nothing was written: an earlier process may have left it.
         check.remove(key)
-    except AccessDeniedError as error:
+    except UnavailableError:
+        raise
+    except AccountError as error:
         refused.append(error)
     for each in refused:
-        yield AccessDeniedError(
-            each.side, each.what, fix=_allowed_by(each, replication), code=each.code
-        )
+        if isinstance(each, AccessDeniedError):
+            fix = _allowed_by(each, replication)
+            yield AccessDeniedError(each.side, each.what, fix=fix, code=each.code)
+        else:  # a key that is disabled, a bucket that has gone
+            yield each
 
 
 def _allowed_by(error: AccessDeniedError, replication: Replication) -> str:
@@ -77,10 +89,11 @@ def _allowed_by(error: AccessDeniedError, replication: Replication) -> str:
     if found:
         return f"have it allowed in {found[0]}: {PAGE} lists what has to pass"
     return (
-        f"{replication.up}, which allows it in the role's policy and in those of the bucket and "
-        "its key; if they allow it already, look for an organisation's policy: a service control "
-        f"policy of account {caller}, or a resource control policy of account {owner} ({PAGE} "
-        "lists what has to pass). Where it refuses the network of this machine alone, "
-        "--skip-cross-account-check leaves the check out: DynamoDB writes an export from its own "
-        "network"
+        "the same again in a few minutes, if `pulumi up` has just run: IAM passes a change on with "
+        f"a delay. Otherwise {replication.up}, which allows it in the role's policy and in those "
+        "of the bucket and its key; if they allow it already, look for an organisation's policy: "
+        f"a service control policy of account {caller}, or a resource control policy of account "
+        f"{owner} ({PAGE} lists what has to pass). Where it refuses the network of this machine "
+        "alone, --skip-cross-account-check leaves the check out: DynamoDB writes an export from "
+        "its own network"
     )

@@ -8,7 +8,7 @@ import pytest
 
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.cross_account_check import AwsCrossAccountCheck
-from bootstrap.core.errors import AccessDeniedError, Side
+from bootstrap.core.errors import AccessDeniedError, Side, UnavailableError
 from bootstrap.plan.cross_account_check import cross_account_blockers
 from bootstrap.plan.replication import Replication, of_outputs
 from tests.support.bootstrap.failures import failure_of
@@ -101,7 +101,9 @@ def test_a_refusal_names_whose_policy_has_to_allow_it(call: str, why: str, whose
 
 def test_a_refusal_without_a_kind_of_policy_names_the_stacks_and_then_the_organisations() -> None:
     [(_, fix)] = found(refusing("write_check", ""))
-    assert fix.startswith("pulumi up --refresh --stack local")
+    # IAM passes on with a delay what the first `up` has just made.
+    assert fix.startswith("the same again in a few minutes, if `pulumi up` has just run")
+    assert "Otherwise pulumi up --refresh --stack local" in fix
     assert "look for an organisation's policy: a service control policy of account 1111" in fix
     assert "a resource control policy of account 222222222222" in fix
     assert "--skip-cross-account-check" in fix
@@ -208,3 +210,16 @@ def test_an_object_that_another_process_has_removed_was_not_refused() -> None:
     check_of(None, importers=Answering("NoSuchKey")).read("orders/cross-account-check")
     with pytest.raises(AccessDeniedError):
         check_of(None, importers=Answering("AccessDenied")).read("orders/cross-account-check")
+
+
+def test_a_key_or_a_bucket_that_cannot_be_used_is_a_blocker_like_others() -> None:
+    check = check_of(Answering("KMS.DisabledException"), importers=Answering("NoSuchBucket"))
+    written, removed = cross_account_blockers(check, replication())
+    assert "failed with KMS.DisabledException" in written.what
+    assert "failed with NoSuchBucket" in removed.what
+
+
+def test_an_account_that_does_not_answer_blocks_nothing_and_ends_the_plan() -> None:
+    check = check_of(Answering("SlowDown"), importers=Answering("SlowDown"))
+    with pytest.raises(UnavailableError):
+        list(cross_account_blockers(check, replication()))
