@@ -26,11 +26,13 @@ KEPT = re.compile(
     r"|buckets\.accessLogs\..+"
     r"|vpc\.(subnet|securityGroup)Ids\[\d+\]"
     r"|tags\..+"
-    r"|tables\[\d+\]\.(source|target)KeyArn"
-    r"|(source|target)\.(externalId|profile|roleArn|sessionName)"
+    r"|keys\..+"
+    r"|tables\[\d+\]\.((source|target|stream)KeyArn|streamArn)"
+    r"|(source|target)\.(externalId|permissionsBoundaryArn|profile|roleArn|sessionName)"
 )
-"""Keys whose values can be kept. Names of tables, account ids and Regions cannot, since resources
-are named by them, and numbers, switches and choices look like any other."""
+"""Keys whose values can be kept. Names of tables, paths of roles, account ids and Regions cannot,
+since resources are named by them, and numbers, switches and choices look like any other. The ARN of
+a stream that the stack makes a destination for is in the destination's id too."""
 SHORT = 8
 """Below this many characters a text is looked for as a whole value only: `dev` is part of much."""
 

@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pulumi
 import pytest
 from pulumi.runtime import set_all_config
 from pulumi.runtime.config import _SECRET_KEYS, CONFIG
 
-from infra.secrets_in_state import SecretTexts
+from infra.preflight import RefusedStackError
+from infra.secrets_in_state import KEPT, SecretTexts
+from tests.support.infra.recording_engine import CONFIG as OF_THE_STACK
+from tests.support.infra.recording_engine import SOURCE, TARGET, record
 
+CONFIGURATION_KEYS = (
+    Path(__file__).resolve().parent.parent / "contracts" / "lists" / "configuration_keys.txt"
+)
+SECRET = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
+"""How the engine marks a value as secret."""
+NAMING = {
+    *(f"{side}.{key}" for side in ("source", "target") for key in ("accountId", "region")),
+    *(f"{side}.{key}" for side in ("source", "target") for key in ("rolePath", "stsRegion")),
+    "tables[].source",
+    "tables[].target",
+}
+"""Resources are named by these, or AWS's provider by its Region."""
+COMMON = {
+    *("architecture", "buckets.blockPublicAccess", "iam.managedPolicies", "lambdaArchive"),
+    *("logRetentionDays", "operators.readItems", "protect", "retentionHours", "snapshotKey"),
+    "switch.mfa",
+}
+"""Numbers, switches, choices, and a path of this machine."""
+COMMON_OF_TABLES = {
+    *("batchSize", "batchWindow", "denyOtherWriters", "ledgerRetentionDays", "makeDestination"),
+    *("memory", "ordering", "parallelizationFactor", "protect", "quarantineBurst"),
+    *("reservedConcurrency", "shards", "startAt", "streamMode"),
+}
 KEY = "arn:aws:kms:eu-west-1:222222222222:key/1"
 VALUES = {
     "operators": {"source": ["account"], "externalId": "a-word"},
@@ -58,3 +86,33 @@ def test_a_short_text_is_found_whole_and_a_long_one_within_another(
     value: object, secret: bool
 ) -> None:
     assert SecretTexts(frozenset({"dev", KEY})).in_(value) is secret
+
+
+def test_every_key_of_the_configuration_is_kept_unless_it_is_known_why_not() -> None:
+    keys = CONFIGURATION_KEYS.read_text().split()
+    leaves = [key for key in keys if not any(k.startswith((f"{key}.", f"{key}[")) for k in keys)]
+    shown = {key for key in leaves if not kept(key)}
+    thresholds = {key for key in leaves if key.startswith("alarms.thresholds.")}
+    of_tables = {f"tables[].{key}" for key in COMMON_OF_TABLES}
+    assert shown == NAMING | COMMON | of_tables | thresholds
+
+
+def kept(key: str) -> bool:
+    """Tell whether the value of a key, or what lies in it, is kept."""
+    path = key.replace("[]", "[0]")
+    return any(KEPT.fullmatch(each) for each in (path, f"{path}[0]", f"{path}.x"))
+
+
+def test_a_given_key_that_the_state_has_as_a_secret_is_compared_as_its_value(
+    tmp_path: Path,
+) -> None:
+    def given(key: str) -> dict[str, object]:
+        table = {"source": "orders", "streamKeyArn": key}
+        return {**OF_THE_STACK, "tables": [table]}
+
+    stream_key = "arn:aws:kms:eu-west-1:111111111111:key/1"
+    table = {"sourceTable": "orders", "streamKeyArn": {**SECRET, "value": stream_key}}
+    before = {"source": SOURCE, "target": TARGET, "tables": [table]}
+    assert record(given(stream_key), tmp_path / "archive", before=before).of("Stream")
+    with pytest.raises(RefusedStackError, match=f'the stream has "{stream_key}"'):
+        record(given(f"{stream_key}0"), tmp_path / "archive", before=before)
