@@ -83,7 +83,7 @@ def _judged(readings: Readings, expected: Expected) -> tuple[Finding, ...]:
         judge_function(readings),
         _buffer(readings, expected),
         judge_probes(readings, expected),
-        judge_heartbeat(readings),
+        judge_heartbeat(readings, expected),
         _unreplicated(readings.unreplicated, expected),
     )
 
@@ -244,6 +244,8 @@ def _buffer(readings: Readings, expected: Expected) -> Finding:
         return blind(BUFFER, stream)
     if stream is None:
         return Finding(BUFFER, Level.UNKNOWN, None, "there is no such stream")
+    if _nothing_counts(readings.intent, probed):
+        return Finding(BUFFER, Level.FINE, 0.0, "no snapshot yet: it will have every change")
     waited = max(0.0, readings.at - oldest(readings.intent, probed, stream))
     share = waited / (stream.retention_hours * HOUR)
     level = BUFFER.level if share >= expected.buffer_share else Level.FINE
@@ -254,6 +256,13 @@ def _buffer(readings: Readings, expected: Expected) -> Finding:
         until = "now" if over.end is None else iso(over.end)
         detail += f"; forgotten may be what was changed between {iso(over.begin)} and {until}"
     return Finding(BUFFER, level, share, detail)
+
+
+def _nothing_counts(intent: Intent | Unread, probed: Probed) -> bool:
+    """Tell whether no run has stored its floor yet: the age of an adopted stream says nothing."""
+    if isinstance(intent, Unread) or intent.consuming or intent.replicating:
+        return False
+    return intent.counted_from is None and probed.through is None
 
 
 def oldest(intent: Intent | Unread, probed: Probed, stream: StreamFacts) -> float:

@@ -29,6 +29,8 @@ NOT_PUT = (
 )
 WAIT = "`bootstrap status` in a few minutes; if it says the same, look into the watchdog's log."
 
+NO_ROUND_YET = "it has recorded no round yet; its first is due within minutes of `pulumi up`"
+
 
 def judge_probes(readings: Readings, expected: Expected) -> Finding:
     """Judge the rounds of probes; the gauge is the age of the newest that came through."""
@@ -69,7 +71,7 @@ def _waited(probed: Probed, outstanding: float) -> str:
     return text
 
 
-def judge_heartbeat(readings: Readings) -> Finding:
+def judge_heartbeat(readings: Readings, expected: Expected) -> Finding:
     """Judge the watchdog's own heartbeat. It is recorded beside the probes, at the end of a round.
 
     A watchdog that cannot record its rounds counts as silent: what it found reaches no reader.
@@ -81,6 +83,10 @@ def judge_heartbeat(readings: Readings) -> Finding:
         young = isinstance(stream, StreamFacts) and at - stream.created <= SILENT_SECONDS
         if young:
             return Finding(HEARTBEAT, Level.FINE, None, "its first round is due")
+        intent = readings.intent
+        if expected.shared_stream and isinstance(intent, Intent) and intent.counted_from is None:
+            # The stream is older than the stack: nothing read here says for how long it is due.
+            return Finding(HEARTBEAT, Level.UNKNOWN, None, NO_ROUND_YET, remedy=WAIT)
         return Finding(HEARTBEAT, HEARTBEAT.level, 0.0, "silent: it has never recorded a round")
     age = max(0.0, at - probed.last_sign)
     if not probed.silent(at):

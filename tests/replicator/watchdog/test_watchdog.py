@@ -386,6 +386,42 @@ def test_before_any_probe_the_buffer_counts_from_its_beginning() -> None:
     assert world.round()["BufferUsed"] == pytest.approx(0.2)
 
 
+def test_the_age_of_a_stream_does_not_count_before_there_is_a_snapshot() -> None:
+    """An adopted stream is months older than the stack: its critical alarm would fire at once."""
+    world = WatchdogHarness()
+    world.settle()
+    world.clock.advance(300 * DAY)
+    assert world.round()["BufferUsed"] == 0.0
+    assert not any(line.startswith("BufferUsed") for line in world.logger.lines)
+    world.settle(consume=True, floor=int((world.clock() - 146 * DAY) * 1e6))
+    world.mapping = "Disabled"
+    world.watchdog = world.another_container()
+    assert world.round()["BufferUsed"] == pytest.approx(0.4, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("shared", "settings", "said"),
+    [
+        (True, {}, "its first is due"),
+        (True, {"floor": 1}, "silent"),
+        (False, {}, "silent"),
+    ],
+)
+def test_in_an_old_stream_that_was_adopted_a_first_round_may_be_due(
+    shared: bool, settings: dict[str, int], said: str
+) -> None:
+    world = WatchdogHarness()
+    world.settle(**settings)
+    world.clock.advance(300 * DAY)
+    readings = dataclasses.replace(
+        world.watchdog.round(lambda: 240.0), probed=Probed(None, None, ran=None)
+    )
+    expected = dataclasses.replace(CONFIG.expected, shared_stream=shared)
+    [found] = [each for each in judge(readings, expected) if each.detector is detectors.HEARTBEAT]
+    assert found.level is Level.UNKNOWN
+    assert said in found.detail
+
+
 def test_probes_that_kinesis_throttles_are_put_again() -> None:
     world = WatchdogHarness(refusing=3)
     world.round()
