@@ -205,6 +205,13 @@ class AwsLedger:
             {":nonce": {"S": nonce}, ":at": {"N": str(at)}},
         )
 
+    def set_finished(self, nonce: str, at: int) -> bool:
+        return self._update_if(
+            "SET #finished = :at",
+            "#closed = :nonce AND attribute_exists(#primary)",
+            {":nonce": {"S": nonce}, ":at": {"N": str(at)}},
+        )
+
     def _update_if(
         self, update: str, condition: str | None, values: Mapping[str, Mapping[str, str]]
     ) -> bool:

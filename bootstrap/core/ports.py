@@ -302,6 +302,9 @@ class Ledger(LedgerEntries, Protocol):
     def set_primary(self, nonce: str, at: int) -> bool:
         """Record since when (µs) the target is the primary; while `nonce` has closed the gate."""
 
+    def set_finished(self, nonce: str, at: int) -> bool:
+        """Record when (µs) the switch `nonce` was finished: the watch on the old source ends."""
+
     def late_writes(self, nonce: str, shards: Iterable[str]) -> Sequence[LateWritesRow]:
         """Read what the consumer noted in these shards during the attempt `nonce`."""
 

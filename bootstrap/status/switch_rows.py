@@ -115,7 +115,7 @@ def _loss_window(view: SwitchView) -> Sequence[str]:
 
 def _finish(view: SwitchView) -> str:
     if view.finished and view.after is not None:
-        return f"done at {moment(view.after.finished_at)}: the old source streams no more"
+        return f"done at {moment(view.after.finished_at)}: the old source is no longer watched"
     due = view.finish_from
     if due is None:
         return ""

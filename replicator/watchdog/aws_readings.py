@@ -285,6 +285,7 @@ class LedgerRows:
                 armed=row["armed"]["S"] if "armed" in row else "",
                 closed=row["closed"]["S"] if "closed" in row else "",
                 primary=int(row["primary"]["N"]) / 1e6 if "primary" in row else None,
+                finished="finished" in row,
             )
         except (KeyError, TypeError, ValueError):
             raise UnreadableError("SettingsUnreadable") from None

@@ -77,7 +77,7 @@ PREPARED: Mapping[Detector, PhaseRule] = {
     d.UNREPLICATED: _off(_NOT_STREAMED),
 }
 PRIMARY: Mapping[Detector, PhaseRule] = {
-    d.SOURCE_WRITTEN: _judged("until the old source streams no more"),
+    d.SOURCE_WRITTEN: _judged("until `switch --finish`, or until the old source streams no more"),
     d.SWITCH_UNFINISHED: _off("it has ended"),
     d.DESTINATION: _off(f"{_NOT_FOLLOWED}; `switch --finish` turns it off", 1.0),
     d.SOURCE: _off(f"{_NOT_FOLLOWED}, and may be dropped"),

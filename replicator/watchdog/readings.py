@@ -57,6 +57,8 @@ class Intent:
     """The attempt, or the promotion, that has closed the consumer's gate; empty: none."""
     primary: float | None = None
     """Since when the target is the primary; None: it is a replica."""
+    finished: bool = False
+    """`switch --finish` has ended the switch, and the watch on the old source."""
 
     @property
     def mapping_on(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from replicator.watchdog.aws_states import iso
 from replicator.watchdog.detectors import SOURCE_WRITTEN, SWITCH_UNFINISHED, Level
 from replicator.watchdog.finding import Finding, blind
-from replicator.watchdog.readings import Readings, Unread
+from replicator.watchdog.readings import Intent, Readings, Unread
 
 CLOSED_SECONDS = 1_800.0
 """A closed gate for so long: a switch that lives commits, or cancels itself, within minutes."""
@@ -35,13 +35,15 @@ def judge_unfinished(readings: Readings) -> Finding:
 def judge_source_written(readings: Readings, *, streams: bool | None) -> Finding:
     """Judge whether the old source was written to; the gauge is 1 if it was.
 
-    `streams`: its changes still go to this stack's stream; None: unknown. `switch --finish` ends
-    that, and the watch with it.
+    `streams`: its changes still go to this stack's stream; None: unknown. The watch ends with that,
+    and with `switch --finish`, which leaves a destination of others on.
     """
     if isinstance(readings.intent, Unread):
         return blind(SOURCE_WRITTEN, readings.intent)
     if not readings.primary:
         return Finding(SOURCE_WRITTEN, Level.FINE, 0.0, "the target is no primary")
+    if isinstance(readings.intent, Intent) and readings.intent.finished:
+        return Finding(SOURCE_WRITTEN, Level.FINE, 0.0, "the switch is finished, and the watch")
     if streams is False:
         return Finding(SOURCE_WRITTEN, Level.FINE, 0.0, "the old source streams no more")
     found = readings.written

@@ -61,6 +61,9 @@ def finish(context: SwitchContext, *, open_source: bool) -> None:
         _refuse_written(context, attempt)
         if table.owns_destination:
             _stop_streaming(context)
+    # Before the journal's record: a process that dies in between does this again.
+    _end_watch(context, attempt, after.finished_at or context.now)
+    if not after.finished_at:
         journal.put(
             replace(after, finished_at=context.now),
             "the old source's changes are not streamed"
@@ -73,6 +76,15 @@ def finish(context: SwitchContext, *, open_source: bool) -> None:
         source_denies(context).remove(table.source_table_arn, known=nonces)
         if known is not None:
             journal.forget(SourceDeny, "the old source takes writes again, as the operator asked")
+
+
+def _end_watch(context: SwitchContext, attempt: Switching, at: float) -> None:
+    """Tell the watchdog that the old source may be written to. Its streaming may be others'."""
+    if not context.steps.ledger.set_finished(attempt.nonce, round(at * 1e6)):
+        raise BlockedError(
+            f"The consumer's gate of table {context.table.source_table} is not the switch's.",
+            fix=suggest(Command("status")),
+        )
 
 
 def _stop_streaming(context: SwitchContext) -> None:

@@ -12,7 +12,8 @@ from bootstrap.core.errors import BlockedError, BootstrapError
 from bootstrap.cutover.context import SwitchContext
 from bootstrap.cutover.switch.finish import finish_table
 from bootstrap.journal.switch_records import AfterSwitch, SwitchMode
-from tests.support.bootstrap.fake_aws import SOURCE_ARN, FakeAws
+from replicator.watchdog.aws_readings import LedgerRows
+from tests.support.bootstrap.fake_aws import LEDGER, SOURCE_ARN, FakeAws
 from tests.support.bootstrap.switch_faults import check_switched, denied, fail, ready
 from tests.support.bootstrap.switch_world import WriterWatch, a_switch, attempt_of, look_nowhere
 
@@ -62,6 +63,20 @@ def test_a_destination_of_others_stays_on(world: FakeAws) -> None:
     after = others.journal.get(AfterSwitch)
     assert after is not None
     assert after.finished_at
+    settings = LedgerRows(world.dynamodb, LEDGER).intent()
+    assert settings.finished, "the watchdog sees by it that the old source may be written to"
+
+
+def test_a_switch_that_an_older_version_finished_ends_the_watch_when_asked_again(
+    world: FakeAws,
+) -> None:
+    finish_table(context(world), open_source=False)
+    key = {"k": {"B": b"settings"}}
+    row = world.dynamodb.get_item(TableName=LEDGER, Key=key)["Item"]
+    del row["finished"]
+    world.dynamodb.put_item(TableName=LEDGER, Item=row)
+    finish_table(context(world, pid=301), open_source=True)
+    assert LedgerRows(world.dynamodb, LEDGER).intent().finished
 
 
 def test_the_old_source_opens_only_by_a_flag_of_its_own(world: FakeAws) -> None:

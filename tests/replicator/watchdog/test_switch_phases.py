@@ -224,6 +224,20 @@ def test_the_watch_on_the_old_source_ends_with_its_stream(
     assert world.after()[names.SOURCE_WRITTEN] == 0.0
 
 
+def test_a_finished_switch_ends_the_watch_where_others_keep_the_source_streaming(
+    world: WatchdogHarness,
+) -> None:
+    at = switched(world)
+    world.consumed.append((world.clock() + 90, 4.0))
+    assert world.after()[names.SOURCE_WRITTEN] == 1.0
+    world.settle(
+        expire=True, armed="n1", closed="n1", primary=int(at * 1e6), finished=int(at * 1e6) + 1
+    )
+    world.policy = None
+    assert world.after()[names.SOURCE_WRITTEN] == 0.0
+    assert findings(world)[names.SOURCE_WRITTEN].level is Level.FINE
+
+
 def test_an_old_source_out_of_reach_is_unknown_and_no_alarm(world: WatchdogHarness) -> None:
     switched(world)
     world.after()
