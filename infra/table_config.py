@@ -61,6 +61,7 @@ class TableConfig:
     start_at: str = TRIM_HORIZON
     """Where a new mapping begins to read: the oldest record, or the records that arrived since a
     moment (UTC, 2026-11-23T10:00:00Z). A change replaces the mapping: follow a runbook.
+    Of an adopted stream with a long history, set a moment before the first `up`.
     """
     deny_other_writers: bool = False
     """Whether writes to the target table are denied to everyone but this stack. The operator's tool
@@ -165,7 +166,7 @@ def _table(section: ConfigReader) -> TableConfig:
             "startAt",
             START,
             "TRIM_HORIZON, or a moment in UTC such as 2026-11-23T10:00:00Z",
-            "leave it out, unless a runbook says otherwise",
+            "leave it out, unless `plan` or a runbook says otherwise",
             default=default.start_at,
         ),
         deny_other_writers=section.flag("denyOtherWriters", default=default.deny_other_writers),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from bootstrap.core.formatting import duration
+from bootstrap.core.formatting import duration, moment
 from bootstrap.core.streaming_commands import BY_SOURCE, enable
 from bootstrap.plan.blocker import Blocker
 from bootstrap.plan.estimate import Estimate
@@ -18,6 +18,12 @@ from bootstrap.plan.key_policies import allows
 from bootstrap.plan.limits import LEAST_RETENTION_HOURS
 from bootstrap.plan.replication import AdoptedStream, Replication
 from replicator.stream import BY_PARTITION_KEY, MAX_RECORD_KIB, READING_ACTIONS
+
+TRIM_HORIZON = "TRIM_HORIZON"
+YOUNG_SECONDS = 3_600.0
+"""A stream of this age has little to read before the snapshot."""
+DEPLOYED_SECONDS = 86_400.0
+"""The same where a mapping would have to be replaced: the stack itself may be some hours old."""
 
 
 def adopted_blockers(
@@ -29,6 +35,7 @@ def adopted_blockers(
         return
     yield from _streaming(inspection, replication, adopted)
     yield from _settings(seen, replication, adopted, expected)
+    yield from _history(inspection, seen, replication, adopted)
     yield from _key(seen, replication, adopted)
     yield from _policy(seen, replication, adopted)
 
@@ -130,6 +137,39 @@ def _settings(
             "are spread over several.",
             f"aws kinesis update-stream-record-distribution-strategy --stream-arn {adopted.arn} "
             f"--record-distribution-strategy USER_PARTITION_KEY --region {region}, {BY_SOURCE}",
+        )
+
+
+def _history(
+    inspection: Inspection,
+    seen: AdoptedInspection,
+    replication: Replication,
+    adopted: AdoptedStream,
+) -> Iterator[Blocker]:
+    """Refuse to begin at a stream's oldest record where it is much older than the replication.
+
+    The consumer would read the changes of all its tables, of as long as the stream keeps them,
+    before the first change after the snapshot. The estimate does not count them.
+    """
+    now = inspection.source.destinations.at
+    age = now - seen.stream.created
+    if replication.deployment is None:
+        long = adopted.start_at == TRIM_HORIZON and age > YOUNG_SECONDS
+        how = "before the first `pulumi up`"
+    else:
+        mapping = inspection.pipeline.mapping if inspection.pipeline else None
+        begins_there = mapping is not None and mapping.starting_position == TRIM_HORIZON
+        long = begins_there and age > DEPLOYED_SECONDS
+        how = f"then {replication.deployment.mapping_replacement}"
+    if long:
+        kept = min(age, seen.stream.retention_hours * 3600)
+        # An hour ago: it has to be before the export, and the clocks of two machines differ.
+        start = moment(now - YOUNG_SECONDS)
+        yield Blocker(
+            f"The consumer of table {replication.source_table} would begin at the oldest record of "
+            f"stream {adopted.name}, and read {duration(kept)} of changes, of all its tables, "
+            "before the first change after the snapshot. The estimate does not count them.",
+            f'set startAt: "{start}" for the table in the stack configuration, {how}',
         )
 
 

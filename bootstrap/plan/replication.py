@@ -49,6 +49,8 @@ class AdoptedStream:
     """The table's streaming destination is the stack's."""
     readers: str
     """ARNs that the consumer's role may have: the end of its name is Pulumi's."""
+    start_at: str = ""
+    """Where the stack file lets the mapping begin; empty once the mapping is there."""
 
     @property
     def name(self) -> str:
@@ -207,6 +209,7 @@ def _to_adopt(config: StackConfig, table: TableConfig) -> AdoptedStream | None:
         owns_destination=table.owns_destination,
         readers=f"arn:{account.partition}:iam::{account.account_id}:role"
         f"{account.role_path or '/'}{table.prefix}-consumer-role-*",
+        start_at=table.start_at,
     )
 
 

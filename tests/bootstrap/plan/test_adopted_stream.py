@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ def world() -> FakeAws:
     world = FakeAws()
     world.destinations = list(ON)
     world.stream_key = KEY
+    world.stream_created = world.clock() - 600
     world.stream_policy = policy("222222222222", *READING_ACTIONS)
     world.keys = {
         KEY: KeyFacts(KEY, "Enabled", policy("*", "kms:*")),
@@ -139,6 +141,27 @@ def test_what_only_the_owner_can_change_blocks_before_and_after_the_first_up(
         assert [each for each in found.blockers if what in each.what and fix in each.fix], (
             found.blockers
         )
+
+
+def test_a_streams_old_history_blocks_until_the_reading_begins_later(
+    world: FakeAws, tmp_path: Path
+) -> None:
+    world.stream_created = world.clock() - 200 * 86_400
+    [blocker] = before_the_first_up(world, tmp_path).blockers
+    assert "at the oldest record" in blocker.what
+    assert "200 d" in blocker.what
+    [start] = re.findall(r"startAt: \S+", blocker.fix)
+    assert "before the first `pulumi up`" in blocker.fix
+    assert before_the_first_up(world, tmp_path, f"      {start}\n").blockers == ()
+    [late] = deployed(world).blockers
+    assert "pulumi state unprotect" in late.fix
+    world.mapping_position, world.mapping_starts_at = "AT_TIMESTAMP", world.clock() - 3_600
+    assert deployed(world).blockers == ()
+
+
+def test_some_hours_of_a_stream_that_a_stack_has_adopted_are_read(world: FakeAws) -> None:
+    world.stream_created = world.clock() - 20 * 3_600
+    assert deployed(world).blockers == ()
 
 
 def test_a_key_by_its_id_is_the_same_key(world: FakeAws) -> None:

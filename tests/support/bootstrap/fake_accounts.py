@@ -70,7 +70,7 @@ class FakeSource:
                 world.retention_hours,
                 world.record_kib,
                 world.distribution,
-                0,
+                world.stream_created,
                 world.stream_mode,
                 world.warm_mib,
                 world.stream_key,

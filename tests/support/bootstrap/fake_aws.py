@@ -155,6 +155,7 @@ class FakeAws:
         self.stream_key = ""
         self.stream_policy: str | None = None
         self.stream_policy_refused = False
+        self.stream_created = 0.0
         self.stream_mode = "ON_DEMAND"
         self.warm_mib = 0.0
         self.exports: dict[str, tuple[ExportRequest, float]] = {}
