@@ -33,8 +33,9 @@ class AccountConfig:
     project's name.
     """
     sts_region: str | None = None
-    """The Region whose STS says who the caller is and opens the session. None: `region`; another
-    where the credentials' own account has not opted in to that one.
+    """The Region whose STS says who the caller is and opens the session, also those of the
+    operators' roles. None: `region`; another where the credentials' own account has not opted in to
+    that one.
     """
     permissions_boundary_arn: str | None = None
     """A managed policy that every role of the stack in this account gets as its permissions

@@ -57,6 +57,9 @@ def outputs(
             for stack, watchdog in zip(tables, watchdogs, strict=True)
         ],
     }
+    for side, account in (("source", settings.source), ("target", settings.target)):
+        if account.sts_region is not None:
+            found[side]["stsRegion"] = account.sts_region
     for side, role in switch_roles.items():
         found[side]["switchRoleArn"] = role.arn
     if settings.vpc is not None:

@@ -131,7 +131,7 @@ class AccountClients:
             account,
             self._process.timing,
             login=self._logins.of(profile),
-            external_id=options.external_id,
+            external_id=options.external_id_for(account),
         )
 
     def _calls(self, side: Side, before: Before | None = None, owner: Side | None = None) -> Calls:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bootstrap.core import stack_outputs
 from bootstrap.core.errors import UsageError
-from bootstrap.core.stack_outputs import Outputs, TableOutputs
+from bootstrap.core.stack_outputs import AccountOutputs, Outputs, TableOutputs
 from bootstrap.core.suggestions import template
 
 
@@ -30,6 +30,14 @@ class CommandOptions:
     external_id_typed: bool = False
     """False: it came from the environment, and is not repeated on the screen."""
     debug: bool = False
+
+    def external_id_for(self, account: AccountOutputs) -> str | None:
+        """Return what to present to an account's role: what was typed before what a stack file says
+        of that role, and that before the environment's, which is for the operators' roles.
+        """
+        if self.external_id_typed or not account.external_id:
+            return self.external_id
+        return account.external_id
 
     def repeated(self, table: str | None) -> list[str]:
         """Return the options that name the same stack and credentials again, and a table of it."""

@@ -132,7 +132,7 @@ class Session:
         client = self._base_client()
         request = {
             "RoleArn": self.account.role_arn,
-            "RoleSessionName": SESSION_NAME,
+            "RoleSessionName": self.account.session_name or SESSION_NAME,
             "DurationSeconds": SESSION_SECONDS,
         }
         if self._external_id:
@@ -151,7 +151,9 @@ class Session:
         base = self._base_session()
         self._log_in(base)
         if self._sts is None:
-            self._sts = self._made(base, "sts", self.account.region, CONFIG)
+            # Another Region where the credentials' account has not opted in to the stack's.
+            region = self.account.sts_region or self.account.region
+            self._sts = self._made(base, "sts", region, CONFIG)
         return self._sts
 
     def _log_in(self, session: botocore.session.Session) -> None:

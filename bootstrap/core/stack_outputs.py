@@ -31,6 +31,12 @@ class AccountOutputs:
     """A role that may only read; empty in the outputs of an older program."""
     switch_role_arn: str = ""
     """The role that changes the tables' resource policies; empty where the stack has none."""
+    sts_region: str = ""
+    """The Region whose STS opens the roles' sessions. Empty: `region`."""
+    external_id: str = field(default="", repr=False)
+    """What `role_arn` demands of its caller, as a stack file says it. Outputs have none."""
+    session_name: str = ""
+    """The session's name, as a stack file says it. Empty: the tool's own."""
 
 
 @dataclass(frozen=True)
@@ -348,6 +354,7 @@ def _account(members: _Members, role_key: str) -> AccountOutputs:
         role_arn,
         members.optional("operatorRoleArn"),
         members.optional("switchRoleArn"),
+        members.optional("stsRegion"),
     )
 
 

@@ -230,7 +230,14 @@ def of_file(path: Path) -> UndeployedStack:
         why = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"The stack file {path} cannot be read: {why}.", fix=FIX) from None
     source, target = (
-        AccountOutputs(account.account_id, account.region, account.role_arn or "")
+        AccountOutputs(
+            account.account_id,
+            account.region,
+            account.role_arn or "",
+            sts_region=account.sts_region or "",
+            external_id=account.external_id or "",
+            session_name=account.session_name or "",
+        )
         for account in (config.source, config.target)
     )
     return UndeployedStack(

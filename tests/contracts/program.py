@@ -34,8 +34,14 @@ RICH: Mapping[str, Any] = {
         "region": "eu-west-1",
         "profile": "source",
         "roleArn": "arn:aws:iam::111111111111:role/deploy",
+        "stsRegion": "eu-central-1",
     },
-    "target": {"accountId": "222222222222", "region": "us-east-1", "profile": "target"},
+    "target": {
+        "accountId": "222222222222",
+        "region": "us-east-1",
+        "profile": "target",
+        "stsRegion": "us-east-2",
+    },
     "operators": {
         "source": ["arn:aws:iam::111111111111:role/dba"],
         "target": ["account"],
