@@ -51,6 +51,8 @@ def outputs(
             {
                 **stack.consumer.outputs,
                 "watchdogLogGroup": watchdog.log_group,
+                "watchdogRoleArn": watchdog.role_arn,
+                "observerRoleArn": watchdog.observer_arn,
                 "denyOtherWriters": settings.denies_other_writers(stack.table),
                 "stackOwnsTargetDeny": stack.table.source in migrating,
             }

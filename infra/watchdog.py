@@ -53,6 +53,8 @@ class WatchdogFunction(pulumi.ComponentResource):
 
     function_name: pulumi.Output[str]
     log_group: pulumi.Output[str]
+    role_arn: pulumi.Output[str]
+    observer_arn: pulumi.Output[str]
 
     def __init__(
         self,
@@ -110,6 +112,7 @@ class WatchdogFunction(pulumi.ComponentResource):
         )
         self._schedule(function)
         self.function_name, self.log_group = function.name, logs.name
+        self.role_arn, self.observer_arn = role.arn, observer.arn
         self.register_outputs({"functionName": function.name})
 
     def _observer(self, role: aws.iam.Role, buffer: Buffer) -> aws.iam.Role:

@@ -92,6 +92,10 @@ class TableOutputs:
     """The operator's tool keeps other writers off the target, through the target's switch role."""
     consumer_role_arn: str = ""
     """The consumer's role; empty if an older program named none."""
+    watchdog_role_arn: str = ""
+    """Empty likewise."""
+    observer_role_arn: str = ""
+    """The watchdog's role in the source account; empty likewise."""
     stack_owns_target_deny: bool = False
     """The stack's state still holds the Deny on other writers of the target, as older programs
     made it. The bootstrap owns it otherwise."""
@@ -392,6 +396,8 @@ def _table(members: _Members) -> TableOutputs:
         record_kib=members.optional_number("maxRecordKib"),
         deny_other_writers=members.flag("denyOtherWriters"),
         consumer_role_arn=members.optional("consumerRoleArn"),
+        watchdog_role_arn=members.optional("watchdogRoleArn"),
+        observer_role_arn=members.optional("observerRoleArn"),
         stack_owns_target_deny=members.flag("stackOwnsTargetDeny"),
         adopts_stream=members.flag("adoptsStream"),
         owns_destination=not members.has("ownsDestination") or members.flag("ownsDestination"),

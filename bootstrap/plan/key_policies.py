@@ -26,6 +26,8 @@ BUCKET_USES = ("kms:Decrypt", "kms:GenerateDataKey")
 Decrypt alone (KMS Developer Guide, services-dynamodb)."""
 TABLE_USES = ("kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey")
 """Of the target's key, by the caller of the import (KMS Developer Guide, services-dynamodb)."""
+TABLE_READS = ("kms:Decrypt",)
+"""Of a table's key, by who reads and writes its items (KMS Developer Guide, services-dynamodb)."""
 STREAM_WRITES, STREAM_READS = ("kms:GenerateDataKey",), ("kms:Decrypt",)
 """Of the stream's key (Kinesis Data Streams Developer Guide, permissions-user-key-KMS)."""
 
@@ -81,6 +83,7 @@ def key_notes(inspection: Inspection, replication: Replication) -> Iterator[str]
                 f"{use.user.grantee}. To have it judged, allow kms:GetKeyPolicy to "
                 f"{use.looker.grantee} in it."
             )
+    yield from _unnamed(inspection, replication)
 
 
 def _uses(inspection: Inspection, replication: Replication) -> Iterator[KeyUse]:
@@ -90,8 +93,8 @@ def _uses(inspection: Inspection, replication: Replication) -> Iterator[KeyUse]:
         for user, actions in _stream_users(replication):
             yield KeyUse(keys.stream, "stream", user, actions, exporter)
     if keys.kept is not None:
-        for user in (importer, _consumer(replication)):
-            yield KeyUse(keys.kept, "ledger and quarantine", user, BUCKET_USES, importer)
+        for user, actions in _kept_users(replication):
+            yield KeyUse(keys.kept, "ledger and quarantine", user, actions, importer)
     if keys.source is not None and _exports_with_key(inspection, replication):
         yield KeyUse(keys.source, "source table", exporter, EXPORT_READS, exporter)
     if keys.target is not None:
@@ -120,12 +123,60 @@ def _users(replication: Replication) -> tuple[KeyUser, KeyUser]:
 
 
 def _stream_users(replication: Replication) -> Iterator[tuple[KeyUser, Sequence[str]]]:
-    """List who uses the stream's key. The exporter puts probes."""
+    """List who uses the stream's key. The exporter and the observer put probes."""
     here, partition = replication.source_account, replication.partition
     # Its service-linked role does not exist before an account's first streaming destination.
     yield KeyUser("DynamoDB (its service-linked role)", None, here, partition), STREAM_WRITES
     yield _users(replication)[0], STREAM_WRITES
     yield _consumer(replication), STREAM_READS
+    if (observer := _observer(replication)) is not None:
+        yield observer, STREAM_WRITES
+
+
+def _kept_users(replication: Replication) -> Iterator[tuple[KeyUser, Sequence[str]]]:
+    """List who uses the key of ledger, journal and quarantine. The last two read no object."""
+    deployed = replication.deployment
+    yield _users(replication)[1], BUCKET_USES
+    yield _consumer(replication), BUCKET_USES
+    if (watchdog := _watchdog(replication)) is not None:
+        yield watchdog, TABLE_READS
+    if deployed is None or deployed.reader_arn:
+        arn = deployed.reader_arn if deployed else None
+        there, partition = replication.target_account, replication.partition
+        yield KeyUser("reader of `status --operator`", arn, there, partition), TABLE_READS
+
+
+def _watchdog(replication: Replication) -> KeyUser | None:
+    """Return the watchdog; None if the stack's outputs do not name its role."""
+    deployed = replication.deployment
+    if deployed is not None and not deployed.watchdog_arn:
+        return None
+    arn = deployed.watchdog_arn if deployed else None
+    return KeyUser("watchdog", arn, replication.target_account, replication.partition)
+
+
+def _observer(replication: Replication) -> KeyUser | None:
+    """Return the watchdog's role in the source account; None if the outputs do not name it."""
+    deployed = replication.deployment
+    if deployed is not None and not deployed.observer_arn:
+        return None
+    arn = deployed.observer_arn if deployed else None
+    return KeyUser("watchdog's observer", arn, replication.source_account, replication.partition)
+
+
+def _unnamed(inspection: Inspection, replication: Replication) -> Iterator[str]:
+    """List the given keys that cannot be judged for a role which the outputs do not name."""
+    keys = inspection.keys
+    stream = keys.stream if replication.stream_key_arn else None
+    for user, name, key in (
+        (_watchdog(replication), "watchdog", keys.kept),
+        (_observer(replication), "watchdog's observer", stream),
+    ):
+        if user is None and key:
+            yield (
+                f"Whether key {key.arn} may be used by the {name} cannot be judged: the stack's "
+                f"outputs, of an older program, do not name its role. {replication.up} adds it."
+            )
 
 
 def _consumer(replication: Replication) -> KeyUser:

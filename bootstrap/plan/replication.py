@@ -36,6 +36,12 @@ class Deployment:
     """The table's part of the snapshot bucket."""
     consumer_arn: str | None
     """None: an older program named none."""
+    watchdog_arn: str | None = None
+    """None: an older program named none; also the next two."""
+    observer_arn: str | None = None
+    """Of the watchdog, in the source account."""
+    reader_arn: str | None = None
+    """Of `status --operator`, in the target account."""
 
 
 @dataclass(frozen=True)
@@ -184,6 +190,9 @@ def of_outputs(outputs: Outputs, table: TableOutputs) -> Replication:
             snapshot_key_arn=outputs.snapshot_key_arn or None,
             snapshot_prefix=table.snapshot_prefix,
             consumer_arn=table.consumer_role_arn or None,
+            watchdog_arn=table.watchdog_role_arn or None,
+            observer_arn=table.observer_role_arn or None,
+            reader_arn=outputs.target.operator_role_arn or None,
         ),
     )
 

@@ -387,6 +387,8 @@ def test_the_outputs_carry_all_that_the_operators_tool_needs(stack: Deployment) 
                 "retentionHours": 8760,
                 "maxRecordKib": 10240,
                 "watchdogLogGroup": "replicate-orders-watchdog-logs",
+                "watchdogRoleArn": stack.arn(stack.one("Role", "watchdog-role")),
+                "observerRoleArn": stack.arn(stack.one("Role", "observer")),
                 "denyOtherWriters": False,
                 "stackOwnsTargetDeny": False,
                 "alarmLimits": {

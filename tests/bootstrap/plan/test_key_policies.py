@@ -32,6 +32,9 @@ BUCKET_KEY = "arn:aws:kms:eu-west-1:222222222222:key/bucket"
 EXPORTER = OUTPUTS_JSON["source"]["exporterRoleArn"]
 CONSUMER = "arn:aws:iam::222222222222:role/consumer"
 IMPORTER = OUTPUTS_JSON["target"]["importerRoleArn"]
+WATCHDOG = "arn:aws:iam::222222222222:role/watchdog"
+OBSERVER = "arn:aws:iam::111111111111:role/observer"
+READER = "arn:aws:iam::222222222222:role/reader"
 
 
 def policy(*principals: str, actions: Any = "kms:*", effect: str = "Allow") -> str:
@@ -73,8 +76,10 @@ def planned(world: FakeAws, deployed: bool = True, **table: str) -> plan.Plan:
     value |= {"snapshotKeyArn": BUCKET_KEY, "keptKeyArn": KEPT_KEY}
     members = {
         **{"sourceKeyArn": SOURCE_KEY, "targetKeyArn": TARGET_KEY, "streamKeyArn": STREAM_KEY},
-        **{"consumerRoleArn": CONSUMER, **table},
+        **{"consumerRoleArn": CONSUMER, "watchdogRoleArn": WATCHDOG, "observerRoleArn": OBSERVER},
+        **table,
     }
+    value["target"]["operatorRoleArn"] = READER
     value["tables"][0] |= {name: arn for name, arn in members.items() if arn}
     stack = parse(json.dumps(value), "test")
     replication = of_outputs(stack, stack.tables[0])
@@ -155,6 +160,24 @@ BLOCKED = {
         "ledger and quarantine does not allow kms:Decrypt and kms:GenerateDataKey to the consumer",
         f"to {CONSUMER} in its key policy",
     ),
+    "key of ledger and quarantine without the watchdog": (
+        with_key(KEPT_KEY, policy=policy(IMPORTER, CONSUMER, READER)),
+        "ledger and quarantine does not allow kms:Decrypt to the watchdog",
+        f"allow kms:Decrypt to {WATCHDOG} in its key policy",
+    ),
+    "key of ledger and quarantine without the reader": (
+        with_key(KEPT_KEY, policy=policy(IMPORTER, CONSUMER, WATCHDOG)),
+        "ledger and quarantine does not allow kms:Decrypt to the reader",
+        f"allow kms:Decrypt to {READER} in its key policy",
+    ),
+    "stream key that the observer may not put probes with": (
+        with_key(
+            STREAM_KEY,
+            policy=policy(root("111111111111"), CONSUMER, actions="kms:Decrypt"),
+        ),
+        "stream does not allow kms:GenerateDataKey to the watchdog's observer",
+        f"allow kms:GenerateDataKey to {OBSERVER}",
+    ),
     "stream key without the other account's consumer": (
         with_key(STREAM_KEY, policy=policy(root("111111111111"))),
         "stream does not allow kms:Decrypt to the consumer",
@@ -198,11 +221,21 @@ def test_a_key_that_may_be_used_and_whose_policy_may_not_be_read_is_noted_and_bl
     assert made.blockers == ()
     found = [note for note in made.notes if "cannot be judged" in note]
     # Exporter and importer use the bucket's key, which there is once the stack is deployed.
-    users = {SOURCE_KEY: 1, TARGET_KEY: 1, STREAM_KEY: 3, KEPT_KEY: 2, BUCKET_KEY: 2 * deployed}
+    users = {SOURCE_KEY: 1, TARGET_KEY: 1, STREAM_KEY: 4, KEPT_KEY: 4, BUCKET_KEY: 2 * deployed}
     assert len(found) == users[arn]
     for note in found:
         assert f"key {arn} of the {what} may not be read" in note
         assert f"allow kms:GetKeyPolicy to {looker if deployed else arn.split(':')[4]}" in note
+
+
+def test_a_key_is_not_judged_for_a_role_that_an_older_programs_outputs_do_not_name() -> None:
+    world = with_key(KEPT_KEY, policy=policy(IMPORTER, CONSUMER, READER))
+    made = planned(world, watchdogRoleArn="", observerRoleArn="")
+    assert made.blockers == ()
+    found = [note for note in made.notes if "cannot be judged" in note]
+    assert f"key {KEPT_KEY} may be used by the watchdog cannot be judged" in found[0]
+    assert f"key {STREAM_KEY} may be used by the watchdog's observer cannot" in found[1]
+    assert len(found) == 2
 
 
 def test_a_key_whose_policy_may_not_be_read_still_has_to_be_enabled() -> None:
