@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 NEEDED_BY_PLAN = re.compile(
-    r"(source|target)(\.(?!externalId|sessionName)\w+)?"
+    r"(source|target)(\.(?!externalId|permissionsBoundaryArn|sessionName)\w+)?"
     r"|tables(\[\d+\](\.(source|target|streamMode|shards|sourceKeyArn|targetKeyArn|streamKeyArn"
     r"|streamArn|makeDestination))?)?"
 )

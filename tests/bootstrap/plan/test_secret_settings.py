@@ -46,6 +46,14 @@ SECRET = "{secure: AAABADQXFlU0mxC6p4q7uEHDt5Yx}"
             "vpc.subnetIds[0]",
         ),
         (CONFIG + f"      batchSize: {SECRET}\n", "tables[1].batchSize"),
+        (CONFIG + f"  dynamodb-replication:keys: {{target: {SECRET}}}\n", "keys.target"),
+        (
+            CONFIG.replace(
+                'accountId: "111111111111"',
+                f'permissionsBoundaryArn: {SECRET}, accountId: "111111111111"',
+            ),
+            "source.permissionsBoundaryArn",
+        ),
         (
             CONFIG.replace(
                 "operators: {source: [account], target: [account]}", f"operators: {SECRET}"
