@@ -11,8 +11,10 @@ import pulumi_aws as aws
 from infra.account_config import AccountConfig
 from infra.accounts import Accounts
 from infra.held_resources import last_table
+from infra.kept_keys import earlier_keys
 from infra.partitions import endpoint
 from infra.policies import KEY_ADMINISTRATION, Text, document
+from infra.secrets_in_state import holds_secret
 from infra.stack_config import StackConfig
 from infra.statements import Statement, allow
 from infra.stream_size import kept_properties, size_outputs
@@ -178,8 +180,13 @@ class AdoptedBuffer(Buffer):
         self.stream_arn = pulumi.Output.from_input(table.stream)
         self.stream_name = pulumi.Output.from_input(table.stream.rpartition("/")[2])
         self.key_arn = pulumi.Output.from_input(table.stream_key)
-        self.reading_keys = [self.key_arn]
+        earlier = earlier_keys(table, before)
+        # The configuration does not have them any more, and so cannot say that they are secret.
+        kept = pulumi.Output.secret if holds_secret("tables") else pulumi.Output.from_input
+        self.reading_keys = [self.key_arn, *map(kept, earlier)]
         self.outputs = {"adoptsStream": True, "ownsDestination": table.owns_destination}
+        if earlier:
+            self.outputs["earlierStreamKeyArns"] = kept(earlier)
         self.ready = []
         if table.owns_destination:
             self._lead(table, settings, before, streams)

@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from infra.table_config import TableConfig
 
 DESTINATION = "aws:dynamodb/kinesisStreamingDestination:KinesisStreamingDestination"
 KEY = "aws:kms/key:Key"
+STREAM = "aws:kinesis/stream:Stream"
 TABLE_POLICY = "aws:dynamodb/resourcePolicy:ResourcePolicy"
 
 
 @dataclass(frozen=True)
 class HeldResources:
-    """The URNs of a state."""
+    """The resources of a state, by URN: what `readStackResourceOutputs` returns."""
 
-    urns: frozenset[str] = frozenset()
+    resources: Mapping[str, Any] = field(default_factory=dict)
 
     def has(self, type_: str, name: str) -> bool:
         """Tell whether the state holds a resource of this type and name, whatever its parent."""
-        return any(
-            urn.rpartition("::")[2] == name and urn.split("::")[2].rpartition("$")[2] == type_
-            for urn in self.urns
-        )
+        return self._of(type_, name) is not None
+
+    def value(self, type_: str, name: str, output: str) -> Any:
+        """Return an output of a resource; None where the state has no such resource or output."""
+        found = self._of(type_, name) or {}
+        return (found.get("outputs") or {}).get(output)
+
+    def _of(self, type_: str, name: str) -> Mapping[str, Any] | None:
+        for urn, found in self.resources.items():
+            if urn.rpartition("::")[2] == name and urn.split("::")[2].rpartition("$")[2] == type_:
+                return found or {}
+        return None
 
 
 def last_table(table: TableConfig, before: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -20,6 +20,7 @@ from infra import engine_config, package
 from infra.accounts import Accounts
 from infra.held_resources import HeldResources, last_table
 from infra.kept_blocks import refuse_lost_blocks
+from infra.kept_keys import refuse_other_keys
 from infra.kept_streams import refuse_other_streams
 from infra.network import warn_of_two_regions
 from infra.package import Archive, PackageError
@@ -153,51 +154,24 @@ def refuse_other_places(config: StackConfig, before: Mapping[str, Any]) -> None:
         )
 
 
-def refuse_other_keys(config: StackConfig, before: Mapping[str, Any]) -> None:
-    """Refuse another key than the one that the stack file has given a stream, or the stack.
-
-    The engine would change it in place, and what the stream or the quarantine holds could not be
-    read any more: no role would have a grant of the key that encrypted it.
-
-    Raises:
-        RefusedStackError: naming every difference.
-    """
-    found = []
-    for n, table in enumerate(config.tables):
-        known = last_table(table, before).get("streamKeyArn")
-        if known not in (None, table.stream_key):
-            given = f'"{table.stream_key}"' if table.stream_key else "nothing"
-            found.append(f'tables[{n}].streamKeyArn: got {given}; the stream has "{known}".')
-    kept = before.get("keptKeyArn")
-    if kept not in (None, config.keys.target):
-        given = f'"{config.keys.target}"' if config.keys.target else "nothing"
-        found.append(f'keys.target: got {given}; the stack has "{kept}".')
-    if found:
-        lines = "\n".join(f"  - {line}" for line in found)
-        raise RefusedStackError(
-            f"A key that was given stays:\n{lines}\n"
-            "What the stack holds was encrypted with that key, and cannot be read without it. Try: "
-            "put the values back; or take the table out of the stack and replicate it anew: "
-            "docs/operate.md, Take a table out of a stack"
-        )
-
-
 def look_up(config: StackConfig, accounts: Accounts, before: Mapping[str, Any]) -> Found:
     """Look up the tables, their runs and the state, and refuse what the stack cannot take.
 
     Raises:
         LostBlocksError: blocks of public access would be deleted that are meant to stay.
+        OtherKeyError: a given key would change.
         OtherStreamError: a table would change its stream, or the owner of its destination.
-        RefusedStackError: a given key would change, a new source table is not there, a table
+        RefusedStackError: a new source table is not there, a table
             leaves the stack while its run lasts, or a run cannot be looked up.
     """
     refuse_lost_blocks(config, before)
     refuse_other_streams(config, before)
-    refuse_other_keys(config, before)
     look_up_source_tables(config, accounts, before)
     refuse_removal_of_running_tables(config, accounts, before)
     runs = look_up_runs(config, accounts, before)
-    return Found(before, runs, look_up_held_resources(config, before, runs))
+    held = look_up_held_resources(config, before, runs)
+    refuse_other_keys(config, before, held)
+    return Found(before, runs, held)
 
 
 def look_up_source_tables(
@@ -341,13 +315,18 @@ def look_up_held_resources(
     """Return what the stack's state holds, if it matters: otherwise nothing.
 
     It matters where an older program may have made the Deny on a target's writers, where a target
-    is the primary, and where a stream may have had a key of the stack's before its given one.
+    is the primary, and where a stream may have had another key, of the stack's or given: also by a
+    first `up` that failed, of which there are no outputs.
     """
     tables = [table for table in before.get("tables") or () if table]
     migrates = any(table.get("stackOwnsTargetDeny") is not False for table in tables)
-    rekeyed = bool(tables) and any(table.stream_key for table in config.tables)
+    rekeyed = any(
+        table.stream is None
+        and (table.stream_key or not last_table(table, before).get("streamArn"))
+        for table in config.tables
+    )
     primary = any(row.target_is_primary for row in runs.values())
     if not (migrates or rekeyed or primary):
         return HeldResources()
     found = _read("pulumi:pulumi:readStackResourceOutputs", "stackName")
-    return HeldResources(frozenset(found))
+    return HeldResources(found)

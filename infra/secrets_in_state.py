@@ -110,6 +110,12 @@ class SecretTexts:
         return pulumi.ResourceTransformationResult(props, opts)
 
 
+def holds_secret(key: str) -> bool:
+    """Tell whether a top-level key of the configuration holds a secret."""
+    name = f"{pulumi.Config().name}:{key}"
+    return name in get_config_secret_keys_env() or is_config_secret(name)
+
+
 def _texts(value: Any, path: str) -> Iterable[tuple[str, str]]:
     if isinstance(value, str):
         yield path, value

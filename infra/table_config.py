@@ -83,7 +83,7 @@ class TableConfig:
     stream_key: str | None = None
     """ARN of the customer-managed key that encrypts the stream, of the source account and Region.
     None: the stack makes one. Once a stream has a given key, it keeps it: the records in it are
-    read with that key.
+    read with that key. That of an adopted stream follows its owner's.
     """
 
     stream: str | None = None

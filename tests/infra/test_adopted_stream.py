@@ -106,6 +106,24 @@ def test_the_destination_is_the_stacks_only_where_the_stack_file_says_so(tmp_pat
     assert made.of("Stream") == []
 
 
+@pytest.mark.promise("C3")
+def test_the_key_follows_its_owners_and_the_earlier_ones_are_still_read_with(
+    tmp_path: Path,
+) -> None:
+    second, third = (f"{KEY}-{n}" for n in (2, 3))
+    made = up(tmp_path, {**ADOPTED, "streamKeyArn": second}, before=LIVING)
+    assert granted(made, "consumer", "kms:Decrypt") == {KEY, second}
+    assert KEY not in granted(made, "observer", "kms:GenerateDataKey")
+    [entry] = made.outputs["tables"]
+    assert (entry["streamKeyArn"], entry["earlierStreamKeyArns"]) == (second, [KEY])
+    # A later `up`, without a change or with another, keeps them.
+    later = {**LIVING, "streamKeyArn": second, "earlierStreamKeyArns": [KEY]}
+    same = up(tmp_path, {**ADOPTED, "streamKeyArn": second}, before=later)
+    assert granted(same, "consumer", "kms:Decrypt") == {KEY, second}
+    more = up(tmp_path, {**ADOPTED, "streamKeyArn": third}, before=later)
+    assert granted(more, "consumer", "kms:Decrypt") == {KEY, second, third}
+
+
 def test_tables_of_a_stack_may_share_a_stream(tmp_path: Path) -> None:
     both = up(tmp_path, ADOPTED, {**ADOPTED, "source": "customers", "target": "copies"})
     mappings = both.of("EventSourceMapping")

@@ -8,18 +8,24 @@ from typing import Any
 
 import pytest
 
-from infra.preflight import RefusedStackError
+from infra.kept_keys import OtherKeyError
 from tests.support.infra.recording_engine import CONFIG, Deployment, record, statements
 
 KEY = "arn:aws:kms:eu-west-1:111111111111:key/of-streams"
 OTHER = "arn:aws:kms:eu-west-1:111111111111:key/another"
 MADE = "replicate-orders-buffer-key"
 HELD = f"urn:pulumi:test::dynamodb-replication::replication:index:Buffer$aws:kms/key:Key::{MADE}"
-LIVING = {"tables": [{"sourceTable": "orders", "stackOwnsTargetDeny": False}]}
+NOTHING: Mapping[str, Any] = {}
+LIVING = {
+    "tables": [{"sourceTable": "orders", "streamArn": "arn:of-it", "stackOwnsTargetDeny": False}]
+}
 
 
 def up(
-    folder: Path, key: str | None, before: Mapping[str, Any] | None = None, *held: str
+    folder: Path,
+    key: str | None,
+    before: Mapping[str, Any] | None = None,
+    held: Mapping[str, Any] = NOTHING,
 ) -> Deployment:
     """Run the program with this key for the stream."""
     table = CONFIG["tables"][0] | ({"streamKeyArn": key} if key else {})
@@ -55,7 +61,7 @@ def test_a_given_key_encrypts_the_stream_and_the_stack_makes_none(tmp_path: Path
 def test_the_key_that_the_stack_made_stays_for_the_records_that_it_encrypted(
     tmp_path: Path,
 ) -> None:
-    stack = up(tmp_path, KEY, LIVING, HELD)
+    stack = up(tmp_path, KEY, LIVING, {HELD: {}})
     made = stack.one("Key")
     assert made.name == MADE
     assert made.protect
@@ -70,13 +76,45 @@ def test_the_key_that_the_stack_made_stays_for_the_records_that_it_encrypted(
 @pytest.mark.parametrize("now", [OTHER, None])
 def test_a_given_key_is_not_exchanged_for_another(tmp_path: Path, now: str | None) -> None:
     before = {"tables": [LIVING["tables"][0] | {"streamKeyArn": KEY}]}
-    with pytest.raises(RefusedStackError, match=f'the stream has "{KEY}"'):
+    with pytest.raises(OtherKeyError, match=f'the stream has "{KEY}"'):
         up(tmp_path, now, before)
     assert up(tmp_path, KEY, before).one("Stream").inputs["kmsKeyId"] == KEY
 
 
+STREAM = (
+    "urn:pulumi:test::dynamodb-replication::replication:index:Buffer$aws:kinesis/stream:Stream::"
+    "replicate-orders-buffer-stream"
+)
+OWN = "arn:aws:kms:eu-west-1:111111111111:key/made-by-the-stack"
+
+
+def state(key: str, made: str | None = None) -> dict[str, Any]:
+    """What an `up` left that failed before it had outputs."""
+    left = {STREAM: {"outputs": {"kmsKeyId": key}}}
+    return left | ({HELD: {"outputs": {"arn": made}}} if made else {})
+
+
+@pytest.mark.promise("C3")
+@pytest.mark.parametrize("before", [None, {"tables": [{"sourceTable": "orders"}]}, {"tables": []}])
+@pytest.mark.parametrize("now", [OTHER, None])
+def test_a_given_key_of_an_up_that_failed_is_not_exchanged_either(
+    tmp_path: Path, now: str | None, before: Mapping[str, Any] | None
+) -> None:
+    with pytest.raises(OtherKeyError, match=f'the stream has "{KEY}"'):
+        up(tmp_path, now, before, state(KEY))
+    assert up(tmp_path, KEY, before, state(KEY)).one("Stream").inputs["kmsKeyId"] == KEY
+
+
+@pytest.mark.promise("C3")
+def test_the_made_key_of_an_up_that_failed_stays_beside_a_given_one(tmp_path: Path) -> None:
+    stack = up(tmp_path, KEY, None, state(OWN, made=OWN))
+    assert keys_of(stack, "consumer", "kms:Decrypt") == {KEY, stack.arn(stack.one("Key"))}
+    again = up(tmp_path, None, None, state(OWN, made=OWN))
+    assert again.one("Key").name == MADE
+
+
 def test_without_the_setting_nothing_changes_for_a_stack_that_lives(tmp_path: Path) -> None:
-    stack = up(tmp_path, None, LIVING, HELD)
+    stack = up(tmp_path, None, LIVING, {HELD: {}})
     made = stack.one("Key")
     assert made.name == MADE
     assert stack.one("Stream").inputs["kmsKeyId"] == stack.arn(made)

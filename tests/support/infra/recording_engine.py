@@ -103,7 +103,7 @@ def look_up(args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
 
 
 class _Answers(pulumi.runtime.Mocks):
-    def __init__(self, before: Mapping[str, Any], held: Sequence[str], suffix: str) -> None:
+    def __init__(self, before: Mapping[str, Any], held: Mapping[str, Any], suffix: str) -> None:
         self._before, self._held, self._suffix = before, held, suffix
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
@@ -121,7 +121,7 @@ class _Answers(pulumi.runtime.Mocks):
         if args.token == TABLE_ITEM:
             return {}, [("item", f"reading DynamoDB Table Item: {NO_ITEM}")]  # no run has begun
         if args.token == STATE:
-            return {"outputs": {urn: {} for urn in self._held}}, []
+            return {"outputs": dict(self._held)}, []
         return look_up(args), []
 
 
@@ -163,16 +163,18 @@ def record(
     *,
     stack: str = "test",
     before: Mapping[str, Any] | None = None,
-    held: Sequence[str] = (),
+    held: Sequence[str] | Mapping[str, Any] = (),
     suffix: str = "",
 ) -> Deployment:
     """Runs the program with this configuration. `archive` is a folder for a stand-in archive.
 
     `before`: the stack's outputs after the last `up`; None for the first. `held`: the URNs of its
-    state. `suffix`: what the engine appends to names.
+    state, with or without their outputs. `suffix`: what the engine appends to names.
     """
     stand_in_archive(archive, config.get("architecture", "arm64"))
-    answers = _Answers(before or {}, held, suffix)
+    answers = _Answers(
+        before or {}, held if isinstance(held, Mapping) else {urn: {} for urn in held}, suffix
+    )
     monitor = _Monitor(answers)
     values = {"lambdaArchive": str(archive), **config}
     outputs = program.run(answers, values, stack=stack, monitor=monitor)
