@@ -14,7 +14,7 @@ from bootstrap.core.streaming_commands import BY_SOURCE, enable
 from bootstrap.plan.blocker import Blocker
 from bootstrap.plan.estimate import Estimate
 from bootstrap.plan.inspection import AdoptedInspection, Inspection
-from bootstrap.plan.key_policies import allows
+from bootstrap.plan.key_policies import allows, policy_for
 from bootstrap.plan.limits import LEAST_RETENTION_HOURS
 from bootstrap.plan.replication import AdoptedStream, Replication
 from replicator.stream import BY_PARTITION_KEY, MAX_RECORD_KIB, READING_ACTIONS
@@ -51,12 +51,45 @@ def adopted_notes(inspection: Inspection, replication: Replication) -> Iterator[
         "there again: its other readers have to ignore records that are no changes of their "
         "tables. Throughput and the bill are estimated as if it carried this table alone."
     )
+    yield from _doubts(seen, replication, adopted)
     if seen.refused:
         yield (
             f"The policy of stream {adopted.name} may not be read (kinesis:GetResourcePolicy: "
             f"{seen.refused}), so it is unknown whether the consumer may read the stream. It needs "
             f"this statement: {statement(replication, adopted)}"
         )
+
+
+def _doubts(
+    seen: AdoptedInspection, replication: Replication, adopted: AdoptedStream
+) -> Iterator[str]:
+    """Say so where the consumer may read only if a condition holds that is not judged here."""
+    texts = [
+        policy_for(seen.policy or "", _consumer(replication, adopted), doubtful=doubtful)
+        for doubtful in (False, True)
+    ]
+    names = _principals(replication)
+    certain, likely = ([allows(text, names, a) for a in READING_ACTIONS] for text in texts)
+    if all(likely) and not all(certain):
+        yield (
+            f"The policy of stream {adopted.name} lets the consumer read on conditions that this "
+            "program does not judge. This statement needs none of them: "
+            f"{statement(replication, adopted)}"
+        )
+
+
+def _principals(replication: Replication) -> frozenset[str]:
+    """Return the names by which a policy may allow something to the consumer."""
+    account, deployed = replication.target_account, replication.deployment
+    role = deployed.consumer_arn if deployed else None
+    root = f"arn:{replication.partition}:iam::{account}:root"
+    return frozenset({"*", account, root, role or root})
+
+
+def _consumer(replication: Replication, adopted: AdoptedStream) -> str:
+    """Return the consumer's ARN, or one such as it will have."""
+    deployed = replication.deployment
+    return (deployed.consumer_arn if deployed else None) or adopted.readers.replace("*", "0a1b2c3")
 
 
 def statement(replication: Replication, adopted: AdoptedStream) -> str:
@@ -201,14 +234,11 @@ def _key(
 def _policy(
     seen: AdoptedInspection, replication: Replication, adopted: AdoptedStream
 ) -> Iterator[Blocker]:
-    account = replication.target_account
-    names = {"*", account, f"arn:{replication.partition}:iam::{account}:root"}
-    if replication.deployment is not None and replication.deployment.consumer_arn:
-        names.add(replication.deployment.consumer_arn)
+    account, names = replication.target_account, _principals(replication)
     if seen.refused:
         return  # unknown, and in the notes
-    policy = seen.policy or ""
-    missing = [each for each in READING_ACTIONS if not allows(policy, frozenset(names), each)]
+    policy = policy_for(seen.policy or "", _consumer(replication, adopted), doubtful=True)
+    missing = [each for each in READING_ACTIONS if not allows(policy, names, each)]
     if missing:
         yield Blocker(
             f"The policy of stream {adopted.name} does not allow {', '.join(missing)} to the "

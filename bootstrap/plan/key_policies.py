@@ -270,6 +270,36 @@ def allows(policy: str, principals: frozenset[str], action: str) -> bool:
     )
 
 
+def policy_for(policy: str, principal_arn: str, *, doubtful: bool) -> str:
+    """Return a policy without the statements whose conditions exclude a role.
+
+    A condition on `aws:PrincipalArn` is evaluated. `doubtful`: keep statements with others, too.
+    """
+    try:
+        statements = _all(json.loads(policy)["Statement"])
+    except (KeyError, TypeError, ValueError):
+        return policy
+    wanted = (True, None) if doubtful else (True,)
+    return json.dumps({"Statement": [s for s in statements if _holds(s, principal_arn) in wanted]})
+
+
+def _holds(statement: Any, principal_arn: str) -> bool | None:
+    """Tell whether a statement's condition holds for a role; None: it cannot be judged."""
+    condition = statement.get("Condition")
+    if not condition:
+        return True
+    held: list[bool | None] = []
+    for operator, keys in condition.items():
+        for key, patterns in keys.items():
+            judged = operator in _LIKE and key.lower() == "aws:principalarn"
+            matches = (fnmatchcase(principal_arn, str(each)) for each in _all(patterns))
+            held.append(any(matches) if judged else None)
+    return False if False in held else None if None in held else True
+
+
+_LIKE = ("ArnLike", "ArnEquals", "StringLike")
+
+
 def _principals(value: Any) -> list[str]:
     return [str(each) for each in _all(value.get("AWS") if isinstance(value, dict) else value)]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from bootstrap.core import pulumi_commands
 from bootstrap.core.errors import UsageError
 from bootstrap.core.stack_outputs import AccountOutputs, Outputs, TableOutputs
+from infra.autonaming import ROLE, Autonaming, autonaming_of
 from infra.stack_config import PROJECT, ConfigError, StackConfig, TableConfig
 
 INNER = {"source": "source.accountId", "target": "target.accountId", "tables": "tables[0].source"}
@@ -207,17 +208,18 @@ def _adopted(table: TableOutputs) -> AdoptedStream:
     )
 
 
-def _to_adopt(config: StackConfig, table: TableConfig) -> AdoptedStream | None:
+def _to_adopt(config: StackConfig, table: TableConfig, naming: Autonaming) -> AdoptedStream | None:
     if table.stream is None:
         return None
     account = config.target
+    role = naming.wildcard(ROLE, f"{table.prefix}-consumer-role")
     return AdoptedStream(
         arn=table.stream,
         key_arn=table.stream_key or "",
         retention_hours=config.retention_hours,
         owns_destination=table.owns_destination,
         readers=f"arn:{account.partition}:iam::{account.account_id}:role"
-        f"{account.role_path or '/'}{table.prefix}-consumer-role-*",
+        f"{account.role_path or '/'}{role}",
         start_at=table.start_at,
     )
 
@@ -233,6 +235,8 @@ def of_file(path: Path) -> UndeployedStack:
         if secrets.needed:
             raise _needs_secrets(path, secrets.needed)
         config = StackConfig.read(path)
+        known = {"project": PROJECT, **({"stack": _stack_of(path)} if _stack_of(path) else {})}
+        naming = autonaming_of(path, known)
     except ConfigError as error:
         raise UsageError(f"{path} cannot be deployed. {error}", fix=FIX) from None
     except (OSError, ValueError) as error:
@@ -255,7 +259,7 @@ def of_file(path: Path) -> UndeployedStack:
         source_profile=config.source.profile,
         target_profile=config.target.profile,
         tables=tuple(
-            _of_config(config, table, _stack_of(path), tuple(secrets.unknown))
+            _of_config(config, table, _stack_of(path), naming, tuple(secrets.unknown))
             for table in config.tables
         ),
     )
@@ -294,7 +298,11 @@ def _tags(config: StackConfig, stack: str) -> Mapping[str, str]:
 
 
 def _of_config(
-    config: StackConfig, table: TableConfig, stack: str, unknown: tuple[str, ...]
+    config: StackConfig,
+    table: TableConfig,
+    stack: str,
+    naming: Autonaming,
+    unknown: tuple[str, ...],
 ) -> Replication:
     return Replication(
         source_table=table.source,
@@ -311,7 +319,7 @@ def _of_config(
         stream_key_arn=table.stream_key,
         kept_key_arn=config.keys.target,
         deployment=None,
-        adopted=_to_adopt(config, table),
+        adopted=_to_adopt(config, table, naming),
         stream_mode=table.stream_mode,
         configured_shards=table.shards,
         denies_other_writers=config.denies_other_writers(table),

@@ -187,6 +187,57 @@ def test_the_statement_names_the_role_before_there_is_one(world: FakeAws, tmp_pa
         assert statement["Resource"] == STREAM_ARN
 
 
+@pytest.mark.parametrize(
+    ("naming", "role"),
+    [
+        ("{pattern: 'acme-${name}-${hex(4)}'}", "acme-replicate-orders-consumer-role-*"),
+        ("{mode: verbatim}", "replicate-orders-consumer-role"),
+        ("{pattern: '${config.team}-${name}'}", "*-replicate-orders-consumer-role"),
+    ],
+)
+def test_the_statement_names_the_role_as_the_stack_file_lets_it_be_named(
+    world: FakeAws, tmp_path: Path, naming: str, role: str
+) -> None:
+    world.stream_policy = None
+    [blocker] = before_the_first_up(world, tmp_path, f"  pulumi:autonaming: {naming}\n").blockers
+    statement = json.loads(blocker.fix[blocker.fix.index("{") :])
+    assert statement["Condition"]["ArnLike"] == roles(role)
+    world.stream_policy = json.dumps({"Statement": [statement]})
+    assert before_the_first_up(world, tmp_path, f"  pulumi:autonaming: {naming}\n").blockers == ()
+
+
+def conditioned(**condition: Any) -> str:
+    root = "arn:aws:iam::222222222222:root"
+    found = json.loads(policy(root, *READING_ACTIONS))
+    found["Statement"][0]["Condition"] = condition
+    return json.dumps(found)
+
+
+def roles(pattern: str) -> dict[str, str]:
+    return {"aws:PrincipalArn": f"arn:aws:iam::222222222222:role/{pattern}"}
+
+
+def test_a_condition_on_the_role_is_judged(world: FakeAws, tmp_path: Path) -> None:
+    role = "replicate-orders-consumer-role"
+    arn = f"arn:aws:iam::222222222222:role/new-path/{role}-0a1b2c3"
+    world.stream_policy = conditioned(ArnLike=roles(f"old-path/{role}-*"))
+    for found in (before_the_first_up(world, tmp_path), deployed(world, consumerRoleArn=arn)):
+        assert [each for each in found.blockers if "does not allow" in each.what]
+    world.stream_policy = conditioned(ArnLike=roles(f"new-path/{role}-*"))
+    assert deployed(world, consumerRoleArn=arn).blockers == ()
+    world.stream_policy = conditioned(ArnLike=roles(f"{role}-*"))
+    assert before_the_first_up(world, tmp_path).blockers == ()
+
+
+def test_another_condition_is_said_to_be_unjudged(world: FakeAws) -> None:
+    world.stream_policy = conditioned(StringEquals={"aws:PrincipalOrgID": "o-1"})
+    found = deployed(world)
+    assert found.blockers == ()
+    assert any("does not judge" in each for each in found.notes)
+    world.stream_policy = policy("222222222222", *READING_ACTIONS)
+    assert not any("does not judge" in each for each in deployed(world).notes)
+
+
 def test_a_policy_that_may_not_be_read_is_unknown_and_said(world: FakeAws) -> None:
     world.stream_policy_refused = True
     found = deployed(world)
