@@ -6,10 +6,8 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from infra import stack_file
 from infra.config_validation import ConfigErrors
 from infra.resource_names import RULE_NAME_LIMIT, TARGET_ID_LIMIT, fitting
 from infra.table_config import TableConfig
@@ -54,17 +52,6 @@ class Autonaming:
         """Return the names that a resource may get, with `*` for what only the engine knows."""
         text = self.by_type.get(type_, self.pattern).replace("${name}", name)
         return re.sub(r"\$\{[^}]*\}", "*", text)
-
-
-def autonaming_of(path: Path, known: Mapping[str, str]) -> Autonaming:
-    """Read a stack file's own `pulumi:autonaming`; `known` as in `read_autonaming`.
-
-    Raises:
-        OSError, ValueError: the file cannot be read, or is no stack file.
-    """
-    value = stack_file.read(path, "pulumi").get("autonaming")
-    text = value if isinstance(value, str) or value is None else json.dumps(value)
-    return read_autonaming(text, known)
 
 
 def read_autonaming(text: str | None, known: Mapping[str, str]) -> Autonaming:

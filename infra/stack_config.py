@@ -16,7 +16,7 @@ from typing import Any
 from infra import alarm_config, policy_sizes, stack_file, table_groups
 from infra.account_config import AccountConfig, read_account, refuse_two_partitions
 from infra.alarm_config import AlarmConfig
-from infra.autonaming import Autonaming, refuse_long_names
+from infra.autonaming import ROLE, Autonaming, read_autonaming, refuse_long_names
 from infra.bucket_config import BucketConfig, read_buckets
 from infra.config_validation import ConfigError, ConfigErrors, ConfigReader
 from infra.iam_config import IamConfig, read_iam
@@ -153,6 +153,20 @@ class StackConfig:
             ConfigError: naming every mistake at once.
         """
         return cls.parse(plain_values(path)[0])
+
+    @staticmethod
+    def role_names(path: Path, stack: str, name: str) -> str:
+        """Return the names that a role may get by a stack file's own `pulumi:autonaming`.
+
+        `*` stands for what only the engine knows.
+
+        Raises:
+            OSError, ValueError: the file cannot be read, or is no stack file.
+        """
+        value = stack_file.read(path, "pulumi").get("autonaming")
+        text = value if isinstance(value, str) or value is None else json.dumps(value)
+        known = {"project": PROJECT, **({"stack": stack} if stack else {})}
+        return read_autonaming(text, known).wildcard(ROLE, name)
 
     @staticmethod
     def secrets_of(path: Path) -> Secrets:

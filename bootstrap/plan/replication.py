@@ -11,7 +11,6 @@ from pathlib import Path
 from bootstrap.core import pulumi_commands
 from bootstrap.core.errors import UsageError
 from bootstrap.core.stack_outputs import AccountOutputs, Outputs, TableOutputs
-from infra.autonaming import ROLE, Autonaming, autonaming_of
 from infra.stack_config import PROJECT, ConfigError, StackConfig, TableConfig
 
 INNER = {"source": "source.accountId", "target": "target.accountId", "tables": "tables[0].source"}
@@ -208,11 +207,10 @@ def _adopted(table: TableOutputs) -> AdoptedStream:
     )
 
 
-def _to_adopt(config: StackConfig, table: TableConfig, naming: Autonaming) -> AdoptedStream | None:
+def _to_adopt(config: StackConfig, table: TableConfig, role: str) -> AdoptedStream | None:
     if table.stream is None:
         return None
     account = config.target
-    role = naming.wildcard(ROLE, f"{table.prefix}-consumer-role")
     return AdoptedStream(
         arn=table.stream,
         key_arn=table.stream_key or "",
@@ -235,8 +233,10 @@ def of_file(path: Path) -> UndeployedStack:
         if secrets.needed:
             raise _needs_secrets(path, secrets.needed)
         config = StackConfig.read(path)
-        known = {"project": PROJECT, **({"stack": _stack_of(path)} if _stack_of(path) else {})}
-        naming = autonaming_of(path, known)
+        roles = [
+            StackConfig.role_names(path, _stack_of(path), f"{table.prefix}-consumer-role")
+            for table in config.tables
+        ]
     except ConfigError as error:
         raise UsageError(f"{path} cannot be deployed. {error}", fix=FIX) from None
     except (OSError, ValueError) as error:
@@ -259,8 +259,8 @@ def of_file(path: Path) -> UndeployedStack:
         source_profile=config.source.profile,
         target_profile=config.target.profile,
         tables=tuple(
-            _of_config(config, table, _stack_of(path), naming, tuple(secrets.unknown))
-            for table in config.tables
+            _of_config(config, table, _stack_of(path), role, tuple(secrets.unknown))
+            for table, role in zip(config.tables, roles, strict=True)
         ),
     )
 
@@ -301,7 +301,7 @@ def _of_config(
     config: StackConfig,
     table: TableConfig,
     stack: str,
-    naming: Autonaming,
+    role: str,
     unknown: tuple[str, ...],
 ) -> Replication:
     return Replication(
@@ -319,7 +319,7 @@ def _of_config(
         stream_key_arn=table.stream_key,
         kept_key_arn=config.keys.target,
         deployment=None,
-        adopted=_to_adopt(config, table, naming),
+        adopted=_to_adopt(config, table, role),
         stream_mode=table.stream_mode,
         configured_shards=table.shards,
         denies_other_writers=config.denies_other_writers(table),
