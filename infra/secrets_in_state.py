@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
+from pulumi._types import input_type_to_dict, is_input_type
 from pulumi.runtime import register_stack_transformation
 from pulumi.runtime.config import get_config_secret_keys_env, is_config_secret
 
@@ -81,6 +82,8 @@ class SecretTexts:
             )
         if isinstance(value, str):
             return pulumi.Output.secret(value) if self.in_(value) else value
+        if is_input_type(type(value)):  # an Args class: the engine gets it as a whole
+            return pulumi.Output.secret(value) if self.in_(value) else value
         if isinstance(value, list | tuple):
             return [self.marked(each) for each in value]
         if isinstance(value, dict):
@@ -94,6 +97,8 @@ class SecretTexts:
                 text == value or f'"{text}"' in value or (len(text) >= SHORT and text in value)
                 for text in self.texts
             )
+        if is_input_type(type(value)):
+            value = input_type_to_dict(value)
         if isinstance(value, Mapping):
             return any(map(self.in_, value.values()))
         return isinstance(value, list | tuple) and any(map(self.in_, value))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pulumi
+import pulumi_aws as aws
 import pytest
 from pulumi.runtime import set_all_config
 from pulumi.runtime.config import _SECRET_KEYS, CONFIG
@@ -78,6 +79,9 @@ def test_names_numbers_and_the_word_account_are_not_kept() -> None:
         ('{"owner": "dev"}', True),
         (["x", {"y": "dev"}], True),
         (f'{{"Resource": ["{KEY}/*"]}}', True),
+        (aws.dynamodb.TableServerSideEncryptionArgs(enabled=True, kms_key_arn=KEY), True),
+        (aws.lambda_.FunctionVpcConfigArgs(subnet_ids=["x", "dev"], security_group_ids=[]), True),
+        (aws.dynamodb.TableServerSideEncryptionArgs(enabled=True, kms_key_arn="x"), False),
         (12, False),
         (None, False),
     ],

@@ -23,6 +23,9 @@ SECRET = {
     "alarms.emails[0]": "hidden-address@example.com",
     "tags.owner": "hid7",
     "tables[0].sourceKeyArn": "arn:aws:kms:eu-west-1:111111111111:key/hidden-key-4711",
+    "tables[0].streamKeyArn": "arn:aws:kms:eu-west-1:111111111111:key/hidden-key-4712",
+    "keys.target": "arn:aws:kms:eu-west-1:222222222222:key/hidden-key-4713",
+    "source.permissionsBoundaryArn": "arn:aws:iam::111111111111:policy/hidden-boundary",
 }
 ROLES = (("source", "exporter"), ("target", "importer"), ("target", "operator"))
 SHARED = {
@@ -38,6 +41,11 @@ SHARED = {
 @pytest.fixture(scope="module")
 def stack(engine: Engine) -> EngineStack:
     """A stack of one table with a company's prefix, whose operators present a secret word."""
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    engine.cloud.client("iam", engine.cloud.source).create_policy(
+        PolicyName=SECRET["source.permissionsBoundaryArn"].rpartition("/")[2],
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [everything]}),
+    )
     stack = engine.stack("tables")
     stack.configure(engine.config(ORDERS, snapshotKey=True), SECRET)
     stack.name_by(f"{PREFIX}${{name}}-${{hex(7)}}")
@@ -91,7 +99,8 @@ def test_a_table_less_is_refused_while_it_is_protected(engine: Engine, stack: En
 def test_another_account_or_region_is_refused(engine: Engine, stack: EngineStack) -> None:
     values = engine.config(ORDERS, CUSTOMERS, snapshotKey=True)
     values["target"] = {"accountId": "333333333333", "region": "us-east-1", "profile": "target"}
-    stack.configure(values, SECRET)
+    there = {key: word for key, word in SECRET.items() if key != "keys.target"}
+    stack.configure(values, there)
     with pytest.raises(RefusedError, match=r'target\.accountId: got "333333333333"') as raised:
         stack.preview()
     assert 'target.region: got "us-east-1"; the stack is in "eu-west-1"' in str(raised.value)
