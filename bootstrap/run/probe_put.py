@@ -67,6 +67,13 @@ def _attempt(context: StepContext, put: ProbePut) -> ProbePut:
     return replace(put, left=tuple(left), refusals=refusals, progress_at=progress)
 
 
+def _raise(context: StepContext) -> str:
+    if context.table.adopts_stream:
+        return "ask the stream's owner to raise its capacity"
+    up = pulumi_commands.up(context.outputs.stack)
+    return f"raise its capacity in the stack file, then `{up}`"
+
+
 def _throttled(context: StepContext, put: ProbePut) -> Pending:
     stream, timing = context.table.stream_name, context.timing
     stalled = context.journal.now() - put.progress_at
@@ -77,8 +84,7 @@ def _throttled(context: StepContext, put: ProbePut) -> Pending:
             f"Stream {stream} is throttled: it has not taken {len(put.left)} of {put.count} probe "
             f"records for {stalled:.0f} s.",
             fix=suggest(
-                "check the stream's WriteProvisionedThroughputExceeded; raise its capacity in the "
-                f"stack file, then `{pulumi_commands.up(context.outputs.stack)}`; then ",
+                f"check the stream's WriteProvisionedThroughputExceeded; {_raise(context)}; then ",
                 Command("run"),
             ),
         )

@@ -22,7 +22,7 @@ MORE_SHARDS = (
     "raise shards in the stack file (or set streamMode ON_DEMAND without shards), then: pulumi up "
     "--refresh. Quicker by hand: aws kinesis update-shard-count --stream-name NAME "
     "--target-shard-count NUMBER --scaling-type UNIFORM_SCALING. The next pulumi up leaves that as "
-    "it is; write the number into the stack file too."
+    "it is; write the number into the stack file too. An adopted stream's owner raises its shards."
 )
 
 

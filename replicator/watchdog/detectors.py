@@ -80,8 +80,8 @@ STREAM = Detector(
     Level.WARNING,
     "The stream is deleted or not active; or its retention or record size is below the stack's; "
     "or it distributes records by itself, so that probes prove nothing.",
-    "pulumi up --refresh, which restores its settings; if its retention was lower for a while, "
-    "verify the tables.",
+    "pulumi up --refresh, which restores its settings (an adopted stream's owner restores them); "
+    "if its retention was lower for a while, verify the tables.",
 )
 SOURCE = Detector(
     names.SOURCE_TABLE_CHANGED,
@@ -90,7 +90,8 @@ SOURCE = Detector(
     "table. Or AWS says that it cannot be used: its KMS key is out of reach (after seven days of "
     "that DynamoDB archives it), or another state that is not ACTIVE.",
     "`bootstrap pause`, and stop the readers of the replica. If the new table holds the same data "
-    "(restored from a backup): pulumi up --refresh, which gives it its stream, "
+    "(restored from a backup): pulumi up --refresh, which gives it its stream (if the destination "
+    "is another owner's, they enable it), "
     "`bootstrap resume --adopt-source`, `bootstrap verify --repair` until it ends with no "
     "difference, and `bootstrap run --adopt-source`. Any other table needs a new stack and a new "
     "snapshot.",

@@ -21,7 +21,7 @@ from replicator.watchdog.readings import (
 
 THROTTLED = (
     "check the stream's WriteProvisionedThroughputExceeded; raise its capacity in the stack file, "
-    "then pulumi up."
+    "then pulumi up (an adopted stream's owner raises it)."
 )
 NOT_PUT = (
     "pulumi up --refresh restores the rights of the watchdog's and the observer's role; if that "
