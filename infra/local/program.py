@@ -19,7 +19,9 @@ from pulumi.runtime.stack import run_pulumi_func
 
 PROGRAM = Path(__file__).resolve().parent.parent
 PROJECT = "dynamodb-replication"
-STACK_OUTPUTS, TABLE = "pulumi:pulumi:readStackOutputs", "aws:dynamodb/getTable:getTable"
+STACK_OUTPUTS = "pulumi:pulumi:readStackOutputs"
+STACK_STATE = "pulumi:pulumi:readStackResourceOutputs"
+TABLE = "aws:dynamodb/getTable:getTable"
 """The look-ups of the program."""
 
 

@@ -11,7 +11,7 @@ import pulumi
 
 from infra.local.bindings import BINDINGS, Binding, BindingError, Inputs, Request
 from infra.local.cloud import LocalAccount
-from infra.local.program import STACK_OUTPUTS, TABLE
+from infra.local.program import STACK_OUTPUTS, STACK_STATE, TABLE
 from infra.local.request_limits import enforce_limits
 from infra.local.secret_values import without_secrets
 
@@ -64,7 +64,7 @@ class LocalProvider(pulumi.runtime.Mocks):
     def _look_up(
         self, args: pulumi.runtime.MockCallArgs
     ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-        if args.token == STACK_OUTPUTS:
+        if args.token in (STACK_OUTPUTS, STACK_STATE):
             return {"outputs": {}}, []  # there was no deployment before this one
         if args.token != TABLE:
             raise BindingError(
