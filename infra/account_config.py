@@ -95,12 +95,7 @@ def read_account(top: ConfigReader, side: str) -> AccountConfig:
             "the ARN of a role",
             "use arn:aws:iam::ACCOUNT:role/NAME, or leave it out",
         ),
-        external_id=section.optional_text(
-            "externalId",
-            EXTERNAL_ID,
-            "2 to 1224 letters, digits and +=,.@:/-",
-            "use only those characters, or leave it out",
-        ),
+        external_id=read_external_id(section),
         session_name=section.optional_text(
             "sessionName",
             r"[A-Za-z0-9_+=,.@-]{2,64}",
@@ -131,6 +126,16 @@ def read_account(top: ConfigReader, side: str) -> AccountConfig:
     _refuse_settings_of_no_session(section, account)
     _refuse_another_partition(section, account)
     return account
+
+
+def read_external_id(section: ConfigReader) -> str | None:
+    """Read the external id of a role's trust policy (API reference, AssumeRole)."""
+    return section.optional_text(
+        "externalId",
+        EXTERNAL_ID,
+        "2 to 1224 letters, digits and +=,.@:/-",
+        "use only those characters, or leave it out",
+    )
 
 
 def refuse_two_partitions(

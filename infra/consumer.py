@@ -19,7 +19,7 @@ from infra.role_policies import declare_policy
 from infra.roles import declare_role
 from infra.shared_actions import GUARD_ACTIONS, OBJECT_KEY_ACTIONS, TABLE_KEY_ACTIONS
 from infra.stack_config import StackConfig
-from infra.statements import Statement, allow, through
+from infra.statements import Statement, allow, allow_keys, through
 from infra.table_config import TRIM_HORIZON, TableConfig
 from replicator import names
 from replicator.stream import MAX_RECORD_KIB, READING_ACTIONS
@@ -206,19 +206,17 @@ class ConsumerFunction(pulumi.ComponentResource):
         )
 
     def _target_key(self) -> list[Statement]:
-        key = self._table.target_key
+        keys = [self._table.target_key] if self._table.target_key else []
         by_dynamodb = through("dynamodb", self._settings.target.region)
-        return [allow("TargetKey", TABLE_KEY_ACTIONS, [key], when=by_dynamodb)] if key else []
+        return allow_keys("TargetKey", TABLE_KEY_ACTIONS, keys, by_dynamodb)
 
     def _kept_key(self) -> list[Statement]:
         """Return the use of the key of ledger and quarantine, if they have one."""
-        key, region = self._settings.keys.target, self._settings.target.region
-        if key is None:
-            return []
-        by_dynamodb, by_s3 = through("dynamodb", region), through("s3", region)
+        keys = [self._settings.keys.target] if self._settings.keys.target else []
+        region = self._settings.target.region
         return [
-            allow("LedgerKey", TABLE_KEY_ACTIONS, [key], when=by_dynamodb),
-            allow("QuarantineKey", OBJECT_KEY_ACTIONS, [key], when=by_s3),
+            *allow_keys("LedgerKey", TABLE_KEY_ACTIONS, keys, through("dynamodb", region)),
+            *allow_keys("QuarantineKey", OBJECT_KEY_ACTIONS, keys, through("s3", region)),
         ]
 
     def _function(

@@ -38,5 +38,13 @@ class HeldResources:
 
 def last_table(table: TableConfig, before: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a table's entry in the outputs of the last `up`; an empty one if it has none."""
-    tables = (found or {} for found in before.get("tables") or ())
-    return next((each for each in tables if each.get("sourceTable") == table.source), {})
+    found = (each for each in last_tables(before) if each.get("sourceTable") == table.source)
+    return next(found, {})
+
+
+def last_tables(before: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the tables of the last `up`'s outputs.
+
+    After an `up` that failed, entries may be there without their values: they are left out.
+    """
+    return [table for table in before.get("tables") or () if table]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pulumi
 
+from infra.held_resources import last_tables
 from infra.stack_config import StackConfig
 
 
@@ -25,10 +26,8 @@ def refuse_lost_blocks(config: StackConfig, before: Mapping[str, Any]) -> None:
     """
     if config.buckets.block_public_access:
         return
-    # After an `up` that failed, outputs may be there without their values.
-    tables = [table for table in before.get("tables") or () if table]
     # Since the release that keeps the blocks, each table has this output.
-    if any("metricDimensions" not in table for table in tables):
+    if any("metricDimensions" not in table for table in last_tables(before)):
         raise LostBlocksError(
             "buckets.blockPublicAccess: got false, and the last `pulumi up` of the stack "
             f"{pulumi.get_stack()} was of an older release, whose blocks of public access this "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from infra.account_config import EXTERNAL_ID, AccountConfig
+from infra.account_config import AccountConfig, read_external_id
 from infra.config_validation import ConfigReader
 from infra.principals import read_principals, refuse_long_trust
 
@@ -38,12 +38,7 @@ def read_operators(
     operators = OperatorsConfig(
         source=read_principals(section, "source", source),
         target=read_principals(section, "target", target),
-        external_id=section.optional_text(
-            "externalId",
-            EXTERNAL_ID,
-            "2 to 1224 letters, digits and +=,.@:/-",
-            "use only those characters, or leave it out",
-        ),
+        external_id=read_external_id(section),
         read_items=section.flag("readItems", default=OperatorsConfig.read_items),
     )
     section.refuse_unknown_keys()

@@ -18,7 +18,7 @@ from pulumi.runtime.settings import _get_rpc_manager
 
 from infra import engine_config, package
 from infra.accounts import Accounts
-from infra.held_resources import HeldResources, last_table
+from infra.held_resources import HeldResources, last_table, last_tables
 from infra.kept_blocks import refuse_lost_blocks
 from infra.kept_keys import refuse_other_keys
 from infra.kept_streams import refuse_other_streams
@@ -182,8 +182,7 @@ def look_up_source_tables(
     Raises:
         RefusedStackError: a table that the stack does not replicate yet cannot be found.
     """
-    # After an `up` that failed, outputs may be there without their values.
-    known = {(table or {}).get("sourceTable") for table in before.get("tables") or ()}
+    known = {table.get("sourceTable") for table in last_tables(before)}
     missing = []
     for n, table in enumerate(config.tables):
         failure = _look_up(table.source, accounts.source)
@@ -226,8 +225,7 @@ def refuse_removal_of_running_tables(
     """
     kept, journal = {table.source for table in config.tables}, before.get("journalTable")
     running, commands = [], []
-    # After an `up` that failed, outputs may be there without their values.
-    for table in filter(None, before.get("tables") or ()):
+    for table in last_tables(before):
         name = table["sourceTable"]
         run = None if name in kept else _run_of(name, journal, accounts.target)
         if run is None or run.ended:
@@ -284,7 +282,7 @@ def look_up_runs(
         RefusedStackError: a row cannot be looked up.
     """
     journal = before.get("journalTable")
-    known = {(table or {}).get("sourceTable") for table in before.get("tables") or ()}
+    known = {table.get("sourceTable") for table in last_tables(before)}
     found, unknown = {}, []
     for table in config.tables:
         if journal is None or table.source not in known:
@@ -318,8 +316,7 @@ def look_up_held_resources(
     is the primary, and where a stream may have had another key, of the stack's or given: also by a
     first `up` that failed, of which there are no outputs.
     """
-    tables = [table for table in before.get("tables") or () if table]
-    migrates = any(table.get("stackOwnsTargetDeny") is not False for table in tables)
+    migrates = any(each.get("stackOwnsTargetDeny") is not False for each in last_tables(before))
     rekeyed = any(
         table.stream is None
         and (table.stream_key or not last_table(table, before).get("streamArn"))

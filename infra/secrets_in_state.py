@@ -80,9 +80,8 @@ class SecretTexts:
             return value.apply(
                 lambda known: pulumi.Output.secret(known) if self.in_(known) else known
             )
-        if isinstance(value, str):
-            return pulumi.Output.secret(value) if self.in_(value) else value
-        if is_input_type(type(value)):  # an Args class: the engine gets it as a whole
+        # An Args class, too: the engine gets it as a whole.
+        if isinstance(value, str) or is_input_type(type(value)):
             return pulumi.Output.secret(value) if self.in_(value) else value
         if isinstance(value, list | tuple):
             return [self.marked(each) for each in value]

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from infra.shared_actions import TABLE_KEY_ACTIONS
 from infra.stack_arns import OperatorScope, SharedArns, TableArns
 from infra.statements import Statement, allow, allow_keys, only, through
-from infra.table_config import TableConfig
 
 POLICY_ACTIONS = (
     "dynamodb:DeleteResourcePolicy",
@@ -28,7 +28,6 @@ STREAMING_ACTIONS = ("dynamodb:DisableKinesisStreamingDestination",)
 """Never where the destination is not the stack's."""
 CANARY_ACTIONS = ("dynamodb:DeleteItem",)
 """A delete under a condition that cannot hold tells whether the table refuses other writers."""
-TARGET_KEY_ACTIONS = ("kms:Decrypt",)
 
 
 def source(
@@ -38,23 +37,17 @@ def source(
     actions = [*POLICY_ACTIONS, *OLD_SOURCE_ACTIONS]
     others = [action for action in actions if action not in STREAMING_ACTIONS]
     tables, streamed = (
-        [scope.source.table_arn(t.source) for t in tables]
-        for tables in _by_owner_of_streaming([each.table for each in arns])
+        [
+            scope.source.table_arn(each.table.source)
+            for each in arns
+            if each.table.owns_destination is owned
+        ]
+        for owned in (True, False)
     )
     return [
         *only(bool(tables), allow("SourceTables", actions, tables)),
         *only(bool(streamed), allow("TablesStreamedByOthers", others, streamed)),
     ]
-
-
-def _by_owner_of_streaming(
-    tables: Sequence[TableConfig],
-) -> tuple[list[TableConfig], list[TableConfig]]:
-    """Return the tables whose destination is the stack's, and the others."""
-    return (
-        [table for table in tables if table.owns_destination],
-        [table for table in tables if not table.owns_destination],
-    )
 
 
 def target(
@@ -66,5 +59,5 @@ def target(
     by_dynamodb = through("dynamodb", scope.target.region)
     return [
         allow("TargetTables", [*POLICY_ACTIONS, *CANARY_ACTIONS], tables),
-        *allow_keys("TargetTableKeys", TARGET_KEY_ACTIONS, keys, by_dynamodb),
+        *allow_keys("TargetTableKeys", TABLE_KEY_ACTIONS, keys, by_dynamodb),
     ]

@@ -7,6 +7,7 @@ from typing import Any
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.quarantine import AwsBucket
 from bootstrap.aws.snapshots import AwsSnapshots
+from replicator.uploads import encryption
 
 CONTENT = b"Tries whether a snapshot may cross the accounts. `plan` and `run` remove it.\n"
 
@@ -30,11 +31,7 @@ class AwsCrossAccountCheck:
         self._bucket, self._owner = bucket, owner
         self._kept = AwsBucket(importer, importers_s3, bucket)
         self._snapshots = AwsSnapshots(importer, importers_s3, bucket)
-        self._encryption = (
-            {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key_arn}
-            if key_arn
-            else {"ServerSideEncryption": "AES256"}
-        )
+        self._encryption = encryption(key_arn)
 
     def write(self, key: str) -> None:
         self._exporter(

@@ -15,9 +15,13 @@ from bootstrap.plan.blocker import Blocker
 from bootstrap.plan.estimate import Estimate
 from bootstrap.plan.inspection import AdoptedInspection, Inspection
 from bootstrap.plan.key_policies import allows, policy_for
-from bootstrap.plan.limits import LEAST_RETENTION_HOURS
 from bootstrap.plan.replication import AdoptedStream, Replication
-from replicator.stream import BY_PARTITION_KEY, MAX_RECORD_KIB, READING_ACTIONS
+from bootstrap.plan.stream_checks import (
+    distribution_blockers,
+    retention_blockers,
+    safe_retention,
+)
+from replicator.stream import MAX_RECORD_KIB, READING_ACTIONS
 
 TRIM_HORIZON = "TRIM_HORIZON"
 YOUNG_SECONDS = 3_600.0
@@ -141,15 +145,10 @@ def _settings(
     seen: AdoptedInspection, replication: Replication, adopted: AdoptedStream, expected: Estimate
 ) -> Iterator[Blocker]:
     stream, name, region = seen.stream, adopted.name, replication.consumer_region
-    safe = max(LEAST_RETENTION_HOURS, 2 * expected.until_read.most / 3600)
-    if stream.retention_hours < safe:
-        yield Blocker(
-            f"Stream {name} forgets changes after {stream.retention_hours} hours. Export, import "
-            f"and catch-up may take longer (estimated at up to {duration(expected.until_read.most)}"
-            "; twice that, and a week at least, is safe).",
-            _retention_command(name, region, max(adopted.retention_hours, int(safe))),
-        )
-    elif stream.retention_hours < adopted.retention_hours:
+    safe = safe_retention(expected)
+    longer = _retention_command(name, region, max(adopted.retention_hours, int(safe)))
+    yield from retention_blockers(stream, name, expected, longer)
+    if safe <= stream.retention_hours < adopted.retention_hours:
         yield Blocker(
             f"Stream {name} forgets changes after {stream.retention_hours} hours, and the stack "
             f"expects {adopted.retention_hours}.",
@@ -163,14 +162,7 @@ def _settings(
             f"aws kinesis update-max-record-size --stream-arn {adopted.arn} "
             f"--max-record-size-in-ki-b {MAX_RECORD_KIB} --region {region}, {BY_SOURCE}",
         )
-    if stream.distribution != BY_PARTITION_KEY:
-        yield Blocker(
-            f"Stream {name} spreads records over its shards by {stream.distribution}, and not by "
-            "their partition keys. Probes may not reach every shard, and the changes of one item "
-            "are spread over several.",
-            f"aws kinesis update-stream-record-distribution-strategy --stream-arn {adopted.arn} "
-            f"--record-distribution-strategy USER_PARTITION_KEY --region {region}, {BY_SOURCE}",
-        )
+    yield from distribution_blockers(stream, name, adopted.arn, region)
 
 
 def _history(

@@ -135,33 +135,39 @@ def _stream_users(replication: Replication) -> Iterator[tuple[KeyUser, Sequence[
 
 def _kept_users(replication: Replication) -> Iterator[tuple[KeyUser, Sequence[str]]]:
     """List who uses the key of ledger, journal and quarantine. The last two read no object."""
-    deployed = replication.deployment
     yield _users(replication)[1], BUCKET_USES
     yield _consumer(replication), BUCKET_USES
-    if (watchdog := _watchdog(replication)) is not None:
-        yield watchdog, TABLE_READS
-    if deployed is None or deployed.reader_arn:
-        arn = deployed.reader_arn if deployed else None
-        there, partition = replication.target_account, replication.partition
-        yield KeyUser("reader of `status --operator`", arn, there, partition), TABLE_READS
+    for user in (_watchdog(replication), _reader(replication)):
+        if user is not None:
+            yield user, TABLE_READS
 
 
 def _watchdog(replication: Replication) -> KeyUser | None:
     """Return the watchdog; None if the stack's outputs do not name its role."""
     deployed = replication.deployment
-    if deployed is not None and not deployed.watchdog_arn:
-        return None
     arn = deployed.watchdog_arn if deployed else None
-    return KeyUser("watchdog", arn, replication.target_account, replication.partition)
+    return _if_named(replication, "watchdog", arn, replication.target_account)
 
 
 def _observer(replication: Replication) -> KeyUser | None:
     """Return the watchdog's role in the source account; None if the outputs do not name it."""
     deployed = replication.deployment
-    if deployed is not None and not deployed.observer_arn:
-        return None
     arn = deployed.observer_arn if deployed else None
-    return KeyUser("watchdog's observer", arn, replication.source_account, replication.partition)
+    return _if_named(replication, "watchdog's observer", arn, replication.source_account)
+
+
+def _reader(replication: Replication) -> KeyUser | None:
+    """Return the target account's reader; None if the outputs do not name its role."""
+    deployed = replication.deployment
+    arn = deployed.reader_arn if deployed else None
+    return _if_named(replication, "reader of `status --operator`", arn, replication.target_account)
+
+
+def _if_named(replication: Replication, name: str, arn: str | None, account: str) -> KeyUser | None:
+    """Return a user; None if the stack is deployed, by a program that did not name its role."""
+    if replication.deployment is not None and not arn:
+        return None
+    return KeyUser(name, arn, account, replication.partition)
 
 
 def _unnamed(inspection: Inspection, replication: Replication) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bootstrap.core.facts import EventSource
-from bootstrap.core.formatting import duration, moment, size
+from bootstrap.core.formatting import moment, size
 from bootstrap.plan.adopted_stream import adopted_blockers
 from bootstrap.plan.blocker import Blocker, quota_increase
 from bootstrap.plan.estimate import Estimate
@@ -17,16 +17,16 @@ from bootstrap.plan.limits import (
     EXPORT_BYTES,
     IMPORT_OBJECTS,
     LARGEST_RECORD_KIB,
-    LEAST_RETENTION_HOURS,
     LEDGER_PARTITION_UNITS,
     PARTITION_WRITES,
     import_bytes,
     least_partitions,
 )
 from bootstrap.plan.replication import Deployment, Replication
+from bootstrap.plan.stream_checks import distribution_blockers, retention_blockers
 from bootstrap.plan.stream_throughput import throughput_blockers
 from bootstrap.plan.warm_throughput import WRITE_FACTOR
-from replicator.stream import BY_PARTITION_KEY, StreamFacts
+from replicator.stream import StreamFacts
 
 
 def blockers(
@@ -91,8 +91,8 @@ def _destination(inspection: Inspection, replication: Replication) -> Iterator[B
             f"Table {replication.source_table} streams its changes to {elsewhere.stream_arn}, and "
             "a table has one destination.",
             f"replicate it through that stream: set streamArn: {elsewhere.stream_arn} and "
-            "streamKeyArn for the table in the stack configuration (docs/deploy.md, A stream of "
-            "others). Or, if nothing needs that destination: aws dynamodb "
+            "streamKeyArn for the table in the stack configuration (docs/deploy.md, An adopted "
+            "stream). Or, if nothing needs that destination: aws dynamodb "
             f"disable-kinesis-streaming-destination --table-name {replication.source_table} "
             f"--stream-arn {elsewhere.stream_arn} --region {replication.consumer_region}, with the "
             f"source account's credentials; then: {replication.up}",
@@ -114,24 +114,12 @@ def _stream(
     stream: StreamFacts, deployment: Deployment, expected: Estimate, replication: Replication
 ) -> Iterator[Blocker]:
     name = deployment.stream_name
-    if stream.retention_hours < max(LEAST_RETENTION_HOURS, 2 * expected.until_read.most / 3600):
-        yield Blocker(
-            f"Stream {name} forgets changes after {stream.retention_hours} hours. Export, import "
-            "and catch-up may take longer (estimated at up to "
-            f"{duration(expected.until_read.most)}; twice that, and a week at least, is safe).",
-            "set retentionHours in the stack configuration (8760 is 365 days), then: "
-            f"{replication.up}",
-        )
-    if stream.distribution != BY_PARTITION_KEY:
-        # The Pulumi provider has no argument for it (pulumi-aws 7.51).
-        yield Blocker(
-            f"Stream {name} spreads records over its shards by {stream.distribution}, and not by "
-            "their partition keys. Probes may not reach every shard, and the changes of one item "
-            "are spread over several.",
-            "aws kinesis update-stream-record-distribution-strategy --stream-arn "
-            f"{deployment.stream_arn} --record-distribution-strategy USER_PARTITION_KEY --region "
-            f"{replication.consumer_region}, with the source account's credentials",
-        )
+    longer = (
+        f"set retentionHours in the stack configuration (8760 is 365 days), then: {replication.up}"
+    )
+    yield from retention_blockers(stream, name, expected, longer)
+    region = replication.consumer_region
+    yield from distribution_blockers(stream, name, deployment.stream_arn, region)
     if stream.record_kib < LARGEST_RECORD_KIB:
         yield Blocker(
             f"Stream {name} takes records of up to {stream.record_kib} KiB, and a change of a "

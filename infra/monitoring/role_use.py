@@ -137,7 +137,7 @@ def _topic_policy(
 
     It replaces SNS's default policy, by which the topic's whole account may publish.
     """
-    account = getattr(settings, place.side).account_id
+    account = settings.account(place.side).account_id
     arn = pulumi.Output.from_input(topic)
 
     def publish(sid: str, service: str) -> dict[str, Any]:
