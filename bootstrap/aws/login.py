@@ -18,6 +18,8 @@ import botocore.session
 from botocore import exceptions
 from botocore.credentials import RefreshableCredentials
 
+from bootstrap.aws.sdk import sdk_session
+
 # It logs each failed renewal with a traceback, beside the error that this program reports.
 logging.getLogger("botocore.credentials").setLevel(logging.ERROR)
 
@@ -101,7 +103,7 @@ class Login:
             BotoCoreError: when the profile does not exist, or the files cannot be parsed.
         """
         if self._session is None:
-            session = botocore.session.Session(profile=self.profile)
+            session = sdk_session(self.profile)
             session.get_scoped_config()
             if self._loaded is not None:
                 session._credentials = _fixed(self._loaded)

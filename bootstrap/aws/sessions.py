@@ -12,6 +12,7 @@ from botocore.credentials import DeferredRefreshableCredentials
 
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.login import Login, Logins
+from bootstrap.aws.sdk import sdk_session
 from bootstrap.core.durations import SCALE_VARIABLE, Timing, is_loopback
 from bootstrap.core.errors import AccountError, BootstrapError, Side, UsageError
 from bootstrap.core.stack_outputs import AccountOutputs
@@ -76,7 +77,7 @@ class Session:
             self._session = self._base_session()
             return
         # Of the same profile, or botocore reads the one that AWS_PROFILE names.
-        self._session = self._configured(lambda: botocore.session.Session(profile=profile))
+        self._session = self._configured(lambda: sdk_session(profile))
         # The first call assumes the role; the constructor calls nothing.
         self._session._credentials = DeferredRefreshableCredentials(
             refresh_using=self._assume, method="assume-role"

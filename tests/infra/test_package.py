@@ -119,6 +119,14 @@ def test_tests_scripts_and_bytecode_do_not_ship(
     }
 
 
+def test_the_tools_description_of_dynamodb_for_the_sdk_does_not_ship(
+    installs: list[Path], tmp_path: Path
+) -> None:
+    folder = package.build("lambda", folder=tmp_path / "lambda").folder
+    assert (folder / "replicator" / "handler.py").exists()
+    assert not list(folder.rglob("*-extras*")) and not (folder / "bootstrap").exists()
+
+
 def test_a_missing_build_is_an_error_that_names_the_command(tmp_path: Path) -> None:
     with pytest.raises(PackageError, match=r"(?s)no built.*Try: python -m infra.package"):
         record({**CONFIG, "lambdaArchive": str(tmp_path / "nothing")}, tmp_path / "archive")

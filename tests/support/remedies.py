@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import botocore.session
 import click
 from botocore import xform_name
 from botocore.exceptions import UnknownServiceError
 
+from bootstrap.aws.sdk import sdk_session
 from bootstrap.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -165,7 +165,7 @@ def _aws(words: list[str]) -> str:
     if own is not None:
         return _unknown_options(words, own | GLOBAL)
     try:
-        model = botocore.session.get_session().get_service_model(service)
+        model = sdk_session().get_service_model(service)
     except UnknownServiceError:
         return f"aws has no command {service}"
     names = {xform_name(each, "-"): each for each in model.operation_names}

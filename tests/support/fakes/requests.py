@@ -6,9 +6,10 @@ import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import botocore.session
 from botocore.exceptions import ParamValidationError
 from botocore.validate import ParamValidator
+
+from bootstrap.aws.sdk import sdk_session
 
 
 class Paginator:
@@ -29,7 +30,7 @@ class Paginator:
 
 @functools.lru_cache(maxsize=4)
 def _model(service: str) -> Any:
-    return botocore.session.get_session().get_service_model(service)
+    return sdk_session().get_service_model(service)
 
 
 def check_shape(service: str, operation: str, request: Mapping[str, Any]) -> None:

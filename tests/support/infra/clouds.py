@@ -11,9 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import boto3
-
-from infra.local.cloud import SOURCE, TARGET, LocalAccount, LocalCloud
+from bootstrap.aws.sdk import sdk_session
+from infra.local.cloud import SECRET, SOURCE, TARGET, LocalAccount, LocalCloud
 
 T = TypeVar("T")
 
@@ -139,13 +138,24 @@ def as_role(cloud: LocalCloud, account: LocalAccount, role_arn: str, service: st
     """A client of a service with a role's credentials."""
     sts = cloud.client("sts", account)
     keys = sts.assume_role(RoleArn=role_arn, RoleSessionName="test")["Credentials"]
-    return boto3.client(
+    return sdk_session().create_client(
         service,
         region_name=account.region,
         endpoint_url=cloud.endpoint,
         aws_access_key_id=keys["AccessKeyId"],
         aws_secret_access_key=keys["SecretAccessKey"],
         aws_session_token=keys["SessionToken"],
+    )
+
+
+def bulk_client(cloud: LocalCloud, account: LocalAccount) -> Any:
+    """A client of DynamoDB with the account's root credentials that knows the bulk operations."""
+    return sdk_session().create_client(
+        "dynamodb",
+        region_name=account.region,
+        endpoint_url=cloud.endpoint,
+        aws_access_key_id=account.account_id,
+        aws_secret_access_key=SECRET,
     )
 
 
