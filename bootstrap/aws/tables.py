@@ -130,7 +130,8 @@ def facts_of(table: dict[str, Any]) -> TableFacts:
         keys=table.get("KeySchema", []),
         attributes=table.get("AttributeDefinitions", []),
         global_indexes=table.get("GlobalSecondaryIndexes", []),
-        local_indexes=[index["IndexName"] for index in table.get("LocalSecondaryIndexes", [])],
+        local_indexes=table.get("LocalSecondaryIndexes", []),
+        vector_indexes=[index["IndexName"] for index in table.get("VectorIndexes", [])],
         encryption=encryption.get("SSEType") if encrypted else None,
         key_arn=encryption.get("KMSMasterKeyArn") if encrypted else None,
         # A table that has always been provisioned has no summary.

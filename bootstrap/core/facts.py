@@ -128,7 +128,9 @@ class TableFacts:
     keys: Sequence[Json] = ()
     attributes: Sequence[Json] = ()
     global_indexes: Sequence[Json] = ()
-    local_indexes: Sequence[str] = ()
+    local_indexes: Sequence[Json] = ()
+    vector_indexes: Sequence[str] = ()
+    """Their names. Nothing here makes one: what they need is not documented well enough."""
     encryption: str | None = None
     """KMS, or None for the key that DynamoDB owns."""
     key_arn: str | None = None

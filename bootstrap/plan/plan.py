@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from bootstrap.core.errors import BlockedError
-from bootstrap.core.facts import TableFacts
 from bootstrap.journal.records import Wanted
 from bootstrap.plan.blocker import Blocker
 from bootstrap.plan.cross_account_check import NOT_TRIED
@@ -18,7 +16,7 @@ from bootstrap.plan.notes import notes
 from bootstrap.plan.preflight import blockers
 from bootstrap.plan.price_list import PriceList
 from bootstrap.plan.replication import Replication
-from bootstrap.plan.setting import Setting, carried_indexes
+from bootstrap.plan.setting import Setting
 from bootstrap.plan.settings_diff import settings, wanted
 
 LIST_PRICES = PriceList()
@@ -129,40 +127,3 @@ def _actions(inspection: Inspection, replication: Replication) -> list[Action]:
         Action("enable", f"switch {consumer} on"),
         Action("catch-up", "wait until everything in the stream has been applied"),
     ]
-
-
-def creation_parameters(source: TableFacts, name: str, key: str = "") -> Mapping[str, Any]:
-    """Return the target's TableCreationParameters (API reference, ImportTable).
-
-    `key` is the customer-managed key for it; without one it is encrypted with a key of AWS's, and
-    never with the source's, which stays in its account.
-
-    On demand and without a maximum, whatever the source has: while it replicates, each change costs
-    double in a transaction, and the source's capacity would throttle the replica for ever.
-    """
-    indexes = carried_indexes(source)
-    keys = [*source.keys, *(key for index in indexes for key in index["KeySchema"])]
-    used = {key["AttributeName"] for key in keys}
-    parameters: dict[str, Any] = {
-        "TableName": name,
-        # Only what keys use: the API counts them.
-        "AttributeDefinitions": [
-            dict(each) for each in source.attributes if each["AttributeName"] in used
-        ],
-        "KeySchema": [dict(key) for key in source.keys],
-        "BillingMode": "PAY_PER_REQUEST",
-    }
-    if indexes:
-        parameters["GlobalSecondaryIndexes"] = [
-            {name: index[name] for name in ("IndexName", "KeySchema", "Projection")}
-            for index in indexes
-        ]
-    if key:
-        parameters["SSESpecification"] = {
-            "Enabled": True,
-            "SSEType": "KMS",
-            "KMSMasterKeyId": key,
-        }
-    elif source.encryption == "KMS":
-        parameters["SSESpecification"] = {"Enabled": True, "SSEType": "KMS"}
-    return parameters

@@ -23,6 +23,7 @@ from bootstrap.plan.limits import (
     least_partitions,
 )
 from bootstrap.plan.replication import Deployment, Replication
+from bootstrap.plan.setting import index_names
 from bootstrap.plan.stream_checks import distribution_blockers, retention_blockers
 from bootstrap.plan.stream_throughput import throughput_blockers
 from bootstrap.plan.warm_throughput import WRITE_FACTOR
@@ -78,7 +79,7 @@ def _source(inspection: Inspection, replication: Replication) -> Iterator[Blocke
     if source.local_indexes:
         yield Blocker(
             f"Table {replication.source_table} has local secondary indexes "
-            f"({', '.join(source.local_indexes)}), and an import cannot make them.",
+            f"({index_names(source.local_indexes)}), and an import cannot make them.",
             "replicate it with global tables, or turn them into global secondary indexes first",
         )
 

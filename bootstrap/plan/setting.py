@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -73,3 +73,8 @@ class Setting:
 def carried_indexes(table: TableFacts) -> list[Mapping[str, Any]]:
     """Return the global secondary indexes that a target gets: all that are not being deleted."""
     return [index for index in table.global_indexes if index.get("IndexStatus") != "DELETING"]
+
+
+def index_names(indexes: Sequence[Mapping[str, Any]]) -> str:
+    """Return the names of indexes as a sentence lists them."""
+    return ", ".join(sorted(str(index["IndexName"]) for index in indexes))

@@ -12,7 +12,7 @@ from bootstrap.core.outcome import Acted, Done, Outcome, Pending, import_progres
 from bootstrap.core.state import State
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.journal.records import Exported, Imported
-from bootstrap.plan.plan import creation_parameters
+from bootstrap.plan.table_parameters import creation_parameters
 from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
 

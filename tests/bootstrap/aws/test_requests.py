@@ -18,7 +18,7 @@ from bootstrap.aws.source import AwsSource
 from bootstrap.aws.target import AwsTarget
 from bootstrap.core.errors import AccessDeniedError, AccountError, Side, UnavailableError
 from bootstrap.core.facts import ExportRequest, ExportSpec, ImportRequest, TableFacts
-from bootstrap.plan.plan import creation_parameters
+from bootstrap.plan.table_parameters import creation_parameters
 from replicator.probes import ProbeRecord
 from tests.support.bootstrap.fake_aws import SOURCE_ARN
 from tests.support.bootstrap.request_recorder import NOW, Recorder

@@ -14,7 +14,7 @@ from bootstrap.aws.source import AwsSource
 from bootstrap.core.errors import Side, UsageError
 from bootstrap.core.facts import ExportRequest, TableFacts
 from bootstrap.core.stack_outputs import parse
-from bootstrap.plan.plan import creation_parameters
+from bootstrap.plan.table_parameters import creation_parameters
 from tests.support.bootstrap.fake_aws import OUTPUTS_JSON, SOURCE_ARN
 from tests.support.bootstrap.request_recorder import Recorder
 

@@ -14,6 +14,7 @@ from bootstrap.plan import plan, render
 from bootstrap.plan.inspection import KeyInspection
 from bootstrap.plan.setting import COMPARED, SHOWN, When
 from bootstrap.plan.settings_diff import settings, wanted
+from bootstrap.plan.table_parameters import creation_parameters
 from tests.support.bootstrap.fake_aws import FakeAws
 from tests.support.bootstrap.killed_process import replicated
 from tests.support.bootstrap.plans import (
@@ -200,7 +201,7 @@ def test_an_index_in_transition_is_noted_and_a_deleted_one_is_not_made_in_the_ta
     assert any(words in note for note in made.notes)
     assert bool(words) == any("Index by-day" in note for note in made.notes)
     assert world.source is not None
-    parameters = plan.creation_parameters(world.source, "copy")
+    parameters = creation_parameters(world.source, "copy")
     assert ("GlobalSecondaryIndexes" in parameters) is carried
     assert len(parameters["AttributeDefinitions"]) == (2 if carried else 1)
     (shown,) = (each for each in made.settings if each.name == "global secondary indexes")

@@ -77,7 +77,7 @@ def without_mapping() -> FakeAws:
         (automatic(), "shards by AUTO"),
         (enabled_early(), "switched on already"),
         (without_mapping(), "is gone"),
-        (source_with(local_indexes=["by-date"]), "local secondary indexes"),
+        (source_with(local_indexes=[{"IndexName": "by-date"}]), "local secondary indexes"),
     ],
 )
 def test_a_blocked_plan_says_why_and_does_nothing(world: FakeAws, what: str) -> None:

@@ -70,7 +70,11 @@ BLOCKED: dict[str, tuple[Callable[[FakeAws], None], str, str]] = {
         "--source-profile",
     ),
     "being deleted": (source(status="DELETING"), "is DELETING", "wait"),
-    "local indexes": (source(local_indexes=["by-day"]), "(by-day)", "global secondary indexes"),
+    "local indexes": (
+        source(local_indexes=[{"IndexName": "by-day"}]),
+        "(by-day)",
+        "global secondary indexes",
+    ),
     "streams elsewhere": (
         having(destinations=[Destination("arn:other", "ACTIVE", "MICROSECOND")]),
         "to arn:other",
