@@ -25,9 +25,28 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # What a user can say: make demo ITEMS=… MIN_CHANGES=… DATA=file KEY=pk[:S],sk[:S] CHAOS=on[,name=rate…]
 # SWITCH=on|writes-stopped
-DEMO_ARGS = $(if $(ITEMS),--items $(ITEMS)) $(if $(MIN_CHANGES),--min-changes $(MIN_CHANGES)) \
+DEMO_ARGS = $(if $(ITEMS),--items "$(ITEMS)") $(if $(MIN_CHANGES),--min-changes "$(MIN_CHANGES)") \
             $(if $(DATA),--data "$(DATA)") $(if $(KEY),--key "$(KEY)") \
-            $(if $(CHAOS),--chaos "$(CHAOS)") $(if $(SWITCH),--switch $(SWITCH))
+            $(if $(CHAOS),--chaos "$(CHAOS)") $(if $(SWITCH),--switch "$(SWITCH)")
+
+# The variables that a target takes beside PYTHON. Any other on the command line is refused: a
+# misspelled one would be ignored.
+TAKEN_BY_demo  := ITEMS MIN_CHANGES DATA KEY CHAOS SWITCH
+TAKEN_BY_build := ARCHITECTURE
+TAKEN_BY_bench := LARGEST
+TAKEN_BY_soak  := MINUTES SEED REPLAY CRASH
+TRY_demo  := ITEMS=5000
+TRY_build := ARCHITECTURE=x86_64
+TRY_soak  := MINUTES=30
+TARGET  := $(firstword $(MAKECMDGOALS) $(.DEFAULT_GOAL))
+TAKEN   := $(foreach target,$(MAKECMDGOALS),$(TAKEN_BY_$(target))) PYTHON
+GIVEN   := $(foreach name,$(.VARIABLES),$(if $(filter command%,$(origin $(name))),$(name)))
+UNKNOWN := $(strip $(filter-out $(TAKEN) VENV SHELL,$(GIVEN)))
+ifneq ($(UNKNOWN),)
+$(info make $(TARGET) does not take $(UNKNOWN). It takes $(strip $(TAKEN)).)
+$(info Try: make $(TARGET) $(TRY_$(TARGET)))
+$(error Nothing was started)
+endif
 
 demo: $(READY)  ## replicate a live table between two emulated accounts, and compare
 	@$(BIN)/python -m infra.local demo $(DEMO_ARGS)

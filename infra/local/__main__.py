@@ -16,9 +16,8 @@ from infra.local.bindings.inputs import BindingError
 from infra.local.bootstrap_process import BootstrapFailedError
 from infra.local.cloud import LocalCloudError
 from infra.local.data.datafile import DataFileError
-from infra.local.demo import DemoOptions
 from infra.local.demo import run as run_demo
-from infra.local.emulator.chaos.rates import parse as parse_chaos
+from infra.local.demo_options import EXAMPLES, VARIABLES, DemoOptions, OptionError
 from infra.local.serve import run as run_serve
 from infra.local.setup import SetupError, short
 from infra.local.signals import InterruptionError, interruptible
@@ -91,12 +90,56 @@ def _print_logs(directory: Path, console: Console) -> None:
         console.print(Text(f"  {line[:300]}", style="dim"))
 
 
+class DemoCommand(click.Command):
+    """The demo's command. It names what it takes, and a command that works, where it refuses."""
+
+    def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
+        """Read the options.
+
+        Raises:
+            click.UsageError: an unknown option, a value that cannot be used, or options that do
+                not go together.
+        """
+        try:
+            rest = super().parse_args(context, arguments)
+            given = context.get_parameter_source("items")
+            if given is click.core.ParameterSource.COMMANDLINE and context.params["data"]:
+                raise OptionError(
+                    "data", "--items generates items, and --data reads your own: use one of them."
+                )
+            DemoOptions(**context.params).check()
+            return rest
+        except OptionError as error:
+            raise _refused(str(error), error.option, context) from None
+        except click.NoSuchOption as error:
+            known = ", ".join(each.opts[0] for each in self.get_params(context))
+            text = f"{error.format_message()} It takes {known}."
+            raise _refused(text, None, context) from None
+        except click.BadParameter as error:
+            option = error.param.name if error.param else None
+            raise _refused(error.format_message(), option, context) from None
+        except click.UsageError as error:
+            raise _refused(error.format_message(), None, context) from None
+
+
+def _refused(text: str, option: str | None, context: click.Context) -> click.UsageError:
+    """Return the error with the option's variable of `make demo` and a command that works."""
+    variable = VARIABLES.get(option or "")
+    said = f"{text}\n--{_typed(option)} is {variable}=… of make demo." if variable else text
+    example = EXAMPLES.get(option or "", ".venv/bin/python -m infra.local demo --help")
+    return click.UsageError(f"{said}\nTry: {example}", context)
+
+
+def _typed(option: str | None) -> str:
+    return (option or "").replace("_", "-")
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Two AWS accounts on this machine, and the replication between them."""
 
 
-@main.command()
+@main.command(cls=DemoCommand)
 @click.option(
     "--items",
     type=click.IntRange(min=50),
@@ -166,26 +209,14 @@ def main() -> None:
 )
 @click.option(
     "--switch",
-    type=click.Choice(["on", "writes-stopped"]),
+    type=click.Choice(["off", "on", "writes-stopped"]),
     default=DEFAULT.switch,
+    show_default=True,
     help="Make the target the primary in the end, with an application that writes the whole time: "
-    "on (--fence), or after it has stopped writing. Default: do not.",
+    "on (--fence), or after it has stopped writing.",
 )
-@click.pass_context
-def demo(context: click.Context, /, **options: Any) -> None:
+def demo(**options: Any) -> None:
     """Replicate a live table from one emulated account to another, and compare."""
-    given = context.get_parameter_source("items") is click.core.ParameterSource.COMMANDLINE
-    if given and options["data"]:
-        raise click.UsageError(
-            "--items (ITEMS=…) generates items, and --data (DATA=…) reads your own: "
-            "use only one of them"
-        )
-    if options["key"] and not options["data"]:
-        raise click.UsageError("--key describes the items of --data FILE, which is missing")
-    try:
-        parse_chaos(options["chaos"])
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
     chosen = DemoOptions(**options)
     sys.exit(outcome(lambda console: run_demo(chosen, console), chosen.directory))
 

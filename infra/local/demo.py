@@ -24,43 +24,17 @@ from infra.local.data import datafile
 from infra.local.data.datafile import DataFile, KeyOption
 from infra.local.data.item_source import GeneratedItems, ItemSource, SampledItems
 from infra.local.data.items import Item
+from infra.local.demo_options import DemoOptions
 from infra.local.emulator.chaos.rates import parse as parse_chaos
 from infra.local.results import report_view, stream_records, table_check
 from infra.local.results.consumer_logs import ConsumerCounts
 from infra.local.results.report import DemoReport, Phase, phases_of
-from infra.local.results.switch_report import SwitchChoice
 from infra.local.stall_detector import StallDetector, refusals_in_log
 from infra.local.switch_demo import SwitchDemo, SwitchDemoSettings, write_log
 from infra.local.workload.writers import Writers, WriterSettings
 
-PATIENCE = 600.0
-"""Seconds that one command of the bootstrap may take."""
 LOG_SECONDS = 20
 """Seconds until the last lines of the function's log must be there."""
-
-
-@dataclass(frozen=True)
-class DemoOptions:
-    """The options of the demo's command line."""
-
-    items: int = 20_000
-    """Generated items; ignored with a data file."""
-    min_changes: int = 2_000
-    """The fewest changes that the run has to capture."""
-    data: Path | None = None
-    key: str | None = None
-    """`pk[:S][,sk[:S]]` of the data file. None: `pk`, and `sk` if the first item has one."""
-    directory: Path = Path("build/demo")
-    seed: int = 1
-    rate: float = 150.0
-    """Writes per second; the default is what a local cloud on two cores can follow."""
-    steady: float = 15.0
-    """Seconds of writes in the state REPLICATING, in which the lag is measured."""
-    patience: float = PATIENCE
-    chaos: str = ""
-    """Rare behaviour of AWS, made frequent: see infra/local/emulator/chaos. Empty: none."""
-    switch: SwitchChoice | None = None
-    """Make the target the primary in the end: `on` by a fence. None: do not."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +134,7 @@ class Demo:
             LocalCloud(
                 self._directory,
                 chaos=self._options.chaos,
-                write_log=log if self._options.switch else None,
+                write_log=log if self._options.switch != "off" else None,
             )
         )
         sides = (
@@ -187,7 +161,7 @@ class Demo:
         phases = phases_of(started, history, stopped, time.time())
         verified = self._verify(bootstrap, detector)
         report = self._report(cloud, table, detector, writers, phases, verified, began)
-        if not report.ok or self._options.switch is None:
+        if not report.ok or self._options.switch == "off":
             return report
         settings = SwitchDemoSettings(
             choice=self._options.switch,
@@ -286,6 +260,7 @@ class Demo:
         s3 = cloud.client("s3", cloud.target)
         there = cloud.client("s3", cloud.target, table["consumerRegion"])
         return DemoReport(
+            options=self._options.as_json(),
             items_seeded=self._data.items,
             min_changes=self._options.min_changes,
             changes=writers.counts(),

@@ -13,7 +13,7 @@ from bootstrap.plan.prices import AS_OF, PRICES
 from bootstrap.verify.compare.spool import MOST_PARTITIONS, RECORD_BYTES
 from bootstrap.verify.repair import MOST_UNCONFIRMED
 from infra.consumer import RESOLVED_DAYS
-from infra.local.demo import DemoOptions
+from infra.local.demo_options import DemoOptions
 from infra.local.results.switch_report import FIXED
 from infra.stack_config import LONGEST_RETENTION_HOURS
 from infra.table_config import TableConfig

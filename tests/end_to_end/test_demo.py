@@ -43,7 +43,8 @@ def test_c1_the_target_equals_the_source_after_everything_with_writers_all_the_t
     written = report(tmp_path)
     assert written["ok"] is True
     assert written["differences"] == 0
-    assert written["items_seeded"] == 600
+    assert written["options"]["items"] == written["items_seeded"] == 600
+    assert written["options"]["switch"] == "off" and written["switch"] is None
     assert written["items_compared"] > 600
     assert set(written["changes_by_kind"]) == set(KINDS)
     assert written["changes_by_expiry"] > 0

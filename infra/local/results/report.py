@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,8 @@ class DemoReport:
     switch: SwitchReport | None = None
     """The switch that followed, if there was one."""
     seconds: float = 0.0
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Every option of the run with its value, by its name."""
 
     @property
     def ok(self) -> bool:
@@ -208,6 +210,7 @@ class DemoReport:
             "problems": self.problems(),
             "remarks": self.remarks(),
             "seconds": round(self.seconds, 1),
+            "options": dict(self.options),
             "items_seeded": self.items_seeded,
             "items_compared": self.comparison.source_items,
             "changes_made": self.changes.total,

@@ -1,0 +1,93 @@
+"""The options of the demo, as they are given, checked and named in its report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from infra.local.emulator.chaos.rates import parse as parse_chaos
+from infra.local.results.switch_report import SwitchChoice
+
+PATIENCE = 600.0
+"""Seconds that one command of the bootstrap may take."""
+
+VARIABLES: Mapping[str, str] = {
+    "items": "ITEMS",
+    "min_changes": "MIN_CHANGES",
+    "data": "DATA",
+    "key": "KEY",
+    "chaos": "CHAOS",
+    "switch": "SWITCH",
+}
+"""The variable of `make demo` for an option; the others have none."""
+EXAMPLES: Mapping[str, str] = {
+    "items": "make demo ITEMS=5000",
+    "min_changes": "make demo MIN_CHANGES=1000",
+    "data": "make demo DATA=export.json.gz KEY=pk:S,sk:N",
+    "key": "make demo DATA=export.json.gz KEY=pk:S,sk:N",
+    "chaos": "make demo CHAOS=on,kill=0.1,delay_seconds=3",
+    "switch": "make demo SWITCH=on",
+}
+"""A value of each that is accepted, as a command."""
+
+
+class OptionError(ValueError):
+    """Options that do not go together; `option` is the name of the one to change."""
+
+    def __init__(self, option: str, what: str) -> None:
+        super().__init__(what)
+        self.option = option
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """The options of the demo's command line."""
+
+    items: int = 20_000
+    """Generated items; ignored with a data file."""
+    min_changes: int = 2_000
+    """The fewest changes that the run has to capture."""
+    data: Path | None = None
+    key: str | None = None
+    """`pk[:S][,sk[:S]]` of the data file. None: `pk`, and `sk` if the first item has one."""
+    directory: Path = Path("build/demo")
+    seed: int = 1
+    rate: float = 150.0
+    """Writes per second; the default is what a local cloud on two cores can follow."""
+    steady: float = 15.0
+    """Seconds of writes in the state REPLICATING, in which the lag is measured."""
+    patience: float = PATIENCE
+    chaos: str = ""
+    """Rare behaviour of AWS, made frequent: see infra/local/emulator/chaos. Empty: none."""
+    switch: SwitchChoice | Literal["off"] = "off"
+    """Make the target the primary in the end: `on` by a fence."""
+
+    def check(self) -> None:
+        """Refuse values that cannot be used, and options that would be ignored.
+
+        Raises:
+            OptionError: naming the option.
+        """
+        try:
+            parse_chaos(self.chaos)
+        except ValueError as error:
+            raise OptionError("chaos", str(error).partition("\nTry: ")[0]) from None
+        if self.key and not self.data:
+            raise OptionError("key", "--key describes the items of --data FILE, which is missing.")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return every option with its value, as the report names it."""
+        return {
+            "items": None if self.data else self.items,
+            "min_changes": self.min_changes,
+            "data": str(self.data) if self.data else None,
+            "key": self.key,
+            "chaos": self.chaos or "off",
+            "switch": self.switch,
+            "seed": self.seed,
+            "rate": self.rate,
+            "steady": self.steady,
+            "patience": self.patience,
+        }
