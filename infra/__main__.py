@@ -12,7 +12,6 @@ from infra import preflight
 from infra.accounts import connect
 from infra.monitoring.notifications import Notifications, TableAlarms, declare_dashboard
 from infra.monitoring.role_use import RoleUse
-from infra.moved_roles import refuse_moved_roles
 from infra.operators import Operators
 from infra.outputs import outputs
 from infra.role_grants import shared_arns
@@ -30,7 +29,6 @@ before = preflight.last_outputs()
 preflight.refuse_other_places(settings, before)
 accounts = connect(settings)
 found = preflight.look_up(settings, accounts, before)
-refuse_moved_roles(settings, before, found.runs)
 
 operators = Operators("replication", settings, accounts)
 exporter, importer = operators.exporter.arn, operators.importer.arn

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pulumi
@@ -11,24 +11,17 @@ from infra.held_resources import last_tables
 from infra.stack_config import StackConfig
 
 
-class LostBlocksError(pulumi.RunError):
-    """Blocks of public access would be deleted, which the configuration means to stay."""
-
-
-def refuse_lost_blocks(config: StackConfig, before: Mapping[str, Any]) -> None:
-    """Refuse to let blocks of public access go before the state says that they stay.
+def find_lost_blocks(config: StackConfig, before: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a refusal to let blocks of public access go before the state says that they stay.
 
     Whether a resource that leaves the program is deleted, the engine takes from the state
     (Pulumi's documentation of `retainOnDelete`), and a program before 0.2.0 put nothing there.
-
-    Raises:
-        LostBlocksError: the last `up` was of such a program.
     """
     if config.buckets.block_public_access:
         return
     # Since the release that keeps the blocks, each table has this output.
     if any("metricDimensions" not in table for table in last_tables(before)):
-        raise LostBlocksError(
+        yield (
             "buckets.blockPublicAccess: got false, and the last `pulumi up` of the stack "
             f"{pulumi.get_stack()} was of an older release, whose blocks of public access this "
             "one would delete.\n"

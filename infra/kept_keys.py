@@ -5,26 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import pulumi
-
 from infra.held_resources import KEY, STREAM, HeldResources, last_table
+from infra.refused_changes import listed
 from infra.stack_config import StackConfig
 from infra.table_config import TableConfig
 
 
-class OtherKeyError(pulumi.RunError):
-    """A key that what is encrypted already cannot change to."""
-
-
-def refuse_other_keys(config: StackConfig, before: Mapping[str, Any], held: HeldResources) -> None:
-    """Refuse another key than the one that the stack file has given a stream, or the stack.
+def find_other_keys(
+    config: StackConfig, before: Mapping[str, Any], held: HeldResources
+) -> Iterator[str]:
+    """Yield a refusal of another key than the stack file has given a stream, or the stack.
 
     The engine would change it in place, and what the stream or the quarantine holds could not be
     read any more: no role would have a grant of the key that encrypted it. An adopted stream's key
     is its owner's to change, and the earlier ones stay granted.
-
-    Raises:
-        OtherKeyError: naming every difference.
     """
     streams = list(_of_streams(config, before, held))
     kept = before.get("keptKeyArn")
@@ -44,13 +38,12 @@ def refuse_other_keys(config: StackConfig, before: Mapping[str, Any], held: Held
             "put keys.target back; or replicate with another key in another stack: "
             "pulumi stack init NAME"
         )
-    if found:
-        lines = "\n".join(f"  - {line}" for line in found)
-        raise OtherKeyError(
-            f"A key that was given stays:\n{lines}\n"
-            "What the stack holds was encrypted with that key, and cannot be read without it. Try: "
-            f"{'; '.join(ways)}"
-        )
+    return listed(
+        "A key that was given stays",
+        found,
+        "What the stack holds was encrypted with that key, and cannot be read without it. Try: "
+        f"{'; '.join(ways)}",
+    )
 
 
 def earlier_keys(table: TableConfig, before: Mapping[str, Any]) -> list[str]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pulumi
 
-from infra.preflight import RefusedStackError
 from infra.run_rows import PRIMARIES, RunRow
 from infra.stack_config import StackConfig
 
@@ -15,16 +14,13 @@ NAMED_IN = ("SWITCHING", *PRIMARIES)
 """States of a run in which a table's policy has to keep its hold on exactly these roles."""
 
 
-def refuse_moved_roles(
+def find_moved_roles(
     config: StackConfig, before: Mapping[str, Any], runs: Mapping[str, RunRow]
-) -> None:
-    """Refuse another `target.rolePath` during a switch and after it.
+) -> Iterator[str]:
+    """Yield a refusal of another `target.rolePath` during a switch and after it.
 
     The Deny on the target names the consumer's and the importer's ARN. Roles of another path are
     other roles: during a switch the Deny would stop them, and after it they would be let in.
-
-    Raises:
-        RefusedStackError: naming the tables, and the path that the roles have.
     """
     known = (before.get("target") or {}).get("importerRoleArn")
     tables = sorted(table for table, run in runs.items() if run.state in NAMED_IN)
@@ -32,7 +28,7 @@ def refuse_moved_roles(
         return
     path, wanted = path_of(known), config.target.role_path or "/"
     if path != wanted:
-        raise RefusedStackError(
+        yield (
             f"The roles of the stack {pulumi.get_stack()} cannot move to another path now: "
             f"target.rolePath is {wanted}, and the roles are under {path}. The policies of the "
             f"targets of {', '.join(tables)} name them, because these tables are being switched, "

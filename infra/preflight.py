@@ -19,11 +19,13 @@ from pulumi.runtime.settings import _get_rpc_manager
 from infra import engine_config, package
 from infra.accounts import Accounts
 from infra.held_resources import HeldResources, last_table, last_tables
-from infra.kept_blocks import refuse_lost_blocks
-from infra.kept_keys import refuse_other_keys
-from infra.kept_streams import refuse_other_streams
+from infra.kept_blocks import find_lost_blocks
+from infra.kept_keys import find_other_keys
+from infra.kept_streams import find_other_streams
+from infra.moved_roles import find_moved_roles
 from infra.network import warn_of_two_regions
 from infra.package import Archive, PackageError
+from infra.refused_changes import listed, refuse
 from infra.run_rows import NO_TABLE, RUN_ROW, RunRow, UnknownRunError, look_up_run
 from infra.stack_config import ConfigError, StackConfig
 
@@ -44,10 +46,6 @@ class RefusedConfigError(ConfigError, pulumi.RunError):
 
 class RefusedPackageError(PackageError, pulumi.RunError):
     """An archive that cannot be deployed, shown by the engine without a traceback."""
-
-
-class RefusedStackError(pulumi.RunError):
-    """A change that this stack cannot take, or a source table that is not there."""
 
 
 @dataclass(frozen=True)
@@ -133,55 +131,59 @@ def refuse_other_places(config: StackConfig, before: Mapping[str, Any]) -> None:
     """Refuse another account or Region than the stack is in.
 
     The engine would update the providers, and the next refresh would look for every resource in
-    the wrong place, find it gone and make it again.
+    the wrong place, find it gone and make it again. Other changes are not looked for then: the
+    accounts would be asked for what is elsewhere.
 
     Raises:
-        RefusedStackError: naming every difference.
+        RefusedChangeError: naming every difference.
     """
-    found = []
+    refuse(
+        listed(
+            f"The stack {pulumi.get_stack()} cannot move to another account or Region",
+            _other_places(config, before),
+            "Another account is another stack, and so is another Region. Try: put the values back; "
+            "or begin a stack for the new place: pulumi stack init NAME",
+        )
+    )
+
+
+def _other_places(config: StackConfig, before: Mapping[str, Any]) -> Iterator[str]:
     for side, place in (("source", config.source), ("target", config.target)):
         known = before.get(side) or {}
         values = (("accountId", place.account_id), ("region", place.region))
         for key, value in values:
             if known.get(key) not in (None, value):
-                found.append(f'{side}.{key}: got "{value}"; the stack is in "{known[key]}".')
-    if found:
-        lines = "\n".join(f"  - {line}" for line in found)
-        raise RefusedStackError(
-            f"The stack {pulumi.get_stack()} cannot move to another account or Region:\n{lines}\n"
-            "Another account is another stack, and so is another Region. Try: put the values back; "
-            "or begin a stack for the new place: pulumi stack init NAME"
-        )
+                yield f'{side}.{key}: got "{value}"; the stack is in "{known[key]}".'
 
 
 def look_up(config: StackConfig, accounts: Accounts, before: Mapping[str, Any]) -> Found:
     """Look up the tables, their runs and the state, and refuse what the stack cannot take.
 
     Raises:
-        LostBlocksError: blocks of public access would be deleted that are meant to stay.
-        OtherKeyError: a given key would change.
-        OtherStreamError: a table would change its stream, or the owner of its destination.
-        RefusedStackError: a new source table is not there, a table
-            leaves the stack while its run lasts, or a run cannot be looked up.
+        RefusedChangeError: naming all of it: a new source table that is not there, a table that
+            leaves the stack while its run lasts, a run that cannot be looked up, and what the
+            modules find that are asked here.
     """
-    refuse_lost_blocks(config, before)
-    refuse_other_streams(config, before)
-    look_up_source_tables(config, accounts, before)
-    refuse_removal_of_running_tables(config, accounts, before)
-    runs = look_up_runs(config, accounts, before)
+    runs, unknown = look_up_runs(config, accounts, before)
     held = look_up_held_resources(config, before, runs)
-    refuse_other_keys(config, before, held)
+    refuse(
+        [
+            *find_missing_tables(config, accounts, before),
+            *find_running_tables_removed(config, accounts, before),
+            *unknown,
+            *find_other_streams(config, before),
+            *find_other_keys(config, before, held),
+            *find_moved_roles(config, before, runs),
+            *find_lost_blocks(config, before),
+        ]
+    )
     return Found(before, runs, held)
 
 
-def look_up_source_tables(
+def find_missing_tables(
     config: StackConfig, accounts: Accounts, before: Mapping[str, Any]
-) -> None:
-    """Look each source table up, and warn of one that has gone since the last `up`.
-
-    Raises:
-        RefusedStackError: a table that the stack does not replicate yet cannot be found.
-    """
+) -> Iterator[str]:
+    """Yield a refusal of new source tables that are not there; warn of others that have gone."""
     known = {table.get("sourceTable") for table in last_tables(before)}
     missing = []
     for n, table in enumerate(config.tables):
@@ -194,13 +196,12 @@ def look_up_source_tables(
             )
         elif failure:
             missing.append(f'tables[{n}].source: "{table.source}" in {place}: {failure}')
-    if missing:
-        lines = "\n".join(f"  - {line}" for line in missing)
-        raise RefusedStackError(
-            f"These source tables were looked up, and not found:\n{lines}\n"
-            f"Try: aws dynamodb list-tables --region {config.source.region}, and correct the name; "
-            "or let the caller describe it (docs/deploy.md, The deployer's permissions)"
-        )
+    yield from listed(
+        "These source tables were looked up, and not found",
+        missing,
+        f"Try: aws dynamodb list-tables --region {config.source.region}, and correct the name; "
+        "or let the caller describe it (docs/deploy.md, The deployer's permissions)",
+    )
 
 
 def _look_up(table: str, provider: aws.Provider) -> str:
@@ -212,16 +213,14 @@ def _look_up(table: str, provider: aws.Provider) -> str:
     return ""
 
 
-def refuse_removal_of_running_tables(
+def find_running_tables_removed(
     config: StackConfig, accounts: Accounts, before: Mapping[str, Any]
-) -> None:
-    """Refuse a table's removal while its run has not ended: its changes would be lost from then on.
+) -> Iterator[str]:
+    """Yield a refusal of the removal of tables whose run lasts: changes would be lost from then on.
 
     A run that replicates has no end of its own: `bootstrap abandon` ends it, and may leave the
-    replica. A switch ends it once it is finished, a promotion once the target takes writes.
-
-    Raises:
-        RefusedStackError: naming each such table, its row in the journal, and what would go.
+    replica. A switch ends it once it is finished, a promotion once the target takes writes. The
+    refusal names each such table, its row in the journal, and what would go.
     """
     kept, journal = {table.source for table in config.tables}, before.get("journalTable")
     running, commands = [], []
@@ -240,13 +239,12 @@ def refuse_removal_of_running_tables(
         commands.append(
             "python -m bootstrap " + command.format(stack=pulumi.get_stack(), table=name)
         )
-    if running:
-        lines = "\n".join(f"  - {line}" for line in running)
-        raise RefusedStackError(
-            f"These tables cannot leave the stack {pulumi.get_stack()} while their runs last:\n"
-            f"{lines}\nTry: put them back into `tables`; {'; '.join(commands)}; "
-            "then docs/operate.md, Take a table out of a stack"
-        )
+    yield from listed(
+        f"These tables cannot leave the stack {pulumi.get_stack()} while their runs last",
+        running,
+        f"Try: put them back into `tables`; {'; '.join(commands)}; "
+        "then docs/operate.md, Take a table out of a stack",
+    )
 
 
 @dataclass(frozen=True)
@@ -273,17 +271,15 @@ def _run_of(table: str, journal: str | None, target: aws.Provider) -> _RunOfTabl
 
 def look_up_runs(
     config: StackConfig, accounts: Accounts, before: Mapping[str, Any]
-) -> Mapping[str, RunRow]:
-    """Return the rows of the tables' runs, by source table: those that have begun.
+) -> tuple[Mapping[str, RunRow], Iterator[str]]:
+    """Return the rows of the tables' runs, by source table, and the refusal if one is unknown.
 
     Where the target is the primary, an `up` has to leave alone what a switch has changed.
-
-    Raises:
-        RefusedStackError: a row cannot be looked up.
     """
     journal = before.get("journalTable")
     known = {table.get("sourceTable") for table in last_tables(before)}
-    found, unknown = {}, []
+    found: dict[str, RunRow] = {}
+    unknown = []
     for table in config.tables:
         if journal is None or table.source not in known:
             continue
@@ -291,20 +287,17 @@ def look_up_runs(
             row = look_up_run(table.source, journal, accounts.target)
         except UnknownRunError as error:
             if NO_TABLE in str(error):  # this `up` makes the journal anew: nothing is known
-                return {}
+                return {}, iter(())
             unknown.append(f"{table.source}: {error}")
             continue
         if row is not None:
             found[table.source] = row
-    if unknown:
-        lines = "\n".join(f"  - {line}" for line in unknown)
-        raise RefusedStackError(
-            f"Whether these tables were switched could not be looked up in journal table {journal}:"
-            f"\n{lines}\nAn `up` of a switched table must not switch anything back. Try: let the "
-            "caller read it (dynamodb:GetItem; docs/deploy.md, The deployer's permissions), then "
-            "pulumi up --refresh"
-        )
-    return found
+    return found, listed(
+        f"Whether these tables were switched could not be looked up in journal table {journal}",
+        unknown,
+        "An `up` of a switched table must not switch anything back. Try: let the caller read it "
+        "(dynamodb:GetItem; docs/deploy.md, The deployer's permissions), then pulumi up --refresh",
+    )
 
 
 def look_up_held_resources(

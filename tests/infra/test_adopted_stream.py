@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infra.kept_streams import OtherStreamError
+from infra.refused_changes import RefusedChangeError
 from infra.stack_config import ConfigError, StackConfig
 from replicator.settings import ConsumerConfig
 from replicator.watchdog.watchdog import WatchdogConfig
@@ -181,7 +181,7 @@ OWN = {"sourceTable": "orders", "streamArn": f"{STREAM}-own", "stackOwnsTargetDe
 def test_a_table_keeps_its_stream_and_the_owner_of_its_destination(
     tmp_path: Path, before: dict[str, Any], table: dict[str, Any], said: str
 ) -> None:
-    with pytest.raises(OtherStreamError, match="A table keeps its stream") as caught:
+    with pytest.raises(RefusedChangeError, match="A table keeps its stream") as caught:
         up(tmp_path, table, before=before)
     assert said in str(caught.value)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infra.kept_blocks import LostBlocksError
+from infra.refused_changes import RefusedChangeError
 from tests.support.infra.recording_engine import CONFIG, SOURCE, TARGET, record
 
 LET_GO = {**CONFIG, "buckets": {"blockPublicAccess": False}}
@@ -20,7 +20,7 @@ OF_THIS_RELEASE = {
 
 
 def test_blocks_that_an_older_release_made_are_not_deleted(tmp_path: Path) -> None:
-    with pytest.raises(LostBlocksError) as refused:
+    with pytest.raises(RefusedChangeError) as refused:
         record(LET_GO, tmp_path / "archive", before=BEFORE)
     assert "Try: remove buckets.blockPublicAccess, then pulumi up" in str(refused.value)
     # What the refusal says to do.

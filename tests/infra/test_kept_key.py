@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infra.kept_keys import OtherKeyError
+from infra.refused_changes import RefusedChangeError
 from tests.support.infra.recording_engine import CONFIG, Deployment, record, statements
 
 KEY = "arn:aws:kms:eu-west-1:222222222222:key/kept"
@@ -68,13 +68,13 @@ def test_each_role_uses_the_key_through_the_services_that_it_calls(tmp_path: Pat
 @pytest.mark.promise("C3")
 def test_a_given_key_is_not_exchanged_for_another(tmp_path: Path) -> None:
     before = {"keptKeyArn": KEY}
-    with pytest.raises(OtherKeyError, match=r"keys\.target: got nothing") as caught:
+    with pytest.raises(RefusedChangeError, match=r"keys\.target: got nothing") as caught:
         up(tmp_path, None, before)
     assert "put keys.target back; or replicate with another key in another stack" in str(
         caught.value
     )
     assert "take the table out" not in str(caught.value), "the key stays the stack's"
-    with pytest.raises(OtherKeyError, match=f'the stack has "{KEY}"'):
+    with pytest.raises(RefusedChangeError, match=f'the stack has "{KEY}"'):
         up(tmp_path, f"{KEY}-2", before)
     up(tmp_path, KEY, before)
 

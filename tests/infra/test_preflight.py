@@ -20,6 +20,7 @@ from infra.dry_run import stand_in_archive
 from infra.local import program
 from infra.local.program import STACK_OUTPUTS, TABLE
 from infra.package import PackageError
+from infra.refused_changes import RefusedChangeError
 from infra.stack_config import ConfigError
 from tests.support.infra.recording_engine import (
     CONFIG,
@@ -256,6 +257,25 @@ def test_a_journal_that_is_gone_is_made_anew(tmp_path: Path) -> None:
     engine = Deployed(outputs, {"orders"}, unreadable=gone)
     run(engine, CONFIG, tmp_path)
     assert "replication-journal" in engine.created
+
+
+def test_all_that_a_stack_cannot_take_is_named_by_one_run(tmp_path: Path) -> None:
+    of_keys = {**BEFORE, "keptKeyArn": "arn:aws:kms:eu-west-1:222222222222:key/kept"}
+    before = {**of_keys, "journalTable": "journal-1"}
+    before["tables"] = [{"sourceTable": "orders", "streamArn": "s", "mappingUuid": "u"}]
+    engine = Deployed(before, set(), {"orders": "REPLICATING"})
+    changed = {**CONFIG, "tables": [{"source": "ordrs"}], "buckets": {"blockPublicAccess": False}}
+    with pytest.raises(RefusedChangeError) as raised:
+        run(engine, changed, tmp_path)
+    refusals = str(raised.value).split("\n\n")
+    assert [text.partition(":")[0] for text in refusals] == [
+        "These source tables were looked up, and not found",
+        "These tables cannot leave the stack prod while their runs last",
+        "A key that was given stays",
+        "buckets.blockPublicAccess",
+    ]
+    assert all("Try: " in text for text in refusals)
+    assert engine.created == []
 
 
 DESTINATION = "replicate-orders-buffer-destination"

@@ -10,9 +10,10 @@ import pytest
 
 from infra import package
 from infra.dry_run import stand_in_archive
-from infra.moved_roles import path_of, refuse_moved_roles
+from infra.moved_roles import find_moved_roles, path_of
 from infra.package import BUILDS, PackageError
-from infra.preflight import RefusedStackError, require_archive
+from infra.preflight import require_archive
+from infra.refused_changes import RefusedChangeError, refuse
 from infra.run_rows import RunRow
 from infra.stack_config import StackConfig
 from tests.support.infra.recording_engine import CONFIG, SOURCE, TARGET, Deployment, record
@@ -61,23 +62,23 @@ PREVIOUS = {
 }
 
 
-def refuse(path: str | None, state: str) -> None:
+def move(path: str | None, state: str) -> None:
     target = {**TARGET, **({"rolePath": path} if path else {})}
     config = StackConfig.parse({**CONFIG, "target": target})
-    refuse_moved_roles(config, PREVIOUS, {"orders": RunRow(state)})
+    refuse(find_moved_roles(config, PREVIOUS, {"orders": RunRow(state)}))
 
 
 @pytest.mark.promise("C9")
 @pytest.mark.parametrize("state", ["SWITCHING", "SWITCHED", "PROMOTED"])
 def test_roles_that_a_switched_tables_policy_names_do_not_move(state: str) -> None:
     for path in ("/new/", None):
-        with pytest.raises(RefusedStackError, match=r"(?s)orders name them.*rolePath /old/"):
-            refuse(path, state)
-    refuse("/old/", state)
+        with pytest.raises(RefusedChangeError, match=r"(?s)orders name them.*rolePath /old/"):
+            move(path, state)
+    move("/old/", state)
 
 
 def test_roles_of_a_replica_may_move() -> None:
-    refuse("/new/", "REPLICATING")
+    move("/new/", "REPLICATING")
 
 
 def test_a_path_is_read_off_an_arn() -> None:

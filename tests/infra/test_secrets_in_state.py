@@ -10,7 +10,7 @@ import pytest
 from pulumi.runtime import set_all_config
 from pulumi.runtime.config import _SECRET_KEYS, CONFIG
 
-from infra.kept_keys import OtherKeyError
+from infra.refused_changes import RefusedChangeError
 from infra.secrets_in_state import KEPT, SecretTexts
 from tests.support.infra.recording_engine import CONFIG as OF_THE_STACK
 from tests.support.infra.recording_engine import SOURCE, TARGET, record
@@ -118,5 +118,5 @@ def test_a_given_key_that_the_state_has_as_a_secret_is_compared_as_its_value(
     table = {"sourceTable": "orders", "streamKeyArn": {**SECRET, "value": stream_key}}
     before = {"source": SOURCE, "target": TARGET, "tables": [table]}
     assert record(given(stream_key), tmp_path / "archive", before=before).of("Stream")
-    with pytest.raises(OtherKeyError, match=f'the stream has "{stream_key}"'):
+    with pytest.raises(RefusedChangeError, match=f'the stream has "{stream_key}"'):
         record(given(f"{stream_key}0"), tmp_path / "archive", before=before)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infra.kept_keys import OtherKeyError
+from infra.refused_changes import RefusedChangeError
 from tests.support.infra.recording_engine import CONFIG, Deployment, record, statements
 
 KEY = "arn:aws:kms:eu-west-1:111111111111:key/of-streams"
@@ -76,7 +76,7 @@ def test_the_key_that_the_stack_made_stays_for_the_records_that_it_encrypted(
 @pytest.mark.parametrize("now", [OTHER, None])
 def test_a_given_key_is_not_exchanged_for_another(tmp_path: Path, now: str | None) -> None:
     before = {"tables": [LIVING["tables"][0] | {"streamKeyArn": KEY}]}
-    with pytest.raises(OtherKeyError, match=f'the stream has "{KEY}"'):
+    with pytest.raises(RefusedChangeError, match=f'the stream has "{KEY}"'):
         up(tmp_path, now, before)
     assert up(tmp_path, KEY, before).one("Stream").inputs["kmsKeyId"] == KEY
 
@@ -100,7 +100,7 @@ def state(key: str, made: str | None = None) -> dict[str, Any]:
 def test_a_given_key_of_an_up_that_failed_is_not_exchanged_either(
     tmp_path: Path, now: str | None, before: Mapping[str, Any] | None
 ) -> None:
-    with pytest.raises(OtherKeyError, match=f'the stream has "{KEY}"'):
+    with pytest.raises(RefusedChangeError, match=f'the stream has "{KEY}"'):
         up(tmp_path, now, before, state(KEY))
     assert up(tmp_path, KEY, before, state(KEY)).one("Stream").inputs["kmsKeyId"] == KEY
 
