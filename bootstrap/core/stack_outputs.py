@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import codecs
 import json
-import re
 import shlex
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from bootstrap.core.errors import UsageError
+from bootstrap.core.output_members import OutputMembers
 from replicator import names
 
 SHOWN = "pulumi stack output --json --show-secrets > FILE"
@@ -249,7 +248,7 @@ def parse(text: str, origin: str, fix: str = STALE) -> Outputs:
     if HIDDEN in text:
         raise UsageError(f"{origin} hides secret outputs.", fix=SHOWN)
     mistakes: list[str] = []
-    top = _Members(value, "", mistakes)
+    top = OutputMembers(value, "", mistakes)
     outputs = Outputs(
         project=top.text("project"),
         stack=top.text("stack"),
@@ -271,81 +270,7 @@ def parse(text: str, origin: str, fix: str = STALE) -> Outputs:
     return outputs
 
 
-class _Members:
-    """A reader of a JSON object's members that collects all mistakes."""
-
-    def __init__(self, value: Any, path: str, mistakes: list[str]) -> None:
-        self._value: Mapping[str, Any] = value if isinstance(value, dict) else {}
-        self._path = path
-        self._mistakes = mistakes
-        if not isinstance(value, dict):
-            mistakes.append(f"{path or 'the whole'} is not an object")
-
-    def _name(self, key: str) -> str:
-        return f"{self._path}.{key}" if self._path else key
-
-    def wrong(self, key: str, why: str) -> None:
-        self._mistakes.append(f"{self._name(key)} {why}")
-
-    def text(self, key: str, pattern: str = r".+", expected: str = "a text") -> str:
-        value = self._value.get(key)
-        if value is None:
-            self.wrong(key, "is missing")
-        elif not isinstance(value, str) or not re.fullmatch(pattern, value):
-            self.wrong(key, f"is {value!r}, expected {expected}")
-        else:
-            return value
-        return ""
-
-    def has(self, key: str) -> bool:
-        return self._value.get(key) is not None
-
-    def optional(self, key: str) -> str:
-        return self.text(key) if self.has(key) else ""
-
-    def flag(self, key: str) -> bool:
-        value = self._value.get(key, False)
-        if not isinstance(value, bool):
-            self.wrong(key, f"is {value!r}, expected true or false")
-        return value is True
-
-    def number(self, key: str) -> int:
-        value = self._value.get(key)
-        # A boolean is an int to Python.
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and value == int(value):
-            return int(value)
-        self.wrong(key, "is missing" if value is None else f"is {value!r}, expected a whole number")
-        return 1
-
-    def optional_number(self, key: str) -> int | None:
-        return self.number(key) if self.has(key) else None
-
-    def texts(self, key: str) -> Mapping[str, str]:
-        """Read an object of texts; empty where it is absent."""
-        value = self._value.get(key, {})
-        if isinstance(value, dict) and all(isinstance(each, str) for each in value.values()):
-            return value
-        self.wrong(key, "is no object of texts")
-        return {}
-
-    def inner(self, key: str) -> _Members:
-        if key not in self._value:
-            self.wrong(key, "is missing")
-            return _Members({}, self._name(key), [])
-        return _Members(self._value[key], self._name(key), self._mistakes)
-
-    def several(self, key: str) -> list[_Members]:
-        value = self._value.get(key)
-        if not isinstance(value, list) or not value:
-            self.wrong(key, "is missing" if value is None else "is no list with a table in it")
-            return []
-        return [
-            _Members(each, f"{self._name(key)}[{n}]", self._mistakes)
-            for n, each in enumerate(value)
-        ]
-
-
-def _account(members: _Members, role_key: str) -> AccountOutputs:
+def _account(members: OutputMembers, role_key: str) -> AccountOutputs:
     account_id = members.text("accountId", r"[0-9]{12}", "12 digits")
     role_arn = members.text(
         role_key, r"arn:aws[a-z-]*:iam::[0-9]{12}:role/.+", "the ARN of an IAM role"
@@ -362,7 +287,7 @@ def _account(members: _Members, role_key: str) -> AccountOutputs:
     )
 
 
-def _table(members: _Members) -> TableOutputs:
+def _table(members: OutputMembers) -> TableOutputs:
     arn = r"arn:aws[a-z-]*:{}:.+"
     return TableOutputs(
         source_table=members.text("sourceTable"),
@@ -405,7 +330,7 @@ def _table(members: _Members) -> TableOutputs:
     )
 
 
-def _limits(members: _Members) -> AlarmLimits:
+def _limits(members: OutputMembers) -> AlarmLimits:
     return AlarmLimits(
         retention_used_percent=members.number("retentionUsedPercent"),
         probe_age_minutes=members.number("probeAgeMinutes"),
