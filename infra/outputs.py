@@ -8,6 +8,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
+from infra.load_config import LoadConfig
 from infra.operators import Operators
 from infra.snapshot import SnapshotBucket
 from infra.stack_config import StackConfig
@@ -55,6 +56,7 @@ def outputs(
                 "observerRoleArn": watchdog.observer_arn,
                 "denyOtherWriters": settings.denies_other_writers(stack.table),
                 "stackOwnsTargetDeny": stack.table.source in migrating,
+                **_load(stack.table.load),
             }
             for stack, watchdog in zip(tables, watchdogs, strict=True)
         ],
@@ -74,3 +76,16 @@ def outputs(
     if settings.keys.target is not None:
         found["keptKeyArn"] = settings.keys.target
     return found
+
+
+def _load(load: LoadConfig) -> dict[str, Any]:
+    """Return a table's outputs that say how its snapshot is loaded."""
+    if not load.is_bulk:
+        return {"load": load.load}
+    limit = load.max_write_request_units
+    return {
+        "load": load.load,
+        "adopt": load.adopt,
+        "performanceTier": load.performance_tier,
+        **({} if limit is None else {"maxWriteRequestUnits": limit}),
+    }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from infra.config_validation import ConfigReader
+from infra.load_config import LoadConfig, read_load
 
 ORDERINGS = ("ledger",)
 STREAM_MODES = ("ON_DEMAND", "PROVISIONED")
@@ -30,7 +31,8 @@ class TableConfig:
     source: str
     """Name of the existing table in the source account. It is never scanned and never written."""
     target: str
-    """Name of the table that the import creates in the target account. It must not exist before."""
+    """Name of the table that the load fills in the target account. It must not exist before, unless
+    `adopt` says that it is yours."""
     ordering: str = "ledger"
     """How the newer of two changes is found. `ledger`: target items equal the source's."""
     stream_mode: str = "ON_DEMAND"
@@ -65,7 +67,7 @@ class TableConfig:
     """
     deny_other_writers: bool = False
     """Whether writes to the target table are denied to everyone but this stack. The operator's tool
-    puts the Deny into the table's resource policy once the import is done. With the stack's
+    puts the Deny into the table's resource policy once the load is done. With the stack's
     `switch` it is so for every table.
     """
     protect: bool = True
@@ -78,7 +80,7 @@ class TableConfig:
     """
     target_key: str | None = None
     """ARN of the customer-managed key that encrypts the target table. None: a key of AWS's, of the
-    same kind as the source's.
+    same kind as the source's. With `adopt`: the key that the table has.
     """
     stream_key: str | None = None
     """ARN of the customer-managed key that encrypts the stream, of the source account and Region.
@@ -95,6 +97,8 @@ class TableConfig:
     """Whether the stack switches the table's streaming to the adopted stream on, and off again.
     False: the table streams there already, and continues whatever becomes of the stack.
     """
+    load: LoadConfig = field(default_factory=LoadConfig)
+    """How the snapshot gets into the target."""
 
     @property
     def owns_destination(self) -> bool:
@@ -137,7 +141,7 @@ def _table(section: ConfigReader) -> TableConfig:
             "target",
             TABLE_NAME,
             names,
-            "name the table that the import creates (the name, not the ARN)",
+            "name the table that the load fills (the name, not the ARN)",
             default=source,
         ),
         ordering=section.choice("ordering", ORDERINGS, default=default.ordering),
@@ -181,6 +185,7 @@ def _table(section: ConfigReader) -> TableConfig:
             "use arn:aws:kinesis:REGION:ACCOUNT:stream/NAME, or leave it out",
         ),
         makes_destination=section.flag("makeDestination", default=default.makes_destination),
+        load=read_load(section),
     )
     _refuse_shards_of_another_mode(section, table)
     _refuse_half_an_adoption(section, table)

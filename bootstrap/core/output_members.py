@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -38,6 +38,12 @@ class OutputMembers:
 
     def optional(self, key: str) -> str:
         return self.text(key) if self.has(key) else ""
+
+    def one_of(self, key: str, among: Sequence[str]) -> str:
+        """Read one of these texts; the first where the member is absent."""
+        if not self.has(key):
+            return among[0]
+        return self.text(key, "|".join(among), " or ".join(among))
 
     def flag(self, key: str) -> bool:
         value = self._value.get(key, False)

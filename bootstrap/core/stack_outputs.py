@@ -47,6 +47,28 @@ class AlarmLimits:
     unreplicated_warning_hours: int = 1
 
 
+IMPORT, BULK = "import", "bulk"
+"""The values of `load`."""
+
+
+@dataclass(frozen=True)
+class LoadSettings:
+    """The way of a table's snapshot into its target, by the stack file's keys of the same names."""
+
+    mode: str = IMPORT
+    """`import` or `bulk`."""
+    adopt: bool = False
+    """The target table is the user's own: it exists before the load, and is never deleted."""
+    performance_tier: str = "STANDARD"
+    """Of a bulk put: STANDARD or ACCELERATED."""
+    max_write_units: int | None = None
+    """The most write request units a second of a bulk put. None: no limit of its own."""
+
+    @property
+    def is_bulk(self) -> bool:
+        return self.mode == BULK
+
+
 @dataclass(frozen=True)
 class TableOutputs:
     """One replicated table: its names in both accounts and the resources between them."""
@@ -104,6 +126,8 @@ class TableOutputs:
     """The table's streaming destination is the stack's."""
     dimensions: Mapping[str, str] = field(default_factory=dict)
     """Of the metrics that consumer and watchdog emit; empty if an older program named none."""
+    load: LoadSettings = LoadSettings()
+    """An import, if an older program named none."""
 
 
 @dataclass(frozen=True)
@@ -327,6 +351,17 @@ def _table(members: OutputMembers) -> TableOutputs:
         adopts_stream=members.flag("adoptsStream"),
         owns_destination=not members.has("ownsDestination") or members.flag("ownsDestination"),
         dimensions=members.texts("metricDimensions"),
+        load=_load(members),
+    )
+
+
+def _load(members: OutputMembers) -> LoadSettings:
+    return LoadSettings(
+        # Another mode, of a newer program, is none that this tool can run.
+        mode=members.one_of("load", (IMPORT, BULK)),
+        adopt=members.flag("adopt"),
+        performance_tier=members.one_of("performanceTier", ("STANDARD", "ACCELERATED")),
+        max_write_units=members.optional_number("maxWriteRequestUnits"),
     )
 
 

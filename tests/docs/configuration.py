@@ -26,6 +26,7 @@ from infra.bucket_config import BucketConfig
 from infra.config_validation import ConfigReader
 from infra.iam_config import IamConfig
 from infra.key_config import KeyConfig
+from infra.load_config import LoadConfig
 from infra.operators_config import OperatorsConfig
 from infra.stack_config import StackConfig
 from infra.switch_config import SwitchConfig
@@ -68,6 +69,9 @@ SECTIONS: Mapping[str, tuple[str, type]] = {
     "alarms.topics": ("`alarms.topics`", AlarmConfig),
     "alarms.thresholds": ("`alarms.thresholds`", Thresholds),
 }
+MORE = {"tables[]": LoadConfig}
+"""Types of further keys of a section."""
+
 SAME = {"target": "source"}
 """Sections that are alike are shown once."""
 
@@ -247,7 +251,10 @@ def _meaning(path: str) -> str:
     section, _, name = path.rpartition(".")
     _, owner = SECTIONS[SAME.get(section, section)]
     field = FIELDS.get(name) or re.sub(r"([A-Z])", lambda found: f"_{found[1].lower()}", name)
-    return _texts(owner).get(field, "")
+    texts = _texts(owner)
+    if section in MORE:
+        texts = {**texts, **_texts(MORE[section])}
+    return texts.get(field, "")
 
 
 @cache

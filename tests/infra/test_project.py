@@ -102,7 +102,7 @@ def test_the_example_shows_every_key_and_each_works_when_it_is_uncommented(tmp_p
     settings = settings.replace("# or PROVISIONED, with shards: 4", "")
     values = example(f"config:\n{settings}")
     assert set(values) == KEYS
-    assert len(values["tables"][0]) == 19
+    assert len(values["tables"][0]) == 23
     assert {*values["source"]} == {
         "accountId",
         "externalId",

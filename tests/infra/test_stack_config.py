@@ -12,6 +12,7 @@ import pytest
 
 from infra import engine_config
 from infra.config_validation import ConfigError
+from infra.load_config import LoadConfig
 from infra.stack_config import StackConfig
 from infra.switch_config import SwitchConfig
 from infra.table_config import TableConfig
@@ -344,6 +345,25 @@ MISTAKES: list[tuple[Mapping[str, Any], str, str, str]] = [
         "replicationLagSeconds",
         "rename it to replicationLagSeconds",
     ),
+    (table(load="import-table"), "tables[0].load", "import or bulk", "set load to import"),
+    (table(load="copy"), "tables[0].load", "import or bulk", "set load to import"),
+    (table(load="bulk", adopt="yes"), "tables[0].adopt", "true or false", "unquoted"),
+    (table(adopt=True), "tables[0].adopt", "takes none that exists", "set load to bulk"),
+    (table(load="import", adopt=True), "tables[0].adopt", "nothing, for an import", "remove adopt"),
+    (table(performanceTier="STANDARD"), "tables[0].performanceTier", "an import", "load to bulk"),
+    (table(maxWriteRequestUnits=2048), "tables[0].maxWriteRequestUnits", "an import", "to bulk"),
+    (
+        table(load="bulk", performanceTier="FAST"),
+        "tables[0].performanceTier",
+        "STANDARD or ACCELERATED",
+        "set performanceTier to STANDARD",
+    ),
+    (
+        table(load="bulk", maxWriteRequestUnits=1023),
+        "tables[0].maxWriteRequestUnits",
+        "from 1024 to",
+        "leave it out",
+    ),
     ({"retention": 24}, "retention", "retentionHours", "rename it to retentionHours"),
     ({"logsRetentionDays": 365}, "logsRetentionDays", "retentionHours", "to logRetentionDays"),
     # Obeyed, "rename it to retentionHours" would make hours of minutes.
@@ -409,6 +429,14 @@ def test_without_settings_a_table_gets_the_documented_defaults() -> None:
     assert settings.tables == (TableConfig("orders", "copy"),)
     assert (settings.retention_hours, settings.protect) == (8760, True)
     assert settings.lambda_archive.parts[-2:] == ("build", "lambda")
+
+
+def test_a_table_is_imported_unless_it_asks_for_a_bulk_put() -> None:
+    assert parse(**table()).tables[0].load == LoadConfig()
+    assert not parse(**table(load="import", adopt=False)).tables[0].load.is_bulk
+    asked = parse(**table(load="bulk", adopt=True, maxWriteRequestUnits=1024)).tables[0].load
+    assert asked == LoadConfig("bulk", adopt=True, max_write_request_units=1024)
+    assert asked.performance_tier == "STANDARD"
 
 
 def test_there_is_no_operator_unless_the_configuration_names_one() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bootstrap.core.errors import UsageError
-from bootstrap.core.stack_outputs import from_file, from_stack, parse
+from bootstrap.core.stack_outputs import LoadSettings, from_file, from_stack, parse
 from replicator import names
 from tests.support.bootstrap.fake_aws import OUTPUTS_JSON
 
@@ -74,6 +74,8 @@ def test_the_metrics_of_a_stack_are_those_that_its_outputs_name_or_an_older_prog
         ("tables", [], "tables is no list with a table in it"),
         ("journalTable", "", "journalTable is '', expected a text"),
         ("source", None, "source is missing"),
+        ("tables.0.load", "copy", "tables[0].load is 'copy', expected import or bulk"),
+        ("tables.0.performanceTier", "FAST", "expected STANDARD or ACCELERATED"),
     ],
 )
 def test_a_wrong_member_is_named(path: str, value: Any, said: str) -> None:
@@ -82,6 +84,16 @@ def test_a_wrong_member_is_named(path: str, value: Any, said: str) -> None:
     assert said in str(failure.value)
     assert "outputs.json" in str(failure.value)
     assert "\nTry: pulumi" in str(failure.value)
+
+
+def test_a_table_is_imported_unless_its_outputs_say_bulk() -> None:
+    older = copy.deepcopy(OUTPUTS_JSON)
+    older["tables"][0].pop("load", None)
+    assert parse(json.dumps(older), "test").tables[0].load == LoadSettings("import")
+    members = {"load": "bulk", "adopt": True, "performanceTier": "ACCELERATED"}
+    older["tables"][0] |= {**members, "maxWriteRequestUnits": 2048}
+    found = parse(json.dumps(older), "test").tables[0].load
+    assert found == LoadSettings("bulk", True, "ACCELERATED", 2048)
 
 
 def test_every_mistake_is_named_at_once() -> None:
