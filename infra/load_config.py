@@ -1,4 +1,4 @@
-"""The way of a table's snapshot into its target: an import, or a bulk put into an existing table."""
+"""The way of a table's snapshot into its target: an import, or a bulk put into a table."""
 
 from __future__ import annotations
 
