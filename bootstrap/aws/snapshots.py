@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from bootstrap.aws.calls import Calls
@@ -18,21 +19,23 @@ class AwsSnapshots:
         self._s3 = s3
         self._bucket = bucket
 
+    def keys(self, prefix: str) -> Sequence[str]:
+        found: list[str] = []
+        more: dict[str, str] = {}
+        while True:
+            listed = self._list(prefix, **more)
+            found += [each["Key"] for each in listed.get("Contents", [])]
+            if not listed.get("NextContinuationToken"):
+                return found
+            more = {"ContinuationToken": listed["NextContinuationToken"]}
+
     def remove(self, prefix: str) -> int:
         """Delete up to 1,000 objects; return the number found.
 
         Raises:
             UnavailableError: if S3 kept some of them. The next call retries those.
         """
-        listed = self._calls(
-            "s3",
-            self._s3.list_objects_v2,
-            self._bucket,
-            Bucket=self._bucket,
-            Prefix=prefix,
-            MaxKeys=OBJECTS_PER_CALL,
-        )
-        keys = [each["Key"] for each in listed.get("Contents", [])]
+        keys = [each["Key"] for each in self._list(prefix).get("Contents", [])]
         if not keys:
             return 0
         answer = self._calls(
@@ -45,3 +48,14 @@ class AwsSnapshots:
         for error in answer.get("Errors", ()):
             raise self._calls.kept("s3:DeleteObject", f"{self._bucket}/{error['Key']}", error)
         return len(keys)
+
+    def _list(self, prefix: str, **more: str) -> dict[str, Any]:
+        return self._calls(
+            "s3",
+            self._s3.list_objects_v2,
+            self._bucket,
+            Bucket=self._bucket,
+            Prefix=prefix,
+            MaxKeys=OBJECTS_PER_CALL,
+            **more,
+        )

@@ -32,7 +32,6 @@ from replicator.probes import ProbeRecord, misplaced, not_taken, put_request
 from replicator.stream import (
     Shard,
     StreamFacts,
-    destinations_in,
     open_shards_in,
     open_shards_request,
     stream_in,
@@ -82,13 +81,7 @@ class AwsSource:
         return self._tables.expiry(table)
 
     def destinations(self, table: str) -> Destinations:
-        answer = self._calls(
-            "dynamodb",
-            self._dynamodb.describe_kinesis_streaming_destination,
-            table,
-            TableName=table,
-        )
-        return Destinations(tuple(destinations_in(answer)), answered_at(answer))
+        return self._tables.destinations(table)
 
     def key(self, arn: str) -> KeyFacts:
         return self._keys.look(arn)

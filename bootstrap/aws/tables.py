@@ -6,10 +6,11 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from bootstrap.aws.calls import Calls
+from bootstrap.aws.calls import Calls, answered_at
 from bootstrap.aws.paging import pages
 from bootstrap.core.errors import AccountError
-from bootstrap.core.facts import Backups, TableFacts, TtlStatus
+from bootstrap.core.facts import Backups, Destinations, TableFacts, TtlStatus
+from replicator.stream import destinations_in
 
 MISSING = frozenset({"ResourceNotFoundException", "TableNotFoundException"})
 
@@ -61,6 +62,16 @@ class Tables:
             TableName=name,
             PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": on},
         )
+
+    def destinations(self, name: str) -> Destinations:
+        """List the streams that a table's changes go to, or went to, by AWS's clock."""
+        answer = self._calls(
+            "dynamodb",
+            self._dynamodb.describe_kinesis_streaming_destination,
+            name,
+            TableName=name,
+        )
+        return Destinations(tuple(destinations_in(answer)), answered_at(answer))
 
     def tags(self, arn: str) -> Mapping[str, str]:
         """List a table's tags, without those that AWS sets."""

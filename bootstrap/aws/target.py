@@ -10,12 +10,13 @@ from bootstrap.aws.capacity_changes import capacity_changes
 from bootstrap.aws.keys import KeyReader
 from bootstrap.aws.paging import PAGE, count_running, pages, search_twice
 from bootstrap.aws.table_metrics import TableMetrics
-from bootstrap.aws.tables import MISSING, Tables, timestamp, unless
+from bootstrap.aws.tables import MISSING, Tables, facts_of, timestamp, unless
 from bootstrap.core.errors import AccountError
 from bootstrap.core.facts import (
     Backups,
     Capacity,
     Datapoint,
+    Destinations,
     EventSource,
     ImportFacts,
     ImportRequest,
@@ -42,6 +43,15 @@ class AwsTarget:
 
     def table(self, name: str) -> TableFacts | None:
         return self._tables.describe(name)
+
+    def destinations(self, table: str) -> Destinations:
+        return self._tables.destinations(table)
+
+    def create_table(self, parameters: Mapping[str, Any]) -> TableFacts:
+        answer = self._calls(
+            "dynamodb", self._dynamodb.create_table, str(parameters["TableName"]), **parameters
+        )
+        return facts_of(answer["TableDescription"])
 
     def backups(self, table: str) -> Backups:
         return self._tables.backups(table)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from bootstrap.core.bulk_facts import BulkFacts, BulkFailures, BulkRequest
 from bootstrap.core.errors import Side
 from bootstrap.core.facts import (
     Backups,
@@ -145,6 +146,15 @@ class TargetAccount(Protocol):
     def table(self, name: str) -> TableFacts | None:
         """Describe a table; None if it does not exist."""
 
+    def destinations(self, table: str) -> Destinations:
+        """List the streams that a table's changes go to, or went to."""
+
+    def create_table(self, parameters: Mapping[str, Any]) -> TableFacts:
+        """Make a table by CreateTable's parameters; return it, CREATING.
+
+        A table of that name: `AccountError` with the code ResourceInUseException.
+        """
+
     def import_table(self, request: ImportRequest) -> ImportFacts:
         """Start an import, or find the one with this token."""
 
@@ -224,6 +234,45 @@ class TargetAccount(Protocol):
 
     def disable_mapping(self, uuid: str) -> None:
         """Disable an event source mapping."""
+
+
+class BulkLoads(Protocol):
+    """Bulk loads of the target account, in its Region. They outlive their caller."""
+
+    def start(self, request: BulkRequest) -> BulkFacts:
+        """Start a bulk put, or find the one with this token, if its parameters are the same.
+
+        Raises:
+            AccountError: with AWS's code; IdempotentParameterMismatchException for a token that was
+                used with other parameters, ResourceInUseException for a table that changes.
+        """
+
+    def describe(self, arn: str) -> BulkFacts | None:
+        """Describe an operation; None if it does not exist."""
+
+    def find(self, token: str, since: float) -> BulkFacts | None:
+        """Find the operation with this token among those that began at `since` or later.
+
+        One that began within the last seconds may not be listed yet.
+        """
+
+    def on_table(self, table_arn: str, since: float | None = None) -> Sequence[BulkFacts]:
+        """List the operations on a table, of any caller, that are not terminal.
+
+        `since`: and those that began then or later, terminal or not. None: no others. An operation
+        whose table is not known counts as one on the table.
+        """
+
+    def cancel(self, arn: str) -> None:
+        """Ask for the end of an operation, which goes on until it is CANCELLED. A terminal one
+        stays as it is.
+        """
+
+    def failures(self, facts: BulkFacts, key_names: Sequence[str], most: int) -> BulkFailures:
+        """Read up to `most` refused items from the output objects of a terminal operation.
+
+        `key_names`: the table's key attributes.
+        """
 
 
 class LedgerEntries(Protocol):
@@ -324,6 +373,9 @@ class RecordWriter(Protocol):
 
 class Snapshots(Protocol):
     """The snapshot bucket of a run."""
+
+    def keys(self, prefix: str) -> Sequence[str]:
+        """List the keys of all objects under a prefix, in order."""
 
     def remove(self, prefix: str) -> int:
         """Delete up to 1,000 objects under a prefix; return the number of objects found."""

@@ -352,9 +352,13 @@ BOTH_SIDES = {
 BOOTSTRAP_AWS = package.PROJECT_ROOT / "bootstrap" / "aws"
 
 
-NEVER_FROM_HERE = {"exporter": {"dynamodb:UpdateTimeToLive", *ADOPTED_STREAM_ACTIONS}}
+NEVER_FROM_HERE = {
+    "exporter": {"dynamodb:UpdateTimeToLive", *ADOPTED_STREAM_ACTIONS},
+    "importer": {"dynamodb:CreateTable", "dynamodb:DescribeKinesisStreamingDestination"},
+}
 """Calls in a module of a role that it never makes for this stack: the source's expiry is a
-switch's, and no stream is adopted (test_adopted_stream.py has the right to read its policy)."""
+switch's, no stream is adopted (test_adopted_stream.py has the right to read its policy), and no
+table is loaded in bulk."""
 
 
 LOOKS_ALONE = {"importer": {"dynamodb:GetResourcePolicy"}}

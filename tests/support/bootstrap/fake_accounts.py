@@ -9,7 +9,7 @@ from typing import Any
 
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.resource_policies import AwsResourcePolicies
-from bootstrap.core.errors import AccessDeniedError, AccountError, Side
+from bootstrap.core.errors import AccessDeniedError, AccountError, Side, UnavailableError
 from bootstrap.core.facts import (
     ON_DEMAND,
     Backups,
@@ -247,7 +247,39 @@ class FakeTarget:
                 for arn in world.imports:
                     if self._facts(arn).status != "IN_PROGRESS":
                         world.target = dataclasses.replace(world.target, status="ACTIVE")
+                if any(at + world.create_seconds <= world.clock() for at in world.created_tables):
+                    world.target = dataclasses.replace(world.target, status="ACTIVE")
             return world.named(world.target, name)
+
+    def destinations(self, table: str) -> Destinations:
+        with self._call("target_destinations") as world:
+            return Destinations(tuple(world.target_destinations), float(int(world.clock())))
+
+    def create_table(self, parameters: Mapping[str, Any]) -> TableFacts:
+        with self._call("create_table", dict(parameters)) as world:
+            if world.target is not None:
+                raise UnavailableError(
+                    Side.TARGET, "exists", fix="-", code="ResourceInUseException"
+                )
+            name = str(parameters["TableName"])
+            world.created_tables.append(world.clock())
+            world.target = TableFacts(
+                arn=f"arn:aws:dynamodb:eu-west-1:222222222222:table/{name}",
+                table_id=f"created-{len(world.created_tables)}",
+                status="CREATING",
+                items=0,
+                size_bytes=0,
+                deletion_protection=False,
+                keys=list(parameters["KeySchema"]),
+                attributes=list(parameters["AttributeDefinitions"]),
+                global_indexes=[
+                    {**each, "WarmThroughput": {"WriteUnitsPerSecond": 4_000}}
+                    for each in parameters.get("GlobalSecondaryIndexes", ())
+                ],
+                table_class=parameters.get("TableClass", "STANDARD"),
+                created=float(int(world.clock())),
+            )
+            return world.target
 
     def import_table(self, request: ImportRequest) -> ImportFacts:
         with self._call("import_table", request) as world:
@@ -498,6 +530,11 @@ class FakeSnapshots:
     def __init__(self, world: FakeAws, before: Callable[[], None]) -> None:
         self._world = world
         self._before = before
+
+    def keys(self, prefix: str) -> Sequence[str]:
+        self._before()
+        with self._world.around("list_objects", prefix):
+            return sorted(key for key in self._world.objects if key.startswith(prefix))
 
     def remove(self, prefix: str) -> int:
         self._before()

@@ -192,6 +192,10 @@ class FakeAws:
         """What scales the source's capacity."""
 
         self.target: TableFacts | None = None
+        self.target_destinations: list[Destination] = []
+        self.created_tables: list[float] = []
+        """When CreateTable was called."""
+        self.create_seconds = 20.0
         self.target_recovery = False
         self.target_tags: dict[str, str] = {}
         self.expiries: dict[str, TtlStatus] = {LEDGER: TtlStatus(True, "x")}
