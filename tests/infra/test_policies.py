@@ -342,6 +342,7 @@ BOTH_SIDES = {
     "keys.py",
     "login.py",
     "paging.py",
+    "sdk.py",
     "sessions.py",
     "tables.py",
     "tagged_resources.py",
