@@ -58,6 +58,8 @@ def _policy(context: StepContext, configured: Configured | None) -> TtlPolicy:
 
 
 def _protect(context: StepContext, target: TableFacts) -> bool:
+    if context.table.load.adopt:  # docs/design.md, Adopted tables: these settings are the owner's
+        return False
     gateway, name = context.target, context.table.target_table
     if not target.deletion_protection:
         gateway.protect(name)
@@ -70,6 +72,8 @@ def _protect(context: StepContext, target: TableFacts) -> bool:
 
 def _describe(context: StepContext, target: TableFacts, wanted: Wanted) -> bool:
     """Set tags and table class. Other tags on the target stay."""
+    if context.table.load.adopt:
+        return False
     tags: dict[str, str] = json.loads(wanted.tags)
     if tags:
         there = context.target.tags(target.arn)

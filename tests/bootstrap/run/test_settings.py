@@ -68,6 +68,20 @@ def test_a_tag_that_somebody_put_on_the_target_stays() -> None:
     assert not world.times("tag")
 
 
+def test_an_adopted_table_keeps_its_owners_settings_and_is_warmed_all_the_same() -> None:
+    world = busy(3_000)
+    world.source_tags = {"team": "shop"}
+    world.source = dataclasses.replace(world.source, table_class="STANDARD_INFREQUENT_ACCESS")
+    (table,) = outputs().tables
+    adopted = dataclasses.replace(table, load=dataclasses.replace(table.load, adopt=True))
+    replicated(world, dataclasses.replace(outputs(), tables=(adopted,)))
+    assert world.target is not None
+    assert not world.target.deletion_protection
+    assert world.target.table_class == "STANDARD"
+    assert (world.target_tags, world.target_recovery) == ({}, False)
+    assert world.warmed == {"orders-replica": 13_200, LEDGER: 13_200}
+
+
 def test_target_and_ledger_are_warm_before_the_consumer_starts_where_the_source_is_busy() -> None:
     world = busy(3_000)
     replicated(world)
