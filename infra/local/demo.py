@@ -23,10 +23,11 @@ from infra.local.cloud import LocalCloud
 from infra.local.data import datafile
 from infra.local.data.datafile import DataFile, KeyOption
 from infra.local.data.item_source import GeneratedItems, ItemSource, SampledItems
-from infra.local.data.items import Item
+from infra.local.data.items import Item, TableShape
 from infra.local.demo_options import DemoOptions
 from infra.local.emulator.chaos.rates import parse as parse_chaos
 from infra.local.results import report_view, stream_records, table_check
+from infra.local.results.checked_table import CheckedTable
 from infra.local.results.consumer_logs import ConsumerCounts
 from infra.local.results.report import DemoReport, Phase, phases_of
 from infra.local.stall_detector import StallDetector, refusals_in_log
@@ -185,8 +186,11 @@ class Demo:
         with self._console.status(f"Writing {data.items:,} items into the source table"):
             setup.seed(dynamodb, self._shape.name, data.read(), self._shape.keys, in_order=in_order)
         took = f"{time.monotonic() - began:.1f} s"
-        index = f"index {self._shape.index_name}, time to live on {self._shape.expiry}"
-        self._print("Source table", f"{self._shape.name}, {data.items:,} items in {took}; {index}")
+        self._print(
+            "Source table",
+            f"{self._shape.name}, {data.items:,} items in {took}; {_indexes(self._shape)}, "
+            f"time to live on {self._shape.expiry}",
+        )
 
     def _start_writers(self, cloud: LocalCloud) -> Writers:
         settings = WriterSettings(
@@ -251,8 +255,8 @@ class Demo:
     ) -> DemoReport:
         self._print("Comparing", "both tables, item by item, read with root credentials")
         checker = table_check.TableChecker(
-            table_check.CheckedTable(cloud.client("dynamodb", cloud.source), self._shape.name),
-            table_check.CheckedTable(cloud.client("dynamodb", cloud.target), table["targetTable"]),
+            CheckedTable(cloud.client("dynamodb", cloud.source), self._shape.name),
+            CheckedTable(cloud.client("dynamodb", cloud.target), table["targetTable"]),
             self._shape,
         )
         comparison = checker.compare()
@@ -269,7 +273,7 @@ class Demo:
             consumer_counts=_consumer_counts(detector, captured.records),
             comparison=comparison,
             leftovers=table_check.leftovers(s3, there, table),
-            index=checker.check_index(),
+            indexes=checker.check_indexes(),
             equal_later=checker.equal_later(comparison),
             verification=verified,
             poisoned=parse_chaos(self._options.chaos).poison > 0,
@@ -278,6 +282,19 @@ class Demo:
 
     def _print(self, label: str, text: str) -> None:
         self._console.print(Text.assemble((f"{label:<13} ", "bold cyan"), text))
+
+
+def _indexes(shape: TableShape) -> str:
+    """Name the indexes by their kind."""
+    kinds = {
+        "global": [each.name for each in shape.indexes if not each.local],
+        "local": [each.name for each in shape.indexes if each.local],
+    }
+    return "; ".join(
+        f"{kind} index{'es' if len(names) > 1 else ''} {' and '.join(names)}"
+        for kind, names in kinds.items()
+        if names
+    )
 
 
 def _buffered_since(history: Sequence[tuple[str, float]]) -> float:

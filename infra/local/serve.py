@@ -20,7 +20,7 @@ from rich.text import Text
 from infra.local import setup
 from infra.local.bootstrap_process import BootstrapProcess
 from infra.local.cloud import SECRET, LocalCloud
-from infra.local.data.items import Item, KeyAttribute, KeySchema, TableShape
+from infra.local.data.items import Item, KeyAttribute, KeySchema, SecondaryIndex, TableShape
 from infra.local.stall_detector import StallDetector
 
 PATIENCE = 600.0
@@ -30,8 +30,11 @@ CHECK_SECONDS = 1.0
 ORDERS = TableShape(
     name="orders",
     keys=KeySchema(KeyAttribute("id", "S")),
-    index_name="by-status",
-    index=KeySchema(KeyAttribute("status", "S"), KeyAttribute("placed_at", "N")),
+    indexes=(
+        SecondaryIndex(
+            "by-status", (KeyAttribute("status", "S"),), (KeyAttribute("placed_at", "N"),)
+        ),
+    ),
     expiry="expires_at",
 )
 EXAMPLES = 200

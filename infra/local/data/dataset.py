@@ -8,18 +8,34 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
-from infra.local.data.items import Item, KeyAttribute, KeySchema, TableShape, Value
+from infra.local.data.items import Item, KeyAttribute, KeySchema, SecondaryIndex, TableShape, Value
+
+KEYS = KeySchema(KeyAttribute("pk", "S"), KeyAttribute("sk", "B"))
+STATUS, CUSTOMER = KeyAttribute("status", "S"), KeyAttribute("customer", "S")
+PLACED_AT, TOTAL = KeyAttribute("placed_at", "N"), KeyAttribute("total", "N")
 
 ORDERS = TableShape(
     name="orders",
-    keys=KeySchema(KeyAttribute("pk", "S"), KeyAttribute("sk", "B")),
-    index_name="by-status",
-    index=KeySchema(KeyAttribute("status", "S"), KeyAttribute("placed_at", "N")),
+    keys=KEYS,
+    indexes=(SecondaryIndex("by-status", (STATUS,), (PLACED_AT,)),),
     expiry="expires_at",
 )
+ORDERS_WITH_LOCAL_INDEXES = replace(
+    ORDERS,
+    indexes=(
+        *ORDERS.indexes,
+        SecondaryIndex("by-status-and-customer", (STATUS, CUSTOMER), (PLACED_AT, TOTAL)),
+        SecondaryIndex("within-by-time", (KEYS.partition,), (PLACED_AT,), local=True),
+        SecondaryIndex(
+            "within-by-status", (KEYS.partition,), (STATUS,), local=True, projected=("total",)
+        ),
+    ),
+)
+"""Beside the local indexes, a global one with a key of several attributes, which many items lack.
+"""
 
 BIG_ITEMS = 4
 BIG_BYTES = 300 * 1024
@@ -87,10 +103,11 @@ class GeneratedOrders:
     started: int
     """Epoch seconds that times to live are counted from."""
     count: int
+    local_indexes: bool = False
 
     @property
     def shape(self) -> TableShape:
-        return ORDERS
+        return ORDERS_WITH_LOCAL_INDEXES if self.local_indexes else ORDERS
 
     def item(self, n: int) -> Item:
         """Return the n-th seeded item, 0 <= n < count."""
@@ -111,12 +128,13 @@ class GeneratedOrders:
         return {**key, **_content(random), **self._indexed(random)}
 
     def altered(self, item: Item, random: Random) -> Item:
-        """Return the same key with other content."""
+        """Return the same key with other content. One in ten leaves the index that it was in."""
         key = ORDERS.keys.key_of(item)
         revision = {"revision": {"N": str(random.randrange(10**12))}}
         if len(item) > 3 and random.random() < 0.5:
             return {**item, **revision}
-        return {**key, **_content(random), **self._indexed(random), **revision}
+        indexed = self._indexed(random) if random.random() < 0.9 else {}
+        return {**key, **_content(random), **indexed, **revision}
 
     def expiring(self, item: Item, at: int) -> Item:
         """Return the same item with a time to live (epoch seconds)."""

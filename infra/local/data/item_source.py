@@ -15,6 +15,7 @@ from infra.local.data.items import (
     Item,
     KeyAttribute,
     KeySchema,
+    SecondaryIndex,
     TableShape,
     Value,
     item_size,
@@ -62,7 +63,12 @@ class GeneratedItems(GeneratedOrders):
         return range(min(BIG_ITEMS, self.count))
 
     def as_json(self) -> dict[str, Any]:
-        return {"seed": self.seed, "started": self.started, "count": self.count}
+        return {
+            "seed": self.seed,
+            "started": self.started,
+            "count": self.count,
+            "local_indexes": self.local_indexes,
+        }
 
 
 SAMPLE = 2000
@@ -70,15 +76,26 @@ SAMPLE = 2000
 # Room for what `altered` adds.
 LARGEST_SAMPLE = MAX_ITEM_BYTES - 1024
 
-INDEX_NAME = "demo-by-status"
-INDEX = KeySchema(KeyAttribute("demo.status", "S"), KeyAttribute("demo.placed_at", "N"))
+STATUS, CHANNEL = KeyAttribute("demo.status", "S"), KeyAttribute("demo.channel", "S")
+PLACED_AT = KeyAttribute("demo.placed_at", "N")
+INDEX = SecondaryIndex("demo-by-status", (STATUS,), (PLACED_AT,))
 EXPIRY = "demo.expires_at"
 REVISION = "demo.revision"
 
 
-def shape_of(keys: KeySchema) -> TableShape:
-    """Return the table for the user's data: their key; an index and a time to live of our own."""
-    return TableShape("orders", keys, INDEX_NAME, INDEX, EXPIRY)
+def shape_of(keys: KeySchema, local_indexes: bool = False) -> TableShape:
+    """Return the table for the user's data: their key; indexes and a time to live of our own."""
+    if not local_indexes:
+        return TableShape("orders", keys, (INDEX,), EXPIRY)
+    indexes = (
+        INDEX,
+        SecondaryIndex("demo-by-status-and-channel", (STATUS, CHANNEL), (PLACED_AT,)),
+        SecondaryIndex("demo-within-by-time", (keys.partition,), (PLACED_AT,), local=True),
+        SecondaryIndex(
+            "demo-within-by-status", (keys.partition,), (STATUS,), local=True, projected=()
+        ),
+    )
+    return TableShape("orders", keys, indexes, EXPIRY)
 
 
 @dataclass(frozen=True)
@@ -88,9 +105,10 @@ class SampledItems:
     path: Path
     keys: KeySchema
     items: tuple[Item, ...]
+    local_indexes: bool = False
 
     @classmethod
-    def load(cls, path: Path, keys: KeySchema) -> SampledItems:
+    def load(cls, path: Path, keys: KeySchema, local_indexes: bool = False) -> SampledItems:
         """Read a file that has been checked. The last line of a key wins."""
         known: dict[bytes, Item] = {}
         for item in datafile.read(path):
@@ -98,11 +116,11 @@ class SampledItems:
             if len(known) < SAMPLE or key in known:
                 known[key] = item
         items = tuple(item for item in known.values() if item_size(item) <= LARGEST_SAMPLE)
-        return cls(path, keys, items)
+        return cls(path, keys, items, local_indexes)
 
     @property
     def shape(self) -> TableShape:
-        return shape_of(self.keys)
+        return shape_of(self.keys, self.local_indexes)
 
     @property
     def count(self) -> int:
@@ -136,12 +154,13 @@ class SampledItems:
 
     def as_json(self) -> dict[str, Any]:
         keys = [[each.name, each.type] for each in self.keys.attributes]
-        return {"path": str(self.path), "keys": keys}
+        return {"path": str(self.path), "keys": keys, "local_indexes": self.local_indexes}
 
     def _indexed(self, random: Random) -> dict[str, Value]:
         return {
-            "demo.status": {"S": random.choice(("new", "seen", "done"))},
-            "demo.placed_at": {"N": str(random.randrange(10**9))},
+            STATUS.name: {"S": random.choice(("new", "seen", "done"))},
+            CHANNEL.name: {"S": random.choice(("shop", "web"))},
+            PLACED_AT.name: {"N": str(random.randrange(10**9))},
         }
 
 
@@ -150,7 +169,7 @@ def from_json(text: dict[str, Any]) -> ItemSource:
     if "path" not in text:
         return GeneratedItems(**text)
     attributes = [KeyAttribute(name, kind) for name, kind in text["keys"]]
-    return SampledItems.load(Path(text["path"]), KeySchema(*attributes))
+    return SampledItems.load(Path(text["path"]), KeySchema(*attributes), text["local_indexes"])
 
 
 def _new_key(attribute: KeyAttribute, n: int) -> Value:

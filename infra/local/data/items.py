@@ -63,33 +63,78 @@ class KeySchema:
 
 
 @dataclass(frozen=True)
+class SecondaryIndex:
+    """An index. An item that lacks one of its key attributes is not in it."""
+
+    name: str
+    partition: tuple[KeyAttribute, ...]
+    """A query names a value of each; several are a multi-attribute key, which is global."""
+    sort: tuple[KeyAttribute, ...] = ()
+    local: bool = False
+    projected: tuple[str, ...] | None = None
+    """The attributes that it has beside the keys; None: all of them."""
+
+    @property
+    def attributes(self) -> tuple[KeyAttribute, ...]:
+        return (*self.partition, *self.sort)
+
+    def holds(self, item: Item) -> bool:
+        """Return whether an item of the table is in the index."""
+        return all(each.type in item.get(each.name, {}) for each in self.attributes)
+
+    def project(self, item: Item, keys: KeySchema) -> Item:
+        """Return what the index has of an item, with the key of its table."""
+        if self.projected is None:
+            return item
+        names = {*keys.names, *(each.name for each in self.attributes), *self.projected}
+        return {name: value for name, value in item.items() if name in names}
+
+    def as_request(self) -> dict[str, Any]:
+        """Return its part of a CreateTable request."""
+        projection: dict[str, Any] = {"ProjectionType": "ALL"}
+        if self.projected is not None:
+            kind = "INCLUDE" if self.projected else "KEYS_ONLY"
+            projection = {"ProjectionType": kind}
+            if self.projected:
+                projection["NonKeyAttributes"] = list(self.projected)
+        return {
+            "IndexName": self.name,
+            "KeySchema": [
+                *({"AttributeName": each.name, "KeyType": "HASH"} for each in self.partition),
+                *({"AttributeName": each.name, "KeyType": "RANGE"} for each in self.sort),
+            ],
+            "Projection": projection,
+        }
+
+
+@dataclass(frozen=True)
 class TableShape:
     """The user's existing table: the arguments of CreateTable and UpdateTimeToLive."""
 
     name: str
     keys: KeySchema
-    index_name: str
-    index: KeySchema
+    indexes: tuple[SecondaryIndex, ...]
     expiry: str
     """The time-to-live attribute."""
 
     def creation(self) -> dict[str, Any]:
-        """Return the arguments of CreateTable: on demand, with an index of all attributes."""
-        attributes = dict.fromkeys((*self.keys.attributes, *self.index.attributes))
+        """Return the arguments of CreateTable: on demand, with every index."""
+        indexed = (attribute for index in self.indexes for attribute in index.attributes)
+        kinds = {
+            "LocalSecondaryIndexes": [each.as_request() for each in self.indexes if each.local],
+            "GlobalSecondaryIndexes": [
+                each.as_request() for each in self.indexes if not each.local
+            ],
+        }
         return {
             "TableName": self.name,
             "BillingMode": "PAY_PER_REQUEST",
             "KeySchema": self.keys.as_request(),
             "AttributeDefinitions": [
-                {"AttributeName": each.name, "AttributeType": each.type} for each in attributes
+                {"AttributeName": each.name, "AttributeType": each.type}
+                for each in dict.fromkeys((*self.keys.attributes, *indexed))
             ],
-            "GlobalSecondaryIndexes": [
-                {
-                    "IndexName": self.index_name,
-                    "KeySchema": self.index.as_request(),
-                    "Projection": {"ProjectionType": "ALL"},
-                }
-            ],
+            **{name: indexes for name, indexes in kinds.items() if indexes},
         }
 
 

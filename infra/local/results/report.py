@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +52,17 @@ class Leftovers:
 
 @dataclass(frozen=True)
 class IndexCheck:
-    """The comparison of the target's global secondary index with the source's items."""
+    """The comparison of an index of the target with the source's items and the source's index."""
 
     name: str
     items: int
-    wrong_values: int = 0
+    """Items in the target's index."""
+    local: bool = False
+    wrong_items: int = 0
+    """Items that it lacks, has too many, or projects otherwise."""
+    queries: int = 0
+    """Queries that both tables were asked."""
+    wrong_answers: int = 0
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ class DemoReport:
     consumer_counts: ConsumerCounts
     comparison: TableComparison
     leftovers: Leftovers
-    index: IndexCheck
+    indexes: Sequence[IndexCheck]
     equal_later: int = 0
     """Differences that were gone when read again a little later."""
     verification: Mapping[str, Any] | None = None
@@ -135,8 +141,8 @@ class DemoReport:
         yield from self._problems_in_quarantine()
         if self.leftovers.failures:
             yield f"{self.leftovers.failures:,} objects are in the on-failure bucket."
-        if self.index.wrong_values:
-            yield f"The target's index {self.index.name} does not match the source's items."
+        for index in self.indexes:
+            yield from _problems_of_index(index)
         if self.switch is not None:
             yield from self.switch.problems()
 
@@ -234,7 +240,7 @@ class DemoReport:
             ],
             "quarantine_objects": len(self.leftovers.quarantined),
             "on_failure_objects": self.leftovers.failures,
-            "index_items": self.index.items,
+            "indexes": [asdict(index) for index in self.indexes],
             "verification": self.verification,
             "switch": self.switch.as_json() if self.switch else None,
         }
@@ -250,6 +256,19 @@ class DemoReport:
     def write(self, path: Path) -> None:
         """Write the JSON form."""
         path.write_text(json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n")
+
+
+def _problems_of_index(index: IndexCheck) -> Iterator[str]:
+    if index.wrong_items:
+        yield (
+            f"The target's index {index.name} does not hold the source's items: "
+            f"{index.wrong_items:,} are missing, extra or projected otherwise."
+        )
+    if index.wrong_answers:
+        yield (
+            f"{index.wrong_answers:,} of {index.queries:,} queries on the index {index.name} were "
+            "answered otherwise by the target than by the source."
+        )
 
 
 def phases_of(

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from infra.local.results.consumer_logs import LagPercentiles
-from infra.local.results.report import SHOWN_DIFFERENCES, DemoReport
+from infra.local.results.report import SHOWN_DIFFERENCES, DemoReport, IndexCheck
 from infra.local.results.switch_report import SwitchReport
 from replicator.names import CHANGES_APPLIED, CHANGES_QUARANTINED, CHANGES_SUPERSEDED
 
@@ -106,9 +106,19 @@ def _figures(report: DemoReport) -> Table:
     table.add_row(
         "", f"{_lag(report.consumer_counts.lag())} over the whole run, including the export"
     )
-    table.add_row("Index", f"{report.index.name} returns {report.index.items:,} items")
+    for n, index in enumerate(report.indexes):
+        table.add_row("" if n else "Indexes", _index(index))
     table.add_row("Differences", f"{len(report.comparison.differences):,}")
     return table
+
+
+def _index(index: IndexCheck) -> str:
+    kind = "local" if index.local else "global"
+    equal = index.queries - index.wrong_answers
+    return (
+        f"{index.name} ({kind}) holds {index.items:,} items; {equal:,} of {index.queries:,} "
+        "queries answered as by the source"
+    )
 
 
 def show_switch(switch: SwitchReport, console: Console) -> None:

@@ -4,37 +4,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from infra.local.data.compare import ItemDifference, TableComparison, compare, describe, same
 from infra.local.data.items import Item, TableShape
+from infra.local.results.checked_table import CheckedTable
+from infra.local.results.index_check import IndexChecker
 from infra.local.results.report import SHOWN_DIFFERENCES, IndexCheck, Leftovers
 
 HEALING_SECONDS = 3
 REREAD = 200
 """Differences that are looked at a second time, at most."""
-
-
-@dataclass(frozen=True)
-class CheckedTable:
-    """A table, and the DynamoDB client of its account and Region."""
-
-    dynamodb: Any
-    table: str
-
-    def scan(self) -> Iterator[Item]:
-        pages = self.dynamodb.get_paginator("scan").paginate(
-            TableName=self.table, ConsistentRead=True
-        )
-        return (item for page in pages for item in page["Items"])
-
-    def get(self, key: Item) -> Item | None:
-        answer = self.dynamodb.get_item(TableName=self.table, Key=key, ConsistentRead=True)
-        item: Item | None = answer.get("Item")
-        return item
 
 
 class TableChecker:
@@ -44,11 +26,10 @@ class TableChecker:
         self._source = source
         self._target = target
         self._shape = shape
-        self._by_index_value: Counter[str] = Counter()
+        self._indexes = [IndexChecker(source, target, shape.keys, index) for index in shape.indexes]
 
     def compare(self) -> TableComparison:
-        """Compare item by item; the first few differences name the attributes."""
-        self._by_index_value.clear()
+        """Compare item by item, once; the first few differences name the attributes."""
         found = compare(self._noted(self._source.scan()), self._target.scan(), self._shape.keys)
         shown = [self._explained(each) for each in found.differences[:SHOWN_DIFFERENCES]]
         rest = found.differences[SHOWN_DIFFERENCES:]
@@ -62,32 +43,15 @@ class TableChecker:
         keys = [each.key for each in comparison.differences[:REREAD]]
         return sum(same(self._source.get(key), self._target.get(key)) for key in keys)
 
-    def check_index(self) -> IndexCheck:
-        """Count the target's index entries, value by value; call it after `compare`."""
-        wrong = 0
-        for value, expected in self._by_index_value.items():
-            wrong += self._index_count(value) != expected
-        total = sum(self._by_index_value.values())
-        return IndexCheck(self._shape.index_name, total, wrong)
+    def check_indexes(self) -> Sequence[IndexCheck]:
+        """Check every index of the target; call it after `compare`."""
+        return [each.check() for each in self._indexes]
 
     def _noted(self, items: Iterator[Item]) -> Iterator[Item]:
-        index = self._shape.index
         for item in items:
-            if all(each.type in item.get(each.name, {}) for each in index.attributes):
-                self._by_index_value[item[index.partition.name][index.partition.type]] += 1
+            for each in self._indexes:
+                each.note(item)
             yield item
-
-    def _index_count(self, value: str) -> int:
-        partition = self._shape.index.partition
-        pages = self._target.dynamodb.get_paginator("query").paginate(
-            TableName=self._target.table,
-            IndexName=self._shape.index_name,
-            KeyConditionExpression="#p = :v",
-            ExpressionAttributeNames={"#p": partition.name},
-            ExpressionAttributeValues={":v": {partition.type: value}},
-            Select="COUNT",
-        )
-        return sum(page["Count"] for page in pages)
 
     def _explained(self, difference: ItemDifference) -> ItemDifference:
         source = self._source.get(difference.key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from random import Random
 from typing import Any
 
 import pytest
@@ -85,6 +86,16 @@ def test_some_items_are_in_the_index_and_some_are_not(items: list[Item]) -> None
 
     assert 0.5 * COUNT < len(indexed) < COUNT
     assert all({"S"} == set(item["status"]) for item in indexed)
+
+
+def test_changes_take_items_out_of_the_indexes_and_back(items: list[Item]) -> None:
+    table, random = GeneratedItems(1, STARTED, COUNT, local_indexes=True), Random(1)
+    for index in table.shape.indexes:
+        held = [item for item in items if index.holds(item)]
+        assert 0.1 * COUNT < len(held) < COUNT, index.name
+        assert any(not index.holds(table.altered(item, random)) for item in held), index.name
+        others = (item for item in items if not index.holds(item))
+        assert any(index.holds(table.altered(item, random)) for item in others), index.name
 
 
 def test_some_items_expire_during_the_run_and_others_have_a_time_to_live_that_does_not(

@@ -48,7 +48,7 @@ def report(**changes: Any) -> DemoReport:
         consumer_counts=consumed(),
         comparison=TableComparison(12, 12),
         leftovers=Leftovers(),
-        index=IndexCheck("by-status", 9),
+        indexes=(IndexCheck("by-status", 9, queries=12), IndexCheck("within", 4, local=True)),
     )
     return dataclasses.replace(good, **changes)
 
@@ -89,7 +89,11 @@ FAILURES: list[tuple[dict[str, Any], str]] = [
     ({"consumer_counts": consumed(applied=79)}, "1 received changes were neither applied"),
     ({"leftovers": Leftovers(quarantined=["unreadable"])}, "in quarantine: unreadable"),
     ({"leftovers": Leftovers(failures=2)}, "2 objects are in the on-failure bucket"),
-    ({"index": IndexCheck("by-status", 9, wrong_values=1)}, "by-status does not match"),
+    ({"indexes": [IndexCheck("by-status", 9, wrong_items=1)]}, "by-status does not hold"),
+    (
+        {"indexes": [IndexCheck("within", 9, local=True, queries=6, wrong_answers=2)]},
+        "2 of 6 queries on the index within were answered otherwise",
+    ),
 ]
 
 

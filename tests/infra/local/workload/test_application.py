@@ -30,7 +30,7 @@ from tests.support.infra.clouds import make_table, until
 pytestmark = [pytest.mark.slow, pytest.mark.promise("C9")]
 
 KEYS = KeySchema(KeyAttribute("pk", "B"), KeyAttribute("sk", "N"))
-SHAPE = TableShape("orders", KEYS, "", KEYS, "expires_at")
+SHAPE = TableShape("orders", KEYS, (), "expires_at")
 SIDES: tuple[Side, ...] = ("source", "target")
 SPREAD = 0.3
 
