@@ -49,8 +49,9 @@ class LocalCloud:
 
     `directory` receives its log, its temporary files and the AWS configuration of its accounts
     (profiles `source` and `target`). `time_scale` multiplies AWS's delays; `chaos` is the text of
-    LOCAL_CHAOS; `recording` is a file that gets a line for each distinct call, `write_log` one that
-    gets a line for each write of an item. The child ends with this process, however that ends.
+    LOCAL_CHAOS, `bulk` that of LOCAL_BULK; `recording` is a file that gets a line for each distinct
+    call, `write_log` one that gets a line for each write of an item. The child ends with this
+    process, however that ends.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class LocalCloud:
         time_scale: float = 0.01,
         auth: bool = True,
         chaos: str = "",
+        bulk: str = "",
         recording: Path | None = None,
         write_log: Path | None = None,
         port: int = 0,
@@ -72,6 +74,7 @@ class LocalCloud:
         self.time_scale = time_scale
         self._auth = auth
         self._chaos = chaos
+        self._bulk = bulk
         self._recording = recording
         self._write_log = write_log
         self._port = port
@@ -231,6 +234,7 @@ class LocalCloud:
             "AUTH": "true" if self._auth else "false",
             "REPLICATION_TIME_SCALE": str(self.time_scale),
             "LOCAL_CHAOS": self._chaos,
+            "LOCAL_BULK": self._bulk,
             "LOCAL_RECORDING": str(self._recording.resolve()) if self._recording else "",
             "LOCAL_WRITE_LOG": str(self._write_log.resolve()) if self._write_log else "",
             "TMPDIR": str(self.directory / "tmp"),
@@ -276,7 +280,7 @@ def _loader() -> Any:
 
 def _without_aws(environment: Mapping[str, str]) -> dict[str, str]:
     unwanted = re.compile(
-        r"AWS_|MINISTACK_|LOCAL_(CHAOS|RECORDING|WRITE_LOG)$|REPLICATION_TIME_SCALE$|GATEWAY_PORT$"
+        r"AWS_|MINISTACK_|LOCAL_(CHAOS|BULK|RECORDING|WRITE_LOG)$|REPLICATION_TIME_SCALE$|GATEWAY_PORT$"
     )
     return {name: value for name, value in environment.items() if not unwanted.match(name)}
 

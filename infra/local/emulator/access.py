@@ -26,6 +26,19 @@ STREAM_READS = (
 
 EXPORT_WRITES = ("s3:AbortMultipartUpload", "s3:PutObject", "s3:PutObjectAcl")
 IMPORT_READS = ("s3:GetObject", "s3:ListBucket")
+BULK_READS = IMPORT_READS
+BULK_WRITES = ("s3:PutObject",)
+"""Of a bulk operation's caller: assumed, as for an import and an export."""
+
+NAMING_FIELDS = (
+    "TableArn",
+    "ExportArn",
+    "ImportArn",
+    "BulkOperationArn",
+    "ResourceArn",
+    "ResourceARN",
+    "StreamARN",
+)
 
 
 @dataclass(frozen=True)
@@ -275,7 +288,7 @@ def named_resource(body: bytes, region: str, account: str) -> str | None:
         data = json.loads(body or b"{}")
     except ValueError:
         return None
-    for name in ("TableArn", "ExportArn", "ImportArn", "ResourceArn", "ResourceARN", "StreamARN"):
+    for name in NAMING_FIELDS:
         if isinstance(data.get(name), str):
             return str(data[name])
     table = (data.get("TableCreationParameters") or {}).get("TableName")

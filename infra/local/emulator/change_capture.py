@@ -6,13 +6,14 @@ the order of its writes, and the history that exports read is never between the 
 
 from __future__ import annotations
 
+import contextvars
 import json
 import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Protocol
@@ -40,6 +41,18 @@ TRANSACTIONS = ("_transact_write_items", "_execute_transaction")
 
 # The identity that deletes expired items (developer guide, time-to-live-ttl-streams.html).
 EXPIRY_IDENTITY = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
+
+_silent: contextvars.ContextVar[bool] = contextvars.ContextVar("local_silent", default=False)
+
+
+@contextmanager
+def without_change_records() -> Iterator[None]:
+    """Write items without change records in streams; exports see the items all the same."""
+    token = _silent.set(True)
+    try:
+        yield
+    finally:
+        _silent.reset(token)
 
 
 class MicrosecondClock:
@@ -179,6 +192,8 @@ class ChangeCapture:
         keys = key_of(table, new or old or {})
         change = CapturedChange(self._clock.tick(), of, event, keys, old, new, identity)
         self._history.note(of, change.at, keys, old, new)
+        if _silent.get():
+            return
         if table.get("StreamSpecification", {}) or dynamodb._replica_group(table):
             self._emit_to_dynamodb_streams(table_name, event, old, new, replicate)
         for destination in active_destinations(dynamodb._kinesis_destinations.get(table_name)):

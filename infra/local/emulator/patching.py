@@ -137,6 +137,16 @@ REPLACED: Mapping[str, tuple[str, ...]] = {
     "eventbridge": ("_parse_rate_seconds", "_SCHEDULER_TICK_INTERVAL", "_dispatch_to_lambda"),
 }
 
+ADDED: Mapping[str, tuple[str, ...]] = {
+    # operations that ministack lacks; one that has them is another ministack
+    "dynamodb": (
+        "_start_bulk_put_items",
+        "_describe_bulk_operation",
+        "_list_bulk_operations",
+        "_cancel_bulk_operation",
+    ),
+}
+
 RELIED_ON: Mapping[str, tuple[str, ...]] = {
     "app": ("app", "AUTH"),
     "iam_actions": ("_s3_action", "s3_service_context", "identity_denial_message"),
@@ -170,6 +180,7 @@ RELIED_ON: Mapping[str, tuple[str, ...]] = {
         "_validate_kinesis_destination_request",
         "_VALID_PRECISIONS",
         "_item_size_bytes",
+        "_index_write_view",
         "_normalize_table_name",
         "_table_name_from_arn",
         "_extract_key_val",
@@ -201,7 +212,13 @@ RELIED_ON: Mapping[str, tuple[str, ...]] = {
         "_apply_filter_criteria",
         "_probe_peak_memory_mb",
     ),
-    "s3": ("_put_object", "_bucket_owner_account", "_bucket_policies"),
+    "s3": (
+        "_put_object",
+        "_get_object_data",
+        "_buckets",
+        "_bucket_owner_account",
+        "_bucket_policies",
+    ),
     "sqs": ("_queue_by_arn",),
     "tagging": ("_COLLECTORS", "_normalise_flat"),
     "cloudwatch": (
@@ -266,7 +283,7 @@ class Ministack:
 
         Raises `EmulatorMismatchError` for a name that `REPLACED` does not declare.
         """
-        if name not in REPLACED.get(module, ()):
+        if name not in (*REPLACED.get(module, ()), *ADDED.get(module, ())):
             raise EmulatorMismatchError(
                 f"{MODULES[module]}.{name} is replaced but not declared. "
                 "Try: declare it in infra/local/emulator/patching.py"
@@ -274,6 +291,15 @@ class Ministack:
         old = getattr(self.modules[module], name)
         setattr(self.modules[module], name, new)
         return old
+
+    def add(self, module: str, name: str, new: Any) -> None:
+        """Add a name that the module lacks. Raises `EmulatorMismatchError` if it has one."""
+        if name not in ADDED.get(module, ()) or hasattr(self.modules[module], name):
+            raise EmulatorMismatchError(
+                f"{MODULES[module]}.{name} is added but not declared, or ministack has it. "
+                "Try: compare infra/local/emulator/patching.py with ministack's own"
+            )
+        setattr(self.modules[module], name, new)
 
 
 def missing_names(modules: Mapping[str, Any]) -> list[str]:

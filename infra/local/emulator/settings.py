@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.local.emulator.bulk_put.options import NO_BULK_OPTIONS, BulkOptions
+from infra.local.emulator.bulk_put.options import parse as parse_bulk
 from infra.local.emulator.chaos.rates import NO_CHAOS, Chaos, parse
 
 
@@ -16,12 +18,14 @@ class EmulatorSettings:
 
     `time_scale` multiplies AWS's own delays (1: as long as AWS takes; the demo uses 0.01).
     `chaos` is what LOCAL_CHAOS asks for; by default AWS has a good day.
+    `bulk` is what LOCAL_BULK asks for: the time that bulk puts take, and what AWS is silent about.
     `recording` is the file that LOCAL_RECORDING names: who called what; None records nothing.
     `write_log` is the file that LOCAL_WRITE_LOG names: each write that took effect.
     """
 
     time_scale: float = 1.0
     chaos: Chaos = NO_CHAOS
+    bulk: BulkOptions = NO_BULK_OPTIONS
     recording: Path | None = None
     write_log: Path | None = None
 
@@ -47,6 +51,17 @@ class EmulatorSettings:
     def import_seconds(self) -> float:
         """The time until an import writes its first item."""
         return self.scaled(60, floor=0.2)
+
+    @property
+    def bulk_seconds(self) -> float:
+        """The time that a bulk operation takes."""
+        chosen = self.bulk.seconds
+        return self.scaled(60, floor=0.2) if chosen is None else chosen
+
+    @property
+    def bulk_cancel_seconds(self) -> float:
+        """The time for which a bulk operation is CANCELLING."""
+        return self.scaled(10, floor=0.2)
 
     @property
     def enabling_seconds(self) -> float:
@@ -104,6 +119,7 @@ class EmulatorSettings:
         return cls(
             time_scale=scale,
             chaos=parse(values.get("LOCAL_CHAOS", "")),
+            bulk=parse_bulk(values.get("LOCAL_BULK", "")),
             recording=Path(recording) if recording else None,
             write_log=Path(write_log) if write_log else None,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from infra.local.emulator.access import PermissionChecks
 from infra.local.emulator.access_denials import AccessDenials
 from infra.local.emulator.alarm_evaluator import AlarmEvaluator
+from infra.local.emulator.bulk_put.operations import BulkOperations
 from infra.local.emulator.call_log import CallLog
 from infra.local.emulator.change_capture import ChangeCapture, StreamWriter
 from infra.local.emulator.change_history import ChangeHistory
@@ -70,6 +71,7 @@ def assemble(ministack: Ministack, settings: EmulatorSettings) -> None:
     recovery.install()
     exports.install()
     ImportJobs(ministack, access, settings).install()
+    BulkOperations(ministack, access, settings).install()
     CanonicalNumbers(ministack).install()
     FunctionWorkers(ministack).install()
     FunctionLogs(ministack, access).install()

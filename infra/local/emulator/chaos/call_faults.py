@@ -23,6 +23,7 @@ CREATIONS = (
     "_enable_kinesis_streaming_destination",
     "_export_table_to_point_in_time",
     "_import_table",
+    "_start_bulk_put_items",
     "_put_resource_policy",
     "_delete_resource_policy",
     "_update_continuous_backups",

@@ -24,9 +24,10 @@ class Chaos:
     kill: invocations whose process ends before one of its first `kill_calls` AWS calls.
     throttle: DynamoDB calls of functions that fail with a transient error.
     lost: DynamoDB calls of functions that take effect and are answered with an error.
-    lost_create: calls of any caller that create a table, an export, an import, a streaming
-    destination or a mapping, or change a table's policy, recovery or time to live, take effect and
-    are answered with an error. Each request loses one answer; its repetition gets AWS's own reply.
+    lost_create: calls of any caller that create a table, an export, an import, a bulk operation, a
+    streaming destination or a mapping, or change a table's policy, recovery or time to live, take
+    effect and are answered with an error. Each request loses one answer; its repetition gets AWS's
+    own reply.
     export_skew: how far a partition of an export may lie from ExportTime, in AWS's minutes.
     policy_spread: the seconds within which a table's changed resource policy binds one caller after
     the other. None: the 5 minutes that AWS may take, scaled.

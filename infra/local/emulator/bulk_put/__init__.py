@@ -1,0 +1,1 @@
+"""Bulk put: StartBulkPutItems, DescribeBulkOperation, ListBulkOperations, CancelBulkOperation."""
