@@ -193,9 +193,9 @@ class AdoptedBuffer(Buffer):
         self.register_outputs({"streamArn": self.stream_arn})
 
 
-def shared_stream(table: TableConfig) -> dict[str, str]:
+def adopted_stream(table: TableConfig) -> dict[str, str]:
     """Return the variable that tells a function that other tables' records are to be expected."""
-    return {"SHARED_STREAM": "true"} if table.stream is not None else {}
+    return {"ADOPTED_STREAM": "true"} if table.stream is not None else {}
 
 
 def key_name(table: TableConfig) -> str:

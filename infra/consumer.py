@@ -9,7 +9,7 @@ import pulumi_aws as aws
 
 from infra.accounts import Accounts
 from infra.buckets import ObjectExpiry, PrivateBucket
-from infra.buffer import Buffer, shared_stream
+from infra.buffer import Buffer, adopted_stream
 from infra.ledger import LedgerTable
 from infra.network import network_rights, vpc_of_functions
 from infra.package import Archive
@@ -256,7 +256,7 @@ class ConsumerFunction(pulumi.ComponentResource):
                     "QUARANTINE_BURST": str(table.quarantine_burst),
                     "ORDERING": table.ordering,
                     **self._quarantine_key(),
-                    **shared_stream(table),
+                    **adopted_stream(table),
                 }
             },
             logging_config={"log_format": "JSON", "log_group": logs.name},

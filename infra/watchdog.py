@@ -6,7 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.accounts import Accounts
-from infra.buffer import Buffer, shared_stream
+from infra.buffer import Buffer, adopted_stream
 from infra.consumer import ConsumerFunction
 from infra.ledger import LedgerTable
 from infra.network import network_rights, vpc_of_functions
@@ -216,7 +216,7 @@ class WatchdogFunction(pulumi.ComponentResource):
             "PARALLELIZATION_FACTOR": str(table.parallelization_factor),
             "RETENTION_HOURS": str(settings.retention_hours),
             "MAX_RECORD_KIB": str(MAX_RECORD_KIB),
-            **shared_stream(table),
+            **adopted_stream(table),
         }
 
     def _schedule(self, function: aws.lambda_.Function) -> None:

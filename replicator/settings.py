@@ -45,7 +45,7 @@ class ConsumerConfig:
     """The function's own name."""
     quarantine_key: str = ""
     """The customer-managed key of the quarantine bucket; empty for S3's own."""
-    shared_stream: bool = False
+    adopted_stream: bool = False
     """The stream is others', and carries other tables' records, too: they are only counted."""
 
     @classmethod
@@ -66,7 +66,7 @@ class ConsumerConfig:
                 # Set by Lambda (Developer Guide, "Defined runtime environment variables").
                 function=environment["AWS_LAMBDA_FUNCTION_NAME"],
                 quarantine_key=environment.get("QUARANTINE_KEY", ""),
-                shared_stream=environment.get("SHARED_STREAM") == "true",
+                adopted_stream=environment.get("ADOPTED_STREAM") == "true",
             )
         except (KeyError, ValueError) as error:
             raise _unusable(f"is missing or not a number: {error}") from None

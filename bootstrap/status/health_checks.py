@@ -40,7 +40,7 @@ def expected_settings(table: TableOutputs) -> Expected:
         probes_late_seconds=limits.probe_age_minutes * 60,
         unreplicated_seconds=limits.unreplicated_warning_hours * 3600,
         on_failure_bucket=table.on_failure_bucket,
-        shared_stream=table.adopts_stream,
+        adopted_stream=table.adopts_stream,
     )
 
 

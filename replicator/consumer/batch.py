@@ -65,8 +65,8 @@ class ConsumerParts:
     late_writes: LateWrites
     runtime: Runtime
     breaker: CircuitBreaker
-    shared_stream: bool = False
-    """Other tables' records are to be expected."""
+    adopted_stream: bool = False
+    """The stream is an adopted one: other tables' records are to be expected."""
 
 
 class Batch:
@@ -167,7 +167,7 @@ class Batch:
                         self._late.append((state, content))
             elif isinstance(content, Foreign):
                 state.outcome = Ignored()
-                if self._parts.shared_stream:
+                if self._parts.adopted_stream:
                     continue  # they are to be expected, and as many as those tables' changes
                 self._foreign.setdefault(content.table, []).append(state.record)
                 self._parts.foreign.add(content.table, state.record)

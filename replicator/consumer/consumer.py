@@ -85,7 +85,7 @@ class Consumer:
             late_writes=LateWrites(rows, runtime.clock, shards),
             runtime=runtime,
             breaker=CircuitBreaker(runtime.clock, config.quarantine_burst),
-            shared_stream=config.shared_stream,
+            adopted_stream=config.adopted_stream,
         )
         settings = SettingsRow(dynamodb, config.ledger_table, runtime.clock)
         return cls(parts, settings, logger, meter)

@@ -25,7 +25,7 @@ class Expected:
     unreplicated_seconds: float = UNREPLICATED_SECONDS
     on_failure_bucket: str = ""
     """The bucket of what Lambda gives up; empty: not compared."""
-    shared_stream: bool = False
+    adopted_stream: bool = False
     """The stream is others', and carries other tables' records, too: they are no finding."""
 
 

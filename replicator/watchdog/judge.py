@@ -169,8 +169,8 @@ def _precision(readings: Readings, expected: Expected) -> Finding:
 
 def _foreign(readings: Readings, expected: Expected) -> Finding:
     rows = readings.foreign
-    if expected.shared_stream:
-        return Finding(FOREIGN, Level.FINE, 0.0, "expected: the stream is shared with other tables")
+    if expected.adopted_stream:
+        return Finding(FOREIGN, Level.FINE, 0.0, "expected: the stream is an adopted one")
     if isinstance(rows, Unread):
         return blind(FOREIGN, rows)
     recent = [row for row in rows if readings.at - row.at / 1e6 < FOREIGN_SECONDS]

@@ -84,7 +84,7 @@ def judge_heartbeat(readings: Readings, expected: Expected) -> Finding:
         if young:
             return Finding(HEARTBEAT, Level.FINE, None, "its first round is due")
         intent = readings.intent
-        if expected.shared_stream and isinstance(intent, Intent) and intent.counted_from is None:
+        if expected.adopted_stream and isinstance(intent, Intent) and intent.counted_from is None:
             # The stream is older than the stack: nothing read here says for how long it is due.
             return Finding(HEARTBEAT, Level.UNKNOWN, None, NO_ROUND_YET, remedy=WAIT)
         return Finding(HEARTBEAT, HEARTBEAT.level, 0.0, "silent: it has never recorded a round")

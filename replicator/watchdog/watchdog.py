@@ -77,7 +77,7 @@ class WatchdogConfig:
     parallelization_factor: int
     retention_hours: int
     record_kib: int
-    shared_stream: bool = False
+    adopted_stream: bool = False
     """The stream is others', and carries other tables' records, too."""
 
     @classmethod
@@ -102,7 +102,7 @@ class WatchdogConfig:
                 parallelization_factor=int(environment["PARALLELIZATION_FACTOR"]),
                 retention_hours=int(environment["RETENTION_HOURS"]),
                 record_kib=int(environment["MAX_RECORD_KIB"]),
-                shared_stream=environment.get("SHARED_STREAM") == "true",
+                adopted_stream=environment.get("ADOPTED_STREAM") == "true",
             )
         except (KeyError, ValueError) as error:
             raise ConfigurationError(
@@ -124,7 +124,7 @@ class WatchdogConfig:
             self.retention_hours,
             self.record_kib,
             on_failure_bucket=self.on_failure_bucket,
-            shared_stream=self.shared_stream,
+            adopted_stream=self.adopted_stream,
         )
 
 

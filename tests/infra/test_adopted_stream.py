@@ -88,10 +88,10 @@ def test_both_functions_know_that_other_tables_records_are_to_be_expected(
     )
     variables = consumer.inputs["environment"]["variables"]
     lambdas = {"AWS_LAMBDA_FUNCTION_NAME": "f"}
-    assert ConsumerConfig.from_environment(variables | lambdas).shared_stream
+    assert ConsumerConfig.from_environment(variables | lambdas).adopted_stream
     watching = WatchdogConfig.from_environment(watchdog.inputs["environment"]["variables"])
-    assert watching.shared_stream
-    assert watching.expected.shared_stream
+    assert watching.adopted_stream
+    assert watching.expected.adopted_stream
 
 
 def test_the_destination_is_the_stacks_only_where_the_stack_file_says_so(tmp_path: Path) -> None:

@@ -172,10 +172,10 @@ def test_a_probe_behind_foreign_records_is_answered(world: ConsumerHarness) -> N
 
 
 @pytest.mark.parametrize("documents", MIXES.values(), ids=MIXES)
-def test_in_a_shared_stream_they_are_counted_and_nothing_else(
+def test_in_an_adopted_stream_they_are_counted_and_nothing_else(
     world: ConsumerHarness, documents: tuple[Any, ...]
 ) -> None:
-    world.consumer = world.container(shared_stream=True)
+    world.consumer = world.container(adopted_stream=True)
     assert world.handle(*[foreign()] * 400, *documents) is None
     assert world.value("a") == "1"
     assert world.target("x") is None

@@ -93,8 +93,8 @@ def test_rows_that_cannot_be_understood_are_unknown(world: WatchdogHarness) -> N
     assert finding(world).level is Level.UNKNOWN
 
 
-def test_in_a_shared_stream_they_are_no_finding() -> None:
-    world = WatchdogHarness(config=replace(CONFIG, shared_stream=True))
+def test_in_an_adopted_stream_they_are_no_finding() -> None:
+    world = WatchdogHarness(config=replace(CONFIG, adopted_stream=True))
     met(world, "invoices")
     assert world.round()[FOREIGN_RECORDS] == 0.0
     [found] = [
@@ -103,4 +103,4 @@ def test_in_a_shared_stream_they_are_no_finding() -> None:
         if each.detector is FOREIGN
     ]
     assert found.level is Level.FINE
-    assert "shared" in found.detail
+    assert "adopted" in found.detail

@@ -400,7 +400,7 @@ def test_the_age_of_a_stream_does_not_count_before_there_is_a_snapshot() -> None
 
 
 @pytest.mark.parametrize(
-    ("shared", "settings", "said"),
+    ("adopted", "settings", "said"),
     [
         (True, {}, "its first is due"),
         (True, {"floor": 1}, "silent"),
@@ -408,7 +408,7 @@ def test_the_age_of_a_stream_does_not_count_before_there_is_a_snapshot() -> None
     ],
 )
 def test_in_an_old_stream_that_was_adopted_a_first_round_may_be_due(
-    shared: bool, settings: dict[str, int], said: str
+    adopted: bool, settings: dict[str, int], said: str
 ) -> None:
     world = WatchdogHarness()
     world.settle(**settings)
@@ -416,7 +416,7 @@ def test_in_an_old_stream_that_was_adopted_a_first_round_may_be_due(
     readings = dataclasses.replace(
         world.watchdog.round(lambda: 240.0), probed=Probed(None, None, ran=None)
     )
-    expected = dataclasses.replace(CONFIG.expected, shared_stream=shared)
+    expected = dataclasses.replace(CONFIG.expected, adopted_stream=adopted)
     [found] = [each for each in judge(readings, expected) if each.detector is detectors.HEARTBEAT]
     assert found.level is Level.UNKNOWN
     assert said in found.detail
