@@ -14,7 +14,6 @@ from typing import Any
 from replicator.call_context import CallContext
 from replicator.change import Change, Probe
 from replicator.consumer import decode
-from replicator.consumer.circuit_breaker import CircuitBreaker
 from replicator.consumer.decode import Content, Foreign, Record, Unusable
 from replicator.consumer.foreign import ForeignTables
 from replicator.consumer.key_queue import KeyQueue, QuarantineCandidate, RecordState
@@ -33,6 +32,7 @@ from replicator.consumer.outcome import (
 )
 from replicator.consumer.probe_rows import ProbeRows
 from replicator.consumer.quarantine import QuarantineStore
+from replicator.consumer.quarantine_share import Breakers, QuarantineShares, Share
 from replicator.consumer.writer import ConditionalWriter
 from replicator.names import (
     CHANGES_APPLIED,
@@ -48,6 +48,17 @@ from replicator.names import (
 from replicator.runtime import Runtime
 from replicator.settings import ConsumerSettings
 
+BURST = (
+    "Too many records for quarantine: nothing more is quarantined, the batch failed.\n"
+    "Try: find the common cause; if each is bad in its own way, raise the table's quarantineBurst "
+    "in the stack file and run pulumi up."
+)
+NAMELESS_BURST = (
+    "Too many records for quarantine that do not name the table: nothing more is quarantined, the "
+    "batch failed.\n"
+    "Try: find the application that puts them into the adopted stream, and stop it; to quarantine "
+    "them all, raise the table's quarantineBurst in the stack file and run pulumi up."
+)
 Report = dict[str, Any]
 """`batchItemFailures`, as Lambda reads it: the sequence number from which to deliver again."""
 
@@ -64,7 +75,7 @@ class ConsumerParts:
     lanes: Lanes
     late_writes: LateWrites
     runtime: Runtime
-    breaker: CircuitBreaker
+    breakers: Breakers
     adopted_stream: bool = False
     """The stream is an adopted one: other tables' records are to be expected."""
 
@@ -90,14 +101,7 @@ class Batch:
         self._queues: list[KeyQueue] = []
         self._parked: list[QuarantineCandidate] = []
         self._suspects: list[QuarantineCandidate] = []
-        self._suspected: set[str] = set()
-        self._received = len(
-            {
-                state.record.sequence_number
-                for state in self._states
-                if not isinstance(state.content, Probe | Foreign)
-            }
-        )
+        self._shares = QuarantineShares(parts.breakers, parts.source_table, self._states)
         self._tripped = False
         self._foreign: dict[str, list[Record]] = {}
         self._late: list[tuple[RecordState, Change]] = []
@@ -113,12 +117,7 @@ class Batch:
         if not self._tripped:
             self._note_late_writes()
             self._prove()
-            ended = dict.fromkeys(
-                state.record.sequence_number
-                for state in self._states
-                if state.ended and not isinstance(state.content, Probe | Foreign)
-            )
-            self._parts.breaker.ended(ended, self._suspected)
+            self._shares.ended(state for state in self._states if state.ended)
         for table, records in self._foreign.items():
             self._stats.foreign(table, records[0], len(records))
         self._parts.lanes.ended(self._ended_prefix())
@@ -256,20 +255,17 @@ class Batch:
         An ambiguous order never counts, because no fix makes it go away: a batch with many such
         changes would block its shard for ever.
         """
-        suspected = self._suspected | self._now_suspected()
-        if self._parts.breaker.trips(self._received, suspected):
+        refused = self._shares.refused(self._faulty())
+        if refused is not None:
             self._tripped = True
-            self._report_burst(len(suspected))
-
-    def _now_suspected(self) -> set[str]:
-        return {candidate.state.record.sequence_number for candidate in self._faulty()}
+            self._report_burst(*refused)
 
     def _faulty(self) -> list[QuarantineCandidate]:
         return [each for each in self._suspects if each.reason is not Reason.AMBIGUOUS]
 
     def _quarantine(self) -> None:
         candidates = self._parked + self._suspects
-        self._suspected |= self._now_suspected()
+        self._shares.quarantine(self._faulty())
         self._parked, self._suspects = [], []
         if not candidates:
             return
@@ -295,12 +291,10 @@ class Batch:
         record, reason = candidate.state.record, candidate.reason
         return self._parts.store.put(record, reason, candidate.detail, self._context)
 
-    def _report_burst(self, suspected: int) -> None:
+    def _report_burst(self, share: Share, suspected: int) -> None:
         self._stats.counts[QUARANTINE_REFUSED] = suspected
         self._stats.failed(
-            "Too many records for quarantine: nothing more is quarantined, the batch failed.\n"
-            "Try: find the common cause; if each is bad in its own way, raise the table's "
-            "quarantineBurst in the stack file and run pulumi up.",
+            NAMELESS_BURST if share.nameless else BURST,
             records=suspected,
             reasons=sorted({candidate.reason.value for candidate in self._faulty()}),
         )

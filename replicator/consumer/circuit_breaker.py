@@ -2,7 +2,7 @@
 
 It counts Kinesis records, each once, however often one is delivered and however many user records
 it holds. Lambda cannot split a batch of one, so a single record must never trip the breaker by
-itself. Probes and records of other tables do not count.
+itself. Probes do not count, nor do records of other tables (but see `quarantine_share`).
 """
 
 from __future__ import annotations

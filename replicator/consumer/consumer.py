@@ -11,7 +11,6 @@ from typing import Any, Protocol
 from replicator.call_context import CallContext
 from replicator.consumer import decode
 from replicator.consumer.batch import Batch, ConsumerParts, Report, report_from
-from replicator.consumer.circuit_breaker import CircuitBreaker
 from replicator.consumer.decode import EnvelopeError, Record
 from replicator.consumer.foreign import ForeignTables
 from replicator.consumer.lane_shards import LaneShards
@@ -21,6 +20,7 @@ from replicator.consumer.ledger import LedgerWriter
 from replicator.consumer.metrics import InvocationStats
 from replicator.consumer.probe_rows import ProbeRows
 from replicator.consumer.quarantine import QuarantineStore
+from replicator.consumer.quarantine_share import Breakers
 from replicator.consumer.shared_rows import SharedRows
 from replicator.names import CHANGES_RECEIVED, CHANGES_RETRIED
 from replicator.runtime import Deadline, Runtime
@@ -84,7 +84,9 @@ class Consumer:
             lanes=Lanes(rows, runtime.clock, shards),
             late_writes=LateWrites(rows, runtime.clock, shards),
             runtime=runtime,
-            breaker=CircuitBreaker(runtime.clock, config.quarantine_burst),
+            breakers=Breakers.of(
+                runtime.clock, config.quarantine_burst, adopted_stream=config.adopted_stream
+            ),
             adopted_stream=config.adopted_stream,
         )
         settings = SettingsRow(dynamodb, config.ledger_table, runtime.clock)

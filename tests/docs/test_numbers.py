@@ -28,7 +28,15 @@ from tests.support.verify import injected_faults as faults_of_verification
 
 TIMING = Timing()
 BURST, LEDGER_DAYS = TableConfig.quarantine_burst, TableConfig.ledger_retention_days
-WORDS = {2: "two", 5: "five", 10: "ten", 15: "fifteen", 18: "eighteen", 20: "twenty"}
+WORDS = {
+    2: "two",
+    5: "five",
+    10: "ten",
+    15: "fifteen",
+    18: "eighteen",
+    20: "twenty",
+    21: "twenty-one",
+}
 YEAR = LONGEST_RETENTION_HOURS // 24
 FENCE = [wait.seconds for wait in FIXED["on"]]
 GB_A_DAY = stream_gb_per_day(EXAMPLE)
@@ -67,7 +75,7 @@ QUOTED = (
     ("docs/verify.md", f"{WORDS[len(faults_of_verification.FAULTS)].title()} faults planted"),
     ("docs/glossary.md", f"the right to work on a table, {LEASE_SECONDS:.0f} seconds long"),
     ("CONTRIBUTING.md", f"plays {MANY:,} histories"),
-    ("CONTRIBUTING.md", f"{WORDS[len(faults_of_the_consumer.FAULTS)].title()} faults planted"),
+    ("CONTRIBUTING.md", f"{WORDS[len(faults_of_the_consumer.FAULTS)].capitalize()} faults planted"),
     ("CONTRIBUTING.md", f"plays {CASES} of these cases"),
 )
 

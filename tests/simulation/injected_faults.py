@@ -24,7 +24,7 @@ from replicator import settings
 from replicator.call_context import CallContext
 from replicator.change import Change, Entry, Precision, Probe, Version
 from replicator.consumer import batch, decode, key_queue, ledger, ledger_entry
-from replicator.consumer.decode import Record
+from replicator.consumer.decode import Content, Foreign, Record, Unusable
 from replicator.consumer.key_queue import KeyQueue, QuarantineCandidate
 from replicator.consumer.lane_shards import LaneShards
 from replicator.consumer.ledger import LedgerWriter
@@ -261,6 +261,18 @@ def rejected_dropped() -> Any:
         return True
 
     return mock.patch.object(batch.Batch, "_store", stored)
+
+
+@fault("what names no table is taken for another table's")
+def nameless_skipped() -> Any:
+    read = decode.content
+
+    def skipped(record: Record, table: str) -> Content:
+        found = read(record, table)
+        bad = isinstance(found, Unusable) and table.encode() not in record.data
+        return Foreign("unknown") if bad else found
+
+    return mock.patch.object(decode, "content", skipped)
 
 
 @fault("a time in the wrong unit is taken for a change's")

@@ -57,9 +57,10 @@ class Plan:
 
     Chances are per batch unless said otherwise. `delays`: how late a record enters the stream, in
     microseconds, with weights. `unusable`: chance per change of a broken record beside it.
-    `foreign`: records of another table per change, on average. `sticky`: a key keeps to its shard.
-    `pack`: how many changes go into a call, and `worth_reading`: how many redelivered ones are
-    looked up first; small, because batches are.
+    `foreign`: records of another table per change, on average. `adopted`: the stream is an adopted
+    one; where records may be broken, those of others then are, too. `sticky`: a key keeps to its
+    shard. `pack`: how many changes go into a call, and `worth_reading`: how many redelivered ones
+    are looked up first; small, because batches are.
     """
 
     seed: int
@@ -82,6 +83,7 @@ class Plan:
     unusable: float
     aggregated: float
     foreign: float
+    adopted: bool
     lethal: bool
     probes: int
     redrive: bool
@@ -99,6 +101,11 @@ SWITCHED = 0.08
 def _foreign(seed: int) -> float:
     """A chance of its own, so that the other histories stay as they were."""
     return random.Random(f"foreign {seed}").choice((0.0, 0.0, 0.3, 2.0))
+
+
+def _adopted(seed: int) -> bool:
+    """Drawn apart, too."""
+    return random.Random(f"adopted {seed}").random() < 0.3
 
 
 def plan(seed: int) -> Plan:
@@ -148,6 +155,7 @@ def plan(seed: int) -> Plan:
         unusable=0.1 if happens(0.2) or redrive else 0.0,
         aggregated=chance.choice((0.0, 0.3)) if not strict else 0.0,
         foreign=_foreign(seed),
+        adopted=_adopted(seed),
         lethal=not strict and happens(0.04),
         probes=chance.choice((0, 2, 6)),
         redrive=redrive,

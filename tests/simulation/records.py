@@ -30,6 +30,8 @@ class Part:
     probe: tuple[str, int] | None = None
     foreign: bool = False
     """Of another table."""
+    nameless: bool = False
+    """Of no table: another application's."""
 
     @property
     def at_fault(self) -> bool:
@@ -133,6 +135,12 @@ def foreign_part(chance: random.Random, schema: Schema, change: SourceChange) ->
     whole = document(chance, schema, change)
     whole["tableName"] = chance.choice(("another-table", "a-third-table"))
     return Part(json.dumps(whole).encode(), foreign=True)
+
+
+def nameless_part(chance: random.Random) -> Part:
+    """What another application put into the stream: no table made it."""
+    texts = (b"tick", b'{"level": "info"}', b"[1, 2]", b"\x00\x01\xfe", b"{")
+    return Part(chance.choice(texts), nameless=True)
 
 
 def probe_part(probe: str, number: int) -> Part:

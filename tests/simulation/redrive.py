@@ -39,6 +39,7 @@ def config(place: Place) -> ConsumerConfig:
         quarantine_bucket=QUARANTINE_BUCKET,
         ledger_retention_days=place.retention_days,
         quarantine_burst=place.burst,
+        adopted_stream=place.adopted_stream,
     )
 
 

@@ -140,6 +140,10 @@ def _features(world: World) -> Iterable[str]:
             "park": bool(world.service.parked_at),
             "aggregated": planned.aggregated > 0,
             "records of another table": planned.foreign > 0,
+            "adopted stream": planned.adopted,
+            "records of no table": any(
+                part.nameless for record in world.witness.places.values() for part in record.parts
+            ),
             "small packs": planned.pack < 50,
         }.items()
         if present

@@ -37,6 +37,8 @@ MIX = {
     "switch committed": 0.003,
     "switch taken back": 0.01,
     "late write": 0.002,
+    "adopted stream": 0.20,
+    "records of no table": 0.02,
     "promotion": 0.002,
 }
 

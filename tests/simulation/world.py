@@ -39,6 +39,7 @@ from tests.simulation.records import (
     aggregate,
     change_part,
     foreign_part,
+    nameless_part,
     probe_part,
     unusable_part,
 )
@@ -62,6 +63,7 @@ class Place:
     executor: Any
     retention_days: int
     burst: int
+    adopted_stream: bool
     tripped: Callable[[], None]
     """Called when the consumer keeps a batch out of quarantine."""
 
@@ -182,6 +184,7 @@ class World:
             TaskExecutor(self.scheduler, self.plan.width),
             self.plan.retention_days,
             self.plan.burst,
+            self.plan.adopted,
             self.service.tripped,
         )
 
@@ -308,8 +311,13 @@ class World:
         chance = random.Random(f"foreign world {self.plan.seed}")
         arrivals = []
         for change in self.history.changes:
-            for _ in range(int(self.plan.foreign + chance.random())):
-                part = foreign_part(chance, self.history.schema, change)
+            parts = [
+                foreign_part(chance, self.history.schema, change)
+                for _ in range(int(self.plan.foreign + chance.random()))
+            ]
+            if self.plan.adopted and chance.random() < self.plan.unusable:
+                parts.append(nameless_part(chance))
+            for part in parts:
                 moment = change.made + chance.randint(0, SECOND)
                 shard = chance.randrange(self.plan.shards)
                 key = f"key {change.key}" if self.plan.sticky else f"partition {shard}"
