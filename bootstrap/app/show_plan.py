@@ -18,6 +18,7 @@ from bootstrap.core.ports import CrossAccountCheck
 from bootstrap.core.run_options import TtlPolicy
 from bootstrap.journal.records import Configured
 from bootstrap.plan import plan, render, setting, settings_diff
+from bootstrap.plan.blocker import Blocker
 from bootstrap.plan.cross_account_check import cross_account_blockers
 from bootstrap.plan.inspection import Inspection, inspect
 from bootstrap.plan.price_list import PriceList
@@ -38,15 +39,16 @@ def show_plans(
     """Print the plan of each table; return the exit code: 1 where one is blocked.
 
     `now`: epoch seconds. `found`: of the stack as a whole. `cross_account_check`: None
-    where it is left out, as before the deployment.
+    where it is left out, as before the deployment. Bucket and roles are the stack's, so that one
+    table's folder in the bucket shows what all tables would meet.
     """
     clients.refuse_other_accounts()
+    crossing: tuple[Blocker, ...] = ()
+    if cross_account_check is not None and tables:
+        crossing = tuple(cross_account_blockers(cross_account_check, tables[0]))
     plans = []
     for table in tables:
         inspected = _inspect(table, clients, process, now, tolerant=True)
-        crossing = (
-            tuple(cross_account_blockers(cross_account_check, table)) if cross_account_check else ()
-        )
         plans.append(
             plan.make(
                 inspected, table, prices, crossing=crossing, tried=cross_account_check is not None

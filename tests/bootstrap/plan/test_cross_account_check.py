@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any, NoReturn
 
 import pytest
 
+from bootstrap.app import process as processes
+from bootstrap.app.show_plan import show_plans
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.cross_account_check import AwsCrossAccountCheck
+from bootstrap.core import durations
 from bootstrap.core.errors import AccessDeniedError, Side, UnavailableError
 from bootstrap.plan.cross_account_check import cross_account_blockers
+from bootstrap.plan.price_list import PriceList
 from bootstrap.plan.replication import Replication, of_outputs
 from tests.support.bootstrap.failures import failure_of
-from tests.support.bootstrap.fake_accounts import FakeCrossAccountCheck
+from tests.support.bootstrap.fake_accounts import FakeCrossAccountCheck, FakeSource, FakeTarget
 from tests.support.bootstrap.fake_aws import FakeAws, outputs
 from tests.support.bootstrap.killed_process import Process
 from tests.support.bootstrap.request_recorder import Recorder
@@ -117,6 +122,42 @@ def test_a_refused_check_ends_a_run_before_anything_is_done(call: str) -> None:
     assert SAID in failure.what
     assert world.exports == {}
     assert world.times("enable_backups") == []
+
+
+class Accounts:
+    """Both accounts of a world, for a plan."""
+
+    def __init__(self, world: FakeAws) -> None:
+        self._world = world
+
+    def refuse_other_accounts(self) -> None: ...
+
+    def source(self) -> FakeSource:
+        return FakeSource(self._world, lambda: None)
+
+    def target(self, region: str) -> FakeTarget:
+        return FakeTarget(self._world, lambda: None)
+
+
+def test_a_plan_of_several_tables_tries_the_accounts_once_and_blocks_each_table() -> None:
+    world = refusing("write_check", "")
+    out = io.StringIO()
+    process = processes.Process(
+        world.clock, Process(world, pid=9).machine, durations.Timing(), out, out
+    )
+    accounts: Any = Accounts(world)
+    code = show_plans(
+        [replication()] * 3,
+        accounts,
+        process,
+        cross_account_check=FakeCrossAccountCheck(world, lambda: None),
+        now=world.clock(),
+        as_json=False,
+        prices=PriceList(),
+    )
+    assert code == 1
+    assert len(world.times("write_check")) == 1
+    assert out.getvalue().count(SAID) == 3
 
 
 def test_an_object_whose_reading_is_refused_is_removed_all_the_same() -> None:
