@@ -138,12 +138,9 @@ class ConsumerFunction(pulumi.ComponentResource):
             "consumerRegion": self._here,
             "functionName": function.name,
             "functionArn": function.arn,
-            "metricDimensions": {
-                **names.dimensions(
-                    pulumi.get_stack(), table.source, settings.source.account_id, ""
-                ),
-                names.FUNCTION: function.name,
-            },
+            "metricDimensions": names.dimensions(
+                pulumi.get_stack(), table.source, settings.source.account_id, function.name
+            ),
             "consumerRoleArn": role.arn,
             "logGroup": logs.name,
             "mappingUuid": mapping.uuid,

@@ -1,10 +1,14 @@
-"""Names of metrics, dimensions, gauges and alarms, each written once. This module imports nothing.
+"""Names of metrics, dimensions, gauges and alarms, each written once. This module imports no other.
 
 The consumer and the watchdog emit them, the alarms and the dashboard watch them, `status` reads
 them. A name never changes: a deployed alarm would lose its metric.
 """
 
+from typing import TypeVar
+
 NAMESPACE = "DynamoDBReplication"
+
+Name = TypeVar("Name")
 
 STACK = "Stack"
 TABLE = "Table"
@@ -15,7 +19,10 @@ stacks share a metric, whatever else they have in common."""
 DIMENSIONS = (STACK, TABLE, SOURCE_ACCOUNT, FUNCTION)
 
 
-def dimensions(stack: str, source_table: str, source_account: str, function: str) -> dict[str, str]:
+def dimensions(
+    stack: str, source_table: str, source_account: str, function: Name
+) -> dict[str, str | Name]:
+    """Return the dimensions of a table's metrics. In the program `function` is an Output."""
     return {
         STACK: stack,
         TABLE: source_table,

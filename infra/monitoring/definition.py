@@ -46,10 +46,9 @@ class AlarmInputs:
     ledger: object = "LEDGER"
 
     @property
-    def dimensions(self) -> dict[str, object]:
+    def dimensions(self) -> Mapping[str, object]:
         """The dimensions of the metrics that consumer and watchdog emit."""
-        known = names.dimensions(self.stack, self.source_table, self.source_account, "")
-        return {**known, names.FUNCTION: self.function}
+        return names.dimensions(self.stack, self.source_table, self.source_account, self.function)
 
 
 @dataclass(frozen=True)
