@@ -47,8 +47,13 @@ migrating = TargetWriteDeny.declared(settings, accounts, stacks, importer, found
 
 shared = shared_arns(snapshot, operators.journal)
 operators.grant(shared, stacks)
-switch_roles = SwitchRoles.declared("replication-switch", settings, accounts, shared, stacks)
-RoleUse.declare("replication-switch-use", settings, accounts, notifications, switch_roles)
+switch_roles = (
+    SwitchRoles("replication-switch", settings, accounts, shared, stacks).by_side
+    if settings.has_switch_roles
+    else {}
+)
+if switch_roles:
+    RoleUse("replication-switch-use", settings, accounts, notifications, switch_roles)
 declare_dashboard("replication-dashboard", settings, accounts, alarms, role=operators.importer.name)
 for name, value in outputs(
     settings, operators, switch_roles, snapshot, stacks, watchdogs, migrating

@@ -136,6 +136,10 @@ class StackConfig:
         return tuple(table for table in self.tables if table.deny_other_writers)
 
     @property
+    def has_switch_roles(self) -> bool:
+        return any(self.switch_tables(side) for side in ("source", "target"))
+
+    @property
     def switch_principals(self) -> SwitchConfig:
         """Return who may assume the switch roles."""
         return self.switch or SwitchConfig(self.operators.source, self.operators.target)

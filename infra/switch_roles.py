@@ -20,24 +20,13 @@ SESSION_SECONDS = 3600
 
 
 class SwitchRoles(pulumi.ComponentResource):
-    """In each account a role for the Deny on writers, where the configuration asks for it."""
+    """In each account a role for the Deny on writers, where the configuration asks for it.
+
+    Declared only where it asks for one in either account.
+    """
 
     by_side: Mapping[str, aws.iam.Role]
     """By `source` and `target`; without a side that has none."""
-
-    @classmethod
-    def declared(
-        cls,
-        name: str,
-        settings: StackConfig,
-        accounts: Accounts,
-        shared: pulumi.Output[SharedArns],
-        stacks: Sequence[TableStack],
-    ) -> Mapping[str, aws.iam.Role]:
-        """Declare the roles that the configuration asks for; return them by side."""
-        if not any(settings.switch_tables(side) for side in ("source", "target")):
-            return {}
-        return cls(name, settings, accounts, shared, stacks).by_side
 
     def __init__(
         self,

@@ -44,19 +44,6 @@ class RoleUse(pulumi.ComponentResource):
     It cannot know of attempts: the text says when it is expected.
     """
 
-    @classmethod
-    def declare(
-        cls,
-        name: str,
-        settings: StackConfig,
-        accounts: Accounts,
-        notifications: Notifications,
-        roles: Mapping[str, aws.iam.Role],
-    ) -> None:
-        """Declare the rules of these roles, by side; without roles nothing."""
-        if roles:
-            cls(name, settings, accounts, notifications, roles)
-
     def __init__(
         self,
         name: str,
