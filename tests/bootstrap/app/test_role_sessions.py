@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qs
 
 import pytest
 
@@ -19,6 +15,7 @@ from bootstrap.core.errors import Side
 from bootstrap.core.stack_outputs import parse
 from bootstrap.plan.replication import of_file
 from tests.support.bootstrap.fake_aws import OUTPUTS_JSON
+from tests.support.bootstrap.sts import FakeSts, sts_server
 
 pytestmark = pytest.mark.promise("C6", "C8")
 
@@ -39,56 +36,18 @@ config:
   dynamodb-replication:operators: {source: [account], target: [account]}
   dynamodb-replication:tables: [{source: orders}]
 """
-ANSWER = b"""<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
-<AssumeRoleResult><Credentials><AccessKeyId>ASIA0000000000000000</AccessKeyId>
-<SecretAccessKey>secret</SecretAccessKey><SessionToken>token</SessionToken>
-<Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult>
-</AssumeRoleResponse>"""
-
-
-class Sts:
-    """AWS's side: what each request asked for, and the Region that it was signed for."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, str | None, str]] = []
-        """Region, external id and session name."""
-
-    def answer(self, body: str, signature: str) -> None:
-        request = parse_qs(body)
-        [region] = re.findall(r"/\d{8}/([\w-]+)/sts/", signature)
-        word = request.get("ExternalId", [None])[0]
-        self.asked.append((region, word, request["RoleSessionName"][0]))
 
 
 @pytest.fixture
-def sts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sts]:
-    service = Sts()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            service.answer(body, self.headers["Authorization"])
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(ANSWER)))
-            self.end_headers()
-            self.wfile.write(ANSWER)
-
-        def log_message(self, format: str, *args: object) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    for name in ("AWS_SESSION_TOKEN", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
-    yield service
-    server.shutdown()
-    server.server_close()
-    thread.join()
+def sts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeSts]:
+    with sts_server() as service:
+        for name in ("AWS_SESSION_TOKEN", "AWS_PROFILE"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+        monkeypatch.setenv("AWS_ENDPOINT_URL", service.url)
+        yield service
 
 
 def assume_both(clients: AccountClients) -> None:
@@ -105,7 +64,7 @@ def before_the_deployment(tmp_path: Path, options: CommandOptions) -> AccountCli
 
 
 def test_a_plan_of_a_stack_file_assumes_each_role_as_the_file_says(
-    sts: Sts, tmp_path: Path
+    sts: FakeSts, tmp_path: Path
 ) -> None:
     # Of the operators' roles, which are not made yet.
     options = CommandOptions("bootstrap plan", external_id="of-the-environment")
@@ -117,14 +76,14 @@ def test_a_plan_of_a_stack_file_assumes_each_role_as_the_file_says(
 
 
 def test_an_external_id_that_is_typed_is_the_one_that_is_presented(
-    sts: Sts, tmp_path: Path
+    sts: FakeSts, tmp_path: Path
 ) -> None:
     options = CommandOptions("bootstrap plan", external_id="typed", external_id_typed=True)
     assume_both(before_the_deployment(tmp_path, options))
     assert [word for _, word, _ in sts.asked] == ["typed", "typed"]
 
 
-def test_the_roles_of_a_deployed_stack_are_assumed_through_the_same_region(sts: Sts) -> None:
+def test_the_roles_of_a_deployed_stack_are_assumed_through_the_same_region(sts: FakeSts) -> None:
     source = {**OUTPUTS_JSON["source"], "stsRegion": "eu-central-1"}
     outputs = parse(json.dumps({**OUTPUTS_JSON, "source": source}), "outputs.json")
     options = CommandOptions("bootstrap run", external_id="of-the-operators")

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import pickle
 import re
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing import get_context
 from pathlib import Path
-from urllib.parse import parse_qs
 
 import pytest
 
@@ -21,59 +18,16 @@ from bootstrap.aws.sessions import Session
 from bootstrap.core.durations import Timing
 from bootstrap.core.errors import AccountError, Side
 from bootstrap.core.stack_outputs import AccountOutputs
+from tests.support.bootstrap.sts import FakeSts, sts_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.promise("C6", "C8")]
 
 ACCOUNTS = {Side.SOURCE: "111111111111", Side.TARGET: "222222222222"}
 DEVICE = "arn:aws:iam::999999999999:mfa/anna"
 
-ANSWER = """<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
-<AssumeRoleResult><Credentials><AccessKeyId>ASIA{n:016d}</AccessKeyId>
-<SecretAccessKey>secret</SecretAccessKey><SessionToken>token-{n}</SessionToken>
-<Expiration>{until}</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>"""
-REFUSAL = """<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>\
-MultiFactorAuthentication failed with invalid MFA one time pass code. </Message></Error>\
-</ErrorResponse>"""
-
-
-class Sts:
-    """AWS's side: a code is taken once; each session lasts as long as the test says."""
-
-    def __init__(self) -> None:
-        self.codes: list[str] = []
-        self.lasts = timedelta(hours=1)
-        self.calls = 0
-
-    def answer(self, body: str) -> tuple[int, str]:
-        self.calls += 1
-        asked = parse_qs(body)
-        for code in asked.get("TokenCode", []):
-            if code in self.codes or code == "000000":
-                return 403, REFUSAL
-            self.codes.append(code)
-        until = (datetime.now(UTC) + self.lasts).isoformat(timespec="seconds")
-        return 200, ANSWER.format(n=self.calls, until=until.replace("+00:00", "Z"))
-
 
 @pytest.fixture
-def sts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sts]:
-    service = Sts()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            status, text = service.answer(body)
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text.encode())
-
-        def log_message(self, format: str, *args: object) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
+def sts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeSts]:
     role = (
         "role_arn = arn:aws:iam::999999999999:role/{0}\nsource_profile = keys\nmfa_serial = {1}\n"
     )
@@ -86,13 +40,11 @@ def sts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sts]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     monkeypatch.setattr(login, "_has_terminal", lambda: True)
-    yield service
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with sts_server() as service:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", service.url)
+        yield service
 
 
 class Terminal:
@@ -119,7 +71,9 @@ def load(one: Session) -> None:
     one._session.get_credentials().get_frozen_credentials()
 
 
-def test_one_profile_for_both_accounts_asks_once(sts: Sts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_profile_for_both_accounts_asks_once(
+    sts: FakeSts, monkeypatch: pytest.MonkeyPatch
+) -> None:
     terminal, logins = Terminal(monkeypatch, "123456"), Logins()
     for side in Side:
         load(session(side, logins, "one"))
@@ -128,7 +82,7 @@ def test_one_profile_for_both_accounts_asks_once(sts: Sts, monkeypatch: pytest.M
 
 
 def test_two_profiles_on_one_device_do_not_use_one_code(
-    sts: Sts, monkeypatch: pytest.MonkeyPatch
+    sts: FakeSts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     terminal, logins = Terminal(monkeypatch, "123456", "123456", "", "654321"), Logins()
     load(session(Side.SOURCE, logins, "one"))
@@ -138,7 +92,7 @@ def test_two_profiles_on_one_device_do_not_use_one_code(
     assert all("a code works once" in prompt for prompt in terminal.prompts[1:])
 
 
-def test_a_wrong_code_says_what_to_type(sts: Sts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_code_says_what_to_type(sts: FakeSts, monkeypatch: pytest.MonkeyPatch) -> None:
     Terminal(monkeypatch, "000000")
     with pytest.raises(AccountError, match="MultiFactorAuthentication failed") as ended:
         load(session(Side.TARGET, Logins(), "one"))
@@ -148,7 +102,7 @@ def test_a_wrong_code_says_what_to_type(sts: Sts, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("side", list(Side))
 def test_without_a_terminal_the_account_is_named(
-    side: Side, sts: Sts, monkeypatch: pytest.MonkeyPatch
+    side: Side, sts: FakeSts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     terminal = Terminal(monkeypatch)
     monkeypatch.setattr(login, "_has_terminal", lambda: False)
@@ -160,7 +114,7 @@ def test_without_a_terminal_the_account_is_named(
 
 
 def test_after_the_hour_the_operator_is_asked_to_log_in_again(
-    sts: Sts, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    sts: FakeSts, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     Terminal(monkeypatch, "123456", "654321")
     sts.lasts = timedelta(seconds=5)
@@ -182,7 +136,7 @@ def keys_of_a_worker(received: Login) -> str:
 
 @pytest.mark.slow
 def test_a_worker_process_uses_the_log_in_of_its_parent(
-    sts: Sts, monkeypatch: pytest.MonkeyPatch
+    sts: FakeSts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     terminal, logins = Terminal(monkeypatch, "123456"), Logins()
     load(session(Side.TARGET, logins, "one"))
@@ -193,7 +147,7 @@ def test_a_worker_process_uses_the_log_in_of_its_parent(
 
 
 def test_what_a_worker_received_ends_with_the_same_demand(
-    sts: Sts, monkeypatch: pytest.MonkeyPatch
+    sts: FakeSts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Terminal(monkeypatch, "123456")
     logins = Logins()
@@ -212,7 +166,7 @@ def test_what_a_worker_received_ends_with_the_same_demand(
     assert "log in again" in ended.value.fix
 
 
-def test_a_worker_never_asks(sts: Sts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_never_asks(sts: FakeSts, monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal(monkeypatch, "123456")
     received = pickle.loads(pickle.dumps(Logins().of("one")))
     with pytest.raises(EOFError):
@@ -221,7 +175,7 @@ def test_a_worker_never_asks(sts: Sts, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_credentials_that_can_be_renewed_are_not_fixed_for_a_worker(
-    sts: Sts, monkeypatch: pytest.MonkeyPatch
+    sts: FakeSts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Terminal(monkeypatch, "123456")
     logins = Logins()
@@ -232,7 +186,9 @@ def test_credentials_that_can_be_renewed_are_not_fixed_for_a_worker(
     assert keys_of_a_worker(received) != keys_of_a_worker(logins.of("plain"))
 
 
-def test_no_secret_is_in_what_a_log_in_prints(sts: Sts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_secret_is_in_what_a_log_in_prints(
+    sts: FakeSts, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Terminal(monkeypatch, "123456")
     logins = Logins()
     load(session(Side.TARGET, logins, "one"))
