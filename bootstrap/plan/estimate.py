@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from bootstrap.core.facts import TableFacts
 from bootstrap.plan.cost_model import CostLine, bill
+from bootstrap.plan.indexes import carried_indexes
 from bootstrap.plan.inspection import Inspection
 from bootstrap.plan.load import Load
 from bootstrap.plan.prices import PRICES, Prices
 from bootstrap.plan.replication import Replication
-from bootstrap.plan.setting import carried_indexes
 from bootstrap.plan.stream_throughput import (
     SHARD_READ_BYTES,
     StreamThroughput,

@@ -9,6 +9,7 @@ from bootstrap.core.formatting import moment, size
 from bootstrap.plan.adopted_stream import adopted_blockers
 from bootstrap.plan.blocker import Blocker, quota_increase
 from bootstrap.plan.estimate import Estimate
+from bootstrap.plan.indexes import index_names
 from bootstrap.plan.inspection import Inspection
 from bootstrap.plan.limits import (
     COMPRESSION,
@@ -23,7 +24,6 @@ from bootstrap.plan.limits import (
     least_partitions,
 )
 from bootstrap.plan.replication import Deployment, Replication
-from bootstrap.plan.setting import index_names
 from bootstrap.plan.stream_checks import distribution_blockers, retention_blockers
 from bootstrap.plan.stream_throughput import throughput_blockers
 from bootstrap.plan.warm_throughput import WRITE_FACTOR

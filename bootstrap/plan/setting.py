@@ -1,13 +1,9 @@
-"""One setting of a table on both sides, and the indexes that a target gets."""
+"""One setting of a table on both sides, and the list of those that are compared."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
-
-from bootstrap.core.facts import TableFacts
 
 
 class When(StrEnum):
@@ -68,13 +64,3 @@ class Setting:
     @property
     def drifted(self) -> bool:
         return self.actual is not None and self.actual != self.target
-
-
-def carried_indexes(table: TableFacts) -> list[Mapping[str, Any]]:
-    """Return the global secondary indexes that a target gets: all that are not being deleted."""
-    return [index for index in table.global_indexes if index.get("IndexStatus") != "DELETING"]
-
-
-def index_names(indexes: Sequence[Mapping[str, Any]]) -> str:
-    """Return the names of indexes as a sentence lists them."""
-    return ", ".join(sorted(str(index["IndexName"]) for index in indexes))

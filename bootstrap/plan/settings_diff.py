@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from bootstrap.core.facts import KeyFacts, Surroundings, TableFacts
 from bootstrap.core.run_options import TtlPolicy
 from bootstrap.core.table_tags import tags_of_target
 from bootstrap.journal.records import Wanted
+from bootstrap.plan.indexes import (
+    global_definitions,
+    index_maximums,
+    index_throughput,
+    key_types,
+)
 from bootstrap.plan.inspection import Inspection
-from bootstrap.plan.setting import Setting, When, carried_indexes
+from bootstrap.plan.setting import Setting, When
 from bootstrap.plan.warm_throughput import index_units, table_units, warm_settings
 
 DYNAMODB_OWNED_KEY = "key of DynamoDB"
@@ -56,13 +61,13 @@ def _made_by_import(
 
     keys = _keys(source)
     yield Setting("keys", keys, keys, When.IMPORT, actual=seen(_keys(target or source)))
-    names = _indexes(source)
+    names = global_definitions(source)
     yield Setting(
         "global secondary indexes",
         names,
         names,
         When.IMPORT,
-        actual=seen(_indexes(target or source)),
+        actual=seen(global_definitions(target or source)),
     )
     yield Setting(
         "billing mode",
@@ -153,11 +158,11 @@ def _left_to_the_switch(
     )
     yield Setting(
         "index throughput",
-        _index_throughput(source),
+        index_throughput(source),
         NO_INDEX_LIMIT,
         When.SWITCH,
         "an index that takes less than its table throttles the writes to it",
-        (_index_maximums(target) or NO_INDEX_LIMIT) if target else None,
+        (index_maximums(target) or NO_INDEX_LIMIT) if target else None,
     )
     yield Setting(
         "on-demand maximums",
@@ -203,65 +208,10 @@ def _not_carried(source: TableFacts, seen: Surroundings) -> Iterator[Setting]:
 
 
 def _keys(table: TableFacts) -> str:
-    kinds = _kinds(table)
+    kinds = key_types(table)
     return ", ".join(
         f"{key['AttributeName']} ({kinds.get(key['AttributeName'], '?')})" for key in table.keys
     )
-
-
-def _kinds(table: TableFacts) -> dict[str, str]:
-    """Return the types of key attributes by name: S, N or B."""
-    return {each["AttributeName"]: each["AttributeType"] for each in table.attributes}
-
-
-def _indexes(table: TableFacts) -> str:
-    """Return each index with all that an import copies: key, types and projection."""
-    kinds = _kinds(table)
-    return "; ".join(sorted(_index(index, kinds) for index in carried_indexes(table))) or "none"
-
-
-def _index(index: Mapping[str, Any], kinds: Mapping[str, str]) -> str:
-    key = ", ".join(
-        f"{each['AttributeName']} {each['KeyType']} {kinds.get(each['AttributeName'], '?')}"
-        for each in index["KeySchema"]
-    )
-    projection = index.get("Projection", {})
-    attributes = ", ".join(sorted(projection.get("NonKeyAttributes", ())))
-    projected = f"{projection.get('ProjectionType', '?')} {attributes}".rstrip()
-    return f"{index['IndexName']} ({key}; {projected})"
-
-
-def _index_throughput(table: TableFacts) -> str:
-    """Return the throughput that was set for each index; nothing where it has the default."""
-    found = []
-    for index in sorted(table.global_indexes, key=lambda index: str(index["IndexName"])):
-        given = index.get("ProvisionedThroughput", {})
-        most = index.get("OnDemandThroughput", {})
-        warm = index.get("WarmThroughput", {})
-        parts = [
-            f"{given.get(f'{kind}CapacityUnits')} {what}"
-            for kind, what in (("Read", "reads"), ("Write", "writes"))
-            if given.get(f"{kind}CapacityUnits")
-        ]
-        parts += [
-            f"at most {most[f'Max{kind}RequestUnits']} {what}"
-            for kind, what in (("Read", "reads"), ("Write", "writes"))
-            if most.get(f"Max{kind}RequestUnits", -1) > 0
-        ]
-        if warm.get("WriteUnitsPerSecond"):
-            parts.append(f"warm for {warm['WriteUnitsPerSecond']} writes")
-        found += [f"{index['IndexName']}: {', '.join(parts)}"] if parts else []
-    return "; ".join(found) or ("on demand" if table.global_indexes else "none")
-
-
-def _index_maximums(table: TableFacts) -> str:
-    """Return the on-demand maximums of indexes, as text; empty where there are none."""
-    found = [
-        f"{index['IndexName']}: at most {most} writes"
-        for index in sorted(table.global_indexes, key=lambda index: str(index["IndexName"]))
-        if (most := index.get("OnDemandThroughput", {}).get("MaxWriteRequestUnits", -1)) > 0
-    ]
-    return "; ".join(found)
 
 
 def _maximums(table: TableFacts) -> str:

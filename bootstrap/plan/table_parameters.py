@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bootstrap.core.facts import ON_DEMAND, Json, TableFacts
-from bootstrap.plan.setting import carried_indexes
+from bootstrap.plan.indexes import carried_indexes
 
 
 def creation_parameters(source: TableFacts, name: str, key: str = "") -> Mapping[str, Any]:

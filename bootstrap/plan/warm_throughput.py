@@ -13,8 +13,9 @@ from typing import Any
 
 from bootstrap.core.facts import TableFacts, index_warm_writes
 from bootstrap.journal.records import Wanted
+from bootstrap.plan.indexes import carried_indexes
 from bootstrap.plan.inspection import IndexWrites, Inspection
-from bootstrap.plan.setting import Setting, When, carried_indexes
+from bootstrap.plan.setting import Setting, When
 
 NEW_TABLE_WRITES = 4_000
 """Units a second that a new on-demand table or index takes at once (developer guide, on-demand
