@@ -97,7 +97,7 @@ def _settings(
     configured = row.record(Configured) if row else None
     policy = TtlPolicy(configured.ttl if configured else TtlPolicy.AT_SWITCH)
     return settings_diff.settings(
-        inspected, settings_diff.wanted(inspected, replication.stack_tags), policy
+        inspected, settings_diff.wanted(inspected, replication), policy, replication.load
     )
 
 

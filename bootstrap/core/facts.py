@@ -158,6 +158,11 @@ class TableFacts:
     """LatestStreamArn: of its DynamoDB stream, which may be off by now; empty if it never had one.
     """
 
+    @property
+    def answers(self) -> bool:
+        """True where reads of items are answered: not while it is made, deleted or archived."""
+        return self.status in ("ACTIVE", "UPDATING")
+
 
 def index_warm_writes(index: Json) -> int:
     """Return the writes a second that an index takes at once; 0 if AWS does not say."""

@@ -19,6 +19,21 @@ def up(stack: str) -> str:
     return f"pulumi up --refresh --stack {shlex.quote(stack)}" if stack else "pulumi up --refresh"
 
 
+def set_value(stack: str, path: str, value: str) -> str:
+    """Return the command that sets a value in the stack file, by its path. Empty: no stack named.
+
+    A path has brackets, which a shell may take for a pattern.
+    """
+    named = f" --stack {shlex.quote(stack)}" if stack else ""
+    return f"pulumi config set --path {shlex.quote(path)} {shlex.quote(value)}{named}"
+
+
+def remove_value(stack: str, path: str) -> str:
+    """Return the command that removes a value from the stack file, by its path."""
+    named = f" --stack {shlex.quote(stack)}" if stack else ""
+    return f"pulumi config rm --path {shlex.quote(path)}{named}"
+
+
 def mapping_urn(outputs: Outputs, table: TableOutputs) -> str:
     """Return the name of a table's event source mapping in the Pulumi state."""
     # The snapshot prefix is the slug that names the table's resources.

@@ -23,6 +23,14 @@ def key_types(table: TableFacts) -> dict[str, str]:
     return {each["AttributeName"]: each["AttributeType"] for each in table.attributes}
 
 
+def key_definition(table: TableFacts) -> str:
+    """Return the attributes of a table's own key and their types, the partition key first."""
+    kinds = key_types(table)
+    return ", ".join(
+        f"{key['AttributeName']} ({kinds.get(key['AttributeName'], '?')})" for key in table.keys
+    )
+
+
 def global_definitions(table: TableFacts) -> str:
     """Return each global index with all that is copied: key, types and projection."""
     return "; ".join(sorted(_definitions(table, carried_indexes(table)).values())) or "none"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from bootstrap.core.bulk_facts import BulkFacts
 from bootstrap.core.durations import Timing
 from bootstrap.core.errors import AccessDeniedError, AccountError
 from bootstrap.core.facts import (
@@ -19,7 +20,7 @@ from bootstrap.core.facts import (
     TableFacts,
     TtlStatus,
 )
-from bootstrap.core.ports import SourceAccount, TargetAccount
+from bootstrap.core.ports import BulkLoads, ItemScanner, SourceAccount, TargetAccount
 from bootstrap.plan.replication import AdoptedStream, Deployment, Replication
 from replicator.stream import StreamFacts
 
@@ -127,6 +128,25 @@ class AdoptedInspection:
 
 
 @dataclass(frozen=True)
+class AdoptedTableInspection:
+    """What a bulk load into an adopted target table depends on. None: unknown."""
+
+    empty: bool | None = None
+    """By a strongly consistent read of at most one item."""
+    destinations: Destinations | None = None
+    loads: Sequence[BulkFacts] | None = None
+    """Bulk puts into the table that have not ended, of any caller."""
+
+
+@dataclass(frozen=True)
+class LoadReaders:
+    """Readers of a target table that is to be loaded."""
+
+    items: ItemScanner
+    loads: BulkLoads
+
+
+@dataclass(frozen=True)
 class Inspection:
     """A table's replication as both accounts show it."""
 
@@ -139,6 +159,8 @@ class Inspection:
     """Listings that failed, where the reader tolerates it: what they list is unknown."""
     adopted: AdoptedInspection | None = None
     """None: the stream is the stack's."""
+    adopted_table: AdoptedTableInspection | None = None
+    """None: the target table is not adopted, does not exist, or was not asked."""
 
     @property
     def shards(self) -> int:
@@ -155,6 +177,7 @@ def inspect(
     timing: Timing,
     now: float,
     *,
+    load: LoadReaders | None = None,
     full: bool = False,
     tolerant: bool = False,
 ) -> Inspection:
@@ -162,16 +185,19 @@ def inspect(
 
     `now` is approximate, in epoch seconds: AWS returns the exact time. `full` also reads settings
     that no blocker depends on. `tolerant` continues where a listing fails, and says so in `unread`.
+    `load`: what reads an adopted target table before its load; None: it is not asked.
     """
     listings = _Listings(tolerant)
     seen = _source(source, replication, timing, now, listings, full=full)
     deployment = replication.deployment
+    there = _target(target, replication, listings, full=full)
     return Inspection(
         source=seen,
-        target=_target(target, replication, listings, full=full),
+        target=there,
         pipeline=_pipeline(source, target, deployment, listings) if deployment else None,
         keys=_keys(source, target, replication, seen.table),
         adopted=_adopted(source, replication.adopted, listings) if replication.adopted else None,
+        adopted_table=_adopted_table(target, there.table, replication, load, listings),
         unread=tuple(listings.unread),
     )
 
@@ -276,8 +302,11 @@ def _target(
         running_imports=target.running_imports(),
         concurrency=target.concurrency(),
     )
-    if facts is None or not full:
+    if facts is None:
         return always
+    if not full:
+        expiry = target.expiry(name) if replication.load.adopt else always.ttl
+        return replace(always, ttl=expiry)
     return TargetInspection(
         table=facts,
         limits=always.limits,
@@ -309,6 +338,29 @@ def _adopted(
         return AdoptedInspection(stream, shards, source.stream_policy(adopted.arn))
     except AccessDeniedError as error:
         return AdoptedInspection(stream, shards, None, refused=error.code or "access denied")
+
+
+def _adopted_table(
+    target: TargetAccount,
+    facts: TableFacts | None,
+    replication: Replication,
+    load: LoadReaders | None,
+    listings: _Listings,
+) -> AdoptedTableInspection | None:
+    if not replication.load.adopt or load is None or facts is None or not facts.answers:
+        return None
+    return AdoptedTableInspection(
+        empty=_is_empty(load.items),
+        destinations=listings.read(lambda: target.destinations(replication.target_table), None),
+        loads=listings.read(lambda: load.loads.on_table(facts.arn), None),
+    )
+
+
+def _is_empty(items: ItemScanner) -> bool | None:
+    try:
+        return not any(True for _ in items.scan(1))
+    except AccessDeniedError:
+        return None  # the run's own role is asked again, before the load
 
 
 def _keys(

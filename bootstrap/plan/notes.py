@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from bootstrap.core.facts import TableFacts
 from bootstrap.core.formatting import size
 from bootstrap.core.table_tags import MOST_TAGS, left_out
 from bootstrap.plan.adopted_stream import adopted_notes
+from bootstrap.plan.bulk_load import bulk_notes
+from bootstrap.plan.import_load import import_notes
+from bootstrap.plan.indexes import vector_names
 from bootstrap.plan.inspection import Inspection
 from bootstrap.plan.limits import (
-    COMPRESSION,
     CONCURRENT_EXPORTS,
     CONCURRENT_IMPORTS,
     EXPORT_BYTES,
-    IMPORT_OBJECTS,
     LEDGER_PARTITION_UNITS,
-    import_bytes,
-    least_partitions,
 )
 from bootstrap.plan.replication import Replication
 from bootstrap.plan.stream_throughput import throughput_notes
@@ -44,8 +44,13 @@ def notes(inspection: Inspection, replication: Replication) -> Iterator[str]:
     yield from _network(replication)
     yield from _source(inspection, replication)
     yield from _indexes(inspection.source.table)
-    yield from _unknown_jobs(inspection)
-    yield from _sizes(inspection, replication)
+    yield from _unknown_jobs(inspection, replication)
+    yield from _sizes(inspection)
+    if replication.load.is_bulk:
+        yield from bulk_notes(inspection, replication)
+    else:
+        yield from import_notes(inspection, replication)
+    yield from _vector_indexes(inspection.source.table, replication)
     yield from _busy_partition(inspection)
     yield from throughput_notes(inspection, replication)
     yield from adopted_notes(inspection, replication)
@@ -127,16 +132,34 @@ def _indexes(source: TableFacts) -> Iterator[str]:
         target = (
             "the target does not get it"
             if status == "DELETING"
-            else "the import builds it in the target all the same, complete"
+            else "the target gets it all the same, complete"
         )
         yield f"Index {index['IndexName']} of the source is {status}: {target}."
 
 
-def _unknown_jobs(inspection: Inspection) -> Iterator[str]:
-    for count, what, side, most in (
-        (inspection.source.running_exports, "exports", "source", CONCURRENT_EXPORTS),
-        (inspection.target.running_imports, "imports", "target", CONCURRENT_IMPORTS),
-    ):
+def _vector_indexes(source: TableFacts, replication: Replication) -> Iterator[str]:
+    if source.vector_indexes:
+        yield (
+            f"The target does not get the source's vector indexes ({vector_names(source)}). Their "
+            "vectors are attributes of items, and are carried. Make the indexes before the switch: "
+            f"{_describe(replication)} shows the source's VectorIndexes, and UpdateTable makes one "
+            "at a time (VectorIndexUpdates)."
+        )
+
+
+def _describe(replication: Replication) -> str:
+    return (
+        f"aws dynamodb describe-table --table-name {shlex.quote(replication.source_table)} "
+        f"--region {replication.consumer_region}"
+    )
+
+
+def _unknown_jobs(inspection: Inspection, replication: Replication) -> Iterator[str]:
+    jobs = [(inspection.source.running_exports, "exports", "source", CONCURRENT_EXPORTS)]
+    if not replication.load.is_bulk:
+        imports = inspection.target.running_imports
+        jobs.append((imports, "imports", "target", CONCURRENT_IMPORTS))
+    for count, what, side, most in jobs:
         if count is None:
             yield (
                 f"It is unknown how many {what} run in the {side} account: their list is long, or "
@@ -145,35 +168,16 @@ def _unknown_jobs(inspection: Inspection) -> Iterator[str]:
             )
 
 
-def _sizes(inspection: Inspection, replication: Replication) -> Iterator[str]:
+def _sizes(inspection: Inspection) -> Iterator[str]:
     assert inspection.source.table is not None
     held = inspection.source.table.size_bytes
-    exports, imports = inspection.source.running_exports, inspection.target.running_imports
+    exports = inspection.source.running_exports
     if exports and held > EXPORT_BYTES / 10:
         # The exporter sees no other table, and DynamoDB reports an export's size only at its end.
         yield (
             f"{exports} exports run in the source account, and their size is unknown. Together "
             f"with the {size(held)} of this one they may not exceed {size(EXPORT_BYTES)}. If they "
             "do, DynamoDB refuses the export, and nothing is lost."
-        )
-    most = import_bytes(replication.target_region)
-    if most < held <= most * COMPRESSION:
-        yield (
-            f"The source holds {size(held)}, and the imports of Region "
-            f"{replication.target_region} may read {size(most)} (compressed) at once. The size of "
-            "its export is known once it is complete; above the quota DynamoDB refuses the import."
-        )
-    if imports and held > most / 10:
-        yield (
-            f"{imports} imports run in the target account, and their size is unknown. It counts "
-            f"towards the {size(most)} (compressed) that its imports may read at once."
-        )
-    objects = least_partitions(inspection.source.table)
-    if IMPORT_OBJECTS / 10 < objects <= IMPORT_OBJECTS:
-        yield (
-            f"An export of the source has {objects:,} objects or more, at least one for each "
-            "partition. The number is known once it is complete (its manifest-files.json); an "
-            f"import reads {IMPORT_OBJECTS:,}."
         )
 
 

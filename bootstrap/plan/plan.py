@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bootstrap.core.errors import BlockedError
+from bootstrap.core.formatting import number
 from bootstrap.journal.records import Wanted
 from bootstrap.plan.blocker import Blocker
 from bootstrap.plan.cross_account_check import NOT_TRIED
@@ -81,19 +82,21 @@ def make(
     *,
     crossing: Sequence[Blocker] = (),
     tried: bool = True,
+    stream_accepted: bool = False,
 ) -> Plan:
     """Make the plan for a table of which no export has begun.
 
     `crossing`: the calls across the accounts that were refused. `tried`: False where none was made.
+    `stream_accepted`: what reads an adopted table's changes is confirmed.
     """
     has_source = inspection.source.table is not None
-    wants = wanted(inspection, replication.stack_tags) if has_source else Wanted()
+    wants = wanted(inspection, replication) if has_source else Wanted()
     expected = estimate(inspection, replication, prices.prices)
     return Plan(
         table=replication.source_table,
         target_table=replication.target_table,
         blockers=(
-            *blockers(inspection, replication, expected),
+            *blockers(inspection, replication, expected, stream_accepted=stream_accepted),
             *key_blockers(inspection, replication),
             *crossing,
         ),
@@ -104,7 +107,7 @@ def make(
             *(() if tried else (NOT_TRIED,)),
         ),
         wanted=wants,
-        settings=settings(inspection, wants) if has_source else (),
+        settings=settings(inspection, wants, load=replication.load) if has_source else (),
         estimate=expected,
         priced_by=prices.origin,
     )
@@ -121,9 +124,27 @@ def _actions(inspection: Inspection, replication: Replication) -> list[Action]:
     return [
         Action("buffer", f"wait until {stream} receives the changes"),
         Action("export", f"{before}export {replication.source_table} as of two minutes later"),
-        Action("import", f"import it into a new table {replication.target_table}"),
+        *_load(replication),
         *([Action("target-deny", deny)] if denies else []),
         Action("settings", "store the floor; set the target table up as `plan` lists it"),
         Action("enable", f"switch {consumer} on"),
         Action("catch-up", "wait until everything in the stream has been applied"),
     ]
+
+
+def _load(replication: Replication) -> list[Action]:
+    name, load = replication.target_table, replication.load
+    if not load.is_bulk:
+        return [Action("import", f"import it into a new table {name}")]
+    limit = (
+        f", at most {number(load.max_write_units)} write units a second"
+        if load.max_write_units
+        else ""
+    )
+    put = f"put its items into it ({load.performance_tier}{limit}), and count them"
+    first = (
+        f"check that your table {name} is empty"
+        if load.adopt
+        else f"make the table {name}, with all indexes of the source"
+    )
+    return [Action("load", f"{first}; {put}")]

@@ -8,20 +8,16 @@ from bootstrap.core.facts import EventSource
 from bootstrap.core.formatting import moment, size
 from bootstrap.plan.adopted_stream import adopted_blockers
 from bootstrap.plan.blocker import Blocker, quota_increase
+from bootstrap.plan.bulk_load import bulk_blockers
 from bootstrap.plan.estimate import Estimate
-from bootstrap.plan.indexes import index_names
+from bootstrap.plan.import_load import import_blockers
 from bootstrap.plan.inspection import Inspection
 from bootstrap.plan.limits import (
-    COMPRESSION,
     CONCURRENT_EXPORTS,
-    CONCURRENT_IMPORTS,
     EXPORT_BYTES,
-    IMPORT_OBJECTS,
     LARGEST_RECORD_KIB,
     LEDGER_PARTITION_UNITS,
     PARTITION_WRITES,
-    import_bytes,
-    least_partitions,
 )
 from bootstrap.plan.replication import Deployment, Replication
 from bootstrap.plan.stream_checks import distribution_blockers, retention_blockers
@@ -31,9 +27,16 @@ from replicator.stream import StreamFacts
 
 
 def blockers(
-    inspection: Inspection, replication: Replication, expected: Estimate
+    inspection: Inspection,
+    replication: Replication,
+    expected: Estimate,
+    *,
+    stream_accepted: bool = False,
 ) -> Iterator[Blocker]:
-    """List everything that blocks a run, at once. Keys are in `key_policies`."""
+    """List everything that blocks a run, at once. Keys are in `key_policies`.
+
+    `stream_accepted`: the operator has confirmed what reads an adopted table's changes.
+    """
     for error in inspection.unread:
         yield Blocker(error.what, error.fix)
     yield from _source(inspection, replication)
@@ -44,11 +47,13 @@ def blockers(
             inspection.pipeline.stream, replication.deployment, expected, replication
         )
     yield from throughput_blockers(inspection, replication)
-    yield from _target(inspection, replication)
+    if replication.load.is_bulk:
+        yield from bulk_blockers(inspection, replication, stream_accepted=stream_accepted)
+    else:
+        yield from import_blockers(inspection, replication)
     yield from _partitions(inspection, replication)
     yield from _write_quota(inspection, replication)
-    yield from _concurrent_jobs(inspection, replication)
-    yield from _table_size(inspection, replication)
+    yield from _exports(inspection, replication)
     yield from _concurrency(inspection, replication)
     if inspection.pipeline and replication.deployment:
         now = inspection.source.destinations.at
@@ -75,12 +80,6 @@ def _source(inspection: Inspection, replication: Replication) -> Iterator[Blocke
             "wait until it is ACTIVE: aws dynamodb describe-table --table-name "
             f"{replication.source_table} --region {replication.consumer_region}, with the source "
             "account's credentials",
-        )
-    if source.local_indexes:
-        yield Blocker(
-            f"Table {replication.source_table} has local secondary indexes "
-            f"({index_names(source.local_indexes)}), and an import cannot make them.",
-            "replicate it with global tables, or turn them into global secondary indexes first",
         )
 
 
@@ -129,15 +128,6 @@ def _stream(
         )
 
 
-def _target(inspection: Inspection, replication: Replication) -> Iterator[Blocker]:
-    if inspection.target.table is not None:
-        yield Blocker(
-            f"A table {replication.target_table} exists already in the target account, and an "
-            "import makes a new one.",
-            "delete it yourself if it is not needed, or choose another target name in the stack",
-        )
-
-
 def _partitions(inspection: Inspection, replication: Replication) -> Iterator[Blocker]:
     refused = inspection.source.writes.throttled_partitions
     if refused:
@@ -164,15 +154,8 @@ def _write_quota(inspection: Inspection, replication: Replication) -> Iterator[B
         )
 
 
-def _concurrent_jobs(inspection: Inspection, replication: Replication) -> Iterator[Blocker]:
-    imports, exports = inspection.target.running_imports, inspection.source.running_exports
-    if imports is not None and imports >= CONCURRENT_IMPORTS:
-        yield Blocker(
-            f"{imports} imports run in the target account, and no more than {CONCURRENT_IMPORTS} "
-            "may at once.",
-            "wait until some have ended: aws dynamodb list-imports --region "
-            f"{replication.target_region}, with the target account's credentials",
-        )
+def _exports(inspection: Inspection, replication: Replication) -> Iterator[Blocker]:
+    exports = inspection.source.running_exports
     if exports is not None and exports >= CONCURRENT_EXPORTS:
         yield Blocker(
             f"{exports} exports run in the source account, and no more than {CONCURRENT_EXPORTS} "
@@ -180,9 +163,6 @@ def _concurrent_jobs(inspection: Inspection, replication: Replication) -> Iterat
             "wait until some have ended: aws dynamodb list-exports --region "
             f"{replication.consumer_region}, with the source account's credentials",
         )
-
-
-def _table_size(inspection: Inspection, replication: Replication) -> Iterator[Blocker]:
     source = inspection.source.table
     held = source.size_bytes if source else 0
     if held > EXPORT_BYTES:
@@ -190,24 +170,6 @@ def _table_size(inspection: Inspection, replication: Replication) -> Iterator[Bl
             f"Table {replication.source_table} holds {size(held)}, and the exports of an account "
             f"may be at {size(EXPORT_BYTES)} at once.",
             quota_increase("exports in flight", "dynamodb", replication.consumer_region, "source"),
-        )
-    objects = least_partitions(source)
-    if objects > IMPORT_OBJECTS:
-        yield Blocker(
-            f"An export of {replication.source_table} has at least {objects:,} objects, one for "
-            f"each partition, and an import reads {IMPORT_OBJECTS:,}.",
-            quota_increase(
-                "the source objects of an import", "dynamodb", replication.target_region, "target"
-            ),
-        )
-    most = import_bytes(replication.target_region)
-    if held > most * COMPRESSION:
-        yield Blocker(
-            f"Table {replication.source_table} holds {size(held)}, and the imports of Region "
-            f"{replication.target_region} may read {size(most)} (compressed) at once.",
-            quota_increase(
-                "the source size of imports", "dynamodb", replication.target_region, "target"
-            ),
         )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bootstrap.core import pulumi_commands
 from bootstrap.core.errors import UsageError
-from bootstrap.core.stack_outputs import AccountOutputs, Outputs, TableOutputs
+from bootstrap.core.stack_outputs import AccountOutputs, LoadSettings, Outputs, TableOutputs
 from infra.stack_config import PROJECT, ConfigError, StackConfig, TableConfig
 
 INNER = {"source": "source.accountId", "target": "target.accountId", "tables": "tables[0].source"}
@@ -88,6 +88,11 @@ class Replication:
     """The customer-managed key that the stack file gives the stream. None: the stack makes one."""
     kept_key_arn: str | None = None
     """The customer-managed key of ledger, journal and quarantine. None: AWS's keys."""
+    load: LoadSettings = field(default_factory=LoadSettings)
+    """How the snapshot gets into the target."""
+    config_key: str = "tables[0]"
+    """The table's entry in the stack file, as `pulumi config set --path` names it. The file of a
+    deployed stack may have been edited since, which no one sees here."""
     adopted: AdoptedStream | None = None
     """None: the stream is the stack's."""
     stream_mode: str = ""
@@ -116,6 +121,14 @@ class Replication:
     def up(self) -> str:
         """The command that applies a change of the stack file."""
         return pulumi_commands.up(self.stack)
+
+    def configure(self, key: str, value: str) -> str:
+        """Return the command that sets one of the table's keys in the stack file."""
+        return pulumi_commands.set_value(self.stack, f"{self.config_key}.{key}", value)
+
+    def unconfigure(self, key: str) -> str:
+        """Return the command that removes one of the table's keys from the stack file."""
+        return pulumi_commands.remove_value(self.stack, f"{self.config_key}.{key}")
 
     @property
     def stream_name(self) -> str:
@@ -173,6 +186,8 @@ def of_outputs(outputs: Outputs, table: TableOutputs) -> Replication:
         target_key_arn=table.target_key_arn or None,
         stream_key_arn=table.stream_key_arn or None,
         kept_key_arn=outputs.kept_key_arn or None,
+        load=table.load,
+        config_key=f"tables[{_place(outputs, table)}]",
         adopted=_adopted(table) if table.adopts_stream else None,
         stack=outputs.stack,
         stack_tags=outputs.tags,
@@ -195,6 +210,11 @@ def of_outputs(outputs: Outputs, table: TableOutputs) -> Replication:
             reader_arn=outputs.target.operator_role_arn or None,
         ),
     )
+
+
+def _place(outputs: Outputs, table: TableOutputs) -> int:
+    """Return the table's place in the stack file: the outputs have the tables in its order."""
+    return [each.source_table for each in outputs.tables].index(table.source_table)
 
 
 def _adopted(table: TableOutputs) -> AdoptedStream:
@@ -319,6 +339,13 @@ def _of_config(
         stream_key_arn=table.stream_key,
         kept_key_arn=config.keys.target,
         deployment=None,
+        load=LoadSettings(
+            mode=table.load.load,
+            adopt=table.load.adopt,
+            performance_tier=table.load.performance_tier,
+            max_write_units=table.load.max_write_request_units,
+        ),
+        config_key=f"tables[{config.tables.index(table)}]",
         adopted=_to_adopt(config, table, role),
         stream_mode=table.stream_mode,
         configured_shards=table.shards,

@@ -10,6 +10,10 @@ class When(StrEnum):
     """The moment at which the target gets a setting."""
 
     IMPORT = "import"
+    LOAD = "load"
+    """A bulk load: with the table that is made for it, or before its first item."""
+    OWNER = "yours"
+    """An adopted table has its own: nothing here changes it."""
     SETTINGS = "settings"
     SWITCH = "switch"
     NEVER = "not carried"
@@ -19,6 +23,7 @@ COMPARED = {
     "keys": "each key attribute and its type",
     "global secondary indexes": "name, key attributes in order with role and type, projection and "
     "its attributes; an index that is being deleted does not count",
+    "local secondary indexes": "the same; a table gets them when it is made, and never again",
     "billing mode": "the mode: on demand while it replicates",
     "encryption": "the kind of key, and the key itself where targetKeyArn names one",
     "table class": "the class",
@@ -35,7 +40,7 @@ COMPARED = {
 """The settings that `parity` compares, with all that it compares of each."""
 SHOWN = (
     *("capacity", "autoscaling", "DynamoDB stream", "global table replicas"),
-    *("contributor insights", "resource policy"),
+    *("vector indexes", "contributor insights", "resource policy"),
 )
 """The settings that `parity` shows and does not compare: the target has its own."""
 

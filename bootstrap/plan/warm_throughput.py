@@ -57,20 +57,20 @@ def _units(peak: float, inspection: Inspection) -> int:
 
 
 def warm_settings(
-    source: TableFacts, target: TableFacts | None, wants: Wanted
+    source: TableFacts, target: TableFacts | None, wants: Wanted, born: When = When.IMPORT
 ) -> Iterator[Setting]:
-    """List the warm throughput of the table and of its indexes."""
-    born = f"at least {wants.warm_writes or NEW_TABLE_WRITES} writes/s"
+    """List the warm throughput of the table and of its indexes. `born`: of one that is enough."""
+    least = f"at least {wants.warm_writes or NEW_TABLE_WRITES} writes/s"
     enough = target is not None and (
         target.warm_writes == 0 or target.warm_writes >= (wants.warm_writes or 0)
     )
     yield Setting(
         "warm throughput",
         f"{source.warm_writes} writes/s" if source.warm_writes else "unknown",
-        born,
-        When.SETTINGS if wants.warm_writes else When.IMPORT,
+        least,
+        When.SETTINGS if wants.warm_writes else born,
         "for the busiest minute of a day, doubled to apply a backlog; the ledger gets the same",
-        (born if enough else f"{target.warm_writes} writes/s") if target else None,
+        (least if enough else f"{target.warm_writes} writes/s") if target else None,
     )
     needed: dict[str, int] = json.loads(wants.warm_indexes)
     indexes = carried_indexes(source)
@@ -78,7 +78,7 @@ def warm_settings(
         "index warm throughput",
         _shown(indexes),
         _least(indexes, needed),
-        When.SETTINGS if needed else When.IMPORT,
+        When.SETTINGS if needed else born,
         "an index that takes less than is written to it throttles its table",
         _compared(indexes, needed, target) if target else None,
     )

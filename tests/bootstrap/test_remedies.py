@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.bootstrap.fake_aws import FakeAws
-from tests.support.bootstrap.plans import BLOCKED, planned
+from tests.support.bootstrap.plans import BLOCKED, BULK_BLOCKED, planned
 from tests.support.remedies import ROOT, commands_in, problem, suggested, texts
 
 MODULES = sorted(
@@ -29,11 +29,14 @@ def test_commands_in_the_texts_of_the_code_can_be_typed(path: Path) -> None:
     assert [f"{' '.join(words)}: {why}" for words in found if (why := problem(words))] == []
 
 
-@pytest.mark.parametrize("name", BLOCKED)
+@pytest.mark.parametrize("name", [*BLOCKED, *BULK_BLOCKED])
 def test_commands_of_the_plans_blockers_can_be_typed(name: str) -> None:
     world = FakeAws()
-    BLOCKED[name][0](world)
-    for blocker in planned(world).blockers:
+    members, provoke = BULK_BLOCKED[name][:2] if name in BULK_BLOCKED else ({}, BLOCKED[name][0])
+    provoke(world)
+    found = planned(world, **members).blockers
+    assert found
+    for blocker in found:
         for words in commands_in(blocker.fix):
             assert problem(words) == "", " ".join(words)
             assert all(words), blocker.fix

@@ -27,7 +27,7 @@ from tests.support.bootstrap.plans import (
 
 def parity_of(world: FakeAws) -> dict[str, Any]:
     seen, replication = observed(world)
-    return {each.name: each for each in settings(seen, wanted(seen, replication.stack_tags))}
+    return {each.name: each for each in settings(seen, wanted(seen, replication))}
 
 
 def test_every_setting_says_when_the_target_gets_it_or_why_not() -> None:
@@ -63,6 +63,7 @@ def test_every_setting_says_when_the_target_gets_it_or_why_not() -> None:
         "index warm throughput",
         *("capacity", "index throughput", "on-demand maximums", "autoscaling", "DynamoDB stream"),
         *("global table replicas", "contributor insights", "resource policy"),
+        *("local secondary indexes", "vector indexes"),
     }
     assert (found["tags"].target, found["tags"].when) == ("team=shop", When.SETTINGS)
     assert (found["billing mode"].source, found["billing mode"].target) == (

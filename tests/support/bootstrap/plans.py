@@ -3,27 +3,43 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from bootstrap.core.bulk_facts import BulkFacts
 from bootstrap.core.durations import Timing
-from bootstrap.core.facts import TableFacts
+from bootstrap.core.facts import KeyFacts, TableFacts, TtlStatus
+from bootstrap.core.ports import BulkLoads
 from bootstrap.plan import plan
-from bootstrap.plan.inspection import Inspection, inspect
+from bootstrap.plan.inspection import Inspection, LoadReaders, inspect
 from bootstrap.plan.replication import Replication, of_outputs
 from replicator.stream import Destination
-from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
+from tests.support.bootstrap.fake_accounts import FakeScanner, FakeSource, FakeTarget
 from tests.support.bootstrap.fake_aws import STREAM_ARN, FakeAws, outputs
 
 GB, TB = 10**9, 10**12
 
 
-def observed(world: FakeAws, **table: Any) -> tuple[Inspection, Replication]:
+class NoLoads:
+    """Bulk puts of an account in which none runs, or these."""
+
+    def __init__(self, running: Sequence[BulkFacts] = ()) -> None:
+        self._running = running
+
+    def on_table(self, table_arn: str, since: float | None = None) -> Sequence[BulkFacts]:
+        return [each for each in self._running if each.table_arn == table_arn]
+
+
+def observed(
+    world: FakeAws, running: Sequence[BulkFacts] = (), **table: Any
+) -> tuple[Inspection, Replication]:
+    """Inspect the world. `running`: bulk puts of the target account."""
     stack = outputs(**table)
     replication = of_outputs(stack, stack.tables[0])
     source, target = FakeSource(world, lambda: None), FakeTarget(world, lambda: None)
-    seen = inspect(source, target, replication, Timing(), world.clock(), full=True)
+    readers = LoadReaders(FakeScanner(world, lambda: None), cast(BulkLoads, NoLoads(running)))
+    seen = inspect(source, target, replication, Timing(), world.clock(), load=readers, full=True)
     return seen, replication
 
 
@@ -59,6 +75,18 @@ def both(*changes: Callable[[FakeAws], None]) -> Callable[[FakeAws], None]:
     return change
 
 
+def local_index(name: str = "latest", by: str = "at", **changes: Any) -> dict[str, Any]:
+    return {
+        "IndexName": name,
+        "KeySchema": [
+            {"AttributeName": "pk", "KeyType": "HASH"},
+            {"AttributeName": by, "KeyType": "RANGE"},
+        ],
+        "Projection": {"ProjectionType": "ALL"},
+        **changes,
+    }
+
+
 # Each blocker, and what provokes it. Those of keys: test_plan_keys.py; credentials of another
 # account before there are roles: test_trouble.py.
 THEIRS = TableFacts("arn", "theirs", "ACTIVE", 1, 1, False)
@@ -71,9 +99,9 @@ BLOCKED: dict[str, tuple[Callable[[FakeAws], None], str, str]] = {
     ),
     "being deleted": (source(status="DELETING"), "is DELETING", "wait"),
     "local indexes": (
-        source(local_indexes=[{"IndexName": "by-day"}]),
+        source(local_indexes=[local_index("by-day")]),
         "(by-day)",
-        "global secondary indexes",
+        "pulumi config set --path 'tables[0].load' bulk --stack local, then: pulumi up",
     ),
     "streams elsewhere": (
         having(destinations=[Destination("arn:other", "ACTIVE", "MICROSECOND")]),
@@ -142,6 +170,116 @@ BLOCKED: dict[str, tuple[Callable[[FakeAws], None], str, str]] = {
     ),
     "mapping at latest": (having(mapping_position="LATEST"), "at LATEST", "TRIM_HORIZON"),
 }
+
+
+BULK: dict[str, Any] = {"load": "bulk", "adopt": False, "performanceTier": "STANDARD"}
+ADOPT: dict[str, Any] = {**BULK, "adopt": True}
+THEIRS_ARN = "arn:aws:dynamodb:eu-west-1:222222222222:table/orders-replica"
+
+
+def adoptable(**changes: Any) -> Callable[[FakeAws], None]:
+    """Let the target be a table of the user's own with the source's key, and empty."""
+
+    def change(world: FakeAws) -> None:
+        assert world.source is not None
+        made = TableFacts(
+            THEIRS_ARN,
+            "theirs",
+            "ACTIVE",
+            0,
+            0,
+            False,
+            keys=world.source.keys,
+            attributes=world.source.attributes,
+            global_indexes=world.source.global_indexes,
+            local_indexes=world.source.local_indexes,
+        )
+        world.target = dataclasses.replace(made, **changes)
+
+    return change
+
+
+OTHER_KEY = [{"AttributeName": "id", "KeyType": "HASH"}]
+OURS, OTHER = (f"arn:aws:kms:eu-west-1:222222222222:key/{name}" for name in ("ours", "other"))
+KNOWN_KEY = having(keys={OURS: KeyFacts(OURS, "Enabled", None)})
+IN_THE_MAKING = [{**local_index("by-day"), "IndexStatus": "CREATING"}]
+RUNNING = BulkFacts(f"{THEIRS_ARN}/bulk-operation/1", "IN_PROGRESS", THEIRS_ARN)
+BULK_BLOCKED: dict[str, tuple[dict[str, Any], Callable[[FakeAws], None], str, str]] = {
+    "taken": (BULK, having(target=THEIRS), "exists already", "'tables[0].adopt' true"),
+    "limit": (
+        {**BULK, "maxWriteRequestUnits": 50_000},
+        having(),
+        "maxWriteRequestUnits is 50,000",
+        "'tables[0].maxWriteRequestUnits' 40000",
+    ),
+    "missing": (ADOPT, having(), "and the stack adopts one", "pulumi config rm --path"),
+    "not empty": (
+        ADOPT,
+        both(adoptable(), having(target_items=[{"pk": {"S": "a"}}])),
+        "has items",
+        "make it anew",
+    ),
+    "other key": (
+        ADOPT,
+        adoptable(keys=OTHER_KEY, attributes=[{"AttributeName": "id", "AttributeType": "N"}]),
+        "The key of orders-replica is id (N), and that of orders is pk (S)",
+        "with the source's key",
+    ),
+    "replica": (
+        ADOPT,
+        adoptable(replicas=("us-east-1",)),
+        "also in us-east-1",
+        "--replica-updates",
+    ),
+    "old global table": (
+        ADOPT,
+        adoptable(global_version="2017.11.29"),
+        "version 2017.11.29",
+        "no global table",
+    ),
+    "expiry": (
+        ADOPT,
+        both(adoptable(), having(expiries={"orders-replica": TtlStatus(True, "until")})),
+        "Time to live of orders-replica is on",
+        "Enabled=false,AttributeName=until",
+    ),
+    "index in the making": (
+        ADOPT,
+        adoptable(status="UPDATING", global_indexes=IN_THE_MAKING),
+        "gets an index (by-day)",
+        "describe-table",
+    ),
+    "being deleted": (ADOPT, adoptable(status="DELETING"), "is DELETING", "until it is gone"),
+    "changing": (ADOPT, adoptable(status="UPDATING"), "is UPDATING", "describe-table"),
+    "stream": (
+        ADOPT,
+        adoptable(stream_view="NEW_IMAGE"),
+        "The DynamoDB stream of orders-replica is on (NEW_IMAGE)",
+        "StreamEnabled=false",
+    ),
+    "destination": (
+        ADOPT,
+        both(
+            adoptable(),
+            having(target_destinations=[Destination("arn:theirs", "ACTIVE", "MILLISECOND")]),
+        ),
+        "streams its changes to arn:theirs",
+        "disable-kinesis-streaming-destination",
+    ),
+    "another key": (
+        {**ADOPT, "targetKeyArn": OURS},
+        both(adoptable(encryption="KMS", key_arn=OTHER), KNOWN_KEY),
+        f"encrypted with {OTHER}, and targetKeyArn is {OURS}",
+        f"'tables[0].targetKeyArn' {OTHER}",
+    ),
+    "no key": (
+        {**ADOPT, "targetKeyArn": OURS},
+        both(adoptable(), KNOWN_KEY),
+        "encrypted with the key that DynamoDB owns",
+        "pulumi config rm --path 'tables[0].targetKeyArn'",
+    ),
+}
+"""Each blocker of a bulk load: the table's outputs, and what provokes it."""
 
 
 CONFIG = """
