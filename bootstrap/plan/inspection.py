@@ -129,7 +129,7 @@ class AdoptedInspection:
 
 @dataclass(frozen=True)
 class AdoptedTableInspection:
-    """What a bulk load into an adopted target table depends on. None: unknown."""
+    """An adopted target table before its load. None: unknown."""
 
     empty: bool | None = None
     """By a strongly consistent read of at most one item."""

@@ -28,8 +28,6 @@ from tests.support.bootstrap.plans import (
     writes,
 )
 
-pytestmark = pytest.mark.promise("C6")
-
 
 @pytest.mark.parametrize("name", BULK_BLOCKED)
 def test_what_blocks_a_bulk_load_is_named_with_what_removes_it(name: str) -> None:
@@ -68,6 +66,7 @@ def test_a_confirmed_reader_of_an_adopted_table_does_not_block(what: str) -> Non
     assert plan.make(*observed(world, **ADOPT), stream_accepted=True).blockers == ()
 
 
+@pytest.mark.promise("C2")
 def test_a_bulk_put_that_runs_blocks_an_adopted_table_and_is_named() -> None:
     world = FakeAws()
     adoptable()(world)

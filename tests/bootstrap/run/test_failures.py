@@ -22,6 +22,7 @@ from replicator.stream import Destination
 from tests.support.bootstrap.failures import failure_of
 from tests.support.bootstrap.fake_aws import STREAM_ARN, FakeAws
 from tests.support.bootstrap.killed_process import Process, replicated
+from tests.support.bootstrap.plans import local_index
 
 pytestmark = pytest.mark.promise("C6")
 
@@ -77,7 +78,7 @@ def without_mapping() -> FakeAws:
         (automatic(), "shards by AUTO"),
         (enabled_early(), "switched on already"),
         (without_mapping(), "is gone"),
-        (source_with(local_indexes=[{"IndexName": "by-date"}]), "local secondary indexes"),
+        (source_with(local_indexes=[local_index("by-date")]), "local secondary indexes"),
     ],
 )
 def test_a_blocked_plan_says_why_and_does_nothing(world: FakeAws, what: str) -> None:
