@@ -50,6 +50,10 @@ class OperatorScope:
     """The customer-managed key of ledgers, journal and quarantine."""
     managed_policies: bool = False
     """Whether the roles have no inline policy."""
+    imports: bool = True
+    """Whether a table of the stack is imported."""
+    bulk_puts: bool = False
+    """Whether a table of the stack is loaded by bulk puts."""
     naming: Autonaming = field(default_factory=Autonaming)
 
     def expected(self, table: TableConfig) -> TableArns:

@@ -108,6 +108,8 @@ class StackConfig:
             snapshot_key=self.snapshot_key,
             kept_key=self.keys.target,
             managed_policies=self.iam.managed_policies,
+            imports=any(not table.load.is_bulk for table in self.tables),
+            bulk_puts=any(table.load.is_bulk for table in self.tables),
             naming=self.naming,
         )
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from infra.account_config import AccountConfig
+from infra import load_grants
 from infra.shared_actions import (
     EXPORT_ACTIONS,
-    GUARD_ACTIONS,
     KEY_LOOK_ACTIONS,
     OBJECT_KEY_ACTIONS,
     SNAPSHOT_WRITE_ACTIONS,
@@ -16,32 +15,8 @@ from infra.shared_actions import (
 from infra.stack_arns import OperatorScope, SharedArns, TableArns
 from infra.statements import Statement, allow, allow_keys, only, through
 
-# --- The importer, in the target account: it imports, configures the table, runs the consumer.
+# --- The importer, in the target account: it loads, configures the table, runs the consumer.
 
-# Only where `operators.readItems` says so: `resume` names items that another writer has changed.
-SCAN_ACTIONS = ("dynamodb:Scan",)
-TARGET_TABLE_ACTIONS = (
-    # For the rest of a failed import or an abandoned run, and only with the operator's consent.
-    "dynamodb:DeleteTable",
-    "dynamodb:DescribeContinuousBackups",
-    "dynamodb:DescribeTable",
-    "dynamodb:DescribeTimeToLive",
-    # `verify` exports the target as well.
-    "dynamodb:ExportTableToPointInTime",
-    # `explain` reads the one item that it is asked about, `verify --read-source` those in flight.
-    "dynamodb:GetItem",
-    # `status` says whether the table lets writers in, during a switch and after it.
-    "dynamodb:GetResourcePolicy",
-    "dynamodb:ImportTable",
-    "dynamodb:ListTagsOfResource",
-    "dynamodb:TagResource",
-    "dynamodb:UpdateContinuousBackups",
-    "dynamodb:UpdateTable",
-    "dynamodb:UpdateTimeToLive",
-    # `quarantine redrive --direct` runs the consumer's guard in the operator's process.
-    *GUARD_ACTIONS,
-)
-IMPORT_ACTIONS = ("dynamodb:DescribeImport", "dynamodb:ImportTable")
 LEDGER_ACTIONS = (
     "dynamodb:BatchGetItem",
     "dynamodb:DescribeTable",
@@ -64,27 +39,6 @@ JOURNAL_ACTIONS = (
     "dynamodb:UpdateItem",
 )
 MAPPING_ACTIONS = ("lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping")
-# ImportTable writes its error log with its caller's permissions: Amazon DynamoDB Developer Guide,
-# "Requesting a table import". DescribeLogGroups has no ARN there either.
-IMPORT_LOG_ACTIONS = (
-    "logs:CreateLogGroup",
-    "logs:CreateLogStream",
-    "logs:DescribeLogStreams",
-    "logs:PutLogEvents",
-    "logs:PutRetentionPolicy",
-)
-# DynamoDB's demand "at a minimum" of the principal that selects the key for a table ("How
-# DynamoDB uses AWS KMS"); there with wildcards, here with what it says that they stand for.
-# DescribeKey is among KEY_LOOK_ACTIONS.
-TARGET_KEY_ACTIONS = (
-    "kms:CreateGrant",
-    "kms:Decrypt",
-    "kms:Encrypt",
-    "kms:GenerateDataKey",
-    "kms:GenerateDataKeyWithoutPlaintext",
-    "kms:ReEncryptFrom",
-    "kms:ReEncryptTo",
-)
 IMPORTER_ACTIONS_WITHOUT_ARN = (
     "cloudwatch:GetMetricStatistics",
     "dynamodb:DescribeLimits",
@@ -98,7 +52,6 @@ IMPORTER_ACTIONS_WITHOUT_ARN = (
 
 # --- The reader: `status --operator`, which changes nothing.
 
-READ_IMPORT_ACTIONS = ("dynamodb:DescribeImport",)
 READ_TABLE_ACTIONS = (
     "dynamodb:DescribeTable",
     "dynamodb:DescribeTimeToLive",
@@ -124,16 +77,15 @@ def importer(
     kept = [scope.kept_key] if scope.kept_key else []
     seen = [*keys, *shared.keys, *kept] if first else keys
     by_s3 = through("s3", scope.target.region)
-    scan = SCAN_ACTIONS if scope.read_items else ()
     by_dynamodb = through("dynamodb", scope.target.region)
     return [
-        allow("TargetTables", [*TARGET_TABLE_ACTIONS, *scan], tables),
-        allow("Imports", IMPORT_ACTIONS, [f"{table}/import/*" for table in tables]),
+        *load_grants.tables(scope, arns),
+        *load_grants.loads(scope, shared, arns),
         allow("Exports", EXPORT_ACTIONS, [f"{table}/export/*" for table in tables]),
         allow("Ledgers", LEDGER_ACTIONS, [each.ledger for each in arns]),
         *only(first, allow("Journal", JOURNAL_ACTIONS, [shared.journal])),
         allow("Mappings", MAPPING_ACTIONS, [each.mapping for each in arns]),
-        # Like the export, the import reads with its caller's permissions. A key of the bucket names
+        # Like the export, the load reads with its caller's permissions. A key of the bucket names
         # the importer in its own policy: within one account that suffices.
         *only(first, allow("ListSnapshot", ["s3:ListBucket"], [shared.snapshots])),
         *only(first, allow("ReadSnapshot", ["s3:GetObject"], [f"{shared.snapshots}/*"])),
@@ -146,13 +98,13 @@ def importer(
         ),
         # DynamoDB writes an export of the target, too, with its caller's permissions.
         *only(first, allow("Verify", SNAPSHOT_WRITE_ACTIONS, [f"{shared.snapshots}/verify/*"])),
-        *allow_keys("TargetTableKeys", TARGET_KEY_ACTIONS, keys, by_dynamodb),
+        *load_grants.keys(scope, arns),
         *allow_keys("SeeKeys", KEY_LOOK_ACTIONS, seen),
         *_kept(arns),
         *only(first, *allow_keys("KeptTablesKey", TABLE_KEY_ACTIONS, kept, by_dynamodb)),
         *only(first, *allow_keys("KeptObjectsKey", OBJECT_KEY_ACTIONS, kept, by_s3)),
-        *only(first, allow("ImportLog", IMPORT_LOG_ACTIONS, [import_log_arn(scope.target)])),
-        *only(first, allow("NoArn", IMPORTER_ACTIONS_WITHOUT_ARN, ["*"])),
+        *only(first, *load_grants.import_log(scope)),
+        *only(first, _on_anything(scope, IMPORTER_ACTIONS_WITHOUT_ARN)),
     ]
 
 
@@ -179,7 +131,7 @@ def reader(
     keys = [scope.kept_key] if scope.kept_key else []
     by_dynamodb = through("dynamodb", scope.target.region)
     return [
-        allow("Imports", READ_IMPORT_ACTIONS, [f"{table}/import/*" for table in tables]),
+        *load_grants.reader(scope, arns),
         allow("TargetTables", READ_TABLE_ACTIONS, tables),
         allow("Kept", READ_KEPT_ACTIONS, kept),
         allow("Ledgers", READ_LEDGER_ACTIONS, [each.ledger for each in arns]),
@@ -187,10 +139,10 @@ def reader(
         *only(first, *allow_keys("KeptTablesKey", TABLE_KEY_ACTIONS, keys, by_dynamodb)),
         allow("Mappings", READ_MAPPING_ACTIONS, [each.mapping for each in arns]),
         # The lag that the consumer measures, and what is not in the state.
-        *only(first, allow("NoArn", READ_ACTIONS_WITHOUT_ARN, ["*"])),
+        *only(first, _on_anything(scope, READ_ACTIONS_WITHOUT_ARN)),
     ]
 
 
-def import_log_arn(target: AccountConfig) -> str:
-    """Return the ARN of the log groups that ImportTable writes to. Their names are AWS's."""
-    return target.arn("logs", "log-group:/aws-dynamodb/*")
+def _on_anything(scope: OperatorScope, actions: Sequence[str]) -> Statement:
+    """Allow what AWS authorises on no resource."""
+    return allow("NoArn", [*actions, *load_grants.actions_without_arn(scope)], ["*"])
