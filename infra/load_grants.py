@@ -55,8 +55,8 @@ LIST_OPERATIONS = "dynamodb:ListBulkOperations"
 """It lists those of the account and Region: no resource is named in its request (API reference), so
 none can be in a policy. Like ListImports and ListExports."""
 OUTPUT_FOLDER = "bulk-output"
-"""In a table's folder of the snapshot bucket. Its own, so that the right to write there is none to
-write over the export."""
+"""Of each run, in a table's folder of the snapshot bucket. It lies beside the export, so that the
+right to write there is none to write over the export."""
 OUTPUT_ACTIONS = ("s3:PutObject",)
 # ImportTable writes its error log with its caller's permissions: Amazon DynamoDB Developer Guide,
 # "Requesting a table import". DescribeLogGroups has no ARN there either.
@@ -120,7 +120,7 @@ def loads(scope: OperatorScope, shared: SharedArns, arns: Sequence[TableArns]) -
         return [allow("Imports", (DESCRIBE_IMPORT, IMPORT_ACTION), imports)]
     begun = [arn for arn, each in zip(imports, arns, strict=True) if each not in bulk]
     operations = [operation_arns(table) for table in _tables(scope, bulk)]
-    folders = [f"{shared.snapshots}/{each.table.slug}/{OUTPUT_FOLDER}/*" for each in bulk]
+    folders = [f"{shared.snapshots}/{each.table.slug}/*/{OUTPUT_FOLDER}/*" for each in bulk]
     return [
         # An import that failed may be followed by a bulk put.
         allow("SeeImports", (DESCRIBE_IMPORT,), imports),

@@ -21,6 +21,7 @@ from infra.accounts import Accounts
 from infra.held_resources import HeldResources, last_table, last_tables
 from infra.kept_blocks import find_lost_blocks
 from infra.kept_keys import find_other_keys
+from infra.kept_loads import find_other_loads
 from infra.kept_streams import find_other_streams
 from infra.moved_roles import find_moved_roles
 from infra.network import warn_of_two_regions
@@ -174,6 +175,7 @@ def look_up(config: StackConfig, accounts: Accounts, before: Mapping[str, Any]) 
             *find_other_streams(config, before),
             *find_other_keys(config, before, held),
             *find_moved_roles(config, before, runs),
+            *find_other_loads(config, runs),
             *find_lost_blocks(config, before),
         ]
     )

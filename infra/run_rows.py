@@ -10,10 +10,14 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
+from infra.load_config import BULK, IMPORT, LoadConfig
+
 RUN_ROW = "run"
 """The sort key of a table's row in the journal (`bootstrap/aws/journal_table.py`)."""
 AFTER_SWITCH, PROMOTED = "record:after-switch", "record:promoted"
 """Attributes of that row: what was done after a switch's commit, and a promotion. JSON."""
+IMPORTED, LOAD_TARGET = "record:import", "record:load-target"
+"""Likewise: the import, and the table of a bulk load."""
 PRIMARIES = ("SWITCHED", "PROMOTED")
 """States in which the target is the primary (`bootstrap/core/state.py`)."""
 NO_ITEM, NO_TABLE = "empty result", "couldn't find resource"
@@ -35,6 +39,8 @@ class RunRow:
     ended: bool = False
     """Nothing of the source is to be applied to the target any more, and the target takes its
     writes without this stack's help."""
+    load: LoadConfig | None = None
+    """How the load that has begun fills the target. None: none has begun."""
 
     @property
     def target_is_primary(self) -> bool:
@@ -51,11 +57,13 @@ def look_up_run(table: str, journal: str, target: aws.Provider) -> RunRow | None
         row = aws.dynamodb.get_table_item(
             table_name=journal,
             key=json.dumps({"pk": {"S": table}, "sk": {"S": RUN_ROW}}),
-            projection_expression="#state, #after, #promoted",
+            projection_expression="#state, #after, #promoted, #imported, #target",
             expression_attribute_names={
                 "#state": "state",
                 "#after": AFTER_SWITCH,
                 "#promoted": PROMOTED,
+                "#imported": IMPORTED,
+                "#target": LOAD_TARGET,
             },
             opts=pulumi.InvokeOptions(provider=target),
         )
@@ -67,7 +75,7 @@ def look_up_run(table: str, journal: str, target: aws.Provider) -> RunRow | None
     item = json.loads(row.item)
     state = item["state"]["S"]
     finished = state == "SWITCHED" and bool(_record(item, AFTER_SWITCH).get("finished_at"))
-    return RunRow(state, finished, finished or _has_ended(state, item))
+    return RunRow(state, finished, finished or _has_ended(state, item), _load(item))
 
 
 def _has_ended(state: str, item: Mapping[str, Any]) -> bool:
@@ -75,6 +83,13 @@ def _has_ended(state: str, item: Mapping[str, Any]) -> bool:
         found = _record(item, PROMOTED)
         return float(found.get("closed_at", 0)) > 0 and "target-open" in found.get("done", ())
     return bool(state == "ABANDONED")
+
+
+def _load(item: Mapping[str, Any]) -> LoadConfig | None:
+    if LOAD_TARGET in item:
+        return LoadConfig(BULK, adopt=bool(_record(item, LOAD_TARGET).get("adopted")))
+    imported = _record(item, IMPORTED)
+    return LoadConfig(IMPORT) if imported.get("token") or imported.get("done") else None
 
 
 def _record(item: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -125,6 +125,13 @@ SERVICE_CALLS = (
     ),
     ServiceCall(
         "replication-importer-grants",
+        "BulkOutput",
+        "DynamoDB, with the importer's permissions, in the target account, for `load: bulk`",
+        "reads the snapshot bucket, and writes what it refused to `TABLE/*/bulk-output/` there",
+        "the same; that it uses the caller's permissions is assumed",
+    ),
+    ServiceCall(
+        "replication-importer-grants",
         "Verify",
         "DynamoDB, with the importer's permissions, in the target account",
         "writes the target's export for `verify` into the snapshot bucket",
@@ -174,6 +181,13 @@ def declared() -> Declared:
     return dry_run_policies.declare(STACK).declared
 
 
+@functools.cache
+def loading_in_bulk() -> Declared:
+    """The same stack, whose table is loaded by bulk puts."""
+    tables = [{**table, "load": "bulk"} for table in STACK["tables"]]
+    return dry_run_policies.declare({**STACK, "tables": tables}).declared
+
+
 def crossing_table() -> str:
     """Render one row for each caller and resource of the other account."""
     rows = [
@@ -198,10 +212,11 @@ def service_table() -> str:
     """Render one row for each call of a service, or from the other account's network."""
     rows = ["| who | does | condition keys |", "| --- | --- | --- |"]
     for each in SERVICE_CALLS:
-        policy = declared().policy(each.policy.replace("TABLE", "orders"))
-        sid = each.sid.replace("TABLE", "orders")
-        if not any(statement.get("Sid", "") == sid for statement in policy.statements):
-            raise ValueError(f"{policy.name} has no statement {sid}. Try: correct SERVICE_CALLS")
+        name, sid = (text.replace("TABLE", "orders") for text in (each.policy, each.sid))
+        stacks = (declared(), loading_in_bulk())
+        statements = [found for stack in stacks for found in stack.policy(name).statements]
+        if not any(statement.get("Sid", "") == sid for statement in statements):
+            raise ValueError(f"{name} has no statement {sid}. Try: correct SERVICE_CALLS")
         rows.append(f"| {each.who} | {each.what} | {each.keys} |")
     if unnamed := [name for name in _services() if not _is_named(name)]:
         raise ValueError(f"No row names {', '.join(unnamed)}. Try: add it to SERVICE_CALLS")

@@ -259,6 +259,61 @@ def test_a_journal_that_is_gone_is_made_anew(tmp_path: Path) -> None:
     assert "replication-journal" in engine.created
 
 
+IMPORT_BEGUN = {"record:import": '{"token": "orders-1-import-1", "failure": "it broke"}'}
+MAKES = {"record:load-target": '{"adopted": false, "mark": "orders-1-1"}'}
+ADOPTED = {"record:load-target": '{"adopted": true, "table_id": "t-1"}'}
+BULK = {"load": "bulk"}
+ADOPT = {"load": "bulk", "adopt": True}
+
+
+@pytest.mark.parametrize(
+    ("state", "records", "wanted", "refused"),
+    [
+        (None, {}, ADOPT, ""),
+        ("EXPORTING", {}, BULK, ""),
+        ("FAILED", {}, ADOPT, ""),  # before its load
+        ("IMPORTING", {"record:import": '{"token": ""}'}, BULK, ""),
+        ("FAILED", IMPORT_BEGUN, BULK, "load: got bulk; the run of .orders. has begun with import"),
+        ("REPLICATING", IMPORT_BEGUN, {}, ""),
+        ("IMPORTING", MAKES, {}, "load: got import; the run of .orders. has begun with bulk"),
+        ("IMPORTING", MAKES, ADOPT, "adopt: got true; the run of .orders. makes its target"),
+        ("REPLICATING", ADOPTED, BULK, "adopt: got false; the run of .orders. has adopted its"),
+        ("ABANDONING", ADOPTED, {}, "load: got import"),
+        ("REPLICATING", ADOPTED, ADOPT | {"maxWriteRequestUnits": 2048}, ""),
+        ("ABANDONED", {}, ADOPT, ""),
+    ],
+)
+def test_a_load_that_has_begun_ends_the_way_it_began(
+    state: str | None,
+    records: dict[str, str],
+    wanted: Mapping[str, Any],
+    refused: str,
+    tmp_path: Path,
+) -> None:
+    engine = Deployed(
+        {**BEFORE, "journalTable": "journal-1"}, {"orders"}, {"orders": state} if state else {}
+    )
+    engine.records = records
+    config = {**CONFIG, "tables": [{**CONFIG["tables"][0], **wanted}]}
+    if not refused:
+        run(engine, config, tmp_path)
+        assert engine.created
+        return
+    way_out = "abandon --stack prod --table orders"
+    with pytest.raises(RefusedChangeError, match=rf"(?s){refused}.*Try: .*{way_out}"):
+        run(engine, config, tmp_path)
+    assert engine.created == []
+
+
+def test_a_switched_tables_load_can_only_be_put_back(tmp_path: Path) -> None:
+    engine = Deployed(
+        {**BEFORE, "journalTable": "journal-1"}, {"orders"}, {"orders": "SWITCHED"}, held=[HELD]
+    )
+    engine.records = MAKES
+    with pytest.raises(RefusedChangeError, match="Try: put the values back; then docs"):
+        run(engine, CONFIG, tmp_path)
+
+
 def test_all_that_a_stack_cannot_take_is_named_by_one_run(tmp_path: Path) -> None:
     of_keys = {**BEFORE, "keptKeyArn": "arn:aws:kms:eu-west-1:222222222222:key/kept"}
     before = {**of_keys, "journalTable": "journal-1"}
