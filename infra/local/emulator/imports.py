@@ -82,7 +82,13 @@ class ImportJobs:
         (boto3#3463), unlike that of an export.
         """
         imports = self._ministack.dynamodb._imports
-        table = (data.get("TableCreationParameters") or {}).get("TableName")
+        created = data.get("TableCreationParameters") or {}
+        if created.get("LocalSecondaryIndexes"):
+            # No member of TableCreationParameters: botocore refuses it before it is sent.
+            return self._ministack.error(
+                "ValidationException", "An imported table cannot have local secondary indexes"
+            )
+        table = created.get("TableName")
         token = None if table in self._ministack.dynamodb._tables else data.get("ClientToken")
         for description in imports.values() if token else ():
             over = description.get("EndTime")

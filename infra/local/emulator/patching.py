@@ -68,6 +68,9 @@ REPLACED: Mapping[str, tuple[str, ...]] = {
         "_scan",
         "_batch_get_item",
         "_transact_get_items",
+        # secondary indexes
+        "_apply_index_projection",
+        "_index_key_type_reason",
         # tables
         "handle_request",
         "_create_table",
@@ -181,6 +184,7 @@ RELIED_ON: Mapping[str, tuple[str, ...]] = {
         "_VALID_PRECISIONS",
         "_item_size_bytes",
         "_index_write_view",
+        "_parse_projection_path",
         "_normalize_table_name",
         "_table_name_from_arn",
         "_extract_key_val",

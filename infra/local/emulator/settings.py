@@ -64,6 +64,11 @@ class EmulatorSettings:
         return self.scaled(10, floor=0.2)
 
     @property
+    def index_seconds(self) -> float:
+        """The time for which a global index that UpdateTable adds is CREATING."""
+        return self.scaled(60, floor=0.3)
+
+    @property
     def enabling_seconds(self) -> float:
         """The time for which a streaming destination is ENABLING, UPDATING or DISABLING."""
         return self.scaled(60, floor=0.3)

@@ -18,7 +18,9 @@ from infra.local.emulator.condition_keys import ConditionKeys
 from infra.local.emulator.decimal_arithmetic import CanonicalNumbers
 from infra.local.emulator.exports import ExportJobs
 from infra.local.emulator.imports import ImportJobs
+from infra.local.emulator.index_creation import IndexCreation
 from infra.local.emulator.invocation import Delivery, DirectDelivery
+from infra.local.emulator.local_indexes import LocalIndexes
 from infra.local.emulator.logs import FunctionLogs
 from infra.local.emulator.mappings import EventSourceMappings
 from infra.local.emulator.partiql import PartiQLWrites
@@ -65,6 +67,8 @@ def assemble(ministack: Ministack, settings: EmulatorSettings) -> None:
     StreamingDestinations(ministack, settings).install()
     TransactionLimit(ministack).install()
     WarmThroughput(ministack).install()
+    LocalIndexes(ministack).install()
+    IndexCreation(ministack, settings).install()
     capture.install()
     WriteLog(ministack, settings.write_log).install()
     PartiQLWrites(ministack, capture).install()

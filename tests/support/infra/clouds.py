@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from botocore.config import Config
+
 from bootstrap.aws.sdk import sdk_session
 from infra.local.cloud import SECRET, SOURCE, TARGET, LocalAccount, LocalCloud
 
@@ -148,7 +150,7 @@ def as_role(cloud: LocalCloud, account: LocalAccount, role_arn: str, service: st
     )
 
 
-def bulk_client(cloud: LocalCloud, account: LocalAccount) -> Any:
+def bulk_client(cloud: LocalCloud, account: LocalAccount, **config: Any) -> Any:
     """A client of DynamoDB with the account's root credentials that knows the bulk operations."""
     return sdk_session().create_client(
         "dynamodb",
@@ -156,6 +158,7 @@ def bulk_client(cloud: LocalCloud, account: LocalAccount) -> Any:
         endpoint_url=cloud.endpoint,
         aws_access_key_id=account.account_id,
         aws_secret_access_key=SECRET,
+        config=Config(**config),
     )
 
 

@@ -17,7 +17,7 @@ CONDITION = ("ConditionExpression", "ExpressionAttributeNames", "ExpressionAttri
 MEMBERS = {"Item", *CONDITION}
 
 
-class UnreadableError(Exception):
+class BadLineError(Exception):
     """A line, or a whole object, that is no item. The rest of its object is not read."""
 
 
@@ -34,7 +34,7 @@ def lines_of(body: bytes, compression: str) -> Iterator[Line]:
     """Yield the lines that are not blank. Only a newline ends one.
 
     Raises:
-        UnreadableError: the object is not compressed as the request says.
+        BadLineError: the object is not compressed as the request says.
     """
     text = _decompressed(body, compression)
     end = 0
@@ -48,16 +48,16 @@ def put_of(line: Line) -> dict[str, Any]:
     """Return the PutItem request of a line, without the table.
 
     Raises:
-        UnreadableError: the line is no record with an item. The message holds nothing of it.
+        BadLineError: the line is no record with an item. The message holds nothing of it.
     """
     try:
         record = json.loads(line.text)
     except ValueError:
-        raise UnreadableError("The line is not valid JSON") from None
+        raise BadLineError("The line is not valid JSON") from None
     if not isinstance(record, dict) or not isinstance(record.get("Item"), dict):
-        raise UnreadableError("The line is not in DYNAMODB_JSON format: it has no Item")
+        raise BadLineError("The line is not in DYNAMODB_JSON format: it has no Item")
     if record.keys() - MEMBERS:
-        raise UnreadableError("The line has members other than an item and its condition")
+        raise BadLineError("The line has members other than an item and its condition")
     return record
 
 
@@ -67,4 +67,4 @@ def _decompressed(body: bytes, compression: str) -> bytes:
     try:
         return gzip.decompress(body)
     except (OSError, EOFError, zlib.error):
-        raise UnreadableError("The object is not valid GZIP data") from None
+        raise BadLineError("The object is not valid GZIP data") from None

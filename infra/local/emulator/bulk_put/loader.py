@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.local.emulator.access import BULK_READS, BULK_WRITES, PermissionChecks
-from infra.local.emulator.bulk_put.lines import Line, UnreadableError, lines_of, put_of
+from infra.local.emulator.bulk_put.lines import BadLineError, Line, lines_of, put_of
 from infra.local.emulator.bulk_put.operation import CANCELLING, BulkOperation
 from infra.local.emulator.bulk_put.report import Report
 from infra.local.emulator.change_capture import without_change_records
@@ -161,7 +161,7 @@ class BulkLoader:
                     operation.processed_bytes = before + int(each.size * line.share)
                     self._pace(operation, operation.processed_bytes)
                     self._put(operation, each.key, line, report)
-            except UnreadableError as fault:
+            except BadLineError as fault:
                 operation.processed_items += 1
                 operation.failed_items += 1
                 report.error(each.key, line.number if line else None, str(fault))
@@ -170,7 +170,7 @@ class BulkLoader:
         self._pace(operation, before)
 
     def _put(self, operation: BulkOperation, key: str, line: Line, report: Report) -> None:
-        """Put the item of a line. Raise UnreadableError for a fault that ends the object."""
+        """Put the item of a line. Raise BadLineError for a fault that ends the object."""
         put = put_of(line)
         table = self._table(operation)
         request = put | {
@@ -190,7 +190,7 @@ class BulkLoader:
             return
         message = str(answer.get("message") or answer.get("Message"))
         if any(fault in message for fault in KEY_FAULTS):
-            raise UnreadableError(message)
+            raise BadLineError(message)
         operation.processed_items += 1
         operation.failed_items += 1
         report.error(key, line.number, message, put["Item"])

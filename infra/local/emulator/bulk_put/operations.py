@@ -148,8 +148,9 @@ class BulkOperations:
     def _begin(self, data: Json) -> BulkOperation:
         dynamodb, responses = self._ministack.dynamodb, self._ministack.responses
         name = dynamodb._normalize_table_name(data["TableName"])
-        table = dynamodb._tables.get(name)
-        check_table(table, dynamodb._replica_group(table) if table else ())
+        table = dynamodb._table_description(name) if name in dynamodb._tables else None
+        check_table(table)
+        assert table is not None
         running = sum(each.is_running for each in self._own())
         if running >= self._settings.bulk.operations:
             raise RefusalError(

@@ -48,10 +48,11 @@ def check_request(data: Mapping[str, Any]) -> None:
         raise _invalid("S3SseKmsKeyId is for the S3SseAlgorithm KMS, which needs it")
 
 
-def check_table(table: Mapping[str, Any] | None, replicas: Collection[str]) -> None:
+def check_table(table: Mapping[str, Any] | None) -> None:
     """Refuse a table that cannot be loaded now (developer guide, BulkPutItems.Considerations).
 
-    The guide names the states and no error codes: these are those of other calls.
+    `table` is its description; None for no table. The guide names the states and no error codes:
+    these are those of other calls.
 
     Raises:
         RefusalError: ResourceNotFoundException, ResourceInUseException or ValidationException.
@@ -59,7 +60,7 @@ def check_table(table: Mapping[str, Any] | None, replicas: Collection[str]) -> N
     if table is None:
         raise RefusalError("ResourceNotFoundException", "Requested resource not found")
     name = table["TableName"]
-    if len(replicas) > 1:
+    if table.get("Replicas"):
         raise _invalid(f"Table {name} is part of a global table, which bulk put does not support")
     if table["TableStatus"] not in ("ACTIVE", "UPDATING"):
         raise RefusalError("ResourceInUseException", f"Table {name} is {table['TableStatus']}")
