@@ -1,4 +1,4 @@
-"""What ministack's secondary indexes lack: AWS's limits, and reads of attributes not projected.
+"""Corrections of ministack's secondary indexes: AWS's limits, and attributes not projected.
 
 Developer guide, LSI.html and GSI.html: a local index reads from the table what it does not hold, a
 global one cannot. Constraints: 5 local and 20 global indexes a table; a local index has the table's

@@ -13,7 +13,7 @@ from typing import Any
 from infra.local.emulator.access import BULK_READS, BULK_WRITES, PermissionChecks
 from infra.local.emulator.bulk_put.lines import BadLineError, Line, lines_of, put_of
 from infra.local.emulator.bulk_put.operation import CANCELLING, BulkOperation
-from infra.local.emulator.bulk_put.report import Report
+from infra.local.emulator.bulk_put.report import BulkReport
 from infra.local.emulator.change_capture import without_change_records
 from infra.local.emulator.export_files import S3Object
 from infra.local.emulator.patching import Json, Ministack
@@ -69,7 +69,7 @@ class BulkLoader:
     def run(self, operation: BulkOperation) -> None:
         """Load the objects, and reach a terminal status whatever happens."""
         wanted = operation.request["OutputS3Configuration"]["OutputType"]
-        report = Report(tuple(wanted))
+        report = BulkReport(tuple(wanted))
         status, failure = "COMPLETED", None
         try:
             with suppress(_CancelledError):
@@ -149,7 +149,7 @@ class BulkLoader:
     # -- lines -----------------------------------------------------------------------------------
 
     def _load(
-        self, operation: BulkOperation, objects: Sequence[InputObject], report: Report
+        self, operation: BulkOperation, objects: Sequence[InputObject], report: BulkReport
     ) -> None:
         compression = operation.request["InputS3Configuration"].get("InputCompressionType")
         before = 0
@@ -169,7 +169,7 @@ class BulkLoader:
             operation.processed_bytes = before
         self._pace(operation, before)
 
-    def _put(self, operation: BulkOperation, key: str, line: Line, report: Report) -> None:
+    def _put(self, operation: BulkOperation, key: str, line: Line, report: BulkReport) -> None:
         """Put the item of a line. Raise BadLineError for a fault that ends the object."""
         put = put_of(line)
         table = self._table(operation)

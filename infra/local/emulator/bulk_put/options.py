@@ -11,7 +11,7 @@ SWITCHES = {"on": True, "off": False}
 
 @dataclass(frozen=True)
 class BulkOptions:
-    """How the local cloud runs bulk puts, where AWS is silent or slow.
+    """Settings of the local cloud's bulk puts, where AWS is silent or slow.
 
     seconds: the time that the lines of one operation take. None: a minute, scaled.
     changes: whether bulk puts are change records of streams and streaming destinations. AWS does

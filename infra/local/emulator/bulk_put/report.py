@@ -17,7 +17,7 @@ ERROR, CONDITION = "ERROR", "CONDITION_CHECK_FAILURE"
 
 
 @dataclass
-class Report:
+class BulkReport:
     """Collects records by type; `wanted` are the types that the request asks for."""
 
     wanted: tuple[str, ...]
