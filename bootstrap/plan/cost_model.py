@@ -217,7 +217,8 @@ def _traffic(load: Load, prices: Prices) -> Iterator[CostLine]:
 
 def _tables(load: Load, prices: Prices) -> Iterator[CostLine]:
     """List what grows with the table's size."""
-    held = load.table_gb + load.index_gb
+    own = load.table_gb + load.local_index_gb
+    held = own + load.index_gb
     kept = prices.infrequent_table_gb_month if load.infrequent_access else prices.table_gb_month
     yield CostLine(
         "Target table",
@@ -230,15 +231,51 @@ def _tables(load: Load, prices: Prices) -> Iterator[CostLine]:
         "Point-in-time recovery",
         "the size of the target, and of the source where it was not on before",
         f"{_usd(prices.recovery_gb_month)} a GB-month each",
-        2 * load.table_gb * prices.recovery_gb_month,
+        2 * own * prices.recovery_gb_month,
     )
+    yield from _snapshot(load, prices, own, held)
+
+
+def _snapshot(load: Load, prices: Prices, own: float, held: float) -> Iterator[CostLine]:
+    """List the export and the load. `own`: GB of the table with its local indexes; `held`: of all.
+
+    An export is billed by the size of the table and its local indexes (developer guide,
+    S3DataExport.HowItWorks), and has the items alone.
+    """
+    kept = load.table_gb * prices.bucket_gb_month
+    if not load.bulk:
+        yield CostLine(
+            "Snapshot",
+            "the table's size: export and import, once; the bucket until it is removed",
+            f"{_usd(prices.export_gb)} + {_usd(prices.import_gb)} a GB, "
+            f"then {_usd(prices.bucket_gb_month)} a GB-month",
+            kept,
+            own * prices.export_gb + load.table_gb * prices.import_gb,
+        )
+        return
     yield CostLine(
         "Snapshot",
-        "the table's size: export and import, once; the bucket until it is removed",
-        f"{_usd(prices.export_gb)} + {_usd(prices.import_gb)} a GB, "
-        f"then {_usd(prices.bucket_gb_month)} a GB-month",
-        load.table_gb * prices.bucket_gb_month,
-        load.table_gb * (prices.export_gb + prices.import_gb),
+        "the table's size with its local indexes: the export, once; the bucket until it is removed",
+        f"{_usd(prices.export_gb)} a GB, then {_usd(prices.bucket_gb_month)} a GB-month",
+        kept,
+        own * prices.export_gb,
+    )
+    yield CostLine(
+        "Bulk put",
+        "the items and the entries of all indexes, once",
+        "unknown" if prices.bulk_put_gb is None else f"{_usd(prices.bulk_put_gb)} a GB",
+        None,
+        held * (prices.bulk_put_gb or 0.0),
+    )
+
+
+def unpriced(load: Load, prices: Prices = PRICES) -> Sequence[str]:
+    """Name what a load costs and the bill lacks, because no price is known."""
+    if not load.bulk or prices.bulk_put_gb is not None:
+        return ()
+    return (
+        "DynamoDB's price for bulk puts is not in the price list, and cost once lacks it: set "
+        "bulk_put_gb (US dollars a GB of table and indexes) in a file for plan --prices",
     )
 
 

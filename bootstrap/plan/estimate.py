@@ -7,7 +7,8 @@ import math
 from dataclasses import dataclass
 
 from bootstrap.core.facts import TableFacts
-from bootstrap.plan.cost_model import CostLine, bill
+from bootstrap.plan.bulk_units import bulk_rates, local_index_bytes, write_units
+from bootstrap.plan.cost_model import CostLine, bill, unpriced
 from bootstrap.plan.indexes import carried_indexes
 from bootstrap.plan.inspection import Inspection
 from bootstrap.plan.load import Load
@@ -57,6 +58,10 @@ class Estimate:
     """By days of retention."""
     bill: tuple[CostLine, ...] = ()
     """Line by line, at the first of these retentions."""
+    load_evidence: str = ""
+    """Where the time of the load comes from."""
+    unpriced: tuple[str, ...] = ()
+    """What the costs lack, because its price is unknown."""
 
     @property
     def until_read(self) -> Span:
@@ -69,7 +74,8 @@ def estimate(inspection: Inspection, replication: Replication, price: Prices = P
     source, made = inspection.source.table, derive_workload(inspection)
     size = source.size_bytes if source else 0
     load = load_of(inspection, replication)
-    export, load_time = _span(size / GB, EXPORT_PACE), _span(size / GB, IMPORT_PACE)
+    export = _span(size / GB, EXPORT_PACE)
+    load_time, evidence = _load_time(inspection, replication)
     return Estimate(
         items=source.items if source else 0,
         size_bytes=size,
@@ -80,6 +86,8 @@ def estimate(inspection: Inspection, replication: Replication, price: Prices = P
         once=sum(line.once for line in bill(load, price)),
         monthly=tuple((days, _month(load, days, price)) for days in RETENTIONS),
         bill=tuple(bill(dataclasses.replace(load, retention_days=RETENTIONS[0]), price)),
+        load_evidence=evidence,
+        unpriced=tuple(unpriced(load, price)),
     )
 
 
@@ -97,6 +105,8 @@ def load_of(inspection: Inspection, replication: Replication) -> Load:
         update_share=UPDATE_SHARE,
         index_units_per_second=sum(index.mean for index in inspection.source.index_writes.values()),
         index_gb=index_bytes(source) / GB if source else 0.0,
+        local_index_gb=local_index_bytes(source) / GB if source else 0.0,
+        bulk=replication.load.is_bulk,
         infrequent_access=source is not None and source.table_class != "STANDARD",
         shards=int(shards),
         provisioned=not stream.on_demand,
@@ -106,8 +116,22 @@ def load_of(inspection: Inspection, replication: Replication) -> Load:
 
 
 def index_bytes(source: TableFacts) -> int:
-    """Return the size of the indexes that the target gets, as DynamoDB counted them last."""
+    """Return the size of the global indexes that the target gets, as DynamoDB counted it last."""
     return sum(int(index.get("IndexSizeBytes", 0)) for index in carried_indexes(source))
+
+
+def _load_time(inspection: Inspection, replication: Replication) -> tuple[Span, str]:
+    """Return the time of the load, and what it is estimated from."""
+    source = inspection.source.table
+    if not replication.load.is_bulk:
+        size = source.size_bytes if source else 0
+        return _span(size / GB, IMPORT_PACE), "AWS documents no rate of imports: assumed"
+    units, rates = write_units(source), bulk_rates(inspection, replication)
+    least, most = IMPORT_PACE[:2]
+    return (
+        Span(least + units / rates.fast, most + units / rates.slow),
+        f"{rates.evidence}; AWS documents no rate of bulk puts: assumed",
+    )
 
 
 def _span(gb: float, pace: tuple[float, float, float, float]) -> Span:

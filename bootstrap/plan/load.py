@@ -35,6 +35,11 @@ class Load:
     index_units_per_second: float = 0.0
     """Write units of all global secondary indexes together."""
     index_gb: float = 0.0
+    """Of the global secondary indexes that the target gets."""
+    local_index_gb: float = 0.0
+    """Of local secondary indexes: exported, recovered and kept with their table."""
+    bulk: bool = False
+    """The snapshot is loaded by a bulk put, not by an import."""
     infrequent_access: bool = False
     """The target's table class is Standard-Infrequent Access."""
     shards: int = 4

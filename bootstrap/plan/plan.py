@@ -20,6 +20,7 @@ from bootstrap.plan.replication import Replication
 from bootstrap.plan.setting import Setting
 from bootstrap.plan.settings_diff import settings, wanted
 
+IMPORT, LOAD = "import", "load"
 LIST_PRICES = PriceList()
 
 
@@ -45,6 +46,11 @@ class Plan:
     estimate: Estimate
     priced_by: str
     """Where the prices of the estimate come from."""
+
+    @property
+    def load_step(self) -> str:
+        """The step that brings the items into the target: import or load."""
+        return next(action.step for action in self.actions if action.step in (IMPORT, LOAD))
 
     @property
     def action_lines(self) -> list[str]:
@@ -135,7 +141,7 @@ def _actions(inspection: Inspection, replication: Replication) -> list[Action]:
 def _load(replication: Replication) -> list[Action]:
     name, load = replication.target_table, replication.load
     if not load.is_bulk:
-        return [Action("import", f"import it into a new table {name}")]
+        return [Action(IMPORT, f"import it into a new table {name}")]
     limit = (
         f", at most {number(load.max_write_units)} write units a second"
         if load.max_write_units
@@ -147,4 +153,4 @@ def _load(replication: Replication) -> list[Action]:
         if load.adopt
         else f"make the table {name}, with all indexes of the source"
     )
-    return [Action("load", f"{first}; {put}")]
+    return [Action(LOAD, f"{first}; {put}")]

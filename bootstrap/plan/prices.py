@@ -45,6 +45,9 @@ class Prices:
     """Point-in-time recovery, a GB of table and month."""
     export_gb: float = 0.10
     import_gb: float = 0.15
+    bulk_put_gb: float | None = None
+    """Written by a bulk put, a GB of its BulkPutBytes: of the table and its indexes. None: unknown,
+    and not in the bill."""
     bucket_gb_month: float = 0.023
     function_gb_second: float = 0.0000133334
     """A Lambda function on arm64."""

@@ -63,12 +63,14 @@ def _estimate(plan: Plan) -> list[str]:
         "(as DynamoDB counted last, every six hours or so)",
         f"  changes    {expected.changes_per_second:,.1f} a second over the last day",
         f"  export     {_span(expected.export)}",
-        f"  import     {_span(expected.load)}",
+        f"  {plan.load_step:10} {_span(expected.load)}",
+        *([f"             ({expected.load_evidence})"] if plan.load_step == "load" else []),
         f"  catch-up   {catch_up}",
         f"  cost once  ${expected.once:,.2f}",
         f"  a month    {costs} of retention",
         *_bill(plan),
         f"             ({plan.priced_by})",
+        *(f"             {each}" for each in expected.unpriced),
     ]
 
 
@@ -104,6 +106,8 @@ def as_json(plan: Plan) -> dict[str, Any]:
             "changesPerSecond": round(expected.changes_per_second, 3),
             "exportSeconds": _pair(expected.export),
             "importSeconds": _pair(expected.load),
+            "loadSeconds": _pair(expected.load),
+            "loadEvidence": expected.load_evidence,
             "catchUpSeconds": _pair(expected.catch_up),
             "onceUsd": round(expected.once, 2),
             "monthlyUsd": {str(days): round(cost, 2) for days, cost in expected.monthly},
@@ -117,6 +121,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
             ],
             "pricesAsOf": AS_OF,
             "prices": plan.priced_by,
+            "unpriced": list(expected.unpriced),
         },
     }
 

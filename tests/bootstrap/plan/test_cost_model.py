@@ -19,7 +19,7 @@ from bootstrap.plan.load import (
     retained_gb,
     stream_gb_per_day,
 )
-from bootstrap.plan.prices import PRICES
+from bootstrap.plan.prices import PRICES, Prices
 from infra.stack_config import StackConfig
 from infra.table_config import TableConfig
 from infra.watchdog import INTERVAL_MINUTES
@@ -89,6 +89,11 @@ def test_another_price_changes_the_bill() -> None:
 def line(load: Load, resource: str) -> float | None:
     (found,) = (each for each in cost_model.bill(load) if each.resource == resource)
     return found.monthly
+
+
+def once(load: Load, resource: str, prices: Prices = PRICES) -> float:
+    (found,) = (each for each in cost_model.bill(load, prices) if each.resource == resource)
+    return found.once
 
 
 def total(load: Load) -> float:
@@ -216,3 +221,25 @@ def test_a_plan_bills_what_it_sees_of_the_source_and_of_the_stack() -> None:
     assert sum(each["monthlyUsd"] or 0 for each in lines) == pytest.approx(
         render.as_json(made)["estimate"]["monthlyUsd"]["365"], abs=0.1
     )
+
+
+def test_local_indexes_count_in_the_export_the_recovery_and_the_storage() -> None:
+    load = dataclasses.replace(EXAMPLE, local_index_gb=50)
+    assert line(load, "Target table") == pytest.approx(150 * 0.25)
+    assert line(load, "Point-in-time recovery") == pytest.approx(2 * 150 * 0.20)
+    bulk = dataclasses.replace(load, bulk=True)
+    # The bucket has the items alone.
+    assert line(bulk, "Snapshot") == line(EXAMPLE, "Snapshot")
+    assert once(bulk, "Snapshot") == pytest.approx(150 * 0.10)
+    assert once(EXAMPLE, "Snapshot") == pytest.approx(100 * (0.10 + 0.15))
+
+
+def test_a_bulk_put_is_in_the_bill_once_its_price_is_known_and_is_named_before() -> None:
+    bulk = dataclasses.replace(EXAMPLE, bulk=True, local_index_gb=20, index_gb=30)
+    assert once(bulk, "Bulk put") == 0
+    assert "bulk_put_gb" in "".join(cost_model.unpriced(bulk))
+    priced = dataclasses.replace(PRICES, bulk_put_gb=0.2)
+    assert once(bulk, "Bulk put", priced) == pytest.approx((100 + 20 + 30) * 0.2)
+    assert cost_model.unpriced(bulk, priced) == ()
+    assert cost_model.unpriced(EXAMPLE) == ()
+    assert not any(each.resource == "Bulk put" for each in cost_model.bill(EXAMPLE))

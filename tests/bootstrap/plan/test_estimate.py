@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,8 +12,13 @@ from bootstrap.core.errors import UsageError
 from bootstrap.plan import plan, price_list, render
 from tests.support.bootstrap.fake_aws import FakeAws
 from tests.support.bootstrap.plans import (
+    ADOPT,
+    BULK,
     GB,
     TB,
+    adoptable,
+    having,
+    local_index,
     observed,
     planned,
     source,
@@ -43,6 +50,67 @@ def test_a_backlog_is_read_at_twice_the_pace_that_a_shard_fills_at() -> None:
     behind = made.export + made.load
     assert made.catch_up is not None
     assert made.catch_up.least == pytest.approx(60 + behind.least / 3, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("members", "change", "pace", "says"),
+    [
+        (BULK, having(), (4_000, 40_000), "at 4,000 a second (a new table's) to 40,000"),
+        (BULK, writes(2_000), (8_800, 40_000), "at 8,800 a second (as it is warmed)"),
+        (
+            {**BULK, "maxWriteRequestUnits": 2_000},
+            having(),
+            (2_000, 2_000),
+            "at 2,000 a second, the limit",
+        ),
+        (
+            {**BULK, "maxWriteRequestUnits": 5_000},
+            having(),
+            (4_000, 5_000),
+            "at 4,000 a second (a new table's) to 5,000 (the limit)",
+        ),
+        (
+            ADOPT,
+            adoptable(billing_mode="PROVISIONED", write_capacity=50),
+            (50, 40_000),
+            "at 50 a second (as it is provisioned)",
+        ),
+        (ADOPT, adoptable(max_writes=60), (60, 40_000), "at 60 a second (its on-demand maximum)"),
+        (ADOPT, adoptable(warm_writes=9_000), (9_000, 40_000), "9,000 a second (its warm"),
+    ],
+)
+def test_the_time_of_a_bulk_put_follows_from_its_write_units_and_says_from_which(
+    members: dict[str, Any],
+    change: Callable[[FakeAws], None],
+    pace: tuple[int, int],
+    says: str,
+) -> None:
+    world = FakeAws()
+    # 2 KB each, and an index entry of 1 KB.
+    index = local_index(ItemCount=10**9, IndexSizeBytes=10**9 * 100)
+    source(items=10**9, size_bytes=10**9 * 1_500, local_indexes=[index])(world)
+    change(world)
+    made = planned(world, **members)
+    slow, fast = pace
+    assert made.estimate.load.least == pytest.approx(300 + 3 * 10**9 / fast)
+    assert made.estimate.load.most == pytest.approx(1_800 + 3 * 10**9 / slow)
+    assert made.estimate.load_evidence.startswith("3,000,000,000 write units at")
+    assert says in made.estimate.load_evidence
+    assert f"({made.estimate.load_evidence})" in render.page(made)
+    assert render.as_json(made)["estimate"]["loadEvidence"] == made.estimate.load_evidence
+
+
+def test_an_unknown_price_is_said_with_the_name_under_which_it_is_given(tmp_path: Path) -> None:
+    world = FakeAws()
+    source(items=10**6, size_bytes=GB)(world)
+    made = planned(world, **BULK)
+    assert "DynamoDB's price for bulk puts is not in the price list" in render.page(made)
+    assert render.as_json(made)["estimate"]["unpriced"] == list(made.estimate.unpriced)
+    assert made.estimate.once == pytest.approx(0.10)
+    path = tmp_path / "prices.yaml"
+    path.write_text("bulk_put_gb: 0.5\n")
+    priced = plan.make(*observed(world, **BULK), price_list.read(path))
+    assert (priced.estimate.unpriced, priced.estimate.once) == ((), pytest.approx(0.60))
 
 
 def test_the_estimate_goes_by_the_prices_of_a_file(tmp_path: Path) -> None:
