@@ -14,6 +14,7 @@ from infra.monitoring.notifications import Notifications, TableAlarms, declare_d
 from infra.monitoring.role_use import RoleUse
 from infra.operators import Operators
 from infra.outputs import outputs
+from infra.place_keys import PlaceKeys
 from infra.role_grants import shared_arns
 from infra.secrets_in_state import SecretTexts
 from infra.snapshot import SnapshotBucket
@@ -32,20 +33,32 @@ found = preflight.look_up(settings, accounts, before)
 
 operators = Operators("replication", settings, accounts)
 exporter, importer = operators.exporter.arn, operators.importer.arn
+keys = PlaceKeys.declared(settings, accounts, exporter=exporter)
+operators.grant_keys(keys)
+operators.declare_journal(keys)
 snapshot = SnapshotBucket(
-    "replication-snapshot", settings, accounts, writer=exporter, reader=importer
+    "replication-snapshot",
+    settings,
+    accounts,
+    writer=exporter,
+    reader=importer,
+    keys=keys,
+    rights=operators.key_rights,
 )
-notifications = Notifications("replication-alarms", settings, accounts)
+notifications = Notifications("replication-alarms", settings, accounts, keys)
 
 stacks, watchdogs, alarms = [], [], []
 for table in settings.tables:
-    stack = TableStack.declared(table, settings, accounts, archive, found)
-    watchdogs.append(WatchdogFunction(stack, settings, accounts, archive))
-    alarms.append(TableAlarms(stack, settings, accounts, notifications.topics, watchdogs[-1]))
+    watchdog = WatchdogFunction(table, settings, accounts, keys)
+    rights = [*operators.key_rights, *watchdog.key_rights]
+    stack = TableStack.declared(table, settings, accounts, archive, found, keys, rights)
+    watchdog.declare_function(stack, archive)
+    watchdogs.append(watchdog)
+    alarms.append(TableAlarms(stack, settings, accounts, notifications.topics, watchdog))
     stacks.append(stack)
 migrating = TargetWriteDeny.declared(settings, accounts, stacks, importer, found.held)
 
-shared = shared_arns(snapshot, operators.journal)
+shared = shared_arns(snapshot, operators.journal, keys)
 operators.grant(shared, stacks)
 switch_roles = (
     SwitchRoles("replication-switch", settings, accounts, shared, stacks).by_side
@@ -56,6 +69,6 @@ if switch_roles:
     RoleUse("replication-switch-use", settings, accounts, notifications, switch_roles)
 declare_dashboard("replication-dashboard", settings, accounts, alarms, role=operators.importer.name)
 for name, value in outputs(
-    settings, operators, switch_roles, snapshot, stacks, watchdogs, migrating
+    settings, operators, keys, switch_roles, snapshot, stacks, watchdogs, migrating
 ).items():
     pulumi.export(name, secrets.marked(value))

@@ -19,6 +19,7 @@ RULE, RULE_TARGET = (
     "aws:cloudwatch/eventRule:EventRule",
     "aws:cloudwatch/eventTarget:EventTarget",
 )
+LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
 STREAM, TABLE = "aws:kinesis/stream:Stream", "aws:dynamodb/table:Table"
 """Types whose names are in the policies of the operators' roles."""
 LIMITS: Mapping[str, int] = {

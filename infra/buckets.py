@@ -9,7 +9,8 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.bucket_config import BucketRules
-from infra.policies import document, tls_only
+from infra.place_keys import PlaceKey
+from infra.policies import Text, document, tls_only
 from infra.statements import Statement
 
 
@@ -24,7 +25,7 @@ class ObjectExpiry:
 class PrivateBucket(pulumi.ComponentResource):
     """Owned by its account alone (no ACLs), encrypted, TLS only, no public access, no versions.
 
-    With SSE-S3, unless a key is given.
+    With SSE-S3, unless a key is given. `rights`: of roles to use it, which come before.
 
     No versions: the buckets of this stack hold objects that are written once. A second copy of each
     would double the snapshot's cost and would keep what an operator meant to discard.
@@ -42,7 +43,8 @@ class PrivateBucket(pulumi.ComponentResource):
         region: str,
         protect: bool,
         expiry: ObjectExpiry | None = None,
-        key: aws.kms.Key | str | None = None,
+        key: PlaceKey | None = None,
+        rights: Sequence[pulumi.Resource] = (),
         rules: BucketRules,
         statements: Callable[[pulumi.Output[str]], Sequence[Statement]] = lambda arn: (),
         opts: pulumi.ResourceOptions,
@@ -56,7 +58,7 @@ class PrivateBucket(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 protect=protect,
-                depends_on=[key] if isinstance(key, aws.kms.Key) else [],
+                depends_on=key.needed if key else [],
             ),
         )
         # What guards the bucket goes with it, never before it: S3 refuses to delete a bucket that
@@ -77,8 +79,10 @@ class PrivateBucket(pulumi.ComponentResource):
             f"{name}-encryption",
             bucket=bucket.bucket,
             region=region,
-            rules=[_encryption(key.arn if isinstance(key, aws.kms.Key) else key)],
-            opts=child,
+            rules=[_encryption(key.arn if key else None)],
+            opts=pulumi.ResourceOptions.merge(
+                child, pulumi.ResourceOptions(depends_on=list(rights))
+            ),
         )
         aws.s3.BucketLifecycleConfiguration(
             f"{name}-lifecycle",
@@ -123,7 +127,7 @@ class PrivateBucket(pulumi.ComponentResource):
 
 
 def _encryption(
-    key: pulumi.Output[str] | str | None,
+    key: Text | None,
 ) -> aws.s3.BucketServerSideEncryptionConfigurationRuleArgs:
     algorithm = "AES256" if key is None else "aws:kms"
     default = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
@@ -30,8 +30,8 @@ class Buffer(pulumi.ComponentResource):
     stream_name: pulumi.Output[str]
     key_arn: pulumi.Output[str]
     """The key that encrypts what enters the stream."""
-    reading_keys: list[pulumi.Output[str]]
-    """The keys that encrypted what the stream holds: that one first."""
+    made_keys: list[pulumi.Output[str]]
+    """The key that the stack made for this stream, if it did."""
     outputs: dict[str, pulumi.Input[Any]]
     """Of this table's entry in the stack's outputs."""
     ready: list[pulumi.Resource]
@@ -95,20 +95,24 @@ class OwnBuffer(Buffer):
         before: Mapping[str, Any],
         streams: StreamingChoice,
         keeps_made_key: bool,
+        rights: Sequence[pulumi.Resource],
     ) -> None:
         """`before`: the stack's outputs after the last `pulumi up`.
 
-        `keeps_made_key`: the state holds the key that the stack made for this stream.
+        `keeps_made_key`: the state holds the key that the stack made for this stream. `rights`: of
+        the roles to use a given one.
         """
         super().__init__(table, accounts)
         protect = settings.protects(table)
         durable = pulumi.ResourceOptions(parent=self, protect=protect)
-        self.reading_keys = [pulumi.Output.from_input(table.stream_key)] if table.stream_key else []
+        self.made_keys = []
         # Beside a key of the configuration, too: records that it encrypted are in the stream until
         # their retention is over, and without it they are lost.
         if keeps_made_key or not table.stream_key:
-            self.reading_keys.append(self._key(table, settings, reader, durable))
-        self.key_arn = self.reading_keys[0]
+            self.made_keys = [self._key(table, settings, reader, durable)]
+        self.key_arn = (
+            pulumi.Output.from_input(table.stream_key) if table.stream_key else self.made_keys[0]
+        )
         stream = aws.kinesis.Stream(
             f"{self._prefix}-stream",
             stream_mode_details={"stream_mode": table.stream_mode},
@@ -122,6 +126,7 @@ class OwnBuffer(Buffer):
                 protect=protect,
                 # AWS warms an on-demand stream by itself; each preview would show a difference.
                 ignore_changes=["warmThroughputMibPs", *kept_properties(table, before)],
+                depends_on=[*rights],
             ),
         )
         self.stream_arn, self.stream_name = stream.arn, stream.name
@@ -180,17 +185,28 @@ class AdoptedBuffer(Buffer):
         self.stream_arn = pulumi.Output.from_input(table.stream)
         self.stream_name = pulumi.Output.from_input(table.stream.rpartition("/")[2])
         self.key_arn = pulumi.Output.from_input(table.stream_key)
-        earlier = earlier_keys(table, before)
-        # The configuration does not have them any more, and so cannot say that they are secret.
-        kept = pulumi.Output.secret if holds_secret("tables") else pulumi.Output.from_input
-        self.reading_keys = [self.key_arn, *map(kept, earlier)]
+        self.made_keys = []
         self.outputs = {"adoptsStream": True, "ownsDestination": table.owns_destination}
+        _, *earlier = given_stream_keys(table, before)
         if earlier:
-            self.outputs["earlierStreamKeyArns"] = kept(earlier)
+            self.outputs["earlierStreamKeyArns"] = pulumi.Output.all(*earlier)
         self.ready = []
         if table.owns_destination:
             self._lead(table, settings, before, streams)
         self.register_outputs({"streamArn": self.stream_arn})
+
+
+def given_stream_keys(table: TableConfig, before: Mapping[str, Any]) -> list[Text]:
+    """Return the keys that are not the stack's and encrypted what the stream holds, the last first.
+
+    `before`: the stack's outputs after the last `pulumi up`.
+    """
+    if table.stream_key is None:
+        return []
+    earlier = earlier_keys(table, before) if table.stream is not None else []
+    # The configuration does not have them any more, and so cannot say that they are secret.
+    kept = pulumi.Output.secret if holds_secret("tables") else pulumi.Output.from_input
+    return [table.stream_key, *map(kept, earlier)]
 
 
 def adopted_stream(table: TableConfig) -> dict[str, str]:

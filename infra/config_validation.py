@@ -159,6 +159,9 @@ class ConfigReader:
             return default
         return value
 
+    def optional_flag(self, name: str) -> bool | None:
+        return None if self.raw(name) is NOT_GIVEN else self.flag(name, default=False)
+
     def section(self, name: str, fix: str, *, required: bool = True) -> ConfigReader:
         """Read a nested mapping; empty where it is optional and absent, or a mistake."""
         value = self.raw(name)

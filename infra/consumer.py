@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
+from infra import key_rights
 from infra.accounts import Accounts
 from infra.buckets import ObjectExpiry, PrivateBucket
 from infra.buffer import Buffer, adopted_stream
+from infra.key_rights import declare_key_rights
 from infra.ledger import LedgerTable
 from infra.network import network_rights, vpc_of_functions
 from infra.package import Archive
-from infra.policies import assumed_by_service, document
+from infra.place_keys import PlaceKeys
+from infra.policies import Text, assumed_by_service, document
 from infra.resource_names import FUNCTION_DESCRIPTION_LIMIT, shortened
 from infra.role_policies import declare_policy
 from infra.roles import declare_role
-from infra.shared_actions import GUARD_ACTIONS, OBJECT_KEY_ACTIONS, TABLE_KEY_ACTIONS
+from infra.shared_actions import GUARD_ACTIONS
 from infra.stack_config import StackConfig
-from infra.statements import Statement, allow, allow_keys, through
+from infra.statements import allow, allow_keys
 from infra.table_config import TRIM_HORIZON, TableConfig
 from replicator import names
 from replicator.stream import MAX_RECORD_KIB, READING_ACTIONS
@@ -47,7 +51,19 @@ class ConsumerRole(pulumi.ComponentResource):
     arn: pulumi.Output[str]
     name: pulumi.Output[str]
 
-    def __init__(self, table: TableConfig, settings: StackConfig, accounts: Accounts) -> None:
+    key_rights: list[pulumi.Resource]
+    """What lets it use keys that are there before it."""
+
+    def __init__(
+        self,
+        table: TableConfig,
+        settings: StackConfig,
+        accounts: Accounts,
+        *,
+        keys: PlaceKeys,
+        stream_keys: Sequence[Text],
+    ) -> None:
+        """`stream_keys`: of its stream, but for one that the stack makes."""
         name = f"{table.prefix}-consumer-role"
         super().__init__("replication:index:ConsumerRole", name)
         role = declare_role(
@@ -60,6 +76,13 @@ class ConsumerRole(pulumi.ComponentResource):
             parent=self,
         )
         self.arn, self.name = role.arn, role.name
+        self.key_rights = declare_key_rights(
+            f"{table.prefix}-consumer",
+            role.name,
+            key_rights.of_consumer(table, settings, keys, stream_keys),
+            pulumi.ResourceOptions(parent=self, provider=accounts.target),
+            managed=settings.iam.managed_policies,
+        )
         self.register_outputs({"arn": self.arn})
 
 
@@ -89,7 +112,10 @@ class ConsumerFunction(pulumi.ComponentResource):
         buffer: Buffer,
         ledger: LedgerTable,
         archive: Archive,
+        keys: PlaceKeys,
+        rights: Sequence[pulumi.Resource],
     ) -> None:
+        """`rights`: of the roles to use the keys of the places."""
         self._name = f"{table.prefix}-consumer"
         super().__init__(
             "replication:index:Consumer",
@@ -98,6 +124,7 @@ class ConsumerFunction(pulumi.ComponentResource):
             pulumi.ResourceOptions(providers=[accounts.target]),
         )
         self._table, self._settings, self._here = table, settings, settings.source.region
+        self._keys, self._rights = keys, rights
         self._child = pulumi.ResourceOptions(parent=self)
         self.quarantine = PrivateBucket(
             f"{table.prefix}-quarantine",
@@ -106,7 +133,8 @@ class ConsumerFunction(pulumi.ComponentResource):
             rules=settings.buckets.rules("target"),
             # Open records stay until an operator resolves them.
             expiry=ObjectExpiry(prefix="resolved/", days=RESOLVED_DAYS),
-            key=settings.keys.target,
+            key=keys.target,
+            rights=rights if keys.target else (),
             opts=self._child,
         )
         self.failures = failures = PrivateBucket(
@@ -114,17 +142,20 @@ class ConsumerFunction(pulumi.ComponentResource):
             region=self._here,
             protect=settings.protects(table),
             rules=settings.buckets.rules("consumer"),
+            key=keys.consumer,
+            rights=rights if keys.consumer else (),
             opts=self._child,
         )
         logs = aws.cloudwatch.LogGroup(
             f"{self._name}-logs",
             region=self._here,
             retention_in_days=settings.log_retention_days,
+            kms_key_id=keys.consumer.arn if keys.consumer else None,
             opts=self._child,
         )
         grants = self._grants(role, buffer, ledger, failures, logs)
         network = network_rights(f"{self._name}-network", settings, role.name, self._child)
-        function = self._function(role, archive, ledger, logs, [grants, *network])
+        function = self._function(role, archive, ledger, logs, [grants, *network, *rights])
         mapping = self._mapping(buffer, failures, function, [grants, *buffer.ready])
         self.mapping_arn, self.function_arn = mapping.arn, function.arn
         limits = settings.alarms.thresholds
@@ -163,8 +194,6 @@ class ConsumerFunction(pulumi.ComponentResource):
             self.outputs["reservedConcurrency"] = table.reserved_concurrency
         if table.source_key:
             self.outputs["sourceKeyArn"] = table.source_key
-        if table.target_key:
-            self.outputs["targetKeyArn"] = table.target_key
         if table.stream_key:
             self.outputs["streamKeyArn"] = table.stream_key
         self.register_outputs({"mappingUuid": mapping.uuid})
@@ -186,11 +215,9 @@ class ConsumerFunction(pulumi.ComponentResource):
             role.name,
             document(
                 allow("ReadStream", READING_ACTIONS, [buffer.stream_arn]),
-                allow("DecryptStream", ["kms:Decrypt"], buffer.reading_keys),
+                *allow_keys("DecryptStream", ["kms:Decrypt"], buffer.made_keys),
                 allow("WriteTarget", GUARD_ACTIONS, [target]),
-                *self._target_key(),
                 allow("KeepLedger", LEDGER_ACTIONS, [ledger.arn]),
-                *self._kept_key(),
                 allow("Quarantine", ["s3:PutObject"], [open_quarantine]),
                 # Lambda puts discarded events into the on-failure bucket as this role: AWS Lambda
                 # Developer Guide, "Configuring destinations for discarded batches", has both.
@@ -198,23 +225,12 @@ class ConsumerFunction(pulumi.ComponentResource):
                 allow("KeepFailures", ["s3:PutObject"], [pulumi.Output.concat(failures.arn, "/*")]),
                 allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"], [log_streams]),
             ),
-            self._child,
+            # A role that got rights to keys from here before has them from there first.
+            pulumi.ResourceOptions.merge(
+                self._child, pulumi.ResourceOptions(depends_on=role.key_rights)
+            ),
             managed=self._settings.iam.managed_policies,
         )
-
-    def _target_key(self) -> list[Statement]:
-        keys = [self._table.target_key] if self._table.target_key else []
-        by_dynamodb = through("dynamodb", self._settings.target.region)
-        return allow_keys("TargetKey", TABLE_KEY_ACTIONS, keys, by_dynamodb)
-
-    def _kept_key(self) -> list[Statement]:
-        """Return the use of the key of ledger and quarantine, if they have one."""
-        keys = [self._settings.keys.target] if self._settings.keys.target else []
-        region = self._settings.target.region
-        return [
-            *allow_keys("LedgerKey", TABLE_KEY_ACTIONS, keys, through("dynamodb", region)),
-            *allow_keys("QuarantineKey", OBJECT_KEY_ACTIONS, keys, through("s3", region)),
-        ]
 
     def _function(
         self,
@@ -257,13 +273,14 @@ class ConsumerFunction(pulumi.ComponentResource):
                 }
             },
             logging_config={"log_format": "JSON", "log_group": logs.name},
+            kms_key_arn=self._keys.consumer.arn if self._keys.consumer else None,
             vpc_config=vpc_of_functions(self._settings),
             opts=pulumi.ResourceOptions(parent=self, depends_on=rights),
         )
 
-    def _quarantine_key(self) -> dict[str, str]:
-        key = self._settings.keys.target
-        return {"QUARANTINE_KEY": key} if key else {}
+    def _quarantine_key(self) -> dict[str, Text]:
+        key = self._keys.target
+        return {"QUARANTINE_KEY": key.arn} if key else {}
 
     def _mapping(
         self,

@@ -86,7 +86,13 @@ class _DryEngine(pulumi.runtime.Mocks):
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         side = (args.provider or "").rpartition("::")[2]
         name, uuid = f"{args.name}{SUFFIX}", str(uuid5(NAMESPACE_URL, args.name))
-        values = {"name": name, "bucket": name, "uuid": uuid, **without_secrets(args.inputs)}
+        values = {
+            "name": name,
+            "bucket": name,
+            "uuid": uuid,
+            "keyId": uuid,
+            **without_secrets(args.inputs),
+        }
         if args.typ in ARNS:
             place = self._config[side]
             region = args.inputs.get("region") or place["region"]

@@ -9,7 +9,7 @@ from typing import Any
 from infra.table_config import TableConfig
 
 DESTINATION = "aws:dynamodb/kinesisStreamingDestination:KinesisStreamingDestination"
-KEY = "aws:kms/key:Key"
+KMS_KEY = "aws:kms/key:Key"
 STREAM = "aws:kinesis/stream:Stream"
 TABLE_POLICY = "aws:dynamodb/resourcePolicy:ResourcePolicy"
 

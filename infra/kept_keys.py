@@ -5,42 +5,44 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from infra.held_resources import KEY, STREAM, HeldResources, last_table
+from infra.held_resources import KMS_KEY, STREAM, HeldResources, last_table
+from infra.key_config import CREATE
 from infra.refused_changes import listed
 from infra.stack_config import StackConfig
 from infra.table_config import TableConfig
+
+MADE = "replication-{place}-key"
+"""The name, in the program, of the key that the stack makes for a place."""
 
 
 def find_other_keys(
     config: StackConfig, before: Mapping[str, Any], held: HeldResources
 ) -> Iterator[str]:
-    """Yield a refusal of another key than the stack file has given a stream, or the stack.
+    """Yield a refusal of another key than the one that encrypts what a stream, or a place, keeps.
 
-    The engine would change it in place, and what the stream or the quarantine holds could not be
-    read any more: no role would have a grant of the key that encrypted it. An adopted stream's key
-    is its owner's to change, and the earlier ones stay granted.
+    The engine would change it in place, or delete one that the stack made, and what the stream, the
+    quarantine or a snapshot holds could not be read any more: no role would have a grant of the key
+    that encrypted it. An adopted stream's key is its owner's to change, and the earlier ones stay
+    granted. A topic keeps nothing, so the source's key may change for it.
     """
     streams = list(_of_streams(config, before, held))
-    kept = before.get("keptKeyArn")
-    found, ways = streams, []
+    places = [*_of_places(config, before, held), *_of_snapshots(config, before)]
+    ways = []
     if streams:
         ways.append(
             "put the stream's key back; or take the table out of the stack and replicate it anew: "
             "docs/operate.md, Take a table out of a stack"
         )
-    if kept not in (None, config.keys.target):
-        found = [
-            *streams,
-            f'keys.target: got {_named(config.keys.target)}; the stack has "{kept}".',
-        ]
+    if places:
         # It is the stack's, whatever its tables.
+        names = " and ".join(line.partition(":")[0] for line in places)
         ways.append(
-            "put keys.target back; or replicate with another key in another stack: "
+            f"put {names} back; or replicate with another key in another stack: "
             "pulumi stack init NAME"
         )
     return listed(
-        "A key that was given stays",
-        found,
+        "A key that encrypts what is kept stays",
+        (*streams, *places),
         "What the stack holds was encrypted with that key, and cannot be read without it. Try: "
         f"{'; '.join(ways)}",
     )
@@ -56,6 +58,38 @@ def earlier_keys(table: TableConfig, before: Mapping[str, Any]) -> list[str]:
     return [key for key in dict.fromkeys(known) if key and key != table.stream_key]
 
 
+def last_place_keys(before: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return the keys of the places in the outputs of the last `up`."""
+    older = {"target": before["keptKeyArn"]} if before.get("keptKeyArn") else {}
+    return {**older, **(before.get("keys") or {})}
+
+
+def _of_places(
+    config: StackConfig, before: Mapping[str, Any], held: HeldResources
+) -> Iterator[str]:
+    last = last_place_keys(before)
+    for place in ("consumer", "target"):
+        known, name = last.get(place), MADE.format(place=place)
+        made = held.has(KMS_KEY, name)
+        if known is None and not made:
+            continue
+        if made and known in (None, held.value(KMS_KEY, name, "arn")):
+            if not config.keys.makes(place):
+                got = _named(config.keys.given(place))
+                yield f"keys.{place}: got {got}; the stack has one that it made ({CREATE})."
+        elif config.keys.given(place) != known:
+            got = CREATE if config.keys.makes(place) else _named(config.keys.given(place))
+            yield f'keys.{place}: got {got}; the stack has "{known}".'
+
+
+def _of_snapshots(config: StackConfig, before: Mapping[str, Any]) -> Iterator[str]:
+    """Tell of the key that the stack made for the snapshot bucket alone."""
+    known = before.get("snapshotKeyArn")
+    if known and known != last_place_keys(before).get("target") and not config.snapshot_key:
+        got = "nothing" if config.snapshot_key is None else "false"
+        yield f"snapshotKey: got {got}; the stack has made one, {known}."
+
+
 def _of_streams(
     config: StackConfig, before: Mapping[str, Any], held: HeldResources
 ) -> Iterator[str]:
@@ -69,8 +103,8 @@ def _of_streams(
             known = _held_key(table, held)
         if known not in (None, table.stream_key):
             yield (
-                f"tables[{n}].streamKeyArn: got {_named(table.stream_key)}; the stream has "
-                f'"{known}".'
+                f"tables[{n}].streamKeyArn (or keys.source): got {_named(table.stream_key)}; the "
+                f'stream has "{known}".'
             )
 
 
@@ -80,7 +114,7 @@ def _held_key(table: TableConfig, held: HeldResources) -> str | None:
     That one stays in the program beside a given one.
     """
     key = held.value(STREAM, f"{table.prefix}-buffer-stream", "kmsKeyId")
-    made = held.value(KEY, f"{table.prefix}-buffer-key", "arn")
+    made = held.value(KMS_KEY, f"{table.prefix}-buffer-key", "arn")
     return key if isinstance(key, str) and key != made else None
 
 

@@ -1,4 +1,4 @@
-"""The `keys` section of the stack file: your own keys for what the stack keeps, by place."""
+"""The `keys` section of the stack file: one customer-managed key for each place."""
 
 from __future__ import annotations
 
@@ -8,42 +8,74 @@ from infra.account_config import AccountConfig
 from infra.config_validation import ConfigReader
 from infra.table_config import KEY_ARN
 
-NOT_BUILT = (
-    "nothing: keys are built for the target's account and Region alone",
-    "remove it; for the stream, set streamKeyArn of the table",
-)
-"""What is allowed for the other places, and the fix."""
+CREATE = "create"
+"""In the place of an ARN: the stack makes the key."""
+PLACES = ("source", "consumer", "target")
 
 
 @dataclass(frozen=True)
 class KeyConfig:
-    """Customer-managed keys by place. Only the target's account and Region can have one."""
+    """Customer-managed keys by place: the ARN of yours, or `create`. Everything that a key can
+    encrypt has one place, whatever the Regions: docs/deploy.md, Keys of your own, lists it."""
 
+    source: str | None = None
+    """Source account and Region: streams, and the alarms' topic there. None: each stream has a key
+    that the stack makes. `create`: as none, and a key for the topic. The `streamKeyArn` of a table
+    wins. A stream with a given key keeps it."""
+    consumer: str | None = None
+    """Target account, the source's Region: on-failure buckets, log groups, functions' environment,
+    and the alarms' topic there. None: keys of AWS's. Once a stack has one, it stays: what was kept
+    is read with that key."""
     target: str | None = None
-    """ARN of a customer-managed key for what the stack itself keeps in the target's account and
-    Region: every ledger, the journal and the quarantine buckets. Nothing else: the target table has
-    `targetKeyArn`, and the snapshot bucket `snapshotKey`. None: keys of AWS's. Once a stack has it,
-    it stays: what was kept is read with that key."""
+    """Target account and Region: ledgers, journal, quarantine buckets, the alarms' topic if the
+    Regions differ, target tables without a `targetKeyArn`, and the snapshot bucket unless
+    `snapshotKey` says otherwise. None: keys of AWS's. Once a stack has one, it stays."""
+
+    def given(self, place: str) -> str | None:
+        """Return the ARN of the key that the stack file gives a place."""
+        value = self._of(place)
+        return None if value == CREATE else value
+
+    def makes(self, place: str) -> bool:
+        """Tell whether the stack makes the key of a place."""
+        return self._of(place) == CREATE
+
+    def has(self, place: str) -> bool:
+        """Tell whether a place has a key."""
+        return self._of(place) is not None
+
+    def _of(self, place: str) -> str | None:
+        return {"source": self.source, "consumer": self.consumer, "target": self.target}[place]
 
 
-def read_keys(top: ConfigReader, target: AccountConfig) -> KeyConfig:
+def read_keys(top: ConfigReader, source: AccountConfig, target: AccountConfig) -> KeyConfig:
     """Read and check the section."""
-    section = top.section("keys", "write keys: {target: ARN}", required=False)
-    place = f"{target.region or 'REGION'}:{target.account_id or 'ACCOUNT'}"
-    arn = section.optional_text(
-        "target",
-        KEY_ARN,
-        "the ARN of a KMS key",
-        f"use arn:aws:kms:{place}:key/ID (the key's, not an alias's), or leave it out",
+    section = top.section("keys", "write keys: {target: ARN}, or create", required=False)
+    config = KeyConfig(
+        source=_key(section, "source", source.account_id, source.region),
+        consumer=_key(section, "consumer", target.account_id, source.region),
+        target=_key(section, "target", target.account_id, target.region),
     )
-    if arn and target.account_id and target.region and f":kms:{place}:" not in arn:
-        section.mistakes.add(
-            section.key("target"),
-            arn,
-            f"a key of {target.account_id} in {target.region}, where it is used",
-            f"name a key of account {target.account_id} and Region {target.region}",
-        )
-    for other in ("source", "consumer"):
-        section.refuse_key(other, *NOT_BUILT)
     section.refuse_unknown_keys()
-    return KeyConfig(arn)
+    return config
+
+
+def _key(section: ConfigReader, name: str, account: str, region: str) -> str | None:
+    """Read the key of a place, which is a key of its account and Region."""
+    place = f"{region or 'REGION'}:{account or 'ACCOUNT'}"
+    value = section.optional_text(
+        name,
+        f"{CREATE}|{KEY_ARN}",
+        f"the ARN of a KMS key, or {CREATE}",
+        f"use arn:aws:kms:{place}:key/ID (the key's, not an alias's) or {CREATE}, or leave it out",
+    )
+    if value in (None, CREATE) or not (account and region):
+        return value
+    if f":kms:{place}:" not in value:
+        section.mistakes.add(
+            section.key(name),
+            value,
+            f"a key of {account} in {region}, where it is used",
+            f"name a key of account {account} and Region {region}, or {CREATE}",
+        )
+    return value

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pulumi
 import pulumi_aws as aws
 
 from infra.accounts import Accounts
+from infra.place_keys import PlaceKey
 from infra.stack_config import StackConfig
 from infra.table_config import TableConfig
 
 
-def encryption(key: str | None) -> aws.dynamodb.TableServerSideEncryptionArgs | None:
+def encryption(key: PlaceKey | None) -> aws.dynamodb.TableServerSideEncryptionArgs | None:
     """Return a table's encryption with a customer-managed key; None: with DynamoDB's own."""
     if key is None:
         return None
-    return aws.dynamodb.TableServerSideEncryptionArgs(enabled=True, kms_key_arn=key)
+    return aws.dynamodb.TableServerSideEncryptionArgs(enabled=True, kms_key_arn=key.arn)
 
 
 class LedgerTable(pulumi.ComponentResource):
@@ -23,7 +26,16 @@ class LedgerTable(pulumi.ComponentResource):
     arn: pulumi.Output[str]
     name: pulumi.Output[str]
 
-    def __init__(self, table: TableConfig, settings: StackConfig, accounts: Accounts) -> None:
+    def __init__(
+        self,
+        table: TableConfig,
+        settings: StackConfig,
+        accounts: Accounts,
+        *,
+        key: PlaceKey | None,
+        rights: Sequence[pulumi.Resource],
+    ) -> None:
+        """`rights`: of the roles to use the key."""
         name = f"{table.prefix}-ledger"
         super().__init__("replication:index:Ledger", name)
         ledger = aws.dynamodb.Table(
@@ -34,7 +46,7 @@ class LedgerTable(pulumi.ComponentResource):
             attributes=[{"name": "k", "type": "B"}],
             ttl={"attribute_name": "x", "enabled": True},
             point_in_time_recovery={"enabled": True},
-            server_side_encryption=encryption(settings.keys.target),
+            server_side_encryption=encryption(key),
             deletion_protection_enabled=settings.protects(table),
             opts=pulumi.ResourceOptions(
                 parent=self,
@@ -43,6 +55,7 @@ class LedgerTable(pulumi.ComponentResource):
                 # Both belong to the operator's tool: a paused table must not lose entries while
                 # changes wait for it, and warm throughput, once raised, cannot be lowered.
                 ignore_changes=["ttl", "warmThroughput"],
+                depends_on=[*rights],
             ),
         )
         self.arn, self.name = ledger.arn, ledger.name

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from infra.shared_actions import GUARD_ACTIONS, TABLE_KEY_ACTIONS
+from infra.shared_actions import GUARD_ACTIONS, SELECTED_KEY_ACTIONS, TABLE_KEY_ACTIONS
 from infra.stack_arns import OperatorScope, SharedArns, TableArns
 from infra.statements import Statement, allow, allow_keys, only, through
 
@@ -67,18 +67,6 @@ IMPORT_LOG_ACTIONS = (
     "logs:PutLogEvents",
     "logs:PutRetentionPolicy",
 )
-# DynamoDB's demand "at a minimum" of the principal that selects the key for a table ("How
-# DynamoDB uses AWS KMS"); there with wildcards, here with what it says that they stand for.
-# DescribeKey is among KEY_LOOK_ACTIONS.
-SELECTED_KEY_ACTIONS = (
-    "kms:CreateGrant",
-    "kms:Decrypt",
-    "kms:Encrypt",
-    "kms:GenerateDataKey",
-    "kms:GenerateDataKeyWithoutPlaintext",
-    "kms:ReEncryptFrom",
-    "kms:ReEncryptTo",
-)
 
 
 def operation_arns(table_arn: str) -> str:
@@ -130,12 +118,16 @@ def loads(scope: OperatorScope, shared: SharedArns, arns: Sequence[TableArns]) -
     ]
 
 
-def keys(scope: OperatorScope, arns: Sequence[TableArns]) -> list[Statement]:
-    """Return the importer's use of the tables' keys: an adopted table's owner selected it."""
-    own = [each.table for each in arns if not each.table.load.adopt]
-    adopted = [each.table for each in arns if each.table.load.adopt]
-    selected = {table.target_key for table in own if table.target_key}
-    used = {table.target_key for table in adopted if table.target_key} - selected
+def keys(scope: OperatorScope, shared: SharedArns, arns: Sequence[TableArns]) -> list[Statement]:
+    """Return the importer's use of the tables' keys: an adopted table's owner selected it.
+
+    The key of the target's place is in a policy of its own.
+    """
+    of_place = {*shared.places.target}
+    own = [each.target_key for each in arns if not each.table.load.adopt]
+    adopted = [each.target_key for each in arns if each.table.load.adopt]
+    selected = {key for key in own if key} - of_place
+    used = {key for key in adopted if key} - selected - of_place
     by_dynamodb = through("dynamodb", scope.target.region)
     return [
         *allow_keys("TargetTableKeys", SELECTED_KEY_ACTIONS, sorted(selected), by_dynamodb),

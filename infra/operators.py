@@ -9,8 +9,9 @@ import pulumi_aws as aws
 
 from infra.accounts import Accounts
 from infra.ledger import encryption
+from infra.place_keys import PlaceKeys
 from infra.policies import assumed_by
-from infra.role_grants import declare_grants
+from infra.role_grants import declare_grants, declare_key_grants
 from infra.roles import declare_role
 from infra.stack_arns import SharedArns
 from infra.stack_config import StackConfig
@@ -22,7 +23,7 @@ class Operators(pulumi.ComponentResource):
     account a role that may only look.
 
     The roles have no permissions at first: the snapshot bucket's policy names the exporter before
-    the bucket's ARN can be in the exporter's own policy. `grant` adds them.
+    the bucket's ARN can be in the exporter's own policy. `grant_keys` and `grant` add them.
     """
 
     exporter: aws.iam.Role
@@ -30,6 +31,8 @@ class Operators(pulumi.ComponentResource):
     source_reader: aws.iam.Role
     target_reader: aws.iam.Role
     journal: aws.dynamodb.Table
+    key_rights: list[pulumi.Resource]
+    """The roles' rights to use the keys of the places."""
 
     def __init__(self, name: str, settings: StackConfig, accounts: Accounts) -> None:
         super().__init__("replication:index:Operators", name)
@@ -42,6 +45,18 @@ class Operators(pulumi.ComponentResource):
         sees = "Sees where the replication stands, and changes nothing"
         self.source_reader = self._role(f"{name}-operator-source", "source", who.source, sees)
         self.target_reader = self._role(f"{name}-operator-target", "target", who.target, sees)
+        self.key_rights = []
+
+    def grant_keys(self, keys: PlaceKeys) -> None:
+        """Grant each role the use of the places' keys, before anything is encrypted with them."""
+        for key, role, opts in self._roles_with_options():
+            self.key_rights += declare_key_grants(
+                f"{self._name}-{key}-keys", key, role, self._settings, keys, opts
+            )
+
+    def declare_journal(self, keys: PlaceKeys) -> None:
+        """Declare the journal. Its key names a role, so both roles come before."""
+        name, settings = self._name, self._settings
         self.journal = aws.dynamodb.Table(
             f"{name}-journal",
             region=settings.target.region,
@@ -51,10 +66,13 @@ class Operators(pulumi.ComponentResource):
             attributes=[{"name": "pk", "type": "S"}, {"name": "sk", "type": "S"}],
             # No TTL: what has been paid for and what is irreversible is known from here alone.
             point_in_time_recovery={"enabled": True},
-            server_side_encryption=encryption(settings.keys.target),
+            server_side_encryption=encryption(keys.target),
             deletion_protection_enabled=settings.protect,
             opts=pulumi.ResourceOptions(
-                parent=self, provider=accounts.target, protect=settings.protect
+                parent=self,
+                provider=self._accounts.target,
+                protect=settings.protect,
+                depends_on=self.key_rights,
             ),
         )
         self.register_outputs({"journal": self.journal.name})
@@ -73,15 +91,24 @@ class Operators(pulumi.ComponentResource):
 
     def grant(self, shared: pulumi.Output[SharedArns], stacks: Sequence[TableStack]) -> None:
         """Grant each role what it needs for these tables, and nothing else."""
-        here, there = self._accounts.source, self._accounts.target
-        roles = (
+        for key, role, opts in self._roles_with_options():
+            # A role that got its rights from here before has them from there first.
+            after = pulumi.ResourceOptions(depends_on=self.key_rights)
+            opts = pulumi.ResourceOptions.merge(opts, after)
+            declare_grants(
+                f"{self._name}-{key}-grants", key, role, self._settings, shared, stacks, opts
+            )
+
+    def _roles_with_options(
+        self,
+    ) -> tuple[tuple[str, aws.iam.Role, pulumi.ResourceOptions], ...]:
+        here, there = (
+            pulumi.ResourceOptions(parent=self, provider=self._accounts.of(side))
+            for side in ("source", "target")
+        )
+        return (
             ("exporter", self.exporter, here),
             ("importer", self.importer, there),
             ("operator-source", self.source_reader, here),
             ("operator-target", self.target_reader, there),
         )
-        for key, role, provider in roles:
-            opts = pulumi.ResourceOptions(parent=self, provider=provider)
-            declare_grants(
-                f"{self._name}-{key}-grants", key, role, self._settings, shared, stacks, opts
-            )

@@ -8,8 +8,10 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
+from infra.key_services import key_services
 from infra.load_config import LoadConfig
 from infra.operators import Operators
+from infra.place_keys import PlaceKeys
 from infra.snapshot import SnapshotBucket
 from infra.stack_config import StackConfig
 from infra.table_stack import TableStack
@@ -19,6 +21,7 @@ from infra.watchdog import WatchdogFunction
 def outputs(
     settings: StackConfig,
     operators: Operators,
+    keys: PlaceKeys,
     switch_roles: Mapping[str, aws.iam.Role],
     snapshot: SnapshotBucket,
     tables: Sequence[TableStack],
@@ -51,6 +54,7 @@ def outputs(
         "tables": [
             {
                 **stack.consumer.outputs,
+                **({"targetKeyArn": stack.target_key} if stack.target_key else {}),
                 "watchdogLogGroup": watchdog.log_group,
                 "watchdogRoleArn": watchdog.role_arn,
                 "observerRoleArn": watchdog.observer_arn,
@@ -73,8 +77,9 @@ def outputs(
         }
     if snapshot.key_arn is not None:
         found["snapshotKeyArn"] = snapshot.key_arn
-    if settings.keys.target is not None:
-        found["keptKeyArn"] = settings.keys.target
+    if keys.by_place:
+        found["keys"] = keys.outputs
+        found["keyServices"] = {place: key_services(place, settings) for place in keys.outputs}
     return found
 
 

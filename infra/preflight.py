@@ -20,7 +20,7 @@ from infra import engine_config, package
 from infra.accounts import Accounts
 from infra.held_resources import HeldResources, last_table, last_tables
 from infra.kept_blocks import find_lost_blocks
-from infra.kept_keys import find_other_keys
+from infra.kept_keys import find_other_keys, last_place_keys
 from infra.kept_loads import find_other_loads
 from infra.kept_streams import find_other_streams
 from infra.moved_roles import find_moved_roles
@@ -309,7 +309,8 @@ def look_up_held_resources(
 
     It matters where an older program may have made the Deny on a target's writers, where a target
     is the primary, and where a stream may have had another key, of the stack's or given: also by a
-    first `up` that failed, of which there are no outputs.
+    first `up` that failed, of which there are no outputs. So it does where a place has a key, which
+    may be one that the stack made.
     """
     migrates = any(each.get("stackOwnsTargetDeny") is not False for each in last_tables(before))
     rekeyed = any(
@@ -318,7 +319,7 @@ def look_up_held_resources(
         for table in config.tables
     )
     primary = any(row.target_is_primary for row in runs.values())
-    if not (migrates or rekeyed or primary):
+    if not (migrates or rekeyed or primary or last_place_keys(before)):
         return HeldResources()
     found = _read("pulumi:pulumi:readStackResourceOutputs", "stackName")
     return HeldResources(found)

@@ -10,12 +10,14 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
+from infra.key_config import PLACES
+from infra.place_keys import PlaceKeys
 from infra.role_policies import declare_inline, declare_managed
 from infra.snapshot import SnapshotBucket
-from infra.stack_arns import OperatorScope, SharedArns, TableArns
+from infra.stack_arns import OperatorScope, PlaceArns, SharedArns, TableArns
 from infra.stack_config import StackConfig
 from infra.statements import policy_of
-from infra.table_groups import GRANTS, tables_per_policy
+from infra.table_groups import GRANTS, KEYS, tables_per_policy
 from infra.table_stack import TableStack
 
 
@@ -57,16 +59,51 @@ def declare_grants(
         )
 
 
-def shared_arns(snapshot: SnapshotBucket, journal: aws.dynamodb.Table) -> pulumi.Output[SharedArns]:
+def declare_key_grants(
+    name: str,
+    key: str,
+    role: aws.iam.Role,
+    settings: StackConfig,
+    keys: PlaceKeys,
+    opts: pulumi.ResourceOptions,
+) -> list[pulumi.Resource]:
+    """Declare what a role may do with the keys of the places, if it may do anything.
+
+    `key` says which of `table_groups.KEYS` they are.
+    """
+    scope, tables = settings.operator_scope, settings.tables
+    if not KEYS[key](scope, scope.expected_places(), tables):
+        return []
+    text = place_arns(keys).apply(
+        lambda places: json.dumps(policy_of(KEYS[key](scope, places, tables)))
+    )
+    made = declare_managed(name, role.name, text, opts, description="Keys that the role may use")
+    return [made[1]]
+
+
+def place_arns(keys: PlaceKeys) -> pulumi.Output[PlaceArns]:
+    """Return the ARNs of the keys of the places."""
+    arns = {place: keys.outputs.get(place) for place in PLACES}
+    return pulumi.Output.all(**arns).apply(
+        lambda known: PlaceArns(**{place: (arn,) for place, arn in known.items() if arn})
+    )
+
+
+def shared_arns(
+    snapshot: SnapshotBucket, journal: aws.dynamodb.Table, keys: PlaceKeys
+) -> pulumi.Output[SharedArns]:
     """Return the ARNs of what a stack has once."""
     return pulumi.Output.all(
-        snapshots=snapshot.bucket.arn, key=snapshot.key_arn, journal=journal.arn
+        snapshots=snapshot.bucket.arn,
+        key=snapshot.own_key_arn,
+        journal=journal.arn,
+        places=place_arns(keys),
     ).apply(_shared_arns)
 
 
 def _shared_arns(known: dict[str, Any]) -> SharedArns:
-    keys = (known["key"],) if known["key"] else ()
-    return SharedArns(snapshots=known["snapshots"], keys=keys, journal=known["journal"])
+    own = (known["key"],) if known["key"] else ()
+    return SharedArns(known["snapshots"], own, known["journal"], known["places"])
 
 
 def _table_arns(stack: TableStack) -> pulumi.Output[TableArns]:
@@ -77,6 +114,7 @@ def _table_arns(stack: TableStack) -> pulumi.Output[TableArns]:
         mapping=stack.consumer.mapping_arn,
         quarantine=stack.consumer.quarantine.arn,
         failures=stack.consumer.failures.arn,
+        target_key=stack.target_key,
     ).apply(lambda arns: TableArns(stack.table, **arns))
 
 

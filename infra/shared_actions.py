@@ -12,7 +12,21 @@ SNAPSHOT_WRITE_ACTIONS = ("s3:AbortMultipartUpload", "s3:PutObject", "s3:PutObje
 # Amazon S3 User Guide, "Using server-side encryption with AWS KMS keys": an upload generates a data
 # key, and one in several parts decrypts it as well; a download decrypts it.
 OBJECT_KEY_ACTIONS = ("kms:Decrypt", "kms:GenerateDataKey")
+# Of who puts records, probes among them (permissions-user-key-KMS).
+STREAM_KEY_ACTIONS = ("kms:GenerateDataKey",)
 # "How DynamoDB uses AWS KMS": DynamoDB decrypts the table's key on behalf of the caller.
 TABLE_KEY_ACTIONS = ("kms:Decrypt",)
+# DynamoDB's demand "at a minimum" of the principal that selects the key for a table ("How
+# DynamoDB uses AWS KMS"); there with wildcards, here with what it says that they stand for.
+# DescribeKey is among KEY_LOOK_ACTIONS.
+SELECTED_KEY_ACTIONS = (
+    "kms:CreateGrant",
+    "kms:Decrypt",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+)
 # `plan` says before the export is paid for whether a key will refuse it.
 KEY_LOOK_ACTIONS = ("kms:DescribeKey", "kms:GetKeyPolicy")

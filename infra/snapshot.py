@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pulumi
 import pulumi_aws as aws
 
 from infra.accounts import Accounts
 from infra.buckets import PrivateBucket
-from infra.policies import KEY_ADMINISTRATION, document
+from infra.place_keys import PlaceKey, PlaceKeys
+from infra.policies import KEY_ADMINISTRATION, Text, document
 from infra.shared_actions import OBJECT_KEY_ACTIONS
 from infra.stack_config import StackConfig
 from infra.statements import allow, through
@@ -22,8 +25,10 @@ class SnapshotBucket(pulumi.ComponentResource):
     """
 
     bucket: PrivateBucket
-    key_arn: pulumi.Output[str] | None
+    key_arn: Text | None
     """None where the bucket is encrypted with S3's own key."""
+    own_key_arn: pulumi.Output[str] | None
+    """The key that the stack makes for this bucket alone."""
 
     def __init__(
         self,
@@ -33,17 +38,23 @@ class SnapshotBucket(pulumi.ComponentResource):
         *,
         writer: pulumi.Output[str],
         reader: pulumi.Output[str],
+        keys: PlaceKeys,
+        rights: Sequence[pulumi.Resource],
     ) -> None:
+        """`rights`: of the roles to use the keys of the places."""
         super().__init__("replication:index:Snapshot", name)
-        key = None
+        key = keys.target if settings.snapshots_under_place_key else None
+        self.own_key_arn = None
         if settings.snapshot_key:
-            key = self._key(name, settings, accounts, writer, reader)
+            made = self._key(name, settings, accounts, writer, reader)
+            key, self.own_key_arn = PlaceKey(made.arn, made), made.arn
         self.key_arn = key.arn if key else None
         self.bucket = PrivateBucket(
             name,
             region=settings.target.region,
             protect=settings.protect,
             key=key,
+            rights=rights if settings.snapshots_under_place_key else (),
             rules=settings.buckets.rules("target"),
             # The three actions that AWS asks for when the bucket belongs to another account, for
             # the role that calls ExportTableToPointInTime: Amazon DynamoDB Developer Guide,

@@ -9,6 +9,7 @@ from infra.shared_actions import (
     KEY_LOOK_ACTIONS,
     OBJECT_KEY_ACTIONS,
     SNAPSHOT_WRITE_ACTIONS,
+    STREAM_KEY_ACTIONS,
 )
 from infra.stack_arns import OperatorScope, SharedArns, TableArns
 from infra.statements import Statement, allow, allow_keys, only, through
@@ -31,7 +32,6 @@ SOURCE_TABLE_ACTIONS = (
 STREAM_ACTIONS = ("kinesis:DescribeStreamSummary", "kinesis:ListShards", "kinesis:PutRecords")
 # Whether its policy lets the consumer read: of a stream of the stack's own it is known.
 ADOPTED_STREAM_ACTIONS = ("kinesis:GetResourcePolicy",)
-STREAM_KEY_ACTIONS = ("kms:GenerateDataKey",)
 # "If the table … you're exporting … is encrypted with customer managed keys, … this permission is
 # given through the IAM User/Role that triggers the export job" ("Requesting a table export").
 # DescribeKey is among KEY_LOOK_ACTIONS.
@@ -69,7 +69,10 @@ def exporter(
     """
     tables = [scope.source.table_arn(each.table.source) for each in arns]
     keys = sorted({each.table.source_key for each in arns if each.table.source_key})
-    given = sorted({each.table.stream_key for each in arns if each.table.stream_key})
+    # That of the place is in a policy of its own.
+    given = sorted(
+        {each.table.stream_key for each in arns if each.table.stream_key} - {*shared.places.source}
+    )
     made = [each.stream_key for each in arns if not each.table.stream_key]
     adopted = sorted({each.stream for each in arns if each.table.stream})
     items = READ_ITEM_ACTIONS if scope.read_items else ()
@@ -82,7 +85,7 @@ def exporter(
         allow("Streams", STREAM_ACTIONS, list(dict.fromkeys(each.stream for each in arns))),
         *only(bool(adopted), allow("AdoptedStreams", ADOPTED_STREAM_ACTIONS, adopted)),
         # A probe is encrypted like every other record.
-        allow("StreamKeys", STREAM_KEY_ACTIONS, [*made, *given]),
+        *allow_keys("StreamKeys", STREAM_KEY_ACTIONS, [*made, *given]),
         # DynamoDB writes the export with its caller's permissions, into the other account.
         *only(first, allow("Snapshot", SNAPSHOT_WRITE_ACTIONS, [f"{shared.snapshots}/*"])),
         *allow_keys("SourceTableKeys", SOURCE_KEY_ACTIONS, keys, by_dynamodb),

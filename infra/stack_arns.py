@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from infra.account_config import AccountConfig
 from infra.autonaming import BUCKET, STREAM, TABLE, Autonaming
+from infra.key_config import KeyConfig
 from infra.table_config import TableConfig
 
 SNAPSHOTS, JOURNAL = "replication-snapshot", "replication-journal"
@@ -15,14 +16,24 @@ UUID = 36 * "#"
 
 
 @dataclass(frozen=True)
+class PlaceArns:
+    """The key of each place, if it has one."""
+
+    source: tuple[str, ...] = ()
+    consumer: tuple[str, ...] = ()
+    target: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class SharedArns:
     """The parts that a stack has once."""
 
     snapshots: str
     """The snapshot bucket."""
     keys: tuple[str, ...]
-    """The key of that bucket. None where S3's own key encrypts it."""
+    """The key that the stack makes for that bucket alone."""
     journal: str
+    places: PlaceArns
 
 
 @dataclass(frozen=True)
@@ -36,6 +47,8 @@ class TableArns:
     mapping: str
     quarantine: str
     failures: str
+    target_key: str | None = None
+    """The customer-managed key of the target table."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +59,9 @@ class OperatorScope:
     target: AccountConfig
     read_items: bool
     snapshot_key: bool
-    kept_key: str | None = None
-    """The customer-managed key of ledgers, journal and quarantine."""
+    """The stack makes a key for the snapshot bucket alone."""
+    keys: KeyConfig = field(default_factory=KeyConfig)
+    snapshots_under_place_key: bool = False
     managed_policies: bool = False
     """Whether the roles have no inline policy."""
     imports: bool = True
@@ -55,6 +69,25 @@ class OperatorScope:
     bulk_puts: bool = False
     """Whether a table of the stack is loaded by bulk puts."""
     naming: Autonaming = field(default_factory=Autonaming)
+
+    def target_under_place_key(self, table: TableConfig) -> bool:
+        """Tell whether a table's target has the key of its place."""
+        known = {self.keys.given("target"), *(() if table.load.adopt else (None,))}
+        return self.keys.has("target") and table.target_key in known
+
+    def expected_places(self) -> PlaceArns:
+        """Return ARNs as long as those of the places' keys."""
+        owners = {
+            "source": (self.source, self.source),
+            "consumer": (self.target, self.source),
+            "target": (self.target, self.target),
+        }
+        found = {}
+        for place, (owner, where) in owners.items():
+            made = owner.arn("kms", f"key/{UUID}", region=where.region)
+            key = self.keys.given(place) or (made if self.keys.makes(place) else None)
+            found[place] = (key,) if key else ()
+        return PlaceArns(**found)
 
     def expected(self, table: TableConfig) -> TableArns:
         """Return ARNs as long as those that the table's parts will have.
@@ -71,6 +104,11 @@ class OperatorScope:
             mapping=self.target.arn("lambda", mapping, region=self.source.region),
             quarantine=self._bucket(f"{table.prefix}-quarantine"),
             failures=self._bucket(f"{table.prefix}-on-failure"),
+            target_key=next(
+                iter(self.expected_places().target)
+                if self.target_under_place_key(table)
+                else iter([table.target_key])
+            ),
         )
 
     def expected_shared(self) -> SharedArns:
@@ -79,6 +117,7 @@ class OperatorScope:
             snapshots=self._bucket(SNAPSHOTS),
             keys=(self.target.arn("kms", f"key/{UUID}"),) if self.snapshot_key else (),
             journal=self.target.table_arn(self.naming.name(TABLE, JOURNAL)),
+            places=self.expected_places(),
         )
 
     def _bucket(self, name: str) -> str:

@@ -67,10 +67,11 @@ class StackConfig:
     """Folder that `make build` made. For x86_64: `build/lambda-x86_64`."""
     protect: bool = True
     """Whether Pulumi and AWS refuse to delete what holds data. False only to tear a stack down."""
-    snapshot_key: bool = False
-    """Whether the stack makes a customer-managed key for the snapshot bucket. False: SSE-S3."""
+    snapshot_key: bool | None = None
+    """Whether the stack makes a customer-managed key for the snapshot bucket alone. False: SSE-S3.
+    None: the key of `keys.target`, or SSE-S3 without one. A key that was made stays."""
     keys: KeyConfig = field(default_factory=KeyConfig)
-    """Your own keys for what the stack itself keeps."""
+    """Customer-managed keys by place."""
     tags: TagConfig = field(default_factory=TagConfig)
     """Put on every resource that takes tags, and on the target table, where they win over the
     source's, whatever the capital letters. The stack adds `project`, `stack` and `managed-by`: the
@@ -95,6 +96,19 @@ class StackConfig:
         """Return the account of `source` or `target`."""
         return {"source": self.source, "target": self.target}[side]
 
+    def owner_of(self, place: str) -> AccountConfig:
+        """Return the account of a place: `source`, `consumer` or `target`."""
+        return self.source if place == "source" else self.target
+
+    def region_of(self, place: str) -> str:
+        """Return the Region of a place. The consumer's is the source's."""
+        return self.target.region if place == "target" else self.source.region
+
+    @property
+    def snapshots_under_place_key(self) -> bool:
+        """Whether the snapshot bucket has the key of the target's place."""
+        return self.snapshot_key is None and self.keys.has("target")
+
     naming: Autonaming = field(default_factory=Autonaming)
     """The names that the engine gives to resources. Not a key of the project's."""
 
@@ -105,8 +119,9 @@ class StackConfig:
             source=self.source,
             target=self.target,
             read_items=self.operators.read_items,
-            snapshot_key=self.snapshot_key,
-            kept_key=self.keys.target,
+            snapshot_key=bool(self.snapshot_key),
+            keys=self.keys,
+            snapshots_under_place_key=self.snapshots_under_place_key,
             managed_policies=self.iam.managed_policies,
             imports=any(not table.load.is_bulk for table in self.tables),
             bulk_puts=any(table.load.is_bulk for table in self.tables),
@@ -124,6 +139,11 @@ class StackConfig:
         _refuse_too_many_tables(named, mistakes)
         mistakes.raise_if_any()
         return named
+
+    def _with_default_keys(self) -> StackConfig:
+        of_stream, of_target = self.keys.given("source"), self.keys.given("target")
+        tables = (table.with_default_keys(of_stream, of_target) for table in self.tables)
+        return replace(self, tables=tuple(tables))
 
     def denies_other_writers(self, table: TableConfig) -> bool:
         """Tell whether the operator's tool keeps other writers off the table's target."""
@@ -194,6 +214,7 @@ class StackConfig:
         top = ConfigReader("", values, mistakes)
         source, target = read_account(top, "source"), read_account(top, "target")
         tables, operators = read_tables(top), read_operators(top, source, target)
+        keys = read_keys(top, source, target)
         architecture = top.choice("architecture", ARCHITECTURES, default=cls.architecture)
         config = cls(
             source=source,
@@ -213,8 +234,8 @@ class StackConfig:
                 default="build/lambda" + ("" if architecture == "arm64" else f"-{architecture}"),
             ),
             protect=top.flag("protect", default=cls.protect),
-            snapshot_key=top.flag("snapshotKey", default=cls.snapshot_key),
-            keys=read_keys(top, target),
+            snapshot_key=top.optional_flag("snapshotKey"),
+            keys=keys,
             tags=read_tags(top),
             log_retention_days=top.number_among(
                 "logRetentionDays", LOG_RETENTION_DAYS, "days", default=cls.log_retention_days
@@ -235,6 +256,7 @@ class StackConfig:
         _refuse_keys_of_other_places(config, mistakes)
         _refuse_streams_of_other_places(config, mistakes)
         _refuse_source_as_target(config, mistakes)
+        config = config._with_default_keys()
         if not mistakes.found:  # the size of a policy says something only of a valid stack
             _refuse_too_many_tables(config, mistakes)
         mistakes.raise_if_any()

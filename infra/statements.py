@@ -65,7 +65,7 @@ def through(service: str, region: str) -> Condition:
 
 
 def allow_keys(
-    sid: str, actions: Sequence[str], keys: Sequence[str], when: Condition | None = None
+    sid: str, actions: Sequence[str], keys: Sequence[object], when: Condition | None = None
 ) -> list[Statement]:
     """Return the statement that allows the use of customer-managed keys; none without keys."""
     return [allow(sid, actions, keys, when=when)] if keys else []

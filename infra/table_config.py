@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from infra.config_validation import ConfigReader
 from infra.load_config import LoadConfig, read_load
@@ -79,13 +79,15 @@ class TableConfig:
     the table has a key of AWS's. The target never needs it.
     """
     target_key: str | None = None
-    """ARN of the customer-managed key that encrypts the target table. None: a key of AWS's, of the
-    same kind as the source's. With `adopt`: the key that the table has.
+    """ARN of the customer-managed key that encrypts the target table. None: the stack's
+    `keys.target`; without one a key of AWS's, of the same kind as the source's. The load makes the
+    table with it. With `adopt`: the key that the table has; none of the stack's.
     """
     stream_key: str | None = None
     """ARN of the customer-managed key that encrypts the stream, of the source account and Region.
-    None: the stack makes one. Once a stream has a given key, it keeps it: the records in it are
-    read with that key. That of an adopted stream follows its owner's.
+    None: the stack's `keys.source`, or one that the stack makes. Once a stream has a given key, it
+    keeps it: the records in it are read with that key. That of an adopted stream follows its
+    owner's.
     """
 
     stream: str | None = None
@@ -99,6 +101,17 @@ class TableConfig:
     """
     load: LoadConfig = field(default_factory=LoadConfig)
     """How the snapshot gets into the target."""
+
+    def with_default_keys(self, of_stream: str | None, of_target: str | None) -> TableConfig:
+        """Return the table with these keys where it has none of its own.
+
+        An adopted stream has its owner's key, and so has an adopted target, whatever the stack's.
+        """
+        return replace(
+            self,
+            stream_key=self.stream_key or (None if self.stream else of_stream),
+            target_key=self.target_key or (None if self.load.adopt else of_target),
+        )
 
     @property
     def owns_destination(self) -> bool:

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from infra import source_grants, switch_grants, target_grants
+from infra import place_key_grants, source_grants, switch_grants, target_grants
 from infra.policy_sizes import (
     ATTACHED_POLICIES_LIMIT,
     INLINE_POLICY_LIMIT,
     MANAGED_POLICY_LIMIT,
     policy_size,
 )
-from infra.stack_arns import OperatorScope, SharedArns, TableArns
+from infra.stack_arns import OperatorScope, PlaceArns, SharedArns, TableArns
 from infra.statements import Statement
 from infra.table_config import TableConfig
 
@@ -41,14 +41,34 @@ GRANTS: Mapping[str, Grants] = {
 """By role. `operator-source` and `operator-target` are the readers."""
 
 
+class KeyGrants(Protocol):
+    """The statements of one role for the keys of the places."""
+
+    def __call__(
+        self, scope: OperatorScope, places: PlaceArns, tables: Sequence[TableConfig]
+    ) -> list[Statement]: ...
+
+
+KEYS: Mapping[str, KeyGrants] = {
+    "exporter": place_key_grants.exporter,
+    "importer": place_key_grants.importer,
+    "operator-source": place_key_grants.none,
+    "operator-target": place_key_grants.reader,
+    "switch-source": place_key_grants.none,
+    "switch-target": place_key_grants.none,
+}
+"""By role. What is encrypted depends on this policy. It is a managed one: inline, it would need the
+room of the others, which an older program may have filled."""
+
+
 def size_limit(policy: int, *, managed: bool = False) -> int:
     """Return the characters that a role's policy may have. Policy 0 is inline, unless `managed`."""
     return MANAGED_POLICY_LIMIT if policy or managed else INLINE_POLICY_LIMIT
 
 
-def most_policies(*, managed: bool) -> int:
-    """Return how many policies a role can have."""
-    return ATTACHED_POLICIES_LIMIT + (0 if managed else 1)
+def most_policies(*, managed: bool, keys: bool = False) -> int:
+    """Return how many policies a role can have. `keys`: beside one for keys, which is attached."""
+    return ATTACHED_POLICIES_LIMIT + (0 if managed else 1) - (1 if keys else 0)
 
 
 def tables_per_policy(role: str, scope: OperatorScope, tables: Sequence[TableConfig]) -> list[int]:
@@ -60,7 +80,8 @@ def tables_per_policy(role: str, scope: OperatorScope, tables: Sequence[TableCon
     shared, start = scope.expected_shared(), 0
     counts: list[int] = []
     managed = scope.managed_policies
-    while start < len(arns) and len(counts) < most_policies(managed=managed):
+    keys = bool(KEYS[role](scope, shared.places, tables))
+    while start < len(arns) and len(counts) < most_policies(managed=managed, keys=keys):
         first, count = not counts, 0
         while start + count < len(arns):
             named = arns[start : start + count + 1]

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pulumi
+
 from infra.accounts import Accounts
-from infra.buffer import AdoptedBuffer, Buffer, OwnBuffer, key_name
+from infra.buffer import AdoptedBuffer, Buffer, OwnBuffer, given_stream_keys, key_name
 from infra.consumer import ConsumerFunction, ConsumerRole
-from infra.held_resources import KEY
+from infra.held_resources import KMS_KEY
 from infra.ledger import LedgerTable
 from infra.package import Archive
+from infra.place_keys import PlaceKeys
+from infra.policies import Text
 from infra.preflight import Found
 from infra.stack_config import StackConfig
 from infra.streaming_choice import StreamingChoice
@@ -25,6 +30,8 @@ class TableStack:
     buffer: Buffer
     ledger: LedgerTable
     consumer: ConsumerFunction
+    target_key: Text | None
+    """The customer-managed key of the target table."""
 
     @classmethod
     def declared(
@@ -34,9 +41,16 @@ class TableStack:
         accounts: Accounts,
         archive: Archive,
         found: Found,
+        keys: PlaceKeys,
+        rights: Sequence[pulumi.Resource],
     ) -> TableStack:
-        """Declare what carries one table's changes: each part before the parts that use it."""
-        role = ConsumerRole(table, settings, accounts)
+        """Declare what carries one table's changes: each part before the parts that use it.
+
+        `rights`: of other roles than the consumer's to use the keys that are there before.
+        """
+        given = given_stream_keys(table, found.before)
+        role = ConsumerRole(table, settings, accounts, keys=keys, stream_keys=given)
+        rights = [*role.key_rights, *rights]
         streams = StreamingChoice.of(table, found.runs.get(table.source), found.held)
         buffer: Buffer
         if table.stream is not None:
@@ -49,10 +63,20 @@ class TableStack:
                 reader=role.arn,
                 before=found.before,
                 streams=streams,
-                keeps_made_key=found.held.has(KEY, key_name(table)),
+                keeps_made_key=found.held.has(KMS_KEY, key_name(table)),
+                rights=rights,
             )
-        ledger = LedgerTable(table, settings, accounts)
+        ledger = LedgerTable(table, settings, accounts, key=keys.target, rights=rights)
         consumer = ConsumerFunction(
-            table, settings, accounts, role=role, buffer=buffer, ledger=ledger, archive=archive
+            table,
+            settings,
+            accounts,
+            role=role,
+            buffer=buffer,
+            ledger=ledger,
+            archive=archive,
+            keys=keys,
+            rights=rights,
         )
-        return cls(table, role, buffer, ledger, consumer)
+        of_place = keys.target.arn if keys.target and not table.load.adopt else None
+        return cls(table, role, buffer, ledger, consumer, table.target_key or of_place)

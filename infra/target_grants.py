@@ -8,12 +8,10 @@ from infra import load_grants
 from infra.shared_actions import (
     EXPORT_ACTIONS,
     KEY_LOOK_ACTIONS,
-    OBJECT_KEY_ACTIONS,
     SNAPSHOT_WRITE_ACTIONS,
-    TABLE_KEY_ACTIONS,
 )
 from infra.stack_arns import OperatorScope, SharedArns, TableArns
-from infra.statements import Statement, allow, allow_keys, only, through
+from infra.statements import Statement, allow, allow_keys, only
 
 # --- The importer, in the target account: it loads, configures the table, runs the consumer.
 
@@ -73,11 +71,9 @@ def importer(
     `first`: with what does not depend on a table.
     """
     tables = [scope.target.table_arn(each.table.target) for each in arns]
-    keys = sorted({each.table.target_key for each in arns if each.table.target_key})
-    kept = [scope.kept_key] if scope.kept_key else []
-    seen = [*keys, *shared.keys, *kept] if first else keys
-    by_s3 = through("s3", scope.target.region)
-    by_dynamodb = through("dynamodb", scope.target.region)
+    # That of the place is in a policy of its own.
+    keys = sorted({each.target_key for each in arns if each.target_key} - {*shared.places.target})
+    seen = [*keys, *shared.keys] if first else keys
     return [
         *load_grants.tables(scope, arns),
         *load_grants.loads(scope, shared, arns),
@@ -98,11 +94,9 @@ def importer(
         ),
         # DynamoDB writes an export of the target, too, with its caller's permissions.
         *only(first, allow("Verify", SNAPSHOT_WRITE_ACTIONS, [f"{shared.snapshots}/verify/*"])),
-        *load_grants.keys(scope, arns),
+        *load_grants.keys(scope, shared, arns),
         *allow_keys("SeeKeys", KEY_LOOK_ACTIONS, seen),
         *_kept(arns),
-        *only(first, *allow_keys("KeptTablesKey", TABLE_KEY_ACTIONS, kept, by_dynamodb)),
-        *only(first, *allow_keys("KeptObjectsKey", OBJECT_KEY_ACTIONS, kept, by_s3)),
         *only(first, *load_grants.import_log(scope)),
         *only(first, _on_anything(scope, IMPORTER_ACTIONS_WITHOUT_ARN)),
     ]
@@ -128,15 +122,12 @@ def reader(
     """
     tables = [scope.target.table_arn(each.table.target) for each in arns]
     kept = [arn for each in arns for arn in (each.quarantine, each.failures)]
-    keys = [scope.kept_key] if scope.kept_key else []
-    by_dynamodb = through("dynamodb", scope.target.region)
     return [
         *load_grants.reader(scope, arns),
         allow("TargetTables", READ_TABLE_ACTIONS, tables),
         allow("Kept", READ_KEPT_ACTIONS, kept),
         allow("Ledgers", READ_LEDGER_ACTIONS, [each.ledger for each in arns]),
         *only(first, allow("Journal", READ_JOURNAL_ACTIONS, [shared.journal])),
-        *only(first, *allow_keys("KeptTablesKey", TABLE_KEY_ACTIONS, keys, by_dynamodb)),
         allow("Mappings", READ_MAPPING_ACTIONS, [each.mapping for each in arns]),
         # The lag that the consumer measures, and what is not in the state.
         *only(first, _on_anything(scope, READ_ACTIONS_WITHOUT_ARN)),

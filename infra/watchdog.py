@@ -5,12 +5,15 @@ from __future__ import annotations
 import pulumi
 import pulumi_aws as aws
 
+from infra import key_rights
 from infra.accounts import Accounts
 from infra.buffer import Buffer, adopted_stream
 from infra.consumer import ConsumerFunction
+from infra.key_rights import declare_key_rights
 from infra.ledger import LedgerTable
 from infra.network import network_rights, vpc_of_functions
 from infra.package import Archive
+from infra.place_keys import PlaceKeys
 from infra.policies import assumed_by_service, document
 from infra.resource_names import (
     FUNCTION_DESCRIPTION_LIMIT,
@@ -21,9 +24,10 @@ from infra.resource_names import (
 )
 from infra.role_policies import declare_policy
 from infra.roles import declare_role
-from infra.shared_actions import TABLE_KEY_ACTIONS
+from infra.shared_actions import STREAM_KEY_ACTIONS
 from infra.stack_config import StackConfig
-from infra.statements import allow, allow_keys, through
+from infra.statements import allow, allow_keys
+from infra.table_config import TableConfig
 from infra.table_stack import TableStack
 from replicator.stream import MAX_RECORD_KIB
 
@@ -48,22 +52,20 @@ LEDGER_ACTIONS = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem
 class WatchdogFunction(pulumi.ComponentResource):
     """Observer role (source account); role, function, schedule and log (target account).
 
-    Like the consumer, the function runs in the source's Region.
+    Like the consumer, the function runs in the source's Region. The roles come first, with their
+    rights to use keys: `declare_function` makes the rest.
     """
 
     function_name: pulumi.Output[str]
     log_group: pulumi.Output[str]
     role_arn: pulumi.Output[str]
     observer_arn: pulumi.Output[str]
+    key_rights: list[pulumi.Resource]
+    """What lets both roles use keys that are there before the function."""
 
     def __init__(
-        self,
-        stack: TableStack,
-        settings: StackConfig,
-        accounts: Accounts,
-        archive: Archive,
+        self, table: TableConfig, settings: StackConfig, accounts: Accounts, keys: PlaceKeys
     ) -> None:
-        table, buffer, ledger, consumer = stack.table, stack.buffer, stack.ledger, stack.consumer
         self._name = f"{table.prefix}-watchdog"
         super().__init__(
             "replication:index:Watchdog",
@@ -72,9 +74,9 @@ class WatchdogFunction(pulumi.ComponentResource):
             pulumi.ResourceOptions(providers=[accounts.target]),
         )
         self._table, self._settings, self._accounts = table, settings, accounts
-        self._here = settings.source.region
+        self._keys, self._here = keys, settings.source.region
         self._child = pulumi.ResourceOptions(parent=self)
-        role = declare_role(
+        self._role = declare_role(
             f"{self._name}-role",
             "target",
             settings,
@@ -83,11 +85,41 @@ class WatchdogFunction(pulumi.ComponentResource):
             trust=assumed_by_service("lambda.amazonaws.com"),
             parent=self,
         )
-        observer = self._observer(role, buffer)
+        self._observer = self._observer_role()
+        self.role_arn, self.observer_arn = self._role.arn, self._observer.arn
+        managed = settings.iam.managed_policies
+        self.key_rights = [
+            *declare_key_rights(
+                self._name,
+                self._role.name,
+                key_rights.of_watchdog(table, settings, keys),
+                self._child,
+                managed=managed,
+            ),
+            *declare_key_rights(
+                f"{table.prefix}-observer",
+                self._observer.name,
+                key_rights.of_observer(table),
+                self._in_source,
+                managed=managed,
+            ),
+        ]
+
+    @property
+    def _in_source(self) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(parent=self, provider=self._accounts.source)
+
+    def declare_function(self, stack: TableStack, archive: Archive) -> None:
+        """Declare function, schedule and log, and what the roles may do."""
+        table, settings = self._table, self._settings
+        buffer, ledger, consumer = stack.buffer, stack.ledger, stack.consumer
+        role, observer, key = self._role, self._observer, self._keys.consumer
+        self._grant_observer(buffer)
         logs = aws.cloudwatch.LogGroup(
             f"{self._name}-logs",
             region=self._here,
             retention_in_days=settings.log_retention_days,
+            kms_key_id=key.arn if key else None,
             opts=self._child,
         )
         grants = self._grants(role, observer, ledger, consumer, logs)
@@ -107,17 +139,19 @@ class WatchdogFunction(pulumi.ComponentResource):
             memory_size=MEMORY_MIB,
             environment={"variables": self._environment(observer, buffer, ledger, consumer)},
             logging_config={"log_format": "JSON", "log_group": logs.name},
+            kms_key_arn=key.arn if key else None,
             vpc_config=vpc_of_functions(settings),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[grants, *network]),
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=[grants, *network, *self.key_rights]
+            ),
         )
         self._schedule(function)
         self.function_name, self.log_group = function.name, logs.name
-        self.role_arn, self.observer_arn = role.arn, observer.arn
         self.register_outputs({"functionName": function.name})
 
-    def _observer(self, role: aws.iam.Role, buffer: Buffer) -> aws.iam.Role:
+    def _observer_role(self) -> aws.iam.Role:
         """Declare the role that describes, reads metrics and puts probes. It sees no item."""
-        observer = declare_role(
+        return declare_role(
             f"{self._table.prefix}-observer",
             "source",
             self._settings,
@@ -127,27 +161,31 @@ class WatchdogFunction(pulumi.ComponentResource):
                 {
                     "Effect": "Allow",
                     "Action": ["sts:AssumeRole"],
-                    "Principal": {"AWS": [role.arn]},
+                    "Principal": {"AWS": [self._role.arn]},
                 }
             ),
             parent=self,
         )
+
+    def _grant_observer(self, buffer: Buffer) -> None:
         source = self._settings.source.table_arn(self._table.source)
         switched = SWITCHED_TABLE_ACTIONS if self._settings.switch else ()
+        made = [] if self._table.stream_key else buffer.made_keys
         declare_policy(
             f"{self._table.prefix}-observer-grants",
-            observer.name,
+            self._observer.name,
             document(
                 allow("SeeTable", [*OBSERVED_TABLE_ACTIONS, *switched], [source]),
                 allow("SeeStream", OBSERVED_STREAM_ACTIONS, [buffer.stream_arn]),
                 allow("PutProbes", PROBE_ACTIONS, [buffer.stream_arn]),
-                allow("EncryptProbes", ["kms:GenerateDataKey"], [buffer.key_arn]),
+                *allow_keys("EncryptProbes", STREAM_KEY_ACTIONS, made),
                 allow("NoArn", ["cloudwatch:GetMetricStatistics"], ["*"]),
             ),
-            pulumi.ResourceOptions(parent=self, provider=self._accounts.source),
+            pulumi.ResourceOptions.merge(
+                self._in_source, pulumi.ResourceOptions(depends_on=self.key_rights)
+            ),
             managed=self._settings.iam.managed_policies,
         )
-        return observer
 
     def _grants(
         self,
@@ -158,8 +196,6 @@ class WatchdogFunction(pulumi.ComponentResource):
         logs: aws.cloudwatch.LogGroup,
     ) -> pulumi.Resource:
         target = self._settings.target.table_arn(self._table.target)
-        keys = [self._settings.keys.target] if self._settings.keys.target else []
-        by_dynamodb = through("dynamodb", self._settings.target.region)
         return declare_policy(
             f"{self._name}-grants",
             role.name,
@@ -174,7 +210,6 @@ class WatchdogFunction(pulumi.ComponentResource):
                 ),
                 allow("SeeTarget", ["dynamodb:DescribeTable"], [target]),
                 allow("KeepItsBook", LEDGER_ACTIONS, [ledger.arn]),
-                *allow_keys("LedgerKey", TABLE_KEY_ACTIONS, keys, by_dynamodb),
                 allow(
                     "CountKept",
                     ["s3:ListBucket"],
@@ -186,7 +221,9 @@ class WatchdogFunction(pulumi.ComponentResource):
                     [pulumi.Output.concat(logs.arn, ":*")],
                 ),
             ),
-            self._child,
+            pulumi.ResourceOptions.merge(
+                self._child, pulumi.ResourceOptions(depends_on=self.key_rights)
+            ),
             managed=self._settings.iam.managed_policies,
         )
 

@@ -66,14 +66,17 @@ class AccountClients:
     def target(
         self, consumer_region: str, before: Before | None = None, far: Any = CONFIG
     ) -> TargetAccount:
-        """Return the target account's control plane, and Lambda's in the consumer's Region.
+        """Return the target account's control plane, and in the consumer's Region Lambda's
+        and its keys.
 
-        `far` configures the client there.
+        `far` configures the clients there.
         """
         lambda_ = self._target.client("lambda", consumer_region, far)
         dynamodb, kms = self._target.client("dynamodb"), self._target.client("kms")
         cloudwatch = self._target.client("cloudwatch")
-        return AwsTarget(self._calls(Side.TARGET, before), dynamodb, lambda_, kms, cloudwatch)
+        far_kms = self._target.client("kms", consumer_region, far)
+        calls = self._calls(Side.TARGET, before)
+        return AwsTarget(calls, dynamodb, lambda_, kms, cloudwatch, far_kms)
 
     def tagged(self, side: Side, region: str) -> AwsTaggedResources:
         """Return the listing by tags of an account's Region."""

@@ -331,7 +331,7 @@ class AwsClients(AccountClients):
                     calls,
                     self._target.client("s3"),
                     table.quarantine_bucket,
-                    self._outputs.kept_key_arn,
+                    self._outputs.keys.target,
                 ),
                 AwsBucket(
                     calls, self._target.client("s3", table.consumer_region), table.on_failure_bucket
@@ -409,7 +409,7 @@ class AwsClients(AccountClients):
             ledger_table=table.ledger_table,
             quarantine_bucket=table.quarantine_bucket,
             ledger_retention_days=table.ledger_retention_days,
-            quarantine_key=self._outputs.kept_key_arn,
+            quarantine_key=self._outputs.keys.target,
         )
         return DirectConsumer(
             config,

@@ -29,16 +29,26 @@ from bootstrap.core.facts import (
 
 
 class AwsTarget:
-    """`TargetAccount` through the importer role. `lambda_` is a client in the consumer's Region."""
+    """`TargetAccount` through the importer role.
+
+    `lambda_` and `far_kms` are clients in the consumer's Region.
+    """
 
     def __init__(
-        self, calls: Calls, dynamodb: Any, lambda_: Any, kms: Any = None, cloudwatch: Any = None
+        self,
+        calls: Calls,
+        dynamodb: Any,
+        lambda_: Any,
+        kms: Any = None,
+        cloudwatch: Any = None,
+        far_kms: Any = None,
     ) -> None:
         self._calls = calls
         self._dynamodb = dynamodb
         self._lambda = lambda_
         self._tables = Tables(calls, dynamodb)
-        self._keys = KeyReader(calls, kms)
+        self._keys, self._far_kms = KeyReader(calls, kms), far_kms
+        self._far_keys = KeyReader(calls, far_kms)
         self._metrics = TableMetrics(calls, cloudwatch)
 
     def table(self, name: str) -> TableFacts | None:
@@ -127,7 +137,9 @@ class AwsTarget:
         return count_running(listing, "ImportSummaryList", "ImportStatus")
 
     def key(self, arn: str) -> KeyFacts:
-        return self._keys.look(arn)
+        # KMS finds a key by its ARN in the key's own Region alone.
+        far = self._far_kms is not None and self._far_kms.meta.region_name == arn.split(":")[3]
+        return (self._far_keys if far else self._keys).look(arn)
 
     def concurrency(self) -> int | None:
         try:

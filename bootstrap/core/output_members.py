@@ -70,6 +70,16 @@ class OutputMembers:
         self.wrong(key, "is no object of texts")
         return {}
 
+    def texts_by_key(self, key: str) -> Mapping[str, Sequence[str]]:
+        """Read an object of lists of texts; empty where it is absent."""
+        value = self._value.get(key, {})
+        lists = value.values() if isinstance(value, dict) else [None]
+        if all(isinstance(each, list) and all(isinstance(x, str) for x in each) for each in lists):
+            found: Mapping[str, Sequence[str]] = value
+            return found
+        self.wrong(key, "is no object of lists of texts")
+        return {}
+
     def inner(self, key: str) -> OutputMembers:
         if key not in self._value:
             self.wrong(key, "is missing")

@@ -131,6 +131,18 @@ class TableOutputs:
 
 
 @dataclass(frozen=True)
+class PlaceKeyOutputs:
+    """The customer-managed key of each place; empty for AWS's keys."""
+
+    source: str = ""
+    """Of the alarms' topic in the source account, and of streams without one of their own."""
+    consumer: str = ""
+    """Of on-failure buckets, functions, their logs and the alarms' topic."""
+    target: str = ""
+    """Of ledgers, journal and quarantine, and of what else has no key of its own there."""
+
+
+@dataclass(frozen=True)
 class Outputs:
     """A whole stack."""
 
@@ -143,8 +155,11 @@ class Outputs:
     tables: tuple[TableOutputs, ...]
     snapshot_key_arn: str = ""
     """The customer-managed key of the snapshot bucket; empty for S3's own."""
-    kept_key_arn: str = ""
-    """The customer-managed key of ledgers, journal and quarantine; empty for AWS's."""
+    keys: PlaceKeyOutputs = PlaceKeyOutputs()
+    """The customer-managed keys by place."""
+    key_services: Mapping[str, Sequence[str]] = field(default_factory=dict, hash=False)
+    """The services of AWS that use these keys by themselves, by place; empty if an older program
+    named none."""
     in_vpc: bool = False
     """Both functions are in a VPC of the target account."""
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -282,7 +297,8 @@ def parse(text: str, origin: str, fix: str = STALE) -> Outputs:
         snapshot_bucket=top.text("snapshotBucket"),
         tables=tuple(_table(each) for each in top.several("tables")),
         snapshot_key_arn=top.optional("snapshotKeyArn"),
-        kept_key_arn=top.optional("keptKeyArn"),
+        keys=_keys(top),
+        key_services=_key_services(top),
         in_vpc=top.has("vpc"),
         tags=top.texts("tags"),
     )
@@ -292,6 +308,20 @@ def parse(text: str, origin: str, fix: str = STALE) -> Outputs:
         lines = "\n".join(f"  {mistake}" for mistake in [*shown, *more])
         raise UsageError(f"{origin} holds no outputs of this project:\n{lines}", fix=fix)
     return outputs
+
+
+def _keys(top: OutputMembers) -> PlaceKeyOutputs:
+    # An older program knew one place.
+    older = top.optional("keptKeyArn")
+    if not top.has("keys"):
+        return PlaceKeyOutputs(target=older)
+    keys = top.inner("keys")
+    return PlaceKeyOutputs(*(keys.optional(place) for place in ("source", "consumer", "target")))
+
+
+def _key_services(top: OutputMembers) -> Mapping[str, Sequence[str]]:
+    found = top.texts_by_key("keyServices")
+    return {place: tuple(services) for place, services in found.items()}
 
 
 def _account(members: OutputMembers, role_key: str) -> AccountOutputs:

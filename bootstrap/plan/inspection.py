@@ -110,8 +110,10 @@ class KeyInspection:
     snapshot: KeyFacts | None = None
     stream: KeyFacts | None = None
     """One that the stack file names; the stack's own is its own affair."""
-    kept: KeyFacts | None = None
-    """Of ledger, journal and quarantine."""
+    place_source: KeyFacts | None = None
+    """Of the source's place, as the next two of theirs."""
+    place_consumer: KeyFacts | None = None
+    place_target: KeyFacts | None = None
 
 
 @dataclass(frozen=True)
@@ -382,7 +384,9 @@ def _keys(
         source=look(source, replication.source_key_arn),
         source_is_aws_managed=source.awss_own_key(own) if own else None,
         target=look(target, replication.target_key_arn),
-        snapshot=look(target, deployment.snapshot_key_arn if deployment else None),
+        snapshot=look(target, replication.snapshot_key_arn),
         stream=look(source, replication.stream_key_arn),
-        kept=look(target, replication.kept_key_arn),
+        place_source=look(source, replication.place_keys.source),
+        place_consumer=look(target, replication.place_keys.consumer),
+        place_target=look(target, replication.place_keys.target),
     )

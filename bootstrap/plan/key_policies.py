@@ -28,27 +28,34 @@ TABLE_USES = ("kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:Generate
 """Of the target's key, by the caller of the import (KMS Developer Guide, services-dynamodb)."""
 TABLE_READS = ("kms:Decrypt",)
 """Of a table's key, by who reads and writes its items (KMS Developer Guide, services-dynamodb)."""
+BUCKET_READS, ENVIRONMENT_READS = ("kms:Decrypt",), ("kms:Decrypt",)
+"""Of an object (UsingKMSEncryption); of a function's own environment, by its role."""
 STREAM_WRITES, STREAM_READS = ("kms:GenerateDataKey",), ("kms:Decrypt",)
 """Of the stream's key (Kinesis Data Streams Developer Guide, permissions-user-key-KMS)."""
+TARGET_PLACE, CONSUMER_PLACE = "ledger and quarantine", "on-failure bucket, functions and logs"
 
 
 @dataclass(frozen=True)
 class KeyUser:
-    """A role that uses a key, and the principals by which the key's policy may name it."""
+    """A role or a service of AWS that uses a key, and the names by which its policy may name it."""
 
     name: str
     role_arn: str | None
     """None before the stack is deployed."""
     account_id: str
     partition: str
+    service: str = ""
+    """A service's principal; empty for a role."""
 
     @property
     def grantee(self) -> str:
         """The principal to name in a key policy."""
-        return self.role_arn or self.account_id
+        return self.service or self.role_arn or self.account_id
 
     @property
     def principals(self) -> frozenset[str]:
+        if self.service:
+            return frozenset({"*", self.service})
         root = f"arn:{self.partition}:iam::{self.account_id}:root"
         return frozenset({"*", self.account_id, root, self.role_arn or root})
 
@@ -92,9 +99,15 @@ def _uses(inspection: Inspection, replication: Replication) -> Iterator[KeyUse]:
     if keys.stream is not None:
         for user, actions in _stream_users(replication):
             yield KeyUse(keys.stream, "stream", user, actions, exporter)
-    if keys.kept is not None:
-        for user, actions in _kept_users(replication):
-            yield KeyUse(keys.kept, "ledger and quarantine", user, actions, importer)
+    if keys.place_target is not None:
+        for user, actions in _target_users(replication):
+            yield KeyUse(keys.place_target, TARGET_PLACE, user, actions, importer)
+    if keys.place_consumer is not None:
+        for user, actions in _consumer_users(replication):
+            yield KeyUse(keys.place_consumer, CONSUMER_PLACE, user, actions, importer)
+    if keys.place_source is not None:
+        for user, actions in _service_users(replication, "source"):
+            yield KeyUse(keys.place_source, "alarms' topic", user, actions, exporter)
     if keys.source is not None and _exports_with_key(inspection, replication):
         yield KeyUse(keys.source, "source table", exporter, EXPORT_READS, exporter)
     if keys.target is not None:
@@ -133,13 +146,29 @@ def _stream_users(replication: Replication) -> Iterator[tuple[KeyUser, Sequence[
         yield observer, STREAM_WRITES
 
 
-def _kept_users(replication: Replication) -> Iterator[tuple[KeyUser, Sequence[str]]]:
-    """List who uses the key of ledger, journal and quarantine. The last two read no object."""
+def _target_users(replication: Replication) -> Iterator[tuple[KeyUser, Sequence[str]]]:
+    """List who uses the key of ledger, journal and quarantine. Watchdog and reader read tables."""
     yield _users(replication)[1], BUCKET_USES
     yield _consumer(replication), BUCKET_USES
     for user in (_watchdog(replication), _reader(replication)):
         if user is not None:
             yield user, TABLE_READS
+    yield from _service_users(replication, "target")
+
+
+def _consumer_users(replication: Replication) -> Iterator[tuple[KeyUser, Sequence[str]]]:
+    """List who uses the key of the on-failure bucket, and of functions, logs and topic."""
+    yield _consumer(replication), BUCKET_USES
+    yield _users(replication)[1], BUCKET_READS
+    if (watchdog := _watchdog(replication)) is not None:
+        yield watchdog, ENVIRONMENT_READS
+    yield from _service_users(replication, "consumer")
+
+
+def _service_users(replication: Replication, place: str) -> Iterator[tuple[KeyUser, Sequence[str]]]:
+    account = replication.source_account if place == "source" else replication.target_account
+    for service in replication.key_services.get(place, ()):
+        yield KeyUser("service", None, account, replication.partition, service), BUCKET_USES
 
 
 def _watchdog(replication: Replication) -> KeyUser | None:
@@ -175,7 +204,7 @@ def _unnamed(inspection: Inspection, replication: Replication) -> Iterator[str]:
     keys = inspection.keys
     stream = keys.stream if replication.stream_key_arn else None
     for user, name, key in (
-        (_watchdog(replication), "watchdog", keys.kept),
+        (_watchdog(replication), "watchdog", keys.place_target or keys.place_consumer),
         (_observer(replication), "watchdog's observer", stream),
     ):
         if user is None and key:
@@ -212,12 +241,12 @@ def _unconfigured(inspection: Inspection, replication: Replication) -> Iterator[
             f"set sourceKeyArn: {source.key_arn} for the table in the stack configuration, then: "
             f"{replication.up}",
         )
-    if not replication.target_key_arn:
+    if not (replication.target_key_arn or replication.makes_target_key):
         yield Blocker(
             f"Table {replication.source_table} is encrypted with a customer-managed key, which "
             f"stays in its account, and no key is configured for {replication.target_table}.",
             "set targetKeyArn for the table in the stack configuration to the ARN of a key of the "
-            "target account and Region (its key aws/dynamodb will do), then: "
+            "target account and Region (its key aws/dynamodb will do), or keys.target, then: "
             f"{replication.up}",
         )
 
@@ -307,7 +336,9 @@ _LIKE = ("ArnLike", "ArnEquals", "StringLike")
 
 
 def _principals(value: Any) -> list[str]:
-    return [str(each) for each in _all(value.get("AWS") if isinstance(value, dict) else value)]
+    if not isinstance(value, dict):
+        return [str(each) for each in _all(value)]
+    return [str(each) for kind in ("AWS", "Service") for each in _all(value.get(kind))]
 
 
 def _all(value: Any) -> list[Any]:

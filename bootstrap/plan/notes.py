@@ -103,12 +103,12 @@ def _source(inspection: Inspection, replication: Replication) -> Iterator[str]:
             "until you switch it off."
         )
     if source.table.encryption == "KMS":
-        key = replication.target_key_arn or (
-            "the key that AWS manages for DynamoDB there (aws/dynamodb)"
-        )
+        made = "the key that the stack makes there"
+        awss = "the key that AWS manages for DynamoDB there (aws/dynamodb)"
+        key = replication.target_key_arn or (made if replication.makes_target_key else awss)
         yield (
             "The source is encrypted with a KMS key, which stays in its account: the target gets "
-            f"{key}, as targetKeyArn in the stack configuration says."
+            f"{key}, as targetKeyArn or keys.target in the stack configuration says."
         )
         if inspection.keys.source_is_aws_managed is None:
             yield (

@@ -10,7 +10,15 @@ from pathlib import Path
 
 from bootstrap.core import pulumi_commands
 from bootstrap.core.errors import UsageError
-from bootstrap.core.stack_outputs import AccountOutputs, LoadSettings, Outputs, TableOutputs
+from bootstrap.core.stack_outputs import (
+    AccountOutputs,
+    LoadSettings,
+    Outputs,
+    PlaceKeyOutputs,
+    TableOutputs,
+)
+from infra.key_config import PLACES
+from infra.key_services import key_services
 from infra.stack_config import PROJECT, ConfigError, StackConfig, TableConfig
 
 INNER = {"source": "source.accountId", "target": "target.accountId", "tables": "tables[0].source"}
@@ -30,8 +38,6 @@ class Deployment:
     """Commands that replace the mapping, which the stack protects."""
     exporter_arn: str
     importer_arn: str
-    snapshot_key_arn: str | None
-    """The customer-managed key of the snapshot bucket. None: S3's own."""
     snapshot_prefix: str
     """The table's part of the snapshot bucket."""
     consumer_arn: str | None
@@ -86,8 +92,14 @@ class Replication:
     """None before the stack is deployed."""
     stream_key_arn: str | None = None
     """The customer-managed key that the stack file gives the stream. None: the stack makes one."""
-    kept_key_arn: str | None = None
-    """The customer-managed key of ledger, journal and quarantine. None: AWS's keys."""
+    place_keys: PlaceKeyOutputs = field(default_factory=PlaceKeyOutputs)
+    """The customer-managed keys by place. Empty: AWS's keys, or one that the stack will make."""
+    key_services: Mapping[str, Sequence[str]] = field(default_factory=dict, hash=False)
+    """The services of AWS that use these keys by themselves, by place."""
+    snapshot_key_arn: str | None = None
+    """The customer-managed key of the snapshot bucket. None: S3's own, or not made yet."""
+    makes_target_key: bool = False
+    """The stack will make the key of the target table."""
     load: LoadSettings = field(default_factory=LoadSettings)
     """How the snapshot gets into the target."""
     config_key: str = "tables[0]"
@@ -185,7 +197,9 @@ def of_outputs(outputs: Outputs, table: TableOutputs) -> Replication:
         source_key_arn=table.source_key_arn or None,
         target_key_arn=table.target_key_arn or None,
         stream_key_arn=table.stream_key_arn or None,
-        kept_key_arn=outputs.kept_key_arn or None,
+        place_keys=outputs.keys,
+        key_services=outputs.key_services,
+        snapshot_key_arn=outputs.snapshot_key_arn or None,
         load=table.load,
         config_key=f"tables[{_place(outputs, table)}]",
         adopted=_adopted(table) if table.adopts_stream else None,
@@ -202,7 +216,6 @@ def of_outputs(outputs: Outputs, table: TableOutputs) -> Replication:
             mapping_replacement=pulumi_commands.replace_mapping(outputs, table),
             exporter_arn=outputs.source.role_arn,
             importer_arn=outputs.target.role_arn,
-            snapshot_key_arn=outputs.snapshot_key_arn or None,
             snapshot_prefix=table.snapshot_prefix,
             consumer_arn=table.consumer_role_arn or None,
             watchdog_arn=table.watchdog_role_arn or None,
@@ -337,7 +350,10 @@ def _of_config(
         source_key_arn=table.source_key,
         target_key_arn=table.target_key,
         stream_key_arn=table.stream_key,
-        kept_key_arn=config.keys.target,
+        place_keys=PlaceKeyOutputs(*(config.keys.given(place) or "" for place in PLACES)),
+        key_services={place: key_services(place, config) for place in PLACES},
+        snapshot_key_arn=config.keys.given("target") if config.snapshots_under_place_key else None,
+        makes_target_key=config.keys.makes("target") and not (table.target_key or table.load.adopt),
         deployment=None,
         load=LoadSettings(
             mode=table.load.load,

@@ -14,6 +14,7 @@ from infra.consumer import TIMEOUT_SECONDS
 from infra.monitoring import dashboard
 from infra.monitoring.catalog import alarms
 from infra.monitoring.definition import Alarm, AlarmInputs
+from infra.place_keys import PlaceKey, PlaceKeys
 from infra.resource_names import dashboard_name
 from infra.stack_config import StackConfig
 from infra.table_stack import TableStack
@@ -46,9 +47,8 @@ def places(settings: StackConfig, accounts: Accounts) -> dict[str, AlarmPlace]:
 class Notifications(pulumi.ComponentResource):
     """A topic in each place, unless the configuration names topics of its own.
 
-    They are not encrypted with a KMS key: CloudWatch cannot publish through the key that SNS owns,
-    a customer-managed one costs a key and a policy per place, and an alarm has names and numbers,
-    never content of an item. For a key of your own, name topics in the configuration.
+    They are encrypted with a KMS key where their place has one: CloudWatch cannot publish through
+    the key that SNS owns. An alarm has names and numbers, never content of an item.
     """
 
     topics: Mapping[str, pulumi.Input[str]]
@@ -56,7 +56,9 @@ class Notifications(pulumi.ComponentResource):
     made: frozenset[str]
     """The places whose topic is the stack's own."""
 
-    def __init__(self, name: str, settings: StackConfig, accounts: Accounts) -> None:
+    def __init__(
+        self, name: str, settings: StackConfig, accounts: Accounts, keys: PlaceKeys
+    ) -> None:
         super().__init__("replication:index:Notifications", name)
         given = settings.alarms.topics
         where = places(settings, accounts)
@@ -67,16 +69,25 @@ class Notifications(pulumi.ComponentResource):
                 topics[place] = given[place]
                 continue
             if where[place] not in made:
-                made[where[place]] = self._topic(f"{name}-{place}", where[place], settings)
+                made[where[place]] = self._topic(
+                    f"{name}-{place}", where[place], settings, keys.by_place.get(place)
+                )
             topics[place] = made[where[place]]
         self.topics, self.made = topics, frozenset(PLACES) - given.keys()
         self.register_outputs({})
 
-    def _topic(self, name: str, place: AlarmPlace, settings: StackConfig) -> pulumi.Output[str]:
+    def _topic(
+        self, name: str, place: AlarmPlace, settings: StackConfig, key: PlaceKey | None
+    ) -> pulumi.Output[str]:
         opts = pulumi.ResourceOptions(parent=self, provider=place.provider)
         # SNS's own default policy lets the account publish, and CloudWatch on its behalf. Where
         # there are switch roles, role_use.py replaces it by one that says the same, and more.
-        topic = aws.sns.Topic(name, region=place.region, opts=opts)
+        topic = aws.sns.Topic(
+            name,
+            region=place.region,
+            kms_master_key_id=key.arn if key else None,
+            opts=opts,
+        )
         for n, address in enumerate(settings.alarms.emails):
             aws.sns.TopicSubscription(
                 f"{name}-email-{n}",

@@ -7,12 +7,14 @@ can be added before the first `pulumi up`, which makes the roles.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from infra.account_config import AccountConfig
 from infra.buffer import writes_through_kinesis
 from infra.dry_run import DeclaredResource, DryRun
+from infra.key_config import PLACES
+from infra.key_services import service_statements
 from infra.partitions import partition
 from infra.resource_names import SUFFIX
 from infra.review.boundary import POLICY_TYPES, SIDES
@@ -35,6 +37,10 @@ def statements_by_key(config: Mapping[str, Any], *, stack: str) -> dict[str, lis
     for table in settings.tables:
         if table.stream_key and table.stream_key not in found:
             found[table.stream_key] = [writes_through_kinesis(settings.source)]
+    for place in PLACES:
+        given = settings.keys.given(place)
+        if given:
+            found.setdefault(given, []).extend(_of_services(place, settings))
     for policy in resources:
         if policy.type not in POLICY_TYPES or policy.side not in SIDES:
             continue
@@ -45,6 +51,12 @@ def statements_by_key(config: Mapping[str, Any], *, stack: str) -> dict[str, lis
                     continue
                 _add_statement(found.setdefault(arn, []), statement, account, roles[role])
     return dict(sorted(found.items()))
+
+
+def _of_services(place: str, settings: StackConfig) -> Iterator[Statement]:
+    """Yield what AWS's services need of a place's key. One key may be that of two places."""
+    for statement in service_statements(place, settings):
+        yield {**statement, "Sid": f"{place.title()}{statement['Sid']}"}
 
 
 def _role_of(policy: DeclaredResource, resources: tuple[DeclaredResource, ...]) -> str:
@@ -70,24 +82,26 @@ def _add_statement(
     """
     path, name = role.values.get("path") or "/", role.values["name"].removesuffix(SUFFIX)
     pattern = f"arn:{partition(account.region)}:iam::{account.account_id}:role{path}{name}-*"
+    when = statement.get("Condition", {})
     for other in asked:
-        known = dict(other["Condition"])
-        patterns = known.pop("ArnLike", {}).get("aws:PrincipalArn")
-        rest = (other["Principal"]["AWS"], other["Action"], known)
-        if patterns and rest == (
-            account.root_arn,
-            statement["Action"],
-            statement.get("Condition", {}),
-        ):
+        known = {**other["Condition"]} if "AWS" in other["Principal"] else {}
+        like = dict(known.pop("ArnLike", {}))
+        patterns = like.pop("aws:PrincipalArn", None)
+        if patterns is None:
+            continue
+        rest = {**known, **({"ArnLike": like} if like else {})}
+        same = (account.root_arn, statement["Action"], when)
+        if (other["Principal"]["AWS"], other["Action"], rest) == same:
             if pattern not in patterns:
                 patterns.append(pattern)
             return
+    like = {**when.get("ArnLike", {}), "aws:PrincipalArn": [pattern]}
     asked.append(
         allow(
             f"Roles{len(asked)}",
             statement["Action"],
             ["*"],
             principal=account.root_arn,
-            when={**statement.get("Condition", {}), "ArnLike": {"aws:PrincipalArn": [pattern]}},
+            when={**when, "ArnLike": like},
         )
     )

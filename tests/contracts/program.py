@@ -90,7 +90,7 @@ RICH: Mapping[str, Any] = {
         "blockPublicAccess": True,
     },
     "snapshotKey": True,
-    "keys": {"target": KEPT_KEY},
+    "keys": {"source": "create", "consumer": "create", "target": KEPT_KEY},
     "switch": {"source": ["account"], "target": ["account"], "mfa": True},
     "protect": False,
     "tags": {"team": "payments", "managed-by": None},

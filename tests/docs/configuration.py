@@ -96,7 +96,7 @@ KINDS = {
     "target": "as `source`",
     "tables": "a list: see below",
     "operators": "`source`, `target`, `externalId`, `readItems`: see below",
-    "keys": "`target`: see below",
+    "keys": "`source`, `consumer`, `target`: see below",
     "vpc": "`subnetIds`, `securityGroupIds`: see below",
     "vpc.subnetIds": "a list of up to 16 ids",
     "vpc.securityGroupIds": "a list of up to 5 ids",

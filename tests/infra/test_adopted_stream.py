@@ -12,7 +12,13 @@ from infra.refused_changes import RefusedChangeError
 from infra.stack_config import ConfigError, StackConfig
 from replicator.settings import ConsumerConfig
 from replicator.watchdog.watchdog import WatchdogConfig
-from tests.support.infra.recording_engine import CONFIG, Deployment, record, statements
+from tests.support.infra.recording_engine import (
+    CONFIG,
+    Deployment,
+    record,
+    role_statements,
+    statements,
+)
 
 STREAM = "arn:aws:kinesis:eu-west-1:111111111111:stream/changes"
 KEY = "arn:aws:kms:eu-west-1:111111111111:key/of-streams"
@@ -40,9 +46,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
 
 
 def granted(stack: Deployment, role: str, action: str) -> set[str]:
-    policy = stack.one("RolePolicy", f"{role}-grants").inputs["policy"]
     return {
-        arn for each in statements(policy) if action in each["Action"] for arn in each["Resource"]
+        arn
+        for each in role_statements(stack, role)
+        if action in each["Action"]
+        for arn in each["Resource"]
     }
 
 

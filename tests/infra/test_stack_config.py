@@ -193,9 +193,9 @@ MISTAKES: list[tuple[Mapping[str, Any], str, str, str]] = [
         "a key of account 222222222222 and Region eu-west-1",
     ),
     (
-        {"keys": {"target": "create"}},
+        {"keys": {"target": "make"}},
         "keys.target",
-        "the ARN of a KMS key",
+        "the ARN of a KMS key, or create",
         "eu-west-1:222222222222",
     ),
     (
@@ -204,7 +204,18 @@ MISTAKES: list[tuple[Mapping[str, Any], str, str, str]] = [
         "222222222222 in eu-west-1",
         "a key of account 222222222222",
     ),
-    ({"keys": {"source": "create"}}, "keys.source", "the target's account", "streamKeyArn"),
+    (
+        {"keys": {"consumer": "arn:aws:kms:eu-west-1:111111111111:key/a"}},
+        "keys.consumer",
+        "222222222222 in eu-west-1",
+        "a key of account 222222222222",
+    ),
+    (
+        {"keys": {"source": "arn:aws:kms:eu-west-1:222222222222:key/a"}},
+        "keys.source",
+        "111111111111 in eu-west-1",
+        "a key of account 111111111111",
+    ),
     ({"snapshotKey": "yes"}, "snapshotKey", "true or false", "unquoted"),
     (table(batchsize=5), "tables[0].batchsize", "batchSize", "rename it to batchSize"),
     (

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from infra.refused_changes import RefusedChangeError
-from tests.support.infra.recording_engine import CONFIG, Deployment, record, statements
+from tests.support.infra.recording_engine import CONFIG, Deployment, record, role_statements
 
 KEY = "arn:aws:kms:eu-west-1:111111111111:key/of-streams"
 OTHER = "arn:aws:kms:eu-west-1:111111111111:key/another"
@@ -34,10 +34,9 @@ def up(
 
 def keys_of(stack: Deployment, role: str, action: str) -> set[str]:
     """The keys that a role may use with this action."""
-    policy = stack.one("RolePolicy", f"{role}-grants").inputs["policy"]
     return {
         arn
-        for each in statements(policy)
+        for each in role_statements(stack, role)
         if action in each["Action"]
         for arn in each["Resource"]
         if not each.get("Condition")
@@ -55,6 +54,36 @@ def test_a_given_key_encrypts_the_stream_and_the_stack_makes_none(tmp_path: Path
         assert keys_of(stack, role, "kms:GenerateDataKey") == {KEY}
     # `plan` looks at it.
     assert keys_of(stack, "replication-exporter", "kms:GetKeyPolicy") == {KEY}
+
+
+@pytest.mark.promise("C8")
+def test_every_role_may_use_a_given_key_before_the_stream_is_encrypted_with_it(
+    tmp_path: Path,
+) -> None:
+    stream = up(tmp_path, KEY).one("Stream")
+    assert {"replicate-orders-consumer-keys", "replicate-orders-observer-keys"} <= {
+        *stream.depends_on
+    }
+
+
+def test_the_key_of_the_source_is_that_of_streams_without_one_of_their_own(tmp_path: Path) -> None:
+    tables = [{"source": "orders"}, {"source": "customers", "streamKeyArn": OTHER}]
+    stack = record({**CONFIG, "tables": tables, "keys": {"source": KEY}}, tmp_path / "archive")
+    assert stack.of("Key") == []
+    assert {each.name: each.inputs["kmsKeyId"] for each in stack.of("Stream")} == {
+        "replicate-orders-buffer-stream": KEY,
+        "replicate-customers-buffer-stream": OTHER,
+    }
+    assert [each["streamKeyArn"] for each in stack.outputs["tables"]] == [KEY, OTHER]
+    assert keys_of(stack, "orders-consumer", "kms:Decrypt") == {KEY}
+    assert keys_of(stack, "customers-observer", "kms:GenerateDataKey") == {OTHER}
+    assert keys_of(stack, "replication-exporter", "kms:GenerateDataKey") == {KEY, OTHER}
+    assert stack.one("Topic", "alarms-source").inputs["kmsMasterKeyId"] == KEY
+    # One of the stack's own is in place of none: each stream has its key.
+    made = record({**CONFIG, "tables": tables, "keys": {"source": "create"}}, tmp_path / "archive")
+    assert made.one("Stream", "orders").inputs["kmsKeyId"] == made.arn(
+        made.one("Key", "orders-buffer-key")
+    )
 
 
 @pytest.mark.promise("C3")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from infra.local.bindings import dynamodb, events, iam, kinesis, lambda_, monitoring, s3
+from infra.local.bindings import dynamodb, events, iam, kinesis, kms, lambda_, monitoring, s3
 from infra.local.bindings.inputs import BindingError, Inputs
 from infra.local.bindings.request import Binding, Created, Request
 
@@ -27,7 +27,8 @@ BINDINGS: Mapping[str, Binding] = {
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": iam.role_policy_attachment,
     "aws:kinesis/resourcePolicy:ResourcePolicy": kinesis.resource_policy,
     "aws:kinesis/stream:Stream": kinesis.stream,
-    "aws:kms/key:Key": kinesis.key,
+    "aws:kms/alias:Alias": kms.alias,
+    "aws:kms/key:Key": kms.key,
     "aws:lambda/eventSourceMapping:EventSourceMapping": lambda_.event_source_mapping,
     "aws:lambda/function:Function": lambda_.function,
     "aws:lambda/permission:Permission": lambda_.permission,

@@ -1,21 +1,10 @@
-"""Streams, their policies and their keys."""
+"""Streams and their policies."""
 
 from __future__ import annotations
 
 from infra.local.bindings.request import Created, Request
 
 DEFAULT_RETENTION_HOURS = 24
-
-
-def key(request: Request) -> Created:
-    inputs, kms = request.inputs, request.client("kms")
-    inputs.not_emulated("deletionWindowInDays", "nothing is ever deleted on the local cloud")
-    metadata = kms.create_key(
-        Description=inputs.text("description"), Policy=inputs.document("policy")
-    )["KeyMetadata"]
-    if inputs.flag("enableKeyRotation"):
-        kms.enable_key_rotation(KeyId=metadata["KeyId"])
-    return Created(metadata["KeyId"], {"arn": metadata["Arn"], "keyId": metadata["KeyId"]})
 
 
 def stream(request: Request) -> Created:

@@ -26,6 +26,7 @@ def function(request: Request) -> Created:
     # Stored and shown; the local cloud has no networks, and every function reaches all of it.
     place = {"VpcConfig": vpc_config(vpc.values)} if vpc.values else {}
     vpc.used.update(vpc.values)
+    key = inputs.get("kmsKeyArn")
     arn = lambda_.create_function(
         FunctionName=name,
         Description=inputs.text("description"),
@@ -43,6 +44,7 @@ def function(request: Request) -> Created:
         Code={"ZipFile": zipped(inputs.get("code"))},
         Tags=dict(request.tags),
         **place,
+        **({"KMSKeyArn": key} if key else {}),
     )["FunctionArn"]
     concurrency = inputs.optional_number("reservedConcurrentExecutions")
     if concurrency is not None:
@@ -136,7 +138,8 @@ def permission(request: Request) -> Created:
 
 def log_group(request: Request) -> Created:
     name, logs = request.physical_name("name"), request.client("logs")
-    logs.create_log_group(logGroupName=name)
+    key = request.inputs.get("kmsKeyId")
+    logs.create_log_group(logGroupName=name, **({"kmsKeyId": key} if key else {}))
     logs.put_retention_policy(
         logGroupName=name, retentionInDays=request.inputs.number("retentionInDays")
     )

@@ -40,8 +40,9 @@ def _statistic(inputs: Inputs) -> dict[str, Any]:
 
 
 def topic(request: Request) -> Created:
-    name = request.physical_name("name")
-    arn = request.client("sns").create_topic(Name=name)["TopicArn"]
+    name, key = request.physical_name("name"), request.inputs.get("kmsMasterKeyId")
+    attributes = {"KmsMasterKeyId": key} if key else {}
+    arn = request.client("sns").create_topic(Name=name, Attributes=attributes)["TopicArn"]
     return Created(arn, {"arn": arn, "name": name})
 
 

@@ -37,6 +37,25 @@ class FunctionLogs:
         """Replace ministack's functions."""
         self._ministack.replace("lambda_svc", "_emit_lambda_logs", self.write)
         self._ministack.replace("cloudwatch_logs", "_filter_log_events", self.filter)
+        self._handle = self._ministack.replace(
+            "cloudwatch_logs", "handle_request", self.handle_request
+        )
+
+    async def handle_request(
+        self, method: str, path: str, headers: Json, body: bytes, query: Json
+    ) -> Response:
+        """Answer a request; AssociateKmsKey, which ministack does not know, changes the key."""
+        if not headers.get("x-amz-target", "").endswith(".AssociateKmsKey"):
+            answer: Response = await self._handle(method, path, headers, body, query)
+            return answer
+        asked = json.loads(body)
+        group = self._ministack.cloudwatch_logs._log_groups.get(asked["logGroupName"])
+        if group is None:
+            return self._ministack.error(
+                "ResourceNotFoundException", "The specified log group does not exist."
+            )
+        group["kmsKeyId"] = asked["kmsKeyId"]
+        return self._ministack.ok({})
 
     # -- writing ---------------------------------------------------------------------------------
 

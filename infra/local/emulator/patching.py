@@ -136,7 +136,7 @@ REPLACED: Mapping[str, tuple[str, ...]] = {
     ),
     "s3": ("_foreign_bucket_allows",),
     "cloudwatch": ("_evaluate_alarm", "_evaluate_all_alarms"),
-    "cloudwatch_logs": ("_filter_log_events",),
+    "cloudwatch_logs": ("_filter_log_events", "handle_request"),
     "eventbridge": ("_parse_rate_seconds", "_SCHEDULER_TICK_INTERVAL", "_dispatch_to_lambda"),
 }
 

@@ -1,4 +1,4 @@
-"""Streams, their policies and their keys."""
+"""Streams and their policies."""
 
 from __future__ import annotations
 
@@ -61,34 +61,6 @@ def _delete_policy(resource: Resource) -> None:
     resource.client("kinesis").delete_resource_policy(ResourceARN=resource.id)
 
 
-def _read_key(resource: Resource) -> dict[str, Any] | None:
-    kms = resource.client("kms")
-    metadata = kms.describe_key(KeyId=resource.id)["KeyMetadata"]
-    if metadata["KeyState"] == "PendingDeletion":
-        return None
-    policy = kms.get_key_policy(KeyId=resource.id, PolicyName="default")["Policy"]
-    return {
-        "description": metadata["Description"],
-        "policy": document(policy, resource.state, "policy"),
-        "enableKeyRotation": kms.get_key_rotation_status(KeyId=resource.id)["KeyRotationEnabled"],
-    }
-
-
-def _update_key(resource: Resource, new: Values) -> None:
-    kms = resource.client("kms")
-    if new["description"] != resource.state["description"]:
-        kms.update_key_description(KeyId=resource.id, Description=new["description"])
-    if new["policy"] != resource.state["policy"]:
-        kms.put_key_policy(KeyId=resource.id, PolicyName="default", Policy=new["policy"])
-    if new["enableKeyRotation"] and not resource.state["enableKeyRotation"]:
-        kms.enable_key_rotation(KeyId=resource.id)
-
-
-def _delete_key(resource: Resource) -> None:
-    days = int(resource.state.get("deletionWindowInDays", 30))
-    resource.client("kms").schedule_key_deletion(KeyId=resource.id, PendingWindowInDays=days)
-
-
 STREAM = ResourceType(
     read=_read_stream,
     update=_update_stream,
@@ -102,11 +74,4 @@ RESOURCE_POLICY = ResourceType(
     read=_read_policy,
     delete=_delete_policy,
     replaced_by=frozenset({"resourceArn", "region"}),
-)
-KEY = ResourceType(
-    read=_read_key,
-    update=_update_key,
-    delete=_delete_key,
-    replaced_by=frozenset({"region"}),
-    computed=frozenset({"arn", "keyId"}),
 )

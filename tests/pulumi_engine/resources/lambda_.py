@@ -20,6 +20,8 @@ def _read_function(resource: Resource) -> dict[str, Any]:
         "role": found["Role"],
         "timeout": found["Timeout"],
     }
+    if found.get("KMSKeyArn"):
+        said["kmsKeyArn"] = found["KMSKeyArn"]
     vpc = found.get("VpcConfig") or {}
     if vpc.get("SubnetIds"):
         said["vpcConfig"] = {
@@ -44,6 +46,7 @@ def _update_function(resource: Resource, new: Values) -> None:
         Role=new["role"],
         Timeout=int(new["timeout"]),
         VpcConfig=vpc_config(new.get("vpcConfig") or {}),
+        KMSKeyArn=new.get("kmsKeyArn") or "",
     )
     concurrency = new.get("reservedConcurrentExecutions")
     if concurrency == old.get("reservedConcurrentExecutions"):
@@ -111,14 +114,16 @@ def _read_log_group(resource: Resource) -> dict[str, Any] | None:
     found = resource.client("logs").describe_log_groups(logGroupNamePrefix=resource.id)
     for group in found["logGroups"]:
         if group["logGroupName"] == resource.id:
-            return {"retentionInDays": group.get("retentionInDays", 0)}
+            key = {"kmsKeyId": group["kmsKeyId"]} if group.get("kmsKeyId") else {}
+            return {"retentionInDays": group.get("retentionInDays", 0), **key}
     return None
 
 
 def _update_log_group(resource: Resource, new: Values) -> None:
-    resource.client("logs").put_retention_policy(
-        logGroupName=resource.id, retentionInDays=int(new["retentionInDays"])
-    )
+    logs = resource.client("logs")
+    logs.put_retention_policy(logGroupName=resource.id, retentionInDays=int(new["retentionInDays"]))
+    if new.get("kmsKeyId") and new["kmsKeyId"] != resource.state.get("kmsKeyId"):
+        logs.associate_kms_key(logGroupName=resource.id, kmsKeyId=new["kmsKeyId"])
 
 
 def _delete_log_group(resource: Resource) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.pulumi_engine.resources.base import Resource, ResourceType, document, never
+from tests.pulumi_engine.resources.base import Resource, ResourceType, Values, document, never
 
 
 def _read_alarm(resource: Resource) -> dict[str, Any] | None:
@@ -40,8 +40,17 @@ def _delete_dashboard(resource: Resource) -> None:
 
 
 def _read_topic(resource: Resource) -> dict[str, Any]:
-    resource.client("sns").get_topic_attributes(TopicArn=resource.id)
-    return {}
+    found = resource.client("sns").get_topic_attributes(TopicArn=resource.id)["Attributes"]
+    key = found.get("KmsMasterKeyId")
+    return {"kmsMasterKeyId": key} if key else {}
+
+
+def _update_topic(resource: Resource, new: Values) -> None:
+    resource.client("sns").set_topic_attributes(
+        TopicArn=resource.id,
+        AttributeName="KmsMasterKeyId",
+        AttributeValue=new.get("kmsMasterKeyId") or "",
+    )
 
 
 def _delete_topic(resource: Resource) -> None:
@@ -95,7 +104,7 @@ DASHBOARD = ResourceType(
 )
 TOPIC = ResourceType(
     read=_read_topic,
-    update=never,
+    update=_update_topic,
     delete=_delete_topic,
     replaced_by=frozenset({"name", "region"}),
     name="name",

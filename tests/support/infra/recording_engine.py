@@ -110,7 +110,7 @@ class _Answers(pulumi.runtime.Mocks):
         kind = args.typ.rpartition(":")[2]
         name = f"{args.name}{self._suffix}"
         known = {"arn": arn(kind, name), "name": name, "bucket": name}
-        known["uuid"] = f"uuid-of-{args.name}"
+        known["uuid"] = known["keyId"] = f"uuid-of-{args.name}"
         return f"{args.name}-id", {**known, **args.inputs}
 
     def call(
@@ -189,3 +189,14 @@ def statements(policy: str) -> list[dict[str, Any]]:
             if isinstance(statement.get(key), str):
                 statement[key] = [statement[key]]
     return found
+
+
+def role_statements(stack: Deployment, role: str) -> list[dict[str, Any]]:
+    """The statements of a role's grants, and of its rights to use keys. `role`: as they name it."""
+    return [
+        statement
+        for kind in ("RolePolicy", "Policy")
+        for policy in stack.of(kind)
+        if policy.name.endswith((f"{role}-grants", f"{role}-keys"))
+        for statement in statements(policy.inputs["policy"])
+    ]
