@@ -168,7 +168,8 @@ def _consumer_users(replication: Replication) -> Iterator[tuple[KeyUser, Sequenc
 def _service_users(replication: Replication, place: str) -> Iterator[tuple[KeyUser, Sequence[str]]]:
     account = replication.source_account if place == "source" else replication.target_account
     for service in replication.key_services.get(place, ()):
-        yield KeyUser("service", None, account, replication.partition, service), BUCKET_USES
+        name = f"service {service}"
+        yield KeyUser(name, None, account, replication.partition, service), BUCKET_USES
 
 
 def _watchdog(replication: Replication) -> KeyUser | None:

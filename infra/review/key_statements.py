@@ -44,7 +44,7 @@ def statements_by_key(config: Mapping[str, Any], *, stack: str) -> dict[str, lis
     for policy in resources:
         if policy.type not in POLICY_TYPES or policy.side not in SIDES:
             continue
-        account, role = settings.account(policy.side), _role_of(policy, resources)
+        account, role = settings.account(policy.side), role_of(policy, resources)
         for statement in json.loads(policy.values["policy"])["Statement"]:
             for arn in statement["Resource"]:
                 if ":kms:" not in arn or arn in made:
@@ -59,7 +59,7 @@ def _of_services(place: str, settings: StackConfig) -> Iterator[Statement]:
         yield {**statement, "Sid": f"{place.title()}{statement['Sid']}"}
 
 
-def _role_of(policy: DeclaredResource, resources: tuple[DeclaredResource, ...]) -> str:
+def role_of(policy: DeclaredResource, resources: tuple[DeclaredResource, ...]) -> str:
     """Return the name of the role that has a policy: a managed one is attached to it."""
     if "role" in policy.values:
         return str(policy.values["role"])

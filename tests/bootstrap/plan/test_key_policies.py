@@ -28,6 +28,8 @@ SOURCE_KEY = "arn:aws:kms:eu-west-1:111111111111:key/source"
 TARGET_KEY = "arn:aws:kms:eu-west-1:222222222222:key/target"
 STREAM_KEY = "arn:aws:kms:eu-west-1:111111111111:key/stream"
 KEPT_KEY = "arn:aws:kms:eu-west-1:222222222222:key/kept"
+CONSUMER_KEY = "arn:aws:kms:eu-west-1:222222222222:key/consumer"
+LOGS, ALARMS = "logs.eu-west-1.amazonaws.com", "cloudwatch.amazonaws.com"
 BUCKET_KEY = "arn:aws:kms:eu-west-1:222222222222:key/bucket"
 EXPORTER = OUTPUTS_JSON["source"]["exporterRoleArn"]
 CONSUMER = "arn:aws:iam::222222222222:role/consumer"
@@ -38,8 +40,15 @@ READER = "arn:aws:iam::222222222222:role/reader"
 
 
 def policy(*principals: str, actions: Any = "kms:*", effect: str = "Allow") -> str:
-    aws = principals[0] if len(principals) == 1 else list(principals)
-    statement = {"Effect": effect, "Principal": {"AWS": aws}, "Action": actions, "Resource": "*"}
+    """A policy for roles, accounts and services of AWS."""
+    services = [each for each in principals if each.endswith(".amazonaws.com")]
+    aws = [each for each in principals if each not in services]
+    statement = {
+        "Effect": effect,
+        "Principal": {"AWS": aws[0] if len(aws) == 1 else aws, "Service": services},
+        "Action": actions,
+        "Resource": "*",
+    }
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
@@ -59,7 +68,8 @@ def encrypted() -> FakeAws:
         STREAM_KEY: KeyFacts(
             STREAM_KEY, "Enabled", policy(root("111111111111"), root("222222222222"))
         ),
-        KEPT_KEY: KeyFacts(KEPT_KEY, "Enabled", policy(root("222222222222"))),
+        KEPT_KEY: KeyFacts(KEPT_KEY, "Enabled", policy(root("222222222222"), ALARMS)),
+        CONSUMER_KEY: KeyFacts(CONSUMER_KEY, "Enabled", policy(root("222222222222"), LOGS, ALARMS)),
         BUCKET_KEY: KeyFacts(BUCKET_KEY, "Enabled", policy(EXPORTER, IMPORTER, actions=uses)),
     }
     return world
@@ -73,7 +83,8 @@ def blockers(world: FakeAws, deployed: bool = True, **table: str) -> dict[str, s
 def planned(world: FakeAws, deployed: bool = True, **table: str) -> plan.Plan:
     """The plan of a stack with all these keys."""
     value = copy.deepcopy(OUTPUTS_JSON)
-    value |= {"snapshotKeyArn": BUCKET_KEY, "keptKeyArn": KEPT_KEY}
+    value |= {"snapshotKeyArn": BUCKET_KEY, "keys": {"target": KEPT_KEY, "consumer": CONSUMER_KEY}}
+    value["keyServices"] = {"target": [ALARMS], "consumer": [LOGS, ALARMS]}
     members = {
         **{"sourceKeyArn": SOURCE_KEY, "targetKeyArn": TARGET_KEY, "streamKeyArn": STREAM_KEY},
         **{"consumerRoleArn": CONSUMER, "watchdogRoleArn": WATCHDOG, "observerRoleArn": OBSERVER},
@@ -84,7 +95,7 @@ def planned(world: FakeAws, deployed: bool = True, **table: str) -> plan.Plan:
     stack = parse(json.dumps(value), "test")
     replication = of_outputs(stack, stack.tables[0])
     if not deployed:
-        replication = dataclasses.replace(replication, deployment=None)
+        replication = dataclasses.replace(replication, deployment=None, snapshot_key_arn=None)
         world.destinations = []
     sides = FakeSource(world, lambda: None), FakeTarget(world, lambda: None)
     seen = inspect(*sides, replication, Timing(), world.clock())
@@ -156,19 +167,35 @@ BLOCKED = {
         f"allow kms:GenerateDataKey to {EXPORTER}",
     ),
     "key of ledger and quarantine without the consumer": (
-        with_key(KEPT_KEY, policy=policy(IMPORTER)),
+        with_key(KEPT_KEY, policy=policy(IMPORTER, WATCHDOG, READER, ALARMS)),
         "ledger and quarantine does not allow kms:Decrypt and kms:GenerateDataKey to the consumer",
         f"to {CONSUMER} in its key policy",
     ),
     "key of ledger and quarantine without the watchdog": (
-        with_key(KEPT_KEY, policy=policy(IMPORTER, CONSUMER, READER)),
+        with_key(KEPT_KEY, policy=policy(IMPORTER, CONSUMER, READER, ALARMS)),
         "ledger and quarantine does not allow kms:Decrypt to the watchdog",
         f"allow kms:Decrypt to {WATCHDOG} in its key policy",
     ),
     "key of ledger and quarantine without the reader": (
-        with_key(KEPT_KEY, policy=policy(IMPORTER, CONSUMER, WATCHDOG)),
+        with_key(KEPT_KEY, policy=policy(IMPORTER, CONSUMER, WATCHDOG, ALARMS)),
         "ledger and quarantine does not allow kms:Decrypt to the reader",
         f"allow kms:Decrypt to {READER} in its key policy",
+    ),
+    "key of functions and logs without CloudWatch Logs": (
+        with_key(CONSUMER_KEY, policy=policy(root("222222222222"), ALARMS)),
+        "logs does not allow kms:Decrypt and kms:GenerateDataKey to the service "
+        "logs.eu-west-1.amazonaws.com",
+        "to logs.eu-west-1.amazonaws.com in its key policy",
+    ),
+    "key of an alarms' topic without CloudWatch": (
+        with_key(KEPT_KEY, policy=policy(root("222222222222"))),
+        "does not allow kms:Decrypt and kms:GenerateDataKey to the service cloudwatch.amazonaws",
+        "to cloudwatch.amazonaws.com in its key policy",
+    ),
+    "key of functions without the watchdog": (
+        with_key(CONSUMER_KEY, policy=policy(IMPORTER, CONSUMER, LOGS, ALARMS)),
+        "functions and logs does not allow kms:Decrypt to the watchdog",
+        f"allow kms:Decrypt to {WATCHDOG} in its key policy",
     ),
     "stream key that the observer may not put probes with": (
         with_key(
@@ -212,6 +239,7 @@ def test_a_run_is_blocked_by_a_key_before_anything_is_done() -> None:
         (BUCKET_KEY, "snapshot bucket", IMPORTER),
         (STREAM_KEY, "stream", EXPORTER),
         (KEPT_KEY, "ledger and quarantine", IMPORTER),
+        (CONSUMER_KEY, "on-failure bucket, functions and logs", IMPORTER),
     ],
 )
 def test_a_key_that_may_be_used_and_whose_policy_may_not_be_read_is_noted_and_blocks_nothing(
@@ -221,7 +249,14 @@ def test_a_key_that_may_be_used_and_whose_policy_may_not_be_read_is_noted_and_bl
     assert made.blockers == ()
     found = [note for note in made.notes if "cannot be judged" in note]
     # Exporter and importer use the bucket's key, which there is once the stack is deployed.
-    users = {SOURCE_KEY: 1, TARGET_KEY: 1, STREAM_KEY: 4, KEPT_KEY: 4, BUCKET_KEY: 2 * deployed}
+    users = {
+        SOURCE_KEY: 1,
+        TARGET_KEY: 1,
+        STREAM_KEY: 4,
+        KEPT_KEY: 5,
+        CONSUMER_KEY: 5,
+        BUCKET_KEY: 2 * deployed,
+    }
     assert len(found) == users[arn]
     for note in found:
         assert f"key {arn} of the {what} may not be read" in note
@@ -229,7 +264,7 @@ def test_a_key_that_may_be_used_and_whose_policy_may_not_be_read_is_noted_and_bl
 
 
 def test_a_key_is_not_judged_for_a_role_that_an_older_programs_outputs_do_not_name() -> None:
-    world = with_key(KEPT_KEY, policy=policy(IMPORTER, CONSUMER, READER))
+    world = with_key(KEPT_KEY, policy=policy(IMPORTER, CONSUMER, READER, ALARMS))
     made = planned(world, watchdogRoleArn="", observerRoleArn="")
     assert made.blockers == ()
     found = [note for note in made.notes if "cannot be judged" in note]

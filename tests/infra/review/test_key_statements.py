@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from infra.dry_run import DryRun
 from infra.review.__main__ import main
 from infra.review.boundary import POLICY_TYPES
-from infra.review.key_statements import ROLE, statements_by_key
+from infra.review.key_statements import ROLE, role_of, statements_by_key
 from infra.stack_config import PROJECT
 from tests.support.infra.recording_engine import CONFIG, SOURCE
 
@@ -34,18 +34,25 @@ VALUES: dict[str, Any] = {
         }
     ],
     "snapshotKey": True,
-    "keys": {"target": f"{THERE}kept"},
+    "keys": {"consumer": f"{THERE}functions", "source": "create", "target": f"{THERE}kept"},
 }
 
 
 def patterns(statement: dict[str, Any]) -> list[str]:
     """The roles that a statement is for."""
-    found: list[str] = statement["Condition"].get("ArnLike", {}).get("aws:PrincipalArn", [])
+    found: list[str] = statement.get("Condition", {}).get("ArnLike", {}).get("aws:PrincipalArn", [])
     return found
 
 
 def matches(role: str, statement: dict[str, Any]) -> bool:
     return any(fnmatchcase(role, pattern) for pattern in patterns(statement))
+
+
+def without_role(condition: dict[str, Any]) -> dict[str, Any]:
+    """The condition without the one on the role."""
+    like = {key: v for key, v in condition["ArnLike"].items() if key != "aws:PrincipalArn"}
+    rest = {key: value for key, value in condition.items() if key != "ArnLike"}
+    return {**rest, **({"ArnLike": like} if like else {})}
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +63,10 @@ def asked() -> dict[str, list[dict[str, Any]]]:
 def test_each_given_key_is_listed_and_none_that_the_stack_makes(
     asked: dict[str, list[dict[str, Any]]],
 ) -> None:
-    assert list(asked) == [f"{HERE}stream", f"{HERE}table", f"{THERE}kept", f"{THERE}table"]
+    assert list(asked) == [
+        *(f"{HERE}{name}" for name in ("stream", "table")),
+        *(f"{THERE}{name}" for name in ("functions", "kept", "table")),
+    ]
 
 
 def test_what_a_role_may_do_with_a_key_is_asked_of_its_owner_for_that_role_alone(
@@ -68,22 +78,20 @@ def test_what_a_role_may_do_with_a_key_is_asked_of_its_owner_for_that_role_alone
     for policy in ran.resources:
         if policy.type not in POLICY_TYPES:
             continue
-        role = roles[policy.values["role"]]
+        role = roles[role_of(policy, ran.resources)]
         for own in json.loads(policy.values["policy"])["Statement"]:
             for arn in set(own["Resource"]) & set(asked):
                 compared += 1
                 conditions = [
-                    {**each["Condition"]}
+                    without_role(each["Condition"])
                     for each in asked[arn]
-                    if set(own["Action"]) <= set(each["Action"])
+                    if "AWS" in each["Principal"]
+                    and set(own["Action"]) <= set(each["Action"])
                     and matches(role, each)
                     and each["Principal"]["AWS"] == f"arn:aws:iam::{role.split(':')[4]}:root"
                 ]
                 expected = own.get("Condition", {})
-                assert any(
-                    {name: value for name, value in each.items() if name != "ArnLike"} == expected
-                    for each in conditions
-                ), f"{role}: {own}"
+                assert expected in conditions, f"{role}: {own}"
     assert compared > 6
     named = {
         pattern.rpartition("/")[2]
@@ -111,6 +119,21 @@ def test_dynamodb_may_write_into_the_stream_with_its_key(
         "kms:ViaService": "kinesis.eu-west-1.amazonaws.com",
         "kms:CallerAccount": "111111111111",
     }
+
+
+def test_services_are_named_for_what_they_use_by_themselves(
+    asked: dict[str, list[dict[str, Any]]],
+) -> None:
+    services = {
+        each["Principal"]["Service"]: each.get("Condition")
+        for each in asked[f"{THERE}functions"]
+        if "Service" in each["Principal"]
+    }
+    assert services.keys() == {"logs.eu-west-1.amazonaws.com", "cloudwatch.amazonaws.com"}
+    patterns = services["logs.eu-west-1.amazonaws.com"]["ArnLike"]
+    assert "log-group:replicate-orders-consumer-logs-*" in str(patterns)
+    # The alarms of both places publish to the consumer's topic here.
+    assert not [each for each in asked[f"{THERE}kept"] if "Service" in each["Principal"]]
 
 
 def test_no_statement_id_is_used_twice_in_one_policy(
