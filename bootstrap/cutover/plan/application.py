@@ -12,6 +12,7 @@ from bootstrap.core import write_deny
 from bootstrap.core.facts import PolicyRevision, ScaledCapacity, TableFacts
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.core.write_deny import PolicyError
+from bootstrap.plan.indexes import index_differences
 
 OWNED_KEY = "DynamoDB's own key"
 
@@ -50,7 +51,36 @@ def application_needs(
         _principals(outputs, table, policy),
         _key(table, source, target),
         _scaling(outputs, table, scaled),
+        *_indexes(outputs, table, source, target),
     )
+
+
+def _indexes(
+    outputs: Outputs, table: TableOutputs, source: TableFacts | None, target: TableFacts | None
+) -> list[ApplicationNeed]:
+    """Name the indexes that the application has at the source and would miss, or has beside them.
+
+    A table of the stack's own lacks only vector indexes; one that was adopted may lack any.
+    """
+    if source is None or target is None:
+        return []
+    found = index_differences(source, target)
+    if not found:
+        return []
+    look = (
+        f"aws dynamodb describe-table --table-name {shlex.quote(table.target_table)} "
+        f"--region {outputs.target.region}"
+    )
+    return [
+        ApplicationNeed(
+            "indexes",
+            "the indexes that it queries",
+            f"those of {table.source_table}",
+            f"{table.target_table} has others: {'; '.join(found)}. A local index comes with its "
+            "table alone; others can be made now",
+            (look,),
+        )
+    ]
 
 
 def _names(outputs: Outputs, table: TableOutputs) -> list[ApplicationNeed]:

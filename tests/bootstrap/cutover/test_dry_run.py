@@ -28,6 +28,7 @@ from tests.support.bootstrap.fake_aws import (
     switch_outputs,
 )
 from tests.support.bootstrap.killed_process import Process, journal_verified, replicated
+from tests.support.bootstrap.plans import local_index
 from tests.support.bootstrap.status import NOW, healthy
 from tests.support.bootstrap.switch_conditions import NONCE, deny_document, looking, verified
 
@@ -275,6 +276,25 @@ def test_only_what_differs_is_to_be_changed(replica: FakeAws) -> None:
 
     assert set(found) == {"account", "table", "arn", "principals", "key", "autoscaling"}
     assert found["arn"].target == TARGET_ARN
+
+
+def test_indexes_that_the_target_lacks_are_named_and_do_not_stop_a_switch(
+    replica: FakeAws,
+) -> None:
+    world = replica.copied()
+    ready = {check.name: check.fulfilled for check in planned(world).tables[0].checks}
+    assert world.source is not None
+    world.source = dataclasses.replace(
+        world.source, local_indexes=[local_index()], vector_indexes=["similar"]
+    )
+
+    plan = planned(world)
+    found = needs(plan)["indexes"]
+    assert "it lacks local index latest" in found.target
+    assert "it lacks vector index similar" in found.target
+    assert "--table-name orders-replica" in found.commands[0]
+    assert "it lacks vector index similar" in page(plan, COMMANDS)
+    assert {check.name: check.fulfilled for check in plan.tables[0].checks} == ready
 
 
 # -- actions --------------------------------------------------------------------------------------
