@@ -49,9 +49,9 @@ class LocalCloud:
 
     `directory` receives its log, its temporary files and the AWS configuration of its accounts
     (profiles `source` and `target`). `time_scale` multiplies AWS's delays; `chaos` is the text of
-    LOCAL_CHAOS, `bulk` that of LOCAL_BULK; `recording` is a file that gets a line for each distinct
-    call, `write_log` one that gets a line for each write of an item. The child ends with this
-    process, however that ends.
+    LOCAL_CHAOS, `bulk` that of LOCAL_BULK, `streams` that of LOCAL_STREAMS; `recording` is a file
+    that gets a line for each distinct call, `write_log` one that gets a line for each write of an
+    item. The child ends with this process, however that ends.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class LocalCloud:
         auth: bool = True,
         chaos: str = "",
         bulk: str = "",
+        streams: str = "",
         recording: Path | None = None,
         write_log: Path | None = None,
         port: int = 0,
@@ -75,6 +76,7 @@ class LocalCloud:
         self._auth = auth
         self._chaos = chaos
         self._bulk = bulk
+        self._streams = streams
         self._recording = recording
         self._write_log = write_log
         self._port = port
@@ -235,6 +237,7 @@ class LocalCloud:
             "REPLICATION_TIME_SCALE": str(self.time_scale),
             "LOCAL_CHAOS": self._chaos,
             "LOCAL_BULK": self._bulk,
+            "LOCAL_STREAMS": self._streams,
             "LOCAL_RECORDING": str(self._recording.resolve()) if self._recording else "",
             "LOCAL_WRITE_LOG": str(self._write_log.resolve()) if self._write_log else "",
             "TMPDIR": str(self.directory / "tmp"),
@@ -280,7 +283,8 @@ def _loader() -> Any:
 
 def _without_aws(environment: Mapping[str, str]) -> dict[str, str]:
     unwanted = re.compile(
-        r"AWS_|MINISTACK_|LOCAL_(CHAOS|BULK|RECORDING|WRITE_LOG)$|REPLICATION_TIME_SCALE$|GATEWAY_PORT$"
+        r"AWS_|MINISTACK_|LOCAL_(CHAOS|BULK|STREAMS|RECORDING|WRITE_LOG)$|"
+        r"REPLICATION_TIME_SCALE$|GATEWAY_PORT$"
     )
     return {name: value for name, value in environment.items() if not unwanted.match(name)}
 

@@ -7,6 +7,7 @@ import's reads, a mapping's reads).
 
 from __future__ import annotations
 
+import contextvars
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -15,14 +16,6 @@ from typing import Any
 from infra.local.emulator import shard_iterators
 from infra.local.emulator.call_log import BEHIND, CallLog
 from infra.local.emulator.patching import Json, Ministack
-
-STREAM_READS = (
-    "kinesis:DescribeStream",
-    "kinesis:DescribeStreamSummary",
-    "kinesis:GetRecords",
-    "kinesis:GetShardIterator",
-    "kinesis:ListShards",
-)
 
 EXPORT_WRITES = ("s3:AbortMultipartUpload", "s3:PutObject", "s3:PutObjectAcl")
 IMPORT_READS = ("s3:GetObject", "s3:ListBucket")
@@ -38,6 +31,11 @@ NAMING_FIELDS = (
     "ResourceArn",
     "ResourceARN",
     "StreamARN",
+    "StreamArn",
+)
+
+_function_arn: contextvars.ContextVar[str | None] = contextvars.ContextVar(
+    "local_mapped_function", default=None
 )
 
 
@@ -124,6 +122,7 @@ class PermissionChecks:
         # A rule on the default bus has an ARN without the bus (Service Authorization Reference,
         # Amazon EventBridge: rule-on-default-event-bus).
         arn = arn.replace(":rule/default/", ":rule/")
+        _function_arn.set(self._function_of_mapping(service, path, body, region, account))
         if service == "lambda" and method == "POST" and path.rstrip("/").endswith("/functions"):
             # The name of a new function is in the body alone.
             name = json.loads(body or b"{}").get("FunctionName", "*")
@@ -133,9 +132,23 @@ class PermissionChecks:
             return f"arn:aws:events:{region}:{account}:rule/{rule}" if rule else arn
         if arn == "*" and service == "monitoring":
             return self._of_cloudwatch(body, query, region, account)
-        if arn != "*" or service not in ("dynamodb", "kinesis"):
+        if arn != "*" or service not in ("dynamodb", "dynamodbstreams", "kinesis"):
             return arn
+        if service == "dynamodbstreams":
+            return stream_resource(body, region, account)
         return named_resource(body, region, account) or arn
+
+    def _function_of_mapping(
+        self, service: str, path: str, body: bytes, region: str, account: str
+    ) -> str | None:
+        """Return the function of the event source mapping that a request makes or names."""
+        parts = [part for part in path.split("/") if part]
+        if service != "lambda" or "functions" in parts or "event-source-mappings" not in parts:
+            return None
+        if parts[-1] == "event-source-mappings":
+            return function_arn(named(body, "FunctionName"), region, account)
+        mapping = self._ministack.lambda_svc._esms.get_scoped(account, region, parts[-1])
+        return str(mapping["FunctionArn"]) if mapping else None
 
     def _of_cloudwatch(
         self, body: bytes, query: Mapping[str, Any], region: str, account: str
@@ -205,23 +218,50 @@ class PermissionChecks:
                 return action
         return None
 
-    def mapping_refusal(self, function: Json, stream: Json) -> str | None:
-        """Return the first permission a mapping's function lacks: "kinesis:GetRecords on arn:…"."""
+    def function_refusal(
+        self,
+        function: Json,
+        actions: Iterable[str],
+        arn: str,
+        policy: ResourcePolicy | None = None,
+    ) -> str | None:
+        """Return the first of these that the function's role may not do: "a:B on resource: …"."""
         if not self._ministack.app.AUTH:
             return None
-        key = self._ministack.lambda_runtime.execution_credentials(function)["AWS_ACCESS_KEY_ID"]
-        account = function["FunctionArn"].split(":")[4]
-        arn = stream["StreamARN"]
-        text, owner = self._ministack.kinesis.stream_policy_for_arn(arn) or ("", arn.split(":")[4])
-        for action in STREAM_READS:
-            if not self.permits(key, account, action, arn, ResourcePolicy(text, owner)):
+        key, account = self._role_key(function), function["FunctionArn"].split(":")[4]
+        for action in actions:
+            if not self.permits(key, account, action, arn, policy):
                 return f"{action} on resource: {arn}"
-        encryption_key = self._key_of(stream)
-        if encryption_key:
-            arn, policy = encryption_key
-            if not self.permits(key, account, "kms:Decrypt", arn, policy):
-                return f"kms:Decrypt on resource: {arn}"
         return None
+
+    def decryption_refusal(
+        self, function: Json, key: str | None, stream_arn: str, managed: str
+    ) -> str | None:
+        """Return kms:Decrypt if the function's role lacks it on the stream's key.
+
+        `managed` is the alias of the AWS managed key, which needs no permission.
+        """
+        if key is None or key.endswith(managed):
+            return None
+        _, _, _, region, owner, *_ = stream_arn.split(":")
+        with self._ministack.responses.request_scope(owner, region):
+            record = self._ministack.kms._resolve_key(key)
+        if record is None:
+            return None
+        policy = ResourcePolicy(record.get("Policy") or "", owner, required=True)
+        return self.function_refusal(function, ("kms:Decrypt",), record["Arn"], policy)
+
+    def role_session(self, function: Json) -> str:
+        """Return the ARN of the session in which the function's role makes its calls."""
+        if not self._ministack.app.AUTH:
+            return ""
+        account = function["FunctionArn"].split(":")[4]
+        principal = self._iam.resolve_principal(self._role_key(function), account)
+        return "" if isinstance(principal, self._iam.AuthError) else str(principal.arn)
+
+    def _role_key(self, function: Json) -> str:
+        credentials = self._ministack.lambda_runtime.execution_credentials(function)
+        return str(credentials["AWS_ACCESS_KEY_ID"])
 
     def permits(
         self, key: str, account: str, action: str, arn: str, policy: ResourcePolicy | None = None
@@ -251,16 +291,6 @@ class PermissionChecks:
             self._recording.note(BEHIND, principal.arn, action, arn)
         return allowed
 
-    def _key_of(self, stream: Json) -> tuple[str, ResourcePolicy] | None:
-        if stream.get("EncryptionType") != "KMS" or stream.get("KeyId") == "alias/aws/kinesis":
-            return None
-        owner, region = stream["StreamARN"].split(":")[4], stream["StreamARN"].split(":")[3]
-        with self._ministack.responses.request_scope(owner, region):
-            record = self._ministack.kms._resolve_key(stream.get("KeyId"))
-        if record is None:
-            return None
-        return record["Arn"], ResourcePolicy(record.get("Policy") or "", owner, required=True)
-
     def _context(
         self,
         principal: str,
@@ -280,6 +310,46 @@ class PermissionChecks:
             secure_transport=True,
             service_context={name.lower(): value for name, value in (keys or {}).items()},
         )
+
+
+def mapped_function() -> str | None:
+    """Return the value of lambda:FunctionArn in the current request, if it has one.
+
+    "Event source mappings are always associated with a function. You can also use the
+    lambda:FunctionArn condition to restrict actions by associated function" (Lambda developer
+    guide, lambda-api-permissions-ref.html).
+    """
+    return _function_arn.get()
+
+
+def function_arn(name: str, region: str, account: str) -> str | None:
+    """Return the ARN of a function that a request names: by ARN, partial ARN, name or alias."""
+    if not name or name.startswith("arn:"):
+        return name or None
+    owner, found, rest = name.partition(":function:")
+    if found:
+        account, name = owner, rest
+    return f"arn:aws:lambda:{region}:{account}:function:{name}"
+
+
+def stream_resource(body: bytes, region: str, account: str) -> str:
+    """Return the ARN that a request to DynamoDB Streams is checked on.
+
+    ListStreams names none: its documented policies allow it on a table's `stream/*`, or on all.
+    """
+    return named_resource(body, region, account) or (
+        f"arn:aws:dynamodb:{region}:{account}:table/{named(body, 'TableName') or '*'}/stream/*"
+    )
+
+
+def named(body: bytes, field: str) -> str:
+    """Return a text field of a JSON request, or "" where there is none."""
+    try:
+        data = json.loads(body or b"{}")
+    except ValueError:
+        return ""
+    found = data.get(field) if isinstance(data, dict) else None
+    return found if isinstance(found, str) else ""
 
 
 def named_resource(body: bytes, region: str, account: str) -> str | None:

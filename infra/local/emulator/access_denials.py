@@ -56,7 +56,7 @@ class AccessDenials:
             if RESOURCE_DENY not in words:  # each service has a spelling of its own for this one
                 options["message"] = words
         status, headers, body = self._respond(service, action, principal, request_id, **options)
-        if service == "dynamodb" and not options.get("error_code"):
+        if service in ("dynamodb", "dynamodbstreams") and not options.get("error_code"):
             status = 400
         return status, headers, body
 

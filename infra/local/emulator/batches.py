@@ -1,6 +1,6 @@
 """Lambda's view of a shard's records: events, batches, and the function's answer.
 
-Pure functions. Shapes: developer guide, with-kinesis.html and
+Pure functions. Shapes: developer guide, with-kinesis.html, with-ddb.html and
 services-kinesis-batchfailurereporting.html.
 """
 
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.local.emulator.patching import Json
+from infra.local.emulator.table_streams.records import lambda_record
 
 PAYLOAD_BYTES = 6 * 1024 * 1024  # synchronous invocation payload, fixed
 
@@ -28,9 +29,16 @@ class BatchSource:
     region: str
     role_arn: str
 
+    @property
+    def of_table(self) -> bool:
+        """Say whether this is the DynamoDB stream of a table."""
+        return self.stream_arn.split(":")[2] == "dynamodb"
+
 
 def event_record(source: BatchSource, record: Record) -> Json:
-    """Return one record of a Kinesis event."""
+    """Return one record of an event."""
+    if source.of_table:
+        return lambda_record(record, source.stream_arn)
     return {
         "kinesis": {
             "kinesisSchemaVersion": "1.0",
@@ -56,6 +64,8 @@ def event(source: BatchSource, records: Iterable[Record]) -> Json:
 
 def payload_size(source: BatchSource, record: Record) -> int:
     """Return the bytes that a record takes of an event's payload."""
+    if source.of_table:
+        return len(json.dumps(event_record(source, record), separators=(",", ":"))) + 1
     bare = event_record(source, {**record, "Data": ""})
     return len(json.dumps(bare, separators=(",", ":"))) + len(record["Data"]) + 1
 

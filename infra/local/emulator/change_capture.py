@@ -1,4 +1,4 @@
-"""Change data capture: Kinesis Data Streams for DynamoDB, in AWS's record format.
+"""Change data capture: each write's record, for DynamoDB Streams and for Kinesis.
 
 A write and its change record are made under one lock, so that the order of the records of a key is
 the order of its writes, and the history that exports read is never between the two.
@@ -122,6 +122,12 @@ def change_record(change: CapturedChange, precision: str, size_of: Callable[[Ima
     }
 
 
+class TableStreamWriter(Protocol):
+    """Appends changes to the DynamoDB stream of their table."""
+
+    def append(self, change: CapturedChange, table: Json) -> None: ...
+
+
 class ChangeCapture:
     """Replaces ministack's emission of change records, and serializes the writes with it."""
 
@@ -130,6 +136,7 @@ class ChangeCapture:
         ministack: Ministack,
         history: ChangeHistory,
         writer: StreamWriter,
+        table_streams: TableStreamWriter,
         metrics: ReplicationMetrics,
         clock: MicrosecondClock | None = None,
     ) -> None:
@@ -137,10 +144,10 @@ class ChangeCapture:
         self._ministack = ministack
         self._history = history
         self._writer = writer
+        self._table_streams = table_streams
         self._metrics = metrics
         self._clock = clock or MicrosecondClock()
         self._in_transaction = False
-        self._emit_to_dynamodb_streams: Callable[..., None] = lambda *args: None
 
     def install(self) -> None:
         """Replace ministack's functions."""
@@ -149,9 +156,7 @@ class ChangeCapture:
             self._ministack.replace(
                 "dynamodb", name, locked(self.lock, self._marking_transactions(name, original))
             )
-        self._emit_to_dynamodb_streams = self._ministack.replace(
-            "dynamodb", "_emit_stream_event", self.emit
-        )
+        self._ministack.replace("dynamodb", "_emit_stream_event", self.emit)
         self._ministack.replace("dynamodb", "_fan_out_to_kinesis", lambda table_name, record: None)
 
     def _marking_transactions(
@@ -186,7 +191,7 @@ class ChangeCapture:
         of = TableOf(responses.get_account_id(), responses.get_region(), table_name)
         if table is not None and identity is None:
             self._count(of, old, new)
-        # "A PutItem that changes nothing writes no stream record": assumed of Kinesis too.
+        # No change makes no stream record (Streams.html); assumed of Kinesis too.
         if table is None or (event == "MODIFY" and same_image(old, new)):
             return
         keys = key_of(table, new or old or {})
@@ -194,8 +199,9 @@ class ChangeCapture:
         self._history.note(of, change.at, keys, old, new)
         if _silent.get():
             return
-        if table.get("StreamSpecification", {}) or dynamodb._replica_group(table):
-            self._emit_to_dynamodb_streams(table_name, event, old, new, replicate)
+        self._table_streams.append(change, table)
+        if replicate:
+            dynamodb._replicate_write(table, event, old, new)
         for destination in active_destinations(dynamodb._kinesis_destinations.get(table_name)):
             self._replicate(change, destination)
 

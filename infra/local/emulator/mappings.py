@@ -1,7 +1,7 @@
-"""Event source mappings on Kinesis: their states, and the pollers of each shard.
+"""Event source mappings on streams: their states, and the pollers of each shard.
 
-States and limits: developer guide, services-kinesis-parameters.html; API reference,
-CreateEventSourceMapping.
+States and limits: developer guide, services-kinesis-parameters.html and services-ddb-params.html;
+API reference, CreateEventSourceMapping.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from infra.local.emulator.access import PermissionChecks
 from infra.local.emulator.invocation import Delivery
 from infra.local.emulator.mapping_positions import MappingProgress
+from infra.local.emulator.mapping_sources import MappingSource
 from infra.local.emulator.on_failure import OnFailureDestinations
 from infra.local.emulator.patching import Json, Ministack, Response
 from infra.local.emulator.pollers import PollerPosition, ShardPoller
+from infra.local.emulator.refusals import RefusedError
 from infra.local.emulator.settings import EmulatorSettings
 from infra.local.emulator.shards import Shards
 
@@ -40,19 +42,20 @@ DEFAULTS: Json = {
 
 
 class EventSourceMappings:
-    """Replaces ministack's mapping calls and its poller for Kinesis."""
+    """Replaces ministack's mapping calls and its pollers of streams; queues stay with it."""
 
     def __init__(
         self,
         ministack: Ministack,
+        sources: Sequence[MappingSource],
         shards: Shards,
         access: PermissionChecks,
         delivery: Delivery,
         settings: EmulatorSettings,
     ) -> None:
         self._ministack = ministack
+        self._sources = sources
         self._shards = shards
-        self._access = access
         self._delivery = delivery
         self._on_failure = OnFailureDestinations(ministack, access)
         self._transition = settings.mapping_seconds
@@ -63,6 +66,7 @@ class EventSourceMappings:
         self._update: Callable[[str, Json], Response]
         self._delete: Callable[[str], Response]
         self._response: Callable[[Json], Json]
+        self._validate: Callable[[str], tuple[object, Response | None]]
 
     def install(self) -> None:
         """Replace ministack's functions."""
@@ -71,18 +75,24 @@ class EventSourceMappings:
         self._update = replace("lambda_svc", "_update_esm", self.update)
         self._delete = replace("lambda_svc", "_delete_esm", self.delete)
         self._response = replace("lambda_svc", "_esm_response", self.shown)
+        self._validate = replace("lambda_svc", "_validate_event_source_arn", self.validate)
         replace("lambda_svc", "_poll_kinesis", lambda: False)
+        replace("lambda_svc", "_poll_dynamodb_streams", lambda: False)
 
     # -- operations ------------------------------------------------------------------------------
 
     def create(self, data: Json) -> Response:
         """Answer CreateEventSourceMapping; check that the function's role may read the stream."""
         arn = data.get("EventSourceArn", "")
-        if ":kinesis:" not in arn:
+        source = self._source(arn)
+        if source is None:
             return self._create(data)
         name = data.get("FunctionName", "")
         refusal = (
-            self._bad_settings(data) or self._unreadable(name, arn) or self._existing(name, arn)
+            self._bad_settings(data)
+            or self._unsuitable(source, data)
+            or self._unreadable(source, name, arn)
+            or self._existing(source, name, arn)
         )
         if refusal:
             return refusal
@@ -96,10 +106,21 @@ class EventSourceMappings:
         mapping["StateTransitionReason"] = "User action"
         return self._begin(mapping, "Creating", 202)
 
+    def validate(self, arn: str) -> tuple[object, Response | None]:
+        """Return what ministack makes of an ARN; it knows no DynamoDB stream of other accounts.
+
+        "Cross-region triggers are not supported" (services-dynamodb-eventsourcemapping.html).
+        """
+        source, parts = self._source(arn), arn.split(":")
+        here = self._ministack.responses.get_region()
+        if source is None or parts[2] != "dynamodb" or parts[3] != here:
+            return self._validate(arn)
+        return self._ministack.lambda_svc.parse_arn(arn), None
+
     def update(self, uuid: str, data: Json) -> Response:
         """Answer UpdateEventSourceMapping. The starting position cannot change."""
         mapping = self._ministack.lambda_svc._esms.get(uuid)
-        if mapping is None or ":kinesis:" not in mapping["EventSourceArn"]:
+        if mapping is None or self._source(mapping["EventSourceArn"]) is None:
             return self._update(uuid, data)
         refusal = self._bad_settings(data)
         if refusal:
@@ -159,36 +180,37 @@ class EventSourceMappings:
                 "MaximumRecordAgeInSeconds: -1, or 60 and more",
                 400,
             )
-        if (
-            data.get("StartingPosition") == "AT_TIMESTAMP"
-            and data.get("StartingPositionTimestamp") is None
-        ):
-            return self._error(
-                "InvalidParameterValueException",
-                "AT_TIMESTAMP needs StartingPositionTimestamp",
-                400,
-            )
         return None
 
-    def _unreadable(self, function_name: str, arn: str) -> Response | None:
+    def _unsuitable(self, source: MappingSource, data: Json) -> Response | None:
+        """Refuse what this kind of source does not take; another Region's, ministack refuses."""
+        if data["EventSourceArn"].split(":")[3] != self._ministack.responses.get_region():
+            return self._validate(data["EventSourceArn"])[1]
+        try:
+            source.check(data)
+        except RefusedError as refused:
+            status = 404 if refused.code == "ResourceNotFoundException" else 400
+            return self._error(refused.code, refused.message, status)
+        return None
+
+    def _unreadable(self, source: MappingSource, function_name: str, arn: str) -> Response | None:
         service = self._ministack.lambda_svc
         name, qualifier = service._resolve_request_scoped_name_and_qualifier(function_name)
         function, _config = service._get_func_record_for_qualifier(name, qualifier)
-        stream = self._shards.stream(arn)
+        stream = source.find(arn)
         if function is None or stream is None:
             return None  # ministack's own refusal says which
-        refusal = self._access.mapping_refusal(function["config"], stream)
+        refusal = source.refusal(function["config"], stream)
         if refusal is None:
             return None
         return self._error(
             "InvalidParameterValueException",
-            f"Cannot access stream {arn}. Please ensure the role can perform the GetRecords, "
-            "GetShardIterator, DescribeStream, DescribeStreamSummary and ListShards actions on "
-            f"your stream in IAM, and kms:Decrypt on its key. It may not perform: {refusal}",
+            f"Cannot access stream {arn}. Please ensure the role can perform the {source.reads}. "
+            f"It may not perform: {refusal}",
             400,
         )
 
-    def _existing(self, function_name: str, arn: str) -> Response | None:
+    def _existing(self, source: MappingSource, function_name: str, arn: str) -> Response | None:
         service = self._ministack.lambda_svc
         name, _qualifier = service._resolve_request_scoped_name_and_qualifier(function_name)
         for uuid, mapping in service._esms.items():
@@ -196,7 +218,7 @@ class EventSourceMappings:
             if mapping["EventSourceArn"] == arn and function == name:
                 return self._error(
                     "ResourceConflictException",
-                    f'An event source mapping with Kinesis arn (" {arn} ") and function '
+                    f'An event source mapping with {source.kind} arn (" {arn} ") and function '
                     f'(" {name} ") already exists. Please update or delete the existing mapping '
                     f"with UUID {uuid}",
                     409,
@@ -222,11 +244,12 @@ class EventSourceMappings:
 
     def look(self) -> None:
         """Start each poller that may run and does not."""
-        for (account, region, uuid), mapping in self._ministack.lambda_svc._esms.all_items():
-            if ":kinesis:" not in mapping["EventSourceArn"] or not self._is_enabled(uuid, mapping):
+        for (_account, _region, uuid), mapping in self._ministack.lambda_svc._esms.all_items():
+            source = self._source(mapping["EventSourceArn"])
+            if source is None or not self._is_enabled(uuid, mapping):
                 continue
-            stream = self._shards.stream(mapping["EventSourceArn"])
-            if stream is None or stream["StreamStatus"] != "ACTIVE":
+            stream = source.find(mapping["EventSourceArn"])
+            if stream is None:
                 continue
             progress = self._progress.setdefault(uuid, MappingProgress(mapping))
             progress.look(stream, self._shards)
@@ -237,12 +260,13 @@ class EventSourceMappings:
                     progress.shards[shard_id].resize(factor)
                 for number in range(len(progress.shards[shard_id].positions)):
                     if number not in progress.shards[shard_id].drained:
-                        self._start(account, region, mapping, stream, shard_id, number)
+                        self._start(source, mapping, stream, shard_id, number)
 
     def _start(
-        self, account: str, region: str, mapping: Json, stream: Json, shard_id: str, number: int
+        self, source: MappingSource, mapping: Json, stream: Json, shard_id: str, number: int
     ) -> None:
         uuid = mapping["UUID"]
+        _, _, _, region, account, *_ = mapping["FunctionArn"].split(":")
         key = (uuid, shard_id, number)
         if key in self._running:
             return
@@ -254,7 +278,8 @@ class EventSourceMappings:
             number=number,
             factor=len(shard_progress.positions),
             function=partial(self._function, mapping),
-            refusal=partial(self._refusal, mapping, stream),
+            refusal=partial(self._refusal, source, mapping, stream),
+            admitted=partial(source.admit, shard_id, uuid),
             is_enabled=partial(self._is_enabled, uuid, mapping),
         )
         poller = ShardPoller(inputs, shard_progress, self._shards, self._delivery, self._on_failure)
@@ -266,6 +291,7 @@ class EventSourceMappings:
             except Exception:
                 log.exception("A poller of mapping %s failed and is restarted", uuid)
             finally:
+                source.release(shard_id, uuid)
                 self._running.discard(key)
 
         self._running.add(key)
@@ -289,14 +315,18 @@ class EventSourceMappings:
         )
         return found[0]
 
-    def _refusal(self, mapping: Json, stream: Json) -> str | None:
+    def _source(self, arn: str) -> MappingSource | None:
+        """Return the source of a stream's ARN; None for a queue's."""
+        return next((source for source in self._sources if source.takes(arn)), None)
+
+    def _refusal(self, source: MappingSource, mapping: Json, stream: Json) -> str | None:
         """Return the permission that the role lacks; checked once a second, as policies change."""
         uuid, now = mapping["UUID"], time.time()
         at, refusal = self._refusals.get(uuid, (0.0, None))
         if now - at < ACCESS_SECONDS:
             return refusal
         function = self._function(mapping)
-        new = self._access.mapping_refusal(function["config"], stream) if function else None
+        new = source.refusal(function["config"], stream) if function else None
         if new and new != refusal:
             log.error("Mapping %s cannot read its stream: not authorized to perform %s", uuid, new)
         self._refusals[uuid] = (now, new)

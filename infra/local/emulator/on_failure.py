@@ -1,6 +1,7 @@
 """On-failure destinations of event source mappings, for batches that Lambda gives up on.
 
-Shapes and key: developer guide, kinesis-on-failure-destination.html.
+Shapes and key: developer guide, kinesis-on-failure-destination.html and
+services-dynamodb-errors.html.
 """
 
 from __future__ import annotations
@@ -133,6 +134,9 @@ class OnFailureDestinations:
 def invocation_record(given_up: FailedBatch) -> Json:
     """Return the invocation record that a destination receives for a batch."""
     batch, source = given_up.batch, given_up.source
+    info, instant = (
+        ("DDBStreamBatchInfo", _second) if source.of_table else ("KinesisBatchInfo", _instant)
+    )
     return {
         "requestContext": {
             "requestId": str(uuid.uuid4()),
@@ -147,12 +151,12 @@ def invocation_record(given_up: FailedBatch) -> Json:
         },
         "version": "1.0",
         "timestamp": _instant(time.time()),
-        "KinesisBatchInfo": {
+        info: {
             "shardId": source.shard_id,
             "startSequenceNumber": batch[0]["SequenceNumber"],
             "endSequenceNumber": batch[-1]["SequenceNumber"],
-            "approximateArrivalOfFirstRecord": _instant(batch[0]["ApproximateArrivalTimestamp"]),
-            "approximateArrivalOfLastRecord": _instant(batch[-1]["ApproximateArrivalTimestamp"]),
+            "approximateArrivalOfFirstRecord": instant(batch[0]["ApproximateArrivalTimestamp"]),
+            "approximateArrivalOfLastRecord": instant(batch[-1]["ApproximateArrivalTimestamp"]),
             "batchSize": len(batch),
             "streamArn": source.stream_arn,
         },
@@ -161,3 +165,7 @@ def invocation_record(given_up: FailedBatch) -> Json:
 
 def _instant(epoch: float) -> str:
     return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def _second(epoch: float) -> str:
+    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

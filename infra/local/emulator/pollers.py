@@ -28,6 +28,7 @@ POLL_SECONDS = 0.05
 SCAN = 10_000
 LONGEST_BACKOFF = 2.0
 NO_RIGHT = "PROBLEM: the function's role is not authorized to perform"
+THROTTLED = "PROBLEM: the shard has two other readers, and reading it is throttled"
 NO_FUNCTION = "PROBLEM: the function does not exist"
 
 
@@ -42,6 +43,7 @@ class PollerPosition:
     factor: int
     function: Callable[[], Json | None]
     refusal: Callable[[], str | None]
+    admitted: Callable[[], bool]
     is_enabled: Callable[[], bool]
 
 
@@ -75,6 +77,10 @@ class ShardPoller:
                 )
                 time.sleep(POLL_SECONDS * 4)
                 continue
+            if not self._inputs.admitted():
+                self._mapping["LastProcessingResult"] = THROTTLED
+                time.sleep(POLL_SECONDS * 4)
+                continue
             source = self._source(function)
             # Checked before reading: records put before a split are read before the shard ends.
             closed = self._shard.get("closed")
@@ -90,7 +96,9 @@ class ShardPoller:
 
     def _note_reading(self) -> None:
         """Record that the stream can be read again: only a batch clears a failed call."""
-        if str(self._mapping.get("LastProcessingResult")).startswith((NO_RIGHT, NO_FUNCTION)):
+        if str(self._mapping.get("LastProcessingResult")).startswith(
+            (NO_RIGHT, NO_FUNCTION, THROTTLED)
+        ):
             self._mapping["LastProcessingResult"] = "No records processed"
 
     def _continues(self) -> bool:

@@ -1,4 +1,4 @@
-"""The emulator's settings: the time scale, the chaos and the call log."""
+"""The emulator's settings: the time scale, the chaos, the limits of streams, and the logs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 from infra.local.emulator.bulk_put.options import NO_BULK_OPTIONS, BulkOptions
 from infra.local.emulator.bulk_put.options import parse as parse_bulk
 from infra.local.emulator.chaos.rates import NO_CHAOS, Chaos, parse
+from infra.local.emulator.table_streams.limits import AS_ON_AWS, StreamLimits
+from infra.local.emulator.table_streams.limits import parse as parse_streams
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class EmulatorSettings:
     `bulk` is what LOCAL_BULK asks for: the time that bulk puts take, and what AWS is silent about.
     `recording` is the file that LOCAL_RECORDING names: who called what; None records nothing.
     `write_log` is the file that LOCAL_WRITE_LOG names: each write that took effect.
+    `streams` are the limits of DynamoDB Streams, on this clock or as LOCAL_STREAMS says.
     """
 
     time_scale: float = 1.0
@@ -28,6 +31,7 @@ class EmulatorSettings:
     bulk: BulkOptions = NO_BULK_OPTIONS
     recording: Path | None = None
     write_log: Path | None = None
+    streams: StreamLimits = AS_ON_AWS
 
     def scaled(self, seconds: float, floor: float = 0.0) -> float:
         """Return AWS's delay on this clock, never under `floor` (seconds)."""
@@ -70,7 +74,10 @@ class EmulatorSettings:
 
     @property
     def enabling_seconds(self) -> float:
-        """The time for which a streaming destination is ENABLING, UPDATING or DISABLING."""
+        """The time for which a streaming destination is ENABLING, UPDATING or DISABLING.
+
+        A DynamoDB stream is ENABLING or DISABLING as long, and its table UPDATING.
+        """
         return self.scaled(60, floor=0.3)
 
     @property
@@ -127,4 +134,5 @@ class EmulatorSettings:
             bulk=parse_bulk(values.get("LOCAL_BULK", "")),
             recording=Path(recording) if recording else None,
             write_log=Path(write_log) if write_log else None,
+            streams=parse_streams(values.get("LOCAL_STREAMS", ""), AS_ON_AWS.scaled(scale)),
         )

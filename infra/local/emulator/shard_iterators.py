@@ -27,6 +27,6 @@ def decoded(token: str | None) -> Json | None:
     return state if isinstance(state, dict) and "arn" in state else None
 
 
-def expired(state: Json) -> bool:
-    """Return whether the token is older than its five minutes."""
-    return bool(time.time() - state["made"] > ITERATOR_SECONDS)
+def expired(state: Json, seconds: float = ITERATOR_SECONDS) -> bool:
+    """Return whether the token is older than this: five minutes in Kinesis."""
+    return bool(time.time() - state["made"] > seconds)

@@ -20,6 +20,7 @@ from infra.local.emulator.patching import Json, Ministack
 MAX_HASH_KEY = 2**128 - 1
 DEFAULT_RECORD_KIB = 1024
 EXPIRY_SECONDS = 60.0
+DIGITS = 56
 
 Shard = dict[str, Any]
 
@@ -94,16 +95,21 @@ class Shards:
         return shard_id, number
 
     def expire(self, stream: Json) -> None:
-        """Delete records older than the stream's retention, at most once a minute."""
-        now = time.time()
-        if now - self._swept.get(stream["StreamARN"], 0.0) < EXPIRY_SECONDS:
+        """Delete records older than the stream's retention; looks at most once a minute.
+
+        A shard's `trimmed` is the sequence number of the last that was deleted.
+        """
+        now, retention = time.time(), stream["RetentionPeriodHours"] * 3600
+        pause = min(EXPIRY_SECONDS, retention / 100)
+        if now - self._swept.get(stream["StreamARN"], 0.0) < pause:
             return
         self._swept[stream["StreamARN"]] = now
-        horizon = now - stream["RetentionPeriodHours"] * 3600
+        horizon = now - retention
         with self.lock:
             for shard in stream["shards"].values():
                 old = bisect_right(shard["records"], horizon, key=arrival)
                 if old:
+                    shard["trimmed"] = sequence(shard["records"][old - 1])
                     # A new list: a reader may still use the old one.
                     shard["records"] = shard["records"][old:]
 
@@ -122,16 +128,19 @@ class Shards:
         records: list[Json] = shard["records"]
         match kind:
             case "TRIM_HORIZON":
-                return ""
+                return str(shard.get("trimmed", ""))
             case "LATEST":
-                return self.next_sequence_number()
+                if records:
+                    return sequence(records[-1])
+                first = str(shard["starting_sequence_number"]).zfill(DIGITS)
+                return max(first, shard.get("trimmed", ""))
             case "AFTER_SEQUENCE_NUMBER":
-                return str(at).zfill(56)
+                return str(at).zfill(DIGITS)
             case "AT_SEQUENCE_NUMBER":
-                return str(int(str(at)) - 1).zfill(56)
+                return str(int(str(at)) - 1).zfill(DIGITS)
             case "AT_TIMESTAMP":
                 earlier = [r for r in records if arrival(r) < float(str(at))]
-                return earlier[-1]["SequenceNumber"] if earlier else ""
+                return sequence(earlier[-1]) if earlier else str(shard.get("trimmed", ""))
             case _:
                 return None
 
@@ -190,8 +199,8 @@ class Shards:
 
 
 def sequence(record: Mapping[str, Any]) -> str:
-    """Return the sequence number. All have as many digits, so text order is their order."""
-    return str(record["SequenceNumber"])
+    """Return the sequence number with leading zeros, so that text order is their order."""
+    return str(record["SequenceNumber"]).zfill(DIGITS)
 
 
 def arrival(record: Mapping[str, Any]) -> float:

@@ -22,6 +22,7 @@ from infra.local.emulator.index_creation import IndexCreation
 from infra.local.emulator.invocation import Delivery, DirectDelivery
 from infra.local.emulator.local_indexes import LocalIndexes
 from infra.local.emulator.logs import FunctionLogs
+from infra.local.emulator.mapping_sources import KinesisSource
 from infra.local.emulator.mappings import EventSourceMappings
 from infra.local.emulator.partiql import PartiQLWrites
 from infra.local.emulator.patching import Ministack
@@ -34,6 +35,11 @@ from infra.local.emulator.stream_writer import DirectStreamWriter
 from infra.local.emulator.streaming_destinations import StreamingDestinations
 from infra.local.emulator.streams import Streams
 from infra.local.emulator.table_policies.permissions import TablePermissions
+from infra.local.emulator.table_streams.mapping_source import TableStreamSource
+from infra.local.emulator.table_streams.operations import StreamOperations
+from infra.local.emulator.table_streams.readers import ShardReaders
+from infra.local.emulator.table_streams.specification import StreamSpecifications
+from infra.local.emulator.table_streams.store import TableStreams
 from infra.local.emulator.tagged_streams import TaggedStreams
 from infra.local.emulator.transaction_limit import TransactionLimit
 from infra.local.emulator.ttl import TtlSweeper
@@ -52,23 +58,34 @@ def assemble(ministack: Ministack, settings: EmulatorSettings) -> None:
     counts = ChaosCounts(ministack)
     writer = _stream_writer(settings.chaos, DirectStreamWriter(shards, metrics), counts)
     delivery = _delivery(settings.chaos, DirectDelivery(ministack), counts)
-    capture = ChangeCapture(ministack, history, writer, metrics)
+    table_streams = TableStreams(ministack, shards, settings.streams, settings.enabling_seconds)
+    readers = ShardReaders(settings.streams.reader_seconds)
+    capture = ChangeCapture(ministack, history, writer, table_streams, metrics)
     recovery = PointInTimeRecovery(ministack, history, settings)
     exports = ExportJobs(ministack, capture, history, recovery, access, settings)
-    mappings = EventSourceMappings(ministack, shards, access, delivery, settings)
+    permissions = TablePermissions(
+        ministack, access, settings, lambda arn: table_streams.find(arn) is not None
+    )
+    sources = (
+        KinesisSource(ministack, shards, access),
+        TableStreamSource(table_streams, access, permissions.policies, readers),
+    )
+    mappings = EventSourceMappings(ministack, sources, shards, access, delivery, settings)
 
     access.install()
     ConditionKeys(ministack).install()
-    TablePermissions(ministack, access, settings).install()
+    permissions.install()
     AccessDenials(ministack).install()
     recording.install()
     Streams(ministack, shards, access).install()
     TaggedStreams(ministack).install()
     StreamingDestinations(ministack, settings).install()
+    StreamOperations(ministack, table_streams, shards, readers, access.caller_key).install()
     TransactionLimit(ministack).install()
     WarmThroughput(ministack).install()
     LocalIndexes(ministack).install()
     IndexCreation(ministack, settings).install()
+    StreamSpecifications(ministack, table_streams).install()
     capture.install()
     WriteLog(ministack, settings.write_log).install()
     PartiQLWrites(ministack, capture).install()

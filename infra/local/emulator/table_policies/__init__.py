@@ -1,1 +1,1 @@
-"""Resource policies of DynamoDB tables: what AWS accepts, when it takes hold, whom it binds."""
+"""Resource policies of tables and of their streams: what AWS accepts, and when it binds whom."""

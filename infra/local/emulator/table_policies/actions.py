@@ -1,4 +1,4 @@
-"""The actions that a table's resource policy can name.
+"""The actions that the resource policy of a table, or of a stream, can name.
 
 Developer guide, rbac-iam-actions.html: the rows with "Resource-based policy support". Others make
 the whole policy invalid. StartBulkPutItems is not among them.
@@ -7,6 +7,7 @@ the whole policy invalid. StartBulkPutItems is not among them.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 DATA_PLANE = frozenset(
     f"dynamodb:{name}"
@@ -67,8 +68,35 @@ TABLE_ACTIONS = (
 )
 
 
-def is_known(pattern: str) -> bool:
-    """Return whether an Action of a policy names at least one action of a table."""
-    parts = re.split(r"([*?])", pattern)
-    expression = "".join({"*": ".*", "?": "."}.get(part, re.escape(part)) for part in parts)
-    return any(re.fullmatch(expression, action, re.IGNORECASE) for action in TABLE_ACTIONS)
+STREAM_ACROSS_ACCOUNTS = frozenset(
+    f"dynamodb:{name}" for name in ("DescribeStream", "GetRecords", "GetShardIterator")
+)
+STREAM_ACTIONS = STREAM_ACROSS_ACCOUNTS | frozenset(
+    f"dynamodb:{name}ResourcePolicy" for name in ("Delete", "Get", "Put")
+)
+"""ListStreams has no support for resource policies."""
+
+
+@dataclass(frozen=True)
+class PolicyKind:
+    """A kind of resource that has policies: `relative` matches what they can be about."""
+
+    actions: frozenset[str]
+    across_accounts: frozenset[str]
+    relative: str
+
+    def knows(self, pattern: str) -> bool:
+        """Return whether an Action of a policy names at least one action of this kind."""
+        parts = re.split(r"([*?])", pattern)
+        expression = "".join({"*": ".*", "?": "."}.get(part, re.escape(part)) for part in parts)
+        return any(re.fullmatch(expression, action, re.IGNORECASE) for action in self.actions)
+
+
+# "*" may stand for a part of the ARN; a stream has a policy of its own.
+TABLE = PolicyKind(TABLE_ACTIONS, ACROSS_ACCOUNTS, r"\*.*|table/[^/]+(/index/.+|/\*)?")
+STREAM = PolicyKind(STREAM_ACTIONS, STREAM_ACROSS_ACCOUNTS, r"\*.*|table/[^/]+/(stream/.+|\*)")
+
+
+def kind_of(arn: str) -> PolicyKind:
+    """Return the kind of a resource: a stream of a table, or a table with its indexes."""
+    return STREAM if "/stream/" in arn else TABLE

@@ -1,4 +1,4 @@
-"""A table's resource policy as a document: its validation, and the form that AWS keeps.
+"""The resource policy of a table or a stream as a document: its validation, and AWS's own form.
 
 Pure functions. The documented limits and rules: developer guide, rbac-considerations.html and
 rbac-bpa-rbp.html. The words of the refusals are those of AWS, as far as they were observed.
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from infra.local.emulator.table_policies import conditions
-from infra.local.emulator.table_policies.actions import is_known
+from infra.local.emulator.table_policies.actions import TABLE, PolicyKind
 from infra.local.emulator.table_policies.conditions import as_list
 
 MOST_BYTES = 20_480
@@ -65,7 +65,7 @@ class PolicyDocument:
         return _minified(self.shown)
 
 
-def parse(text: str, exists: Callable[[str], bool]) -> PolicyDocument:
+def parse(text: str, exists: Callable[[str], bool], kind: PolicyKind = TABLE) -> PolicyDocument:
     """Return the document of a policy's text. `exists` says whether an IAM principal is there.
 
     Raises `InvalidPolicyError`.
@@ -84,7 +84,7 @@ def parse(text: str, exists: Callable[[str], bool]) -> PolicyDocument:
         _refuse(f"Syntax error: {', '.join(whole.keys() - {'Version', 'Id', 'Statement'})}")
     if whole.get("Version", VERSIONS[0]) not in VERSIONS:
         _refuse(f"Syntax error in Version {whole['Version']}")
-    statements = [_statement(each, exists) for each in as_list(whole["Statement"])]
+    statements = [_statement(each, exists, kind) for each in as_list(whole["Statement"])]
     sids = [each["Sid"] for each in statements if "Sid" in each]
     if len(set(sids)) < len(sids):
         _refuse("The Statement Ids in the policy are not unique")
@@ -92,7 +92,7 @@ def parse(text: str, exists: Callable[[str], bool]) -> PolicyDocument:
     return PolicyDocument({**kept, "Statement": statements})
 
 
-def _statement(given: Any, exists: Callable[[str], bool]) -> dict[str, Any]:
+def _statement(given: Any, exists: Callable[[str], bool], kind: PolicyKind) -> dict[str, Any]:
     if not isinstance(given, dict):
         _refuse("Syntax error: a statement is no object")
     if "NotPrincipal" in given:
@@ -104,7 +104,7 @@ def _statement(given: Any, exists: Callable[[str], bool]) -> dict[str, Any]:
             _refuse(f"Missing required field {either[0]}")
     kept: dict[str, Any] = {}
     for name in (each for each in ELEMENTS if each in given):
-        kept[name] = ELEMENT_READERS[name](given[name])
+        kept[name] = ELEMENT_READERS[name](given[name], kind)
     kept["Principal"] = _principal(given["Principal"], exists)
     if "Condition" in given:
         kept["Condition"] = _condition(given["Condition"])
@@ -114,7 +114,7 @@ def _statement(given: Any, exists: Callable[[str], bool]) -> dict[str, Any]:
     return kept
 
 
-def _sid(value: Any) -> str:
+def _sid(value: Any, _kind: PolicyKind) -> str:
     # "The Sid element supports ASCII uppercase letters (A-Z), lowercase letters (a-z), and
     # numbers (0-9)": IAM user guide, reference_policies_elements_sid.html.
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9]*", value):
@@ -122,22 +122,22 @@ def _sid(value: Any) -> str:
     return value
 
 
-def _effect(value: Any) -> str:
+def _effect(value: Any, _kind: PolicyKind) -> str:
     effect = str(value).title()
     if effect not in ("Allow", "Deny"):
         _refuse(f"Syntax error in Effect {value}")
     return effect
 
 
-def _actions(value: Any) -> Any:
+def _actions(value: Any, kind: PolicyKind) -> Any:
     names = _texts(value, "Action")
-    wrong = [f'"{name}"' for name in names if not is_known(name)]
+    wrong = [f'"{name}"' for name in names if not kind.knows(name)]
     if wrong:
         _refuse(f"The following action names are invalid: {', '.join(wrong)}")
     return _unwrapped(names)
 
 
-def _resources(value: Any) -> Any:
+def _resources(value: Any, kind: PolicyKind) -> Any:
     names = _texts(value, "Resource")
     for name in names:
         if "${" in name:
@@ -145,9 +145,8 @@ def _resources(value: Any) -> Any:
         arn = TABLE_ARN.fullmatch(name)
         if name != "*" and arn is None:
             _refuse(f'Resource "{name}" must be an ARN of DynamoDB or "*"')
-        # "*" may stand for a part of the ARN; a stream has a policy of its own.
         relative = arn["relative"] if arn else "*"
-        if not re.fullmatch(r"\*.*|table/[^/]+(/index/.+|/\*)?", relative):
+        if not re.fullmatch(kind.relative, relative):
             _refuse(f'The relative-id "{relative}" is invalid for ARN "{name}"')
     return _unwrapped(names)
 
@@ -198,10 +197,10 @@ def _condition(value: Any) -> dict[str, Any]:
 
 
 RESOURCES = ("Resource", "NotResource")
-ELEMENT_READERS: Mapping[str, Callable[[Any], Any]] = {
+ELEMENT_READERS: Mapping[str, Callable[[Any, PolicyKind], Any]] = {
     "Sid": _sid,
     "Effect": _effect,
-    "Principal": lambda value: value,
+    "Principal": lambda value, _kind: value,
     "Action": _actions,
     "NotAction": _actions,
     "Resource": _resources,

@@ -1,4 +1,4 @@
-"""The decision on a call to a table: its caller's policies and the table's, together."""
+"""The decision on a call to a table or a stream: its caller's policies and its own, together."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from infra.local.emulator.patching import Ministack
-from infra.local.emulator.table_policies.actions import ACROSS_ACCOUNTS, TABLE_ACTIONS
+from infra.local.emulator.table_policies.actions import kind_of
+from infra.local.emulator.table_streams.encryption import is_managed, key_of
 
 NO_RESOURCE_ALLOW = "no resource-based policy allows it"
 """The reason of a refusal across accounts, which the caller's own policies would have allowed."""
 
 
 class Policies(Protocol):
-    """The policies of tables, by the ARNs of the tables."""
+    """The policies of tables and streams, by their ARNs."""
 
-    def has_history(self, table_arn: str) -> bool:
-        """Return whether the table has, or had, a policy."""
+    def has_history(self, arn: str) -> bool:
+        """Return whether the table or stream has, or had, a policy."""
 
-    def seen_by(self, caller: str, table_arn: str) -> str | None:
-        """Return the text of the policy that binds this caller on this table now, if any."""
+    def seen_by(self, caller: str, arn: str) -> str | None:
+        """Return the text of the policy that binds this caller there now, if any."""
 
 
 class TableAccess:
@@ -44,14 +45,14 @@ class TableAccess:
         iam = self._ministack.iam_evaluator
         refused = self._enforce(access_key, action, service, region, **options)
         arn = str(options.get("resource_arn", "*"))
-        table = table_of(arn)
-        if isinstance(refused, iam.AuthError) or table is None or action not in TABLE_ACTIONS:
+        holder, kind = policy_holder(arn), kind_of(arn)
+        if isinstance(refused, iam.AuthError) or holder is None or action not in kind.actions:
             return refused
         account, owner = self._ministack.responses.get_account_id(), arn.split(":")[4]
-        if owner == account and not self._policies.has_history(table):
+        if owner == account and not self._policies.has_history(holder):
             return refused
         caller = iam.resolve_principal(access_key or "", account)
-        policy = self._policies.seen_by(caller.arn, table)
+        policy = self._policies.seen_by(caller.arn, holder)
         if policy is None and owner == caller.account:
             return refused
         if caller.type == "Root" and owner == caller.account and action == DELETING:
@@ -59,13 +60,15 @@ class TableAccess:
         result = iam.combine_resource_policy(
             refused or iam.EvalResult("Allow", caller.arn),
             self._context(caller, action, arn, options.get("service_context") or {}),
-            policy if owner == caller.account or action in ACROSS_ACCOUNTS else None,
+            policy if owner == caller.account or action in kind.across_accounts else None,
             owner,
             limits=tuple(caller.limits),
         )
         result.principal_arn = caller.arn
         if result.decision == "ImplicitDeny" and refused is None:
             result.reason = NO_RESOURCE_ALLOW
+        if owner != caller.account and result.decision == "Allow" and self._is_sealed(holder):
+            return iam.EvalResult("ImplicitDeny", caller.arn)
         return None if result.decision == "Allow" else result
 
     def is_denied(self, policy: str, action: str, arn: str) -> bool:
@@ -90,8 +93,17 @@ class TableAccess:
             stored = self._ministack.iam._roles.get_scoped(parts[4], None, names[0])
             return kind == "assumed-role" and len(names) == 2 and stored is not None
         store = {"role": self._ministack.iam._roles, "user": self._ministack.iam._users}.get(kind)
-        found = store.get_scoped(parts[4], None, path.rpartition("/")[2]) if store else None
+        found = (
+            store.get_scoped(parts[4], None, path.rpartition("/")[2]) if store is not None else None
+        )
         return found is not None and found["Arn"] == principal
+
+    def _is_sealed(self, arn: str) -> bool:
+        """Return whether the table is encrypted under a key that no other account may use."""
+        _, _, _, region, owner, relative = arn.split(":", 5)
+        name = relative.split("/")[1]
+        table = self._ministack.dynamodb._tables.get_scoped(owner, region, name)
+        return table is not None and is_managed(key_of(table))
 
     def _context(self, caller: Any, action: str, arn: str, keys: Mapping[str, Any]) -> Any:
         return self._ministack.iam_evaluator.EvalContext(
@@ -110,12 +122,16 @@ DELETING = "dynamodb:DeleteResourcePolicy"
 """The root principal of the owner's account can always make this call (API reference)."""
 
 
-def table_of(arn: str) -> str | None:
-    """Return the ARN of the table that an ARN is of, or is an index of; None for others."""
+def policy_holder(arn: str) -> str | None:
+    """Return the ARN of the table or stream whose policy is about this ARN; None for others.
+
+    An index is in the policy of its table; a stream has one of its own.
+    """
     parts = arn.split(":", 5)
     if len(parts) < 6 or parts[2] != "dynamodb":
         return None
     names = parts[5].split("/")
-    if names[0] != "table" or (len(names) > 2 and names[2] != "index"):
+    if names[0] != "table" or (len(names) > 2 and names[2] not in ("index", "stream")):
         return None
-    return ":".join([*parts[:5], "/".join(names[:2])])
+    whole = names if "stream" in names[2:3] else names[:2]
+    return ":".join([*parts[:5], "/".join(whole)])

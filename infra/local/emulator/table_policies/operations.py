@@ -1,4 +1,4 @@
-"""PutResourcePolicy, GetResourcePolicy and DeleteResourcePolicy on tables.
+"""PutResourcePolicy, GetResourcePolicy and DeleteResourcePolicy on tables and streams.
 
 API reference of the three, and developer guide, rbac-considerations.html. What these leave open
 (the codes of a refusal within the quiet time, its two phases, messages) is as observed on AWS.
@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from infra.local.emulator.patching import Json, Ministack, Response
+from infra.local.emulator.refusals import RefusedError
+from infra.local.emulator.table_policies.actions import TABLE, PolicyKind, kind_of
 from infra.local.emulator.table_policies.documents import (
     INVALID,
     InvalidPolicyError,
@@ -37,24 +39,20 @@ class Callers(Protocol):
         """Return whether a user, a role or a role's session has this ARN."""
 
 
-class RefusedError(Exception):
-    """An error answer: AWS's code and message."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-
-
 @dataclass
 class TablePolicy:
-    """One table's policy and its changes. `revisions` has the revision of each document."""
+    """The policy of one table or stream, its changes, and in `revisions` that of each document."""
 
     arn: str
     history: PolicyHistory
     current: PolicyDocument | None = None
     revision: str = ""
     revisions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The resource as messages name it: the table, and the stream where it is one's."""
+        return self.arn.split(":", 5)[5].removeprefix("table/")
 
     def next_revision(self, document: PolicyDocument, now: float) -> str:
         """Return the revision of a document: the one it had before, or the time in milliseconds.
@@ -69,7 +67,7 @@ class TablePolicy:
 
 
 class TablePolicies:
-    """The policies of all tables, by ARN."""
+    """The policies of all tables and streams, by ARN."""
 
     def __init__(
         self,
@@ -78,13 +76,18 @@ class TablePolicies:
         spread: PolicySpread,
         quiet_seconds: float,
         now: Callable[[], float] = time.time,
+        has_stream: Callable[[str], bool] = lambda arn: False,
     ) -> None:
-        """`quiet_seconds` is the least time between two changes; `now` returns epoch seconds."""
+        """`quiet_seconds` is the least time between two changes; `now` returns epoch seconds.
+
+        `has_stream` says whether the stream of an ARN can still be read.
+        """
         self._ministack = ministack
         self._callers = callers
         self._spread = spread
         self._quiet = quiet_seconds
         self._now = now
+        self._has_stream = has_stream
         self._lock = threading.Lock()
         self._policies: dict[str, TablePolicy] = {}
         self._create: Callable[[Json], Response]
@@ -99,21 +102,21 @@ class TablePolicies:
         self._create = replace("dynamodb", "_create_table", self._answering(self.create_table))
         self._delete = replace("dynamodb", "_delete_table", self._answering(self.delete_table))
 
-    def has_history(self, table_arn: str) -> bool:
-        """Return whether the table has, or had, a policy."""
-        return table_arn in self._policies
+    def has_history(self, arn: str) -> bool:
+        """Return whether the table or stream has, or had, a policy."""
+        return arn in self._policies
 
-    def seen_by(self, caller: str, table_arn: str) -> str | None:
-        """Return the text of the policy that binds this caller on this table now, if any."""
-        policy = self._policies.get(table_arn)
+    def seen_by(self, caller: str, arn: str) -> str | None:
+        """Return the text of the policy that binds this caller there now, if any."""
+        policy = self._policies.get(arn)
         return policy.history.seen_by(caller, self._now()) if policy else None
 
     # -- operations ------------------------------------------------------------------------------
 
     def put(self, data: Json) -> Response:
         """Answer PutResourcePolicy."""
-        arn = self._table(data)
-        document = self._parsed(str(data.get("Policy") or ""))
+        arn = self._holder(data)
+        document = self._parsed(str(data.get("Policy") or ""), kind_of(arn))
         if not data.get("ConfirmRemoveSelfResourceAccess"):
             self._refuse_lockout(document, arn)
         with self._lock:
@@ -127,7 +130,7 @@ class TablePolicies:
 
     def get(self, data: Json) -> Response:
         """Answer GetResourcePolicy, which lags behind the other two by a little."""
-        arn = self._table(data)
+        arn = self._holder(data)
         policy = self._policies.get(arn)
         shown = policy.history.readable(self._now()) if policy else None
         if shown is None or shown.text is None:
@@ -136,7 +139,7 @@ class TablePolicies:
 
     def delete(self, data: Json) -> Response:
         """Answer DeleteResourcePolicy: idempotent, unless a revision is expected."""
-        arn = self._table(data)
+        arn = self._holder(data)
         with self._lock:
             policy = self._policies.setdefault(arn, self._new(arn))
             self._check_revision(policy, data.get("ExpectedRevisionId"), deleting=True)
@@ -154,7 +157,7 @@ class TablePolicies:
     def create_table(self, data: Json) -> Response:
         """Answer CreateTable; its ResourcePolicy applies "to all requests immediately"."""
         text = data.get("ResourcePolicy")
-        document = self._parsed(text) if text is not None else None
+        document = self._parsed(text, TABLE) if text is not None else None
         response = self._create(data)
         if document is not None and response[0] == 200:
             arn = self._arn_of(data["TableName"])
@@ -187,7 +190,7 @@ class TablePolicies:
         """Refuse a compare-and-set that misses: PolicyNotFoundException, like no policy at all."""
         if expected is None:
             return
-        name = policy.arn.rpartition("/")[2]
+        name = policy.name
         asked = f"{NOT_FOUND}Requested update for policy with revision id {expected}, but "
         if expected == NO_POLICY and not deleting:
             if policy.current is not None:
@@ -209,7 +212,7 @@ class TablePolicies:
     def _check_quiet(self, policy: TablePolicy) -> None:
         """Refuse a change too soon after the last: first as pending, then as throttled."""
         last, now = policy.history.last, self._now()
-        name = policy.arn.rpartition("/")[2]
+        name = policy.name
         if policy.history.is_pending(now):
             raise RefusedError(
                 "ResourceInUseException",
@@ -229,14 +232,18 @@ class TablePolicies:
         if self._callers.is_denied(document.text, "dynamodb:PutResourcePolicy", arn):
             raise RefusedError("AccessDeniedException", LOCKOUT)
 
-    def _parsed(self, text: str) -> PolicyDocument:
+    def _parsed(self, text: str, kind: PolicyKind) -> PolicyDocument:
         try:
-            return parse(text, self._callers.exists)
+            return parse(text, self._callers.exists, kind)
         except InvalidPolicyError as invalid:
             raise RefusedError("ValidationException", str(invalid)) from None
 
-    def _table(self, data: Json) -> str:
-        """Return the ARN of the request's table, which exists."""
+    def _holder(self, data: Json) -> str:
+        """Return the ARN of the request's table or stream, which exists.
+
+        "You can modify or delete a policy after a table is deleted. You can also modify or delete
+        the policy of a disabled stream" (rbac-attach-resource-policy-streams.html).
+        """
         arn = str(data.get("ResourceArn") or "")
         parts = arn.split(":", 5)
         here = self._arn_of("").split(":", 5)
@@ -249,10 +256,12 @@ class TablePolicies:
         if parts[:4] != here[:4]:
             raise _invalid(f"{INVALID}Invalid resource Arn: {arn}")
         kind, _, name = parts[5].partition("/")
-        if "/stream/" in name:
-            raise _invalid(
-                "The local cloud has no resource policies of DynamoDB streams, only those of "
-                "tables. Try: a stream on AWS"
+        if kind == "table" and "/stream/" in name and self._has_stream(arn):
+            return arn
+        if kind == "table" and "/stream/" in name:
+            raise RefusedError(
+                "ResourceNotFoundException",
+                f"Requested resource not found: Stream: {arn} not found",
             )
         if kind != "table" or "/" in name:
             raise _invalid(

@@ -57,6 +57,7 @@ class Place:
             factor=1,
             function=lambda: FUNCTION,
             refusal=lambda: None,
+            admitted=lambda: True,
             is_enabled=lambda: True,
         )
         ShardPoller(reading, self.progress, self, self, self).run()  # type: ignore[arg-type]

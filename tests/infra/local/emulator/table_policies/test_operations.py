@@ -141,7 +141,7 @@ def test_a_policy_that_would_lock_its_author_out_needs_a_confirmation(account: A
         (ARN.replace("eu-west-1", "eu-west-2"), "ValidationException: One or more parameter"),
         (ARN.replace("arn:aws:", "arn:aws-cn:"), "ValidationException: One or more parameter"),
         (f"{ARN}/index/by-status", "ValidationException: One or more parameter values were"),
-        (f"{ARN}/stream/2026-11-29T00:00:00.000", "ValidationException: The local cloud has no"),
+        (f"{ARN}/stream/2026-11-29T00:00:00.000", "ResourceNotFoundException: Requested resource"),
         (ARN.replace("orders", "missing"), "ResourceNotFoundException: Requested resource not"),
         (ARN.replace("orders", "ORDERS"), "ResourceNotFoundException: Requested resource not"),
     ],

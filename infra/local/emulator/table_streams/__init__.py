@@ -1,0 +1,1 @@
+"""DynamoDB Streams: the streams of tables, their shards and records, and who may read them."""
