@@ -18,6 +18,8 @@ from infra.local.cloud import LocalCloudError
 from infra.local.data.datafile import DataFileError
 from infra.local.demo import run as run_demo
 from infra.local.demo_options import EXAMPLES, VARIABLES, DemoOptions, OptionError
+from infra.local.emulator.table_streams.limits import AS_ON_AWS
+from infra.local.emulator.table_streams.limits import parse as parse_streams
 from infra.local.serve import run as run_serve
 from infra.local.setup import SetupError, short
 from infra.local.signals import InterruptionError, interruptible
@@ -134,6 +136,25 @@ def _typed(option: str | None) -> str:
     return (option or "").replace("_", "-")
 
 
+def _stream_limits(_context: click.Context, _parameter: click.Parameter, text: str) -> str:
+    """Return the text of --streams, which the emulator reads again. Raises click's usage error."""
+    try:
+        parse_streams(text, AS_ON_AWS)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    return text
+
+
+STREAMS = click.option(
+    "--streams",
+    metavar="LIMITS",
+    default="",
+    callback=_stream_limits,
+    help="Limits of DynamoDB Streams, such as shard_records=20,retention_seconds=60. Default: "
+    "AWS's, on the local cloud's clock.",
+)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Two AWS accounts on this machine, and the replication between them."""
@@ -229,9 +250,10 @@ def demo(**options: Any) -> None:
     show_default=True,
     help="Folder for outputs and logs.",
 )
-def serve(directory: Path) -> None:
+@STREAMS
+def serve(directory: Path, streams: str) -> None:
     """Keep both accounts with a replicated table running, to try things out."""
-    sys.exit(outcome(lambda console: run_serve(directory, console), directory))
+    sys.exit(outcome(lambda console: run_serve(directory, console, streams), directory))
 
 
 if __name__ == "__main__":

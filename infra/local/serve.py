@@ -41,8 +41,10 @@ EXAMPLES = 200
 EXAMPLE_KEY = {"id": {"S": "hello"}}
 
 
-def run(directory: Path, console: Console) -> bool:
+def run(directory: Path, console: Console, streams: str = "") -> bool:
     """Set everything up, print how to use it, and wait until interrupted.
+
+    `streams` is the text of LOCAL_STREAMS.
 
     Raises:
         The error that stopped it, after everything that it started has been stopped.
@@ -50,7 +52,7 @@ def run(directory: Path, console: Console) -> bool:
     with ExitStack() as stack:
         place = stack.enter_context(setup.locked_directory(directory.resolve()))
         archive = setup.build_archive()
-        cloud = stack.enter_context(LocalCloud(place))
+        cloud = stack.enter_context(LocalCloud(place, streams=streams))
         dynamodb = cloud.client("dynamodb", cloud.source)
         setup.create_table(dynamodb, ORDERS)
         setup.seed(dynamodb, ORDERS.name, examples(), ORDERS.keys)

@@ -113,8 +113,14 @@ class EventSourceMappings:
         """
         source, parts = self._source(arn), arn.split(":")
         here = self._ministack.responses.get_region()
-        if source is None or parts[2] != "dynamodb" or parts[3] != here:
+        if source is None or parts[2] != "dynamodb":
             return self._validate(arn)
+        if parts[3] != here:
+            return None, self._error(
+                "InvalidParameterValueException",
+                f"Event source region must match Lambda region {here}",
+                400,
+            )
         return self._ministack.lambda_svc.parse_arn(arn), None
 
     def update(self, uuid: str, data: Json) -> Response:
@@ -185,7 +191,7 @@ class EventSourceMappings:
     def _unsuitable(self, source: MappingSource, data: Json) -> Response | None:
         """Refuse what this kind of source does not take; another Region's, ministack refuses."""
         if data["EventSourceArn"].split(":")[3] != self._ministack.responses.get_region():
-            return self._validate(data["EventSourceArn"])[1]
+            return self.validate(data["EventSourceArn"])[1]
         try:
             source.check(data)
         except RefusedError as refused:

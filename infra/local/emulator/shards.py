@@ -133,7 +133,7 @@ class Shards:
                 if records:
                     return sequence(records[-1])
                 first = str(shard["starting_sequence_number"]).zfill(DIGITS)
-                return max(first, shard.get("trimmed", ""))
+                return max(first, str(shard.get("trimmed", "")))
             case "AFTER_SEQUENCE_NUMBER":
                 return str(at).zfill(DIGITS)
             case "AT_SEQUENCE_NUMBER":

@@ -7,13 +7,14 @@ from infra.local.emulator.access_denials import AccessDenials
 from infra.local.emulator.alarm_evaluator import AlarmEvaluator
 from infra.local.emulator.bulk_put.operations import BulkOperations
 from infra.local.emulator.call_log import CallLog
-from infra.local.emulator.change_capture import ChangeCapture, StreamWriter
+from infra.local.emulator.change_capture import ChangeCapture, StreamWriter, TableStreamWriter
 from infra.local.emulator.change_history import ChangeHistory
 from infra.local.emulator.chaos.batch_faults import ChaosDelivery
 from infra.local.emulator.chaos.call_faults import CallFaults
 from infra.local.emulator.chaos.counts import ChaosCounts
 from infra.local.emulator.chaos.rates import Chaos
 from infra.local.emulator.chaos.record_faults import ChaosStreamWriter
+from infra.local.emulator.chaos.stream_faults import ChaosTableStreams
 from infra.local.emulator.condition_keys import ConditionKeys
 from infra.local.emulator.decimal_arithmetic import CanonicalNumbers
 from infra.local.emulator.exports import ExportJobs
@@ -60,7 +61,10 @@ def assemble(ministack: Ministack, settings: EmulatorSettings) -> None:
     delivery = _delivery(settings.chaos, DirectDelivery(ministack), counts)
     table_streams = TableStreams(ministack, shards, settings.streams, settings.enabling_seconds)
     readers = ShardReaders(settings.streams.reader_seconds)
-    capture = ChangeCapture(ministack, history, writer, table_streams, metrics)
+    appender: TableStreamWriter = table_streams
+    if settings.chaos.stream_off:
+        appender = ChaosTableStreams(settings.chaos, ministack, table_streams, counts.count)
+    capture = ChangeCapture(ministack, history, writer, appender, metrics)
     recovery = PointInTimeRecovery(ministack, history, settings)
     exports = ExportJobs(ministack, capture, history, recovery, access, settings)
     permissions = TablePermissions(

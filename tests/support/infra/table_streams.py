@@ -98,7 +98,8 @@ def numbers(records: list[dict[str, Any]]) -> Iterator[int]:
         yield int(record["dynamodb"]["SequenceNumber"])
 
 
-# Prints the keys of each batch; a key in POISON fails as MODE says; SLEEP delays; EVENT prints all.
+# Prints the keys of each batch; a key in POISON fails as MODE says; SLEEP delays; EVENT
+# prints all; CALL calls AWS.
 CODE = """
 import json, os, time
 def handler(event, context):
@@ -107,6 +108,9 @@ def handler(event, context):
     print(json.dumps({"batch": [key for _, key in records]}))
     if os.environ.get("EVENT"):
         print(json.dumps({"event": event}))
+    if os.environ.get("CALL"):
+        import boto3
+        boto3.client("sts").get_caller_identity()
     time.sleep(float(os.environ.get("SLEEP", "0")))
     failed = [number for number, key in records if key in os.environ.get("POISON", "").split(",")]
     if failed and os.environ.get("MODE") == "raise":

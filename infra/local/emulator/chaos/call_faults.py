@@ -87,6 +87,7 @@ class CallFaults:
             for name in CREATIONS:
                 self._lose("dynamodb", name)
             self._lose("lambda_svc", "_create_esm")
+            self._lose("dynamodb", "_update_table", only="StreamSpecification")
         if not (self._chaos.throttle or self._chaos.lost):
             return
         for name in SINGLE:
@@ -115,12 +116,17 @@ class CallFaults:
 
         self._ministack.replace("dynamodb", name, faulty)
 
-    def _lose(self, module: str, name: str) -> None:
-        """Withhold the first successful answer to each request; the SDK then repeats it."""
+    def _lose(self, module: str, name: str, *, only: str = "") -> None:
+        """Withhold the first successful answer to each request; the SDK then repeats it.
+
+        Requests without the member `only`, where there is one, are answered.
+        """
         handler: Callable[[Json], Response] = getattr(getattr(self._ministack, module), name)
 
         def losing(data: Json) -> Response:
             if _within_a_creation.get():  # an import makes its table by ministack's CreateTable
+                return handler(data)
+            if only and only not in data:
                 return handler(data)
             account = self._ministack.responses.get_account_id()
             request = (account, name, json.dumps(data, sort_keys=True, default=str))

@@ -25,9 +25,11 @@ class Chaos:
     throttle: DynamoDB calls of functions that fail with a transient error.
     lost: DynamoDB calls of functions that take effect and are answered with an error.
     lost_create: calls of any caller that create a table, an export, an import, a bulk operation, a
-    streaming destination or a mapping, or change a table's policy, recovery or time to live, take
-    effect and are answered with an error. Each request loses one answer; its repetition gets AWS's
-    own reply.
+    streaming destination or a mapping, or change a table's stream, policy, recovery or time to
+    live, take effect and are answered with an error. Each request loses one answer; its repetition
+    gets AWS's own reply.
+    stream_off: change records after which the table's DynamoDB stream is switched off, and on again
+    up to `delay_seconds` later as a new one. What is written between is in neither.
     export_skew: how far a partition of an export may lie from ExportTime, in AWS's minutes.
     policy_spread: the seconds within which a table's changed resource policy binds one caller after
     the other. None: the 5 minutes that AWS may take, scaled.
@@ -46,6 +48,7 @@ class Chaos:
     throttle: float = 0.0
     lost: float = 0.0
     lost_create: float = 0.0
+    stream_off: float = 0.0
     export_skew: float = 0.0
     policy_spread: float | None = None
     seed: int = 0

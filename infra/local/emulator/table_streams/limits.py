@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 DAY = 86_400.0
 LIFE_OF_A_SHARD = 4 * 3600.0
 
 WHOLE = {"first_shards", "most_shards", "shard_records"}
-EXAMPLE = "shard_records=20,retention_seconds=60"
+EXAMPLE = ".venv/bin/python -m infra.local serve --streams shard_records=20,retention_seconds=60"
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ def parse(text: str, defaults: StreamLimits) -> StreamLimits:
     limits = defaults
     for part in (each.strip() for each in text.split(",") if each.strip()):
         name, _, value = part.partition("=")
-        limits = replace(limits, **{name: _number(name, value)})
+        change: dict[str, Any] = {name: _number(name, value)}
+        limits = replace(limits, **change)
     return limits
 
 

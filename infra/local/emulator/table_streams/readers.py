@@ -15,7 +15,7 @@ MOST = 2
 
 
 class ShardReaders:
-    """Which readers a shard has now, and until when each of them counts."""
+    """The readers of each shard, and until when each of them counts."""
 
     def __init__(self, seconds: float, now: Callable[[], float] = time.monotonic) -> None:
         """A reader counts for so many `seconds` after it has read."""

@@ -554,5 +554,5 @@ def test_a_stream_that_was_switched_off_is_gone_when_its_time_is_over(
 
 
 def test_limits_that_cannot_be_read_stop_the_start(tmp_path: Path) -> None:
-    with pytest.raises(LocalCloudError, match=r"(?m)^Try: shard_records="):
+    with pytest.raises(LocalCloudError, match=r"(?m)^Try: .* --streams shard_records="):
         LocalCloud(tmp_path, streams="shards=1").__enter__()
