@@ -8,6 +8,7 @@ from typing import Any
 
 from bootstrap.app.command_options import CommandOptions
 from bootstrap.app.process import Process
+from bootstrap.aws.bulk_loads import AwsBulkLoads
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.login import Logins
 from bootstrap.aws.old_source import AwsOldSource
@@ -20,7 +21,7 @@ from bootstrap.aws.tagged_resources import AwsTaggedResources
 from bootstrap.aws.target import AwsTarget
 from bootstrap.aws.write_canary import AwsCanary
 from bootstrap.core.errors import Side
-from bootstrap.core.ports import SourceAccount, TargetAccount
+from bootstrap.core.ports import BulkLoads, SourceAccount, TargetAccount
 from bootstrap.core.stack_outputs import AccountOutputs
 
 SOURCE_SERVICES = ("dynamodb", "kinesis", "cloudwatch", "application-autoscaling", "kms")
@@ -77,6 +78,11 @@ class AccountClients:
         far_kms = self._target.client("kms", consumer_region, far)
         calls = self._calls(Side.TARGET, before)
         return AwsTarget(calls, dynamodb, lambda_, kms, cloudwatch, far_kms)
+
+    def bulk_loads(self, before: Before | None = None) -> BulkLoads:
+        """Return the bulk loads of the target account, in its Region."""
+        dynamodb, s3 = self._target.client("dynamodb"), self._target.client("s3")
+        return AwsBulkLoads(self._calls(Side.TARGET, before), dynamodb, s3)
 
     def tagged(self, side: Side, region: str) -> AwsTaggedResources:
         """Return the listing by tags of an account's Region."""

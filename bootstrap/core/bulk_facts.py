@@ -109,9 +109,13 @@ class BulkFailure:
 
 @dataclass(frozen=True)
 class BulkFailures:
-    """What the output objects of a bulk load list."""
+    """The refused items that the output objects of a bulk load list."""
 
     first: Sequence[BulkFailure] = ()
     """At most as many as were asked for."""
     more: bool = False
     """True: there are others."""
+    unreadable: int = 0
+    """Lines and objects of the output, as far as it was read, whose form is not known: each may
+    stand for refused items.
+    """

@@ -264,7 +264,7 @@ class BulkLoads(Protocol):
         """
 
     def cancel(self, arn: str) -> None:
-        """Ask for the end of an operation, which goes on until it is CANCELLED. A terminal one
+        """Ask for the end of an operation, which may write until it is CANCELLED. A terminal one
         stays as it is.
         """
 

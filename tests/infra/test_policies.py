@@ -315,6 +315,8 @@ UNDER_ANOTHER_NAME = {
 MODULES = {
     "exporter": {"cross_account_check.py", "source.py", "stream.py"},
     "importer": {
+        "bulk_loads.py",
+        "bulk_output.py",
         "capacity_changes.py",
         "export_objects.py",
         "items.py",
@@ -355,7 +357,14 @@ BOOTSTRAP_AWS = package.PROJECT_ROOT / "bootstrap" / "aws"
 
 NEVER_FROM_HERE = {
     "exporter": {"dynamodb:UpdateTimeToLive", *ADOPTED_STREAM_ACTIONS},
-    "importer": {"dynamodb:CreateTable", "dynamodb:DescribeKinesisStreamingDestination"},
+    "importer": {
+        "dynamodb:CancelBulkOperation",
+        "dynamodb:CreateTable",
+        "dynamodb:DescribeBulkOperation",
+        "dynamodb:DescribeKinesisStreamingDestination",
+        "dynamodb:ListBulkOperations",
+        "dynamodb:StartBulkPutItems",
+    },
 }
 """Calls in a module of a role that it never makes for this stack: the source's expiry is a
 switch's, no stream is adopted (test_adopted_stream.py has the right to read its policy), and no

@@ -8,17 +8,19 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import botocore.session
 import pytest
 from botocore.config import Config
 
+from bootstrap.aws.bulk_loads import AwsBulkLoads
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.exports import AwsExports
 from bootstrap.aws.journal_table import AwsJournal
 from bootstrap.aws.ledger import AwsLedger
 from bootstrap.aws.own_writes import AwsOwnWrites
+from bootstrap.aws.sdk import sdk_session
 from bootstrap.aws.source import AwsSource
 from bootstrap.aws.target import AwsTarget
+from bootstrap.core.bulk_facts import BulkRequest
 from bootstrap.core.errors import AccountError, Side, UnavailableError
 from bootstrap.core.facts import ExportRequest, ExportSpec, ImportRequest
 
@@ -78,7 +80,7 @@ class Service:
         return left.pop(0) if len(left) > 1 else left[0]
 
     def client(self, name: str) -> Any:
-        session = botocore.session.Session()
+        session = sdk_session()
         return session.create_client(
             name,
             region_name="eu-west-1",
@@ -155,6 +157,34 @@ def test_the_repetition_of_an_import_says_that_the_table_exists(
         target_of(aws).import_table(ImportRequest("token", "b", "2", "p", schema))
     assert caught.value.code == "ResourceInUseException"
     assert aws.twice("ImportTable")["ClientToken"] == "token"
+
+
+def test_the_repetition_of_a_bulk_load_is_the_same_operation(
+    service: Callable[..., Service],
+) -> None:
+    arn = f"{ARN}/bulk-operation/01"
+    begun = {"BulkOperationArn": arn, "BulkOperationStatus": "IN_PROGRESS"}
+    aws = service(StartBulkPutItems=[LOST, ok(BulkOperationDescription=begun)])
+    loads = AwsBulkLoads(Calls(Side.TARGET, "-"), aws.client("dynamodb"), None)
+    assert loads.start(BulkRequest("token", ARN, "b", "222222222222", "p/", "o/")).arn == arn
+    assert aws.twice("StartBulkPutItems")["ClientToken"] == "token"
+
+
+def test_the_repetition_of_a_cancellation_finds_it_cancelling_or_over(
+    service: Callable[..., Service],
+) -> None:
+    arn = f"{ARN}/bulk-operation/01"
+    asked = {"BulkOperationArn": arn, "BulkOperationStatus": "CANCELLING"}
+    aws = service(CancelBulkOperation=[LOST, ok(**asked)])
+    AwsBulkLoads(Calls(Side.TARGET, "-"), aws.client("dynamodb"), None).cancel(arn)
+    aws.twice("CancelBulkOperation")
+    over = {"BulkOperationArn": arn, "BulkOperationStatus": "CANCELLED"}
+    aws = service(
+        CancelBulkOperation=[LOST, refused("ValidationException")],
+        DescribeBulkOperation=[ok(BulkOperationDescription=over)],
+    )
+    AwsBulkLoads(Calls(Side.TARGET, "-"), aws.client("dynamodb"), None).cancel(arn)
+    aws.twice("CancelBulkOperation")
 
 
 @pytest.mark.parametrize(
