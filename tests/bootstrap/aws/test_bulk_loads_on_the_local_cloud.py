@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -41,7 +41,7 @@ def loads(cloud: LocalCloud, dynamodb: Any) -> AwsBulkLoads:
 
 
 def begin(
-    cloud: LocalCloud, dynamodb: Any, loads: AwsBulkLoads, table: str, *objects: list[Line]
+    cloud: LocalCloud, dynamodb: Any, loads: AwsBulkLoads, table: str, *objects: Sequence[Line]
 ) -> tuple[BulkRequest, BulkFacts]:
     arn = make_table(dynamodb, table)
     offer(cloud, table, *objects)
