@@ -11,7 +11,7 @@ from infra.config_validation import NOT_GIVEN, ConfigReader
 EMAIL = r"[^@\s]+@[^@\s]+\.[^@\s]+"
 TOPIC_ARN = r"arn:aws[a-z-]*:sns:([a-z0-9-]+):[0-9]{12}:[A-Za-z0-9_-]{1,256}"
 
-PLACES = ("source", "consumer", "target")
+ALARM_PLACES = ("source", "consumer", "target")
 """The places of alarms. An alarm and its topic are in the account and Region of its metric."""
 
 
@@ -113,7 +113,7 @@ def _topics(section: ConfigReader, regions: Mapping[str, str]) -> dict[str, str]
         return {}
     topics = section.section("topics", "write topics: {source: ARN, consumer: ARN, target: ARN}")
     found = {}
-    for place in PLACES:
+    for place in ALARM_PLACES:
         region = regions[place]
         arn = topics.text(
             place,

@@ -12,22 +12,26 @@ from infra.config_validation import ConfigErrors
 from infra.resource_names import RULE_NAME_LIMIT, TARGET_ID_LIMIT, fitting
 from infra.table_config import TableConfig
 
-KEY = "pulumi:autonaming"
+AUTONAMING_KEY = "pulumi:autonaming"
 PULUMIS_OWN = "${name}-${hex(7)}"
-ROLE, FUNCTION, BUCKET = "aws:iam/role:Role", "aws:lambda/function:Function", "aws:s3/bucket:Bucket"
-RULE, RULE_TARGET = (
+ROLE_TYPE, FUNCTION_TYPE, BUCKET_TYPE = (
+    "aws:iam/role:Role",
+    "aws:lambda/function:Function",
+    "aws:s3/bucket:Bucket",
+)
+RULE_TYPE, RULE_TARGET_TYPE = (
     "aws:cloudwatch/eventRule:EventRule",
     "aws:cloudwatch/eventTarget:EventTarget",
 )
-LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
-STREAM, TABLE = "aws:kinesis/stream:Stream", "aws:dynamodb/table:Table"
+LOG_GROUP_TYPE = "aws:cloudwatch/logGroup:LogGroup"
+STREAM_TYPE, TABLE_TYPE = "aws:kinesis/stream:Stream", "aws:dynamodb/table:Table"
 """Types whose names are in the policies of the operators' roles."""
 LIMITS: Mapping[str, int] = {
-    ROLE: 64,  # API reference, CreateRole
-    FUNCTION: 64,  # API reference, CreateFunction
-    BUCKET: 63,  # S3 User Guide, "General purpose bucket naming rules"
-    RULE: RULE_NAME_LIMIT,
-    RULE_TARGET: TARGET_ID_LIMIT,
+    ROLE_TYPE: 64,  # API reference, CreateRole
+    FUNCTION_TYPE: 64,  # API reference, CreateFunction
+    BUCKET_TYPE: 63,  # S3 User Guide, "General purpose bucket naming rules"
+    RULE_TYPE: RULE_NAME_LIMIT,
+    RULE_TARGET_TYPE: TARGET_ID_LIMIT,
 }
 """Characters of a name, where the stack's own come near."""
 RANDOM = re.compile(r"\$\{(?:hex|alphanum|string|num)\((\d+)\)\}")
@@ -85,13 +89,16 @@ def limited_names(table: TableConfig) -> Iterator[tuple[str, str]]:
     """Yield type and name of the table's resources whose names come near AWS's limits."""
     prefix = table.prefix
     for name in ("consumer-role", "watchdog-role", "observer"):
-        yield ROLE, f"{prefix}-{name}"
+        yield ROLE_TYPE, f"{prefix}-{name}"
     for name in ("consumer", "watchdog"):
-        yield FUNCTION, f"{prefix}-{name}"
+        yield FUNCTION_TYPE, f"{prefix}-{name}"
     for name in ("quarantine", "on-failure"):
-        yield BUCKET, f"{prefix}-{name}"
-    yield RULE, fitting(f"{prefix}-watchdog-schedule", f"{prefix}-schedule", RULE_NAME_LIMIT)
-    yield RULE_TARGET, fitting(f"{prefix}-watchdog-target", f"{prefix}-target", TARGET_ID_LIMIT)
+        yield BUCKET_TYPE, f"{prefix}-{name}"
+    yield RULE_TYPE, fitting(f"{prefix}-watchdog-schedule", f"{prefix}-schedule", RULE_NAME_LIMIT)
+    yield (
+        RULE_TARGET_TYPE,
+        fitting(f"{prefix}-watchdog-target", f"{prefix}-target", TARGET_ID_LIMIT),
+    )
 
 
 def refuse_long_names(
@@ -107,7 +114,7 @@ def refuse_long_names(
     for type_, named in longest.items():
         over = len(named) - LIMITS[type_]
         mistakes.add(
-            KEY,
+            AUTONAMING_KEY,
             naming.by_type.get(type_, naming.pattern),
             f"a pattern with which {type_} has up to {LIMITS[type_]} characters; {named} has "
             f"{len(named)} ({MADE_UP} stands for a random one)",

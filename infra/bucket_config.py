@@ -9,7 +9,7 @@ from infra.account_config import AccountConfig
 from infra.config_validation import NOT_GIVEN, ConfigReader
 
 BUCKET_NAME = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
-PLACES = ("consumer", "target")
+BUCKET_PLACES = ("consumer", "target")
 """The places of buckets: target account, in the source's and in the target's Region. The source
 account has none."""
 
@@ -62,7 +62,7 @@ def _access_logs(
     if section.raw("accessLogs") is NOT_GIVEN:
         return {}
     logs = section.section("accessLogs", "write accessLogs: {consumer: BUCKET, target: BUCKET}")
-    regions = dict(zip(PLACES, (source.region, target.region), strict=True))
+    regions = dict(zip(BUCKET_PLACES, (source.region, target.region), strict=True))
     found = {}
     for place, region in regions.items():
         name = logs.text(

@@ -32,7 +32,7 @@ TIMEOUT_SECONDS = 120
 RESOLVED_DAYS = 90
 """How long a quarantined record is kept after it was redriven or discarded."""
 
-LEDGER_ACTIONS = (
+CONSUMER_LEDGER_ACTIONS = (
     "dynamodb:BatchGetItem",
     "dynamodb:GetItem",
     "dynamodb:PutItem",
@@ -217,7 +217,7 @@ class ConsumerFunction(pulumi.ComponentResource):
                 allow("ReadStream", READING_ACTIONS, [buffer.stream_arn]),
                 *allow_keys("DecryptStream", ["kms:Decrypt"], buffer.made_keys),
                 allow("WriteTarget", GUARD_ACTIONS, [target]),
-                allow("KeepLedger", LEDGER_ACTIONS, [ledger.arn]),
+                allow("KeepLedger", CONSUMER_LEDGER_ACTIONS, [ledger.arn]),
                 allow("Quarantine", ["s3:PutObject"], [open_quarantine]),
                 # Lambda puts discarded events into the on-failure bucket as this role: AWS Lambda
                 # Developer Guide, "Configuring destinations for discarded batches", has both.

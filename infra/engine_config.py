@@ -7,8 +7,7 @@ from typing import Any
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
 
-from infra.autonaming import KEY as AUTONAMING
-from infra.autonaming import read_autonaming
+from infra.autonaming import AUTONAMING_KEY, read_autonaming
 from infra.stack_config import StackConfig, value_of
 
 
@@ -25,7 +24,7 @@ def load(config: pulumi.Config) -> StackConfig:
         "stack": pulumi.get_stack(),
         **{f"config.{key}": value for key, value in given.items() if isinstance(value, str)},
     }
-    naming = read_autonaming(_texts().get(AUTONAMING), known)
+    naming = read_autonaming(_texts().get(AUTONAMING_KEY), known)
     return StackConfig.parse(given).named(naming)
 
 

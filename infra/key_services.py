@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from infra.autonaming import FUNCTION, LOG_GROUP
+from infra.autonaming import FUNCTION_TYPE, LOG_GROUP_TYPE
 from infra.partitions import endpoint
 from infra.stack_config import StackConfig
 from infra.statements import Condition, Statement
@@ -92,7 +92,7 @@ def _logs(settings: StackConfig) -> Statement:
         settings.target.arn("logs", f"log-group:{name}", region=region)
         for table in settings.tables
         for each in FUNCTIONS
-        for name in [settings.naming.wildcard(LOG_GROUP, f"{table.prefix}-{each}-logs")]
+        for name in [settings.naming.wildcard(LOG_GROUP_TYPE, f"{table.prefix}-{each}-logs")]
     ]
     return _for_service(
         "LogGroups",
@@ -120,7 +120,7 @@ def function_arns(which: str, settings: StackConfig, tables: Sequence[TableConfi
     return [
         settings.target.arn(
             "lambda",
-            f"function:{settings.naming.wildcard(FUNCTION, f'{table.prefix}-{which}')}",
+            f"function:{settings.naming.wildcard(FUNCTION_TYPE, f'{table.prefix}-{which}')}",
             region=settings.source.region,
         )
         for table in tables

@@ -17,7 +17,7 @@ from infra.snapshot import SnapshotBucket
 from infra.stack_arns import OperatorScope, PlaceArns, SharedArns, TableArns
 from infra.stack_config import StackConfig
 from infra.statements import policy_of
-from infra.table_groups import GRANTS, KEYS, tables_per_policy
+from infra.table_groups import GRANTS_BY_ROLE, KEYS, tables_per_policy
 from infra.table_stack import TableStack
 
 
@@ -32,8 +32,8 @@ def declare_grants(
 ) -> None:
     """Declare the inline policy, and managed ones for the tables that it has no room for.
 
-    `key` says which of `table_groups.GRANTS` they are. Where the stack file wants managed ones
-    alone, they have names of their own: what the older ones grant stays until the new ones do.
+    `key` says which of `table_groups.GRANTS_BY_ROLE` they are. Where the stack file wants managed
+    ones alone, they have names of their own: what the older ones grant stays until the new ones do.
     """
     scope, start = settings.operator_scope, 0
     tables = [_table_arns(stack) for stack in stacks]
@@ -120,4 +120,4 @@ def _table_arns(stack: TableStack) -> pulumi.Output[TableArns]:
 
 def _text(role: str, n: int, scope: OperatorScope, arns: Sequence[Any]) -> str:
     shared, *tables = arns
-    return json.dumps(policy_of(GRANTS[role](scope, shared, tables, first=not n)))
+    return json.dumps(policy_of(GRANTS_BY_ROLE[role](scope, shared, tables, first=not n)))

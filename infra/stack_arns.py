@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from infra.account_config import AccountConfig
-from infra.autonaming import BUCKET, STREAM, TABLE, Autonaming
+from infra.autonaming import BUCKET_TYPE, STREAM_TYPE, TABLE_TYPE, Autonaming
 from infra.key_config import KeyConfig
 from infra.table_config import TableConfig
 
@@ -95,12 +95,12 @@ class OperatorScope:
         Pulumi and AWS make up the ends of names and ids, in a fixed number of characters.
         """
         mapping = f"event-source-mapping:{UUID}"
-        stream = self.naming.name(STREAM, f"{table.prefix}-buffer-stream")
+        stream = self.naming.name(STREAM_TYPE, f"{table.prefix}-buffer-stream")
         return TableArns(
             table,
             stream=table.stream or self.source.arn("kinesis", f"stream/{stream}"),
             stream_key=self.source.arn("kms", f"key/{UUID}"),
-            ledger=self.target.table_arn(self.naming.name(TABLE, f"{table.prefix}-ledger")),
+            ledger=self.target.table_arn(self.naming.name(TABLE_TYPE, f"{table.prefix}-ledger")),
             mapping=self.target.arn("lambda", mapping, region=self.source.region),
             quarantine=self._bucket(f"{table.prefix}-quarantine"),
             failures=self._bucket(f"{table.prefix}-on-failure"),
@@ -116,9 +116,9 @@ class OperatorScope:
         return SharedArns(
             snapshots=self._bucket(SNAPSHOTS),
             keys=(self.target.arn("kms", f"key/{UUID}"),) if self.snapshot_key else (),
-            journal=self.target.table_arn(self.naming.name(TABLE, JOURNAL)),
+            journal=self.target.table_arn(self.naming.name(TABLE_TYPE, JOURNAL)),
             places=self.expected_places(),
         )
 
     def _bucket(self, name: str) -> str:
-        return f"arn:{self.target.partition}:s3:::{self.naming.name(BUCKET, name)}"
+        return f"arn:{self.target.partition}:s3:::{self.naming.name(BUCKET_TYPE, name)}"

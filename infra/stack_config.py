@@ -16,7 +16,7 @@ from typing import Any
 from infra import alarm_config, policy_sizes, stack_file, table_groups
 from infra.account_config import AccountConfig, read_account, refuse_two_partitions
 from infra.alarm_config import AlarmConfig
-from infra.autonaming import ROLE, Autonaming, read_autonaming, refuse_long_names
+from infra.autonaming import ROLE_TYPE, Autonaming, read_autonaming, refuse_long_names
 from infra.bucket_config import BucketConfig, read_buckets
 from infra.config_validation import ConfigError, ConfigErrors, ConfigReader
 from infra.iam_config import IamConfig, read_iam
@@ -192,7 +192,7 @@ class StackConfig:
         value = stack_file.read(path, "pulumi").get("autonaming")
         text = value if isinstance(value, str) or value is None else json.dumps(value)
         known = {"project": PROJECT, **({"stack": stack} if stack else {})}
-        return read_autonaming(text, known).wildcard(ROLE, name)
+        return read_autonaming(text, known).wildcard(ROLE_TYPE, name)
 
     @staticmethod
     def secrets_of(path: Path) -> Secrets:

@@ -30,7 +30,7 @@ class Grants(Protocol):
     ) -> list[Statement]: ...
 
 
-GRANTS: Mapping[str, Grants] = {
+GRANTS_BY_ROLE: Mapping[str, Grants] = {
     "exporter": source_grants.exporter,
     "importer": target_grants.importer,
     "operator-source": source_grants.reader,
@@ -85,7 +85,7 @@ def tables_per_policy(role: str, scope: OperatorScope, tables: Sequence[TableCon
         first, count = not counts, 0
         while start + count < len(arns):
             named = arns[start : start + count + 1]
-            size = policy_size(GRANTS[role](scope, shared, named, first=first))
+            size = policy_size(GRANTS_BY_ROLE[role](scope, shared, named, first=first))
             if size > size_limit(len(counts), managed=managed):
                 break
             count += 1
@@ -98,4 +98,4 @@ def tables_per_policy(role: str, scope: OperatorScope, tables: Sequence[TableCon
 
 def count_that_fits(scope: OperatorScope, tables: Sequence[TableConfig]) -> int:
     """Return how many of these tables, from the first on, every role can name."""
-    return min(sum(tables_per_policy(role, scope, tables)) for role in GRANTS)
+    return min(sum(tables_per_policy(role, scope, tables)) for role in GRANTS_BY_ROLE)

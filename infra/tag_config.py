@@ -10,7 +10,7 @@ from infra.config_validation import ConfigReader
 
 OWN = ("project", "stack", "managed-by")
 """Keys of the tags that every stack sets, unless the configuration has the key or drops it."""
-MOST_TAGS = 50 - len(OWN)
+MOST_GIVEN = 50 - len(OWN)
 """AWS takes 50 for a resource."""
 TAG_KEY, TAG_VALUE = r"(?!aws:)[\w .:/=+@-]{1,128}", r"[\w .:/=+@-]{0,256}"
 
@@ -61,11 +61,11 @@ def read_tags(top: ConfigReader) -> TagConfig:
                 else f"remove it: only {', '.join(OWN)} are dropped by null",
             )
         seen.add(key.lower())
-    if len(given) > MOST_TAGS:
+    if len(given) > MOST_GIVEN:
         section.mistakes.add(
             section.path,
             f"{len(given)} tags",
-            f"up to {MOST_TAGS}: AWS takes 50 for a resource, and the stack has some of its own",
+            f"up to {MOST_GIVEN}: AWS takes 50 for a resource, and the stack has some of its own",
             "remove some",
         )
     dropped = frozenset(key.lower() for key, value in section.values.items() if value is None)

@@ -15,7 +15,7 @@ from infra.statements import Statement, allow, allow_keys, only
 
 # --- The importer, in the target account: it loads, configures the table, runs the consumer.
 
-LEDGER_ACTIONS = (
+IMPORTER_LEDGER_ACTIONS = (
     "dynamodb:BatchGetItem",
     "dynamodb:DescribeTable",
     "dynamodb:DescribeTimeToLive",
@@ -78,7 +78,7 @@ def importer(
         *load_grants.tables(scope, arns),
         *load_grants.loads(scope, shared, arns),
         allow("Exports", EXPORT_ACTIONS, [f"{table}/export/*" for table in tables]),
-        allow("Ledgers", LEDGER_ACTIONS, [each.ledger for each in arns]),
+        allow("Ledgers", IMPORTER_LEDGER_ACTIONS, [each.ledger for each in arns]),
         *only(first, allow("Journal", JOURNAL_ACTIONS, [shared.journal])),
         allow("Mappings", MAPPING_ACTIONS, [each.mapping for each in arns]),
         # Like the export, the load reads with its caller's permissions. A key of the bucket names

@@ -46,7 +46,7 @@ SWITCHED_TABLE_ACTIONS = ("dynamodb:GetResourcePolicy",)
 """After a switch: whether the source's Deny is still there."""
 OBSERVED_STREAM_ACTIONS = ("kinesis:DescribeStreamSummary", "kinesis:ListShards")
 PROBE_ACTIONS = ("kinesis:PutRecords",)
-LEDGER_ACTIONS = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem")
+WATCHDOG_LEDGER_ACTIONS = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem")
 
 
 class WatchdogFunction(pulumi.ComponentResource):
@@ -209,7 +209,7 @@ class WatchdogFunction(pulumi.ComponentResource):
                     [consumer.function_arn],
                 ),
                 allow("SeeTarget", ["dynamodb:DescribeTable"], [target]),
-                allow("KeepItsBook", LEDGER_ACTIONS, [ledger.arn]),
+                allow("KeepItsBook", WATCHDOG_LEDGER_ACTIONS, [ledger.arn]),
                 allow(
                     "CountKept",
                     ["s3:ListBucket"],

@@ -158,7 +158,7 @@ class AwsClients(AccountClients):
                 self._calls(Side.TARGET),
                 self._target.client("cloudwatch", table.consumer_region),
             ),
-            ours=self._outputs.metric_dimensions(table),
+            dimensions=self._outputs.metric_dimensions(table),
             stream=table.stream_name,
             now=now,
         )

@@ -91,12 +91,12 @@ class AwsJournal:
         )
 
     def renew(self, table: str, generation: int, expires: float) -> bool:
-        ours = {":generation": {"N": str(generation)}}
-        return self._update(table, {"expires": _n(expires)}, LEASE_IS_OURS, ours)
+        held = {":generation": {"N": str(generation)}}
+        return self._update(table, {"expires": _n(expires)}, LEASE_IS_OURS, held)
 
     def release(self, table: str, generation: int) -> bool:
-        ours = {":generation": {"N": str(generation)}}
-        return self._update(table, {"holder": {"S": ""}}, LEASE_IS_OURS, ours)
+        held = {":generation": {"N": str(generation)}}
+        return self._update(table, {"holder": {"S": ""}}, LEASE_IS_OURS, held)
 
     def write(self, table: str, row: Row, change: RowUpdate, expires: float) -> bool:
         return self.write_all([RowWrite(table, row, change, expires)])

@@ -27,16 +27,15 @@ class Metrics:
         self.unread: set[str] = set()
         """Names of the metrics that could not be read."""
 
-    def lag(self, ours: Mapping[str, str], now: float) -> Lag | None:
+    def lag(self, dimensions: Mapping[str, str], now: float) -> Lag | None:
         """Read the consumer's ReplicationLag.
 
-        `ours`: the dimensions of the stack's own metrics. `now`: epoch seconds, exact to a few
-        minutes.
+        `dimensions`: of the stack's own metrics. `now`: epoch seconds, exact to a few minutes.
         """
         points = self._points(
             names.NAMESPACE,
             names.REPLICATION_LAG,
-            ours,
+            dimensions,
             now - LAG_LOOKS_BACK,
             now,
             PERIOD,
@@ -69,8 +68,10 @@ class Metrics:
             self.unread.add(INCOMING_BYTES)
         return None if not points else float(sum(point["Sum"] for point in points))
 
-    def activity(self, function: str, ours: Mapping[str, str], now: float) -> ConsumerActivity:
-        """Count what the consumer did in the last 15 minutes. `ours`: as in `lag`."""
+    def activity(
+        self, function: str, dimensions: Mapping[str, str], now: float
+    ) -> ConsumerActivity:
+        """Count what the consumer did in the last 15 minutes. `dimensions`: as in `lag`."""
         lambda_ = {"FunctionName": function}
 
         def total(namespace: str, name: str, dimensions: Mapping[str, str]) -> float | None:
@@ -85,8 +86,8 @@ class Metrics:
             invocations=total("AWS/Lambda", "Invocations", lambda_),
             errors=total("AWS/Lambda", "Errors", lambda_),
             throttles=total("AWS/Lambda", "Throttles", lambda_),
-            applied=total(names.NAMESPACE, names.CHANGES_APPLIED, ours),
-            retried=total(names.NAMESPACE, names.CHANGES_RETRIED, ours),
+            applied=total(names.NAMESPACE, names.CHANGES_APPLIED, dimensions),
+            retried=total(names.NAMESPACE, names.CHANGES_RETRIED, dimensions),
         )
 
     def _points(
@@ -120,11 +121,11 @@ class Metrics:
 
 
 def usage(
-    source: Metrics, consumer: Metrics, *, ours: Mapping[str, str], stream: str, now: float
+    source: Metrics, consumer: Metrics, *, dimensions: Mapping[str, str], stream: str, now: float
 ) -> Usage:
     """Read both metrics. `consumer`: of the target account, in the consumer's Region.
 
-    `ours`: the dimensions of the stack's own metrics.
+    `dimensions`: of the stack's own metrics.
     """
-    lag, stream_bytes = consumer.lag(ours, now), source.stream_bytes(stream, now)
+    lag, stream_bytes = consumer.lag(dimensions, now), source.stream_bytes(stream, now)
     return Usage(lag, stream_bytes, frozenset(consumer.unread | source.unread))

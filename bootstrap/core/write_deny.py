@@ -115,12 +115,12 @@ def without_stacks_deny(document: str | None, table_arn: str) -> str | None:
     return _written(policy, kept) if kept else None
 
 
-def ours(document: str | None) -> dict[str, dict[str, Any]]:
+def project_statements(document: str | None) -> dict[str, dict[str, Any]]:
     """Return this project's statements of a policy, by nonce."""
     return {
         statement["Sid"].removeprefix(_SID): statement
         for statement in _statements(_read(document))
-        if _is_ours(statement)
+        if _is_projects(statement)
     }
 
 
@@ -134,7 +134,7 @@ def ended(document: str | None, now: float) -> dict[str, dict[str, Any]]:
         date = statement.get("Condition", {}).get("DateLessThan", {}).get("aws:CurrentTime")
         return isinstance(date, str) and datetime.fromisoformat(date).timestamp() < now
 
-    return {nonce: each for nonce, each in ours(document).items() if has_ended(each)}
+    return {nonce: each for nonce, each in project_statements(document).items() if has_ended(each)}
 
 
 def with_deny(document: str | None, deny: WriteDeny) -> str:
@@ -146,7 +146,7 @@ def with_deny(document: str | None, deny: WriteDeny) -> str:
         PolicyError: the policy cannot be read, or would be larger than DynamoDB takes.
     """
     policy = _read(document)
-    kept = [each for each in _statements(policy) if not _is_ours(each)]
+    kept = [each for each in _statements(policy) if not _is_projects(each)]
     return _written(policy, [*kept, deny.statement()])
 
 
@@ -157,13 +157,13 @@ def without_deny(document: str | None) -> str | None:
     policy without a statement.
     """
     policy = _read(document)
-    kept = [each for each in _statements(policy) if not _is_ours(each)]
+    kept = [each for each in _statements(policy) if not _is_projects(each)]
     return _written(policy, kept) if kept else None
 
 
 def holds(document: str | None, deny: WriteDeny) -> bool:
     """Tell whether exactly this Deny of ours is in a policy."""
-    live = ours(document)
+    live = project_statements(document)
     return set(live) == {deny.nonce} and deny.is_written_as(live[deny.nonce])
 
 
@@ -208,7 +208,7 @@ def _statements(policy: Mapping[str, Any]) -> list[dict[str, Any]]:
     return statements
 
 
-def _is_ours(statement: Mapping[str, Any]) -> bool:
+def _is_projects(statement: Mapping[str, Any]) -> bool:
     """Tell this project's statement by its Sid and its form: a user's Sid may begin like ours."""
     name, actions = statement.get("Sid"), statement.get("Action")
     return (

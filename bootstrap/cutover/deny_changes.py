@@ -22,7 +22,7 @@ from bootstrap.core.write_deny import (
     WriteDeny,
     ended,
     holds,
-    ours,
+    project_statements,
     with_deny,
     without_deny,
 )
@@ -135,7 +135,7 @@ class DenyChanges:
 
     def _nonces(self, found: PolicyRevision, table_arn: str) -> set[str]:
         try:
-            return set(ours(found.document))
+            return set(project_statements(found.document))
         except PolicyError as error:
             raise _unusable(table_arn, error) from None
 

@@ -156,11 +156,11 @@ class Lease:
         if not self._store.claim(self._table, seen, me, self.extended()):
             now_there, _ = self._store.read(self._table)
             # The SDK repeats a claim whose answer was lost, and the repetition meets the first.
-            ours = now_there is not None and (now_there.holder, now_there.generation) == (
+            claimed = now_there is not None and (now_there.holder, now_there.generation) == (
                 me,
                 seen + 1,
             )
-            if not ours:
+            if not claimed:
                 raise self._held(now_there)
         self.generation = seen + 1
         self.renewed(self.extended())

@@ -48,9 +48,9 @@ def refuse_if_written(context: StepContext, paused: Paused) -> None:
     written = _read_units(context, since, asked)
     # Whole minutes after the first one: a write noted there was answered in it, or just before.
     first = math.floor(since / 60) * 60 + 60
-    ours = context.own_writes.units(context.table.source_table, first)
-    if written - ours > LEAST_UNITS:
-        raise _written_error(context, paused, since, asked, written - ours)
+    own = context.own_writes.units(context.table.source_table, first)
+    if written - own > LEAST_UNITS:
+        raise _written_error(context, paused, since, asked, written - own)
 
 
 def _read_units(context: StepContext, since: float, until: float) -> float:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bootstrap.core.formatting import instant
-from bootstrap.core.write_deny import PolicyError, ours
+from bootstrap.core.write_deny import PolicyError, project_statements
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def unread(why: str) -> WriterAccess:
 def judge_policy(document: str | None, now: float) -> WriterAccess:
     """Judge a table's policy at a moment in epoch seconds. `document`: None where it has none."""
     try:
-        found = ours(document)
+        found = project_statements(document)
         if not found:
             return WriterAccess(True, "no Deny of this tool is in its policy")
         statement = next(iter(found.values()))

@@ -9,7 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.accounts import Accounts
-from infra.alarm_config import PLACES
+from infra.alarm_config import ALARM_PLACES
 from infra.consumer import TIMEOUT_SECONDS
 from infra.monitoring import dashboard
 from infra.monitoring.catalog import alarms
@@ -64,7 +64,7 @@ class Notifications(pulumi.ComponentResource):
         where = places(settings, accounts)
         made: dict[AlarmPlace, pulumi.Output[str]] = {}
         topics: dict[str, pulumi.Input[str]] = {}
-        for place in PLACES:
+        for place in ALARM_PLACES:
             if place in given:
                 topics[place] = given[place]
                 continue
@@ -73,7 +73,7 @@ class Notifications(pulumi.ComponentResource):
                     f"{name}-{place}", where[place], settings, keys.by_place.get(place)
                 )
             topics[place] = made[where[place]]
-        self.topics, self.made = topics, frozenset(PLACES) - given.keys()
+        self.topics, self.made = topics, frozenset(ALARM_PLACES) - given.keys()
         self.register_outputs({})
 
     def _topic(

@@ -21,7 +21,7 @@ import yaml
 
 from infra import bucket_config
 from infra.account_config import AccountConfig
-from infra.alarm_config import PLACES, AlarmConfig, Thresholds
+from infra.alarm_config import ALARM_PLACES, AlarmConfig, Thresholds
 from infra.bucket_config import BucketConfig
 from infra.config_validation import ConfigReader
 from infra.iam_config import IamConfig
@@ -177,8 +177,8 @@ def _reads() -> Iterator[Key]:
     loaded = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))["config"]
     values = {name.removeprefix(PREFIX): value for name, value in loaded.items() if PREFIX in name}
     region = values["source"]["region"]
-    topics = dict.fromkeys(PLACES, f"arn:aws:sns:{region}:111111111111:topic")
-    logs = dict.fromkeys(bucket_config.PLACES, "access-logs")
+    topics = dict.fromkeys(ALARM_PLACES, f"arn:aws:sns:{region}:111111111111:topic")
+    logs = dict.fromkeys(bucket_config.BUCKET_PLACES, "access-logs")
     for alarms in ({"emails": ["team@example.com"]}, {"topics": topics}):
         found: list[Key] = []
         with pytest.MonkeyPatch.context() as patch:

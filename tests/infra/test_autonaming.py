@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from infra import autonaming, table_groups
-from infra.autonaming import FUNCTION, LIMITS, ROLE, Autonaming, read_autonaming
+from infra.autonaming import FUNCTION_TYPE, LIMITS, ROLE_TYPE, Autonaming, read_autonaming
 from infra.stack_config import ConfigError, StackConfig
 from tests.support.infra.recording_engine import CONFIG, record
 
@@ -31,11 +31,14 @@ def named(given: dict[str, Any], tables: list[dict[str, str]]) -> StackConfig:
         ({"pattern": "${stack}-${config.unit}-${name}"}, "prod-retail-replicate"),
         ({"mode": "verbatim"}, "replicate"),
         ({"pattern": "x-${name}", "providers": {"aws": {"pattern": "y-${name}"}}}, "y-replicate"),
-        ({"providers": {"aws": {"resources": {ROLE: {"pattern": "r-${name}"}}}}}, "r-replicate"),
+        (
+            {"providers": {"aws": {"resources": {ROLE_TYPE: {"pattern": "r-${name}"}}}}},
+            "r-replicate",
+        ),
     ],
 )
 def test_a_name_is_as_long_as_the_engine_makes_it(given: dict[str, Any], expected: str) -> None:
-    assert read_autonaming(json.dumps(given), KNOWN).name(ROLE, "replicate") == expected
+    assert read_autonaming(json.dumps(given), KNOWN).name(ROLE_TYPE, "replicate") == expected
 
 
 def test_a_prefix_that_makes_a_role_of_64_characters_is_taken_and_one_more_is_refused() -> None:
@@ -47,7 +50,7 @@ def test_a_prefix_that_makes_a_role_of_64_characters_is_taken_and_one_more_is_re
     assert named({"pattern": f"{fits}${{name}}"}, LONG)
     with pytest.raises(ConfigError) as refused:
         named({"pattern": f"{fits}p${{name}}"}, LONG)
-    [mistake] = [each for each in refused.value.mistakes if ROLE in each.allowed]
+    [mistake] = [each for each in refused.value.mistakes if ROLE_TYPE in each.allowed]
     assert mistake.key == "pulumi:autonaming"
     assert "up to 64 characters" in mistake.allowed
     assert "make the pattern 1 characters shorter" in mistake.fix
@@ -84,5 +87,5 @@ def test_no_resource_has_a_longer_name_than_those_that_are_held_to_a_limit(tmp_p
             longest[type_] = max(longest.get(type_, 0), len(name))
     of_limited = [each for each in deployed.resources if each.type in LIMITS]
     assert {each.type for each in of_limited} == set(LIMITS)
-    assert FUNCTION in longest
+    assert FUNCTION_TYPE in longest
     assert [e.name for e in of_limited if len(e.name) > longest[e.type]] == []

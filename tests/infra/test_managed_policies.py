@@ -10,7 +10,7 @@ import pytest
 from infra.dry_run import DryRun
 from infra.policy_sizes import ATTACHED_POLICIES_LIMIT, MANAGED_POLICY_LIMIT, characters
 from infra.stack_config import StackConfig
-from infra.table_groups import GRANTS, count_that_fits, tables_per_policy
+from infra.table_groups import GRANTS_BY_ROLE, count_that_fits, tables_per_policy
 from tests.support.infra.named_tables import config, named, policies
 from tests.support.infra.recording_engine import statements
 
@@ -67,7 +67,7 @@ def test_every_role_has_the_rights_that_inline_policies_would_give_it_and_no_inl
 
 def test_the_operators_policies_are_counted_by_the_limits_of_managed_ones() -> None:
     stack = StackConfig.parse(managed(10))
-    for role in GRANTS:
+    for role in GRANTS_BY_ROLE:
         counts = tables_per_policy(role, stack.operator_scope, stack.tables)
         assert sum(counts) == 10
         assert len(counts) <= ATTACHED_POLICIES_LIMIT

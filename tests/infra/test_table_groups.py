@@ -25,7 +25,7 @@ from infra.policy_sizes import (
 from infra.role_policies import within
 from infra.stack_config import MOST_TABLES, StackConfig
 from infra.statements import Statement
-from infra.table_groups import GRANTS, KEYS, count_that_fits, size_limit, tables_per_policy
+from infra.table_groups import GRANTS_BY_ROLE, KEYS, count_that_fits, size_limit, tables_per_policy
 from tests.infra.least_privilege import dry_run_policies
 from tests.infra.least_privilege.declared import RESOURCE, TRUST
 from tests.support.infra.named_tables import REGIONS, config, named, policies, split
@@ -63,7 +63,9 @@ def test_every_policy_of_a_role_is_as_long_as_expected_and_within_the_limit(
 ) -> None:
     given = config(names, regions, everything=everything)
     declared = dry_run_policies.declare(given).declared
-    for role in GRANTS if everything else [*GRANTS][:-2]:  # the last two are a switch's
+    for role in (
+        GRANTS_BY_ROLE if everything else [*GRANTS_BY_ROLE][:-2]
+    ):  # the last two are a switch's
         expected = [policy_size(statements) for statements in policies(given, role)]
         texts = {
             policy.name.removeprefix(f"replication-{role}-grants"): policy.document
@@ -84,7 +86,7 @@ def test_every_policy_of_a_role_is_as_long_as_expected_and_within_the_limit(
     names=pairs(NAMES, 12),
     regions=st.sampled_from(REGIONS),
     everything=st.booleans(),
-    role=st.sampled_from(sorted(GRANTS)),
+    role=st.sampled_from(sorted(GRANTS_BY_ROLE)),
 )
 @settings(max_examples=30, deadline=None)
 def test_a_table_at_the_end_moves_no_other(
@@ -97,7 +99,7 @@ def test_a_table_at_the_end_moves_no_other(
     assert after[:unchanged] == before[:unchanged]
 
 
-@pytest.mark.parametrize("role", GRANTS)
+@pytest.mark.parametrize("role", GRANTS_BY_ROLE)
 @pytest.mark.parametrize("regions", REGIONS)
 def test_the_policies_of_a_role_together_allow_what_one_would(
     role: str, regions: tuple[str, str]
@@ -111,7 +113,7 @@ def test_the_policies_of_a_role_together_allow_what_one_would(
     arns = [scope.expected(table) for table in tables]
     several = split(scope, tables, role)
     assert len(several) > 1
-    assert allowed(*several) == allowed(GRANTS[role](scope, shared, arns, first=True))
+    assert allowed(*several) == allowed(GRANTS_BY_ROLE[role](scope, shared, arns, first=True))
 
 
 def allowed(*policies: list[Statement]) -> set[tuple[str, str, str]]:
@@ -127,7 +129,7 @@ def allowed(*policies: list[Statement]) -> set[tuple[str, str, str]]:
 def test_tables_that_fit_into_the_inline_policy_are_named_there_alone() -> None:
     for names, everything in ((named(4), False), (named(10, 12), False), (named(7, 12), True)):
         stack = StackConfig.parse(config(names, SAME, everything=everything))
-        for role in GRANTS:
+        for role in GRANTS_BY_ROLE:
             assert tables_per_policy(role, stack.operator_scope, stack.tables) == [len(names)]
 
 
@@ -193,7 +195,7 @@ def test_the_policies_of_a_role_are_counted() -> None:
     assert len(policies(given, "importer")) <= 1 + ATTACHED_POLICIES_LIMIT
     stack = StackConfig.parse(given)
     tables = [type(stack.tables[0])(source, target) for source, target in named(300)]
-    for role in GRANTS:
+    for role in GRANTS_BY_ROLE:
         counts = tables_per_policy(role, stack.operator_scope, tables)
         # The keys of places have a policy of their own, which is attached, too.
         keys = KEYS[role](stack.operator_scope, stack.operator_scope.expected_places(), tables)

@@ -129,7 +129,7 @@ def test_ten_tables_deploy_and_their_outputs_name_all_of_them(deployed: Deployed
     assert named == [(table["source"], table["target"]) for table in CONFIG["tables"]]
 
 
-@pytest.mark.parametrize("role", table_groups.GRANTS)
+@pytest.mark.parametrize("role", table_groups.GRANTS_BY_ROLE)
 def test_a_role_has_the_policies_that_the_configuration_foretells(
     role: str, deployed: Deployed
 ) -> None:

@@ -47,7 +47,7 @@ def target_deny(context: SwitchContext, readings: SwitchReadings) -> Check:
         evidence = f"the target's policy could not be read: {why}"
         return Check(name, None, evidence, readings.at, suggest(Command("status")))
     try:
-        live = write_deny.ours(found.document)
+        live = write_deny.project_statements(found.document)
     except PolicyError as error:
         return Check(name, None, str(error), readings.at, run)
     if set(live) != {known.nonce}:
@@ -88,22 +88,26 @@ def source_policy(context: SwitchContext, readings: SwitchReadings) -> Check:
     try:
         # One that has ended refuses no writer: a process that had slept put its rehearsal.
         over = write_deny.ended(found.document, readings.at)
-        stale = {n: each for n, each in write_deny.ours(found.document).items() if n not in over}
+        stale = {
+            n: each
+            for n, each in write_deny.project_statements(found.document).items()
+            if n not in over
+        }
         merged = write_deny.with_deny(found.document, deny)
     except PolicyError as error:
         remedy = suggest("take a statement that is not needed out of the source table's policy")
         return Check(name, False, f"with the Deny, {error}", readings.at, remedy)
     if stale:
         known = readings.row.record(SourceDeny)
-        ours = known is not None and set(stale) == {known.nonce}
-        whose = "an earlier attempt" if ours else "another stack or an older run"
+        earlier_attempt = known is not None and set(stale) == {known.nonce}
+        whose = "an earlier attempt" if earlier_attempt else "another stack or an older run"
         evidence = (
             f"the source's policy has a statement of {whose}: "
             f"{', '.join(map(write_deny.sid, sorted(stale)))}"
         )
         remedy = (
             suggest(Command("switch", "--cancel"))
-            if ours
+            if earlier_attempt
             else suggest(
                 f"take it out of the policy by hand, once it is certain that no switch of "
                 f"{context.table.source_table} is under way"

@@ -71,8 +71,8 @@ def _holders(context: SwitchContext) -> tuple[str, ...]:
     for (work, key), lease in zip(rows.items(), context.leases, strict=True):
         row, at = context.store.read(key)
         lease.saw(at)
-        ours = row is not None and lease.generation > 0 and row.generation == lease.generation
-        holder = None if row is None or ours else lease.other_holder(row)
+        held = row is not None and lease.generation > 0 and row.generation == lease.generation
+        holder = None if row is None or held else lease.other_holder(row)
         found += [f"{holder} holds the lease of {work}"] if holder is not None else []
     return tuple(found)
 

@@ -92,15 +92,15 @@ def refuse(context: StepContext) -> None:
             refuse_foreign(table.target_table, facts, target_id)
 
 
-def refuse_foreign(name: str, facts: TableFacts, ours: str) -> None:
+def refuse_foreign(name: str, facts: TableFacts, imported_id: str) -> None:
     """Check that a run of this journal imported the table.
 
     Raises:
         BlockedError: when none did.
     """
-    if ours and facts.table_id == ours:
+    if imported_id and facts.table_id == imported_id:
         return
-    known = f"its id is {ours}" if ours else "none is in the journal"
+    known = f"its id is {imported_id}" if imported_id else "none is in the journal"
     raise BlockedError(
         f"The table {name} in the target account ({facts.table_id}) is not the one that this run "
         f"imported ({known}): it is not deleted.",
@@ -228,7 +228,7 @@ def _open_target(context: StepContext, noted: Abandoning) -> Outcome | None:
         return None
     known = policies.read(context.target_arn)
     try:
-        if not write_deny.ours(known.document):
+        if not write_deny.project_statements(known.document):
             return None
         users = write_deny.without_deny(known.document)
     except PolicyError as error:

@@ -157,11 +157,11 @@ def _store_floor(context: StepContext) -> int:
     exported, imported = context.journal.get(Exported), context.journal.get(Imported)
     if exported is None or not exported.done or imported is None or not imported.done:
         raise AssertionError("Export and import come first.")
-    ours = round((exported.export_time - context.timing.floor_margin) * 1_000_000)
+    floor = round((exported.export_time - context.timing.floor_margin) * 1_000_000)
     stored = context.ledger.settings().floor
-    if stored is not None and stored <= ours:
+    if stored is not None and stored <= floor:
         return stored
     # Never raised: DynamoDB may deliver a change up to 168 hours late, and a change newer than the
     # snapshot must not count as part of it. A lower floor only costs a few writes.
-    after = context.ledger.store_floor(ours, exported.arn)
-    return ours if after.floor is None else after.floor
+    after = context.ledger.store_floor(floor, exported.arn)
+    return floor if after.floor is None else after.floor

@@ -98,8 +98,8 @@ class Counts:
     different: int = 0
 
     def __add__(self, other: Counts) -> Counts:
-        theirs = asdict(other)
-        return Counts(**{name: value + theirs[name] for name, value in asdict(self).items()})
+        target_side = asdict(other)
+        return Counts(**{name: value + target_side[name] for name, value in asdict(self).items()})
 
     @property
     def differing(self) -> int:
@@ -117,9 +117,9 @@ def compare_partition(spool: Spool, partition: int, source: Export, target: Expo
     counts = Counts()
     with atomic_file(spool.result(partition)) as file:
         for turn in range(passes):
-            ours = _PartitionSide(spool, SOURCE, source, partition, turn, passes)
-            theirs = _PartitionSide(spool, TARGET, target, partition, turn, passes)
-            counts += _compare(ours, theirs, file)
+            source_side = _PartitionSide(spool, SOURCE, source, partition, turn, passes)
+            target_side = _PartitionSide(spool, TARGET, target, partition, turn, passes)
+            counts += _compare(source_side, target_side, file)
         tail = json.dumps(asdict(counts)).encode()
         file.write(tail + _TAIL.pack(len(tail)))
     return counts
@@ -140,21 +140,21 @@ def read_differences(result: Path) -> Iterator[Difference]:
 
 def pack_difference(difference: Difference) -> bytes:
     """Pack a difference into DIFFERENCE_BYTES."""
-    ours, theirs = (
+    source_side, target_side = (
         _NOWHERE if found is None else _FOUND.pack(found.image, found.file, found.line)
         for found in (difference.source, difference.target)
     )
     present = (difference.source is not None) + 2 * (difference.target is not None)
-    return _DIFFERENCE.pack(difference.key, present, ours, theirs)
+    return _DIFFERENCE.pack(difference.key, present, source_side, target_side)
 
 
 def unpack_difference(record: bytes) -> Difference:
     """Unpack the result of `pack_difference`."""
-    key, present, ours, theirs = _DIFFERENCE.unpack(record)
+    key, present, source_side, target_side = _DIFFERENCE.unpack(record)
     return Difference(
         key,
-        source=ExportedItem(*_FOUND.unpack(ours)) if present & 1 else None,
-        target=ExportedItem(*_FOUND.unpack(theirs)) if present & 2 else None,
+        source=ExportedItem(*_FOUND.unpack(source_side)) if present & 1 else None,
+        target=ExportedItem(*_FOUND.unpack(target_side)) if present & 2 else None,
     )
 
 
@@ -230,8 +230,8 @@ def _split_records(piece: bytes) -> Iterator[bytes]:
     return (piece[n : n + RECORD_BYTES] for n in range(0, len(piece), RECORD_BYTES))
 
 
-def _compare(ours: _PartitionSide, theirs: _PartitionSide, file: BinaryIO) -> Counts:
-    left, right = ours.images(), theirs.images()
+def _compare(source_side: _PartitionSide, target_side: _PartitionSide, file: BinaryIO) -> Counts:
+    left, right = source_side.images(), target_side.images()
     counts = Counts(len(left), len(right), len(left))
     if left == right:
         return counts
@@ -243,7 +243,7 @@ def _compare(ours: _PartitionSide, theirs: _PartitionSide, file: BinaryIO) -> Co
     del left, right
     for begin in range(0, len(odd), DIFFERENCES_AT_ONCE):
         some = slice(begin, begin + DIFFERENCES_AT_ONCE)
-        _write(file, odd[some], kinds[some], ours, theirs)
+        _write(file, odd[some], kinds[some], source_side, target_side)
     missing, extra, different = (kinds.count(present) for present in (1, 2, 3))
     equal = counts.source - missing - different
     return Counts(counts.source, counts.target, equal, missing, extra, different)
@@ -253,12 +253,12 @@ def _write(
     file: BinaryIO,
     keys: Sequence[bytes],
     kinds: bytes,
-    ours: _PartitionSide,
-    theirs: _PartitionSide,
+    source_side: _PartitionSide,
+    target_side: _PartitionSide,
 ) -> None:
     numbers = {key: n for n, key in enumerate(keys)}
     both = []
-    for part in (ours, theirs):
+    for part in (source_side, target_side):
         found = [_NOWHERE] * len(keys)
         for record in part.records():
             number = numbers.get(record[:DIGEST_BYTES])

@@ -16,7 +16,7 @@ from bootstrap.core.write_deny import (
     WRITE_ACTIONS,
     PolicyError,
     WriteDeny,
-    ours,
+    project_statements,
     sid,
     size,
     with_deny,
@@ -95,14 +95,14 @@ def test_the_users_statements_stay_as_they_are(mine: Any) -> None:
 
 def test_a_new_attempt_takes_the_place_of_the_old_one() -> None:
     document = with_deny(with_deny(policy(READERS), deny("A1")), deny("B2"))
-    assert list(ours(document)) == ["B2"]
+    assert list(project_statements(document)) == ["B2"]
     assert json.loads(document)["Statement"][0] == READERS
 
 
 def test_a_users_statement_whose_name_begins_like_ours_is_theirs() -> None:
     theirs = READERS | {"Sid": sid("Readers")}
     document = with_deny(policy(theirs), deny())
-    assert list(ours(document)) == ["A1"]
+    assert list(project_statements(document)) == ["A1"]
     opened = without_deny(document)
     assert opened is not None
     assert json.loads(opened)["Statement"] == [theirs]
@@ -115,12 +115,12 @@ def test_a_name_that_a_user_has_taken_is_refused() -> None:
 
 def test_the_bulk_load_is_denied_only_where_aws_takes_its_name() -> None:
     assert BULK_ACTION not in deny().statement()["Action"]
-    assert list(ours(with_deny(None, deny(bulk=True)))) == ["A1"]
+    assert list(project_statements(with_deny(None, deny(bulk=True)))) == ["A1"]
 
 
 def test_actions_in_another_order_are_still_ours() -> None:
     statement = deny().statement() | {"Action": list(reversed(WRITE_ACTIONS))}
-    assert list(ours(policy(statement))) == ["A1"]
+    assert list(project_statements(policy(statement))) == ["A1"]
 
 
 def test_a_policy_that_grows_too_large_is_refused_before_it_is_put() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from bootstrap.core.errors import BootstrapError, ExecFailedError, SwitchCancelledError
 from bootstrap.core.state import State
-from bootstrap.core.write_deny import canonical, ours
+from bootstrap.core.write_deny import canonical, project_statements
 from bootstrap.cutover.switch.switch import Switch
 from bootstrap.journal.switch_records import (
     AfterSwitch,
@@ -313,7 +313,7 @@ def test_the_users_own_policy_stays(single: bool, ends: str) -> None:
         document = world.policies.of(arn).last
         assert document is not None
         policy = json.loads(document)
-        mine = list(ours(document).values())
+        mine = list(project_statements(document).values())
         policy["Statement"] = [each for each in policy["Statement"] if each not in mine]
         assert canonical(policy) == canonical(own)
 
@@ -496,9 +496,9 @@ def test_a_cancel_opens_the_source_last() -> None:
     before, opened = record_of(world, TargetDeny).nonce, list[dict[str, Any]]()
 
     def look(number: int, name: str, after: bool) -> None:
-        if is_cancelling(run) and not ours(world.policies.of(SOURCE_ARN).last):
+        if is_cancelling(run) and not project_statements(world.policies.of(SOURCE_ARN).last):
             opened.append(world.ledger_settings())
-            assert set(ours(world.policies.of(TARGET_ARN).last)).isdisjoint({before})
+            assert set(project_statements(world.policies.of(TARGET_ARN).last)).isdisjoint({before})
 
     watch.then = look
     cancelled(run)

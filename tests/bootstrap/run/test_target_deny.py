@@ -12,7 +12,13 @@ from bootstrap.core.errors import BlockedError, Side, UnavailableError
 from bootstrap.core.run_options import Goal, RunOptions
 from bootstrap.core.stack_outputs import Outputs
 from bootstrap.core.state import State
-from bootstrap.core.write_deny import POLICY_BYTES, WRITE_ACTIONS, WriteDeny, ours, with_deny
+from bootstrap.core.write_deny import (
+    POLICY_BYTES,
+    WRITE_ACTIONS,
+    WriteDeny,
+    project_statements,
+    with_deny,
+)
 from bootstrap.journal.records import CaughtUp
 from bootstrap.journal.switch_records import Promoted, Switching, SwitchMode, TargetDeny
 from bootstrap.plan.abandon_preview import undoing
@@ -82,7 +88,7 @@ def noted(world: FakeAws) -> TargetDeny | None:
 
 
 def live(world: FakeAws) -> dict[str, dict[str, Any]]:
-    return ours(world.policies.of(TARGET_ARN).last)
+    return project_statements(world.policies.of(TARGET_ARN).last)
 
 
 def puts(world: FakeAws) -> int:

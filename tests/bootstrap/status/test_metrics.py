@@ -53,7 +53,7 @@ def test_the_stream_is_measured_over_a_day_up_to_the_last_five_minutes() -> None
 @pytest.mark.parametrize("code", ["AccessDenied", "Throttling", "ExpiredToken"])
 def test_metrics_that_cannot_be_read_end_nothing(code: str) -> None:
     dark = metrics(CloudWatch(code=code))
-    found = usage(dark, dark, ours=OURS, stream="s", now=NOW)
+    found = usage(dark, dark, dimensions=OURS, stream="s", now=NOW)
     assert found == Usage(None, None, frozenset({"ReplicationLag", "IncomingBytes"}))
 
 
@@ -67,7 +67,7 @@ def test_a_metric_that_cannot_be_read_is_not_taken_for_a_quiet_table(replica: Fa
 
 def test_metrics_without_a_datapoint_are_unknown_and_not_zero() -> None:
     idle = metrics(CloudWatch())
-    found = usage(idle, idle, ours=OURS, stream="s", now=NOW)
+    found = usage(idle, idle, dimensions=OURS, stream="s", now=NOW)
     assert found == Usage(None, None)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bootstrap.core.errors import AccessDeniedError, Side, UnavailableError
 from bootstrap.core.state import State
-from bootstrap.core.write_deny import ours
+from bootstrap.core.write_deny import project_statements
 from bootstrap.cutover.switch.switch import Switch
 from bootstrap.journal.switch_records import SwitchMode, TargetDeny
 from tests.support.bootstrap.fake_aws import LEDGER, SOURCE_ARN, TARGET_ARN, FakeAws, Seen
@@ -231,7 +231,7 @@ def _check_replica(watch: WriterWatch, when: str) -> None:
     """Check that an attempt has left nothing behind."""
     world = watch.world
     assert watch.takes_writes() == (True, False), when
-    assert not ours(world.policies.of(SOURCE_ARN).last), f"{when}: a Deny is left"
+    assert not project_statements(world.policies.of(SOURCE_ARN).last), f"{when}: a Deny is left"
     left = set(world.ledger_settings()) & {"armed", "mark", "closed", "primary"}
     assert not left, f"{when}: {left} left in the settings"
     with world.unwatched():
@@ -239,7 +239,7 @@ def _check_replica(watch: WriterWatch, when: str) -> None:
     assert row is not None
     deny = row.record(TargetDeny)
     assert deny is not None
-    assert set(ours(world.policies.of(TARGET_ARN).last)) == {deny.nonce}, when
+    assert set(project_statements(world.policies.of(TARGET_ARN).last)) == {deny.nonce}, when
     assert not deny.earlier, when
 
 

@@ -10,7 +10,7 @@ from infra.stack_arns import OperatorScope
 from infra.stack_config import StackConfig
 from infra.statements import Statement
 from infra.table_config import TableConfig
-from infra.table_groups import GRANTS, tables_per_policy
+from infra.table_groups import GRANTS_BY_ROLE, tables_per_policy
 from tests.support.infra.recording_engine import CONFIG, SOURCE, TARGET
 
 PARTITIONS = {
@@ -77,6 +77,6 @@ def split(scope: OperatorScope, tables: Sequence[TableConfig], role: str) -> lis
     start, found = 0, []
     for n, count in enumerate(tables_per_policy(role, scope, tables)):
         arns = [scope.expected(table) for table in tables[start : start + count]]
-        found.append(GRANTS[role](scope, scope.expected_shared(), arns, first=not n))
+        found.append(GRANTS_BY_ROLE[role](scope, scope.expected_shared(), arns, first=not n))
         start += count
     return found
