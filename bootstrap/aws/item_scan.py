@@ -1,4 +1,4 @@
-"""A bounded scan of the target, for `resume`."""
+"""Bounded scans of the target: for `resume`, and of a table that is to be adopted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ PAGE = 1_000
 
 
 class AwsItemScan:
-    """`ItemScanner` through the importer role, where the stack's configuration allows it."""
+    """`ItemScanner` through the importer role, where the stack's configuration allows it: for
+    `readItems`, and for a table that it adopts.
+    """
 
     def __init__(self, calls: Calls, dynamodb: Any, table: str) -> None:
         self._calls = calls
@@ -35,4 +37,14 @@ class AwsItemScan:
             most -= len(answer["Items"])
             if "LastEvaluatedKey" not in answer:
                 return
+            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def empty(self) -> bool:
+        request: dict[str, Any] = {"TableName": self._table, "ConsistentRead": True, "Limit": 1}
+        while True:
+            answer = self._calls("dynamodb", self._dynamodb.scan, self._table, **request)
+            if answer["Items"]:
+                return False
+            if "LastEvaluatedKey" not in answer:
+                return True
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]

@@ -53,7 +53,7 @@ def drive(
 @click.option(
     "--no-wait",
     is_flag=True,
-    help="Exit with 6 while AWS exports, imports or works off the backlog.",
+    help="Exit with 6 while AWS exports, loads or works off the backlog.",
 )
 @click.option(
     "--until",
@@ -69,15 +69,26 @@ def drive(
     "at-switch.",
 )
 @click.option(
+    "--discard-failed-load",
     "--discard-failed-import",
+    "discard_failed_load",
     is_flag=True,
-    help="Delete the table that an import left when it failed in an earlier run, and import again.",
+    help="Delete the table that a load left when it failed in an earlier run, and load again. An "
+    "adopted table is never deleted.",
 )
 @click.option(
+    "--accept-load-errors",
     "--accept-import-errors",
+    "accept_load_errors",
     is_flag=True,
-    help="Continue without the items that an import refused. The replica is DEGRADED until "
+    help="Continue without the items that a load refused. The replica is DEGRADED until "
     "`verify --repair` has written them.",
+)
+@click.option(
+    "--accept-target-stream",
+    is_flag=True,
+    help="Load an adopted table although its changes go to a stream, whose readers may see every "
+    "item as a change.",
 )
 @ADOPT_SOURCE
 @SKIP_CROSS_ACCOUNT_CHECK
@@ -88,15 +99,16 @@ def run(
     no_wait: bool,
     until: str,
     ttl: str | None,
-    discard_failed_import: bool,
-    accept_import_errors: bool,
+    discard_failed_load: bool,
+    accept_load_errors: bool,
+    accept_target_stream: bool,
     adopt_source: bool,
     skip_cross_account_check: bool,
 ) -> None:
     """Start replicating, or resume, and wait until the replica has caught up.
 
     Safe to interrupt: run the same command again and it resumes where it stopped, without
-    repeating a paid export or import. --no-wait still blocks for about six minutes, until the
+    repeating a paid export or load. --no-wait still blocks for about six minutes, until the
     export has started, because the stream has to be observed without a gap until then.
 
     \b
@@ -108,8 +120,9 @@ def run(
         wait=not no_wait,
         cross_account_check=not skip_cross_account_check,
         ttl=TtlPolicy(ttl) if ttl else None,
-        discard_failed_import=discard_failed_import,
-        accept_import_errors=accept_import_errors,
+        discard_failed_load=discard_failed_load,
+        accept_load_errors=accept_load_errors,
+        accept_target_stream=accept_target_stream,
         adopt_source=adopt_source,
     )
     run_command(

@@ -407,6 +407,9 @@ class ItemScanner(Protocol):
     def scan(self, most: int) -> Iterable[Mapping[str, Any]]:
         """Read up to `most` items, page by page. Binary values are bytes."""
 
+    def empty(self) -> bool:
+        """Tell whether the table has no item, by a strongly consistent scan for one."""
+
 
 class OwnWrites(Protocol):
     """The writes in a target table that this program made, beside the consumer."""

@@ -54,10 +54,12 @@ class RunOptions:
     """Try the calls that cross accounts before the export."""
     ttl: TtlPolicy | None = None
     """None: the policy of the earlier run, or at the switch."""
-    discard_failed_import: bool = False
-    """Delete the table that a failed import of this run left behind, and import again."""
-    accept_import_errors: bool = False
-    """Continue without the items that an import refused; the replica is DEGRADED then."""
+    discard_failed_load: bool = False
+    """Delete the table that a failed load of this run left behind, and load again."""
+    accept_load_errors: bool = False
+    """Continue without the items that a load refused; the replica is DEGRADED then."""
+    accept_target_stream: bool = False
+    """Load an adopted table although its changes go to a stream."""
     adopt_source: bool = False
     """`run` and `resume`: continue with a source table that was made again under its name."""
     overwrite_target: bool = False

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from bootstrap.core.durations import Timing
 from bootstrap.core.ports import (
+    BulkLoads,
     CrossAccountCheck,
     ItemScanner,
     Ledger,
@@ -90,6 +91,8 @@ class StepContext:
     options: RunOptions = field(default_factory=RunOptions)
     target_policies: ResourcePolicies | None = None
     """Through the stack's role for it; None where it has none for this table."""
+    loads: BulkLoads | None = None
+    """None: the stack file says `load: import`, and no role may ask for bulk operations."""
     cross_account_check: CrossAccountCheck | None = None
     """None: the calls that cross accounts are not tried before the export."""
     memory: RunMemory = field(default_factory=RunMemory)

@@ -23,7 +23,7 @@ EXPORT, IMPORT = "export", "import"
 """The steps that cost money."""
 PAID_ATTEMPTS = 2
 """Exports or imports that a run attempts by itself. A further one is the operator's decision."""
-DISCARD = "--discard-failed-import"
+DISCARD = "--discard-failed-load"
 BY_SWITCH = (State.SWITCHING, *PRIMARIES)
 """The states that a switch or a promotion leads on from."""
 

@@ -7,8 +7,8 @@ from bootstrap.run.steps import (
     buffer,
     catch_up,
     enable,
-    import_,
     ledger_ttl,
+    load,
     settings,
     snapshot,
     target_deny,
@@ -17,10 +17,10 @@ from bootstrap.run.steps import (
 
 # Why each is where it is:
 # - buffer before snapshot: changes made while the snapshot is taken are in the stream, or lost;
-# - snapshot before import: there is nothing else to import;
-# - import before enable: an import creates its table, and would overwrite what a consumer had
+# - snapshot before load: there is nothing else to load;
+# - load before enable: an import makes its table, and a bulk put replaces whatever a consumer had
 #   applied;
-# - target_deny after import, which makes its table, and before enable: a writer that reaches the
+# - target_deny after load, which makes the table, and before enable: a writer that reaches the
 #   replica between the two would be taken for the snapshot's, and a policy needs minutes to spread;
 # - settings before enable: the floor decides on the first change that the consumer meets, and
 #   deletion protection guards against the first human error;
@@ -31,7 +31,7 @@ from bootstrap.run.steps import (
 STEPS: tuple[Step, ...] = (
     buffer.STEP,
     snapshot.STEP,
-    import_.STEP,
+    load.STEP,
     target_deny.STEP,
     settings.STEP,
     enable.STEP,

@@ -16,6 +16,7 @@ from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.state import State
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.core.write_deny import PolicyError
+from bootstrap.journal.load_records import BulkLoad, LoadTarget
 from bootstrap.journal.records import (
     Abandoning,
     Earlier,
@@ -27,7 +28,7 @@ from bootstrap.journal.records import (
 from bootstrap.journal.switch_records import TargetDeny
 from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
-from bootstrap.run.steps import import_, snapshot, target_deny
+from bootstrap.run.steps import bulk_load, import_, load_table, snapshot, target_deny
 from bootstrap.run.steps.pause import keep_entries
 
 
@@ -44,13 +45,15 @@ def advance(context: StepContext) -> Outcome:
     if journal.get(Abandoning) != wanted:
         journal.put(wanted, "abandoning")
         return Acted()
-    # The consumer first: the rest deletes what it works on. Export and import next: AWS cancels
-    # neither, an export would write more objects after their deletion, and an import fails if an
-    # object is gone before it is read.
+    # The consumer first: the rest deletes what it works on. Export and load next: an export would
+    # write more objects after their deletion, a load fails if an object is gone before it is read,
+    # and a bulk put that runs on would write into whatever the table is by then. AWS cancels bulk
+    # puts alone.
     for act in (
         _stop_consumer,
         _await_export,
         _await_import,
+        _cancel_load,
         _delete_objects,
         _disable_recovery,
         _open_target,
@@ -85,8 +88,16 @@ def refuse(context: StepContext) -> None:
     noted = journal.get(Abandoning)
     if options.disable_source_pitr or (noted is not None and noted.disable_source_pitr):
         refuse_foreign_recovery(context)
+    if options.drop_target and adopts(context):
+        raise BlockedError(
+            f"The table {table.target_table} in the target account is your own, which the stack "
+            "file adopts: nothing here deletes it.",
+            fix=suggest(Command("abandon"), "; then delete or empty the table yourself"),
+        )
     target_id = _known_id(context) or (noted.target_table_id if noted else "")
-    if options.drop_target and (target_id or journal.get(Imported) is None):
+    # What a call without an answer has made is found before anything is deleted.
+    unknown = journal.get(Imported) is not None or journal.get(LoadTarget) is not None
+    if options.drop_target and (target_id or not unknown):
         facts = context.target.table(table.target_table)
         if facts is not None:
             refuse_foreign(table.target_table, facts, target_id)
@@ -128,8 +139,13 @@ def refuse_foreign_recovery(context: StepContext) -> None:
 
 
 def _known_id(context: StepContext) -> str:
-    """Return the id of the table that the run imported; empty if the journal does not have it."""
+    """Return the id of the table that the run made; empty if the journal does not have it, and for
+    a table that the run adopted.
+    """
     imported, earlier = context.journal.get(Imported), context.journal.get(Earlier)
+    made = context.journal.get(LoadTarget)
+    if made is not None:
+        return "" if made.adopted else made.table_id
     if imported is not None:
         return imported.table_id
     return earlier.target_table_id if earlier is not None else ""
@@ -192,6 +208,48 @@ def _await_import(context: StepContext, noted: Abandoning) -> Outcome | None:
     return Pending(what, context.timing.poll(20), import_.progress(facts, context), outlasts=True)
 
 
+def adopts(context: StepContext) -> bool:
+    """Answer if the target is the user's own table."""
+    made = context.journal.get(LoadTarget)
+    return context.table.load.adopt if made is None else made.adopted
+
+
+def _cancel_load(context: StepContext, noted: Abandoning) -> Outcome | None:
+    """Find what a bulk load has made or started, also by a call without an answer, and end it."""
+    made, journal = context.journal.get(LoadTarget), context.journal
+    if made is None:
+        return None
+    if made.mark and not made.table_id:
+        found = load_table.find_created(context, made)
+        if isinstance(found, Pending):
+            return found
+        if found is not None and found.table_id != noted.target_table_id:
+            wanted = dataclasses.replace(noted, target_table_id=found.table_id)
+            journal.put(wanted, f"the load made table {found.table_id}")
+            return Acted()
+    load = journal.get(BulkLoad)
+    if load is None or not load.token:
+        return None
+    loads = bulk_load.operations(context)
+    if load.arn:
+        facts = loads.describe(load.arn)
+    else:
+        facts = bulk_load.find_started(loads, load)
+        if facts is None and journal.now() - load.intended_at <= context.timing.listing:
+            # It may have begun, and not be listed yet: a bulk put that nobody knows of.
+            return Pending("the bulk load to be listed", context.timing.poll(5))
+    if facts is None or facts.terminal:
+        return None
+    if facts.status == "IN_PROGRESS":
+        loads.cancel(facts.arn)
+    return Pending(
+        "the bulk load to be cancelled",
+        context.timing.poll(5),
+        bulk_load.progress(context, load, facts),
+        outlasts=True,
+    )
+
+
 def _import(context: StepContext, imported: Imported) -> ImportFacts | None:
     if imported.arn:
         return context.target.describe_import(imported.arn)
@@ -244,7 +302,7 @@ def _open_target(context: StepContext, noted: Abandoning) -> Outcome | None:
 
 
 def _drop_target(context: StepContext, noted: Abandoning) -> Outcome | None:
-    if not noted.drop_target:
+    if not noted.drop_target or adopts(context):
         return None
     target, name = context.target, context.table.target_table
     facts = target.table(name)

@@ -12,6 +12,7 @@ from bootstrap.core.state import State
 from bootstrap.journal.records import Configured, Earlier, Enabled, Exported, Imported, Paused
 from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
+from bootstrap.run.steps import load_gate
 
 
 def advance(context: StepContext) -> Outcome:
@@ -47,6 +48,11 @@ def advance(context: StepContext) -> Outcome:
         return Pending(
             f"the event source mapping to settle (it is {mapping.state})", context.timing.poll(5)
         )
+    # Before anything else changes: a bulk put that is still running, of any caller, would replace
+    # what the consumer applies by the snapshot's older items.
+    wait = load_gate.wait_for_others(context)
+    if wait is not None:
+        return wait
     earlier = journal.get(Earlier)
     if (journal.get(Paused) or earlier) and context.ledger.settings().paused:
         if earlier:

@@ -9,11 +9,9 @@ from bootstrap.core.errors import AccountError, BlockedError, Side
 from bootstrap.core.export_search import TOKEN_SECONDS
 from bootstrap.core.facts import ImportFacts, ImportRequest, Measure
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending, import_progress
-from bootstrap.core.state import State
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.journal.records import Exported, Imported
 from bootstrap.plan.table_parameters import creation_parameters
-from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
 
 REFUSED_ITEMS = "ItemValidationError"
@@ -27,13 +25,10 @@ def advance(context: StepContext) -> Outcome:
     if imported is None or not imported.token:
         return _intend(context, imported or Imported())
     if imported.done:
-        return _still_there(context, imported)
+        return still_there(context, imported)
     if not imported.arn:
         return _begin(context, imported)
     return _follow(context, imported)
-
-
-STEP = Step("import", State.IMPORTING, advance)
 
 
 def _intend(context: StepContext, imported: Imported) -> Outcome:
@@ -41,7 +36,7 @@ def _intend(context: StepContext, imported: Imported) -> Outcome:
     exported = journal.get(Exported)
     if exported is None or not exported.done:
         raise AssertionError("The export step comes first.")
-    _refuse_running_consumer(context)
+    refuse_running_consumer(context)
     if context.target.table(table.target_table) is not None:
         raise _taken(context)
     facts = context.source.table(table.source_table)
@@ -72,7 +67,12 @@ def _intend(context: StepContext, imported: Imported) -> Outcome:
     return Acted()
 
 
-def _refuse_running_consumer(context: StepContext) -> None:
+def refuse_running_consumer(context: StepContext) -> None:
+    """Check that the consumer is off.
+
+    Raises:
+        BlockedError: it is on.
+    """
     # A consumer that is on before the import is complete meets the new table the moment it becomes
     # ACTIVE, before the settings row says what the snapshot holds.
     mapping = context.target.mapping(context.table.mapping_uuid)
@@ -205,7 +205,7 @@ def _failed(context: StepContext, imported: Imported, facts: ImportFacts) -> Out
     left = context.target.table(name)
     # A name proves nothing: only a table with the import's own id is what the import left.
     ours = left is not None and bool(facts.table_id) and facts.table_id == left.table_id
-    if _is_partial(facts) and ours and options.accept_import_errors:
+    if _is_partial(facts) and ours and options.accept_load_errors:
         return _complete(context, imported, facts, refused=_lacking(context, facts))
     # A failure of this run is reported first, whatever its options: the next attempt costs money.
     reported = imported.failed_generation not in (0, journal.generation)
@@ -215,7 +215,7 @@ def _failed(context: StepContext, imported: Imported, facts: ImportFacts) -> Out
         )
         journal.put(again, f"the import failed ({_reason(facts)}): another one is prepared")
         return Acted()
-    if left is not None and ours and reported and options.discard_failed_import:
+    if left is not None and ours and reported and options.discard_failed_load:
         if left.status != "DELETING":
             journal.put(imported, f"deleting table {name}, which the failed import left")
             context.target.drop(name)
@@ -238,7 +238,7 @@ def _failure(
     fix: list[str | Command] = [f"read the cause in {log}; then "]
     if left:
         fix += [
-            Command("run", "--discard-failed-import"),
+            Command("run", "--discard-failed-load"),
             f", which deletes the table {name} that the import left, and starts another import "
             "that is paid for",
         ]
@@ -247,7 +247,7 @@ def _failure(
     if left and _is_partial(facts):
         fix += [
             "; or ",
-            Command("run", "--accept-import-errors"),
+            Command("run", "--accept-load-errors"),
             ", which continues without the missing items: the replica is then DEGRADED",
         ]
     exported = context.journal.get(Exported)
@@ -272,7 +272,12 @@ def _reason(facts: ImportFacts) -> str:
     return f"{facts.failure_code} {facts.failure}".strip() or facts.status
 
 
-def _still_there(context: StepContext, imported: Imported) -> Outcome:
+def still_there(context: StepContext, imported: Imported) -> Outcome:
+    """Check that the target is the table that was loaded, by its id.
+
+    Raises:
+        AccountError: it is gone, or another one.
+    """
     table = context.target.table(context.table.target_table)
     if table is not None and table.table_id == imported.table_id:
         return Done()

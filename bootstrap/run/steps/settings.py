@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 
-from bootstrap.core.facts import TableFacts, index_warm_reads, index_warm_writes
+from bootstrap.core.facts import TableFacts
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.run_options import TtlPolicy
 from bootstrap.core.state import State
 from bootstrap.journal.records import Configured, Exported, Imported, Wanted
 from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
-from bootstrap.run.steps import target_ttl
+from bootstrap.run.steps import target_ttl, warm_throughput
 
 
 def advance(context: StepContext) -> Outcome:
@@ -26,7 +26,7 @@ def advance(context: StepContext) -> Outcome:
     wanted = journal.get(Wanted) or Wanted()
     if target is None or target.status != "ACTIVE":
         return Pending("the target table to become ACTIVE", context.timing.poll(5))
-    if _indexes_change(target):
+    if warm_throughput.indexes_change(target):
         return Pending("the target's indexes to become ACTIVE", context.timing.poll(5))
     if wanted.warm_writes:
         ledger = context.target.table(table.ledger_table)
@@ -35,8 +35,8 @@ def advance(context: StepContext) -> Outcome:
     if (
         _protect(context, target)
         or _describe(context, target, wanted)
-        or _warm(context, (target, ledger), wanted)
-        or _warm_indexes(context, target, wanted)
+        or warm_throughput.warm(context, (target, ledger), wanted)
+        or warm_throughput.warm_indexes(context, target, wanted)
         or _expire(context, wanted, policy, configured)
     ):
         return Acted()
@@ -85,40 +85,6 @@ def _describe(context: StepContext, target: TableFacts, wanted: Wanted) -> bool:
         context.target.set_class(context.table.target_table, wanted.table_class)
         return True
     return False
-
-
-def _warm(
-    context: StepContext, tables: tuple[TableFacts | None, TableFacts | None], wanted: Wanted
-) -> bool:
-    """Raise the warm throughput of target and ledger, which start cold, before the backlog."""
-    names = (context.table.target_table, context.table.ledger_table)
-    for name, facts in zip(names, tables, strict=True):
-        if wanted.warm_writes and facts is not None and facts.warm_writes < wanted.warm_writes:
-            context.target.warm(name, facts.warm_reads, wanted.warm_writes)
-            return True
-    return False
-
-
-def _warm_indexes(context: StepContext, target: TableFacts, wanted: Wanted) -> bool:
-    """Raise the warm throughput of the target's indexes: a cold one throttles the table."""
-    needed: dict[str, int] = json.loads(wanted.warm_indexes)
-    cold = {
-        str(index["IndexName"]): (index_warm_reads(index), needed[index["IndexName"]])
-        for index in target.global_indexes
-        if index_warm_writes(index) < needed.get(index["IndexName"], 0)
-    }
-    if cold:
-        context.target.warm_indexes(context.table.target_table, cold)
-    return bool(cold)
-
-
-def _indexes_change(target: TableFacts) -> bool:
-    """Tell whether DynamoDB still warms an index; another change is refused meanwhile."""
-    return any(
-        index.get("WarmThroughput", {}).get("Status", "ACTIVE") == "UPDATING"
-        or index.get("IndexStatus", "ACTIVE") == "UPDATING"
-        for index in target.global_indexes
-    )
 
 
 def _expire(

@@ -97,5 +97,5 @@ def test_every_suggested_command_exists_with_its_options(name: str, arguments: s
 
 
 def test_suggested_commands_are_found() -> None:
-    assert ("run", "--discard-failed-import") in set(commands())
+    assert ("run", "--discard-failed-load") in set(commands())
     assert ("quarantine list", "") in set(commands())

@@ -107,13 +107,13 @@ def test_a_partly_failed_import_says_where_the_refused_items_are_named() -> None
     failure = failure_of(failed_import(), RunOptions())
     assert "2 were refused" in failure.what
     assert "log group /aws-dynamodb/imports, stream 0001/error" in failure.fix
-    assert "--discard-failed-import" in failure.fix
-    assert "--accept-import-errors" in failure.fix
+    assert "--discard-failed-load" in failure.fix
+    assert "--accept-load-errors" in failure.fix
 
 
 def test_accepted_import_errors_make_a_replica_that_is_degraded_and_says_so() -> None:
     world = failed_import()
-    process = Process(world, pid=2, options=RunOptions(accept_import_errors=True))
+    process = Process(world, pid=2, options=RunOptions(accept_load_errors=True))
     process.go()
     assert process.run.journal.row.state is State.DEGRADED
     imported = process.run.journal.get(Imported)
@@ -138,9 +138,9 @@ def test_an_import_that_ends_well_with_fewer_items_than_its_export_is_not_taken_
     failure = failure_of(world, RunOptions())
     assert "another number of items" in failure.what
     assert "2 of 3 items were imported, 0 were refused. The export holds 3." in failure.what
-    assert "--discard-failed-import" in failure.fix
+    assert "--discard-failed-load" in failure.fix
     assert world.mapping_enabled_at is None
-    process = Process(world, pid=3, options=RunOptions(discard_failed_import=True))
+    process = Process(world, pid=3, options=RunOptions(discard_failed_load=True))
     process.go()
     assert process.run.journal.row.state is State.REPLICATING
     assert (len(world.exports), len(world.imports)) == (1, 2)
@@ -149,7 +149,7 @@ def test_an_import_that_ends_well_with_fewer_items_than_its_export_is_not_taken_
 def test_a_short_import_that_is_accepted_is_degraded_until_a_verification_has_mended_it() -> None:
     world = short_import()
     failure_of(world, RunOptions())
-    process = Process(world, pid=3, options=RunOptions(accept_import_errors=True))
+    process = Process(world, pid=3, options=RunOptions(accept_load_errors=True))
     process.go()
     assert process.run.journal.row.state is State.DEGRADED
     (warning,) = as_json(look(world))["warnings"]
@@ -177,16 +177,16 @@ def test_a_short_import_that_is_accepted_is_degraded_until_a_verification_has_me
 
 
 def test_an_import_that_failed_entirely_cannot_be_accepted() -> None:
-    failure = failure_of(failed_import("S3AccessDenied"), RunOptions(accept_import_errors=True))
+    failure = failure_of(failed_import("S3AccessDenied"), RunOptions(accept_load_errors=True))
     assert "S3AccessDenied" in failure.what
-    assert "--accept-import-errors" not in failure.fix
+    assert "--accept-load-errors" not in failure.fix
 
 
 def test_the_table_of_a_failed_import_is_deleted_only_when_told_and_then_imported_again() -> None:
     world = failed_import()
     failure_of(world, RunOptions())
     assert not world.times("drop")
-    Process(world, pid=3, options=RunOptions(discard_failed_import=True)).go()
+    Process(world, pid=3, options=RunOptions(discard_failed_load=True)).go()
     assert len(world.times("drop")) == 1
     assert (len(world.exports), len(world.imports)) == (1, 2)
 
@@ -196,7 +196,7 @@ def test_an_import_that_fails_again_under_the_same_orders_is_told_before_a_third
 ):
     world = failed_import()
     world.failures["import/0002"] = "ItemValidationError"
-    failure_of(world, RunOptions(discard_failed_import=True))
+    failure_of(world, RunOptions(discard_failed_load=True))
     assert len(world.imports) == 2
 
 
@@ -205,9 +205,9 @@ def test_a_table_that_is_not_the_failed_imports_is_never_deleted() -> None:
     assert world.target is not None
     world.target = dataclasses.replace(world.target, table_id="theirs")
     with pytest.raises(BlockedError, match="did not make it") as refusal:
-        Process(world, pid=2, options=RunOptions(discard_failed_import=True)).go()
+        Process(world, pid=2, options=RunOptions(discard_failed_load=True)).go()
     assert not world.times("drop")
-    assert "--discard-failed-import" not in refusal.value.fix
+    assert "--discard-failed-load" not in refusal.value.fix
 
 
 def test_a_table_of_an_import_that_names_none_is_never_deleted(
@@ -223,7 +223,7 @@ def test_a_table_of_an_import_that_names_none_is_never_deleted(
 
     monkeypatch.setattr(FakeTarget, "describe_import", nameless)
     with pytest.raises(BlockedError, match="did not make it"):
-        Process(world, pid=2, options=RunOptions(discard_failed_import=True)).go()
+        Process(world, pid=2, options=RunOptions(discard_failed_load=True)).go()
     assert not world.times("drop")
 
 

@@ -40,8 +40,8 @@ def orders_of(command: str) -> RunOptions:
     prefix = COMMAND.format("run")
     assert command.startswith(prefix)
     options = shlex.split(command.removeprefix(prefix))
-    assert set(options) <= {"--discard-failed-import"}
-    return RunOptions(discard_failed_import="--discard-failed-import" in options)
+    assert set(options) <= {"--discard-failed-load"}
+    return RunOptions(discard_failed_load="--discard-failed-load" in options)
 
 
 def type_next(world: FakeAws, pid: int) -> None:
@@ -69,9 +69,9 @@ def test_an_import_that_has_failed_twice_is_not_paid_for_again_unasked() -> None
         type_next(world, pid=2)
     assert next_of(world) is None
     shown = as_json(look(world))
-    assert COMMAND.format("run") + " --accept-import-errors" in shown["failure"]["try"]
+    assert COMMAND.format("run") + " --accept-load-errors" in shown["failure"]["try"]
     assert "next          manual decision needed, see Try above" in page(look(world))
-    Process(world, pid=3, options=RunOptions(accept_import_errors=True)).go()
+    Process(world, pid=3, options=RunOptions(accept_load_errors=True)).go()
     assert (as_json(look(world))["state"], next_of(world)) == ("DEGRADED", None)
 
 

@@ -267,7 +267,7 @@ STANDING = (
         ("dynamodb:DeleteTable",),
         TARGETS,
         "Amazon DynamoDB Developer Guide, S3DataImport.Requesting: a table that a failed import "
-        "made is left there; `run --discard-failed-import` removes it",
+        "made is left there; `run --discard-failed-load` removes it",
     ),
     *(
         Standing(

@@ -9,6 +9,7 @@ from typing import Any
 
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.resource_policies import AwsResourcePolicies
+from bootstrap.core.bulk_facts import BulkFacts, BulkFailure, BulkFailures, BulkRequest
 from bootstrap.core.errors import AccessDeniedError, AccountError, Side, UnavailableError
 from bootstrap.core.facts import (
     ON_DEMAND,
@@ -39,6 +40,7 @@ from tests.support.bootstrap.fake_aws import (
     TOKEN_SECONDS,
     FakeAws,
 )
+from tests.support.bootstrap.fake_bulk import FakeBulk
 from tests.support.bootstrap.fake_policies import PolicyClient
 
 
@@ -142,8 +144,10 @@ class FakeSource:
             window = world.restorable()
             if window is None or not window[0] <= request.export_time <= window[1]:
                 return None
-            arn = f"{request.table_arn}/export/{len(world.exports) + 1:04d}"
-            world.objects |= {f"{request.prefix}/AWSDynamoDB/{n}" for n in range(3)}
+            number = f"{len(world.exports) + 1:04d}"
+            arn = f"{request.table_arn}/export/{number}"
+            data = f"{request.prefix}/AWSDynamoDB/{number}/data"
+            world.objects |= {f"{data}/{n}.json.gz" for n in range(world.exported_objects)}
             world.exports[arn] = (request, world.clock())
             return self._facts(arn)
 
@@ -172,7 +176,7 @@ class FakeSource:
             status=status,
             prefix=request.prefix,
             export_time=float(request.export_time),
-            items=3 if done else None,
+            items=self._world.exported_items if done else None,
             size_bytes=300 if done else None,
             started=began,
             failure=self._world.failure(arn) if status == "FAILED" else "",
@@ -262,6 +266,7 @@ class FakeTarget:
                     Side.TARGET, "exists", fix="-", code="ResourceInUseException"
                 )
             name = str(parameters["TableName"])
+            world.target_tags = {each["Key"]: each["Value"] for each in parameters["Tags"]}
             world.created_tables.append(world.clock())
             world.target = TableFacts(
                 arn=f"arn:aws:dynamodb:eu-west-1:222222222222:table/{name}",
@@ -522,6 +527,61 @@ class FakeScanner:
         self._before()
         with self._world.around("scan_target"):
             yield from self._world.target_items[:most]
+
+    def empty(self) -> bool:
+        self._before()
+        with self._world.around("empty"):
+            loaded = any(each.processed_items for each in self._world.bulk.listed())
+            return not self._world.target_items and not loaded
+
+
+class FakeBulkLoads:
+    """`BulkLoads`."""
+
+    def __init__(self, world: FakeAws, before: Callable[[], None]) -> None:
+        self._world = world
+        self._before = before
+
+    @contextlib.contextmanager
+    def _call(self, name: str, detail: Any = None) -> Iterator[FakeBulk]:
+        self._before()
+        with self._world.around(name, detail):
+            if self._world.bulk.refused:
+                raise AccessDeniedError(
+                    Side.TARGET, "refused", fix="allow it", code="AccessDeniedException"
+                )
+            yield self._world.bulk
+
+    def start(self, request: BulkRequest) -> BulkFacts:
+        with self._call("start_bulk", request) as bulk:
+            assert self._world.target is not None, "AWS refuses"
+            return bulk.start(request, self._world.target, self._world.objects)
+
+    def describe(self, arn: str) -> BulkFacts | None:
+        with self._call("describe_bulk") as bulk:
+            return bulk.facts(arn) if arn in bulk.operations else None
+
+    def find(self, token: str, since: float) -> BulkFacts | None:
+        with self._call("find_bulk", since) as bulk:
+            found = [each for each in bulk.listed() if each.token == token]
+            return next((each for each in found if (each.started or 0) >= since), None)
+
+    def on_table(self, table_arn: str, since: float | None = None) -> Sequence[BulkFacts]:
+        with self._call("list_bulk", since) as bulk:
+            return [
+                each
+                for each in bulk.listed()
+                if not each.terminal or (since is not None and (each.started or 0) >= since)
+            ]
+
+    def cancel(self, arn: str) -> None:
+        with self._call("cancel_bulk", arn) as bulk:
+            bulk.cancel(arn)
+
+    def failures(self, facts: BulkFacts, key_names: Sequence[str], most: int) -> BulkFailures:
+        with self._call("bulk_failures", tuple(key_names)):
+            first = [BulkFailure("ab" * 16, "ValidationException")] * min(most, facts.failed_items)
+            return BulkFailures(first, facts.failed_items > most)
 
 
 class FakeSnapshots:

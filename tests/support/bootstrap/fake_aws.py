@@ -28,6 +28,7 @@ from bootstrap.core.stack_outputs import Outputs, parse
 from replicator.change import Probe
 from replicator.probes import PROTOCOL, ProbeRecord, probe_key
 from replicator.stream import Destination, Shard
+from tests.support.bootstrap.fake_bulk import FakeBulk
 from tests.support.bootstrap.fake_policies import FakePolicies
 from tests.support.fakes.clock import VirtualClock
 from tests.support.fakes.dynamodb import FakeDynamoDB
@@ -193,6 +194,8 @@ class FakeAws:
 
         self.target: TableFacts | None = None
         self.target_destinations: list[Destination] = []
+        self.bulk = FakeBulk(self.clock)
+        self.exported_objects = self.exported_items = 3
         self.created_tables: list[float] = []
         """When CreateTable was called."""
         self.create_seconds = 20.0

@@ -6,7 +6,7 @@ import functools
 
 from bootstrap.core.stack_outputs import Outputs
 from bootstrap.core.state import State
-from tests.support.bootstrap.fake_aws import FakeAws
+from tests.support.bootstrap.fake_aws import FakeAws, outputs
 from tests.support.bootstrap.killed_process import Process
 from tests.support.fakes.errors import Killed
 
@@ -24,6 +24,30 @@ def calls_of_a_run() -> list[str]:
     world = quick()
     Process(world).go()
     return [seen.name for seen in world.seen]
+
+
+def quick_bulk() -> FakeAws:
+    """The same of a run that loads in bulk."""
+    world = quick()
+    world.bulk.seconds, world.create_seconds = 25, 5
+    return world
+
+
+@functools.cache
+def calls_of_a_bulk_run() -> list[str]:
+    world = quick_bulk()
+    Process(world, chosen=outputs(load="bulk")).go()
+    return [seen.name for seen in world.seen]
+
+
+def check_bulk(world: FakeAws, process: Process, when: str) -> None:
+    assert process.run.journal.row.state is State.REPLICATING, when
+    assert len(world.exports) == 1, f"{when}: one export is paid for once"
+    assert len(world.created_tables) == 1, f"{when}: one table is made"
+    assert len(world.bulk.operations) == 1, f"{when}: one bulk load is paid for once"
+    enabled = world.times("enable_mapping")
+    assert min(enabled) >= max(map(world.bulk.end, world.bulk.operations)), when
+    assert world.ledger_settings()["expire"] == {"BOOL": True}, when
 
 
 def kill_at(world: FakeAws, number: int, after_the_work: bool) -> None:

@@ -21,6 +21,7 @@ from bootstrap.run.runner import TableRunner
 from bootstrap.run.step_context import StepContext
 from bootstrap.status.snapshot import StatusSnapshot
 from tests.support.bootstrap.fake_accounts import (
+    FakeBulkLoads,
     FakeCrossAccountCheck,
     FakeScanner,
     FakeSnapshots,
@@ -72,6 +73,7 @@ class Process:
             timing=Timing(),
             clock=clock,
             options=options or RunOptions(),
+            loads=FakeBulkLoads(world, lease.check) if table.load.is_bulk else None,
             cross_account_check=FakeCrossAccountCheck(world, lease.check),
             target_policies=fake_policies(world, Side.TARGET, lease.check)
             if self.outputs.denies_other_writers(table)

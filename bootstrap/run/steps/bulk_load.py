@@ -1,0 +1,227 @@
+"""The bulk load: a snapshot put into a table that exists, by operations of DynamoDB's own.
+
+One table gets one snapshot. A failed load is repeated from the same export, which changes nothing
+in what is there already; of a newer one, an item that was deleted between the two would stay.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+from bootstrap.core.bulk_facts import MOST_OBJECTS, BulkFacts, BulkRequest
+from bootstrap.core.errors import AccountError, BlockedError, Side
+from bootstrap.core.export_search import CLOCK_SKEW, token_is_valid
+from bootstrap.core.facts import Measure
+from bootstrap.core.outcome import Acted, Outcome, Pending
+from bootstrap.core.ports import BulkLoads
+from bootstrap.core.suggestions import Command, suggest
+from bootstrap.journal.load_records import BulkLoad, LoadTarget
+from bootstrap.journal.records import Exported, Imported
+from bootstrap.run.load_prefixes import IndivisibleKeysError, divide
+from bootstrap.run.step_context import StepContext
+from bootstrap.run.steps import import_, load_failure, load_gate, load_parts, load_table
+
+REUSED_TOKEN = "IdempotentParameterMismatchException"
+
+
+def advance(context: StepContext) -> Outcome:
+    """Lead from a complete export to a complete load, one act at a time."""
+    imported = context.journal.get(Imported)
+    if imported is not None and imported.done:
+        return import_.still_there(context, imported)
+    made = context.journal.get(LoadTarget) or LoadTarget()
+    if not made.table_id or made.deleting:
+        return load_table.advance(context, made)
+    facts = load_table.observe(context, made)
+    load = context.journal.get(BulkLoad) or BulkLoad()
+    loads = operations(context)
+    if load.parts_done:
+        return _complete(context, load, made)
+    if not load.token:
+        return load_table.make_ready(context, facts) or _intend(context, load)
+    if not load.arn:
+        return _begin(context, loads, load)
+    return _follow(context, loads, load)
+
+
+def operations(context: StepContext) -> BulkLoads:
+    """Return the target account's bulk operations.
+
+    Raises:
+        BlockedError: the stack has no right to them any more.
+    """
+    if context.loads is None:
+        raise BlockedError(
+            f"A bulk load of table {context.table.target_table} has begun, and the stack file says "
+            "`load: import`: the roles may not read or start bulk operations.",
+            fix="set `load: bulk` for the table in the stack file again; then pulumi up, and the "
+            "same command",
+        )
+    return context.loads
+
+
+def _intend(context: StepContext, load: BulkLoad) -> Outcome:
+    table, journal, outputs = context.table, context.journal, context.outputs
+    exported = journal.get(Exported)
+    if exported is None or not exported.done:
+        raise AssertionError("The export step comes first.")
+    import_.refuse_running_consumer(context)
+    # Of an earlier run, or of another hand: what it puts would be taken for this load's.
+    wait = load_gate.wait_for_others(context)
+    if wait is not None:
+        return wait
+    prefixes = load.prefixes or _prefixes(context, exported)
+    if not prefixes:
+        return _nothing_to_load(context, load, exported)
+    token = f"{journal.run_id}-load-{load.attempt}"
+    request = BulkRequest(
+        token=token,
+        table_arn=context.target_arn,
+        bucket=outputs.snapshot_bucket,
+        bucket_owner=outputs.target.account_id,
+        prefix=prefixes[load.part],
+        output_prefix=f"{table.snapshot_prefix}/{journal.run_id}/bulk-output/{token}/",
+        tier=table.load.performance_tier,
+        max_write_units=table.load.max_write_units,
+        key_arn=outputs.snapshot_key_arn,
+    )
+    of = f" (part {load.part + 1} of {len(prefixes)})" if len(prefixes) > 1 else ""
+    journal.put(
+        dataclasses.replace(
+            load,
+            prefixes=prefixes,
+            token=token,
+            request=json.dumps(dataclasses.asdict(request), sort_keys=True),
+            intended_at=journal.now(),
+            arn="",
+            failure="",
+            failed_generation=0,
+        ),
+        f"loading {request.prefix} into {table.target_table}{of}",
+    )
+    return Acted()
+
+
+def _prefixes(context: StepContext, exported: Exported) -> tuple[str, ...]:
+    keys = context.snapshots.keys(exported.data_prefix)
+    if not keys:
+        return ()
+    try:
+        return divide(exported.data_prefix, keys, MOST_OBJECTS)
+    except IndivisibleKeysError as error:
+        raise AccountError(
+            Side.TARGET,
+            f"The objects of the export {exported.arn} cannot be divided into parts of "
+            f"{MOST_OBJECTS}: {error}.",
+            fix="report this: an export names its objects otherwise",
+            resumable=False,
+        ) from error
+
+
+def _nothing_to_load(context: StepContext, load: BulkLoad, exported: Exported) -> Outcome:
+    if exported.items:
+        raise AccountError(
+            Side.TARGET,
+            f"The export {exported.arn} holds {exported.items} items, and "
+            f"s3://{context.outputs.snapshot_bucket}/{exported.data_prefix} has no object.",
+            fix=suggest(
+                "find out who deleted them; then for another snapshot: ",
+                Command("abandon"),
+                ", and ",
+                Command("run"),
+            ),
+            resumable=False,
+        )
+    context.journal.put(
+        dataclasses.replace(load, prefixes=(exported.data_prefix,), part=1),
+        "the export is empty: there is nothing to load",
+    )
+    return Acted()
+
+
+def _begin(context: StepContext, loads: BulkLoads, load: BulkLoad) -> Outcome:
+    """Start the operation, or find the one that this intention has started."""
+    journal = context.journal
+    facts: BulkFacts | None
+    if token_is_valid(load.intended_at, journal.now()):
+        try:
+            facts = loads.start(BulkRequest(**json.loads(load.request)))
+        except AccountError as error:
+            # A repetition of a call whose answer was lost finds its own operation by the token.
+            # In case AWS refuses it instead, as it is known to do for imports, it is looked up.
+            if error.code not in (REUSED_TOKEN, "ResourceInUseException"):
+                raise
+            facts = find_started(loads, load)
+            if facts is None:
+                raise
+    else:
+        facts = find_started(loads, load)
+    if facts is None:
+        journal.put(
+            dataclasses.replace(load, attempt=load.attempt + 1, token=""),
+            "the bulk load that was intended never began: another one is prepared",
+        )
+    else:
+        journal.put(
+            dataclasses.replace(load, arn=facts.arn),
+            f"bulk operation {facts.operation_id} runs",
+        )
+    return Acted()
+
+
+def find_started(loads: BulkLoads, load: BulkLoad) -> BulkFacts | None:
+    """Return the operation that this intention has started, if its answer was lost."""
+    return loads.find(load.token, load.intended_at - CLOCK_SKEW)
+
+
+def _follow(context: StepContext, loads: BulkLoads, load: BulkLoad) -> Outcome:
+    facts = loads.describe(load.arn)
+    if facts is None:
+        return load_failure.judge(context, load, None, "DynamoDB does not know it any more")
+    if not facts.terminal:
+        ends = facts.status == "CANCELLING"
+        what = "the bulk load to be cancelled" if ends else "the bulk load"
+        return Pending(what, context.timing.poll(20), progress(context, load, facts), True)
+    if facts.status != "COMPLETED":
+        why = f"{facts.failure_code} {facts.failure}".strip()
+        return load_failure.judge(context, load, facts, why or facts.status)
+    last = load.part + 1 == len(load.prefixes)
+    if last and load_parts.lacking(context, load, facts):
+        # DynamoDB counts what it exports and what it puts, and an export has each key once. If the
+        # numbers differ (a removed object, an object that one bad line ended, an unreported error),
+        # items are missing that the consumer would never write: the floor makes it skip every
+        # change that the snapshot should hold.
+        why = "it ended as complete, with another number of items than its export holds"
+        return load_failure.judge(context, load, facts, why)
+    load_parts.end_part(context, load, facts)
+    return Acted()
+
+
+def _complete(context: StepContext, load: BulkLoad, made: LoadTarget) -> Outcome:
+    """Record what an import records: from here on, both are the same."""
+    exported = context.journal.get(Exported)
+    held = exported.items if exported is not None else None
+    refused = max(1, abs((held or 0) - load.items)) if load.accepted else 0
+    context.journal.put(
+        Imported(
+            attempt=load.failures + 1,
+            prefix=exported.data_prefix if exported is not None else "",
+            done=True,
+            table_id=made.table_id,
+            items=load.items,
+            size_bytes=load.size_bytes,
+            started=load.started,
+            ended=context.journal.now(),
+            refused=refused,
+        ),
+        f"{load.items} items are loaded"
+        + (f", {refused} others are accepted to be missing" if refused else ""),
+    )
+    return Acted()
+
+
+def progress(context: StepContext, load: BulkLoad, facts: BulkFacts) -> Measure:
+    """Measure a load against its export."""
+    exported = context.journal.get(Exported)
+    return load.progress(facts, exported.items if exported else None)

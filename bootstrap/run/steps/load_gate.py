@@ -1,0 +1,32 @@
+"""The condition that no bulk operation writes to the target table."""
+
+from __future__ import annotations
+
+from bootstrap.core.bulk_facts import BulkFacts
+from bootstrap.core.outcome import Pending
+from bootstrap.run.step_context import StepContext
+
+
+def wait_for_others(context: StepContext) -> Pending | None:
+    """Return the wait for the first operation on the target that is not terminal; None: there is
+    none.
+
+    A bulk put has no condition and outlives its caller: beside the consumer it would replace newer
+    items by the snapshot's, and nothing would show it. So the list is read each time, and an
+    account that does not give it is an error, never a "none". A stack without bulk loads has no
+    right to read it; its tables are made by imports, which end before their tables can be written.
+    """
+    if context.loads is None:
+        return None
+    running = context.loads.on_table(context.target_arn)
+    return wait_for(context, running[0]) if running else None
+
+
+def wait_for(context: StepContext, operation: BulkFacts) -> Pending:
+    """Return the wait for the end of an operation that is not this step's own."""
+    return Pending(
+        f"bulk operation {operation.operation_id} on table {context.table.target_table} to end",
+        context.timing.poll(20),
+        operation.measure,
+        outlasts=True,
+    )
