@@ -360,7 +360,7 @@ def _adopted_table(
 
 def _is_empty(items: ItemScanner) -> bool | None:
     try:
-        return not any(True for _ in items.scan(1))
+        return items.empty()
     except AccessDeniedError:
         return None  # the run's own role is asked again, before the load
 

@@ -137,9 +137,21 @@ def new_run_id(now: float) -> str:
 def _plan(context: StepContext) -> Plan:
     replication = of_outputs(context.outputs, context.table)
     inspected = inspection.inspect(
-        context.source, context.target, replication, context.timing, context.journal.now()
+        context.source,
+        context.target,
+        replication,
+        context.timing,
+        context.journal.now(),
+        load=None
+        if context.loads is None
+        else inspection.LoadReaders(context.target_items, context.loads),
     )
-    made = plan.make(inspected, replication, tried=context.cross_account_check is not None)
+    made = plan.make(
+        inspected,
+        replication,
+        tried=context.cross_account_check is not None,
+        stream_accepted=context.options.accept_target_stream,
+    )
     made.refuse_blocked()
     if context.cross_account_check is not None:
         check_cross_account(context.cross_account_check, replication)

@@ -14,7 +14,7 @@ from bootstrap.journal.load_records import BulkLoad, LoadTarget
 from bootstrap.journal.records import Wanted
 from bootstrap.plan.table_parameters import table_parameters
 from bootstrap.run.step_context import StepContext
-from bootstrap.run.steps import adopted_table, warm_throughput
+from bootstrap.run.steps import adoption, warm_throughput
 
 
 def advance(context: StepContext, made: LoadTarget) -> Outcome:
@@ -134,7 +134,7 @@ def _create(context: StepContext, made: LoadTarget) -> Outcome:
 
 
 def _adopt(context: StepContext) -> Outcome:
-    found = adopted_table.examine(context)
+    found = adoption.examine(context)
     if isinstance(found, Pending):
         return found
     # The id with the proof of emptiness: what is in the table later is this run's, or a stranger's

@@ -9,9 +9,6 @@ from bootstrap.core.suggestions import Command, suggest
 from bootstrap.run.step_context import StepContext
 from bootstrap.run.steps import load_gate
 
-OLD_GLOBAL_TABLES = "2017.11.29"
-"""GlobalTableVersion of those whose description lists no replicas."""
-
 
 def examine(context: StepContext) -> TableFacts | Pending:
     """Describe the table that is to be adopted, or wait for a change that it is in.
@@ -28,7 +25,7 @@ def examine(context: StepContext) -> TableFacts | Pending:
             "the load makes it",
         )
     _refuse_other_keys(context, facts)
-    if facts.replicas or facts.global_version == OLD_GLOBAL_TABLES:
+    if facts.replicas or facts.global_version:
         raise _unfit(context, "it is a global table, which a bulk put does not load")
     if facts.status != "ACTIVE":
         return Pending(f"table {name} to become ACTIVE", context.timing.poll(5))
