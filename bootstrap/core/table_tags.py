@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-MOST_TAGS = 49
-"""AWS's limit for a table is 50. One is left for the mark below."""
+AWSS_LIMIT = 50
+"""Tags that AWS takes for a table."""
+MOST_TAGS = AWSS_LIMIT - 1
+"""One is left for the mark below."""
 LOAD_MARK = "dynamodb-replication:load"
 """The tag of a table that was made for a bulk load: it proves which run made it."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from bootstrap.core.facts import TableFacts
 from bootstrap.core.formatting import size
-from bootstrap.core.table_tags import MOST_TAGS, left_out
+from bootstrap.core.table_tags import AWSS_LIMIT, left_out
 from bootstrap.plan.adopted_stream import adopted_notes
 from bootstrap.plan.bulk_load import bulk_notes
 from bootstrap.plan.import_load import import_notes
@@ -60,7 +60,8 @@ def _tags(inspection: Inspection, replication: Replication) -> Iterator[str]:
     keys = left_out(inspection.source.tags, replication.stack_tags)
     if keys:
         yield (
-            f"AWS takes {MOST_TAGS} tags for a table. {replication.target_table} gets the stack's "
+            f"AWS takes {AWSS_LIMIT} tags for a table, and one is left for the mark of a load. "
+            f"{replication.target_table} gets the stack's "
             f"{len(replication.stack_tags)} and as many of the source's as there is room for, "
             f"without: {', '.join(keys)}."
         )

@@ -530,7 +530,7 @@ class FakeScanner:
 
     def empty(self) -> bool:
         self._before()
-        with self._world.around("empty"):
+        with self._world.around("scan_target"):
             loaded = any(each.processed_items for each in self._world.bulk.listed())
             return not self._world.target_items and not loaded
 
