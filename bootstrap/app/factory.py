@@ -210,6 +210,7 @@ class AwsClients(AccountClients):
             timing=self._process.timing,
             clock=self._process.clock,
             options=options or RunOptions(),
+            loads=self.bulk_loads(lease.check) if table.load.is_bulk else None,
             cross_account_check=self.cross_account_check(lease.check)
             if options and options.cross_account_check
             else None,

@@ -111,4 +111,8 @@ def _refused(context: StepContext, made: LoadTarget, facts: BulkFacts | None) ->
     except AccountError as error:
         return f" The list of refused items could not be read: {error.what}"
     lines = [f"\n  key {each.key or 'unreadable'}: {each.reason}" for each in found.first]
-    return "".join(lines) + ("\n  and others" if found.more else "")
+    if found.more:
+        lines.append("\n  and others")
+    if found.unreadable:
+        lines.append(f"\n  {found.unreadable} lines or objects of the list have an unknown form")
+    return "".join(lines)
