@@ -11,9 +11,12 @@ import pytest
 
 from bootstrap.aws.bulk_loads import AwsBulkLoads
 from bootstrap.aws.calls import Calls
+from bootstrap.aws.tables import Tables
+from bootstrap.aws.target import AwsTarget
 from bootstrap.core.bulk_facts import BulkFacts, BulkFailure, BulkRequest
 from bootstrap.core.errors import AccountError, Side
-from infra.local.cloud import TARGET, LocalCloud
+from bootstrap.plan.table_parameters import table_parameters
+from infra.local.cloud import SOURCE, TARGET, LocalCloud
 from replicator.canonical import key_digest
 from tests.support.infra.bulk_puts import INPUT, Line, item, keys_in, offer
 from tests.support.infra.clouds import bulk_client, make_bucket, make_table, until
@@ -76,6 +79,65 @@ def test_a_load_is_found_again_while_it_runs_and_after_it(
     assert loads.find(request.token, begun.started) == done
     assert loads.find("another", begun.started) is None
     assert loads.failures(done, ["pk"], 5).first == ()
+
+
+def index(name: str, hashes: Sequence[str], ranges: Sequence[str]) -> dict[str, Any]:
+    kinds = [*((each, "HASH") for each in hashes), *((each, "RANGE") for each in ranges)]
+    return {
+        "IndexName": name,
+        "KeySchema": [{"AttributeName": each, "KeyType": kind} for each, kind in kinds],
+        "Projection": {"ProjectionType": "KEYS_ONLY"},
+    }
+
+
+def test_a_table_is_made_with_the_sources_indexes_and_then_loaded(
+    cloud: LocalCloud, dynamodb: Any, loads: AwsBulkLoads
+) -> None:
+    source = bulk_client(cloud, SOURCE)
+    local, parts = index("by-at", ["pk"], ["at"]), index("by-parts", ["at", "word"], ["sk", "pk"])
+    source.create_table(
+        TableName="indexed",
+        AttributeDefinitions=[
+            {"AttributeName": name, "AttributeType": "N" if name == "at" else "S"}
+            for name in ("pk", "sk", "at", "word")
+        ],
+        KeySchema=[
+            {"AttributeName": "pk", "KeyType": "HASH"},
+            {"AttributeName": "sk", "KeyType": "RANGE"},
+        ],
+        LocalSecondaryIndexes=[local],
+        GlobalSecondaryIndexes=[parts],
+        BillingMode="PAY_PER_REQUEST",
+        TableClass="STANDARD_INFREQUENT_ACCESS",
+    )
+    facts = Tables(Calls(Side.SOURCE, "root"), source).describe("indexed")
+    assert facts is not None
+    target = AwsTarget(Calls(Side.TARGET, "root"), dynamodb, None)
+    made = target.create_table(table_parameters(facts, "indexed-replica"))
+    there = target.table("indexed-replica")
+    assert there is not None and there.table_id == made.table_id != facts.table_id
+    for mine, theirs in (
+        (there.local_indexes, facts.local_indexes),
+        (there.global_indexes, facts.global_indexes),
+    ):
+        kept = ("IndexName", "KeySchema", "Projection")
+        assert [{n: each[n] for n in kept} for each in mine] == [
+            {n: each[n] for n in kept} for each in theirs
+        ]
+    assert there.table_class == "STANDARD_INFREQUENT_ACCESS"
+    lines = [item("p", sk={"S": str(n)}, at={"N": str(9 - n)}, word={"S": "w"}) for n in range(3)]
+    offer(cloud, "indexed", lines)
+    request = BulkRequest(
+        "indexed", made.arn, INPUT, TARGET.account_id, "indexed/data/", "indexed/output/"
+    )
+    assert ended(loads, loads.start(request).arn).status == "COMPLETED"
+    found = dynamodb.query(
+        TableName="indexed-replica",
+        IndexName="by-at",
+        KeyConditionExpression="pk = :p",
+        ExpressionAttributeValues={":p": {"S": "p"}},
+    )["Items"]
+    assert [each["at"]["N"] for each in found] == ["7", "8", "9"]
 
 
 def test_a_token_with_another_request_is_refused(

@@ -112,6 +112,12 @@ def service() -> Iterator[Callable[..., Service]]:
         each.thread.join()
 
 
+SCHEMA: dict[str, Any] = {
+    "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+    "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+}
+
+
 def target_of(service: Service) -> AwsTarget:
     calls = Calls(Side.TARGET, "Role importer")
     return AwsTarget(calls, service.client("dynamodb"), service.client("lambda"))
@@ -148,15 +154,20 @@ def test_the_repetition_of_an_import_says_that_the_table_exists(
     service: Callable[..., Service],
 ) -> None:
     aws = service(ImportTable=[LOST, refused("ResourceInUseException")])
-    schema = {
-        "TableName": "orders",
-        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
-        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
-    }
+    schema = {"TableName": "orders"} | SCHEMA
     with pytest.raises(AccountError) as caught:
         target_of(aws).import_table(ImportRequest("token", "b", "2", "p", schema))
     assert caught.value.code == "ResourceInUseException"
     assert aws.twice("ImportTable")["ClientToken"] == "token"
+
+
+def test_the_repetition_of_making_a_table_is_tried_again_and_finds_it(
+    service: Callable[..., Service],
+) -> None:
+    aws = service(CreateTable=[LOST, refused("ResourceInUseException")])
+    with pytest.raises(UnavailableError):
+        target_of(aws).create_table({"TableName": "orders"} | SCHEMA)
+    aws.twice("CreateTable")
 
 
 def test_the_repetition_of_a_bulk_load_is_the_same_operation(
