@@ -81,6 +81,15 @@ def with_stream_kept(wanted: PrimarySettings, there: PrimarySettings) -> Primary
     return replace(wanted, stream=there.stream or wanted.stream)
 
 
+def with_owners_kept(wanted: PrimarySettings, there: PrimarySettings) -> PrimarySettings:
+    """Keep all that the owner of an adopted table decides (docs/design.md, Adopted tables).
+
+    Time to live is not among it: it was off while the table replicated, for exactly one of the two
+    tables may expire items.
+    """
+    return replace(there, ttl=wanted.ttl)
+
+
 # -- as JSON: the member `settings` of a plan, which `--settings FILE` takes edited ----------------
 
 

@@ -19,6 +19,7 @@ from bootstrap.cutover.settings import (
     PrimarySettings,
     of_source,
     of_target,
+    with_owners_kept,
     with_stream_kept,
 )
 from bootstrap.cutover.settings_file import read_settings
@@ -30,6 +31,8 @@ HOURLY_POLL_SECONDS = 300.0
 def choose_settings(context: SwitchContext) -> PrimarySettings | None:
     """Return what --settings asks for; None: the target keeps what it has. Nothing is changed.
 
+    Of an adopted table, only a file changes more than its time to live.
+
     Raises:
         UsageError: for a file that cannot be read, or whose settings are not valid.
         BlockedError: a table does not exist.
@@ -40,6 +43,8 @@ def choose_settings(context: SwitchContext) -> PrimarySettings | None:
     there = of_target(context.steps.target, table.target_table)
     if choice == SOURCE:
         wanted = of_source(context.steps.source, table.source_table, context.steps.outputs.tags)
+        if table.load.adopt:
+            return with_owners_kept(wanted, there)
         return with_stream_kept(wanted, there)
     others = [each.source_table for each in context.steps.outputs.tables]
     names = [table.source_table, *(name for name in others if name != table.source_table)]

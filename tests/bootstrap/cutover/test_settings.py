@@ -12,6 +12,7 @@ import pytest
 from bootstrap.core.errors import UsageError
 from bootstrap.core.facts import ON_DEMAND, Capacity, CapacityUnits, TtlStatus
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
+from bootstrap.core.stack_outputs import LoadSettings
 from bootstrap.cutover.context import SwitchContext, SwitchOptions
 from bootstrap.cutover.settings import (
     PrimarySettings,
@@ -125,6 +126,24 @@ def test_with_keep_the_target_keeps_what_it_has(world: FakeAws) -> None:
     assert wanted is None
     assert advanced(apply_slow, world, context, wanted) == []
     assert advanced(apply_after, world, context, wanted) == []
+
+
+def test_an_adopted_target_keeps_its_owners_settings_and_expires_items_from_the_switch_on(
+    world: FakeAws,
+) -> None:
+    context = switching(world)
+    load = LoadSettings(mode="bulk", adopt=True)
+    steps = context.steps
+    table = dataclasses.replace(steps.table, load=load)
+    context = dataclasses.replace(context, steps=dataclasses.replace(steps, table=table))
+    before = of_target(steps.target, "orders-replica")
+    wanted = choose_settings(context)
+
+    assert wanted is not None
+    assert advanced(apply_slow, world, context, wanted) == []
+    assert advanced(apply_after, world, context, wanted) == ["set_expiry"]
+    after = of_target(steps.target, "orders-replica")
+    assert after == dataclasses.replace(before, ttl="expires")
 
 
 def test_stream_that_is_on_in_the_target_keeps_its_readers(world: FakeAws) -> None:
