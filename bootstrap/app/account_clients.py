@@ -10,6 +10,7 @@ from bootstrap.app.command_options import CommandOptions
 from bootstrap.app.process import Process
 from bootstrap.aws.bulk_loads import AwsBulkLoads
 from bootstrap.aws.calls import Calls
+from bootstrap.aws.item_scan import AwsItemScan
 from bootstrap.aws.login import Logins
 from bootstrap.aws.old_source import AwsOldSource
 from bootstrap.aws.resource_policies import AwsResourcePolicies
@@ -83,6 +84,10 @@ class AccountClients:
         """Return the bulk loads of the target account, in its Region."""
         dynamodb, s3 = self._target.client("dynamodb"), self._target.client("s3")
         return AwsBulkLoads(self._calls(Side.TARGET, before), dynamodb, s3)
+
+    def item_scan(self, table: str, before: Before | None = None) -> AwsItemScan:
+        """Return the scan of a target table, as far as the stack's configuration allows it."""
+        return AwsItemScan(self._calls(Side.TARGET, before), self._target.client("dynamodb"), table)
 
     def tagged(self, side: Side, region: str) -> AwsTaggedResources:
         """Return the listing by tags of an account's Region."""

@@ -16,7 +16,6 @@ from bootstrap.aws import usage as metrics
 from bootstrap.aws.cross_account_check import AwsCrossAccountCheck
 from bootstrap.aws.export_objects import S3Opener
 from bootstrap.aws.exports import AwsExports
-from bootstrap.aws.item_scan import AwsItemScan
 from bootstrap.aws.items import AwsItems
 from bootstrap.aws.journal_table import AwsJournal
 from bootstrap.aws.ledger import AwsLedger
@@ -197,11 +196,7 @@ class AwsClients(AccountClients):
             table=table,
             source=self.source(lease.check),
             target=self.target(table.consumer_region, lease.check),
-            target_items=AwsItemScan(
-                self._calls(Side.TARGET, lease.check),
-                self._target.client("dynamodb"),
-                table.target_table,
-            ),
+            target_items=self.item_scan(table.target_table, lease.check),
             ledger=self.ledger(table, lease.check),
             own_writes=self._own_writes(lease.check),
             snapshots=self.snapshots(lease.check),

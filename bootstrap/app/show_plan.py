@@ -20,7 +20,7 @@ from bootstrap.journal.records import Configured
 from bootstrap.plan import plan, render, setting, settings_diff
 from bootstrap.plan.blocker import Blocker
 from bootstrap.plan.cross_account_check import cross_account_blockers
-from bootstrap.plan.inspection import Inspection, inspect
+from bootstrap.plan.inspection import Inspection, LoadReaders, inspect
 from bootstrap.plan.price_list import PriceList
 from bootstrap.plan.replication import Replication, of_outputs
 
@@ -48,7 +48,12 @@ def show_plans(
         crossing = tuple(cross_account_blockers(cross_account_check, tables[0]))
     plans = []
     for table in tables:
-        inspected = _inspect(table, clients, process, now, tolerant=True)
+        load = (
+            LoadReaders(clients.item_scan(table.target_table), clients.bulk_loads())
+            if table.load.adopt
+            else None
+        )
+        inspected = _inspect(table, clients, process, now, load=load, tolerant=True)
         plans.append(
             plan.make(
                 inspected, table, prices, crossing=crossing, tried=cross_account_check is not None
@@ -107,6 +112,7 @@ def _inspect(
     process: Process,
     now: float,
     *,
+    load: LoadReaders | None = None,
     tolerant: bool = False,
 ) -> Inspection:
     return inspect(
@@ -115,6 +121,7 @@ def _inspect(
         replication,
         process.timing,
         now,
+        load=load,
         full=True,
         tolerant=tolerant,
     )
