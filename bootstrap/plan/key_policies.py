@@ -25,7 +25,10 @@ BUCKET_USES = ("kms:Decrypt", "kms:GenerateDataKey")
 """Of a bucket's key, by who reads and writes it (S3 User Guide, UsingKMSEncryption); of a table's,
 Decrypt alone (KMS Developer Guide, services-dynamodb)."""
 TABLE_USES = ("kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey")
-"""Of the target's key, by the caller of the import (KMS Developer Guide, services-dynamodb)."""
+"""Of the target's key, by who makes the table: an import's caller, or CreateTable's (KMS Developer
+Guide, services-dynamodb)."""
+ADOPTED_USES = ("kms:Decrypt", "kms:DescribeKey")
+"""Of the key of a table that others made: its items are written, and the key was selected."""
 TABLE_READS = ("kms:Decrypt",)
 """Of a table's key, by who reads and writes its items (KMS Developer Guide, services-dynamodb)."""
 BUCKET_READS, ENVIRONMENT_READS = ("kms:Decrypt",), ("kms:Decrypt",)
@@ -111,7 +114,8 @@ def _uses(inspection: Inspection, replication: Replication) -> Iterator[KeyUse]:
     if keys.source is not None and _exports_with_key(inspection, replication):
         yield KeyUse(keys.source, "source table", exporter, EXPORT_READS, exporter)
     if keys.target is not None:
-        yield KeyUse(keys.target, "target table", importer, TABLE_USES, importer)
+        uses = ADOPTED_USES if replication.load.adopt else TABLE_USES
+        yield KeyUse(keys.target, "target table", importer, uses, importer)
     if keys.snapshot is not None:
         for user in (exporter, importer):
             yield KeyUse(keys.snapshot, "snapshot bucket", user, BUCKET_USES, importer)

@@ -75,12 +75,12 @@ def encrypted() -> FakeAws:
     return world
 
 
-def blockers(world: FakeAws, deployed: bool = True, **table: str) -> dict[str, str]:
+def blockers(world: FakeAws, deployed: bool = True, **table: Any) -> dict[str, str]:
     """What blocks, and its fix. `table`: members of the table's outputs that are others."""
     return {each.what: each.fix for each in planned(world, deployed, **table).blockers}
 
 
-def planned(world: FakeAws, deployed: bool = True, **table: str) -> plan.Plan:
+def planned(world: FakeAws, deployed: bool = True, **table: Any) -> plan.Plan:
     """The plan of a stack with all these keys."""
     value = copy.deepcopy(OUTPUTS_JSON)
     value |= {"snapshotKeyArn": BUCKET_KEY, "keys": {"target": KEPT_KEY, "consumer": CONSUMER_KEY}}
@@ -219,6 +219,14 @@ def test_a_key_that_will_refuse_blocks_and_says_who_is_to_be_allowed_what(name: 
     found = {said: fixed for said, fixed in blockers(world).items() if what in said}
     assert len(found) == 1, blockers(world)
     assert fix in next(iter(found.values()))
+
+
+def test_the_key_of_an_adopted_table_need_not_let_the_importer_make_grants() -> None:
+    reads = policy(IMPORTER, actions=["kms:Decrypt", "kms:DescribeKey"])
+    world = with_key(TARGET_KEY, policy=reads)
+    [refused] = [what for what in blockers(world) if TARGET_KEY in what]
+    assert "kms:CreateGrant" in refused
+    assert not any(TARGET_KEY in what for what in blockers(world, load="bulk", adopt=True))
 
 
 def test_a_run_is_blocked_by_a_key_before_anything_is_done() -> None:
