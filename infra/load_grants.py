@@ -67,6 +67,7 @@ IMPORT_LOG_ACTIONS = (
     "logs:PutLogEvents",
     "logs:PutRetentionPolicy",
 )
+IMPORT_LOG_LISTS = ("logs:DescribeLogGroups",)
 
 
 def operation_arns(table_arn: str) -> str:
@@ -151,9 +152,11 @@ def reader(scope: OperatorScope, arns: Sequence[TableArns]) -> list[Statement]:
     ]
 
 
-def actions_without_arn(scope: OperatorScope) -> tuple[str, ...]:
-    """Return what importer and reader need on no resource; nothing where all is imported."""
-    return (LIST_OPERATIONS,) if scope.bulk_puts else ()
+def without_arn(scope: OperatorScope, actions: Sequence[str]) -> Statement:
+    """Allow what AWS authorises on no resource, as far as the stack's loads need it."""
+    needless = () if scope.imports else IMPORT_LOG_LISTS
+    every = [*actions, *([LIST_OPERATIONS] if scope.bulk_puts else [])]
+    return allow("NoArn", [action for action in every if action not in needless], ["*"])
 
 
 def _bulk(arns: Sequence[TableArns]) -> list[TableArns]:

@@ -98,7 +98,7 @@ def importer(
         *allow_keys("SeeKeys", KEY_LOOK_ACTIONS, seen),
         *_kept(arns),
         *only(first, *load_grants.import_log(scope)),
-        *only(first, _on_anything(scope, IMPORTER_ACTIONS_WITHOUT_ARN)),
+        *only(first, load_grants.without_arn(scope, IMPORTER_ACTIONS_WITHOUT_ARN)),
     ]
 
 
@@ -130,10 +130,5 @@ def reader(
         *only(first, allow("Journal", READ_JOURNAL_ACTIONS, [shared.journal])),
         allow("Mappings", READ_MAPPING_ACTIONS, [each.mapping for each in arns]),
         # The lag that the consumer measures, and what is not in the state.
-        *only(first, _on_anything(scope, READ_ACTIONS_WITHOUT_ARN)),
+        *only(first, load_grants.without_arn(scope, READ_ACTIONS_WITHOUT_ARN)),
     ]
-
-
-def _on_anything(scope: OperatorScope, actions: Sequence[str]) -> Statement:
-    """Allow what AWS authorises on no resource."""
-    return allow("NoArn", [*actions, *load_grants.actions_without_arn(scope)], ["*"])

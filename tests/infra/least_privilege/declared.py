@@ -82,6 +82,10 @@ class Declared:
     """Of all that has an ARN, by the name that the program gives it."""
     tables: tuple[tuple[str, str], ...] = ()
     """Source and target table of each lane, which the program does not create; ARNs."""
+    bulk: frozenset[str] = frozenset()
+    """Those of the target tables that bulk puts fill; ARNs."""
+    adopted: frozenset[str] = frozenset()
+    """Those of them that are the users' own."""
     looked_at: str | None = None
     """The one policy whose grants are looked through; None for all."""
 
@@ -138,6 +142,10 @@ class Declared:
     def replicating(self, tables: tuple[tuple[str, str], ...], keys: Mapping[str, str]) -> Declared:
         """With the tables beside the stack, and the key of each."""
         return replace(self, tables=tables, keys={**self.keys, **keys})
+
+    def loading(self, bulk: frozenset[str], adopted: frozenset[str]) -> Declared:
+        """With the target tables that bulk puts fill, and those of them that were there before."""
+        return replace(self, bulk=bulk, adopted=adopted)
 
     def _with(self, policy: Policy) -> Declared:
         policies = [policy if one.name == policy.name else one for one in self.policies]

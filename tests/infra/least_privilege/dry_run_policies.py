@@ -44,7 +44,14 @@ def declare(config: Mapping[str, Any]) -> Elsewhere:
         if f"{side}KeyArn" in table
     }
     tables = tuple((pair["source"], pair["target"]) for pair in pairs)
-    return Elsewhere(from_resources(created).replicating(tables, keys), config, ran.outputs)
+    bulk, adopted = (
+        frozenset(
+            table_arn(config, "target", each["target"]) for each in config["tables"] if of(each)
+        )
+        for of in (lambda each: each.get("load") == "bulk", lambda each: each.get("adopt", False))
+    )
+    declared = from_resources(created).replicating(tables, keys).loading(bulk, adopted)
+    return Elsewhere(declared, config, ran.outputs)
 
 
 def table_arn(config: Mapping[str, Any], side: str, name: str) -> str:

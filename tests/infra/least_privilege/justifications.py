@@ -14,6 +14,16 @@ from dataclasses import dataclass
 
 SAME = "the resource of the call"
 KEY = "the customer-managed key of the resource of the call, if it has one"
+SELECTS_A_KEY = (
+    "kms:CreateGrant",
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+)
 IMPORT = "an import into the table of the call"
 
 
@@ -61,6 +71,7 @@ BEHIND = (
         for call in (
             *("dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:Scan"),
             *("dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:UpdateItem"),
+            "dynamodb:StartBulkPutItems",
         )
     ),
     Behind(
@@ -70,21 +81,15 @@ BEHIND = (
         "Amazon DynamoDB Developer Guide, S3DataExport_Requesting: permission to use the table's "
         "key is given through the role that triggers the export",
     ),
-    Behind(
-        "dynamodb:ImportTable",
-        (
-            "kms:CreateGrant",
-            "kms:Decrypt",
-            "kms:DescribeKey",
-            "kms:Encrypt",
-            "kms:GenerateDataKey",
-            "kms:GenerateDataKeyWithoutPlaintext",
-            "kms:ReEncryptFrom",
-            "kms:ReEncryptTo",
-        ),
-        KEY,
-        "AWS KMS Developer Guide, services-dynamodb: what DynamoDB requires at a minimum of the "
-        "principal that selects a customer-managed key for a table",
+    *(
+        Behind(
+            call,
+            SELECTS_A_KEY,
+            KEY,
+            "AWS KMS Developer Guide, services-dynamodb: what DynamoDB requires at a minimum of "
+            "the principal that selects a customer-managed key for a table",
+        )
+        for call in ("dynamodb:CreateTable", "dynamodb:ImportTable")
     ),
     Behind(
         "s3:PutObject",
@@ -126,6 +131,12 @@ SOURCE_EXPORTS = "the exports of every source table"
 SOURCES = "every source table"
 TARGETS = "every target table"
 TARGET_IMPORTS = "the imports into every target table"
+OWN_TARGETS = "every target table that the load makes"
+MADE_TARGETS = "every target table that is made for bulk puts"
+BULK_TARGETS = "every target table that bulk puts fill"
+ADOPTED_TARGETS = "every target table that others made"
+BULK_OPERATIONS = "the bulk operations on every such table"
+BULK_OUTPUTS = "the reports of the bulk puts of every such table"
 LEDGERS = "every ledger"
 GIVEN_STREAM_KEYS = "the keys that the stack file gives streams"
 KEPT_KEYS = "the key that the stack file gives ledgers, journal and quarantine"
@@ -265,7 +276,7 @@ STANDING = (
     Standing(
         IMPORTER,
         ("dynamodb:DeleteTable",),
-        TARGETS,
+        OWN_TARGETS,
         "Amazon DynamoDB Developer Guide, S3DataImport.Requesting: a table that a failed import "
         "made is left there; `run --discard-failed-load` removes it",
     ),
@@ -307,6 +318,65 @@ SWITCH = (
 )
 """The same for a stack with `switch`."""
 
+BULK = (
+    Standing(
+        IMPORTER,
+        ("dynamodb:StartBulkPutItems",),
+        BULK_TARGETS,
+        "Amazon DynamoDB API Reference, StartBulkPutItems: its resource is the table",
+    ),
+    Standing(
+        IMPORTER,
+        ("dynamodb:CreateTable", "dynamodb:TagResource"),
+        MADE_TARGETS,
+        "Amazon DynamoDB API Reference, CreateTable, with tags",
+    ),
+    Standing(
+        IMPORTER,
+        ("dynamodb:DescribeKinesisStreamingDestination", "dynamodb:Scan"),
+        ADOPTED_TARGETS,
+        "Amazon DynamoDB API Reference, both: whether others read the table's changes, and whether "
+        "it has an item",
+    ),
+    Standing(
+        IMPORTER,
+        ("dynamodb:CancelBulkOperation", "dynamodb:DescribeBulkOperation"),
+        BULK_OPERATIONS,
+        "Amazon DynamoDB API Reference, both: they name an operation by its ARN, whose form is "
+        "assumed",
+    ),
+    Standing(
+        IMPORTER,
+        ("s3:PutObject",),
+        BULK_OUTPUTS,
+        "Amazon DynamoDB API Reference, OutputS3Configuration: where it reports; that it does so "
+        "with its caller's permissions is assumed",
+    ),
+    Standing(
+        IMPORTER,
+        ("dynamodb:DescribeImport",),
+        TARGET_IMPORTS,
+        "Amazon DynamoDB API Reference, DescribeImport: a run that began with an import that "
+        "failed is abandoned before its table is loaded otherwise",
+    ),
+    Standing(
+        TARGET_READER,
+        ("dynamodb:DescribeBulkOperation",),
+        BULK_OPERATIONS,
+        "Amazon DynamoDB API Reference, DescribeBulkOperation: how far it is",
+    ),
+    *(
+        Standing(
+            role,
+            ("dynamodb:ListBulkOperations",),
+            NO_ARN,
+            "Amazon DynamoDB API Reference, ListBulkOperations: those of the account and Region",
+        )
+        for role in (IMPORTER, TARGET_READER)
+    ),
+)
+"""The same for a stack whose tables are loaded by bulk puts."""
+
 GUIDE = "AWS Lambda Developer Guide, configuration-vpc: permissions of the execution role"
 NETWORK = {
     **dict.fromkeys(
@@ -330,6 +400,7 @@ WITHOUT_AN_ARN = {
         "Service Authorization Reference, list_applicationautoscaling"
     ),
     "cloudwatch:GetMetricStatistics": "Service Authorization Reference, list_amazoncloudwatch",
+    "dynamodb:ListBulkOperations": "Amazon DynamoDB API Reference: it takes no resource",
     "dynamodb:DescribeLimits": "Service Authorization Reference, list_amazondynamodb",
     "dynamodb:ListExports": "Service Authorization Reference, list_amazondynamodb",
     "dynamodb:ListImports": "Service Authorization Reference, list_amazondynamodb",
@@ -345,6 +416,8 @@ WITHOUT_AN_ARN = {
 NAMES_NOT_KNOWN_BEFORE = {
     "/export/*": "DynamoDB names each export of the table",
     "/import/*": "DynamoDB names each import into the table",
+    "/bulk-operation/*": "DynamoDB names each bulk operation on the table",
+    "/*/bulk-output/*": "the tool names each run, DynamoDB the objects of its report",
     ":log-group:/aws-dynamodb/*": "DynamoDB names the log group of imports, and its streams",
     ":*/*": "Lambda names its network interfaces; its guide asks for this form",
     ":*": "Lambda names the streams of a log group",

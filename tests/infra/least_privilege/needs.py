@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.table_config import TableConfig
 from tests.infra.least_privilege import justifications
 from tests.infra.least_privilege.declared import RESOURCE, TRUST, Declared, Policy
 
@@ -49,6 +50,7 @@ def all_needs(recorded: Iterable[Need], declared: Declared, external_id: str) ->
     """The recorded calls, completed."""
     needs = {_as_an_operator(need, external_id) for need in recorded}
     needs |= set(_of_a_switch(declared))
+    needs |= set(_of_bulk_puts(declared))
     needs |= set(_of_a_network(declared))
     needs |= set(_behind(needs, declared.keys))
     needs |= set(_standing(declared))
@@ -129,6 +131,12 @@ def _of_a_switch(declared: Declared) -> Iterator[Need]:
             yield from _of_a_role(reason, declared)
 
 
+def _of_bulk_puts(declared: Declared) -> Iterator[Need]:
+    """What the roles need where tables are loaded by bulk puts."""
+    for reason in justifications.BULK if declared.bulk else ():
+        yield from _of_a_role(reason, declared)
+
+
 def _of_a_network(declared: Declared) -> Iterator[Need]:
     """What Lambda needs of the role of a function in a VPC, and the function's code must not do."""
     for policy in declared.policies:
@@ -150,7 +158,20 @@ def _of_a_role(reason: justifications.Standing, declared: Declared) -> Iterator[
     made = {policy.on for policy in declared.policies}
     given = {arn: key for arn, key in declared.keys.items() if key not in made}
     streams = {key for arn, key in given.items() if ":kinesis:" in arn}
+    targets = {target for _, target in declared.tables}
+    own, made = targets - declared.adopted, sorted(declared.bulk - declared.adopted)
+    outputs = [arn for name, arn in declared.arns.items() if name == "replication-snapshot"]
     resources = {
+        justifications.OWN_TARGETS: sorted(own),
+        justifications.MADE_TARGETS: made,
+        justifications.BULK_TARGETS: sorted(declared.bulk),
+        justifications.ADOPTED_TARGETS: sorted(declared.adopted),
+        justifications.BULK_OPERATIONS: [f"{arn}/bulk-operation/any" for arn in declared.bulk],
+        justifications.BULK_OUTPUTS: [
+            f"{outputs[0]}/{TableConfig(source.rpartition('/')[2], '').slug}/any/bulk-output/any"
+            for source, target in declared.tables
+            if target in declared.bulk
+        ],
         justifications.GIVEN_STREAM_KEYS: sorted(streams),
         justifications.KEPT_KEYS: sorted({given[arn] for arn in ledgers if arn in given}),
         justifications.NO_ARN: ["*"],
@@ -160,7 +181,10 @@ def _of_a_role(reason: justifications.Standing, declared: Declared) -> Iterator[
         justifications.TARGET_IMPORTS: [f"{target}/import/any" for _, target in declared.tables],
         justifications.LEDGERS: ledgers,
     }[reason.on]
-    named = (justifications.GIVEN_STREAM_KEYS, justifications.KEPT_KEYS)
+    named = (
+        *(justifications.GIVEN_STREAM_KEYS, justifications.KEPT_KEYS),
+        *(justifications.MADE_TARGETS, justifications.ADOPTED_TARGETS),
+    )
     assert resources or reason.on in named, f"there are none of {reason.on}"
     role = declared.policy(f"{reason.who}-grants")
     caller = f"arn:aws:sts::{role.account}:assumed-role/{role.on}/session"

@@ -108,6 +108,33 @@ def crowded_stack(rehearsal: Rehearsal, tmp_path_factory: pytest.TempPathFactory
     return Pair(there.declared, all_needs(calls, there.declared, EXTERNAL_ID))
 
 
+IMPORTS_ALONE = re.compile(r"dynamodb:ImportTable|logs:.+")
+OWNERS_ALONE = re.compile(r"dynamodb:(DeleteTable|TagResource)")
+
+
+@pytest.fixture(scope="session")
+def bulk_stack(rehearsal: Rehearsal) -> Pair:
+    """Two tables under keys of their own that bulk puts fill: one is made, one is adopted."""
+
+    def table(name: str, **members: Any) -> dict[str, Any]:
+        keys = {f"{side}KeyArn": f"{KEYS[side]}-{name}" for side in SIDES}
+        return {"source": name, "target": f"{name}-replica", "load": "bulk", **keys, **members}
+
+    config = {**rehearsal.config, "tables": [table("orders"), table("stock", adopt=True)]}
+    there = dry_run_policies.declare(config)
+    calls = dry_run_policies.moved(rehearsal.needs, rehearsal.declared, rehearsal.config, there)
+    made = {need for need in calls if not _of_an_import(need, there.declared)}
+    return Pair(there.declared, all_needs(made, there.declared, EXTERNAL_ID))
+
+
+def _of_an_import(need: Need, declared: Declared) -> bool:
+    """Whether only a run with an import makes this call, of the importer."""
+    if ":assumed-role/replication-importer" not in need.caller:
+        return False
+    owners = OWNERS_ALONE.fullmatch(need.action) and need.resource in declared.adopted
+    return bool(owners or IMPORTS_ALONE.fullmatch(need.action))
+
+
 @functools.cache
 def grants() -> tuple[Grant, ...]:
     """Every action of every policy, read off a program that deploys nothing."""
@@ -229,6 +256,30 @@ def test_all_policies_of_a_role_together_allow_ten_tables_what_is_needed_and_no_
     for name in of_operators:
         assert list(evaluate.superfluous(declared.looking_at(name), needs)) == []
     assert list(evaluate.wide(declared)) == []
+
+
+def test_bulk_puts_are_allowed_what_they_need_and_no_more(bulk_stack: Pair) -> None:
+    declared, needs = bulk_stack.declared, bulk_stack.needs
+    assert len([need for need in needs if "Bulk" in need.action]) == 2 * 4 + 2 - 2 + 2
+    assert [str(need) for need in evaluate.broken(declared, needs)] == []
+    assert list(evaluate.superfluous(declared, needs)) == []
+    assert list(evaluate.wide(declared)) == []
+
+
+BULK_ACTIONS = [
+    *("dynamodb:CancelBulkOperation", "dynamodb:CreateTable", "dynamodb:DescribeBulkOperation"),
+    *("dynamodb:ListBulkOperations", "dynamodb:Scan", "dynamodb:StartBulkPutItems"),
+]
+
+
+@pytest.mark.parametrize("action", BULK_ACTIONS)
+def test_without_this_action_a_bulk_put_fails_and_names_it(action: str, bulk_stack: Pair) -> None:
+    declared = bulk_stack.declared
+    found = [g for g in declared.grants() if g.action == action]
+    assert found
+    for grant in found:
+        failed = evaluate.broken(declared.without(grant), bulk_stack.needs)
+        assert {need.action for need in failed} == {action}
 
 
 def test_a_key_that_may_be_used_through_the_wrong_region_only_is_found(wide_stack: Pair) -> None:
