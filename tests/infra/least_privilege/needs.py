@@ -159,11 +159,10 @@ def _of_a_role(reason: justifications.Standing, declared: Declared) -> Iterator[
     given = {arn: key for arn, key in declared.keys.items() if key not in made}
     streams = {key for arn, key in given.items() if ":kinesis:" in arn}
     targets = {target for _, target in declared.tables}
-    own, made = targets - declared.adopted, sorted(declared.bulk - declared.adopted)
     outputs = [arn for name, arn in declared.arns.items() if name == "replication-snapshot"]
     resources = {
-        justifications.OWN_TARGETS: sorted(own),
-        justifications.MADE_TARGETS: made,
+        justifications.OWN_TARGETS: sorted(targets - declared.adopted),
+        justifications.MADE_TARGETS: sorted(declared.bulk - declared.adopted),
         justifications.BULK_TARGETS: sorted(declared.bulk),
         justifications.ADOPTED_TARGETS: sorted(declared.adopted),
         justifications.BULK_OPERATIONS: [f"{arn}/bulk-operation/any" for arn in declared.bulk],
