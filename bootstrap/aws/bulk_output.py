@@ -85,11 +85,19 @@ def _plain(chunks: Iterable[bytes]) -> Iterator[bytes]:
     for number, chunk in enumerate(chunks):
         if number == 0 and chunk.startswith(_GZIP):
             gunzip = zlib.decompressobj(_WINDOW)
+        if gunzip is None:
+            yield chunk
+            continue
+        rest = chunk
         try:
-            yield gunzip.decompress(chunk) if gunzip else chunk
+            while rest:
+                if gunzip.eof:  # another gzip stream follows in the same object
+                    gunzip = zlib.decompressobj(_WINDOW)
+                yield gunzip.decompress(rest)
+                rest = gunzip.unused_data
         except zlib.error as error:
             raise UnreadableLineError from error
-    if gunzip and not gunzip.eof:
+    if gunzip is not None and not gunzip.eof:
         raise UnreadableLineError
 
 

@@ -446,6 +446,15 @@ def test_lines_and_objects_of_an_unknown_form_are_counted(loads: AwsBulkLoads, s
     assert (len(found.first), found.more, found.unreadable) == (2, False, 4)
 
 
+def test_every_stream_of_a_gzipped_object_is_read(loads: AwsBulkLoads, s3: FakeS3) -> None:
+    texts = [json.dumps(record({"pk": {"S": each}}, "")) + "\n" for each in "abc"]
+    body = b"".join(gzip.compress(each.encode()) for each in texts)
+    s3.put_object(Bucket="out", Key="o/1", Body=body)
+    s3.put_object(Bucket="out", Key="o/2", Body=body + b"no gzip")
+    found = loads.failures(FACTS, ["pk"], 9)
+    assert (len(found.first), found.unreadable) == (6, 1)
+
+
 def test_nothing_of_an_item_is_in_a_reason(loads: AwsBulkLoads, s3: FakeS3) -> None:
     secret = "SecretException"
     put(
