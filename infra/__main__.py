@@ -14,14 +14,12 @@ from infra.monitoring.notifications import Notifications, TableAlarms, declare_d
 from infra.monitoring.role_use import RoleUse
 from infra.operators import Operators
 from infra.outputs import outputs
-from infra.place_keys import PlaceKeys
 from infra.role_grants import shared_arns
 from infra.secrets_in_state import SecretTexts
 from infra.snapshot import SnapshotBucket
 from infra.switch_roles import SwitchRoles
 from infra.table_stack import TableStack
 from infra.target_write_deny import TargetWriteDeny
-from infra.watchdog import WatchdogFunction
 
 settings = preflight.load_config()
 archive = preflight.require_archive(settings)
@@ -33,31 +31,18 @@ found = preflight.look_up(settings, accounts, before)
 
 operators = Operators("replication", settings, accounts)
 exporter, importer = operators.exporter.arn, operators.importer.arn
-keys = PlaceKeys.declared(settings, accounts, exporter=exporter)
-operators.grant_keys(keys)
-operators.declare_journal(keys)
+keys, rights = operators.keys, operators.key_rights
 snapshot = SnapshotBucket(
-    "replication-snapshot",
-    settings,
-    accounts,
-    writer=exporter,
-    reader=importer,
-    keys=keys,
-    rights=operators.key_rights,
+    "replication-snapshot", settings, accounts, keys, rights, writer=exporter, reader=importer
 )
 notifications = Notifications("replication-alarms", settings, accounts, keys)
 
-stacks, watchdogs, alarms = [], [], []
+stacks, alarms = [], []
 for table in settings.tables:
-    watchdog = WatchdogFunction(table, settings, accounts, keys)
-    rights = [*operators.key_rights, *watchdog.key_rights]
     stack = TableStack.declared(table, settings, accounts, archive, found, keys, rights)
-    watchdog.declare_function(stack, archive)
-    watchdogs.append(watchdog)
-    alarms.append(TableAlarms(stack, settings, accounts, notifications.topics, watchdog))
+    alarms.append(TableAlarms(stack, settings, accounts, notifications.topics))
     stacks.append(stack)
 migrating = TargetWriteDeny.declared(settings, accounts, stacks, importer, found.held)
-
 shared = shared_arns(snapshot, operators.journal, keys)
 operators.grant(shared, stacks)
 switch_roles = (
@@ -69,6 +54,6 @@ if switch_roles:
     RoleUse("replication-switch-use", settings, accounts, notifications, switch_roles)
 declare_dashboard("replication-dashboard", settings, accounts, alarms, role=operators.importer.name)
 for name, value in outputs(
-    settings, operators, keys, switch_roles, snapshot, stacks, watchdogs, migrating
+    settings, operators, keys, switch_roles, snapshot, stacks, migrating
 ).items():
     pulumi.export(name, secrets.marked(value))

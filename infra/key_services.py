@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from infra.autonaming import FUNCTION_TYPE, LOG_GROUP_TYPE
+from infra.key_config import PLACES
 from infra.partitions import endpoint
 from infra.stack_config import StackConfig
 from infra.statements import Condition, Statement
@@ -36,6 +37,12 @@ def needs_key(place: str, settings: StackConfig) -> bool:
     In the source account that is the topic alone, as each stream has a key of its own.
     """
     return place != "source" or bool(topics_of(place, settings))
+
+
+def made_keys(settings: StackConfig) -> list[str]:
+    """Return the places whose key the stack makes, and `snapshots` for that bucket's own."""
+    places = [each for each in PLACES if settings.keys.makes(each) and needs_key(each, settings)]
+    return [*places, *(["snapshots"] if settings.snapshot_key else [])]
 
 
 def topics_of(place: str, settings: StackConfig) -> tuple[str, ...]:

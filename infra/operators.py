@@ -19,11 +19,12 @@ from infra.table_stack import TableStack
 
 
 class Operators(pulumi.ComponentResource):
-    """Exporter role (source account), importer role and journal (target account), and in each
-    account a role that may only look.
+    """Exporter role (source account), importer role and journal (target account), in each account a
+    role that may only look, and the keys of the places.
 
     The roles have no permissions at first: the snapshot bucket's policy names the exporter before
-    the bucket's ARN can be in the exporter's own policy. `grant_keys` and `grant` add them.
+    the bucket's ARN can be in the exporter's own policy. `grant` adds them. Their
+    rights to use keys come first, before anything is encrypted.
     """
 
     exporter: aws.iam.Role
@@ -31,6 +32,7 @@ class Operators(pulumi.ComponentResource):
     source_reader: aws.iam.Role
     target_reader: aws.iam.Role
     journal: aws.dynamodb.Table
+    keys: PlaceKeys
     key_rights: list[pulumi.Resource]
     """The roles' rights to use the keys of the places."""
 
@@ -45,18 +47,15 @@ class Operators(pulumi.ComponentResource):
         sees = "Sees where the replication stands, and changes nothing"
         self.source_reader = self._role(f"{name}-operator-source", "source", who.source, sees)
         self.target_reader = self._role(f"{name}-operator-target", "target", who.target, sees)
-        self.key_rights = []
-
-    def grant_keys(self, keys: PlaceKeys) -> None:
-        """Grant each role the use of the places' keys, before anything is encrypted with them."""
-        for key, role, opts in self._roles_with_options():
-            self.key_rights += declare_key_grants(
-                f"{self._name}-{key}-keys", key, role, self._settings, keys, opts
+        # A key that the stack makes names the exporter, and may encrypt the journal.
+        self.keys = PlaceKeys.declared(settings, accounts, exporter=self.exporter.arn)
+        self.key_rights = [
+            right
+            for key, role, opts in self._roles_with_options()
+            for right in declare_key_grants(
+                f"{name}-{key}-keys", key, role, settings, self.keys, opts
             )
-
-    def declare_journal(self, keys: PlaceKeys) -> None:
-        """Declare the journal. Its key names a role, so both roles come before."""
-        name, settings = self._name, self._settings
+        ]
         self.journal = aws.dynamodb.Table(
             f"{name}-journal",
             region=settings.target.region,
@@ -66,11 +65,11 @@ class Operators(pulumi.ComponentResource):
             attributes=[{"name": "pk", "type": "S"}, {"name": "sk", "type": "S"}],
             # No TTL: what has been paid for and what is irreversible is known from here alone.
             point_in_time_recovery={"enabled": True},
-            server_side_encryption=encryption(keys.target),
+            server_side_encryption=encryption(self.keys.target),
             deletion_protection_enabled=settings.protect,
             opts=pulumi.ResourceOptions(
                 parent=self,
-                provider=self._accounts.target,
+                provider=accounts.target,
                 protect=settings.protect,
                 depends_on=self.key_rights,
             ),

@@ -8,14 +8,13 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from infra.key_services import key_services
+from infra.key_services import key_services, made_keys
 from infra.load_config import LoadConfig
 from infra.operators import Operators
 from infra.place_keys import PlaceKeys
 from infra.snapshot import SnapshotBucket
 from infra.stack_config import StackConfig
 from infra.table_stack import TableStack
-from infra.watchdog import WatchdogFunction
 
 
 def outputs(
@@ -25,7 +24,6 @@ def outputs(
     switch_roles: Mapping[str, aws.iam.Role],
     snapshot: SnapshotBucket,
     tables: Sequence[TableStack],
-    watchdogs: Sequence[WatchdogFunction],
     migrating: Set[str],
 ) -> dict[str, Any]:
     """Return the stack's outputs by name; `bootstrap/core/stack_outputs.py` reads them.
@@ -55,14 +53,14 @@ def outputs(
             {
                 **stack.consumer.outputs,
                 **({"targetKeyArn": stack.target_key} if stack.target_key else {}),
-                "watchdogLogGroup": watchdog.log_group,
-                "watchdogRoleArn": watchdog.role_arn,
-                "observerRoleArn": watchdog.observer_arn,
+                "watchdogLogGroup": stack.watchdog.log_group,
+                "watchdogRoleArn": stack.watchdog.role_arn,
+                "observerRoleArn": stack.watchdog.observer_arn,
                 "denyOtherWriters": settings.denies_other_writers(stack.table),
                 "stackOwnsTargetDeny": stack.table.source in migrating,
                 **_load(stack.table.load),
             }
-            for stack, watchdog in zip(tables, watchdogs, strict=True)
+            for stack in tables
         ],
     }
     for side, account in (("source", settings.source), ("target", settings.target)):
@@ -77,6 +75,8 @@ def outputs(
         }
     if snapshot.key_arn is not None:
         found["snapshotKeyArn"] = snapshot.key_arn
+    if made_keys(settings):
+        found["madeKeys"] = len(made_keys(settings))
     if keys.by_place:
         found["keys"] = keys.outputs
         found["keyServices"] = {place: key_services(place, settings) for place in keys.outputs}

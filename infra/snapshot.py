@@ -35,11 +35,11 @@ class SnapshotBucket(pulumi.ComponentResource):
         name: str,
         settings: StackConfig,
         accounts: Accounts,
+        keys: PlaceKeys,
+        rights: Sequence[pulumi.Resource],
         *,
         writer: pulumi.Output[str],
         reader: pulumi.Output[str],
-        keys: PlaceKeys,
-        rights: Sequence[pulumi.Resource],
     ) -> None:
         """`rights`: of the roles to use the keys of the places."""
         super().__init__("replication:index:Snapshot", name)

@@ -19,6 +19,7 @@ from infra.preflight import Found
 from infra.stack_config import StackConfig
 from infra.streaming_choice import StreamingChoice
 from infra.table_config import TableConfig
+from infra.watchdog import WatchdogFunction
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class TableStack:
     buffer: Buffer
     ledger: LedgerTable
     consumer: ConsumerFunction
+    watchdog: WatchdogFunction
     target_key: Text | None
     """The customer-managed key of the target table."""
 
@@ -46,11 +48,12 @@ class TableStack:
     ) -> TableStack:
         """Declare what carries one table's changes: each part before the parts that use it.
 
-        `rights`: of other roles than the consumer's to use the keys that are there before.
+        `rights`: of the operators' roles to use the keys of the places.
         """
         given = given_stream_keys(table, found.before)
         role = ConsumerRole(table, settings, accounts, keys=keys, stream_keys=given)
-        rights = [*role.key_rights, *rights]
+        watchdog = WatchdogFunction(table, settings, accounts, keys)
+        rights = [*role.key_rights, *watchdog.key_rights, *rights]
         streams = StreamingChoice.of(table, found.runs.get(table.source), found.held)
         buffer: Buffer
         if table.stream is not None:
@@ -78,5 +81,7 @@ class TableStack:
             keys=keys,
             rights=rights,
         )
+        watchdog.declare_function(buffer, ledger, consumer, archive)
         of_place = keys.target.arn if keys.target and not table.load.adopt else None
-        return cls(table, role, buffer, ledger, consumer, table.target_key or of_place)
+        key = table.target_key or of_place
+        return cls(table, role, buffer, ledger, consumer, watchdog, key)

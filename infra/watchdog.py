@@ -28,7 +28,6 @@ from infra.shared_actions import STREAM_KEY_ACTIONS
 from infra.stack_config import StackConfig
 from infra.statements import allow, allow_keys
 from infra.table_config import TableConfig
-from infra.table_stack import TableStack
 from replicator.stream import MAX_RECORD_KIB
 
 INTERVAL_MINUTES = 5
@@ -109,10 +108,11 @@ class WatchdogFunction(pulumi.ComponentResource):
     def _in_source(self) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(parent=self, provider=self._accounts.source)
 
-    def declare_function(self, stack: TableStack, archive: Archive) -> None:
+    def declare_function(
+        self, buffer: Buffer, ledger: LedgerTable, consumer: ConsumerFunction, archive: Archive
+    ) -> None:
         """Declare function, schedule and log, and what the roles may do."""
         table, settings = self._table, self._settings
-        buffer, ledger, consumer = stack.buffer, stack.ledger, stack.consumer
         role, observer, key = self._role, self._observer, self._keys.consumer
         self._grant_observer(buffer)
         logs = aws.cloudwatch.LogGroup(

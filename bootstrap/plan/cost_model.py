@@ -74,10 +74,12 @@ def bill(load: Load, prices: Prices = PRICES) -> Sequence[CostLine]:
         *_tables(load, prices),
         CostLine(
             "Keys, alarms, metrics",
-            "tables in the stack",
+            "tables in the stack, and keys that it makes",
             f"{_usd(prices.key_month)} a key, {_usd(prices.alarm_month)} an alarm, "
             f"{_usd(prices.metric_month)} a metric, a month",
-            prices.key_month + ALARMS * prices.alarm_month + METRICS * prices.metric_month,
+            load.keys * prices.key_month
+            + ALARMS * prices.alarm_month
+            + METRICS * prices.metric_month,
         ),
     )
 

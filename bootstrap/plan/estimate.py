@@ -111,6 +111,7 @@ def load_of(inspection: Inspection, replication: Replication) -> Load:
         shards=int(shards),
         provisioned=not stream.on_demand,
         parallelization_factor=replication.parallelization_factor,
+        keys=(0 if replication.stream_key_arn else 1) + replication.made_keys,
         other_region=replication.target_region != replication.consumer_region,
     )
 

@@ -46,6 +46,9 @@ class Load:
     """Open ones. A new stream on demand has 4."""
     provisioned: bool = False
     parallelization_factor: int = 1
+    keys: int = 1
+    """Customer-managed keys that the stack makes: the stream's, unless it has another, and those of
+    places."""
     other_region: bool = False
     """The target is in another Region than the source."""
 

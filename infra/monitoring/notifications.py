@@ -18,7 +18,6 @@ from infra.place_keys import PlaceKey, PlaceKeys
 from infra.resource_names import dashboard_name
 from infra.stack_config import StackConfig
 from infra.table_stack import TableStack
-from infra.watchdog import WatchdogFunction
 from replicator import names
 
 
@@ -115,12 +114,11 @@ class TableAlarms(pulumi.ComponentResource):
         settings: StackConfig,
         accounts: Accounts,
         topics: Mapping[str, pulumi.Input[str]],
-        watchdog: WatchdogFunction,
     ) -> None:
         table = stack.table
         # After the functions: where an `up` gives the metrics other dimensions, an alarm moves to
         # them once they are emitted. Before, it would wait for data that does not come yet.
-        self._emitters = [stack.consumer, watchdog]
+        self._emitters = [stack.consumer, stack.watchdog]
         name = f"{table.prefix}-alarm"
         super().__init__("replication:index:Alarms", name)
         self.inputs = AlarmInputs(

@@ -86,6 +86,8 @@ class Declared:
     """Those of the target tables that bulk puts fill; ARNs."""
     adopted: frozenset[str] = frozenset()
     """Those of them that are the users' own."""
+    roles: Mapping[str, str] = field(default_factory=dict)
+    """The role of each function, by ARN."""
     looked_at: str | None = None
     """The one policy whose grants are looked through; None for all."""
 
@@ -173,6 +175,12 @@ def from_resources(created: Iterable[Created]) -> Declared:
             keys[str(values["arn"])] = str(values["kmsKeyId"])
         if type_.startswith("aws:dynamodb/table:") and values.get("serverSideEncryption"):
             keys[str(values["arn"])] = str(values["serverSideEncryption"]["kmsKeyArn"])
+        if type_.startswith("aws:lambda/function:") and values.get("kmsKeyArn"):
+            keys[str(values["arn"])] = str(values["kmsKeyArn"])
+        if type_.startswith("aws:cloudwatch/logGroup:") and values.get("kmsKeyId"):
+            keys[str(values["arn"])] = str(values["kmsKeyId"])
+        if type_.startswith("aws:sns/topic:") and values.get("kmsMasterKeyId"):
+            keys[str(values["arn"])] = str(values["kmsMasterKeyId"])
         for rule in values.get("rules", ()) if "Encryption" in type_ else ():
             key = rule["applyServerSideEncryptionByDefault"].get("kmsMasterKeyId")
             if key:
@@ -195,7 +203,12 @@ def from_resources(created: Iterable[Created]) -> Declared:
     names = [policy.name for policy in policies]
     assert len(names) == len(set(names)), "two policies of one name"
     named = {name: str(values["arn"]) for _, name, _, values in created if "arn" in values}
-    return Declared(tuple(policies), buckets, keys, tuple(rules), named)
+    roles = {
+        str(values["arn"]): str(values["role"])
+        for type_, _, _, values in created
+        if type_.startswith("aws:lambda/function:") and "arn" in values
+    }
+    return Declared(tuple(policies), buckets, keys, tuple(rules), named, roles=roles)
 
 
 def _permission(name: str, account: str, function: str, values: Mapping[str, Any]) -> Policy:

@@ -299,6 +299,83 @@ STANDING = (
     ),
 )
 
+
+@dataclass(frozen=True)
+class KeyUse:
+    """What somebody does with the key of a resource, though no call of the stack's roles shows it.
+
+    `keys`: condition keys of the request; `{arn}` is the resource, `{account}` the key's.
+    """
+
+    who: str
+    needs: tuple[str, ...]
+    page: str
+    keys: tuple[tuple[str, str], ...] = ()
+
+
+OWN_ROLE = "the function's own role"
+RULES = "events.amazonaws.com"
+SNS_PAGE = "Amazon SNS Developer Guide, sns-key-management: event sources of an encrypted topic"
+KEY_USES = {
+    "lambda": (
+        KeyUse(
+            OWN_ROLE,
+            ("kms:Decrypt",),
+            "AWS Lambda Developer Guide, configuration-envvars-encryption: a function decrypts its "
+            "environment, in the encryption context of its ARN",
+            (("kms:EncryptionContext:aws:lambda:FunctionArn", "{arn}"),),
+        ),
+        KeyUse(
+            DEPLOYER,
+            ("kms:CreateGrant", "kms:Decrypt", "kms:Encrypt"),
+            "AWS Lambda Developer Guide, configuration-envvars-encryption: to configure a key for "
+            "a function, and to view its environment",
+        ),
+    ),
+    "logs": (
+        KeyUse(
+            "logs.{region}.amazonaws.com",
+            (
+                "kms:Decrypt",
+                "kms:DescribeKey",
+                "kms:Encrypt",
+                "kms:GenerateDataKey",
+                "kms:GenerateDataKeyWithoutPlaintext",
+                "kms:ReEncryptFrom",
+                "kms:ReEncryptTo",
+            ),
+            "Amazon CloudWatch Logs User Guide, encrypt-log-data-kms",
+            (("kms:EncryptionContext:aws:logs:arn", "{arn}"),),
+        ),
+    ),
+    "sns": (
+        KeyUse(
+            "cloudwatch.amazonaws.com",
+            ("kms:Decrypt", "kms:GenerateDataKey"),
+            SNS_PAGE,
+            (("aws:SourceAccount", "{account}"),),
+        ),
+        KeyUse(RULES, ("kms:Decrypt", "kms:GenerateDataKey"), SNS_PAGE),
+    ),
+    "dynamodb": (
+        KeyUse(
+            DEPLOYER,
+            (
+                "kms:CreateGrant",
+                "kms:Decrypt",
+                "kms:Encrypt",
+                "kms:GenerateDataKey",
+                "kms:GenerateDataKeyWithoutPlaintext",
+                "kms:ReEncryptFrom",
+                "kms:ReEncryptTo",
+            ),
+            "AWS KMS Developer Guide, services-dynamodb: what DynamoDB requires at a minimum of "
+            "the principal that selects a customer-managed key for a table",
+        ),
+    ),
+}
+"""By the service whose resource has the key."""
+
 SWITCH = (
     # What a switch that runs smoothly does not show.
     Standing(

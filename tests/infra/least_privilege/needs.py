@@ -54,6 +54,7 @@ def all_needs(recorded: Iterable[Need], declared: Declared, external_id: str) ->
     needs |= set(_of_a_network(declared))
     needs |= set(_behind(needs, declared.keys))
     needs |= set(_standing(declared))
+    needs |= set(_of_key_uses(declared))
     needs |= set(_trusted(needs, declared))
     needs |= set(_by_rules(declared))
     needs |= set(_by_alarms(declared))
@@ -101,6 +102,38 @@ def _through(service: str, key: str, caller: str) -> tuple[tuple[str, str], ...]
         ("kms:ViaService", f"{service}.{key.split(':')[3]}.amazonaws.com"),
         ("kms:CallerAccount", caller.split(":")[4]),
     )
+
+
+def _of_key_uses(declared: Declared) -> Iterator[Need]:
+    """What is done with the keys of functions, log groups, topics, tables and buckets.
+
+    No call of the stack shows it: Lambda starts a function, a service encrypts what it keeps, and
+    the deployer gives each of these its key.
+    """
+    made = {policy.on: policy.account for policy in declared.policies if ":kms:" in policy.on}
+    ruled = {target for _, target in declared.rules}
+    for arn, key in declared.keys.items():
+        service, account = arn.split(":")[2], made.get(key)
+        for reason in justifications.KEY_USES.get(service, ()):
+            if reason.who == justifications.RULES and arn not in ruled:
+                continue
+            caller, keys = (
+                reason.who,
+                tuple(
+                    (name, value.format(arn=arn, account=account)) for name, value in reason.keys
+                ),
+            )
+            if caller == justifications.OWN_ROLE:
+                role = declared.roles[arn]
+                caller = f"arn:aws:sts::{role.split(':')[4]}:assumed-role/{role.split('/')[-1]}/f"
+            elif account is None:  # a key that others own, and whose policy is theirs
+                continue
+            elif caller == justifications.DEPLOYER:
+                caller = f"arn:aws:iam::{account}:root"
+                keys = _through(service, key, caller)
+            caller = caller.format(region=key.split(":")[3])
+            for action in reason.needs:
+                yield Need(caller, action, key, keys, why=reason.page)
 
 
 def _standing(declared: Declared) -> Iterator[Need]:
@@ -172,7 +205,10 @@ def _of_a_role(reason: justifications.Standing, declared: Declared) -> Iterator[
             if target in declared.bulk
         ],
         justifications.GIVEN_STREAM_KEYS: sorted(streams),
-        justifications.KEPT_KEYS: sorted({given[arn] for arn in ledgers if arn in given}),
+        justifications.KEPT_KEYS: sorted(
+            {given[arn] for arn in given if ":dynamodb:" in arn and arn in ledgers}
+            | {given[arn] for arn in given if ":lambda:" in arn}
+        ),
         justifications.NO_ARN: ["*"],
         justifications.SOURCE_EXPORTS: [f"{source}/export/any" for source, _ in declared.tables],
         justifications.SOURCES: [source for source, _ in declared.tables],

@@ -80,7 +80,10 @@ def wide_stack(
     config = {
         **rehearsal.config,
         "target": {**CONFIG["target"], "region": FAR},
-        "keys": {"target": f"arn:aws:kms:{FAR}:{CONFIG['target']['accountId']}:key/kept"},
+        "keys": {
+            "consumer": f"arn:aws:kms:eu-west-1:{CONFIG['target']['accountId']}:key/functions",
+            "target": f"arn:aws:kms:{FAR}:{CONFIG['target']['accountId']}:key/kept",
+        },
         "tables": [table("orders"), table("customers") | {"streamKeyArn": stream_key}],
         "switch": True,
         "vpc": {"subnetIds": ["subnet-01234567"], "securityGroupIds": ["sg-01234567"]},

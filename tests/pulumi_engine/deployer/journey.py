@@ -9,6 +9,7 @@ from typing import Any
 from infra.local.cloud import LocalAccount
 from tests.pulumi_engine.engine import Engine, EngineStack
 
+KEYS = {"keys": dict.fromkeys(("source", "consumer", "target"), "create")}
 ROLE, EXTERNAL_ID = "deployer", "the-deployers-word"
 ORDERS = {"source": "orders", "target": "orders-replica"}
 CUSTOMERS = {"source": "customers"}
@@ -56,16 +57,18 @@ def live(stack: EngineStack) -> None:
     alarms = {"emails": ["team@example.com"], "thresholds": {"replicationLagSeconds": 45}}
     buckets = {"accessLogs": dict.fromkeys(("consumer", "target"), "access-logs")}
     rules = {"alarms": alarms, "buckets": buckets, "logRetentionDays": 365}
-    stack.configure(_config(engine, CHANGED, CUSTOMERS, **rules, retentionHours=8000))
+    stack.configure(_config(engine, CHANGED, CUSTOMERS, **rules, **KEYS, retentionHours=8000))
     stack.up()
     everyone = f"arn:aws:iam::{engine.cloud.target.account_id}:role/operator"
     operators = {"source": ["account"], "target": ["account", everyone]}
     unprotected = {**CUSTOMERS, "protect": False}
-    stack.configure(_config(engine, PROVISIONED, unprotected, operators=operators, switch=True))
+    stack.configure(
+        _config(engine, PROVISIONED, unprotected, operators=operators, switch=True, **KEYS)
+    )
     stack.up()
-    stack.configure(_config(engine, PROVISIONED))
+    stack.configure(_config(engine, PROVISIONED, **KEYS))
     stack.up()
-    stack.configure(_config(engine, ORDERS, protect=False))
+    stack.configure(_config(engine, ORDERS, protect=False, **KEYS))
     stack.up()
     stack.destroy()
     assert stack.resources() == []

@@ -94,8 +94,13 @@ SHARED = (
     ),
     _place("Policies", POLICIES, *(POLICY + name for name in LEDGERS)),
     _place("Roles", "iam:", *(f"arn:aws:iam::{{account}}:role/{name}" for name in LEDGERS)),
-    # A key's name is AWS's.
-    _place("Keys", "kms:(?!CreateKey$)", "arn:aws:kms:*:{account}:key/*"),
+    # A key's name is AWS's. What is done with an alias needs its key as well.
+    _place(
+        "Keys",
+        "kms:(?!(CreateKey|ListAliases)$)",
+        "arn:aws:kms:*:{account}:key/*",
+        "arn:aws:kms:*:{account}:alias/replication-*",
+    ),
     _place("Rules", "events:", *_named("events", "rule/")),
     _place("Topics", "sns:(?!.*ubscri(be|ptionAttributes)$)", *_named("sns", "")),
     _place("Topics", "sns:Subscribe$", *_named("sns", "")),

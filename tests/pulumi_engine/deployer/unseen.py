@@ -169,6 +169,25 @@ UNSEEN = (
     ),
     Unseen(
         (TARGET,),
+        (
+            "kms:CreateGrant",
+            "kms:Decrypt",
+            "kms:Encrypt",
+            "kms:GenerateDataKey",
+            "kms:GenerateDataKeyWithoutPlaintext",
+            "kms:ReEncryptFrom",
+            "kms:ReEncryptTo",
+        ),
+        "AWS KMS Developer Guide, services-dynamodb, and AWS Lambda Developer Guide, "
+        "configuration-envvars-encryption: of a principal that gives a table or a function its key",
+    ),
+    Unseen(
+        (TARGET,),
+        ("logs:DisassociateKmsKey",),
+        "logs/group.go, resourceGroupUpdate",
+    ),
+    Unseen(
+        (TARGET,),
         ("ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"),
         "AWS Lambda Developer Guide, configuration-vpc: of a principal that puts a function into a "
         "VPC",
