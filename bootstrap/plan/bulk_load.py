@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bootstrap.core.bulk_facts import MOST_OBJECTS
 from bootstrap.core.facts import TableFacts
 from bootstrap.core.formatting import number
 from bootstrap.plan.adopted_table import adopted_table_blockers, adopted_table_notes
 from bootstrap.plan.blocker import Blocker, quota_increase
 from bootstrap.plan.indexes import index_names
 from bootstrap.plan.inspection import Inspection
+from bootstrap.plan.limits import least_partitions
 from bootstrap.plan.replication import Replication
 from bootstrap.plan.warm_throughput import table_units
 
@@ -39,6 +41,12 @@ def bulk_notes(inspection: Inspection, replication: Replication) -> Iterator[str
         "to few partitions at a time. That makes it slower than puts in random order, and not "
         "wrong."
     )
+    objects = least_partitions(source)
+    if objects > MOST_OBJECTS:
+        yield (
+            f"An export of the source has {objects:,} objects or more, at least one for each "
+            f"partition, and a bulk put reads {MOST_OBJECTS:,}: the load is made of several."
+        )
     if replication.load.performance_tier == ACCELERATED:
         yield (
             "The tier ACCELERATED is not offered in every Region, and AWS does not document where. "

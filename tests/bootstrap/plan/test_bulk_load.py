@@ -96,6 +96,7 @@ NOTES: list[tuple[dict[str, Any], Callable[[FakeAws], None], str]] = [
     (BULK, having(), "one partition's range"),
     (BULK, source(local_indexes=[local_index()]), "may hold 10 GB together"),
     ({**BULK, "performanceTier": "ACCELERATED"}, having(), "not offered in every Region"),
+    (BULK, source(warm_writes=50_001_000), "50,001 objects or more"),
     (BULK, writes(2_000), "Before the load, the warm throughput"),
     (ADOPT, adoptable(), "Table orders-replica is yours"),
     (ADOPT, adoptable(local_indexes=[local_index()]), "it has local index latest"),
