@@ -20,7 +20,14 @@ from bootstrap.journal.load_records import BulkLoad, LoadTarget
 from bootstrap.journal.records import Exported, Imported
 from bootstrap.run.load_prefixes import IndivisibleKeysError, divide
 from bootstrap.run.step_context import StepContext
-from bootstrap.run.steps import import_, load_failure, load_gate, load_parts, load_table
+from bootstrap.run.steps import (
+    import_,
+    load_failure,
+    load_gate,
+    load_parts,
+    load_refusal,
+    load_table,
+)
 
 REUSED_TOKEN = "IdempotentParameterMismatchException"
 
@@ -150,9 +157,11 @@ def _begin(context: StepContext, loads: BulkLoads, load: BulkLoad) -> Outcome:
         except AccountError as error:
             # A repetition of a call whose answer was lost finds its own operation by the token.
             # In case AWS refuses it instead, as it is known to do for imports, it is looked up.
-            if error.code not in (REUSED_TOKEN, "ResourceInUseException"):
+            if error.code not in (REUSED_TOKEN, "ResourceInUseException", load_refusal.REFUSED):
                 raise
             facts = find_started(loads, load)
+            if facts is None and error.code == load_refusal.REFUSED:
+                raise load_refusal.report_refusal(context, load, error) from error
             if facts is None:
                 raise
     else:
