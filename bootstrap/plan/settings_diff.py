@@ -26,7 +26,7 @@ from bootstrap.plan.warm_throughput import index_units, table_units, warm_settin
 DYNAMODB_OWNED_KEY = "key of DynamoDB"
 NO_INDEX_LIMIT = "as the table: on demand, no maximum"
 BY_IMPORT = LoadSettings()
-OWNED = "the table is yours, and stays as it is"
+OWNED = "as your own code sets it"
 
 
 def wanted(inspection: Inspection, replication: Replication) -> Wanted:
@@ -284,7 +284,7 @@ def _not_carried(
 
 
 def _units(table: TableFacts) -> str:
-    if not table.read_capacity:
+    if not table.read_capacity and not table.write_capacity:
         return "on demand"
     return f"{table.read_capacity} reads, {table.write_capacity} writes a second"
 

@@ -11,6 +11,7 @@ import pytest
 from bootstrap.core.errors import AccessDeniedError, Side
 from bootstrap.plan import plan, render
 from bootstrap.plan.setting import Setting, When
+from bootstrap.plan.settings_diff import OWNED as OWNED_WHY
 from tests.support.bootstrap.fake_aws import FakeAws
 from tests.support.bootstrap.plans import (
     ADOPT,
@@ -172,9 +173,7 @@ def test_the_owners_settings_of_an_adopted_table_are_shown_and_never_drift() -> 
     adoptable(table_class="STANDARD_INFREQUENT_ACCESS", max_writes=9)(world)
     found: dict[str, Setting] = {each.name: each for each in planned(world, **ADOPT).settings}
     assert {name for name in OWNED if found[name].drifted} == set()
-    assert {name for name, each in found.items() if each.why.startswith("the table is yours")} == (
-        OWNED
-    )
+    assert {name for name, each in found.items() if each.why == OWNED_WHY} == (OWNED)
     assert found["table class"].target == "STANDARD_INFREQUENT_ACCESS"
     assert found["on-demand maximums"].target == "9 writes"
     assert found["keys"].when is When.OWNER
