@@ -253,6 +253,7 @@ class StackConfig:
         top.refuse_unknown_keys()
         refuse_two_partitions(mistakes, source, target)
         _refuse_duplicates(config, mistakes)
+        _refuse_tables_of_one_name(config, mistakes)
         _refuse_keys_of_other_places(config, mistakes)
         _refuse_streams_of_other_places(config, mistakes)
         _refuse_source_as_target(config, mistakes)
@@ -298,6 +299,24 @@ def _refuse_duplicates(config: StackConfig, mistakes: ConfigErrors) -> None:
                 mistakes.add(
                     f"tables[{last}].{side}", name, f"each name once: {why}", "remove the duplicate"
                 )
+
+
+def _refuse_tables_of_one_name(config: StackConfig, mistakes: ConfigErrors) -> None:
+    """Refuse two tables whose resources would have the same names.
+
+    Only a table that is called like another one's shortened name and digest can meet it.
+    """
+    first: dict[str, int] = {}
+    for n, table in enumerate(config.tables):
+        other = first.setdefault(table.slug, n)
+        if other != n and table.source and table.source != config.tables[other].source:
+            mistakes.add(
+                f"tables[{n}].source",
+                table.source,
+                f"a table whose resources are not named like another's: those of tables[{other}] "
+                f"({config.tables[other].source}) are named {table.prefix}, too",
+                "replicate one of the two by a stack of its own",
+            )
 
 
 def _refuse_streams_of_other_places(config: StackConfig, mistakes: ConfigErrors) -> None:

@@ -507,3 +507,17 @@ def test_the_running_stacks_values_are_read_unknown_ones_included() -> None:
 def test_a_wrong_configuration_deploys_nothing(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="retentionHours: got 1;"):
         record({**CONFIG, "retentionHours": 1}, tmp_path / "archive")
+
+
+def test_tables_whose_resources_would_have_the_same_names_are_refused() -> None:
+    """The second is called like the first one's shortened name and its digest."""
+    name = "Orders"
+    slug = TableConfig(name, name).slug
+    assert slug != name
+    with pytest.raises(ConfigError) as raised:
+        StackConfig.parse({**CONFIG, "tables": [{"source": name}, {"source": slug}]})
+    text = str(raised.value)
+    assert f'tables[1].source: got "{slug}"' in text
+    assert f"those of tables[0] ({name}) are named replicate-{slug}, too" in text
+    assert "Try: replicate one of the two by a stack of its own" in text
+    assert StackConfig.parse({**CONFIG, "tables": [{"source": slug}]}).tables[0].slug == slug
