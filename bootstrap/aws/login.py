@@ -137,6 +137,34 @@ class Login:
         return LoadedCredentials(now.access_key, now.secret_key, now.token, expiry)
 
 
+def named_sso(error: Exception, session: botocore.session.Session) -> Exception:
+    """Return an error of SSO's in place of one of Python's own: a cached token that cannot be read.
+
+    botocore takes the files of `aws sso login` as they are: of a broken one it raises KeyError, of
+    a date that is none ValueError. Other errors, and those of profiles without SSO, stay as they
+    are.
+    """
+    if isinstance(error, exceptions.BotoCoreError) or not _uses_sso(session):
+        return error
+    if isinstance(error, AttributeError | LookupError | TypeError | ValueError):
+        why = f"the token of the last log-in cannot be read ({type(error).__name__})"
+        broken: Exception = exceptions.SSOTokenLoadError(error_msg=why)
+        return broken
+    return error
+
+
+def _uses_sso(session: botocore.session.Session) -> bool:
+    """Tell whether the session's profile, or one whose credentials it uses, signs in by SSO."""
+    profiles = session.full_config.get("profiles", {})
+    name, seen = session.profile or "default", set[str]()
+    while name in profiles and name not in seen:
+        seen.add(name)
+        if profiles[name].keys() & {"sso_session", "sso_start_url"}:
+            return True
+        name = profiles[name].get("source_profile", "")
+    return False
+
+
 class Logins:
     """The log-ins of a process: one a profile."""
 

@@ -11,7 +11,7 @@ from botocore.config import Config
 from botocore.credentials import DeferredRefreshableCredentials
 
 from bootstrap.aws.calls import Calls
-from bootstrap.aws.login import Login, Logins
+from bootstrap.aws.login import Login, Logins, named_sso
 from bootstrap.aws.sdk import sdk_session
 from bootstrap.core.durations import SCALE_VARIABLE, Timing, is_loopback
 from bootstrap.core.errors import AccountError, BootstrapError, Side, UsageError
@@ -179,7 +179,7 @@ class Session:
         except BootstrapError:
             raise
         except Exception as error:
-            raise self._calls.no_credentials(error) from error
+            raise self._calls.no_credentials(named_sso(error, session)) from error
 
     def _base_session(self) -> botocore.session.Session:
         return self._configured(self._login.session)

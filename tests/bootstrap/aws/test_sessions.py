@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from hashlib import sha1
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from botocore.credentials import SSOProvider
 from botocore.exceptions import RefreshWithMFAUnsupportedError
+from botocore.tokens import SSOTokenProvider
 
 from bootstrap.aws import login
 from bootstrap.aws.calls import Calls
@@ -91,6 +94,32 @@ def test_credentials_that_cannot_be_loaded_are_never_a_bug(
     assert f"--profile {name}" in ended.value.fix
     assert "continues where it stopped" in ended.value.fix
     assert "does not answer" not in ended.value.what
+
+
+@pytest.mark.parametrize("source", [False, True], ids=["itself", "as the source of a role"])
+@pytest.mark.parametrize("token", ["{", "null", "[1", '{"accessToken": "t", "expiresAt": "soon"}'])
+@pytest.mark.parametrize("kind", ["sso-session", "sso-start-url"])
+def test_a_cached_sso_token_that_cannot_be_read_asks_for_the_log_in(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str, token: str, source: bool
+) -> None:
+    for provider in (SSOTokenProvider, SSOProvider):
+        monkeypatch.setattr(provider, "_SSO_TOKEN_CACHE_DIR", str(tmp_path))
+    for name in ("corp", "https://corp.example/start"):
+        (tmp_path / f"{sha1(name.encode()).hexdigest()}.json").write_text(token)
+    start = "sso_region = eu-west-1\nsso_start_url = https://corp.example/start\n"
+    role = f"sso_account_id = {ACCOUNT}\nsso_role_name = Admin\n"
+    own = f"{role}sso_session = corp\n" if kind == "sso-session" else f"{role}{start}"
+    (tmp_path / "config").write_text(
+        f"[profile shop]\n{own}[sso-session corp]\n{start}"
+        f"[profile via]\nrole_arn = {ROLE}\nsource_profile = shop\n"
+    )
+    name = "via" if source else "shop"
+    account = AccountOutputs(ACCOUNT, "eu-west-1", ROLE)
+    session = Session(Side.TARGET, account, Timing(), login=Logins().of(name))
+    with pytest.raises(AccountError, match=r"token of the last log-in cannot be read") as ended:
+        session._session.get_credentials().get_frozen_credentials()
+    assert ended.value.exit_code == Side.TARGET.value
+    assert ended.value.fix.startswith(f"aws sso login --profile {name}, then run the same")
 
 
 @pytest.mark.parametrize("role", [ROLE, ""], ids=["role", "before there is a role"])
