@@ -10,8 +10,11 @@ from bootstrap.aws.calls import Calls, answered_at
 from bootstrap.aws.paging import pages
 from bootstrap.core.errors import AccountError
 from bootstrap.core.facts import Backups, Destinations, TableFacts, TtlStatus
+from replicator.aws_commands import table_option
 from replicator.stream import destinations_in
 
+TTL_STATES = {"ENABLED": True, "ENABLING": True, "DISABLED": False, "DISABLING": False}
+"""AWS's states of time to live (API reference, TimeToLiveDescription), and whether each is on."""
 MISSING = frozenset({"ResourceNotFoundException", "TableNotFoundException"})
 
 
@@ -82,11 +85,23 @@ class Tables:
         return {key: tags[key] for key in sorted(tags) if not key.startswith("aws:")}
 
     def expiry(self, name: str) -> TtlStatus:
-        """Describe a table's time to live."""
+        """Describe a table's time to live.
+
+        Raises:
+            AccountError: for a status that this version does not know: unknown is not off.
+        """
         answer = self._calls("dynamodb", self._dynamodb.describe_time_to_live, name, TableName=name)
         found = answer.get("TimeToLiveDescription", {})
-        on = found.get("TimeToLiveStatus") in ("ENABLED", "ENABLING")
-        return TtlStatus(on, found.get("AttributeName"))
+        status = found.get("TimeToLiveStatus")
+        if status not in TTL_STATES:
+            raise AccountError(
+                self._calls.side,
+                f"dynamodb:DescribeTimeToLive of {name} in the {self._calls.side.account} answered "
+                f"with the status {status}, which this version does not know.",
+                fix=f"aws dynamodb describe-time-to-live {table_option(name)}; once it says "
+                "ENABLED or DISABLED, run the same command again",
+            )
+        return TtlStatus(TTL_STATES[status], found.get("AttributeName"))
 
     def set_expiry(self, name: str, attribute: str, on: bool) -> None:
         """Switch time to live on or off. AWS takes one such change of a table in an hour."""

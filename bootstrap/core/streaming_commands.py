@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bootstrap.core import pulumi_commands
 from bootstrap.core.stack_outputs import TableOutputs
+from replicator.aws_commands import table_option
 
 BY_SOURCE = "with the source account's credentials"
 
@@ -11,7 +12,7 @@ BY_SOURCE = "with the source account's credentials"
 def enable(table: str, stream_arn: str, region: str) -> str:
     """Return the command for a destination that is not the stack's."""
     return (
-        f"aws dynamodb enable-kinesis-streaming-destination --table-name {table} --stream-arn "
+        f"aws dynamodb enable-kinesis-streaming-destination {table_option(table)} --stream-arn "
         f"{stream_arn} --enable-kinesis-streaming-configuration "
         f"ApproximateCreationDateTimePrecision=MICROSECOND --region {region}"
     )

@@ -19,6 +19,7 @@ from bootstrap.plan.indexes import index_differences, index_names, key_definitio
 from bootstrap.plan.inspection import AdoptedTableInspection, Inspection
 from bootstrap.plan.replication import Replication
 from bootstrap.plan.warm_throughput import WRITE_FACTOR
+from replicator.aws_commands import table_option
 
 BY_TARGET = "with the target account's credentials"
 ACCEPT = "--accept-target-stream"
@@ -97,14 +98,14 @@ def _missing(source: TableFacts | None, replication: Replication) -> Blocker:
 
 def _look(replication: Replication) -> str:
     return (
-        f"aws dynamodb describe-table --table-name {shlex.quote(_name(replication))} "
+        f"aws dynamodb describe-table {table_option(_name(replication))} "
         f"--region {replication.target_region}, {BY_TARGET}"
     )
 
 
 def _update(replication: Replication, change: str) -> str:
     return (
-        f"aws dynamodb update-table --table-name {shlex.quote(_name(replication))} {change} "
+        f"aws dynamodb update-table {table_option(_name(replication))} {change} "
         f"--region {replication.target_region}, {BY_TARGET}"
     )
 
@@ -196,7 +197,7 @@ def _expiry(inspection: Inspection, replication: Replication) -> Iterator[Blocke
     yield Blocker(
         f"Time to live of {name} is on (attribute {attribute}). While both tables expire items "
         "they race; a switch sets it.",
-        f"aws dynamodb update-time-to-live --table-name {shlex.quote(name)} "
+        f"aws dynamodb update-time-to-live {table_option(name)} "
         f"--time-to-live-specification {change} --region {replication.target_region}, {BY_TARGET}",
     )
 
@@ -242,8 +243,8 @@ def _readers(
         if not each.is_off:
             yield Blocker(
                 f"Table {name} streams its changes to {each.stream_arn}. {may}",
-                "aws dynamodb disable-kinesis-streaming-destination --table-name "
-                f"{shlex.quote(name)} --stream-arn {each.stream_arn} --region "
+                "aws dynamodb disable-kinesis-streaming-destination "
+                f"{table_option(name)} --stream-arn {each.stream_arn} --region "
                 f"{replication.target_region}, {BY_TARGET}; or confirm it with {ACCEPT} for run",
             )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 
 from bootstrap.core.facts import TableFacts
@@ -21,6 +20,7 @@ from bootstrap.plan.limits import (
 )
 from bootstrap.plan.replication import Replication
 from bootstrap.plan.stream_throughput import throughput_notes
+from replicator.aws_commands import table_option
 
 TWO_UPS = (
     "It passes to the operator's tool in two steps, without a moment in which others may write: "
@@ -150,7 +150,7 @@ def _vector_indexes(source: TableFacts, replication: Replication) -> Iterator[st
 
 def _describe(replication: Replication) -> str:
     return (
-        f"aws dynamodb describe-table --table-name {shlex.quote(replication.source_table)} "
+        f"aws dynamodb describe-table {table_option(replication.source_table)} "
         f"--region {replication.consumer_region}"
     )
 

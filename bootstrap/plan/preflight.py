@@ -23,6 +23,7 @@ from bootstrap.plan.replication import Deployment, Replication
 from bootstrap.plan.stream_checks import distribution_blockers, retention_blockers
 from bootstrap.plan.stream_throughput import throughput_blockers
 from bootstrap.plan.warm_throughput import WRITE_FACTOR
+from replicator.aws_commands import table_option
 from replicator.stream import StreamFacts
 
 
@@ -77,9 +78,9 @@ def _source(inspection: Inspection, replication: Replication) -> Iterator[Blocke
     if source.status not in ("ACTIVE", "UPDATING"):
         yield Blocker(
             f"Table {replication.source_table} is {source.status}.",
-            "wait until it is ACTIVE: aws dynamodb describe-table --table-name "
-            f"{replication.source_table} --region {replication.consumer_region}, with the source "
-            "account's credentials",
+            "wait until it is ACTIVE: aws dynamodb describe-table "
+            f"{table_option(replication.source_table)} --region {replication.consumer_region}, "
+            "with the source account's credentials",
         )
 
 
@@ -93,7 +94,7 @@ def _destination(inspection: Inspection, replication: Replication) -> Iterator[B
             f"replicate it through that stream: set streamArn: {elsewhere.stream_arn} and "
             "streamKeyArn for the table in the stack configuration (docs/deploy.md, An adopted "
             "stream). Or, if nothing needs that destination: aws dynamodb "
-            f"disable-kinesis-streaming-destination --table-name {replication.source_table} "
+            f"disable-kinesis-streaming-destination {table_option(replication.source_table)} "
             f"--stream-arn {elsewhere.stream_arn} --region {replication.consumer_region}, with the "
             f"source account's credentials; then: {replication.up}",
         )
@@ -102,8 +103,8 @@ def _destination(inspection: Inspection, replication: Replication) -> Iterator[B
         yield Blocker(
             f"Table {replication.source_table} streams to {stream_arn} with precision "
             f"{ours.precision}. Only MICROSECOND tells two changes of a key apart.",
-            "aws dynamodb update-kinesis-streaming-destination --table-name "
-            f"{replication.source_table} --stream-arn {stream_arn} "
+            "aws dynamodb update-kinesis-streaming-destination "
+            f"{table_option(replication.source_table)} --stream-arn {stream_arn} "
             "--update-kinesis-streaming-configuration "
             "ApproximateCreationDateTimePrecision=MICROSECOND "
             f"--region {replication.consumer_region}, with the source account's credentials",

@@ -12,6 +12,7 @@ from bootstrap.core.ports import SourceAccount, TargetAccount
 from bootstrap.core.run_options import TtlPolicy
 from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.journal.records import Configured, ExpiryMismatch, Paused
+from replicator.aws_commands import table_option
 from replicator.watchdog.detectors import Detector, Level
 from replicator.watchdog.finding import Finding, blind
 from replicator.watchdog.readings import Unread
@@ -86,8 +87,8 @@ def _deleted(missing: ExpiryMismatch, now: str) -> Finding:
 
 def _switch_off(table: TableOutputs, target: TtlStatus) -> str:
     return (
-        "in the target's account and Region: `aws dynamodb update-time-to-live --table-name "
-        f"{table.target_table} --time-to-live-specification "
+        "in the target's account and Region: `aws dynamodb update-time-to-live "
+        f"{table_option(table.target_table)} --time-to-live-specification "
         f"Enabled=false,AttributeName={target.attribute}`; then "
         "`bootstrap verify --repair`, begun an hour later, restores what the target has deleted."
     )

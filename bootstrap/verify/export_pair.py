@@ -33,6 +33,7 @@ from bootstrap.journal.verification_records import (
 from bootstrap.run.step_context import StepContext
 from bootstrap.run.steps import catch_up
 from bootstrap.verify.exports.manifest import Export, read_export, summary_key
+from replicator.aws_commands import table_option
 
 
 @dataclass
@@ -253,8 +254,8 @@ def refuse_without_recovery(account: ExportService, backups: Backups) -> None:
         raise BlockedError(
             f"Point-in-time recovery of the source table {account.name} is off, and an export "
             "needs it.",
-            fix="aws dynamodb update-continuous-backups --table-name "
-            f"{account.name} --point-in-time-recovery-specification "
+            fix="aws dynamodb update-continuous-backups "
+            f"{table_option(account.name)} --point-in-time-recovery-specification "
             "PointInTimeRecoveryEnabled=true",
         )
     facts = account.table()

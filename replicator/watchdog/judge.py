@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from replicator import names
+from replicator.aws_commands import table_option
 from replicator.stream import (
     BY_PARTITION_KEY,
     DESTINATION_STATES,
@@ -179,7 +180,7 @@ def _foreign(readings: Readings, expected: Expected) -> Finding:
     recent.sort(key=lambda row: row.at, reverse=True)
     region = expected.stream_arn.split(":")[3]
     commands = [
-        f"aws dynamodb disable-kinesis-streaming-destination --table-name {row.table} "
+        f"aws dynamodb disable-kinesis-streaming-destination {table_option(row.table)} "
         f"--stream-arn {expected.stream_arn} --region {region}"
         for row in recent
     ]

@@ -20,6 +20,7 @@ from botocore.exceptions import UnknownServiceError
 
 from bootstrap.aws.sdk import sdk_session
 from bootstrap.cli.main import main
+from replicator.aws_commands import table_option
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACEHOLDER = "X"
@@ -75,12 +76,18 @@ def texts(path: Path) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
             skipped |= {id(part) for part in node.values}
-            yield "".join(
-                str(part.value) if isinstance(part, ast.Constant) else PLACEHOLDER
-                for part in node.values
-            )
+            yield "".join(map(_filled_in, node.values))
         elif isinstance(node, ast.Constant) and id(node) not in skipped:
             yield str(node.value)
+
+
+def _filled_in(part: ast.expr) -> str:
+    if isinstance(part, ast.Constant):
+        return str(part.value)
+    made = part.value if isinstance(part, ast.FormattedValue) else None
+    if isinstance(made, ast.Call) and getattr(made.func, "id", "") == table_option.__name__:
+        return table_option(PLACEHOLDER)
+    return PLACEHOLDER
 
 
 def suggested(path: Path) -> Iterator[str]:

@@ -13,6 +13,7 @@ from bootstrap.core.facts import PolicyRevision, ScaledCapacity, TableFacts
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.core.write_deny import PolicyError
 from bootstrap.plan.indexes import index_differences
+from replicator.aws_commands import table_option
 
 OWNED_KEY = "DynamoDB's own key"
 
@@ -68,7 +69,7 @@ def _indexes(
     if not found:
         return []
     look = (
-        f"aws dynamodb describe-table --table-name {shlex.quote(table.target_table)} "
+        f"aws dynamodb describe-table {table_option(table.target_table)} "
         f"--region {outputs.target.region}"
     )
     return [

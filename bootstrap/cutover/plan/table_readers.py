@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from bootstrap.core.errors import Side
 from bootstrap.core.facts import Destinations, ScaledCapacity, TableFacts
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
+from replicator.aws_commands import table_option
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,6 @@ class _Side:
         detail = "could not be read" if tried else "cannot be read with the stack's roles"
         return self.reader(kind, None, detail, f"{command} --region {self.region}")
 
-    @property
-    def quoted(self) -> str:
-        return shlex.quote(self.table)
-
 
 def _streams(of: _Side, facts: TableFacts) -> Iterator[TableReader]:
     """Describe the table's stream. Its readers are known to Lambda and EventBridge alone."""
@@ -98,8 +95,8 @@ def _streams(of: _Side, facts: TableFacts) -> Iterator[TableReader]:
 def _destinations(of: _Side, found: Destinations | None, own: str) -> TableReader:
     kind = "kinesis-destinations"
     if found is None:
-        command = "aws dynamodb describe-kinesis-streaming-destination --table-name"
-        return of.unread(kind, f"{command} {of.quoted}", tried=of.side is Side.SOURCE)
+        command = f"aws dynamodb describe-kinesis-streaming-destination {table_option(of.table)}"
+        return of.unread(kind, command, tried=of.side is Side.SOURCE)
     others = [each for each in found.all if each.stream_arn != own and not each.is_off]
     if not others:
         return of.reader(kind, False, "none but this stack's stream")
@@ -129,6 +126,6 @@ def _autoscaling(of: _Side, scaled: Sequence[ScaledCapacity] | None) -> TableRea
 def _insights(of: _Side, on: bool | None) -> TableReader:
     kind = "contributor-insights"
     if on is None:
-        command = "aws dynamodb describe-contributor-insights --table-name"
-        return of.unread(kind, f"{command} {of.quoted}", tried=of.side is Side.SOURCE)
+        command = f"aws dynamodb describe-contributor-insights {table_option(of.table)}"
+        return of.unread(kind, command, tried=of.side is Side.SOURCE)
     return of.reader(kind, on, "on" if on else "off")

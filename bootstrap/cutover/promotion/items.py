@@ -19,6 +19,7 @@ from bootstrap.cutover import denies
 from bootstrap.cutover.promotion.context import PromoteContext
 from bootstrap.journal.records import Configured, Wanted
 from bootstrap.journal.switch_records import Promoted, TargetDeny
+from replicator.aws_commands import table_option
 
 POLL_SECONDS = 5.0
 DENY, OPEN, MAPPING, EXPIRY = "target-deny", "target-open", "mapping", "target-expiry"
@@ -192,6 +193,7 @@ def _still_denied(context: PromoteContext, why: str) -> AccountError:
 def _ttl_command(context: PromoteContext, attribute: str, *, on: bool) -> str:
     setting = f"Enabled={str(on).lower()},AttributeName={attribute}"
     return (
-        f"aws dynamodb update-time-to-live --region {context.outputs.target.region} --table-name "
-        f"{context.table.target_table} --time-to-live-specification {shlex.quote(setting)}"
+        f"aws dynamodb update-time-to-live --region {context.outputs.target.region} "
+        f"{table_option(context.table.target_table)} "
+        f"--time-to-live-specification {shlex.quote(setting)}"
     )

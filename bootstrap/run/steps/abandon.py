@@ -30,6 +30,7 @@ from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
 from bootstrap.run.steps import bulk_load, import_, load_table, snapshot, target_deny
 from bootstrap.run.steps.pause import keep_entries
+from replicator.aws_commands import table_option
 
 
 def advance(context: StepContext) -> Outcome:
@@ -133,7 +134,7 @@ def refuse_foreign_recovery(context: StepContext) -> None:
             f"Point-in-time recovery of the source table {table} was not switched on by this run: "
             "others rely on it, and it is not switched off.",
             fix="abandon without --disable-source-pitr; or, if it is certainly not needed, "
-            f"aws dynamodb update-continuous-backups --table-name {table} "
+            f"aws dynamodb update-continuous-backups {table_option(table)} "
             "--point-in-time-recovery-specification PointInTimeRecoveryEnabled=false",
         )
 

@@ -20,6 +20,7 @@ from bootstrap.core.suggestions import Command, suggest
 from bootstrap.journal.records import Buffered, Exported, Interrupted
 from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
+from replicator.aws_commands import table_option
 from replicator.stream import Destination
 
 PRECISION = "MICROSECOND"
@@ -48,8 +49,8 @@ def advance(context: StepContext) -> Outcome:
         raise BlockedError(
             f"Table {table.source_table} streams to {table.stream_name} with precision "
             f"{destination.precision}, and only {PRECISION} tells changes apart.",
-            fix=f"aws dynamodb update-kinesis-streaming-destination --table-name "
-            f"{table.source_table} --stream-arn {table.stream_arn} "
+            fix="aws dynamodb update-kinesis-streaming-destination "
+            f"{table_option(table.source_table)} --stream-arn {table.stream_arn} "
             "--update-kinesis-streaming-configuration "
             f"ApproximateCreationDateTimePrecision={PRECISION} --region {table.consumer_region}, "
             "with the source account's credentials",
@@ -178,7 +179,7 @@ def _not_yet(context: StepContext, seen: Destinations, destination: Destination 
             "table has one destination.",
             fix="if that stream is to stay, begin a stack that adopts it (docs/deploy.md, An "
             "adopted stream). If not: aws dynamodb disable-kinesis-streaming-destination "
-            f"--table-name {table.source_table} --stream-arn {elsewhere.stream_arn} --region "
+            f"{table_option(table.source_table)} --stream-arn {elsewhere.stream_arn} --region "
             f"{table.consumer_region}, with the source account's credentials; then: "
             f"{pulumi_commands.up(context.outputs.stack)}",
         )

@@ -13,6 +13,7 @@ from bootstrap.core.suggestions import Command, suggest
 from bootstrap.journal.records import Exported, Imported
 from bootstrap.plan.table_parameters import creation_parameters
 from bootstrap.run.step_context import StepContext
+from replicator.aws_commands import table_option
 
 REFUSED_ITEMS = "ItemValidationError"
 """FailureCode of an import that created its table but refused some items."""
@@ -45,7 +46,7 @@ def _intend(context: StepContext, imported: Imported) -> Outcome:
             Side.SOURCE,
             f"Table {table.source_table} is gone; its keys and indexes are needed to import into "
             f"{table.target_table}.",
-            fix=f"aws dynamodb describe-table --table-name {table.source_table} --region "
+            fix=f"aws dynamodb describe-table {table_option(table.source_table)} --region "
             f"{table.consumer_region}, with the source account's credentials",
         )
     journal.put(

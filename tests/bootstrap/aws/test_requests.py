@@ -15,6 +15,7 @@ from bootstrap.aws.calls import Calls
 from bootstrap.aws.exports import AwsExports
 from bootstrap.aws.snapshots import AwsSnapshots
 from bootstrap.aws.source import AwsSource
+from bootstrap.aws.tables import Tables
 from bootstrap.aws.target import AwsTarget
 from bootstrap.core.errors import AccessDeniedError, AccountError, Side, UnavailableError
 from bootstrap.core.facts import ExportRequest, ExportSpec, ImportRequest, TableFacts
@@ -432,3 +433,31 @@ def test_a_repeated_warming_of_indexes_whose_first_answer_was_lost_is_no_failure
     target.warm_indexes("orders", {"first": (0, 8_000)})
     with pytest.raises(AccountError, match="already so"):
         target.warm_indexes("orders", {"first": (0, 8_001)})
+
+
+class Expiry:
+    """A DynamoDB whose tables have this status of time to live."""
+
+    def __init__(self, *status: str) -> None:
+        self._description = {"TimeToLiveStatus": status[0]} if status else {}
+
+    def describe_time_to_live(self, **_: Any) -> dict[str, Any]:
+        return {"TimeToLiveDescription": {**self._description, "AttributeName": "until"}}
+
+
+@pytest.mark.parametrize("status", [("ARCHIVING",), ()], ids=["a new one", "none"])
+def test_a_status_of_time_to_live_that_is_unknown_is_not_off(status: tuple[str, ...]) -> None:
+    tables = Tables(Calls(Side.TARGET, "Role importer"), Expiry(*status))
+    with pytest.raises(AccountError, match="which this version does not know") as ended:
+        tables.expiry("orders")
+    assert ended.value.exit_code == Side.TARGET.value
+    assert "aws dynamodb describe-time-to-live --table-name orders" in ended.value.fix
+
+
+@pytest.mark.parametrize(
+    ("status", "on"),
+    [("ENABLED", True), ("ENABLING", True), ("DISABLED", False), ("DISABLING", False)],
+)
+def test_every_status_of_time_to_live_that_aws_documents_is_known(status: str, on: bool) -> None:
+    tables = Tables(Calls(Side.TARGET, "Role importer"), Expiry(status))
+    assert tables.expiry("orders").enabled is on

@@ -17,6 +17,7 @@ from bootstrap.cli import main
 from bootstrap.cli import run as run_module
 from bootstrap.cli import status as status_module
 from bootstrap.core.errors import BlockedError, BootstrapError
+from bootstrap.core.stack_outputs import from_file
 from bootstrap.core.suggestions import PROGRAM
 from tests.docs import commands
 from tests.support.bootstrap.fake_aws import OUTPUTS_JSON
@@ -107,6 +108,17 @@ def test_a_profile_that_does_not_exist_is_the_accounts_turn(
     assert "Traceback" not in ended.output
 
 
+def test_a_profile_that_does_not_exist_is_said_before_anything_is_looked_up(
+    file: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setattr("bootstrap.core.stack_outputs.from_stack", lambda _: from_file(Path(file)))
+    ended = invoke("status", "--stack", "prod", "--source-profile", "no-such-profile")
+    assert ended.exit_code == 3
+    assert ended.output.startswith("There are no usable credentials for the source account in ")
+    assert len(ended.output.splitlines()) == 2
+
+
 def replace_run(monkeypatch: pytest.MonkeyPatch, outcome: Any) -> None:
     def run(*given: Any, **more: Any) -> list[BootstrapError]:
         if isinstance(outcome, BaseException):
@@ -191,8 +203,10 @@ def test_a_bug_exits_70_and_shows_where(file: str, monkeypatch: pytest.MonkeyPat
 
 
 def test_the_next_command_repeats_the_options_that_were_given(
-    file: str, monkeypatch: pytest.MonkeyPatch
+    file: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    (tmp_path / "config").write_text("[profile my\\ shop]\nregion = eu-west-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     seen: list[str] = []
 
     def status(selection: Any, clients: Any, process: Any, **more: Any) -> None:

@@ -166,8 +166,11 @@ def output_of(monkeypatch: pytest.MonkeyPatch, *arguments: str, **environment: s
 
 
 def test_what_an_error_says_to_try_has_the_options_that_were_given(
-    file: str, monkeypatch: pytest.MonkeyPatch
+    file: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    config = tmp_path / "config"
+    config.write_text("[profile my\\ shop]\nregion = eu-west-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
     given = ("--outputs", file, "--target-profile", "my shop", "--table", "orders")
     assert output_of(monkeypatch, "status", *given) == (
         f"no\nTry: python -m bootstrap run --outputs {file} --target-profile 'my shop' "
