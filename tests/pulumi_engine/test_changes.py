@@ -66,6 +66,22 @@ def test_a_second_up_changes_nothing(stack: EngineStack) -> None:
     assert stack.up().unchanged
 
 
+def test_a_table_goes_over_to_bulk_puts_and_back_by_two_policies_alone(
+    engine: Engine, stack: EngineStack
+) -> None:
+    policies = {f"RolePolicy replication-{role}-grants" for role in ("importer", "operator-target")}
+    imported = stack.outputs()["tables"][0]
+    assert imported["load"] == "import"
+    bulk = {**ORDERS, "load": "bulk", "adopt": True, "maxWriteRequestUnits": 2048}
+    for table, load in ((bulk, "bulk"), (ORDERS, "import")):
+        stack.configure(engine.config(table))
+        up = stack.up()
+        assert up.by_operation == {"update": policies}
+        assert up.changed == dict.fromkeys(policies, {"policy"})
+        assert up.outputs["tables"][0]["load"] == load
+    assert stack.outputs()["tables"][0] == imported
+
+
 def test_what_a_first_up_makes_is_in_the_order_that_the_parts_need(
     stack: EngineStack, created: list[str]
 ) -> None:
