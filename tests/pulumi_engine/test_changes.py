@@ -77,7 +77,7 @@ def test_a_table_goes_over_to_bulk_puts_and_back_by_two_policies_alone(
         stack.configure(engine.config(table))
         up = stack.up()
         assert up.by_operation == {"update": policies}
-        assert up.changed == dict.fromkeys(policies, {"policy"})
+        assert up.changed == {policy: {"policy"} for policy in policies}
         assert up.outputs["tables"][0]["load"] == load
     assert stack.outputs()["tables"][0] == imported
 
