@@ -139,7 +139,7 @@ BULK_OPERATIONS = "the bulk operations on every such table"
 BULK_OUTPUTS = "the reports of the bulk puts of every such table"
 LEDGERS = "every ledger"
 GIVEN_STREAM_KEYS = "the keys that the stack file gives streams"
-KEPT_KEYS = "the key that the stack file gives ledgers, journal and quarantine"
+PLACE_KEYS = "the keys of places of the role's account"
 EXPORTER = "replication-exporter"
 IMPORTER = "replication-importer"
 SOURCE_READER = "replication-operator-source"
@@ -195,7 +195,7 @@ STANDING = (
         "Amazon DynamoDB Developer Guide, kds_iam: the service-linked role generates data keys to "
         "write into an encrypted stream",
     ),
-    # `plan` looks at each key that the stack file names.
+    # `plan` looks at each key that the stack file names, and at those of places.
     *(
         Standing(
             role,
@@ -204,7 +204,11 @@ STANDING = (
             "AWS KMS API Reference, DescribeKey and GetKeyPolicy: whether the key is enabled, and "
             "whom its policy allows what",
         )
-        for role, on in ((EXPORTER, GIVEN_STREAM_KEYS), (IMPORTER, KEPT_KEYS))
+        for role, on in (
+            (EXPORTER, GIVEN_STREAM_KEYS),
+            (EXPORTER, PLACE_KEYS),
+            (IMPORTER, PLACE_KEYS),
+        )
     ),
     # `plan` calls both; the local cloud answers them without asking who may.
     Standing(

@@ -205,9 +205,13 @@ def _of_a_role(reason: justifications.Standing, declared: Declared) -> Iterator[
             if target in declared.bulk
         ],
         justifications.GIVEN_STREAM_KEYS: sorted(streams),
-        justifications.KEPT_KEYS: sorted(
-            {given[arn] for arn in given if ":dynamodb:" in arn and arn in ledgers}
-            | {given[arn] for arn in given if ":lambda:" in arn}
+        justifications.PLACE_KEYS: sorted(
+            {
+                key
+                for arn, key in declared.keys.items()
+                if ":lambda:" in arn or ":sns:" in arn or arn in ledgers
+                if key.split(":")[4] == declared.policy(f"{reason.who}-grants").account
+            }
         ),
         justifications.NO_ARN: ["*"],
         justifications.SOURCE_EXPORTS: [f"{source}/export/any" for source, _ in declared.tables],
@@ -217,7 +221,7 @@ def _of_a_role(reason: justifications.Standing, declared: Declared) -> Iterator[
         justifications.LEDGERS: ledgers,
     }[reason.on]
     named = (
-        *(justifications.GIVEN_STREAM_KEYS, justifications.KEPT_KEYS),
+        *(justifications.GIVEN_STREAM_KEYS, justifications.PLACE_KEYS),
         *(justifications.MADE_TARGETS, justifications.ADOPTED_TARGETS),
     )
     assert resources or reason.on in named, f"there are none of {reason.on}"
