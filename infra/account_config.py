@@ -45,7 +45,7 @@ class AccountConfig:
     """
     role_path: str | None = None
     """The IAM path of every role of the stack in this account. None: `/`. A change replaces the
-    roles, and their ARNs change: follow docs/deploy.md, A boundary and a path.
+    roles, and their ARNs change: follow docs/platform-teams.md, A boundary and a path.
     """
 
     @property

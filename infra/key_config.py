@@ -16,7 +16,7 @@ PLACES = ("source", "consumer", "target")
 @dataclass(frozen=True)
 class KeyConfig:
     """Customer-managed keys by place: the ARN of yours, or `create`. Everything that a key can
-    encrypt has one place, whatever the Regions: docs/deploy.md, Keys of your own, lists it."""
+    encrypt has one place, whatever the Regions (docs/platform-teams.md, Keys of your own)."""
 
     source: str | None = None
     """Source account and Region: streams, and the alarms' topic there. None: each stream has a key

@@ -74,5 +74,5 @@ def warn_of_two_regions(settings: StackConfig) -> None:
             f"The functions are in a VPC in {here}, and the target is in {there}. No gateway "
             f"endpoint in {here} serves DynamoDB and S3 of {there}: the subnets need a NAT "
             f"gateway, or a way to interface endpoints in {there}. Without it nothing is applied, "
-            "and changes wait in the stream. See docs/deploy.md, The functions in a VPC."
+            "and changes wait in the stream. See docs/platform-teams.md, The functions in a VPC."
         )

@@ -202,7 +202,7 @@ def find_missing_tables(
         "These source tables were looked up, and not found",
         missing,
         f"Try: aws dynamodb list-tables --region {config.source.region}, and correct the name; "
-        "or let the caller describe it (docs/deploy.md, The deployer's permissions)",
+        "or let the caller describe it (docs/platform-teams.md, The deployer's permissions)",
     )
 
 
@@ -298,7 +298,8 @@ def look_up_runs(
         f"Whether these tables were switched could not be looked up in journal table {journal}",
         unknown,
         "An `up` of a switched table must not switch anything back. Try: let the caller read it "
-        "(dynamodb:GetItem; docs/deploy.md, The deployer's permissions), then pulumi up --refresh",
+        "(dynamodb:GetItem; docs/platform-teams.md, The deployer's permissions), then pulumi up "
+        "--refresh",
     )
 
 

@@ -74,7 +74,7 @@ def _network(replication: Replication) -> Iterator[str]:
             f"The functions are in a VPC in {here}, and {replication.target_table} is in {there}: "
             f"no gateway endpoint in {here} serves it. Without a NAT gateway, or a way to "
             f"interface endpoints in {there}, nothing is applied, and changes wait in the stream. "
-            "docs/deploy.md lists the endpoints."
+            "docs/platform-teams.md lists the endpoints."
         )
 
 

@@ -17,7 +17,7 @@ OWN = re.compile(r"\bmake\(\"(\w+)\", config\.(source|target)_region, None\)")
 
 def documented(function: str) -> set[tuple[str, str]]:
     """Return (service, side) of each row about a function."""
-    text = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "platform-teams.md").read_text(encoding="utf-8")
     section = text.partition("## The functions in a VPC")[2].partition("\n## ")[0]
     rows = re.findall(r"(?m)^\| ([\w, ]+) \| (\w+)\W[^|]* \| (source|target)'s \|", section)
     return {(WORDS[service], side) for who, service, side in rows if function in who}

@@ -71,6 +71,6 @@ def test_what_was_read_and_not_seen_is_marked_and_says_where_it_was_read(side: s
 
 
 def test_the_documented_policies_are_these() -> None:
-    text = (REPOSITORY / "docs" / "deploy.md").read_text(encoding="utf-8")
+    text = (REPOSITORY / "docs" / "platform-teams.md").read_text(encoding="utf-8")
     shown = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL)]
     assert shown == [which(side) for side in SIDES for which in (policies.seen, policies.unseen)]
