@@ -241,6 +241,24 @@ class PermissionChecks:
 
         `managed` is the alias of the AWS managed key, which needs no permission.
         """
+        found = self._customer_key(key, stream_arn, managed)
+        return found and self.function_refusal(function, ("kms:Decrypt",), *found)
+
+    def caller_decryption_refusal(
+        self, key: str | None, stream_arn: str, managed: str
+    ) -> str | None:
+        """Return the ARN of the stream's key, if the caller may not decrypt with it."""
+        found = self._customer_key(key, stream_arn, managed)
+        if found is None:
+            return None
+        account = self._ministack.responses.get_account_id()
+        allowed = self.permits(self.caller_key(), account, "kms:Decrypt", *found)
+        return None if allowed else found[0]
+
+    def _customer_key(
+        self, key: str | None, stream_arn: str, managed: str
+    ) -> tuple[str, ResourcePolicy] | None:
+        """Return the ARN and the policy of a customer managed key of the stream's account."""
         if key is None or key.endswith(managed):
             return None
         _, _, _, region, owner, *_ = stream_arn.split(":")
@@ -248,8 +266,7 @@ class PermissionChecks:
             record = self._ministack.kms._resolve_key(key)
         if record is None:
             return None
-        policy = ResourcePolicy(record.get("Policy") or "", owner, required=True)
-        return self.function_refusal(function, ("kms:Decrypt",), record["Arn"], policy)
+        return record["Arn"], ResourcePolicy(record.get("Policy") or "", owner, required=True)
 
     def role_session(self, function: Json) -> str:
         """Return the ARN of the session in which the function's role makes its calls."""

@@ -38,7 +38,7 @@ class FailedBatch:
 
 
 class OnFailureDestinations:
-    """Delivers given-up batches to S3 (the whole event) or SQS (metadata only)."""
+    """Delivers given-up batches to S3 (the whole event), SQS or SNS (metadata only)."""
 
     def __init__(self, ministack: Ministack, access: PermissionChecks) -> None:
         self._ministack = ministack
@@ -62,6 +62,8 @@ class OnFailureDestinations:
             delivered = self._to_bucket(arn.partition(":::")[2], given_up, function)
         elif ":sqs:" in arn:
             delivered = self._to_queue(arn, invocation_record(given_up))
+        elif ":sns:" in arn:
+            delivered = self._to_topic(arn, invocation_record(given_up))
         else:
             return
         if not delivered:
@@ -128,6 +130,14 @@ class OnFailureDestinations:
                 "seq": None,
             }
         )
+        return True
+
+    def _to_topic(self, arn: str, body: Json) -> bool:
+        sns = self._ministack.sns
+        if sns._topic_by_arn_any_scope(arn) is None:
+            log.error("Lost a batch: no topic %s", arn)
+            return False
+        sns._fanout(arn, str(uuid.uuid4()), json.dumps(body), "")
         return True
 
 

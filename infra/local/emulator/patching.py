@@ -33,6 +33,7 @@ MODULES: Mapping[str, str] = {
     "kms": "ministack.services.kms",
     "lambda_svc": "ministack.services.lambda_svc",
     "s3": "ministack.services.s3",
+    "sns": "ministack.services.sns",
     "sqs": "ministack.services.sqs",
     "cloudwatch": "ministack.services.cloudwatch",
     "cloudwatch_logs": "ministack.services.cloudwatch_logs",
@@ -229,6 +230,7 @@ RELIED_ON: Mapping[str, tuple[str, ...]] = {
         "_bucket_owner_account",
         "_bucket_policies",
     ),
+    "sns": ("_fanout", "_topic_by_arn_any_scope"),
     "sqs": ("_queue_by_arn",),
     "tagging": ("_COLLECTORS", "_normalise_flat"),
     "cloudwatch": (

@@ -94,12 +94,13 @@ class Shards:
             )
         return shard_id, number
 
-    def expire(self, stream: Json) -> None:
+    def expire(self, stream: Json, at: float | None = None) -> None:
         """Delete records older than the stream's retention; looks at most once a minute.
 
-        A shard's `trimmed` is the sequence number of the last that was deleted.
+        A shard's `trimmed` is the sequence number of the last that was deleted. `at` is now, where
+        a test says what time it is (epoch seconds).
         """
-        now, retention = time.time(), stream["RetentionPeriodHours"] * 3600
+        now, retention = at or time.time(), stream["RetentionPeriodHours"] * 3600
         pause = min(EXPIRY_SECONDS, retention / 100)
         if now - self._swept.get(stream["StreamARN"], 0.0) < pause:
             return

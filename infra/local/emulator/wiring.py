@@ -84,7 +84,7 @@ def assemble(ministack: Ministack, settings: EmulatorSettings) -> None:
     Streams(ministack, shards, access).install()
     TaggedStreams(ministack).install()
     StreamingDestinations(ministack, settings).install()
-    StreamOperations(ministack, table_streams, shards, readers, access.caller_key).install()
+    StreamOperations(ministack, table_streams, shards, readers, access).install()
     TransactionLimit(ministack).install()
     WarmThroughput(ministack).install()
     LocalIndexes(ministack).install()

@@ -11,7 +11,7 @@ from typing import Protocol
 from infra.local.emulator.access import PermissionChecks, ResourcePolicy
 from infra.local.emulator.patching import Json
 from infra.local.emulator.refusals import RefusedError
-from infra.local.emulator.table_streams.encryption import is_managed, key_of
+from infra.local.emulator.table_streams.encryption import MANAGED, is_managed, key_of
 from infra.local.emulator.table_streams.readers import ShardReaders
 from infra.local.emulator.table_streams.store import TableStreams
 
@@ -77,7 +77,7 @@ class TableStreamSource:
         return (
             self._access.function_refusal(function, READS, arn, policy)
             or self._access.function_refusal(function, (LISTS,), arn)
-            or self._access.decryption_refusal(function, key, arn, "alias/aws/dynamodb")
+            or self._access.decryption_refusal(function, key, arn, MANAGED)
         )
 
     def admit(self, shard_id: str, mapping: str) -> bool:

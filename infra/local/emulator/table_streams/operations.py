@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from infra.local.emulator import shard_iterators
+from infra.local.emulator.access import PermissionChecks
 from infra.local.emulator.patching import Json, Ministack, Response
 from infra.local.emulator.refusals import RefusedError
 from infra.local.emulator.shards import Shards, parents, sequence
+from infra.local.emulator.table_streams.encryption import MANAGED, key_of
 from infra.local.emulator.table_streams.lineage import Stream, shard_shown
 from infra.local.emulator.table_streams.readers import ShardReaders
 from infra.local.emulator.table_streams.records import PAGE_RECORDS, api_record, page_of
@@ -39,14 +41,13 @@ class StreamOperations:
         streams: TableStreams,
         shards: Shards,
         readers: ShardReaders,
-        caller_key: Callable[[], str],
+        access: PermissionChecks,
     ) -> None:
-        """`caller_key` returns the access key of the current request."""
         self._ministack = ministack
         self._streams = streams
         self._shards = shards
         self._readers = readers
-        self._caller_key = caller_key
+        self._access = access
 
     def install(self) -> None:
         """Replace ministack's function."""
@@ -163,7 +164,15 @@ class StreamOperations:
         shard = stream["shards"].get(token["shard"])
         if shard is None:
             raise RefusedError("TrimmedDataAccessException", TRIMMED)
-        if not self._readers.admit(token["shard"], self._caller_key()):
+        key = key_of(stream["table"])
+        undecryptable = self._access.caller_decryption_refusal(key, token["arn"], MANAGED)
+        if undecryptable:
+            raise RefusedError(
+                "AccessDeniedException",
+                f"User: {self._access.caller()} is not authorized to perform: kms:Decrypt on "
+                f"resource: {undecryptable}",
+            )
+        if not self._readers.admit(token["shard"], self._access.caller_key()):
             raise RefusedError("LimitExceededException", THROTTLED)
         with self._shards.lock:
             if token["after"] < shard.get("trimmed", ""):

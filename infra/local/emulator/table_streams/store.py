@@ -136,7 +136,7 @@ class TableStreams:
         now = self.now()
         if stream["disabled_at"] is None:
             roll_old(stream, now, self.limits)
-        self._shards.expire(stream)
+        self._shards.expire(stream, now)
         forget_trimmed(stream, now, self.limits)
         ended = stream["disabled_at"]
         if ended is not None and now >= ended + self.limits.retention_seconds:

@@ -392,6 +392,21 @@ def test_a_queue_gets_the_metadata_of_a_given_up_batch(cloud: LocalCloud) -> Non
     assert "payload" not in body
 
 
+def test_a_topic_gets_the_metadata_of_a_given_up_batch(cloud: LocalCloud) -> None:
+    sqs, sns = cloud.client("sqs", TARGET), cloud.client("sns", TARGET)
+    name = next(NAMES)
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    topic = sns.create_topic(Name=name)["TopicArn"]
+    queue = f"arn:aws:sqs:{TARGET.region}:{TARGET.account_id}:{name}"
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
+    pipeline = StreamPipeline(cloud, name, {"POISON": "a", "MODE": "raise"})
+    pipeline.stream.put("a")
+    pipeline.start(MaximumRetryAttempts=0, DestinationConfig={"OnFailure": {"Destination": topic}})
+    (message,) = until(lambda: sqs.receive_message(QueueUrl=url).get("Messages"), "the message")
+    body = json.loads(json.loads(message["Body"])["Message"])
+    assert body["DDBStreamBatchInfo"]["streamArn"] == pipeline.stream.arn
+
+
 # -- lineage, lanes, readers -----------------------------------------------------------------------
 
 

@@ -142,6 +142,25 @@ def test_streams_of_a_table_under_the_aws_managed_key_are_not_shared(
     assert stream.status() == "ENABLED", "in its own account it is read as before"
 
 
+@pytest.mark.parametrize("decrypts", [True, False])
+def test_a_reader_needs_to_decrypt_with_a_customer_managed_key(
+    cloud: LocalCloud, stream: TableStream, decrypts: bool
+) -> None:
+    key = cloud.client("kms", SOURCE).create_key()["KeyMetadata"]["Arn"]
+    sse = {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": key}
+    stream.dynamodb.update_table(TableName=stream.name, SSESpecification=sse)
+    stream.put("a")
+    allowed = [(TABLE_STREAM_READS, [stream.arn]), *([(["kms:Decrypt"], [key])] * decrypts)]
+    role = make_role(cloud, SOURCE, f"{stream.name}-reader", policy(*allowed))
+    client = as_role(cloud, SOURCE, role, "dynamodbstreams")
+    if decrypts:
+        assert read(stream, client) == ["a"]
+        return
+    with pytest.raises(ClientError, match="kms:Decrypt") as refused:
+        read(stream, client)
+    assert code(refused) == "AccessDeniedException"
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
