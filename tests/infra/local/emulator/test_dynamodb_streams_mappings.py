@@ -395,7 +395,14 @@ def test_a_queue_gets_the_metadata_of_a_given_up_batch(cloud: LocalCloud) -> Non
 def test_a_topic_gets_the_metadata_of_a_given_up_batch(cloud: LocalCloud) -> None:
     sqs, sns = cloud.client("sqs", TARGET), cloud.client("sns", TARGET)
     name = next(NAMES)
-    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": f"arn:aws:sqs:{TARGET.region}:{TARGET.account_id}:{name}",
+    }
+    allow = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    url = sqs.create_queue(QueueName=name, Attributes={"Policy": allow})["QueueUrl"]
     topic = sns.create_topic(Name=name)["TopicArn"]
     queue = f"arn:aws:sqs:{TARGET.region}:{TARGET.account_id}:{name}"
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
