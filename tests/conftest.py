@@ -23,6 +23,7 @@ LONGEST_FIRST = (
     "tests/end_to_end/",
     "tests/bootstrap/verify/test_runs",
     "tests/bootstrap/test_abandon_on_the_local_cloud",
+    "tests/infra/local/emulator/test_dynamodb_streams_mappings",
     "tests/infra/local/emulator/test_mappings",
     "tests/infra/monitoring/test_on_the_local_cloud",
     "tests/bootstrap/run/test_killed",

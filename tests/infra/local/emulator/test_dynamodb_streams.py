@@ -385,7 +385,8 @@ def test_streams_are_listed_in_pages_in_their_own_account_and_region(cloud: Loca
     made = [TableStream(cloud, next(NAMES), account=TARGET) for _ in range(3)]
     made[0].switch_off()
     api = made[0].api
-    arns, after = [], {}
+    arns: list[str] = []
+    after: dict[str, Any] = {}
     while True:
         answer = api.list_streams(Limit=1, **after)
         arns += [each["StreamArn"] for each in answer["Streams"]]
@@ -497,7 +498,7 @@ def test_shards_are_described_in_pages_of_at_most_100(rolling: LocalCloud) -> No
 
 @pytest.fixture(scope="module")
 def forgetful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    limits = "retention_seconds=3,shard_seconds=1.5,first_shards=1"
+    limits = "retention_seconds=6,shard_seconds=2,first_shards=1"
     with LocalCloud(tmp_path_factory.mktemp("forgetful"), streams=limits) as running:
         yield running
 

@@ -63,7 +63,8 @@ def test_a_stream_is_switched_off_and_on_again_and_is_another_one_with_a_gap(
     chaos = "stream_off=0.2,delay_seconds=0.3,seed=1"
     with LocalCloud(tmp_path, chaos=chaos) as cloud:
         stream = TableStream(cloud, "flapping")
-        first, written = stream.arn, []
+        first = stream.arn
+        written: list[str] = []
 
         def written_through() -> bool:
             written.append(f"k{len(written)}")
