@@ -12,7 +12,16 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.local.cloud import SOURCE, TARGET, LocalCloud
-from tests.support.infra.clouds import as_role, make_bucket, make_role, make_table, policy, until
+from tests.support.infra.bulk_puts import ended
+from tests.support.infra.clouds import (
+    as_role,
+    bulk_client,
+    make_bucket,
+    make_role,
+    make_table,
+    policy,
+    until,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -93,6 +102,42 @@ def exported(s3: Any, description: dict[str, Any]) -> list[dict[str, Any]]:
 def read(s3: Any, bucket: str, key: str) -> bytes:
     body: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     return body
+
+
+def test_an_export_of_an_earlier_time_has_nothing_of_a_bulk_put(
+    cloud: LocalCloud, dynamodb: Any, s3: Any
+) -> None:
+    """Also where bulk puts make no change records, exports know when they were made."""
+    arn = recoverable(dynamodb, "bulk")
+    put(dynamodb, "bulk", "k0", 1)
+    moment = whole_second()
+    s3.put_object(Bucket="own-bucket", Key="bulk/in", Body=b'{"Item": {"pk": {"S": "k1"}}}')
+    client = bulk_client(cloud, SOURCE)
+    begun = client.start_bulk_put_items(
+        TableName="bulk",
+        InputS3Configuration={
+            "S3Bucket": "own-bucket",
+            "S3KeyPrefix": "bulk/in",
+            "InputFormat": "DYNAMODB_JSON",
+        },
+        OutputS3Configuration={
+            "S3Bucket": "own-bucket",
+            "S3KeyPrefix": "bulk/out/",
+            "OutputType": ["ERROR"],
+        },
+    )["BulkOperationDescription"]
+    ended(client, begun["BulkOperationArn"])
+    for at, keys in ((moment, {"k0"}), (whole_second(), {"k0", "k1"})):
+
+        def restorable(wanted: int = at) -> bool:
+            return window(dynamodb, "bulk")[1] >= wanted
+
+        until(restorable, "the time to be restorable")
+        export = dynamodb.export_table_to_point_in_time(
+            TableArn=arn, S3Bucket="own-bucket", S3Prefix=f"bulk/{at}", ExportTime=at
+        )["ExportDescription"]
+        lines = exported(s3, finished(dynamodb, export["ExportArn"]))
+        assert {line["Item"]["pk"]["S"] for line in lines} == keys
 
 
 def test_an_export_holds_the_state_as_of_export_time(dynamodb: Any, s3: Any) -> None:
