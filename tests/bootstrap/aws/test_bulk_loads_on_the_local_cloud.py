@@ -28,7 +28,7 @@ LINES = [item(f"k{n:03}", text={"S": "x" * 200}) for n in range(60)]
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    with LocalCloud(tmp_path_factory.mktemp("cloud"), bulk="seconds=1") as running:
+    with LocalCloud(tmp_path_factory.mktemp("cloud"), bulk="seconds=2") as running:
         make_bucket(running, TARGET, INPUT)
         yield running
 

@@ -409,26 +409,22 @@ def test_each_call_has_an_action_and_a_resource_of_its_own(
     table = f"action-{action.partition(':')[2]}"
     table_arn = make_table(dynamodb, table)
     offer(cloud, table, LINES)
-    arn = start(dynamodb, table)["BulkOperationArn"]
+    listing = call.startswith("list")
+    resource = "*" if listing else table_arn if on_table else f"{table_arn}/*"
+    elsewhere = (["dynamodb:ListTables"], ["*"]) if listing else ([action], [f"{resource}-other"])
+    allowed, refused = (
+        as_role(cloud, TARGET, make_role(cloud, TARGET, f"{table}-{n}", policy(grant)), "dynamodb")
+        for n, grant in enumerate((([action], [resource]), elsewhere))
+    )
+    arn = start(dynamodb, table)["BulkOperationArn"]  # late: a cancellation must find it running
     requests: dict[str, dict[str, Any]] = {
         "start_bulk_put_items": request(table),
         "describe_bulk_operation": {"BulkOperationArn": arn},
         "cancel_bulk_operation": {"BulkOperationArn": arn},
         "list_bulk_operations": {},
     }
-    resource = "*" if call.startswith("list") else table_arn if on_table else f"{table_arn}/*"
-    given = make_role(cloud, TARGET, f"{table}-given", policy(([action], [resource])))
-    other = "*" if call.startswith("list") else f"{table_arn}-other/*"
-    refused = make_role(
-        cloud,
-        TARGET,
-        f"{table}-refused",
-        policy((["dynamodb:ListTables" if other == "*" else action], [other])),
-    )
-    getattr(as_role(cloud, TARGET, given, "dynamodb"), call)(**requests[call])
-    code, message = refusal(
-        getattr(as_role(cloud, TARGET, refused, "dynamodb"), call), **requests[call]
-    )
+    getattr(allowed, call)(**requests[call])
+    code, message = refusal(getattr(refused, call), **requests[call])
     assert (code, action in message) == ("AccessDeniedException", True)
 
 
