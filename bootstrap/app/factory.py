@@ -29,7 +29,7 @@ from bootstrap.core.errors import BlockedError, BootstrapError, Side, UsageError
 from bootstrap.core.facts import ConsumerActivity, Usage
 from bootstrap.core.journal_rows import Row, Store
 from bootstrap.core.poller import Poller
-from bootstrap.core.ports import CrossAccountCheck, Snapshots
+from bootstrap.core.ports import BulkLoads, CrossAccountCheck, Snapshots
 from bootstrap.core.run_options import RunOptions
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.core.state import State
@@ -48,6 +48,7 @@ from bootstrap.quarantine.direct import DirectConsumer
 from bootstrap.quarantine.store import QuarantineStoreReader
 from bootstrap.run.runner import TableRunner
 from bootstrap.run.step_context import StepContext
+from bootstrap.status.bulk_operations import read_operations
 from bootstrap.status.health import Health, read_health
 from bootstrap.status.health_checks import HealthReader
 from bootstrap.status.status import StatusContext
@@ -185,6 +186,8 @@ class AwsClients(AccountClients):
             usage=partial(self.usage, table),
             activity=partial(self.activity, table),
             policies=self.seen_policies,
+            loads=self._loads(table),
+            target_arn=self._outputs.target_arn(table),
         )
 
     def step_context(
@@ -205,7 +208,7 @@ class AwsClients(AccountClients):
             timing=self._process.timing,
             clock=self._process.clock,
             options=options or RunOptions(),
-            loads=self.bulk_loads(lease.check) if table.load.is_bulk else None,
+            loads=self._loads(table, lease.check),
             cross_account_check=self.cross_account_check(lease.check)
             if options and options.cross_account_check
             else None,
@@ -365,6 +368,7 @@ class AwsClients(AccountClients):
             timing=process.timing,
             clock=process.clock,
             say=say,
+            loads=self._loads(table),
         )
 
     def backfill_context(self, table: TableOutputs, say: Callable[[str], None]) -> BackfillContext:
@@ -446,6 +450,10 @@ class AwsClients(AccountClients):
         ledger = self.ledger(table, lease.check)
         return Repairer(guard, runtime, ledger.settings)
 
+    def _loads(self, table: TableOutputs, before: Before | None = None) -> BulkLoads | None:
+        """Return the bulk operations, where the roles may ask for them."""
+        return self.bulk_loads(before) if table.load.is_bulk else None
+
     def _read_health(self, table: TableOutputs) -> Callable[[Row, float], Health]:
         """Return what reads both accounts' loss detectors now."""
         return lambda row, at: read_health(
@@ -456,6 +464,7 @@ class AwsClients(AccountClients):
             self._verified(table),
             partial(self.activity, table),
             read_expiries(self.source(), self.target(table.consumer_region), table),
+            read_operations(self._loads(table), self._outputs.target_arn(table)),
         )
 
     def _key_types(self, before: Before | None, table: str) -> Mapping[str, str]:

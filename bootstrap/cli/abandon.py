@@ -21,7 +21,7 @@ from bootstrap.plan.abandon_preview import undoing
 @click.command(short_help="Give up a run, and undo what it made.")
 @common_options
 @click.option(
-    "--drop-target", is_flag=True, help="Also delete the target table, if this run imported it."
+    "--drop-target", is_flag=True, help="Also delete the target table, if this run made it."
 )
 @click.option(
     "--disable-source-pitr",
@@ -34,7 +34,8 @@ from bootstrap.plan.abandon_preview import undoing
 @click.option(
     "--no-wait",
     is_flag=True,
-    help="Exit with 6 while an export or import runs, which AWS does not cancel.",
+    help="Exit with 6 while an export or import runs, which AWS does not cancel, or a bulk load "
+    "is being cancelled.",
 )
 def abandon(
     options: CommandOptions,
@@ -47,11 +48,12 @@ def abandon(
 ) -> None:
     """Give up a run: disable the consumer, delete the exported objects, close the journal.
 
-    Shows first what it will do and what it leaves, and asks. It waits for an export or import
-    that is running, because AWS cancels neither. By default the target table and the source's
-    point-in-time recovery stay; no option touches one that no run of this tool made. Safe to
-    interrupt: run the same command again and it resumes. Afterwards `run` starts again with
-    another snapshot, once the target table is gone.
+    Shows first what it will do and what it leaves, and asks. It cancels a bulk load that is
+    running, and waits for its end, and for that of an export or import, which AWS does not
+    cancel. By default the target table and the source's point-in-time recovery stay; no option
+    touches one that no run of this tool made, nor an adopted table. Safe to interrupt: run the
+    same command again and it resumes. Afterwards `run` starts again with another snapshot, once
+    the target table is gone, or an adopted one is empty.
 
     \b
     Example:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from bootstrap.core.facts import TableFacts
@@ -9,6 +10,7 @@ from bootstrap.core.formatting import number
 from bootstrap.core.journal_rows import Row
 from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.core.write_deny import sid
+from bootstrap.journal.load_records import BulkLoad, LoadTarget
 from bootstrap.journal.records import Abandoning, Exported, Imported, RecoveryRecord
 from bootstrap.journal.switch_records import TargetDeny
 
@@ -59,6 +61,9 @@ def undoing(
         does.append("wait until the export has ended, if it runs: AWS does not cancel it")
     if imported is not None and imported.token and not imported.done:
         does.append("wait until the import has ended, if it runs: AWS does not cancel it")
+    load, made = row.record(BulkLoad), row.record(LoadTarget)
+    if load is not None and load.token and (imported is None or not imported.done):
+        does.append("cancel the bulk load, if it runs, and wait until it has ended")
     does.append(f"delete the export: s3://{bucket}/{table.snapshot_prefix}/{row.run_id}/")
     leaves = [
         f"{_streaming(table)}consumer, ledger with its entries, buckets and journal: they belong "
@@ -76,7 +81,14 @@ def undoing(
                 f"the Deny on other writers of {name}, which the stack has no role to take off: "
                 f"statement {sid(denied.nonce)} of its resource policy. Take it out by hand"
             )
-    if drop:
+    adopted = table.load.adopt if made is None else made.adopted
+    if adopted:
+        leaves.append(
+            f"the target table {name}, which is your own, with the items that are in it. No new "
+            "run can load it until it is empty. To delete it: aws dynamodb delete-table "
+            f"--table-name {shlex.quote(name)}, with the target account's credentials"
+        )
+    elif drop:
         count = f", some {number(target.items)} items" if target is not None else ""
         does.append(
             f"delete the target table {name}{count}: deletion protection off, then the table. "

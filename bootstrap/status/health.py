@@ -18,6 +18,7 @@ from bootstrap.core.state import PRIMARIES, REPLICAS, State
 from bootstrap.journal.records import Exported
 from bootstrap.journal.verification_records import Verified
 from bootstrap.status import data_loss
+from bootstrap.status.bulk_operations import Operations, judge_operations
 from bootstrap.status.data_loss import KnownLosses
 from bootstrap.status.health_checks import expected_settings
 from bootstrap.status.left_out_deletions import judge_left_out
@@ -57,11 +58,13 @@ def read_health(
     verified: Verified | None,
     activity: Callable[[float], ConsumerActivity] | None = None,
     expiries: Expiries | None = None,
+    operations: Operations | None = None,
 ) -> Health:
     """Read and judge. `at`: epoch seconds; `verified`: the last verification, if there is one.
 
     `activity` reads what the consumer did of late. It is called only where that explains a finding.
     `expiries` reads both tables' time to live. It is called only where the target expires items.
+    `operations` lists the bulk operations on the target; None: the stack may not.
 
     Without a reader, or before a run, only the losses that the journal records are known.
     """
@@ -90,6 +93,7 @@ def read_health(
             *findings,
             *judge_left_out(losses.left_out),
             *judge_expiry(row, expiries, table, losses.expired),
+            *judge_operations(row, operations, verified),
         ),
         losses,
     )

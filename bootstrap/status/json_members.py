@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bootstrap.core.formatting import instant
+from bootstrap.journal.load_records import BulkLoad
 from bootstrap.plan.prices import AS_OF
 from bootstrap.status.progress_bar import remaining, share
 from bootstrap.status.snapshot import StatusSnapshot
@@ -97,6 +98,19 @@ def _retention(shown: StatusSnapshot) -> dict[str, Any] | None:
     }
 
 
+def _bulk_load(shown: StatusSnapshot) -> dict[str, Any] | None:
+    target, load = shown.load_target, shown.load or BulkLoad()
+    if target is None:
+        return None
+    return {
+        "adopted": target.adopted,
+        "tableId": target.table_id or None,
+        "operationArn": load.arn or None,
+        "part": min(load.part + 1, len(load.prefixes)) or None,
+        "parts": len(load.prefixes) or None,
+    }
+
+
 MEMBERS: dict[str, Callable[[StatusSnapshot], Any]] = {
     "table": lambda shown: shown.table,
     "targetTable": lambda shown: shown.target_table,
@@ -121,6 +135,7 @@ MEMBERS: dict[str, Callable[[StatusSnapshot], Any]] = {
     "exportedItems": lambda shown: shown.export.items if shown.export else None,
     "exportedBytes": lambda shown: shown.export.size_bytes if shown.export else None,
     "importArn": lambda shown: (shown.import_.arn if shown.import_ else "") or None,
+    "bulkLoad": _bulk_load,
     "importedItems": lambda shown: shown.import_.items if shown.import_ else None,
     "caughtUpTo": lambda shown: (
         _optional_instant(shown.caught_up.moment) if shown.caught_up else None

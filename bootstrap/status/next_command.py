@@ -6,6 +6,7 @@ from bootstrap.core.facts import EventSource
 from bootstrap.core.journal_rows import Row, RunFailure
 from bootstrap.core.state import PRIMARIES, REPLICAS, State
 from bootstrap.core.suggestions import Suggestion
+from bootstrap.journal.load_records import BulkLoad
 from bootstrap.journal.records import Abandoning, Exported, Imported, Paused
 from bootstrap.status.data_loss import KnownLosses
 from bootstrap.status.inputs import StatusInputs
@@ -94,8 +95,9 @@ def _recovery_command(row: Row, failure: RunFailure, command: str) -> str | None
     """Return the command that resumes after a failure without losing data, or None.
 
     A failed import is repeated from the same export after its table is deleted: the snapshot holds
-    everything that the table held. Two things are the operator's decision: to continue without
-    the items that an import rejected, and to pay again for a step that has failed twice.
+    everything that the table held. A bulk load is repeated into the same table. Two things are the
+    operator's decision: to continue without the items that a load refused, and to pay again for a
+    step that has failed twice.
     """
     if not failure.resumable:
         return None
@@ -104,6 +106,9 @@ def _recovery_command(row: Row, failure: RunFailure, command: str) -> str | None
             if record.attempt >= PAID_ATTEMPTS:
                 return None
             return command.format(RUN) + (f" {DISCARD}" if step == IMPORT else "")
+    load = row.record(BulkLoad)
+    if failure.step == IMPORT and load is not None and load.failures >= PAID_ATTEMPTS:
+        return None
     return command.format(RUN)
 
 

@@ -9,6 +9,7 @@ from bootstrap.core.facts import Measure, Usage
 from bootstrap.core.journal_rows import Event, Row, RunFailure, WaitReason
 from bootstrap.core.state import State
 from bootstrap.core.suggestions import GENERIC, Suggestion
+from bootstrap.journal.load_records import BulkLoad, LoadTarget
 from bootstrap.journal.records import (
     CaughtUp,
     Configured,
@@ -61,6 +62,7 @@ class StatusSnapshot:
     """The decision that is the operator's; empty where there is none."""
     export: Exported | None
     import_: Imported | None
+    """Of a bulk load too, once that is complete."""
     caught_up: CaughtUp | None
     failure: RunFailure | None
     skipped: Skipped | None = None
@@ -84,6 +86,10 @@ class StatusSnapshot:
     """LastProcessingResult of the event source mapping."""
     transition_reason: str = ""
     """StateTransitionReason of the event source mapping."""
+    load: BulkLoad | None = None
+    """None where the snapshot is imported, or no bulk load has been intended."""
+    load_target: LoadTarget | None = None
+    """The table of the bulk load."""
 
     def typed(self, text: str) -> str:
         """Complete the commands in a text, so that they work as written."""
@@ -192,6 +198,8 @@ def build_snapshot(inputs: StatusInputs) -> StatusSnapshot:
         decision=decide(inputs),
         export=row.record(Exported),
         import_=row.record(Imported),
+        load=row.record(BulkLoad),
+        load_target=row.record(LoadTarget),
         caught_up=row.record(CaughtUp),
         failure=row.failure,
         skipped=row.record(Skipped),

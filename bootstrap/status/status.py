@@ -10,12 +10,20 @@ from bootstrap.core.errors import AccountError, Side
 from bootstrap.core.facts import ConsumerActivity, EventSource, Measure, Usage
 from bootstrap.core.journal_rows import Row, Store
 from bootstrap.core.outcome import import_progress, probe_progress
-from bootstrap.core.ports import Ledger, ResourcePolicies, SourceAccount, TargetAccount
+from bootstrap.core.ports import (
+    BulkLoads,
+    Ledger,
+    ResourcePolicies,
+    SourceAccount,
+    TargetAccount,
+)
 from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.core.state import State
 from bootstrap.journal import verification_records as verification
 from bootstrap.journal.lease import Holder, Machine
+from bootstrap.journal.load_records import BulkLoad
 from bootstrap.journal.records import Exported, Imported, Paused, Probing
+from bootstrap.status.bulk_operations import read_operations
 from bootstrap.status.health import read_health
 from bootstrap.status.health_checks import HealthReader
 from bootstrap.status.inputs import StatusInputs
@@ -45,6 +53,9 @@ class StatusContext:
     """Reads what the consumer did up to a moment."""
     policies: Callable[[Side], ResourcePolicies] | None = None
     """The resource policies of an account's tables, with the rights of `status`."""
+    loads: BulkLoads | None = None
+    """None: the stack has no right to bulk operations."""
+    target_arn: str = ""
 
 
 def read_status(context: StatusContext) -> StatusSnapshot:
@@ -55,7 +66,10 @@ def read_status(context: StatusContext) -> StatusSnapshot:
     last = verification.last_verification(store, table.source_table)
     verified = last.verified if row.run_id else None
     expiries = read_expiries(context.source, context.target, table)
-    health = read_health(context.health, table, row, at, verified, context.activity, expiries)
+    operations = read_operations(context.loads, context.target_arn)
+    health = read_health(
+        context.health, table, row, at, verified, context.activity, expiries, operations
+    )
     return build_snapshot(
         StatusInputs(
             table=table.source_table,
@@ -169,6 +183,12 @@ def _measure_in_target(
         if load is None:
             return None
         return import_progress(load, exported.items if exported else None)
+    bulk = row.record(BulkLoad)
+    if bulk is not None and bulk.arn and context.loads is not None:
+        operation = context.loads.describe(bulk.arn)
+        if operation is None:
+            return None
+        return bulk.progress(operation, exported.items if exported else None)
     probing = row.record(Probing)
     if probing is not None and row.state is State.CATCHING_UP:
         through = context.ledger.probes_through(probing.probe, probing.probes)

@@ -9,7 +9,7 @@ from pathlib import Path
 from bootstrap.core.durations import Timing
 from bootstrap.core.journal_rows import Store
 from bootstrap.core.objects import ObjectReaderFactory
-from bootstrap.core.ports import ExportService, ItemReader, Ledger
+from bootstrap.core.ports import BulkLoads, ExportService, ItemReader, Ledger
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
@@ -60,3 +60,5 @@ class VerifyContext:
     timing: Timing
     clock: Clock
     say: Callable[[str], None]
+    loads: BulkLoads | None = None
+    """None: the stack has no right to bulk operations."""

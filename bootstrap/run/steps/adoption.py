@@ -6,8 +6,8 @@ from bootstrap.core.errors import AccountError, BlockedError, Side
 from bootstrap.core.facts import TableFacts
 from bootstrap.core.outcome import Pending
 from bootstrap.core.suggestions import Command, suggest
+from bootstrap.run import load_gate
 from bootstrap.run.step_context import StepContext
-from bootstrap.run.steps import load_gate
 
 
 def examine(context: StepContext) -> TableFacts | Pending:

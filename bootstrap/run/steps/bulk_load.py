@@ -18,16 +18,10 @@ from bootstrap.core.ports import BulkLoads
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.journal.load_records import BulkLoad, LoadTarget
 from bootstrap.journal.records import Exported, Imported
+from bootstrap.run import load_gate
 from bootstrap.run.load_prefixes import IndivisibleKeysError, divide
 from bootstrap.run.step_context import StepContext
-from bootstrap.run.steps import (
-    import_,
-    load_failure,
-    load_gate,
-    load_parts,
-    load_refusal,
-    load_table,
-)
+from bootstrap.run.steps import import_, load_failure, load_parts, load_refusal, load_table
 
 REUSED_TOKEN = "IdempotentParameterMismatchException"
 

@@ -10,9 +10,9 @@ from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.pulumi_commands import replace_mapping
 from bootstrap.core.state import State
 from bootstrap.journal.records import Configured, Earlier, Enabled, Exported, Imported, Paused
+from bootstrap.run import load_gate
 from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
-from bootstrap.run.steps import load_gate
 
 
 def advance(context: StepContext) -> Outcome:

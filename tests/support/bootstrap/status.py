@@ -8,6 +8,7 @@ from bootstrap.aws.calls import Calls
 from bootstrap.aws.ledger import AwsLedger
 from bootstrap.core.errors import Side
 from bootstrap.core.journal_rows import Row
+from bootstrap.core.stack_outputs import Outputs
 from bootstrap.journal.verification_records import Verified
 from bootstrap.status.health_checks import HealthReader
 from bootstrap.status.snapshot import StatusSnapshot
@@ -24,16 +25,30 @@ from replicator.watchdog.readings import (
     SourceWrites,
     Undelivered,
 )
-from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget, fake_policies
-from tests.support.bootstrap.fake_aws import COMMAND, LEDGER, STREAM_ARN, FakeAws, outputs
+from tests.support.bootstrap.fake_accounts import (
+    FakeBulkLoads,
+    FakeSource,
+    FakeTarget,
+    fake_policies,
+)
+from tests.support.bootstrap.fake_aws import (
+    COMMAND,
+    LEDGER,
+    STREAM_ARN,
+    TARGET_ARN,
+    FakeAws,
+    outputs,
+)
 from tests.support.bootstrap.killed_process import Process, journal_verified
 
 NOW = 2_000_000_000.0
 
 
-def look(world: FakeAws, health: Any = None, usage: Any = None) -> StatusSnapshot:
+def look(
+    world: FakeAws, health: Any = None, usage: Any = None, chosen: Outputs | None = None
+) -> StatusSnapshot:
     watcher = Process(world, pid=99)
-    (table,) = outputs().tables
+    (table,) = (chosen or outputs()).tables
     return read_status(
         StatusContext(
             table=table,
@@ -46,6 +61,8 @@ def look(world: FakeAws, health: Any = None, usage: Any = None) -> StatusSnapsho
             health=health,
             usage=usage,
             policies=lambda side: fake_policies(world, side, lambda: None),
+            loads=FakeBulkLoads(world, lambda: None) if table.load.is_bulk else None,
+            target_arn=TARGET_ARN,
         )
     )
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from bootstrap.core.bulk_facts import BulkFacts
+from bootstrap.core.errors import BlockedError
 from bootstrap.core.outcome import Pending
+from bootstrap.core.ports import BulkLoads
 from bootstrap.run.step_context import StepContext
 
 
@@ -30,3 +32,22 @@ def wait_for(context: StepContext, operation: BulkFacts) -> Pending:
         operation.measure,
         outlasts=True,
     )
+
+
+def refuse_running(loads: BulkLoads | None, table: str, table_arn: str, command: str) -> None:
+    """Check that no bulk operation writes to the target `table`. `command`: as typed.
+
+    Raises:
+        BlockedError: one does.
+        AccountError: that cannot be read.
+    """
+    running = () if loads is None else loads.on_table(table_arn)
+    if running:
+        arns = ", ".join(each.arn for each in running)
+        raise BlockedError(
+            f"A bulk load writes into table {table} ({arns}). Its puts have no condition: what "
+            f"{command} finds or writes would not be there afterwards.",
+            fix="wait until it has ended: aws dynamodb describe-bulk-operation "
+            f"--bulk-operation-arn {running[0].arn}, with the target account's credentials; then "
+            "the same command",
+        )
