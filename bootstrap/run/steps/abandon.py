@@ -237,7 +237,7 @@ def _cancel_load(context: StepContext, noted: Abandoning) -> Outcome | None:
     else:
         facts = bulk_load.find_started(loads, load)
         if facts is None and journal.now() - load.intended_at <= context.timing.listing:
-            # It may have begun, and not be listed yet: a bulk put that nobody knows of.
+            # It may have begun, and not be listed yet: a bulk put that no record has.
             return Pending("the bulk load to be listed", context.timing.poll(5))
     if facts is None or facts.terminal:
         return None

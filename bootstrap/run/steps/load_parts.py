@@ -30,7 +30,7 @@ def lacking(context: StepContext, load: BulkLoad, facts: BulkFacts) -> int:
 def end_part(
     context: StepContext, load: BulkLoad, facts: BulkFacts, *, accepted: bool = False
 ) -> None:
-    """Record what a part has put, and go on to the next one. `accepted`: it lacks items."""
+    """Record what a part has put, and turn to the next one. `accepted`: it lacks items."""
     context.journal.put(
         dataclasses.replace(
             load,
