@@ -66,7 +66,7 @@ def items(stack: Stack, account: Any, table: str) -> dict[tuple[str, str], Any]:
 def test_a_table_with_a_local_index_is_loaded_in_bulk_by_two_processes_of_which_one_is_killed(
     stack: Stack, table: str
 ) -> None:
-    stack.killed_at("waiting for the bulk load", "--table", table)
+    stack.killed_at("IMPORTING", "--table", table)
     ended = stack.end("run", "--table", table)
     assert ended.returncode == 0, ended.stderr + ended.stdout
     shown = stack.status(table)
