@@ -12,7 +12,7 @@ from infra.stack_config import StackConfig
 from infra.statements import Statement, allow
 
 ENVIRONMENT_KEY_ACTIONS = ("kms:CreateGrant", "kms:Decrypt", "kms:Encrypt")
-"""Of whoever sets and reads a function's environment (AWS Lambda Developer Guide,
+"""Of the caller who sets and reads a function's environment (AWS Lambda Developer Guide,
 configuration-envvars-encryption)."""
 
 

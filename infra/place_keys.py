@@ -34,7 +34,7 @@ class PlaceKey:
 
     @property
     def needed(self) -> list[pulumi.Resource]:
-        """What encrypted data depends on: deleted after it, or not at all."""
+        """Dependencies of encrypted data: deleted after it, or not at all."""
         return [self.made] if self.made else []
 
 

@@ -106,7 +106,7 @@ class StackConfig:
 
     @property
     def snapshots_under_place_key(self) -> bool:
-        """Whether the snapshot bucket has the key of the target's place."""
+        """True if the snapshot bucket has the key of the target's place."""
         return self.snapshot_key is None and self.keys.has("target")
 
     naming: Autonaming = field(default_factory=Autonaming)

@@ -97,6 +97,7 @@ KINDS = {
     "tables": "a list: see below",
     "operators": "`source`, `target`, `externalId`, `readItems`: see below",
     "keys": "`source`, `consumer`, `target`: see below",
+    "snapshotKey": "`true` or `false`",
     "vpc": "`subnetIds`, `securityGroupIds`: see below",
     "vpc.subnetIds": "a list of up to 16 ids",
     "vpc.securityGroupIds": "a list of up to 5 ids",

@@ -306,7 +306,7 @@ STANDING = (
 
 @dataclass(frozen=True)
 class KeyUse:
-    """What somebody does with the key of a resource, though no call of the stack's roles shows it.
+    """A use of a resource's key by a service or a role, which no call of the stack's roles shows.
 
     `keys`: condition keys of the request; `{arn}` is the resource, `{account}` the key's.
     """
