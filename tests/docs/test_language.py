@@ -33,5 +33,11 @@ def test_a_word_to_avoid_is_found_in_every_kind_of_text(tmp_path: Path) -> None:
     page.write_text(f'"""{word}."""\n# {word}\nx = f"{{1}} {word}"\n{word} = 1\n')
     assert len(list(language.words_in_code(page))) == 3
     assert not list(language.openings(page))
+    first, last = "comes", "to"  # over two parts of a text, over a line, and in single quotes
+    page.write_text(
+        f'"""It {first}\n    {last} it."""\nx = (\n    "{first} "\n    f"{last}"\n)\n'
+        f"y = ('\"{first} ' '{last}')\nz = '{first}\\n{last}'\n"
+    )
+    assert len(list(language.words_in_code(page))) == 4
     page.write_text('"""Ask whether."""\ndef f():\n    """How it is."""\n')
     assert [each.line for each in language.openings(page)] == [2]
