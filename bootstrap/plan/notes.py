@@ -88,7 +88,7 @@ def _other_writers(replication: Replication) -> Iterator[str]:
         )
         return
     yield (
-        f"From the import on, the resource policy of {replication.target_table} denies item writes "
+        f"From the load on, the resource policy of {replication.target_table} denies item writes "
         "to all but the consumer and the importer, administrators included, until a switch or a "
         "promotion. Statements of your own in it stay as they are. A test that writes to the "
         "replica fails."

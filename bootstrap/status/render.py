@@ -52,9 +52,9 @@ def summary(shown: StatusSnapshot) -> str:
     if shown.state is not State.REPLICATING or shown.caught_up is None:
         return "\n".join([f"{to}: {shown.state}", *_troubles(shown)])
     items = shown.import_.items if shown.import_ else None
-    imported = f", {number(items)} items imported" if items is not None else ""
+    loaded = f", {number(items)} items loaded" if items is not None else ""
     applied = f"every change before {moment(shown.caught_up.moment)} applied"
-    return f"{to}: {shown.state}{imported}, {applied}"
+    return f"{to}: {shown.state}{loaded}, {applied}"
 
 
 def _troubles(shown: StatusSnapshot) -> list[str]:

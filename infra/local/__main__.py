@@ -236,6 +236,14 @@ def main() -> None:
     help="Make the target the primary in the end, with an application that writes the whole time: "
     "on (--fence), or after it has stopped writing.",
 )
+@click.option(
+    "--lsi",
+    type=click.Choice(["off", "on"]),
+    default=DEFAULT.lsi,
+    show_default=True,
+    help="Give the source table local secondary indexes, and a global one with a key of several "
+    "attributes: a bulk put loads the target, as an import cannot make them.",
+)
 def demo(**options: Any) -> None:
     """Replicate a live table from one emulated account to another, and compare."""
     chosen = DemoOptions(**options)

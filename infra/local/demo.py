@@ -29,9 +29,11 @@ from infra.local.emulator.chaos.rates import parse as parse_chaos
 from infra.local.results import report_view, stream_records, table_check
 from infra.local.results.checked_table import CheckedTable
 from infra.local.results.consumer_logs import ConsumerCounts
+from infra.local.results.load_check import LoadCheck, check_load
 from infra.local.results.report import DemoReport, Phase, phases_of
 from infra.local.stall_detector import StallDetector, refusals_in_log
 from infra.local.switch_demo import SwitchDemo, SwitchDemoSettings, write_log
+from infra.local.workload.server_writes import read_server_writes
 from infra.local.workload.writers import Writers, WriterSettings
 
 LOG_SECONDS = 20
@@ -72,13 +74,18 @@ def choose_data(options: DemoOptions) -> SeedData:
     Raises:
         DataFileError: at the first invalid line.
     """
+    local = options.local_indexes
     if options.data is None:
-        return SeedData(
-            GeneratedItems(options.seed, int(time.time()), options.items), options.items
-        )
+        generated = GeneratedItems(options.seed, int(time.time()), options.items, local)
+        return SeedData(generated, options.items)
     key = KeyOption.parse(options.key) if options.key else None
     file = datafile.check(options.data.resolve(), key)
-    return SeedData(SampledItems.load(file.path, file.keys), file.items, file)
+    if local and file.keys.sort is None:
+        raise datafile.DataFileError(
+            f"{file.path} has the key {file.keys}: a table without a sort key has no local "
+            "secondary indexes.\nTry: name a sort key with KEY=pk,sk, or run it without LSI=on"
+        )
+    return SeedData(SampledItems.load(file.path, file.keys, local), file.items, file)
 
 
 def run(options: DemoOptions, console: Console) -> bool:
@@ -135,7 +142,7 @@ class Demo:
             LocalCloud(
                 self._directory,
                 chaos=self._options.chaos,
-                write_log=log if self._options.switch != "off" else None,
+                write_log=log if self._logs_writes else None,
             )
         )
         sides = (
@@ -146,7 +153,9 @@ class Demo:
         writers = self._start_writers(cloud)
         started = time.time()
         outputs_file = self._directory / "outputs.json"
-        outputs = setup.deploy_stack(cloud, self._shape.name, archive, outputs_file)
+        outputs = setup.deploy_stack(
+            cloud, self._shape.name, archive, outputs_file, self._options.load
+        )
         table = outputs["tables"][0]
         took = f"in {time.time() - started:.1f} s"
         self._print(
@@ -162,6 +171,8 @@ class Demo:
         phases = phases_of(started, history, stopped, time.time())
         verified = self._verify(bootstrap, detector)
         report = self._report(cloud, table, detector, writers, phases, verified, began)
+        if self._options.load == "bulk":
+            report = replace(report, load=self._load(cloud, outputs, table))
         if not report.ok or self._options.switch == "off":
             return report
         settings = SwitchDemoSettings(
@@ -175,6 +186,23 @@ class Demo:
         )
         demo = SwitchDemo(settings, cloud, bootstrap, self._directory, self._stack, self._print)
         return replace(report, switch=demo.run(), seconds=time.monotonic() - began)
+
+    @property
+    def _logs_writes(self) -> bool:
+        return self._options.switch != "off" or self._options.load == "bulk"
+
+    def _load(
+        self, cloud: LocalCloud, outputs: Mapping[str, Any], table: Mapping[str, Any]
+    ) -> LoadCheck:
+        """Judge the bulk put by the local cloud's own log of writes."""
+        target = (cloud.target.account_id, table["targetTable"])
+        writes = [
+            write
+            for write in read_server_writes(write_log(self._directory))
+            if (write.account, write.table) == target
+        ]
+        imports = cloud.client("dynamodb", cloud.target).list_imports()["ImportSummaryList"]
+        return check_load(writes, outputs["target"]["importerRoleArn"], len(imports))
 
     def _seed(self, cloud: LocalCloud) -> None:
         dynamodb = cloud.client("dynamodb", cloud.source)

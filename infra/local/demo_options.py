@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from infra.local.emulator.chaos.rates import parse as parse_chaos
+from infra.local.results.load_check import Load
 from infra.local.results.switch_report import SwitchChoice
 
 PATIENCE = 600.0
@@ -20,6 +21,7 @@ VARIABLES: Mapping[str, str] = {
     "key": "KEY",
     "chaos": "CHAOS",
     "switch": "SWITCH",
+    "lsi": "LSI",
 }
 """The variable of `make demo` for an option; the others have none."""
 EXAMPLES: Mapping[str, str] = {
@@ -29,6 +31,7 @@ EXAMPLES: Mapping[str, str] = {
     "key": "make demo DATA=export.json.gz KEY=pk:S,sk:N",
     "chaos": "make demo CHAOS=on,kill=0.1,delay_seconds=3",
     "switch": "make demo SWITCH=on",
+    "lsi": "make demo LSI=on",
 }
 """A value of each that is accepted, as a command."""
 
@@ -63,6 +66,17 @@ class DemoOptions:
     """Rare behaviour of AWS, made frequent: see infra/local/emulator/chaos. Empty: none."""
     switch: SwitchChoice | Literal["off"] = "off"
     """Make the target the primary in the end: `on` by a fence."""
+    lsi: Literal["off", "on"] = "off"
+    """`on`: a table with local secondary indexes, which a bulk put loads, as no import can."""
+
+    @property
+    def local_indexes(self) -> bool:
+        return self.lsi == "on"
+
+    @property
+    def load(self) -> Load:
+        """The way into the target, as the stack says it."""
+        return "bulk" if self.local_indexes else "import"
 
     def check(self) -> None:
         """Refuse values that cannot be used, and options that would be ignored.
@@ -86,6 +100,7 @@ class DemoOptions:
             "key": self.key,
             "chaos": self.chaos or "off",
             "switch": self.switch,
+            "lsi": self.lsi,
             "seed": self.seed,
             "rate": self.rate,
             "steady": self.steady,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +15,7 @@ from infra.local.cloud import LocalCloud
 from infra.local.data.compare import fingerprint
 from infra.local.data.items import Item, KeySchema, TableShape
 from infra.local.deploy import deploy
+from infra.local.results.load_check import Load
 from infra.local.workload.calls import write_batch
 
 BATCH = 25
@@ -98,7 +99,9 @@ def build_archive() -> Path:
     return package.build("local").folder
 
 
-def deploy_stack(cloud: LocalCloud, table: str, archive: Path, outputs: Path) -> dict[str, Any]:
+def deploy_stack(
+    cloud: LocalCloud, table: str, archive: Path, outputs: Path, load: Load = "import"
+) -> dict[str, Any]:
     """Apply the Pulumi program for one table; write the outputs file and return the outputs."""
     sides = {
         name: {"accountId": account.account_id, "region": account.region}
@@ -106,13 +109,18 @@ def deploy_stack(cloud: LocalCloud, table: str, archive: Path, outputs: Path) ->
     }
     config = {
         **sides,
-        "tables": [{"source": table, "target": f"{table}-replica"}],
+        "tables": [{"source": table, "target": f"{table}-replica", **_load(load)}],
         "lambdaArchive": str(archive),
         "switch": True,
     }
     values = deploy(cloud, config)
     outputs.write_text(json.dumps(values, indent=2) + "\n")
     return values
+
+
+def _load(load: Load) -> Mapping[str, str]:
+    """Return what the stack file says of the load; an import is the default."""
+    return {} if load == "import" else {"load": load}
 
 
 def short(path: Path) -> str:

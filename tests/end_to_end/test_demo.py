@@ -61,6 +61,36 @@ def test_c1_the_target_equals_the_source_after_everything_with_writers_all_the_t
     assert not listens(endpoint(demo.output))
 
 
+def test_c1_a_table_with_local_indexes_is_loaded_by_bulk_put_while_it_changes(
+    tmp_path: Path,
+) -> None:
+    with running("demo", *SMALL, "--lsi", "on", "--directory", str(tmp_path)) as demo:
+        status = demo.wait()
+    assert status == 0, demo.output
+    assert "make the table orders-replica, with all indexes of the source" in demo.output
+
+    written = report(tmp_path)
+    assert written["ok"] is True
+    assert written["options"]["lsi"] == "on"
+    assert written["differences"] == 0
+    assert written["verification"]["judged"] == 1
+    load = written["load"]
+    assert (load["mode"], load["imports"], load["late_puts"]) == ("bulk", 0, 0)
+    assert load["puts"] >= 500, "the snapshot of 600 items, some of which have expired"
+    assert written["phases"]["IMPORTING"]["changes_made"] > 0, "nothing was written in the load"
+    indexes = {each["name"]: each for each in written["indexes"]}
+    assert [name for name, each in indexes.items() if each["local"]] == [
+        "within-by-time",
+        "within-by-status",
+    ]
+    assert "by-status-and-customer" in indexes, "the global one with a key of several attributes"
+    for each in indexes.values():
+        assert 0 < each["items"] < written["items_compared"], "some items lack the attribute"
+        assert each["queries"] > 0
+        assert (each["wrong_items"], each["wrong_answers"]) == (0, 0)
+    assert demo.left_behind() == []
+
+
 def test_c4_duplicates_disorder_overlap_throttling_kills_and_poison_change_no_data_of_the_users_own(
     tmp_path: Path,
 ) -> None:

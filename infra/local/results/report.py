@@ -12,6 +12,7 @@ from infra.local.data.compare import TableComparison
 from infra.local.results.consumer_logs import (
     ConsumerCounts,
 )
+from infra.local.results.load_check import LoadCheck
 from infra.local.results.stream_records import StreamCounts
 from infra.local.results.switch_report import SwitchReport
 from infra.local.workload.stats import WINDOW, ChangeCounts
@@ -84,6 +85,8 @@ class DemoReport:
     """The verification just made, as `status` shows it."""
     poisoned: bool = False
     """Unreadable records were put on the stream on purpose, and end in quarantine."""
+    load: LoadCheck | None = None
+    """The bulk put, as the local cloud saw it; None: an import made the table."""
     switch: SwitchReport | None = None
     """The switch that followed, if there was one."""
     seconds: float = 0.0
@@ -141,6 +144,8 @@ class DemoReport:
         yield from self._problems_in_quarantine()
         if self.leftovers.failures:
             yield f"{self.leftovers.failures:,} objects are in the on-failure bucket."
+        if self.load is not None:
+            yield from self.load.problems()
         for index in self.indexes:
             yield from _problems_of_index(index)
         if self.switch is not None:
@@ -241,6 +246,7 @@ class DemoReport:
             "quarantine_objects": len(self.leftovers.quarantined),
             "on_failure_objects": self.leftovers.failures,
             "indexes": [asdict(index) for index in self.indexes],
+            "load": self.load.as_json() if self.load else {"mode": "import"},
             "verification": self.verification,
             "switch": self.switch.as_json() if self.switch else None,
         }

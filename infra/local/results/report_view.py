@@ -100,6 +100,12 @@ def _figures(report: DemoReport) -> Table:
         f"{report.received:,} received: {counts[CHANGES_APPLIED]:,} applied, "
         f"{counts[CHANGES_SUPERSEDED]:,} superseded, {counts[CHANGES_QUARANTINED]:,} quarantined",
     )
+    if report.load is not None:
+        table.add_row(
+            "Load",
+            f"a bulk put wrote {report.load.puts:,} items in {report.load.seconds:,.1f} s, "
+            f"{report.load.late_puts or 'none'} of them after the consumer's first write",
+        )
     since = report.replicating_since
     steady = report.consumer_counts.lag(since) if since is not None else None
     table.add_row("Lag", f"{_lag(steady)} while REPLICATING")

@@ -288,7 +288,7 @@ def test_a_run_that_ends_shows_the_health_of_now_and_what_to_do() -> None:
         )
         return process.run.snapshot(final=True)
 
-    assert "REPLICATING, 3 items imported" in summary(ended())
+    assert "REPLICATING, 3 items loaded" in summary(ended())
     text = summary(ended(foreign=[row]))
     assert text.splitlines()[0] == "orders → orders-replica: DEGRADED"
     assert "because ForeignRecords: about 7 from table invoices" in text

@@ -38,6 +38,7 @@ def taken_by_demo() -> list[str]:
         (("--chaos", "tornado"), "tornado"),
         (("--chaos", "kill=2"), "not a rate between 0 and 1"),
         (("--switch", "yes"), "'yes' is not one of 'off', 'on', 'writes-stopped'"),
+        (("--lsi", "yes"), "'yes' is not one of 'off', 'on'"),
         (("--items", "few"), "'few' is not a valid integer"),
         (("--foo",), "No such option '--foo'. It takes --items, --min-changes"),
         (("--items",), "requires an argument"),
@@ -77,7 +78,7 @@ def test_make_takes_exactly_the_variables_that_the_demo_knows() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("demo", "SWlTCH=on"), "make demo does not take SWlTCH. It takes ITEMS "),
+        (("demo", "LSl=on"), "make demo does not take LSl. It takes ITEMS "),
         (("demo", "items=5000"), "make demo does not take items."),
         (("demo", "MINUTES=3", "ITEMS=60"), "make demo does not take MINUTES."),
         (
@@ -106,11 +107,24 @@ def test_variables_that_a_target_knows_pass() -> None:
         assert passed.returncode == 0, passed.stderr
 
 
+def test_local_indexes_of_data_without_a_sort_key_are_refused_with_the_reason(
+    tmp_path: Path,
+) -> None:
+    data = tmp_path / "data.json"
+    data.write_text('{"Item": {"pk": {"S": "a"}}}\n')
+    given = ["--data", str(data), "--lsi", "on", "--directory", str(tmp_path / "demo")]
+    ran = CliRunner().invoke(main, ["demo", *given])
+    assert ran.exit_code == USAGE
+    assert "a table without a sort key has no local secondary indexes" in ran.output
+    assert "\nTry: " in ran.output
+    assert not (tmp_path / "demo").exists()
+
+
 def test_the_report_names_every_option_with_the_value_that_ran() -> None:
     context = demo.make_context("demo", ["--switch", "on", "--items", "60", "--chaos", "kill=0.1"])
     options = DemoOptions(**context.params)
     named = options.as_json()
     assert named.keys() == OPTIONS.keys() - {"help", "directory"}
     assert (named["switch"], named["items"], named["chaos"]) == ("on", 60, "kill=0.1")
-    assert DemoOptions().as_json()["switch"] == DemoOptions().as_json()["chaos"] == "off"
+    assert {DemoOptions().as_json()[name] for name in ("switch", "chaos", "lsi")} == {"off"}
     assert DemoOptions(data=Path("mine.json")).as_json()["items"] is None

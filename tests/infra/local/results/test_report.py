@@ -15,6 +15,7 @@ from rich.console import Console
 from infra.local.data.compare import ItemDifference, TableComparison
 from infra.local.results import report_view
 from infra.local.results.consumer_logs import ConsumerCounts, LagPercentiles
+from infra.local.results.load_check import LoadCheck
 from infra.local.results.report import DemoReport, IndexCheck, Leftovers, Phase, phases_of
 from infra.local.results.stream_records import StreamCounts
 from infra.local.workload.stats import ChangeCounter, ChangeCounts, Window
@@ -89,6 +90,7 @@ FAILURES: list[tuple[dict[str, Any], str]] = [
     ({"consumer_counts": consumed(applied=79)}, "1 received changes were neither applied"),
     ({"leftovers": Leftovers(quarantined=["unreadable"])}, "in quarantine: unreadable"),
     ({"leftovers": Leftovers(failures=2)}, "2 objects are in the on-failure bucket"),
+    ({"load": LoadCheck(9, 2, 1.0, 0)}, "2 puts of the bulk put came after"),
     ({"indexes": [IndexCheck("by-status", 9, wrong_items=1)]}, "by-status does not hold"),
     (
         {"indexes": [IndexCheck("within", 9, local=True, queries=6, wrong_answers=2)]},
