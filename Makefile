@@ -96,6 +96,7 @@ else
 	  $(if $(REPLAY),--replay $(REPLAY))
 	@$(if $(REPLAY),:,$(BIN)/pytest -q -n 2 -m matrix --whole-matrix tests)
 	@$(if $(REPLAY),:,$(BIN)/python -m tests.crash --all $(if $(SEED),--seed $(SEED)))
+	@$(if $(REPLAY),:,$(BIN)/python -m tests.crash --bulk all $(if $(SEED),--seed $(SEED)))
 	@$(if $(REPLAY),:,$(BIN)/python -m tests.crash --switch all $(if $(SEED),--seed $(SEED)))
 endif
 

@@ -2,7 +2,10 @@
 
 python -m tests.crash --all [--lanes 4] [--minutes 60] [--only export/]
 python -m tests.crash --case export/dynamodb:ImportTable#1/kill-after
+python -m tests.crash --case bulk:import/dynamodb:StartBulkPutItems#1/kill-after
+python -m tests.crash --case bulk:runs_when_a_repeat_has_finished
 python -m tests.crash --list
+python -m tests.crash --bulk all
 python -m tests.crash --switch all [--minutes 60]
 python -m tests.crash --switch again:seal/dynamodb:PutResourcePolicy#1/kill-after
 """
@@ -14,12 +17,14 @@ import random
 import re
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
+from tests.crash.bulk_cases import BULK_CASES, SLOW, of_bulk, play
 from tests.crash.crash_points import Case
-from tests.crash.emulated_stacks import lanes
+from tests.crash.emulated_stacks import BULK, lanes
 from tests.crash.matrix import cases, sample
-from tests.crash.run_matrix import Campaign, record
+from tests.crash.run_matrix import BULK_PREFIX, Campaign, record
 from tests.crash.switch_case import SwitchCase
 from tests.crash.switch_lane import SwitchLane
 from tests.crash.switch_matrix import SwitchCampaign, record_switch
@@ -32,8 +37,9 @@ def main() -> int:
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--all", action="store_true", help="every case of a recorded clean run")
     which.add_argument("--sample", type=int, metavar="N", help="so many of them")
-    which.add_argument("--case", action="append", type=Case.parse, help="this one; may be repeated")
+    which.add_argument("--case", action="append", help="this one; may be repeated")
     which.add_argument("--list", action="store_true", help="record a clean run, and list all cases")
+    which.add_argument("--bulk", choices=["all", "list"], help="those of tables loaded by bulk put")
     which.add_argument("--switch", metavar="all|CASE", help="a switch's: every case, or this one")
     parser.add_argument("--only", default="", metavar="REGEX", help="of them, those that match")
     parser.add_argument("--seed", type=int, help="of the order (default: drawn, and printed)")
@@ -43,9 +49,12 @@ def main() -> int:
     seed = given.seed if given.seed is not None else random.SystemRandom().randrange(10**6)
     with tempfile.TemporaryDirectory(prefix="crash-") as directory:
         place = Path(directory)
+        bulk = [each.removeprefix(BULK_PREFIX) for each in given.case or () if _is_bulk(each)]
+        if bulk or given.bulk:
+            return _bulk(place, bulk, given, seed)
         if given.switch:
             return _switch(place, given.switch, seed, given.lanes, given.minutes)
-        every = given.case or [
+        every = [Case.parse(each) for each in given.case or ()] or [
             case for case in cases(record(place / "clean")) if re.search(given.only, str(case))
         ]
         if given.list:
@@ -55,6 +64,34 @@ def main() -> int:
             print(f"Seed {seed}", flush=True)
             every = sample(every, seed, given.sample or len(every))
         return Campaign(place, every, given.lanes, given.minutes).run()
+
+
+def _is_bulk(text: str) -> bool:
+    return text.startswith(BULK_PREFIX)
+
+
+def _bulk(place: Path, named: Sequence[str], given: argparse.Namespace, seed: int) -> int:
+    """Crash bulk puts: at every call, and in every other way; or what is named."""
+    ways = [each for each in named if each in BULK_CASES]
+    every = [Case.parse(each) for each in named if each not in BULK_CASES]
+    if not named:
+        ways = list(BULK_CASES)
+        every = [
+            case
+            for case in cases(record(place / "clean", BULK))
+            if of_bulk(case) and re.search(given.only, str(case))
+        ]
+    if given.bulk == "list":
+        print("\n".join([*(f"{BULK_PREFIX}{each}" for each in (*ways, *every))]))
+        return 0
+    print(f"Seed {seed}", flush=True)
+    problems: dict[str, list[str]] = {}
+    if ways:
+        with lanes(place / "ways", min(given.lanes, len(ways)), bulk=SLOW) as there:
+            problems = play(there, ways)
+    random.Random(seed).shuffle(every)
+    campaign = Campaign(place, every, given.lanes, given.minutes, BULK)
+    return (campaign.run() if every else 0) or int(bool(problems))
 
 
 def _switch(place: Path, which: str, seed: int, count: int, minutes: float | None) -> int:

@@ -13,9 +13,11 @@ from typing import Any
 
 from infra.local.cloud import SOURCE, TARGET, LocalCloud
 from infra.local.deploy import deploy
+from infra.local.workload.server_writes import ServerWrite, read_server_writes
 from infra.stack_config import PROJECT
 from tests.crash.crash_points import Case
 from tests.crash.process_pool import Child, Ended, Nursery
+from tests.support.infra.clouds import bulk_client
 
 SCALE = 0.002
 """Of AWS's delays: an export takes 0.2 seconds, and the margins before it half a second."""
@@ -30,8 +32,39 @@ TARGET_TAGS = {**TAGS, "project": PROJECT, "stack": "local", "managed-by": "pulu
 TTL_ATTRIBUTE = "expires"
 WRITE_LOG = "writes.jsonl"
 """The local cloud's own log of writes, in a cloud's directory."""
+LOCAL_INDEX = "within-by-value"
+"""Of tables that are loaded by bulk put: an import would leave it out."""
+BULK = "seconds=0.3"
+"""LOCAL_BULK of such a lane, unless it says otherwise."""
+RUNNING = ("IN_PROGRESS", "CANCELLING")
 RUN = ("--ttl", "now")
 """So that a run sets every setting that the local cloud can keep: tags, class, time to live."""
+
+
+PLAIN: Mapping[str, Any] = {
+    "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+    "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+}
+WITH_LOCAL_INDEX: Mapping[str, Any] = {
+    "KeySchema": [
+        {"AttributeName": "pk", "KeyType": "HASH"},
+        {"AttributeName": "sk", "KeyType": "RANGE"},
+    ],
+    "AttributeDefinitions": [
+        {"AttributeName": name, "AttributeType": kind}
+        for name, kind in (("pk", "S"), ("sk", "S"), ("v", "N"))
+    ],
+    "LocalSecondaryIndexes": [
+        {
+            "IndexName": LOCAL_INDEX,
+            "KeySchema": [
+                {"AttributeName": "pk", "KeyType": "HASH"},
+                {"AttributeName": "v", "KeyType": "RANGE"},
+            ],
+            "Projection": {"ProjectionType": "ALL"},
+        }
+    ],
+}
 
 
 class Lane:
@@ -43,11 +76,14 @@ class Lane:
         self.name: str = values["sourceTable"]
         self.replica: str = values["targetTable"]
         self.values = values
+        self.consumer: str = values["consumerRoleArn"]
+        self._log_begins = 0
+        self.bulk: bool = values.get("load") == "bulk"
         self._nursery = nursery
         self._outputs = outputs
         self.write_log = outputs.parent / WRITE_LOG
         self.source = cloud.client("dynamodb", SOURCE)
-        self.target = cloud.client("dynamodb", TARGET)
+        self.target = bulk_client(cloud, TARGET)
         self.s3 = cloud.client("s3", TARGET)
         self.functions = cloud.client("lambda", TARGET)
         self.cloudwatch = cloud.client("cloudwatch", TARGET)
@@ -108,6 +144,41 @@ class Lane:
                 return found
             request["NextToken"] = answer["NextToken"]
 
+    def operations(self) -> list[Mapping[str, Any]]:
+        """The bulk operations on the replica, of whichever caller, as they are described."""
+        request: dict[str, Any] = {"MaxResults": 25}
+        found: list[Mapping[str, Any]] = []
+        while True:
+            answer = self.target.list_bulk_operations(**request)
+            for each in answer["BulkOperationsSummaryList"]:
+                arn = each["BulkOperationArn"]
+                if f":table/{self.replica}/" in arn:
+                    described = self.target.describe_bulk_operation(BulkOperationArn=arn)
+                    found.append(described["BulkOperationDescription"])
+            if "NextToken" not in answer:
+                return found
+            request["NextToken"] = answer["NextToken"]
+
+    def running(self) -> list[str]:
+        """The bulk operations on the replica that may write."""
+        return [
+            each["BulkOperationArn"]
+            for each in self.operations()
+            if each["BulkOperationStatus"] in RUNNING
+        ]
+
+    def replica_writes(self) -> list[ServerWrite]:
+        """The writes that the replica has taken since the last reset, in their order."""
+        return [
+            each
+            for each in read_server_writes(self.write_log)
+            if (each.account, each.table) == (TARGET.account_id, self.replica)
+        ][self._log_begins :]
+
+    def key(self, name: str) -> dict[str, Any]:
+        """The key of an item of the source."""
+        return _key(name, self.bulk)
+
     def row(self) -> dict[str, Any]:
         """The journal's row of the table; empty if there is none."""
         key = {"pk": {"S": self.name}, "sk": {"S": "run"}}
@@ -167,6 +238,11 @@ class Lane:
         uuid = self.values["mappingUuid"]
         self.functions.update_event_source_mapping(UUID=uuid, Enabled=False)
         _until(lambda: self.functions.get_event_source_mapping(UUID=uuid)["State"] == "Disabled")
+        if self.bulk:
+            for arn in self.running():
+                self.target.cancel_bulk_operation(BulkOperationArn=arn)
+            _until(lambda: not self.running())
+            self._log_begins += len(self.replica_writes())
         with contextlib.suppress(self.target.exceptions.ResourceNotFoundException):
             self.target.update_table(TableName=self.replica, DeletionProtectionEnabled=False)
             self.target.delete_table(TableName=self.replica)
@@ -198,7 +274,7 @@ class Writer(threading.Thread):
         dynamodb, table = self._lane.source, self._lane.name
         while not self._asked.wait(WRITE_SECONDS):
             self.written += 1
-            key = {"pk": {"S": f"{self.written % (KEYS + 7)}"}}
+            key = self._lane.key(f"{self.written % (KEYS + 7)}")
             if self.written % 5 == 0:
                 dynamodb.delete_item(TableName=table, Key=key)
             else:
@@ -215,18 +291,21 @@ class Writer(threading.Thread):
 
 
 @contextmanager
-def lanes(directory: Path, count: int, *, switch: bool = False) -> Iterator[list[Lane]]:
+def lanes(
+    directory: Path, count: int, *, switch: bool = False, bulk: str | None = None
+) -> Iterator[list[Lane]]:
     """A cloud of its own with so many tables, deployed and filled. `switch`: with its roles, and a
-    log of writes.
+    log of writes. `bulk`: tables with a local index, loaded by bulk put under this LOCAL_BULK, and
+    a log of writes; None: by import.
     """
     directory.mkdir(parents=True, exist_ok=True)
     names = [f"lane{n:02}" for n in range(count)]
-    log = directory / WRITE_LOG if switch else None
+    log = directory / WRITE_LOG if switch or bulk else None
     scale = SWITCH_SCALE if switch else SCALE
-    with LocalCloud(directory, time_scale=scale, write_log=log) as cloud:
+    with LocalCloud(directory, time_scale=scale, write_log=log, bulk=bulk or "") as cloud:
         source = cloud.client("dynamodb", SOURCE)
         for name in names:
-            _make(source, name)
+            _make(source, name, bulk is not None)
         sides = {
             side: {"accountId": account.account_id, "region": account.region}
             for side, account in (("source", SOURCE), ("target", TARGET))
@@ -237,6 +316,7 @@ def lanes(directory: Path, count: int, *, switch: bool = False) -> Iterator[list
                 "target": f"{name}-replica",
                 "streamMode": "PROVISIONED",
                 "shards": 2,
+                **({"load": "bulk"} if bulk else {}),
             }
             for name in names
         ]
@@ -248,21 +328,26 @@ def lanes(directory: Path, count: int, *, switch: bool = False) -> Iterator[list
             yield [Lane(cloud, nursery, outputs, each) for each in values["tables"]]
 
 
-def _make(dynamodb: Any, name: str) -> None:
+def _make(dynamodb: Any, name: str, bulk: bool) -> None:
     dynamodb.create_table(
         TableName=name,
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
         TableClass="STANDARD_INFREQUENT_ACCESS",
         Tags=[{"Key": key, "Value": value} for key, value in TAGS.items()],
+        **(WITH_LOCAL_INDEX if bulk else PLAIN),
     )
     dynamodb.update_time_to_live(
         TableName=name,
         TimeToLiveSpecification={"Enabled": True, "AttributeName": TTL_ATTRIBUTE},
     )
     for n in range(KEYS):
-        dynamodb.put_item(TableName=name, Item={"pk": {"S": f"{n}"}, "v": {"N": "0"}})
+        # Some items are not in the local index.
+        value = {} if bulk and n % 6 == 5 else {"v": {"N": "0"}}
+        dynamodb.put_item(TableName=name, Item={**_key(f"{n}", bulk), **value})
+
+
+def _key(name: str, bulk: bool) -> dict[str, Any]:
+    return {"pk": {"S": name}, **({"sk": {"S": "of it"}} if bulk else {})}
 
 
 def _quiet(cloud: LocalCloud, watchdogs: bool) -> None:

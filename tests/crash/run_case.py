@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bootstrap.aws.sessions import CONFIG
+from bootstrap.core.table_tags import LOAD_MARK
+from infra.local.results.load_check import is_of
+from infra.local.workload.server_writes import ServerWrite
 from tests.crash.crash_points import Case, Deed
-from tests.crash.emulated_stacks import SCALE, TARGET_TAGS, TTL_ATTRIBUTE, Lane, Writer
+from tests.crash.emulated_stacks import LOCAL_INDEX, SCALE, TARGET_TAGS, TTL_ATTRIBUTE, Lane, Writer
 from tests.crash.hooks import ALWAYS, RESOURCE
 from tests.crash.process_pool import Ended
 
+OUTPUT = "bulk-output"
+"""The folder, under a run's prefix, for what bulk operations refuse."""
 SHIFTS = 4
 """How often a case is tried again whose call a run did not make so often: it polled less."""
 
@@ -41,6 +47,32 @@ HINTS = frozenset(
 
 
 @dataclass(frozen=True)
+class Paid:
+    """What AWS lists of a lane's table, and asks money for."""
+
+    exports: frozenset[str]
+    imports: frozenset[str]
+    operations: frozenset[str]
+    """Bulk operations."""
+
+    @classmethod
+    def of(cls, lane: Lane) -> Paid:
+        operations = [each["BulkOperationArn"] for each in lane.operations()] if lane.bulk else ()
+        return cls(frozenset(lane.exports()), frozenset(lane.imports()), frozenset(operations))
+
+    def since(self, earlier: Paid) -> Paid:
+        return Paid(
+            self.exports - earlier.exports,
+            self.imports - earlier.imports,
+            self.operations - earlier.operations,
+        )
+
+    def __str__(self) -> str:
+        counts = (len(self.exports), len(self.imports), len(self.operations))
+        return "{} exports, {} imports and {} bulk operations".format(*counts)
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What became of a case."""
 
@@ -55,7 +87,7 @@ def trial(lane: Lane, case: Case) -> Verdict:
     """Does a case on a lane that is as deployed, or reset."""
     began = time.monotonic()
     for _ in range(SHIFTS):
-        known = lane.exports(), lane.imports()
+        known = Paid.of(lane)
         with Writer(lane) as writer:
             first = lane.launch(case)
             if _reached(first, case):
@@ -72,7 +104,7 @@ def trial(lane: Lane, case: Case) -> Verdict:
         case = Case(moment, case.deed)
     else:
         return _verdict(case, ["never came to the call"], began, False)
-    problems += _state(lane, known, writer)
+    problems += state(lane, known, writer)
     return _verdict(case, problems, began, True)
 
 
@@ -141,8 +173,8 @@ def _went_on(ended: Ended | None) -> Iterator[str]:
         yield f"run again: {_words(ended)}"
 
 
-def _state(lane: Lane, known: tuple[set[str], set[str]], writer: Writer) -> Iterator[str]:
-    """What is not as it is to be in the end."""
+def state(lane: Lane, known: Paid, writer: Writer, operations: int = 1) -> Iterator[str]:
+    """What is not as it is to be in the end. `operations`: of bulk, if it is loaded so."""
     row = lane.row()
     if row.get("state") != {"S": "REPLICATING"}:
         yield f"the journal says {row.get('state')}"
@@ -155,7 +187,8 @@ def _state(lane: Lane, known: tuple[set[str], set[str]], writer: Writer) -> Iter
         if name.startswith("record:")
     }
     yield from _history(lane, row)
-    yield from _snapshot(lane, known, row, records)
+    yield from _snapshot(lane, known, row, records, operations)
+    yield from _late_puts(lane)
     yield from _replica(lane)
     if writer.written == 0:
         yield "nothing was written meanwhile"
@@ -174,23 +207,59 @@ def _history(lane: Lane, row: dict[str, Any]) -> Iterator[str]:
 
 
 def _snapshot(
-    lane: Lane, known: tuple[set[str], set[str]], row: dict[str, Any], records: dict[str, Any]
+    lane: Lane, known: Paid, row: dict[str, Any], records: dict[str, Any], operations: int
 ) -> Iterator[str]:
-    exports, imports = lane.exports() - known[0], lane.imports() - known[1]
-    if (len(exports), len(imports)) != (1, 1):
-        yield f"{len(exports)} exports and {len(imports)} imports"
+    paid = Paid.of(lane).since(known)
+    wanted = (1, 0, operations) if lane.bulk else (1, 1, 0)
+    if (len(paid.exports), len(paid.imports), len(paid.operations)) != wanted:
+        yield str(paid)
         return
     export, buffered = records["export"], records["buffered"]
-    if exports != {export["arn"]} or imports != {records["import"]["arn"]}:
-        yield "the journal names another export or import"
+    if paid.exports != {export["arn"]} or not _loaded_by(lane, paid, row, records):
+        yield "the journal names another export or load"
     if export["export_time"] < buffered["active_at"] + 120 * SCALE:
         yield "the snapshot may be older than the buffer"
     if "recovery" not in records:
         yield "it is not noted that point-in-time recovery was switched on"
     folder = f"{lane.values['snapshotPrefix']}/"
     places = {"/".join(key.split("/")[:3]) for key in lane.objects(lane.bucket, folder)}
-    if places != {f"{folder}{row['runId']['S']}/1"}:
+    run = f"{folder}{row['runId']['S']}"
+    if places - {f"{run}/{OUTPUT}"} != {f"{run}/1"}:
         yield f"exported objects lie in {sorted(places)}"
+
+
+def _loaded_by(lane: Lane, paid: Paid, row: dict[str, Any], records: dict[str, Any]) -> bool:
+    """Whether the import, or one of the bulk operations, is the run's."""
+    if not lane.bulk:
+        return paid.imports == {records["import"]["arn"]}
+    tokens = [
+        each["ClientToken"]
+        for each in lane.operations()
+        if each["BulkOperationArn"] in paid.operations
+    ]
+    return any(token.startswith(row["runId"]["S"]) for token in tokens)
+
+
+def _late_puts(lane: Lane) -> Iterator[str]:
+    """Puts of a bulk operation once the consumer has written: they take newer items' place."""
+    if not lane.bulk:
+        return
+    if lane.running():
+        yield f"bulk operations still run: {lane.running()}"
+    writes = lane.replica_writes()
+    if late := late_puts(writes, lane.consumer):
+        yield f"{len(late)} puts of a bulk operation came after the consumer's first write"
+    if not any(is_of(write.caller, lane.consumer) for write in writes):
+        yield "the log shows no write of the consumer"
+    if all(is_of(write.caller, lane.consumer) for write in writes):
+        yield "the log shows no put of a bulk operation"
+
+
+def late_puts(writes: Sequence[ServerWrite], consumer: str) -> list[ServerWrite]:
+    """The writes of others than the consumer that came after its first one."""
+    ours = (write.at for write in writes if is_of(write.caller, consumer))
+    first = min(ours, default=math.inf)
+    return [write for write in writes if write.at > first and not is_of(write.caller, consumer)]
 
 
 def _replica(lane: Lane) -> Iterator[str]:
@@ -213,16 +282,20 @@ def _replica(lane: Lane) -> Iterator[str]:
     found = {
         "protected": table["DeletionProtectionEnabled"],
         "class": table.get("TableClassSummary", {}).get("TableClass"),
+        "local indexes": [each["IndexName"] for each in table.get("LocalSecondaryIndexes", ())],
         "recovery": backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"],
         "expiry": (expiry["TimeToLiveStatus"], expiry.get("AttributeName")),
-        "tags": {each["Key"]: each["Value"] for each in tags},
+        "tags": {each["Key"]: each["Value"] for each in tags if each["Key"] != LOAD_MARK},
+        "marked": LOAD_MARK in {each["Key"] for each in tags},
     }
     wanted = {
         "protected": True,
         "class": "STANDARD_INFREQUENT_ACCESS",
+        "local indexes": [LOCAL_INDEX] if lane.bulk else [],
         "recovery": "ENABLED",
         "expiry": ("ENABLED", TTL_ATTRIBUTE),
         "tags": TARGET_TAGS,
+        "marked": lane.bulk,
     }
     yield from (
         f"{key} is {found[key]}, not {wanted[key]}" for key in wanted if found[key] != wanted[key]

@@ -14,13 +14,15 @@ from tests.crash.emulated_stacks import Lane, Writer, lanes
 from tests.crash.matrix import Recording, recording
 from tests.crash.run_case import Verdict, trial
 
+BULK_PREFIX = "bulk:"
+"""Before a case of a table that is loaded by bulk put, as it is typed."""
 TURNS = 8
 """Cases that a lane serves. Each leaves an export and an import in the lists, which grow slow."""
 
 
-def record(directory: Path) -> Recording:
-    """Two clean runs, one of them on a lane that has served before."""
-    with lanes(directory, 1) as (lane,):
+def record(directory: Path, bulk: str | None = None) -> Recording:
+    """Two clean runs, one of them on a lane that has served before. `bulk`: as `lanes` has it."""
+    with lanes(directory, 1, bulk=bulk) as (lane,):
         return record_on(lane)
 
 
@@ -41,9 +43,15 @@ class Campaign:
     """Cases in their order. Says what became of each, and how to do it again."""
 
     def __init__(
-        self, directory: Path, cases: Sequence[Case], lanes: int, minutes: float | None = None
+        self,
+        directory: Path,
+        cases: Sequence[Case],
+        lanes: int,
+        minutes: float | None = None,
+        bulk: str | None = None,
     ) -> None:
         self._directory = directory
+        self._bulk = bulk
         self._left = deque(cases)
         self._lanes = lanes
         self._until = None if minutes is None else time.monotonic() + minutes * 60
@@ -58,7 +66,7 @@ class Campaign:
         while self._left and not self._over():
             clouds += 1
             count = min(self._lanes, len(self._left))
-            with lanes(self._directory / f"cloud-{clouds}", count) as there:
+            with lanes(self._directory / f"cloud-{clouds}", count, bulk=self._bulk) as there:
                 self.serve(there)
         return self._summary(time.monotonic() - began)
 
@@ -102,8 +110,11 @@ class Campaign:
             for problem in verdict.problems:
                 print(f"       {problem}")
             if verdict.problems:
-                print(f"Try: make soak CRASH={verdict.case}")
+                print(self._again(verdict))
             print(end="", flush=True)
+
+    def _again(self, verdict: Verdict) -> str:
+        return f"Try: make soak CRASH={BULK_PREFIX if self._bulk else ''}{verdict.case}"
 
     def _summary(self, seconds: float) -> int:
         done = len(self.verdicts)
@@ -115,5 +126,5 @@ class Campaign:
         if self._left:
             print(f"{len(self._left)} cases were left when the time was up")
         for verdict in self.failed:
-            print(f"Try: make soak CRASH={verdict.case}")
+            print(self._again(verdict))
         return 1 if self.failed else 0
