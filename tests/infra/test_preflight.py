@@ -326,7 +326,7 @@ def test_all_that_a_stack_cannot_take_is_named_by_one_run(tmp_path: Path) -> Non
     assert [text.partition(":")[0] for text in refusals] == [
         "These source tables were looked up, and not found",
         "These tables cannot leave the stack prod while their runs last",
-        "A key that was given stays",
+        "A key that encrypts what is kept stays",
         "buckets.blockPublicAccess",
     ]
     assert all("Try: " in text for text in refusals)
