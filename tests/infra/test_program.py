@@ -391,6 +391,7 @@ def test_the_outputs_carry_all_that_the_operators_tool_needs(stack: Deployment) 
                 "observerRoleArn": stack.arn(stack.one("Role", "observer")),
                 "denyOtherWriters": False,
                 "stackOwnsTargetDeny": False,
+                "load": "import",
                 "alarmLimits": {
                     "retentionUsedPercent": 25,
                     "probeAgeMinutes": 30,
