@@ -49,8 +49,8 @@ def test_a_stack_deploys_with_given_keys_whose_policies_are_as_printed(tmp_path:
             "source": {"accountId": SOURCE.account_id, "region": SOURCE.region},
             "target": {"accountId": TARGET.account_id, "region": TARGET.region},
             "operators": {"source": ["account"], "target": ["account"]},
-            "tables": [{"source": "orders", "target": "copy", "streamKeyArn": of_stream}],
-            "keys": {"target": kept},
+            "tables": [{"source": "orders", "target": "copy"}],
+            "keys": {"source": of_stream, "consumer": "create", "target": kept},
         }
         asked = statements_by_key(config, stack="local")
         set_policy(cloud, SOURCE, of_stream, asked[of_stream])
@@ -69,3 +69,10 @@ def test_a_stack_deploys_with_given_keys_whose_policies_are_as_printed(tmp_path:
             StreamName=table["streamName"]
         )
         assert stream["StreamDescriptionSummary"]["KeyId"] == of_stream
+        # And with one that the stack makes.
+        made = outputs["keys"]["consumer"]
+        function = cloud.client("lambda", TARGET).get_function(FunctionName=table["functionName"])
+        assert function["Configuration"]["KMSKeyArn"] == made
+        aliases = cloud.client("kms", TARGET).list_aliases()["Aliases"]
+        [alias] = [each for each in aliases if "replication-consumer" in each["AliasName"]]
+        assert made.endswith(alias["TargetKeyId"])

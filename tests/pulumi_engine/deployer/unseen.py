@@ -61,7 +61,6 @@ UNSEEN = (
     Unseen(
         BOTH,
         (
-            "iam:ListAttachedRolePolicies",
             "iam:ListInstanceProfilesForRole",
             "iam:TagRole",
             "iam:UntagRole",
@@ -78,15 +77,8 @@ UNSEEN = (
     Unseen(
         BOTH,
         (
-            "iam:AttachRolePolicy",
-            "iam:CreatePolicy",
             "iam:CreatePolicyVersion",
-            "iam:DeletePolicy",
             "iam:DeletePolicyVersion",
-            "iam:DetachRolePolicy",
-            "iam:GetPolicy",
-            "iam:GetPolicyVersion",
-            "iam:ListPolicyVersions",
             "iam:SetDefaultPolicyVersion",
             "iam:TagPolicy",
             "iam:UntagPolicy",
@@ -98,12 +90,16 @@ UNSEEN = (
         BOTH,
         (
             "kms:ListResourceTags",
-            "kms:PutKeyPolicy",
             "kms:TagResource",
             "kms:UntagResource",
             "kms:UpdateKeyDescription",
         ),
         "kms/key.go, findKeyInfo and resourceKeyUpdate",
+    ),
+    Unseen(
+        BOTH,
+        ("kms:DeleteAlias", "kms:UpdateAlias"),
+        "kms/alias.go, resourceAliasDelete and resourceAliasUpdate",
     ),
     Unseen(
         BOTH,
