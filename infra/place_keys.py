@@ -97,7 +97,10 @@ class MadeKey(pulumi.ComponentResource):
             enable_key_rotation=True,
             deletion_window_in_days=30,
             policy=document(*made_key_policy(place, settings, exporter=exporter)),
-            opts=opts,
+            # Target tables outlive the stack, and are lost with the key that encrypts them.
+            opts=pulumi.ResourceOptions.merge(
+                opts, pulumi.ResourceOptions(retain_on_delete=place == "target")
+            ),
         )
         aws.kms.Alias(
             f"{name}-alias",

@@ -221,6 +221,8 @@ def test_a_made_key_is_protected_rotated_named_and_allows_each_service_its_own(
     for place, names in IN_PLACE.items():
         key = stack.one("Key", f"replication-{place}-key")
         assert (key.protect, key.inputs["enableKeyRotation"]) == (True, True)
+        # The target tables outlive the stack.
+        assert key.retain_on_delete is (place == "target")
         assert stack.region(key) == (THERE if place == "target" else HERE)
         assert key.side == ("source" if place == "source" else "target")
         alias = stack.one("Alias", f"replication-{place}-alias")
