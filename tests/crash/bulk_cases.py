@@ -18,7 +18,7 @@ from typing import Any
 
 from tests.crash.crash_points import Case
 from tests.crash.emulated_stacks import KEYS, Lane, Writer
-from tests.crash.process_pool import Ended
+from tests.crash.process_pool import Child, Ended
 from tests.crash.run_case import Paid, state
 
 START = "import/dynamodb:StartBulkPutItems#1"
@@ -27,8 +27,10 @@ BEFORE_START = Case.parse(f"{START}/kill-before")
 TARGET_ACCOUNT = 4
 """The exit code."""
 PATIENCE = 120.0
-SLOW = "seconds=4"
-"""LOCAL_BULK where an operation has to outlast a run's next steps."""
+SLOW = "seconds=3"
+"""LOCAL_BULK where an operation has to outlive its caller."""
+AT_THE_GATE = "waiting for bulk operation"
+"""What a run says that does not enable the consumer beside one."""
 Operation = Mapping[str, Any]
 
 
@@ -44,23 +46,20 @@ def outlives_its_caller(lane: Lane) -> Iterator[str]:
 
 
 def is_started_twice(lane: Lane) -> Iterator[str]:
-    """Another operation loads the same snapshot when ours is nearly done, and outlasts it."""
+    """Another caller loads the same snapshot when ours is half done, until the run waits for it."""
     known = Paid.of(lane)
     with Writer(lane) as writer:
         yield from _died(lane.launch(AFTER_START))
         (own,) = lane.running()
         again = lane.start(None)
-        other = yield from _start_another(lane, own)
+        others = yield from _keep_others_running(lane, own, again)
         yield from _succeeded(again.wait())
-        yield from _outlasted(lane, own, other)
-    yield from state(lane, known, writer, operations=2)
+        yield from _outlasted(lane, own, others)
+    yield from state(lane, known, writer, operations=1 + len(others))
 
 
 def runs_when_a_repeat_has_finished(lane: Lane) -> Iterator[str]:
-    """Ours is cancelled and repeated; another one is started meanwhile, and ends after the repeat.
-
-    The run must not enable the consumer before that one has ended.
-    """
+    """Ours is cancelled and repeated; another caller's runs when the repeat has finished."""
     known = Paid.of(lane)
     with Writer(lane) as writer:
         first = lane.start(None)
@@ -71,12 +70,12 @@ def runs_when_a_repeat_has_finished(lane: Lane) -> Iterator[str]:
         again = lane.start(None)
         _until(lambda: len(Paid.of(lane).since(known).operations) == 2)
         (repeat,) = Paid.of(lane).since(known).operations - {own}
-        other = yield from _start_another(lane, repeat)
+        others = yield from _keep_others_running(lane, repeat, again)
         yield from _succeeded(again.wait())
-        yield from _outlasted(lane, repeat, other)
+        yield from _outlasted(lane, repeat, others)
     if _operation(lane, own)["BulkOperationStatus"] != "CANCELLED":
         yield "the first operation was not cancelled"
-    yield from state(lane, known, writer, operations=3)
+    yield from state(lane, known, writer, operations=2 + len(others))
 
 
 def refuses_an_item(lane: Lane) -> Iterator[str]:
@@ -167,27 +166,43 @@ def _operation(lane: Lane, arn: str) -> Operation:
     return found
 
 
-def _outlasted(lane: Lane, own: str, other: str) -> Iterator[str]:
-    """What was not so: both operations have ended, the other one later."""
-    ours, later = (_operation(lane, arn).get("EndTime") for arn in (own, other))
-    if ours is None or later is None or ours >= later:
-        yield f"the other operation did not outlast ours: they ended at {later} and {ours}"
+def _outlasted(lane: Lane, own: str, others: Sequence[str]) -> Iterator[str]:
+    """What was not so: all have ended, and the last of the others later than the run's own."""
+    ours, *later = (_operation(lane, arn).get("EndTime") for arn in (own, *others))
+    if ours is None or None in later or not later or ours >= later[-1]:
+        yield f"the other operations did not outlast ours: they ended at {later} and {ours}"
 
 
-def _start_another(lane: Lane, own: str) -> Generator[str, None, str]:
-    """Start another operation for the same objects, as another caller, when a run's own is more
-    than half done; yield what was not so, and return its ARN.
+def _keep_others_running(lane: Lane, own: str, run: Child) -> Generator[str, None, list[str]]:
+    """Start operations for the same objects, as another caller, each before the last one ends.
+
+    From when the run's own is half done until the run says that it waits for one of them. Yields
+    what was not so, and returns their ARNs.
     """
-    _until(lambda: _operation(lane, own)["ProcessedItemCount"] > KEYS // 2)
+    _until(lambda: _is_half_done(lane, own))
     like = _operation(lane, own)
-    answer = lane.target.start_bulk_put_items(
-        TableName=lane.replica,
-        InputS3Configuration=like["InputS3Configuration"],
-        OutputS3Configuration=like["OutputS3Configuration"],
-    )
-    if [each["State"] for each in lane.mappings()] != ["Disabled"]:
-        yield "the other operation was started too late: the consumer was on"
-    return str(answer["BulkOperationDescription"]["BulkOperationArn"])
+    started: list[str] = []
+    deadline = time.monotonic() + PATIENCE
+    while AT_THE_GATE not in run.said():
+        if [each["State"] for each in lane.mappings()] != ["Disabled"]:
+            yield "the consumer was switched on while an operation ran"
+            break
+        if time.monotonic() > deadline:
+            yield f"the run never said {AT_THE_GATE!r}"
+            break
+        if not started or _is_half_done(lane, started[-1]):
+            answer = lane.target.start_bulk_put_items(
+                TableName=lane.replica,
+                InputS3Configuration=like["InputS3Configuration"],
+                OutputS3Configuration=like["OutputS3Configuration"],
+            )
+            started.append(str(answer["BulkOperationDescription"]["BulkOperationArn"]))
+        time.sleep(0.05)
+    return started
+
+
+def _is_half_done(lane: Lane, arn: str) -> bool:
+    return int(_operation(lane, arn)["ProcessedItemCount"]) > KEYS // 2
 
 
 def _spoil_an_item(lane: Lane) -> tuple[str, bytes]:

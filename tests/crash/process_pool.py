@@ -47,6 +47,10 @@ class Child:
         """What it has listed so far."""
         return read(Path(self.order.calls))
 
+    def said(self) -> str:
+        """What it has printed so far."""
+        return "".join(_text(Path(path)) for path in (self.order.out, self.order.err))
+
     def wait(self, patience: float = PATIENCE) -> Ended:
         """Waits for its end. One that takes too long is killed, which its code and words say."""
         late = not self.over.wait(patience)
