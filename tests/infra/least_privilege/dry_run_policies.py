@@ -60,12 +60,22 @@ def table_arn(config: Mapping[str, Any], side: str, name: str) -> str:
 
 
 def moved(
-    recorded: Iterable[Need], declared: Declared, config: Mapping[str, Any], there: Elsewhere
+    recorded: Iterable[Need],
+    declared: Declared,
+    config: Mapping[str, Any],
+    there: Elsewhere,
+    *,
+    only: str = "",
 ) -> Iterator[Need]:
-    """The calls of a stack of one table, as the lanes of another stack make them."""
+    """The calls of a stack of one table, as the lanes of another stack make them.
+
+    `only`: the source table of the one lane that makes them.
+    """
     recorded = list(recorded)
     [mine] = config["tables"]
     for table in there.config["tables"]:
+        if only not in ("", table["source"]):
+            continue
         lane = _Lane(
             {**declared.arns, **_tables(config, mine)},
             {**there.declared.arns, **_tables(there.config, table)},

@@ -132,11 +132,7 @@ SOURCES = "every source table"
 TARGETS = "every target table"
 TARGET_IMPORTS = "the imports into every target table"
 OWN_TARGETS = "every target table that the load makes"
-MADE_TARGETS = "every target table that is made for bulk puts"
-BULK_TARGETS = "every target table that bulk puts fill"
-ADOPTED_TARGETS = "every target table that others made"
 BULK_OPERATIONS = "the bulk operations on every such table"
-BULK_OUTPUTS = "the reports of the bulk puts of every such table"
 LEDGERS = "every ledger"
 GIVEN_STREAM_KEYS = "the keys that the stack file gives streams"
 PLACE_KEYS = "the keys of places of the role's account"
@@ -402,36 +398,10 @@ SWITCH = (
 BULK = (
     Standing(
         IMPORTER,
-        ("dynamodb:StartBulkPutItems",),
-        BULK_TARGETS,
-        "Amazon DynamoDB API Reference, StartBulkPutItems: its resource is the table",
-    ),
-    Standing(
-        IMPORTER,
-        ("dynamodb:CreateTable", "dynamodb:TagResource"),
-        MADE_TARGETS,
-        "Amazon DynamoDB API Reference, CreateTable, with tags",
-    ),
-    Standing(
-        IMPORTER,
-        ("dynamodb:DescribeKinesisStreamingDestination", "dynamodb:Scan"),
-        ADOPTED_TARGETS,
-        "Amazon DynamoDB API Reference, both: whether others read the table's changes, and whether "
-        "it has an item",
-    ),
-    Standing(
-        IMPORTER,
-        ("dynamodb:CancelBulkOperation", "dynamodb:DescribeBulkOperation"),
+        ("dynamodb:CancelBulkOperation",),
         BULK_OPERATIONS,
-        "Amazon DynamoDB API Reference, both: they name an operation by its ARN, whose form is "
-        "assumed",
-    ),
-    Standing(
-        IMPORTER,
-        ("s3:PutObject",),
-        BULK_OUTPUTS,
-        "Amazon DynamoDB API Reference, OutputS3Configuration: where it reports; that it does so "
-        "with its caller's permissions is assumed",
+        "Amazon DynamoDB API Reference, CancelBulkOperation: `abandon` ends what is under way. It "
+        "names an operation by its ARN, whose form is assumed",
     ),
     Standing(
         IMPORTER,
@@ -446,14 +416,11 @@ BULK = (
         BULK_OPERATIONS,
         "Amazon DynamoDB API Reference, DescribeBulkOperation: how far it is",
     ),
-    *(
-        Standing(
-            role,
-            ("dynamodb:ListBulkOperations",),
-            NO_ARN,
-            "Amazon DynamoDB API Reference, ListBulkOperations: those of the account and Region",
-        )
-        for role in (IMPORTER, TARGET_READER)
+    Standing(
+        TARGET_READER,
+        ("dynamodb:ListBulkOperations",),
+        NO_ARN,
+        "Amazon DynamoDB API Reference, ListBulkOperations: an operation whose start had no answer",
     ),
 )
 """The same for a stack whose tables are loaded by bulk puts."""

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.table_config import TableConfig
 from tests.infra.least_privilege import justifications
 from tests.infra.least_privilege.declared import RESOURCE, TRUST, Declared, Policy
 
@@ -192,18 +191,9 @@ def _of_a_role(reason: justifications.Standing, declared: Declared) -> Iterator[
     given = {arn: key for arn, key in declared.keys.items() if key not in made}
     streams = {key for arn, key in given.items() if ":kinesis:" in arn}
     targets = {target for _, target in declared.tables}
-    outputs = [arn for name, arn in declared.arns.items() if name == "replication-snapshot"]
     resources = {
         justifications.OWN_TARGETS: sorted(targets - declared.adopted),
-        justifications.MADE_TARGETS: sorted(declared.bulk - declared.adopted),
-        justifications.BULK_TARGETS: sorted(declared.bulk),
-        justifications.ADOPTED_TARGETS: sorted(declared.adopted),
         justifications.BULK_OPERATIONS: [f"{arn}/bulk-operation/any" for arn in declared.bulk],
-        justifications.BULK_OUTPUTS: [
-            f"{outputs[0]}/{TableConfig(source.rpartition('/')[2], '').slug}/any/bulk-output/any"
-            for source, target in declared.tables
-            if target in declared.bulk
-        ],
         justifications.GIVEN_STREAM_KEYS: sorted(streams),
         justifications.PLACE_KEYS: sorted(
             {
@@ -220,10 +210,7 @@ def _of_a_role(reason: justifications.Standing, declared: Declared) -> Iterator[
         justifications.TARGET_IMPORTS: [f"{target}/import/any" for _, target in declared.tables],
         justifications.LEDGERS: ledgers,
     }[reason.on]
-    named = (
-        *(justifications.GIVEN_STREAM_KEYS, justifications.PLACE_KEYS),
-        *(justifications.MADE_TARGETS, justifications.ADOPTED_TARGETS),
-    )
+    named = (justifications.GIVEN_STREAM_KEYS, justifications.PLACE_KEYS)
     assert resources or reason.on in named, f"there are none of {reason.on}"
     role = declared.policy(f"{reason.who}-grants")
     caller = f"arn:aws:sts::{role.account}:assumed-role/{role.on}/session"
