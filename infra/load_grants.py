@@ -35,7 +35,7 @@ OWN_TABLE_ACTIONS = (
     "dynamodb:TagResource",
 )
 """On a table that the load makes. An adopted one belongs to its owner's code, which would find it
-gone: the tool prints the command instead, for the owner's own credentials."""
+gone: `abandon` leaves it to them."""
 IMPORT_ACTION = "dynamodb:ImportTable"
 BULK_ACTION = "dynamodb:StartBulkPutItems"
 MADE_TABLE_ACTIONS = (BULK_ACTION, "dynamodb:CreateTable")
