@@ -77,5 +77,5 @@ def test_the_command_says_how_it_is_used() -> None:
         text=True,
         check=True,
     )
-    for option in ("--all", "--case", "--seed", "--list"):
+    for option in ("--all", "--bulk", "--case", "--seed", "--list"):
         assert option in asked.stdout
