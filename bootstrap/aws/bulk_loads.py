@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -49,12 +50,13 @@ class AwsBulkLoads:
         found = self._described(arn)
         return None if found is None else _facts(found)
 
-    def find(self, token: str, since: float) -> BulkFacts | None:
+    def find(self, token: str, table_arn: str, since: float) -> BulkFacts | None:
         def search() -> BulkFacts | None:
             # A summary has no token. Moments of answers may be whole seconds.
             for summary in self._summaries(since):
-                if _begun(summary) >= math.floor(since):
-                    found = self.describe(summary["BulkOperationArn"])
+                arn = summary["BulkOperationArn"]
+                if _begun(summary) >= math.floor(since) and not _is_of_another(arn, table_arn):
+                    found = self.describe(arn)
                     if found is not None and found.token == token:
                         return found
             return None
@@ -141,9 +143,19 @@ class AwsBulkLoads:
     def _of_table(self, summary: Mapping[str, Any], table_arn: str) -> BulkFacts | None:
         """Describe a listed operation; None if it is on another table.
 
-        One that is listed and cannot be described counts as one on the table: unknown is not safe.
+        The list is the account's, and the role may describe the operations on its own tables only,
+        so another table's has to be told by its ARN. One that is listed and cannot be described
+        counts as one on the table: unknown is not safe.
         """
-        found = self._described(summary["BulkOperationArn"])
+        arn = summary["BulkOperationArn"]
+        if _is_of_another(arn, table_arn):
+            return None
+        try:
+            found = self._described(arn)
+        except AccessDeniedError:
+            if _named_table(arn):
+                raise  # the table's own: the right to it is missing
+            return _facts(summary)
         if found is None:
             return _facts(summary)
         name = table_arn.rpartition(":table/")[2]
@@ -219,7 +231,25 @@ def _facts(found: Mapping[str, Any]) -> BulkFacts:
         failure=found.get("FailureMessage", ""),
         output_bucket=output.get("S3Bucket", ""),
         output_prefix=output.get("S3KeyPrefix", ""),
+        counted="ProcessedItemCount" in found,
     )
+
+
+def _named_table(arn: str) -> str:
+    """Return the table's name in an operation's ARN; empty if it has none.
+
+    The form `<table ARN>/bulk-operation/<id>` is assumed: AWS documents none.
+    """
+    found = re.search(r":table/([^/:]+)/", arn)
+    return found[1] if found else ""
+
+
+def _is_of_another(arn: str, table_arn: str) -> bool:
+    """Tell whether an operation's ARN names another table; one that names none may be the table's.
+
+    The list is of one account and Region, so the name tells.
+    """
+    return _named_table(arn) not in ("", table_arn.rpartition(":table/")[2])
 
 
 def _begun(summary: Mapping[str, Any]) -> float:

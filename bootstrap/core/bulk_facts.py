@@ -72,6 +72,8 @@ class BulkFacts:
     failure: str = ""
     output_bucket: str = ""
     output_prefix: str = ""
+    counted: bool = True
+    """False: AWS has given no number of items, so `processed_items` says nothing."""
 
     @property
     def terminal(self) -> bool:

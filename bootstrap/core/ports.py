@@ -250,8 +250,8 @@ class BulkLoads(Protocol):
     def describe(self, arn: str) -> BulkFacts | None:
         """Describe an operation; None if it does not exist."""
 
-    def find(self, token: str, since: float) -> BulkFacts | None:
-        """Find the operation with this token among those that began at `since` or later.
+    def find(self, token: str, table_arn: str, since: float) -> BulkFacts | None:
+        """Find a table's operation with this token among those that began at `since` or later.
 
         One that began within the last seconds may not be listed yet.
         """

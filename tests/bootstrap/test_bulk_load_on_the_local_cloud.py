@@ -9,7 +9,8 @@ import pytest
 
 from infra.local.cloud import SOURCE, TARGET, LocalCloud
 from tests.support.bootstrap.local_stack import ITEMS, Stack, deployed
-from tests.support.infra.clouds import bulk_client
+from tests.support.infra import bulk_puts
+from tests.support.infra.clouds import bulk_client, make_bucket, make_table
 
 pytestmark = [pytest.mark.slow, pytest.mark.promise("C6")]
 
@@ -78,3 +79,21 @@ def test_a_table_with_a_local_index_is_loaded_in_bulk_by_two_processes_of_which_
     listed = bulk_client(stack.cloud, TARGET).list_bulk_operations()
     assert len(listed["BulkOperationsSummaryList"]) == NAMES.index(table) + 1
     assert items(stack, TARGET, f"{table}-replica") == items(stack, SOURCE, table)
+
+
+@pytest.mark.promise("C8")
+def test_a_bulk_put_into_another_teams_table_of_the_account_disturbs_nothing(stack: Stack) -> None:
+    dynamodb = bulk_client(stack.cloud, TARGET)
+    assert stack.end("run", "--table", "orders").returncode == 0
+    for bucket in (bulk_puts.INPUT, bulk_puts.OUTPUT):
+        make_bucket(stack.cloud, TARGET, bucket)
+    theirs = "of-another-team"
+    make_table(dynamodb, theirs)
+    bulk_puts.offer(stack.cloud, theirs, [bulk_puts.item("a")])
+    began = bulk_puts.start(dynamodb, theirs)["BulkOperationArn"]
+    assert stack.status("orders")["state"] == "REPLICATING"
+    assert bulk_puts.ended(dynamodb, began)["BulkOperationStatus"] == "COMPLETED"
+    shown = stack.status("orders")
+    assert shown["state"] == "REPLICATING", shown
+    ended = stack.end("run", "--table", "orders")
+    assert ended.returncode == 0, ended.stderr + ended.stdout

@@ -175,7 +175,8 @@ def _begin(context: StepContext, loads: BulkLoads, load: BulkLoad) -> Outcome:
 
 def find_started(loads: BulkLoads, load: BulkLoad) -> BulkFacts | None:
     """Return the operation that this intention has started, if its answer was lost."""
-    return loads.find(load.token, load.intended_at - CLOCK_SKEW)
+    table_arn = json.loads(load.request)["table_arn"]
+    return loads.find(load.token, table_arn, load.intended_at - CLOCK_SKEW)
 
 
 def _follow(context: StepContext, loads: BulkLoads, load: BulkLoad) -> Outcome:

@@ -16,7 +16,7 @@ from bootstrap.aws.bulk_loads import AwsBulkLoads
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.paging import BrokenListingError
 from bootstrap.core.bulk_facts import BulkFacts, BulkFailure, BulkRequest
-from bootstrap.core.errors import AccountError, Side, UnavailableError
+from bootstrap.core.errors import AccessDeniedError, AccountError, Side, UnavailableError
 from replicator.canonical import key_digest
 from tests.support.fakes.errors import client_error
 from tests.support.fakes.requests import check_shape
@@ -49,6 +49,8 @@ class Operations:
         self.asked: list[dict[str, Any]] = []
         self.operations: dict[str, dict[str, Any]] = {}
         self.trouble: Callable[[str], None] = lambda name: None
+        self.allowed = ""
+        """What the ARN of an operation begins with that the caller may describe."""
 
     def add(
         self,
@@ -57,8 +59,10 @@ class Operations:
         token: str = "theirs",
         status: str = "COMPLETED",
         gone: bool = False,
+        of: str = TABLE,
     ) -> str:
-        arn = f"{TABLE}/bulk-operation/{len(self.operations):05}"
+        """Add an operation on `table`, whose ARN begins with `of`."""
+        arn = f"{of}/bulk-operation/{len(self.operations):05}"
         self.operations[arn] = {
             "BulkOperationArn": arn,
             "BulkOperationStatus": status,
@@ -83,6 +87,8 @@ class Operations:
     def describe_bulk_operation(self, **request: Any) -> dict[str, Any]:
         self._call("DescribeBulkOperation", request)
         found = self.operations.get(request["BulkOperationArn"])
+        if not request["BulkOperationArn"].startswith(self.allowed):
+            raise client_error("DescribeBulkOperation", "AccessDeniedException", "not authorized")
         if found is None or found["gone"]:
             raise client_error("DescribeBulkOperation", "ResourceNotFoundException", "not found")
         return {"BulkOperationDescription": found}
@@ -253,7 +259,7 @@ def test_an_operation_is_found_by_its_token_among_the_latest_alone(
     for hour in range(200):
         aws.add(NOW - hour * 3600)
     mine = aws.add(NOW - 1800, TABLE, "mine")
-    facts = loads.find("mine", NOW - 7200.4)
+    facts = loads.find("mine", TABLE, NOW - 7200.4)
     assert facts is not None
     assert facts.arn == mine
     assert aws.calls["ListBulkOperations"] == 1
@@ -264,7 +270,7 @@ def test_an_operation_that_began_in_the_second_of_the_search_is_found(
     loads: AwsBulkLoads, aws: Operations
 ) -> None:
     mine = aws.add(NOW, TABLE, "mine")
-    facts = loads.find("mine", NOW + 0.9)
+    facts = loads.find("mine", TABLE, NOW + 0.9)
     assert facts is not None and facts.arn == mine
 
 
@@ -273,7 +279,7 @@ def test_an_operation_that_never_began_is_missed_without_reading_all(
 ) -> None:
     for hour in range(500):
         aws.add(NOW - hour * 3600)
-    assert loads.find("mine", NOW - 30 * 3600) is None
+    assert loads.find("mine", TABLE, NOW - 30 * 3600) is None
     assert aws.calls["ListBulkOperations"] == 3
     assert aws.calls["DescribeBulkOperation"] == 31
 
@@ -344,8 +350,50 @@ def test_a_listing_whose_later_page_is_refused_begins_anew_and_then_is_unknown(
     with pytest.raises(BrokenListingError, match="what follows is unknown"):
         loads.on_table(TABLE)
     with pytest.raises(BrokenListingError):
-        loads.find("mine", 0)
+        loads.find("mine", TABLE, 0)
     assert refused[0] == 4, "each search began once more"
+
+
+FORMLESS = "arn:aws:dynamodb:eu-west-1:222222222222:bulk"
+"""An ARN that names no table."""
+
+
+@pytest.mark.promise("C8")
+@pytest.mark.parametrize("status", ["IN_PROGRESS", "COMPLETED"])
+def test_an_operation_on_another_table_needs_no_right_to_describe_it(
+    loads: AwsBulkLoads, aws: Operations, status: str
+) -> None:
+    aws.allowed = f"{TABLE}/bulk-operation/"
+    aws.add(NOW, OTHER, "mine", status, of=OTHER)
+    aws.add(NOW, f"{TABLE}-2", "mine", status, of=f"{TABLE}-2")
+    assert loads.on_table(TABLE, NOW) == []
+    assert loads.find("mine", TABLE, NOW) is None
+    mine = aws.add(NOW, TABLE, "mine", status)
+    assert [each.arn for each in loads.on_table(TABLE, NOW)] == [mine]
+    found = loads.find("mine", TABLE, NOW)
+    assert found is not None and found.arn == mine
+    assert aws.calls["DescribeBulkOperation"] == 2
+
+
+def test_an_operation_that_may_not_be_described_and_names_no_table_counts_as_on_it(
+    loads: AwsBulkLoads, aws: Operations
+) -> None:
+    aws.allowed = f"{TABLE}/bulk-operation/"
+    arn = aws.add(NOW, OTHER, status="IN_PROGRESS", of=FORMLESS)
+    [found] = loads.on_table(TABLE)
+    assert (found.arn, found.terminal, found.counted) == (arn, False, False)
+    with pytest.raises(AccessDeniedError):
+        loads.find("mine", TABLE, NOW)
+
+
+def test_a_missing_right_to_describe_the_tables_own_operations_is_an_error(
+    loads: AwsBulkLoads, aws: Operations
+) -> None:
+    aws.allowed = "nothing"
+    aws.add(NOW, TABLE, "mine", "IN_PROGRESS")
+    for ask in (lambda: loads.on_table(TABLE), lambda: loads.find("mine", TABLE, NOW)):
+        with pytest.raises(AccessDeniedError, match="DescribeBulkOperation"):
+            ask()
 
 
 # -- output ----------------------------------------------------------------------------------------

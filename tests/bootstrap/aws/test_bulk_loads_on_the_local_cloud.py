@@ -67,7 +67,7 @@ def test_a_load_is_found_again_while_it_runs_and_after_it(
     request, begun = begin(cloud, dynamodb, loads, "found", LINES)
     assert begun.started is not None
     assert begun.measure.of_bytes is None
-    again = loads.find(request.token, begun.started)
+    again = loads.find(request.token, request.table_arn, begun.started)
     assert again is not None and again.arn == begun.arn
     assert [each.arn for each in loads.on_table(request.table_arn)] == [begun.arn]
     assert loads.start(request).arn == begun.arn
@@ -76,8 +76,8 @@ def test_a_load_is_found_again_while_it_runs_and_after_it(
     assert (done.output_bucket, done.output_prefix) == (INPUT, request.output_prefix)
     assert loads.on_table(request.table_arn) == []
     assert loads.on_table(request.table_arn, begun.started) == [done]
-    assert loads.find(request.token, begun.started) == done
-    assert loads.find("another", begun.started) is None
+    assert loads.find(request.token, request.table_arn, begun.started) == done
+    assert loads.find("another", request.table_arn, begun.started) is None
     assert loads.failures(done, ["pk"], 5).first == ()
 
 

@@ -561,9 +561,10 @@ class FakeBulkLoads:
         with self._call("describe_bulk") as bulk:
             return bulk.facts(arn) if arn in bulk.operations else None
 
-    def find(self, token: str, since: float) -> BulkFacts | None:
+    def find(self, token: str, table_arn: str, since: float) -> BulkFacts | None:
         with self._call("find_bulk", since) as bulk:
-            found = [each for each in bulk.listed() if each.token == token]
+            listed = [each for each in bulk.listed() if each.table_arn == table_arn]
+            found = [each for each in listed if each.token == token]
             return next((each for each in found if (each.started or 0) >= since), None)
 
     def on_table(self, table_arn: str, since: float | None = None) -> Sequence[BulkFacts]:
