@@ -22,10 +22,8 @@ pytestmark = pytest.mark.promise("C6")
 
 SAMPLE = (
     "import/dynamodb:CreateTable#1/kill-after",
-    "import/dynamodb:CreateTable#1/lost-once",
     "import/dynamodb:StartBulkPutItems#1/kill-before",
     "import/dynamodb:StartBulkPutItems#1/lost-always",
-    "import/dynamodb:DescribeBulkOperation#1/expire",
     "import/dynamodb:ListBulkOperations#1/deny",
     "enable/dynamodb:ListBulkOperations#1/throttle-always",
     "enable/dynamodb:ListBulkOperations#1/kill-after",
