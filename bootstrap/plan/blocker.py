@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from bootstrap.core.errors import BlockedError
+from bootstrap.core.suggestions import Suggestion
 
 
 @dataclass(frozen=True)
@@ -11,6 +15,22 @@ class Blocker:
 
     what: str
     fix: str
+
+
+def refuse(blockers: Sequence[Blocker], what: str, fix: str | Suggestion) -> None:
+    """Refuse what something blocks. `what` and `fix` are said where several do.
+
+    Raises:
+        BlockedError: naming every blocker with its fix.
+    """
+    if len(blockers) == 1:
+        raise BlockedError(blockers[0].what, fix=blockers[0].fix)
+    if blockers:
+        several = "\n".join(
+            f"  {n}. {blocker.what}\n     Try: {blocker.fix}"
+            for n, blocker in enumerate(blockers, 1)
+        )
+        raise BlockedError(f"{what}:\n{several}", fix=fix)
 
 
 def quota_increase(what: str, service: str, region: str, side: str) -> str:

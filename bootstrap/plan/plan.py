@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bootstrap.core.errors import BlockedError
 from bootstrap.core.formatting import number
 from bootstrap.journal.records import Wanted
-from bootstrap.plan.blocker import Blocker
+from bootstrap.plan.blocker import Blocker, refuse
 from bootstrap.plan.cross_account_check import NOT_TRIED
 from bootstrap.plan.estimate import Estimate, estimate
 from bootstrap.plan.inspection import Inspection
@@ -67,17 +66,10 @@ class Plan:
         Raises:
             BlockedError: naming every blocker with its fix.
         """
-        if not self.blockers:
-            return
-        several = "\n".join(
-            f"  {n}. {blocker.what}\n     Try: {blocker.fix}"
-            for n, blocker in enumerate(self.blockers, 1)
-        )
-        if len(self.blockers) == 1:
-            raise BlockedError(self.blockers[0].what, fix=self.blockers[0].fix)
-        raise BlockedError(
-            f"Table {self.table} cannot be replicated yet:\n{several}",
-            fix="apply each fix, then run again: nothing has been done yet",
+        refuse(
+            self.blockers,
+            f"Table {self.table} cannot be replicated yet",
+            "apply each fix, then run again: nothing has been done yet",
         )
 
 

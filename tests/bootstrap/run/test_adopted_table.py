@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from bootstrap.core.errors import BlockedError
-from bootstrap.core.facts import TtlStatus
+from bootstrap.core.facts import KeyFacts, TtlStatus
 from bootstrap.core.run_options import Goal, RunOptions
 from bootstrap.core.state import State
 from bootstrap.journal.load_records import BulkLoad, LoadTarget
@@ -78,6 +78,16 @@ def _other_key(world: FakeAws) -> None:
     world.target = dataclasses.replace(world.target, keys=keys)
 
 
+def _encrypted(world: FakeAws) -> None:
+    assert world.target is not None
+    world.target = dataclasses.replace(world.target, encryption="KMS", key_arn="arn:other")
+
+
+def _deleting(world: FakeAws) -> None:
+    assert world.target is not None
+    world.target = dataclasses.replace(world.target, status="DELETING")
+
+
 def _replica(world: FakeAws) -> None:
     assert world.target is not None
     world.target = dataclasses.replace(world.target, replicas=("us-east-1",))
@@ -91,13 +101,14 @@ def _gone(world: FakeAws) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (_item, "is not empty"),
-        (_expiry, "time to live is on"),
+        (_item, "has items"),
+        (_expiry, "Time to live of orders-replica is on"),
         (_stream, "DynamoDB stream"),
         (_destination, "arn:theirs"),
-        (_other_key, "has the key"),
+        (_other_key, "The key of orders-replica is"),
         (_replica, "global table"),
-        (_gone, "has no table"),
+        (_deleting, "is DELETING"),
+        (_gone, "There is no table"),
     ],
 )
 def test_a_table_that_became_unfit_since_the_plan_is_not_loaded(change: Change, said: str) -> None:
@@ -106,6 +117,27 @@ def test_a_table_that_became_unfit_since_the_plan_is_not_loaded(change: Change, 
     with pytest.raises(BlockedError, match=said):
         run(world)
     assert world.bulk.operations == {}
+
+
+@pytest.mark.promise("C6")
+def test_a_table_that_became_encrypted_with_another_key_than_the_roles_is_not_loaded() -> None:
+    ours = "arn:aws:kms:eu-west-1:222222222222:key/ours"
+    chosen = outputs(**ADOPT, targetKeyArn=ours)
+    world = FakeAws()
+    world.keys = {ours: KeyFacts(ours, "Enabled", None)}
+    adoptable(encryption="KMS", key_arn=ours)(world)
+    _during_the_export(world, _encrypted)
+    with pytest.raises(BlockedError, match="encrypted with arn:other, and targetKeyArn is"):
+        Process(world, 1, chosen=chosen).go()
+    assert world.bulk.operations == {}
+
+
+@pytest.mark.parametrize("change", [_stream, _destination])
+def test_the_option_that_confirms_a_reader_is_named(change: Change) -> None:
+    world = world_with_a_table()
+    _during_the_export(world, change)
+    with pytest.raises(BlockedError, match="run --accept-target-stream"):
+        run(world)
 
 
 @pytest.mark.parametrize("change", [_stream, _destination])
@@ -125,7 +157,7 @@ def test_the_table_is_scanned_only_after_every_bulk_load_into_it_has_ended() -> 
     _during_the_export(
         world, lambda world: theirs.append(world.bulk.by_another(TARGET_ARN, world.clock()))
     )
-    with pytest.raises(BlockedError, match="not empty"):
+    with pytest.raises(BlockedError, match="has items"):
         run(world)
     assert max(world.times("scan_target")) >= world.bulk.end(theirs[0])
 
