@@ -144,7 +144,7 @@ class AwsBulkLoads:
         """Describe a listed operation; None if it is on another table.
 
         The list is the account's, and the role may describe the operations on its own tables only,
-        so another table's has to be told by its ARN. One that is listed and cannot be described
+        so another table's is recognized by its ARN. One that is listed and cannot be described
         counts as one on the table: unknown is not safe.
         """
         arn = summary["BulkOperationArn"]
