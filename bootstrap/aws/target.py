@@ -243,6 +243,7 @@ class AwsTarget:
             starts_at=timestamp(answer.get("StartingPositionTimestamp")),
             result=answer.get("LastProcessingResult", ""),
             reason=answer.get("StateTransitionReason", ""),
+            modified=timestamp(answer.get("LastModified")),
         )
 
     def enable_mapping(self, uuid: str) -> None:

@@ -401,6 +401,8 @@ class EventSource:
     """LastProcessingResult: Lambda's own report of its latest batch."""
     reason: str = ""
     """StateTransitionReason: who made the last change of state, or why Lambda did."""
+    modified: float | None = None
+    """LastModified: when it was last changed, or changed its state; None if AWS does not say."""
 
     @property
     def running(self) -> bool:

@@ -31,6 +31,18 @@ class LoadTarget:
 
 
 @dataclass(frozen=True)
+class EarlyConsumer:
+    """The consumer was on, or may have been, while a bulk load could replace what it applied by the
+    snapshot's older items. The record remains, since no later change restores them.
+    """
+
+    key: ClassVar[str] = "early-consumer"
+
+    at: float
+    """The look that found it, by AWS's clock."""
+
+
+@dataclass(frozen=True)
 class BulkLoad:
     """The bulk load of one snapshot, in parts: intended (`token`), begun (`arn`), in turn.
 

@@ -186,10 +186,14 @@ class TableRunner:
             return None
         table = self.context.table
         if not self._losses.unsent:
+            lacks = (
+                "its target expired items by another attribute than the source, and may lack some"
+                if self._losses.expired is not None
+                else "a bulk load may have replaced changes that the consumer had applied"
+            )
             return AccountError(
                 Side.TARGET,
-                f"Table {table.source_table} replicates, but its target expired items by another "
-                "attribute than the source, and may lack some.",
+                f"Table {table.source_table} replicates, but {lacks}.",
                 fix=suggest(
                     Command("verify", "--repair"),
                     ", as ",

@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 from bootstrap.core.durations import EXPORT_FUZZ
 from bootstrap.core.formatting import instant
 from bootstrap.core.journal_rows import StepRecord
+from bootstrap.journal.load_records import EarlyConsumer
 from bootstrap.journal.records import (
     ExpiryMismatch,
     Exported,
@@ -57,6 +58,8 @@ class KnownLosses:
     """The target deleted items by another time to live than the source's."""
     left_out: GateGap | None = None
     """A cancelled switch left deletions by time to live out."""
+    replaced: EarlyConsumer | None = None
+    """A bulk load may have replaced what a consumer had applied that was on before its end."""
 
     @property
     def any(self) -> bool:
@@ -65,7 +68,7 @@ class KnownLosses:
     @property
     def unasked(self) -> bool:
         """True if a loss remains that the operator has not accepted."""
-        return self.unsent or self.expired is not None
+        return self.unsent or self.expired is not None or self.replaced is not None
 
     @property
     def unsent(self) -> bool:
@@ -86,6 +89,7 @@ class KnownLosses:
             overrun=_unless_covered(self.overrun, known),
             given_up=_unless_covered(self.given_up, known),
             left_out=self.left_out if self.left_out and self.left_out.end > known else None,
+            replaced=self.replaced if self.replaced and self.replaced.at >= complete else None,
             # A snapshot is older than what the target has deleted since.
             expired=self.expired if self.expired and not 0 < self.expired.end <= complete else None,
         )
@@ -135,6 +139,13 @@ class KnownLosses:
                 "lack items that the source keeps: `python -m bootstrap verify --repair`, begun "
                 "after that, restores them, and `python -m bootstrap run` then records that"
             )
+        if self.replaced:
+            texts.append(
+                f"the consumer was found on, or changed, before a bulk load was done "
+                f"({instant(self.replaced.at)}), and the load may have replaced changes by the "
+                "snapshot's older items: `python -m bootstrap verify --repair` restores them, and "
+                "`python -m bootstrap run` then records that"
+            )
         return tuple(texts)
 
 
@@ -149,6 +160,7 @@ def collect(records: LossRecords, watchdog: WatchdogState) -> KnownLosses:
         given_up=watchdog.given_up,
         expired=records(ExpiryMismatch),
         left_out=records(GateGap),
+        replaced=records(EarlyConsumer),
     )
 
 

@@ -230,6 +230,11 @@ def known_losses(losses: KnownLosses) -> tuple[str, ...]:
         texts.append(
             "The target expired items by another attribute than the source, and may lack some."
         )
+    if losses.replaced:
+        texts.append(
+            "The consumer was on before a bulk load was done, which may have replaced changes by "
+            "the snapshot's older items."
+        )
     return tuple(texts)
 
 

@@ -21,7 +21,14 @@ from bootstrap.journal.records import Exported, Imported
 from bootstrap.run import load_gate
 from bootstrap.run.load_prefixes import IndivisibleKeysError, divide
 from bootstrap.run.step_context import StepContext
-from bootstrap.run.steps import import_, load_failure, load_parts, load_refusal, load_table
+from bootstrap.run.steps import (
+    early_consumer,
+    import_,
+    load_failure,
+    load_parts,
+    load_refusal,
+    load_table,
+)
 
 REUSED_TOKEN = "IdempotentParameterMismatchException"
 
@@ -35,6 +42,7 @@ def advance(context: StepContext) -> Outcome:
     if not made.table_id or made.deleting:
         return load_table.advance(context, made)
     facts = load_table.observe(context, made)
+    early_consumer.refuse(context, made.intended_at)
     load = context.journal.get(BulkLoad) or BulkLoad()
     loads = operations(context)
     if load.parts_done:
@@ -67,7 +75,6 @@ def _intend(context: StepContext, load: BulkLoad) -> Outcome:
     exported = journal.get(Exported)
     if exported is None or not exported.done:
         raise AssertionError("The export step comes first.")
-    import_.refuse_running_consumer(context)
     # Of an earlier run, or of another hand: what it puts would be taken for this load's.
     wait = load_gate.wait_for_others(context)
     if wait is not None:

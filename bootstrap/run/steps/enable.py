@@ -9,10 +9,12 @@ from bootstrap.core.formatting import moment
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.pulumi_commands import replace_mapping
 from bootstrap.core.state import State
+from bootstrap.journal.load_records import EarlyConsumer, LoadTarget
 from bootstrap.journal.records import Configured, Earlier, Enabled, Exported, Imported, Paused
 from bootstrap.run import load_gate
 from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
+from bootstrap.run.steps import early_consumer
 
 
 def advance(context: StepContext) -> Outcome:
@@ -29,9 +31,9 @@ def advance(context: StepContext) -> Outcome:
     _refuse_wrong_source(context, mapping)
     if mapping.state == "Enabled":
         if journal.get(Enabled) is None:
-            # Harmless: before the table existed, every batch failed and was retried. The journal
-            # records that another hand enabled it.
-            journal.put(Enabled(journal.now(), by_us=False), "the consumer was found switched on")
+            outcome = _note_found(context)
+            if outcome is not None:
+                return outcome
         settings = context.ledger.settings()
         if not settings.consume:
             # Only once it is on: until then the watchdog would alarm about a consumer that has
@@ -73,6 +75,22 @@ def advance(context: StepContext) -> Outcome:
 
 
 STEP = Step("enable", State.CONFIGURING, advance)
+
+
+def _note_found(context: StepContext) -> Outcome | None:
+    """Record that another hand enabled the consumer. None: that is done."""
+    journal = context.journal
+    if journal.get(LoadTarget) is not None and journal.get(EarlyConsumer) is None:
+        # Since when it is on cannot be proved, and the table took what it applied: a bulk put that
+        # ran then has replaced it. Before the wait below, in which it may be switched off again.
+        early_consumer.record(context)
+        return Acted()
+    wait = load_gate.wait_for_others(context)
+    if wait is not None:
+        return wait
+    # Of an import it is harmless: before the table existed, every batch failed and was retried.
+    journal.put(Enabled(journal.now(), by_us=False), "the consumer was found switched on")
+    return None
 
 
 def _refuse_wrong_source(context: StepContext, mapping: EventSource) -> None:

@@ -11,10 +11,10 @@ from bootstrap.core.outcome import Acted, Outcome, Pending
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.core.table_tags import LOAD_MARK
 from bootstrap.journal.load_records import BulkLoad, LoadTarget
-from bootstrap.journal.records import Wanted
+from bootstrap.journal.records import Exported, Wanted
 from bootstrap.plan.table_parameters import table_parameters
 from bootstrap.run.step_context import StepContext
-from bootstrap.run.steps import adoption, warm_throughput
+from bootstrap.run.steps import adoption, early_consumer, warm_throughput
 
 
 def advance(context: StepContext, made: LoadTarget) -> Outcome:
@@ -134,6 +134,11 @@ def _create(context: StepContext, made: LoadTarget) -> Outcome:
 
 
 def _adopt(context: StepContext) -> Outcome:
+    # What the consumer had applied before the table was emptied is nowhere: the stream is past it.
+    # Up to its time, the snapshot has it.
+    exported = context.journal.get(Exported)
+    assert exported is not None
+    early_consumer.refuse(context, exported.export_time)
     found = adoption.examine(context)
     if isinstance(found, Pending):
         return found

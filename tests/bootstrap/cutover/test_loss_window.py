@@ -16,6 +16,7 @@ from bootstrap.cutover.promotion.loss_window import (
     newest_round,
     source_closing,
 )
+from bootstrap.journal.load_records import EarlyConsumer
 from bootstrap.journal.records import Skipped
 from bootstrap.journal.switch_records import Switching, SwitchMode, SwitchStep
 from bootstrap.status.data_loss import KnownLosses
@@ -132,8 +133,9 @@ def test_each_known_loss_has_a_text() -> None:
         outage=Outage(NOW - 9, NOW),
         overrun=Outage(NOW - 9),
         given_up=Outage(NOW - 9, NOW),
+        replaced=EarlyConsumer(NOW - 9),
     )
-    assert len(known_losses(losses)) == 5
+    assert len(known_losses(losses)) == 6
     assert known_losses(KnownLosses()) == ()
 
 

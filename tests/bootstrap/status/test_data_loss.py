@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bootstrap.journal.load_records import EarlyConsumer
 from bootstrap.journal.records import Exported, Imported, Interrupted, Overran, Skipped
 from bootstrap.journal.switch_records import GateGap
 from bootstrap.journal.verification_records import Verified
@@ -85,6 +86,16 @@ def test_items_that_an_import_left_out_are_nobody_s_surprise() -> None:
     assert not lost.unasked
     assert lost.unresolved(EXPORT, replace(VERIFIED, complete_until=1000)) == lost
     assert not lost.unresolved(EXPORT, VERIFIED).any
+
+
+def test_what_a_load_replaced_is_over_by_a_later_verification_and_by_no_snapshot_before() -> None:
+    lost = noted(EarlyConsumer(7_900))
+    assert lost.unasked and not lost.unsent
+    assert lost.unresolved(Exported(export_time=9_000, done=True), None) == lost
+    assert lost.unresolved(EXPORT, replace(VERIFIED, complete_until=7_900)) == lost
+    assert not lost.unresolved(EXPORT, VERIFIED).any
+    (text,) = lost.warnings
+    assert "verify --repair" in text
 
 
 def test_each_loss_is_told_with_what_ends_it() -> None:

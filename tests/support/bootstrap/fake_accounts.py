@@ -491,16 +491,18 @@ class FakeTarget:
                 world.mapping_starts_at,
                 "OK",
                 "User action",
+                world.mapping_modified,
             )
 
     def enable_mapping(self, uuid: str) -> None:
         with self._call("enable_mapping") as world:
             if world.mapping_enabled_at is None:
-                world.mapping_enabled_at = world.clock()
+                world.mapping_enabled_at = world.mapping_modified = world.clock()
 
     def disable_mapping(self, uuid: str) -> None:
         with self._call("disable_mapping") as world:
             world.mapping_enabled_at = None
+            world.mapping_modified = world.clock()
 
 
 def _throughput(capacity: Capacity, index: str) -> dict[str, Any]:

@@ -214,6 +214,7 @@ class FakeAws:
         self.failures: dict[str, str] = {}
         """Why an export or import fails, by the end of its ARN: export/0001, import/0001."""
         self.mapping_enabled_at: float | None = None
+        self.mapping_modified: float | None = None
         self.mapping_exists = True
         self.mapping_stream = STREAM_ARN
         self.running_imports: int | None = 0
