@@ -67,7 +67,7 @@ class OutputMembers:
         value = self._value.get(key, {})
         if isinstance(value, dict) and all(isinstance(each, str) for each in value.values()):
             return value
-        self.wrong(key, "is no object of texts")
+        self.wrong(key, "is not an object of strings")
         return {}
 
     def texts_by_key(self, key: str) -> Mapping[str, Sequence[str]]:
@@ -77,7 +77,7 @@ class OutputMembers:
         if all(isinstance(each, list) and all(isinstance(x, str) for x in each) for each in lists):
             found: Mapping[str, Sequence[str]] = value
             return found
-        self.wrong(key, "is no object of lists of texts")
+        self.wrong(key, "is not an object of lists of strings")
         return {}
 
     def inner(self, key: str) -> OutputMembers:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-AWSS_LIMIT = 50
+AWS_TAG_LIMIT = 50
 """Tags that AWS takes for a table."""
-MOST_TAGS = AWSS_LIMIT - 1
-"""One is left for the mark below."""
+MOST_TAGS = AWS_TAG_LIMIT - 1
+"""One is left for the load tag."""
 LOAD_MARK = "dynamodb-replication:load"
 """The tag of a table that was made for a bulk load: it proves which run made it."""
 

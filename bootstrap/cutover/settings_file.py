@@ -11,7 +11,7 @@ from typing import Any
 from bootstrap.core.errors import UsageError
 from bootstrap.core.facts import ON_DEMAND
 from bootstrap.core.suggestions import Command, suggest
-from bootstrap.core.table_tags import MOST_TAGS
+from bootstrap.core.table_tags import AWS_TAG_LIMIT, MOST_TAGS
 from bootstrap.cutover.settings import PrimarySettings, settings_of_member, unit_names
 
 MODES = (ON_DEMAND, "PROVISIONED")
@@ -148,9 +148,12 @@ def _billing(value: Mapping[str, Any], there: PrimarySettings, path: str) -> Ite
 
 def _tags(given: Any) -> str | None:
     if not isinstance(given, dict) or not all(isinstance(each, str) for each in given.values()):
-        return "is not an object of texts"
+        return "is not an object of strings"
     if len(given) > MOST_TAGS:
-        return f"has {len(given)} tags, and AWS takes {MOST_TAGS}"
+        return (
+            f"has {len(given)} tags, and a target takes {MOST_TAGS}: AWS takes {AWS_TAG_LIMIT}, "
+            "and this tool needs one"
+        )
     for key, value in given.items():
         if not 1 <= len(key) <= LONGEST_KEY or len(value) > LONGEST_VALUE:
             return f"has a tag of a length that AWS does not take: {key[:20]!r}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bootstrap.core.facts import TableFacts
 from bootstrap.core.formatting import size
-from bootstrap.core.table_tags import AWSS_LIMIT, left_out
+from bootstrap.core.table_tags import AWS_TAG_LIMIT, left_out
 from bootstrap.plan.adopted_stream import adopted_notes
 from bootstrap.plan.bulk_load import bulk_notes
 from bootstrap.plan.import_load import import_notes
@@ -57,13 +57,14 @@ def notes(inspection: Inspection, replication: Replication) -> Iterator[str]:
 
 
 def _tags(inspection: Inspection, replication: Replication) -> Iterator[str]:
+    if replication.load.adopt:
+        return
     keys = left_out(inspection.source.tags, replication.stack_tags)
     if keys:
         yield (
-            f"AWS takes {AWSS_LIMIT} tags for a table, and one is left for the mark of a load. "
-            f"{replication.target_table} gets the stack's "
-            f"{len(replication.stack_tags)} and as many of the source's as there is room for, "
-            f"without: {', '.join(keys)}."
+            f"A table takes {AWS_TAG_LIMIT} tags, and this tool needs one of them for a bulk load. "
+            f"{replication.target_table} gets the stack's {len(replication.stack_tags)}, and then "
+            f"the source's, except: {', '.join(keys)}."
         )
 
 
@@ -105,8 +106,9 @@ def _source(inspection: Inspection, replication: Replication) -> Iterator[str]:
         )
     if source.table.encryption == "KMS":
         made = "the key that the stack makes there"
-        awss = "the key that AWS manages for DynamoDB there (aws/dynamodb)"
-        key = replication.target_key_arn or (made if replication.makes_target_key else awss)
+        aws_managed = "the key that AWS manages for DynamoDB there (aws/dynamodb)"
+        named = replication.target_key_arn
+        key = named or (made if replication.makes_target_key else aws_managed)
         yield (
             "The source is encrypted with a KMS key, which stays in its account: the target gets "
             f"{key}, as targetKeyArn or keys.target in the stack configuration says."

@@ -271,7 +271,7 @@ def edited(path: str, value: Any) -> Any:
 
 REMOVED = object()
 MISTAKES: list[tuple[str, Any, str]] = [
-    ("tags", ["a"], "orders.tags: is not an object of texts"),
+    ("tags", ["a"], "orders.tags: is not an object of strings"),
     ("tags", {"aws:x": "y"}, "orders.tags: has the tag 'aws:x'"),
     ("tags", {"k" * 129: "y"}, "orders.tags: has a tag of a length"),
     ("deletionProtection", "yes", 'orders.deletionProtection: is "yes", expected true or false'),

@@ -9,6 +9,7 @@ import pytest
 
 from bootstrap.core.facts import KeyFacts, Surroundings, TtlStatus
 from bootstrap.core.run_options import TtlPolicy
+from bootstrap.core.stack_outputs import BULK, LoadSettings
 from bootstrap.journal.records import Wanted
 from bootstrap.plan import plan, render
 from bootstrap.plan.inspection import KeyInspection
@@ -282,8 +283,17 @@ def test_tags_of_the_source_without_room_beside_the_stacks_are_named() -> None:
     world.source_tags = {f"tag-{n:02}": "x" for n in range(49)}
     seen, replication = observed(world)
     tagged = dataclasses.replace(replication, stack_tags={"team": "a", "stack": "b"})
-    assert any("without: tag-47, tag-48." in note for note in plan.make(seen, tagged).notes)
-    assert not any("without:" in note for note in plan.make(seen, replication).notes)
+    assert any("except: tag-47, tag-48." in note for note in plan.make(seen, tagged).notes)
+    assert not any("except: tag" in note for note in plan.make(seen, replication).notes)
+
+
+def test_an_adopted_table_has_no_note_about_tags() -> None:
+    world = FakeAws()
+    world.source_tags = {f"tag-{n:02}": "x" for n in range(49)}
+    seen, replication = observed(world)
+    tagged = dataclasses.replace(replication, stack_tags={"team": "a", "stack": "b"})
+    adopts = dataclasses.replace(tagged, load=LoadSettings(mode=BULK, adopt=True))
+    assert not any("except: tag" in note for note in plan.make(seen, adopts).notes)
 
 
 def test_what_drifted_is_shown_with_what_it_should_be() -> None:
