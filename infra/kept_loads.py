@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import pulumi
 
@@ -38,9 +38,17 @@ def find_other_loads(config: StackConfig, runs: Mapping[str, RunRow]) -> Iterato
     return listed(
         "A table's load ends the way it began",
         places,
-        "What has begun could not be followed or undone. Try: put the values back"
-        + (f"; or end the run, which keeps the target table: {'; '.join(ends)}" if ends else "")
-        + "; then docs/operate.md, Load a table another way",
+        "What has begun could not be followed or undone. Try: put the values back, then pulumi up"
+        + _another_way(ends),
+    )
+
+
+def _another_way(ends: Sequence[str]) -> str:
+    if not ends:
+        return ""
+    return (
+        ". To load a table another way all the same, then end its run, which keeps the target "
+        f"table: {'; '.join(ends)}; then docs/operate.md, Load a table another way"
     )
 
 

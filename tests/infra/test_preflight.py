@@ -310,7 +310,7 @@ def test_a_switched_tables_load_can_only_be_put_back(tmp_path: Path) -> None:
         {**BEFORE, "journalTable": "journal-1"}, {"orders"}, {"orders": "SWITCHED"}, held=[HELD]
     )
     engine.records = MAKES
-    with pytest.raises(RefusedChangeError, match="Try: put the values back; then docs"):
+    with pytest.raises(RefusedChangeError, match=r"Try: put the values back, then pulumi up$"):
         run(engine, CONFIG, tmp_path)
 
 
