@@ -20,8 +20,8 @@ class KeyConfig:
 
     source: str | None = None
     """Source account and Region: streams, and the alarms' topic there. None: each stream has a key
-    that the stack makes. `create`: as none, and a key for the topic. The `streamKeyArn` of a table
-    wins. A stream with a given key keeps it."""
+    that the stack makes. `create`: the stack makes a key for the topic; each stream keeps having
+    one of its own. The `streamKeyArn` of a table wins. A stream with a given key keeps it."""
     consumer: str | None = None
     """Target account, the source's Region: on-failure buckets, log groups, functions' environment,
     and the alarms' topic there. None: keys of AWS's. Once a stack has one, it stays: what was kept

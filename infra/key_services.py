@@ -1,4 +1,4 @@
-"""The uses that AWS's services make of a place's key by themselves, and of whose functions.
+"""The statements that let AWS's services use the key of a place.
 
 Plain values: the operator's tool uses them too.
 """
@@ -64,8 +64,7 @@ def topics_of(place: str, settings: StackConfig) -> tuple[str, ...]:
 def service_statements(place: str, settings: StackConfig) -> list[Statement]:
     """Return what AWS's services need of the key of a place, in the key's policy.
 
-    Services are no principals that an IAM policy could allow: for a given key, too, its owner adds
-    these.
+    IAM policies cannot allow a service. So the owner of a given key adds these to its policy.
     """
     found = []
     if place == "consumer":

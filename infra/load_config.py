@@ -21,8 +21,8 @@ class LoadConfig:
 
     load: str = IMPORT
     """How the snapshot gets into the target. `import`: ImportTable makes the table, which costs no
-    write capacity. `bulk`: StartBulkPutItems fills a table that exists: for local secondary
-    indexes, for tables over import's quota, and for tables that your own code makes. The roles get
+    write capacity. `bulk`: StartBulkPutItems fills a table that the tool makes first, or that you
+    made (`adopt`). For local secondary indexes, and for tables over import's quotas. The roles get
     the rights for it only where a table says `bulk`.
     """
     adopt: bool = False

@@ -48,12 +48,12 @@ def abandon(
 ) -> None:
     """Give up a run: disable the consumer, delete the exported objects, close the journal.
 
-    Shows first what it will do and what it leaves, and asks. It cancels a bulk load that is
-    running, and waits for its end, and for that of an export or import, which AWS does not
-    cancel. By default the target table and the source's point-in-time recovery stay; no option
-    touches one that no run of this tool made, nor an adopted table. Safe to interrupt: run the
-    same command again and it resumes. Afterwards `run` starts again with another snapshot, once
-    the target table is gone, or an adopted one is empty.
+    Shows first what it will do and what it leaves, and asks. It cancels a running bulk load. It
+    waits for a running export or import, which AWS cannot cancel. By default the target table and
+    the source's point-in-time recovery stay. No option deletes a table that this tool did not make,
+    or an adopted one. Safe to interrupt: run the same command again and it resumes. Afterwards
+    `run` starts again with another snapshot, once the target table is gone, or an adopted one is
+    empty.
 
     \b
     Example:

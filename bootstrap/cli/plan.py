@@ -116,8 +116,8 @@ def _planned(
 def parity(options: CommandOptions, as_json: bool) -> None:
     """Compare the settings of source and target. Changes nothing.
 
-    Exits with 1 if the target has drifted from what it should have while it replicates. The class,
-    tags, protection and capacity of an adopted table are its owner's, and no drift.
+    Exits with 1 if the target has drifted from what it should have while it replicates. An
+    adopted table's own settings (docs/operate.md) do not count as drift.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""The checks of a load by bulk put, into a table that exists, and the notes about it."""
+"""The checks of a bulk load, and the notes about it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ ACCELERATED, STANDARD = "ACCELERATED", "STANDARD"
 def bulk_blockers(
     inspection: Inspection, replication: Replication, *, stream_accepted: bool
 ) -> Iterator[Blocker]:
-    """List what keeps a bulk put from loading the target. `stream_accepted`: its readers are."""
+    """List what keeps a bulk put from loading the target.
+
+    `stream_accepted`: the operator has confirmed the readers of the target's changes.
+    """
     if replication.load.adopt:
         yield from adopted_table_blockers(inspection, replication, stream_accepted=stream_accepted)
     else:
@@ -38,8 +41,7 @@ def bulk_notes(inspection: Inspection, replication: Replication) -> Iterator[str
     yield from _local_indexes(source, inspection.target.table)
     yield (
         "An object of an export has the items of one partition's range, so the puts of a load go "
-        "to few partitions at a time. That makes it slower than puts in random order, and not "
-        "wrong."
+        "to few partitions at a time. The load is slower for it, and still complete."
     )
     objects = least_partitions(source)
     if objects > MOST_OBJECTS:
