@@ -89,7 +89,10 @@ def _load(item: Mapping[str, Any]) -> LoadConfig | None:
     if LOAD_TARGET in item:
         return LoadConfig(BULK, adopt=bool(_record(item, LOAD_TARGET).get("adopted")))
     imported = _record(item, IMPORTED)
-    return LoadConfig(IMPORT) if imported.get("token") or imported.get("done") else None
+    # A request that was refused, and an import that failed without a table, leave the export to be
+    # loaded another way (`Imported.no_table`).
+    begun = imported.get("done") or (imported.get("token") and not imported.get("no_table"))
+    return LoadConfig(IMPORT) if begun else None
 
 
 def _record(item: Mapping[str, Any], name: str) -> Mapping[str, Any]:

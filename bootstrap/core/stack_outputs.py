@@ -68,6 +68,14 @@ class LoadSettings:
     def is_bulk(self) -> bool:
         return self.mode == BULK
 
+    @property
+    def text(self) -> str:
+        """The settings as one text: equal for equal settings."""
+        if not self.is_bulk:
+            return self.mode
+        limit = f", {self.max_write_units}" if self.max_write_units is not None else ""
+        return f"{self.mode}, {'adopt, ' if self.adopt else ''}{self.performance_tier}{limit}"
+
 
 @dataclass(frozen=True)
 class TableOutputs:

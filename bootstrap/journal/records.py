@@ -36,6 +36,8 @@ class Wanted:
     """Units a second for target and ledger; 0: a new table's are enough."""
     warm_indexes: str = "{}"
     """JSON object: units a second by index of the target, where a new index has too few."""
+    load: str = "import"
+    """The settings of the load for which the plan was made (`LoadSettings.text`)."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,13 @@ class Imported:
     failed_arns: tuple[str, ...] = ()
     refused: int = 0
     """Items of the export that the import refused and the operator accepted as missing."""
+    no_table: str = ""
+    """The reason why there is no table of it: the request was refused, or the import failed. Empty:
+    there may be one. As long as it stands, the export may be loaded another way."""
+
+    @property
+    def may_have_table(self) -> bool:
+        return self.done or bool(self.token and not self.no_table)
 
 
 @dataclass(frozen=True)

@@ -46,14 +46,19 @@ def notes(inspection: Inspection, replication: Replication) -> Iterator[str]:
     yield from _indexes(inspection.source.table)
     yield from _unknown_jobs(inspection, replication)
     yield from _sizes(inspection)
-    if replication.load.is_bulk:
-        yield from bulk_notes(inspection, replication)
-    else:
-        yield from import_notes(inspection, replication)
+    yield from load_notes(inspection, replication)
     yield from _vector_indexes(inspection.source.table, replication)
     yield from _busy_partition(inspection)
     yield from throughput_notes(inspection, replication)
     yield from adopted_notes(inspection, replication)
+
+
+def load_notes(inspection: Inspection, replication: Replication) -> Iterator[str]:
+    """List what should be known of the snapshot's way into the target. The source must exist."""
+    if replication.load.is_bulk:
+        yield from bulk_notes(inspection, replication)
+    else:
+        yield from import_notes(inspection, replication)
 
 
 def _tags(inspection: Inspection, replication: Replication) -> Iterator[str]:

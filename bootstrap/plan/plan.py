@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bootstrap.core.formatting import number
 from bootstrap.journal.records import Wanted
@@ -12,8 +12,8 @@ from bootstrap.plan.cross_account_check import NOT_TRIED
 from bootstrap.plan.estimate import Estimate, estimate
 from bootstrap.plan.inspection import Inspection
 from bootstrap.plan.key_policies import key_blockers, key_notes
-from bootstrap.plan.notes import notes
-from bootstrap.plan.preflight import blockers
+from bootstrap.plan.notes import load_notes, notes
+from bootstrap.plan.preflight import blockers, load_blockers
 from bootstrap.plan.price_list import PriceList
 from bootstrap.plan.replication import Replication
 from bootstrap.plan.setting import Setting
@@ -108,6 +108,24 @@ def make(
         settings=settings(inspection, wants, load=replication.load) if has_source else (),
         estimate=expected,
         priced_by=prices.origin,
+    )
+
+
+def make_load(
+    inspection: Inspection, replication: Replication, *, stream_accepted: bool = False
+) -> Plan:
+    """Make the plan again from the load on, for another way into the target than was planned.
+
+    The export has begun, or is there. The source must exist.
+    """
+    made = make(inspection, replication, stream_accepted=stream_accepted)
+    steps = [action.step for action in made.actions]
+    load = load_blockers(inspection, replication, stream_accepted=stream_accepted)
+    return replace(
+        made,
+        blockers=(*load, *key_blockers(inspection, replication)),
+        actions=made.actions[steps.index(made.load_step) :],
+        notes=tuple(load_notes(inspection, replication)),
     )
 
 

@@ -48,10 +48,7 @@ def blockers(
             inspection.pipeline.stream, replication.deployment, expected, replication
         )
     yield from throughput_blockers(inspection, replication)
-    if replication.load.is_bulk:
-        yield from bulk_blockers(inspection, replication, stream_accepted=stream_accepted)
-    else:
-        yield from import_blockers(inspection, replication)
+    yield from load_blockers(inspection, replication, stream_accepted=stream_accepted)
     yield from _partitions(inspection, replication)
     yield from _write_quota(inspection, replication)
     yield from _exports(inspection, replication)
@@ -59,6 +56,16 @@ def blockers(
     if inspection.pipeline and replication.deployment:
         now = inspection.source.destinations.at
         yield from _mapping(inspection.pipeline.mapping, replication.deployment, replication, now)
+
+
+def load_blockers(
+    inspection: Inspection, replication: Replication, *, stream_accepted: bool
+) -> Iterator[Blocker]:
+    """List what keeps the snapshot from getting into the target the way that the stack says."""
+    if replication.load.is_bulk:
+        yield from bulk_blockers(inspection, replication, stream_accepted=stream_accepted)
+    else:
+        yield from import_blockers(inspection, replication)
 
 
 def _source(inspection: Inspection, replication: Replication) -> Iterator[Blocker]:

@@ -44,6 +44,7 @@ def wanted(inspection: Inspection, replication: Replication) -> Wanted:
         ttl_attribute=source.ttl.attribute or "" if source.ttl.enabled else "",
         warm_writes=table_units(inspection),
         warm_indexes=json.dumps(index_units(inspection), sort_keys=True),
+        load=replication.load.text,
     )
 
 

@@ -15,13 +15,14 @@ from bootstrap.core.state import State
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.journal.records import Abandoning, Enabled, Exported, Paused, Wanted
 from bootstrap.plan import inspection, plan
+from bootstrap.plan.blocker import refuse
 from bootstrap.plan.cross_account_check import check_cross_account
 from bootstrap.plan.plan import Plan
-from bootstrap.plan.replication import of_outputs
+from bootstrap.plan.replication import Replication, of_outputs
 from bootstrap.run import source_identity, target_writes
 from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
-from bootstrap.run.steps import STEPS, abandon, pause
+from bootstrap.run.steps import STEPS, abandon, load, pause
 
 
 class RunGoal(Protocol):
@@ -38,7 +39,7 @@ class RunGoal(Protocol):
     def begin(self, context: StepContext) -> Plan | None:
         """Check that the goal can be reached, and record the intention.
 
-        Returns the plan as long as no export has begun.
+        Returns the plan as long as no export has begun, or where the load is planned again.
 
         Raises:
             BlockedError: when it cannot; nothing has been done then.
@@ -64,6 +65,7 @@ class ReplicateGoal:
             made = _plan(context)
         else:
             source_identity.check_source(context)
+            made = _plan_load(context)
             self._end_pause(context)
         if not journal.run_id or journal.row.state is State.ABANDONED:
             journal.begin(new_run_id(journal.now()))
@@ -134,18 +136,31 @@ def new_run_id(now: float) -> str:
     return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now)) + "-" + secrets.token_hex(3)
 
 
+def _plan_load(context: StepContext) -> Plan | None:
+    """Plan the load again where the stack has changed it since the plan; None: it has not.
+
+    A run that is going has the outputs that it began with, so its load cannot change under it.
+    """
+    planned = context.journal.get(Wanted) or Wanted()
+    if load.has_begun(context) or context.table.load.text == planned.load:
+        return None
+    replication = of_outputs(context.outputs, context.table)
+    made = plan.make_load(
+        _inspect(context, replication),
+        replication,
+        stream_accepted=context.options.accept_target_stream,
+    )
+    refuse(
+        made.blockers,
+        f"Table {context.table.source_table} cannot be loaded as the stack says now",
+        "apply each fix, then run again: the export is kept",
+    )
+    return made
+
+
 def _plan(context: StepContext) -> Plan:
     replication = of_outputs(context.outputs, context.table)
-    inspected = inspection.inspect(
-        context.source,
-        context.target,
-        replication,
-        context.timing,
-        context.journal.now(),
-        load=None
-        if context.loads is None
-        else inspection.LoadReaders(context.target_items, context.loads),
-    )
+    inspected = _inspect(context, replication)
     made = plan.make(
         inspected,
         replication,
@@ -156,6 +171,19 @@ def _plan(context: StepContext) -> Plan:
     if context.cross_account_check is not None:
         check_cross_account(context.cross_account_check, replication)
     return made
+
+
+def _inspect(context: StepContext, replication: Replication) -> inspection.Inspection:
+    return inspection.inspect(
+        context.source,
+        context.target,
+        replication,
+        context.timing,
+        context.journal.now(),
+        load=None
+        if context.loads is None
+        else inspection.LoadReaders(context.target_items, context.loads),
+    )
 
 
 def _refuse_half_abandoned(context: StepContext) -> None:

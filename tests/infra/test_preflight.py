@@ -260,6 +260,9 @@ def test_a_journal_that_is_gone_is_made_anew(tmp_path: Path) -> None:
 
 
 IMPORT_BEGUN = {"record:import": '{"token": "orders-1-import-1", "failure": "it broke"}'}
+IMPORT_REFUSED = {
+    "record:import": '{"token": "orders-1-import-1", "no_table": "LimitExceededException"}'
+}
 MAKES = {"record:load-target": '{"adopted": false, "mark": "orders-1-1"}'}
 ADOPTED = {"record:load-target": '{"adopted": true, "table_id": "t-1"}'}
 BULK = {"load": "bulk"}
@@ -274,6 +277,8 @@ ADOPT = {"load": "bulk", "adopt": True}
         ("FAILED", {}, ADOPT, ""),  # before its load
         ("IMPORTING", {"record:import": '{"token": ""}'}, BULK, ""),
         ("FAILED", IMPORT_BEGUN, BULK, "load: got bulk; the run of .orders. has begun with import"),
+        ("FAILED", IMPORT_REFUSED, BULK, ""),
+        ("FAILED", IMPORT_REFUSED, ADOPT, ""),
         ("REPLICATING", IMPORT_BEGUN, {}, ""),
         ("IMPORTING", MAKES, {}, "load: got import; the run of .orders. has begun with bulk"),
         ("IMPORTING", MAKES, ADOPT, "adopt: got true; the run of .orders. makes its target"),

@@ -13,6 +13,7 @@ from bootstrap.core.suggestions import Command, suggest
 from bootstrap.journal.records import Exported, Imported
 from bootstrap.plan.table_parameters import creation_parameters
 from bootstrap.run.step_context import StepContext
+from bootstrap.run.steps import import_refusal
 from replicator.aws_commands import table_option
 
 REFUSED_ITEMS = "ItemValidationError"
@@ -62,6 +63,7 @@ def _intend(context: StepContext, imported: Imported) -> Outcome:
             arn="",
             failure="",
             failed_generation=0,
+            no_table="",
         ),
         f"importing {exported.data_prefix} into {table.target_table}",
     )
@@ -112,9 +114,15 @@ def _begin(context: StepContext, imported: Imported) -> Outcome:
             prefix=imported.prefix,
             table=json.loads(imported.table),
         )
+        if imported.no_table:
+            # While the answer is out, nobody may take the import for one that did not begin.
+            imported = dataclasses.replace(imported, no_table="")
+            journal.put(imported, "asking for the import again")
         try:
             facts = context.target.import_table(request)
         except AccountError as error:
+            if error.code in import_refusal.REFUSED:
+                raise import_refusal.report_refusal(context, imported, error) from error
             if error.code != "ResourceInUseException":
                 raise
             # The SDK repeats a call whose answer was lost, and AWS refuses the repetition: the
@@ -124,7 +132,7 @@ def _begin(context: StepContext, imported: Imported) -> Outcome:
                 raise _taken(context) from error
             if facts is None:
                 return Pending("the import to be listed", context.timing.poll(5))
-    journal.put(dataclasses.replace(imported, arn=facts.arn), "the import runs")
+    journal.put(dataclasses.replace(imported, arn=facts.arn, no_table=""), "the import runs")
     return Acted()
 
 
@@ -221,6 +229,8 @@ def _failed(context: StepContext, imported: Imported, facts: ImportFacts) -> Out
             journal.put(imported, f"deleting table {name}, which the failed import left")
             context.target.drop(name)
         return Pending("the table of the failed import to be gone", context.timing.poll(5))
+    if left is None:
+        imported = dataclasses.replace(imported, no_table=_reason(facts))
     failure = _failure(context, imported, facts, ours)
     raise _taken(context) if left is not None and not ours else failure
 
@@ -245,6 +255,9 @@ def _failure(
         ]
     else:
         fix += [Command("run"), ", which starts another import that is paid for"]
+        if imported.no_table:
+            before = "; or, where the export is over a quota of imports: "
+            fix += import_refusal.by_bulk_instead(context, before)
     if left and _is_partial(facts):
         fix += [
             "; or ",
