@@ -217,6 +217,9 @@ def _complete(context: StepContext, load: BulkLoad, made: LoadTarget) -> Outcome
     context.journal.put(
         Imported(
             attempt=load.failures + 1,
+            # Releases that know imports alone look for a token first: without one they would take
+            # the loaded table for somebody else's, and ask for its deletion.
+            token=f"{context.journal.run_id}-load-{load.attempt}",
             prefix=exported.data_prefix if exported is not None else "",
             done=True,
             table_id=made.table_id,

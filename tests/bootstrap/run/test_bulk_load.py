@@ -9,12 +9,13 @@ import pytest
 
 from bootstrap.core.errors import EXIT_STILL_RUNNING, AccountError, BlockedError, BootstrapError
 from bootstrap.core.facts import TableFacts
+from bootstrap.core.outcome import Done
 from bootstrap.core.run_options import Goal, RunOptions
 from bootstrap.core.state import State
 from bootstrap.core.table_tags import LOAD_MARK
 from bootstrap.journal.load_records import BulkLoad, LoadTarget
 from bootstrap.journal.records import Imported
-from bootstrap.run.steps import bulk_load
+from bootstrap.run.steps import bulk_load, import_
 from tests.support.bootstrap.fake_aws import TARGET_ARN, FakeAws, outputs
 from tests.support.bootstrap.killed_process import Process
 from tests.support.fakes.errors import Killed
@@ -130,8 +131,30 @@ def test_a_table_that_was_replaced_during_the_load_ends_the_run() -> None:
 def test_an_empty_export_is_complete_without_an_operation() -> None:
     world = FakeAws()
     world.exported_objects, world.exported_items = 0, 0
-    run(world, 1)
+    process = run(world, 1)
     assert world.bulk.operations == {}
+    imported = process.run.journal.get(Imported)
+    assert imported is not None and imported.token
+
+
+@pytest.mark.promise("C6")
+def test_a_release_that_knows_imports_alone_takes_a_loaded_table_for_its_own() -> None:
+    """Its rule, which is still that of an import: no token, no import yet."""
+    world = FakeAws()
+    process = run(world, 1)
+    asked = len(world.seen)
+    assert isinstance(import_.advance(process.run.context), Done)
+    assert {each.name for each in world.seen[asked:]} <= {"describe_target"}
+
+
+def test_a_table_is_made_with_the_tags_that_it_shall_have() -> None:
+    world = FakeAws()
+    world.source_tags = {"cost-centre": "42"}
+    run(world, 1)
+    (made,) = (each.detail for each in world.seen if each.name == "create_table")
+    tags = {each["Key"]: each["Value"] for each in made["Tags"]}
+    assert tags.pop(LOAD_MARK)
+    assert tags == {"cost-centre": "42"}
 
 
 @pytest.mark.promise("C3")
