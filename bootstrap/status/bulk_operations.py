@@ -51,10 +51,19 @@ def judge_operations(
         return (blind(BULK, Unread(error.what)),)
     theirs = [each for each in found if not row.run_id or not each.token.startswith(row.run_id)]
     complete = verified.complete_until if verified is not None else 0.0
-    left = [each for each in theirs if not each.terminal or (each.ended or complete) >= complete]
+    writing = [each for each in theirs if not _has_put_nothing(each)]
+    left = [each for each in writing if not each.terminal or (each.ended or complete) >= complete]
     if not left:
         return (Finding(BULK, Level.FINE, 0.0, "no other bulk load writes into the target"),)
     return (Finding(BULK, BULK.level, float(len(left)), "; ".join(map(_described, left))),)
+
+
+def _has_put_nothing(facts: BulkFacts) -> bool:
+    """Tell whether an operation has ended without an item: of a mistyped bucket, for instance.
+
+    One whose items AWS has not counted may have put some.
+    """
+    return facts.terminal and facts.counted and facts.processed_items == 0
 
 
 def _described(facts: BulkFacts) -> str:

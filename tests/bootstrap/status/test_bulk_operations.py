@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import pytest
 
 from bootstrap.core.bulk_facts import BulkFacts
@@ -44,7 +47,9 @@ def test_an_operation_that_is_not_terminal_makes_the_replica_degraded(status: st
 
 @pytest.mark.promise("C7")
 def test_what_an_ended_operation_wrote_stays_a_loss_until_a_later_verification() -> None:
-    ended = BulkFacts(THEIRS.arn, "COMPLETED", token="theirs", started=2_000, ended=3_000)
+    ended = BulkFacts(
+        THEIRS.arn, "COMPLETED", token="theirs", started=2_000, ended=3_000, processed_items=1
+    )
     for known, level in (
         (None, Level.LOSS),
         (verified(2_500), Level.LOSS),
@@ -52,6 +57,25 @@ def test_what_an_ended_operation_wrote_stays_a_loss_until_a_later_verification()
     ):
         (found,) = judge_operations(ROW, lambda since: [ended], known)
         assert found.level is level
+
+
+@pytest.mark.parametrize("status", ["FAILED", "CANCELLED", "COMPLETED"])
+@pytest.mark.parametrize(
+    ("more", "level"),
+    [
+        ({}, Level.FINE),
+        ({"processed_items": 1}, Level.LOSS),
+        ({"counted": False}, Level.LOSS),
+        ({"status": "IN_PROGRESS"}, Level.LOSS),
+    ],
+    ids=["nothing", "an item", "not counted", "still running"],
+)
+def test_an_ended_operation_that_has_put_nothing_is_no_loss(
+    status: str, more: dict[str, Any], level: Level
+) -> None:
+    ended = BulkFacts(THEIRS.arn, status, token="theirs", started=2_000, ended=3_000)
+    (found,) = judge_operations(ROW, lambda since: [dataclasses.replace(ended, **more)], None)
+    assert found.level is level
 
 
 def test_operations_are_asked_for_since_the_snapshot_was_loaded_and_this_runs_own_is_none() -> None:
