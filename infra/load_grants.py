@@ -43,9 +43,10 @@ ADOPTED_TABLE_ACTIONS = (
     BULK_ACTION,
     # Whether others read its changes: a load may wake them.
     "dynamodb:DescribeKinesisStreamingDestination",
-    # Whether it is empty: one item, once. IAM has no condition on a scan's limit.
-    "dynamodb:Scan",
 )
+COUNTS_ALONE = {"StringEquals": {"dynamodb:Select": "COUNT"}}
+"""Of a scan that gives a number and no item: whether an adopted table is empty (Amazon DynamoDB
+Developer Guide, "Using IAM policy conditions for fine-grained access control")."""
 # Only where `operators.readItems` says so: `resume` names items that another writer has changed.
 SCAN_ACTIONS = ("dynamodb:Scan",)
 DESCRIBE_IMPORT = "dynamodb:DescribeImport"
@@ -94,6 +95,9 @@ def tables(scope: OperatorScope, arns: Sequence[TableArns]) -> list[Statement]:
             # `quarantine redrive --direct` runs the consumer's guard in the operator's process.
             every = dict.fromkeys([*sorted(actions), *GUARD_ACTIONS, *scan])
             found.append(allow(sid, list(every), _tables(scope, of)))
+    if adopted and not scope.read_items:
+        counted = _tables(scope, adopted)
+        found.append(allow("AdoptedTablesCount", SCAN_ACTIONS, counted, when=COUNTS_ALONE))
     return found
 
 

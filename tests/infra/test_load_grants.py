@@ -74,7 +74,14 @@ def test_an_adopted_table_can_be_neither_made_nor_deleted_nor_tagged(mixed: Depl
     found, mine = allowed(mixed, IMPORTER), f"{TABLE}/stock"
     owners = {"CreateTable", "DeleteTable", "ImportTable", "TagResource"}
     assert {action for action in owners if mine in found[f"dynamodb:{action}"]} == set()
-    assert found["dynamodb:Scan"] == {mine}
+    (count,) = (
+        each
+        for policy in mixed.of("RolePolicy")
+        for each in statements(policy.inputs["policy"])
+        if "dynamodb:Scan" in each["Action"]
+    )
+    assert (count["Action"], count["Resource"]) == (["dynamodb:Scan"], [mine])
+    assert count["Condition"] == {"StringEquals": {"dynamodb:Select": "COUNT"}}
     assert found["dynamodb:DescribeKinesisStreamingDestination"] == {mine}
     assert mine in found["dynamodb:UpdateTable"]
 

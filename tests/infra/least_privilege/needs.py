@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.infra.least_privilege import justifications
@@ -13,6 +13,7 @@ from tests.infra.least_privilege.declared import RESOURCE, TRUST, Declared, Poli
 
 LAMBDA = "lambda.amazonaws.com"
 EVENTS = "events.amazonaws.com"
+SCAN, SELECT = "dynamodb:Scan", "dynamodb:Select"
 CLOUDWATCH = "cloudwatch.amazonaws.com"
 
 
@@ -47,7 +48,9 @@ def of_recording(file: Path) -> tuple[Need, ...]:
 
 def all_needs(recorded: Iterable[Need], declared: Declared, external_id: str) -> tuple[Need, ...]:
     """The recorded calls, completed."""
-    needs = {_as_an_operator(need, external_id) for need in recorded}
+    needs = {_counting(_as_an_operator(need, external_id), declared) for need in recorded}
+    if any(SELECT in policy.document for policy in declared.policies):
+        needs |= set(_of_items(needs))
     needs |= set(_of_a_switch(declared))
     needs |= set(_of_bulk_puts(declared))
     needs |= set(_of_a_network(declared))
@@ -65,6 +68,22 @@ def _as_an_operator(need: Need, external_id: str) -> Need:
     if need.action == "sts:AssumeRole" and ":assumed-role/dba/" in need.caller:
         return Need(need.caller, need.action, need.resource, (("sts:ExternalId", external_id),))
     return need
+
+
+def _counting(need: Need, declared: Declared) -> Need:
+    """A scan of an adopted table asks whether it is empty; a recording does not have its Select."""
+    if need.action == SCAN and need.resource in declared.adopted:
+        return replace(need, keys=(*need.keys, (SELECT, "COUNT")))
+    return need
+
+
+def _of_items(needs: Iterable[Need]) -> Iterator[Need]:
+    """The same scan must not show items, unless the operators may read them."""
+    for need in needs:
+        if need.action == SCAN and (SELECT, "COUNT") in need.keys:
+            for select in ("ALL_ATTRIBUTES", "SPECIFIC_ATTRIBUTES"):
+                why = "operators read no items"
+                yield replace(need, keys=((SELECT, select),), refused=True, why=why)
 
 
 def _behind(needs: Iterable[Need], keys: Mapping[str, str]) -> Iterator[Need]:
