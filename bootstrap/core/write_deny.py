@@ -33,7 +33,8 @@ WRITE_ACTIONS = (
 """Every action that changes an item. A transaction is authorised by its action on each item."""
 BULK_ACTION = "dynamodb:StartBulkPutItems"
 """It changes items too, but the lists of actions that a table's policy may name do not have it, and
-AWS refuses a policy with any other: it is denied only where AWS takes it."""
+AWS refuses a policy with any other: it is denied where AWS takes its name (`bootstrap.run.deny_put`
+tries)."""
 _SID = names.DENY_SID
 _STACKS_SID = "OthersDoNotWrite"
 """Of the Deny that older programs made with Pulumi."""
@@ -50,7 +51,8 @@ class WriteDeny:
     `nonce`: letters and digits, part of the Sid. `begins` and `ends` are in whole seconds since
     1970: the Deny holds after the first and before the second, for every caller at that instant,
     once the policy itself has spread. `excepted`: ARNs of roles that may still write; `only`: ARNs
-    of the roles that may not, where everybody else may. `bulk`: it names the bulk load as well.
+    of the roles that may not, where everybody else may. `bulk`: it names the bulk load as well;
+    False: AWS has refused that.
     """
 
     nonce: str
@@ -59,7 +61,7 @@ class WriteDeny:
     ends: int | None = None
     excepted: Sequence[str] = ()
     only: Sequence[str] = ()
-    bulk: bool = False
+    bulk: bool = True
 
     @property
     def sid(self) -> str:
@@ -165,6 +167,12 @@ def holds(document: str | None, deny: WriteDeny) -> bool:
     """Tell whether exactly this Deny of ours is in a policy."""
     live = project_statements(document)
     return set(live) == {deny.nonce} and deny.is_written_as(live[deny.nonce])
+
+
+def names_bulk(document: str | None, nonce: str) -> bool:
+    """Tell whether the Deny of this attempt, if a policy holds it, denies bulk puts as well."""
+    found = project_statements(document).get(nonce, {})
+    return BULK_ACTION in found.get("Action", ())
 
 
 def canonical(value: Any) -> Any:

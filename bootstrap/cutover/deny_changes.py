@@ -22,10 +22,11 @@ from bootstrap.core.write_deny import (
     WriteDeny,
     ended,
     holds,
+    names_bulk,
     project_statements,
-    with_deny,
     without_deny,
 )
+from bootstrap.run.deny_put import put_deny
 
 
 @dataclass
@@ -53,8 +54,8 @@ class DenyChanges:
     timing: Timing
     now: float
 
-    def replace(self, deny: WriteDeny, *, known: Collection[str], required: bool = True) -> None:
-        """Put a Deny in place of one whose nonce is among `known`.
+    def replace(self, deny: WriteDeny, *, known: Collection[str], required: bool = True) -> bool:
+        """Put a Deny in place of one whose nonce is among `known`; return if it denies bulk puts.
 
         Nothing is put where the policy holds this Deny already. `required`: one has to be there.
 
@@ -74,12 +75,12 @@ class DenyChanges:
         try:
             if holds(found.document, deny):
                 self.doubts.forget(arn)
-                return
-            document = with_deny(found.document, deny)
+                return names_bulk(found.document, deny.nonce)
+            bulk = put_deny(self.policies, found, found.document, deny)
         except PolicyError as error:
             raise _unusable(arn, error) from None
-        self.policies.replace(arn, found, document)
         self.doubts.forget(arn)
+        return bulk
 
     def remove(self, table_arn: str, *, known: Collection[str]) -> None:
         """Take the Deny of these attempts out of a table's policy, and leave the user's statements.

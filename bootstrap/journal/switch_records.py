@@ -52,6 +52,8 @@ class TargetDeny:
     """The table's policy before the first one; empty where it had none."""
     earlier: tuple[str, ...] = ()
     """Nonces that may stand in the policy until this one's Deny has been put."""
+    bulk: bool | None = None
+    """Whether it denies bulk puts. False: AWS has refused that. None: it has not been tried."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class SourceDeny:
     nonce: str
     original: str = ""
     """The table's policy before it; empty where it had none."""
+    bulk: bool | None = None
+    """Whether it denies bulk puts. False: AWS has refused that. None: it has not been put."""
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from bootstrap.core.formatting import instant
-from bootstrap.core.write_deny import PolicyError, project_statements
+from bootstrap.core.write_deny import BULK_ACTION, PolicyError, project_statements
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,10 @@ def judge_policy(document: str | None, now: float) -> WriterAccess:
         if not found:
             return WriterAccess(True, "no Deny of this tool is in its policy")
         statement = next(iter(found.values()))
-        return _judge(statement.get("Condition", {}), now)
+        access = _judge(statement.get("Condition", {}), now)
+        if access.open is False and BULK_ACTION not in statement["Action"]:
+            return replace(access, because=f"{access.because}; it does not refuse bulk puts")
+        return access
     except (PolicyError, ValueError, TypeError, KeyError) as error:
         return unread(str(error))
 

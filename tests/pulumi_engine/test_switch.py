@@ -211,7 +211,9 @@ def switched(world: World, source: str, target: str) -> None:
     for client, name, expires in ((world.here, source, False), (world.there, target, True)):
         described = client.describe_table(TableName=name)["Table"]
         arn = described["TableArn"]
-        deny = with_deny(None, WriteDeny("abc", arn, only=["arn:aws:iam::222222222222:role/x"]))
+        deny = with_deny(
+            None, WriteDeny("abc", arn, only=["arn:aws:iam::222222222222:role/x"], bulk=False)
+        )
         client.put_resource_policy(ResourceArn=arn, Policy=deny)
         settle(functools.partial(_shows, client, arn))
         expiry = {"Enabled": expires, "AttributeName": "expires"}

@@ -6,7 +6,7 @@ from bootstrap.core import write_deny
 from bootstrap.core.facts import PolicyRevision, TableFacts
 from bootstrap.core.formatting import duration, moment, number
 from bootstrap.core.suggestions import Command, suggest
-from bootstrap.core.write_deny import POLICY_BYTES, PolicyError, WriteDeny
+from bootstrap.core.write_deny import BULK_ACTION, POLICY_BYTES, PolicyError, WriteDeny
 from bootstrap.cutover import denies
 from bootstrap.cutover.checks.check import Check
 from bootstrap.cutover.checks.readings import SwitchReadings
@@ -58,7 +58,8 @@ def target_deny(context: SwitchContext, readings: SwitchReadings) -> Check:
         )
         return Check(name, False, evidence, readings.at, run)
     wanted = denies.replica(context.steps.outputs, context.table, known.nonce)
-    if not wanted.is_written_as(live[known.nonce]):
+    bulk = write_deny.names_bulk(found.document, known.nonce)
+    if not wanted.is_written_as(live[known.nonce]) or (known.bulk and not bulk):
         evidence = (
             f"the statement {write_deny.sid(known.nonce)} of the target's policy was changed: it "
             "does not deny exactly what this project denies"
@@ -69,6 +70,8 @@ def target_deny(context: SwitchContext, readings: SwitchReadings) -> Check:
         f"the target's policy has the statement {write_deny.sid(known.nonce)} since "
         f"{moment(known.at)}"
     )
+    if not bulk:
+        evidence += f"; it does not refuse bulk puts: {_untaken(known)}"
     if stands < spread:
         evidence += f", and a policy may take {duration(spread)} to reach every caller"
         remedy = suggest(f"wait {duration(spread - stands + 1)}, then the same command again")
@@ -84,7 +87,12 @@ def source_policy(context: SwitchContext, readings: SwitchReadings) -> Check:
         why = found.why if isinstance(found, Unread) else "there is no table"
         evidence = f"the source's policy could not be read: {why}"
         return Check(name, None, evidence, readings.at, look)
-    deny = WriteDeny(LONGEST_NONCE, source.arn, begins=DATE, ends=DATE, bulk=True)
+    deny = WriteDeny(
+        LONGEST_NONCE,
+        source.arn,
+        begins=DATE,
+        ends=DATE,
+    )
     try:
         # One that has ended refuses no writer: a process that had slept put its rehearsal.
         over = write_deny.ended(found.document, readings.at)
@@ -116,6 +124,24 @@ def source_policy(context: SwitchContext, readings: SwitchReadings) -> Check:
         return Check(name, False, evidence, readings.at, remedy)
     evidence = (
         f"the source's policy would have {number(write_deny.size(merged))} bytes with the Deny, of "
-        f"{number(POLICY_BYTES)}"
+        f"{number(POLICY_BYTES)}; {_of_bulk_puts(readings)}"
     )
     return Check(name, True, evidence, readings.at)
+
+
+def _untaken(deny: TargetDeny) -> str:
+    if deny.bulk is None:
+        return "the next `run` tries to let it"
+    return f"AWS takes no Deny of {BULK_ACTION}"
+
+
+def _of_bulk_puts(readings: SwitchReadings) -> str:
+    """Say if the source's Deny will refuse bulk puts, as far as another Deny was tried."""
+    source, target = readings.row.record(SourceDeny), readings.row.record(TargetDeny)
+    tried = [each.bulk for each in (source, target) if each is not None and each.bulk is not None]
+    unseen = "no role looks for those that run: see that none runs into the source"
+    if not tried:
+        return f"if it refuses bulk puts is known once it is put, and {unseen}"
+    if tried[0]:
+        return f"it refuses bulk puts too, but not one that runs already, and {unseen}"
+    return f"it does not refuse bulk puts (AWS takes no Deny of {BULK_ACTION}), and {unseen}"

@@ -19,6 +19,7 @@ from bootstrap.cutover import denies
 from bootstrap.cutover.promotion.context import PromoteContext
 from bootstrap.journal.records import Configured, Wanted
 from bootstrap.journal.switch_records import Promoted, TargetDeny
+from bootstrap.run.deny_put import put_deny
 from replicator.aws_commands import table_option
 
 POLL_SECONDS = 5.0
@@ -55,7 +56,7 @@ def rewrite_deny(context: PromoteContext) -> Outcome:
     try:
         if holds(found.document, deny):
             return Done()
-        document = with_deny(found.document, deny)
+        with_deny(found.document, deny)  # before anything is recorded
     except PolicyError as error:
         raise _still_denied(context, str(error)) from None
     known = context.journal.get(TargetDeny)
@@ -63,7 +64,7 @@ def rewrite_deny(context: PromoteContext) -> Outcome:
         # No other process works on this Deny any more, so whatever stands there is replaced.
         standing = replace(known, nonce=promoted.nonce, earlier=())
         context.journal.put(standing, "rewriting the target's Deny, so that it lets writers in")
-    policies.replace(deny.table_arn, found, document)
+    put_deny(policies, found, found.document, deny)
     return Done()  # AWS has taken it; a read would show it only seconds later
 
 
@@ -174,6 +175,7 @@ def _own_deny(context: PromoteContext, nonce: str) -> WriteDeny:
 def _still_denied(context: PromoteContext, why: str) -> AccountError:
     """Make the error of a target that refuses its writers, with the command that lets them in."""
     known, deny = context.journal.get(TargetDeny), _own_deny(context, _promoted(context).nonce)
+    deny = replace(deny, bulk=False)  # the command is to be taken, whatever AWS says to the action
     try:
         document = with_deny((known.original if known else "") or None, deny)
     except PolicyError:

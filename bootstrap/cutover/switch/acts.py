@@ -6,6 +6,7 @@ An act may be repeated after any answer, also a lost one. None is resumed by ano
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from bootstrap.core.errors import BlockedError
 from bootstrap.core.facts import ProbeEcho
@@ -27,6 +28,7 @@ from bootstrap.journal.switch_records import ChosenSettings, SourceDeny, TargetD
 from bootstrap.status.health import reasons
 
 POLL_SECONDS = 5.0
+UNDENIED = "does not refuse bulk puts: AWS takes no Deny of StartBulkPutItems"
 LANES_ARMED = "every lane to see that a switch is under way"
 
 
@@ -52,7 +54,11 @@ def rehearse(group: SwitchSet, context: SwitchContext) -> Outcome:
         original = changes.policies.read(arn).document or ""
         journal.put(SourceDeny(nonce, original), "putting a Deny that has ended, as a rehearsal")
     deny = denies.rehearsal(context.table, nonce, group.attempt.begun)
-    changes.replace(deny, known=(), required=False)
+    bulk = changes.replace(deny, known=(), required=False)
+    noted = journal.get(SourceDeny)
+    if noted is not None and noted.bulk is not bulk:
+        does = "refuses bulk puts too" if bulk else UNDENIED
+        journal.put(replace(noted, bulk=bulk), f"the source's Deny {does}")
     return Done()
 
 

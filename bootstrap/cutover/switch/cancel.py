@@ -93,10 +93,10 @@ def renew_target_deny(group: SwitchSet, context: SwitchContext) -> None:
     if standing is None or not standing.earlier:
         return
     deny = denies.replica(context.steps.outputs, context.table, standing.nonce)
-    target_denies(context).replace(deny, known=standing.earlier, required=False)
+    bulk = target_denies(context).replace(deny, known=standing.earlier, required=False)
     journal.refresh()  # a process that was suspended learns AWS's time
-    at = standing.at or group.now
-    journal.put(replace(standing, at=at, earlier=()), "the target's Deny is renewed")
+    renewed = replace(standing, at=standing.at or group.now, earlier=(), bulk=bulk)
+    journal.put(renewed, "the target's Deny is renewed")
 
 
 def disarm_ended(context: SwitchContext) -> bool:

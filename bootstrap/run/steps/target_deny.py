@@ -18,6 +18,7 @@ from bootstrap.core.state import State
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.core.write_deny import PolicyError, WriteDeny
 from bootstrap.journal.switch_records import Promoted, Switching, TargetDeny
+from bootstrap.run.deny_put import put_deny
 from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
 
@@ -38,33 +39,38 @@ def advance(context: StepContext) -> Outcome:
         journal.put(first, "keeping other writers off the target")
         return Acted()
     deny = _deny(context, noted)
-    if stands(deny, known.document):
+    if _stands_as_noted(deny, noted, known.document):
         context.memory.deny_doubted_at = None
-        if noted.at:
+        bulk = write_deny.names_bulk(known.document, noted.nonce)
+        if noted.at and bulk is noted.bulk:
             return Done()
-        # After a crash between the put and its record: the Deny is at least as old as this.
-        return _put(context, noted)
-    if noted.at and not _doubt_settled(context):
+        if bulk or noted.bulk is False:
+            # After a crash between the put and its record: the Deny is at least as old as this.
+            return _put(context, noted, bulk)
+        # The Deny of an older program, which stands all the while: it gets the bulk load in place.
+    elif noted.at and not _doubt_settled(context):
         return Pending("AWS to show the target's resource policy", context.timing.poll(5))
-    if noted.at:
+    elif noted.at:
         # Another nonce: the same document would have the same revision as before, and a process
         # that has slept since could replace it.
         context.memory.deny_doubted_at = None
-        again = replace(noted, nonce=write_deny.new_nonce(), earlier=(), at=0)
+        again = replace(noted, nonce=write_deny.new_nonce(), earlier=(), at=0, bulk=None)
         journal.put(again, "the Deny on the target's other writers was changed, or taken off")
         return Acted()
-    document = _with(context, deny, known)
+    users = _users(context, deny, known)
     if context.memory.deny_puts >= MOST_PUTS:
         raise _does_not_stay(context)
     try:
-        policies.replace(arn, known, document)
+        bulk = put_deny(policies, known, users, deny)
+    except PolicyError as error:
+        raise unusable(context, error) from None
     except LeaseLostError:
         raise
     except BlockedError:
         # Another caller has changed it since. It is theirs as well: read it again.
         return Pending("the target's resource policy to be read again", context.timing.poll(5))
     context.memory.deny_puts += 1
-    return _put(context, noted)
+    return _put(context, noted, bulk)
 
 
 STEP = Step("target-deny", State.CONFIGURING, advance)
@@ -80,6 +86,13 @@ def stands(deny: WriteDeny, document: str | None) -> bool:
         return write_deny.holds(document, deny) and not older
     except PolicyError:
         return False
+
+
+def _stands_as_noted(deny: WriteDeny, noted: TargetDeny, document: str | None) -> bool:
+    """Tell likewise, and that a Deny which was put with the bulk load has not lost it."""
+    if not stands(deny, document):
+        return False
+    return not noted.bulk or write_deny.names_bulk(document, noted.nonce)
 
 
 def _doubt_settled(context: StepContext) -> bool:
@@ -105,14 +118,13 @@ def _deny(context: StepContext, noted: TargetDeny) -> WriteDeny:
     return WriteDeny(noted.nonce, context.target_arn, excepted=(consumer, importer))
 
 
-def _with(context: StepContext, deny: WriteDeny, known: PolicyRevision) -> str:
-    """Return the policy with this Deny instead of an older one, of the stack's too.
+def _users(context: StepContext, deny: WriteDeny, known: PolicyRevision) -> str | None:
+    """Return the policy without the Deny of the stack's, which this one replaces.
 
     In one document: there is no moment without a Deny.
     """
     try:
-        users = write_deny.without_stacks_deny(known.document, deny.table_arn)
-        return write_deny.with_deny(users, deny)
+        return write_deny.without_stacks_deny(known.document, deny.table_arn)
     except PolicyError as error:
         raise unusable(context, error) from None
 
@@ -124,8 +136,8 @@ def unusable(context: StepContext, error: PolicyError) -> BlockedError:
         f"{error}.",
         fix=suggest(
             "correct that policy, or make it shorter, with the target account's credentials (aws "
-            f"dynamodb get-resource-policy --resource-arn {context.target_arn} shows it); then the "
-            "same command again"
+            f"dynamodb get-resource-policy --resource-arn {context.target_arn} --region "
+            f"{context.outputs.target.region} shows it); then the same command again"
         ),
     )
 
@@ -139,10 +151,14 @@ def _does_not_stay(context: StepContext) -> BlockedError:
     )
 
 
-def _put(context: StepContext, noted: TargetDeny) -> Outcome:
+def _put(context: StepContext, noted: TargetDeny, bulk: bool) -> Outcome:
+    """Record the Deny with its time: the first one, where it has stood without a break."""
     context.journal.refresh()  # a process that was suspended learns AWS's time
-    at = context.journal.now()
-    context.journal.put(replace(noted, at=at), "other writers are kept off the target")
+    at = noted.at or context.journal.now()
+    but = "" if bulk else ", but bulk puts are not: AWS takes no Deny of StartBulkPutItems"
+    context.journal.put(
+        replace(noted, at=at, bulk=bulk), f"other writers are kept off the target{but}"
+    )
     return Acted()
 
 

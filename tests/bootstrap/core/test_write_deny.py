@@ -16,6 +16,8 @@ from bootstrap.core.write_deny import (
     WRITE_ACTIONS,
     PolicyError,
     WriteDeny,
+    holds,
+    names_bulk,
     project_statements,
     sid,
     size,
@@ -50,7 +52,7 @@ def test_a_table_without_a_policy_gets_one() -> None:
 
 
 def test_every_action_that_writes_is_denied_to_everyone() -> None:
-    statement = deny(bulk=True).statement()
+    statement = deny().statement()
     assert statement["Principal"] == "*"
     assert set(statement["Action"]) == {
         f"dynamodb:{name}"
@@ -113,9 +115,15 @@ def test_a_name_that_a_user_has_taken_is_refused() -> None:
         with_deny(policy(READERS | {"Sid": sid("A1")}), deny())
 
 
-def test_the_bulk_load_is_denied_only_where_aws_takes_its_name() -> None:
-    assert BULK_ACTION not in deny().statement()["Action"]
-    assert list(project_statements(with_deny(None, deny(bulk=True)))) == ["A1"]
+def test_the_deny_is_ours_with_the_bulk_load_and_without_it() -> None:
+    for bulk in (True, False):
+        document = with_deny(None, deny(bulk=bulk))
+        assert list(project_statements(document)) == ["A1"]
+        assert holds(document, deny())
+        assert names_bulk(document, "A1") is bulk
+    assert BULK_ACTION not in deny(bulk=False).statement()["Action"]
+    assert not names_bulk(with_deny(None, deny()), "B2")
+    assert not names_bulk(None, "A1")
 
 
 def test_actions_in_another_order_are_still_ours() -> None:

@@ -11,7 +11,7 @@ import pytest
 from bootstrap.core.errors import BlockedError
 from bootstrap.core.facts import PolicyRevision
 from bootstrap.core.state import State
-from bootstrap.core.write_deny import WriteDeny, with_deny
+from bootstrap.core.write_deny import BULK_ACTION, WRITE_ACTIONS, WriteDeny, with_deny
 from bootstrap.cutover.checks.check import Check
 from bootstrap.cutover.checks.conditions import judge_checks, read_checks, refuse_unfulfilled
 from bootstrap.cutover.context import SwitchOptions
@@ -121,6 +121,38 @@ def test_every_condition_of_a_ready_table_is_fulfilled_with_its_evidence() -> No
     assert unfulfilled(checks) == {}
     assert all(each.evidence and each.at <= NOW and each.remedy is None for each in checks)
     refuse_unfulfilled(checks)
+
+
+@pytest.mark.parametrize(
+    ("bulk", "target", "source"),
+    [
+        (True, "", "it refuses bulk puts too, but not one that runs already"),
+        (False, "it does not refuse bulk puts: AWS takes no Deny", "it does not refuse bulk puts"),
+        (None, "the next `run` tries", "is known once it is put"),
+    ],
+)
+def test_what_the_denies_do_to_bulk_puts_is_part_of_their_evidence(
+    bulk: bool | None, target: str, source: str
+) -> None:
+    known = row(TargetDeny(NONCE, PUT_AT, bulk=bulk))
+    actions = [*WRITE_ACTIONS, *([BULK_ACTION] if bulk else [])]
+    found = {
+        each.name: each
+        for each in judged(row=known, target_policy=policy(deny_document(Action=actions)))
+    }
+    assert (found["target-deny"].fulfilled, found["source-policy"].fulfilled) == (True, True)
+    assert target in found["target-deny"].evidence
+    assert ("bulk" in found["target-deny"].evidence) is (bulk is not True)
+    assert source in found["source-policy"].evidence
+    assert "no role looks for those that run" in found["source-policy"].evidence
+
+
+def test_a_target_deny_that_has_lost_the_bulk_load_was_changed() -> None:
+    found = judged(
+        row=row(TargetDeny(NONCE, PUT_AT, bulk=True)),
+        target_policy=policy(deny_document(Action=list(WRITE_ACTIONS))),
+    )
+    assert unfulfilled(found)["target-deny"] is False
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,11 @@ from bootstrap.core.errors import AccountError, BlockedError, Side
 from bootstrap.core.facts import TtlStatus
 from bootstrap.core.journal_rows import RowWrite
 from bootstrap.core.state import State
+from bootstrap.core.write_deny import BULK_ACTION
 from bootstrap.cutover.switch.switch import Switch
-from bootstrap.journal.switch_records import AfterSwitch, SwitchMode
+from bootstrap.journal.switch_records import AfterSwitch, SourceDeny, SwitchMode
 from replicator.late_write_rows import LateWritesRow
-from tests.support.bootstrap.fake_aws import LEDGER, SOURCE_ARN, FakeAws
+from tests.support.bootstrap.fake_aws import LEDGER, SOURCE_ARN, TARGET_ARN, FakeAws
 from tests.support.bootstrap.switch_world import (
     WriterWatch,
     a_switch,
@@ -46,6 +47,29 @@ def test_a_fenced_switch_closes_the_source_and_then_opens_the_target(world: Fake
     assert after is not None
     assert not after.failed
     assert world.mapping_enabled_at is None
+
+
+@pytest.mark.parametrize("takes", [True, False])
+def test_both_tables_denies_name_the_bulk_load_where_aws_takes_it_and_hold_without_it(
+    world: FakeAws, takes: bool
+) -> None:
+    world.policies.takes_bulk = takes
+    watch = WriterWatch(world)
+    run = a_switch(world)
+    run.run()
+    assert (state(run), watch.both_open, watch.takes_writes()) == (
+        State.SWITCHED,
+        False,
+        (False, True),
+    )
+    denied = [
+        BULK_ACTION in each["Action"]
+        for arn in (SOURCE_ARN, TARGET_ARN)
+        for each in world.policies.statements(arn)
+    ]
+    assert denied == [takes, takes]
+    source = run.group.first.journal.get(SourceDeny)
+    assert source is not None and source.bulk is takes
 
 
 def test_writers_are_refused_for_the_fixed_waits_and_little_more(world: FakeAws) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from bootstrap.core.errors import BlockedError, Side, UnavailableError
+from bootstrap.core.errors import AccountError, BlockedError, Side, UnavailableError
 from bootstrap.core.run_options import Goal, RunOptions
 from bootstrap.core.stack_outputs import Outputs
 from bootstrap.core.state import State
 from bootstrap.core.write_deny import (
+    BULK_ACTION,
     POLICY_BYTES,
     WRITE_ACTIONS,
     WriteDeny,
@@ -36,7 +37,7 @@ from tests.support.bootstrap.killed_process import Process
 from tests.support.bootstrap.pauses import PAUSE, RESUME
 from tests.support.bootstrap.switch_faults import SuspendedClock
 from tests.support.bootstrap.switch_harness import holding, switch_context
-from tests.support.fakes.errors import Killed
+from tests.support.fakes.errors import Killed, client_error
 
 pytestmark = pytest.mark.promise("C9")
 
@@ -129,7 +130,7 @@ def test_the_deny_is_recorded_before_it_is_put_and_its_time_after_it() -> None:
     (put_at,) = world.times("PutResourcePolicy")
     record = noted(world)
     assert record is not None
-    assert seen == [dataclasses.replace(record, at=0)] * 2
+    assert seen == [dataclasses.replace(record, at=0, bulk=None)] * 2
     assert put_at - 2 <= record.at <= put_at + 2
     assert set(live(world)) == {record.nonce}
 
@@ -366,6 +367,101 @@ def test_a_cancelled_switch_leaves_the_deny_to_the_run_again() -> None:
     assert len(live(world)) == 1
 
 
+# -- bulk puts ------------------------------------------------------------------------------------
+
+
+def refused(world: FakeAws, bulk: bool = True) -> FakeAws:
+    """The same world, in which AWS takes no policy with the bulk load."""
+    world.policies.takes_bulk = not bulk
+    return world
+
+
+def actions(world: FakeAws) -> list[str]:
+    ((_, statement),) = live(world).items()
+    found: list[str] = statement["Action"]
+    return found
+
+
+def older(world: FakeAws) -> TargetDeny:
+    """As an older program left it: the Deny and its record know no bulk load."""
+    found = noted(world)
+    assert found is not None
+    before = dataclasses.replace(found, bulk=None)
+    context = holding(switch_context(world, pid=3))
+    context.journal.put(before, "as it was")
+    for lease in context.leases:
+        lease.release()
+    deny = WriteDeny(found.nonce, TARGET_ARN, excepted=(CONSUMER, IMPORTER), bulk=False)
+    world.policies.set(TARGET_ARN, with_deny(None, deny))
+    return before
+
+
+def test_a_bulk_put_into_the_target_is_denied_where_aws_takes_its_name() -> None:
+    world = denied()
+    record = noted(world)
+    assert record is not None
+    assert (BULK_ACTION in actions(world), record.bulk, puts(world)) == (True, True, 1)
+
+
+def test_where_aws_refuses_its_name_the_other_writers_are_denied_and_the_journal_says_so() -> None:
+    world = denied(refused(quick()))
+    record = noted(world)
+    assert record is not None
+    assert actions(world) == list(WRITE_ACTIONS)
+    assert (record.bulk, record.at > 0, puts(world)) == (False, True, 2)
+    go(world, pid=2)
+    assert (noted(world), puts(world)) == (record, 2), "it is not tried again with each run"
+
+
+@pytest.mark.parametrize("takes", [True, False])
+def test_the_deny_of_an_older_program_gets_the_bulk_load_in_place_and_is_not_broken(
+    takes: bool,
+) -> None:
+    world = denied()
+    before = older(world)
+    process = go(refused(world, not takes), pid=4)
+    assert noted(world) == dataclasses.replace(before, bulk=takes)
+    assert (BULK_ACTION in actions(world)) is takes
+    assert list(live(world)) == [before.nonce]
+    assert process.run.journal.row.state is State.REPLICATING
+
+
+def test_a_read_that_shows_the_deny_without_the_bulk_load_for_a_while_does_not_break_it() -> None:
+    world = denied()
+    before = older(world)
+    world.policies.read_seconds = 20
+    go(world, pid=4)
+    go(world, pid=5)
+    assert noted(world) == dataclasses.replace(before, bulk=True)
+    assert list(live(world)) == [before.nonce]
+
+
+def test_a_deny_that_has_lost_the_bulk_load_was_changed_and_counts_anew() -> None:
+    world = denied()
+    first = noted(world)
+    assert first is not None
+    deny = WriteDeny(first.nonce, TARGET_ARN, excepted=(CONSUMER, IMPORTER), bulk=False)
+    world.policies.set(TARGET_ARN, with_deny(None, deny))
+    resumed = world.clock()
+    go(world, pid=2)
+    again = noted(world)
+    assert again is not None
+    assert (again.at >= resumed - 2, again.nonce != first.nonce, again.bulk) == (True, True, True)
+
+
+def test_a_refusal_that_is_not_about_the_bulk_load_is_the_runs_failure() -> None:
+    world = quick()
+
+    def refuse(number: int, name: str, after: bool) -> None:
+        if name == "PutResourcePolicy" and not after:
+            raise client_error(name, "ValidationException", "Invalid principal")
+
+    world.on_call = refuse
+    with pytest.raises(AccountError, match="Invalid principal"):
+        go(world)
+    assert (live(world), puts(world)) == ({}, 2)
+
+
 # -- from the stack to the tool -------------------------------------------------------------------
 
 
@@ -519,7 +615,7 @@ def test_abandon_leaves_what_it_may_not_change_and_says_so() -> None:
                 table,
                 row,
                 world.target,
-                "snapshots",
+                outputs(),
                 drop_target=False,
                 disable_source_pitr=False,
                 may_open=may_open,

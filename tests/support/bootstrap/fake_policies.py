@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from bootstrap.core.write_deny import POLICY_BYTES
+from bootstrap.core.write_deny import BULK_ACTION, POLICY_BYTES
 from tests.support.fakes.errors import client_error
 from tests.support.fakes.requests import check_shape
 
@@ -45,6 +45,8 @@ class FakePolicies:
         self.tables: dict[str, TablePolicy] = {}
         self.quiet_seconds, self.read_seconds = QUIET_SECONDS, READ_SECONDS
         self.spread_seconds = SPREAD_SECONDS
+        self.takes_bulk = True
+        """A policy may name StartBulkPutItems. AWS does not say so."""
 
     def of(self, arn: str) -> TablePolicy:
         return self.tables.setdefault(arn, TablePolicy())
@@ -101,6 +103,9 @@ class PolicyClient:
     def put_resource_policy(self, **request: Any) -> dict[str, Any]:
         with self._called("PutResourcePolicy", request) as arn:
             text = request["Policy"]
+            if BULK_ACTION in text and not self._policies.takes_bulk:
+                message = f'The following action names are invalid: "{BULK_ACTION}"'
+                raise client_error("PutResourcePolicy", "ValidationException", message)
             assert len(text.encode()) <= POLICY_BYTES, "AWS refuses"
             assert json.loads(text)["Statement"], "AWS refuses a policy without a statement"
             self._change("PutResourcePolicy", arn, request["ExpectedRevisionId"], text)

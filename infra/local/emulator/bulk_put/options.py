@@ -18,11 +18,13 @@ class BulkOptions:
     not say; off.
     operations: how many operations of an account and Region may run at once, at least 1. AWS has
     such a quota; this number is the local cloud's own.
+    policies: whether a table's policy may name StartBulkPutItems. AWS's lists do not have it; off.
     """
 
     seconds: float | None = None
     changes: bool = False
     operations: int = 50
+    policies: bool = False
 
 
 NO_BULK_OPTIONS = BulkOptions()
@@ -43,10 +45,12 @@ def parse(text: str) -> BulkOptions:
                 options = replace(options, operations=int(_number(name, value, least=1)))
             case "changes" if value in SWITCHES:
                 options = replace(options, changes=SWITCHES[value])
-            case "changes":
-                raise _wrong(f"changes is {value!r}, neither on nor off")
+            case "policies" if value in SWITCHES:
+                options = replace(options, policies=SWITCHES[value])
+            case "changes" | "policies":
+                raise _wrong(f"{name} is {value!r}, neither on nor off")
             case _:
-                raise _wrong(f"there is no {name!r}, only changes, operations, seconds")
+                raise _wrong(f"there is no {name!r}, only changes, operations, policies, seconds")
     return options
 
 

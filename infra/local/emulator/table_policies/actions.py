@@ -1,13 +1,13 @@
 """The actions that the resource policy of a table, or of a stream, can name.
 
 Developer guide, rbac-iam-actions.html: the rows with "Resource-based policy support". Others make
-the whole policy invalid. StartBulkPutItems is not among them.
+the whole policy invalid. StartBulkPutItems is not among them; if AWS takes it is not known.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 DATA_PLANE = frozenset(
     f"dynamodb:{name}"
@@ -97,6 +97,14 @@ TABLE = PolicyKind(TABLE_ACTIONS, ACROSS_ACCOUNTS, r"\*.*|table/[^/]+(/index/.+|
 STREAM = PolicyKind(STREAM_ACTIONS, STREAM_ACROSS_ACCOUNTS, r"\*.*|table/[^/]+/(stream/.+|\*)")
 
 
-def kind_of(arn: str) -> PolicyKind:
-    """Return the kind of a resource: a stream of a table, or a table with its indexes."""
-    return STREAM if "/stream/" in arn else TABLE
+TABLE_WITH_BULK = replace(TABLE, actions=TABLE_ACTIONS | {"dynamodb:StartBulkPutItems"})
+
+
+def kind_of(arn: str, bulk: bool = False) -> PolicyKind:
+    """Return the kind of a resource: a stream of a table, or a table with its indexes.
+
+    `bulk`: a table's policy may name StartBulkPutItems.
+    """
+    if "/stream/" in arn:
+        return STREAM
+    return TABLE_WITH_BULK if bulk else TABLE

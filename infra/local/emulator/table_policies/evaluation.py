@@ -26,9 +26,12 @@ class Policies(Protocol):
 class TableAccess:
     """Evaluates a table's policy for every call to it by any caller: root is bound too."""
 
-    def __init__(self, ministack: Ministack, caller_key: Callable[[], str]) -> None:
-        """`caller_key` returns the access key of the current request."""
+    def __init__(
+        self, ministack: Ministack, caller_key: Callable[[], str], bulk: bool = False
+    ) -> None:
+        """`caller_key` returns the access key of the current request. `bulk`: as in `kind_of`."""
         self._ministack = ministack
+        self._bulk = bulk
         self._caller_key = caller_key
         self._enforce: Callable[..., Any] = lambda *args, **options: None
         self._policies: Policies
@@ -45,7 +48,7 @@ class TableAccess:
         iam = self._ministack.iam_evaluator
         refused = self._enforce(access_key, action, service, region, **options)
         arn = str(options.get("resource_arn", "*"))
-        holder, kind = policy_holder(arn), kind_of(arn)
+        holder, kind = policy_holder(arn), kind_of(arn, self._bulk)
         if isinstance(refused, iam.AuthError) or holder is None or action not in kind.actions:
             return refused
         account, owner = self._ministack.responses.get_account_id(), arn.split(":")[4]

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from infra.local.emulator.patching import Json, Ministack, Response
 from infra.local.emulator.refusals import RefusedError
-from infra.local.emulator.table_policies.actions import TABLE, PolicyKind, kind_of
+from infra.local.emulator.table_policies.actions import kind_of
 from infra.local.emulator.table_policies.documents import (
     INVALID,
     InvalidPolicyError,
@@ -77,11 +77,13 @@ class TablePolicies:
         quiet_seconds: float,
         now: Callable[[], float] = time.time,
         has_stream: Callable[[str], bool] = lambda arn: False,
+        bulk: bool = False,
     ) -> None:
         """`quiet_seconds` is the least time between two changes; `now` returns epoch seconds.
 
-        `has_stream` says whether the stream of an ARN can still be read.
+        `has_stream` says whether the stream of an ARN can still be read. `bulk`: as in `kind_of`.
         """
+        self._bulk = bulk
         self._ministack = ministack
         self._callers = callers
         self._spread = spread
@@ -116,7 +118,7 @@ class TablePolicies:
     def put(self, data: Json) -> Response:
         """Answer PutResourcePolicy."""
         arn = self._holder(data)
-        document = self._parsed(str(data.get("Policy") or ""), kind_of(arn))
+        document = self._parsed(str(data.get("Policy") or ""), arn)
         if not data.get("ConfirmRemoveSelfResourceAccess"):
             self._refuse_lockout(document, arn)
         with self._lock:
@@ -157,7 +159,7 @@ class TablePolicies:
     def create_table(self, data: Json) -> Response:
         """Answer CreateTable; its ResourcePolicy applies "to all requests immediately"."""
         text = data.get("ResourcePolicy")
-        document = self._parsed(text, TABLE) if text is not None else None
+        document = self._parsed(text) if text is not None else None
         response = self._create(data)
         if document is not None and response[0] == 200:
             arn = self._arn_of(data["TableName"])
@@ -232,9 +234,9 @@ class TablePolicies:
         if self._callers.is_denied(document.text, "dynamodb:PutResourcePolicy", arn):
             raise RefusedError("AccessDeniedException", LOCKOUT)
 
-    def _parsed(self, text: str, kind: PolicyKind) -> PolicyDocument:
+    def _parsed(self, text: str, arn: str = "") -> PolicyDocument:
         try:
-            return parse(text, self._callers.exists, kind)
+            return parse(text, self._callers.exists, kind_of(arn, self._bulk))
         except InvalidPolicyError as invalid:
             raise RefusedError("ValidationException", str(invalid)) from None
 

@@ -30,13 +30,14 @@ class TablePermissions:
         spread = PolicySpread(settings.policy_seconds, settings.policy_read_seconds, seed)
         self._ministack = ministack
         self._access = access
-        self._calls = TableAccess(ministack, access.caller_key)
+        self._calls = TableAccess(ministack, access.caller_key, settings.bulk.policies)
         self.policies = TablePolicies(
             ministack,
             self._calls,
             spread,
             settings.policy_quiet_seconds,
             has_stream=has_stream,
+            bulk=settings.bulk.policies,
         )
 
     def install(self) -> None:

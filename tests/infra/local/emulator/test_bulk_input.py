@@ -61,6 +61,7 @@ def test_a_fault_of_a_line_says_nothing_of_its_content(text: bytes) -> None:
 def test_the_settings_of_bulk_puts_are_read() -> None:
     assert parse("") == BulkOptions()
     assert parse("seconds=2.5, changes=on, operations=3") == BulkOptions(2.5, True, 3)
+    assert parse("policies=on") == BulkOptions(policies=True)
     environment = {"REPLICATION_TIME_SCALE": "0.01", "LOCAL_BULK": ""}
     assert EmulatorSettings.from_environment(environment).bulk_seconds == 0.6
     environment["LOCAL_BULK"] = "seconds=9"

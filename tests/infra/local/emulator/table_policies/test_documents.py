@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from infra.local.emulator.table_policies.actions import kind_of
 from infra.local.emulator.table_policies.documents import InvalidPolicyError, parse
 
 ACCOUNT = "111111111111"
@@ -115,6 +116,14 @@ def test_an_invalid_document_is_refused_in_the_words_of_aws(text: str, message: 
 def test_an_action_that_a_tables_policy_does_not_know_is_refused(action: str) -> None:
     message = refusal(document(statement(Action=["dynamodb:PutItem", action])))
     assert message == f'{SYNTAX}The following action names are invalid: "{action}"'
+
+
+def test_the_bulk_load_may_be_named_where_the_local_cloud_is_told_so() -> None:
+    sent = document(statement(Action=["dynamodb:PutItem", "dynamodb:StartBulkPutItems"]))
+    shown = parse(sent, exists=lambda arn: arn == ROLE, kind=kind_of(TABLE, bulk=True)).shown
+    assert shown["Statement"][0]["Action"][1] == "dynamodb:StartBulkPutItems"
+    stream = kind_of(f"{TABLE}/stream/1", bulk=True)
+    assert not stream.knows("dynamodb:StartBulkPutItems")
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,24 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from bootstrap.aws.calls import Calls
+from bootstrap.aws.resource_policies import AwsResourcePolicies
+from bootstrap.core.errors import Side
 from bootstrap.core.write_deny import WriteDeny, sid, with_deny
+from bootstrap.run.deny_put import put_deny
 from infra.local.bindings import dynamodb as binding
 from infra.local.bindings.inputs import Inputs
 from infra.local.bindings.request import Request
 from infra.local.cloud import TARGET, LocalCloud
-from tests.support.infra.clouds import as_role, make_role, make_table, policy
+from tests.support.infra import bulk_puts
+from tests.support.infra.clouds import (
+    as_role,
+    bulk_client,
+    make_bucket,
+    make_role,
+    make_table,
+    policy,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +47,7 @@ def test_only_the_consumer_and_the_importer_write_to_a_target_that_denies_others
             clients[role] = as_role(cloud, TARGET, arn, "dynamodb")
             excepted += [arn] if role != "other" else []
         arn = root.describe_table(TableName=name)["Table"]["TableArn"]
-        document = with_deny(None, WriteDeny("abc", arn, excepted=excepted))
+        document = with_deny(None, WriteDeny("abc", arn, excepted=excepted, bulk=False))
         inputs = Inputs({"resourceArn": arn, "policy": document})
         request = Request(
             "write-fence",
@@ -57,3 +69,27 @@ def test_only_the_consumer_and_the_importer_write_to_a_target_that_denies_others
             with pytest.raises(ClientError, match="explicit deny in a resource-based policy"):
                 client.put_item(TableName=name, Item=ITEM)
             assert client.scan(TableName=name)["Items"] == []
+
+
+@pytest.mark.parametrize("takes", [True, False])
+def test_the_deny_is_put_with_the_bulk_load_where_the_cloud_takes_it_and_without_it_elsewhere(
+    tmp_path: Path, takes: bool
+) -> None:
+    bulk = "policies=on" if takes else ""
+    with LocalCloud(tmp_path / "cloud", chaos="policy_spread=0", bulk=bulk) as cloud:
+        root = bulk_client(cloud, TARGET)
+        for bucket in (bulk_puts.INPUT, bulk_puts.OUTPUT):
+            make_bucket(cloud, TARGET, bucket)
+        arn = make_table(root, "orders")
+        bulk_puts.offer(cloud, "orders", [bulk_puts.item("a")])
+        policies = AwsResourcePolicies(Calls(Side.TARGET, "root"), root)
+        deny = WriteDeny("abc", arn)
+        assert put_deny(policies, policies.read(arn), None, deny) is takes
+        with pytest.raises(ClientError, match="explicit deny in a resource-based policy"):
+            root.put_item(TableName="orders", Item=ITEM)
+        if takes:
+            with pytest.raises(ClientError, match="explicit deny in a resource-based policy"):
+                bulk_puts.start(root, "orders")
+        else:
+            began = bulk_puts.start(root, "orders")
+            assert bulk_puts.ended(root, began["BulkOperationArn"])["ProcessedItemCount"] == 1
