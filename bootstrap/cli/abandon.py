@@ -102,7 +102,7 @@ def _preview(
             table,
             row,
             clients.target(table.consumer_region).table(table.target_table),
-            selection.outputs.snapshot_bucket,
+            selection.outputs,
             drop_target=run_options.drop_target,
             disable_source_pitr=run_options.disable_source_pitr,
             may_open=selection.outputs.denies_other_writers(table),

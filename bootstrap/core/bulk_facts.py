@@ -44,6 +44,10 @@ class BulkRequest:
     """The bucket's customer-managed key, for the output; empty for S3's own."""
 
 
+NEWER_CLI = "by an AWS CLI that knows bulk operations: older ones say `Invalid choice`"
+"""For texts with a command about bulk operations. AWS announced them in November 2026."""
+
+
 @dataclass(frozen=True)
 class BulkFacts:
     """DescribeBulkOperation's answer."""

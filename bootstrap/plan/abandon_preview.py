@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 
 from bootstrap.core.facts import TableFacts
 from bootstrap.core.formatting import number
 from bootstrap.core.journal_rows import Row
-from bootstrap.core.stack_outputs import TableOutputs
+from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.core.write_deny import sid
 from bootstrap.journal.load_records import BulkLoad, LoadTarget
 from bootstrap.journal.records import Abandoning, Exported, Imported, RecoveryRecord
 from bootstrap.journal.switch_records import TargetDeny
+from replicator.aws_commands import table_option
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def undoing(
     table: TableOutputs,
     row: Row,
     target: TableFacts | None,
-    bucket: str,
+    outputs: Outputs,
     *,
     drop_target: bool,
     disable_source_pitr: bool,
@@ -64,7 +64,9 @@ def undoing(
     load, made = row.record(BulkLoad), row.record(LoadTarget)
     if load is not None and load.token and (imported is None or not imported.done):
         does.append("cancel the bulk load, if it runs, and wait until it has ended")
-    does.append(f"delete the export: s3://{bucket}/{table.snapshot_prefix}/{row.run_id}/")
+    does.append(
+        f"delete the export: s3://{outputs.snapshot_bucket}/{table.snapshot_prefix}/{row.run_id}/"
+    )
     leaves = [
         f"{_streaming(table)}consumer, ledger with its entries, buckets and journal: they belong "
         "to the stack (pulumi destroy)",
@@ -86,7 +88,8 @@ def undoing(
         leaves.append(
             f"the target table {name}, which is your own, with the items that are in it. No new "
             "run can load it until it is empty. To delete it: aws dynamodb delete-table "
-            f"--table-name {shlex.quote(name)}, with the target account's credentials"
+            f"{table_option(name)} --region {outputs.target.region}, with the target account's "
+            "credentials"
         )
     elif drop:
         count = f", some {number(target.items)} items" if target is not None else ""

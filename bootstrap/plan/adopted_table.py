@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from bootstrap.core.bulk_facts import NEWER_CLI
 from bootstrap.core.facts import ON_DEMAND, TableFacts
 from bootstrap.core.formatting import duration, number
 from bootstrap.plan.adoption_conditions import (
@@ -133,7 +134,7 @@ def _contents(
             f"{len(running)} bulk puts into {name} run: {arns}. Their puts are unconditional: they "
             "would write over newer changes.",
             "wait until each has ended: aws dynamodb describe-bulk-operation --bulk-operation-arn "
-            f"{running[0].arn} --region {replication.target_region}, {BY_TARGET}",
+            f"{running[0].arn} --region {replication.target_region}, {BY_TARGET} ({NEWER_CLI})",
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bootstrap.core.bulk_facts import BulkFacts
+from bootstrap.core.bulk_facts import NEWER_CLI, BulkFacts
 from bootstrap.core.errors import BlockedError
 from bootstrap.core.outcome import Pending
 from bootstrap.core.ports import BulkLoads
@@ -48,6 +48,6 @@ def refuse_running(loads: BulkLoads | None, table: str, table_arn: str, command:
             f"A bulk load writes into table {table} ({arns}). Its puts have no condition: what "
             f"{command} finds or writes would not be there afterwards.",
             fix="wait until it has ended: aws dynamodb describe-bulk-operation "
-            f"--bulk-operation-arn {running[0].arn}, with the target account's credentials; then "
-            "the same command",
+            f"--bulk-operation-arn {running[0].arn} --region {table_arn.split(':')[3]}, with the "
+            f"target account's credentials ({NEWER_CLI}); then the same command",
         )

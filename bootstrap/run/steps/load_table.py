@@ -15,6 +15,7 @@ from bootstrap.journal.records import Exported, Wanted
 from bootstrap.plan.table_parameters import table_parameters
 from bootstrap.run.step_context import StepContext
 from bootstrap.run.steps import adoption, early_consumer, warm_throughput
+from replicator.aws_commands import table_option
 
 
 def advance(context: StepContext, made: LoadTarget) -> Outcome:
@@ -94,13 +95,17 @@ def _intend(context: StepContext, made: LoadTarget) -> Outcome:
             Side.SOURCE,
             f"Table {table.source_table} is gone; its keys and indexes are needed to make "
             f"{table.target_table}.",
-            fix=f"aws dynamodb describe-table --table-name {table.source_table} --region "
+            fix=f"aws dynamodb describe-table {table_option(table.source_table)} --region "
             f"{table.consumer_region}, with the source account's credentials",
         )
     mark = f"{journal.run_id}-{made.attempt}"
+    wanted = journal.get(Wanted) or Wanted()
+    # At once, and not with the other settings after the load: an account's policy may demand tags
+    # of the call that makes a table (`aws:RequestTag`).
+    tags = {**json.loads(wanted.tags), LOAD_MARK: mark}
     parameters = {
         **table_parameters(facts, table.target_table, table.target_key_arn),
-        "Tags": [{"Key": LOAD_MARK, "Value": mark}],
+        "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
     }
     journal.put(
         dataclasses.replace(

@@ -269,7 +269,7 @@ def test_what_will_be_done_and_what_is_left_is_said_first() -> None:
                 table,
                 row,
                 world.target,
-                "snapshots",
+                outputs(),
                 drop_target=drop,
                 disable_source_pitr=disable,
             )

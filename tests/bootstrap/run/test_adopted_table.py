@@ -14,7 +14,7 @@ from bootstrap.core.state import State
 from bootstrap.journal.load_records import BulkLoad, LoadTarget
 from bootstrap.plan.abandon_preview import undoing
 from replicator.stream import Destination
-from tests.support.bootstrap.fake_aws import BUCKET, TARGET_ARN, FakeAws, outputs
+from tests.support.bootstrap.fake_aws import TARGET_ARN, FakeAws, outputs
 from tests.support.bootstrap.killed_process import Process
 from tests.support.bootstrap.plans import ADOPT, adoptable
 
@@ -229,7 +229,8 @@ def test_the_preview_says_that_the_load_is_cancelled_and_the_table_stays() -> No
         row, _ = Process(world, 9, chosen=ADOPTED).store.read("orders")
     assert row is not None
     (table,) = ADOPTED.tables
-    said = undoing(table, row, world.target, BUCKET, drop_target=False, disable_source_pitr=False)
+    said = undoing(table, row, world.target, ADOPTED, drop_target=False, disable_source_pitr=False)
     assert any("cancel the bulk load" in each for each in said.does)
-    assert any("your own" in each for each in said.leaves)
+    (kept,) = (each for each in said.leaves if "your own" in each)
+    assert "aws dynamodb delete-table --table-name orders-replica --region eu-west-1" in kept
     assert not any("--drop-target" in each for each in said.leaves)
