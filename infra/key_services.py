@@ -39,7 +39,7 @@ def needs_key(place: str, settings: StackConfig) -> bool:
     return place != "source" or bool(topics_of(place, settings))
 
 
-def made_keys(settings: StackConfig) -> list[str]:
+def places_with_made_keys(settings: StackConfig) -> list[str]:
     """Return the places whose key the stack makes, and `snapshots` for that bucket's own."""
     places = [each for each in PLACES if settings.keys.makes(each) and needs_key(each, settings)]
     return [*places, *(["snapshots"] if settings.snapshot_key else [])]

@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from infra.key_services import key_services, made_keys
+from infra.key_services import key_services, places_with_made_keys
 from infra.load_config import LoadConfig
 from infra.operators import Operators
 from infra.place_keys import PlaceKeys
@@ -75,8 +75,8 @@ def outputs(
         }
     if snapshot.key_arn is not None:
         found["snapshotKeyArn"] = snapshot.key_arn
-    if made_keys(settings):
-        found["madeKeys"] = len(made_keys(settings))
+    if places_with_made_keys(settings):
+        found["madeKeys"] = len(places_with_made_keys(settings))
     if keys.by_place:
         found["keys"] = keys.outputs
         found["keyServices"] = {place: key_services(place, settings) for place in keys.outputs}

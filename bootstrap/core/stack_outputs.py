@@ -168,7 +168,7 @@ class Outputs:
     key_services: Mapping[str, Sequence[str]] = field(default_factory=dict, hash=False)
     """The services of AWS that use these keys by themselves, by place; empty if an older program
     named none."""
-    made_keys: int = 0
+    made_key_count: int = 0
     """Keys that the stack makes for places and for the snapshot bucket."""
     in_vpc: bool = False
     """Both functions are in a VPC of the target account."""
@@ -309,7 +309,7 @@ def parse(text: str, origin: str, fix: str = STALE) -> Outputs:
         snapshot_key_arn=top.optional("snapshotKeyArn"),
         keys=_keys(top),
         key_services=_key_services(top),
-        made_keys=top.optional_number("madeKeys") or 0,
+        made_key_count=top.optional_number("madeKeys") or 0,
         in_vpc=top.has("vpc"),
         tags=top.texts("tags"),
     )

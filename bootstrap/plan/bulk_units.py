@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from bootstrap.core.facts import ON_DEMAND, TableFacts
 from bootstrap.core.formatting import number
+from bootstrap.plan.cost_inputs import BILLED_CHUNK
 from bootstrap.plan.inspection import Inspection
-from bootstrap.plan.load import BILLED_CHUNK
 from bootstrap.plan.replication import Replication
 from bootstrap.plan.warm_throughput import NEW_TABLE_WRITES, table_units
 

@@ -1,4 +1,4 @@
-"""A cost model: the bill of a replication line by line, from its load and a list of prices."""
+"""A cost model: the bill of a replication line by line, from its inputs and a list of prices."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bootstrap.plan.load import (
+from bootstrap.plan.cost_inputs import (
     BILLED_CHUNK,
     DAYS_A_MONTH,
     EXAMPLE,
     HOURS_A_MONTH,
     SECONDS_A_MONTH,
     STANDARD_DAYS,
-    Load,
+    CostInputs,
     gb_per_day,
     ledger_write_units,
     record_bytes,
@@ -57,7 +57,7 @@ def million_changes(item_bytes: int, prices: Prices = PRICES, *, infrequent: boo
 
 @dataclass(frozen=True)
 class CostLine:
-    """One line of the bill. `monthly` is for a load in a month; None: the load has none of it."""
+    """One line of the bill. `monthly` is the cost of a month; None: there is none of it."""
 
     resource: str
     driver: str
@@ -66,18 +66,18 @@ class CostLine:
     once: float = 0.0
 
 
-def bill(load: Load, prices: Prices = PRICES) -> Sequence[CostLine]:
-    """List the costs of a load, with a full stream."""
+def bill(inputs: CostInputs, prices: Prices = PRICES) -> Sequence[CostLine]:
+    """List the costs of a replication with a full stream."""
     return (
-        *_changes(load, prices),
-        *_traffic(load, prices),
-        *_tables(load, prices),
+        *_changes(inputs, prices),
+        *_traffic(inputs, prices),
+        *_tables(inputs, prices),
         CostLine(
             "Keys, alarms, metrics",
             "tables in the stack, and keys that it makes",
             f"{_usd(prices.key_month)} a key, {_usd(prices.alarm_month)} an alarm, "
             f"{_usd(prices.metric_month)} a metric, a month",
-            load.keys * prices.key_month
+            inputs.keys * prices.key_month
             + ALARMS * prices.alarm_month
             + METRICS * prices.metric_month,
         ),
@@ -99,12 +99,12 @@ class _ChangeCosts:
         return self.writes + self.retention + self.stream + self.capture + self.function
 
 
-def _change_costs(load: Load, rate: float, prices: Prices) -> _ChangeCosts:
+def _change_costs(inputs: CostInputs, rate: float, prices: Prices) -> _ChangeCosts:
     """Cost of `rate` changes a second, whatever made them. No part is paid without changes."""
     millions = rate * SECONDS_A_MONTH / MILLION
-    record = record_bytes(load.item_bytes, load.update_share)
-    extended, long_term = retained(load, gb_per_day(load, rate))
-    if load.provisioned:
+    record = record_bytes(inputs.item_bytes, inputs.update_share)
+    extended, long_term = retained(inputs, gb_per_day(inputs, rate))
+    if inputs.provisioned:
         stream = millions * math.ceil(record / PUT_UNIT_BYTES) * prices.put_units_million
         extended = 0.0  # by the shard, whatever is in it
     else:
@@ -114,21 +114,21 @@ def _change_costs(load: Load, rate: float, prices: Prices) -> _ChangeCosts:
     seconds = millions * MILLION * FUNCTION_SECONDS_PER_CHANGE
     return _ChangeCosts(
         writes=millions
-        * million_changes(load.item_bytes, prices, infrequent=load.infrequent_access),
+        * million_changes(inputs.item_bytes, prices, infrequent=inputs.infrequent_access),
         retention=extended * prices.extended_gb_month + long_term * prices.long_term_gb_month,
         stream=stream,
         capture=millions
-        * math.ceil(load.item_bytes / BILLED_CHUNK)
+        * math.ceil(inputs.item_bytes / BILLED_CHUNK)
         * prices.change_capture_million,
         function=seconds * FUNCTION_GB * prices.function_gb_second,
     )
 
 
-def _changes(load: Load, prices: Prices) -> Iterator[CostLine]:
+def _changes(inputs: CostInputs, prices: Prices) -> Iterator[CostLine]:
     """List what grows with the changes, writes and deletions by time to live apart."""
-    written = _change_costs(load, load.changes_per_second, prices)
-    expired = _change_costs(load, load.expired_per_second, prices)
-    requests = _invocations(load) * SECONDS_A_MONTH / MILLION * prices.function_requests_million
+    written = _change_costs(inputs, inputs.changes_per_second, prices)
+    expired = _change_costs(inputs, inputs.expired_per_second, prices)
+    requests = _invocations(inputs) * SECONDS_A_MONTH / MILLION * prices.function_requests_million
     yield CostLine(
         "Target and ledger writes",
         "each applied change: 2n + 2 write units for an item of n KB",
@@ -142,18 +142,18 @@ def _changes(load: Load, prices: Prices) -> Iterator[CostLine]:
         f"{_usd(prices.write_units_million)} per million units; with the table class Standard-IA "
         f"{_usd(prices.infrequent_write_units_million)}",
         _if_any(
-            load.index_units_per_second,
-            load.index_units_per_second
+            inputs.index_units_per_second,
+            inputs.index_units_per_second
             * SECONDS_A_MONTH
             / MILLION
-            * _unit_price(prices, load.infrequent_access),
+            * _unit_price(prices, inputs.infrequent_access),
         ),
     )
     yield CostLine(
         "Deletions by time to live",
         "each is a change too: stream, capture, function and writes, all in this line",
         "free in the source; as the lines of the changes",
-        _if_any(load.expired_per_second, expired.together),
+        _if_any(inputs.expired_per_second, expired.together),
     )
     yield CostLine(
         "Stream, retention",
@@ -161,7 +161,7 @@ def _changes(load: Load, prices: Prices) -> Iterator[CostLine]:
         f"{_usd(prices.extended_gb_month)} a GB-month to day 7 (provisioned: "
         f"{_usd(prices.extended_shard_hour)} a shard and hour), "
         f"{_usd(prices.long_term_gb_month)} from then on",
-        written.retention + _extended_shards(load, prices),
+        written.retention + _extended_shards(inputs, prices),
     )
     yield CostLine(
         "Stream, in and out",
@@ -169,7 +169,7 @@ def _changes(load: Load, prices: Prices) -> Iterator[CostLine]:
         f"{_usd(prices.stream_in_gb)} + {_usd(prices.stream_out_gb)} a GB, "
         f"{_usd(prices.stream_hour)} an hour; provisioned: {_usd(prices.shard_hour)} a shard and "
         f"hour, {_usd(prices.put_units_million)} per million puts of 25 KB",
-        written.stream + HOURS_A_MONTH * _stream_hour(load, prices),
+        written.stream + HOURS_A_MONTH * _stream_hour(inputs, prices),
     )
     yield CostLine(
         "Change data capture",
@@ -186,15 +186,17 @@ def _changes(load: Load, prices: Prices) -> Iterator[CostLine]:
     )
 
 
-def _traffic(load: Load, prices: Prices) -> Iterator[CostLine]:
+def _traffic(inputs: CostInputs, prices: Prices) -> Iterator[CostLine]:
     """List what the changes leave on the way: logs, probes, and bytes to another Region."""
-    rate = load.changes_per_second + load.expired_per_second
-    logged = _invocations(load) * LOG_BYTES_PER_INVOCATION + rate * LOG_BYTES_PER_CHANGE
+    rate = inputs.changes_per_second + inputs.expired_per_second
+    logged = _invocations(inputs) * LOG_BYTES_PER_INVOCATION + rate * LOG_BYTES_PER_CHANGE
     logs_gb = logged * SECONDS_A_MONTH / 1e9
-    probes = load.shards * (PROBES_PER_PARALLEL_SHARD if load.parallelization_factor > 1 else 1)
+    probes = inputs.shards * (PROBES_PER_PARALLEL_SHARD if inputs.parallelization_factor > 1 else 1)
     millions = probes * ROUNDS_A_DAY * DAYS_A_MONTH / MILLION
-    sent = rate * load.item_bytes * SECONDS_A_MONTH / 1e9
-    put = prices.put_units_million if load.provisioned else prices.stream_in_gb * BILLED_CHUNK / 1e3
+    sent = rate * inputs.item_bytes * SECONDS_A_MONTH / 1e9
+    put = (
+        prices.put_units_million if inputs.provisioned else prices.stream_in_gb * BILLED_CHUNK / 1e3
+    )
     yield CostLine(
         "Logs",
         "invocations, and a number for each change",
@@ -213,15 +215,15 @@ def _traffic(load: Load, prices: Prices) -> Iterator[CostLine]:
         "To another Region",
         "changes × size, where the target is in one",
         f"{_usd(prices.other_region_gb)} a GB",
-        sent * prices.other_region_gb if load.other_region else None,
+        sent * prices.other_region_gb if inputs.other_region else None,
     )
 
 
-def _tables(load: Load, prices: Prices) -> Iterator[CostLine]:
+def _tables(inputs: CostInputs, prices: Prices) -> Iterator[CostLine]:
     """List what grows with the table's size."""
-    own = load.table_gb + load.local_index_gb
-    held = own + load.index_gb
-    kept = prices.infrequent_table_gb_month if load.infrequent_access else prices.table_gb_month
+    own = inputs.table_gb + inputs.local_index_gb
+    held = own + inputs.index_gb
+    kept = prices.infrequent_table_gb_month if inputs.infrequent_access else prices.table_gb_month
     yield CostLine(
         "Target table",
         "its size, with its indexes",
@@ -235,24 +237,24 @@ def _tables(load: Load, prices: Prices) -> Iterator[CostLine]:
         f"{_usd(prices.recovery_gb_month)} a GB-month each",
         2 * own * prices.recovery_gb_month,
     )
-    yield from _snapshot(load, prices, own, held)
+    yield from _snapshot(inputs, prices, own, held)
 
 
-def _snapshot(load: Load, prices: Prices, own: float, held: float) -> Iterator[CostLine]:
+def _snapshot(inputs: CostInputs, prices: Prices, own: float, held: float) -> Iterator[CostLine]:
     """List the export and the load. `own`: GB of the table with its local indexes; `held`: of all.
 
     An export is billed by the size of the table and its local indexes (developer guide,
     S3DataExport.HowItWorks), and has the items alone.
     """
-    kept = load.table_gb * prices.bucket_gb_month
-    if not load.bulk:
+    kept = inputs.table_gb * prices.bucket_gb_month
+    if not inputs.bulk:
         yield CostLine(
             "Snapshot",
             "the table's size: export and import, once; the bucket until it is removed",
             f"{_usd(prices.export_gb)} + {_usd(prices.import_gb)} a GB, "
             f"then {_usd(prices.bucket_gb_month)} a GB-month",
             kept,
-            own * prices.export_gb + load.table_gb * prices.import_gb,
+            own * prices.export_gb + inputs.table_gb * prices.import_gb,
         )
         return
     yield CostLine(
@@ -271,9 +273,9 @@ def _snapshot(load: Load, prices: Prices, own: float, held: float) -> Iterator[C
     )
 
 
-def unpriced(load: Load, prices: Prices = PRICES) -> Sequence[str]:
-    """Name what a load costs and the bill lacks, because no price is known."""
-    if not load.bulk or prices.bulk_put_gb is not None:
+def unpriced(inputs: CostInputs, prices: Prices = PRICES) -> Sequence[str]:
+    """Name what the bill lacks because no price is known: the load by bulk put."""
+    if not inputs.bulk or prices.bulk_put_gb is not None:
         return ()
     return (
         "DynamoDB's price for bulk puts is not in the price list, and cost once lacks it: set "
@@ -281,10 +283,10 @@ def unpriced(load: Load, prices: Prices = PRICES) -> Sequence[str]:
     )
 
 
-def _invocations(load: Load) -> float:
+def _invocations(inputs: CostInputs) -> float:
     """Return the invocations a second: a full batch each, or one a second for each busy lane."""
-    rate = load.changes_per_second + load.expired_per_second
-    lanes = load.shards * load.parallelization_factor
+    rate = inputs.changes_per_second + inputs.expired_per_second
+    lanes = inputs.shards * inputs.parallelization_factor
     return max(rate / CHANGES_PER_INVOCATION, min(rate, lanes))
 
 
@@ -293,29 +295,29 @@ def _unit_price(prices: Prices, infrequent: bool) -> float:
     return prices.infrequent_write_units_million if infrequent else prices.write_units_million
 
 
-def _stream_hour(load: Load, prices: Prices) -> float:
-    return load.shards * prices.shard_hour if load.provisioned else prices.stream_hour
+def _stream_hour(inputs: CostInputs, prices: Prices) -> float:
+    return inputs.shards * prices.shard_hour if inputs.provisioned else prices.stream_hour
 
 
-def _extended_shards(load: Load, prices: Prices) -> float:
-    if not load.provisioned or load.retention_days <= STANDARD_DAYS:
+def _extended_shards(inputs: CostInputs, prices: Prices) -> float:
+    if not inputs.provisioned or inputs.retention_days <= STANDARD_DAYS:
         return 0.0
-    return HOURS_A_MONTH * load.shards * prices.extended_shard_hour
+    return HOURS_A_MONTH * inputs.shards * prices.extended_shard_hour
 
 
 def _if_any(quantity: float, cost: float) -> float | None:
     return cost if quantity else None
 
 
-def table(load: Load = EXAMPLE, prices: Prices = PRICES) -> str:
+def table(inputs: CostInputs = EXAMPLE, prices: Prices = PRICES) -> str:
     """Render the bill as a table of the documents."""
     rows = ["| resource | what drives it | price | a month |", "| --- | --- | --- | ---: |"]
-    for line in bill(load, prices):
+    for line in bill(inputs, prices):
         month = "" if line.monthly is None else f"${line.monthly:,.0f}"
         if line.once:
             month += f" (and ${line.once:,.0f} once)"
         rows.append(f"| {line.resource} | {line.driver} | {line.price} | {month} |")
-    total = sum(line.monthly or 0.0 for line in bill(load, prices))
+    total = sum(line.monthly or 0.0 for line in bill(inputs, prices))
     rows.append(f"| **together** | | | **${total:,.0f}** |")
     return "\n".join(rows)
 

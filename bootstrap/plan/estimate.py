@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from bootstrap.core.facts import TableFacts
 from bootstrap.plan.bulk_units import bulk_rates, local_index_bytes, write_units
+from bootstrap.plan.cost_inputs import CostInputs
 from bootstrap.plan.cost_model import CostLine, bill, unpriced
 from bootstrap.plan.indexes import carried_indexes
 from bootstrap.plan.inspection import Inspection
-from bootstrap.plan.load import Load
 from bootstrap.plan.prices import PRICES, Prices
 from bootstrap.plan.replication import Replication
 from bootstrap.plan.stream_throughput import (
@@ -73,7 +73,7 @@ def estimate(inspection: Inspection, replication: Replication, price: Prices = P
     """Estimate times and costs of a run and of the months after it."""
     source, made = inspection.source.table, derive_workload(inspection)
     size = source.size_bytes if source else 0
-    load = load_of(inspection, replication)
+    inputs = cost_inputs_of(inspection, replication)
     export = _span(size / GB, EXPORT_PACE)
     load_time, evidence = _load_time(inspection, replication)
     return Estimate(
@@ -83,21 +83,21 @@ def estimate(inspection: Inspection, replication: Replication, price: Prices = P
         export=export,
         load=load_time,
         catch_up=_catch_up(export + load_time, made, throughput(inspection, replication)),
-        once=sum(line.once for line in bill(load, price)),
-        monthly=tuple((days, _month(load, days, price)) for days in RETENTIONS),
-        bill=tuple(bill(dataclasses.replace(load, retention_days=RETENTIONS[0]), price)),
+        once=sum(line.once for line in bill(inputs, price)),
+        monthly=tuple((days, _month(inputs, days, price)) for days in RETENTIONS),
+        bill=tuple(bill(dataclasses.replace(inputs, retention_days=RETENTIONS[0]), price)),
         load_evidence=evidence,
-        unpriced=tuple(unpriced(load, price)),
+        unpriced=tuple(unpriced(inputs, price)),
     )
 
 
-def load_of(inspection: Inspection, replication: Replication) -> Load:
+def cost_inputs_of(inspection: Inspection, replication: Replication) -> CostInputs:
     """Return what a bill depends on: the source's size and changes, and the stack's settings."""
     source, made = inspection.source.table, derive_workload(inspection)
     stream = throughput(inspection, replication)
     # A stream on demand splits for what arrives.
     shards = max(stream.shards, math.ceil(shards_for(made.mean, made)) if stream.on_demand else 0)
-    return Load(
+    return CostInputs(
         changes_per_second=made.writes,
         expired_per_second=made.expired,
         item_bytes=made.item_bytes,
@@ -111,7 +111,7 @@ def load_of(inspection: Inspection, replication: Replication) -> Load:
         shards=int(shards),
         provisioned=not stream.on_demand,
         parallelization_factor=replication.parallelization_factor,
-        keys=(0 if replication.stream_key_arn else 1) + replication.made_keys,
+        keys=(0 if replication.stream_key_arn else 1) + replication.made_key_count,
         other_region=replication.target_region != replication.consumer_region,
     )
 
@@ -155,6 +155,6 @@ def _catch_up(behind: Span, workload: Workload, stream: StreamThroughput) -> Spa
     return Span(60 + behind.least * share, 600 + behind.most * share)
 
 
-def _month(load: Load, days: int, price: Prices) -> float:
-    lines = bill(dataclasses.replace(load, retention_days=days), price)
+def _month(inputs: CostInputs, days: int, price: Prices) -> float:
+    lines = bill(dataclasses.replace(inputs, retention_days=days), price)
     return sum(line.monthly or 0.0 for line in lines)

@@ -18,7 +18,7 @@ from bootstrap.core.stack_outputs import (
     TableOutputs,
 )
 from infra.key_config import PLACES
-from infra.key_services import key_services, made_keys
+from infra.key_services import key_services, places_with_made_keys
 from infra.stack_config import PROJECT, ConfigError, StackConfig, TableConfig
 
 INNER = {"source": "source.accountId", "target": "target.accountId", "tables": "tables[0].source"}
@@ -105,7 +105,7 @@ class Replication:
     config_key: str = "tables[0]"
     """The table's entry in the stack file, as `pulumi config set --path` names it. The file of a
     deployed stack may have been edited since, which no one sees here."""
-    made_keys: int = 0
+    made_key_count: int = 0
     """Keys that the stack makes for places and for the snapshot bucket."""
     adopted: AdoptedStream | None = None
     """None: the stream is the stack's."""
@@ -202,9 +202,9 @@ def of_outputs(outputs: Outputs, table: TableOutputs) -> Replication:
         place_keys=outputs.keys,
         key_services=outputs.key_services,
         snapshot_key_arn=outputs.snapshot_key_arn or None,
-        made_keys=outputs.made_keys,
+        made_key_count=outputs.made_key_count,
         load=table.load,
-        config_key=f"tables[{_place(outputs, table)}]",
+        config_key=f"tables[{_position(outputs, table)}]",
         adopted=_adopted(table) if table.adopts_stream else None,
         stack=outputs.stack,
         stack_tags=outputs.tags,
@@ -228,7 +228,7 @@ def of_outputs(outputs: Outputs, table: TableOutputs) -> Replication:
     )
 
 
-def _place(outputs: Outputs, table: TableOutputs) -> int:
+def _position(outputs: Outputs, table: TableOutputs) -> int:
     """Return the table's place in the stack file: the outputs have the tables in its order."""
     return [each.source_table for each in outputs.tables].index(table.source_table)
 
@@ -356,7 +356,7 @@ def _of_config(
         place_keys=PlaceKeyOutputs(*(config.keys.given(place) or "" for place in PLACES)),
         key_services={place: key_services(place, config) for place in PLACES},
         snapshot_key_arn=config.keys.given("target") if config.snapshots_under_place_key else None,
-        made_keys=len(made_keys(config)),
+        made_key_count=len(places_with_made_keys(config)),
         makes_target_key=config.keys.makes("target") and not (table.target_key or table.load.adopt),
         deployment=None,
         load=LoadSettings(

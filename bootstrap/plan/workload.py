@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import zip_longest
 
+from bootstrap.plan.cost_inputs import BILLED_CHUNK, record_bytes
 from bootstrap.plan.inspection import Inspection
-from bootstrap.plan.load import BILLED_CHUNK, record_bytes
 
 UPDATE_SHARE = 0.25
 """Assumed: changes that modify an item rather than make or delete one."""

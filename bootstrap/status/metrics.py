@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bootstrap.plan.load import EXTENDED_DAYS, STANDARD_DAYS
+from bootstrap.plan.cost_inputs import EXTENDED_DAYS, STANDARD_DAYS
 from bootstrap.plan.prices import PRICES, Prices
 
 GB = 1e9

@@ -7,8 +7,8 @@ import pytest
 from bootstrap.core.durations import Timing
 from bootstrap.journal.lease import LEASE_SECONDS
 from bootstrap.journal.verification_records import STALE_SECONDS
+from bootstrap.plan.cost_inputs import EXAMPLE, stream_gb_per_day
 from bootstrap.plan.cost_model import million_changes
-from bootstrap.plan.load import EXAMPLE, stream_gb_per_day
 from bootstrap.plan.prices import AS_OF, PRICES
 from bootstrap.verify.compare.spool import MOST_PARTITIONS, RECORD_BYTES
 from bootstrap.verify.repair import MOST_UNCONFIRMED

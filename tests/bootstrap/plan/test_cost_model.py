@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from bootstrap.plan import cost_model, render
-from bootstrap.plan.estimate import load_of
-from bootstrap.plan.load import (
+from bootstrap.plan.cost_inputs import (
     EXAMPLE,
-    Load,
+    CostInputs,
     ledger_write_units,
     record_bytes,
     retained_gb,
     stream_gb_per_day,
 )
+from bootstrap.plan.estimate import cost_inputs_of
 from bootstrap.plan.prices import PRICES, Prices
 from infra.stack_config import StackConfig
 from infra.table_config import TableConfig
@@ -63,8 +63,8 @@ def test_a_change_costs_two_write_units_for_each_kilobyte_and_two_for_the_ledger
 def test_retention_costs_only_after_the_first_day_and_less_after_the_seventh() -> None:
     daily = stream_gb_per_day(EXAMPLE)
     for days, extended, long_term in ((1, 0, 0), (7, 6, 0), (8, 6, 1), (365, 6, 358)):
-        load = dataclasses.replace(EXAMPLE, retention_days=days)
-        assert retained_gb(load) == pytest.approx((extended * daily, long_term * daily))
+        inputs = dataclasses.replace(EXAMPLE, retention_days=days)
+        assert retained_gb(inputs) == pytest.approx((extended * daily, long_term * daily))
 
 
 def test_a_record_is_no_larger_than_the_rule_says_that_sizes_the_stream() -> None:
@@ -86,30 +86,30 @@ def test_another_price_changes_the_bill() -> None:
     assert bills[0] - bills[1] == pytest.approx(retained_gb(EXAMPLE)[1] * 0.023)
 
 
-def line(load: Load, resource: str) -> float | None:
-    (found,) = (each for each in cost_model.bill(load) if each.resource == resource)
+def line(inputs: CostInputs, resource: str) -> float | None:
+    (found,) = (each for each in cost_model.bill(inputs) if each.resource == resource)
     return found.monthly
 
 
-def once(load: Load, resource: str, prices: Prices = PRICES) -> float:
-    (found,) = (each for each in cost_model.bill(load, prices) if each.resource == resource)
+def once(inputs: CostInputs, resource: str, prices: Prices = PRICES) -> float:
+    (found,) = (each for each in cost_model.bill(inputs, prices) if each.resource == resource)
     return found.once
 
 
-def total(load: Load) -> float:
-    return sum(each.monthly or 0.0 for each in cost_model.bill(load))
+def total(inputs: CostInputs) -> float:
+    return sum(each.monthly or 0.0 for each in cost_model.bill(inputs))
 
 
 def test_writes_to_indexes_cost_what_the_sources_do() -> None:
     assert line(EXAMPLE, "Index writes") is None
-    load = dataclasses.replace(EXAMPLE, index_units_per_second=1_000)
+    inputs = dataclasses.replace(EXAMPLE, index_units_per_second=1_000)
     # A thousand units a second for a month of 730 hours, at $0.625 a million.
-    assert line(load, "Index writes") == pytest.approx(730 * 3600 * 1_000 / 1e6 * 0.625)
+    assert line(inputs, "Index writes") == pytest.approx(730 * 3600 * 1_000 / 1e6 * 0.625)
 
 
 def test_the_table_class_changes_the_price_of_writes_and_of_storage_but_not_the_ledgers() -> None:
-    load = dataclasses.replace(EXAMPLE, infrequent_access=True, index_units_per_second=100)
-    standard = dataclasses.replace(load, infrequent_access=False)
+    inputs = dataclasses.replace(EXAMPLE, infrequent_access=True, index_units_per_second=100)
+    standard = dataclasses.replace(inputs, infrequent_access=False)
     share = (2 * 0.78 + 2 * 0.625) / (4 * 0.625)
     for resource, factor in (
         ("Target and ledger writes", share),
@@ -118,35 +118,35 @@ def test_the_table_class_changes_the_price_of_writes_and_of_storage_but_not_the_
     ):
         was = line(standard, resource)
         assert was
-        assert line(load, resource) == pytest.approx(was * factor), resource
+        assert line(inputs, resource) == pytest.approx(was * factor), resource
 
 
 def test_indexes_are_stored_too() -> None:
-    load = dataclasses.replace(EXAMPLE, index_gb=50)
-    assert line(load, "Target table") == pytest.approx(150 * 0.25)
+    inputs = dataclasses.replace(EXAMPLE, index_gb=50)
+    assert line(inputs, "Target table") == pytest.approx(150 * 0.25)
 
 
 def test_a_provisioned_stream_costs_by_shard_and_put() -> None:
-    load = dataclasses.replace(EXAMPLE, provisioned=True, shards=6)
+    inputs = dataclasses.replace(EXAMPLE, provisioned=True, shards=6)
     millions = 1_000 * 730 * 3600 / 1e6
-    assert line(load, "Stream, in and out") == pytest.approx(6 * 730 * 0.015 + millions * 0.014)
+    assert line(inputs, "Stream, in and out") == pytest.approx(6 * 730 * 0.015 + millions * 0.014)
     # A record of over 25 KB takes a second unit.
-    large = dataclasses.replace(load, item_bytes=6_100)
+    large = dataclasses.replace(inputs, item_bytes=6_100)
     assert line(large, "Stream, in and out") == pytest.approx(
         6 * 730 * 0.015 + 2 * millions * 0.014
     )
-    daily = stream_gb_per_day(load)
+    daily = stream_gb_per_day(inputs)
     kept = 6 * 730 * 0.02 + 358 * daily * 0.023
-    assert line(load, "Stream, retention") == pytest.approx(kept)
-    short = dataclasses.replace(load, retention_days=1)
+    assert line(inputs, "Stream, retention") == pytest.approx(kept)
+    short = dataclasses.replace(inputs, retention_days=1)
     assert line(short, "Stream, retention") == 0
 
 
 def test_probes_of_a_shard_that_is_read_in_parallel_cost_128_times_as_much() -> None:
     one = line(EXAMPLE, "Probes")
     assert one
-    load = dataclasses.replace(EXAMPLE, parallelization_factor=2)
-    assert line(load, "Probes") == pytest.approx(128 * one)
+    inputs = dataclasses.replace(EXAMPLE, parallelization_factor=2)
+    assert line(inputs, "Probes") == pytest.approx(128 * one)
 
 
 def test_deletions_by_time_to_live_cost_what_other_changes_cost() -> None:
@@ -162,8 +162,8 @@ def test_deletions_by_time_to_live_cost_what_other_changes_cost() -> None:
 
 def test_bytes_to_another_region_have_a_line_only_where_there_is_one() -> None:
     assert line(EXAMPLE, "To another Region") is None
-    load = dataclasses.replace(EXAMPLE, other_region=True)
-    assert line(load, "To another Region") == pytest.approx(1.024e-3 * 730 * 3600 * 0.02)
+    inputs = dataclasses.replace(EXAMPLE, other_region=True)
+    assert line(inputs, "To another Region") == pytest.approx(1.024e-3 * 730 * 3600 * 0.02)
 
 
 @pytest.mark.parametrize("changes", [1, 100, 500])
@@ -207,12 +207,16 @@ def test_a_plan_bills_what_it_sees_of_the_source_and_of_the_stack() -> None:
     world.writes = lambda begin: 60 * 50.0
     world.expired = lambda begin: 60 * 7.0
     world.index_writes["by-day"] = lambda begin: 60 * 20.0
-    load = load_of(*observed(world, parallelizationFactor=3))
-    assert (load.changes_per_second, load.expired_per_second) == pytest.approx((50, 7))
-    assert load.index_units_per_second == pytest.approx(20)
-    assert (load.item_bytes, load.table_gb, load.index_gb) == (1_000, 1.0, 5.0)
-    assert (load.infrequent_access, load.provisioned, load.other_region) == (True, True, False)
-    assert (load.shards, load.parallelization_factor) == (2, 3)
+    inputs = cost_inputs_of(*observed(world, parallelizationFactor=3))
+    assert (inputs.changes_per_second, inputs.expired_per_second) == pytest.approx((50, 7))
+    assert inputs.index_units_per_second == pytest.approx(20)
+    assert (inputs.item_bytes, inputs.table_gb, inputs.index_gb) == (1_000, 1.0, 5.0)
+    assert (inputs.infrequent_access, inputs.provisioned, inputs.other_region) == (
+        True,
+        True,
+        False,
+    )
+    assert (inputs.shards, inputs.parallelization_factor) == (2, 3)
     made = planned(world)
     shown = render.page(made)
     for resource in ("Index writes", "Deletions by time to live", "Logs", "Probes"):
@@ -224,10 +228,10 @@ def test_a_plan_bills_what_it_sees_of_the_source_and_of_the_stack() -> None:
 
 
 def test_local_indexes_count_in_the_export_the_recovery_and_the_storage() -> None:
-    load = dataclasses.replace(EXAMPLE, local_index_gb=50)
-    assert line(load, "Target table") == pytest.approx(150 * 0.25)
-    assert line(load, "Point-in-time recovery") == pytest.approx(2 * 150 * 0.20)
-    bulk = dataclasses.replace(load, bulk=True)
+    inputs = dataclasses.replace(EXAMPLE, local_index_gb=50)
+    assert line(inputs, "Target table") == pytest.approx(150 * 0.25)
+    assert line(inputs, "Point-in-time recovery") == pytest.approx(2 * 150 * 0.20)
+    bulk = dataclasses.replace(inputs, bulk=True)
     # The bucket has the items alone.
     assert line(bulk, "Snapshot") == line(EXAMPLE, "Snapshot")
     assert once(bulk, "Snapshot") == pytest.approx(150 * 0.10)

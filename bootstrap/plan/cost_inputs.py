@@ -1,4 +1,4 @@
-"""A load: a table's size and changes, and what they fill a stream with. A bill follows from it."""
+"""The inputs of a bill: a table's size and changes, and what they fill a stream with."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXTENDED_DAYS = 7
 
 
 @dataclass(frozen=True)
-class Load:
+class CostInputs:
     """A table's size, its rate of changes, and the settings that a bill depends on."""
 
     changes_per_second: float
@@ -53,7 +53,7 @@ class Load:
     """The target is in another Region than the source."""
 
 
-EXAMPLE = Load(changes_per_second=1000, item_bytes=1024, table_gb=100)
+EXAMPLE = CostInputs(changes_per_second=1000, item_bytes=1024, table_gb=100)
 
 
 def ledger_write_units(item_bytes: int) -> int:
@@ -75,23 +75,23 @@ def record_bytes(item_bytes: int, update_share: float) -> float:
     return (4 + update_share) * item_bytes
 
 
-def stream_gb_per_day(load: Load) -> float:
+def stream_gb_per_day(inputs: CostInputs) -> float:
     """Return the daily inflow of the stream, in GB of 10^9 bytes."""
-    return gb_per_day(load, load.changes_per_second + load.expired_per_second)
+    return gb_per_day(inputs, inputs.changes_per_second + inputs.expired_per_second)
 
 
-def retained_gb(load: Load) -> tuple[float, float]:
+def retained_gb(inputs: CostInputs) -> tuple[float, float]:
     """Return the GB in a full stream: under extended and under long-term retention."""
-    return retained(load, stream_gb_per_day(load))
+    return retained(inputs, stream_gb_per_day(inputs))
 
 
-def gb_per_day(load: Load, rate: float) -> float:
+def gb_per_day(inputs: CostInputs, rate: float) -> float:
     """Return what `rate` changes a second write to the stream in a day."""
-    return rate * record_bytes(load.item_bytes, load.update_share) * SECONDS_A_DAY / 1e9
+    return rate * record_bytes(inputs.item_bytes, inputs.update_share) * SECONDS_A_DAY / 1e9
 
 
-def retained(load: Load, daily: float) -> tuple[float, float]:
+def retained(inputs: CostInputs, daily: float) -> tuple[float, float]:
     """Return the GB in a full stream of a daily inflow: extended and long-term retention."""
-    extended = min(load.retention_days, EXTENDED_DAYS) - STANDARD_DAYS
-    long_term = load.retention_days - EXTENDED_DAYS
+    extended = min(inputs.retention_days, EXTENDED_DAYS) - STANDARD_DAYS
+    long_term = inputs.retention_days - EXTENDED_DAYS
     return daily * max(0.0, extended), daily * max(0.0, long_term)
