@@ -23,13 +23,13 @@ def find_other_loads(config: StackConfig, runs: Mapping[str, RunRow]) -> Iterato
     user's own that stops being adopted could be deleted, and one of ours that is adopted would
     lack what the run sets.
     """
-    places, ends = [], []
+    lines, ends = [], []
     for n, table in enumerate(config.tables):
         run = runs.get(table.source)
         if run is None or run.load is None or run.ended:
             continue
         for key, got, began in _differences(table.load, run.load):
-            places.append(f'tables[{n}].{key}: got {got}; the run of "{table.source}" {began}.')
+            lines.append(f'tables[{n}].{key}: got {got}; the run of "{table.source}" {began}.')
             if run.state not in KEPT_ON:
                 ends.append(
                     f"python -m bootstrap abandon --stack {pulumi.get_stack()} "
@@ -37,7 +37,7 @@ def find_other_loads(config: StackConfig, runs: Mapping[str, RunRow]) -> Iterato
                 )
     return listed(
         "A table's load ends the way it began",
-        places,
+        lines,
         "What has begun could not be followed or undone. Try: put the values back, then pulumi up"
         + _another_way(ends),
     )

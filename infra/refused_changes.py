@@ -27,8 +27,8 @@ def refuse(refusals: Iterable[str]) -> None:
         raise RefusedChangeError(found)
 
 
-def listed(title: str, places: Iterable[str], advice: str) -> Iterator[str]:
-    """Yield one refusal that names every place; none where there is no place."""
-    found = list(places)
+def listed(title: str, lines: Iterable[str], advice: str) -> Iterator[str]:
+    """Yield one refusal that names every line; none where there is no line."""
+    found = list(lines)
     if found:
-        yield "\n".join([f"{title}:", *(f"  - {place}" for place in found), advice])
+        yield "\n".join([f"{title}:", *(f"  - {line}" for line in found), advice])
