@@ -31,15 +31,15 @@ found = preflight.look_up(settings, accounts, before)
 
 operators = Operators("replication", settings, accounts)
 exporter, importer = operators.exporter.arn, operators.importer.arn
-keys, rights = operators.keys, operators.key_rights
+keys, key_grants = operators.keys, operators.key_grants
 snapshot = SnapshotBucket(
-    "replication-snapshot", settings, accounts, keys, rights, writer=exporter, reader=importer
+    "replication-snapshot", settings, accounts, keys, key_grants, writer=exporter, reader=importer
 )
 notifications = Notifications("replication-alarms", settings, accounts, keys)
 
 stacks, alarms = [], []
 for table in settings.tables:
-    stack = TableStack.declared(table, settings, accounts, archive, found, keys, rights)
+    stack = TableStack.declared(table, settings, accounts, archive, found, keys, key_grants)
     alarms.append(TableAlarms(stack, settings, accounts, notifications.topics))
     stacks.append(stack)
 migrating = TargetWriteDeny.declared(settings, accounts, stacks, importer, found.held)

@@ -25,7 +25,7 @@ class ObjectExpiry:
 class PrivateBucket(pulumi.ComponentResource):
     """Owned by its account alone (no ACLs), encrypted, TLS only, no public access, no versions.
 
-    With SSE-S3, unless a key is given. `rights`: of roles to use it, which come before.
+    With SSE-S3, unless a key is given. `key_grants`: of roles to use it, which come before.
 
     No versions: the buckets of this stack hold objects that are written once. A second copy of each
     would double the snapshot's cost and would keep what an operator meant to discard.
@@ -44,7 +44,7 @@ class PrivateBucket(pulumi.ComponentResource):
         protect: bool,
         expiry: ObjectExpiry | None = None,
         key: PlaceKey | None = None,
-        rights: Sequence[pulumi.Resource] = (),
+        key_grants: Sequence[pulumi.Resource] = (),
         rules: BucketRules,
         statements: Callable[[pulumi.Output[str]], Sequence[Statement]] = lambda arn: (),
         opts: pulumi.ResourceOptions,
@@ -81,7 +81,7 @@ class PrivateBucket(pulumi.ComponentResource):
             region=region,
             rules=[_encryption(key.arn if key else None)],
             opts=pulumi.ResourceOptions.merge(
-                child, pulumi.ResourceOptions(depends_on=list(rights))
+                child, pulumi.ResourceOptions(depends_on=list(key_grants))
             ),
         )
         aws.s3.BucketLifecycleConfiguration(

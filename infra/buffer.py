@@ -30,7 +30,7 @@ class Buffer(pulumi.ComponentResource):
     stream_name: pulumi.Output[str]
     key_arn: pulumi.Output[str]
     """The key that encrypts what enters the stream."""
-    made_keys: list[pulumi.Output[str]]
+    made_stream_keys: list[pulumi.Output[str]]
     """The key that the stack made for this stream, if it did."""
     outputs: dict[str, pulumi.Input[Any]]
     """Of this table's entry in the stack's outputs."""
@@ -95,23 +95,25 @@ class OwnBuffer(Buffer):
         before: Mapping[str, Any],
         streams: StreamingChoice,
         keeps_made_key: bool,
-        rights: Sequence[pulumi.Resource],
+        key_grants: Sequence[pulumi.Resource],
     ) -> None:
         """`before`: the stack's outputs after the last `pulumi up`.
 
-        `keeps_made_key`: the state holds the key that the stack made for this stream. `rights`: of
-        the roles to use a given one.
+        `keeps_made_key`: the state holds the key that the stack made for this stream.
+        `key_grants`: of the roles to use a given one.
         """
         super().__init__(table, accounts)
         protect = settings.protects(table)
         durable = pulumi.ResourceOptions(parent=self, protect=protect)
-        self.made_keys = []
+        self.made_stream_keys = []
         # Beside a key of the configuration, too: records that it encrypted are in the stream until
         # their retention is over, and without it they are lost.
         if keeps_made_key or not table.stream_key:
-            self.made_keys = [self._key(table, settings, reader, durable)]
+            self.made_stream_keys = [self._key(table, settings, reader, durable)]
         self.key_arn = (
-            pulumi.Output.from_input(table.stream_key) if table.stream_key else self.made_keys[0]
+            pulumi.Output.from_input(table.stream_key)
+            if table.stream_key
+            else self.made_stream_keys[0]
         )
         stream = aws.kinesis.Stream(
             f"{self._prefix}-stream",
@@ -126,7 +128,7 @@ class OwnBuffer(Buffer):
                 protect=protect,
                 # AWS warms an on-demand stream by itself; each preview would show a difference.
                 ignore_changes=["warmThroughputMibPs", *kept_properties(table, before)],
-                depends_on=[*rights],
+                depends_on=[*key_grants],
             ),
         )
         self.stream_arn, self.stream_name = stream.arn, stream.name
@@ -185,7 +187,7 @@ class AdoptedBuffer(Buffer):
         self.stream_arn = pulumi.Output.from_input(table.stream)
         self.stream_name = pulumi.Output.from_input(table.stream.rpartition("/")[2])
         self.key_arn = pulumi.Output.from_input(table.stream_key)
-        self.made_keys = []
+        self.made_stream_keys = []
         self.outputs = {"adoptsStream": True, "ownsDestination": table.owns_destination}
         _, *earlier = given_stream_keys(table, before)
         if earlier:

@@ -8,11 +8,11 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from infra import key_rights
+from infra import function_key_grants
 from infra.accounts import Accounts
 from infra.buckets import ObjectExpiry, PrivateBucket
 from infra.buffer import Buffer, adopted_stream
-from infra.key_rights import declare_key_rights
+from infra.function_key_grants import declare_function_key_grants
 from infra.ledger import LedgerTable
 from infra.network import network_rights, vpc_of_functions
 from infra.package import Archive
@@ -51,7 +51,7 @@ class ConsumerRole(pulumi.ComponentResource):
     arn: pulumi.Output[str]
     name: pulumi.Output[str]
 
-    key_rights: list[pulumi.Resource]
+    key_grants: list[pulumi.Resource]
     """What lets it use keys that are there before it."""
 
     def __init__(
@@ -76,10 +76,10 @@ class ConsumerRole(pulumi.ComponentResource):
             parent=self,
         )
         self.arn, self.name = role.arn, role.name
-        self.key_rights = declare_key_rights(
+        self.key_grants = declare_function_key_grants(
             f"{table.prefix}-consumer",
             role.name,
-            key_rights.of_consumer(table, settings, keys, stream_keys),
+            function_key_grants.of_consumer(table, settings, keys, stream_keys),
             pulumi.ResourceOptions(parent=self, provider=accounts.target),
             managed=settings.iam.managed_policies,
         )
@@ -113,9 +113,9 @@ class ConsumerFunction(pulumi.ComponentResource):
         ledger: LedgerTable,
         archive: Archive,
         keys: PlaceKeys,
-        rights: Sequence[pulumi.Resource],
+        key_grants: Sequence[pulumi.Resource],
     ) -> None:
-        """`rights`: of the roles to use the keys of the places."""
+        """`key_grants`: of the roles to use the keys of the places."""
         self._name = f"{table.prefix}-consumer"
         super().__init__(
             "replication:index:Consumer",
@@ -124,7 +124,7 @@ class ConsumerFunction(pulumi.ComponentResource):
             pulumi.ResourceOptions(providers=[accounts.target]),
         )
         self._table, self._settings, self._here = table, settings, settings.source.region
-        self._keys, self._rights = keys, rights
+        self._keys, self._key_grants = keys, key_grants
         self._child = pulumi.ResourceOptions(parent=self)
         self.quarantine = PrivateBucket(
             f"{table.prefix}-quarantine",
@@ -134,7 +134,7 @@ class ConsumerFunction(pulumi.ComponentResource):
             # Open records stay until an operator resolves them.
             expiry=ObjectExpiry(prefix="resolved/", days=RESOLVED_DAYS),
             key=keys.target,
-            rights=rights if keys.target else (),
+            key_grants=key_grants if keys.target else (),
             opts=self._child,
         )
         self.failures = failures = PrivateBucket(
@@ -143,7 +143,7 @@ class ConsumerFunction(pulumi.ComponentResource):
             protect=settings.protects(table),
             rules=settings.buckets.rules("consumer"),
             key=keys.consumer,
-            rights=rights if keys.consumer else (),
+            key_grants=key_grants if keys.consumer else (),
             opts=self._child,
         )
         logs = aws.cloudwatch.LogGroup(
@@ -155,7 +155,7 @@ class ConsumerFunction(pulumi.ComponentResource):
         )
         grants = self._grants(role, buffer, ledger, failures, logs)
         network = network_rights(f"{self._name}-network", settings, role.name, self._child)
-        function = self._function(role, archive, ledger, logs, [grants, *network, *rights])
+        function = self._function(role, archive, ledger, logs, [grants, *network, *key_grants])
         mapping = self._mapping(buffer, failures, function, [grants, *buffer.ready])
         self.mapping_arn, self.function_arn = mapping.arn, function.arn
         limits = settings.alarms.thresholds
@@ -215,7 +215,7 @@ class ConsumerFunction(pulumi.ComponentResource):
             role.name,
             document(
                 allow("ReadStream", READING_ACTIONS, [buffer.stream_arn]),
-                *allow_keys("DecryptStream", ["kms:Decrypt"], buffer.made_keys),
+                *allow_keys("DecryptStream", ["kms:Decrypt"], buffer.made_stream_keys),
                 allow("WriteTarget", GUARD_ACTIONS, [target]),
                 allow("KeepLedger", CONSUMER_LEDGER_ACTIONS, [ledger.arn]),
                 allow("Quarantine", ["s3:PutObject"], [open_quarantine]),
@@ -227,7 +227,7 @@ class ConsumerFunction(pulumi.ComponentResource):
             ),
             # A role that got rights to keys from here before has them from there first.
             pulumi.ResourceOptions.merge(
-                self._child, pulumi.ResourceOptions(depends_on=role.key_rights)
+                self._child, pulumi.ResourceOptions(depends_on=role.key_grants)
             ),
             managed=self._settings.iam.managed_policies,
         )

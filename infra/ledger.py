@@ -33,9 +33,9 @@ class LedgerTable(pulumi.ComponentResource):
         accounts: Accounts,
         *,
         key: PlaceKey | None,
-        rights: Sequence[pulumi.Resource],
+        key_grants: Sequence[pulumi.Resource],
     ) -> None:
-        """`rights`: of the roles to use the key."""
+        """`key_grants`: of the roles to use the key."""
         name = f"{table.prefix}-ledger"
         super().__init__("replication:index:Ledger", name)
         ledger = aws.dynamodb.Table(
@@ -55,7 +55,7 @@ class LedgerTable(pulumi.ComponentResource):
                 # Both belong to the operator's tool: a paused table must not lose entries while
                 # changes wait for it, and warm throughput, once raised, cannot be lowered.
                 ignore_changes=["ttl", "warmThroughput"],
-                depends_on=[*rights],
+                depends_on=[*key_grants],
             ),
         )
         self.arn, self.name = ledger.arn, ledger.name

@@ -33,8 +33,8 @@ class Operators(pulumi.ComponentResource):
     target_reader: aws.iam.Role
     journal: aws.dynamodb.Table
     keys: PlaceKeys
-    key_rights: list[pulumi.Resource]
-    """The roles' rights to use the keys of the places."""
+    key_grants: list[pulumi.Resource]
+    """The grants of the roles to use the keys of the places."""
 
     def __init__(self, name: str, settings: StackConfig, accounts: Accounts) -> None:
         super().__init__("replication:index:Operators", name)
@@ -49,7 +49,7 @@ class Operators(pulumi.ComponentResource):
         self.target_reader = self._role(f"{name}-operator-target", "target", who.target, sees)
         # A key that the stack makes names the exporter, and may encrypt the journal.
         self.keys = PlaceKeys.declared(settings, accounts, exporter=self.exporter.arn)
-        self.key_rights = [
+        self.key_grants = [
             right
             for key, role, opts in self._roles_with_options()
             for right in declare_key_grants(
@@ -71,7 +71,7 @@ class Operators(pulumi.ComponentResource):
                 parent=self,
                 provider=accounts.target,
                 protect=settings.protect,
-                depends_on=self.key_rights,
+                depends_on=self.key_grants,
             ),
         )
         self.register_outputs({"journal": self.journal.name})
@@ -92,7 +92,7 @@ class Operators(pulumi.ComponentResource):
         """Grant each role what it needs for these tables, and nothing else."""
         for key, role, opts in self._roles_with_options():
             # A role that got its rights from here before has them from there first.
-            after = pulumi.ResourceOptions(depends_on=self.key_rights)
+            after = pulumi.ResourceOptions(depends_on=self.key_grants)
             opts = pulumi.ResourceOptions.merge(opts, after)
             declare_grants(
                 f"{self._name}-{key}-grants", key, role, self._settings, shared, stacks, opts

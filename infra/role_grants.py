@@ -17,7 +17,7 @@ from infra.snapshot import SnapshotBucket
 from infra.stack_arns import OperatorScope, PlaceArns, SharedArns, TableArns
 from infra.stack_config import StackConfig
 from infra.statements import policy_of
-from infra.table_groups import GRANTS_BY_ROLE, KEYS, tables_per_policy
+from infra.table_groups import GRANTS_BY_ROLE, KEY_GRANTS_BY_ROLE, tables_per_policy
 from infra.table_stack import TableStack
 
 
@@ -69,13 +69,13 @@ def declare_key_grants(
 ) -> list[pulumi.Resource]:
     """Declare what a role may do with the keys of the places, if it may do anything.
 
-    `key` says which of `table_groups.KEYS` they are.
+    `key` says which of `table_groups.KEY_GRANTS_BY_ROLE` they are.
     """
     scope, tables = settings.operator_scope, settings.tables
-    if not KEYS[key](scope, scope.expected_places(), tables):
+    if not KEY_GRANTS_BY_ROLE[key](scope, scope.expected_places(), tables):
         return []
     text = place_arns(keys).apply(
-        lambda places: json.dumps(policy_of(KEYS[key](scope, places, tables)))
+        lambda places: json.dumps(policy_of(KEY_GRANTS_BY_ROLE[key](scope, places, tables)))
     )
     made = declare_managed(name, role.name, text, opts, description="Keys that the role may use")
     return [made[1]]

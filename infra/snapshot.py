@@ -36,12 +36,12 @@ class SnapshotBucket(pulumi.ComponentResource):
         settings: StackConfig,
         accounts: Accounts,
         keys: PlaceKeys,
-        rights: Sequence[pulumi.Resource],
+        key_grants: Sequence[pulumi.Resource],
         *,
         writer: pulumi.Output[str],
         reader: pulumi.Output[str],
     ) -> None:
-        """`rights`: of the roles to use the keys of the places."""
+        """`key_grants`: of the roles to use the keys of the places."""
         super().__init__("replication:index:Snapshot", name)
         key = keys.target if settings.snapshots_under_place_key else None
         self.own_key_arn = None
@@ -54,7 +54,7 @@ class SnapshotBucket(pulumi.ComponentResource):
             region=settings.target.region,
             protect=settings.protect,
             key=key,
-            rights=rights if settings.snapshots_under_place_key else (),
+            key_grants=key_grants if settings.snapshots_under_place_key else (),
             rules=settings.buckets.rules("target"),
             # The three actions that AWS asks for when the bucket belongs to another account, for
             # the role that calls ExportTableToPointInTime: Amazon DynamoDB Developer Guide,

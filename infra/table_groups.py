@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from infra import place_key_grants, source_grants, switch_grants, target_grants
+from infra import operator_key_grants, source_grants, switch_grants, target_grants
 from infra.policy_sizes import (
     ATTACHED_POLICIES_LIMIT,
     INLINE_POLICY_LIMIT,
@@ -49,13 +49,13 @@ class KeyGrants(Protocol):
     ) -> list[Statement]: ...
 
 
-KEYS: Mapping[str, KeyGrants] = {
-    "exporter": place_key_grants.exporter,
-    "importer": place_key_grants.importer,
-    "operator-source": place_key_grants.none,
-    "operator-target": place_key_grants.reader,
-    "switch-source": place_key_grants.none,
-    "switch-target": place_key_grants.none,
+KEY_GRANTS_BY_ROLE: Mapping[str, KeyGrants] = {
+    "exporter": operator_key_grants.exporter,
+    "importer": operator_key_grants.importer,
+    "operator-source": operator_key_grants.none,
+    "operator-target": operator_key_grants.reader,
+    "switch-source": operator_key_grants.none,
+    "switch-target": operator_key_grants.none,
 }
 """By role. What is encrypted depends on this policy. It is a managed one: inline, it would need the
 room of the others, which an older program may have filled."""
@@ -80,7 +80,7 @@ def tables_per_policy(role: str, scope: OperatorScope, tables: Sequence[TableCon
     shared, start = scope.expected_shared(), 0
     counts: list[int] = []
     managed = scope.managed_policies
-    keys = bool(KEYS[role](scope, shared.places, tables))
+    keys = bool(KEY_GRANTS_BY_ROLE[role](scope, shared.places, tables))
     while start < len(arns) and len(counts) < most_policies(managed=managed, keys=keys):
         first, count = not counts, 0
         while start + count < len(arns):

@@ -44,16 +44,16 @@ class TableStack:
         archive: Archive,
         found: Found,
         keys: PlaceKeys,
-        rights: Sequence[pulumi.Resource],
+        key_grants: Sequence[pulumi.Resource],
     ) -> TableStack:
         """Declare what carries one table's changes: each part before the parts that use it.
 
-        `rights`: of the operators' roles to use the keys of the places.
+        `key_grants`: of the operators' roles to use the keys of the places.
         """
         given = given_stream_keys(table, found.before)
         role = ConsumerRole(table, settings, accounts, keys=keys, stream_keys=given)
         watchdog = WatchdogFunction(table, settings, accounts, keys)
-        rights = [*role.key_rights, *watchdog.key_rights, *rights]
+        key_grants = [*role.key_grants, *watchdog.key_grants, *key_grants]
         streams = StreamingChoice.of(table, found.runs.get(table.source), found.held)
         buffer: Buffer
         if table.stream is not None:
@@ -67,9 +67,9 @@ class TableStack:
                 before=found.before,
                 streams=streams,
                 keeps_made_key=found.held.has(KMS_KEY, key_name(table)),
-                rights=rights,
+                key_grants=key_grants,
             )
-        ledger = LedgerTable(table, settings, accounts, key=keys.target, rights=rights)
+        ledger = LedgerTable(table, settings, accounts, key=keys.target, key_grants=key_grants)
         consumer = ConsumerFunction(
             table,
             settings,
@@ -79,7 +79,7 @@ class TableStack:
             ledger=ledger,
             archive=archive,
             keys=keys,
-            rights=rights,
+            key_grants=key_grants,
         )
         watchdog.declare_function(buffer, ledger, consumer, archive)
         of_place = keys.target.arn if keys.target and not table.load.adopt else None

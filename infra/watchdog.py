@@ -5,11 +5,11 @@ from __future__ import annotations
 import pulumi
 import pulumi_aws as aws
 
-from infra import key_rights
+from infra import function_key_grants
 from infra.accounts import Accounts
 from infra.buffer import Buffer, adopted_stream
 from infra.consumer import ConsumerFunction
-from infra.key_rights import declare_key_rights
+from infra.function_key_grants import declare_function_key_grants
 from infra.ledger import LedgerTable
 from infra.network import network_rights, vpc_of_functions
 from infra.package import Archive
@@ -59,7 +59,7 @@ class WatchdogFunction(pulumi.ComponentResource):
     log_group: pulumi.Output[str]
     role_arn: pulumi.Output[str]
     observer_arn: pulumi.Output[str]
-    key_rights: list[pulumi.Resource]
+    key_grants: list[pulumi.Resource]
     """What lets both roles use keys that are there before the function."""
 
     def __init__(
@@ -87,18 +87,18 @@ class WatchdogFunction(pulumi.ComponentResource):
         self._observer = self._observer_role()
         self.role_arn, self.observer_arn = self._role.arn, self._observer.arn
         managed = settings.iam.managed_policies
-        self.key_rights = [
-            *declare_key_rights(
+        self.key_grants = [
+            *declare_function_key_grants(
                 self._name,
                 self._role.name,
-                key_rights.of_watchdog(table, settings, keys),
+                function_key_grants.of_watchdog(table, settings, keys),
                 self._child,
                 managed=managed,
             ),
-            *declare_key_rights(
+            *declare_function_key_grants(
                 f"{table.prefix}-observer",
                 self._observer.name,
-                key_rights.of_observer(table),
+                function_key_grants.of_observer(table),
                 self._in_source,
                 managed=managed,
             ),
@@ -142,7 +142,7 @@ class WatchdogFunction(pulumi.ComponentResource):
             kms_key_arn=key.arn if key else None,
             vpc_config=vpc_of_functions(settings),
             opts=pulumi.ResourceOptions(
-                parent=self, depends_on=[grants, *network, *self.key_rights]
+                parent=self, depends_on=[grants, *network, *self.key_grants]
             ),
         )
         self._schedule(function)
@@ -170,7 +170,7 @@ class WatchdogFunction(pulumi.ComponentResource):
     def _grant_observer(self, buffer: Buffer) -> None:
         source = self._settings.source.table_arn(self._table.source)
         switched = SWITCHED_TABLE_ACTIONS if self._settings.switch else ()
-        made = [] if self._table.stream_key else buffer.made_keys
+        made = [] if self._table.stream_key else buffer.made_stream_keys
         declare_policy(
             f"{self._table.prefix}-observer-grants",
             self._observer.name,
@@ -182,7 +182,7 @@ class WatchdogFunction(pulumi.ComponentResource):
                 allow("NoArn", ["cloudwatch:GetMetricStatistics"], ["*"]),
             ),
             pulumi.ResourceOptions.merge(
-                self._in_source, pulumi.ResourceOptions(depends_on=self.key_rights)
+                self._in_source, pulumi.ResourceOptions(depends_on=self.key_grants)
             ),
             managed=self._settings.iam.managed_policies,
         )
@@ -222,7 +222,7 @@ class WatchdogFunction(pulumi.ComponentResource):
                 ),
             ),
             pulumi.ResourceOptions.merge(
-                self._child, pulumi.ResourceOptions(depends_on=self.key_rights)
+                self._child, pulumi.ResourceOptions(depends_on=self.key_grants)
             ),
             managed=self._settings.iam.managed_policies,
         )

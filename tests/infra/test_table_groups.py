@@ -25,7 +25,13 @@ from infra.policy_sizes import (
 from infra.role_policies import within
 from infra.stack_config import MOST_TABLES, StackConfig
 from infra.statements import Statement
-from infra.table_groups import GRANTS_BY_ROLE, KEYS, count_that_fits, size_limit, tables_per_policy
+from infra.table_groups import (
+    GRANTS_BY_ROLE,
+    KEY_GRANTS_BY_ROLE,
+    count_that_fits,
+    size_limit,
+    tables_per_policy,
+)
 from tests.infra.least_privilege import dry_run_policies
 from tests.infra.least_privilege.declared import RESOURCE, TRUST
 from tests.support.infra.named_tables import REGIONS, config, named, policies, split
@@ -198,7 +204,9 @@ def test_the_policies_of_a_role_are_counted() -> None:
     for role in GRANTS_BY_ROLE:
         counts = tables_per_policy(role, stack.operator_scope, tables)
         # The keys of places have a policy of their own, which is attached, too.
-        keys = KEYS[role](stack.operator_scope, stack.operator_scope.expected_places(), tables)
+        keys = KEY_GRANTS_BY_ROLE[role](
+            stack.operator_scope, stack.operator_scope.expected_places(), tables
+        )
         assert len(counts) == 1 + ATTACHED_POLICIES_LIMIT - bool(keys)
         assert all(counts)
 

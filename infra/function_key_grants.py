@@ -1,4 +1,4 @@
-"""The rights of functions' roles to use keys that are there before what they encrypt.
+"""The grants of the functions' roles to use keys that are there before what they encrypt.
 
 They are policies of their own, on which all that is encrypted depends: where an `up` puts a living
 stack under another key, each role may use it before anything is encrypted with it.
@@ -14,7 +14,7 @@ from infra.key_services import function_arns, started_by
 from infra.place_keys import PlaceKey, PlaceKeys
 from infra.policies import Text, document
 from infra.role_policies import declare_policy
-from infra.shared_actions import OBJECT_KEY_ACTIONS, TABLE_KEY_ACTIONS
+from infra.shared_actions import OBJECT_KEY_ACTIONS, STREAM_KEY_ACTIONS, TABLE_KEY_ACTIONS
 from infra.stack_config import StackConfig
 from infra.statements import Statement, allow, allow_keys, through
 from infra.table_config import TableConfig
@@ -22,7 +22,7 @@ from infra.table_config import TableConfig
 DECRYPT = ("kms:Decrypt",)
 
 
-def declare_key_rights(
+def declare_function_key_grants(
     name: str,
     role: Text,
     statements: Sequence[Statement],
@@ -30,7 +30,7 @@ def declare_key_rights(
     *,
     managed: bool,
 ) -> list[pulumi.Resource]:
-    """Declare a role's rights to use keys, if it has any. `role`: its name."""
+    """Declare what a role may do with keys, if it may do anything. `role`: its name."""
     if not statements:
         return []
     return [declare_policy(f"{name}-keys", role, document(*statements), opts, managed=managed)]
@@ -68,7 +68,7 @@ def of_watchdog(table: TableConfig, settings: StackConfig, keys: PlaceKeys) -> l
 def of_observer(table: TableConfig) -> list[Statement]:
     """Return what the watchdog's observer may do with keys: it puts probes."""
     given = [table.stream_key] if table.stream_key else []
-    return allow_keys("EncryptProbes", ["kms:GenerateDataKey"], given)
+    return allow_keys("EncryptProbes", STREAM_KEY_ACTIONS, given)
 
 
 def _environment(
