@@ -37,6 +37,9 @@ NAMING_FIELDS = (
 _function_arn: contextvars.ContextVar[str | None] = contextvars.ContextVar(
     "local_mapped_function", default=None
 )
+_policy_arn: contextvars.ContextVar[str | None] = contextvars.ContextVar(
+    "local_attached_policy", default=None
+)
 
 
 @dataclass(frozen=True)
@@ -123,13 +126,24 @@ class PermissionChecks:
         # Amazon EventBridge: rule-on-default-event-bus).
         arn = arn.replace(":rule/default/", ":rule/")
         _function_arn.set(self._function_of_mapping(service, path, body, region, account))
+        parameter = self._ministack.iam_actions._param
+        _policy_arn.set(parameter(body, query, "PolicyArn") or None if service == "iam" else None)
+        if arn == "*" and service == "iam":
+            # Of a new policy, as of a new function, the request has the name alone.
+            name = parameter(body, query, "PolicyName")
+            path = parameter(body, query, "Path") or "/"
+            return f"arn:aws:iam::{account}:policy{path}{name}" if name else arn
         if service == "lambda" and method == "POST" and path.rstrip("/").endswith("/functions"):
             # The name of a new function is in the body alone.
             name = json.loads(body or b"{}").get("FunctionName", "*")
             return f"arn:aws:lambda:{region}:{account}:function:{name}"
         if arn == "*" and service == "events":
-            rule = self._ministack.iam_actions._param(body, query, "Rule")
+            rule = parameter(body, query, "Rule")
             return f"arn:aws:events:{region}:{account}:rule/{rule}" if rule else arn
+        if arn == "*" and service == "kms":
+            # AWS asks for the alias and its key (Service Authorization Reference, AWS KMS).
+            alias = named(body, "AliasName")
+            return f"arn:aws:kms:{region}:{account}:{alias}" if alias else arn
         if arn == "*" and service == "monitoring":
             return self._of_cloudwatch(body, query, region, account)
         if arn != "*" or service not in ("dynamodb", "dynamodbstreams", "kinesis"):
@@ -337,6 +351,15 @@ def mapped_function() -> str | None:
     guide, lambda-api-permissions-ref.html).
     """
     return _function_arn.get()
+
+
+def attached_policy() -> str | None:
+    """Return the value of iam:PolicyARN in the current request, if it has one.
+
+    "Filters access by the ARN of an IAM policy" (Service Authorization Reference, AWS Identity and
+    Access Management; AttachRolePolicy and DetachRolePolicy).
+    """
+    return _policy_arn.get()
 
 
 def function_arn(name: str, region: str, account: str) -> str | None:

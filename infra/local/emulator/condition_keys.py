@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from infra.local.emulator.access import mapped_function
+from infra.local.emulator.access import attached_policy, mapped_function
 from infra.local.emulator.patching import Ministack
 
 NO_SERVICE_CALLS = ("aws:principalisawsservice", "aws:viaawsservice")
@@ -41,6 +41,8 @@ class ConditionKeys:
             return str(int(self._now()))
         if name == "lambda:functionarn":
             return mapped_function()
+        if name == "iam:policyarn":
+            return attached_policy()
         if name in NO_SERVICE_CALLS:
             return "false"
         return self._resolve(key, context)

@@ -158,7 +158,7 @@ ADDED: Mapping[str, tuple[str, ...]] = {
 
 RELIED_ON: Mapping[str, tuple[str, ...]] = {
     "app": ("app", "AUTH"),
-    "iam_actions": ("_s3_action", "s3_service_context", "identity_denial_message"),
+    "iam_actions": ("_param", "_s3_action", "s3_service_context", "identity_denial_message"),
     "responses": (
         "error_response_json",
         "get_account_id",

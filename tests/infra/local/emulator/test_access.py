@@ -113,6 +113,8 @@ NAMED = (
     ("events", "list_targets_by_rule", lambda name: {"Rule": name}),
     ("cloudwatch", "put_dashboard", lambda name: {"DashboardName": name, "DashboardBody": BODY}),
     ("cloudwatch", "delete_dashboards", lambda name: {"DashboardNames": [name]}),
+    ("iam", "create_policy", lambda name: {"PolicyName": name, "PolicyDocument": BODY}),
+    ("kms", "create_alias", lambda name: {"AliasName": f"alias/{name}", "TargetKeyId": "a"}),
     ("cloudwatch", "delete_alarms", lambda name: {"AlarmNames": [name]}),
     (
         "lambda",
@@ -133,6 +135,8 @@ def test_a_call_is_authorized_by_the_resource_that_it_names(
         f"arn:aws:events:*:{account}:rule/mine-*",
         f"arn:aws:cloudwatch::{account}:dashboard/mine-*",
         f"arn:aws:cloudwatch:*:{account}:alarm:mine-*",
+        f"arn:aws:iam::{account}:policy/mine-*",
+        f"arn:aws:kms:*:{account}:alias/mine-*",
         f"arn:aws:lambda:*:{account}:function:mine-*",
     ]
     actions = [f"{service}:{operation.title().replace('_', '')}"]
@@ -144,3 +148,26 @@ def test_a_call_is_authorized_by_the_resource_that_it_names(
         call(**request_for("mine-1"))
     except ClientError as error:
         assert "AccessDenied" not in str(error), error
+
+
+@pytest.mark.slow
+def test_a_policy_is_attached_where_the_callers_own_names_it(cloud: LocalCloud) -> None:
+    iam = cloud.client("iam", SOURCE)
+    made = {
+        name: iam.create_policy(
+            PolicyName=name, PolicyDocument=policy((["s3:ListBucket"], ["arn:aws:s3:::b"]))
+        )["Policy"]["Arn"]
+        for name in ("mine-1", "other-1")
+    }
+    statement = {
+        "Effect": "Allow",
+        "Action": "iam:AttachRolePolicy",
+        "Resource": "*",
+        "Condition": {"ArnLike": {"iam:PolicyARN": [made["mine-1"][:-1] + "*"]}},
+    }
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    role = make_role(cloud, SOURCE, "attaches", document)
+    caller = as_role(cloud, SOURCE, role, "iam")
+    caller.attach_role_policy(RoleName="attaches", PolicyArn=made["mine-1"])
+    with pytest.raises(ClientError, match="AccessDenied"):
+        caller.attach_role_policy(RoleName="attaches", PolicyArn=made["other-1"])
