@@ -14,13 +14,13 @@ from bootstrap.core.facts import (
     Datapoint,
     Destinations,
     EventSource,
-    KeyFacts,
     Limits,
     Surroundings,
     TableFacts,
     TtlStatus,
 )
 from bootstrap.core.ports import BulkLoads, ItemScanner, SourceAccount, TargetAccount
+from bootstrap.plan.key_inspection import KeyInspection, inspect_keys
 from bootstrap.plan.replication import AdoptedStream, Deployment, Replication
 from replicator.stream import StreamFacts
 
@@ -97,23 +97,6 @@ class PipelineInspection:
     """None: the mapping is gone."""
     shards: int
     """Open ones."""
-
-
-@dataclass(frozen=True)
-class KeyInspection:
-    """The customer-managed keys that the stack names. None: no such key."""
-
-    source: KeyFacts | None = None
-    source_is_aws_managed: bool | None = None
-    """Whether AWS manages the source's key; None if that is unknown."""
-    target: KeyFacts | None = None
-    snapshot: KeyFacts | None = None
-    stream: KeyFacts | None = None
-    """One that the stack file names; the stack's own is its own affair."""
-    place_source: KeyFacts | None = None
-    """Of the source's place, as the next two of theirs."""
-    place_consumer: KeyFacts | None = None
-    place_target: KeyFacts | None = None
 
 
 @dataclass(frozen=True)
@@ -197,7 +180,7 @@ def inspect(
         source=seen,
         target=there,
         pipeline=_pipeline(source, target, deployment, listings) if deployment else None,
-        keys=_keys(source, target, replication, seen.table),
+        keys=inspect_keys(source, target, replication, seen.table),
         adopted=_adopted(source, replication.adopted, listings) if replication.adopted else None,
         adopted_table=_adopted_table(target, there.table, replication, load, listings),
         unread=tuple(listings.unread),
@@ -363,30 +346,3 @@ def _is_empty(items: ItemScanner) -> bool | None:
         return items.empty()
     except AccessDeniedError:
         return None  # the run's own role is asked again, before the load
-
-
-def _keys(
-    source: SourceAccount,
-    target: TargetAccount,
-    replication: Replication,
-    facts: TableFacts | None,
-) -> KeyInspection:
-    deployment = replication.deployment
-
-    def look(side: SourceAccount | TargetAccount, arn: str | None) -> KeyFacts | None:
-        found = side.key(arn) if arn else None
-        # Before there are roles, the operator's own credentials ask, and their refusal says nothing
-        # about the roles to come.
-        return None if found and found.refused and deployment is None else found
-
-    own = facts.key_arn if facts else None
-    return KeyInspection(
-        source=look(source, replication.source_key_arn),
-        source_is_aws_managed=source.awss_own_key(own) if own else None,
-        target=look(target, replication.target_key_arn),
-        snapshot=look(target, replication.snapshot_key_arn),
-        stream=look(source, replication.stream_key_arn),
-        place_source=look(source, replication.place_keys.source),
-        place_consumer=look(target, replication.place_keys.consumer),
-        place_target=look(target, replication.place_keys.target),
-    )

@@ -16,9 +16,11 @@ from typing import Any
 from bootstrap.core.facts import KeyFacts
 from bootstrap.plan.blocker import Blocker
 from bootstrap.plan.inspection import Inspection
+from bootstrap.plan.key_inspection import NO_SUCH_KEY, KeyInspection, is_unread
 from bootstrap.plan.replication import Replication
+from infra.key_services import LOG_KEY_ACTIONS, TOPIC_KEY_ACTIONS
 
-DESCRIBE, NO_SUCH_KEY = "kms:DescribeKey", "NotFoundException"
+DESCRIBE = "kms:DescribeKey"
 EXPORT_READS = ("kms:Decrypt", "kms:DescribeKey")
 """Of the table's key, by the caller of the export (developer guide, S3DataExport_Requesting)."""
 BUCKET_USES = ("kms:Decrypt", "kms:GenerateDataKey")
@@ -74,12 +76,27 @@ class KeyUse:
     looker: KeyUser
     """The role of the key's own account, with which `plan` looks at it."""
 
+    @property
+    def credentials(self) -> str:
+        """The credentials that look at the key, in a sentence."""
+        return f"the {self.looker.name}'s role" if self.looker.role_arn else "these credentials"
+
 
 def key_blockers(inspection: Inspection, replication: Replication) -> Iterator[Blocker]:
     """List what keeps stream, export and import from using the keys that they need."""
     yield from _unconfigured(inspection, replication)
-    for use in _uses(inspection, replication):
-        yield from _unusable(use, replication.up)
+    uses = _uses(inspection, replication)
+    # Each user of a key that is off finds the same.
+    yield from dict.fromkeys(found for use in uses for found in _unusable(use, replication.up))
+
+
+def unusable_keys(keys: KeyInspection, replication: Replication) -> Iterator[Blocker]:
+    """List what keeps the replication from using the keys of places and of its stream.
+
+    A key that may not be described, or whose policy may not be read, is not known to be unusable.
+    """
+    uses = [use for use in _lasting_uses(keys, replication) if not is_unread(use.key)]
+    yield from dict.fromkeys(found for use in uses for found in _unusable(use, replication.up))
 
 
 def key_notes(inspection: Inspection, replication: Replication) -> Iterator[str]:
@@ -94,11 +111,31 @@ def key_notes(inspection: Inspection, replication: Replication) -> Iterator[str]
                 f"{use.looker.grantee} in it."
             )
     yield from _unnamed(inspection, replication)
+    for arn in inspection.keys.unjudged:
+        yield (
+            f"Key {arn} may not be described with these credentials ({DESCRIBE} was refused), so "
+            f"it is not judged before the stack has its roles. After {replication.up}, "
+            "`bootstrap plan` judges it with them."
+        )
 
 
 def _uses(inspection: Inspection, replication: Replication) -> Iterator[KeyUse]:
     """List the uses of the keys that are known."""
     keys, (exporter, importer) = inspection.keys, _users(replication)
+    yield from _lasting_uses(keys, replication)
+    if keys.source is not None and _exports_with_key(inspection, replication):
+        yield KeyUse(keys.source, "source table", exporter, EXPORT_READS, exporter)
+    if keys.target is not None:
+        uses = ADOPTED_USES if replication.load.adopt else TABLE_USES
+        yield KeyUse(keys.target, "target table", importer, uses, importer)
+    if keys.snapshot is not None:
+        for user in (exporter, importer):
+            yield KeyUse(keys.snapshot, "snapshot bucket", user, BUCKET_USES, importer)
+
+
+def _lasting_uses(keys: KeyInspection, replication: Replication) -> Iterator[KeyUse]:
+    """List the uses that last as long as the replication."""
+    exporter, importer = _users(replication)
     if keys.stream is not None:
         for user, actions in _stream_users(replication):
             yield KeyUse(keys.stream, "stream", user, actions, exporter)
@@ -111,14 +148,6 @@ def _uses(inspection: Inspection, replication: Replication) -> Iterator[KeyUse]:
     if keys.place_source is not None:
         for user, actions in _service_users(replication, "source"):
             yield KeyUse(keys.place_source, "alarms' topic", user, actions, exporter)
-    if keys.source is not None and _exports_with_key(inspection, replication):
-        yield KeyUse(keys.source, "source table", exporter, EXPORT_READS, exporter)
-    if keys.target is not None:
-        uses = ADOPTED_USES if replication.load.adopt else TABLE_USES
-        yield KeyUse(keys.target, "target table", importer, uses, importer)
-    if keys.snapshot is not None:
-        for user in (exporter, importer):
-            yield KeyUse(keys.snapshot, "snapshot bucket", user, BUCKET_USES, importer)
 
 
 def _users(replication: Replication) -> tuple[KeyUser, KeyUser]:
@@ -173,7 +202,8 @@ def _service_users(replication: Replication, place: str) -> Iterator[tuple[KeyUs
     account = replication.source_account if place == "source" else replication.target_account
     for service in replication.key_services.get(place, ()):
         name = f"service {service}"
-        yield KeyUser(name, None, account, replication.partition, service), BUCKET_USES
+        actions = LOG_KEY_ACTIONS if service.startswith("logs.") else TOPIC_KEY_ACTIONS
+        yield KeyUser(name, None, account, replication.partition, service), actions
 
 
 def _watchdog(replication: Replication) -> KeyUser | None:
@@ -271,8 +301,8 @@ def _unusable(use: KeyUse, up: str) -> Iterator[Blocker]:
                 f"{user.grantee}"
             )
         yield Blocker(
-            f"The key {key.arn} of the {use.of} could not be described with the "
-            f"{use.looker.name}'s role ({DESCRIBE}: {key.refused}).",
+            f"The key {key.arn} of the {use.of} could not be described with {use.credentials} "
+            f"({DESCRIBE}: {key.refused}).",
             fix,
         )
         return

@@ -20,6 +20,7 @@ from bootstrap.plan import plan
 from bootstrap.plan.inspection import inspect
 from bootstrap.plan.key_policies import allows
 from bootstrap.plan.replication import of_outputs
+from infra.key_services import LOG_KEY_ACTIONS
 from tests.support.bootstrap.fake_accounts import FakeSource, FakeTarget
 from tests.support.bootstrap.fake_aws import OUTPUTS_JSON, FakeAws
 from tests.support.bootstrap.killed_process import Process
@@ -183,8 +184,9 @@ BLOCKED = {
     ),
     "key of functions and logs without CloudWatch Logs": (
         with_key(CONSUMER_KEY, policy=policy(root("222222222222"), ALARMS)),
-        "logs does not allow kms:Decrypt and kms:GenerateDataKey to the service "
-        "logs.eu-west-1.amazonaws.com",
+        "logs does not allow kms:Decrypt and kms:DescribeKey and kms:Encrypt and "
+        "kms:GenerateDataKey and kms:GenerateDataKeyWithoutPlaintext and kms:ReEncryptFrom and "
+        "kms:ReEncryptTo to the service logs.eu-west-1.amazonaws.com",
         "to logs.eu-west-1.amazonaws.com in its key policy",
     ),
     "key of an alarms' topic without CloudWatch": (
@@ -308,6 +310,47 @@ def test_the_key_that_aws_manages_needs_nothing_configured() -> None:
 def test_before_there_are_roles_the_operators_refusal_says_nothing_of_them() -> None:
     world = with_key(SOURCE_KEY, refused="AccessDeniedException")
     assert blockers(world, deployed=False) == {}
+
+
+@pytest.mark.parametrize("arn", [SOURCE_KEY, STREAM_KEY, CONSUMER_KEY])
+def test_a_key_that_may_not_be_described_before_there_are_roles_is_noted(arn: str) -> None:
+    made = planned(with_key(arn, refused="AccessDeniedException"), deployed=False)
+    assert made.blockers == ()
+    [note] = [each for each in made.notes if arn in each]
+    assert "may not be described with these credentials" in note
+    assert "`bootstrap plan` judges it" in note
+
+
+@pytest.mark.parametrize("arn", [SOURCE_KEY, STREAM_KEY, CONSUMER_KEY, KEPT_KEY])
+def test_a_key_that_does_not_exist_blocks_once_before_the_first_deployment(arn: str) -> None:
+    made = planned(with_key(arn, refused="NotFoundException"), deployed=False)
+    [found] = made.blockers
+    assert f"{arn} of the" in found.what
+    assert "with these credentials (kms:DescribeKey: NotFoundException)" in found.what
+    assert "correct the key in the stack configuration" in found.fix
+
+
+@pytest.mark.parametrize("missing", LOG_KEY_ACTIONS)
+def test_a_key_of_logs_that_lacks_one_action_of_cloudwatch_logs_blocks(missing: str) -> None:
+    statements = [
+        *json.loads(policy(root("222222222222"), ALARMS))["Statement"],
+        *json.loads(policy(LOGS, actions=[each for each in LOG_KEY_ACTIONS if each != missing]))[
+            "Statement"
+        ],
+    ]
+    world = with_key(CONSUMER_KEY, policy=json.dumps({"Statement": statements}))
+    [what] = blockers(world)
+    assert f"does not allow {missing} to the service {LOGS}" in what
+
+
+def test_the_wildcards_of_cloudwatch_logs_own_example_are_enough() -> None:
+    actions = ["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*"]
+    statements = [
+        *json.loads(policy(root("222222222222"), ALARMS))["Statement"],
+        *json.loads(policy(LOGS, actions=[*actions, "kms:Describe*"]))["Statement"],
+    ]
+    world = with_key(CONSUMER_KEY, policy=json.dumps({"Statement": statements}))
+    assert blockers(world) == {}
 
 
 def test_a_policy_allows_what_a_statement_allows_to_the_principal_alone() -> None:

@@ -12,7 +12,7 @@ from bootstrap.core.run_options import TtlPolicy
 from bootstrap.core.stack_outputs import BULK, LoadSettings
 from bootstrap.journal.records import Wanted
 from bootstrap.plan import plan, render
-from bootstrap.plan.inspection import KeyInspection
+from bootstrap.plan.key_inspection import KeyInspection
 from bootstrap.plan.setting import COMPARED, SHOWN, When
 from bootstrap.plan.settings_diff import settings, wanted
 from bootstrap.plan.table_parameters import creation_parameters
