@@ -64,12 +64,10 @@ class AwsBulkLoads:
         return search_twice(search)
 
     def on_table(self, table_arn: str, since: float | None = None) -> Sequence[BulkFacts]:
-        first = math.inf if since is None else math.floor(since)
-
         def search() -> list[BulkFacts]:
             found = []
             for summary in self._summaries():
-                later = _begun(summary) >= first
+                later = since is not None and _ended(summary) >= math.floor(since)
                 if summary["BulkOperationStatus"] in TERMINAL and not later:
                     continue
                 facts = self._of_table(summary, table_arn)
@@ -250,6 +248,12 @@ def _is_of_another(arn: str, table_arn: str) -> bool:
     The list is of one account and Region, so the name tells.
     """
     return _named_table(arn) not in ("", table_arn.rpartition(":table/")[2])
+
+
+def _ended(summary: Mapping[str, Any]) -> float:
+    """Return when a listed operation ended; one without a time may write still."""
+    ended = timestamp(summary.get("EndTime"))
+    return math.inf if ended is None else ended
 
 
 def _begun(summary: Mapping[str, Any]) -> float:

@@ -90,6 +90,13 @@ class BulkFacts:
         return self.processed_items - self.failed_items
 
     @property
+    def may_have_written(self) -> bool:
+        """False once it has ended without an item: of a mistyped bucket, for instance. One whose
+        items AWS has not counted may have put some.
+        """
+        return not self.terminal or not self.counted or self.processed_items > 0
+
+    @property
     def operation_id(self) -> str:
         return self.arn.rsplit("/", 1)[-1]
 

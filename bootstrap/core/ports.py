@@ -259,8 +259,8 @@ class BulkLoads(Protocol):
     def on_table(self, table_arn: str, since: float | None = None) -> Sequence[BulkFacts]:
         """List the operations on a table, of any caller, that are not terminal.
 
-        `since`: and those that began then or later, terminal or not. None: no others. An operation
-        whose table is not known counts as one on the table.
+        `since`: and those that ended then or later, whenever they began. None: no others. An
+        operation whose table is not known counts as one on the table.
         """
 
     def cancel(self, arn: str) -> None:

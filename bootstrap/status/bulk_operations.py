@@ -9,6 +9,7 @@ from bootstrap.core.errors import BootstrapError
 from bootstrap.core.formatting import instant
 from bootstrap.core.journal_rows import Row
 from bootstrap.core.ports import BulkLoads
+from bootstrap.journal.load_records import LoadTarget
 from bootstrap.journal.records import Enabled, Imported
 from bootstrap.journal.verification_records import Verified
 from replicator.watchdog.detectors import Detector, Level
@@ -19,7 +20,7 @@ BULK = Detector(
     "BulkOperationOnTarget",
     Level.LOSS,
     "A bulk load that this run did not start writes into the target, or has written there since "
-    "the snapshot was loaded. Its puts have no condition: they replace newer items.",
+    "the run began to load it. Its puts have no condition: they replace newer items.",
     "find who started it, and have it cancelled or wait until it has ended; then `bootstrap verify "
     "--repair`.",
 )
@@ -27,7 +28,7 @@ BULK = Detector(
 runtime need not know bulk operations: no alarm and no metric has its name."""
 
 Operations = Callable[[float], Sequence[BulkFacts]]
-"""Lists the operations on the target that run, or that began at a moment or later."""
+"""Lists the operations on the target that run, or that ended at a moment or later."""
 
 
 def read_operations(loads: BulkLoads | None, target_arn: str) -> Operations | None:
@@ -42,28 +43,22 @@ def judge_operations(
 
     A verification that was complete after the end of an operation covers what that has written.
     """
-    imported = row.record(Imported)
+    imported, made = row.record(Imported), row.record(LoadTarget)
     if read is None or row.record(Enabled) is None or imported is None:
         return ()
+    # A bulk load takes hours: what another operation put beside it is as wrong as what came later.
+    since = made.intended_at if made is not None else imported.ended or 0.0
     try:
-        found = read(imported.ended or 0.0)
+        found = [each for each in read(since) if each.table_id in ("", imported.table_id)]
     except BootstrapError as error:
         return (blind(BULK, Unread(error.what)),)
     theirs = [each for each in found if not row.run_id or not each.token.startswith(row.run_id)]
     complete = verified.complete_until if verified is not None else 0.0
-    writing = [each for each in theirs if not _has_put_nothing(each)]
+    writing = [each for each in theirs if each.may_have_written]
     left = [each for each in writing if not each.terminal or (each.ended or complete) >= complete]
     if not left:
         return (Finding(BULK, Level.FINE, 0.0, "no other bulk load writes into the target"),)
     return (Finding(BULK, BULK.level, float(len(left)), "; ".join(map(_described, left))),)
-
-
-def _has_put_nothing(facts: BulkFacts) -> bool:
-    """Tell whether an operation has ended without an item: of a mistyped bucket, for instance.
-
-    One whose items AWS has not counted may have put some.
-    """
-    return facts.terminal and facts.counted and facts.processed_items == 0
 
 
 def _described(facts: BulkFacts) -> str:

@@ -23,6 +23,7 @@ from bootstrap.run.load_prefixes import IndivisibleKeysError, divide
 from bootstrap.run.step_context import StepContext
 from bootstrap.run.steps import (
     early_consumer,
+    foreign_puts,
     import_,
     load_failure,
     load_parts,
@@ -48,7 +49,7 @@ def advance(context: StepContext) -> Outcome:
     if load.parts_done:
         return _complete(context, load, made)
     if not load.token:
-        return load_table.make_ready(context, facts) or _intend(context, load)
+        return load_table.make_ready(context, facts) or _intend(context, load, made)
     if not load.arn:
         return _begin(context, loads, load)
     return _follow(context, loads, load)
@@ -70,7 +71,7 @@ def operations(context: StepContext) -> BulkLoads:
     return context.loads
 
 
-def _intend(context: StepContext, load: BulkLoad) -> Outcome:
+def _intend(context: StepContext, load: BulkLoad, made: LoadTarget) -> Outcome:
     table, journal, outputs = context.table, context.journal, context.outputs
     exported = journal.get(Exported)
     if exported is None or not exported.done:
@@ -79,6 +80,9 @@ def _intend(context: StepContext, load: BulkLoad) -> Outcome:
     wait = load_gate.wait_for_others(context)
     if wait is not None:
         return wait
+    foreign = foreign_puts.refuse(context, load, made)
+    if foreign is not None:
+        return foreign
     prefixes = load.prefixes or _prefixes(context, exported)
     if not prefixes:
         return _nothing_to_load(context, load, exported)

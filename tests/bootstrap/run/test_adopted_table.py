@@ -163,6 +163,37 @@ def test_the_table_is_scanned_only_after_every_bulk_load_into_it_has_ended() -> 
 
 
 @pytest.mark.promise("C6")
+@pytest.mark.parametrize("failed", [False, True])
+def test_a_bulk_load_of_another_since_the_adoption_stops_the_load_until_the_table_is_empty(
+    failed: bool,
+) -> None:
+    world = world_with_a_table()
+    theirs: list[str] = []
+    if failed:
+        world.bulk.failures["0001"] = "InternalError"
+        with pytest.raises(Exception, match="InternalError"):
+            run(world)
+        theirs.append(world.bulk.by_another(TARGET_ARN, world.clock(), "theirs"))
+        world.target_items = [{"pk": {"S": "a"}}]
+    else:
+
+        def watch(number: int, name: str, after: bool) -> None:
+            if name == "scan_target" and after and world.exports and not theirs:
+                theirs.append(world.bulk.by_another(TARGET_ARN, world.clock(), "theirs"))
+
+        world.on_call = watch
+    with pytest.raises(BlockedError, match="not empty") as failure:
+        run(world, 2)
+    assert theirs[0] in failure.value.what
+    assert len(world.times("start_bulk")) == failed
+    world.target_items = []
+    world.bulk.emptied = True
+    process = run(world, 3)
+    assert process.run.journal.row.state is State.REPLICATING
+    assert len(world.times("start_bulk")) == 1 + failed
+
+
+@pytest.mark.promise("C6")
 def test_a_table_that_was_made_anew_during_the_load_is_refused() -> None:
     world = world_with_a_table()
 

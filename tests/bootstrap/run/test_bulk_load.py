@@ -360,17 +360,38 @@ def test_resume_waits_for_an_operation_that_was_started_during_the_pause() -> No
 
 
 @pytest.mark.promise("C2")
-def test_no_load_begins_beside_an_operation_of_another() -> None:
+def test_no_load_begins_beside_an_operation_of_another_or_over_what_it_has_put() -> None:
     world = FakeAws()
     theirs: list[str] = []
 
     def watch(number: int, name: str, after: bool) -> None:
         if name == "create_table" and after:
-            theirs.append(world.bulk.by_another(TARGET_ARN, world.clock()))
+            theirs.append(world.bulk.by_another(TARGET_ARN, world.clock(), "created-1"))
+
+    world.on_call = watch
+    error = failure_of(world)
+    assert theirs[0] in error.what and not world.times("start_bulk")
+    assert world.clock() >= world.bulk.end(theirs[0])
+    world.on_call = lambda number, name, after: None
+    failure_of(world, 2)
+    run(world, 3, RunOptions(discard_failed_load=True))
+    assert len(world.created_tables) == 2 and len(world.exports) == 1
+    assert len(world.times("start_bulk")) == 1
+
+
+@pytest.mark.promise("C6")
+def test_an_operation_that_put_nothing_or_was_on_a_former_table_is_no_reason_to_stop() -> None:
+    world = FakeAws()
+
+    def watch(number: int, name: str, after: bool) -> None:
+        if name == "create_table" and after:
+            world.bulk.by_another(TARGET_ARN, world.clock(), "a-table-before")
+            nothing = world.bulk.by_another(TARGET_ARN, world.clock(), "created-1")
+            world.bulk.left_out[nothing.rsplit("/", 1)[-1]] = 1
 
     world.on_call = watch
     run(world, 1)
-    assert min(world.times("start_bulk")) >= world.bulk.end(theirs[0])
+    assert len(world.times("start_bulk")) == 1
 
 
 # -- abandoned -------------------------------------------------------------------------------------

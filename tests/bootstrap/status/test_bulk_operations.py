@@ -11,7 +11,7 @@ from bootstrap.core.bulk_facts import BulkFacts
 from bootstrap.core.errors import AccountError, Side
 from bootstrap.core.journal_rows import Row, to_json
 from bootstrap.core.state import State
-from bootstrap.journal.load_records import BulkLoad
+from bootstrap.journal.load_records import BulkLoad, LoadTarget
 from bootstrap.journal.records import Enabled, Imported
 from bootstrap.journal.verification_records import Verified
 from bootstrap.status.bulk_operations import BULK, judge_operations
@@ -22,7 +22,7 @@ from tests.support.bootstrap.fake_aws import TARGET_ARN, FakeAws, outputs
 from tests.support.bootstrap.killed_process import Process
 from tests.support.bootstrap.status import look
 
-IMPORTED, ENABLED = Imported(done=True, ended=1_000), Enabled(1_100)
+IMPORTED, ENABLED = Imported(done=True, table_id="target-1", ended=1_000), Enabled(1_100)
 ROW = Row(
     run_id="20261130T000000Z-abc",
     state=State.REPLICATING,
@@ -78,7 +78,34 @@ def test_an_ended_operation_that_has_put_nothing_is_no_loss(
     assert found.level is level
 
 
-def test_operations_are_asked_for_since_the_snapshot_was_loaded_and_this_runs_own_is_none() -> None:
+@pytest.mark.promise("C7")
+def test_what_another_operation_put_beside_the_load_is_a_loss_whenever_it_began() -> None:
+    made = LoadTarget(intended_at=400, table_id="target-1")
+    row = dataclasses.replace(ROW, records={**ROW.records, made.key: to_json(made)})
+    beside = BulkFacts(
+        THEIRS.arn,
+        "COMPLETED",
+        TARGET_ARN,
+        "target-1",
+        "theirs",
+        started=300,
+        ended=900,
+        processed_items=3,
+    )
+    elsewhere = dataclasses.replace(beside, table_id="a-table-before")
+    asked: list[float] = []
+
+    def read(since: float) -> list[BulkFacts]:
+        asked.append(since)
+        return [beside, elsewhere]
+
+    (found,) = judge_operations(row, read, None)
+    assert (asked, found.level, found.value) == ([400], Level.LOSS, 1)
+    (found,) = judge_operations(row, read, verified(901))
+    assert found.level is Level.FINE
+
+
+def test_after_an_import_later_operations_are_asked_for_and_this_runs_own_is_none() -> None:
     asked: list[float] = []
     own = BulkFacts(THEIRS.arn, "COMPLETED", token=f"{ROW.run_id}-load-1", ended=1_000)
 

@@ -533,7 +533,8 @@ class FakeScanner:
     def empty(self) -> bool:
         self._before()
         with self._world.around("scan_target"):
-            loaded = any(each.processed_items for each in self._world.bulk.listed())
+            bulk = self._world.bulk
+            loaded = not bulk.emptied and any(each.processed_items for each in bulk.listed())
             return not self._world.target_items and not loaded
 
 
@@ -574,7 +575,7 @@ class FakeBulkLoads:
             return [
                 each
                 for each in bulk.listed()
-                if not each.terminal or (since is not None and (each.started or 0) >= since)
+                if not each.terminal or (since is not None and (each.ended or 0) >= since)
             ]
 
     def cancel(self, arn: str) -> None:

@@ -41,6 +41,8 @@ class FakeBulk:
         """Items that it leaves out, and says nothing of."""
         self.failures: dict[str, str] = {}
         """Why it fails as a whole."""
+        self.emptied = False
+        """Another hand has deleted what operations have put so far."""
         self.refused = False
         """No call is allowed."""
 
